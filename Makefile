@@ -1,0 +1,61 @@
+# Both commands, `make study` and `make test`, need only make and Python 3.11 or newer: they create the environment,
+# install the versions of constraints.txt, and do their job. A second run installs nothing.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The interpreters to try, in order; `make test PYTHON=/path/to/python` tries that one only.
+PYTHON ?= python3.11 python3.12 python3.13 python3.14 python3 python
+USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
+
+# Two processes share the tests, each with one thread, so that they do not fight for the cores.
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+
+test fuzz gpu: export HF_HUB_OFFLINE = 1
+test fuzz: export OMP_NUM_THREADS = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help study test lint fuzz gpu clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+study: $(STAMP) ## train, enumerate, compare with GPT-2 and write the report
+	$(BIN)/exactlens study
+
+test: lint ## lint, types, then every test
+	$(PYTEST) -n $(WORKERS)
+
+lint: $(STAMP) ## ruff on everything, mypy --strict on exact
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict exact
+
+fuzz: $(STAMP) ## the property tests again, with many random examples
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -n $(WORKERS)
+
+gpu: $(STAMP) ## the tests that need a CUDA device
+	$(PYTEST) -m gpu
+
+clean: ## remove the environment and the caches; runs/ stays
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made anew unless a working one is there. The stamp is written last: an installation that was
+# interrupted is taken up again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(BIN)/python -c '$(USABLE)' 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 && exit 0; \
+	for python in $(PYTHON); do \
+	    if "$$python" -c '$(USABLE)' >/dev/null 2>&1; then \
+	        echo "$(VENV): made with $$("$$python" --version), found as $$python"; \
+	        exec "$$python" -m venv --clear $(VENV); \
+	    fi; \
+	    tried="$$tried\n  $$python: $$("$$python" --version 2>&1 | head -n 1)"; \
+	done; \
+	printf '%b\n' "No usable Python: 3.11 or newer with its venv module is needed.\nTried:$$tried" >&2; \
+	echo "Write: make $(firstword $(MAKECMDGOALS)) PYTHON=/path/to/python3.11" >&2; \
+	exit 1
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,dev]"
+	@touch $@

@@ -1,0 +1,402 @@
+"""Partitions of one-dimensional domains: arcs of circles, intervals of lines, with exact end points and lengths."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+
+from exact.affine_map import AffineMap
+from exact.curves import Direction, Frame
+from exact.domains import Curve, Domain
+from exact.engines.base import CurveCells, Cut
+from exact.errors import InvalidInput, Unsupported
+from exact.halfspace import Halfspace
+from exact.linear_algebra import independent_rows, matrix, rows_of, solve
+from exact.network import Network
+from exact.numbers import Rational, RationalArray, fraction, fractions, rationals
+from exact.region import Facet, Region, SymbolicRegion
+from exact.results import Partition, RegionSequence
+from exact.spline_code import Hinge, SplineCode
+
+if TYPE_CHECKING:
+    import sympy
+
+_ZERO, _ONE = Rational(0), Rational(1)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A point of the curve where hinges change sign, or, when `tangent`, touch zero without changing it.
+
+    `undefined` marks a point where the norm divides by zero. On a circle positions are angles from u towards v in
+    [0, 2 pi), on a line parameters t.
+    """
+
+    hinges: tuple[Hinge, ...]
+    tangent: bool
+    undefined: bool
+    direction: Direction
+    frame: Frame
+    curve: Curve
+
+    @property
+    def point(self) -> sympy.Matrix:
+        """The exact point as a SymPy column; behind a norm the point of radius sqrt(n) on its sphere."""
+        import sympy
+
+        a, b = self.direction.alpha.sympy(), self.direction.beta.sympy()
+        u, v = (sympy.Matrix([sympy.Rational(int(x.p), int(x.q)) for x in w]) for w in (self.curve.u, self.curve.v))
+        scale = _scale(self.frame, self.direction)
+        return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
+
+    @property
+    def angle(self) -> sympy.Expr:
+        """The exact angle as a SymPy expression (circles)."""
+        if self.frame.is_straight:
+            raise InvalidInput("a straight line has no angle", value="angle", remedy="read .parameter")
+        return _angle(self.frame, self.direction)
+
+    @property
+    def angle_float(self) -> float:
+        """The angle in radians, float64 (circles)."""
+        if self.frame.is_straight:
+            raise InvalidInput("a straight line has no angle", value="angle_float", remedy="read .parameter_float")
+        return self.frame.position_float(self.direction)
+
+    @property
+    def parameter(self) -> sympy.Expr:
+        """The exact parameter t as a SymPy expression (lines)."""
+        if not self.frame.is_straight:
+            raise InvalidInput("a circle has no parameter t", value="parameter", remedy="read .angle")
+        return _parameter(self.frame, self.direction)
+
+    @property
+    def parameter_float(self) -> float:
+        """The parameter t, float64 (lines)."""
+        if not self.frame.is_straight:
+            raise InvalidInput("a circle has no parameter t", value="parameter_float", remedy="read .angle_float")
+        return self.frame.position_float(self.direction)
+
+
+def _angle(frame: Frame, direction: Direction) -> sympy.Expr:
+    """atan2 in the orthonormal frame (u, v - projection of v), brought to [0, 2 pi)."""
+    import sympy
+
+    a, b, det = (_sympy(x) for x in (frame.form.a, frame.form.b, frame.form.determinant))
+    x = sympy.radsimp(direction.alpha.sympy() * a + direction.beta.sympy() * b)
+    y = sympy.radsimp(direction.beta.sympy() * sympy.sqrt(det))
+    angle = sympy.atan2(y, x)
+    return angle + 2 * sympy.pi if direction.beta.sign() < 0 else angle
+
+
+def _parameter(frame: Frame, direction: Direction) -> sympy.Expr:
+    import sympy
+
+    parameter = frame.parameter(direction)
+    if parameter is None:
+        return sympy.oo if frame.position_float(direction) > 0 else -sympy.oo
+    return sympy.radsimp(parameter.sympy())
+
+
+def _scale(frame: Frame, direction: Direction) -> sympy.Expr:
+    """What a vector along the direction is divided by to lie on the curve."""
+    import sympy
+
+    a, b = direction.alpha.sympy(), direction.beta.sympy()
+    if frame.one is not None:
+        return a * _sympy(frame.one[0]) + b * _sympy(frame.one[1])
+    form = frame.form
+    square = _sympy(form.a) * a * a + 2 * _sympy(form.b) * a * b + _sympy(form.c) * b * b
+    return sympy.sqrt(sympy.expand(square) / _sympy(frame.radius_squared))
+
+
+def _sympy(value: Rational) -> sympy.Rational:
+    import sympy
+
+    return sympy.Rational(int(value.p), int(value.q))
+
+
+class CurvePartition(Partition):
+    """The cells of a curve in order; on a circle the first starts at the first crossing after u.
+
+    A cell is a maximal arc on which the code is constant but for isolated points (a neuron that touches zero without
+    changing sign separates nothing; see `crossings`). One code can own several cells (MATH: "Networks").
+    """
+
+    def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
+        super().__init__(network, domain, engine, cells.bits, cells.outcome, cells.evidence)
+        self.cells, self.curve, self.frame = cells, cells.curve, cells.frame
+        self.image = _image(network, cells.curve)
+
+    @property
+    def region_count(self) -> int:
+        """The number of open activation regions: only where each is convex, on a straight line without norm."""
+        if self.frame.is_straight and not self.network.has_norm:
+            return len(self)
+        raise InvalidInput("a code can own several cells here, so region_count has two meanings", value=self.domain,
+                           remedy="ask for code_count or cell_count")  # fmt: skip
+
+    @cached_property
+    def regions(self) -> Sequence[Arc]:
+        return RegionSequence(lambda i: Arc(self, i), len(self))  # type: ignore[return-value]
+
+    @cached_property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """The points between cells in order, then the tangencies of single hinges."""
+        inner = [
+            Crossing(self.hinges_between(before, after), False, cut.undefined, cut.direction, self.frame, self.image)
+            for before, cut, after in self._joints()
+        ]
+        hinges = self.network.hinges
+        touching = [Crossing((hinges[h],), True, False, d, self.frame, self.image) for d, h in self.cells.tangent]
+        return (*inner, *touching)
+
+    def _joints(self) -> list[tuple[int, Cut, int]]:
+        """(cell before, cut, cell after) for every cut between two cells."""
+        cuts, count = self.cells.cuts, len(self)
+        if self.cells.closed:
+            return [((i - 1) % count, cut, i) for i, cut in enumerate(cuts)]
+        return [(i - 1, cuts[i], i) for i in range(1, count)] if cuts else []
+
+    def ends_of(self, index: int) -> tuple[Cut, Cut] | None:
+        """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of dimension 0."""
+        cuts = self.cells.cuts
+        return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
+
+    def graph(self) -> nx.MultiGraph[int]:
+        """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges and its `position`.
+
+        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing.
+        """
+        graph: nx.MultiGraph[int] = nx.MultiGraph()
+        for region in self.regions:
+            graph.add_node(region.index, code=region.code, witness=region.witness)
+        for before, cut, after in self._joints():
+            if not cut.undefined:
+                position = self.frame.position_float(cut.direction)
+                graph.add_edge(before, after, flipped=self.hinges_between(before, after), position=position)
+        return graph
+
+    def locate(self, x: Sequence[object]) -> int:
+        direction = self.direction_of(x)
+        if not self.cells.cuts:
+            return self._without_cuts(direction)
+        after = [cut.direction.compare(direction) for cut in self.cells.cuts[: len(self)]]
+        if 0 in after:
+            raise InvalidInput("the point lies on a crossing", value=tuple(map(str, x)), remedy="move it off the crossing")
+        inside = self.cells.closed or self._is_on_arc(direction)
+        if not inside:
+            raise InvalidInput("the point lies outside the domain", value=tuple(map(str, x)), remedy="give a point on it")
+        return (sum(sign < 0 for sign in after) - 1) % len(self)
+
+    def _without_cuts(self, direction: Direction) -> int:
+        """The cell on an uncut circle, or the one of two opposite points."""
+        return 0 if len(self) == 1 or direction.alpha.sign() > 0 else 1
+
+    def _is_on_arc(self, direction: Direction) -> bool:
+        first, last = self.cells.cuts[0].direction, self.cells.cuts[-1].direction
+        return direction.compare(first) > 0 and direction.compare(last) < 0
+
+    def direction_of(self, x: Sequence[object]) -> Direction:
+        """The rational direction (alpha, beta) of a point of the curve; behind a norm modulo what P removes."""
+        rows = rows_of(self._columns(self.curve.state(), rationals(x, "x")))
+        kept = independent_rows([row[:2] for row in rows], 2)
+        equations = [rows[i] for i in kept]
+        if len(kept) == 1:  # v is zero on a sphere of two points
+            equations.append([_ZERO, _ONE, _ZERO])
+        solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
+        if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in rows):
+            raise InvalidInput("the point does not lie on the curve", value=tuple(map(str, x)), remedy="give alpha u + beta v")
+        return Direction.rational(solved[0], solved[1])
+
+    def _columns(self, state: RationalArray, x: list[Rational]) -> RationalArray:
+        if len(x) != state.nrows():
+            raise InvalidInput("point does not fit the domain", value=f"{len(x)} coordinates",
+                               remedy=f"give {state.nrows()}")  # fmt: skip
+        joined = RationalArray(len(x), 3, [e for row, t in zip(rows_of(state), x, strict=True) for e in (*row, t)])
+        norm = self.network.blocks[0].norm
+        return joined if norm is None or self.frame.is_straight else norm.project(joined)
+
+    def map_columns(self, index: int) -> RationalArray:
+        """The network's output over (alpha, beta, D): D is the constant behind a norm or on a circle (see curves)."""
+        network = self.network
+        network.require_piecewise_linear()
+        if not network.has_norm:
+            if self.curve.one is not None:
+                return self._propagate(network, self.curve.state(), self.curve.one, index)
+            return self._propagate(network, _with_root(self.curve.state()), (_ZERO, _ZERO, _ONE), index)
+        if network.blocks[0].norm is None:
+            raise Unsupported("maps behind a norm that is not in front are not computed along curves", value=self.domain,
+                              remedy="use network.from_block(k) to start at the norm")  # fmt: skip
+        centred = _with_root(network.blocks[0].norm.project(self.curve.state()))
+        return self._propagate(network.folded(), centred, (_ZERO, _ZERO, _ONE), index)
+
+    def _propagate(self, network: Network, state: RationalArray, one: Sequence[Rational], index: int) -> RationalArray:
+        starts = np.cumsum([0, *network.bits_per_layer])
+        rows = [[bool(b) for b in self.bits[index][a:b]] for a, b in itertools.pairwise(starts)]
+        return network.propagate(state, one, lambda h, _: rows[h])
+
+    def _map_key(self, index: int) -> Hashable:
+        return tuple(self.map_columns(index).entries())
+
+
+def _image(network: Network, curve: Curve) -> Curve:
+    """The curve that points are reported on: a circle behind a norm lies in the image of the norm's projection."""
+    norm = network.blocks[0].norm
+    if norm is None or curve.one is not None:
+        return curve
+    rows = rows_of(norm.project(curve.state()))
+    return replace(curve, u=tuple(row[0] for row in rows), v=tuple(row[1] for row in rows))
+
+
+def _with_root(state: RationalArray) -> RationalArray:
+    return RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
+
+
+class Arc(Region):
+    """A cell of a one-dimensional domain: an open arc or interval on which the code is constant."""
+
+    def __init__(self, owner: CurvePartition, index: int) -> None:
+        self._owner, self.index = owner, index
+
+    @property
+    def code(self) -> SplineCode:
+        return self._owner.code_of(self.index)
+
+    @property
+    def witness(self) -> tuple[Fraction, ...]:
+        """A rational point inside; on a circle a vector whose direction is inside."""
+        return self._owner.curve.ambient(*self._owner.cells.witnesses[self.index])
+
+    @property
+    def affine(self) -> AffineMap:
+        return self._owner.network.affine_map(self.code)
+
+    @property
+    def facets(self) -> tuple[Facet, ...]:
+        """The crossings at the ends: the hyperplane is in (alpha, beta), by its nearest integers only if rational."""
+        ends = self._owner.ends_of(self.index)
+        if ends is None:
+            return ()
+        return tuple(self._facet(cut, step) for cut, step in zip(ends, (-1, 1), strict=True))
+
+    def _facet(self, cut: Cut, step: int) -> Facet:
+        count = len(self._owner)
+        other = self.index + step
+        missing = not self._owner.cells.closed and not 0 <= other < count
+        neighbour = None if missing or cut.undefined else other % count
+        flipped = () if missing else self._owner.hinges_between(self.index, other % count)
+        return Facet(flipped, neighbour, _line_through(cut.direction, step))
+
+    @property
+    def endpoints(self) -> tuple[sympy.Matrix, sympy.Matrix] | None:
+        """The exact end points as SymPy columns; None for a full circle or a single point."""
+        ends = self._owner.ends_of(self.index)
+        if ends is None:
+            return None
+        owner = self._owner
+        first, last = (Crossing((), False, c.undefined, c.direction, owner.frame, owner.image).point for c in ends)
+        return first, last
+
+    @property
+    def endpoints_float(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The end points in float64; infinite where an interval is."""
+        ends, curve, frame = self._owner.ends_of(self.index), self._owner.image, self._owner.frame
+        if ends is None:
+            return None
+        first, last = (_point_float(curve, frame, cut.direction) for cut in ends)
+        return first, last
+
+    @property
+    def parameters_float(self) -> tuple[float, float]:
+        """Start and end: angles in radians with end > start (a full circle is (0, 2 pi)), or parameters t."""
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return (0.0, 2 * math.pi) if len(self._owner) == 1 else (self.index * math.pi,) * 2
+        start = frame.position_float(ends[0].direction)
+        if frame.is_straight:
+            return start, frame.position_float(ends[1].direction)
+        return start, start + (frame.turn_float(ends[0].direction, ends[1].direction) or 2 * math.pi)
+
+    @property
+    def length_float(self) -> float:
+        """The length in the metric of the curve, float64."""
+        start, end = self.parameters_float
+        return (end - start) * math.sqrt(float(fraction(self._owner.frame.radius_squared)))
+
+    @property
+    def length(self) -> sympy.Expr:
+        """The exact length as a SymPy expression: radius times angle, or the distance of the end points."""
+        import sympy
+
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        radius = sympy.sqrt(_sympy(frame.radius_squared))
+        if ends is None:
+            return 2 * sympy.pi * radius if len(self._owner) == 1 else sympy.Integer(0)
+        first, last = (cut.direction for cut in ends)
+        if frame.is_straight:
+            return radius * (_parameter(frame, last) - _parameter(frame, first))
+        wraps = last.compare(first) <= 0
+        return radius * (_angle(frame, last) - _angle(frame, first) + (2 * sympy.pi if wraps else 0))
+
+    def symbolic(self) -> SymbolicRegion:
+        """Inequalities on the position (theta or t), and the map: in t on a line, in y = (y1, y2, ...) behind a norm."""
+        import sympy
+
+        straight = self._owner.frame.is_straight
+        variable = sympy.Symbol("t" if straight else "theta", real=True)
+        return SymbolicRegion(self._inequalities(variable), self._symbolic_map(variable))
+
+    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return ()
+        place = _parameter if frame.is_straight else _angle
+        first, last = (place(frame, cut.direction) for cut in ends)
+        if not frame.is_straight and ends[1].direction.compare(ends[0].direction) <= 0:
+            import sympy
+
+            return (sympy.Or(variable > first, variable < last),)
+        return variable > first, variable < last
+
+    def _symbolic_map(self, t: sympy.Symbol) -> sympy.Matrix:
+        import sympy
+
+        owner = self._owner
+        if owner.network.has_norm or not owner.frame.is_straight:
+            return self.affine.sympy()
+        rows, one, along = rows_of(owner.map_columns(self.index)), owner.curve.one, owner.curve.along
+        assert one is not None and along is not None
+        alpha, beta = ((_ONE, _ZERO), (_ZERO, _ONE)) if one[0] != 0 else ((_ZERO, -_ONE), (_ONE, _ZERO))
+        point = [_sympy(a) + _sympy(b) * t for a, b in (alpha, beta)]
+        return sympy.Matrix([_sympy(row[0]) * point[0] + _sympy(row[1]) * point[1] for row in rows])
+
+
+def _line_through(direction: Direction, step: int) -> tuple[int, ...]:
+    """The line of a rational direction as integers (alpha, beta, 0), positive inside; () when it is irrational."""
+    if not (direction.alpha.is_rational and direction.beta.is_rational):
+        return ()
+    a, b = direction.alpha.a, direction.beta.a
+    return Halfspace.of([step * b, -step * a, _ZERO]).coefficients
+
+
+def _point_float(curve: Curve, frame: Frame, direction: Direction) -> np.ndarray:
+    a, b = float(direction.alpha), float(direction.beta)
+    u, v = (np.array([float(x) for x in fractions(w)]) for w in (curve.u, curve.v))
+    if frame.one is not None:
+        scale = a * float(fraction(frame.one[0])) + b * float(fraction(frame.one[1]))
+    else:
+        form = [float(x) for x in fractions((frame.form.a, frame.form.b, frame.form.c))]
+        square = form[0] * a * a + 2 * form[1] * a * b + form[2] * b * b
+        scale = math.sqrt(square / float(fraction(frame.radius_squared)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((a * u + b * v) / scale)
+

@@ -1,0 +1,160 @@
+"""Upper bounds on numbers of regions before any work starts, and exact counts that need no enumeration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import networkx as nx
+
+from exact.errors import InvalidInput, Unsupported
+from exact.halfspace import Halfspace
+from exact.linear_algebra import Vector, apply, dot, identity, matrix, rank, rows_of, solve
+from exact.network import Network
+from exact.numbers import Rational, RationalArray, rational
+from exact.propagation import begin, layer_halfspaces
+
+
+def arrangement_bound(hyperplanes: int, dim: int) -> int:
+    """The most cells that so many hyperplanes cut R^dim into: sum over i <= dim of C(m, i) (Schlaefli).
+
+    >>> arrangement_bound(64, 4)
+    679121
+    """
+    return sum(comb(hyperplanes, i) for i in range(dim + 1))
+
+
+def region_bound(network: Network, dim: int) -> int:
+    """An upper bound on the activation regions of a network without norm on a d-dimensional domain.
+
+    The product over hidden layers of the arrangement bound in min(d, the layer's input width) dimensions
+    (Raghu et al. 2017, Montufar 2017). Loose for deep networks.
+    """
+    bound, rank = 1, dim
+    for layer in network.hidden_layers:
+        rank = min(rank, layer.weight.shape[1])
+        bound *= arrangement_bound(layer.bits, rank)
+    return bound
+
+
+def arc_bound(network: Network) -> int:
+    """An upper bound on the cells of a one-dimensional domain: every hinge has at most two zeros in each earlier cell."""
+    bound = 1
+    for layer in network.hidden_layers:
+        bound *= 2 * layer.bits + 2
+    return bound
+
+
+@dataclass(frozen=True)
+class SphereCount:
+    """A simple arrangement of small circles on S^2: `cells = 1 + components + crossings` (Euler's relation)."""
+
+    circles: int
+    crossings: int
+    components: int
+    cells: int
+
+
+def sphere_cell_count(network: Network, radius_squared: object = None) -> SphereCount:
+    """Count the cells (connected components) of a one-hidden-layer network on a 2-sphere, without listing them.
+
+    LayerNorm in R^4 and RMSNorm in R^3 leave a 2-sphere; without a norm in R^3, `radius_squared` gives one. Every hinge whose
+    plane meets the sphere in a circle counts; the circles that meet do so in two points each. Exact: all tests are on
+    rationals. Raises Unsupported when the arrangement is not simple (circles that touch, coincide, or three through a
+    point), when hidden layers follow, or the sphere has another dimension. Cost: m^3 small solves for m circles.
+    """
+    planes, gram, square = _sphere_planes(network, radius_squared)
+    inverse = gram.inv()
+    circles = [plane for plane in planes if _distance_squared([plane], inverse) < square]
+    if any(_distance_squared([plane], inverse) == square for plane in planes):
+        raise _not_simple("a plane touches the sphere")
+    pairs = [(i, j) for i, j in combinations(range(len(circles)), 2) if _meet(circles[i], circles[j], inverse, square)]
+    _refuse_triple_points(circles, pairs, gram, square)
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(range(len(circles)))
+    graph.add_edges_from(pairs)
+    components, crossings = int(nx.number_connected_components(graph)), 2 * len(pairs)
+    return SphereCount(len(circles), crossings, components, 1 + components + crossings if circles else 1)
+
+
+Plane = tuple[Vector, Rational]
+
+
+def _sphere_planes(network: Network, radius_squared: object) -> tuple[list[Plane], RationalArray, Rational]:
+    """The distinct hinge planes `a . s + c = 0` in a rational basis of the sphere's space, its Gram matrix, radius^2."""
+    norm = network.blocks[0].norm
+    if len(network.hidden_layers) != 1 or (norm is None and network.has_norm):
+        raise Unsupported("cells are counted for one hidden layer behind the norm", value=network.widths,
+                          remedy="take a network with one hidden layer")  # fmt: skip
+    if (norm is None) != (radius_squared is not None):
+        raise InvalidInput("a sphere needs a norm or a radius, not both", value=radius_squared,
+                           remedy="give radius_squared= exactly when the network has no norm")  # fmt: skip
+    n = network.input_dim
+    basis = norm.sphere_basis() if norm is not None else rows_of(identity(n))
+    if len(basis) != 3:
+        raise Unsupported("the sphere is not two-dimensional", value=f"dimension {len(basis) - 1}",
+                          remedy="use LayerNorm in R^4, RMSNorm in R^3, or a radius in R^3")  # fmt: skip
+    body = network.folded() if norm is not None else network
+    frame = matrix(basis, n)
+    cursor = begin(body, _frame_state(frame), [Rational(0)] * 3 + [Rational(1)])
+    assert cursor is not None
+    halfspaces = layer_halfspaces(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
+    square = Rational(n) if norm is not None else rational(radius_squared, "radius_squared")
+    return _distinct_planes(halfspaces), frame * frame.transpose(), square
+
+
+def _frame_state(frame: RationalArray) -> RationalArray:
+    """Points `sum_k s_k frame[k]` as coefficients over (s_1, ..., s_d, 1)."""
+    columns = rows_of(frame.transpose())
+    return RationalArray(len(columns), frame.nrows() + 1, [x for row in columns for x in (*row, Rational(0))])
+
+
+def _distinct_planes(halfspaces: Sequence[Halfspace]) -> list[Plane]:
+    kept: dict[Halfspace, None] = {}
+    for halfspace in halfspaces:
+        if not halfspace.is_constant and halfspace.opposite not in kept:
+            kept.setdefault(halfspace)
+    return [([Rational(x) for x in h.normal], Rational(h.offset)) for h in kept]
+
+
+def _distance_squared(planes: Sequence[Plane], inverse: RationalArray) -> Rational:
+    """The squared distance from the centre to the flat where independent planes meet."""
+    normals, offsets = matrix([a for a, _ in planes], 3), [c for _, c in planes]
+    solution = solve(normals * inverse * normals.transpose(), offsets)
+    assert solution is not None, "the planes are independent"
+    return dot(offsets, solution)
+
+
+def _meet(first: Plane, second: Plane, inverse: RationalArray, square: Rational) -> bool:
+    """Whether two circles cross in two points; Unsupported when they touch."""
+    if rank([first[0], second[0]]) < 2:
+        return False
+    distance = _distance_squared([first, second], inverse)
+    if distance == square:
+        raise _not_simple("two circles touch")
+    return distance < square
+
+
+def _refuse_triple_points(
+    circles: Sequence[Plane], pairs: Sequence[tuple[int, int]], gram: RationalArray, square: Rational
+) -> None:
+    crossing = set(pairs)
+    for i, j in pairs:
+        for k in range(j + 1, len(circles)):
+            if (i, k) in crossing and (j, k) in crossing and _share_a_point([circles[x] for x in (i, j, k)], gram, square):
+                raise _not_simple("three circles meet in a point")
+
+
+def _share_a_point(planes: Sequence[Plane], gram: RationalArray, square: Rational) -> bool:
+    normals = matrix([a for a, _ in planes], 3)
+    point = solve(normals, [-c for _, c in planes])
+    if point is not None:
+        return dot(point, apply(gram, point)) == square
+    return rank([[*a, c] for a, c in planes]) == 2  # a pencil of planes through one line that meets the sphere
+
+
+def _not_simple(what: str) -> Unsupported:
+    return Unsupported("the circles are not in simple position, so Euler's count by pairs does not hold", value=what,
+                       remedy="perturb the network, or enumerate arcs on great circles instead")  # fmt: skip

@@ -1,0 +1,377 @@
+"""Where a network is partitioned: boxes, all of R^d, slices, lines, circles and spheres.
+
+A flat domain is an affine map from parameters R^d into the network's input space with open halfspaces in parameter
+space; the closed set and its interior have the same regions. A curve is a pencil `alpha u + beta v`: a straight line is an
+arc of its directions, a circle all directions (alpha : beta) around the origin.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from exact.errors import InvalidInput
+from exact.halfspace import Halfspace, Point, affine
+from exact.linear_algebra import Vector, rank
+from exact.numbers import Rational, RationalArray, fractions, rational, rationals
+
+_ZERO, _ONE = Rational(0), Rational(1)
+Pair = tuple[Rational, Rational]
+
+
+@dataclass(frozen=True)
+class Flat:
+    """An affine chart `origin + sum_k s_k directions[k]` with open halfspaces on the parameters s."""
+
+    origin: tuple[Rational, ...]
+    directions: tuple[tuple[Rational, ...], ...]
+    walls: tuple[Halfspace, ...]
+
+    @property
+    def dim(self) -> int:
+        """The number of parameters d."""
+        return len(self.directions)
+
+    def state(self) -> RationalArray:
+        """The inputs as coefficients over (s_1, ..., s_d, 1)."""
+        rows = [[*(v[i] for v in self.directions), x] for i, x in enumerate(self.origin)]
+        return RationalArray(len(self.origin), self.dim + 1, [x for row in rows for x in row])
+
+    def ambient(self, point: Point) -> tuple[Fraction, ...]:
+        """The input-space coordinates of a parameter point."""
+        columns = RationalArray(self.dim + 1, 1, [*affine(point), _ONE])
+        return fractions((self.state() * columns).entries())
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A pencil `alpha u + beta v` over the directions from (1, 0) counter-clockwise to `end`, or over all of them.
+
+    On a straight line the functional `one` is the constant 1, so that the points are `(alpha u + beta v) / one` and the
+    parameter t is `along / one`. A circle has neither. `radius_squared` is the squared radius of a circle that no norm
+    supplies.
+    """
+
+    u: tuple[Rational, ...]
+    v: tuple[Rational, ...]
+    end: Pair | None
+    one: Pair | None = None
+    along: Pair | None = None
+    radius_squared: Rational | None = None
+
+    def state(self) -> RationalArray:
+        """The inputs as coefficients over (alpha, beta)."""
+        return RationalArray(len(self.u), 2, [x for pair in zip(self.u, self.v, strict=True) for x in pair])
+
+    def ambient(self, alpha: Rational, beta: Rational) -> tuple[Fraction, ...]:
+        """The input at a rational direction: a point of the line, or a vector along that direction of the circle."""
+        scale = _ONE if self.one is None else self.one[0] * alpha + self.one[1] * beta
+        return fractions((alpha * x + beta * y) / scale for x, y in zip(self.u, self.v, strict=True))
+
+
+class Domain(ABC):
+    """A subset of the input space of a network."""
+
+    @abstractmethod
+    def check(self, input_dim: int) -> None:
+        """Raise InvalidInput unless the domain lies in R^input_dim."""
+
+    def _check_dim(self, own: int, input_dim: int) -> None:
+        if own != input_dim:
+            raise InvalidInput(f"{type(self).__name__} does not fit the network",
+                               value=f"dimension {own}, the network reads {input_dim}",
+                               remedy=f"give a domain in R^{input_dim}")  # fmt: skip
+
+
+class FlatDomain(Domain):
+    """A convex domain with a flat chart."""
+
+    @abstractmethod
+    def flat(self) -> Flat:
+        """The chart and its walls."""
+
+
+class CurveDomain(Domain):
+    """A one-dimensional domain."""
+
+    @abstractmethod
+    def curve(self) -> Curve:
+        """The pencil and its arc."""
+
+
+def _unit_vectors(n: int) -> tuple[tuple[Rational, ...], ...]:
+    return tuple(tuple(Rational(int(i == j)) for j in range(n)) for i in range(n))
+
+
+@dataclass(frozen=True, init=False)
+class Box(FlatDomain):
+    """The box `lo_i < x_i < hi_i`. Scalars with `dim`, or sequences of length d.
+
+    >>> Box(-1, 1, dim=2)
+    Box([-1, 1] x [-1, 1])
+    """
+
+    lo: tuple[Rational, ...]
+    hi: tuple[Rational, ...]
+
+    def __init__(self, lo: Any, hi: Any, dim: int | None = None) -> None:
+        sizes = {len(x) for x in (lo, hi) if hasattr(x, "__len__")} | ({dim} if dim is not None else set())
+        if len(sizes) != 1 or (size := next(iter(sizes))) < 1:
+            raise InvalidInput("the dimension of the box is unclear", value=sorted(sizes), remedy="give dim= or equal lengths")
+        bounds = [rationals(x if hasattr(x, "__len__") else [x] * size, name) for x, name in ((lo, "lo"), (hi, "hi"))]
+        for i, (a, b) in enumerate(zip(*bounds, strict=True)):
+            if a >= b:
+                raise InvalidInput("the box is empty or flat", value=f"lo[{i}] = {a}, hi[{i}] = {b}", remedy="give lo < hi")
+        object.__setattr__(self, "lo", tuple(bounds[0]))
+        object.__setattr__(self, "hi", tuple(bounds[1]))
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(len(self.lo), input_dim)
+
+    def flat(self) -> Flat:
+        n = len(self.lo)
+        walls = [Halfspace.of([*e, -a]) for e, a in zip(_unit_vectors(n), self.lo, strict=True)]
+        walls += [Halfspace.of([*(-x for x in e), b]) for e, b in zip(_unit_vectors(n), self.hi, strict=True)]
+        return Flat((_ZERO,) * n, _unit_vectors(n), tuple(walls))
+
+    def __repr__(self) -> str:
+        return f"Box({' x '.join(f'[{a}, {b}]' for a, b in zip(self.lo, self.hi, strict=True))})"
+
+
+@dataclass(frozen=True)
+class RealSpace(FlatDomain):
+    """All of R^dim: no bounding box, so unbounded regions are found too."""
+
+    dim: int
+
+    def __post_init__(self) -> None:
+        if self.dim < 1:
+            raise InvalidInput("R^d needs d >= 1", value=self.dim, remedy="give the network's input dimension")
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(self.dim, input_dim)
+
+    def flat(self) -> Flat:
+        return Flat((_ZERO,) * self.dim, _unit_vectors(self.dim), ())
+
+    def __repr__(self) -> str:
+        return f"RealSpace({self.dim})"
+
+
+@dataclass(frozen=True, init=False)
+class Plane(FlatDomain):
+    """The affine plane through three points: `p0 + s (p1 - p0) + t (p2 - p0)`, optionally with bounds on s and t.
+
+    Parameters (s, t) are the chart in which `polygons()` draws. Raises InvalidInput when the points are collinear.
+    """
+
+    points: tuple[tuple[Rational, ...], ...]
+    bounds: Box | None
+
+    def __init__(self, p0: Any, p1: Any, p2: Any, s: Any = None, t: Any = None) -> None:
+        points = tuple(tuple(rationals(p, f"p{i}")) for i, p in enumerate((p0, p1, p2)))
+        _same_length(points)
+        if rank([_difference(points[1], points[0]), _difference(points[2], points[0])]) < 2:
+            raise InvalidInput("the three points of a plane are collinear", value=_show(points), remedy="move one of them")
+        if (s is None) != (t is None):
+            raise InvalidInput("a plane is bounded in one parameter only", value=(s, t), remedy="give both s= and t=, or none")
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "bounds", None if s is None else Box((s[0], t[0]), (s[1], t[1])))
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(len(self.points[0]), input_dim)
+
+    def flat(self) -> Flat:
+        p0, p1, p2 = self.points
+        walls = () if self.bounds is None else self.bounds.flat().walls
+        return Flat(p0, (tuple(_difference(p1, p0)), tuple(_difference(p2, p0))), walls)
+
+    def __repr__(self) -> str:
+        return f"Plane(through {_show(self.points)})"
+
+
+class _StraightLine(FlatDomain, CurveDomain):
+    """A straight one-dimensional domain `p + t d`; subclasses say which t."""
+
+    @abstractmethod
+    def _point(self) -> tuple[Rational, ...]: ...
+
+    @abstractmethod
+    def _direction(self) -> tuple[Rational, ...]: ...
+
+    @abstractmethod
+    def _walls(self) -> tuple[Halfspace, ...]:
+        """The open halfspaces on t."""
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(len(self._point()), input_dim)
+
+    def flat(self) -> Flat:
+        return Flat(self._point(), (self._direction(),), self._walls())
+
+    def curve(self) -> Curve:
+        end = (_ONE, _ONE) if len(self._walls()) == 2 else (_ZERO, _ONE)
+        return Curve(self._point(), self._direction(), end, one=(_ONE, _ZERO), along=(_ZERO, _ONE))
+
+    def _validate(self, names: tuple[str, str]) -> None:
+        _same_length((self._point(), self._direction()))
+        if not any(x != 0 for x in self._direction()):
+            raise InvalidInput(f"{type(self).__name__} has no length", value="direction 0",
+                               remedy=f"give a {names[1]} that differs from {names[0]}")  # fmt: skip
+
+
+_FROM_ZERO, _TO_ONE = Halfspace((1, 0)), Halfspace((-1, 1))
+
+
+@dataclass(frozen=True, init=False)
+class Segment(_StraightLine):
+    """The segment from p to q, with parameter t from 0 (p) to 1 (q)."""
+
+    p: tuple[Rational, ...]
+    q: tuple[Rational, ...]
+
+    def __init__(self, p: Any, q: Any) -> None:
+        object.__setattr__(self, "p", tuple(rationals(p, "p")))
+        object.__setattr__(self, "q", tuple(rationals(q, "q")))
+        _same_length((self.p, self.q))
+        self._validate(("p", "q"))
+
+    def _point(self) -> tuple[Rational, ...]:
+        return self.p
+
+    def _direction(self) -> tuple[Rational, ...]:
+        return tuple(_difference(self.q, self.p))
+
+    def _walls(self) -> tuple[Halfspace, ...]:
+        return (_FROM_ZERO, _TO_ONE)
+
+    def __repr__(self) -> str:
+        return f"Segment({_show((self.p,))} to {_show((self.q,))})"
+
+
+@dataclass(frozen=True, init=False)
+class Ray(_StraightLine):
+    """The ray `origin + t direction`, t > 0. `origin=0` stands for the origin of the space."""
+
+    origin: tuple[Rational, ...]
+    direction: tuple[Rational, ...]
+
+    def __init__(self, origin: Any, direction: Any) -> None:
+        object.__setattr__(self, "direction", tuple(rationals(direction, "direction")))
+        start = [origin] * len(self.direction) if not hasattr(origin, "__len__") and origin == 0 else origin
+        object.__setattr__(self, "origin", tuple(rationals(start, "origin")))
+        self._validate(("zero", "direction"))
+
+    def _point(self) -> tuple[Rational, ...]:
+        return self.origin
+
+    def _direction(self) -> tuple[Rational, ...]:
+        return self.direction
+
+    def _walls(self) -> tuple[Halfspace, ...]:
+        return (_FROM_ZERO,)
+
+    def __repr__(self) -> str:
+        return f"Ray({_show((self.origin,))} along {_show((self.direction,))})"
+
+
+@dataclass(frozen=True, init=False)
+class Line(_StraightLine):
+    """The whole line `point + t direction`, t real."""
+
+    point: tuple[Rational, ...]
+    direction: tuple[Rational, ...]
+
+    def __init__(self, point: Any, direction: Any) -> None:
+        object.__setattr__(self, "point", tuple(rationals(point, "point")))
+        object.__setattr__(self, "direction", tuple(rationals(direction, "direction")))
+        self._validate(("zero", "direction"))
+
+    def _point(self) -> tuple[Rational, ...]:
+        return self.point
+
+    def _direction(self) -> tuple[Rational, ...]:
+        return self.direction
+
+    def _walls(self) -> tuple[Halfspace, ...]:
+        return ()
+
+    def curve(self) -> Curve:
+        reversed_direction = tuple(-x for x in self.direction)
+        return Curve(reversed_direction, self.point, (-_ONE, _ZERO), one=(_ZERO, _ONE), along=(-_ONE, _ZERO))
+
+    def __repr__(self) -> str:
+        return f"Line({_show((self.point,))} along {_show((self.direction,))})"
+
+
+def _radius(value: object) -> Rational | None:
+    radius_squared = None if value is None else rational(value, "radius_squared")
+    if radius_squared is not None and radius_squared <= 0:
+        raise InvalidInput("a sphere has no positive radius", value=value, remedy="give radius_squared > 0")
+    return radius_squared
+
+
+@dataclass(frozen=True, init=False)
+class Sphere(Domain):
+    """The sphere that the network's first norm projects on, at eps = 0; without a norm, |x|^2 = `radius_squared`.
+
+    LayerNorm in R^n leaves a sphere of dimension n - 2 and radius sqrt(n), RMSNorm one of dimension n - 1. With
+    eps > 0 it is the limit of every ray far from the origin; `Ray` shows what happens on the way.
+    """
+
+    radius_squared: Rational | None
+
+    def __init__(self, radius_squared: Any = None) -> None:
+        object.__setattr__(self, "radius_squared", _radius(radius_squared))
+
+    def check(self, input_dim: int) -> None:
+        return
+
+    def __repr__(self) -> str:
+        return "Sphere()" if self.radius_squared is None else f"Sphere(radius_squared={self.radius_squared})"
+
+
+@dataclass(frozen=True, init=False)
+class GreatCircle(CurveDomain):
+    """The directions `alpha u + beta v`: the geodesic circle through u and v, from u towards v.
+
+    Behind a norm the circle lies on the norm's sphere, through the projections of u and v; without one,
+    |x|^2 = `radius_squared` is needed.
+    """
+
+    u: tuple[Rational, ...]
+    v: tuple[Rational, ...]
+    radius_squared: Rational | None
+
+    def __init__(self, u: Any, v: Any, radius_squared: Any = None) -> None:
+        object.__setattr__(self, "u", tuple(rationals(u, "u")))
+        object.__setattr__(self, "v", tuple(rationals(v, "v")))
+        object.__setattr__(self, "radius_squared", _radius(radius_squared))
+        _same_length((self.u, self.v))
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(len(self.u), input_dim)
+
+    def curve(self) -> Curve:
+        return Curve(self.u, self.v, None, radius_squared=self.radius_squared)
+
+    def __repr__(self) -> str:
+        return f"GreatCircle(through {_show((self.u, self.v))})"
+
+
+def _difference(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
+    return [x - y for x, y in zip(a, b, strict=True)]
+
+
+def _same_length(points: Sequence[Sequence[Rational]]) -> None:
+    if len({len(p) for p in points}) != 1 or not points[0]:
+        raise InvalidInput("points of one domain differ in dimension", value=[len(p) for p in points],
+                           remedy="give vectors of equal length")  # fmt: skip
+
+
+def _show(points: Sequence[Sequence[Rational]]) -> str:
+    """Points for messages: short ones in full, long ones by their dimension."""
+    return ", ".join(f"({', '.join(map(str, p))})" if len(p) <= 4 else f"<R^{len(p)}>" for p in points)

@@ -1,0 +1,126 @@
+"""What every engine shares: the job, the budget, the outcome, and the arrays an enumeration returns."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from exact.curves import Direction, Frame
+from exact.domains import Curve, Domain, FlatDomain
+from exact.halfspace import Halfspace, Point
+from exact.network import Network
+from exact.numbers import Rational
+from exact.spline_code import BitArray
+
+Progress = Callable[[int], None]
+
+
+class Outcome(Enum):
+    """How an enumeration ended. Has no truth value: compare with `is`."""
+
+    COMPLETE = "complete"
+    BUDGET_REACHED = "budget reached"
+    UNDECIDED = "undecided"
+
+    def __bool__(self) -> bool:
+        raise TypeError("an Outcome has no truth value; got bool(outcome); write outcome is Outcome.COMPLETE")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A bound on the number of regions, on seconds, or on both; None means no bound."""
+
+    regions: int | None = None
+    seconds: float | None = None
+
+
+@dataclass
+class Job:
+    """One call of partition: what to enumerate, where the filters run, when to stop."""
+
+    network: Network
+    domain: Domain
+    device: str = "cpu"
+    budget: Budget = field(default_factory=Budget)
+    progress: Progress | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def out_of_budget(self, found: int) -> bool:
+        """Report progress and say whether the budget is used up after `found` regions."""
+        if self.progress is not None:
+            self.progress(found)
+        late = self.budget.seconds is not None and time.monotonic() - self._started >= self.budget.seconds
+        return late or (self.budget.regions is not None and found >= self.budget.regions)
+
+
+@dataclass(frozen=True)
+class FlatCells:
+    """Regions of a flat domain: bits (R x hinges), an interior witness each, and how completeness is known.
+
+    `walls` holds, for each region, halfspaces among which all its facets are (the domain's included).
+    """
+
+    bits: BitArray
+    witnesses: list[Point]
+    walls: list[tuple[Halfspace, ...]]
+    outcome: Outcome
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A point between two cells of a curve, or its end; `find` gives the exact direction."""
+
+    find: Callable[[], Direction]
+    undefined: bool = False
+
+    @cached_property
+    def direction(self) -> Direction:
+        """The exact direction."""
+        return self.find()
+
+
+@dataclass(frozen=True)
+class CurveCells:
+    """Cells of a curve in order: cell i lies between cuts i and i + 1 (modulo their number when `closed`).
+
+    `witnesses` are rational directions (alpha, beta) inside the cells; `tangent` lists points where a hinge of the
+    first layer it concerns touches zero without changing sign. A full circle without a cut has one cell and no cut.
+    """
+
+    curve: Curve
+    frame: Frame
+    cuts: tuple[Cut, ...]
+    bits: BitArray
+    witnesses: list[tuple[Rational, Rational]]
+    tangent: tuple[tuple[Direction, int], ...]
+    outcome: Outcome
+    evidence: str
+    closed: bool
+
+
+class Engine(ABC):
+    """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None."""
+
+    name: str
+
+    @abstractmethod
+    def refusal(self, network: Network, domain: Domain) -> str | None:
+        """Why this engine cannot do the job, or None when it can."""
+
+    @abstractmethod
+    def run(self, job: Job) -> FlatCells | CurveCells:
+        """Enumerate, exactly."""
+
+
+def flat_refusal(network: Network, domain: Domain) -> str | None:
+    """The refusal shared by engines for flat domains: curved domains, norms."""
+    if not isinstance(domain, FlatDomain):
+        return f"it enumerates flat domains, not {type(domain).__name__}"
+    if network.has_norm:
+        return "the network has a norm, so its regions in a flat domain are not polytopes"
+    return None

@@ -1,0 +1,277 @@
+"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius, and straight lines.
+
+Along a pencil every pre-activation is `p alpha + q beta + c N` (see curves). In each layer the zeros are isolated and put
+in order (see isolation): proposed in float64, proved by opposite signs around each, and where floats abstain -
+tangencies, zeros that coincide or nearly do - settled by comparing quadratic surds. A function has at most two zeros, so
+none is missing. Deeper layers repeat this inside every arc, where they are again functions of this shape. One norm may
+stand anywhere; a zero of its root splits the curve. Cost: one matrix product and a sort for the first layer, then the
+same per arc.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from exact.curves import CIRCLE, Form, Frame, dyadic_direction
+from exact.domains import Curve, CurveDomain, Domain, Sphere
+from exact.engines.base import CurveCells, Cut, Engine, Job, Outcome
+from exact.engines.isolation import Edge, LayerFunctions, Tally, between, edge_at, fixed_edge, isolate, sorted_edges
+from exact.errors import InvalidInput
+from exact.linear_algebra import dot, rows_of
+from exact.network import Block, Network
+from exact.norms import Norm
+from exact.numbers import Rational, RationalArray, nearest_float, rational
+from exact.propagation import Cursor, advance, begin, pass_norm
+from exact.spline_code import BitArray
+
+_ZERO, _ONE = Rational(0), Rational(1)
+_FULL_TURN = Rational(4)
+
+
+@dataclass(frozen=True)
+class _Arc:
+    """An open arc between two edges, the network's state on it (None when all layers are done), the code so far."""
+
+    start: Edge
+    end: Edge
+    cursor: Cursor | None
+    form: Form
+    bits: tuple[BitArray, ...] = ()
+
+
+class Circle(Engine):
+    """Exact arcs on one-dimensional domains."""
+
+    name = "circle"
+
+    def refusal(self, network: Network, domain: Domain) -> str | None:
+        if isinstance(domain, Sphere):
+            reason = _sphere_refusal(network, domain)
+        elif not isinstance(domain, CurveDomain):
+            reason = f"it enumerates one-dimensional domains, not {type(domain).__name__}"
+        else:
+            reason = _constant_refusal(network, domain.curve())
+        return reason or _norm_refusal(network)
+
+    def run(self, job: Job) -> CurveCells:
+        if isinstance(job.domain, Sphere) and _sphere_dim(job.network) == 0:
+            return _two_points(job.network)
+        curve = _curve(job.network, job.domain)
+        frame, tally = curve_frame(curve, job.network), Tally()
+        arcs, leaves = [_whole(job.network, curve)], list[_Arc]()
+        while arcs and not job.out_of_budget(len(leaves)):
+            arc = arcs.pop()
+            if arc.cursor is None:
+                leaves.append(arc)
+            else:
+                arcs.extend(reversed(_refine(arc, arc.cursor, tally, job.device)))
+        return _collect(job.network, curve, frame, leaves, tally, len(arcs))
+
+
+def _sphere_refusal(network: Network, domain: Sphere) -> str | None:
+    norm = network.blocks[0].norm
+    if norm is None and network.has_norm:
+        return "the norm is not in front of the first block; use network.from_block(k) to start there"
+    if norm is None and domain.radius_squared is None:
+        return "the network has no norm, so the sphere needs radius_squared="
+    size = _sphere_dim(network)
+    if size < 0 or size > 1 or (size == 0 and norm is None):
+        return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
+    return None
+
+
+def _sphere_dim(network: Network) -> int:
+    norm = network.blocks[0].norm
+    return network.input_dim - 1 if norm is None else norm.sphere_dim
+
+
+def _constant_refusal(network: Network, curve: Curve) -> str | None:
+    """A circle of directions has no constant 1 in front of the first norm, so no bias may stand there."""
+    if curve.one is not None:
+        return None
+    if not network.has_norm:
+        return None if curve.radius_squared is not None else "the network has no norm, so the circle needs radius_squared="
+    if curve.radius_squared is not None:
+        return "the network's norm fixes the radius, so radius_squared= cannot be given"
+    first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
+    biased = any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.bias.column())
+    return "a bias stands in front of the norm; use network.from_block(k) to start at the norm" if biased else None
+
+
+def _norm_refusal(network: Network) -> str | None:
+    """At most one norm before the last hidden layer, and no skip around it when hidden layers follow."""
+    needed = _blocks_with_bits(network)
+    with_norm = [i for i in needed if network.blocks[i].norm is not None]
+    if len(with_norm) > 1:
+        return f"hidden layers stand behind {len(with_norm)} norms, and it can do one"
+    if with_norm and with_norm[0] != needed[-1] and network.blocks[with_norm[0]].residual:
+        return "hidden layers follow a skip connection around a norm"
+    return None
+
+
+def _blocks_with_bits(network: Network) -> list[int]:
+    """Blocks up to the last one that has a hidden layer."""
+    last = max((i for i, block in enumerate(network.blocks) if _has_bits(block)), default=-1)
+    return list(range(last + 1))
+
+
+def _has_bits(block: Block) -> bool:
+    return any(layer.bits for layer in block.layers)
+
+
+def _curve(network: Network, domain: Domain) -> Curve:
+    """The pencil of the domain; on circles v is replaced by a nearly orthogonal rational combination."""
+    if isinstance(domain, CurveDomain):
+        curve = domain.curve()
+    else:
+        assert isinstance(domain, Sphere)
+        norm = network.blocks[0].norm
+        n = network.input_dim
+        basis = norm.sphere_basis() if norm else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
+        curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
+    return curve if curve.one is not None else _well_conditioned(curve, curve_frame(curve, network).form)
+
+
+def _well_conditioned(curve: Curve, form: Form) -> Curve:
+    share = rational(float(np.float32(nearest_float(form.b / form.a))))
+    v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
+    ratio = nearest_float(form.a / (form.c - 2 * share * form.b + share * share * form.a))
+    scale = rational(2.0 ** round(np.log2(ratio) / 2)) if 0 < ratio < float("inf") else _ONE
+    return replace(curve, v=tuple(scale * y for y in v))
+
+
+def curve_frame(curve: Curve, network: Network) -> Frame:
+    """The metric of a curve: behind a norm that of the projected directions, radius sqrt(n) (see norms)."""
+    if curve.one is not None:
+        direction = [b * x - a * y for (a, b), x, y in ((curve.one, x, y) for x, y in zip(curve.u, curve.v, strict=True))]
+        return Frame(Form.gram(curve.u, curve.v, _ONE), dot(direction, direction), curve.one, curve.along)
+    norm = _first_norm(network)
+    if norm is None:
+        assert curve.radius_squared is not None
+        columns, radius_squared = curve.state(), curve.radius_squared
+    else:
+        columns, radius_squared = norm.project(_before_norm(network, curve)), Rational(norm.dim)
+    form = Form.gram(*_two_columns(columns), _ONE)
+    if form.determinant == 0:
+        raise InvalidInput("u and v do not span a circle of directions", value="dependent after the norm's projection",
+                           remedy="give two vectors that differ by more than a factor and a constant shift")  # fmt: skip
+    return Frame(form, radius_squared)
+
+
+def _first_norm(network: Network) -> Norm | None:
+    return network.norms[0] if network.norms else None
+
+
+def _before_norm(network: Network, curve: Curve) -> RationalArray:
+    """The pencil carried through affine blocks in front of the norm."""
+    if network.blocks[0].norm is not None or not network.hidden_layers:
+        return curve.state()
+    cursor = begin(network, curve.state(), (_ZERO, _ZERO))
+    return curve.state() if cursor is None or cursor.norm is None else cursor.inner
+
+
+def _two_columns(columns: RationalArray) -> tuple[list[Rational], list[Rational]]:
+    rows = rows_of(columns)
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def _whole(network: Network, curve: Curve) -> _Arc:
+    """The whole curve as one arc; a circle is cut open at (1, 0), and closed again when cells are collected."""
+    start = fixed_edge(_ONE, _ZERO, _ZERO)
+    end = fixed_edge(_ONE, _ZERO, _FULL_TURN) if curve.end is None else edge_at(*curve.end, undefined=False)
+    state, form = curve.state(), CIRCLE
+    one: tuple[Rational, ...] = curve.one if curve.one is not None else (_ZERO, _ZERO)
+    if curve.radius_squared is not None:
+        state = RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
+        one, form = (_ZERO, _ZERO, _ONE), Form.gram(curve.u, curve.v, curve.radius_squared)
+    return _Arc(start, end, begin(network, state, one), form)
+
+
+def _refine(arc: _Arc, cursor: Cursor, tally: Tally, device: str) -> list[_Arc]:
+    """Apply the next norm, or cut the arc by the next hidden layer; the parts come in order."""
+    if cursor.norm is not None:
+        return _apply_norm(arc, cursor, cursor.norm, tally)
+    functions = LayerFunctions(cursor.current, cursor.inner, cursor.one, device)
+    zeros, balls = isolate(functions, arc.form, arc.start, arc.end, tally)
+    edges = [arc.start, *zeros, arc.end]
+    bits = functions.bits_at(between(edges[0], edges[1]), arc.form, balls)
+    z = None if cursor.is_last_hidden else cursor.current.pre_activations(cursor.inner, cursor.one)
+    parts = []
+    for start, end in itertools.pairwise(edges):
+        if start is not arc.start:
+            bits = bits.copy()
+            bits[list(start.rows)] ^= True
+        following = None if z is None else advance(cursor, z, [bool(b) for b in bits])
+        parts.append(replace(arc, start=start, end=end, cursor=following, bits=(*arc.bits, bits)))
+    return parts
+
+
+def _apply_norm(arc: _Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[_Arc]:
+    """The norm's value over (alpha, beta, N); the arc is cut where the norm's root N is zero."""
+    centred = norm.project(cursor.inner)
+    e, d = norm.eps_under_root, norm.eps_beside_root
+    one = cursor.one
+    gram = Form.gram(*_two_columns(centred), Rational(norm.dim))
+    form = Form(gram.a + e * one[0] * one[0], gram.b + e * one[0] * one[1], gram.c + e * one[1] * one[1])
+    if form == Form(_ZERO, _ZERO, _ZERO) and norm.eps == 0:
+        raise InvalidInput("the norm is undefined along the whole curve: P x = 0 and eps = 0", value="0 / 0",
+                           remedy="give a curve that the norm's projection does not collapse to a point")  # fmt: skip
+    shift = (d * one[0], d * one[1])
+    inner = [(g * x + b * shift[0], g * y + b * shift[1], b) for (x, y), g, b in
+             zip(rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True)]  # fmt: skip
+    state = RationalArray(norm.dim, 3, [x for row in inner for x in row])
+    following = pass_norm(cursor, state, (*shift, _ONE))
+    kernel = form.kernel
+    ends = [] if kernel is None or form.a == form.c == 0 else [kernel, (-kernel[0], -kernel[1])]
+    cuts = sorted_edges([edge_at(*end, undefined=norm.eps == 0) for end in ends], arc.start, arc.end, tally)
+    edges = [arc.start, *cuts, arc.end]
+    return [replace(arc, start=a, end=b, cursor=following, form=form) for a, b in itertools.pairwise(edges)]
+
+
+def _two_points(network: Network) -> CurveCells:
+    """The sphere of dimension 0 behind a norm: two opposite points, each a cell of its own."""
+    norm = network.norms[0]
+    u = norm.sphere_basis()[0]
+    curve = Curve(tuple(u), (_ZERO,) * norm.dim, None)
+    frame = Frame(Form.gram(curve.u, curve.v, _ONE), Rational(norm.dim))
+    limit = Network(tuple(replace(b, norm=replace(b.norm, eps=_ZERO)) if b.norm else b for b in network.blocks))
+    signs = (_ONE, -_ONE)
+    bits = np.stack([limit.code([s * x for x in u]).bits for s in signs])
+    return CurveCells(curve, frame, (), bits, [(s, _ZERO) for s in signs], (), Outcome.COMPLETE,
+                      "the sphere has two points, and both were evaluated exactly", closed=False)  # fmt: skip
+
+
+def _collect(
+    network: Network, curve: Curve, frame: Frame, leaves: Sequence[_Arc], tally: Tally, unexplored: int
+) -> CurveCells:
+    """Join arcs across edges that change nothing, close the circle, and pack the result."""
+    bits = [np.concatenate(leaf.bits) if leaf.bits else np.zeros(0, dtype=bool) for leaf in leaves]
+    kept = [k for k in range(len(leaves)) if k == 0 or leaves[k].start.undefined or bool(np.any(bits[k] != bits[k - 1]))]
+    starts = [leaves[k].start for k in kept]
+    cells = np.array([bits[k] for k in kept], dtype=bool).reshape(len(kept), network.hinge_count)
+    spots = [between(leaves[k].start, leaves[k].end) for k in kept]
+    closed = curve.end is None and not unexplored
+    if closed and (len(kept) == 1 or not np.any(cells[0] != cells[-1])):
+        starts, cells = starts[1:], cells[1:] if len(kept) > 1 else cells
+        spots = spots[1:] if len(kept) > 1 else spots
+    edges = starts if closed else [*starts, *([leaves[-1].end] if leaves else [])]
+    evidence = (
+        f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the float64 filter, "
+        f"{tally.exact} by exact surds"
+    )
+    outcome = Outcome.BUDGET_REACHED if unexplored else Outcome.COMPLETE
+    return CurveCells(
+        curve,
+        frame,
+        tuple(Cut(edge.find, edge.undefined) for edge in edges),
+        cells,
+        [dyadic_direction(s) for s in spots],
+        tuple(tally.tangent),
+        outcome,
+        f"stopped early: {unexplored} arcs unexplored" if unexplored else evidence,
+        closed=closed,
+    )

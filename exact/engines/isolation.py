@@ -1,0 +1,294 @@
+"""Isolate and order the zeros of many functions `p alpha + q beta + c N` on one arc: floats propose, proofs decide.
+
+Positions are diamond angles in [0, 4): a monotone parameter whose dyadic values are directions with exact float64
+coordinates, so that comparing two of them is comparing two floats. See curves for the functions and their zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cmp_to_key
+
+import numpy as np
+import torch
+
+from exact.curves import Direction, Form, Function, dyadic_direction, value_sign, zeros
+from exact.errors import Undecided
+from exact.filters import Balls, matrix_product
+from exact.network import Layer
+from exact.numbers import Rational, RationalArray
+from exact.spline_code import BitArray
+
+_GRID = 2.0**50
+_WIDTHS = (2.0**-45, 2.0**-38, 2.0**-30)
+_FULL_TURN = Rational(4)
+SMALL = 48  # below this many functions the exact path is faster than starting the filter
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A point of a curve enclosed by diamond angles `lo <= hi`; `find` gives the exact direction.
+
+    `rows` are the functions that change sign here. `undefined` marks a point where a norm divides by zero.
+    """
+
+    lo: Rational
+    hi: Rational
+    find: Callable[[], Direction]
+    rows: tuple[int, ...] = ()
+    undefined: bool = False
+
+    def refined(self, bits: int) -> Edge:
+        """The same point in an enclosure of about `bits` bits."""
+        if self.lo == self.hi:
+            return self
+        lo, hi = self.find().diamond(bits)
+        return replace(self, lo=max(self.lo, lo), hi=min(self.hi, hi))
+
+
+def fixed_edge(alpha: Rational, beta: Rational, sigma: Rational, undefined: bool = False) -> Edge:
+    """An edge at a rational direction with known diamond angle."""
+    return Edge(sigma, sigma, lambda: Direction.rational(alpha, beta), undefined=undefined)
+
+
+@dataclass
+class Tally:
+    """How zeros were settled, and where functions touch zero without changing sign."""
+
+    filtered: int = 0
+    exact: int = 0
+    tangent: list[tuple[Direction, int]] = field(default_factory=list)
+
+
+@dataclass
+class LayerFunctions:
+    """The hinges of a layer along a curve: exact coefficients on demand, balls for all of them at once."""
+
+    layer: Layer
+    inner: RationalArray
+    one: tuple[Rational, ...]
+    device: str
+    _known: dict[int, Function] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """The number of functions: one per bit of the layer."""
+        return self.layer.bits
+
+    def exact(self, index: int) -> Function:
+        """(p, q, c) of one hinge in rationals."""
+        if index not in self._known:
+            neuron, bend = divmod(index, len(self.layer.activation.breakpoints))
+            threshold = self.layer.activation.breakpoints[bend]
+            row = self.layer.pre_activation(neuron, self.inner, self.one)
+            p, q, *c = (x - threshold * y for x, y in zip(row, self.one, strict=True))
+            self._known[index] = (p, q, c[0] if c else Rational(0))
+        return self._known[index]
+
+    def balls(self) -> Balls:
+        """(p, q, c) of every hinge as a (count x 3) tensor of balls."""
+        products = matrix_product(self.layer.weight, self.inner, self.device)
+        mid, rad = (torch.from_numpy(np.array(x)).to(self.device) for x in
+                    (self.layer.bias.float64(), self.layer.bias.float64_error()))  # fmt: skip
+        one = Balls.of_rationals(self.one, self.device)
+        z = products + Balls(mid, rad) * one
+        bends = [z - Balls.of_rationals([t], self.device) * one for t in self.layer.activation.breakpoints]
+        mid, rad = (torch.stack(parts, dim=1).reshape(self.count, len(self.one)) for parts in
+                    ([b.mid for b in bends], [b.rad for b in bends]))  # fmt: skip
+        missing = torch.zeros(self.count, 3 - len(self.one), dtype=mid.dtype, device=mid.device)
+        return Balls(torch.cat([mid, missing], 1), torch.cat([rad, missing], 1))
+
+    def bits_at(self, sigma: Rational, form: Form, balls: Balls | None) -> BitArray:
+        """The bits of the layer at a dyadic direction; the filter first, exact signs for the rest."""
+        alpha, beta = dyadic_direction(sigma)
+        bits, certain = np.zeros(self.count, dtype=bool), np.zeros(self.count, dtype=bool)
+        if balls is not None:
+            at = Balls.of_rationals([alpha, beta], self.device)
+            signs, sure = _values(balls, _form_balls(form, self.device), at[0], at[1]).signs()
+            bits, certain = (signs > 0).cpu().numpy(), sure.cpu().numpy()
+        for index in np.flatnonzero(~certain):
+            bits[index] = value_sign(self.exact(int(index)), form, alpha, beta) > 0
+        return bits
+
+
+def isolate(functions: LayerFunctions, form: Form, start: Edge, end: Edge, tally: Tally) -> tuple[list[Edge], Balls | None]:
+    """The sign changes strictly between two edges in order, with disjoint enclosures; also the balls for reuse."""
+    found, balls, left = list[Edge](), None, np.arange(functions.count)
+    if functions.count >= SMALL:
+        balls = functions.balls()
+        found, left = _filtered(functions, balls, form)
+        tally.filtered += len(found)
+    for index in left:
+        found += _exactly(functions, int(index), form, tally)
+    inside = [edge for edge in found if _is_inside(edge, start, end)]
+    return _ordered(inside, tally), balls
+
+
+def _form_balls(form: Form, device: str) -> Balls:
+    return Balls.of_rationals([form.a, form.b, form.c, form.determinant], device)
+
+
+def _values(f: Balls, g: Balls, alpha: Balls, beta: Balls) -> Balls:
+    """p alpha + q beta + c sqrt(form) at one direction per function (or one for all)."""
+    square = g[0] * alpha * alpha + (g[1] + g[1]) * alpha * beta + g[2] * beta * beta
+    linear = f[:, 0] * alpha + f[:, 1] * beta
+    without_root = (f.mid[:, 2] == 0) & (f.rad[:, 2] == 0)
+    total = linear + f[:, 2] * square.sqrt()
+    return Balls(torch.where(without_root, linear.mid, total.mid), torch.where(without_root, linear.rad, total.rad))
+
+
+def _filtered(functions: LayerFunctions, f: Balls, form: Form) -> tuple[list[Edge], np.ndarray]:
+    """Edges that the filter proves, and the functions it abstains on."""
+    g = _form_balls(form, functions.device)
+    p, q, c = f[:, 0], f[:, 1], f[:, 2]
+    adjoint = g[2] * p - g[1] * q, g[0] * q - g[1] * p
+    s = p * adjoint[0] + q * adjoint[1]
+    sign, certain = (s - c * c * g[3]).signs()
+    positive = certain & (sign > 0) & (s.mid > s.rad)
+    root = (s - c * c * g[3]).mid.clamp(min=0).sqrt()
+    lows, highs, proved = [], [], positive.clone()
+    for branch in (1.0, -1.0):
+        x = -c.mid * adjoint[0].mid - branch * root * q.mid
+        y = -c.mid * adjoint[1].mid + branch * root * p.mid
+        low, high, enclosed = _enclose(f, g, _diamond(x, y))
+        lows.append(low)
+        highs.append(high)
+        proved &= enclosed
+    proved &= (highs[0] < lows[1]) | (highs[1] < lows[0])
+    left = (~proved & ~(certain & (sign < 0))).cpu().numpy()
+    rows = torch.nonzero(proved).flatten().tolist()
+    pairs = [(row, float(low[row]), float(high[row]))
+             for low, high in zip((x.cpu() for x in lows), (x.cpu() for x in highs), strict=True) for row in rows]  # fmt: skip
+    edges = [_edge_of_row(functions, form, row, Rational(*low.as_integer_ratio()), Rational(*high.as_integer_ratio()))
+             for row, low, high in pairs]  # fmt: skip
+    return edges, np.flatnonzero(left)
+
+
+def _diamond(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Diamond angles of float directions, rounded to the grid."""
+    f = y / (x.abs() + y.abs())
+    sigma = torch.where(x >= 0, torch.where(y >= 0, f, 4 + f), 2 - f)
+    return (sigma * _GRID).round() / _GRID
+
+
+def _enclose(f: Balls, g: Balls, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The narrowest of a few dyadic intervals around sigma at whose ends the signs are certain and opposite."""
+    low, high = sigma.clone(), sigma.clone()
+    proved = torch.zeros_like(sigma, dtype=torch.bool)
+    for width in _WIDTHS:
+        a, b = sigma - width, sigma + width
+        (first, sure), (second, also) = (_values(f, g, *_dyadic(x)).signs() for x in (a, b))
+        new = sure & also & (first != second) & (a > 0) & (b < 4) & ~proved
+        low, high, proved = torch.where(new, a, low), torch.where(new, b, high), proved | new
+    return low, high, proved
+
+
+def _dyadic(sigma: torch.Tensor) -> tuple[Balls, Balls]:
+    """Exact float coordinates of dyadic diamond angles on the grid."""
+    quadrant = sigma.floor()
+    f, k = sigma - quadrant, quadrant.remainder(4)
+    alpha = torch.where(k == 0, 1 - f, torch.where(k == 1, -f, torch.where(k == 2, f - 1, f)))
+    beta = torch.where(k == 0, f, torch.where(k == 1, 1 - f, torch.where(k == 2, -f, f - 1)))
+    return Balls.exactly(alpha), Balls.exactly(beta)
+
+
+def _edge_of_row(functions: LayerFunctions, form: Form, row: int, lo: Rational, hi: Rational) -> Edge:
+    def find() -> Direction:
+        inside = [z for z in zeros(functions.exact(row), form).simple if _lies_between(z, lo, hi)]
+        assert len(inside) == 1, "a proved enclosure holds exactly one zero"
+        return inside[0]
+
+    return Edge(lo, hi, find, (row,))
+
+
+def _lies_between(direction: Direction, lo: Rational, hi: Rational) -> bool:
+    return (
+        direction.compare(Direction.rational(*dyadic_direction(lo))) >= 0
+        and direction.compare(Direction.rational(*dyadic_direction(hi))) <= 0
+    )
+
+
+def _exactly(functions: LayerFunctions, row: int, form: Form, tally: Tally) -> list[Edge]:
+    """The sign changes of one function by exact algebra, each in a narrow enclosure."""
+    found = zeros(functions.exact(row), form)
+    tally.exact += 1
+    tally.tangent += [(direction, row) for direction in found.tangent]
+    return [_exact_edge(direction, (row,)) for direction in found.simple]
+
+
+def _exact_edge(direction: Direction, rows: tuple[int, ...]) -> Edge:
+    lo, hi = direction.diamond(96)
+    return Edge(max(Rational(0), lo), min(_FULL_TURN, hi), lambda: direction, rows)
+
+
+def edge_at(alpha: Rational, beta: Rational, undefined: bool) -> Edge:
+    """An edge at a rational direction whose diamond angle is computed."""
+    return replace(_exact_edge(Direction.rational(alpha, beta), ()), undefined=undefined)
+
+
+def _is_inside(edge: Edge, start: Edge, end: Edge) -> bool:
+    """Whether a point lies strictly between two edges (an end at a full turn lies beyond every direction)."""
+    if edge.hi < start.lo or edge.lo > end.hi:
+        return False
+    after = edge.lo > start.hi or edge.find().compare(start.find()) > 0
+    return after and (edge.hi < end.lo or end.lo >= _FULL_TURN or edge.find().compare(end.find()) < 0)
+
+
+def _ordered(edges: list[Edge], tally: Tally) -> list[Edge]:
+    """Sort edges, merge those at the same point, and make all enclosures disjoint."""
+    ordered, cluster = list[Edge](), list[Edge]()
+    reach = Rational(-1)
+    for edge in sorted(edges, key=lambda e: (e.lo, e.hi)):
+        if edge.lo > reach and cluster:
+            ordered += _settle(cluster, tally)
+            cluster = []
+        cluster.append(edge)
+        reach = max(reach, edge.hi)
+    return ordered + _settle(cluster, tally)
+
+
+def _settle(cluster: list[Edge], tally: Tally) -> list[Edge]:
+    """Order edges with overlapping enclosures by exact comparison; equal points become one edge."""
+    if len(cluster) <= 1:
+        return cluster
+    tally.exact += len(cluster)
+    exact = sorted(cluster, key=cmp_to_key(_compare))
+    merged = [exact[0]]
+    for edge in exact[1:]:
+        last = merged[-1]
+        if edge.find().compare(last.find()) == 0:
+            merged[-1] = replace(last, rows=tuple(sorted(last.rows + edge.rows)),
+                                 lo=max(last.lo, edge.lo), hi=min(last.hi, edge.hi))  # fmt: skip
+        else:
+            merged.append(edge)
+    for k in range(len(merged) - 1):
+        merged[k], merged[k + 1] = separated(merged[k], merged[k + 1])
+    return merged
+
+
+def _compare(a: Edge, b: Edge) -> int:
+    return a.find().compare(b.find())
+
+
+def separated(first: Edge, second: Edge) -> tuple[Edge, Edge]:
+    """Two different points in order, with enclosures refined until the first lies entirely before the second."""
+    for bits in (128, 256, 512, 1024, 2048, 4096, 8192, 16384):
+        if first.hi < second.lo:
+            return first, second
+        first, second = first.refined(bits), second.refined(bits)
+    raise Undecided("two crossings on a curve are closer than 2^-16384 of a turn", value=(first.rows, second.rows),
+                    remedy="scale the weights; the points differ but no short rational separates them")  # fmt: skip
+
+
+def between(first: Edge, second: Edge) -> Rational:
+    """A short dyadic diamond angle strictly between two edges."""
+    first, second = separated(first, second)
+    gap = second.lo - first.hi
+    power = 1 << max(0, (int(gap.q) // max(1, int(gap.p))).bit_length() + 1)
+    return Rational(int(((first.hi + second.lo) / 2 * power).floor()), power)
+
+
+def sorted_edges(edges: Sequence[Edge], start: Edge, end: Edge, tally: Tally) -> list[Edge]:
+    """Those of the edges that lie strictly between start and end, in order, with disjoint enclosures."""
+    return _ordered([edge for edge in edges if _is_inside(edge, start, end)], tally)

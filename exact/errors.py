@@ -1,0 +1,39 @@
+"""Typed failures: each says what was wrong, which value was received, and what to write instead."""
+
+from __future__ import annotations
+
+
+class ExactlensError(Exception):
+    """Base of every failure that Exactlens raises on purpose.
+
+    The message has three parts: what was wrong, the value received, the remedy. A caller that wants the parts
+    reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
+    """
+
+    def __init__(self, wrong: str, *, value: object, remedy: str) -> None:
+        super().__init__(f"{wrong}; got {value}; {remedy}")
+        self.wrong, self.value, self.remedy = wrong, value, remedy
+
+
+class InvalidInput(ExactlensError, ValueError):
+    """The input cannot mean anything: non-finite weights, shapes that do not fit, an empty box, a missing file."""
+
+
+class Unsupported(ExactlensError):
+    """The named engine or function cannot do this job; another one may."""
+
+
+class NotPiecewiseLinear(Unsupported):
+    """An affine map was asked of a network with a smooth activation (GELU, SiLU)."""
+
+
+class TooLarge(ExactlensError):
+    """An upper bound on the size of the job exceeds the limit that the caller set."""
+
+
+class Undecided(ExactlensError):
+    """A sign could not be decided with the arithmetic at hand; no guess is made."""
+
+
+class MissingExtra(ExactlensError, ImportError):
+    """An optional dependency is needed for this and is not installed."""

@@ -1,0 +1,130 @@
+"""LayerNorm and RMSNorm as exact maps.
+
+`norm(x) = gain * sqrt(n) P x / (scale of P x) + bias`, with P = I - 11'/n (LayerNorm) or I (RMSNorm) and r = |P x|.
+Two conventions place eps: "var" divides by sqrt(r^2 + n eps) (PyTorch, GPT-2), "std" by r + sqrt(n) eps (seed 002).
+With eps = 0 the image is the sphere of radius sqrt(n) in the image of P, before gain and bias. An orthonormal basis of
+that space would bring in sqrt(2), sqrt(6), ...; every computation here stays with P itself, which is rational.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from exact.errors import InvalidInput
+from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational
+
+EpsRule = Literal["var", "std"]
+_ZERO = Rational(0)
+
+
+@dataclass(frozen=True)
+class Norm(ABC):
+    """A normalisation of R^dim with exact eps, gain and bias (columns of length `dim`)."""
+
+    dim: int
+    eps: Rational
+    gain: RationalMatrix
+    bias: RationalMatrix
+    eps_rule: EpsRule = "var"
+
+    @classmethod
+    def of(cls, eps: object = 1e-5, gain: Any = None, bias: Any = None, dim: int | None = None,
+           eps_rule: EpsRule = "var") -> Self:  # fmt: skip
+        """Build from anything readable; `dim` is needed only when neither gain nor bias gives it."""
+        size = dim if dim is not None else next((len(x) for x in (gain, bias) if x is not None), None)
+        if size is None or size < 1:
+            raise InvalidInput("the dimension of the norm is unknown", value=size, remedy="give dim=, gain= or bias=")
+        exact_eps = rational(eps, "eps")
+        if exact_eps < 0:
+            raise InvalidInput("eps of a norm is negative", value=eps, remedy="give eps >= 0")
+        if eps_rule not in ("var", "std"):
+            raise InvalidInput("unknown eps rule", value=repr(eps_rule), remedy='write "var" or "std"')
+        columns = [_column(gain, size, 1, "gain"), _column(bias, size, 0, "bias")]
+        return cls(size, exact_eps, columns[0], columns[1], eps_rule)
+
+    @abstractmethod
+    def project(self, columns: RationalArray) -> RationalArray:
+        """P applied to every column of a (dim x k) matrix."""
+
+    @property
+    @abstractmethod
+    def sphere_dim(self) -> int:
+        """The dimension of the sphere that is the image at eps = 0: dim - 2 (LayerNorm), dim - 1 (RMSNorm)."""
+
+    @abstractmethod
+    def sphere_basis(self) -> list[list[Rational]]:
+        """A rational basis of the image of P (sphere_dim + 1 vectors)."""
+
+    @property
+    def eps_under_root(self) -> Rational:
+        """The share of eps added to the mean square."""
+        return self.eps if self.eps_rule == "var" else _ZERO
+
+    @property
+    def eps_beside_root(self) -> Rational:
+        """The share of eps added to the root mean square."""
+        return self.eps if self.eps_rule == "std" else _ZERO
+
+    @abstractmethod
+    def _centre(self, x: FloatArray) -> FloatArray: ...
+
+    def forward_float(self, x: FloatArray) -> FloatArray:
+        """The norm in float64 (approximate); x has shape (batch, dim)."""
+        centred = self._centre(x)
+        mean_square = np.mean(centred**2, axis=1, keepdims=True)
+        scale = np.sqrt(mean_square + nearest_float(self.eps_under_root)) + nearest_float(self.eps_beside_root)
+        return np.asarray(centred / scale * self.gain.float64().T + self.bias.float64().T)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(dim={self.dim}, eps={nearest_float(self.eps):g}, eps_rule={self.eps_rule!r})"
+
+
+class LayerNorm(Norm):
+    """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        rows, k = columns.nrows(), columns.ncols()
+        ones = RationalArray(1, rows, [Rational(1, rows)] * rows)
+        means = (ones * columns).entries()
+        return columns - RationalArray(rows, k, [*means] * rows)
+
+    @property
+    def sphere_dim(self) -> int:
+        return self.dim - 2
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        n = self.dim
+        return [[Rational((j == i) - (j == i + 1)) for j in range(n)] for i in range(n - 1)]
+
+    def _centre(self, x: FloatArray) -> FloatArray:
+        return np.asarray(x - x.mean(axis=1, keepdims=True))
+
+
+class RMSNorm(Norm):
+    """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        return columns
+
+    @property
+    def sphere_dim(self) -> int:
+        return self.dim - 1
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        return [[Rational(int(i == j)) for j in range(self.dim)] for i in range(self.dim)]
+
+    def _centre(self, x: FloatArray) -> FloatArray:
+        return x
+
+
+def _column(values: Any, size: int, default: int, name: str) -> RationalMatrix:
+    if values is None:
+        return RationalMatrix.from_floats(np.full(size, float(default)))
+    column = RationalMatrix.read(values, f"norm {name}")
+    if column.shape != (size, 1):
+        raise InvalidInput(f"norm {name} does not fit the norm", value=column.shape, remedy=f"give {size} entries")
+    return column

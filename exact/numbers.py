@@ -1,0 +1,320 @@
+"""Rational numbers and matrices: floats enter without loss, and nothing else in Exactlens touches the backend.
+
+A finite float is a dyadic rational, so a network of floats *is* a network of rationals (MATH: "Networks and what exact
+means"). The backend is FLINT through python-flint; this module is the only one that imports it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import cached_property
+from numbers import Rational as AbstractRational
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx, fmpq, fmpq_mat, fmpz, fmpz_mat
+
+from exact.errors import InvalidInput
+
+Rational = fmpq
+Integer = fmpz
+RationalArray = fmpq_mat
+IntegerArray = fmpz_mat
+Ball = arb
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+__all__ = [
+    "Ball",
+    "FloatArray",
+    "Integer",
+    "IntegerArray",
+    "Rational",
+    "RationalArray",
+    "RationalMatrix",
+    "ball_bounds",
+    "ball_precision",
+    "coprime_integers",
+    "fraction",
+    "fractions",
+    "nearest_float",
+    "nearest_floats",
+    "rational",
+    "rationals",
+    "rounding_error",
+]
+
+
+def rational(value: object, name: str = "number") -> fmpq:
+    """Return `value` as a rational without loss; refuse NaN and infinities.
+
+    Accepts ints, floats of any width (a finite float is a dyadic rational), Fractions, NumPy scalars, strings such as
+    "1/3", SymPy rationals and backend rationals.
+
+    >>> rational(0.5), rational("1/3")
+    (1/2, 1/3)
+    """
+    if isinstance(value, fmpq):
+        return value
+    if isinstance(value, fmpz | int | np.integer):
+        return fmpq(int(value))
+    if isinstance(value, float | np.floating):
+        return _from_float(float(value), name)
+    return _from_other(value, name)
+
+
+def _from_float(value: float, name: str) -> fmpq:
+    if not np.isfinite(value):
+        raise InvalidInput(f"{name} is not finite", value=value, remedy="give finite numbers only")
+    return fmpq(*value.as_integer_ratio())
+
+
+def _from_other(value: Any, name: str) -> fmpq:
+    if isinstance(value, AbstractRational):
+        return fmpq(int(value.numerator), int(value.denominator))
+    if getattr(value, "is_Rational", False):
+        return fmpq(int(value.p), int(value.q))
+    if isinstance(value, str):
+        try:
+            return rational(Fraction(value))
+        except (ValueError, ZeroDivisionError):
+            pass  # falls through to the one error below, which names the text
+    if hasattr(value, "item") and getattr(value, "size", None) != 0 and getattr(value, "ndim", 1) == 0:
+        return rational(value.item(), name)
+    raise InvalidInput(f"{name} is not a rational number", value=repr(value), remedy='write 3, 0.25, "1/3" or Fraction')
+
+
+def rationals(values: Iterable[object], name: str = "vector") -> list[fmpq]:
+    """Return the values as rationals; an error names the vector and the index of the first bad entry."""
+    return [rational(value, f"{name}[{index}]") for index, value in enumerate(values)]
+
+
+def fraction(value: fmpq) -> Fraction:
+    """Return a backend rational as :class:`fractions.Fraction`, the type users see."""
+    return Fraction(int(value.p), int(value.q))
+
+
+def fractions(values: Iterable[fmpq]) -> tuple[Fraction, ...]:
+    """Return backend rationals as a tuple of Fractions."""
+    return tuple(fraction(value) for value in values)
+
+
+def nearest_float(value: fmpq) -> float:
+    """Return the float64 nearest to `value`; beyond the largest float64, an infinity of its sign."""
+    try:
+        return int(value.p) / int(value.q)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
+    """Return the nearest float64 of each value."""
+    rounded: FloatArray = np.array([nearest_float(value) for value in values], dtype=np.float64)
+    return rounded
+
+
+def rounding_error(value: FloatArray) -> FloatArray:
+    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, or the least subnormal."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        bound: FloatArray = np.abs(value) * 2.0**-52 + np.nextafter(0.0, 1.0)
+    return bound
+
+
+def coprime_integers(values: Sequence[fmpq]) -> tuple[int, ...]:
+    """Return the positive multiple of `values` with coprime integer entries (all zero stays zero).
+
+    Scaling by a positive number keeps every sign, so hyperplanes written this way are equal iff they are the same
+    oriented hyperplane.
+
+    >>> coprime_integers([rational("1/2"), rational("-3/4")])
+    (2, -3)
+    """
+    numerators, _ = fmpq_mat(1, len(values), list(values)).numer_denom()
+    entries = numerators.entries()
+    divisor = fmpz(0)
+    for entry in entries:
+        divisor = divisor.gcd(entry)
+    return tuple(int(entry // divisor) for entry in entries) if divisor != 0 else (0,) * len(entries)
+
+
+class ball_precision:  # noqa: N801 - a context manager reads as a verb phrase
+    """Context manager that sets the working precision of real balls to `bits` and restores it on exit."""
+
+    def __init__(self, bits: int) -> None:
+        self._bits, self._before = bits, 0
+
+    def __enter__(self) -> None:
+        self._before = ctx.prec
+        ctx.prec = self._bits
+
+    def __exit__(self, *_: object) -> None:
+        ctx.prec = self._before
+
+
+def ball_bounds(ball: arb) -> tuple[fmpq, fmpq]:
+    """Rational lower and upper bounds of a ball, as tight as the working precision."""
+    return _exactly(ball.lower()), _exactly(ball.upper())
+
+
+def _exactly(point: arb) -> fmpq:
+    mantissa, exponent = point.man_exp()
+    power = int(exponent)
+    return fmpq(int(mantissa) << power) if power >= 0 else fmpq(int(mantissa), 1 << -power)
+
+
+class RationalMatrix:
+    """An immutable matrix of rationals that stays in float64 storage for as long as that is lossless.
+
+    A matrix read from floats keeps the float array (768 x 3072 weights cost nothing); rows become backend rationals
+    only when an exact answer needs them. A vector is a matrix with one column and may be indexed by one integer.
+
+    >>> RationalMatrix.from_floats([[0.5, 2.0]])[0, 0]
+    Fraction(1, 2)
+    """
+
+    __slots__ = ("__dict__", "_floats", "_rows", "shape")
+
+    def __init__(self, floats: FloatArray | None, rows: fmpq_mat | None, shape: tuple[int, int]) -> None:
+        self._floats, self._rows, self.shape = floats, rows, shape
+
+    @classmethod
+    def from_floats(cls, array: Any, name: str = "matrix") -> RationalMatrix:
+        """Read an array or tensor of finite floats or ints of at most 2 axes; one axis makes a column.
+
+        Raises InvalidInput with `name` and the index of the first NaN or infinity.
+        """
+        values = _as_float64(array, name)
+        if values.ndim not in (1, 2):
+            raise InvalidInput(f"{name} must have 1 or 2 axes", value=values.shape, remedy="give a vector or a matrix")
+        _refuse_non_finite(values, name)
+        values = values.reshape(-1, 1) if values.ndim == 1 else values
+        values = np.ascontiguousarray(values + 0.0)  # -0.0 becomes 0.0, so that equal values have equal bytes
+        values.flags.writeable = False
+        return cls(values, None, (values.shape[0], values.shape[1]))
+
+    @classmethod
+    def from_rationals(cls, rows: Sequence[Any], name: str = "matrix") -> RationalMatrix:
+        """Read nested sequences of anything :func:`rational` accepts; a flat sequence makes a column."""
+        nested = [list(row) if _is_sequence(row) else [row] for row in rows]
+        width = len(nested[0]) if nested else 0
+        for index, row in enumerate(nested):
+            if len(row) != width:
+                raise InvalidInput(f"{name} is ragged", value=f"row {index} has {len(row)} entries, row 0 {width}",
+                                   remedy="give rows of equal length")  # fmt: skip
+        entries = [rational(x, f"{name}[{i}, {j}]") for i, row in enumerate(nested) for j, x in enumerate(row)]
+        return cls(None, fmpq_mat(len(nested), width, entries), (len(nested), width))
+
+    @classmethod
+    def from_backend(cls, matrix: fmpq_mat) -> RationalMatrix:
+        """Wrap a backend matrix."""
+        return cls(None, matrix, (matrix.nrows(), matrix.ncols()))
+
+    @classmethod
+    def read(cls, values: Any, name: str = "matrix") -> RationalMatrix:
+        """Read floats or rationals, whichever `values` holds; a RationalMatrix passes through."""
+        if isinstance(values, RationalMatrix):
+            return values
+        if hasattr(values, "detach") or (isinstance(values, np.ndarray) and values.dtype != object):
+            return cls.from_floats(values, name)
+        return cls.from_rationals(list(values), name)
+
+    @cached_property
+    def exact(self) -> fmpq_mat:
+        """The whole matrix in the backend (converted once; a large float matrix costs a microsecond an entry)."""
+        if self._rows is not None:
+            return self._rows
+        assert self._floats is not None
+        return fmpq_mat(*self.shape, [fmpq(*x.as_integer_ratio()) for x in self._floats.ravel().tolist()])
+
+    def row(self, index: int) -> list[fmpq]:
+        """One row as backend rationals, converting no other row."""
+        if self._rows is None and self._floats is not None:
+            return [fmpq(*x.as_integer_ratio()) for x in self._floats[index].tolist()]
+        return [self.exact[index, j] for j in range(self.shape[1])]
+
+    def column(self) -> list[fmpq]:
+        """The entries of a one-column matrix as backend rationals."""
+        return list(self.exact.entries())
+
+    def float64(self) -> FloatArray:
+        """The nearest float64 array, approximate only where :attr:`is_float` is False."""
+        if self._floats is not None:
+            return self._floats
+        return self._rounded
+
+    @cached_property
+    def _rounded(self) -> FloatArray:
+        return nearest_floats(self.exact.entries()).reshape(self.shape)
+
+    def float64_error(self) -> FloatArray:
+        """A bound on |float64() - exact|, entry by entry; zero where the storage is lossless."""
+        if self._floats is not None:
+            return np.zeros(self.shape)
+        return rounding_error(self._rounded)
+
+    @cached_property
+    def is_float(self) -> bool:
+        """Whether every entry is a float64."""
+        if self._floats is not None:
+            return True
+        values = self._rounded.ravel().tolist()
+        pairs = zip(values, self.exact.entries(), strict=True)
+        return all(np.isfinite(x) and fmpq(*x.as_integer_ratio()) == y for x, y in pairs)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """sha256 of the values: of the float64 bytes where that is lossless, else of the fractions as text."""
+        if self.is_float:
+            body = np.ascontiguousarray(self.float64() + 0.0).astype("<f8").tobytes()
+        else:
+            body = ",".join(f"{x.p}/{x.q}" for x in self.exact.entries()).encode()
+        return hashlib.sha256(f"{self.shape}:{self.is_float}:".encode() + body).digest()
+
+    def tolist(self) -> list[list[Fraction]]:
+        """Nested lists of Fractions."""
+        return [[fraction(x) for x in self.row(i)] for i in range(self.shape[0])]
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Fraction:
+        i, j = index if isinstance(index, tuple) else (index, 0)
+        if not isinstance(index, tuple) and self.shape[1] != 1:
+            raise InvalidInput("a matrix needs two indices", value=index, remedy="write m[i, j]")
+        if self._floats is not None:
+            return Fraction(*float(self._floats[i, j]).as_integer_ratio())
+        return fraction(self.exact[i % self.shape[0], j % self.shape[1]])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RationalMatrix) and self.shape == other.shape and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"RationalMatrix({self.shape[0]} x {self.shape[1]})"
+
+
+def _is_sequence(value: object) -> bool:
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+
+
+def _as_float64(array: Any, name: str) -> FloatArray:
+    """Return a float64 copy of an array or tensor, refusing dtypes that float64 cannot hold without loss."""
+    if hasattr(array, "detach"):
+        if str(array.dtype).removeprefix("torch.") in ("float16", "bfloat16", "float32"):
+            array = array.detach().double()
+        array = array.detach().cpu().numpy()
+    values = np.asarray(array)
+    if values.dtype.kind == "i" and values.size and np.abs(values).max() > 2**53:
+        raise InvalidInput(f"{name} has integers beyond 2^53", value=values.dtype, remedy="give Fractions")
+    if values.dtype.kind not in "ifbu" or values.dtype.itemsize > 8:
+        raise InvalidInput(f"{name} is not an array of floats", value=values.dtype, remedy="give float16, 32 or 64")
+    return values.astype(np.float64)
+
+
+def _refuse_non_finite(values: FloatArray, name: str) -> None:
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        place = ", ".join(map(str, index))
+        raise InvalidInput("a tensor has a non-finite entry", value=f"{name}[{place}] = {values[index]}",
+                           remedy="train or export the network again: every entry must be finite")  # fmt: skip

@@ -1,0 +1,114 @@
+"""The front door: `partition(network, domain)` chooses an engine, checks the job, and returns a Partition."""
+
+from __future__ import annotations
+
+from exact.arcs import CurvePartition
+from exact.counting import arc_bound, region_bound
+from exact.domains import CurveDomain, Domain, FlatDomain, Sphere
+from exact.engines.base import Budget, Engine, FlatCells, Job, Progress
+from exact.engines.brute_force import BruteForce
+from exact.engines.circle import Circle
+from exact.engines.lp_tree import LPTree
+from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
+from exact.network import Network
+from exact.polytopes import FlatPartition
+from exact.results import Partition
+
+ENGINES: tuple[Engine, ...] = (Circle(), LPTree(), BruteForce())
+"""Every engine, in the order in which `partition` tries them; brute_force runs only on request."""
+
+_ON_REQUEST = {"brute_force"}
+DEFAULT_LIMIT = 10**9
+
+
+def partition(
+    network: Network,
+    domain: Domain,
+    *,
+    engine: str | None = None,
+    device: str = "cpu",
+    limit: int | None = DEFAULT_LIMIT,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+) -> Partition:
+    """Cut `domain` into the activation regions of `network`, exactly.
+
+    Domains: Box, RealSpace, Plane (polytopes, networks without norm); Segment, Ray, Line, GreatCircle, Sphere of
+    dimension 1 or 0 (arcs, also behind a norm). `engine` overrides the choice among `circle`, `lp_tree` and `brute_force`.
+    `device` is where the float64 filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper
+    bound on regions exceeds it (None: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress` is called with
+    the number of regions found.
+
+    Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with each engine's reason), TooLarge,
+    NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
+
+    >>> from exact import Box, partition
+    >>> from exact.sources import tensors
+    >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
+    >>> result = partition(hat, Box(-1, 3, dim=1))
+    >>> result.region_count, str(result.regions[0].affine.offset[0])
+    (4, '0')
+    """
+    domain.check(network.input_dim)
+    _check_smooth(network)
+    chosen = _choose(network, domain, engine)
+    _check_size(network, domain, limit)
+    _check_device(device)
+    cells = chosen.run(Job(network, domain, device, budget or Budget(), progress))
+    if isinstance(cells, FlatCells):
+        assert isinstance(domain, FlatDomain)
+        return FlatPartition(network, domain, chosen.name, cells)
+    return CurvePartition(network, domain, chosen.name, cells)
+
+
+def _check_smooth(network: Network) -> None:
+    for layer in network.hidden_layers[:-1]:
+        if not layer.activation.is_piecewise_linear:
+            raise NotPiecewiseLinear(
+                "hidden layers stand behind a smooth activation, so there are no affine regions",
+                value=layer.activation.name,
+                remedy="partition the first hidden layer only, or use network.relu_ised()",
+            )
+
+
+def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
+    known = {engine.name: engine for engine in ENGINES}
+    if name is not None and name not in known:
+        raise InvalidInput("no such engine", value=repr(name), remedy=f"choose one of {', '.join(known)}")
+    candidates = [known[name]] if name else [engine for engine in ENGINES if engine.name not in _ON_REQUEST]
+    reasons = {}
+    for candidate in candidates:
+        reason = candidate.refusal(network, domain)
+        if reason is None:
+            return candidate
+        reasons[candidate.name] = reason
+    raise Unsupported(
+        "no engine can do this job" if name is None else f"engine {name} cannot do this job",
+        value=f"{domain!r}",
+        remedy="; ".join(f"{engine}: {reason}" for engine, reason in reasons.items()),
+    )
+
+
+def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
+    if limit is None:
+        return
+    curve = isinstance(domain, CurveDomain | Sphere)
+    bound = arc_bound(network) if curve else region_bound(network, _dimension(domain))
+    if bound > limit:
+        size = bound * ((network.hinge_count + 7) // 8)
+        raise TooLarge("the job may be too large", value=f"an upper bound of {bound:,} regions ({size:,} bytes of codes)",
+                       remedy=f"give limit=None to go on, or a budget; the limit is {limit:,}")  # fmt: skip
+
+
+def _dimension(domain: Domain) -> int:
+    assert isinstance(domain, FlatDomain)
+    return domain.flat().dim
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device.split(":")[0] not in ("cpu", "cuda"):
+        raise InvalidInput("unknown device", value=repr(device), remedy='write "cpu" or "cuda"')
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InvalidInput("no CUDA device is available", value=repr(device), remedy='write device="cpu"')

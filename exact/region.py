@@ -1,0 +1,68 @@
+"""Light views of one region: code, exact witness, exact affine map, facets, and the same as SymPy expressions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from exact.affine_map import AffineMap
+from exact.spline_code import Hinge, SplineCode
+
+if TYPE_CHECKING:
+    import sympy
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A facet of a region: the hinges that flip across it and the region behind it.
+
+    `hyperplane` is the normal and offset as coprime integers in the parameters of the domain, positive inside;
+    `neighbour` is None on the edge of the domain, and when a budget ended before the region behind was found.
+    """
+
+    flipped: tuple[Hinge, ...]
+    neighbour: int | None
+    hyperplane: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SymbolicRegion:
+    """A region as SymPy: `inequalities` (all hold strictly inside) and `map`, a column of expressions."""
+
+    inequalities: tuple[sympy.Basic, ...]
+    map: sympy.Matrix
+
+
+class Region(ABC):
+    """One region of a partition."""
+
+    index: int
+
+    @property
+    @abstractmethod
+    def code(self) -> SplineCode:
+        """The spline code."""
+
+    @property
+    @abstractmethod
+    def witness(self) -> tuple[Fraction, ...]:
+        """An exact point inside, in the network's input space."""
+
+    @property
+    @abstractmethod
+    def affine(self) -> AffineMap:
+        """The exact affine map on the region; NotPiecewiseLinear behind GELU or SiLU."""
+
+    @property
+    @abstractmethod
+    def facets(self) -> tuple[Facet, ...]:
+        """The facets, each with the hinges that flip and the neighbour."""
+
+    @abstractmethod
+    def symbolic(self) -> SymbolicRegion:
+        """Inequalities and map as SymPy expressions."""
+
+    def __repr__(self) -> str:
+        return f"<region {self.index}: {self.code!r}>"

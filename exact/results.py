@@ -1,0 +1,148 @@
+"""What a partition offers whatever the domain: codes, counts that are never mixed, locating points, a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import networkx as nx
+import numpy as np
+
+from exact.affine_map import AffineMap
+from exact.domains import Domain
+from exact.engines.base import Outcome
+from exact.errors import InvalidInput
+from exact.network import Network
+from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode
+
+if TYPE_CHECKING:
+    from exact.region import Region
+
+
+class Partition(ABC):
+    """The regions that a network cuts a domain into, exactly.
+
+    `bits` is a bool array (regions x hinges), `codes` the same bit-packed (numpy.packbits along a row). `outcome` says
+    whether the enumeration is complete and `evidence` how that is known. A partition has no truth value.
+    """
+
+    def __init__(self, network: Network, domain: Domain, engine: str, bits: BitArray, outcome: Outcome, evidence: str):
+        self.network, self.domain, self.engine = network, domain, engine
+        self.bits, self.outcome, self.evidence = bits, outcome, evidence
+
+    @property
+    @abstractmethod
+    def regions(self) -> Sequence[Region]:
+        """The regions in canonical order: by code in R^d, along the curve in one dimension."""
+
+    @abstractmethod
+    def graph(self) -> Any:
+        """The adjacency graph (networkx): nodes carry code and witness, edges the flipped hinges."""
+
+    @abstractmethod
+    def locate(self, x: Sequence[object]) -> int:
+        """The index of the region that x lies in; InvalidInput on a boundary or outside the domain."""
+
+    @abstractmethod
+    def _map_key(self, index: int) -> Hashable:
+        """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a partition has no truth value; got bool(partition); ask partition.outcome or len(regions)")
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} regions of {self.domain!r} by {self.engine}, {self.outcome.value}>"
+
+    @cached_property
+    def codes(self) -> ByteArray:
+        """The spline codes, bit-packed: uint8 array (regions x ceil(hinges / 8))."""
+        return np.packbits(self.bits, axis=1)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the number of cells and the sorted codes: the same for any engine, device or order of work."""
+        rows = sorted(row.tobytes() for row in self.codes)
+        return hashlib.sha256(f"{len(rows)}:{self.network.hinge_count}:".encode() + b"".join(rows)).hexdigest()
+
+    def code_of(self, index: int) -> SplineCode:
+        """The spline code of one region."""
+        return SplineCode(self.codes[index].tobytes(), self.network.bits_per_layer)
+
+    def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
+        """The hinges in which the codes of two regions differ."""
+        hinges = self.network.hinges
+        return tuple(hinges[int(i)] for i in np.flatnonzero(self.bits[a] != self.bits[b]))
+
+    @cached_property
+    def code_count(self) -> int:
+        """The number of different spline codes."""
+        return len({row.tobytes() for row in self.codes})
+
+    @property
+    def cell_count(self) -> int:
+        """The number of connected cells."""
+        return len(self)
+
+    @property
+    def region_count(self) -> int:
+        """The number of open activation regions (codes with nonempty interior), where each is convex."""
+        return len(self)
+
+    @cached_property
+    def linear_piece_count(self) -> int:
+        """The number of linear pieces: adjacent regions with equal affine maps are merged."""
+        keys = [self._map_key(i) for i in range(len(self))]
+        merged: nx.Graph[int] = nx.Graph()
+        merged.add_nodes_from(range(len(self)))
+        merged.add_edges_from((a, b) for a, b in self.graph().edges() if keys[a] == keys[b])
+        return int(nx.number_connected_components(merged))
+
+    @cached_property
+    def distinct_map_count(self) -> int:
+        """The number of different affine maps."""
+        return len({self._map_key(i) for i in range(len(self))})
+
+    def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
+        """The exact spline code at x for hidden layers K..L (1-based, inclusive), or all."""
+        return self.network.code(x, layers)
+
+    def affine_at(self, x: Sequence[object]) -> AffineMap:
+        """The exact affine map of the region that x lies in."""
+        return self.regions[self.locate(x)].affine
+
+    def piecewise(self, limit: int = 200) -> list[Any]:
+        """The whole network as SymPy Piecewise expressions, one per output; for small partitions.
+
+        Raises InvalidInput beyond `limit` regions, NotPiecewiseLinear for smooth activations.
+        """
+        import sympy
+
+        if len(self) > limit:
+            raise InvalidInput("the partition is too large for a Piecewise", value=f"{len(self)} regions",
+                               remedy=f"raise limit= above {limit}, or use regions[i].symbolic()")  # fmt: skip
+        symbolic = [region.symbolic() for region in self.regions]
+        outputs = range(self.network.output_dim)
+        return [sympy.Piecewise(*((s.map[k], sympy.And(*s.inequalities)) for s in symbolic)) for k in outputs]
+
+
+class RegionSequence(Sequence["Region"]):
+    """A sequence of light views, made when asked for."""
+
+    def __init__(self, make: Any, count: int) -> None:
+        self._make, self._count = make, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(f"region {index} of {self._count}")
+        return self._make(int(index) % self._count)

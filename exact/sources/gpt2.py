@@ -1,0 +1,153 @@
+"""MLP layers of GPT-2 checkpoints in the Hugging Face layout, read straight from safetensors.
+
+The block is `ln_2 -> c_fc -> gelu_new -> c_proj`. Hugging Face stores c_fc and c_proj as Conv1D, that is transposed:
+weight (in x out). Only the tensors of one layer are read, and no model code is run.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from exact.activations import GELU, Activation, ReLU, SiLU
+from exact.errors import InvalidInput, MissingExtra, Unsupported
+from exact.network import Network
+from exact.sources import tensors
+
+_PREFIXES = ("transformer.", "")
+_ACTIVATIONS: dict[str, Activation] = {
+    "gelu_new": GELU("tanh"),
+    "gelu_pytorch_tanh": GELU("tanh"),
+    "gelu": GELU("none"),
+    "relu": ReLU(),
+    "silu": SiLU(),
+    "swish": SiLU(),
+}
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def read(name_or_folder: str | Path, layer: int, revision: str | None = None) -> Network:
+    """The MLP of one GPT-2 layer as a network: LayerNorm `ln_2`, then d_model -> d_mlp -> d_model, without the skip.
+
+    `name_or_folder` is a folder with config.json and model.safetensors (one file or shards), or a hub name such as "gpt2",
+    which needs a network (or a filled cache) and the extra `gpt2`; `revision` pins a hub commit. `layer` counts from 0.
+    Raises InvalidInput for a missing file, a pickle instead of safetensors, a layer that is not there, tensors whose shapes
+    disagree with config.json or that are not finite.
+    """
+    folder = _folder(name_or_folder, revision)
+    config = _config(folder)
+    return _assemble(_tensors(folder, config, layer), config)
+
+
+def config(name_or_folder: str | Path, revision: str | None = None) -> dict[str, Any]:
+    """The checkpoint's config.json."""
+    return _config(_folder(name_or_folder, revision))
+
+
+def _folder(name_or_folder: str | Path, revision: str | None) -> Path:
+    path = Path(name_or_folder)
+    if path.is_dir():
+        return path
+    if path.suffix in (".bin", ".pt", ".pth", ".pkl"):
+        raise InvalidInput("pickled weights are not read, because unpickling runs code", value=str(path),
+                           remedy="save the model with save_pretrained(..., safe_serialization=True)")  # fmt: skip
+    if path.exists() or path.is_absolute() or str(name_or_folder).startswith((".", "~")):
+        raise InvalidInput("not a checkpoint folder", value=str(path), remedy="give a folder with config.json")
+    return _from_hub(str(name_or_folder), revision)
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise MissingExtra("hub names need huggingface_hub", value=name, remedy="pip install 'exactlens[gpt2]'") from error
+    wanted = ["config.json", _WEIGHTS, _INDEX, "model-*.safetensors"]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        raise InvalidInput("no such folder, and the hub could not be asked", value=f"{name} ({type(error).__name__})",
+                           remedy="give a folder with config.json and model.safetensors, or go online") from error  # fmt: skip
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InvalidInput("the checkpoint has no config.json", value=str(folder), remedy="give a Hugging Face GPT-2 folder")
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("config.json is not JSON", value=str(path), remedy="save the checkpoint again") from error
+    if not isinstance(loaded, dict) or loaded.get("model_type") != "gpt2":
+        kind = loaded.get("model_type") if isinstance(loaded, dict) else type(loaded).__name__
+        raise Unsupported("the checkpoint is not a GPT-2", value=kind, remedy='give a checkpoint with model_type "gpt2"')
+    return loaded
+
+
+def _files(folder: Path) -> dict[str, Path] | Path:
+    """The one weights file, or the shard of every tensor."""
+    if (folder / _WEIGHTS).is_file():
+        return folder / _WEIGHTS
+    if (folder / _INDEX).is_file():
+        index: dict[str, str] = json.loads((folder / _INDEX).read_text())["weight_map"]
+        return {key: folder / Path(file).name for key, file in index.items()}
+    pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".pkl"))
+    if pickles:
+        raise InvalidInput("the checkpoint has pickled weights only, and unpickling runs code", value=pickles[0],
+                           remedy="save it with save_pretrained(..., safe_serialization=True)")  # fmt: skip
+    raise InvalidInput("the checkpoint has no model.safetensors", value=str(folder), remedy="give a complete folder")
+
+
+def _tensors(folder: Path, config: dict[str, Any], layer: int) -> dict[str, torch.Tensor]:
+    count = int(config.get("n_layer", 0))
+    if not 0 <= layer < count:
+        raise InvalidInput("the checkpoint has no such layer", value=layer, remedy=f"give 0 .. {count - 1}")
+    files = _files(folder)
+    names = [f"{part}.{kind}" for part in ("ln_2", "mlp.c_fc", "mlp.c_proj") for kind in ("weight", "bias")]
+    return {name: _tensor(files, f"h.{layer}.{name}") for name in names}
+
+
+def _tensor(files: dict[str, Path] | Path, key: str) -> torch.Tensor:
+    keys = [prefix + key for prefix in _PREFIXES]
+    for candidate in keys:
+        path = files if isinstance(files, Path) else files.get(candidate)
+        if path is None:
+            continue
+        try:
+            with safe_open(str(path), framework="pt") as archive:
+                if candidate in archive:
+                    tensor: torch.Tensor = archive.get_tensor(candidate)
+                    return tensor
+        except (SafetensorError, FileNotFoundError) as error:
+            raise InvalidInput("the weights file cannot be read", value=f"{path.name}: {error}",
+                               remedy="copy the checkpoint again") from error  # fmt: skip
+    raise InvalidInput("the checkpoint lacks a tensor", value=keys[0], remedy="give a complete GPT-2 checkpoint")
+
+
+def _assemble(found: dict[str, torch.Tensor], config: dict[str, Any]) -> Network:
+    d_model = int(config["n_embd"])
+    d_mlp = int(config.get("n_inner") or 4 * d_model)
+    shapes = {"ln_2.weight": (d_model,), "ln_2.bias": (d_model,), "mlp.c_fc.weight": (d_model, d_mlp),
+              "mlp.c_fc.bias": (d_mlp,), "mlp.c_proj.weight": (d_mlp, d_model), "mlp.c_proj.bias": (d_model,)}  # fmt: skip
+    for name, shape in shapes.items():
+        if tuple(found[name].shape) != shape:
+            raise InvalidInput("a tensor's shape disagrees with config.json", value=f"{name} {tuple(found[name].shape)}",
+                               remedy=f"expected {shape}")  # fmt: skip
+    activation = _ACTIVATIONS.get(str(config.get("activation_function", "gelu_new")))
+    if activation is None:
+        raise Unsupported("unknown activation", value=config["activation_function"], remedy=f"one of {list(_ACTIVATIONS)}")
+    return tensors.block(
+        found["mlp.c_fc.weight"].T,
+        found["mlp.c_fc.bias"],
+        found["mlp.c_proj.weight"].T,
+        found["mlp.c_proj.bias"],
+        norm="layernorm",
+        gain=found["ln_2.weight"],
+        bias=found["ln_2.bias"],
+        eps=float(config.get("layer_norm_epsilon", 1e-5)),
+        activation=activation,
+    )

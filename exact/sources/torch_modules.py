@@ -1,0 +1,120 @@
+"""Networks from trained torch modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.errors import InvalidInput, Unsupported
+from exact.network import Block, Layer, Network
+from exact.norms import LayerNorm, Norm, RMSNorm
+
+Spec = tuple[nn.Module | None, list[nn.Module], bool]
+
+_ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Activation]] = {
+    nn.ReLU: lambda m: ReLU(),
+    nn.LeakyReLU: lambda m: LeakyReLU(m.negative_slope),
+    nn.Hardtanh: lambda m: HardTanh(m.min_val, m.max_val),
+    nn.ReLU6: lambda m: HardTanh(0, 6),  # type: ignore[arg-type]
+    nn.GELU: lambda m: GELU(m.approximate),
+    nn.SiLU: lambda m: SiLU(),
+    nn.Identity: lambda m: Identity(),
+}
+_PASSED_OVER = (nn.Identity, nn.Dropout, nn.Flatten)
+
+
+def read(module: nn.Module) -> Network:
+    """Read a torch module as an exact network; its parameters are taken at their exact float values.
+
+    Understands `nn.Sequential` (nested) of Linear, ReLU, LeakyReLU, Hardtanh, ReLU6, GELU, SiLU, LayerNorm, RMSNorm,
+    and Identity, Dropout, Flatten (passed over, as in evaluation mode); also any module with a method
+    `exactlens_blocks()` that returns a list of (norm module or None, list of modules, residual). Raises Unsupported
+    with the module's name for anything else, InvalidInput for NaN or infinite parameters.
+    """
+    blocks: list[Block] = []
+    for index, (norm, modules, residual) in enumerate(_blocks(module)):
+        blocks += _read_block(norm, list(_flatten(modules, f"block {index}")), residual, index)
+    if not blocks:
+        raise InvalidInput("the module has no Linear layer", value=type(module).__name__, remedy="give a network")
+    return Network(tuple(blocks))
+
+
+def _blocks(module: nn.Module) -> list[Spec]:
+    described = getattr(module, "exactlens_blocks", None)
+    return list(described()) if described is not None else [(None, [module], False)]
+
+
+def _flatten(modules: list[nn.Module], where: str) -> Iterator[tuple[str, nn.Module]]:
+    for position, module in enumerate(modules):
+        name = f"{where}.{position}"
+        if isinstance(module, nn.Sequential):
+            yield from _flatten(list(module), name)
+        elif not isinstance(module, _PASSED_OVER):
+            yield name, module
+
+
+def _read_block(norm: nn.Module | None, named: list[tuple[str, nn.Module]], residual: bool, index: int) -> list[Block]:
+    """Split at norms inside; a residual block must not contain one, since its skip spans the whole block."""
+    blocks, layers, current = list[Block](), list[Layer](), norm
+    for name, module in named:
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+            if residual:
+                raise Unsupported("a norm stands inside a residual block", value=name,
+                                  remedy="describe the block as (norm, modules, residual)")  # fmt: skip
+            blocks += [Block(tuple(layers), _norm(current, index))] if layers else []
+            current, layers = _only_norm(current, layers, module, name), []
+        else:
+            _append(layers, name, module)
+    if current is not None and not layers:
+        raise Unsupported("a norm at the end has no layer behind it", value=type(current).__name__,
+                          remedy="leave out the last norm, or append a Linear")  # fmt: skip
+    return blocks + ([Block(tuple(layers), _norm(current, index), residual)] if layers else [])
+
+
+def _only_norm(current: nn.Module | None, layers: list[Layer], module: nn.Module, name: str) -> nn.Module:
+    if current is not None and not layers:
+        raise Unsupported("two norms stand in a row", value=name, remedy="keep one of them")
+    return module
+
+
+def _append(layers: list[Layer], name: str, module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        bias = None if module.bias is None else module.bias
+        layers.append(Layer.of(module.weight, bias, Identity(), name))
+        return
+    make = _ACTIVATIONS.get(type(module))
+    if make is None:
+        known = ", ".join(kind.__name__ for kind in _ACTIVATIONS)
+        raise Unsupported("unknown module", value=f"{name}: {type(module).__name__}",
+                          remedy=f"use Linear, LayerNorm, RMSNorm or {known}")  # fmt: skip
+    if not layers or layers[-1].activation != Identity():
+        size = layers[-1].width if layers else None
+        if size is None:
+            raise Unsupported("an activation stands in front of the first Linear", value=name, remedy="put a Linear first")
+        layers.append(Layer.of(torch.eye(size), None, Identity(), name))
+    layers[-1] = Layer(layers[-1].weight, layers[-1].bias, make(module))
+
+
+def _norm(module: nn.Module | None, index: int) -> Norm | None:
+    if module is None:
+        return None
+    if not isinstance(module, nn.LayerNorm | nn.RMSNorm) or len(module.normalized_shape) != 1:
+        raise Unsupported("unknown norm", value=repr(module), remedy="use nn.LayerNorm(n) or nn.RMSNorm(n)")
+    kind = LayerNorm if isinstance(module, nn.LayerNorm) else RMSNorm
+    weight, bias = module.weight, getattr(module, "bias", None)
+    eps = module.eps if module.eps is not None else _default_rms_eps(weight)
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and not bool(torch.isfinite(tensor).all()):
+            raise InvalidInput("a tensor has a non-finite entry", value=f"block {index} norm {name}",
+                               remedy="every entry must be finite")  # fmt: skip
+    return kind.of(eps, weight, bias, module.normalized_shape[0])
+
+
+def _default_rms_eps(weight: torch.Tensor | None) -> float:
+    """torch.nn.RMSNorm with eps=None uses the machine epsilon of its input's dtype."""
+    dtype = weight.dtype if weight is not None else torch.get_default_dtype()
+    return float(torch.finfo(dtype).eps)
