@@ -64,21 +64,44 @@ def facets(
     """The facets of the region cut out by `walls`, exactly: one per distinct halfspace that is not redundant.
 
     Most are found by shooting rays from the witness (floats propose the first wall hit, the hit is confirmed exactly);
-    the rest are decided by one LP inside the hyperplane. `known` gives points of facets already found from behind. Cost: m
-    LPs in the worst case, for m distinct halfspaces.
+    for the rest one LP over the facets known so far proves redundancy, or leads to a new facet (Clarkson 1994). `known`
+    gives points of facets already found from behind. Cost: one LP of the size of the answer per distinct halfspace.
     """
     walls = list(dict.fromkeys(walls))
     points = {walls.index(wall): point for wall, point in (known or {}).items() if wall in walls}
     points |= dict(_shot(walls, witness))
+    redundant = set[int]()
     for index in range(len(walls)):
-        if index not in points and (point := _point_of_facet(walls, index, flat.dim)) is not None:
-            points[index] = point
+        while index not in points and index not in redundant:
+            _resolve(walls, index, witness, points, redundant, flat.dim)
     on_edge = set(flat.walls)
     return [
         Wall(wall, points[i], None if wall in on_edge else _behind(network, flat, wall, points[i]))
         for i, wall in enumerate(walls)
         if i in points
     ]
+
+
+def _resolve(
+    walls: Sequence[Halfspace], index: int, witness: Point, points: dict[int, Point], redundant: set[int], dim: int
+) -> None:
+    """Decide wall `index`, or find another facet that was not known: a point or a redundancy is added."""
+    found = _point_within(walls, index, list(points), dim)
+    if found is None:
+        redundant.add(index)
+        return
+    direction = [x * witness[-1] - w * found[-1] for x, w in zip(found[:-1], witness[:-1], strict=True)]
+    first = min(((step, i) for i, wall in enumerate(walls) if (step := first_hit(witness, direction, [wall])) is not None))
+    point = along(witness, direction, first[0])
+    touched = [i for i, wall in enumerate(walls) if wall.value(point) == 0]
+    if len(touched) == 1:
+        points[first[1]] = point
+        return
+    exact = _point_within(walls, index, [i for i in range(len(walls)) if i != index], dim)
+    if exact is None:
+        redundant.add(index)
+    else:
+        points[index] = exact
 
 
 def _shot(walls: Sequence[Halfspace], witness: Point) -> Iterator[tuple[int, Point]]:
@@ -111,11 +134,10 @@ def affine_floats(point: Point) -> list[float]:
     return [nearest_float(x) for x in affine(point)]
 
 
-def _point_of_facet(walls: Sequence[Halfspace], index: int, dim: int) -> Point | None:
-    """A point inside the facet on wall `index`, or None when the wall is redundant (decided exactly)."""
+def _point_within(walls: Sequence[Halfspace], index: int, others: Sequence[int], dim: int) -> Point | None:
+    """A point of the hyperplane of wall `index` strictly inside the other walls, or None when there is none (proved)."""
     wall = walls[index]
-    others = [other.restrict(wall) for j, other in enumerate(walls) if j != index]
-    found: Interior | Farkas = strict_feasibility(others, dim - 1)
+    found: Interior | Farkas = strict_feasibility([walls[j].restrict(wall) for j in others], dim - 1)
     return lift(found.point, wall) if isinstance(found, Interior) else None
 
 

@@ -25,6 +25,7 @@ from exact.numbers import Rational, RationalArray, fraction, fractions, rational
 from exact.region import Facet, Region, SymbolicRegion
 from exact.results import Partition, RegionSequence
 from exact.spline_code import Hinge, SplineCode
+from exact.surds import difference_float
 
 if TYPE_CHECKING:
     import sympy
@@ -210,8 +211,8 @@ class CurvePartition(Partition):
         rows = rows_of(self._columns(self.curve.state(), rationals(x, "x")))
         kept = independent_rows([row[:2] for row in rows], 2)
         equations = [rows[i] for i in kept]
-        if len(kept) == 1:  # v is zero on a sphere of two points
-            equations.append([_ZERO, _ONE, _ZERO])
+        if len(kept) == 1:  # a line through the origin, or a sphere of two points, where v is zero
+            equations.append([*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO])
         solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
         if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in rows):
             raise InvalidInput("the point does not lie on the curve", value=tuple(map(str, x)), remedy="give alpha u + beta v")
@@ -329,8 +330,15 @@ class Arc(Region):
     @property
     def length_float(self) -> float:
         """The length in the metric of the curve, float64."""
-        start, end = self.parameters_float
-        return (end - start) * math.sqrt(float(fraction(self._owner.frame.radius_squared)))
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        radius = math.sqrt(float(fraction(frame.radius_squared)))
+        if ends is None:
+            return 2 * math.pi * radius if len(self._owner) == 1 else 0.0
+        first, last = (cut.direction for cut in ends)
+        if not frame.is_straight:
+            return radius * (frame.turn_float(first, last) or 2 * math.pi)
+        begin, finish = frame.parameter(first), frame.parameter(last)
+        return math.inf if begin is None or finish is None else radius * difference_float(finish, begin)
 
     @property
     def length(self) -> sympy.Expr:

@@ -172,12 +172,30 @@ class Frame:
         return float(parameter)
 
     def turn_float(self, start: Direction, end: Direction) -> float:
-        """The angle in [0, 2 pi) from one direction counter-clockwise to another (float64, 256 bits inside)."""
-        with ball_precision(256):
-            root = Ball(self.form.determinant).sqrt()
-            (x, y), (z, w) = (self._orthogonal(d, root) for d in (start, end))
-            return math.atan2(float(x * w - y * z), float(x * z + y * w)) % (2 * math.pi)
+        """The angle in [0, 2 pi) from one direction counter-clockwise to another, to full float64 accuracy.
+
+        The sign of the cross product is decided exactly, and the precision is raised until its ball excludes zero.
+        """
+        side = turn((start.alpha, start.beta), (end.alpha, end.beta))
+        bits = 256
+        while True:
+            with ball_precision(bits):
+                root = Ball(self.form.determinant).sqrt()
+                (x, y), (z, w) = (self._orthogonal(d, root) for d in (start, end))
+                cross, inner = x * w - y * z, x * z + y * w
+                if side == 0:
+                    return 0.0 if bool(inner > 0) else math.pi
+                if not cross.contains(0):
+                    angle = math.atan2(*_scaled(cross, inner))
+                    return angle if angle > 0 else angle + 2 * math.pi
+            bits *= 2
 
     def _orthogonal(self, direction: Direction, root: Ball) -> tuple[Ball, Ball]:
         a, b = direction.alpha.ball(), direction.beta.ball()
         return a * Ball(self.form.a) + b * Ball(self.form.b), b * root
+
+
+def _scaled(cross: Ball, inner: Ball) -> tuple[float, float]:
+    """Both numbers divided by the larger, so that neither underflows needlessly."""
+    largest = abs(cross) + abs(inner)
+    return float(cross / largest), float(inner / largest)

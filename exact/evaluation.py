@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exact.activations import Smooth
 from exact.errors import InvalidInput, Undecided
+from exact.filters import Balls
 from exact.linear_algebra import dot, identity
 from exact.norms import Norm
 from exact.numbers import Ball, Rational, RationalArray, ball_precision
@@ -17,11 +20,15 @@ if TYPE_CHECKING:
     from exact.network import Layer, Network
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_WIDE = 4096  # from this many weights on the filter is faster than the exact product
 
 
-def walk_exact(network: Network, point: list[Rational]) -> Iterator[list[bool]]:
-    """The bits of each hidden layer at a point, in the field Q(sqrt q) of the one norm."""
-    state, one, radicand = RationalArray(len(point), 1, point), [_ONE], _ZERO
+def walk_exact(network: Network, point: list[Rational], last: int) -> Iterator[list[bool]]:
+    """The bits of hidden layers 1 .. last at a point, in the field Q(sqrt q) of the one norm.
+
+    The last layer asked for is filtered in float64 first, so that only signs left open cost exact rows.
+    """
+    state, one, radicand, hidden = RationalArray(len(point), 1, point), [_ONE], _ZERO, 0
     for block in network.blocks:
         outside, inner = state, state
         if block.norm is not None:
@@ -29,13 +36,34 @@ def walk_exact(network: Network, point: list[Rational]) -> Iterator[list[bool]]:
             scaled = [[x * y for y in one] for x in state.entries()]
             outside = RationalArray(len(scaled), 2, [x for row in scaled for x in row])
         for layer in block.layers:
-            z, bits = layer.pre_activations(inner, one), []
+            hidden += bool(layer.bits)
+            if layer.bits and hidden == last and layer.weight.shape[0] * layer.weight.shape[1] >= _WIDE:
+                yield _filtered_bits(layer, inner, one, radicand)
+                return
+            z, bits = layer.pre_activations(inner, one), list[bool]()
             if layer.bits:
                 bits = layer_bits(layer, z, one, partial(_sign, radicand))
                 yield bits
-            if layer.activation.is_piecewise_linear:
-                inner = layer.activate(z, one, bits)
+            if hidden == last:
+                return
+            inner = layer.activate(z, one, bits)
         state = outside + inner if block.residual else inner
+
+
+def _filtered_bits(layer: Layer, inner: RationalArray, one: Sequence[Rational], radicand: Rational) -> list[bool]:
+    z, root = layer.pre_activation_balls(inner, one, "cpu"), Balls.of_rationals([radicand], "cpu").sqrt()
+    bends, bits = layer.activation.breakpoints, np.zeros(layer.bits, dtype=bool)
+    certain = np.zeros(layer.bits, dtype=bool)
+    for k, bend in enumerate(bends):
+        gap = z - Balls.of_rationals([bend * y for y in one], "cpu")
+        value = gap[:, 0] if len(one) == 1 else gap[:, 0] + gap[:, 1] * root
+        signs, sure = (x.numpy() for x in value.signs())
+        bits[k :: len(bends)], certain[k :: len(bends)] = signs > 0, sure
+    for index in np.flatnonzero(~certain):
+        neuron, k = divmod(int(index), len(bends))
+        row = layer.pre_activation(neuron, inner, one)
+        bits[index] = _sign(radicand, [x - bends[k] * y for x, y in zip(row, one, strict=True)]) > 0
+    return [bool(bit) for bit in bits]
 
 
 def layer_bits(
@@ -65,18 +93,18 @@ def _sign(radicand: Rational, row: Sequence[Rational]) -> int:
     return sign_of_surd(row[0], row[1] if len(row) > 1 else _ZERO, radicand)
 
 
-def walk_balls(network: Network, point: list[Rational]) -> list[list[bool]]:
-    """The bits of each hidden layer at a point by real balls, the precision doubled until every sign is certain."""
+def walk_balls(network: Network, point: list[Rational], last: int) -> list[list[bool]]:
+    """The bits of hidden layers 1 .. last by real balls, the precision doubled until every sign is certain."""
     for bits in (128, 256, 512, 1024, 2048, 4096):
         with ball_precision(bits):
-            rows = _ball_bits(network, [Ball(x) for x in point])
+            rows = _ball_bits(network, [Ball(x) for x in point], last)
         if rows is not None:
             return rows
     raise Undecided("a pre-activation cannot be told from zero with 4,096 bits", value="a ball that contains 0",
                     remedy="move the point off the boundary")  # fmt: skip
 
 
-def _ball_bits(network: Network, x: list[Ball]) -> list[list[bool]] | None:
+def _ball_bits(network: Network, x: list[Ball], last: int) -> list[list[bool]] | None:
     rows: list[list[bool]] = []
     for block in network.blocks:
         y = x if block.norm is None else _ball_norm(block.norm, x)
@@ -87,6 +115,8 @@ def _ball_bits(network: Network, x: list[Ball]) -> list[list[bool]] | None:
                 return None
             if layer.bits:
                 rows.append([bool(gap > 0) for gap in gaps])
+            if len(rows) == last:
+                return rows
             y = _ball_activation(layer, z, rows[-1] if layer.bits else [])
         x = [a + b for a, b in zip(x, y, strict=True)] if block.residual else y
     return rows

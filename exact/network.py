@@ -15,11 +15,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 
 from exact.activations import Activation, Identity, ReLU
 from exact.affine_map import AffineMap
 from exact.errors import InvalidInput, Unsupported
 from exact.evaluation import walk_balls, walk_exact
+from exact.filters import Balls, matrix_product
 from exact.linear_algebra import identity
 from exact.norms import Norm
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
@@ -68,6 +70,11 @@ class Layer:
         row = RationalArray(1, self.weight.shape[1], self.weight.row(neuron)) * state
         bias = self.bias.row(neuron)[0]
         return [x + bias * y for x, y in zip(row.entries(), one, strict=True)]
+
+    def pre_activation_balls(self, state: RationalArray, one: Sequence[Rational], device: str) -> Balls:
+        """:meth:`pre_activations` as (width x k) balls, for the float64 filters."""
+        mid, rad = (torch.from_numpy(np.array(x)).to(device) for x in (self.bias.float64(), self.bias.float64_error()))
+        return matrix_product(self.weight, state, device) + Balls(mid, rad) * Balls.of_rationals(one, device)
 
     def activate(self, z: RationalArray, one: Sequence[Rational], bits: Sequence[bool]) -> RationalArray:
         """The layer's output on the affine pieces that `bits` select."""
@@ -313,7 +320,7 @@ class Network:
         if len(point) != self.input_dim:
             raise InvalidInput("point does not fit the network", value=f"{len(point)} coordinates",
                                remedy=f"give {self.input_dim}")  # fmt: skip
-        rows = list(walk_exact(self, point) if self._is_exact_at_points(last) else walk_balls(self, point))
+        rows = list((walk_exact if self._is_exact_at_points(last) else walk_balls)(self, point, last))
         bits = [bit for row in rows[first - 1 : last] for bit in row]
         return SplineCode.of(bits, self.bits_per_layer[first - 1 : last])
 

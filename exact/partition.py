@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exact.arcs import CurvePartition
 from exact.counting import arc_bound, region_bound
-from exact.domains import CurveDomain, Domain, FlatDomain, Sphere
+from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, Sphere
 from exact.engines.base import Budget, Engine, FlatCells, Job, Progress
 from exact.engines.brute_force import BruteForce
 from exact.engines.circle import Circle
@@ -50,6 +50,7 @@ def partition(
     (4, '0')
     """
     domain.check(network.input_dim)
+    _check_radius(network, domain)
     _check_smooth(network)
     chosen = _choose(network, domain, engine)
     _check_size(network, domain, limit)
@@ -59,6 +60,15 @@ def partition(
         assert isinstance(domain, FlatDomain)
         return FlatPartition(network, domain, chosen.name, cells)
     return CurvePartition(network, domain, chosen.name, cells)
+
+
+def _check_radius(network: Network, domain: Domain) -> None:
+    if not isinstance(domain, Sphere | GreatCircle):
+        return
+    if network.has_norm and domain.radius_squared is not None:
+        raise InvalidInput("the network's norm fixes the radius", value=domain, remedy="leave out radius_squared=")
+    if not network.has_norm and domain.radius_squared is None:
+        raise InvalidInput("the network has no norm, so the radius is unknown", value=domain, remedy="give radius_squared=")
 
 
 def _check_smooth(network: Network) -> None:

@@ -119,9 +119,21 @@ class Surd:
         return Ball(self.a) + Ball(self._b) * Ball(self.d).sqrt()
 
     def __float__(self) -> float:
-        """A float64 close to the number: evaluated with 256 bits, so that cancellation costs nothing in practice."""
-        with ball_precision(256):
-            return float(self.ball())
+        """A float64 close to the number, whatever cancels between the two terms."""
+        return difference_float(self, Surd(_ZERO))
+
+
+def difference_float(first: Surd, second: Surd) -> float:
+    """`first - second` to full float64 accuracy: the precision is raised until cancellation no longer matters."""
+    if first.compare(second) == 0:
+        return 0.0
+    bits = 256
+    while True:
+        with ball_precision(bits):
+            gap = first.ball() - second.ball()
+            if not gap.contains(0):
+                return float(gap)
+        bits *= 2
 
 
 def sign_of_surd_product(p: Surd, q: Surd, r: Surd, s: Surd) -> int:

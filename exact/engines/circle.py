@@ -19,7 +19,7 @@ import numpy as np
 from exact.curves import CIRCLE, Form, Frame, dyadic_direction
 from exact.domains import Curve, CurveDomain, Domain, Sphere
 from exact.engines.base import CurveCells, Cut, Engine, Job, Outcome
-from exact.engines.isolation import Edge, LayerFunctions, Tally, between, edge_at, fixed_edge, isolate, sorted_edges
+from exact.engines.isolation import Edge, LayerFunctions, Tally, between, edge_at, isolate, seam_edge, sorted_edges
 from exact.errors import InvalidInput
 from exact.linear_algebra import dot, rows_of
 from exact.network import Block, Network
@@ -50,7 +50,7 @@ class Circle(Engine):
 
     def refusal(self, network: Network, domain: Domain) -> str | None:
         if isinstance(domain, Sphere):
-            reason = _sphere_refusal(network, domain)
+            reason = _sphere_refusal(network)
         elif not isinstance(domain, CurveDomain):
             reason = f"it enumerates one-dimensional domains, not {type(domain).__name__}"
         else:
@@ -72,12 +72,10 @@ class Circle(Engine):
         return _collect(job.network, curve, frame, leaves, tally, len(arcs))
 
 
-def _sphere_refusal(network: Network, domain: Sphere) -> str | None:
+def _sphere_refusal(network: Network) -> str | None:
     norm = network.blocks[0].norm
     if norm is None and network.has_norm:
         return "the norm is not in front of the first block; use network.from_block(k) to start there"
-    if norm is None and domain.radius_squared is None:
-        return "the network has no norm, so the sphere needs radius_squared="
     size = _sphere_dim(network)
     if size < 0 or size > 1 or (size == 0 and norm is None):
         return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
@@ -91,12 +89,8 @@ def _sphere_dim(network: Network) -> int:
 
 def _constant_refusal(network: Network, curve: Curve) -> str | None:
     """A circle of directions has no constant 1 in front of the first norm, so no bias may stand there."""
-    if curve.one is not None:
+    if curve.one is not None or not network.has_norm:
         return None
-    if not network.has_norm:
-        return None if curve.radius_squared is not None else "the network has no norm, so the circle needs radius_squared="
-    if curve.radius_squared is not None:
-        return "the network's norm fixes the radius, so radius_squared= cannot be given"
     first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
     biased = any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.bias.column())
     return "a bias stands in front of the norm; use network.from_block(k) to start at the norm" if biased else None
@@ -157,9 +151,13 @@ def curve_frame(curve: Curve, network: Network) -> Frame:
         columns, radius_squared = norm.project(_before_norm(network, curve)), Rational(norm.dim)
     form = Form.gram(*_two_columns(columns), _ONE)
     if form.determinant == 0:
-        raise InvalidInput("u and v do not span a circle of directions", value="dependent after the norm's projection",
-                           remedy="give two vectors that differ by more than a factor and a constant shift")  # fmt: skip
+        raise InvalidInput("u and v do not span a circle of directions", value=f"u = {_text(curve.u)}, v = {_text(curve.v)}",
+                           remedy="give two vectors that stay independent under the norm's projection")  # fmt: skip
     return Frame(form, radius_squared)
+
+
+def _text(vector: Sequence[Rational]) -> str:
+    return f"({', '.join(map(str, vector))})" if len(vector) <= 4 else f"a vector of R^{len(vector)}"
 
 
 def _first_norm(network: Network) -> Norm | None:
@@ -181,8 +179,9 @@ def _two_columns(columns: RationalArray) -> tuple[list[Rational], list[Rational]
 
 def _whole(network: Network, curve: Curve) -> _Arc:
     """The whole curve as one arc; a circle is cut open at (1, 0), and closed again when cells are collected."""
-    start = fixed_edge(_ONE, _ZERO, _ZERO)
-    end = fixed_edge(_ONE, _ZERO, _FULL_TURN) if curve.end is None else edge_at(*curve.end, undefined=False)
+    start, end = seam_edge(_ZERO), seam_edge(_FULL_TURN)
+    if curve.end is not None:
+        start, end = replace(start, seam=False), edge_at(*curve.end, undefined=False)
     state, form = curve.state(), CIRCLE
     one: tuple[Rational, ...] = curve.one if curve.one is not None else (_ZERO, _ZERO)
     if curve.radius_squared is not None:
@@ -195,7 +194,8 @@ def _refine(arc: _Arc, cursor: Cursor, tally: Tally, device: str) -> list[_Arc]:
     """Apply the next norm, or cut the arc by the next hidden layer; the parts come in order."""
     if cursor.norm is not None:
         return _apply_norm(arc, cursor, cursor.norm, tally)
-    functions = LayerFunctions(cursor.current, cursor.inner, cursor.one, device)
+    offset = sum(cursor.network.bits_per_layer[: cursor.hidden])
+    functions = LayerFunctions(cursor.current, cursor.inner, cursor.one, device, offset)
     zeros, balls = isolate(functions, arc.form, arc.start, arc.end, tally)
     edges = [arc.start, *zeros, arc.end]
     bits = functions.bits_at(between(edges[0], edges[1]), arc.form, balls)

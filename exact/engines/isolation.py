@@ -15,7 +15,7 @@ import torch
 
 from exact.curves import Direction, Form, Function, dyadic_direction, value_sign, zeros
 from exact.errors import Undecided
-from exact.filters import Balls, matrix_product
+from exact.filters import Balls
 from exact.network import Layer
 from exact.numbers import Rational, RationalArray
 from exact.spline_code import BitArray
@@ -30,14 +30,17 @@ SMALL = 48  # below this many functions the exact path is faster than starting t
 class Edge:
     """A point of a curve enclosed by diamond angles `lo <= hi`; `find` gives the exact direction.
 
-    `rows` are the functions that change sign here. `undefined` marks a point where a norm divides by zero.
+    `rows` are the functions that change sign here, `touching` those that touch zero without changing it. `undefined`
+    marks a point where a norm divides by zero, `seam` the place where a circle was cut open.
     """
 
     lo: Rational
     hi: Rational
     find: Callable[[], Direction]
     rows: tuple[int, ...] = ()
+    touching: tuple[int, ...] = ()
     undefined: bool = False
+    seam: bool = False
 
     def refined(self, bits: int) -> Edge:
         """The same point in an enclosure of about `bits` bits."""
@@ -47,14 +50,14 @@ class Edge:
         return replace(self, lo=max(self.lo, lo), hi=min(self.hi, hi))
 
 
-def fixed_edge(alpha: Rational, beta: Rational, sigma: Rational, undefined: bool = False) -> Edge:
-    """An edge at a rational direction with known diamond angle."""
-    return Edge(sigma, sigma, lambda: Direction.rational(alpha, beta), undefined=undefined)
+def seam_edge(sigma: Rational) -> Edge:
+    """The edge at (1, 0), where a circle is cut open, seen from either side (diamond angle 0 or 4)."""
+    return Edge(sigma, sigma, lambda: Direction.rational(Rational(1), Rational(0)), seam=True)
 
 
 @dataclass
 class Tally:
-    """How zeros were settled, and where functions touch zero without changing sign."""
+    """How zeros were settled, and where hinges touch zero without changing sign (direction, hinge)."""
 
     filtered: int = 0
     exact: int = 0
@@ -63,12 +66,16 @@ class Tally:
 
 @dataclass
 class LayerFunctions:
-    """The hinges of a layer along a curve: exact coefficients on demand, balls for all of them at once."""
+    """The hinges of a layer along a curve: exact coefficients on demand, balls for all of them at once.
+
+    `offset` is the number of hinges in the layers before.
+    """
 
     layer: Layer
     inner: RationalArray
     one: tuple[Rational, ...]
     device: str
+    offset: int
     _known: dict[int, Function] = field(default_factory=dict)
 
     @property
@@ -88,11 +95,8 @@ class LayerFunctions:
 
     def balls(self) -> Balls:
         """(p, q, c) of every hinge as a (count x 3) tensor of balls."""
-        products = matrix_product(self.layer.weight, self.inner, self.device)
-        mid, rad = (torch.from_numpy(np.array(x)).to(self.device) for x in
-                    (self.layer.bias.float64(), self.layer.bias.float64_error()))  # fmt: skip
         one = Balls.of_rationals(self.one, self.device)
-        z = products + Balls(mid, rad) * one
+        z = self.layer.pre_activation_balls(self.inner, self.one, self.device)
         bends = [z - Balls.of_rationals([t], self.device) * one for t in self.layer.activation.breakpoints]
         mid, rad = (torch.stack(parts, dim=1).reshape(self.count, len(self.one)) for parts in
                     ([b.mid for b in bends], [b.rad for b in bends]))  # fmt: skip
@@ -113,7 +117,10 @@ class LayerFunctions:
 
 
 def isolate(functions: LayerFunctions, form: Form, start: Edge, end: Edge, tally: Tally) -> tuple[list[Edge], Balls | None]:
-    """The sign changes strictly between two edges in order, with disjoint enclosures; also the balls for reuse."""
+    """The zeros strictly between two edges in order, with disjoint enclosures; also the balls for reuse.
+
+    Points that are only touched are edges too: no witness may lie on them.
+    """
     found, balls, left = list[Edge](), None, np.arange(functions.count)
     if functions.count >= SMALL:
         balls = functions.balls()
@@ -122,7 +129,10 @@ def isolate(functions: LayerFunctions, form: Form, start: Edge, end: Edge, tally
     for index in left:
         found += _exactly(functions, int(index), form, tally)
     inside = [edge for edge in found if _is_inside(edge, start, end)]
-    return _ordered(inside, tally), balls
+    seam = [edge for edge in found if start.seam and edge.touching and edge.find().compare(start.find()) == 0]
+    ordered = _ordered(inside, tally)
+    tally.tangent += [(edge.find(), functions.offset + row) for edge in (*seam, *ordered) for row in edge.touching]
+    return ordered, balls
 
 
 def _form_balls(form: Form, device: str) -> Balls:
@@ -210,21 +220,21 @@ def _lies_between(direction: Direction, lo: Rational, hi: Rational) -> bool:
 
 
 def _exactly(functions: LayerFunctions, row: int, form: Form, tally: Tally) -> list[Edge]:
-    """The sign changes of one function by exact algebra, each in a narrow enclosure."""
+    """The zeros of one function by exact algebra, each in a narrow enclosure."""
     found = zeros(functions.exact(row), form)
     tally.exact += 1
-    tally.tangent += [(direction, row) for direction in found.tangent]
-    return [_exact_edge(direction, (row,)) for direction in found.simple]
+    crossing = [replace(_exact_edge(direction), rows=(row,)) for direction in found.simple]
+    return crossing + [replace(_exact_edge(direction), touching=(row,)) for direction in found.tangent]
 
 
-def _exact_edge(direction: Direction, rows: tuple[int, ...]) -> Edge:
+def _exact_edge(direction: Direction) -> Edge:
     lo, hi = direction.diamond(96)
-    return Edge(max(Rational(0), lo), min(_FULL_TURN, hi), lambda: direction, rows)
+    return Edge(max(Rational(0), lo), min(_FULL_TURN, hi), lambda: direction)
 
 
 def edge_at(alpha: Rational, beta: Rational, undefined: bool) -> Edge:
     """An edge at a rational direction whose diamond angle is computed."""
-    return replace(_exact_edge(Direction.rational(alpha, beta), ()), undefined=undefined)
+    return replace(_exact_edge(Direction.rational(alpha, beta)), undefined=undefined)
 
 
 def _is_inside(edge: Edge, start: Edge, end: Edge) -> bool:
@@ -258,7 +268,7 @@ def _settle(cluster: list[Edge], tally: Tally) -> list[Edge]:
     for edge in exact[1:]:
         last = merged[-1]
         if edge.find().compare(last.find()) == 0:
-            merged[-1] = replace(last, rows=tuple(sorted(last.rows + edge.rows)),
+            merged[-1] = replace(last, rows=last.rows + edge.rows, touching=last.touching + edge.touching,
                                  lo=max(last.lo, edge.lo), hi=min(last.hi, edge.hi))  # fmt: skip
         else:
             merged.append(edge)

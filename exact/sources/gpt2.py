@@ -119,7 +119,7 @@ def _tensor(files: dict[str, Path] | Path, key: str) -> torch.Tensor:
             continue
         try:
             with safe_open(str(path), framework="pt") as archive:
-                if candidate in archive:
+                if candidate in set(archive.keys()):
                     tensor: torch.Tensor = archive.get_tensor(candidate)
                     return tensor
         except (SafetensorError, FileNotFoundError) as error:

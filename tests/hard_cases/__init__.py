@@ -1,0 +1,1 @@
+"""Degenerate networks and bad input."""

@@ -1,0 +1,188 @@
+"""Bad input ends in one typed error that says what was wrong, what was received and what to write instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from exact import (
+    Box,
+    ExactlensError,
+    GreatCircle,
+    InvalidInput,
+    Line,
+    Network,
+    NotPiecewiseLinear,
+    Plane,
+    Ray,
+    RealSpace,
+    Segment,
+    Sphere,
+    TooLarge,
+    Unsupported,
+    partition,
+)
+from exact.activations import GELU, HardTanh, LeakyReLU, SiLU
+from exact.network import Block, Layer
+from exact.norms import LayerNorm, RMSNorm
+from exact.numbers import RationalMatrix
+from exact.sources import tensors
+
+NAN, INF = math.nan, math.inf
+EYE = [[1.0, 0.0], [0.0, 1.0]]
+PLANE = tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
+NORMED = tensors.block(EYE, [0.0, 0.0], [[1.0, 1.0]], [0.0], norm="rms", eps=0)
+SMOOTH = tensors.mlp([(EYE, [0.0, 0.0]), (EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU())
+SHALLOW = tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU())
+WIDE = tensors.mlp([(np.eye(40), np.zeros(40)), (np.ones((1, 40)), np.zeros(1))])
+FIVE = tensors.block(np.eye(5), np.zeros(5), np.ones((1, 5)), [0.0], norm="layernorm", eps=0)
+
+Attempt = Callable[[], Any]
+
+
+def mlp(weight: Any, bias: Any) -> Network:
+    return tensors.mlp([(weight, bias), ([[1.0] * len(weight)], [0.0])])
+
+
+NON_FINITE: dict[str, tuple[Attempt, str]] = {
+    "nan weight": (lambda: mlp([[1.0, 2.0], [3.0, NAN]], [0.0, 0.0]), "nan"),
+    "nan numpy weight": (lambda: mlp(np.array([[1.0, 2.0], [3.0, NAN]]), [0.0, 0.0]), "[1, 1]"),
+    "nan tensor weight": (lambda: mlp(torch.tensor([[1.0, 2.0], [3.0, NAN]]), [0.0, 0.0]), "[1, 1]"),
+    "nan bfloat16 weight": (lambda: mlp(torch.tensor([[1.0, NAN]], dtype=torch.bfloat16), [0.0]), "[0, 1]"),
+    "inf bias": (lambda: mlp(EYE, np.array([0.0, INF])), "inf"),
+    "minus inf": (lambda: RationalMatrix.from_floats([[0.0, -INF]], name="W_out"), "W_out"),
+    "nan gain": (lambda: LayerNorm.of(0, [1.0, NAN]), "nan"),
+    "nan eps": (lambda: LayerNorm.of(NAN, dim=3), "nan"),
+    "nan slope": (lambda: LeakyReLU(NAN), "nan"),
+    "inf bound": (lambda: HardTanh(0, INF), "inf"),
+    "nan box": (lambda: Box([0, NAN], [1, 1]), "nan"),
+    "inf box": (lambda: Box(0, INF, dim=2), "inf"),
+    "nan ray": (lambda: Ray([0, 0], [1, NAN]), "nan"),
+    "nan point": (lambda: PLANE.code([0.0, NAN]), "nan"),
+    "inf radius": (lambda: Sphere(radius_squared=INF), "inf"),
+}
+
+INVALID: dict[str, tuple[Attempt, str]] = {
+    "layers do not chain": (lambda: tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0, 1.0]], [0.0])]), "(1, 3)"),
+    "bias too long": (lambda: mlp(EYE, [0.0, 0.0, 0.0]), "3"),
+    "ragged weight": (lambda: Layer.of([[1, 2], [3]]), "1 entries"),
+    "three axes": (lambda: mlp(np.zeros((2, 2, 2)), [0.0, 0.0]), "(2, 2, 2)"),
+    "text weight": (lambda: Layer.of([["one"]]), "one"),
+    "complex weight": (lambda: mlp(np.array([[1j]]), [0.0]), "complex"),
+    "zero denominator": (lambda: Layer.of([["1/0"]]), "1/0"),
+    "no layer": (lambda: Block(()), "()"),
+    "no block": (lambda: Network(()), "()"),
+    "residual changes dimension": (lambda: Block(PLANE.blocks[0].layers, residual=True), "2 to 1"),
+    "norm of another dimension": (lambda: Block(PLANE.blocks[0].layers, LayerNorm.of(0, dim=3)), "3"),
+    "gain too short": (lambda: RMSNorm.of(0, [1, 2], dim=3), "(2, 1)"),
+    "negative eps": (lambda: LayerNorm.of(-1e-5, dim=3), "-1e-05"),
+    "hard tanh upside down": (lambda: HardTanh(1, -1), "1"),
+    "empty box": (lambda: Box([0, 2], [1, 1]), "lo[1] = 2, hi[1] = 1"),
+    "flat box": (lambda: Box([0, 1], [1, 1]), "lo[1] = 1, hi[1] = 1"),
+    "box of unclear size": (lambda: Box(0, 1), "[]"),
+    "box of two sizes": (lambda: Box([0, 0], [1, 1, 1]), "[2, 3]"),
+    "no dimension": (lambda: RealSpace(0), "0"),
+    "collinear plane": (lambda: Plane([0, 0, 0], [1, 2, 3], [2, 4, 6]), "(2, 4, 6)"),
+    "plane through one point": (lambda: Plane([1, 1], [1, 1], [1, 1]), "(1, 1)"),
+    "plane of two dimensions": (lambda: Plane([0, 0], [1, 0, 0], [0, 1]), "[2, 3, 2]"),
+    "plane bounded halfway": (lambda: Plane([0, 0], [1, 0], [0, 1], s=(0, 1)), "(0, 1)"),
+    "segment without length": (lambda: Segment([1, 2], [1, 2]), "0"),
+    "ray without direction": (lambda: Ray([1, 2], [0, 0]), "0"),
+    "line without direction": (lambda: Line([1, 2], [0, 0]), "0"),
+    "segment of two dimensions": (lambda: Segment([1], [1, 2]), "[1, 2]"),
+    "negative radius": (lambda: Sphere(radius_squared=-1), "-1"),
+    "zero radius": (lambda: GreatCircle([1, 0], [0, 1], radius_squared=0), "0"),
+    "box does not fit": (lambda: partition(PLANE, Box(0, 1, dim=3)), "3"),
+    "ray does not fit": (lambda: partition(PLANE, Ray([0], [1])), "1"),
+    "circle does not fit": (lambda: partition(NORMED, GreatCircle([1, 0, 0], [0, 1, 0])), "3"),
+    "dependent directions": (lambda: partition(NORMED, GreatCircle([1, 2], [2, 4])), "u = (1, 2), v = (2, 4)"),
+    "opposite directions": (lambda: partition(NORMED, GreatCircle([1, 2], [-1, -2])), "v = (-1, -2)"),
+    "directions equal up to the mean": (lambda: partition(FIVE, GreatCircle([1, 2, 0, 0, 0], [3, 4, 2, 2, 2])), "R^5"),
+    "direction that the norm removes": (lambda: partition(FIVE, GreatCircle([1, 1, 1, 1, 1], [1, 2, 3, 4, 5])), "R^5"),
+    "zero direction": (lambda: partition(PLANE, GreatCircle([0, 0], [0, 1], radius_squared=1)), "u = (0, 0)"),
+    "unknown engine": (lambda: partition(PLANE, RealSpace(2), engine="magic"), "magic"),
+    "point of another dimension": (lambda: PLANE.code([1, 2, 3]), "3"),
+    "affine map of another dimension": (lambda: PLANE.affine_at([1, 2, 3]), "3"),
+    "layer range upside down": (lambda: PLANE.code([1, 2], layers=(2, 1)), "(2, 1)"),
+    "layer zero": (lambda: PLANE.code([1, 2], layers=(0, 1)), "(0, 1)"),
+    "point outside the domain": (lambda: partition(PLANE, Box(0, 1, dim=2)).locate([3, 3]), "3"),
+    "unbounded polygons": (lambda: partition(PLANE, RealSpace(2)).polygons(), "clip"),
+    "polygons in space": (lambda: partition(mlp(np.eye(3), np.zeros(3)), Box(0, 1, dim=3)).polygons(), "3"),
+    "regions of a sphere": (lambda: partition(NORMED, Sphere()).region_count, "region_count"),
+    "sphere without radius": (lambda: partition(PLANE, Sphere()), "Sphere"),
+    "circle without radius": (lambda: partition(PLANE, GreatCircle([1, 0], [0, 1])), "GreatCircle"),
+    "no norm to fold": (lambda: PLANE.folded(), "no norm"),
+    "no such block": (lambda: PLANE.from_block(1), "1"),
+    "norm at its centre": (lambda: NORMED.code([0, 0]), "0"),
+}
+
+UNSUPPORTED: dict[str, tuple[Attempt, str]] = {
+    "sphere of higher dimension": (lambda: partition(FIVE, Sphere()), "Sphere"),
+    "sphere without norm, higher": (lambda: partition(WIDE, Sphere(radius_squared=1)), "Sphere"),
+    "sphere of two points without norm": (lambda: partition(mlp([[1.0]], [0.0]), Sphere(radius_squared=2)), "dimension 0"),
+    "box behind a norm": (lambda: partition(NORMED, Box(0, 1, dim=2)), "norm"),
+    "tree on a circle": (lambda: partition(NORMED, Sphere(), engine="lp_tree"), "lp_tree"),
+    "circle in the plane": (lambda: partition(PLANE, RealSpace(2), engine="circle"), "circle"),
+}
+
+NOT_PIECEWISE_LINEAR: dict[str, tuple[Attempt, str]] = {
+    "affine map of GELU": (lambda: partition(SHALLOW, Box(-1, 1, dim=2)).regions[0].affine, "GELU"),
+    "affine map at a point": (lambda: SHALLOW.affine_at([1, 2]), "GELU"),
+    "regions behind GELU": (lambda: partition(SMOOTH, Box(-1, 1, dim=2)), "GELU"),
+    "pieces of GELU": (lambda: partition(SHALLOW, Box(-1, 1, dim=2)).linear_piece_count, "GELU"),
+    "pieces of SiLU": (lambda: SiLU().pieces, "SiLU"),
+}
+
+TOO_LARGE: dict[str, tuple[Attempt, str]] = {
+    "cube of dimension 40": (lambda: partition(WIDE, RealSpace(40)), "1,099,511,627,776"),
+    "a small limit": (lambda: partition(PLANE, RealSpace(2), limit=3), "4"),
+}
+
+GROUPS = ((InvalidInput, NON_FINITE), (InvalidInput, INVALID), (Unsupported, UNSUPPORTED),
+          (NotPiecewiseLinear, NOT_PIECEWISE_LINEAR), (TooLarge, TOO_LARGE))  # fmt: skip
+ATTEMPTS = [pytest.param(kind, *attempt, id=name) for kind, group in GROUPS for name, attempt in group.items()]
+
+
+@pytest.mark.parametrize(("kind", "attempt", "shown"), ATTEMPTS)
+def test_one_typed_error_in_three_parts(kind: type[ExactlensError], attempt: Attempt, shown: str) -> None:
+    with pytest.raises(ExactlensError) as caught:
+        attempt()
+    error = caught.value
+    assert type(error) is kind
+    assert error.wrong
+    assert error.remedy
+    assert str(error.value) != ""
+    message = str(error)
+    assert shown in message
+    assert message == f"{error.wrong}; got {error.value}; {error.remedy}"
+    assert "\n" not in message
+
+
+def test_gelu_codes_of_the_first_layer_are_exact() -> None:
+    found = partition(SHALLOW, Box(-1, 1, dim=2))
+    assert found.region_count == 4
+    assert partition(SMOOTH.relu_ised(), Box(-1, 1, dim=2)).region_count >= 4
+
+
+def test_truth_values_are_refused() -> None:
+    found = partition(PLANE, RealSpace(2))
+    for value in (found, found.outcome):
+        with pytest.raises(TypeError):
+            bool(value)
+
+
+def test_large_job_runs_with_a_higher_limit() -> None:
+    with pytest.raises(TooLarge):
+        partition(PLANE, RealSpace(2), limit=3)
+    assert partition(PLANE, RealSpace(2), limit=4).region_count == 4
+
+
+def test_rationals_are_read_without_loss() -> None:
+    third = Layer.of([["1/3", Fraction(1, 7), 0.1]])
+    assert third.weight.tolist() == [[Fraction(1, 3), Fraction(1, 7), Fraction(0.1)]]

@@ -1,0 +1,133 @@
+"""What may only cost time: the float filter, the number of copies, the budget, the progress callback."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from exact import Box, Budget, GreatCircle, Outcome, Partition, RealSpace, Segment, Sphere, lp, partition
+from exact.engines import isolation
+from exact.sources import tensors
+from tests.laws.random_networks import Spec, codes, edges, specs
+from tests.laws.test_circles import circles, normed
+from tests.laws.test_touching import touching
+from tests.truths.cases import rms_norm
+
+ALWAYS, NEVER = 0, 10**9
+
+
+def filtered_and_exact(spec: Spec, domain: Sphere | GreatCircle | Segment) -> tuple[Partition, Partition]:
+    found = []
+    for threshold in (ALWAYS, NEVER):
+        with mock.patch.object(isolation, "SMALL", threshold):
+            found.append(partition(spec.network, domain))
+    return found[0], found[1]
+
+
+def assert_equal_in_order(first: Partition, second: Partition) -> None:
+    assert codes(first) == codes(second)
+    assert edges(first) == edges(second)
+    assert first.digest == second.digest
+
+
+@given(normed())
+def test_filter_on_spheres(spec: Spec) -> None:
+    assert_equal_in_order(*filtered_and_exact(spec, Sphere()))
+
+
+@given(touching())
+def test_filter_on_touching_lines(spec: Spec) -> None:
+    assert_equal_in_order(*filtered_and_exact(spec, Sphere(radius_squared=1)))
+
+
+@given(specs(4, depth=2, norm=rms_norm(4)), circles())
+def test_filter_on_great_circles(spec: Spec, pair: tuple[tuple[Fraction, ...], ...]) -> None:
+    assert_equal_in_order(*filtered_and_exact(spec, GreatCircle(*pair)))
+
+
+@given(specs(3), circles(3))
+def test_filter_on_segments(spec: Spec, pair: tuple[tuple[Fraction, ...], ...]) -> None:
+    assume(pair[0] != pair[1])
+    assert_equal_in_order(*filtered_and_exact(spec, Segment(*pair)))
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1.0, 1e160, 1e300])
+def test_filter_survives_any_scale(scale: float) -> None:
+    """Rows whose squares over- or underflow in float64: the filter abstains, the answer stays."""
+    random = np.random.default_rng(0)
+    weight, bias = random.normal(size=(64, 3)), random.normal(size=64)
+    networks = [tensors.block(s * weight, s * bias, np.ones((1, 64)), [0.0], norm="layernorm", eps=0) for s in (1.0, scale)]
+    first, second = (partition(network, Sphere()) for network in networks)
+    rounding_moved = scale != 1.0  # scaled floats are rounded, so nearby crossings may move, but not their number
+    assert first.cell_count == second.cell_count
+    assert rounding_moved or codes(first) == codes(second)
+
+
+def test_filter_meets_many_exact_coincidences() -> None:
+    """256 neurons on 16 lines through 32 rational points, in random order, plus lines that touch."""
+    random = np.random.default_rng(1)
+    lines = [(a, b) for a in range(-4, 5) for b in range(1, 5) if np.gcd(a, b) == 1][:16]
+    rows = [[float(f * a), float(f * b)] for a, b in lines for f in (1, 2, -3, 5, -7, 11, 13, -0.5) * 2]
+    order = random.permutation(len(rows))
+    offsets = [0.0] * len(rows)
+    tangents = [([3.0, 4.0], -5.0), ([-3.0, 4.0], 5.0), ([1.0, 0.0], 1.0)] * 4
+    weight = [rows[i] for i in order] + [row for row, _ in tangents]
+    network = tensors.mlp([(weight, offsets + [c for _, c in tangents]), (np.ones((1, len(weight))), [0.0])])
+    found = partition(network, Sphere(radius_squared=1))
+    cuts = [crossing for crossing in found.crossings if not crossing.tangent]
+    assert found.cell_count == 32
+    assert {len(crossing.hinges) for crossing in cuts} == {16}
+    assert [int(bit) for bit in found.regions[0].code.bits[-12:]] == [0, 1, 1] * 4
+
+
+def no_proposal(*_: object) -> None:
+    """A float solver that never answers."""
+
+
+def bad_proposal(table: np.ndarray, dim: int) -> tuple[np.ndarray, float, tuple[int, ...]]:  # type: ignore[type-arg]
+    """A float solver that claims a point outside and a basis without meaning."""
+    return np.full(dim, 3.5), 0.25, (*range(min(dim, len(table))), -1)
+
+
+@given(specs(st.integers(1, 3), hinges=5), st.sampled_from([no_proposal, bad_proposal]))
+def test_float_solver_is_never_trusted(spec: Spec, solver: object) -> None:
+    for domain in (RealSpace(spec.input_dim), Box(-1, 1, dim=spec.input_dim)):
+        helped = partition(spec.network, domain, engine="lp_tree")
+        with mock.patch.object(lp, "_propose", solver):
+            alone = partition(spec.network, domain, engine="lp_tree")
+            graph = edges(alone)
+        assert helped.digest == alone.digest
+        assert edges(helped) == graph
+
+
+@given(specs(st.integers(1, 3)), st.integers(1, 5))
+def test_budget_gives_a_part(spec: Spec, regions: int) -> None:
+    for domain in (RealSpace(spec.input_dim), Segment([-1] * spec.input_dim, [2] * spec.input_dim)):
+        whole, part = partition(spec.network, domain), partition(spec.network, domain, budget=Budget(regions=regions))
+        assert set(codes(part)) <= set(codes(whole))
+        assert len(part.regions) >= min(regions, len(whole.regions))
+        if len(part.regions) < len(whole.regions):
+            assert part.outcome is Outcome.BUDGET_REACHED
+            assert part.graph().number_of_nodes() == len(part.regions)
+        if part.outcome is Outcome.COMPLETE:
+            assert part.digest == whole.digest
+
+
+def test_no_time_gives_no_answer_and_says_so() -> None:
+    network = tensors.mlp([(np.eye(3), np.zeros(3)), (np.ones((1, 3)), [0.0])])
+    found = partition(network, Box(-1, 1, dim=3), budget=Budget(seconds=0.0))
+    assert found.outcome is Outcome.BUDGET_REACHED
+    assert len(found.regions) < 8
+
+
+def test_progress_counts_up() -> None:
+    seen: list[int] = []
+    network = tensors.mlp([(np.eye(3), np.zeros(3)), (np.ones((1, 3)), [0.0])])
+    partition(network, RealSpace(3), progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] in (7, 8)

@@ -1,0 +1,68 @@
+"""Every engine reproduces every truth, and no truth rests on one source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exact import Outcome, partition
+from tests.truths import generate, reading
+
+CASES = list(reading.cases())
+SAMPLED = [case for case in CASES if reading.second_opinion(case) is None]
+RUNS = [(case, engine) for case in CASES for engine in case["engines"]]
+
+
+def name_of(value: Any) -> str:
+    return value["name"] if isinstance(value, dict) else str(value)
+
+
+@pytest.mark.parametrize(("case", "engine"), RUNS, ids=name_of)
+def test_engine_reproduces_the_counts(case: reading.Json, engine: str) -> None:
+    found = partition(reading.network(case["network"]), reading.domain(case["domain"]), engine=engine)
+    counts = {name: count_of(found, name) for name in case["counts"]}
+    assert (counts, found.outcome, found.engine) == (case["counts"], Outcome.COMPLETE, engine)
+    assert len(found.regions) == case["counts"]["cell_count"]
+
+
+def count_of(found: Any, name: str) -> int:
+    count = found.graph().number_of_edges() if name == "edge_count" else getattr(found, name)
+    assert type(count) is int
+    return count
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in SAMPLED], ids=name_of)
+def test_oracle_agrees(case: reading.Json) -> None:
+    opinion = reading.second_opinion(case)
+    assert opinion is not None
+    both = case["counts"].keys() & opinion.keys()
+    assert "code_count" in both
+    assert {name: opinion[name] for name in both} == {name: case["counts"][name] for name in both}
+
+
+@pytest.mark.parametrize("case", SAMPLED, ids=name_of)
+def test_sampling_finds_every_code(case: reading.Json) -> None:
+    codes = case["counts"]["code_count"]
+    assert reading.sampled_codes(case, count=min(600 + 40 * codes, 1500), seed=0) == codes
+
+
+def test_files_are_what_the_script_writes() -> None:
+    assert {path.name: path.read_text() for path in generate.FOLDER.iterdir()} == generate.files()
+
+
+def test_names_are_unique() -> None:
+    names = [case["name"] for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["braid-4", "tent-3", "diamond", "layer-norm-braid", "boolean-3"])
+def test_oracle_notices_a_missing_neuron(name: str) -> None:
+    case = next(case for case in CASES if case["name"] == name)
+    layers = [dict(layer) for layer in case["network"]["blocks"][0]["layers"]]
+    layers[0] |= {"weight": layers[0]["weight"][:-1], "bias": layers[0]["bias"][:-1]}
+    layers[1] |= {"weight": [row[:-1] for row in layers[1]["weight"]]}
+    smaller = case | {"network": {"blocks": [case["network"]["blocks"][0] | {"layers": layers}]}}
+    opinion = reading.second_opinion(smaller)
+    assert opinion is not None
+    assert opinion["code_count"] < case["counts"]["code_count"]

@@ -1,0 +1,370 @@
+"""A tiny language model of GPT-2's own architecture, trained in seconds on text that every machine has.
+
+The text is the source code of Python's own standard library, the tokens are its bytes: nothing is downloaded. The model
+is transformers' GPT2LMHeadModel and its checkpoint an ordinary folder, so that whatever reads it reads GPT-2 too.
+`capture_residuals` collects what the MLP of a layer sees before its LayerNorm, for any GPT-2.
+"""
+
+import hashlib
+import json
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional
+
+from exact.errors import InvalidInput, MissingExtra
+from toy_models.checkpoints import refuse_pickle, sync, valid_name, versions, write_atomically
+from toy_models.tasks import SEEDS
+from toy_models.train import finite, one_thread, present_device, progress_bar
+from toy_models.validation import at_least, number
+
+BYTES = 256
+SEPARATOR = b"\0"
+OWN_FILE = "exactlens.json"
+OWN_FORMAT = "exactlens-language-model-1"
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """The shape and the training of a tiny GPT-2: `layers` blocks of width `width`, MLPs four times as wide.
+
+    `context` and `text_bytes` count bytes, which are the tokens. A tenth of the text is held out.
+    Raises InvalidInput for a setting that no such model can have.
+    """
+
+    layers: int = 3
+    width: int = 64
+    heads: int = 4
+    context: int = 64
+    steps: int = 500
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    text_bytes: int = 1_000_000
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "steps", "batch_size"):
+            at_least(name, getattr(self, name), 1)
+        at_least("context", self.context, 2)
+        at_least("text_bytes", self.text_bytes, 20 * self.context)
+        at_least("seed", self.seed, 0, below=SEEDS)
+        number("learning_rate", self.learning_rate, positive=True)
+        number("weight_decay", self.weight_decay)
+        if self.width % self.heads:
+            value, remedy = f"width={self.width}, heads={self.heads}", "write a width that is a multiple of heads"
+            raise InvalidInput("the heads do not divide the width", value=value, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class LanguageResult:
+    """A trained model, the loss of every step and that on held-out text (nats per byte), and the sha256 of its text."""
+
+    config: LanguageConfig
+    model: Any
+    losses: tuple[float, ...]
+    held_out_loss: float
+    text_sha256: str
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Residual vectors just before `ln_2` of block `layer`, with the tokens they stand on.
+
+    `vectors` is a float tensor (sequences, positions, d_model) on the CPU, `tokens` an int64 tensor (sequences,
+    positions).
+    """
+
+    layer: int
+    vectors: Tensor
+    tokens: Tensor
+
+    def flat(self, skip: int = 0) -> Tensor:
+        """All vectors in one tensor (sequences * (positions - skip), d_model), the first `skip` positions left out."""
+        return self.vectors[:, skip:].flatten(0, 1)
+
+
+def standard_library_text(limit: int = 1_000_000) -> bytes:
+    """The first `limit` bytes of the standard library's top-level modules, a zero byte after each.
+
+    The order is that of the sha256 of the module names: the same everywhere, and not alphabetical. The text itself
+    differs between versions of Python. Raises InvalidInput where Python comes without its sources.
+    """
+    at_least("limit", limit, 1)
+    folder = Path(sysconfig.get_path("stdlib"))
+    text = bytearray()
+    for path in sorted(folder.glob("*.py"), key=lambda path: hashlib.sha256(path.name.encode()).digest()):
+        text += path.read_bytes() + SEPARATOR
+        if len(text) >= limit:
+            break
+    if not text:
+        remedy = "pass a text of your own"
+        raise InvalidInput("the standard library has no source files here", value=folder, remedy=remedy)
+    return bytes(text[:limit])
+
+
+def train_language_model(
+    config: LanguageConfig | None = None, *, text: bytes | None = None, progress: bool = True
+) -> LanguageResult:
+    """Train a GPT2LMHeadModel on `text`, or on the standard library's sources, to predict the next byte.
+
+    Raises InvalidInput when the text is shorter than twenty contexts or the loss stops being finite, and MissingExtra
+    when transformers is not installed. The global random state is left as it was.
+    """
+    config = config or LanguageConfig()
+    text = standard_library_text(config.text_bytes) if text is None else text[: config.text_bytes]
+    if len(text) < 20 * config.context:
+        remedy = f"give at least {20 * config.context} bytes, or write a smaller context"
+        raise InvalidInput("the text is too short", value=f"{len(text)} bytes", remedy=remedy)
+    tokens = tokenise(text)
+    cut = len(tokens) - len(tokens) // 10
+    model = _untrained(config)
+    with one_thread(), progress_bar("language model", config.steps, progress) as report:
+        losses = _train(model, tokens[:cut], config, report)
+        held_out_loss = language_loss(model, windows(tokens[cut:], config.context))
+    return LanguageResult(config, model, losses, held_out_loss, hashlib.sha256(text).hexdigest())
+
+
+def language_loss(model: nn.Module, tokens: Tensor, batch_size: int = 64) -> float:
+    """The mean cross-entropy of the next token, in nats, over `tokens` (sequences, positions)."""
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        losses = [_next_token_loss(model, batch.to(device)) * len(batch) for batch in torch.split(tokens, batch_size)]
+    return float(torch.stack(losses).sum() / len(tokens))
+
+
+def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool = False) -> Path:
+    """Write `result` as the HF checkpoint folder `name` under `root`, and return the folder.
+
+    The folder is written beside its place and renamed into it when whole. Raises InvalidInput for a name that could
+    leave the root, and for a folder that exists already, unless `overwrite` is said and `save` wrote it.
+    """
+    folder = Path(root) / valid_name(name)
+    if folder.is_symlink() or (folder.exists() and not (overwrite and (folder / OWN_FILE).is_file())):
+        remedy = "choose another name, or say overwrite=True to replace a model of ours"
+        raise InvalidInput("the folder of the model exists already", value=folder, remedy=remedy)
+    unfinished = folder.with_name(f".{name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        _write_files(result, unfinished)
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    sync(folder.parent)
+    return folder
+
+
+def load(folder: str | Path) -> Any:
+    """The GPT2LMHeadModel in a checkpoint folder, float32, in evaluation mode on the CPU; the network is never asked.
+
+    Raises InvalidInput for a folder that is not there, is not GPT-2's, has no safetensors, or lacks or garbles weights,
+    MissingExtra without transformers.
+    """
+    folder = Path(folder)
+    refuse_pickle(folder)
+    config = folder / "config.json"
+    if not config.is_file():
+        remedy = "give the folder of a GPT-2 checkpoint, with config.json and model.safetensors"
+        raise InvalidInput("there is no language model", value=folder, remedy=remedy)
+    if not any(folder.glob("*.safetensors")):
+        remedy = "convert the weights to safetensors: pickles are refused"
+        raise InvalidInput("the folder has no safetensors", value=folder, remedy=remedy)
+    if _json(config).get("model_type") != "gpt2":
+        remedy = "give a checkpoint whose config.json says model_type gpt2"
+        raise InvalidInput("the model is not a GPT-2", value=folder, remedy=remedy)
+    return _read_model(folder).eval()
+
+
+def tokenise(text: bytes | str, folder: str | Path | None = None) -> Tensor:
+    """The tokens of `text` as an int64 tensor (tokens,): its bytes, or what the tokenizer in `folder` makes of it.
+
+    A folder that `save` wrote has no tokenizer files and takes bytes.
+    Raises InvalidInput for an empty text and for a folder that has neither, MissingExtra without transformers.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    if not raw:
+        raise InvalidInput("the text is empty", value=repr(text), remedy="give at least one character")
+    if folder is None or _json(Path(folder) / OWN_FILE).get("tokens") == "bytes":
+        return torch.frombuffer(bytearray(raw), dtype=torch.uint8).long()
+    if not any((Path(folder) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
+        remedy = "put tokenizer.json (or vocab.json and merges.txt) beside the weights, or pass tokens of your own"
+        raise InvalidInput("the folder has no tokenizer", value=folder, remedy=remedy)
+    tokenizer = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return torch.tensor(tokenizer(raw.decode(errors="replace"))["input_ids"])
+
+
+def windows(tokens: Tensor, positions: int, count: int | None = None) -> Tensor:
+    """Consecutive windows (sequences, positions) of a row of tokens, at most `count`, spread evenly over the row.
+
+    Raises InvalidInput when the row is shorter than one window.
+    """
+    at_least("positions", positions, 1)
+    available = len(tokens) // positions
+    if not available:
+        remedy = "give a longer text, or write smaller positions"
+        raise InvalidInput("the text is shorter than one window", value=f"{len(tokens)} tokens", remedy=remedy)
+    rows = tokens[: available * positions].reshape(available, positions)
+    if count is None or count >= available:
+        return rows
+    at_least("count", count, 1)
+    return rows[torch.arange(count) * available // count]
+
+
+def capture_residuals(model: Any, layer: int, tokens: Tensor, *, batch_size: int = 16) -> Residuals:
+    """Run `tokens` (sequences, positions) through a GPT-2 and keep the vectors that enter `ln_2` of block `layer`.
+
+    Blocks count from 0. Raises InvalidInput for a layer that is not there and for tokens that do not fit the model.
+    """
+    blocks = model.transformer.h
+    at_least("layer", layer, 0, below=len(blocks))
+    _refuse_tokens(tokens, model.config)
+    kept: list[Tensor] = []
+    hook = blocks[layer].ln_2.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0].cpu()))
+    device = next(model.parameters()).device
+    try:
+        with torch.no_grad():
+            for batch in torch.split(tokens, batch_size):
+                model.eval()(input_ids=batch.to(device), use_cache=False)
+    finally:
+        hook.remove()
+    return Residuals(layer, torch.cat(kept), tokens)
+
+
+def _untrained(config: LanguageConfig) -> Any:
+    transformers = _transformers()
+    shape = transformers.GPT2Config(
+        vocab_size=BYTES,
+        n_positions=config.context,
+        n_embd=config.width,
+        n_layer=config.layers,
+        n_head=config.heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=SEPARATOR[0],
+        eos_token_id=SEPARATOR[0],
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        return transformers.GPT2LMHeadModel(shape).to(present_device(config.device))
+
+
+def _train(model: Any, tokens: Tensor, config: LanguageConfig, report: Callable[[float], None]) -> tuple[float, ...]:
+    """AdamW with a tenth of linear warm-up and a cosine after it; leaves the model in evaluation mode."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1)
+    generator = torch.Generator().manual_seed(config.seed)
+    losses = []
+    for step in range(1, config.steps + 1):
+        starts = torch.randint(len(tokens) - config.context + 1, (config.batch_size, 1), generator=generator)
+        loss = _next_token_loss(model.train(), tokens[starts + torch.arange(config.context)].to(config.device))
+        losses.append(finite(loss.item(), step, config.learning_rate))
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        rate.step()
+        report(losses[-1])
+    model.eval()
+    return tuple(losses)
+
+
+def _next_token_loss(model: Any, batch: Tensor) -> Tensor:
+    logits = model(input_ids=batch, use_cache=False).logits
+    return functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch[:, 1:].flatten())
+
+
+def _refuse_tokens(tokens: Tensor, config: Any) -> None:
+    if tokens.ndim != 2 or not tokens.numel() or tokens.shape[1] > config.n_positions:
+        remedy = f"give (sequences, positions) with at most {config.n_positions} positions; `windows` cuts a row"
+        raise InvalidInput("the tokens have a wrong shape", value=tuple(tokens.shape), remedy=remedy)
+    lowest, highest = tokens.min().item(), tokens.max().item()
+    if tokens.dtype != torch.int64 or lowest < 0 or highest >= config.vocab_size:
+        remedy = f"write int64 tokens from 0 to {config.vocab_size - 1}; `tokenise(text, folder)` makes them"
+        value = f"{lowest} to {highest}, {tokens.dtype}"
+        raise InvalidInput("the model does not know the tokens", value=value, remedy=remedy)
+
+
+def _write_files(result: LanguageResult, folder: Path) -> None:
+    with _no_bars():
+        result.model.save_pretrained(folder)
+    write_atomically(folder / OWN_FILE, _own_json(result))
+    for file in folder.iterdir():
+        sync(file)
+
+
+def _read_model(folder: Path) -> Any:
+    model_class = _transformers().GPT2LMHeadModel
+    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    try:
+        with _no_bars():
+            model, found = model_class.from_pretrained(folder, **options)
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        value, remedy = f"{folder}: {error}", "restore the files, or save the model again"
+        raise InvalidInput("the language model cannot be read", value=value, remedy=remedy) from error
+    if found["missing_keys"]:
+        value, remedy = ", ".join(sorted(found["missing_keys"])), "restore the files, or save the model again"
+        raise InvalidInput(f"weights are missing in {folder}", value=value, remedy=remedy)
+    return model
+
+
+def _own_json(result: LanguageResult) -> bytes:
+    own = {
+        "format": OWN_FORMAT,
+        "tokens": "bytes",
+        "training": asdict(result.config),
+        "held_out_loss": result.held_out_loss,
+        "text_sha256": result.text_sha256,
+        "versions": {**versions(), "transformers": _transformers().__version__},
+    }
+    return (json.dumps(own, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        remedy = "restore the file"
+        raise InvalidInput("the file is not JSON", value=f"{path}: {error}", remedy=remedy) from error
+    if not isinstance(values, dict):
+        raise InvalidInput("the file is not a JSON object", value=path, remedy="restore the file")
+    return values
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep transformers from drawing progress bars for files of a megabyte."""
+    logging = _transformers().utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _transformers() -> ModuleType:
+    try:
+        import transformers
+    except ImportError as error:
+        remedy = 'install the extra: pip install "exactlens[gpt2]"'
+        raise MissingExtra("language models need transformers", value=str(error), remedy=remedy) from error
+    return transformers
