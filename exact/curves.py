@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from exact.numbers import Ball, Rational, ball_bounds, ball_precision
 from exact.predicates import turn
-from exact.surds import Surd, sign_of_surd
+from exact.surds import FLOAT_BITS, Surd, sign_of_surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Function = tuple[Rational, Rational, Rational]
@@ -174,7 +174,7 @@ class Frame:
     def turn_float(self, start: Direction, end: Direction) -> float:
         """The angle in [0, 2 pi) from one direction counter-clockwise to another, to full float64 accuracy.
 
-        The sign of the cross product is decided exactly, and the precision is raised until its ball excludes zero.
+        Whether it is 0 or pi is decided exactly; otherwise the precision is raised until the cross product is accurate.
         """
         side = turn((start.alpha, start.beta), (end.alpha, end.beta))
         bits = 256
@@ -185,7 +185,7 @@ class Frame:
                 cross, inner = x * w - y * z, x * z + y * w
                 if side == 0:
                     return 0.0 if bool(inner > 0) else math.pi
-                if not cross.contains(0):
+                if cross.rel_accuracy_bits() > FLOAT_BITS:
                     angle = math.atan2(*_scaled(cross, inner))
                     return angle if angle > 0 else angle + 2 * math.pi
             bits *= 2

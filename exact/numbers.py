@@ -60,14 +60,14 @@ def rational(value: object, name: str = "number") -> fmpq:
     if isinstance(value, fmpz | int | np.integer):
         return fmpq(int(value))
     if isinstance(value, float | np.floating):
-        return _from_float(float(value), name)
+        return _from_float(value, name)
     return _from_other(value, name)
 
 
-def _from_float(value: float, name: str) -> fmpq:
+def _from_float(value: float | np.floating[Any], name: str) -> fmpq:
     if not np.isfinite(value):
         raise InvalidInput(f"{name} is not finite", value=value, remedy="give finite numbers only")
-    return fmpq(*value.as_integer_ratio())
+    return fmpq(*(int(x) for x in value.as_integer_ratio()))
 
 
 def _from_other(value: Any, name: str) -> fmpq:
@@ -281,7 +281,10 @@ class RationalMatrix:
             raise InvalidInput("a matrix needs two indices", value=index, remedy="write m[i, j]")
         if self._floats is not None:
             return Fraction(*float(self._floats[i, j]).as_integer_ratio())
-        return fraction(self.exact[i % self.shape[0], j % self.shape[1]])
+        rows, columns = self.shape
+        if not (-rows <= i < rows and -columns <= j < columns):
+            raise IndexError(f"index ({i}, {j}) of a {rows} x {columns} matrix")
+        return fraction(self.exact[i % rows, j % columns])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RationalMatrix) and self.shape == other.shape and self.digest == other.digest
@@ -300,11 +303,13 @@ def _is_sequence(value: object) -> bool:
 def _as_float64(array: Any, name: str) -> FloatArray:
     """Return a float64 copy of an array or tensor, refusing dtypes that float64 cannot hold without loss."""
     if hasattr(array, "detach"):
-        if str(array.dtype).removeprefix("torch.") in ("float16", "bfloat16", "float32"):
-            array = array.detach().double()
-        array = array.detach().cpu().numpy()
-    values = np.asarray(array)
-    if values.dtype.kind == "i" and values.size and np.abs(values).max() > 2**53:
+        array = array.detach().cpu()
+        array = (array.double() if array.is_floating_point() else array).numpy()
+    try:
+        values = np.asarray(array)
+    except ValueError as error:
+        raise InvalidInput(f"{name} is ragged", value=str(error), remedy="give rows of equal length") from error
+    if values.dtype.kind in "iu" and values.size and max(-int(values.min()), int(values.max())) > 2**53:
         raise InvalidInput(f"{name} has integers beyond 2^53", value=values.dtype, remedy="give Fractions")
     if values.dtype.kind not in "ifbu" or values.dtype.itemsize > 8:
         raise InvalidInput(f"{name} is not an array of floats", value=values.dtype, remedy="give float16, 32 or 64")

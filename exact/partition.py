@@ -18,7 +18,7 @@ ENGINES: tuple[Engine, ...] = (Circle(), LPTree(), BruteForce())
 """Every engine, in the order in which `partition` tries them; brute_force runs only on request."""
 
 _ON_REQUEST = {"brute_force"}
-DEFAULT_LIMIT = 10**9
+DEFAULT_LIMIT = 10**10
 
 
 def partition(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import sympy
 
 _ZERO = Rational(0)
+FLOAT_BITS = 60  # a ball this accurate has a midpoint that rounds to within an ulp of the exact value
 
 
 def sign(value: Rational) -> int:
@@ -131,7 +132,7 @@ def difference_float(first: Surd, second: Surd) -> float:
     while True:
         with ball_precision(bits):
             gap = first.ball() - second.ball()
-            if not gap.contains(0):
+            if gap.rel_accuracy_bits() > FLOAT_BITS:
                 return float(gap)
         bits *= 2
 

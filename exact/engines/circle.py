@@ -92,6 +92,8 @@ def _constant_refusal(network: Network, curve: Curve) -> str | None:
     if curve.one is not None or not network.has_norm:
         return None
     first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
+    if any(_has_bits(block) for block in network.blocks[:first]):
+        return "hidden layers stand in front of the norm, so directions do not determine the circle"
     biased = any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.bias.column())
     return "a bias stands in front of the norm; use network.from_block(k) to start at the norm" if biased else None
 
@@ -133,8 +135,9 @@ def _curve(network: Network, domain: Domain) -> Curve:
 def _well_conditioned(curve: Curve, form: Form) -> Curve:
     share = rational(float(np.float32(nearest_float(form.b / form.a))))
     v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
-    ratio = nearest_float(form.a / (form.c - 2 * share * form.b + share * share * form.a))
-    scale = rational(2.0 ** round(np.log2(ratio) / 2)) if 0 < ratio < float("inf") else _ONE
+    ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)
+    bits = (int(ratio.p).bit_length() - int(ratio.q).bit_length()) // 2
+    scale = Rational(1 << bits) if bits >= 0 else Rational(1, 1 << -bits)
     return replace(curve, v=tuple(scale * y for y in v))
 
 

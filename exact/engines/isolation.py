@@ -15,13 +15,11 @@ import torch
 
 from exact.curves import Direction, Form, Function, dyadic_direction, value_sign, zeros
 from exact.errors import Undecided
-from exact.filters import Balls
+from exact.filters import Balls, enclosed_zeros, pencil_values
 from exact.network import Layer
 from exact.numbers import Rational, RationalArray
 from exact.spline_code import BitArray
 
-_GRID = 2.0**50
-_WIDTHS = (2.0**-45, 2.0**-38, 2.0**-30)
 _FULL_TURN = Rational(4)
 SMALL = 48  # below this many functions the exact path is faster than starting the filter
 
@@ -109,7 +107,7 @@ class LayerFunctions:
         bits, certain = np.zeros(self.count, dtype=bool), np.zeros(self.count, dtype=bool)
         if balls is not None:
             at = Balls.of_rationals([alpha, beta], self.device)
-            signs, sure = _values(balls, _form_balls(form, self.device), at[0], at[1]).signs()
+            signs, sure = pencil_values(balls, _form_balls(form, self.device), at[0], at[1]).signs()
             bits, certain = (signs > 0).cpu().numpy(), sure.cpu().numpy()
         for index in np.flatnonzero(~certain):
             bits[index] = value_sign(self.exact(int(index)), form, alpha, beta) > 0
@@ -139,68 +137,14 @@ def _form_balls(form: Form, device: str) -> Balls:
     return Balls.of_rationals([form.a, form.b, form.c, form.determinant], device)
 
 
-def _values(f: Balls, g: Balls, alpha: Balls, beta: Balls) -> Balls:
-    """p alpha + q beta + c sqrt(form) at one direction per function (or one for all)."""
-    square = g[0] * alpha * alpha + (g[1] + g[1]) * alpha * beta + g[2] * beta * beta
-    linear = f[:, 0] * alpha + f[:, 1] * beta
-    without_root = (f.mid[:, 2] == 0) & (f.rad[:, 2] == 0)
-    total = linear + f[:, 2] * square.sqrt()
-    return Balls(torch.where(without_root, linear.mid, total.mid), torch.where(without_root, linear.rad, total.rad))
-
-
 def _filtered(functions: LayerFunctions, f: Balls, form: Form) -> tuple[list[Edge], np.ndarray]:
     """Edges that the filter proves, and the functions it abstains on."""
-    g = _form_balls(form, functions.device)
-    p, q, c = f[:, 0], f[:, 1], f[:, 2]
-    adjoint = g[2] * p - g[1] * q, g[0] * q - g[1] * p
-    s = p * adjoint[0] + q * adjoint[1]
-    sign, certain = (s - c * c * g[3]).signs()
-    positive = certain & (sign > 0) & (s.mid > s.rad)
-    root = (s - c * c * g[3]).mid.clamp(min=0).sqrt()
-    lows, highs, proved = [], [], positive.clone()
-    for branch in (1.0, -1.0):
-        x = -c.mid * adjoint[0].mid - branch * root * q.mid
-        y = -c.mid * adjoint[1].mid + branch * root * p.mid
-        low, high, enclosed = _enclose(f, g, _diamond(x, y))
-        lows.append(low)
-        highs.append(high)
-        proved &= enclosed
-    proved &= (highs[0] < lows[1]) | (highs[1] < lows[0])
-    left = (~proved & ~(certain & (sign < 0))).cpu().numpy()
-    rows = torch.nonzero(proved).flatten().tolist()
-    pairs = [(row, float(low[row]), float(high[row]))
-             for low, high in zip((x.cpu() for x in lows), (x.cpu() for x in highs), strict=True) for row in rows]  # fmt: skip
-    edges = [_edge_of_row(functions, form, row, Rational(*low.as_integer_ratio()), Rational(*high.as_integer_ratio()))
-             for row, low, high in pairs]  # fmt: skip
-    return edges, np.flatnonzero(left)
-
-
-def _diamond(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Diamond angles of float directions, rounded to the grid."""
-    f = y / (x.abs() + y.abs())
-    sigma = torch.where(x >= 0, torch.where(y >= 0, f, 4 + f), 2 - f)
-    return (sigma * _GRID).round() / _GRID
-
-
-def _enclose(f: Balls, g: Balls, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The narrowest of a few dyadic intervals around sigma at whose ends the signs are certain and opposite."""
-    low, high = sigma.clone(), sigma.clone()
-    proved = torch.zeros_like(sigma, dtype=torch.bool)
-    for width in _WIDTHS:
-        a, b = sigma - width, sigma + width
-        (first, sure), (second, also) = (_values(f, g, *_dyadic(x)).signs() for x in (a, b))
-        new = sure & also & (first != second) & (a > 0) & (b < 4) & ~proved
-        low, high, proved = torch.where(new, a, low), torch.where(new, b, high), proved | new
-    return low, high, proved
-
-
-def _dyadic(sigma: torch.Tensor) -> tuple[Balls, Balls]:
-    """Exact float coordinates of dyadic diamond angles on the grid."""
-    quadrant = sigma.floor()
-    f, k = sigma - quadrant, quadrant.remainder(4)
-    alpha = torch.where(k == 0, 1 - f, torch.where(k == 1, -f, torch.where(k == 2, f - 1, f)))
-    beta = torch.where(k == 0, f, torch.where(k == 1, 1 - f, torch.where(k == 2, -f, f - 1)))
-    return Balls.exactly(alpha), Balls.exactly(beta)
+    found = enclosed_zeros(f, _form_balls(form, functions.device))
+    edges = [
+        _edge_of_row(functions, form, row, Rational(*low.as_integer_ratio()), Rational(*high.as_integer_ratio()))
+        for row, low, high in zip(found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
+    ]
+    return edges, np.flatnonzero(found.undecided.cpu().numpy())
 
 
 def _edge_of_row(functions: LayerFunctions, form: Form, row: int, lo: Rational, hi: Rational) -> Edge:

@@ -27,6 +27,7 @@ _ACTIVATIONS: dict[str, Activation] = {
     "silu": SiLU(),
     "swish": SiLU(),
 }
+_PINNED = {name: "607a30d783dfa663caf39e06633721c8d4cfcd7e" for name in ("gpt2", "openai-community/gpt2")}
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -34,9 +35,9 @@ def read(name_or_folder: str | Path, layer: int, revision: str | None = None) ->
     """The MLP of one GPT-2 layer as a network: LayerNorm `ln_2`, then d_model -> d_mlp -> d_model, without the skip.
 
     `name_or_folder` is a folder with config.json and model.safetensors (one file or shards), or a hub name such as "gpt2",
-    which needs a network (or a filled cache) and the extra `gpt2`; `revision` pins a hub commit. `layer` counts from 0.
-    Raises InvalidInput for a missing file, a pickle instead of safetensors, a layer that is not there, tensors whose shapes
-    disagree with config.json or that are not finite.
+    which needs a network (or a filled cache) and the extra `gpt2`; `revision` names a hub commit ("gpt2" itself is pinned).
+    `layer` counts from 0. Raises InvalidInput for a missing file, a pickle instead of safetensors, a layer that is not there,
+    tensors whose shapes disagree with config.json or that are not finite.
     """
     folder = _folder(name_or_folder, revision)
     config = _config(folder)
@@ -68,7 +69,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
         raise MissingExtra("hub names need huggingface_hub", value=name, remedy="pip install 'exactlens[gpt2]'") from error
     wanted = ["config.json", _WEIGHTS, _INDEX, "model-*.safetensors"]
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        return Path(snapshot_download(name, revision=revision or _PINNED.get(name), allow_patterns=wanted))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         raise InvalidInput("no such folder, and the hub could not be asked", value=f"{name} ({type(error).__name__})",
                            remedy="give a folder with config.json and model.safetensors, or go online") from error  # fmt: skip
