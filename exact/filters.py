@@ -44,7 +44,7 @@ class Balls:
         return cls(torch.from_numpy(mid).to(device), torch.from_numpy(rounding_error(mid)).to(device))
 
     def _rounded(self, mid: torch.Tensor, rad: torch.Tensor) -> Balls:
-        return Balls(mid, (rad + mid.abs() * U) * _INFLATE + _TINY)
+        return Balls(mid, _known_only(mid, (rad + mid.abs() * U) * _INFLATE + _TINY))
 
     def __add__(self, other: Balls) -> Balls:
         return self._rounded(self.mid + other.mid, self.rad + other.rad)
@@ -70,6 +70,11 @@ class Balls:
         return Balls(self.mid[index], self.rad[index])
 
 
+def _known_only(mid: torch.Tensor, rad: torch.Tensor) -> torch.Tensor:
+    """The radius where the midpoint is finite, else infinite: an overflow on the way proves nothing, not even a sign."""
+    return torch.where(mid.isfinite(), rad, torch.inf)
+
+
 def matrix_product(weight: RationalMatrix, state: RationalArray, device: str) -> Balls:
     """`weight state` as balls, for an exact (m x n) weight and an exact (n x k) state.
 
@@ -85,7 +90,8 @@ def matrix_product(weight: RationalMatrix, state: RationalArray, device: str) ->
     if not weight.is_float:
         dw = torch.from_numpy(weight.float64_error()).to(device)
         bound = bound + dw @ (x.abs() + dx)
-    return Balls(w @ x, bound * (1 + 2 * g) * _INFLATE + (n + 1) * _TINY)
+    mid = w @ x
+    return Balls(mid, _known_only(mid, bound * (1 + 2 * g) * _INFLATE + (n + 1) * _TINY))
 
 
 _GRID = 2.0**50

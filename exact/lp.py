@@ -73,9 +73,9 @@ def _short_point(point: FloatArray, radius: float) -> Point | None:
     """The float point rounded to the coarsest dyadic grid whose rounding error is below the radius of the cell."""
     if not np.all(np.isfinite(point)) or np.abs(point).max(initial=0.0) > 2.0**500:
         return None
-    bits = int(np.ceil(-np.log2(radius / (len(point) ** 0.5)))) + 1
-    if not -500 < bits < 500:
+    if not 2.0**-500 < radius < 2.0**500:
         return None
+    bits = int(np.ceil(-np.log2(radius / (len(point) ** 0.5)))) + 1
     scaled = [int(x) for x in np.rint(np.ldexp(point, bits))]
     power = 1 << abs(bits)
     return homogeneous([Rational(x, power) if bits >= 0 else Rational(x * power) for x in scaled])
