@@ -29,7 +29,7 @@ def walk_exact(network: Network, point: list[Rational], last: int) -> Iterator[l
     The last layer asked for is filtered in float64 first, so that only signs left open cost exact rows.
     """
     state, one, radicand, hidden = RationalArray(len(point), 1, point), [_ONE], _ZERO, 0
-    for block in network.blocks:
+    for block in network.blocks if last else ():
         outside, inner = state, state
         if block.norm is not None:
             inner, one, radicand = _normalise_point(block.norm, state)
