@@ -8,7 +8,7 @@ taken is closed by an exact Farkas vector. Cost: one LP per (cell, breakpoint) w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from exact.constructions import step_inside
 from exact.domains import Domain, FlatDomain
 from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal
 from exact.halfspace import Halfspace, Point
-from exact.lp import Interior, strict_feasibility
+from exact.lp import Farkas, Interior, strict_feasibility
 from exact.network import Network
 from exact.numbers import Rational, RationalArray
 from exact.predicates import side
@@ -45,11 +45,30 @@ class _Node:
 
 @dataclass
 class _Proofs:
-    """Counts of what decided the branches: a point of the cell, an LP point, a Farkas vector."""
+    """What decided the branches: a point of the cell, an LP point, a Farkas vector, or one proved before.
+
+    `empty[h]` lists sets of walls proved to leave nothing inside halfspace h; a cell that has all walls of such a set
+    (a stem vector, Dussault, Gilbert and Plaquevent-Jourdain 2025) needs no LP.
+    """
 
     points: int = 0
     interiors: int = 0
     farkas: int = 0
+    reused: int = 0
+    empty: dict[Halfspace, list[frozenset[Halfspace]]] = field(default_factory=dict)
+
+    def is_empty(self, walls: tuple[Halfspace, ...], outside: Halfspace) -> bool:
+        """Whether a set proved empty before lies among the walls."""
+        known, here = self.empty.get(outside, ()), frozenset(walls)
+        found = any(stem <= here for stem in known)
+        self.reused += found
+        return found
+
+    def remember(self, walls: tuple[Halfspace, ...], outside: Halfspace, proof: Farkas) -> None:
+        """Keep the walls that a Farkas vector uses against `outside` (the last row)."""
+        self.farkas += 1
+        stem = frozenset(walls[row] for row in proof.rows if row < len(walls))
+        self.empty.setdefault(outside, []).append(stem)
 
 
 class LPTree(Engine):
@@ -69,7 +88,8 @@ class LPTree(Engine):
         outcome = Outcome.BUDGET_REACHED if stack else Outcome.COMPLETE
         evidence = (
             f"every branch of the tree is decided exactly: {proofs.points} by a point on the hyperplane, "
-            f"{proofs.interiors} open by an LP point, {proofs.farkas} closed by a Farkas vector"
+            f"{proofs.interiors} open by an LP point, {proofs.farkas} closed by a Farkas vector of their own, "
+            f"{proofs.reused} by one found before"
             if not stack
             else f"stopped early: {len(stack)} branches unexplored"
         )
@@ -118,9 +138,11 @@ def _insert(node: _Node, halfspace: Halfspace, proofs: _Proofs, dim: int) -> tup
     inside, outside = (halfspace, halfspace.opposite) if where > 0 else (halfspace.opposite, halfspace)
     if inside in node.walls:
         return replace(node, here=(*node.here, where > 0)), None
+    if proofs.is_empty(node.walls, outside):
+        return replace(node, here=(*node.here, where > 0)), None
     found = strict_feasibility((*node.walls, outside), dim)
     if not isinstance(found, Interior):
-        proofs.farkas += 1
+        proofs.remember(node.walls, outside, found)
         return replace(node, here=(*node.here, where > 0)), None
     proofs.interiors += 1
     return _child(node, inside, node.witness, where > 0), _child(node, outside, found.point, where < 0)

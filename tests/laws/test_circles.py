@@ -21,6 +21,7 @@ from tests.laws.random_networks import (
 )
 from tests.truths import oracle, reading
 from tests.truths.cases import great_circle, layer_norm, rms_norm, sphere
+from tests.truths.oracle import Point
 
 SQUARES = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(2), Fraction(9), Fraction(5, 3)])
 NORMS = st.sampled_from([layer_norm(3), rms_norm(2), layer_norm(3, [2, -1, "1/2"], [0, 1, "-1/3"])])
@@ -32,8 +33,7 @@ def normed(draw: st.DrawFn, depth: int = 2) -> Spec:
     return draw(specs(norm["dim"], hinges=6, depth=depth, norm=norm))  # type: ignore[arg-type]
 
 
-def assert_like_oracle(found: Partition, opinion: dict[str, int] | None) -> None:
-    assert opinion is not None
+def assert_like_oracle(found: Partition, opinion: dict[str, int]) -> None:
     counts = {
         "code_count": found.code_count,
         "cell_count": found.cell_count,
@@ -53,7 +53,6 @@ def test_circle_in_the_plane(spec: Spec, squared: Fraction) -> None:
     opinion = reading.second_opinion({"network": spec.data, "domain": sphere(squared)})
     found = partition(spec.network, Sphere(radius_squared=squared))
     assert_like_oracle(found, opinion)
-    assert opinion is not None
     assert (found.linear_piece_count, found.distinct_map_count) == (
         opinion["linear_piece_count"],
         opinion["distinct_map_count"],
@@ -61,26 +60,26 @@ def test_circle_in_the_plane(spec: Spec, squared: Fraction) -> None:
 
 
 @st.composite
-def circles(draw: st.DrawFn, dim: int = 4) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+def circles(draw: st.DrawFn, dim: int = 4) -> tuple[Point, Point]:
     u, v = draw(vectors(dim)), draw(vectors(dim))
     assume(any(a * d != b * c for a, b in zip(u, v, strict=True) for c, d in zip(u, v, strict=True)))
     return u, v
 
 
 @given(specs(4, depth=2), circles(), SQUARES)
-def test_great_circle_without_norm(spec: Spec, pair: tuple[tuple[Fraction, ...], ...], squared: Fraction) -> None:
+def test_great_circle_without_norm(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
     opinion = reading.second_opinion({"network": spec.data, "domain": great_circle(*pair, squared)})
     assert_like_oracle(partition(spec.network, GreatCircle(*pair, radius_squared=squared)), opinion)
 
 
 @given(specs(4, depth=2, norm=rms_norm(4)), circles())
-def test_great_circle_behind_rms_norm(spec: Spec, pair: tuple[tuple[Fraction, ...], ...]) -> None:
+def test_great_circle_behind_rms_norm(spec: Spec, pair: tuple[Point, Point]) -> None:
     opinion = reading.second_opinion({"network": spec.data, "domain": great_circle(*pair)})
     assert_like_oracle(partition(spec.network, GreatCircle(*pair)), opinion)
 
 
 @given(specs(4, depth=2), circles(), SQUARES)
-def test_reversal_reverses_the_cells(spec: Spec, pair: tuple[tuple[Fraction, ...], ...], squared: Fraction) -> None:
+def test_reversal_reverses_the_cells(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
     u, v = pair
     forth = partition(spec.network, GreatCircle(u, v, radius_squared=squared))
     for first, second in ((u, tuple(-x for x in v)), (v, u)):
@@ -91,7 +90,7 @@ def test_reversal_reverses_the_cells(spec: Spec, pair: tuple[tuple[Fraction, ...
 
 @given(specs(4, depth=2), circles(), SQUARES, POSITIVE, POSITIVE)
 def test_spanning_vectors_may_be_scaled(
-    spec: Spec, pair: tuple[tuple[Fraction, ...], ...], squared: Fraction, first: Fraction, second: Fraction
+    spec: Spec, pair: tuple[Point, Point], squared: Fraction, first: Fraction, second: Fraction
 ) -> None:
     scaled = [tuple(s * x for x in vector) for s, vector in zip((first, second), pair, strict=True)]
     before = partition(spec.network, GreatCircle(*pair, radius_squared=squared))
@@ -104,7 +103,7 @@ def is_rotation(first: list[Bits], second: list[Bits]) -> bool:
 
 
 @given(specs(4, depth=2), circles(), SQUARES)
-def test_lengths_sum_to_the_circumference(spec: Spec, pair: tuple[tuple[Fraction, ...], ...], squared: Fraction) -> None:
+def test_lengths_sum_to_the_circumference(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
     found = partition(spec.network, GreatCircle(*pair, radius_squared=squared))
     assert isclose(sum(region.length_float for region in found.regions), 2 * pi * sqrt(squared), rel_tol=1e-9)
     assert all(region.length_float > 0 for region in found.regions)
@@ -158,7 +157,7 @@ def test_scaled_rows_cut_alike(spec: Spec, exponent: int, data: st.DataObject) -
 
 
 @given(specs(4, depth=1, activations=("relu",)), circles(), SQUARES)
-def test_central_planes_cut_antipodally(spec: Spec, pair: tuple[tuple[Fraction, ...], ...], squared: Fraction) -> None:
+def test_central_planes_cut_antipodally(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
     first = spec.layers[0]
     central = spec.with_layer(0, type(first)(first.weight, (Fraction(0),) * first.width, "relu"))
     found = partition(central.network, GreatCircle(*pair, radius_squared=squared))

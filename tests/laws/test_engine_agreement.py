@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exact import Box, Line, Partition, Ray, RealSpace, Segment, Unsupported, partition
 from exact.sources import tensors
-from tests.laws.random_networks import Spec, codes, edges, specs, vectors
+from tests.laws.random_networks import Spec, codes, edges, layers, specs, vectors
 from tests.truths import oracle
 
 DIMS = st.integers(1, 3)
@@ -76,6 +76,21 @@ def test_intervals(spec: Spec, engine: str) -> None:
         found = partition(spec.network, space, engine=engine)
         assert Counter(codes(found)) == Counter(piece.code for piece in pieces)
         assert {pair for pair, _ in edges(found)} == oracle_edges(pieces, list(pairwise(range(len(pieces)))))
+
+
+@st.composite
+def arrangements(draw: st.DrawFn) -> Spec:
+    """Up to nine planes of R^1 to R^4 with entries -1, 0, 1: parallel, concurrent and repeated as a rule."""
+    dim, count = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    entries = st.integers(-1, 1).map(Fraction)
+    return Spec((draw(layers(count, dim, "relu", entries)), draw(layers(1, count, "identity", entries))))
+
+
+@given(arrangements())
+def test_tree_and_deletion_restriction(spec: Spec) -> None:
+    regions, walls = oracle.arrangement(spec.for_oracle[0][0].rows)
+    found = partition(spec.network, RealSpace(spec.input_dim), engine="lp_tree")
+    assert (found.region_count, found.graph().number_of_edges()) == (regions, walls)
 
 
 @given(specs(DIMS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from unittest import mock
 
 import numpy as np
@@ -17,6 +16,7 @@ from tests.laws.random_networks import Spec, codes, edges, specs
 from tests.laws.test_circles import circles, normed
 from tests.laws.test_touching import touching
 from tests.truths.cases import rms_norm
+from tests.truths.oracle import Point
 
 ALWAYS, NEVER = 0, 10**9
 
@@ -46,12 +46,12 @@ def test_filter_on_touching_lines(spec: Spec) -> None:
 
 
 @given(specs(4, depth=2, norm=rms_norm(4)), circles())
-def test_filter_on_great_circles(spec: Spec, pair: tuple[tuple[Fraction, ...], ...]) -> None:
+def test_filter_on_great_circles(spec: Spec, pair: tuple[Point, Point]) -> None:
     assert_equal_in_order(*filtered_and_exact(spec, GreatCircle(*pair)))
 
 
 @given(specs(3), circles(3))
-def test_filter_on_segments(spec: Spec, pair: tuple[tuple[Fraction, ...], ...]) -> None:
+def test_filter_on_segments(spec: Spec, pair: tuple[Point, Point]) -> None:
     assume(pair[0] != pair[1])
     assert_equal_in_order(*filtered_and_exact(spec, Segment(*pair)))
 
@@ -66,6 +66,30 @@ def test_filter_survives_any_scale(scale: float) -> None:
     rounding_moved = scale != 1.0  # scaled floats are rounded, so nearby crossings may move, but not their number
     assert first.cell_count == second.cell_count
     assert rounding_moved or codes(first) == codes(second)
+
+
+@pytest.mark.parametrize("name", ["layernorm", "rms"])
+def test_wide_layer_has_the_closed_form(name: str) -> None:
+    """MATH, "Wide layers": on the geodesic through u and v, neuron j crosses at phi_j +- arccos(-c_j / R_j)."""
+    random = np.random.default_rng(2)
+    n, count = 24, 300
+    weight, bias = random.normal(size=(count, n)), 3 * random.normal(size=count)
+    u, v = random.normal(size=(2, n))
+    network = tensors.block(weight, bias, np.ones((1, count)), [0.0], norm=name, eps=0)
+    found = partition(network, GreatCircle(u, v))
+    a, b = (x - x.mean() if name == "layernorm" else x for x in (u, v))
+    first = a / np.linalg.norm(a)
+    second = b - (b @ first) * first
+    along = np.sqrt(n) * weight @ np.stack([first, second / np.linalg.norm(second)]).T
+    radius, phase = np.hypot(*along.T), np.arctan2(along[:, 1], along[:, 0])
+    meets = np.abs(bias) < radius
+    spread = np.arccos(-bias[meets] / radius[meets])
+    expected = np.sort(np.concatenate([phase[meets] + spread, phase[meets] - spread]) % (2 * np.pi))
+    angles = np.array([crossing.angle_float for crossing in found.crossings])
+    assert 0 < meets.sum() < count
+    assert found.cell_count == len(expected)
+    assert np.abs(np.sort(angles) - expected).max() < 1e-9
+    assert sorted(len(crossing.hinges) for crossing in found.crossings) == [1] * len(expected)
 
 
 def test_filter_meets_many_exact_coincidences() -> None:

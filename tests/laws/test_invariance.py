@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from random import Random
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def spaces(spec: Spec) -> list[RealSpace | Box]:
 
 
 @given(relu_specs(DIMS), st.randoms(use_true_random=False))
-def test_permuting_neurons_permutes_bits(spec: Spec, random: st.random.Random) -> None:
+def test_permuting_neurons_permutes_bits(spec: Spec, random: Random) -> None:
     first, second = spec.layers[:2]
     order = random.sample(range(first.width), first.width)
     permuted = replace(first, weight=tuple(first.weight[i] for i in order), bias=tuple(first.bias[i] for i in order))

@@ -115,7 +115,8 @@ def test_neighbouring_cells_differ_unless_the_norm_is_undefined_between_them(see
 
 def test_a_point_where_the_norm_is_undefined_separates_cells_of_equal_code() -> None:
     constant = Layer.of([[0, 0]], [1], ReLU())
-    found = {eps: partition(Network((Block((constant,), LayerNorm.of(eps=eps, dim=2)),)), Segment([0, 1], [1, 0])) for eps in (0, 1)}
+    networks = {eps: Network((Block((constant,), LayerNorm.of(eps=eps, dim=2)),)) for eps in (0, 1)}
+    found = {eps: partition(network, Segment([0, 1], [1, 0])) for eps, network in networks.items()}
     assert [region.parameters_float for region in found[0].regions] == [(0.0, 0.5), (0.5, 1.0)]
     assert [crossing.undefined for crossing in found[0].crossings] == [True]
     assert (found[0].code_count, found[0].cell_count, found[0].graph().number_of_edges()) == (1, 2, 0)

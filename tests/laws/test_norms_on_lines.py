@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import isclose, sqrt
 from typing import Any
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from exact import Block, Layer, LayerNorm, Line, Network, Norm, Ray, ReLU, RMSNorm, Segment, Sphere, partition
 from tests.laws.random_networks import POSITIVE, SMALL_INTEGERS, Rows, Spec, codes, matrices, specs, vectors
+from tests.laws.test_circles import normed
 from tests.truths import oracle
+from tests.truths.cases import layer_norm
 
 Vector = tuple[Fraction, ...]
 EPS = st.sampled_from([Fraction(0), Fraction(1, 100000), Fraction(1, 3), Fraction(2)])
@@ -78,6 +81,44 @@ def test_sphere_is_the_limit_of_every_eps(weight: Rows, bias: Vector, eps: Fract
     assert codes(limit) == codes(found)
 
 
+@given(normed())
+def test_maps_behind_a_norm_read_the_unit_vector(spec: Spec) -> None:
+    """region.affine acts on y = sqrt(n) P x / |P x|, before gain and bias; compared with the forward pass at 60 digits."""
+    found = partition(spec.network, Sphere())
+    norm = spec.network.norms[0]
+    hidden, output = spec.for_oracle
+    with mpmath.workdps(60):
+        for region in found.regions:
+            x = [oracle.real(value) for value in centred(type(norm), region.witness)]
+            y = [value * mpmath.sqrt(len(x) / mpmath.fsum(v * v for v in x)) for value in x]
+            image = y
+            for layer in hidden:
+                image = [activated(layer.activation, apply(row, image)) for row in layer.rows]
+            matrix, offset = region.affine.matrix.tolist(), region.affine.offset.tolist()
+            mapped = [apply((*row, constant), y) for row, (constant,) in zip(matrix, offset, strict=True)]
+            assert all(abs(a - apply(row, image)) < 1e-40 for a, row in zip(mapped, output, strict=True))
+
+
+def apply(row: oracle.Row, x: list[mpmath.mpf]) -> mpmath.mpf:
+    return mpmath.fsum([*(oracle.real(w) * v for w, v in zip(row[:-1], x, strict=True)), oracle.real(row[-1])])
+
+
+def activated(activation: oracle.Activation, z: mpmath.mpf) -> mpmath.mpf:
+    level = sum(z > oracle.real(b) for b in activation.breakpoints)
+    return oracle.real(activation.slopes[level]) * z + oracle.real(activation.constants[level])
+
+
+@given(specs(3, depth=2, norm=layer_norm(3)), vectors(4))
+def test_what_layer_norm_removes_is_invisible(spec: Spec, shifts: Vector) -> None:
+    """Adding a multiple of (1, 1, 1) to a row of the first weight changes neither code nor map behind LayerNorm."""
+    first = spec.layers[0]
+    weight = tuple(tuple(x + shift for x in row) for row, shift in zip(first.weight, shifts, strict=False))
+    moved = spec.with_layer(0, replace(first, weight=weight))
+    before, after = partition(spec.network, Sphere()), partition(moved.network, Sphere())
+    assert codes(before) == codes(after)
+    assert [region.affine for region in before.regions] == [region.affine for region in after.regions]
+
+
 def code_in_balls(norm: Norm, spec: Spec, point: Vector) -> tuple[int, ...] | None:
     """The code behind the norm with 60 digits; None where a pre-activation is too close to a breakpoint."""
     hidden, _ = spec.for_oracle
@@ -88,15 +129,12 @@ def code_in_balls(norm: Norm, spec: Spec, point: Vector) -> tuple[int, ...] | No
         scale = mpmath.sqrt(square + eps) if norm.eps_rule == "var" else mpmath.sqrt(square) + eps
         y, bits = [value / scale for value in x], list[int]()
         for layer in hidden:
-            z = [mpmath.fsum([*(oracle.real(w) * v for w, v in zip(row[:-1], y, strict=True)), oracle.real(row[-1])])
-                 for row in layer.rows]  # fmt: skip
+            z = [apply(row, y) for row in layer.rows]
             gaps = [[value - oracle.real(b) for b in layer.activation.breakpoints] for value in z]
             if any(abs(gap) < 1e-40 for row in gaps for gap in row):
                 return None
-            levels = [sum(gap > 0 for gap in row) for row in gaps]
             bits += [int(gap > 0) for row in gaps for gap in row]
-            y = [oracle.real(layer.activation.slopes[k]) * value + oracle.real(layer.activation.constants[k])
-                 for k, value in zip(levels, z, strict=True)]  # fmt: skip
+            y = [activated(layer.activation, value) for value in z]
     return tuple(bits)
 
 
