@@ -118,6 +118,13 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "sphere without radius": (lambda: partition(PLANE, Sphere()), "Sphere"),
     "circle without radius": (lambda: partition(PLANE, GreatCircle([1, 0], [0, 1])), "GreatCircle"),
     "no norm to fold": (lambda: PLANE.folded(), "no norm"),
+    "curve that the norm collapses": (lambda: partition(FIVE, Segment([0] * 5, [1] * 5)), "0 / 0"),
+    "integers beyond float64": (lambda: Layer.of(np.array([[2**60]])), "int64"),
+    "unknown device": (lambda: partition(PLANE, RealSpace(2), device="abacus"), "abacus"),
+    "unknown norm": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], norm="batch"), "batch"),  # type: ignore[arg-type]
+    "gain without norm": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], gain=[1, 1]), "norm=None"),
+    "no layers": (lambda: tensors.mlp([]), "[]"),
+    "map at a point of another dimension": (lambda: PLANE.affine_at([1, 2])([1, 2, 3]), "3"),
     "no such block": (lambda: PLANE.from_block(1), "1"),
     "norm at its centre": (lambda: NORMED.code([0, 0]), "0"),
 }
@@ -127,6 +134,7 @@ UNSUPPORTED: dict[str, tuple[Attempt, str]] = {
     "sphere without norm, higher": (lambda: partition(WIDE, Sphere(radius_squared=1)), "Sphere"),
     "sphere of two points without norm": (lambda: partition(mlp([[1.0]], [0.0]), Sphere(radius_squared=2)), "dimension 0"),
     "box behind a norm": (lambda: partition(NORMED, Box(0, 1, dim=2)), "norm"),
+    "brute force on a wide layer": (lambda: partition(WIDE, RealSpace(40), engine="brute_force", limit=None), "40 bits"),
     "tree on a circle": (lambda: partition(NORMED, Sphere(), engine="lp_tree"), "lp_tree"),
     "circle in the plane": (lambda: partition(PLANE, RealSpace(2), engine="circle"), "circle"),
 }

@@ -189,3 +189,36 @@ def test_segment_does_not_touch_beyond_its_ends() -> None:
     network = tensors.block([[1, 0]], [-1], [[1]], [0], norm="rms", eps=0, gain=[Fraction(5, 7), 0])
     found = partition(network, Segment([1, 1], [2, 3]))
     assert [crossing for crossing in found.crossings if crossing.tangent] == []
+
+
+def through_the_centre(eps: object, bias: list[object]) -> Partition:
+    network = tensors.block([[1, -1, 0], [1, 0, -1]], bias, [[1, 1]], [0], norm="layernorm", eps=eps)
+    return partition(network, Segment([-1, 1, 0], [3, -3, 0]))
+
+
+def test_segment_through_the_point_that_the_norm_cannot_scale() -> None:
+    """At P x = 0 and eps = 0 the norm jumps to the opposite point of the sphere: two cells that nothing joins."""
+    found = through_the_centre(0, [0, 0])
+    assert codes(found) == ["00", "11"]
+    assert [crossing.undefined for crossing in found.crossings] == [True]
+    assert found.graph().number_of_edges() == 0
+
+
+def test_jump_without_a_change_of_code_still_separates() -> None:
+    found = through_the_centre(0, [9, -9])
+    assert codes(found) == ["10", "10"]
+    assert (found.code_count, found.cell_count) == (1, 2)
+
+
+def test_segment_through_the_centre_with_eps() -> None:
+    found = through_the_centre(Fraction(1, 10), [0, 0])
+    assert codes(found) == ["00", "11"]
+    assert [len(crossing.hinges) for crossing in found.crossings] == [2]
+    assert found.graph().number_of_edges() == 1
+    assert codes(through_the_centre(Fraction(1, 10), [9, -9])) == ["10"]
+
+
+def test_curve_that_the_norm_collapses_with_eps() -> None:
+    """Along the ones LayerNorm with eps > 0 is constant, whatever the line."""
+    network = tensors.block([[1, -1, 0], [0, 0, 1]], [0, 2], [[1, 1]], [0], norm="layernorm")
+    assert codes(partition(network, Segment([0, 0, 0], [5, 5, 5]))) == ["01"]

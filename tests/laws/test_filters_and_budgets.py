@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from unittest import mock
 
 import numpy as np
@@ -107,6 +108,18 @@ def test_filter_meets_many_exact_coincidences() -> None:
     assert found.cell_count == 32
     assert {len(crossing.hinges) for crossing in cuts} == {16}
     assert [int(bit) for bit in found.regions[0].code.bits[-12:]] == [0, 1, 1] * 4
+
+
+@pytest.mark.parametrize("crossing", [True, False])
+def test_filter_abstains_where_a_line_all_but_touches(crossing: bool) -> None:
+    """a x + b y = a + 1 with b next to sqrt(2a + 1): whether it meets the unit circle is decided in the 77th bit."""
+    random = np.random.default_rng(3)
+    large = sorted({int(a) for a in random.integers(2**46, 2**52, size=64)})
+    rows = [(a, isqrt(2 * a + 1) + crossing, -(a + 1)) for a in large]
+    assert all((a * a + b * b > c * c) is crossing for a, b, c in rows)
+    weight, bias = [[float(a), float(b)] for a, b, _ in rows], [float(c) for *_, c in rows]
+    found = partition(tensors.mlp([(weight, bias), (np.ones((1, 64)), [0.0])]), Sphere(radius_squared=1))
+    assert found.cell_count == (2 * len(rows) if crossing else 1)
 
 
 def no_proposal(*_: object) -> None:

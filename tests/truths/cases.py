@@ -12,7 +12,7 @@ from itertools import combinations
 Number = int | str | Fraction
 Case = dict[str, object]
 Rows = Sequence[Sequence[Number]]
-LARGEST_BRUTE_FORCE = 6
+LARGEST_BRUTE_FORCE = 9
 """Hinges: brute force tries every one of 2^hinges codes."""
 LARGEST_MAP_COUNT = 50
 """Regions: above this the truths count regions only, not maps and neighbours."""

@@ -29,18 +29,12 @@ def solid(name: str, source: str, net: Case, domain: Case, regions: int, engines
 def block_diagonal(blocks: Sequence[Rows]) -> list[list[Number]]:
     widths = [len(block[0]) for block in blocks]
     margins = [(sum(widths[:k]), sum(widths[k + 1 :])) for k in range(len(blocks))]
-    return [
-        [0] * left + list(row) + [0] * right
-        for (left, right), block in zip(margins, blocks, strict=True)
-        for row in block
-    ]
+    return [[0] * left + list(row) + [0] * right for (left, right), block in zip(margins, blocks, strict=True) for row in block]
 
 
 def multiply(left: Rows, right: Rows) -> list[list[Number]]:
     columns = list(zip(*right, strict=True))
-    return [
-        [sum(Fraction(a) * Fraction(b) for a, b in zip(row, column, strict=True)) for column in columns] for row in left
-    ]
+    return [[sum(Fraction(a) * Fraction(b) for a, b in zip(row, column, strict=True)) for column in columns] for row in left]
 
 
 def zigzag_product(teeth: Sequence[int], depth: int) -> tuple[list[Case], list[list[Number]]]:

@@ -161,9 +161,7 @@ def levels_of(shape: object, form: Row, layer: HiddenLayer, split: Split) -> lis
     return found + ([(rest, len(layer.activation.breakpoints))] if rest is not None else [])
 
 
-def all_pieces(
-    shape: object, dim: int, layers: Sequence[HiddenLayer], output: Sequence[Row], split: Split
-) -> list[Piece]:
+def all_pieces(shape: object, dim: int, layers: Sequence[HiddenLayer], output: Sequence[Row], split: Split) -> list[Piece]:
     identity = tuple(tuple(Fraction(int(i == j)) for j in range(dim + 1)) for i in range(dim))
     pieces = [Piece(shape, (), identity)]
     for layer in layers:
@@ -207,9 +205,7 @@ def split_interval(shape: object, form: Row) -> tuple[Interval | None, Interval 
     return (left, right) if slope > 0 else (right, left)
 
 
-def on_interval(
-    layers: Sequence[HiddenLayer], output: Sequence[Row], lo: Fraction | None, hi: Fraction | None
-) -> Counts:
+def on_interval(layers: Sequence[HiddenLayer], output: Sequence[Row], lo: Fraction | None, hi: Fraction | None) -> Counts:
     """Counts on the interval (lo, hi); None stands for the infinity of that side."""
     pieces = all_pieces((lo, hi), 1, layers, output, split_interval)
     pieces.sort(key=lambda piece: (piece.shape[0] is not None, piece.shape[0]))  # type: ignore[index]
@@ -308,9 +304,7 @@ def split_arc(squared_lengths: tuple[Fraction, Fraction]) -> SplitArc:
     return split
 
 
-def on_circle(
-    layers: Sequence[HiddenLayer], output: Sequence[Row], first: Row, second: Row, squared: Fraction
-) -> Counts:
+def on_circle(layers: Sequence[HiddenLayer], output: Sequence[Row], first: Row, second: Row, squared: Fraction) -> Counts:
     """Counts on the circle of squared radius `squared` about 0 in the span of two orthogonal rational vectors."""
     with mpmath.workdps(DIGITS):
         lengths = tuple(squared / sum(x * x for x in vector) for vector in (first, second))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -45,10 +45,17 @@ def layer(data: Json) -> exact.Layer:
     return exact.Layer.of(weight, numbers(data["bias"]), activation(data["activation"]))
 
 
+ACTIVATIONS: dict[str, Callable[..., Activation]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "absolute_value": AbsoluteValue,
+    "hard_tanh": HardTanh,
+    "identity": Identity,
+}
+
+
 def activation(data: Json) -> Activation:
-    kinds = {"relu": ReLU, "leaky_relu": LeakyReLU, "absolute_value": AbsoluteValue, "hard_tanh": HardTanh,
-             "identity": Identity}  # fmt: skip
-    return kinds[data["name"]](**{name: Fraction(value) for name, value in data.items() if name != "name"})
+    return ACTIVATIONS[data["name"]](**{name: Fraction(value) for name, value in data.items() if name != "name"})
 
 
 def norm(data: Json) -> Norm:
@@ -102,20 +109,31 @@ def gain_and_bias(data: Json) -> tuple[Row, ...]:
     return tuple((*(gain[i] * (i == j) for j in range(size)), bias[i]) for i in range(size))
 
 
-def second_opinion(case: Json) -> dict[str, int] | None:
-    """What the oracle counts in this case, by name; None where it has no method."""
-    space = case["domain"]
-    name = space["name"]
+def has_second_opinion(case: Json) -> bool:
+    """Whether the oracle has a method: spheres, one ReLU layer on R^d, and any depth in one or two dimensions."""
+    return case["domain"]["name"] in ("sphere", "great_circle") or input_dim(case) <= 2 or is_arrangement(case)
+
+
+def input_dim(case: Json) -> int:
+    return len(case["network"]["blocks"][0]["layers"][0]["weight"][0])
+
+
+def is_arrangement(case: Json) -> bool:
+    layers = case["network"]["blocks"][0]["layers"]
+    return case["domain"]["name"] == "real_space" and [part["activation"]["name"] for part in layers[:-1]] == ["relu"]
+
+
+def second_opinion(case: Json) -> dict[str, int]:
+    """What the oracle counts in this case, by name."""
     hidden, output = oracle_layers(case)
-    dim = len(case["network"]["blocks"][0]["layers"][0]["weight"][0])
-    if name in ("sphere", "great_circle"):
-        return on_sphere(case, hidden, output, dim)
-    if dim == 1:
-        return named(oracle.on_interval(hidden, output, *interval(space)), convex=True)
-    if name == "real_space" and len(hidden) == 1 and hidden[0].activation == oracle.ACTIVATIONS["relu"]:
+    if case["domain"]["name"] in ("sphere", "great_circle"):
+        return on_sphere(case, hidden, output)
+    if input_dim(case) == 1:
+        return named(oracle.on_interval(hidden, output, *interval(case["domain"])), convex=True)
+    if is_arrangement(case):
         regions, edges = oracle.arrangement(hidden[0].rows)
         return {"region_count": regions, "code_count": regions, "cell_count": regions, "edge_count": edges}
-    return named(oracle.on_polygon(hidden, output, corners(space)), convex=True) if dim == 2 else None
+    return named(oracle.on_polygon(hidden, output, corners(case["domain"])), convex=True)
 
 
 def named(counts: Counts, convex: bool) -> dict[str, int]:
@@ -141,7 +159,8 @@ def corners(space: Json) -> oracle.Polygon:
     return (lo[0], lo[1]), (hi[0], lo[1]), (hi[0], hi[1]), (lo[0], hi[1])
 
 
-def on_sphere(case: Json, hidden: list[HiddenLayer], output: tuple[Row, ...], dim: int) -> dict[str, int] | None:
+def on_sphere(case: Json, hidden: list[HiddenLayer], output: tuple[Row, ...]) -> dict[str, int]:
+    dim = input_dim(case)
     first, second = directions(case, dim)
     norm_ = case["network"]["blocks"][0]["norm"]
     squared = Fraction(dim) if norm_ is not None else Fraction(case["domain"]["radius_squared"])
@@ -174,12 +193,9 @@ def orthogonal(vector: Row, to: Row) -> Row:
 
 def sampled_codes(case: Json, count: int, seed: int) -> int:
     """The number of codes at random rational points of a box, or of the cube [-3, 3]^d for the whole space."""
-    hidden, output = oracle_layers(case)
-    space, random = case["domain"], Random(seed)
-    dim = len(case["network"]["blocks"][0]["layers"][0]["weight"][0])
+    hidden, _ = oracle_layers(case)
+    space, random, dim = case["domain"], Random(seed), input_dim(case)
     bounds = [numbers(space[end]) if end in space else (Fraction(side),) * dim for end, side in (("lo", -3), ("hi", 3))]
     sides = list(zip(*bounds, strict=True))
-    points = (
-        tuple(lo + (hi - lo) * Fraction(random.randrange(1, 99991), 99991) for lo, hi in sides) for _ in range(count)
-    )
-    return len({oracle.walk(hidden, output, point).code for point in points})
+    points = (tuple(lo + (hi - lo) * Fraction(random.randrange(1, 99991), 99991) for lo, hi in sides) for _ in range(count))
+    return len({oracle.walk(hidden, (), point).code for point in points})

@@ -78,8 +78,7 @@ def layer_norm_circle() -> Iterator[Case]:
         yield on_sphere(f"caps-{label}", source, net, sphere(), codes, cells)
         gain, bias = (2, Fraction(-1, 2), 3), (1, 0, Fraction(-7, 5))
         folded = [
-            [Fraction(i == j) / g for j in range(3)] + [-c - h / g]
-            for i, (g, h) in enumerate(zip(gain, bias, strict=True))
+            [Fraction(i == j) / g for j in range(3)] + [-c - h / g] for i, (g, h) in enumerate(zip(gain, bias, strict=True))
         ]
         net = planes_network(folded, layer_norm(3, gain, bias))
         yield on_sphere(f"caps-{label}-folded", f"{source}; gain and bias folded", net, sphere(), codes, cells)
@@ -129,9 +128,7 @@ def great_circles() -> Iterator[Case]:
     yield on_sphere("great-circle-in-planes", source, net, circle, 4, 4)
     net = planes_network([unit(3, {i: 1}, -1) for i in range(3)])
     circle = great_circle([1, 1, 0], [0, 0, 2], 3)
-    source = (
-        "x_i = 1 on the circle (a, a, b), 2 a^2 + b^2 = 3: cuts (1, 1, 1), where all three planes meet, and two more"
-    )
+    source = "x_i = 1 on the circle (a, a, b), 2 a^2 + b^2 = 3: cuts (1, 1, 1), where all three planes meet, and two more"
     yield on_sphere("great-circle-through-corner", source, net, circle, 3, 3)
 
 

@@ -1,0 +1,366 @@
+"""The command line: `exactlens train | partition | graph | draw | gpt2 | study`.
+
+Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was complete, 130 interrupted.
+Only typer is imported here: `exactlens --help` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from studies.commands.job import JobOptions
+
+BAD_INPUT, INCOMPLETE, INTERRUPTED = 2, 3, 130
+DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle")
+SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
+VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
+
+_EPILOG = "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 130 interrupted."
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+class SeveralValues(TyperCommand):
+    """A command whose options in `SEVERAL` take every value behind them: `--widths 16 16`, `--box -1 1`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, gathered(args))
+
+
+def gathered(args: Sequence[str]) -> list[str]:
+    """The arguments with the values of each such option joined into one, which is what typer can read.
+
+    The first word behind an option is its value whatever it is; further ones must look like values.
+    """
+    rest, out = deque(args), list[str]()
+    while rest:
+        word = rest.popleft()
+        out.append(word)
+        if word == "--":
+            out += rest
+            break
+        if word.split("=")[0] not in SEVERAL:
+            continue
+        values = [out.pop()] if "=" in word else [rest.popleft()] if rest else []
+        while rest and VALUE.fullmatch(rest[0]):
+            values.append(rest.popleft())
+        out += [" ".join(values)] if values else []
+    return out
+
+
+# ---- options that several commands share
+
+Target = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run under --root, or the path of a checkpoint.", show_default=False)
+]
+Root = Annotated[Path, typer.Option(help="The folder of all runs.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact result.")]
+Seed = Annotated[int, typer.Option(help="Decides data, weights and random directions.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a run of the same name.")]
+Words = list[str] | None
+BoxOption = Annotated[Words, typer.Option("--box", metavar="LO HI", help="A box; numbers, or vectors with commas.")]
+SegmentOption = Annotated[Words, typer.Option("--segment", metavar="P Q", help="The segment from P to Q.")]
+RayOption = Annotated[Words, typer.Option("--ray", metavar="ORIGIN DIRECTION", help="A ray; 0 is the origin.")]
+LineOption = Annotated[Words, typer.Option("--line", metavar="POINT DIRECTION", help="A whole line.")]
+PlaneOption = Annotated[Words, typer.Option("--plane", metavar="P0 P1 P2", help="The plane through three points.")]
+CircleOption = Annotated[Words, typer.Option("--great-circle", metavar="U V", help="The directions between U and V.")]
+SphereOption = Annotated[bool, typer.Option("--sphere", help="The sphere of the norm (arcs for n = 3).")]
+SpaceOption = Annotated[bool, typer.Option("--space", help="All of R^d.")]
+RadiusOption = Annotated[str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")]
+BlockOption = Annotated[int | None, typer.Option(help="Start at this block (default: the norm, on spheres and circles).")]
+EngineOption = Annotated[str | None, typer.Option(help="circle, lp_tree or brute_force (default: chosen).")]
+LimitOption = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
+RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]
+SecondBudget = Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0.0)]
+ReluOption = Annotated[bool, typer.Option("--relu-ised", help="Put ReLU in place of GELU and SiLU.")]
+CodesOption = Annotated[bool, typer.Option("--codes-only", help="No affine maps: signs of pre-activations only.")]
+
+
+def _job(given: Mapping[str, Any]) -> JobOptions:
+    """The options that partition, graph and draw have in common, from all options of one of them."""
+    from studies import arguments
+    from studies.commands.job import JobOptions
+
+    words = {kind: given.get(kind.replace("-", "_")) or [] for kind in DOMAINS}
+    flags = [kind for kind in ("sphere", "space") if given.get(kind)]
+    request = arguments.domain(words, flags, given.get("radius_squared"))
+    names = ("root", "from_block", "engine", "device", "budget_regions", "budget_seconds", "relu_ised")
+    same = {name: given[name] for name in names if name in given}
+    return JobOptions(target=given["run"], domain=request, limit=arguments.limit(given["limit"]), **same)
+
+
+# ---- commands
+
+
+@app.callback(epilog=_EPILOG)
+def exactlens() -> None:
+    """The exact regions of networks with ReLUs and LayerNorm: polytopes, arcs and affine maps in rational arithmetic."""
+
+
+@app.command(cls=SeveralValues)
+def train(
+    task: Annotated[
+        str, typer.Option(help="moons, circles, spirals, xor, checkerboard, blobs, direction, sparse_features.")
+    ] = "moons",
+    norm: Annotated[str, typer.Option(help="none, layernorm or rms.")] = "none",
+    widths: Annotated[Words, typer.Option("--widths", metavar="N...", help="Hidden widths: 16 16 or 16,16.")] = None,
+    architecture: Annotated[str, typer.Option(help="mlp, or residual as in GPT-2.")] = "mlp",
+    activation: Annotated[str, typer.Option(help="relu, leaky_relu, hardtanh, gelu, gelu_tanh, silu, identity.")] = "relu",
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 1000,
+    samples: Annotated[int, typer.Option(help="Rows of data.")] = 1000,
+    learning_rate: Annotated[float, typer.Option(help="At the start; it falls along half a cosine.")] = 1e-2,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    task_option: Annotated[
+        Words, typer.Option("--task-option", metavar="KEY=VALUE...", help="For the task: dimension=4 classes=5.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    name: Annotated[str | None, typer.Option(help="Of the run (default: TASK-NORM).")] = None,
+    out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+    force: Force = False,
+) -> int:
+    """Train a toy network and save it as a run.
+
+    Examples:
+
+        exactlens train --task moons --norm layernorm --widths 16 16
+
+        exactlens train --task direction --norm layernorm --widths 8 --task-option dimension=3 classes=4 --name dirs
+    """
+    from studies import arguments
+    from studies.commands import train as command
+
+    sizes = arguments.integers(widths if widths is not None else ["16", "16"], "--widths")
+    shape = {"widths": sizes, "norm": norm, "architecture": architecture, "activation": activation}
+    options = arguments.settings(task_option or [], "--task-option")
+    training = {"task": task, "steps": steps, "samples": samples, "learning_rate": learning_rate, "seed": seed,
+                "device": device, "dtype": dtype, "task_options": options}  # fmt: skip
+    return command.run(shape, training, name=name, root=out, force=force)
+
+
+@app.command(cls=SeveralValues)
+def partition(
+    ctx: typer.Context,
+    run: Target,
+    box: BoxOption = None,
+    sphere: SphereOption = False,
+    segment: SegmentOption = None,
+    ray: RayOption = None,
+    line: LineOption = None,
+    great_circle: CircleOption = None,
+    plane: PlaneOption = None,
+    space: SpaceOption = False,
+    radius_squared: RadiusOption = None,
+    from_block: BlockOption = None,
+    relu_ised: ReluOption = False,
+    codes_only: CodesOption = False,
+    engine: EngineOption = None,
+    device: Device = "cpu",
+    limit: LimitOption = "1000000000",
+    budget_regions: RegionBudget = None,
+    budget_seconds: SecondBudget = None,
+    all_counts: Annotated[bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")] = False,
+    show: Annotated[int, typer.Option(help="How many regions to print.", min=0)] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the partition to this .json.", show_default=False)] = None,
+    root: Root = Path("runs"),
+) -> int:
+    """Cut a domain into the regions of a trained network, exactly.
+
+    Numbers are read exactly: 0.1 is 1/10, and 1/3 may be written. Behind an embedding, spheres and circles start at the
+    norm.
+
+    Examples:
+
+        exactlens partition moons-layernorm --sphere
+
+        exactlens partition moons-none --box -1 1 --out polytopes.json
+
+        exactlens partition moons-layernorm --segment -1,-1 1,1/2
+
+        exactlens partition moons-none --plane 0,0 1,0 0,1 --budget-seconds 60
+    """
+    from studies.commands import partition as command
+
+    return command.run(_job(ctx.params), maps=not codes_only, all_counts=all_counts, show=show, out=out)
+
+
+@app.command(cls=SeveralValues)
+def graph(
+    ctx: typer.Context,
+    run: Target,
+    out: Annotated[Path, typer.Option(help="A .json (node-link) or .graphml.", show_default=False)],
+    box: BoxOption = None,
+    sphere: SphereOption = False,
+    segment: SegmentOption = None,
+    ray: RayOption = None,
+    line: LineOption = None,
+    great_circle: CircleOption = None,
+    plane: PlaneOption = None,
+    space: SpaceOption = False,
+    radius_squared: RadiusOption = None,
+    from_block: BlockOption = None,
+    relu_ised: ReluOption = False,
+    engine: EngineOption = None,
+    device: Device = "cpu",
+    limit: LimitOption = "1000000000",
+    budget_regions: RegionBudget = None,
+    budget_seconds: SecondBudget = None,
+    root: Root = Path("runs"),
+) -> int:
+    """Write the adjacency graph of a partition: nodes carry code and witness, edges the hinges that flip.
+
+    Examples:
+
+        exactlens graph moons-none --box -1 1 --out moons.graphml
+
+        exactlens graph moons-layernorm --sphere --out arcs.json
+    """
+    from studies.commands import graph as command
+
+    return command.run(_job(ctx.params), out=out)
+
+
+@app.command(cls=SeveralValues)
+def draw(
+    ctx: typer.Context,
+    run: Target,
+    box: BoxOption = None,
+    sphere: SphereOption = False,
+    segment: SegmentOption = None,
+    ray: RayOption = None,
+    great_circle: CircleOption = None,
+    plane: PlaneOption = None,
+    from_block: BlockOption = None,
+    relu_ised: ReluOption = False,
+    device: Device = "cpu",
+    limit: LimitOption = "1000000",
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the figures (default: RUN/figures).", show_default=False)
+    ] = None,
+    root: Root = Path("runs"),
+) -> int:
+    """Draw the partition of a run as SVG and PNG.
+
+    Polytopes and their graph in a box or plane, arcs on a circle, profiles along a ray, a segment or a great circle. Without
+    a domain, what fits the network: the circle behind a norm of R^3, the box [-1, 1]^2 for two inputs.
+
+    Examples:
+
+        exactlens draw moons-layernorm
+
+        exactlens draw moons-none --box -1 1 --out figures
+    """
+    from studies.commands import draw as command
+
+    return command.run(_job(ctx.params), out=out)
+
+
+@app.command(cls=SeveralValues)
+def gpt2(
+    model: Annotated[
+        str | None, typer.Argument(metavar="FOLDER_OR_NAME", help="A GPT-2 checkpoint.", show_default=False)
+    ] = None,
+    layer: Annotated[int, typer.Option(help="Which block, from 0.")] = 4,
+    geodesics: Annotated[int, typer.Option(help="How many great circles.", min=1)] = 8,
+    vectors: Annotated[Path | None, typer.Option(help="Directions, two rows per circle: .safetensors or .npy.")] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    train_tiny: Annotated[Path | None, typer.Option(metavar="OUT", help="Train a tiny GPT-2 into this folder first.")] = None,
+    steps: Annotated[int, typer.Option(help="Of --train-tiny.", min=1)] = 500,
+    force: Force = False,
+    out: Annotated[Path | None, typer.Option(help="Write the numbers to this .json.", show_default=False)] = None,
+) -> int:
+    """Cut great circles through the directions that a GPT-2 MLP layer reads, exactly.
+
+    A name such as gpt2 is looked up on the Hugging Face hub; a folder works offline.
+
+    Examples:
+
+        exactlens gpt2 --train-tiny runs/tiny-gpt2
+
+        exactlens gpt2 runs/tiny-gpt2 --layer 1 --geodesics 8
+
+        exactlens gpt2 gpt2 --layer 4 --device cuda
+    """
+    from studies.commands import gpt2 as command
+
+    return command.run(model, layer=layer, geodesics=geodesics, vectors=vectors, seed=seed, device=device,
+                       train_tiny=train_tiny, steps=steps, force=force, out=out)  # fmt: skip
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Option(help="Of the run; the default one is replaced.")] = "study",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    gpt2: Annotated[str | None, typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+    force: Force = False,
+) -> int:
+    """Train, enumerate, compare with GPT-2, and write the report.
+
+    Examples:
+
+        exactlens study
+
+        exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
+    """
+    from studies import study as command
+
+    command.run(name, root=out, seed=seed, device=device, gpt2=gpt2, force=force)
+    return 0
+
+
+# ---- errors
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code; a mistake of the user's gives one line on stderr."""
+    try:
+        return int(app(list(args) or ["--help"], prog_name="exactlens", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        line = _line(error, args)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        return BAD_INPUT
+
+
+def _line(error: Exception, args: Sequence[str]) -> str | None:
+    """The one line that tells of a mistake, or None for a defect of the program."""
+    if hasattr(error, "format_message"):  # click's usage errors, from whichever package typer takes them
+        known = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+        command = f"exactlens {args[0]}" if args[0] in known else "exactlens"
+        wrong = error.format_message().rstrip(".")
+        text = f"{wrong[:1].lower()}{wrong[1:]}; got {' '.join(args)}; see {command} --help"
+    elif isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.strerror}; got {error.filename}; check the path and its permissions"
+    elif _is_ours(error):
+        text = str(error)
+    else:
+        return None
+    return "error: " + "".join(c if c.isprintable() else " " for c in text)
+
+
+def _is_ours(error: Exception) -> bool:
+    errors = sys.modules.get("exact.errors")
+    return errors is not None and isinstance(error, errors.ExactlensError)
+
+
+def main() -> None:
+    """The entry point of `exactlens`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

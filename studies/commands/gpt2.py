@@ -1,0 +1,160 @@
+"""`exactlens gpt2`: exact arcs on great circles through the directions that a GPT-2 MLP layer reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from exact import GreatCircle, InvalidInput, Network, Partition, partition
+from exact.sources import gpt2 as source
+from studies.commands.job import console, spinner
+from studies.runs import provenance, writable
+from studies.storage import now, sha256
+from toy_models.checkpoints import refuse_pickle, write_atomically
+from toy_models.language import LanguageConfig, LanguageResult, save, train_language_model
+
+FORMAT = "exactlens-geodesics-1"
+SETTLED = re.compile(r"(\d+) by the float64 filter, (\d+) by exact surds")
+
+
+@dataclass(frozen=True)
+class Geodesic:
+    """What was found on one great circle; `settled_by_filter` of its zeros needed no exact arithmetic."""
+
+    arcs: int
+    code_changes: int
+    codes: int
+    settled_by_filter: int
+    settled_exactly: int
+    digest: str
+
+    @classmethod
+    def of(cls, found: Partition) -> Geodesic:
+        """The numbers of a partitioned circle; a code change is one hinge that flips between neighbouring arcs."""
+        changes = int(np.count_nonzero(found.bits != np.roll(found.bits, 1, axis=0)))
+        settled = SETTLED.search(found.evidence)
+        filtered, exactly = (int(number) for number in settled.groups()) if settled else (0, 0)
+        return cls(len(found), changes, found.code_count, filtered, exactly, found.digest)
+
+    @property
+    def filter_share(self) -> str:
+        """The share of zeros that the filter settled, for people."""
+        zeros = self.settled_by_filter + self.settled_exactly
+        return f"{self.settled_by_filter / zeros:.2%}" if zeros else "no zeros"
+
+
+def run(model: str | None, *, layer: int, geodesics: int, vectors: Path | None, seed: int, device: str,
+        train_tiny: Path | None, steps: int, force: bool, out: Path | None) -> int:  # fmt: skip
+    """Train a tiny model where that was asked for, then partition the circles of `model`, if one was named."""
+    screen = console()
+    if out is not None:
+        writable(out, (".json",))
+    if train_tiny is not None:
+        _train(screen, train_tiny, LanguageConfig(steps=steps, seed=seed, device=device), force)
+    elif model is None:
+        raise InvalidInput("there is no model", value="nothing", remedy="give a folder or a hub name, or --train-tiny OUT")
+    if model is not None:
+        _measure(screen, model, layer, geodesics, vectors, seed, device, out)
+    return 0
+
+
+def _train(screen: Console, folder: Path, config: LanguageConfig, force: bool) -> None:
+    """Refuse a folder that is in the way before training, not after."""
+    if folder.is_symlink() or (folder.exists() and not force):
+        raise InvalidInput("the folder of the model exists already", value=folder, remedy="add --force, or choose another")
+    result: LanguageResult = train_language_model(config, progress=console(stderr=True).is_terminal)
+    saved = save(result, folder.parent, folder.name, overwrite=force)
+    screen.print(f"tiny GPT-2: {config.layers} layers of width {config.width}, {config.steps} steps")
+    screen.print(f"  held out  {result.held_out_loss:.4f} nats a byte")
+    screen.print(f"saved in {saved}")
+
+
+def _measure(screen: Console, model: str, layer: int, geodesics: int, vectors: Path | None, seed: int, device: str,
+             out: Path | None) -> None:  # fmt: skip
+    network = source.read(model, layer)
+    pairs = _pairs(network.input_dim, geodesics, vectors, seed)
+    screen.print(f"{model}, layer {layer}: {network.input_dim} -> {network.hinge_count} -> {network.output_dim}")
+    found, seconds = [], []
+    with spinner("geodesics") as count:
+        for number, (circle, time_taken) in enumerate(_partitioned(network, pairs, device)):
+            found.append(Geodesic.of(circle))
+            seconds.append(time_taken)
+            count(number + 1)
+    screen.print(_table(found, seconds))
+    _print_total(screen, found, seconds, device)
+    if out is not None:
+        made_by = provenance(
+            seed=seed, device=device, model=model, layer=layer, vectors=None if vectors is None else str(vectors)
+        )
+        _write(out, network, found, made_by)
+        screen.print(f"written to {out}")
+
+
+def _partitioned(network: Network, pairs: np.ndarray, device: str) -> Iterator[tuple[Partition, float]]:
+    for u, v in pairs:
+        started = time.monotonic()
+        circle = partition(network, GreatCircle(u, v), device=device)
+        yield circle, time.monotonic() - started
+
+
+def _pairs(dim: int, count: int, vectors: Path | None, seed: int) -> np.ndarray:
+    """Directions (circles, 2, dim): random ones with independent normal entries, or the rows of a file two by two."""
+    if vectors is None:
+        return np.random.default_rng(seed).standard_normal((count, 2, dim))
+    rows = _rows(vectors)
+    if rows.ndim != 2 or rows.shape[1] != dim or len(rows) < 2:
+        raise InvalidInput("the vectors do not fit the layer", value=f"{vectors} {rows.shape}",
+                           remedy=f"give a matrix of at least two rows and {dim} columns")  # fmt: skip
+    circles = min(count, len(rows) // 2)
+    return rows[: 2 * circles].reshape(circles, 2, dim)
+
+
+def _rows(path: Path) -> np.ndarray:
+    """The only matrix of a safetensors file, or the one called "vectors"; or the array of a .npy file. No pickles."""
+    refuse_pickle(path)
+    if not path.is_file():
+        raise InvalidInput("the file of vectors is missing", value=path, remedy="give a .safetensors or .npy file")
+    try:
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        arrays = load_file(path)
+    except (ValueError, SafetensorError) as error:
+        raise InvalidInput("the file of vectors cannot be read", value=f"{path}: {error}",
+                           remedy="write it with numpy.save or safetensors.numpy.save_file") from error  # fmt: skip
+    if len(arrays) > 1 and "vectors" not in arrays:
+        raise InvalidInput("the file has several tensors", value=", ".join(sorted(arrays)), remedy='call one of them "vectors"')
+    return arrays["vectors"] if "vectors" in arrays else next(iter(arrays.values()))
+
+
+def _table(found: list[Geodesic], seconds: list[float]) -> Table:
+    table = Table("circle", "arcs", "code changes", "different codes", "settled by the filter", "seconds", box=None)
+    for column in table.columns:
+        column.justify = "right"
+    for index, (circle, time_taken) in enumerate(zip(found, seconds, strict=True)):
+        table.add_row(str(index), f"{circle.arcs:,}", f"{circle.code_changes:,}", f"{circle.codes:,}", circle.filter_share,
+                      f"{time_taken:.2f}")  # fmt: skip
+    return table
+
+
+def _print_total(screen: Console, found: list[Geodesic], seconds: list[float], device: str) -> None:
+    arcs = [circle.arcs for circle in found]
+    exactly = sum(circle.settled_exactly for circle in found)
+    screen.print(f"arcs {min(arcs):,} to {max(arcs):,}, mean {sum(arcs) / len(arcs):,.1f}; {sum(seconds):.2f} s on {device}")
+    screen.print(f"evidence: every zero of every pre-activation is isolated and in order; {exactly:,} needed exact surds")
+
+
+def _write(path: Path, network: Network, found: list[Geodesic], made_by: Mapping[str, Any]) -> None:
+    result = {"network_sha256": network.sha256, "circles": [asdict(circle) for circle in found]}
+    values = {"format": FORMAT, "result": result, "result_sha256": sha256(result), "provenance": made_by, "written_at": now()}
+    write_atomically(path, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())

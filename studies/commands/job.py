@@ -1,0 +1,142 @@
+"""What partition, graph and draw share: a network from a checkpoint, a domain for it, and the enumeration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from exact import Budget, Domain, InvalidInput, Network, NotPiecewiseLinear, Outcome, Partition, TooLarge, partition
+from exact.sources import torch_modules
+from studies.arguments import DomainRequest
+from studies.runs import find, provenance
+from toy_models.checkpoints import Checkpoint, load
+
+COMPLETE, INCOMPLETE = 0, 3
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """The options of one enumeration, as the command line gave them."""
+
+    target: str
+    root: Path
+    domain: DomainRequest | None
+    from_block: int | None = None
+    engine: str | None = None
+    device: str = "cpu"
+    limit: int | None = None
+    budget_regions: int | None = None
+    budget_seconds: float | None = None
+    relu_ised: bool = False
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run: its checkpoint, and the network that is asked, which starts at block `start` of the checkpoint's."""
+
+    name: str
+    checkpoint: Checkpoint
+    network: Network
+    start: int
+
+    def label(self) -> str:
+        """The name, and where the network starts when that is not its beginning."""
+        return self.name if self.start == 0 else f"{self.name}, from block {self.start} on"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A partition and how long it took, with the run it belongs to."""
+
+    opened: Opened
+    partition: Partition
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a complete enumeration, 3 for one that ended before."""
+        return COMPLETE if self.partition.outcome is Outcome.COMPLETE else INCOMPLETE
+
+    def provenance(self, options: JobOptions) -> Mapping[str, Any]:
+        """Version, command, seed, device, libraries, and the weights that were read."""
+        checkpoint = self.opened.checkpoint
+        return provenance(seed=checkpoint.provenance.seed, device=options.device, weights_sha256=checkpoint.sha256,
+                          training=checkpoint.provenance.to_json(), from_block=self.opened.start)  # fmt: skip
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is: brackets are no markup, and a line of a pipe is never broken."""
+    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+
+
+def open_run(options: JobOptions) -> Opened:
+    """Read the network of a run. Circles start at the norm when it does not stand in front."""
+    folder = find(options.target, options.root)
+    checkpoint = load(folder)
+    whole = torch_modules.read(checkpoint.model)
+    start = options.from_block
+    if start is None:
+        start = _norm_position(whole) if options.domain is not None and options.domain.is_circle else 0
+    network = whole.from_block(start)
+    return Opened(folder.name, checkpoint, network.relu_ised() if options.relu_ised else network, start)
+
+
+def _norm_position(network: Network) -> int:
+    return next((i for i, block in enumerate(network.blocks) if block.norm is not None), 0)
+
+
+def built_domain(options: JobOptions, network: Network) -> Domain:
+    """The domain that was asked for, in the input space of `network`."""
+    if options.domain is None:
+        remedy = "give one of --box, --sphere, --segment, --ray, --line, --great-circle, --plane, --space"
+        raise InvalidInput("there is no domain", value="nothing", remedy=remedy)
+    return options.domain.build(network.input_dim)
+
+
+def enumerate_regions(options: JobOptions, *, maps: bool = False) -> Result:
+    """Open the run and partition the domain; with `maps` a network that has none is refused before the work starts."""
+    opened = open_run(options)
+    domain = built_domain(options, opened.network)
+    with in_words_of_the_command_line():
+        if maps:
+            opened.network.require_piecewise_linear()
+        return Result(opened, *timed_partition(opened.network, domain, options))
+
+
+def timed_partition(network: Network, domain: Domain, options: JobOptions) -> tuple[Partition, float]:
+    """The partition and the seconds it took; the number of regions so far is shown on a terminal."""
+    started = time.monotonic()
+    with spinner("regions") as count:
+        found = partition(network, domain, engine=options.engine, device=options.device, limit=options.limit,
+                          budget=Budget(options.budget_regions, options.budget_seconds), progress=count)  # fmt: skip
+    return found, time.monotonic() - started
+
+
+@contextmanager
+def spinner(what: str) -> Iterator[Any]:
+    """A line on stderr with a number that grows; nothing where stderr is no terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        row = bar.add_task(what, total=None)
+        yield lambda number: bar.update(row, completed=number)
+
+
+@contextmanager
+def in_words_of_the_command_line() -> Iterator[None]:
+    """Remedies that name Python arguments become the options of the same meaning."""
+    try:
+        yield
+    except TooLarge as error:
+        remedy = "add --limit none to go on, best with --budget-seconds 60"
+        raise TooLarge(error.wrong, value=error.value, remedy=remedy) from error
+    except NotPiecewiseLinear as error:
+        remedy = "add --relu-ised to put ReLU in its place, or where there is one hidden layer --codes-only"
+        raise NotPiecewiseLinear(error.wrong, value=error.value, remedy=remedy) from error

@@ -1,0 +1,88 @@
+"""`exactlens partition`: enumerate the regions of a run and print or write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from rich.console import Console
+
+from exact import AffineMap, Outcome, Partition, Region
+from exact.arcs import Arc
+from studies import storage
+from studies.commands.job import JobOptions, Result, console, enumerate_regions
+from studies.runs import writable
+
+SHORT, ROWS, COLUMNS, CODE = 12, 3, 4, 64
+
+
+def run(options: JobOptions, *, maps: bool, all_counts: bool, show: int, out: Path | None) -> int:
+    """Print the counts and the first regions, write the JSON, and return the exit code."""
+    if out is not None:
+        writable(out, (".json",))
+    result = enumerate_regions(options, maps=maps)
+    counts = storage.counts(result.partition, maps=maps, all_counts=all_counts)
+    screen = console()
+    print_summary(screen, result, counts, options.device)
+    if maps and show:
+        screen.print("first regions, with exact witnesses; ~ marks the float of a long fraction")
+    for index in range(min(show, len(result.partition))):
+        _print_region(screen, result.partition.regions[index], maps)
+    if len(result.partition) > show:
+        screen.print(f"... and {len(result.partition) - show:,} more" + ("" if out else "; --out FILE.json writes all of them"))
+    if out is not None:
+        written = storage.document(result.partition, provenance=result.provenance(options), maps=maps, known_counts=counts)
+        storage.write(out, written)
+        screen.print(f"written to {out}")
+    return result.exit_code
+
+
+def print_summary(screen: Console, result: Result, counts: dict[str, int], device: str) -> None:
+    """The counts by name, engine, outcome and evidence."""
+    found: Partition = result.partition
+    at_least = "" if found.outcome is Outcome.COMPLETE else "at least "
+    named = ", ".join(f"{name.replace('_', ' ')} {at_least}{number:,}" for name, number in counts.items())
+    screen.print(f"{result.opened.label()}: {found.domain!r}")
+    for name, value in (("counts", named), ("engine", f"{found.engine} on {device}, {result.seconds:.2f} s"),
+                        ("outcome", found.outcome.value), ("evidence", found.evidence), ("digest", found.digest)):  # fmt: skip
+        screen.print(f"  {name:9}{value}")
+
+
+def _print_region(screen: Console, region: Region, maps: bool) -> None:
+    screen.print(f"region {region.index}")
+    screen.print(f"  code     {_cut(str(region.code), CODE)}")
+    if isinstance(region, Arc):
+        start, end = region.parameters_float
+        screen.print(f"  from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)")
+    screen.print(f"  witness  ({', '.join(map(str, region.witness[:COLUMNS]))}{_more(len(region.witness), COLUMNS)})")
+    if maps:
+        for number, line in enumerate(_map_lines(region.affine)):
+            screen.print(f"  {'map' if number == 0 else '':9}{line}")
+
+
+def _map_lines(affine: AffineMap) -> list[str]:
+    """The rows of the map; long fractions are shortened to floats behind a ~."""
+    letter = "x" if affine.of == "x" else "y"
+    rows, offsets = affine.matrix.tolist(), affine.offset.tolist()
+    lines = [f"z{i + 1} = {_expression(rows[i], offsets[i][0], letter)}" for i in range(min(ROWS, len(rows)))]
+    return lines + ([f"... {len(rows) - ROWS} more outputs"] if len(rows) > ROWS else [])
+
+
+def _expression(row: Sequence[Fraction], offset: Fraction, letter: str) -> str:
+    terms = [f"{_short(entry)} {letter}{j + 1}" for j, entry in enumerate(row[:COLUMNS])]
+    more = [f"... {len(row) - COLUMNS} more"] if len(row) > COLUMNS else []
+    return " + ".join([*terms, *more, _short(offset)]).replace("+ -", "- ").replace("+ ~-", "- ~")
+
+
+def _short(value: Fraction) -> str:
+    text = str(value)
+    return text if len(text) <= SHORT else f"~{float(value):.5g}"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}... ({len(text.replace('|', ''))} bits)"
+
+
+def _more(count: int, shown: int) -> str:
+    return f", ... {count - shown} more" if count > shown else ""

@@ -1,0 +1,219 @@
+"""Claim 0.6: one cell has one affine map, and neighbouring cells have similar ones.
+
+On the toys every map is exact and rounded once, for its Frobenius distances to all others. Behind a norm the maps are those
+of the normalised vector, already projected, so that distances do not depend on what the norm removes. On a language layer
+neuron j changes the map by `W_out[:, j] w_j'` (w_j projected, gain folded in) wherever it is crossed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exact import Box, Domain, Network, Partition, Sphere, partition
+from exact.numbers import FloatArray
+from exact.polytopes import FlatPartition
+from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
+from studies.questions.cells_of_spheres import geodesic, residual_pairs
+from studies.questions.intervals import finite, ratio_of_medians, ratio_of_two_samples
+from studies.questions.rays import affordable, centred
+from studies.questions.sampling import random_points
+from studies.subjects import LanguageLayer, Subjects, Toy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+CLAIM = "0.6"
+SAME = "All points of one cell undergo the same affine map."
+NEAR = "Neighbouring cells have similar affine maps."
+RULE_SAME = (
+    "supported iff at every sampled point the cell's exact map and the float64 forward pass agree to 2^-40 of the largest "
+    "output, refuted iff they do not"
+)
+RULE_NEAR = (
+    "ratio of the median Frobenius distance between neighbours to that between all pairs of cells: supported iff its 95% "
+    "bootstrap interval lies below 1, refuted iff above, else undecided"
+)
+RULE_PATH = (
+    "ratio of the median change of the map at one crossing to the median change from end to end of a geodesic: supported iff "
+    "its 95% bootstrap interval lies below 1, refuted iff above, else undecided"
+)
+POINTS, GEODESICS, WITHIN, FAR = 200, 10, 2.0**-40, 2.0**40
+FEWEST_CELLS = 5
+PLANE = Box(-1.5, 1.5, dim=2)
+
+
+def ask(subjects: Subjects) -> Answer:
+    """Maps within a cell, across facets and crossings, and along geodesics."""
+    findings: list[Finding] = []
+    for toy in (*subjects.toys.values(), *subjects.deep.values()):
+        found = cells_of(toy)
+        if found is not None:
+            findings += [same_map_finding(toy.name, found, subjects.seed), neighbours_finding(toy.name, found, subjects.seed)]
+    findings += [path_finding(layer, subjects.seed) for layer in subjects.language]
+    return Answer(tuple(findings), _figures(subjects))
+
+
+def cells_of(toy: Toy) -> Partition | None:
+    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3; None for other sizes."""
+    if not toy.network.has_norm and toy.network.input_dim == 2:
+        return enumerated(toy.network, PLANE)
+    norm = toy.block.blocks[0].norm
+    return enumerated(toy.block, Sphere()) if norm is not None and norm.sphere_dim == 1 else None
+
+
+@lru_cache(maxsize=16)
+def enumerated(network: Network, domain: Domain) -> Partition:
+    """The partition of a network, remembered between findings, figures and questions."""
+    return partition(network, domain)
+
+
+# ---- one cell, one map
+
+
+def same_map_finding(subject: str, found: Partition, seed: int) -> Finding:
+    """At random points: the exact map of the region that the point lies in, against the float64 forward pass."""
+    rng = np.random.default_rng(seed)
+    if isinstance(found, FlatPartition):
+        points = [tuple(float(c) for c in row) for row in rng.uniform(-1.5, 1.5, (POINTS, found.network.input_dim))]
+    else:
+        points = [tuple(int(c) for c in row) for row in np.rint(1000 * random_points(found.network.input_dim, POINTS, seed))]
+    gap = max(_difference(found, point) for point in points)
+    verdict = Verdict.SUPPORTED if gap <= WITHIN else Verdict.REFUTED
+    value = f"map and forward pass differ by at most {gap:.1e} of the output at {POINTS} points of {len(found)} cells"
+    return Finding(CLAIM, SAME, subject, RULE_SAME, value, verdict, {"points": POINTS, "largest_difference_float": gap})
+
+
+def _difference(found: Partition, point: Sequence[float]) -> float:
+    """|map(argument) - forward pass| over the largest output; behind a norm far from the origin, where eps does not count."""
+    network = found.network
+    norm, x = network.blocks[0].norm, np.asarray(point, dtype=np.float64)
+    matrix, offset = found.regions[found.locate(point)].affine.float64()
+    argument, outputs = x, network.forward_float(x if norm is None else FAR * x)
+    if norm is not None:
+        direction = centred(network, x)
+        argument = np.sqrt(norm.dim) * direction / np.linalg.norm(direction)
+    return float(np.abs(matrix @ argument + offset - outputs).max() / (np.abs(outputs).max() or 1.0))
+
+
+# ---- neighbouring cells, similar maps
+
+
+def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
+    """Distances of maps across every facet or crossing, against those of all pairs of cells."""
+    if len(found) < FEWEST_CELLS:
+        value = f"{len(found)} cells are too few to compare neighbours with all pairs"
+        return Finding(CLAIM, NEAR, subject, RULE_NEAR, value, Verdict.UNDECIDED, {"cells": len(found)})
+    distances, adjacent = map_distances(found), adjacency(found)
+    ratio, low, high = ratio_of_medians(distances, adjacent, seed)
+    upper = np.triu_indices(len(distances), 1)
+    edges = int(adjacent[upper].sum())
+    value = f"ratio {ratio:.2f} [{low:.2f}, {high:.2f}], {edges} facets, {len(upper[0]):,} pairs of {len(distances)} cells"
+    data = {**_ratio_data(ratio, low, high), "neighbours": edges, "cells": len(distances), "maps": found.distinct_map_count,
+            "median_of_all_pairs_float": float(np.median(distances[upper]))}  # fmt: skip
+    return Finding(CLAIM, NEAR, subject, RULE_NEAR, value, _below_one(low, high), data)
+
+
+def _ratio_data(ratio: float, low: float, high: float) -> dict[str, JSON]:
+    return {"ratio_float": finite(ratio), "low_float": finite(low), "high_float": finite(high)}
+
+
+def map_distances(found: Partition) -> FloatArray:
+    """Frobenius distances between the matrices of all regions' maps; each exact matrix is rounded once to float64."""
+    matrices = np.array([region.affine.float64()[0].ravel() for region in found.regions])
+    return np.asarray(np.linalg.norm(matrices[:, None] - matrices[None], axis=2))
+
+
+def adjacency(found: Partition) -> np.ndarray:
+    """The number of facets (or crossings) between every two regions, symmetric."""
+    counts = np.zeros((len(found), len(found)), dtype=int)
+    for a, b in found.graph().edges():
+        counts[a, b] += 1
+        counts[b, a] += a != b
+    return counts
+
+
+def _below_one(low: float, high: float) -> Verdict:
+    return Verdict.SUPPORTED if high < 1 else Verdict.REFUTED if low > 1 else Verdict.UNDECIDED
+
+
+# ---- language layers, along geodesics
+
+
+def path_finding(layer: LanguageLayer, seed: int) -> Finding:
+    """Changes of the ReLU-ised layer's map at single crossings, against the change from one residual to another."""
+    network = layer.network.relu_ised()
+    pairs = residual_pairs(layer, affordable(network, GEODESICS))
+    found = [map_changes(network, u, v) for u, v in pairs]
+    kept = [(single, whole) for single, whole in found if len(single)]
+    if len(kept) < 2:
+        value = "fewer than two geodesics cross a boundary"
+        return Finding(CLAIM, NEAR, layer.name, RULE_PATH, value, Verdict.UNDECIDED, {"geodesics": len(kept)})
+    singles, wholes = np.array([np.median(single) for single, _ in kept]), np.array([whole for _, whole in kept])
+    ratio, low, high = ratio_of_two_samples(singles, wholes, seed)
+    crossings = sum(len(single) for single, _ in kept)
+    value = f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}], {crossings} crossings on {len(kept)} geodesics"
+    data = {**_ratio_data(ratio, low, high), "crossings": crossings, "geodesics": len(kept)}
+    return Finding(CLAIM, NEAR, f"{layer.name}, ReLU for GELU", RULE_PATH, value, _below_one(low, high), data)
+
+
+def map_changes(network: Network, u: tuple[object, ...], v: tuple[object, ...]) -> tuple[FloatArray, float]:
+    """Norm of the map's change at every crossing from u to v along the geodesic, and of the change from end to end.
+
+    One hidden layer of ReLUs behind a norm. The cells and the order of the crossings are exact, the norms float64.
+    """
+    way = geodesic(network, u, v)
+    bits = way.circle.bits[list(way.path)].astype(int)
+    steps = [np.flatnonzero(row) for row in np.diff(bits, axis=0)]
+    single = np.array([_change(network, step, np.diff(bits, axis=0)[k, step]) for k, step in enumerate(steps)])
+    ends = bits[-1] - bits[0]
+    flipped = np.flatnonzero(ends)
+    return single, _change(network, flipped, ends[flipped])
+
+
+def _change(network: Network, neurons: np.ndarray, signs: np.ndarray) -> float:
+    """|sum_j sign_j W_out[:, j] w_j'| in the Frobenius norm, from the two Gram matrices."""
+    head, tail = network.blocks[0].layers
+    norm = network.blocks[0].norm
+    assert norm is not None, "maps along geodesics need a norm"
+    gained = head.weight.float64()[neurons] * norm.gain.float64().T
+    rows = np.array([centred(network, row) for row in gained]).reshape(gained.shape)
+    columns = tail.weight.float64()[:, neurons]
+    return float(np.sqrt(max(signs @ ((rows @ rows.T) * (columns.T @ columns)) @ signs, 0.0)))
+
+
+def _figures(subjects: Subjects) -> tuple[Figure, ...]:
+    planes = [toy for toy in subjects.deep.values() if not toy.network.has_norm and toy.network.input_dim == 2]
+    caption = (
+        "The polytopes of a network without norm in the plane of its two inputs, every one with its exact affine map (equal "
+        "colour, equal map); dots are data by class, the thick line is where the decision changes."
+    )
+    graph = (
+        "The adjacency graph of the same polytopes: a node for each, an edge for each shared facet (not for shared corners)."
+    )
+    polygons = [Figure(f"polytopes-{t.dataset.name}", f"{t.name}. {caption}", partial(_draw, t)) for t in planes]
+    graphs = [Figure(f"adjacency-{t.dataset.name}", f"{t.name}. {graph}", partial(_draw_graph, t)) for t in planes]
+    return (*polygons, *graphs)
+
+
+def _draw_graph(toy: Toy) -> Canvas:
+    from viz.figures.adjacency import adjacency_figure
+
+    found = cells_of(toy)
+    assert isinstance(found, FlatPartition)
+    return adjacency_figure(found)
+
+
+def _draw(toy: Toy) -> Canvas:
+    from viz.figures.polytopes import polytopes_figure
+
+    found = cells_of(toy)
+    assert isinstance(found, FlatPartition)
+    classes = toy.dataset.targets[:300].tolist()
+    return polytopes_figure(found, title=toy.name, data=toy.inputs[:300], classes=classes, decision=True)
+
+
+QUESTION = Question(CLAIM, "Do neighbouring cells have similar maps?", ask)

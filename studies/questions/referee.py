@@ -1,0 +1,150 @@
+"""The referee: what sampled counts find of the exact ones.
+
+Three approximations in common use are run beside the exact enumeration: distinct codes on a grid or at random points of a
+plane, distinct codes of random directions on a circle, and the summed Hamming distance of 50 samples along a segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exact import Network, Partition, Segment, Sphere, partition
+from exact.arcs import CurvePartition
+from exact.numbers import FloatArray
+from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
+from studies.questions.intervals import percent
+from studies.questions.neighbouring_maps import PLANE, enumerated
+from studies.questions.pictures import curves
+from studies.questions.rays import affordable
+from studies.questions.sampling import codes_float, distinct_codes, random_points
+from studies.subjects import LanguageLayer, Subjects, Toy
+
+CLAIM = "referee"
+COUNT = "Distinct codes of sampled points count the regions."
+PATH = "Hamming distances summed over 50 samples along a segment count the crossings."
+RULE_COUNT = "supported iff the largest sample finds every region, refuted iff it misses one (the exact count is known)"
+RULE_PATH = "supported iff the sampled sum equals the exact number of flips on every segment, else refuted"
+GRIDS, RANDOM, DIRECTIONS = (10, 20, 50, 100, 200, 400), (100, 1000, 10_000, 100_000), (10, 30, 100, 300, 1000, 10_000)
+STEPS, SEGMENTS = 50, 24
+SUBTITLE = "share of the exact number of spline codes, by number of samples"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Numbers of samples, and how many different codes each sample found, of an exact number."""
+
+    samples: tuple[int, ...]
+    found: tuple[int, ...]
+    exact: int
+
+    @property
+    def value(self) -> str:
+        largest = list(zip(self.samples, self.found, strict=True))[-3:]
+        return f"{self.exact} exactly; " + ", ".join(f"{percent(f / self.exact)} with {n:,}" for n, f in largest)
+
+    def data(self) -> dict[str, JSON]:
+        return {"exact": self.exact, "samples": list(self.samples), "found": list(self.found),
+                "bias_float": [f / self.exact - 1 for f in self.found]}  # fmt: skip
+
+
+def ask(subjects: Subjects) -> Answer:
+    """Sampled counts of regions, arcs and crossings against the exact ones."""
+    toys = (*subjects.toys.values(), *subjects.deep.values())
+    tallies = [pair for toy in toys for pair in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)]
+    findings = [count_finding(subject, counted) for subject, counted in tallies]
+    findings += [segments_finding(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
+    findings += [segments_finding(layer.name, layer.network, _language_segments(layer)) for layer in subjects.language]
+    return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
+
+
+def _planes(toy: Toy, seed: int) -> list[tuple[str, Tally]]:
+    if toy.network.input_dim != 2:
+        return []
+    exact = enumerated(toy.network, PLANE)
+    rng = np.random.default_rng(seed)
+    randoms = [rng.uniform(-1.5, 1.5, (count, 2)) for count in RANDOM]
+    return [
+        (f"{toy.name}, grid on the square", tally(exact, [grid(side) for side in GRIDS])),
+        (f"{toy.name}, random points of the square", tally(exact, randoms)),
+    ]
+
+
+def _circle(toy: Toy, seed: int) -> list[tuple[str, Tally]]:
+    norm = toy.block.blocks[0].norm
+    if norm is None or norm.sphere_dim != 1:
+        return []
+    far = [2.0**40 * random_points(toy.block.input_dim, count, seed) for count in DIRECTIONS]
+    return [(f"{toy.name}, random directions", tally(enumerated(toy.block, Sphere()), far))]
+
+
+def grid(side: int) -> FloatArray:
+    """The centres of side x side equal squares that tile [-3/2, 3/2]^2."""
+    ticks = 1.5 * ((2 * np.arange(side) + 1) / side - 1)
+    return np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+
+
+def tally(exact: Partition, samples: Sequence[FloatArray]) -> Tally:
+    """Count the distinct codes of every sample; the exact number is that of codes."""
+    found = [len(distinct_codes(codes_float(exact.network, points))) for points in samples]
+    return Tally(tuple(map(len, samples)), tuple(found), exact.code_count)
+
+
+def count_finding(subject: str, counted: Tally) -> Finding:
+    """Whether the largest sample found every region."""
+    verdict = Verdict.SUPPORTED if counted.found[-1] == counted.exact else Verdict.REFUTED
+    return Finding(CLAIM, COUNT, subject, RULE_COUNT, counted.value, verdict, counted.data())
+
+
+def _toy_segments(toy: Toy) -> list[tuple[FloatArray, FloatArray]]:
+    rows = toy.residuals[: 2 * SEGMENTS]
+    return list(zip(rows[::2], rows[1::2], strict=True))
+
+
+def _language_segments(layer: LanguageLayer) -> list[tuple[FloatArray, FloatArray]]:
+    rows = layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)]
+    return list(zip(rows[::2], rows[1::2], strict=True))
+
+
+def flips_on(network: Network, p: FloatArray, q: FloatArray) -> int:
+    """The exact number of neuron flips along a straight segment."""
+    found = partition(network, Segment(p.tolist(), q.tolist()))
+    assert isinstance(found, CurvePartition)
+    return sum(len(crossing.hinges) for crossing in found.crossings if not crossing.tangent)
+
+
+def sampled_flips(network: Network, p: FloatArray, q: FloatArray, steps: int = STEPS) -> int:
+    """The Hamming distances between consecutive samples, summed."""
+    t = np.linspace(0, 1, steps)[:, None]
+    codes = codes_float(network, (1 - t) * p + t * q)
+    return int((codes[1:] != codes[:-1]).sum())
+
+
+def segments_finding(subject: str, network: Network, segments: Sequence[tuple[FloatArray, FloatArray]]) -> Finding:
+    """Sampled against exact flips along segments between data points; the two ends alone are counted too."""
+    exact = np.array([flips_on(network, p, q) for p, q in segments])
+    sampled = np.array([sampled_flips(network, p, q) for p, q in segments])
+    ends = np.array([sampled_flips(network, p, q, 2) for p, q in segments])
+    wrong, total = int((sampled != exact).sum()), max(int(exact.sum()), 1)
+    bias = float((sampled - exact).mean())
+    seen, by_ends = percent(sampled.sum() / total), percent(ends.sum() / total)
+    value = f"{seen} of {exact.sum()} flips seen (bias {bias:+.2g} a segment); {by_ends} by the ends alone"
+    data = {"segments": len(segments), "exact": exact.tolist(), "sampled": sampled.tolist(), "ends": ends.tolist(),
+            "wrong": wrong, "bias_float": bias}  # fmt: skip
+    return Finding(CLAIM, PATH, f"{subject}, {len(segments)} segments", RULE_PATH, value,
+                   Verdict.REFUTED if wrong else Verdict.SUPPORTED, data)  # fmt: skip
+
+
+def _figure(tallies: Sequence[tuple[str, Tally]]) -> Figure:
+    lines = [(name, t.samples, [100 * f / t.exact for f in t.found]) for name, t in tallies]
+    caption = (
+        "The share of the exact number of spline codes, in per cent, that samples of growing size find (logarithmic): points "
+        "on a grid or at random in the square [-3/2, 3/2]², or random directions of the circle. Small regions escape."
+    )
+    title, axes = "What sampled counts find", ("samples", "codes found / %")
+    return Figure("sampled-counts", caption, lambda: curves(lines, title, SUBTITLE, *axes))
+
+
+QUESTION = Question(CLAIM, "What does sampling see?", ask)

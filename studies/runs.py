@@ -1,0 +1,139 @@
+"""Runs on disk: names that stay under their root, folders that appear whole or not at all, and provenance."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import exact
+from exact import InvalidInput
+from toy_models.checkpoints import MANIFEST, refuse_pickle, sync, valid_name
+
+RESULTS = "results.json"
+LIBRARIES = ("python-flint", "numpy", "torch", "scipy", "highspy", "sympy", "networkx", "shapely", "matplotlib", "transformers")
+
+
+@contextmanager
+def building(
+    root: Path, name: str, *, replace: bool, remedy: str = "add --force to replace it, or choose --name"
+) -> Iterator[Path]:
+    """A folder to fill, which becomes `root/name` when the block ends well, and leaves no trace when it does not.
+
+    It is made inside `root/.name.tmp` and renamed. Raises InvalidInput for a name that could leave the root, for
+    symbolic links, for a run that exists (unless `replace`), and for a folder that is no run at all.
+    """
+    folder = root / valid_name(name)
+    unfinished = root / f".{name}.tmp"
+    refuse_links(root, folder, unfinished)
+    _recover(folder, unfinished)
+    refuse_existing(folder, replace=replace, remedy=remedy)
+    fresh_root = not root.exists()
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (unfinished / name).mkdir(parents=True)
+    try:
+        yield unfinished / name
+        _publish(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if fresh_root and not any(root.iterdir()):
+            root.rmdir()
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    """Rename the new folder into its place; the old one, if any, comes back should that fail."""
+    replaced = unfinished / "replaced"
+    if folder.exists():
+        folder.rename(replaced)
+    try:
+        (unfinished / folder.name).rename(folder)
+    except BaseException:
+        if replaced.exists():
+            replaced.rename(folder)
+        raise
+    sync(folder.parent)
+
+
+def _recover(folder: Path, unfinished: Path) -> None:
+    """Bring back a run whose replacement was killed between the two renames."""
+    if not folder.exists() and (unfinished / "replaced").is_dir():
+        (unfinished / "replaced").rename(folder)
+
+
+def refuse_existing(folder: Path, *, replace: bool, remedy: str) -> None:
+    """Raise InvalidInput for a folder that is in the way; `replace` allows runs of ours only."""
+    if not folder.exists():
+        return
+    if not replace:
+        raise InvalidInput("the run exists already", value=folder, remedy=remedy)
+    if not any((folder / own).is_file() for own in (MANIFEST, RESULTS)):
+        raise InvalidInput("the folder is not a run of ours, so it is not replaced", value=folder,
+                           remedy="choose another --name")  # fmt: skip
+
+
+def refuse_links(*paths: Path) -> None:
+    """Raise InvalidInput for a symbolic link."""
+    for path in paths:
+        if path.is_symlink():
+            raise InvalidInput("symbolic links are not followed", value=path, remedy=f"give {path.resolve()} itself")
+
+
+def find(target: str, root: Path) -> Path:
+    """The folder of a run: `root/target` where that exists, else the path `target` itself.
+
+    Raises InvalidInput for pickles, for symbolic links, and where there is no checkpoint.
+    """
+    refuse_pickle(Path(target))
+    named = root / target if target == Path(target).name else None
+    path = named if named is not None and named.exists() else Path(target)
+    folder = path.parent if path.name == MANIFEST else path
+    refuse_links(folder)
+    if not (folder / MANIFEST).is_file():
+        known = sorted(found.parent.name for found in root.glob(f"*/{MANIFEST}"))
+        remedy = f"give one of the runs {', '.join(known)}" if known else "train one: exactlens train --task moons"
+        raise InvalidInput("there is no run or checkpoint of that name", value=target, remedy=remedy)
+    return folder
+
+
+def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
+    """`path` itself, if a file can be written there. Raises InvalidInput before any work is done, not after."""
+    if path.suffix.lower() not in suffixes:
+        raise InvalidInput("the output file has an unknown suffix", value=path, remedy=f"end it in {' or '.join(suffixes)}")
+    if path.is_dir() or path.is_symlink():
+        kind = "folder" if path.is_dir() else "symbolic link"
+        raise InvalidInput(f"the output is a {kind}", value=path, remedy="give the name of a file")
+    if not path.parent.is_dir():
+        raise InvalidInput("the folder of the output does not exist", value=path.parent, remedy="make it first")
+    return path
+
+
+def provenance(*, seed: int | None, device: str, **more: Any) -> Mapping[str, Any]:
+    """What made a result: version, command, seed, device, library versions; `more` adds to it. No timestamp."""
+    return {
+        "version": exact.__version__,
+        "command": shlex.join([_program(), *sys.argv[1:]]),
+        "seed": seed,
+        "device": device,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name)) is not None},
+        **more,
+    }
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "exactlens" if name == "cli.py" else name
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,203 @@
+"""The study: prepare the subjects, ask every question, save figures, numbers and the report, print the findings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from studies import report, runs, storage
+from studies.finding import Answer, Finding, Question, Verdict
+from toy_models.checkpoints import write_atomically
+
+if TYPE_CHECKING:
+    from studies.subjects import Subjects
+
+FORMAT = "exactlens-study-1"
+DEFAULT_NAME = "study"
+TITLE = "What LayerNorm does to polytopes"
+STYLES = {Verdict.SUPPORTED: "bold bright_blue", Verdict.REFUTED: "bold yellow", Verdict.UNDECIDED: "dim"}
+WIDTH_OF_A_PIPE = 120
+
+Prepare = Callable[..., "Subjects"]
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Where a study lies, and what each question found."""
+
+    folder: Path
+    sections: tuple[report.Section, ...]
+    seconds: float
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all questions, in order."""
+        return tuple(finding for section in self.sections for finding in section.findings)
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.folder / "report" / "index.html"
+
+
+def run(
+    name: str = DEFAULT_NAME,
+    *,
+    root: Path = Path("runs"),
+    seed: int = 0,
+    device: str = "cpu",
+    gpt2: str | None = None,
+    force: bool = False,
+    questions: Sequence[Question] | None = None,
+    prepare: Prepare | None = None,
+) -> StudyResult:
+    """Run the study `name` under `root` and print its findings.
+
+    The folder appears whole or not at all; only the default study is replaced without `force`. `gpt2` names real weights
+    to use beside the tiny model. `questions` and `prepare` stand in for the study's own.
+    Raises InvalidInput for a name that is taken, and whatever a question raises: a study with a hole is none.
+    """
+    screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
+    with runs.building(root, name, replace=force or name == DEFAULT_NAME) as folder:
+        with _Steps.shown(screen) as steps:
+            asked, ready = _own(steps, questions, prepare)
+            subjects = ready(folder, seed=seed, device=device, gpt2=gpt2, progress=steps.begin)
+            sections = _sections(asked, subjects, folder / "figures", steps)
+        seconds = time.monotonic() - started
+        made_by = runs.provenance(seed=seed, device=device, gpt2=gpt2, networks=_networks(subjects))
+        _write(folder, name, sections, made_by, begun_at, seconds)
+    result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
+    _print(screen, result)
+    return result
+
+
+def _own(steps: _Steps, questions: Sequence[Question] | None, prepare: Prepare | None) -> tuple[Sequence[Question], Prepare]:
+    """What was given, or the study's own questions and subjects."""
+    steps.begin("loading")
+    if questions is None:
+        from studies.questions import QUESTIONS
+
+        questions = QUESTIONS
+    if prepare is None:
+        from studies import subjects
+
+        prepare = subjects.prepare
+    return questions, prepare
+
+
+def _sections(questions: Sequence[Question], subjects: Subjects, folder: Path, steps: _Steps) -> tuple[report.Section, ...]:
+    from viz import style
+
+    sections, taken = [], set[str]()
+    for question in questions:
+        steps.begin(f"{question.claim} {question.title}")
+        answer: Answer = question.ask(subjects)
+        pictures = []
+        for figure in answer.figures:
+            if figure.name in taken:
+                raise ValueError(f"two figures are called {figure.name}; give the one of claim {question.claim} another name")
+            taken.add(figure.name)
+            steps.begin(f"{question.claim} drawing {figure.name}")
+            pictures.append(report.Picture(figure.name, figure.caption, *style.save(figure.draw(), folder, figure.name)))
+        sections.append(report.Section(question.claim, question.title, answer.findings, tuple(pictures)))
+    return tuple(sections)
+
+
+def _networks(subjects: Subjects) -> dict[str, str]:
+    """The sha256 of every network that was examined, by name."""
+    toys = {toy.name: toy.network.sha256 for toy in subjects.all_toys}
+    return toys | {layer.name: layer.network.sha256 for layer in subjects.language}
+
+
+def _write(
+    folder: Path, name: str, sections: Sequence[report.Section], made_by: Any, begun_at: datetime, seconds: float
+) -> None:
+    """results.json and the report."""
+    questions = [_question_values(section) for section in sections]
+    times = {"started_at": begun_at.isoformat(timespec="seconds"), "seconds_float": seconds}
+    values = {"format": FORMAT, "questions": questions, "questions_sha256": storage.sha256(questions), "provenance": made_by}
+    storage.write(folder / runs.RESULTS, {**values, **times})
+    facts = [("run", name), ("seed", str(made_by["seed"])), ("device", made_by["device"]), ("version", made_by["version"]),
+             ("started", f"{begun_at:%Y-%m-%d %H:%M} UTC"), ("took", f"{seconds:.0f} s")]  # fmt: skip
+    libraries = ", ".join(f"{library} {version}" for library, version in made_by["libraries"].items())
+    page = report.render(TITLE, sections, facts=facts, provenance={**made_by, "libraries": libraries, **times})
+    (folder / "report").mkdir()
+    write_atomically(folder / "report" / "index.html", page.encode())
+
+
+def _question_values(section: report.Section) -> dict[str, Any]:
+    findings = [{**asdict(finding), "verdict": finding.verdict.value} for finding in section.findings]
+    figures = [{"name": picture.name, "caption": picture.caption} for picture in section.pictures]
+    return {"claim": section.claim, "title": section.title, "findings": findings, "figures": figures}
+
+
+def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[report.Section, ...]:
+    """The sections with their pictures where the finished folder has them."""
+
+    def moved(picture: report.Picture) -> report.Picture:
+        svg, png = (new / path.relative_to(old) for path in (picture.svg, picture.png))
+        return report.Picture(picture.name, picture.caption, svg, png)
+
+    return tuple(report.Section(s.claim, s.title, s.findings, tuple(map(moved, s.pictures))) for s in sections)
+
+
+# ---- what is shown
+
+
+def _console() -> Console:
+    screen = Console(markup=False, highlight=False)
+    return screen if screen.is_terminal else Console(markup=False, highlight=False, width=WIDTH_OF_A_PIPE)
+
+
+@dataclass
+class _Steps:
+    """Steps with the time that each takes: live on a terminal, a line each elsewhere."""
+
+    screen: Console
+    live: Progress
+    _current: tuple[str, float, TaskID] | None = None
+
+    @classmethod
+    @contextmanager
+    def shown(cls, screen: Console) -> Iterator[_Steps]:
+        columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Progress(*columns, console=screen, disable=not screen.is_terminal) as live:
+            steps = cls(screen, live)
+            yield steps
+            steps._end()
+
+    def begin(self, what: str) -> None:
+        """End the step before and begin another."""
+        self._end()
+        self._current = (what, time.monotonic(), self.live.add_task(what, total=1))
+
+    def _end(self) -> None:
+        if self._current is None:
+            return
+        what, started, row = self._current
+        self.live.update(row, completed=1)
+        if not self.screen.is_terminal:
+            self.screen.print(f"{time.monotonic() - started:7.1f} s  {what}")
+        self._current = None
+
+
+def _print(screen: Console, result: StudyResult) -> None:
+    table = Table("claim", "subject", "value", "verdict", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[3].no_wrap = True
+    for finding in result.findings:
+        mark = f"{report.MARKS[finding.verdict]} {finding.verdict.value}"
+        table.add_row(*map(Text, (finding.claim, finding.subject, finding.value)), Text(mark, STYLES[finding.verdict]))
+    screen.print(table)
+    screen.print(f"{len(result.findings)} findings in {result.seconds:.0f} s")
+    screen.print(f"report: {result.page}", soft_wrap=True)

@@ -1,0 +1,150 @@
+"""The LP tree: its cells, its proofs, its budget; against arrangements whose numbers are known by formula."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from itertools import pairwise
+from math import comb, factorial
+
+import numpy as np
+import pytest
+
+from exact import (
+    Box,
+    Budget,
+    GreatCircle,
+    HardTanh,
+    Layer,
+    Line,
+    Network,
+    Outcome,
+    Plane,
+    RealSpace,
+    ReLU,
+    Segment,
+    partition,
+)
+from exact.domains import FlatDomain
+from exact.engines.base import FlatCells, Job
+from exact.engines.lp_tree import LPTree
+from exact.halfspace import affine
+from exact.network import Block
+from exact.numbers import fractions
+from exact.sources import tensors
+from tests.exact.reference import dot, exact_code, integers
+
+
+def run(network: Network, domain: FlatDomain, budget: Budget | None = None) -> FlatCells:
+    return LPTree().run(Job(network, domain, budget=budget or Budget()))
+
+
+def hidden(rows: list[list[object]]) -> Network:
+    return tensors.mlp([([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])])
+
+
+def deep(seed: int, dim: int, hard: bool = False) -> Network:
+    generator = np.random.default_rng(seed)
+    widths = [dim, 4, 3, 2]
+    layers = [Layer.of(integers(generator, (b, a)), integers(generator, b), HardTanh() if hard else ReLU())
+              for a, b in pairwise(widths)]  # fmt: skip
+    return Network((Block(tuple(layers)),))
+
+
+DOMAINS: list[tuple[int, FlatDomain]] = [
+    (1, RealSpace(1)),
+    (2, RealSpace(2)),
+    (2, Box(-1, [2, "1/3"])),
+    (3, Plane([0, 1, 0], [1, 0, 2], [1, 1, 1])),
+    (3, Plane([0, 1, 0], [1, 0, 2], [1, 1, 1], s=(-1, 1), t=(0, 2))),
+    (3, Segment([-3, 1, 2], [2, -1, "1/2"])),
+    (3, Box(-1, 1, dim=3)),
+]
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize(("dim", "domain"), DOMAINS, ids=lambda value: repr(value))
+def test_cells_are_nonempty_different_and_true(dim: int, domain: FlatDomain, hard: bool) -> None:
+    """Each witness lies strictly inside its own walls and the domain, and has the code of its cell."""
+    network, flat = deep(dim + 10 * hard, dim, hard), domain.flat()
+    cells = run(network, domain)
+    assert cells.outcome is Outcome.COMPLETE
+    assert len({row.tobytes() for row in cells.bits}) == len(cells.bits) == len(cells.witnesses) > 3
+    for bits, witness, walls in zip(cells.bits, cells.witnesses, cells.walls, strict=True):
+        parameters = fractions(affine(witness))
+        assert set(flat.walls) <= set(walls)
+        assert all(dot(wall.coefficients, [*parameters, 1]) > 0 for wall in walls)
+        code = exact_code(network, flat.ambient(witness)).replace("|", "")
+        assert "".join(str(int(bit)) for bit in bits) == code
+
+
+@pytest.mark.parametrize(("dim", "domain"), DOMAINS, ids=lambda value: repr(value))
+def test_no_code_is_missing(dim: int, domain: FlatDomain) -> None:
+    """The codes at many random points of the domain, ties left out."""
+    network, flat = deep(dim, dim), domain.flat()
+    known = {"".join(str(int(bit)) for bit in bits) for bits in run(network, domain).bits}
+    generator = np.random.default_rng(0)
+    seen = 0
+    for _ in range(300):
+        parameters = [Fraction(x, 9973) for x in integers(generator, flat.dim, 40_000)]
+        if all(dot(wall.coefficients, [*parameters, 1]) > 0 for wall in flat.walls):
+            seen += 1
+            columns = zip(*map(fractions, flat.directions), strict=True)
+            x = [o + dot(parameters, column) for o, column in zip(fractions(flat.origin), columns, strict=True)]
+            assert exact_code(network, x).replace("|", "") in known
+    assert seen > 5
+
+
+@pytest.mark.parametrize(("m", "d"), [(1, 1), (5, 1), (4, 2), (7, 2), (5, 3), (6, 4), (3, 5)])
+def test_generic_planes_have_the_generic_number_of_cells(m: int, d: int) -> None:
+    """Rows (1, t, t^2, ..., t^d) are in general position."""
+    rows = [[Fraction(t) ** k for k in range(d + 1)] for t in range(1, m + 1)]
+    assert len(run(hidden(rows), RealSpace(d)).bits) == sum(comb(m, i) for i in range(d + 1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_braid_planes_have_the_orders_of_n_numbers(n: int) -> None:
+    rows = [[*(int(k == i) - int(k == j) for k in range(n)), 0] for i in range(n) for j in range(i + 1, n)]
+    assert len(run(hidden(rows), RealSpace(n)).bits) == factorial(n)  # type: ignore[arg-type]
+
+
+def test_evidence_counts_the_branches() -> None:
+    """Each split adds one cell; a split is decided by a point on the hyperplane or by a point beyond it."""
+    cells = run(hidden([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, -5], [0, 0, -1]]), RealSpace(2))
+    on, beyond, closed = (int(re.findall(rf"(\d+) {words}", cells.evidence)[0]) for words in ("by a point", "open", "closed"))
+    assert len(cells.bits) == 9 == 1 + on + beyond
+    assert (on > 0, closed > 0, "Farkas" in cells.evidence) == (True, True, True)
+
+
+def test_proofs_used_again_close_the_right_branches() -> None:
+    """Parallel lines in many cells: what lies beyond x = 2 lies beyond x = 1, in every strip of y."""
+    rows = [[1, 0, -k] for k in range(4)] + [[0, 1, -k] for k in range(4)] + [[-1, 0, k] for k in range(1, 4)]
+    cells = run(hidden(rows), RealSpace(2))  # type: ignore[arg-type]
+    assert len(cells.bits) == 25
+    assert len({row.tobytes() for row in cells.bits}) == 25
+
+
+def test_a_budget_leaves_branches() -> None:
+    network = hidden([[1, 0, 0], [0, 1, 0], [1, 1, -1]])
+    part = run(network, RealSpace(2), Budget(regions=4))
+    assert (part.outcome, len(part.bits)) == (Outcome.BUDGET_REACHED, 4)
+    assert "unexplored" in part.evidence
+    none = run(network, RealSpace(2), Budget(seconds=0))
+    assert (none.outcome, none.bits.shape) == (Outcome.BUDGET_REACHED, (0, 3))
+
+
+def test_progress_is_told() -> None:
+    seen: list[int] = []
+    partition(hidden([[1, 0], [1, -1]]), RealSpace(1), engine="lp_tree", progress=seen.append)
+    assert seen == [0, 1, 2]
+
+
+def test_layers_without_hinges_and_contradictory_walls() -> None:
+    assert run(Network((Block((Layer.of([[1, 2]]),)),)), RealSpace(2)).bits.shape == (1, 0)
+
+
+def test_refusals() -> None:
+    normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
+    assert "norm" in str(LPTree().refusal(normed, RealSpace(3)))
+    assert "GreatCircle" in str(LPTree().refusal(deep(0, 3), GreatCircle([1, 0, 0], [0, 1, 0])))
+    assert LPTree().refusal(deep(0, 3), Line([0, 0, 0], [1, 1, 1])) is None

@@ -1,0 +1,64 @@
+"""Packed spline codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exact.errors import InvalidInput
+from exact.spline_code import Hinge, SplineCode
+
+SIZES = st.lists(st.integers(0, 11), min_size=1, max_size=4)
+
+
+@given(SIZES, st.data())
+def test_bits_survive_packing(sizes: list[int], data: st.DataObject) -> None:
+    count = sum(sizes)
+    bits = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    code = SplineCode.of(bits, sizes)
+    assert code.bits.tolist() == bits
+    assert len(code) == count
+    assert len(code.packed) == (count + 7) // 8
+    assert code == SplineCode.of(np.array(bits, dtype=bool), tuple(sizes))
+    assert hash(code) == hash(SplineCode.of(bits, sizes))
+
+
+def test_packing_is_big_endian() -> None:
+    assert SplineCode.of([1, 0, 0, 0, 0, 0, 0, 0, 0, 1], [10]).packed == bytes([128, 64])
+
+
+def test_text_separates_layers() -> None:
+    code = SplineCode.of([1, 0, 1, 1], [1, 3])
+    assert str(code) == "1|011"
+    assert repr(code) == "SplineCode(1|011)"
+    assert str(SplineCode.of([], [])) == ""
+
+
+def test_repr_of_a_wide_code_is_short() -> None:
+    assert repr(SplineCode.of([1] * 3072, [3072])) == f"SplineCode({'1' * 77}...)"
+    assert repr(SplineCode.of([1] * 80, [80])) == f"SplineCode({'1' * 80})"
+
+
+def test_hamming_distance() -> None:
+    first, second = SplineCode.of([1, 0, 1, 1], [1, 3]), SplineCode.of([0, 0, 1, 0], [1, 3])
+    assert first.hamming(second) == second.hamming(first) == 2
+    assert first.hamming(first) == 0
+    with pytest.raises(InvalidInput, match="different networks"):
+        first.hamming(SplineCode.of([1, 0, 1, 1], [2, 2]))
+
+
+def test_layer_sizes_are_part_of_the_code() -> None:
+    assert SplineCode.of([1, 0], [1, 1]) != SplineCode.of([1, 0], [2])
+
+
+@pytest.mark.parametrize("bits", [[1], [1, 0, 1], [[1, 0]]])
+def test_wrong_number_of_bits(bits: list[object]) -> None:
+    with pytest.raises(InvalidInput, match="give 2 bits"):
+        SplineCode.of(bits, [2])
+
+
+def test_hinges_are_named_by_layer_and_neuron() -> None:
+    assert [str(Hinge(1, 4)), str(Hinge(2, 0, 1))] == ["(1, 4)", "(2, 0)#1"]
+    assert Hinge(1, 4) < Hinge(2, 0) < Hinge(2, 0, 1)

@@ -1,0 +1,86 @@
+"""What is typed is read exactly, or refused with its own words."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from exact import Box, InvalidInput, Ray, Segment
+from studies import arguments
+from studies.arguments import DomainRequest, domain, integers, limit, number, settings, vectors
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", 1), ("-1", -1), ("+2", 2), ("0.1", Fraction(1, 10)), (".5", Fraction(1, 2)), ("3.", 3), ("-1/3", Fraction(-1, 3)),
+     ("1e-3", Fraction(1, 1000)), ("2.5E2", 250)],
+)  # fmt: skip
+def test_numbers_are_exact(text: str, value: Fraction) -> None:
+    assert number(text, "--box") == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nan", "inf", "-inf", "1_000", "0x10", "1/2/3", "1e9999", "--1", "1 2", "٣", "one", "1" * 2000, "1/0"]
+)
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="--box"):
+        number(text, "--box")
+
+
+def test_vectors_are_separated_by_spaces_and_their_entries_by_commas() -> None:
+    assert vectors(["0,1 1/2,-1", "3"], "--plane") == ((0, 1), (Fraction(1, 2), -1), (3,))
+    with pytest.raises(InvalidInput, match="--plane has an entry"):
+        vectors(["1,,2"], "--plane")
+
+
+@pytest.mark.parametrize("words", [["16 16"], ["16,16"], ["16", "16"], ["16, 16"]])
+def test_integers_may_be_separated_by_spaces_or_commas(words: list[str]) -> None:
+    assert integers(words, "--widths") == (16, 16)
+
+
+def test_limits() -> None:
+    assert (limit("none"), limit("None"), limit("10")) == (None, None, 10)
+    for text in ("0", "-1", "1.5", "many", ""):
+        with pytest.raises(InvalidInput, match="--limit"):
+            limit(text)
+
+
+def test_settings_become_what_they_look_like() -> None:
+    assert settings(["a=1 b=0.5", "c=true d=word"], "--task-option") == {"a": 1, "b": 0.5, "c": True, "d": "word"}
+    for text in ("a", "=1", "a-b=1"):
+        with pytest.raises(InvalidInput, match="KEY=VALUE"):
+            settings([text], "--task-option")
+
+
+def test_a_box_spreads_bare_numbers_over_the_dimension() -> None:
+    request = domain({"box": ["-1 1/2,2"]}, [], None)
+    assert request is not None
+    assert request.build(2) == Box([-1, -1], [Fraction(1, 2), 2])
+    with pytest.raises(InvalidInput, match="2 entries; give 1 or 3"):
+        request.build(3)
+
+
+def test_a_bare_zero_is_the_origin() -> None:
+    assert DomainRequest("ray", ((Fraction(0),), (Fraction(1), Fraction(2)))).build(2) == Ray([0, 0], [1, 2])
+    assert DomainRequest("segment", ((Fraction(0),), (Fraction(1),))).build(1) == Segment([0], [1])
+
+
+def test_one_domain_at_a_time() -> None:
+    assert domain({"box": []}, [], None) is None
+    for given, flags in (({"box": ["0 1"], "ray": ["0 1"]}, []), ({"box": ["0 1"]}, ["sphere"]), ({}, ["sphere", "space"])):
+        with pytest.raises(InvalidInput, match="more than one domain"):
+            domain(given, flags, None)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("box", "1"), ("plane", "0,0 1,0"), ("segment", "0 1 2"), ("great-circle", "1,0")])
+def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=f"--{kind} takes . points") as caught:
+        domain({kind: [words]}, [], None)
+    example = caught.value.remedy.removeprefix("write for instance ").split()
+    assert domain({kind: [" ".join(example[1:])]}, [], None) is not None
+    assert example[0] == f"--{kind}"
+
+
+def test_every_domain_of_the_command_line_can_be_built() -> None:
+    assert arguments._POINTS.keys() | {"sphere", "space"} == arguments._BUILDERS.keys()

@@ -1,0 +1,596 @@
+"""Every command does its job from a clean folder, and every mistake costs one line, exit code 2, and no file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import networkx as nx
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import typer
+
+from studies import cli
+from studies.cli import gathered
+from toy_models.checkpoints import load
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("--steps", "20")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs moons-none, moons-layernorm and gelu; copied for every test."""
+    folder = tmp_path_factory.mktemp("trained")
+    root = ("--out", str(folder / "runs"))
+    for words in ("--norm none --widths 4 3", "--norm layernorm --widths 6", "--activation gelu --widths 5 --name gelu"):
+        assert cli.run(["train", *words.split(), *QUICK, *root]) == 0
+    return folder
+
+
+@pytest.fixture
+def call(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """Run a command line in a fresh folder that holds the trained runs."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+    def run(line: str) -> Outcome:
+        capfd.readouterr()
+        return Outcome(cli.run(shlex.split(line)), *capfd.readouterr())
+
+    yield run
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every path under a folder with what it holds."""
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+            for path in sorted(folder.rglob("*"))}  # fmt: skip
+
+
+def module(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-m", "studies.cli", *words], cwd=cwd, env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+
+
+# ---- options that take several values
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        ("--widths 16 16 --seed 3", ["--widths", "16 16", "--seed", "3"]),
+        ("--widths 16,16 RUN", ["--widths", "16,16", "RUN"]),
+        ("--widths=16 16", ["--widths=16 16"]),
+        ("--box -1 1 moons", ["--box", "-1 1", "moons"]),
+        ("--box -1/2,.5 1e1,+2 ./runs", ["--box", "-1/2,.5 1e1,+2", "./runs"]),
+        ("--box -1 nan", ["--box", "-1 nan"]),
+        ("--box a b", ["--box", "a", "b"]),
+        ("--box --sphere", ["--box", "--sphere"]),
+        ("--box", ["--box"]),
+        ("--task-option a=1 b=x --seed 1", ["--task-option", "a=1 b=x", "--seed", "1"]),
+        ("--seed 1 2", ["--seed", "1", "2"]),
+        ("-- --box 1 2", ["--", "--box", "1", "2"]),
+        ("run-16 --plane 0,0 1,0 0,1 moons-16", ["run-16", "--plane", "0,0 1,0 0,1", "moons-16"]),
+    ],
+)
+def test_values_behind_one_option_are_gathered(given: str, joined: list[str]) -> None:
+    assert gathered(given.split()) == joined
+
+
+# ---- help
+
+
+def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
+    heavy = ("torch", "transformers", "matplotlib", "numpy", "exact", "sympy")
+    code = f"import sys; from studies.cli import run; run(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("command", ["train", "partition", "graph", "draw", "gpt2", "study"])
+def test_every_help_shows_examples(call: Call, command: str) -> None:
+    result = call(f"{command} --help")
+    assert (result.code, result.err) == (0, "")
+    assert f"exactlens {command} " in result.out or f"exactlens {command}\n" in result.out.replace(" \n", "\n")
+
+
+def test_no_arguments_print_the_help(call: Call) -> None:
+    result = call("")
+    assert result.code == 0
+    assert "partition" in result.out
+
+
+def examples(*commands: str) -> list[str]:
+    """The example lines in the help of these commands."""
+    texts = [info.callback.__doc__ or "" for info in cli.app.registered_commands if info.callback]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    return [line.removeprefix("exactlens ") for line in lines if line.split()[:2] in [["exactlens", name] for name in commands]]
+
+
+@pytest.mark.parametrize("line", examples("train"))
+def test_the_examples_of_train_run(call: Call, line: str) -> None:
+    assert call(f"{line} {' '.join(QUICK)} --force").code == 0
+
+
+@pytest.mark.parametrize("line", examples("partition", "graph", "draw"))
+def test_the_examples_of_partition_graph_and_draw_run(call: Call, line: str) -> None:
+    assert call(line)[::2] == (0, "")
+
+
+@pytest.mark.parametrize("line", examples("gpt2", "study"))
+def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
+    name, *words = shlex.split(line)
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    assert command.make_context(name, words).params
+
+
+def test_there_are_examples_for_every_command() -> None:
+    assert all(examples(info.callback.__name__) for info in cli.app.registered_commands if info.callback)
+
+
+# ---- train
+
+
+def test_train_saves_a_checkpoint_and_its_loss_curve(call: Call) -> None:
+    result = call("train --task moons --norm layernorm --widths 5 4 --steps 20 --seed 3 --dtype float64 --name mine")
+    assert result.code == 0
+    assert "saved in runs/mine" in result.out
+    assert "accuracy" in result.out
+    read = load("runs/mine")
+    assert read.model.config.widths == (5, 4)
+    assert (read.model.config.norm, read.provenance.seed, read.provenance.training.dtype) == ("layernorm", 3, "float64")
+    losses = json.loads(Path("runs/mine/loss.json").read_text())
+    assert len(losses["losses_float"]) == 20
+    assert f"accuracy {losses['held_out_score']['accuracy_float']:.1%}" in result.out
+    assert Path("runs/mine/loss.svg").read_text().startswith("<?xml")
+    assert Path("runs/mine/loss.png").read_bytes().startswith(b"\x89PNG")
+    assert [path for path in Path("runs").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_run_is_replaced_with_force_only(call: Call) -> None:
+    before = tree(Path("runs"))
+    refused = call("train --norm none --widths 2 --steps 20")
+    assert refused.code == 2
+    assert "--force" in refused.err
+    assert tree(Path("runs")) == before
+    assert call("train --norm none --widths 2 --steps 20 --force").code == 0
+    assert load("runs/moons-none").model.config.widths == (2,)
+    assert tree(Path("runs")).keys() - before.keys() == {p for p in tree(Path("runs")) if "weights" in p} - before.keys()
+
+
+def test_force_does_not_replace_what_is_no_run(call: Call) -> None:
+    Path("runs/photos").mkdir()
+    Path("runs/photos/holiday.jpg").write_text("precious")
+    assert call("train --name photos --steps 20 --force").code == 2
+    assert Path("runs/photos/holiday.jpg").read_text() == "precious"
+
+
+def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
+    process = module("train", "--steps", "1000000", "--name", "long", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "runs" / ".long.tmp").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- partition
+
+
+def fractions(values: list[str]) -> list[Fraction]:
+    return [Fraction(value) for value in values]
+
+
+def outputs(values: dict[str, Any], argument: list[Fraction]) -> list[float]:
+    """The map of a region in the file at an argument, in rationals until the end."""
+    rows = [fractions(row) for row in values["map"]["matrix"]]
+    offsets = fractions(values["map"]["offset"])
+    return [float(sum(a * x for a, x in zip(row, argument, strict=True)) + b) for row, b in zip(rows, offsets, strict=True)]
+
+
+def test_partition_writes_what_the_network_computes(call: Call) -> None:
+    result = call("partition moons-none --box -1 1 --out p.json")
+    assert (result.code, result.err) == (0, "")
+    values = json.loads(Path("p.json").read_text())
+    model = load("runs/moons-none").model.double()
+    regions = values["result"]["regions"]
+    assert len(regions) == values["counts"]["regions"] > 4
+    for region in regions:
+        witness = fractions(region["witness"])
+        wanted = model(torch.tensor([float(x) for x in witness], dtype=torch.float64)).tolist()
+        assert outputs(region, witness) == pytest.approx(wanted, abs=1e-9)
+    assert f"regions {len(regions)}" in result.out
+    assert values["result"]["digest"] in result.out
+
+
+def test_the_digest_does_not_depend_on_the_engine(call: Call) -> None:
+    call("partition moons-none --box -1 1 --out tree.json")
+    call("partition moons-none --box -1 1 --engine brute_force --out force.json")
+    first, second = (json.loads(Path(name).read_text()) for name in ("tree.json", "force.json"))
+    assert first["result"]["digest"] == second["result"]["digest"]
+    assert [first["how"]["engine"], second["how"]["engine"]] == ["lp_tree", "brute_force"]
+
+
+def test_a_partition_carries_its_provenance(call: Call) -> None:
+    call("partition moons-none --box -1 1/3 --out p.json")
+    values = json.loads(Path("p.json").read_text())
+    made_by = values["provenance"]
+    assert made_by["weights_sha256"] == load("runs/moons-none").sha256
+    assert (made_by["seed"], made_by["device"]) == (0, "cpu")
+    assert {"torch", "python-flint", "numpy"} <= made_by["libraries"].keys()
+    assert made_by["version"]
+    assert made_by["command"]
+    assert values["result"]["domain"] == {
+        "kind": "Box",
+        "text": "Box([-1, 1/3] x [-1, 1/3])",
+        "lo": ["-1", "-1"],
+        "hi": ["1/3", "1/3"],
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", values["written_at"])
+    canonical = json.dumps(values["result"], sort_keys=True, separators=(",", ":"))
+    assert values["result_sha256"] == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_the_sphere_starts_at_the_norm_and_its_arcs_fill_the_circle(call: Call) -> None:
+    result = call("partition moons-layernorm --sphere --out p.json")
+    assert result.code == 0
+    assert "from block 1 on" in result.out
+    values = json.loads(Path("p.json").read_text())["result"]
+    lengths = [region["length_float"] for region in values["regions"]]
+    assert sum(lengths) == pytest.approx(2 * np.pi * np.sqrt(3))
+    assert len(values["crossings"]) == len(lengths)
+    assert all("sqrt" in crossing["alpha"] + crossing["beta"] or crossing["flipped"] for crossing in values["crossings"])
+
+
+DOMAINS = {
+    "--segment -1,-1 1,1/2": "Segment",
+    "--ray 0 1,2": "Ray",
+    "--line 0,0 1,2": "Line",
+    "--plane 0,0 1,0 0,1": "Plane",
+    "--space": "RealSpace",
+    "--box -1,-2 1,2": "Box",
+    "--great-circle 1,0 0,1 --radius-squared 1/2": "GreatCircle",
+    "--sphere --radius-squared 2": "Sphere",
+}
+
+
+@pytest.mark.parametrize(("words", "kind"), DOMAINS.items())
+def test_every_domain_can_be_asked_for(call: Call, words: str, kind: str) -> None:
+    result = call(f"partition moons-none {words} --out p.json")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(Path("p.json").read_text())["result"]["domain"]["kind"] == kind
+    assert "outcome  complete" in result.out
+
+
+@pytest.mark.parametrize("words", ["--box -1 1 --budget-regions 2", "--space --budget-seconds 0"])
+def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words: str) -> None:
+    result = call(f"partition moons-none {words} --out p.json")
+    assert (result.code, result.err) == (3, "")
+    assert "outcome  budget reached" in result.out
+    assert "at least" in result.out
+    assert json.loads(Path("p.json").read_text())["result"]["outcome"] == "budget reached"
+
+
+def test_a_limit_can_be_lifted(call: Call) -> None:
+    assert call("partition moons-none --box -1 1 --limit 3").code == 2
+    assert call("partition moons-none --box -1 1 --limit none").code == 0
+
+
+def test_gelu_has_codes_but_no_maps_unless_it_is_replaced(call: Call) -> None:
+    codes = call("partition gelu --box -1 1 --codes-only --out c.json")
+    replaced = call("partition gelu --box -1 1 --relu-ised --out r.json")
+    assert (codes.code, replaced.code) == (0, 0)
+    first, second = (json.loads(Path(name).read_text())["result"] for name in ("c.json", "r.json"))
+    assert first["digest"] == second["digest"]
+    assert "map" not in first["regions"][0]
+    assert "map" in second["regions"][0]
+
+
+def test_show_prints_so_many_regions(call: Call) -> None:
+    assert call("partition moons-none --box -1 1 --show 2").out.count("witness  (") == 2
+    assert "witness  (" not in call("partition moons-none --box -1 1 --show 0").out
+
+
+def test_a_path_names_a_checkpoint_too(call: Call) -> None:
+    Path("runs/gelu").rename("elsewhere")
+    for target in ("elsewhere", "./elsewhere", "elsewhere/checkpoint.json"):
+        assert call(f"partition {target} --box -1 1 --codes-only --show 0").code == 0
+
+
+# ---- graph
+
+
+def test_the_graph_file_joins_regions_whose_codes_differ_in_the_flipped_hinges(call: Call) -> None:
+    result = call("graph moons-none --box -1 1 --out g.json")
+    assert (result.code, result.err) == (0, "")
+    values = json.loads(Path("g.json").read_text())
+    codes = {node["id"]: node["code"].replace("|", "") for node in values["nodes"]}
+    offset = {1: 0, 2: 4}
+    for edge in values["edges"]:
+        differing = [i for i, (a, b) in enumerate(zip(codes[edge["source"]], codes[edge["target"]], strict=True)) if a != b]
+        assert differing == [offset[layer] + neuron for layer, neuron, _ in edge["flipped"]]
+    assert f"nodes    {len(codes)}" in result.out
+    assert f"edges    {len(values['edges'])}" in result.out
+    assert nx.is_connected(nx.node_link_graph(values, edges="edges"))
+
+
+def test_the_same_graph_comes_as_graphml(call: Call) -> None:
+    call("graph moons-layernorm --sphere --out g.json")
+    assert call("graph moons-layernorm --sphere --out g.graphml").code == 0
+    listed, read = json.loads(Path("g.json").read_text()), nx.read_graphml("g.graphml")
+    assert read.number_of_nodes() == len(listed["nodes"])
+    assert read.number_of_edges() == len(listed["edges"])
+    assert {data["code"] for _, data in read.nodes(data=True)} == {node["code"] for node in listed["nodes"]}
+
+
+def test_a_graph_of_a_budget_ends_with_its_code(call: Call) -> None:
+    result = call("graph moons-none --space --budget-regions 3 --out g.json")
+    assert result.code == 3
+    assert "budget reached" in result.out
+
+
+# ---- draw
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("moons-none", {"polytopes", "adjacency"}),
+        ("moons-layernorm", {"circle", "adjacency", "sectors", "profile"}),
+        ("moons-layernorm --great-circle 1,0,-1 0,1,-1", {"circle", "adjacency", "sectors", "profile"}),
+        ("moons-layernorm --segment -1,-1 1,1", {"profile"}),
+        ("moons-none --segment -1,-1 1,1", {"profile"}),
+        ("moons-none --plane 0,0 2,0 0,2 --box -1 1", None),
+        ("gelu --box -1 1", {"polytopes", "adjacency"}),
+    ],
+)
+def test_draw_makes_the_figures_that_fit(call: Call, words: str, names: set[str] | None) -> None:
+    before = tree(Path.cwd())
+    result = call(f"draw {words} --out figures")
+    if names is None:
+        assert result.code == 2
+        assert tree(Path.cwd()) == before
+        return
+    assert (result.code, result.err) == (0, "")
+    assert {path.name for path in Path("figures").iterdir()} == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+
+
+# ---- gpt2
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "gpt2"
+    assert cli.run(["gpt2", "--train-tiny", str(folder), "--steps", "2"]) == 0
+    return folder
+
+
+def test_gpt2_measures_arcs_on_random_circles(call: Call, tiny: Path) -> None:
+    result = call(f"gpt2 {tiny} --layer 1 --geodesics 3 --seed 5 --out g.json")
+    assert (result.code, result.err) == (0, "")
+    values = json.loads(Path("g.json").read_text())
+    assert len(values["result"]["circles"]) == 3
+    for circle in values["result"]["circles"]:
+        assert circle["arcs"] == circle["code_changes"] <= 2 * 256
+        assert f"{circle['arcs']}" in result.out
+        assert circle["settled_by_filter"] + circle["settled_exactly"] >= circle["arcs"]
+    assert values["provenance"]["seed"] == 5
+    again = call(f"gpt2 {tiny} --layer 1 --geodesics 3 --seed 5 --out again.json")
+    assert again.code == 0
+    assert json.loads(Path("again.json").read_text())["result"] == values["result"]
+    call(f"gpt2 {tiny} --layer 1 --geodesics 3 --seed 6 --out other.json")
+    assert json.loads(Path("other.json").read_text())["result"] != values["result"]
+
+
+def test_gpt2_takes_vectors_from_files_two_by_two(call: Call, tiny: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((5, 64))
+    np.save("rows.npy", rows)
+    safetensors.torch.save_file({"vectors": torch.from_numpy(rows), "other": torch.zeros(1)}, "rows.safetensors")
+    for name in ("rows.npy", "rows.safetensors"):
+        assert call(f"gpt2 {tiny} --layer 0 --vectors {name} --out {name}.json").code == 0
+    first, second = (json.loads(Path(f"{name}.json").read_text())["result"] for name in ("rows.npy", "rows.safetensors"))
+    assert first == second
+    assert len(first["circles"]) == 2
+
+
+def test_a_tiny_model_is_not_trained_over_another_folder(call: Call, tiny: Path) -> None:
+    before = tree(tiny)
+    result = call(f"gpt2 --train-tiny {tiny} --steps 2")
+    assert result.code == 2
+    assert "--force" in result.err
+    assert tree(tiny) == before
+
+
+# ---- mistakes
+
+
+def spoil(change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> None:
+    """Rewrite the checkpoint of moons-none with other weights or another manifest, its hash correct."""
+    folder = Path("runs/moons-none")
+    manifest = json.loads((folder / "checkpoint.json").read_text())
+    weights = folder / manifest["weights"]["file"]
+    tensors = safetensors.torch.load_file(weights)
+    change(manifest, tensors)
+    content = safetensors.torch.save(tensors)
+    weights.write_bytes(content)
+    manifest["weights"] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "checkpoint.json").write_text(json.dumps(manifest))
+
+
+def put_nan(manifest: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    next(iter(tensors.values())).view(-1)[1] = float("nan")
+
+
+def widen(manifest: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    manifest["model"]["widths"] = [9, 3]
+
+
+def write_pickled_gpt2(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "gpt2", "n_layer": 9}')
+    (folder / "pytorch_model.bin").write_bytes(b"\x80")
+
+
+PREPARE: dict[str, Callable[[], Any]] = {
+    "nan": lambda: spoil(put_nan),
+    "shapes": lambda: spoil(widen),
+    "truncated": lambda: [path.write_bytes(path.read_bytes()[:-8]) for path in Path("runs/moons-none").glob("weights-*")],
+    "not json": lambda: Path("runs/moons-none/checkpoint.json").write_text("{"),
+    "link": lambda: Path("runs/linked").symlink_to("moons-none"),
+    "pickled vectors": lambda: np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True),
+    "short vectors": lambda: np.save("short.npy", np.zeros((4, 3))),
+    "nan vectors": lambda: np.save("nan.npy", np.full((2, 64), np.nan)),
+    "pickled gpt2": lambda: write_pickled_gpt2(Path("pickled")),
+    "occupied": lambda: Path("taken").write_text("a file"),
+}
+
+MISTAKES = [
+    # what stands before, the command line, what the message must name
+    ("nan", "partition moons-none --box -1 1 --out p.json", "a weight is not finite"),
+    ("shapes", "partition moons-none --box -1 1 --out p.json", "should be"),
+    ("truncated", "partition moons-none --box -1 1 --out p.json", "truncated"),
+    ("not json", "partition moons-none --box -1 1 --out p.json", "not JSON"),
+    ("link", "partition linked --box -1 1", "symbolic links are not followed"),
+    (None, "partition nosuch --box -1 1 --out p.json", "runs gelu, moons-layernorm, moons-none"),
+    (None, "partition model.pt --box -1 1 --out p.json", "a pickle can run any code"),
+    (None, "partition ../moons-none --box -1 1", "no run or checkpoint"),
+    (None, "partition moons-none --box 1 1 --out p.json", "box is empty or flat"),
+    (None, "partition moons-none --box 1 -1 --out p.json", r"lo\[0\] = 1, hi\[0\] = -1"),
+    (None, "partition moons-none --box -1 nan --out p.json", "'nan'"),
+    (None, "partition moons-none --box -1 1/0 --out p.json", "divides by zero"),
+    (None, "partition moons-none --box -1,0,0 1,1,1 --out p.json", "3 entries; give 1 or 2"),
+    (None, "partition moons-none --box -1 --out p.json", "--box takes 2 points; got 1"),
+    (None, "partition moons-none --plane 0,0 1,1 2,2 --out p.json", "collinear"),
+    (None, "partition moons-none --plane 0,0,0 1,0,0 0,1,0 --out p.json", "dimension 3"),
+    (None, "partition moons-none --segment 0,0 0,0 --out p.json", "no length"),
+    (None, "partition moons-none --ray 0 0,0", "no length"),
+    (None, "partition moons-none --sphere --out p.json", "radius_squared"),
+    (None, "partition moons-none --box -1 1 --sphere", "more than one domain"),
+    (None, "partition moons-none --box -1 1 --radius-squared 2", "only a sphere"),
+    (None, "partition moons-none --out p.json", "there is no domain"),
+    (None, "partition moons-layernorm --box -1 1 --out p.json", "not polytopes"),
+    (None, "partition gelu --box -1 1 --out p.json", "--relu-ised"),
+    (None, "partition moons-none --box -1 1 --limit 3 --out p.json", "--limit none"),
+    (None, "partition moons-none --box -1 1 --limit 0", "positive integer"),
+    (None, "partition moons-none --box -1 1 --engine circle --out p.json", "circle: it enumerates one-dimensional"),
+    (None, "partition moons-none --box -1 1 --engine magic", "no such engine"),
+    (None, "partition moons-none --box -1 1 --device tpu", "unknown device"),
+    (None, "partition moons-none --box -1 1 --from-block 7", "no such block"),
+    (None, "partition moons-none --box -1 1 --budget-regions 0", "--budget-regions"),
+    (None, "partition moons-none --box -1 1 --out nowhere/p.json", "does not exist"),
+    (None, "partition moons-none --box -1 1 --out p.txt", "suffix"),
+    (None, "partition moons-none --box -1 1 --out runs.json", None),
+    (None, "partition", "RUN"),
+    (None, "partition moons-none --unknown", "--unknown"),
+    (None, "graph moons-none --box 1 1 --out g.json", "box is empty"),
+    (None, "graph moons-none --box -1 1 --out g.gml", "suffix"),
+    (None, "graph moons-none --box -1 1", "--out"),
+    (None, "draw gelu --plane 0,0 1,1 2,2", "collinear"),
+    (None, "draw nosuch", "no run or checkpoint"),
+    ("occupied", "draw moons-none --out taken", "is a file"),
+    ("shapes", "draw moons-none", "should be"),
+    (None, "train --task nosuch", "moons, circles"),
+    (None, "train --norm batch", "none, layernorm, rms"),
+    (None, "train --widths 16 x --name a", "x"),
+    (None, "train --widths 0 --name a", "widths"),
+    (None, "train --name ../outside", "could leave its folder"),
+    (None, "train --name .hidden", "could leave its folder"),
+    (None, "train --steps 0 --name a", "steps"),
+    (None, "train --steps many --name a", "--steps"),
+    (None, "train --device cuda:99 --name a", "cuda:99"),
+    (None, "train --task-option noise --name a", "KEY=VALUE"),
+    (None, "train --task-option sparkle=1 --name a", "sparkle"),
+    (None, "train --learning-rate 1e30 --steps 30 --name a", "not finite"),
+    ("occupied", "train --out taken --name a", "taken"),
+    (None, "gpt2", "there is no model"),
+    (None, "gpt2 ./nosuch", "not a checkpoint folder"),
+    (None, "gpt2 weights.bin", "pickled weights are not read"),
+    ("pickled gpt2", "gpt2 pickled --layer 0", "pickled weights only"),
+    (None, "gpt2 {tiny} --layer 12", "give 0 .. 2"),
+    (None, "gpt2 {tiny} --layer 0 --vectors nosuch.npy", "missing"),
+    (None, "gpt2 {tiny} --layer 0 --vectors rows.pkl", "a pickle can run any code"),
+    ("pickled vectors", "gpt2 {tiny} --layer 0 --vectors objects.npy --out g.json", "cannot be read"),
+    ("short vectors", "gpt2 {tiny} --layer 0 --vectors short.npy --out g.json", "64 columns"),
+    ("nan vectors", "gpt2 {tiny} --layer 0 --vectors nan.npy --out g.json", "finite"),
+    (None, "gpt2 {tiny} --layer 0 --geodesics 0", "--geodesics"),
+    (None, "study --name ../outside", "could leave its folder"),
+    (None, "study --name moons-none", "exists already"),
+    (None, "study --gpt2 ./nosuch", "nosuch"),
+    (None, "nosuch", "no such command 'nosuch'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "line", "named"), MISTAKES, ids=[line for _, line, _ in MISTAKES])
+def test_a_mistake_costs_one_line_and_no_file(call: Call, tiny: Path, before: str | None, line: str, named: str | None) -> None:
+    if named is None:
+        Path("runs.json").mkdir()
+        named = "is a folder"
+    if before is not None:
+        PREPARE[before]()
+    there = tree(Path.cwd())
+    result = call(line.format(tiny=tiny))
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert re.fullmatch(r"error: [^;]+; got .+; .+\n", result.err)
+    assert re.search(named, result.err)
+    assert "Traceback" not in result.err
+    assert tree(Path.cwd()) == there
+
+
+def test_a_message_cannot_write_to_the_terminal(call: Call) -> None:
+    result = call("partition 'no\x1b[2Jsuch\n\rname' --box -1 1")
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert "\x1b" not in result.err
+    assert "\r" not in result.err
+
+
+def test_a_defect_of_the_program_is_not_hidden(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("studies.commands.partition.enumerate_regions", broken)
+    with pytest.raises(ZeroDivisionError):
+        call("partition moons-none --box -1 1")
+
+
+def test_the_process_ends_with_the_code_and_one_line(tmp_path: Path) -> None:
+    process = module("partition", "nosuch", "--sphere", cwd=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,175 @@
+"""The report is one self-contained page that shows every finding and runs nothing that a text brings along."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from studies import report
+from studies.finding import Finding, Verdict
+from studies.report import Picture, Section, render
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=http://evil.example/x onerror=alert(2)>&lt;{{ 7*7 }}{% raw %}"
+SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(3)</script></svg>"
+
+
+class Page(HTMLParser):
+    """The tags with their attributes, and the text, of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def of(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def png(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+
+
+def picture(folder: Path, name: str, caption: str = "a caption", svg: str = SVG, size: tuple[int, int] = (300, 300)) -> Picture:
+    (folder / f"{name}.svg").write_text(svg)
+    (folder / f"{name}.png").write_bytes(png(*size))
+    return Picture(name, caption, folder / f"{name}.svg", folder / f"{name}.png")
+
+
+def finding(verdict: Verdict = Verdict.SUPPORTED, **changes: object) -> Finding:
+    values = {
+        "claim": "0.1",
+        "statement": "a statement",
+        "subject": "a toy",
+        "rule": "a rule",
+        "value": "3 of 4",
+        "verdict": verdict,
+    }
+    return Finding(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def page(*sections: Section) -> Page:
+    return Page(render("A title", sections, facts=[("seed", "0")], provenance={"version": "1", "libraries": {"torch": "2"}}))
+
+
+def test_every_part_of_a_finding_is_shown() -> None:
+    shown = page(Section("0.1", "A question", (finding(value="between 3 and 4", data={"exact": "22/7"}),), ())).text
+    for part in ("0.1", "a statement", "a toy", "a rule", "between 3 and 4", "✓ supported", "22/7", "seed 0", "torch"):
+        assert part in shown
+
+
+def test_findings_with_one_statement_and_rule_say_them_once_and_others_apart() -> None:
+    rows = (finding(subject="first"), finding(subject="second"), finding(subject="third", rule="another rule"))
+    shown = page(Section("0.1", "A question", rows, ()))
+    assert shown.text.count("a rule") == 1
+    assert shown.text.count("another rule") == 1
+    assert [shown.text.index(name) for name in ("first", "second", "third")] == sorted(
+        shown.text.index(name) for name in ("first", "second", "third")
+    )
+
+
+@pytest.mark.parametrize(("verdict", "mark"), [(Verdict.SUPPORTED, "✓"), (Verdict.REFUTED, "✗"), (Verdict.UNDECIDED, "?")])
+def test_a_verdict_is_told_by_word_mark_and_class(verdict: Verdict, mark: str) -> None:
+    shown = page(Section("0.1", "A question", (finding(verdict),), ()))
+    assert f"{mark} 1 {verdict.value}" in shown.text
+    assert {"class": f"verdict {verdict.value}"} in shown.of("span")
+    assert f"{mark} {verdict.value}" in shown.text.replace(f"{mark} 1 {verdict.value}", "")
+
+
+def test_the_overview_counts_the_verdicts_of_every_question() -> None:
+    first = (finding(), finding(), finding(Verdict.REFUTED))
+    shown = page(Section("0.1", "First", first, ()), Section("0.2", "Second", (finding(Verdict.UNDECIDED),), ()))
+    assert "0.1 First ✓ 2 ✗ 1 0.2 Second ? 1" in shown.text
+    assert "✓ 2 supported ✗ 1 refuted ? 1 undecided" in shown.text
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    hostile = finding(claim=HOSTILE, statement=HOSTILE, subject=HOSTILE, rule=HOSTILE, value=HOSTILE, data={HOSTILE: HOSTILE})
+    section = Section(HOSTILE, HOSTILE, (hostile,), (picture(tmp_path, "figure", HOSTILE),))
+    read = Page(render(HOSTILE, [section], facts=[(HOSTILE, HOSTILE)], provenance={HOSTILE: {HOSTILE: HOSTILE}}))
+    assert "alert(1)" in read.text
+    assert not read.of("script")
+    assert len(read.of("img")) == 1
+    assert not [name for _, attributes in read.tags for name in attributes if name.startswith("on")]
+    assert "{{ 7*7 }}" in read.text
+
+
+def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
+    read = page(Section("0.1", "A question", (finding(),), (picture(tmp_path, "figure"),)))
+    addresses = [value or "" for _, attributes in read.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert addresses
+    assert all(address.startswith("data:image/") for address in addresses)
+    assert {"link", "script", "iframe", "object", "embed", "base", "form"}.isdisjoint(tag for tag, _ in read.tags)
+    style = next(text for text in read.texts if ":root" in text)
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_policy_forbids_everything_but_inline_styles_and_data_images() -> None:
+    policies = [meta["content"] for meta in page().of("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_a_figure_is_inlined_as_svg_and_grouped_under_its_question(tmp_path: Path) -> None:
+    sections = (Section("0.1", "First", (finding(),), (picture(tmp_path, "one", "caption one"),)),
+                Section("0.2", "No figure", (finding(claim="0.2"),), ()),
+                Section("0.3", "Third", (finding(claim="0.3"),), (picture(tmp_path, "three", "caption three"),)))  # fmt: skip
+    read = page(*sections)
+    prefix = "data:image/svg+xml;base64,"
+    assert [base64.b64decode((image["src"] or "").removeprefix(prefix)).decode() for image in read.of("img")] == [SVG, SVG]
+    assert [image["alt"] for image in read.of("img")] == ["caption one", "caption three"]
+    places = [read.text.index(part) for part in ("0.1 · First", "caption one", "0.3 · Third", "caption three", "Provenance")]
+    assert places == sorted(places)
+    assert "0.2 · No figure" not in read.text
+
+
+def test_a_huge_svg_is_replaced_by_the_png(tmp_path: Path) -> None:
+    drawn = picture(tmp_path, "huge", svg=SVG + " " * report.LARGEST_SVG)
+    assert report.data_uri(drawn).startswith("data:image/png;base64,")
+    assert base64.b64decode(report.data_uri(drawn).split(",")[1]) == drawn.png.read_bytes()
+
+
+@pytest.mark.parametrize(("size", "wide"), [((300, 300), False), ((1000, 400), True), ((400, 1000), False)])
+def test_a_wide_figure_gets_a_row_of_its_own(tmp_path: Path, size: tuple[int, int], wide: bool) -> None:
+    shown = page(Section("0.1", "A question", (), (picture(tmp_path, "figure", size=size),)))
+    assert [("class", "wide") in figure.items() for figure in shown.of("figure")] == [wide]
+
+
+def test_long_data_is_cut_and_says_where_the_rest_is() -> None:
+    shown = page(Section("0.1", "A question", (finding(data={"values": list(range(5000))}),), ()))
+    assert "4999" not in shown.text
+    assert "all of it is in results.json" in shown.text
+
+
+def test_the_page_fits_phones_and_paper() -> None:
+    style = next(text for text in page().texts if ":root" in text)
+    assert "@media (max-width" in style
+    assert "@media print" in style
+    assert any("width=device-width" in (meta.get("content") or "") for meta in page().of("meta"))
+
+
+def test_a_value_that_the_template_lacks_is_an_error_not_a_gap() -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        report._template().render(title="only a title")
+
+
+def test_provenance_is_flattened_without_what_holds_nothing() -> None:
+    rows = list(report.flattened({"version": "1", "gpt2": None, "net_works": {"a toy": "ab"}, "seconds_float": 1.5}))
+    assert rows == [("version", "1"), ("net works · a toy", "ab"), ("seconds", "1.5")]

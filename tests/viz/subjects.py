@@ -1,0 +1,68 @@
+"""Small partitions to draw: real ones, made by `exact`, the same in every run."""
+
+from functools import cache
+
+import numpy as np
+
+from exact import Box, GreatCircle, Network, Plane, RealSpace, Sphere, partition
+from exact.arcs import CurvePartition
+from exact.polytopes import FlatPartition
+from exact.sources import tensors
+
+
+def mlp(*widths: int, seed: int = 0) -> Network:
+    """A random network on a coarse grid of weights, so that exact arithmetic is fast."""
+    rng = np.random.default_rng(seed)
+    pairs = zip(widths[:-1], widths[1:], strict=True)
+    return tensors.mlp([(rng.integers(-16, 17, (b, a)) / 8, rng.integers(-8, 9, b) / 16) for a, b in pairs])
+
+
+def block(neurons: int, outputs: int = 2, dim: int = 3, norm: str = "layernorm", shift: float = 0.0) -> Network:
+    """One block behind a norm; with `shift` 0 every hyperplane passes near the centre and crosses the circle twice."""
+    rng = np.random.default_rng(neurons)
+    weight, bias = rng.integers(-64, 65, (neurons, dim)) / 16, shift * rng.normal(size=neurons)
+    gain, offset = 1 + rng.integers(-4, 5, dim) / 16, rng.integers(-4, 5, dim) / 64
+    return tensors.block(weight, bias, rng.integers(-8, 9, (outputs, neurons)) / 8, np.zeros(outputs), norm=norm, gain=gain,
+                         bias=offset)  # fmt: skip
+
+
+@cache
+def square() -> FlatPartition:
+    return partition(mlp(2, 5, 4, 1), Box(-1, 1, dim=2))
+
+
+@cache
+def everywhere() -> FlatPartition:
+    return partition(mlp(2, 6, 3), RealSpace(2))
+
+
+@cache
+def slanted() -> FlatPartition:
+    return partition(mlp(3, 6, 2), Plane([0, 0, 0], [1, 1, 0], [0, 1, 2], s=(-1, 1), t=(-1, 1)))
+
+
+@cache
+def five_arcs() -> CurvePartition:
+    """Three chords through five rational points of the circle of radius 5; two of them share an end."""
+    points = {"a": (3, 4), "b": (-3, 4), "c": (5, 0), "d": (-5, 0), "e": (0, -5)}
+    chords = [(points[p], points[q]) for p, q in ("ab", "bc", "de")]
+    rows = [[p[1] - q[1], q[0] - p[0], p[0] * q[1] - q[0] * p[1]] for p, q in chords]
+    network = tensors.mlp([([r[:2] for r in rows], [r[2] for r in rows]), ([[1, 1, 1], [1, 0, -1]], [0, 0])])
+    return partition(network, Sphere(radius_squared=25))
+
+
+@cache
+def sixty_arcs() -> CurvePartition:
+    return partition(block(30), Sphere())
+
+
+@cache
+def arcs(neurons: int = 6, outputs: int = 2) -> CurvePartition:
+    """LayerNorm's circle; some hyperplanes miss it."""
+    return partition(block(neurons, outputs, shift=3.0), Sphere())
+
+
+@cache
+def geodesic() -> CurvePartition:
+    rng = np.random.default_rng(5)
+    return partition(block(40, 5, dim=16), GreatCircle(rng.integers(-8, 9, 16), rng.integers(-8, 9, 16)))

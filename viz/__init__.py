@@ -1,0 +1,1 @@
+"""Figures: the floor where what `exact` found becomes float and is drawn."""
