@@ -56,7 +56,14 @@ class Crossing:
         a, b = self.direction.alpha.sympy(), self.direction.beta.sympy()
         u, v = (sympy.Matrix([sympy.Rational(int(x.p), int(x.q)) for x in w]) for w in (self.curve.u, self.curve.v))
         scale = _scale(self.frame, self.direction)
+        if scale == 0:
+            pairs = zip(a * u + b * v, self._base(), strict=True)
+            return sympy.Matrix([finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs])
         return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
+
+    def _base(self) -> list[sympy.Rational]:
+        """A finite point of the line: coordinates that do not run to infinity keep its values."""
+        return [_sympy(x) for x in _base_point(self.curve)]
 
     @property
     def angle(self) -> sympy.Expr:
@@ -214,9 +221,13 @@ class CurvePartition(Partition):
         if len(kept) == 1:  # a line through the origin, or a sphere of two points, where v is zero
             equations.append([*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO])
         solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
-        if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in rows):
+        if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in [*rows, *self._unit()]):
             raise InvalidInput("the point does not lie on the curve", value=tuple(map(str, x)), remedy="give alpha u + beta v")
         return Direction.rational(solved[0], solved[1])
+
+    def _unit(self) -> list[list[Rational]]:
+        """On a straight line also the equation `one . (alpha, beta) = 1`, without which points at other scales would pass."""
+        return [] if self.curve.one is None else [[*self.curve.one, _ONE]]
 
     def _columns(self, state: RationalArray, x: list[Rational]) -> RationalArray:
         if len(x) != state.nrows():
@@ -406,5 +417,12 @@ def _point_float(curve: Curve, frame: Frame, direction: Direction) -> np.ndarray
         square = form[0] * a * a + 2 * form[1] * a * b + form[2] * b * b
         scale = math.sqrt(square / float(fraction(frame.radius_squared)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((a * u + b * v) / scale)
+        point = (a * u + b * v) / scale
+    if scale != 0:
+        return np.asarray(point)
+    return np.where(a * u + b * v == 0, [float(x) for x in fractions(_base_point(curve))], point)
 
+
+def _base_point(curve: Curve) -> tuple[Rational, ...]:
+    assert curve.one is not None, "only straight lines have points at infinity"
+    return curve.u if curve.one[0] != 0 else curve.v
