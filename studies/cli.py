@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from studies.commands.job import JobOptions
 
-BAD_INPUT, INCOMPLETE, INTERRUPTED = 2, 3, 130
+BAD_INPUT, INTERRUPTED = 2, 130
 DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle")
 SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
 VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
@@ -325,15 +325,18 @@ def study(
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; a mistake of the user's gives one line on stderr."""
     try:
-        return int(app(list(args) or ["--help"], prog_name="exactlens", standalone_mode=False) or 0)
+        code = int(app(list(args) or ["--help"], prog_name="exactlens", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception as error:
         line = _line(error, args)
         if line is None:
             raise
         print(line, file=sys.stderr)
         return BAD_INPUT
+    if code == INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return code
 
 
 def _line(error: Exception, args: Sequence[str]) -> str | None:

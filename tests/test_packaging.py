@@ -21,7 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 INSTALLED_BY_MAKE = [*PROJECT["project"]["dependencies"], *EXTRAS["gpt2"], *EXTRAS["dev"]]
-DISTRIBUTIONS = {"flint": "python-flint", "mpl_toolkits": "matplotlib", "sklearn": "scikit-learn"}  # where the import has another name
+# where the import has another name
+DISTRIBUTIONS = {"flint": "python-flint", "mpl_toolkits": "matplotlib", "sklearn": "scikit-learn"}
 CHOSEN_BY_TORCH = re.compile(r"(nvidia|cuda|triton)(-.*)?")  # its wheels for Linux name their own; its CPU wheels, none
 OLD_PYTHON = f"""#!/bin/sh
 [ "$1" = --version ] && echo Python 3.10.9 && exit 0

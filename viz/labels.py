@@ -24,6 +24,7 @@ from viz import style
 _LINE_HEIGHT = 1.25  # of the font size: ascenders and descenders with air between
 _SIDE_GAP = 3.0  # points between the two halves, and between a label and its leader
 _MONO_ADVANCE = 0.603  # width of a character of the monospaced font, in font sizes
+_ROUNDING = 1.08  # canvases of few pixels round the width of a character up by at most this much at the sizes used
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Label:
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float, family: str = style.MONOSPACE) -> float:
-    """The width of a line of text in points."""
-    if family == style.MONOSPACE:
-        return len(text) * _MONO_ADVANCE * size
-    return float(TextPath((0, 0), text, size=size, prop=FontProperties(family=[family])).get_extents().x1) if text else 0.0
+    """The width in points that a line of text never exceeds, on whatever canvas."""
+    if not text or family == style.MONOSPACE:
+        return len(text) * _MONO_ADVANCE * _ROUNDING * size
+    return float(TextPath((0, 0), text, size=size, prop=FontProperties(family=[family])).get_extents().x1) * _ROUNDING
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:

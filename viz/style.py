@@ -12,6 +12,7 @@ import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from exact import InvalidInput
 
@@ -43,7 +44,8 @@ _SETTINGS = {
     "axes.axisbelow": True, "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.labelsize": BODY,
     "axes.linewidth": THIN, "axes.spines.right": False, "axes.spines.top": False, "axes.titlesize": BODY,
     "axes.unicode_minus": True, "figure.facecolor": PAPER, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-    "font.size": BODY, "legend.fontsize": SMALL, "legend.frameon": False, "mathtext.fontset": "dejavusans",
+    "font.size": BODY, "grid.color": HAIRLINE, "grid.linewidth": 0.3,
+    "legend.fontsize": SMALL, "legend.frameon": False, "mathtext.fontset": "dejavusans",
     "savefig.facecolor": PAPER, "svg.fonttype": "path", "svg.hashsalt": "exactlens", "text.color": INK,
     "xtick.color": MUTED, "xtick.labelsize": SMALL, "xtick.labelcolor": INK, "xtick.major.width": THIN,
     "ytick.color": MUTED, "ytick.labelsize": SMALL, "ytick.labelcolor": INK, "ytick.major.width": THIN,
@@ -53,8 +55,8 @@ _SETTINGS = {
 @contextmanager
 def house() -> Iterator[None]:
     """The settings of the house, as a context or a decorator; matplotlib's own are restored afterwards."""
-    with mpl.rc_context(_SETTINGS):
-        yield
+    mpl.rcParams.update(_SETTINGS)
+    yield
 
 
 # ---- colours
@@ -167,6 +169,16 @@ def space(columns: int, width: float = 9.6, height: float = 4.2, view: tuple[flo
         ax.view_init(*view)
         ax.set_proj_type("ortho")
     return fig, rows
+
+
+def logarithmic(ax: Axes, name: Literal["x", "y"]) -> None:
+    """A logarithmic axis with one label a decade, or those of 1, 2 and 5 where there are less than two decades."""
+    ax.set(**{f"{name}scale": "log"})
+    axis = ax.xaxis if name == "x" else ax.yaxis
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def few_ticks() -> MaxNLocator:

@@ -96,7 +96,7 @@ def _rows(matrix: RationalMatrix, count: int) -> RationalMatrix:
 def finding_of(subject: str, network: Network, folded: Network, seed: int) -> Finding:
     """The finding from comparing `network` with `folded`."""
     found = parity(network, folded, seed)
-    if found.equal_codes < 1:
+    if found.equal_codes < found.codes:
         verdict = Verdict.REFUTED
     else:
         verdict = Verdict.SUPPORTED if found.relative_float <= WITHIN else Verdict.UNDECIDED

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import mpmath
 import numpy as np
+import sympy
 
 from exact import GELU, AbsoluteValue, Activation, Block, HardTanh, Identity, LeakyReLU, Network, Norm, ReLU, SiLU
 from exact.numbers import Rational, fraction
@@ -42,6 +44,25 @@ def sign(value: Any) -> int:
 
 def dot(a: Iterable[Any], b: Iterable[Any]) -> Any:
     return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
+
+
+def value(row: Sequence[Any], x: Sequence[Any]) -> Fraction:
+    """normal . x + offset."""
+    found: Fraction = dot(row, [*x, 1])
+    return found
+
+
+def corners(rows: Sequence[Sequence[int]]) -> list[tuple[Fraction, ...]]:
+    """The corners of {x: row . (x, 1) >= 0}, from every d rows that meet in one point."""
+    dim, found = len(rows[0]) - 1, set()
+    for subset in combinations(rows, dim):
+        matrix = sympy.Matrix([row[:-1] for row in subset])
+        if matrix.det() != 0:
+            solved = matrix.LUsolve(-sympy.Matrix([row[-1] for row in subset]))
+            x = tuple(Fraction(int(v.p), int(v.q)) for v in solved)
+            if all(value(row, x) >= 0 for row in rows):
+                found.add(x)
+    return sorted(found)
 
 
 # ---- piecewise linear networks without norm, in fractions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,9 +17,7 @@ from exact.engines.lp_tree import LPTree
 from exact.halfspace import Halfspace, affine
 from exact.network import Block
 from exact.numbers import fractions
-from tests.exact.reference import dot, exact_code, integers, sign
-
-Point = tuple[Fraction, ...]
+from tests.exact.reference import corners, exact_code, integers, sign, value
 
 
 def hidden(rows: Sequence[Sequence[object]]) -> Network:
@@ -28,31 +26,13 @@ def hidden(rows: Sequence[Sequence[object]]) -> Network:
     return Network((Block((head, Layer.of([[1] * len(rows)]))),))
 
 
-def value(row: Sequence[object], x: Sequence[Fraction]) -> Fraction:
-    found: Fraction = dot(row, [*x, 1])
-    return found
-
-
-def vertices(rows: Sequence[Sequence[int]]) -> list[Point]:
-    """The corners of {x: row . (x, 1) >= 0}, from every d rows that meet in one point."""
-    dim, found = len(rows[0]) - 1, set()
-    for subset in combinations(rows, dim):
-        matrix = sympy.Matrix([row[:-1] for row in subset])
-        if matrix.det() != 0:
-            solved = matrix.LUsolve(-sympy.Matrix([row[-1] for row in subset]))
-            x = tuple(Fraction(int(v.p), int(v.q)) for v in solved)
-            if all(value(row, x) >= 0 for row in rows):
-                found.add(x)
-    return sorted(found)
-
-
 def facet_rows(rows: Sequence[Sequence[int]]) -> set[tuple[int, ...]]:
     """The rows whose corners span a hyperplane (of a bounded polytope)."""
-    corners = vertices(rows)
-    on = {tuple(row): [x for x in corners if value(row, x) == 0] for row in rows}
+    points = corners(rows)
+    on = {tuple(row): [x for x in points if value(row, x) == 0] for row in rows}
     dim = len(rows[0]) - 1
-    return {row for row, points in on.items()
-            if points and sympy.Matrix([[*(sympy.Rational(str(v)) for v in x), 1] for x in points]).rank() == dim}  # fmt: skip
+    return {row for row, some in on.items()
+            if some and sympy.Matrix([[*(sympy.Rational(str(v)) for v in x), 1] for x in some]).rank() == dim}  # fmt: skip
 
 
 def check(walls: Sequence[Halfspace], found: Sequence[Wall]) -> None:

@@ -203,6 +203,7 @@ def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 

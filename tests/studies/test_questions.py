@@ -15,7 +15,7 @@ import pytest
 import sympy
 import torch
 
-from exact import GELU, Box, InvalidInput, Network, RationalMatrix, Sphere, partition
+from exact import GELU, Activation, Box, HardTanh, InvalidInput, LeakyReLU, Network, RationalMatrix, ReLU, Sphere, partition
 from exact.counting import SphereCount
 from exact.sources import tensors
 from studies import subjects as subjects_module
@@ -124,6 +124,11 @@ def test_directions_are_judged_by_whether_any_is_crossed(norm: NormName, bias: l
     findings = monosemantic_directions.ask(subjects_of({norm: toy})).findings
     assert [f.verdict for f in findings] == verdicts
     assert {f.claim for f in findings} == {"0.1"}
+
+
+def test_one_crossed_arc_is_enough() -> None:
+    (finding,) = monosemantic_directions.ask(subjects_of({"none": toy_of("none", [[1, -1, 0]], [1.0])})).findings
+    assert finding.data["crossed_arcs"] == 1 and finding.verdict is SUPPORTED
 
 
 def test_rays_decide_what_they_can_and_no_more() -> None:
@@ -303,6 +308,9 @@ def test_part_of_a_wide_layer_is_its_first_neurons() -> None:
     x = np.random.default_rng(0).standard_normal((5, 3))
     assert part.widths == (2,) and np.array_equal(codes_float(part, x), codes_float(network, x)[:, :2])
     assert folded_gain_and_bias.finding_of("", part, part.folded(), 0).verdict is SUPPORTED
+    head, tail = network.blocks[0].layers
+    z = network.blocks[0].norm.forward_float(x) @ head.weight.float64()[:2].T + head.bias.float64()[:2].T
+    assert part.forward_float(x) == pytest.approx(np.maximum(z, 0) @ tail.weight.float64()[:, :2].T + tail.bias.float64().T)
 
 
 # ---- 0.6
@@ -317,8 +325,10 @@ def test_neighbouring_maps_of_a_staircase_and_of_a_zigzag() -> None:
     zigzag = [i // 2 + (kinks // 2 if i % 2 else 0) for i in range(1, kinks)]
     far = partition(line(zigzag), Box(-1, kinks, dim=1))
     assert neighbouring_maps.neighbours_finding("", far, 0).verdict is REFUTED
-    few = partition(line([1, 2]), Box(-1, 3, dim=1))
-    assert neighbouring_maps.neighbours_finding("", few, 0).verdict is UNDECIDED
+    shuffled = partition(line(np.random.default_rng(0).permutation(kinks).tolist()), Box(-1, kinks, dim=1))
+    assert neighbouring_maps.neighbours_finding("", shuffled, 0).verdict is UNDECIDED
+    few = neighbouring_maps.neighbours_finding("", partition(line([1, 2]), Box(-1, 3, dim=1)), 0)
+    assert few.verdict is UNDECIDED and few.data == {"cells": 3}
 
 
 def test_one_cell_has_one_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +363,8 @@ def test_the_path_of_maps_is_supported_refuted_and_undecided() -> None:
     cap = tensors.block([[1, -1, 0], [1, 1, -2]], [-2, 0], [[100, 0], [0, 1]], [0, 0], norm="layernorm")
     across = [[12, -2, -10], [2, -12, 10]] * 6
     assert neighbouring_maps.path_finding(layer_of(cap, across), 0).verdict is REFUTED
-    assert neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0).verdict is UNDECIDED
+    uncut = neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0)
+    assert uncut.verdict is UNDECIDED and uncut.data == {"geodesics": 0}
 
 
 # ---- the referee
@@ -379,8 +390,23 @@ def test_a_strip_between_two_samples_is_not_seen() -> None:
     )
     assert referee.flips_on(hat, *there) == 5 and referee.sampled_flips(hat, *there) == 3
     assert referee.segments_finding("", strip, [there]).verdict is SUPPORTED
+    twins = tensors.mlp([([[1, 0], [2, 0]], [-0.5, -1]), ([[1, 1]], [0])])
+    assert referee.flips_on(twins, *there) == 2 == referee.sampled_flips(twins, *there)
     missed = referee.segments_finding("", hat, [there])
     assert missed.verdict is REFUTED and missed.data["bias_float"] == -2
+
+
+@pytest.mark.parametrize("norm", ["layernorm", "rms", None])
+@pytest.mark.parametrize("activation", [ReLU(), HardTanh(-1, 1), LeakyReLU(Fraction(1, 4))])
+def test_sampled_codes_are_the_exact_ones_off_the_boundaries(norm: str | None, activation: Activation) -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.standard_normal((7, 3)), rng.standard_normal(7), rng.standard_normal((3, 7)), rng.standard_normal(3)
+    first = tensors.block(*weights, norm=norm, activation=activation, residual=True)  # type: ignore[arg-type]
+    network = Network((*first.blocks, *tensors.mlp([(weights[0], weights[1]), (weights[2], weights[3])]).blocks))
+    points = rng.integers(-9, 10, (20, 3))
+    codes = codes_float(network, points)
+    assert codes.shape == (20, network.hinge_count)
+    assert all(np.array_equal(row, network.code(point.tolist()).bits) for row, point in zip(codes, points, strict=True))
 
 
 # ---- intervals
@@ -401,6 +427,8 @@ def test_ratios_of_medians() -> None:
     ratio, low, high = ratio_of_medians(distances, path, 0)
     assert low <= ratio <= high < 1
     assert all(math.isnan(x) for x in ratio_of_medians(np.zeros((6, 6)), np.ones((6, 6), dtype=int), 0))
+    triangle = np.array([[0.0, 10, 1], [10, 0, 1], [1, 1, 0]])  # without the third node neighbours are all pairs: ratio 1
+    assert ratio_of_medians(triangle, (triangle == 10).astype(int), 0) == (10, 1, 10)
     assert ratio_of_two_samples(np.full(9, 2.0), np.full(9, 4.0), 0) == (0.5, 0.5, 0.5)
     assert ratio_of_two_samples(np.ones(9), np.zeros(9), 0) == (math.inf, math.inf, math.inf)
 

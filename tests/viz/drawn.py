@@ -1,6 +1,5 @@
-"""What a figure really draws: the texts, their boxes on the canvas, and which of them touch."""
+"""What a figure really draws: its texts, their boxes on the canvas, and what is wrong with them."""
 
-from collections.abc import Iterator
 from itertools import combinations
 
 from matplotlib.figure import Figure
@@ -21,25 +20,22 @@ def texts(fig: Figure) -> list[tuple[str, Bbox]]:
     Text.draw = draw
     try:
         fig.draw_without_rendering()
-        drawn.clear()  # the first drawing settles the layout
-        fig.draw_without_rendering()
     finally:
         Text.draw = original
     return [(text.get_text(), text.get_window_extent()) for text in drawn.values()]
 
 
-def touching(fig: Figure) -> list[tuple[str, str]]:
-    """Pairs of drawn texts whose boxes meet by more than half a pixel."""
+def faults(fig: Figure) -> list[str]:
+    """Pairs of texts whose boxes meet, and texts that leave the canvas, by more than half a pixel."""
     boxes = [(text, box.padded(-0.5)) for text, box in texts(fig)]
-    return [(a, b) for (a, first), (b, second) in combinations(boxes, 2) if first.overlaps(second)]
+    found = [f"{a!r} touches {b!r}" for (a, first), (b, second) in combinations(boxes, 2) if first.overlaps(second)]
+    return found + [f"{text!r} is cut off" for text, box in boxes if not _contains(fig.bbox, box)]
 
 
-def cut_off(fig: Figure) -> list[str]:
-    """Drawn texts that leave the canvas."""
-    canvas = fig.bbox.padded(0.5)
-    return [text for text, box in texts(fig) if not all(canvas.contains(x, y) for x, y in box.corners())]
+def _contains(canvas: Bbox, box: Bbox) -> bool:
+    return canvas.x0 <= box.x0 and canvas.y0 <= box.y0 and box.x1 <= canvas.x1 and box.y1 <= canvas.y1
 
 
-def lines_of(fig: Figure) -> Iterator[str]:
+def lines_of(fig: Figure) -> list[str]:
     """Every line of every text drawn."""
-    return (line for text, _ in texts(fig) for line in text.splitlines())
+    return [line for text, _ in texts(fig) for line in text.splitlines()]

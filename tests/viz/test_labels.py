@@ -1,14 +1,15 @@
 """Positions that keep their distance, and texts that keep theirs."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.viz import drawn
 from viz import style
 from viz.labels import Label, Row, Table, around_circle, fit_circle, spread, text_width
-
-from tests.viz import drawn
 
 
 @given(st.lists(st.floats(-10, 10), max_size=40).map(sorted), st.floats(0.01, 0.4))
@@ -16,7 +17,7 @@ def test_spread_keeps_order_distance_and_bounds(wanted: list[float], pitch: floa
     low, high = -9.0, 9.0
     placed = spread(wanted, pitch, low, high)
     assert len(placed) == len(wanted)
-    assert all(b - a >= pitch * (1 - 1e-9) for a, b in zip(placed, placed[1:], strict=False))
+    assert all(b - a >= pitch * (1 - 1e-9) for a, b in pairwise(placed))
     assert all(low - 1e-9 <= y <= high + 1e-9 for y in placed)
 
 
@@ -28,16 +29,19 @@ def test_spread_moves_as_little_as_possible() -> None:
     assert spread([0.0, 0.0, 0.0, 7.0], 1.0, -9, 9) == pytest.approx([-1, 0, 1, 7])
 
 
-def test_widths_of_texts_are_those_of_the_canvas() -> None:
-    fig, ax = style.figure()
-    for family in (style.MONOSPACE, "DejaVu Sans"):
-        text = ax.text(0.1, 0.5, "0110101|11", fontsize=9, family=family)
+@pytest.mark.parametrize("family", [style.MONOSPACE, "DejaVu Sans"])
+@pytest.mark.parametrize("size", [style.TINY, style.SMALL, style.BODY])
+def test_no_canvas_makes_a_text_wider_than_was_reckoned(family: str, size: float) -> None:
+    for dpi in (72, 100, style.PNG_DPI):
+        fig, ax = style.figure()
+        fig.set_dpi(dpi)
+        text = ax.text(0.1, 0.5, "0110101|11", fontsize=size, family=family)
         fig.draw_without_rendering()
-        real = text.get_window_extent().width * 72 / fig.dpi
-        assert text_width("0110101|11", 9, family) == pytest.approx(real, rel=0.03)
+        real = text.get_window_extent().width * 72 / dpi
+        assert real <= text_width("0110101|11", size, family) <= 1.2 * real
 
 
-@pytest.mark.parametrize("count", [1, 7, 60, 300])
+@pytest.mark.parametrize("count", [1, 7, 30, 300])
 def test_labels_around_a_circle_never_touch(count: int) -> None:
     fig, ax = style.figure(5, 5)
     angles = np.random.default_rng(count).normal(0.4, 0.5, count)  # crowded to one side
@@ -46,10 +50,9 @@ def test_labels_around_a_circle_never_touch(count: int) -> None:
     texts, leaders = around_circle(ax, labels, 1.2, scale, 7)
     assert 0 < len(texts) <= count
     assert len(leaders.get_segments()) == len(texts)
-    assert len(texts) == count or count > 60
+    assert len(texts) == count or count > 30
     assert f"label {count - 1}" in [text.get_text() for text in texts]
-    assert drawn.touching(fig) == []
-    assert drawn.cut_off(fig) == []
+    assert drawn.faults(fig) == []
 
 
 def test_labels_stay_outside_the_circle_and_near_their_points() -> None:
@@ -73,5 +76,4 @@ def test_a_table_shows_every_row_once(count: int) -> None:
     bodies = [text.get_text().split()[0] for text in texts if not text.get_text().startswith("number")]
     assert bodies == [str(k) for k in range(count)]
     assert sum(len(squares.get_offsets()) for squares in ax.collections) == count
-    assert drawn.touching(fig) == []
-    assert drawn.cut_off(fig) == []
+    assert drawn.faults(fig) == []

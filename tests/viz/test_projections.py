@@ -5,6 +5,7 @@ import pytest
 
 from exact import Box, GreatCircle, InvalidInput, LayerNorm, Ray, RMSNorm, Segment, Sphere, partition
 from exact.numbers import nearest_floats
+from tests.viz import subjects
 from viz.projections import (
     CirclePlane,
     image_basis,
@@ -15,8 +16,6 @@ from viz.projections import (
     view_beside,
     without_gain_and_bias,
 )
-
-from tests.viz import subjects
 
 CIRCLES = [subjects.five_arcs, subjects.arcs, subjects.geodesic]
 

@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 
 import viz
 from exact import InvalidInput
+from tests.viz import subjects
 from viz import style
 from viz.figures.circle import circle_figure
-
-from tests.viz import subjects
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 VISIONS = {
@@ -50,7 +49,7 @@ def test_few_keys_have_a_colour_each(keys: list[int], soften: float) -> None:
     assert all((colours[i] == colours[j]) == (keys[i] == keys[j]) for i, j in combinations(range(len(keys)), 2))
 
 
-@given(st.integers(style.DISTINCT + 1, 200), st.randoms(use_true_random=False))
+@given(st.integers(style.DISTINCT + 2, 60), st.randoms(use_true_random=False))
 def test_neighbours_differ_when_colours_recur(count: int, random: object) -> None:
     pairs = [tuple(random.sample(range(count), 2)) for _ in range(3 * count)]
     keys = [k % (count - 1) for k in range(count)]

@@ -45,8 +45,10 @@ def loss_curves(runs: Mapping[str, Sequence[float]], ax: Axes, *, steps: Mapping
             raise InvalidInput("steps do not fit the losses", value=f"{name}: {len(at)} and {len(losses)}",
                                remedy="give one step per loss")  # fmt: skip
         lines += ax.plot(at, losses, color=style.series_colour(number), linewidth=style.LINE, label=name)
-    ax.set(xlabel="training step", ylabel="loss" + (" (logarithmic)" if log else ""), yscale="log" if log else "linear")
+    ax.set(xlabel="training step", ylabel="loss" + (" (logarithmic)" if log else ""))
     ax.margins(x=0)
+    if log:
+        style.logarithmic(ax, "y")
     return tuple(lines)
 
 

@@ -151,6 +151,5 @@ def _frame(ax: Axes3D, shown: np.ndarray) -> None:
         axis.labelpad = -6
         axis.set_tick_params(pad=-3, labelsize=style.TINY)
         axis.set_pane_color((1, 1, 1, 0))
-        axis._axinfo["grid"].update(color=style.HAIRLINE, linewidth=0.3)
     ax.set_box_aspect((1, 1, 1), zoom=1.15)
     ax.computed_zorder = False

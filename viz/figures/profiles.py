@@ -122,8 +122,9 @@ def profile(partition: CurvePartition, axes: Sequence[Axes], *, outputs: Sequenc
     lines, kinks = output_profile(partition, axes[1], cells, outputs=outputs, log=log)
     strip = cell_strip(partition, axes[2], cells)
     for ax in axes:
-        ax.set_xscale("log" if log else "linear")
         ax.set_xlim(cells[0].start, cells[-1].end)
+        if log:
+            style.logarithmic(ax, "x")
     _abscissa(partition, axes[-1], log)
     return Profile(cells, code, lines, kinks, strip)
 

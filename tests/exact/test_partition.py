@@ -1,0 +1,182 @@
+"""The front door: which engine, which refusal, which limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from exact import (
+    GELU,
+    Block,
+    Box,
+    Budget,
+    GreatCircle,
+    InvalidInput,
+    Layer,
+    LayerNorm,
+    Line,
+    Network,
+    NotPiecewiseLinear,
+    Outcome,
+    Plane,
+    Ray,
+    RealSpace,
+    ReLU,
+    RMSNorm,
+    Segment,
+    Sphere,
+    TooLarge,
+    Unsupported,
+    partition,
+)
+from exact.domains import Domain
+from exact.partition import DEFAULT_LIMIT, ENGINES
+from exact.sources import tensors
+
+EYE = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+PLAIN = tensors.mlp([(EYE, [0, 0, 0]), ([[1, 1, 1]], [0])])
+NORMED = tensors.block(EYE, [0, 0, "1/2"], [[1, 1, 1]], [0], norm="layernorm", eps=0)
+POINTS = [0, 0, 0], [1, 0, 0], [0, 1, 1]
+
+
+@pytest.mark.parametrize(("network", "domain", "engine"), [
+    (PLAIN, Box(-1, 1, dim=3), "lp_tree"),
+    (PLAIN, RealSpace(3), "lp_tree"),
+    (PLAIN, Plane(*POINTS), "lp_tree"),
+    (PLAIN, Segment([-1, -1, 1], [1, 1, 2]), "circle"),
+    (PLAIN, Ray(0, [1, 1, 1]), "circle"),
+    (PLAIN, Line([0, 1, 0], [1, 1, 1]), "circle"),
+    (PLAIN, GreatCircle([1, 0, 0], [0, 1, 1], radius_squared=1), "circle"),
+    (NORMED, Sphere(), "circle"),
+    (NORMED, GreatCircle([1, 0, 0], [0, 1, 0]), "circle"),
+    (NORMED, Ray([0, 1, 0], [1, 1, 0]), "circle"),
+], ids=repr)  # fmt: skip
+def test_the_engine_that_is_chosen(network: Network, domain: Domain, engine: str) -> None:
+    found = partition(network, domain)
+    assert (found.engine, found.outcome) == (engine, Outcome.COMPLETE)
+    assert found.evidence
+    assert found.network is network
+    assert found.domain is domain
+
+
+def test_engines_have_different_names() -> None:
+    assert [engine.name for engine in ENGINES] == ["circle", "lp_tree", "brute_force"]
+
+
+@pytest.mark.parametrize("domain", [Segment([-1, -1, 1], [1, 1, 2]), Ray([1, 0, 0], [-1, 1, 2]), Line([0, 1, 0], [1, 1, -1])])
+def test_every_engine_does_straight_lines(domain: Domain) -> None:
+    found = [partition(PLAIN, domain, engine=engine) for engine in ("circle", "lp_tree", "brute_force")]
+    assert [result.engine for result in found] == ["circle", "lp_tree", "brute_force"]
+    assert len({result.digest for result in found}) == 1
+
+
+REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
+    (NORMED, Box(-1, 1, dim=3), None, ["circle: it enumerates one-dimensional", "lp_tree: the network has a norm"]),
+    (NORMED, Box(-1, 1, dim=3), "lp_tree", ["lp_tree: the network has a norm"]),
+    (NORMED, Sphere(), "lp_tree", ["lp_tree: it enumerates flat domains, not Sphere"]),
+    (NORMED, Sphere(), "brute_force", ["brute_force: it enumerates flat domains"]),
+    (PLAIN, Sphere(radius_squared=1), None, ["circle: the sphere has dimension 2", "lp_tree: it enumerates flat domains"]),
+    (PLAIN, RealSpace(3), "circle", ["circle: it enumerates one-dimensional domains, not RealSpace"]),
+]
+
+
+@pytest.mark.parametrize(("network", "domain", "engine", "reasons"), REFUSALS, ids=repr)
+def test_refusals_give_each_engines_reason(network: Network, domain: Domain, engine: str | None, reasons: list[str]) -> None:
+    with pytest.raises(Unsupported) as caught:
+        partition(network, domain, engine=engine)
+    message = str(caught.value)
+    assert all(reason in message for reason in reasons)
+    assert repr(domain) in message
+    assert ("no engine" in message) == (engine is None)
+    assert "brute_force" in message or engine != "brute_force"
+
+
+def test_unknown_engine_names_the_known_ones() -> None:
+    with pytest.raises(InvalidInput, match="circle, lp_tree, brute_force"):
+        partition(PLAIN, RealSpace(3), engine="voronoi")
+
+
+@pytest.mark.parametrize(("network", "domain"), [
+    (PLAIN, Box(-1, 1, dim=2)),
+    (PLAIN, GreatCircle([1, 0], [0, 1], radius_squared=1)),
+    (PLAIN, Sphere()),
+    (PLAIN, GreatCircle([1, 0, 0], [0, 1, 0])),
+    (NORMED, Sphere(radius_squared=3)),
+    (NORMED, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=3)),
+])  # fmt: skip
+def test_domains_that_do_not_fit(network: Network, domain: Domain) -> None:
+    with pytest.raises(InvalidInput):
+        partition(network, domain)
+
+
+def wide(m: int, n: int) -> Network:
+    generator = np.random.default_rng(0)
+    return tensors.mlp([(generator.normal(size=(m, n)), generator.normal(size=m)), (np.ones((1, m)), [0.0])])
+
+
+def test_limits_refuse_before_any_work() -> None:
+    """The bound for m lines in the plane is 1 + m + m (m - 1) / 2."""
+    network = wide(7, 2)
+    assert partition(network, RealSpace(2), limit=29).region_count == 29
+    with pytest.raises(TooLarge) as caught:
+        partition(network, RealSpace(2), limit=28)
+    assert "29 regions (29 bytes of codes)" in str(caught.value)
+    assert "limit=None" in caught.value.remedy
+    assert partition(network, RealSpace(2), limit=None).region_count == 29
+
+
+def test_the_default_limit_is_for_enormous_jobs_only() -> None:
+    huge = wide(64, 10)
+    with pytest.raises(TooLarge, match="bytes"):
+        partition(huge, RealSpace(10))
+    assert DEFAULT_LIMIT >= 10**9
+    started = partition(huge, RealSpace(10), limit=None, budget=Budget(regions=2))
+    assert (len(started), started.outcome) == (2, Outcome.BUDGET_REACHED)
+
+
+def test_curves_have_a_limit_of_their_own() -> None:
+    """2 m + 2 for one layer, however many dimensions."""
+    network = wide(100, 50)
+    line = Line([0] * 50, [1] * 50)
+    with pytest.raises(TooLarge, match="202"):
+        partition(network, line, limit=201)
+    assert partition(network, line, limit=202).region_count <= 101
+
+
+def test_smooth_hidden_layers_are_refused_unless_last() -> None:
+    two = tensors.mlp([(EYE, [0, 0, 0]), (EYE, [1, 1, 1]), ([[1, 1, 1]], [0])], activation=GELU())
+    for domain in (Box(-1, 1, dim=3), Line([0, 1, 0], [1, 1, 1])):
+        with pytest.raises(NotPiecewiseLinear, match="relu_ised"):
+            partition(two, domain)
+    one = Network((Block((Layer.of(EYE, [0, 0, 1], ReLU()), Layer.of(EYE, [1, 0, 0], GELU()), Layer.of([[1, 1, 1]]))),))
+    assert partition(one, Box(-1, 1, dim=3)).region_count == 4
+    assert partition(two.relu_ised(), Box(-1, 1, dim=3)).region_count > 4
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", "", "cud"])
+def test_unknown_devices(device: str) -> None:
+    with pytest.raises(InvalidInput, match='"cpu" or "cuda"'):
+        partition(PLAIN, RealSpace(3), device=device)
+
+
+def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InvalidInput, match="no CUDA device"):
+        partition(PLAIN, RealSpace(3), device="cuda:1")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("norm", [None, LayerNorm.of(0, dim=6), RMSNorm.of("1/10", dim=6)])
+def test_device_changes_no_result(norm: Any) -> None:
+    generator = np.random.default_rng(5)
+    layer = Layer.of(generator.normal(size=(200, 6)), generator.normal(size=200), ReLU())
+    network = Network((Block((layer, Layer.of(np.ones((1, 200)))), norm),))
+    u, v = generator.normal(size=(2, 6))
+    circle = GreatCircle(u, v, radius_squared=2 if norm is None else None)
+    for domain in (circle, Segment(u, v), Line(u, v)):
+        first, second = partition(network, domain), partition(network, domain, device="cuda")
+        assert np.array_equal(first.bits, second.bits)
+        assert [r.witness for r in first.regions] == [r.witness for r in second.regions]

@@ -1,0 +1,170 @@
+"""What every partition offers: codes, counts, digests, the Piecewise."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+import sympy
+
+from exact import (
+    GELU,
+    Box,
+    Hinge,
+    InvalidInput,
+    Line,
+    NotPiecewiseLinear,
+    Outcome,
+    Partition,
+    RealSpace,
+    Segment,
+    Sphere,
+    partition,
+)
+from exact.sources import tensors
+from tests.exact.reference import exact_output, integers
+
+DEEP = tensors.mlp([
+    ([[1, 2], [0, -1], [1, -1]], [0, "1/2", -1]), ([[1, -1, 2], [0, 1, -3]], [-1, 1]), ([[1, -2], [3, 1]], [0, 1])
+])  # fmt: skip
+FLAT = partition(DEEP, Box(-2, 2, dim=2))
+CURVE = partition(DEEP, Segment([-2, 1], [2, "-3/2"]))
+RING = partition(tensors.mlp([([[0, 1], [0, -1]], [-1, -1]), ([[1, 1]], [0])]), Sphere(radius_squared=4))
+ALL = [pytest.param(FLAT, id="flat"), pytest.param(CURVE, id="curve"), pytest.param(RING, id="ring")]
+
+
+@pytest.mark.parametrize("found", ALL)
+def test_codes_are_the_packed_bits(found: Partition) -> None:
+    assert found.bits.dtype == bool
+    assert found.bits.shape == (len(found), found.network.hinge_count)
+    assert np.array_equal(found.codes, np.packbits(found.bits, axis=1))
+    assert found.codes.dtype == np.uint8
+    for k, region in enumerate(found.regions):
+        assert region.code.bits.tolist() == found.bits[k].tolist()
+        assert region.code == found.code_of(k)
+        assert region.code.layer_sizes == found.network.bits_per_layer
+        assert repr(region) == f"<region {k}: SplineCode({region.code})>"
+
+
+@pytest.mark.parametrize("found", ALL)
+def test_a_partition_is_a_sequence_of_regions_without_truth_value(found: Partition) -> None:
+    assert len(found) == len(found.regions) == found.cell_count >= 4
+    assert found.regions[-1].index == len(found) - 1
+    assert [region.index for region in found.regions[1:4]] == [1, 2, 3]
+    assert [region.index for region in found.regions] == list(range(len(found)))
+    for index in (len(found), -len(found) - 1):
+        with pytest.raises(IndexError):
+            _ = found.regions[index]
+    for value in (found, found.outcome):
+        with pytest.raises(TypeError, match="no truth value"):
+            bool(value)
+    assert repr(found) == f"<{len(found)} regions of {found.domain!r} by {found.engine}, complete>"
+
+
+def test_digest_is_the_sorted_codes() -> None:
+    rows = sorted(np.packbits(row).tobytes() for row in FLAT.bits)
+    expected = hashlib.sha256(f"{len(rows)}:5:".encode() + b"".join(rows)).hexdigest()
+    assert FLAT.digest == expected
+
+
+def test_digest_does_not_depend_on_engine_or_order() -> None:
+    domain = Segment([-2, 1], [2, "-3/2"])
+    engines = [partition(DEEP, domain, engine=engine) for engine in ("circle", "lp_tree", "brute_force")]
+    assert {found.digest for found in engines} == {CURVE.digest}
+    assert partition(DEEP, Segment([2, "-3/2"], [-2, 1])).digest == CURVE.digest
+    assert CURVE.digest != FLAT.digest
+    assert partition(DEEP, Segment([-2, 1], [1, "-1/2"])).digest != CURVE.digest
+
+
+def test_digest_counts_cells_of_one_code() -> None:
+    """The ring has a code that owns two arcs, listed twice."""
+    assert (RING.code_count, RING.cell_count) == (3, 4)
+    rows = sorted(bytes(np.packbits([b == "1" for b in code])) for code in ("00", "00", "01", "10"))
+    assert RING.digest == hashlib.sha256(b"4:2:" + b"".join(rows)).hexdigest()
+
+
+def test_hinges_between() -> None:
+    first, second = FLAT.bits[0], FLAT.bits[3]
+    names = [Hinge(1, 0), Hinge(1, 1), Hinge(1, 2), Hinge(2, 0), Hinge(2, 1)]
+    assert FLAT.hinges_between(0, 3) == tuple(names[i] for i in range(5) if first[i] != second[i])
+    assert FLAT.hinges_between(2, 2) == ()
+
+
+@pytest.mark.parametrize("found", [FLAT, CURVE], ids=["flat", "curve"])
+def test_counts_recomputed_from_maps_and_edges(found: Partition) -> None:
+    """Distinct maps by (matrix, offset) on the domain, pieces by merging neighbours with equal maps."""
+    keys = [region_key(found, k) for k in range(len(found))]
+    assert found.distinct_map_count == len(set(keys))
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(found)))
+    graph.add_edges_from((a, b) for a, b in found.graph().edges() if keys[a] == keys[b])
+    assert found.linear_piece_count == nx.number_connected_components(graph)
+    assert found.region_count == found.code_count == len(found)
+
+
+def region_key(found: Partition, index: int) -> Any:
+    """The values at three points that span the domain, by the region's own map."""
+    affine = found.regions[index].affine
+    span = [(0, 0), (1, 0), (0, 1)] if found is FLAT else [(-2, 1), (2, Fraction(-3, 2))]
+    return tuple(affine(point) for point in span)
+
+
+def test_pieces_maps_and_regions_are_different_counts() -> None:
+    """Hat with kinks 0, 1, 2: four regions and pieces, three maps. relu(x) - relu(-x): two regions, one piece, one map."""
+    hat = partition(tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])]), RealSpace(1))
+    assert (hat.region_count, hat.linear_piece_count, hat.distinct_map_count) == (4, 4, 3)
+    line = partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, -1]], [0])]), Line([0], [1]))
+    assert (line.region_count, line.linear_piece_count, line.distinct_map_count) == (2, 1, 1)
+
+
+# ---- the whole network as a Piecewise
+
+
+def test_piecewise_evaluates_to_the_forward_pass() -> None:
+    pieces = FLAT.piecewise()
+    names = sympy.symbols("x1:3", real=True)
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+        x = [Fraction(v, 997) for v in integers(generator, 2, 1990)]
+        at = {name: sympy.Rational(v.numerator, v.denominator) for name, v in zip(names, x, strict=True)}
+        values = [piece.subs(at) for piece in pieces]
+        assert tuple(Fraction(int(v.p), int(v.q)) for v in values) == exact_output(DEEP, x)
+
+
+def test_piecewise_along_a_line() -> None:
+    t, pieces = sympy.Symbol("t", real=True), CURVE.piecewise()
+    for k in range(1, 12):
+        s = Fraction(k, 12)
+        x = [-2 + 4 * s, 1 - Fraction(5, 2) * s]
+        values = [piece.subs(t, sympy.Rational(k, 12)) for piece in pieces]
+        assert tuple(Fraction(int(v.p), int(v.q)) for v in values) == exact_output(DEEP, x)
+
+
+def test_piecewise_is_for_small_networks() -> None:
+    with pytest.raises(InvalidInput, match="limit= above 3"):
+        FLAT.piecewise(limit=3)
+    smooth = tensors.mlp([([[1]], [0]), ([[1]], [0])], activation=GELU())
+    found = partition(smooth, Box(-1, 1, dim=1))
+    for attempt in (found.piecewise, lambda: found.regions[0].affine, lambda: found.regions[0].symbolic(),
+                    lambda: found.linear_piece_count):  # fmt: skip
+        with pytest.raises(NotPiecewiseLinear):
+            attempt()
+
+
+# ---- points
+
+
+def test_code_of_a_point_and_a_range_of_layers() -> None:
+    x = (Fraction(1, 3), Fraction(-1, 5))
+    whole = str(FLAT.code(x))
+    assert str(FLAT.code(x, layers=(2, 2))) == whole.split("|")[1]
+    assert str(FLAT.code(x, layers=(1, 1))) == whole.split("|")[0]
+    assert FLAT.affine_at(x)(x) == exact_output(DEEP, x)
+
+
+def test_outcomes_are_three_values() -> None:
+    assert {outcome.value for outcome in Outcome} == {"complete", "budget reached", "undecided"}

@@ -1,0 +1,147 @@
+"""The polygons, colours, points and decision boundary are those of the partition."""
+
+import numpy as np
+import pytest
+import shapely
+from matplotlib.colors import to_rgba
+
+from exact import Box, InvalidInput
+from tests.viz import drawn, subjects
+from viz import style
+from viz.figures.polytopes import polytopes, polytopes_figure, touching
+
+WINDOW = Box(-2, 2, dim=2)
+SQUARE = np.array([[0.3, 0.2], [-0.5, 0.1], [0.8, -0.9], [-0.2, -0.4]])
+
+
+def draw(partition: object, **options: object) -> tuple[object, object]:
+    _, ax = style.figure()
+    return polytopes(partition, ax, **options), ax
+
+
+@pytest.mark.parametrize(
+    ("subject", "clip"), [(subjects.square, None), (subjects.slanted, None), (subjects.everywhere, WINDOW)]
+)
+def test_one_patch_per_region_and_they_tile_the_window(subject: object, clip: Box | None) -> None:
+    partition = subject()
+    artists, _ = draw(partition, clip=clip)
+    polygons = [shapely.Polygon(path.vertices) for path in artists.regions.get_paths()]
+    shapes = partition.polygons(clip=clip)
+    assert artists.indices == tuple(i for i, shape in enumerate(shapes) if not shape.is_empty)
+    assert len(polygons) == len(artists.indices) <= len(partition)
+    assert [p.area for p in polygons] == pytest.approx([shapes[i].area for i in artists.indices])
+    assert sum(p.area for p in polygons) == pytest.approx(16 if clip else 4)
+
+
+def test_every_region_of_a_box_is_drawn() -> None:
+    artists, _ = draw(subjects.square())
+    assert artists.indices == tuple(range(subjects.square().region_count))
+
+
+@pytest.mark.parametrize("colour_by", ["map", "code"])
+def test_colours_tell_neighbours_apart(colour_by: str) -> None:
+    partition = subjects.square()
+    artists, _ = draw(partition, colour_by=colour_by)
+    faces = [tuple(face) for face in artists.regions.get_facecolor()]
+    keys = [r.code if colour_by == "code" else r.affine for r in partition.regions]
+    assert len(faces) == len(keys)
+    for a, b in touching(partition.polygons()):
+        assert (faces[a] == faces[b]) == (keys[a] == keys[b])
+
+
+def test_equal_maps_have_one_colour() -> None:
+    from exact import partition
+    from exact.sources import tensors
+
+    dead = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0])])  # the second neuron reaches nothing
+    found = partition(dead, Box(-1, 1, dim=2))
+    by_map, by_code = (draw(found, colour_by=c)[0].regions.get_facecolor() for c in ("map", "code"))
+    assert (len({tuple(c) for c in by_map}), len({tuple(c) for c in by_code})) == (2, 4)
+
+
+def test_touching_regions_are_found() -> None:
+    partition = subjects.square()
+    assert set(touching(partition.polygons())) >= {tuple(sorted(edge)) for edge in partition.graph().edges()}
+
+
+def test_values_are_on_hinges_and_slopes() -> None:
+    partition = subjects.slanted()
+    on = draw(partition, colour_by="active")[0].regions.get_array()
+    assert on.tolist() == [int(r.code.bits.sum()) for r in partition.regions]
+    slope = draw(partition, colour_by="slope")[0].regions.get_array()
+    chart = np.array([[1, 1, 0], [0, 1, 2]]).T
+    np.testing.assert_allclose(slope, [np.linalg.norm(r.affine.float64()[0] @ chart) for r in partition.regions])
+
+
+def test_points_carry_their_class() -> None:
+    artists, _ = draw(subjects.square(), data=SQUARE, classes=[1, 0, 1, 1])
+    assert [len(points.get_offsets()) for points in artists.points] == [1, 3]
+    np.testing.assert_array_equal(artists.points[1].get_offsets(), SQUARE[[0, 2, 3]])
+    assert [tuple(p.get_facecolor()[0]) for p in artists.points] == [to_rgba(style.class_colour(c)) for c in (0, 1)]
+
+
+@pytest.mark.parametrize("subject", [subjects.square, subjects.slanted])
+def test_the_decision_boundary_is_a_zero_or_a_tie(subject: object) -> None:
+    partition = subject()
+    artists, _ = draw(partition, decision=True)
+    pieces = artists.decision.get_segments()
+    assert len(pieces) > 2
+    p0, u, v = (np.array(x, dtype=float) for x in ([0, 0, 0], [1, 1, 0], [0, 1, 2]))
+    for piece in pieces:
+        s, t = piece.mean(axis=0)
+        point = (s, t) if subject is subjects.square else p0 + s * u + t * v
+        values = partition.network.forward_float(point)
+        assert (values[0] if len(values) == 1 else np.ptp(np.sort(values)[-2:])) == pytest.approx(0, abs=1e-9)
+
+
+def test_data_give_an_unbounded_partition_its_window() -> None:
+    _, ax = draw(subjects.everywhere(), data=SQUARE)
+    low, high = SQUARE.min(axis=0), SQUARE.max(axis=0)
+    assert (ax.get_xlim()[0], ax.get_ylim()[1]) == pytest.approx((low[0] - 0.26, high[1] + 0.22))
+
+
+def test_an_unbounded_partition_without_window_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="clip"):
+        draw(subjects.everywhere())
+
+
+@pytest.mark.parametrize(
+    ("subject", "options", "message"),
+    [
+        (subjects.arcs, {}, "draws polygons"),
+        (subjects.square, {"colour_by": "mood"}, "unknown colouring"),
+        (subjects.square, {"data": [[1, 2, 3]]}, "does not fit the figure"),
+        (subjects.square, {"data": SQUARE, "classes": [0, 1]}, "does not fit the figure"),
+    ],
+)
+def test_bad_input(subject: object, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        draw(subject(), **options)
+
+
+@pytest.mark.parametrize(
+    ("subject", "clip", "colour_by"),
+    [
+        (subjects.square, None, "map"),
+        (subjects.slanted, None, "code"),
+        (subjects.everywhere, WINDOW, "active"),
+        (subjects.slanted, None, "slope"),
+    ],
+)
+def test_the_whole_figure_says_what_it_shows(subject: object, clip: Box | None, colour_by: str) -> None:
+    partition = subject()
+    fig = polytopes_figure(partition, clip=clip, colour_by=colour_by, data=SQUARE, classes=[0, 1, 0, 1], decision=True,
+                           class_names=("upper", "lower"))  # fmt: skip
+    lines = drawn.lines_of(fig)
+    assert any(line.startswith(f"{partition.region_count} regions, exact") for line in lines)
+    assert any(line.startswith("colour: ") for line in lines)
+    assert {"upper", "lower", "decision boundary"} <= set(lines)
+    assert ("plane parameter s" if subject is subjects.slanted else "input x₁") in lines
+    assert drawn.faults(fig) == []
+
+
+def test_regions_outside_the_window_are_counted() -> None:
+    fig = polytopes_figure(subjects.everywhere(), clip=Box([5, 5], [6, 6]))
+    (line,) = (line for line in drawn.lines_of(fig) if "in this window" in line)
+    visible = int(line.split("; ")[1].split()[0])
+    assert 0 < visible < subjects.everywhere().region_count
