@@ -55,8 +55,8 @@ _SETTINGS = {
 @contextmanager
 def house() -> Iterator[None]:
     """The settings of the house, as a context or a decorator; matplotlib's own are restored afterwards."""
-    mpl.rcParams.update(_SETTINGS)
-    yield
+    with mpl.rc_context(_SETTINGS):
+        yield
 
 
 # ---- colours

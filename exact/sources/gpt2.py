@@ -79,14 +79,26 @@ def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise InvalidInput("the checkpoint has no config.json", value=str(folder), remedy="give a Hugging Face GPT-2 folder")
-    try:
-        loaded: dict[str, Any] = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("config.json is not JSON", value=str(path), remedy="save the checkpoint again") from error
+    loaded = _json(path)
     if not isinstance(loaded, dict) or loaded.get("model_type") != "gpt2":
         kind = loaded.get("model_type") if isinstance(loaded, dict) else type(loaded).__name__
         raise Unsupported("the checkpoint is not a GPT-2", value=kind, remedy='give a checkpoint with model_type "gpt2"')
     return loaded
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path.name} is not JSON", value=str(path), remedy="save the checkpoint again") from error
+
+
+def _number(config: dict[str, Any], key: str, kind: type[int] | type[float], default: float | None = None) -> Any:
+    """An entry of config.json as a number; a missing key means the default, if there is one."""
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | kind):
+        raise InvalidInput(f"config.json has no usable {key}", value=repr(config.get(key)), remedy=f"give {key} as a number")
+    return kind(value)
 
 
 def _files(folder: Path) -> dict[str, Path] | Path:
@@ -94,8 +106,11 @@ def _files(folder: Path) -> dict[str, Path] | Path:
     if (folder / _WEIGHTS).is_file():
         return folder / _WEIGHTS
     if (folder / _INDEX).is_file():
-        index: dict[str, str] = json.loads((folder / _INDEX).read_text())["weight_map"]
-        return {key: folder / Path(file).name for key, file in index.items()}
+        index = _json(folder / _INDEX)
+        shards = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(shards, dict) or not all(isinstance(file, str) for file in shards.values()):
+            raise InvalidInput(f"{_INDEX} has no usable weight_map", value=str(folder), remedy="save the checkpoint again")
+        return {key: folder / Path(file).name for key, file in shards.items()}
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".pkl"))
     if pickles:
         raise InvalidInput("the checkpoint has pickled weights only, and unpickling runs code", value=pickles[0],
@@ -104,7 +119,7 @@ def _files(folder: Path) -> dict[str, Path] | Path:
 
 
 def _tensors(folder: Path, config: dict[str, Any], layer: int) -> dict[str, torch.Tensor]:
-    count = int(config.get("n_layer", 0))
+    count = _number(config, "n_layer", int)
     if not 0 <= layer < count:
         raise InvalidInput("the checkpoint has no such layer", value=layer, remedy=f"give 0 .. {count - 1}")
     files = _files(folder)
@@ -121,17 +136,25 @@ def _tensor(files: dict[str, Path] | Path, key: str) -> torch.Tensor:
         try:
             with safe_open(str(path), framework="pt") as archive:
                 if candidate in set(archive.keys()):
-                    tensor: torch.Tensor = archive.get_tensor(candidate)
-                    return tensor
+                    return _finite(archive.get_tensor(candidate), candidate)
         except (SafetensorError, FileNotFoundError) as error:
             raise InvalidInput("the weights file cannot be read", value=f"{path.name}: {error}",
                                remedy="copy the checkpoint again") from error  # fmt: skip
     raise InvalidInput("the checkpoint lacks a tensor", value=keys[0], remedy="give a complete GPT-2 checkpoint")
 
 
+def _finite(tensor: torch.Tensor, name: str) -> torch.Tensor:
+    bad = torch.nonzero(~torch.isfinite(tensor))
+    if len(bad):
+        index = tuple(bad[0].tolist())
+        raise InvalidInput("a tensor has a non-finite entry", value=f"{name}{list(index)} = {tensor[index].item()}",
+                           remedy="every entry must be finite")  # fmt: skip
+    return tensor
+
+
 def _assemble(found: dict[str, torch.Tensor], config: dict[str, Any]) -> Network:
-    d_model = int(config["n_embd"])
-    d_mlp = int(config.get("n_inner") or 4 * d_model)
+    d_model = _number(config, "n_embd", int)
+    d_mlp = 4 * d_model if config.get("n_inner") is None else _number(config, "n_inner", int)
     shapes = {"ln_2.weight": (d_model,), "ln_2.bias": (d_model,), "mlp.c_fc.weight": (d_model, d_mlp),
               "mlp.c_fc.bias": (d_mlp,), "mlp.c_proj.weight": (d_mlp, d_model), "mlp.c_proj.bias": (d_model,)}  # fmt: skip
     for name, shape in shapes.items():
@@ -149,6 +172,6 @@ def _assemble(found: dict[str, torch.Tensor], config: dict[str, Any]) -> Network
         norm="layernorm",
         gain=found["ln_2.weight"],
         bias=found["ln_2.bias"],
-        eps=float(config.get("layer_norm_epsilon", 1e-5)),
+        eps=_number(config, "layer_norm_epsilon", float, 1e-5),
         activation=activation,
     )

@@ -12,6 +12,7 @@ from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, R
 from exact.errors import InvalidInput, Unsupported
 from exact.network import Block, Layer, Network
 from exact.norms import LayerNorm, Norm, RMSNorm
+from exact.numbers import RationalMatrix
 
 Spec = tuple[nn.Module | None, list[nn.Module], bool]
 
@@ -51,17 +52,23 @@ def _blocks(module: nn.Module) -> list[Spec]:
 def _flatten(modules: list[nn.Module], where: str) -> Iterator[tuple[str, nn.Module]]:
     for position, module in enumerate(modules):
         name = f"{where}.{position}"
-        if isinstance(module, nn.Sequential):
+        if _is(module, nn.Sequential):
+            assert isinstance(module, nn.Sequential)
             yield from _flatten(list(module), name)
-        elif not isinstance(module, _PASSED_OVER):
+        elif not _is(module, *_PASSED_OVER):
             yield name, module
+
+
+def _is(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a module is one of these and computes as they do; a subclass with a forward of its own is something else."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)
 
 
 def _read_block(norm: nn.Module | None, named: list[tuple[str, nn.Module]], residual: bool, index: int) -> list[Block]:
     """Split at norms inside; a residual block must not contain one, since its skip spans the whole block."""
     blocks, layers, current = list[Block](), list[Layer](), norm
     for name, module in named:
-        if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        if _is(module, nn.LayerNorm, nn.RMSNorm):
             if residual:
                 raise Unsupported("a norm stands inside a residual block", value=name,
                                   remedy="describe the block as (norm, modules, residual)")  # fmt: skip
@@ -82,7 +89,8 @@ def _only_norm(current: nn.Module | None, layers: list[Layer], module: nn.Module
 
 
 def _append(layers: list[Layer], name: str, module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
+    if _is(module, nn.Linear):
+        assert isinstance(module, nn.Linear)
         bias = None if module.bias is None else module.bias
         layers.append(Layer.of(module.weight, bias, Identity(), name))
         return
@@ -102,16 +110,16 @@ def _append(layers: list[Layer], name: str, module: nn.Module) -> None:
 def _norm(module: nn.Module | None, index: int) -> Norm | None:
     if module is None:
         return None
-    if not isinstance(module, nn.LayerNorm | nn.RMSNorm) or len(module.normalized_shape) != 1:
+    known = isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1
+    if not known or not _is(module, nn.LayerNorm, nn.RMSNorm):
         raise Unsupported("unknown norm", value=repr(module), remedy="use nn.LayerNorm(n) or nn.RMSNorm(n)")
+    assert isinstance(module, nn.LayerNorm | nn.RMSNorm)
     kind = LayerNorm if isinstance(module, nn.LayerNorm) else RMSNorm
     weight, bias = module.weight, getattr(module, "bias", None)
     eps = module.eps if module.eps is not None else _default_rms_eps(weight)
-    for name, tensor in (("weight", weight), ("bias", bias)):
-        if tensor is not None and not bool(torch.isfinite(tensor).all()):
-            raise InvalidInput("a tensor has a non-finite entry", value=f"block {index} norm {name}",
-                               remedy="every entry must be finite")  # fmt: skip
-    return kind.of(eps, weight, bias, module.normalized_shape[0])
+    gain, shift = (None if t is None else RationalMatrix.from_floats(t, f"block {index} norm {name}")
+                   for name, t in (("weight", weight), ("bias", bias)))  # fmt: skip
+    return kind.of(eps, gain, shift, module.normalized_shape[0])
 
 
 def _default_rms_eps(weight: torch.Tensor | None) -> float:

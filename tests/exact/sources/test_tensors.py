@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,9 @@ def test_mlp_is_its_formula() -> None:
 
 def test_arrays_tensors_and_lists_are_the_same_network() -> None:
     weight, bias, out = [[0.5, -2.0], [3.0, 0.25]], [1.0, -1.5], [[1.0, 2.0]]
-    made = [tensors.mlp([(read(weight), read(bias)), (read(out), None)])
-            for read in (list, np.array, torch.tensor, lambda x: torch.tensor(x, dtype=torch.bfloat16, requires_grad=True))]  # fmt: skip
+    short = partial(torch.tensor, dtype=torch.bfloat16, requires_grad=True)
+    reads: tuple[Any, ...] = (list, np.array, torch.tensor, short)
+    made = [tensors.mlp([(read(weight), read(bias)), (read(out), None)]) for read in reads]
     assert len({network.sha256 for network in made}) == 1
 
 
@@ -71,8 +73,11 @@ def test_block_with_norm(name: Any, kind: type, rule: Any) -> None:
     assert fraction(tensors.block([[1, 2]], None, [[1]], None, norm=name).norms[0].eps) == Fraction(1e-5)
 
 
-@pytest.mark.parametrize("arguments", [{"norm": "batch"}, {"gain": [1, 1]}, {"bias": [1, 1]}, {"norm": "rms", "gain": [1, 1, 1]},
-                                       {"norm": "rms", "eps": -1}, {"norm": "rms", "eps_rule": "max"}])  # fmt: skip
+SENSELESS = [{"norm": "batch"}, {"gain": [1, 1]}, {"bias": [1, 1]}, {"norm": "rms", "gain": [1, 1, 1]},
+             {"norm": "rms", "eps": -1}, {"norm": "rms", "eps_rule": "max"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", SENSELESS)
 def test_blocks_that_make_no_sense(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         tensors.block([[1, 2]], [0], [[1]], [0], **arguments)

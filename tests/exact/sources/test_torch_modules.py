@@ -25,7 +25,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "gelu": lambda: S(nn.Linear(3, 5), nn.GELU(), nn.Linear(5, 2)),
     "gelu tanh": lambda: S(nn.Linear(3, 5), nn.GELU(approximate="tanh"), nn.Linear(5, 2)),
     "silu": lambda: S(nn.Linear(3, 5), nn.SiLU(), nn.Linear(5, 2)),
-    "identity, dropout, flatten": lambda: S(nn.Flatten(), nn.Linear(3, 5), nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 2)),
+    "passed over": lambda: S(nn.Flatten(), nn.Linear(3, 5), nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 2)),
     "nested": lambda: S(S(nn.Linear(3, 5), S(nn.ReLU())), S(), S(nn.Linear(5, 4), nn.ReLU(), S(nn.Linear(4, 2)))),
     "no bias": lambda: S(nn.Linear(3, 5, bias=False), nn.ReLU(), nn.Linear(5, 2, bias=False)),
     "linear after linear": lambda: S(nn.Linear(3, 5), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2)),
@@ -65,13 +65,14 @@ def test_parity_in_float64(name: str) -> None:
     np.testing.assert_allclose(network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", MODULES)
+ONE_BEND = [name for name in MODULES if name not in ("hardtanh", "relu6", "two activations")]
+
+
+@pytest.mark.parametrize("name", ONE_BEND)
 def test_exact_codes_are_the_signs_that_torch_sees(name: str) -> None:
     """Pre-activations by hooks on the inputs of the activations, where they are not within rounding of a bend."""
     module = random_module(name).eval()
     network = torch_modules.read(module)
-    if any(isinstance(m, nn.Hardtanh) for m in module.modules()):
-        return
     seen: list[Tensor] = []
     bent = [m for m in module.modules() if isinstance(m, nn.ReLU | nn.LeakyReLU | nn.GELU | nn.SiLU)]
     hooks = [m.register_forward_pre_hook(lambda _, args: seen.append(args[0][0])) for m in bent]
@@ -111,7 +112,8 @@ class Transformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(4), nn.RMSNorm(4, eps=0.01)])
-        self.bodies = nn.ModuleList([S(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4)), S(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 4))])
+        bodies = S(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4)), S(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 4))
+        self.bodies = nn.ModuleList(bodies)
         self.embed, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -203,7 +205,10 @@ def test_modules_that_do_not_fit(name: str) -> None:
     assert shown in str(caught.value)
 
 
-@pytest.mark.parametrize(("position", "tensor", "index"), [(0, "weight", "[1]"), (0, "bias", "[0]"), (1, "weight", "[0, 1]"), (1, "bias", "[1]")])
+PLACES = [(0, "weight", "[1]"), (0, "bias", "[0]"), (1, "weight", "[0, 1]"), (1, "bias", "[1]")]
+
+
+@pytest.mark.parametrize(("position", "tensor", "index"), PLACES)
 def test_parameters_that_are_not_finite_are_named(position: int, tensor: str, index: str) -> None:
     module = S(nn.LayerNorm(2), nn.Linear(2, 2))
     place = tuple(int(i) for i in index.strip("[]").split(","))

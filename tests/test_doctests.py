@@ -1,0 +1,34 @@
+"""Every example in a docstring of `exact` runs and prints what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import exact
+
+MODULES = ["exact", *(found.name for found in pkgutil.walk_packages(exact.__path__, "exact."))]
+EXAMPLES = {
+    test.name: test
+    for name in MODULES
+    for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
+    if test.examples
+}
+
+
+def test_there_are_examples() -> None:
+    """Fewer would mean that the search above finds nothing, and that every test below is silent."""
+    assert len(MODULES) > 25
+    assert len(EXAMPLES) >= 6
+    assert sum(len(test.examples) for test in EXAMPLES.values()) >= 9
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name: str) -> None:
+    report: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST).run(EXAMPLES[name], out=report.append)
+    assert result.attempted > 0
+    assert result.failed == 0, "".join(report)
