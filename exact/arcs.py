@@ -140,7 +140,7 @@ class CurvePartition(Partition):
     """
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
-        super().__init__(network, domain, engine, cells.bits, cells.outcome, cells.evidence)
+        super().__init__(network, domain, engine, cells.bits, cells)
         self.cells, self.curve, self.frame = cells, cells.curve, cells.frame
         self.image = _image(network, cells.curve)
 

@@ -36,8 +36,8 @@ def partition(
     Domains: Box, RealSpace, Plane (polytopes, networks without norm); Segment, Ray, Line, GreatCircle, Sphere of
     dimension 1 or 0 (arcs, also behind a norm). `engine` overrides the choice among `circle`, `lp_tree` and `brute_force`.
     `device` is where the float64 filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper
-    bound on regions exceeds it (None: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress` is called with
-    the number of regions found.
+    bound on regions exceeds it (None, or a budget: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress`
+    is called with the number of regions found.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with each engine's reason), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
@@ -53,7 +53,7 @@ def partition(
     _check_radius(network, domain)
     _check_smooth(network)
     chosen = _choose(network, domain, engine)
-    _check_size(network, domain, limit)
+    _check_size(network, domain, limit if budget is None else None)
     _check_device(device)
     cells = chosen.run(Job(network, domain, device, budget or Budget(), progress))
     if isinstance(cells, FlatCells):

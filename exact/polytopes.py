@@ -37,7 +37,7 @@ class FlatPartition(Partition):
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
         order = sorted(range(len(cells.bits)), key=lambda i: cells.bits[i].tobytes())
-        super().__init__(network, domain, engine, cells.bits[order], cells.outcome, cells.evidence)
+        super().__init__(network, domain, engine, cells.bits[order], cells)
         self.flat: Flat = domain.flat()
         self._witnesses = [cells.witnesses[i] for i in order]
         self._walls = [cells.walls[i] for i in order]

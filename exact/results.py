@@ -13,7 +13,7 @@ import numpy as np
 
 from exact.affine_map import AffineMap
 from exact.domains import Domain
-from exact.engines.base import Outcome
+from exact.engines.base import CurveCells, FlatCells
 from exact.errors import InvalidInput
 from exact.network import Network
 from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode
@@ -26,12 +26,13 @@ class Partition(ABC):
     """The regions that a network cuts a domain into, exactly.
 
     `bits` is a bool array (regions x hinges), `codes` the same bit-packed (numpy.packbits along a row). `outcome` says
-    whether the enumeration is complete and `evidence` how that is known. A partition has no truth value.
+    whether the enumeration is complete and `evidence` how that is known; `decisions` counts what settled the questions on
+    the way ("filter" and "exact" zeros on curves; LP "interiors", "farkas" vectors, ... in R^d). No truth value.
     """
 
-    def __init__(self, network: Network, domain: Domain, engine: str, bits: BitArray, outcome: Outcome, evidence: str):
-        self.network, self.domain, self.engine = network, domain, engine
-        self.bits, self.outcome, self.evidence = bits, outcome, evidence
+    def __init__(self, network: Network, domain: Domain, engine: str, bits: BitArray, cells: FlatCells | CurveCells) -> None:
+        self.network, self.domain, self.engine, self.bits = network, domain, engine, bits
+        self.outcome, self.evidence, self.decisions = cells.outcome, cells.evidence, dict(cells.decisions)
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -61,7 +61,8 @@ class Job:
 class FlatCells:
     """Regions of a flat domain: bits (R x hinges), an interior witness each, and how completeness is known.
 
-    `walls` holds, for each region, halfspaces among which all its facets are (the domain's included).
+    `walls` holds, for each region, halfspaces among which all its facets are (the domain's included). `decisions` counts
+    what settled the questions on the way.
     """
 
     bits: BitArray
@@ -69,6 +70,7 @@ class FlatCells:
     walls: list[tuple[Halfspace, ...]]
     outcome: Outcome
     evidence: str
+    decisions: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class CurveCells:
     tangent: tuple[tuple[Direction, int], ...]
     outcome: Outcome
     evidence: str
+    decisions: Mapping[str, int]
     closed: bool
 
 

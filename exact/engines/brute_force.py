@@ -50,7 +50,7 @@ class BruteForce(Engine):
         bits = np.array([cell[0] for cell in cells], dtype=bool).reshape(len(cells), job.network.hinge_count)
         evidence = "every sign vector of every layer was tested in every cell"
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        return FlatCells(bits, [cell[2] for cell in cells], walls, Outcome.COMPLETE, evidence)
+        return FlatCells(bits, [cell[2] for cell in cells], walls, Outcome.COMPLETE, evidence, {})
 
 
 def _explore(cursor: Cursor | None, cell: Cell, dim: int) -> Iterator[Cell]:

@@ -245,7 +245,7 @@ def _two_points(network: Network) -> CurveCells:
     signs = (_ONE, -_ONE)
     bits = np.stack([limit.code([s * x for x in u]).bits for s in signs])
     return CurveCells(curve, frame, (), bits, [(s, _ZERO) for s in signs], (), Outcome.COMPLETE,
-                      "the sphere has two points, and both were evaluated exactly", closed=False)  # fmt: skip
+                      "the sphere has two points, and both were evaluated exactly", {}, closed=False)  # fmt: skip
 
 
 def _collect(
@@ -276,5 +276,6 @@ def _collect(
         tuple(tally.tangent),
         outcome,
         f"stopped early: {unexplored} arcs unexplored" if unexplored else evidence,
+        {"filter": tally.filtered, "exact": tally.exact},
         closed=closed,
     )

@@ -57,6 +57,10 @@ class _Proofs:
     reused: int = 0
     empty: dict[Halfspace, list[frozenset[Halfspace]]] = field(default_factory=dict)
 
+    def counts(self) -> dict[str, int]:
+        """The counts by name."""
+        return {"points": self.points, "interiors": self.interiors, "farkas": self.farkas, "reused": self.reused}
+
     def is_empty(self, walls: tuple[Halfspace, ...], outside: Halfspace) -> bool:
         """Whether a set proved empty before lies among the walls."""
         known, here = self.empty.get(outside, ()), frozenset(walls)
@@ -94,7 +98,8 @@ class LPTree(Engine):
             else f"stopped early: {len(stack)} branches unexplored"
         )
         bits = np.array([cell.bits for cell in cells], dtype=bool).reshape(len(cells), job.network.hinge_count)
-        return FlatCells(bits, [cell.witness for cell in cells], [cell.walls for cell in cells], outcome, evidence)
+        witnesses, walls = [cell.witness for cell in cells], [cell.walls for cell in cells]
+        return FlatCells(bits, witnesses, walls, outcome, evidence, proofs.counts())
 
 
 def _root(network: Network, domain: FlatDomain) -> list[_Node]:
