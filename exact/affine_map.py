@@ -40,6 +40,10 @@ class AffineMap:
         pair = RationalArray(rows, n, matrix), RationalArray(rows, 1, offset)
         return cls(RationalMatrix.from_backend(pair[0]), RationalMatrix.from_backend(pair[1]), of, skip)
 
+    def __str__(self) -> str:
+        """`x -> matrix x + offset` with fractions, while they are few."""
+        return f"{self.of} -> {self.matrix} {self.of} + {self.offset}" + (" + x" if self.skip else "")
+
     def __call__(self, argument: Sequence[object]) -> tuple[Fraction, ...]:
         """The exact value `matrix argument + offset` at a rational argument (the skip is not added)."""
         vector = rationals(argument, "argument")

@@ -294,11 +294,17 @@ class Arc(Region):
 
     @property
     def facets(self) -> tuple[Facet, ...]:
-        """The crossings at the ends: the hyperplane is in (alpha, beta), by its nearest integers only if rational."""
+        """The crossings at the ends, and the ends of the domain; none at infinity.
+
+        `hyperplane` is the line through the end in the coefficients (alpha, beta) of the pencil, () when it is irrational.
+        """
         ends = self._owner.ends_of(self.index)
         if ends is None:
             return ()
-        return tuple(self._facet(cut, step) for cut, step in zip(ends, (-1, 1), strict=True))
+        frame = self._owner.frame
+        finite = [(cut, step) for cut, step in zip(ends, (-1, 1), strict=True)
+                  if not frame.is_straight or frame.parameter(cut.direction) is not None]  # fmt: skip
+        return tuple(self._facet(cut, step) for cut, step in finite)
 
     def _facet(self, cut: Cut, step: int) -> Facet:
         count = len(self._owner)
@@ -378,13 +384,13 @@ class Arc(Region):
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
         if ends is None:
             return ()
+        import sympy
+
         place = _parameter if frame.is_straight else _angle
         first, last = (place(frame, cut.direction) for cut in ends)
         if not frame.is_straight and ends[1].direction.compare(ends[0].direction) <= 0:
-            import sympy
-
             return (sympy.Or(variable > first, variable < last),)
-        return variable > first, variable < last
+        return tuple(bound for bound in (variable > first, variable < last) if bound != sympy.true)
 
     def _symbolic_map(self, t: sympy.Symbol) -> sympy.Matrix:
         import sympy

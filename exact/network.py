@@ -43,10 +43,14 @@ class Layer:
     def of(cls, weight: Any, bias: Any = None, activation: Activation | None = None, name: str = "layer") -> Layer:
         """Read arrays, tensors or nested rationals; a missing bias is zero, a missing activation the identity."""
         matrix = RationalMatrix.read(weight, f"{name}.weight")
+        if not isinstance(weight, RationalMatrix) and _is_flat(weight):
+            raise InvalidInput(f"{name}.weight is a vector", value=f"{matrix.shape[0]} numbers", remedy="give (out x in) rows")
         column = np.zeros(matrix.shape[0]) if bias is None else bias
         return cls(matrix, RationalMatrix.read(column, f"{name}.bias"), activation or Identity())
 
     def __post_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise InvalidInput("not an activation", value=repr(self.activation), remedy="give ReLU(), AbsoluteValue(), ...")
         if self.bias.shape != (self.weight.shape[0], 1):
             raise InvalidInput("bias does not fit the weight", value=f"weight {self.weight.shape}, bias {self.bias.shape}",
                                remedy=f"give a bias of length {self.weight.shape[0]}")  # fmt: skip
@@ -326,8 +330,11 @@ class Network:
 
     def layer_range(self, layers: tuple[int, int] | None) -> tuple[int, int]:
         """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""
-        first, last = (1, len(self.hidden_layers)) if layers is None else layers
-        if layers is not None and not 1 <= first <= last <= len(self.hidden_layers):
+        if layers is None:
+            return 1, len(self.hidden_layers)
+        pair = isinstance(layers, tuple) and len(layers) == 2 and all(type(x) is int for x in layers)
+        first, last = layers if pair else (0, 0)
+        if not 1 <= first <= last <= len(self.hidden_layers):
             raise InvalidInput("no such range of hidden layers", value=layers,
                                remedy=f"give (K, L) with 1 <= K <= L <= {len(self.hidden_layers)}")  # fmt: skip
         return first, last
@@ -335,6 +342,11 @@ class Network:
     def _is_exact_at_points(self, last: int) -> bool:
         hidden = self.hidden_layers[: last - 1]
         return len(self.norms) <= 1 and all(layer.activation.is_piecewise_linear for layer in hidden)
+
+
+def _is_flat(values: Any) -> bool:
+    axes = getattr(values, "ndim", None)
+    return axes == 1 if axes is not None else not any(hasattr(row, "__len__") for row in values)
 
 
 def _relu_ised(layer: Layer) -> Layer:

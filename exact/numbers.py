@@ -295,6 +295,12 @@ class RationalMatrix:
     def __repr__(self) -> str:
         return f"RationalMatrix({self.shape[0]} x {self.shape[1]})"
 
+    def __str__(self) -> str:
+        """The fractions, row by row; of a matrix with more than 64 entries only its shape."""
+        if self.shape[0] * self.shape[1] > 64:
+            return repr(self)
+        return "[" + ", ".join("[" + ", ".join(map(str, row)) + "]" for row in self.tolist()) + "]"
+
 
 def _is_sequence(value: object) -> bool:
     return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)

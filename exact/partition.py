@@ -49,17 +49,26 @@ def partition(
     >>> result.region_count, str(result.regions[0].affine.offset[0])
     (4, '0')
     """
+    _check_types(network, domain)
     domain.check(network.input_dim)
     _check_radius(network, domain)
     _check_smooth(network)
     chosen = _choose(network, domain, engine)
-    _check_size(network, domain, limit if budget is None else None)
+    _check_size(network, domain, limit if budget is None or budget.is_endless else None)
     _check_device(device)
     cells = chosen.run(Job(network, domain, device, budget or Budget(), progress))
     if isinstance(cells, FlatCells):
         assert isinstance(domain, FlatDomain)
         return FlatPartition(network, domain, chosen.name, cells)
     return CurvePartition(network, domain, chosen.name, cells)
+
+
+def _check_types(network: object, domain: object) -> None:
+    if not isinstance(network, Network):
+        raise InvalidInput("not a network", value=type(network).__name__,
+                           remedy="read it first with exact.sources.torch_modules.read(module)")  # fmt: skip
+    if not isinstance(domain, Domain):
+        raise InvalidInput("not a domain", value=repr(domain), remedy="give Box, RealSpace, Plane, Segment, ..., Sphere")
 
 
 def _check_radius(network: Network, domain: Domain) -> None:
@@ -106,8 +115,13 @@ def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
     bound = arc_bound(network) if curve else region_bound(network, _dimension(domain))
     if bound > limit:
         size = bound * ((network.hinge_count + 7) // 8)
-        raise TooLarge("the job may be too large", value=f"an upper bound of {bound:,} regions ({size:,} bytes of codes)",
+        value = f"an upper bound of {_readable(bound)} regions ({_readable(size)} bytes of codes)"
+        raise TooLarge("the job may be too large", value=value,
                        remedy=f"give limit=None to go on, or a budget; the limit is {limit:,}")  # fmt: skip
+
+
+def _readable(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"10^{len(str(count)) - 1}"
 
 
 def _dimension(domain: Domain) -> int:

@@ -12,13 +12,15 @@ import networkx as nx
 import numpy as np
 
 from exact.affine_map import AffineMap
-from exact.domains import Domain
+from exact.domains import Box, Domain
 from exact.engines.base import CurveCells, FlatCells
 from exact.errors import InvalidInput
 from exact.network import Network
 from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode
 
 if TYPE_CHECKING:
+    from shapely import Polygon
+
     from exact.region import Region
 
 
@@ -46,6 +48,11 @@ class Partition(ABC):
     @abstractmethod
     def locate(self, x: Sequence[object]) -> int:
         """The index of the region that x lies in; InvalidInput on a boundary or outside the domain."""
+
+    def polygons(self, clip: Box | None = None) -> list[Polygon]:
+        """The regions of a two-dimensional domain as shapely polygons; InvalidInput for any other domain."""
+        raise InvalidInput("polygons need a two-dimensional domain", value=self.domain,
+                           remedy="partition a Box, or a Plane through three points")  # fmt: skip
 
     @abstractmethod
     def _map_key(self, index: int) -> Hashable:
@@ -129,7 +136,9 @@ class Partition(ABC):
                                remedy=f"raise limit= above {limit}, or use regions[i].symbolic()")  # fmt: skip
         symbolic = [region.symbolic() for region in self.regions]
         outputs = range(self.network.output_dim)
-        return [sympy.Piecewise(*((s.map[k], sympy.And(*s.inequalities)) for s in symbolic)) for k in outputs]
+        inside = [sympy.And(*s.inequalities) for s in symbolic]
+        pieces = [[(s.map[k], condition) for s, condition in zip(symbolic, inside, strict=True)] for k in outputs]
+        return [sympy.Piecewise(*piece, evaluate=False) for piece in pieces]
 
 
 class RegionSequence(Sequence["Region"]):

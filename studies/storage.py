@@ -54,10 +54,14 @@ def document(
         "result": result,
         "result_sha256": sha256(result),
         "counts": dict(counts(partition, maps=maps) if known_counts is None else known_counts),
-        "how": {"engine": partition.engine, "evidence": partition.evidence},
+        "how": _how(partition),
         "provenance": dict(provenance),
         "written_at": now(),
     }
+
+
+def _how(partition: Partition) -> dict[str, Json]:
+    return {"engine": partition.engine, "evidence": partition.evidence, "decisions": partition.decisions}
 
 
 def counts(partition: Partition, *, maps: bool = True, all_counts: bool = False) -> dict[str, int]:
@@ -91,7 +95,7 @@ def graph_document(partition: Partition, graph: nx.Graph[int], *, provenance: Ma
     """The adjacency graph in networkx's node-link form; nodes carry code and witness, edges the flipped hinges."""
     data = nx.node_link_data(_plain(graph, _listed), edges="edges")
     return {"format": GRAPH_FORMAT, **data, "digest": partition.digest, "outcome": partition.outcome.value,
-            "how": {"engine": partition.engine, "evidence": partition.evidence},
+            "how": _how(partition),
             "provenance": dict(provenance), "written_at": now()}  # fmt: skip
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from exact import InvalidInput, MissingExtra, Network
+from exact import Network
 from exact.numbers import FloatArray
 from exact.sources import gpt2 as gpt2_source
 from exact.sources import torch_modules
@@ -180,14 +179,4 @@ def _checkpoint(name_or_folder: str | Path, report: Report) -> Path:
     if path.is_dir():
         return path
     report(f"fetching {name_or_folder}")
-    wanted: Any = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*.json", "vocab.json", "merges.txt"]
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise MissingExtra("hub names need huggingface_hub", value=path, remedy="pip install 'exactlens[gpt2]'") from error
-    try:
-        return Path(snapshot_download(str(name_or_folder), allow_patterns=wanted))
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        value, remedy = f"{path} ({type(error).__name__})", "give a folder with config.json, model.safetensors, tokenizer.json"
-        raise InvalidInput("no such folder, and the hub could not be asked", value=value, remedy=remedy) from error
+    return gpt2_source.folder(name_or_folder, also=("tokenizer*.json", "vocab.json", "merges.txt"))

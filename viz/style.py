@@ -12,7 +12,7 @@ import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -152,7 +152,7 @@ def _oklab(colour: RGB) -> np.ndarray:
 
 
 @house()
-def figure(width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int = 1, **subplots: object):
+def figure(width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int = 1, **subplots: object) -> tuple[Figure, Any]:
     """A figure of `width` x `height` inches with constrained layout, and its axes (one Axes, or an array of them)."""
     fig = Figure(figsize=(width, height), layout="constrained")
     fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
@@ -160,7 +160,8 @@ def figure(width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int 
 
 
 @house()
-def space(columns: int, width: float = 9.6, height: float = 4.2, view: tuple[float, float] = (22.0, -10.0)):
+def space(columns: int, width: float = 9.6, height: float = 4.2, view: tuple[float, float] = (22.0, -10.0)
+          ) -> tuple[Figure, list[Any]]:  # fmt: skip
     """A figure with a row of axes in R^3, seen from (elevation, azimuth) in degrees, equal units along the three axes."""
     fig = Figure(figsize=(width, height))
     part = 1 / columns

@@ -37,6 +37,11 @@ class Budget:
     regions: int | None = None
     seconds: float | None = None
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it bounds nothing."""
+        return self.regions is None and self.seconds is None
+
 
 @dataclass
 class Job:
@@ -125,5 +130,8 @@ def flat_refusal(network: Network, domain: Domain) -> str | None:
     if not isinstance(domain, FlatDomain):
         return f"it enumerates flat domains, not {type(domain).__name__}"
     if network.has_norm:
-        return "the network has a norm, so its regions in a flat domain are not polytopes"
+        return (
+            "the network has a norm, so its regions in a flat domain are not polytopes; "
+            "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers behind it"
+        )
     return None

@@ -7,6 +7,7 @@ weight (in x out). Only the tensors of one layer are read, and no model code is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,22 @@ def read(name_or_folder: str | Path, layer: int, revision: str | None = None) ->
     `layer` counts from 0. Raises InvalidInput for a missing file, a pickle instead of safetensors, a layer that is not there,
     tensors whose shapes disagree with config.json or that are not finite.
     """
-    folder = _folder(name_or_folder, revision)
-    config = _config(folder)
-    return _assemble(_tensors(folder, config, layer), config)
+    where = folder(name_or_folder, revision)
+    entries = _config(where)
+    return _assemble(_tensors(where, entries, layer), entries)
 
 
 def config(name_or_folder: str | Path, revision: str | None = None) -> dict[str, Any]:
     """The checkpoint's config.json."""
-    return _config(_folder(name_or_folder, revision))
+    return _config(folder(name_or_folder, revision))
 
 
-def _folder(name_or_folder: str | Path, revision: str | None) -> Path:
+def folder(name_or_folder: str | Path, revision: str | None = None, also: Sequence[str] = ()) -> Path:
+    """The folder of a checkpoint; a hub name is downloaded once, with the files that match the patterns `also`.
+
+    Raises InvalidInput for a path that is no folder, a pickle, or a hub that does not answer; MissingExtra without
+    huggingface_hub.
+    """
     path = Path(name_or_folder)
     if path.is_dir():
         return path
@@ -58,16 +64,16 @@ def _folder(name_or_folder: str | Path, revision: str | None) -> Path:
                            remedy="save the model with save_pretrained(..., safe_serialization=True)")  # fmt: skip
     if path.exists() or path.is_absolute() or str(name_or_folder).startswith((".", "~")):
         raise InvalidInput("not a checkpoint folder", value=str(path), remedy="give a folder with config.json")
-    return _from_hub(str(name_or_folder), revision)
+    return _from_hub(str(name_or_folder), revision, also)
 
 
-def _from_hub(name: str, revision: str | None) -> Path:
+def _from_hub(name: str, revision: str | None, also: Sequence[str]) -> Path:
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as error:
         raise MissingExtra("hub names need huggingface_hub", value=name, remedy="pip install 'exactlens[gpt2]'") from error
-    wanted = ["config.json", _WEIGHTS, _INDEX, "model-*.safetensors"]
+    wanted = ["config.json", _WEIGHTS, _INDEX, "model-*.safetensors", *also]
     try:
         return Path(snapshot_download(name, revision=revision or _PINNED.get(name), allow_patterns=wanted))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:

@@ -37,8 +37,11 @@ def read(module: nn.Module) -> Network:
     with the module's name for anything else, InvalidInput for NaN or infinite parameters.
     """
     blocks: list[Block] = []
+    if not isinstance(module, nn.Module):
+        raise InvalidInput("not a torch module", value=type(module).__name__, remedy="give an nn.Module")
     for index, (norm, modules, residual) in enumerate(_blocks(module)):
-        blocks += _read_block(norm, list(_flatten(modules, f"block {index}")), residual, index)
+        named = list(_flatten(modules, f"block {index}." if hasattr(module, "exactlens_blocks") else ""))
+        blocks += _read_block(norm, named, residual, index)
     if not blocks:
         raise InvalidInput("the module has no Linear layer", value=type(module).__name__, remedy="give a network")
     return Network(tuple(blocks))
@@ -46,15 +49,17 @@ def read(module: nn.Module) -> Network:
 
 def _blocks(module: nn.Module) -> list[Spec]:
     described = getattr(module, "exactlens_blocks", None)
-    return list(described()) if described is not None else [(None, [module], False)]
+    if described is not None:
+        return list(described())
+    return [(None, list(module) if isinstance(module, nn.Sequential) and _is(module, nn.Sequential) else [module], False)]
 
 
 def _flatten(modules: list[nn.Module], where: str) -> Iterator[tuple[str, nn.Module]]:
     for position, module in enumerate(modules):
-        name = f"{where}.{position}"
+        name = f"{where}{position}"
         if _is(module, nn.Sequential):
             assert isinstance(module, nn.Sequential)
-            yield from _flatten(list(module), name)
+            yield from _flatten(list(module), f"{name}.")
         elif not _is(module, *_PASSED_OVER):
             yield name, module
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +24,6 @@ from toy_models.checkpoints import refuse_pickle, write_atomically
 from toy_models.language import LanguageConfig, LanguageResult, save, train_language_model
 
 FORMAT = "exactlens-geodesics-1"
-SETTLED = re.compile(r"(\d+) by the float64 filter, (\d+) by exact surds")
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,8 @@ class Geodesic:
     def of(cls, found: Partition) -> Geodesic:
         """The numbers of a partitioned circle; a code change is one hinge that flips between neighbouring arcs."""
         changes = int(np.count_nonzero(found.bits != np.roll(found.bits, 1, axis=0)))
-        settled = SETTLED.search(found.evidence)
-        filtered, exactly = (int(number) for number in settled.groups()) if settled else (0, 0)
-        return cls(len(found), changes, found.code_count, filtered, exactly, found.digest)
+        settled = found.decisions
+        return cls(len(found), changes, found.code_count, settled["filter"], settled["exact"], found.digest)
 
     @property
     def filter_share(self) -> str:

@@ -112,10 +112,11 @@ def enumerate_regions(options: JobOptions, *, maps: bool = False) -> Result:
 
 def timed_partition(network: Network, domain: Domain, options: JobOptions) -> tuple[Partition, float]:
     """The partition and the seconds it took; the number of regions so far is shown on a terminal."""
-    started = time.monotonic()
+    started, bounded = time.monotonic(), options.budget_regions is not None or options.budget_seconds is not None
+    budget = Budget(options.budget_regions, options.budget_seconds) if bounded else None
     with spinner("regions") as count:
-        found = partition(network, domain, engine=options.engine, device=options.device, limit=options.limit,
-                          budget=Budget(options.budget_regions, options.budget_seconds), progress=count)  # fmt: skip
+        found = partition(network, domain, engine=options.engine, device=options.device, limit=options.limit, budget=budget,
+                          progress=count)  # fmt: skip
     return found, time.monotonic() - started
 
 
@@ -135,7 +136,7 @@ def in_words_of_the_command_line() -> Iterator[None]:
     try:
         yield
     except TooLarge as error:
-        remedy = "add --limit none to go on, best with --budget-seconds 60"
+        remedy = "add --limit none to go on, or a budget such as --budget-seconds 60"
         raise TooLarge(error.wrong, value=error.value, remedy=remedy) from error
     except NotPiecewiseLinear as error:
         remedy = "add --relu-ised to put ReLU in its place, or where there is one hidden layer --codes-only"

@@ -31,7 +31,7 @@ RULE = (
     f"supported iff the 95% interval of the share of residuals with another code than their direction's at eps = 0 lies below "
     f"{percent(NEGLIGIBLE)}, refuted iff above, else undecided"
 )
-RESIDUALS, RAYS = 240, 60
+RESIDUALS, RAYS = 480, 60
 
 
 def ask(subjects: Subjects) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import cos, hypot, isclose, pi, sin, sqrt
+from math import atan2, cos, hypot, isclose, pi, sin, sqrt
 
 import sympy
 from hypothesis import given
@@ -17,6 +17,7 @@ from tests.truths.oracle import Point
 
 X = sympy.symbols("x1:4", real=True)
 T = sympy.Symbol("t", real=True)
+THETA = sympy.Symbol("theta", real=True)
 
 
 def rational(value: Fraction) -> sympy.Rational:
@@ -55,6 +56,17 @@ def test_intervals_in_t(spec: Spec) -> None:
         symbolic = region.symbolic()
         assert all(bool(inequality.subs(T, t)) for inequality in symbolic.inequalities)
         assert list(symbolic.map.subs(T, t)) == [rational(value) for value in spec.forward(region.witness)]
+
+
+@given(specs(2, hinges=3, depth=1), SQUARES)
+def test_inequalities_in_theta(spec: Spec, squared: Fraction) -> None:
+    """On the circle of the plane theta is the ordinary angle; each witness satisfies the inequalities of its arc only."""
+    found = partition(spec.network, Sphere(radius_squared=squared))
+    symbolic = [region.symbolic() for region in found.regions]
+    for region in found.regions:
+        theta = sympy.Float(atan2(*map(float, region.witness[::-1])) % (2 * pi))
+        inside = [all(bool(i.subs(THETA, theta)) for i in each.inequalities) for each in symbolic]
+        assert [k for k, holds in enumerate(inside) if holds] == [region.index]
 
 
 def assert_lengths(found: Partition, circumference: sympy.Expr) -> None:

@@ -24,6 +24,8 @@ import safetensors.torch
 import torch
 import typer
 
+from exact import Box, partition
+from exact.sources import torch_modules
 from studies import cli
 from studies.cli import gathered
 from toy_models.checkpoints import load
@@ -241,7 +243,8 @@ def test_the_digest_does_not_depend_on_the_engine(call: Call) -> None:
     call("partition moons-none --box -1 1 --out tree.json")
     call("partition moons-none --box -1 1 --engine brute_force --out force.json")
     first, second = (json.loads(Path(name).read_text()) for name in ("tree.json", "force.json"))
-    assert first["result"]["digest"] == second["result"]["digest"]
+    same = partition(torch_modules.read(load("runs/moons-none").model), Box(-1, 1, dim=2)).digest
+    assert first["result"]["digest"] == second["result"]["digest"] == same
     assert [first["how"]["engine"], second["how"]["engine"]] == ["lp_tree", "brute_force"]
 
 
@@ -308,6 +311,7 @@ def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words
 def test_a_limit_can_be_lifted(call: Call) -> None:
     assert call("partition moons-none --box -1 1 --limit 3").code == 2
     assert call("partition moons-none --box -1 1 --limit none").code == 0
+    assert call("partition moons-none --box -1 1 --limit 3 --budget-regions 1000").code == 0
 
 
 def test_gelu_has_codes_but_no_maps_unless_it_is_replaced(call: Call) -> None:

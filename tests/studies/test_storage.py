@@ -70,13 +70,13 @@ def test_crossings_of_a_circle_are_exact_directions() -> None:
     u, v = (sympy.Matrix([sympy.Rational(x) for x in values["curve"][name]]) for name in "uv")
     body = NORMED.folded().layers[0]
     weight = sympy.Matrix(body.weight.shape[0], 3, [sympy.Rational(str(x)) for row in body.weight.tolist() for x in row])
-    for crossing in values["crossings"]:
+    for crossing, region in zip(values["crossings"], found.regions, strict=True):
         point = sympy.sympify(crossing["alpha"]) * u + sympy.sympify(crossing["beta"]) * v
         point = point * sympy.sqrt(3) / sympy.sqrt(point.dot(point))
+        assert [float(x) for x in point] == pytest.approx(region.endpoints_float[0])
         for _, neuron, _ in crossing["flipped"]:
             value = (weight[neuron, :] * point)[0] + sympy.Rational(str(body.bias[neuron, 0]))
             assert sympy.simplify(value) == 0
-    assert values["crossings"]
 
 
 def test_counts_that_have_no_meaning_are_left_out() -> None:

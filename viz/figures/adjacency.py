@@ -60,7 +60,7 @@ def adjacency(partition: FlatPartition, ax: Axes, *, clip: Box | None = None, gr
              for middle in _facet_middles(partition, a, b, corners[a])]  # fmt: skip
     lines = [np.array([centres[a], middle, centres[b]]) for a, b, _, middle in found]
     layers = tuple(layer for _, _, layer, _ in found)
-    edges, nodes = _draw(ax, lines, layers, np.array([centres[i] for i in indices]))
+    edges, nodes = _draw(ax, lines, layers, np.array([centres[i] for i in indices]).reshape(-1, 2))
     frame(ax, partition, [shapes[i] for i in indices])
     return Adjacency(nodes, indices, edges, tuple((a, b) for a, b, *_ in found), layers, regions)
 

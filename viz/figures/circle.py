@@ -123,7 +123,7 @@ def _arcs(partition: CurvePartition, radius: float, spans: Spans) -> tuple[Wedge
     inner, outer = (radius * x for x in _RING)
     edge, wedges = 0.3 if len(spans) <= _MOST_DOTS else 0.0, []
     for span, colour in zip(spans, arc_colours(partition), strict=True):
-        start, end = (math.degrees(angle) + 1 for angle in span)
+        start, end = (math.degrees(angle) for angle in span)
         wedges.append(Wedge((0, 0), outer, start, end, width=outer - inner, facecolor=colour, edgecolor=style.MUTED,
                             linewidth=edge))  # fmt: skip
     return tuple(wedges)

@@ -87,6 +87,8 @@ def test_tangencies_have_their_own_mark() -> None:
     assert "tangency" in drawn.lines_of(fig)
     (diamonds,) = (line for line in fig.axes[0].lines if line.get_marker() == "D")
     np.testing.assert_allclose(np.column_stack(diamonds.get_data()), [[1, 0]], atol=1e-12)
+    (dots,) = (line for line in fig.axes[0].lines if line.get_marker() == "o")
+    assert len(dots.get_xdata()) == 2
     assert "tangency" not in drawn.lines_of(circle_figure(subjects.five_arcs()))
 
 

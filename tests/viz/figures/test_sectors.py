@@ -10,7 +10,9 @@ from exact import Box, InvalidInput, Sphere, partition
 from exact.sources import tensors
 from tests.viz import drawn, subjects
 from viz import style
+from viz.figures.circle import arc_colours
 from viz.figures.sectors import sectors, sectors_figure
+from viz.projections import CirclePlane
 
 WINDOW = Box(-2, 2, dim=2)
 E = np.array([[1.0, 0.5], [-0.25, 2.0], [0.5, -1.0]])
@@ -26,7 +28,12 @@ def polygons(artists: object) -> list[shapely.Polygon]:
     return [shapely.Polygon(path.vertices) for path in artists.cones.get_paths()]
 
 
-EMBEDDINGS = {"apex inside": (E, INSIDE), "apex outside": (E, OUTSIDE), "mirrored": (E[:, ::-1], INSIDE)}
+EMBEDDINGS = {
+    "apex inside": (E, INSIDE),
+    "apex outside": (E, OUTSIDE),
+    "mirrored": (E[:, ::-1], INSIDE),
+    "mirrored and turned": (-E[:, ::-1], INSIDE),
+}
 
 
 @pytest.mark.parametrize("name", EMBEDDINGS)
@@ -36,6 +43,9 @@ def test_sectors_tile_the_window(name: str) -> None:
     assert shapely.union_all(polygons(artists)).area == pytest.approx(16)
     if name != "apex outside":
         assert artists.indices == tuple(range(len(subjects.arcs())))
+    colours = [style.tint(colour, style.SOFT) for colour in arc_colours(subjects.arcs())]
+    faces = artists.cones.get_facecolor()[:, :3].tolist()
+    assert faces == [pytest.approx(colours[i]) for i in artists.indices]
 
 
 @pytest.mark.parametrize("name", EMBEDDINGS)
@@ -56,18 +66,33 @@ def test_the_apex_is_where_the_norm_is_undefined() -> None:
     np.testing.assert_allclose(image, image.mean(), atol=1e-12)
 
 
-def test_an_arc_of_more_than_half_a_turn() -> None:
-    block = tensors.block(np.eye(3)[:1], [-1.25], [[1]] * 3, np.zeros(3), norm="layernorm")
-    found = partition(block, Sphere())
+def one_cap(bias: float) -> object:
+    """The circle of a single neuron."""
+    return partition(tensors.block(np.eye(3)[:1], [bias], [[1]] * 3, np.zeros(3), norm="layernorm"), Sphere())
+
+
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_an_arc_of_more_than_half_a_turn(name: str) -> None:
+    found = one_cap(-1.25)
     assert max(r.parameters_float[1] - r.parameters_float[0] for r in found.regions) > math.pi
-    areas = [p.area for p in polygons(draw(found))]
-    assert (len(areas), sum(areas)) == (2, pytest.approx(16))
-    assert sum(p.area for p in polygons(draw(found, embedding=(E, OUTSIDE)))) == pytest.approx(16)
+    assert sum(p.area for p in polygons(draw(found, embedding=EMBEDDINGS[name]))) == pytest.approx(16)
 
 
-def test_an_uncut_circle_is_the_whole_window() -> None:
-    block = tensors.block(np.eye(3)[:1], [9], [[1]] * 3, np.zeros(3), norm="layernorm")
-    (polygon,) = polygons(draw(partition(block, Sphere())))
+def test_a_reflex_sector_shows_on_both_sides_of_a_narrow_one() -> None:
+    found = one_cap(-1.25)
+    narrow = min(found.regions, key=lambda r: r.length_float)
+    middle = sum(narrow.parameters_float) / 2
+    turn = np.array([[math.cos(middle), -math.sin(middle)], [math.sin(middle), math.cos(middle)]])
+    linear = CirclePlane.of(found).axes.T @ turn  # the apex is (-5, 0), and the narrow sector opens towards the window
+    artists = draw(found, embedding=(linear, linear @ [5, 0]))
+    np.testing.assert_allclose(artists.apex, [-5, 0], atol=1e-12)
+    assert sorted(artists.indices) == sorted([narrow.index, 1 - narrow.index, 1 - narrow.index])
+    assert sum(p.area for p in polygons(artists)) == pytest.approx(16)
+
+
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_an_uncut_circle_is_the_whole_window(name: str) -> None:
+    (polygon,) = polygons(draw(one_cap(9), embedding=EMBEDDINGS[name]))
     assert polygon.equals(shapely.box(-2, -2, 2, 2))
 
 
