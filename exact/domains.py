@@ -352,8 +352,8 @@ class GreatCircle(CurveDomain):
         object.__setattr__(self, "radius_squared", _radius(radius_squared))
         _same_length((self.u, self.v))
         if rank([self.u, self.v]) < 2:
-            raise InvalidInput("u and v do not span a circle of directions", value=_show((self.u, self.v)),
-                               remedy="give two independent vectors")  # fmt: skip
+            value = f"u = {_show((self.u,))}, v = {_show((self.v,))}"
+            raise InvalidInput("u and v do not span a circle of directions", value=value, remedy="give two independent vectors")
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.u), input_dim)

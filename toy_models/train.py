@@ -229,8 +229,9 @@ def finite(loss: float, step: int, learning_rate: float) -> float:
 
 @contextmanager
 def progress_bar(label: str, steps: int, shown: bool) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error, or none; yields the function to call with the loss after each step."""
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as bar:
+    """A bar on standard error where that is a terminal, or none; yields the function to call with each step's loss."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not shown or not console.is_terminal) as bar:
         row = bar.add_task(label, total=steps)
         yield lambda loss: bar.update(row, advance=1, description=f"{label}, loss {loss:.4f}")
 

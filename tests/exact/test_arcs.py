@@ -53,13 +53,14 @@ PLAIN = curve(hidden(ROWS), Sphere(radius_squared=4))
 W, B = [[1, 2, -1], [0, 1, 1], [2, -1, 0], [1, 1, -2]], [Fraction(1, 2), Fraction(-1, 4), Fraction(1), Fraction(-1)]
 GAIN, SHIFT = [Fraction(1), Fraction(2), Fraction(-1, 2)], [Fraction(0), Fraction(1, 3), Fraction(1)]
 NORMED = curve(tensors.block(W, B, [[1, -1, 2, 1]], [3], norm="layernorm", gain=GAIN, bias=SHIFT), Sphere())
+TILTED = curve(NORMED.network, GreatCircle([2, 1, 0], [1, "1/2", 3]))
 SLICE = curve(hidden([[1, 2, 0, 1, -1], [0, 1, 1, -1, 2], [3, 0, 0, 1, 0]]),
               GreatCircle([1, 0, 2, 0], [1, 1, 0, -1], radius_squared="5/3"))  # fmt: skip
 
 
 def planes(found: CurvePartition) -> list[list[Fraction]]:
     """The planes normal . y + offset = 0 of one hidden layer; behind the norm in y = sqrt(n) P x / |P x|."""
-    if found is not NORMED:
+    if not found.network.has_norm:
         layer = found.network.layers[0]
         return [[*row, b[0]] for row, b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)]
     return [[*(w * g for w, g in zip(row, GAIN, strict=True)), b + sum(w * h for w, h in zip(row, SHIFT, strict=True))]
@@ -67,7 +68,7 @@ def planes(found: CurvePartition) -> list[list[Fraction]]:
 
 
 RADII = [pytest.param(PLAIN, 4, id="plain"), pytest.param(NORMED, 3, id="norm"),
-         pytest.param(SLICE, sympy.Rational(5, 3), id="slice")]  # fmt: skip
+         pytest.param(TILTED, 3, id="tilted"), pytest.param(SLICE, sympy.Rational(5, 3), id="slice")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("found", "square"), RADII)
@@ -75,18 +76,18 @@ def test_end_points_lie_on_their_hyperplane_and_on_the_sphere(found: CurvePartit
     for crossing in found.crossings:
         point = crossing.point
         assert sympy.simplify(point.dot(point) - square) == 0
-        if found is NORMED:
+        if found.network.has_norm:
             assert sympy.simplify(sum(point)) == 0
         for hinge in crossing.hinges:
             *normal, offset = exactly(planes(found)[hinge.neuron])
             assert sympy.simplify(point.dot(sympy.Matrix(normal)) + offset) == 0
 
 
-@pytest.mark.parametrize("found", [PLAIN, NORMED, SLICE], ids=["plain", "norm", "slice"])
+@pytest.mark.parametrize("found", [PLAIN, NORMED, TILTED, SLICE], ids=["plain", "norm", "tilted", "slice"])
 def test_end_points_angles_and_floats_agree(found: CurvePartition) -> None:
     """The angle of a crossing is that of its point against the first axis of the curve, at 40 digits and in floats."""
     u, v = (sympy.Matrix(exactly(Fraction(str(x)) for x in w)) for w in (found.curve.u, found.curve.v))
-    if found is NORMED:
+    if found.network.has_norm:
         u, v = (w - sympy.ones(3, 1) * sum(w) / 3 for w in (u, v))
     across = v - u * u.dot(v) / u.dot(u)
     for crossing in found.crossings:

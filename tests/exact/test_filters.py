@@ -69,6 +69,20 @@ def test_balls_hold_the_exact_number(scale: str, operation: str, seed: int) -> N
             assert not certain[k] or int(signs[k]) == sign(value)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_balls_of_exact_floats_hold_the_exact_number(operation: str) -> None:
+    """Radius zero to begin with: only the rounding of the operation itself is left to cover the error."""
+    generator = np.random.default_rng(11)
+    for exponent in (0, -160, -520):
+        a, b = (np.ldexp(x, exponent) for x in generator.normal(size=(2, 200)))
+        found = OPERATIONS[operation](*(Balls.exactly(torch.from_numpy(x)) for x in (a, b)))
+        assert isinstance(found, Balls)
+        for k, (x, y) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+            exact = OPERATIONS[operation](Fraction(x), Fraction(y))
+            assert isinstance(exact, Fraction)
+            assert gap(found, k, exact) >= 0
+
+
 def test_ordinary_balls_are_narrow_enough_to_decide() -> None:
     a, b = numbers("ordinary", 1), numbers("ordinary", 2)
     product = balls(a) * balls(b)
@@ -121,6 +135,14 @@ def test_roots(scale: str) -> None:
                 low, high = max(Fraction(mid) - Fraction(rad), Fraction(0)), Fraction(mid) + Fraction(rad)
                 assert low * low <= square <= high * high
         assert decided >= (len(squares) if scale == "ordinary" else 5)
+
+
+def test_roots_of_wide_balls_hold_the_roots_of_their_ends() -> None:
+    mids, rads = [4.0, 4.0, 1.0, 100.0], [4.0, 3.9, 0.5, 99.99]
+    root = Balls(torch.tensor(mids).double(), torch.tensor(rads).double()).sqrt()
+    for k, (mid, rad) in enumerate(zip(mids, rads, strict=True)):
+        for square in (mid - rad, mid, mid + rad):
+            assert abs(math.sqrt(square) - float(root.mid[k])) <= float(root.rad[k]) * (1 + 2.0**-40)
 
 
 def test_roots_of_what_may_be_negative_are_undecided() -> None:
@@ -187,6 +209,26 @@ def test_matrix_product_of_rationals(scale: str) -> None:
     weight = [values[k * 8 : k * 8 + 8] for k in range(4)]
     state = [[x / 11] for x in numbers(scale, 7)[:8]]
     assert_encloses(weight, RationalMatrix.from_rationals(weight), state)
+
+
+@pytest.mark.parametrize("size", [64, 1000, 5000])
+def test_matrix_product_whose_rounding_goes_one_way(size: int) -> None:
+    """1 + 2^-53 + 2^-53 + ...: every small term is rounded off, wherever the one stands."""
+    weight = np.full((4, size), 2.0**-53)
+    weight[[0, 1, 2, 3], [0, 1, size // 2, size - 1]] = 1.0
+    found = assert_encloses(fractions_of(weight), RationalMatrix.from_floats(weight), [[Fraction(1)]] * size)
+    assert abs(Fraction(float(found.mid[0, 0])) - fractions_of(weight[:1]).pop().pop(0)) < Fraction(size, 2**53)
+
+
+BELOW = [(Fraction(1, 10**330), Fraction(10**300)), (Fraction(1, 10**325), Fraction(10**20))]
+
+
+@pytest.mark.parametrize(("tiny", "huge"), BELOW)
+def test_matrix_product_of_what_rounds_to_zero(tiny: Fraction, huge: Fraction) -> None:
+    """The product is far above the least float, though one factor is below it."""
+    for weight, state in (([[tiny, tiny]], [[huge], [huge]]), ([[huge, huge]], [[tiny], [tiny]])):
+        found = assert_encloses(weight, RationalMatrix.from_rationals(weight), state)
+        assert not bool(found.signs()[1].any())
 
 
 def test_matrix_product_that_overflows_abstains() -> None:

@@ -177,6 +177,16 @@ def test_field_laws(numbers: tuple[Surd, Surd, Surd]) -> None:
             a.inverse()
 
 
+CONJUGATES = [(3, 1, 9), (3, 2, Fraction(9, 4)), (-1, -1, 1), (Fraction(2, 3), 2, Fraction(1, 9)), (5, 0, 2)]
+
+
+@pytest.mark.parametrize(("a", "b", "d"), CONJUGATES)
+def test_inverse_where_the_conjugate_vanishes(a: Fraction, b: Fraction, d: Fraction) -> None:
+    """The root is rational here, and a - b sqrt(d) = 0 although a + b sqrt(d) is not."""
+    number = Surd(q(a), q(b), q(d))
+    assert is_equal(number * number.inverse(), Surd(q(1)))
+
+
 @given(SURDS)
 def test_order_is_that_of_the_reals(numbers: tuple[Surd, Surd, Surd]) -> None:
     with mpmath.workprec(BITS):

@@ -142,6 +142,7 @@ def test_the_checkpoint_tells_where_it_comes_from(trained: LanguageResult, folde
 def test_saving_and_loading_draw_no_bars(trained: LanguageResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from transformers.utils import logging
 
+    logging.enable_progress_bar()  # another test of the same process may have switched them off
     language.load(language.save(trained, tmp_path, "tiny"))
     assert capfd.readouterr() == ("", "")
     assert logging.is_progress_bar_enabled()

@@ -339,7 +339,8 @@ def test_a_line_through_the_centre_is_cut_there(kind: type[Norm]) -> None:
     """x = (t, -t, 0): for eps = 0 the norm jumps at t = 0, even where the code does not."""
     rows = [[1, 0, 0], [1, 1, -2]]
     network = Network((Block((Layer.of(rows, [0, 1], ReLU()), Layer.of([[1, 1]])), kind.of(0, dim=3)),))
-    for domain, at in ((Line([0, 0, 0], [1, -1, 0]), 0), (Segment([-1, 1, 0], [1, -1, 0]), Fraction(1, 2))):
+    line, segment = Line([0, 0, 0], [1, -1, 0]), Segment([-1, 1, 0], [1, -1, 0])
+    for domain, at, ends in ((line, 0, 2), (segment, Fraction(1, 2), 4)):
         found = partition(network, domain)
         assert isinstance(found, CurvePartition)
         assert [str(region.code) for region in found.regions] == ["01", "11"]
@@ -347,7 +348,7 @@ def test_a_line_through_the_centre_is_cut_there(kind: type[Norm]) -> None:
         assert crossing.undefined
         assert crossing.parameter == at
         assert found.graph().number_of_edges() == 0
-        assert [facet.neighbour for region in found.regions for facet in region.facets] == [None] * 4
+        assert [facet.neighbour for region in found.regions for facet in region.facets] == [None] * ends
     constant = Network((Block((Layer.of(rows[1:], [1], ReLU()), Layer.of([[1]])), kind.of(0, dim=3)),))
     assert [str(r.code) for r in partition(constant, Line([0, 0, 0], [1, -1, 0])).regions] == ["1", "1"]
 

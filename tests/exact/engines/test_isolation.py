@@ -42,11 +42,14 @@ def functions(rows: Sequence[Sequence[object]], activation: object = None) -> La
     return LayerFunctions(layer, UNIT, (q(0), q(0), q(1)), "cpu", 0)
 
 
-def random_rows(seed: int, count: int) -> list[list[float]]:
-    """Lines that cut the circle N = 1, pass it, nearly touch it; copies and opposites among them."""
+def random_rows(seed: int, count: int, form: Form = CIRCLE) -> list[list[float]]:
+    """Lines that cut the conic N = 1, pass it, touch it nearly or up to rounding; copies and opposites among them."""
     generator = np.random.default_rng(seed)
     rows = generator.normal(size=(count, 3))
-    rows[:8, 2] = np.hypot(rows[:8, 0], rows[:8, 1]) * (1 + generator.integers(-2, 3, 8) * 2.0**-52)
+    a, b, c = (float(fraction(x)) for x in (form.a, form.b, form.c))
+    touching = np.sqrt((c * rows[:, 0] ** 2 - 2 * b * rows[:, 0] * rows[:, 1] + a * rows[:, 1] ** 2) / (a * c - b * b))
+    rows[:8, 2] = touching[:8] * (1 + generator.integers(-2, 3, 8) * 2.0**-52)
+    rows[20:32, 2] = touching[20:32] * (1 - 10.0 ** -np.arange(4, 16))
     rows[8:12] = -rows[12:16]
     rows[16:18] = 3 * rows[18:20]
     return [[float(x) for x in row] for row in rows]
@@ -68,11 +71,11 @@ def diamond(direction: Direction) -> mpmath.mpf:
 @pytest.mark.parametrize("form", [CIRCLE, SKEW])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_filter_changes_nothing(seed: int, form: Form) -> None:
-    rows = random_rows(seed, 60)
+    rows = random_rows(seed, 60, form)
     (fast, filtered), (slow, exact) = (isolated(functions(rows), form, threshold) for threshold in (0, 10**9))
     assert [(sorted(a.rows), sorted(a.touching)) for a in fast] == [(sorted(b.rows), sorted(b.touching)) for b in slow]
     assert all(a.find().compare(b.find()) == 0 for a, b in zip(fast, slow, strict=True))
-    assert filtered.filtered > 40
+    assert filtered.filtered > 25
     assert exact.filtered == 0
     assert filtered.exact < exact.exact
 
@@ -80,7 +83,7 @@ def test_the_filter_changes_nothing(seed: int, form: Form) -> None:
 @pytest.mark.parametrize("threshold", [0, 10**9])
 @pytest.mark.parametrize("seed", range(4))
 def test_enclosures_hold_their_point_and_stay_apart(seed: int, threshold: int) -> None:
-    edges, _ = isolated(functions(random_rows(seed, 60)), SKEW, threshold)
+    edges, _ = isolated(functions(random_rows(seed, 60, SKEW)), SKEW, threshold)
     with mpmath.workprec(900):
         for edge in edges:
             sigma = diamond(edge.find())
@@ -92,7 +95,7 @@ def test_enclosures_hold_their_point_and_stay_apart(seed: int, threshold: int) -
 @pytest.mark.parametrize("threshold", [0, 10**9])
 def test_every_zero_of_a_wide_layer_is_found(threshold: int) -> None:
     """By the closed form on the unit circle: phase +- arccos(-c / R), for all lines that are not nearly tangent."""
-    rows = np.array(random_rows(9, 200))[20:]
+    rows = np.array(random_rows(9, 200))[32:]
     radius, phase = np.hypot(rows[:, 0], rows[:, 1]), np.arctan2(rows[:, 1], rows[:, 0])
     meets = np.abs(rows[:, 2]) < radius
     spread = np.arccos(-rows[meets, 2] / radius[meets])
@@ -164,7 +167,7 @@ def test_bits_are_signs_and_ties_are_off(sigma: Fraction) -> None:
 
 def test_proved_enclosures_have_one_zero_each() -> None:
     """Every listed interval has opposite exact signs at its ends; what is not undecided has two zeros or none."""
-    rows = random_rows(5, 80)
+    rows = random_rows(5, 80, SKEW)
     made = functions(rows)
     g = Balls.of_rationals([SKEW.a, SKEW.b, SKEW.c, SKEW.determinant], "cpu")
     found = enclosed_zeros(made.balls(), g)
@@ -177,7 +180,7 @@ def test_proved_enclosures_have_one_zero_each() -> None:
     squares = np.array([2 * p * p - p * r + 3 * r * r - c * c * determinant for p, r, c in rows])
     assert set(listed.tolist()) <= {0, 2}
     assert (listed[~undecided] == np.where(squares[~undecided] > 0, 2, 0)).all()
-    assert undecided.sum() < 20
+    assert undecided.sum() < 25
 
 
 def surd_edge(root: int, wide: bool = False) -> Edge:
