@@ -30,11 +30,6 @@ def apply(array: RationalArray, vector: Sequence[Rational]) -> Vector:
     return list((array * RationalArray(len(vector), 1, list(vector))).entries())
 
 
-def combine(scalars: Sequence[Rational], vectors: Sequence[Sequence[Rational]]) -> Vector:
-    """The linear combination sum_i scalars[i] vectors[i]; at least one vector."""
-    return [dot(scalars, column) for column in zip(*vectors, strict=True)]
-
-
 def identity(size: int) -> RationalArray:
     """The identity matrix."""
     return RationalArray(size, size, [Rational(int(i == j)) for i in range(size) for j in range(size)])

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from exact.errors import Undecided
 from exact.halfspace import Halfspace, Point, homogeneous
 from exact.linear_algebra import dot, independent_rows, matrix, solve
 from exact.numbers import FloatArray, Rational
-from exact.predicates import is_inside
+from exact.predicates import is_farkas, is_inside
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
@@ -52,10 +53,21 @@ def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int) -> Interior | 
     if not active:
         return Interior((0,) * dim + (1,))
     rows = [halfspaces[i] for i in active]
-    result = _decide(rows, dim)
+    result = _checked(_decide(rows, dim), rows, dim)
     if isinstance(result, Interior):
         return result
     return Farkas(tuple(active[k] for k in result.rows), result.multipliers)
+
+
+def _checked(result: Interior | Farkas, rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:
+    """The result, after its proof has been verified by predicates that share nothing with the simplex."""
+    if isinstance(result, Interior):
+        proved = is_inside(rows, result.point)
+    else:
+        proved = is_farkas([rows[i] for i in result.rows], result.multipliers, dim)
+    if not proved:
+        raise Undecided("a linear programme ended without a proof", value=result, remedy="please report the network")
+    return result
 
 
 def _decide(rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:

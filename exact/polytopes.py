@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from exact.adjacency import Wall, facets
+from exact.adjacency import Wall, facets, region_walls
 from exact.affine_map import AffineMap
 from exact.constructions import centroid, meet
 from exact.domains import Box, Flat, FlatDomain
@@ -163,6 +163,17 @@ class Polytope(Region):
         hinges = self._owner.network.hinges
         flipped = tuple(hinges[int(i)] for i in np.flatnonzero(self._owner.bits[self.index] != behind))
         return Facet(flipped, neighbour, wall.halfspace.coefficients)
+
+    @property
+    def halfspaces(self) -> tuple[tuple[int, ...], ...]:
+        """An H-representation in the parameters of the domain: coprime integers (normal, offset), positive inside.
+
+        Every distinct halfspace of the domain or of a hinge that contains the region, redundant ones too; the
+        hyperplanes of `facets` are those that are not.
+        """
+        owner = self._owner
+        walls = region_walls(owner.network, owner.flat, [bool(bit) for bit in owner.bits[self.index]])
+        return tuple(wall.coefficients for wall in walls)
 
     @property
     def vertices(self) -> tuple[tuple[Fraction, ...], ...]:

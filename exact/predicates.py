@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from exact.halfspace import Halfspace, Point
 from exact.numbers import Rational
-from exact.surds import Surd, sign_of_surd, sign_of_surd_product
+from exact.surds import Surd, sign_of_surd_product
 
 
 def side(halfspace: Halfspace, point: Point) -> int:
@@ -32,11 +32,6 @@ def is_farkas(halfspaces: Iterable[Halfspace], multipliers: Iterable[Rational], 
         positive = positive or multiplier > 0
         total = [t + multiplier * c for t, c in zip(total, halfspace.coefficients, strict=True)]
     return positive and all(x == 0 for x in total[:-1]) and total[-1] <= 0
-
-
-def sign_with_root(linear: Rational, root: Rational, radicand: Rational) -> int:
-    """The sign of `linear + root sqrt(radicand)`: a neuron behind a norm, at a rational direction."""
-    return sign_of_surd(linear, root, radicand)
 
 
 def turn(a: tuple[Surd, Surd], b: tuple[Surd, Surd]) -> int:

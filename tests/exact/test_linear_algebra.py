@@ -11,7 +11,6 @@ import sympy
 
 from exact.linear_algebra import (
     apply,
-    combine,
     diagonal,
     dot,
     identity,
@@ -101,7 +100,6 @@ def test_products() -> None:
     assert fractions(apply(array, column)) == (Fraction(1, 2), Fraction(13, 3))
     assert [fractions(row) for row in rows_of(array)] == [(1, 2, 3), (0, -1, 5)]
     assert fraction(dot(column, column)) == Fraction(1, 4) + 1 + Fraction(4, 9)
-    assert fractions(combine([q(2), q(-1)], exactly(rows))) == (2, 5, 1)
     with pytest.raises(ValueError, match="zip"):
         dot(column, column[:2])
 

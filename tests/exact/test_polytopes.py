@@ -292,3 +292,11 @@ def test_regions_are_in_the_order_of_their_codes(square: FlatPartition) -> None:
     rows = [row.tobytes() for row in square.bits]
     assert rows == sorted(rows)
     assert [sign(region.index - k) for k, region in enumerate(square.regions)] == [0] * len(square)
+
+
+def test_halfspaces_hold_inside_and_include_the_facets(square: FlatPartition) -> None:
+    for region in polytopes(square):
+        point = (*region.witness, 1)
+        assert all(sum(a * x for a, x in zip(row, point, strict=True)) > 0 for row in region.halfspaces)
+        assert {facet.hyperplane for facet in region.facets} <= set(region.halfspaces)
+    assert any(len(region.halfspaces) > len(region.facets) for region in polytopes(square))

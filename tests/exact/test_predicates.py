@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exact.halfspace import Halfspace
-from exact.predicates import is_farkas, is_inside, side, sign_with_root, turn
+from exact.predicates import is_farkas, is_inside, side, turn
 from exact.surds import Surd
 from tests.exact.reference import q, real, sign
 
@@ -55,10 +55,6 @@ def test_is_farkas(rows: list[tuple[int, ...]], multipliers: list[object], expec
 def test_is_farkas_needs_a_multiplier_each() -> None:
     with pytest.raises(ValueError, match="zip"):
         is_farkas([LEFT, RIGHT], [q(1)], 2)
-
-
-def test_sign_with_root() -> None:
-    assert [sign_with_root(q(-3), q(2), q(radicand)) for radicand in (2, Fraction(9, 4), 3)] == [-1, 0, 1]
 
 
 PARTS = st.builds(Fraction, st.integers(-6, 6), st.integers(1, 4))

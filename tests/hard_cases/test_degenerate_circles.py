@@ -8,7 +8,7 @@ from math import isclose, isqrt, pi
 import pytest
 import sympy
 
-from exact import GreatCircle, Partition, Segment, Sphere, partition
+from exact import GreatCircle, Line, Partition, Segment, Sphere, partition
 from exact.arcs import Crossing
 from exact.sources import tensors
 from tests.hard_cases.test_degenerate import planes
@@ -186,9 +186,11 @@ def test_touching_hinge_of_a_deeper_layer_has_its_own_name() -> None:
 
 
 def test_segment_does_not_touch_beyond_its_ends() -> None:
-    network = tensors.block([[1, 0]], [-1], [[1]], [0], norm="rms", eps=0, gain=[Fraction(5, 7), 0])
-    found = partition(network, Segment([1, 1], [2, 3]))
-    assert [crossing for crossing in found.crossings if crossing.tangent] == []
+    """The line through (1, 2) and (2, 5) has the direction (1, 1), where the plane touches, at t = -1/2 only."""
+    network = tensors.block([[1, 1]], [-2], [[1]], [0], norm="rms", eps=0)
+    assert touched(partition(network, Segment([1, 2], [2, 5]))) == []
+    (touching,) = partition(network, Line([1, 2], [1, 3])).crossings
+    assert (touching.tangent, touching.parameter) == (True, sympy.Rational(-1, 2))
 
 
 def through_the_centre(eps: object, bias: list[object]) -> Partition:
