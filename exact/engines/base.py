@@ -80,9 +80,13 @@ class FlatCells:
 
 @dataclass(frozen=True)
 class Cut:
-    """A point between two cells of a curve, or its end; `find` gives the exact direction."""
+    """A point between two cells of a curve, or its end; `find` gives the exact direction.
+
+    `near` is a rational direction within 2^-29 of a turn of it (as a rule within 2^-44), which costs nothing.
+    """
 
     find: Callable[[], Direction]
+    near: Direction
     undefined: bool = False
 
     @cached_property

@@ -270,7 +270,7 @@ def _collect(
     return CurveCells(
         curve,
         frame,
-        tuple(Cut(edge.find, edge.undefined) for edge in edges),
+        tuple(Cut(edge.find, edge.near, edge.undefined) for edge in edges),
         cells,
         [dyadic_direction(s) for s in spots],
         tuple(tally.tangent),

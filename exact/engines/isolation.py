@@ -40,6 +40,11 @@ class Edge:
     undefined: bool = False
     seam: bool = False
 
+    @property
+    def near(self) -> Direction:
+        """A rational direction inside the enclosure."""
+        return Direction.rational(*dyadic_direction((self.lo + self.hi) / 2))
+
     def refined(self, bits: int) -> Edge:
         """The same point in an enclosure of about `bits` bits."""
         if self.lo == self.hi:
