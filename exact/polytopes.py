@@ -36,11 +36,10 @@ class FlatPartition(Partition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one per code."""
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
-        order = sorted(range(len(cells.bits)), key=lambda i: cells.bits[i].tobytes())
+        order = sorted(range(len(cells.codes)), key=lambda i: cells.codes[i].tobytes())
         super().__init__(network, domain, engine, cells.bits[order], cells)
         self.flat: Flat = domain.flat()
-        self._witnesses = [cells.witnesses[i] for i in order]
-        self._walls = [cells.walls[i] for i in order]
+        self._cells, self._order = cells, order
         self._facets: dict[int, tuple[Wall, ...]] = {}
         self._index = {row.tobytes(): i for i, row in enumerate(self.codes)}
 
@@ -51,9 +50,18 @@ class FlatPartition(Partition):
     def walls_of(self, index: int) -> tuple[Wall, ...]:
         """The facets of a region with exact points inside them; found once, and shared with the neighbours."""
         if index not in self._facets:
-            found = tuple(facets(self.network, self.flat, self._walls[index], self._witnesses[index], self._seen(index)))
+            found = tuple(facets(self.network, self.flat, self._candidates(index), self._witness(index), self._seen(index)))
             self._facets[index] = found
         return self._facets[index]
+
+    def _witness(self, index: int) -> Point:
+        return self._cells.witness(int(self._order[index]))
+
+    def _candidates(self, index: int) -> tuple[Halfspace, ...]:
+        """Halfspaces among which the facets of a region are."""
+        if self._cells.walls is not None:
+            return self._cells.walls(int(self._order[index]))
+        return region_walls(self.network, self.flat, [bool(bit) for bit in self.bits[index]])
 
     def _seen(self, index: int) -> dict[Halfspace, Point]:
         return self._shared.get(index, {})
@@ -131,7 +139,7 @@ class FlatPartition(Partition):
         if clip is None and not self.flat.walls:
             raise InvalidInput("the domain is unbounded, so its polygons may be", value=self.domain,
                                remedy="give clip=Box(lo, hi, dim=2)")  # fmt: skip
-        corners = [_sorted_corners(_vertices((*self._walls[i], *edge), 2)) for i in range(len(self))]
+        corners = [_sorted_corners(_vertices((*self._candidates(i), *edge), 2)) for i in range(len(self))]
         return [Polygon(points) if len(points) >= 3 else Polygon() for points in corners]
 
 
@@ -147,7 +155,7 @@ class Polytope(Region):
 
     @property
     def witness(self) -> tuple[Fraction, ...]:
-        return self._owner.flat.ambient(self._owner._witnesses[self.index])
+        return self._owner.flat.ambient(self._owner._witness(self.index))
 
     @property
     def affine(self) -> AffineMap:

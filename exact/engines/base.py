@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+import numpy as np
+
 from exact.curves import Direction, Frame
 from exact.domains import Curve, Domain, FlatDomain
+from exact.faces import FaceComplex, IndexArray
 from exact.halfspace import Halfspace, Point
+from exact.lp import Farkas
 from exact.network import Network
 from exact.numbers import Rational
-from exact.spline_code import BitArray
+from exact.spline_code import BitArray, ByteArray
 
 Progress = Callable[[int], None]
 
@@ -64,18 +68,34 @@ class Job:
 
 @dataclass(frozen=True)
 class FlatCells:
-    """Regions of a flat domain: bits (R x hinges), an interior witness each, and how completeness is known.
+    """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when asked for.
 
-    `walls` holds, for each region, halfspaces among which all its facets are (the domain's included). `decisions` counts
-    what settled the questions on the way.
+    `codes` are the spline codes, bit-packed as numpy.packbits does (R x
+    ceil(hinges / 8)). `witness(i)` is an exact point
+    strictly inside region i. `walls(i)` gives halfspaces among which all its facets are, the domain's included; without
+    it they are read off the code. `pairs()` lists every two regions that share a facet, once (E x 2); without it they are
+    found by rays and LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the domain
+    has no interior point. `decisions` counts what settled the questions on the way.
     """
 
-    bits: BitArray
-    witnesses: list[Point]
-    walls: list[tuple[Halfspace, ...]]
+    codes: ByteArray
+    hinges: int
+    witness: Callable[[int], Point]
     outcome: Outcome
     evidence: str
     decisions: Mapping[str, int]
+    walls: Callable[[int], tuple[Halfspace, ...]] | None = None
+    pairs: Callable[[], IndexArray] | None = None
+    faces: FaceComplex | None = None
+    empty: Farkas | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def bits(self) -> BitArray:
+        """The codes as bools (R x hinges)."""
+        return np.unpackbits(self.codes, axis=1, count=self.hinges).astype(bool)
 
 
 @dataclass(frozen=True)
@@ -127,6 +147,11 @@ class Engine(ABC):
     @abstractmethod
     def run(self, job: Job) -> FlatCells | CurveCells:
         """Enumerate, exactly."""
+
+
+def packed(bits: Sequence[Sequence[bool]] | BitArray, hinges: int) -> ByteArray:
+    """The codes of R regions, given as R rows of bits, bit-packed."""
+    return np.packbits(np.array(bits, dtype=bool).reshape(len(bits), hinges), axis=1)
 
 
 def flat_refusal(network: Network, domain: Domain) -> str | None:

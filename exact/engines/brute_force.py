@@ -15,7 +15,7 @@ from math import comb
 import numpy as np
 
 from exact.domains import Domain, FlatDomain
-from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal
+from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal, packed
 from exact.halfspace import Halfspace, Point, primitive
 from exact.linear_algebra import independent_rows, null_space
 from exact.network import Network
@@ -47,10 +47,11 @@ class BruteForce(Engine):
         one = [Rational(0)] * flat.dim + [Rational(1)]
         cells = [cell for _, _, witness in _realised((), flat.walls, flat.dim)
                  for cell in _explore(begin(job.network, flat.state(), one), ((), flat.walls, witness), flat.dim)]  # fmt: skip
-        bits = np.array([cell[0] for cell in cells], dtype=bool).reshape(len(cells), job.network.hinge_count)
+        hinges = job.network.hinge_count
+        codes = packed([cell[0] for cell in cells], hinges)
         evidence = "every sign vector of every layer was tested in every cell"
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        return FlatCells(bits, [cell[2] for cell in cells], walls, Outcome.COMPLETE, evidence, {})
+        return FlatCells(codes, hinges, lambda i: cells[i][2], Outcome.COMPLETE, evidence, {}, walls.__getitem__)
 
 
 def _explore(cursor: Cursor | None, cell: Cell, dim: int) -> Iterator[Cell]:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from exact.constructions import step_inside
 from exact.domains import Domain, FlatDomain
-from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal
+from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal, packed
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas, Interior, strict_feasibility
 from exact.network import Network
@@ -97,9 +95,9 @@ class LPTree(Engine):
             if not stack
             else f"stopped early: {len(stack)} branches unexplored"
         )
-        bits = np.array([cell.bits for cell in cells], dtype=bool).reshape(len(cells), job.network.hinge_count)
-        witnesses, walls = [cell.witness for cell in cells], [cell.walls for cell in cells]
-        return FlatCells(bits, witnesses, walls, outcome, evidence, proofs.counts())
+        hinges = job.network.hinge_count
+        codes, walls = packed([cell.bits for cell in cells], hinges), [cell.walls for cell in cells]
+        return FlatCells(codes, hinges, lambda i: cells[i].witness, outcome, evidence, proofs.counts(), walls.__getitem__)
 
 
 def _root(network: Network, domain: FlatDomain) -> list[_Node]:

@@ -16,7 +16,10 @@ import numpy as np
 import sympy
 
 from exact import GELU, AbsoluteValue, Activation, Block, HardTanh, Identity, LeakyReLU, Network, Norm, ReLU, SiLU
+from exact.engines.base import FlatCells
+from exact.halfspace import Halfspace, Point
 from exact.numbers import Rational, fraction
+from exact.spline_code import BitArray
 
 DIGITS = 100
 BENDS: dict[type[Activation], list[int]] = {
@@ -24,6 +27,12 @@ BENDS: dict[type[Activation], list[int]] = {
 }  # fmt: skip
 Real = mpmath.mpf
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def regions_of(cells: FlatCells) -> list[tuple[BitArray, Point, tuple[Halfspace, ...]]]:
+    """Bits, witness and walls of every region of an engine that keeps walls."""
+    assert cells.walls is not None
+    return [(bits, cells.witness(i), cells.walls(i)) for i, bits in enumerate(cells.bits)]
 
 
 def q(value: object) -> Rational:

@@ -17,7 +17,7 @@ from exact.engines.lp_tree import LPTree
 from exact.halfspace import Halfspace, affine
 from exact.network import Block
 from exact.numbers import fractions
-from tests.exact.reference import corners, exact_code, integers, sign, value
+from tests.exact.reference import corners, exact_code, integers, regions_of, sign, value
 
 
 def hidden(rows: Sequence[Sequence[object]]) -> Network:
@@ -91,7 +91,7 @@ def test_facets_of_random_regions(dim: int, seed: int) -> None:
     network, box = Network((Block(tuple(layers)),)), Box(-2, 2, dim=dim)
     cells = LPTree().run(Job(network, box))
     flat = box.flat()
-    for bits, witness in list(zip(cells.bits.tolist(), cells.witnesses, strict=True))[:8]:
+    for bits, witness in [(bits.tolist(), witness) for bits, witness, _ in regions_of(cells)][:8]:
         walls = region_walls(network, flat, bits)
         found = facets(network, flat, walls, witness)
         check(walls, found)

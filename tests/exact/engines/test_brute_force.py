@@ -19,7 +19,7 @@ from exact.halfspace import affine
 from exact.network import Block
 from exact.numbers import fractions
 from exact.sources import tensors
-from tests.exact.reference import exact_code, integers
+from tests.exact.reference import exact_code, integers, regions_of
 
 
 def hidden(rows: Any) -> Network:
@@ -62,7 +62,7 @@ def test_deep_cells_are_true(hard: bool) -> None:
               Layer.of(integers(generator, (3, 3)), integers(generator, 3), ReLU())]  # fmt: skip
     network = Network((Block(tuple(layers)),))
     cells = BruteForce().run(Job(network, Box(-2, 3, dim=2)))
-    for bits, witness, walls in zip(cells.bits, cells.witnesses, cells.walls, strict=True):
+    for bits, witness, walls in regions_of(cells):
         x = fractions(affine(witness))
         assert exact_code(network, x).replace("|", "") == "".join(str(int(bit)) for bit in bits)
         assert all(-2 < v < 3 for v in x)
