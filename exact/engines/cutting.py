@@ -1,0 +1,351 @@
+"""The arrays of a growing complex, and the conversation with the compiled kernel that cuts it."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from exact.domains import Flat
+from exact.enclosures import MapWalk, PointWalk
+from exact.engines.base import Job
+from exact.engines.exact_vertices import ExactVertices
+from exact.errors import Undecided
+from exact.faces import FaceComplex, Incidence, IndexArray
+from exact.halfspace import Halfspace
+from exact.kernels import splitting
+from exact.kernels.splitting import Complex, Layer
+from exact.numbers import FloatArray, Rational, nearest_floats
+from exact.spline_code import ByteArray
+
+_UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
+_BLOCK = 2**16
+_ASKED = 1024
+_KEPT_WHEN_LATE = 64
+Array = np.ndarray[Any, Any]
+_OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
+_OF_FACES = {"fdim", "fstart", "fcount", "fplanes", "fstamp", "fflag", "fmark", "fplane", "fplus", "fminus", "fzero", "work", "stack"}
+_OF_CELLS = {"cstart", "ccount", "vstart", "vcount", "kstart", "kcount", "cbase", "clink", "code", "cflag"}
+_OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
+
+
+class Cutter:
+    """A complex of a flat domain, its cells not yet cut by any layer; holds all state of one enumeration."""
+
+    def __init__(self, flat: Flat, bits: int, exact: ExactVertices) -> None:
+        self._flat, self._dim, self._exact = flat, flat.dim, exact
+        box = _box(flat)
+        self._bounded = box is not None
+        self._remaining = () if box else flat.walls
+        self._c = _empty(flat.dim, self._bounded, max(1, (bits + 7) // 8))
+        exact.planes = lambda vertex: self._c.vplanes[vertex]
+        self._start(box)
+        self._layer: Layer | None = None
+        self.decisions = {"filter": 0, "exact": 0}
+        self._starts_at = 0
+
+    # ---- the domain
+
+    def _start(self, box: list[tuple[Halfspace, Halfspace]] | None) -> None:
+        """The cube: of the box, or of all of R^d at K = infinity."""
+        d, c = self._dim, self._c
+        if box:
+            forms = [(wall.coefficients, 0) for pair in box for wall in pair]
+        else:
+            forms = [(tuple([sign * int(i == k) for k in range(d)] + [0]), 1) for i in range(d) for sign in (1, -1)]
+        self._exact.add_walls(forms)
+        self._set_planes(0, [form for form, _ in forms], [k for _, k in forms])
+        c.n[splitting.PLANES] = 2 * d
+        _cube(c, d)
+        for v in range(c.n[splitting.VERTICES]):
+            self._refresh(v)
+
+    def _set_planes(self, first: int, forms: list[tuple[int, ...]], infinite: list[int]) -> None:
+        """Exact integer forms as float rows with a normal of length near one."""
+        c, d = self._c, self._dim
+        for i, (form, k) in enumerate(zip(forms, infinite, strict=True), first):
+            size = max(abs(x) for x in form[:-1])
+            row = nearest_floats([Rational(x, size) for x in form])
+            c.plane[i, : d + 1], c.plane[i, d + 1] = row, k
+            c.aerr[i] = np.linalg.norm(row[:-1]) * 2.0**-52 * _UP + _LEAST if any(Rational(x, size) != 0 for x in form[:-1]) else 0.0
+            c.berr[i] = abs(row[-1]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
+            c.anorm[i] = np.linalg.norm(row[:-1]) * _UP + _LEAST
+            c.hinge[i] = -1
+
+    def _refresh(self, vertex: int) -> None:
+        """Take the float coordinates of a vertex from its exact ones."""
+        finite, infinite = self._exact.floats(vertex)
+        c = self._c
+        c.p[vertex], c.pe[vertex] = finite, np.linalg.norm(finite) * 2.0**-52 * _UP + _LEAST * finite.any()
+        if not self._bounded:
+            c.q[vertex], c.qe[vertex] = infinite, np.linalg.norm(infinite) * 2.0**-52 * _UP + _LEAST * infinite.any()
+
+    def inside_walls(self) -> bool:
+        """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing does."""
+        walls = self._remaining
+        if not walls:
+            return True
+        if any(wall.is_constant and wall.offset <= 0 for wall in walls):
+            return False
+        walls = tuple(wall for wall in walls if not wall.is_constant)
+        first = int(self._c.n[splitting.PLANES])
+        self._room(planes=len(walls), pool=len(walls))
+        forms = [wall.coefficients for wall in walls]
+        self._exact.add_walls([(form, 0) for form in forms])
+        self._set_planes(first, forms, [0] * len(forms))
+        signs = np.full((int(self._c.n[splitting.VERTICES]), len(walls)), splitting.UNKNOWN, np.int8)
+        self._open(signs, 0)
+        cells, hinges = np.empty(len(walls), np.int64), np.empty(len(walls), np.int64)
+        splitting.enlist(self._c, self._layer, cells, hinges)
+        self._cut_all(len(walls))
+        full = np.packbits(np.ones(len(walls), bool))
+        count = int(self._c.n[splitting.CELLS])
+        inside = np.flatnonzero((self._c.code[:count, : len(full)] == full).all(axis=1))
+        self._keep(inside)
+        self._c.code[:] = 0
+        return len(inside) > 0
+
+    # ---- layers
+
+    def begin_layer(self, layer: int, bit0: int, bits: int, points: PointWalk, maps: MapWalk) -> None:
+        """Sign every vertex, list the hinges that may cut each cell, and enclose their forms."""
+        c, n = self._c, self._c.n
+        count, cells = int(n[splitting.VERTICES]), int(n[splitting.CELLS])
+        if layer > 0:
+            before = np.unpackbits(c.code[:cells], axis=1, count=bit0)[:, self._starts_at : bit0]
+            maps.enter(c.cbase[:cells].astype(np.int64), before)
+        codes = c.code[:cells].copy()
+        self._starts_at = bit0
+        self._open(self._signs(layer, count, bits, points), bit0)
+        wanted = int(splitting.count_candidates(c, self._layer))
+        first = int(n[splitting.PLANES])
+        self._room(planes=wanted, pool=wanted)
+        regions, hinges = np.empty(wanted, np.int64), np.empty(wanted, np.int64)
+        splitting.enlist(self._c, self._layer, regions, hinges)
+        rows, a_err, b_err = maps.rows(layer, regions, hinges)
+        self._enter_rows(first, rows, a_err, b_err)
+        self._exact.add_hinges(first, layer, regions, hinges, codes, bit0)
+
+    def _signs(self, layer: int, count: int, bits: int, points: PointWalk) -> Array:
+        c = self._c
+        signs = np.empty((count, bits), np.int8)
+        finite = np.ones(count, bool) if self._bounded else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+        for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
+            for start in range(0, len(where), _BLOCK):
+                v = where[start : start + _BLOCK]
+                far = not finite[v[0]]
+                signs[v] = points.signs(layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None)
+        self.decisions["filter"] += int(np.count_nonzero(signs != splitting.UNKNOWN))
+        return signs
+
+    def _enter_rows(self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray) -> None:
+        c, last, d = self._c, first + len(rows), self._dim
+        norms = np.sqrt((rows[:, :-1] ** 2).sum(axis=1))
+        scale = np.ldexp(1.0, -np.frexp(np.where((norms > 0) & np.isfinite(norms), norms, 1.0))[1])
+        c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = rows * scale[:, None], 0.0
+        c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
+        c.anorm[first:last] = norms * scale * _UP + _LEAST
+
+    def _open(self, signs: Array, bit0: int) -> None:
+        hinges = signs.shape[1]
+        self._layer = Layer(signs, np.full(hinges, -1, np.int32), np.full(_ASKED * 4, -1, np.int64),
+                            np.zeros(_ASKED * 4, np.int8), np.zeros((_ASKED, 2), np.int32), np.array([bit0], np.int64))  # fmt: skip
+        self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
+
+    def cut(self, job: Job) -> bool:
+        """Cut by every hinge of the layer; False when the budget made it drop cells."""
+        assert self._layer is not None
+        hinges, whole = len(self._layer.head), True
+        if job.budget.is_endless and job.progress is None:
+            self._cut_all(hinges)
+            return True
+        for hinge in range(hinges):
+            self._cut_all(hinge + 1)
+            whole &= self._within(job)
+        return whole
+
+    def _within(self, job: Job) -> bool:
+        """Drop cells beyond the budget; those kept are cut to the end, so that what is returned are regions."""
+        count = int(self._c.n[splitting.CELLS])
+        if not job.out_of_budget(count):
+            return True
+        bound = job.budget.regions if job.budget.regions is not None and count >= job.budget.regions else _KEPT_WHEN_LATE
+        if count > bound:
+            self._drop(bound)
+            return False
+        return True
+
+    def _cut_all(self, stop: int) -> None:
+        while (why := splitting.split(self._c, self._layer, stop)) != splitting.DONE:
+            if why == splitting.NEEDS_SIGNS:
+                self._settle()
+            elif why == splitting.NEEDS_SPACE:
+                free = int(self._c.n[splitting.FREE_FACES]) + 8
+                self._room(vertices=free, faces=free, cells=free, pool=int(self._c.n[splitting.FREE_POOL]) + 64)
+            else:
+                raise Undecided("the faces of a cell do not close", value=int(self._c.n[splitting.NEURON]),
+                                remedy="this is a defect of the engine: please report the network")  # fmt: skip
+
+    def _settle(self) -> None:
+        assert self._layer is not None
+        count = int(self._c.n[splitting.ASKED])
+        questions = self._layer.asked[:count].tolist()
+        signs = np.array([self._exact.sign(v, h) for v, h in questions], np.int8)
+        for vertex in {v for v, _ in questions}:
+            self._refresh(vertex)
+        self.decisions["exact"] += count
+        if int(self._c.n[splitting.KNOWN]) + count > len(self._layer.keys) // 2:
+            size = 4 * len(self._layer.keys)
+            keys, values = np.full(size, -1, np.int64), np.zeros(size, np.int8)
+            splitting.rehash(self._layer.keys, self._layer.values, keys, values)
+            self._layer = self._layer._replace(keys=keys, values=values)
+        splitting.settle(self._c, self._layer, signs)
+
+    # ---- room
+
+    def _room(self, *, vertices: int = 0, faces: int = 0, cells: int = 0, planes: int = 0, pool: int = 0) -> None:
+        """Make room for so many more."""
+        n = self._c.n
+        wants = (
+            (_OF_VERTICES, splitting.VERTICES, vertices),
+            (_OF_FACES, splitting.FACES, faces),
+            (_OF_CELLS, splitting.CELLS, cells),
+            (_OF_PLANES, splitting.PLANES, planes),
+            ({"pool"}, splitting.POOL, pool),
+        )
+        changes = {}
+        for names, counter, more in wants:
+            used = int(n[counter])
+            for name in sorted(names):
+                array = getattr(self._c, name)
+                if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
+                    grown = np.zeros((max(2 * len(array), used + more + 1), *array.shape[1:]), array.dtype)
+                    grown[: len(array)] = array
+                    changes[name] = grown
+        if changes:
+            self._c = self._c._replace(**changes)
+
+    def _keep(self, cells: Array) -> None:
+        for name in sorted(_OF_CELLS):
+            array = getattr(self._c, name)
+            array[: len(cells)] = array[cells]
+        self._c.n[splitting.CELLS] = len(cells)
+
+    def _drop(self, bound: int) -> None:
+        """Keep the first cells only, in their buckets."""
+        assert self._layer is not None
+        self._keep(np.arange(bound))
+        self._layer.head[:] = -1
+        splitting.refill(self._c, self._layer)
+
+    # ---- what came out
+
+    def codes(self, hinges: int) -> ByteArray:
+        """The packed codes of the cells."""
+        return self._c.code[: int(self._c.n[splitting.CELLS]), : (hinges + 7) // 8].copy()
+
+    def faces(self) -> FaceComplex:
+        """The complex of the cells, renumbered without gaps."""
+        c, d = self._c, self._dim
+        count, cells = int(c.n[splitting.FACES]), int(c.n[splitting.CELLS])
+        used, seen = np.zeros(count, bool), np.zeros(int(c.n[splitting.VERTICES]), bool)
+        splitting.reached(c, used, seen)
+        self._vertex_ids = np.flatnonzero(seen)
+        numbers = [np.cumsum(seen) - 1]
+        boundary: dict[int, Incidence] = {}
+        dims = c.fdim[:count]
+        self._facet_ids = np.zeros(0, np.int64)
+        for k in range(1, d):
+            ids = np.flatnonzero(used & (dims == k))
+            boundary[k] = Incidence(*splitting.gathered(c.pool, c.fstart, c.fcount, ids, numbers[-1]))
+            new = np.zeros(count, np.int64)
+            new[ids] = np.arange(len(ids))
+            numbers.append(new)
+            self._facet_ids = ids
+        every = np.arange(cells)
+        boundary[d] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount, every, numbers[-1]))
+        corners = Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount, every, numbers[0]))
+        self._boundary = boundary[d]
+        return FaceComplex(d, boundary, corners, len(self._vertex_ids), lambda i: self._exact.point(int(self._vertex_ids[i])))
+
+    def facet_planes(self) -> Array:
+        """The plane of every (d - 1)-face, in the order of :meth:`faces`."""
+        return self._c.vplanes[self._vertex_ids, 0] if self._dim == 1 else self._c.fplanes[self._facet_ids, 0]
+
+    def positions(self) -> FloatArray:
+        """The float coordinates of the vertices, in the order of :meth:`faces`; infinite ones as NaN."""
+        finite = self._c.p[self._vertex_ids]
+        if not self._bounded:
+            finite[self._c.q[self._vertex_ids].any(axis=1)] = np.nan
+        return finite
+
+    def pairs(self) -> IndexArray:
+        """Every two cells that share a facet."""
+        facets = len(self._vertex_ids) if self._dim == 1 else len(self._facet_ids)
+        return splitting.paired(self._boundary.starts, self._boundary.members, facets)  # type: ignore[no-any-return]
+
+
+def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
+    """The walls as (lower, upper) pairs along the axes, when that is what they are and they leave room; else None."""
+    pairs: list[list[Halfspace | None]] = [[None, None] for _ in range(flat.dim)]
+    for wall in flat.walls:
+        axes = [i for i, x in enumerate(wall.normal) if x]
+        if len(axes) != 1 or pairs[axes[0]][wall.normal[axes[0]] < 0] is not None:
+            return None
+        pairs[axes[0]][wall.normal[axes[0]] < 0] = wall
+    found = [(low, high) for low, high in pairs if low is not None and high is not None]
+    if len(found) < flat.dim:
+        return None
+    room = (Rational(-low.offset, low.normal[i]) < Rational(-high.offset, high.normal[i]) for i, (low, high) in enumerate(found))
+    return found if all(room) else None
+
+
+def _empty(d: int, bounded: bool, width: int) -> Complex:
+    """Arrays with room for the cube."""
+    v, f = max(64, 2 ** (d + 1)), max(64, 3**d + 1)
+
+    def i4(*shape: int) -> Array:
+        return np.zeros(shape, np.int32)
+
+    def i1(size: int) -> Array:
+        return np.zeros(size, np.int8)
+
+    def i8(size: int) -> Array:
+        return np.zeros(size, np.int64)
+
+    far = 1 if bounded else v
+    return Complex(
+        i8(splitting.COUNTERS),
+        np.zeros((v, d)), np.zeros((far, d)), np.zeros(v), np.zeros(far), i4(v, d), i1(v), i4(v), i4(v),
+        i1(f), i8(f), i4(f), i4(f, max(1, d - 1)), i4(f), i1(f), i4(f), i4(f), i4(f), i4(f), i4(f), i4(f), i4(f),
+        i8(64), i4(64), i8(64), i4(64), i8(64), i4(64), i4(64), i4(64), np.zeros((64, width), np.uint8), i1(64),
+        i4(max(256, 2 * d * 3**d + 2**d)),
+        np.zeros((64, d + 2)), np.zeros(64), np.zeros(64), np.zeros(64), i4(64),
+    )  # fmt: skip
+
+
+def _cube(c: Complex, d: int) -> None:
+    """The faces of a cube; a face is known by what it does in each coordinate: at the lower wall, at the upper, between."""
+    number: dict[tuple[int, ...], int] = {}
+    top = 0
+    for kind in sorted(product((0, 1, 2), repeat=d), key=lambda kind: kind.count(2)):
+        dim = kind.count(2)
+        planes = [2 * i + side for i, side in enumerate(kind) if side != 2]
+        counter = splitting.VERTICES if dim == 0 else splitting.CELLS if dim == d else splitting.FACES
+        index = number[kind] = int(c.n[counter])
+        c.n[counter] += 1
+        members = [number[(*kind[:i], side, *kind[i + 1 :])] for i in range(d) if kind[i] == 2 for side in (0, 1)]
+        if dim == 0:
+            c.vplanes[index] = planes
+            continue
+        c.pool[top : top + len(members)] = members
+        if dim == d:
+            c.cstart[index], c.ccount[index] = top, len(members)
+        else:
+            c.fdim[index], c.fstart[index], c.fcount[index] = dim, top, len(members)
+            c.fplanes[index, : d - dim] = planes
+        top += len(members)
+    c.pool[top : top + 2**d] = np.arange(2**d)
+    c.vstart[0], c.vcount[0] = top, 2**d
+    c.n[splitting.POOL] = top + 2**d

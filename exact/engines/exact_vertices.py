@@ -1,0 +1,184 @@
+"""Exact coordinates of the vertices of a subdivision, and exact signs at them, made on demand.
+
+A vertex is the meet of d hyperplanes: walls of the domain, sides of the cube at infinity, or hinges of a hidden layer on a
+region of the layers before. Hinges become integer forms by exact propagation along the region's code.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from exact.domains import Flat
+from exact.errors import Undecided
+from exact.faces import FaceComplex, SymbolicPoint
+from exact.halfspace import Halfspace, Point, homogeneous
+from exact.linear_algebra import matrix
+from exact.lp import short_point
+from exact.network import Network
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_floats
+from exact.predicates import is_inside
+from exact.propagation import Cursor, advance, begin
+from exact.spline_code import ByteArray
+
+IntArray = np.ndarray[Any, Any]
+_ZERO, _ONE = Rational(0), Rational(1)
+_KEPT = 4096
+Segment = tuple[int, int, IntArray, IntArray, ByteArray, int]  # first plane, layer, regions, hinges, codes, first bit
+Form = tuple[tuple[int, ...], int]  # (normal, offset) as integers, and the coefficient of K
+
+
+def _no_planes(vertex: int) -> IntArray:
+    raise IndexError(f"vertex {vertex} of 0")
+
+
+class ExactVertices:
+    """Planes by number, vertices by the planes that define them."""
+
+    def __init__(self, network: Network, flat: Flat) -> None:
+        self.network, self.flat, self.dim = network, flat, flat.dim
+        self._one = [_ZERO] * flat.dim + [_ONE]
+        self._fixed = list[Form]()
+        self._segments = list[Segment]()
+        self._starts = list[int]()
+        self._cursors: OrderedDict[tuple[int, bytes], Cursor] = OrderedDict()
+        self._forms: dict[int, Form] = {}
+        self._points: dict[int, SymbolicPoint] = {}
+        self.planes: Callable[[int], IntArray] = _no_planes
+
+    def add_walls(self, forms: list[Form]) -> None:
+        """Planes that are there from the start, in order."""
+        self._fixed += forms
+
+    def add_hinges(self, first: int, layer: int, regions: IntArray, hinges: IntArray, codes: ByteArray, bit0: int) -> None:
+        """Planes `first`, `first + 1`, ...: hinge of `layer` on the region whose code in front of it is codes[region]."""
+        self._segments.append((first, layer, regions, hinges, codes, bit0))
+        self._starts.append(first)
+
+    def form(self, plane: int) -> Form:
+        """The integer form of a plane."""
+        if plane < len(self._fixed):
+            return self._fixed[plane]
+        if plane not in self._forms:
+            first, layer, regions, hinges, codes, bit0 = self._segment(plane)
+            code, hinge = codes[int(regions[plane - first])], int(hinges[plane - first])
+            self._forms[plane] = self._hinge(layer, code, bit0, hinge), 0
+        return self._forms[plane]
+
+    def hinge(self, plane: int) -> int:
+        """The index of the plane's hinge in the code, or -1 for a wall."""
+        if plane < len(self._fixed):
+            return -1
+        first, _, _, hinges, _, bit0 = self._segment(plane)
+        return bit0 + int(hinges[plane - first])
+
+    def _segment(self, plane: int) -> Segment:
+        return self._segments[bisect_right(self._starts, plane) - 1]
+
+    def _hinge(self, layer: int, code: ByteArray, bit0: int, hinge: int) -> tuple[int, ...]:
+        cursor = self._cursor(layer, np.unpackbits(code, count=bit0).astype(bool).tolist())
+        bends = cursor.current.activation.breakpoints
+        row = cursor.current.pre_activation(hinge // len(bends), cursor.inner, cursor.one)
+        return Halfspace.of([*row[:-1], row[-1] - bends[hinge % len(bends)]]).coefficients
+
+    def _cursor(self, layer: int, bits: list[bool]) -> Cursor:
+        """The exact state in front of a hidden layer on the region with these bits before it."""
+        key = layer, bytes(bits)
+        if key in self._cursors:
+            self._cursors.move_to_end(key)
+            return self._cursors[key]
+        if layer == 0:
+            cursor = begin(self.network, self.flat.state(), self._one)
+        else:
+            size = self.network.bits_per_layer[layer - 1]
+            before = self._cursor(layer - 1, bits[: len(bits) - size])
+            z = before.current.pre_activations(before.inner, before.one)
+            cursor = advance(before, z, bits[len(bits) - size :])
+        assert cursor is not None, "the layer exists"
+        self._cursors[key] = cursor
+        if len(self._cursors) > _KEPT:
+            self._cursors.popitem(last=False)
+        return cursor
+
+    def point(self, vertex: int) -> SymbolicPoint:
+        """The exact coordinates of a vertex."""
+        if vertex not in self._points:
+            self._points[vertex] = self.meet([self.form(int(h)) for h in self.planes(vertex)])
+        return self._points[vertex]
+
+    def meet(self, forms: list[Form]) -> SymbolicPoint:
+        """The one common point of d independent planes."""
+        rows = [[Rational(x) for x in form[:-1]] for form, _ in forms]
+        right = RationalArray(self.dim, 2, [Rational(x) for form, k in forms for x in (-form[-1], -k)])
+        solution = matrix(rows, self.dim).solve(right)
+        p, q = ([solution[i, k] for i in range(self.dim)] for k in (0, 1))
+        both = homogeneous([*p, *q])
+        return SymbolicPoint((*both[: self.dim], both[-1]), both[self.dim : -1])
+
+    def sign(self, vertex: int, plane: int) -> int:
+        """The exact sign of a plane's form at a vertex."""
+        (form, k), point = self.form(plane), self.point(vertex)
+        high = sum(a * x for a, x in zip(form, point.infinite, strict=False)) + k * point.finite[-1]
+        value = high or sum(a * x for a, x in zip(form, point.finite, strict=True))
+        return (value > 0) - (value < 0)
+
+    def floats(self, vertex: int) -> tuple[FloatArray, FloatArray]:
+        """The nearest float64 coordinates of the finite and the infinite part."""
+        point = self.point(vertex)
+        scale = point.finite[-1]
+        return (nearest_floats([Rational(x, scale) for x in part]) for part in (point.finite[:-1], point.infinite))  # type: ignore[return-value]
+
+
+class Witnesses:
+    """Exact interior points of regions, from the planes of their facets: the region is where all of them are positive.
+
+    Floats propose a short dyadic near the mean of the vertices; what fails the exact test falls back on their exact mean,
+    with K large enough where some are at infinity.
+    """
+
+    def __init__(
+        self, vertices: ExactVertices, faces: FaceComplex, facet_planes: IntArray, codes: ByteArray, near: FloatArray
+    ) -> None:
+        self._vertices, self._faces, self._facet_planes, self._codes, self._near = vertices, faces, facet_planes, codes, near
+
+    def __call__(self, region: int) -> Point:
+        """A point strictly inside, homogeneous."""
+        walls = self.walls(region)
+        proposed = self._proposed(region, walls)
+        if proposed is not None and is_inside(walls, proposed):
+            return proposed
+        points = [self._faces.vertex(int(v)) for v in self._faces.corners.row(region)]
+        middle = _mean([[Rational(x, p.finite[-1]) for x in p.finite[:-1]] for p in points])
+        drift, size = _mean([[Rational(x, p.finite[-1]) for x in p.infinite] for p in points]), Rational(1)
+        while not is_inside(walls, point := homogeneous([a + size * b for a, b in zip(middle, drift, strict=True)])):
+            if not any(drift):
+                raise Undecided("the mean of a region's vertices is not inside it", value=region, remedy="please report the network")
+            size = 2 * size
+        return point
+
+    def walls(self, region: int) -> tuple[Halfspace, ...]:
+        """The halfspaces of the facets, sides of the cube at infinity left out."""
+        bits = np.unpackbits(self._codes[region])
+        found = list[Halfspace]()
+        for facet in self._faces.boundary[self._faces.dim].row(region):
+            plane = int(self._facet_planes[facet])
+            (form, k), hinge = self._vertices.form(plane), self._vertices.hinge(plane)
+            if k == 0:
+                wall = Halfspace(form)
+                found.append(wall if hinge < 0 or bits[hinge] else wall.opposite)
+        return tuple(found)
+
+    def _proposed(self, region: int, walls: tuple[Halfspace, ...]) -> Point | None:
+        middle = self._near[self._faces.corners.row(region)].mean(axis=0)
+        if not walls or not np.isfinite(middle).all():
+            return None
+        rows = np.stack([wall.float_row for wall in walls])
+        return short_point(middle, float((rows[:, :-1] @ middle + rows[:, -1]).min()))
+
+
+def _mean(rows: list[list[Rational]]) -> list[Rational]:
+    return [sum(column, _ZERO) / len(rows) for column in zip(*rows, strict=True)]
