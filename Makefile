@@ -13,11 +13,17 @@ USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-test fuzz gpu: export HF_HUB_OFFLINE = 1
-test fuzz: export OMP_NUM_THREADS = 1
+test fuzz truths gpu: export HF_HUB_OFFLINE = 1
+test fuzz truths: export OMP_NUM_THREADS = 1
+
+# The other programs that are measured have an environment of their own.
+BENCH_VENV := benchmarks/.venv
+BENCH_STAMP := $(BENCH_VENV)/.installed
+BENCH ?=
+FUZZ_COUNT ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint fuzz gpu clean
+.PHONY: help study test lint fuzz truths bench gpu clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,14 +38,21 @@ lint: $(STAMP) ## ruff on everything, mypy --strict on exact
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict exact
 
-fuzz: $(STAMP) ## the property tests again, with many random examples
+fuzz: $(STAMP) ## ten thousand small networks on every engine, then the property tests with many examples
+	$(BIN)/python -m tests.laws.fuzz --count $(FUZZ_COUNT) --workers $(WORKERS)
 	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -n $(WORKERS)
+
+truths: $(STAMP) ## the truths of up to a million regions, which take minutes
+	$(PYTEST) -m slow
+
+bench: $(STAMP) $(BENCH_STAMP) ## engines against other programs and the limits; BENCH="--help" shows the options
+	$(BIN)/python -m benchmarks $(BENCH)
 
 gpu: $(STAMP) ## the tests that need a CUDA device
 	$(PYTEST) -m gpu
 
 clean: ## remove the environment and the caches; runs/ stays
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made anew unless a working one is there. The stamp is written last: an installation that was
@@ -58,4 +71,9 @@ $(STAMP): pyproject.toml constraints.txt
 	exit 1
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,dev]"
+	@touch $@
+
+$(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
+	$(BIN)/python -m venv --clear $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

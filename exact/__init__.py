@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exact.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
 from exact.affine_map import AffineMap
-from exact.domains import Box, Domain, GreatCircle, Line, Plane, Ray, RealSpace, Segment, Sphere
+from exact.domains import Ball, Box, Domain, GreatCircle, HPolytope, Line, Plane, Ray, RealSpace, Segment, Sphere
 from exact.engines.base import Budget, Outcome
 from exact.errors import (
     ExactlensError,
@@ -19,6 +19,7 @@ from exact.errors import (
     Undecided,
     Unsupported,
 )
+from exact.neighbourhood import neighbourhood
 from exact.network import Block, Layer, Network
 from exact.norms import LayerNorm, Norm, RMSNorm
 from exact.numbers import RationalMatrix
@@ -34,6 +35,7 @@ __all__ = [
     "AbsoluteValue",
     "Activation",
     "AffineMap",
+    "Ball",
     "Block",
     "Box",
     "Budget",
@@ -41,6 +43,7 @@ __all__ = [
     "ExactlensError",
     "Facet",
     "GreatCircle",
+    "HPolytope",
     "HardTanh",
     "Hinge",
     "Identity",
@@ -70,5 +73,6 @@ __all__ = [
     "TooLarge",
     "Undecided",
     "Unsupported",
+    "neighbourhood",
     "partition",
 ]

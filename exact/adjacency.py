@@ -8,19 +8,20 @@ code is read off at an interior point of the facet, moved outward by an infinite
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from exact.constructions import along, first_hit
+from exact.constructions import along, facet_hit, first_hit
 from exact.domains import Flat
+from exact.errors import Undecided
 from exact.evaluation import layer_bits
-from exact.halfspace import Halfspace, Point, affine, lift
+from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import apply
-from exact.lp import Farkas, Interior, strict_feasibility
+from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
-from exact.numbers import FloatArray, Rational, RationalArray, nearest_float
+from exact.numbers import FloatArray, IntegerArray, Rational, RationalArray, nearest_float
 from exact.predicates import is_inside
 from exact.propagation import advance, begin, layer_halfspaces
 from exact.spline_code import BitArray
@@ -58,64 +59,97 @@ def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Ha
     return tuple(dict.fromkeys([*flat.walls, *inside]))
 
 
+@dataclass(frozen=True)
+class FacetProofs:
+    """Which of a list of distinct walls are facets of the region they cut out, with a proof for each; indices are the list's.
+
+    `points[i]` lies on wall i and strictly inside every other wall: in the relative interior of facet i. `redundant[w]`
+    has rows i != w, all facets, and multipliers l_i > 0 with `sum_i l_i (n_i, b_i) + (0, s) = (n_w, b_w)` for one s >= 0,
+    where `n . x + b > 0` are the walls' coprime integer coefficients: inside the others, wall w is positive, so it is no
+    facet. No row at all means that n_w = 0. Every index is in exactly one of the two.
+    """
+
+    points: dict[int, Point]
+    redundant: dict[int, Farkas]
+
+
+def facet_proofs(
+    walls: Sequence[Halfspace], witness: Point, dim: int, known: Mapping[Halfspace, Point] | None = None
+) -> FacetProofs:
+    """Decide for each of the distinct `walls` whether it is a facet of their intersection, and prove it.
+
+    `witness` is strictly inside all walls. `known` gives points inside facets already found from behind. Most facets are
+    found by shooting rays from the witness (floats propose the first wall hit, the hit is confirmed exactly); for each
+    other wall one LP over the facets known so far proves redundancy, or leads to a new facet (Clarkson 1994). The redundant
+    come with the affine form of Farkas' lemma. Cost: one LP of the size of the answer per wall that no ray finds. Raises
+    Undecided for a witness that is not inside.
+    """
+    if not is_inside(walls, witness):
+        raise Undecided("a witness is not strictly inside its walls", value=witness, remedy="please report the network")
+    places = {wall: i for i, wall in enumerate(walls)}
+    points = {places[wall]: point for wall, point in (known or {}).items() if wall in places}
+    points |= dict(_shot(walls, witness, points))
+    redundant = dict[int, Farkas]()
+    for index in range(len(walls)):
+        while index not in points and index not in redundant:
+            _resolve(walls, index, witness, points, redundant, dim)
+    return FacetProofs(points, redundant)
+
+
 def facets(
     network: Network, flat: Flat, walls: Sequence[Halfspace], witness: Point, known: Mapping[Halfspace, Point] | None = None
 ) -> list[Wall]:
     """The facets of the region cut out by `walls`, exactly: one per distinct halfspace that is not redundant.
 
-    Most are found by shooting rays from the witness (floats propose the first wall hit, the hit is confirmed exactly);
-    for the rest one LP over the facets known so far proves redundancy, or leads to a new facet (Clarkson 1994). `known`
-    gives points of facets already found from behind. Cost: one LP of the size of the answer per distinct halfspace.
+    Arguments and cost as for `facet_proofs`; repeated walls count once.
     """
     walls = list(dict.fromkeys(walls))
-    points = {walls.index(wall): point for wall, point in (known or {}).items() if wall in walls}
-    points |= dict(_shot(walls, witness))
-    redundant = set[int]()
-    for index in range(len(walls)):
-        while index not in points and index not in redundant:
-            _resolve(walls, index, witness, points, redundant, flat.dim)
-    on_edge = set(flat.walls)
+    points = facet_proofs(walls, witness, flat.dim, known).points
+    on_edge, chart = set(flat.walls), flat.state()
     return [
-        Wall(wall, points[i], None if wall in on_edge else _behind(network, flat, wall, points[i]))
+        Wall(wall, points[i], None if wall in on_edge else _code_behind(network, chart, wall, points[i]))
         for i, wall in enumerate(walls)
         if i in points
     ]
 
 
 def _resolve(
-    walls: Sequence[Halfspace], index: int, witness: Point, points: dict[int, Point], redundant: set[int], dim: int
+    walls: Sequence[Halfspace], index: int, witness: Point, points: dict[int, Point], redundant: dict[int, Farkas], dim: int
 ) -> None:
-    """Decide wall `index`, or find another facet that was not known: a point or a redundancy is added."""
-    found = _point_within(walls, index, list(points), dim)
-    if found is None:
-        redundant.add(index)
+    """Decide wall `index` over the facets known, or find another facet: a point or a redundancy is added."""
+    others = list(points)
+    found = strict_feasibility([*(walls[i] for i in others), walls[index].opposite], dim)
+    if isinstance(found, Farkas):
+        redundant[index] = _redundancy(found, others)
         return
-    direction = [x * witness[-1] - w * found[-1] for x, w in zip(found[:-1], witness[:-1], strict=True)]
-    first = min(((step, i) for i, wall in enumerate(walls) if (step := first_hit(witness, direction, [wall])) is not None))
-    point = along(witness, direction, first[0])
-    touched = [i for i, wall in enumerate(walls) if wall.value(point) == 0]
-    if len(touched) == 1:
-        points[first[1]] = point
-        return
-    exact = _point_within(walls, index, [i for i in range(len(walls)) if i != index], dim)
-    if exact is None:
-        redundant.add(index)
-    else:
-        points[index] = exact
+    direction = [x * witness[-1] - w * found.point[-1] for x, w in zip(found.point[:-1], witness[:-1], strict=True)]
+    facet, point = facet_hit(walls, witness, direction)
+    points[facet] = point
 
 
-def _shot(walls: Sequence[Halfspace], witness: Point) -> Iterator[tuple[int, Point]]:
-    """Facets that a ray from the witness along some normal hits first, each with the exact point hit."""
+def _redundancy(proof: Farkas, others: Sequence[int]) -> Farkas:
+    """A Farkas vector of `others` and the opposite of a wall (the last row), scaled to 1 there and written for the wall."""
+    own = next(m for row, m in zip(proof.rows, proof.multipliers, strict=True) if row == len(others))
+    rest = [(others[row], m / own) for row, m in zip(proof.rows, proof.multipliers, strict=True) if row < len(others)]
+    return Farkas(tuple(i for i, _ in rest), tuple(m for _, m in rest))
+
+
+def _shot(walls: Sequence[Halfspace], witness: Point, known: Container[int]) -> Iterator[tuple[int, Point]]:
+    """Facets not known that a ray from the witness along some normal hits first, each with the exact point hit."""
     if not walls:
         return
-    table = np.stack([wall.float_row for wall in walls])
-    for index, shooter in sorted({(int(i), int(k)) for k, i in enumerate(_first_hits(table, witness)) if i >= 0}):
+    width, found = len(witness), set[int]()
+    table = IntegerArray(len(walls), width, [x for wall in walls for x in wall.coefficients])
+    hits = _first_hits(np.stack([wall.float_row for wall in walls]), witness)
+    for index, shooter in sorted({(int(i), int(k)) for k, i in enumerate(hits) if i >= 0}):
         direction = [-x for x in walls[shooter].normal]
-        step = first_hit(witness, direction, [walls[index]])
+        step = None if index in known or index in found else first_hit(witness, direction, [walls[index]])
         if step is None:
             continue
         point = along(witness, direction, step)
-        if is_inside((wall for j, wall in enumerate(walls) if j != index), point):
+        values = (table * IntegerArray(width, 1, list(point))).entries()
+        if all(value > 0 for j, value in enumerate(values) if j != index):
+            found.add(index)
             yield index, point
 
 
@@ -134,17 +168,14 @@ def affine_floats(point: Point) -> list[float]:
     return [nearest_float(x) for x in affine(point)]
 
 
-def _point_within(walls: Sequence[Halfspace], index: int, others: Sequence[int], dim: int) -> Point | None:
-    """A point of the hyperplane of wall `index` strictly inside the other walls, or None when there is none (proved)."""
-    wall = walls[index]
-    found: Interior | Farkas = strict_feasibility([walls[j].restrict(wall) for j in others], dim - 1)
-    return lift(found.point, wall) if isinstance(found, Interior) else None
-
-
-def _behind(network: Network, flat: Flat, wall: Halfspace, point: Point) -> tuple[bool, ...]:
+def code_behind(network: Network, flat: Flat, wall: Halfspace, point: Point) -> tuple[bool, ...]:
     """The code just outside the region at a point of its facet: signs are lexicographic in (value, derivative)."""
-    inputs = apply(flat.state(), [*affine(point), Rational(1)])
-    outward = apply(flat.state(), [*(Rational(-x) for x in wall.normal), Rational(0)])
+    return _code_behind(network, flat.state(), wall, point)
+
+
+def _code_behind(network: Network, chart: RationalArray, wall: Halfspace, point: Point) -> tuple[bool, ...]:
+    inputs = apply(chart, [*affine(point), Rational(1)])
+    outward = apply(chart, [*(Rational(-x) for x in wall.normal), Rational(0)])
     state = RationalArray(len(inputs), 2, [x for pair in zip(inputs, outward, strict=True) for x in pair])
     cursor, code = begin(network, state, (Rational(1), Rational(0))), list[bool]()
     while cursor is not None:

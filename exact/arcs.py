@@ -18,6 +18,7 @@ from exact.curves import Direction, Frame
 from exact.domains import Curve, Domain
 from exact.engines.base import CurveCells, Cut
 from exact.errors import InvalidInput, Unsupported
+from exact.faces import IndexArray
 from exact.halfspace import Halfspace
 from exact.linear_algebra import independent_rows, matrix, rows_of, solve
 from exact.network import Network
@@ -140,7 +141,7 @@ class CurvePartition(Partition):
     """
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
-        super().__init__(network, domain, engine, cells.bits, cells)
+        super().__init__(network, domain, engine, np.packbits(cells.bits, axis=1), cells)
         self.cells, self.curve, self.frame = cells, cells.curve, cells.frame
         self.image = _image(network, cells.curve)
 
@@ -179,7 +180,11 @@ class CurvePartition(Partition):
         cuts = self.cells.cuts
         return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
 
-    def graph(self) -> nx.MultiGraph[int]:
+    def neighbours(self) -> IndexArray:
+        pairs = [(before, after) for before, cut, after in self._joints() if not cut.undefined]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges and its `position`.
 
         A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing. On
@@ -187,8 +192,7 @@ class CurvePartition(Partition):
         `crossings` has them exactly.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
-        for region in self.regions:
-            graph.add_node(region.index, code=region.code, witness=region.witness)
+        self._add_nodes(graph, witnesses)
         for before, cut, after in self._joints():
             if not cut.undefined:
                 position = self.frame.position_float(cut.direction if self.frame.is_straight else cut.near)
@@ -254,8 +258,8 @@ class CurvePartition(Partition):
         return self._propagate(network.folded(), centred, (_ZERO, _ZERO, _ONE), index)
 
     def _propagate(self, network: Network, state: RationalArray, one: Sequence[Rational], index: int) -> RationalArray:
-        starts = np.cumsum([0, *network.bits_per_layer])
-        rows = [[bool(b) for b in self.bits[index][a:b]] for a, b in itertools.pairwise(starts)]
+        starts, bits = np.cumsum([0, *network.bits_per_layer]), self.code_of(index).bits
+        rows = [[bool(b) for b in bits[a:b]] for a, b in itertools.pairwise(starts)]
         return network.propagate(state, one, lambda h, _: rows[h])
 
     def _map_key(self, index: int) -> Hashable:

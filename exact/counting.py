@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from math import comb
 
 import networkx as nx
 
+from exact.arrangements import arrangement, first_layer
+from exact.domains import Ball, FlatDomain
 from exact.errors import InvalidInput, Unsupported
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, apply, dot, identity, matrix, rank, rows_of, solve
+from exact.lp import Interior, strict_feasibility
 from exact.network import Network
 from exact.numbers import Rational, RationalArray, rational
 from exact.propagation import begin, layer_halfspaces
+from exact.quadrics import Quadric, centre, inside_wall, quadric_of
 
 
 def arrangement_bound(hyperplanes: int, dim: int) -> int:
@@ -158,3 +163,99 @@ def _share_a_point(planes: Sequence[Plane], gram: RationalArray, square: Rationa
 def _not_simple(what: str) -> Unsupported:
     return Unsupported("the circles are not in simple position, so Euler's count by pairs does not hold", value=what,
                        remedy="perturb the network, or enumerate arcs on great circles instead")  # fmt: skip
+
+
+def region_count(network: Network, domain: FlatDomain) -> int:
+    """The exact number of regions of a network with one hidden layer in a flat domain, none of them listed.
+
+    Deletion and restriction: `cells(H_1 .. H_k) = cells(H_1 .. H_k-1) + cells of H_1 .. H_k-1 on H_k`, on every flat once: a
+    flat is the set of hyperplanes that contain it, and what was counted on it is kept. Domains: RealSpace, Box, HPolytope,
+    Plane, Segment, Ray, Line, Ball; a flat counts when it meets the open domain (one exact LP, or one distance). Raises
+    Unsupported for several hidden layers or a norm. Cost: the number of flats times the hyperplanes; one per line at the end.
+    Source: Zaslavsky 1975; for convex domains the same recursion.
+
+    >>> from exact import RealSpace
+    >>> from exact.sources import tensors
+    >>> region_count(tensors.mlp([([[1, 0], [0, 1], [1, 1]], [0, 0, 0]), ([[1, 1, 1]], [0])]), RealSpace(2))
+    6
+    """
+    domain.check(network.input_dim)
+    if network.has_norm or len(network.hidden_layers) > 1:
+        raise Unsupported("regions are counted for one hidden layer without a norm", value=network.widths,
+                          remedy="take a network with one hidden layer, or partition it")  # fmt: skip
+    flat = domain.flat()
+    given = arrangement(first_layer(network, flat), flat.walls, flat.dim)
+    body = _Body(tuple(flat.walls), quadric_of(domain) if isinstance(domain, Ball) else None, flat.dim)
+    return _Counter(len(given.planes)).cells(_Section(given.planes, body), len(given.planes)) if body.is_open() else 0
+
+
+@dataclass(frozen=True)
+class _Body:
+    """An open convex set in the coordinates of a flat: walls, or a quadric, or neither."""
+
+    walls: tuple[Halfspace, ...]
+    quadric: Quadric | None
+    dim: int
+
+    def is_open(self) -> bool:
+        """Whether it has a point."""
+        if self.quadric is not None:
+            return centre(self.quadric) is not None
+        return isinstance(strict_feasibility(self.walls, self.dim), Interior)
+
+    def within(self, wall: Halfspace) -> _Body:
+        """Its part in the hyperplane of `wall`."""
+        quadric = None if self.quadric is None else inside_wall(self.quadric, wall)
+        return _Body(tuple(other.restrict(wall) for other in self.walls), quadric, self.dim - 1)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """The hyperplanes and the domain restricted to a flat."""
+
+    planes: tuple[Halfspace, ...]
+    body: _Body
+
+    def within(self, wall: Halfspace) -> _Section:
+        """Both inside the hyperplane of `wall`."""
+        return _Section(tuple(plane.restrict(wall) for plane in self.planes), self.body.within(wall))
+
+    @cached_property
+    def containing(self) -> frozenset[int]:
+        """The hyperplanes that contain the flat, which name it."""
+        return frozenset(k for k, plane in enumerate(self.planes) if not any(plane.coefficients))
+
+
+@dataclass
+class _Counter:
+    """Counts on flats met before, by name and number of hyperplanes; flats that miss the domain."""
+
+    planes: int
+    known: dict[tuple[frozenset[int], int], int] = field(default_factory=dict)
+    sections: dict[frozenset[int], _Section | None] = field(default_factory=dict)
+
+    def cells(self, section: _Section, first: int) -> int:
+        """The cells of the first hyperplanes on a flat that meets the domain."""
+        key = (section.containing, first)
+        if key not in self.known:
+            self.known[key] = 1 + sum(self.cells(part, k) for k, part in self._cuts(section, first))
+        return self.known[key]
+
+    def _cuts(self, section: _Section, first: int) -> Iterator[tuple[int, _Section]]:
+        """The flats that the first hyperplanes cut out of this one inside the domain, each for the first that does."""
+        seen = set[Halfspace]()
+        for k in range(first):
+            plane = section.planes[k]
+            if plane.is_constant or plane in seen or plane.opposite in seen:
+                continue
+            seen.add(plane)
+            part = self._open_section(section.within(plane))
+            if part is not None:
+                yield k, part
+
+    def _open_section(self, section: _Section) -> _Section | None:
+        """The section of the same flat made first, so that the domain is asked once; None when they do not meet."""
+        name = section.containing
+        if name not in self.sections:
+            self.sections[name] = section if section.body.is_open() else None
+        return self.sections[name]

@@ -15,7 +15,7 @@ from typing import Any
 
 from exact.errors import InvalidInput
 from exact.halfspace import Halfspace, Point, affine
-from exact.linear_algebra import Vector, rank
+from exact.linear_algebra import Vector, dot, rank
 from exact.numbers import Rational, RationalArray, fractions, rational, rationals
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -93,6 +93,15 @@ class FlatDomain(Domain):
     def flat(self) -> Flat:
         """The chart and its walls."""
 
+    @property
+    def is_polyhedral(self) -> bool:
+        """Whether the walls of the chart cut out the whole domain; a ball has a boundary that no wall describes."""
+        return True
+
+    def contains(self, point: Point) -> bool:
+        """Whether a parameter point lies in the open domain."""
+        return all(wall.value(point) > 0 for wall in self.flat().walls)
+
 
 class CurveDomain(Domain):
     """A one-dimensional domain."""
@@ -159,6 +168,90 @@ class RealSpace(FlatDomain):
 
     def __repr__(self) -> str:
         return f"RealSpace({self.dim})"
+
+
+@dataclass(frozen=True, init=False)
+class HPolytope(FlatDomain):
+    """The open polyhedron `normal_i . x + offset_i > 0` for every row i; bounded or not, and it may be empty or flat.
+
+    `rows` are Halfspaces, or sequences of d + 1 rationals: the normal, then the offset. `dim` is needed without rows. An
+    empty or flat polyhedron has no region, which its partition proves by a Farkas vector. Raises InvalidInput for rows of
+    different lengths.
+
+    >>> HPolytope([[1, 0, 0], [0, 1, 0], [-1, -1, 1]])
+    HPolytope(3 halfspaces of R^2)
+    """
+
+    rows: tuple[Halfspace, ...]
+    dim: int
+
+    def __init__(self, rows: Sequence[Any], dim: int | None = None) -> None:
+        halfspaces = tuple(_halfspace(row, f"rows[{i}]") for i, row in enumerate(rows))
+        sizes = {len(h.normal) for h in halfspaces} | ({dim} if dim is not None else set())
+        if len(sizes) != 1 or (size := next(iter(sizes))) < 1:
+            raise InvalidInput("the dimension of the polyhedron is unclear", value=sorted(sizes),
+                               remedy="give rows of d + 1 numbers: normal, then offset; without rows, dim=")  # fmt: skip
+        object.__setattr__(self, "rows", halfspaces)
+        object.__setattr__(self, "dim", size)
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(self.dim, input_dim)
+
+    def flat(self) -> Flat:
+        return Flat((_ZERO,) * self.dim, _unit_vectors(self.dim), self.rows)
+
+    def __repr__(self) -> str:
+        return f"HPolytope({len(self.rows)} halfspaces of R^{self.dim})"
+
+
+def _halfspace(row: Any, name: str) -> Halfspace:
+    if isinstance(row, Halfspace):
+        return Halfspace.of([Rational(x) for x in row.coefficients])
+    if not hasattr(row, "__len__"):
+        raise InvalidInput(f"{name} is not a row", value=repr(row), remedy="give the normal, then the offset")
+    return Halfspace.of(rationals(row, name))
+
+
+@dataclass(frozen=True, init=False)
+class Ball(FlatDomain):
+    """The open ball `|x - centre|^2 < radius_squared`, with rational centre and squared radius.
+
+    Its chart is all of R^d without walls. Only the engine `vertices` (one hidden layer) can cut it. Raises InvalidInput
+    unless `radius_squared` is positive.
+
+    >>> Ball([0, "1/2"], 2)
+    Ball(centre (0, 1/2), radius_squared 2)
+    """
+
+    centre: tuple[Rational, ...]
+    radius_squared: Rational
+
+    def __init__(self, centre: Any, radius_squared: Any) -> None:
+        middle, square = tuple(rationals(centre, "centre")), rational(radius_squared, "radius_squared")
+        if not middle:
+            raise InvalidInput("the centre of the ball has no coordinate", value="()", remedy="give d >= 1 numbers")
+        if square <= 0:
+            raise InvalidInput("a ball has no positive radius", value=radius_squared, remedy="give radius_squared > 0")
+        object.__setattr__(self, "centre", middle)
+        object.__setattr__(self, "radius_squared", square)
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(len(self.centre), input_dim)
+
+    def flat(self) -> Flat:
+        n = len(self.centre)
+        return Flat((_ZERO,) * n, _unit_vectors(n), ())
+
+    @property
+    def is_polyhedral(self) -> bool:
+        return False
+
+    def contains(self, point: Point) -> bool:
+        gaps = _difference(affine(point), self.centre)
+        return bool(dot(gaps, gaps) < self.radius_squared)
+
+    def __repr__(self) -> str:
+        return f"Ball(centre {_show((self.centre,))}, radius_squared {self.radius_squared})"
 
 
 @dataclass(frozen=True, init=False)

@@ -1,9 +1,10 @@
 """Strict feasibility of linear inequalities, with a proof either way.
 
 Question: is there x with `normal_i . x + offset_i > 0` for every i? The linear programme is `max t` subject to
-`normal_i . x + offset_i >= t` and `t <= 1`. HiGHS solves it in floats and so proposes a point or a basis. The point is
-rounded to short dyadics and tested exactly; the basis is handed to an exact simplex (Bland's rule, so no cycling),
-which confirms it in one solve or goes on from there. A wrong float answer costs time, never truth.
+`normal_i . x + offset_i >= t` and `t <= 1`. A float simplex (a small dense one, HiGHS in high dimensions) proposes a point
+or a basis. The point is rounded to short dyadics and tested exactly. The multipliers of the basis are solved for exactly;
+where they prove nothing, an exact simplex (Bland's rule, so no cycling) goes on from it. A wrong float answer costs time,
+never truth.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy as np
 
 from exact.errors import Undecided
 from exact.halfspace import Halfspace, Point, homogeneous
-from exact.linear_algebra import dot, independent_rows, matrix, solve
+from exact.linear_algebra import dot, independent_rows, matrix, null_space, solve
 from exact.numbers import FloatArray, Rational
 from exact.predicates import is_farkas, is_inside
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
+_DENSE = 128  # the highest dimension in which the dense simplex proposes: its work grows with the cube
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int) -> Interior | 
     if not active:
         return Interior((0,) * dim + (1,))
     rows = [halfspaces[i] for i in active]
-    result = _checked(_decide(rows, dim), rows, dim)
+    result = _decide(rows, dim)
     if isinstance(result, Interior):
         return result
     return Farkas(tuple(active[k] for k in result.rows), result.multipliers)
@@ -74,14 +76,29 @@ def _decide(rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:
     table = np.stack([row.float_row for row in rows])
     proposal = _propose(table, dim)
     if proposal is None:
-        return exact_simplex(rows, dim)
+        return _checked(exact_simplex(rows, dim), rows, dim)
     point, radius, basis = proposal
-    if radius > 0 and (short := _short_point(point, radius)) is not None and is_inside(rows, short):
+    if radius > 0 and (short := short_point(point, radius)) is not None and is_inside(rows, short):
         return Interior(short)
-    return exact_simplex(rows, dim, basis)
+    return _checked(_farkas_on(rows, dim, basis) or exact_simplex(rows, dim, basis), rows, dim)
 
 
-def _short_point(point: FloatArray, radius: float) -> Point | None:
+def _farkas_on(rows: Sequence[Halfspace], dim: int, basis: Sequence[int]) -> Farkas | None:
+    """The Farkas vector on the rows of a basis, if their normals have one dependency and it is one."""
+    if not basis or not all(0 <= i < len(rows) for i in basis) or len({*basis}) < len(basis) or len(basis) > dim + 1:
+        return None
+    columns = [[Rational(rows[i].coefficients[j]) for i in basis] for j in range(dim)]
+    found = null_space(columns, len(basis))
+    if len(found) != 1:
+        return None
+    weights = found[0] if max(found[0]) > 0 else [-x for x in found[0]]
+    if min(weights) < 0 or dot(weights, [Rational(rows[i].offset) for i in basis]) > 0:
+        return None
+    kept = [(i, x) for i, x in zip(basis, weights, strict=True) if x > 0]
+    return Farkas(tuple(i for i, _ in kept), tuple(x for _, x in kept))
+
+
+def short_point(point: FloatArray, radius: float) -> Point | None:
     """The float point rounded to the coarsest dyadic grid whose rounding error is below the radius of the cell."""
     if not np.all(np.isfinite(point)) or np.abs(point).max(initial=0.0) > 2.0**500:
         return None
@@ -106,7 +123,21 @@ def _solver() -> highspy.Highs:
 
 
 def _propose(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
-    """The float optimum: a point, its margin t and the basis, or None when HiGHS returns no optimum."""
+    """The float optimum (or a basis with t < 0): a point, its margin t and the basis, or None when there is none."""
+    return _dense(table, dim) if dim <= _DENSE else _highs(table, dim)
+
+
+def _dense(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
+    from exact.kernels.feasibility import CAP, FIXED, propose
+
+    basis, inverse, point = np.full(dim + 1, FIXED - dim - 1), np.empty((dim + 1, dim + 1)), np.empty(dim)
+    t = propose(np.ascontiguousarray(table), len(table), basis, inverse, point)
+    if not np.isfinite(t):
+        return None
+    return point, float(t), tuple(_CAP if i == CAP else int(i) for i in basis if i >= CAP)
+
+
+def _highs(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     solver = _solver()
     solver.passModel(_model(table, dim))
     solver.run()

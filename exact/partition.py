@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from exact.arcs import CurvePartition
 from exact.counting import arc_bound, region_bound
 from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, Sphere
 from exact.engines.base import Budget, Engine, FlatCells, Job, Progress
 from exact.engines.brute_force import BruteForce
 from exact.engines.circle import Circle
+from exact.engines.facet_walk import FacetWalk
 from exact.engines.lp_tree import LPTree
+from exact.engines.subdivision import Subdivision
+from exact.engines.vertices import Vertices
 from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
 from exact.network import Network
 from exact.polytopes import FlatPartition
 from exact.results import Partition
 
-ENGINES: tuple[Engine, ...] = (Circle(), LPTree(), BruteForce())
-"""Every engine, in the order in which `partition` tries them; brute_force runs only on request."""
+ENGINES: tuple[Engine, ...] = (Circle(), Subdivision(), Vertices(), LPTree(), FacetWalk(), BruteForce())
+"""Every engine; `partition` takes the one that can do the job at the least cost."""
 
-_ON_REQUEST = {"brute_force"}
 DEFAULT_LIMIT = 10**10
 
 
@@ -33,11 +37,12 @@ def partition(
 ) -> Partition:
     """Cut `domain` into the activation regions of `network`, exactly.
 
-    Domains: Box, RealSpace, Plane (polytopes, networks without norm); Segment, Ray, Line, GreatCircle, Sphere of
-    dimension 1 or 0 (arcs, also behind a norm). `engine` overrides the choice among `circle`, `lp_tree` and `brute_force`.
-    `device` is where the float64 filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper
-    bound on regions exceeds it (None, or a budget: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress`
-    is called with the number of regions found.
+    Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball (one hidden layer); Segment, Ray, Line,
+    GreatCircle, Sphere of dimension 1 or 0 (arcs, also behind a norm). The engine is chosen by cost; `engine` overrides the
+    choice among `circle`, `subdivision`, `vertices`, `facet_walk`, `lp_tree` and `brute_force`. `device` is where the float64
+    filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper bound on regions exceeds it
+    (None, or a budget: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress` is called with the number of
+    regions found.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with each engine's reason), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
@@ -94,17 +99,17 @@ def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
     known = {engine.name: engine for engine in ENGINES}
     if name is not None and name not in known:
         raise InvalidInput("no such engine", value=repr(name), remedy=f"choose one of {', '.join(known)}")
-    candidates = [known[name]] if name else [engine for engine in ENGINES if engine.name not in _ON_REQUEST]
-    reasons = {}
-    for candidate in candidates:
-        reason = candidate.refusal(network, domain)
-        if reason is None:
-            return candidate
-        reasons[candidate.name] = reason
+    candidates = [known[name]] if name else list(ENGINES)
+    reasons = {engine.name: engine.refusal(network, domain) for engine in candidates}
+    able = [engine for engine in candidates if reasons[engine.name] is None]
+    costs = {engine.name: 0.0 if name else engine.cost(network, domain) for engine in able}
+    best = min(able, key=lambda engine: costs[engine.name], default=None)
+    if best is not None and costs[best.name] < inf:
+        return best
     raise Unsupported(
         "no engine can do this job" if name is None else f"engine {name} cannot do this job",
         value=f"{domain!r}",
-        remedy="; ".join(f"{engine}: {reason}" for engine, reason in reasons.items()),
+        remedy="; ".join(f"{engine}: {reason or 'only on request'}" for engine, reason in reasons.items()),
     )
 
 

@@ -15,25 +15,31 @@ from exact.affine_map import AffineMap
 from exact.domains import Box, Domain
 from exact.engines.base import CurveCells, FlatCells
 from exact.errors import InvalidInput
+from exact.faces import IndexArray
 from exact.network import Network
-from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode
+from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode, code_keys, flipped_bits
 
 if TYPE_CHECKING:
     from shapely import Polygon
 
+    from exact.arcs import Crossing
     from exact.region import Region
+
+
+_GRAPH_WITNESSES = 10_000
 
 
 class Partition(ABC):
     """The regions that a network cuts a domain into, exactly.
 
-    `bits` is a bool array (regions x hinges), `codes` the same bit-packed (numpy.packbits along a row). `outcome` says
-    whether the enumeration is complete and `evidence` how that is known; `decisions` counts what settled the questions on
-    the way ("filter" and "exact" zeros on curves; LP "interiors", "farkas" vectors, ... in R^d). No truth value.
+    `codes` holds the spline codes, bit-packed along a row (uint8, regions x ceil(hinges / 8)). `outcome` says whether the
+    enumeration is complete and `evidence` how that is known; `decisions` counts what settled the questions on the way
+    ("filter" and "exact" zeros on curves; LP "interiors", "farkas" vectors, ... in R^d). No truth value.
     """
 
-    def __init__(self, network: Network, domain: Domain, engine: str, bits: BitArray, cells: FlatCells | CurveCells) -> None:
-        self.network, self.domain, self.engine, self.bits = network, domain, engine, bits
+    def __init__(self, network: Network, domain: Domain, engine: str, codes: ByteArray, cells: FlatCells | CurveCells) -> None:
+        self.network, self.domain, self.engine, self.codes = network, domain, engine, codes
+        self._layer_sizes = network.bits_per_layer
         self.outcome, self.evidence, self.decisions = cells.outcome, cells.evidence, dict(cells.decisions)
 
     @property
@@ -42,8 +48,21 @@ class Partition(ABC):
         """The regions in canonical order: by code in R^d, along the curve in one dimension."""
 
     @abstractmethod
-    def graph(self) -> Any:
-        """The adjacency graph (networkx): nodes carry code and witness, edges the flipped hinges."""
+    def neighbours(self) -> IndexArray:
+        """Every two regions that share a facet (on a curve: a crossing), as indices (E x 2), one row per facet."""
+
+    @abstractmethod
+    def graph(self, *, witnesses: bool | None = None) -> Any:
+        """The adjacency graph (networkx): nodes carry code and witness, edges the flipped hinges.
+
+        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond 10,000 regions.
+        """
+
+    def _add_nodes(self, graph: Any, witnesses: bool | None) -> None:
+        """The nodes of the graph."""
+        wanted = len(self) <= _GRAPH_WITNESSES if witnesses is None else witnesses
+        for region in self.regions:
+            graph.add_node(region.index, code=region.code, **({"witness": region.witness} if wanted else {}))
 
     @abstractmethod
     def locate(self, x: Sequence[object]) -> int:
@@ -54,6 +73,12 @@ class Partition(ABC):
         raise InvalidInput("polygons need a two-dimensional domain", value=self.domain,
                            remedy="partition a Box, or a Plane through three points")  # fmt: skip
 
+    @property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """The points of a curve at which hinges change sign or touch zero; InvalidInput for any other domain."""
+        raise InvalidInput("crossings are the points of a curve", value=self.domain,
+                           remedy="partition a Segment, Ray, Line or circle with the engine circle")  # fmt: skip
+
     @abstractmethod
     def _map_key(self, index: int) -> Hashable:
         """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
@@ -62,35 +87,39 @@ class Partition(ABC):
         raise TypeError("a partition has no truth value; got bool(partition); ask partition.outcome or len(regions)")
 
     def __len__(self) -> int:
-        return len(self.bits)
+        return len(self.codes)
 
     def __repr__(self) -> str:
         return f"<{len(self)} regions of {self.domain!r} by {self.engine}, {self.outcome.value}>"
 
-    @cached_property
-    def codes(self) -> ByteArray:
-        """The spline codes, bit-packed: uint8 array (regions x ceil(hinges / 8))."""
-        return np.packbits(self.bits, axis=1)
+    @property
+    def bits(self) -> BitArray:
+        """The codes as bools (regions x hinges), eight times their size: unpacked at every call, never kept."""
+        return np.unpackbits(self.codes, axis=1, count=self.network.hinge_count).astype(bool)
 
     @cached_property
     def digest(self) -> str:
         """sha256 of the number of cells and the sorted codes: the same for any engine, device or order of work."""
-        rows = sorted(row.tobytes() for row in self.codes)
-        return hashlib.sha256(f"{len(rows)}:{self.network.hinge_count}:".encode() + b"".join(rows)).hexdigest()
+        digest = hashlib.sha256(f"{len(self)}:{self.network.hinge_count}:".encode())
+        digest.update(np.ascontiguousarray(self._sorted_codes()).reshape(-1).data)
+        return digest.hexdigest()
+
+    def _sorted_codes(self) -> ByteArray:
+        return self.codes[np.argsort(code_keys(self.codes), kind="stable")]
 
     def code_of(self, index: int) -> SplineCode:
         """The spline code of one region."""
-        return SplineCode(self.codes[index].tobytes(), self.network.bits_per_layer)
+        return SplineCode(self.codes[index].tobytes(), self._layer_sizes)
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         """The hinges in which the codes of two regions differ."""
         hinges = self.network.hinges
-        return tuple(hinges[int(i)] for i in np.flatnonzero(self.bits[a] != self.bits[b]))
+        return tuple(hinges[int(i)] for i in flipped_bits(self.codes[[a]], self.codes[[b]])[1])
 
     @cached_property
     def code_count(self) -> int:
         """The number of different spline codes."""
-        return len({row.tobytes() for row in self.codes})
+        return len(np.unique(code_keys(self.codes)))
 
     @property
     def cell_count(self) -> int:
@@ -108,7 +137,7 @@ class Partition(ABC):
         keys = [self._map_key(i) for i in range(len(self))]
         merged: nx.Graph[int] = nx.Graph()
         merged.add_nodes_from(range(len(self)))
-        merged.add_edges_from((a, b) for a, b in self.graph().edges() if keys[a] == keys[b])
+        merged.add_edges_from((a, b) for a, b in self.neighbours().tolist() if keys[a] == keys[b])
         return int(nx.number_connected_components(merged))
 
     @cached_property

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exact.errors import InvalidInput
+from exact.faces import IndexArray
 
 BitArray = np.ndarray[Any, np.dtype[np.bool_]]
 ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
+KeyArray = np.ndarray[Any, np.dtype[np.bytes_]]
 
 
 class Hinge(NamedTuple):
@@ -69,3 +71,31 @@ class SplineCode:
     def __repr__(self) -> str:
         text = str(self)
         return f"SplineCode({text if len(text) <= 80 else text[:77] + '...'})"
+
+
+def code_keys(codes: ByteArray) -> KeyArray:
+    """Packed codes (R x bytes) as R byte strings of equal length, which compare as the codes do; a view, no copy.
+
+    The canonical order of regions is the order of these keys: lexicographic in the bits.
+    """
+    if codes.shape[1] == 0:
+        return np.zeros(len(codes), dtype="S1")
+    return np.ascontiguousarray(codes).view(f"S{codes.shape[1]}")[:, 0]
+
+
+def find_key(keys: KeyArray, packed: bytes) -> int | None:
+    """The place of a packed code among sorted keys by bisection, or None."""
+    key = np.array(packed, dtype=keys.dtype)
+    place = int(np.searchsorted(keys, key))
+    return place if place < len(keys) and keys[place] == key else None
+
+
+def flipped_bits(first: ByteArray, second: ByteArray) -> tuple[IndexArray, IndexArray]:
+    """Where packed codes differ, row by row: the rows, ascending, and the bits, ascending within a row.
+
+    Cost: one pass over the bytes, and unpacking only those that differ.
+    """
+    change = first ^ second
+    rows, columns = np.nonzero(change)
+    places, bits = np.nonzero(np.unpackbits(change[rows, columns][:, None], axis=1))
+    return rows[places], columns[places] * 8 + bits

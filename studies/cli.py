@@ -1,6 +1,7 @@
-"""The command line: `exactlens train | partition | graph | draw | gpt2 | study`.
+"""The command line: `exactlens train | partition | check | graph | draw | gpt2 | study`.
 
-Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was complete, 130 interrupted.
+Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was complete, or its certificate,
+4 a certificate that is rejected, 130 interrupted.
 Only typer is imported here: `exactlens --help` must not wait for torch.
 """
 
@@ -24,7 +25,7 @@ DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle")
 SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
 VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
 
-_EPILOG = "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 130 interrupted."
+_EPILOG = "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, 130 interrupted."
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
@@ -170,6 +171,9 @@ def partition(
     all_counts: Annotated[bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")] = False,
     show: Annotated[int, typer.Option(help="How many regions to print.", min=0)] = 5,
     out: Annotated[Path | None, typer.Option(help="Write the partition to this .json.", show_default=False)] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write a proof for `check` to this .jsonl or .jsonl.gz.", show_default=False)
+    ] = None,
     root: Root = Path("runs"),
 ) -> int:
     """Cut a domain into the regions of a trained network, exactly.
@@ -186,10 +190,40 @@ def partition(
         exactlens partition moons-layernorm --segment -1,-1 1,1/2
 
         exactlens partition moons-none --plane 0,0 1,0 0,1 --budget-seconds 60
+
+        exactlens partition moons-none --box -1 1 --certificate moons.jsonl.gz
     """
     from studies.commands import partition as command
 
-    return command.run(_job(ctx.params), maps=not codes_only, all_counts=all_counts, show=show, out=out)
+    return command.run(_job(ctx.params), maps=not codes_only, all_counts=all_counts, show=show, out=out,
+                       certificate=certificate)  # fmt: skip
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate.", show_default=False)],
+    run: Annotated[
+        str | None, typer.Option(help="The run, or checkpoint, whose weights it must be about.", show_default=False)
+    ] = None,
+    from_block: BlockOption = None,
+    relu_ised: ReluOption = False,
+    root: Root = Path("runs"),
+) -> int:
+    """Verify a certificate that `partition --certificate` wrote, with Python's integers and fractions alone.
+
+    Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate.
+
+    Examples:
+
+        exactlens check moons.jsonl.gz
+
+        exactlens check moons.jsonl.gz --run moons-none
+    """
+    from studies.commands import check as command
+    from studies.commands.job import JobOptions
+
+    options = JobOptions(run, root, None, from_block=from_block, relu_ised=relu_ised) if run is not None else None
+    return command.run(file, options)
 
 
 @app.command(cls=SeveralValues)

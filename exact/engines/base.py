@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from math import inf
 
 import numpy as np
 
@@ -144,6 +145,10 @@ class Engine(ABC):
     def refusal(self, network: Network, domain: Domain) -> str | None:
         """Why this engine cannot do the job, or None when it can."""
 
+    def cost(self, network: Network, domain: Domain) -> float:
+        """Rough microseconds per region, by which `partition` chooses among engines; infinite: on request only."""
+        return inf
+
     @abstractmethod
     def run(self, job: Job) -> FlatCells | CurveCells:
         """Enumerate, exactly."""
@@ -154,10 +159,23 @@ def packed(bits: Sequence[Sequence[bool]] | BitArray, hinges: int) -> ByteArray:
     return np.packbits(np.array(bits, dtype=bool).reshape(len(bits), hinges), axis=1)
 
 
+def empty_cells(hinges: int, proof: Farkas) -> FlatCells:
+    """No region at all, because the walls of the domain leave no interior point."""
+    evidence = "the walls of the domain have no common interior point, by a Farkas vector"
+    codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
+    return FlatCells(codes, hinges, _no_witness, Outcome.COMPLETE, evidence, {}, empty=proof)
+
+
+def _no_witness(index: int) -> Point:
+    raise IndexError(f"region {index} of 0")
+
+
 def flat_refusal(network: Network, domain: Domain) -> str | None:
     """The refusal shared by engines for flat domains: curved domains, norms."""
     if not isinstance(domain, FlatDomain):
         return f"it enumerates flat domains, not {type(domain).__name__}"
+    if not domain.is_polyhedral:
+        return f"it knows domains by their walls, and a {type(domain).__name__} is round; vertices cuts it for one hidden layer"
     if network.has_norm:
         return (
             "the network has a norm, so its regions in a flat domain are not polytopes; "

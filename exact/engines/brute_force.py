@@ -18,6 +18,7 @@ from exact.domains import Domain, FlatDomain
 from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal, packed
 from exact.halfspace import Halfspace, Point, primitive
 from exact.linear_algebra import independent_rows, null_space
+from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
 from exact.numbers import Rational
 from exact.propagation import Cursor, advance, begin, layer_halfspaces
@@ -51,7 +52,9 @@ class BruteForce(Engine):
         codes = packed([cell[0] for cell in cells], hinges)
         evidence = "every sign vector of every layer was tested in every cell"
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        return FlatCells(codes, hinges, lambda i: cells[i][2], Outcome.COMPLETE, evidence, {}, walls.__getitem__)
+        proof = None if cells else strict_feasibility(flat.walls, flat.dim)
+        return FlatCells(codes, hinges, lambda i: cells[i][2], Outcome.COMPLETE, evidence, {}, walls.__getitem__,
+                         empty=proof if isinstance(proof, Farkas) else None)  # fmt: skip
 
 
 def _explore(cursor: Cursor | None, cell: Cell, dim: int) -> Iterator[Cell]:

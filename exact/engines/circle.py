@@ -57,6 +57,9 @@ class Circle(Engine):
             reason = _constant_refusal(network, domain.curve())
         return reason or _norm_refusal(network)
 
+    def cost(self, network: Network, domain: Domain) -> float:
+        return 0.0
+
     def run(self, job: Job) -> CurveCells:
         if isinstance(job.domain, Sphere) and _sphere_dim(job.network) == 0:
             return _two_points(job.network)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from exact.domains import Flat
-from exact.enclosures import MapWalk, PointWalk
+from exact.enclosures import PointWalk
 from exact.engines.base import Job
 from exact.engines.exact_vertices import ExactVertices
 from exact.errors import Undecided
@@ -17,15 +18,18 @@ from exact.halfspace import Halfspace
 from exact.kernels import splitting
 from exact.kernels.splitting import Complex, Layer
 from exact.numbers import FloatArray, Rational, nearest_floats
-from exact.spline_code import ByteArray
+from exact.region_maps import MapWalk
+from exact.spline_code import BitArray, ByteArray
 
 _UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
-_BLOCK = 2**16
+_BLOCK = 2**17  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
 _KEPT_WHEN_LATE = 64
 Array = np.ndarray[Any, Any]
 _OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
-_OF_FACES = {"fdim", "fstart", "fcount", "fplanes", "fstamp", "fflag", "fmark", "fplane", "fplus", "fminus", "fzero", "work", "stack"}
+_OF_FACES = {
+    "fdim", "fstart", "fcount", "fplanes", "fstamp", "fflag", "fmark", "fplane", "fplus", "fminus", "fzero", "work", "stack",
+}  # fmt: skip
 _OF_CELLS = {"cstart", "ccount", "vstart", "vcount", "kstart", "kcount", "cbase", "clink", "code", "cflag"}
 _OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
 
@@ -43,7 +47,7 @@ class Cutter:
         self._start(box)
         self._layer: Layer | None = None
         self.decisions = {"filter": 0, "exact": 0}
-        self._starts_at = 0
+        self._starts_at, self._dropped = 0, False
 
     # ---- the domain
 
@@ -68,18 +72,17 @@ class Cutter:
             size = max(abs(x) for x in form[:-1])
             row = nearest_floats([Rational(x, size) for x in form])
             c.plane[i, : d + 1], c.plane[i, d + 1] = row, k
-            c.aerr[i] = np.linalg.norm(row[:-1]) * 2.0**-52 * _UP + _LEAST if any(Rational(x, size) != 0 for x in form[:-1]) else 0.0
+            c.aerr[i] = np.linalg.norm(row[:-1]) * 2.0**-52 * _UP + _LEAST
             c.berr[i] = abs(row[-1]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
             c.anorm[i] = np.linalg.norm(row[:-1]) * _UP + _LEAST
             c.hinge[i] = -1
 
     def _refresh(self, vertex: int) -> None:
         """Take the float coordinates of a vertex from its exact ones."""
-        finite, infinite = self._exact.floats(vertex)
-        c = self._c
-        c.p[vertex], c.pe[vertex] = finite, np.linalg.norm(finite) * 2.0**-52 * _UP + _LEAST * finite.any()
+        (c, d), (finite, near), (infinite, far) = (self._c, self._dim), *self._exact.floats(vertex)
+        c.p[vertex], c.pe[vertex] = finite, np.abs(near).max() * d
         if not self._bounded:
-            c.q[vertex], c.qe[vertex] = infinite, np.linalg.norm(infinite) * 2.0**-52 * _UP + _LEAST * infinite.any()
+            c.q[vertex], c.qe[vertex] = infinite, np.abs(far).max() * d
 
     def inside_walls(self) -> bool:
         """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing does."""
@@ -131,9 +134,10 @@ class Cutter:
         c = self._c
         signs = np.empty((count, bits), np.int8)
         finite = np.ones(count, bool) if self._bounded else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+        size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
-            for start in range(0, len(where), _BLOCK):
-                v = where[start : start + _BLOCK]
+            for start in range(0, len(where), size):
+                v = where[start : start + size]
                 far = not finite[v[0]]
                 signs[v] = points.signs(layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None)
         self.decisions["filter"] += int(np.count_nonzero(signs != splitting.UNKNOWN))
@@ -141,16 +145,20 @@ class Cutter:
 
     def _enter_rows(self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray) -> None:
         c, last, d = self._c, first + len(rows), self._dim
-        norms = np.sqrt((rows[:, :-1] ** 2).sum(axis=1))
-        scale = np.ldexp(1.0, -np.frexp(np.where((norms > 0) & np.isfinite(norms), norms, 1.0))[1])
-        c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = rows * scale[:, None], 0.0
+        largest = np.abs(rows[:, :-1]).max(axis=1)
+        usable = (largest > _LEAST) & (largest < 1 / _LEAST)
+        scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
+        scaled = rows * scale[:, None]
+        c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = scaled, 0.0
         c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
-        c.anorm[first:last] = norms * scale * _UP + _LEAST
+        c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
 
     def _open(self, signs: Array, bit0: int) -> None:
         hinges = signs.shape[1]
-        self._layer = Layer(signs, np.full(hinges, -1, np.int32), np.full(_ASKED * 4, -1, np.int64),
-                            np.zeros(_ASKED * 4, np.int8), np.zeros((_ASKED, 2), np.int32), np.array([bit0], np.int64))  # fmt: skip
+        head, flags = np.full(hinges, -1, np.int32), np.zeros(hinges, np.uint8)
+        keys, values = np.full(_ASKED * 4, -1, np.int64), np.zeros(_ASKED * 4, np.int8)
+        asked = np.zeros((_ASKED, 2), np.int32)
+        self._layer = Layer(signs, head, keys, values, asked, np.array([bit0], np.int64), flags)
         self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
 
     def cut(self, job: Job) -> bool:
@@ -220,8 +228,8 @@ class Cutter:
             for name in sorted(names):
                 array = getattr(self._c, name)
                 if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
-                    grown = np.zeros((max(2 * len(array), used + more + 1), *array.shape[1:]), array.dtype)
-                    grown[: len(array)] = array
+                    grown = np.empty((max(2 * len(array), used + more + 1), *array.shape[1:]), array.dtype)
+                    grown[:used] = array[:used]
                     changes[name] = grown
         if changes:
             self._c = self._c._replace(**changes)
@@ -230,6 +238,7 @@ class Cutter:
         for name in sorted(_OF_CELLS):
             array = getattr(self._c, name)
             array[: len(cells)] = array[cells]
+        self._dropped = self._dropped or len(cells) < int(self._c.n[splitting.CELLS])
         self._c.n[splitting.CELLS] = len(cells)
 
     def _drop(self, bound: int) -> None:
@@ -245,45 +254,86 @@ class Cutter:
         """The packed codes of the cells."""
         return self._c.code[: int(self._c.n[splitting.CELLS]), : (hinges + 7) // 8].copy()
 
-    def faces(self) -> FaceComplex:
-        """The complex of the cells, renumbered without gaps."""
-        c, d = self._c, self._dim
-        count, cells = int(c.n[splitting.FACES]), int(c.n[splitting.CELLS])
-        used, seen = np.zeros(count, bool), np.zeros(int(c.n[splitting.VERTICES]), bool)
-        splitting.reached(c, used, seen)
-        self._vertex_ids = np.flatnonzero(seen)
-        numbers = [np.cumsum(seen) - 1]
-        boundary: dict[int, Incidence] = {}
-        dims = c.fdim[:count]
-        self._facet_ids = np.zeros(0, np.int64)
-        for k in range(1, d):
-            ids = np.flatnonzero(used & (dims == k))
-            boundary[k] = Incidence(*splitting.gathered(c.pool, c.fstart, c.fcount, ids, numbers[-1]))
-            new = np.zeros(count, np.int64)
-            new[ids] = np.arange(len(ids))
-            numbers.append(new)
-            self._facet_ids = ids
-        every = np.arange(cells)
-        boundary[d] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount, every, numbers[-1]))
-        corners = Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount, every, numbers[0]))
-        self._boundary = boundary[d]
-        return FaceComplex(d, boundary, corners, len(self._vertex_ids), lambda i: self._exact.point(int(self._vertex_ids[i])))
+    @cached_property
+    def reached(self) -> tuple[BitArray, BitArray]:
+        """Which faces and vertices bound a cell: all of them, unless cells were dropped."""
+        c = self._c
+        used = np.full(int(c.n[splitting.FACES]), not self._dropped)
+        seen = np.full(int(c.n[splitting.VERTICES]), not self._dropped)
+        if self._dropped:
+            splitting.reached(c, used, seen)
+        return used, seen
+
+    @cached_property
+    def vertex_ids(self) -> Array:
+        """The numbers of the vertices that bound a cell."""
+        return np.flatnonzero(self.reached[1])
+
+    def face_ids(self, dim: int) -> Array:
+        """The numbers of the faces of a dimension 1 .. d - 1 that bound a cell."""
+        return np.flatnonzero(self.reached[0] & (self._c.fdim[: len(self.reached[0])] == dim))
+
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what, renumbered without gaps."""
+        c, found = self._c, dict[int, Incidence]()
+        numbers = np.cumsum(self.reached[1]) - 1
+        for k in range(1, self._dim):
+            ids = self.face_ids(k)
+            found[k] = Incidence(*splitting.gathered(c.pool, c.fstart, c.fcount, ids, numbers))
+            numbers = np.zeros(len(self.reached[0]), np.int64)
+            numbers[ids] = np.arange(len(ids))
+        every = np.arange(int(c.n[splitting.CELLS]))
+        found[self._dim] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount, every, numbers))
+        return found
+
+    def corners(self) -> Incidence:
+        """The vertices of every cell."""
+        c, every = self._c, np.arange(int(self._c.n[splitting.CELLS]))
+        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount, every, np.cumsum(self.reached[1]) - 1))
 
     def facet_planes(self) -> Array:
-        """The plane of every (d - 1)-face, in the order of :meth:`faces`."""
-        return self._c.vplanes[self._vertex_ids, 0] if self._dim == 1 else self._c.fplanes[self._facet_ids, 0]
+        """The plane of every (d - 1)-face, in the order of :meth:`boundary`."""
+        if self._dim == 1:
+            return np.asarray(self._c.vplanes[self.vertex_ids, 0])
+        return np.asarray(self._c.fplanes[self.face_ids(self._dim - 1), 0])
 
     def positions(self) -> FloatArray:
-        """The float coordinates of the vertices, in the order of :meth:`faces`; infinite ones as NaN."""
-        finite = self._c.p[self._vertex_ids]
+        """The float coordinates of the vertices, in the order of :meth:`boundary`; infinite ones as NaN."""
+        finite: FloatArray = self._c.p[self.vertex_ids]
         if not self._bounded:
-            finite[self._c.q[self._vertex_ids].any(axis=1)] = np.nan
+            finite[self._c.q[self.vertex_ids].any(axis=1)] = np.nan
         return finite
 
+    def pairs(self, cells: Incidence) -> IndexArray:
+        """Every two cells that share a facet, from the facets of all cells."""
+        count = int(cells.members.max(initial=-1)) + 1
+        return np.asarray(splitting.paired(cells.starts, cells.members, count))
+
+
+class CutFaces(FaceComplex):
+    """The complex that a cutter ends with; its tables are made when first asked for."""
+
+    _cutter: Cutter
+
+    def __init__(self, cutter: Cutter, exact: ExactVertices) -> None:
+        ids = cutter.vertex_ids
+        own = {"dim": exact.dim, "vertex_count": len(ids), "vertex": lambda i: exact.point(int(ids[i])), "_cutter": cutter}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what."""
+        return self._cutter.boundary()
+
+    @cached_property
+    def corners(self) -> Incidence:
+        """The vertices of every region."""
+        return self._cutter.corners()
+
     def pairs(self) -> IndexArray:
-        """Every two cells that share a facet."""
-        facets = len(self._vertex_ids) if self._dim == 1 else len(self._facet_ids)
-        return splitting.paired(self._boundary.starts, self._boundary.members, facets)  # type: ignore[no-any-return]
+        """Every two regions that share a facet."""
+        return self._cutter.pairs(self.boundary[self.dim])
 
 
 def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
@@ -297,8 +347,8 @@ def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
     found = [(low, high) for low, high in pairs if low is not None and high is not None]
     if len(found) < flat.dim:
         return None
-    room = (Rational(-low.offset, low.normal[i]) < Rational(-high.offset, high.normal[i]) for i, (low, high) in enumerate(found))
-    return found if all(room) else None
+    ends = [[Rational(-wall.offset, wall.normal[i]) for wall in pair] for i, pair in enumerate(found)]
+    return found if all(low < high for low, high in ends) else None
 
 
 def _empty(d: int, bounded: bool, width: int) -> Complex:
@@ -322,6 +372,7 @@ def _empty(d: int, bounded: bool, width: int) -> Complex:
         i8(64), i4(64), i8(64), i4(64), i8(64), i4(64), i4(64), i4(64), np.zeros((64, width), np.uint8), i1(64),
         i4(max(256, 2 * d * 3**d + 2**d)),
         np.zeros((64, d + 2)), np.zeros(64), np.zeros(64), np.zeros(64), i4(64),
+        np.zeros((4, d, d)), i8(d + 1),
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from exact.halfspace import Halfspace, Point, homogeneous
 from exact.linear_algebra import matrix
 from exact.lp import short_point
 from exact.network import Network
-from exact.numbers import FloatArray, Rational, RationalArray, nearest_floats
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_floats, rounding_error
 from exact.predicates import is_inside
 from exact.propagation import Cursor, advance, begin
 from exact.spline_code import ByteArray
@@ -126,11 +127,25 @@ class ExactVertices:
         value = high or sum(a * x for a, x in zip(form, point.finite, strict=True))
         return (value > 0) - (value < 0)
 
-    def floats(self, vertex: int) -> tuple[FloatArray, FloatArray]:
-        """The nearest float64 coordinates of the finite and the infinite part."""
+    def floats(self, vertex: int) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+        """The nearest float64 coordinates of the finite and the infinite part, each with bounds on the rounding errors."""
         point = self.point(vertex)
-        scale = point.finite[-1]
-        return (nearest_floats([Rational(x, scale) for x in part]) for part in (point.finite[:-1], point.infinite))  # type: ignore[return-value]
+        return _nearest(point.finite[:-1], point.finite[-1]), _nearest(point.infinite, point.finite[-1])
+
+
+def _nearest(numerators: tuple[int, ...], denominator: int) -> tuple[FloatArray, FloatArray]:
+    floats = nearest_floats([Rational(x, denominator) for x in numerators])
+    return floats, np.where(np.array(numerators) == 0, 0.0, rounding_error(floats))
+
+
+class FloatGeometry(Protocol):
+    """What floats know of a complex, in the order of its faces."""
+
+    def facet_planes(self) -> IntArray:
+        """The plane of every facet."""
+
+    def positions(self) -> FloatArray:
+        """The coordinates of every vertex; NaN at infinity."""
 
 
 class Witnesses:
@@ -140,10 +155,16 @@ class Witnesses:
     with K large enough where some are at infinity.
     """
 
-    def __init__(
-        self, vertices: ExactVertices, faces: FaceComplex, facet_planes: IntArray, codes: ByteArray, near: FloatArray
-    ) -> None:
-        self._vertices, self._faces, self._facet_planes, self._codes, self._near = vertices, faces, facet_planes, codes, near
+    def __init__(self, vertices: ExactVertices, faces: FaceComplex, floats: FloatGeometry, codes: ByteArray) -> None:
+        self._vertices, self._faces, self._floats, self._codes = vertices, faces, floats, codes
+
+    @cached_property
+    def _facet_planes(self) -> IntArray:
+        return self._floats.facet_planes()
+
+    @cached_property
+    def _near(self) -> FloatArray:
+        return self._floats.positions()
 
     def __call__(self, region: int) -> Point:
         """A point strictly inside, homogeneous."""
@@ -156,7 +177,7 @@ class Witnesses:
         drift, size = _mean([[Rational(x, p.finite[-1]) for x in p.infinite] for p in points]), Rational(1)
         while not is_inside(walls, point := homogeneous([a + size * b for a, b in zip(middle, drift, strict=True)])):
             if not any(drift):
-                raise Undecided("the mean of a region's vertices is not inside it", value=region, remedy="please report the network")
+                raise Undecided("the mean of the vertices is not inside", value=region, remedy="please report the network")
             size = 2 * size
         return point
 

@@ -1,76 +1,127 @@
-"""`lp_tree`: insert breakpoints one by one, keep an exact witness per cell, let one LP decide the other side.
+"""`lp_tree`: insert breakpoints one by one, keep a witness per cell, let one LP decide the other side.
 
 Incremental enumeration (Rada and Cerny 2018) carried through deep networks: inside a cell of the earlier layers every
 pre-activation is affine, so the next layer is again an arrangement of hyperplanes in that cell. Any dimension, any depth,
-any degeneracy. Invariants of a node: `walls` cut out its open cell, `witness` lies strictly inside, and every branch not
-taken is closed by an exact Farkas vector. Cost: one LP per (cell, breakpoint) whose other side holds no known point.
+any degeneracy. Invariants of a node: its walls cut out its open cell, its witness lies strictly inside, and every branch
+not taken is closed by an exact Farkas vector. LPs run in compiled float64 and are certified there; what floats cannot
+certify (zeros, degenerate bases, numbers far apart) is decided in rationals. Cost: one LP per (cell, breakpoint).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
+import numpy as np
+
+from exact.adjacency import region_halfspaces
 from exact.constructions import step_inside
-from exact.domains import Domain, FlatDomain
-from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal, packed
-from exact.halfspace import Halfspace, Point
+from exact.domains import Domain, Flat, FlatDomain
+from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
+from exact.float_halfspaces import float_rows, point_of_floats
+from exact.halfspace import Halfspace, Point, affine
 from exact.lp import Farkas, Interior, strict_feasibility
 from exact.network import Network
-from exact.numbers import Rational, RationalArray
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_floats
 from exact.predicates import side
 from exact.propagation import Cursor, advance, begin, layer_halfspaces
+
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+_NO_BASIS = -2  # FIXED of kernels.feasibility, less the number of rows of a basis: a start from nothing
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A hidden layer seen from inside one cell: its pre-activations and one halfspace per breakpoint."""
+    """A hidden layer seen from inside one cell of the layers before it.
+
+    `walls` cut out that cell; those beyond the domain's are sides of the hinges `numbers`. `before` are its bits.
+    """
 
     cursor: Cursor
     z: RationalArray
-    halfspaces: tuple[Halfspace, ...]
+    before: tuple[bool, ...]
+    numbers: tuple[int, ...]
+    walls: tuple[Halfspace, ...]
+
+    @cached_property
+    def halfspaces(self) -> tuple[Halfspace, ...]:
+        """One per breakpoint, in order."""
+        return layer_halfspaces(self.cursor, self.z)
+
+    @cached_property
+    def rows(self) -> FloatArray:
+        """The halfspaces in floats."""
+        return float_rows(self.halfspaces, self.z.ncols() - 1)
+
+    @cached_property
+    def known(self) -> Integers:
+        """What needs no LP: constants, sides of a wall, copies of an earlier hinge (as kernels.feasibility.descend reads)."""
+        sides = dict.fromkeys(self.walls, 1) | {wall.opposite: 0 for wall in self.walls}
+        found = np.full(len(self.halfspaces), -1, dtype=np.int64)
+        for k, halfspace in enumerate(self.halfspaces):
+            found[k] = int(halfspace.offset > 0) if halfspace.is_constant else sides.get(halfspace, -1)
+            sides.setdefault(halfspace, 2 + 2 * k)
+            sides.setdefault(halfspace.opposite, 3 + 2 * k)
+        return found
+
+
+@dataclass(frozen=True)
+class _Floats:
+    """The walls of a node as float rows, its witness as floats (exactly), and a basis for the next LP to start from."""
+
+    rows: FloatArray
+    witness: FloatArray
+    basis: Integers
 
 
 @dataclass(frozen=True)
 class _Node:
-    """A cell of the breakpoints inserted so far; `layer` is None when all are."""
+    """A cell of the layers before `layer` and the first len(bits) breakpoints of it.
 
-    layer: _Layer | None
-    bits: tuple[bool, ...]
-    here: tuple[bool, ...]
-    walls: tuple[Halfspace, ...]
-    witness: Point
+    `cuts` are the breakpoints of this layer that became walls. The witness is the one in floats, where there are floats,
+    else `point`.
+    """
+
+    layer: _Layer
+    bits: list[bool]
+    cuts: list[int]
+    floats: _Floats | None
+    point: Point | None = None
+
+    @property
+    def witness(self) -> Point:
+        """The exact witness."""
+        if self.floats is not None:
+            return point_of_floats(self.floats.witness)
+        assert self.point is not None
+        return self.point
+
+    @property
+    def walls(self) -> tuple[Halfspace, ...]:
+        """The exact walls, in the order of the float rows."""
+        sides = self.layer.halfspaces
+        return (*self.layer.walls, *(sides[k] if self.bits[k] else sides[k].opposite for k in self.cuts))
 
 
 @dataclass
-class _Proofs:
-    """What decided the branches: a point of the cell, an LP point, a Farkas vector, or one proved before.
+class _Leaves:
+    """The cells found: bits, hinges that are walls, and the witness, in floats where they hold it."""
 
-    `empty[h]` lists sets of walls proved to leave nothing inside halfspace h; a cell that has all walls of such a set
-    (a stem vector, Dussault, Gilbert and Plaquevent-Jourdain 2025) needs no LP.
-    """
+    codes: list[bytes] = field(default_factory=list)
+    numbers: list[tuple[int, ...]] = field(default_factory=list)
+    witnesses: list[FloatArray | Point] = field(default_factory=list)
 
-    points: int = 0
-    interiors: int = 0
-    farkas: int = 0
-    reused: int = 0
-    empty: dict[Halfspace, list[frozenset[Halfspace]]] = field(default_factory=dict)
+    def witness(self, index: int) -> Point:
+        """The exact witness of a cell."""
+        found = self.witnesses[index]
+        return found if isinstance(found, tuple) else point_of_floats(found)
 
-    def counts(self) -> dict[str, int]:
-        """The counts by name."""
-        return {"points": self.points, "interiors": self.interiors, "farkas": self.farkas, "reused": self.reused}
 
-    def is_empty(self, walls: tuple[Halfspace, ...], outside: Halfspace) -> bool:
-        """Whether a set proved empty before lies among the walls."""
-        known, here = self.empty.get(outside, ()), frozenset(walls)
-        found = any(stem <= here for stem in known)
-        self.reused += found
-        return found
-
-    def remember(self, walls: tuple[Halfspace, ...], outside: Halfspace, proof: Farkas) -> None:
-        """Keep the walls that a Farkas vector uses against `outside` (the last row)."""
-        self.farkas += 1
-        stem = frozenset(walls[row] for row in proof.rows if row < len(walls))
-        self.empty.setdefault(outside, []).append(stem)
+def _ahead(cursor: Cursor) -> RationalArray:
+    """The pre-activations of the layer in front of a cursor."""
+    return cursor.current.pre_activations(cursor.inner, cursor.one)
 
 
 class LPTree(Engine):
@@ -81,75 +132,147 @@ class LPTree(Engine):
     def refusal(self, network: Network, domain: Domain) -> str | None:
         return flat_refusal(network, domain)
 
+    def cost(self, network: Network, domain: Domain) -> float:
+        return 130.0
+
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
-        proofs, cells, stack = _Proofs(), list[_Node](), _root(job.network, job.domain)
-        while stack and not job.out_of_budget(len(cells)):
-            node = _descend(stack.pop(), stack, proofs, job.domain.flat().dim)
-            cells.append(node)
-        outcome = Outcome.BUDGET_REACHED if stack else Outcome.COMPLETE
-        evidence = (
-            f"every branch of the tree is decided exactly: {proofs.points} by a point on the hyperplane, "
-            f"{proofs.interiors} open by an LP point, {proofs.farkas} closed by a Farkas vector of their own, "
-            f"{proofs.reused} by one found before"
-            if not stack
-            else f"stopped early: {len(stack)} branches unexplored"
+        flat, hinges = job.domain.flat(), job.network.hinge_count
+        start = strict_feasibility(flat.walls, flat.dim)
+        if isinstance(start, Farkas):
+            return empty_cells(hinges, start)
+        tree = _Tree(job.network, flat, start.point)
+        while tree.stack and not job.out_of_budget(len(tree.leaves.codes)):
+            tree.grow()
+        codes = np.frombuffer(b"".join(tree.leaves.codes), dtype=np.uint8).reshape(len(tree.leaves.codes), (hinges + 7) // 8)
+        outcome = Outcome.BUDGET_REACHED if tree.stack else Outcome.COMPLETE
+        return FlatCells(codes, hinges, tree.leaves.witness, outcome, tree.evidence(), tree.decisions, tree.walls)
+
+
+class _Tree:
+    """The branches still to follow, the cells found, and what decided the branches."""
+
+    def __init__(self, network: Network, flat: Flat, witness: Point) -> None:
+        from exact.kernels import feasibility
+
+        self.kernel = feasibility
+        self.network, self.flat = network, flat
+        self.leaves, self.stack = _Leaves(), list[_Node]()
+        self.decisions = {"points": 0, "interiors": 0, "farkas": 0, "filter": 0, "exact": 0}
+        self._start = witness
+        root = self._root()
+        self.stack += [] if root is None else [root]
+
+    def evidence(self) -> str:
+        """How it is known that no cell is missing."""
+        if self.stack:
+            return f"stopped early: {len(self.stack)} branches unexplored"
+        return (
+            f"every branch of the tree is decided exactly: {self.decisions['points']} by a point on the hyperplane, "
+            f"{self.decisions['interiors']} open by an LP point, {self.decisions['farkas']} closed by a Farkas vector"
         )
-        hinges = job.network.hinge_count
-        codes, walls = packed([cell.bits for cell in cells], hinges), [cell.walls for cell in cells]
-        return FlatCells(codes, hinges, lambda i: cells[i].witness, outcome, evidence, proofs.counts(), walls.__getitem__)
 
+    def walls(self, index: int) -> tuple[Halfspace, ...]:
+        """Halfspaces among which the facets of a cell are: the domain's, and those that cut when they were inserted."""
+        bits = np.unpackbits(np.frombuffer(self.leaves.codes[index], dtype=np.uint8), count=self.network.hinge_count)
+        sides = region_halfspaces(self.network, self.flat, [bool(bit) for bit in bits])
+        cuts = self.leaves.numbers[index]
+        return tuple(dict.fromkeys([*self.flat.walls, *(sides[k] if bits[k] else sides[k].opposite for k in cuts)]))
 
-def _root(network: Network, domain: FlatDomain) -> list[_Node]:
-    flat = domain.flat()
-    start = strict_feasibility(flat.walls, flat.dim)
-    if not isinstance(start, Interior):
-        return []
-    one = [Rational(0)] * flat.dim + [Rational(1)]
-    return [_Node(_enter(begin(network, flat.state(), one)), (), (), flat.walls, start.point)]
+    def grow(self) -> None:
+        """Follow one branch to a leaf, leaving the others on the stack."""
+        node: _Node | None = self.stack.pop()
+        while node is not None:
+            if node.floats is not None:
+                node = self._descend(node, node.floats)
+            if len(node.bits) < len(node.layer.halfspaces):
+                node = self._insert(node)
+            else:
+                node = self._leave(node)
 
+    def _root(self) -> _Node | None:
+        """The root of the first layer in the domain."""
+        one = [Rational(0)] * self.flat.dim + [Rational(1)]
+        cursor = begin(self.network, self.flat.state(), one)
+        floats = self._floats(self.flat.walls, self._start)
+        if cursor is None:
+            self._note((), (), floats.witness if floats is not None else self._start)
+            return None
+        return _Node(_Layer(cursor, _ahead(cursor), (), (), self.flat.walls), [], [], floats, self._start)
 
-def _enter(cursor: Cursor | None) -> _Layer | None:
-    """Compute the layer in front of the cursor once per cell of the layers before it."""
-    if cursor is None:
-        return None
-    z = cursor.current.pre_activations(cursor.inner, cursor.one)
-    return _Layer(cursor, z, layer_halfspaces(cursor, z))
+    def _leave(self, node: _Node) -> _Node | None:
+        """The root of the next layer; None after the last one, with the leaf noted."""
+        layer = node.layer
+        before = (*layer.before, *node.bits)
+        numbers = (*layer.numbers, *(len(layer.before) + k for k in node.cuts))
+        cursor = advance(layer.cursor, layer.z, node.bits)
+        if cursor is None:
+            self._note(before, numbers, node.floats.witness if node.floats is not None else node.witness)
+            return None
+        return _Node(_Layer(cursor, _ahead(cursor), before, numbers, node.walls), [], [], node.floats, node.point)
 
+    def _note(self, bits: tuple[bool, ...], numbers: tuple[int, ...], witness: FloatArray | Point) -> None:
+        self.leaves.codes.append(np.packbits(np.array(bits, dtype=bool)).tobytes())
+        self.leaves.numbers.append(numbers)
+        self.leaves.witnesses.append(witness)
 
-def _descend(node: _Node, stack: list[_Node], proofs: _Proofs, dim: int) -> _Node:
-    """Follow the witness to a leaf, leaving every other nonempty branch on the stack."""
-    while (layer := node.layer) is not None:
-        if len(node.here) == len(layer.halfspaces):
-            following = _enter(advance(layer.cursor, layer.z, node.here))
-            node = replace(node, layer=following, bits=node.bits + node.here, here=())
-        else:
-            node, other = _insert(node, layer.halfspaces[len(node.here)], proofs, dim)
-            stack.extend([other] if other is not None else [])
-    return node
+    def _descend(self, node: _Node, floats: _Floats) -> _Node:
+        """Follow the witness in floats to the end of the layer, or to a breakpoint they cannot decide."""
+        start, count, (size, n) = len(node.bits), len(floats.rows), node.layer.rows.shape
+        rows = np.empty((count + size - start + 1, n))
+        rows[:count] = floats.rows
+        bits, cuts = np.zeros(size, dtype=np.uint8), np.empty(len(rows), dtype=np.int64)
+        bits[:start] = node.bits
+        at, counts = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        points, bases = np.empty((size, n - 1)), np.empty((size, n), dtype=np.int64)
+        _, end, total, branches, closed = self.kernel.descend(
+            rows, count, floats.basis, floats.witness, node.layer.rows, node.layer.known, start,
+            bits, cuts, at, counts, points, bases,
+        )  # fmt: skip
+        found, new = [bool(bit) for bit in bits[:end]], cuts[count:total].tolist()
+        for i in range(branches):
+            k, walls = int(at[i]), int(counts[i])
+            there = rows[: walls + 1].copy()
+            there[walls] *= -1.0
+            made = _Floats(there, points[i], bases[i])
+            self.stack.append(_Node(node.layer, [*found[:k], not found[k]], [*node.cuts, *new[: i + 1]], made))
+        self._count(interiors=branches, farkas=closed, filter=branches + closed)
+        return _Node(node.layer, found, [*node.cuts, *new], _Floats(rows[:total], floats.witness, floats.basis))
 
+    def _count(self, **more: int) -> None:
+        for name, number in more.items():
+            self.decisions[name] += number
 
-def _insert(node: _Node, halfspace: Halfspace, proofs: _Proofs, dim: int) -> tuple[_Node, _Node | None]:
-    """Split a cell by one hyperplane: the child that keeps the witness, and the other one if it is nonempty."""
-    if halfspace.is_constant:
-        return replace(node, here=(*node.here, halfspace.offset > 0)), None
-    where = side(halfspace, node.witness)
-    if where == 0:
-        proofs.points += 1
-        return tuple(_child(node, wall, step_inside(node.witness, wall.normal, node.walls), wall is halfspace)
-                     for wall in (halfspace, halfspace.opposite))  # type: ignore[return-value]  # fmt: skip
-    inside, outside = (halfspace, halfspace.opposite) if where > 0 else (halfspace.opposite, halfspace)
-    if inside in node.walls:
-        return replace(node, here=(*node.here, where > 0)), None
-    if proofs.is_empty(node.walls, outside):
-        return replace(node, here=(*node.here, where > 0)), None
-    found = strict_feasibility((*node.walls, outside), dim)
-    if not isinstance(found, Interior):
-        proofs.remember(node.walls, outside, found)
-        return replace(node, here=(*node.here, where > 0)), None
-    proofs.interiors += 1
-    return _child(node, inside, node.witness, where > 0), _child(node, outside, found.point, where < 0)
+    def _insert(self, node: _Node) -> _Node:
+        """Decide the next breakpoint in rationals: the child that keeps the witness; the other one goes on the stack."""
+        k = len(node.bits)
+        halfspace, known, witness = node.layer.halfspaces[k], int(node.layer.known[k]), node.witness
+        if known >= 0:
+            bit = node.bits[(known - 2) >> 1] != bool(known & 1) if known >= 2 else bool(known)
+            return replace(node, bits=[*node.bits, bit])
+        where, walls = side(halfspace, witness), node.walls
+        if where == 0:
+            self._count(points=1)
+            first, second = (step_inside(witness, normal, walls) for normal in (halfspace.normal, halfspace.opposite.normal))
+            self.stack.append(self._child(node, False, second))
+            return self._child(node, True, first)
+        found = strict_feasibility((*walls, halfspace.opposite if where > 0 else halfspace), self.flat.dim)
+        self._count(exact=1, interiors=isinstance(found, Interior), farkas=isinstance(found, Farkas))
+        if isinstance(found, Farkas):
+            return replace(node, bits=[*node.bits, where > 0])
+        self.stack.append(self._child(node, where < 0, found.point))
+        return self._child(node, where > 0, witness)
 
+    def _child(self, node: _Node, bit: bool, witness: Point) -> _Node:
+        """The half of a node where the next breakpoint is (not) exceeded, with a witness inside."""
+        k = len(node.bits)
+        child = _Node(node.layer, [*node.bits, bit], [*node.cuts, k], None, witness)
+        return replace(child, floats=self._floats(child.walls, witness))
 
-def _child(node: _Node, wall: Halfspace, witness: Point, bit: bool) -> _Node:
-    return replace(node, here=(*node.here, bit), walls=(*node.walls, wall), witness=witness)
+    def _floats(self, walls: Sequence[Halfspace], witness: Point) -> _Floats | None:
+        """The walls and the witness in floats, or a float point next to it; None where floats cannot tell it inside."""
+        rows = float_rows(walls, self.flat.dim)
+        near = nearest_floats(affine(witness))
+        if not self.kernel.settle(rows, near):
+            return None
+        return _Floats(rows, near, np.full(self.flat.dim + 1, _NO_BASIS - self.flat.dim - 1, dtype=np.int64))

@@ -12,16 +12,14 @@ in (q, p). Every region of R^d meets that cube, and regions share a facet in it 
 
 from __future__ import annotations
 
-import numpy as np
-
-from exact.domains import Domain, Flat, FlatDomain
-from exact.enclosures import MapWalk, PointWalk, stages
-from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal
-from exact.engines.cutting import Cutter
+from exact.domains import Domain, FlatDomain
+from exact.enclosures import PointWalk, stages
+from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
+from exact.engines.cutting import CutFaces, Cutter
 from exact.engines.exact_vertices import ExactVertices, Witnesses
-from exact.halfspace import Point
 from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
+from exact.region_maps import MapWalk
 
 MAX_DIM = 8
 
@@ -37,13 +35,19 @@ class Subdivision(Engine):
             reason = f"dimension {domain.flat().dim} is above {MAX_DIM}, where a region has 2^d faces"
         return reason
 
+    def cost(self, network: Network, domain: Domain) -> float:
+        assert isinstance(domain, FlatDomain)
+        return 3.0 ** domain.flat().dim / 10
+
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
         flat, network = job.domain.flat(), job.network
         vertices = ExactVertices(network, flat)
         cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices)
         if not cutter.inside_walls():
-            return _nothing(network, flat)
+            proof = strict_feasibility(flat.walls, flat.dim)
+            assert isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point"
+            return empty_cells(network.hinge_count, proof)
         walk, hidden = stages(network, flat), 0
         points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim)
         whole = True
@@ -54,20 +58,8 @@ class Subdivision(Engine):
         return _cells(job, cutter, vertices, whole)
 
 
-def _nothing(network: Network, flat: Flat) -> FlatCells:
-    proof = strict_feasibility(flat.walls, flat.dim)
-    assert isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point"
-    codes = np.zeros((0, (network.hinge_count + 7) // 8), np.uint8)
-    evidence = "the domain has no interior point, by a Farkas vector of its walls"
-    return FlatCells(codes, network.hinge_count, _no_witness, Outcome.COMPLETE, evidence, {}, empty=proof)
-
-
-def _no_witness(index: int) -> Point:
-    raise IndexError(f"region {index} of 0")
-
-
 def _cells(job: Job, cutter: Cutter, vertices: ExactVertices, whole: bool) -> FlatCells:
-    faces = cutter.faces()
+    faces = CutFaces(cutter, vertices)
     hinges = job.network.hinge_count
     codes = cutter.codes(hinges)
     evidence = (
@@ -76,6 +68,6 @@ def _cells(job: Job, cutter: Cutter, vertices: ExactVertices, whole: bool) -> Fl
         if whole
         else "stopped early: cells were dropped at the budget, the rest cut to the end"
     )
-    witness = Witnesses(vertices, faces, cutter.facet_planes(), codes, cutter.positions())
+    witness = Witnesses(vertices, faces, cutter, codes)
     outcome = Outcome.COMPLETE if whole else Outcome.BUDGET_REACHED
-    return FlatCells(codes, hinges, witness, outcome, evidence, cutter.decisions, witness.walls, cutter.pairs, faces)
+    return FlatCells(codes, hinges, witness, outcome, evidence, cutter.decisions, witness.walls, faces.pairs, faces)

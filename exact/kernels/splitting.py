@@ -11,6 +11,8 @@ it collects the unknown signs it needs and returns, and is called again once the
 Cutting a face F that has vertices on both sides by the zero set H of a neuron: every facet G of F is cut as well, or lies
 on one closed side. F is replaced by its two closed halves, and F and H meet in a new face, whose facets are the meets of
 the cut G with H, and the (k - 2)-faces of F that lie in H. A face with vertices on one side only is left as it is.
+
+One long module, because a compiled function is cached by the text of its own file only.
 """
 
 from __future__ import annotations
@@ -24,14 +26,17 @@ UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN = 0, 1, 2, 3
 PLUS, MINUS = 1, 2
 # counters
-VERTICES, FACES, CELLS, POOL, ASKED, STAMP, KNOWN, FILTERED, PLANES, NEURON, MARK, FREE_FACES, FREE_POOL = range(13)
-COUNTERS = 13
+VERTICES, FACES, CELLS, POOL, ASKED, STAMP, KNOWN, FILTERED, PLANES, NEURON, MARK, FREE_FACES, FREE_POOL, HALFWAY = range(14)
+COUNTERS = 14
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
 _UP = 1.0 + 2.0**-40
 
 Array = np.ndarray[Any, Any]
+
+# Without reference counts: a call that hands on all arrays would else count every one of them, twice.
+kernel = numba.njit(cache=True, _nrt=False)  # type: ignore[call-overload]
 
 
 class Complex(NamedTuple):
@@ -79,6 +84,8 @@ class Complex(NamedTuple):
     berr: Array
     anorm: Array
     hinge: Array
+    scratch: Array  # float64 (4 x d x d)
+    levels: Array  # where each dimension begins in `work`
 
 
 class Layer(NamedTuple):
@@ -90,9 +97,10 @@ class Layer(NamedTuple):
     values: Array
     asked: Array  # int32 (vertex, hyperplane)
     bit0: Array  # the index of the layer's first hinge in the code
+    flags: Array  # uint8 (hinges)
 
 
-@numba.njit(cache=True)
+@kernel
 def _float_sign(c: Complex, v: int, h: int) -> int:
     """The sign of hyperplane h at vertex v, or UNKNOWN."""
     d = c.p.shape[1]
@@ -126,7 +134,7 @@ def _float_sign(c: Complex, v: int, h: int) -> int:
     return UNKNOWN
 
 
-@numba.njit(cache=True)
+@kernel
 def _slot(keys: Array, key: int) -> int:
     """The slot of a key in an open-addressed table, or of the gap where it belongs."""
     mask = keys.shape[0] - 1
@@ -136,7 +144,7 @@ def _slot(keys: Array, key: int) -> int:
     return slot
 
 
-@numba.njit(cache=True)
+@kernel
 def _sign(c: Complex, layer: Layer, v: int, h: int) -> int:
     j = c.hinge[h]
     if v < layer.signs.shape[0]:
@@ -151,7 +159,7 @@ def _sign(c: Complex, layer: Layer, v: int, h: int) -> int:
     return _float_sign(c, v, h)
 
 
-@numba.njit(cache=True)
+@kernel
 def settle(c: Complex, layer: Layer, signs: Array) -> None:
     """Enter the exact signs of the questions asked, in their order, and forget the questions."""
     hinges = layer.head.shape[0]
@@ -165,7 +173,7 @@ def settle(c: Complex, layer: Layer, signs: Array) -> None:
     c.n[ASKED] = 0
 
 
-@numba.njit(cache=True)
+@kernel
 def rehash(keys: Array, values: Array, new_keys: Array, new_values: Array) -> None:
     """Copy a table of settled signs into a larger one."""
     for i in range(keys.shape[0]):
@@ -175,7 +183,7 @@ def rehash(keys: Array, values: Array, new_keys: Array, new_values: Array) -> No
             new_values[slot] = values[i]
 
 
-@numba.njit(cache=True)
+@kernel
 def _push(c: Complex, layer: Layer, cell: int) -> None:
     """Put a cell into the bucket of its first candidate."""
     if c.kcount[cell] > 0:
@@ -184,11 +192,10 @@ def _push(c: Complex, layer: Layer, cell: int) -> None:
         layer.head[j] = cell
 
 
-@numba.njit(cache=True)
+@kernel
 def count_candidates(c: Complex, layer: Layer) -> int:
     """How many (cell, hinge) pairs have both signs or an unknown one at the start of a layer."""
-    m = layer.head.shape[0]
-    flags = np.zeros(m, np.uint8)
+    m, flags = layer.head.shape[0], layer.flags
     total = 0
     for cell in range(c.n[CELLS]):
         _flags(c, layer.signs, cell, flags)
@@ -197,7 +204,7 @@ def count_candidates(c: Complex, layer: Layer) -> int:
     return total
 
 
-@numba.njit(cache=True)
+@kernel
 def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
     """For every hinge: 1 if positive at some vertex of the cell, 2 if negative, 4 if unknown, summed."""
     m = flags.shape[0]
@@ -209,16 +216,15 @@ def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
             flags[j] |= (s == 1) | ((s == -1) << 1) | ((s == 2) << 2)
 
 
-@numba.njit(cache=True)
+@kernel
 def _set_bit(c: Complex, cell: int, bit: int) -> None:
     c.code[cell, bit >> 3] |= np.uint8(128 >> (bit & 7))
 
 
-@numba.njit(cache=True)
+@kernel
 def enlist(c: Complex, layer: Layer, cells: Array, hinges: Array) -> None:
     """List the candidates of every cell as hyperplanes (numbered from n[PLANES]) and set the bits that are decided."""
-    m = layer.head.shape[0]
-    flags = np.zeros(m, np.uint8)
+    m, flags = layer.head.shape[0], layer.flags
     plane, count, top, bit0 = c.n[PLANES], 0, c.n[POOL], layer.bit0[0]
     for cell in range(c.n[CELLS]):
         _flags(c, layer.signs, cell, flags)
@@ -240,30 +246,14 @@ def enlist(c: Complex, layer: Layer, cells: Array, hinges: Array) -> None:
         _push(c, layer, cell)
 
 
-@numba.njit(cache=True)
+@kernel
 def refill(c: Complex, layer: Layer) -> None:
     """Put all cells into the bucket of their first candidate, after some were dropped."""
     for cell in range(c.n[CELLS] - 1, -1, -1):
         _push(c, layer, cell)
 
 
-@numba.njit(cache=True)
-def rows_of_pairs(weights: Array, bias: Array, states: Array, cells: Array, neurons: Array, out: Array) -> None:
-    """out[i] = weights[neurons[i]] @ states[cells[i]] + bias (x) (0, ..., 0, 1)."""
-    n, k = states.shape[1], states.shape[2]
-    for i in range(cells.shape[0]):
-        state = states[cells[i]]
-        row = weights[neurons[i]]
-        for a in range(k):
-            out[i, a] = 0.0
-        for r in range(n):
-            w = row[r]
-            for a in range(k):
-                out[i, a] += w * state[r, a]
-        out[i, k - 1] += bias[neurons[i]]
-
-
-@numba.njit(cache=True)
+@kernel
 def _invert(a: Array, inverse: Array) -> bool:
     """Gauss-Jordan with row pivoting on a d x d matrix (destroyed); False when a pivot vanishes."""
     d = a.shape[0]
@@ -294,20 +284,18 @@ def _invert(a: Array, inverse: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def place(c: Complex, v: int) -> None:
     """Solve for the float coordinates of a vertex from its hyperplanes, with a proved bound on the distance to the exact one.
 
     For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R (A* x + b*)| / (1 - |G|).
     """
     d = c.p.shape[1]
-    a = np.empty((d, d))
-    inverse = np.empty((d, d))
+    a, inverse, columns = c.scratch[0], c.scratch[1], c.scratch[2, 0]
     for i in range(d):
         h = c.vplanes[v, i]
         for j in range(d):
             a[i, j] = c.plane[h, j]
-    columns = np.empty(d)
     good = _invert(a, inverse)
     gap, spread = 0.0, 0.0
     for i in range(d):
@@ -340,11 +328,11 @@ def place(c: Complex, v: int) -> None:
         c.qe[v] = _solve(c, v, inverse, columns, gap, d + 1, c.q) if some else 0.0
 
 
-@numba.njit(cache=True)
+@kernel
 def _solve(c: Complex, v: int, inverse: Array, columns: Array, gap: float, side: int, x: Array) -> float:
     """x[v] = -inverse @ plane[:, side], refined once; returns the bound on its error."""
     d = c.p.shape[1]
-    rest = np.empty(d)
+    rest = c.scratch[3, 0]
     for i in range(d):
         rest[i] = c.plane[c.vplanes[v, i], side]
         x[v, i] = 0.0
@@ -372,7 +360,7 @@ def _solve(c: Complex, v: int, inverse: Array, columns: Array, gap: float, side:
     return total / (1.0 - gap) * _UP + _TINY
 
 
-@numba.njit(cache=True)
+@kernel
 def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
     """Sign every vertex of the cells in bucket j; True when some sign is unknown."""
     stamp = c.n[STAMP]
@@ -400,18 +388,15 @@ def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
     return c.n[ASKED] > 0
 
 
-@numba.njit(cache=True)
+@kernel
 def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
     """List in `work` all faces of the cut cells by falling dimension, and bound the space that cutting them takes."""
-    d, stamp, top, space = c.p.shape[1], c.n[STAMP], 0, 0
-    cuts = 0
+    d, stamp, top, cuts = c.p.shape[1], c.n[STAMP], 0, 0
     cell = np.int64(layer.head[j])
     while cell >= 0:
         if c.cflag[cell] == 3:
             h = c.pool[c.kstart[cell]]
             cuts += 1
-            corners = c.vcount[cell]
-            space += 5 * c.ccount[cell] + 8 + 5 * corners + 2 * corners * corners + 2 * c.kcount[cell]
             if d > 1:
                 for i in range(c.cstart[cell], c.cstart[cell] + c.ccount[cell]):
                     f = c.pool[i]
@@ -437,11 +422,11 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
         begin = end
         levels[k - 1] = begin
     c.n[FREE_FACES] = cuts
-    c.n[FREE_POOL] = space
+    c.n[FREE_POOL] = 0
     return top
 
 
-@numba.njit(cache=True)
+@kernel
 def _classify(c: Complex, levels: Array, top: int) -> None:
     """Flag every face of `work` by the signs of its vertices, edges first, and add up the space that the cuts take."""
     d, end, faces, space = c.p.shape[1], top, 0, 0
@@ -465,7 +450,7 @@ def _classify(c: Complex, levels: Array, top: int) -> None:
     c.n[FREE_POOL] += space
 
 
-@numba.njit(cache=True)
+@kernel
 def _new_vertex(c: Complex, planes: Array, count: int, h: int) -> int:
     v = c.n[VERTICES]
     c.n[VERTICES] = v + 1
@@ -479,7 +464,7 @@ def _new_vertex(c: Complex, planes: Array, count: int, h: int) -> int:
     return v
 
 
-@numba.njit(cache=True)
+@kernel
 def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
     f = c.n[FACES]
     c.n[FACES] = f + 1
@@ -490,7 +475,7 @@ def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
     return f
 
 
-@numba.njit(cache=True)
+@kernel
 def _split_edge(c: Complex, e: int) -> None:
     d = c.p.shape[1]
     start = c.fstart[e]
@@ -506,7 +491,7 @@ def _split_edge(c: Complex, e: int) -> None:
     c.fplus[e], c.fminus[e], c.fzero[e] = e, other, x
 
 
-@numba.njit(cache=True)
+@kernel
 def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     """Write the list of the meet of a k-face, given by its facets, with the hyperplane; returns its length."""
     c.n[MARK] += 1
@@ -531,7 +516,7 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     return size
 
 
-@numba.njit(cache=True)
+@kernel
 def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     """Write the facets of both halves behind the pool's end, each with the common facet `zero`; returns the first's length."""
     top, first = c.n[POOL], 0
@@ -553,7 +538,7 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     return first
 
 
-@numba.njit(cache=True)
+@kernel
 def _split_face(c: Complex, f: int, k: int) -> bool:
     d = c.p.shape[1]
     start, count = c.fstart[f], c.fcount[f]
@@ -572,7 +557,7 @@ def _split_face(c: Complex, f: int, k: int) -> bool:
     return k > 2 or size == 2
 
 
-@numba.njit(cache=True)
+@kernel
 def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
     """Write the vertices of face f to the pool from `top`; returns how many. (No recursion: cached, it would crash.)"""
     size, height = 0, 1
@@ -595,7 +580,7 @@ def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
     return size
 
 
-@numba.njit(cache=True)
+@kernel
 def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
     """Cut a cell in two: the half where the neuron is on keeps its number."""
     d, h = c.p.shape[1], c.pool[c.kstart[cell]]
@@ -636,7 +621,7 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
     return healthy
 
 
-@numba.njit(cache=True)
+@kernel
 def _share_corners(c: Complex, cell: int, other: int, zero_start: int, zeros: int) -> None:
     start, count, top = c.vstart[cell], c.vcount[cell], c.n[POOL]
     size = 0
@@ -655,7 +640,7 @@ def _share_corners(c: Complex, cell: int, other: int, zero_start: int, zeros: in
     c.n[POOL] = top + size
 
 
-@numba.njit(cache=True)
+@kernel
 def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
     """The signs of h at the vertices of a cell, summed (1 positive, 2 negative, 4 unknown); stops at 3 or more."""
     flag = 0
@@ -667,7 +652,7 @@ def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
     return flag
 
 
-@numba.njit(cache=True)
+@kernel
 def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
     """Give each half the remaining candidates that may cut it, and the bits of those that do not."""
     start, count, bit0 = c.kstart[cell] + 1, c.kcount[cell] - 1, layer.bit0[0]
@@ -688,7 +673,7 @@ def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
     _push(c, layer, other)
 
 
-@numba.njit(cache=True)
+@kernel
 def _advance(c: Complex, layer: Layer, cell: int) -> None:
     """A cell that the neuron does not cut: its bit, and its next candidate."""
     if c.cflag[cell] == PLUS:
@@ -698,52 +683,69 @@ def _advance(c: Complex, layer: Layer, cell: int) -> None:
     _push(c, layer, cell)
 
 
-@numba.njit(cache=True)
+@kernel
+def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
+    """Cut the faces of all cells in bucket j that hinge j cuts, edges first."""
+    d = c.p.shape[1]
+    c.n[STAMP] += 1
+    if _ask_signs(c, layer, j):
+        return NEEDS_SIGNS
+    top = _reach(c, layer, j, c.levels)
+    _classify(c, c.levels, top)
+    free = c.n[FREE_FACES] + 8
+    room = c.n[FACES] + free <= c.fdim.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
+    if not (room and c.n[CELLS] + free <= c.cstart.shape[0] and c.n[POOL] + c.n[FREE_POOL] <= c.pool.shape[0]):
+        return NEEDS_SPACE
+    end, healthy = top, True
+    for k in range(1, d):
+        for w in range(c.levels[k], end):
+            f = c.work[w]
+            if c.fflag[f] == 3:
+                if k == 1:
+                    _split_edge(c, f)
+                else:
+                    healthy &= _split_face(c, f, k)
+        end = c.levels[k]
+    return DONE if healthy else BROKEN
+
+
+@kernel
+def _cut_cells(c: Complex, layer: Layer, j: int) -> int:
+    """Empty bucket j, its faces being cut: split every cell that has both signs, and pass on the others."""
+    while layer.head[j] >= 0:
+        cell = np.int64(layer.head[j])
+        corners = np.int64(c.vcount[cell])
+        space = 5 * np.int64(c.ccount[cell]) + 5 * corners + 2 * corners * corners + 2 * np.int64(c.kcount[cell]) + 8
+        if c.n[POOL] + space > c.pool.shape[0]:
+            c.n[FREE_POOL] = space
+            return NEEDS_SPACE
+        layer.head[j] = c.clink[cell]
+        if c.cflag[cell] == 3:
+            if not _split_cell(c, layer, cell):
+                return BROKEN
+        else:
+            _advance(c, layer, cell)
+    return DONE
+
+
+@kernel
 def split(c: Complex, layer: Layer, stop: int) -> int:
     """Cut the complex by the hinges n[NEURON], n[NEURON] + 1, ..., stop - 1 of the layer; returns why it stopped.
 
     NEEDS_SIGNS: `asked` lists what to settle. NEEDS_SPACE: n[FREE_FACES] more vertices, faces and cells and n[FREE_POOL]
     more entries of the pool are wanted. BROKEN: the faces do not fit together, which no exact signs can cause.
     """
-    d = c.p.shape[1]
-    levels = np.zeros(d + 1, np.int64)
     while c.n[NEURON] < stop:
         j = c.n[NEURON]
-        if layer.head[j] < 0:
-            c.n[NEURON] = j + 1
-            continue
-        c.n[STAMP] += 1
-        if _ask_signs(c, layer, j):
-            return NEEDS_SIGNS
-        top = _reach(c, layer, j, levels)
-        _classify(c, levels, top)
-        free = c.n[FREE_FACES] + 8
-        room = c.n[FACES] + free <= c.fdim.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
-        room = room and c.n[CELLS] + free <= c.cstart.shape[0] and c.n[POOL] + c.n[FREE_POOL] + 64 <= c.pool.shape[0]
-        if not room:
-            return NEEDS_SPACE
-        end = top
-        healthy = True
-        for k in range(1, d):
-            for w in range(levels[k], end):
-                f = c.work[w]
-                if c.fflag[f] == 3:
-                    if k == 1:
-                        _split_edge(c, f)
-                    else:
-                        healthy &= _split_face(c, f, k)
-            end = levels[k]
-        cell = np.int64(layer.head[j])
-        layer.head[j] = -1
-        while cell >= 0:
-            following = np.int64(c.clink[cell])
-            if c.cflag[cell] == 3:
-                healthy &= _split_cell(c, layer, cell)
-            else:
-                _advance(c, layer, cell)
-            cell = following
-        if not healthy:
-            return BROKEN
+        if c.n[HALFWAY] == 0 and layer.head[j] >= 0:
+            why = _cut_faces(c, layer, j)
+            if why != DONE:
+                return why
+            c.n[HALFWAY] = 1
+        why = _cut_cells(c, layer, j)
+        if why != DONE:
+            return why
+        c.n[HALFWAY] = 0
         c.n[NEURON] = j + 1
     return DONE
 

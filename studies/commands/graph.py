@@ -17,7 +17,7 @@ def run(options: JobOptions, *, out: Path) -> int:
     """Write the graph as JSON or GraphML, print its size, and return the exit code."""
     writable(out, (".json", ".graphml"))
     result = enumerate_regions(options)
-    graph = result.partition.graph()
+    graph = result.partition.graph(witnesses=True)
     if out.suffix.lower() == ".json":
         storage.write(out, storage.graph_document(result.partition, graph, provenance=result.provenance(options)))
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from exact import AffineMap, Outcome, Partition, Region
+from exact import AffineMap, Outcome, Partition, Region, certificates
 from exact.arcs import Arc
 from studies import storage
 from studies.commands.job import JobOptions, Result, console, enumerate_regions
@@ -17,10 +17,14 @@ from studies.runs import writable
 SHORT, ROWS, COLUMNS, CODE = 12, 3, 4, 64
 
 
-def run(options: JobOptions, *, maps: bool, all_counts: bool, show: int, out: Path | None) -> int:
-    """Print the counts and the first regions, write the JSON, and return the exit code."""
+def run(
+    options: JobOptions, *, maps: bool, all_counts: bool, show: int, out: Path | None, certificate: Path | None = None
+) -> int:
+    """Print the counts and the first regions, write the JSON and the certificate, and return the exit code."""
     if out is not None:
         writable(out, (".json",))
+    if certificate is not None:
+        writable(certificate, (".jsonl", ".gz"))
     result = enumerate_regions(options, maps=maps)
     counts = storage.counts(result.partition, maps=maps, all_counts=all_counts)
     screen = console()
@@ -35,6 +39,9 @@ def run(options: JobOptions, *, maps: bool, all_counts: bool, show: int, out: Pa
         written = storage.document(result.partition, provenance=result.provenance(options), maps=maps, known_counts=counts)
         storage.write(out, written)
         screen.print(f"written to {out}")
+    if certificate is not None:
+        certificates.write(result.partition, certificate, maps=maps, made_by=result.provenance(options))
+        screen.print(f"certificate written to {certificate}; verify it with exactlens check {certificate}")
     return result.exit_code
 
 

@@ -11,12 +11,12 @@ import pytest
 import sympy
 
 from exact import AbsoluteValue, Box, Identity, Layer, Network, RealSpace, ReLU, partition
-from exact.adjacency import Wall, facets, flipped, region_halfspaces, region_walls
+from exact.adjacency import FacetProofs, Wall, facet_proofs, facets, flipped, region_halfspaces, region_walls
 from exact.engines.base import Job
 from exact.engines.lp_tree import LPTree
 from exact.halfspace import Halfspace, affine
 from exact.network import Block
-from exact.numbers import fractions
+from exact.numbers import Rational, fraction, fractions
 from tests.exact.reference import corners, exact_code, integers, regions_of, sign, value
 
 
@@ -160,3 +160,60 @@ def test_adjacent_is_not_hamming_distance_one() -> None:
     edges = {frozenset({codes[a], codes[b]}) for a, b in result.graph().edges()}
     assert len(codes) == len(edges) == 6
     assert frozenset({"101", "011"}) not in edges
+
+
+def check_proofs(rows: Sequence[Sequence[int]], proofs: FacetProofs) -> None:
+    """Facets have points on them, inside all others; the redundant are sums of facets and a constant that is not negative."""
+    assert sorted([*proofs.points, *proofs.redundant]) == list(range(len(rows)))
+    for index, point in proofs.points.items():
+        signs = [sign(value(row, fractions(affine(point)))) for row in rows]
+        assert signs.pop(index) == 0
+        assert set(signs) <= {1}
+    for index, proof in proofs.redundant.items():
+        assert set(proof.rows) <= set(proofs.points)
+        assert len(set(proof.rows)) == len(proof.rows) == len(proof.multipliers)
+        weights = [fraction(weight) for weight in proof.multipliers]
+        assert all(weight > 0 for weight in weights)
+        left = [sum((w * rows[i][k] for w, i in zip(weights, proof.rows, strict=True)), Fraction(0))
+                for k in range(len(rows[0]))]  # fmt: skip
+        assert left[:-1] == list(rows[index][:-1])
+        assert left[-1] <= rows[index][-1]
+
+
+@pytest.mark.parametrize("witness", [(0, 0, 0, 1), (1, 2, -3, 4), (999, -999, 999, 1000), (1, 1, 1, 2)])
+def test_redundant_walls_of_a_cube_are_proved_so(witness: tuple[int, ...]) -> None:
+    rows = [list(Halfspace.of([Rational(x) for x in row]).coefficients) for row in [*REDUNDANT.values(), *CUBE]]
+    rows = [row for k, row in enumerate(rows) if row not in rows[:k]]
+    proofs = facet_proofs([Halfspace(tuple(row)) for row in rows], witness, 3)
+    check_proofs(rows, proofs)
+    assert {tuple(rows[i]) for i in proofs.points} == {tuple(row) for row in CUBE}
+    constant = rows.index([0, 0, 0, 1])
+    assert proofs.redundant[constant].rows == ()
+
+
+def test_rays_into_corners_find_facets() -> None:
+    """A cross-polytope and a cone, whose axes meet many walls at once."""
+    for dim in (2, 3, 4):
+        cross = [[*signs, 1] for signs in product((-1, 1), repeat=dim)]
+        cone = [[int(i == j) * s for j in range(dim - 1)] + [1, 1] for i in range(dim - 1) for s in (-1, 1)]
+        for rows in (cross, cone, [*cross, *([*signs, dim] for signs in product((-1, 1), repeat=dim))]):
+            distinct = [list(row) for row in dict.fromkeys(map(tuple, rows))]
+            proofs = facet_proofs([Halfspace(tuple(row)) for row in distinct], (*[0] * dim, 1), dim)
+            check_proofs(distinct, proofs)
+            assert len(proofs.points) == (len(cone) if rows is cone else len(cross))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_proofs_of_random_walls(seed: int) -> None:
+    """Small integers around the origin, so that many walls pass through the same vertices."""
+    generator = np.random.default_rng(seed)
+    dim = 1 + seed % 4
+    normals, offsets = integers(generator, (12, dim), 2), generator.integers(1, 3, 12).tolist()
+    walls = list(dict.fromkeys(Halfspace.of([Rational(x) for x in (*normal, offset)])
+                               for normal, offset in zip(normals, offsets, strict=True) if any(normal)))  # fmt: skip
+    distinct = [wall.coefficients for wall in walls]
+    proofs = facet_proofs(walls, (*[0] * dim, 1), dim)
+    check_proofs(distinct, proofs)
+    again = facet_proofs(walls, (*[0] * dim, 1), dim, {walls[i]: point for i, point in proofs.points.items()})
+    assert again.points == proofs.points
+    assert set(again.redundant) == set(proofs.redundant)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact.constructions import along, centroid, first_hit, meet, step_inside
+from exact.constructions import along, centroid, facet_hit, first_hit, meet, step_inside
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.numbers import fraction, fractions
 from tests.exact.reference import dot, integers, q
@@ -86,3 +86,18 @@ def test_parallel_and_equal_walls_meet_nowhere_or_everywhere() -> None:
 def test_centroid_is_the_mean() -> None:
     corners = [(Fraction(0), Fraction(0)), (Fraction(1, 2), Fraction(0)), (Fraction(1), Fraction(7))]
     assert coordinates_of(centroid([point_of(corner) for corner in corners])) == (Fraction(1, 2), Fraction(7, 3))
+
+
+@pytest.mark.parametrize("direction", [(1, 0), (0, 1), (1, 1), (-2, 1), (3, -1)])
+def test_a_facet_hit_from_inside_lies_on_one_wall(direction: tuple[int, ...]) -> None:
+    """Towards the corners of a diamond two walls are met at once, and a third one that touches the corner."""
+    rows = [(-1, -1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, 1), (-1, 0, 1), (0, -1, 1), (-3, -2, 3)]
+    walls = [Halfspace(row) for row in rows]
+    facet, point = facet_hit(walls, (0, 0, 1), direction)
+    signs = [wall.value(point) for wall in walls]
+    assert signs.pop(facet) == 0
+    assert min(signs) > 0
+    assert facet < 4
+    plain = first_hit((0, 0, 1), direction, walls)
+    assert plain is not None
+    assert walls[facet].value(along((0, 0, 1), direction, plain)) == 0

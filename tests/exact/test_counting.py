@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from math import comb
 from typing import Any
 
@@ -14,9 +14,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from exact import (
+    Ball,
     Box,
     GreatCircle,
     HardTanh,
+    HPolytope,
     InvalidInput,
     Line,
     Network,
@@ -24,7 +26,7 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.counting import SphereCount, arc_bound, arrangement_bound, region_bound, sphere_cell_count
+from exact.counting import SphereCount, arc_bound, arrangement_bound, region_bound, region_count, sphere_cell_count
 from exact.sources import tensors
 from tests.exact.reference import Floats, integers
 
@@ -195,3 +197,66 @@ def test_counts_agree_with_enumeration_where_both_exist() -> None:
     network = spherical_network(rows)
     assert sphere_cell_count(network, 1).cells == partition(network, RealSpace(3)).region_count
     assert partition(network, Box(-1, 1, dim=3)).region_count == sphere_cell_count(network, 1).cells
+
+
+# ---- regions of one hidden layer without listing them
+
+
+def layer(rows: list[list[Any]], activation: Any = None) -> Network:
+    weight, bias = [row[:-1] for row in rows], [row[-1] for row in rows]
+    return tensors.mlp([(weight, bias), ([[1] * len(rows)], [0])], activation=activation)
+
+
+KNOWN: list[tuple[str, list[list[Any]], int]] = [
+    ("concurrent lines", [[1, k, 0] for k in range(5)], 10),
+    ("near-pencil", [[1, k, 0] for k in range(4)] + [[0, 0, 0], [3, 1, 7]], 13),
+    ("grid", [[1, 0, -k] for k in range(3)] + [[0, 1, -k] for k in range(4)], 20),
+    ("braid 5", [[*(int(k == i) - int(k == j) for k in range(5)), 0] for i in range(5) for j in range(i + 1, 5)], 120),
+    ("resonance 4", [[*bits, 0] for bits in product((0, 1), repeat=4) if any(bits)], 370),
+    ("threshold functions 3", [[1, *signs, 0] for signs in product((-1, 1), repeat=3)], 104),
+    ("zero, duplicate, opposite", [[0, 0, 1], [0, 0, 0], [1, 2, 1], [2, 4, 2], [-1, -2, -1]], 2),
+    ("Shi 3", [[1, -1, 0, -k] for k in (0, 1)] + [[1, 0, -1, -k] for k in (0, 1)] + [[0, 1, -1, -k] for k in (0, 1)], 16),
+]
+
+
+@pytest.mark.parametrize(("rows", "count"), [case[1:] for case in KNOWN], ids=[case[0] for case in KNOWN])
+def test_region_count_of_known_arrangements(rows: list[list[Any]], count: int) -> None:
+    assert region_count(layer(rows), RealSpace(len(rows[0]) - 1)) == count
+
+
+@pytest.mark.parametrize(("m", "d"), [(4, 1), (9, 2), (8, 3), (7, 4)])
+def test_region_count_of_generic_planes(m: int, d: int) -> None:
+    assert region_count(random_network(m, [d, m, 1]), RealSpace(d)) == arrangement_bound(m, d)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_region_count_agrees_with_the_lp_tree(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    d = 1 + seed % 3
+    network = layer(integers(generator, (5, d + 1), 2), HardTanh() if seed % 2 else None)
+    cuts = [[1] * d + [1], [-1] * d + [1], [1] + [0] * d]
+    for domain in (RealSpace(d), Box(-1, 1, dim=d), HPolytope(cuts)):
+        assert region_count(network, domain) == partition(network, domain, engine="lp_tree").region_count
+    ray = Line([0] * d, [1] * d)
+    assert region_count(network, ray) == partition(network, ray, engine="lp_tree").region_count
+
+
+def test_region_count_in_empty_domains_and_without_hinges() -> None:
+    network, flat = layer([[1, 0, 0], [0, 1, 0]]), HPolytope([[1, 0, 0], [-1, 0, 0]])
+    assert (region_count(network, flat), region_count(network, HPolytope([[0, 0, -1]]))) == (0, 0)
+    assert region_count(tensors.mlp([([[1, 2]], [0])]), RealSpace(2)) == 1
+
+
+def test_region_count_in_balls() -> None:
+    """Planes x_i = +-1 in R^3: the ball meets flats of codimension k while its squared radius exceeds k."""
+    cube = layer([[*(int(i == j) for j in range(3)), s] for i in range(3) for s in (-1, 1)])
+    assert [region_count(cube, Ball([0, 0, 0], r)) for r in (1, "3/2", 2, 3, "7/2")] == [1, 7, 7, 19, 27]
+    assert region_count(cube, Ball([1, 1, 1], "1/1000")) == 8
+
+
+def test_region_count_refuses_what_it_cannot_count() -> None:
+    for network in (random_network(0, [2, 3, 3, 1]), tensors.block([[1, 2]], [0], [[1]], [0], norm="rms")):
+        with pytest.raises(Unsupported, match="one hidden layer"):
+            region_count(network, RealSpace(2))
+    with pytest.raises(InvalidInput, match="does not fit"):
+        region_count(random_network(0, [2, 3, 1]), RealSpace(3))

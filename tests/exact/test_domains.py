@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
-from exact import Box, GreatCircle, InvalidInput, Line, Plane, Ray, RealSpace, Segment, Sphere
+from exact import Ball, Box, GreatCircle, HPolytope, InvalidInput, Line, Plane, Ray, RealSpace, Segment, Sphere
 from exact.domains import CurveDomain, Domain, FlatDomain
-from exact.halfspace import homogeneous
+from exact.halfspace import Halfspace, homogeneous
 from exact.numbers import RationalMatrix, fraction, fractions
 from tests.exact.reference import q
 
@@ -142,3 +144,49 @@ def test_numpy_and_torch_vectors_are_read_exactly() -> None:
 
     u = np.array([0.1, 2.0], dtype=np.float32)
     assert GreatCircle(u, torch.tensor([1.0, 0.5])) == GreatCircle([Fraction(float(u[0])), 2], [1, Fraction(1, 2)])
+
+
+def test_polyhedron_rows() -> None:
+    triangle = HPolytope([[1, 0, 0], [0, "1/2", 0], [-1, -1, THIRD]])
+    assert triangle.flat().walls == (Halfspace((1, 0, 0)), Halfspace((0, 1, 0)), Halfspace((-3, -3, 1)))
+    assert inside(triangle, THIRD / 3, THIRD / 3)
+    assert not inside(triangle, THIRD / 2, THIRD / 2)
+    assert triangle.contains(homogeneous([q(THIRD / 3), q(THIRD / 3)]))
+    assert not triangle.contains(homogeneous([q(0), q(THIRD / 3)]))
+    assert HPolytope([Halfspace((2, 4, 6))]) == HPolytope([[1, 2, 3]]) == HPolytope(np.array([[0.5, 1.0, 1.5]]))
+    assert HPolytope([], dim=3).flat() == RealSpace(3).flat()
+    assert (triangle.is_polyhedral, repr(triangle)) == (True, "HPolytope(3 halfspaces of R^2)")
+    triangle.check(2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "dim", "words"),
+    [
+        ([], None, "dimension of the polyhedron is unclear; got []; give rows of d + 1 numbers"),
+        ([[1, 0, 0], [1, 0]], None, "dimension of the polyhedron is unclear; got [1, 2]"),
+        ([[1, 0, 0]], 3, "dimension of the polyhedron is unclear; got [2, 3]"),
+        ([[1]], None, "dimension of the polyhedron is unclear; got [0]"),
+        ([1, 2], None, "rows[0] is not a row; got 1; give the normal"),
+        ([[1, float("nan"), 0]], None, "rows[0][1] is not finite"),
+    ],
+)
+def test_unclear_polyhedra(rows: list[object], dim: int | None, words: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        HPolytope(rows, dim=dim)
+    with pytest.raises(InvalidInput, match="does not fit the network"):
+        HPolytope([[1, 0, 0]]).check(3)
+
+
+def test_ball() -> None:
+    ball = Ball([1, "1/2"], "1/4")
+    assert ball.flat() == RealSpace(2).flat()
+    assert (ball.is_polyhedral, repr(ball)) == (False, "Ball(centre (1, 1/2), radius_squared 1/4)")
+    inner, edge = homogeneous([q(Fraction(149, 100)), q(Fraction(1, 2))]), homogeneous([q(Fraction(3, 2)), q(Fraction(1, 2))])
+    assert (ball.contains(inner), ball.contains(edge)) == (True, False)
+    ball.check(2)
+    with pytest.raises(InvalidInput, match="Ball does not fit the network"):
+        ball.check(3)
+    wrong = [([], 1, "no coordinate"), ([0], 0, "no positive radius; got 0"), ([0], -1, "give radius_squared > 0")]
+    for centre, square, words in wrong:
+        with pytest.raises(InvalidInput, match=words):
+            Ball(centre, square)

@@ -225,3 +225,30 @@ def test_a_short_point_is_found_without_the_exact_simplex(monkeypatch: pytest.Mo
     answer = strict_feasibility([Halfspace(row) for row in ((3, 0, -1), (0, 3, -1), (-3, 0, 2), (0, -3, 2))], 2)
     assert isinstance(answer, Interior)
     assert answer.point[-1] <= 16
+
+
+def test_a_basis_is_proved_without_the_exact_simplex(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flat triangle, an empty one, and parallel walls in R^3, whose normals do not span: one null vector each."""
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("the exact simplex was called for an easy proof")
+
+    monkeypatch.setattr(lp, "exact_simplex", refuse)
+    assert not decide([[1, 0, 0], [0, 1, 0], [-1, -1, 0]])
+    assert not decide([[1, 0, 0], [0, 1, 0], [-1, -1, -3], [1, 1, 7]])
+    assert not decide([[1, 2, 0, 0], [-1, -2, 0, -1]])
+
+
+@pytest.mark.parametrize("basis", [(0, 1, 2), (2, 1, 0), (0, 1, 3), (0, 0, 1), (0, 1), (0, 1, -1), ()])
+def test_only_a_farkas_vector_on_the_basis_is_taken(basis: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows 0, 1, 3 have a positive dependency and offsets that sum to 1: open. Rows 0, 1, 2 have a mixed one."""
+    monkeypatch.setattr(lp, "_propose", lambda table, dim: (np.zeros(dim), -1.0, basis))
+    rows = [[1, 0, 0], [0, 1, 0], [1, -1, 0], [-1, -1, 1]]
+    assert decide(rows)
+    assert not decide([*rows[:3], [-1, -1, 0]])
+
+
+def test_high_dimensions_ask_the_sparse_solver() -> None:
+    """Above 128 dimensions: a corner of R^130 with a wall that cuts it off, by 2^-40, by nothing, by too much."""
+    for width, expected in ((Fraction(1, 2**40), True), (Fraction(0), False), (Fraction(-1, 2**40), False)):
+        assert decide(simplex(130, width)) is expected

@@ -13,6 +13,7 @@ from scipy.spatial import ConvexHull
 
 from exact import (
     AbsoluteValue,
+    Ball,
     Box,
     Budget,
     HardTanh,
@@ -24,8 +25,10 @@ from exact import (
     Plane,
     RealSpace,
     Segment,
+    Unsupported,
     partition,
 )
+from exact.engines.base import FlatCells
 from exact.polytopes import FlatPartition, Polytope
 from exact.sources import tensors
 from tests.exact.reference import corners, exact_code, exact_output, integers, sign, value
@@ -300,3 +303,28 @@ def test_halfspaces_hold_inside_and_include_the_facets(square: FlatPartition) ->
         assert all(sum(a * x for a, x in zip(row, point, strict=True)) > 0 for row in region.halfspaces)
         assert {facet.hyperplane for facet in region.facets} <= set(region.halfspaces)
     assert any(len(region.halfspaces) > len(region.facets) for region in polytopes(square))
+
+
+# ---- round domains
+
+
+def test_a_ball_is_no_polytope() -> None:
+    """Three lines: two meet outside the ball. Facets are those inside it; what needs polytopes is refused by name."""
+    network = tensors.mlp([([[1, 0], [0, 1], [1, 1]], [0, 0, -20]), ([[1, 1, 1]], [0])])
+    codes = np.packbits(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]], dtype=bool), axis=1)
+    points = [(1, 1, 1), (-1, 1, 1), (-1, -1, 1), (1, -1, 1)]
+    pairs = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
+    cells = FlatCells(codes, 3, points.__getitem__, Outcome.COMPLETE, "by hand", {}, pairs=lambda: pairs)
+    found = FlatPartition(network, Ball([0, 0], 4), "by hand", cells)
+    assert found.graph().number_of_edges() == 4 and found.is_bounded
+    assert [[facet.hyperplane for facet in region.facets] for region in found.regions] == [
+        [(-1, 0, 0), (0, -1, 0)], [(-1, 0, 0), (0, 1, 0)], [(1, 0, 0), (0, -1, 0)], [(1, 0, 0), (0, 1, 0)]
+    ]  # fmt: skip
+    assert found.locate([1, "-1/2"]) == 2
+    with pytest.raises(InvalidInput, match="lies in no region found"):
+        found.locate([2, 0])
+    region = found.regions[0]
+    for attempt in (lambda: region.vertices, lambda: region.volume, lambda: region.facet_measures, found.polygons,
+                    lambda: found.walls_of(0)):  # fmt: skip
+        with pytest.raises(Unsupported, match="no polytopes"):
+            attempt()

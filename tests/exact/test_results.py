@@ -158,6 +158,23 @@ def test_piecewise_is_for_small_networks() -> None:
 # ---- points
 
 
+def test_crossings_belong_to_curves() -> None:
+    assert CURVE.crossings and RING.crossings
+    with pytest.raises(InvalidInput, match="points of a curve"):
+        _ = FLAT.crossings
+
+
+UNDEFINED = partition(tensors.block([[1, -1]], [1], [[1], [1]], None, norm="layernorm", eps=0), Segment([1, -1], [-1, 1]))
+
+
+@pytest.mark.parametrize("found", [*ALL, pytest.param(UNDEFINED, id="a norm that divides by zero")])
+def test_neighbours_are_the_edges(found: Partition) -> None:
+    pairs = found.neighbours()
+    assert pairs.dtype == np.int64 and pairs.shape == (found.graph().number_of_edges(), 2)
+    edges = sorted((min(e), max(e)) for e in found.graph().edges())
+    assert sorted((min(pair), max(pair)) for pair in pairs.tolist()) == edges
+
+
 def test_code_of_a_point_and_a_range_of_layers() -> None:
     x = (Fraction(1, 3), Fraction(-1, 5))
     whole = str(FLAT.code(x))

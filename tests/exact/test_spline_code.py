@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exact.errors import InvalidInput
-from exact.spline_code import Hinge, SplineCode
+from exact.spline_code import Hinge, SplineCode, code_keys, find_key, flipped_bits
 
 SIZES = st.lists(st.integers(0, 11), min_size=1, max_size=4)
 
@@ -62,3 +62,38 @@ def test_wrong_number_of_bits(bits: list[object]) -> None:
 def test_hinges_are_named_by_layer_and_neuron() -> None:
     assert [str(Hinge(1, 4)), str(Hinge(2, 0, 1))] == ["(1, 4)", "(2, 0)#1"]
     assert Hinge(1, 4) < Hinge(2, 0) < Hinge(2, 0, 1)
+
+
+# ---- arrays of packed codes
+
+
+@pytest.mark.parametrize("hinges", [0, 1, 7, 8, 9, 64, 130])
+def test_keys_compare_as_the_bits_do(hinges: int) -> None:
+    """Zero bytes at the end count, and bytes above 127 are larger than those below."""
+    generator = np.random.default_rng(hinges)
+    bits = np.unique(generator.integers(0, 2, (60, hinges)).astype(bool), axis=0)
+    codes = np.packbits(bits[generator.permutation(len(bits))], axis=1)
+    keys = code_keys(codes)
+    order = np.argsort(keys, kind="stable")
+    assert (codes[order] == np.packbits(bits, axis=1)).all()
+    assert [row.tobytes() for row in codes[order]] == sorted(row.tobytes() for row in codes)
+    for place, row in enumerate(codes[order]):
+        assert find_key(keys[order], row.tobytes()) == place
+    if 1 < hinges < 10:
+        for number in range(2**hinges):
+            row = np.packbits([(number >> k) & 1 for k in range(hinges)])
+            assert (find_key(keys[order], row.tobytes()) is not None) == (row.tobytes() in {code.tobytes() for code in codes})
+
+
+def test_no_key_is_found_among_none() -> None:
+    assert find_key(code_keys(np.zeros((0, 2), dtype=np.uint8)), b"\x00\x00") is None
+
+
+@pytest.mark.parametrize("hinges", [0, 5, 8, 21])
+def test_flipped_bits_are_those_that_differ(hinges: int) -> None:
+    generator = np.random.default_rng(hinges)
+    first, second = (generator.integers(0, 2, (40, hinges)).astype(bool) for _ in range(2))
+    second[:10] = first[:10]
+    rows, bits = flipped_bits(np.packbits(first, axis=1), np.packbits(second, axis=1))
+    expected = np.nonzero(first != second)
+    assert rows.tolist() == expected[0].tolist() and bits.tolist() == expected[1].tolist()

@@ -11,10 +11,10 @@ from exact import Box, Line, Network, Partition, Plane, Ray, RealSpace, Segment,
 from exact.activations import AbsoluteValue, Activation, HardTanh, LeakyReLU, ReLU
 from exact.network import Block, Layer
 from exact.sources import tensors
+from tests.truths.engines import FLAT, ONE_LAYER
 
 Rows = Sequence[Sequence[object]]
-FLAT = ["lp_tree", "brute_force"]
-ALL = [*FLAT, "circle"]
+ON_LINES = [*ONE_LAYER, "circle"]
 
 
 def planes(rows: Rows, activation: Activation | None = None) -> Network:
@@ -33,7 +33,7 @@ def codes(found: Partition) -> set[str]:
     return {str(region.code) for region in found.regions}
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_copies_flip_together(engine: str) -> None:
     rows = [[1, 0, 0], [1, 0, 0], [-1, 0, 0], [Fraction(1, 3), 0, 0], [-7, 0, 0], [0, 0, 1], [0, 0, -1], [0, 0, 0]]
     found = partition(planes(rows), RealSpace(2), engine=engine)
@@ -42,7 +42,7 @@ def test_copies_flip_together(engine: str) -> None:
     assert [[hinge.neuron for hinge in facet.flipped] for facet in facets] == [[0, 1, 2, 3, 4]] * 2
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 @pytest.mark.parametrize(("bias", "code"), [(1, "1"), (0, "0"), (-1, "0")])
 def test_one_constant_neuron(engine: str, bias: int, code: str) -> None:
     found = partition(planes([[0, bias]]), line_for(engine), engine=engine)
@@ -51,7 +51,7 @@ def test_one_constant_neuron(engine: str, bias: int, code: str) -> None:
     assert found.graph().number_of_edges() == 0
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 def test_one_neuron_on_a_line(engine: str) -> None:
     found = partition(planes([[3, -1]]), line_for(engine), engine=engine)
     assert codes(found) == {"0", "1"}
@@ -68,7 +68,7 @@ def test_no_neuron(engine: str, domain: RealSpace | Box) -> None:
     assert len(found.regions[0].facets) == (0 if isinstance(domain, RealSpace) else 6)
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_bias_free_cone(engine: str) -> None:
     found = partition(planes([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]]), RealSpace(2), engine=engine)
     assert found.region_count == 8
@@ -105,7 +105,7 @@ def test_facet_that_a_deeper_tie_shares(engine: str) -> None:
     assert [(hinge.layer, hinge.neuron) for hinge in found.regions[0].facets[0].flipped] == [(1, 0), (2, 0)]
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_parallel_and_concurrent_planes(engine: str) -> None:
     rows = [[1, 0, 0, 0], [1, 0, 0, -1], [2, 0, 0, -2], [0, 1, 0, 0], [1, 1, 0, 0], [1, -1, 0, 0]]
     found = partition(planes(rows), RealSpace(3), engine=engine)
@@ -113,14 +113,14 @@ def test_parallel_and_concurrent_planes(engine: str) -> None:
     assert found.graph().number_of_edges() == 2 + 3 + 3 + 3 + 4
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_tangent_planes_do_not_cut_a_box(engine: str) -> None:
     rows = [[1, 1, -2], [1, 1, 2], [1, 0, -1], [0, 1, 1], [1, -1, 0]]
     found = partition(planes(rows), Box(-1, 1, dim=2), engine=engine)
     assert codes(found) == {"01010", "01011"}
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 @pytest.mark.parametrize("gap", [Fraction(1, 2**60), Fraction(1, 2**1074), Fraction(1, 10**400)])
 def test_kinks_closer_than_floats(engine: str, gap: Fraction) -> None:
     for domain in (line_for(engine), Ray([-1], [1]), Segment([-1], [1])):
@@ -129,7 +129,7 @@ def test_kinks_closer_than_floats(engine: str, gap: Fraction) -> None:
         assert 0 < next(r.witness[0] for r in found.regions if str(r.code) == "10") < gap
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_sliver_between_lines(engine: str) -> None:
     tiny = Fraction(1, 2**70)
     rows = [[1, 1, 0], [1, 1 + tiny, -tiny], [1, -1, 0]]
@@ -137,7 +137,7 @@ def test_sliver_between_lines(engine: str) -> None:
     assert found.region_count == 7
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 def test_huge_and_subnormal_weights(engine: str) -> None:
     least = 5e-324
     weight, bias = [[1e300], [least], [-1e-300], [1.7e308]], [-1e300, -3 * least, 2e-300, 1.7e308]
@@ -146,7 +146,7 @@ def test_huge_and_subnormal_weights(engine: str) -> None:
     assert codes(found) == {"0010", "0011", "1011", "1001", "1101"}
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_huge_and_tiny_weights_in_the_plane(engine: str) -> None:
     weight = [[1e300, 1e-300], [1e-300, 1e300], [5e-324, 5e-324], [1e308, -1e308]]
     network = tensors.mlp([(weight, [0.0, 0.0, -5e-324, 0.0]), ([[1.0] * 4], [0.0])])
@@ -156,7 +156,7 @@ def test_huge_and_tiny_weights_in_the_plane(engine: str) -> None:
         assert network.code(region.witness) == region.code
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 @pytest.mark.parametrize("inside", [Fraction(0), Fraction(1)])
 def test_segment_ends_on_boundaries(engine: str, inside: Fraction) -> None:
     network = planes([[1, 0, 0], [1, 0, -1], [0, 1, -inside]])
@@ -165,7 +165,7 @@ def test_segment_ends_on_boundaries(engine: str, inside: Fraction) -> None:
     assert 0 < found.regions[0].witness[0] < 1
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 @pytest.mark.parametrize("domain", [Segment([0, -1], [0, 1]), Line([0, 5], [0, 2]), Ray([0, -1], [0, 1])])
 def test_domain_inside_a_boundary(engine: str, domain: Segment | Line | Ray) -> None:
     found = partition(planes([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [1, 1, 0]]), domain, engine=engine)
@@ -173,7 +173,7 @@ def test_domain_inside_a_boundary(engine: str, domain: Segment | Line | Ray) -> 
     assert found.graph().number_of_edges() == 1
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_plane_inside_a_boundary(engine: str) -> None:
     network = planes([[0, 0, 1, -2], [0, 0, -1, 2], [1, 0, 1, -2]])
     found = partition(network, Plane([0, 0, 2], [1, 0, 2], [0, 1, 2]), engine=engine)
@@ -181,7 +181,7 @@ def test_plane_inside_a_boundary(engine: str) -> None:
     assert all(region.witness[2] == 2 for region in found.regions)
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", ON_LINES)
 def test_ray_that_starts_on_a_boundary(engine: str) -> None:
     network = planes([[1, 0], [1, -1]])
     assert codes(partition(network, Ray([0], [-2]), engine=engine)) == {"00"}
@@ -189,21 +189,21 @@ def test_ray_that_starts_on_a_boundary(engine: str) -> None:
     assert codes(partition(network, Ray(0, [1]), engine=engine)) == {"10", "11"}
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 @pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(-1), AbsoluteValue()])
 def test_folds_keep_the_sign_bit(engine: str, activation: Activation) -> None:
     found = partition(planes([[1, 0], [-1, -1]], activation), RealSpace(1), engine=engine)
     assert codes(found) == {"01", "00", "10"}
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_breakpoints_that_coincide(engine: str) -> None:
     """x and x + 1: the lower kink of hard tanh on the one is the upper kink on the other."""
     found = partition(planes([[1, 0], [1, 1]], HardTanh(0, 1)), RealSpace(1), engine=engine)
     assert codes(found) == {"0000", "0010", "1011", "1111"}
 
 
-@pytest.mark.parametrize("engine", FLAT)
+@pytest.mark.parametrize("engine", ONE_LAYER)
 def test_flat_leaky_relu_merges_pieces(engine: str) -> None:
     found = partition(planes([[1, 0], [2, -1]], LeakyReLU(1)), RealSpace(1), engine=engine)
     assert (found.region_count, found.linear_piece_count, found.distinct_map_count) == (3, 1, 1)
@@ -215,9 +215,10 @@ def test_copied_map_far_away_is_one_map_and_two_pieces() -> None:
     assert (found.region_count, found.linear_piece_count, found.distinct_map_count) == (4, 4, 3)
 
 
-def test_wide_coincident_layer() -> None:
+@pytest.mark.parametrize("engine", [name for name in ONE_LAYER if name != "brute_force"])
+def test_wide_coincident_layer(engine: str) -> None:
     """Sixty neurons on three lines."""
     rows = [[a * f, b * f, 0] for a, b in ((1, 0), (0, 1), (1, 1)) for f in (*range(1, 11), *range(-10, 0))]
-    found = partition(planes(rows), RealSpace(2))
+    found = partition(planes(rows), RealSpace(2), engine=engine)
     assert found.region_count == 6
     assert {len(facet.flipped) for region in found.regions for facet in region.facets} == {20}

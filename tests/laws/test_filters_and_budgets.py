@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import isqrt
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import Box, Budget, GreatCircle, Outcome, Partition, RealSpace, Segment, Sphere, lp, partition
-from exact.engines import isolation
+from exact.engines import cutting, exact_vertices, facet_walk, isolation, lowest_vertices, vertices
+from exact.kernels import splitting
 from exact.sources import tensors
 from tests.laws.random_networks import Spec, codes, edges, specs
 from tests.laws.test_circles import circles, normed
 from tests.laws.test_touching import touching
+from tests.truths import engines
 from tests.truths.cases import rms_norm
 from tests.truths.oracle import Point
 
 ALWAYS, NEVER = 0, 10**9
+OTHERS = [name for name in engines.ONE_LAYER if name != "brute_force"]
+
+
+def specs_for(engine: str) -> st.SearchStrategy[Spec]:
+    return specs(st.integers(1, 3), hinges=5, depth=3 if engine in engines.FLAT else 1)
 
 
 def filtered_and_exact(spec: Spec, domain: Sphere | GreatCircle | Segment) -> tuple[Partition, Partition]:
@@ -142,12 +153,17 @@ def test_float_solver_is_never_trusted(spec: Spec, solver: object) -> None:
         assert edges(helped) == graph
 
 
-@given(specs(st.integers(1, 3)), st.integers(1, 5))
-def test_budget_gives_a_part(spec: Spec, regions: int) -> None:
+@pytest.mark.parametrize("engine", OTHERS)
+@given(regions=st.integers(1, 5), data=st.data())
+def test_budget_gives_a_part(engine: str, regions: int, data: st.DataObject) -> None:
+    spec = data.draw(specs_for(engine))
     for domain in (RealSpace(spec.input_dim), Segment([-1] * spec.input_dim, [2] * spec.input_dim)):
-        whole, part = partition(spec.network, domain), partition(spec.network, domain, budget=Budget(regions=regions))
+        assume(engines.takes(engine, spec.network, domain))
+        whole = partition(spec.network, domain, engine=engine)
+        part = partition(spec.network, domain, engine=engine, budget=Budget(regions=regions))
         assert set(codes(part)) <= set(codes(whole))
         assert len(part.regions) >= min(regions, len(whole.regions))
+        assert [spec.code(region.witness) for region in part.regions] == codes(part)
         if len(part.regions) < len(whole.regions):
             assert part.outcome is Outcome.BUDGET_REACHED
             assert part.graph().number_of_nodes() == len(part.regions)
@@ -155,16 +171,102 @@ def test_budget_gives_a_part(spec: Spec, regions: int) -> None:
             assert part.digest == whole.digest
 
 
-def test_no_time_gives_no_answer_and_says_so() -> None:
-    network = tensors.mlp([(np.eye(3), np.zeros(3)), (np.ones((1, 3)), [0.0])])
-    found = partition(network, Box(-1, 1, dim=3), budget=Budget(seconds=0.0))
+@pytest.mark.parametrize("engine", OTHERS)
+def test_no_time_gives_no_answer_and_says_so(engine: str) -> None:
+    random = np.random.default_rng(4)
+    network = tensors.mlp([(random.normal(size=(60, 3)), random.normal(size=60)), (np.ones((1, 60)), [0.0])])
+    found = partition(network, RealSpace(3), engine=engine, budget=Budget(seconds=0.0))
     assert found.outcome is Outcome.BUDGET_REACHED
-    assert len(found.regions) < 8
+    assert len(found.regions) < 36_051  # 1 + C(60, 1) + C(60, 2) + C(60, 3)
 
 
-def test_progress_counts_up() -> None:
+@pytest.mark.parametrize("engine", OTHERS)
+def test_progress_counts_up(engine: str) -> None:
     seen: list[int] = []
     network = tensors.mlp([(np.eye(3), np.zeros(3)), (np.ones((1, 3)), [0.0])])
-    partition(network, RealSpace(3), progress=seen.append)
+    partition(network, RealSpace(3), engine=engine, progress=seen.append)
     assert seen == sorted(seen)
-    assert seen[-1] in (7, 8)
+    assert 0 < seen[-1] <= 8
+
+
+# ---- what engines may do in any portions, on any number of threads, with floats that know nothing
+
+
+@contextmanager
+def small_blocks() -> Iterator[None]:
+    """Everything that is done in blocks, or kept in a cache, in the smallest of them."""
+    with (
+        mock.patch.object(cutting, "_BLOCK", 1),
+        mock.patch.object(exact_vertices, "_KEPT", 1),
+        mock.patch.object(facet_walk, "_CACHE", 1),
+        mock.patch.object(lowest_vertices, "_BLOCK", {"cpu": 1, "cuda": 1}),
+        mock.patch.object(vertices, "_BLOCK", 1),
+    ):
+        yield
+
+
+@contextmanager
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def no_floats() -> Iterator[None]:
+    """Error bounds so large that every sign is left to exact arithmetic."""
+    rows = cutting.Cutter._enter_rows
+
+    def unknown_signs(self: cutting.Cutter, layer: int, count: int, bits: int, points: object) -> np.ndarray:  # type: ignore[type-arg]
+        return np.full((count, bits), splitting.UNKNOWN, np.int8)
+
+    def unknown_rows(self: cutting.Cutter, first: int, *given: np.ndarray) -> None:  # type: ignore[type-arg]
+        rows(self, first, *given)
+        self._c.berr[first : first + len(given[0])] = 1e300
+
+    with (
+        mock.patch.object(cutting.Cutter, "_signs", unknown_signs),
+        mock.patch.object(cutting.Cutter, "_enter_rows", unknown_rows),
+        mock.patch.object(lowest_vertices, "_TINY", 1e300),
+    ):
+        yield
+
+
+@pytest.mark.parametrize("way", [small_blocks, two_threads, no_floats])
+@pytest.mark.parametrize("engine", OTHERS)
+@given(data=st.data())
+def test_the_way_of_working_changes_nothing(engine: str, way: Callable[[], Any], data: st.DataObject) -> None:
+    spec = data.draw(specs_for(engine))
+    for domain in (RealSpace(spec.input_dim), Box(-1, 1, dim=spec.input_dim)):
+        assume(engines.takes(engine, spec.network, domain))
+        plain = partition(spec.network, domain, engine=engine)
+        with way():
+            other = partition(spec.network, domain, engine=engine)
+            assert (other.digest, edges(other)) == (plain.digest, edges(plain))
+
+
+@pytest.mark.parametrize("engine", ["subdivision", "vertices"])
+def test_without_floats_all_is_exact(engine: str) -> None:
+    random = np.random.default_rng(5)
+    network = tensors.mlp([(random.normal(size=(9, 2)), random.normal(size=9)), (np.ones((1, 9)), [0.0])])
+    found = partition(network, RealSpace(2), engine=engine)
+    with no_floats():
+        slow = partition(network, RealSpace(2), engine=engine)
+    assert slow.digest == found.digest
+    assert found.decisions["exact"] < found.decisions["filter"]
+    assert slow.decisions["exact"] > found.decisions["exact"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("engine", OTHERS)
+@given(data=st.data())
+def test_the_device_changes_nothing(engine: str, data: st.DataObject) -> None:
+    spec = data.draw(specs_for(engine))
+    for domain in (RealSpace(spec.input_dim), Box(-1, 1, dim=spec.input_dim)):
+        assume(engines.takes(engine, spec.network, domain))
+        found = [partition(spec.network, domain, engine=engine, device=device) for device in ("cpu", "cuda")]
+        assert found[0].digest == found[1].digest
+        assert edges(found[0]) == edges(found[1])

@@ -45,7 +45,7 @@ def test_a_hat_is_written_in_fractions() -> None:
     assert values["counts"] == {"codes": 4, "cells": 4, "regions": 4, "distinct_maps": 3, "linear_pieces": 4}
     assert values["result"]["domain"] == {"kind": "Box", "text": "Box([-1/2, 3])", "lo": ["-1/2"], "hi": ["3"]}
     assert values["result"]["network"]["sha256"] == HAT.sha256
-    assert values["how"]["engine"] == "lp_tree"
+    assert values["how"]["engine"] == partition(HAT, Box(["-1/2"], [3])).engine
     assert values["how"]["decisions"] == partition(HAT, Box(["-1/2"], [3])).decisions != {}
 
 

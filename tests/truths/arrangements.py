@@ -8,7 +8,6 @@ from itertools import combinations, product
 from math import comb, factorial, prod
 
 from tests.truths.cases import (
-    LARGEST_BRUTE_FORCE,
     LARGEST_MAP_COUNT,
     Case,
     Number,
@@ -26,15 +25,14 @@ from tests.truths.cases import (
 def on_real_space(name: str, source: str, planes: Rows, regions: int, edges: int | None = None) -> Case:
     """A case on R^d: every plane has a normal, so every region has a map of its own."""
     counts = convex_counts(regions)
+    counts |= {} if edges is None else {"edge_count": edges}
     if regions <= LARGEST_MAP_COUNT:
         counts |= {"linear_piece_count": regions, "distinct_map_count": regions}
-        counts |= {} if edges is None else {"edge_count": edges}
-    engines = ["lp_tree"] + ["brute_force"] * (len(planes) <= LARGEST_BRUTE_FORCE)
-    return case(name, source, planes_network(planes), real_space(len(planes[0]) - 1), engines, **counts)
+    return case(name, source, planes_network(planes), real_space(len(planes[0]) - 1), **counts)
 
 
 def boolean() -> Iterator[Case]:
-    for n in (1, 2, 3, 4, 5, 8):
+    for n in (1, 2, 3, 4, 5, 8, 13, 20):
         planes = [unit(n, {i: 1}) for i in range(n)]
         yield on_real_space(f"boolean-{n}", "Boolean arrangement x_i = 0: 2^n", planes, 2**n, n * 2 ** (n - 1))
 
@@ -49,13 +47,13 @@ def grid() -> Iterator[Case]:
 
 
 def braid() -> Iterator[Case]:
-    for n in range(2, 7):
+    for n in range(2, 10):
         source = "braid arrangement x_i = x_j: n! chambers, each with n-1 walls (OEIS A000142)"
         yield on_real_space(f"braid-{n}", source, differences(n, [0]), factorial(n), factorial(n) * (n - 1) // 2)
 
 
 def type_b() -> Iterator[Case]:
-    for n in (1, 2, 3, 4):
+    for n in (1, 2, 3, 4, 5):
         signed = [unit(n, {i: 1, j: s}) for i, j in combinations(range(n), 2) for s in (1, -1)]
         planes = [unit(n, {i: 1}) for i in range(n)] + signed
         chambers = 2**n * factorial(n)
@@ -63,53 +61,53 @@ def type_b() -> Iterator[Case]:
 
 
 def type_d() -> Iterator[Case]:
-    for n in (2, 3, 4):
+    for n in (2, 3, 4, 5):
         planes = [unit(n, {i: 1, j: s}) for i, j in combinations(range(n), 2) for s in (1, -1)]
         chambers = 2 ** (n - 1) * factorial(n)
         yield on_real_space(f"type-d-{n}", "Coxeter arrangement D_n: 2^(n-1) n!", planes, chambers, chambers * n // 2)
 
 
 def shi() -> Iterator[Case]:
-    for n in (2, 3, 4, 5):
+    for n in (2, 3, 4, 5, 6):
         source = "Shi arrangement x_i - x_j = 0, 1: (n+1)^(n-1) (Shi 1986, OEIS A000272)"
         yield on_real_space(f"shi-{n}", source, differences(n, [0, -1]), (n + 1) ** (n - 1))
 
 
 def catalan() -> Iterator[Case]:
-    for n in (2, 3, 4):
+    for n in (2, 3, 4, 5):
         source = "Catalan arrangement x_i - x_j = -1, 0, 1: (2n)!/(n+1)! (OEIS A001761)"
         yield on_real_space(f"catalan-{n}", source, differences(n, [1, 0, -1]), factorial(2 * n) // factorial(n + 1))
 
 
 def linial() -> Iterator[Case]:
-    for n in range(2, 7):
+    for n in range(2, 8):
         regions = sum(comb(n, k) * (k + 1) ** (n - 1) for k in range(n + 1)) // 2**n
         source = "Linial arrangement x_i - x_j = 1: 2^-n sum C(n,k) (k+1)^(n-1) (Postnikov-Stanley, OEIS A007889)"
         yield on_real_space(f"linial-{n}", source, differences(n, [-1]), regions)
 
 
 def semiorder() -> Iterator[Case]:
-    for n, regions in ((2, 3), (3, 19), (4, 183), (5, 2371)):
+    for n, regions in ((2, 3), (3, 19), (4, 183), (5, 2371), (6, 38703)):
         source = "semiorder arrangement x_i - x_j = -1, 1: labelled semiorders (OEIS A006531)"
         yield on_real_space(f"semiorder-{n}", source, differences(n, [1, -1]), regions)
 
 
 def threshold() -> Iterator[Case]:
-    for n, regions in ((2, 2), (3, 8), (4, 46), (5, 332), (6, 2874)):
+    for n, regions in ((2, 2), (3, 8), (4, 46), (5, 332), (6, 2874), (7, 29024)):
         planes = [unit(n, {i: 1, j: 1}) for i, j in combinations(range(n), 2)]
         source = "threshold arrangement x_i + x_j = 0: labelled threshold graphs (OEIS A005840)"
         yield on_real_space(f"threshold-{n}", source, planes, regions)
 
 
 def resonance() -> Iterator[Case]:
-    for n, regions in ((1, 2), (2, 6), (3, 32), (4, 370)):
+    for n, regions in ((1, 2), (2, 6), (3, 32), (4, 370), (5, 11292), (6, 1066044)):
         planes = [[*subset, 0] for subset in product((0, 1), repeat=n) if any(subset)]
         source = "resonance arrangement, sums over nonempty subsets: OEIS A034997"
         yield on_real_space(f"resonance-{n}", source, planes, regions)
 
 
 def linear_threshold_functions() -> Iterator[Case]:
-    for n, regions in ((1, 4), (2, 14), (3, 104), (4, 1882)):
+    for n, regions in ((1, 4), (2, 14), (3, 104), (4, 1882), (5, 94572)):
         planes = [[*corner, 1, 0] for corner in product((0, 1), repeat=n)]
         source = "weights of threshold functions of n bits, one plane per corner of the cube: OEIS A000609"
         yield on_real_space(f"linear-threshold-functions-{n}", source, planes, regions)
@@ -157,8 +155,7 @@ def generic() -> Iterator[Case]:
 
 
 def on_box(name: str, source: str, planes: Rows, lo: Sequence[Number], hi: Sequence[Number], regions: int) -> Case:
-    engines = ["lp_tree"] + ["brute_force"] * (len(planes) <= LARGEST_BRUTE_FORCE)
-    return case(name, source, planes_network(planes), box(lo, hi), engines, **convex_counts(regions))
+    return case(name, source, planes_network(planes), box(lo, hi), **convex_counts(regions))
 
 
 def boxes() -> Iterator[Case]:

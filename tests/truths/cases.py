@@ -5,17 +5,15 @@ Numbers are integers, fractions or strings that `fractions.Fraction` reads; in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 
 Number = int | str | Fraction
 Case = dict[str, object]
 Rows = Sequence[Sequence[Number]]
-LARGEST_BRUTE_FORCE = 9
-"""Hinges: brute force tries every one of 2^hinges codes."""
 LARGEST_MAP_COUNT = 50
-"""Regions: above this the truths count regions only, not maps and neighbours."""
+"""Regions: above this the truths count regions and neighbours, not maps."""
 
 
 def text(number: Number) -> str:
@@ -92,9 +90,8 @@ def great_circle(u: Sequence[Number], v: Sequence[Number], radius_squared: Numbe
     return sphere(radius_squared) | {"name": "great_circle", "u": [text(x) for x in u], "v": [text(x) for x in v]}
 
 
-def case(name: str, source: str, net: Case, domain: Case, engines: Iterable[str], **counts: int) -> Case:
-    parts = {"network": net, "domain": domain, "counts": counts, "engines": list(engines)}
-    return {"name": name, "source": source, **parts}
+def case(name: str, source: str, net: Case, domain: Case, **counts: int) -> Case:
+    return {"name": name, "source": source, "network": net, "domain": domain, "counts": counts}
 
 
 def unit(dim: int, entries: dict[int, int], offset: Number = 0) -> list[Number]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from tests.truths.cases import (
-    LARGEST_BRUTE_FORCE,
     Case,
     Number,
     box,
@@ -39,13 +38,9 @@ def on_curve(name: str, source: str, net: Case, domain: Case, counts: Sequence[i
     """Counts: regions, linear pieces, distinct maps. A domain of R^1 is tried as a curve as well."""
     regions, pieces, maps = counts
     more = {"linear_piece_count": pieces, "distinct_map_count": maps, "edge_count": regions - 1}
-    hinges = sum(len(layer_["bias"]) for layer_ in net["blocks"][0]["layers"][:-1])  # type: ignore[index]
-    flat = ["lp_tree"] + ["brute_force"] * (hinges <= LARGEST_BRUTE_FORCE)
-    twin = curve_of(domain)
-    engines = flat if twin is not None else [*flat, "circle"]
-    yield case(name, source, net, domain, engines, **convex_counts(regions), **more)
-    if twin is not None:
-        yield case(f"{name}-{twin['name']}", source, net, twin, [*flat, "circle"], **convex_counts(regions), **more)
+    yield case(name, source, net, domain, **convex_counts(regions), **more)
+    if (twin := curve_of(domain)) is not None:
+        yield case(f"{name}-{twin['name']}", source, net, twin, **convex_counts(regions), **more)
 
 
 def curve_of(domain: Case) -> Case | None:

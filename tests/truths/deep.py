@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import prod
 
@@ -22,8 +22,8 @@ from tests.truths.cases import (
 )
 
 
-def solid(name: str, source: str, net: Case, domain: Case, regions: int, engines: Iterable[str], **more: int) -> Case:
-    return case(name, source, net, domain, engines, **convex_counts(regions), **more)
+def solid(name: str, source: str, net: Case, domain: Case, regions: int, **more: int) -> Case:
+    return case(name, source, net, domain, **convex_counts(regions), **more)
 
 
 def block_diagonal(blocks: Sequence[Rows]) -> list[list[Number]]:
@@ -56,7 +56,7 @@ def products() -> Iterator[Case]:
         name = "x".join(map(str, teeth))
         source = "zigzags on the axes, side by side: the counts multiply"
         net, domain = network(*layers, readout(read)), box([0] * dim, [1] * dim)
-        yield solid(f"zigzags-{name}-deep-{depth}", source, net, domain, cells, ["lp_tree"], **more)
+        yield solid(f"zigzags-{name}-deep-{depth}", source, net, domain, cells, **more)
 
 
 def montufar() -> Iterator[Case]:
@@ -70,38 +70,37 @@ def montufar() -> Iterator[Case]:
         regions = prod(count**depth for count in teeth) * cells
         name = f"folded-{'x'.join(map(str, teeth))}-deep-{depth}-{len(planes)}-lines"
         source = "every copy of the square that the folds make is cut alike: copies times cells (Montufar et al. 2014)"
-        yield solid(name, source, net, box([0, 0], [1, 1]), regions, ["lp_tree"])
+        yield solid(name, source, net, box([0, 0], [1, 1]), regions)
 
 
 def small_deep() -> Iterator[Case]:
-    both = ["lp_tree", "brute_force"]
     quadrant = network(layer(identity(2)), layer([[1, -1]]), readout([[1]]))
     source = "bias-free identity, then x - y: 5 regions, 4 of them x - y, x or zero"
-    yield solid("quadrants-then-difference", source, quadrant, real_space(2), 5, both, linear_piece_count=3,
+    yield solid("quadrants-then-difference", source, quadrant, real_space(2), 5, linear_piece_count=3,
                 distinct_map_count=3, edge_count=5)  # fmt: skip
     ties = network(layer([[1, 0], [0, 1], [1, 1]]), layer([[1, 1, -1]]), readout([[1]]))
     source = "relu(x) + relu(y) - relu(x+y) as layer 2 is zero on two open cones and cuts nothing: 6"
-    yield solid("zero-on-open-cones", source, ties, real_space(2), 6, both, linear_piece_count=6, distinct_map_count=5,
+    yield solid("zero-on-open-cones", source, ties, real_space(2), 6, linear_piece_count=6, distinct_map_count=5,
                 edge_count=6)  # fmt: skip
     dead = network(layer([[1, 1], [1, -1]], [-9, -9]), layer([[1, 1], [-1, 2]], [0, 0]), readout([[1, 1]], [2]))
     source = "every neuron of layer 1 is dead on the box: 1"
-    yield solid("all-dead", source, dead, box([-1, -1], [1, 1]), 1, both, linear_piece_count=1, distinct_map_count=1,
+    yield solid("all-dead", source, dead, box([-1, -1], [1, 1]), 1, linear_piece_count=1, distinct_map_count=1,
                 edge_count=0)  # fmt: skip
     fold = layer(identity(2), None, "absolute_value")
     absolute = network(fold, layer([[1, 1], [1, -1]], [-1, 0]), readout(identity(2)))
     source = "|x| + |y| = 1 and |x| = |y| cut each quadrant in 4: 16"
-    yield solid("diamond", source, absolute, real_space(2), 16, both)
+    yield solid("diamond", source, absolute, real_space(2), 16)
     for n in (1, 2, 3):
         clamp = network(layer(identity(n), None, "hard_tanh", lo=-1, hi=1), readout(identity(n)))
         source = "hard tanh on every axis: 3^n"
-        yield solid(f"hard-tanh-{n}d", source, clamp, real_space(n), 3**n, both, linear_piece_count=3**n,
+        yield solid(f"hard-tanh-{n}d", source, clamp, real_space(n), 3**n, linear_piece_count=3**n,
                     distinct_map_count=3**n)  # fmt: skip
     for n in (2, 3):
         clamp = network(layer([[2] * n], None, "absolute_value"), layer([[1]], [-1]), readout([[1]]))
         source = "one direction, |2 sum x| = 1: 4 slabs"
-        yield solid(f"slabs-{n}d", source, clamp, real_space(n), 4, both, linear_piece_count=3, distinct_map_count=3)
+        yield solid(f"slabs-{n}d", source, clamp, real_space(n), 4, linear_piece_count=3, distinct_map_count=3)
     none = network(readout(identity(3)))
-    yield solid("no-neuron-3d", "no hidden layer: 1", none, real_space(3), 1, ["lp_tree"], linear_piece_count=1,
+    yield solid("no-neuron-3d", "no hidden layer: 1", none, real_space(3), 1, linear_piece_count=1,
                 distinct_map_count=1, edge_count=0)  # fmt: skip
 
 

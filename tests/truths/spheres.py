@@ -26,7 +26,7 @@ from tests.truths.cases import (
 def on_sphere(name: str, source: str, net: Case, domain: Case, codes: int, cells: int, **more: int) -> Case:
     """Counts on a circle: as many edges as cells, since each cut joins two arcs; a single cell has no cut."""
     edges = {"edge_count": cells if cells > 1 else 0} | more
-    return case(name, source, net, domain, ["circle"], code_count=codes, cell_count=cells, **edges)
+    return case(name, source, net, domain, code_count=codes, cell_count=cells, **edges)
 
 
 def square_on_circle() -> Iterator[Case]:

@@ -222,7 +222,7 @@ def _table(partition: CurvePartition) -> Table:
 
 def _flip(partition: CurvePartition, index: int, hinge: Hinge) -> str:
     """The sign after the flip and the neuron, with its layer in deep networks."""
-    on = partition.bits[index, partition.network.hinges.index(hinge)]
+    on = partition.code_of(index).bits[partition.network.hinges.index(hinge)]
     layer = f"{hinge.layer}." if len(partition.network.widths) > 1 else ""
     return f"{'+' if on else '−'}{layer}{hinge.neuron}"
 

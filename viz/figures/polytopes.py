@@ -91,7 +91,7 @@ def check_flat(partition: FlatPartition) -> None:
 
 def _window(partition: FlatPartition, clip: Box | None, data: np.ndarray | None) -> Box | None:
     """The given clip; for an unbounded domain without one, the range of the data and a fifth of it around."""
-    if clip is not None or partition.flat.walls or data is None:
+    if clip is not None or partition.is_bounded or data is None:
         return clip
     low, high = np.min(data, axis=0), np.max(data, axis=0)
     margin = 0.2 * np.maximum(high - low, 1e-3)

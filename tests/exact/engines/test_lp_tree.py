@@ -116,8 +116,8 @@ def test_evidence_counts_the_branches() -> None:
     assert (on > 0, closed > 0, "Farkas" in cells.evidence) == (True, True, True)
 
 
-def test_proofs_used_again_close_the_right_branches() -> None:
-    """Parallel lines in many cells: what lies beyond x = 2 lies beyond x = 1, in every strip of y."""
+def test_parallel_lines_and_their_opposites() -> None:
+    """What lies beyond x = 2 lies beyond x = 1, in every strip of y; three lines come twice."""
     rows = [[1, 0, -k] for k in range(4)] + [[0, 1, -k] for k in range(4)] + [[-1, 0, k] for k in range(1, 4)]
     cells = run(hidden(rows), RealSpace(2))  # type: ignore[arg-type]
     assert len(cells.bits) == 25
@@ -148,3 +148,39 @@ def test_refusals() -> None:
     assert "norm" in str(LPTree().refusal(normed, RealSpace(3)))
     assert "GreatCircle" in str(LPTree().refusal(deep(0, 3), GreatCircle([1, 0, 0], [0, 1, 0])))
     assert LPTree().refusal(deep(0, 3), Line([0, 0, 0], [1, 1, 1])) is None
+
+
+def test_copies_and_opposites_need_no_programme() -> None:
+    """Each of two lines four times: every bit follows from the first, in the layer and in the next one."""
+    rows = [[1, 2, -1], [0, 1, 0], [2, 4, -2], [-1, -2, 1], [0, -3, 0], [0, 2, 0], [3, 6, -3], [0, 0, 1]]
+    second = [[1, 0, 0, 0, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3]]
+    network = tensors.mlp([([r[:2] for r in rows], [r[2] for r in rows]), ([r[:8] for r in second], [r[8] for r in second]),
+                           ([[1, 1, 1]], [0])])  # fmt: skip
+    cells = run(network, RealSpace(2))
+    assert sorted("".join(map(str, row)) for row in cells.bits.astype(int).tolist()) == sorted(
+        [f"{a}{b}{a}{1 - a}{1 - b}{b}{a}1{a}01" for a in (0, 1) for b in (0, 1)]
+    )
+    assert cells.decisions["exact"] == 0
+    assert cells.decisions["interiors"] + cells.decisions["points"] == 3
+
+
+def test_what_floats_cannot_tell_is_decided_in_rationals() -> None:
+    """Kinks 2^-60 apart, a wedge of 2^-70, numbers beyond the range of floats; a sliver that no float point is in."""
+    tiny, huge = Fraction(1, 2**60), Fraction(10) ** 400
+    assert len(run(hidden([[1, 0], [1, -tiny], [1, -2 * tiny]]), RealSpace(1))) == 4
+    assert len(run(hidden([[1, 0, 0], [1, tiny / 1024, 0], [0, 1, -1]]), RealSpace(2))) == 7
+    assert len(run(hidden([[1, 0, -huge], [0, huge, 1], [1, 1, -(huge**2)]]), RealSpace(2))) == 7
+    third = Fraction(1, 3)
+    sliver = run(hidden([[1, -third], [1, -third - tiny / 2**20], [1, -1]]), RealSpace(1))
+    assert len(sliver) == 4
+    assert sliver.decisions["exact"] > 0
+    for _, witness, walls in regions_of(sliver):
+        assert all(dot(wall.coefficients, [*fractions(affine(witness)), 1]) > 0 for wall in walls)
+
+
+def test_most_programmes_are_decided_in_floats() -> None:
+    generator = np.random.default_rng(0)
+    network = tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in ((4, 8), (8, 6), (6, 1))])
+    cells = run(network, Box(-1, 1, dim=4))
+    assert cells.decisions["filter"] > 20 * cells.decisions["exact"]
+    assert cells.decisions["filter"] + cells.decisions["exact"] == cells.decisions["interiors"] + cells.decisions["farkas"]

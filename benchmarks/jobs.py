@@ -1,0 +1,123 @@
+"""What is measured: networks by name, the domains they are cut in, and what others reached on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from exact import Network
+    from exact.domains import Domain
+
+Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of `partition`.
+
+    `net` is "d: widths" (PyTorch's default initialisation in float64, seed 0; "8x10" are ten layers of 8), or the name of a
+    truth in tests/truths. `domain` is "box" ([-1, 1]^d) or "space" (all of R^d). `engine` None lets `partition` choose.
+    """
+
+    suite: str
+    net: str
+    domain: str = "box"
+    engine: str | None = None
+    device: str = "cpu"
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the network is drawn at random, and not one of the truths."""
+        return ":" in self.net
+
+
+def shape(net: str) -> tuple[int, tuple[int, ...]]:
+    """The input dimension and the hidden widths of a name.
+
+    >>> shape("2: 8x3"), shape("4: 16-24")
+    ((2, (8, 8, 8)), (4, (16, 24)))
+    """
+    dim, widths = net.split(": ")
+    if "x" in widths:
+        width, depth = map(int, widths.split("x"))
+        return int(dim), (width,) * depth
+    return int(dim), tuple(map(int, widths.split("-")))
+
+
+def layers(net: str) -> Layers:
+    """The weights and biases of a random network, with a readout of one output."""
+    import torch
+
+    dim, widths = shape(net)
+    torch.manual_seed(0)
+    sizes = [dim, *widths, 1]
+    modules = [torch.nn.Linear(a, b, dtype=torch.float64) for a, b in pairwise(sizes)]
+    return [(m.weight.detach().numpy(), m.bias.detach().numpy()) for m in modules]
+
+
+def problem(job: Job) -> tuple[Network, Domain, int | None]:
+    """The network, the domain, and the number of regions where it is known before."""
+    from exact import Box, RealSpace
+    from exact.sources import tensors
+
+    if not job.is_random:
+        from tests.truths import reading
+
+        truth = truths()[job.net]
+        return reading.network(truth["network"]), reading.domain(truth["domain"]), truth["counts"]["region_count"]
+    dim, _ = shape(job.net)
+    return tensors.mlp(layers(job.net)), Box(-1, 1, dim=dim) if job.domain == "box" else RealSpace(dim), None
+
+
+@cache
+def truths() -> dict[str, dict]:  # type: ignore[type-arg]
+    """The truths by name."""
+    from tests.truths import reading
+
+    return {case["name"]: case for case in reading.cases()}
+
+
+PEERS = ("2: 16-16", "2: 32-32-32", "2: 64-64-64", "2: 256", "3: 16-16", "3: 32-32", "4: 24", "4: 16-16", "5: 20", "6: 20")
+LARGER = (
+    "2: 128-128-128", "2: 256-256-256", "2: 1024", "2: 8x10", "3: 64-64", "3: 64-64-64", "3: 256", "4: 32-32", "4: 64",
+    "5: 16-16", "5: 40", "6: 24", "6: 32",
+)  # fmt: skip
+GROWTH = ("2: 64", "3: 24", "3: 64", "4: 24", "4: 40", "4: 64", "5: 24", "5: 40", "5: 64")
+DEGENERATE = ("linear-threshold-functions-5", "resonance-5", "resonance-6", "boolean-13", "boolean-20", "braid-7", "braid-9")
+QUICK = (Job("quick", "2: 6-4"), Job("quick", "2: 6-4", "space"), Job("quick", "3: 8"), Job("quick", "braid-4", "space"))
+
+SUITES: dict[str, tuple[Job, ...]] = {
+    "peers": tuple(Job("peers", net, domain) for net in PEERS for domain in ("box", "space")),
+    "larger": tuple(Job("larger", net) for net in LARGER),
+    "growth": tuple(Job("growth", net, "space") for net in GROWTH),
+    "degenerate": tuple(Job("degenerate", net, "space") for net in DEGENERATE),
+}
+"""Jobs by name; `growth` is one layer in all of R^d, where the number of regions is the sum over i <= d of C(m, i)."""
+
+RECORDED: dict[tuple[str, str], dict[str, int]] = {
+    ("2: 16-16", "box"): {"SyReNN": 721_000, "edge subdivision": 7_300},
+    ("2: 32-32-32", "box"): {"SyReNN": 315_000, "edge subdivision": 15_200},
+    ("2: 64-64-64", "box"): {"SyReNN": 299_000, "edge subdivision": 22_300},
+    ("2: 256", "box"): {"SyReNN": 108_000, "edge subdivision": 20_300},
+    ("3: 16-16", "box"): {"edge subdivision": 26_700},
+    ("3: 32-32", "box"): {"edge subdivision": 41_600},
+    ("4: 24", "box"): {"edge subdivision": 38_900},
+    ("4: 16-16", "box"): {"edge subdivision": 35_500},
+    ("5: 20", "box"): {"edge subdivision": 21_300},
+    ("6: 20", "box"): {"edge subdivision": 10_600},
+    ("2: 128-128-128", "box"): {"SyReNN": 146_000, "edge subdivision": 7_500},
+    ("2: 256-256-256", "box"): {"SyReNN": 81_000, "edge subdivision": 2_400},
+    ("3: 64-64", "box"): {"edge subdivision": 23_000},
+    ("3: 64-64-64", "box"): {"edge subdivision": 14_700},
+    ("4: 32-32", "box"): {"edge subdivision": 23_200},
+    ("5: 16-16", "box"): {"edge subdivision": 22_000},
+    ("6: 24", "box"): {"edge subdivision": 10_400},
+}
+"""Regions per second that programs which are not installed here reached once on a machine of two cores: SyReNN (C++, the
+plane only) and edge subdivision (Berzins 2023, PyTorch), both in floats. Another run, so the ratio is a rough one."""

@@ -1,0 +1,118 @@
+"""The measurements as tables: for the terminal, and in Markdown for docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.jobs import RECORDED
+
+Row = dict[str, Any]
+"""What was measured on one job: `job`, `ours`, and `relucent`, `highs` where they ran."""
+
+
+def rate(result: Row | None) -> float | None:
+    """Regions per second; None without an answer."""
+    if result is None or not result.get("regions"):
+        return None
+    return float(result["regions"]) / max(float(result["seconds"]), 1e-9)
+
+
+def ratio(first: float | None, second: float | None) -> str:
+    """How many times the first is the second."""
+    if not first or not second:
+        return ""
+    return quantity(first / second)
+
+
+def quantity(value: float | None) -> str:
+    """A number with two or three significant digits and thousands separated.
+
+    >>> quantity(12345.6), quantity(2.345), quantity(0.0123), quantity(None)
+    ('12,346', '2.3', '0.012', '')
+    """
+    if value is None:
+        return ""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+HEADERS = ("net", "domain", "engine", "regions", "seconds", "regions/s", "x relucent", "x HiGHS tree", "x recorded",
+           "x limit", "by the filter", "peak MB", "compiling s")  # fmt: skip
+
+
+def columns(row: Row) -> list[str]:
+    """One line of the table. Ratios to others are of regions per second; that to the limit is of seconds."""
+    job, ours = row["job"], row["ours"]
+    name = [job["net"], job["domain"]]
+    if "regions" not in ours:
+        return [*name, job["engine"] or "", ours.get("failed", "refused")[:60], *[""] * 9]
+    own, share = rate(ours), ours["filter_share"]
+    device = "" if job["device"] == "cpu" else f" ({job['device']})"
+    return [
+        *name, ours["engine"] + device, f"{ours['regions']:,}{'' if ours['complete'] else ' (stopped)'}",
+        quantity(ours["seconds"]), quantity(own), ratio(own, rate(row.get("relucent"))), ratio(own, rate(row.get("highs"))),
+        best_recorded(job, own), times_limit(ours), "" if share is None else f"{100 * share:.3f} %",
+        quantity(ours["peak_mb"]), quantity(ours["compiling"]),
+    ]  # fmt: skip
+
+
+def best_recorded(job: Row, own: float | None) -> str:
+    """The ratio to the fastest recorded program on this job, with its name."""
+    recorded = RECORDED.get((job["net"], job["domain"]), {})
+    if not recorded or job["device"] != "cpu":
+        return ""
+    return ", ".join(f"{ratio(own, best)} {name}" for name, best in recorded.items())
+
+
+def times_limit(ours: Row) -> str:
+    """Our seconds over those of evaluating every neuron once per region and writing the codes."""
+    return "" if not ours["limits"] else ratio(ours["seconds"], sum(ours["limits"].values()))
+
+
+def growth(rows: Iterable[Row]) -> list[list[str]]:
+    """Microseconds per region as the output grows, by dimension, for one layer in all of R^d."""
+    lines = [["net", "engine", "regions", "seconds", "microseconds per region", "evaluate and write, microseconds", "ratio"]]
+    for row in rows:
+        ours = row["ours"]
+        if row["job"]["suite"] == "growth" and "regions" in ours:
+            own, limit = (1e6 * s / ours["regions"] for s in (ours["seconds"], sum(ours["limits"].values())))
+            lines.append([row["job"]["net"], ours["engine"], f"{ours['regions']:,}", quantity(ours["seconds"]),
+                          quantity(own), quantity(limit), ratio(own, limit)])  # fmt: skip
+    return lines
+
+
+def others(rows: Iterable[Row]) -> list[list[str]]:
+    """What the other programs did in this run."""
+    lines = [["net", "domain", "program", "regions", "seconds", "regions/s", "finished"]]
+    for row in rows:
+        for name in ("relucent", "highs"):
+            if (found := row.get(name)) is not None:
+                finished = found.get("failed") or ("yes" if found["complete"] else "no")
+                lines.append([row["job"]["net"], row["job"]["domain"], name, f"{found.get('regions', 0):,}",
+                              quantity(found.get("seconds")), quantity(rate(found)), finished])  # fmt: skip
+    return lines
+
+
+def plain(lines: Sequence[Sequence[str]]) -> str:
+    """Columns of equal width."""
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """The same as a Markdown table."""
+    head, *body = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([head, "|" + "---|" * len(lines[0]), *body])
+
+
+def page(rows: Sequence[Row], setting: str) -> str:
+    """All tables in Markdown, under one line that says what was run."""
+    parts = [setting]
+    for title, lines in (("## Regions", [list(HEADERS), *map(columns, rows)]),
+                         ("## Time per region, one layer in all of R^d", growth(rows)),
+                         ("## The others in the same run", others(rows))):  # fmt: skip
+        if len(lines) > 1:
+            parts += [title, markdown(lines)]
+    return "\n\n".join(parts) + "\n"

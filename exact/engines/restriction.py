@@ -1,0 +1,97 @@
+"""Cells of any arrangement with small integer coefficients by deletion and restriction; see exact.kernels.arrangement.
+
+The outermost insertions are done here one by one, so that a budget can end them and progress is told; everything below runs
+in compiled loops. Cost: the number of (flat, cell) pairs of the recursion, about dim times the cells; no LP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from exact.arrangements import Essential
+from exact.engines.base import Job
+from exact.faces import IndexArray
+from exact.numbers import FloatArray
+from exact.spline_code import BitArray
+
+_LARGEST = 2**31 - 1
+
+
+class NotCertified(Exception):
+    """A coefficient left 64-bit integers, or a cell is too thin for a float64 witness."""
+
+
+@dataclass(frozen=True)
+class SweptCells:
+    """Cells as code words (R x words, walls first) and float64 witnesses that lie in them; whether all are there."""
+
+    words: np.ndarray
+    points: FloatArray
+    walls: int
+    planes: int
+    complete: bool
+
+    def sides(self, begin: int, end: int) -> BitArray:
+        """The sides of the hyperplanes for cells begin .. end - 1."""
+        octets = np.ascontiguousarray(self.words[begin:end]).astype("<u8").view(np.uint8)
+        bits = np.unpackbits(octets, axis=1, count=self.walls + self.planes, bitorder="little")
+        sides: BitArray = bits[:, self.walls :].astype(bool)
+        return sides
+
+
+def fits(given: Essential) -> bool:
+    """Whether all coefficients are small enough to start."""
+    return all(abs(x) <= _LARGEST for row in given.rows for x in row)
+
+
+def swept(given: Essential, job: Job) -> SweptCells:
+    """All cells, or as many as the budget allows; raises NotCertified."""
+    from exact.kernels import arrangement as kernel
+
+    count = len(given.rows) - given.planes
+    rows = (*given.rows[given.planes :], *given.rows[: given.planes])
+    if not fits(given):
+        raise NotCertified
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), given.dim + 1)
+    words = (len(rows) + 63) // 64
+    if given.dim < 2:
+        codes, points = _certified(kernel.cells(table, count, words))
+        return SweptCells(codes, points, count, given.planes, True)
+    return _inserted(table, count, words, job)
+
+
+def _inserted(table: IndexArray, walls: int, words: int, job: Job) -> SweptCells:
+    """The rows are distinct and not constant, so each is new where it is inserted."""
+    from exact.kernels import arrangement as kernel
+
+    codes, points, count = np.zeros((1, words), dtype=np.uint64), np.zeros((1, table.shape[1] - 1)), 1
+    for plane, row in enumerate(table):
+        if job.out_of_budget(count - 1):
+            return _stopped(table, points[:count], walls, words)
+        pivot, active = kernel.largest_normal(row), np.arange(plane)
+        (below,) = _certified(kernel.restricted(table, plane, row, pivot))
+        facet_codes, facet_points = _certified(kernel.cells(below, min(walls, plane), words))
+        kernel.mask_to(facet_codes, active)
+        codes, points = kernel.with_room(codes, points, count, count + len(facet_codes))
+        (count,) = _certified(kernel.insert(table, active, plane, plane < walls, codes, points, count,
+                                            facet_codes, facet_points, pivot))  # fmt: skip
+    return SweptCells(codes[:count], points[:count], walls, len(table) - walls, True)
+
+
+def _certified(result: tuple) -> tuple:  # type: ignore[type-arg]
+    """The result of a kernel without its status, when that is 0: nothing overflowed, every witness is certified."""
+    if result[-1] != 0:
+        raise NotCertified
+    return result[:-1]
+
+
+def _stopped(table: IndexArray, points: FloatArray, walls: int, words: int) -> SweptCells:
+    """The cells known at the end of a budget: each witness lies in one of the final cells, and no two in the same."""
+    from exact.kernels import arrangement as kernel
+
+    codes, inside = kernel.codes_at(table, points, words)
+    for k in range(walls):
+        inside &= (codes[:, k // 64] >> np.uint64(k % 64)) & np.uint64(1) == 1
+    return SweptCells(codes[inside], points[inside], walls, len(table) - walls, False)

@@ -1,0 +1,430 @@
+"""Strict linear feasibility in float64 with certificates: a small dense simplex, and loops of engines built on it.
+
+A row (a, b) of length d + 1 stands for the open halfspace a . x + b > 0 with exact coefficients within 4 U |entry| + TINY
+of a positive multiple of the row's entries (U = 2^-53); a row with a NaN decides nothing. A float64 point is exact as it
+stands. The simplex works on the dual of `max t : a_i . x + b_i >= t, t <= 1` and only proposes. What is returned as OPEN has
+been checked to lie inside every row by the bound of Higham 2002, section 3.1, on dot products; what is returned as CLOSED
+has an exact Farkas vector near the float one (Rump 1999: |y* - y| <= |R r| / (1 - |I - R B|) for an approximate inverse R
+of the basis B and the residual r). Everything else is UNDECIDED and left to exact arithmetic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+OPEN, CLOSED, UNDECIDED = 1, 0, -1
+CAP, FIXED = -1, -2  # basis members: the bound t <= 1; FIXED - j: coordinate j, which no row can move
+
+_U = 2.0**-53
+_TINY = 2.0**-500
+_SMALL = 2.0**-32  # pivots below this are not used; a proposal may fail
+_SLACK = 2.0**-40  # a row is violated beyond this, against the size of the point
+
+Array = np.ndarray[Any, Any]
+
+
+@numba.njit(cache=True)
+def side(row: Array, x: Array) -> int:
+    """The certain sign of a row at a float point, or 0."""
+    d = x.shape[0]
+    value, size, spread = row[d], abs(row[d]), 1.0
+    for j in range(d):
+        term = row[j] * x[j]
+        value += term
+        size += abs(term)
+        spread += abs(x[j])
+    bound = (d + 9) * _U * size + (d + 4) * _TINY * spread
+    if value > bound:
+        return 1
+    return -1 if -value > bound else 0
+
+
+@numba.njit(cache=True)
+def all_inside(rows: Array, count: int, skip: int, x: Array) -> bool:
+    """Whether the point is certainly inside the first `count` rows, row `skip` left out."""
+    for i in range(count):  # noqa: SIM110 - numba compiles loops, not generators
+        if i != skip and side(rows[i], x) != 1:
+            return False
+    return True
+
+
+@numba.njit(cache=True)
+def shorten(x: Array, radius: float) -> None:
+    """Round a point in place to the coarsest dyadic grid whose error is below half the radius; leave it where that fails."""
+    d = x.shape[0]
+    if not 2.0**-400 < radius < 2.0**400:
+        return
+    bits = int(np.ceil(-np.log2(radius / np.sqrt(d)))) + 1
+    scale = 2.0 ** float(bits)
+    for j in range(d):
+        y = x[j] * scale
+        if abs(y) < 2.0**52:
+            x[j] = np.rint(y) / scale
+
+
+@numba.njit(cache=True)
+def settle(rows: Array, x: Array) -> bool:
+    """Round a point in place as far as its distance to the rows allows; whether it is then certainly inside all of them."""
+    count, d = rows.shape[0], x.shape[0]
+    radius = 1.0
+    for i in range(count):
+        value = rows[i, d]
+        for j in range(d):
+            value += rows[i, j] * x[j]
+        radius = min(radius, value)
+    shorten(x, radius)
+    return all_inside(rows, count, -1, x)
+
+
+@numba.njit(cache=True)
+def _column(rows: Array, member: int, out: Array) -> None:
+    """The column of a basis member: (a, 1) of a row, (0, 1) of the cap, a unit vector of a fixed coordinate."""
+    d = out.shape[0] - 1
+    if member >= 0:
+        for j in range(d):
+            out[j] = rows[member, j]
+        out[d] = 1.0
+        return
+    out[:] = 0.0
+    out[d if member == CAP else FIXED - member] = 1.0
+
+
+@numba.njit(cache=True)
+def _crash(rows: Array, count: int, basis: Array) -> None:
+    """Write a start basis: rows that look independent (Gauss-Jordan), fixed coordinates for the rest, and the cap."""
+    d = rows.shape[1] - 1
+    reduced = np.empty((d, d))
+    pivots = np.full(d, -1, np.int64)
+    size, work = 0, np.empty(d)
+    for i in range(count):
+        if size == d:
+            break
+        for j in range(d):
+            work[j] = rows[i, j]
+        for k in range(size):
+            factor = work[pivots[k]]
+            if factor != 0.0:
+                for j in range(d):
+                    work[j] -= factor * reduced[k, j]
+        best = 0
+        for j in range(1, d):
+            if abs(work[j]) > abs(work[best]):
+                best = j
+        if abs(work[best]) > 2.0**-20:
+            for j in range(d):
+                reduced[size, j] = work[j] / work[best]
+            pivots[size] = best
+            basis[size] = i
+            size += 1
+    taken = np.zeros(d, np.uint8)
+    for k in range(size):
+        taken[pivots[k]] = 1
+    for j in range(d):
+        if not taken[j]:
+            basis[size] = FIXED - j
+            size += 1
+    basis[d] = CAP
+
+
+@numba.njit(cache=True)
+def _factor(rows: Array, basis: Array, inverse: Array) -> bool:
+    """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it looks singular."""
+    n = basis.shape[0]
+    a = np.empty((n, n))
+    column = np.empty(n)
+    for k in range(n):
+        _column(rows, basis[k], column)
+        for i in range(n):
+            a[i, k] = column[i]
+    for i in range(n):
+        for j in range(n):
+            inverse[i, j] = 1.0 if i == j else 0.0
+    for k in range(n):
+        best = k
+        for i in range(k + 1, n):
+            if abs(a[i, k]) > abs(a[best, k]):
+                best = i
+        if not abs(a[best, k]) > _SMALL:
+            return False
+        if best != k:
+            for j in range(n):
+                a[k, j], a[best, j] = a[best, j], a[k, j]
+                inverse[k, j], inverse[best, j] = inverse[best, j], inverse[k, j]
+        scale = 1.0 / a[k, k]
+        for j in range(n):
+            a[k, j] *= scale
+            inverse[k, j] *= scale
+        for i in range(n):
+            if i != k and a[i, k] != 0.0:
+                factor = a[i, k]
+                for j in range(n):
+                    a[i, j] -= factor * a[k, j]
+                    inverse[i, j] -= factor * inverse[k, j]
+    return True
+
+
+@numba.njit(cache=True)
+def _start(rows: Array, count: int, basis: Array, inverse: Array) -> bool:
+    """Factor the proposed basis if it is one with weights >= 0, else a crash basis."""
+    n = basis.shape[0]
+    if basis[n - 1] != FIXED - n and _factor(rows, basis, inverse):
+        good = True
+        for k in range(n):
+            if basis[k] > CAP - 1 and inverse[k, n - 1] < -_SMALL:
+                good = False
+        if good:
+            return True
+    _crash(rows, count, basis)
+    return _factor(rows, basis, inverse)
+
+
+@numba.njit(cache=True)
+def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array) -> float:
+    """Solve `max t` in floats from `basis`; writes the last basis, its inverse and the point, and returns t, or NaN.
+
+    A basis whose last member is FIXED - n, n = d + 1, asks for a start from nothing. Stops early once t < 0.
+    """
+    n = basis.shape[0]
+    d = n - 1
+    if not _start(rows, count, basis, inverse):
+        return np.nan
+    column, change = np.empty(n), np.empty(n)
+    for step in range(200 + 20 * (count + n)):
+        if step % 64 == 63 and not _factor(rows, basis, inverse):
+            return np.nan
+        t = 0.0
+        for j in range(n):
+            price = 0.0
+            for k in range(n):
+                cost = rows[basis[k], d] if basis[k] >= 0 else (1.0 if basis[k] == CAP else 0.0)
+                price += cost * inverse[k, j]
+            if j < d:
+                x[j] = -price
+            else:
+                t = price
+        reach = 1.0
+        for j in range(d):
+            reach = max(reach, abs(x[j]))
+        if t < -_SMALL * reach:
+            return t
+        entering, worst = FIXED, -_SLACK * reach
+        for i in range(count):
+            gap = rows[i, d] - t
+            for j in range(d):
+                gap += rows[i, j] * x[j]
+            if gap < worst:
+                entering, worst = i, gap
+        if 1.0 - t < worst:
+            entering, worst = CAP, 1.0 - t
+        if entering == FIXED:
+            return t
+        _column(rows, entering, column)
+        leaving, least = -1, np.inf
+        for k in range(n):
+            total = 0.0
+            for j in range(n):
+                total += inverse[k, j] * column[j]
+            change[k] = total
+            if basis[k] <= FIXED and abs(total) > _SMALL:  # a row moves this coordinate: it has weight zero, so the step is
+                leaving, least = k, -np.inf
+            if total > _SMALL and basis[k] >= CAP and least >= 0.0:
+                ratio = max(inverse[k, d], 0.0) / total
+                if ratio < least - 2.0**-45 or (ratio < least + 2.0**-45 and total > change[leaving]):
+                    least = min(ratio, least)
+                    leaving = k
+        if leaving < 0:
+            return np.nan
+        scale = 1.0 / change[leaving]
+        for j in range(n):
+            inverse[leaving, j] *= scale
+        for k in range(n):
+            if k != leaving and change[k] != 0.0:
+                for j in range(n):
+                    inverse[k, j] -= change[k] * inverse[leaving, j]
+        basis[leaving] = entering
+    return np.nan
+
+
+@numba.njit(cache=True)
+def is_closed(rows: Array, basis: Array, inverse: Array) -> bool:
+    """Whether an exact Farkas vector on the rows of the basis exists for certain: weights > 0, offsets that sum to < 0."""
+    n = basis.shape[0]
+    d = n - 1
+    matrix, weights, column = np.empty((n, n)), np.empty(n), np.empty(n)
+    for k in range(n):
+        if basis[k] < 0:
+            return False
+        _column(rows, basis[k], column)
+        weights[k] = inverse[k, d]
+        for i in range(n):
+            matrix[i, k] = column[i]
+    residual = np.empty(n)
+    for i in range(n):
+        total, size = -1.0 if i == d else 0.0, 1.0 if i == d else 0.0
+        for k in range(n):
+            total += matrix[i, k] * weights[k]
+            size += abs(matrix[i, k] * weights[k])
+        residual[i] = abs(total) + (n + 9) * _U * size + (n + 4) * _TINY
+    shift = 0.0
+    for i in range(n):
+        row, moved = 0.0, 0.0
+        for k in range(n):
+            total, size = -1.0 if i == k else 0.0, 1.0 if i == k else 0.0
+            for j in range(n):
+                total += inverse[i, j] * matrix[j, k]
+                size += abs(inverse[i, j] * matrix[j, k])
+            row += abs(total) + (n + 9) * _U * size
+            moved += abs(inverse[i, k]) * (residual[k] + (n + 4) * _TINY)
+        if not (row < 0.25 and moved < 1.0):
+            return False
+        shift = max(shift, moved)
+    shift = shift * 1.5
+    total, size, spread = 0.0, 0.0, 1.0
+    for k in range(n):
+        if not weights[k] > shift:
+            return False
+        offset = rows[basis[k], d]
+        total += weights[k] * offset
+        size += weights[k] * abs(offset)
+        spread += abs(offset)
+    closed: bool = total < -((n + 9) * _U * size + 1.5 * shift * spread + (n + 4) * _TINY)
+    return closed
+
+
+@numba.njit(cache=True)
+def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array) -> int:
+    """OPEN with a certain short point in `x`, CLOSED with a certain Farkas vector on `basis`, or UNDECIDED."""
+    t = propose(rows, count, basis, inverse, x)
+    if t > 0.0:
+        shorten(x, t)
+        return OPEN if all_inside(rows, count, -1, x) else UNDECIDED
+    if t < 0.0 and is_closed(rows, basis, inverse):
+        return CLOSED
+    return UNDECIDED
+
+
+@numba.njit(cache=True)
+def descend(
+    rows: Array, count: int, basis: Array, x: Array, hinges: Array, known: Array, start: int,
+    bits: Array, origin: Array, branch_at: Array, branch_count: Array, branch_x: Array, branch_basis: Array,
+) -> tuple[int, int, int, int, int]:  # fmt: skip
+    """Follow the point x through the hinges of a layer from number `start` on, and list every other nonempty branch.
+
+    `rows[:count]` are walls with x inside; `known[k]` is 0 or 1 for a constant hinge, 2 + 2 j + f for one whose bit is that
+    of hinge j (flipped if f), else -1. Writes the bits, appends the side of each hinge that cuts to `rows` (its number
+    to `origin`), and per branch the hinge, the number of walls before it, its own point and basis. Returns (status, hinge,
+    walls, branches, closed): OPEN when all hinges are passed, else UNDECIDED at a hinge.
+    """
+    n = basis.shape[0]
+    d = n - 1
+    inverse, other, own = np.empty((n, n)), np.empty(d), np.empty(n, np.int64)
+    branches, closed = 0, 0
+    for k in range(start, hinges.shape[0]):
+        if known[k] >= 2:
+            bits[k] = bits[(known[k] - 2) >> 1] ^ (known[k] & 1)
+            continue
+        if known[k] >= 0:
+            bits[k] = known[k]
+            continue
+        where = side(hinges[k], x)
+        if where == 0:
+            return UNDECIDED, k, count, branches, closed
+        for j in range(n):
+            rows[count, j] = -where * hinges[k, j]
+            own[j] = basis[j]
+        answer = decide(rows, count + 1, own, inverse, other)
+        if answer == UNDECIDED:
+            return UNDECIDED, k, count, branches, closed
+        bits[k] = 1 if where > 0 else 0
+        if answer == CLOSED:
+            closed += 1
+            continue
+        branch_at[branches], branch_count[branches] = k, count
+        for j in range(n):
+            branch_basis[branches, j] = own[j]
+            rows[count, j] = -rows[count, j]
+        for j in range(d):
+            branch_x[branches, j] = other[j]
+        origin[count] = k
+        count += 1
+        branches += 1
+    return OPEN, hinges.shape[0], count, branches, closed
+
+
+@numba.njit(cache=True)
+def _is_across(rows: Array, wall: int, y: Array) -> bool:
+    """Round y as far as its distances allow; whether it is certainly outside row `wall` and inside all others."""
+    count, d = rows.shape[0], y.shape[0]
+    radius = 1.0
+    for i in range(count):
+        value = rows[i, d]
+        for j in range(d):
+            value += rows[i, j] * y[j]
+        radius = min(radius, -value if i == wall else value)
+    shorten(y, radius)
+    return side(rows[wall], y) == -1 and all_inside(rows, count, wall, y)
+
+
+@numba.njit(cache=True)
+def shoot(rows: Array, edges: int, x: Array, found: Array) -> None:
+    """Mark facets in `found` that a ray from x against the normal of some row from number `edges` on leads through."""
+    count, n = rows.shape
+    d = n - 1
+    values, y = np.empty(count), np.empty(d)
+    for i in range(count):
+        values[i] = rows[i, d]
+        for j in range(d):
+            values[i] += rows[i, j] * x[j]
+    for k in range(edges, count):
+        first, time, following = -1, np.inf, np.inf
+        for i in range(count):
+            slope = 0.0
+            for j in range(d):
+                slope += rows[i, j] * rows[k, j]
+            if slope > 0.0:
+                hit = values[i] / slope
+                if hit < time:
+                    first, time, following = i, hit, time
+                elif hit < following:
+                    following = hit
+        if first < edges or found[first] != 0:
+            continue
+        step = time + 0.5 * min(following - time, max(time, 1.0))
+        for j in range(d):
+            y[j] = x[j] - step * rows[k, j]
+        if _is_across(rows, first, y):
+            found[first] = 1
+
+
+@numba.njit(cache=True)
+def sort_walls(rows: Array, edges: int, x: Array, found: Array) -> int:
+    """Find a centre x of the cell of the rows, and which rows from number `edges` on are its facets.
+
+    `found` is 1 where that is known already; else it becomes 1 (facet: some point is outside this row only), 2 (redundant: a
+    Farkas vector) or UNDECIDED. Returns OPEN, or UNDECIDED when no centre is certain and nothing was done.
+    """
+    count, n = rows.shape
+    inverse, y = np.empty((n, n)), np.empty(n - 1)
+    centre, basis = np.empty(n, np.int64), np.empty(n, np.int64)
+    centre[:] = FIXED - n
+    if decide(rows, count, centre, inverse, x) != OPEN:
+        return UNDECIDED
+    shoot(rows, edges, x, found)
+    for i in range(edges, count):
+        if found[i] != 0:
+            continue
+        own = False
+        for k in range(n):
+            own = own or centre[k] == i
+            basis[k] = centre[k]
+            rows[i, k] *= -1.0
+        if own:
+            basis[:] = FIXED - n
+        answer = decide(rows, count, basis, inverse, y)
+        found[i] = 1 if answer == OPEN else (2 if answer == CLOSED else UNDECIDED)
+        for k in range(n):
+            rows[i, k] *= -1.0
+    return OPEN

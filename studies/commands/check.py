@@ -1,0 +1,41 @@
+"""`exactlens check`: verify a certificate with integers alone, and say what it proves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from exact.check import Status, Verdict, verify_file
+from studies.commands.job import JobOptions, console, open_run
+
+EXIT_CODES = {Status.COMPLETE: 0, Status.INCOMPLETE: 3, Status.REJECTED: 4}
+
+
+def run(path: Path, options: JobOptions | None) -> int:
+    """Print the verdict and return its exit code; with `options`, the certificate must speak of the network of that run."""
+    verdict = verify_file(path)
+    if options is not None and verdict.status is not Status.REJECTED:
+        verdict = _compared(verdict, options)
+    screen = console()
+    screen.print(f"{path}: {verdict.status.value}")
+    for name, value in _lines(verdict):
+        screen.print(f"  {name:9}{value}")
+    return EXIT_CODES[verdict.status]
+
+
+def _compared(verdict: Verdict, options: JobOptions) -> Verdict:
+    """The verdict, or a rejection where the weights of the run are not those of the certificate."""
+    opened = open_run(options)
+    if opened.network.sha256 == verdict.network_sha256:
+        return verdict
+    reason = f"the certificate speaks of another network than {opened.label()}, whose sha256 is {opened.network.sha256}"
+    return replace(verdict, status=Status.REJECTED, reason=reason)
+
+
+def _lines(verdict: Verdict) -> list[tuple[str, str]]:
+    if verdict.status is Status.REJECTED:
+        return [("reason", verdict.reason)]
+    count = f"{verdict.regions:,}" if verdict.status is Status.COMPLETE else f"at least {verdict.regions:,}"
+    maps = "with their exact affine maps" if verdict.maps else "without maps"
+    return [("regions", f"{count}, {maps}"), ("domain", verdict.domain), ("network", f"sha256 {verdict.network_sha256}"),
+            ("digest", verdict.digest), ("proof", verdict.reason)]  # fmt: skip

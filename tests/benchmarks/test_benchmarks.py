@@ -1,0 +1,99 @@
+"""The benchmarks run, count right, and say so when somebody counts wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import float_tree, measure, opponents, tables
+from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
+from exact import partition
+
+JOBS = [job for suite in SUITES.values() for job in suite]
+NOWHERE = Path("/nonexistent/python")
+
+
+def test_a_quick_run_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--quick", "--nets", "2: 6-4", "braid-4", "--threads", "1", "--results", str(tmp_path)]
+    with mock.patch.object(opponents, "PYTHON", NOWHERE):
+        assert command.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "1 threads" in printed
+    rows = json.loads((tmp_path / "benchmarks.json").read_text())["rows"]
+    assert [(row["job"]["net"], row["ours"]["regions"]) for row in rows if row["job"]["device"] == "cpu"] == [
+        ("2: 6-4", 27), ("2: 6-4", 53), ("braid-4", 24)]  # fmt: skip
+    assert all(row["ours"]["complete"] and row["ours"]["peak_mb"] > row["ours"]["before_mb"] > 50 for row in rows)
+    assert [row["highs"]["regions"] for row in rows if "highs" in row] == [27, 53]
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| 2: 6-4 | space |" in page
+    assert "| 2: 6-4 | box | highs | 27 |" in page
+
+
+@pytest.mark.parametrize("net", ["1: 5", "2: 5-4", "3: 5", "2: 4x3"])
+@pytest.mark.parametrize("domain", ["box", "space"])
+def test_the_float_tree_counts_what_is_there(net: str, domain: str) -> None:
+    network, where, _ = problem(Job("quick", net, domain))
+    assert float_tree.count(layers(net), domain == "box", 60.0) == (len(partition(network, where)), True)
+
+
+def test_the_float_tree_keeps_its_time() -> None:
+    found, complete = float_tree.count(layers("2: 64-64-64"), True, 0.2)
+    assert not complete
+    assert found < 4_066
+
+
+def test_the_networks_are_those_of_the_names() -> None:
+    assert shape("2: 8x10") == (2, (8,) * 10)
+    assert shape("5: 16-24") == (5, (16, 24))
+    assert [weight.shape for weight, _ in layers("3: 8-5")] == [(8, 3), (5, 8), (1, 5)]
+    assert len(partition(*problem(Job("peers", "2: 16-16"))[:2])) == 101
+
+
+def test_every_job_is_known() -> None:
+    assert {job.net for job in JOBS if not job.is_random} <= truths().keys()
+    assert RECORDED.keys() <= {(job.net, job.domain) for job in JOBS}
+    assert len(set(JOBS)) == len(JOBS)
+    assert {job.suite for job in QUICK} == {"quick"}
+
+
+def test_a_wrong_count_is_an_error() -> None:
+    job = Job("quick", "braid-3", "space")
+    assert measure.measure(job)["regions"] == 6
+    broken = {"braid-3": truths()["braid-3"] | {"counts": {"region_count": 7}}}
+    with mock.patch("benchmarks.jobs.truths", lambda: broken), pytest.raises(AssertionError, match="6 regions"):
+        measure.measure(job)
+
+
+def test_an_engine_that_refuses_is_a_row() -> None:
+    refused = measure.measure(Job("quick", "2: 3-3", engine="circle"))
+    assert "circle" in refused["refused"]
+    assert tables.columns({"job": vars(Job("quick", "2: 3-3", engine="circle")), "ours": refused})[3] == "refused"
+
+
+def test_disagreement_and_failure_are_faults() -> None:
+    job = vars(Job("quick", "2: 3-3"))
+    ours, same = {"regions": 5, "complete": True}, {"regions": 5, "complete": True}
+    for other, count in ((same, 0), (same | {"regions": 6}, 1), ({"regions": 3, "complete": False}, 0)):
+        assert len(command.wrong([{"job": job, "ours": ours, "highs": other}])) == count
+    assert command.wrong([{"job": job, "ours": {"failed": "killed"}}]) == ["2: 3-3 (box): killed"]
+
+
+def test_a_program_that_fails_or_hangs_is_reported() -> None:
+    python = command.sys.executable
+    assert opponents.last_line([python, "-c", "print('{\"a\": 1}')"], 30.0) == {"a": 1}
+    assert opponents.last_line([python, "-c", "raise ValueError('no licence')"], 30.0) == {"failed": "ValueError: no licence"}
+    assert "0 s" in opponents.last_line([python, "-c", "import time; time.sleep(60)"], 0.3)["failed"]
+
+
+def test_ratios_and_rates() -> None:
+    assert tables.rate({"regions": 100, "seconds": 4.0}) == 25.0
+    assert tables.rate({"failed": "killed"}) is None
+    assert tables.ratio(3000.0, 2.0) == "1,500"
+    assert tables.ratio(None, 2.0) == ""
+    row = {"job": vars(Job("growth", "2: 64", "space")),
+           "ours": {"regions": 1000, "seconds": 0.01, "engine": "e", "limits": {"product": 0.001, "codes": 0.001}}}  # fmt: skip
+    assert tables.growth([row])[1] == ["2: 64", "e", "1,000", "0.01", "10.0", "2.0", "5.0"]
