@@ -11,14 +11,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.jobs import Job, problem, shape
-from exact import Box, Outcome, Partition, RealSpace, Unsupported, partition
-from exact.sources import tensors
+from exact import Outcome, Partition, Unsupported, partition
 
 BLOCK = 1 << 16
 """Points that the limit evaluates at a time."""
@@ -31,14 +30,18 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - started
 
 
+SMALL_TRUTH = "braid-4"
+"""What stands for the truths while the kernels are compiled: as degenerate as they are, and 24 regions."""
+
+
 def warm_up(job: Job) -> None:
-    """Run a network of the same dimension and kind, small enough to take no time but that of compiling."""
-    dim, widths = shape(job.net) if job.is_random else (problem(job)[0].input_dim, (1,))
-    random, size = np.random.default_rng(1), 3
-    sizes = [dim, *[size] * min(len(widths), 2), 1]
-    weights = [(random.normal(size=(b, a)), random.normal(size=b)) for a, b in pairwise(sizes)]
-    domain = Box(-1, 1, dim=dim) if job.domain == "box" else RealSpace(dim)
-    partition(tensors.mlp(weights), domain, engine=job.engine, device=job.device)
+    """Run a network of the same kind (and dimension, if random), small enough to take no time but that of compiling."""
+    if not job.is_random:
+        network, domain, _ = problem(replace(job, net=SMALL_TRUTH))
+    else:
+        dim, widths = shape(job.net)
+        network, domain, _ = problem(replace(job, net=f"{dim}: " + "-".join(["3"] * min(len(widths), 2))))
+    partition(network, domain, engine=job.engine, device=job.device)
 
 
 def peak() -> float:

@@ -578,9 +578,9 @@ def _add_face(upper: _Faces, lower: _Faces, listed: Any, dim: int, place: str) -
     for part in parts:
         tight, positive, negative = tight & lower.tight[part], positive | lower.positive[part], negative | lower.negative[part]
         lower.owners[part] += 1
-    _in_different_hyperplanes([lower.tight[part] & ~tight for part in parts], dim, place)
     if dim == 1 and len(parts) != 2:
-        raise _Rejected(f"{place}: an edge with {len(parts)} ends")
+        raise _Rejected(f"{place}: an edge without two ends")
+    _in_different_hyperplanes([lower.tight[part] & ~tight for part in parts], dim, place)
     odd = set[int]()
     for part in parts:
         odd ^= set(lower.boundary[part])
@@ -717,8 +717,6 @@ def _region(
 
 def _redundant(walls: list[Values], name: int, proof: Any, facets: Integers, place: str) -> None:
     """`q wall = sum_f l_f facet_f + s` with q > 0 and l, s >= 0: inside the facets the wall is positive by itself."""
-    if not isinstance(proof, str) or not proof.strip():
-        raise _Rejected(f"{place}: no proof of redundancy")
     q, *multipliers = _integers(proof, len(facets) + 1, place)
     rows = zip(*(walls[facet] for facet in facets), strict=True) if facets else ((0,),) * len(walls[name])
     total = [_dot(row, multipliers) for row in rows]

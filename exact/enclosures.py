@@ -90,6 +90,11 @@ def row_norms(values: Tensor) -> Tensor:
     return bound
 
 
+def at_least(errors: Tensor) -> Tensor:
+    """The errors, those that are not zero raised by 2^-500: a product of two such bounds does not underflow to zero."""
+    return torch.where(errors > 0, errors + _LEAST, errors)
+
+
 def _whole(values: Tensor) -> float:
     return float(row_norms(values.reshape(1, -1)))
 
@@ -228,7 +233,7 @@ def _values(op: Affine, x: Tensor, e: Tensor, offset: bool) -> tuple[Tensor, Ten
         total = total + op.gamma * op.bias_norm
     if not op.is_exact:
         total = total + op.weight_slack * (norm + e) + (op.bias_slack if offset else 0.0)
-    return z, total * UP, torch.stack([e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1) * UP
+    return z, at_least(total * UP), torch.stack([e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1) * UP
 
 
 def _bounds(op: Affine, sizes: Tensor) -> Tensor:
@@ -247,7 +252,9 @@ class PointWalk:
     def signs(self, layer: int, p: FloatArray, pe: FloatArray, q: FloatArray | None, qe: FloatArray | None) -> ByteMatrix:
         """The sign of every hinge of a hidden layer at every point: -1, 0, 1, or UNKNOWN; int8 (points x hinges)."""
         tensors = [None if a is None else torch.from_numpy(a).to(self._device) for a in (p, pe, q, qe)]
-        points, skips = Points(*tensors), list[Points]()  # type: ignore[arg-type]
+        x, ex, y, ey = tensors
+        assert x is not None and ex is not None
+        points, skips = Points(x, at_least(ex), y, None if ey is None else at_least(ey)), list[Points]()
         for stage in self._stages[:layer]:
             points = self._through(stage, points, skips)
             points = _activated(stage, points)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from exact.enclosures import UP, Affine, Stage, row_norms
+from exact.enclosures import UP, Affine, Stage, at_least, row_norms
 from exact.filters import U
 from exact.kernels.rows import masked_rows, rows_of_pairs
 from exact.numbers import FloatArray
@@ -135,7 +135,7 @@ def _mapped(op: Affine, maps: Maps) -> Maps:
     linear = op.spectral * maps.linear + op.gamma * op.frobenius * norm_a + op.weight_slack * (norm_a + maps.linear)
     offset = op.spectral * maps.offset + op.gamma * (op.frobenius * norm_b + op.bias_norm)
     offset = offset + op.weight_slack * (norm_b + maps.offset) + op.bias_slack
-    return Maps(a, linear * UP, offset * UP)
+    return Maps(a, at_least(linear * UP), at_least(offset * UP))
 
 
 def _bent(stage: Stage, maps: Maps, index: Tensor, bits: IndexArray) -> Maps:

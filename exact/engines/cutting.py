@@ -46,7 +46,7 @@ class Cutter:
         exact.planes = lambda vertex: self._c.vplanes[vertex]
         self._start(box)
         self._layer: Layer | None = None
-        self.decisions = {"filter": 0, "exact": 0}
+        self._signed, self._settled = 0, 0
         self._starts_at, self._dropped = 0, False
 
     # ---- the domain
@@ -140,7 +140,7 @@ class Cutter:
                 v = where[start : start + size]
                 far = not finite[v[0]]
                 signs[v] = points.signs(layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None)
-        self.decisions["filter"] += int(np.count_nonzero(signs != splitting.UNKNOWN))
+        self._signed += int(np.count_nonzero(signs != splitting.UNKNOWN))
         return signs
 
     def _enter_rows(self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray) -> None:
@@ -202,7 +202,7 @@ class Cutter:
         signs = np.array([self._exact.sign(v, h) for v, h in questions], np.int8)
         for vertex in {v for v, _ in questions}:
             self._refresh(vertex)
-        self.decisions["exact"] += count
+        self._settled += count
         if int(self._c.n[splitting.KNOWN]) + count > len(self._layer.keys) // 2:
             size = 4 * len(self._layer.keys)
             keys, values = np.full(size, -1, np.int64), np.zeros(size, np.int8)
@@ -249,6 +249,11 @@ class Cutter:
         splitting.refill(self._c, self._layer)
 
     # ---- what came out
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """How many signs floats decided, and how many exact coordinates."""
+        return {"filter": self._signed + int(self._c.n[splitting.FILTERED]), "exact": self._settled}
 
     def codes(self, hinges: int) -> ByteArray:
         """The packed codes of the cells."""

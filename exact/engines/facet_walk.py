@@ -190,7 +190,7 @@ class _Walk:
         self.kernel, self.job, self.network = feasibility, job, job.network
         self.chart = _Chart(job.network, whole, start)
         self.flat = self.chart.flat
-        self.edge_rows = float_rows(self.flat.walls, self.flat.dim)
+        self.edge_rows = float_rows(list(dict.fromkeys(self.flat.walls)), self.flat.dim)
         self._forget()
         self.index: dict[bytes, int] = {}
         self.codes: list[bytes] = []
@@ -214,11 +214,11 @@ class _Walk:
             self.leading_out = 1
             return
         self._add(self._code_beside(self.chart.inside(self.chart.start)), 0)
-        while self.queue and not self.job.out_of_budget(len(self.codes)):
-            if self.queue[0][1] == radius:
-                self.outermost = len(self.queue)
-                break
+        while self.queue and self.queue[0][1] != radius:
             self._expand(*self.queue.popleft())
+            if self.job.out_of_budget(len(self.codes) - len(self.queue)):
+                return
+        self.outermost = len(self.queue)
 
     def cells(self) -> FlatCells:
         """The result; what was found but not looked behind gets a witness when asked for."""
@@ -237,7 +237,7 @@ class _Walk:
                 f"closed under facets: each of the {len(self.pairs)} pairs of regions that share one was met, no true facet of "
                 f"the {crossed} regions leads elsewhere, and the domain is connected"
             )
-        if self.outermost:
+        if self.outermost and not self.leading_out:
             return (
                 f"all regions within a number of facets of the start: every true facet of {crossed} regions was crossed, and "
                 f"the {self.outermost} regions farthest away were not looked behind"
@@ -393,8 +393,10 @@ class _Walk:
         code, layer = bytearray(), self.first
         while layer is not None:
             for side, bit in zip(layer.sides.tolist(), layer.constant.tolist(), strict=True):
-                halfspace = self.sides.halfspaces[side]
-                signs = (halfspace.value(point), *halfspace.normal)
-                code.append(bit if side < 0 else next(x for x in signs if x != 0) > 0)
+                code.append(bit if side < 0 else _is_on_beside(self.sides.halfspaces[side], point))
             layer = self._after(layer, bytes(code))
         return bytes(code)
+
+
+def _is_on_beside(halfspace: Halfspace, point: Point) -> bool:
+    return next(x for x in (halfspace.value(point), *halfspace.normal) if x != 0) > 0

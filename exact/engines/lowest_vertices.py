@@ -180,7 +180,13 @@ class LowestVertices:
                       row[:, :, columns], row_rad[:, :, columns])  # fmt: skip
         mid[at], rad[at] = 0.0, 0.0
         reach = mid[:, :, 0].abs() + mid[:, :, free:].abs().sum(2) + rad[:, :, :2].sum(2) + rad[:, :, free:].sum(2)
-        return ~(mid[:, :, 1] + reach * _INFLATE + _TINY < mid[:, :, 1].abs() * -U).any(1)
+        reached = ~(mid[:, :, 1] + (reach * _INFLATE + _TINY) < 0).any(1)
+        if free + 1 == mid.shape[2]:  # a line: the walls leave an interval of heights
+            height, spread = _quotient(-mid[:, :, 1], rad[:, :, 1], mid[:, :, 0], rad[:, :, 0])
+            up = mid[:, :, 0] > 0
+            bottom, top = torch.where(up, height - spread, -1.0).amax(1), torch.where(up, 1.0, height + spread).amin(1)
+            reached &= bottom <= top
+        return reached
 
     def _pivot(self, nodes: _Tableau, parents: torch.Tensor, chosen: torch.Tensor, first: int | None) -> _Tableau:
         """Exchange the largest free coordinate of hyperplane `chosen[b]` for its slack in the tableau of `parents[b]`.

@@ -155,8 +155,9 @@ def _sign(c: Complex, layer: Layer, v: int, h: int) -> int:
         slot = _slot(layer.keys, v * layer.head.shape[0] + j)
         if layer.keys[slot] != -1:
             return layer.values[slot]
-    c.n[FILTERED] += 1
-    return _float_sign(c, v, h)
+    sign = _float_sign(c, v, h)
+    c.n[FILTERED] += sign != UNKNOWN
+    return sign
 
 
 @kernel

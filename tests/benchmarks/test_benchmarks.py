@@ -26,7 +26,7 @@ def test_a_quick_run_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFix
     rows = json.loads((tmp_path / "benchmarks.json").read_text())["rows"]
     assert [(row["job"]["net"], row["ours"]["regions"]) for row in rows if row["job"]["device"] == "cpu"] == [
         ("2: 6-4", 27), ("2: 6-4", 53), ("braid-4", 24)]  # fmt: skip
-    assert all(row["ours"]["complete"] and row["ours"]["peak_mb"] > row["ours"]["before_mb"] > 50 for row in rows)
+    assert all(row["ours"]["complete"] and row["ours"]["peak_mb"] >= row["ours"]["before_mb"] > 50 for row in rows)
     assert [row["highs"]["regions"] for row in rows if "highs" in row] == [27, 53]
     page = (tmp_path / "benchmarks.md").read_text()
     assert "| 2: 6-4 | space |" in page
@@ -63,7 +63,7 @@ def test_every_job_is_known() -> None:
 def test_a_wrong_count_is_an_error() -> None:
     job = Job("quick", "braid-3", "space")
     assert measure.measure(job)["regions"] == 6
-    broken = {"braid-3": truths()["braid-3"] | {"counts": {"region_count": 7}}}
+    broken = truths() | {"braid-3": truths()["braid-3"] | {"counts": {"region_count": 7}}}
     with mock.patch("benchmarks.jobs.truths", lambda: broken), pytest.raises(AssertionError, match="6 regions"):
         measure.measure(job)
 

@@ -14,6 +14,7 @@ from exact import AbsoluteValue, Box, Identity, Layer, Network, RealSpace, ReLU,
 from exact.adjacency import FacetProofs, Wall, facet_proofs, facets, flipped, region_halfspaces, region_walls
 from exact.engines.base import Job
 from exact.engines.lp_tree import LPTree
+from exact.errors import Undecided
 from exact.halfspace import Halfspace, affine
 from exact.network import Block
 from exact.numbers import Rational, fraction, fractions
@@ -217,3 +218,9 @@ def test_proofs_of_random_walls(seed: int) -> None:
     again = facet_proofs(walls, (*[0] * dim, 1), dim, {walls[i]: point for i, point in proofs.points.items()})
     assert again.points == proofs.points
     assert set(again.redundant) == set(proofs.redundant)
+
+
+@pytest.mark.parametrize("witness", [(3, 0, 0, 1), (1, 0, 0, 1), (-1, -1, -1, 1)])
+def test_a_witness_that_is_not_inside_is_refused(witness: tuple[int, ...]) -> None:
+    with pytest.raises(Undecided, match="not strictly inside"):
+        facet_proofs([Halfspace(tuple(row)) for row in CUBE], witness, 3)

@@ -11,10 +11,12 @@ import pytest
 
 from exact import Box, Budget, Line, RealSpace, Unsupported, certificates, check, partition
 from exact.check import Status
+from exact.partition import ENGINES
 from exact.polytopes import FlatPartition
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
 from tests.exact.forgeries import domain_in, network_in, numbers, records_of
+from tests.laws import fuzz
 
 NETWORK = tensors.mlp([([[1, 2], [-1, 1], [2, -1]], [0, 1, -1]), ([[1, -1, 1], [1, 1, -2]], [-1, 1]), ([[1, -1]], [0])])
 SQUARE = Box(-2, 2, dim=2)
@@ -117,6 +119,19 @@ def test_a_partition_verifies_itself() -> None:
                           (own(Budget(regions=3)), Status.INCOMPLETE)):  # fmt: skip
         verdict = certificates.verified(found)
         assert (verdict.status, verdict.regions, verdict.digest) == (status, len(found), found.digest)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_every_engine_has_its_results_proved(seed: int) -> None:
+    """Small degenerate networks in every kind of domain; the digest is that of any other engine."""
+    spec, domain = fuzz.job(seed)
+    digests = set()
+    for engine in ENGINES:
+        if engine.name != "circle" and engine.refusal(spec.network, domain) is None:
+            verdict = certificates.verified(partition(spec.network, domain, engine=engine.name))
+            assert verdict.status is Status.COMPLETE, (engine.name, verdict.reason)
+            digests.add(verdict.digest)
+    assert len(digests) == 1
 
 
 def test_only_polytopes_have_certificates() -> None:

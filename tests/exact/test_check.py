@@ -307,12 +307,20 @@ def test_a_point_at_the_end_of_a_facet() -> None:
 @pytest.mark.parametrize("name", FACETS)
 def test_a_wrong_neighbour(name: str) -> None:
     records = honest("facets", name)
-    for number, record in enumerate(records[1:], 1):
+    for number, record in enumerate(records[1:6], 1):
         for k, (_, _, neighbour) in enumerate(record["facets"]):
             for wrong in {None, -1, "0", True, 0, records[0]["regions"] - 1, records[0]["regions"]} - {neighbour}:
                 changed = copy.deepcopy(records)
                 changed[number]["facets"][k][2] = wrong
                 assert "neighbour" in reason(changed)
+
+
+@pytest.mark.parametrize("number", [True, 1.0])
+def test_a_neighbour_is_an_integer(number: object) -> None:
+    records = honest("facets", "cross")
+    facet = next(facet for record in records[1:] for facet in record["facets"] if facet[2] == 1)
+    facet[2] = number
+    assert "the neighbour is not named" in reason(records)
 
 
 @pytest.mark.parametrize("name", ["deep", "deep in the plane", "floats", "mixed", "all of space"])
@@ -328,6 +336,26 @@ def test_a_forged_farkas_vector(name: str) -> None:
                 assert "do not prove" in reason(changed)
                 tried += 1
     assert tried
+
+
+@pytest.mark.parametrize(
+    "proof", ["1 -1 0 0", "0 0 0 0", "-1 0 0 0", "1 0 0 0", "1 0 0 1", "1 0 0", "1 0 0 0 0", "", " ", None, [1, 0, 0, 0]]
+)
+def test_a_facet_of_a_square_is_not_redundant(proof: object) -> None:
+    """`2 - x = -(x + 2) + 4` has a negative multiplier, `0 = 0` says nothing of the wall."""
+    records = records_of(certificates.of(partition(AFFINE, SQUARE, engine="lp_tree")))
+    records[1]["facets"] = [facet for facet in records[1]["facets"] if facet[0] != 2]
+    records[1]["redundant"] = [[2, proof]]
+    assert "wall 2: " in reason(records)
+
+
+def test_a_nearer_wall_is_not_redundant_behind_a_farther_one() -> None:
+    """`x - 1 = (x + 3) - 4` leaves a negative rest."""
+    network = tensors.mlp([([[1]], [-1]), ([[1]], [0])])
+    records = records_of(certificates.of(partition(network, Box(-3, 3, dim=1), engine="lp_tree")))
+    assert (records[2]["code"], records[2]["redundant"]) == ("80", [[0, "1 0 1"]])
+    records[2]["facets"], records[2]["redundant"] = [[0, "-3 1", None], [1, "3 1", None]], [[2, "1 1 0"]]
+    assert "wall 2: the multipliers do not prove" in reason(records)
 
 
 @pytest.mark.parametrize("name", FACETS)
@@ -391,9 +419,10 @@ def test_a_domain_that_is_not_proved_empty(multipliers: str) -> None:
     assert "header, empty" in reason(records)
 
 
-def test_no_region_of_a_domain_that_has_some() -> None:
+@pytest.mark.parametrize("multipliers", ["1 1 1 1", "-1 0 -1 0", "0 -1 1 0", "0 0 0 0"])
+def test_no_region_of_a_domain_that_has_some(multipliers: str) -> None:
     records = honest("facets", "cross")[:1]
-    records[0] |= {"regions": 0, "empty": "1 1 1 1"}
+    records[0] |= {"regions": 0, "empty": multipliers}
     assert "do not prove" in reason(records)
 
 
@@ -517,14 +546,35 @@ def test_faces_glued_to_the_wrong_ones(name: str) -> None:
                     assert verdict(joined(records[0], changed)).status is Status.REJECTED
 
 
-def test_two_cells_merged_into_one() -> None:
-    """The hull of two neighbours is a region of neither code."""
-    records = honest("complex", "cross")
+def test_two_cells_in_one() -> None:
+    """A square that a hinge cuts in two, passed off as one cell with either code."""
+    network = tensors.mlp([([[1, 0]], [0]), ([[1]], [0])])
+    whole = records_of(certificates.of(with_faces(AFFINE, SQUARE), maps=False))
+    header = records_of(certificates.of(partition(network, SQUARE, engine="lp_tree"), maps=False))[0]
+    forged = [header | {name: whole[0][name] for name in ("kind", "regions", "faces")}, *whole[1:]]
+    for code in ("80", "00"):
+        forged[-1] = {**whole[-1], "code": code}
+        assert reason(forged) == "cell 0: a hinge is positive at one vertex and negative at another"
+
+
+@pytest.mark.parametrize("name", ["cross", "line", "space", "concurrent"])
+def test_an_edge_has_two_ends(name: str) -> None:
+    records = honest("complex", name)
     parts = sections(records)
-    a, b = next((a, b) for a in parts[-1] for b in parts[-1] if a is not b and set(a["faces"]) & set(b["faces"]))
-    a["faces"] = sorted(set(a["faces"]) ^ set(b["faces"]))
-    parts[-1].remove(b)
-    assert verdict(without_unused(records[0], parts)).status is Status.REJECTED
+    for ends in ([], [0], [0, 1, 2]):
+        changed = copy.deepcopy(parts)
+        listed(changed[1][0])[:] = ends
+        assert "an edge without two ends" in reason(joined(records[0], changed))
+
+
+def test_a_cell_without_faces() -> None:
+    """No vertex contradicts the code 0, which is that of no region here."""
+    records = honest("complex", "concurrent")
+    assert all(cell["code"] != "00" for cell in sections(records)[-1])
+    records[0]["maps"] = False
+    records[0]["regions"] += 1
+    records.append({"code": "00", "faces": []})
+    assert "its boundary is not closed" in reason(records)
 
 
 def test_a_point_within_an_edge_is_no_vertex() -> None:

@@ -1,4 +1,4 @@
-"""Enclosures of pre-activations: a sign called certain is the sign over the rationals, also at infinity; and most are certain."""
+"""Enclosures of pre-activations: a sign called certain is the one over the rationals, also at infinity; and most are."""
 
 from __future__ import annotations
 
@@ -173,7 +173,8 @@ def test_points_anywhere_within_their_error(seed: int, power: int) -> None:
     points, error = some_points(generator, dim, 6), 2.0**power
     moves = exactly(generator.normal(size=points.shape))
     scale = [Fraction(error) / Fraction(float(np.linalg.norm([float(x) for x in row])) * (1 + 2.0**-40)) for row in moves]
-    at = [[x + c * m for x, m in zip(row, move, strict=True)] for row, move, c in zip(exactly(points), moves, scale, strict=True)]
+    rows = zip(exactly(points), moves, scale, strict=True)
+    at = [[x + c * m for x, m in zip(row, move, strict=True)] for row, move, c in rows]
     compare(random_network(seed, dim), RealSpace(dim), points, error, at=at)
 
 
@@ -209,8 +210,8 @@ def test_bounds_are_not_vacuous(activation: Activation, gap: float) -> None:
 def test_weights_at_the_ends_of_the_range(power: int, activation: Activation) -> None:
     """Products that underflow or overflow are not known; none is known wrongly."""
     generator = np.random.default_rng(abs(power))
-    layers = [Layer.of(np.ldexp(generator.normal(size=(b, a)), power), np.ldexp(generator.normal(size=b), power // 2), activation)
-              for a, b in pairwise((2, 5, 4, 3))]  # fmt: skip
+    layers = [Layer.of(np.ldexp(generator.normal(size=(b, a)), power), np.ldexp(generator.normal(size=b), power // 2),
+                       activation) for a, b in pairwise((2, 5, 4, 3))]  # fmt: skip
     network = Network((Block(tuple(layers)),))
     points = some_points(generator, 2, 3)
     with np.errstate(all="ignore"):
@@ -221,7 +222,8 @@ def test_weights_at_the_ends_of_the_range(power: int, activation: Activation) ->
 
 def test_weights_beyond_the_range_of_floats() -> None:
     huge = Fraction(10) ** 400
-    network = tensors.mlp([([[huge, 1], [1, 1 / huge]], [0, -1]), ([[1 / huge, 1], [1, -huge]], [-1, 0]), ([[1, 1]], [0])], last=ReLU())
+    second = [[1 / huge, 1], [1, -huge]]
+    network = tensors.mlp([([[huge, 1], [1, 1 / huge]], [0, -1]), (second, [-1, 0]), ([[1, 1]], [0])], last=ReLU())
     compare(network, RealSpace(2), some_points(np.random.default_rng(0), 2, 5))
 
 

@@ -19,7 +19,7 @@ from exact.network import Block
 from exact.numbers import fraction
 from exact.region_maps import MapWalk
 from exact.sources import tensors
-from tests.exact.reference import integers
+from tests.exact.reference import dot, integers
 
 Form = list[Fraction]  # over the parameters, then 1
 Array = np.ndarray[Any, Any]
@@ -42,8 +42,8 @@ def levels(activation: Activation) -> list[Fraction]:
 
 
 def product(weight: Sequence[Sequence[Fraction]], bias: Sequence[Sequence[Fraction]], state: Sequence[Form]) -> list[Form]:
-    width = len(state[0])
-    rows = [[sum((w * form[k] for w, form in zip(row, state, strict=True)), Fraction(0)) for k in range(width)] for row in weight]
+    columns = list(zip(*state, strict=True))
+    rows = [[dot(row, column) for column in columns] for row in weight]
     return [[*row[:-1], row[-1] + b[0]] for row, b in zip(rows, bias, strict=True)]
 
 
@@ -62,7 +62,8 @@ def exact_forms(network: Network, flat: Flat, bits: Sequence[bool]) -> list[list
             numbers = [sum(own[j * len(bends) : (j + 1) * len(bends)]) for j in range(len(z))]
             affine = [piece(layer.activation, number) for number in numbers]
             inner = [[*(a * x for x in form[:-1]), a * form[-1] + b] for form, (a, b) in zip(z, affine, strict=True)]
-        state = [[x + y for x, y in zip(a, b, strict=True)] for a, b in zip(state, inner, strict=True)] if block.residual else inner
+        both = zip(state, inner, strict=True)
+        state = [[x + y for x, y in zip(a, b, strict=True)] for a, b in both] if block.residual else inner
     return found
 
 

@@ -31,7 +31,7 @@ ALL = tuple(BY_NAME)
 class Reach:
     """The largest truth an engine is tried on: in `make test` (a few seconds each), and in `make truths` (minutes).
 
-    `edges` is the number of regions up to which their adjacency is counted too, and `maps` that for linear pieces.
+    `edges` is the number of regions up to which the pairs that share a facet are counted too.
     """
 
     regions: int = 500
@@ -45,7 +45,7 @@ REACH = {
     "brute_force": Reach(hinges=9),
     "circle": Reach(),
     "lp_tree": Reach(regions=4_000),
-    "vertices": Reach(regions=50_000, slow=2_000_000, edges=6_000),
+    "vertices": Reach(regions=400_000, slow=2_000_000, edges=400_000),
     "subdivision": Reach(regions=3_000, edges=3_000, dim=4),
     "facet_walk": Reach(regions=500, edges=500),
 }

@@ -68,9 +68,14 @@ def test_circle_reproduces_the_counts_through_its_filter(case: reading.Json) -> 
 
 
 def count_of(found: Any, name: str) -> int:
-    count = found.graph().number_of_edges() if name == "edge_count" else getattr(found, name)
+    count = number_of_edges(found) if name == "edge_count" else getattr(found, name)
     assert type(count) is int
     return count
+
+
+def number_of_edges(found: Any) -> int:
+    """As the graph has them, where a graph of Python objects is no burden."""
+    return int(found.graph().number_of_edges()) if len(found) <= 1000 else len(found.neighbours())
 
 
 @pytest.mark.parametrize(

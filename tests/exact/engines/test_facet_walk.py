@@ -203,7 +203,24 @@ def test_budgets_say_what_is_missing() -> None:
     none = walk(network, RealSpace(2), Budget(seconds=0))
     assert (none.outcome, none.bits.shape) == (Outcome.BUDGET_REACHED, (0, 8))
     exactly = walk(network, RealSpace(2), Budget(regions=len(whole)))
-    assert len(exactly) == len(whole)
+    assert (exactly.outcome, len(exactly)) == (Outcome.COMPLETE, len(whole))
+    assert pairs(exactly) == pairs(whole)
+
+
+def test_facets_that_lead_out_are_counted() -> None:
+    """From the middle of five intervals: two of them leave two ways out, one on each side; four leave one."""
+    network = tensors.mlp([([[1]] * 4, [2, 1, -1, -2]), ([[1] * 4], [0])])
+    for limit, ways in ((1, 2), (2, 2), (3, 2), (4, 1)):
+        part = walk(network, RealSpace(1), Budget(regions=limit))
+        assert (part.outcome, len(part)) == (Outcome.BUDGET_REACHED, limit)
+        assert f"{ways} facets lead to regions left out, and 0 regions" in part.evidence
+
+
+def test_progress_is_told() -> None:
+    seen: list[int] = []
+    network = tensors.mlp([([[1], [1]], [0, -1]), ([[1, 1]], [0])])
+    FacetWalk().run(Job(network, RealSpace(1), progress=seen.append))
+    assert seen == [0, 1, 2, 3]
 
 
 def test_the_start_may_lie_on_every_hinge() -> None:
@@ -219,6 +236,28 @@ def test_hinges_on_the_edge_of_the_domain_are_not_crossed() -> None:
     network = tensors.mlp([([[1, 0], [-1, 0], [0, 1]], [-1, -1, 0]), ([[1, 1, 1]], [0])])
     cells = walk(network, Box(-1, 1, dim=2))
     assert sorted(map(tuple, cells.bits.astype(int).tolist())) == [(0, 0, 0), (0, 0, 1)]
+
+
+def test_walls_of_the_domain_that_repeat_and_that_are_hinges() -> None:
+    """Each wall of a triangle twice, one of them a hinge too; a wall that is always true."""
+    triangle = HPolytope([[1, 0, 0], [0, 1, 0], [2, 0, 0], [-1, -1, 4], [0, 3, 0], [0, 0, 1]])
+    network = tensors.mlp([([[1, 0], [1, -1], [0, 1]], [0, 0, -1]), ([[1, 1, 1], [1, -2, 0]], [-4, 0]), ([[1, 1]], [0])])
+    cells = walk(network, triangle)
+    tree = LPTree().run(Job(network, triangle))
+    assert sorted(codes(cells)) == sorted(codes(tree))
+    assert pairs(cells) == pairs_by_facets(network, triangle, tree)
+    check_regions(network, triangle, cells)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7])
+def test_layers_may_be_forgotten_on_the_way(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = degenerate(13)
+    domain = RealSpace(network.input_dim)
+    whole = walk(network, domain)
+    monkeypatch.setattr("exact.engines.facet_walk._CACHE", kept)
+    again = walk(network, domain)
+    assert codes(again) == codes(whole)
+    assert pairs(again) == pairs(whole)
 
 
 def test_slivers_below_float_resolution() -> None:

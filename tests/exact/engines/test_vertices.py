@@ -39,8 +39,11 @@ from exact.engines.brute_force import BruteForce
 from exact.engines.lowest_vertices import LowestVertices, NotSimple
 from exact.engines.lp_tree import LPTree
 from exact.engines.vertices import Vertices
+from exact.halfspace import Halfspace
+from exact.kernels import arrangement as kernel
+from exact.linear_algebra import matrix, solve
 from exact.network import Block
-from exact.numbers import fractions
+from exact.numbers import Rational, fractions, rationals
 from exact.predicates import is_farkas, is_inside
 from exact.sources import tensors
 from tests.exact.reference import exact_code
@@ -221,6 +224,32 @@ def test_hyperplanes_nearer_than_a_float_can_tell() -> None:
         assert codes(run(near, domain)) == codes(LPTree().run(Job(near, domain)))
 
 
+@pytest.mark.parametrize("tiny", [Fraction(1, 2**70), Fraction(-1, 2**70)])
+def test_edges_that_hardly_rise(tiny: Fraction) -> None:
+    """The height is a combination of three normals with a coefficient of 2^-70: the side it decides is not guessed."""
+    first, second = [Fraction(1, 3), Fraction(2, 7), Fraction(-5, 11)], [Fraction(1, 9), Fraction(-3, 7), Fraction(4, 13)]
+    third = [Fraction(int(k == 0)) + Fraction(5, 3) * b + tiny * a for k, (a, b) in enumerate(zip(first, second, strict=True))]
+    turn = lowest_vertices.generic_map(3)
+    back = matrix([[Rational(turn[i][j]) for i in range(3)] for j in range(3)], 3)
+    rows = [fractions(solve(back, rationals(row)) or ()) for row in (first, second, third)]
+    network = hidden([[*row, b] for row, b in zip(rows, (1, Fraction(1, 3), -2), strict=True)])
+    cells = run(network, RealSpace(3))
+    assert (len(cells), len(set(codes(cells)))) == (8, 8)
+    network = hidden([[*row, b] for row, b in zip([*rows, rows[0]], (1, Fraction(1, 3), -2, 5), strict=True)])
+    cells = run(network, RealSpace(3))
+    assert codes(cells) == codes(LPTree().run(Job(network, RealSpace(3))))
+    assert cells.decisions["exact"] > 1
+
+
+@pytest.mark.parametrize("beyond", [0, Fraction(1, 2**70), Fraction(-1, 2**70)])
+def test_a_crowded_vertex_on_or_hardly_beside_a_wall(beyond: Fraction) -> None:
+    point = [1 + beyond, Fraction(1, 3)]
+    normals = [[Fraction(float(x)) for x in row] for row in np.random.default_rng(1).normal(size=(5, 2))]
+    network = hidden([[*row, -sum(a * x for a, x in zip(row, point, strict=True))] for row in normals])
+    box = Box(-1, 1, dim=2)
+    assert codes(run(network, box)) == codes(LPTree().run(Job(network, box)))
+
+
 # ---- empty things
 
 
@@ -372,6 +401,43 @@ def test_coefficients_that_outgrow_64_bits() -> None:
     concurrent = [[*row, 0] for row in generator.integers(-(2**30), 2**30, size=(5, 3)).tolist()]
     network = hidden([*concurrent, [1, 0, 0, 5], [1, 1, 0, 5]])
     assert codes(run(network, RealSpace(3))) == codes(LPTree().run(Job(network, RealSpace(3))))
+
+
+def test_the_kernel_says_when_coefficients_grow_too_long() -> None:
+    rows = np.array([[2**30, 1, 3], [1, 2**30, 5], [7, 2**30, 5]], dtype=np.int64)
+    assert kernel.restricted(rows, 2, rows[2], 1)[1] == kernel.OVERFLOW
+    short, status = kernel.restricted(rows // 2**15, 2, rows[2] // 2**15, 1)
+    assert (short.tolist(), status) == ([[1, 0], [0, 0]], kernel.OK)
+
+
+def test_the_kernel_says_when_a_witness_lies_on_the_hyperplane_of_an_uncut_cell() -> None:
+    rows, nothing = np.array([[2, 0, -1]], dtype=np.int64), np.zeros(0, dtype=np.int64)
+    facets = np.zeros((0, 1), dtype=np.uint64), np.zeros((0, 1))
+    for x, status in ((0.5, kernel.UNCERTAIN), (0.75, kernel.OK)):
+        cells = np.zeros((2, 1), dtype=np.uint64), np.array([[x, 0.0], [0.0, 0.0]])
+        assert kernel.insert(rows, nothing, 0, False, *cells, 1, *facets, 0)[1] == status
+
+
+def test_more_hyperplanes_than_fit_in_a_word() -> None:
+    """Over 64 distinct lines, many of them concurrent: several words per code, in the sweep and in the pairs."""
+    network = integral(9, 110, 2, 4)
+    cells = run(network, RealSpace(2))
+    given = arrangement(first_layer(network, RealSpace(2).flat()), (), 2)
+    assert len(given.planes) > 64
+    assert "deletion and restriction" in cells.evidence
+    assert len(cells) == len(set(codes(cells))) == region_count(network, RealSpace(2))
+    assert cells.pairs is not None
+    pairs = cells.pairs()
+    changed = cells.bits[pairs[:, 0]] ^ cells.bits[pairs[:, 1]]
+    lines = {tuple(given.plane == k) for k in range(len(given.planes))}
+    assert {tuple(row) for row in changed.tolist()} == {tuple(bool(x) for x in line) for line in lines}
+    assert len(pairs) == sum(_pieces(given.planes, k) for k in range(len(given.planes)))
+
+
+def _pieces(planes: Sequence[Halfspace], k: int) -> int:
+    """Into how many pieces the other lines cut line k."""
+    cuts = {other.restrict(planes[k]) for i, other in enumerate(planes) if i != k}
+    return 1 + len({Fraction(-cut.offset, cut.normal[0]) for cut in cuts if not cut.is_constant})
 
 
 # ---- budgets, refusals

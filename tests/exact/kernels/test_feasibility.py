@@ -178,6 +178,14 @@ def test_a_ray_into_a_corner_proves_no_facet() -> None:
     assert found[2:].sum() == 4
 
 
+def test_a_point_across_is_outside_one_wall_only() -> None:
+    """Of a square: beyond an edge, beyond a corner, inside, on an edge."""
+    rows = float_rows(halfspaces([[1, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1]]), 2)
+    points = {(2.0, 0.0): True, (2.0, 2.0): False, (0.0, 0.0): False, (1.0, 0.0): False}
+    for point, expected in points.items():
+        assert feasibility._is_across(rows, 1, np.array(point)) is expected
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_sorted_walls_are_right(seed: int) -> None:
     generator = np.random.default_rng(seed)
