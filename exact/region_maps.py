@@ -131,7 +131,7 @@ def _mapped(op: Affine, maps: Maps) -> Maps:
     norm_a, norm_b = _norms(maps)
     count, n, k = maps.a.shape
     a = (op.weight @ maps.a.permute(1, 0, 2).reshape(n, count * k)).reshape(-1, count, k).permute(1, 0, 2)
-    a = torch.cat([a[:, :, :-1], a[:, :, -1:] + op.bias[:, None]], dim=2)
+    a[:, :, -1] += op.bias
     linear = op.spectral * maps.linear + op.gamma * op.frobenius * norm_a + op.weight_slack * (norm_a + maps.linear)
     offset = op.spectral * maps.offset + op.gamma * (op.frobenius * norm_b + op.bias_norm)
     offset = offset + op.weight_slack * (norm_b + maps.offset) + op.bias_slack

@@ -12,7 +12,7 @@ from exact.domains import Flat
 from exact.enclosures import PointWalk
 from exact.engines.base import Job
 from exact.engines.exact_vertices import ExactVertices
-from exact.errors import Undecided
+from exact.errors import TooLarge, Undecided
 from exact.faces import FaceComplex, Incidence, IndexArray
 from exact.halfspace import Halfspace
 from exact.kernels import splitting
@@ -27,9 +27,7 @@ _ASKED = 1024
 _KEPT_WHEN_LATE = 64
 Array = np.ndarray[Any, Any]
 _OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
-_OF_FACES = {
-    "fdim", "fstart", "fcount", "fplanes", "fstamp", "fflag", "fmark", "fplane", "fplus", "fminus", "fzero", "work", "stack",
-}  # fmt: skip
+_OF_FACES = {"face", "work", "stack"}
 _OF_CELLS = {"cstart", "ccount", "vstart", "vcount", "kstart", "kcount", "cbase", "clink", "code", "cflag"}
 _OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
 
@@ -227,6 +225,9 @@ class Cutter:
             used = int(n[counter])
             for name in sorted(names):
                 array = getattr(self._c, name)
+                if name == "pool" and used + more >= 2**31 - 1:
+                    raise TooLarge("the complex does not fit", value=f"{used + more:,} entries of face lists",
+                                   remedy="cut a smaller domain, or use engine='lp_tree', which keeps no faces")  # fmt: skip
                 if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
                     grown = np.empty((max(2 * len(array), used + more + 1), *array.shape[1:]), array.dtype)
                     grown[:used] = array[:used]
@@ -276,31 +277,32 @@ class Cutter:
 
     def face_ids(self, dim: int) -> Array:
         """The numbers of the faces of a dimension 1 .. d - 1 that bound a cell."""
-        return np.flatnonzero(self.reached[0] & (self._c.fdim[: len(self.reached[0])] == dim))
+        return np.flatnonzero(self.reached[0] & (self._c.face[: len(self.reached[0]), splitting.DIM] == dim))
 
     def boundary(self) -> dict[int, Incidence]:
         """What bounds what, renumbered without gaps."""
         c, found = self._c, dict[int, Incidence]()
         numbers = np.cumsum(self.reached[1]) - 1
+        starts, counts = (c.face[: len(self.reached[0]), column].astype(np.int64) for column in (splitting.START, splitting.COUNT))
         for k in range(1, self._dim):
             ids = self.face_ids(k)
-            found[k] = Incidence(*splitting.gathered(c.pool, c.fstart, c.fcount, ids, numbers))
+            found[k] = Incidence(*splitting.gathered(c.pool, starts, counts, ids, numbers))
             numbers = np.zeros(len(self.reached[0]), np.int64)
             numbers[ids] = np.arange(len(ids))
         every = np.arange(int(c.n[splitting.CELLS]))
-        found[self._dim] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount, every, numbers))
+        found[self._dim] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount.astype(np.int64), every, numbers))
         return found
 
     def corners(self) -> Incidence:
         """The vertices of every cell."""
         c, every = self._c, np.arange(int(self._c.n[splitting.CELLS]))
-        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount, every, np.cumsum(self.reached[1]) - 1))
+        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, np.cumsum(self.reached[1]) - 1))
 
     def facet_planes(self) -> Array:
         """The plane of every (d - 1)-face, in the order of :meth:`boundary`."""
         if self._dim == 1:
             return np.asarray(self._c.vplanes[self.vertex_ids, 0])
-        return np.asarray(self._c.fplanes[self.face_ids(self._dim - 1), 0])
+        return np.asarray(self._c.face[self.face_ids(self._dim - 1), splitting.PLANE])
 
     def positions(self) -> FloatArray:
         """The float coordinates of the vertices, in the order of :meth:`boundary`; infinite ones as NaN."""
@@ -358,7 +360,7 @@ def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
 
 def _empty(d: int, bounded: bool, width: int) -> Complex:
     """Arrays with room for the cube."""
-    v, f = max(64, 2 ** (d + 1)), max(64, 3**d + 1)
+    v, f, m = max(2**11, 2 ** (d + 1)), max(2**12, 3**d + 1), 2**11
 
     def i4(*shape: int) -> Array:
         return np.zeros(shape, np.int32)
@@ -373,10 +375,10 @@ def _empty(d: int, bounded: bool, width: int) -> Complex:
     return Complex(
         i8(splitting.COUNTERS),
         np.zeros((v, d)), np.zeros((far, d)), np.zeros(v), np.zeros(far), i4(v, d), i1(v), i4(v), i4(v),
-        i1(f), i8(f), i4(f), i4(f, max(1, d - 1)), i4(f), i1(f), i4(f), i4(f), i4(f), i4(f), i4(f), i4(f), i4(f),
-        i8(64), i4(64), i8(64), i4(64), i8(64), i4(64), i4(64), i4(64), np.zeros((64, width), np.uint8), i1(64),
-        i4(max(256, 2 * d * 3**d + 2**d)),
-        np.zeros((64, d + 2)), np.zeros(64), np.zeros(64), np.zeros(64), i4(64),
+        i4(f, max(16, splitting.PLANE + d)), i4(f), i4(f),
+        i8(m), i4(m), i8(m), i4(m), i8(m), i4(m), i4(m), i4(m), np.zeros((m, width), np.uint8), i1(m),
+        i4(max(2**16, 2 * d * 3**d + 2**d)),
+        np.zeros((m, d + 2)), np.zeros(m), np.zeros(m), np.zeros(m), i4(m),
         np.zeros((4, d, d)), i8(d + 1),
     )  # fmt: skip
 
@@ -399,8 +401,8 @@ def _cube(c: Complex, d: int) -> None:
         if dim == d:
             c.cstart[index], c.ccount[index] = top, len(members)
         else:
-            c.fdim[index], c.fstart[index], c.fcount[index] = dim, top, len(members)
-            c.fplanes[index, : d - dim] = planes
+            c.face[index, splitting.DIM], c.face[index, splitting.START], c.face[index, splitting.COUNT] = dim, top, len(members)
+            c.face[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
         top += len(members)
     c.pool[top : top + 2**d] = np.arange(2**d)
     c.vstart[0], c.vcount[0] = top, 2**d

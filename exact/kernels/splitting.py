@@ -26,8 +26,10 @@ UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN = 0, 1, 2, 3
 PLUS, MINUS = 1, 2
 # counters
-VERTICES, FACES, CELLS, POOL, ASKED, STAMP, KNOWN, FILTERED, PLANES, NEURON, MARK, FREE_FACES, FREE_POOL, HALFWAY = range(14)
-COUNTERS = 14
+VERTICES, FACES, CELLS, POOL, ASKED, STAMP, KNOWN, FILTERED, PLANES, NEURON, MARK, FREE_FACES, FREE_POOL, HALFWAY, ZEROS = range(15)
+COUNTERS = 15
+# columns of a face: dimension; its list in the pool; stamp, flag and mark; the hyperplane that cuts it now; what it becomes
+DIM, START, COUNT, SEEN, FLAG, MARKED, BY, ABOVE, BELOW, WITHIN, PLANE = range(11)
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -53,17 +55,7 @@ class Complex(NamedTuple):
     vstamp: Array
     vmark: Array
     # faces of dimension 1 .. d - 1
-    fdim: Array
-    fstart: Array
-    fcount: Array
-    fplanes: Array
-    fstamp: Array
-    fflag: Array
-    fmark: Array
-    fplane: Array  # the hyperplane that cuts it now
-    fplus: Array
-    fminus: Array
-    fzero: Array
+    face: Array  # a row holds all of a face, as a rule one line of the cache: the columns DIM .. WITHIN, then its hyperplanes
     work: Array
     stack: Array
     # cells
@@ -379,6 +371,7 @@ def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
                     if k < layer.asked.shape[0]:
                         layer.asked[k, 0], layer.asked[k, 1] = v, h
                         c.n[ASKED] = k + 1
+                c.n[ZEROS] += c.vsign[v] == 0
             s = c.vsign[v]
             if s == 1:
                 flag |= PLUS
@@ -401,9 +394,9 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
             if d > 1:
                 for i in range(c.cstart[cell], c.cstart[cell] + c.ccount[cell]):
                     f = c.pool[i]
-                    if c.fstamp[f] != stamp:
-                        c.fstamp[f] = stamp
-                        c.fplane[f] = h
+                    if c.face[f, SEEN] != stamp:
+                        c.face[f, SEEN] = stamp
+                        c.face[f, BY] = h
                         c.work[top] = f
                         top += 1
         cell = np.int64(c.clink[cell])
@@ -413,11 +406,11 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
         end = top
         for w in range(begin, end):
             f = c.work[w]
-            for i in range(c.fstart[f], c.fstart[f] + c.fcount[f]):
+            for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
                 g = c.pool[i]
-                if c.fstamp[g] != stamp:
-                    c.fstamp[g] = stamp
-                    c.fplane[g] = c.fplane[f]
+                if c.face[g, SEEN] != stamp:
+                    c.face[g, SEEN] = stamp
+                    c.face[g, BY] = c.face[f, BY]
                     c.work[top] = g
                     top += 1
         begin = end
@@ -435,17 +428,17 @@ def _classify(c: Complex, levels: Array, top: int) -> None:
         for w in range(levels[k], end):
             f = c.work[w]
             flag = 0
-            for i in range(c.fstart[f], c.fstart[f] + c.fcount[f]):
+            for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
                 g = c.pool[i]
                 if k == 1:
                     s = c.vsign[g]
                     flag |= PLUS if s == 1 else (MINUS if s == -1 else 0)
                 else:
-                    flag |= c.fflag[g]
-            c.fflag[f] = flag
+                    flag |= c.face[g, FLAG]
+            c.face[f, FLAG] = flag
             if flag == 3:
                 faces += 2
-                space += 5 * c.fcount[f] + 8
+                space += 5 * c.face[f, COUNT] + 8
         end = levels[k]
     c.n[FREE_FACES] += faces
     c.n[FREE_POOL] += space
@@ -469,27 +462,27 @@ def _new_vertex(c: Complex, planes: Array, count: int, h: int) -> int:
 def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
     f = c.n[FACES]
     c.n[FACES] = f + 1
-    c.fdim[f] = dim
-    c.fstamp[f], c.fmark[f] = 0, 0
+    c.face[f, DIM] = dim
+    c.face[f, SEEN], c.face[f, MARKED] = 0, 0
     for i in range(count):
-        c.fplanes[f, i] = planes[i]
+        c.face[f, PLANE + i] = planes[i]
     return f
 
 
 @kernel
 def _split_edge(c: Complex, e: int) -> None:
     d = c.p.shape[1]
-    start = c.fstart[e]
+    start = c.face[e, START]
     a, b = c.pool[start], c.pool[start + 1]
     plus, minus = (a, b) if c.vsign[a] == 1 else (b, a)
-    x = _new_vertex(c, c.fplanes[e], d - 1, c.fplane[e])
-    other = _new_face(c, 1, c.fplanes[e], d - 1)
+    x = _new_vertex(c, c.face[e, PLANE:], d - 1, c.face[e, BY])
+    other = _new_face(c, 1, c.face[e, PLANE:], d - 1)
     top = c.n[POOL]
     c.pool[top], c.pool[top + 1], c.pool[top + 2], c.pool[top + 3] = plus, x, x, minus
-    c.fstart[e], c.fstart[other] = top, top + 2
-    c.fcount[other] = 2
+    c.face[e, START], c.face[other, START] = top, top + 2
+    c.face[other, COUNT] = 2
     c.n[POOL] = top + 4
-    c.fplus[e], c.fminus[e], c.fzero[e] = e, other, x
+    c.face[e, ABOVE], c.face[e, BELOW], c.face[e, WITHIN] = e, other, x
 
 
 @kernel
@@ -499,19 +492,21 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     mark, size = c.n[MARK], 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.fflag[g] == 3:
-            c.pool[top + size] = c.fzero[g]
+        if c.face[g, FLAG] == 3:
+            c.pool[top + size] = c.face[g, WITHIN]
             size += 1
             continue
-        for w in range(c.fstart[g], c.fstart[g] + c.fcount[g]):
+        if c.n[ZEROS] == 0:
+            continue
+        for w in range(c.face[g, START], c.face[g, START] + c.face[g, COUNT]):
             e = c.pool[w]
             if k == 2:
                 if c.vsign[e] == 0 and c.vmark[e] != mark:
                     c.vmark[e] = mark
                     c.pool[top + size] = e
                     size += 1
-            elif c.fflag[e] == 0 and c.fmark[e] != mark:
-                c.fmark[e] = mark
+            elif c.face[e, FLAG] == 0 and c.face[e, MARKED] != mark:
+                c.face[e, MARKED] = mark
                 c.pool[top + size] = e
                 size += 1
     return size
@@ -523,16 +518,16 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     top, first = c.n[POOL], 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.fflag[g] & PLUS:
-            c.pool[top + first] = c.fplus[g] if c.fflag[g] == 3 else g
+        if c.face[g, FLAG] & PLUS:
+            c.pool[top + first] = c.face[g, ABOVE] if c.face[g, FLAG] == 3 else g
             first += 1
     c.pool[top + first] = zero
     first += 1
     second = 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.fflag[g] & MINUS:
-            c.pool[top + first + second] = c.fminus[g] if c.fflag[g] == 3 else g
+        if c.face[g, FLAG] & MINUS:
+            c.pool[top + first + second] = c.face[g, BELOW] if c.face[g, FLAG] == 3 else g
             second += 1
     c.pool[top + first + second] = zero
     c.n[POOL] = top + first + second + 1
@@ -542,19 +537,19 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
 @kernel
 def _split_face(c: Complex, f: int, k: int) -> bool:
     d = c.p.shape[1]
-    start, count = c.fstart[f], c.fcount[f]
+    start, count = c.face[f, START], c.face[f, COUNT]
     top = c.n[POOL]
     size = _section(c, k, start, count, top)
     c.n[POOL] = top + size
-    zero = _new_face(c, k - 1, c.fplanes[f], d - k)
-    c.fplanes[zero, d - k] = c.fplane[f]
-    c.fstart[zero], c.fcount[zero] = top, size
-    other = _new_face(c, k, c.fplanes[f], d - k)
+    zero = _new_face(c, k - 1, c.face[f, PLANE:], d - k)
+    c.face[zero, PLANE + d - k] = c.face[f, BY]
+    c.face[zero, START], c.face[zero, COUNT] = top, size
+    other = _new_face(c, k, c.face[f, PLANE:], d - k)
     top = c.n[POOL]
     first = _halves(c, start, count, zero)
-    c.fstart[f], c.fcount[f] = top, first
-    c.fstart[other], c.fcount[other] = top + first, c.n[POOL] - top - first
-    c.fplus[f], c.fminus[f], c.fzero[f] = f, other, zero
+    c.face[f, START], c.face[f, COUNT] = top, first
+    c.face[other, START], c.face[other, COUNT] = top + first, c.n[POOL] - top - first
+    c.face[f, ABOVE], c.face[f, BELOW], c.face[f, WITHIN] = f, other, zero
     return k > 2 or size == 2
 
 
@@ -566,16 +561,16 @@ def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
     while height > 0:
         height -= 1
         g = c.stack[height]
-        edge = c.fdim[g] == 1
-        for i in range(c.fstart[g], c.fstart[g] + c.fcount[g]):
+        edge = c.face[g, DIM] == 1
+        for i in range(c.face[g, START], c.face[g, START] + c.face[g, COUNT]):
             e = c.pool[i]
             if edge:
                 if c.vmark[e] != mark:
                     c.vmark[e] = mark
                     c.pool[top + size] = e
                     size += 1
-            elif c.fmark[e] != mark:
-                c.fmark[e] = mark
+            elif c.face[e, MARKED] != mark:
+                c.face[e, MARKED] = mark
                 c.stack[height] = e
                 height += 1
     return size
@@ -595,7 +590,7 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
     if d == 1:
         a, b = c.pool[start], c.pool[start + 1]
         plus, minus = (a, b) if c.vsign[a] == 1 else (b, a)
-        x = _new_vertex(c, c.fplanes[0], 0, h)
+        x = _new_vertex(c, c.face[0, PLANE:], 0, h)
         top = c.n[POOL]
         c.pool[top], c.pool[top + 1], c.pool[top + 2], c.pool[top + 3], c.pool[top + 4] = plus, x, x, minus, x
         c.n[POOL] = top + 5
@@ -605,9 +600,9 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
         top = c.n[POOL]
         size = _section(c, d, start, count, top)
         c.n[POOL] = top + size
-        zero = _new_face(c, d - 1, c.fplanes[0], 0)
-        c.fplanes[zero, 0] = h
-        c.fstart[zero], c.fcount[zero] = top, size
+        zero = _new_face(c, d - 1, c.face[0, PLANE:], 0)
+        c.face[zero, PLANE + 0] = h
+        c.face[zero, START], c.face[zero, COUNT] = top, size
         healthy = d > 2 or size == 2
         top = c.n[POOL]
         first = _halves(c, start, count, zero)
@@ -689,19 +684,20 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     """Cut the faces of all cells in bucket j that hinge j cuts, edges first."""
     d = c.p.shape[1]
     c.n[STAMP] += 1
+    c.n[ZEROS] = 0
     if _ask_signs(c, layer, j):
         return NEEDS_SIGNS
     top = _reach(c, layer, j, c.levels)
     _classify(c, c.levels, top)
     free = c.n[FREE_FACES] + 8
-    room = c.n[FACES] + free <= c.fdim.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
+    room = c.n[FACES] + free <= c.face.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
     if not (room and c.n[CELLS] + free <= c.cstart.shape[0] and c.n[POOL] + c.n[FREE_POOL] <= c.pool.shape[0]):
         return NEEDS_SPACE
     end, healthy = top, True
     for k in range(1, d):
         for w in range(c.levels[k], end):
             f = c.work[w]
-            if c.fflag[f] == 3:
+            if c.face[f, FLAG] == 3:
                 if k == 1:
                     _split_edge(c, f)
                 else:
@@ -769,9 +765,9 @@ def reached(c: Complex, faces: Array, vertices: Array) -> None:
         while top > 0:
             top -= 1
             f = stack[top]
-            for i in range(c.fstart[f], c.fstart[f] + c.fcount[f]):
+            for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
                 g = c.pool[i]
-                if c.fdim[f] == 1:
+                if c.face[f, DIM] == 1:
                     vertices[g] = True
                 elif not faces[g]:
                     faces[g] = True

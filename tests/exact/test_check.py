@@ -839,3 +839,16 @@ def test_whatever_is_accepted_is_true(records: list[Record]) -> None:
     except InvalidInput:
         return
     assert answer.status is Status.REJECTED or is_true(records)
+
+
+def test_networks_that_do_not_fit_together() -> None:
+    """Seen before the sha256 is asked, which a forger would set right."""
+    for key, value, said in (("residual", True, "does not fit"), ("layers", [], "no layer")):
+        header = honest("facets", "deep")[0]
+        header["network"]["blocks"][0][key] = value
+        with pytest.raises(check._Rejected, match=said):
+            check._Network.read(header["network"])
+    header = honest("facets", "deep")[0]
+    header["network"]["blocks"][0]["layers"][0]["rows"] = []
+    with pytest.raises(check._Rejected, match="no row"):
+        check._Network.read(header["network"])

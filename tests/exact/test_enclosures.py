@@ -13,7 +13,7 @@ import torch
 
 from exact import AbsoluteValue, Activation, HardTanh, Identity, Layer, LeakyReLU, Network, Plane, RealSpace, ReLU
 from exact.domains import Flat, FlatDomain
-from exact.enclosures import UNKNOWN, Affine, PointWalk, row_norms, stages
+from exact.enclosures import UNKNOWN, Affine, PointWalk, _bounds, _values, row_norms, stages
 from exact.network import Block
 from exact.numbers import fraction
 from exact.sources import tensors
@@ -338,6 +338,26 @@ def test_nearly_all_signs_at_infinity_are_certain() -> None:
 
 
 # ---- norms
+
+
+@pytest.mark.parametrize("power", [-40, 0, 40])
+@pytest.mark.parametrize("rational", [False, True])
+def test_pre_activations_are_within_their_bounds(power: int, rational: bool) -> None:
+    """Large and small biases; weights that are floats and thirds; neuron by neuron, and all of a layer in the 2-norm."""
+    generator = np.random.default_rng(abs(power))
+    weight, bias = exactly(generator.normal(size=(9, 30))), exactly(np.ldexp(generator.normal(size=(1, 9)), power))[0]
+    scale = Fraction(1, 3) if rational else Fraction(1)
+    layer = Layer.of([[scale * x for x in row] for row in weight], [scale * x for x in bias])
+    points = np.ldexp(generator.normal(size=(20, 30)), generator.integers(-20, 20, (20, 30)))
+    for offset in (True, False):
+        op, x = Affine.of(layer), torch.from_numpy(points)
+        z, total, sizes = _values(op, x, torch.zeros(20, dtype=torch.float64), offset)
+        errors = _bounds(op, sizes).tolist()
+        for row, whole, found, bounds in zip(exactly(points), total.tolist(), z.tolist(), errors, strict=True):
+            gaps = [Fraction(v) - scale * (dot(w, row) + offset * b) for v, w, b in zip(found, weight, bias, strict=True)]
+            assert all(abs(gap) <= bound for gap, bound in zip(gaps, bounds, strict=True))
+            assert sum(gap**2 for gap in gaps) <= Fraction(whole) ** 2
+            assert any(gap != 0 for gap in gaps)
 
 
 def hadamard(power: int) -> Floats:

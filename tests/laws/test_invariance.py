@@ -179,9 +179,9 @@ def test_plane_is_an_affine_map_of_the_plane(spec: Spec, data: st.DataObject, en
 @given(specs(DIMS), st.data(), ENGINE)
 def test_halves_of_a_box_glue(spec: Spec, data: st.DataObject, engine: str | None) -> None:
     n = spec.input_dim
-    axis, cut = data.draw(st.integers(0, n - 1)), data.draw(st.sampled_from([Fraction(0), Fraction(1, 3), Fraction(1)]))
-    left = Box([-1] * n, [cut if k == axis else 2 for k in range(n)])
-    right = Box([cut if k == axis else -1 for k in range(n)], [2] * n)
+    axis, middle = data.draw(st.integers(0, n - 1)), data.draw(st.sampled_from([Fraction(0), Fraction(1, 3), Fraction(1)]))
+    left = Box([-1] * n, [middle if k == axis else 2 for k in range(n)])
+    right = Box([middle if k == axis else -1 for k in range(n)], [2] * n)
     halves = [set(codes(cut(engine, spec.network, half))) for half in (left, right)]
     assert halves[0] | halves[1] == set(codes(cut(engine, spec.network, Box(-1, 2, dim=n))))
 
