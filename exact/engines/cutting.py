@@ -27,7 +27,7 @@ _ASKED = 1024
 _KEPT_WHEN_LATE = 64
 Array = np.ndarray[Any, Any]
 _OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
-_OF_FACES = {"face", "work", "stack"}
+_OF_FACES = {"face", "seen", "work", "stack"}
 _OF_CELLS = {"cstart", "ccount", "vstart", "vcount", "kstart", "kcount", "cbase", "clink", "code", "cflag"}
 _OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
 
@@ -375,7 +375,7 @@ def _empty(d: int, bounded: bool, width: int) -> Complex:
     return Complex(
         i8(splitting.COUNTERS),
         np.zeros((v, d)), np.zeros((far, d)), np.zeros(v), np.zeros(far), i4(v, d), i1(v), i4(v), i4(v),
-        i4(f, max(16, splitting.PLANE + d)), i4(f), i4(f),
+        i4(f, max(16, splitting.PLANE + d)), i4(f), i4(f), i4(f),
         i8(m), i4(m), i8(m), i4(m), i8(m), i4(m), i4(m), i4(m), np.zeros((m, width), np.uint8), i1(m),
         i4(max(2**16, 2 * d * 3**d + 2**d)),
         np.zeros((m, d + 2)), np.zeros(m), np.zeros(m), np.zeros(m), i4(m),

@@ -28,8 +28,8 @@ PLUS, MINUS = 1, 2
 # counters
 VERTICES, FACES, CELLS, POOL, ASKED, STAMP, KNOWN, FILTERED, PLANES, NEURON, MARK, FREE_FACES, FREE_POOL, HALFWAY, ZEROS = range(15)
 COUNTERS = 15
-# columns of a face: dimension; its list in the pool; stamp, flag and mark; the hyperplane that cuts it now; what it becomes
-DIM, START, COUNT, SEEN, FLAG, MARKED, BY, ABOVE, BELOW, WITHIN, PLANE = range(11)
+# columns of a face: dimension; its list in the pool; mark; the hyperplane that cuts it now; what it becomes
+DIM, START, COUNT, MARKED, BY, ABOVE, BELOW, WITHIN, PLANE = range(9)
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -56,6 +56,7 @@ class Complex(NamedTuple):
     vmark: Array
     # faces of dimension 1 .. d - 1
     face: Array  # a row holds all of a face, as a rule one line of the cache: the columns DIM .. WITHIN, then its hyperplanes
+    seen: Array  # the neuron that last reached a face, times 4, and the signs of its vertices; apart, since most read
     work: Array
     stack: Array
     # cells
@@ -394,8 +395,8 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
             if d > 1:
                 for i in range(c.cstart[cell], c.cstart[cell] + c.ccount[cell]):
                     f = c.pool[i]
-                    if c.face[f, SEEN] != stamp:
-                        c.face[f, SEEN] = stamp
+                    if c.seen[f] >> 2 != stamp:
+                        c.seen[f] = stamp << 2
                         c.face[f, BY] = h
                         c.work[top] = f
                         top += 1
@@ -408,8 +409,8 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
             f = c.work[w]
             for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
                 g = c.pool[i]
-                if c.face[g, SEEN] != stamp:
-                    c.face[g, SEEN] = stamp
+                if c.seen[g] >> 2 != stamp:
+                    c.seen[g] = stamp << 2
                     c.face[g, BY] = c.face[f, BY]
                     c.work[top] = g
                     top += 1
@@ -434,8 +435,8 @@ def _classify(c: Complex, levels: Array, top: int) -> None:
                     s = c.vsign[g]
                     flag |= PLUS if s == 1 else (MINUS if s == -1 else 0)
                 else:
-                    flag |= c.face[g, FLAG]
-            c.face[f, FLAG] = flag
+                    flag |= c.seen[g] & 3
+            c.seen[f] |= flag
             if flag == 3:
                 faces += 2
                 space += 5 * c.face[f, COUNT] + 8
@@ -463,7 +464,7 @@ def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
     f = c.n[FACES]
     c.n[FACES] = f + 1
     c.face[f, DIM] = dim
-    c.face[f, SEEN], c.face[f, MARKED] = 0, 0
+    c.seen[f], c.face[f, MARKED] = 0, 0
     for i in range(count):
         c.face[f, PLANE + i] = planes[i]
     return f
@@ -492,7 +493,7 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     mark, size = c.n[MARK], 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.face[g, FLAG] == 3:
+        if c.seen[g] & 3 == 3:
             c.pool[top + size] = c.face[g, WITHIN]
             size += 1
             continue
@@ -505,7 +506,7 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
                     c.vmark[e] = mark
                     c.pool[top + size] = e
                     size += 1
-            elif c.face[e, FLAG] == 0 and c.face[e, MARKED] != mark:
+            elif c.seen[e] & 3 == 0 and c.face[e, MARKED] != mark:
                 c.face[e, MARKED] = mark
                 c.pool[top + size] = e
                 size += 1
@@ -518,16 +519,16 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     top, first = c.n[POOL], 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.face[g, FLAG] & PLUS:
-            c.pool[top + first] = c.face[g, ABOVE] if c.face[g, FLAG] == 3 else g
+        if c.seen[g] & PLUS:
+            c.pool[top + first] = c.face[g, ABOVE] if c.seen[g] & 3 == 3 else g
             first += 1
     c.pool[top + first] = zero
     first += 1
     second = 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.face[g, FLAG] & MINUS:
-            c.pool[top + first + second] = c.face[g, BELOW] if c.face[g, FLAG] == 3 else g
+        if c.seen[g] & MINUS:
+            c.pool[top + first + second] = c.face[g, BELOW] if c.seen[g] & 3 == 3 else g
             second += 1
     c.pool[top + first + second] = zero
     c.n[POOL] = top + first + second + 1
@@ -697,7 +698,7 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     for k in range(1, d):
         for w in range(c.levels[k], end):
             f = c.work[w]
-            if c.face[f, FLAG] == 3:
+            if c.seen[f] & 3 == 3:
                 if k == 1:
                     _split_edge(c, f)
                 else:

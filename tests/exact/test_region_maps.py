@@ -187,3 +187,18 @@ def test_many_regions_of_a_wide_layer_go_in_blocks() -> None:
     assert np.array_equal(rows[:, 1], offsets[hinges, regions] + np.array([0.5, -0.25])[hinges])
     assert a_err.max() < 2.0**-20
     assert b_err.max() < 2.0**-20
+
+
+@pytest.mark.parametrize("activation", [ReLU(), AbsoluteValue()], ids=lambda a: a.name)
+def test_rounding_of_long_sums(activation: Activation) -> None:
+    """Thousands of equal terms, each rounded the same way: the error of the sum outgrows that of its terms."""
+    n = 8192
+    first = Layer.of(np.full((n, 1), 1 / 3), np.full(n, 0.7), activation)
+    network = Network((Block((first, Layer.of(np.full((1, n), 0.1), np.array([0.1]), ReLU()))),))
+    walk = MapWalk(stages(network, RealSpace(1).flat()), 1)
+    walk.enter(np.zeros(1, np.int64), np.ones((1, n), bool))
+    rows, a_err, b_err = walk.rows(1, np.zeros(1, np.int64), np.zeros(1, np.int64))
+    tenth = Fraction(0.1)
+    form = [n * tenth * Fraction(1 / 3), n * tenth * Fraction(0.7) + tenth]
+    within(form, rows[0], float(a_err[0]), float(b_err[0]), 2.0**-25)
+    assert abs(form[0] - Fraction(float(rows[0, 0]))) > 8 * Fraction(1, 2**53) * n / 30

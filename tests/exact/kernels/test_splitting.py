@@ -209,6 +209,24 @@ def test_signs_of_points_anywhere_within_their_error(d: int, power: int) -> None
             assert splitting._float_sign(c, 0, 0) != UNKNOWN
 
 
+@pytest.mark.parametrize("moved", ["normal", "offset", "normal at infinity", "point at infinity"])
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize("power", [-45, -20, -5])
+def test_a_sign_that_the_errors_leave_open_is_unknown(moved: str, d: int, power: int) -> None:
+    """By the floats the point is below the plane; by as much as they may be off, it is as far above."""
+    generator, error, c = np.random.default_rng(d), 2.0**power, complex_of([[0] * (d + 2)] * d, 0.0)
+    row, x = generator.normal(size=d), generator.normal(size=d)
+    far = moved.endswith("infinity")
+    (c.q if far else c.p)[0] = x
+    reach = {"normal": np.abs(x).sum() / d, "normal at infinity": np.abs(x).sum() / d, "offset": 1.0,
+             "point at infinity": np.abs(row).sum() / d}[moved]  # fmt: skip
+    c.plane[0, :d], c.plane[0, d + far] = row, -float(row @ x) - error * float(reach) / 2
+    c.anorm[0] = np.linalg.norm(row) * (1 + 2.0**-40)
+    assert splitting._float_sign(c, 0, 0) == -1
+    (c.berr if moved == "offset" else c.qe if moved == "point at infinity" else c.aerr)[0] = error
+    assert splitting._float_sign(c, 0, 0) == UNKNOWN
+
+
 # ---- tables
 
 
