@@ -369,6 +369,6 @@ def _activate(
     if offset:
         value = value + intercepts[piece]
     if not bends.is_relu:
-        lost = (row_norms(value) + bends.highest * value.shape[1]) * (4 * U)
-        error = (error + lost + bends.slope_slack * row_norms(z) + bends.intercept_slack * value.shape[1]) * UP
+        raised = (bends.highest * (4 * U) + bends.intercept_slack) * value.shape[1] if offset else 0.0
+        error = (error + row_norms(value) * (4 * U) + bends.slope_slack * row_norms(z) + raised) * UP
     return value, error

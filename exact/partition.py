@@ -15,6 +15,7 @@ from exact.engines.lp_tree import LPTree
 from exact.engines.subdivision import Subdivision
 from exact.engines.vertices import Vertices
 from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
+from exact.filters import one_thread
 from exact.network import Network
 from exact.polytopes import FlatPartition
 from exact.results import Partition
@@ -61,7 +62,8 @@ def partition(
     chosen = _choose(network, domain, engine)
     _check_size(network, domain, limit if budget is None or budget.is_endless else None)
     _check_device(device)
-    cells = chosen.run(Job(network, domain, device, budget or Budget(), progress))
+    with one_thread():
+        cells = chosen.run(Job(network, domain, device, budget or Budget(), progress))
     if isinstance(cells, FlatCells):
         assert isinstance(domain, FlatDomain)
         return FlatPartition(network, domain, chosen.name, cells)

@@ -116,10 +116,11 @@ def _row_errors(op: Affine, maps: Maps, cells: Any, neurons: Any) -> tuple[Float
     gamma, rows, slack = op.gamma, op.row_norms.numpy()[neurons], op.row_errors.numpy()[neurons]
     linear, offset = maps.linear.numpy()[cells], maps.offset.numpy()[cells]
     norm_a, norm_b = norm_a.numpy()[cells], norm_b.numpy()[cells]
-    a_err = rows * (linear + gamma * norm_a) + slack * (norm_a + linear)
-    b_err = rows * (offset + gamma * norm_b) + slack * (norm_b + offset)
-    b_err += gamma * np.abs(op.bias.numpy()[neurons]) + op.bias_errors.numpy()[neurons]
-    return a_err, b_err
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
+        a_err = rows * (linear + gamma * norm_a) + slack * (norm_a + linear)
+        b_err = rows * (offset + gamma * norm_b) + slack * (norm_b + offset)
+        b_err += gamma * np.abs(op.bias.numpy()[neurons]) + op.bias_errors.numpy()[neurons]
+        return a_err, b_err
 
 
 def _norms(maps: Maps) -> tuple[Tensor, Tensor]:

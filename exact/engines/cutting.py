@@ -22,7 +22,7 @@ from exact.region_maps import MapWalk
 from exact.spline_code import BitArray, ByteArray
 
 _UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
-_BLOCK = 2**17  # pre-activations signed at a time: what a cache holds
+_BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
 _KEPT_WHEN_LATE = 64
 Array = np.ndarray[Any, Any]
@@ -146,10 +146,11 @@ class Cutter:
         largest = np.abs(rows[:, :-1]).max(axis=1)
         usable = (largest > _LEAST) & (largest < 1 / _LEAST)
         scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
-        scaled = rows * scale[:, None]
-        c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = scaled, 0.0
-        c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
-        c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
+            scaled = rows * scale[:, None]
+            c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = scaled, 0.0
+            c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
+            c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
 
     def _open(self, signs: Array, bit0: int) -> None:
         hinges = signs.shape[1]
@@ -283,7 +284,8 @@ class Cutter:
         """What bounds what, renumbered without gaps."""
         c, found = self._c, dict[int, Incidence]()
         numbers = np.cumsum(self.reached[1]) - 1
-        starts, counts = (c.face[: len(self.reached[0]), column].astype(np.int64) for column in (splitting.START, splitting.COUNT))
+        columns = (splitting.START, splitting.COUNT)
+        starts, counts = (c.face[: len(self.reached[0]), column].astype(np.int64) for column in columns)
         for k in range(1, self._dim):
             ids = self.face_ids(k)
             found[k] = Incidence(*splitting.gathered(c.pool, starts, counts, ids, numbers))
@@ -296,7 +298,8 @@ class Cutter:
     def corners(self) -> Incidence:
         """The vertices of every cell."""
         c, every = self._c, np.arange(int(self._c.n[splitting.CELLS]))
-        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, np.cumsum(self.reached[1]) - 1))
+        numbers = np.cumsum(self.reached[1]) - 1
+        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, numbers))
 
     def facet_planes(self) -> Array:
         """The plane of every (d - 1)-face, in the order of :meth:`boundary`."""
@@ -401,7 +404,8 @@ def _cube(c: Complex, d: int) -> None:
         if dim == d:
             c.cstart[index], c.ccount[index] = top, len(members)
         else:
-            c.face[index, splitting.DIM], c.face[index, splitting.START], c.face[index, splitting.COUNT] = dim, top, len(members)
+            c.face[index, splitting.DIM], c.face[index, splitting.START] = dim, top
+            c.face[index, splitting.COUNT] = len(members)
             c.face[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
         top += len(members)
     c.pool[top : top + 2**d] = np.arange(2**d)

@@ -37,7 +37,7 @@ class Subdivision(Engine):
 
     def cost(self, network: Network, domain: Domain) -> float:
         assert isinstance(domain, FlatDomain)
-        return 3.0 ** domain.flat().dim / 10
+        return 3.0 ** domain.flat().dim / 6
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)

@@ -51,7 +51,10 @@ class Vertices(Engine):
 
     def cost(self, network: Network, domain: Domain) -> float:
         assert isinstance(domain, FlatDomain)
-        return 2.0 if domain.flat().dim >= 4 or arrangement_bound(network.hinge_count, domain.flat().dim) > 10**6 else 20.0
+        dim, hinges = domain.flat().dim, network.hinge_count
+        if domain.flat().walls:
+            return 12.0 if dim >= 4 and hinges >= 40 else 35.0
+        return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)

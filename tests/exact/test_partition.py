@@ -10,6 +10,7 @@ import torch
 
 from exact import (
     GELU,
+    Ball,
     Block,
     Box,
     Budget,
@@ -39,13 +40,24 @@ from exact.sources import tensors
 EYE = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 PLAIN = tensors.mlp([(EYE, [0, 0, 0]), ([[1, 1, 1]], [0])])
 NORMED = tensors.block(EYE, [0, 0, "1/2"], [[1, 1, 1]], [0], norm="layernorm", eps=0)
+
+
+def wide(dim: int) -> Network:
+    """One hidden layer on R^dim."""
+    return tensors.mlp([([[int(i == j) for j in range(dim)] for i in range(dim)], None), ([[1] * dim], None)])
+
+
 POINTS = [0, 0, 0], [1, 0, 0], [0, 1, 1]
 
 
 @pytest.mark.parametrize(("network", "domain", "engine"), [
-    (PLAIN, Box(-1, 1, dim=3), "lp_tree"),
-    (PLAIN, RealSpace(3), "lp_tree"),
-    (PLAIN, Plane(*POINTS), "lp_tree"),
+    (PLAIN, Box(-1, 1, dim=3), "subdivision"),
+    (PLAIN, RealSpace(3), "subdivision"),
+    (PLAIN, Plane(*POINTS), "subdivision"),
+    (PLAIN, Ball([0, 0, 0], 1), "vertices"),
+    (wide(4), RealSpace(4), "vertices"),
+    (wide(4), Box(-1, 1, dim=4), "subdivision"),
+    (wide(7), Box(-1, 1, dim=7), "lp_tree"),
     (PLAIN, Segment([-1, -1, 1], [1, 1, 2]), "circle"),
     (PLAIN, Ray(0, [1, 1, 1]), "circle"),
     (PLAIN, Line([0, 1, 0], [1, 1, 1]), "circle"),
@@ -63,13 +75,15 @@ def test_the_engine_that_is_chosen(network: Network, domain: Domain, engine: str
 
 
 def test_engines_have_different_names() -> None:
-    assert [engine.name for engine in ENGINES] == ["circle", "lp_tree", "brute_force"]
+    names = [engine.name for engine in ENGINES]
+    assert names == ["circle", "subdivision", "vertices", "lp_tree", "facet_walk", "brute_force"]
 
 
 @pytest.mark.parametrize("domain", [Segment([-1, -1, 1], [1, 1, 2]), Ray([1, 0, 0], [-1, 1, 2]), Line([0, 1, 0], [1, 1, -1])])
 def test_every_engine_does_straight_lines(domain: Domain) -> None:
-    found = [partition(PLAIN, domain, engine=engine) for engine in ("circle", "lp_tree", "brute_force")]
-    assert [result.engine for result in found] == ["circle", "lp_tree", "brute_force"]
+    names = [engine.name for engine in ENGINES]
+    found = [partition(PLAIN, domain, engine=name) for name in names]
+    assert [result.engine for result in found] == names
     assert len({result.digest for result in found}) == 1
 
 
@@ -95,7 +109,7 @@ def test_refusals_give_each_engines_reason(network: Network, domain: Domain, eng
 
 
 def test_unknown_engine_names_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match="circle, lp_tree, brute_force"):
+    with pytest.raises(InvalidInput, match="circle, subdivision, vertices, lp_tree, facet_walk, brute_force"):
         partition(PLAIN, RealSpace(3), engine="voronoi")
 
 

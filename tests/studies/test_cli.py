@@ -245,7 +245,7 @@ def test_the_digest_does_not_depend_on_the_engine(call: Call) -> None:
     first, second = (json.loads(Path(name).read_text()) for name in ("tree.json", "force.json"))
     same = partition(torch_modules.read(load("runs/moons-none").model), Box(-1, 1, dim=2)).digest
     assert first["result"]["digest"] == second["result"]["digest"] == same
-    assert [first["how"]["engine"], second["how"]["engine"]] == ["lp_tree", "brute_force"]
+    assert [first["how"]["engine"], second["how"]["engine"]] == ["subdivision", "brute_force"]
 
 
 def test_a_partition_carries_its_provenance(call: Call) -> None:
@@ -299,7 +299,7 @@ def test_every_domain_can_be_asked_for(call: Call, words: str, kind: str) -> Non
     assert "outcome  complete" in result.out
 
 
-@pytest.mark.parametrize("words", ["--box -1 1 --budget-regions 2", "--space --budget-seconds 0"])
+@pytest.mark.parametrize("words", ["--box -1 1 --budget-regions 2", "--space --engine lp_tree --budget-seconds 0"])
 def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words: str) -> None:
     result = call(f"partition moons-none {words} --out p.json")
     assert (result.code, result.err) == (3, "")

@@ -227,6 +227,21 @@ def test_a_sign_that_the_errors_leave_open_is_unknown(moved: str, d: int, power:
     assert splitting._float_sign(c, 0, 0) == UNKNOWN
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("gap", [0.1, 0.3, 0.45])
+def test_a_poor_inverse_is_paid_for(d: int, gap: float) -> None:
+    """With R = (1 - g) / A two steps leave g^2 of the solution undone: the bound is what is left, over 1 - g."""
+    scales = np.array([3.0, 0.25, 7.0])[:d]
+    rows = [[*(Fraction(s) * int(i == j) for j in range(d)), Fraction(5 * (i == 0)), Fraction(0)]
+            for i, s in enumerate(scales.tolist())]  # fmt: skip
+    c, truth = complex_of(rows, 0.0), solved(rows)
+    inverse = np.diag((1 - gap) / scales)
+    error = splitting._solve(c, 0, inverse, np.diag(inverse) * (1 + 2.0**-40), gap * (1 + 2.0**-40), d, c.p)
+    assert truth is not None
+    assert near(c.p[0], truth[0], error)
+    assert error < 1.001 * gap**2 * 5 / 3
+
+
 # ---- tables
 
 
