@@ -47,20 +47,42 @@ class Affine:
     ) -> None:
         self.weight, self.bias = torch.from_numpy(np.array(weight)), torch.from_numpy(np.array(bias))
         self.gamma = _gamma(weight.shape[1])
-        self.row_norms = row_norms(self.weight)
-        self.frobenius = _whole(self.weight)
-        self.spectral = _spectral_bound(self.weight)
-        self.bias_norm = _whole(self.bias)
-        zero = torch.zeros_like(self.bias)
+        self.is_exact = weight_error is None and bias_error is None
+        self.row_norms, zero = row_norms(self.weight), torch.zeros_like(self.bias)
         self.row_errors = zero if weight_error is None else row_norms(torch.from_numpy(weight_error))
         self.bias_errors = zero if bias_error is None else torch.from_numpy(np.array(bias_error))
-        self.weight_slack = _whole(self.row_errors)
-        self.bias_slack = _whole(self.bias_errors)
-        self.is_exact = weight_error is None and bias_error is None
-        offsets = self.bias.abs() * self.gamma + self.bias_errors
-        self.error_rows = torch.stack([self.row_norms, self.row_errors, offsets]) * UP
-        largest = [float(row.max()) if len(row) else 0.0 for row in self.error_rows]
-        self.steepest_row, self.steepest_error, self.highest_offset = largest
+        self.error_rows = torch.stack([self.row_norms, self.row_errors, self.bias.abs() * self.gamma + self.bias_errors]) * UP
+
+    @cached_property
+    def frobenius(self) -> float:
+        """A bound on the Frobenius norm of W."""
+        return _whole(self.row_norms)
+
+    @cached_property
+    def spectral(self) -> float:
+        """A bound on the 2-norm of W."""
+        return _spectral_bound(self.weight.cpu())
+
+    @cached_property
+    def bias_norm(self) -> float:
+        """A bound on the 2-norm of b."""
+        return _whole(self.bias)
+
+    @cached_property
+    def weight_slack(self) -> float:
+        """A bound on the Frobenius norm of the rounding of W."""
+        return 0.0 if self.is_exact else _whole(self.row_errors)
+
+    @cached_property
+    def bias_slack(self) -> float:
+        """A bound on the 2-norm of the rounding of b."""
+        return 0.0 if self.is_exact else _whole(self.bias_errors)
+
+    @cached_property
+    def largest(self) -> tuple[float, float, float]:
+        """The largest entries of the rows of `error_rows`."""
+        a, b, c = self.error_rows.max(dim=1).values.tolist() if self.error_rows.shape[1] else (0.0, 0.0, 0.0)
+        return a, b, c
 
     @classmethod
     def of(cls, layer: Layer) -> Affine:
@@ -199,14 +221,15 @@ def stages(network: Network, flat: Flat) -> list[Stage]:
     """The network over the parameters of a flat domain, cut at its hidden layers; no norms."""
     found, steps = list[Stage](), list[Affine | str]([] if _is_identity(flat) else [_chart(flat)])
     for block in network.blocks:
+        if len(found) == len(network.hidden_layers):
+            break
         steps += ["enter"] if block.residual else []
         for layer in block.layers:
-            affine = Affine.of(layer)
             if layer.bits:
-                found.append(Stage(tuple(steps), affine, Bends(layer.activation), layer.bits))
+                found.append(Stage(tuple(steps), Affine.of(layer), Bends(layer.activation), layer.bits))
                 steps = []
-            else:
-                steps.append(affine)
+            elif len(found) < len(network.hidden_layers):
+                steps.append(Affine.of(layer))
         steps += ["leave"] if block.residual else []
     return found
 
@@ -224,16 +247,19 @@ def _chart(flat: Flat) -> Affine:
     return Affine(weight, rounding_error(weight), origin, rounding_error(origin))
 
 
-def _values(op: Affine, x: Tensor, e: Tensor, offset: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """W x (+ b), a bound on the 2-norm of its error, and what :func:`_bounds` needs for the error of each neuron."""
+def _values(op: Affine, x: Tensor, e: Tensor, offset: bool) -> tuple[Tensor, Tensor]:
+    """W x (+ b), and what :func:`_bounds` and :func:`_total` need: `e + g |x|`, `|x| + e`, and 1 for the offset."""
     norm = row_norms(x)
     z = torch.addmm(op.bias, x, op.weight.T) if offset else x @ op.weight.T
-    total = op.spectral * e + op.gamma * op.frobenius * norm
+    return z, torch.stack([e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1) * UP
+
+
+def _total(op: Affine, e: Tensor, sizes: Tensor, offset: bool) -> Tensor:
+    """A bound on the 2-norm of the error of W x (+ b)."""
+    total = op.spectral * e + (op.gamma * op.frobenius + op.weight_slack) * sizes[:, 1]
     if offset:
-        total = total + op.gamma * op.bias_norm
-    if not op.is_exact:
-        total = total + op.weight_slack * (norm + e) + (op.bias_slack if offset else 0.0)
-    return z, at_least(total * UP), torch.stack([e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1) * UP
+        total = total + (op.gamma * op.bias_norm + op.bias_slack)
+    return at_least(total * UP)
 
 
 def _bounds(op: Affine, sizes: Tensor) -> Tensor:
@@ -273,7 +299,7 @@ class PointWalk:
         return points
 
     def _layer_signs(self, stage: Stage, points: Points) -> Tensor:
-        z, _, sizes = _values(stage.last, points.x, points.ex, True)
+        z, sizes = _values(stage.last, points.x, points.ex, True)
         errors, columns = _bounds(stage.last, sizes), []
         for t, slack in stage.bends.thresholds:
             value = z if t == 0 else z - t
@@ -283,7 +309,7 @@ class PointWalk:
         if points.y is None:
             return signs
         assert points.ey is not None
-        y, _, sizes = _values(stage.last, points.y, points.ey, False)
+        y, sizes = _values(stage.last, points.y, points.ey, False)
         high = _certain_sign(y, _bounds(stage.last, sizes)).repeat_interleave(len(columns), dim=1)
         return torch.where(high == 0, signs, high)
 
@@ -297,11 +323,12 @@ def _certain_sign(value: Tensor, bound: Tensor) -> Tensor:
 
 
 def _moved(op: Affine, points: Points) -> Points:
-    x, ex, _ = _values(op, points.x, points.ex, True)
+    x, sizes = _values(op, points.x, points.ex, True)
+    ex = _total(op, points.ex, sizes, True)
     if points.y is None or points.ey is None:
         return Points(x, ex)
-    y, ey, _ = _values(op, points.y, points.ey, False)
-    return Points(x, ex, y, ey)
+    y, sizes = _values(op, points.y, points.ey, False)
+    return Points(x, ex, y, _total(op, points.ey, sizes, False))
 
 
 def _sum(a: Points, b: Points) -> Points:
@@ -316,14 +343,16 @@ def _sum(a: Points, b: Points) -> Points:
 def _activated(stage: Stage, points: Points) -> Points:
     """The output of a hidden layer."""
     bends = stage.bends
-    z, total, sizes = _values(stage.last, points.x, points.ex, True)
+    z, sizes = _values(stage.last, points.x, points.ex, True)
+    total = _total(stage.last, points.ex, sizes, True)
     if bends.is_relu and points.y is None:
         return Points(*_rectified(stage.last, z, total, sizes))
     errors = _bounds(stage.last, sizes)
     if points.y is None or points.ey is None:
         piece, flat = _pieces(bends, z, errors)
         return Points(*_activate(bends, z, errors, total, piece, flat, True))
-    w, total_w, sizes = _values(stage.last, points.y, points.ey, False)
+    w, sizes = _values(stage.last, points.y, points.ey, False)
+    total_w = _total(stage.last, points.ey, sizes, False)
     slack = _bounds(stage.last, sizes)
     high, low = _certain_sign(w, slack), _pieces(bends, z, errors)
     top = len(bends.breakpoints)
@@ -343,7 +372,8 @@ def _activated(stage: Stage, points: Points) -> Points:
 def _rectified(op: Affine, z: Tensor, total: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
     """ReLU of finite points; where every neuron is off for certain, the output is zero without error."""
     highest = z.max(dim=1).values if z.shape[1] else torch.full_like(total, -torch.inf)
-    worst = sizes[:, 0] * op.steepest_row + sizes[:, 1] * op.steepest_error + op.highest_offset
+    steepest, error, highest_offset = op.largest
+    worst = sizes[:, 0] * steepest + sizes[:, 1] * error + highest_offset
     return z.clamp_(min=0.0), torch.where(highest < -worst * UP, 0.0, total)
 
 

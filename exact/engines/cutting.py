@@ -17,7 +17,7 @@ from exact.faces import FaceComplex, Incidence, IndexArray
 from exact.halfspace import Halfspace
 from exact.kernels import splitting
 from exact.kernels.splitting import Complex, Layer
-from exact.numbers import FloatArray, Rational, nearest_floats
+from exact.numbers import FloatArray, Rational, nearest_floats, rounding_error
 from exact.region_maps import MapWalk
 from exact.spline_code import BitArray, ByteArray
 
@@ -60,8 +60,14 @@ class Cutter:
         self._set_planes(0, [form for form, _ in forms], [k for _, k in forms])
         c.n[splitting.PLANES] = 2 * d
         _cube(c, d)
-        for v in range(c.n[splitting.VERTICES]):
-            self._refresh(v)
+        planes = c.vplanes[: c.n[splitting.VERTICES]]
+        if box is None:
+            c.q[: len(planes)] = 2.0 * (planes % 2) - 1.0
+            return
+        ends = [Rational(-form[-1], form[i // 2]) for i, (form, _) in enumerate(forms)]
+        floats = nearest_floats(ends)
+        errors = np.where([end == 0 for end in ends], 0.0, rounding_error(floats))
+        c.p[: len(planes)], c.pe[: len(planes)] = floats[planes], errors[planes].max(axis=1) * d
 
     def _set_planes(self, first: int, forms: list[tuple[int, ...]], infinite: list[int]) -> None:
         """Exact integer forms as float rows with a normal of length near one."""

@@ -13,7 +13,7 @@ import torch
 
 from exact import AbsoluteValue, Activation, HardTanh, Identity, Layer, LeakyReLU, Network, Plane, RealSpace, ReLU
 from exact.domains import Flat, FlatDomain
-from exact.enclosures import UNKNOWN, Affine, PointWalk, _bounds, _values, row_norms, stages
+from exact.enclosures import UNKNOWN, Affine, PointWalk, _bounds, _total, _values, row_norms, stages
 from exact.network import Block
 from exact.numbers import fraction
 from exact.sources import tensors
@@ -351,7 +351,9 @@ def test_pre_activations_are_within_their_bounds(power: int, rational: bool) -> 
     points = np.ldexp(generator.normal(size=(20, 30)), generator.integers(-20, 20, (20, 30)))
     for offset in (True, False):
         op, x = Affine.of(layer), torch.from_numpy(points)
-        z, total, sizes = _values(op, x, torch.zeros(20, dtype=torch.float64), offset)
+        still = torch.zeros(20, dtype=torch.float64)
+        z, sizes = _values(op, x, still, offset)
+        total = _total(op, still, sizes, offset)
         errors = _bounds(op, sizes).tolist()
         for row, whole, found, bounds in zip(exactly(points), total.tolist(), z.tolist(), errors, strict=True):
             gaps = [Fraction(v) - scale * (dot(w, row) + offset * b) for v, w, b in zip(found, weight, bias, strict=True)]
