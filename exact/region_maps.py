@@ -21,6 +21,7 @@ from exact.numbers import FloatArray
 
 IndexArray = np.ndarray[Any, Any]
 Tensor = torch.Tensor
+_BLOCK = 2**21  # numbers in the maps of one block of regions
 
 
 @dataclass
@@ -76,24 +77,34 @@ class MapWalk:
         return maps, skips
 
     def rows(self, layer: int, regions: IndexArray, hinges: IndexArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The forms `z - breakpoint` of (region, hinge) pairs, sorted by region: rows (N x (d + 1)), errors of a and b."""
-        stage, bends = self._stages[layer], self._stages[layer].bends
+        """The forms `z - breakpoint` of (region, hinge) pairs: rows (N x (d + 1)), bounds on the errors of a and of b."""
+        last, bends, size = self._stages[layer].last, self._stages[layer].bends, self._dim + 1
         per = len(bends.breakpoints)
-        rows, a_err, b_err = np.empty((len(regions), self._dim + 1)), np.empty(len(regions)), np.empty(len(regions))
-        known, index = np.unique(regions, return_inverse=True)
-        width = stage.last.weight.shape[1] * (self._dim + 1)
-        block = max(1, 2**22 // max(1, width))
+        known, index = self._by_parent(layer, regions)
+        order = np.argsort(index, kind="stable")
+        index, neurons = index[order], hinges[order] // per
+        found, errors = np.empty((len(regions), size)), np.empty((2, len(regions)))
+        block = max(1, _BLOCK // max(1, last.weight.shape[1] * size))
         for start in range(0, len(known), block):
             low, high = np.searchsorted(index, [start, start + block])
-            cells, neurons = index[low:high] - start, hinges[low:high] // per
-            maps = self._rows_of_block(layer, known[start : start + block], cells, neurons, rows[low:high])
-            a_err[low:high], b_err[low:high] = _row_errors(stage.last, maps, cells, neurons)
+            cells = index[low:high] - start
+            maps = self._rows_of_block(layer, known[start : start + block], cells, neurons[low:high], found[low:high])
+            errors[:, low:high] = _row_errors(last, maps, cells, neurons[low:high])
+        rows, (a_err, b_err) = np.empty_like(found), np.empty_like(errors)
+        rows[order], a_err[order], b_err[order] = found, *errors
         if bends.breakpoints.any() or bends.breakpoint_errors.any():
-            t = bends.breakpoints[hinges % per]
-            rows[:, -1] -= t
+            rows[:, -1] -= bends.breakpoints[hinges % per]
             b_err += np.abs(rows[:, -1]) * (2 * U) + bends.breakpoint_errors[hinges % per]
         return rows, a_err * UP, b_err * UP
 
+    def _by_parent(self, layer: int, regions: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """The different regions, those of one parent together, so that blocks share maps; the place of each given one."""
+        known = np.unique(regions)
+        if layer > 0:
+            known = known[np.argsort(self._parents[layer - 1][known], kind="stable")]
+        places = np.zeros(int(known.max(initial=-1)) + 1, np.int64)
+        places[known] = np.arange(len(known))
+        return known, places[regions]
 
     def _rows_of_block(self, layer: int, regions: IndexArray, cells: Any, neurons: Any, out: FloatArray) -> Maps:
         """Fill `out` with forms w_j . state of (region, neuron) pairs; returns maps whose norms bound those of the states."""

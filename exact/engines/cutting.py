@@ -24,6 +24,7 @@ from exact.spline_code import BitArray, ByteArray
 _UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
+_LARGE = 2**27
 _KEPT_WHEN_LATE = 64
 Array = np.ndarray[Any, Any]
 _OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
@@ -236,7 +237,8 @@ class Cutter:
                     raise TooLarge("the complex does not fit", value=f"{used + more:,} entries of face lists",
                                    remedy="cut a smaller domain, or use engine='lp_tree', which keeps no faces")  # fmt: skip
                 if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
-                    grown = np.empty((max(2 * len(array), used + more + 1), *array.shape[1:]), array.dtype)
+                    factor = 2 if array.nbytes > _LARGE else 4  # what is not yet used costs nothing, copies do
+                    grown = np.empty((max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype)
                     grown[:used] = array[:used]
                     changes[name] = grown
         if changes:

@@ -133,7 +133,7 @@ class LPTree(Engine):
         return flat_refusal(network, domain)
 
     def cost(self, network: Network, domain: Domain) -> float:
-        return 30.0 if len(network.hidden_layers) == 1 else 85.0
+        return 45.0 if len(network.hidden_layers) == 1 else 85.0
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
