@@ -53,7 +53,7 @@ class Vertices(Engine):
         assert isinstance(domain, FlatDomain)
         dim, hinges = domain.flat().dim, network.hinge_count
         if domain.flat().walls:
-            return 12.0 if dim >= 4 and hinges >= 40 else 35.0
+            return 12.0 if dim >= 4 and hinges >= 40 else 50.0
         return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
 
     def run(self, job: Job) -> FlatCells:
