@@ -90,6 +90,8 @@ def verify_file(path: str | Path) -> Verdict:
     Raises InvalidInput where the file is no certificate, OSError where it cannot be read. Cost: see :func:`verify`.
     """
     place = Path(path)
+    if place.suffix == ".gz" and place.read_bytes()[:2] != b"\x1f\x8b":
+        raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
     try:
         with gzip.open(place, "rb") if place.suffix == ".gz" else place.open("rb") as file:
             return verify(file)

@@ -157,8 +157,8 @@ class RealSpace(FlatDomain):
     dim: int
 
     def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise InvalidInput("R^d needs d >= 1", value=self.dim, remedy="give the network's input dimension")
+        if type(self.dim) is not int or self.dim < 1:
+            raise InvalidInput("R^d needs a whole d >= 1", value=repr(self.dim), remedy="give the network's input dimension")
 
     def check(self, input_dim: int) -> None:
         self._check_dim(self.dim, input_dim)

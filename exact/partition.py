@@ -56,6 +56,7 @@ def partition(
     (4, '0')
     """
     _check_types(network, domain)
+    _check_bounds(limit, budget)
     domain.check(network.input_dim)
     _check_radius(network, domain)
     _check_smooth(network)
@@ -76,6 +77,13 @@ def _check_types(network: object, domain: object) -> None:
                            remedy="read it first with exact.sources.torch_modules.read(module)")  # fmt: skip
     if not isinstance(domain, Domain):
         raise InvalidInput("not a domain", value=repr(domain), remedy="give Box, RealSpace, Plane, Segment, ..., Sphere")
+
+
+def _check_bounds(limit: object, budget: object) -> None:
+    if budget is not None and not isinstance(budget, Budget):
+        raise InvalidInput("not a budget", value=repr(budget), remedy="write budget=Budget(seconds=10) or Budget(regions=100)")
+    if limit is not None and not (isinstance(limit, int) and limit >= 0):
+        raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of regions, or None")
 
 
 def _check_radius(network: Network, domain: Domain) -> None:

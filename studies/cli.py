@@ -77,7 +77,8 @@ SphereOption = Annotated[bool, typer.Option("--sphere", help="The sphere of the 
 SpaceOption = Annotated[bool, typer.Option("--space", help="All of R^d.")]
 RadiusOption = Annotated[str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")]
 BlockOption = Annotated[int | None, typer.Option(help="Start at this block (default: the norm, on spheres and circles).")]
-EngineOption = Annotated[str | None, typer.Option(help="circle, lp_tree or brute_force (default: chosen).")]
+_ENGINES = "circle, subdivision, vertices, lp_tree, facet_walk, brute_force (default: by cost)."
+EngineOption = Annotated[str | None, typer.Option(help=_ENGINES)]
 LimitOption = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
 RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]
 SecondBudget = Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0.0)]
@@ -165,7 +166,7 @@ def partition(
     codes_only: CodesOption = False,
     engine: EngineOption = None,
     device: Device = "cpu",
-    limit: LimitOption = "1000000000",
+    limit: LimitOption = "10000000000",
     budget_regions: RegionBudget = None,
     budget_seconds: SecondBudget = None,
     all_counts: Annotated[bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")] = False,
@@ -244,7 +245,7 @@ def graph(
     relu_ised: ReluOption = False,
     engine: EngineOption = None,
     device: Device = "cpu",
-    limit: LimitOption = "1000000000",
+    limit: LimitOption = "10000000000",
     budget_regions: RegionBudget = None,
     budget_seconds: SecondBudget = None,
     root: Root = Path("runs"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from exact.curves import Direction, Frame
 from exact.domains import Curve, Domain, FlatDomain
+from exact.errors import InvalidInput
 from exact.faces import FaceComplex, IndexArray
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas
@@ -41,6 +42,12 @@ class Budget:
 
     regions: int | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, bound in (("regions", self.regions), ("seconds", self.seconds)):
+            if bound is not None and not (isinstance(bound, int | float) and bound >= 0):
+                raise InvalidInput(f"a budget of {name} is not a number from 0", value=repr(bound),
+                                   remedy=f"write Budget({name}=100), or leave it out")  # fmt: skip
 
     @property
     def is_endless(self) -> bool:

@@ -46,14 +46,20 @@ class BruteForce(Engine):
         assert isinstance(job.domain, FlatDomain)
         flat = job.domain.flat()
         one = [Rational(0)] * flat.dim + [Rational(1)]
-        cells = [cell for _, _, witness in _realised((), flat.walls, flat.dim)
-                 for cell in _explore(begin(job.network, flat.state(), one), ((), flat.walls, witness), flat.dim)]  # fmt: skip
+        found = (cell for _, _, witness in _realised((), flat.walls, flat.dim)
+                 for cell in _explore(begin(job.network, flat.state(), one), ((), flat.walls, witness), flat.dim))  # fmt: skip
+        cells, outcome = list[Cell](), Outcome.COMPLETE
+        evidence = "every sign vector of every layer was tested in every cell"
+        for cell in found:
+            if job.out_of_budget(len(cells)):
+                outcome, evidence = Outcome.BUDGET_REACHED, "stopped early: sign vectors are left untested"
+                break
+            cells.append(cell)
         hinges = job.network.hinge_count
         codes = packed([cell[0] for cell in cells], hinges)
-        evidence = "every sign vector of every layer was tested in every cell"
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        proof = None if cells else strict_feasibility(flat.walls, flat.dim)
-        return FlatCells(codes, hinges, lambda i: cells[i][2], Outcome.COMPLETE, evidence, {}, walls.__getitem__,
+        proof = None if cells or outcome is not Outcome.COMPLETE else strict_feasibility(flat.walls, flat.dim)
+        return FlatCells(codes, hinges, lambda i: cells[i][2], outcome, evidence, {}, walls.__getitem__,
                          empty=proof if isinstance(proof, Farkas) else None)  # fmt: skip
 
 

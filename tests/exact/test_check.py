@@ -852,3 +852,10 @@ def test_networks_that_do_not_fit_together() -> None:
     header["network"]["blocks"][0]["layers"][0]["rows"] = []
     with pytest.raises(check._Rejected, match="no row"):
         check._Network.read(header["network"])
+
+
+def test_a_file_that_only_claims_to_be_packed(tmp_path: Path) -> None:
+    place = tmp_path / "noise.jsonl.gz"
+    place.write_bytes(b"no gzip at all")
+    with pytest.raises(InvalidInput, match="no gzip file"):
+        check.verify_file(place)

@@ -190,3 +190,9 @@ def test_ball() -> None:
     for centre, square, words in wrong:
         with pytest.raises(InvalidInput, match=words):
             Ball(centre, square)
+
+
+@pytest.mark.parametrize("dim", [2.0, "2", 0, -1, True])
+def test_real_space_has_a_whole_dimension(dim: object) -> None:
+    with pytest.raises(InvalidInput, match="whole d"):
+        RealSpace(dim)  # type: ignore[arg-type]

@@ -194,3 +194,15 @@ def test_device_changes_no_result(norm: Any) -> None:
         first, second = partition(network, domain), partition(network, domain, device="cuda")
         assert np.array_equal(first.bits, second.bits)
         assert [r.witness for r in first.regions] == [r.witness for r in second.regions]
+
+
+@pytest.mark.parametrize("given", [{"budget": 10}, {"budget": 2.5}, {"limit": -1}, {"limit": 2.5}, {"limit": "none"}])
+def test_bounds_that_are_none(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"not a (budget|limit)"):
+        partition(PLAIN, RealSpace(3), **given)
+
+
+@pytest.mark.parametrize("given", [{"regions": -1}, {"seconds": -0.5}, {"seconds": float("nan")}, {"regions": "many"}])
+def test_a_budget_is_a_number_from_zero(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="a budget of"):
+        Budget(**given)

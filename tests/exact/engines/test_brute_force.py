@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from exact import Box, GreatCircle, HardTanh, Layer, Network, Outcome, RealSpace, ReLU, Unsupported, partition
+from exact import Box, Budget, GreatCircle, HardTanh, Layer, Network, Outcome, RealSpace, ReLU, Unsupported, partition
 from exact.domains import FlatDomain
 from exact.engines.base import Job
 from exact.engines.brute_force import MAX_BITS, BruteForce
@@ -94,3 +94,12 @@ def test_it_refuses_norms_and_curves() -> None:
 def test_it_runs_only_on_request() -> None:
     assert partition(hidden([[1, 0]]), RealSpace(1)).engine != "brute_force"
     assert partition(hidden([[1, 0]]), RealSpace(1), engine="brute_force").engine == "brute_force"
+
+
+@pytest.mark.parametrize("budget", [Budget(regions=3), Budget(seconds=0)])
+def test_a_budget_ends_it(budget: Budget) -> None:
+    network = hidden([[1, 0, 0], [0, 1, 0], [1, 1, -1]])
+    cells = BruteForce().run(Job(network, RealSpace(2), budget=budget))
+    assert cells.outcome is Outcome.BUDGET_REACHED
+    assert len(cells) == (budget.regions or 0)
+    assert BruteForce().run(Job(network, RealSpace(2), budget=Budget(regions=8))).outcome is Outcome.COMPLETE
