@@ -7,6 +7,7 @@ Only typer is imported here: `exactlens --help` must not wait for torch.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import deque
@@ -397,7 +398,14 @@ def _is_ours(error: Exception) -> bool:
 
 def main() -> None:
     """The entry point of `exactlens`."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED:
+        # CPython ends by SIGINT, whatever the exit code, when the interrupt passed through an exec() on its way to us
+        # (the first import of parts of torch has some): leave before it does.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
