@@ -166,10 +166,7 @@ def _local(device: str, given: Arrangement) -> BitArray:
 
 
 def _by_restriction(job: Job, given: Arrangement, reduced: Essential) -> FlatCells:
-    try:
-        cells = swept(reduced, job)
-    except NotCertified:
-        return LPTree().run(job)
+    cells = swept(reduced, job)
     kept = _Collected(given, job, stopped=not cells.complete)
     for begin in range(0, len(cells.words), _BLOCK):
         kept.add(cells.sides(begin, begin + _BLOCK), reduced.mirrored)
@@ -177,7 +174,7 @@ def _by_restriction(job: Job, given: Arrangement, reduced: Essential) -> FlatCel
         f"the cells of {len(given.planes)} distinct hyperplanes: one, and for each hyperplane as many more as the earlier ones "
         f"cut it into (deletion and restriction): {kept.found}"
     )
-    return _cells(kept, evidence, {"filter": kept.found, "exact": 0}, partial(_swept_witness, reduced, cells))
+    return _cells(kept, evidence, {}, partial(_swept_witness, reduced, cells))
 
 
 def _swept_witness(reduced: Essential, cells: SweptCells, index: int) -> Point:

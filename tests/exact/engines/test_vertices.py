@@ -535,3 +535,17 @@ def test_a_level_below_is_dropped_when_nothing_needs_it() -> None:
     given = essential(arrangement(first_layer(hidden([[1, 2, 0, 3], [2, 4, 0, 1]]), RealSpace(3).flat()), (), 3))
     assert isinstance(given, Essential)
     assert (given.dim, given.planes) == (1, 2)
+
+
+def test_a_sweep_that_gives_up_leaves_the_layer_to_the_next_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three lines through a point and one beside it; without the sweep the crowded point is enumerated on its own."""
+
+    def give_up(*_: object) -> None:
+        raise vertices.NotCertified
+
+    network, domain = hidden([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 3]]), RealSpace(2)
+    expected = {row.tobytes() for row in LPTree().run(Job(network, domain)).codes}
+    monkeypatch.setattr(vertices, "swept", give_up)
+    cells = Vertices().run(Job(network, domain))
+    assert {row.tobytes() for row in cells.codes} == expected
+    assert "enumerated there, at 1 points" in cells.evidence
