@@ -29,9 +29,10 @@ _INFLATE = 1.0 + 2.0**-48
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch's CPU kernels in one thread: our blocks fit a cache, and threads that wait for a busy core spin.
+    """Run torch's CPU kernels in one thread, then as before: our blocks and toys are small, and threads that wait spin.
 
-    Measured: two threads beside another process took eight times as long as one. Never changes a result.
+    Measured: two threads beside another process took eight times as long as one. A filter's result never changes; the
+    last bits of sums in training would, with the number of threads.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

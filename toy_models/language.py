@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from exact.errors import InvalidInput, MissingExtra
+from exact.filters import one_thread
 from toy_models.checkpoints import refuse_pickle, sync, valid_name, versions, write_atomically
 from toy_models.tasks import SEEDS
-from toy_models.train import finite, one_thread, present_device, progress_bar
+from toy_models.train import finite, present_device, progress_bar
 from toy_models.validation import at_least, number
 
 BYTES = 256

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from exact.errors import InvalidInput
+from exact.filters import one_thread
 from toy_models import tasks
 from toy_models.models import ModelConfig, ToyModel, initialised
 from toy_models.tasks import SEEDS, Dataset
@@ -129,21 +130,6 @@ class TrainResult:
         model = initialised(self.model.config, self.config.seed).to(dtype=DTYPES[self.config.dtype])
         model.load_state_dict(dict(kept[step].weights))
         return model.eval()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch's CPU kernels in one thread, then as before.
-
-    Networks this small gain nothing from more, crawl when the threads wait for a busy core, and give sums whose last
-    bits depend on how many there are.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @one_thread()

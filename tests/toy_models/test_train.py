@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from exact.errors import InvalidInput
+from exact.filters import one_thread
 from toy_models import train
 from toy_models.models import ModelConfig, initialised
-from toy_models.train import TrainConfig, TrainResult, fit, one_thread, progress_bar
+from toy_models.train import TrainConfig, TrainResult, fit, progress_bar
 
 SHORT = TrainConfig(steps=40, samples=200, model=ModelConfig(widths=(6,)))
 
