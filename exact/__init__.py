@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exact.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
 from exact.affine_map import AffineMap
-from exact.domains import Ball, Box, Domain, GreatCircle, HPolytope, Line, Plane, Ray, RealSpace, Segment, Sphere
+from exact.domains import Ball, Box, Domain, GreatCircle, GreatSphere, HPolytope, Line, Plane, Ray, RealSpace, Segment, Sphere
 from exact.engines.base import Budget, Outcome
 from exact.errors import (
     ExactlensError,
@@ -43,6 +43,7 @@ __all__ = [
     "ExactlensError",
     "Facet",
     "GreatCircle",
+    "GreatSphere",
     "HPolytope",
     "HardTanh",
     "Hinge",

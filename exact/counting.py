@@ -52,6 +52,22 @@ def arc_bound(network: Network) -> int:
     return bound
 
 
+def sphere_bound(network: Network, dim: int) -> int:
+    """An upper bound on the spline codes on a sphere of dimension `dim` >= 1: a product over hidden layers.
+
+    `m` planes leave at most `2 sum over i <= dim of C(m - 1, i)` cells of a sphere; on every code of the layers before, the
+    next layer is again an arrangement of planes. For one hidden layer it bounds the connected cells too.
+
+    >>> from exact.sources import tensors
+    >>> sphere_bound(tensors.mlp([([[1, 0, 0]] * 5, [1] * 5), ([[1] * 5], [0])]), 2)
+    22
+    """
+    bound = 1
+    for layer in network.hidden_layers:
+        bound *= 2 * arrangement_bound(layer.bits - 1, dim)
+    return bound
+
+
 @dataclass(frozen=True)
 class SphereCount:
     """A simple arrangement of small circles on S^2: `cells = 1 + components + crossings` (Euler's relation)."""

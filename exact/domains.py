@@ -458,6 +458,35 @@ class GreatCircle(CurveDomain):
         return f"GreatCircle(through {_show((self.u, self.v))})"
 
 
+@dataclass(frozen=True, init=False)
+class GreatSphere(Domain):
+    """The directions `alpha u + beta v + gamma w`: the great 2-sphere through u, v and w, such as three activations.
+
+    Behind a norm it lies on the norm's sphere, through the projections of u, v and w; without one,
+    |x|^2 = `radius_squared` is needed. Raises InvalidInput when the three vectors are dependent.
+    """
+
+    u: tuple[Rational, ...]
+    v: tuple[Rational, ...]
+    w: tuple[Rational, ...]
+    radius_squared: Rational | None
+
+    def __init__(self, u: Any, v: Any, w: Any, radius_squared: Any = None) -> None:
+        for name, vector in (("u", u), ("v", v), ("w", w)):
+            object.__setattr__(self, name, tuple(rationals(vector, name)))
+        object.__setattr__(self, "radius_squared", _radius(radius_squared))
+        _same_length((self.u, self.v, self.w))
+        if rank([self.u, self.v, self.w]) < 3:
+            raise InvalidInput("u, v and w do not span a sphere of directions", value=_show((self.u, self.v, self.w)),
+                               remedy="give three independent vectors")  # fmt: skip
+
+    def check(self, input_dim: int) -> None:
+        self._check_dim(len(self.u), input_dim)
+
+    def __repr__(self) -> str:
+        return f"GreatSphere(through {_show((self.u, self.v, self.w))})"
+
+
 def _difference(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
     return [x - y for x, y in zip(a, b, strict=True)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import inf
 
 from exact.arcs import CurvePartition
-from exact.counting import arc_bound, region_bound
-from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, Sphere
+from exact.counting import arc_bound, region_bound, sphere_bound
+from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, GreatSphere, Sphere
 from exact.engines.base import Budget, Engine, FlatCells, Job, Progress
 from exact.engines.brute_force import BruteForce
 from exact.engines.circle import Circle
@@ -19,6 +19,7 @@ from exact.filters import one_thread
 from exact.network import Network
 from exact.polytopes import FlatPartition
 from exact.results import Partition
+from exact.sphere_charts import sphere_dimension
 
 ENGINES: tuple[Engine, ...] = (Circle(), Subdivision(), Vertices(), LPTree(), FacetWalk(), BruteForce())
 """Every engine; `partition` takes the one that can do the job at the least cost."""
@@ -87,7 +88,7 @@ def _check_bounds(limit: object, budget: object) -> None:
 
 
 def _check_radius(network: Network, domain: Domain) -> None:
-    if not isinstance(domain, Sphere | GreatCircle):
+    if not isinstance(domain, Sphere | GreatCircle | GreatSphere):
         return
     if network.has_norm and domain.radius_squared is not None:
         raise InvalidInput("the network's norm fixes the radius", value=domain, remedy="leave out radius_squared=")
@@ -126,13 +127,19 @@ def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
 def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
     if limit is None:
         return
-    curve = isinstance(domain, CurveDomain | Sphere)
-    bound = arc_bound(network) if curve else region_bound(network, _dimension(domain))
+    bound = _bound(network, domain)
     if bound > limit:
         size = bound * ((network.hinge_count + 7) // 8)
         value = f"an upper bound of {_readable(bound)} regions ({_readable(size)} bytes of codes)"
         raise TooLarge("the job may be too large", value=value,
                        remedy=f"give limit=None to go on, or a budget; the limit is {limit:,}")  # fmt: skip
+
+
+def _bound(network: Network, domain: Domain) -> int:
+    sphere = sphere_dimension(network, domain)
+    if isinstance(domain, CurveDomain) or (sphere is not None and sphere < 2):
+        return arc_bound(network)
+    return region_bound(network, _dimension(domain)) if sphere is None else sphere_bound(network, sphere)
 
 
 def _readable(count: int) -> str:

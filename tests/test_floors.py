@@ -46,6 +46,8 @@ FLOORS = {
     "exact.quadrics": 2,
     "exact.region": 2,
     "exact.region_maps": 2,
+    "exact.sphere_charts": 2,
+    "exact.sphere_complex": 2,
     "exact.spline_code": 2,
     "exact.volumes": 2,
     "exact.kernels": 1,

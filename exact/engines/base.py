@@ -20,6 +20,8 @@ from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas
 from exact.network import Network
 from exact.numbers import Rational
+from exact.sphere_charts import SphereChart
+from exact.sphere_complex import SphereComplex
 from exact.spline_code import BitArray, ByteArray
 
 Progress = Callable[[int], None]
@@ -143,6 +145,49 @@ class CurveCells:
     closed: bool
 
 
+@dataclass(frozen=True)
+class SphereCells:
+    """Cells of a 2-sphere as a cell complex; cell 0 has the code `root`, and every arc says which hinges flip across it.
+
+    `decisions` counts what settled the questions on the way ("filter", "exact", ...). `hinges` is the length of the code.
+    """
+
+    chart: SphereChart
+    complex: SphereComplex
+    root: BitArray
+    hinges: int
+    outcome: Outcome
+    evidence: str
+    decisions: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return self.complex.cell_count
+
+
+@dataclass(frozen=True)
+class SphereCodes:
+    """Spline codes on a sphere of any dimension as arrays, in the engine's own order; each owns one cell or several.
+
+    `codes` are bit-packed as in `FlatCells`. On every code the pre-activations are affine in the coordinates y of the
+    chart, and `witness(i)` gives two points (y, 1) of that open polyhedron with `y' gram y` below and above
+    `radius_squared`: by convexity the code occurs on the sphere between them. `pairs()` lists every two codes that meet in
+    a facet, once (E x 2). `components(i)` is the number of connected cells of a code, None where it was not decided.
+    """
+
+    chart: SphereChart
+    codes: ByteArray
+    hinges: int
+    witness: Callable[[int], tuple[Point, Point]]
+    pairs: Callable[[], IndexArray]
+    components: Callable[[int], int | None]
+    outcome: Outcome
+    evidence: str
+    decisions: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
 class Engine(ABC):
     """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None."""
 
@@ -157,7 +202,7 @@ class Engine(ABC):
         return inf
 
     @abstractmethod
-    def run(self, job: Job) -> FlatCells | CurveCells:
+    def run(self, job: Job) -> FlatCells | CurveCells | SphereCells | SphereCodes:
         """Enumerate, exactly."""
 
 
