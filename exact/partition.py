@@ -7,7 +7,7 @@ from math import inf
 from exact.arcs import CurvePartition
 from exact.counting import arc_bound, region_bound, sphere_bound
 from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, GreatSphere, Sphere
-from exact.engines.base import Budget, Engine, FlatCells, Job, Progress
+from exact.engines.base import Budget, CurveCells, Engine, FlatCells, Job, Progress
 from exact.engines.brute_force import BruteForce
 from exact.engines.circle import Circle
 from exact.engines.facet_walk import FacetWalk
@@ -69,6 +69,7 @@ def partition(
     if isinstance(cells, FlatCells):
         assert isinstance(domain, FlatDomain)
         return FlatPartition(network, domain, chosen.name, cells)
+    assert isinstance(cells, CurveCells)
     return CurvePartition(network, domain, chosen.name, cells)
 
 
