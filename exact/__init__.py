@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from exact.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
 from exact.affine_map import AffineMap
-from exact.domains import Ball, Box, Domain, GreatCircle, GreatSphere, HPolytope, Line, Plane, Ray, RealSpace, Segment, Sphere
+from exact.circle_batches import CircleBatch, partition_circles
+from exact.domains import (
+    Ball,
+    Box,
+    Domain,
+    GreatCircle,
+    GreatSphere,
+    HPolytope,
+    Line,
+    NormBall,
+    Plane,
+    Ray,
+    RealSpace,
+    Segment,
+    Sphere,
+)
 from exact.engines.base import Budget, Outcome
 from exact.errors import (
     ExactlensError,
@@ -39,6 +54,7 @@ __all__ = [
     "Block",
     "Box",
     "Budget",
+    "CircleBatch",
     "Domain",
     "ExactlensError",
     "Facet",
@@ -56,6 +72,7 @@ __all__ = [
     "MissingExtra",
     "Network",
     "Norm",
+    "NormBall",
     "NotPiecewiseLinear",
     "Outcome",
     "Partition",
@@ -76,4 +93,5 @@ __all__ = [
     "Unsupported",
     "neighbourhood",
     "partition",
+    "partition_circles",
 ]

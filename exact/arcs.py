@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Hashable, Sequence
@@ -14,19 +15,30 @@ import networkx as nx
 import numpy as np
 
 from exact.affine_map import AffineMap
+from exact.curve_positions import (
+    CurvePoint,
+    compare_points,
+    coordinates_float,
+    coordinates_sympy,
+    gap_float,
+    is_finite,
+    position_bounds,
+    position_float,
+    turn_float,
+)
 from exact.curves import Direction, Frame
 from exact.domains import Curve, Domain
 from exact.engines.base import CurveCells, Cut
 from exact.errors import InvalidInput, Unsupported
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace
+from exact.isolated_directions import IsolatedDirection
 from exact.linear_algebra import independent_rows, matrix, rows_of, solve
 from exact.network import Network
 from exact.numbers import Rational, RationalArray, fraction, fractions, rationals
 from exact.region import Facet, Region, SymbolicRegion
 from exact.results import Partition, RegionSequence
-from exact.spline_code import Hinge, SplineCode
-from exact.surds import difference_float
+from exact.spline_code import ByteArray, Hinge, SplineCode
 
 if TYPE_CHECKING:
     import sympy
@@ -45,7 +57,7 @@ class Crossing:
     hinges: tuple[Hinge, ...]
     tangent: bool
     undefined: bool
-    direction: Direction
+    direction: CurvePoint
     frame: Frame
     curve: Curve
 
@@ -54,12 +66,14 @@ class Crossing:
         """The exact point as a SymPy column; behind a norm the point of radius sqrt(n) on its sphere."""
         import sympy
 
-        a, b = self.direction.alpha.sympy(), self.direction.beta.sympy()
+        a, b = coordinates_sympy(self.direction)
         u, v = (sympy.Matrix([sympy.Rational(int(x.p), int(x.q)) for x in w]) for w in (self.curve.u, self.curve.v))
         scale = _scale(self.frame, self.direction)
         if scale == 0:
             pairs = zip(a * u + b * v, self._base(), strict=True)
             return sympy.Matrix([finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs])
+        if isinstance(self.direction, IsolatedDirection):  # an algebraic number of high degree: nothing simplifies
+            return (a * u + b * v) / scale
         return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
 
     def _base(self) -> list[sympy.Rational]:
@@ -78,7 +92,7 @@ class Crossing:
         """The angle in radians, float64 (circles)."""
         if self.frame.is_straight:
             raise InvalidInput("a straight line has no angle", value="angle_float", remedy="read .parameter_float")
-        return self.frame.position_float(self.direction)
+        return position_float(self.frame, self.direction)
 
     @property
     def parameter(self) -> sympy.Expr:
@@ -92,34 +106,46 @@ class Crossing:
         """The parameter t, float64 (lines)."""
         if not self.frame.is_straight:
             raise InvalidInput("a circle has no parameter t", value="parameter_float", remedy="read .angle_float")
-        return self.frame.position_float(self.direction)
+        return position_float(self.frame, self.direction)
+
+    def position_bounds(self, bits: int = 64) -> tuple[Fraction, Fraction]:
+        """Rational bounds on the parameter (lines, not at infinity) or the angle (circles), about 2^-bits apart, certified."""
+        low, high = position_bounds(self.frame, self.direction, bits)
+        return fraction(low), fraction(high)
 
 
-def _angle(frame: Frame, direction: Direction) -> sympy.Expr:
+def _angle(frame: Frame, direction: CurvePoint) -> sympy.Expr:
     """atan2 in the orthonormal frame (u, v - projection of v), brought to [0, 2 pi)."""
     import sympy
 
     a, b, det = (_sympy(x) for x in (frame.form.a, frame.form.b, frame.form.determinant))
-    x = sympy.radsimp(direction.alpha.sympy() * a + direction.beta.sympy() * b)
-    y = sympy.radsimp(direction.beta.sympy() * sympy.sqrt(det))
-    angle = sympy.atan2(y, x)
+    alpha, beta = coordinates_sympy(direction)
+    if isinstance(direction, IsolatedDirection):
+        angle = sympy.atan2(beta * sympy.sqrt(det), alpha * a + beta * b)
+        return angle + 2 * sympy.pi if direction.quadrant > 1 else angle
+    angle = sympy.atan2(sympy.radsimp(beta * sympy.sqrt(det)), sympy.radsimp(alpha * a + beta * b))
     return angle + 2 * sympy.pi if direction.beta.sign() < 0 else angle
 
 
-def _parameter(frame: Frame, direction: Direction) -> sympy.Expr:
+def _parameter(frame: Frame, direction: CurvePoint) -> sympy.Expr:
     import sympy
 
+    if isinstance(direction, IsolatedDirection):
+        assert frame.one is not None and frame.along is not None, "a circle has angles, not parameters"
+        alpha, beta = coordinates_sympy(direction)
+        along, one = (_sympy(x) * alpha + _sympy(y) * beta for x, y in (frame.along, frame.one))
+        return along / one
     parameter = frame.parameter(direction)
     if parameter is None:
         return sympy.oo if frame.position_float(direction) > 0 else -sympy.oo
     return sympy.radsimp(parameter.sympy())
 
 
-def _scale(frame: Frame, direction: Direction) -> sympy.Expr:
+def _scale(frame: Frame, direction: CurvePoint) -> sympy.Expr:
     """What a vector along the direction is divided by to lie on the curve."""
     import sympy
 
-    a, b = direction.alpha.sympy(), direction.beta.sympy()
+    a, b = coordinates_sympy(direction)
     if frame.one is not None:
         return a * _sympy(frame.one[0]) + b * _sympy(frame.one[1])
     form = frame.form
@@ -141,9 +167,37 @@ class CurvePartition(Partition):
     """
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
-        super().__init__(network, domain, engine, np.packbits(cells.bits, axis=1), cells)
+        super().__init__(network, domain, engine, None, cells)
         self.cells, self.curve, self.frame = cells, cells.curve, cells.frame
         self.image = _image(network, cells.curve)
+
+    @cached_property
+    def codes(self) -> ByteArray:  # type: ignore[override]
+        """The spline codes, bit-packed; made when asked for: 10^5 neurons on a circle have 2.5 GB of them."""
+        return self.cells.codes.packed()
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def code_of(self, index: int) -> SplineCode:
+        return SplineCode(self.cells.codes.row(range(len(self))[index]).tobytes(), self._layer_sizes)
+
+    def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
+        hinges, codes, count = self.network.hinges, self.cells.codes, len(self)
+        a, b = a % count, b % count
+        step_back = b == 0 and a == count - 1 and self.cells.closed
+        found = codes.flips(b) if b == a + 1 or step_back else codes.differing(a, b)
+        return tuple(hinges[i] for i in found.tolist())
+
+    @cached_property
+    def code_count(self) -> int:
+        """The number of different spline codes."""
+        return self.cells.codes.distinct
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the number of cells and the sorted codes: the same for any engine, device or order of work."""
+        return self.cells.codes.digest()
 
     @property
     def region_count(self) -> int:
@@ -160,20 +214,18 @@ class CurvePartition(Partition):
     @cached_property
     def crossings(self) -> tuple[Crossing, ...]:
         """The points between cells in order, then the tangencies of single hinges."""
-        inner = [
-            Crossing(self.hinges_between(before, after), False, cut.undefined, cut.direction, self.frame, self.image)
-            for before, cut, after in self._joints()
-        ]
+        joints = ((self.hinges_between(before, after), self.cells.cuts[k]) for before, k, after in self._joints())
+        inner = [Crossing(flipped, False, cut.undefined, cut.direction, self.frame, self.image) for flipped, cut in joints]
         hinges = self.network.hinges
         touching = [Crossing((hinges[h],), True, False, d, self.frame, self.image) for d, h in self.cells.tangent]
         return (*inner, *touching)
 
-    def _joints(self) -> list[tuple[int, Cut, int]]:
+    def _joints(self) -> list[tuple[int, int, int]]:
         """(cell before, cut, cell after) for every cut between two cells."""
-        cuts, count = self.cells.cuts, len(self)
+        count = len(self)
         if self.cells.closed:
-            return [((i - 1) % count, cut, i) for i, cut in enumerate(cuts)]
-        return [(i - 1, cuts[i], i) for i in range(1, count)] if cuts else []
+            return [((i - 1) % count, i, i) for i in range(len(self.cells.cuts))]
+        return [(i - 1, i, i) for i in range(1, count)] if self.cells.cuts else []
 
     def ends_of(self, index: int) -> tuple[Cut, Cut] | None:
         """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of dimension 0."""
@@ -181,7 +233,7 @@ class CurvePartition(Partition):
         return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
 
     def neighbours(self) -> IndexArray:
-        pairs = [(before, after) for before, cut, after in self._joints() if not cut.undefined]
+        pairs = [(before, after) for before, cut, after in self._joints() if cut not in self.cells.undefined]
         return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
     def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
@@ -194,22 +246,30 @@ class CurvePartition(Partition):
         graph: nx.MultiGraph[int] = nx.MultiGraph()
         self._add_nodes(graph, witnesses)
         for before, cut, after in self._joints():
-            if not cut.undefined:
-                position = self.frame.position_float(cut.direction if self.frame.is_straight else cut.near)
-                graph.add_edge(before, after, flipped=self.hinges_between(before, after), position=position)
+            if cut not in self.cells.undefined:
+                graph.add_edge(before, after, flipped=self.hinges_between(before, after), position=self._positions[cut])
         return graph
+
+    @cached_property
+    def _positions(self) -> list[float]:
+        """The positions of all cuts: on lines those of the exact points, on circles of points near them."""
+        cuts, bounds = self.cells.cuts, self.cells.enclosures
+        if bounds is not None and not self.frame.is_straight:
+            angles: list[float] = self.frame.angles_float(bounds.mean(axis=1)).tolist()
+            return angles
+        return [position_float(self.frame, cut.direction if self.frame.is_straight else cut.near) for cut in cuts]
 
     def locate(self, x: Sequence[object]) -> int:
         direction = self.direction_of(x)
         if not self.cells.cuts:
             return self._without_cuts(direction)
-        after = [cut.direction.compare(direction) for cut in self.cells.cuts[: len(self)]]
-        if 0 in after:
+        before = bisect.bisect_left(range(len(self)), 0, key=lambda i: self.cells.cuts[i].direction.compare(direction))
+        if before < len(self) and self.cells.cuts[before].direction.compare(direction) == 0:
             raise InvalidInput("the point lies on a crossing", value=tuple(map(str, x)), remedy="move it off the crossing")
         inside = self.cells.closed or self._is_on_arc(direction)
         if not inside:
             raise InvalidInput("the point lies outside the domain", value=tuple(map(str, x)), remedy="give a point on it")
-        return (sum(sign < 0 for sign in after) - 1) % len(self)
+        return (before - 1) % len(self)
 
     def _without_cuts(self, direction: Direction) -> int:
         """The cell on an uncut circle, or the one of two opposite points."""
@@ -217,7 +277,7 @@ class CurvePartition(Partition):
 
     def _is_on_arc(self, direction: Direction) -> bool:
         first, last = self.cells.cuts[0].direction, self.cells.cuts[-1].direction
-        return direction.compare(first) > 0 and direction.compare(last) < 0
+        return compare_points(direction, first) > 0 and compare_points(direction, last) < 0
 
     def direction_of(self, x: Sequence[object]) -> Direction:
         """The rational direction (alpha, beta) of a point of the curve; behind a norm modulo what P removes."""
@@ -269,7 +329,7 @@ class CurvePartition(Partition):
 def _image(network: Network, curve: Curve) -> Curve:
     """The curve that points are reported on: a circle behind a norm lies in the image of the norm's projection."""
     norm = network.blocks[0].norm
-    if norm is None or curve.one is not None:
+    if norm is None or curve.one is not None or curve.radius_squared is not None:
         return curve
     rows = rows_of(norm.project(curve.state()))
     return replace(curve, u=tuple(row[0] for row in rows), v=tuple(row[1] for row in rows))
@@ -309,7 +369,7 @@ class Arc(Region):
             return ()
         frame = self._owner.frame
         finite = [(cut, step) for cut, step in zip(ends, (-1, 1), strict=True)
-                  if not frame.is_straight or frame.parameter(cut.direction) is not None]  # fmt: skip
+                  if not frame.is_straight or is_finite(frame, cut.direction)]  # fmt: skip
         return tuple(self._facet(cut, step) for cut, step in finite)
 
     def _facet(self, cut: Cut, step: int) -> Facet:
@@ -345,10 +405,10 @@ class Arc(Region):
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
         if ends is None:
             return (0.0, 2 * math.pi) if len(self._owner) == 1 else (self.index * math.pi,) * 2
-        start = frame.position_float(ends[0].direction)
+        start = position_float(frame, ends[0].direction)
         if frame.is_straight:
-            return start, frame.position_float(ends[1].direction)
-        return start, start + (frame.turn_float(ends[0].direction, ends[1].direction) or 2 * math.pi)
+            return start, position_float(frame, ends[1].direction)
+        return start, start + (turn_float(frame, ends[0].direction, ends[1].direction) or 2 * math.pi)
 
     @property
     def length_float(self) -> float:
@@ -359,9 +419,8 @@ class Arc(Region):
             return 2 * math.pi * radius if len(self._owner) == 1 else 0.0
         first, last = (cut.direction for cut in ends)
         if not frame.is_straight:
-            return radius * (frame.turn_float(first, last) or 2 * math.pi)
-        begin, finish = frame.parameter(first), frame.parameter(last)
-        return math.inf if begin is None or finish is None else radius * difference_float(finish, begin)
+            return radius * (turn_float(frame, first, last) or 2 * math.pi)
+        return radius * gap_float(frame, first, last)
 
     @property
     def length(self) -> sympy.Expr:
@@ -375,7 +434,7 @@ class Arc(Region):
         first, last = (cut.direction for cut in ends)
         if frame.is_straight:
             return radius * (_parameter(frame, last) - _parameter(frame, first))
-        wraps = last.compare(first) <= 0
+        wraps = compare_points(last, first) <= 0
         return radius * (_angle(frame, last) - _angle(frame, first) + (2 * sympy.pi if wraps else 0))
 
     def symbolic(self) -> SymbolicRegion:
@@ -394,7 +453,7 @@ class Arc(Region):
 
         place = _parameter if frame.is_straight else _angle
         first, last = (place(frame, cut.direction) for cut in ends)
-        if not frame.is_straight and ends[1].direction.compare(ends[0].direction) <= 0:
+        if not frame.is_straight and compare_points(ends[1].direction, ends[0].direction) <= 0:
             return (sympy.Or(variable > first, variable < last),)
         return tuple(bound for bound in (variable > first, variable < last) if bound != sympy.true)
 
@@ -411,16 +470,16 @@ class Arc(Region):
         return sympy.Matrix([_sympy(row[0]) * point[0] + _sympy(row[1]) * point[1] for row in rows])
 
 
-def _line_through(direction: Direction, step: int) -> tuple[int, ...]:
+def _line_through(direction: CurvePoint, step: int) -> tuple[int, ...]:
     """The line of a rational direction as integers (alpha, beta, 0), positive inside; () when it is irrational."""
-    if not (direction.alpha.is_rational and direction.beta.is_rational):
+    if isinstance(direction, IsolatedDirection) or not (direction.alpha.is_rational and direction.beta.is_rational):
         return ()
     a, b = direction.alpha.a, direction.beta.a
     return Halfspace.of([step * b, -step * a, _ZERO]).coefficients
 
 
-def _point_float(curve: Curve, frame: Frame, direction: Direction) -> np.ndarray:
-    a, b = float(direction.alpha), float(direction.beta)
+def _point_float(curve: Curve, frame: Frame, direction: CurvePoint) -> np.ndarray:
+    a, b = coordinates_float(direction)
     u, v = (np.array([float(x) for x in fractions(w)]) for w in (curve.u, curve.v))
     if frame.one is not None:
         scale = a * float(fraction(frame.one[0])) + b * float(fraction(frame.one[1]))

@@ -3,7 +3,8 @@
 An engine that builds the complex of all faces gives kind `complex`: vertices, faces, cells. For every other one each region
 gets a point inside, a point in every facet with the region behind it, and a Farkas vector for every halfspace that is no
 facet: kind `facets`. A partition that stopped early gets the latter, which then says that it is not complete. A domain
-without interior gets a Farkas vector. The region numbers are those of `partition.regions`.
+without interior gets a Farkas vector. Curves and spheres have kinds of their own (`exact.sphere_certificates`). The region
+numbers are those of `partition.regions`.
 """
 
 from __future__ import annotations
@@ -15,28 +16,26 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import lcm
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from exact import check
 from exact.adjacency import code_behind, facet_proofs, region_walls
+from exact.certificate_records import Json, hexadecimal, matrix_rows, network_record, over_common
 from exact.domains import Flat, FlatDomain
 from exact.engines.base import FlatCells, Outcome
 from exact.errors import Undecided, Unsupported
 from exact.faces import FaceComplex, SymbolicPoint
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas, strict_feasibility
-from exact.network import Layer, Network
-from exact.numbers import Rational
+from exact.network import Network
+from exact.sphere_certificates import records_of_cells
 from exact.spline_code import SplineCode
 
 if TYPE_CHECKING:
     from exact.results import Partition
-
-Json = Any
 
 
 def write(
@@ -78,13 +77,13 @@ def verified(partition: Partition, *, maps: bool = True) -> check.Verdict:
 def of(partition: Partition, *, maps: bool = True, made_by: Mapping[str, Json] | None = None) -> Iterator[bytes]:
     """The lines of a certificate. With `maps` every region carries its exact affine map over the domain's parameters.
 
-    Maps are left out where an activation is smooth. Raises Unsupported for partitions of curves and of balls. Cost: every
-    exact vertex of a complex; otherwise, for every region, a few rays and one LP per halfspace that no ray decides.
+    Maps are left out where an activation is smooth, on curves and on spheres. Raises Unsupported for partitions of balls,
+    behind two norms, and of curves and 2-spheres that stopped early. Cost: every exact vertex of a complex; otherwise, for
+    every region, a few rays and one LP per halfspace that no ray decides; else see `exact.sphere_certificates`.
     """
     network, domain, cells = partition.network, partition.domain, getattr(partition, "_cells", None)
     if not isinstance(cells, FlatCells) or not isinstance(domain, FlatDomain):
-        raise Unsupported("only partitions into polytopes have certificates", value=repr(partition),
-                          remedy='on a Segment, Ray or Line, without norm, give engine="lp_tree"')  # fmt: skip
+        return _signed(records_of_cells(partition, {"engine": partition.engine, "domain": repr(domain), **(made_by or {})}))
     if not domain.is_polyhedral:
         raise Unsupported("a round domain has no certificate", value=domain, remedy="partition a Box around it")
     writer = _Writer(network, domain.flat(), cells, maps and network.is_piecewise_linear)
@@ -136,37 +135,9 @@ def _sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _hex(values: Sequence[Any]) -> str:
-    return " ".join(f"{int(x):x}" for x in values)
-
-
-def _over_common(values: Sequence[Rational]) -> tuple[list[int], int]:
-    """Numerators over the least common denominator, and the denominator."""
-    denominator = lcm(*(int(x.q) for x in values))
-    return [int(x.p) * (denominator // int(x.q)) for x in values], denominator
-
-
-def _rows(entries: Sequence[Rational], width: int) -> tuple[list[str], str]:
-    """The rows of a matrix given by its entries, over one denominator."""
-    numbers, denominator = _over_common(entries)
-    return [_hex(numbers[i : i + width]) for i in range(0, len(numbers), width)], _hex([denominator])
-
-
-def _layer(layer: Layer) -> Json:
-    bias = layer.bias.column()
-    entries = [x for j in range(layer.width) for x in (*layer.weight.row(j), bias[j])]
-    rows, denominator = _rows(entries, layer.weight.shape[1] + 1)
-    return {"activation": layer.activation.name, "denominator": denominator, "rows": rows}
-
-
-def _network(network: Network) -> Json:
-    blocks = [{"residual": block.residual, "layers": [_layer(layer) for layer in block.layers]} for block in network.blocks]
-    return {"input_dim": network.input_dim, "blocks": blocks}
-
-
 def _domain(flat: Flat, cube: bool) -> Json:
-    rows, denominator = _rows(list(flat.state().entries()), flat.dim + 1)
-    walls = [_hex(wall.coefficients) for wall in flat.walls]
+    rows, denominator = matrix_rows(list(flat.state().entries()), flat.dim + 1)
+    walls = [hexadecimal(wall.coefficients) for wall in flat.walls]
     return {"dim": flat.dim, "cube": cube, "chart": {"denominator": denominator, "rows": rows}, "walls": walls}
 
 
@@ -196,15 +167,15 @@ class _Writer:
     ) -> dict[str, Json]:
         return {"format": check.FORMAT, "kind": kind, "complete": complete, "regions": len(self.cells), "faces": list(faces),
                 "maps": self.maps, "made_by": dict(made_by), "network_sha256": self.network.sha256,
-                "network": _network(self.network), "domain": _domain(self.flat, cube)}  # fmt: skip
+                "network": network_record(self.network), "domain": _domain(self.flat, cube)}  # fmt: skip
 
     def _empty(self) -> str:
         """A Farkas vector over the walls, as one multiplier for each."""
         proof = self.cells.empty or strict_feasibility(self.flat.walls, self.flat.dim)
         assert isinstance(proof, Farkas), "a domain with an interior point has a region"
-        numbers, _ = _over_common(proof.multipliers)
+        numbers, _ = over_common(proof.multipliers)
         found = dict(zip(proof.rows, numbers, strict=True))
-        return _hex([found.get(i, 0) for i in range(len(self.flat.walls))])
+        return hexadecimal([found.get(i, 0) for i in range(len(self.flat.walls))])
 
     def _region(self, index: int) -> dict[str, Json]:
         """The code of region `index` (in the engine's order) and its map."""
@@ -212,7 +183,7 @@ class _Writer:
         record: dict[str, Json] = {"code": code.hex()}
         if self.maps:
             image = self.network.propagate_code(self.flat.state(), SplineCode(code, self.network.bits_per_layer))
-            rows, denominator = _rows(list(image.entries()), self.flat.dim + 1)
+            rows, denominator = matrix_rows(list(image.entries()), self.flat.dim + 1)
             record["map"] = [denominator, *rows]
         return record
 
@@ -251,9 +222,9 @@ class _Writer:
             neighbour = seen[wall][1] if wall in seen else self._neighbour(wall, point, place)
             if neighbour is not None and neighbour > number:
                 shared.setdefault(neighbour, {})[wall.opposite] = (point, number)
-            entries.append([name, _hex(point), neighbour])
+            entries.append([name, hexadecimal(point), neighbour])
         redundant = [[name, _multipliers(proofs.redundant[name], facets)] for name in sorted(proofs.redundant)]
-        return {"witness": _hex(witness), "facets": entries, "redundant": redundant}
+        return {"witness": hexadecimal(witness), "facets": entries, "redundant": redundant}
 
     def _neighbour(self, wall: Halfspace, point: Point, place: Mapping[bytes, int]) -> int | None:
         """The region behind a facet: None at the edge of the domain, -1 where it is not listed."""
@@ -264,11 +235,11 @@ class _Writer:
 
 
 def _vertex(vertex: SymbolicPoint, cube: bool) -> str:
-    return _hex([*(vertex.infinite if cube else ()), *vertex.finite])
+    return hexadecimal([*(vertex.infinite if cube else ()), *vertex.finite])
 
 
 def _multipliers(proof: Farkas, facets: Sequence[int]) -> str:
     """`q`, then one multiplier for each facet, all over the same denominator."""
-    numbers, denominator = _over_common(proof.multipliers)
+    numbers, denominator = over_common(proof.multipliers)
     found = dict(zip(proof.rows, numbers, strict=True))
-    return _hex([denominator, *(found.get(facet, 0) for facet in facets)])
+    return hexadecimal([denominator, *(found.get(facet, 0) for facet in facets)])

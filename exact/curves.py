@@ -13,7 +13,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exact.numbers import Ball, Rational, ball_bounds, ball_precision
+import numpy as np
+
+from exact.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_float
 from exact.predicates import turn
 from exact.surds import FLOAT_BITS, Surd, sign_of_surd
 
@@ -109,6 +111,13 @@ def dyadic_direction(sigma: Rational) -> tuple[Rational, Rational]:
     return ((1 - f, f), (-f, 1 - f), (f - 1, -f), (f, f - 1))[quadrant % 4]
 
 
+def diamond_directions_float(sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The coordinates of many diamond angles in [0, 4], in float64."""
+    f, quadrant = np.modf(sigma)
+    k = quadrant.astype(int) % 4
+    return np.choose(k, [1 - f, -f, f - 1, f]), np.choose(k, [f, 1 - f, -f, f - 1])
+
+
 @dataclass(frozen=True)
 class Zeros:
     """The zeros of a function on the whole circle of directions: sign changes, and the one touching point if any."""
@@ -170,6 +179,13 @@ class Frame:
             ahead = direction.alpha.scaled(self.along[0]) + direction.beta.scaled(self.along[1])
             return math.copysign(math.inf, ahead.sign())
         return float(parameter)
+
+    def angles_float(self, sigma: FloatArray) -> FloatArray:
+        """The angles in [0, 2 pi) of diamond angles (float64 in, float64 out; circles)."""
+        alpha, beta = diamond_directions_float(sigma)
+        a, b, root = (nearest_float(x) for x in (self.form.a, self.form.b, self.form.determinant))
+        angles: FloatArray = np.arctan2(beta * math.sqrt(root), alpha * a + beta * b)
+        return np.where(angles < 0, angles + 2 * math.pi, angles)
 
     def turn_float(self, start: Direction, end: Direction) -> float:
         """The angle in [0, 2 pi) from one direction counter-clockwise to another, to full float64 accuracy.

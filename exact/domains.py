@@ -216,17 +216,21 @@ def _halfspace(row: Any, name: str) -> Halfspace:
 class Ball(FlatDomain):
     """The open ball `|x - centre|^2 < radius_squared`, with rational centre and squared radius.
 
-    Its chart is all of R^d without walls. Only the engine `vertices` (one hidden layer) can cut it. Raises InvalidInput
-    unless `radius_squared` is positive.
+    With `directions` it is the part of that ball in the flat `centre + sum_k s_k directions[k]`, an ellipsoid in the
+    parameters s; without, its chart is all of R^d. Only the engines `vertices` (one hidden layer) and `round_layers` (any
+    depth) cut it. Raises InvalidInput unless `radius_squared` is positive and the directions are independent.
 
     >>> Ball([0, "1/2"], 2)
     Ball(centre (0, 1/2), radius_squared 2)
+    >>> Ball([0, 0, 0], 3, [[1, -1, 0], [0, 1, -1]])
+    Ball(centre (0, 0, 0), radius_squared 3, 2 directions)
     """
 
     centre: tuple[Rational, ...]
     radius_squared: Rational
+    directions: tuple[tuple[Rational, ...], ...] | None
 
-    def __init__(self, centre: Any, radius_squared: Any) -> None:
+    def __init__(self, centre: Any, radius_squared: Any, directions: Any = None) -> None:
         middle, square = tuple(rationals(centre, "centre")), rational(radius_squared, "radius_squared")
         if not middle:
             raise InvalidInput("the centre of the ball has no coordinate", value="()", remedy="give d >= 1 numbers")
@@ -234,24 +238,37 @@ class Ball(FlatDomain):
             raise InvalidInput("a ball has no positive radius", value=radius_squared, remedy="give radius_squared > 0")
         object.__setattr__(self, "centre", middle)
         object.__setattr__(self, "radius_squared", square)
+        object.__setattr__(self, "directions", None if directions is None else _span(directions, middle))
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.centre), input_dim)
 
     def flat(self) -> Flat:
         n = len(self.centre)
-        return Flat((_ZERO,) * n, _unit_vectors(n), ())
+        return Flat((_ZERO,) * n, _unit_vectors(n), ()) if self.directions is None else Flat(self.centre, self.directions, ())
 
     @property
     def is_polyhedral(self) -> bool:
         return False
 
     def contains(self, point: Point) -> bool:
-        gaps = _difference(affine(point), self.centre)
+        flat = self.flat()
+        columns = zip(*flat.directions, strict=True)
+        place = [x + dot(affine(point), column) for x, column in zip(flat.origin, columns, strict=True)]
+        gaps = _difference(place, self.centre)
         return bool(dot(gaps, gaps) < self.radius_squared)
 
     def __repr__(self) -> str:
-        return f"Ball(centre {_show((self.centre,))}, radius_squared {self.radius_squared})"
+        span = "" if self.directions is None else f", {len(self.directions)} directions"
+        return f"Ball(centre {_show((self.centre,))}, radius_squared {self.radius_squared}{span})"
+
+
+def _span(directions: Any, centre: Sequence[Rational]) -> tuple[tuple[Rational, ...], ...]:
+    rows = tuple(tuple(rationals(row, f"directions[{i}]")) for i, row in enumerate(directions))
+    _same_length((centre, *rows))
+    if not rows or rank(rows) < len(rows):
+        raise InvalidInput("the directions of a ball are dependent", value=_show(rows), remedy="give independent vectors")
+    return rows
 
 
 @dataclass(frozen=True, init=False)
@@ -412,7 +429,9 @@ class Sphere(Domain):
     """The sphere that the network's first norm projects on, at eps = 0; without a norm, |x|^2 = `radius_squared`.
 
     LayerNorm in R^n leaves a sphere of dimension n - 2 and radius sqrt(n), RMSNorm one of dimension n - 1. With
-    eps > 0 it is the limit of every ray far from the origin; `Ray` shows what happens on the way.
+    eps > 0 it is the limit of every ray far from the origin; `Ray` shows what happens on the way. A circle behind a norm may
+    be given a radius where that changes anything, for eps > 0 or a skip connection around the norm: then it consists of
+    the inputs with |x|^2 = `radius_squared` in the image of the norm's projection.
     """
 
     radius_squared: Rational | None
@@ -432,7 +451,8 @@ class GreatCircle(CurveDomain):
     """The directions `alpha u + beta v`: the geodesic circle through u and v, from u towards v.
 
     Behind a norm the circle lies on the norm's sphere, through the projections of u and v; without one,
-    |x|^2 = `radius_squared` is needed.
+    |x|^2 = `radius_squared` is needed. With a norm a radius may be given where it changes anything, for eps > 0 or a skip
+    connection around the first norm: then the circle consists of the inputs `alpha u + beta v` with that |x|^2.
     """
 
     u: tuple[Rational, ...]
@@ -485,6 +505,22 @@ class GreatSphere(Domain):
 
     def __repr__(self) -> str:
         return f"GreatSphere(through {_show((self.u, self.v, self.w))})"
+
+
+@dataclass(frozen=True)
+class NormBall(Domain):
+    """The image of the network's first norm for eps > 0: an open ball of radius sqrt(n), before gain and bias.
+
+    Every input reaches it and every point of it is reached, by both eps rules: a direction is a radius of the ball, its
+    origin the centre, and the sphere that `Sphere` cuts (eps = 0) is its boundary. Of dimension n - 1 behind LayerNorm, n
+    behind RMSNorm. See :class:`exact.norm_balls.NormBallPartition`.
+
+    >>> NormBall()
+    NormBall()
+    """
+
+    def check(self, input_dim: int) -> None:
+        return
 
 
 def _difference(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:

@@ -112,7 +112,7 @@ def matrix_product(weight: RationalMatrix, state: RationalArray, device: str) ->
 
 
 _GRID = 2.0**50
-_WIDTHS = (2.0**-45, 2.0**-38, 2.0**-30)
+_WIDEST = 2.0**-30
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def enclosed_zeros(f: Balls, g: Balls) -> EnclosedZeros:
     for branch in (1.0, -1.0):
         x = -c.mid * adjoint[0].mid - branch * root * q.mid
         y = -c.mid * adjoint[1].mid + branch * root * p.mid
-        low, high, enclosed = _enclose(f, g, _diamond_angles(x, y))
+        low, high, enclosed = _enclose(f, g, x, y, proved)
         intervals.append((low, high))
         proved = proved & enclosed
     (a, b), (e, h) = intervals
@@ -171,16 +171,37 @@ def _diamond_angles(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (sigma * _GRID).round() / _GRID
 
 
-def _enclose(f: Balls, g: Balls, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The narrowest of a few dyadic intervals around sigma at whose ends the signs are certain and opposite."""
-    low, high = sigma.clone(), sigma.clone()
-    proved = torch.zeros_like(sigma, dtype=torch.bool)
-    for width in _WIDTHS:
-        a, b = sigma - width, sigma + width
-        (first, sure), (second, also) = (pencil_values(f, g, *_dyadic_directions(x)).signs() for x in (a, b))
-        new = sure & also & (first != second) & (a > 0) & (b < 4) & ~proved
-        low, high, proved = torch.where(new, a, low), torch.where(new, b, high), proved | new
+def _enclose(f: Balls, g: Balls, x: torch.Tensor, y: torch.Tensor, wanted: torch.Tensor
+             ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    """A narrow dyadic interval around each of the directions wanted at whose ends the signs are certain and opposite.
+
+    The first width is four times the error of the function over its slope, in floats; where it proves nothing, wider ones
+    are tried on the few functions left.
+    """
+    sigma = _diamond_angles(x, y)
+    low, high, proved = sigma.clone(), sigma.clone(), torch.zeros_like(wanted)
+    width = _proposed_widths(f, g, sigma)
+    for factor in (1.0, 64.0, 4096.0):
+        rows = torch.nonzero(wanted & ~proved & (width * factor <= _WIDEST)).flatten()
+        a, b = sigma[rows] - width[rows] * factor, sigma[rows] + width[rows] * factor
+        (first, sure), (second, also) = (pencil_values(f[rows], g, *_dyadic_directions(s)).signs() for s in (a, b))
+        low[rows], high[rows] = a, b
+        proved[rows] = sure & also & (first != second) & (a > 0) & (b < 4)
     return low, high, proved
+
+
+def _proposed_widths(f: Balls, g: Balls, sigma: torch.Tensor) -> torch.Tensor:
+    """Multiples of the grid at which the functions should exceed their error: four times the error over the slope."""
+    alpha, beta = (ball.mid for ball in _dyadic_directions(sigma))
+    da, db = 2.0 * (beta < 0).double() - 1.0, 1.0 - 2.0 * (alpha < 0).double()
+    p, q, c = f.mid.unbind(1)
+    across, along = g.mid[0] * alpha + g.mid[1] * beta, g.mid[1] * alpha + g.mid[2] * beta
+    root = (alpha * across + beta * along).clamp(min=_TINY).sqrt()
+    slope = p * da + q * db + c * (across * da + along * db) / root
+    terms = (p * alpha).abs() + (q * beta).abs() + (c * root).abs()
+    error = f.rad[:, 0] + f.rad[:, 1] + f.rad[:, 2] * root + 16 * U * terms
+    steps = (4 * error / slope.abs() * _GRID).ceil().clamp(min=4)
+    return torch.where(steps.isfinite(), steps, torch.inf) / _GRID
 
 
 def _dyadic_directions(sigma: torch.Tensor) -> tuple[Balls, Balls]:

@@ -14,7 +14,7 @@ from numbers import Rational as AbstractRational
 from typing import Any
 
 import numpy as np
-from flint import arb, ctx, fmpq, fmpq_mat, fmpz, fmpz_mat
+from flint import arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
 
 from exact.errors import InvalidInput
 
@@ -22,6 +22,7 @@ Rational = fmpq
 Integer = fmpz
 RationalArray = fmpq_mat
 IntegerArray = fmpz_mat
+Polynomial = fmpq_poly
 Ball = arb
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -30,6 +31,7 @@ __all__ = [
     "FloatArray",
     "Integer",
     "IntegerArray",
+    "Polynomial",
     "Rational",
     "RationalArray",
     "RationalMatrix",
@@ -42,7 +44,9 @@ __all__ = [
     "nearest_floats",
     "rational",
     "rationals",
+    "real_roots",
     "rounding_error",
+    "square_free",
 ]
 
 
@@ -161,6 +165,29 @@ def _exactly(point: arb) -> fmpq:
     mantissa, exponent = point.man_exp()
     power = int(exponent)
     return fmpq(int(mantissa) << power) if power >= 0 else fmpq(int(mantissa), 1 << -power)
+
+
+def square_free(polynomial: fmpq_poly) -> fmpq_poly:
+    """The polynomial with the same zeros, each of them simple, and coprime integer coefficients; not for the zero polynomial.
+
+    >>> square_free(Polynomial([0, 0, 1, 2]))    # t^2 (1 + 2 t)
+    2*x^2 + x
+    """
+    primitive = fmpq_poly(polynomial.numer())
+    repeated = primitive.gcd(primitive.derivative())
+    return fmpq_poly((primitive // repeated).numer())
+
+
+def real_roots(polynomial: fmpq_poly) -> list[arb]:
+    """The real zeros of a square-free polynomial in ascending order, as disjoint balls of about the working precision.
+
+    Source: the certified isolation of complex roots in FLINT (arb_fmpz_poly), which gives real ones imaginary part 0.
+    """
+    if polynomial.degree() < 1:
+        return []
+    isolated: list[Any] = polynomial.numer().complex_roots()
+    found = [root.real for root, _ in isolated if root.imag.is_zero()]
+    return sorted(found, key=lambda ball: _exactly(ball.mid()))
 
 
 class RationalMatrix:

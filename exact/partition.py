@@ -6,22 +6,45 @@ from math import inf
 
 from exact.arcs import CurvePartition
 from exact.counting import arc_bound, region_bound, sphere_bound
-from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, GreatSphere, Sphere
-from exact.engines.base import Budget, CurveCells, Engine, FlatCells, Job, Progress
+from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, GreatSphere, NormBall, Sphere
+from exact.engines.base import Budget, CurveCells, Engine, FlatCells, Job, Progress, SphereCells, SphereCodes
 from exact.engines.brute_force import BruteForce
 from exact.engines.circle import Circle
 from exact.engines.facet_walk import FacetWalk
 from exact.engines.lp_tree import LPTree
+from exact.engines.nested_roots import NestedRoots
+from exact.engines.round_layers import RoundLayers
+from exact.engines.small_circles import SmallCircles
+from exact.engines.sphere_flats import SphereFlats
+from exact.engines.sphere_polytopes import SpherePolytopes
+from exact.engines.sphere_subdivision import SphereSubdivision
 from exact.engines.subdivision import Subdivision
 from exact.engines.vertices import Vertices
 from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
 from exact.filters import one_thread
 from exact.network import Network
+from exact.norm_balls import NormBallPartition, behind_norm
+from exact.norm_walks import crossing_bound, radius_matters
 from exact.polytopes import FlatPartition
 from exact.results import Partition
 from exact.sphere_charts import sphere_dimension
+from exact.sphere_codes import CodePartition
+from exact.spheres import SpherePartition
 
-ENGINES: tuple[Engine, ...] = (Circle(), Subdivision(), Vertices(), LPTree(), FacetWalk(), BruteForce())
+ENGINES: tuple[Engine, ...] = (
+    Circle(),
+    NestedRoots(),
+    Subdivision(),
+    Vertices(),
+    RoundLayers(),
+    LPTree(),
+    FacetWalk(),
+    SmallCircles(),
+    SphereSubdivision(),
+    SphereFlats(),
+    SpherePolytopes(),
+    BruteForce(),
+)
 """Every engine; `partition` takes the one that can do the job at the least cost."""
 
 DEFAULT_LIMIT = 10**10
@@ -39,12 +62,11 @@ def partition(
 ) -> Partition:
     """Cut `domain` into the activation regions of `network`, exactly.
 
-    Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball (one hidden layer); Segment, Ray, Line,
+    Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball, NormBall; Segment, Ray, Line,
     GreatCircle, Sphere of dimension 1 or 0 (arcs, also behind a norm). The engine is chosen by cost; `engine` overrides the
-    choice among `circle`, `subdivision`, `vertices`, `facet_walk`, `lp_tree` and `brute_force`. `device` is where the float64
-    filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper bound on regions exceeds it
-    (None, or a budget: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress` is called with the number of
-    regions found.
+    choice and names one of `ENGINES`. `device` is where the float64 filters run ("cpu" or "cuda"); it never changes the
+    result. `limit` refuses jobs whose upper bound on regions exceeds it (None, or a budget: no limit); `budget` stops early
+    with outcome BUDGET_REACHED; `progress` is called with the number of regions found.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with each engine's reason), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
@@ -61,14 +83,21 @@ def partition(
     domain.check(network.input_dim)
     _check_radius(network, domain)
     _check_smooth(network)
-    chosen = _choose(network, domain, engine)
-    _check_size(network, domain, limit if budget is None or budget.is_endless else None)
+    read, place = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
+    chosen = _choose(read, place, engine)
+    _check_size(read, place, limit if budget is None or budget.is_endless else None)
     _check_device(device)
     with one_thread():
-        cells = chosen.run(Job(network, domain, device, budget or Budget(), progress))
+        cells = chosen.run(Job(read, place, device, budget or Budget(), progress))
+    if isinstance(cells, FlatCells) and isinstance(domain, NormBall):
+        return NormBallPartition(network, domain, chosen.name, cells)
     if isinstance(cells, FlatCells):
         assert isinstance(domain, FlatDomain)
         return FlatPartition(network, domain, chosen.name, cells)
+    if isinstance(cells, SphereCells):
+        return SpherePartition(network, domain, chosen.name, cells)
+    if isinstance(cells, SphereCodes):
+        return CodePartition(network, domain, chosen.name, cells)
     assert isinstance(cells, CurveCells)
     return CurvePartition(network, domain, chosen.name, cells)
 
@@ -91,10 +120,15 @@ def _check_bounds(limit: object, budget: object) -> None:
 def _check_radius(network: Network, domain: Domain) -> None:
     if not isinstance(domain, Sphere | GreatCircle | GreatSphere):
         return
-    if network.has_norm and domain.radius_squared is not None:
+    if network.has_norm and domain.radius_squared is not None and not _is_circle_with_radius(network, domain):
         raise InvalidInput("the network's norm fixes the radius", value=domain, remedy="leave out radius_squared=")
     if not network.has_norm and domain.radius_squared is None:
         raise InvalidInput("the network has no norm, so the radius is unknown", value=domain, remedy="give radius_squared=")
+
+
+def _is_circle_with_radius(network: Network, domain: Domain) -> bool:
+    """Whether a domain is a circle on which a network with a norm depends on the radius (see exact.norm_walks)."""
+    return (isinstance(domain, GreatCircle) or sphere_dimension(network, domain) == 1) and radius_matters(network)
 
 
 def _check_smooth(network: Network) -> None:
@@ -139,7 +173,7 @@ def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
 def _bound(network: Network, domain: Domain) -> int:
     sphere = sphere_dimension(network, domain)
     if isinstance(domain, CurveDomain) or (sphere is not None and sphere < 2):
-        return arc_bound(network)
+        return arc_bound(network) if len(network.norms) < 2 else crossing_bound(network)
     return region_bound(network, _dimension(domain)) if sphere is None else sphere_bound(network, sphere)
 
 

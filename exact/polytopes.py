@@ -5,12 +5,11 @@ Bulk results are arrays (packed codes, adjacency, faces); a region is a light vi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import atan2
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     import sympy
     from shapely import Polygon
 
-    from exact.check import Verdict
 
 _VERTICES_KEPT = 1 << 16
 
@@ -59,6 +57,11 @@ class FlatPartition(Partition):
         self._flat_domain, self._cells = domain, cells
         self._walls: dict[int, tuple[Wall, ...]] = {}
         self._shared: dict[int, dict[Halfspace, Point]] = {}  # facet points found from the other side
+
+    @property
+    def charted(self) -> Network:
+        """The network as a function on the flat chart: the one partitioned, unless a norm stands in front."""
+        return self.network
 
     def _sorted_codes(self) -> ByteArray:
         return self.codes
@@ -132,7 +135,7 @@ class FlatPartition(Partition):
         hyperplane on this region is the facet's. (A later one may be zero all over this region.)
         """
         bits, names, found = self.code_of(index).bits, self.network.hinges, list[Facet]()
-        sides = region_halfspaces(self.network, self.flat, [bool(bit) for bit in bits])
+        sides = region_halfspaces(self.charted, self.flat, [bool(bit) for bit in bits])
         for neighbour, flipped in self.adjacency.row(index):
             first = int(flipped[0])
             side = sides[first] if bits[first] else sides[first].opposite
@@ -144,7 +147,7 @@ class FlatPartition(Partition):
         self._require_polytopes()
         if index not in self._walls:
             seen = self._shared.get(index, {})
-            found = facets(self.network, self.flat, self._walls_around(index), self.witness_of(index), seen)
+            found = facets(self.charted, self.flat, self._walls_around(index), self.witness_of(index), seen)
             self._walls[index] = tuple(found)
         return self._walls[index]
 
@@ -152,7 +155,7 @@ class FlatPartition(Partition):
         """Halfspaces that cut out a region, among which its facets are."""
         if self._cells.walls is not None:
             return self._cells.walls(int(self.order[index]))
-        return region_walls(self.network, self.flat, [bool(bit) for bit in self.code_of(index).bits])
+        return region_walls(self.charted, self.flat, [bool(bit) for bit in self.code_of(index).bits])
 
     def _facet_of_wall(self, index: int, wall: Wall) -> Facet:
         if wall.behind is None:
@@ -294,7 +297,7 @@ class FlatPartition(Partition):
 
     def _map_key(self, index: int) -> Hashable:
         """The map over the parameters of the domain: maps that agree on a slice are equal there."""
-        return tuple(self.network.propagate_code(self.flat.state(), self.code_of(index)).entries())
+        return tuple(self.charted.propagate_code(self.flat.state(), self.code_of(index)).entries())
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
         """The regions of a two-dimensional domain as shapely polygons (floats, for drawing), in region order.
@@ -322,22 +325,6 @@ class FlatPartition(Partition):
         return corners((*walls, *edge), 2)
 
     # ---- proofs
-
-    def certificate(self, path: str | Path, *, maps: bool = True, made_by: Mapping[str, Any] | None = None) -> Path:
-        """Write a certificate that `exactlens check FILE` verifies with integers alone; see :mod:`exact.certificates`."""
-        from exact import certificates
-
-        return certificates.write(self, path, maps=maps, made_by=made_by)
-
-    def check(self, *, maps: bool = True) -> Verdict:
-        """Verify this partition by its certificate and a checker that shares nothing with the engines.
-
-        See :func:`exact.certificates.verified`.
-        """
-        from exact import certificates
-
-        return certificates.verified(self, maps=maps)
-
 
 class Polytope(Region):
     """A convex region of a flat domain."""
@@ -369,7 +356,7 @@ class Polytope(Region):
         hyperplanes of `facets` are those that are not.
         """
         owner = self._owner
-        walls = region_walls(owner.network, owner.flat, [bool(bit) for bit in self.code.bits])
+        walls = region_walls(owner.charted, owner.flat, [bool(bit) for bit in self.code.bits])
         return tuple(wall.coefficients for wall in walls)
 
     @property
@@ -417,7 +404,7 @@ class Polytope(Region):
         """
         import sympy
 
-        flat, network = self._owner.flat, self._owner.network
+        flat, network = self._owner.flat, self._owner.charted
         names = sympy.symbols(f"{_letter(flat)}1:{flat.dim + 1}", real=True)
         rows = [facet.hyperplane for facet in self.facets]
         left = [sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1])) for row in rows]

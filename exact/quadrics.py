@@ -14,10 +14,13 @@ Quadric = tuple[tuple[Rational, ...], ...]
 
 
 def quadric_of(ball: Ball) -> Quadric:
-    """M with `(x, 1) M (x, 1)^T = |x - centre|^2 - radius_squared`."""
-    d, c = len(ball.centre), ball.centre
-    rows = [[Rational(int(i == j)) for j in range(d)] + [-c[i]] for i in range(d)]
-    return tuple(map(tuple, [*rows, [*(-x for x in c), dot(c, c) - ball.radius_squared]]))
+    """M with `(s, 1) M (s, 1)^T = |x(s) - centre|^2 - radius_squared` over the parameters s of the ball's chart."""
+    flat = ball.flat()
+    gap = [x - c for x, c in zip(flat.origin, ball.centre, strict=True)]
+    vectors = [*flat.directions, gap]
+    rows = [[dot(a, b) for b in vectors] for a in vectors]
+    rows[-1][-1] -= ball.radius_squared
+    return tuple(map(tuple, rows))
 
 
 def value(quadric: Quadric, point: Point) -> Rational:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import networkx as nx
@@ -13,7 +14,7 @@ import numpy as np
 
 from exact.affine_map import AffineMap
 from exact.domains import Box, Domain
-from exact.engines.base import CurveCells, FlatCells
+from exact.engines.base import CurveCells, FlatCells, SphereCells, SphereCodes
 from exact.errors import InvalidInput
 from exact.faces import IndexArray
 from exact.network import Network
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from shapely import Polygon
 
     from exact.arcs import Crossing
+    from exact.check import Verdict
     from exact.region import Region
 
 
 _GRAPH_WITNESSES = 10_000
+Cells = FlatCells | CurveCells | SphereCells | SphereCodes
 
 
 class Partition(ABC):
@@ -37,8 +40,12 @@ class Partition(ABC):
     ("filter" and "exact" zeros on curves; LP "interiors", "farkas" vectors, ... in R^d). No truth value.
     """
 
-    def __init__(self, network: Network, domain: Domain, engine: str, codes: ByteArray, cells: FlatCells | CurveCells) -> None:
-        self.network, self.domain, self.engine, self.codes = network, domain, engine, codes
+    codes: ByteArray
+
+    def __init__(self, network: Network, domain: Domain, engine: str, codes: ByteArray | None, cells: Cells) -> None:
+        self.network, self.domain, self.engine = network, domain, engine
+        if codes is not None:  # else the subclass makes them when they are asked for
+            self.codes = codes
         self._layer_sizes = network.bits_per_layer
         self.outcome, self.evidence, self.decisions = cells.outcome, cells.evidence, dict(cells.decisions)
 
@@ -168,6 +175,24 @@ class Partition(ABC):
         inside = [sympy.And(*s.inequalities) for s in symbolic]
         pieces = [[(s.map[k], condition) for s, condition in zip(symbolic, inside, strict=True)] for k in outputs]
         return [sympy.Piecewise(*piece, evaluate=False) for piece in pieces]
+
+    def certificate(self, path: str | Path, *, maps: bool = True, made_by: Mapping[str, Any] | None = None) -> Path:
+        """Write a certificate that `exactlens check FILE` verifies with integers alone; see :mod:`exact.certificates`.
+
+        Raises Unsupported where there is none: behind several norms, in balls.
+        """
+        from exact import certificates
+
+        return certificates.write(self, path, maps=maps, made_by=made_by)
+
+    def check(self, *, maps: bool = True) -> Verdict:
+        """Verify this partition by its certificate and a checker that shares nothing with the engines.
+
+        See :func:`exact.certificates.verified`.
+        """
+        from exact import certificates
+
+        return certificates.verified(self, maps=maps)
 
 
 class RegionSequence(Sequence["Region"]):

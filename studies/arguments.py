@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from exact import Box, Domain, GreatCircle, InvalidInput, Line, Plane, Ray, RealSpace, Segment, Sphere
+from exact import Box, Domain, GreatCircle, GreatSphere, InvalidInput, Line, NormBall, Plane, Ray, RealSpace, Segment, Sphere
 
 NUMBER = re.compile(r"[+-]?(\d+/\d+|(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?)", re.ASCII)
 LONGEST = 1000
@@ -84,9 +84,9 @@ class DomainRequest:
     radius_squared: Fraction | None = None
 
     @property
-    def is_circle(self) -> bool:
-        """Whether it is a sphere or a circle of directions, which starts at the norm."""
-        return self.kind in ("sphere", "great-circle")
+    def is_round(self) -> bool:
+        """Whether it is a sphere or a circle of directions, or the norm's ball: all of them start at the norm."""
+        return self.kind in (*_WITH_RADIUS, "norm-ball")
 
     def build(self, dim: int) -> Domain:
         """The domain in R^dim. Raises InvalidInput where the points cannot span it."""
@@ -113,9 +113,12 @@ _BUILDERS: Mapping[str, Callable[[DomainRequest, int], Domain]] = {
     "ray": lambda request, dim: Ray(*request._spread(dim)),
     "line": lambda request, dim: Line(*request._spread(dim)),
     "plane": lambda request, dim: Plane(*request._spread(dim)),
+    "norm-ball": lambda request, dim: NormBall(),
     "great-circle": lambda request, dim: GreatCircle(request.points[0], request.points[1], request.radius_squared),
+    "great-sphere": lambda request, dim: GreatSphere(*request.points, request.radius_squared),
 }
-_POINTS = {"box": 2, "segment": 2, "ray": 2, "line": 2, "plane": 3, "great-circle": 2}
+_WITH_RADIUS = ("sphere", "great-circle", "great-sphere")
+_POINTS = {"box": 2, "segment": 2, "ray": 2, "line": 2, "plane": 3, "great-circle": 2, "great-sphere": 3}
 _EXAMPLES = {
     "box": "--box -1 1",
     "segment": "--segment -1,-1 1,1",
@@ -123,6 +126,7 @@ _EXAMPLES = {
     "line": "--line 0,0 1,2",
     "plane": "--plane 0,0,0 1,0,0 0,1,0",
     "great-circle": "--great-circle 1,0,-1 0,1,-1",
+    "great-sphere": "--great-sphere 1,0,0,-1 0,1,0,-1 0,0,1,-1",
 }
 
 
@@ -139,8 +143,8 @@ def domain(given: Mapping[str, Sequence[str]], flags: Sequence[str], radius_squa
         return None
     radius = None if radius_squared is None else number(radius_squared, "--radius-squared")
     request = DomainRequest(named[0], vectors(given.get(named[0], ()), f"--{named[0]}"), radius)
-    if radius is not None and not request.is_circle:
-        raise InvalidInput("only a sphere or a great circle has a radius", value=f"--{request.kind}",
+    if radius is not None and request.kind not in _WITH_RADIUS:
+        raise InvalidInput("only a sphere, a great circle or a great sphere has a radius", value=f"--{request.kind}",
                            remedy="leave out --radius-squared")  # fmt: skip
     expected = _POINTS.get(request.kind, 0)
     if len(request.points) != expected:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from studies.commands.job import JobOptions
 
 BAD_INPUT, INTERRUPTED = 2, 130
-DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle")
+DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle", "great-sphere")
 SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
 VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
 
@@ -74,10 +74,12 @@ RayOption = Annotated[Words, typer.Option("--ray", metavar="ORIGIN DIRECTION", h
 LineOption = Annotated[Words, typer.Option("--line", metavar="POINT DIRECTION", help="A whole line.")]
 PlaneOption = Annotated[Words, typer.Option("--plane", metavar="P0 P1 P2", help="The plane through three points.")]
 CircleOption = Annotated[Words, typer.Option("--great-circle", metavar="U V", help="The directions between U and V.")]
-SphereOption = Annotated[bool, typer.Option("--sphere", help="The sphere of the norm (arcs for n = 3).")]
+GreatSphereOption = Annotated[Words, typer.Option("--great-sphere", metavar="U V W", help="The 2-sphere through three.")]
+SphereOption = Annotated[bool, typer.Option("--sphere", help="The norm's sphere: arcs, cells or codes.")]
+NormBallOption = Annotated[bool, typer.Option("--norm-ball", help="The open ball that the norm leaves for eps > 0.")]
 SpaceOption = Annotated[bool, typer.Option("--space", help="All of R^d.")]
 RadiusOption = Annotated[str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")]
-BlockOption = Annotated[int | None, typer.Option(help="Start at this block (default: the norm, on spheres and circles).")]
+BlockOption = Annotated[int | None, typer.Option(help="Start at this block (default: the norm, for round domains).")]
 _ENGINES = "circle, subdivision, vertices, lp_tree, facet_walk, brute_force (default: by cost)."
 EngineOption = Annotated[str | None, typer.Option(help=_ENGINES)]
 LimitOption = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
@@ -93,7 +95,7 @@ def _job(given: Mapping[str, Any]) -> JobOptions:
     from studies.commands.job import JobOptions
 
     words = {kind: given.get(kind.replace("-", "_")) or [] for kind in DOMAINS}
-    flags = [kind for kind in ("sphere", "space") if given.get(kind)]
+    flags = [kind for kind in ("sphere", "norm-ball", "space") if given.get(kind.replace("-", "_"))]
     request = arguments.domain(words, flags, given.get("radius_squared"))
     names = ("root", "from_block", "engine", "device", "budget_regions", "budget_seconds", "relu_ised")
     same = {name: given[name] for name in names if name in given}
@@ -155,10 +157,12 @@ def partition(
     run: Target,
     box: BoxOption = None,
     sphere: SphereOption = False,
+    norm_ball: NormBallOption = False,
     segment: SegmentOption = None,
     ray: RayOption = None,
     line: LineOption = None,
     great_circle: CircleOption = None,
+    great_sphere: GreatSphereOption = None,
     plane: PlaneOption = None,
     space: SpaceOption = False,
     radius_squared: RadiusOption = None,
@@ -235,10 +239,12 @@ def graph(
     out: Annotated[Path, typer.Option(help="A .json (node-link) or .graphml.", show_default=False)],
     box: BoxOption = None,
     sphere: SphereOption = False,
+    norm_ball: NormBallOption = False,
     segment: SegmentOption = None,
     ray: RayOption = None,
     line: LineOption = None,
     great_circle: CircleOption = None,
+    great_sphere: GreatSphereOption = None,
     plane: PlaneOption = None,
     space: SpaceOption = False,
     radius_squared: RadiusOption = None,
@@ -270,9 +276,11 @@ def draw(
     run: Target,
     box: BoxOption = None,
     sphere: SphereOption = False,
+    norm_ball: NormBallOption = False,
     segment: SegmentOption = None,
     ray: RayOption = None,
     great_circle: CircleOption = None,
+    great_sphere: GreatSphereOption = None,
     plane: PlaneOption = None,
     from_block: BlockOption = None,
     relu_ised: ReluOption = False,

@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 from exact import Domain, Hinge, InvalidInput, Network, Outcome, Partition, Region
 from exact.arcs import Arc, Crossing, CurvePartition
+from exact.polytopes import FlatPartition
+from exact.sphere_cells import SphereCell
+from exact.sphere_codes import CodePartition, CodeRegion
+from exact.spheres import SpherePartition
 from exact.surds import Surd
 from toy_models.checkpoints import write_atomically
 
@@ -27,7 +32,8 @@ FORMAT = "exactlens-partition-1"
 GRAPH_FORMAT = "exactlens-graph-1"
 SEMANTICS = (
     "A bit is 1 iff the pre-activation exceeds the breakpoint. Regions are open; on a curve they are maximal arcs on which "
-    "the code is constant but for isolated points. Behind a norm the map is that of y = sqrt(n) P x / |P x|."
+    "the code is constant but for isolated points, on a 2-sphere connected cells, on higher spheres codes. "
+    "Behind a norm the map is that of y = sqrt(n) P x / |P x|."
 )
 PIECES_UP_TO = 1000
 
@@ -49,6 +55,8 @@ def document(
     if isinstance(partition, CurvePartition):
         result["curve"] = {"u": _texts(partition.curve.u), "v": _texts(partition.curve.v)}
         result["crossings"] = [_crossing(crossing) for crossing in partition.crossings]
+    if isinstance(partition, SpherePartition):
+        result["complex"] = _complex(partition)
     return {
         "format": FORMAT,
         "result": result,
@@ -67,9 +75,13 @@ def _how(partition: Partition) -> dict[str, Json]:
 def counts(partition: Partition, *, maps: bool = True, all_counts: bool = False) -> dict[str, int]:
     """The counts that this partition has, by name; each is a lower bound where the enumeration stopped early.
 
-    Linear pieces need the adjacency graph, so beyond 1,000 regions they are counted on request only.
+    Linear pieces need the adjacency graph, cells of codes a polytope each: beyond 1,000 regions on request only.
     """
-    found = {"codes": partition.code_count, "cells": partition.cell_count}
+    found = {"codes": partition.code_count}
+    if not isinstance(partition, CodePartition):
+        found["cells"] = partition.cell_count
+    elif all_counts or len(partition) <= PIECES_UP_TO:
+        found |= _cells_of_codes(partition)
     if _is_convex(partition):
         found["regions"] = partition.region_count
     if maps and not _has_norm_inside(partition.network):
@@ -79,11 +91,18 @@ def counts(partition: Partition, *, maps: bool = True, all_counts: bool = False)
     return found
 
 
+def _cells_of_codes(partition: CodePartition) -> dict[str, int]:
+    """The number of cells, and that of the codes whose cells could not be counted."""
+    parts = [partition.components(i) for i in range(len(partition))]
+    missing = sum(count is None for count in parts)
+    return {"codes_with_undecided_cells": missing} if missing else {"cells": sum(count or 0 for count in parts)}
+
+
 def _is_convex(partition: Partition) -> bool:
     """Whether every code owns one convex region, so that there is a region count."""
     if isinstance(partition, CurvePartition):
         return partition.frame.is_straight and not partition.network.has_norm
-    return True
+    return isinstance(partition, FlatPartition)
 
 
 def _has_norm_inside(network: Network) -> bool:
@@ -176,7 +195,27 @@ def _region(region: Region, maps: bool) -> dict[str, Json]:
     if isinstance(region, Arc):
         start, end = region.parameters_float
         values |= {"start_float": _finite(start), "end_float": _finite(end), "length_float": _finite(region.length_float)}
+    if isinstance(region, SphereCell):
+        values |= {"area_float": region.area_float, "holes": region.holes}
+    if isinstance(region, CodeRegion):
+        values["cells"] = region.components
     return values
+
+
+def _complex(partition: SpherePartition) -> dict[str, Json]:
+    """The cell complex in the coordinates y of the sphere `y' gram y = radius_squared`, y over the vectors of `basis`.
+
+    Arcs are [circle, start, end, cell on its positive side, cell on its negative side]; whole circles have ends -1.
+    """
+    found, chart = partition.complex, partition.chart
+    size = len(chart.basis)
+    entries = _texts(chart.gram.entries())
+    columns = (found.arc_circle[:, None], found.arc_ends, found.arc_sides)
+    return {"basis": [_texts(row) for row in chart.basis], "radius_squared": str(chart.radius_squared),
+            "gram": [entries[i * size : (i + 1) * size] for i in range(size)],
+            "circles": [list(map(str, circle.coefficients)) for circle in found.circles],
+            "vertices": [[_surd(x) for x in found.vertex(i)] for i in range(found.vertex_count)],
+            "arcs": np.concatenate(columns, axis=1).tolist()}  # fmt: skip
 
 
 def _crossing(crossing: Crossing) -> dict[str, Json]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from math import inf
+from typing import TypeVar, overload
 
 import numpy as np
 
+from exact.curve_positions import CurvePoint
 from exact.curves import Direction, Frame
 from exact.domains import Curve, Domain, FlatDomain
 from exact.errors import InvalidInput
@@ -19,12 +21,14 @@ from exact.faces import FaceComplex, IndexArray
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas
 from exact.network import Network
-from exact.numbers import Rational
+from exact.numbers import FloatArray, Rational
+from exact.running_codes import RunningCodes
 from exact.sphere_charts import SphereChart
 from exact.sphere_complex import SphereComplex
 from exact.spline_code import BitArray, ByteArray
 
 Progress = Callable[[int], None]
+T = TypeVar("T")
 
 
 class Outcome(Enum):
@@ -108,6 +112,30 @@ class FlatCells:
         return np.unpackbits(self.codes, axis=1, count=self.hinges).astype(bool)
 
 
+class MadeOnDemand(Sequence[T]):
+    """A sequence of `count` items that `make(index)` makes when they are asked for, and that are kept then."""
+
+    def __init__(self, make: Callable[[int], T], count: int) -> None:
+        self._make, self._count, self._made = make, count, dict[int, T]()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        place = range(self._count)[index]
+        if place not in self._made:
+            self._made[place] = self._make(place)
+        return self._made[place]
+
+
 @dataclass(frozen=True)
 class Cut:
     """A point between two cells of a curve, or its end; `find` gives the exact direction.
@@ -115,12 +143,12 @@ class Cut:
     `near` is a rational direction within 2^-29 of a turn of it (as a rule within 2^-44), which costs nothing.
     """
 
-    find: Callable[[], Direction]
+    find: Callable[[], CurvePoint]
     near: Direction
     undefined: bool = False
 
     @cached_property
-    def direction(self) -> Direction:
+    def direction(self) -> CurvePoint:
         """The exact direction."""
         return self.find()
 
@@ -129,20 +157,38 @@ class Cut:
 class CurveCells:
     """Cells of a curve in order: cell i lies between cuts i and i + 1 (modulo their number when `closed`).
 
-    `witnesses` are rational directions (alpha, beta) inside the cells; `tangent` lists points where a hinge of the
-    first layer it concerns touches zero without changing sign. A full circle without a cut has one cell and no cut.
+    `cuts`, and `witnesses`, rational directions (alpha, beta) inside the cells, are made when asked for by engines that can
+    (see `MadeOnDemand`). `codes` flip at cut i what their step i says. `tangent` lists points where a hinge of the first
+    layer it concerns touches zero without changing sign. A full circle without a cut has one cell and no cut. `enclosures`
+    are diamond angles around every cut (float64, cuts x 2, see curves), and `breaks` the cuts where a norm is undefined;
+    engines that have no arrays leave both out, and breaks are read off the cuts.
     """
 
     curve: Curve
     frame: Frame
-    cuts: tuple[Cut, ...]
-    bits: BitArray
-    witnesses: list[tuple[Rational, Rational]]
-    tangent: tuple[tuple[Direction, int], ...]
+    cuts: Sequence[Cut]
+    codes: RunningCodes
+    witnesses: Sequence[tuple[Rational, Rational]]
+    tangent: tuple[tuple[CurvePoint, int], ...]
     outcome: Outcome
     evidence: str
     decisions: Mapping[str, int]
     closed: bool
+    enclosures: FloatArray | None = None
+    breaks: frozenset[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def undefined(self) -> frozenset[int]:
+        """The cuts where a norm divides by zero."""
+        return frozenset(i for i, cut in enumerate(self.cuts) if cut.undefined) if self.breaks is None else self.breaks
+
+    @property
+    def bits(self) -> BitArray:
+        """The codes as bools (cells x hinges)."""
+        return self.codes.bits()
 
 
 @dataclass(frozen=True)
@@ -227,7 +273,7 @@ def flat_refusal(network: Network, domain: Domain) -> str | None:
     if not isinstance(domain, FlatDomain):
         return f"it enumerates flat domains, not {type(domain).__name__}"
     if not domain.is_polyhedral:
-        return f"it knows domains by their walls, and a {type(domain).__name__} is round; vertices cuts it for one hidden layer"
+        return f"it knows domains by their walls, and a {type(domain).__name__} is round; round_layers cuts it"
     if network.has_norm:
         return (
             "the network has a norm, so its regions in a flat domain are not polytopes; "

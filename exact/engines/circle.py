@@ -16,16 +16,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exact.curves import CIRCLE, Form, Frame, dyadic_direction
-from exact.domains import Curve, CurveDomain, Domain, Sphere
-from exact.engines.base import CurveCells, Cut, Engine, Job, Outcome
-from exact.engines.isolation import Edge, LayerFunctions, Tally, between, edge_at, isolate, seam_edge, sorted_edges
+from exact.curves import CIRCLE, Form, Frame
+from exact.domains import Curve, CurveDomain, Domain, GreatCircle, Sphere
+from exact.engines.base import CurveCells, Engine, Job, Outcome
+from exact.engines.curve_cells import Run, collected
+from exact.engines.isolation import (
+    Edge,
+    Isolated,
+    LayerFunctions,
+    Tally,
+    between,
+    edge_at,
+    isolate,
+    seam_edge,
+    sorted_edges,
+)
 from exact.errors import InvalidInput
 from exact.linear_algebra import dot, rows_of
 from exact.network import Block, Network
 from exact.norms import Norm
 from exact.numbers import Rational, RationalArray, nearest_float, rational
 from exact.propagation import Cursor, advance, begin, pass_norm
+from exact.running_codes import RunningCodes
 from exact.spline_code import BitArray
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -33,8 +45,8 @@ _FULL_TURN = Rational(4)
 
 
 @dataclass(frozen=True)
-class _Arc:
-    """An open arc between two edges, the network's state on it (None when all layers are done), the code so far."""
+class Arc:
+    """An open arc between two edges, the network's state on it (None without a hidden layer), the code so far."""
 
     start: Edge
     end: Edge
@@ -49,6 +61,8 @@ class Circle(Engine):
     name = "circle"
 
     def refusal(self, network: Network, domain: Domain) -> str | None:
+        if isinstance(domain, Sphere | GreatCircle) and domain.radius_squared is not None and network.has_norm:
+            return "behind a norm it knows circles of directions only, and this one has a radius"
         if isinstance(domain, Sphere):
             reason = _sphere_refusal(network)
         elif not isinstance(domain, CurveDomain):
@@ -65,14 +79,18 @@ class Circle(Engine):
             return _two_points(job.network)
         curve = _curve(job.network, job.domain)
         frame, tally = curve_frame(curve, job.network), Tally()
-        arcs, leaves = [_whole(job.network, curve)], list[_Arc]()
-        while arcs and not job.out_of_budget(len(leaves)):
+        arcs, runs, found = [whole_curve(job.network, curve)], list[Run](), 0
+        while arcs and not job.out_of_budget(found):
             arc = arcs.pop()
-            if arc.cursor is None:
-                leaves.append(arc)
+            if arc.cursor is None or (arc.cursor.norm is None and arc.cursor.is_last_hidden):
+                runs.append(_last_run(arc, tally, job.device))
+                found += len(runs[-1])
             else:
                 arcs.extend(reversed(_refine(arc, arc.cursor, tally, job.device)))
-        return _collect(job.network, curve, frame, leaves, tally, len(arcs))
+        excess = found - (found if job.budget.regions is None else job.budget.regions)
+        if excess > 0:
+            runs[-1] = runs[-1].up_to(len(runs[-1]) - excess)
+        return collected(job.network, curve, frame, runs, tally, len(arcs) + max(0, excess))
 
 
 def _sphere_refusal(network: Network) -> str | None:
@@ -183,7 +201,7 @@ def _two_columns(columns: RationalArray) -> tuple[list[Rational], list[Rational]
     return [row[0] for row in rows], [row[1] for row in rows]
 
 
-def _whole(network: Network, curve: Curve) -> _Arc:
+def whole_curve(network: Network, curve: Curve) -> Arc:
     """The whole curve as one arc; a circle is cut open at (1, 0), and closed again when cells are collected."""
     start, end = seam_edge(_ZERO), seam_edge(_FULL_TURN)
     if curve.end is not None:
@@ -193,30 +211,56 @@ def _whole(network: Network, curve: Curve) -> _Arc:
     if curve.radius_squared is not None:
         state = RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
         one, form = (_ZERO, _ZERO, _ONE), Form.gram(curve.u, curve.v, curve.radius_squared)
-    return _Arc(start, end, begin(network, state, one), form)
+    return Arc(start, end, begin(network, state, one), form)
 
 
-def _refine(arc: _Arc, cursor: Cursor, tally: Tally, device: str) -> list[_Arc]:
-    """Apply the next norm, or cut the arc by the next hidden layer; the parts come in order."""
+def only_arc(network: Network, curve: Curve) -> Arc:
+    """A circle of directions as one arc in front of the first hidden layer, behind the norm if there is one."""
+    arc = whole_curve(network, curve)
+    if arc.cursor is not None and arc.cursor.norm is not None:
+        (arc,) = _apply_norm(arc, arc.cursor, arc.cursor.norm, Tally())
+    return arc
+
+
+def _refine(arc: Arc, cursor: Cursor, tally: Tally, device: str) -> list[Arc]:
+    """Apply the next norm, or cut the arc by a hidden layer in front of others; the parts come in order."""
     if cursor.norm is not None:
         return _apply_norm(arc, cursor, cursor.norm, tally)
-    offset = sum(cursor.network.bits_per_layer[: cursor.hidden])
-    functions = LayerFunctions(cursor.current, cursor.inner, cursor.one, device, offset)
-    zeros, balls = isolate(functions, arc.form, arc.start, arc.end, tally)
+    zeros, bits = _cut(arc, cursor, tally, device)
     edges = [arc.start, *zeros, arc.end]
-    bits = functions.bits_at(between(edges[0], edges[1]), arc.form, balls)
-    z = None if cursor.is_last_hidden else cursor.current.pre_activations(cursor.inner, cursor.one)
-    parts = []
+    z, parts = cursor.current.pre_activations(cursor.inner, cursor.one), []
     for start, end in itertools.pairwise(edges):
         if start is not arc.start:
             bits = bits.copy()
             bits[list(start.rows)] ^= True
-        following = None if z is None else advance(cursor, z, [bool(b) for b in bits])
+        following = advance(cursor, z, [bool(b) for b in bits])
         parts.append(replace(arc, start=start, end=end, cursor=following, bits=(*arc.bits, bits)))
     return parts
 
 
-def _apply_norm(arc: _Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[_Arc]:
+def _cut(arc: Arc, cursor: Cursor, tally: Tally, device: str) -> tuple[Isolated, BitArray]:
+    """The zeros of the hidden layer in front of the cursor, and its bits on the first part of the arc."""
+    functions = layer_functions(cursor, device)
+    zeros, balls = isolate(functions, arc.form, arc.start, arc.end, tally)
+    first = between(arc.start, zeros[0] if zeros else arc.end)
+    return zeros, functions.bits_at(first, arc.form, balls)
+
+
+def layer_functions(cursor: Cursor, device: str) -> LayerFunctions:
+    """The hinges of the hidden layer in front of the cursor."""
+    offset = sum(cursor.network.bits_per_layer[: cursor.hidden])
+    return LayerFunctions(cursor.current, cursor.inner, cursor.one, device, offset)
+
+
+def _last_run(arc: Arc, tally: Tally, device: str) -> Run:
+    """An arc cut by the last hidden layer; one cell where there is none."""
+    if arc.cursor is None:
+        return Run(arc.start, arc.end, None, np.zeros(0, dtype=bool), 0)
+    zeros, bits = _cut(arc, arc.cursor, tally, device)
+    return Run(arc.start, arc.end, zeros, np.concatenate([*arc.bits, bits]), zeros.functions.offset)
+
+
+def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]:
     """The norm's value over (alpha, beta, N); the arc is cut where the norm's root N is zero."""
     centred = norm.project(cursor.inner)
     e, d = norm.eps_under_root, norm.eps_beside_root
@@ -246,39 +290,6 @@ def _two_points(network: Network) -> CurveCells:
     frame = Frame(Form.gram(curve.u, curve.v, _ONE), Rational(norm.dim))
     limit = Network(tuple(replace(b, norm=replace(b.norm, eps=_ZERO)) if b.norm else b for b in network.blocks))
     signs = (_ONE, -_ONE)
-    bits = np.stack([limit.code([s * x for x in u]).bits for s in signs])
-    return CurveCells(curve, frame, (), bits, [(s, _ZERO) for s in signs], (), Outcome.COMPLETE,
+    codes = RunningCodes.of_bits(np.stack([limit.code([s * x for x in u]).bits for s in signs]), closed=False)
+    return CurveCells(curve, frame, (), codes, [(s, _ZERO) for s in signs], (), Outcome.COMPLETE,
                       "the sphere has two points, and both were evaluated exactly", {}, closed=False)  # fmt: skip
-
-
-def _collect(
-    network: Network, curve: Curve, frame: Frame, leaves: Sequence[_Arc], tally: Tally, unexplored: int
-) -> CurveCells:
-    """Join arcs across edges that change nothing, close the circle, and pack the result."""
-    bits = [np.concatenate(leaf.bits) if leaf.bits else np.zeros(0, dtype=bool) for leaf in leaves]
-    kept = [k for k in range(len(leaves)) if k == 0 or leaves[k].start.undefined or bool(np.any(bits[k] != bits[k - 1]))]
-    starts = [leaves[k].start for k in kept]
-    cells = np.array([bits[k] for k in kept], dtype=bool).reshape(len(kept), network.hinge_count)
-    spots = [between(leaves[k].start, leaves[k].end) for k in kept]
-    closed = curve.end is None and not unexplored
-    if closed and (len(kept) == 1 or not np.any(cells[0] != cells[-1])):
-        starts, cells = starts[1:], cells[1:] if len(kept) > 1 else cells
-        spots = spots[1:] if len(kept) > 1 else spots
-    edges = starts if closed else [*starts, *([leaves[-1].end] if leaves else [])]
-    evidence = (
-        f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the float64 filter, "
-        f"{tally.exact} by exact surds"
-    )
-    outcome = Outcome.BUDGET_REACHED if unexplored else Outcome.COMPLETE
-    return CurveCells(
-        curve,
-        frame,
-        tuple(Cut(edge.find, edge.near, edge.undefined) for edge in edges),
-        cells,
-        [dyadic_direction(s) for s in spots],
-        tuple(tally.tangent),
-        outcome,
-        f"stopped early: {unexplored} arcs unexplored" if unexplored else evidence,
-        {"filter": tally.filtered, "exact": tally.exact},
-        closed=closed,
-    )

@@ -6,18 +6,22 @@ coordinates, so that comparing two of them is comparing two floats. See curves f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cmp_to_key
+from functools import cache, cmp_to_key
+from typing import overload
 
 import numpy as np
 import torch
 
 from exact.curves import Direction, Form, Function, dyadic_direction, value_sign, zeros
+from exact.engines.proportional import Copies
 from exact.errors import Undecided
+from exact.faces import IndexArray
 from exact.filters import Balls, enclosed_zeros, pencil_values
 from exact.network import Layer
-from exact.numbers import Rational, RationalArray
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, rational
 from exact.spline_code import BitArray
 
 _FULL_TURN = Rational(4)
@@ -119,40 +123,194 @@ class LayerFunctions:
         return bits
 
 
-def isolate(functions: LayerFunctions, form: Form, start: Edge, end: Edge, tally: Tally) -> tuple[list[Edge], Balls | None]:
+@dataclass(frozen=True)
+class Proposed:
+    """What a filter proves: function `rows[i]` has exactly one zero in [low[i], high[i]]; `undecided` ones are left over.
+
+    A function that is neither listed nor undecided has no zero.
+    """
+
+    rows: IndexArray
+    low: FloatArray
+    high: FloatArray
+    undecided: IndexArray
+
+
+@dataclass(frozen=True)
+class Isolated(Sequence[Edge]):
+    """The zeros of the functions of a layer on an arc, in order, as arrays; edges are made when asked for.
+
+    Zero i is enclosed by the diamond angles `low[i]` and `high[i]` (float64, never decreasing), and the functions
+    `rows[starts[i]:starts[i + 1]]`, ascending, change sign there (none where functions only touch zero). `settled` holds
+    the edges that exact algebra found or put in order; the enclosures of all others are disjoint from every other.
+    """
+
+    functions: LayerFunctions
+    form: Form
+    low: FloatArray
+    high: FloatArray
+    starts: IndexArray
+    rows: IndexArray
+    settled: Mapping[int, Edge]
+
+    @classmethod
+    def of_edges(cls, functions: LayerFunctions, form: Form, edges: Sequence[Edge]) -> Isolated:
+        """From edges in order."""
+        bounds = np.array([float_bounds(edge) for edge in edges], dtype=np.float64).reshape(-1, 2)
+        starts = np.cumsum([0, *(len(edge.rows) for edge in edges)])
+        rows = np.array([row for edge in edges for row in sorted(edge.rows)], dtype=np.int64)
+        return cls(functions, form, bounds[:, 0], bounds[:, 1], starts, rows, dict(enumerate(edges)))
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    @overload
+    def __getitem__(self, index: int) -> Edge: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Edge]: ...
+
+    def __getitem__(self, index: int | slice) -> Edge | list[Edge]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        if place in self.settled:
+            return self.settled[place]
+        rows = self.rows[self.starts[place] : self.starts[place + 1]].tolist()
+        edge = _edge_of_row(self.functions, self.form, rows[0], float(self.low[place]), float(self.high[place]))
+        return replace(edge, rows=tuple(rows))
+
+    def up_to(self, count: int) -> Isolated:
+        """The first `count` zeros only."""
+        starts = self.starts[: count + 1]
+        settled = {place: edge for place, edge in self.settled.items() if place < count}
+        return replace(self, low=self.low[:count], high=self.high[:count], starts=starts, rows=self.rows[: starts[-1]],
+                       settled=settled)  # fmt: skip
+
+
+def isolate(functions: LayerFunctions, form: Form, start: Edge, end: Edge, tally: Tally) -> tuple[Isolated, Balls | None]:
     """The zeros strictly between two edges in order, with disjoint enclosures; also the balls for reuse.
 
     Points that are only touched are edges too: no witness may lie on them.
     """
-    found, balls, left = list[Edge](), None, np.arange(functions.count)
-    if functions.count >= SMALL:
-        balls = functions.balls()
-        found, left = _filtered(functions, balls, form)
-        tally.filtered += len(found)
-    for index in left:
-        found += _exactly(functions, int(index), form, tally)
-    inside = [edge for edge in found if _is_inside(edge, start, end)]
-    seam = [edge for edge in found if start.seam and edge.touching and edge.find().compare(start.find()) == 0]
-    ordered = _ordered(inside, tally)
-    tally.tangent += [(edge.find(), functions.offset + row) for edge in (*seam, *ordered) for row in edge.touching]
-    return ordered, balls
+    if functions.count < SMALL:
+        edges = [edge for row in range(functions.count) for edge in _exactly(functions, row, form, tally)]
+        ordered = _ordered([edge for edge in edges if _is_inside(edge, start, end)], tally)
+        _note_tangents(functions, [*_at_seam(edges, start), *ordered], tally)
+        return Isolated.of_edges(functions, form, ordered), None
+    balls = functions.balls()
+    found = enclosed_zeros(balls, _form_balls(form, functions.device))
+    rows, low, high, undecided = (x.cpu().numpy() for x in (found.rows, found.low, found.high, found.undecided))
+    proposed = Proposed(rows, low, high, np.flatnonzero(undecided))
+    return arranged(functions, form, proposed, start, end, tally), balls
 
 
 def _form_balls(form: Form, device: str) -> Balls:
     return Balls.of_rationals([form.a, form.b, form.c, form.determinant], device)
 
 
-def _filtered(functions: LayerFunctions, f: Balls, form: Form) -> tuple[list[Edge], np.ndarray]:
-    """Edges that the filter proves, and the functions it abstains on."""
-    found = enclosed_zeros(f, _form_balls(form, functions.device))
-    edges = [
-        _edge_of_row(functions, form, row, Rational(*low.as_integer_ratio()), Rational(*high.as_integer_ratio()))
-        for row, low, high in zip(found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
-    ]
-    return edges, np.flatnonzero(found.undecided.cpu().numpy())
+def arranged(functions: LayerFunctions, form: Form, proposed: Proposed, start: Edge, end: Edge, tally: Tally) -> Isolated:
+    """What a filter proposed, in order; exact algebra settles what it left open. Of multiples of a function one is treated.
+
+    Raises Undecided for different zeros closer than 2^-16384 of a turn.
+    """
+    tally.filtered += len(proposed.rows)
+    suspects = np.union1d(proposed.undecided, proposed.rows[_is_crowded(proposed)])
+    copies = Copies.among(functions.layer, suspects)
+    heard = copies.leads[proposed.rows]
+    proposed = Proposed(proposed.rows[heard], proposed.low[heard], proposed.high[heard],
+                        proposed.undecided[copies.leads[proposed.undecided]])  # fmt: skip
+    certain, doubtful = _sorted_out(proposed, start, end)
+    edges = [edge for row in proposed.undecided.tolist() for edge in _exactly(functions, row, form, tally)]
+    edges += [_edge_of_row(functions, form, int(proposed.rows[i]), float(proposed.low[i]), float(proposed.high[i]))
+              for i in doubtful.tolist()]  # fmt: skip
+    inside = [edge for edge in edges if _is_inside(edge, start, end)]
+    low, high = (x[certain] for x in (proposed.low, proposed.high))
+    made = _merged(functions, form, proposed.rows[certain], low, high, inside, copies, tally)
+    seam = [_with_all(copies, edge) for edge in _at_seam(edges, start)]
+    _note_tangents(functions, [*seam, *(made.settled[place] for place in sorted(made.settled))], tally)
+    return made
 
 
-def _edge_of_row(functions: LayerFunctions, form: Form, row: int, lo: Rational, hi: Rational) -> Edge:
+def _at_seam(edges: list[Edge], start: Edge) -> list[Edge]:
+    """Those that touch zero exactly where the circle was cut open."""
+    return [edge for edge in edges if start.seam and edge.touching and edge.find().compare(start.find()) == 0]
+
+
+def _note_tangents(functions: LayerFunctions, edges: list[Edge], tally: Tally) -> None:
+    tally.tangent += [(edge.find(), functions.offset + row) for edge in edges for row in edge.touching]
+
+
+def _is_crowded(proposed: Proposed) -> BitArray:
+    """Which proposed enclosures overlap another one."""
+    order, crowded = np.argsort(proposed.low, kind="stable"), np.empty(len(proposed.low), dtype=bool)
+    apart = np.append(_heads(proposed.low[order], proposed.high[order]), True)
+    crowded[order] = ~(apart[1:] & apart[:-1])
+    return crowded
+
+
+def _heads(low: FloatArray, high: FloatArray) -> BitArray:
+    """Of enclosures sorted by their lower ends: which lie beyond all before, so that a new cluster begins."""
+    heads = np.ones(len(low), dtype=bool)
+    heads[1:] = low[1:] > np.maximum.accumulate(high)[:-1]
+    return heads
+
+
+def _sorted_out(proposed: Proposed, start: Edge, end: Edge) -> tuple[IndexArray, IndexArray]:
+    """The proposed zeros that lie on the arc for certain, and those of which only algebra can tell."""
+    first, last = float_bounds(start), float_bounds(end)
+    outside = (proposed.high < first[0]) | (proposed.low > last[1])
+    inside = (proposed.low > first[1]) & ((proposed.high < last[0]) | (end.lo >= _FULL_TURN))
+    return np.flatnonzero(inside), np.flatnonzero(~inside & ~outside)
+
+
+def float_bounds(edge: Edge) -> tuple[float, float]:
+    """The enclosure of an edge in float64, rounded outwards."""
+    lo, hi = nearest_float(edge.lo), nearest_float(edge.hi)
+    return (lo if rational(lo) <= edge.lo else math.nextafter(lo, -math.inf),
+            hi if rational(hi) >= edge.hi else math.nextafter(hi, math.inf))  # fmt: skip
+
+
+def _with_all(copies: Copies, edge: Edge) -> Edge:
+    """An edge of leaders with all functions of their groups."""
+    return replace(edge, rows=copies.with_all(edge.rows), touching=copies.with_all(edge.touching))
+
+
+def _merged(functions: LayerFunctions, form: Form, rows: IndexArray, low: FloatArray, high: FloatArray, edges: list[Edge],
+            copies: Copies, tally: Tally) -> Isolated:  # fmt: skip
+    """Certain proposals and exact edges in one order; where enclosures overlap, exact comparison decides."""
+    bounds = np.array([float_bounds(edge) for edge in edges], dtype=np.float64).reshape(-1, 2)
+    low, high = np.concatenate([low, bounds[:, 0]]), np.concatenate([high, bounds[:, 1]])
+    order = np.argsort(low, kind="stable")
+    heads = np.flatnonzero(_heads(low[order], high[order]))
+    sizes = np.diff(heads, append=len(order))
+
+    def member(i: int) -> Edge:
+        if i >= len(rows):
+            return edges[i - len(rows)]
+        return _edge_of_row(functions, form, int(rows[i]), float(low[i]), float(high[i]))
+
+    clusters = {k: _settle([member(i) for i in order[heads[k] : heads[k] + sizes[k]].tolist()], tally)
+                for k in np.flatnonzero((sizes > 1) | (order[heads] >= len(rows))).tolist()}  # fmt: skip
+    alone = np.ones(len(heads), dtype=bool)
+    alone[list(clusters)] = False
+    counts = np.ones(len(heads), dtype=np.int64)
+    counts[list(clusters)] = [len(cluster) for cluster in clusters.values()]
+    places = np.cumsum(counts) - counts
+    settled = {int(places[k]) + i: edge for k, cluster in clusters.items() for i, edge in enumerate(cluster)}
+    pairs = np.array([(place, row) for place, edge in settled.items() for row in edge.rows], dtype=np.int64).reshape(-1, 2)
+    steps = copies.steps(np.append(places[alone], pairs[:, 0]), np.append(rows[order[heads[alone]]], pairs[:, 1]), counts.sum())
+    low, high = np.repeat(low[order[heads]], counts), np.repeat(high[order[heads]], counts)
+    for place, edge in settled.items():
+        low[place], high[place] = float_bounds(edge)
+    return Isolated(functions, form, low, high, *steps, {place: _with_all(copies, edge) for place, edge in settled.items()})
+
+
+def _edge_of_row(functions: LayerFunctions, form: Form, row: int, low: float, high: float) -> Edge:
+    """The one zero of a function between two diamond angles."""
+    lo, hi = Rational(*low.as_integer_ratio()), Rational(*high.as_integer_ratio())
+
+    @cache
     def find() -> Direction:
         inside = [z for z in zeros(functions.exact(row), form).simple if _lies_between(z, lo, hi)]
         assert len(inside) == 1, "a proved enclosure holds exactly one zero"

@@ -1,103 +1,100 @@
-"""Cells of an arrangement that meet an open ball, by deletion and restriction in rationals; any degeneracy.
+"""Cells inside an open ball: polytopes cut out of a simplex around it, kept as far as they come into the ball.
 
-A flat meets the ball in a ball, in the coordinates of the flat an ellipsoid `(s, 1) M (s, 1)^T < 0` with rational M. Cells of
-the first hyperplanes that the next one cuts inside the ball are those whose codes appear among the cells of its ellipsoid;
-every cell keeps an exact witness. Cost: rational arithmetic for every (flat, cell) pair of the recursion.
+A full-dimensional polytope meets the open ball iff its hull of vertices does: some vertex is inside, or its point nearest to
+the centre is (Wolfe's algorithm in rationals, `exact.convex_norms`). A hyperplane that misses the ball has one side in it.
+Coordinates are those of a chart at the centre of the ball, with a Gram matrix for its metric, so no root ever occurs. Cost:
+every vertex of every polytope met on the way, in integers; any degeneracy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from exact.constructions import along, first_hit
-from exact.halfspace import Halfspace, Point, lift
+from exact.convex_norms import RoundBody
+from exact.domains import Ball, Flat
+from exact.halfspace import Halfspace, Point, affine, homogeneous
+from exact.linear_algebra import dot, matrix
 from exact.numbers import Rational
-from exact.quadrics import Quadric, centre, inside_wall, value
+from exact.vertex_polytopes import VertexPolytope
 
-Cell = tuple[int, Point]
-"""A code, bit k of which is the side of hyperplane k, and a witness."""
-
-
-def round_cells(planes: Sequence[Halfspace], quadric: Quadric, stop: Callable[[int], bool]) -> tuple[list[Cell], bool]:
-    """All cells of the hyperplanes that meet the open ellipsoid, and True; some of them, and False, once `stop(count)` is.
-
-    `stop` is asked before every hyperplane. Cells of the first hyperplanes then stand for the cells their witnesses lie in.
-    """
-    sweep = _Sweep(planes, quadric)
-    for k in range(len(planes)):
-        if stop(len(sweep.cells)):
-            return sweep.seen(), False
-        sweep.insert(k)
-    return sweep.completed(), True
+_ZERO = Rational(0)
+Bits = tuple[bool, ...]
+Part = tuple[Bits, VertexPolytope]
+"""The sides of the hyperplanes, and the polytope they cut out of the simplex around the ball."""
 
 
-class _Sweep:
-    """The cells of the hyperplanes inserted so far; copies of earlier ones and constants are filled in at the end."""
+@dataclass(frozen=True)
+class RoundChart:
+    """A ball in coordinates from its centre; the ball's own chart may have another origin."""
 
-    def __init__(self, planes: Sequence[Halfspace], quadric: Quadric) -> None:
-        start = centre(quadric)
-        self.planes, self.quadric = planes, quadric
-        self.cells = [] if start is None else [(0, start)]
-        self.new, self.copies, self.constant = list[int](), list[tuple[int, int, bool]](), 0
-        self.known = dict[Halfspace, int]()
+    ball: Ball
 
-    def insert(self, k: int) -> None:
-        """One more hyperplane."""
-        plane = self.planes[k]
-        if plane.is_constant:
-            self.constant |= int(plane.offset > 0) << k
-        elif plane in self.known or plane.opposite in self.known:
-            self.copies.append((k, self.known.get(plane, self.known.get(plane.opposite, 0)), plane in self.known))
-        elif self.cells:
-            mask = sum(1 << i for i in self.new)
-            facets = {code & mask: point for code, point in self._facets(k)}
-            self.cells = _split(self.cells, facets, self.planes, self.new, k, self.quadric)
-            self.new.append(k)
-            self.known[plane] = k
+    @cached_property
+    def flat(self) -> Flat:
+        """The chart at the centre."""
+        return Flat(self.ball.centre, self.ball.flat().directions, ())
 
-    def _facets(self, k: int) -> list[Cell]:
-        """The cells of the earlier hyperplanes on hyperplane k."""
-        plane = self.planes[k]
-        inner = _Sweep([other.restrict(plane) for other in self.planes[:k]], inside_wall(self.quadric, plane))
-        for i in range(k if inner.cells else 0):
-            inner.insert(i)
-        return inner.completed()
+    @cached_property
+    def body(self) -> RoundBody:
+        """The ball as a form over that chart."""
+        rows = matrix(self.flat.directions, len(self.flat.origin))
+        return RoundBody(rows * rows.transpose(), self.ball.radius_squared)
 
-    def completed(self) -> list[Cell]:
-        """The cells with the bits of all hyperplanes."""
-        return [(_completed(code | self.constant, self.copies), point) for code, point in self.cells]
+    @cached_property
+    def _shift(self) -> tuple[Rational, ...]:
+        return self.ball.centre if self.ball.directions is None else (_ZERO,) * self.flat.dim
 
-    def seen(self) -> list[Cell]:
-        """The cells of all hyperplanes that hold a witness."""
-        off = [point for _, point in self.cells if all(plane.value(point) for plane in self.planes)]
-        return [(sum(int(plane.value(point) > 0) << k for k, plane in enumerate(self.planes)), point) for point in off]
+    def from_centre(self, wall: Halfspace) -> Halfspace:
+        """A halfspace of the ball's own chart."""
+        return self._moved(wall, 1)
 
+    def own(self, wall: Halfspace) -> Halfspace:
+        """The inverse of :meth:`from_centre`."""
+        return self._moved(wall, -1)
 
-def _completed(code: int, copies: Sequence[tuple[int, int, bool]]) -> int:
-    for k, origin, same in copies:
-        code |= int(bool(code >> origin & 1) == same) << k
-    return code
+    def _moved(self, wall: Halfspace, sign: int) -> Halfspace:
+        normal = [Rational(x) for x in wall.normal]
+        return Halfspace.of([*normal, wall.offset + sign * dot(normal, self._shift)])
+
+    def own_point(self, point: Sequence[Rational]) -> Point:
+        """A point of the ball's own chart, homogeneous."""
+        return homogeneous([x + s for x, s in zip(point, self._shift, strict=True)])
+
+    def witness(self, shape: VertexPolytope) -> Point:
+        """A point strictly inside a polytope that meets the ball, and inside the ball, in the ball's own chart."""
+        return self.own_point(inner_point(self.body, shape.vertices, shape.centroid()))
 
 
-def _split(
-    cells: Sequence[Cell], facets: dict[int, Point], planes: Sequence[Halfspace], new: Sequence[int], k: int, quadric: Quadric
-) -> list[Cell]:
-    """The cells after one more hyperplane."""
-    found, plane = list[Cell](), planes[k]
-    for code, witness in cells:
-        if code not in facets:
-            found.append((code | int(plane.value(witness) > 0) << k, witness))
+def meets(body: RoundBody, points: Sequence[Point]) -> bool:
+    """Whether the hull of points comes into the open ball; the relative interior of the hull then does."""
+    return any(body.norm_squared(affine(point)) < body.radius_squared for point in points) or body.nearest(points).is_inside
+
+
+def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope, bits: Bits = ()) -> Iterator[Part]:
+    """The parts of a polytope by the sides of the planes (from number `len(bits)` on), as far as they meet the ball."""
+    for plane in planes[len(bits) :]:
+        if plane.is_constant or body.misses(plane):
+            bits = (*bits, plane.offset > 0)
             continue
-        on, walls = lift(facets[code], plane), [planes[i] if code >> i & 1 else planes[i].opposite for i in new]
-        found.append((code | 1 << k, _beside(on, plane.normal, walls, quadric)))
-        found.append((code, _beside(on, plane.opposite.normal, walls, quadric)))
-    return found
+        above, below = shape.split(plane)
+        if above is not None and below is not None:
+            for bit, part in ((True, above), (False, below)):
+                if meets(body, part.vertices):
+                    yield from parts(body, planes, part, (*bits, bit))
+            return
+        bits = (*bits, above is not None)
+    yield bits, shape
 
 
-def _beside(point: Point, direction: Sequence[int], walls: Sequence[Halfspace], quadric: Quadric) -> Point:
-    """Half the way to the first wall or less, so as to stay in the ellipsoid."""
-    step = first_hit(point, direction, walls)
-    step = Rational(1) if step is None else step / 2
-    while value(quadric, moved := along(point, direction, step)) >= 0:
-        step /= 2
-    return moved
+def inner_point(body: RoundBody, points: Sequence[Point], middle: Sequence[Rational]) -> list[Rational]:
+    """A point of the ball in the relative interior of a hull that meets it, where `middle` lies."""
+    near = min((affine(point) for point in points), key=body.norm_squared)
+    if body.norm_squared(near) >= body.radius_squared:
+        near = list(body.nearest(points).point)
+    share, at = _ZERO, list(middle)
+    while body.norm_squared(at) >= body.radius_squared:
+        share = (1 + share) / 2
+        at = [m + share * (x - m) for m, x in zip(middle, near, strict=True)]
+    return at

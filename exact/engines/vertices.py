@@ -3,8 +3,8 @@
 The layer's forms are reduced exactly to distinct hyperplanes in as few coordinates as they need (`exact.arrangements`). Simple
 arrangements come from their vertices, in blocks (`lowest_vertices`); degenerate ones with small integer coefficients by
 deletion and restriction in compiled loops (`restriction`); those with long coefficients from their vertices too, a crowded
-vertex by its own small arrangement; and should all that fail, from the LP tree. A ball is cut by deletion and restriction
-in rationals (`round_cells`). Cost: one form at one vertex for every bit of every code, in all but the last two.
+vertex by its own small arrangement; and should all that fail, from the LP tree. In a ball polytopes are cut by one
+hyperplane after another (`round_cells`). Cost: one form at one vertex for every bit of every code, in all but the last two.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, fla
 from exact.engines.lowest_vertices import LowestVertices, NotSimple
 from exact.engines.lp_tree import LPTree
 from exact.engines.restriction import NotCertified, SweptCells, fits, swept
-from exact.engines.round_cells import round_cells
+from exact.engines.round_cells import Part, RoundChart, parts
 from exact.errors import Undecided
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas, Interior, strict_feasibility
 from exact.network import Block, Layer, Network
 from exact.numbers import RationalMatrix, rational
-from exact.quadrics import quadric_of
 from exact.spline_code import BitArray, ByteArray
 
 _BLOCK = 2**16
@@ -147,15 +146,18 @@ def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool
 
 
 def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
-    found, complete = round_cells(given.planes, quadric_of(ball), lambda count: job.out_of_budget(count - 1))
-    kept = _Collected(given, job, stopped=not complete)
-    sides = [[bool(code >> k & 1) for k in range(len(given.planes))] for code, _ in found]
-    kept.add(np.array(sides, dtype=bool).reshape(len(found), len(given.planes)))
+    chart, found, kept = RoundChart(ball), list[Part](), _Collected(given, job)
+    for part in parts(chart.body, [chart.from_centre(plane) for plane in given.planes], chart.body.around()):
+        if job.out_of_budget(len(found)):
+            kept.stopped = True
+            break
+        found.append(part)
+    kept.add(np.array([sides for sides, _ in found], dtype=bool).reshape(len(found), len(given.planes)))
     evidence = (
-        f"the cells of {len(given.planes)} distinct hyperplanes in the ball: one, and for each hyperplane as many more as the "
-        f"earlier ones cut its part of the ball into (deletion and restriction in rationals): {kept.found}"
+        f"a simplex around the ball, cut by {len(given.planes)} distinct hyperplanes, and of its parts those with points in "
+        f"the ball: {kept.found}"
     )
-    return _cells(kept, evidence, {"filter": 0, "exact": kept.found}, lambda index: found[index][1])
+    return _cells(kept, evidence, {"filter": 0, "exact": kept.found}, lambda index: chart.witness(found[index][1]))
 
 
 def _local(device: str, given: Arrangement) -> BitArray:

@@ -77,13 +77,13 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def open_run(options: JobOptions) -> Opened:
-    """Read the network of a run. Circles start at the norm when it does not stand in front."""
+    """Read the network of a run. Spheres, circles and the ball start at the norm when it does not stand in front."""
     folder = find(options.target, options.root)
     checkpoint = load(folder)
     whole = torch_modules.read(checkpoint.model)
     start = options.from_block
     if start is None:
-        start = _norm_position(whole) if options.domain is not None and options.domain.is_circle else 0
+        start = _norm_position(whole) if options.domain is not None and options.domain.is_round else 0
     network = whole.from_block(start)
     return Opened(folder.name, checkpoint, network.relu_ised() if options.relu_ised else network, start)
 
@@ -95,7 +95,8 @@ def _norm_position(network: Network) -> int:
 def built_domain(options: JobOptions, network: Network) -> Domain:
     """The domain that was asked for, in the input space of `network`."""
     if options.domain is None:
-        remedy = "give one of --box, --sphere, --segment, --ray, --line, --great-circle, --plane, --space"
+        remedy = ("give one of --box, --sphere, --norm-ball, --segment, --ray, --line, --great-circle, --great-sphere, "
+                  "--plane, --space")  # fmt: skip
         raise InvalidInput("there is no domain", value="nothing", remedy=remedy)
     return options.domain.build(network.input_dim)
 

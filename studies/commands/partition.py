@@ -10,6 +10,7 @@ from rich.console import Console
 
 from exact import AffineMap, Outcome, Partition, Region, certificates
 from exact.arcs import Arc
+from exact.sphere_cells import SphereCell
 from studies import storage
 from studies.commands.job import JobOptions, Result, console, enumerate_regions
 from studies.runs import writable
@@ -62,6 +63,8 @@ def _print_region(screen: Console, region: Region, maps: bool) -> None:
     if isinstance(region, Arc):
         start, end = region.parameters_float
         screen.print(f"  from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)")
+    if isinstance(region, SphereCell):
+        screen.print(f"  area     {region.area_float:.6g}, {region.holes} holes  (float)")
     screen.print(f"  witness  ({', '.join(map(str, region.witness[:COLUMNS]))}{_more(len(region.witness), COLUMNS)})")
     if maps:
         for number, line in enumerate(_map_lines(region.affine)):

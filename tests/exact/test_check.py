@@ -41,6 +41,8 @@ from exact import (
     partition,
 )
 from exact.check import Status, Verdict, verify
+from exact.check.network import Network as CheckedNetwork
+from exact.check.records import Rejected
 from exact.polytopes import FlatPartition
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
@@ -180,9 +182,9 @@ def test_verdicts_have_no_truth_value() -> None:
 
 
 def test_the_checker_needs_nothing_but_python(tmp_path: Path) -> None:
-    (tmp_path / "exact").mkdir()
-    for name in ("check.py", "errors.py"):
-        shutil.copy(Path(exact.__file__).parent / name, tmp_path / "exact" / name)
+    own = Path(exact.__file__).parent
+    shutil.copytree(own / "check", tmp_path / "exact" / "check", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(own / "errors.py", tmp_path / "exact" / "errors.py")
     (tmp_path / "deep.jsonl").write_bytes(b"".join(lines("complex", "deep")))
     program = "import sys; sys.path.insert(0, ''); from exact.check import verify_file; print(verify_file('deep.jsonl').status)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -846,12 +848,12 @@ def test_networks_that_do_not_fit_together() -> None:
     for key, value, said in (("residual", True, "does not fit"), ("layers", [], "no layer")):
         header = honest("facets", "deep")[0]
         header["network"]["blocks"][0][key] = value
-        with pytest.raises(check._Rejected, match=said):
-            check._Network.read(header["network"])
+        with pytest.raises(Rejected, match=said):
+            CheckedNetwork.read(header["network"])
     header = honest("facets", "deep")[0]
     header["network"]["blocks"][0]["layers"][0]["rows"] = []
-    with pytest.raises(check._Rejected, match="no row"):
-        check._Network.read(header["network"])
+    with pytest.raises(Rejected, match="no row"):
+        CheckedNetwork.read(header["network"])
 
 
 def test_a_file_that_only_claims_to_be_packed(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Ten thousand random small networks, rich in degeneracies: every engine must say what brute force says.
 
-`python -m tests.laws.fuzz --count 10000` runs the seeds 0, 1, ... and prints those on which engines disagree;
-`--first S --count 1` runs seed S again and shows its network. Weights, biases and domains are integers in -2..2, so that
+`python -m tests.laws.fuzz --count 10000` runs the seeds 0, 1, ... and prints those on which engines disagree, then a tenth as
+many on spheres (see `fuzz_spheres`; `--only flat` and `--only spheres` run one kind); `--only flat --first S --count 1` runs
+seed S again and shows its network. Weights, biases and domains are integers in -2..2, so that
 zero rows, duplicates, opposite and parallel planes, planes through a vertex and layers that vanish on open sets are the
 rule. A seed is one network and one domain: a box, all of R^d, a polyhedron (which may be unbounded, flat or empty), a plane
 in R^3, or a straight line.
@@ -149,11 +150,14 @@ def verdict(seed: int) -> tuple[int, list[str]]:
         return seed, [f"{type(error).__name__}: {error}"]
 
 
-def report(first: int, count: int, workers: int) -> int:
+Verdict = Callable[[int], tuple[int, list[str]]]
+
+
+def report(judge: Verdict, first: int, count: int, workers: int) -> int:
     """Run the seeds, print the failures as they come, and return their number."""
     started, failed = time.monotonic(), 0
     with ProcessPoolExecutor(workers) as pool:
-        for done, (seed, found) in enumerate(pool.map(verdict, range(first, first + count), chunksize=20), start=1):
+        for done, (seed, found) in enumerate(pool.map(judge, range(first, first + count), chunksize=10), start=1):
             failed += bool(found)
             for line in found:
                 print(f"seed {seed}: {line}", flush=True)
@@ -162,16 +166,32 @@ def report(first: int, count: int, workers: int) -> int:
     return failed
 
 
+def kinds() -> dict[str, tuple[Callable[[int], object], Verdict, tuple[str, ...], int]]:
+    """Of every kind of domain: what makes and what judges a job, the engines, and one job for how many of the flat ones."""
+    from tests.laws import fuzz_spheres
+
+    return {
+        "flat": (job, verdict, engines.ONE_LAYER + engines.ON_CURVES, 1),
+        "spheres": (fuzz_spheres.job, fuzz_spheres.verdict, engines.ON_SPHERES, 10),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare every engine with brute force on random small networks.")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=10_000, help="how many seeds")
+    parser.add_argument("--only", choices=sorted(kinds()), help="flat domains or spheres; a tenth as many spheres if left out")
     parser.add_argument("--workers", type=int, default=1, help="processes")
-    options = parser.parse_args()
-    if options.count == 1:
-        print(*job(options.first), sep="\n")
-    print("engines:", ", ".join(engines.ALL))
-    return min(report(options.first, options.count, options.workers), 1)
+    options, failed = parser.parse_args(), 0
+    for kind, (make, judge, names, share) in kinds().items():
+        if options.only not in (None, kind):
+            continue
+        count = options.count if options.only else max(1, options.count // share)
+        if count == 1:
+            print(make(options.first))
+        print(f"{kind}: {', '.join(names)}")
+        failed += report(judge, options.first, count, options.workers)
+    return min(failed, 1)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,8 @@ def test_one_domain_at_a_time() -> None:
             domain(given, flags, None)
 
 
-@pytest.mark.parametrize(("kind", "words"), [("box", "1"), ("plane", "0,0 1,0"), ("segment", "0 1 2"), ("great-circle", "1,0")])
+@pytest.mark.parametrize(("kind", "words"), [("box", "1"), ("plane", "0,0 1,0"), ("segment", "0 1 2"), ("great-circle", "1,0"),
+                                             ("great-sphere", "1,0,0 0,1,0")])  # fmt: skip
 def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=f"--{kind} takes . points") as caught:
         domain({kind: [words]}, [], None)
@@ -83,4 +84,4 @@ def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> Non
 
 
 def test_every_domain_of_the_command_line_can_be_built() -> None:
-    assert arguments._POINTS.keys() | {"sphere", "space"} == arguments._BUILDERS.keys()
+    assert arguments._POINTS.keys() | {"sphere", "space", "norm-ball"} == arguments._BUILDERS.keys()

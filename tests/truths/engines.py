@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from exact import Network, RealSpace
+from exact import GreatCircle, Network, RealSpace, Sphere
 from exact.domains import Domain
 from exact.partition import ENGINES
 from exact.sources import tensors
@@ -20,10 +20,25 @@ def takes(engine: str, network: Network, domain: Domain) -> bool:
     return BY_NAME[engine].refusal(network, domain) is None
 
 
+def in_space(dim: int, deep: bool = False) -> Network:
+    """A network of one or two hidden layers in R^dim."""
+    hidden = [([[1] * dim, [2] * dim], [0, 1]), *[([[1, -1]], [1])] * deep]
+    return tensors.mlp([*hidden, ([[1] * (1 if deep else 2)], [0])])
+
+
 ONE_LAYER = tuple(name for name in BY_NAME if takes(name, SHALLOW, RealSpace(2)))
 """The engines for flat domains."""
 FLAT = tuple(name for name in ONE_LAYER if takes(name, DEEP, RealSpace(2)))
 """Those that take networks of any depth."""
+ON_CURVES = tuple(name for name in BY_NAME if takes(name, DEEP, GreatCircle([1, 0], [0, 1], radius_squared=1)))
+"""The engines for circles and other curves."""
+ON_TWO_SPHERES = tuple(name for name in BY_NAME if takes(name, in_space(3), Sphere(1)))
+"""The engines for spheres of dimension two."""
+ON_THREE_SPHERES = tuple(name for name in BY_NAME if takes(name, in_space(4), Sphere(1)))
+"""Those for dimension three, and more."""
+DEEP_ON_SPHERES = tuple(name for name in ON_TWO_SPHERES if takes(name, in_space(3, deep=True), Sphere(1)))
+"""The engines for spheres that take networks of any depth."""
+ON_SPHERES = tuple(dict.fromkeys(ON_TWO_SPHERES + ON_THREE_SPHERES))
 ALL = tuple(BY_NAME)
 
 
@@ -48,6 +63,7 @@ REACH = {
     "vertices": Reach(regions=400_000, slow=2_000_000, edges=400_000),
     "subdivision": Reach(regions=3_000, edges=3_000, dim=4),
     "facet_walk": Reach(regions=500, edges=500),
+    "sphere_polytopes": Reach(regions=50, slow=2_000),
 }
 """An engine that is not named here has the reach `Reach()`."""
 

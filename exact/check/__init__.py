@@ -1,0 +1,107 @@
+"""Verify a certificate: every region it lists is a region of the network, and none is missing.
+
+Nothing here is shared with what makes certificates: only Python's integers and fractions, no float decides, no tolerance. The
+weights are read from the certificate itself, and the verdict says by sha256 which network it speaks about. The format, and
+why the checks prove what the verdict says, stand in `docs/certificates.md`, and in short at the top of the modules here:
+`flat` for polytopes, `curves` for lines and circles, `spheres` for the cells of 2-spheres, `codes` for spheres of any
+dimension. Whoever doubts a result can read this folder, and run it with `exact.errors` alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from exact.check.codes import check_codes
+from exact.check.curves import check_curve
+from exact.check.flat import check_flat
+from exact.check.network import Network
+from exact.check.records import FORMAT, Claim, Json, Records, Rejected, get
+from exact.check.spheres import check_sphere
+from exact.errors import InvalidInput
+
+__all__ = ["FORMAT", "Status", "Verdict", "verify", "verify_file"]
+
+Check = Callable[[Json, Network, Claim, Records], tuple[str, str]]
+KINDS: dict[str, Check] = {"complex": check_flat, "facets": check_flat, "curve": check_curve, "sphere": check_sphere,
+                           "codes": check_codes}  # fmt: skip
+
+
+class Status(Enum):
+    """What a verification found. Has no truth value: compare with `is`."""
+
+    COMPLETE = "verified, complete"
+    INCOMPLETE = "verified, but not complete"
+    REJECTED = "rejected"
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Status has no truth value; got bool(status); write status is Status.COMPLETE")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is proved, about which network and domain; or the first reason found for rejecting the certificate.
+
+    COMPLETE: the listed codes are exactly those of the open regions in the domain; on curves and 2-spheres those of its cells,
+    the connected parts. INCOMPLETE: they are regions, all different, and more may exist. `digest` is that of
+    `Partition.digest`, `network_sha256` that of `Network.sha256`, both computed here; they are empty, as is `domain`, where the
+    certificate was rejected.
+    """
+
+    status: Status
+    reason: str
+    regions: int = 0
+    maps: bool = False
+    network_sha256: str = ""
+    domain: str = ""
+    digest: str = ""
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Verdict has no truth value; got bool(verdict); write verdict.status is Status.COMPLETE")
+
+
+def verify_file(path: str | Path) -> Verdict:
+    """Verify a certificate file; one that ends in `.gz` is unpacked on the way.
+
+    Raises InvalidInput where the file is no certificate, OSError where it cannot be read. Cost: see :func:`verify`.
+    """
+    place = Path(path)
+    if place.suffix == ".gz" and place.read_bytes()[:2] != b"\x1f\x8b":
+        raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
+    try:
+        with gzip.open(place, "rb") if place.suffix == ".gz" else place.open("rb") as file:
+            return verify(file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        return Verdict(Status.REJECTED, f"the file is truncated or damaged: {error}")
+
+
+def verify(lines: Iterable[bytes]) -> Verdict:
+    """Verify a certificate given as its lines, each with its line feed.
+
+    Raises InvalidInput where the first line is not the header of a certificate. Cost: in `docs/certificates.md`; about linear
+    in the length of the certificate.
+    """
+    records = Records(lines)
+    header = records.header()
+    try:
+        return _verified(header, records)
+    except Rejected as error:
+        return Verdict(Status.REJECTED, str(error))
+
+
+def _verified(header: Json, records: Records) -> Verdict:
+    network, claim = Network.read(get(header, "network", dict, "header")), Claim.read(header)
+    if get(header, "network_sha256", str, "header") != network.sha256:
+        raise Rejected("header: network_sha256 is not that of the weights in the file")
+    if claim.kind not in KINDS:
+        raise Rejected("header: an unknown kind")
+    what, domain = KINDS[claim.kind](header, network, claim, records)
+    records.finish()
+    found = f"{claim.regions}:{network.hinges}:".encode() + b"".join(sorted(bytes.fromhex(code) for code in claim.codes))
+    status = Status.COMPLETE if claim.complete else Status.INCOMPLETE
+    return Verdict(status, what, claim.regions, claim.maps, network.sha256, domain, hashlib.sha256(found).hexdigest())

@@ -1,0 +1,85 @@
+"""The domains of curves and spheres: vectors that span them, and the form that is constant on a sphere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from exact.check.network import Layer, Network
+from exact.check.pencils import Form
+from exact.check.records import Integers, Json, Rejected, get, scaled
+from exact.check.stages import Stages
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Vectors, column by column over a denominator, and the form that is 1 on a sphere of given radius."""
+
+    columns: list[Integers]
+    denominator: int
+    form: Form | None
+
+    @classmethod
+    def read(cls, record: Any, dim: int, inputs: int) -> Chart:
+        chart = Layer.read({**get(record, "chart", dict, "domain"), "activation": "Identity()"}, dim, "domain, chart")
+        if len(chart.weight) != inputs or any(chart.bias):
+            raise Rejected("domain: the chart does not lead into the network")
+        columns = [list(column) for column in zip(*chart.weight, strict=True)]
+        if "radius_squared" not in record:
+            return cls(columns, chart.denominator, None)
+        top, bottom = scaled(record["radius_squared"], 1, "domain, radius_squared")
+        if top <= 0:
+            raise Rejected("domain: no positive radius")
+        matrix = tuple(tuple(bottom * sum(x * y for x, y in zip(u, v, strict=True)) for v in columns) for u in columns)
+        return cls(columns, chart.denominator, Form(matrix, top * chart.denominator**2, True))
+
+    def begin(self, network: Network) -> Stages:
+        """The network over the coefficients of the vectors and, on a sphere of given radius, the root of the form."""
+        nothing = [0] * len(self.columns)
+        if self.form is None:
+            return Stages(network, self.columns, nothing, None)
+        return Stages(network, [*self.columns, [0] * len(self.columns[0])], [*nothing, self.denominator], self.form)
+
+
+@dataclass(frozen=True)
+class SphereChart:
+    """A sphere of dimension `dim`, on which the definite form is 1, and a network with hinges over (y, 1) on it.
+
+    The root N of the form is 1 on the sphere, so that functions over (y, N) are planes there.
+    """
+
+    dim: int
+    inputs: int
+    form: Form
+    stages: Stages
+
+    @classmethod
+    def read(cls, header: Json, network: Network) -> SphereChart:
+        record = get(header, "domain", dict, "header")
+        dim = get(record, "dim", int, "domain")
+        if dim < 1 or not network.hinges:
+            raise Rejected("domain: no sphere, or a network without hinges")
+        chart = Chart.read(record, dim + 1, network.input_dim)
+        stages = chart.begin(network)
+        form = stages.at(0, []).form
+        if form is None:
+            raise Rejected("domain: neither a radius, nor a norm that gives one")
+        if not is_definite(form):
+            raise Rejected("domain: the vectors of the chart do not span a sphere of its dimension")
+        return cls(dim, network.input_dim, form, stages)
+
+    def __str__(self) -> str:
+        return f"the {self.dim}-sphere of directions spanned by {self.dim + 1} vectors of R^{self.inputs}, as in the file"
+
+
+def is_definite(form: Form) -> bool:
+    """Whether a form is positive definite: its leading minors, by elimination without fractions."""
+    rows, before = [list(row) for row in form.matrix], 1
+    for k in range(len(rows)):
+        pivot = rows[k][k]
+        if pivot <= 0:
+            return False
+        for i in range(k + 1, len(rows)):
+            rows[i] = [(pivot * x - rows[i][k] * y) // before for x, y in zip(rows[i], rows[k], strict=True)]
+        before = pivot
+    return True

@@ -1,0 +1,172 @@
+"""What every check reads: records of a certificate, numbers in base 16, and what the header claims."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from exact.errors import InvalidInput
+
+FORMAT = "exactlens-certificate-1"
+
+Integers = list[int]
+Values = tuple[int, ...]
+Json = dict[str, Any]
+
+
+class Rejected(Exception):
+    """The certificate does not prove what it says; the message names the place."""
+
+
+class Records:
+    """The lines of a certificate, one JSON value each; the last one holds the sha256 of all before it."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines, self._hash, self._number = iter(lines), hashlib.sha256(), 0
+
+    def header(self) -> dict[str, Any]:
+        """The first line. Raises InvalidInput where it is none of ours."""
+        try:
+            value, problem = self.next("header"), "another format"
+        except Rejected as error:
+            value, problem = None, str(error)
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise InvalidInput("the file is not a certificate", value=problem,
+                               remedy="write one with exactlens partition --certificate")  # fmt: skip
+        return value
+
+    def next(self, place: str) -> Any:
+        """The value of the next line."""
+        line = next(self._lines, b"")
+        if not line.endswith(b"\n"):
+            raise Rejected(f"{place}: the file is truncated after line {self._number}")
+        self._number += 1
+        self._hash.update(line)
+        try:
+            return json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
+            raise Rejected(f"{place}: line {self._number} is not JSON") from error
+
+    def finish(self) -> None:
+        """Read the last line, and see that it is the last and that its sha256 is right."""
+        expected = self._hash.hexdigest()
+        if self.next("last line") != {"sha256": expected}:
+            raise Rejected("last line: the sha256 is not that of the lines before")
+        if next(self._lines, b""):
+            raise Rejected("the file goes on behind its last line")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def get(record: Any, key: str, kind: type, place: str) -> Any:
+    """The entry of an object, which must have the given type (a bool is no int)."""
+    value = record.get(key) if isinstance(record, dict) else None
+    if type(value) is not kind:
+        raise Rejected(f"{place}: {key} is missing, or not of type {kind.__name__}")
+    return value
+
+
+def integers(text: Any, count: int, place: str) -> Integers:
+    """Integers in base 16, separated by spaces."""
+    try:
+        values = [int(word, 16) for word in text.split()]
+    except (AttributeError, ValueError) as error:
+        raise Rejected(f"{place}: not a list of integers in base 16") from error
+    if len(values) != count:
+        raise Rejected(f"{place}: {len(values)} integers where {count} belong")
+    return values
+
+
+def scaled(text: Any, count: int, place: str) -> Integers:
+    """Integers of which the last is a positive denominator: a homogeneous point, or numbers over it."""
+    values = integers(text, count + 1, place)
+    if values[-1] <= 0:
+        raise Rejected(f"{place}: the denominator is not positive")
+    return values
+
+
+def indices(value: Any, bound: int, place: str) -> Integers:
+    """Different indices below a bound."""
+    if type(value) is not list or not all(type(i) is int and 0 <= i < bound for i in value):
+        raise Rejected(f"{place}: not a list of indices below {bound}")
+    if len(set(value)) != len(value):
+        raise Rejected(f"{place}: an index is repeated")
+    return value
+
+
+def entries(value: Any, length: int, place: str) -> list[Any]:
+    if type(value) is not list or len(value) != length:
+        raise Rejected(f"{place}: not a list of {length} entries")
+    return value
+
+
+def counts_of(header: Json, names: Sequence[str]) -> Integers:
+    """Entries of the header that count something."""
+    found = [get(header, name, int, "header") for name in names]
+    if min(found, default=0) < 0:
+        raise Rejected("header: a count is negative")
+    return found
+
+
+@dataclass
+class Claim:
+    """What the header says about the regions; `codes` grows while they are read, in their order, as they are written."""
+
+    kind: str
+    complete: bool
+    regions: int
+    faces: Integers
+    maps: bool
+    codes: list[str]
+    places: dict[str, int]
+
+    @classmethod
+    def read(cls, header: Json) -> Claim:
+        kind, counts = get(header, "kind", str, "header"), get(header, "faces", list, "header")
+        regions, complete = get(header, "regions", int, "header"), get(header, "complete", bool, "header")
+        if not all(type(n) is int and n >= 0 for n in (*counts, regions)):
+            raise Rejected("header: an unknown kind, or counts that are no counts")
+        return cls(kind, complete, regions, counts, get(header, "maps", bool, "header"), [], {})
+
+    def add(self, record: Any, hinges: int, place: str) -> int:
+        """The code of a region, its first hinge in the highest bit."""
+        text, size = get(record, "code", str, place), (hinges + 7) // 8
+        if len(text) != 2 * size or not re.fullmatch("[0-9a-f]*", text):
+            raise Rejected(f"{place}: the code is not {size} bytes in lower-case base 16")
+        padded = int(text or "0", 16)
+        if padded % (1 << (8 * size - hinges)):
+            raise Rejected(f"{place}: the code has bits beyond its {hinges} hinges")
+        self.places.setdefault(text, len(self.codes))
+        self.codes.append(text)
+        return padded >> (8 * size - hinges)
+
+    def add_new(self, record: Any, hinges: int, place: str) -> int:
+        """The code of a region where no two regions share one."""
+        code = self.add(record, hinges, place)
+        if self.places[self.codes[-1]] != len(self.codes) - 1:
+            raise Rejected(f"{place}: the code is that of region {self.places[self.codes[-1]]}, too")
+        return code
+
+
+def written_code(bits: int, hinges: int) -> str:
+    """A code as it is written: its first hinge in the highest bit of the first byte."""
+    size = (hinges + 7) // 8
+    return f"{bits << (8 * size - hinges):0{2 * size}x}" if size else ""
+
+
+def bits_of(code: int, hinges: int) -> list[bool]:
+    """The bits of a code, in the order of the hinges."""
+    return [bool(code >> k & 1) for k in reversed(range(hinges))]

@@ -1,0 +1,246 @@
+"""Float64 filters for many circles at once: where the neurons of one layer cross them, with proved enclosures, or no answer.
+
+On circle i every hinge is `p cos t + q sin t + c` times a positive factor, up to an error that one matrix product with the
+row norms bounds: `|w_j| e_i + |dw_j| s_i + |c_j| k_i + dc_j`. The basis of each circle is orthonormal up to rounding, and
+k_i bounds what is missing. Floats propose both zeros in closed form; a zero counts when the slope exceeds the error (see
+:func:`circle_zeros`). Written in torch alone, for CPU and GPU. Sources: Higham 2002, section 3.1; Cauchy-Schwarz; Taylor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from exact.enclosures import row_norms
+from exact.faces import IndexArray
+from exact.filters import U
+from exact.network import Layer
+from exact.norms import LayerNorm, Norm
+from exact.numbers import FloatArray, Rational, RationalMatrix, nearest_float
+from exact.spline_code import BitArray
+
+Tensor = torch.Tensor
+_UP = 1.0 + 2.0**-30
+_LEAST = 2.0**-400  # far above what underflow can do to a sum of products
+_NOWHERE = 8.0  # beyond every diamond angle
+_NEARLY = 2.0**-20  # a basis further from orthonormal than this is left to exact arithmetic
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """The first layer as it reads a circle: rows w_j, offsets c_j, and bounds on the rounding of both (tensors).
+
+    `centred` says that the mean is taken off first; `gain` multiplies then, known up to `gain_error`. `radius_squared` is
+    the squared radius of the circle that is read. With several bends to a neuron its row stands once for each in
+    `weight_norms` and `offsets`, but once in `weight`.
+    """
+
+    weight: Tensor
+    weight_norms: Tensor
+    weight_errors: Tensor
+    offsets: Tensor
+    offset_errors: Tensor
+    centred: bool
+    gain: Tensor | None
+    gain_error: float
+    radius_squared: float
+
+    @classmethod
+    def of(cls, layer: Layer, norm: Norm | None, radius_squared: Rational, device: str) -> ReadOut:
+        """A layer behind a norm or none, on circles of the given squared radius before gain and bias."""
+        bends = len(layer.activation.breakpoints)
+        weight, slack = _floats(layer.weight, device)
+        norms, errors = row_norms(weight), row_norms(slack)
+        offsets, offset_errors = (x[:, 0] for x in _floats(layer.bias, device))
+        gain, gain_error, centred = None, 0.0, isinstance(norm, LayerNorm)
+        if norm is not None:
+            gain, gain_slack = (x[:, 0] for x in _floats(norm.gain, device))
+            gain_error = float(gain_slack.max())
+            shift, shift_error = _shift(weight, norms, errors, norm.bias)
+            offset_errors = offset_errors + shift_error + torch.where(shift == 0, shift, 2 * U * (shift.abs() + offsets.abs()))
+            offsets = offsets + shift
+        thresholds, rounding = _floats(RationalMatrix.from_rationals(list(layer.activation.breakpoints)), device)
+        total = offsets[:, None] - thresholds[:, 0]
+        inexact = offset_errors[:, None] + rounding[:, 0] + torch.where(thresholds[:, 0] == 0, 0 * total, 2 * U * total.abs())
+        return cls(weight, norms.repeat_interleave(bends), errors.repeat_interleave(bends), total.reshape(-1),
+                   inexact.reshape(-1), centred, gain, gain_error, nearest_float(radius_squared))  # fmt: skip
+
+    def for_bends(self, values: Tensor) -> Tensor:
+        """Values of neurons (B x width) for each of their bends (B x m)."""
+        bends = len(self.offsets) // max(1, values.shape[1])
+        return values if bends == 1 else values.repeat_interleave(bends, dim=1)
+
+    @property
+    def is_zero(self) -> Tensor:
+        """The hinges that are exactly zero everywhere: always off, never crossed."""
+        return (self.weight_norms == 0) & (self.weight_errors == 0) & (self.offsets == 0) & (self.offset_errors == 0)
+
+
+def _floats(matrix: RationalMatrix, device: str) -> tuple[Tensor, Tensor]:
+    """A matrix in float64, and bounds on the rounding of its entries."""
+    mid = torch.from_numpy(np.array(matrix.float64())).to(device)
+    return mid, torch.zeros_like(mid) if matrix.is_float else torch.from_numpy(matrix.float64_error()).to(device)
+
+
+def _shift(weight: Tensor, norms: Tensor, errors: Tensor, bias: RationalMatrix) -> tuple[Tensor, Tensor]:
+    """What the bias of the norm adds to the offsets, and a bound on its error: both exactly zero for a zero bias."""
+    h, h_error = _floats(bias, str(weight.device))
+    if not bool((h != 0).any()):
+        return torch.zeros_like(norms), torch.zeros_like(norms)
+    size, rounding = float(row_norms(h.T)), float(row_norms(h_error.T))
+    bound = norms * (rounding + (len(h) + 8) * U * size) + errors * (size + rounding)
+    return weight @ h[:, 0], bound * _UP
+
+
+@dataclass(frozen=True)
+class Bases:
+    """For B circles the basis `u, scale (v - share u)`, its coordinates in the layer's input, and bounds on their errors.
+
+    `inner` is (2 B x n): the images of both basis vectors times `factor`, circle by circle; the functions are those of the
+    layer times this factor, which makes the form of the basis 1 on unit vectors. `errors` is (B x 3): what multiplies |w_j|,
+    |dw_j| and |c_j|. Where `usable` is False nothing is known.
+    """
+
+    share: Tensor
+    scale: Tensor
+    factor: Tensor
+    inner: Tensor
+    errors: Tensor
+    usable: Tensor
+
+
+@dataclass(frozen=True)
+class CircleZeros:
+    """Zeros of B x m functions in diamond angles: where `crosses`, within `width` of `falling` and of `rising`, modulo 4.
+
+    Counter-clockwise the sign goes from plus to minus at the falling zero, from minus to plus at the rising one; there is
+    no third zero. Where `misses` the function has no zero and the sign of its offset. Elsewhere the filter abstains.
+    """
+
+    falling: Tensor
+    rising: Tensor
+    width: Tensor
+    crosses: Tensor
+    misses: Tensor
+
+
+def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor) -> Bases:
+    """Nearly orthonormal bases of the circles through rows of u and v, which lie within the given 2-norms of the exact ones.
+
+    With a, t the computed images of u and v - share u, of errors e_a and e_t: r = radius / |a| and scale = |a| / |t| make
+    `r^2 Q / radius^2` differ from 1 by at most |a t| / (|a| |t|) + 4.1 g + 3.2 (e_a / |a| + e_t / |t|) + 16 U on unit
+    vectors, where Q is the exact quadratic form of the basis and g the relative error of a dot product.
+    """
+    g = (u.shape[1] + 8) * U
+    a, a_error = _centred(read, u, u_error, g)
+    b, b_error = _centred(read, v, v_error, g)
+    square = (a * a).sum(dim=1)
+    share = (a * b).sum(dim=1) / square
+    t = b - share[:, None] * a
+    length, height = square.sqrt(), torch.linalg.norm(t, dim=1)
+    t_error = b_error + share.abs() * a_error + 3 * U * (share.abs() * length + height) * _UP
+    scale, r = length / height, 1.0 / (square / read.radius_squared).sqrt()
+    skew = (a * t).sum(dim=1).abs() / (length * height)
+    loose = a_error / length + t_error / height
+    first, first_error = _image(read, a, a_error, r, length)
+    second, second_error = _image(read, t, t_error, scale * r, height)
+    sizes = torch.stack([row_norms(first), row_norms(second)], dim=1)
+    inexact = torch.stack([first_error, second_error], dim=1) + 5 * U * sizes
+    errors = torch.stack([torch.linalg.norm(inexact + g * sizes, dim=1), torch.linalg.norm(sizes + inexact, dim=1),
+                          1.25 * (skew + 4.1 * g + 3.2 * loose + 32 * U)], dim=1) * _UP + _LEAST  # fmt: skip
+    usable = (errors[:, 2] < _NEARLY) & (loose < _NEARLY) & errors.isfinite().all(dim=1)
+    usable &= scale.isfinite() & (scale > 0) & share.isfinite() & (square > _LEAST) & (height * height > _LEAST)
+    return Bases(share, scale, r, torch.stack([first, second], dim=1).reshape(-1, u.shape[1]), errors, usable)
+
+
+def _centred(read: ReadOut, x: Tensor, error: Tensor, g: float) -> tuple[Tensor, Tensor]:
+    if not read.centred:
+        return x, error
+    return x - x.mean(dim=1, keepdim=True), error + (g + 2 * U) * row_norms(x)
+
+
+def _image(read: ReadOut, x: Tensor, error: Tensor, factor: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """`factor gain x`, and its error but for the rounding of these products."""
+    if read.gain is None:
+        return x * factor[:, None], error * factor
+    largest = float(read.gain.abs().max()) + read.gain_error
+    return x * read.gain * factor[:, None], (largest * error + read.gain_error * size) * factor * _UP
+
+
+def function_errors(read: ReadOut, errors: Tensor) -> Tensor:
+    """For circles with the given `errors` (B x 3) a bound on the error of each of m functions at unit vectors (B x m)."""
+    rows = torch.stack([read.weight_norms, read.weight_errors, read.offsets.abs()])
+    return torch.addmm(2 * read.offset_errors, errors, rows) * _UP + _LEAST
+
+
+def circle_zeros(p: Tensor, q: Tensor, c: Tensor, error: Tensor) -> CircleZeros:
+    """Enclose the zeros of functions within `error` of `p cos t + q sin t + c` that have at most two zeros each.
+
+    With R^2 = p^2 + q^2 and h^2 = R^2 - c^2, `R (cos(d -+ w) - cos d)` for sin d = h / R is beyond -+E for all w in
+    [2 E / h, h / R], by Taylor's theorem. K = E + 8 U R makes up for rounding: for h^2 > 4 R K the computed h^2 is within 13
+    per cent, and the computed diamond angle within 16 U R / h of that of the proposal, so that 3 K / h encloses a change of
+    sign with room for its own rounding. Beyond |c| > R + K there is no zero. Overflow makes comparisons fail, and an
+    underflow of 2^-1074 is nothing beside errors of at least 2^-400.
+    """
+    square, minus = torch.addcmul(p * p, q, q), -c
+    radius, height = square.sqrt(), square - c * c
+    slack = torch.add(error, radius, alpha=8 * U)
+    far = torch.where(c.isfinite(), minus.abs(), 0.0 * minus)
+    crosses, misses = height > 4.0 * radius * slack, far > (radius + slack) * _UP
+    root = height.sqrt()
+    width = 3.0 * slack / root
+    x, y, across, along = minus * p, minus * q, root * q, root * p
+    return CircleZeros(_diamond(x - across, y + along), _diamond(x + across, y - along), width, crosses, misses)
+
+
+def _diamond(x: Tensor, y: Tensor) -> Tensor:
+    """Diamond angles in [0, 4], within 7 U of those of the float directions: 1 - x / (|x| + |y|) above, 3 + ... below."""
+    above = x / (x.abs() + y.abs()) + 1.0
+    return 2.0 - torch.copysign(above, y)
+
+
+@dataclass(frozen=True)
+class CircleEvents:
+    """The zeros of B circles in order: circle i has counts[i] events, one after another in `rows`, `low` and `high`.
+
+    `bits` (B x m) are the signs just after (1, 0). `proved` says that all is certain on circle i: every function crosses or
+    misses, and no enclosure overlaps another one or (1, 0). `undecided` (B x m) marks the functions on which the filter
+    abstained, which have no event.
+    """
+
+    counts: IndexArray
+    rows: np.ndarray[Any, np.dtype[np.int32]]
+    low: FloatArray
+    high: FloatArray
+    bits: BitArray
+    proved: BitArray
+    undecided: BitArray
+
+
+def circle_events(zeros: CircleZeros, offsets: Tensor, is_zero: Tensor) -> CircleEvents:
+    """Sort the zeros of every circle. A function that crosses is on just after (1, 0) iff it falls before it rises."""
+    crosses, known = zeros.crosses, zeros.crosses | zeros.misses | is_zero
+    keys = torch.cat([zeros.falling, zeros.rising], dim=1)
+    keys.view(len(keys), 2, len(offsets)).masked_fill_(~crosses[:, None, :], _NOWHERE)
+    order = _argsort(keys)
+    sigma, width = keys.gather(1, order), torch.cat([zeros.width, zeros.width], dim=1).gather(1, order)
+    low, high = sigma - width, sigma + width
+    bits = torch.where(crosses, zeros.falling < zeros.rising, (offsets > 0) & ~is_zero)
+    counts = 2 * crosses.sum(dim=1)
+    apart = (high[:, :-1] < low[:, 1:]) | (sigma[:, 1:] == _NOWHERE)
+    ends = high.gather(1, (counts[:, None] - 1).clamp(min=0))[:, 0]
+    inside = (counts == 0) | ((low[:, :1] > 0).all(dim=1) & (ends < 4))
+    proved = apart.all(dim=1) & inside & known.all(dim=1)
+    sizes, *sorted_arrays = (x.cpu().numpy() for x in (counts, order, low, high))
+    rows, *bounds = (np.concatenate([row[:size] for row, size in zip(x, sizes.tolist(), strict=True)]) for x in sorted_arrays)
+    rows = rows.astype(np.int32)
+    rows -= (rows >= len(offsets)) * np.int32(len(offsets))
+    return CircleEvents(sizes, rows, bounds[0], bounds[1], *(x.cpu().numpy() for x in (bits, proved, ~known)))
+
+
+def _argsort(keys: Tensor) -> Tensor:
+    """The order of each row; numpy sorts several times faster on a CPU."""
+    return torch.from_numpy(np.argsort(keys.numpy(), axis=1)) if keys.device.type == "cpu" else keys.argsort(dim=1)

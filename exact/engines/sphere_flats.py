@@ -1,0 +1,466 @@
+"""`sphere_flats`: the codes of one hidden layer on a sphere, from the smallest strata of its arrangement.
+
+Every code's closure holds a smallest stratum: a crossing, where k hyperplanes meet the sphere S^k, or a whole subsphere in
+which fewer meet it and no other comes. At a simple stratum of c hyperplanes all 2^c completions of the other signs occur.
+Crossings are walked through depth first in compiled float64 with certificates (see kernels.sphere_flats), dropping every
+flat that misses the sphere with all its subsets; what floats leave open is decided in rationals and surds. A layer in which
+some stratum is not simple (dependent or touching hyperplanes) is handed over to `sphere_polytopes` as a whole.
+Cost: about a microsecond per crossing, and sorting 2^k codes for each. Source: MATH, "Spheres".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from exact.arrangements import Arrangement, arrangement
+from exact.convex_norms import RoundBody, components, straddling_pair
+from exact.domains import Domain
+from exact.engines.base import Engine, Job, Outcome, SphereCodes
+from exact.engines.sphere_polytopes import cell_of, codes_refusal, enumerate_polytopes
+from exact.faces import IndexArray
+from exact.halfspace import Halfspace
+from exact.linear_algebra import apply, dot, matrix, null_space, rank, solve
+from exact.network import Network
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, nearest_floats, rational
+from exact.propagation import layer_halfspaces
+from exact.sphere_charts import SphereChart, sphere_chart, sphere_dimension
+from exact.spline_code import BitArray, ByteArray
+from exact.surds import sign_of_surd
+from exact.vertex_polytopes import VertexPolytope
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+Chosen = tuple[int, ...]
+_CODES = 1 << 21  # that the crossings written by one call of the kernel may give
+_OTHERS = 1 << 12
+_WORST_ETA = 2.0**-30  # a metric that floats know no better than this is left to the polytopes
+_WIDEST = 8  # the largest k for which the kernel's bounds are proved
+_BLOCK = 1 << 18
+_SHIFT, _MULTIPLIER = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
+
+
+class NotSimple(Exception):
+    """A stratum at which more or other than the 2^c completions meet."""
+
+
+class SphereFlats(Engine):
+    """One hidden layer, k = 2 .. 8; complete unless the budget ends first."""
+
+    name = "sphere_flats"
+
+    def refusal(self, network: Network, domain: Domain) -> str | None:
+        found, dim = codes_refusal(network, domain), sphere_dimension(network, domain)
+        if found is None and len(network.hidden_layers) > 1:
+            return "it enumerates one hidden layer; sphere_polytopes goes deeper"
+        if found is None and dim is not None and dim > _WIDEST:
+            return f"it enumerates spheres of dimension {_WIDEST} at most, not {dim}; sphere_polytopes does those"
+        return found
+
+    def cost(self, network: Network, domain: Domain) -> float:
+        return 20.0
+
+    def run(self, job: Job) -> SphereCodes:
+        chart = sphere_chart(job.network, job.domain)
+        search = _Search(job, chart)
+        try:
+            outcome = search.run()
+        except NotSimple as reason:
+            handed = {"filter": search.decisions["filter"], "exact": search.decisions["exact"], "handed_over": 1}
+            found = enumerate_polytopes(job, chart, handed)
+            return _with_reason(found, str(reason))
+        return search.codes(outcome)
+
+
+def _with_reason(found: SphereCodes, reason: str) -> SphereCodes:
+    return replace(found, evidence=f"{reason}, so strata are not simple; as polytopes, {found.evidence}")
+
+
+@dataclass(frozen=True)
+class _Strata:
+    """Strata of c hyperplanes each (V x c), and the signs of all others there (V x words, bits of the c are zero)."""
+
+    members: IndexArray
+    codes: Words
+
+
+def _masks(count: int) -> Words:
+    """The bit of every hyperplane in a row of words, the first one highest, so that rows sort as packed codes do."""
+    masks = np.zeros((count, max(1, (count + 63) // 64)), dtype=np.uint64)
+    for j in range(count):
+        masks[j, j >> 6] = 1 << (63 - (j & 63))
+    return masks
+
+
+def _completions(codes: Words, bits: Words) -> Words:
+    """Every code with every subset of its bits (V x c x words) set: 2^c V rows."""
+    found = codes
+    for c in range(bits.shape[1]):
+        own = np.tile(bits[:, c], (1 << c, 1))
+        found = np.concatenate([found, found | own])
+    return found
+
+
+def _hashes(codes: Words) -> Words:
+    """A number for every row, of which nothing is assumed but that equal rows have equal ones; one word is its own."""
+    found = codes[:, 0]
+    for column in codes.T[1:]:
+        for _ in range(2):  # high bits have to reach low ones, since codes often differ in two high bits alone
+            found = (found ^ (found >> _SHIFT)) * _MULTIPLIER
+        found = (found ^ (found >> _SHIFT)) + column
+    return found
+
+
+def _distinct(codes: Words) -> Words:
+    """The rows once each, in ascending order of their hashes, and of the rows where these agree."""
+    hashes = _hashes(codes)
+    if codes.shape[1] == 1:
+        ordered, same = np.sort(codes, axis=0), np.zeros(0, dtype=bool)
+    else:
+        order = np.argsort(hashes)
+        ordered, hashes = codes[order], hashes[order]
+        same = hashes[1:] == hashes[:-1]
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = False
+    for column in ordered.T:
+        fresh[1:] |= column[1:] != column[:-1]
+    if bool(np.any(fresh[1:][same])) if len(same) else False:
+        return _distinct_of_colliding(codes)
+    return ordered[fresh]
+
+
+def _distinct_of_colliding(codes: Words) -> Words:
+    """As `_distinct`, where different rows have one hash."""
+    ordered = codes[np.lexsort((*codes.T[::-1], _hashes(codes)))]
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return ordered[fresh]
+
+
+def _places(ordered: Words, hashes: Words, codes: Words) -> IndexArray:
+    """Where rows stand among the rows of `_distinct`, which hold them and have these hashes."""
+    found = np.searchsorted(hashes, _hashes(codes))
+    while len(wrong := np.flatnonzero((ordered[found] != codes).any(axis=1))):
+        found[wrong] += 1
+    return found
+
+
+def _bytes(codes: Words) -> ByteArray:
+    """The words as packed bits."""
+    return codes.astype(">u8").view(np.uint8).reshape(len(codes), -1)
+
+
+def _sets(rows: IndexArray) -> list[Chosen]:
+    """Rows of hyperplanes, filled up with -1, as tuples."""
+    return [tuple(j for j in row if j >= 0) for row in rows.tolist()]
+
+
+class _Search:
+    """One run: the hyperplanes that cross the sphere, the strata found, and what decided."""
+
+    def __init__(self, job: Job, chart: SphereChart) -> None:
+        self.job, self.chart = job, chart
+        self.body = RoundBody(chart.gram, chart.radius_squared)
+        cursor = chart.cursor
+        hinges = () if cursor is None else layer_halfspaces(
+            cursor, cursor.current.pre_activations(cursor.inner, cursor.one))  # fmt: skip
+        self.given = _crossing(hinges, self.body)
+        self.masks = _masks(len(self.given.planes))
+        self.exact = _ExactFlats(self.given.planes, self.body)
+        self.strata = list[_Strata]()
+        self.waiting = list[Words]()
+        self.words: Words = np.zeros((0, self.masks.shape[1]), dtype=np.uint64)
+        self.decisions = {"filter": 0, "exact": 0, "missed": 0, "uncut": 0}
+
+    def run(self) -> Outcome:
+        """Find all strata; BUDGET_REACHED with some of them. Raises NotSimple."""
+        if not self.given.planes:
+            self._add(_Strata(np.zeros((1, 0), dtype=np.int64), np.zeros((1, self.masks.shape[1]), dtype=np.uint64)))
+            return Outcome.COMPLETE
+        for crossings, codes, uncut, left in self._walk():
+            self.decisions["filter"] += len(crossings)
+            self._add(_Strata(crossings, codes))
+            for chosen in left:
+                self.exact.settle(chosen)
+            for chosen in uncut:
+                self.exact.check(chosen)
+            self._add_exact()
+            if self.job.out_of_budget(len(self.words)):
+                return Outcome.BUDGET_REACHED
+        return Outcome.COMPLETE
+
+    def _walk(self) -> Iterator[tuple[IndexArray, Words, list[Chosen], list[Chosen]]]:
+        """Crossings with their codes, uncut flats, and flats left open, in portions."""
+        from exact.kernels import sphere_flats as kernel
+
+        floats = _float_planes(self.given.planes, self.body)
+        k, n = self.chart.dim, self.chart.dim + 1
+        planes = kernel.Planes(*floats, self.masks, _eta(self.body))
+        state = kernel.Walk(
+            np.zeros(k, dtype=np.int64), np.zeros(k, dtype=np.int64), np.zeros(1, dtype=np.int64),
+            np.zeros((k, n)), np.zeros((k, k)), np.zeros((k, n)), np.zeros((k, k)),
+            np.zeros((3, n)), np.zeros((n, n)), np.zeros((n, n)),
+        )  # fmt: skip
+        counts, answer, room = np.zeros(4, dtype=np.int64), kernel.FULL, _CODES >> k
+        uncut, left = (np.zeros((_OTHERS, k), dtype=np.int64) for _ in range(2))
+        while answer == kernel.FULL:
+            crossings = np.zeros((room, k), dtype=np.int64)
+            codes = np.zeros((room, self.masks.shape[1]), dtype=np.uint64)
+            answer = kernel.traverse(planes, state, kernel.Found(crossings, codes, uncut, left, counts))
+            self.decisions["missed"] += int(counts[3])
+            yield crossings[: counts[0]], codes[: counts[0]], _sets(uncut[: counts[1]]), _sets(left[: counts[2]])
+
+    def _add(self, strata: _Strata) -> None:
+        if len(strata.members):
+            self.strata.append(strata)
+            self.waiting.append(_distinct(_completions(strata.codes, self.masks[strata.members])))
+            if sum(map(len, self.waiting)) > len(self.words):
+                self._merge()
+
+    def _merge(self) -> None:
+        """Put the codes that wait among the others; done when they are as many, so the whole cost is that of sorting."""
+        self.words, self.waiting = _distinct(np.concatenate([self.words, *self.waiting])), []
+
+    def _add_exact(self) -> None:
+        """The strata that were found in rationals."""
+        for chosen, sides in self.exact.taken():
+            self.decisions["uncut" if len(chosen) < self.chart.dim else "exact"] += 1
+            code = np.bitwise_or.reduce(self.masks[[j for j, on in enumerate(sides) if on]], axis=0, initial=0)
+            self._add(_Strata(np.array([chosen], dtype=np.int64), np.asarray(code, dtype=np.uint64)[None]))
+
+    # ---- the result
+
+    def codes(self, outcome: Outcome) -> SphereCodes:
+        """The codes found, ascending by the sides of the hyperplanes."""
+        self._merge()
+        cell = lru_cache(maxsize=16)(self._cell)
+        packed = [self.packed(self.words[i : i + _BLOCK]) for i in range(0, len(self.words), _BLOCK)]
+        return SphereCodes(
+            self.chart, np.concatenate(packed), self.given.hinges,
+            lambda i: straddling_pair(self.body, cell(i)),
+            self.pairs,
+            lambda i: components(self.body, cell(i)),
+            outcome, self._evidence(outcome), self.decisions,
+        )  # fmt: skip
+
+    def _evidence(self, outcome: Outcome) -> str:
+        if outcome is not Outcome.COMPLETE:
+            return f"stopped early: codes around {self.decisions['filter'] + self.decisions['exact']} crossings"
+        k, found = self.chart.dim, self.decisions
+        return (
+            f"the smallest strata of the arrangement on the sphere are {found['filter'] + found['exact']} crossings of {k} "
+            f"hyperplanes ({found['filter']} by Krawczyk's test, {found['exact']} in surds) and {found['uncut']} uncut "
+            f"subspheres; all are simple, so the completions of their signs are all codes"
+        )
+
+    def sides_of(self, words: Words) -> BitArray:
+        """The sides of the hyperplanes (R x planes)."""
+        return np.unpackbits(_bytes(words), axis=1, count=len(self.given.planes)).astype(bool)
+
+    def packed(self, words: Words) -> ByteArray:
+        """The packed spline codes."""
+        return np.packbits(self.given.hinge_bits(self.sides_of(words)), axis=1)
+
+    def _cell(self, index: int) -> VertexPolytope:
+        sides = self.sides_of(self.words[index : index + 1])[0]
+        halves = zip(self.given.planes, sides, strict=True)
+        return cell_of(self.body, [plane if on else plane.opposite for plane, on in halves])
+
+    def pairs(self) -> IndexArray:
+        """Two codes that differ in one hyperplane at a stratum on it; every facet has a stratum in its closure."""
+        groups, hashes = [_OnPlanes.of(strata) for strata in self._by_size()], _hashes(self.words)
+        found = [np.zeros((0, 2), dtype=np.int64)]
+        for plane, mask in enumerate(self.masks):
+            near = [group.around(plane, self.masks) for group in groups]
+            off = _distinct(np.concatenate(near))
+            found.append(np.stack([_places(self.words, hashes, off), _places(self.words, hashes, off | mask)], axis=1))
+        return np.concatenate(found)
+
+    def _by_size(self) -> list[_Strata]:
+        """The strata, joined by their number of hyperplanes."""
+        sizes = sorted({strata.members.shape[1] for strata in self.strata})
+        alike = [[s for s in self.strata if s.members.shape[1] == size] for size in sizes]
+        return [_Strata(np.concatenate([s.members for s in same]), np.concatenate([s.codes for s in same])) for same in alike]
+
+
+@dataclass(frozen=True)
+class _OnPlanes:
+    """Strata by the hyperplanes they lie on: `entries` are the places in the members, sorted by hyperplane."""
+
+    strata: _Strata
+    entries: IndexArray
+    planes: IndexArray
+
+    @classmethod
+    def of(cls, strata: _Strata) -> _OnPlanes:
+        """Sort the members."""
+        members = strata.members.ravel()
+        entries = np.argsort(members, kind="stable")
+        return cls(strata, entries, members[entries])
+
+    def around(self, plane: int, masks: Words) -> Words:
+        """The codes off a hyperplane that have a stratum on it in their closure."""
+        size = self.strata.members.shape[1]
+        first, last = np.searchsorted(self.planes, [plane, plane + 1])
+        rows, places = np.divmod(self.entries[first:last], max(size, 1))
+        others = self.strata.members[rows][np.arange(size) != places[:, None]].reshape(len(rows), max(size, 1) - 1)
+        return _completions(self.strata.codes[rows], masks[others])
+
+
+def _crossing(hinges: Sequence[Halfspace], body: RoundBody) -> Arrangement:
+    """The distinct hyperplanes that meet the open ball; a hinge on another one is constant on the sphere but for a point."""
+    missing = [h for h in hinges if not h.is_constant and body.misses(h)]
+    return arrangement(hinges, [h if h.offset > 0 else h.opposite for h in missing], body.dim)
+
+
+def _coordinates(body: RoundBody) -> FloatArray:
+    """A float matrix L with L' G L near r^2 times the identity. Raises NotSimple for a metric out of the range of floats."""
+    scaled = nearest_floats([x / body.radius_squared for x in body.gram.entries()]).reshape(body.dim, body.dim)
+    try:
+        found = np.linalg.inv(np.linalg.cholesky(scaled)).T
+    except np.linalg.LinAlgError as error:
+        raise NotSimple("the metric of the sphere is nearly singular") from error
+    if not np.isfinite(found).all():
+        raise NotSimple("the metric of the sphere is nearly singular")
+    return np.ascontiguousarray(found)
+
+
+def _exactly(floats: FloatArray) -> RationalArray:
+    rows, columns = floats.shape
+    return RationalArray(rows, columns, [rational(x) for x in floats.ravel().tolist()])
+
+
+def _eta(body: RoundBody) -> float:
+    """A bound on |L' G L / r^2 - I|, row sums."""
+    change = _exactly(_coordinates(body))
+    form = (change.transpose() * body.gram * change).entries()
+    off = [abs(x / body.radius_squared - int(i % (body.dim + 1) == 0)) for i, x in enumerate(form)]
+    eta = nearest_float(sum(off, Rational(0))) * 1.5 + 2.0**-100
+    if not eta < _WORST_ETA:
+        raise NotSimple("the metric of the sphere is nearly singular")
+    return eta
+
+
+def _float_planes(planes: Sequence[Halfspace], body: RoundBody) -> tuple[FloatArray, FloatArray]:
+    """Normals of length near one and offsets in coordinates in which the sphere is nearly |x| = 1, each within 4 U."""
+    change = _exactly(_coordinates(body))
+    normals = RationalArray(len(planes), body.dim, [Rational(x) for plane in planes for x in plane.normal]) * change
+    scaled = []
+    for i, plane in enumerate(planes):
+        row = [normals[i, j] for j in range(body.dim)]
+        largest = max(abs(x) for x in row)
+        scaled.append(nearest_floats([x / largest for x in (*row, Rational(plane.offset))]))
+    table = np.array(scaled).reshape(len(planes), body.dim + 1)
+    table /= np.linalg.norm(table[:, :-1], axis=1)[:, None]
+    return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """Where c independent hyperplanes meet inside the sphere: the point next to the origin, and its squared norm."""
+
+    foot: tuple[Rational, ...]
+    norm_squared: Rational
+
+
+@dataclass
+class _ExactFlats:
+    """Strata decided in rationals and surds; what was asked before is kept."""
+
+    planes: Sequence[Halfspace]
+    body: RoundBody
+    known: dict[frozenset[int], _Flat | None] = field(default_factory=dict)
+    settled: set[frozenset[int]] = field(default_factory=set)
+    checked: set[frozenset[int]] = field(default_factory=set)
+    found: list[tuple[Chosen, list[bool]]] = field(default_factory=list)
+
+    def taken(self) -> list[tuple[Chosen, list[bool]]]:
+        """The strata found since the last call: their hyperplanes, and the sides of all others (false on their own)."""
+        found, self.found = self.found, []
+        return found
+
+    def flat(self, chosen: Sequence[int]) -> _Flat | None:
+        """The flat of some hyperplanes, None when it misses the sphere. Raises NotSimple when they touch or are dependent."""
+        key = frozenset(chosen)
+        if key not in self.known:
+            self.known[key] = self._flat(sorted(chosen))
+        return self.known[key]
+
+    def _flat(self, chosen: Sequence[int]) -> _Flat | None:
+        rows = [[Rational(x) for x in self.planes[j].normal] for j in chosen]
+        offsets = [Rational(self.planes[j].offset) for j in chosen]
+        normals = matrix(rows, self.body.dim)
+        raised = self.body.inverse * normals.transpose()
+        weights = solve(normals * raised, [-x for x in offsets])
+        if weights is None:
+            self._refuse_dependent(chosen, rows, offsets)
+            return None
+        foot = apply(raised, weights)
+        square = self.body.norm_squared(foot)
+        if square == self.body.radius_squared:
+            raise NotSimple(f"{len(chosen)} hyperplanes touch the sphere")
+        return _Flat(tuple(foot), square) if square < self.body.radius_squared else None
+
+    def _refuse_dependent(self, chosen: Sequence[int], rows: list[list[Rational]], offsets: list[Rational]) -> None:
+        """Raises NotSimple when dependent hyperplanes have common points on the sphere."""
+        if rank([[*row, x] for row, x in zip(rows, offsets, strict=True)]) > rank(rows):
+            return
+        kept = list[int]()
+        for j, row in zip(chosen, rows, strict=True):
+            if rank([*([Rational(x) for x in self.planes[i].normal] for i in kept), row]) > len(kept):
+                kept.append(j)
+        if self.flat(kept) is not None:
+            raise NotSimple(f"{len(chosen)} hyperplanes through a flat of codimension {len(kept)}")
+
+    def settle(self, chosen: Chosen) -> None:
+        """All strata of a set and of the sets that start with it."""
+        if frozenset(chosen) in self.settled:
+            return
+        self.settled.add(frozenset(chosen))
+        flat = self.flat(chosen)
+        if flat is None:
+            self._check_smaller(chosen)
+        elif len(chosen) < self.body.dim - 1:
+            self.check(chosen)
+            for j in range(chosen[-1] + 1, len(self.planes)):
+                self.settle((*chosen, j))
+        else:
+            self._cross(chosen, flat)
+
+    def _check_smaller(self, chosen: Chosen) -> None:
+        for j in chosen if len(chosen) > 1 else ():
+            self.check(tuple(i for i in chosen if i != j))
+
+    def check(self, chosen: Chosen) -> None:
+        """Note the subsphere of a flat if no other hyperplane cuts it."""
+        if frozenset(chosen) in self.checked:
+            return
+        self.checked.add(frozenset(chosen))
+        flat = self.flat(chosen)
+        if flat is None:
+            self._check_smaller(chosen)
+            return
+        others = [j for j in range(len(self.planes)) if j not in chosen]
+        if all(self.flat((*chosen, j)) is None for j in others):
+            sides = [self._value(j, flat.foot) > 0 if j not in chosen else False for j in range(len(self.planes))]
+            self.found.append((chosen, sides))
+
+    def _value(self, j: int, point: Sequence[Rational]) -> Rational:
+        return self._slope(j, point) + self.planes[j].offset
+
+    def _slope(self, j: int, direction: Sequence[Rational]) -> Rational:
+        return dot([Rational(x) for x in self.planes[j].normal], direction)
+
+    def _cross(self, chosen: Chosen, flat: _Flat) -> None:
+        """The two points in which a line crosses the sphere."""
+        along = null_space([[Rational(x) for x in self.planes[j].normal] for j in chosen], self.body.dim)[0]
+        square = (self.body.radius_squared - flat.norm_squared) / self.body.norm_squared(along)
+        values = [(self._value(j, flat.foot), self._slope(j, along)) for j in range(len(self.planes))]
+        for end in (1, -1):
+            signs = [0 if j in chosen else sign_of_surd(a, end * b, square) for j, (a, b) in enumerate(values)]
+            if any(sign == 0 for j, sign in enumerate(signs) if j not in chosen):
+                raise NotSimple(f"more than {len(chosen)} hyperplanes through a point of the sphere")
+            self.found.append((chosen, [sign > 0 for sign in signs]))

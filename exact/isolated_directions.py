@@ -1,0 +1,223 @@
+"""Directions of a pencil that are known as the one zero of a function in an interval, to any precision asked for.
+
+They stand beside :class:`exact.curves.Direction`, whose coordinates are quadratic surds: behind several norms a crossing is
+an algebraic number of higher degree. Whether two of them are equal is decided exactly, through the common zeros of their
+eliminants (see exact.root_towers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from exact.curves import Direction, dyadic_direction
+from exact.errors import Undecided
+from exact.nested_functions import NestedFunction, quarter
+from exact.numbers import Ball, Polynomial, Rational, ball_bounds, ball_precision
+from exact.root_towers import RootPoint, halved, isolated_roots
+from exact.surds import sign
+
+if TYPE_CHECKING:
+    import sympy
+
+_CLOSE = (64, 128)  # enclosures are narrowed to these many bits before equality is decided by algebra
+_MOST_BITS = 1 << 14
+_EVERYWHERE = (Rational(-1 << 200), Rational(1 << 200))
+
+
+class IsolatedDirection:
+    """The direction with diamond angle `quadrant + t`, where t is the only zero in (low, high) of a function or polynomial.
+
+    One of `function`, which is made when it is needed, and `polynomial` changes sign there, from one end of the interval to
+    the other; a rational t has low = high. The enclosure only ever shrinks.
+    """
+
+    def __init__(self, quadrant: int, low: Rational, high: Rational, function: Callable[[], NestedFunction] | None = None,
+                 polynomial: Polynomial | None = None) -> None:  # fmt: skip
+        self.quadrant, self.low, self.high = quadrant, low, high
+        self._make, self._polynomial = function, polynomial
+        self._sign_low = 0
+
+    @cached_property
+    def _function(self) -> NestedFunction:
+        assert self._make is not None, "a rational direction has no function"
+        return self._make()
+
+    @property
+    def near(self) -> Direction:
+        """A rational direction inside the enclosure."""
+        return Direction.rational(*dyadic_direction(self.quadrant + (self.low + self.high) / 2))
+
+    @property
+    def polynomial(self) -> Polynomial:
+        """A square-free polynomial that vanishes at t; Undecided when its degree would be too high."""
+        if self._polynomial is not None:
+            return self._polynomial
+        return self._function.eliminant
+
+    def refine(self, bits: int) -> None:
+        """Narrow the enclosure to at most 2^-bits."""
+        width = Rational(1, 1 << bits)
+        while self.high - self.low > width:
+            if not self._proposed(width):
+                self._cut_at((self.low + self.high) / 2)
+
+    @property
+    def point(self) -> RootPoint:
+        """t as a zero of its polynomial; Undecided when its degree would be too high."""
+        if self.low == self.high or self._polynomial is not None:
+            return RootPoint(self._polynomial or Polynomial([-self.low, 1]), self.low, self.high)
+        return next(p for p in isolated_roots(self.polynomial, self.low, self.high) if self.vanishes_at(p))
+
+    def diamond(self, bits: int) -> tuple[Rational, Rational]:
+        """Rational bounds on the diamond angle in [0, 4), less than 2^-bits apart."""
+        self.refine(bits)
+        return self.quadrant + self.low, self.quadrant + self.high
+
+    def coordinates(self, bits: int) -> tuple[Ball, Ball]:
+        """Enclosures of (alpha, beta) on the diamond |alpha| + |beta| = 1, to about 2^-bits."""
+        self.refine(bits)
+        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        alpha, beta = dyadic_direction(self.quadrant + middle)
+        with ball_precision(bits + 64):
+            spread = Ball(0, Ball(half).upper())
+            return Ball(alpha) + spread, Ball(beta) + spread
+
+    def sympy(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """Exact (alpha, beta) on the diamond, t as a `sympy.CRootOf`; Undecided when its degree would be too high."""
+        import sympy
+
+        if self.low == self.high:
+            t = sympy.Rational(int(self.low.p), int(self.low.q))
+        else:
+            point, symbol = self.point, sympy.Symbol("t")
+            before = [root for root in isolated_roots(point.polynomial, *_EVERYWHERE) if root.high <= point.low]
+            coefficients = [sympy.Rational(int(c.p), int(c.q)) for c in point.polynomial.coeffs()[::-1]]
+            t = sympy.CRootOf(sympy.Poly(coefficients, symbol), len(before))
+        alpha, beta = (sympy.Integer(int(c.p)) + int(k.p) * t for c, k in quarter(self.quadrant))
+        return alpha, beta
+
+    def compare(self, other: Direction | IsolatedDirection) -> int:
+        """The sign of angle(self) - angle(other), both counted from (1, 0) in [0, 2 pi).
+
+        Raises Undecided where equality would need an eliminant of too high a degree.
+        """
+        if isinstance(other, IsolatedDirection):
+            return self.quadrant - other.quadrant or self._compare_isolated(other)
+        if other.alpha.is_rational and other.beta.is_rational:
+            quadrant, t = local(other.alpha.a, other.beta.a)
+            return self.quadrant - quadrant or self.compare_rational(t)
+        return self._compare_surd(other)
+
+    def compare_rational(self, t: Rational) -> int:
+        """The sign of its t minus a rational t."""
+        if self.low < t < self.high and self._cut_at(t):
+            return 0
+        if self.low == self.high == t:
+            return 0
+        return 1 if t <= self.low else -1
+
+    def vanishes_at(self, point: RootPoint) -> bool:
+        """Whether this is the algebraic number `point`, which lies in the enclosure."""
+        if self._polynomial is not None:
+            return point.sign_of(self._polynomial) == 0
+        return self._function.sign_at_point(point) == 0
+
+    def _compare_isolated(self, other: IsolatedDirection) -> int:
+        bits, decided = _CLOSE[0], False
+        while bits <= _MOST_BITS:
+            order = self._order(other)
+            if order is not None:
+                return order
+            if bits > _CLOSE[1] and not decided:
+                if self._is_equal(other):
+                    return 0
+                decided = True
+            self.refine(bits)
+            other.refine(bits)
+            bits *= 2
+        raise Undecided("two crossings on a curve are closer than 2^-16384 of a turn", value=(float(self), float(other)),
+                        remedy="scale the weights; the points differ but no short rational separates them")  # fmt: skip
+
+    def _order(self, other: IsolatedDirection) -> int | None:
+        """The order as far as the enclosures tell it."""
+        if self.low == self.high:
+            return -other.compare_rational(self.low)
+        if other.low == other.high:
+            return self.compare_rational(other.low)
+        if self.high <= other.low:
+            return -1
+        return 1 if other.high <= self.low else None
+
+    def _is_equal(self, other: IsolatedDirection) -> bool:
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        common = self.polynomial.gcd(other.polynomial)
+        points = isolated_roots(common, low, high) if common.degree() > 0 and low < high else []
+        return any(self.vanishes_at(point) and other.vanishes_at(point) for point in points)
+
+    def _compare_surd(self, other: Direction) -> int:
+        for bits in (64, 256, 1024, 4096):
+            (a, b), (c, d) = self.diamond(bits), other.diamond(bits)
+            if b < c or d < a:
+                return -1 if b < c else 1
+        raise Undecided("an algebraic crossing cannot be told from a quadratic one", value=float(self),
+                        remedy="compare with a rational direction")  # fmt: skip
+
+    def __float__(self) -> float:
+        """The diamond angle, float64."""
+        self.refine(60)
+        middle = self.quadrant + (self.low + self.high) / 2
+        return int(middle.p) / int(middle.q)
+
+    def _sign_at(self, t: Rational) -> int:
+        if self._polynomial is not None:
+            return sign(Rational(self._polynomial(t)))
+        return self._function.sign_at(t)
+
+    def _cut_at(self, t: Rational) -> bool:
+        """Keep the side of t that holds the zero; True when the zero is t itself."""
+        if self._sign_low == 0:
+            self._sign_low = self._sign_at(self.low)
+        at = self._sign_at(t)
+        if at == 0:
+            self.low = self.high = t
+        elif at == self._sign_low:
+            self.low = t
+        else:
+            self.high = t
+        return at == 0
+
+    def _proposed(self, width: Rational) -> bool:
+        """Try the interval that Newton's method proposes; False when it does not hold the zero."""
+        if self._polynomial is not None:
+            self.low, self.high = halved(self._polynomial, self.low, self.high)
+            return True
+        middle, gap = (self.low + self.high) / 2, self.high - self.low
+        bits = int(gap.q).bit_length() - int(gap.p).bit_length()
+        with ball_precision(2 * max(bits, 32) + 64):
+            jet = self._function.over(middle, Rational(0))
+            if not jet.is_monotone():
+                return False
+            shift = ball_bounds((jet.middle[0] / jet.middle[1]).mid())[0]
+        reach = max(width / 2, Rational(1, 1 << max(0, 2 * bits - 8)))  # Newton doubles the bits; 2^8 for the curvature
+        grid = 8 << int(1 / reach).bit_length()
+        centre = Rational(int((middle - shift) * grid), grid)
+        if not (self.low < centre - reach and centre + reach < self.high):
+            return False
+        before = self.high - self.low
+        self._cut_at(centre - reach)
+        if self.low < self.high:
+            self._cut_at(centre + reach)
+        return self.high - self.low < before / 2
+
+
+def local(alpha: Rational, beta: Rational) -> tuple[int, Rational]:
+    """The quadrant of a rational direction and its t, with diamond angle quadrant + t."""
+    if alpha > 0 and beta >= 0:
+        return 0, beta / (alpha + beta)
+    if alpha <= 0 and beta > 0:
+        return 1, alpha / (alpha - beta)
+    if alpha < 0:
+        return 2, beta / (alpha + beta)
+    return 3, alpha / (alpha - beta)

@@ -1,0 +1,273 @@
+"""The circles of a cell complex on a 2-sphere, one list of vertices and arcs each, and bridges between walks of one cell.
+
+Certificates of spheres are written from these lists. The carriers of one plane become one circle, its plane in coprime integers
+of which the first nonzero one is positive, walked with that side on the left. A bridge is an arc of a further circle that
+runs inside one cell from one of its walks to another; floats propose bridges, and the checker decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, cmp_to_key
+from itertools import pairwise
+
+import numpy as np
+
+from exact.curves import Direction
+from exact.errors import Undecided
+from exact.halfspace import Halfspace
+from exact.linear_algebra import apply, dot
+from exact.numbers import FloatArray, Rational, nearest_floats
+from exact.sphere_complex import SphereComplex, SurdPoint
+from exact.surds import Surd
+
+_ZERO = Rational(0)
+_ATTEMPTS, _GRID = 400, 1 << 20
+Plane = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ListedCircle:
+    """A plane, the vertices on its circle in order, and behind each the half-edges on its positive and negative side.
+
+    Where the complex has no arc behind a vertex there is None; a circle without vertices has one pair.
+    """
+
+    plane: Plane
+    around: tuple[int, ...]
+    halves: tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """From arc `gap` of circle `k` at zero `root` (0: its plane rises there on the bridge, 1: it falls) to another such."""
+
+    plane: Plane
+    start: tuple[int, int, int]
+    end: tuple[int, int, int]
+
+
+class CircleLists:
+    """The lists of a complex; a vertex on one circle only separates nothing and is left out. Cost: a sort per circle."""
+
+    def __init__(self, complex_: SphereComplex) -> None:
+        self.complex = complex_
+        self._points = [complex_.vertex(i) for i in range(complex_.vertex_count)]
+        carriers: dict[Plane, list[tuple[int, int]]] = {}
+        for arc, carrier in enumerate(complex_.arc_circle.tolist()):
+            plane, way = _canonical(complex_.circles[carrier])
+            carriers.setdefault(plane, []).append((arc, way))
+        shared = self._shared(carriers)
+        self.vertices = [v for v in range(complex_.vertex_count) if v in shared]
+        place = {v: i for i, v in enumerate(self.vertices)}
+        self.circles = [self._listed(plane, carriers[plane], place) for plane in sorted(carriers)]
+
+    def _shared(self, carriers: dict[Plane, list[tuple[int, int]]]) -> set[int]:
+        """The vertices that lie on arcs of several planes."""
+        found = dict[int, set[Plane]]()
+        for plane, arcs in carriers.items():
+            for arc, _ in arcs:
+                for vertex in self.complex.arc_ends[arc].tolist():
+                    found.setdefault(vertex, set()).add(plane)
+        return {vertex for vertex, planes in found.items() if vertex >= 0 and len(planes) > 1}
+
+    def _listed(self, plane: Plane, arcs: list[tuple[int, int]], place: dict[int, int]) -> ListedCircle:
+        behind = {int(self.complex.arc_ends[arc, int(way < 0)]): (2 * arc + (way < 0), 2 * arc + (way > 0)) for arc, way in arcs}
+        around = [place[v] for v in self._in_order(plane, [v for v in self._on(arcs) if v in place])]
+        if not around:
+            return ListedCircle(plane, (), (next(iter(behind.values())),))
+        halves = [behind.get(self.vertices[i]) for i in around]
+        return ListedCircle(plane, tuple(around), tuple(halves))
+
+    def _on(self, arcs: list[tuple[int, int]]) -> list[int]:
+        return sorted({v for arc, _ in arcs for v in self.complex.arc_ends[arc].tolist()} - {-1})
+
+    def _in_order(self, plane: Plane, vertices: Sequence[int]) -> list[int]:
+        """Vertices counter-clockwise as seen from the positive side of their plane."""
+        first = _cross(plane, (0, 0, 1) if plane[0] or plane[1] else (1, 0, 0))
+        centre = self._centre(plane)
+        found = {v: _direction(self._points[v], centre, first, _cross(plane, first)) for v in vertices}
+
+        def compared(a: int, b: int) -> int:
+            return found[a].compare(found[b])
+
+        return sorted(vertices, key=cmp_to_key(compared))
+
+    def _centre(self, plane: Plane) -> list[Rational]:
+        normal = [Rational(x) for x in plane[:3]]
+        pole = apply(self.complex.gram.inv(), normal)
+        share = -plane[3] / dot(normal, pole)
+        return [share * x for x in pole]
+
+    def corner(self, index: int) -> tuple[int, int, int]:
+        """Two circles through a vertex, and whether the plane of the second rises (0) or falls (1) there along the first."""
+        on = [k for k, circle in enumerate(self.circles) if index in circle.around]
+        image = [_surd_dot(row, self._points[self.vertices[index]]) for row in self._rows]
+        for other in on[1:]:
+            axis = _cross(self.circles[other].plane, self.circles[on[0]].plane)
+            turned = _surd_dot([Rational(x) for x in axis], image).sign()
+            if turned:
+                return on[0], other, int(turned < 0)
+        return on[0], on[1], 0
+
+    @property
+    def _rows(self) -> list[list[Rational]]:
+        entries = self.complex.gram.entries()
+        return [entries[i : i + 3] for i in (0, 3, 6)]
+
+    def sides(self, circle: ListedCircle) -> list[list[int] | None]:
+        """The two cells beside each arc of a circle, that on the positive side of its plane first."""
+        return [pair and [int(self.complex.arc_sides[half >> 1, half & 1]) for half in pair] for pair in circle.halves]
+
+    # ---- bridges
+
+    def bridges(self) -> list[Bridge]:
+        """As many as put the walks of every cell together; Undecided where floats find too few."""
+        missing = self.complex.walk_count - self.complex.cell_count if self.circles else 0
+        parent = list(range(self.complex.walk_count))
+        found = list[Bridge]()
+        for attempt in range(_ATTEMPTS):
+            if len(found) == missing:
+                return found
+            for bridge, one, other in self._along(self._plane(attempt)):
+                if _root(parent, one) != _root(parent, other):
+                    parent[_root(parent, one)] = _root(parent, other)
+                    found.append(bridge)
+        raise Undecided("too few bridges were found inside the cells", value=f"{len(found)} of {missing}",
+                        remedy="the complex has cells too thin for floats: use the codes instead")  # fmt: skip
+
+    def _plane(self, attempt: int) -> Plane:
+        """A plane through the middles of two arcs of different walks; deterministic."""
+        rng = np.random.default_rng(attempt)
+        labels = np.asarray(self.complex.cell_of_walk)
+        many = np.flatnonzero(np.bincount(labels, minlength=self.complex.cell_count)[labels] > 1)
+        walks = [int(walk) for walk in rng.permutation(many)]
+        partner = next(walk for walk in walks[1:] if labels[walk] == labels[walks[0]])
+        through = [self._somewhere(walk, rng) for walk in (walks[0], partner)]
+        third = rng.normal(size=3) if attempt % 2 else np.zeros(3) + rng.normal(size=3) / 64
+        normal = np.cross(through[1] - through[0], third - through[0])
+        row = [*normal, -float(normal @ through[0])]
+        size = max(abs(x) for x in row)
+        return tuple(int(_GRID * float(x) / size) for x in row)
+
+    def _somewhere(self, walk: int, rng: np.random.Generator) -> FloatArray:
+        """A point on an arc of a walk, in floats."""
+        halves = np.flatnonzero(np.asarray(self.complex.walk_of) == walk)
+        half = int(rng.choice(halves))
+        k, gap = next((k, gap) for k, circle in enumerate(self.circles)
+                      for gap, pair in enumerate(circle.halves) if pair and half in pair)  # fmt: skip
+        frame = self._frames[k]
+        start, end = frame.span(gap)
+        return frame.at(start + (end - start) * rng.uniform(0.2, 0.8))
+
+    @cached_property
+    def _frames(self) -> list[_Frame]:
+        gram = nearest_floats(self.complex.gram.entries()).reshape(3, 3)
+        square = float(nearest_floats([self.complex.radius_squared])[0])
+        return [_Frame(circle.plane, gram, square, self._floats(circle)) for circle in self.circles]
+
+    def _floats(self, circle: ListedCircle) -> FloatArray:
+        return np.asarray(self.complex.vertex_floats)[[self.vertices[i] for i in circle.around]].reshape(-1, 3)
+
+    def _along(self, plane: Plane) -> Iterator[tuple[Bridge, int, int]]:
+        """Pairs of crossings that follow each other on the circle of a plane, with a cell of two walks between them."""
+        crossings = sorted(self._crossings(plane))
+        for (_, begin), (_, end) in pairwise([*crossings, *crossings[:1]]):
+            k, gap, root = begin
+            after, before = self._half(k, gap, root), self._half(end[0], end[1], 1 - end[2])
+            walks = [int(self.complex.walk_of[half]) for half in (after, before)]
+            labels = [int(self.complex.cell_of_walk[walk]) for walk in walks]
+            if labels[0] == labels[1] and walks[0] != walks[1]:
+                yield Bridge(plane, begin, end), walks[0], walks[1]
+
+    def _half(self, k: int, gap: int, side: int) -> int:
+        pair = self.circles[k].halves[gap]
+        assert pair is not None, "crossings lie on arcs"
+        return pair[side]
+
+    def _crossings(self, plane: Plane) -> Iterator[tuple[float, tuple[int, int, int]]]:
+        """Position on the circle of a plane, then circle, gap and root, for every arc that it crosses."""
+        own = _Frame(plane, self._frames[0].gram, self._frames[0].square, np.zeros((0, 3)))
+        if not own.is_real:
+            return
+        for k, frame in enumerate(self._frames):
+            for root, angle in own.zeros(np.array(frame.plane, dtype=float)):
+                gap = frame.gap(own.at(angle))
+                if self.circles[k].halves[gap] is not None:
+                    yield angle, (k, gap, root)
+
+
+class _Frame:
+    """A circle in floats: angles around its centre, the angles of its vertices, its points."""
+
+    def __init__(self, plane: Plane, gram: FloatArray, square: float, vertices: FloatArray) -> None:
+        self.plane, self.gram, self.square = plane, gram, square
+        normal = np.array(plane[:3], dtype=float)
+        pole = np.linalg.solve(gram, normal)
+        self.centre = -plane[3] * pole / (normal @ pole)
+        left = square - float(self.centre @ gram @ self.centre)
+        self.is_real = left > 0
+        first = np.cross(normal, (0, 0, 1) if plane[0] or plane[1] else (1, 0, 0))
+        first = first / math.sqrt(first @ gram @ first)
+        second = np.cross(normal, gram @ first)
+        self.spans = np.stack([first, second / math.sqrt(second @ gram @ second)]) * math.sqrt(max(left, 0))
+        self.angles = [self.angle(vertex) for vertex in vertices]
+
+    def angle(self, point: FloatArray) -> float:
+        return math.atan2(*(float(span @ self.gram @ (point - self.centre)) for span in self.spans[::-1])) % math.tau
+
+    def at(self, angle: float) -> FloatArray:
+        return np.asarray(self.centre + math.cos(angle) * self.spans[0] + math.sin(angle) * self.spans[1])
+
+    def span(self, gap: int) -> tuple[float, float]:
+        if not self.angles:
+            return 0.0, math.tau
+        start, end = self.angles[gap], self.angles[(gap + 1) % len(self.angles)]
+        return start, end if end > start else end + math.tau
+
+    def gap(self, point: FloatArray) -> int:
+        """The gap between vertices that a point of the circle lies in."""
+        angle = self.angle(point)
+        turned = [(angle - start) % math.tau for start in self.angles]
+        return turned.index(min(turned)) if turned else 0
+
+    def zeros(self, plane: FloatArray) -> list[tuple[int, float]]:
+        """Where another plane rises (0) and falls (1) on this circle, as angles."""
+        x, y = (float(plane[:3] @ span) for span in self.spans)
+        offset, size = float(plane[:3] @ self.centre + plane[3]), math.hypot(x, y)
+        if size <= abs(offset):
+            return []
+        middle, reach = math.atan2(y, x), math.acos(-offset / size)
+        return [(0, (middle - reach) % math.tau), (1, (middle + reach) % math.tau)]
+
+
+def _canonical(plane: Halfspace) -> tuple[Plane, int]:
+    """The coefficients with the first nonzero one positive, and -1 where that turns the plane around."""
+    way = 1 if next(x for x in plane.coefficients if x) > 0 else -1
+    return tuple(way * int(x) for x in plane.coefficients), way
+
+
+def _cross(u: Sequence[int], v: Sequence[int]) -> tuple[int, int, int]:
+    return u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]
+
+
+def _surd_dot(row: Sequence[Rational], point: Sequence[Surd]) -> Surd:
+    total = Surd(_ZERO)
+    for x, y in zip(row, point, strict=True):
+        total = total + y.scaled(x)
+    return total
+
+
+def _direction(point: SurdPoint, centre: Sequence[Rational], first: Sequence[int], second: Sequence[int]) -> Direction:
+    """A point of a circle in coordinates along two vectors of its plane that are orthogonal as rows of numbers."""
+    gaps = [y - Surd(m) for y, m in zip(point, centre, strict=True)]
+    return Direction(*(_surd_dot([Rational(x) for x in span], gaps).scaled(1 / Rational(sum(x * x for x in span)))
+                       for span in (first, second)))  # fmt: skip
+
+
+def _root(parent: list[int], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = i = parent[parent[i]]
+    return i

@@ -1,0 +1,360 @@
+"""Lengths of arcs, and areas of cells of a sphere cut by circles, as certified intervals.
+
+On the sphere `y' G y = r^2` write M = G^-1. The circle of the plane `n . y + o = 0` has the angular radius phi, seen from its
+positive side, with `cos phi = -o / (r |n|_M)`. A cell lies on one side of every circle around it, so that its corners turn by
+angles in [0, pi], and Gauss-Bonnet reads
+
+    area = r^2 (2 pi (2 - walks) - sum over arcs of (+-) angle cos phi - sum over corners of the exterior angle),
+
+with + where the positive side of the circle is on the left of the walk. Two circles meet everywhere under the same angle
+(Todhunter 1886): its cosine is `(r^2 n1'Mn2 - o1 o2) / sqrt((r^2 n1'Mn1 - o1^2) (r^2 n2'Mn2 - o2^2))`, so that an exterior
+angle needs no vertex, and touching circles are known by a rational equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from exact.errors import Undecided
+from exact.halfspace import Halfspace
+from exact.linear_algebra import Vector, apply, dot
+from exact.numbers import (
+    Ball,
+    FloatArray,
+    Rational,
+    RationalArray,
+    ball_bounds,
+    ball_precision,
+    fraction,
+    nearest_float,
+    nearest_floats,
+    rational,
+)
+from exact.sphere_complex import SphereComplex, SurdPoint
+
+_ZERO = Rational(0)
+_BITS, _ACCURACY = 128, 64  # the first working precision; the relative accuracy that is delivered
+_MOST_BITS = 1 << 15
+_CHUNK = 1 << 20
+_SHORT = 2.0**-20  # below this share of a turn the float angle of an arc is taken from balls
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A real number between two rationals, with certainty.
+
+    >>> Interval(Fraction(1, 2), Fraction(3, 4)).contains(Fraction(2, 3))
+    True
+    """
+
+    lower: Fraction
+    upper: Fraction
+
+    @classmethod
+    def of(cls, ball: Ball) -> Interval:
+        """The interval of a ball."""
+        low, high = ball_bounds(ball)
+        return cls(fraction(low), fraction(high))
+
+    @property
+    def width(self) -> Fraction:
+        """The distance of the bounds."""
+        return self.upper - self.lower
+
+    def contains(self, value: Fraction | int) -> bool:
+        """Whether a rational lies between the bounds."""
+        return self.lower <= value <= self.upper
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.lower + other.lower, self.upper + other.upper)
+
+    def __float__(self) -> float:
+        """The float64 nearest to the middle."""
+        return float((self.lower + self.upper) / 2)
+
+    def __str__(self) -> str:
+        return f"[{float(self.lower)!r}, {float(self.upper)!r}]"
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A circle in its plane: rational centre, and two vectors of the plane, orthogonal in the metric of the sphere.
+
+    `across` is a positive multiple of the quarter turn of `along` counter-clockwise as seen from the positive side, which
+    is then on the left of who walks that way; `stretch` is |across|^2 / |along|^2.
+    """
+
+    centre: Vector
+    along: Vector
+    across: Vector
+    stretch: Rational
+    gram: RationalArray
+
+    @classmethod
+    def of(cls, plane: Halfspace, gram: RationalArray, inverse: RationalArray) -> Circle:
+        """The circle in which a plane cuts a sphere around the origin."""
+        normal = [Rational(x) for x in plane.normal]
+        pole = apply(inverse, normal)
+        centre = [-plane.offset * x / dot(normal, pole) for x in pole]
+        place = min(range(3), key=lambda i: abs(plane.normal[i]))
+        along = cross([Rational(int(i == place)) for i in range(3)], normal)
+        lowered = apply(gram, along)
+        across = cross(normal, lowered)
+        return cls(centre, along, across, dot(across, apply(gram, across)) / dot(along, lowered), gram)
+
+    @cached_property
+    def lowered(self) -> tuple[Vector, Vector]:
+        """`along` and `across` as linear forms: their products with the Gram matrix."""
+        return apply(self.gram, self.along), apply(self.gram, self.across)
+
+    def position(self, point: SurdPoint) -> tuple[Ball, Ball]:
+        """A vector at the angle of the point in the orthonormal frame of the circle, at the working precision."""
+        return self.position_of([x.ball() for x in point])
+
+    def position_of(self, point: Sequence[Ball]) -> tuple[Ball, Ball]:
+        """The same for a point that is itself enclosed in balls."""
+        offsets = [x - Ball(c) for x, c in zip(point, self.centre, strict=True)]
+        x, y = (sum((Ball(a) * b for a, b in zip(row, offsets, strict=True)), Ball(0)) for row in self.lowered)
+        return x, y / Ball(self.stretch).sqrt()
+
+    def square(self, sphere_radius_squared: Rational) -> list[list[Ball]]:
+        """The corners of a square in the plane around the circle, at the working precision."""
+        radius = Ball(sphere_radius_squared - dot(self.centre, apply(self.gram, self.centre))).sqrt()
+        along, across = (radius / Ball(dot(v, form)).sqrt()
+                         for v, form in zip((self.along, self.across), self.lowered, strict=True))  # fmt: skip
+        return [[Ball(c) + i * along * Ball(u) + j * across * Ball(v)
+                 for c, u, v in zip(self.centre, self.along, self.across, strict=True)]
+                for i in (-1, 1) for j in (-1, 1)]  # fmt: skip
+
+    @cached_property
+    def frame_float(self) -> FloatArray:
+        """The centre, and the two linear forms that give the position relative to it in an orthonormal frame (3 x 3)."""
+        size = nearest_float(dot(self.along, self.lowered[0])) ** 0.5
+        forms = nearest_floats(self.lowered[0]) / size, nearest_floats(self.lowered[1]) / size
+        return np.array([nearest_floats(self.centre), forms[0], forms[1] / nearest_float(self.stretch) ** 0.5])
+
+    def positions_float(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The positions of points (V x 3) in the orthonormal frame, in float64."""
+        centre, along, across = self.frame_float
+        return (points - centre) @ along, (points - centre) @ across
+
+
+def cross(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
+    """The vector product in coordinates."""
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+
+
+def turn_between(first: tuple[Ball, Ball], last: tuple[Ball, Ball]) -> Ball | None:
+    """The angle in (0, 2 pi) from one direction counter-clockwise to another; None when the precision does not tell.
+
+    Where the cosine is negative the angle is continuous in sine and cosine, and the sign of the sine does not matter.
+    """
+    sine, cosine = first[0] * last[1] - first[1] * last[0], first[0] * last[0] + first[1] * last[1]
+    if cosine < 0:
+        return Ball.pi() + (sine / cosine).atan()
+    if sine > 0:
+        return Ball.pi() / 2 - (cosine / sine).atan()
+    return Ball.pi() * 3 / 2 - (cosine / sine).atan() if sine < 0 else None
+
+
+class RoundGeometry:
+    """Measures of the arcs and cells of a complex, each made when asked for."""
+
+    def __init__(self, complex_: SphereComplex) -> None:
+        self.complex = complex_
+        self._inverse = complex_.gram.inv()
+        self._circles: dict[int, Circle] = {}
+
+    def circle(self, index: int) -> Circle:
+        """The frame of a carrier."""
+        if index not in self._circles:
+            self._circles[index] = Circle.of(self.complex.circles[index], self.complex.gram, self._inverse)
+        return self._circles[index]
+
+    def radius_squared(self, index: int) -> Rational:
+        """The squared radius of a carrier, in its plane."""
+        plane = self.complex.circles[index]
+        return self.complex.radius_squared - Rational(plane.offset**2) / self._product(plane, plane)
+
+    def _product(self, a: Halfspace, b: Halfspace) -> Rational:
+        return dot([Rational(x) for x in a.normal], apply(self._inverse, [Rational(x) for x in b.normal]))
+
+    # ---- certified measures
+
+    def length(self, arc: int) -> Interval:
+        """The length of an arc."""
+        return self._refined(lambda: self._length(arc))
+
+    def area(self, walks: Sequence[Sequence[int]]) -> Interval:
+        """The area of the cell with these boundary walks, each a list of half-edges."""
+        return self._refined(lambda: self._area(walks))
+
+    def perimeter(self, walks: Sequence[Sequence[int]]) -> Interval:
+        """The length of the boundary of a cell; an arc with the cell on both sides counts twice."""
+        if not any(walks):
+            return Interval(Fraction(0), Fraction(0))
+        return self._refined(lambda: _sum(self._length(half >> 1) for walk in walks for half in walk))
+
+    def angle(self, arc: int) -> Interval:
+        """The angle of an arc as seen from the centre of its circle, in radians."""
+        return self._refined(lambda: self._angle(arc))
+
+    def point_on(self, arc: int, share: Rational) -> list[Ball]:
+        """The point of an arc at a share between 0 and 1 of its way, at the working precision."""
+        index = int(self.complex.arc_circle[arc])
+        angle = self.angle(arc)
+        middle = (Ball(rational(angle.lower)) + Ball(rational(angle.upper))) / 2
+        return self._ahead(arc, middle * Ball(share), self.circle(index), Ball(self.radius_squared(index)).sqrt())
+
+    def _ahead(self, arc: int, angle: Ball, circle: Circle, radius: Ball) -> list[Ball]:
+        start = int(self.complex.arc_ends[arc, 0])
+        x, y = (Ball(1), Ball(0)) if start < 0 else circle.position(self.complex.vertex(start))
+        size, sine, cosine = (x * x + y * y).sqrt(), angle.sin(), angle.cos()
+        along = radius * (x * cosine - y * sine) / (size * Ball(dot(circle.along, circle.lowered[0])).sqrt())
+        across = radius * (x * sine + y * cosine) / (size * Ball(dot(circle.across, circle.lowered[1])).sqrt())
+        return [Ball(c) + along * Ball(u) + across * Ball(v)
+                for c, u, v in zip(circle.centre, circle.along, circle.across, strict=True)]  # fmt: skip
+
+    def exterior_angle(self, half: int) -> Interval:
+        """The angle in [0, pi] by which the boundary turns left where half-edge `half` ends."""
+        if (turn := self._rational_turn(half)) is not None and turn == 0:
+            return Interval(Fraction(0), Fraction(0))
+        return self._refined(lambda: self._exterior(half))
+
+    @staticmethod
+    def _refined(measure: Callable[[], Ball | None]) -> Interval:
+        """A positive measure, the precision doubled until its relative error is below 2^-64."""
+        bits = _BITS
+        while bits <= _MOST_BITS:
+            with ball_precision(bits):
+                found = measure()
+                if found is not None and found.rel_accuracy_bits() >= _ACCURACY:
+                    return Interval.of(found)
+            bits *= 2
+        raise Undecided("a measure cannot be told from zero", value=f"{_MOST_BITS} bits",
+                        remedy="this is a defect of the complex: please report it")  # fmt: skip
+
+    def _angle(self, arc: int) -> Ball | None:
+        start, end = (int(v) for v in self.complex.arc_ends[arc])
+        if start == end:
+            return 2 * Ball.pi()
+        circle, vertex = self.circle(int(self.complex.arc_circle[arc])), self.complex.vertex
+        return turn_between(circle.position(vertex(start)), circle.position(vertex(end)))
+
+    def _length(self, arc: int) -> Ball | None:
+        angle = self._angle(arc)
+        return None if angle is None else angle * Ball(self.radius_squared(int(self.complex.arc_circle[arc]))).sqrt()
+
+    def _bend(self, half: int) -> Ball | None:
+        """The geodesic curvature along a half-edge, integrated: positive where it bends to the left."""
+        angle, plane = self._angle(half >> 1), self.complex.circles[int(self.complex.arc_circle[half >> 1])]
+        scale = Ball(self.complex.radius_squared * self._product(plane, plane)).sqrt()
+        return None if angle is None else angle * (plane.offset if half & 1 else -plane.offset) / scale
+
+    def _rational_turn(self, half: int) -> int | None:
+        """0 or 1 where the boundary goes straight on, or turns back at a cusp; None at other angles."""
+        after = int(self.complex.following[half])
+        if self.complex.arc_ends[half >> 1, 0] < 0:
+            return 0
+        x, y = self._cosine(half, after)
+        return (0 if x > 0 else 1) if x * x == y else None
+
+    def _cosine(self, half: int, after: int) -> tuple[Rational, Rational]:
+        """x and y with the cosine of the exterior angle between two half-edges equal to x / sqrt(y)."""
+        a, b = (self.complex.circles[int(self.complex.arc_circle[h >> 1])] for h in (half, after))
+        square, sign = self.complex.radius_squared, -1 if (half ^ after) & 1 else 1
+        x, first, second = (square * self._product(p, q) - p.offset * q.offset for p, q in ((a, b), (a, a), (b, b)))
+        return sign * x, first * second
+
+    def _exterior(self, half: int) -> Ball:
+        turn = self._rational_turn(half)
+        if turn is not None:
+            return Ball.pi() * turn
+        x, y = self._cosine(half, int(self.complex.following[half]))
+        sine, cosine = Ball(y - x * x).sqrt(), Ball(x)
+        return Ball.pi() / 2 - (cosine / sine).atan()
+
+    def _area(self, walks: Sequence[Sequence[int]]) -> Ball | None:
+        bends = _sum(self._bend(half) for walk in walks for half in walk)
+        corners = _sum(self._exterior(half) for walk in walks for half in walk)
+        if bends is None or corners is None:
+            return None
+        return Ball(self.complex.radius_squared) * (2 * Ball.pi() * (2 - len(walks)) - bends - corners)
+
+    # ---- all at once, in floats
+
+    def angles_float(self) -> FloatArray:
+        """The angle of every arc in float64; short arcs, whose floats have lost their digits, from balls."""
+        at, count = self.complex, self.complex.arc_count
+        found = np.full(count, 2 * np.pi)
+        frames = self._frames_float()
+        for low in range(0, count, _CHUNK):
+            part = slice(low, min(low + _CHUNK, count))
+            self._angles_of(found[part], at.arc_ends[part], frames[at.arc_circle[part]])
+        open_ = at.arc_ends[:, 0] != at.arc_ends[:, 1]
+        short = open_ & ((found < _SHORT) | (found > 2 * np.pi - _SHORT))
+        for arc in np.flatnonzero(short):
+            found[arc] = float(self.angle(int(arc)))
+        return found
+
+    def _frames_float(self) -> FloatArray:
+        """For every carrier the centre, and the two covectors that give the position on it (C x 3 x 3)."""
+        return np.array([self.circle(i).frame_float for i in range(len(self.complex.circles))]).reshape(-1, 3, 3)
+
+    def _angles_of(self, found: FloatArray, ends: np.ndarray, frames: FloatArray) -> None:
+        kept = np.flatnonzero(ends[:, 0] != ends[:, 1])
+        frames = frames[kept]
+        x, y = ([np.einsum("ij,ij->i", self.complex.vertex_floats[ends[kept, k]] - frames[:, 0], frames[:, row])
+                 for k in (0, 1)] for row in (1, 2))  # fmt: skip
+        angle = np.arctan2(x[0] * y[1] - y[0] * x[1], x[0] * x[1] + y[0] * y[1])
+        found[kept] = np.where(angle < 0, angle + 2 * np.pi, angle)
+
+    def lengths_float(self) -> FloatArray:
+        """The length of every arc in float64."""
+        radii = np.sqrt(nearest_floats(self.radius_squared(i) for i in range(len(self.complex.circles))))
+        return np.asarray(self.angles_float() * radii[self.complex.arc_circle])
+
+    def areas_float(self) -> FloatArray:
+        """The area of every cell in float64, by Gauss-Bonnet; small cells keep few digits (ask `area` for them)."""
+        at, total = self.complex, np.zeros(self.complex.cell_count)
+        square = nearest_float(at.radius_squared)
+        walks = np.bincount(at.cell_of_walk, minlength=at.cell_count)
+        norms, offsets = self._planes_float()
+        bends = self.angles_float() * (-offsets / np.sqrt(square * np.einsum("ij,ij->i", *norms)))[at.arc_circle]
+        for side, sign in ((0, 1.0), (1, -1.0)):
+            total += sign * np.bincount(at.arc_sides[:, side], bends, minlength=at.cell_count)
+        total += self._corners_float(norms, offsets, square)
+        return np.asarray(square * (2 * np.pi * (2 - walks) - total))
+
+    def _planes_float(self) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
+        """Normals and M normals of the carriers, scaled to size one, and their offsets likewise."""
+        rows = np.array([plane.float_row for plane in self.complex.circles]).reshape(-1, 4)
+        inverse = nearest_floats(self._inverse.entries()).reshape(3, 3)
+        return (rows[:, :3], rows[:, :3] @ inverse), rows[:, 3]
+
+    def _corners_float(self, norms: tuple[FloatArray, FloatArray], offsets: FloatArray, square: float) -> FloatArray:
+        at, total = self.complex, np.zeros(self.complex.cell_count)
+        scale = np.sqrt(np.maximum(square * np.einsum("ij,ij->i", *norms) - offsets**2, 0))
+        for low in range(0, len(at.following), _CHUNK):
+            half = np.arange(low, min(low + _CHUNK, len(at.following)))
+            a, b = at.arc_circle[half >> 1], at.arc_circle[at.following[half] >> 1]
+            sign = np.where((half ^ at.following[half]) & 1, -1.0, 1.0)
+            inner = square * np.einsum("ij,ij->i", norms[0][a], norms[1][b]) - offsets[a] * offsets[b]
+            turn = np.arccos(np.clip(sign * inner / (scale[a] * scale[b]), -1, 1))
+            turn[(a == b) & (sign > 0)] = 0.0
+            total += np.bincount(at.cell_of_walk[at.walk_of[half]], turn, minlength=at.cell_count)
+        return total
+
+
+def _sum(terms: Iterator[Ball | None]) -> Ball | None:
+    total = Ball(0)
+    for term in terms:
+        if term is None:
+            return None
+        total += term
+    return total

@@ -1,0 +1,291 @@
+"""Partitions of 2-spheres into cells: discs, annuli, spheres with more holes, cut by small circles.
+
+Bulk results are the arrays of a :class:`~exact.sphere_complex.SphereComplex`; cells, arcs and vertices are light views that
+make exact objects when asked. Points have the coordinates y of a :class:`~exact.sphere_charts.SphereChart`, in which they
+are rational vectors (by their direction) or quadratic surds (on the sphere itself).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+
+from exact.chords import Chord, rounded
+from exact.domains import Domain
+from exact.engines.base import SphereCells
+from exact.errors import InvalidInput, Undecided
+from exact.faces import Incidence, IndexArray
+from exact.halfspace import Halfspace
+from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
+from exact.network import Network
+from exact.numbers import Ball, FloatArray, Rational, RationalArray, ball_precision, nearest_floats, rationals
+from exact.propagation import Cursor, advance, layer_halfspaces
+from exact.results import Partition, RegionSequence
+from exact.round_geometry import Interval, RoundGeometry
+from exact.sphere_cells import SphereArc, SphereCell, SphereVertex
+from exact.sphere_tree import CodeTree, rows_by_label
+from exact.spline_code import ByteArray, Hinge, SplineCode
+from exact.surds import sign_of_surd
+
+if TYPE_CHECKING:
+    pass
+
+_ZERO = Rational(0)
+_ATTEMPTS = 64
+_SMALL = 2.0**-36
+_NEAR_MIDDLE = Rational(17, 37)  # off the middle itself, where symmetric arrangements have their vertices
+
+
+class SpherePartition(Partition):
+    """The cells of a 2-sphere in the engine's order: connected components, of which one code can own several.
+
+    `chart`, `complex` and `geometry` hold coordinates, arrays and measures. Codes are kept as a tree over the arcs; `codes`
+    writes them out (ceil(hinges / 8) bytes a cell), `code_of` makes one.
+
+    >>> from exact import Sphere, partition
+    >>> from exact.sources import tensors
+    >>> axes = tensors.mlp([([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]), ([[1, 1, 1]], [0])])
+    >>> octants = partition(axes, Sphere(radius_squared=1))
+    >>> len(octants), str(octants.regions[0].code), octants.regions[0].is_disc, float(octants.regions[0].area)
+    (8, '110', True, 1.5707963267948966)
+    """
+
+    def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
+        super().__init__(network, domain, engine, None, cells)
+        self.cells, self.chart, self.complex = cells, cells.chart, cells.complex
+        self.tree, self.geometry = CodeTree(cells.complex, cells.root), RoundGeometry(cells.complex)
+
+    def __len__(self) -> int:
+        return self.complex.cell_count
+
+    # ---- codes
+
+    @cached_property
+    def codes(self) -> ByteArray:  # type: ignore[override]
+        """The spline codes of all cells, bit-packed; made and kept when asked for."""
+        return self.tree.packed()
+
+    def code_of(self, index: int) -> SplineCode:
+        return SplineCode.of(self.tree.bits(_checked(index, len(self), "cell")), self._layer_sizes)
+
+    def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
+        hinges = self.network.hinges
+        return tuple(hinges[int(i)] for i in self.tree.differing(a, b))
+
+    @cached_property
+    def code_count(self) -> int:
+        """The number of different spline codes: hashes propose which are equal, the codes themselves decide."""
+        return self.tree.count()
+
+    @property
+    def region_count(self) -> int:
+        raise InvalidInput("a code can own several cells here, so region_count has two meanings", value=self.domain,
+                           remedy="ask for code_count or cell_count")  # fmt: skip
+
+    # ---- cells, arcs, vertices
+
+    @cached_property
+    def regions(self) -> Sequence[SphereCell]:
+        return RegionSequence(lambda i: SphereCell(self, i), len(self))  # type: ignore[return-value]
+
+    @cached_property
+    def arcs(self) -> Sequence[SphereArc]:
+        """The arcs that bound the cells, whole circles among them."""
+        return RegionSequence(lambda i: SphereArc(self, i), self.complex.arc_count)  # type: ignore[return-value]
+
+    @cached_property
+    def vertices(self) -> Sequence[SphereVertex]:
+        """The points where circles meet."""
+        return RegionSequence(lambda i: SphereVertex(self, i), self.complex.vertex_count)  # type: ignore[return-value]
+
+    def walks_of(self, index: int) -> tuple[tuple[int, ...], ...]:
+        """The boundary of a cell: one tuple of half-edges per boundary component, the cell on their left.
+
+        Half-edge h belongs to arc h // 2; odd ones run against it.
+        """
+        return tuple(tuple(self._walk(int(w))) for w in self.tree.walks_of_cell.row(_checked(index, len(self), "cell")))
+
+    def _walk(self, walk: int) -> Iterator[int]:
+        first = half = int(self.tree.first_half_edge[walk])
+        while True:
+            yield half
+            half = int(self.complex.following[half])
+            if half == first:
+                return
+
+    def side(self, half: int) -> int:
+        """The cell on the left of a half-edge."""
+        return int(self.complex.arc_sides[half >> 1, half & 1])
+
+    def flipped(self, arc: int) -> tuple[Hinge, ...]:
+        """The hinges that flip across an arc."""
+        hinges = self.network.hinges
+        return tuple(hinges[int(i)] for i in self.complex.flips.row(int(self.complex.arc_circle[arc])))
+
+    def neighbours(self) -> IndexArray:
+        """The two cells of every arc (E x 2), one row per arc: two cells can share several."""
+        return self.complex.pairs()
+
+    def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
+        """Nodes are cells with `code` and `witness`; an edge is an arc, with its index `arc` and the `flipped` hinges.
+
+        A multigraph, because two cells can share several arcs. Witnesses cost an exact point per cell: unless they are asked
+        for, nodes have none beyond 10,000 cells.
+        """
+        graph: nx.MultiGraph[int] = nx.MultiGraph()
+        self._add_nodes(graph, witnesses)
+        for arc, (a, b) in enumerate(self.complex.arc_sides.tolist()):
+            graph.add_edge(a, b, arc=arc, flipped=self.flipped(arc))
+        return graph
+
+    # ---- measures
+
+    @property
+    def area(self) -> Interval:
+        """The area of the whole sphere."""
+        with ball_precision(192):
+            return Interval.of(4 * Ball.pi() * Ball(self.complex.radius_squared))
+
+    def areas_float(self) -> FloatArray:
+        """The areas of all cells in float64, to about 2^-45 of the sphere; `regions[i].area` has them with certainty.
+
+        Of the smallest cells, which that would leave without digits, they come from there.
+        """
+        found = self.geometry.areas_float()
+        for cell in np.flatnonzero(found < _SMALL * float(self.area)):
+            found[cell] = self.regions[int(cell)].area_float
+        return found
+
+    def lengths_float(self) -> FloatArray:
+        """The lengths of all arcs in float64."""
+        return self.geometry.lengths_float()
+
+    @cached_property
+    def frame_float(self) -> FloatArray:
+        """The matrix T (3 x 3) with `T y` in orthonormal coordinates, for drawing: |T y|^2 = y' gram y."""
+        gram = nearest_floats(self.chart.gram.entries()).reshape(3, 3)
+        return np.asarray(np.linalg.cholesky(gram).T)
+
+    # ---- points
+
+    @cached_property
+    def image(self) -> RationalArray:
+        """The basis of the chart in the space of the sphere (n x 3): behind a norm, what its projection leaves of it."""
+        return self._projected(matrix(list(zip(*self.chart.basis, strict=True)), 3))
+
+    def _projected(self, columns: RationalArray) -> RationalArray:
+        first = next((i for i, block in enumerate(self.network.blocks) if block.norm is not None), None)
+        if first is None:
+            return columns
+        if first:
+            zeros = [_ZERO] * columns.ncols()
+            columns = Network(self.network.blocks[:first]).propagate(columns, zeros, lambda h, z: [])
+        norm = self.network.blocks[first].norm
+        assert norm is not None
+        return norm.project(columns)
+
+    def coordinates_of(self, x: Sequence[object]) -> Vector:
+        """The coordinates y of an input vector in the chart; InvalidInput when it has no direction on the sphere."""
+        point = rationals(x, "x")
+        if len(point) != len(self.chart.basis[0]):
+            raise InvalidInput("point does not fit the domain", value=f"{len(point)} coordinates",
+                               remedy=f"give {len(self.chart.basis[0])}")  # fmt: skip
+        column = self._projected(matrix([[v] for v in point], 1))
+        found = solve(self.chart.gram, (self.image.transpose() * column).entries())
+        assert found is not None, "the Gram matrix of a basis is regular"
+        if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
+            raise InvalidInput("the point has no direction on the sphere", value=tuple(map(str, x)),
+                               remedy="give a nonzero combination of the vectors that span it")  # fmt: skip
+        return found
+
+    def locate(self, x: Sequence[object]) -> int:
+        """The cell that the direction of x lies in; InvalidInput on an arc, or off the sphere's space.
+
+        Along great circles from x to the first arc, with certainty. Cost: an exact comparison per circle.
+        """
+        y = self.coordinates_of(x)
+        if not len(self):
+            raise InvalidInput("there are no cells: the budget was used up", value=self.evidence, remedy="give a larger budget")
+        if not self.complex.arc_count:
+            return 0
+        if self._is_on_arc(y):
+            raise InvalidInput("the point lies on the boundary of cells", value=tuple(map(str, x)),
+                               remedy="move it off the arc")  # fmt: skip
+        for target in self._targets():
+            chord = Chord.through(self.geometry, y, target)
+            passage = None if chord is None else chord.first(self._arcs_of_circle)
+            if passage is not None:
+                return int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
+        raise Undecided("no great circle through the point tells its cell", value=tuple(map(str, x)),
+                        remedy="the point is closer to an arc than 512 bits tell: move it")  # fmt: skip
+
+    @cached_property
+    def _arcs_of_circle(self) -> Incidence:
+        return rows_by_label(self.complex.arc_circle, len(self.complex.circles))
+
+    def _targets(self) -> Iterator[Vector]:
+        """Rational vectors near points of arcs spread over the complex."""
+        count, step = self.complex.arc_count, 0x9E3779B1
+        for k in range(_ATTEMPTS):
+            yield self.near_middle(k * step % count, 53)
+
+    def _is_on_arc(self, y: Vector) -> bool:
+        length = self.complex.radius_squared * dot(y, apply(self.chart.gram, y))
+        for carrier, plane in enumerate(self.complex.circles):
+            slope = sum((c * v for c, v in zip(plane.normal, y, strict=True)), _ZERO)
+            if sign_of_surd(slope * self.complex.radius_squared, Rational(plane.offset), length) == 0:
+                chord = Chord.through(self.geometry, y, self._direction_across(carrier, y))
+                assert chord is not None, "the pole of a circle is not on it, but for a point that is no circle"
+                if chord.starts_on(carrier, self._arcs_of_circle.row(carrier).tolist()):
+                    return True
+        return False
+
+    def _direction_across(self, carrier: int, y: Vector) -> Vector:
+        """A vector that is not parallel to y: that along the circle."""
+        return self.geometry.circle(carrier).along if self.complex.circles[carrier].offset else self.pole(carrier)
+
+    def pole(self, carrier: int) -> Vector:
+        """A vector towards the pole of a carrier on its positive side."""
+        return solve(self.chart.gram, [Rational(x) for x in self.complex.circles[carrier].normal]) or []
+
+    def near_middle(self, arc: int, bits: int) -> Vector:
+        """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an arc."""
+        with ball_precision(bits + 64):
+            return rounded(self.geometry.point_on(arc, _NEAR_MIDDLE), bits)
+
+    # ---- maps
+
+    def map_columns(self, index: int) -> RationalArray:
+        """The network's output on a cell over (y_1, y_2, y_3, 1), y on the sphere."""
+        map_ = self.network.affine_map(self.code_of(index))
+        linear = map_.matrix.exact * self.image
+        rows = [[*row, b] for row, b in zip(rows_of(linear), map_.offset.column(), strict=True)]
+        return matrix(rows, 4)
+
+    def _map_key(self, index: int) -> Hashable:
+        return tuple(self.map_columns(index).entries())
+
+    def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
+        """The code of a cell as open halfspaces over y, each once, without those that are constant."""
+        bits, found, cursor = iter(self.tree.bits(index)), dict[Halfspace, None](), self.chart.cursor
+        while cursor is not None:
+            cursor = self._pass_layer(cursor, bits, found)
+        return tuple(found)
+
+    @staticmethod
+    def _pass_layer(cursor: Cursor, bits: Iterator[np.bool_], found: dict[Halfspace, None]) -> Cursor | None:
+        z = cursor.current.pre_activations(cursor.inner, cursor.one)
+        sides = layer_halfspaces(cursor, z)
+        own = [bool(next(bits)) for _ in sides]
+        found.update({side if on else side.opposite: None for side, on in zip(sides, own, strict=True) if not side.is_constant})
+        return advance(cursor, z, own)
+
+def _checked(index: int, count: int, what: str) -> int:
+    if not 0 <= index < count:
+        raise IndexError(f"{what} {index} of {count}")
+    return index
+

@@ -1,0 +1,164 @@
+"""Norms over polytopes: Wolfe's certificates, spheres that are touched, parts of a polytope outside a ball."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from exact.convex_norms import RoundBody, components, straddling_pair
+from exact.errors import InvalidInput
+from exact.halfspace import Halfspace, affine
+from exact.linear_algebra import identity
+from exact.numbers import Rational, RationalArray, rational
+from exact.vertex_polytopes import VertexPolytope, simplex
+from tests.exact.reference import q
+
+
+def ball(radius_squared: object, dim: int = 3) -> RoundBody:
+    return RoundBody(identity(dim), rational(radius_squared))
+
+
+def cut(body: RoundBody, rows: list[list[int]]) -> VertexPolytope:
+    """The part of the simplex around the ball on the positive side of all rows."""
+    cell: VertexPolytope | None = body.around()
+    for row in rows:
+        assert cell is not None
+        cell, _ = cell.split(Halfspace(tuple(row)))
+    assert cell is not None
+    return cell
+
+
+def cube(body: RoundBody, half: int = 1) -> VertexPolytope:
+    rows = [[0] * body.dim + [half] for _ in range(2 * body.dim)]
+    for i in range(body.dim):
+        rows[2 * i][i], rows[2 * i + 1][i] = 1, -1
+    return cut(body, rows)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 5])
+def test_a_cube_has_its_corners_edges_and_facets(dim: int) -> None:
+    found = cube(ball(2 * dim, dim))
+    assert sorted(found.vertices) == sorted((*corner, 1) for corner in itertools.product((-1, 1), repeat=dim))
+    assert len(list(found.edges())) == dim * 2 ** (dim - 1)
+    assert len(found.facets()) == 2 * dim
+    assert {len(face) for face in found.facets().values()} == {2 ** (dim - 1)}
+    assert found.centroid() == [0] * dim
+
+
+def test_a_wall_that_only_touches_an_edge_is_no_facet() -> None:
+    """x, y > -1 and x + y > -2: the last one was a facet until the others cut it down to an edge."""
+    body = ball(6)
+    found = cut(body, [[1, 1, 0, 2], [1, 0, 0, 1], [0, 1, 0, 1]])
+    assert {found.walls[w].coefficients for w in found.facets()} >= {(1, 0, 0, 1), (0, 1, 0, 1)}
+    assert (1, 1, 0, 2) not in {found.walls[w].coefficients for w in found.facets()}
+
+
+def test_cutting_through_vertices_keeps_them() -> None:
+    square = cube(ball(4, 2))
+    upper, lower = square.split(Halfspace((1, -1, 0)))
+    assert upper is not None and lower is not None
+    assert sorted(upper.vertices) == [(-1, -1, 1), (1, -1, 1), (1, 1, 1)]
+    assert sorted(lower.vertices) == [(-1, -1, 1), (-1, 1, 1), (1, 1, 1)]
+    assert square.split(Halfspace((1, 1, 2)))[1] is None
+    assert square.split(Halfspace((1, 0, -1)))[0] is None
+
+
+def test_cuts_of_degenerate_polytopes_agree_with_every_order_of_cutting() -> None:
+    """Eight walls of an octahedron and cuts through its corners, in many orders: the same vertices."""
+    octahedron = [[*signs, 1] for signs in itertools.product((-1, 1), repeat=3)]
+    rows = [*octahedron, [1, 1, 0, 0], [1, 0, -1, 0], [0, 2, 1, 1]]
+    generator, body, answers = np.random.default_rng(0), ball(2), set()
+    for _ in range(12):
+        found = cut(body, [rows[i] for i in generator.permutation(len(rows))])
+        answers.add((frozenset(found.vertices), len(list(found.edges())), len(found.facets())))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("square", ["1/1000000", 1, 7, 10**9, "3" + "0" * 400])
+def test_the_simplex_around_a_ball_holds_it(square: object) -> None:
+    gram = RationalArray(3, 3, [q(x) for x in (2, 1, 0, 1, 2, Fraction(1, 3), 0, Fraction(1, 3), 5)])
+    body = RoundBody(gram, rational(square))
+    around = body.around()
+    assert body.sides(around.table) == [1] * 4
+    assert all(body.misses(wall) and wall.offset > 0 for wall in around.walls)
+
+
+def test_walls_that_bound_no_simplex_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="bound no simplex"):
+        simplex([Halfspace((1, 0, 1)), Halfspace((0, 1, 1)), Halfspace((1, 1, 1))])
+
+
+@pytest.mark.parametrize(("square", "inside"), [(3, False), ("3000001/1000000", True), ("2999999/1000000", False)])
+def test_the_nearest_point_of_a_triangle_on_its_face(square: object, inside: bool) -> None:
+    """The hull of 3 e_i is nearest at (1, 1, 1), at squared distance 3: touching is not inside."""
+    body = ball(square)
+    corners = [tuple(3 * int(i == j) for i in range(3)) + (1,) for j in range(3)]
+    found = body.nearest(corners)
+    assert found.is_inside is inside
+    if not inside:
+        heights = [sum(a * b for a, b in zip(affine(v), found.point, strict=True)) for v in corners]
+        assert min(heights) > 0
+        assert min(heights) ** 2 >= body.radius_squared * body.norm_squared(found.point)
+
+
+def test_the_nearest_point_against_a_fine_grid() -> None:
+    """Random triangles in a skew metric: never inside when a grid of the triangle says that it is far, and conversely."""
+    gram = [[Fraction(2), Fraction(1, 2)], [Fraction(1, 2), Fraction(1)]]
+    form = RationalArray(2, 2, [q(x) for row in gram for x in row])
+    generator, answers = np.random.default_rng(3), set()
+    for _ in range(200):
+        corners = [(*(int(x) for x in generator.integers(-6, 7, size=2)), int(generator.integers(1, 4))) for _ in range(3)]
+        weights = [(a, b, 24 - a - b) for a in range(25) for b in range(25 - a)]
+        at = [[sum(Fraction(w * v[i], 24 * v[2]) for w, v in zip(ws, corners, strict=True)) for i in range(2)] for ws in weights]
+        norms = [sum(gram[i][j] * y[i] * y[j] for i in range(2) for j in range(2)) for y in at]
+        found = RoundBody(form, Rational(1)).nearest(corners)
+        answers.add(found.is_inside)
+        if min(norms) < 1:
+            assert found.is_inside
+        if min(norms) > Fraction(3, 2) ** 2:
+            assert not found.is_inside
+        if found.is_inside:
+            assert RoundBody(form, Rational(1)).norm_squared(found.point) < 1
+    assert answers == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("square", "parts"), [("1/2", None), ("3/2", 1), (2, 8), ("5/2", 8), (3, None), ("8/3", 8), ("2000001/1000000", 8),
+                          ("1999999/1000000", 1)]  # fmt: skip
+)
+def test_the_parts_of_a_cube_outside_a_ball(square: object, parts: int | None) -> None:
+    """The edges of the cube [-1, 1]^3 touch the ball of radius sqrt 2: then, and beyond, its 8 corners come apart."""
+    body = ball(square)
+    found = cube(body if square != "1/2" else ball(4))
+    crossing = body.crosses(found.vertices, body.sides(found.table))
+    assert crossing is (square != 3)
+    if parts is not None:
+        assert components(body, found) == parts
+
+
+def test_a_slab_leaves_two_caps_and_a_beam_four_corners() -> None:
+    body = ball(9)
+    slab = cut(body, [[1, 0, 0, 1], [-1, 0, 0, 1]])
+    beam = cut(body, [[1, 0, 0, 1], [-1, 0, 0, 1], [0, 1, 0, 1], [0, -1, 0, 1]])
+    cap = cut(body, [[1, 0, 0, -1]])
+    assert [components(body, cell) for cell in (slab, beam, cap)] == [1, 2, 1]
+    flat = ball(9, 2)
+    assert components(flat, cut(flat, [[1, 0, 1], [-1, 0, 1]])) == 2
+
+
+@pytest.mark.parametrize("square", ["19/10", "29/10", 1])
+def test_straddling_pairs_are_inside_and_on_both_sides(square: object) -> None:
+    body = ball(square)
+    for found in (cube(body), cut(body, [[1, 1, 1, -1], [3, -1, 0, 1]])):
+        near, far = straddling_pair(body, found)
+        assert all(wall.value(point) > 0 for wall in found.walls for point in (near, far))
+        assert body.norm_squared(affine(near)) < body.radius_squared < body.norm_squared(affine(far))
+
+
+def test_a_plane_that_touches_misses() -> None:
+    body = RoundBody(RationalArray(2, 2, [Rational(4), Rational(0), Rational(0), Rational(1)]), Rational(1))
+    assert body.misses(Halfspace((2, 0, 1))) and body.misses(Halfspace((-2, 0, 2)))
+    assert not body.misses(Halfspace((2000, 0, 999)))

@@ -1,0 +1,144 @@
+"""Every engine for spheres reproduces every truth about spheres, and no truth rests on one source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from exact import Outcome, partition
+from tests.truths import engines, generate, sphere_files, sphere_oracle, sphere_problems
+from tests.truths.sphere_files import SphereTruth
+
+TRUTHS = list(sphere_files.truths())
+BY_NAME = {truth.name: truth for truth in TRUTHS}
+SLOW_CODES = 100
+"""Codes beyond which the recursion of the oracle takes more than a second."""
+
+
+def jobs() -> Iterator[tuple[SphereTruth, str]]:
+    for truth in TRUTHS:
+        network, domain = sphere_problems.network(truth), sphere_problems.domain(truth)
+        for engine in engines.ALL:
+            if engines.takes(engine, network, domain) and truth.counts["cells"] <= most(engine):
+                yield truth, engine
+
+
+def most(engine: str) -> int:
+    limit = engines.reach(engine)
+    return max(limit.regions, limit.slow)
+
+
+def slow(condition: bool) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] * condition
+
+
+def name_of(value: Any) -> str:
+    return value.name if isinstance(value, SphereTruth) else str(value)
+
+
+JOBS = list(jobs())
+RUNS = [pytest.param(*job, marks=slow(job[0].counts["cells"] > engines.reach(job[1]).regions)) for job in JOBS]
+
+
+@pytest.mark.parametrize(("truth", "engine"), RUNS, ids=name_of)
+def test_engine_reproduces_the_counts(truth: SphereTruth, engine: str) -> None:
+    found = partition(sphere_problems.network(truth), sphere_problems.domain(truth), engine=engine, limit=None)
+    counts = sphere_problems.counted(found, truth)
+    assert counts == {name: truth.counts[name] for name in counts}
+    assert (found.outcome, found.engine) == (Outcome.COMPLETE, engine)
+
+
+def test_every_truth_is_tried_on_an_engine() -> None:
+    tried = {truth.name for truth, _ in JOBS}
+    assert [truth.name for truth in TRUTHS if truth.name not in tried] == []
+
+
+def test_every_count_is_tried() -> None:
+    """Vertices and edges of every two-sphere are compared, not only codes."""
+    by_dim = Counter(truth.sphere_dim for truth in TRUTHS)
+    assert by_dim[2] > 250
+    assert min(by_dim[dim] for dim in (1, 2, 3, 4, 5, 6)) >= 7
+    assert all(set(truth.counts) == set(sphere_files.COUNTS) for truth in TRUTHS if truth.sphere_dim == 2)
+
+
+# --- a second opinion -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("truth", [truth for truth in TRUTHS if truth.sphere_dim == 2], ids=name_of)
+def test_oracle_counts_the_cells(truth: SphereTruth) -> None:
+    assert sphere_oracle.counts(truth) == truth.counts
+
+
+def is_quick(truth: SphereTruth) -> bool:
+    """On a two-sphere the cells of `counts` give the codes as well: the recursion is tried on some."""
+    few = truth.counts["codes"] <= SLOW_CODES and sum(map(len, truth.layers)) <= 16
+    return few and (truth.sphere_dim != 2 or truth.name.endswith(("-3", "-4", "touching")))
+
+
+@pytest.mark.parametrize("truth", [pytest.param(truth, marks=slow(not is_quick(truth))) for truth in TRUTHS], ids=name_of)
+def test_oracle_counts_the_codes(truth: SphereTruth) -> None:
+    assert len(sphere_oracle.codes(truth)) == truth.counts["codes"]
+
+
+@pytest.mark.parametrize("name", ["cube-3-at-3", "pole-grid-3-2", "apollonian-8-touching", "layer-norm-braid-4", "orders-4"])
+def test_oracle_notices_a_missing_neuron(name: str) -> None:
+    truth = BY_NAME[name]
+    *before, last = truth.layers
+    assert sphere_oracle.counts(replace(truth, layers=(*before, last[:-1]))) != truth.counts
+
+
+@pytest.mark.parametrize("name", ["cube-3-at-2", "lattice-3-3-touching", "corner-at-3", "two-circles-inside-touching",
+                                  "octahedron-2-at-2", "caps-4-at-1"])  # fmt: skip
+@pytest.mark.parametrize("side", [1, -1])
+def test_oracle_notices_a_touching_plane_that_moves(name: str, side: int) -> None:
+    truth = BY_NAME[name]
+    *before, last = truth.layers
+    moved = tuple((*row[:-1], row[-1] + Fraction(side, 2**50)) for row in last)
+    assert sphere_oracle.counts(replace(truth, layers=(*before, moved))) != truth.counts
+
+
+# --- the files --------------------------------------------------------------------------------------------------------
+
+
+def test_files_are_what_the_script_writes() -> None:
+    assert {path.name: path.read_text() for path in sphere_files.FOLDER.iterdir()} == generate.sphere_texts()
+
+
+GOOD = """name: one-circle
+source: a plane
+dim: 3
+radius_squared: 2
+planes:
+  1 0 0 | -1/2
+codes: 2
+cells: 2
+vertices: 0
+edges: 1
+components: 1
+"""
+
+
+def test_a_file_is_read_as_it_is_written() -> None:
+    truth = sphere_files.read(GOOD)
+    assert (truth.layers, truth.squared) == ((((1, 0, 0, Fraction(-1, 2)),),), 2)
+    assert sphere_files.write(truth) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("codes: 2\n", "codes: 2\ncodes: 3\n"), ("codes: 2\n", "code: 2\n"), ("codes: 2", "codes: two"), ("dim: 3\n", ""),
+        ("| -1/2", "-1/2"), ("| -1/2", "| -2/4"), ("  1 0", " 1 0"), ("radius_squared: 2\n", "eps: 1\nradius_squared: 2\n"),
+        ("dim: 3\nradius_squared: 2\n", "radius_squared: 2\ndim: 3\n"), ("components: 1\n", "components: 1"),
+        ("| -1/2", "| 1/0"), ("planes:", "plane:"),
+    ],
+)  # fmt: skip
+def test_a_careless_file_is_refused(old: str, new: str) -> None:
+    assert old in GOOD
+    with pytest.raises((ValueError, KeyError, ZeroDivisionError)):
+        sphere_files.read(GOOD.replace(old, new))
