@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import opponents, tables
+from benchmarks import opponents, spheres, tables
 from benchmarks.jobs import QUICK, SUITES, Job
 
 RESULTS = Path(__file__).parent / "results"
@@ -56,7 +56,7 @@ def run(job: Job, chosen: argparse.Namespace) -> dict[str, Any]:
     """Our engine in a fresh process, then the others on the same job."""
     command = [sys.executable, "-m", "benchmarks.measure", json.dumps(asdict(job))]
     row = {"job": asdict(job), "ours": opponents.last_line(command, chosen.seconds + opponents.GRACE)}
-    if chosen.alone or job.device != "cpu":
+    if chosen.alone or job.device != "cpu" or job.is_round:
         return row
     if job.is_random and job.suite != "growth":
         row["highs"] = opponents.highs(job, chosen.highs_seconds)
@@ -98,8 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows = []
     for job in jobs(chosen):
         rows.append(run(job, chosen))
-        print("  ".join(cell for cell in tables.columns(rows[-1]) if cell), flush=True)
-    for lines in ([list(tables.HEADERS), *map(tables.columns, rows)], tables.growth(rows), tables.others(rows)):
+        print("  ".join(cell for cell in tables.line(rows[-1]) if cell), flush=True)
+    for lines in (tables.regions(rows), tables.growth(rows), spheres.table(rows), tables.others(rows)):
         print("\n" + tables.plain(lines) if len(lines) > 1 else "")
     chosen.results.mkdir(parents=True, exist_ok=True)
     (chosen.results / "benchmarks.json").write_text(json.dumps({"setting": line, "rows": rows}, indent=1) + "\n")

@@ -22,7 +22,8 @@ class Job:
     """One call of `partition`.
 
     `net` is "d: widths" (PyTorch's default initialisation in float64, seed 0; "8x10" are ten layers of 8), or the name of a
-    truth in tests/truths. `domain` is "box" ([-1, 1]^d) or "space" (all of R^d). `engine` None lets `partition` choose.
+    truth in tests/truths. `domain` is "box" ([-1, 1]^d), "space" (all of R^d), or one of those in `spheres`. `engine` None lets
+    `partition` choose.
     """
 
     suite: str
@@ -35,6 +36,11 @@ class Job:
     def is_random(self) -> bool:
         """Whether the network is drawn at random, and not one of the truths."""
         return ":" in self.net
+
+    @property
+    def is_round(self) -> bool:
+        """Whether it is cut on spheres or circles."""
+        return self.domain not in ("box", "space")
 
 
 def shape(net: str) -> tuple[int, tuple[int, ...]]:
@@ -90,13 +96,24 @@ LARGER = (
 )  # fmt: skip
 GROWTH = ("2: 64", "3: 24", "3: 64", "4: 24", "4: 40", "4: 64", "5: 24", "5: 40", "5: 64")
 DEGENERATE = ("linear-threshold-functions-5", "resonance-5", "resonance-6", "boolean-13", "boolean-20", "braid-7", "braid-9")
-QUICK = (Job("quick", "2: 6-4"), Job("quick", "2: 6-4", "space"), Job("quick", "3: 8"), Job("quick", "braid-4", "space"))
+ROUND = (
+    ("2: 1000", "sphere"), ("2: 10000", "sphere"), ("2: 100000", "sphere"), ("768: 3072", "1000 geodesics"),
+    ("3: 64", "sphere"), ("3: 256", "sphere"), ("3: 1024", "sphere"), ("3: 3072", "sphere"), ("3: 256", "norm"),
+    ("3: 1024", "norm"), ("768: 3072", "great sphere"), ("3: 16-16", "norm"), ("3: 32-32-32", "norm"), ("4: 24", "sphere"),
+    ("4: 64", "sphere"), ("4: 64", "norm"), ("5: 24", "sphere"), ("5: 40", "sphere"), ("5: 64", "sphere"),
+)  # fmt: skip
+QUICK = (
+    Job("quick", "2: 6-4"), Job("quick", "2: 6-4", "space"), Job("quick", "3: 8"), Job("quick", "braid-4", "space"),
+    Job("quick", "2: 9", "norm"), Job("quick", "3: 9", "sphere"), Job("quick", "3: 4-3", "norm"),
+    Job("quick", "4: 6", "sphere"), Job("quick", "5: 9", "great sphere"), Job("quick", "6: 9", "7 geodesics"),
+)  # fmt: skip
 
 SUITES: dict[str, tuple[Job, ...]] = {
     "peers": tuple(Job("peers", net, domain) for net in PEERS for domain in ("box", "space")),
     "larger": tuple(Job("larger", net) for net in LARGER),
     "growth": tuple(Job("growth", net, "space") for net in GROWTH),
     "degenerate": tuple(Job("degenerate", net, "space") for net in DEGENERATE),
+    "spheres": tuple(Job("spheres", net, domain) for net, domain in ROUND),
 }
 """Jobs by name; `growth` is one layer in all of R^d, where the number of regions is the sum over i <= d of C(m, i)."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import spheres
 from benchmarks.jobs import Job, problem, shape
 from exact import Outcome, Partition, Unsupported, partition
 
@@ -111,7 +112,8 @@ def measure(job: Job) -> dict[str, Any]:
 
 
 def main() -> None:
-    print(json.dumps(measure(Job(**json.loads(sys.argv[1])))))
+    job = Job(**json.loads(sys.argv[1]))
+    print(json.dumps(spheres.measure(job) if job.is_round else measure(job)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks.jobs import RECORDED
+from benchmarks import spheres
+from benchmarks.jobs import RECORDED, Job
 
 Row = dict[str, Any]
 """What was measured on one job: `job`, `ours`, and `relucent`, `highs` where they ran."""
@@ -56,6 +57,16 @@ def columns(row: Row) -> list[str]:
         best_recorded(job, own), times_limit(ours), "" if share is None else f"{100 * share:.3f} %",
         quantity(ours["peak_mb"]), quantity(ours["compiling"]),
     ]  # fmt: skip
+
+
+def line(row: Row) -> list[str]:
+    """The row in the table where it belongs."""
+    return spheres.columns(row) if Job(**row["job"]).is_round else columns(row)
+
+
+def regions(rows: Iterable[Row]) -> list[list[str]]:
+    """Every job on a flat domain."""
+    return [list(HEADERS), *(columns(row) for row in rows if not Job(**row["job"]).is_round)]
 
 
 def best_recorded(job: Row, own: float | None) -> str:
@@ -110,8 +121,9 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 def page(rows: Sequence[Row], setting: str) -> str:
     """All tables in Markdown, under one line that says what was run."""
     parts = [setting]
-    for title, lines in (("## Regions", [list(HEADERS), *map(columns, rows)]),
+    for title, lines in (("## Regions", regions(rows)),
                          ("## Time per region, one layer in all of R^d", growth(rows)),
+                         ("## Spheres", spheres.table(rows)),
                          ("## The others in the same run", others(rows))):  # fmt: skip
         if len(lines) > 1:
             parts += [title, markdown(lines)]

@@ -98,7 +98,7 @@ class Chord:
             if arc is not None:
                 return arc >= 0
         ends = {int(v) for arc in members for v in self.geometry.complex.arc_ends[arc]}
-        if any(_is_parallel(self.geometry.complex.vertex(v), self.start) for v in ends):
+        if any(is_towards(self.geometry.complex.vertex(v), self.start) for v in ends):
             return True
         raise Undecided("a point cannot be told from a vertex with 512 bits", value=self.start, remedy="move the point")
 
@@ -225,7 +225,7 @@ def rounded(vector: Sequence[Ball], bits: int) -> Vector:
     return [Rational(int(2 * x.p + x.q) // int(2 * x.q)) for x in scaled]
 
 
-def _is_parallel(point: SurdPoint, vector: Vector) -> bool:
+def is_towards(point: SurdPoint, vector: Vector) -> bool:
     """Whether a point of the sphere lies in the direction of a rational vector."""
     gaps = [point[i].scaled(vector[j]) - point[j].scaled(vector[i]) for i, j in ((0, 1), (1, 2), (2, 0))]
     size = sum((x.scaled(v) for x, v in zip(point, vector, strict=True)), Surd(Rational(0)))

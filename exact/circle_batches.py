@@ -8,8 +8,9 @@ algebra at once; the partition of any circle, with exact points, is made from th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, overload
 
@@ -39,7 +40,7 @@ _PRODUCTS = 256  # circles, about, whose pre-activations are kept at a time
 DEFAULT_LIMIT = 10**9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CircleBatch(Sequence[CurvePartition]):
     """The great circles through rows of u and v, cut by one hidden layer; `batch[i]` is the partition of circle i.
 
@@ -79,7 +80,7 @@ class CircleBatch(Sequence[CurvePartition]):
             return [self[i] for i in range(*index.indices(len(self)))]
         place = range(len(self))[index]
         circle = GreatCircle(self.u.row(place), self.v.row(place), self.radius_squared)
-        cells = self.settled[place] if place in self.settled else self._cells(place)
+        cells = self.settled[place] if place in self.settled else self._cells(place, circle)
         return CurvePartition(self.network, circle, Circle.name, cells)
 
     @property
@@ -133,13 +134,12 @@ class CircleBatch(Sequence[CurvePartition]):
         place = range(len(self))[index]
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
 
-    def _cells(self, index: int) -> CurveCells:
+    def _cells(self, index: int, circle: GreatCircle) -> CurveCells:
         """The cells of a circle that the filter proved."""
         events = self._events(index)
         rows = self.rows[events].astype(np.int64)
         bits = np.unpackbits(self.first_codes[index], count=self.network.hinge_count).astype(bool)
         bits[rows[:1]] ^= True
-        circle = GreatCircle(self.u.row(index), self.v.row(index), self.radius_squared)
         chart = _Chart.of(self.network, circle, float(self.share[index]), float(self.scale[index]))
         zeros = Isolated(
             chart.functions, chart.arc.form, self.low[events], self.high[events], np.arange(len(rows) + 1), rows, {}
@@ -238,7 +238,7 @@ def partition_circles(
     >>> square = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
     >>> batch = partition_circles(square, [[1, 2], [3, 1]], [[0, 1], [1, 1]], radius_squared=1)
     >>> batch.cell_counts.tolist(), [str(region.code) for region in batch[1].regions]
-    ([4, 4], ['10', '11', '01', '00'])
+    ([4, 4], ['01', '00', '10', '11'])
     """
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
     radius = None if radius_squared is None else rational(radius_squared, "radius_squared")
@@ -250,10 +250,11 @@ def partition_circles(
     square = rational(network.input_dim) if radius is None else radius
     read = ReadOut.of(network.blocks[0].layers[0], network.blocks[0].norm, square, device)
     pieces, settled = list[_Piece](), dict[int, CurveCells]()
-    for part in _filtered(read, first, second, device):
-        found = {k: _settled(network, first, second, radius, part, k) for k in part.left}
-        settled.update({part.begin + k: cells for k, cells in found.items()})
-        pieces.append(_piece(part, found))
+    with closing(_filtered(read, first, second, device)) as parts:
+        for part in parts:
+            found = {k: _settled(network, first, second, radius, part, k) for k in part.left}
+            settled.update({part.begin + k: cells for k, cells in found.items()})
+            pieces.append(_piece(part, found))
     return _joined(network, (first, second, radius), pieces, settled)
 
 
@@ -288,7 +289,7 @@ def _check(network: Network, u: RationalMatrix, v: RationalMatrix, radius: Ratio
         raise InvalidInput("no such device is available", value=repr(device), remedy='write device="cpu"')
 
 
-def _filtered(read: ReadOut, u: RationalMatrix, v: RationalMatrix, device: str) -> Iterator[_Part]:
+def _filtered(read: ReadOut, u: RationalMatrix, v: RationalMatrix, device: str) -> Generator[_Part, None, None]:
     """The circles in parts: one matrix product for a group of them, one sort for a few.
 
     All of torch's threads share the product; then each works alone on its own few circles, which fit its cache. Many small

@@ -1,9 +1,11 @@
 """Float64 filters for many circles at once: where the neurons of one layer cross them, with proved enclosures, or no answer.
 
 On circle i every hinge is `p cos t + q sin t + c` times a positive factor, up to an error that one matrix product with the
-row norms bounds: `|w_j| e_i + |dw_j| s_i + |c_j| k_i + dc_j`. The basis of each circle is orthonormal up to rounding, and
-k_i bounds what is missing. Floats propose both zeros in closed form; a zero counts when the slope exceeds the error (see
-:func:`circle_zeros`). Written in torch alone, for CPU and GPU. Sources: Higham 2002, section 3.1; Cauchy-Schwarz; Taylor.
+row norms bounds: `|w_j| e_i + |c_j| k_i + dc_j`. The basis of each circle is orthonormal up to rounding, and k_i bounds
+what is missing. Floats propose both zeros in closed form; a zero counts when the slope exceeds the error (see
+:func:`circle_zeros`). Rationals enter as floats within 2 U of them, relatively; their underflow is nothing beside the least
+error of 2^-400, since norms beyond 2^512 overflow and prove nothing. Written in torch alone, for CPU and GPU. Sources:
+Higham 2002, section 3.1; Cauchy-Schwarz; Taylor.
 """
 
 from __future__ import annotations
@@ -31,68 +33,49 @@ _NEARLY = 2.0**-20  # a basis further from orthonormal than this is left to exac
 
 @dataclass(frozen=True)
 class ReadOut:
-    """The first layer as it reads a circle: rows w_j, offsets c_j, and bounds on the rounding of both (tensors).
+    """The first layer as it reads a circle: rows w_j, offsets c_j with bounds on their errors (tensors).
 
-    `centred` says that the mean is taken off first; `gain` multiplies then, known up to `gain_error`. `radius_squared` is
-    the squared radius of the circle that is read. With several bends to a neuron its row stands once for each in
-    `weight_norms` and `offsets`, but once in `weight`.
+    `centred` says that the mean is taken off first; `gain` multiplies then. `radius_squared` is the squared radius of the
+    circle before gain. With several bends to a neuron its row stands once for each in `weight_norms` and `offsets`, but once
+    in `weight`. `is_zero` marks hinges that are exactly zero everywhere: always off, never crossed.
     """
 
     weight: Tensor
     weight_norms: Tensor
-    weight_errors: Tensor
     offsets: Tensor
     offset_errors: Tensor
     centred: bool
     gain: Tensor | None
-    gain_error: float
     radius_squared: float
+    is_zero: Tensor
 
     @classmethod
     def of(cls, layer: Layer, norm: Norm | None, radius_squared: Rational, device: str) -> ReadOut:
         """A layer behind a norm or none, on circles of the given squared radius before gain and bias."""
         bends = len(layer.activation.breakpoints)
-        weight, slack = _floats(layer.weight, device)
-        norms, errors = row_norms(weight), row_norms(slack)
-        offsets, offset_errors = (x[:, 0] for x in _floats(layer.bias, device))
-        gain, gain_error, centred = None, 0.0, isinstance(norm, LayerNorm)
-        if norm is not None:
-            gain, gain_slack = (x[:, 0] for x in _floats(norm.gain, device))
-            gain_error = float(gain_slack.max())
-            shift, shift_error = _shift(weight, norms, errors, norm.bias)
-            offset_errors = offset_errors + shift_error + torch.where(shift == 0, shift, 2 * U * (shift.abs() + offsets.abs()))
-            offsets = offsets + shift
-        thresholds, rounding = _floats(RationalMatrix.from_rationals(list(layer.activation.breakpoints)), device)
-        total = offsets[:, None] - thresholds[:, 0]
-        inexact = offset_errors[:, None] + rounding[:, 0] + torch.where(thresholds[:, 0] == 0, 0 * total, 2 * U * total.abs())
-        return cls(weight, norms.repeat_interleave(bends), errors.repeat_interleave(bends), total.reshape(-1),
-                   inexact.reshape(-1), centred, gain, gain_error, nearest_float(radius_squared))  # fmt: skip
+        weight, bias = _floats(layer.weight, device), _floats(layer.bias, device)[:, 0]
+        norms, errors = row_norms(weight), torch.zeros_like(bias)
+        if norm is not None and any(norm.bias.column()):
+            shift, h = _floats(norm.bias, device)[:, 0], weight.shape[1] + 8
+            errors = errors + h * U * norms * float(row_norms(shift[None])) * _UP
+            bias = bias + weight @ shift
+        thresholds = _floats(RationalMatrix.from_rationals(list(layer.activation.breakpoints)), device)[:, 0]
+        offsets = bias[:, None] - thresholds
+        errors = (errors[:, None] + 6 * U * (thresholds.abs() + offsets.abs())).reshape(-1)
+        norms, offsets = norms.repeat_interleave(bends), offsets.reshape(-1)
+        is_zero = (norms == 0) & (offsets == 0) & (errors == 0) & (layer.weight.is_float and layer.bias.is_float)
+        gain = None if norm is None else _floats(norm.gain, device)[:, 0]
+        return cls(weight, norms, offsets, errors, isinstance(norm, LayerNorm), gain, nearest_float(radius_squared), is_zero)
 
     def for_bends(self, values: Tensor) -> Tensor:
         """Values of neurons (B x width) for each of their bends (B x m)."""
         bends = len(self.offsets) // max(1, values.shape[1])
         return values if bends == 1 else values.repeat_interleave(bends, dim=1)
 
-    @property
-    def is_zero(self) -> Tensor:
-        """The hinges that are exactly zero everywhere: always off, never crossed."""
-        return (self.weight_norms == 0) & (self.weight_errors == 0) & (self.offsets == 0) & (self.offset_errors == 0)
 
-
-def _floats(matrix: RationalMatrix, device: str) -> tuple[Tensor, Tensor]:
-    """A matrix in float64, and bounds on the rounding of its entries."""
-    mid = torch.from_numpy(np.array(matrix.float64())).to(device)
-    return mid, torch.zeros_like(mid) if matrix.is_float else torch.from_numpy(matrix.float64_error()).to(device)
-
-
-def _shift(weight: Tensor, norms: Tensor, errors: Tensor, bias: RationalMatrix) -> tuple[Tensor, Tensor]:
-    """What the bias of the norm adds to the offsets, and a bound on its error: both exactly zero for a zero bias."""
-    h, h_error = _floats(bias, str(weight.device))
-    if not bool((h != 0).any()):
-        return torch.zeros_like(norms), torch.zeros_like(norms)
-    size, rounding = float(row_norms(h.T)), float(row_norms(h_error.T))
-    bound = norms * (rounding + (len(h) + 8) * U * size) + errors * (size + rounding)
-    return weight @ h[:, 0], bound * _UP
+def _floats(matrix: RationalMatrix, device: str) -> Tensor:
+    """A matrix in float64: every entry within 2 U of the exact one, relatively, or an underflow."""
+    return torch.from_numpy(np.array(matrix.float64())).to(device)
 
 
 @dataclass(frozen=True)
@@ -100,8 +83,8 @@ class Bases:
     """For B circles the basis `u, scale (v - share u)`, its coordinates in the layer's input, and bounds on their errors.
 
     `inner` is (2 B x n): the images of both basis vectors times `factor`, circle by circle; the functions are those of the
-    layer times this factor, which makes the form of the basis 1 on unit vectors. `errors` is (B x 3): what multiplies |w_j|,
-    |dw_j| and |c_j|. Where `usable` is False nothing is known.
+    layer times this factor, which makes the form of the basis 1 on unit vectors. `errors` is (B x 2): what multiplies |w_j|
+    and |c_j|. Where `usable` is False nothing is known.
     """
 
     share: Tensor
@@ -132,9 +115,10 @@ def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor)
 
     With a, t the computed images of u and v - share u, of errors e_a and e_t: r = radius / |a| and scale = |a| / |t| make
     `r^2 Q / radius^2` differ from 1 by at most |a t| / (|a| |t|) + 4.1 g + 3.2 (e_a / |a| + e_t / |t|) + 16 U on unit
-    vectors, where Q is the exact quadratic form of the basis and g the relative error of a dot product.
+    vectors, where Q is the exact quadratic form of the basis. g bounds the relative error of a dot product, that of its
+    rows and of the images included.
     """
-    g = (u.shape[1] + 8) * U
+    g = (u.shape[1] + 16) * U
     a, a_error = _centred(read, u, u_error, g)
     b, b_error = _centred(read, v, v_error, g)
     square = (a * a).sum(dim=1)
@@ -145,13 +129,12 @@ def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor)
     scale, r = length / height, 1.0 / (square / read.radius_squared).sqrt()
     skew = (a * t).sum(dim=1).abs() / (length * height)
     loose = a_error / length + t_error / height
-    first, first_error = _image(read, a, a_error, r, length)
-    second, second_error = _image(read, t, t_error, scale * r, height)
-    sizes = torch.stack([row_norms(first), row_norms(second)], dim=1)
-    inexact = torch.stack([first_error, second_error], dim=1) + 5 * U * sizes
-    errors = torch.stack([torch.linalg.norm(inexact + g * sizes, dim=1), torch.linalg.norm(sizes + inexact, dim=1),
-                          1.25 * (skew + 4.1 * g + 3.2 * loose + 32 * U)], dim=1) * _UP + _LEAST  # fmt: skip
-    usable = (errors[:, 2] < _NEARLY) & (loose < _NEARLY) & errors.isfinite().all(dim=1)
+    first, first_error = _image(read, a, a_error, r)
+    second, second_error = _image(read, t, t_error, scale * r)
+    inexact = torch.stack([first_error + g * row_norms(first), second_error + g * row_norms(second)], dim=1)
+    tilt = 1.25 * (skew + 4.1 * g + 3.2 * loose + 32 * U)
+    errors = torch.stack([torch.linalg.norm(inexact, dim=1), tilt], dim=1) * _UP + _LEAST
+    usable = (tilt < _NEARLY) & (loose < _NEARLY) & errors.isfinite().all(dim=1)
     usable &= scale.isfinite() & (scale > 0) & share.isfinite() & (square > _LEAST) & (height * height > _LEAST)
     return Bases(share, scale, r, torch.stack([first, second], dim=1).reshape(-1, u.shape[1]), errors, usable)
 
@@ -162,17 +145,16 @@ def _centred(read: ReadOut, x: Tensor, error: Tensor, g: float) -> tuple[Tensor,
     return x - x.mean(dim=1, keepdim=True), error + (g + 2 * U) * row_norms(x)
 
 
-def _image(read: ReadOut, x: Tensor, error: Tensor, factor: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """`factor gain x`, and its error but for the rounding of these products."""
+def _image(read: ReadOut, x: Tensor, error: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """`factor gain x`, and its error; the rounding of these products and of the gain is left to the product with the rows."""
     if read.gain is None:
         return x * factor[:, None], error * factor
-    largest = float(read.gain.abs().max()) + read.gain_error
-    return x * read.gain * factor[:, None], (largest * error + read.gain_error * size) * factor * _UP
+    return x * read.gain * factor[:, None], float(read.gain.abs().max()) * error * factor * _UP
 
 
 def function_errors(read: ReadOut, errors: Tensor) -> Tensor:
-    """For circles with the given `errors` (B x 3) a bound on the error of each of m functions at unit vectors (B x m)."""
-    rows = torch.stack([read.weight_norms, read.weight_errors, read.offsets.abs()])
+    """For circles with the given `errors` (B x 2) a bound on the error of each of m functions at unit vectors (B x m)."""
+    rows = torch.stack([read.weight_norms, read.offsets.abs()])
     return torch.addmm(2 * read.offset_errors, errors, rows) * _UP + _LEAST
 
 

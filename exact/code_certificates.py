@@ -1,9 +1,9 @@
 """Write certificates of the codes on a sphere: kind `codes`.
 
-Codes are the leaves of a binary tree, hinge by hinge. A polytope inside a simplex around the ball follows every path to a listed
-code; each branch without a code gets a proof that its polytope does not meet the sphere: near (no vertex outside), or far
-(Wolfe's nearest point gives a halfspace, a Farkas vector derives it). Cost: a cut of a polytope per hinge and code where
-paths part, and one linear programme per branch that is far.
+Codes are the leaves of a binary tree, hinge by hinge. A polytope inside a simplex around the ball follows every path to a
+listed code; each branch without a code gets a proof that its polytope does not meet the sphere: near (no vertex outside), or
+far (Wolfe's nearest point gives a halfspace, a Farkas vector derives it). Cost: a cut of a polytope per hinge and code
+where paths part, and one linear programme per branch that is far.
 """
 
 from __future__ import annotations

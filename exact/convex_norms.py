@@ -14,7 +14,7 @@ from functools import cached_property
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
 from exact.numbers import IntegerArray, Rational, RationalArray, nearest_float, rational
-from exact.vertex_polytopes import VertexPolytope, simplex
+from exact.vertex_polytopes import VertexPolytope, shorter, simplex
 
 _ZERO, _ONE = Rational(0), Rational(1)
 
@@ -150,19 +150,23 @@ class _Wolfe:
 
 def straddling_pair(body: RoundBody, cell: VertexPolytope) -> tuple[Point, Point]:
     """Two interior points of a polytope that crosses the sphere: one inside the ball, one outside (homogeneous)."""
-    sides, middle = body.sides(cell.table), cell.centroid()
+    sides, middle = body.sides(cell.table), cell.interior()
     near = affine(cell.vertices[sides.index(-1)]) if -1 in sides else list(body.nearest(cell.vertices).point)
     far = affine(cell.vertices[sides.index(1)])
-    return homogeneous(_towards(body, middle, near, -1)), homogeneous(_towards(body, middle, far, 1))
+    return homogeneous(_towards(body, cell, middle, near, -1)), homogeneous(_towards(body, cell, middle, far, 1))
 
 
-def _towards(body: RoundBody, middle: Vector, end: Vector, side: int) -> Vector:
-    """An interior point on the way from `middle` to `end` that is on the given side of the sphere, as `end` is."""
+def _towards(body: RoundBody, cell: VertexPolytope, middle: Vector, end: Vector, side: int) -> Vector:
+    """An interior point on the way from `middle` to `end`, or near it, that is on the given side of the sphere, as `end` is."""
+
+    def good(at: Vector) -> bool:
+        return cell.holds(at) and (body.norm_squared(at) - body.radius_squared) * side > 0
+
     share = _ZERO
     while True:
-        at = [m + share * (e - m) for m, e in zip(middle, end, strict=True)]
-        if (body.norm_squared(at) - body.radius_squared) * side > 0:
-            return at
+        found = shorter([m + share * (e - m) for m, e in zip(middle, end, strict=True)], good)
+        if found is not None:
+            return found
         share = (1 + share) / 2
 
 

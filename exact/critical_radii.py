@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from exact.domains import Ray
+from exact.arcs import CurvePartition
+from exact.curves import Direction
+from exact.domains import Ray, Sphere
 from exact.errors import InvalidInput, Unsupported
 from exact.filters import Balls, matrix_product
 from exact.linear_algebra import dot, matrix, rows_of
@@ -116,6 +118,7 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     line = partition(folded, Ray(0, image))
     flips = list[Flip]()
     for crossing in line.crossings:
+        assert isinstance(crossing.direction, Direction), "without a norm no crossing is a nested root"
         tau = crossing.frame.parameter(crossing.direction)
         assert tau is not None and tau.is_rational, "hinges meet a line without norm in rational points"
         if crossing.tangent or tau.a * tau.a * square >= norm.dim:
@@ -286,6 +289,29 @@ def flip_caps(network: Network) -> tuple[FlipCap, ...]:
             cosine = Surd(_ZERO, _ONE, c * c / square)
             found.append(FlipCap(hinge, cosine, _cap_share(dim, float(cosine))))
     return tuple(found)
+
+
+def quiet_share(network: Network) -> Any:
+    """The share of directions along which no neuron flips, exactly, as a SymPy expression: one hidden layer, a circle.
+
+    On the circle it is the length of the arcs on which every hinge with a cap has the side of the centre. (For one cap in any
+    dimension it is one minus its share.) Raises Unsupported for spheres of other dimensions and for several hidden layers.
+
+    >>> from exact.sources import tensors
+    >>> quiet_share(tensors.block([[1, 0]], [-1], [[1]], [0], norm="rms", eps=1))
+    3/4
+    """
+    import sympy
+
+    wanted = {cap.hinge for cap in flip_caps(network)}
+    arcs = partition(network, Sphere())
+    if not isinstance(arcs, CurvePartition) or network.norms[0].sphere_dim != 1:
+        raise Unsupported("the share is exact on circles only", value=f"a sphere of dimension {network.norms[0].sphere_dim}",
+                          remedy="use flip_caps, or eps_comparison for a sampled share")  # fmt: skip
+    kept = [i for i, hinge in enumerate(network.hinges) if hinge in wanted]
+    centre = network.code([_ZERO] * network.input_dim).bits[kept]
+    quiet = [arc.length for arc in arcs.regions if bool((arc.code.bits[kept] == centre).all())]
+    return sympy.simplify(sympy.Add(*quiet) / (2 * sympy.pi * sympy.sqrt(network.norms[0].dim)))
 
 
 def _cap_share(dim: int, cosine: float) -> float:

@@ -75,7 +75,8 @@ def angle_ball(frame: Frame, point: CurvePoint, bits: int) -> Ball:
 
 def position_bounds(frame: Frame, point: CurvePoint, bits: int) -> tuple[Rational, Rational]:
     """Rational bounds on the parameter (line) or the angle (circle) of a point, about 2^-bits apart for values around 1."""
-    return ball_bounds((parameter_ball if frame.is_straight else angle_ball)(frame, point, bits + 32))
+    with ball_precision(bits + 32):
+        return ball_bounds((parameter_ball if frame.is_straight else angle_ball)(frame, point, bits + 32))
 
 
 def is_finite(frame: Frame, point: CurvePoint) -> bool:
@@ -120,7 +121,12 @@ def gap_float(frame: Frame, start: CurvePoint, end: CurvePoint) -> float:
         first, last = frame.parameter(start), frame.parameter(end)
         assert first is not None and last is not None, "finite points have parameters"
         return difference_float(last, first)
-    return _accurate(lambda bits: parameter_ball(frame, end, bits) - parameter_ball(frame, start, bits))
+
+    def gap(bits: int) -> Ball:
+        with ball_precision(bits):
+            return parameter_ball(frame, end, bits) - parameter_ball(frame, start, bits)
+
+    return _accurate(gap)
 
 
 def _orthogonal(frame: Frame, alpha: Ball, beta: Ball) -> tuple[Ball, Ball]:

@@ -74,7 +74,8 @@ class CircleLists:
         return {vertex for vertex, planes in found.items() if vertex >= 0 and len(planes) > 1}
 
     def _listed(self, plane: Plane, arcs: list[tuple[int, int]], place: dict[int, int]) -> ListedCircle:
-        behind = {int(self.complex.arc_ends[arc, int(way < 0)]): (2 * arc + (way < 0), 2 * arc + (way > 0)) for arc, way in arcs}
+        starts = [int(self.complex.arc_ends[arc, int(way < 0)]) for arc, way in arcs]
+        behind = {start: (2 * arc + (way < 0), 2 * arc + (way > 0)) for start, (arc, way) in zip(starts, arcs, strict=True)}
         around = [place[v] for v in self._in_order(plane, [v for v in self._on(arcs) if v in place])]
         if not around:
             return ListedCircle(plane, (), (next(iter(behind.values())),))

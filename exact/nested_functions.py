@@ -227,8 +227,8 @@ class Jet:
 
     def excludes_zero(self) -> bool:
         """Whether the function certainly has no zero on the interval."""
-        (value, slope, _), h = self.middle, self.half
-        return not (value + _symmetric(h) * slope + _symmetric(h) ** 2 * self.wide[2]).contains(0)
+        (value, slope, _), reach = self.middle, _symmetric(self.half)
+        return not (value + reach * slope + reach * reach * self.wide[2]).contains(0)
 
     def is_monotone(self) -> bool:
         """Whether the slope certainly has no zero on the interval."""

@@ -24,7 +24,7 @@ from exact.convex_norms import RoundBody
 from exact.domains import Ball, Domain, NormBall, Sphere
 from exact.engines.base import FlatCells
 from exact.engines.round_cells import RoundChart
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported
 from exact.halfspace import Point, affine
 from exact.linear_algebra import dot
 from exact.network import Network
@@ -35,7 +35,7 @@ from exact.results import RegionSequence
 from exact.sphere_charts import sphere_refusal
 from exact.surds import Surd
 
-_FIRST_BITS = 4
+_FIRST_BITS, _MOST_BITS = 4, 1 << 14
 _ZERO, _ONE = Rational(0), Rational(1)
 
 
@@ -154,12 +154,14 @@ class NormBallPartition(FlatPartition):
         """
         y, code = rationals(self.flat.ambient(self.witness_of(index))), self.code_of(index)
         bits = _FIRST_BITS
-        while True:
+        while bits <= _MOST_BITS:
             scale = _near(self.norm, dot(y, y) / self.norm.dim, bits)
             x = [scale * value for value in y]
             if self.network.code(x) == code:
                 return fractions(x)
             bits *= 2
+        raise Undecided("no rational input of a cell was found", value=f"cell {index}, {_MOST_BITS} bits",
+                        remedy="use image_point, a rational point of the ball in the cell")  # fmt: skip
 
     def radii(self, index: int) -> RadiusRange:
         """The image radii of a cell, exactly: its nearest and farthest point from the centre of the ball."""

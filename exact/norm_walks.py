@@ -110,25 +110,6 @@ def radius_matters(network: Network) -> bool:
     return direction_refusal(network) is not None or network.norms[0].eps != 0
 
 
-def crossing_bound(network: Network) -> int:
-    """An upper bound on the cells of a one-dimensional domain, from the degrees of eliminants.
-
-    A pre-activation of degree d over k roots has at most 2 d 2^k zeros on a circle of directions, in every earlier cell.
-    """
-    bound, degree, roots, outer = 1, 1, 1, 0
-    for stage in stages(network):
-        if isinstance(stage, Remember):
-            outer = degree
-        elif isinstance(stage, Normalise):
-            bound *= 2 * degree * 2**roots + 1
-            roots += 1
-        elif isinstance(stage, Skip):
-            degree += outer
-        elif isinstance(stage, Bend):
-            bound *= 2 * degree * 2**roots * stage.layer.bits + 1
-    return bound
-
-
 # ---- exact states
 
 

@@ -24,7 +24,7 @@ from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
 from exact.filters import one_thread
 from exact.network import Network
 from exact.norm_balls import NormBallPartition, behind_norm
-from exact.norm_walks import crossing_bound, radius_matters
+from exact.norm_walks import radius_matters
 from exact.polytopes import FlatPartition
 from exact.results import Partition
 from exact.sphere_charts import sphere_dimension
@@ -160,7 +160,7 @@ def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
 
 
 def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
-    if limit is None:
+    if limit is None or _has_no_bound(network, domain):
         return
     bound = _bound(network, domain)
     if bound > limit:
@@ -170,10 +170,15 @@ def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
                        remedy=f"give limit=None to go on, or a budget; the limit is {limit:,}")  # fmt: skip
 
 
+def _has_no_bound(network: Network, domain: Domain) -> bool:
+    """Whether no bound on the cells comes near the truth: curves behind several norms, where degrees double with each."""
+    return len(network.norms) > 1 and (isinstance(domain, CurveDomain) or sphere_dimension(network, domain) == 1)
+
+
 def _bound(network: Network, domain: Domain) -> int:
     sphere = sphere_dimension(network, domain)
     if isinstance(domain, CurveDomain) or (sphere is not None and sphere < 2):
-        return arc_bound(network) if len(network.norms) < 2 else crossing_bound(network)
+        return arc_bound(network)
     return region_bound(network, _dimension(domain)) if sphere is None else sphere_bound(network, sphere)
 
 

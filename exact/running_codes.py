@@ -22,7 +22,7 @@ _AT_ONCE = 1 << 26  # bytes of codes that are made at a time
 _STRIDE = 256  # steps between two codes that are kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunningCodes:
     """The codes of R cells in a row: `first` is that of cell 0 (bools, one per hinge).
 

@@ -248,4 +248,3 @@ class SphereCell(Region):
         rows = [side.coefficients for side in owner.halfspaces_of(self.index)]
         left = [sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1])) for row in rows]
         return SymbolicRegion(tuple(x > 0 for x in left), AffineMap.of_columns(owner.map_columns(self.index)).sympy(names))
-

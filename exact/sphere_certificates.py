@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from exact import check
 from exact.certificate_records import Json, hexadecimal, matrix_rows, network_record, over_common
 from exact.code_certificates import CodeWriter
+from exact.domains import Curve
 from exact.engines.base import CurveCells, Outcome, SphereCells, SphereCodes
 from exact.errors import Unsupported
 from exact.listed_circles import CircleLists
@@ -59,13 +60,28 @@ def _curve(network: Network, cells: CurveCells, made_by: Mapping[str, Json]) -> 
     if cells.outcome is not Outcome.COMPLETE:
         raise Unsupported("cells of a curve have a certificate only when they are complete", value=cells.outcome.value,
                           remedy="give no budget, or a larger one")  # fmt: skip
-    if cells.closed and not cells.cuts and len(cells) > 1:
+    reason = _refusal(network, curve)
+    if reason is not None:
+        raise Unsupported("these cells have no certificate", value=reason, remedy="the checker knows square roots, of one norm")
+    if not cells.cuts and len(cells) > 1:
         raise Unsupported("a sphere of two points has no certificate", value=f"{len(cells)} points",
                           remedy="both are evaluated exactly: see network.code")  # fmt: skip
     domain = _chart((curve.u, curve.v), None if curve.one is not None else curve.radius_squared)
     if curve.end is not None and curve.one is not None:
         domain |= {name: hexadecimal(over_common(pair)[0]) for name, pair in (("end", curve.end), ("one", curve.one))}
     return _curve_records(_header(network, "curve", True, len(cells), domain, made_by), cells)
+
+
+def _refusal(network: Network, curve: Curve) -> str | None:
+    """Why the functions of a curve are not of the form `p alpha + q beta + c N`, or None."""
+    last = max((i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)), default=-1)
+    normed = [i for i, block in enumerate(network.blocks[: last + 1]) if block.norm is not None]
+    if len(normed) > 1:
+        return f"hidden layers behind {len(normed)} norms"
+    if normed and curve.radius_squared is not None:
+        return "a radius and a norm"
+    skips = bool(normed) and normed[0] < last and network.blocks[normed[0]].residual
+    return "hidden layers behind a skip around a norm" if skips else None
 
 
 def _curve_records(header: Json, cells: CurveCells) -> Iterator[Json]:

@@ -21,7 +21,7 @@ from exact.engines.base import Outcome, SphereCodes
 from exact.errors import InvalidInput, Undecided, Unsupported
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace, Point, affine
-from exact.linear_algebra import Vector, apply, dot, independent_rows, matrix, rows_of, solve
+from exact.linear_algebra import apply, dot, independent_rows, matrix, rows_of, solve
 from exact.network import Network
 from exact.numbers import Rational, RationalArray, fractions, rationals
 from exact.propagation import Cursor, advance, layer_halfspaces
@@ -30,6 +30,7 @@ from exact.results import Partition, RegionSequence
 from exact.sphere_charts import SphereChart
 from exact.spline_code import SplineCode, code_keys, find_key
 from exact.surds import sign_of_surd
+from exact.vertex_polytopes import shorter
 
 if TYPE_CHECKING:
     import sympy
@@ -43,6 +44,13 @@ class CodePartition(Partition):
 
     A code owns one connected cell or several: `components(i)` counts them, exactly. Two codes are neighbours iff they share
     a facet on the sphere, a set of dimension k - 1 there; facets are counted once per pair of codes.
+
+    >>> from exact import Sphere, partition
+    >>> from exact.sources import tensors
+    >>> beam = tensors.mlp([([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]], [1, 1, 1, 1]), ([[1, 1, 1, 1]], [0])])
+    >>> found = partition(beam, Sphere(4), engine="sphere_polytopes")  # |x| < 1, |y| < 1 leaves the sphere at both ends
+    >>> found.code_count, found.cell_count, found.components(found.locate([0, "1/9", 1]))
+    (9, 10, 2)
     """
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
@@ -236,9 +244,9 @@ class CodeRegion(Region):
         near, far = (affine(point) for point in owner.straddling_of(self.index))
         while True:
             middle = [(a + b) / 2 for a, b in zip(near, far, strict=True)]
-            short = next((y for y in _shorter(middle) if any(y) and bits_at(owner.chart, y) == wanted), None)
-            if short is not None:
-                return tuple(short)
+            found = shorter(middle, lambda y: any(y) and bits_at(owner.chart, y) == wanted)
+            if found is not None:
+                return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared
             near, far = (middle, far) if inside else (near, middle)
 
@@ -280,11 +288,3 @@ def _value(row: Sequence[object], y: Sequence[sympy.Symbol]) -> sympy.Expr:
     import sympy
 
     return sympy.Add(*(a * b for a, b in zip(row, (*y, sympy.Integer(1)), strict=True)))
-
-
-def _shorter(y: Vector) -> Iterator[Vector]:
-    """Roundings of a point to ever finer dyadic grids, then the point itself."""
-    for bits in (2, 6, 12, 24, 48):
-        power = 1 << bits
-        yield [Rational(int((x * power).p) // int((x * power).q), power) for x in y]
-    yield y

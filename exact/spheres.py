@@ -261,10 +261,16 @@ class SpherePartition(Partition):
 
     def map_columns(self, index: int) -> RationalArray:
         """The network's output on a cell over (y_1, y_2, y_3, 1), y on the sphere."""
-        map_ = self.network.affine_map(self.code_of(index))
-        linear = map_.matrix.exact * self.image
-        rows = [[*row, b] for row, b in zip(rows_of(linear), map_.offset.column(), strict=True)]
-        return matrix(rows, 4)
+        return self._body.propagate_code(self._state, self.code_of(index))
+
+    @cached_property
+    def _body(self) -> Network:
+        """The network as a function on the sphere: behind its norm, gain and bias folded in."""
+        return self.network.folded() if self.network.has_norm else self.network
+
+    @cached_property
+    def _state(self) -> RationalArray:
+        return matrix([[*row, _ZERO] for row in rows_of(self.image)], 4)
 
     def _map_key(self, index: int) -> Hashable:
         return tuple(self.map_columns(index).entries())
@@ -284,8 +290,8 @@ class SpherePartition(Partition):
         found.update({side if on else side.opposite: None for side, on in zip(sides, own, strict=True) if not side.is_constant})
         return advance(cursor, z, own)
 
+
 def _checked(index: int, count: int, what: str) -> int:
     if not 0 <= index < count:
         raise IndexError(f"{what} {index} of {count}")
     return index
-

@@ -7,14 +7,19 @@ edges is that of Fukuda and Prodon 1996.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from exact.errors import InvalidInput
 from exact.halfspace import Halfspace, Point, affine, homogeneous, primitive
 from exact.linear_algebra import matrix, solve
-from exact.numbers import IntegerArray, Rational
+from exact.numbers import IntegerArray, Rational, nearest_floats, rational
+from exact.predicates import is_inside
+
+_GRIDS = (0, 3, 6, 12, 24, 48)  # bits of the grids on which short points are looked for
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,17 @@ class VertexPolytope:
         """The mean of the vertices, an interior point."""
         columns = zip(*(affine(vertex) for vertex in self.vertices), strict=True)
         return [sum(column, Rational(0)) / len(self.vertices) for column in columns]
+
+    def interior(self) -> list[Rational]:
+        """A point inside near the mean of the vertices: that of their floats rounded, or the exact one where that fails."""
+        mean = sum(nearest_floats(affine(vertex)) for vertex in self.vertices) / len(self.vertices)
+        if not np.isfinite(mean).all():
+            return self.centroid()
+        return shorter([rational(x) for x in mean.tolist()], self.holds) or self.centroid()
+
+    def holds(self, point: Sequence[Rational]) -> bool:
+        """Whether a point lies strictly inside every wall."""
+        return is_inside(self.walls, homogeneous(point))
 
     def split(self, plane: Halfspace) -> tuple[VertexPolytope | None, VertexPolytope | None]:
         """The closed parts with `plane` >= 0 and <= 0; a part without interior is None.
@@ -95,6 +111,15 @@ class VertexPolytope:
         faces = {w: frozenset(v for v, mask in enumerate(self.tight) if mask >> w & 1) for w in range(len(self.walls))}
         large = {w: face for w, face in faces.items() if len(face) >= self.dim}
         return {w: tuple(sorted(face)) for w, face in large.items() if not any(face < other for other in large.values())}
+
+
+def shorter(point: Sequence[Rational], good: Callable[[list[Rational]], bool]) -> list[Rational] | None:
+    """The point on the coarsest of a few dyadic grids where it is good, or as it stands; None where it is never good."""
+    for bits in _GRIDS:
+        rounded = [Rational(int((x * (1 << bits)).p // (x * (1 << bits)).q), 1 << bits) for x in point]
+        if good(rounded):
+            return rounded
+    return list(point) if good(list(point)) else None
 
 
 def simplex(walls: Sequence[Halfspace]) -> VertexPolytope:

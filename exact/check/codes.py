@@ -1,7 +1,7 @@
 """Kind `codes`: the spline codes on a sphere of any dimension, those whose open polyhedron meets the sphere.
 
-(1) Every listed code has two rational points inside its polyhedron, one nearer to the centre than the sphere and one farther: by
-convexity it has points on the sphere between them. (2) Listed codes form a binary tree, hinge by hinge. Wherever a listed
+(1) Every listed code has two rational points inside its polyhedron, one nearer to the centre than the sphere and one farther:
+by convexity it has points on the sphere between them. (2) Listed codes form a binary tree, hinge by hinge. Wherever a listed
 code would turn off to a side on which no code is listed, there is a proof that the polyhedron of the bits so far does not
 meet the sphere: `far`, multipliers that add up to a halfspace which misses the open ball; or `near`, walls which together with
 a simplex around the ball leave a polytope without a vertex outside the ball. So every other code is excluded.
@@ -144,7 +144,8 @@ class _Tree:
         record = records.next(place)
         code = self.claim.add_new(record, self.hinges, place)
         bits = bits_of(code, self.hinges)
-        rows = [coprime(row) for layer in range(len(self.chart.stages.sizes)) for row in self.chart.stages.at(layer, bits).hinges]
+        stages = [self.chart.stages.at(layer, bits) for layer in range(len(self.chart.stages.sizes))]
+        rows = [coprime(row) for stage in stages for row in stage.hinges]
         for key, side in (("inside", -1), ("outside", 1)):
             point = scaled(get(record, key, str, place), self.chart.dim + 1, f"{place}, {key}")
             if self.globe.side(point) * side <= 0:

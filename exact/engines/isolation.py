@@ -136,7 +136,7 @@ class Proposed:
     undecided: IndexArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Isolated(Sequence[Edge]):
     """The zeros of the functions of a layer on an arc, in order, as arrays; edges are made when asked for.
 

@@ -177,7 +177,8 @@ class _Sweep:
         return parts
 
     def _name(self, stage: Bend, row: int) -> str:
-        return str(self.network.hinges[stage.offset + row])
+        hinge = self.network.hinges[stage.offset + row]
+        return f"neuron {hinge.neuron} of hidden layer {hinge.layer}"
 
     def _normalised(self, arc: Arc, norm: Norm) -> list[Arc]:
         """Apply a norm; the arc is cut where its root vanishes."""

@@ -72,17 +72,23 @@ def meets(body: RoundBody, points: Sequence[Point]) -> bool:
     return any(body.norm_squared(affine(point)) < body.radius_squared for point in points) or body.nearest(points).is_inside
 
 
-def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope, bits: Bits = ()) -> Iterator[Part]:
-    """The parts of a polytope by the sides of the planes (from number `len(bits)` on), as far as they meet the ball."""
-    for plane in planes[len(bits) :]:
-        if plane.is_constant or body.misses(plane):
+def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope) -> Iterator[Part]:
+    """The parts of a polytope by the sides of the planes, as far as they meet the ball."""
+    fixed = [plane.is_constant or body.misses(plane) for plane in planes]
+    return _parts(body, list(zip(planes, fixed, strict=True)), shape, ())
+
+
+def _parts(body: RoundBody, planes: Sequence[tuple[Halfspace, bool]], shape: VertexPolytope, bits: Bits) -> Iterator[Part]:
+    """The same from plane number `len(bits)` on; a fixed plane has one side in the ball."""
+    for plane, fixed in planes[len(bits) :]:
+        if fixed:
             bits = (*bits, plane.offset > 0)
             continue
         above, below = shape.split(plane)
         if above is not None and below is not None:
             for bit, part in ((True, above), (False, below)):
                 if meets(body, part.vertices):
-                    yield from parts(body, planes, part, (*bits, bit))
+                    yield from _parts(body, planes, part, (*bits, bit))
             return
         bits = (*bits, above is not None)
     yield bits, shape

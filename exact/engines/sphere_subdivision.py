@@ -27,12 +27,14 @@ from exact.faces import Incidence
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, rows_of
 from exact.network import Network
-from exact.numbers import FloatArray, RationalArray
+from exact.numbers import FloatArray, RationalArray, ball_precision
 from exact.propagation import Cursor, advance
 from exact.sphere_charts import SphereChart, sphere_chart, sphere_dimension, sphere_refusal
 from exact.sphere_complex import SphereComplex, SurdPoint
 from exact.sphere_tree import CodeTree
 from exact.spline_code import BitArray
+
+_FLOAT_BITS = 128
 
 
 class SphereSubdivision(Engine):
@@ -96,6 +98,7 @@ class _Cutter:
     def __init__(self, chart: SphereChart) -> None:
         self._chart = chart
         self._places, self._tiling = Places(chart.gram), Tiling()
+        self._hulls = Hulls(self._places, chart)
         self._codes: list[bytes] = [b""]
         self._fronts: list[_Front | None] = [_Front.at(chart.cursor)]
         self._decisions = {"filter": 0, "exact": 0, "misses": 0, "arrangements": 0}
@@ -111,11 +114,10 @@ class _Cutter:
     def cut_layer(self, job: Job) -> bool:
         """Cut every cell by the next layer; False when the budget is used up."""
         gluing = Gluing(self._places, self._tiling)
-        hulls = Hulls(self._places, self._chart)
         for cell in range(len(self)):
             if job.out_of_budget(len(gluing)):
                 return False
-            self._cut_cell(cell, gluing, hulls)
+            self._cut_cell(cell, gluing)
         self._tiling, cells = gluing.glued()
         fronts: dict[tuple[int, bytes], _Front | None] = {}
         for cut in cells:
@@ -130,12 +132,12 @@ class _Cutter:
         )
         return True
 
-    def _cut_cell(self, cell: int, gluing: Gluing, hulls: Hulls) -> None:
+    def _cut_cell(self, cell: int, gluing: Gluing) -> None:
         """Cut one cell by the planes that may meet it."""
         front, walks = self._fronts[cell], self._tiling.cells[cell]
         assert front is not None
         stretches = [[self._tiling.stretch(half) for half in walk] for walk in walks]
-        signs = hulls.signs(stretches, front.forms, front.rows)
+        signs = self._hulls.signs(stretches, front.forms, front.rows)
         cutting = np.flatnonzero(signs == 0)
         self._decisions["misses"] += len(signs) - len(cutting)
         if not len(cutting):
@@ -283,7 +285,8 @@ def _complex(chart: SphereChart, places: Places, tiling: Tiling, codes: Sequence
     def vertex(index: int) -> SurdPoint:
         return points[index]
 
-    floats = np.array([[float(x) for x in point] for point in points]).reshape(len(points), 3)
+    with ball_precision(_FLOAT_BITS):
+        floats = np.array([[float(x.ball()) for x in point] for point in points]).reshape(len(points), 3)
     members = np.concatenate([np.zeros(0, np.int64), *flips]).astype(np.int64)
     return SphereComplex(
         chart.gram, chart.radius_squared, tuple(places.circles[circle] for circle, _ in carriers),

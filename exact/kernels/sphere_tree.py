@@ -69,9 +69,7 @@ def fill_codes(order: Array, parent: Array, carrier: Array, starts: Array, membe
 
 
 @kernel
-def difference(
-    a: int, b: int, parent: Array, carrier: Array, depth: Array, starts: Array, members: Array, odd: Array
-) -> int:
+def difference(a: int, b: int, parent: Array, carrier: Array, depth: Array, starts: Array, members: Array, odd: Array) -> int:
     """Flip `odd` along the tree path between two cells; return how many more entries are set than before."""
     more = 0
     while a != b:

@@ -24,10 +24,16 @@ def run(path: Path, options: JobOptions | None) -> int:
 
 
 def _compared(verdict: Verdict, options: JobOptions) -> Verdict:
-    """The verdict, or a rejection where the weights of the run are not those of the certificate."""
+    """The verdict, or a rejection where the weights of the run are not those of the certificate.
+
+    Spheres and circles start at the norm: their certificates are about the run from there on.
+    """
     opened = open_run(options)
     if opened.network.sha256 == verdict.network_sha256:
         return verdict
+    norm = next((i for i, block in enumerate(opened.network.blocks) if block.norm is not None), 0)
+    if options.from_block is None and opened.network.from_block(norm).sha256 == verdict.network_sha256:
+        return replace(verdict, reason=f"{verdict.reason}; the network is that of the run from its norm on, --from-block {norm}")
     reason = f"the certificate speaks of another network than {opened.label()}, whose sha256 is {opened.network.sha256}"
     return replace(verdict, status=Status.REJECTED, reason=reason)
 

@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import float_tree, measure, opponents, tables
+from benchmarks import float_tree, measure, opponents, spheres, tables
 from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
-from exact import partition
+from exact import GreatCircle, partition
 
 JOBS = [job for suite in SUITES.values() for job in suite]
 NOWHERE = Path("/nonexistent/python")
@@ -72,6 +72,46 @@ def test_an_engine_that_refuses_is_a_row() -> None:
     refused = measure.measure(Job("quick", "2: 3-3", engine="circle"))
     assert "circle" in refused["refused"]
     assert tables.columns({"job": vars(Job("quick", "2: 3-3", engine="circle")), "ours": refused})[3] == "refused"
+
+
+@pytest.mark.parametrize(("net", "cells"), [("2: 9", 18), ("3: 9", 74), ("4: 6", 52)])
+def test_jobs_on_spheres(net: str, cells: int) -> None:
+    """The wide sphere is cut by all planes and all their intersections: 2 sum over i <= k of C(m-1, i) cells."""
+    job = Job("quick", net, "sphere")
+    assert job.is_round
+    row = spheres.measure(job)
+    assert (row["regions"], row["complete"]) == (cells, True)
+    assert row["digest"] == partition(*spheres.problem(job)).digest
+    assert row["peak_mb"] >= row["before_mb"] > 50
+
+
+def test_a_batch_of_geodesics_counts_the_cells_of_all_circles() -> None:
+    job = Job("quick", "6: 9", "7 geodesics")
+    network, u, v = spheres.geodesics(job)
+    each = [len(partition(network, GreatCircle(a, b))) for a, b in zip(u, v, strict=True)]
+    row = spheres.measure(job)
+    assert (len(each), row["regions"]) == (7, sum(each))
+    assert row["product"] > 0
+
+
+def test_spheres_have_a_table_of_their_own() -> None:
+    job = vars(Job("spheres", "3: 64", "sphere"))
+    ours = {"regions": 4000, "seconds": 0.01, "engine": "e", "kind": "cells", "complete": False, "filter_share": 0.5,
+            "abstained": 1234, "peak_mb": 400.0, "compiling": 2.0, "product": 0.002}  # fmt: skip
+    flat = {"job": vars(Job("quick", "2: 3-3")), "ours": {"refused": "no"}}
+    refused = {"job": job, "ours": {"refused": "no engine"}}
+    head, line, other = spheres.table([{"job": job, "ours": ours}, flat, refused])
+    assert line == ["3: 64", "sphere", "e", "4,000 cells (stopped)", "0.01", "2.5", "50.0000 %", "1,234", "5.0", "400", "2.0"]
+    assert other[3] == "refused"
+    assert len(head) == len(line) == len(other)
+    assert len(tables.regions([flat, refused])) == 2
+    assert "## Spheres" in tables.page([refused], "")
+
+
+def test_codes_are_not_written_out_when_they_are_too_large() -> None:
+    found = partition(*spheres.problem(Job("quick", "3: 9", "sphere")))
+    with mock.patch.object(spheres, "LARGEST_CODES", 10):
+        assert spheres.of_partition(found)["digest"] is None
 
 
 def test_disagreement_and_failure_are_faults() -> None:

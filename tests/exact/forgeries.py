@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import random
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
@@ -97,3 +98,93 @@ def whole_in(header: Record) -> Network:
     """The network behind the chart of the domain: a function of the parameters."""
     chart = layer_in({**header["domain"]["chart"], "activation": "Identity()"})
     return Network((Block((chart,)), *network_in(header).blocks))
+
+
+# ---- curves and spheres
+
+
+def of_another(records: list[Record], network: Network) -> list[Record]:
+    """The records with the weights of another network with as many hinges, whose name they then bear."""
+    from exact.certificate_records import network_record
+
+    found = copy.deepcopy(records)
+    found[0]["network"], found[0]["network_sha256"] = network_record(network), network.sha256
+    return found
+
+
+def places(record: Record, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to all values in a record but what tells which network and domain it is about."""
+    if isinstance(record, dict):
+        left_out = ("network", "network_sha256", "domain", "format", "made_by")
+        return [path for key, value in record.items() if key not in left_out for path in places(value, (*before, key))]
+    if isinstance(record, list):
+        return [before, *(path for i, value in enumerate(record) for path in places(value, (*before, i)))]
+    return [before]
+
+
+def mutant(draw: random.Random, records: list[Record]) -> list[Record]:
+    """The records with one to three random changes, and counts that fit as a rule."""
+    found = copy.deepcopy(records)
+    for _ in range(draw.choice([1, 1, 1, 2, 3])):
+        kind, i, j = draw.random(), draw.randrange(1, len(found)), draw.randrange(1, len(found))
+        if kind < 0.08 and len(found) > 2:
+            del found[i]
+        elif kind < 0.14:
+            found.insert(i, copy.deepcopy(found[j]))
+        elif kind < 0.22:
+            found[i], found[j] = found[j], found[i]
+        else:
+            _change_somewhere(draw, found, draw.choice([0, i, i, i, j, j]))
+    return found if draw.random() < 0.3 else counted(found)
+
+
+def counted(records: list[Record]) -> list[Record]:
+    """The records with counts in the header that are those of the records."""
+    header, rest = records[0], records[1:]
+    header["regions"] = sum(isinstance(r, dict) and ("code" in r or "flips" in r) for r in rest)
+    if "circles" in header:
+        header["circles"] = sum(isinstance(r, dict) and "around" in r for r in rest)
+        header["bridges"] = sum(isinstance(r, dict) and "from" in r for r in rest)
+        header["vertices"] = sum(isinstance(r, list) for r in rest)
+    return records
+
+
+def _change_somewhere(draw: random.Random, records: list[Record], index: int) -> None:
+    *path, last = (index, *draw.choice(places(records[index])))
+    place: Any = records
+    for key in path:
+        place = place[key]
+    place[last] = _changed(draw, place[last], last)
+
+
+def _changed(draw: random.Random, value: Any, key: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return draw.choice([value + 1, value - 1, 0, 1, value ^ 1, draw.randrange(30)])
+    if value is None or isinstance(value, list):
+        return _shuffled(draw, list(value or ()))
+    if key == "code":
+        return value and f"{int(value, 16) ^ 1 << draw.randrange(4 * len(value)):0{len(value)}x}"
+    if key == "kind":
+        return draw.choice(["curve", "sphere", "codes", "facets", "complex"])
+    words = numbers(value) or [0]
+    i, j = draw.randrange(len(words)), draw.randrange(len(words))
+    words[i] = draw.choice([words[i] + 1, words[i] - 1, -words[i], 0, 2 * words[i], (words[i] << 60) + 1])
+    words[i], words[j] = draw.choice([(words[i], words[j]), (words[j], words[i])])
+    return written(words)
+
+
+def _shuffled(draw: random.Random, values: list[Any]) -> list[Any]:
+    kind, i, j = draw.randrange(4), draw.randrange(len(values) or 1), draw.randrange(len(values) or 1)
+    if not values:
+        return [0]
+    if kind == 0:
+        del values[i]
+    elif kind == 1:
+        values.insert(i, copy.deepcopy(values[j]))
+    elif kind == 2:
+        values[i], values[j] = values[j], values[i]
+    else:
+        values = values[i:] + values[:i]
+    return values

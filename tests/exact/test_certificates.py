@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exact import Box, Budget, Line, RealSpace, Unsupported, certificates, check, partition
+from exact import Ball, Box, Budget, Line, RealSpace, Unsupported, certificates, check, partition
 from exact.check import Status
 from exact.partition import ENGINES
 from exact.polytopes import FlatPartition
@@ -134,9 +134,10 @@ def test_every_engine_has_its_results_proved(seed: int) -> None:
     assert len(digests) == 1
 
 
-def test_only_polytopes_have_certificates() -> None:
-    curve = partition(NETWORK, Line([0, 0], [1, 1]))
-    with pytest.raises(Unsupported, match='engine="lp_tree"'):
-        certificates.of(curve)
-    straight = partition(NETWORK, Line([0, 0], [1, 1]), engine="lp_tree")
-    assert certificates.verified(straight).status is Status.COMPLETE
+def test_lines_have_certificates_and_balls_have_none() -> None:
+    ball = partition(NETWORK, Ball([0, 0], 1))
+    with pytest.raises(Unsupported, match="a round domain has no certificate"):
+        certificates.of(ball)
+    for engine in ("circle", "lp_tree"):
+        straight = partition(NETWORK, Line([0, 0], [1, 1]), engine=engine)
+        assert certificates.verified(straight).status is Status.COMPLETE

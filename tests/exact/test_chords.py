@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from exact import Sphere, Undecided, partition
-from exact.chords import Chord, rounded
+from exact.chords import Chord, is_towards, rounded
 from exact.linear_algebra import Vector
 from exact.numbers import Ball, ball_precision, rational
 from exact.round_geometry import RoundGeometry
 from exact.sources import tensors
 from exact.sphere_tree import rows_by_label
+from exact.surds import Surd
 from tests.exact.spheres_by_hand import AXES, BANDS, cut
 
 OCTANTS = RoundGeometry(cut(AXES))
@@ -64,11 +65,23 @@ def test_circles_that_are_missed_or_touched_are_not_crossed() -> None:
 
 @pytest.mark.parametrize(
     ("start", "towards"),
-    [((1, 1, 1), (1, 1, 2)), ((1, 1, 0), (1, 1, 1)), ((1, 0, 2), (3, 0, 1))],
+    [((1, 1, 1), (1, 1, 2)), ((1, 2, 0), (1, 1, 1)), ((1, 0, 2), (3, 0, 1))],
     ids=["through a vertex", "from an arc", "along a circle"],
 )
 def test_what_is_not_transversal_is_given_up(start: tuple[int, ...], towards: tuple[int, ...]) -> None:
     assert chord(OCTANTS, vector(*start), vector(*towards)).crossings(arcs(OCTANTS)) is None
+
+
+def test_a_great_circle_of_the_complex_itself_is_given_up() -> None:
+    alone = RoundGeometry(cut([[0, 1, 0, 0]]))
+    assert chord(alone, vector(1, 0, 2), vector(3, 0, 1)).crossings(arcs(alone)) is None
+
+
+def test_towards_a_point_or_away_from_it() -> None:
+    root = tuple(Surd(rational(0), rational(b), rational(2)) for b in (1, 2, 0))
+    assert is_towards(root, vector(3, 6, 0))
+    assert not is_towards(root, vector(-3, -6, 0))
+    assert not is_towards(root, vector(3, 6, "1/9"))
 
 
 def test_points_between_two_angles() -> None:

@@ -55,7 +55,9 @@ def test_floats_and_integers_give_the_same() -> None:
 @pytest.mark.parametrize("filtered", [True, False])
 def test_one_more_circle(filtered: bool) -> None:
     found = meetings(ROWS[:5], filtered)
-    assert found.crossings((4, -3, 0, 0)) is None  # through the point where 0 and 1 touch
+    assert found.crossings((4, -3, 1, 0)) is None  # through the point where 0 and 1 touch
+    assert found.crossings((41, -30, 10, 0)) is not None
+    found.forget()
     assert found.crossings((0, 3, 4, 0)) is None  # touches 1 and 2
     assert found.crossings((1, 0, 0, -4)) is not None
     found.forget()

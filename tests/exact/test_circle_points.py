@@ -136,7 +136,7 @@ def test_rows_of_the_unit_sphere() -> None:
 def test_a_point_of_the_poorest_sphere_is_enclosed() -> None:
     """Metric and planes of which 128 bits see nothing."""
     huge = 2**90
-    gram = matrix([[Rational(1), Rational(huge), Rational(0)], [Rational(huge), Rational(huge**2 + 1), Rational(0)],
+    gram = matrix([[Rational(3), Rational(3 * huge), Rational(0)], [Rational(3 * huge), Rational(3 * huge**2 + 1), Rational(0)],
                    [Rational(0), Rational(0), Rational(1, huge)]], 3)  # fmt: skip
     found = planes(gram, Rational(1), [(1, huge, 0, 0), (0, 1, 0, 0)])
     assert found.meeting(0, 1) == 1

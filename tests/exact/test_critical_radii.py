@@ -12,7 +12,7 @@ import sympy
 
 from exact import InvalidInput, Network, Ray, Sphere, Unsupported, partition
 from exact.arcs import CurvePartition
-from exact.critical_radii import critical_radii, critical_radii_float, flip_caps
+from exact.critical_radii import critical_radii, critical_radii_float, flip_caps, quiet_share
 from exact.sources import tensors
 from tests.exact.test_norm_balls import KINDS, block, deep
 
@@ -157,6 +157,21 @@ def test_closed_forms_of_caps() -> None:
         (cap,) = flip_caps(network)
         assert cap.share_float == pytest.approx(expected)
         assert cap.cosine.sympy() == sympy.sqrt(sympy.Rational(1, 9 * n))
+
+
+@pytest.mark.parametrize("norm", ["layernorm", "rms"])
+def test_share_of_quiet_directions(norm: str) -> None:
+    """Against evenly spread directions of the circle; a plane through the centre, as small integers have, flips none."""
+    n = 3 if norm == "layernorm" else 2
+    network = tensors.block([[4, 0, 1][:n], [1, -1, 2][:n], [1, 3, 1][:n]], [-2, 0, 3], [[1] * 3], [0], norm=norm, eps=1)
+    angles = np.arange(3000) * 2 * pi / 3000
+    basis = np.array([[1, -1, 0], [1, 1, -2]]) / np.array([[2**0.5], [6**0.5]]) if n == 3 else np.eye(2)
+    rows = np.column_stack([np.cos(angles), np.sin(angles)]) @ basis
+    sampled = (critical_radii_float(network, rows).upper == 0).mean()
+    assert float(quiet_share(network)) == pytest.approx(sampled, abs=2e-3)
+    assert 0.1 < sampled < 0.9
+    with pytest.raises(Unsupported, match="circles only"):
+        quiet_share(block(1, "rms", 3, "var"))
 
 
 def test_beyond_the_critical_radius_is_the_sphere() -> None:

@@ -234,6 +234,12 @@ def test_refusals(network: Network, error: type[Exception], word: str) -> None:
         partition(network, NormBall())
 
 
+def test_planes_through_the_centre_leave_it_in_no_cell() -> None:
+    found = ball_of(planes_at(Fraction(0), 2, rms=True))
+    assert [cell.radii for cell in found.regions] == [RadiusRange(Fraction(0), Fraction(2), False, True)] * 4
+    assert (found.cells_by_radius.at(0), found.cells_by_radius.at("1/1000")) == (0, 4)
+
+
 def test_inputs_off_every_cell_are_refused() -> None:
     found = ball_of(planes_at(Fraction(0), 2, rms=True))
     with pytest.raises(InvalidInput, match="2"):

@@ -13,7 +13,7 @@ from exact.isolated_directions import IsolatedDirection, local
 from exact.kernels.nested_roots import isolate, point_signs, roots_are_positive
 from exact.nested_functions import Chain, FormRoot, NestedFunction
 from exact.norm_walks import BallMatrix, Program
-from exact.numbers import Polynomial, Rational, RationalArray, fraction
+from exact.numbers import Polynomial, Rational, RationalArray, ball_precision, fraction
 from exact.root_isolation import zeros_in
 from exact.surds import Surd
 
@@ -107,7 +107,7 @@ def test_a_root_that_vanishes_inside_does_not_hide_zeros() -> None:
 
 def test_without_an_eliminant_a_double_zero_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(root_isolation, "HIGHEST_DEGREE", 1)
-    with pytest.raises(Undecided, match="diamond angles 0.571428"):
+    with pytest.raises(Undecided, match=r"diamond angles 0\.571428"):
         found(almost_touching(ZERO))
     assert len(found(almost_touching(TINY))) == 2
 
@@ -162,6 +162,13 @@ def test_the_quadrant_and_t_of_a_rational_direction(sigma: str) -> None:
     value = function(sigma, 0, 0).row[0]
     quadrant, t = local(*(3 * x for x in dyadic_direction(value)))
     assert quadrant + t == value and 0 <= t < 1
+
+
+def test_an_interval_without_zero_is_seen_at_any_width() -> None:
+    f = almost_touching(TINY)  # between its two zeros, where it is 2^-50 and nearly flat
+    with ball_precision(256):
+        for width in (30, 60, 120):
+            assert f.over(Rational(int(Rational(4, 7) * 2**width), 2**width), Rational(1, 1 << width)).excludes_zero()
 
 
 # ---- the kernel alone

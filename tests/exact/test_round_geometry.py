@@ -120,11 +120,10 @@ def test_a_lune_as_thin_as_a_double_is_fine() -> None:
 
 
 def test_short_arcs_keep_their_length() -> None:
-    rows = [[1, 0, 0, 0], [0, 1, 0, 0], [Fraction(1, 2**60), 1, Fraction(1, 2**60), 0]]
-    at = cut(rows)
+    at = cut([[1, 2, 3, 1], [2, -1, 1, Fraction(1, 3)], [2, -1, 1, Fraction(1, 3) + Fraction(1, 2**60)]])
     geometry = RoundGeometry(at)
     certain = [float(geometry.length(e)) for e in range(at.arc_count)]
-    assert min(certain) == pytest.approx(2.0**-60)
+    assert min(certain) < 2.0**-60
     assert geometry.lengths_float().tolist() == pytest.approx(certain, rel=1e-12)
 
 

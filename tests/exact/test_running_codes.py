@@ -48,6 +48,14 @@ def test_the_digest_and_the_count_do_not_depend_on_blocks(shape: tuple[int, int]
         assert codes.digest() == hashlib.sha256(f"{shape[0]}:{shape[1]}:".encode() + body).hexdigest()
 
 
+def test_hashes_that_all_agree_change_no_count() -> None:
+    bits = drawn(300, 20)
+    codes = RunningCodes.of_bits(bits, closed=False)
+    same = mock.Mock(integers=lambda top, size: np.zeros(size, dtype=np.int64))
+    with mock.patch.object(np.random, "default_rng", return_value=same):
+        assert codes.distinct == len({row.tobytes() for row in bits}) < 41
+
+
 def test_hinges_between_any_two() -> None:
     bits = drawn(900, 70)
     codes = RunningCodes.of_bits(bits, closed=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sympy
 
-from exact import GreatSphere, InvalidInput, Network, Sphere, partition
+from exact import Block, GreatSphere, InvalidInput, Layer, Network, Sphere, partition
 from exact.domains import Domain
 from exact.numbers import fraction
 from exact.sources import tensors
@@ -115,6 +115,15 @@ def test_a_point_of_another_dimension_is_refused() -> None:
 def test_the_mean_and_the_length_of_an_input_do_not_matter() -> None:
     x = [3, -1, 2, 5]
     assert NORMED.locate(x) == NORMED.locate([7 * v + 11 for v in x])
+
+
+def test_affine_layers_in_front_of_the_norm() -> None:
+    front = Block((Layer.of([[1, 2, 0, 0, 1], [0, 1, 0, 3, 0], [1, 0, -1, 0, 0], [0, 0, 2, 1, 1]]),))
+    found = sphere(Network((front, *NORMED.network.blocks)), GreatSphere(U, V, X))
+    assert len(found) > 4
+    for cell in found.regions:
+        assert found.locate(cell.witness) == cell.index
+        assert found.network.code(cell.witness) == cell.code
 
 
 # ---- adjacency

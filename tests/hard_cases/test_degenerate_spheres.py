@@ -13,7 +13,9 @@ from exact.network import Block, Layer, Network
 from exact.norms import LayerNorm, RMSNorm
 from exact.sources import tensors
 from tests.hard_cases.test_degenerate import planes
+from tests.truths import sphere_files, sphere_oracle
 from tests.truths.engines import DEEP_ON_SPHERES, ON_SPHERES, ON_THREE_SPHERES, ON_TWO_SPHERES
+from tests.truths.sphere_files import SphereTruth
 
 Rows = Sequence[Sequence[object]]
 two_spheres = pytest.mark.parametrize("engine", ON_TWO_SPHERES)
@@ -141,12 +143,8 @@ def test_touching_planes_are_on_or_off_throughout(engine: str, sign: int) -> Non
     rows = [[*normal, sign * length] for normal, length in zip(normals, lengths, strict=True)]
     found = sphere(rows, 1, engine)
     assert codes(found) == ["11111" if sign > 0 else "00000"]
-    assert codes(found) == [str(found.network.code(found.regions[0].witness))] or sphere_code(found) == codes(found)
-
-
-def sphere_code(found: Partition) -> list[str]:
-    """The code of the first witness, moved to the unit sphere where that is rational enough: by locating it."""
-    return [str(found.regions[found.locate(found.regions[0].witness)].code)]
+    truth = SphereTruth("", "", 3, (sphere_files.rows(rows),), {}, radius_squared=Fraction(1))
+    assert sphere_oracle.code_at(truth, found.regions[0].witness) == (int(sign > 0),) * 5
 
 
 @pytest.mark.parametrize("engine", ON_SPHERES)

@@ -20,7 +20,7 @@ from tests.laws.random_networks import HINGES, Bits, Spec
 from tests.laws.random_spheres import SQUARES, SphereSpec, code_pairs, faults, random_norm, random_sphere
 from tests.truths import engines
 
-MOST_HINGES = {2: 10, 3: 6}
+MOST_HINGES = {2: 7, 3: 5}
 """Hinges by the dimension of the sphere: what the slowest engine and the oracle do within a few tenths of a second."""
 
 

@@ -17,7 +17,7 @@ from exact.partition import partition
 from tests.laws import fuzz_spheres
 from tests.truths import engines
 
-FIRST, BLOCKS, BLOCK = 1_000_000, 6, 10
+FIRST, BLOCKS, BLOCK = 1_000_000, 4, 10
 """Seeds that `make fuzz` does not try."""
 
 

@@ -27,11 +27,13 @@ Call = Callable[[str], Outcome]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the runs moons and xor."""
+    """A folder with the runs moons and xor, and normed, which has a norm behind an embedding."""
     folder = tmp_path_factory.mktemp("trained")
     for task in ("moons", "xor"):
         words = f"train --task {task} --norm none --widths 4 3 --steps 20 --name {task} --out {folder / 'runs'}"
         assert cli.run(words.split()) == 0
+    words = f"train --task moons --norm layernorm --widths 4 --steps 20 --name normed --out {folder / 'runs'}"
+    assert cli.run(words.split()) == 0
     return folder
 
 
@@ -59,6 +61,24 @@ def test_from_run_to_verdict(call: Call, name: str) -> None:
     digest = next(line.split()[1] for line in written.out.splitlines() if line.startswith("  digest"))
     assert f"  digest   {digest}\n" in found.out
     assert call(f"check {name}").out == found.out
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "proof"),
+    [
+        ("partition moons --segment 0,0 1,1", "curve", "cuts, in which no hinge of any layer changes its sign"),
+        ("partition normed --sphere", "curve", "; the network is that of the run from its norm on, --from-block 1"),
+        ("partition moons --sphere --radius-squared 1", "curve", "cuts, in which no hinge"),
+    ],
+)
+def test_lines_and_circles(call: Call, line: str, kind: str, proof: str) -> None:
+    written = call(f"{line} --certificate a.jsonl.gz")
+    assert (written.code, written.err) == (0, "")
+    found = call(f"check a.jsonl.gz --run {line.split()[1]}")
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("a.jsonl.gz: verified, complete\n  regions ")
+    assert proof in found.out
+    assert json.loads(gzip.decompress(Path("a.jsonl.gz").read_bytes()).split(b"\n")[0])["kind"] == kind
 
 
 def test_the_header_says_what_made_it(call: Call) -> None:
@@ -116,7 +136,7 @@ def test_a_truncated_file_is_rejected(call: Call) -> None:
         ("check a.jsonl --run absent", "there is no run or checkpoint of that name"),
         ("partition moons --box -1 1 --certificate a.txt", "the output file has an unknown suffix"),
         ("partition moons --box -1 1 --certificate no/a.jsonl", "the folder of the output does not exist"),
-        ("partition moons --segment 0,0 1,1 --certificate b.jsonl", "only partitions into polytopes have certificates"),
+        ("partition normed --norm-ball --certificate b.jsonl", "such a partition has no certificate"),
     ],
 )
 def test_mistakes_cost_one_line(call: Call, line: str, said: str) -> None:

@@ -16,7 +16,6 @@ import sympy
 import torch
 
 from exact import GELU, Activation, Box, HardTanh, InvalidInput, LeakyReLU, Network, RationalMatrix, ReLU, Sphere, partition
-from exact.counting import SphereCount
 from exact.sources import tensors
 from studies import subjects as subjects_module
 from studies.finding import Answer, Finding, Question, Verdict, number
@@ -214,21 +213,22 @@ def test_an_ensemble_is_refuted_by_one_network() -> None:
         ([[1, -1, 0, 0], [0, 0, 1, -1]], [0, 0], 4, SUPPORTED),
         ([[1, -1, 0, 0], [-1, 1, 0, 0]], [1, 1], 3, SUPPORTED),
         (GENERIC, [0, 0, 0], 8, SUPPORTED),
-        ([[1, 1, -1, -1]], [-4], None, UNDECIDED),
+        ([[1, 1, -1, -1]], [-4], 1, SUPPORTED),
     ],
     ids=["one circle", "two that cross", "two that do not", "three great circles", "a plane that touches"],
 )
-def test_cells_of_the_two_sphere(weight: list[list[object]], bias: list[object], cells: int | None, verdict: Verdict) -> None:
+def test_cells_of_the_two_sphere(weight: list[list[object]], bias: list[object], cells: int, verdict: Verdict) -> None:
     finding = cells_of_spheres.cells_finding("", block(weight, bias), 0)
-    assert finding.verdict is verdict and finding.data.get("cells") == cells
-    if cells is not None:
-        assert finding.data["sampled_codes"] == cells
+    assert finding.verdict is verdict and finding.data["cells"] == cells
+    assert finding.data["sampled_codes"] == finding.data["codes"] == cells
 
 
-def test_a_count_below_what_sampling_sees_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cells, verdict in ((7, REFUTED), (9, REFUTED), (8, SUPPORTED)):
-        monkeypatch.setattr(cells_of_spheres, "sphere_cell_count", lambda _, cells=cells: SphereCount(3, 6, 1, cells))
-        assert cells_of_spheres.cells_finding("", block(GENERIC, [0, 0, 0]), 0).verdict is verdict
+def test_a_sampled_code_that_is_not_among_those_found_refutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = block([[1, -1, 0, 0], [-1, 1, 0, 0]], [1, 1])  # codes 11, 10 and 01: 00 does not occur
+    for extra, verdict in ((0b00, REFUTED), (0b10, SUPPORTED)):
+        sampled = {bytes([code << 6]) for code in (0b11, 0b01, extra)}
+        monkeypatch.setattr(cells_of_spheres, "distinct_codes", lambda _, sampled=sampled: sampled)
+        assert cells_of_spheres.cells_finding("", ring, 0).verdict is verdict
 
 
 def layer_of(network: Network, residuals: object) -> LanguageLayer:

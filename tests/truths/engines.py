@@ -46,7 +46,8 @@ ALL = tuple(BY_NAME)
 class Reach:
     """The largest truth an engine is tried on: in `make test` (a few seconds each), and in `make truths` (minutes).
 
-    `edges` is the number of regions up to which the pairs that share a facet are counted too.
+    `edges` is the number of regions up to which the pairs that share a facet are counted too. Truths about spheres in more
+    than `dim` dimensions are slow ones.
     """
 
     regions: int = 500
@@ -63,7 +64,8 @@ REACH = {
     "vertices": Reach(regions=400_000, slow=2_000_000, edges=400_000),
     "subdivision": Reach(regions=3_000, edges=3_000, dim=4),
     "facet_walk": Reach(regions=500, edges=500),
-    "sphere_polytopes": Reach(regions=50, slow=2_000),
+    "sphere_flats": Reach(regions=70, slow=2_000, dim=8),
+    "sphere_polytopes": Reach(regions=30, slow=2_000, dim=8),
 }
 """An engine that is not named here has the reach `Reach()`."""
 

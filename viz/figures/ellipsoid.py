@@ -59,9 +59,9 @@ def ellipsoid(norm: Norm, ax: Axes, *, points: np.ndarray | None = None, classes
     semi_axes, labels = _semi_axes(ax, shape, lengths, screen)
     clouds = _points(ax, norm, rows, screen, points, classes)
     wide, high = 1.4 * np.abs(outline.get_xydata()).max(axis=0)
-    high = max(high, 0.6 * wide)
-    ax.set(xlim=(-wide, wide), ylim=(-high, high))
-    ax.set_aspect("equal")
+    ax.set_xlim(-wide, wide, auto=True)  # the layout may widen them to keep the unit equal
+    ax.set_ylim(-high, high, auto=True)
+    ax.set_aspect("equal", adjustable="datalim")
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Wedge
 
-from exact import InvalidInput, Network
+from exact import InvalidInput, Network, SplineCode
 from exact.arcs import CurvePartition
 from exact.critical_radii import critical_radii, critical_radii_float
 from exact.norm_balls import NormBallPartition, input_radius_squared
@@ -91,7 +91,8 @@ def critical_curve(network: Network, arcs: CurvePartition, ax: Axes) -> tuple[Li
     ax.set_ylim(0, limit)
     ax.set_xticks((2 * np.arange(4) + 1) * math.pi / 4, ["45°", "135°", "225°", "315°"])
     ax.yaxis.set_major_locator(style.few_ticks())
-    ax.set_rlabel_position(90)
+    longest = max((region.parameters_float for region in arcs.regions), key=lambda span: span[1] - span[0])
+    ax.set_rlabel_position(math.degrees(sum(longest) / 2))
     ax.grid(visible=True)
     ax.spines[:].set_color(style.HAIRLINE)
     return curves
@@ -161,7 +162,7 @@ def _polygon(shape: shapely.Geometry) -> shapely.Polygon | None:
     return shape if isinstance(shape, shapely.Polygon) and not shape.is_empty else None
 
 
-def _ring(arcs: CurvePartition, plane: CirclePlane, colours: dict[object, style.RGB]) -> list[Wedge]:
+def _ring(arcs: CurvePartition, plane: CirclePlane, colours: dict[SplineCode, style.RGB]) -> list[Wedge]:
     inner, outer = (plane.radius * x for x in _RING)
     wedges = []
     for region in arcs.regions:

@@ -21,6 +21,7 @@ from exact.engines.isolation import (
     Tally,
     between,
     edge_at,
+    float_bounds,
     isolate,
     seam_edge,
     separated,
@@ -116,6 +117,26 @@ def test_equal_points_become_one_edge() -> None:
             ([], [4]), ([0, 1, 5], [2]), ([5], [])
         ]  # fmt: skip
         assert sorted(row for _, row in tally.tangent) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("threshold", [0, 10**9])
+def test_a_line_that_touches_where_the_circle_is_cut_open(threshold: int) -> None:
+    """x = 1 touches at (1, 0): no edge inside, but a tangency, of its copies too."""
+    for rows in ([[1, 0, -1]], [[1, 0, -1], [1, 2, 0], *([[-2, 0, 2]] * 20)]):
+        edges, tally = isolated(functions(rows), CIRCLE, threshold)
+        assert [edge.rows for edge in edges] == [(1,), (1,)][: 2 * len(rows) - 2]
+        assert sorted(row for _, row in tally.tangent) == [0, *range(2, len(rows))]
+        assert all(direction.compare(Direction.rational(q(1), q(0))) == 0 for direction, _ in tally.tangent)
+
+
+@pytest.mark.parametrize("lo", [Fraction(1, 3), Fraction(2, 3), Fraction(1, 2), Fraction(2**60 + 1, 2**60)])
+def test_float_bounds_are_rounded_outwards(lo: Fraction) -> None:
+    for hi in (lo, lo + Fraction(1, 2**70), lo + Fraction(1, 7)):
+        low, high = (Fraction(x) for x in float_bounds(Edge(q(lo), q(hi), lambda: Direction.rational(q(1), q(0)))))
+        assert lo - Fraction(1, 2**51) < low <= lo
+        assert hi <= high < hi + Fraction(1, 2**51)
+        assert low < lo or lo.denominator == 2
+        assert high > hi or Fraction(float(hi)) == hi
 
 
 def test_the_part_between_two_edges_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -57,7 +58,7 @@ def test_bends_away_from_zero_do_not_scale(bends: tuple[Any, Any]) -> None:
 def test_steps_expand_groups_in_order() -> None:
     copies = Copies.of(np.array([0, 1, 0, 3, 1, 0]))
     starts, rows = copies.steps(np.array([0, 2, 2]), np.array([1, 3, 0]), 4)
-    assert [rows[a:b].tolist() for a, b in zip(starts[:-1], starts[1:], strict=True)] == [[1, 4], [], [0, 2, 3, 5], []]
+    assert [rows[a:b].tolist() for a, b in pairwise(starts.tolist())] == [[1, 4], [], [0, 2, 3, 5], []]
     alone = Copies.of(np.arange(6))
     starts, rows = alone.steps(np.array([0, 1, 2]), np.array([5, 3, 4]), 3)
     assert (starts.tolist(), rows.tolist()) == ([0, 1, 2, 3], [5, 3, 4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from math import comb
 from typing import Any
 from unittest import mock
@@ -52,7 +53,7 @@ def only_exactly() -> Any:
 
 
 CASES = [(seed, n, m, scale) for seed, (n, m, scale) in enumerate(
-    [(3, 9, 0.3), (3, 9, 1.5), (4, 8, 0.5), (4, 8, 2.0), (5, 7, 0.7), (5, 7, 1.8), (6, 6, 1.0)])]  # fmt: skip
+    [(3, 9, 0.3), (3, 9, 1.5), (4, 8, 0.5), (4, 8, 2.0), (5, 6, 0.7), (5, 6, 1.8), (6, 4, 1.0)])]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -63,7 +64,7 @@ def test_three_routes_agree(case: tuple[int, int, int, float]) -> None:
     expected = SpherePolytopes().run(Job(network, Sphere(3)))
     assert answers(found) == answers(expected)
     places = {bytes(code): i for i, code in enumerate(expected.codes)}
-    for i in range(0, len(found), 5):
+    for i in range(0, len(found), 1 + len(found) // 6):
         assert found.components(i) == expected.components(places[bytes(found.codes[i])])
     with only_exactly():
         exact = flats(network, 3)
@@ -89,7 +90,7 @@ def test_small_integers_are_full_of_degeneracies(seed: int) -> None:
 
 
 def test_some_of_the_small_integers_are_handed_over() -> None:
-    found = flats(layer(np.eye(4).tolist() + [[1, 1, 0, 0]], [0] * 5), 1)
+    found = flats(layer([*np.eye(4).tolist(), [1, 1, 0, 0]], [0] * 5), 1)
     assert found.decisions["handed_over"] == 1
     assert len(found) == 24 and "not simple" in found.evidence
     touching = flats(layer(np.eye(3), [-1, -1, 0]), 2)
@@ -136,11 +137,19 @@ def test_codes_of_one_word_and_of_several(m: int) -> None:
     assert len(codes) == m * (m - 1) + 2 and len(edges) == 2 * m * (m - 1)
 
 
-@pytest.mark.parametrize(("power", "codes"), [(40, 14), (60, 14), (200, 14), (None, 13)])
-def test_four_circles_through_nearly_one_point(power: int | None, codes: int) -> None:
-    """Planes x = 0, y = 0, x + y = s on the unit sphere: two poles for s = 0, and two small triangles else."""
-    from fractions import Fraction
+def test_hashes_may_collide() -> None:
+    """Equal hashes of different codes cost time, and change nothing but the engine's own order."""
+    generator = np.random.default_rng(0)
+    network = layer(generator.normal(size=(66, 3)), (2.0**-10 * generator.normal(size=66)).tolist())
+    expected = answers(flats(network, 1))
+    hashes = sphere_flats._hashes
+    with mock.patch.object(sphere_flats, "_hashes", lambda codes: hashes(codes) & np.uint64(7)):
+        assert answers(flats(network, 1)) == expected
 
+
+@pytest.mark.parametrize("power", [40, 60, 200, None])
+def test_circles_through_nearly_one_point(power: int | None) -> None:
+    """Planes x = 0, y = 0, x + y = s on the unit sphere: two poles for s = 0, and two small triangles else."""
     shift = Fraction(0) if power is None else Fraction(1, 2**power)
     network = tensors.mlp([([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]], [0, 0, -shift, Fraction(-1, 2)]), ([[1] * 4], [0])])
     found = flats(network, 1)
@@ -154,8 +163,6 @@ def test_four_circles_through_nearly_one_point(power: int | None, codes: int) ->
 @pytest.mark.parametrize("sign", [-1, 0, 1])
 def test_flats_that_nearly_touch(sign: int) -> None:
     """Two caps on S^3 whose circle is a point, next to nothing, or missing, by 2^-60."""
-    from fractions import Fraction
-
     shift = Fraction(sign, 2**60)
     network = tensors.mlp([([[1, 0, 0, 0], [0, 1, 0, 0]], [-1, -1 + shift]), ([[1, 1]], [0])])
     found = flats(network, 2)
