@@ -19,8 +19,8 @@ from exact.root_towers import HIGHEST_DEGREE, RootPoint, degree_bound
 
 Interval = tuple[Rational, Rational]
 Inside = Callable[[IsolatedDirection], bool]
-_EARLY, _LATE = 40, 400  # widths 2^-bits at which halving gives up, with an eliminant at hand and without one
-_FEW, _MANY = 250, 4000  # intervals looked at likewise
+_EARLY, _LATE = 40, 160  # widths 2^-bits at which halving gives up, with an eliminant at hand and without one
+_FEW, _MANY = 250, 1500  # intervals looked at likewise
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def degree_bound(element: Nested) -> int:
     sizes: list[int] = []
     for radicand in element.radicands:
         sizes.append((_degree(radicand, sizes) + 1) // 2)
-    return _degree(element, sizes) * 2 ** _root_count(element)
+    return _degree(element, sizes) << _root_count(element)
 
 
 def _degree(element: Nested, sizes: list[int]) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import inf, nextafter
 
 import numpy as np
 
@@ -78,7 +79,11 @@ class Interval:
         return float((self.lower + self.upper) / 2)
 
     def __str__(self) -> str:
-        return f"[{float(self.lower)!r}, {float(self.upper)!r}]"
+        """The bounds in float64, rounded outwards."""
+        low, high = float(self.lower), float(self.upper)
+        low = low if Fraction(low) <= self.lower else nextafter(low, -inf)
+        high = high if Fraction(high) >= self.upper else nextafter(high, inf)
+        return f"[{low!r}, {high!r}]"
 
 
 @dataclass(frozen=True)

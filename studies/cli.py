@@ -293,8 +293,9 @@ def draw(
 ) -> int:
     """Draw the partition of a run as SVG and PNG.
 
-    Polytopes and their graph in a box or plane, arcs on a circle, profiles along a ray, a segment or a great circle. Without
-    a domain, what fits the network: the circle behind a norm of R^3, the box [-1, 1]^2 for two inputs.
+    Polytopes and their graph in a box or plane, arcs on a circle, profiles along a ray, a segment or a great circle. 2-spheres
+    as a globe, as a map, and as an HTML page that can be turned; the disc of a norm with eps > 0. Without a domain, what fits
+    the network: the circle or 2-sphere behind a norm, the box [-1, 1]^2 for two inputs.
 
     Examples:
 

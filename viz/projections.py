@@ -99,10 +99,17 @@ def outputs_on_circle(partition: CurvePartition, angles: Sequence[float] | np.nd
     A skip connection around the norm is left out, as in `Network.folded`: it adds the input, not its direction. Raises
     InvalidInput when more blocks read that sum.
     """
-    first, *rest = partition.network.blocks
-    points = CirclePlane.of(partition).points(angles)
+    return outputs_on_sphere(partition.network, CirclePlane.of(partition).points(angles))
+
+
+def outputs_on_sphere(network: Network, points: np.ndarray) -> np.ndarray:
+    """The outputs, (k, outputs), at points (k, n) of the sphere that a network's domain is: behind a norm, of its image.
+
+    As :func:`outputs_on_circle`, of which this is the general case.
+    """
+    first, *rest = network.blocks
     if first.norm is None:
-        return partition.network.forward_float(points)
+        return network.forward_float(points)
     if first.residual and rest:
         raise InvalidInput("later blocks depend on more than the direction", value=f"{len(rest) + 1} blocks",
                            remedy="draw the first block alone: Network((network.blocks[0],))")  # fmt: skip

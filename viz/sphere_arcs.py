@@ -19,7 +19,7 @@ from exact.numbers import nearest_float, nearest_floats
 from exact.spheres import SpherePartition
 
 _CLIMBS, _DIRECTIONS, _STARTS = 12, 8, 6  # steps towards the deepest point of a cell, tries per step, arcs to start from
-_HALVINGS = 30
+_HALVINGS, _MANY = 30, 500  # beyond so many cells no step uphill is made
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,12 @@ class SphereArcs:
     @cached_property
     def deepest(self) -> tuple[np.ndarray, np.ndarray]:
         """For every cell a point of it far from its boundary (F x 3), and its angular distance from there (F)."""
-        found = [self.deep_point([(half, 0.5) for walk in walks for half in walk]) for walks in self.walks]
+        climbs = _CLIMBS if len(self.walks) <= _MANY else 0
+        found = [self.deep_point([(half, 0.5) for walk in walks for half in walk], climbs=climbs) for walks in self.walks]
         return np.array([point for point, _ in found]), np.array([depth for _, depth in found])
 
-    def deep_point(self, places: Sequence[tuple[int, float]], towards: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    def deep_point(self, places: Sequence[tuple[int, float]], towards: np.ndarray | None = None, climbs: int = _CLIMBS
+                   ) -> tuple[np.ndarray, float]:  # fmt: skip
         """A point far inside a cell, or inside the half of it around `towards`, and the angle to the nearest boundary.
 
         `places` are half-edges around the cell and shares of their ways. The best of the discs that touch there is where
@@ -111,7 +113,7 @@ class SphereArcs:
             return start, float(room.depths(start[None])[0])
         longest = sorted(places, key=lambda place: -self.lengths[place[0] >> 1])[:_STARTS]
         best = max((room.disc(*self._inwards(half, share)) for half, share in longest), key=lambda found: found[1])
-        for _ in range(_CLIMBS):
+        for _ in range(climbs):
             best = max(best, room.around(*best), key=lambda found: found[1])
         return best
 

@@ -33,7 +33,8 @@ def _compared(verdict: Verdict, options: JobOptions) -> Verdict:
         return verdict
     norm = next((i for i, block in enumerate(opened.network.blocks) if block.norm is not None), 0)
     if options.from_block is None and opened.network.from_block(norm).sha256 == verdict.network_sha256:
-        return replace(verdict, reason=f"{verdict.reason}; the network is that of the run from its norm on, --from-block {norm}")
+        told = f"{verdict.reason}; the network is that of the run from its norm on, --from-block {norm}"
+        return replace(verdict, reason=told)
     reason = f"the certificate speaks of another network than {opened.label()}, whose sha256 is {opened.network.sha256}"
     return replace(verdict, status=Status.REJECTED, reason=reason)
 

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from exact import Block, Box, InvalidInput, Network, Partition, Plane
+from exact import Block, Box, GreatCircle, GreatSphere, InvalidInput, Network, Partition, Plane, Sphere, partition
 from exact.arcs import CurvePartition
+from exact.norm_balls import NormBallPartition
 from exact.polytopes import FlatPartition
 from exact.sources import torch_modules
+from exact.spheres import SpherePartition
 from studies.arguments import DomainRequest
 from studies.commands.job import JobOptions, Opened, Result, console, enumerate_regions, open_run
 from studies.runs import find, refuse_links
-from viz import style
+from viz import html_globe, style
 
-MOST_DATA = 400
+MOST_DATA, MOST_NODES = 400, 1_000
 Draw = Callable[[], Any]
 
 
@@ -35,18 +37,21 @@ def run(options: JobOptions, *, out: Path | None) -> int:
     for name, draw in list(_figures(result)):
         svg, png = style.save(draw(), folder, name)
         screen.print(f"drawn {svg} and {png.name}")
+    if isinstance(result.partition, SpherePartition) and len(result.partition) <= html_globe.MOST:
+        page = html_globe.save_globe(result.partition, folder, "globe", title=f"Cells of {result.opened.name}")
+        screen.print(f"drawn {page}, to be turned in a browser")
     return result.exit_code
 
 
 def fitting(options: JobOptions) -> DomainRequest:
-    """The domain that fits a network: the circle of its first norm, or the square [-1, 1]^2 for two inputs."""
+    """The domain that fits a network: the circle or 2-sphere of its first norm, or the square [-1, 1]^2 for two inputs."""
     network = open_run(options).network
-    if network.has_norm and network.norms[0].sphere_dim == 1:
+    if network.has_norm and network.norms[0].sphere_dim in (1, 2):
         return DomainRequest("sphere", ())
     if not network.has_norm and network.input_dim == 2:
         return DomainRequest("box", ((Fraction(-1),), (Fraction(1),)))
     raise InvalidInput("no domain fits this network by itself", value=f"{network.input_dim} inputs, {len(network.norms)} norms",
-                       remedy="give --plane, --great-circle, --ray or --segment")  # fmt: skip
+                       remedy="give --plane, --great-circle, --great-sphere, --ray or --segment")  # fmt: skip
 
 
 def _figures(result: Result) -> Iterator[tuple[str, Draw]]:
@@ -55,6 +60,12 @@ def _figures(result: Result) -> Iterator[tuple[str, Draw]]:
         yield from _flat_figures(result.opened, found)
     elif isinstance(found, CurvePartition):
         yield from _curve_figures(result.opened, found)
+    elif isinstance(found, SpherePartition):
+        yield from _sphere_figures(result.opened, found)
+    elif isinstance(found, NormBallPartition):
+        yield from _ball_figures(result.opened, found)
+    else:
+        raise InvalidInput("there is no figure of this", value=repr(found), remedy="give --plane, --great-circle or --great-sphere")
 
 
 def _flat_figures(opened: Opened, found: FlatPartition) -> Iterator[tuple[str, Draw]]:
@@ -82,7 +93,43 @@ def _curve_figures(opened: Opened, found: CurvePartition) -> Iterator[tuple[str,
         embedding = _embedding(opened)
         if embedding is not None:
             yield "sectors", lambda: _sectors_figure(opened, found, embedding)
+        yield from _ellipsoid_figures(opened, found)
     yield "profile", lambda: profile_figure(found, title=f"Along {_curve_name(found)} of {opened.name}")
+
+
+def _sphere_figures(opened: Opened, found: SpherePartition) -> Iterator[tuple[str, Draw]]:
+    from viz.figures.globe import globe_figure
+    from viz.figures.sphere_adjacency import sphere_adjacency_figure
+    from viz.figures.stereographic import stereographic_figure
+
+    data = _data(opened) if isinstance(found.domain, Sphere) else {}
+    yield "globe", lambda: globe_figure(found, title=f"Cells of {opened.name}", **data)
+    yield "stereographic", lambda: stereographic_figure(found, title=f"Cells of {opened.name}, as a map", **data)
+    if len(found) <= MOST_NODES:
+        yield "adjacency", lambda: sphere_adjacency_figure(found, title=f"Which cells of {opened.name} share an arc")
+    yield from _ellipsoid_figures(opened, found)
+
+
+def _ball_figures(opened: Opened, found: NormBallPartition) -> Iterator[tuple[str, Draw]]:
+    from viz.figures.norm_ball import norm_ball_figure
+
+    if found.flat.dim != 2:
+        raise InvalidInput("only balls of two dimensions are drawn", value=found.domain, remedy="give --sphere or a --great-circle")
+    arcs = partition(found.network, Sphere())
+    assert isinstance(arcs, CurvePartition), "the boundary of a disc is a circle"
+    yield "norm_ball", lambda: norm_ball_figure(found, arcs, title=f"What ε > 0 leaves of {opened.name}")
+    yield from _ellipsoid_figures(opened, found)
+
+
+def _ellipsoid_figures(opened: Opened, found: Partition) -> Iterator[tuple[str, Draw]]:
+    """The image of the norm in front, for the domains that are all of it."""
+    from viz.figures.ellipsoid import ellipsoid_figure
+
+    norm = found.network.blocks[0].norm
+    if norm is not None and not isinstance(found.domain, GreatCircle | GreatSphere) and norm.sphere_dim in (1, 2):
+        rows = _data(opened)
+        points = {"points": rows["data"], "classes": rows["classes"]} if rows else {}
+        yield "ellipsoid", lambda: ellipsoid_figure([norm], title=f"The image of the norm of {opened.name}", **points)
 
 
 def _curve_name(found: Partition) -> str:

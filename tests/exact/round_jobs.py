@@ -59,8 +59,8 @@ CURVES: dict[str, tuple[Network, Domain]] = {
 }
 SPHERES: dict[str, tuple[Network, Domain]] = {
     "general": (random_mlp(0, 3, 4, 1), Sphere(1)),
-    "norm, n = 4": (block(5, 4, 1), Sphere()),
-    "three activations": (block(4, 6, 2), GreatSphere([1, 2, 0, 1, 0, 1], [0, 1, 0, 3, -1, 2], [2, 0, 1, 1, 1, -1])),
+    "norm, n = 4": (block(5, 4, 3), Sphere()),
+    "three activations": (block(5, 6, 7), GreatSphere([1, 2, 0, 1, 0, 1], [0, 1, 0, 3, -1, 2], [2, 0, 1, 1, 1, -1])),
     "touching": (OCTAHEDRON, Sphere(2)),
     "three through a point": (OCTAHEDRON, Sphere(3)),
     "apart": (OCTAHEDRON, Sphere("3/2")),

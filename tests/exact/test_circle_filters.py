@@ -94,6 +94,14 @@ def drawn_layer(kind: str, n: int, generator: np.random.Generator) -> tuple[Laye
     if kind == "none, rational":
         return Layer.of([[Fraction(x) * THIRD for x in row] for row in weight.tolist()],
                         [Fraction(x) * THIRD for x in bias.tolist()], ReLU()), None  # fmt: skip
+    if kind == "layer norm, central":
+        return Layer.of(weight, np.zeros(9), ReLU()), LayerNorm.of(0, 1000 * gain)
+    if kind == "none, far":
+        return Layer.of(weight, 1e6 * bias, ReLU()), None
+    if kind == "layer norm, cancelling":
+        return Layer.of(weight, -weight @ (1e4 * shift), ReLU()), LayerNorm.of(0, gain, 1e4 * shift)
+    if kind == "none, central":
+        return Layer.of(weight, np.zeros(9), ReLU()), None
     if kind == "layer norm":
         return Layer.of(weight, bias, ReLU()), LayerNorm.of(0, gain, shift)
     if kind == "layer norm, rational":
@@ -132,7 +140,8 @@ def exact_value(layer: Layer, norm: Norm | None, circle: list[list[Fraction]], r
 
 @pytest.mark.parametrize("n", [3, 20])
 @pytest.mark.parametrize("how", ["plain", "large mean", "mean in u", "nearly parallel", "rational"])
-@pytest.mark.parametrize("kind", ["none, rational", "layer norm", "layer norm, rational", "rms norm, bends"])
+@pytest.mark.parametrize("kind", ["none, rational", "layer norm", "layer norm, rational", "rms norm, bends", "none, central",
+                                  "none, far", "layer norm, central", "layer norm, cancelling"])  # fmt: skip
 def test_functions_lie_within_their_error_bounds(kind: str, how: str, n: int) -> None:
     """At directions all around, the hinge times sqrt(Q) differs from `p cos + q sin + c` by no more than the bound."""
     generator = np.random.default_rng([n, len(kind), len(how)])
@@ -157,8 +166,16 @@ def test_functions_lie_within_their_error_bounds(kind: str, how: str, n: int) ->
             for j, value in enumerate(exact_value(layer, norm, basis, square, at)):
                 near = mpmath.mpf(p[j]) * at[0] + mpmath.mpf(q[j]) * at[1] + mpmath.mpf(offsets[j])
                 assert abs(size * value - near) <= bounds[j]
-    if how == "plain":
+    if how == "plain" and kind == "layer norm":
         assert max(bounds) < n * 2.0**-42
+
+
+def test_the_bound_holds_for_sums_in_any_order() -> None:
+    """The a priori bound of a dot product, n U |w| |x|, whatever the sums at hand lose."""
+    read = ReadOut.of(Layer.of(np.eye(50), np.zeros(50), ReLU()), None, rational(1), "cpu")
+    frame = bases(read, *(tensor(np.eye(50)[k : k + 1]) for k in (0, 1)), tensor([0.0]), tensor([0.0]))
+    assert 50 * 2.0**-53 * 2**0.5 < frame.errors[0, 0] < 100 * 2.0**-53 * 2**0.5
+    assert 50 * 2.0**-53 < frame.errors[0, 1] < 500 * 2.0**-53
 
 
 def root_of_form(basis: list[list[Fraction]], norm: Norm | None, square: Fraction, at: Any) -> Any:

@@ -52,7 +52,9 @@ def test_a_wall_that_only_touches_a_smaller_face_is_no_facet() -> None:
     """x, y > -1 and x + y > -2: the last one was a facet until the others cut it down to an edge, or to a face."""
     for dim in (3, 4):
         zeros = [0] * (dim - 2)
-        found = cut(ball(6, dim), [[1, 1, *zeros, 2], [1, 0, *zeros, 1], [0, 1, *zeros, 1]])
+        rows = [[1, 1, *zeros, 2], [1, 0, *zeros, 1], [0, 1, *zeros, 1]]
+        found = cut(ball(6, dim), [*rows, *([0, 0, *(s * (j == i) for j in range(dim - 2)), 1]
+                                            for i in range(dim - 2) for s in (1, -1))])  # fmt: skip
         facets = {found.walls[w].coefficients for w in found.facets()}
         assert facets >= {(1, 0, *zeros, 1), (0, 1, *zeros, 1)}
         assert (1, 1, *zeros, 2) not in facets

@@ -80,6 +80,7 @@ def test_a_flip_at_the_sphere_itself_is_never_reached(shift: Fraction, flips: in
 def test_a_plane_through_the_centre_never_flips_on_a_ray() -> None:
     network = tensors.block([[1, 0], [0, 1]], [0, 0], [[1, 1]], [0], norm="rms", eps=1)
     found = critical_radii(network, [1, 2])
+    assert (flip_caps(network), quiet_share(network)) == ((), 1)
     assert (found.flips, str(found.at_infinity), str(found.at_centre)) == ((), "11", "00")
 
 

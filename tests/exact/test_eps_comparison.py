@@ -59,3 +59,13 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     other["Sphere()"].outcome = Outcome.BUDGET_REACHED
     with pytest.raises(Undecided, match="not complete"):
         compare_eps(network)
+
+
+@pytest.mark.parametrize(("sphere", "ball"), [(1, 9), (9, 1)])
+def test_a_code_too_many_on_either_side_is_told(monkeypatch: pytest.MonkeyPatch, sphere: int, ball: int) -> None:
+    """y_1 = 1 cuts |y|^2 = 2, y_1 = 9 does not."""
+    made = {c: tensors.block([[1, 0]], [-c], [[1]], [0], norm="rms", eps=1) for c in (1, 9)}
+    other = {"NormBall()": partition(made[ball], NormBall()), "Sphere()": partition(made[sphere], Sphere())}
+    monkeypatch.setattr(eps_comparison, "partition", lambda _, domain: other[repr(domain)])
+    with pytest.raises(Undecided, match="different codes"):
+        compare_eps(made[ball], samples=0)

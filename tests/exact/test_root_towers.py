@@ -130,3 +130,10 @@ def test_an_enclosure_on_an_interval_holds_the_values(c: list[int], low: int, wi
 def test_real_roots_are_sorted_and_square_free_parts_keep_zeros() -> None:
     assert [float(x) for x in real_roots(square_free(Polynomial([0, 0, 6, -5, 1])))] == pytest.approx([0, 2, 3])
     assert real_roots(Polynomial([5])) == []
+
+
+def test_a_root_alone_has_the_sign_of_its_radicand() -> None:
+    assert sign_at_rational(ROOT_TWO, ZERO) == 1
+    assert sign_at_rational(ROOT_TWO.scaled(Rational(-3)), ZERO) == -1
+    assert sign_at_rational((T * T).root().scaled(Rational(-1)), ONE) == -1
+    assert sign_at_rational((T * T).root(), ZERO) == 0

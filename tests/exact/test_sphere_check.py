@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 import pytest
 
-from exact import GreatCircle, InvalidInput, Network, Sphere, certificates, check, partition
+from exact import GreatCircle, InvalidInput, Network, Segment, Sphere, certificates, check, partition
 from exact.check import Status
 from exact.check.charts import is_definite
 from exact.check.circles import Ball, Circle, End, Rotation
@@ -125,6 +125,13 @@ def test_two_cuts_change_places(name: str) -> None:
         changed[i]["flips"], changed[i + 1]["flips"] = changed[i + 1]["flips"], changed[i]["flips"]
         if changed != records:
             assert reason(changed)
+
+
+def test_a_cut_before_the_one_before_it() -> None:
+    """Three neurons on a line, the crossings of two told in the other order."""
+    records = records_of(certificates.of(partition(layers(([[1]] * 3, [-1, -2, -3])), Segment([0], [4]))))
+    records[2]["flips"], records[3]["flips"] = [1], [0]
+    assert reason(records) == "cell 2: the cut before it is not behind the one before that"
 
 
 @pytest.mark.parametrize("name", CUT)
@@ -339,6 +346,15 @@ def test_a_circle_that_is_hidden_and_touches() -> None:
     own = partition(behind[0], Sphere(1))
     assert (len(own), check.verify(certificates.of(own)).status) == (3, Status.COMPLETE)
     assert "is not beside all of it, by a hinge of hidden layer 2" in hidden(*behind, Sphere(1))
+
+
+def test_a_circle_that_is_hidden_and_touches_at_a_vertex() -> None:
+    """As before, and from outside y > 4/5 touches the cap at the same point: a vertex from which the hidden circle leaves."""
+    first = ([[1, 0, 0], [0, 1, 0], *UNITS], ["-3/5", "-4/5", 2, 2, 2])
+    full, less = (layers(first, ([[0, 0, 7, 1, 0]], [bias])) for bias in (-21, -99))
+    own = partition(full, Sphere(1))
+    assert (len(own), check.verify(certificates.of(own)).status) == (4, Status.COMPLETE)
+    assert "an arc of a hinge of hidden layer 2 is missing" in hidden(full, less, Sphere(1))
 
 
 def test_arcs_that_are_missing_at_a_vertex() -> None:

@@ -76,8 +76,9 @@ def test_a_beam_owns_two_cells() -> None:
         found.region_count  # noqa: B018
 
 
-def test_neighbours_facets_and_the_graph_say_the_same() -> None:
-    found = of(BAND, 4, "sphere_flats")
+@pytest.mark.parametrize("engine", ["sphere_polytopes", "sphere_flats"])
+def test_neighbours_facets_and_the_graph_say_the_same(engine: str) -> None:
+    found = of(BAND, 4, engine)
     graph = found.graph()
     pairs = found.neighbours().tolist()
     assert pairs == [[0, 1], [0, 4], [1, 5], [2, 3], [2, 4], [3, 5], [4, 5]]
@@ -112,7 +113,13 @@ def test_directions_on_a_boundary_and_off_the_sphere_are_refused() -> None:
         found.locate([1, 2])
     with pytest.raises(InvalidInput, match="on a boundary"):
         of(tensors.mlp([([[1, 0, 0]], [-2]), ([[1]], [0])]), 4).locate([7, 0, 0])  # where the plane touches
-    assert found.locate(["1/100", 1, 0]) == 5
+    slice_ = partition(BAND, GreatSphere([1, 0, 0], [0, 1, 0], [0, 0, 1], radius_squared=4), engine="sphere_polytopes")
+    assert slice_.locate(["1/100", 1, 0]) == found.locate(["1/100", 1, 0]) == 5
+    flat = tensors.mlp([([[1, 0, 0, 0]], [0]), ([[1]], [0])])
+    within = partition(flat, GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], 1), engine="sphere_polytopes")
+    assert within.locate([1, 0, 0, 0]) == 1
+    with pytest.raises(InvalidInput, match="no direction"):
+        within.locate([1, 0, 0, 1])
     assert found.locate([1, "1/100", 0]) == 3
 
 

@@ -99,10 +99,11 @@ def test_like_polygons(engine: str, data: st.DataObject) -> None:
     )
 
 
-@pytest.mark.parametrize("engine", [*OTHERS, "circle"])
+@pytest.mark.parametrize("engine", [*OTHERS, *engines.ON_CURVES])
 @given(data=st.data())
 def test_like_intervals(engine: str, data: st.DataObject) -> None:
-    spec = data.draw(specs(1) if engine == "circle" else specs_for(engine, 1))
+    spec = data.draw(specs(1) if engine in engines.ON_CURVES else specs_for(engine, 1))
+    assume(engines.takes(engine, spec.network, Line([0], [1])))
     for space, lo, hi in ((Line([0], [1]), None, None), (Segment([-1], [2]), Fraction(-1), Fraction(2))):
         pieces = oracle.all_pieces((lo, hi), 1, *spec.for_oracle, oracle.split_interval)
         pieces.sort(key=lambda piece: (piece.shape[0] is not None, piece.shape[0]))  # type: ignore[index]
@@ -140,6 +141,6 @@ def test_engines_say_what_they_are(engine: str, data: st.DataObject) -> None:
 def test_engine_refuses_by_name(engine: str) -> None:
     plane = tensors.mlp([([[1.0, 1.0]], [0.0]), ([[1.0]], [0.0])])
     behind_norm = tensors.block([[1.0, 1.0]], [0.0], [[1.0]], [0.0], norm="rms")
-    network, domain = (plane, RealSpace(2)) if engine == "circle" else (behind_norm, Box(0, 1, dim=2))
+    network, domain = (plane, RealSpace(2)) if engine in engines.ON_CURVES else (behind_norm, Box(0, 1, dim=2))
     with pytest.raises(Unsupported, match=engine):
         partition(network, domain, engine=engine)

@@ -85,6 +85,12 @@ def assert_same(first: Partition, second: Partition) -> None:
         assert len(first.neighbours()) == len(second.neighbours())
 
 
+@pytest.mark.gpu
+@given(on_two_spheres())
+def test_the_device_changes_nothing(job: SphereSpec) -> None:
+    assert_same(run(job), partition(job.network, job.domain, device="cuda"))
+
+
 # --- what may not change anything -------------------------------------------------------------------------------------
 
 

@@ -327,6 +327,18 @@ def corners() -> Iterator[SphereTruth]:
         yield truth(f"corner-at-{label(squared)}", source, planes, counts, squared)
 
 
+def columns() -> Iterator[SphereTruth]:
+    """A square facet between two codes of which only the four corners may lie on the sphere: there they share no arc."""
+    planes = [*cube_planes(3)[:4], unit(3, {2: 1})]
+    for squared, cells, vertices, edges, why in (
+        (2 - TINY, 10, 8, 16, "four disjoint circles, each crossed by the equator twice"),
+        (Fraction(2), 10, 4, 12, "four vertices on the equator, in which neighbours touch"),
+        (2 + TINY, 18, 16, 32, "four lenses open, which the equator cuts in two"),
+    ):
+        source = f"planes x = +-1, y = +-1 and z = 0 on |x|^2 = R^2: {why}"
+        yield truth(f"column-at-{label(squared)}", source, planes, on_two_sphere(cells, cells, vertices, edges, 1), squared)
+
+
 def empty_arrangements() -> Iterator[SphereTruth]:
     for name, planes in (
         ("constants", [[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, -1]]),
@@ -340,4 +352,4 @@ def empty_arrangements() -> Iterator[SphereTruth]:
 
 
 FAMILIES = (cube, caps, touching_caps, single_tangency, central_arrangements, great_spheres, bands, islands, corners,
-            empty_arrangements)  # fmt: skip
+            columns, empty_arrangements)  # fmt: skip

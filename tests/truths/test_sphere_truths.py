@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
+from math import pi, sqrt
 from typing import Any
 
 import pytest
@@ -56,6 +58,20 @@ def test_engine_reproduces_the_counts(truth: SphereTruth, engine: str) -> None:
     counts = sphere_problems.counted(found, truth)
     assert counts == {name: truth.counts[name] for name in counts}
     assert (found.outcome, found.engine) == (Outcome.COMPLETE, engine)
+    if truth.sphere_dim == 2:
+        assert code_pairs(found) == seen(truth.name).pairs
+
+
+@cache
+def seen(name: str) -> sphere_oracle.Seen:
+    """What the oracle sees of a two-sphere."""
+    return sphere_oracle.seen(BY_NAME[name])
+
+
+def code_pairs(found: Any) -> set[frozenset[tuple[int, ...]]]:
+    """The pairs of codes on both sides of an arc."""
+    codes = [tuple(int(bit) for bit in region.code.bits) for region in found.regions]
+    return {frozenset({codes[a], codes[b]}) for a, b in found.neighbours().tolist()}
 
 
 def test_every_truth_is_tried_on_an_engine() -> None:
@@ -85,7 +101,7 @@ def test_every_count_is_tried() -> None:
 
 @pytest.mark.parametrize("truth", [truth for truth in TRUTHS if truth.sphere_dim == 2], ids=name_of)
 def test_oracle_counts_the_cells(truth: SphereTruth) -> None:
-    assert sphere_oracle.counts(truth) == truth.counts
+    assert seen(truth.name).counts == truth.counts
 
 
 def is_quick(truth: SphereTruth) -> bool:
@@ -114,6 +130,44 @@ def test_oracle_notices_a_touching_plane_that_moves(name: str, side: int) -> Non
     *before, last = truth.layers
     moved = tuple((*row[:-1], row[-1] + Fraction(side, 2**50)) for row in last)
     assert sphere_oracle.counts(replace(truth, layers=(*before, moved))) != truth.counts
+
+
+# --- a third opinion --------------------------------------------------------------------------------------------------
+
+POINTS = 2_000
+FEW = [truth for truth in TRUTHS if truth.counts["codes"] <= 60 and sum(map(len, truth.layers)) <= 12]
+SAMPLED = [truth for truth in FEW if truth.sphere_dim in (2, 3)][::9]
+
+
+@pytest.mark.parametrize("truth", SAMPLED, ids=name_of)
+def test_sampled_codes_are_known(truth: SphereTruth) -> None:
+    """Random points find no code that the oracle does not know; in floats, so an opinion and no proof."""
+    known = sphere_oracle.codes(truth)
+    assert set(sphere_oracle.sampled(truth, POINTS, seed=1)) <= known
+
+
+@pytest.mark.parametrize(
+    "name", ["cube-3-at-3", "cube-3-at-5-over-2", "caps-4-at-1", "lattice-2-2-touching-idle-planes", "islands-8", "bands-3-5",
+             "venn-3-idle-planes", "pole-grid-3-2-copies", "ring-around-an-octant", "octahedron-1-at-5-over-4",
+             "earring-2-gain-and-bias", "lattice-6-1-touching-great-sphere"]
+)  # fmt: skip
+def test_areas_are_the_shares_of_random_points(name: str) -> None:
+    """The area of every code within six standard deviations of its share of the points, and one point.
+
+    A code whose area is right exceeds that with a probability below 1e-8, and the seed is fixed.
+    """
+    truth = BY_NAME[name]
+    found: Any = partition(sphere_problems.network(truth), sphere_problems.domain(truth))
+    areas: dict[tuple[int, ...], float] = {}
+    for region in found.regions:
+        code = tuple(int(bit) for bit in region.code.bits)
+        areas[code] = areas.get(code, 0.0) + region.area_float
+    total, seen = 4 * pi * float(truth.squared), Counter(sphere_oracle.sampled(truth, POINTS, seed=2))
+    assert abs(sum(areas.values()) - total) <= 1e-9 * total
+    assert set(seen) <= set(areas)
+    for code, area in areas.items():
+        share = area / total
+        assert abs(seen[code] - POINTS * share) <= 6 * sqrt(POINTS * share * (1 - share)) + 1, code
 
 
 # --- the files --------------------------------------------------------------------------------------------------------

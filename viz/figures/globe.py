@@ -36,7 +36,7 @@ Labels = Literal["auto", "codes", "numbers", "none"]
 _SOFT = 0.4
 _REACH = 1.05  # of the radius: where labels outside begin
 _DEFAULT_VIEW, _TILT, _WEAK = (0.74, -0.5, 0.45), 0.2, 0.05  # tilted, so that no circle of a symmetric case is edge-on
-_MOST_CODE_BITS, _MOST_LABELS, _MOST_HIDDEN = 16, 48, 400
+_MOST_CODE_BITS, _MOST_LABELS, _MOST_HIDDEN = 16, 28, 400
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ def globe(partition: SpherePartition, ax: Axes, *, view: Sequence[object] | None
     colours, meaning = cell_colours(partition, colour_by)
     found = half.cells
     indices = tuple(index for index, _ in found)
-    cells = _paths(ax, [path for _, path in found], facecolors=[colours[i] for i in indices], linewidths=0, zorder=1)
+    cells = draw_paths(ax, [path for _, path in found], facecolors=[colours[i] for i in indices], linewidths=0, zorder=1)
     front, front_arcs = arc_lines(ax, arcs, half.lines(front=True))
     back, back_arcs = None, ()
     if len(arcs) <= _MOST_HIDDEN:
         hidden = half.lines(front=False)
         back_arcs = tuple(arc for arc, _ in hidden)
-        back = _paths(ax, [path for _, path in hidden], facecolors="none", edgecolors=style.MUTED, linewidths=style.THIN,
+        back = draw_paths(ax, [path for _, path in hidden], facecolors="none", edgecolors=style.MUTED, linewidths=style.THIN,
                       linestyles=[(0, (3, 3))], alpha=0.7, zorder=2)  # fmt: skip
     ax.add_patch(Circle((0, 0), 1.0, facecolor="none", edgecolor=style.MUTED, linewidth=style.THIN, zorder=3))
     points = _data(ax, half, data, classes)
-    texts = _labels(ax, half, _kind(partition, labels))
+    texts = _labels(ax, half, label_kind(partition, labels))
     ax.set_axis_off()
     return GlobeArtists(cells, indices, front, front_arcs, back, back_arcs, texts, points, meaning)
 
@@ -148,10 +148,11 @@ def area_scale(partition: SpherePartition) -> LogNorm:
 
 
 def area_bar(fig: Figure, ax: Axes, partition: SpherePartition, meaning: str) -> None:
-    """A bar of the areas where colours mean them."""
-    if meaning == "colour: area":
+    """A bar of the areas where colours mean them and there are several."""
+    if meaning == "colour: area" and len(partition) > 1:
         shades = ScalarMappable(area_scale(partition), style.sequential())
-        fig.colorbar(shades, cax=ax.inset_axes((1.0, 0.1, 0.03, 0.8)), label="area of a cell")
+        bar = fig.colorbar(shades, cax=ax.inset_axes((1.0, 0.1, 0.03, 0.8)), label="area of a cell")
+        style.logarithmic(bar.ax, "y")
 
 
 def arc_lines(ax: Axes, arcs: SphereArcs, lines: Sequence[tuple[int, Path]]) -> tuple[PathCollection, tuple[int, ...]]:
@@ -159,7 +160,7 @@ def arc_lines(ax: Axes, arcs: SphereArcs, lines: Sequence[tuple[int, Path]]) -> 
     width = 0.9 if len(arcs) <= 300 else 0.45 if len(arcs) <= 3000 else 0.2
     deep = len(arcs.partition.network.widths) > 1
     colours = [style.layer_colour(arcs.layers[arc]) for arc, _ in lines] if deep else [style.INK] * len(lines)
-    drawn = _paths(ax, [path for _, path in lines], facecolors="none", edgecolors=colours or style.INK, linewidths=width,
+    drawn = draw_paths(ax, [path for _, path in lines], facecolors="none", edgecolors=colours or style.INK, linewidths=width,
                    capstyle="round", zorder=4)  # fmt: skip
     return drawn, tuple(arc for arc, _ in lines)
 
@@ -196,7 +197,8 @@ def _plural(name: str, count: int) -> str:
     return name if count == 1 else "vertices" if name == "vertex" else f"{name}s"
 
 
-def _paths(ax: Axes, paths: Sequence[Path], **options: object) -> PathCollection:
+def draw_paths(ax: Axes, paths: Sequence[Path], **options: object) -> PathCollection:
+    """Put curves or areas into the axes."""
     drawn = PathCollection(list(paths), **options)
     ax.add_collection(drawn, autolim=False)
     return drawn
@@ -205,12 +207,13 @@ def _paths(ax: Axes, paths: Sequence[Path], **options: object) -> PathCollection
 # ---- labels and data
 
 
-def _kind(partition: SpherePartition, labels: str) -> str:
+def label_kind(partition: SpherePartition, labels: str) -> str:
+    """What cells are labelled with: "codes", "numbers" or "none"."""
     if labels not in ("auto", "codes", "numbers", "none"):
         raise InvalidInput("unknown labels", value=repr(labels), remedy='write "auto", "codes", "numbers" or "none"')
     if labels != "auto":
         return labels
-    return "codes" if partition.network.hinge_count <= _MOST_CODE_BITS and len(partition) <= 2 * _MOST_LABELS else "none"
+    return "codes" if partition.network.hinge_count <= _MOST_CODE_BITS and len(partition) <= 4 * _MOST_LABELS else "none"
 
 
 def _labels(ax: Axes, half: Hemisphere, kind: str) -> tuple[Text, ...]:
@@ -224,7 +227,7 @@ def _labels(ax: Axes, half: Hemisphere, kind: str) -> tuple[Text, ...]:
     shown = sorted(found, key=lambda i: -found[i][1])[:_MOST_LABELS]
     outside = [Label(texts[i], math.atan2(*flat[i][::-1]), float(np.hypot(*flat[i])), found[i][1]) for i in shown]
     scale = fit_circle(ax, _REACH, outside, style.SMALL)
-    inside = {i for i in shown if _fits(texts[i], found[i][1] * abs(found[i][0] @ half.towards) * scale)}
+    inside = {i for i in shown if fits(texts[i], found[i][1] * abs(found[i][0] @ half.towards) * scale)}
     written = [ax.text(*flat[i], texts[i], fontsize=style.SMALL, family=style.MONOSPACE, ha="center", va="center", zorder=6,
                        in_layout=False) for i in shown if i in inside]  # fmt: skip
     rest = [label for i, label in zip(shown, outside, strict=True) if i not in inside]
@@ -235,7 +238,7 @@ def _labels(ax: Axes, half: Hemisphere, kind: str) -> tuple[Text, ...]:
     return (*written, *beside)
 
 
-def _fits(text: str, radius: float) -> bool:
+def fits(text: str, radius: float) -> bool:
     """Whether a line of text fits into a circle of so many points."""
     return math.hypot(text_width(text, style.SMALL), 1.2 * style.SMALL) / 2 < radius
 

@@ -256,6 +256,16 @@ def test_with_eps_nothing_is_undefined() -> None:
     assert found.graph().number_of_edges() == 1
 
 
+def test_a_bend_of_the_norm_alone_cuts_nothing() -> None:
+    """eps beside the root: the norm is defined at the centre and bends there, but no hinge of a constant network flips."""
+    norm = LayerNorm.of("1/9", dim=3, eps_rule="std")
+    constant = Network((Block((Layer.of([[1, 1, -2]], [1], ReLU()), Layer.of([[1]])), norm),))
+    for domain in (Line([0, 0, 0], [1, -1, 0]), Segment([-1, 1, 0], [2, -2, 0])):
+        found = partition(constant, domain)
+        assert [str(region.code) for region in found.regions] == ["1"]
+        assert found.crossings == ()
+
+
 def test_a_line_that_the_projection_collapses() -> None:
     network = tensors.block([[1, 0, 0]], [0], [[1]], [0], norm="layernorm", eps=0)
     with pytest.raises(InvalidInput, match="along the whole curve"):

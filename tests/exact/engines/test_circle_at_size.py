@@ -73,6 +73,8 @@ def test_many_lines_are_cut_quickly_and_in_the_order_of_the_closed_form() -> Non
     values = rows @ [np.cos(middle), np.sin(middle), 1]
     assert np.array_equal(codes.first, values > 0)
     assert found.code_count == len(angles)
+    assert found.cells.enclosures is not None
+    assert np.quantile(np.diff(found.cells.enclosures, axis=1), 0.9) < 2.0**-44
 
 
 def test_degenerate_lines_are_cut_as_without_filter_and_copies() -> None:

@@ -11,8 +11,9 @@ from unittest import mock
 import mpmath
 import numpy as np
 import pytest
+import torch
 
-from exact import HardTanh, Layer, ReLU, Undecided
+from exact import HardTanh, Layer, ReLU, Undecided, filters
 from exact.curves import CIRCLE, Direction, Form, dyadic_direction
 from exact.engines import isolation
 from exact.engines.isolation import (
@@ -202,6 +203,29 @@ def test_proved_enclosures_have_one_zero_each() -> None:
     assert set(listed.tolist()) <= {0, 2}
     assert (listed[~undecided] == np.where(squares[~undecided] > 0, 2, 0)).all()
     assert undecided.sum() < 25
+
+
+def test_proposals_away_from_a_zero_are_not_taken() -> None:
+    """y = 0 proposed where it is zero, a little beside, on the other side of the circle, and at x = y."""
+    f = Balls.exactly(torch.tensor([[0.0, 1.0, 0.0]] * 4, dtype=torch.float64))
+    g = Balls.of_rationals([CIRCLE.a, CIRCLE.b, CIRCLE.c, CIRCLE.determinant], "cpu")
+    x, y = torch.tensor([[-1, -1, 1, 1], [0, 2.0**-20, 2.0**-60, 1]], dtype=torch.float64)
+    assert filters._enclose(f, g, x, y, torch.ones(4, dtype=torch.bool))[2].tolist() == [True, False, False, False]
+
+
+def test_intervals_are_as_wide_as_the_errors_ask_for() -> None:
+    """Functions known to 2^-40 only, and widths proposed as if they were exact: zeros of all they may be are inside."""
+    rows = torch.tensor(random_rows(4, 60), dtype=torch.float64)[32:]
+    f, slack = Balls(rows, torch.full_like(rows, 2.0**-40)), torch.tensor(2.0**-40, dtype=torch.float64)
+    g = Balls.of_rationals([CIRCLE.a, CIRCLE.b, CIRCLE.c, CIRCLE.determinant], "cpu")
+    with mock.patch.object(filters, "_proposed_widths", lambda f, g, sigma: torch.full_like(sigma, 2.0**-48)):
+        found = enclosed_zeros(f, g)
+    assert len(found.rows) > 20
+    for row, low, high in zip(found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
+        for shift in (-slack, slack):
+            moved = functions([(rows[row] + shift * torch.tensor([0, 0, 1])).tolist()])
+            ends = [moved.bits_at(Rational(*x.as_integer_ratio()), CIRCLE, None)[0] for x in (low, high)]
+            assert ends[0] != ends[1]
 
 
 def surd_edge(root: int, wide: bool = False) -> Edge:

@@ -179,7 +179,7 @@ def test_deep_towers_beyond_the_highest_degree_are_undecided_only_where_they_tou
     found = partition(Network((*[shift] * 6, last)), LINE)  # still highest at (1, 1)
     assert found.outcome is Outcome.UNDECIDED and "degree up to 128" in found.evidence
     assert len(found) == 1 and not found.crossings
-    low = partition(Network((*[shift] * 6, touching(Fraction(199, 100)).blocks[1])), LINE)
+    low = partition(Network((*[shift] * 6, touching(2 - Fraction(1, 2**20)).blocks[1])), LINE)
     assert low.outcome is Outcome.COMPLETE
     assert [str(r.code) for r in low.regions] == ["0", "1", "0"]
 

@@ -95,6 +95,8 @@ def test_some_of_the_small_integers_are_handed_over() -> None:
     assert len(found) == 24 and "not simple" in found.evidence
     touching = flats(layer(np.eye(3), [-1, -1, 0]), 2)
     assert touching.decisions["handed_over"] == 1 and "touch" in touching.evidence
+    pencil = flats(layer([[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]], [0, 0, 0]), 1)
+    assert pencil.decisions["handed_over"] == 1 and len(pencil) == 6 and "codimension 2" in pencil.evidence
     parallel = flats(layer([[1, 0, 0], [1, 0, 0], [0, 1, 0]], [0, 1, 0]), 2)
     assert "handed_over" not in parallel.decisions and len(parallel) == 6
 
@@ -176,6 +178,7 @@ def test_a_metric_beyond_floats_is_handed_over() -> None:
     far = [[1, 0, 0], [1, 2**-40, 0], [0, 0, 1]]
     network = layer(np.eye(3), [0.25, -0.25, 0.5])
     found = SphereFlats().run(Job(network, GreatSphere(*far, radius_squared=1)))
+    assert found.decisions["handed_over"] == 1 and "nearly singular" in found.evidence
     assert answers(found) == answers(SpherePolytopes().run(Job(network, GreatSphere(*far, radius_squared=1))))
 
 

@@ -29,10 +29,15 @@ from exact import (
     Unsupported,
     partition,
 )
+from exact.circle_arrangements import arrange
 from exact.domains import Domain
-from exact.engines.sphere_tilings import point_key
+from exact.engines.sphere_pruning import Hulls, float_rows
+from exact.engines.sphere_tilings import Places, Stretch, point_key
+from exact.halfspace import Halfspace
+from exact.linear_algebra import identity
 from exact.numbers import Rational, rational
 from exact.sources import tensors
+from exact.sphere_charts import sphere_chart
 from exact.spheres import SpherePartition
 from exact.surds import Surd
 from tests.exact.reference import exact_code
@@ -228,6 +233,33 @@ def test_a_circle_that_touches_the_arcs_around_a_cell() -> None:
     for radius in (2, "5/4", 3):
         found = deep(net, Sphere(radius_squared=radius))
         check_complex(found)
+
+
+@pytest.mark.parametrize(("slope", "cells", "vertices", "arcs"), [(-1, 2, 0, 1), (1, 3, 1, 2), (0, 2, 0, 1)])
+def test_a_circle_that_touches_from_outside_leaves_no_vertex(slope: int, cells: int, vertices: int, arcs: int) -> None:
+    """Layer 2 is slope relu(x) + y - 1: where x > 0 its circle touches x = 0, in the inside for a positive slope only."""
+    net = tensors.mlp([([[1, 0, 0], [0, 1, 0]], [0, 9]), ([[slope, 1]], [-10]), ([[1]], [0])])
+    found = deep(net)
+    assert (len(found), found.complex.vertex_count, found.complex.arc_count) == (cells, vertices, arcs)
+    check_complex(found)
+
+
+def test_a_plane_through_a_vertex_is_not_pruned() -> None:
+    """The planes of a pencil pass through the irrational points of two circles exactly; floats are off by some ulps there."""
+    first, second = [rational(x) for x in (3, 1, 2, -3)], [rational(x) for x in (1, -1, 3, "-5/2")]
+    made = arrange([Halfspace.of(first), Halfspace.of(second)], identity(3), Rational(1))
+    chart = sphere_chart(hidden(AXES), UNIT)
+    places = Places(chart.gram)
+    at = made.complex
+    (lens,) = set(at.arc_sides[:, 0].tolist()) - set(at.arc_sides[:, 1].tolist())
+    walk = []
+    for arc in np.flatnonzero(at.arc_sides[:, 0] == lens):
+        circle, forward = places.circle(at.circles[at.arc_circle[arc]])
+        ends = [places.point(at.vertex(int(v))) for v in at.arc_ends[arc]]
+        walk.append(Stretch(circle, *(ends if forward else ends[::-1]), forward))
+    shares = [(rational(a), rational(b)) for a in range(1, 30) for b in range(1, 30)]
+    forms = [[a * x + b * y for x, y in zip(first, second, strict=True)] for a, b in shares]
+    assert not Hulls(places, chart).signs([walk], forms, float_rows(forms)).any()
 
 
 def test_duplicate_and_opposite_neurons_in_both_layers() -> None:
