@@ -50,7 +50,7 @@ class VertexPolytope:
 
     def interior(self) -> list[Rational]:
         """A point inside near the mean of the vertices: that of their floats rounded, or the exact one where that fails."""
-        mean = sum(nearest_floats(affine(vertex)) for vertex in self.vertices) / len(self.vertices)
+        mean = np.stack([nearest_floats(affine(vertex)) for vertex in self.vertices]).mean(axis=0)
         if not np.isfinite(mean).all():
             return self.centroid()
         return shorter([rational(x) for x in mean.tolist()], self.holds) or self.centroid()

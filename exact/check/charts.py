@@ -37,8 +37,9 @@ class Chart:
         """The network over the coefficients of the vectors and, on a sphere of given radius, the root of the form."""
         nothing = [0] * len(self.columns)
         if self.form is None:
-            return Stages(network, self.columns, nothing, None)
-        return Stages(network, [*self.columns, [0] * len(self.columns[0])], [*nothing, self.denominator], self.form)
+            return Stages(network, self.columns, nothing, self.denominator, None)
+        columns = [*self.columns, [0] * len(self.columns[0])]
+        return Stages(network, columns, [*nothing, self.denominator], self.denominator, self.form)
 
 
 @dataclass(frozen=True)

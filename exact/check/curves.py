@@ -57,7 +57,9 @@ class Curve:
 
     def begin(self, network: Network) -> Stages:
         """The network along the curve."""
-        return self.chart.begin(network) if self.end is None else Stages(network, self.chart.columns, self.one, None)
+        if self.end is None:
+            return self.chart.begin(network)
+        return Stages(network, self.chart.columns, self.one, self.chart.denominator, None)
 
     def __str__(self) -> str:
         size = len(self.chart.columns[0])

@@ -1,7 +1,7 @@
 """Functions of a few coordinates carried through a network, one hidden layer after the other.
 
-A function is a row of integers over the basis; the constant 1 is such a row, too, and all rows have one hidden scale. In
-front of a norm the basis are the coordinates. Behind it one more stands last, the root N of the form that the norm divides by:
+A function is a row of integers over the basis, all over one scale; the constant 1 is such a row, too. In front of a norm the
+basis are the coordinates. Behind it one more stands last, the root N of the form that the norm divides by:
 `gain P x / (N + eps) + bias`, and what is divided by (N + eps) counts as multiplied by it, since only signs matter.
 """
 
@@ -19,12 +19,13 @@ from exact.check.records import Integers, Rejected, Values
 class Stage:
     """In front of layer `layer` of block `block`: its input, column by column, `one` the constant 1 in the same columns.
 
-    `outside` is the input of the block, whose scale is that of `one` divided by `factor`.
+    Both are over `scale` in front of the norm; the input of the block, `outside`, is over that divided by `factor`.
     """
 
     inner: list[Integers]
     one: Integers
     outside: list[Integers]
+    scale: int
     factor: int = 1
     block: int = 0
     layer: int = 0
@@ -36,12 +37,12 @@ class Stage:
 class Stages:
     """The hinge functions of every hidden layer, for the bits of the layers before it; the last chain of them is kept."""
 
-    def __init__(self, network: Network, columns: list[Integers], one: Integers, form: Form | None) -> None:
+    def __init__(self, network: Network, columns: list[Integers], one: Integers, scale: int, form: Form | None) -> None:
         self.network = network
         self.sizes = [len(layer.bends) * len(layer.weight) for layer in network.bent]
         self._chain = list[tuple[tuple[bool, ...], Stage]]()
         if self.sizes:
-            self._chain.append(((), self._settle(Stage(columns, one, columns, form=form))))
+            self._chain.append(((), self._settle(Stage(columns, one, columns, scale, form=form))))
 
     def at(self, layer: int, bits: Sequence[bool]) -> Stage:
         """The stage of hidden layer `layer` on the piece with these bits (of the layers before it, or more)."""
@@ -64,7 +65,8 @@ class Stages:
             slope, intercept = layer.pieces[sum(bits[j * count : (j + 1) * count])]
             rows.append(tuple(slope * v + intercept * o for v, o in zip(values, stage.one, strict=True)))
         columns, one = [list(column) for column in zip(*rows, strict=True)], [layer.unit * o for o in stage.one]
-        return self._settle(replace(stage, inner=columns, one=one, factor=layer.unit * stage.factor, layer=stage.layer + 1))
+        scale, factor = layer.unit * stage.scale, layer.unit * stage.factor
+        return self._settle(replace(stage, inner=columns, one=one, scale=scale, factor=factor, layer=stage.layer + 1))
 
     def _settle(self, stage: Stage) -> Stage:
         """Go on to the next hidden layer, through norms and affine layers."""
@@ -78,10 +80,10 @@ class Stages:
                 continue
             layer = block.layers[stage.layer]
             columns, one = _affine(stage, layer), [layer.denominator * o for o in stage.one]
-            factor = layer.denominator * stage.factor
+            stage = replace(stage, one=one, scale=layer.denominator * stage.scale, factor=layer.denominator * stage.factor)
             if layer.bends:
-                return replace(stage, z=columns, one=one, factor=factor, hinges=_hinges(layer, columns, one))
-            stage = replace(stage, inner=columns, one=one, factor=factor, layer=stage.layer + 1)
+                return replace(stage, z=columns, hinges=_hinges(layer, columns, one))
+            stage = replace(stage, inner=columns, layer=stage.layer + 1)
 
 
 def _affine(stage: Stage, layer: Layer) -> list[Integers]:
@@ -102,23 +104,23 @@ def _leave(stage: Stage, block: Block) -> Stage:
         if block.norm is not None:
             raise Rejected("network: a hidden layer follows a skip connection around a norm")
         inner = [[stage.factor * x + y for x, y in zip(*pair, strict=True)] for pair in zip(stage.outside, inner, strict=True)]
-    return Stage(inner, stage.one, inner, block=stage.block + 1, form=stage.form)
+    return Stage(inner, stage.one, inner, stage.scale, block=stage.block + 1, form=stage.form)
 
 
 def _behind_norm(stage: Stage, norm: Norm) -> Stage:
     if stage.form is not None:
         raise Rejected("network: a hidden layer stands behind two norms, or behind a norm on a sphere of given radius")
     n = len(norm.gain)
-    scale = n if norm.centred else 1
+    share = n if norm.centred else 1
     centred = [[n * x - sum(column) for x in column] for column in stage.inner] if norm.centred else stage.inner
     under, beside = (norm.eps, 0) if norm.eps_rule == "var" else (0, norm.eps)
-    share, weight = under.denominator, scale * scale * n * under.numerator
-    matrix = tuple(tuple(share * dot(u, v) + weight * a * b for v, b in zip(centred, stage.one, strict=True))
+    weight = share * share * n * under.numerator
+    matrix = tuple(tuple(under.denominator * dot(u, v) + weight * a * b for v, b in zip(centred, stage.one, strict=True))
                    for u, a in zip(centred, stage.one, strict=True))  # fmt: skip
     top, bottom = beside.numerator, beside.denominator
-    columns = [[bottom * g * x + b * scale * top * o for g, x, b in zip(norm.gain, column, norm.bias, strict=True)]
+    columns = [[bottom * g * x + b * share * top * o for g, x, b in zip(norm.gain, column, norm.bias, strict=True)]
                for column, o in zip(centred, stage.one, strict=True)]  # fmt: skip
-    columns.append([scale * bottom * b for b in norm.bias])
-    one = [norm.denominator * scale * top * o for o in stage.one] + [norm.denominator * scale * bottom]
-    form = Form(matrix, scale * scale * n * share, norm.eps == 0 or not any(stage.one))
-    return replace(stage, inner=columns, one=one, form=form)
+    columns.append([share * bottom * stage.scale * b for b in norm.bias])
+    one = [norm.denominator * share * x for x in (*(top * o for o in stage.one), bottom * stage.scale)]
+    unit = (share * stage.scale) ** 2 * n * under.denominator
+    return replace(stage, inner=columns, one=one, form=Form(matrix, unit, norm.eps == 0 or not any(stage.one)))

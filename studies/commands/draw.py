@@ -56,16 +56,16 @@ def fitting(options: JobOptions) -> DomainRequest:
 
 def _figures(result: Result) -> Iterator[tuple[str, Draw]]:
     found = result.partition
-    if isinstance(found, FlatPartition):
+    if isinstance(found, NormBallPartition):
+        yield from _ball_figures(result.opened, found)
+    elif isinstance(found, FlatPartition):
         yield from _flat_figures(result.opened, found)
     elif isinstance(found, CurvePartition):
         yield from _curve_figures(result.opened, found)
     elif isinstance(found, SpherePartition):
         yield from _sphere_figures(result.opened, found)
-    elif isinstance(found, NormBallPartition):
-        yield from _ball_figures(result.opened, found)
     else:
-        raise InvalidInput("there is no figure of this", value=repr(found), remedy="give --plane, --great-circle or --great-sphere")
+        raise InvalidInput("there is no figure of this", value=repr(found), remedy="give a --plane or a --great-sphere")
 
 
 def _flat_figures(opened: Opened, found: FlatPartition) -> Iterator[tuple[str, Draw]]:
@@ -114,7 +114,7 @@ def _ball_figures(opened: Opened, found: NormBallPartition) -> Iterator[tuple[st
     from viz.figures.norm_ball import norm_ball_figure
 
     if found.flat.dim != 2:
-        raise InvalidInput("only balls of two dimensions are drawn", value=found.domain, remedy="give --sphere or a --great-circle")
+        raise InvalidInput("only balls of two dimensions are drawn", value=found.domain, remedy="give --sphere")
     arcs = partition(found.network, Sphere())
     assert isinstance(arcs, CurvePartition), "the boundary of a disc is a circle"
     yield "norm_ball", lambda: norm_ball_figure(found, arcs, title=f"What ε > 0 leaves of {opened.name}")

@@ -7,10 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from exact import Domain, GreatCircle, GreatSphere, Line, Network, Partition, Ray, Segment, Sphere, certificates, partition
+from exact import (
+    Block,
+    Domain,
+    GreatCircle,
+    GreatSphere,
+    Layer,
+    Line,
+    Network,
+    Partition,
+    Ray,
+    Segment,
+    Sphere,
+    certificates,
+    partition,
+)
+from exact.numbers import Rational
 from exact.sources import tensors
 from tests.exact.forgeries import Record, records_of
 
+EIGHTHS = [["1/8", 1, 0, 2, "-3/8"], [0, "5/8", 1, -1, 1], [1, 0, "-7/8", 1, 2]]
 UNITS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 SIX = [*UNITS, *([-x for x in row] for row in UNITS)]
 
@@ -32,6 +48,13 @@ def random_mlp(seed: int, *widths: int) -> Network:
     rng = np.random.default_rng(seed)
     shapes = list(zip(widths[1:], widths, strict=False))
     return tensors.mlp([(rng.normal(size=shape), rng.normal(size=shape[0]) * 0.5) for shape in shapes])
+
+
+def embedded(rows: int, dim: int, seed: int, norm: str, *, residual: bool) -> Network:
+    """A block behind a linear map with thirds and sevenths, so that nothing is a whole number."""
+    rng = np.random.default_rng(seed)
+    weight = [[Rational(int(x), 21) for x in row] for row in rng.integers(-9, 10, size=(dim, dim))]
+    return Network((Block((Layer.of(weight),), residual=residual), *block(rows, dim, seed, norm).blocks))
 
 
 OCTAHEDRON = layers((SIX, [-1] * 6))
@@ -56,6 +79,8 @@ CURVES: dict[str, tuple[Network, Domain]] = {
     "corners": (OCTAHEDRON, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=2)),
     "never cut": (OCTAHEDRON, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared="1/2")),
     "without bias": (FREE, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1)),
+    "embedded": (embedded(7, 4, 1, "rms", residual=True), GreatCircle(["1/3", 1, 0, 2], [0, "-2/7", 1, 1])),
+    "of thirds": (random_mlp(6, 3, 4, 1), GreatCircle(["1/3", 0, 1], [0, "1/7", 1], radius_squared="5/3")),
 }
 SPHERES: dict[str, tuple[Network, Domain]] = {
     "general": (random_mlp(0, 3, 4, 1), Sphere(1)),
@@ -72,6 +97,9 @@ SPHERES: dict[str, tuple[Network, Domain]] = {
     "folded": (FOLDED, Sphere(1)),
     "without bias": (FREE, Sphere(1)),
     "deep": (random_mlp(5, 3, 3, 2, 1), Sphere(1)),
+    "embedded": (embedded(4, 5, 9, "layernorm", residual=False), GreatSphere(*EIGHTHS)),
+    "embedded with a skip": (embedded(4, 5, 5, "rms", residual=True), GreatSphere(*EIGHTHS)),
+    "of thirds": (random_mlp(6, 5, 4, 1), GreatSphere(*EIGHTHS, radius_squared="5/3")),
 }
 CODES: dict[str, tuple[Network, Domain]] = {
     "general": (random_mlp(0, 3, 5, 1), Sphere(1)),
@@ -85,6 +113,8 @@ CODES: dict[str, tuple[Network, Domain]] = {
     "without bias": (FREE, Sphere(1)),
     "folded": (FOLDED, Sphere(1)),
     "deep on S^3": (random_mlp(3, 4, 4, 2, 1), Sphere(1)),
+    "embedded": (embedded(4, 5, 9, "layernorm", residual=False), GreatSphere(*EIGHTHS)),
+    "of thirds": (random_mlp(6, 5, 4, 1), GreatSphere(*EIGHTHS, radius_squared="5/3")),
 }
 JOBS = {"curve": CURVES, "sphere": SPHERES, "codes": CODES}
 ALL = [(kind, name) for kind, jobs in JOBS.items() for name in jobs]

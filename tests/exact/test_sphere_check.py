@@ -293,6 +293,17 @@ def test_an_arc_with_other_sides(name: str) -> None:
                     assert reason(changed)
 
 
+def test_a_vertex_on_a_circle_that_misses_it() -> None:
+    records = honest("sphere", "general")
+    for i, circle in enumerate(circles_of(records)):
+        for vertex in set(range(records[0]["vertices"])) - {*circle["around"]}:
+            changed = copy.deepcopy(records)
+            own = circles_of(changed)[i]
+            own["around"].append(vertex)
+            own["arcs"] = [*own["arcs"], own["arcs"][-1]][: len(own["around"])]
+            assert reason(changed) == f"circle {i}: one of its vertices does not lie on it"
+
+
 @pytest.mark.parametrize("name", SPHERES)
 def test_two_vertices_of_a_circle_change_places(name: str) -> None:
     records = honest("sphere", name)

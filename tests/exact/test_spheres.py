@@ -124,6 +124,11 @@ def test_affine_layers_in_front_of_the_norm() -> None:
     for cell in found.regions:
         assert found.locate(cell.witness) == cell.index
         assert found.network.code(cell.witness) == cell.code
+        y = [Fraction(2), Fraction(-1), Fraction(3)]
+        image = [Fraction(int(x.p), int(x.q)) for x in found.image.entries()]
+        argument = [sum(a * b for a, b in zip(y, image[3 * i : 3 * i + 3], strict=True)) for i in range(4)]
+        row = [Fraction(int(e.p), int(e.q)) for e in found.map_columns(cell.index).entries()]
+        assert cell.affine(argument) == (sum(a * b for a, b in zip(row, [*y, 1], strict=True)),)
 
 
 # ---- adjacency

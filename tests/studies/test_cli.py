@@ -374,7 +374,8 @@ def test_a_graph_of_a_budget_ends_with_its_code(call: Call) -> None:
     ("words", "names"),
     [
         ("moons-none", {"polytopes", "adjacency"}),
-        ("moons-layernorm", {"circle", "adjacency", "sectors", "profile"}),
+        ("moons-layernorm", {"circle", "adjacency", "sectors", "ellipsoid", "profile"}),
+        ("moons-layernorm --norm-ball", {"norm_ball", "ellipsoid"}),
         ("moons-layernorm --great-circle 1,0,-1 0,1,-1", {"circle", "adjacency", "sectors", "profile"}),
         ("moons-layernorm --segment -1,-1 1,1", {"profile"}),
         ("moons-none --segment -1,-1 1,1", {"profile"}),

@@ -1,14 +1,16 @@
 """Small partitions to draw: real ones, made by `exact`, the same in every run."""
 
+from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from exact import Box, GreatCircle, Network, Plane, RealSpace, Sphere, partition
+from exact import Block, Box, GreatCircle, Network, Plane, RealSpace, Sphere, partition
 from exact.arcs import CurvePartition
 from exact.polytopes import FlatPartition
 from exact.sources import tensors
+from exact.spheres import SpherePartition
 
 
 def mlp(*widths: int, seed: int = 0) -> Network:
@@ -66,3 +68,45 @@ def arcs(neurons: int = 6, outputs: int = 2) -> CurvePartition:
 def geodesic() -> CurvePartition:
     rng = np.random.default_rng(5)
     return partition(block(40, 5, dim=16), GreatCircle(rng.integers(-8, 9, 16), rng.integers(-8, 9, 16)))
+
+
+def planes_on_unit_sphere(*rows: list[int], radius_squared: object = 1) -> SpherePartition:
+    """The 2-sphere cut by planes (normal, then offset)."""
+    network = tensors.mlp([([row[:3] for row in rows], [row[3] for row in rows]), ([[1] * len(rows)], [0])])
+    return partition(network, Sphere(radius_squared=radius_squared))
+
+
+@cache
+def caps() -> SpherePartition:
+    """Six caps that do not meet, and the sphere with six holes between them."""
+    rows = ([s * int(i == j) for j in range(3)] + [-1] for i in range(3) for s in (1, -1))
+    return planes_on_unit_sphere(*rows, radius_squared=Fraction(3, 2))
+
+
+@cache
+def bands() -> SpherePartition:
+    """A cap, an annulus, a cap."""
+    return planes_on_unit_sphere([0, 0, 2, -1], [0, 0, 2, 1])
+
+
+@cache
+def octants() -> SpherePartition:
+    return planes_on_unit_sphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0])
+
+
+@cache
+def uncut() -> SpherePartition:
+    return planes_on_unit_sphere([1, 0, 0, 9])
+
+
+@cache
+def normed(neurons: int = 7) -> SpherePartition:
+    """LayerNorm's 2-sphere of R^4."""
+    return partition(block(neurons, dim=4, shift=1.5), Sphere())
+
+
+@cache
+def deep_sphere() -> SpherePartition:
+    """LayerNorm in R^4 before two hidden layers."""
+    first = block(4, dim=4, shift=1.0).blocks[0]
+    return partition(Network((Block((first.layers[0], *mlp(4, 3, 2, seed=1).blocks[0].layers), first.norm),)), Sphere())

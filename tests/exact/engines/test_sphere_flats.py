@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from exact import Ball, Budget, GreatSphere, Network, Outcome, RealSpace, Sphere, partition
+from exact.convex_norms import RoundBody
 from exact.engines import sphere_flats
 from exact.engines.base import Job, SphereCodes
+from exact.engines.exact_flats import NotSimple
 from exact.engines.sphere_flats import SphereFlats
 from exact.engines.sphere_polytopes import SpherePolytopes
+from exact.numbers import Rational, RationalArray
 from exact.polytopes import FlatPartition
 from exact.sources import tensors
 
@@ -180,6 +183,15 @@ def test_a_metric_beyond_floats_is_handed_over() -> None:
     found = SphereFlats().run(Job(network, GreatSphere(*far, radius_squared=1)))
     assert found.decisions["handed_over"] == 1 and "nearly singular" in found.evidence
     assert answers(found) == answers(SpherePolytopes().run(Job(network, GreatSphere(*far, radius_squared=1))))
+
+
+def test_a_metric_that_floats_barely_resolve_is_measured() -> None:
+    """The kernel's bounds need |L' G L / r^2 - I| to be small; Cholesky in floats leaves 2^-53 times the condition number."""
+    near = sphere_flats._eta(RoundBody(RationalArray(2, 2, [2, 1, 1, 2]), Rational(3)))
+    assert 0 < near < 2.0**-45
+    skew = RationalArray(2, 2, [Rational(1), Rational(1), Rational(1), 1 + Rational(1, 2**30)])
+    with pytest.raises(NotSimple, match="nearly singular"):
+        sphere_flats._eta(RoundBody(skew, Rational(1, 3)))
 
 
 def test_results_do_not_depend_on_how_often_the_kernel_stops() -> None:

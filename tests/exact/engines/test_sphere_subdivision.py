@@ -211,6 +211,16 @@ def test_layer_two_is_zero_on_a_cell() -> None:
     assert len(found.arcs) == 1 and found.arcs[0].is_whole
 
 
+@pytest.mark.parametrize(("sign", "cells"), [(1, 3), (-1, 3)], ids=["on", "off"])
+def test_a_circle_inside_a_cell_that_meets_no_arc(sign: int, cells: int) -> None:
+    """Layer 1 is z + 9/10, layer 2 cuts the cap z > 19/20 out of its on-side, on or off in it."""
+    net = tensors.mlp([([[0, 0, 1]], ["9/10"]), ([[sign]], [Fraction(-37 * sign, 20)]), ([[1]], [0])])
+    found = deep(net)
+    check_complex(found)
+    assert sorted(cell.euler_characteristic for cell in found.regions) == [0, 1, 1]
+    assert (len(found), found.complex.components) == (cells, 2)
+
+
 def test_one_circle_with_two_sets_of_flips() -> None:
     """Hinge 2 of layer 2 flips on the half of the circle x = 0 where y > 0, and nowhere else on it."""
     net = tensors.mlp([([[1, 0, 0], [0, 1, 0]], [0, 0]), ([[1, 0], [1, 1]], [0, 0]), ([[1, 1]], [0])])
