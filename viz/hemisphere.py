@@ -45,6 +45,13 @@ class Hemisphere:
         """Which points are on the visible half."""
         return points @ self.towards > 0
 
+    def runs(self, points: np.ndarray, front: bool) -> list[np.ndarray]:
+        """The parts of a finely sampled curve (k x 3) that are visible, or hidden, in the picture."""
+        side, flat = self.is_front(points), self.project(points)
+        breaks = np.flatnonzero(side[1:] != side[:-1]) + 1
+        parts = zip(np.split(flat, breaks), np.split(side, breaks), strict=True)
+        return [part for part, own in parts if own[0] == front and len(part) > 1]
+
     @cached_property
     def pieces(self) -> list[list[tuple[bool, Piece]]]:
         """For every arc its parts in order, each with whether it is in front."""

@@ -8,6 +8,7 @@ that the axes have when it is made.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +20,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
+from exact.arcs import Crossing
+from exact.curves import Direction
 from viz import style
 
+_LARGEST_INTEGER = 10**6  # beyond it no expression is short
 _LINE_HEIGHT = 1.25  # of the font size: ascenders and descenders with air between
 _SIDE_GAP = 3.0  # points between the two halves, and between a label and its leader
 _MONO_ADVANCE = 0.603  # width of a character of the monospaced font, in font sizes
@@ -128,6 +132,19 @@ def spread(wanted: Sequence[float], pitch: float, low: float, high: float) -> li
     pooled = np.repeat([b[0] for b in blocks], [int(b[1]) for b in blocks])
     top = high - pitch * (len(wanted) - 1)
     return list(np.clip(pooled, low, max(top, low)) + pitch * np.arange(len(wanted)))
+
+
+def exact_point(crossing: Crossing, longest: int = 40) -> str | None:
+    """The point of a crossing as an exact expression, "(√6/2, 0, -√6/2)"; None where that takes more characters."""
+    direction = crossing.direction
+    if not isinstance(direction, Direction):
+        return None
+    parts = [x for surd in (direction.alpha, direction.beta) for x in (surd.a, surd.b, surd.d)]
+    if max(max(abs(int(x.p)), int(x.q)) for x in parts) > _LARGEST_INTEGER:
+        return None
+    text = f"({', '.join(str(x).replace(' ', '') for x in crossing.point)})"
+    text = re.sub(r"sqrt\((\d+)\)", r"√\1", text).replace("*", "").replace("-", "−")
+    return text if len(text) <= longest else None
 
 
 @dataclass(frozen=True)

@@ -310,26 +310,28 @@ def _crossing(hinges: Sequence[Halfspace], body: RoundBody) -> Arrangement:
     return arrangement(hinges, [h if h.offset > 0 else h.opposite for h in missing], body.dim)
 
 
-def _coordinates(body: RoundBody) -> FloatArray:
-    """A float matrix L with L' G L near r^2 times the identity. Raises NotSimple for a metric out of the range of floats."""
-    scaled = nearest_floats([x / body.radius_squared for x in body.gram.entries()]).reshape(body.dim, body.dim)
+def _coordinates(body: RoundBody) -> RationalArray:
+    """A matrix L with L' G L near r^2 times the identity, from floats. Raises NotSimple for a nearly singular metric.
+
+    A power of four brings G / r^2 to the size of one first, so that no radius is out of the range of floats.
+    """
+    entries = [x / body.radius_squared for x in body.gram.entries()]
+    largest = max(abs(x) for x in entries)
+    halvings = (int(largest.p).bit_length() - int(largest.q).bit_length()) // 2
+    shift = Rational(1 << halvings) if halvings >= 0 else Rational(1, 1 << -halvings)
+    scaled = nearest_floats([x / (shift * shift) for x in entries]).reshape(body.dim, body.dim)
     try:
         found = np.linalg.inv(np.linalg.cholesky(scaled)).T
     except np.linalg.LinAlgError as error:
         raise NotSimple("the metric of the sphere is nearly singular") from error
     if not np.isfinite(found).all():
         raise NotSimple("the metric of the sphere is nearly singular")
-    return np.ascontiguousarray(found)
-
-
-def _exactly(floats: FloatArray) -> RationalArray:
-    rows, columns = floats.shape
-    return RationalArray(rows, columns, [rational(x) for x in floats.ravel().tolist()])
+    return RationalArray(body.dim, body.dim, [rational(x) / shift for x in found.ravel().tolist()])
 
 
 def _eta(body: RoundBody) -> float:
     """A bound on |L' G L / r^2 - I|, row sums."""
-    change = _exactly(_coordinates(body))
+    change = _coordinates(body)
     form = (change.transpose() * body.gram * change).entries()
     off = [abs(x / body.radius_squared - int(i % (body.dim + 1) == 0)) for i, x in enumerate(form)]
     eta = nearest_float(sum(off, Rational(0))) * 1.5 + 2.0**-100
@@ -340,7 +342,7 @@ def _eta(body: RoundBody) -> float:
 
 def _float_planes(planes: Sequence[Halfspace], body: RoundBody) -> tuple[FloatArray, FloatArray]:
     """Normals of length near one and offsets in coordinates in which the sphere is nearly |x| = 1, each within 4 U."""
-    change = _exactly(_coordinates(body))
+    change = _coordinates(body)
     normals = RationalArray(len(planes), body.dim, [Rational(x) for plane in planes for x in plane.normal]) * change
     scaled = []
     for i, plane in enumerate(planes):

@@ -8,14 +8,20 @@ this study sees great circles: exact arcs along geodesics between residual vecto
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-from exact import GreatCircle, Network, Outcome, Sphere, partition
+from exact import GreatCircle, Network, Outcome, Plane, Sphere, partition
 from exact.arcs import CurvePartition
+from exact.polytopes import FlatPartition
 from exact.spheres import SpherePartition
-from studies.finding import JSON, Answer, Finding, Question, Verdict
+from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.rays import affordable
 from studies.questions.sampling import codes_float, distinct_codes, random_points
-from studies.subjects import LanguageLayer, Subjects
+from studies.subjects import LanguageLayer, Subjects, Toy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.3"
 CELLS = "On a 2-sphere (LayerNorm in R^4, RMSNorm in R^3) each neuron cuts along a circle, and the circles bound the cells."
@@ -25,7 +31,7 @@ RULE_CELLS = (
     "neurons, else refuted; a partition that ends early is undecided"
 )
 RULE_ALIKE = "supported iff every geodesic is enumerated completely and each of its crossings flips one neuron, else refuted"
-SAMPLES, GEODESICS = 50_000, 6
+SAMPLES, GEODESICS, SHOWN = 50_000, 6, 300
 FAR = 2.0**20  # samples are taken where eps no longer matters
 
 
@@ -34,7 +40,7 @@ def ask(subjects: Subjects) -> Answer:
     toys = [toy for toy in (*subjects.spheres.values(), *subjects.toys.values()) if _has_two_sphere(toy.block)]
     findings = [cells_finding(toy.name, toy.block, subjects.seed) for toy in toys]
     findings += [geodesics_finding(layer) for layer in subjects.language]
-    return Answer(tuple(findings))
+    return Answer(tuple(findings), tuple([*map(_globe, toys), *_side_by_side(subjects)]))
 
 
 def _has_two_sphere(network: Network) -> bool:
@@ -112,6 +118,49 @@ def geodesics_finding(layer: LanguageLayer) -> Finding:
     data: dict[str, JSON] = {"circles": len(found), "arcs": list(arcs), "crossings_between_residuals": list(between),
                              "single_flips": single, "crossings": len(joints)}  # fmt: skip
     return Finding(CLAIM, ALIKE, f"{layer.name}, {len(found)} geodesics", RULE_ALIKE, value, verdict, data)
+
+
+def _globe(toy: Toy) -> Figure:
+    caption = (
+        f"The 2-sphere behind the norm of {toy.name}, cut into cells by circles, one per neuron; equal colour means equal "
+        "spline code, dashed arcs are on the far side, dots are directions of the data by class."
+    )
+    return Figure(f"globe-{toy.norm}-{toy.block.hinge_count}", caption, lambda: _draw_globe(toy))
+
+
+def _draw_globe(toy: Toy) -> Canvas:
+    from viz.figures.globe import globe_figure
+
+    found = partition(toy.block, Sphere())
+    assert isinstance(found, SpherePartition)
+    classes = toy.dataset.targets[:SHOWN].tolist()
+    return globe_figure(found, title=f"The 2-sphere of {toy.name}", data=toy.residuals[:SHOWN], classes=classes)
+
+
+def _side_by_side(subjects: Subjects) -> list[Figure]:
+    """The toys of R^3 without a norm and behind each, where both were trained."""
+    without = subjects.toys.get("none")
+    behind = [toy for toy in subjects.toys.values() if toy.norm != "none" and toy.block.input_dim == 3]
+    if without is None or without.block.input_dim != 3:
+        return []
+    caption = (
+        "One architecture, task and seed, without a norm (left) and behind {} (middle): a plane through the origin is cut into "
+        "polygons, and behind the norm into sectors, because only directions count. Right: all directions."
+    )
+    return [Figure(f"side-by-side-{toy.norm}", caption.format(toy.name), partial(_draw_side_by_side, without, toy))
+            for toy in behind]  # fmt: skip
+
+
+def _draw_side_by_side(without: Toy, behind: Toy) -> Canvas:
+    from viz.figures.side_by_side import side_by_side_figure
+
+    u, v = (1, 0, -1), (0, 1, 1)
+    plane = partition(without.block, Plane([0, 0, 0], u, v, s=(-2, 2), t=(-2, 2)))
+    rays, sphere = partition(behind.block, GreatCircle(u, v)), partition(behind.block, Sphere())
+    assert isinstance(plane, FlatPartition) and isinstance(rays, CurvePartition)
+    assert isinstance(sphere, CurvePartition | SpherePartition)
+    return side_by_side_figure(plane, rays, sphere, title=f"Without and with a norm: {behind.name}",
+                               data=behind.residuals[:SHOWN], classes=behind.dataset.targets[:SHOWN].tolist())  # fmt: skip
 
 
 QUESTION = Question(CLAIM, "Cells of spheres in higher dimensions", ask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from exact.check.circles import Ball, Circle, End, Rotation
 from exact.check.pencils import Direction, Form, compare, sign_changes, sign_of_two_surds, value_sign
 from exact.numbers import RationalMatrix
 from tests.exact.forgeries import Record, counted, mutant, numbers, of_another, records_of, verdict, written
-from tests.exact.round_jobs import ALL, CURVES, JOBS, SPHERES, UNITS, found, honest, layers, lines
+from tests.exact.round_jobs import ALL, CURVES, JOBS, SPHERES, UNITS, block, found, honest, layers, lines, random_mlp
 
 Change = Callable[[list[Record]], Any]
 
@@ -82,11 +83,11 @@ def test_polytopes_behind_a_norm_are_refused(kind: str) -> None:
 def test_another_network_has_another_certificate(kind: str, name: str) -> None:
     """The cells of a network are not those of one with another bias, though the numbers of hinges agree."""
     own = found(kind, name)
-    first = own.network.blocks[0].layers[0]
-    bias = [x + 8 * (i == 0) for i, x in enumerate(first.bias.column())]
-    layer = replace(first, bias=RationalMatrix.from_rationals(bias))
-    block = replace(own.network.blocks[0], layers=(layer, *own.network.blocks[0].layers[1:]))
-    other = Network((block, *own.network.blocks[1:]))
+    k = next(i for i, block in enumerate(own.network.blocks) if any(layer.bits for layer in block.layers))
+    before, block, behind = own.network.blocks[:k], own.network.blocks[k], own.network.blocks[k + 1 :]
+    bias = [x + 8 * (i == 0) for i, x in enumerate(block.layers[0].bias.column())]
+    layer = replace(block.layers[0], bias=RationalMatrix.from_rationals(bias))
+    other = Network((*before, replace(block, layers=(layer, *block.layers[1:])), *behind))
     records = of_another(honest(kind, name), other)
     if partition(other, own.domain, engine=own.engine).digest != own.digest:
         assert reason(records)
@@ -203,6 +204,19 @@ def test_a_witness_that_is_two_to_the_minus_60_off() -> None:
     for height, inside in ((below, False), (below + 1, True)):
         records[1]["witness"] = written([1 << 60, height])
         assert (verdict(records).status is Status.COMPLETE) == inside
+
+
+def test_norms_that_the_checker_does_not_know() -> None:
+    """A skip around a norm in front of hidden layers, two norms, eps < 0, another name."""
+    normed, behind = block(3, 3, 0).blocks[0], random_mlp(1, 3, 2, 1).blocks
+    own = Network((normed, *behind))
+    records = records_of(certificates.of(partition(own, Segment([-1, 2, 0], [3, 1, 1]), engine="circle")))
+    assert "a skip connection around a norm" in reason(of_another(records, Network((replace(normed, residual=True), *behind))))
+    assert "behind two norms" in reason(of_another(records, Network((normed, replace(behind[0], norm=normed.norm)))))
+    for change in ({"eps": "-1 3"}, {"eps_rule": "none"}, {"name": "BatchNorm"}):
+        changed = copy.deepcopy(records)
+        changed[0]["network"]["blocks"][0]["norm"].update(change)
+        assert "neither LayerNorm nor RMSNorm, or an unknown rule for eps, or eps < 0" in reason(changed)
 
 
 def test_where_a_norm_is_undefined() -> None:
@@ -403,17 +417,37 @@ def test_two_cells_taken_for_one(name: str) -> None:
             assert codes[one] != codes[other] or "are put together" in said
 
 
-def test_a_hole_in_the_wrong_strip() -> None:
-    """Two strips have one code, and a cap lies in one of them: only a bridge tells in which."""
+def misplaced_hole() -> list[Record]:
+    """Two strips have one code, and a cap lies in one of them: here, against the truth, in the other."""
     records = honest("sphere", "strips")
     codes = [record["code"] for record in records[1 : 1 + records[0]["regions"]]]
     one, other = next((i, j) for j in range(len(codes)) for i in range(j) if codes[i] == codes[j])
     cap = next(circle for circle in circles_of(records) if not circle["around"])
     assert cap["arcs"][0][1] in (one, other)
     cap["arcs"][0][1] = one + other - cap["arcs"][0][1]
+    return records
+
+
+def test_a_hole_in_the_wrong_strip() -> None:
+    """Only a bridge tells in which strip it is."""
+    records = misplaced_hole()
     assert "leads from one cell to another" in reason(records)
     del records[records.index(bridges_of(records)[0])]
     assert "are put together" in reason(counted(records))
+
+
+def test_bridges_to_the_wrong_strip() -> None:
+    """That of the truth with another name for its landing, and all on a circle that runs through both strips and the cap."""
+    ends = [[k, gap, root] for k, circle in enumerate(circles_of(misplaced_hole()))
+            for gap in range(len(circle["arcs"])) for root in (0, 1)]  # fmt: skip
+    cap, said = next(k for k, circle in enumerate(circles_of(misplaced_hole())) if not circle["around"]), set()
+    for start, end, plane in itertools.product(ends, ends, ("1 61 2 0", None)):
+        if cap in (start[0], end[0]):
+            records = misplaced_hole()
+            bridge = bridges_of(records)[0]
+            bridge.update({"from": start, "to": end, "plane": plane or bridge["plane"]})
+            said.add(reason(records).split(": ")[-1][:20])
+    assert {"does not meet the in", "leaves the cell, by "} <= said
 
 
 def test_a_bridge_over_another_cell() -> None:
@@ -532,6 +566,17 @@ def weaker(proof: Record) -> Iterator[Record]:
         yield {"far": [names[:1], "0"]}
 
 
+def test_multipliers_that_leave_the_polyhedron_on_the_sphere() -> None:
+    """Four quarters, one left out: it is far by no sum of its walls."""
+    quarters = layers(([[1, 0, 0], [0, 1, 0]], [0, 0]))
+    records = records_of(certificates.of(partition(quarters, Sphere(1), engine="sphere_polytopes")))
+    assert [record["code"] for record in records[1:]] == ["00", "40", "80", "c0"]
+    del records[4]
+    for names, multipliers in (([0, 1], "1 1"), ([1], "1"), ([0, 1, 2, 3, 4, 5], "5 5 1 1 1 1")):
+        records[3]["excluded"] = [[1, {"far": [names, multipliers]}]]
+        assert "do not keep the polyhedron off the sphere" in reason(counted(records))
+
+
 def test_a_hinge_that_vanishes_proves_nothing() -> None:
     """Off all over, it is no open condition: a multiplier on it would exclude whatever one likes."""
     network = layers(([[0, 0, 0], [1, 0, 0]], [0, 0]))
@@ -590,6 +635,15 @@ def test_sign_changes_of_functions() -> None:
                 wraps = compare(rise, fall) > 0
                 inside = compare(rise, at) < 0 or compare(at, fall) < 0 if wraps else compare(rise, at) < 0 < compare(fall, at)
                 assert on == inside or value_sign(function, form, a, b) == 0, (function, form, a, b)
+
+
+def test_functions_of_a_form_of_rank_one() -> None:
+    """N = |alpha|: alpha + N is on where alpha > 0, and changes at the form's kernel."""
+    form, down, up = Form(((1, 0), (0, 0)), 1, False), Direction(0, 0, -1, 0, 0), Direction(0, 0, 1, 0, 0)
+    assert sign_changes((1, 0, 1), form) == (down, up)
+    assert sign_changes((-1, 0, 1), form) == (up, down)
+    assert sign_changes((1, 0, 2), form) is None
+    assert sign_changes((1, 0, -1), form) is None
 
 
 def test_the_order_of_circles_around_a_point() -> None:

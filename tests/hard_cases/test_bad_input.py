@@ -130,8 +130,8 @@ INVALID: dict[str, tuple[Attempt, str]] = {
 }
 
 UNSUPPORTED: dict[str, tuple[Attempt, str]] = {
-    "sphere of higher dimension": (lambda: partition(FIVE, Sphere()), "Sphere"),
-    "sphere without norm, higher": (lambda: partition(WIDE, Sphere(radius_squared=1)), "Sphere"),
+    "circle engine on a higher sphere": (lambda: partition(FIVE, Sphere(), engine="circle"), "Sphere"),
+    "flats of dimension 39": (lambda: partition(WIDE, Sphere(radius_squared=1), engine="sphere_flats"), "not 39"),
     "sphere of two points without norm": (lambda: partition(mlp([[1.0]], [0.0]), Sphere(radius_squared=2)), "dimension 0"),
     "box behind a norm": (lambda: partition(NORMED, Box(0, 1, dim=2)), "norm"),
     "brute force on a wide layer": (lambda: partition(WIDE, RealSpace(40), engine="brute_force", limit=None), "40 bits"),

@@ -394,6 +394,18 @@ def test_draw_makes_the_figures_that_fit(call: Call, words: str, names: set[str]
     assert {path.name for path in Path("figures").iterdir()} == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
 
 
+def test_draw_makes_globes_of_a_two_sphere(call: Call) -> None:
+    quick = " ".join(QUICK)
+    assert call(f"train --task direction --norm layernorm --widths 5 --task-option dimension=4 --name dirs {quick}").code == 0
+    for words, names in (("", {"globe", "stereographic", "adjacency", "ellipsoid"}),
+                         ("--great-sphere 1,0,0,-1 0,1,0,-1 0,0,1,-1", {"globe", "stereographic", "adjacency"})):  # fmt: skip
+        result = call(f"draw dirs {words} --out figures{len(names)}")
+        assert (result.code, result.err) == (0, "")
+        assert "globe.html, to be turned in a browser" in result.out
+        drawn = {path.name for path in Path(f"figures{len(names)}").iterdir()}
+        assert drawn == {"globe.html"} | {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+
+
 # ---- gpt2
 
 

@@ -2,9 +2,13 @@
 
 from itertools import combinations
 
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Affine2D, Bbox
+
+_FINE = 1e6  # curves become polygons on a grid of pixels: make the pixels small
 
 
 def texts(fig: Figure) -> list[tuple[str, Bbox]]:
@@ -39,3 +43,12 @@ def _contains(canvas: Bbox, box: Bbox) -> bool:
 def lines_of(fig: Figure) -> list[str]:
     """Every line of every text drawn."""
     return [line for text, _ in texts(fig) for line in text.splitlines()]
+
+
+def inside(path: Path, points: np.ndarray) -> np.ndarray:
+    """Which points are in the area of a path with curves and holes; matplotlib's own test knows no holes."""
+    fine = Affine2D().scale(_FINE)
+    found = np.zeros(len(points), dtype=bool)
+    for polygon in path.transformed(fine).to_polygons(closed_only=True):
+        found ^= Path(polygon).contains_points(points * _FINE)
+    return found

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.viz import drawn
 from viz.curves_in_plane import Piece, circle, closed_path, open_path
 
 SLANTED = Piece(np.array([3.0, -1.0]), np.array([2.0, 1.0]), np.array([-0.5, 0.7]), 0.3, 4.9)
@@ -36,4 +37,5 @@ def test_enclosed_areas_add_up() -> None:
 
 def test_holes_run_clockwise() -> None:
     ring = closed_path([[circle(2.0)], [circle(1.0).reverse]])
-    assert ring.contains_point((1.5, 0.1)) and not ring.contains_point((0.2, 0.1)) and not ring.contains_point((2.5, 0.0))
+    assert drawn.inside(ring, np.array([[1.5, 0.1], [0.2, 0.1], [2.5, 0.0]])).tolist() == [True, False, False]
+    assert [piece.enclosed < 0 for piece in (circle(2.0), circle(1.0).reverse)] == [False, True]

@@ -2,15 +2,16 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from exact.linear_algebra import apply, dot
+from exact.linear_algebra import apply
 from exact.numbers import rational
 from exact.spheres import SpherePartition
 from exact.surds import Surd
-from tests.viz import subjects
+from tests.viz import drawn, subjects
 from viz.hemisphere import Hemisphere
 from viz.sphere_arcs import SphereArcs
 
@@ -20,8 +21,8 @@ VIEWS = [(3, 1, 2), (-1, 4, 1), (1, -1, -5)]
 
 def ambient(arcs: SphereArcs, points: np.ndarray) -> list[tuple[Fraction, ...]]:
     """Input vectors in the directions of points of the unit sphere."""
-    chart = arcs.partition.chart
-    return [chart.ambient([rational(Fraction(float(x))) for x in y]) for y in np.linalg.solve(arcs.partition.frame_float, points.T).T]
+    columns = np.linalg.solve(arcs.partition.frame_float, points.T).T
+    return [arcs.partition.chart.ambient([rational(Fraction(float(x))) for x in y]) for y in columns]
 
 
 def seen(found: SpherePartition, view: tuple[int, ...]) -> Hemisphere:
@@ -66,8 +67,21 @@ def test_every_visible_point_is_in_its_cell_and_in_no_other(subject: object, vie
     flat = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
     depth = np.sqrt(1 - radius**2)[:, None]
     points = flat @ np.array([half.right, half.up]) + depth * half.towards
-    for position, vector in zip(flat, ambient(half.arcs, points), strict=True):
-        assert [i for i, path in cells.items() if path.contains_point(position)] == [found.locate(vector)]
+    hits = {i: drawn.inside(path, flat) for i, path in cells.items()}
+    for place, vector in enumerate(ambient(half.arcs, points)):
+        assert [i for i, inside in hits.items() if inside[place]] == [found.locate(vector)]
+
+
+@pytest.mark.parametrize("plane", [[0, 0, 10, -9], [0, 0, -10, 9]])
+@pytest.mark.parametrize("view", [(0, 1, 9), (1, 0, -9)])
+def test_a_limb_that_nothing_cuts_belongs_to_the_cell_around(plane: list[int], view: tuple[int, ...]) -> None:
+    found = subjects.planes_on_unit_sphere(plane)
+    half = seen(found, view)
+    middle, edge = half.towards, 0.999 * half.right + 0.01 * half.towards
+    cells = [found.locate(vector) for vector in ambient(half.arcs, np.array([middle, edge]))]
+    assert {i for i, _ in half.cells} == set(cells)
+    for index, path in half.cells:
+        assert drawn.inside(path, half.project(np.array([middle, edge]))).tolist() == [cell == index for cell in cells]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -88,8 +102,11 @@ def test_a_circle_through_the_limb_vertices_keeps_its_parity() -> None:
     for view in ((1, 0, 0), (0, 1, 0), (1, 1, 0)):
         half = seen(subjects.octants(), view)
         assert len(half.cells) >= 4
-        for _, parts in enumerate(half.pieces):
-            assert all(a != b for (a, _), (b, _) in zip(parts, parts[1:], strict=False))
+        assert all(a != b for parts in half.pieces for (a, _), (b, _) in pairwise(parts))
+        sides = [[side for side, _ in parts] for parts in half.pieces]
+        ends = half.arcs.partition.complex.arc_ends
+        at = {pair for row, own in zip(ends.tolist(), sides, strict=True) for pair in ((row[0], own[0]), (row[1], own[-1]))}
+        assert len(at) == 6, "every vertex is on one side for all arcs that end there"
 
 
 @pytest.mark.parametrize("subject", SPHERES)

@@ -24,7 +24,7 @@ from exact import Hinge, InvalidInput
 from exact.arcs import CurvePartition
 from viz import style
 from viz.figures.polytopes import class_handles
-from viz.labels import Label, Row, Table, around_circle, fit_circle
+from viz.labels import Label, Row, Table, around_circle, exact_point, fit_circle
 from viz.projections import CirclePlane
 
 Spans = Sequence[tuple[float, float]]
@@ -32,7 +32,8 @@ Labels = Literal["auto", "codes", "numbers", "none"]
 _RING = (0.965, 1.035)  # inner and outer edge of the arcs, in radii
 _REACH, _REACH_OF_MANY, _TEXT = 1.13, 1.07, 1.2  # where hyperplanes end, where labels begin
 _MOST_CODE_BITS, _MOST_CODES, _MOST_NAMED, _MOST_ROWS, _MOST_UNLISTED = 16, 32, 14, 96, 40
-_MOST_TICKS, _MOST_DOTS = 24, 120
+_MOST_TICKS, _MOST_DOTS, _MOST_CROSSINGS = 24, 120, 24
+_SAME = 1e-12  # radians: an arc begins at the crossing, not a turn before it
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,14 @@ def circle(partition: CurvePartition, ax: Axes, *, labels: Labels = "auto", data
 def circle_figure(partition: CurvePartition, *, title: str | None = None, labels: Labels = "auto",
                   data: np.ndarray | None = None, classes: Sequence[int] | None = None,
                   class_names: Sequence[str] = ()) -> Figure:  # fmt: skip
-    """A complete figure of :func:`circle`; numbered arcs are listed beside it while they are few enough."""
+    """A complete figure of :func:`circle`; numbered arcs are listed beside it while they are few enough.
+
+    Beside arcs with codes stand the crossings, with their points as exact expressions, where some of these are short.
+    """
     with style.house():
         kind = _kind(partition, labels)
         table = _table(partition) if kind == "numbers" and len(partition) <= _MOST_ROWS else None
+        table = _crossing_table(partition) if kind == "codes" else table
         fig, ax, side = _canvas(table)
         below = style.headline(ax, title or _title(partition), f"{_counts(partition)}\n{_meaning(partition)}")
         style.key(fig, [*_key(partition), *class_handles(classes if data is not None else None, class_names)])
@@ -218,6 +223,27 @@ def _table(partition: CurvePartition) -> Table:
         start = f"{math.degrees(region.parameters_float[0]):6.2f}°"
         rows.append(Row(colour, (f"{region.index:>3}", start, partition.codes[region.index].tobytes().hex(), flips)))
     return Table(("arc", " starts", "code (hex)", "flips"), tuple(rows), style.TINY)
+
+
+def _crossing_table(partition: CurvePartition) -> Table | None:
+    """One row per crossing: its angle, its exact point (≈ where that is long), and the neurons that flip or touch zero."""
+    points = [exact_point(crossing) for crossing in partition.crossings[:_MOST_CROSSINGS]]
+    if len(partition.crossings) > _MOST_CROSSINGS or not any(points):
+        return None
+    starts, colours, rows = [region.parameters_float[0] for region in partition.regions], arc_colours(partition), []
+    deep = len(partition.network.widths) > 1
+    for crossing, point in zip(partition.crossings, points, strict=True):
+        angle = crossing.angle_float
+        begun = max(range(len(starts)), key=lambda i: -((angle - starts[i] + _SAME) % (2 * math.pi)))
+        names = " ".join(f"{hinge.layer}.{hinge.neuron}" if deep else f"n{hinge.neuron}" for hinge in crossing.hinges)
+        near = "" if point else "≈ " + ", ".join(f"{float(x):.4g}" for x in _point_float(partition, angle))
+        rows.append(Row(colours[begun], (f"{math.degrees(angle):6.2f}°", point or near, names + " touches" * crossing.tangent)))
+    return Table(("   angle", "exact point", "flips"), tuple(rows), style.TINY)
+
+
+def _point_float(partition: CurvePartition, angle: float) -> np.ndarray:
+    """A point of the circle in R^n."""
+    return CirclePlane.of(partition).points([angle])[0]
 
 
 def _flip(partition: CurvePartition, index: int, hinge: Hinge) -> str:

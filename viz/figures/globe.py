@@ -89,10 +89,11 @@ def globe_figure(partition: SpherePartition, *, title: str | None = None, view: 
                  classes: Sequence[int] | None = None, class_names: Sequence[str] = ()) -> Figure:  # fmt: skip
     """A complete figure of :func:`globe`: what was counted, what the colours mean, how lines are drawn."""
     with style.house():
+        arcs = SphereArcs.of(partition)
         fig, ax = style.figure(6.2, 6.6)
         style.headline(ax, title or sphere_title(partition), f"{sphere_counts(partition)}\n ")
         handles = class_handles(classes if data is not None else None, class_names)
-        style.key(fig, [*line_handles(SphereArcs.of(partition), hidden=True), *handles], columns=3)
+        style.key(fig, [*line_handles(arcs, hidden=True), *handles], columns=3)
         drawn = globe(partition, ax, view=view, colour_by=colour_by, labels=labels, data=data, classes=classes)
         below = ax.texts[0]
         below.set_text(f"{sphere_counts(partition)}\n{drawn.meaning}; {len(drawn.indices):,} cells in view")

@@ -34,9 +34,10 @@ from viz.figures.polytopes import (
     polytopes,
     scatter,
 )
-from viz.projections import CirclePlane
+from viz.projections import CirclePlane, image_basis
 
 _STEPS_PER_TURN = 360
+_ASIDE = 1e-9  # of the embedding: how far its image may lie off the plane of the circle
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def sectors(partition: CurvePartition, ax: Axes, embedding: tuple[np.ndarray, np
     equal colours. Raises InvalidInput for embeddings that lose a dimension.
     """
     plane = CirclePlane.of(partition)
-    _check_image(partition)
+    _check_image(partition, plane, embedding)
     chart = _PlaneMap.of(plane, embedding)
     view = shapely.box(*nearest_floats([*window.lo, *window.hi]))
     shapes = [_cone(chart, view, *region.parameters_float) for region in partition.regions]
@@ -135,10 +136,20 @@ def sectors_figure(without: FlatPartition, behind: CurvePartition, embedding: tu
     return fig
 
 
-def _check_image(partition: CurvePartition) -> None:
+def _check_image(partition: CurvePartition, plane: CirclePlane, embedding: tuple[np.ndarray, np.ndarray]) -> None:
+    """The norm must take the embedded plane to the plane of the circle: all of its image, or that of a GreatCircle."""
     norm = partition.network.blocks[0].norm
-    if norm is None or norm.sphere_dim != 1:
+    if norm is None:
         raise InvalidInput("the norm's image is no plane", value=norm, remedy="use LayerNorm in R^3 or RMSNorm in R^2")
+    if norm.sphere_dim == 1:
+        return
+    basis = image_basis(norm)
+    columns = np.column_stack([np.asarray(part, dtype=np.float64) for part in embedding])
+    image = columns.T @ basis.T @ basis
+    aside = image - image @ plane.axes.T @ plane.axes
+    if np.abs(aside).max() > _ASIDE * np.abs(image).max():
+        raise InvalidInput("the norm's image is no plane, nor that of the embedded one the circle's", value=norm,
+                           remedy="use LayerNorm in R^3 or RMSNorm in R^2, or embed with u and v of a GreatCircle")  # fmt: skip
 
 
 def _radius(chart: _PlaneMap, view: shapely.Polygon) -> float:

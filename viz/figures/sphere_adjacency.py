@@ -61,7 +61,7 @@ def _draw(arcs: SphereArcs, ax: Axes, view: Sequence[object] | None, far: bool, 
                linewidths=style.THIN, zorder=1)  # fmt: skip
     ax.add_patch(Circle((0, 0), 1.0, facecolor=style.tint(style.SURFACE, 0.8), edgecolor=style.MUTED, linewidth=style.THIN,
                         zorder=0))  # fmt: skip
-    found = [(arc, line) for arc in range(len(arcs)) for line in _visible(half, _edge(arcs, nodes, arc))]
+    found = [(arc, line) for arc in range(len(arcs)) for line in half.runs(_edge(arcs, nodes, arc), front=True)]
     many = len(partition) > _MANY
     edges = LineCollection([line for _, line in found], colors=[style.layer_colour(arcs.layers[arc]) for arc, _ in found],
                            linewidths=0.5 if many else 1.0, capstyle="round", joinstyle="round", zorder=2)  # fmt: skip
@@ -124,14 +124,6 @@ def _geodesic(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     shares = np.linspace(0, 1, _STEPS)[:, None]
     chord = (1 - shares) * start + shares * end
     return chord / np.maximum(np.linalg.norm(chord, axis=1, keepdims=True), 1e-12)
-
-
-def _visible(half: Hemisphere, points: np.ndarray) -> list[np.ndarray]:
-    """The visible runs of a curve, in the picture."""
-    front, flat = half.is_front(points), half.project(points)
-    breaks = np.flatnonzero(front[1:] != front[:-1]) + 1
-    runs = zip(np.split(flat, breaks), np.split(front, breaks), strict=True)
-    return [run for run, side in runs if side[0] and len(run) > 1]
 
 
 def _pairs(partition: SpherePartition) -> str:

@@ -134,11 +134,12 @@ def stereographic_figure(partition: SpherePartition, *, title: str | None = None
                          classes: Sequence[int] | None = None, class_names: Sequence[str] = ()) -> Figure:  # fmt: skip
     """A complete figure of :func:`stereographic`."""
     with style.house():
+        arcs = SphereArcs.of(partition)
         fig, ax = style.figure(6.2, 6.9)
         below = style.headline(ax, title or f"{sphere_title(partition)}, as a map", f"{sphere_counts(partition)}\n \n ")
         equator = Line2D([], [], color=style.MUTED, linewidth=style.THIN, linestyle=":", label="|p| = 1: half the sphere")
         handles = class_handles(classes if data is not None else None, class_names)
-        style.key(fig, [*line_handles(SphereArcs.of(partition), hidden=False), equator, *handles], columns=3)
+        style.key(fig, [*line_handles(arcs, hidden=False), equator, *handles], columns=3)
         drawn = stereographic(partition, ax, centre=centre, colour_by=colour_by, labels=labels, data=data, classes=classes)
         outside = f"projected from inside cell {drawn.indices[0]}, which is all around"
         below.set_text(f"{sphere_counts(partition)}\n{drawn.meaning}\n{outside}{_beyond(drawn)}")

@@ -1,16 +1,20 @@
 """The circle figure: arcs, hyperplanes and crossings are the partition's, and no text touches another."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+import sympy
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Wedge
 
 from exact import GreatCircle, InvalidInput, Segment, Sphere, partition
 from exact.sources import tensors
 from tests.viz import drawn, subjects
 from viz import style
-from viz.figures.circle import circle, circle_figure
+from viz.figures.circle import arc_colours, circle, circle_figure
+from viz.labels import exact_point
 from viz.projections import CirclePlane
 
 CIRCLES = [subjects.five_arcs, subjects.arcs, subjects.sixty_arcs, subjects.geodesic]
@@ -204,3 +208,37 @@ def test_bad_input() -> None:
         draw(subjects.arcs(), labels="loud")
     with pytest.raises(InvalidInput, match="draws circles"):
         draw(partition(subjects.mlp(2, 3, 1), Segment([0, 0], [1, 1])))
+
+
+def test_crossings_have_exact_points() -> None:
+    rows = [[1, 0, -1], [1, -2, 1], [2, 0, 1], [1, 1, 1]]
+    behind = tensors.block(rows, [0, 1, 0.5, -5], [[1, 1, 1, 1]], [0], norm="layernorm")
+    for found in (subjects.five_arcs(), partition(behind, Sphere())):
+        lines = drawn.lines_of(circle_figure(found, labels="codes"))
+        assert drawn.faults(circle_figure(found, labels="codes")) == []
+        for crossing in found.crossings:
+            text = exact_point(crossing)
+            (line,) = (x for x in lines if x.split()[0] == f"{math.degrees(crossing.angle_float):.2f}°")
+            assert text in line
+            assert all(f"n{hinge.neuron}" in line for hinge in crossing.hinges)
+            read = re.sub(r"√(\d+)", r"sqrt(\1)", text.replace("−", "-"))
+            assert sympy.sympify(read) == sympy.Tuple(*crossing.point)
+    assert "(3, 4)" in " ".join(drawn.lines_of(circle_figure(subjects.five_arcs())))
+
+
+def test_rows_of_crossings_have_the_colour_of_the_arc_that_begins_there() -> None:
+    found = subjects.five_arcs()
+    fig = circle_figure(found, labels="codes")
+    squares = next(c for c in fig.axes[1].collections if len(c.get_offsets()) == len(found.crossings)).get_facecolors()
+    colours = arc_colours(found)
+    for crossing, square in zip(found.crossings, squares, strict=True):
+        (arc,) = (r.index for r in found.regions if abs(r.parameters_float[0] - crossing.angle_float) % (2 * math.pi) < 1e-9)
+        assert tuple(square[:3]) == pytest.approx(to_rgb(colours[arc]))
+
+
+def test_long_expressions_are_left_out() -> None:
+    crossings = partition(subjects.block(6, shift=3.0), Sphere()).crossings
+    assert [exact_point(crossing) for crossing in crossings] == [None] * len(crossings)
+    assert exact_point(subjects.five_arcs().crossings[0], longest=3) is None
+    touching = partition(tensors.mlp([([[1, 0], [0, 1]], [-1, 0.5]), ([[1, 1]], [0])]), Sphere(radius_squared=1))
+    assert any("n0 touches" in line for line in drawn.lines_of(circle_figure(touching)))
