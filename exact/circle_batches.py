@@ -240,6 +240,10 @@ def partition_circles(
     >>> batch.cell_counts.tolist(), [str(region.code) for region in batch[1].regions]
     ([4, 4], ['01', '00', '10', '11'])
     """
+    if not isinstance(network, Network):
+        raise InvalidInput("not a network", value=repr(network), remedy="read it first, see exact.sources")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+        raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of crossings, or None")
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
     radius = None if radius_squared is None else rational(radius_squared, "radius_squared")
     _check(network, first, second, radius, device)
@@ -285,7 +289,9 @@ def _check(network: Network, u: RationalMatrix, v: RationalMatrix, radius: Ratio
                            remedy="give radius_squared= to a network without norm, and only there")  # fmt: skip
     if radius is not None and radius <= 0:
         raise InvalidInput("a circle has no positive radius", value=radius, remedy="give radius_squared > 0")
-    if device.split(":")[0] not in _AT_ONCE or (device.startswith("cuda") and not torch.cuda.is_available()):
+    if not isinstance(device, str) or device.split(":")[0] not in _AT_ONCE or (
+        device.startswith("cuda") and not torch.cuda.is_available()
+    ):
         raise InvalidInput("no such device is available", value=repr(device), remedy='write device="cpu"')
 
 

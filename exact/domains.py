@@ -16,7 +16,7 @@ from typing import Any
 from exact.errors import InvalidInput
 from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import Vector, dot, rank
-from exact.numbers import Rational, RationalArray, fractions, rational, rationals
+from exact.numbers import Rational, RationalArray, fractions, listed, rational, rationals, whole_number
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Pair = tuple[Rational, Rational]
@@ -127,10 +127,11 @@ class Box(FlatDomain):
     hi: tuple[Rational, ...]
 
     def __init__(self, lo: Any, hi: Any, dim: int | None = None) -> None:
-        sizes = {len(x) for x in (lo, hi) if hasattr(x, "__len__")} | ({dim} if dim is not None else set())
+        given = {len(x) for x in (lo, hi) if _has_entries(x)}
+        sizes = given if dim is None else given | {whole_number(dim, "dim")}
         if len(sizes) != 1 or (size := next(iter(sizes))) < 1:
             raise InvalidInput("the dimension of the box is unclear", value=sorted(sizes), remedy="give dim= or equal lengths")
-        bounds = [rationals(x if hasattr(x, "__len__") else [x] * size, name) for x, name in ((lo, "lo"), (hi, "hi"))]
+        bounds = [rationals(x if _has_entries(x) else [x] * size, name) for x, name in ((lo, "lo"), (hi, "hi"))]
         for i, (a, b) in enumerate(zip(*bounds, strict=True)):
             if a >= b:
                 raise InvalidInput("the box is empty or flat", value=f"lo[{i}] = {a}, hi[{i}] = {b}", remedy="give lo < hi")
@@ -186,8 +187,9 @@ class HPolytope(FlatDomain):
     dim: int
 
     def __init__(self, rows: Sequence[Any], dim: int | None = None) -> None:
-        halfspaces = tuple(_halfspace(row, f"rows[{i}]") for i, row in enumerate(rows))
-        sizes = {len(h.normal) for h in halfspaces} | ({dim} if dim is not None else set())
+        halfspaces = tuple(_halfspace(row, f"rows[{i}]") for i, row in enumerate(listed(rows, "rows")))
+        given = {len(h.normal) for h in halfspaces}
+        sizes = given if dim is None else given | {whole_number(dim, "dim")}
         if len(sizes) != 1 or (size := next(iter(sizes))) < 1:
             raise InvalidInput("the dimension of the polyhedron is unclear", value=sorted(sizes),
                                remedy="give rows of d + 1 numbers: normal, then offset; without rows, dim=")  # fmt: skip
@@ -207,7 +209,7 @@ class HPolytope(FlatDomain):
 def _halfspace(row: Any, name: str) -> Halfspace:
     if isinstance(row, Halfspace):
         return Halfspace.of([Rational(x) for x in row.coefficients])
-    if not hasattr(row, "__len__"):
+    if not _has_entries(row):
         raise InvalidInput(f"{name} is not a row", value=repr(row), remedy="give the normal, then the offset")
     return Halfspace.of(rationals(row, name))
 
@@ -264,7 +266,7 @@ class Ball(FlatDomain):
 
 
 def _span(directions: Any, centre: Sequence[Rational]) -> tuple[tuple[Rational, ...], ...]:
-    rows = tuple(tuple(rationals(row, f"directions[{i}]")) for i, row in enumerate(directions))
+    rows = tuple(tuple(rationals(row, f"directions[{i}]")) for i, row in enumerate(listed(directions, "directions")))
     _same_length((centre, *rows))
     if not rows or rank(rows) < len(rows):
         raise InvalidInput("the directions of a ball are dependent", value=_show(rows), remedy="give independent vectors")
@@ -289,7 +291,7 @@ class Plane(FlatDomain):
         if (s is None) != (t is None):
             raise InvalidInput("a plane is bounded in one parameter only", value=(s, t), remedy="give both s= and t=, or none")
         object.__setattr__(self, "points", points)
-        object.__setattr__(self, "bounds", None if s is None else Box((s[0], t[0]), (s[1], t[1])))
+        object.__setattr__(self, "bounds", None if s is None else _rectangle(s, t))
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.points[0]), input_dim)
@@ -301,6 +303,14 @@ class Plane(FlatDomain):
 
     def __repr__(self) -> str:
         return f"Plane(through {_show(self.points)})"
+
+
+def _rectangle(s: Any, t: Any) -> Box:
+    bounds = [rationals(values, name) for values, name in ((s, "s"), (t, "t"))]
+    for values, name in zip(bounds, ("s", "t"), strict=True):
+        if len(values) != 2:
+            raise InvalidInput(f"{name} is not a pair of bounds", value=f"{len(values)} numbers", remedy=f"give {name}=(0, 1)")
+    return Box([low for low, _ in bounds], [high for _, high in bounds])
 
 
 class _StraightLine(FlatDomain, CurveDomain):
@@ -371,7 +381,7 @@ class Ray(_StraightLine):
 
     def __init__(self, origin: Any, direction: Any) -> None:
         object.__setattr__(self, "direction", tuple(rationals(direction, "direction")))
-        start = [origin] * len(self.direction) if not hasattr(origin, "__len__") and origin == 0 else origin
+        start = [origin] * len(self.direction) if not _has_entries(origin) and origin == 0 else origin
         object.__setattr__(self, "origin", tuple(rationals(start, "origin")))
         self._validate(("zero", "direction"))
 
@@ -521,6 +531,11 @@ class NormBall(Domain):
 
     def check(self, input_dim: int) -> None:
         return
+
+
+def _has_entries(value: object) -> bool:
+    """Whether a value is meant as a vector: text and arrays without an axis are numbers."""
+    return hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
 
 
 def _difference(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:

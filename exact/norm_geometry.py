@@ -107,7 +107,13 @@ def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
     >>> [value.sympy() for value in h(g(f([1, 2, 6])))]
     [-sqrt(42)/7, -sqrt(42)/7, 3*sqrt(42)/14 + 5]
     """
+    _check_norm(norm)
     return Projection(norm), Scaling(norm), GainAndBias(norm)
+
+
+def _check_norm(norm: object) -> None:
+    if not isinstance(norm, Norm):
+        raise InvalidInput("not a norm", value=repr(norm), remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
 
 
 def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:
@@ -138,7 +144,12 @@ class ImagePoints:
 
 def image_points(norm: Norm, inputs: Any) -> ImagePoints:
     """The images of the rows of an array (N x n)."""
-    rows = np.asarray(inputs, dtype=np.float64)
+    _check_norm(norm)
+    try:
+        rows = np.asarray(inputs, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput("the inputs are not an array of numbers", value=str(error),
+                           remedy=f"give rows of {norm.dim} numbers") from error  # fmt: skip
     if rows.ndim != 2 or rows.shape[1] != norm.dim:
         raise InvalidInput("the inputs do not fit the norm", value=rows.shape, remedy=f"give rows of {norm.dim} numbers")
     return ImagePoints(norm, rows)
@@ -153,6 +164,7 @@ def side_of(norm: Norm, z: Sequence[object]) -> int | None:
     The flat is `bias` plus the image of diag(gain) P. A point of it is gain * y + bias for some y in the image of P, and its
     side is that of the smallest |y|^2 against n: where the gain is zero y is free, and least when spread evenly.
     """
+    _check_norm(norm)
     square = _least_preimage(norm, rationals(z, "z"))
     return None if square is None else (square > norm.dim) - (square < norm.dim)
 
@@ -279,6 +291,7 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
     >>> [axis.squared.sympy() for axis in flat.axes], flat.is_solid
     ([sqrt(13) + 5, 5 - sqrt(13)], False)
     """
+    _check_norm(norm)
     groups = dict[Rational, list[int]]()
     for i, g in enumerate(norm.gain.column()):
         groups.setdefault(g * g, []).append(i)

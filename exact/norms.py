@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from exact.errors import InvalidInput
-from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational
+from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational, whole_number
 
 EpsRule = Literal["var", "std"]
 _ZERO = Rational(0)
@@ -35,7 +35,8 @@ class Norm(ABC):
     def of(cls, eps: object = 1e-5, gain: Any = None, bias: Any = None, dim: int | None = None,
            eps_rule: EpsRule = "var") -> Self:  # fmt: skip
         """Build from anything readable; `dim` is needed only when neither gain nor bias gives it."""
-        size = dim if dim is not None else next((len(x) for x in (gain, bias) if x is not None), None)
+        given = [None if x is None else RationalMatrix.read(x, f"norm {name}") for x, name in ((gain, "gain"), (bias, "bias"))]
+        size = next((x.shape[0] for x in given if x is not None), None) if dim is None else whole_number(dim, "dim")
         if size is None or size < 1:
             raise InvalidInput("the dimension of the norm is unknown", value=size, remedy="give dim=, gain= or bias=")
         exact_eps = rational(eps, "eps")
@@ -43,7 +44,7 @@ class Norm(ABC):
             raise InvalidInput("eps of a norm is negative", value=eps, remedy="give eps >= 0")
         if eps_rule not in ("var", "std"):
             raise InvalidInput("unknown eps rule", value=repr(eps_rule), remedy='write "var" or "std"')
-        columns = [_column(gain, size, 1, "gain"), _column(bias, size, 0, "bias")]
+        columns = [_column(given[0], size, 1, "gain"), _column(given[1], size, 0, "bias")]
         return cls(size, exact_eps, columns[0], columns[1], eps_rule)
 
     @abstractmethod
@@ -121,10 +122,9 @@ class RMSNorm(Norm):
         return x
 
 
-def _column(values: Any, size: int, default: int, name: str) -> RationalMatrix:
-    if values is None:
+def _column(column: RationalMatrix | None, size: int, default: int, name: str) -> RationalMatrix:
+    if column is None:
         return RationalMatrix.from_floats(np.full(size, float(default)))
-    column = RationalMatrix.read(values, f"norm {name}")
     if column.shape != (size, 1):
         raise InvalidInput(f"norm {name} does not fit the norm", value=column.shape, remedy=f"give {size} entries")
     return column

@@ -7,7 +7,7 @@ means"). The backend is FLINT through python-flint; this module is the only one 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from fractions import Fraction
 from functools import cached_property
 from numbers import Rational as AbstractRational
@@ -40,6 +40,7 @@ __all__ = [
     "coprime_integers",
     "fraction",
     "fractions",
+    "listed",
     "nearest_float",
     "nearest_floats",
     "rational",
@@ -47,6 +48,7 @@ __all__ = [
     "real_roots",
     "rounding_error",
     "square_free",
+    "whole_number",
 ]
 
 
@@ -91,7 +93,28 @@ def _from_other(value: Any, name: str) -> fmpq:
 
 def rationals(values: Iterable[object], name: str = "vector") -> list[fmpq]:
     """Return the values as rationals; an error names the vector and the index of the first bad entry."""
-    return [rational(value, f"{name}[{index}]") for index, value in enumerate(values)]
+    return [rational(value, f"{name}[{index}]") for index, value in enumerate(listed(values, name))]
+
+
+def listed(values: Any, name: str = "vector") -> list[Any]:
+    """The entries of a sequence, array or iterator; refuse numbers, None, text, and what has no order of its own."""
+    if not isinstance(values, str | bytes | Set | Mapping):
+        try:
+            return list(values)
+        except TypeError:
+            pass  # falls through to the one error below, which names the value
+    raise InvalidInput(f"{name} is not a sequence", value=repr(values), remedy="give its entries in order, such as [1, 2]")
+
+
+def whole_number(value: object, name: str = "number") -> int:
+    """Return an int or a NumPy integer as int; refuse anything else, such as 2.5, "3" or True.
+
+    >>> whole_number(np.int64(3))
+    3
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidInput(f"{name} is not a whole number", value=repr(value), remedy="give an int, such as 3")
+    return int(value)
 
 
 def fraction(value: fmpq) -> Fraction:
@@ -223,7 +246,7 @@ class RationalMatrix:
     @classmethod
     def from_rationals(cls, rows: Sequence[Any], name: str = "matrix") -> RationalMatrix:
         """Read nested sequences of anything :func:`rational` accepts; a flat sequence makes a column."""
-        nested = [list(row) if _is_sequence(row) else [row] for row in rows]
+        nested = [list(row) if _is_sequence(row) else [row] for row in listed(rows, name)]
         width = len(nested[0]) if nested else 0
         for index, row in enumerate(nested):
             if len(row) != width:
@@ -244,7 +267,7 @@ class RationalMatrix:
             return values
         if hasattr(values, "detach") or (isinstance(values, np.ndarray) and values.dtype != object):
             return cls.from_floats(values, name)
-        return cls.from_rationals(list(values), name)
+        return cls.from_rationals(values, name)
 
     @cached_property
     def exact(self) -> fmpq_mat:
@@ -330,7 +353,7 @@ class RationalMatrix:
 
 
 def _is_sequence(value: object) -> bool:
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
 
 
 def _as_float64(array: Any, name: str) -> FloatArray:

@@ -63,11 +63,15 @@ def partition(
     """Cut `domain` into the activation regions of `network`, exactly.
 
     Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball, NormBall; Segment, Ray, Line,
-    GreatCircle, Sphere of dimension 1 or 0 (arcs, also behind a norm). The engine is chosen by cost; `engine` overrides the
-    choice and names one of `ENGINES`. `device` is where the float64 filters run ("cpu" or "cuda"); it never changes the
-    result. `limit` refuses jobs whose upper bound on regions exceeds it (None, or a budget: no limit); `budget` stops early
-    with outcome BUDGET_REACHED; `progress` is called with the number of regions found. Curves behind several norms have no
-    useful bound and are never refused for their size; there a sign that cannot be decided ends with outcome UNDECIDED.
+    GreatCircle (arcs, also behind norms); GreatSphere (connected cells); Sphere, of dimension 0 and 1 (points, arcs), 2
+    (cells), 3 and more (codes). On a sphere or circle behind a norm without `radius_squared` only directions count: the
+    first norm's eps plays no part, those of later norms do.
+
+    The engine is chosen by cost; `engine` overrides the choice and names one of `ENGINES`. `device` is where the float64
+    filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper bound on regions exceeds it
+    (None, or a budget: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress` is called with the number of
+    regions found. Curves behind several norms have no useful bound and are never refused for their size; there a sign that
+    cannot be decided ends with outcome UNDECIDED.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with each engine's reason), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.

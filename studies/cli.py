@@ -80,7 +80,7 @@ NormBallOption = Annotated[bool, typer.Option("--norm-ball", help="The open ball
 SpaceOption = Annotated[bool, typer.Option("--space", help="All of R^d.")]
 RadiusOption = Annotated[str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")]
 BlockOption = Annotated[int | None, typer.Option(help="Start at this block (default: the norm, for round domains).")]
-_ENGINES = "circle, subdivision, vertices, lp_tree, facet_walk, brute_force (default: by cost)."
+_ENGINES = "By name; default: by cost. A wrong name lists them all."
 EngineOption = Annotated[str | None, typer.Option(help=_ENGINES)]
 LimitOption = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
 RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]

@@ -15,7 +15,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
 from matplotlib.colors import to_hex
 
 from exact import InvalidInput
@@ -47,7 +46,7 @@ def globe_html(partition: SpherePartition, *, title: str | None = None, view: Se
     return _template().render(
         title=title or sphere_title(partition), counts=sphere_counts(partition), cell_count=len(partition),
         note=_note(partition), data=_data(arcs, view_towards(arcs, view)),
-        script=Markup((_TEMPLATES / "globe.js").read_text("utf-8")), **colours,
+        script=(_TEMPLATES / "globe.js").read_text("utf-8"), **colours,
     )  # fmt: skip
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from exact import AffineMap, Outcome, Partition, Region, certificates
-from exact.arcs import Arc
+from exact import AffineMap, Outcome, Partition, Unsupported, certificates
+from exact.arcs import Arc, CurvePartition
 from exact.sphere_cells import SphereCell
+from exact.sphere_codes import CodePartition
+from exact.spheres import SpherePartition
 from studies import storage
 from studies.commands.job import JobOptions, Result, console, enumerate_regions
 from studies.runs import writable
@@ -26,14 +28,16 @@ def run(
         writable(out, (".json",))
     if certificate is not None:
         writable(certificate, (".jsonl", ".gz"))
+        if options.domain is not None and options.domain.kind == "norm-ball":
+            raise Unsupported("a ball has no certificate", value="--norm-ball", remedy="leave out --certificate")
     result = enumerate_regions(options, maps=maps)
     counts = storage.counts(result.partition, maps=maps, all_counts=all_counts)
     screen = console()
     print_summary(screen, result, counts, options.device)
     if maps and show:
-        screen.print("first regions, with exact witnesses; ~ marks the float of a long fraction")
+        screen.print("first regions, with exact witnesses (vectors towards it, on spheres); ~ marks the float of a fraction")
     for index in range(min(show, len(result.partition))):
-        _print_region(screen, result.partition.regions[index], maps)
+        _print_region(screen, result.partition, index, maps)
     if len(result.partition) > show:
         screen.print(f"... and {len(result.partition) - show:,} more" + ("" if out else "; --out FILE.json writes all of them"))
     if out is not None:
@@ -57,7 +61,8 @@ def print_summary(screen: Console, result: Result, counts: dict[str, int], devic
         screen.print(f"  {name:9}{value}")
 
 
-def _print_region(screen: Console, region: Region, maps: bool) -> None:
+def _print_region(screen: Console, found: Partition, index: int, maps: bool) -> None:
+    region = found.regions[index]
     screen.print(f"region {region.index}")
     screen.print(f"  code     {_cut(str(region.code), CODE)}")
     if isinstance(region, Arc):
@@ -65,10 +70,19 @@ def _print_region(screen: Console, region: Region, maps: bool) -> None:
         screen.print(f"  from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)")
     if isinstance(region, SphereCell):
         screen.print(f"  area     {region.area_float:.6g}, {region.holes} holes  (float)")
-    screen.print(f"  witness  ({', '.join(map(str, region.witness[:COLUMNS]))}{_more(len(region.witness), COLUMNS)})")
+    entries = ", ".join(map(_short, region.witness[:COLUMNS]))
+    named = "towards" if _has_directions(found) else "witness"
+    screen.print(f"  {named}  ({entries}{_more(len(region.witness), COLUMNS)})")
     if maps:
         for number, line in enumerate(_map_lines(region.affine)):
             screen.print(f"  {'map' if number == 0 else '':9}{line}")
+
+
+def _has_directions(found: Partition) -> bool:
+    """Whether a witness is a vector whose direction lies in the region: a sphere need not hold a rational point."""
+    if isinstance(found, CurvePartition):
+        return not found.frame.is_straight
+    return isinstance(found, SpherePartition | CodePartition)
 
 
 def _map_lines(affine: AffineMap) -> list[str]:
