@@ -26,7 +26,7 @@ from exact.adjacency import code_behind, facet_proofs, region_walls
 from exact.certificate_records import Json, hexadecimal, matrix_rows, network_record, over_common
 from exact.domains import Flat, FlatDomain
 from exact.engines.base import FlatCells, Outcome
-from exact.errors import Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported
 from exact.faces import FaceComplex, SymbolicPoint
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas, strict_feasibility
@@ -43,13 +43,26 @@ def write(
 ) -> Path:
     """Write the certificate of a partition to a file that is whole or absent; packed where its name ends in `.gz`.
 
-    `made_by` goes into the header as it is (program, engine, ...); nothing is proved about it. Raises as :func:`of` does, and
-    OSError. Cost: see :func:`of`; one line is in memory at a time.
+    `made_by` goes into the header as it is (program, engine, ...); nothing is proved about it. Raises as :func:`of` does,
+    InvalidInput where the folder is missing or the path is that of a folder, and OSError. Cost: see :func:`of`; one line is
+    in memory at a time.
     """
-    target = Path(path)
+    target = _target(path)
     with _published(target) as file:
         for line in of(partition, maps=maps, made_by=made_by):
             file.write(line)
+    return target
+
+
+def _target(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInput("not a path", value=repr(path), remedy="give the name of a file to write")
+    target = Path(path)
+    if target.is_dir():
+        raise InvalidInput("a folder stands where the certificate is to go", value=str(target),
+                           remedy=f"give a file in it, such as {target / 'certificate.jsonl.gz'}")  # fmt: skip
+    if not target.parent.is_dir():
+        raise InvalidInput("no such folder", value=str(target.parent), remedy=f"make it before {target.name} is written there")
     return target
 
 

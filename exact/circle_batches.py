@@ -242,7 +242,7 @@ def partition_circles(
     """
     if not isinstance(network, Network):
         raise InvalidInput("not a network", value=repr(network), remedy="read it first, see exact.sources")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+    if limit is not None and not (isinstance(limit, int) and limit >= 0):
         raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of crossings, or None")
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
     radius = None if radius_squared is None else rational(radius_squared, "radius_squared")

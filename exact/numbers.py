@@ -100,9 +100,11 @@ def listed(values: Any, name: str = "vector") -> list[Any]:
     """The entries of a sequence, array or iterator; refuse numbers, None, text, and what has no order of its own."""
     if not isinstance(values, str | bytes | Set | Mapping):
         try:
-            return list(values)
+            entries = iter(values)
         except TypeError:
             pass  # falls through to the one error below, which names the value
+        else:
+            return list(entries)
     raise InvalidInput(f"{name} is not a sequence", value=repr(values), remedy="give its entries in order, such as [1, 2]")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from math import inf
 
 from exact.arcs import CurvePartition
@@ -73,7 +75,7 @@ def partition(
     regions found. Curves behind several norms have no useful bound and are never refused for their size; there a sign that
     cannot be decided ends with outcome UNDECIDED.
 
-    Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with each engine's reason), TooLarge,
+    Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the reasons), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
 
     >>> from exact import Box, partition
@@ -85,6 +87,7 @@ def partition(
     """
     _check_types(network, domain)
     _check_bounds(limit, budget)
+    _check_progress(progress)
     domain.check(network.input_dim)
     _check_radius(network, domain)
     _check_smooth(network)
@@ -122,6 +125,11 @@ def _check_bounds(limit: object, budget: object) -> None:
         raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of regions, or None")
 
 
+def _check_progress(progress: object) -> None:
+    if progress is not None and not callable(progress):
+        raise InvalidInput("progress cannot be called", value=repr(progress), remedy="give a function of one number, or None")
+
+
 def _check_radius(network: Network, domain: Domain) -> None:
     if not isinstance(domain, Sphere | GreatCircle | GreatSphere):
         return
@@ -148,7 +156,7 @@ def _check_smooth(network: Network) -> None:
 
 def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
     known = {engine.name: engine for engine in ENGINES}
-    if name is not None and name not in known:
+    if name is not None and not (isinstance(name, str) and name in known):
         raise InvalidInput("no such engine", value=repr(name), remedy=f"choose one of {', '.join(known)}")
     candidates = [known[name]] if name else list(ENGINES)
     reasons = {engine.name: engine.refusal(network, domain) for engine in candidates}
@@ -157,11 +165,39 @@ def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
     best = min(able, key=lambda engine: costs[engine.name], default=None)
     if best is not None and costs[best.name] < inf:
         return best
-    raise Unsupported(
-        "no engine can do this job" if name is None else f"engine {name} cannot do this job",
-        value=f"{domain!r}",
-        remedy="; ".join(f"{engine}: {reason or 'only on request'}" for engine, reason in reasons.items()),
-    )
+    told = {engine: reason or "only on request" for engine, reason in reasons.items()}
+    if name is not None:
+        raise Unsupported(f"engine {name} cannot do this job", value=f"{domain!r}", remedy=f"{name}: {told[name]}")
+    raise Unsupported("no engine can do this job", value=f"{domain!r}", remedy=_grouped(told, type(domain).__name__))
+
+
+def _grouped(reasons: Mapping[str, str], kind: str) -> str:
+    """Every reason once, with its engines: first those about the network, last the engines for other kinds of domain.
+
+    Reasons that differ only in the advice behind a semicolon are one, with all the advice.
+    """
+    specific, elsewhere = dict[str, tuple[list[str], list[str]]](), dict[str, list[str]]()
+    for engine, reason in reasons.items():
+        other = _other_domains(reason, kind)
+        if other is not None:
+            elsewhere.setdefault(other, []).append(engine)
+            continue
+        what, _, advice = reason.partition("; ")
+        engines, advices = specific.setdefault(what, ([], []))
+        engines.append(engine)
+        advices += [advice] if advice and advice not in advices else []
+    clauses = [f"{'; '.join([what, *advices])} ({', '.join(engines)})" for what, (engines, advices)
+               in sorted(specific.items(), key=lambda item: item[0].startswith("it "))]  # fmt: skip
+    others = [f"{', '.join(engines)} ({other})" for other, engines in elsewhere.items()]
+    return "; ".join(clauses + ([f"for other domains than {kind}: {', '.join(others)}"] if others else []))
+
+
+def _other_domains(reason: str, kind: str) -> str | None:
+    """What an engine enumerates instead, where its reason is that it does not do domains of this kind at all."""
+    if f"a {kind} is round" in reason:
+        return "domains with walls"
+    found = re.fullmatch(rf"it \w+ (.+), not {kind}", reason)
+    return None if found is None else found[1]
 
 
 def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
@@ -199,7 +235,7 @@ def _dimension(domain: Domain) -> int:
 def _check_device(device: str) -> None:
     import torch
 
-    if device.split(":")[0] not in ("cpu", "cuda"):
+    if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
         raise InvalidInput("unknown device", value=repr(device), remedy='write "cpu" or "cuda"')
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InvalidInput("no CUDA device is available", value=repr(device), remedy='write device="cpu"')

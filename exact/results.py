@@ -179,7 +179,7 @@ class Partition(ABC):
     def certificate(self, path: str | Path, *, maps: bool = True, made_by: Mapping[str, Any] | None = None) -> Path:
         """Write a certificate that `exactlens check FILE` verifies with integers alone; see :mod:`exact.certificates`.
 
-        Raises Unsupported where there is none: behind several norms, in balls.
+        Raises Unsupported where there is none: behind several norms, in balls; InvalidInput where the folder does not exist.
         """
         from exact import certificates
 

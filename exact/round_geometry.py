@@ -36,13 +36,17 @@ from exact.numbers import (
     nearest_floats,
     rational,
 )
-from exact.sphere_complex import SphereComplex, SurdPoint
+from exact.sphere_complex import HalfEdgeArray, SphereComplex, SurdPoint
+from exact.spline_code import BitArray
 
 _ZERO = Rational(0)
 _BITS, _ACCURACY = 128, 64  # the first working precision; the relative accuracy that is delivered
 _MOST_BITS = 1 << 15
 _CHUNK = 1 << 20
 _SHORT = 2.0**-20  # below this share of a turn the float angle of an arc is taken from balls
+_SLANT = 2.0**-11  # pairs of circles of slant 1 that meet under an angle whose sine is smaller are left to exact numbers
+_STEEP = 2.0**10  # and so are the arcs of circles of a larger slant
+_CLOSE = 2.0**-60  # how well the points where such circles meet are known, as a share of the radius
 
 
 @dataclass(frozen=True)
@@ -294,16 +298,19 @@ class RoundGeometry:
     # ---- all at once, in floats
 
     def angles_float(self) -> FloatArray:
-        """The angle of every arc in float64; short arcs, whose floats have lost their digits, from balls."""
+        """The angle of every arc in float64; those that floats know badly from balls: short arcs, and those of tiny circles.
+
+        Points where circles touch or nearly touch are taken from their exact coordinates.
+        """
         at, count = self.complex, self.complex.arc_count
         found = np.full(count, 2 * np.pi)
-        frames = self._frames_float()
+        frames, points = self._frames_float(), self._points_float
         for low in range(0, count, _CHUNK):
             part = slice(low, min(low + _CHUNK, count))
-            self._angles_of(found[part], at.arc_ends[part], frames[at.arc_circle[part]])
+            self._angles_of(found[part], points, at.arc_ends[part], frames[at.arc_circle[part]])
         open_ = at.arc_ends[:, 0] != at.arc_ends[:, 1]
-        short = open_ & ((found < _SHORT) | (found > 2 * np.pi - _SHORT))
-        for arc in np.flatnonzero(short):
+        short = (found < _SHORT) | (found > 2 * np.pi - _SHORT) | (self._rows_float.slants > _STEEP)[at.arc_circle]
+        for arc in np.flatnonzero(open_ & short):
             found[arc] = float(self.angle(int(arc)))
         return found
 
@@ -311,49 +318,127 @@ class RoundGeometry:
         """For every carrier the centre, and the two covectors that give the position on it (C x 3 x 3)."""
         return np.array([self.circle(i).frame_float for i in range(len(self.complex.circles))]).reshape(-1, 3, 3)
 
-    def _angles_of(self, found: FloatArray, ends: np.ndarray, frames: FloatArray) -> None:
+    @staticmethod
+    def _angles_of(found: FloatArray, points: FloatArray, ends: np.ndarray, frames: FloatArray) -> None:
         kept = np.flatnonzero(ends[:, 0] != ends[:, 1])
         frames = frames[kept]
-        x, y = ([np.einsum("ij,ij->i", self.complex.vertex_floats[ends[kept, k]] - frames[:, 0], frames[:, row])
-                 for k in (0, 1)] for row in (1, 2))  # fmt: skip
+        x, y = ([np.einsum("ij,ij->i", points[ends[kept, k]] - frames[:, 0], frames[:, row]) for k in (0, 1)]
+                for row in (1, 2))  # fmt: skip
         angle = np.arctan2(x[0] * y[1] - y[0] * x[1], x[0] * x[1] + y[0] * y[1])
         found[kept] = np.where(angle < 0, angle + 2 * np.pi, angle)
 
     def lengths_float(self) -> FloatArray:
-        """The length of every arc in float64."""
+        """The length of every arc in float64, to 2^-40 of a great circle and as a rule to 2^-50, touching circles or not.
+
+        Cost: a few numpy operations per arc; exact numbers where circles nearly touch, or are nearly points.
+        """
         radii = np.sqrt(nearest_floats(self.radius_squared(i) for i in range(len(self.complex.circles))))
         return np.asarray(self.angles_float() * radii[self.complex.arc_circle])
 
     def areas_float(self) -> FloatArray:
-        """The area of every cell in float64, by Gauss-Bonnet; small cells keep few digits (ask `area` for them)."""
+        """The area of every cell in float64, by Gauss-Bonnet: to 2^-40 of the sphere, as a rule to 2^-50 per arc around it.
+
+        That holds for touching circles too; small cells keep few digits (ask `area` for them). Cost: as `lengths_float`.
+        """
         at, total = self.complex, np.zeros(self.complex.cell_count)
-        square = nearest_float(at.radius_squared)
         walks = np.bincount(at.cell_of_walk, minlength=at.cell_count)
-        norms, offsets = self._planes_float()
-        bends = self.angles_float() * (-offsets / np.sqrt(square * np.einsum("ij,ij->i", *norms)))[at.arc_circle]
+        bends = self.angles_float() * -self._rows_float.heights[at.arc_circle]
         for side, sign in ((0, 1.0), (1, -1.0)):
             total += sign * np.bincount(at.arc_sides[:, side], bends, minlength=at.cell_count)
-        total += self._corners_float(norms, offsets, square)
-        return np.asarray(square * (2 * np.pi * (2 - walks) - total))
-
-    def _planes_float(self) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
-        """Normals and M normals of the carriers, scaled to size one, and their offsets likewise."""
-        rows = np.array([plane.float_row for plane in self.complex.circles]).reshape(-1, 4)
-        inverse = nearest_floats(self._inverse.entries()).reshape(3, 3)
-        return (rows[:, :3], rows[:, :3] @ inverse), rows[:, 3]
-
-    def _corners_float(self, norms: tuple[FloatArray, FloatArray], offsets: FloatArray, square: float) -> FloatArray:
-        at, total = self.complex, np.zeros(self.complex.cell_count)
-        scale = np.sqrt(np.maximum(square * np.einsum("ij,ij->i", *norms) - offsets**2, 0))
-        for low in range(0, len(at.following), _CHUNK):
-            half = np.arange(low, min(low + _CHUNK, len(at.following)))
-            a, b = at.arc_circle[half >> 1], at.arc_circle[at.following[half] >> 1]
-            sign = np.where((half ^ at.following[half]) & 1, -1.0, 1.0)
-            inner = square * np.einsum("ij,ij->i", norms[0][a], norms[1][b]) - offsets[a] * offsets[b]
-            turn = np.arccos(np.clip(sign * inner / (scale[a] * scale[b]), -1, 1))
-            turn[(a == b) & (sign > 0)] = 0.0
+        for half, turn in self._turns_float():
             total += np.bincount(at.cell_of_walk[at.walk_of[half]], turn, minlength=at.cell_count)
-        return total
+        return np.asarray(nearest_float(at.radius_squared) * (2 * np.pi * (2 - walks) - total))
+
+    @cached_property
+    def _rows_float(self) -> _Rows:
+        products = [self._product(plane, plane) for plane in self.complex.circles]
+        return _Rows.of(self.complex, self._inverse, products)
+
+    def _turns_float(self) -> Iterator[tuple[HalfEdgeArray, FloatArray]]:
+        """Half-edges in portions, and the exterior angles where they end: certified ones where circles nearly touch."""
+        following, rows = self.complex.following, self._rows_float
+        for low in range(0, len(following), _CHUNK):
+            half = np.arange(low, min(low + _CHUNK, len(following)), dtype=following.dtype)
+            a, b, opposed = self._pairs(half)
+            cosine = np.where(opposed, -1.0, 1.0) * rows.cosines(a, b)
+            turn = np.arccos(np.clip(cosine, -1, 1))
+            turn[(a == b) & ~opposed] = 0.0
+            near = np.flatnonzero(rows.nearly_touch(a, b, cosine))
+            names = np.stack([np.minimum(a[near], b[near]), np.maximum(a[near], b[near]), opposed[near]], axis=1)
+            _, first, place = np.unique(names, axis=0, return_index=True, return_inverse=True)
+            certain = np.array([float(self.exterior_angle(int(h))) for h in half[near[first]]])
+            turn[near] = certain[place.reshape(-1)] if len(near) else certain
+            yield half, turn
+
+    def _pairs(self, half: HalfEdgeArray) -> tuple[HalfEdgeArray, HalfEdgeArray, BitArray]:
+        """The carriers of half-edges and of those that follow, and whether one has the other's positive side on its right."""
+        circle, after = self.complex.arc_circle, self.complex.following[half]
+        return circle[half >> 1], circle[after >> 1], ((half ^ after) & 1).astype(bool)
+
+    @cached_property
+    def _points_float(self) -> FloatArray:
+        """The vertices in float64; where circles nearly touch, so that floats lose the point, from exact coordinates."""
+        at, near, rows = self.complex, np.zeros(self.complex.vertex_count, dtype=bool), self._rows_float
+        for low in range(0, len(at.following), _CHUNK):
+            half = np.arange(low, min(low + _CHUNK, len(at.following)), dtype=at.following.dtype)
+            a, b, _ = self._pairs(half)
+            ends = at.arc_ends[half >> 1, 1 - (half & 1)]
+            near[ends[rows.nearly_touch(a, b, rows.cosines(a, b)) & (ends >= 0)]] = True
+        found = at.vertex_floats.copy() if near.any() else at.vertex_floats
+        for vertex in np.flatnonzero(near):
+            found[vertex] = self._point_float(at.vertex(int(vertex)))
+        return found
+
+    def _point_float(self, point: SurdPoint) -> list[float]:
+        largest, bits = _CLOSE * nearest_float(self.complex.radius_squared) ** 0.5, _BITS
+        while bits <= _MOST_BITS:
+            with ball_precision(bits):
+                found = [x.ball() for x in point]
+                if all(float(x.rad()) <= max(largest, _CLOSE * abs(float(x))) for x in found):
+                    return [float(x) for x in found]
+            bits *= 2
+        return [float(x) for x in point]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Carriers in float64: unit normals n / |n|_M and their images M n / |n|_M, cosines and sines of the angular radii.
+
+    `heights` are `-cos phi`, and `sines` sin phi. The cosine of the angle between two circles is known to about 2^-51 times
+    the product of their `slants`, which are 1 to 2 for great circles in an orthonormal basis and large for tiny circles.
+    """
+
+    normals: FloatArray
+    images: FloatArray
+    heights: FloatArray
+    sines: FloatArray
+    slants: FloatArray
+
+    @classmethod
+    def of(cls, complex_: SphereComplex, inverse: RationalArray, products: Sequence[Rational]) -> _Rows:
+        """From the squares n'Mn of the normals, which are exact; so is what the sines lose to cancellation."""
+        square, circles = complex_.radius_squared, complex_.circles
+        largest = [max(abs(x) for x in plane.normal) for plane in circles]
+        sizes = np.sqrt(nearest_floats(x / y**2 for x, y in zip(products, largest, strict=True)))[:, None]
+        shares = [nearest_floats(Rational(x, y) for x in plane.normal) for plane, y in zip(circles, largest, strict=True)]
+        normals = np.array(shares).reshape(-1, 3) / sizes
+        ratios = [Rational(plane.offset**2) / (square * x) for plane, x in zip(circles, products, strict=True)]
+        signs = np.array([float((plane.offset > 0) - (plane.offset < 0)) for plane in circles])
+        metric = nearest_floats(inverse.entries()).reshape(3, 3)
+        sines = np.sqrt(np.maximum(nearest_floats(1 - x for x in ratios), 0))
+        with np.errstate(divide="ignore"):
+            slants = np.abs(normals) @ np.sqrt(np.diag(metric)) / sines
+        return cls(normals, normals @ metric, signs * np.sqrt(nearest_floats(ratios)), sines, slants)
+
+    def cosines(self, a: HalfEdgeArray, b: HalfEdgeArray) -> FloatArray:
+        """The cosines of the angles between the positive sides' directions of travel where circles a and b meet."""
+        inner = np.einsum("ij,ij->i", self.normals[a], self.images[b]) - self.heights[a] * self.heights[b]
+        return np.asarray(inner / (self.sines[a] * self.sines[b]))
+
+    def nearly_touch(self, a: HalfEdgeArray, b: HalfEdgeArray, cosines: FloatArray) -> BitArray:
+        """Whether circles, with these cosines of their angle, meet so flatly that floats lose the angle and the point."""
+        bound = _SLANT * self.slants[a] * self.slants[b]
+        return np.asarray((a != b) & ~(1 - cosines**2 > bound**2))
 
 
 def _sum(terms: Iterator[Ball | None]) -> Ball | None:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from os import PathLike
 from pathlib import Path
 
 from exact.check.codes import check_codes
@@ -68,9 +69,10 @@ class Verdict:
 def verify_file(path: str | Path) -> Verdict:
     """Verify a certificate file; one that ends in `.gz` is unpacked on the way.
 
-    Raises InvalidInput where the file is no certificate, OSError where it cannot be read. Cost: see :func:`verify`.
+    Raises InvalidInput where there is no such file or it is no certificate, OSError where it cannot be read. Cost: see
+    :func:`verify`.
     """
-    place = Path(path)
+    place = _place(path)
     if place.suffix == ".gz" and place.read_bytes()[:2] != b"\x1f\x8b":
         raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
     try:
@@ -78,6 +80,17 @@ def verify_file(path: str | Path) -> Verdict:
             return verify(file)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         return Verdict(Status.REJECTED, f"the file is truncated or damaged: {error}")
+
+
+def _place(path: object) -> Path:
+    if not isinstance(path, str | PathLike):
+        raise InvalidInput("not a path", value=repr(path), remedy="give the name of a certificate file")
+    place = Path(path)
+    if place.is_dir():
+        raise InvalidInput("a folder, not a file", value=str(place), remedy="give the name of a certificate file in it")
+    if not place.exists():
+        raise InvalidInput("no such file", value=str(place), remedy="give a file that partition.certificate(path) wrote")
+    return place
 
 
 def verify(lines: Iterable[bytes]) -> Verdict:

@@ -33,8 +33,9 @@ def read(module: nn.Module) -> Network:
 
     Understands `nn.Sequential` (nested) of Linear, ReLU, LeakyReLU, Hardtanh, ReLU6, GELU, SiLU, LayerNorm, RMSNorm,
     and Identity, Dropout, Flatten (passed over, as in evaluation mode); also any module with a method
-    `exactlens_blocks()` that returns a list of (norm module or None, list of modules, residual). Raises Unsupported
-    with the module's name for anything else, InvalidInput for NaN or infinite parameters.
+    `exactlens_blocks()` that returns a list of (norm module or None, list of modules, residual). An activation that
+    directly follows another or a norm gets an identity Linear in front. Raises Unsupported with the module's name for
+    anything else, InvalidInput for NaN or infinite parameters.
     """
     blocks: list[Block] = []
     if not isinstance(module, nn.Module):
@@ -80,7 +81,7 @@ def _read_block(norm: nn.Module | None, named: list[tuple[str, nn.Module]], resi
             blocks += [Block(tuple(layers), _norm(current, index))] if layers else []
             current, layers = _only_norm(current, layers, module, name), []
         else:
-            _append(layers, name, module)
+            _append(layers, name, module, None if layers else _norm(current, index))
     if current is not None and not layers:
         raise Unsupported("a norm at the end has no layer behind it", value=type(current).__name__,
                           remedy="leave out the last norm, or append a Linear")  # fmt: skip
@@ -93,7 +94,8 @@ def _only_norm(current: nn.Module | None, layers: list[Layer], module: nn.Module
     return module
 
 
-def _append(layers: list[Layer], name: str, module: nn.Module) -> None:
+def _append(layers: list[Layer], name: str, module: nn.Module, norm: Norm | None) -> None:
+    """Add a module to the layers of a block, the first of which stands behind `norm`."""
     if _is(module, nn.Linear):
         assert isinstance(module, nn.Linear)
         bias = None if module.bias is None else module.bias
@@ -105,9 +107,9 @@ def _append(layers: list[Layer], name: str, module: nn.Module) -> None:
         raise Unsupported("unknown module", value=f"{name}: {type(module).__name__}",
                           remedy=f"use Linear, LayerNorm, RMSNorm or {known}")  # fmt: skip
     if not layers or layers[-1].activation != Identity():
-        size = layers[-1].width if layers else None
-        if size is None:
+        if not layers and norm is None:
             raise Unsupported("an activation stands in front of the first Linear", value=name, remedy="put a Linear first")
+        size = layers[-1].width if norm is None else norm.dim
         layers.append(Layer.of(torch.eye(size), None, Identity(), name))
     layers[-1] = Layer(layers[-1].weight, layers[-1].bias, make(module))
 

@@ -136,7 +136,7 @@ def test_a_truncated_file_is_rejected(call: Call) -> None:
         ("check a.jsonl --run absent", "there is no run or checkpoint of that name"),
         ("partition moons --box -1 1 --certificate a.txt", "the output file has an unknown suffix"),
         ("partition moons --box -1 1 --certificate no/a.jsonl", "the folder of the output does not exist"),
-        ("partition normed --norm-ball --certificate b.jsonl", "such a partition has no certificate"),
+        ("partition normed --norm-ball --certificate b.jsonl", "a ball has no certificate"),
     ],
 )
 def test_mistakes_cost_one_line(call: Call, line: str, said: str) -> None:
