@@ -8,6 +8,7 @@ algebra at once; the partition of any circle, with exact points, is made from th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -65,6 +66,10 @@ class CircleBatch(Sequence[CurvePartition]):
     opens: BitArray
     first_codes: ByteArray
     settled: Mapping[int, CurveCells]
+
+    def __repr__(self) -> str:
+        arcs = int(self.cell_counts.sum())
+        return f"<{len(self):,} circle{'s' * (len(self) != 1)}, {arcs:,} arc{'s' * (arcs != 1)}, {self.outcome.value}>"
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -208,7 +213,8 @@ class _Events(NamedTuple):
 
     def replaced(self, start: int, stop: int, other: _Events) -> _Events:
         """With other events in the place of some."""
-        return _Events(*(np.concatenate([old[:start], new, old[stop:]]) for old, new in zip(self, other, strict=True)))
+        pairs: zip[tuple[Any, Any]] = zip(self, other, strict=True)
+        return _Events(*(np.concatenate([old[:start], new, old[stop:]]) for old, new in pairs))
 
 
 class _Piece(NamedTuple):
@@ -241,7 +247,7 @@ def partition_circles(
     ([4, 4], ['01', '00', '10', '11'])
     """
     if not isinstance(network, Network):
-        raise InvalidInput("not a network", value=repr(network), remedy="read it first, see exact.sources")
+        raise InvalidInput("not a network", value=type(network).__name__, remedy="read it first, see exact.sources")
     if limit is not None and not (isinstance(limit, int) and limit >= 0):
         raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of crossings, or None")
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
@@ -289,9 +295,8 @@ def _check(network: Network, u: RationalMatrix, v: RationalMatrix, radius: Ratio
                            remedy="give radius_squared= to a network without norm, and only there")  # fmt: skip
     if radius is not None and radius <= 0:
         raise InvalidInput("a circle has no positive radius", value=radius, remedy="give radius_squared > 0")
-    if not isinstance(device, str) or device.split(":")[0] not in _AT_ONCE or (
-        device.startswith("cuda") and not torch.cuda.is_available()
-    ):
+    known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is not None
+    if not known or (device.startswith("cuda") and not torch.cuda.is_available()):
         raise InvalidInput("no such device is available", value=repr(device), remedy='write device="cpu"')
 
 

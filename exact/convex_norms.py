@@ -40,7 +40,7 @@ class RoundBody:
         return self.gram.nrows()
 
     @cached_property
-    def _form(self) -> IntegerArray:
+    def form(self) -> IntegerArray:
         """A positive multiple of `y' G y - r^2` in homogeneous coordinates, as an integer matrix."""
         rows = [[*row, _ZERO] for row in rows_of(self.gram)]
         size = self.dim + 1
@@ -58,10 +58,7 @@ class RoundBody:
 
     def sides(self, points: IntegerArray) -> list[int]:
         """For homogeneous points (rows): 1 outside, 0 on the sphere, -1 inside."""
-        width = points.ncols()
-        own, image = points.entries(), (points * self._form).entries()
-        values = [sum(own[k] * image[k] for k in range(i, i + width)) for i in range(0, len(own), width)]
-        return [(value > 0) - (value < 0) for value in values]
+        return [(value > 0) - (value < 0) for value in _row_products(points, points * self.form)]
 
     def misses(self, plane: Halfspace) -> bool:
         """Whether a plane misses the open ball: it then cuts nothing off the sphere, though it may touch it."""
@@ -175,28 +172,35 @@ def components(body: RoundBody, cell: VertexPolytope) -> int:
 
     Pushing away from an interior point inside the ball, these are the parts of the polytope outside the ball. A face of
     dimension >= 2 is swept onto its own boundary in the same way, or loses at most one boundary point to the ball; so
-    the vertices outside and the edges that stay outside have the same parts.
+    the vertices outside and the edges that stay outside have the same parts. So have these vertices and all segments
+    between them that stay outside, as each of those lies in one part: no edge has to be known.
+
+    Cost: an integer product of all vertices with one vertex after another, until the vertices outside are used up. As a
+    rule a few are enough where there is one part.
     """
-    sides = body.sides(cell.table)
-    parent = list(range(len(sides)))
+    images = cell.table * body.form
+    norms = _row_products(cell.table, images)
+    apart, parts = [i for i, norm in enumerate(norms) if norm > 0], 0
+    while apart:
+        reached, parts = [max(apart, key=lambda i: norms[i])], parts + 1
+        apart.remove(reached[0])
+        while reached and apart:
+            vertex = reached.pop()
+            products = (cell.table * _column(images, vertex)).entries()
+            here = [i for i in apart if products[i] >= 0 or products[i] ** 2 < norms[i] * norms[vertex]]
+            reached += here
+            apart = sorted(set(apart).difference(here))
+    return parts
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            i = parent[i]
-        return i
 
-    for i, j in cell.edges():
-        if sides[i] > 0 and sides[j] > 0 and root(i) != root(j) and _stays_outside(body, cell.vertices[i], cell.vertices[j]):
-            parent[root(i)] = root(j)
-    return sum(side > 0 and parent[i] == i for i, side in enumerate(sides))
+def _row_products(a: IntegerArray, b: IntegerArray) -> list[int]:
+    """The inner product of every row of one matrix with that of another one."""
+    width = a.ncols()
+    first, second = ([int(x) for x in points.entries()] for points in (a, b))
+    return [sum(first[k] * second[k] for k in range(i, i + width)) for i in range(0, len(first), width)]
 
 
-def _stays_outside(body: RoundBody, first: Point, last: Point) -> bool:
-    """Whether the segment between two points outside keeps off the closed ball."""
-    a, b = affine(first), affine(last)
-    along = [y - x for x, y in zip(a, b, strict=True)]
-    image = apply(body.gram, along)
-    speed, slope = dot(along, image), dot(a, image)
-    if slope >= 0 or slope + speed <= 0:
-        return True
-    return bool((body.norm_squared(a) - body.radius_squared) * speed > slope * slope)
+def _column(points: IntegerArray, row: int) -> IntegerArray:
+    """A row as a column."""
+    width = points.ncols()
+    return IntegerArray(width, 1, [points[row, k] for k in range(width)])

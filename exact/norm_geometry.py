@@ -113,7 +113,7 @@ def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
 
 def _check_norm(norm: object) -> None:
     if not isinstance(norm, Norm):
-        raise InvalidInput("not a norm", value=repr(norm), remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
+        raise InvalidInput("not a norm", value=type(norm).__name__, remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
 
 
 def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:

@@ -7,6 +7,7 @@ means"). The backend is FLINT through python-flint; this module is the only one 
 from __future__ import annotations
 
 import hashlib
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from fractions import Fraction
 from functools import cached_property
@@ -105,7 +106,8 @@ def listed(values: Any, name: str = "vector") -> list[Any]:
             pass  # falls through to the one error below, which names the value
         else:
             return list(entries)
-    raise InvalidInput(f"{name} is not a sequence", value=repr(values), remedy="give its entries in order, such as [1, 2]")
+    value = " ".join(reprlib.repr(values).split())
+    raise InvalidInput(f"{name} is not a sequence", value=value, remedy="give its entries in order, such as [1, 2]")
 
 
 def whole_number(value: object, name: str = "number") -> int:

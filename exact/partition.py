@@ -174,22 +174,26 @@ def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
 def _grouped(reasons: Mapping[str, str], kind: str) -> str:
     """Every reason once, with its engines: first those about the network, last the engines for other kinds of domain.
 
-    Reasons that differ only in the advice behind a semicolon are one, with all the advice.
+    Reasons that state the same fact are one, with all that they conclude (", so ...") and advise ("; ...").
     """
-    specific, elsewhere = dict[str, tuple[list[str], list[str]]](), dict[str, list[str]]()
+    specific, elsewhere = dict[str, dict[str, str]](), dict[str, list[str]]()
     for engine, reason in reasons.items():
         other = _other_domains(reason, kind)
-        if other is not None:
+        if other is None:
+            specific.setdefault(re.split("; |, so |, and it ", reason)[0], {})[engine] = reason
+        else:
             elsewhere.setdefault(other, []).append(engine)
-            continue
-        what, _, advice = reason.partition("; ")
-        engines, advices = specific.setdefault(what, ([], []))
-        engines.append(engine)
-        advices += [advice] if advice and advice not in advices else []
-    clauses = [f"{'; '.join([what, *advices])} ({', '.join(engines)})" for what, (engines, advices)
-               in sorted(specific.items(), key=lambda item: item[0].startswith("it "))]  # fmt: skip
+    facts = sorted(specific, key=lambda fact: fact.startswith(("it ", "the sphere has dimension")))
     others = [f"{', '.join(engines)} ({other})" for other, engines in elsewhere.items()]
-    return "; ".join(clauses + ([f"for other domains than {kind}: {', '.join(others)}"] if others else []))
+    return "; ".join([*(_clause(specific[fact]) for fact in facts),
+                      *([f"for other domains than {kind}: {', '.join(others)}"] if others else [])])  # fmt: skip
+
+
+def _clause(reasons: Mapping[str, str]) -> str:
+    """Reasons that state one fact, and their engines."""
+    parts = [reason.partition("; ") for reason in reasons.values()]
+    conclusion, advice = max((head for head, _, _ in parts), key=len), dict.fromkeys(tail for _, _, tail in parts if tail)
+    return f"{'; '.join([conclusion, *advice])} ({', '.join(reasons)})"
 
 
 def _other_domains(reason: str, kind: str) -> str | None:
@@ -235,7 +239,7 @@ def _dimension(domain: Domain) -> int:
 def _check_device(device: str) -> None:
     import torch
 
-    if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
+    if not isinstance(device, str) or re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is None:
         raise InvalidInput("unknown device", value=repr(device), remedy='write "cpu" or "cuda"')
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InvalidInput("no CUDA device is available", value=repr(device), remedy='write device="cpu"')

@@ -54,6 +54,11 @@ class SphereComplex:
     vertex: Callable[[int], SurdPoint]
     vertex_floats: FloatArray
 
+    def __repr__(self) -> str:
+        cells, arcs, vertices = self.cell_count, self.arc_count, self.vertex_count
+        points = "1 vertex" if vertices == 1 else f"{vertices:,} vertices"
+        return f"<{cells:,} cell{'s' * (cells != 1)}, {arcs:,} arc{'s' * (arcs != 1)}, {points} on a sphere>"
+
     @property
     def arc_count(self) -> int:
         """The number of arcs, whole circles included."""

@@ -151,9 +151,10 @@ class SpherePartition(Partition):
             return Interval.of(4 * Ball.pi() * Ball(self.complex.radius_squared))
 
     def areas_float(self) -> FloatArray:
-        """The areas of all cells in float64, to about 2^-45 of the sphere; `regions[i].area` has them with certainty.
+        """The areas of all cells in float64, to 2^-40 of the sphere, touching circles or not; `regions[i].area` is certain.
 
-        Of the smallest cells, which that would leave without digits, they come from there.
+        Of the smallest cells, which that would leave without digits, they come from there. Cost: a few numpy operations
+        per arc, an exact angle per pair of circles that nearly touch (about 0.1 ms), and the certified small cells.
         """
         found = self.geometry.areas_float()
         for cell in np.flatnonzero(found < _SMALL * float(self.area)):
@@ -161,7 +162,7 @@ class SpherePartition(Partition):
         return found
 
     def lengths_float(self) -> FloatArray:
-        """The lengths of all arcs in float64."""
+        """The lengths of all arcs in float64, to 2^-40 of a great circle; `arcs[i].length` has them with certainty."""
         return self.geometry.lengths_float()
 
     @cached_property
@@ -198,7 +199,7 @@ class SpherePartition(Partition):
         found = solve(self.chart.gram, (self.image.transpose() * column).entries())
         assert found is not None, "the Gram matrix of a basis is regular"
         if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
-            raise InvalidInput("the point has no direction on the sphere", value=tuple(map(str, x)),
+            raise InvalidInput("the point has no direction on the sphere", value=_shown(x),
                                remedy="give a nonzero combination of the vectors that span it")  # fmt: skip
         return found
 
@@ -213,14 +214,14 @@ class SpherePartition(Partition):
         if not self.complex.arc_count:
             return 0
         if self._is_on_arc(y):
-            raise InvalidInput("the point lies on the boundary of cells", value=tuple(map(str, x)),
+            raise InvalidInput("the point lies on the boundary of cells", value=_shown(x),
                                remedy="move it off the arc")  # fmt: skip
         for target in self._targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self._arcs_of_circle)
             if passage is not None:
                 return int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
-        raise Undecided("no great circle through the point tells its cell", value=tuple(map(str, x)),
+        raise Undecided("no great circle through the point tells its cell", value=_shown(x),
                         remedy="the point is closer to an arc than 512 bits tell: move it")  # fmt: skip
 
     @cached_property
@@ -289,6 +290,11 @@ class SpherePartition(Partition):
         own = [bool(next(bits)) for _ in sides]
         found.update({side if on else side.opposite: None for side, on in zip(sides, own, strict=True) if not side.is_constant})
         return advance(cursor, z, own)
+
+
+def _shown(x: Sequence[object]) -> str:
+    """A point for messages: a short one in full, a long one by its dimension."""
+    return f"({', '.join(map(str, x))})" if len(x) <= 8 else f"<R^{len(x)}>"
 
 
 def _checked(index: int, count: int, what: str) -> int:

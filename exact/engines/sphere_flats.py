@@ -22,7 +22,7 @@ from exact.convex_norms import RoundBody, components, straddling_pair
 from exact.domains import Domain
 from exact.engines.base import Engine, Job, Outcome, SphereCodes
 from exact.engines.exact_flats import Chosen, ExactFlats, NotSimple
-from exact.engines.sphere_polytopes import cell_of, codes_refusal, enumerate_polytopes
+from exact.engines.sphere_polytopes import codes_refusal, enumerate_polytopes
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace
 from exact.network import Network
@@ -168,6 +168,7 @@ class _Search:
         self.waiting = list[Words]()
         self.words: Words = np.zeros((0, self.masks.shape[1]), dtype=np.uint64)
         self.decisions = {"filter": 0, "exact": 0, "missed": 0, "uncut": 0}
+        self.path: tuple[list[VertexPolytope], BitArray] = [self.body.around()], np.zeros(0, dtype=bool)
 
     def run(self) -> Outcome:
         """Find all strata; BUDGET_REACHED with some of them. Raises NotSimple."""
@@ -259,9 +260,15 @@ class _Search:
         return np.packbits(self.given.hinge_bits(self.sides_of(words)), axis=1)
 
     def _cell(self, index: int) -> VertexPolytope:
+        """Cut from the last polytope asked for, as far as its code is the same: neighbours in order share most of theirs."""
         sides = self.sides_of(self.words[index : index + 1])[0]
-        halves = zip(self.given.planes, sides, strict=True)
-        return cell_of(self.body, [plane if on else plane.opposite for plane, on in halves])
+        path, before = self.path
+        kept = int(np.argmin(np.append(sides[: len(before)] == before, False)))
+        path = path[: kept + 1]
+        for plane, on in zip(self.given.planes[kept:], sides[kept:], strict=True):
+            path.append(_cutting(path[-1], plane if on else plane.opposite))
+        self.path = path, sides
+        return path[-1]
 
     def pairs(self) -> IndexArray:
         """Two codes that differ in one hyperplane at a stratum on it; every facet has a stratum in its closure."""
@@ -278,6 +285,12 @@ class _Search:
         sizes = sorted({strata.members.shape[1] for strata in self.strata})
         alike = [[s for s in self.strata if s.members.shape[1] == size] for size in sizes]
         return [_Strata(np.concatenate([s.members for s in same]), np.concatenate([s.codes for s in same])) for same in alike]
+
+
+def _cutting(cell: VertexPolytope, side: Halfspace) -> VertexPolytope:
+    inner, _ = cell.split(side)
+    assert inner is not None, "the halfspaces of a code have common points"
+    return inner
 
 
 @dataclass(frozen=True)

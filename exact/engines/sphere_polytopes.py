@@ -68,16 +68,6 @@ def enumerate_polytopes(job: Job, chart: SphereChart, decisions: dict[str, int])
     )  # fmt: skip
 
 
-def cell_of(body: RoundBody, sides: Sequence[Halfspace]) -> VertexPolytope:
-    """The part of the simplex around a ball inside all the given halfspaces, which have common interior points there."""
-    cell = body.around()
-    for side in sides:
-        inner, _ = cell.split(side)
-        assert inner is not None, "the halfspaces of a code have common points"
-        cell = inner
-    return cell
-
-
 @dataclass(frozen=True)
 class _Layer:
     """A hidden layer seen from inside one cell of the layers before it, whose bits are `before`."""

@@ -23,6 +23,8 @@ def mlp(layers: Sequence[tuple[Any, Any]], activation: Activation | None = None,
     >>> mlp([([[1, 2]], [0]), ([[3]], [1])]).widths
     (1,)
     """
+    if not isinstance(layers, Sequence) or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in layers):
+        raise InvalidInput("an MLP is a sequence of layers", value=repr(layers)[:60], remedy="give [(weight, bias), ...]")
     if not layers:
         raise InvalidInput("an MLP needs at least one layer", value=layers, remedy="give [(weight, bias), ...]")
     bend = activation or ReLU()

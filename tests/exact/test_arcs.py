@@ -383,3 +383,11 @@ def test_two_hinges_of_one_neuron() -> None:
     found = curve(tensors.mlp([([[1, 0]], [0]), ([[1]], [0])], activation=HardTanh()), Sphere(radius_squared=4))
     assert sorted(str(region.code) for region in found.regions) == ["00", "10", "10", "11"]
     assert {str(hinge) for crossing in found.crossings for hinge in crossing.hinges} == {"(1, 0)", "(1, 0)#1"}
+
+
+def test_long_points_are_named_by_their_dimension() -> None:
+    found = curve(hidden([[0, 1, *[0] * 62, 0]]), GreatCircle([1, *[0] * 63], [0, 1, *[0] * 62], radius_squared=2))
+    for x in ([1, *[0] * 63], [1, 1, 1, *[0] * 61]):
+        with pytest.raises(InvalidInput, match=r"R\^64") as refused:
+            found.locate(x)
+        assert len(str(refused.value)) < 200

@@ -264,3 +264,13 @@ def test_a_wide_batch_costs_a_few_products() -> None:
     assert isinstance(made, CircleBatch)
     assert made.decisions["filter"] > 64 * 3000
     assert spent[1] < 40 * spent[0]
+
+
+def test_a_batch_is_shown_in_one_line() -> None:
+    square = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
+    two = partition_circles(square, [[1, 2], [3, 1]], [[0, 1], [1, 1]], radius_squared=1)
+    assert repr(two) == "<2 circles, 8 arcs, complete>"
+    many = partition_circles(square, [[1, 0]] * 300, [[0, 1]] * 300, radius_squared=1)
+    assert repr(many) == "<300 circles, 1,200 arcs, complete>"
+    far = tensors.mlp([([[1, 0]], [7]), ([[1]], [0])])
+    assert repr(partition_circles(far, [[1, 0]], [[0, 1]], radius_squared=1)) == "<1 circle, 1 arc, complete>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -166,3 +167,46 @@ def test_a_plane_that_touches_misses() -> None:
     body = RoundBody(RationalArray(2, 2, [Rational(4), Rational(0), Rational(0), Rational(1)]), Rational(1))
     assert body.misses(Halfspace((2, 0, 1))) and body.misses(Halfspace((-2, 0, 2)))
     assert not body.misses(Halfspace((2000, 0, 999)))
+
+
+def parts_by_edges(body: RoundBody, cell: VertexPolytope) -> int:
+    """The vertices outside, joined by the edges whose nearest point to the origin is outside, in fractions."""
+    points = [[Fraction(x, v[-1]) for x in v[:-1]] for v in cell.vertices]
+    gram = [[Fraction(int(body.gram[i, j].p), int(body.gram[i, j].q)) for j in range(body.dim)] for i in range(body.dim)]
+    square = Fraction(int(body.radius_squared.p), int(body.radius_squared.q))
+
+    def inner(a: list[Fraction], b: list[Fraction]) -> Fraction:
+        return sum((x * gram[i][j] * y for i, x in enumerate(a) for j, y in enumerate(b)), Fraction(0))
+
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(i for i, point in enumerate(points) if inner(point, point) > square)
+    for i, j in cell.edges():
+        along = [y - x for x, y in zip(points[i], points[j], strict=True)]
+        share = min(max(-inner(points[i], along) / inner(along, along), Fraction(0)), Fraction(1))
+        nearest = [x + share * d for x, d in zip(points[i], along, strict=True)]
+        if i in graph and j in graph and inner(nearest, nearest) > square:
+            graph.add_edge(i, j)
+    return int(nx.number_connected_components(graph))
+
+
+def test_parts_are_those_that_the_edges_outside_make_and_need_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cubes and random polytopes with small whole coefficients, in skew metrics: cut corners, touching edges."""
+    generator, answers = np.random.default_rng(5), set()
+    for trial in range(150):
+        dim = int(generator.integers(2, 5))
+        root = generator.integers(-1, 2, size=(dim, dim)) * (trial % 2)
+        gram = RationalArray(dim, dim, [Rational(int(x)) for x in (root.T @ root + np.eye(dim, dtype=int)).ravel()])
+        body = RoundBody(gram, Rational(int(generator.integers(1, 9)), int(generator.integers(1, 3))))
+        cell = cube(body) if trial % 3 else body.around()
+        for _ in range(int(generator.integers(0, 7))):
+            normal = [int(x) for x in generator.integers(-2, 3, size=dim)]
+            plane = Halfspace.of([*map(Rational, normal), Rational(int(generator.integers(-1, 4)))])
+            cell = cell.split(plane)[0] or cell if any(normal) else cell
+        if not body.crosses(cell.vertices, body.sides(cell.table)):
+            continue
+        expected = parts_by_edges(body, cell)
+        with monkeypatch.context() as patch:
+            patch.delattr(VertexPolytope, "edges")
+            assert components(body, cell) == expected
+        answers.add(expected)
+    assert answers >= {1, 2, 4}, answers

@@ -196,3 +196,9 @@ def test_ball() -> None:
 def test_real_space_has_a_whole_dimension(dim: object) -> None:
     with pytest.raises(InvalidInput, match="whole d"):
         RealSpace(dim)  # type: ignore[arg-type]
+
+
+def test_text_and_arrays_without_axes_are_numbers() -> None:
+    assert Box("1/3", np.array(1), dim=2) == Box(["1/3", "1/3"], [1, 1])
+    assert Box(0, 1, dim=np.int64(2)) == Box(0, 1, dim=2)
+    assert Ray(np.array(0), [1, 2]) == Ray([0, 0], [1, 2])

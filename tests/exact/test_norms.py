@@ -131,3 +131,12 @@ def test_image_at_eps_zero_is_the_sphere() -> None:
         y = kind.of(0, dim=5).forward_float(batch(3, 5))
         np.testing.assert_allclose((y**2).sum(axis=1), 5, rtol=1e-12)
     np.testing.assert_allclose(LayerNorm.of(0, dim=5).forward_float(batch(3, 5)).sum(axis=1), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_dimension_is_that_of_gain_or_bias(kind: type[Norm]) -> None:
+    column = RationalMatrix.from_rationals([1, "1/3", 2])
+    for given in ({"gain": column}, {"bias": column}, {"gain": [1, "1/3", 2], "bias": column}, {"dim": np.int64(3)}):
+        assert (kind.of(0, **given).dim, type(kind.of(0, **given).dim)) == (3, int)
+    assert kind.of(0, bias=column).bias == column
+    assert kind.of(0, gain=torch.tensor([1.0, 2.0])).dim == 2

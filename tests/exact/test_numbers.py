@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -23,11 +24,13 @@ from exact.numbers import (
     coprime_integers,
     fraction,
     fractions,
+    listed,
     nearest_float,
     nearest_floats,
     rational,
     rationals,
     rounding_error,
+    whole_number,
 )
 
 FRACTIONS = st.builds(Fraction, st.integers(-(10**30), 10**30), st.integers(1, 10**30))
@@ -310,3 +313,40 @@ def test_read_passes_matrices_through() -> None:
     matrix = RationalMatrix.from_floats([[1.0]])
     assert RationalMatrix.read(matrix) is matrix
     assert repr(matrix) == "RationalMatrix(1 x 1)"
+
+
+def test_entries_in_order() -> None:
+    for values in ([1, 2], (1, 2), range(1, 3), np.array([1, 2]), torch.tensor([1, 2]), iter([1, 2]), (x for x in (1, 2))):
+        assert [int(x) for x in listed(values)] == [1, 2]
+    assert rationals(np.zeros(0)) == []
+    for values in (3, 2.5, None, "12", b"12", {1, 2}, frozenset({1}), {1: 2}, np.array(1.0), torch.tensor(1.0), object):
+        with pytest.raises(InvalidInput, match=r"v is not a sequence; got .*; give its entries in order"):
+            rationals(values, "v")  # type: ignore[arg-type]
+
+
+def test_a_fault_within_an_iterator_is_its_own() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise TypeError("inside")
+
+    with pytest.raises(TypeError, match="inside"):
+        rationals(broken())
+
+
+def test_a_message_about_a_large_value_is_one_short_line() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        rationals({i: np.eye(9) for i in range(100)}, "v")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_whole_numbers() -> None:
+    for value in (3, np.int64(3), np.uint8(3)):
+        assert (whole_number(value), type(whole_number(value))) == (3, int)
+    for wrong in (True, np.True_, 3.0, "3", None, Fraction(3)):
+        with pytest.raises(InvalidInput, match="dim is not a whole number"):
+            whole_number(wrong, "dim")
+
+
+def test_numbers_without_axes_are_entries() -> None:
+    assert RationalMatrix.from_rationals([np.array(0.5), "1/3"]).tolist() == [[Fraction(1, 2)], [Fraction(1, 3)]]

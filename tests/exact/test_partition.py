@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,13 @@ from exact import (
     partition,
 )
 from exact.domains import Domain
-from exact.partition import DEFAULT_LIMIT, ENGINES
+from exact.partition import DEFAULT_LIMIT, ENGINES, _grouped
 from exact.sources import tensors
 
 EYE = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 PLAIN = tensors.mlp([(EYE, [0, 0, 0]), ([[1, 1, 1]], [0])])
+LATE_NORM = Network((*PLAIN.blocks, Block((Layer.of([[1], [2]], [1, 0], ReLU()),), RMSNorm.of(0, dim=1))))
+TWO_NORMS = Network((Block((Layer.of(np.eye(5), None, ReLU()),), LayerNorm.of(0, dim=5)),) * 2)
 NORMED = tensors.block(EYE, [0, 0, "1/2"], [[1, 1, 1]], [0], norm="layernorm", eps=0)
 
 
@@ -93,14 +96,35 @@ def test_every_engine_does_straight_lines(domain: Domain) -> None:
 
 
 REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
-    (NORMED, Box(-1, 1, dim=3), None, ["circle: it enumerates one-dimensional", "lp_tree: the network has a norm"]),
+    (NORMED, Box(-1, 1, dim=3), None, [
+        "the network has a norm, so its regions in a flat domain are not polytopes; use Sphere, GreatCircle, Segment",
+        "the layers behind it (subdivision, vertices, lp_tree, facet_walk, brute_force); for other domains than Box: ",
+        "circle, nested_roots (one-dimensional domains), round_layers (balls), small_circles",
+    ]),
+    (NORMED, Ball([0, 0, 0], 1), None, [
+        "the network has a norm, so its regions", "give NormBall(), or network.folded() (vertices, round_layers); for other",
+        "subdivision, lp_tree, facet_walk, brute_force (domains with walls)",
+    ]),
+    (TWO_NORMS, Sphere(), None, [
+        "; hidden layers stand behind 2 norms; curves (GreatCircle, Segment, ...) can do that (small_circles, ",
+        "; the sphere has dimension 3, not 1; use GreatCircle(u, v) for a geodesic on it (circle, nested_roots); for other",
+        "than Sphere: subdivision, vertices, lp_tree, facet_walk, brute_force (flat domains), round_layers (balls)",
+    ]),
+    (LATE_NORM, GreatCircle([1, 0, 0], [0, 1, 0]), None, [
+        "determine the circle; give radius_squared= (circle, nested_roots)", "sphere_polytopes (spheres)",
+    ]),
+    (tensors.mlp([([[1]], [0]), ([[1]], [0])]), Sphere(radius_squared=2), None, [
+        "the sphere has dimension 0", "it cuts 2-spheres, and this sphere has dimension 0 (small_circles, sphere_subdivision)",
+        "it enumerates spheres of dimension 2 and more, not 0; circle does those (sphere_flats, sphere_polytopes); for other",
+    ]),
+    (NORMED, Box(-1, 1, dim=3), "circle", ["; circle: it enumerates one-dimensional domains, not Box"]),
     (NORMED, Box(-1, 1, dim=3), "lp_tree", ["lp_tree: the network has a norm"]),
     (NORMED, Sphere(), "lp_tree", ["lp_tree: it enumerates flat domains, not Sphere"]),
     (NORMED, Sphere(), "brute_force", ["brute_force: it enumerates flat domains"]),
     (PLAIN, Sphere(radius_squared=1), "circle", ["circle: the sphere has dimension 2"]),
     (PLAIN, Sphere(radius_squared=1), "lp_tree", ["lp_tree: it enumerates flat domains"]),
     (PLAIN, RealSpace(3), "circle", ["circle: it enumerates one-dimensional domains, not RealSpace"]),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("network", "domain", "engine", "reasons"), REFUSALS, ids=repr)
@@ -112,6 +136,22 @@ def test_refusals_give_each_engines_reason(network: Network, domain: Domain, eng
     assert repr(domain) in message
     assert ("no engine" in message) == (engine is None)
     assert "brute_force" in message or engine != "brute_force"
+    if engine is None:
+        assert len(message) < 600
+        assert message.index(reasons[0]) < message.index(f"for other domains than {type(domain).__name__}: ")
+        for known in ENGINES:  # every engine stands behind one reason, in brackets, or among those for other domains
+            assert len(re.findall(rf"[(:,] ?{known.name}[,)]| {known.name} \(", message)) == 1, known.name
+
+
+@pytest.mark.parametrize("domain", [Box(-1, 1, dim=3), Ball([0, 0, 0], 1), Sphere(), GreatCircle([1, 0, 0], [0, 1, 0])])
+def test_one_kind_of_reason_is_that_of_the_domain(domain: Domain) -> None:
+    """What no network could change is the last clause: each engine's words for it are understood there."""
+    kind = type(domain).__name__
+    told = {engine.name: reason for engine in ENGINES if (reason := engine.refusal(PLAIN, domain)) is not None}
+    _, _, others = _grouped(told, kind).partition(f"for other domains than {kind}: ")
+    named = set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", others)))
+    assert named == {name for name, reason in told.items() if f"not {kind}" in reason or "walls" in reason}
+    assert len(named) >= 4
 
 
 def test_unknown_engine_names_the_known_ones() -> None:

@@ -204,3 +204,14 @@ def test_maps_behind_a_norm_that_is_not_in_front_are_refused() -> None:
     assert len(found) == 2
     with pytest.raises(Unsupported, match="not in front"):
         found.linear_piece_count  # noqa: B018
+
+
+def test_long_points_are_named_by_their_dimension() -> None:
+    network = tensors.mlp([(np.eye(4, 64), [0] * 4), (np.ones((1, 4)), [0])])
+    found = partition(network, Sphere(1), engine="sphere_polytopes")
+    for x in ([0] * 64, [1, 1, *[0] * 62]):
+        with pytest.raises(InvalidInput, match=r"R\^64") as refused:
+            found.locate(x)
+        assert len(str(refused.value)) < 200
+    with pytest.raises(InvalidInput, match=r"\(0, 0, 1\)"):
+        of(BAND, 4).locate([0, 0, 1])

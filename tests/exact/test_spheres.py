@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -18,7 +19,7 @@ from exact.sources import tensors
 from exact.spheres import SpherePartition
 from exact.spline_code import Hinge
 from tests.exact.reference import exact_code, exact_output
-from tests.exact.spheres_by_hand import AXES, BANDS, SIX, hidden, on_unit_sphere
+from tests.exact.spheres_by_hand import AXES, BANDS, SIX, chain, hidden, on_unit_sphere
 
 
 def sphere(network: Network, domain: Domain, engine: str | None = None) -> SpherePartition:
@@ -274,3 +275,66 @@ def test_the_digest_is_that_of_the_codes() -> None:
     again = sphere(OCTANTS.network, Sphere(radius_squared=9))
     assert again.digest == OCTANTS.digest
     assert sphere(hidden(SIX), Sphere(radius_squared=4)).digest != sphere(hidden(SIX), Sphere(radius_squared=3)).digest
+
+
+def small_integers(seed: int) -> SpherePartition:
+    """A LayerNorm in front of six hinges with small whole weights: touching circles are the rule."""
+    r = np.random.default_rng(seed)
+    weight, bias = r.integers(-2, 3, (6, 4)), r.integers(-2, 3, 6)
+    gain, shift = r.integers(-1, 3, 4), r.integers(-1, 2, 4)
+    return sphere(tensors.block(weight, bias, np.ones((1, 6)), None, norm="layernorm", gain=gain, bias=shift, eps=0), Sphere())
+
+
+def nearly_touching(bits: int, sign: int) -> SpherePartition:
+    """Circles that touch but for 2^-bits, another one through their point, and a cap as small as that."""
+    tiny = Fraction(sign, 2**bits)
+    rows = [[3, 0, 0, -2], [0, 4, 0, -3], [3, 0, 0, -2 + tiny], [1, 1, 0, -1], [0, 0, 1, -1 + abs(tiny)],
+            [1, 0, 0, "-4/5"], ["7/25", "24/25", 0, Fraction(-4, 5) + tiny], [3, -4, 0, 0]]  # fmt: skip
+    return sphere(hidden(rows), Sphere(radius_squared=1))
+
+
+def chained(seed: int) -> SpherePartition:
+    return sphere(chain(np.random.default_rng(seed), (3, 5, 4, 1), top=2), Sphere(radius_squared=2))
+
+
+TWO = tensors.block([[-3, -3, -1, 0], [1, 0, -2, -2]], [1, 1], np.ones((1, 2)), None, norm="layernorm", eps=0)
+FLAT_MEETINGS = {
+    "two circles that touch": lambda: sphere(TWO, Sphere()),
+    **{f"small integers {seed}": partial(small_integers, seed) for seed in range(6)},
+    **{f"2^-{bits} apart, {sign}": partial(nearly_touching, bits, sign) for bits in (16, 30, 50, 70) for sign in (1, -1)},
+    "touching exactly": lambda: sphere(hidden([[1, 0, 0, "-4/5"], ["7/25", "24/25", 0, "-4/5"], [3, -4, 1, 0]]), Sphere(1)),
+    **{f"deep {seed}": partial(chained, seed) for seed in range(3)},
+}
+
+
+@pytest.mark.parametrize("make", FLAT_MEETINGS.values(), ids=FLAT_MEETINGS)
+def test_floats_of_areas_and_lengths_keep_their_digits_where_circles_touch(make: Callable[[], SpherePartition]) -> None:
+    found = make()
+    sphere_area, areas = float(found.area), found.areas_float()
+    certain = [cell.area_float for cell in found.regions]
+    assert np.abs(areas - certain).max() < 2.0**-40 * sphere_area
+    assert np.abs(found.geometry.areas_float() - certain).max() < 2.0**-40 * sphere_area
+    assert abs(areas.sum() - sphere_area) < 2.0**-40 * sphere_area
+    lengths = [arc.length_float for arc in found.arcs]
+    assert np.abs(found.lengths_float() - lengths).max(initial=0) < 2.0**-40 * np.sqrt(np.pi * sphere_area)
+
+
+def test_areas_of_many_cells_sum_to_the_sphere_without_drift() -> None:
+    """2 pi in float64 is too small by 2^-52: not once per cell."""
+    r = np.random.default_rng(0)
+    weight, bias = r.standard_normal((100, 3)), r.standard_normal(100) / 2
+    found = sphere(tensors.mlp([(weight, bias), (np.ones((1, 100)), [0])]), Sphere(1))
+    assert len(found) > 5000
+    assert abs(found.areas_float().sum() / (4 * np.pi) - 1) < len(found) * 2.0**-56
+
+
+def test_long_points_are_named_by_their_dimension() -> None:
+    weight = np.eye(3, 64)
+    found = sphere(tensors.mlp([(weight, [0] * 3), (np.ones((1, 3)), [0])]), GreatSphere(*np.eye(3, 64).tolist(), 1))
+    with pytest.raises(InvalidInput, match=r"R\^64") as refused:
+        found.locate([1, 1, *[0] * 62])
+    assert len(str(refused.value)) < 200
+    with pytest.raises(InvalidInput, match=r"no direction.*R\^64"):
+        found.locate([0] * 63 + [1])
+    with pytest.raises(InvalidInput, match=r"\(1, 1, 0\)"):
+        OCTANTS.locate([1, 1, 0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 import torch
 
 from exact import (
+    Ball,
     Box,
     ExactlensError,
     GreatCircle,
+    GreatSphere,
+    HPolytope,
     InvalidInput,
     Line,
     Network,
@@ -26,9 +30,13 @@ from exact import (
     Sphere,
     TooLarge,
     Unsupported,
+    check,
+    norm_geometry,
     partition,
 )
 from exact.activations import GELU, HardTanh, LeakyReLU, SiLU
+from exact.circle_batches import partition_circles
+from exact.critical_radii import critical_radii
 from exact.network import Block, Layer
 from exact.norms import LayerNorm, RMSNorm
 from exact.numbers import RationalMatrix
@@ -38,6 +46,7 @@ NAN, INF = math.nan, math.inf
 EYE = [[1.0, 0.0], [0.0, 1.0]]
 PLANE = tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
 NORMED = tensors.block(EYE, [0.0, 0.0], [[1.0, 1.0]], [0.0], norm="rms", eps=0)
+SOFT = tensors.block(EYE, [0.0, 0.0], [[1.0, 1.0]], [0.0], norm="rms", eps=1)
 SMOOTH = tensors.mlp([(EYE, [0.0, 0.0]), (EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU())
 SHALLOW = tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU())
 WIDE = tensors.mlp([(np.eye(40), np.zeros(40)), (np.ones((1, 40)), np.zeros(1))])
@@ -48,6 +57,14 @@ Attempt = Callable[[], Any]
 
 def mlp(weight: Any, bias: Any) -> Network:
     return tensors.mlp([(weight, bias), ([[1.0] * len(weight)], [0.0])])
+
+
+def circles(**options: Any) -> Any:
+    return partition_circles(PLANE, [[1, 0]], [[0, 1]], radius_squared=1, **options)
+
+
+def certificate(path: Any) -> Path:
+    return partition(PLANE, RealSpace(2)).certificate(path)
 
 
 NON_FINITE: dict[str, tuple[Attempt, str]] = {
@@ -124,9 +141,89 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "unknown norm": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], norm="batch"), "batch"),  # type: ignore[arg-type]
     "gain without norm": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], gain=[1, 1]), "norm=None"),
     "no layers": (lambda: tensors.mlp([]), "[]"),
+    "a number for layers": (lambda: tensors.mlp(3), "got 3"),  # type: ignore[arg-type]
+    "numbers for layers": (lambda: tensors.mlp([3]), "got [3]"),  # type: ignore[list-item]
     "map at a point of another dimension": (lambda: PLANE.affine_at([1, 2])([1, 2, 3]), "3"),
     "no such block": (lambda: PLANE.from_block(1), "1"),
     "norm at its centre": (lambda: NORMED.code([0, 0]), "0"),
+}
+
+NOT_A_VECTOR: dict[str, tuple[Attempt, str]] = {
+    "circle": (lambda: GreatCircle(1, 2), "u is not a sequence; got 1"),
+    "circle through None": (lambda: GreatCircle(None, [1]), "u is not a sequence; got None"),
+    "circle through an array without axes": (lambda: GreatCircle(np.array(1.0), [1]), "array(1.)"),
+    "circle through a tensor without axes": (lambda: GreatCircle([1.0], torch.tensor(1.0)), "v is not a sequence"),
+    "circle through text": (lambda: GreatCircle("12", "13"), "'12'"),
+    "sphere": (lambda: GreatSphere(1, 2, 3), "u is not"),
+    "ray": (lambda: Ray(0, 5), "direction is not a sequence; got 5"),
+    "ray from a number": (lambda: Ray(3, [1, 2]), "origin is not a sequence; got 3"),
+    "ray from None": (lambda: Ray(None, [1, 2]), "origin is not a sequence; got None"),
+    "segment": (lambda: Segment(0, 1), "p is not a sequence; got 0"),
+    "segment between sets": (lambda: Segment({0, 1}, {1, 2}), "{0, 1}"),
+    "line": (lambda: Line(0, [1]), "point is not a sequence"),
+    "plane": (lambda: Plane([0, 0], 1, 2), "p1 is not a sequence"),
+    "bounds of a plane": (lambda: Plane([0, 0], [1, 0], [0, 1], s=3, t=(0, 1)), "s is not a sequence"),
+    "three bounds of a plane": (lambda: Plane([0, 0], [1, 0], [0, 1], s=(0, 1), t=(0, 1, 2)), "t is not a pair of bounds"),
+    "ball": (lambda: Ball(0, 1), "centre is not"),
+    "directions of a ball": (lambda: Ball([0, 0], 1, 3), "directions is not"),
+    "direction of a ball": (lambda: Ball([0, 0], 1, [3, 4]), "directions[0] is not"),
+    "polytope": (lambda: HPolytope(3), "rows is not"),  # type: ignore[arg-type]
+    "box from a set": (lambda: Box({0}, {1}), "lo is not a sequence; got {0}"),
+    "point of a code": (lambda: PLANE.code(3), "x is not"),  # type: ignore[arg-type]
+    "no point of a code": (lambda: PLANE.code(None), "got None"),  # type: ignore[arg-type]
+    "point of a map": (lambda: PLANE.affine_at(3), "x is not"),  # type: ignore[arg-type]
+    "point of a partition": (lambda: partition(PLANE, RealSpace(2)).locate(3), "x is not"),  # type: ignore[arg-type]
+    "direction of flips": (lambda: critical_radii(SOFT, 3), "x is not"),  # type: ignore[arg-type]
+    "image": (lambda: norm_geometry.image(LayerNorm.of(dim=3), 3), "x is not"),  # type: ignore[arg-type]
+    "side": (lambda: norm_geometry.side_of(LayerNorm.of(dim=3), 3), "z is not"),  # type: ignore[arg-type]
+    "inputs of a norm": (lambda: norm_geometry.image_points(LayerNorm.of(dim=3), "abc"), "'abc'"),
+    "circles": (lambda: partition_circles(PLANE, None, None), "u is not a sequence; got None"),
+    "circles through numbers": (lambda: partition_circles(PLANE, [[1, 0]], 3), "v is not a sequence; got 3"),
+    "weight": (lambda: tensors.mlp([(3, [0])]), "layers.0.weight is not"),
+    "bias": (lambda: tensors.mlp([([[1]], 3)]), "layers.0.bias is not"),
+    "matrix": (lambda: RationalMatrix.from_rationals(None, "W"), "W is not"),  # type: ignore[arg-type]
+    "gain of a block": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], norm="layernorm", gain=2.0), "gain is not"),
+    "gain": (lambda: LayerNorm.of(gain=2.0), "norm gain is not a sequence; got 2.0"),
+    "gain with a dimension": (lambda: LayerNorm.of(gain=2.0, dim=3), "norm gain is not a sequence; got 2.0"),
+    "bias of a norm": (lambda: RMSNorm.of(bias=1), "norm bias is not a sequence; got 1"),
+}
+
+WRONG_KIND: dict[str, tuple[Attempt, str]] = {
+    "half a dimension of a norm": (lambda: LayerNorm.of(dim=2.5), "dim is not a whole number; got 2.5"),  # type: ignore[arg-type]
+    "text for a dimension of a norm": (lambda: LayerNorm.of(dim="3"), "got '3'"),  # type: ignore[arg-type]
+    "truth for a dimension of a norm": (lambda: LayerNorm.of(dim=True), "got True"),
+    "half a dimension of a box": (lambda: Box(0, 1, dim=2.5), "got 2.5"),  # type: ignore[arg-type]
+    "text for a dimension of a box": (lambda: Box(0, 1, dim="2"), "got '2'"),  # type: ignore[arg-type]
+    "half a dimension of a polytope": (lambda: HPolytope([], dim=2.5), "got 2.5"),  # type: ignore[arg-type]
+    "device": (lambda: partition(PLANE, RealSpace(2), device=3), "unknown device; got 3"),  # type: ignore[arg-type]
+    "no device": (lambda: partition(PLANE, RealSpace(2), device=None), "got None"),  # type: ignore[arg-type]
+    "number of a device": (lambda: partition(PLANE, RealSpace(2), device="cuda:x"), "unknown device; got 'cuda:x'"),
+    "device for circles": (lambda: circles(device=3), "got 3"),
+    "number of a device for circles": (lambda: circles(device="cpu:x"), "got 'cpu:x'"),
+    "limit of circles": (lambda: circles(limit="x"), "not a limit; got 'x'"),
+    "progress": (lambda: partition(PLANE, RealSpace(2), progress=3), "got 3"),  # type: ignore[arg-type]
+    "engine": (lambda: partition(PLANE, RealSpace(2), engine=["circle"]), "['circle']"),  # type: ignore[arg-type]
+    "network of circles": (lambda: partition_circles(3, [[1, 0]], [[0, 1]]), "not a network; got int"),  # type: ignore[arg-type]
+    "a module for circles": (lambda: partition_circles(torch.nn.Sequential(torch.nn.ReLU()), [], []),  # type: ignore[arg-type]
+                             "got Sequential"),
+    "norm of an ellipsoid": (lambda: norm_geometry.ellipsoid(3), "not a norm; got int"),  # type: ignore[arg-type]
+    "norm of an image": (lambda: norm_geometry.image(3, [1, 2]), "not a norm; got int"),  # type: ignore[arg-type]
+    "norm of images": (lambda: norm_geometry.image_points(3, [[1]]), "not a norm; got int"),  # type: ignore[arg-type]
+    "norm of a side": (lambda: norm_geometry.is_image(3, [1]), "not a norm; got int"),  # type: ignore[arg-type]
+}  # fmt: skip
+
+HERE = Path(__file__).resolve().parent
+ABSENT, FILE = HERE / "absent", Path(__file__).resolve()
+FILES: dict[str, tuple[Attempt, str]] = {
+    "missing folder": (lambda: certificate(ABSENT / "x.gz"), f"no such folder; got {ABSENT}; "),
+    "file for a folder": (lambda: certificate(FILE / "x.gz"), f"no such folder; got {FILE}; "),
+    "folder for a file": (lambda: certificate(HERE), f"got {HERE}; "),
+    "empty path": (lambda: certificate(""), "a folder stands"),
+    "number for a path": (lambda: certificate(3), "not a path; got 3"),
+    "missing certificate": (lambda: check.verify_file(ABSENT), f"no such file; got {ABSENT}; "),
+    "missing packed certificate": (lambda: check.verify_file("absent.gz"), "no such file; got absent.gz; "),
+    "folder for a certificate": (lambda: check.verify_file(HERE), f"got {HERE}; "),
+    "number for a certificate": (lambda: check.verify_file(3), "not a path; got 3"),  # type: ignore[arg-type]
 }
 
 UNSUPPORTED: dict[str, tuple[Attempt, str]] = {
@@ -152,7 +249,8 @@ TOO_LARGE: dict[str, tuple[Attempt, str]] = {
     "a small limit": (lambda: partition(PLANE, RealSpace(2), limit=3), "4"),
 }
 
-GROUPS = ((InvalidInput, NON_FINITE), (InvalidInput, INVALID), (Unsupported, UNSUPPORTED),
+GROUPS = ((InvalidInput, NON_FINITE), (InvalidInput, INVALID), (InvalidInput, NOT_A_VECTOR), (InvalidInput, WRONG_KIND),
+          (InvalidInput, FILES), (Unsupported, UNSUPPORTED),
           (NotPiecewiseLinear, NOT_PIECEWISE_LINEAR), (TooLarge, TOO_LARGE))  # fmt: skip
 ATTEMPTS = [pytest.param(kind, *attempt, id=name) for kind, group in GROUPS for name, attempt in group.items()]
 

@@ -129,8 +129,8 @@ def test_a_truncated_file_is_rejected(call: Call) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("check absent.jsonl", "No such file or directory; got absent.jsonl"),
-        ("check runs", "Is a directory; got runs"),
+        ("check absent.jsonl", "no such file; got absent.jsonl"),
+        ("check runs", "a folder, not a file; got runs"),
         ("check other.json", "the file is not a certificate; got another format"),
         ("check", "missing argument 'FILE'"),
         ("check a.jsonl --run absent", "there is no run or checkpoint of that name"),

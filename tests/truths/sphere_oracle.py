@@ -323,7 +323,8 @@ def pieces(circle: Circle, points: dict[int, Place]) -> Iterator[tuple[int | Non
     """The arcs of a circle between points on it: the indices of their ends and a point between."""
     centre, radius = times(circle.height, circle.normal), mpmath.sqrt(1 - circle.height**2)
     placed = sorted((mpmath.atan2(product(p, circle.second), product(p, circle.first)), i) for i, p in points.items())
-    around = [*placed, (placed[0][0] + 2 * mpmath.pi, placed[0][1])] if placed else [(mpmath.mpf(0), None)] * 2
+    whole = [(mpmath.mpf(0), None), (2 * mpmath.pi, None)]
+    around = [*placed, (placed[0][0] + 2 * mpmath.pi, placed[0][1])] if placed else whole
     for (lo, start), (hi, end) in pairwise(around):
         angle = lo + (hi - lo) / mpmath.phi
         yield start, end, plus(centre, times(radius * mpmath.cos(angle), circle.first),

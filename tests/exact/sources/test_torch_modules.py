@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from exact import InvalidInput, LayerNorm, Network, RMSNorm, Unsupported
+from exact import InvalidInput, LayerNorm, Network, Outcome, RMSNorm, Segment, Unsupported, partition
+from exact.norms import Norm
 from exact.numbers import fraction
 from exact.sources import torch_modules
 
@@ -37,6 +38,11 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
                                S(nn.RMSNorm(4, eps=0.2), nn.Linear(4, 2))),
     "norm without parameters": lambda: S(nn.LayerNorm(3, elementwise_affine=False), nn.Linear(3, 2)),
     "norm without bias": lambda: S(nn.LayerNorm(3, bias=False), nn.Linear(3, 2)),
+    "activation behind a norm": lambda: S(nn.Linear(3, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 2)),
+    "activation behind an rms norm": lambda: S(nn.Linear(3, 6), nn.RMSNorm(6, eps=0.1), S(nn.LeakyReLU()), nn.Linear(6, 2)),
+    "norm and activation in front": lambda: S(nn.LayerNorm(3), nn.ReLU(), nn.Linear(3, 2)),
+    "norm and two activations": lambda: S(nn.RMSNorm(3), nn.LeakyReLU(0.5), nn.Hardtanh(), nn.Linear(3, 2)),
+    "norm and activation at the end": lambda: S(nn.Linear(3, 5), nn.ReLU(), nn.LayerNorm(5), nn.Dropout(), nn.ReLU()),
 }  # fmt: skip
 
 
@@ -65,7 +71,7 @@ def test_parity_in_float64(name: str) -> None:
     np.testing.assert_allclose(network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12, atol=1e-13)
 
 
-ONE_BEND = [name for name in MODULES if name not in ("hardtanh", "relu6", "two activations")]
+ONE_BEND = [name for name in MODULES if name not in ("hardtanh", "relu6", "two activations", "norm and two activations")]
 
 
 @pytest.mark.parametrize("name", ONE_BEND)
@@ -136,6 +142,45 @@ def test_modules_that_describe_their_blocks() -> None:
     np.testing.assert_allclose(network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12)
 
 
+NORMS_THEN_RELU: list[tuple[Callable[[], nn.Module], Any]] = [
+    (lambda: S(nn.Linear(2, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 2)), LayerNorm),
+    (lambda: S(nn.Linear(2, 6), nn.RMSNorm(6), nn.ReLU(), nn.Linear(6, 2)), RMSNorm),
+    (lambda: S(nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)), LayerNorm),
+]
+
+
+@pytest.mark.parametrize(("make", "kind"), NORMS_THEN_RELU)
+def test_an_activation_behind_a_norm_reads_the_norm_itself(make: Callable[[], nn.Module], kind: type[Norm]) -> None:
+    """The identity in between is exact, and along a segment the regions are those that torch sees."""
+    torch.manual_seed(1)
+    module = make().double()
+    relu = next(m for m in module.modules() if isinstance(m, nn.ReLU))
+    network = torch_modules.read(module)
+    behind = network.blocks[-1]
+    n = behind.input_dim
+    assert isinstance(behind.norm, kind)
+    assert behind.layers[0].weight.tolist() == [[Fraction(int(i == j)) for j in range(n)] for i in range(n)]
+    assert behind.layers[0].bias.tolist() == [[Fraction(0)]] * n
+    p, q = np.random.default_rng(7).normal(size=(2, network.input_dim)) * 2
+    found = partition(network, Segment(p, q))
+    t = np.linspace(0, 1, 1001)[:, None]
+    seen: list[Tensor] = []
+    hook = relu.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    outputs(module, torch.from_numpy(p + t * (q - p)))
+    hook.remove()
+    codes = {tuple(row) for row in (seen[0] > 0).tolist()}
+    assert found.outcome is Outcome.COMPLETE
+    assert len(found) > 2
+    assert codes <= {tuple(row[:n]) for row in found.bits.tolist()}
+    middles = np.array([[float(x) for x in region.witness] for region in found.regions])
+    assert [network.code(x).bits.tolist() for x in middles.tolist()] == found.bits.tolist()
+    seen.clear()
+    hook = relu.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    outputs(module, torch.from_numpy(middles))
+    hook.remove()
+    assert (seen[0] > 0).tolist() == found.bits[:, :n].tolist()
+
+
 class Described(nn.Module):
     def __init__(self, blocks: list[Any]) -> None:
         super().__init__()
@@ -172,6 +217,8 @@ UNSUPPORTED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "norms in a row": (lambda: S(nn.LayerNorm(2), nn.RMSNorm(2), nn.Linear(2, 2)), "two norms"),
     "norm inside a residual block": (lambda: Described([(None, [nn.Linear(2, 2), nn.LayerNorm(2), nn.Linear(2, 2)], True)]),
                                      "inside a residual block"),
+    "an activation behind another norm": (lambda: Described([(nn.BatchNorm1d(2), [nn.ReLU()], False)]), "BatchNorm1d"),
+    "an activation behind a norm over two axes": (lambda: S(nn.LayerNorm((2, 2)), nn.ReLU()), "LayerNorm((2, 2)"),
     "another norm": (lambda: Described([(nn.BatchNorm1d(2), [nn.Linear(2, 2)], False)]), "BatchNorm1d"),
     "a Sequential with its own forward": (lambda: Skipping(nn.Linear(2, 2)), "Skipping"),
     "a Linear with its own forward": (lambda: S(Squaring(2, 2)), "Squaring"),
