@@ -2,7 +2,8 @@
 
 A flat domain is an affine map from parameters R^d into the network's input space with open halfspaces in parameter
 space; the closed set and its interior have the same regions. A curve is a pencil `alpha u + beta v`: a straight line is an
-arc of its directions, a circle all directions (alpha : beta) around the origin.
+arc of its directions, a circle all directions (alpha : beta) around the origin. All domains stand in this one file, longer
+than others, because it is the list of what can be partitioned.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exact.curves import CIRCLE, Form, Frame
+from exact.curves import CIRCLE, Direction, Form, Frame
 from exact.domains import Curve, CurveDomain, Domain, GreatCircle, Sphere
 from exact.engines.base import CurveCells, Engine, Job, Outcome
 from exact.engines.curve_cells import Run, collected
@@ -268,7 +268,7 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
     gram = Form.gram(*_two_columns(centred), Rational(norm.dim))
     form = Form(gram.a + e * one[0] * one[0], gram.b + e * one[0] * one[1], gram.c + e * one[1] * one[1])
     if form == Form(_ZERO, _ZERO, _ZERO) and norm.eps == 0:
-        raise InvalidInput("the norm is undefined along the whole curve: P x = 0 and eps = 0", value="0 / 0",
+        raise InvalidInput("the norm is undefined along a whole arc: P x = 0 and eps = 0", value="0 / 0",
                            remedy="give a curve that the norm's projection does not collapse to a point")  # fmt: skip
     shift = (d * one[0], d * one[1])
     inner = [(g * x + b * shift[0], g * y + b * shift[1], b) for (x, y), g, b in
@@ -278,8 +278,14 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
     kernel = form.kernel
     ends = [] if kernel is None or form.a == form.c == 0 else [kernel, (-kernel[0], -kernel[1])]
     cuts = sorted_edges([edge_at(*end, undefined=norm.eps == 0) for end in ends], arc.start, arc.end, tally)
-    edges = [arc.start, *cuts, arc.end]
+    edges = [_without_norm(arc.start, ends) if norm.eps == 0 else arc.start, *cuts, arc.end]
     return [replace(arc, start=a, end=b, cursor=following, form=form) for a, b in itertools.pairwise(edges)]
+
+
+def _without_norm(start: Edge, ends: Sequence[tuple[Rational, Rational]]) -> Edge:
+    """The crossing where an arc starts, marked where the root of the norm is zero just there."""
+    at = start.find()
+    return replace(start, undefined=True) if any(at.compare(Direction.rational(*end)) == 0 for end in ends) else start
 
 
 def _two_points(network: Network) -> CurveCells:

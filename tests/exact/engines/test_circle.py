@@ -268,7 +268,7 @@ def test_a_bend_of_the_norm_alone_cuts_nothing() -> None:
 
 def test_a_line_that_the_projection_collapses() -> None:
     network = tensors.block([[1, 0, 0]], [0], [[1]], [0], norm="layernorm", eps=0)
-    with pytest.raises(InvalidInput, match="along the whole curve"):
+    with pytest.raises(InvalidInput, match="along a whole arc"):
         partition(network, Line([1, 1, 1], [2, 2, 2]))
     found = partition(network, Line([1, 2, 1], [2, 2, 2]))
     assert [str(region.code) for region in found.regions] == ["0"]
@@ -369,3 +369,12 @@ def test_integers_on_a_line_behind_no_norm() -> None:
     assert isinstance(found, CurvePartition)
     assert [crossing.parameter for crossing in found.crossings] == [k + Fraction(1, 2) for k in range(60)]
     assert all(isinstance(region, Arc) for region in found.regions)
+
+
+@pytest.mark.parametrize("engine", ["circle", "nested_roots"])
+def test_an_undefined_point_where_earlier_neurons_cross_separates_the_cells(engine: str) -> None:
+    both = Block((Layer.of([[1], [-1]], [0, 0], ReLU()),))  # (t, 0) for t > 0, (0, -t) for t < 0: nothing to scale at t = 0
+    network = Network((both, Block((Layer.of([[1, -1]], [0], ReLU()),), RMSNorm.of(0, dim=2))))
+    found = partition(network, Segment([-1], [1]), engine=engine)
+    assert [(c.undefined, c.parameter_float, len(c.hinges)) for c in found.crossings] == [(True, 0.5, 3)]
+    assert found.neighbours().tolist() == [] and found.graph().number_of_edges() == 0
