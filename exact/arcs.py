@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,14 +15,13 @@ import networkx as nx
 import numpy as np
 
 from exact.affine_map import AffineMap
+from exact.crossings import Crossing, base_point, exact_angle, exact_parameter, sympy_rational
 from exact.curve_positions import (
     CurvePoint,
     compare_points,
     coordinates_float,
-    coordinates_sympy,
     gap_float,
     is_finite,
-    position_bounds,
     position_float,
     turn_float,
 )
@@ -44,119 +43,6 @@ if TYPE_CHECKING:
     import sympy
 
 _ZERO, _ONE = Rational(0), Rational(1)
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """A point of the curve where hinges change sign, or, when `tangent`, touch zero without changing it.
-
-    `undefined` marks a point where the norm divides by zero. On a circle positions are angles from u towards v in
-    [0, 2 pi), on a line parameters t.
-    """
-
-    hinges: tuple[Hinge, ...]
-    tangent: bool
-    undefined: bool
-    direction: CurvePoint
-    frame: Frame
-    curve: Curve
-
-    @property
-    def point(self) -> sympy.Matrix:
-        """The exact point as a SymPy column; behind a norm the point of radius sqrt(n) on its sphere."""
-        import sympy
-
-        a, b = coordinates_sympy(self.direction)
-        u, v = (sympy.Matrix([sympy.Rational(int(x.p), int(x.q)) for x in w]) for w in (self.curve.u, self.curve.v))
-        scale = _scale(self.frame, self.direction)
-        if scale == 0:
-            pairs = zip(a * u + b * v, self._base(), strict=True)
-            return sympy.Matrix([finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs])
-        if isinstance(self.direction, IsolatedDirection):  # an algebraic number of high degree: nothing simplifies
-            return (a * u + b * v) / scale
-        return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
-
-    def _base(self) -> list[sympy.Rational]:
-        """A finite point of the line: coordinates that do not run to infinity keep its values."""
-        return [_sympy(x) for x in _base_point(self.curve)]
-
-    @property
-    def angle(self) -> sympy.Expr:
-        """The exact angle as a SymPy expression (circles)."""
-        if self.frame.is_straight:
-            raise InvalidInput("a straight line has no angle", value="angle", remedy="read .parameter")
-        return _angle(self.frame, self.direction)
-
-    @property
-    def angle_float(self) -> float:
-        """The angle in radians, float64 (circles)."""
-        if self.frame.is_straight:
-            raise InvalidInput("a straight line has no angle", value="angle_float", remedy="read .parameter_float")
-        return position_float(self.frame, self.direction)
-
-    @property
-    def parameter(self) -> sympy.Expr:
-        """The exact parameter t as a SymPy expression (lines)."""
-        if not self.frame.is_straight:
-            raise InvalidInput("a circle has no parameter t", value="parameter", remedy="read .angle")
-        return _parameter(self.frame, self.direction)
-
-    @property
-    def parameter_float(self) -> float:
-        """The parameter t, float64 (lines)."""
-        if not self.frame.is_straight:
-            raise InvalidInput("a circle has no parameter t", value="parameter_float", remedy="read .angle_float")
-        return position_float(self.frame, self.direction)
-
-    def position_bounds(self, bits: int = 64) -> tuple[Fraction, Fraction]:
-        """Rational bounds on the parameter (lines, not at infinity) or the angle (circles), about 2^-bits apart, certified."""
-        low, high = position_bounds(self.frame, self.direction, bits)
-        return fraction(low), fraction(high)
-
-
-def _angle(frame: Frame, direction: CurvePoint) -> sympy.Expr:
-    """atan2 in the orthonormal frame (u, v - projection of v), brought to [0, 2 pi)."""
-    import sympy
-
-    a, b, det = (_sympy(x) for x in (frame.form.a, frame.form.b, frame.form.determinant))
-    alpha, beta = coordinates_sympy(direction)
-    if isinstance(direction, IsolatedDirection):
-        angle = sympy.atan2(beta * sympy.sqrt(det), alpha * a + beta * b)
-        return angle + 2 * sympy.pi if direction.quadrant > 1 else angle
-    angle = sympy.atan2(sympy.radsimp(beta * sympy.sqrt(det)), sympy.radsimp(alpha * a + beta * b))
-    return angle + 2 * sympy.pi if direction.beta.sign() < 0 else angle
-
-
-def _parameter(frame: Frame, direction: CurvePoint) -> sympy.Expr:
-    import sympy
-
-    if isinstance(direction, IsolatedDirection):
-        assert frame.one is not None and frame.along is not None, "a circle has angles, not parameters"
-        alpha, beta = coordinates_sympy(direction)
-        along, one = (_sympy(x) * alpha + _sympy(y) * beta for x, y in (frame.along, frame.one))
-        return along / one
-    parameter = frame.parameter(direction)
-    if parameter is None:
-        return sympy.oo if frame.position_float(direction) > 0 else -sympy.oo
-    return sympy.radsimp(parameter.sympy())
-
-
-def _scale(frame: Frame, direction: CurvePoint) -> sympy.Expr:
-    """What a vector along the direction is divided by to lie on the curve."""
-    import sympy
-
-    a, b = coordinates_sympy(direction)
-    if frame.one is not None:
-        return a * _sympy(frame.one[0]) + b * _sympy(frame.one[1])
-    form = frame.form
-    square = _sympy(form.a) * a * a + 2 * _sympy(form.b) * a * b + _sympy(form.c) * b * b
-    return sympy.sqrt(sympy.expand(square) / _sympy(frame.radius_squared))
-
-
-def _sympy(value: Rational) -> sympy.Rational:
-    import sympy
-
-    return sympy.Rational(int(value.p), int(value.q))
 
 
 class CurvePartition(Partition):
@@ -433,14 +319,14 @@ class Arc(Region):
         import sympy
 
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
-        radius = sympy.sqrt(_sympy(frame.radius_squared))
+        radius = sympy.sqrt(sympy_rational(frame.radius_squared))
         if ends is None:
             return 2 * sympy.pi * radius if len(self._owner) == 1 else sympy.Integer(0)
         first, last = (cut.direction for cut in ends)
         if frame.is_straight:
-            return radius * (_parameter(frame, last) - _parameter(frame, first))
+            return radius * (exact_parameter(frame, last) - exact_parameter(frame, first))
         wraps = compare_points(last, first) <= 0
-        return radius * (_angle(frame, last) - _angle(frame, first) + (2 * sympy.pi if wraps else 0))
+        return radius * (exact_angle(frame, last) - exact_angle(frame, first) + (2 * sympy.pi if wraps else 0))
 
     def symbolic(self) -> SymbolicRegion:
         """Inequalities on the position (theta or t), and the map: in t on a line, in y = (y1, y2, ...) behind a norm."""
@@ -456,7 +342,7 @@ class Arc(Region):
             return ()
         import sympy
 
-        place = _parameter if frame.is_straight else _angle
+        place = exact_parameter if frame.is_straight else exact_angle
         first, last = (place(frame, cut.direction) for cut in ends)
         if not frame.is_straight and compare_points(ends[1].direction, ends[0].direction) <= 0:
             return (sympy.Or(variable > first, variable < last),)
@@ -471,8 +357,8 @@ class Arc(Region):
         rows, one, along = rows_of(owner.map_columns(self.index)), owner.curve.one, owner.curve.along
         assert one is not None and along is not None
         alpha, beta = ((_ONE, _ZERO), (_ZERO, _ONE)) if one[0] != 0 else ((_ZERO, -_ONE), (_ONE, _ZERO))
-        point = [_sympy(a) + _sympy(b) * t for a, b in (alpha, beta)]
-        return sympy.Matrix([_sympy(row[0]) * point[0] + _sympy(row[1]) * point[1] for row in rows])
+        point = [sympy_rational(a) + sympy_rational(b) * t for a, b in (alpha, beta)]
+        return sympy.Matrix([sympy_rational(row[0]) * point[0] + sympy_rational(row[1]) * point[1] for row in rows])
 
 
 def _line_through(direction: CurvePoint, step: int) -> tuple[int, ...]:
@@ -496,9 +382,4 @@ def _point_float(curve: Curve, frame: Frame, direction: CurvePoint) -> np.ndarra
         point = (a * u + b * v) / scale
     if scale != 0:
         return np.asarray(point)
-    return np.where(a * u + b * v == 0, [float(x) for x in fractions(_base_point(curve))], point)
-
-
-def _base_point(curve: Curve) -> tuple[Rational, ...]:
-    assert curve.one is not None, "only straight lines have points at infinity"
-    return curve.u if curve.one[0] != 0 else curve.v
+    return np.where(a * u + b * v == 0, [float(x) for x in fractions(base_point(curve))], point)

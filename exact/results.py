@@ -23,8 +23,8 @@ from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode, code_keys,
 if TYPE_CHECKING:
     from shapely import Polygon
 
-    from exact.arcs import Crossing
     from exact.check import Verdict
+    from exact.crossings import Crossing
     from exact.region import Region
 
 

@@ -20,7 +20,8 @@ import networkx as nx
 import numpy as np
 
 from exact import Domain, Hinge, InvalidInput, Network, Outcome, Partition, Region
-from exact.arcs import Arc, Crossing, CurvePartition
+from exact.arcs import Arc, CurvePartition
+from exact.crossings import Crossing
 from exact.polytopes import FlatPartition
 from exact.sphere_cells import SphereCell
 from exact.sphere_codes import CodePartition, CodeRegion

@@ -41,6 +41,7 @@ FLOORS = {
     "exact.chords": 2,
     "exact.convex_norms": 2,
     "exact.counting": 2,
+    "exact.crossings": 2,
     "exact.curves": 2,
     "exact.domains": 2,
     "exact.dual_graph": 2,

@@ -20,7 +20,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
-from exact.arcs import Crossing
+from exact.crossings import Crossing
 from exact.curves import Direction
 from viz import style
 
