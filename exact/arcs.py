@@ -28,7 +28,7 @@ from exact.curve_positions import (
 from exact.curves import Direction, Frame
 from exact.domains import Curve, Domain
 from exact.engines.base import CurveCells, Cut
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import InvalidInput, Unsupported, shown
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace
 from exact.isolated_directions import IsolatedDirection
@@ -151,10 +151,10 @@ class CurvePartition(Partition):
             return self._without_cuts(direction)
         before = bisect.bisect_left(range(len(self)), 0, key=lambda i: self.cells.cuts[i].direction.compare(direction))
         if before < len(self) and self.cells.cuts[before].direction.compare(direction) == 0:
-            raise InvalidInput("the point lies on a crossing", value=_shown(x), remedy="move it off the crossing")
+            raise InvalidInput("the point lies on a crossing", value=shown(x), remedy="move it off the crossing")
         inside = self.cells.closed or self._is_on_arc(direction)
         if not inside:
-            raise InvalidInput("the point lies outside the domain", value=_shown(x), remedy="give a point on it")
+            raise InvalidInput("the point lies outside the domain", value=shown(x), remedy="give a point on it")
         return (before - 1) % len(self)
 
     def _without_cuts(self, direction: Direction) -> int:
@@ -174,7 +174,7 @@ class CurvePartition(Partition):
             equations.append([*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO])
         solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
         if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in [*rows, *self._unit()]):
-            raise InvalidInput("the point does not lie on the curve", value=_shown(x), remedy="give alpha u + beta v")
+            raise InvalidInput("the point does not lie on the curve", value=shown(x), remedy="give alpha u + beta v")
         return Direction.rational(solved[0], solved[1])
 
     def _unit(self) -> list[list[Rational]]:
@@ -210,11 +210,6 @@ class CurvePartition(Partition):
 
     def _map_key(self, index: int) -> Hashable:
         return tuple(self.map_columns(index).entries())
-
-
-def _shown(x: Sequence[object]) -> str:
-    """A point for messages: a short one in full, a long one by its dimension."""
-    return f"({', '.join(map(str, x))})" if len(x) <= 8 else f"<R^{len(x)}>"
 
 
 def _image(network: Network, curve: Curve) -> Curve:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ExactlensError(Exception):
     """Base of every failure that Exactlens raises on purpose.
@@ -37,3 +39,8 @@ class Undecided(ExactlensError):
 
 class MissingExtra(ExactlensError, ImportError):
     """An optional dependency is needed for this and is not installed."""
+
+
+def shown(point: Sequence[object]) -> str:
+    """A point for messages: up to eight coordinates in full, more by their number."""
+    return f"({', '.join(map(str, point))})" if len(point) <= 8 else f"<R^{len(point)}>"

@@ -8,7 +8,7 @@ from exact.adjacency import region_halfspaces
 from exact.domains import Flat, FlatDomain, RealSpace
 from exact.engines.base import Budget, Job, Progress
 from exact.engines.facet_walk import FacetWalk
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import InvalidInput, Unsupported, shown
 from exact.halfspace import Point, homogeneous
 from exact.linear_algebra import apply, matrix
 from exact.network import Network
@@ -73,20 +73,16 @@ def _parameters(flat: Flat, x: Sequence[object]) -> Point:
     basis = matrix(flat.directions, len(values))
     found = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
     if apply(basis.transpose(), found) != shifted:
-        raise InvalidInput("x does not lie in the domain's span", value=_shown(x), remedy="give a point of the slice")
+        raise InvalidInput("x does not lie in the domain's span", value=shown(x), remedy="give a point of the slice")
     return homogeneous(found)
 
 
 def _check_start(network: Network, flat: Flat, x: Sequence[object], start: Point) -> None:
     """Refuse an x outside the domain or on the boundary of its region."""
     if not is_inside(flat.walls, start):
-        raise InvalidInput("x is not strictly inside the domain", value=_shown(x), remedy="give an inner point")
+        raise InvalidInput("x is not strictly inside the domain", value=shown(x), remedy="give an inner point")
     bits = [bool(bit) for bit in network.code([Rational(v) if isinstance(v, int) else v for v in x]).bits]
     for hinge, halfspace in zip(network.hinges, region_halfspaces(network, flat, bits), strict=True):
         if not halfspace.is_constant and side(halfspace, start) == 0:
-            raise InvalidInput("x lies on a boundary", value=f"{_shown(x)}, where hinge {hinge} is zero",
+            raise InvalidInput("x lies on a boundary", value=f"{shown(x)}, where hinge {hinge} is zero",
                                remedy="move x off the boundary, then its region is unique")  # fmt: skip
-
-
-def _shown(x: Sequence[object]) -> str:
-    return f"({', '.join(map(str, x))})" if len(x) <= 8 else f"<R^{len(x)}>"

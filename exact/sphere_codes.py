@@ -18,7 +18,7 @@ from exact.affine_map import AffineMap
 from exact.domains import Domain
 from exact.dual_graph import Adjacency
 from exact.engines.base import Outcome, SphereCodes
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import apply, dot, independent_rows, matrix, rows_of, solve
@@ -155,7 +155,7 @@ class CodePartition(Partition):
         kept = independent_rows([row[:-1] for row in rows], len(rows[0]) - 1)
         y = solve(matrix([rows[i][:-1] for i in kept], len(kept)), [rows[i][-1] for i in kept])
         if y is None or not any(y) or any(dot(row[:-1], y) != row[-1] for row in rows):
-            raise InvalidInput("the point gives no direction on the sphere", value=_shown(x),
+            raise InvalidInput("the point gives no direction on the sphere", value=shown(x),
                                remedy="give a combination of the sphere's basis that is not zero")  # fmt: skip
         return tuple(y)
 
@@ -164,10 +164,10 @@ class CodePartition(Partition):
         bits = bits_at(self.chart, self.direction_of(x))
         found = None if bits is None else self.index_of(SplineCode.of(bits, self._layer_sizes))
         if bits is None:
-            raise InvalidInput("the point lies on a boundary", value=_shown(x), remedy="move it off the boundary")
+            raise InvalidInput("the point lies on a boundary", value=shown(x), remedy="move it off the boundary")
         if found is None:
             complete = self.outcome is Outcome.COMPLETE
-            raise InvalidInput("the point lies in no code found", value=_shown(x),
+            raise InvalidInput("the point lies in no code found", value=shown(x),
                                remedy="please report the network" if complete else "raise the budget")  # fmt: skip
         return found
 
@@ -289,11 +289,6 @@ class CodeRegion(Region):
         inequalities = tuple(_value(h.coefficients, y) > 0 for h in inside)
         rows = [[sympy.Rational(int(x.p), int(x.q)) for x in row] for row in rows_of(owner.map_columns(self.index))]
         return SymbolicRegion(inequalities, sympy.Matrix([_value(row, y) for row in rows]))
-
-
-def _shown(x: Sequence[object]) -> str:
-    """A point for messages: a short one in full, a long one by its dimension."""
-    return f"({', '.join(map(str, x))})" if len(x) <= 8 else f"<R^{len(x)}>"
 
 
 def _value(row: Sequence[object], y: Sequence[sympy.Symbol]) -> sympy.Expr:

@@ -17,7 +17,7 @@ import numpy as np
 from exact.chords import Chord, rounded
 from exact.domains import Domain
 from exact.engines.base import SphereCells
-from exact.errors import InvalidInput, Undecided
+from exact.errors import InvalidInput, Undecided, shown
 from exact.faces import Incidence, IndexArray
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
@@ -199,7 +199,7 @@ class SpherePartition(Partition):
         found = solve(self.chart.gram, (self.image.transpose() * column).entries())
         assert found is not None, "the Gram matrix of a basis is regular"
         if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
-            raise InvalidInput("the point has no direction on the sphere", value=_shown(x),
+            raise InvalidInput("the point has no direction on the sphere", value=shown(x),
                                remedy="give a nonzero combination of the vectors that span it")  # fmt: skip
         return found
 
@@ -214,14 +214,14 @@ class SpherePartition(Partition):
         if not self.complex.arc_count:
             return 0
         if self._is_on_arc(y):
-            raise InvalidInput("the point lies on the boundary of cells", value=_shown(x),
+            raise InvalidInput("the point lies on the boundary of cells", value=shown(x),
                                remedy="move it off the arc")  # fmt: skip
         for target in self._targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self._arcs_of_circle)
             if passage is not None:
                 return int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
-        raise Undecided("no great circle through the point tells its cell", value=_shown(x),
+        raise Undecided("no great circle through the point tells its cell", value=shown(x),
                         remedy="the point is closer to an arc than 512 bits tell: move it")  # fmt: skip
 
     @cached_property
@@ -290,11 +290,6 @@ class SpherePartition(Partition):
         own = [bool(next(bits)) for _ in sides]
         found.update({side if on else side.opposite: None for side, on in zip(sides, own, strict=True) if not side.is_constant})
         return advance(cursor, z, own)
-
-
-def _shown(x: Sequence[object]) -> str:
-    """A point for messages: a short one in full, a long one by its dimension."""
-    return f"({', '.join(map(str, x))})" if len(x) <= 8 else f"<R^{len(x)}>"
 
 
 def _checked(index: int, count: int, what: str) -> int:
