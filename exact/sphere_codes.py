@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Layers = Iterator[tuple[Halfspace, ...]]
+_HALVINGS = 2048  # a pair of the code needs the bits of the gap that its set leaves; more than these no input has shown
 
 
 class CodePartition(Partition):
@@ -245,17 +246,22 @@ class CodeRegion(Region):
 
     @cached_property
     def direction(self) -> tuple[Rational, ...]:
-        """Rational coordinates y whose direction lies in the code's open set: found by halving the straddling pair."""
+        """Rational coordinates y whose direction lies in the code's open set: found by halving the straddling pair.
+
+        Undecided when the pair is not one of this code, so that no halving comes to it.
+        """
         owner = self._owner
         wanted = [bool(bit) for bit in self.code.bits]
         near, far = (affine(point) for point in owner.straddling_of(self.index))
-        while True:
+        for _ in range(_HALVINGS):
             middle = [(a + b) / 2 for a, b in zip(near, far, strict=True)]
             found = shorter(middle, lambda y: any(y) and bits_at(owner.chart, y) == wanted)
             if found is not None:
                 return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared
             near, far = (middle, far) if inside else (near, middle)
+        raise Undecided("no direction between the straddling pair has the code", value=f"code {self.index}",
+                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
 
     @property
     def witness(self) -> tuple[Fraction, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -30,9 +29,6 @@ from exact.sphere_cells import SphereArc, SphereCell, SphereVertex
 from exact.sphere_tree import CodeTree, rows_by_label
 from exact.spline_code import ByteArray, Hinge, SplineCode
 from exact.surds import sign_of_surd
-
-if TYPE_CHECKING:
-    pass
 
 _ZERO = Rational(0)
 _ATTEMPTS = 64

@@ -8,6 +8,7 @@ function of every cell that vanishes on a circle either has a listed arc on it, 
 earlier layer is not as in the cell: no circle lies hidden inside a cell. So the listed arcs are all true arcs. (4) Walks
 around cells are put together by bridges, arcs of other circles that stay strictly inside a cell, and are then as many as
 cells are listed and as Euler's relation says: V - E + F = 1 + C. `docs/certificates.md` has the proof.
+The four steps stand in one file because each rests on the one before.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ a kernel that would overflow, or cannot certify a witness, says so by its status
 
 Codes are rows of 64-bit words, bit k of hyperplane k in word k // 64. The first `walls` rows are the walls of an open
 convex domain: only their positive side is kept.
+
+One module, because a compiled function is cached by the text of its own file only.
 """
 
 from __future__ import annotations

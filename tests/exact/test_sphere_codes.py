@@ -215,3 +215,12 @@ def test_long_points_are_named_by_their_dimension() -> None:
         assert len(str(refused.value)) < 200
     with pytest.raises(InvalidInput, match=r"\(0, 0, 1\)"):
         of(BAND, 4).locate([0, 0, 1])
+
+
+def test_a_pair_of_another_code_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(BAND, 2)
+    pairs = [found.straddling_of(i) for i in range(len(found))]
+    monkeypatch.setattr("exact.sphere_codes._HALVINGS", 16)
+    monkeypatch.setattr(found, "straddling_of", lambda index: pairs[(index + 1) % len(pairs)])
+    with pytest.raises(Undecided, match="no direction between the straddling pair"):
+        _ = found.regions[0].witness
