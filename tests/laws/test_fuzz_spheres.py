@@ -33,6 +33,12 @@ def test_engines_agree_with_the_oracle(block: int) -> None:
     assert [found for found in map(fuzz_spheres.verdict, seeds) if found[1]] == []
 
 
+@pytest.mark.parametrize("seed", [20_336, 20_481])
+def test_planes_that_touch_where_a_bare_circle_is_read(seed: int) -> None:
+    """A plane touches the sphere at the point of another circle from which angles are counted."""
+    assert fuzz_spheres.verdict(seed)[1] == []
+
+
 def test_every_kind_of_sphere_is_tried() -> None:
     assert min(Counter(job.truth.norm for job in jobs()).values()) >= 8
     assert {job.truth.sphere_dim for job in jobs()} == {2, 3}
