@@ -14,6 +14,7 @@ from functools import cached_property
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
 from exact.numbers import IntegerArray, Rational, RationalArray, nearest_float, rational
+from exact.predicates import is_inside
 from exact.vertex_polytopes import VertexPolytope, shorter, simplex
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -145,23 +146,52 @@ class _Wolfe:
         return [x / total for x in found]
 
 
-def straddling_pair(body: RoundBody, cell: VertexPolytope) -> tuple[Point, Point]:
-    """Two interior points of a polytope that crosses the sphere: one inside the ball, one outside (homogeneous)."""
+def straddling_pair(body: RoundBody, cell: VertexPolytope, beside: Sequence[Halfspace] = ()) -> tuple[Point, Point]:
+    """Two interior points of a polytope that crosses the sphere: one inside the ball, one outside (homogeneous).
+
+    `beside` are halfspaces that hold on the whole open ball, though the polytope may leave them: the points lie inside them
+    too. Cost: one value for each of these, and a cut of the polytope by those that touch the sphere where the way out passes.
+    """
     sides, middle = body.sides(cell.table), cell.interior()
     near = affine(cell.vertices[sides.index(-1)]) if -1 in sides else list(body.nearest(cell.vertices).point)
     far = affine(cell.vertices[sides.index(1)])
-    return homogeneous(_towards(body, cell, middle, near, -1)), homogeneous(_towards(body, cell, middle, far, 1))
+    inside, outside = (_towards(body, cell, middle, end, side) for end, side in ((near, -1), (far, 1)))
+    if not is_inside(beside, homogeneous(outside)):
+        end, wall = _way_out(beside, inside, far)
+        if wall is not None and body.norm_squared(end) == body.radius_squared:
+            inner, _ = cell.split(wall)
+            assert inner is not None, "a halfspace that holds on the ball holds inside"
+            return straddling_pair(body, inner, beside)
+        outside = _towards(body, cell, inside, end, 1, beside)
+    return homogeneous(inside), homogeneous(outside)
 
 
-def _towards(body: RoundBody, cell: VertexPolytope, middle: Vector, end: Vector, side: int) -> Vector:
-    """An interior point on the way from `middle` to `end`, or near it, that is on the given side of the sphere, as `end` is."""
+def _way_out(beside: Sequence[Halfspace], start: Vector, end: Vector) -> tuple[Vector, Halfspace | None]:
+    """Where the segment from a point inside all walls first leaves one of them, and that wall; its end if it leaves none."""
+    at, to = homogeneous(start), homogeneous(end)
+    heights = [(wall, Rational(wall.value(at), at[-1]), Rational(wall.value(to), to[-1])) for wall in beside]
+    left = [(a / (a - b), wall) for wall, a, b in heights if b < 0]
+    if not left:
+        return end, None
+    share, wall = min(left, key=lambda pair: pair[0])
+    return [a + share * (b - a) for a, b in zip(start, end, strict=True)], wall
+
+
+def _towards(
+    body: RoundBody, cell: VertexPolytope, start: Vector, end: Vector, side: int, beside: Sequence[Halfspace] = ()
+) -> Vector:
+    """A point inside the polytope and the walls `beside` that is on the given side of the sphere, as `end` is.
+
+    It is on the way from a point inside to `end`, or near it.
+    """
 
     def good(at: Vector) -> bool:
-        return cell.holds(at) and (body.norm_squared(at) - body.radius_squared) * side > 0
+        beyond = (body.norm_squared(at) - body.radius_squared) * side
+        return beyond > 0 and cell.holds(at) and is_inside(beside, homogeneous(at))
 
     share = _ZERO
     while True:
-        found = shorter([m + share * (e - m) for m, e in zip(middle, end, strict=True)], good)
+        found = shorter([m + share * (e - m) for m, e in zip(start, end, strict=True)], good)
         if found is not None:
             return found
         share = (1 + share) / 2

@@ -235,7 +235,7 @@ class _Search:
         packed = [self.packed(self.words[i : i + _BLOCK]) for i in range(0, len(self.words), _BLOCK)]
         return SphereCodes(
             self.chart, np.concatenate(packed), self.given.hinges,
-            lambda i: straddling_pair(self.body, cell(i)),
+            lambda i: straddling_pair(self.body, cell(i), self.given.walls),
             self.pairs,
             lambda i: components(self.body, cell(i)),
             outcome, self._evidence(outcome), self.decisions,
@@ -260,7 +260,10 @@ class _Search:
         return np.packbits(self.given.hinge_bits(self.sides_of(words)), axis=1)
 
     def _cell(self, index: int) -> VertexPolytope:
-        """Cut from the last polytope asked for, as far as its code is the same: neighbours in order share most of theirs."""
+        """The polytope of a code without the hinges that miss the open ball, which cut nothing off the sphere's open cells.
+
+        Cut from the last polytope asked for, as far as its code is the same: neighbours in order share most of theirs.
+        """
         sides = self.sides_of(self.words[index : index + 1])[0]
         path, before = self.path
         kept = int(np.argmin(np.append(sides[: len(before)] == before, False)))
@@ -318,7 +321,7 @@ class _OnPlanes:
 
 
 def _crossing(hinges: Sequence[Halfspace], body: RoundBody) -> Arrangement:
-    """The distinct hyperplanes that meet the open ball; a hinge on another one is constant on the sphere but for a point."""
+    """The distinct hyperplanes that meet the open ball, inside the others, which are constant on the sphere but for a point."""
     missing = [h for h in hinges if not h.is_constant and body.misses(h)]
     return arrangement(hinges, [h if h.offset > 0 else h.opposite for h in missing], body.dim)
 

@@ -163,6 +163,19 @@ def test_straddling_pairs_are_inside_and_on_both_sides(square: object) -> None:
         assert body.norm_squared(affine(near)) < body.radius_squared < body.norm_squared(affine(far))
 
 
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_straddling_pairs_stay_inside_walls_that_touch_or_miss_the_ball(sign: int) -> None:
+    """The corners of an octahedron lie straight behind the points where walls touch the ball, or nearly so."""
+    body = ball(1)
+    octahedron = cut(body, [[*signs, 2] for signs in itertools.product((-1, 1), repeat=3)])
+    gap = 2**60 + max(sign, 0)
+    walls = [Halfspace((*(s * 2**60 * (j == i) for j in range(3)), gap)) for i in range(3) for s in (1, -1)]
+    near, far = straddling_pair(body, octahedron, walls if sign >= 0 else walls[::2])
+    beside = (*octahedron.walls, *(walls if sign >= 0 else walls[::2]))
+    assert all(wall.value(point) > 0 for wall in beside for point in (near, far))
+    assert body.norm_squared(affine(near)) < body.radius_squared < body.norm_squared(affine(far))
+
+
 def test_a_plane_that_touches_misses() -> None:
     body = RoundBody(RationalArray(2, 2, [Rational(4), Rational(0), Rational(0), Rational(1)]), Rational(1))
     assert body.misses(Halfspace((2, 0, 1))) and body.misses(Halfspace((-2, 0, 2)))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from exact import Ball, Budget, GreatSphere, Network, Outcome, RealSpace, Sphere, partition
+from exact.check import Status
 from exact.convex_norms import RoundBody
 from exact.engines import sphere_flats
 from exact.engines.base import Job, SphereCodes
@@ -21,6 +22,7 @@ from exact.engines.sphere_polytopes import SpherePolytopes
 from exact.numbers import Rational, RationalArray
 from exact.polytopes import FlatPartition
 from exact.sources import tensors
+from exact.sphere_codes import CodePartition
 
 
 def layer(weight: Any, bias: Any) -> Network:
@@ -211,3 +213,37 @@ def test_a_budget_ends_between_portions() -> None:
     codes, edges = answers(found)
     every, all_edges = answers(flats(network, 3))
     assert 20 <= len(codes) < len(every) and codes < every and edges < all_edges
+
+
+# ---- hinges that miss or touch the sphere
+
+
+def touched() -> Network:
+    """Planes through the sphere of squared radius 1, others that touch it, and others that miss it by next to nothing."""
+    miss = Fraction(-1) - Fraction(1, 2**60)
+    rows = [[1, 2, 3], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [0, -1, 0], [0, 0, -1]]
+    return tensors.mlp([(rows, [0, -1, -1, miss, -1, miss, miss]), ([[1] * 7], [0])])
+
+
+def missed(seed: int) -> Network:
+    """A LayerNorm network most of whose hinges miss the sphere."""
+    generator = np.random.default_rng(seed)
+    rows, bias = generator.normal(size=(8, 5)), 3 * generator.normal(size=8)
+    return tensors.block(rows, bias, np.ones((1, 8)), [0], norm="layernorm")
+
+
+BESIDE = [(touched(), Sphere(1)), *((missed(seed), Sphere()) for seed in range(6)),
+          (tensors.mlp([([[0, 0, 0, -2], [2, 2, -1, 0]], [2, 1]), ([[1, 1]], [0])]), Sphere(1))]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(BESIDE)))
+def test_straddling_points_have_the_bits_of_hinges_that_miss_the_sphere(case: int) -> None:
+    network, domain = BESIDE[case]
+    found = partition(network, domain, engine="sphere_flats")
+    assert isinstance(found, CodePartition) and "handed_over" not in found.decisions
+    for region in found.regions:
+        for point in region.straddling:
+            bits = [sum(a * x for a, x in zip(side.coefficients, (*point, 1), strict=True)) > 0
+                    for side in found.halfspaces_of(region.index)]  # fmt: skip
+            assert bits == region.code.bits.tolist()
+    assert found.check().status is Status.COMPLETE
