@@ -7,8 +7,11 @@ keeps the sign of its pre-activation as its one bit and has no pieces: it is not
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -46,8 +49,37 @@ class Activation(ABC):
 
     @property
     def name(self) -> str:
-        """The class name, used in messages and digests."""
-        return repr(self)
+        """The class with its parameters, used in messages; digests know by it only what has no pieces."""
+        return repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of bends and pieces, whatever the class is called; of bends and name where there are no pieces.
+
+        >>> LeakyReLU(Rational(0)).digest == ReLU().digest
+        True
+        """
+        pieces, name = (self.pieces, "") if self.is_piecewise_linear else ((), self.name)
+        written = ",".join(_hexadecimal(piece) for piece in pieces)
+        bends = ",".join(_hexadecimal([bend]) for bend in self.breakpoints)
+        return hashlib.sha256(f"{bends};{written};{name}".encode("utf-8", "surrogatepass")).digest()
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the bends ascend, with one piece more, and every two pieces meet at the bend between them."""
+        bends = self.breakpoints
+        if any(low >= high for low, high in pairwise(bends)):
+            return False
+        if not self.is_piecewise_linear:
+            return bool(bends)
+        if len(self.pieces) != len(bends) + 1:
+            return False
+        ends = zip(bends, pairwise(self.pieces), strict=True)
+        return all(left[0] * bend + left[1] == right[0] * bend + right[1] for bend, (left, right) in ends)
+
+
+def _hexadecimal(values: Iterable[Rational]) -> str:
+    return " ".join(f"{int(x.p):x}/{int(x.q):x}" for x in values)
 
 
 @dataclass(frozen=True)

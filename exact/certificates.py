@@ -31,7 +31,7 @@ from exact.faces import FaceComplex, SymbolicPoint
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
-from exact.sphere_certificates import records_of_cells
+from exact.sphere_certificates import records_of_cells, round_domain
 from exact.spline_code import SplineCode
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def _target(path: object) -> Path:
 
 
 def verified(partition: Partition, *, maps: bool = True) -> check.Verdict:
-    """Make the certificate of a partition and verify it; the verdict is about this network and these codes.
+    """Make the certificate of a partition and verify it; the verdict is about this network, this domain and these codes.
 
-    Raises as :func:`of` does, and Undecided where the certificate speaks of another network or other codes. Cost: that of
-    :func:`of` and of `exact.check.verify`.
+    Raises as :func:`of` does, and Undecided where the certificate speaks of another network or domain, or of other codes. Cost:
+    that of :func:`of` and of `exact.check.verify`.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors
@@ -80,11 +80,21 @@ def verified(partition: Partition, *, maps: bool = True) -> check.Verdict:
     (<Status.COMPLETE: 'verified, complete'>, 4, 'R^1 where (1).x + 1 > 0, (-1).x + 3 > 0')
     """
     verdict = check.verify(of(partition, maps=maps))
-    own = (partition.network.sha256, partition.digest)
-    if verdict.status is not check.Status.REJECTED and (verdict.network_sha256, verdict.digest) != own:
+    if verdict.status is check.Status.REJECTED:
+        return verdict
+    complete = check.Status.COMPLETE if partition.outcome is Outcome.COMPLETE else check.Status.INCOMPLETE
+    told = (verdict.network_sha256, verdict.domain_sha256, verdict.digest, verdict.status)
+    if told != (partition.network.sha256, check.domain_digest(domain_record(partition)), partition.digest, complete):
         raise Undecided("the certificate speaks of another partition", value=verdict,
                         remedy="this is a defect of the writer: please report the network")  # fmt: skip
     return verdict
+
+
+def domain_record(partition: Partition) -> Json:
+    """The domain of a partition as a certificate states it, made from the domain, not from what an engine made of it."""
+    if isinstance(partition.domain, FlatDomain) and isinstance(getattr(partition, "_cells", None), FlatCells):
+        return _domain(partition.domain.flat(), cube=False)
+    return round_domain(partition.network, partition.domain)
 
 
 def of(partition: Partition, *, maps: bool = True, made_by: Mapping[str, Json] | None = None) -> Iterator[bytes]:

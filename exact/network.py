@@ -23,7 +23,7 @@ from exact.errors import InvalidInput, Unsupported
 from exact.evaluation import walk_balls, walk_exact
 from exact.filters import Balls, matrix_product
 from exact.linear_algebra import identity
-from exact.norms import Norm
+from exact.norms import LayerNorm, Norm, RMSNorm
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
 from exact.spline_code import BitArray, Hinge, SplineCode
 
@@ -204,14 +204,13 @@ class Network:
 
     @cached_property
     def sha256(self) -> str:
-        """A digest of the exact values, norms, activations and skips; equal networks have equal digests."""
-        digest = hashlib.sha256(b"exactlens network 1")
+        """A digest of the exact values, norms, bends and pieces, and skips, under no name; equal networks have equal ones."""
+        digest = hashlib.sha256(b"exactlens network 2")
         for block in self.blocks:
-            digest.update(f"block:{block.residual}:{block.norm!r}".encode())
-            if block.norm is not None:
-                digest.update(f"{block.norm.eps}".encode() + block.norm.gain.digest + block.norm.bias.digest)
+            norm = b"" if block.norm is None else _norm_digest(block.norm)
+            digest.update(f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm)
             for layer in block.layers:
-                digest.update(layer.weight.digest + layer.bias.digest + layer.activation.name.encode())
+                digest.update(layer.weight.digest + layer.bias.digest + layer.activation.digest)
         return digest.hexdigest()
 
     def from_block(self, index: int) -> Network:
@@ -342,6 +341,23 @@ class Network:
     def _is_exact_at_points(self, last: int) -> bool:
         hidden = self.hidden_layers[: last - 1]
         return len(self.norms) <= 1 and all(layer.activation.is_piecewise_linear for layer in hidden)
+
+
+def projection_of(norm: Norm) -> str | RationalMatrix:
+    """The projection P of a norm: "mean" where it subtracts the mean, "identity", else its matrix."""
+    if type(norm) in (LayerNorm, RMSNorm):
+        return "mean" if type(norm) is LayerNorm else "identity"
+    found = RationalMatrix.from_backend(norm.project(identity(norm.dim)))
+    plain: dict[str, Norm] = {"mean": LayerNorm.of(dim=norm.dim), "identity": RMSNorm.of(dim=norm.dim)}
+    known = (name for name, other in plain.items() if other.project(identity(norm.dim)) == found.exact)
+    return next(known, found)
+
+
+def _norm_digest(norm: Norm) -> bytes:
+    projection = projection_of(norm)
+    named = projection.encode() if isinstance(projection, str) else projection.digest
+    eps = ";".join(f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root))
+    return hashlib.sha256(named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest).digest()
 
 
 def _is_flat(values: Any) -> bool:

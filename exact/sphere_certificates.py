@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from exact import check
 from exact.certificate_records import Json, hexadecimal, matrix_rows, network_record, over_common
 from exact.code_certificates import CodeWriter
-from exact.domains import Curve
+from exact.domains import Curve, CurveDomain, Domain, GreatSphere, Sphere
 from exact.engines.base import CurveCells, Outcome, SphereCells, SphereCodes
 from exact.errors import Unsupported
 from exact.listed_circles import CircleLists
@@ -37,6 +37,19 @@ def records_of_cells(partition: Partition, made_by: Mapping[str, Json]) -> Itera
         return _codes(cast("CodePartition", partition), made_by)
     raise Unsupported("such a partition has no certificate", value=repr(partition),
                       remedy="polytopes, lines, circles and spheres have, behind one norm at most")  # fmt: skip
+
+
+def round_domain(network: Network, domain: Domain) -> Json:
+    """A curve or a sphere as a certificate states it: without `dim` the vectors that span it, and its radius or ends."""
+    if isinstance(domain, CurveDomain):
+        return _curve_domain(domain.curve())
+    assert isinstance(domain, Sphere | GreatSphere), "all others are flat"
+    radius = None if network.has_norm else domain.radius_squared
+    if isinstance(domain, GreatSphere):
+        return _chart((domain.u, domain.v, domain.w), radius)
+    norm, n = network.blocks[0].norm, network.input_dim
+    units = [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
+    return _chart(units if norm is None else norm.sphere_basis(), radius)
 
 
 def _header(network: Network, kind: str, complete: bool, regions: int, domain: Json, made_by: Mapping[str, Json]) -> Json:
@@ -66,10 +79,14 @@ def _curve(network: Network, cells: CurveCells, made_by: Mapping[str, Json]) -> 
     if not cells.cuts and len(cells) > 1:
         raise Unsupported("a sphere of two points has no certificate", value=f"{len(cells)} points",
                           remedy="both are evaluated exactly: see network.code")  # fmt: skip
+    return _curve_records(_header(network, "curve", True, len(cells), _curve_domain(curve), made_by), cells)
+
+
+def _curve_domain(curve: Curve) -> Json:
     domain = _chart((curve.u, curve.v), None if curve.one is not None else curve.radius_squared)
-    if curve.end is not None and curve.one is not None:
-        domain |= {name: hexadecimal(over_common(pair)[0]) for name, pair in (("end", curve.end), ("one", curve.one))}
-    return _curve_records(_header(network, "curve", True, len(cells), domain, made_by), cells)
+    if curve.end is None or curve.one is None:
+        return domain
+    return domain | {name: hexadecimal(over_common(pair)[0]) for name, pair in (("end", curve.end), ("one", curve.one))}
 
 
 def _refusal(network: Network, curve: Curve) -> str | None:

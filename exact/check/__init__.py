@@ -18,19 +18,26 @@ from enum import Enum
 from os import PathLike
 from pathlib import Path
 
+from exact.check import format_1
 from exact.check.codes import check_codes
 from exact.check.curves import check_curve
 from exact.check.flat import check_flat
-from exact.check.network import Network
-from exact.check.records import FORMAT, Claim, Json, Records, Rejected, get
+from exact.check.network import DIALECT, Network
+from exact.check.records import FORMAT, FORMATS, ROOM, Claim, Json, Readable, Records, Rejected, Unpacked, get, only
 from exact.check.spheres import check_sphere
+from exact.check.statements import domain_digest
 from exact.errors import InvalidInput
 
-__all__ = ["FORMAT", "Status", "Verdict", "verify", "verify_file"]
+__all__ = ["FORMAT", "Status", "Verdict", "domain_digest", "verify", "verify_file"]
 
 Check = Callable[[Json, Network, Claim, Records], tuple[str, str]]
-KINDS: dict[str, Check] = {"complex": check_flat, "facets": check_flat, "curve": check_curve, "sphere": check_sphere,
-                           "codes": check_codes}  # fmt: skip
+KINDS: dict[str, tuple[Check, set[str]]] = {
+    "complex": (check_flat, set()), "facets": (check_flat, {"empty"}), "curve": (check_curve, set()),
+    "sphere": (check_sphere, {"circles", "vertices", "bridges"}), "codes": (check_codes, {"around"})}  # fmt: skip
+"""What verifies a kind, and the entries that only its header has."""
+HEADER = {"format", "kind", "complete", "regions", "faces", "maps", "made_by", "network_sha256", "network", "domain"}
+UNPACKED = 64
+"""How many times its size a packed file may have when it is unpacked; weights and codes pack to a third."""
 
 
 class Status(Enum):
@@ -50,8 +57,9 @@ class Verdict:
 
     COMPLETE: the listed codes are exactly those of the open regions in the domain; on curves and 2-spheres those of its cells,
     the connected parts. INCOMPLETE: they are regions, all different, and more may exist. `digest` is that of
-    `Partition.digest`, `network_sha256` that of `Network.sha256`, both computed here; they are empty, as is `domain`, where the
-    certificate was rejected.
+    `Partition.digest`, `network_sha256` that of `Network.sha256`, `domain_sha256` one of the chart, walls, ends or radius as
+    numbers, all computed here; `named_sha256` is that by which the file knows the network, in the first format another one. All
+    are empty, as is `domain`, where the certificate was rejected.
     """
 
     status: Status
@@ -61,6 +69,8 @@ class Verdict:
     network_sha256: str = ""
     domain: str = ""
     digest: str = ""
+    domain_sha256: str = ""
+    named_sha256: str = ""
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value; got bool(verdict); write verdict.status is Status.COMPLETE")
@@ -73,11 +83,15 @@ def verify_file(path: str | Path) -> Verdict:
     :func:`verify`.
     """
     place = _place(path)
-    if place.suffix == ".gz" and place.read_bytes()[:2] != b"\x1f\x8b":
-        raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
     try:
-        with gzip.open(place, "rb") if place.suffix == ".gz" else place.open("rb") as file:
-            return verify(file)
+        if place.suffix != ".gz":
+            with place.open("rb") as file:
+                return _verdict(Records(file))
+        with place.open("rb") as packed:
+            if packed.peek(2)[:2] != b"\x1f\x8b":
+                raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
+            with gzip.open(packed, "rb") as file:
+                return _verdict(Records(Unpacked(file, ROOM + UNPACKED * place.stat().st_size)))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         return Verdict(Status.REJECTED, f"the file is truncated or damaged: {error}")
 
@@ -93,28 +107,48 @@ def _place(path: object) -> Path:
     return place
 
 
-def verify(lines: Iterable[bytes]) -> Verdict:
-    """Verify a certificate given as its lines, each with its line feed.
+def verify(lines: Iterable[bytes] | Readable) -> Verdict:
+    """Verify a certificate given as its lines, each with its line feed, or as a file open for reading bytes.
 
     Raises InvalidInput where the first line is not the header of a certificate. Cost: in `docs/certificates.md`; about linear
     in the length of the certificate.
     """
-    records = Records(lines)
-    header = records.header()
+    return _verdict(Records(lines))
+
+
+def _verdict(records: Records) -> Verdict:
     try:
-        return _verified(header, records)
+        return _verified(records.header(), records)
     except Rejected as error:
-        return Verdict(Status.REJECTED, str(error))
+        return Verdict(Status.REJECTED, _one_line(str(error)))
+
+
+def _one_line(text: str) -> str:
+    """A reason as plain text, whatever the file made it quote."""
+    plain = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)
+    return plain if len(plain) <= 300 else plain[:297] + "..."
 
 
 def _verified(header: Json, records: Records) -> Verdict:
-    network, claim = Network.read(get(header, "network", dict, "header")), Claim.read(header)
-    if get(header, "network_sha256", str, "header") != network.sha256:
-        raise Rejected("header: network_sha256 is not that of the weights in the file")
+    claim = Claim.read(header)
     if claim.kind not in KINDS:
         raise Rejected("header: an unknown kind")
-    what, domain = KINDS[claim.kind](header, network, claim, records)
+    check, own = KINDS[claim.kind]
+    only(header, HEADER | own, "header")
+    network, named = _network(header)
+    what, domain = check(header, network, claim, records)
     records.finish()
     found = f"{claim.regions}:{network.hinges}:".encode() + b"".join(sorted(bytes.fromhex(code) for code in claim.codes))
     status = Status.COMPLETE if claim.complete else Status.INCOMPLETE
-    return Verdict(status, what, claim.regions, claim.maps, network.sha256, domain, hashlib.sha256(found).hexdigest())
+    return Verdict(status, what, claim.regions, claim.maps, network.sha256, domain, hashlib.sha256(found).hexdigest(),
+                   domain_digest(header["domain"]), named)  # fmt: skip
+
+
+def _network(header: Json) -> tuple[Network, str]:
+    """The network, and the sha256 by which a file of this format knows it, which the header must state."""
+    record, is_first = get(header, "network", dict, "header"), header["format"] == FORMATS[0]
+    network = Network.read(record, format_1.DIALECT if is_first else DIALECT)
+    named = format_1.sha256_of(network, record) if is_first else network.sha256
+    if get(header, "network_sha256", str, "header") != named:
+        raise Rejected("header: network_sha256 is not that of the weights in the file")
+    return network, named

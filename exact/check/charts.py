@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from exact.check.network import Layer, Network
+from exact.check.network import Layer, Network, dot
 from exact.check.pencils import Form
-from exact.check.records import Integers, Json, Rejected, get, scaled
+from exact.check.records import Integers, Json, Rejected, Values, get, only, scaled
 from exact.check.stages import Stages
 
 
@@ -18,20 +19,30 @@ class Chart:
     columns: list[Integers]
     denominator: int
     form: Form | None
+    radius_squared: Fraction | None = None
 
     @classmethod
     def read(cls, record: Any, dim: int, inputs: int) -> Chart:
-        chart = Layer.read({**get(record, "chart", dict, "domain"), "activation": "Identity()"}, dim, "domain, chart")
-        if len(chart.weight) != inputs or any(chart.bias):
-            raise Rejected("domain: the chart does not lead into the network")
+        """Raises Rejected, too, where there is a radius that is not positive."""
+        chart = Layer.chart(record, inputs, dim)
+        if any(chart.bias):
+            raise Rejected("domain: a chart of directions with an offset")
         columns = [list(column) for column in zip(*chart.weight, strict=True)]
         if "radius_squared" not in record:
             return cls(columns, chart.denominator, None)
         top, bottom = scaled(record["radius_squared"], 1, "domain, radius_squared")
         if top <= 0:
             raise Rejected("domain: no positive radius")
-        matrix = tuple(tuple(bottom * sum(x * y for x, y in zip(u, v, strict=True)) for v in columns) for u in columns)
-        return cls(columns, chart.denominator, Form(matrix, top * chart.denominator**2, True))
+        matrix = tuple(tuple(bottom * x for x in row) for row in gram(columns))
+        return cls(columns, chart.denominator, Form(matrix, top * chart.denominator**2, True), Fraction(top, bottom))
+
+    @property
+    def size(self) -> str:
+        """Of which points a sphere or circle consists."""
+        if self.radius_squared is None:
+            return "of directions"
+        text = str(self.radius_squared) if self.radius_squared.numerator * self.radius_squared.denominator < 10**40 else "r"
+        return f"|x|^2 = {text}"
 
     def begin(self, network: Network) -> Stages:
         """The network over the coefficients of the vectors and, on a sphere of given radius, the root of the form."""
@@ -53,24 +64,36 @@ class SphereChart:
     inputs: int
     form: Form
     stages: Stages
+    size: str
 
     @classmethod
     def read(cls, header: Json, network: Network) -> SphereChart:
         record = get(header, "domain", dict, "header")
         dim = get(record, "dim", int, "domain")
-        if dim < 1 or not network.hinges:
-            raise Rejected("domain: no sphere, or a network without hinges")
+        only(record, {"dim", "chart", "radius_squared"}, "domain")
+        if dim < 1:
+            raise Rejected("domain: no sphere")
         chart = Chart.read(record, dim + 1, network.input_dim)
         stages = chart.begin(network)
-        form = stages.at(0, []).form
+        form = stages.form
         if form is None:
             raise Rejected("domain: neither a radius, nor a norm that gives one")
         if not is_definite(form):
             raise Rejected("domain: the vectors of the chart do not span a sphere of its dimension")
-        return cls(dim, network.input_dim, form, stages)
+        return cls(dim, network.input_dim, form, stages, chart.size)
 
     def __str__(self) -> str:
-        return f"the {self.dim}-sphere of directions spanned by {self.dim + 1} vectors of R^{self.inputs}, as in the file"
+        return f"the {self.dim}-sphere {self.size} spanned by {self.dim + 1} vectors of R^{self.inputs}, as in the file"
+
+
+def gram(columns: list[Integers]) -> tuple[Values, ...]:
+    """The inner products of vectors."""
+    return tuple(tuple(dot(u, v) for v in columns) for u in columns)
+
+
+def are_independent(columns: list[Integers]) -> bool:
+    """Whether no vector is a combination of the others."""
+    return is_definite(Form(gram(columns), 1, False))
 
 
 def is_definite(form: Form) -> bool:

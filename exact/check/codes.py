@@ -27,6 +27,7 @@ from exact.check.records import (
     get,
     indices,
     integers,
+    only,
     scaled,
 )
 
@@ -142,6 +143,7 @@ class _Tree:
     def _leaf(self, records: Records, index: int) -> _Leaf:
         place = f"code {index}"
         record = records.next(place)
+        only(record, {"code", "inside", "outside", "excluded"}, place)
         code = self.claim.add_new(record, self.hinges, place)
         bits = bits_of(code, self.hinges)
         stages = [self.chart.stages.at(layer, bits) for layer in range(len(self.chart.stages.sizes))]
@@ -163,7 +165,9 @@ class _Tree:
         bits = [*leaf.bits[:depth], not leaf.bits[depth]]
         walls = [row if bit else tuple(-x for x in row) for row, bit in zip(leaf.rows, bits, strict=False)]
         proof = leaf.proofs[depth]
-        if isinstance(proof, dict) and "near" in proof:
+        if not isinstance(proof, dict) or len(proof) != 1:
+            raise Rejected(f"{place}: neither far nor near")
+        if "near" in proof:
             names = indices(proof["near"], depth + 1, f"{place}, near")
             if not self.globe.is_near([walls[name] for name in names]):
                 raise Rejected(f"{place}: the walls leave points outside the sphere")

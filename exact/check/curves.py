@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from exact.check.charts import Chart
+from exact.check.charts import Chart, are_independent, is_definite
 from exact.check.network import Network
 from exact.check.pencils import NO_ROOT, Direction, compare, rational, sign_changes, value_sign
 from exact.check.records import (
@@ -27,6 +27,7 @@ from exact.check.records import (
     get,
     indices,
     integers,
+    only,
     written_code,
 )
 from exact.check.stages import Stage, Stages
@@ -45,26 +46,34 @@ class Curve:
 
     @classmethod
     def read(cls, record: Any, inputs: int) -> Curve:
+        only(record, {"chart", "radius_squared", "end", "one"}, "domain")
         chart = Chart.read(record, 2, inputs)
-        if "end" not in record:
+        if not record.keys() & {"end", "one"}:
+            if not are_independent(chart.columns):
+                raise Rejected("domain: the vectors of the chart do not span a circle")
             return cls(chart, [0, 0], None)
         end, one = (integers(record.get(key), 2, f"domain, {key}") for key in ("end", "one"))
         ahead = end[1] > 0 or (end[1] == 0 and end[0] < 0)
         inside = one[0] + (one[0] * end[0] + one[1] * end[1]) if end[1] else one[1]
         if chart.form or not ahead or one[0] < 0 or one[0] * end[0] + one[1] * end[1] < 0 or inside <= 0:
             raise Rejected("domain: no segment, ray or line")
+        if not are_independent([[*column, x] for column, x in zip(chart.columns, one, strict=True)]):
+            raise Rejected("domain: a line of one point")
         return cls(chart, [x * chart.denominator for x in one], rational(*end))
 
     def begin(self, network: Network) -> Stages:
-        """The network along the curve."""
+        """The network along the curve; no norm is undefined anywhere on a circle."""
         if self.end is None:
-            return self.chart.begin(network)
+            stages = self.chart.begin(network)
+            if stages.sizes and (stages.form is None or not is_definite(stages.form)):
+                raise Rejected("domain: neither a radius, nor a norm that is defined all around the circle")
+            return stages
         return Stages(network, self.chart.columns, self.one, self.chart.denominator, None)
 
     def __str__(self) -> str:
         size = len(self.chart.columns[0])
         if self.end is None:
-            return f"the circle of directions spanned by two vectors of R^{size}, as in the file"
+            return f"the circle {self.chart.size} spanned by two vectors of R^{size}, as in the file"
         return f"the part of a straight line in R^{size} that is in the file"
 
 
@@ -107,6 +116,7 @@ class _Sweep:
     def run(self, records: Records) -> int:
         """Read and check all cells; the number of cuts."""
         record = records.next("cell 0")
+        only(record, {"code", "flips", "witness"}, "cell 0")
         self.code = self.first_code = self.claim.add(record, self.hinges, "cell 0")
         bits = bits_of(self.code, self.hinges)
         closing = self._flips(record)
@@ -127,6 +137,9 @@ class _Sweep:
     def _next_cut(self, i: int, bits: list[bool], record: Any, cut: Direction | None, witness: Integers) -> Direction:
         """Pass the cut in front of cell i: the bits behind it, and the stretches that end and start there."""
         flips, undefined = self._flips(record), "undefined" in record
+        only(record, {"flips", "witness", "undefined"}, self.place)
+        if undefined and record["undefined"] is not True:
+            raise Rejected(f"{self.place}: undefined, or not")
         if not flips and not undefined:
             raise Rejected(f"{self.place}: nothing changes at the cut before it")
         found, kept = self._cut(bits, flips, undefined)

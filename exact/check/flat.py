@@ -17,7 +17,7 @@ facet is computed, and is that of a listed region: the list is closed under cros
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exact.check.network import Block, Layer, Network, coprime, dot
@@ -33,6 +33,7 @@ from exact.check.records import (
     get,
     indices,
     integers,
+    only,
     scaled,
     written_code,
 )
@@ -48,8 +49,12 @@ def check_flat(header: Json, network: Network, claim: Claim, records: Records) -
         raise Rejected("header: polytopes are claimed of a network with a norm")
     if claim.maps and network.is_smooth:
         raise Rejected("header: maps are claimed of a network with a smooth activation")
-    if (claim.kind == "complex" and not claim.complete) or (claim.kind == "facets" and claim.faces):
-        raise Rejected("header: a complex that is not complete, or faces without a complex")
+    if claim.kind == "complex" and not (claim.complete and claim.regions):
+        raise Rejected("header: a complex that is not complete, or has no cell")
+    if claim.kind == "facets" and (claim.faces or domain.cube):
+        raise Rejected("header: faces or a cube, which only a complex has")
+    if ("empty" in header) != (claim.complete and not claim.regions):
+        raise Rejected("header, empty: a domain without interior has this entry, and no other one")
     if not claim.regions:
         return _empty_domain(header, domain, claim), str(domain)
     return (_complex if claim.kind == "complex" else _facets)(network, domain, claim, records), str(domain)
@@ -69,14 +74,19 @@ class Domain:
 
     @classmethod
     def read(cls, record: Any, inputs: int) -> Domain:
+        only(record, {"dim", "chart", "walls", "cube"}, "domain")
         dim = get(record, "dim", int, "domain")
         if dim < 1:
             raise Rejected("domain: no dimension")
-        chart = Layer.read({**get(record, "chart", dict, "domain"), "activation": "Identity()"}, dim, "domain, chart")
-        if len(chart.weight) != inputs:
-            raise Rejected("domain: the chart does not lead into the network")
+        chart = Layer.chart(record, inputs, dim)
         walls = [integers(wall, dim + 1, f"domain, wall {i}") for i, wall in enumerate(get(record, "walls", list, "domain"))]
-        return cls(Block([chart], False), dim, walls, get(record, "cube", bool, "domain"))
+        return cls(Block([chart], False, None), dim, walls, get(record, "cube", bool, "domain"))
+
+    def require_room(self) -> None:
+        """No wall without a normal keeps all points out; a listed region needs some."""
+        for i, wall in enumerate(self.walls):
+            if not any(wall[:-1]) and wall[-1] <= 0:
+                raise Rejected(f"domain, wall {i}: no point is strictly inside it, and regions are listed")
 
     def __str__(self) -> str:
         """The inequalities on the parameters, and the chart where it is not the identity."""
@@ -154,7 +164,7 @@ def activate(
         if layer.pieces:
             slope, intercept = layer.pieces[piece]
             out.append([slope * v + intercept * o for v, o in zip(values, one, strict=True)])
-    return [list(column) for column in zip(*out, strict=True)], [unit * o for o in one], unit * factor
+    return [[row[k] for row in out] for k in range(len(one))], [unit * o for o in one], unit * factor
 
 
 
@@ -182,11 +192,11 @@ class _Faces:
     Constraints are bits of an int: hinges first (the highest), then walls and sides of the cube.
     """
 
-    tight: list[int]
-    positive: list[int]
-    negative: list[int]
-    boundary: list[Integers]
-    owners: list[int]
+    tight: list[int] = field(default_factory=list)
+    positive: list[int] = field(default_factory=list)
+    negative: list[int] = field(default_factory=list)
+    boundary: list[Integers] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -200,20 +210,23 @@ class _Vertex:
 
 
 def _complex(network: Network, domain: Domain, claim: Claim, records: Records) -> str:
+    domain.require_room()
     if len(claim.faces) != domain.dim:
         raise Rejected(f"header: {len(claim.faces)} counts of faces in dimension {domain.dim}")
     lower, vertices = _vertices(network, domain, claim, records)
     levels = [lower]
     for k in range(1, domain.dim):
-        upper = _Faces([], [], [], [], [])
+        upper, seen = _Faces(), set[Values]()
         for i in range(claim.faces[k]):
             _add_face(upper, levels[-1], records.next(f"{k}-face {i}"), k, f"{k}-face {i}")
+            _once(tuple(sorted(upper.boundary[i])), seen, f"{k}-face {i}")
         _all_used(levels[-1], k - 1)
         levels.append(upper)
-    cells = _Faces([], [], [], [], [])
+    cells = _Faces()
     sides = len(domain.walls) + 2 * domain.dim * domain.cube
     for i in range(claim.regions):
         record = records.next(f"cell {i}")
+        only(record, {"code", "faces", "map"} if claim.maps else {"code", "faces"}, f"cell {i}")
         code = claim.add_new(record, network.hinges, f"cell {i}")
         _add_face(cells, levels[-1], get(record, "faces", list, f"cell {i}"), domain.dim, f"cell {i}")
         if cells.positive[i] & cells.negative[i]:
@@ -228,9 +241,10 @@ def _complex(network: Network, domain: Domain, claim: Claim, records: Records) -
 
 def _vertices(network: Network, domain: Domain, claim: Claim, records: Records) -> tuple[_Faces, list[_Vertex]]:
     """The signs of all constraints at every vertex, by one exact forward pass each."""
-    found, vertices = _Faces([], [], [], [], []), list[_Vertex]()
+    found, vertices, seen = _Faces(), list[_Vertex](), set[Values]()
     for i in range(claim.faces[0]):
         columns, one = _coordinates(records.next(f"vertex {i}"), domain, f"vertex {i}")
+        _once(coprime([x for part in (*columns, one[-1:]) for x in part]), seen, f"vertex {i}")
         hinges, outputs, last = walk(network, domain, columns, one, is_positive)
         walls = [sign(values) for values in domain.constraints(columns, one)]
         if -1 in walls:
@@ -243,6 +257,12 @@ def _vertices(network: Network, domain: Domain, claim: Claim, records: Records) 
         if claim.maps:
             vertices.append(_Vertex(columns, one, outputs, last))
     return found, vertices
+
+
+def _once(value: Values, seen: set[Values], place: str) -> None:
+    if value in seen:
+        raise Rejected(f"{place}: is listed twice")
+    seen.add(value)
 
 
 def _coordinates(text: Any, domain: Domain, place: str) -> tuple[list[Integers], Integers]:
@@ -326,11 +346,12 @@ def _map_at_vertices(record: Any, vertices: list[_Vertex], dim: int, place: str)
 
 
 def _facets(network: Network, domain: Domain, claim: Claim, records: Records) -> str:
-    if domain.cube:
-        raise Rejected("domain: a cube, which only a complex has")
+    domain.require_room()
     crossings, edge = list[_Crossing](), {coprime(wall) for wall in domain.walls}
+    named = {"code", "witness", "facets", "redundant", *(["map"] if claim.maps else [])}
     for i in range(claim.regions):
         record = records.next(f"region {i}")
+        only(record, named, f"region {i}")
         code = claim.add_new(record, network.hinges, f"region {i}")
         walls = _region_walls(network, domain, code, record if claim.maps else None, f"region {i}")
         crossings += _region(network, domain, record, walls, edge, f"region {i}")

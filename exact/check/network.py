@@ -3,65 +3,104 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
-from exact.check.records import Integers, Rejected, Values, get, integers, scaled
+from exact.check.records import Integers, Rejected, Values, entries, get, integers, only, scaled
+
+
+class Activation(NamedTuple):
+    """Where a function bends, and its pieces, all over `unit`: piece k, between bends k - 1 and k, is `slope z + intercept`.
+
+    A smooth one has no pieces but a name, and is known by the signs of `z - bend` alone.
+    """
+
+    unit: int
+    bends: Integers
+    pieces: list[tuple[int, int]]
+    name: str = ""
+
+    @classmethod
+    def read(cls, record: Any, place: str) -> Activation:
+        """Bends ascend, and two pieces agree where they meet: functions are continuous."""
+        unit, words = scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0], get(record, "bends", str, place)
+        bends = integers(words, len(words.split()), f"{place}, bends")
+        if any(low >= high for low, high in pairwise(bends)):
+            raise Rejected(f"{place}: bends that do not ascend")
+        if "smooth" in record:
+            only(record, {"unit", "bends", "smooth"}, place)
+            if not bends or not record["smooth"] or type(record["smooth"]) is not str:
+                raise Rejected(f"{place}: a smooth activation without a bend or a name")
+            return cls(unit, bends, [], record["smooth"])
+        only(record, {"unit", "bends", "pieces"}, place)
+        listed = entries(record.get("pieces"), len(bends) + 1, f"{place}, pieces")
+        pieces = [(row[0], row[1]) for row in (integers(piece, 2, f"{place}, pieces") for piece in listed)]
+        for bend, (left, right) in zip(bends, pairwise(pieces), strict=True):
+            if left[0] * bend + left[1] * unit != right[0] * bend + right[1] * unit:
+                raise Rejected(f"{place}: two pieces do not meet at the bend between them")
+        return cls(unit, bends, pieces)
+
+    @property
+    def digest(self) -> bytes:
+        """The sha256 of bends and pieces as fractions, and of the name of a smooth one."""
+        bends = ",".join(written(Fraction(x, self.unit)) for x in self.bends)
+        pieces = ",".join(" ".join(written(Fraction(x, self.unit)) for x in piece) for piece in self.pieces)
+        return hashlib.sha256(f"{bends};{pieces};{self.name}".encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True)
 class Layer:
-    """`activation(weight x + bias)` in integers: weight and bias over `denominator`, bends and pieces over `unit`.
-
-    Piece k, between bends k - 1 and k, is `slope z + intercept`; a smooth activation has none.
-    """
+    """`activation(weight x + bias)` in integers: weight and bias over `denominator`, bends and pieces over `unit`."""
 
     weight: list[Integers]
     bias: Integers
     denominator: int
-    activation: str
-    unit: int
-    bends: Integers
-    pieces: list[tuple[int, int]]
+    inputs: int
+    activation: Activation
 
     @classmethod
-    def read(cls, record: Any, inputs: int, place: str) -> Layer:
+    def read(cls, record: Any, inputs: int, activation: Activation, place: str) -> Layer:
         rows = [integers(row, inputs + 1, f"{place}, row {i}") for i, row in enumerate(get(record, "rows", list, place))]
         denominator = scaled(get(record, "denominator", str, place), 0, f"{place}, denominator")[0]
-        activation = get(record, "activation", str, place)
-        return cls([row[:-1] for row in rows], [row[-1] for row in rows], denominator, activation, *shape(activation, place))
+        return cls([row[:-1] for row in rows], [row[-1] for row in rows], denominator, inputs, activation)
+
+    @classmethod
+    def chart(cls, record: Any, inputs: int, dim: int) -> Layer:
+        """The chart of a domain: an affine map from `dim` parameters to the input of the network."""
+        given = record.get("chart")
+        only(given, {"denominator", "rows"}, "domain, chart")
+        found = cls.read(given, dim, IDENTITY, "domain, chart")
+        if len(found.weight) != inputs:
+            raise Rejected("domain: the chart does not lead into the network")
+        return found
+
+    @property
+    def unit(self) -> int:
+        return self.activation.unit
+
+    @property
+    def bends(self) -> Integers:
+        return self.activation.bends
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        return self.activation.pieces
 
     @property
     def digest(self) -> bytes:
-        """The sha256 of weight and bias by which networks are known, and the name of the activation."""
-        parts = [matrix_digest(self.weight, len(self.weight[0]), self.denominator),
-                 matrix_digest([[b] for b in self.bias], 1, self.denominator)]  # fmt: skip
-        return b"".join(parts) + self.activation.encode()
+        """The sha256 of weight and of bias, by which networks are known."""
+        return matrix_digest(self.weight, self.inputs, self.denominator) + matrix_digest([[b] for b in self.bias], 1,
+                                                                                         self.denominator)  # fmt: skip
 
 
-def shape(activation: str, place: str) -> tuple[int, Integers, list[tuple[int, int]]]:
-    """Unit, bends and pieces of an activation, by its name."""
-    fixed: dict[str, tuple[Integers, list[tuple[int, int]]]] = {
-        "ReLU()": ([0], [(0, 0), (1, 0)]), "AbsoluteValue()": ([0], [(-1, 0), (1, 0)]), "Identity()": ([], [(1, 0)]),
-        "GELU(approximate='none')": ([0], []), "GELU(approximate='tanh')": ([0], []), "SiLU()": ([0], [])}  # fmt: skip
-    if activation in fixed:
-        return 1, *fixed[activation]
-    number = r"(-?\d{1,999}(?:/[1-9]\d{0,999})?)"
-    if leaky := re.fullmatch(rf"LeakyReLU\(slope={number}\)", activation, re.ASCII):
-        slope = Fraction(leaky[1])
-        return slope.denominator, [0], [(slope.numerator, 0), (slope.denominator, 0)]
-    if tanh := re.fullmatch(rf"HardTanh\(lo={number}, hi={number}\)", activation, re.ASCII):
-        low, high = Fraction(tanh[1]), Fraction(tanh[2])
-        unit = low.denominator * high.denominator
-        if low < high:
-            return unit, [int(low * unit), int(high * unit)], [(0, int(low * unit)), (unit, 0), (0, int(high * unit))]
-    raise Rejected(f"{place}: unknown activation {activation[:60]}")
+IDENTITY = Activation(1, [], [(1, 0)])
 
 
 def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
@@ -69,8 +108,7 @@ def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
     entries = [Fraction(x, denominator) for row in rows for x in row]
     floats = [float_of(x) for x in entries]
     lossless = all(y is not None for y in floats)
-    texts = ",".join(f"{x.numerator}/{x.denominator}" for x in entries)
-    body = struct.pack(f"<{len(floats)}d", *floats) if lossless else texts.encode()
+    body = struct.pack(f"<{len(floats)}d", *floats) if lossless else ",".join(map(decimal, entries)).encode()
     return hashlib.sha256(f"{(len(rows), width)}:{lossless}:".encode() + body).digest()
 
 
@@ -83,53 +121,115 @@ def float_of(value: Fraction) -> float | None:
     return found if Fraction(found) == value else None
 
 
+def decimal(value: Fraction) -> str:
+    """`p/q` in base 10, however long: Python itself refuses to write more than some thousand digits."""
+    return "/".join(str(x) if x.bit_length() < 2000 else f"{Decimal(x):f}" for x in (value.numerator, value.denominator))
+
+
+def written(value: Fraction) -> str:
+    """`p/q` in base 16."""
+    return f"{value.numerator:x}/{value.denominator:x}"
+
+
 @dataclass(frozen=True)
 class Norm:
-    """`gain P x / (scale + eps) + bias` in integers, gain and bias over `denominator`.
+    """`gain P x / (scale + beside) + bias` in integers, gain and bias over `denominator`.
 
-    P subtracts the mean if `centred`; scale is the root of the mean square of P x, to which eps is added before the root (rule
-    "var") or behind it ("std").
+    P is the `matrix` over `share`, or subtracts the mean (`projection` "mean") or nothing ("identity"). The scale is the root
+    of `under` plus the mean square of P x.
     """
 
     gain: Integers
     bias: Integers
     denominator: int
-    eps: Fraction
-    eps_rule: str
-    centred: bool
+    under: Fraction
+    beside: Fraction
+    projection: str
+    matrix: list[Integers]
+    share: int
 
     @classmethod
     def read(cls, record: Any, width: int, place: str) -> Norm:
-        gain, bias = (integers(get(record, key, str, place), width, f"{place}, {key}") for key in ("gain", "bias"))
-        denominator = scaled(get(record, "denominator", str, place), 0, f"{place}, denominator")[0]
-        top, bottom = scaled(get(record, "eps", str, place), 1, f"{place}, eps")
-        name, rule = get(record, "name", str, place), get(record, "eps_rule", str, place)
-        if name not in ("LayerNorm", "RMSNorm") or rule not in ("var", "std") or top < 0:
-            raise Rejected(f"{place}: neither LayerNorm nor RMSNorm, or an unknown rule for eps, or eps < 0")
-        return cls(gain, bias, denominator, Fraction(top, bottom), rule, name == "LayerNorm")
+        only(record, {"projection", "gain", "bias", "denominator", "eps_under_root", "eps_beside_root"}, place)
+        under, beside = (Fraction(*scaled(get(record, key, str, place), 1, f"{place}, {key}"))
+                         for key in ("eps_under_root", "eps_beside_root"))  # fmt: skip
+        projection, matrix, share = _projection(record, width, place)
+        return cls(*affine_of(record, width, place), *checked_eps(under, beside, place), projection, matrix, share)
+
+    def project(self, columns: list[Integers]) -> list[Integers]:
+        """P times `share` of every column."""
+        if self.projection == "mean":
+            return [[self.share * x - sum(column) for x in column] for column in columns]
+        if self.projection == "identity":
+            return columns
+        return [[dot(row, column) for row in self.matrix] for column in columns]
 
     @property
     def digest(self) -> bytes:
-        """What the sha256 of the network reads behind the skip of the block."""
-        name, width = "LayerNorm" if self.centred else "RMSNorm", len(self.gain)
-        shown = f"{name}(dim={width}, eps={_shown(self.eps)}, eps_rule={self.eps_rule!r}){self.eps}"
+        """The sha256 of all of it."""
+        named = matrix_digest(self.matrix, len(self.gain), self.share) if self.matrix else self.projection.encode()
         columns = [matrix_digest([[x] for x in column], 1, self.denominator) for column in (self.gain, self.bias)]
-        return shown.encode() + b"".join(columns)
+        eps = f";{written(self.under)};{written(self.beside)};".encode()
+        return hashlib.sha256(named + eps + b"".join(columns)).digest()
 
 
-def _shown(eps: Fraction) -> str:
-    """Six digits of eps, as its networks show it: a part of their name, which decides nothing else."""
-    try:
-        return f"{float(eps):g}"
-    except OverflowError:
-        return "inf"
+def affine_of(record: Any, width: int, place: str) -> tuple[Integers, Integers, int]:
+    """Gain and bias of a norm, and their denominator."""
+    gain, bias = (integers(get(record, key, str, place), width, f"{place}, {key}") for key in ("gain", "bias"))
+    return gain, bias, scaled(get(record, "denominator", str, place), 0, f"{place}, denominator")[0]
+
+
+def checked_eps(under: Fraction, beside: Fraction, place: str) -> tuple[Fraction, Fraction]:
+    if under < 0 or beside < 0:
+        raise Rejected(f"{place}: eps < 0")
+    return under, beside
+
+
+def _projection(record: Any, width: int, place: str) -> tuple[str, list[Integers], int]:
+    found = record.get("projection")
+    if width and found in ("mean", "identity"):
+        return found, [], width if found == "mean" else 1
+    if not width or type(found) is not dict:
+        raise Rejected(f"{place}: a norm of nothing, or a projection that is neither mean, identity nor a matrix")
+    only(found, {"denominator", "rows"}, f"{place}, projection")
+    listed = entries(found.get("rows"), width, f"{place}, projection")
+    rows = [integers(row, width, f"{place}, projection") for row in listed]
+    return "matrix", rows, scaled(get(found, "denominator", str, place), 0, f"{place}, projection")[0]
+
+
+class Dialect(NamedTuple):
+    """How a format writes what differs between formats."""
+
+    layer: Callable[[Any, int, str], Layer]
+    norm: Callable[[Any, int, str], Norm]
+
+
+def _layer(record: Any, inputs: int, place: str) -> Layer:
+    only(record, {"activation", "denominator", "rows"}, place)
+    return Layer.read(record, inputs, Activation.read(get(record, "activation", dict, place), f"{place}, activation"), place)
+
+
+DIALECT = Dialect(_layer, Norm.read)
 
 
 @dataclass(frozen=True)
 class Block:
     layers: list[Layer]
     residual: bool
-    norm: Norm | None = None
+    norm: Norm | None
+
+    @classmethod
+    def read(cls, record: Any, inputs: int, dialect: Dialect, place: str) -> Block:
+        only(record, {"residual", "layers", "norm"}, place)
+        residual, listed, width = get(record, "residual", bool, place), get(record, "layers", list, place), inputs
+        norm = None if record.get("norm") is None else dialect.norm(get(record, "norm", dict, place), inputs, f"{place}, norm")
+        layers = list[Layer]()
+        for k, layer in enumerate(listed):
+            layers.append(dialect.layer(layer, width, f"{place}, layer {k}"))
+            width = len(layers[-1].weight)
+        if not layers or (residual and width != inputs):
+            raise Rejected(f"{place}: no layer, or a skip connection that does not fit")
+        return cls(layers, residual, norm)
 
 
 @dataclass(frozen=True)
@@ -141,25 +241,19 @@ class Network:
     sha256: str
 
     @classmethod
-    def read(cls, record: Any) -> Network:
+    def read(cls, record: Any, dialect: Dialect) -> Network:
+        only(record, {"input_dim", "blocks"}, "network")
         inputs = width = get(record, "input_dim", int, "network")
+        if inputs < 1:
+            raise Rejected("network: no input")
         blocks = list[Block]()
-        for b, block in enumerate(get(record, "blocks", list, "network")):
-            layers, before = list[Layer](), width
-            record_of_norm = block.get("norm") if isinstance(block, dict) else None
-            norm = None if record_of_norm is None else Norm.read(record_of_norm, width, f"block {b}, norm")
-            for k, layer in enumerate(get(block, "layers", list, f"block {b}")):
-                layers.append(Layer.read(layer, width, f"block {b}, layer {k}"))
-                width = len(layers[-1].weight)
-                if not width:
-                    raise Rejected(f"block {b}, layer {k}: no row")
-            blocks.append(Block(layers, get(block, "residual", bool, f"block {b}"), norm))
-            if not layers or (blocks[-1].residual and width != before):
-                raise Rejected(f"block {b}: no layer, or a skip connection that does not fit")
-        if not blocks or inputs < 1:
-            raise Rejected("network: no block, or no input")
+        for b, entry in enumerate(get(record, "blocks", list, "network")):
+            blocks.append(Block.read(entry, width, dialect, f"block {b}"))
+            width = len(blocks[-1].layers[-1].weight)
+        if not blocks:
+            raise Rejected("network: no block")
         network = cls(blocks, inputs, network_digest(blocks))
-        if any(layer.bends and not layer.pieces for layer in network.bent[:-1]):
+        if any(not layer.pieces for layer in network.bent[:-1]):
             raise Rejected("network: a hidden layer stands behind a smooth activation")
         return network
 
@@ -178,10 +272,13 @@ class Network:
 
 
 def network_digest(blocks: list[Block]) -> str:
-    digest = hashlib.sha256(b"exactlens network 1")
+    """The sha256 by which a network is known: of the values of its weights, norms, bends and pieces, under no name."""
+    digest = hashlib.sha256(b"exactlens network 2")
     for block in blocks:
-        norm = b"None" if block.norm is None else block.norm.digest
-        digest.update(f"block:{block.residual}:".encode() + norm + b"".join(layer.digest for layer in block.layers))
+        norm = b"" if block.norm is None else block.norm.digest
+        digest.update(f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm)
+        for layer in block.layers:
+            digest.update(layer.digest + layer.activation.digest)
     return digest.hexdigest()
 
 

@@ -5,49 +5,91 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, cast
 
 from exact.errors import InvalidInput
 
-FORMAT = "exactlens-certificate-1"
+FORMAT = "exactlens-certificate-2"
+FORMATS = ("exactlens-certificate-1", FORMAT)
+"""The formats that are read; the last one is written."""
+LONGEST_LINE = 1 << 30
+"""No line has more bytes: a header of 50 million weights has fewer."""
+ROOM = 1 << 24
+"""Bytes that every line may have, whatever the header is."""
 
 Integers = list[int]
 Values = tuple[int, ...]
 Json = dict[str, Any]
+_DIGITS = frozenset("0123456789abcdef -")
+_OURS = re.compile(rb'\s*\{\s*"format"\s*:\s*"exactlens-certificate-')
 
 
 class Rejected(Exception):
     """The certificate does not prove what it says; the message names the place."""
 
 
+class TooLong(Rejected):
+    """A line, or a whole file when it is unpacked, is longer than that of any certificate of such a network."""
+
+
+class Readable(Protocol):
+    """A file: gives the next line, cut after so many bytes."""
+
+    def readline(self, size: int = -1, /) -> bytes: ...
+
+
 class Records:
-    """The lines of a certificate, one JSON value each; the last one holds the sha256 of all before it."""
+    """The lines of a certificate, one JSON value each; the last one holds the sha256 of all before it.
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._lines, self._hash, self._number = iter(lines), hashlib.sha256(), 0
+    Of a file never more than `limit` bytes are read at once.
+    """
 
-    def header(self) -> dict[str, Any]:
-        """The first line. Raises InvalidInput where it is none of ours."""
+    def __init__(self, lines: Iterable[bytes] | Readable) -> None:
+        self._hash, self._number, self.limit = hashlib.sha256(), 0, LONGEST_LINE
+        self._readline: Callable[[int], bytes] | None = getattr(lines, "readline", None)
+        self._lines = iter(()) if self._readline else iter(cast(Iterable[bytes], lines))
+
+    def _line(self, place: str) -> bytes:
+        line = self._readline(self.limit + 1) if self._readline else next(self._lines, b"")
+        if len(line) > self.limit:
+            raise TooLong(f"{place}: line {self._number + 1} is longer than {self.limit} bytes")
+        return line
+
+    def header(self) -> Json:
+        """The first line. Raises InvalidInput where it is none of ours, Rejected where it is a damaged one."""
+        line = self._line("header")
         try:
-            value, problem = self.next("header"), "another format"
+            value, problem = self._value(line, "header"), "another format"
         except Rejected as error:
+            if _OURS.match(line):
+                raise
             value, problem = None, str(error)
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
+        if not isinstance(value, dict) or value.get("format") not in FORMATS:
             raise InvalidInput("the file is not a certificate", value=problem,
                                remedy="write one with exactlens partition --certificate")  # fmt: skip
+        self._bound(value, len(line))
         return value
+
+    def _bound(self, header: Json, length: int) -> None:
+        """How long the other lines may be: numbers are determinants of what the header holds, in so many parameters."""
+        chart = header["domain"].get("chart") if isinstance(header.get("domain"), dict) else None
+        rows = chart.get("rows") if isinstance(chart, dict) else None
+        columns = rows[0].count(" ") + 1 if isinstance(rows, list) and rows and isinstance(rows[0], str) else 1
+        self.limit = min(LONGEST_LINE, ROOM + 64 * columns * length)
 
     def next(self, place: str) -> Any:
         """The value of the next line."""
-        line = next(self._lines, b"")
+        return self._value(self._line(place), place)
+
+    def _value(self, line: bytes, place: str) -> Any:
         if not line.endswith(b"\n"):
             raise Rejected(f"{place}: the file is truncated after line {self._number}")
         self._number += 1
         self._hash.update(line)
         try:
-            return json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
+            return json.loads(line.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             raise Rejected(f"{place}: line {self._number} is not JSON") from error
 
@@ -56,8 +98,23 @@ class Records:
         expected = self._hash.hexdigest()
         if self.next("last line") != {"sha256": expected}:
             raise Rejected("last line: the sha256 is not that of the lines before")
-        if next(self._lines, b""):
+        if self._line("end"):
             raise Rejected("the file goes on behind its last line")
+
+
+class Unpacked:
+    """A packed file while it is unpacked: a small one that unpacks to a huge one is no certificate."""
+
+    def __init__(self, file: Readable, most: int) -> None:
+        self._file, self._most, self._read = file, most, 0
+
+    def readline(self, size: int = -1, /) -> bytes:
+        line = self._file.readline(min(size, self._most - self._read + 1))
+        self._read += len(line)
+        if self._read > self._most:
+            raise TooLong(f"the file unpacks to more than {self._most} bytes, a multiple of its size that no certificate has: "
+                          "unpack it and give the file without .gz if it is one")  # fmt: skip
+        return line
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Json:
@@ -79,11 +136,21 @@ def get(record: Any, key: str, kind: type, place: str) -> Any:
     return value
 
 
+def only(record: Any, names: Set[str], place: str) -> None:
+    """An object without other entries than these: what nobody reads, nobody has checked."""
+    if type(record) is not dict:
+        raise Rejected(f"{place}: not an object")
+    if unknown := record.keys() - names:
+        raise Rejected(f"{place}: there is no entry {min(unknown)[:60]}")
+
+
 def integers(text: Any, count: int, place: str) -> Integers:
-    """Integers in base 16, separated by spaces."""
+    """Integers in base 16, in lower case, separated by spaces."""
     try:
+        if not _DIGITS.issuperset(text):
+            raise ValueError(place)
         values = [int(word, 16) for word in text.split()]
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise Rejected(f"{place}: not a list of integers in base 16") from error
     if len(values) != count:
         raise Rejected(f"{place}: {len(values)} integers where {count} belong")
@@ -149,9 +216,14 @@ class Claim:
         padded = int(text or "0", 16)
         if padded % (1 << (8 * size - hinges)):
             raise Rejected(f"{place}: the code has bits beyond its {hinges} hinges")
-        self.places.setdefault(text, len(self.codes))
-        self.codes.append(text)
+        first = self.places.setdefault(text, len(self.codes))
+        self.codes.append(text if first == len(self.codes) else self.codes[first])
         return padded >> (8 * size - hinges)
+
+    def add_only(self, record: Any, hinges: int, place: str) -> int:
+        """The code of a record that holds nothing else."""
+        only(record, {"code"}, place)
+        return self.add(record, hinges, place)
 
     def add_new(self, record: Any, hinges: int, place: str) -> int:
         """The code of a region where no two regions share one."""

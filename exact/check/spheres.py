@@ -35,6 +35,7 @@ from exact.check.records import (
     get,
     indices,
     integers,
+    only,
 )
 from exact.check.stages import Stages
 
@@ -105,6 +106,8 @@ def check_sphere(header: Json, network: Network, claim: Claim, records: Records)
     if chart.dim != 2:
         raise Rejected("domain: no 2-sphere")
     circles, vertices, bridges = counts_of(header, ("circles", "vertices", "bridges"))
+    if vertices > circles * (circles - 1) or claim.regions > max(1, circles * (circles - 1) + 2):
+        raise Rejected("header: more vertices or cells than so many circles make")
     found = _Complex(Cells(Ball(chart.form), claim, records, chart.stages))
     found.read_circles(circles, vertices, records)
     found.read_vertices(vertices, records)
@@ -123,7 +126,7 @@ class Cells:
         self.ball, self.stages, self.hinges = ball, stages, sum(stages.sizes)
         self.planes, self.numbers = list[Values](), dict[Values, int]()
         self.rooms = list[int]()
-        codes = [claim.add(records.next(f"cell {i}"), self.hinges, f"cell {i}") for i in range(claim.regions)]
+        codes = [claim.add_only(records.next(f"cell {i}"), self.hinges, f"cell {i}") for i in range(claim.regions)]
         meanings = {code: self._meaning(code, f"cell {codes.index(code)}") for code in sorted(set(codes))}
         self.codes, self.signed = codes, [meanings[code] for code in codes]
 
@@ -170,8 +173,10 @@ class _Complex:
 
     def read_circles(self, count: int, vertices: int, records: Records) -> None:
         """Circles in different planes, each with its vertices and the cells beside its arcs."""
+        listed = set[int]()
         for i in range(count):
             place, record = f"circle {i}", records.next(f"circle {i}")
+            only(record, {"plane", "around", "arcs"}, place)
             plane = tuple(integers(get(record, "plane", str, place), 4, f"{place}, plane"))
             number, way = self.cells.number(plane) if any(plane[:3]) else (-1, 0)
             if number < 0 or way < 0 or self.cells.planes[number] != plane or self.cells.rooms[number] <= 0:
@@ -180,9 +185,10 @@ class _Complex:
             arcs = entries(record.get("arcs"), max(1, len(around)), f"{place}, arcs")
             if any(arc is not None for arc in arcs if not self._is_arc(arc)) or not any(arcs):
                 raise Rejected(f"{place}: no arc, or an arc that is not beside two cells")
+            if number in listed:
+                raise Rejected("two circles lie in one plane")
+            listed.add(number)
             self.rounds.append(_Round(self.circle(number), number, around, arcs))
-        if len({own.plane for own in self.rounds}) < count:
-            raise Rejected("two circles lie in one plane")
 
     def _is_arc(self, value: Any) -> bool:
         if type(value) is not list or len(value) != 2 or any(type(cell) is not int for cell in value):
@@ -375,6 +381,7 @@ class _Walks:
 
     def join(self, record: Any, place: str) -> None:
         """A bridge: on the circle of its plane, from one arc counter-clockwise to another, all inside one cell."""
+        only(record, {"plane", "from", "to"}, place)
         plane = tuple(integers(get(record, "plane", str, place), 4, f"{place}, plane"))
         if self.complex.ball.room(plane) <= 0:
             raise Rejected(f"{place}: its plane does not cut the sphere in a circle")

@@ -40,9 +40,14 @@ class Stages:
     def __init__(self, network: Network, columns: list[Integers], one: Integers, scale: int, form: Form | None) -> None:
         self.network = network
         self.sizes = [len(layer.bends) * len(layer.weight) for layer in network.bent]
-        self._chain = list[tuple[tuple[bool, ...], Stage]]()
+        self._start, self._chain = Stage(columns, one, columns, scale, form=form), list[tuple[tuple[bool, ...], Stage]]()
         if self.sizes:
-            self._chain.append(((), self._settle(Stage(columns, one, columns, scale, form=form))))
+            self._chain.append(((), self._settle(self._start)))
+
+    @property
+    def form(self) -> Form | None:
+        """The form under the root in front of the first hidden layer; without hidden layers that of the first norm."""
+        return self._chain[0][1].form if self._chain else self._settle(self._start).form
 
     def at(self, layer: int, bits: Sequence[bool]) -> Stage:
         """The stage of hidden layer `layer` on the piece with these bits (of the layers before it, or more)."""
@@ -64,13 +69,15 @@ class Stages:
         for j, values in enumerate(zip(*stage.z, strict=True)):
             slope, intercept = layer.pieces[sum(bits[j * count : (j + 1) * count])]
             rows.append(tuple(slope * v + intercept * o for v, o in zip(values, stage.one, strict=True)))
-        columns, one = [list(column) for column in zip(*rows, strict=True)], [layer.unit * o for o in stage.one]
+        columns, one = [[row[k] for row in rows] for k in range(len(stage.one))], [layer.unit * o for o in stage.one]
         scale, factor = layer.unit * stage.scale, layer.unit * stage.factor
         return self._settle(replace(stage, inner=columns, one=one, scale=scale, factor=factor, layer=stage.layer + 1))
 
     def _settle(self, stage: Stage) -> Stage:
-        """Go on to the next hidden layer, through norms and affine layers."""
+        """Go on to the next hidden layer, through norms and affine layers; where there is none, to the first norm."""
         while True:
+            if not self.sizes and (stage.form is not None or stage.block == len(self.network.blocks)):
+                return stage
             block = self.network.blocks[stage.block]
             if stage.layer == len(block.layers):
                 stage = _leave(stage, block)
@@ -110,10 +117,8 @@ def _leave(stage: Stage, block: Block) -> Stage:
 def _behind_norm(stage: Stage, norm: Norm) -> Stage:
     if stage.form is not None:
         raise Rejected("network: a hidden layer stands behind two norms, or behind a norm on a sphere of given radius")
-    n = len(norm.gain)
-    share = n if norm.centred else 1
-    centred = [[n * x - sum(column) for x in column] for column in stage.inner] if norm.centred else stage.inner
-    under, beside = (norm.eps, 0) if norm.eps_rule == "var" else (0, norm.eps)
+    n, share, under, beside = len(norm.gain), norm.share, norm.under, norm.beside
+    centred = norm.project(stage.inner)
     weight = share * share * n * under.numerator
     matrix = tuple(tuple(under.denominator * dot(u, v) + weight * a * b for v, b in zip(centred, stage.one, strict=True))
                    for u, a in zip(centred, stage.one, strict=True))  # fmt: skip
@@ -123,4 +128,4 @@ def _behind_norm(stage: Stage, norm: Norm) -> Stage:
     columns.append([share * bottom * stage.scale * b for b in norm.bias])
     one = [norm.denominator * share * x for x in (*(top * o for o in stage.one), bottom * stage.scale)]
     unit = (share * stage.scale) ** 2 * n * under.denominator
-    return replace(stage, inner=columns, one=one, form=Form(matrix, unit, norm.eps == 0 or not any(stage.one)))
+    return replace(stage, inner=columns, one=one, form=Form(matrix, unit, under + beside == 0 or not any(stage.one)))

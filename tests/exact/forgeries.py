@@ -7,24 +7,13 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Any
 
-from exact import (
-    GELU,
-    AbsoluteValue,
-    Activation,
-    Block,
-    HardTanh,
-    HPolytope,
-    Identity,
-    Layer,
-    LeakyReLU,
-    Network,
-    ReLU,
-    check,
-)
-from exact.numbers import Rational, RationalMatrix
+import numpy as np
+
+from exact import GELU, Activation, Block, HPolytope, Layer, Network, SiLU, check
+from exact.numbers import FloatArray, Rational, RationalMatrix
 
 Record = Any
 
@@ -79,13 +68,32 @@ def layer_in(record: Record) -> Layer:
     return Layer(weight, RationalMatrix.from_rationals([row[-1] for row in rows]), activation_in(record["activation"]))
 
 
-def activation_in(name: str) -> Activation:
-    kind, _, rest = name.partition("(")
-    if kind == "GELU":
-        return GELU()
-    values = [Fraction(part.split("=")[1]) for part in rest.rstrip(")").split(", ") if part]
-    made = {"ReLU": ReLU, "Identity": Identity, "AbsoluteValue": AbsoluteValue, "LeakyReLU": LeakyReLU, "HardTanh": HardTanh}
-    return made[kind](*(Rational(x.numerator, x.denominator) for x in values))  # type: ignore[abstract, arg-type]
+@dataclass(frozen=True)
+class Written(Activation):
+    """Bends and pieces as a certificate states them."""
+
+    bends: tuple[Rational, ...]
+    parts: tuple[tuple[Rational, Rational], ...]
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return self.bends
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        return self.parts
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        place = np.searchsorted([float(bend.p) / float(bend.q) for bend in self.bends], z)
+        slopes, intercepts = np.array([[float(x.p) / float(x.q) for x in part] for part in self.parts]).T
+        return np.asarray(slopes[place] * z + intercepts[place])
+
+
+def activation_in(record: Record) -> Activation:
+    if "smooth" in record:
+        return {"GELU(approximate='none')": GELU(), "SiLU()": SiLU()}[record["smooth"]]
+    pieces = (rationals(piece, record["unit"]) for piece in record["pieces"])
+    return Written(tuple(rationals(record["bends"], record["unit"])), tuple((slope, constant) for slope, constant in pieces))
 
 
 def domain_in(header: Record) -> HPolytope:
@@ -96,7 +104,7 @@ def domain_in(header: Record) -> HPolytope:
 
 def whole_in(header: Record) -> Network:
     """The network behind the chart of the domain: a function of the parameters."""
-    chart = layer_in({**header["domain"]["chart"], "activation": "Identity()"})
+    chart = layer_in({**header["domain"]["chart"], "activation": {"unit": "1", "bends": "", "pieces": ["1 0"]}})
     return Network((Block((chart,)), *network_in(header).blocks))
 
 

@@ -10,6 +10,7 @@ import pytest
 from exact import Budget, Line, Network, Segment, Sphere, Unsupported, certificates, check, partition
 from exact.certificate_records import network_record
 from exact.check import Status
+from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
 from tests.exact.round_jobs import ALL, OCTAHEDRON, STRIPS, block, found, honest, lines, random_mlp
 
@@ -34,10 +35,10 @@ def test_a_partition_verifies_itself(tmp_path: Path) -> None:
 def test_the_verdict_names_what_is_proved() -> None:
     answer = check.verify(lines("sphere", "touching"))
     assert answer.reason == "14 cells, 24 arcs, 12 vertices of 1 connected parts: V - E + F = 1 + C"
-    assert answer.domain == "the 2-sphere of directions spanned by 3 vectors of R^3, as in the file"
+    assert answer.domain == "the 2-sphere |x|^2 = 2 spanned by 3 vectors of R^3, as in the file"
     answer = check.verify(lines("curve", "corners"))
     assert answer.reason == "4 cells between 4 cuts, in which no hinge of any layer changes its sign"
-    assert answer.domain == "the circle of directions spanned by two vectors of R^3, as in the file"
+    assert answer.domain == "the circle |x|^2 = 2 spanned by two vectors of R^3, as in the file"
     assert check.verify(lines("curve", "ray")).domain == "the part of a straight line in R^2 that is in the file"
     answer = check.verify(lines("codes", "octahedron, 7"))
     assert answer.reason.startswith("7 codes occur, and ")
@@ -47,7 +48,7 @@ def test_a_norm_is_read_with_its_name() -> None:
     """The sha256 that the checker computes is that of the network, for both norms, rules and kinds of numbers."""
     for norm, eps in (("layernorm", "1/100000"), ("rms", 0), ("layernorm", 0.1), ("rms", "1/3")):
         network = block(3, 4, 0, norm, eps)
-        assert CheckedNetwork.read(json.loads(json.dumps(network_record(network)))).sha256 == network.sha256
+        assert CheckedNetwork.read(json.loads(json.dumps(network_record(network))), DIALECT).sha256 == network.sha256
 
 
 def test_cells_are_numbered_as_in_the_partition() -> None:

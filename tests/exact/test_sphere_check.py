@@ -213,10 +213,15 @@ def test_norms_that_the_checker_does_not_know() -> None:
     records = records_of(certificates.of(partition(own, Segment([-1, 2, 0], [3, 1, 1]), engine="circle")))
     assert "a skip connection around a norm" in reason(of_another(records, Network((replace(normed, residual=True), *behind))))
     assert "behind two norms" in reason(of_another(records, Network((normed, replace(behind[0], norm=normed.norm)))))
-    for change in ({"eps": "-1 3"}, {"eps_rule": "none"}, {"name": "BatchNorm"}):
+    for key, value, said in (
+        ("eps_under_root", "-1 3", "eps < 0"), ("eps_beside_root", "-1 3", "eps < 0"), ("eps_rule", "var", "no entry eps_rule"),
+        ("projection", "median", "neither mean, identity nor a matrix"), ("projection", {}, "not a list of 3 entries"),
+        ("projection", {"rows": ["1 0 0"] * 3, "denominator": "0"}, "the denominator is not positive"),
+        ("projection", {"rows": ["1 0"] * 3, "denominator": "1"}, "2 integers where 3 belong"),
+    ):  # fmt: skip
         changed = copy.deepcopy(records)
-        changed[0]["network"]["blocks"][0]["norm"].update(change)
-        assert "neither LayerNorm nor RMSNorm, or an unknown rule for eps, or eps < 0" in reason(changed)
+        changed[0]["network"]["blocks"][0]["norm"][key] = value
+        assert said in reason(changed)
 
 
 def test_where_a_norm_is_undefined() -> None:
@@ -241,7 +246,7 @@ def test_where_a_norm_is_undefined() -> None:
         ("deep circle", {"radius_squared": "-1 1"}, "no positive radius"),
         ("deep circle", {"radius_squared": "1 0"}, "the denominator is not positive"),
         ("norm, n = 3", {"radius_squared": "1 1"}, "two norms, or behind a norm on a sphere of given radius"),
-        ("deep line", {"chart": {"denominator": "1", "rows": ["1 0 1", "0 1 0"]}}, "does not lead into the network"),
+        ("deep line", {"chart": {"denominator": "1", "rows": ["1 0 1", "0 1 0"]}}, "with an offset"),
         ("norm, n = 3", {"chart": {"denominator": "1", "rows": ["1 2 0", "0 1 0", "-1 -3 0"]}}, ""),
         ("norm, n = 3", {"chart": {"denominator": "1", "rows": ["1 2 0", "1 1 0", "1 0 0"]}}, ""),
     ],
