@@ -63,7 +63,7 @@ def test_random_polyhedra(seed: int) -> None:
     directions = [[Fraction(int(x.p), int(x.q)) for x in v] for v in found.directions]
     origin = [Fraction(int(x.p), int(x.q)) for x in found.origin]
     parameters = [Fraction(x, found.interior[-1]) for x in found.interior[:-1]]
-    inside = [x + sum((s * v[i] for s, v in zip(parameters, directions, strict=True)), Fraction(0)) for i, x in enumerate(origin)]
+    inside = [x + sum(s * v[i] for s, v in zip(parameters, directions, strict=True)) for i, x in enumerate(origin)]
     values = [sum(a * x for a, x in zip(row, [*inside, 1], strict=True)) for row in rows]
     assert [i for i, value in enumerate(values) if value == 0] == sorted(tight)
     assert min(values) >= 0

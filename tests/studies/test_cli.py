@@ -495,6 +495,18 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "occupied": lambda: Path("taken").write_text("a file"),
 }
 
+
+def test_a_box_may_freeze_coordinates(call: Call) -> None:
+    """An edge and a corner of the square are partitioned and verified; only what has two dimensions is drawn."""
+    for box, dim in (("0,-1 0,1", 1), ("1 1", 0)):
+        result = call(f"partition moons-none --box {box} --certificate c.jsonl.gz")
+        assert (result.code, result.err) == (0, "")
+        assert f"on its affine hull of dimension {dim}" in " ".join(result.out.split())
+        assert call("check c.jsonl.gz --run moons-none").code == 0
+        refused = call(f"draw moons-none --box {box}")
+        assert (refused.code, "only two-dimensional domains are drawn" in " ".join(refused.err.split())) == (2, True)
+
+
 MISTAKES = [
     # what stands before, the command line, what the message must name
     ("nan", "partition moons-none --box -1 1 --out p.json", "a weight is not finite"),
