@@ -65,7 +65,7 @@ class AffineMap:
         names = symbols if symbols is not None else sympy.symbols(f"{letter}1:{self.matrix.shape[1] + 1}", real=True)
         matrix = sympy.Matrix(*self.matrix.shape, [_sympy(x) for row in self.matrix.tolist() for x in row])
         offset = sympy.Matrix([_sympy(fraction(x)) for x in self.offset.column()])
-        return matrix * sympy.Matrix(list(names)) + offset
+        return matrix * sympy.Matrix(len(names), 1, list(names)) + offset
 
 
 def _sympy(value: Fraction) -> sympy.Rational:

@@ -1,9 +1,10 @@
 """Where a network is partitioned: boxes, all of R^d, slices, lines, circles and spheres.
 
-A flat domain is an affine map from parameters R^d into the network's input space with open halfspaces in parameter
-space; the closed set and its interior have the same regions. A curve is a pencil `alpha u + beta v`: a straight line is an
-arc of its directions, a circle all directions (alpha : beta) around the origin. All domains stand in this one file, longer
-than others, because it is the list of what can be partitioned.
+A flat domain is a closed convex set, given as an affine map from parameters R^d into the network's input space with halfspaces
+in parameter space. The map is a chart of the set's affine hull, so the points strictly inside all halfspaces are dense in
+it, and the regions are those relative to the hull: a set of lower dimension is not empty. A curve is a pencil
+`alpha u + beta v`: a straight line is an arc of its directions, a circle all directions (alpha : beta) around the origin. All
+domains stand in this one file, longer than others, because it is the list of what can be partitioned.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
+from exact.affine_hulls import AffineHull, affine_hull
 from exact.errors import InvalidInput
 from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import Vector, dot, rank
+from exact.lp import Farkas
 from exact.numbers import Rational, RationalArray, fractions, listed, rational, rationals, whole_number
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -99,8 +103,18 @@ class FlatDomain(Domain):
         """Whether the walls of the chart cut out the whole domain; a ball has a boundary that no wall describes."""
         return True
 
+    @property
+    def empty(self) -> Farkas | None:
+        """A proof that no point satisfies the walls of the chart: multipliers that cancel the normals and leave a sum < 0."""
+        return None
+
+    @property
+    def is_lower_dimensional(self) -> bool:
+        """Whether bounds or halfspaces hold with equality all over the domain, so that it has its affine hull's dimension."""
+        return False
+
     def contains(self, point: Point) -> bool:
-        """Whether a parameter point lies in the open domain."""
+        """Whether a parameter point lies in the relative interior of the domain."""
         return all(wall.value(point) > 0 for wall in self.flat().walls)
 
 
@@ -118,10 +132,13 @@ def _unit_vectors(n: int) -> tuple[tuple[Rational, ...], ...]:
 
 @dataclass(frozen=True, init=False)
 class Box(FlatDomain):
-    """The box `lo_i < x_i < hi_i`. Scalars with `dim`, or sequences of length d.
+    """The box `lo_i <= x_i <= hi_i`. Scalars with `dim`, or sequences of length d.
 
-    >>> Box(-1, 1, dim=2)
-    Box([-1, 1] x [-1, 1])
+    Where lo_i = hi_i that coordinate is frozen; the parameters of the box are the others, in their order. All frozen leave a
+    point, which has one region of dimension 0. Raises InvalidInput where lo_i > hi_i.
+
+    >>> Box(-1, 1, dim=2), Box([0, 2, 0], [1, 2, 1])
+    (Box([-1, 1] x [-1, 1]), Box([0, 1] x {2} x [0, 1]))
     """
 
     lo: tuple[Rational, ...]
@@ -134,22 +151,29 @@ class Box(FlatDomain):
             raise InvalidInput("the dimension of the box is unclear", value=sorted(sizes), remedy="give dim= or equal lengths")
         bounds = [rationals(x if _has_entries(x) else [x] * size, name) for x, name in ((lo, "lo"), (hi, "hi"))]
         for i, (a, b) in enumerate(zip(*bounds, strict=True)):
-            if a >= b:
-                raise InvalidInput("the box is empty or flat", value=f"lo[{i}] = {a}, hi[{i}] = {b}", remedy="give lo < hi")
+            if a > b:
+                raise InvalidInput("the box is empty", value=f"lo[{i}] = {a}, hi[{i}] = {b}", remedy="give lo <= hi")
         object.__setattr__(self, "lo", tuple(bounds[0]))
         object.__setattr__(self, "hi", tuple(bounds[1]))
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.lo), input_dim)
 
+    @property
+    def is_lower_dimensional(self) -> bool:
+        return any(a == b for a, b in zip(self.lo, self.hi, strict=True))
+
     def flat(self) -> Flat:
-        n = len(self.lo)
-        walls = [Halfspace.of([*e, -a]) for e, a in zip(_unit_vectors(n), self.lo, strict=True)]
-        walls += [Halfspace.of([*(-x for x in e), b]) for e, b in zip(_unit_vectors(n), self.hi, strict=True)]
-        return Flat((_ZERO,) * n, _unit_vectors(n), tuple(walls))
+        bounds = list(zip(self.lo, self.hi, strict=True))
+        free = [i for i, (a, b) in enumerate(bounds) if a < b]
+        units, inner = _unit_vectors(len(bounds)), _unit_vectors(len(free))
+        walls = [Halfspace.of([*e, -self.lo[i]]) for e, i in zip(inner, free, strict=True)]
+        walls += [Halfspace.of([*(-x for x in e), self.hi[i]]) for e, i in zip(inner, free, strict=True)]
+        return Flat(tuple(_ZERO if a < b else a for a, b in bounds), tuple(units[i] for i in free), tuple(walls))
 
     def __repr__(self) -> str:
-        return f"Box({' x '.join(f'[{a}, {b}]' for a, b in zip(self.lo, self.hi, strict=True))})"
+        sides = (f"[{a}, {b}]" if a < b else f"{{{a}}}" for a, b in zip(self.lo, self.hi, strict=True))
+        return f"Box({' x '.join(sides)})"
 
 
 @dataclass(frozen=True)
@@ -174,11 +198,13 @@ class RealSpace(FlatDomain):
 
 @dataclass(frozen=True, init=False)
 class HPolytope(FlatDomain):
-    """The open polyhedron `normal_i . x + offset_i > 0` for every row i; bounded or not, and it may be empty or flat.
+    """The closed polyhedron `normal_i . x + offset_i >= 0` for every row i; bounded or not.
 
-    `rows` are Halfspaces, or sequences of d + 1 rationals: the normal, then the offset. `dim` is needed without rows. An
-    empty or flat polyhedron has no region, which its partition proves by a Farkas vector. Raises InvalidInput for rows of
-    different lengths.
+    `rows` are Halfspaces, or sequences of d + 1 rationals: the normal, then the offset. `dim` is needed without rows. Where
+    rows hold with equality on all of it, it is partitioned on its affine hull, found exactly (:mod:`exact.affine_hulls`): the
+    parameters are coordinates of x that determine the others, the first ones where there is a choice. A polyhedron without
+    any point has no region, which its partition proves by a Farkas vector. Raises InvalidInput for rows of different lengths.
+    Cost: one exact LP when its chart is first asked for, one more for every time that equalities are found.
 
     >>> HPolytope([[1, 0, 0], [0, 1, 0], [-1, -1, 1]])
     HPolytope(3 halfspaces of R^2)
@@ -200,8 +226,23 @@ class HPolytope(FlatDomain):
     def check(self, input_dim: int) -> None:
         self._check_dim(self.dim, input_dim)
 
+    @cached_property
+    def hull(self) -> AffineHull | Farkas:
+        """The affine hull with the proof of its equalities, or the proof that there is no point."""
+        return affine_hull(self.rows, self.dim)
+
+    @property
+    def empty(self) -> Farkas | None:
+        return self.hull if isinstance(self.hull, Farkas) else None
+
+    @property
+    def is_lower_dimensional(self) -> bool:
+        return isinstance(self.hull, AffineHull) and len(self.hull.directions) < self.dim
+
     def flat(self) -> Flat:
-        return Flat((_ZERO,) * self.dim, _unit_vectors(self.dim), self.rows)
+        if isinstance(self.hull, Farkas):
+            return Flat((_ZERO,) * self.dim, _unit_vectors(self.dim), self.rows)
+        return Flat(self.hull.origin, self.hull.directions, self.hull.walls)
 
     def __repr__(self) -> str:
         return f"HPolytope({len(self.rows)} halfspaces of R^{self.dim})"
@@ -278,7 +319,8 @@ def _span(directions: Any, centre: Sequence[Rational]) -> tuple[tuple[Rational, 
 class Plane(FlatDomain):
     """The affine plane through three points: `p0 + s (p1 - p0) + t (p2 - p0)`, optionally with bounds on s and t.
 
-    Parameters (s, t) are the chart in which `polygons()` draws. Raises InvalidInput when the points are collinear.
+    Parameters (s, t) are the chart in which `polygons()` draws; bounds that coincide freeze a parameter, as in a Box. Raises
+    InvalidInput when the points are collinear.
     """
 
     points: tuple[tuple[Rational, ...], ...]
@@ -299,8 +341,16 @@ class Plane(FlatDomain):
 
     def flat(self) -> Flat:
         p0, p1, p2 = self.points
-        walls = () if self.bounds is None else self.bounds.flat().walls
-        return Flat(p0, (tuple(_difference(p1, p0)), tuple(_difference(p2, p0))), walls)
+        plane = Flat(p0, (tuple(_difference(p1, p0)), tuple(_difference(p2, p0))), ())
+        if self.bounds is None:
+            return plane
+        inner = self.bounds.flat()
+        origin = [x + dot(inner.origin, sides) for x, sides in zip(p0, zip(*plane.directions, strict=True), strict=True)]
+        return Flat(tuple(origin), tuple(plane.directions[e.index(_ONE)] for e in inner.directions), inner.walls)
+
+    @property
+    def is_lower_dimensional(self) -> bool:
+        return self.bounds is not None and self.bounds.is_lower_dimensional
 
     def __repr__(self) -> str:
         return f"Plane(through {_show(self.points)})"

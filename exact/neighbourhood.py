@@ -8,6 +8,7 @@ from exact.adjacency import region_halfspaces
 from exact.domains import Flat, FlatDomain, RealSpace
 from exact.engines.base import Budget, Job, Progress
 from exact.engines.facet_walk import FacetWalk
+from exact.engines.points import point_cells
 from exact.errors import InvalidInput, Unsupported, shown
 from exact.halfspace import Point, homogeneous
 from exact.linear_algebra import apply, matrix
@@ -29,9 +30,10 @@ def neighbourhood(
     """The region of x and all regions at most `radius` facets away from it, exactly.
 
     The distance of two regions is the least number of facets that a path between them crosses. `domain` is any flat domain
-    with x strictly inside; None stands for all of the input space. Regions, facets, maps and proofs are those of `partition`.
-    The outcome is COMPLETE when there is nothing beyond, else BUDGET_REACHED, and `evidence` says what was looked behind.
-    Works in hundreds of dimensions: coordinates that no neuron depends on are left out, and no vertex is ever computed.
+    with x strictly inside, relative to its affine hull; None stands for all of the input space. Regions, facets, maps and
+    proofs are those of `partition`. The outcome is COMPLETE when there is nothing beyond, else BUDGET_REACHED, and `evidence`
+    says what was looked behind. Works in hundreds of dimensions: coordinates that no neuron depends on are left out, and no
+    vertex is ever computed.
 
     Cost: per region at most radius - 1 facets away, one LP per wall that no ray proves a facet; per other region one LP.
     Raises InvalidInput for an x outside the domain or on a boundary of its region (naming the hinge), Unsupported for
@@ -48,7 +50,8 @@ def neighbourhood(
     flat = space.flat()
     start = _parameters(flat, x)
     _check_start(network, flat, x, start)
-    cells = FacetWalk().explore(Job(network, space, budget=budget or Budget(), progress=progress), start, radius)
+    job = Job(network, space, budget=budget or Budget(), progress=progress)
+    cells = FacetWalk().explore(job, start, radius) if flat.dim else point_cells(job)
     return FlatPartition(network, space, FacetWalk.name, cells)
 
 

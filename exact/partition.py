@@ -15,6 +15,7 @@ from exact.engines.circle import Circle
 from exact.engines.facet_walk import FacetWalk
 from exact.engines.lp_tree import LPTree
 from exact.engines.nested_roots import NestedRoots
+from exact.engines.points import point_cells
 from exact.engines.round_layers import RoundLayers
 from exact.engines.small_circles import SmallCircles
 from exact.engines.sphere_flats import SphereFlats
@@ -96,7 +97,8 @@ def partition(
     _check_size(read, place, limit if budget is None or budget.is_endless else None)
     _check_device(device)
     with one_thread():
-        cells = chosen.run(Job(read, place, device, budget or Budget(), progress))
+        job = Job(read, place, device, budget or Budget(), progress)
+        cells = point_cells(job) if isinstance(place, FlatDomain) and not _dimension(place) else chosen.run(job)
     if isinstance(cells, FlatCells) and isinstance(domain, NormBall):
         return NormBallPartition(network, domain, chosen.name, cells)
     if isinstance(cells, FlatCells):

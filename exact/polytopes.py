@@ -6,6 +6,7 @@ Bulk results are arrays (packed codes, adjacency, faces); a region is a light vi
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import atan2
@@ -25,12 +26,12 @@ from exact.faces import FaceComplex, IndexArray, SymbolicPoint
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import apply, matrix, rank
 from exact.network import Network
-from exact.numbers import Rational, fraction, fractions, nearest_float, rationals
+from exact.numbers import Rational, fraction, fractions, nearest_float, rational, rationals
 from exact.region import Facet, Region, SymbolicRegion
 from exact.results import Partition, RegionSequence
 from exact.spline_code import ByteArray, SplineCode, code_keys, find_key
 from exact.surds import Surd
-from exact.volumes import BoundedPolytope, corners, is_bounded
+from exact.volumes import BoundedPolytope, corners, is_bounded, root_multiple
 
 if TYPE_CHECKING:
     import sympy
@@ -43,7 +44,8 @@ _VERTICES_KEPT = 1 << 16
 class FlatPartition(Partition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one per code.
 
-    Regions are in canonical order, that of their codes; region i is number `order[i]` of the engine.
+    Regions are in canonical order, that of their codes; region i is number `order[i]` of the engine. They are open relative to
+    the affine hull of the domain, whose dimension is `flat.dim`; `evidence` says so where that is less than was given.
     """
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
@@ -54,6 +56,11 @@ class FlatPartition(Partition):
             raise Undecided("the engine returned a region twice", value=engine,
                             remedy="this is a defect of the engine: please report the network")  # fmt: skip
         self.flat: Flat = domain.flat()
+        if domain.empty is not None:
+            cells = replace(cells, empty=domain.empty)
+            self.evidence = "the domain has no point at all, by a Farkas vector of its halfspaces with a negative sum"
+        elif domain.is_lower_dimensional:
+            self.evidence = f"on its affine hull of dimension {self.flat.dim}: {self.evidence}"
         self._flat_domain, self._cells = domain, cells
         self._walls: dict[int, tuple[Wall, ...]] = {}
         self._shared: dict[int, dict[Halfspace, Point]] = {}  # facet points found from the other side
@@ -268,9 +275,24 @@ class FlatPartition(Partition):
     def volume(self) -> Fraction:
         """The volume of all regions together, in the parameters of the domain: of a complete partition, the domain's.
 
-        Raises InvalidInput when a region is unbounded.
+        `measure` is that in input space. Raises InvalidInput when a region is unbounded.
         """
         return fraction(sum((self.solid(i).volume for i in range(len(self))), Rational(0)))
+
+    @property
+    def measure(self) -> Surd:
+        """The d-dimensional measure of all regions together in input space, exactly; d is the dimension of the affine hull.
+
+        In a Box and in R^n it is the volume; in a slice, or on the affine hull of a flat polyhedron, a rational times a square
+        root. Raises InvalidInput when a region is unbounded.
+        """
+        return self.measured(rational(self.volume))
+
+    def measured(self, volume: Rational) -> Surd:
+        """The measure in input space of what has this volume in the parameters: times the root of their Gram determinant."""
+        basis = matrix(self.flat.directions, len(self.flat.origin))
+        square = (basis * basis.transpose()).det()
+        return root_multiple(volume / square.q, int(square.p * square.q))
 
     # ---- points and pictures
 
@@ -313,6 +335,8 @@ class FlatPartition(Partition):
         if clip is None and not self.is_bounded:
             raise InvalidInput("the domain is unbounded, so its polygons may be", value=self.domain,
                                remedy="give clip=Box(lo, hi, dim=2)")  # fmt: skip
+        if clip is not None and (clip.is_lower_dimensional or len(clip.lo) != 2):
+            raise InvalidInput("the clip is no rectangle", value=clip, remedy="give clip=Box(lo, hi, dim=2) with lo < hi")
         self._require_polytopes()
         edge = () if clip is None else clip.flat().walls
         outlines = (_sorted_corners(self._clipped_corners(index, edge)) for index in range(len(self)))
@@ -376,9 +400,19 @@ class Polytope(Region):
     def volume(self) -> Fraction:
         """The d-dimensional volume in the parameters of the domain, exactly; InvalidInput for an unbounded region.
 
-        In a Box or RealSpace that is the volume in input space; in a Plane (s, t) = (1, 1) is one unit of area.
+        In a Box or RealSpace that is the volume in input space; in a Plane (s, t) = (1, 1) is one unit of area; on the affine
+        hull of a flat HPolytope it is that of the shadow on the coordinates that are parameters. A point has 1. `measure` is
+        always that in input space.
         """
         return fraction(self._owner.solid(self.index).volume)
+
+    @property
+    def measure(self) -> Surd:
+        """The d-dimensional measure in input space, exactly: rational, or a rational times a square root.
+
+        `float(measure)` and `measure.sympy()` convert it. Raises InvalidInput for an unbounded region.
+        """
+        return self._owner.measured(self._owner.solid(self.index).volume)
 
     @property
     def facet_measures(self) -> tuple[Surd, ...]:

@@ -63,7 +63,7 @@ class BoundedPolytope:
         shadows = [(*point[:drop], *point[drop + 1 :]) for point in self.vertices]
         simplices = self._pulled(self.facets[index])
         shadow = sum((_volume([shadows[i] for i in simplex]) for simplex in simplices), Rational(0))
-        return _root_multiple(shadow / abs(wall.normal[drop]), sum(x * x for x in wall.normal))
+        return root_multiple(shadow / abs(wall.normal[drop]), sum(x * x for x in wall.normal))
 
     def _pulled(self, face: frozenset[int]) -> list[Simplex]:
         """The pulling triangulation of a face: its first vertex joined to those of its facets that miss it."""
@@ -89,7 +89,7 @@ def _volume(points: Sequence[Point]) -> Rational:
     return Rational(abs(int(IntegerArray(size, size, [x for point in points for x in point]).det())), denominator)
 
 
-def _root_multiple(factor: Rational, square: int) -> Surd:
+def root_multiple(factor: Rational, square: int) -> Surd:
     """`factor * sqrt(square)`."""
     root = isqrt(square)
     return Surd(factor * root) if root * root == square else Surd(Rational(0), factor, Rational(square))

@@ -23,6 +23,7 @@ FLOORS = {
     "exact.linear_algebra": 0,
     "exact.numbers": 0,
     "exact.surds": 0,
+    "exact.affine_hulls": 1,
     "exact.constructions": 1,
     "exact.filters": 1,
     "exact.float_halfspaces": 1,

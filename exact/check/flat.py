@@ -49,12 +49,12 @@ def check_flat(header: Json, network: Network, claim: Claim, records: Records) -
         raise Rejected("header: polytopes are claimed of a network with a norm")
     if claim.maps and network.is_smooth:
         raise Rejected("header: maps are claimed of a network with a smooth activation")
-    if claim.kind == "complex" and not (claim.complete and claim.regions):
-        raise Rejected("header: a complex that is not complete, or has no cell")
+    if claim.kind == "complex" and not (claim.complete and claim.regions and domain.dim):
+        raise Rejected("header: a complex that is not complete, of a point, or without a cell")
     if claim.kind == "facets" and (claim.faces or domain.cube):
         raise Rejected("header: faces or a cube, which only a complex has")
     if ("empty" in header) != (claim.complete and not claim.regions):
-        raise Rejected("header, empty: a domain without interior has this entry, and no other one")
+        raise Rejected("header, empty: a domain without any point has this entry, and no other one")
     if not claim.regions:
         return _empty_domain(header, domain, claim), str(domain)
     return (_complex if claim.kind == "complex" else _facets)(network, domain, claim, records), str(domain)
@@ -76,7 +76,7 @@ class Domain:
     def read(cls, record: Any, inputs: int) -> Domain:
         only(record, {"dim", "chart", "walls", "cube"}, "domain")
         dim = get(record, "dim", int, "domain")
-        if dim < 1:
+        if dim < 0:
             raise Rejected("domain: no dimension")
         chart = Layer.chart(record, inputs, dim)
         walls = [integers(wall, dim + 1, f"domain, wall {i}") for i, wall in enumerate(get(record, "walls", list, "domain"))]
@@ -168,18 +168,18 @@ def activate(
 
 
 
-# ---- a domain without interior
+# ---- a domain without any point
 
 
 def _empty_domain(header: dict[str, Any], domain: Domain, claim: Claim) -> str:
-    """Motzkin: multipliers >= 0, not all zero, that cancel the normals of the walls and leave a sum <= 0."""
+    """Farkas: multipliers >= 0 that cancel the normals of the walls and leave a sum < 0, so that `>= 0` cannot hold for all."""
     if not claim.complete:
         return "no region is listed"
     multipliers = integers(header.get("empty"), len(domain.walls), "header, empty")
     total = [dot(multipliers, [wall[k] for wall in domain.walls]) for k in range(domain.dim + 1)]
-    if min(multipliers, default=0) < 0 or not any(multipliers) or any(total[:-1]) or total[-1] > 0:
-        raise Rejected("header, empty: the multipliers do not prove that the domain has no interior point")
-    return "the domain has no interior point"
+    if min(multipliers, default=0) < 0 or any(total[:-1]) or total[-1] >= 0:
+        raise Rejected("header, empty: the multipliers do not prove that the domain has no point")
+    return "the domain has no point, not even on the walls"
 
 
 # ---- kind "complex"

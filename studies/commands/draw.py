@@ -74,7 +74,7 @@ def _flat_figures(opened: Opened, found: FlatPartition) -> Iterator[tuple[str, D
 
     if found.flat.dim != 2:
         raise InvalidInput("only two-dimensional domains are drawn as polytopes", value=found.domain, remedy="give a --plane")
-    data = {} if isinstance(found.domain, Plane) else _data(opened)
+    data = {} if isinstance(found.domain, Plane) or len(found.flat.origin) != 2 else _data(opened)
     decision = found.network.is_piecewise_linear
     yield "polytopes", lambda: polytopes_figure(found, title=f"Regions of {opened.name}", decision=decision,
                                                 colour_by="map" if decision else "code", **data)  # fmt: skip

@@ -171,8 +171,36 @@ def test_a_domain_without_interior() -> None:
     answer = verdict(empty())
     assert (answer.status, answer.regions) == (Status.COMPLETE, 0)
     assert answer.digest == partition(DEEP, NOWHERE, engine="lp_tree").digest
-    flat = partition(LINE, HPolytope([[1, 0], [-1, 0]]), engine="lp_tree")
-    assert verify(certificates.of(flat)).status is Status.COMPLETE
+
+
+def test_domains_of_lower_dimension_are_proved_on_their_hull() -> None:
+    """The line x + y = 1 of the plane by both kinds, and a point; a flat polyhedron cannot pass as empty."""
+    line = HPolytope([[1, 1, -1], [-1, -1, 1], [1, 0, 2]])
+    for engine in ("subdivision", "lp_tree"):
+        answer = verify(certificates.of(partition(DEEP, line, engine=engine)))
+        assert (answer.status, answer.regions) == (Status.COMPLETE, partition(DEEP, line, engine="brute_force").region_count)
+        assert answer.domain == "R^1 where (1).x + 2 > 0, mapped into R^2 by the chart in the file"
+    point = verify(certificates.of(partition(LINE, Box(0, 0, dim=1))))
+    assert (point.status, point.regions) == (Status.COMPLETE, 1)
+    assert point.domain == "R^0, mapped into R^1 by the chart in the file"
+    records = empty()
+    records[0]["domain"]["walls"] = ["1 1 0", "-1 0 0", "0 -1 0"]
+    assert reason(records) == "header, empty: the multipliers do not prove that the domain has no point"
+
+
+def test_a_forged_point() -> None:
+    """Of dimension 0: another code, another map, a code too many, and a complex, which needs edges."""
+    honest = records_of(certificates.of(partition(LINE, Box(0, 0, dim=1))))
+    flipped, wrong = f"{int(honest[1]['code'], 16) ^ 0x80:02x}", ["1", *["7"] * (len(honest[1]["map"]) - 1)]
+    for key, value in (("code", flipped), ("map", wrong)):
+        records = copy.deepcopy(honest)
+        records[1][key] = value
+        assert reason(records).startswith("region 0")
+    records = copy.deepcopy(honest)
+    records[0]["kind"] = "complex"
+    assert reason(records) == "header: a complex that is not complete or of a point, or faces without a complex"
+    records[0] |= {"kind": "facets", "regions": 2}
+    assert reason([*records[:2], records[1], *records[2:]]).startswith("region 1")
 
 
 def test_the_verdict_names_the_domain() -> None:

@@ -242,8 +242,8 @@ def test_region_count_agrees_with_the_lp_tree(seed: int) -> None:
 
 
 def test_region_count_in_empty_domains_and_without_hinges() -> None:
-    network, flat = layer([[1, 0, 0], [0, 1, 0]]), HPolytope([[1, 0, 0], [-1, 0, 0]])
-    assert (region_count(network, flat), region_count(network, HPolytope([[0, 0, -1]]))) == (0, 0)
+    network, flat = layer([[1, 0, 0], [0, 1, 0]]), [[1, 0, 0], [-1, 0, 0]]
+    assert [region_count(network, HPolytope(rows)) for rows in ([[0, 0, -1]], [*flat, [1, 0, -1]], flat)] == [0, 0, 2]
     assert region_count(tensors.mlp([([[1, 2]], [0])]), RealSpace(2)) == 1
 
 

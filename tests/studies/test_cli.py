@@ -495,6 +495,18 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "occupied": lambda: Path("taken").write_text("a file"),
 }
 
+
+def test_a_box_may_freeze_coordinates(call: Call) -> None:
+    """An edge and a corner of the square are partitioned and verified; only what has two dimensions is drawn."""
+    for box, dim in (("0,-1 0,1", 1), ("1 1", 0)):
+        result = call(f"partition moons-none --box {box} --certificate c.jsonl.gz")
+        assert (result.code, result.err) == (0, "")
+        assert f"on its affine hull of dimension {dim}" in " ".join(result.out.split())
+        assert call("check c.jsonl.gz --run moons-none").code == 0
+        refused = call(f"draw moons-none --box {box}")
+        assert (refused.code, "only two-dimensional domains are drawn" in " ".join(refused.err.split())) == (2, True)
+
+
 MISTAKES = [
     # what stands before, the command line, what the message must name
     ("nan", "partition moons-none --box -1 1 --out p.json", "a weight is not finite"),
@@ -505,7 +517,7 @@ MISTAKES = [
     (None, "partition nosuch --box -1 1 --out p.json", "runs gelu, moons-layernorm, moons-none"),
     (None, "partition model.pt --box -1 1 --out p.json", "a pickle can run any code"),
     (None, "partition ../moons-none --box -1 1", "no run or checkpoint"),
-    (None, "partition moons-none --box 1 1 --out p.json", "box is empty or flat"),
+    (None, "partition moons-none --box 1 -1 --out p.json", "box is empty"),
     (None, "partition moons-none --box 1 -1 --out p.json", r"lo\[0\] = 1, hi\[0\] = -1"),
     (None, "partition moons-none --box -1 nan --out p.json", "'nan'"),
     (None, "partition moons-none --box -1 1/0 --out p.json", "divides by zero"),
@@ -533,7 +545,7 @@ MISTAKES = [
     (None, "partition moons-none --box -1 1 --out runs.json", None),
     (None, "partition", "RUN"),
     (None, "partition moons-none --unknown", "--unknown"),
-    (None, "graph moons-none --box 1 1 --out g.json", "box is empty"),
+    (None, "graph moons-none --box 1 -1 --out g.json", "box is empty"),
     (None, "graph moons-none --box -1 1 --out g.gml", "suffix"),
     (None, "graph moons-none --box -1 1", "--out"),
     (None, "draw gelu --plane 0,0 1,1 2,2", "collinear"),

@@ -18,12 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exact import Box, InvalidInput, Outcome, Plane
+from exact.domains import Flat
 from exact.numbers import nearest_floats
 from exact.polytopes import FlatPartition
 from viz import style
 from viz.decision import pieces_in_polygon
 
 ColourBy = Literal["map", "code", "active", "slope"]
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _CATEGORIES = {"map": "affine map", "code": "spline code"}
 _VALUES = {"active": "hinges that are on", "slope": "slope (output per unit of input)"}
 
@@ -195,12 +197,20 @@ def fit_height(fig: Figure, ax: Axes, panels: int = 1, extra: float = 0.0) -> No
     fig.set_figheight((width / panels - 0.8) * min(max((top - bottom) / (right - left), 0.3), 2.0) + 1.5 + extra)
 
 
+def _coordinate(flat: Flat, k: int) -> str:
+    """The input that parameter k of a chart is."""
+    rows = zip(flat.origin, zip(*flat.directions, strict=True), strict=True)
+    j = next(j for j, (start, slopes) in enumerate(rows) if start == 0 and slopes[k] == 1 and sum(x != 0 for x in slopes) == 1)
+    return f"input x{j + 1}".translate(_SUBSCRIPTS)
+
+
 def frame(ax: Axes, partition: FlatPartition, shapes: Sequence[shapely.Polygon]) -> None:
     """Limits around the shapes, equal units, a full frame, and the names of the coordinates."""
     if shapes:
         left, bottom, right, top = shapely.total_bounds(list(shapes))
         ax.set(xlim=(left, right), ylim=(bottom, top))
     plane = isinstance(partition.domain, Plane)
-    ax.set(xlabel="plane parameter s" if plane else "input x₁", ylabel="plane parameter t" if plane else "input x₂")
+    across, up = ("plane parameter s", "plane parameter t") if plane else (_coordinate(partition.flat, k) for k in (0, 1))
+    ax.set(xlabel=across, ylabel=up)
     ax.set_aspect("equal")
     ax.spines[:].set_visible(True)

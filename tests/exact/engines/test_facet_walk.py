@@ -177,9 +177,9 @@ def test_no_hinge_and_dead_layers() -> None:
 
 @pytest.mark.parametrize("engine", [FacetWalk(), LPTree(), BruteForce()], ids=lambda engine: engine.name)
 def test_contradictory_walls_give_a_proof(engine: Any) -> None:
-    """x > 1 and x < 1; also y > y + 1."""
+    """x >= 1 and x <= 0; also y >= y + 1."""
     network = generic((2, 3))
-    for domain in (HPolytope([[1, 0, -1], [-1, 0, 1]]), HPolytope([[0, 0, -1]])):
+    for domain in (HPolytope([[1, 0, -1], [-1, 0, 0]]), HPolytope([[0, 0, -1]])):
         cells = engine.run(Job(network, domain))
         assert (len(cells), cells.outcome, cells.bits.shape) == (0, Outcome.COMPLETE, (0, 3))
         walls: tuple[Halfspace, ...] = domain.flat().walls

@@ -145,3 +145,20 @@ def test_regions_outside_the_window_are_counted() -> None:
     (line,) = (line for line in drawn.lines_of(fig) if "in this window" in line)
     visible = int(line.split("; ")[1].split()[0])
     assert 0 < visible < subjects.everywhere().region_count
+
+
+def test_a_face_in_space_is_drawn_in_its_own_coordinates() -> None:
+    """A frozen coordinate and the hull of a flat polyhedron: axes bear the inputs that are parameters."""
+    from exact import HPolytope, partition
+    from exact.sources import tensors
+
+    network = tensors.mlp([([[1, 1, 0], [0, 1, 1], [1, 0, -1]], [0, 1, 0]), ([[1, 1, 1]], [0])])
+    triangle = HPolytope([[1, 1, 1, -1], [-1, -1, -1, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
+    cases = [(Box([-1, 0, -1], [1, 0, 1]), ("input x₁", "input x₃"), 4), (triangle, ("input x₁", "input x₂"), 0.5)]
+    for domain, names, area in cases:
+        found = partition(network, domain)
+        artists, ax = draw(found)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == names
+        assert sum(shapely.Polygon(path.vertices).area for path in artists.regions.get_paths()) == pytest.approx(area)
+    with pytest.raises(InvalidInput, match="two-dimensional"):
+        draw(partition(network, Box([-1, 0, 0], [1, 0, 0])))
