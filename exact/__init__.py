@@ -34,6 +34,7 @@ from exact.errors import (
     Undecided,
     Unsupported,
 )
+from exact.loading import load
 from exact.neighbourhood import neighbourhood
 from exact.network import Block, Layer, Network
 from exact.norms import LayerNorm, Norm, RMSNorm
@@ -91,6 +92,7 @@ __all__ = [
     "TooLarge",
     "Undecided",
     "Unsupported",
+    "load",
     "neighbourhood",
     "partition",
     "partition_circles",

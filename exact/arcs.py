@@ -8,7 +8,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -95,7 +95,7 @@ class CurvePartition(Partition):
 
     @cached_property
     def regions(self) -> Sequence[Arc]:
-        return RegionSequence(lambda i: Arc(self, i), len(self))  # type: ignore[return-value]
+        return RegionSequence(partial(Arc, self), len(self))  # type: ignore[return-value]
 
     @cached_property
     def crossings(self) -> tuple[Crossing, ...]:
@@ -227,6 +227,8 @@ def _with_root(state: RationalArray) -> RationalArray:
 
 class Arc(Region):
     """A cell of a one-dimensional domain: an open arc or interval on which the code is constant."""
+
+    _owner: CurvePartition
 
     def __init__(self, owner: CurvePartition, index: int) -> None:
         self._owner, self.index = owner, index

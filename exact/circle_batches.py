@@ -12,7 +12,7 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -32,6 +32,7 @@ from exact.faces import IndexArray
 from exact.filters import one_thread
 from exact.network import Network
 from exact.numbers import FloatArray, Rational, RationalMatrix, rational
+from exact.portable_cells import cells_of, parts_of
 from exact.running_codes import RunningCodes
 from exact.spline_code import BitArray, ByteArray
 
@@ -67,6 +68,26 @@ class CircleBatch(Sequence[CurvePartition]):
     first_codes: ByteArray
     settled: Mapping[int, CurveCells]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether networks and circles are equal, and on each the same hinges change sign in the same order."""
+        if not isinstance(other, CircleBatch):
+            return NotImplemented
+        given = ("network", "u", "v", "radius_squared")
+        found = ("starts", "rows", "opens", "first_codes")
+        return all(getattr(self, name) == getattr(other, name) for name in given) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in found)  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash((self.network, self.u, self.v, self.radius_squared))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """The arrays as they are, and the circles that exact algebra settled by their cells as plain arrays."""
+        settled = {place: parts_of(self._circle(place), cells) for place, cells in self.settled.items()}
+        return _restored, ({entry.name: getattr(self, entry.name) for entry in fields(self)} | {"settled": settled},)
+
+    def _circle(self, place: int) -> GreatCircle:
+        return GreatCircle(self.u.row(place), self.v.row(place), self.radius_squared)
+
     def __repr__(self) -> str:
         arcs = int(self.cell_counts.sum())
         return f"<{len(self):,} circle{'s' * (len(self) != 1)}, {arcs:,} arc{'s' * (arcs != 1)}, {self.outcome.value}>"
@@ -84,7 +105,7 @@ class CircleBatch(Sequence[CurvePartition]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         place = range(len(self))[index]
-        circle = GreatCircle(self.u.row(place), self.v.row(place), self.radius_squared)
+        circle = self._circle(place)
         cells = self.settled[place] if place in self.settled else self._cells(place, circle)
         return CurvePartition(self.network, circle, Circle.name, cells)
 
@@ -150,6 +171,16 @@ class CircleBatch(Sequence[CurvePartition]):
             chart.functions, chart.arc.form, self.low[events], self.high[events], np.arange(len(rows) + 1), rows, {}
         )
         return chart.collected(zeros, bits, Tally(filtered=len(rows)))
+
+
+def _restored(parts: dict[str, Any]) -> CircleBatch:
+    """A batch from what its `__reduce__` gave."""
+    batch, settled = CircleBatch(**{**parts, "settled": {}}), dict[int, CurveCells]()
+    for place, (values, arrays) in parts["settled"].items():
+        found = cells_of(batch.network, batch._circle(place), values, arrays)
+        assert isinstance(found, CurveCells)
+        settled[place] = found
+    return replace(batch, settled=settled)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,11 @@ class ExactlensError(Exception):
         super().__init__(f"{wrong}; got {value}; {remedy}")
         self.wrong, self.value, self.remedy = wrong, value, remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """A failure travels between processes by its three parts; a value that is no number or text goes as its text."""
+        plain = self.value is None or isinstance(self.value, str | int | float)
+        return _rebuilt, (type(self), self.wrong, self.value if plain else str(self.value), self.remedy)
+
 
 class InvalidInput(ExactlensError, ValueError):
     """The input cannot mean anything: non-finite weights, shapes that do not fit, an empty box, a missing file."""
@@ -39,6 +44,10 @@ class Undecided(ExactlensError):
 
 class MissingExtra(ExactlensError, ImportError):
     """An optional dependency is needed for this and is not installed."""
+
+
+def _rebuilt(kind: type[ExactlensError], wrong: str, value: object, remedy: str) -> ExactlensError:
+    return kind(wrong, value=value, remedy=remedy)
 
 
 def shown(point: Sequence[object]) -> str:

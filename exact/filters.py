@@ -8,6 +8,7 @@ is Higham 2002, section 3.1, valid for any order of summation; inputs that overf
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,12 +35,36 @@ def one_thread() -> Iterator[None]:
     Measured: two threads beside another process took eight times as long as one. A filter's result never changes; the
     last bits of sums in training would, with the number of threads.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    _SINGLE.enter()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _SINGLE.leave()
+
+
+class _SingleThread:
+    """How many callers want one thread: the number belongs to the process, so the first sets it and the last restores it."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before = threading.Lock(), 0, 1
+
+    def enter(self) -> None:
+        """Set one thread, unless it is set."""
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.get_num_threads()
+            self._inside += 1
+            torch.set_num_threads(1)
+
+    def leave(self) -> None:
+        """Restore the number when nobody is left inside."""
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                torch.set_num_threads(self._before)
+
+
+_SINGLE = _SingleThread()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exact.curves import Direction, dyadic_direction
 from exact.errors import Undecided
@@ -38,6 +38,41 @@ class IsolatedDirection:
         self.quadrant, self.low, self.high = quadrant, low, high
         self._make, self._polynomial = function, polynomial
         self._sign_low = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The enclosure, and the function itself in place of what makes it."""
+        function = None if self._make is None else self._function
+        coefficients = None if self._polynomial is None else self._polynomial.coeffs()
+        return {"enclosure": (self.quadrant, self.low, self.high), "function": function, "polynomial": coefficients}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        function, polynomial = state["function"], state["polynomial"]
+        self.__init__(*state["enclosure"], None if function is None else lambda: function,  # type: ignore[misc]
+                      None if polynomial is None else Polynomial(polynomial))  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same direction, decided exactly; Undecided as `compare` is."""
+        if not isinstance(other, IsolatedDirection):
+            return NotImplemented
+        if self is other or (self._is_within(other) or other._is_within(self)):
+            return True
+        return self.compare(other) == 0
+
+    def __hash__(self) -> int:
+        return hash(self.quadrant)
+
+    def _is_within(self, other: IsolatedDirection) -> bool:
+        """Whether the other one has this enclosure's zero too, because it has the same function on a wider one."""
+        inside = self.quadrant == other.quadrant and other.low <= self.low <= self.high <= other.high
+        if not inside or self._make is None or other._make is None:
+            return False
+        mine, its = self._function, other._function
+        return mine.row == its.row and mine.chain.steps == its.chain.steps
+
+    @property
+    def definition(self) -> NestedFunction | Polynomial | None:
+        """The function that changes sign at t, or the polynomial; None where t is known to be rational."""
+        return self._polynomial if self._make is None else self._function
 
     @cached_property
     def _function(self) -> NestedFunction:

@@ -134,6 +134,10 @@ class Chain:
     steps: tuple[Step, ...] = ()
     before: Chain | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the tower, which is made again when it is asked for."""
+        return {"quadrant": self.quadrant, "steps": self.steps, "before": self.before}
+
     def extended(self, step: Step) -> Chain:
         """The chain with one more step."""
         return Chain(self.quadrant, (*self.steps, step), self)
@@ -279,6 +283,10 @@ class NestedFunction:
     row: tuple[Rational, ...]
     low: Rational
     high: Rational
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what was computed from the combination."""
+        return {"chain": self.chain, "row": self.row, "low": self.low, "high": self.high}
 
     def over(self, middle: Rational, half: Rational) -> Jet:
         """The function on [middle - half, middle + half], at the working precision."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from math import inf, isqrt, sqrt
 
@@ -132,7 +132,7 @@ class NormBallPartition(FlatPartition):
 
     @cached_property
     def regions(self) -> Sequence[NormBallCell]:
-        return RegionSequence(lambda i: NormBallCell(self, i), len(self))  # type: ignore[return-value]
+        return RegionSequence(partial(NormBallCell, self), len(self))  # type: ignore[return-value]
 
     @property
     def norm(self) -> Norm:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence, Set
 from fractions import Fraction
 from functools import cached_property
@@ -169,18 +170,26 @@ def coprime_integers(values: Sequence[fmpq]) -> tuple[int, ...]:
     return tuple(int(entry // divisor) for entry in entries) if divisor != 0 else (0,) * len(entries)
 
 
+_PRECISION = threading.RLock()  # FLINT's working precision belongs to the process, not to a thread
+
+
 class ball_precision:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager that sets the working precision of real balls to `bits` and restores it on exit."""
+    """Context manager that sets the working precision of real balls to `bits` and restores it on exit.
+
+    One thread at a time is inside, so that none works at the precision of another.
+    """
 
     def __init__(self, bits: int) -> None:
         self._bits, self._before = bits, 0
 
     def __enter__(self) -> None:
+        _PRECISION.acquire()
         self._before = ctx.prec
         ctx.prec = self._bits
 
     def __exit__(self, *_: object) -> None:
         ctx.prec = self._before
+        _PRECISION.release()
 
 
 def ball_bounds(ball: arb) -> tuple[fmpq, fmpq]:
@@ -340,6 +349,11 @@ class RationalMatrix:
             raise IndexError(f"index ({i}, {j}) of a {rows} x {columns} matrix")
         return fraction(self.exact[i % rows, j % columns])
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """The floats where they are lossless, else the entries: what was computed from them stays behind."""
+        entries = None if self._rows is None else self._rows.entries()
+        return _restored_matrix, (self._floats, entries, self.shape)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RationalMatrix) and self.shape == other.shape and self.digest == other.digest
 
@@ -354,6 +368,12 @@ class RationalMatrix:
         if self.shape[0] * self.shape[1] > 64:
             return repr(self)
         return "[" + ", ".join("[" + ", ".join(map(str, row)) + "]" for row in self.tolist()) + "]"
+
+
+def _restored_matrix(floats: FloatArray | None, entries: list[fmpq] | None, shape: tuple[int, int]) -> RationalMatrix:
+    if floats is not None:
+        floats.flags.writeable = False
+    return RationalMatrix(floats, None if entries is None else fmpq_mat(*shape, entries), shape)
 
 
 def _is_sequence(value: object) -> bool:

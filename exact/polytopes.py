@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from math import atan2
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ class FlatPartition(Partition):
 
     @cached_property
     def regions(self) -> Sequence[Polytope]:
-        return RegionSequence(lambda i: Polytope(self, i), len(self))  # type: ignore[return-value]
+        return RegionSequence(partial(Polytope, self), len(self))  # type: ignore[return-value]
 
     def index_of(self, code: SplineCode) -> int | None:
         """The region with this code, by bisection; None when there is none."""
@@ -352,6 +352,8 @@ class FlatPartition(Partition):
 
 class Polytope(Region):
     """A convex region of a flat domain."""
+
+    _owner: FlatPartition
 
     def __init__(self, owner: FlatPartition, index: int) -> None:
         self._owner, self.index = owner, index

@@ -6,7 +6,7 @@ coordinates of a pencil and the root behind a norm). A :class:`Cursor` is the st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from exact.halfspace import Halfspace
@@ -77,6 +77,16 @@ def layer_halfspaces(cursor: Cursor, z: RationalArray) -> tuple[Halfspace, ...]:
     rows = [entries[j * k : (j + 1) * k] for j in range(z.nrows())]
     bends = cursor.current.activation.breakpoints
     return tuple(Halfspace.of([*row[:-1], row[-1] - t]) for row in rows for t in bends)
+
+
+def halfspaces_along(cursor: Cursor | None, bits: Sequence[bool]) -> Iterator[Halfspace]:
+    """`breakpoint exceeded` for every bit from the cursor on, in order, on the region with these bits."""
+    start = 0
+    while cursor is not None:
+        z = cursor.current.pre_activations(cursor.inner, cursor.one)
+        yield from layer_halfspaces(cursor, z)
+        end = start + cursor.current.bits
+        cursor, start = advance(cursor, z, bits[start:end]), end
 
 
 def _settle(cursor: Cursor) -> Cursor:

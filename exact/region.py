@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exact.affine_map import AffineMap
 from exact.spline_code import Hinge, SplineCode
@@ -35,10 +35,31 @@ class SymbolicRegion:
     map: sympy.Matrix
 
 
-class Region(ABC):
-    """One region of a partition."""
+class Numbered(Protocol):
+    """What has parts with numbers."""
+
+    def numbers_alike(self, other: Any) -> bool:
+        """Whether the parts of both have the same numbers."""
+
+
+class View:
+    """A part of a partition, known by its number there: equal to the part of that number of a partition that counts alike."""
 
     index: int
+    _owner: Numbered
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        assert isinstance(other, View)
+        return self.index == other.index and (self._owner is other._owner or self._owner.numbers_alike(other._owner))
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.index))
+
+
+class Region(View, ABC):
+    """One region of a partition. Regions of equal partitions are equal where they are the same region."""
 
     @property
     @abstractmethod

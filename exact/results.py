@@ -46,7 +46,7 @@ class Partition(ABC):
         self.network, self.domain, self.engine = network, domain, engine
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
-        self._layer_sizes = network.bits_per_layer
+        self._layer_sizes, self.cells_found = network.bits_per_layer, cells
         self.outcome, self.evidence, self.decisions = cells.outcome, cells.evidence, dict(cells.decisions)
 
     @property
@@ -92,6 +92,53 @@ class Partition(ABC):
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a partition has no truth value; got bool(partition); ask partition.outcome or len(regions)")
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one kind, of equal networks and domains, ended alike, and have the same codes equally often.
+
+        Which engine found them plays no part, nor does their order. Cost: the digest of both.
+        """
+        if not isinstance(other, Partition):
+            return NotImplemented
+        if self is other:
+            return True
+        own, its = ((type(x), x.outcome, x.network, x.domain) for x in (self, other))
+        return own == its and len(self) == len(other) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.outcome, self.network.sha256, self.digest))
+
+    def numbers_alike(self, other: Partition) -> bool:
+        """Whether region i of both is the same region for every i: equal partitions list their regions in one order."""
+        return self == other
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Network, domain, engine and the cells as plain arrays: what was computed from them stays behind."""
+        from exact import portable_cells
+
+        values, arrays = portable_cells.parts_of(self.domain, self.cells_found)
+        return portable_cells.restored, (type(self), self.network, self.domain, self.engine, values, arrays)
+
+    def save(self, path: str | Path, *, points: bool | None = None) -> Path:
+        """Write this partition and its network to a .safetensors file that `exact.load` reads; see :mod:`exact.storage`.
+
+        `points` says whether witnesses and vertices are written that can be made again from codes; None: up to 10,000
+        regions. Raises Unsupported for activations, norms and domains of one's own; InvalidInput where the folder does not
+        exist or the name ends otherwise; OSError. Cost: an exact point for every region whose point is written.
+
+        >>> import tempfile
+        >>> from exact import Box, load, partition
+        >>> from exact.sources import tensors
+        >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
+        >>> found = partition(hat, Box(-1, 3, dim=1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = load(found.save(f"{folder}/hat.safetensors"))
+        >>> again == found, again.regions[1].witness == found.regions[1].witness
+        (True, True)
+        """
+        from exact import storage
+
+        return storage.save(self, path, points=points)
 
     def __len__(self) -> int:
         return len(self.codes)

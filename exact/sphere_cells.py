@@ -17,7 +17,7 @@ from exact.errors import Undecided
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, rows_of
 from exact.numbers import Ball, FloatArray, Rational, nearest_floats
-from exact.region import Facet, Region, SymbolicRegion
+from exact.region import Facet, Region, SymbolicRegion, View
 from exact.round_geometry import Interval
 from exact.sphere_complex import SurdPoint
 from exact.spline_code import Hinge, SplineCode
@@ -33,8 +33,8 @@ _TILT = Rational(3), Rational(-5), Rational(2)
 _WITNESS_BITS = (53, 106, 212, 424, 848)
 
 
-@dataclass(frozen=True)
-class SphereVertex:
+@dataclass(frozen=True, eq=False)
+class SphereVertex(View):
     """A point where circles meet."""
 
     _owner: SpherePartition
@@ -60,8 +60,8 @@ class SphereVertex:
         return np.array([nearest_floats(row) @ y for row in rows])
 
 
-@dataclass(frozen=True)
-class SphereArc:
+@dataclass(frozen=True, eq=False)
+class SphereArc(View):
     """An arc of a circle between two cells."""
 
     _owner: SpherePartition
@@ -114,6 +114,8 @@ class SphereArc:
 
 class SphereCell(Region):
     """A cell of a sphere: a connected open set on which the code is constant (but for points where a hinge touches zero)."""
+
+    _owner: SpherePartition
 
     def __init__(self, owner: SpherePartition, index: int) -> None:
         self._owner, self.index = owner, index

@@ -100,7 +100,12 @@ def sphere_chart(network: Network, domain: Domain) -> SphereChart:
             raise InvalidInput("u, v and w do not span a sphere of directions", value=domain,
                                remedy="give three vectors that stay independent under the norm's projection")  # fmt: skip
         basis = _nearly_orthogonal(basis, gram)
-        gram = _gram(network, basis)
+    return chart_over(network, domain, basis)
+
+
+def chart_over(network: Network, domain: Domain, basis: tuple[Vector, ...]) -> SphereChart:
+    """The chart of a sphere in a given basis: coordinates mean something in their own basis only, and floats chose it."""
+    gram = _gram(network, basis)
     norm = network.norms[0] if network.norms else None
     if norm is not None:
         return SphereChart(basis, gram, Rational(norm.dim), _behind_norm(network, basis))

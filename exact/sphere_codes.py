@@ -6,9 +6,9 @@ polytope cut by the sphere `y' gram y = radius_squared`. It may meet the sphere 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -24,7 +24,7 @@ from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import apply, dot, independent_rows, matrix, rows_of, solve
 from exact.network import Network
 from exact.numbers import Rational, RationalArray, fractions, rationals
-from exact.propagation import Cursor, advance, layer_halfspaces
+from exact.propagation import advance, halfspaces_along, layer_halfspaces
 from exact.region import Facet, Region, SymbolicRegion
 from exact.results import Partition, RegionSequence
 from exact.sphere_charts import SphereChart
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import sympy
 
 _ZERO, _ONE = Rational(0), Rational(1)
-Layers = Iterator[tuple[Halfspace, ...]]
 _HALVINGS = 2048  # a pair of the code needs the bits of the gap that its set leaves; more than these no input has shown
 
 
@@ -65,7 +64,7 @@ class CodePartition(Partition):
 
     @cached_property
     def regions(self) -> Sequence[CodeRegion]:
-        return RegionSequence(lambda i: CodeRegion(self, i), len(self))  # type: ignore[return-value]
+        return RegionSequence(partial(CodeRegion, self), len(self))  # type: ignore[return-value]
 
     @property
     def code_count(self) -> int:
@@ -138,7 +137,7 @@ class CodePartition(Partition):
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
         """`breakpoint exceeded` for every hinge, in the coordinates of the chart, on one code (constants included)."""
         bits = [bool(bit) for bit in self.code_of(index).bits]
-        return tuple(h for layer in _layers(self.chart.cursor, bits) for h in layer)
+        return tuple(halfspaces_along(self.chart.cursor, bits))
 
     def direction_of(self, x: Sequence[object]) -> tuple[Rational, ...]:
         """The coordinates y of a vector of the sphere's linear space; behind a norm modulo what its projection removes.
@@ -213,18 +212,10 @@ def _side(halfspace: Halfspace, y: Sequence[Rational], square: Rational) -> int 
     return sign_of_surd(offset, dot([Rational(x) for x in halfspace.normal], y), square) or None
 
 
-def _layers(cursor: Cursor | None, bits: Sequence[bool]) -> Layers:
-    """The halfspaces of every layer on the region with these bits."""
-    start = 0
-    while cursor is not None:
-        z = cursor.current.pre_activations(cursor.inner, cursor.one)
-        yield layer_halfspaces(cursor, z)
-        end = start + cursor.current.bits
-        cursor, start = advance(cursor, z, bits[start:end]), end
-
-
 class CodeRegion(Region):
     """One code on a sphere: an open convex polytope of the chart, cut by the sphere."""
+
+    _owner: CodePartition
 
     def __init__(self, owner: CodePartition, index: int) -> None:
         self._owner, self.index = owner, index

@@ -8,7 +8,7 @@ are rational vectors (by their direction) or quadratic surds (on the sphere itse
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import networkx as nx
 import numpy as np
@@ -58,6 +58,14 @@ class SpherePartition(Partition):
     def __len__(self) -> int:
         return self.complex.cell_count
 
+    def numbers_alike(self, other: Partition) -> bool:
+        """Whether both number cells, arcs and vertices alike: engines have orders of their own."""
+        if not (isinstance(other, SpherePartition) and self == other and self.complex.circles == other.complex.circles):
+            return False
+        arrays = ("arc_circle", "arc_ends", "arc_sides", "following")
+        same = all(np.array_equal(getattr(self.complex, name), getattr(other.complex, name)) for name in arrays)
+        return same and np.array_equal(self.tree.root, other.tree.root)
+
     # ---- codes
 
     @cached_property
@@ -86,17 +94,17 @@ class SpherePartition(Partition):
 
     @cached_property
     def regions(self) -> Sequence[SphereCell]:
-        return RegionSequence(lambda i: SphereCell(self, i), len(self))  # type: ignore[return-value]
+        return RegionSequence(partial(SphereCell, self), len(self))  # type: ignore[return-value]
 
     @cached_property
     def arcs(self) -> Sequence[SphereArc]:
         """The arcs that bound the cells, whole circles among them."""
-        return RegionSequence(lambda i: SphereArc(self, i), self.complex.arc_count)  # type: ignore[return-value]
+        return RegionSequence(partial(SphereArc, self), self.complex.arc_count)  # type: ignore[return-value]
 
     @cached_property
     def vertices(self) -> Sequence[SphereVertex]:
         """The points where circles meet."""
-        return RegionSequence(lambda i: SphereVertex(self, i), self.complex.vertex_count)  # type: ignore[return-value]
+        return RegionSequence(partial(SphereVertex, self), self.complex.vertex_count)  # type: ignore[return-value]
 
     def walks_of(self, index: int) -> tuple[tuple[int, ...], ...]:
         """The boundary of a cell: one tuple of half-edges per boundary component, the cell on their left.

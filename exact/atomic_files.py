@@ -1,0 +1,135 @@
+"""Files that appear whole or not at all, and locks that say who holds them."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from exact.errors import InvalidInput
+
+_LONGEST_STEM = 100  # of a temporary name, whatever the target's length
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+@contextmanager
+def publishing(target: Path) -> Iterator[BinaryIO]:
+    """A file to fill, which takes the name `target` when the block ends well, and leaves no trace when it does not.
+
+    It has a name of its own until then, so that processes that write the same target do not meet; the last one stands. An
+    OSError that names no file (a full disk) names the target.
+    """
+    temporary = temporary_beside(target)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(temporary, flags, 0o644), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        raise
+    sync(target.parent)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that after a crash it holds its old content or `content`, never a part of it."""
+    with publishing(path) as file:
+        file.write(content)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A hidden name in the same folder that nothing else has."""
+    return target.with_name(f".{target.name[:_LONGEST_STEM]}.{secrets.token_hex(8)}.tmp")
+
+
+def sync(folder: Path) -> None:
+    """Make the renames in a folder survive a power cut; only POSIX lets a folder be opened for it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def holding(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs. Raises InvalidInput, with who holds it, where another process does.
+
+    The operating system lets go of the lock when a process ends, however it does, so that none is stale; the file only says
+    who holds it (process, host, since when). File systems without locks have none.
+    """
+    descriptor = _acquired(path, what, remedy)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _acquired(path: Path, what: str, remedy: str) -> int | None:
+    """The open lock file; None where the file system has no locks."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        try:
+            _lock(descriptor)
+            if _is_at(descriptor, path):  # else the one who held it has taken the file away in the meantime
+                _write_holder(descriptor)
+                return descriptor
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                os.close(descriptor)
+                return None
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                os.close(descriptor)
+                raise
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise InvalidInput(f"{what} is being written by another process", value=holder, remedy=remedy) from error
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == "posix":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        there, own = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_ino, there.st_dev) == (own.st_ino, own.st_dev)
+
+
+def _write_holder(descriptor: int) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}).encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds a lock, as its file says; it may be empty for a moment."""
+    try:
+        found = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {int(found['pid'])} on {found['host']}, since {found['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that has just begun"
