@@ -22,6 +22,7 @@ FLOORS = {
     "exact.errors": 0,
     "exact.linear_algebra": 0,
     "exact.numbers": 0,
+    "exact.stored_numbers": 0,
     "exact.surds": 0,
     "exact.constructions": 1,
     "exact.filters": 1,
