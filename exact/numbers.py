@@ -344,7 +344,11 @@ class RationalMatrix:
 
     @cached_property
     def is_float(self) -> bool:
-        """Whether every entry is a float64."""
+        """Whether :meth:`float64` may be computed with as it is: every entry is 0 or a normal float64."""
+        return self._holds_floats and not subnormal(self.float64()).any()
+
+    @cached_property
+    def _holds_floats(self) -> bool:
         if self._floats is not None:
             return True
         values = self._rounded.ravel()
@@ -353,11 +357,11 @@ class RationalMatrix:
     @cached_property
     def digest(self) -> bytes:
         """sha256 of the values: of the float64 bytes where that is lossless, else of the fractions as text."""
-        if self.is_float:
+        if self._holds_floats:
             body = without_negative_zeros(self.float64()).astype("<f8").tobytes()
         else:
             body = ",".join(f"{x.p}/{x.q}" for x in self.exact.entries()).encode()
-        return hashlib.sha256(f"{self.shape}:{self.is_float}:".encode() + body).digest()
+        return hashlib.sha256(f"{self.shape}:{self._holds_floats}:".encode() + body).digest()
 
     def tolist(self) -> list[list[Fraction]]:
         """Nested lists of Fractions."""

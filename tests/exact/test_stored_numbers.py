@@ -48,8 +48,8 @@ def test_subnormal_weights_are_read_whatever_the_processor_does(dtype: torch.dty
         assert [[matrix[i, j] for j in range(3)] for i in range(2)] == expected
         assert [fraction(x) for x in matrix.row(1)] == expected[1]
         exactly = RationalMatrix.from_rationals(expected)
-        assert (exactly.digest, exactly.is_float) == (matrix.digest, True)
         assert exactly == matrix
+        assert exactly.is_float is matrix.is_float is (dtype is not torch.float64)  # narrower ones are normal in float64
     assert [fraction(x) for x in rationals(tensor[1])] == expected[1]
     assert fraction(rational(tensor[1, 2])) == expected[1][2]
     if dtype is not torch.bfloat16:
