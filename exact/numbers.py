@@ -7,7 +7,9 @@ means"). The backend is FLINT through python-flint; this module is the only one 
 from __future__ import annotations
 
 import hashlib
+import math
 import reprlib
+import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence, Set
 from fractions import Fraction
@@ -19,6 +21,14 @@ import numpy as np
 from flint import arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
 
 from exact.errors import InvalidInput
+from exact.stored_numbers import (
+    FloatArray,
+    is_array,
+    plain_array,
+    subnormal,
+    subnormal_units,
+    without_negative_zeros,
+)
 
 Rational = fmpq
 Integer = fmpz
@@ -26,7 +36,8 @@ RationalArray = fmpq_mat
 IntegerArray = fmpz_mat
 Polynomial = fmpq_poly
 Ball = arb
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+_LEAST_NORMAL = 2.0**-1022
+_UNITS = 2**1074  # of the least subnormal in 1
 
 __all__ = [
     "Ball",
@@ -67,15 +78,27 @@ def rational(value: object, name: str = "number") -> fmpq:
         return value
     if isinstance(value, fmpz | int | np.integer):
         return fmpq(int(value))
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float | np.longdouble):
         return _from_float(value, name)
-    return _from_other(value, name)
+    return _from_array(value, name) if is_array(value) else _from_other(value, name)
 
 
-def _from_float(value: float | np.floating[Any], name: str) -> fmpq:
-    if not np.isfinite(value):
+def _from_float(value: float | np.longdouble, name: str) -> fmpq:
+    if not math.isfinite(value):
         raise InvalidInput(f"{name} is not finite", value=value, remedy="give finite numbers only")
-    return fmpq(*(int(x) for x in value.as_integer_ratio()))
+    numerator, denominator = value.as_integer_ratio()
+    if numerator == 0 and isinstance(value, float):  # or a subnormal, where the processor flushes them
+        (bits,) = struct.unpack("<q", struct.pack("<d", value))
+        return fmpq(bits, _UNITS) if bits >= 0 else fmpq(-(bits + 2**63), _UNITS)
+    return fmpq(int(numerator), int(denominator))
+
+
+def _from_array(value: Any, name: str) -> fmpq:
+    """A number that stands in an array without axes."""
+    array = plain_array(value, name)
+    if array.ndim == 0:
+        return rational(array.item(), name)
+    raise InvalidInput(f"{name} is not one number", value=f"an array of shape {array.shape}", remedy="give one entry")
 
 
 def _from_other(value: Any, name: str) -> fmpq:
@@ -88,9 +111,7 @@ def _from_other(value: Any, name: str) -> fmpq:
             return rational(Fraction(value))
         except (ValueError, ZeroDivisionError):
             pass  # falls through to the one error below, which names the text
-    if hasattr(value, "item") and getattr(value, "size", None) != 0 and getattr(value, "ndim", 1) == 0:
-        return rational(value.item(), name)
-    raise InvalidInput(f"{name} is not a rational number", value=repr(value), remedy='write 3, 0.25, "1/3" or Fraction')
+    raise InvalidInput(f"{name} is not a rational number", value=reprlib.repr(value), remedy='write 3, 0.25, "1/3" or Fraction')
 
 
 def rationals(values: Iterable[object], name: str = "vector") -> list[fmpq]:
@@ -102,7 +123,7 @@ def listed(values: Any, name: str = "vector") -> list[Any]:
     """The entries of a sequence, array or iterator; refuse numbers, None, text, and what has no order of its own."""
     if not isinstance(values, str | bytes | Set | Mapping):
         try:
-            entries = iter(values)
+            entries = iter(plain_array(values, name) if is_array(values) else values)
         except TypeError:
             pass  # falls through to the one error below, which names the value
         else:
@@ -135,9 +156,18 @@ def fractions(values: Iterable[fmpq]) -> tuple[Fraction, ...]:
 def nearest_float(value: fmpq) -> float:
     """Return the float64 nearest to `value`; beyond the largest float64, an infinity of its sign."""
     try:
-        return int(value.p) / int(value.q)
+        quotient = int(value.p) / int(value.q)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
+    return quotient if abs(quotient) > _LEAST_NORMAL or value == 0 else _nearest_tiny(value)
+
+
+def _nearest_tiny(value: fmpq) -> float:
+    """The nearest float64 below the normal ones from its bits, which no mode of the processor flushes; ties to even."""
+    units, rest = divmod(abs(int(value.p)) * _UNITS, int(value.q))
+    units += 2 * rest > int(value.q) or (2 * rest == int(value.q) and units % 2 == 1)
+    nearest: float = struct.unpack("<d", struct.pack("<Q", units | (value < 0) << 63))[0]
+    return nearest
 
 
 def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
@@ -147,9 +177,12 @@ def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
 
 
 def rounding_error(value: FloatArray) -> FloatArray:
-    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, or the least subnormal."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        bound: FloatArray = np.abs(value) * 2.0**-52 + np.nextafter(0.0, 1.0)
+    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, and two least normal floats.
+
+    The second term holds also where the processor flushes subnormals, as operands or as results.
+    """
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        bound: FloatArray = np.abs(value) * 2.0**-52 + 2 * _LEAST_NORMAL
     return bound
 
 
@@ -247,19 +280,19 @@ class RationalMatrix:
 
         Raises InvalidInput with `name` and the index of the first NaN or infinity.
         """
-        values = _as_float64(array, name)
+        values = _as_float64(plain_array(array, name), name)
         if values.ndim not in (1, 2):
             raise InvalidInput(f"{name} must have 1 or 2 axes", value=values.shape, remedy="give a vector or a matrix")
         _refuse_non_finite(values, name)
         values = values.reshape(-1, 1) if values.ndim == 1 else values
-        values = np.ascontiguousarray(values + 0.0)  # -0.0 becomes 0.0, so that equal values have equal bytes
+        values = without_negative_zeros(values)
         values.flags.writeable = False
         return cls(values, None, (values.shape[0], values.shape[1]))
 
     @classmethod
     def from_rationals(cls, rows: Sequence[Any], name: str = "matrix") -> RationalMatrix:
         """Read nested sequences of anything :func:`rational` accepts; a flat sequence makes a column."""
-        nested = [list(row) if _is_sequence(row) else [row] for row in listed(rows, name)]
+        nested = [listed(row, name) if _is_sequence(row) else [row] for row in listed(rows, name)]
         width = len(nested[0]) if nested else 0
         for index, row in enumerate(nested):
             if len(row) != width:
@@ -278,9 +311,8 @@ class RationalMatrix:
         """Read floats or rationals, whichever `values` holds; a RationalMatrix passes through."""
         if isinstance(values, RationalMatrix):
             return values
-        if hasattr(values, "detach") or (isinstance(values, np.ndarray) and values.dtype != object):
-            return cls.from_floats(values, name)
-        return cls.from_rationals(values, name)
+        array = plain_array(values, name) if is_array(values) else None
+        return cls.from_rationals(values, name) if array is None or array.dtype.kind in "OU" else cls.from_floats(array, name)
 
     @cached_property
     def exact(self) -> fmpq_mat:
@@ -288,12 +320,12 @@ class RationalMatrix:
         if self._rows is not None:
             return self._rows
         assert self._floats is not None
-        return fmpq_mat(*self.shape, [fmpq(*x.as_integer_ratio()) for x in self._floats.ravel().tolist()])
+        return fmpq_mat(*self.shape, _exact_entries(self._floats.ravel()))
 
     def row(self, index: int) -> list[fmpq]:
         """One row as backend rationals, converting no other row."""
         if self._rows is None and self._floats is not None:
-            return [fmpq(*x.as_integer_ratio()) for x in self._floats[index].tolist()]
+            return _exact_entries(self._floats[index])
         return [self.exact[index, j] for j in range(self.shape[1])]
 
     def column(self) -> list[fmpq]:
@@ -311,28 +343,34 @@ class RationalMatrix:
         return nearest_floats(self.exact.entries()).reshape(self.shape)
 
     def float64_error(self) -> FloatArray:
-        """A bound on |float64() - exact|, entry by entry; zero where the storage is lossless."""
+        """A bound on |float64() - exact|, entry by entry: zero where the storage is lossless.
+
+        Of a subnormal entry it is the least normal float, since a processor that flushes subnormals computes with 0.
+        """
         if self._floats is not None:
-            return np.zeros(self.shape)
+            return np.where(subnormal(self._floats), _LEAST_NORMAL, 0.0)
         return rounding_error(self._rounded)
 
     @cached_property
     def is_float(self) -> bool:
-        """Whether every entry is a float64."""
+        """Whether :meth:`float64` may be computed with as it is: every entry is 0 or a normal float64."""
+        return self._holds_floats and not subnormal(self.float64()).any()
+
+    @cached_property
+    def _holds_floats(self) -> bool:
         if self._floats is not None:
             return True
-        values = self._rounded.ravel().tolist()
-        pairs = zip(values, self.exact.entries(), strict=True)
-        return all(np.isfinite(x) and fmpq(*x.as_integer_ratio()) == y for x, y in pairs)
+        values = self._rounded.ravel()
+        return bool(np.isfinite(values).all()) and _exact_entries(values) == list(self.exact.entries())
 
     @cached_property
     def digest(self) -> bytes:
         """sha256 of the values: of the float64 bytes where that is lossless, else of the fractions as text."""
-        if self.is_float:
-            body = np.ascontiguousarray(self.float64() + 0.0).astype("<f8").tobytes()
+        if self._holds_floats:
+            body = without_negative_zeros(self.float64()).astype("<f8").tobytes()
         else:
             body = ",".join(f"{x.p}/{x.q}" for x in self.exact.entries()).encode()
-        return hashlib.sha256(f"{self.shape}:{self.is_float}:".encode() + body).digest()
+        return hashlib.sha256(f"{self.shape}:{self._holds_floats}:".encode() + body).digest()
 
     def tolist(self) -> list[list[Fraction]]:
         """Nested lists of Fractions."""
@@ -343,7 +381,7 @@ class RationalMatrix:
         if not isinstance(index, tuple) and self.shape[1] != 1:
             raise InvalidInput("a matrix needs two indices", value=index, remedy="write m[i, j]")
         if self._floats is not None:
-            return Fraction(*float(self._floats[i, j]).as_integer_ratio())
+            return fraction(rational(self._floats[i, j]))
         rows, columns = self.shape
         if not (-rows <= i < rows and -columns <= j < columns):
             raise IndexError(f"index ({i}, {j}) of a {rows} x {columns} matrix")
@@ -376,24 +414,26 @@ def _restored_matrix(floats: FloatArray | None, entries: list[fmpq] | None, shap
     return RationalMatrix(floats, None if entries is None else fmpq_mat(*shape, entries), shape)
 
 
+def _exact_entries(floats: FloatArray) -> list[fmpq]:
+    """Finite float64 numbers as backend rationals; subnormals from their bits, whatever the processor makes of them."""
+    entries = [fmpq(*x.as_integer_ratio()) for x in floats.tolist()]
+    for index in np.flatnonzero(subnormal(floats)):
+        entries[index] = fmpq(int(subnormal_units(floats[index : index + 1])[0]), _UNITS)
+    return entries
+
+
 def _is_sequence(value: object) -> bool:
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
+    many = isinstance(value, Sequence) or is_array(value)
+    return many and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
 
 
-def _as_float64(array: Any, name: str) -> FloatArray:
-    """Return a float64 copy of an array or tensor, refusing dtypes that float64 cannot hold without loss."""
-    if hasattr(array, "detach"):
-        array = array.detach().cpu()
-        array = (array.double() if array.is_floating_point() else array).numpy()
-    try:
-        values = np.asarray(array)
-    except ValueError as error:
-        raise InvalidInput(f"{name} is ragged", value=str(error), remedy="give rows of equal length") from error
+def _as_float64(values: np.ndarray[Any, Any], name: str) -> FloatArray:
+    """The same numbers in float64; refuse integers that it cannot hold, objects and text."""
     if values.dtype.kind in "iu" and values.size and max(-int(values.min()), int(values.max())) > 2**53:
         raise InvalidInput(f"{name} has integers beyond 2^53", value=values.dtype, remedy="give Fractions")
-    if values.dtype.kind not in "ifbu" or values.dtype.itemsize > 8:
+    if values.dtype.kind not in "ifbu":
         raise InvalidInput(f"{name} is not an array of floats", value=values.dtype, remedy="give float16, 32 or 64")
-    return values.astype(np.float64)
+    return values if values.dtype == np.float64 else values.astype(np.float64)
 
 
 def _refuse_non_finite(values: FloatArray, name: str) -> None:

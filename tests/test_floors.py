@@ -24,6 +24,7 @@ FLOORS = {
     "exact.number_texts": 1,
     "exact.linear_algebra": 0,
     "exact.numbers": 0,
+    "exact.stored_numbers": 0,
     "exact.surds": 0,
     "exact.affine_hulls": 1,
     "exact.constructions": 1,
