@@ -18,6 +18,29 @@ def step_inside(point: Point, direction: Sequence[int], halfspaces: Sequence[Hal
     return along(point, direction, Rational(1) if step is None else step / 2)
 
 
+def shortened(point: Point, halfspaces: Sequence[Halfspace]) -> Point:
+    """A point with few digits strictly inside the halfspaces, next to a given one that is.
+
+    Coordinate j may move by `value_i / (d |n_ij|)` for every halfspace i (n its normal, value that at the point) without any of
+    them being left, whatever the other coordinates do within theirs: it is rounded to a power of two below that. One that no
+    halfspace depends on becomes 0. Cost: O(halfspaces d).
+    """
+    dim, values = len(point) - 1, [halfspace.value(point).bit_length() for halfspace in halfspaces]
+    places = list[tuple[int, int]]()
+    for j in range(dim):
+        sizes = [(value, abs(h.coefficients[j])) for value, h in zip(values, halfspaces, strict=True) if h.coefficients[j]]
+        power = min((value - (size * dim * point[-1]).bit_length() - 1 for value, size in sizes), default=None)
+        places.append((0, 0) if power is None else (_rounded(point[j], point[-1], power), power))
+    scale = min((power for _, power in places if power < 0), default=0)
+    return primitive([*(x << (power - scale) for x, power in places), 1 << -scale])
+
+
+def _rounded(numerator: int, denominator: int, power: int) -> int:
+    """The nearest whole multiple of 2^power."""
+    top, bottom = (numerator, denominator << power) if power >= 0 else (numerator << -power, denominator)
+    return (2 * top + bottom) // (2 * bottom)
+
+
 def first_hit(point: Point, direction: Sequence[int], halfspaces: Sequence[Halfspace]) -> Rational | None:
     """The least positive t at which `point + t direction` meets a wall ahead, or None."""
     times = [Rational(h.value(point), -slope * point[-1]) for h in halfspaces if (slope := h.slope(direction)) < 0]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from exact.constructions import shortened
 from exact.errors import Undecided
 from exact.halfspace import Halfspace, Point, homogeneous
 from exact.linear_algebra import dot, independent_rows, matrix, null_space, solve
@@ -62,14 +63,14 @@ def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int) -> Interior | 
 
 
 def _checked(result: Interior | Farkas, rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:
-    """The result, after its proof has been verified by predicates that share nothing with the simplex."""
+    """The result, a point with few digits, after its proof was verified by predicates that share nothing with the simplex."""
     if isinstance(result, Interior):
         proved = is_inside(rows, result.point)
     else:
         proved = is_farkas([rows[i] for i in result.rows], result.multipliers, dim)
     if not proved:
         raise Undecided("a linear programme ended without a proof", value=result, remedy="please report the network")
-    return result
+    return Interior(shortened(result.point, rows)) if isinstance(result, Interior) else result
 
 
 def _decide(rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from exact.constructions import shortened
 from exact.domains import Flat
 from exact.errors import Undecided
 from exact.faces import FaceComplex, SymbolicPoint
-from exact.halfspace import Halfspace, Point, homogeneous
+from exact.halfspace import Halfspace, Point, homogeneous, primitive
 from exact.linear_algebra import matrix
 from exact.lp import short_point
 from exact.network import Network
@@ -151,8 +152,8 @@ class FloatGeometry(Protocol):
 class Witnesses:
     """Exact interior points of regions, from the planes of their facets: the region is where all of them are positive.
 
-    Floats propose a short dyadic near the mean of the vertices; what fails the exact test falls back on their exact mean,
-    with K large enough where some are at infinity.
+    Floats propose a short dyadic near the mean of the vertices; what fails the exact test falls back on an exact mean of them,
+    with K large enough where some are at infinity, rounded to a short point inside.
     """
 
     def __init__(self, vertices: ExactVertices, faces: FaceComplex, floats: FloatGeometry, codes: ByteArray) -> None:
@@ -173,13 +174,10 @@ class Witnesses:
         if proposed is not None and is_inside(walls, proposed):
             return proposed
         points = [self._faces.vertex(int(v)) for v in self._faces.corners.row(region)]
-        middle = _mean([[Rational(x, p.finite[-1]) for x in p.finite[:-1]] for p in points])
-        drift, size = _mean([[Rational(x, p.finite[-1]) for x in p.infinite] for p in points]), Rational(1)
-        while not is_inside(walls, point := homogeneous([a + size * b for a, b in zip(middle, drift, strict=True)])):
-            if not any(drift):
-                raise Undecided("the mean of the vertices is not inside", value=region, remedy="please report the network")
-            size = 2 * size
-        return point
+        found = _mean(points, walls)
+        if not is_inside(walls, found):
+            raise Undecided("the mean of the vertices is not inside", value=region, remedy="please report the network")
+        return shortened(found, walls)
 
     def walls(self, region: int) -> tuple[Halfspace, ...]:
         """The halfspaces of the facets, sides of the cube at infinity left out."""
@@ -201,5 +199,15 @@ class Witnesses:
         return short_point(middle, float((rows[:, :-1] @ middle + rows[:, -1]).min()))
 
 
-def _mean(rows: list[list[Rational]]) -> list[Rational]:
-    return [sum(column, _ZERO) / len(rows) for column in zip(*rows, strict=True)]
+def _mean(points: list[SymbolicPoint], walls: tuple[Halfspace, ...]) -> Point:
+    """A mean of points, of weights that differ by less than 2 so that no common denominator is needed; K large for the walls.
+
+    Summing homogeneous points weighs each by its last coordinate; shifts make these equally long.
+    """
+    bits = max(point.finite[-1].bit_length() for point in points)
+    shifts = [bits - point.finite[-1].bit_length() for point in points]
+    finite, drift = ([sum(x << shift for x, shift in zip(column, shifts, strict=True)) for column in zip(*rows, strict=True)]
+                     for rows in ([p.finite for p in points], [p.infinite for p in points]))  # fmt: skip
+    ratios = [-value // slope for wall in walls if (slope := wall.slope(drift)) > 0 and (value := wall.value(finite)) <= 0]
+    power = max((ratio + 1).bit_length() for ratio in ratios) if ratios else 0
+    return primitive([*(x + (y << power) for x, y in zip(finite[:-1], drift, strict=True)), finite[-1]])

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact.constructions import along, centroid, facet_hit, first_hit, meet, step_inside
+from exact.constructions import along, centroid, facet_hit, first_hit, meet, shortened, step_inside
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.numbers import fraction, fractions
+from exact.predicates import is_inside
 from tests.exact.reference import dot, integers, q
 
 SQUARE = [Halfspace(row) for row in ((1, 0, 1), (-1, 0, 1), (0, 1, 1), (0, -1, 1))]
@@ -101,3 +102,18 @@ def test_a_facet_hit_from_inside_lies_on_one_wall(direction: tuple[int, ...]) ->
     plain = first_hit((0, 0, 1), direction, walls)
     assert plain is not None
     assert walls[facet].value(along((0, 0, 1), direction, plain)) == 0
+
+
+@given(data=st.data())
+def test_a_shortened_point_is_inside_and_short(data: st.DataObject) -> None:
+    """The slack of a wall may be of any size; digits are those that the slacks ask for, not those of the point."""
+    dim = data.draw(st.integers(1, 4))
+    numbers = st.integers(-(10**30), 10**30)
+    point = (*data.draw(st.lists(numbers, min_size=dim, max_size=dim)), data.draw(st.integers(1, 10**40)))
+    rows = data.draw(st.lists(st.lists(numbers, min_size=dim + 1, max_size=dim + 1), max_size=5))
+    walls = [Halfspace(tuple(row)) for row in rows if sum(a * x for a, x in zip(row, point, strict=True)) > 0]
+    short = shortened(point, walls)
+    assert is_inside(walls, short)
+    assert max(map(abs, shortened((3**900, 2**900 + 1), [Halfspace((1, 0)), Halfspace((-1, 3**900))]))) < 2**1430
+    assert shortened((10**50 + 1, 3 * 10**50), [Halfspace((1, 0)), Halfspace((-1, 1))]) in ((1, 4), (3, 8), (1, 2))
+    assert shortened((7, 5, 3), []) == (0, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -267,16 +268,15 @@ def test_numbers_beyond_floats() -> None:
 
 
 @pytest.mark.parametrize("rows", [
-    [[1, 0, -1], [-1, 0, 1]],  # flat
-    [[1, 0, -1], [-1, 0, 0]],  # empty
+    [[1, 0, -1], [-1, 0, 1], [1, 1, -3], [0, -1, 1]],  # beside a line
+    [[1, 0, -1], [-1, 0, 0]],
     [[0, 0, -1]],
-    [[0, 0, 0]],
-    [[1, 0, 0], [0, 1, 0], [-1, -1, 0]],  # one point
-    [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 1]],  # written like a box
-    [[1, 1, -1], [1, -1, -1], [-1, 0, 1]],
+    [[1, 0, 0], [0, 1, 0], [-1, -1, 0], [1, 2, -1]],  # beside a point
+    [[1, 0, 0], [-1, 0, -1], [0, 1, 0], [0, -1, 1]],  # written like a box
+    [[1, 1, -1], [1, -1, -1], [-2, 0, 1]],
 ])  # fmt: skip
 @pytest.mark.parametrize("network", [generic((2, 3, 2)), Network((Block((Layer.of([[1, 2]]),)),))], ids=["hinges", "none"])
-def test_empty_and_flat_domains_come_with_a_proof(rows: list[list[int]], network: Network) -> None:
+def test_empty_domains_come_with_a_proof(rows: list[list[int]], network: Network) -> None:
     domain = HPolytope(rows)
     cells, walls = cut(network, domain), domain.flat().walls
     assert (len(cells), cells.outcome, cells.bits.shape) == (0, Outcome.COMPLETE, (0, network.hinge_count))
@@ -445,3 +445,18 @@ def test_the_cells_of_a_cube_of_two_to_the_d() -> None:
     for dim in range(1, 7):
         rows = [[*unit(dim, i), 0] for i in range(dim)]
         assert sorted(map(tuple, cut(hidden(rows), RealSpace(dim)).bits.tolist())) == list(product((False, True), repeat=dim))
+
+
+def test_witnesses_are_short_and_quick_at_any_range() -> None:
+    """Weights from 2^-1074 to 2^996 in R^4: the cube at infinity must be as large as 2^4000, and vertices have 5,000 digits."""
+    generator = np.random.default_rng(0)
+    sizes = [(8, 4), (8,), (1, 8)]
+    weight, bias, out = (np.ldexp(generator.normal(size=size), generator.integers(-1074, 996, size=size)) for size in sizes)
+    network, started = tensors.mlp([(weight, bias), (out, None)]), time.process_time()
+    found = partition_of(network, RealSpace(4), cut(network, RealSpace(4)))
+    graph = found.graph()
+    assert time.process_time() - started < 10
+    assert len(graph) == 163
+    assert {len(graph.nodes[i]["witness"]) for i in graph} == {4}
+    assert all(network.code(region.witness) == region.code for region in found.regions)
+    assert max(max(x.numerator.bit_length(), x.denominator.bit_length()) for r in found.regions for x in r.witness) < 2500
