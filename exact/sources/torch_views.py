@@ -54,6 +54,9 @@ def refuse_more_than_weights(module: nn.Module) -> None:
                           remedy="remove it: handle.remove()")  # fmt: skip
     for path, part in module.named_modules():
         where = f"{path or 'the module'}: {type(part).__name__}"
+        if isinstance(part, torch.jit.ScriptModule | torch.fx.GraphModule):
+            raise Unsupported("a scripted, traced or exported module has a graph in the place of its layers", value=where,
+                              remedy="give the nn.Module that it was made from")  # fmt: skip
         _refuse_lazy(part, where)
         for _, hook in _hooks(part, ("_forward_pre_hooks", "_forward_hooks")):
             _refuse_hook(hook, where)
@@ -121,8 +124,6 @@ class Views:
         return self._views[id(module)]
 
     def _copy(self, module: nn.Module) -> nn.Module:
-        if isinstance(module, torch.jit.ScriptModule):
-            return module
         view: nn.Module = type(module).__new__(type(module))
         children = {name: None if child is None else self.of(child) for name, child in module._modules.items()}
         own: dict[str, Any] = {name: OrderedDict[int, Any]() for name in _BACKWARD}
