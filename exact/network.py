@@ -99,6 +99,9 @@ class Block:
     residual: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.residual, bool):
+            raise InvalidInput("residual of a block is neither true nor false", value=repr(self.residual),
+                               remedy='write True to add x; blocks_of of exact.sources.tensors adds norm(x)')  # fmt: skip
         if not self.layers:
             raise InvalidInput("a block has no layer", value=self.layers, remedy="give at least one Layer")
         for before, after in pairwise(self.layers):

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor
 
 from exact.errors import InvalidInput
+from exact.sources.checkpoint_names import stored_names
+from exact.sources.torch_views import refuse_more_than_weights, unwrapped
 from toy_models.models import ModelConfig, ToyModel
 from toy_models.train import DTYPES, TrainConfig, TrainResult
 from toy_models.validation import mapping, one_of
@@ -88,9 +90,11 @@ class Checkpoint:
 def save(root: str | Path, name: str, model: ToyModel, provenance: Provenance, *, overwrite: bool = False) -> Path:
     """Write `model` as the checkpoint `name` under `root`, and return its folder.
 
-    Raises InvalidInput for a name that could leave the root, a folder that exists already (unless `overwrite`), and
-    weights that are not finite; nothing is written then.
+    A wrapper (`torch.compile`, DataParallel) is taken off first. Raises InvalidInput for a name that could leave the root, a
+    folder that exists already (unless `overwrite`), weights that are not finite and what `load` would refuse; Unsupported
+    for hooks and the like, which no weights hold. Nothing is written then.
     """
+    model = _plain(model)
     folder = Path(root) / valid_name(name)
     _refuse_links(folder, folder / MANIFEST)
     if folder.exists() and not (overwrite and folder.is_dir()):
@@ -120,10 +124,10 @@ def load(path: str | Path) -> Checkpoint:
     manifest = _manifest(folder)
     config = ModelConfig.from_json(manifest["model"])
     weights = manifest["weights"]
-    tensors = _tensors(_weights(folder, weights), folder)
-    with torch.device("meta"):
-        model = ToyModel(config)
-    _refuse_other_shapes(tensors, model.state_dict(), folder)
+    stored = _tensors(_weights(folder, weights), folder)
+    tensors = {own: stored[name] for own, name in stored_names(stored).items()}
+    model = _empty(config)
+    _refuse_other_shapes(tensors, model.state_dict(), str(folder))
     _refuse_non_finite(tensors, str(folder))
     model.load_state_dict(tensors, assign=True)
     return Checkpoint(model.eval(), Provenance.from_json(manifest["provenance"]), weights["sha256"])
@@ -182,6 +186,21 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
+def _plain(model: torch.nn.Module) -> ToyModel:
+    """The model inside its wrappers, if its weights are all that it is."""
+    refuse_more_than_weights(model)
+    inner = unwrapped(model)
+    if not isinstance(inner, ToyModel):
+        raise InvalidInput("not a toy model", value=type(inner).__name__, remedy="give a toy_models.models.ToyModel")
+    _refuse_other_shapes(inner.state_dict(), _empty(inner.config).state_dict(), "the model")
+    return inner
+
+
+def _empty(config: ModelConfig) -> ToyModel:
+    with torch.device("meta"):
+        return ToyModel(config)
+
+
 def _packed(model: ToyModel) -> tuple[bytes, dict[str, Any]]:
     """The weights in the safetensors format, and their entry in the manifest."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -231,14 +250,14 @@ def _tensors(content: bytes, folder: Path) -> dict[str, Tensor]:
         raise InvalidInput(wrong, value=f"{folder}: {error}", remedy="save the model again") from error
 
 
-def _refuse_other_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], folder: Path) -> None:
+def _refuse_other_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
     dtypes = {tensor.dtype for tensor in tensors.values()}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES.values()):
-        _refuse(f"the weights are not all of one dtype among {', '.join(DTYPES)}", f"{folder}: {dtypes}")
+        _refuse(f"the weights are not all of one dtype among {', '.join(DTYPES)}", f"{dtypes} in {where}")
     for name in sorted(tensors.keys() | expected.keys()):
         own, wanted = (tuple(side[name].shape) if name in side else "absent" for side in (tensors, expected))
         if own != wanted:
-            _refuse(f"the weights do not fit the config: {name} should be {wanted}", f"{own} in {folder}")
+            _refuse(f"the weights do not fit the config: {name} should be {wanted}", f"{own} in {where}")
 
 
 def _refuse_non_finite(tensors: Mapping[str, Tensor], where: str) -> None:

@@ -1,30 +1,41 @@
 """MLP layers of GPT-2 checkpoints in the Hugging Face layout, read straight from safetensors.
 
 The block is `ln_2 -> c_fc -> gelu_new -> c_proj`. Hugging Face stores c_fc and c_proj as Conv1D, that is transposed:
-weight (in x out). Only the tensors of one layer are read, and no model code is run.
+weight (in x out). Only the tensors of one layer are read, and no model code is run. Names may carry what `torch.compile`,
+DataParallel and adapters write in front of them. A layer with further tensors (adapters that are not merged, masks, scales)
+is not what its weights say, and is refused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from exact.activations import GELU, Activation, ReLU, SiLU
+from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
 from exact.errors import InvalidInput, MissingExtra, Unsupported
 from exact.network import Network
+from exact.numbers import FloatArray, rational, whole_number
 from exact.sources import tensors
+from exact.sources.checkpoint_names import stored_names
+from exact.stored_numbers import plain_array
 
-_PREFIXES = ("transformer.", "")
-_ACTIVATIONS: dict[str, Activation] = {
+_ACTIVATIONS: dict[str, Activation] = {  # by the names of transformers; its gelu_fast has another constant than the tanh form
     "gelu_new": GELU("tanh"),
     "gelu_pytorch_tanh": GELU("tanh"),
+    "gelu_python_tanh": GELU("tanh"),
+    "gelu_accurate": GELU("tanh"),
     "gelu": GELU("none"),
+    "gelu_python": GELU("none"),
     "relu": ReLU(),
+    "relu6": HardTanh(rational(0), rational(6)),
+    "leaky_relu": LeakyReLU(),
+    "linear": Identity(),
     "silu": SiLU(),
     "swish": SiLU(),
 }
@@ -38,8 +49,10 @@ def read(name_or_folder: str | Path, layer: int, revision: str | None = None) ->
     `name_or_folder` is a folder with config.json and model.safetensors (one file or shards), or a hub name such as "gpt2",
     which needs a network (or a filled cache) and the extra `gpt2`; `revision` names a hub commit ("gpt2" itself is pinned).
     `layer` counts from 0. Raises InvalidInput for a missing file, a pickle instead of safetensors, a layer that is not there,
-    tensors whose shapes disagree with config.json or that are not finite.
+    tensors whose shapes disagree with config.json, that are no floats or not finite; Unsupported for another model, an
+    activation that is not known, a quantised checkpoint, adapters and masks beside the weights.
     """
+    layer = whole_number(layer, "layer")
     where = folder(name_or_folder, revision)
     entries = _config(where)
     return _assemble(_tensors(where, entries, layer), entries)
@@ -89,6 +102,10 @@ def _config(folder: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict) or loaded.get("model_type") != "gpt2":
         kind = loaded.get("model_type") if isinstance(loaded, dict) else type(loaded).__name__
         raise Unsupported("the checkpoint is not a GPT-2", value=kind, remedy='give a checkpoint with model_type "gpt2"')
+    quantised = loaded.get("quantization_config")
+    if quantised is not None:
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+        raise Unsupported("the checkpoint is quantised", value=method, remedy="save the dequantised model, and read that")
     return loaded
 
 
@@ -104,7 +121,10 @@ def _number(config: dict[str, Any], key: str, kind: type[int] | type[float], def
     value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | kind):
         raise InvalidInput(f"config.json has no usable {key}", value=repr(config.get(key)), remedy=f"give {key} as a number")
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError as error:
+        raise InvalidInput(f"{key} in config.json is too large", value=f"{str(value)[:20]}...", remedy="correct it") from error
 
 
 def _files(folder: Path) -> dict[str, Path] | Path:
@@ -124,41 +144,59 @@ def _files(folder: Path) -> dict[str, Path] | Path:
     raise InvalidInput("the checkpoint has no model.safetensors", value=str(folder), remedy="give a complete folder")
 
 
-def _tensors(folder: Path, config: dict[str, Any], layer: int) -> dict[str, torch.Tensor]:
+def _tensors(folder: Path, config: dict[str, Any], layer: int) -> dict[str, FloatArray]:
     count = _number(config, "n_layer", int)
     if not 0 <= layer < count:
         raise InvalidInput("the checkpoint has no such layer", value=layer, remedy=f"give 0 .. {count - 1}")
-    files = _files(folder)
+    places = _places(_files(folder), f"h.{layer}.")
     names = [f"{part}.{kind}" for part in ("ln_2", "mlp.c_fc", "mlp.c_proj") for kind in ("weight", "bias")]
-    return {name: _tensor(files, f"h.{layer}.{name}") for name in names}
+    for name in sorted(places.keys() - names):
+        raise Unsupported("the layer has tensors beside its weights", value=places[name][1],
+                          remedy="merge adapters, masks and scales into the weights, and save again")  # fmt: skip
+    found = {}
+    for name in names:
+        if name not in places:
+            raise InvalidInput("the checkpoint lacks a tensor", value=f"transformer.h.{layer}.{name}",
+                               remedy="give a complete GPT-2 checkpoint")  # fmt: skip
+        found[name] = _tensor(*places[name])
+    return found
 
 
-def _tensor(files: dict[str, Path] | Path, key: str) -> torch.Tensor:
-    keys = [prefix + key for prefix in _PREFIXES]
-    for candidate in keys:
-        path = files if isinstance(files, Path) else files.get(candidate)
-        if path is None:
-            continue
-        try:
-            with safe_open(str(path), framework="pt") as archive:
-                if candidate in set(archive.keys()):
-                    return _finite(archive.get_tensor(candidate), candidate)
-        except (SafetensorError, FileNotFoundError) as error:
-            raise InvalidInput("the weights file cannot be read", value=f"{path.name}: {error}",
-                               remedy="copy the checkpoint again") from error  # fmt: skip
-    raise InvalidInput("the checkpoint lacks a tensor", value=keys[0], remedy="give a complete GPT-2 checkpoint")
+def _places(files: dict[str, Path] | Path, layer: str) -> dict[str, tuple[Path, str]]:
+    """The file and the stored name of every tensor of the layer's norm and MLP, by its name within the layer."""
+    if isinstance(files, Path):
+        with _opened(files) as archive:
+            files = dict.fromkeys(archive.keys(), files)
+    within = {}
+    for name, stored in stored_names(files).items():
+        own = name.removeprefix("transformer.")
+        if own.startswith((f"{layer}ln_2.", f"{layer}mlp.")):
+            within[own.removeprefix(layer)] = (files[stored], stored)
+    return within
 
 
-def _finite(tensor: torch.Tensor, name: str) -> torch.Tensor:
-    bad = torch.nonzero(~torch.isfinite(tensor))
-    if len(bad):
-        index = tuple(bad[0].tolist())
-        raise InvalidInput("a tensor has a non-finite entry", value=f"{name}{list(index)} = {tensor[index].item()}",
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(str(path), framework="pt") as archive:
+            yield archive
+    except (SafetensorError, FileNotFoundError) as error:
+        raise InvalidInput("the weights file cannot be read", value=f"{path.name}: {error}",
+                           remedy="copy the checkpoint again") from error  # fmt: skip
+
+
+def _tensor(path: Path, name: str) -> FloatArray:
+    with _opened(path) as archive:
+        stored = plain_array(archive.get_tensor(name), name)
+    if stored.dtype != np.float64:
+        raise InvalidInput(f"{name} has integers", value=stored.dtype, remedy="save the dequantised model, and read that")
+    for place in np.argwhere(~np.isfinite(stored))[:1].tolist():
+        raise InvalidInput("a tensor has a non-finite entry", value=f"{name}{place} = {stored[tuple(place)]}",
                            remedy="every entry must be finite")  # fmt: skip
-    return tensor
+    return stored
 
 
-def _assemble(found: dict[str, torch.Tensor], config: dict[str, Any]) -> Network:
+def _assemble(found: dict[str, FloatArray], config: dict[str, Any]) -> Network:
     d_model = _number(config, "n_embd", int)
     d_mlp = 4 * d_model if config.get("n_inner") is None else _number(config, "n_inner", int)
     shapes = {"ln_2.weight": (d_model,), "ln_2.bias": (d_model,), "mlp.c_fc.weight": (d_model, d_mlp),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from exact.activations import Activation, Identity, ReLU
 from exact.errors import InvalidInput
 from exact.network import Block, Layer, Network
 from exact.norms import EpsRule, LayerNorm, Norm, RMSNorm
 
 NormName = Literal["layernorm", "rms"]
+Residual = bool | Literal["input", "normed"]
 _NORMS: dict[str, type[Norm]] = {"layernorm": LayerNorm, "rms": RMSNorm}
 
 
@@ -43,13 +46,19 @@ def block(
     bias: Any = None,
     eps: object = 1e-5,
     activation: Activation | None = None,
-    residual: bool = False,
+    residual: Residual = False,
     eps_rule: EpsRule = "var",
 ) -> Network:
-    """One transformer MLP block: `[x +] w_out act(w_in norm(x) + b_in) + b_out`.
+    """One transformer MLP block: `[skip +] w_out act(w_in norm(x) + b_in) + b_out`.
 
     `norm` is None, "layernorm" or "rms", with optional gain and bias (length d_model) and `eps` under the root
-    (`eps_rule="var"`, PyTorch and GPT-2) or beside it ("std", seed 002).
+    (`eps_rule="var"`, PyTorch and GPT-2) or beside it ("std", seed 002). `residual` says what is added: "input" (or True)
+    the block's input x, as in pre-norm models (GPT-2, LLaMA, OPT, most others); "normed" the vector norm(x), as in post-norm
+    models (BERT and its kin, where the norm in front of the MLP belongs to the sum before it), which makes two blocks of the
+    network (:func:`blocks_of`).
+
+    >>> [block([[1, 2]], [0], [[1], [0]], [0, 0], norm="rms", residual=r).blocks[-1].residual for r in (False, "normed")]
+    [False, True]
     """
     head = Layer.of(w_in, b_in, activation or ReLU(), "w_in")
     tail = Layer.of(w_out, b_out, Identity(), "w_out")
@@ -58,4 +67,25 @@ def block(
     if norm is None and (gain is not None or bias is not None):
         raise InvalidInput("gain and bias need a norm", value="norm=None", remedy='give norm="layernorm" or "rms"')
     made = None if norm is None else _NORMS[norm].of(eps, gain, bias, head.weight.shape[1], eps_rule)
-    return Network((Block((head, tail), made, residual),))
+    return Network(tuple(blocks_of([head, tail], made, residual)))
+
+
+def blocks_of(layers: Sequence[Layer], norm: Norm | None = None, residual: Residual = False) -> list[Block]:
+    """`[skip +] layers(norm(x))` as blocks: one, or two where the skip carries the normed vector.
+
+    With y = norm(x), `y + layers(y)` is the norm in front of an identity layer, and then a residual block without norm: the
+    same function, exactly. Raises InvalidInput for "normed" without a norm.
+    """
+    if residual_name(residual) != "normed":
+        return [Block(tuple(layers), norm, bool(residual))]
+    if norm is None:
+        raise InvalidInput('residual="normed" needs a norm', value="no norm", remedy='give the norm, or residual="input"')
+    carry = Layer.of(np.eye(norm.dim), None, Identity(), "identity")
+    return [Block((carry,), norm), Block(tuple(layers), None, True)]
+
+
+def residual_name(residual: Residual) -> Residual:
+    """False, "input" or "normed"; True is "input"."""
+    if not isinstance(residual, bool) and residual not in ("input", "normed"):
+        raise InvalidInput("unknown residual", value=repr(residual), remedy='write False, "input" or "normed"')
+    return "input" if residual is True else residual

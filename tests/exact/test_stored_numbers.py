@@ -13,8 +13,10 @@ import pytest
 import torch
 from torch import nn
 
+from exact import Box, Outcome, RealSpace, partition
 from exact.errors import InvalidInput
 from exact.numbers import RationalMatrix, fraction, nearest_float, rational, rationals, rounding_error
+from exact.sources import tensors
 
 
 @pytest.fixture(params=[False, True], ids=["subnormals kept", "subnormals flushed"])
@@ -216,3 +218,15 @@ def test_numpys_error_state_is_no_obstacle() -> None:
         assert RationalMatrix.read(np.array([[1e-45, 1e38]], dtype=np.float32))[0, 0] == Fraction(1, 2**149)
         with pytest.raises(InvalidInput, match=r"matrix\[1\] = nan"):  # a signalling NaN
             RationalMatrix.read(np.array([0, 0x7F800001], dtype=np.uint32).view(np.float32))
+
+
+@pytest.mark.parametrize("engine", ["subdivision", "lp_tree", "facet_walk"])
+def test_neurons_with_subnormal_weights_still_cut(engine: str, flush: bool) -> None:
+    """Three lines through the origin, whatever their common scale: six regions."""
+    units = np.array([[1000003, 0], [0, 1000003], [3000009, 2000006]], dtype=np.int64)
+    units[2, 1] += -(2**63)
+    network = tensors.mlp([(units.view(np.float64), np.zeros(3)), (np.ones((1, 3)), [0.0])])
+    for domain in (RealSpace(2), Box(-1, 1, dim=2)):
+        found = partition(network, domain, engine=engine)
+        assert (len(found), found.outcome) == (6, Outcome.COMPLETE)
+        assert found.check().status.value == "verified, complete"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from torch.nn.utils import parametrizations, prune
 
-from exact.errors import InvalidInput
+from exact.errors import ExactlensError, InvalidInput, Unsupported
 from toy_models import checkpoints
 from toy_models.checkpoints import Provenance, load, save
 from toy_models.models import ModelConfig, ToyModel, initialised
@@ -271,6 +272,44 @@ def test_a_dtype_that_was_never_saved_is_refused(folder: Path, dtype: torch.dtyp
     replace_weights(folder, safetensors.torch.save({**tensors, name: tensors[name].double()}))
     with pytest.raises(InvalidInput, match="not all of one dtype"):
         load(folder)
+
+
+WRAPPERS: list[Callable[[torch.nn.Module], Any]] = [torch.compile, torch.nn.DataParallel, torch.optim.swa_utils.AveragedModel]
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_a_wrapped_model_is_saved_as_the_model_within(tmp_path: Path, wrap: Callable[[torch.nn.Module], Any]) -> None:
+    assert same_bits(load(save(tmp_path, "wrapped", wrap(model_of(3)), Provenance.untrained(3))).model, model_of(3))
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_weights_with_the_names_of_a_wrapper_are_read(folder: Path, prefix: str) -> None:
+    stored = {prefix + name: tensor for name, tensor in model_of().state_dict().items()}
+    replace_weights(folder, safetensors.torch.save(stored))
+    assert same_bits(load(folder).model, model_of())
+    twice = {**stored, **model_of(1).state_dict()}
+    replace_weights(folder, safetensors.torch.save(twice))
+    with pytest.raises(InvalidInput, match="one name behind their prefixes"):
+        load(folder)
+
+
+def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
+    hooked, pruned, parametrized = model_of(), model_of(), model_of()
+    first = [model.blocks[0].layers[0] for model in (hooked, pruned, parametrized)]
+    first[0].register_forward_hook(lambda *_: None)
+    prune.random_unstructured(first[1], "weight", 1)
+    parametrizations.orthogonal(first[2])
+    faults: list[tuple[Any, type[ExactlensError], str]] = [
+        (hooked, Unsupported, "a forward hook may change"),
+        (pruned, Unsupported, "RandomUnstructured pruning of weight"),
+        (parametrized, InvalidInput, r"do not fit the config: .* in the model"),
+        (model_of().bfloat16(), InvalidInput, "not all of one dtype among float32, float64"),
+        (torch.nn.Linear(1, 1), InvalidInput, "not a toy model; got Linear"),
+    ]
+    for model, kind, message in faults:
+        with pytest.raises(kind, match=message):
+            save(tmp_path, "lost", model, Provenance.untrained())
+        assert list(tmp_path.iterdir()) == []
 
 
 BAD_MANIFESTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [

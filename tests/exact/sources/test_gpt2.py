@@ -15,8 +15,9 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers.activations import ACT2FN
 
-from exact import GELU, ExactlensError, InvalidInput, LayerNorm, ReLU, SiLU, Unsupported
+from exact import GELU, ExactlensError, HardTanh, InvalidInput, LayerNorm, LeakyReLU, ReLU, SiLU, Unsupported
 from exact.numbers import fraction
 from exact.sources import gpt2
 
@@ -122,7 +123,20 @@ def test_all_layouts_are_one_network(folders: dict[str, Path]) -> None:
 
 
 ACTIVATIONS = {"gelu_new": GELU("tanh"), "gelu_pytorch_tanh": GELU("tanh"), "gelu": GELU(), "relu": ReLU(), "silu": SiLU(),
-               "swish": SiLU()}  # fmt: skip
+               "swish": SiLU(), "gelu_python": GELU(), "gelu_accurate": GELU("tanh"), "gelu_python_tanh": GELU("tanh"),
+               "relu6": HardTanh(0, 6), "leaky_relu": LeakyReLU(0.01)}  # type: ignore[arg-type]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ACT2FN))
+def test_every_activation_of_transformers_is_read_as_it_is_or_refused_by_name(name: str, folder: Path) -> None:
+    change_config(activation_function=name)(folder)
+    if name not in ACTIVATIONS and name != "linear":
+        with pytest.raises(Unsupported, match=f"unknown activation; got {name}; one of .*gelu_new"):
+            gpt2.read(folder, 0)
+        return
+    z = torch.from_numpy(np.random.default_rng(0).normal(size=500) * 4)
+    found = gpt2.read(folder, 0).layers[0].activation.forward_float(z.numpy())
+    np.testing.assert_allclose(found, ACT2FN[name](z).numpy(), rtol=0, atol=4e-15)  # a truncated constant is off by 1e-12
 
 
 @pytest.mark.parametrize(("name", "activation"), ACTIVATIONS.items())
@@ -144,6 +158,71 @@ def test_half_precision_checkpoints(model: Any, folder: Path, dtype: torch.dtype
     weight = gpt2.read(folder, 0).layers[0].weight
     stored = halves["transformer.h.0.mlp.c_fc.weight"].double()
     assert weight.tolist() == [[Fraction(x) for x in row] for row in stored.T.tolist()]
+
+
+def renamed(rename: Callable[[str], str]) -> Damage:
+    def change(folder: Path) -> None:
+        stored = load_file(folder / "model.safetensors")
+        save_file({rename(name): tensor for name, tensor in stored.items()}, folder / "model.safetensors")
+
+    return change
+
+
+def test_saved_wrappers_have_their_own_names(model: Any) -> None:
+    """What torch writes in front of the names, by torch."""
+    layer = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    assert "_orig_mod.0.weight" in torch.compile(layer).state_dict()  # type: ignore[attr-defined]
+    assert "module.0.weight" in torch.nn.DataParallel(layer).state_dict()
+    assert "module.0.weight" in torch.optim.swa_utils.AveragedModel(layer).state_dict()
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "base_model.model.", "module._orig_mod.", "_orig_mod.module.",
+                                    "base_model.model._orig_mod."])  # fmt: skip
+@pytest.mark.parametrize("layout", ["language model", "base model"])
+def test_names_of_wrapped_models(prefix: str, layout: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folders[layout], tmp_path / "copy"))
+    renamed(lambda name: prefix + name)(copy)
+    assert gpt2.read(copy, 1).sha256 == gpt2.read(folders["shards"], 1).sha256
+
+
+def test_names_of_models_with_compiled_parts(folder: Path, folders: dict[str, Path]) -> None:
+    renamed(lambda name: name.replace("h.1.mlp", "h.1._orig_mod.mlp._orig_mod"))(folder)
+    assert gpt2.read(folder, 1).sha256 == gpt2.read(folders["shards"], 1).sha256
+
+
+def test_two_tensors_of_one_name_are_refused(folder: Path) -> None:
+    change_tensors(lambda tensors: tensors.update({f"module.{KEY}": tensors[KEY].clone()}))(folder)
+    with pytest.raises(InvalidInput, match=f"one name behind their prefixes; got .*{KEY}"):
+        gpt2.read(folder, 0)
+
+
+BESIDE = ["mlp.c_fc.lora_A.default.weight", "mlp.c_fc.base_layer.weight", "mlp.c_proj.weight_mask", "mlp.c_fc.weight_scale",
+          "ln_2.parametrizations.weight.original0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_tensors_beside_the_weights_are_not_passed_over(name: str, folder: Path) -> None:
+    """Of this layer; those of another do not matter."""
+    change_tensors(lambda tensors: tensors.update({f"transformer.h.0.{name}": torch.ones(2, 2)}))(folder)
+    with pytest.raises(Unsupported, match=f"tensors beside its weights; got transformer.h.0.{name}; merge adapters"):
+        gpt2.read(folder, 0)
+    assert gpt2.read(folder, 1).widths == (4 * D_MODEL,)
+
+
+@pytest.mark.parametrize("layer", ["1", True, 1.0, None, np.float64(1)])
+def test_a_layer_is_a_whole_number(layer: Any, folder: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"layer is not a whole number; got .*; give an int"):
+        gpt2.read(folder, layer)
+    assert gpt2.read(folder, np.int64(1)).sha256 == gpt2.read(folder, 1).sha256  # type: ignore[arg-type]
+
+
+def test_subnormal_weights_are_read_while_the_processor_flushes(folder: Path) -> None:
+    set_entry("mlp.c_fc.weight", (0, 0), 1e-42)(folder)
+    torch.set_flush_denormal(True)
+    try:
+        assert gpt2.read(folder, 0).layers[0].weight[0, 0] == Fraction(round(1e-42 * 2**149), 2**149)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_config_is_read(folders: dict[str, Path]) -> None:
@@ -247,6 +326,8 @@ INVALID: dict[str, tuple[Damage, str]] = {
     "inf projection": (set_entry("mlp.c_proj.weight", (5, 2), float("inf")), "c_proj.weight[5, 2]"),
     "nan bias": (set_entry("mlp.c_fc.bias", (7,), float("nan")), "c_fc.bias[7"),
     "nan gain": (set_entry("ln_2.weight", (4,), float("nan")), "ln_2.weight[4"),
+    "integer weights": (change_tensors(lambda tensors: tensors.update({KEY: tensors[KEY].to(torch.int8)})), "has integers"),
+    "endless eps": (change_config(layer_norm_epsilon=10**400), "layer_norm_epsilon in config.json is too large"),
     "negative eps": (change_config(layer_norm_epsilon=-1.0), "eps"),
     "eps is nothing": (change_config(layer_norm_epsilon=None), "layer_norm_epsilon"),
     "no width": (change_config(n_embd=...), "n_embd"),
@@ -273,7 +354,8 @@ def test_damage_is_named(name: str, folder: Path) -> None:
 
 
 OTHERS = [(change_config(model_type="llama"), "llama"), (write("config.json", b"[1]"), "list"),
-          (change_config(activation_function="mish"), "mish")]  # fmt: skip
+          (change_config(activation_function="mish"), "mish"), (change_config(activation_function=None), "None"),
+          (change_config(quantization_config={"quant_method": "bitsandbytes"}), "is quantised; got bitsandbytes")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("damage", "shown"), OTHERS)

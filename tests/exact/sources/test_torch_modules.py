@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,43 @@ def test_parameters_of_activations_and_norms() -> None:
     assert [type(norm) for norm in torch_modules.read(S(nn.RMSNorm(3), nn.Linear(3, 2))).norms] == [RMSNorm]
     single, double = (torch_modules.read(S(nn.RMSNorm(3), nn.Linear(3, 2)).to(t)) for t in (torch.float32, torch.float64))
     assert [fraction(network.norms[0].eps) for network in (single, double)] == [Fraction(1, 2**23), Fraction(1, 2**52)]
+
+
+HALVES = [torch.float16, torch.bfloat16, torch.float32]
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("dtype", [*HALVES, torch.float64], ids=str)
+def test_the_eps_of_an_rms_norm_without_one_is_what_torch_adds(dtype: torch.dtype, affine: bool) -> None:
+    """At s = 2^-12 the norm of (s, -s) is s / sqrt(s^2 + eps), from which the eps that torch used is seen."""
+    norm, s = nn.RMSNorm(2, elementwise_affine=affine, dtype=dtype), 2.0**-12
+    with torch.no_grad():
+        seen = (s / norm(torch.tensor([s, -s], dtype=dtype))[0].double().item()) ** 2 - s**2
+    networks = [torch_modules.read(m) for m in (S(norm, nn.Linear(2, 2, dtype=dtype)),
+                                                S(nn.Linear(2, 2, dtype=dtype), norm, nn.ReLU()),
+                                                S(norm, nn.ReLU(), nn.Linear(2, 2, dtype=dtype)))]  # fmt: skip
+    for network in networks:
+        eps = fraction(network.norms[0].eps)
+        assert eps == Fraction(1, 2**52 if dtype == torch.float64 else 2**23)
+        assert abs(seen / float(eps) - 1) < 0.02  # the output is rounded to the dtype
+    assert norm.eps is None
+
+
+def test_the_dtype_of_the_linears_decides_the_eps_not_that_of_the_gain() -> None:
+    single, double = (partial(nn.Linear, 3, 3, dtype=dtype) for dtype in (torch.float32, torch.float64))
+    mixed = torch_modules.read(S(nn.RMSNorm(3, dtype=torch.float32), double()))
+    alone = torch_modules.read(S(nn.RMSNorm(3, dtype=torch.float64), nn.ReLU()))
+    assert [fraction(network.norms[0].eps) for network in (mixed, alone)] == [Fraction(1, 2**52)] * 2
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        bare = torch_modules.read(S(nn.RMSNorm(3, elementwise_affine=False), single()))
+        assert fraction(bare.norms[0].eps) == Fraction(1, 2**23)
+    finally:
+        torch.set_default_dtype(default)
+    for unclear in (S(nn.RMSNorm(3, elementwise_affine=False), nn.ReLU()), S(single(), nn.RMSNorm(3), double())):
+        with pytest.raises(InvalidInput, match=r"which is not clear here; got [01]; write nn\.RMSNorm\(n, eps="):
+            torch_modules.read(unclear)
 
 
 class Transformer(nn.Module):

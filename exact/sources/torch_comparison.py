@@ -1,0 +1,196 @@
+"""The network read against the module itself, run in float64, within a proved bound on the rounding of both.
+
+The bound is a running error analysis. It holds for any order of summation, with or without fused operations (Higham 2002,
+section 3.1), for a variance by two passes, by Welford's updates or as `E[x^2] - E[x]^2` (Chan, Golub, LeVeque 1983), and for
+elementary functions within 4 units in the last place; what it cannot bound (an overflow, a variance lost in rounding) is
+not compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.errors import InvalidInput, Unsupported
+from exact.filters import U
+from exact.network import Block, Layer, Network
+from exact.norms import LayerNorm, Norm
+from exact.numbers import FloatArray, nearest_float
+from exact.stored_numbers import plain_array
+
+POINTS = 12
+_SEED = 20
+_TINY = 2.0**-1021  # what an operation loses where the processor flushes subnormals, as operands or as results
+_UP = 1.0 + 2.0**-20  # for the rounding of the bound, a sum of at most 2^30 positive terms
+
+
+def refuse_another_function(network: Network, module: nn.Module) -> None:
+    """Raise InvalidInput where `module(x)` in float64 is not the network read, beyond the rounding of both.
+
+    The points are seeded: 12 of R^n, at scales from 1/8 to 64, and the origin. The module runs as it is, on the CPU, every
+    float tensor widened to float64 on the way into every operation. Cost: 13 points through the module, and a float64 copy of
+    the weights at hand.
+    """
+    x = _points(network.input_dim)
+    found = _outputs(module, x, network.output_dim)
+    values, errors = _forward(network, x)
+    with np.errstate(all="ignore"):
+        bound = 2 * errors * _UP
+        wrong = np.isfinite(values) & np.isfinite(bound) & ~(np.abs(found - values) <= bound)
+    for i, j in np.argwhere(wrong)[:1]:
+        raise InvalidInput("the module computes something else than the network read from it",
+                           value=f"output {j} {found[i, j]:.6g}, read {values[i, j]:.6g}, rounding {bound[i, j]:.1g}",
+                           remedy="give a module whose forward is what its layers (or exactlens_blocks) say")  # fmt: skip
+
+
+def _points(dim: int) -> FloatArray:
+    drawn = np.random.default_rng(_SEED).normal(size=(POINTS, dim))
+    scales = np.resize([0.125, 1.0, 8.0, 64.0], POINTS)
+    return np.vstack([drawn * scales[:, None], np.zeros(dim)])
+
+
+# ---- the module
+
+
+class _Widened(TorchFunctionMode):
+    """Gives every torch function float64 tensors for float ones, as Python sees it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*tree_map(_shown_wide, args), **tree_map(_shown_wide, kwargs or {}))
+
+
+class _InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Gives every operation float64 tensors on the CPU, and makes every cast one to float64."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return tree_map(_wide, func(*tree_map(_widest, args), **tree_map(_widest, kwargs or {})))
+
+
+def _shown_wide(value: Any) -> Any:
+    """The cast is an operation too, so that its argument is widened exactly on the way."""
+    narrow = isinstance(value, torch.Tensor) and value.is_floating_point() and value.dtype != torch.float64
+    return value.to(torch.float64) if narrow else value
+
+
+def _wide(value: Any) -> Any:
+    """A float tensor in float64 on the CPU; anything else as it is."""
+    if not isinstance(value, torch.Tensor) or (value.dtype == torch.float64 and value.is_cpu):
+        return value
+    return torch.from_numpy(plain_array(value, "a tensor")) if value.is_floating_point() else value.cpu()
+
+
+def _widest(value: Any) -> Any:
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value.is_floating_point else value
+    return torch.device("cpu") if isinstance(value, torch.device) else _wide(value)
+
+
+def _outputs(module: nn.Module, x: FloatArray, output_dim: int) -> FloatArray:
+    """The module on all points at once or, where it takes single vectors only, on each."""
+    faults = list[str]()
+    for batches in ([x], list(x)):
+        try:
+            rows = [_run(module, batch) for batch in batches]
+        except Exception as error:  # whatever a module of one's own raises
+            faults.append(f"{type(error).__name__}: {' '.join(str(error).split())[:120]}")
+            continue
+        if any(not isinstance(row, torch.Tensor) for row in rows):
+            raise Unsupported("the module's forward returns no tensor", value=type(rows[0]).__name__,
+                              remedy="wrap it in a module whose forward returns the output alone")  # fmt: skip
+        found = [np.asarray(row.numpy(), dtype=np.float64).reshape(-1) for row in rows]
+        if sum(row.size for row in found) == len(x) * output_dim:
+            return np.concatenate(found).reshape(len(x), output_dim)
+        faults.append(f"an output of shape {tuple(rows[0].shape)}")
+    raise Unsupported(f"the module does not map R^{x.shape[1]} to R^{output_dim} as its layers do", value=faults[0],
+                      remedy="give a module whose forward takes points, or one with exactlens_blocks alone")  # fmt: skip
+
+
+def _run(module: nn.Module, batch: FloatArray) -> Any:
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _Widened(), _InFloat64():  # type: ignore[no-untyped-call]
+        return module(torch.from_numpy(np.array(batch)))
+
+
+# ---- the network, and the bound
+
+
+class _Rows(NamedTuple):
+    """Float64 values (points x n), and what any float64 evaluation of them may be off by."""
+
+    values: FloatArray
+    errors: FloatArray
+
+    @property
+    def sizes(self) -> FloatArray:
+        """A bound on the exact numbers and on every evaluation."""
+        sizes: FloatArray = np.abs(self.values) + 2 * self.errors
+        return sizes
+
+
+def _forward(network: Network, x: FloatArray) -> _Rows:
+    rows = _Rows(x, np.zeros_like(x))
+    with np.errstate(all="ignore"):
+        for block in network.blocks:
+            rows = _block(block, rows)
+    return rows
+
+
+def _block(block: Block, x: _Rows) -> _Rows:
+    y = x if block.norm is None else _norm(block.norm, x)
+    for layer in block.layers:
+        y = _activated(layer.activation, _linear(layer, y))
+    if not block.residual:
+        return y
+    return _Rows(x.values + y.values, (x.errors + y.errors + U * (x.sizes + y.sizes)) * _UP + _TINY)
+
+
+def _linear(layer: Layer, x: _Rows) -> _Rows:
+    """|fl(W x + b) - (W X + B)| <= |W| dX + g (|W| |x| + |b|), g = (n + 2) u / (1 - (n + 2) u)."""
+    w, b = layer.weight.float64().T, layer.bias.float64().T
+    n, size = len(w), np.abs(w)
+    g = (n + 2) * U / (1 - (n + 2) * U)
+    lost = _TINY * (n + x.sizes.sum(axis=1, keepdims=True) + size.sum(axis=0))
+    return _Rows(x.values @ w + b, (x.errors @ size + g * (x.sizes @ size + np.abs(b))) * _UP + lost)
+
+
+def _norm(norm: Norm, x: _Rows) -> _Rows:
+    """The scale 1 / sqrt(v + eps) is off by the share of v + eps that v is off by, where that is at most a half."""
+    n = norm.dim
+    g = 8 * (n + 8) * U
+    mean = x.values.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else np.zeros((len(x.values), 1))
+    spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0)
+    around = x.errors + (x.errors.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0)
+    c, dc = x.values - mean, around + g * spread + _TINY
+    below = np.mean(c**2, axis=1, keepdims=True) + nearest_float(norm.eps_under_root)
+    off = np.mean(2 * np.abs(c) * dc + dc**2, axis=1, keepdims=True) + g * np.mean(spread**2, axis=1, keepdims=True) + _TINY
+    share = off / below + g
+    share = np.where(share <= 0.5, share, np.inf)
+    scale = np.abs(norm.gain.float64().T) / np.sqrt(below)
+    error = scale * (1 + 2 * share) * (dc + 2 * share * (np.abs(c) + dc) + g * spread) + g * np.abs(norm.bias.float64().T)
+    values = c / np.sqrt(below) * norm.gain.float64().T + norm.bias.float64().T
+    return _Rows(values, error * _UP + _TINY * (1 + scale + np.abs(norm.gain.float64().T)))
+
+
+_STEEPEST: dict[type[Activation], tuple[float, float]] = {  # |derivative| <=, and the evaluation's error in u |z|
+    ReLU: (1.0, 0.0),
+    HardTanh: (1.0, 0.0),
+    Identity: (1.0, 0.0),
+    GELU: (1.13, 64.0),
+    SiLU: (1.1, 64.0),
+}
+
+
+def _activated(activation: Activation, z: _Rows) -> _Rows:
+    if isinstance(activation, LeakyReLU):
+        slope = abs(nearest_float(activation.slope))
+        steepest, own = max(1.0, slope), slope
+    else:
+        steepest, own = _STEEPEST[type(activation)]
+    error = (steepest * z.errors + own * U * z.sizes) * _UP
+    return _Rows(activation.forward_float(z.values), error + (_TINY * (1 + steepest) if own else 0.0))
