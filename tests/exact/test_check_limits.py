@@ -40,11 +40,28 @@ def peak(act: Callable[[], check.Verdict]) -> tuple[check.Verdict, int]:
 def test_a_file_that_unpacks_to_a_huge_one(body: bytes, tmp_path: Path) -> None:
     place = tmp_path / "bomb.jsonl.gz"
     place.write_bytes(gzip.compress(body, 6))
+    body_is_ours = body.startswith(START)
     del body
     answer, held = peak(lambda: check.verify_file(place))
     assert answer.status is Status.REJECTED
-    assert "the file unpacks to more than" in answer.reason
-    assert held < 80 * MEGABYTE
+    assert ("unpacks to more than 64 times its size" if body_is_ours else "nor the start of a certificate") in answer.reason
+    assert held < 50 * MEGABYTE
+
+
+def test_a_header_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that is not packed is read as far as a header may go, in memory in proportion to what is there."""
+    place = tmp_path / "long.jsonl"
+    monkeypatch.setattr(records, "ROOM", 1000)
+    for start, said in ((START, "header: line 1 is longer than 5000 bytes"), (b"{", "neither a line nor the start")):
+        place.write_bytes(start + b"a" * 20_000)
+        monkeypatch.setattr(records, "LONGEST_LINE", 5000)
+        answer = check.verify_file(place)
+        assert answer.status is Status.REJECTED
+        assert said in answer.reason
+    place.write_bytes(b"".join(lines("facets", "deep")))
+    monkeypatch.setattr(records, "ROOM", 100)
+    monkeypatch.setattr(records, "LONGEST_LINE", 10**6)
+    assert check.verify_file(place).status is Status.COMPLETE
 
 
 def test_lines_that_repeat_themselves(tmp_path: Path) -> None:
@@ -98,9 +115,9 @@ def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(records, "LONGEST_LINE", len(whole[0]) - 1)
     assert check.verify(whole).reason == f"header: line 1 is longer than {len(whole[0]) - 1} bytes"
     monkeypatch.setattr(records, "LONGEST_LINE", 10**6)
-    monkeypatch.setattr(records, "ROOM", 0)
+    monkeypatch.setattr(records, "ROOM", 100)
     assert check.verify(whole).status is Status.COMPLETE
-    limit = 64 * 3 * len(whole[0])
+    limit = 100 + 64 * 3 * len(whole[0])
     padded = [whole[0], whole[1][:-1] + b" " * limit + b"\n", *whole[2:]]
     assert check.verify(padded).reason == f"region 0: line 2 is longer than {limit} bytes"
     (tmp_path / "long.jsonl").write_bytes(b"".join(padded))
