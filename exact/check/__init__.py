@@ -23,7 +23,7 @@ from exact.check.codes import check_codes
 from exact.check.curves import check_curve
 from exact.check.flat import check_flat
 from exact.check.network import DIALECT, Network
-from exact.check.records import FORMAT, FORMATS, ROOM, Claim, Json, Readable, Records, Rejected, Unpacked, get, only
+from exact.check.records import FORMAT, FORMATS, Claim, Json, Readable, Records, Rejected, Unpacked, get, only
 from exact.check.spheres import check_sphere
 from exact.check.statements import domain_digest
 from exact.errors import InvalidInput
@@ -36,8 +36,6 @@ KINDS: dict[str, tuple[Check, set[str]]] = {
     "sphere": (check_sphere, {"circles", "vertices", "bridges"}), "codes": (check_codes, {"around"})}  # fmt: skip
 """What verifies a kind, and the entries that only its header has."""
 HEADER = {"format", "kind", "complete", "regions", "faces", "maps", "made_by", "network_sha256", "network", "domain"}
-UNPACKED = 64
-"""How many times its size a packed file may have when it is unpacked; weights and codes pack to a third."""
 
 
 class Status(Enum):
@@ -91,7 +89,7 @@ def verify_file(path: str | Path) -> Verdict:
             if packed.peek(2)[:2] != b"\x1f\x8b":
                 raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
             with gzip.open(packed, "rb") as file:
-                return _verdict(Records(Unpacked(file, ROOM + UNPACKED * place.stat().st_size)))
+                return _verdict(Records(Unpacked(file, packed)))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         return Verdict(Status.REJECTED, f"the file is truncated or damaged: {error}")
 

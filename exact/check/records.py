@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, BinaryIO, NoReturn, Protocol, cast
 
 from exact.errors import InvalidInput
 
@@ -17,12 +17,15 @@ FORMATS = ("exactlens-certificate-1", FORMAT)
 LONGEST_LINE = 1 << 30
 """No line has more bytes: a header of 50 million weights has fewer."""
 ROOM = 1 << 24
-"""Bytes that every line may have, whatever the header is."""
+"""Bytes that every line may have, whatever the header is, and a packed file unpacked."""
+UNPACKED = 64
+"""How many times its size a packed file may have beyond that; weights and codes pack to a third."""
 
 Integers = list[int]
 Values = tuple[int, ...]
 Json = dict[str, Any]
 _DIGITS = frozenset("0123456789abcdef -")
+_PIECE = 1 << 20
 _OURS = re.compile(rb'\s*\{\s*"format"\s*:\s*"exactlens-certificate-')
 
 
@@ -57,9 +60,23 @@ class Records:
             raise TooLong(f"{place}: line {self._number + 1} is longer than {self.limit} bytes")
         return line
 
+    def _first_line(self) -> bytes:
+        """The header, which is read beyond `ROOM` only where it starts like one of ours."""
+        if self._readline is None:
+            return self._line("header")
+        line = self._readline(ROOM)
+        if len(line) < ROOM or line.endswith(b"\n"):
+            return line
+        if not _OURS.match(line):
+            raise TooLong(f"header: the first {ROOM} bytes are neither a line nor the start of a certificate")
+        line += self._readline(self.limit + 1 - ROOM)
+        if len(line) > self.limit:
+            raise TooLong(f"header: line 1 is longer than {self.limit} bytes")
+        return line
+
     def header(self) -> Json:
         """The first line. Raises InvalidInput where it is none of ours, Rejected where it is a damaged one."""
-        line = self._line("header")
+        line = self._first_line()
         try:
             value, problem = self._value(line, "header"), "another format"
         except Rejected as error:
@@ -103,18 +120,24 @@ class Records:
 
 
 class Unpacked:
-    """A packed file while it is unpacked: a small one that unpacks to a huge one is no certificate."""
+    """A packed file while it is unpacked: what unpacks to many times its size is no certificate."""
 
-    def __init__(self, file: Readable, most: int) -> None:
-        self._file, self._most, self._read = file, most, 0
+    def __init__(self, file: Readable, packed: BinaryIO) -> None:
+        self._file, self._packed, self._read = file, packed, 0
 
     def readline(self, size: int = -1, /) -> bytes:
-        line = self._file.readline(min(size, self._most - self._read + 1))
-        self._read += len(line)
-        if self._read > self._most:
-            raise TooLong(f"the file unpacks to more than {self._most} bytes, a multiple of its size that no certificate has: "
-                          "unpack it and give the file without .gz if it is one")  # fmt: skip
-        return line
+        """The next line, cut after `size` bytes; read in pieces, so that little of a bomb ever is in memory."""
+        pieces = list[bytes]()
+        while size > 0 and not (pieces and pieces[-1].endswith(b"\n")):
+            piece = self._file.readline(min(size, _PIECE))
+            if not piece:
+                break
+            pieces.append(piece)
+            size, self._read = size - len(piece), self._read + len(piece)
+            if self._read > ROOM and self._read > ROOM + UNPACKED * self._packed.tell():
+                raise TooLong(f"the file unpacks to more than {UNPACKED} times its size, as no certificate does: "
+                              "unpack it, and give the file without .gz if it is one")  # fmt: skip
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Json:

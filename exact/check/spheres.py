@@ -106,7 +106,8 @@ def check_sphere(header: Json, network: Network, claim: Claim, records: Records)
     if chart.dim != 2:
         raise Rejected("domain: no 2-sphere")
     circles, vertices, bridges = counts_of(header, ("circles", "vertices", "bridges"))
-    if vertices > circles * (circles - 1) or claim.regions > max(1, circles * (circles - 1) + 2):
+    pairs = circles * (circles - 1)
+    if vertices > pairs or claim.regions > (pairs + 2 if circles else 1):
         raise Rejected("header: more vertices or cells than so many circles make")
     found = _Complex(Cells(Ball(chart.form), claim, records, chart.stages))
     found.read_circles(circles, vertices, records)

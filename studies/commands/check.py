@@ -17,9 +17,10 @@ def run(path: Path, options: JobOptions | None) -> int:
     if options is not None and verdict.status is not Status.REJECTED:
         verdict = _compared(verdict, options)
     screen = console()
-    screen.print(f"{path}: {verdict.status.value}")
-    for name, value in _lines(verdict):
-        screen.print(f"  {name:9}{value}")
+    name = str(path).encode("utf-8", "backslashreplace").decode()
+    screen.print(f"{name}: {verdict.status.value}")
+    for word, value in _lines(verdict):
+        screen.print(f"  {word:9}{value}")
     return EXIT_CODES[verdict.status]
 
 
@@ -44,5 +45,6 @@ def _lines(verdict: Verdict) -> list[tuple[str, str]]:
         return [("reason", verdict.reason)]
     count = f"{verdict.regions:,}" if verdict.status is Status.COMPLETE else f"at least {verdict.regions:,}"
     maps = "with their exact affine maps" if verdict.maps else "without maps"
-    return [("regions", f"{count}, {maps}"), ("domain", verdict.domain), ("network", f"sha256 {verdict.network_sha256}"),
+    named = f", in the file {verdict.named_sha256}" if verdict.named_sha256 != verdict.network_sha256 else ""
+    return [("regions", f"{count}, {maps}"), ("domain", verdict.domain), ("network", f"sha256 {verdict.network_sha256}{named}"),
             ("digest", verdict.digest), ("proof", verdict.reason)]  # fmt: skip

@@ -7,13 +7,11 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from exact import GELU, Activation, Block, HPolytope, Layer, Network, SiLU, check
-from exact.numbers import FloatArray, Rational, RationalMatrix
+from exact.numbers import Rational, RationalMatrix
+from tests.exact.own_parts import Pieced
 
 Record = Any
 
@@ -68,32 +66,11 @@ def layer_in(record: Record) -> Layer:
     return Layer(weight, RationalMatrix.from_rationals([row[-1] for row in rows]), activation_in(record["activation"]))
 
 
-@dataclass(frozen=True)
-class Written(Activation):
-    """Bends and pieces as a certificate states them."""
-
-    bends: tuple[Rational, ...]
-    parts: tuple[tuple[Rational, Rational], ...]
-
-    @property
-    def breakpoints(self) -> tuple[Rational, ...]:
-        return self.bends
-
-    @property
-    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
-        return self.parts
-
-    def forward_float(self, z: FloatArray) -> FloatArray:
-        place = np.searchsorted([float(bend.p) / float(bend.q) for bend in self.bends], z)
-        slopes, intercepts = np.array([[float(x.p) / float(x.q) for x in part] for part in self.parts]).T
-        return np.asarray(slopes[place] * z + intercepts[place])
-
-
 def activation_in(record: Record) -> Activation:
     if "smooth" in record:
         return {"GELU(approximate='none')": GELU(), "SiLU()": SiLU()}[record["smooth"]]
     pieces = (rationals(piece, record["unit"]) for piece in record["pieces"])
-    return Written(tuple(rationals(record["bends"], record["unit"])), tuple((slope, constant) for slope, constant in pieces))
+    return Pieced(tuple(rationals(record["bends"], record["unit"])), tuple((slope, constant) for slope, constant in pieces))
 
 
 def domain_in(header: Record) -> HPolytope:

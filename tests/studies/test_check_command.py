@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -124,6 +125,25 @@ def test_a_truncated_file_is_rejected(call: Call) -> None:
         found = call(f"check {name}")
         assert found.code == 4
         assert "truncated" in found.out
+
+
+def test_a_bomb_is_rejected_in_one_line(call: Call) -> None:
+    """What unpacks to a multiple of its size that no certificate has is not read to its end."""
+    for number, body in enumerate((bytes(10**8), b'{"format":"exactlens-certificate-2","made_by":"' + b"a" * 10**8)):
+        Path(f"{number}.jsonl.gz").write_bytes(gzip.compress(body))
+        found = call(f"check {number}.jsonl.gz")
+        assert (found.code, found.err, len(found.out.splitlines())) == (4, "", 2)
+        assert "times its size" in found.out if number else "neither a line nor the start of a certificate" in found.out
+
+
+def test_a_certificate_of_the_first_format(call: Call) -> None:
+    old = Path(__file__).parents[1] / "exact" / "certificates_of_format_1" / "circle.jsonl"
+    shutil.copy(old, "old.jsonl")
+    found = call("check old.jsonl")
+    assert (found.code, found.err) == (0, "")
+    assert ", in the file c5320a8e5dcd8fe74f3412dc2cf8208a74947a975f3ab5088e1602f7ed7492d6\n" in found.out
+    shutil.copy(old, b"\xff.jsonl")
+    assert cli.run(["check", os.fsdecode(b"\xff.jsonl")]) == 0
 
 
 @pytest.mark.parametrize(
