@@ -11,7 +11,7 @@ import numpy as np
 from exact.activations import Smooth
 from exact.errors import InvalidInput, Undecided
 from exact.filters import Balls
-from exact.linear_algebra import dot, identity
+from exact.linear_algebra import dot, identity, rows_of
 from exact.norms import Norm
 from exact.numbers import Ball, Rational, RationalArray, ball_precision
 from exact.surds import sign_of_surd
@@ -19,6 +19,7 @@ from exact.surds import sign_of_surd
 if TYPE_CHECKING:
     from exact.network import Layer, Network
 
+_Pieces = list[tuple[Rational, Rational]]
 _ZERO, _ONE = Rational(0), Rational(1)
 _WIDE = 4096  # from this many weights on the filter is faster than the exact product
 
@@ -83,10 +84,14 @@ def _normalise_point(norm: Norm, state: RationalArray) -> tuple[RationalArray, l
     radicand = dot(centred, centred) / norm.dim + norm.eps_under_root
     one = [norm.eps_beside_root, _ONE]
     if radicand == 0 and norm.eps == 0:
-        raise InvalidInput("the norm is undefined here: P x = 0 and eps = 0", value="0 / 0", remedy="move the point")
+        raise _undefined()
     rows = [[g * c + b * one[0], b * one[1]]
             for g, c, b in zip(norm.gain.column(), centred, norm.bias.column(), strict=True)]  # fmt: skip
     return RationalArray(norm.dim, 2, [x for row in rows for x in row]), one, radicand
+
+
+def _undefined() -> InvalidInput:
+    return InvalidInput("the norm is undefined here: P x = 0 and eps = 0", value="0 / 0", remedy="move the point")
 
 
 def _sign(radicand: Rational, row: Sequence[Rational]) -> int:
@@ -94,32 +99,136 @@ def _sign(radicand: Rational, row: Sequence[Rational]) -> int:
 
 
 def walk_balls(network: Network, point: list[Rational], last: int) -> list[list[bool]]:
-    """The bits of hidden layers 1 .. last by real balls, the precision doubled until every sign is certain."""
+    """The bits of hidden layers 1 .. last by real balls, the precision doubled until every sign is certain.
+
+    Layers behind one norm at most are decided in surds. A pre-activation that is constant, because nothing of its weights is
+    left by the pieces taken and the last norm's gain and projection, is known in rationals whatever the precision. Cost of
+    that: a row through the layers since that norm.
+    """
+    known = list(walk_exact(network, point, min(last, _exact_layers(network))))
     for bits in (128, 256, 512, 1024, 2048, 4096):
         with ball_precision(bits):
-            rows = _ball_bits(network, [Ball(x) for x in point], last)
+            rows = _BallWalk(network, point, known).bits(last)
         if rows is not None:
             return rows
     raise Undecided("a pre-activation cannot be told from zero with 4,096 bits", value="a ball that contains 0",
                     remedy="move the point off the boundary")  # fmt: skip
 
 
-def _ball_bits(network: Network, x: list[Ball], last: int) -> list[list[bool]] | None:
-    rows: list[list[bool]] = []
+def _exact_layers(network: Network) -> int:
+    """How many hidden layers stand behind one norm at most, and behind no smooth activation."""
+    count = norms = 0
     for block in network.blocks:
-        y = x if block.norm is None else _ball_norm(block.norm, x)
-        for layer in block.layers:
-            z = [_ball_row(layer, j, y) for j in range(layer.width)]
-            gaps = [v - Ball(t) for v in z for t in layer.activation.breakpoints]
+        norms += block.norm is not None
+        for layer in block.layers if norms < 2 else ():
+            count += bool(layer.bits)
+            if not layer.activation.is_piecewise_linear:
+                return count
+        if norms > 1:
+            break
+    return count
+
+
+class _BallWalk:
+    """One walk at the working precision; `known` are the bits of the first hidden layers.
+
+    `passed` are the pieces taken, by block and layer, None where a layer is smooth.
+    """
+
+    def __init__(self, network: Network, point: list[Rational], known: list[list[bool]]) -> None:
+        self._network, self._point, self._known = network, point, known
+        self._passed = list[list[_Pieces | None]]()
+
+    def bits(self, last: int) -> list[list[bool]] | None:
+        """The bits of hidden layers 1 .. last; None when the precision does not tell a sign."""
+        rows, x = list[list[bool]](), [Ball(value) for value in self._point]
+        for block in self._network.blocks:
+            y: list[Ball] | None = x if block.norm is None else self._normalised(block.norm, x)
+            self._passed.append([])
+            for layer in block.layers:
+                known = self._known[len(rows)] if layer.bits and len(rows) < len(self._known) else None
+                values = None if y is None else self._pre_activations(layer, y, known)
+                if values is None:
+                    return None
+                z, own = values
+                rows += [own] if layer.bits else []
+                if len(rows) == last:
+                    return rows
+                y = self._activated(layer, z, own)
+            assert y is not None, "a block has a layer"
+            x = [a + b for a, b in zip(x, y, strict=True)] if block.residual else y
+        return rows
+
+    def _pre_activations(
+        self, layer: Layer, y: list[Ball], known: list[bool] | None
+    ) -> tuple[list[Ball], list[bool]] | None:  # fmt: skip
+        """The pre-activations and their bits; None where one that is not constant cannot be told from a breakpoint."""
+        if known is not None:
+            return [_ball_row(layer, j, y) for j in range(layer.width)], known
+        z, bits = list[Ball](), list[bool]()
+        for j in range(layer.width):
+            value, bends = _ball_row(layer, j, y), layer.activation.breakpoints
+            gaps = [value - Ball(t) for t in bends]
             if any(bool(gap.contains(0)) and not gap.is_zero() for gap in gaps):
-                return None
-            if layer.bits:
-                rows.append([bool(gap > 0) for gap in gaps])
-            if len(rows) == last:
-                return rows
-            y = _ball_activation(layer, z, rows[-1] if layer.bits else [])
-        x = [a + b for a, b in zip(x, y, strict=True)] if block.residual else y
-    return rows
+                exact = self._constant(layer.weight.row(j), layer.bias.row(j)[0])
+                if exact is None:
+                    return None
+                z.append(Ball(exact))
+                bits += [bool(exact > t) for t in bends]
+            else:
+                z.append(value)
+                bits += [bool(gap > 0) for gap in gaps]
+        return z, bits
+
+    def _activated(self, layer: Layer, z: list[Ball], bits: list[bool]) -> list[Ball]:
+        if isinstance(layer.activation, Smooth):
+            self._passed[-1].append(None)
+            return [layer.activation.forward_ball(v) for v in z]
+        per_neuron = len(layer.activation.breakpoints)
+        taken = [layer.activation.pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])] for j in range(len(z))]
+        self._passed[-1].append(taken)
+        return [Ball(slope) * v + Ball(intercept) for (slope, intercept), v in zip(taken, z, strict=True)]
+
+    def _normalised(self, norm: Norm, x: list[Ball]) -> list[Ball] | None:
+        """The norm of a vector; None where the precision leaves open whether it is defined."""
+        rows = rows_of(norm.project(identity(norm.dim)).transpose())
+        centred = [sum((Ball(p) * v for p, v in zip(row, x, strict=True) if p), Ball(0)) for row in rows]
+        square = sum((c * c for c in centred), Ball(0)) / norm.dim + Ball(norm.eps_under_root)
+        if norm.eps == 0 and square.contains(0):
+            if all(self._constant(row, _ZERO) == 0 for row in rows):
+                raise _undefined()
+            return None
+        scale = square.sqrt() + Ball(norm.eps_beside_root)
+        pairs = zip(norm.gain.column(), centred, norm.bias.column(), strict=True)
+        return [Ball(g) * c / scale + Ball(b) for g, c, b in pairs]
+
+    def _constant(self, row: list[Rational], constant: Rational) -> Rational | None:
+        """The value of an affine form over what has been reached, if it does not depend on the output of a norm; else None.
+
+        The row is taken back through the pieces to the norms, whose gain and projection may leave nothing of it, and along
+        skip connections to the point itself.
+        """
+        for number in reversed(range(len(self._passed))):
+            block, passed = self._network.blocks[number], self._passed[number]
+            skipped = row if block.residual and len(passed) == len(block.layers) else [_ZERO] * block.input_dim
+            for layer, taken in zip(reversed(block.layers[: len(passed)]), reversed(passed), strict=True):
+                if taken is None:
+                    if any(row):
+                        return None
+                    row = [_ZERO] * layer.weight.shape[1]
+                    continue
+                constant += sum((r * intercept for r, (_, intercept) in zip(row, taken, strict=True)), _ZERO)
+                row = [r * slope for r, (slope, _) in zip(row, taken, strict=True)]
+                constant += dot(row, layer.bias.column())
+                row = (RationalArray(1, len(row), row) * layer.weight.exact).entries()
+            if block.norm is not None:
+                constant += dot(row, block.norm.bias.column())
+                scaled = [r * g for r, g in zip(row, block.norm.gain.column(), strict=True)]
+                if any(block.norm.project(RationalArray(len(scaled), 1, scaled)).entries()):
+                    return None
+                row = [_ZERO] * block.input_dim
+            row = [r + s for r, s in zip(row, skipped, strict=True)]
+        return constant + dot(row, self._point)
 
 
 def _ball_row(layer: Layer, neuron: int, y: list[Ball]) -> Ball:
@@ -127,23 +236,3 @@ def _ball_row(layer: Layer, neuron: int, y: list[Ball]) -> Ball:
     for w, v in zip(layer.weight.row(neuron), y, strict=True):
         total += Ball(w) * v
     return total
-
-
-def _ball_norm(norm: Norm, x: list[Ball]) -> list[Ball]:
-    projector = norm.project(identity(norm.dim))
-    centred = [sum((Ball(projector[i, j]) * x[j] for j in range(norm.dim)), Ball(0)) for i in range(norm.dim)]
-    square = sum((c * c for c in centred), Ball(0)) / norm.dim + Ball(norm.eps_under_root)
-    scale = square.sqrt() + Ball(norm.eps_beside_root)
-    pairs = zip(norm.gain.column(), centred, norm.bias.column(), strict=True)
-    return [Ball(g) * c / scale + Ball(b) for g, c, b in pairs]
-
-
-def _ball_activation(layer: Layer, z: list[Ball], bits: list[bool]) -> list[Ball]:
-    if isinstance(layer.activation, Smooth):
-        return [layer.activation.forward_ball(v) for v in z]
-    per_neuron = len(layer.activation.breakpoints)
-    out = []
-    for j, v in enumerate(z):
-        slope, intercept = layer.activation.pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])]
-        out.append(Ball(slope) * v + Ball(intercept))
-    return out

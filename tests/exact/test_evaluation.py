@@ -23,8 +23,10 @@ from exact import (
     Norm,
     ReLU,
     RMSNorm,
+    Segment,
     SiLU,
     Undecided,
+    partition,
 )
 from exact.sources import tensors
 from tests.exact import reference
@@ -197,3 +199,58 @@ def test_a_dead_neuron_behind_two_norms_is_off() -> None:
 def test_the_centre_of_the_first_of_two_norms() -> None:
     with pytest.raises((Undecided, InvalidInput)):
         twice_normalised(0).code([3, 3, 3])
+
+
+FRONT = Block((Layer.of([[1, 0, 0], [0, 1, 0], [0, 0, 1]]),), LayerNorm.of("1/100000", dim=3))
+GAINED = LayerNorm.of("1/100000", [1, 2, "1/3"], ["1/3", 1, -1])
+"""Behind it the row (2, 1, 6) is 2/3 + 1 - 6 = -13/3 everywhere."""
+DEAD: dict[str, tuple[Block, str]] = {
+    "by the projection": (Block((Layer.of([[5, 5, 5], [1, 0, -1]], [0, 0], ReLU()),), LayerNorm.of(1, dim=3)), "00"),
+    "by gain and projection": (Block((Layer.of([[2, 1, 6], [2, 1, 6]], ["13/3", 5], ReLU()),), GAINED), "01"),
+    "at another breakpoint": (Block((Layer.of([[2, 1, 6]], ["16/3"], HardTanh()),), GAINED), "10"),
+    "by a linear layer": (Block((Layer.of([[1, 0, 0], [0, 1, 1]], [0, "1/3"]), Layer.of([[1, 1]], ["-1/3"], ReLU())),
+                                LayerNorm.of(1, dim=3)), "0"),
+    "by pieces that cancel": (Block((Layer.of([[0, 0, 3], [0, 0, 6]], [1, 2], ReLU()), Layer.of([[2, -1]], [0], ReLU())),
+                                    LayerNorm.of(1, dim=3)), "11|0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DEAD)
+def test_neurons_of_which_a_second_norm_leaves_nothing(kind: str) -> None:
+    """They are zero, or at a breakpoint, for every input: off there, wherever the network is asked."""
+    block, expected = DEAD[kind]
+    network = Network((FRONT, block))
+    for point in points(7, 3, 4):
+        code = network.code(sorted(point))
+        assert str(code) == expected
+        assert network.code(sorted(point), layers=(1, 1)).bits.tolist() == [bit == "1" for bit in expected.split("|")[0]]
+    segment = partition(network, Segment([0, 1, 3], [0, 1, 4]))
+    assert [str(region.code) for region in segment.regions] == [expected]
+    assert segment.code(segment.regions[0].witness) == segment.code_of(0)
+
+
+def test_skip_connections_around_norms_lead_back_to_the_point() -> None:
+    """x + (ones) is known, and so is a form that sees only the skipped input; one that sees the norm is not constant."""
+    ones = Block((Layer.of([[1, 1, 1]] * 3, ["1/3"] * 3),), LayerNorm.of(1, dim=3), residual=True)
+    last = Block((Layer.of([[1, 0, 0], [0, 3, 0]], ["-1/3", -5], ReLU()),), residual=False)
+    later = Block((Layer.of([[1, 1]], [0], ReLU()),), RMSNorm.of(1, dim=2))
+    network = Network((ones, ones, last, later))
+    assert str(network.code(["-1/3", 1, 2])) == "00|0"
+    assert str(network.code([0, 1, 2])) == "10|1"
+    smooth = Network((FRONT, Block((Layer.of([[5, 5, 5]], [0], GELU()), Layer.of([[1]])), LayerNorm.of(1, dim=3))))
+    assert str(smooth.code([0, 1, 3])) == "0"
+
+
+def test_layers_behind_one_norm_are_decided_exactly_in_front_of_a_second() -> None:
+    """5 y_1 + 4 y_3 = 0 at the deviations (-4, -1, 5) / 3: a tie that surds decide, whatever follows."""
+    tie = Block((Layer.of([[5, 0, 4], [0, 0, 1]], [0, 0], ReLU()),), LayerNorm.of(0, dim=3))
+    network = Network((tie, Block((Layer.of([[1, -1]], [0], ReLU()),), RMSNorm.of(1, dim=2))))
+    assert str(network.code([0, 1, 3])) == "01|0"
+
+
+@pytest.mark.parametrize("point", [[3, 3, 3], ["1/3", "1/3", "1/3"]])
+def test_an_undefined_norm_is_named_though_nothing_is_left_of_it(point: list[Any]) -> None:
+    dead = Block((Layer.of([[5, 5, 5]], [0], ReLU()),), LayerNorm.of(0, dim=3))
+    scaled = Block((Layer.of([["1/7", 0, 0], [0, "1/7", 0], [0, 0, "1/7"]]),), LayerNorm.of(0, dim=3))
+    with pytest.raises(InvalidInput, match="P x = 0"):
+        Network((scaled, dead)).code(point)
