@@ -24,6 +24,7 @@ from math import gcd
 
 import numpy as np
 
+from exact.budgets import Stopped
 from exact.circle_meetings import Meetings
 from exact.circle_points import CirclePlanes, Spot, cross
 from exact.errors import Undecided
@@ -70,26 +71,34 @@ def arrange_while(
     go_on: Callable[[], bool], planes: Sequence[Halfspace], gram: RationalArray, radius_squared: Rational, *,
     filtered: bool = True,
 ) -> CircleArrangement | None:  # fmt: skip
-    """:func:`arrange`, asking `go_on` before each circle; None when it says no."""
-    carriers = _Carriers(planes, CirclePlanes(gram, radius_squared))
-    meetings = Meetings(carriers.geometry, filtered)
-    for i in range(meetings.count):
+    """:func:`arrange`, asking `go_on` before each plane, each circle and each step that follows; None when it says no."""
+
+    def check() -> None:
         if not go_on():
-            return None
-        meetings.sort_circle(i)
-    complex_ = _Builder(carriers, meetings, gram, radius_squared).complex()
-    return CircleArrangement(complex_, carriers.root(meetings), meetings.decisions)
+            raise Stopped
+
+    try:
+        carriers = _Carriers(planes, CirclePlanes(gram, radius_squared), check)
+        meetings = Meetings(carriers.geometry, filtered, check)
+        for i in range(meetings.count):
+            check()
+            meetings.sort_circle(i)
+        complex_ = _Builder(carriers, meetings, gram, radius_squared).complex(check)
+        return CircleArrangement(complex_, carriers.root(meetings), meetings.decisions)
+    except Stopped:
+        return None
 
 
 class _Carriers:
     """The distinct circles among the planes, and which planes lie on each."""
 
-    def __init__(self, planes: Sequence[Halfspace], geometry: CirclePlanes) -> None:
+    def __init__(self, planes: Sequence[Halfspace], geometry: CirclePlanes, check: Callable[[], None]) -> None:
         self.geometry = geometry
         index, kept = dict[tuple[int, ...], int](), list[Halfspace]()
         self._constant = np.zeros(len(planes), dtype=bool)
         self._carrier, self._turned = np.full(len(planes), -1, dtype=np.int64), np.zeros(len(planes), dtype=bool)
         for p, plane in enumerate(planes):
+            check()
             divisor = gcd(*plane.coefficients) or 1
             row = tuple(x // divisor for x in plane.coefficients)
             opposite = tuple(-x for x in row)
@@ -146,7 +155,7 @@ class _Builder:
         self._carriers, self._meetings = carriers, meetings
         self._gram, self._square = gram, radius_squared
 
-    def complex(self) -> SphereComplex:
+    def complex(self, check: Callable[[], None]) -> SphereComplex:
         """Number arcs and vertices, link half-edges, trace walks, join the walks of one cell, check Euler's relation."""
         from exact.kernels import small_circles as kernels
 
@@ -160,14 +169,18 @@ class _Builder:
         ends, vertex_point = np.zeros((arcs, 2), np.int32), np.zeros(arcs, np.int32)
         vertices = kernels.number_vertices(starts, meetings.twin, self.out, self.first_arc, lead, ends, vertex_point)
         vertex_point = vertex_point[:vertices].copy()
+        check()
         following = self._linked(arcs, ends)
+        check()
         walk_of = np.zeros(2 * arcs, np.int32)
         walks = int(kernels.trace_walks(following, walk_of))
         if walks < 0:
             raise Undecided("a walk around a cell does not close", value=f"{len(starts) - 1} circles",
                             remedy="report these planes: the arrangement is wrong")  # fmt: skip
+        check()
         component, components = self._components()
         cell_of_walk, cells = self._cells(component, components, walk_of, walks)
+        check()
         arc_sides = np.zeros((arcs, 2), np.int32)
         kernels.sides(walk_of, cell_of_walk, arc_sides)
         result = SphereComplex(

@@ -5,7 +5,7 @@ The enclosures and their error bounds are those of `exact.kernels.small_circles`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,10 +22,11 @@ class Meetings:
     """Which circles meet, and the cyclic order of the points on each: slots and points as in the kernels.
 
     After :meth:`sort_circle`, `points` and `tied` list the points of circle i at `2 starts[i] : 2 starts[i + 1]`; a tied point
-    equals the one before.
+    equals the one before. `check` is called between its steps, and may raise Stopped.
     """
 
-    def __init__(self, geometry: CirclePlanes, filtered: bool) -> None:
+    def __init__(self, geometry: CirclePlanes, filtered: bool, check: Callable[[], None] = lambda: None) -> None:
+        self._check = check
         self.geometry, self.filtered, self.count = geometry, filtered, len(geometry)
         self.decisions = {"filter": 0, "exact": 0}
         self.rows = geometry.unit_rows() if filtered else np.zeros((0, 11))
@@ -60,6 +61,7 @@ class Meetings:
         else:
             asked, meets = self._asked(counts)
         starts = np.concatenate([[0], np.cumsum(counts)])
+        self._check()
         if 4 * starts[-1] > _MOST:
             raise TooLarge("the arcs outgrow 32-bit numbers", value=f"{starts[-1] // 2:,} pairs of circles that meet",
                            remedy="take fewer planes: about 20,000 are possible")  # fmt: skip
@@ -68,6 +70,7 @@ class Meetings:
             kernels.fill_slots(self.rows, starts, asked, meets, neighbour, twin)
         else:
             kernels.fill_pairs(pairs, starts, neighbour, twin)
+        self._check()
         return starts, neighbour, twin
 
     def _asked(self, counts: IndexArray) -> tuple[IndexArray, BitArray]:
@@ -80,12 +83,14 @@ class Meetings:
             counts[:], asked = 0, np.zeros((unknown, 2), dtype=np.int64)
             kernels.count_meetings(self.rows, 0, counts, asked)
         asked = asked[:unknown]
+        self._check()
         meets = np.array([self._meets(i, j) for i, j in asked.tolist()], dtype=bool)
         np.add.at(counts, asked[meets].ravel(), 1)
         self.decisions["filter"] += self.count * (self.count - 1) // 2 - unknown
         return asked, meets
 
     def _meets(self, i: int, j: int) -> bool:
+        self._check()
         self.decisions["exact"] += 1
         return self.geometry.meeting(i, j) >= 0
 

@@ -288,6 +288,16 @@ class PointWalk:
         points = self._through(stage, points, skips)
         return self._layer_signs(stage, points).cpu().numpy()
 
+    def all_signs(self, p: FloatArray) -> ByteMatrix:
+        """The signs of the hinges of all hidden layers at float points, which are exact; int8 (points x hinges)."""
+        x = torch.from_numpy(p).to(self._device)
+        points, skips, found = Points(x, x.new_zeros(len(x))), list[Points](), [x.new_zeros((len(x), 0), dtype=torch.int8)]
+        for layer, stage in enumerate(self._stages):
+            points = _activated(self._stages[layer - 1], points) if layer else points
+            points = self._through(stage, points, skips)
+            found.append(self._layer_signs(stage, points))
+        return torch.cat(found, dim=1).cpu().numpy()
+
     def _through(self, stage: Stage, points: Points, skips: list[Points]) -> Points:
         for step in stage.steps:
             if step == "enter":

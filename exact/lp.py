@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from exact.budgets import Watch
 from exact.constructions import shortened
 from exact.errors import Undecided
 from exact.halfspace import Halfspace, Point, homogeneous
@@ -25,6 +26,7 @@ from exact.predicates import is_farkas, is_inside
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
+_UNLIMITED = Watch(most_bytes=float("inf"))
 _DENSE = 128  # the highest dimension in which the dense simplex proposes: its work grows with the cube
 
 
@@ -43,8 +45,8 @@ class Farkas:
     multipliers: tuple[Rational, ...]
 
 
-def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int) -> Interior | Farkas:
-    """Decide whether the open halfspaces of R^dim have a common point, and prove it.
+def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int, watch: Watch = _UNLIMITED) -> Interior | Farkas:
+    """Decide whether the open halfspaces of R^dim have a common point, and prove it; raises Stopped when `watch` is up.
 
     Cost: one float LP and one exact test as a rule; one exact solve of size dim + 1 for a proof of infeasibility.
     Source: Motzkin's transposition theorem; the exact confirmation of float bases follows Dhiflaoui et al. 2003.
@@ -56,7 +58,7 @@ def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int) -> Interior | 
     if not active:
         return Interior((0,) * dim + (1,))
     rows = [halfspaces[i] for i in active]
-    result = _decide(rows, dim)
+    result = _decide(rows, dim, watch)
     if isinstance(result, Interior):
         return result
     return Farkas(tuple(active[k] for k in result.rows), result.multipliers)
@@ -73,30 +75,58 @@ def _checked(result: Interior | Farkas, rows: Sequence[Halfspace], dim: int) -> 
     return Interior(shortened(result.point, rows)) if isinstance(result, Interior) else result
 
 
-def _decide(rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:
+def _decide(rows: Sequence[Halfspace], dim: int, watch: Watch) -> Interior | Farkas:
     table = np.stack([row.float_row for row in rows])
-    proposal = _propose(table, dim)
+    watch.check()
+    proposal = _propose(table, dim, watch)
+    watch.check()
     if proposal is None:
-        return _checked(exact_simplex(rows, dim), rows, dim)
+        return _checked(exact_simplex(rows, dim, watch=watch), rows, dim)
     point, radius, basis = proposal
     if radius > 0 and (short := short_point(point, radius)) is not None and is_inside(rows, short):
         return Interior(short)
-    return _checked(_farkas_on(rows, dim, basis) or exact_simplex(rows, dim, basis), rows, dim)
+    return _checked(_farkas_on(rows, dim, basis, watch) or exact_simplex(rows, dim, basis, watch), rows, dim)
 
 
-def _farkas_on(rows: Sequence[Halfspace], dim: int, basis: Sequence[int]) -> Farkas | None:
+def _farkas_on(rows: Sequence[Halfspace], dim: int, basis: Sequence[int], watch: Watch) -> Farkas | None:
     """The Farkas vector on the rows of a basis, if their normals have one dependency and it is one."""
     if not basis or not all(0 <= i < len(rows) for i in basis) or len({*basis}) < len(basis) or len(basis) > dim + 1:
         return None
-    columns = [[Rational(rows[i].coefficients[j]) for i in basis] for j in range(dim)]
-    found = null_space(columns, len(basis))
-    if len(found) != 1:
+    weights = _only_dependency([rows[i].normal for i in basis], dim, watch)
+    if weights is None:
         return None
-    weights = found[0] if max(found[0]) > 0 else [-x for x in found[0]]
     if min(weights) < 0 or dot(weights, [Rational(rows[i].offset) for i in basis]) > 0:
         return None
     kept = [(i, x) for i, x in zip(basis, weights, strict=True) if x > 0]
     return Farkas(tuple(i for i, _ in kept), tuple(x for _, x in kept))
+
+
+def _only_dependency(normals: Sequence[tuple[int, ...]], dim: int, watch: Watch) -> list[Rational] | None:
+    """The weights whose sum of these vectors is zero, when they are one line, with a positive entry; else None.
+
+    A vector along an axis has the weight that cancels the others there, so it and its coordinate are left out at first.
+    """
+    axis: dict[int, int] = {}
+    for i, normal in enumerate(normals):
+        support = [j for j, x in enumerate(normal) if x]
+        if len(support) == 1:
+            axis.setdefault(support[0], i)
+    along = set(axis.values())
+    others, coordinates = [i for i in range(len(normals)) if i not in along], [j for j in range(dim) if j not in axis]
+    watch.affords(_seconds_of_a_solve(min(len(others), len(coordinates))))
+    found = null_space([[Rational(normals[i][j]) for i in others] for j in coordinates], len(others))
+    if len(found) != 1:
+        return None
+    weights = dict(zip(others, found[0], strict=True))
+    for j, i in axis.items():
+        weights[i] = -sum((weights[k] * normals[k][j] for k in others), _ZERO) / normals[i][j]
+    every = [weights[i] for i in range(len(normals))]
+    return every if max(every) > 0 else [-x for x in every]
+
+
+def _seconds_of_a_solve(size: int) -> float:
+    """About how long a rational system of so many equations takes: it cannot be interrupted."""
+    return 0.4 * (size / 200.0) ** 3
 
 
 def short_point(point: FloatArray, radius: float) -> Point | None:
@@ -123,23 +153,24 @@ def _solver() -> highspy.Highs:
     return solver
 
 
-def _propose(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
+def _propose(table: FloatArray, dim: int, watch: Watch) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     """The float optimum (or a basis with t < 0): a point, its margin t and the basis, or None when there is none."""
-    return _dense(table, dim) if dim <= _DENSE else _highs(table, dim)
+    return _dense(table, dim) if dim <= _DENSE else _highs(table, dim, watch)
 
 
 def _dense(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     from exact.kernels.feasibility import CAP, FIXED, propose
 
     basis, inverse, point = np.full(dim + 1, FIXED - dim - 1), np.empty((dim + 1, dim + 1)), np.empty(dim)
-    t = propose(np.ascontiguousarray(table), len(table), basis, inverse, point)
+    t = propose(np.ascontiguousarray(table), len(table), basis, inverse, point, _UNLIMITED.alarm)
     if not np.isfinite(t):
         return None
     return point, float(t), tuple(_CAP if i == CAP else int(i) for i in basis if i >= CAP)
 
 
-def _highs(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
+def _highs(table: FloatArray, dim: int, watch: Watch) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     solver = _solver()
+    solver.setOptionValue("time_limit", solver.getRunTime() + watch.seconds_left)
     solver.passModel(_model(table, dim))
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
@@ -166,20 +197,23 @@ def _model(table: FloatArray, dim: int) -> highspy.HighsLp:
     return lp
 
 
-def exact_simplex(rows: Sequence[Halfspace], dim: int, basis: Sequence[int] = ()) -> Interior | Farkas:
+def exact_simplex(
+    rows: Sequence[Halfspace], dim: int, basis: Sequence[int] = (), watch: Watch = _UNLIMITED
+) -> Interior | Farkas:  # fmt: skip
     """Decide strict feasibility in rationals by the simplex method on the dual, with Bland's rule.
 
     The dual is `min sum_i l_i offset_i + m` over `l, m >= 0` with `sum_i l_i normal_i = 0` and `sum_i l_i + m = 1`. A
     start basis that is singular or infeasible is replaced by independent normals with m = 1. Finite by Bland 1977.
     """
-    return _DualSimplex(rows, dim).run(basis)
+    watch.affords(_seconds_of_a_solve(dim))
+    return _DualSimplex(rows, dim, watch).run(basis)
 
 
 class _DualSimplex:
     """State of one exact simplex run; columns are the halfspaces by index, and `_CAP` for the bound t <= 1."""
 
-    def __init__(self, rows: Sequence[Halfspace], dim: int) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[Halfspace], dim: int, watch: Watch) -> None:
+        self.rows, self.watch = rows, watch
         normals = [[Rational(x) for x in row.normal] for row in rows]
         columns = [[row[j] for row in normals] for j in range(dim)]
         self.coordinates = independent_rows(columns, len(rows))
@@ -197,6 +231,7 @@ class _DualSimplex:
         if len(chosen) != len(self.coordinates) + 1 or not self._is_feasible(chosen):
             chosen = [*independent_rows(self.normals, len(self.coordinates)), _CAP]
         while True:
+            self.watch.affords(2 * _seconds_of_a_solve(len(chosen)))
             weights, prices = self._solve(chosen)
             if dot(weights, [self.cost(i) for i in chosen]) <= 0:
                 return self._farkas(chosen, weights)

@@ -7,9 +7,21 @@ from collections.abc import Mapping
 from math import inf
 
 from exact.arcs import CurvePartition
-from exact.counting import arc_bound, region_bound, sphere_bound
+from exact.budgets import readable_bytes
+from exact.counting import least_regions, region_bound
 from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, GreatSphere, NormBall, Sphere
-from exact.engines.base import Budget, CurveCells, Engine, FlatCells, Job, Progress, SphereCells, SphereCodes
+from exact.engines.base import (
+    Budget,
+    CurveCells,
+    Engine,
+    FlatCells,
+    Job,
+    Progress,
+    SphereCells,
+    SphereCodes,
+    chart_of,
+    with_reason,
+)
 from exact.engines.brute_force import BruteForce
 from exact.engines.circle import Circle
 from exact.engines.facet_walk import FacetWalk
@@ -71,10 +83,12 @@ def partition(
     first norm's eps plays no part, those of later norms do.
 
     The engine is chosen by cost; `engine` overrides the choice and names one of `ENGINES`. `device` is where the float64
-    filters run ("cpu" or "cuda"); it never changes the result. `limit` refuses jobs whose upper bound on regions exceeds it
-    (None, or a budget: no limit); `budget` stops early with outcome BUDGET_REACHED; `progress` is called with the number of
-    regions found. Curves behind several norms have no useful bound and are never refused for their size; there a sign that
-    cannot be decided ends with outcome UNDECIDED.
+    filters run ("cpu" or "cuda"); it never changes the result. What ends a job early is what it really finds: `limit` regions
+    (None: no limit), the regions, seconds or bytes of the `budget`, and, whatever is given, half of the memory that is
+    available (see Budget). The outcome is BUDGET_REACHED then, what was done is kept, and `evidence` says how to go on. A job
+    is refused only where its first hidden layer alone cuts the domain into too many regions, by the flats that were found to
+    meet it (see counting.least_regions), and no regions or seconds are given. `progress` is called with the number of
+    regions found. On curves behind several norms a sign that cannot be decided ends with outcome UNDECIDED.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the reasons), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
@@ -93,12 +107,11 @@ def partition(
     _check_radius(network, domain)
     _check_smooth(network)
     read, place = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
-    chosen = _choose(read, place, engine)
-    _check_size(read, place, limit if budget is None or budget.is_endless else None)
     _check_device(device)
-    with one_thread():
-        job = Job(read, place, device, budget or Budget(), progress)
-        cells = point_cells(job) if isinstance(place, FlatDomain) and not _dimension(place) else chosen.run(job)
+    job = Job(read, place, device, budget or Budget(), progress, limit)
+    chosen = _choose(read, place, engine)
+    _check_size(job, chosen)
+    cells = _run(chosen, job)
     if isinstance(cells, FlatCells) and isinstance(domain, NormBall):
         return NormBallPartition(network, domain, chosen.name, cells)
     if isinstance(cells, FlatCells):
@@ -110,6 +123,16 @@ def partition(
         return CodePartition(network, domain, chosen.name, cells)
     assert isinstance(cells, CurveCells)
     return CurvePartition(network, domain, chosen.name, cells)
+
+
+def _run(engine: Engine, job: Job) -> FlatCells | CurveCells | SphereCells | SphereCodes:
+    """The cells, and where a budget ended the job, why."""
+    try:
+        with one_thread():
+            is_point = isinstance(job.domain, FlatDomain) and job.domain.flat().dim == 0
+            return with_reason(job, point_cells(job) if is_point else engine.run(job))
+    finally:
+        job.watch.close()
 
 
 def _check_types(network: object, domain: object) -> None:
@@ -206,36 +229,26 @@ def _other_domains(reason: str, kind: str) -> str | None:
     return None if found is None else found[1]
 
 
-def _check_size(network: Network, domain: Domain, limit: int | None) -> None:
-    if limit is None or _has_no_bound(network, domain):
+def _check_size(job: Job, engine: Engine) -> None:
+    """Refuse what its first hidden layer alone makes too large for the limit or the memory; all else is stopped when it is."""
+    bounded = job.budget.regions is not None or job.budget.seconds is not None
+    if bounded or not isinstance(job.domain, FlatDomain) or isinstance(job.domain, CurveDomain):
         return
-    bound = _bound(network, domain)
-    if bound > limit:
-        size = bound * ((network.hinge_count + 7) // 8)
-        value = f"an upper bound of {_readable(bound)} regions ({_readable(size)} bytes of codes)"
-        raise TooLarge("the job may be too large", value=value,
-                       remedy=f"give limit=None to go on, or a budget; the limit is {limit:,}")  # fmt: skip
-
-
-def _has_no_bound(network: Network, domain: Domain) -> bool:
-    """Whether no bound on the cells comes near the truth: curves behind several norms, where degrees double with each."""
-    return len(network.norms) > 1 and (isinstance(domain, CurveDomain) or sphere_dimension(network, domain) == 1)
-
-
-def _bound(network: Network, domain: Domain) -> int:
-    sphere = sphere_dimension(network, domain)
-    if isinstance(domain, CurveDomain) or (sphere is not None and sphere < 2):
-        return arc_bound(network)
-    return region_bound(network, _dimension(domain)) if sphere is None else sphere_bound(network, sphere)
+    bytes_each, most_bytes = engine.bytes_per_region(job.network, job.domain), job.watch.most_bytes
+    most = min(most_bytes / bytes_each if bytes_each else inf, inf if job.limit is None else job.limit)
+    if job.network.has_norm or region_bound(job.network, chart_of(job.domain).dim) <= most:
+        return
+    least = least_regions(job.network, job.domain, enough=most)
+    if least > most:
+        size = least * ((job.network.hinge_count + 7) // 8)
+        limit = "" if job.limit is None else f", and the limit is {job.limit:,}"
+        raise TooLarge("the job is too large", value=f"at least {_readable(least)} regions ({_readable(size)} bytes of codes)",
+                       remedy=f"give limit=None, a smaller domain, or a budget of regions or seconds; there is room "
+                              f"for {readable_bytes(most_bytes)}{limit}")  # fmt: skip
 
 
 def _readable(count: int) -> str:
     return f"{count:,}" if count < 10**15 else f"10^{len(str(count)) - 1}"
-
-
-def _dimension(domain: Domain) -> int:
-    assert isinstance(domain, FlatDomain)
-    return domain.flat().dim
 
 
 def _check_device(device: str) -> None:

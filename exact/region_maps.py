@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from exact.budgets import Watch
 from exact.enclosures import UP, Affine, Stage, at_least, row_norms
 from exact.filters import U
 from exact.kernels.rows import masked_rows, rows_of_pairs
@@ -38,10 +39,13 @@ class Maps:
 
 
 class MapWalk:
-    """The affine forms of hidden layers on regions of the layers before, as floats with error bounds (CPU)."""
+    """The affine forms of hidden layers on regions of the layers before, as floats with error bounds (CPU).
 
-    def __init__(self, stages: Sequence[Stage], dim: int) -> None:
-        self._stages, self._dim = stages, dim
+    Raises Stopped when `watch` is up.
+    """
+
+    def __init__(self, stages: Sequence[Stage], dim: int, watch: Watch | None = None) -> None:
+        self._stages, self._dim, self._watch = stages, dim, watch
         self._parents: list[IndexArray] = []
         self._bits: list[IndexArray] = []
 
@@ -86,6 +90,8 @@ class MapWalk:
         found, errors = np.empty((len(regions), size)), np.empty((2, len(regions)))
         block = max(1, _BLOCK // max(1, last.weight.shape[1] * size))
         for start in range(0, len(known), block):
+            if self._watch is not None:
+                self._watch.check()
             low, high = np.searchsorted(index, [start, start + block])
             cells = index[low:high] - start
             maps = self._rows_of_block(layer, known[start : start + block], cells, neurons[low:high], found[low:high])

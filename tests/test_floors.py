@@ -23,6 +23,7 @@ FLOORS = {
     "exact.atomic_files": 1,
     "exact.number_texts": 1,
     "exact.linear_algebra": 0,
+    "exact.budgets": 0,
     "exact.numbers": 0,
     "exact.stored_numbers": 0,
     "exact.surds": 0,

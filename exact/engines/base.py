@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from typing import TypeVar, overload
 
 import numpy as np
 
+from exact.budgets import Watch
 from exact.curve_positions import CurvePoint
 from exact.curves import Direction, Frame
-from exact.domains import Curve, Domain, FlatDomain
+from exact.domains import Curve, Domain, Flat, FlatDomain
 from exact.errors import InvalidInput
 from exact.faces import FaceComplex, IndexArray
 from exact.halfspace import Halfspace, Point
@@ -44,13 +44,18 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Budget:
-    """A bound on the number of regions, on seconds, or on both; None means no bound."""
+    """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means no bound of one's own.
+
+    The bytes are those that the process grows by. Without them memory is bounded all the same, by half of what is available
+    when the job starts; `bytes=math.inf` takes that bound away.
+    """
 
     regions: int | None = None
     seconds: float | None = None
+    bytes: float | None = None
 
     def __post_init__(self) -> None:
-        for name, bound in (("regions", self.regions), ("seconds", self.seconds)):
+        for name, bound in (("regions", self.regions), ("seconds", self.seconds), ("bytes", self.bytes)):
             if bound is not None and not (isinstance(bound, int | float) and bound >= 0):
                 raise InvalidInput(f"a budget of {name} is not a number from 0", value=repr(bound),
                                    remedy=f"write Budget({name}=100), or leave it out")  # fmt: skip
@@ -58,26 +63,46 @@ class Budget:
     @property
     def is_endless(self) -> bool:
         """Whether it bounds nothing."""
-        return self.regions is None and self.seconds is None
+        return self.regions is None and self.seconds is None and self.bytes is None
 
 
 @dataclass
 class Job:
-    """One call of partition: what to enumerate, where the filters run, when to stop."""
+    """One call of partition: what to enumerate, where the filters run, when to stop.
+
+    `limit` bounds the regions as the budget does. The clock starts when the job is made; jobs that share a `watch` share it.
+    """
 
     network: Network
     domain: Domain
     device: str = "cpu"
     budget: Budget = field(default_factory=Budget)
     progress: Progress | None = None
-    _started: float = field(default_factory=time.monotonic)
+    limit: int | None = None
+    shared: Watch | None = None
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = self.shared = self.shared or Watch(self.budget.seconds, self.budget.bytes)
+
+    @property
+    def most(self) -> int | None:
+        """The number of regions that ends the job, by the budget or the limit."""
+        return min((bound for bound in (self.budget.regions, self.limit) if bound is not None), default=None)
 
     def out_of_budget(self, found: int) -> bool:
         """Report progress and say whether the budget is used up after `found` regions."""
         if self.progress is not None:
             self.progress(found)
-        late = self.budget.seconds is not None and time.monotonic() - self._started >= self.budget.seconds
-        return late or (self.budget.regions is not None and found >= self.budget.regions)
+        return self.watch.is_up() or (self.most is not None and found >= self.most)
+
+    def why_stopped(self, found: int) -> str:
+        """What ended the job early after `found` regions, and how to go on; nothing where no budget did."""
+        if self.watch.reason or self.most is None or 0 < found < self.most:
+            return self.watch.reason
+        if self.most == self.budget.regions:
+            return f"the budget of {self.most:,} regions is reached: give a larger one to go on"
+        return f"the limit of {self.most:,} regions is reached: give limit=None or a larger one to go on"
 
 
 @dataclass(frozen=True)
@@ -234,6 +259,21 @@ class SphereCodes:
         return len(self.codes)
 
 
+AnyCells = TypeVar("AnyCells", bound=FlatCells | CurveCells | SphereCells | SphereCodes)
+
+
+def with_reason(job: Job, cells: AnyCells) -> AnyCells:
+    """The cells of a job that its budget ended, with the reason in their evidence."""
+    reason = job.why_stopped(len(cells)) if cells.outcome is Outcome.BUDGET_REACHED else ""
+    return replace(cells, evidence=f"{cells.evidence}; {reason}") if reason else cells
+
+
+@lru_cache(maxsize=8)
+def chart_of(domain: FlatDomain) -> Flat:
+    """The chart of a flat domain, made once: a box in hundreds of dimensions takes a second for it."""
+    return domain.flat()
+
+
 class Engine(ABC):
     """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None."""
 
@@ -246,6 +286,10 @@ class Engine(ABC):
     def cost(self, network: Network, domain: Domain) -> float:
         """Rough microseconds per region, by which `partition` chooses among engines; infinite: on request only."""
         return inf
+
+    def bytes_per_region(self, network: Network, domain: Domain) -> float:
+        """About how much memory a region takes, at least: by this a job is refused that cannot fit."""
+        return float((network.hinge_count + 7) // 8)
 
     @abstractmethod
     def run(self, job: Job) -> FlatCells | CurveCells | SphereCells | SphereCodes:
@@ -262,6 +306,13 @@ def empty_cells(hinges: int, proof: Farkas) -> FlatCells:
     evidence = "the walls of the domain have no common interior point, by a Farkas vector"
     codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
     return FlatCells(codes, hinges, _no_witness, Outcome.COMPLETE, evidence, {}, empty=proof)
+
+
+def no_cells(job: Job) -> FlatCells:
+    """No region, because the budget ended before there was one."""
+    hinges = job.network.hinge_count
+    codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
+    return FlatCells(codes, hinges, _no_witness, Outcome.BUDGET_REACHED, "stopped early, before the first region", {})
 
 
 def _no_witness(index: int) -> Point:

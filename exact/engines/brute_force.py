@@ -14,8 +14,9 @@ from math import comb
 
 import numpy as np
 
+from exact.budgets import Stopped, Watch
 from exact.domains import Domain, FlatDomain
-from exact.engines.base import Engine, FlatCells, Job, Outcome, flat_refusal, packed
+from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, flat_refusal, packed
 from exact.halfspace import Halfspace, Point, primitive
 from exact.linear_algebra import independent_rows, null_space
 from exact.lp import Farkas, strict_feasibility
@@ -37,24 +38,27 @@ class BruteForce(Engine):
         if reason is None and max(network.bits_per_layer, default=0) > MAX_BITS:
             reason = f"a hidden layer has {max(network.bits_per_layer)} bits, more than {MAX_BITS}"
         if reason is None and isinstance(domain, FlatDomain):
-            flat = domain.flat()
+            flat = chart_of(domain)
             subsets = comb(len(flat.walls) + network.hinge_count + 1, flat.dim)
             reason = f"{subsets} subsets, more than {MAX_SUBSETS}" if subsets > MAX_SUBSETS else None
         return reason
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
-        flat = job.domain.flat()
+        flat = chart_of(job.domain)
         one = [Rational(0)] * flat.dim + [Rational(1)]
-        found = (cell for _, _, witness in _realised((), flat.walls, flat.dim)
-                 for cell in _explore(begin(job.network, flat.state(), one), ((), flat.walls, witness), flat.dim))  # fmt: skip
+        watch, start = job.watch, begin(job.network, flat.state(), one)
+        found = (cell for _, _, witness in _realised((), flat.walls, flat.dim, watch)
+                 for cell in _explore(start, ((), flat.walls, witness), flat.dim, watch))  # fmt: skip
         cells, outcome = list[Cell](), Outcome.COMPLETE
         evidence = "every sign vector of every layer was tested in every cell"
-        for cell in found:
-            if job.out_of_budget(len(cells)):
-                outcome, evidence = Outcome.BUDGET_REACHED, "stopped early: sign vectors are left untested"
-                break
-            cells.append(cell)
+        try:
+            for cell in found:
+                if job.out_of_budget(len(cells)):
+                    raise Stopped
+                cells.append(cell)
+        except Stopped:
+            outcome, evidence = Outcome.BUDGET_REACHED, "stopped early: sign vectors are left untested"
         hinges = job.network.hinge_count
         codes = packed([cell[0] for cell in cells], hinges)
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
@@ -63,23 +67,23 @@ class BruteForce(Engine):
                          empty=proof if isinstance(proof, Farkas) else None)  # fmt: skip
 
 
-def _explore(cursor: Cursor | None, cell: Cell, dim: int) -> Iterator[Cell]:
+def _explore(cursor: Cursor | None, cell: Cell, dim: int, watch: Watch) -> Iterator[Cell]:
     if cursor is None:
         yield cell
         return
     z = cursor.current.pre_activations(cursor.inner, cursor.one)
-    for bits, walls, witness in _realised(layer_halfspaces(cursor, z), cell[1], dim):
-        yield from _explore(advance(cursor, z, bits), (cell[0] + bits, walls, witness), dim)
+    for bits, walls, witness in _realised(layer_halfspaces(cursor, z), cell[1], dim, watch):
+        yield from _explore(advance(cursor, z, bits), (cell[0] + bits, walls, witness), dim, watch)
 
 
-def _realised(free: Sequence[Halfspace], fixed: Sequence[Halfspace], dim: int) -> Iterator[Cell]:
+def _realised(free: Sequence[Halfspace], fixed: Sequence[Halfspace], dim: int, watch: Watch) -> Iterator[Cell]:
     """Every sign vector of `free` that has an open cell inside `fixed`: its bits, its walls, a point."""
     moving = [h for h in free if not h.is_constant]
     if any(h.is_constant and h.offset <= 0 for h in fixed):
         return
     forms = [h.coefficients for h in (*moving, *(h for h in fixed if not h.is_constant))] + [(0,) * dim + (1,)]
-    rays, signs = _rays(forms, dim + 1)
-    for choice in _consistent(signs, len(moving)):
+    rays, signs = _rays(forms, dim + 1, watch)
+    for choice in _consistent(signs, len(moving), watch):
         point = primitive([sum(ray[i] for ray in rays[choice[1]]) for i in range(dim + 1)])
         chosen = iter(choice[0])
         bits = tuple(h.offset > 0 if h.is_constant else bool(next(chosen)) for h in free)
@@ -87,13 +91,13 @@ def _realised(free: Sequence[Halfspace], fixed: Sequence[Halfspace], dim: int) -
         yield bits, (*fixed, *sides), point
 
 
-def _rays(forms: Sequence[tuple[int, ...]], width: int) -> tuple[np.ndarray, np.ndarray]:
+def _rays(forms: Sequence[tuple[int, ...]], width: int, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
     """All candidate extreme rays (as integer vectors) and the signs of every form on them."""
     rows = [[Rational(x) for x in form] for form in forms]
     kept = independent_rows([list(column) for column in zip(*rows, strict=True)], len(rows))
     reduced = [[row[j] for j in kept] for row in rows]
     rays = {tuple(sign * int(x) for x in v) for subset in combinations(range(len(rows)), len(kept) - 1)
-            for v in _single(null_space([reduced[i] for i in subset], len(kept))) for sign in (1, -1)}  # fmt: skip
+            for v in _single([reduced[i] for i in subset], len(kept), watch) for sign in (1, -1)}  # fmt: skip
     vectors, signs = np.empty(len(rays), dtype=object), np.zeros((len(rays), len(rows)), dtype=np.int8)
     for k, ray in enumerate(sorted(rays)):
         full = [0] * width
@@ -104,15 +108,18 @@ def _rays(forms: Sequence[tuple[int, ...]], width: int) -> tuple[np.ndarray, np.
     return vectors, signs
 
 
-def _single(basis: list[list[Rational]]) -> list[list[Rational]]:
-    """The basis of a line, and nothing for a larger space: its rays come from other subsets."""
+def _single(rows: Sequence[list[Rational]], width: int, watch: Watch) -> list[list[Rational]]:
+    """A basis of the null space where that is a line, and nothing for a larger space: its rays come from other subsets."""
+    watch.check()
+    basis = null_space(rows, width)
     return basis if len(basis) == 1 else []
 
 
-def _consistent(signs: np.ndarray, free: int) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+def _consistent(signs: np.ndarray, free: int, watch: Watch) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
     """Sign vectors of the first `free` forms (the rest positive) that some set of rays realises strictly."""
     allowed = np.all(signs[:, free:] >= 0, axis=1)
     for code in range(2**free):
+        watch.check()
         bits = tuple(code >> k & 1 for k in range(free))
         wanted = np.array([1 if bit else -1 for bit in bits], dtype=np.int8)
         rays = np.flatnonzero(allowed & np.all(signs[:, :free] * wanted >= 0, axis=1))

@@ -87,7 +87,7 @@ class Circle(Engine):
                 found += len(runs[-1])
             else:
                 arcs.extend(reversed(_refine(arc, arc.cursor, tally, job.device)))
-        excess = found - (found if job.budget.regions is None else job.budget.regions)
+        excess = found - (found if job.most is None else job.most)
         if excess > 0:
             runs[-1] = runs[-1].up_to(len(runs[-1]) - excess)
         return collected(job.network, curve, frame, runs, tally, len(arcs) + max(0, excess))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from exact.budgets import Stopped, Watch
 from exact.domains import Flat
 from exact.enclosures import PointWalk
 from exact.engines.base import Job
@@ -25,7 +26,6 @@ _UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
 _LARGE = 2**27
-_KEPT_WHEN_LATE = 64
 Array = np.ndarray[Any, Any]
 _OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
 _OF_FACES = {"face", "seen", "work", "stack"}
@@ -34,10 +34,13 @@ _OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
 
 
 class Cutter:
-    """A complex of a flat domain, its cells not yet cut by any layer; holds all state of one enumeration."""
+    """A complex of a flat domain, its cells not yet cut by any layer; holds all state of one enumeration.
 
-    def __init__(self, flat: Flat, bits: int, exact: ExactVertices) -> None:
-        self._flat, self._dim, self._exact = flat, flat.dim, exact
+    Raises Stopped when `watch` is up: nothing can be cut from then on, but cells still have their vertices (see `middles`).
+    """
+
+    def __init__(self, flat: Flat, bits: int, exact: ExactVertices, watch: Watch) -> None:
+        self._flat, self._dim, self._exact, self._watch = flat, flat.dim, exact, watch
         box = _box(flat)
         self._bounded = box is not None
         self._remaining = () if box else flat.walls
@@ -127,22 +130,27 @@ class Cutter:
         self._starts_at = bit0
         self._open(self._signs(layer, count, bits, points), bit0)
         wanted = int(splitting.count_candidates(c, self._layer))
+        self._watch.check()
         first = int(n[splitting.PLANES])
         self._room(planes=wanted, pool=wanted)
         regions, hinges = np.empty(wanted, np.int64), np.empty(wanted, np.int64)
         splitting.enlist(self._c, self._layer, regions, hinges)
+        self._watch.check()
         rows, a_err, b_err = maps.rows(layer, regions, hinges)
         self._enter_rows(first, rows, a_err, b_err)
         self._exact.add_hinges(first, layer, regions, hinges, codes, bit0)
 
     def _signs(self, layer: int, count: int, bits: int, points: PointWalk) -> Array:
         c = self._c
+        if not self._watch.has_room(count * bits):
+            raise Stopped
         signs = np.empty((count, bits), np.int8)
         finite = np.ones(count, bool) if self._bounded else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
         size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
             for start in range(0, len(where), size):
                 v = where[start : start + size]
+                self._watch.check()
                 far = not finite[v[0]]
                 signs[v] = points.signs(layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None)
         self._signed += int(np.count_nonzero(signs != splitting.UNKNOWN))
@@ -164,14 +172,14 @@ class Cutter:
         head, flags = np.full(hinges, -1, np.int32), np.zeros(hinges, np.uint8)
         keys, values = np.full(_ASKED * 4, -1, np.int64), np.zeros(_ASKED * 4, np.int8)
         asked = np.zeros((_ASKED, 2), np.int32)
-        self._layer = Layer(signs, head, keys, values, asked, np.array([bit0], np.int64), flags)
+        self._layer = Layer(signs, head, keys, values, asked, np.array([bit0], np.int64), flags, self._watch.alarm)
         self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
 
     def cut(self, job: Job) -> bool:
-        """Cut by every hinge of the layer; False when the budget made it drop cells."""
+        """Cut by every hinge of the layer; False when the number of regions asked for made it drop cells."""
         assert self._layer is not None
         hinges, whole = len(self._layer.head), True
-        if job.budget.is_endless and job.progress is None:
+        if job.most is None and job.progress is None:
             self._cut_all(hinges)
             return True
         for hinge in range(hinges):
@@ -184,14 +192,15 @@ class Cutter:
         count = int(self._c.n[splitting.CELLS])
         if not job.out_of_budget(count):
             return True
-        bound = job.budget.regions if job.budget.regions is not None and count >= job.budget.regions else _KEPT_WHEN_LATE
-        if count > bound:
-            self._drop(bound)
-            return False
-        return True
+        self._watch.check()
+        if job.most is None or count <= job.most:
+            return True
+        self._drop(job.most)
+        return False
 
     def _cut_all(self, stop: int) -> None:
         while (why := splitting.split(self._c, self._layer, stop)) != splitting.DONE:
+            self._watch.check()
             if why == splitting.NEEDS_SIGNS:
                 self._settle()
             elif why == splitting.NEEDS_SPACE:
@@ -205,7 +214,7 @@ class Cutter:
         assert self._layer is not None
         count = int(self._c.n[splitting.ASKED])
         questions = self._layer.asked[:count].tolist()
-        signs = np.array([self._exact.sign(v, h) for v, h in questions], np.int8)
+        signs = np.array([self._sign(v, h) for v, h in questions], np.int8)
         for vertex in {v for v, _ in questions}:
             self._refresh(vertex)
         self._settled += count
@@ -215,6 +224,10 @@ class Cutter:
             splitting.rehash(self._layer.keys, self._layer.values, keys, values)
             self._layer = self._layer._replace(keys=keys, values=values)
         splitting.settle(self._c, self._layer, signs)
+
+    def _sign(self, vertex: int, plane: int) -> int:
+        self._watch.check()
+        return self._exact.sign(vertex, plane)
 
     # ---- room
 
@@ -237,6 +250,8 @@ class Cutter:
                     raise TooLarge("the complex does not fit", value=f"{used + more:,} entries of face lists",
                                    remedy="cut a smaller domain, or use engine='lp_tree', which keeps no faces")  # fmt: skip
                 if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
+                    if not self._watch.has_room(used * array.itemsize * array[:1].size):
+                        raise Stopped
                     factor = 2 if array.nbytes > _LARGE else 4  # what is not yet used costs nothing, copies do
                     grown = np.empty((max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype)
                     grown[:used] = array[:used]
@@ -264,6 +279,18 @@ class Cutter:
     def decisions(self) -> dict[str, int]:
         """How many signs floats decided, and how many exact coordinates."""
         return {"filter": self._signed + int(self._c.n[splitting.FILTERED]), "exact": self._settled}
+
+    @property
+    def cell_count(self) -> int:
+        """The cells so far."""
+        return int(self._c.n[splitting.CELLS])
+
+    def middles(self, first: int, count: int) -> FloatArray:
+        """Points about the middles of cells, also of those that are not cut to the end (count x d)."""
+        found = np.zeros((count, self._dim))
+        reach = 1.0 + float(np.abs(self._c.p[: int(self._c.n[splitting.VERTICES])]).max(initial=0.0))
+        splitting.middles(self._c, first, 4.0 * reach, found)
+        return found
 
     def codes(self, hinges: int) -> ByteArray:
         """The packed codes of the cells."""

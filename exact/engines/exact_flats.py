@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from exact.budgets import Watch
 from exact.convex_norms import RoundBody
 from exact.halfspace import Halfspace
 from exact.linear_algebra import apply, dot, matrix, null_space, rank, solve
@@ -36,6 +37,7 @@ class ExactFlats:
 
     planes: Sequence[Halfspace]
     body: RoundBody
+    watch: Watch
     known: dict[frozenset[int], Flat | None] = field(default_factory=dict)
     settled: set[frozenset[int]] = field(default_factory=set)
     checked: set[frozenset[int]] = field(default_factory=set)
@@ -80,7 +82,8 @@ class ExactFlats:
             raise NotSimple(f"{len(chosen)} hyperplanes through a flat of codimension {len(kept)}")
 
     def settle(self, chosen: Chosen) -> None:
-        """All strata of a set and of the sets that start with it."""
+        """All strata of a set and of the sets that start with it; raises Stopped."""
+        self.watch.check()
         if frozenset(chosen) in self.settled:
             return
         self.settled.add(frozenset(chosen))

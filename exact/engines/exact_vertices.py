@@ -208,6 +208,7 @@ def _mean(points: list[SymbolicPoint], walls: tuple[Halfspace, ...]) -> Point:
     shifts = [bits - point.finite[-1].bit_length() for point in points]
     finite, drift = ([sum(x << shift for x, shift in zip(column, shifts, strict=True)) for column in zip(*rows, strict=True)]
                      for rows in ([p.finite for p in points], [p.infinite for p in points]))  # fmt: skip
-    ratios = [-value // slope for wall in walls if (slope := wall.slope(drift)) > 0 and (value := wall.value(finite)) <= 0]
+    start = tuple(finite)
+    ratios = [-value // slope for wall in walls if (slope := wall.slope(drift)) > 0 and (value := wall.value(start)) <= 0]
     power = max((ratio + 1).bit_length() for ratio in ratios) if ratios else 0
     return primitive([*(x + (y << power) for x, y in zip(finite[:-1], drift, strict=True)), finite[-1]])

@@ -19,8 +19,9 @@ import numpy as np
 from scipy.linalg import qr
 
 from exact.adjacency import region_halfspaces
+from exact.budgets import Stopped, Watch
 from exact.domains import Domain, Flat, FlatDomain
-from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
+from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.errors import Undecided
 from exact.faces import IndexArray
 from exact.float_halfspaces import float_rows, point_of_floats
@@ -105,8 +106,11 @@ class FacetWalk(Engine):
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
-        flat = job.domain.flat()
-        start = strict_feasibility(flat.walls, flat.dim)
+        flat = chart_of(job.domain)
+        try:
+            start = strict_feasibility(flat.walls, flat.dim, job.watch)
+        except Stopped:
+            return no_cells(job)
         if isinstance(start, Farkas):
             return empty_cells(job.network.hinge_count, start)
         return self.explore(job, start.point, None)
@@ -117,7 +121,7 @@ class FacetWalk(Engine):
         A start on a boundary stands for the region that a generic infinitesimal step leads to.
         """
         assert isinstance(job.domain, FlatDomain)
-        walk = _Walk(job, job.domain.flat(), start)
+        walk = _Walk(job, chart_of(job.domain), start)
         walk.run(radius)
         return walk.cells()
 
@@ -215,7 +219,11 @@ class _Walk:
             return
         self._add(self._code_beside(self.chart.inside(self.chart.start)), 0)
         while self.queue and self.queue[0][1] != radius:
-            self._expand(*self.queue.popleft())
+            try:
+                self._expand(*self.queue[0])
+            except Stopped:
+                return
+            self.queue.popleft()
             if self.job.out_of_budget(len(self.codes) - len(self.queue)):
                 return
         self.outermost = len(self.queue)
@@ -274,16 +282,17 @@ class _Walk:
         return region
 
     def _is_full(self) -> bool:
-        limit = self.job.budget.regions
+        limit = self.job.most
         return limit is not None and len(self.codes) >= limit
 
     def _expand(self, region: int, distance: int) -> None:
-        """Find the facets of a region and cross them."""
+        """Find the facets of a region and cross them; raises Stopped before it changes anything."""
         if len(self.layers) > _CACHE:
             self._forget()
         walls = self._walls(self.codes[region])
-        known = {self.sides.number(wall): other for wall, other in self.waiting.pop(region, {}).items()}
+        known = {self.sides.number(wall): other for wall, other in self.waiting.get(region, {}).items()}
         self.witnesses[region], facets = self._facets(walls, known)
+        self.waiting.pop(region, None)
         self.facets[region] = tuple(sorted({walls.hinges[i][0] for i in facets}))
         for i in facets:
             neighbour = known.get(walls.sides[i])
@@ -308,10 +317,11 @@ class _Walk:
         found = np.array([int(side in known) for side in walls.sides], dtype=np.int64)
         open_before = int(np.count_nonzero(found[edges:] == 0))
         x = np.empty(self.flat.dim)
-        status = self.kernel.sort_walls(walls.rows, edges, x, found)
+        status = self.kernel.sort_walls(walls.rows, edges, x, found, self.job.watch.alarm)
+        self.job.watch.check()
         witness: FloatArray | Point = x
         if status != self.kernel.OPEN:
-            witness = self._inside(walls)
+            witness = self._inside(walls, self.job.watch)
             found[found == 0] = self.kernel.UNDECIDED
         undecided = [i for i in range(edges, size) if found[i] == self.kernel.UNDECIDED]
         for i in undecided:
@@ -327,15 +337,19 @@ class _Walk:
     def _is_facet(self, walls: _Walls, index: int) -> bool:
         """Whether some point is outside one wall and inside all others; the segment to the region crosses a facet then."""
         sides = [side ^ int(i == index) for i, side in enumerate(walls.sides)]
-        return isinstance(strict_feasibility([self.sides.halfspaces[i] for i in sides], self.flat.dim), Interior)
+        rows = [self.sides.halfspaces[i] for i in sides]
+        return isinstance(strict_feasibility(rows, self.flat.dim, self.job.watch), Interior)
 
     def _centre(self, walls: _Walls) -> FloatArray | Point:
         """A witness alone."""
         x, found = np.empty(self.flat.dim), np.ones(len(walls.sides), dtype=np.int64)
-        return x if self.kernel.sort_walls(walls.rows, len(found), x, found) == self.kernel.OPEN else self._inside(walls)
+        if self.kernel.sort_walls(walls.rows, len(found), x, found, np.zeros(1, dtype=np.int64)) == self.kernel.OPEN:
+            return x
+        return self._inside(walls)
 
-    def _inside(self, walls: _Walls) -> Point:
-        found = strict_feasibility([self.sides.halfspaces[i] for i in walls.sides], self.flat.dim)
+    def _inside(self, walls: _Walls, watch: Watch | None = None) -> Point:
+        rows = [self.sides.halfspaces[i] for i in walls.sides]
+        found = strict_feasibility(rows, self.flat.dim, *([] if watch is None else [watch]))
         if not isinstance(found, Interior):
             raise Undecided("a facet leads to an empty region", value=found, remedy="please report the network")
         return found.point

@@ -19,11 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
 
 from exact.arrangements import Arrangement, Essential, arrangement
+from exact.budgets import Watch
 from exact.filters import U
 from exact.halfspace import Halfspace
 from exact.linear_algebra import dot, independent_rows, matrix, solve
@@ -85,11 +87,11 @@ class LowestVertices:
     """The cells of `given`, on the sides of its hyperplanes (bool blocks, V x planes).
 
     `local` enumerates the arrangements at points where more than d hyperplanes meet, 64 points at most; without it they
-    raise NotSimple.
+    raise NotSimple. Raises Stopped when `watch` is up.
     """
 
-    def __init__(self, given: Essential, device: str, local: Local | None = None) -> None:
-        self.local, self.points = local, list[torch.Tensor]()
+    def __init__(self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None) -> None:
+        self.local, self.points, self.watch = local, list[torch.Tensor](), watch or Watch(most_bytes=inf)
         self.dim, self.planes, self.device = given.dim, given.planes, device
         bounds = _bounds(given)
         self.boxed = bounds is not None
@@ -138,6 +140,7 @@ class LowestVertices:
             yield start, 0
             return
         for last in range(level - 2, self.count - 1):
+            self.watch.check()
             chosen = torch.tensor([last], device=self.device)
             if self.boxed and not bool(self._reached(start, torch.zeros_like(chosen), chosen)):
                 continue
@@ -159,6 +162,7 @@ class LowestVertices:
             parents, chosen = parents[reached], chosen[reached]
         size = max(1, self.block // (nodes.mid.shape[1] * nodes.mid.shape[2]))
         for begin in range(0, len(parents), size):
+            self.watch.check()
             part = slice(begin, begin + size)
             children = self._pivot(nodes, parents[part], chosen[part], first if missing == 1 else None)
             yield from self._expand(children, missing - 1, first)
@@ -299,6 +303,7 @@ class LowestVertices:
         found: BitArray = sides[settled][:, : self.planes].cpu().numpy()
         exact = list[list[bool]]()
         for b, j in torch.nonzero(doubtful).tolist():
+            self.watch.check()
             exact += self._exact_cells([*chosen[b].tolist(), int(at[b, j])], level)
         return np.concatenate([found, np.array(exact, dtype=bool).reshape(len(exact), self.planes)]) if exact else found
 

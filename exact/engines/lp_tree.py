@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from exact.adjacency import region_halfspaces
+from exact.budgets import Stopped, Watch
 from exact.constructions import step_inside
 from exact.domains import Domain, Flat, FlatDomain
-from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
+from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.float_halfspaces import float_rows, point_of_floats
 from exact.halfspace import Halfspace, Point, affine
 from exact.lp import Farkas, Interior, strict_feasibility
@@ -137,11 +138,14 @@ class LPTree(Engine):
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
-        flat, hinges = job.domain.flat(), job.network.hinge_count
-        start = strict_feasibility(flat.walls, flat.dim)
+        flat, hinges = chart_of(job.domain), job.network.hinge_count
+        try:
+            start = strict_feasibility(flat.walls, flat.dim, job.watch)
+        except Stopped:
+            return no_cells(job)
         if isinstance(start, Farkas):
             return empty_cells(hinges, start)
-        tree = _Tree(job.network, flat, start.point)
+        tree = _Tree(job.network, flat, start.point, job.watch)
         while tree.stack and not job.out_of_budget(len(tree.leaves.codes)):
             tree.grow()
         codes = np.frombuffer(b"".join(tree.leaves.codes), dtype=np.uint8).reshape(len(tree.leaves.codes), (hinges + 7) // 8)
@@ -152,10 +156,10 @@ class LPTree(Engine):
 class _Tree:
     """The branches still to follow, the cells found, and what decided the branches."""
 
-    def __init__(self, network: Network, flat: Flat, witness: Point) -> None:
+    def __init__(self, network: Network, flat: Flat, witness: Point, watch: Watch) -> None:
         from exact.kernels import feasibility
 
-        self.kernel = feasibility
+        self.kernel, self.watch = feasibility, watch
         self.network, self.flat = network, flat
         self.leaves, self.stack = _Leaves(), list[_Node]()
         self.decisions = {"points": 0, "interiors": 0, "farkas": 0, "filter": 0, "exact": 0}
@@ -180,15 +184,16 @@ class _Tree:
         return tuple(dict.fromkeys([*self.flat.walls, *(sides[k] if bits[k] else sides[k].opposite for k in cuts)]))
 
     def grow(self) -> None:
-        """Follow one branch to a leaf, leaving the others on the stack."""
-        node: _Node | None = self.stack.pop()
-        while node is not None:
-            if node.floats is not None:
-                node = self._descend(node, node.floats)
-            if len(node.bits) < len(node.layer.halfspaces):
-                node = self._insert(node)
-            else:
-                node = self._leave(node)
+        """Follow one branch to a leaf, leaving the others on the stack, and the branch too when time or memory is up."""
+        following: _Node | None = self.stack.pop()
+        while following is not None:
+            node = following if following.floats is None else self._descend(following, following.floats)
+            try:
+                self.watch.check()
+                following = self._insert(node) if len(node.bits) < len(node.layer.halfspaces) else self._leave(node)
+            except Stopped:
+                self.stack.append(node)
+                return
 
     def _root(self) -> _Node | None:
         """The root of the first layer in the domain."""
@@ -227,7 +232,7 @@ class _Tree:
         points, bases = np.empty((size, n - 1)), np.empty((size, n), dtype=np.int64)
         _, end, total, branches, closed = self.kernel.descend(
             rows, count, floats.basis, floats.witness, node.layer.rows, node.layer.known, start,
-            bits, cuts, at, counts, points, bases,
+            bits, cuts, at, counts, points, bases, self.watch.alarm,
         )  # fmt: skip
         found, new = [bool(bit) for bit in bits[:end]], cuts[count:total].tolist()
         for i in range(branches):
@@ -256,7 +261,7 @@ class _Tree:
             first, second = (step_inside(witness, normal, walls) for normal in (halfspace.normal, halfspace.opposite.normal))
             self.stack.append(self._child(node, False, second))
             return self._child(node, True, first)
-        found = strict_feasibility((*walls, halfspace.opposite if where > 0 else halfspace), self.flat.dim)
+        found = strict_feasibility((*walls, halfspace.opposite if where > 0 else halfspace), self.flat.dim, self.watch)
         self._count(exact=1, interiors=isinstance(found, Interior), farkas=isinstance(found, Farkas))
         if isinstance(found, Farkas):
             return replace(node, bits=[*node.bits, where > 0])

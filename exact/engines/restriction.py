@@ -6,6 +6,7 @@ in compiled loops. Cost: the number of (flat, cell) pairs of the recursion, abou
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from exact.numbers import FloatArray
 from exact.spline_code import BitArray
 
 _LARGEST = 2**31 - 1
+_BLOCK = 2**16
 
 
 class NotCertified(Exception):
@@ -57,7 +59,7 @@ def swept(given: Essential, job: Job) -> SweptCells:
     table = np.array(rows, dtype=np.int64).reshape(len(rows), given.dim + 1)
     words = (len(rows) + 63) // 64
     if given.dim < 2:
-        codes, points = _certified(kernel.cells(table, count, words))
+        codes, points = _certified(kernel.cells(table, count, words, job.watch.alarm))
         return SweptCells(codes, points, count, given.planes, True)
     return _inserted(table, count, words, job)
 
@@ -69,14 +71,20 @@ def _inserted(table: IndexArray, walls: int, words: int, job: Job) -> SweptCells
     codes, points, count = np.zeros((1, words), dtype=np.uint64), np.zeros((1, table.shape[1] - 1)), 1
     for plane, row in enumerate(table):
         if job.out_of_budget(count - 1):
-            return _stopped(table, points[:count], walls, words)
-        pivot, active = kernel.largest_normal(row), np.arange(plane)
+            return _stopped(table, plane, codes[:count], points[:count], walls, job)
+        pivot, active, alarm = kernel.largest_normal(row), np.arange(plane), job.watch.alarm
         (below,) = _certified(kernel.restricted(table, plane, row, pivot))
-        facet_codes, facet_points = _certified(kernel.cells(below, min(walls, plane), words))
-        kernel.mask_to(facet_codes, active)
-        codes, points = kernel.with_room(codes, points, count, count + len(facet_codes))
-        (count,) = _certified(kernel.insert(table, active, plane, plane < walls, codes, points, count,
-                                            facet_codes, facet_points, pivot))  # fmt: skip
+        facet_codes, facet_points, status = kernel.cells(below, min(walls, plane), words, alarm)
+        if status != kernel.LATE:
+            _certified((status,))
+            kernel.mask_to(facet_codes, active)
+            codes, points = kernel.with_room(codes, points, count, count + len(facet_codes))
+            more, status = kernel.insert(table, active, plane, plane < walls, codes, points, count,
+                                         facet_codes, facet_points, pivot, alarm)  # fmt: skip
+        if status == kernel.LATE:
+            return _stopped(table, plane, codes[:count], points[:count], walls, job)
+        _certified((status,))
+        count = more
     return SweptCells(codes[:count], points[:count], walls, len(table) - walls, True)
 
 
@@ -87,11 +95,21 @@ def _certified(result: tuple) -> tuple:  # type: ignore[type-arg]
     return result[:-1]
 
 
-def _stopped(table: IndexArray, points: FloatArray, walls: int, words: int) -> SweptCells:
-    """The cells known at the end of a budget: each witness lies in one of the final cells, and no two in the same."""
+def _stopped(
+    table: IndexArray, plane: int, codes: np.ndarray, points: FloatArray, walls: int, job: Job
+) -> SweptCells:  # fmt: skip
+    """The cells known at the end of a budget: each witness lies in one of the final cells, and no two in the same.
+
+    Codes lack the sides of the rows from number `plane` on; as many get them as the watch's grace allows.
+    """
     from exact.kernels import arrangement as kernel
 
-    codes, inside = kernel.codes_at(table, points, words)
+    end, inside = job.watch.grace(), np.zeros(len(codes), dtype=bool)
+    for start in range(0, len(codes), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        inside[part] = kernel.complete_codes(table, plane, points[part], codes[part])
+        if time.monotonic() > end:
+            break
     for k in range(walls):
         inside &= (codes[:, k // 64] >> np.uint64(k % 64)) & np.uint64(1) == 1
     return SweptCells(codes[inside], points[inside], walls, len(table) - walls, False)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from exact.budgets import Watch
 from exact.convex_norms import RoundBody
 from exact.domains import Ball, Flat
 from exact.halfspace import Halfspace, Point, affine, homogeneous
@@ -72,23 +73,29 @@ def meets(body: RoundBody, points: Sequence[Point]) -> bool:
     return any(body.norm_squared(affine(point)) < body.radius_squared for point in points) or body.nearest(points).is_inside
 
 
-def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope) -> Iterator[Part]:
-    """The parts of a polytope by the sides of the planes, as far as they meet the ball."""
-    fixed = [plane.is_constant or body.misses(plane) for plane in planes]
-    return _parts(body, list(zip(planes, fixed, strict=True)), shape, ())
+def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope, watch: Watch) -> Iterator[Part]:
+    """The parts of a polytope by the sides of the planes, as far as they meet the ball; raises Stopped."""
+    fixed = list[bool]()
+    for plane in planes:
+        watch.check()
+        fixed.append(plane.is_constant or body.misses(plane))
+    return _parts(body, list(zip(planes, fixed, strict=True)), shape, (), watch)
 
 
-def _parts(body: RoundBody, planes: Sequence[tuple[Halfspace, bool]], shape: VertexPolytope, bits: Bits) -> Iterator[Part]:
+def _parts(
+    body: RoundBody, planes: Sequence[tuple[Halfspace, bool]], shape: VertexPolytope, bits: Bits, watch: Watch
+) -> Iterator[Part]:  # fmt: skip
     """The same from plane number `len(bits)` on; a fixed plane has one side in the ball."""
     for plane, fixed in planes[len(bits) :]:
         if fixed:
             bits = (*bits, plane.offset > 0)
             continue
+        watch.check()
         above, below = shape.split(plane)
         if above is not None and below is not None:
             for bit, part in ((True, above), (False, below)):
                 if meets(body, part.vertices):
-                    yield from _parts(body, planes, part, (*bits, bit))
+                    yield from _parts(body, planes, part, (*bits, bit), watch)
             return
         bits = (*bits, above is not None)
     yield bits, shape

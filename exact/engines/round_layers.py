@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.adjacency import code_behind
+from exact.budgets import Stopped, Watch
 from exact.domains import Ball, Domain
 from exact.engines.base import Engine, FlatCells, Job, Outcome, packed
 from exact.engines.round_cells import Bits, Part, RoundChart, inner_point, meets, parts
@@ -45,22 +46,25 @@ class RoundLayers(Engine):
         chart = RoundChart(job.domain)
         cursor = begin(job.network, chart.flat.state(), [_ZERO] * chart.flat.dim + [_ONE])
         found, stopped = list[Part](), False
-        for part in _cells(chart, cursor, (), chart.body.around()):
-            if job.out_of_budget(len(found)):
-                stopped = True
-                break
-            found.append(part)
+        try:
+            for part in _cells(chart, cursor, (), chart.body.around(), job.watch):
+                if job.out_of_budget(len(found)):
+                    stopped = True
+                    break
+                found.append(part)
+        except Stopped:
+            stopped = True
         return _as_flat(_View(job.network, chart, found, stopped))
 
 
-def _cells(chart: RoundChart, cursor: Cursor | None, bits: Bits, shape: VertexPolytope) -> Iterator[Part]:
+def _cells(chart: RoundChart, cursor: Cursor | None, bits: Bits, shape: VertexPolytope, watch: Watch) -> Iterator[Part]:
     """The cells within a polytope on which the hinges so far have these bits."""
     if cursor is None:
         yield bits, shape
         return
     z = cursor.current.pre_activations(cursor.inner, cursor.one)
-    for own, part in parts(chart.body, layer_halfspaces(cursor, z), shape):
-        yield from _cells(chart, advance(cursor, z, own), (*bits, *own), part)
+    for own, part in parts(chart.body, layer_halfspaces(cursor, z), shape, watch):
+        yield from _cells(chart, advance(cursor, z, own), (*bits, *own), part, watch)
 
 
 def _as_flat(view: _View) -> FlatCells:

@@ -43,8 +43,8 @@ class SmallCircles(Engine):
 
     def run(self, job: Job) -> SphereCells:
         chart = sphere_chart(job.network, job.domain)
-        made = arrange_while(lambda: not job.out_of_budget(0), _planes(chart), chart.gram, chart.radius_squared)
-        room = job.budget.regions
+        made = arrange_while(lambda: not job.watch.is_up(), _planes(chart), chart.gram, chart.radius_squared)
+        room = job.most
         if made is None or (room is not None and made.complex.cell_count > room):
             return _stopped(job, chart, made)
         job.out_of_budget(made.complex.cell_count)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from exact.arrangements import Arrangement, arrangement
+from exact.budgets import Stopped
 from exact.convex_norms import RoundBody, components, straddling_pair
 from exact.domains import Domain
 from exact.engines.base import Engine, Job, Outcome, SphereCodes
@@ -163,7 +164,7 @@ class _Search:
             cursor, cursor.current.pre_activations(cursor.inner, cursor.one))  # fmt: skip
         self.given = _crossing(hinges, self.body)
         self.masks = _masks(len(self.given.planes))
-        self.exact = ExactFlats(self.given.planes, self.body)
+        self.exact = ExactFlats(self.given.planes, self.body, job.watch)
         self.strata = list[_Strata]()
         self.waiting = list[Words]()
         self.words: Words = np.zeros((0, self.masks.shape[1]), dtype=np.uint64)
@@ -175,16 +176,19 @@ class _Search:
         if not self.given.planes:
             self._add(_Strata(np.zeros((1, 0), dtype=np.int64), np.zeros((1, self.masks.shape[1]), dtype=np.uint64)))
             return Outcome.COMPLETE
-        for crossings, codes, uncut, left in self._walk():
-            self.decisions["filter"] += len(crossings)
-            self._add(_Strata(crossings, codes))
-            for chosen in left:
-                self.exact.settle(chosen)
-            for chosen in uncut:
-                self.exact.check(chosen)
-            self._add_exact()
-            if self.job.out_of_budget(len(self.words)):
-                return Outcome.BUDGET_REACHED
+        try:
+            for crossings, codes, uncut, left in self._walk():
+                self.decisions["filter"] += len(crossings)
+                self._add(_Strata(crossings, codes))
+                for chosen in left:
+                    self.exact.settle(chosen)
+                for chosen in uncut:
+                    self.exact.check(chosen)
+                self._add_exact()
+                if self.job.out_of_budget(len(self.words)):
+                    return Outcome.BUDGET_REACHED
+        except Stopped:
+            return Outcome.BUDGET_REACHED
         return Outcome.COMPLETE
 
     def _walk(self) -> Iterator[tuple[IndexArray, Words, list[Chosen], list[Chosen]]]:

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from exact.circle_arrangements import CircleArrangement, arrange
+from exact.budgets import Stopped
+from exact.circle_arrangements import CircleArrangement, arrange_while
 from exact.domains import Domain
 from exact.engines.base import Engine, Job, Outcome, SphereCells
 from exact.engines.sphere_pruning import Hulls, float_rows
@@ -57,11 +58,14 @@ class SphereSubdivision(Engine):
     def run(self, job: Job) -> SphereCells:
         chart = sphere_chart(job.network, job.domain)
         cutter = _Cutter(chart)
-        room = job.budget.regions
-        while cutter.has_layers:
-            if not cutter.cut_layer(job) or (room is not None and len(cutter) > room):
-                return _stopped(job, chart, len(cutter))
-        return cutter.collected(job)
+        room = job.most
+        try:
+            while cutter.has_layers:
+                if not cutter.cut_layer(job) or (room is not None and len(cutter) > room):
+                    return _stopped(job, chart, len(cutter))
+            return cutter.collected(job)
+        except Stopped:
+            return _stopped(job, chart, len(cutter))
 
 
 @dataclass
@@ -117,14 +121,15 @@ class _Cutter:
         for cell in range(len(self)):
             if job.out_of_budget(len(gluing)):
                 return False
-            self._cut_cell(cell, gluing)
-        self._tiling, cells = gluing.glued()
+            self._cut_cell(cell, gluing, job)
+        self._tiling, cells = gluing.glued(job.watch.check)
         fronts: dict[tuple[int, bytes], _Front | None] = {}
         for cut in cells:
             front = self._fronts[cut.parent]
             assert front is not None
             key = id(front), cut.bits
             if key not in fronts:
+                job.watch.check()
                 fronts[key] = front.behind(cut.bits)
         self._codes, self._fronts = (
             [self._codes[cut.parent] + cut.bits for cut in cells],
@@ -132,8 +137,8 @@ class _Cutter:
         )
         return True
 
-    def _cut_cell(self, cell: int, gluing: Gluing) -> None:
-        """Cut one cell by the planes that may meet it."""
+    def _cut_cell(self, cell: int, gluing: Gluing, job: Job) -> None:
+        """Cut one cell by the planes that may meet it; raises Stopped."""
         front, walks = self._fronts[cell], self._tiling.cells[cell]
         assert front is not None
         stretches = [[self._tiling.stretch(half) for half in walk] for walk in walks]
@@ -147,18 +152,22 @@ class _Cutter:
         around = dict.fromkeys((s.circle, s.forward) for walk in stretches for s in walk)
         sides = [self._places.circles[c] if forward else self._places.circles[c].opposite for c, forward in around]
         planes = [*sides, *(Halfspace.of(front.forms[i]) for i in cutting)]
-        made = arrange(planes, self._chart.gram, self._chart.radius_squared)
+        made = arrange_while(lambda: not job.watch.is_up(), planes, self._chart.gram, self._chart.radius_squared)
+        if made is None:
+            raise Stopped
         for name in ("filter", "exact"):
             self._decisions[name] += made.decisions.get(name, 0)
         piece = _Piece(made, len(sides), self._places)
         piece.keep_cell(stretches)
         bits = signs > 0
         for cut in piece.cells(gluing):
+            job.watch.check()
             bits[cutting] = cut[0]
             gluing.add_cell(CutCell(cell, bits.tobytes(), cut[1]))
 
     def collected(self, job: Job) -> SphereCells:
-        """The tiling as a complex, once all layers are through."""
+        """The tiling as a complex, once all layers are through; raises Stopped."""
+        job.watch.check()
         made = _complex(self._chart, self._places, self._tiling, self._codes)
         root = np.frombuffer(self._codes[0], dtype=bool).copy()
         if made.euler_characteristic != 1 + made.components:

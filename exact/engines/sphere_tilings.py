@@ -9,7 +9,7 @@ walks of both sides are written over the arcs between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -180,13 +180,18 @@ class Gluing:
     def __len__(self) -> int:
         return len(self._cut)
 
-    def glued(self) -> tuple[Tiling, list[CutCell]]:
-        """The next tiling, and its cells as they were added."""
-        rows = {circle: _Row(self._places, circle, points) for circle, points in self._points.items()}
+    def glued(self, check: Callable[[], None] = lambda: None) -> tuple[Tiling, list[CutCell]]:
+        """The next tiling, and its cells as they were added; `check` is called on the way, and may raise Stopped."""
+        rows = dict[int, _Row]()
+        for circle, points in self._points.items():
+            check()
+            rows[circle] = _Row(self._places, circle, points)
         for circle, start, end in self._before.arcs:
+            check()
             rows[circle].divide(start, end, self._arcs)
         following = Tiling(self._arcs, [[-1, -1] for _ in self._arcs], [])
         for number, cell in enumerate(self._cut):
+            check()
             following.cells.append([self._walk(rows, walk, number, following.sides) for walk in cell.walks])
         if any(-1 in sides for sides in following.sides):
             raise Undecided("an arc has a cell on one side only", value=f"{len(self._cut)} cells",

@@ -12,16 +12,21 @@ in (q, p). Every region of R^d meets that cube, and regions share a facet in it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from exact.budgets import Stopped
 from exact.domains import Domain, FlatDomain
-from exact.enclosures import PointWalk, stages
-from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
+from exact.enclosures import PointWalk, Stage, stages
+from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.engines.cutting import CutFaces, Cutter
 from exact.engines.exact_vertices import ExactVertices, Witnesses
+from exact.engines.unfinished import unfinished
 from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
 from exact.region_maps import MapWalk
 
 MAX_DIM = 8
+BYTES_PER_REGION = (0, 100, 300, 800, 2_000, 5_000, 12_000, 30_000, 70_000)  # TODO measure
 
 
 class Subdivision(Engine):
@@ -31,31 +36,47 @@ class Subdivision(Engine):
 
     def refusal(self, network: Network, domain: Domain) -> str | None:
         reason = flat_refusal(network, domain)
-        if reason is None and isinstance(domain, FlatDomain) and domain.flat().dim > MAX_DIM:
-            reason = f"dimension {domain.flat().dim} is above {MAX_DIM}, where a region has 2^d faces"
+        if reason is None and isinstance(domain, FlatDomain) and chart_of(domain).dim > MAX_DIM:
+            reason = f"dimension {chart_of(domain).dim} is above {MAX_DIM}, where a region has 2^d faces"
         return reason
 
     def cost(self, network: Network, domain: Domain) -> float:
         assert isinstance(domain, FlatDomain)
-        return 3.0 ** domain.flat().dim / 6
+        return 3.0 ** chart_of(domain).dim / 6
+
+    def bytes_per_region(self, network: Network, domain: Domain) -> float:
+        assert isinstance(domain, FlatDomain)
+        return BYTES_PER_REGION[chart_of(domain).dim] + (network.hinge_count + 7) // 8
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
-        flat, network = job.domain.flat(), job.network
+        flat, network = chart_of(job.domain), job.network
         vertices = ExactVertices(network, flat)
-        cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices)
-        if not cutter.inside_walls():
-            proof = strict_feasibility(flat.walls, flat.dim)
-            assert isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point"
-            return empty_cells(network.hinge_count, proof)
-        walk, hidden = stages(network, flat), 0
-        points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim)
-        whole = True
-        for layer, stage in enumerate(walk):
-            cutter.begin_layer(layer, hidden, stage.bits, points, maps)
-            whole &= cutter.cut(job)
-            hidden += stage.bits
+        cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices, job.watch)
+        try:
+            if not cutter.inside_walls():
+                proof = strict_feasibility(flat.walls, flat.dim)
+                assert isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point"
+                return empty_cells(network.hinge_count, proof)
+            walk = stages(network, flat)
+        except Stopped:
+            return no_cells(job)
+        points = PointWalk(walk, job.device)
+        try:
+            whole = _cut(job, cutter, points, MapWalk(walk, flat.dim, job.watch), walk)
+        except Stopped:
+            return unfinished(job, flat, cutter, points)
         return _cells(job, cutter, vertices, whole)
+
+
+def _cut(job: Job, cutter: Cutter, points: PointWalk, maps: MapWalk, walk: Sequence[Stage]) -> bool:
+    """Cut by every layer; False when cells were dropped. Raises Stopped."""
+    hidden, whole = 0, True
+    for layer, stage in enumerate(walk):
+        cutter.begin_layer(layer, hidden, stage.bits, points, maps)
+        whole &= cutter.cut(job)
+        hidden += stage.bits
+    return whole
 
 
 def _cells(job: Job, cutter: Cutter, vertices: ExactVertices, whole: bool) -> FlatCells:

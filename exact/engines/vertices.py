@@ -18,9 +18,10 @@ import numpy as np
 
 from exact.activations import ReLU
 from exact.arrangements import Arrangement, Essential, arrangement, essential, first_layer
+from exact.budgets import Stopped
 from exact.counting import arrangement_bound
 from exact.domains import Ball, Domain, FlatDomain, HPolytope, RealSpace
-from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
+from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.engines.lowest_vertices import LowestVertices, NotSimple
 from exact.engines.lp_tree import LPTree
 from exact.engines.restriction import NotCertified, SweptCells, fits, swept
@@ -50,18 +51,27 @@ class Vertices(Engine):
 
     def cost(self, network: Network, domain: Domain) -> float:
         assert isinstance(domain, FlatDomain)
-        dim, hinges = domain.flat().dim, network.hinge_count
-        if domain.flat().walls:
+        dim, hinges = chart_of(domain).dim, network.hinge_count
+        if chart_of(domain).walls:
             return 12.0 if dim >= 4 and hinges >= 40 else 50.0
         return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
 
+    def bytes_per_region(self, network: Network, domain: Domain) -> float:
+        return 2.0 * ((network.hinge_count + 7) // 8)  # the blocks, and all of them in one
+
     def run(self, job: Job) -> FlatCells:
+        try:
+            return self._run(job)
+        except Stopped:
+            return no_cells(job)
+
+    def _run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)
-        flat = job.domain.flat()
+        flat = chart_of(job.domain)
         given = arrangement(first_layer(job.network, flat), flat.walls, flat.dim)
         if isinstance(job.domain, Ball):
             return _in_ball(job, given, job.domain)
-        start = strict_feasibility(flat.walls, flat.dim)
+        start = strict_feasibility(flat.walls, flat.dim, job.watch)
         if isinstance(start, Farkas):
             return empty_cells(given.hinges, start)
         return _enumerated(job, given)
@@ -104,16 +114,19 @@ class _Collected:
 
     def collect(self, blocks: Iterator[BitArray], mirrored: bool) -> None:
         """Pack block after block until they end or the budget does."""
-        for block in blocks:
-            if len(block) and self.job.out_of_budget(self.found):
-                self.stopped = True
-                return
-            self.add(block, mirrored)
+        try:
+            for block in blocks:
+                if len(block) and self.job.out_of_budget(self.found):
+                    self.stopped = True
+                    return
+                self.add(block, mirrored)
+        except Stopped:
+            self.stopped = True
 
     def add(self, block: BitArray, mirrored: bool = False) -> None:
         """Pack one block, no more regions than the budget allows."""
         sides = _with_opposites(block) if mirrored else block
-        room = self.job.budget.regions
+        room = self.job.most
         if room is not None and self.found + len(sides) > room:
             sides, self.stopped = sides[: room - self.found], True
         self.parts.append(np.packbits(self.given.hinge_bits(sides), axis=1))
@@ -134,8 +147,8 @@ def _with_opposites(block: BitArray) -> BitArray:
 
 
 def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool) -> FlatCells:
-    local = (lambda inner: _local(job.device, inner)) if crowded else None
-    source, kept = LowestVertices(reduced, job.device, local), _Collected(given, job)
+    local = (lambda inner: _local(job, inner)) if crowded else None
+    source, kept = LowestVertices(reduced, job.device, local, job.watch), _Collected(given, job)
     kept.collect(source.blocks(), reduced.mirrored)
     counts = {"filter": source.decisions.filter, "exact": source.decisions.exact}
     evidence = (
@@ -147,11 +160,15 @@ def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool
 
 def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
     chart, found, kept = RoundChart(ball), list[Part](), _Collected(given, job)
-    for part in parts(chart.body, [chart.from_centre(plane) for plane in given.planes], chart.body.around()):
-        if job.out_of_budget(len(found)):
-            kept.stopped = True
-            break
-        found.append(part)
+    planes = [chart.from_centre(plane) for plane in given.planes]
+    try:
+        for part in parts(chart.body, planes, chart.body.around(), job.watch):
+            if job.out_of_budget(len(found)):
+                kept.stopped = True
+                break
+            found.append(part)
+    except Stopped:
+        kept.stopped = True
     kept.add(np.array([sides for sides, _ in found], dtype=bool).reshape(len(found), len(given.planes)))
     evidence = (
         f"a simplex around the ball, cut by {len(given.planes)} distinct hyperplanes, and of its parts those with points in "
@@ -160,10 +177,12 @@ def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
     return _cells(kept, evidence, {"filter": 0, "exact": kept.found}, lambda index: chart.witness(found[index][1]))
 
 
-def _local(device: str, given: Arrangement) -> BitArray:
-    """The cells of an arrangement at a crowded vertex."""
+def _local(job: Job, given: Arrangement) -> BitArray:
+    """The cells of an arrangement at a crowded vertex; raises Stopped, since some of them would be worth nothing."""
     empty = Network((Block((Layer.of([[0] * given.dim]),)),))
-    cells = _enumerated(Job(empty, HPolytope(given.walls, dim=given.dim), device), given)
+    cells = _enumerated(Job(empty, HPolytope(given.walls, dim=given.dim), job.device, shared=job.watch), given)
+    if cells.outcome is not Outcome.COMPLETE:
+        raise Stopped
     return given.plane_sides(cells.bits)
 
 

@@ -9,6 +9,8 @@ side; its witness is the one of the facet, moved off the hyperplane by half the 
 Rows are coprime integers, so that restrictions that coincide or become constant are recognised exactly. Nothing is guessed:
 a kernel that would overflow, or cannot certify a witness, says so by its status and its result is void.
 
+`alarm` is an array of one integer: as soon as another thread sets it (see exact.budgets), what is going on ends as LATE.
+
 Codes are rows of 64-bit words, bit k of hyperplane k in word k // 64. The first `walls` rows are the walls of an open
 convex domain: only their positive side is kept.
 
@@ -24,7 +26,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-OK, OVERFLOW, UNCERTAIN = 0, 1, 2
+OK, OVERFLOW, UNCERTAIN, LATE = 0, 1, 2, 3
 LARGEST = 2**31 - 1  # of a coefficient: products of two stay in 64 bits, and in the exact range of a cross product
 _ROUNDING = 2.0**-52  # twice the unit roundoff
 _ROOM = 2.0**-20  # a witness of a cut cell nearer to the cut than this is placed anew, lest margins shrink to rounding
@@ -192,10 +194,10 @@ def _place(
     return OK if certain_side(rows[plane], points, at) == side else UNCERTAIN
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def insert(
     rows: Array, active: Array, plane: int, is_wall: bool, codes: Array, points: Array, count: int,
-    facet_codes: Array, facet_points: Array, pivot: int,
+    facet_codes: Array, facet_points: Array, pivot: int, alarm: Array,
 ) -> tuple[int, int]:  # fmt: skip
     """Split `count` cells by one hyperplane; facet cells are masked to the active hyperplanes. (new count, status)."""
     dim = rows.shape[1] - 1
@@ -203,6 +205,8 @@ def insert(
     start = np.zeros(dim)
     size = count
     for cell in range(count):
+        if alarm[0] != 0:
+            return 0, LATE
         found = _find(table, facet_codes, codes, cell)
         if found < 0:
             here = certain_side(rows[plane], points, cell)
@@ -391,8 +395,8 @@ def _between(left: float, right: float) -> float:
     return left + max(1.0, abs(left)) if right == np.inf else left + 0.5 * (right - left)
 
 
-@numba.njit("Tuple((uint64[:, ::1], float64[:, ::1], int64))(int64[:, ::1], int64, int64)", cache=True)
-def cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
+@numba.njit("Tuple((uint64[:, ::1], float64[:, ::1], int64))(int64[:, ::1], int64, int64, int64[::1])", cache=True, nogil=True)
+def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Array, int]:
     """All cells of the rows (k x (dim + 1)) inside the first `walls` of them: codes, witnesses, status."""
     dim = rows.shape[1] - 1
     if dim == 0:
@@ -403,6 +407,8 @@ def cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
     kinds, origins, signs = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     active, known = np.zeros(len(rows), np.int64), 0
     for plane in range(len(rows)):
+        if alarm[0] != 0:
+            return codes[:0], points[:0], LATE
         kinds[plane], origins[plane], signs[plane] = classify(rows, active[:known], plane)
         if kinds[plane] < 2:
             if plane < walls and signs[plane] <= 0:
@@ -412,13 +418,13 @@ def cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
         below, status = restricted(rows, plane, rows[plane], pivot)
         if status != OK:
             return codes[:0], points[:0], status
-        facet_codes, facet_points, status = cells(below, min(walls, plane), words)
+        facet_codes, facet_points, status = cells(below, min(walls, plane), words, alarm)
         if status != OK:
             return codes[:0], points[:0], status
         mask_to(facet_codes, active[:known])
         codes, points = with_room(codes, points, count, count + len(facet_codes))
         count, status = insert(rows, active[:known], plane, plane < walls, codes, points, count,
-                               facet_codes, facet_points, pivot)  # fmt: skip
+                               facet_codes, facet_points, pivot, alarm)  # fmt: skip
         if status != OK or count == 0:
             return codes[:0], points[:0], status
         active[known] = plane
@@ -428,17 +434,17 @@ def cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
 
 
 @numba.njit(cache=True)
-def codes_at(rows: Array, points: Array, words: int) -> tuple[Array, Array]:
-    """The codes of float64 points, and which are certain: off every hyperplane by more than rounding."""
-    codes, certain = np.zeros((len(points), words), dtype=np.uint64), np.ones(len(points), dtype=np.bool_)
+def complete_codes(rows: Array, first: int, points: Array, codes: Array) -> Array:
+    """Set the bits of the rows from number `first` on by the sides of float64 points; which points are certainly off all."""
+    certain = np.ones(len(points), dtype=np.bool_)
     for cell in range(len(points)):
-        for plane in range(len(rows)):
+        for plane in range(first, len(rows)):
             side = certain_side(rows[plane], points, cell)
-            if side > 0:
-                _set_bit(codes, cell, plane)
-            elif side == 0:
+            if side == 0:
                 certain[cell] = False
-    return codes, certain
+            elif (side > 0) != _bit(codes, cell, plane):
+                codes[cell, plane >> 6] ^= np.uint64(1) << np.uint64(plane & 63)
+    return certain
 
 
 @numba.njit(cache=True)

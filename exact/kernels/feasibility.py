@@ -6,6 +6,8 @@ stands. The simplex works on the dual of `max t : a_i . x + b_i >= t, t <= 1` an
 been checked to lie inside every row by the bound of Higham 2002, section 3.1, on dot products; what is returned as CLOSED
 has an exact Farkas vector near the float one (Rump 1999: |y* - y| <= |R r| / (1 - |I - R B|) for an approximate inverse R
 of the basis B and the residual r). Everything else is UNDECIDED and left to exact arithmetic.
+
+`alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as UNDECIDED (see exact.budgets).
 """
 
 from __future__ import annotations
@@ -52,6 +54,15 @@ def all_inside(rows: Array, count: int, skip: int, x: Array) -> bool:
 
 
 @numba.njit(cache=True)
+def points_inside(rows: Array, points: Array) -> Array:
+    """Which of the points are certainly inside all rows."""
+    found = np.zeros(points.shape[0], np.bool_)
+    for i in range(points.shape[0]):
+        found[i] = all_inside(rows, rows.shape[0], -1, points[i])
+    return found
+
+
+@numba.njit(cache=True)
 def shorten(x: Array, radius: float) -> None:
     """Round a point in place to the coarsest dyadic grid whose error is below half the radius; leave it where that fails."""
     d = x.shape[0]
@@ -93,14 +104,14 @@ def _column(rows: Array, member: int, out: Array) -> None:
 
 
 @numba.njit(cache=True)
-def _crash(rows: Array, count: int, basis: Array) -> None:
+def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
     """Write a start basis: rows that look independent (Gauss-Jordan), fixed coordinates for the rest, and the cap."""
     d = rows.shape[1] - 1
     reduced = np.empty((d, d))
     pivots = np.full(d, -1, np.int64)
     size, work = 0, np.empty(d)
     for i in range(count):
-        if size == d:
+        if size == d or alarm[0] != 0:
             break
         for j in range(d):
             work[j] = rows[i, j]
@@ -130,8 +141,8 @@ def _crash(rows: Array, count: int, basis: Array) -> None:
 
 
 @numba.njit(cache=True)
-def _factor(rows: Array, basis: Array, inverse: Array) -> bool:
-    """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it looks singular."""
+def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
+    """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it looks singular, or late."""
     n = basis.shape[0]
     a = np.empty((n, n))
     column = np.empty(n)
@@ -147,7 +158,7 @@ def _factor(rows: Array, basis: Array, inverse: Array) -> bool:
         for i in range(k + 1, n):
             if abs(a[i, k]) > abs(a[best, k]):
                 best = i
-        if not abs(a[best, k]) > _SMALL:
+        if alarm[0] != 0 or not abs(a[best, k]) > _SMALL:
             return False
         if best != k:
             for j in range(n):
@@ -167,33 +178,35 @@ def _factor(rows: Array, basis: Array, inverse: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def _start(rows: Array, count: int, basis: Array, inverse: Array) -> bool:
+def _start(rows: Array, count: int, basis: Array, inverse: Array, alarm: Array) -> bool:
     """Factor the proposed basis if it is one with weights >= 0, else a crash basis."""
     n = basis.shape[0]
-    if basis[n - 1] != FIXED - n and _factor(rows, basis, inverse):
+    if basis[n - 1] != FIXED - n and _factor(rows, basis, inverse, alarm):
         good = True
         for k in range(n):
             if basis[k] > CAP - 1 and inverse[k, n - 1] < -_SMALL:
                 good = False
         if good:
             return True
-    _crash(rows, count, basis)
-    return _factor(rows, basis, inverse)
+    _crash(rows, count, basis, alarm)
+    return _factor(rows, basis, inverse, alarm)
 
 
-@numba.njit(cache=True)
-def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array) -> float:
+@numba.njit(cache=True, nogil=True)
+def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array) -> float:
     """Solve `max t` in floats from `basis`; writes the last basis, its inverse and the point, and returns t, or NaN.
 
     A basis whose last member is FIXED - n, n = d + 1, asks for a start from nothing. Stops early once t < 0.
     """
     n = basis.shape[0]
     d = n - 1
-    if not _start(rows, count, basis, inverse):
+    if not _start(rows, count, basis, inverse, alarm):
         return np.nan
     column, change = np.empty(n), np.empty(n)
     for step in range(200 + 20 * (count + n)):
-        if step % 64 == 63 and not _factor(rows, basis, inverse):
+        if alarm[0] != 0:
+            return np.nan
+        if step % 64 == 63 and not _factor(rows, basis, inverse, alarm):
             return np.nan
         t = 0.0
         for j in range(n):
@@ -249,7 +262,7 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array) -> 
 
 
 @numba.njit(cache=True)
-def is_closed(rows: Array, basis: Array, inverse: Array) -> bool:
+def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     """Whether an exact Farkas vector on the rows of the basis exists for certain: weights > 0, offsets that sum to < 0."""
     n = basis.shape[0]
     d = n - 1
@@ -278,7 +291,7 @@ def is_closed(rows: Array, basis: Array, inverse: Array) -> bool:
                 size += abs(inverse[i, j] * matrix[j, k])
             row += abs(total) + (n + 9) * _U * size
             moved += abs(inverse[i, k]) * (residual[k] + (n + 4) * _TINY)
-        if not (row < 0.25 and moved < 1.0):
+        if alarm[0] != 0 or not (row < 0.25 and moved < 1.0):
             return False
         shift = max(shift, moved)
     shift = shift * 1.5
@@ -295,21 +308,21 @@ def is_closed(rows: Array, basis: Array, inverse: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array) -> int:
+def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array) -> int:
     """OPEN with a certain short point in `x`, CLOSED with a certain Farkas vector on `basis`, or UNDECIDED."""
-    t = propose(rows, count, basis, inverse, x)
+    t = propose(rows, count, basis, inverse, x, alarm)
     if t > 0.0:
         shorten(x, t)
         return OPEN if all_inside(rows, count, -1, x) else UNDECIDED
-    if t < 0.0 and is_closed(rows, basis, inverse):
+    if t < 0.0 and is_closed(rows, basis, inverse, alarm):
         return CLOSED
     return UNDECIDED
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def descend(
     rows: Array, count: int, basis: Array, x: Array, hinges: Array, known: Array, start: int,
-    bits: Array, origin: Array, branch_at: Array, branch_count: Array, branch_x: Array, branch_basis: Array,
+    bits: Array, origin: Array, branch_at: Array, branch_count: Array, branch_x: Array, branch_basis: Array, alarm: Array,
 ) -> tuple[int, int, int, int, int]:  # fmt: skip
     """Follow the point x through the hinges of a layer from number `start` on, and list every other nonempty branch.
 
@@ -335,7 +348,7 @@ def descend(
         for j in range(n):
             rows[count, j] = -where * hinges[k, j]
             own[j] = basis[j]
-        answer = decide(rows, count + 1, own, inverse, other)
+        answer = decide(rows, count + 1, own, inverse, other, alarm)
         if answer == UNDECIDED:
             return UNDECIDED, k, count, branches, closed
         bits[k] = 1 if where > 0 else 0
@@ -369,7 +382,7 @@ def _is_across(rows: Array, wall: int, y: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def shoot(rows: Array, edges: int, x: Array, found: Array) -> None:
+def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None:
     """Mark facets in `found` that a ray from x against the normal of some row from number `edges` on leads through."""
     count, n = rows.shape
     d = n - 1
@@ -379,6 +392,8 @@ def shoot(rows: Array, edges: int, x: Array, found: Array) -> None:
         for j in range(d):
             values[i] += rows[i, j] * x[j]
     for k in range(edges, count):
+        if alarm[0] != 0:
+            return
         first, time, following = -1, np.inf, np.inf
         for i in range(count):
             slope = 0.0
@@ -399,8 +414,8 @@ def shoot(rows: Array, edges: int, x: Array, found: Array) -> None:
             found[first] = 1
 
 
-@numba.njit(cache=True)
-def sort_walls(rows: Array, edges: int, x: Array, found: Array) -> int:
+@numba.njit(cache=True, nogil=True)
+def sort_walls(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> int:
     """Find a centre x of the cell of the rows, and which rows from number `edges` on are its facets.
 
     `found` is 1 where that is known already; else it becomes 1 (facet: some point is outside this row only), 2 (redundant: a
@@ -410,9 +425,9 @@ def sort_walls(rows: Array, edges: int, x: Array, found: Array) -> int:
     inverse, y = np.empty((n, n)), np.empty(n - 1)
     centre, basis = np.empty(n, np.int64), np.empty(n, np.int64)
     centre[:] = FIXED - n
-    if decide(rows, count, centre, inverse, x) != OPEN:
+    if decide(rows, count, centre, inverse, x, alarm) != OPEN:
         return UNDECIDED
-    shoot(rows, edges, x, found)
+    shoot(rows, edges, x, found, alarm)
     for i in range(edges, count):
         if found[i] != 0:
             continue
@@ -423,7 +438,7 @@ def sort_walls(rows: Array, edges: int, x: Array, found: Array) -> int:
             rows[i, k] *= -1.0
         if own:
             basis[:] = FIXED - n
-        answer = decide(rows, count, basis, inverse, y)
+        answer = decide(rows, count, basis, inverse, y, alarm)
         found[i] = 1 if answer == OPEN else (2 if answer == CLOSED else UNDECIDED)
         for k in range(n):
             rows[i, k] *= -1.0

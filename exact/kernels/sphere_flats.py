@@ -18,6 +18,7 @@ import numpy as np
 
 DONE, FULL = 0, 1  # answers of `traverse`
 _MISSED, _MET, _OPEN = 0, 1, 2
+_MOST_MISSED = 1 << 16  # flats in one call
 
 _ROUNDING = 2.0**-47  # above the error of a row's value at a point of length below 1.1, and of sums of at most 9 rows
 _PRODUCT = 2.0**-45  # above the relative error of a product of two matrices of 9 x 9
@@ -320,14 +321,15 @@ def _note(walk: Walk, c: int, rows: Array, at: int) -> None:
 
 @numba.njit(**_OPTIONS)
 def traverse(planes: Planes, walk: Walk, found: Found) -> int:
-    """Go on through all sets of at most k hyperplanes whose flats are not missed; FULL when something has no more room.
+    """Go on through all sets of at most k hyperplanes whose flats are not missed; FULL when something has no more room,
+    or many were missed: the caller has a clock.
 
     To start, `depth` and `following` are zero. The first sets of a set that is left open or uncut are not gone on with.
     """
     count, k = planes.normals.shape[0], walk.chosen.shape[0]
     found.counts[:] = 0
     while walk.depth[0] >= 0:
-        full = found.counts[0] + 2 > found.crossings.shape[0]
+        full = found.counts[0] + 2 > found.crossings.shape[0] or found.counts[3] >= _MOST_MISSED
         if full or found.counts[1] == found.uncut.shape[0] or found.counts[2] == found.left.shape[0]:
             return FULL
         c = walk.depth[0]

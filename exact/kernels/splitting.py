@@ -23,7 +23,7 @@ import numba
 import numpy as np
 
 UNKNOWN = 2
-DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN = 0, 1, 2, 3
+DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
 PLUS, MINUS = 1, 2
 # counters
 VERTICES, FACES, CELLS, POOL, PLANES = range(5)
@@ -39,7 +39,7 @@ _UP = 1.0 + 2.0**-40
 Array = np.ndarray[Any, Any]
 
 # Without reference counts: a call that hands on all arrays would else count every one of them, twice.
-kernel = numba.njit(cache=True, _nrt=False)  # type: ignore[call-overload]
+kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 
 
 class Complex(NamedTuple):
@@ -92,6 +92,7 @@ class Layer(NamedTuple):
     asked: Array  # int32 (vertex, hyperplane)
     bit0: Array  # the index of the layer's first hinge in the code
     flags: Array  # uint8 (hinges)
+    alarm: Array  # set by another thread when time or memory is up (see exact.budgets): whatever is going on ends then
 
 
 @kernel
@@ -193,6 +194,8 @@ def count_candidates(c: Complex, layer: Layer) -> int:
     m, flags = layer.head.shape[0], layer.flags
     total = 0
     for cell in range(c.n[CELLS]):
+        if layer.alarm[0] != 0:
+            return total
         _flags(c, layer.signs, cell, flags)
         for j in range(m):
             total += flags[j] >= 3
@@ -222,6 +225,8 @@ def enlist(c: Complex, layer: Layer, cells: Array, hinges: Array) -> None:
     m, flags = layer.head.shape[0], layer.flags
     plane, count, top, bit0 = c.n[PLANES], 0, c.n[POOL], layer.bit0[0]
     for cell in range(c.n[CELLS]):
+        if layer.alarm[0] != 0:
+            return
         _flags(c, layer.signs, cell, flags)
         c.kstart[cell], c.cbase[cell] = top, cell
         for j in range(m):
@@ -360,7 +365,7 @@ def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
     """Sign every vertex of the cells in bucket j; True when some sign is unknown."""
     stamp = c.n[STAMP]
     cell = np.int64(layer.head[j])
-    while cell >= 0:
+    while cell >= 0 and layer.alarm[0] == 0:
         h = c.pool[c.kstart[cell]]
         flag = 0
         for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
@@ -389,7 +394,7 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
     """List in `work` all faces of the cut cells by falling dimension, and bound the space that cutting them takes."""
     d, stamp, top, cuts = c.p.shape[1], c.n[STAMP], 0, 0
     cell = np.int64(layer.head[j])
-    while cell >= 0:
+    while cell >= 0 and layer.alarm[0] == 0:
         if c.cflag[cell] == 3:
             h = c.pool[c.kstart[cell]]
             cuts += 1
@@ -407,6 +412,8 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
     for k in range(d - 1, 1, -1):
         end = top
         for w in range(begin, end):
+            if layer.alarm[0] != 0:
+                break
             f = c.work[w]
             for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
                 g = c.pool[i]
@@ -690,6 +697,8 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     if _ask_signs(c, layer, j):
         return NEEDS_SIGNS
     top = _reach(c, layer, j, c.levels)
+    if layer.alarm[0] != 0:
+        return LATE
     _classify(c, c.levels, top)
     free = c.n[FREE_FACES] + 8
     room = c.n[FACES] + free <= c.face.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
@@ -699,6 +708,8 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     for k in range(1, d):
         for w in range(c.levels[k], end):
             f = c.work[w]
+            if layer.alarm[0] != 0:
+                return LATE
             if c.seen[f] & 3 == 3:
                 if k == 1:
                     _split_edge(c, f)
@@ -712,6 +723,8 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
 def _cut_cells(c: Complex, layer: Layer, j: int) -> int:
     """Empty bucket j, its faces being cut: split every cell that has both signs, and pass on the others."""
     while layer.head[j] >= 0:
+        if layer.alarm[0] != 0:
+            return LATE
         cell = np.int64(layer.head[j])
         corners = np.int64(c.vcount[cell])
         space = 5 * np.int64(c.ccount[cell]) + 5 * corners + 2 * corners * corners + 2 * np.int64(c.kcount[cell]) + 8
@@ -733,6 +746,7 @@ def split(c: Complex, layer: Layer, stop: int) -> int:
 
     NEEDS_SIGNS: `asked` lists what to settle. NEEDS_SPACE: n[FREE_FACES] more vertices, faces and cells and n[FREE_POOL]
     more entries of the pool are wanted. BROKEN: the faces do not fit together, which no exact signs can cause.
+    LATE: the alarm was set; the vertices of every cell are listed still, but nothing can be cut any more.
     """
     while c.n[NEURON] < stop:
         j = c.n[NEURON]
@@ -747,6 +761,21 @@ def split(c: Complex, layer: Layer, stop: int) -> int:
         c.n[HALFWAY] = 0
         c.n[NEURON] = j + 1
     return DONE
+
+
+@kernel
+def middles(c: Complex, first: int, far: float, out: Array) -> None:
+    """Write the means of the vertices of cells `first`, `first + 1`, ... to the rows of `out`, with K = `far`."""
+    d = c.p.shape[1]
+    for row in range(out.shape[0]):
+        cell = first + row
+        for j in range(d):
+            total = 0.0
+            for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
+                total += c.p[c.pool[i], j]
+                if c.q.shape[0] > 1:
+                    total += far * c.q[c.pool[i], j]
+            out[row, j] = total / c.vcount[cell]
 
 
 @numba.njit(cache=True)

@@ -199,7 +199,7 @@ def garbage(seed: int) -> Proposal:
 def test_wrong_proposals_change_no_answer(proposal: Proposal, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def spied(table: Any, dim: int) -> Any:
+    def spied(table: Any, dim: int, watch: object) -> Any:
         calls.append(dim)
         return proposal(table, dim)
 
@@ -211,7 +211,7 @@ def test_wrong_proposals_change_no_answer(proposal: Proposal, monkeypatch: pytes
 
 def test_a_wrong_point_is_never_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proposal claims that the origin is inside with a margin of one; it lies outside, on and inside."""
-    monkeypatch.setattr(lp, "_propose", lambda table, dim: (np.zeros(dim), 1.0, (0,)))
+    monkeypatch.setattr(lp, "_propose", lambda table, dim, watch: (np.zeros(dim), 1.0, (0,)))
     assert decide([[1, 0, -5], [0, 1, -5], [-1, -1, 20]])
     assert not decide([[1, 0, -5], [0, 1, -5], [-1, -1, 10]])
     assert decide([[1, 0, 0], [0, 1, 0]])
@@ -242,7 +242,7 @@ def test_a_basis_is_proved_without_the_exact_simplex(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("basis", [(0, 1, 2), (2, 1, 0), (0, 1, 3), (0, 0, 1), (0, 1), (0, 1, -1), ()])
 def test_only_a_farkas_vector_on_the_basis_is_taken(basis: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows 0, 1, 3 have a positive dependency and offsets that sum to 1: open. Rows 0, 1, 2 have a mixed one."""
-    monkeypatch.setattr(lp, "_propose", lambda table, dim: (np.zeros(dim), -1.0, basis))
+    monkeypatch.setattr(lp, "_propose", lambda table, dim, watch: (np.zeros(dim), -1.0, basis))
     rows = [[1, 0, 0], [0, 1, 0], [1, -1, 0], [-1, -1, 1]]
     assert decide(rows)
     assert not decide([*rows[:3], [-1, -1, 0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -32,6 +33,7 @@ from exact import (
     Sphere,
     TooLarge,
     Unsupported,
+    budgets,
     partition,
 )
 from exact.domains import Domain
@@ -197,13 +199,61 @@ def test_the_default_limit_is_for_enormous_jobs_only() -> None:
     assert (len(started), started.outcome) == (2, Outcome.BUDGET_REACHED)
 
 
-def test_curves_have_a_limit_of_their_own() -> None:
-    """2 m + 2 for one layer, however many dimensions."""
+def test_a_limit_ends_a_curve_by_what_is_found() -> None:
+    """100 neurons on a line cut it into 101 cells at most, whatever a bound for curves says."""
     network = wide(100, 50)
     line = Line([0] * 50, [1] * 50)
-    with pytest.raises(TooLarge, match="202"):
-        partition(network, line, limit=201)
-    assert partition(network, line, limit=202).region_count <= 101
+    whole = partition(network, line, limit=101)
+    assert whole.outcome is Outcome.COMPLETE
+    part = partition(network, line, limit=7)
+    assert (part.outcome, len(part)) == (Outcome.BUDGET_REACHED, 7)
+    assert "the limit of 7 regions is reached: give limit=None or a larger one to go on" in part.evidence
+
+
+def deep(widths: list[int], scale: float = 1.0) -> Network:
+    """Normal weights; widths from the input on."""
+    generator, layers = np.random.default_rng(1), []
+    for n, m in itertools.pairwise(widths):
+        layers.append((generator.normal(size=(m, n)) * (2 / n) ** 0.5, generator.normal(size=m) * scale))
+    return tensors.mlp([*layers, (np.ones((1, widths[-1])), [0.0])])
+
+
+@pytest.mark.parametrize(("widths", "domain"), [
+    ([2, 128, 128, 128], Box(-0.01, 0.01, dim=2)),
+    ([5, 50, 50, 50, 50, 50, 50], Segment([-1] * 5, [1] * 5)),
+    ([5, 50, 50, 50, 50, 50, 50], Box(-0.0005, 0.0005, dim=5)),
+    ([5, 50, 50, 50, 50, 50, 50], Ball([0] * 5, radius_squared="1/1000000")),
+])  # fmt: skip
+def test_small_jobs_are_done_whatever_the_worst_case(widths: list[int], domain: Domain) -> None:
+    """The worst case for these widths is above 10^10 regions; what is found is a few hundred."""
+    found = partition(deep(widths), domain)
+    assert found.outcome is Outcome.COMPLETE
+    assert 1 <= len(found) < 2_000
+
+
+def test_memory_ends_a_job() -> None:
+    """60 neurons in R^8 cut it into 3.2 10^9 regions; a budget of bytes stops them long before, and says how to go on."""
+    network = wide(60, 8)
+    partition(network, RealSpace(8), engine="vertices", budget=Budget(regions=10))  # kernels take memory when they are made
+    found = partition(network, RealSpace(8), engine="vertices", budget=Budget(bytes=2e7, seconds=60))
+    assert found.outcome is Outcome.BUDGET_REACHED
+    assert 0 < len(found) < 10**8
+    assert "the memory is used up (20 MB, the budget): give Budget(bytes=...) for more" in found.evidence
+
+
+def test_what_cannot_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the flats of the first layer alone, and by bytes: the same job is started where there is more memory."""
+    network = wide(60, 8)
+    monkeypatch.setattr(budgets, "available_bytes", lambda: 10**9)
+    with pytest.raises(TooLarge, match=r"at least 1,\d{3},\d{3},\d{3} regions .* there is room for 500 MB"):
+        partition(network, RealSpace(8))
+    with pytest.raises(TooLarge, match="room for 1 MB"):
+        partition(network, RealSpace(8), budget=Budget(bytes=1e6))
+    near = Box(-0.001, 0.001, dim=8)
+    assert partition(network, near).outcome is Outcome.COMPLETE
+    monkeypatch.setattr(budgets, "available_bytes", lambda: 10**14)
+    with pytest.raises(TooLarge, match="the limit is 1,000,000 "):
+        partition(network, RealSpace(8), limit=10**6)
 
 
 def test_smooth_hidden_layers_are_refused_unless_last() -> None:

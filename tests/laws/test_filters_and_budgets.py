@@ -137,7 +137,7 @@ def no_proposal(*_: object) -> None:
     """A float solver that never answers."""
 
 
-def bad_proposal(table: np.ndarray, dim: int) -> tuple[np.ndarray, float, tuple[int, ...]]:  # type: ignore[type-arg]
+def bad_proposal(table: np.ndarray, dim: int, watch: object) -> tuple[np.ndarray, float, tuple[int, ...]]:  # type: ignore[type-arg]
     """A float solver that claims a point outside and a basis without meaning."""
     return np.full(dim, 3.5), 0.25, (*range(min(dim, len(table))), -1)
 

@@ -415,7 +415,7 @@ def test_the_kernel_says_when_a_witness_lies_on_the_hyperplane_of_an_uncut_cell(
     facets = np.zeros((0, 1), dtype=np.uint64), np.zeros((0, 1))
     for x, status in ((0.5, kernel.UNCERTAIN), (0.75, kernel.OK)):
         cells = np.zeros((2, 1), dtype=np.uint64), np.array([[x, 0.0], [0.0, 0.0]])
-        assert kernel.insert(rows, nothing, 0, False, *cells, 1, *facets, 0)[1] == status
+        assert kernel.insert(rows, nothing, 0, False, *cells, 1, *facets, 0, np.zeros(1, np.int64))[1] == status
 
 
 def test_more_hyperplanes_than_fit_in_a_word() -> None:

@@ -17,6 +17,7 @@ from exact.lp import Farkas, Interior, exact_simplex
 from tests.exact.reference import integers, q
 
 Array = np.ndarray[Any, Any]
+QUIET = np.zeros(1, np.int64)
 
 
 def halfspaces(rows: Sequence[Sequence[Fraction | int]]) -> list[Halfspace]:
@@ -27,7 +28,7 @@ def decide(walls: Sequence[Halfspace], basis: Array | None = None) -> tuple[int,
     dim = len(walls[0].normal)
     start = np.full(dim + 1, FIXED - dim - 1, dtype=np.int64) if basis is None else basis
     x, inverse = np.empty(dim), np.empty((dim + 1, dim + 1))
-    return feasibility.decide(float_rows(walls, dim), len(walls), start, inverse, x), x
+    return feasibility.decide(float_rows(walls, dim), len(walls), start, inverse, x, QUIET), x
 
 
 def is_right(walls: Sequence[Halfspace], answer: int, x: Array) -> bool:
@@ -163,7 +164,7 @@ def test_walls_of_a_square_are_sorted() -> None:
     """Two edges of the domain, two facets, one wall far away, one that touches a corner (for rationals to settle)."""
     rows = [[1, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1], [1, 1, 5], [-1, -1, 2]]
     table, x, found = float_rows(halfspaces(rows), 2), np.empty(2), np.zeros(6, dtype=np.int64)
-    assert feasibility.sort_walls(table, 2, x, found) == OPEN
+    assert feasibility.sort_walls(table, 2, x, found, QUIET) == OPEN
     assert found.tolist() == [0, 0, 1, 1, 2, UNDECIDED]
     assert x.tolist() == [0.0, 0.0]
     assert np.array_equal(table, float_rows(halfspaces(rows), 2))
@@ -192,7 +193,7 @@ def test_sorted_walls_are_right(seed: int) -> None:
     dim = 1 + seed % 4
     walls = halfspaces([[*row, 10**7] for row in thirds(generator, (4 * dim + 3, dim))])
     x, found = np.empty(dim), np.zeros(len(walls), dtype=np.int64)
-    assert feasibility.sort_walls(float_rows(walls, dim), 0, x, found) == OPEN
+    assert feasibility.sort_walls(float_rows(walls, dim), 0, x, found, QUIET) == OPEN
     for i, wall in enumerate(walls):
         others = [*(w for j, w in enumerate(walls) if j != i), wall.opposite]
         assert found[i] == (1 if isinstance(exact_simplex(others, dim), Interior) else 2)

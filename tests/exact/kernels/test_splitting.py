@@ -248,7 +248,7 @@ def test_a_poor_inverse_is_paid_for(d: int, gap: float) -> None:
 def table(size: int, asked: int, hinges: int) -> Layer:
     return Layer(np.zeros((0, hinges), np.int8), np.full(hinges, -1, np.int32), np.full(size, -1, np.int64),
                  np.zeros(size, np.int8), np.zeros((asked, 2), np.int32), np.zeros(1, np.int64),
-                 np.zeros(hinges, np.uint8))  # fmt: skip
+                 np.zeros(hinges, np.uint8), np.zeros(1, np.int64))  # fmt: skip
 
 
 def test_settled_signs_are_found_again() -> None:

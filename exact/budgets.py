@@ -1,0 +1,180 @@
+"""When an enumeration has to stop: seconds, memory, and an alarm that compiled loops can read.
+
+Memory is what the process has grown by since the job started (its resident set), so it counts whatever an engine keeps, and
+compiling kernels at their first use too. Unless a budget says otherwise the bound is half of the memory that was available
+then: by the kernel's own estimate (MemAvailable), and by the control group of a container. Where a system tells neither,
+memory bounds nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SHARE = 0.5
+_LOOK = 0.02  # seconds between two looks at the memory
+_WAKE = 0.05  # seconds between two looks of the thread that rings the alarm
+_ROOM, _PART = 0.2, 0.05  # seconds, and the part of a budget of seconds, that may be spent on putting results in order
+Alarm = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Stopped(Exception):
+    """Time or memory was up in the middle of a step; what was done before it is kept by whoever catches this."""
+
+
+class Watch:
+    """The clock and the memory of one job; starts when it is made.
+
+    `is_up` is what Python loops ask. `alarm` is an array of one integer for compiled loops that run without the interpreter's
+    lock: it turns from 0 to 1 when time or memory is up, set by a thread that lives until :meth:`close`.
+    """
+
+    def __init__(self, seconds: float | None = None, most_bytes: float | None = None) -> None:
+        self.reason = ""
+        self._flag: Alarm = np.zeros(1, dtype=np.int64)
+        self._seconds, self._started = seconds, time.monotonic()
+        self._deadline = inf if seconds is None else self._started + seconds
+        self._base, self._given = resident_bytes(), most_bytes
+        self.most_bytes = _share() if most_bytes is None else most_bytes
+        self._next_look, self._closed = 0.0, threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def is_up(self) -> bool:
+        """Whether time or memory is used up; under a microsecond as a rule."""
+        if not self._flag[0]:
+            self._look(time.monotonic())
+        return bool(self._flag[0])
+
+    def check(self) -> None:
+        """Raise Stopped when time or memory is used up."""
+        if self.is_up():
+            raise Stopped
+
+    def affords(self, seconds: float) -> None:
+        """Raise Stopped unless so many seconds, for a step that cannot be interrupted, are about what is left."""
+        if not self.is_up() and time.monotonic() + seconds > self._deadline + _ROOM:
+            self._stop(f"the {self._seconds:g} seconds do not suffice for what comes next: give more of them to go on")
+        self.check()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the time is up."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def has_room(self, more: int) -> bool:
+        """Whether so many bytes more fit; the watch is up from then on when they do not."""
+        if not self._flag[0] and resident_bytes() - self._base + more >= self.most_bytes:
+            self._stop(self._memory())
+        return not self._flag[0]
+
+    @property
+    def alarm(self) -> Alarm:
+        """The flag for compiled loops; the first request starts the thread that sets it."""
+        if self._thread is None and min(self._deadline, self.most_bytes) < inf:
+            self._thread = threading.Thread(target=self._run, name="exactlens watch", daemon=True)
+            self._thread.start()
+        return self._flag
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+
+    def grace(self) -> float:
+        """Until when, on the monotonic clock, results may be put in order that are worth nothing as they are."""
+        return time.monotonic() + max(_ROOM, _PART * (self._seconds or 0.0))
+
+    def _run(self) -> None:
+        while not self._flag[0] and not self._closed.wait(max(0.0, min(_WAKE, self._deadline - time.monotonic()))):
+            self._look(time.monotonic())
+
+    def _look(self, now: float) -> None:
+        if now >= self._deadline:
+            self._stop(f"the {self._seconds:g} seconds are used up: give more of them to go on")
+        elif now >= self._next_look:
+            self._next_look = now + _LOOK
+            if resident_bytes() - self._base >= self.most_bytes:
+                self._stop(self._memory())
+
+    def _memory(self) -> str:
+        whose = "half of what was available" if self._given is None else "the budget"
+        return (
+            f"the memory is used up ({readable_bytes(self.most_bytes)}, {whose}): give Budget(bytes=...) for more, a smaller "
+            "domain, or another engine"
+        )
+
+    def _stop(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._flag[0] = 1
+
+
+def _share() -> float:
+    free = available_bytes()
+    return inf if free is None else SHARE * free
+
+
+def readable_bytes(count: float) -> str:
+    """A number of bytes in words."""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}" if count < 1000 * 10**12 else f"10^{len(str(int(count))) - 1} bytes"
+    return f"{count:.0f} bytes"
+
+
+def resident_bytes() -> int:
+    """The memory that the process holds now; where only its peak is known, that; 0 where nothing is."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, the system that comes here
+
+
+def available_bytes() -> int | None:
+    """The memory that could be taken without swapping, the least that the system and the control group say; None if unknown."""
+    found = [size for size in (_meminfo(), _control_group()) if size is not None]
+    return min(found) if found else _pages()
+
+
+def _meminfo() -> int | None:
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _control_group() -> int | None:
+    """What the control group (version 2) has left; files it has cached count as left."""
+    root = Path("/sys/fs/cgroup")
+    most, used = (_lines(root / f"memory.{name}") for name in ("max", "current"))
+    if not most or not used or not most[0].isdigit():
+        return None
+    cached = [int(line.split()[1]) for line in _lines(root / "memory.stat") if line.startswith("inactive_file ")]
+    return max(0, int(most[0]) - int(used[0]) + sum(cached))
+
+
+def _pages() -> int | None:
+    for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
+        if name in getattr(os, "sysconf_names", {}):
+            return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
