@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ class Watch:
     """The clock and the memory of one job; starts when it is made.
 
     `is_up` is what Python loops ask. `alarm` is an array of one integer for compiled loops that run without the interpreter's
-    lock: it turns from 0 to 1 when time or memory is up, set by a thread that lives until :meth:`close`.
+    lock: it turns from 0 to 1 when time or memory is up, set by a thread that lives until :meth:`close`, or until nobody holds
+    the watch any more.
     """
 
     def __init__(self, seconds: float | None = None, most_bytes: float | None = None) -> None:
@@ -77,7 +79,7 @@ class Watch:
     def alarm(self) -> Alarm:
         """The flag for compiled loops; the first request starts the thread that sets it."""
         if self._thread is None and min(self._deadline, self.most_bytes) < inf:
-            self._thread = threading.Thread(target=self._run, name="exactlens watch", daemon=True)
+            self._thread = threading.Thread(target=_ring, args=(weakref.ref(self), self._closed), daemon=True)
             self._thread.start()
         return self._flag
 
@@ -89,9 +91,10 @@ class Watch:
         """Until when, on the monotonic clock, results may be put in order that are worth nothing as they are."""
         return time.monotonic() + max(_ROOM, _PART * (self._seconds or 0.0))
 
-    def _run(self) -> None:
-        while not self._flag[0] and not self._closed.wait(max(0.0, min(_WAKE, self._deadline - time.monotonic()))):
-            self._look(time.monotonic())
+    def until_next_look(self) -> float | None:
+        """Seconds until the thread should look again; None when the alarm has rung."""
+        self._look(now := time.monotonic())
+        return None if self._flag[0] else max(0.0, min(_WAKE, self._deadline - now))
 
     def _look(self, now: float) -> None:
         if now >= self._deadline:
@@ -111,6 +114,15 @@ class Watch:
     def _stop(self, reason: str) -> None:
         self.reason = self.reason or reason
         self._flag[0] = 1
+
+
+def _ring(watch: weakref.ref[Watch], closed: threading.Event) -> None:
+    """Look at the clock and the memory until the alarm has rung, or the watch is closed or held by nobody any more."""
+    pause: float | None = 0.0
+    while pause is not None and not closed.wait(pause):
+        held = watch()
+        pause = None if held is None else held.until_next_look()
+        del held
 
 
 def _share() -> float:
