@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from exact import Box, Outcome, RealSpace, partition
+from exact.check.network import matrix_digest
 from exact.errors import InvalidInput
 from exact.numbers import RationalMatrix, fraction, nearest_float, rational, rationals, rounding_error
 from exact.sources import tensors
@@ -66,6 +67,13 @@ def test_the_nearest_float_may_be_subnormal(flush: bool) -> None:
         (bits,) = struct.unpack("<q", struct.pack("<d", nearest_float(rational(value))))
         assert bits == (units if units >= 0 else -units - 2**63)
         assert abs(value - units * unit) <= Fraction(float(rounding_error(np.array([nearest_float(rational(value))]))[0]))
+
+
+def test_the_checker_hashes_the_same_floats(flush: bool) -> None:
+    for units in (1, -5, 2**52 - 1, 2**52, Fraction(1, 3), Fraction(10**40, 10**39 + 7)):
+        value = Fraction(units, 2**1074)
+        digest = RationalMatrix.from_rationals([[value]]).digest
+        assert matrix_digest([[value.numerator]], 1, value.denominator) == digest
 
 
 def test_the_bound_covers_a_subnormal_that_is_taken_for_zero(flush: bool) -> None:
