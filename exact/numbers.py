@@ -7,7 +7,6 @@ means"). The backend is FLINT through python-flint; this module is the only one 
 from __future__ import annotations
 
 import hashlib
-import math
 import reprlib
 import struct
 import threading
@@ -84,9 +83,10 @@ def rational(value: object, name: str = "number") -> fmpq:
 
 
 def _from_float(value: float | np.longdouble, name: str) -> fmpq:
-    if not math.isfinite(value):
-        raise InvalidInput(f"{name} is not finite", value=value, remedy="give finite numbers only")
-    numerator, denominator = value.as_integer_ratio()
+    try:
+        numerator, denominator = value.as_integer_ratio()
+    except (OverflowError, ValueError) as error:
+        raise InvalidInput(f"{name} is not finite", value=value, remedy="give finite numbers only") from error
     if numerator == 0 and isinstance(value, float):  # or a subnormal, where the processor flushes them
         (bits,) = struct.unpack("<q", struct.pack("<d", value))
         return fmpq(bits, _UNITS) if bits >= 0 else fmpq(-(bits + 2**63), _UNITS)
@@ -177,12 +177,9 @@ def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
 
 
 def rounding_error(value: FloatArray) -> FloatArray:
-    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, and two least normal floats.
-
-    The second term holds also where the processor flushes subnormals, as operands or as results.
-    """
-    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-        bound: FloatArray = np.abs(value) * 2.0**-52 + 2 * _LEAST_NORMAL
+    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, or the least subnormal."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        bound: FloatArray = np.abs(value) * 2.0**-52 + np.nextafter(0.0, 1.0)
     return bound
 
 
@@ -343,21 +340,14 @@ class RationalMatrix:
         return nearest_floats(self.exact.entries()).reshape(self.shape)
 
     def float64_error(self) -> FloatArray:
-        """A bound on |float64() - exact|, entry by entry: zero where the storage is lossless.
-
-        Of a subnormal entry it is the least normal float, since a processor that flushes subnormals computes with 0.
-        """
+        """A bound on |float64() - exact|, entry by entry; zero where the storage is lossless."""
         if self._floats is not None:
-            return np.where(subnormal(self._floats), _LEAST_NORMAL, 0.0)
+            return np.zeros(self.shape)
         return rounding_error(self._rounded)
 
     @cached_property
     def is_float(self) -> bool:
-        """Whether :meth:`float64` may be computed with as it is: every entry is 0 or a normal float64."""
-        return self._holds_floats and not subnormal(self.float64()).any()
-
-    @cached_property
-    def _holds_floats(self) -> bool:
+        """Whether every entry is a float64."""
         if self._floats is not None:
             return True
         values = self._rounded.ravel()
@@ -366,11 +356,11 @@ class RationalMatrix:
     @cached_property
     def digest(self) -> bytes:
         """sha256 of the values: of the float64 bytes where that is lossless, else of the fractions as text."""
-        if self._holds_floats:
+        if self.is_float:
             body = without_negative_zeros(self.float64()).astype("<f8").tobytes()
         else:
             body = ",".join(f"{x.p}/{x.q}" for x in self.exact.entries()).encode()
-        return hashlib.sha256(f"{self.shape}:{self._holds_floats}:".encode() + body).digest()
+        return hashlib.sha256(f"{self.shape}:{self.is_float}:".encode() + body).digest()
 
     def tolist(self) -> list[list[Fraction]]:
         """Nested lists of Fractions."""

@@ -103,6 +103,9 @@ class Layer:
 IDENTITY = Activation(1, [], [(1, 0)])
 
 
+_LEAST_NORMAL = Fraction(1, 2**1022)
+
+
 def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
     """The sha256 of a matrix: of its float64 bytes where they hold it without loss, else of its fractions."""
     entries = [Fraction(x, denominator) for row in rows for x in row]
@@ -113,7 +116,13 @@ def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
 
 
 def float_of(value: Fraction) -> float | None:
-    """The float64 that equals a fraction, or None."""
+    """The float64 that equals a fraction, or None; a subnormal from its bits, since some processors make 0 of them."""
+    if 0 < abs(value) < _LEAST_NORMAL:
+        units = value * 2**1074
+        if units.denominator != 1:
+            return None
+        own: float = struct.unpack("<d", struct.pack("<Q", abs(units.numerator) | (value < 0) << 63))[0]
+        return own
     try:
         found = float(value)
     except OverflowError:

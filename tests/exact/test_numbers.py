@@ -168,6 +168,12 @@ def test_rational_of_an_extended_float_does_not_round() -> None:
     assert read == Fraction(*third.as_integer_ratio())
 
 
+def test_an_extended_float_beyond_float64_is_finite() -> None:
+    large = np.longdouble(2) ** np.longdouble(1030)
+    if np.isfinite(large):  # where long doubles are longer than doubles
+        assert fraction(rational(large)) == 2**1030
+
+
 @pytest.mark.parametrize(
     "bad", [math.nan, math.inf, np.float32("nan"), "one", "1/0", "", None, 1j, [1], sympy.sqrt(2), np.array([]), np.eye(2)]
 )
