@@ -27,6 +27,7 @@ from exact.propagation import Cursor, advance, layer_halfspaces
 from exact.results import Partition, RegionSequence
 from exact.round_geometry import Interval, RoundGeometry
 from exact.sphere_cells import SphereArc, SphereCell, SphereVertex
+from exact.sphere_charts import carried
 from exact.sphere_tree import CodeTree, rows_by_label
 from exact.spline_code import ByteArray, Hinge, SplineCode
 from exact.surds import sign_of_surd
@@ -68,11 +69,11 @@ class SpherePartition(Partition):
         return self.tree.packed()
 
     def code_of(self, index: int) -> SplineCode:
-        return SplineCode.of(self.tree.bits(_checked(index, len(self), "cell")), self._layer_sizes)
+        return SplineCode.of(self.tree.bits(self._number(index)), self._layer_sizes)
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         hinges = self.network.hinges
-        return tuple(hinges[int(i)] for i in self.tree.differing(a, b))
+        return tuple(hinges[int(i)] for i in self.tree.differing(self._number(a), self._number(b)))
 
     @cached_property
     def code_count(self) -> int:
@@ -105,7 +106,7 @@ class SpherePartition(Partition):
 
         Half-edge h belongs to arc h // 2; odd ones run against it.
         """
-        return tuple(tuple(self._walk(int(w))) for w in self.tree.walks_of_cell.row(_checked(index, len(self), "cell")))
+        return tuple(tuple(self._walk(int(w))) for w in self.tree.walks_of_cell.row(self._number(index)))
 
     def _walk(self, walk: int) -> Iterator[int]:
         first = half = int(self.tree.first_half_edge[walk])
@@ -174,18 +175,7 @@ class SpherePartition(Partition):
     @cached_property
     def image(self) -> RationalArray:
         """The basis of the chart in the space of the sphere (n x 3): behind a norm, what its projection leaves of it."""
-        return self._projected(matrix(list(zip(*self.chart.basis, strict=True)), 3))
-
-    def _projected(self, columns: RationalArray) -> RationalArray:
-        first = next((i for i, block in enumerate(self.network.blocks) if block.norm is not None), None)
-        if first is None:
-            return columns
-        if first:
-            zeros = [_ZERO] * columns.ncols()
-            columns = Network(self.network.blocks[:first]).propagate(columns, zeros, lambda h, z: [])
-        norm = self.network.blocks[first].norm
-        assert norm is not None
-        return norm.project(columns)
+        return carried(self.network, matrix(list(zip(*self.chart.basis, strict=True)), 3))
 
     def coordinates_of(self, x: Sequence[object]) -> Vector:
         """The coordinates y of an input vector in the chart; InvalidInput when it has no direction on the sphere."""
@@ -193,7 +183,7 @@ class SpherePartition(Partition):
         if len(point) != len(self.chart.basis[0]):
             raise InvalidInput("point does not fit the domain", value=f"{len(point)} coordinates",
                                remedy=f"give {len(self.chart.basis[0])}")  # fmt: skip
-        column = self._projected(matrix([[v] for v in point], 1))
+        column = carried(self.network, matrix([[v] for v in point], 1))
         found = solve(self.chart.gram, (self.image.transpose() * column).entries())
         assert found is not None, "the Gram matrix of a basis is regular"
         if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
@@ -281,7 +271,7 @@ class SpherePartition(Partition):
 
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
         """The code of a cell as open halfspaces over y, each once, without those that are constant."""
-        bits, found, cursor = iter(self.tree.bits(index)), dict[Halfspace, None](), self.chart.cursor
+        bits, found, cursor = iter(self.tree.bits(self._number(index))), dict[Halfspace, None](), self.chart.cursor
         while cursor is not None:
             cursor = self._pass_layer(cursor, bits, found)
         return tuple(found)
@@ -329,9 +319,3 @@ def _is_zero_at(side: Halfspace, point: Sequence[int], ratio: Rational) -> bool:
     if slope * offset >= 0:
         return slope == offset == 0
     return bool(slope**2 * ratio.q == offset**2 * ratio.p)
-
-
-def _checked(index: int, count: int, what: str) -> int:
-    if not 0 <= index < count:
-        raise IndexError(f"{what} {index} of {count}")
-    return index
