@@ -66,11 +66,11 @@ class CurvePartition(Partition):
         return len(self.cells)
 
     def code_of(self, index: int) -> SplineCode:
-        return SplineCode(self.cells.codes.row(range(len(self))[index]).tobytes(), self._layer_sizes)
+        return SplineCode(self.cells.codes.row(self._number(index)).tobytes(), self._layer_sizes)
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         hinges, codes, count = self.network.hinges, self.cells.codes, len(self)
-        a, b = a % count, b % count
+        a, b = self._number(a), self._number(b)
         step_back = b == 0 and a == count - 1 and self.cells.closed
         found = codes.flips(b) if b == a + 1 or step_back else codes.differing(a, b)
         return tuple(hinges[i] for i in found.tolist())

@@ -21,7 +21,7 @@ from exact.round_geometry import RoundGeometry, turn_between
 from exact.sphere_complex import SurdPoint
 from exact.surds import Surd
 
-_PRECISIONS = (128, 512)
+_PRECISIONS = (128, 512, 2048)
 Arcs = Mapping[int, Sequence[int]]
 
 
@@ -69,18 +69,26 @@ class Chord:
     def between(self, first: Ball, last: Ball) -> Vector | None:
         """A rational vector on the great circle strictly between two angles, across the start where `last <= first`.
 
-        As short as doubling its bits finds it; None when 1,024 bits do not.
+        As short as doubling its bits finds it; None when 4,096 bits do not.
         """
-        with ball_precision(_PRECISIONS[-1]):
-            last = last if first < last else last + 2 * Ball.pi()
-            middle = (first + last) / 2
-            shares = middle.cos() / Ball(self.start_square).sqrt(), middle.sin() / Ball(self.ahead_square).sqrt()
-            bits = 4
-            while bits <= 1024:
-                along, aside = rounded(shares, bits)
-                bits *= 2
-                if aside != 0 and self._is_between(first, self.angle_of(along, aside), last):
-                    return [along * x + aside * y for x, y in zip(self.start, self.ahead, strict=True)]
+        for precision in _PRECISIONS:
+            with ball_precision(precision):
+                found = self._between(first, last, 2 * precision)
+            if found is not None:
+                return found
+        return None
+
+    def _between(self, first: Ball, last: Ball, most: int) -> Vector | None:
+        """The same with at most so many bits, at the working precision."""
+        last = last if first < last else last + 2 * Ball.pi()
+        middle = (first + last) / 2
+        shares = middle.cos() / Ball(self.start_square).sqrt(), middle.sin() / Ball(self.ahead_square).sqrt()
+        bits = 4
+        while bits <= most:
+            along, aside = rounded(shares, bits)
+            bits *= 2
+            if aside != 0 and self._is_between(first, self.angle_of(along, aside), last):
+                return [along * x + aside * y for x, y in zip(self.start, self.ahead, strict=True)]
         return None
 
     @staticmethod
@@ -90,7 +98,7 @@ class Chord:
     def starts_on(self, carrier: int, members: Sequence[int]) -> bool:
         """Whether the start, which lies on the circle of a carrier, is a point of one of its arcs, ends included.
 
-        Raises Undecided when 512 bits do not tell it from an end that it is not.
+        Raises Undecided when 2,048 bits do not tell it from an end that it is not.
         """
         for bits in _PRECISIONS:
             with ball_precision(bits):
@@ -100,7 +108,7 @@ class Chord:
         ends = {int(v) for arc in members for v in self.geometry.complex.arc_ends[arc]}
         if any(is_towards(self.geometry.complex.vertex(v), self.start) for v in ends):
             return True
-        raise Undecided("a point cannot be told from a vertex with 512 bits", value=self.start, remedy="move the point")
+        raise Undecided("a point cannot be told from a vertex with 2,048 bits", value=self.start, remedy="move the point")
 
     def angle_of(self, along: Rational, aside: Rational) -> Ball:
         """The angle in (0, 2 pi) of the vector `along start + aside ahead`, away from the start itself."""
@@ -113,7 +121,7 @@ class Chord:
     def crossings(self, arcs: Arcs) -> list[Passage] | None:
         """Where the great circle crosses the given arcs (carrier -> arcs on it), in the order of their angles in (0, 2 pi).
 
-        None when it meets a vertex or the start lies on one of the arcs, or so nearly that 512 bits do not tell.
+        None when it meets a vertex or the start lies on one of the arcs, or so nearly that 2,048 bits do not tell.
         """
         for bits in _PRECISIONS:
             with ball_precision(bits):

@@ -226,9 +226,9 @@ class CirclePlanes:
         s = -leaving * Ball(Rational(excess, self.square * self.square * self.norms[i] * self.norms[j])).sqrt()
         x, y = p * q + r * s, r * q - p * s
         size = abs(x) + abs(y)
-        if abs(float(x)) < abs(float(y)):
-            return 1 - x / size if float(y) > 0 else 3 + x / size
-        return y / size if float(x) > 0 else 2 - y / size
+        if abs(x.mid()) < abs(y.mid()):  # as balls: both may be below the least float
+            return 1 - x / size if y.mid() > 0 else 3 + x / size
+        return y / size if x.mid() > 0 else 2 - y / size
 
 
 class CircleOrder:

@@ -63,8 +63,16 @@ class RoundBody:
 
     def misses(self, plane: Halfspace) -> bool:
         """Whether a plane misses the open ball: it then cuts nothing off the sphere, though it may touch it."""
+        return rational(plane.offset) ** 2 >= self._reach_squared(plane)
+
+    def touches(self, plane: Halfspace) -> bool:
+        """Whether a plane touches the sphere: it has one point on it."""
+        return rational(plane.offset) ** 2 == self._reach_squared(plane)
+
+    def _reach_squared(self, plane: Halfspace) -> Rational:
+        """The square of the largest value of the normal on the ball."""
         normal = [Rational(x) for x in plane.normal]
-        return rational(plane.offset) ** 2 >= self.radius_squared * dot(normal, apply(self.inverse, normal))
+        return self.radius_squared * dot(normal, apply(self.inverse, normal))
 
     def nearest(self, points: Sequence[Point]) -> Nearest:
         """Decide whether the hull of points comes nearer to the origin than r, with a proof either way.

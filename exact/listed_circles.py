@@ -19,12 +19,13 @@ from exact.curves import Direction
 from exact.errors import Undecided
 from exact.halfspace import Halfspace
 from exact.linear_algebra import apply, dot
-from exact.numbers import FloatArray, Rational, nearest_floats
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, nearest_floats
 from exact.sphere_complex import SphereComplex, SurdPoint
 from exact.surds import Surd
 
 _ZERO = Rational(0)
-_ATTEMPTS, _GRID = 400, 1 << 20
+_ATTEMPTS, _SHORT = 400, 40  # planes tried, and how many of them with short coefficients
+_GRIDS = 1 << 20, 1 << 52
 Plane = tuple[int, ...]
 
 
@@ -151,7 +152,7 @@ class CircleLists:
         normal = np.cross(through[1] - through[0], third - through[0])
         row = [*normal, -float(normal @ through[0])]
         size = max(abs(x) for x in row)
-        return tuple(int(_GRID * float(x) / size) for x in row)
+        return tuple(int(_GRIDS[attempt >= _SHORT] * float(x) / size) for x in row)
 
     def _somewhere(self, walk: int, rng: np.random.Generator) -> FloatArray:
         """A point on an arc of a walk, in floats."""
@@ -165,9 +166,18 @@ class CircleLists:
 
     @cached_property
     def _frames(self) -> list[_Frame]:
+        return [self._frame(circle.plane, self._floats(circle)) for circle in self.circles]
+
+    def _frame(self, plane: Plane, vertices: FloatArray) -> _Frame:
+        """A circle in floats. Its squared radius is rounded once: a difference of floats would leave a small one no digit."""
         gram = nearest_floats(self.complex.gram.entries()).reshape(3, 3)
-        square = float(nearest_floats([self.complex.radius_squared])[0])
-        return [_Frame(circle.plane, gram, square, self._floats(circle)) for circle in self.circles]
+        normal = [Rational(x) for x in plane[:3]]
+        left = self.complex.radius_squared - Rational(plane[3]) ** 2 / dot(normal, apply(self._inverse, normal))
+        return _Frame(plane, gram, nearest_float(left), vertices)
+
+    @cached_property
+    def _inverse(self) -> RationalArray:
+        return self.complex.gram.inv()
 
     def _floats(self, circle: ListedCircle) -> FloatArray:
         return np.asarray(self.complex.vertex_floats)[[self.vertices[i] for i in circle.around]].reshape(-1, 3)
@@ -190,11 +200,11 @@ class CircleLists:
 
     def _crossings(self, plane: Plane) -> Iterator[tuple[float, tuple[int, int, int]]]:
         """Position on the circle of a plane, then circle, gap and root, for every arc that it crosses."""
-        own = _Frame(plane, self._frames[0].gram, self._frames[0].square, np.zeros((0, 3)))
+        own = self._frame(plane, np.zeros((0, 3)))
         if not own.is_real:
             return
         for k, frame in enumerate(self._frames):
-            for root, angle in own.zeros(np.array(frame.plane, dtype=float)):
+            for root, angle in own.zeros(frame.row):
                 gap = frame.gap(own.at(angle))
                 if self.circles[k].halves[gap] is not None:
                     yield angle, (k, gap, root)
@@ -203,17 +213,17 @@ class CircleLists:
 class _Frame:
     """A circle in floats: angles around its centre, the angles of its vertices, its points."""
 
-    def __init__(self, plane: Plane, gram: FloatArray, square: float, vertices: FloatArray) -> None:
-        self.plane, self.gram, self.square = plane, gram, square
-        normal = np.array(plane[:3], dtype=float)
+    def __init__(self, plane: Plane, gram: FloatArray, radius_squared: float, vertices: FloatArray) -> None:
+        self.gram, self.is_real = gram, radius_squared > 0
+        largest = max(map(abs, plane[:3]))
+        self.row = np.array([x / largest for x in plane])
+        normal = self.row[:3]
         pole = np.linalg.solve(gram, normal)
-        self.centre = -plane[3] * pole / (normal @ pole)
-        left = square - float(self.centre @ gram @ self.centre)
-        self.is_real = left > 0
-        first = np.cross(normal, (0, 0, 1) if plane[0] or plane[1] else (1, 0, 0))
+        self.centre = -self.row[3] * pole / (normal @ pole)
+        first = np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))])
         first = first / math.sqrt(first @ gram @ first)
         second = np.cross(normal, gram @ first)
-        self.spans = np.stack([first, second / math.sqrt(second @ gram @ second)]) * math.sqrt(max(left, 0))
+        self.spans = np.stack([first, second / math.sqrt(second @ gram @ second)]) * math.sqrt(max(radius_squared, 0))
         self.angles = [self.angle(vertex) for vertex in vertices]
 
     def angle(self, point: FloatArray) -> float:

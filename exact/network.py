@@ -51,6 +51,9 @@ class Layer:
     def __post_init__(self) -> None:
         if not isinstance(self.activation, Activation):
             raise InvalidInput("not an activation", value=repr(self.activation), remedy="give ReLU(), AbsoluteValue(), ...")
+        if 0 in self.weight.shape:
+            raise InvalidInput("a layer has no neuron, or no input", value=f"weight {self.weight.shape}",
+                               remedy="leave the layer out, or give at least one row and one column")  # fmt: skip
         if self.bias.shape != (self.weight.shape[0], 1):
             raise InvalidInput("bias does not fit the weight", value=f"weight {self.weight.shape}, bias {self.bias.shape}",
                                remedy=f"give a bias of length {self.weight.shape[0]}")  # fmt: skip

@@ -162,12 +162,20 @@ class Partition(ABC):
         return self.codes[np.argsort(code_keys(self.codes), kind="stable")]
 
     def code_of(self, index: int) -> SplineCode:
-        """The spline code of one region."""
-        return SplineCode(self.codes[index].tobytes(), self._layer_sizes)
+        """The spline code of one region; a negative index counts from the end, IndexError outside."""
+        return SplineCode(self.codes[self._number(index)].tobytes(), self._layer_sizes)
+
+    def _number(self, index: int) -> int:
+        """A region's index as a number from 0."""
+        try:
+            return range(len(self))[index]
+        except IndexError:
+            raise IndexError(f"region {index} of {len(self)}") from None
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         """The hinges in which the codes of two regions differ."""
         hinges = self.network.hinges
+        a, b = self._number(a), self._number(b)
         return tuple(hinges[int(i)] for i in flipped_bits(self.codes[[a]], self.codes[[b]])[1])
 
     @cached_property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _ZERO, _ONE = Rational(0), Rational(1)
 _ATTEMPTS = 64
 _TILT = Rational(3), Rational(-5), Rational(2)
-_WITNESS_BITS = (53, 106, 212, 424, 848)
+_WITNESS_BITS = (53, 106, 212, 424, 848, 1696)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,21 +186,24 @@ class SphereCell(Region):
         """Rational coordinates y of a vector whose direction lies inside the cell.
 
         In the middle between two arcs on a great circle that crosses them: that they are consecutive crossings of the
-        cell's boundary, entering first, proves it.
+        cell's boundary, entering first, proves it. No hinge that touches the sphere inside the cell is zero there.
         """
         walks = self.walks
         if not walks:
-            return [_ONE, _ZERO, _ZERO]
+            return next(y for y in _moment_curve() if self._is_free(y))
         arcs: dict[int, list[int]] = {}
         for half in (half for walk in walks for half in walk):
             arcs.setdefault(int(self._owner.complex.arc_circle[half >> 1]), []).append(half >> 1)
         for bits in _WITNESS_BITS:
             for half in [half for walk in walks for half in walk][:_ATTEMPTS]:
                 found = self._inside(half, arcs, bits)
-                if found is not None:
+                if found is not None and self._is_free(found):
                     return found
         raise Undecided("no point inside the cell was found", value=f"cell {self.index}",
-                        remedy="the cell is thinner than 848 bits tell: look at its arcs")  # fmt: skip
+                        remedy="the cell is thinner than 2,048 bits tell: look at its arcs")  # fmt: skip
+
+    def _is_free(self, y: Vector) -> bool:
+        return not self._owner.touches(self.index, y)
 
     def _inside(self, half: int, arcs: dict[int, list[int]], bits: int) -> Vector | None:
         """The middle of the way across the cell, on a great circle at nearly right angles to one of its arcs.
@@ -228,7 +233,8 @@ class SphereCell(Region):
             short = rounded([Ball(x) for x in point], size)
             chord = Chord.through(self._owner.geometry, short, towards)
             passages = None if chord is None else chord.crossings(arcs)
-            if passages and self._owner.side(2 * passages[0].arc + (1 if passages[0].rises else 0)) == self.index:
+            sees = passages and self._owner.side(2 * passages[0].arc + (1 if passages[0].rises else 0)) == self.index
+            if sees and self._is_free(short):
                 return short
         return point
 
@@ -250,3 +256,8 @@ class SphereCell(Region):
         rows = [side.coefficients for side in owner.halfspaces_of(self.index)]
         left = [sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1])) for row in rows]
         return SymbolicRegion(tuple(x > 0 for x in left), AffineMap.of_columns(owner.map_columns(self.index)).sympy(names))
+
+
+def _moment_curve() -> Iterator[Vector]:
+    """Vectors of which no three lie in a plane."""
+    return ([_ONE, Rational(k), Rational(k * k)] for k in count())

@@ -18,7 +18,6 @@ from exact.domains import Domain, GreatSphere, Sphere
 from exact.errors import InvalidInput
 from exact.linear_algebra import dot, matrix, rows_of
 from exact.network import Block, Network
-from exact.norms import Norm
 from exact.numbers import Rational, RationalArray, fractions, nearest_floats, rational
 from exact.propagation import Cursor, begin, pass_norm
 
@@ -128,22 +127,24 @@ def _columns(basis: Sequence[Vector]) -> RationalArray:
     return matrix(list(zip(*basis, strict=True)), len(basis))
 
 
-def _before_norm(network: Network, basis: Sequence[Vector]) -> tuple[Norm, RationalArray]:
-    """The norm, and the basis carried to it through the affine blocks in front."""
-    first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
-    norm, state = network.blocks[first].norm, _columns(basis)
-    assert norm is not None
-    for block in network.blocks[:first]:
-        inner = state
+def carried(network: Network, columns: RationalArray) -> RationalArray:
+    """Vectors of the input space, carried to that of the sphere: through what stands in front of the norm, and its projection.
+
+    No bias stands in front of a norm there, so this is linear; without a norm the vectors stay as they are.
+    """
+    for block in network.blocks if network.has_norm else ():
+        if block.norm is not None:
+            return block.norm.project(columns)
+        inner = columns
         for layer in block.layers:
             inner = layer.weight.exact * inner
-        state = state + inner if block.residual else inner
-    return norm, norm.project(state)
+        columns = columns + inner if block.residual else inner
+    return columns
 
 
 def _gram(network: Network, basis: Sequence[Vector]) -> RationalArray:
     """The inner products of the basis in the metric of the sphere."""
-    columns = _before_norm(network, basis)[1] if network.has_norm else _columns(basis)
+    columns = carried(network, _columns(basis))
     return columns.transpose() * columns
 
 
@@ -153,7 +154,7 @@ def _behind_norm(network: Network, basis: Sequence[Vector]) -> Cursor | None:
     cursor = begin(network, _columns(basis), [_ZERO] * k)
     if cursor is None:
         return None
-    norm, centred = _before_norm(network, basis)
+    norm, centred = network.norms[0], carried(network, _columns(basis))
     rows = [[*(g * x for x in row), b] for row, g, b in
             zip(rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True)]  # fmt: skip
     return pass_norm(cursor, matrix(rows, k + 1), [_ZERO] * k + [_ONE])

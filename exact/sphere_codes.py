@@ -18,7 +18,7 @@ from exact.affine_map import AffineMap
 from exact.domains import Domain
 from exact.dual_graph import Adjacency
 from exact.engines.base import Outcome, SphereCodes
-from exact.errors import InvalidInput, Undecided, Unsupported, shown
+from exact.errors import InvalidInput, Undecided, shown
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import apply, dot, independent_rows, matrix, rows_of, solve
@@ -27,7 +27,7 @@ from exact.numbers import Rational, RationalArray, fractions, rationals
 from exact.propagation import advance, halfspaces_along, layer_halfspaces
 from exact.region import Facet, Region, SymbolicRegion
 from exact.results import Partition, RegionSequence
-from exact.sphere_charts import SphereChart
+from exact.sphere_charts import SphereChart, carried
 from exact.spline_code import SplineCode, code_keys, find_key
 from exact.surds import sign_of_surd
 from exact.vertex_polytopes import shorter
@@ -148,10 +148,9 @@ class CodePartition(Partition):
         if len(vector) != len(self.chart.basis[0]):
             raise InvalidInput("the point does not fit the domain", value=f"{len(vector)} coordinates",
                                remedy=f"give {len(self.chart.basis[0])}")  # fmt: skip
-        norm = self.network.blocks[0].norm
         columns = RationalArray(len(vector), len(self.chart.basis) + 1, [
             e for row in zip(*self.chart.basis, vector, strict=True) for e in row])  # fmt: skip
-        rows = rows_of(columns if norm is None else norm.project(columns))
+        rows = rows_of(carried(self.network, columns))
         kept = independent_rows([row[:-1] for row in rows], len(rows[0]) - 1)
         y = solve(matrix([rows[i][:-1] for i in kept], len(kept)), [rows[i][-1] for i in kept])
         if y is None or not any(y) or any(dot(row[:-1], y) != row[-1] for row in rows):
@@ -175,16 +174,11 @@ class CodePartition(Partition):
 
     def map_columns(self, index: int) -> RationalArray:
         """The network's output over (y, 1) on a code; NotPiecewiseLinear behind GELU or SiLU."""
-        network, basis, norm = self.network, self.chart.basis, self.network.blocks[0].norm
+        network, basis = self.network, self.chart.basis
         network.require_piecewise_linear()
-        if network.has_norm and norm is None:
-            raise Unsupported("maps behind a norm that is not in front are not computed on spheres", value=self.domain,
-                              remedy="use network.from_block(k) to start at the norm")  # fmt: skip
-        state = RationalArray(len(basis[0]), len(basis), [e for row in zip(*basis, strict=True) for e in row])
-        if norm is not None:
-            state, network = norm.project(state), network.folded()
+        state = carried(network, RationalArray(len(basis[0]), len(basis), [e for row in zip(*basis, strict=True) for e in row]))
         widened = RationalArray(state.nrows(), len(basis) + 1, [e for row in rows_of(state) for e in (*row, _ZERO)])
-        return network.propagate_code(widened, self.code_of(index))
+        return (network.folded() if network.has_norm else network).propagate_code(widened, self.code_of(index))
 
     def _map_key(self, index: int) -> Hashable:
         return tuple(self.map_columns(index).entries())

@@ -14,11 +14,12 @@ import networkx as nx
 import numpy as np
 
 from exact.chords import Chord, rounded
+from exact.convex_norms import RoundBody
 from exact.domains import Domain
 from exact.engines.base import SphereCells
 from exact.errors import InvalidInput, Undecided, shown
 from exact.faces import Incidence, IndexArray
-from exact.halfspace import Halfspace
+from exact.halfspace import Halfspace, homogeneous
 from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
 from exact.network import Network
 from exact.numbers import Ball, FloatArray, Rational, RationalArray, ball_precision, nearest_floats, rationals
@@ -26,6 +27,7 @@ from exact.propagation import Cursor, advance, layer_halfspaces
 from exact.results import Partition, RegionSequence
 from exact.round_geometry import Interval, RoundGeometry
 from exact.sphere_cells import SphereArc, SphereCell, SphereVertex
+from exact.sphere_charts import carried
 from exact.sphere_tree import CodeTree, rows_by_label
 from exact.spline_code import ByteArray, Hinge, SplineCode
 from exact.surds import sign_of_surd
@@ -33,6 +35,7 @@ from exact.surds import sign_of_surd
 _ZERO = Rational(0)
 _ATTEMPTS = 64
 _SMALL = 2.0**-36
+_MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
 _NEAR_MIDDLE = Rational(17, 37)  # off the middle itself, where symmetric arrangements have their vertices
 
 
@@ -74,11 +77,11 @@ class SpherePartition(Partition):
         return self.tree.packed()
 
     def code_of(self, index: int) -> SplineCode:
-        return SplineCode.of(self.tree.bits(_checked(index, len(self), "cell")), self._layer_sizes)
+        return SplineCode.of(self.tree.bits(self._number(index)), self._layer_sizes)
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         hinges = self.network.hinges
-        return tuple(hinges[int(i)] for i in self.tree.differing(a, b))
+        return tuple(hinges[int(i)] for i in self.tree.differing(self._number(a), self._number(b)))
 
     @cached_property
     def code_count(self) -> int:
@@ -111,7 +114,7 @@ class SpherePartition(Partition):
 
         Half-edge h belongs to arc h // 2; odd ones run against it.
         """
-        return tuple(tuple(self._walk(int(w))) for w in self.tree.walks_of_cell.row(_checked(index, len(self), "cell")))
+        return tuple(tuple(self._walk(int(w))) for w in self.tree.walks_of_cell.row(self._number(index)))
 
     def _walk(self, walk: int) -> Iterator[int]:
         first = half = int(self.tree.first_half_edge[walk])
@@ -180,18 +183,7 @@ class SpherePartition(Partition):
     @cached_property
     def image(self) -> RationalArray:
         """The basis of the chart in the space of the sphere (n x 3): behind a norm, what its projection leaves of it."""
-        return self._projected(matrix(list(zip(*self.chart.basis, strict=True)), 3))
-
-    def _projected(self, columns: RationalArray) -> RationalArray:
-        first = next((i for i, block in enumerate(self.network.blocks) if block.norm is not None), None)
-        if first is None:
-            return columns
-        if first:
-            zeros = [_ZERO] * columns.ncols()
-            columns = Network(self.network.blocks[:first]).propagate(columns, zeros, lambda h, z: [])
-        norm = self.network.blocks[first].norm
-        assert norm is not None
-        return norm.project(columns)
+        return carried(self.network, matrix(list(zip(*self.chart.basis, strict=True)), 3))
 
     def coordinates_of(self, x: Sequence[object]) -> Vector:
         """The coordinates y of an input vector in the chart; InvalidInput when it has no direction on the sphere."""
@@ -199,7 +191,7 @@ class SpherePartition(Partition):
         if len(point) != len(self.chart.basis[0]):
             raise InvalidInput("point does not fit the domain", value=f"{len(point)} coordinates",
                                remedy=f"give {len(self.chart.basis[0])}")  # fmt: skip
-        column = self._projected(matrix([[v] for v in point], 1))
+        column = carried(self.network, matrix([[v] for v in point], 1))
         found = solve(self.chart.gram, (self.image.transpose() * column).entries())
         assert found is not None, "the Gram matrix of a basis is regular"
         if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
@@ -226,7 +218,7 @@ class SpherePartition(Partition):
             if passage is not None:
                 return int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
         raise Undecided("no great circle through the point tells its cell", value=shown(x),
-                        remedy="the point is closer to an arc than 512 bits tell: move it")  # fmt: skip
+                        remedy="the point is closer to an arc than 2,048 bits tell: move it")  # fmt: skip
 
     @cached_property
     def _arcs_of_circle(self) -> Incidence:
@@ -259,8 +251,13 @@ class SpherePartition(Partition):
 
     def near_middle(self, arc: int, bits: int) -> Vector:
         """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an arc."""
-        with ball_precision(bits + 64):
-            return rounded(self.geometry.point_on(arc, _NEAR_MIDDLE), bits)
+        more = _MORE_BITS
+        while True:
+            with ball_precision(bits + more):
+                point = self.geometry.point_on(arc, _NEAR_MIDDLE)
+                if more > _MOST_BITS or all(x.rad() * 2**bits < 1 for x in point):
+                    return rounded(point, bits)
+            more *= 4
 
     # ---- maps
 
@@ -282,21 +279,51 @@ class SpherePartition(Partition):
 
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
         """The code of a cell as open halfspaces over y, each once, without those that are constant."""
-        bits, found, cursor = iter(self.tree.bits(index)), dict[Halfspace, None](), self.chart.cursor
+        bits, found, cursor = iter(self.tree.bits(self._number(index))), dict[Halfspace, None](), self.chart.cursor
         while cursor is not None:
             cursor = self._pass_layer(cursor, bits, found)
         return tuple(found)
 
-    @staticmethod
-    def _pass_layer(cursor: Cursor, bits: Iterator[np.bool_], found: dict[Halfspace, None]) -> Cursor | None:
-        z = cursor.current.pre_activations(cursor.inner, cursor.one)
-        sides = layer_halfspaces(cursor, z)
+    def touches(self, index: int, y: Vector) -> bool:
+        """Whether a hinge of a cell is zero in the direction y inside it: only where its plane touches the sphere there.
+
+        Cost: the halfspaces of the cell behind several hidden layers; else a comparison per plane that touches the sphere.
+        """
+        sides = self._touching if len(self.network.hidden_layers) == 1 else self.halfspaces_of(index)
+        if not sides:
+            return False
+        point = homogeneous(y)[:-1]
+        vector = [Rational(x) for x in point]
+        ratio = dot(vector, apply(self.chart.gram, vector)) / self.chart.radius_squared
+        return any(_is_zero_at(side, point, ratio) for side in sides)
+
+    @cached_property
+    def _touching(self) -> tuple[Halfspace, ...]:
+        """The hinges of the first layer whose planes touch the sphere."""
+        body = RoundBody(self.chart.gram, self.chart.radius_squared)
+        return tuple(side for side in self._first_layer[1] if not side.is_constant and body.touches(side))
+
+    def _pass_layer(self, cursor: Cursor, bits: Iterator[np.bool_], found: dict[Halfspace, None]) -> Cursor | None:
+        z, sides = self._first_layer if cursor is self.chart.cursor else _layer(cursor)
         own = [bool(next(bits)) for _ in sides]
         found.update({side if on else side.opposite: None for side, on in zip(sides, own, strict=True) if not side.is_constant})
         return advance(cursor, z, own)
 
+    @cached_property
+    def _first_layer(self) -> tuple[RationalArray, tuple[Halfspace, ...]]:
+        assert self.chart.cursor is not None, "asked for layers that are there"
+        return _layer(self.chart.cursor)
 
-def _checked(index: int, count: int, what: str) -> int:
-    if not 0 <= index < count:
-        raise IndexError(f"{what} {index} of {count}")
-    return index
+
+def _layer(cursor: Cursor) -> tuple[RationalArray, tuple[Halfspace, ...]]:
+    """The pre-activations of the layer in front of a cursor, and its halfspaces."""
+    z = cursor.current.pre_activations(cursor.inner, cursor.one)
+    return z, layer_halfspaces(cursor, z)
+
+
+def _is_zero_at(side: Halfspace, point: Sequence[int], ratio: Rational) -> bool:
+    """Whether a plane holds the direction of a point whose squared length is `ratio` times that of the sphere's points."""
+    slope, offset = side.slope(point), side.offset
+    if slope * offset >= 0:
+        return slope == offset == 0
+    return bool(slope**2 * ratio.q == offset**2 * ratio.p)

@@ -107,8 +107,8 @@ def test_whether_the_start_is_on_an_arc() -> None:
     members = arcs(OCTANTS)[flat]
     assert [line.starts_on(flat, [e]) for e in members].count(True) == 1
     assert chord(OCTANTS, vector(1, 0, 0), vector(0, 1, 1)).starts_on(flat, members), "a vertex"
-    near = chord(OCTANTS, vector(1, rational("1/2") ** 2000, 0), vector(0, 0, 1))
-    with pytest.raises(Undecided, match="512 bits"):
+    near = chord(OCTANTS, vector(1, rational("1/2") ** 8000, 0), vector(0, 0, 1))
+    with pytest.raises(Undecided, match="2,048 bits"):
         near.starts_on(flat, [e for e in members if not line.starts_on(flat, [e])])
 
 

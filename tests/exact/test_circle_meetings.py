@@ -92,3 +92,14 @@ def test_no_circle() -> None:
     found = meetings([], True)
     assert (found.count, found.starts.tolist(), len(found.points)) == (0, [0], 0)
     assert np.shape(found.rows) == (0, 11)
+
+
+@pytest.mark.parametrize("power", [100, 600, 1100])
+def test_circles_that_differ_by_less_than_the_least_float(power: int) -> None:
+    """Two planes whose circles cross at an angle of 2^-power, and one across both: floats enclose what integers order."""
+    big = 2**power
+    rows = [(-2, 2**60, -(2**61), 2**60), (-4, -1, -1, -1), (-4 * big + 1, -big, -big, -big)]
+    plain, filtered = (meetings(rows, way) for way in (False, True))
+    assert [len(plain.neighbours(i)) for i in range(3)] == [2, 2, 2]
+    for i in range(len(rows)):
+        assert plain.ranks(i).tolist() == filtered.ranks(i).tolist()

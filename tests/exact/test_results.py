@@ -13,10 +13,13 @@ import sympy
 
 from exact import (
     GELU,
+    Ball,
     Box,
+    GreatCircle,
     Hinge,
     InvalidInput,
     Line,
+    NormBall,
     NotPiecewiseLinear,
     Outcome,
     Partition,
@@ -35,6 +38,13 @@ FLAT = partition(DEEP, Box(-2, 2, dim=2))
 CURVE = partition(DEEP, Segment([-2, 1], [2, "-3/2"]))
 RING = partition(tensors.mlp([([[0, 1], [0, -1]], [-1, -1]), ([[1, 1]], [0])]), Sphere(radius_squared=4))
 ALL = [pytest.param(FLAT, id="flat"), pytest.param(CURVE, id="curve"), pytest.param(RING, id="ring")]
+AXES = tensors.mlp([([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, "1/2"]), ([[1, 1, 1]], [0])])
+NORMED = tensors.block([[1, 0, 0], [0, 1, 0]], [0, 0], [[1, 1]], [0], norm="layernorm", eps=1)
+EVERY = [*ALL, pytest.param(partition(AXES, Sphere(1), engine="small_circles"), id="cells"),
+         pytest.param(partition(AXES, Sphere(1), engine="sphere_flats"), id="codes"),
+         pytest.param(partition(AXES, Ball([0, 0, 0], 1)), id="ball"),
+         pytest.param(partition(NORMED, NormBall()), id="norm ball"),
+         pytest.param(partition(NORMED, GreatCircle([1, 0, 0], [0, 1, 0])), id="circle")]  # fmt: skip
 
 
 @pytest.mark.parametrize("found", ALL)
@@ -185,3 +195,15 @@ def test_code_of_a_point_and_a_range_of_layers() -> None:
 
 def test_outcomes_are_three_values() -> None:
     assert {outcome.value for outcome in Outcome} == {"complete", "budget reached", "undecided"}
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_indices_count_from_the_end_on_every_kind(found: Partition) -> None:
+    count = len(found)
+    for index in range(count):
+        assert found.code_of(index - count) == found.code_of(index) == found.regions[index].code
+        assert found.hinges_between(index - count, 0) == found.hinges_between(index, -count) == found.hinges_between(index, 0)
+    for index in (count, -count - 1):
+        for ask in (found.code_of, lambda i: found.hinges_between(i, 0), lambda i: found.hinges_between(0, i)):
+            with pytest.raises(IndexError, match=f"region {index} of {count}"):
+                ask(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from exact.certificate_records import network_record
 from exact.check import Status
 from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
+from exact.sources import tensors
 from tests.exact.round_jobs import ALL, OCTAHEDRON, STRIPS, block, found, honest, lines, random_mlp
 
 
@@ -92,3 +94,16 @@ def test_strips_are_two_cells_of_one_code() -> None:
     own = found("sphere", "strips")
     assert own.network is STRIPS
     assert (len(own), own.code_count) == (11, 10)
+
+
+TINY = [
+    [[1, 1, 1, "-6755399441055743/2251799813685248"], [3, -3, -3, "-5066549580791807/562949953421312"]],  # radii of 4e-8
+    [[1, Fraction(1, 2**1074), 0, "5/3"], [0, 0, 1, "-5/3"], [0, 1, 0, "-5/3"]],  # beyond floats as integers
+]
+
+
+@pytest.mark.parametrize("engine", ["small_circles", "sphere_subdivision"])
+@pytest.mark.parametrize("case", range(len(TINY)))
+def test_small_circles_and_long_coefficients(case: int, engine: str) -> None:
+    network = tensors.mlp([([row[:-1] for row in TINY[case]], [row[-1] for row in TINY[case]]), ([[1] * len(TINY[case])], [0])])
+    assert partition(network, Sphere(3), engine=engine).check().status is Status.COMPLETE

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import sympy
 
-from exact import Block, Budget, GreatSphere, InvalidInput, Layer, Network, Outcome, Sphere, Undecided, Unsupported, partition
+from exact import Block, Budget, GreatSphere, InvalidInput, Layer, Network, Outcome, Sphere, Undecided, partition
 from exact.engines.base import SphereCodes
 from exact.linear_algebra import rows_of
 from exact.numbers import fraction
 from exact.sources import tensors
 from exact.sphere_codes import CodePartition, CodeRegion
+from exact.spheres import SpherePartition
 from exact.spline_code import SplineCode
 from tests.exact import reference
 
@@ -197,13 +198,46 @@ def test_a_code_that_does_not_occur_has_no_index() -> None:
     assert of(BAND, 4).index_of(SplineCode.of([False, False, True], (3,))) is None
 
 
-def test_maps_behind_a_norm_that_is_not_in_front_are_refused() -> None:
-    front = Block((Layer.of(np.eye(4), [0] * 4),))
-    network = Network((front, *tensors.block([[1, 0, 0, 0]], [0], [[1]], [0], norm="layernorm").blocks))
-    found = partition(network, GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]), engine="sphere_polytopes")
-    assert len(found) == 2
-    with pytest.raises(Unsupported, match="not in front"):
-        found.linear_piece_count  # noqa: B018
+def behind_a_block(front: Block) -> tuple[Network, GreatSphere]:
+    """A linear block without bias, then LayerNorm in R^4 with gain and bias, on a great sphere of R^5."""
+    rows, shift = [[1, 2, -1, 0], [0, 1, 1, 3], [2, -1, 0, 1]], [Fraction(1, 2), 0, -1]
+    rear = tensors.block(rows, shift, [[1, -1, 2]], [3], norm="layernorm", gain=[1, 2, "-1/2", 1], bias=[0, "1/3", 1, 0], eps=0)
+    return Network((front, *rear.blocks)), GreatSphere([2, 1, 0, 3, -1], [1, 0, 3, 0, 1], [0, 1, 1, -1, 2])
+
+
+FRONTS = {
+    "linear": Block((Layer.of([[1, 2, 0, 0, 1], [0, 1, 0, 3, 0], [1, 0, -1, 0, 0], [0, 0, 2, 1, 1]]),)),
+    "two layers": Block((Layer.of([[0, 1, 1, 0, 1], [1, 0, 0, 1, 0], [0, 0, 1, 0, 2], [1, 1, 0, 0, 0]]),
+                         Layer.of([[1, 1, 0, 0], [0, 0, 3, 0], [0, 2, 0, 1], [1, 0, 0, 1]]))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_engines_agree_behind_a_block_in_front_of_the_norm(front: str) -> None:
+    """Points are located, and maps are those of the forward pass, whichever engine cut the sphere."""
+    network, domain = behind_a_block(FRONTS[front])
+    cells = partition(network, domain, engine="small_circles")
+    found = {engine: partition(network, domain, engine=engine) for engine in ("sphere_flats", "sphere_polytopes")}
+    assert len({codes.digest for codes in found.values()}) == 1
+    for codes in found.values():
+        assert isinstance(codes, CodePartition) and isinstance(cells, SpherePartition)
+        assert {codes.code_of(i) for i in range(len(codes))} == {cells.code_of(i) for i in range(len(cells))}
+        assert codes.linear_piece_count >= codes.distinct_map_count > 1
+        for point in [*(cell.witness for cell in cells.regions), *(region.witness for region in codes.regions)]:
+            here, there = codes.locate(point), cells.locate(point)
+            assert codes.code_of(here) == cells.code_of(there) == network.code(point)
+            assert codes.affine_at(point) == cells.affine_at(point)
+        for region in codes.regions:
+            y = [fraction(x) for x in codes.direction_of(region.witness)]
+            carried = [sum(a * b for a, b in zip(row, y, strict=True)) for row in image_of(cells)]
+            value = region.affine(carried)
+            row = [fraction(x) for x in codes.map_columns(region.index).entries()]
+            assert value == (sum(a * b for a, b in zip(row, [*y, 1], strict=True)),)
+
+
+def image_of(cells: SpherePartition) -> list[list[Fraction]]:
+    entries = [fraction(x) for x in cells.image.entries()]
+    return [entries[i : i + 3] for i in range(0, len(entries), 3)]
 
 
 def test_long_points_are_named_by_their_dimension() -> None:

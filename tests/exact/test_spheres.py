@@ -102,6 +102,35 @@ def test_a_point_where_a_hinge_only_touches_zero_is_inside() -> None:
         assert found.code_of(found.locate([1, 0, 0])).bits[0] == (touching[0] < 0)
 
 
+TOUCHING = [
+    ([[-1, -1, 1, "-3377699720527871/1125899906842624"], [1, -1, -1, 3], [2, -2, -2, "6755399441055743/1125899906842624"]], 3),
+    ([[1, 0, 0, -1], [-1, 0, 0, -1], [0, 1, 0, 1], [0, -1, 0, 1], [0, 0, 1, 1]], 1),  # no circle at all
+]
+
+
+@pytest.mark.parametrize("engine", ["small_circles", "sphere_subdivision"])
+@pytest.mark.parametrize("case", range(len(TOUCHING)))
+def test_no_witness_is_where_a_plane_touches(case: int, engine: str) -> None:
+    """A hinge is zero there, and the code of the point not that of the cell around it."""
+    rows, square = TOUCHING[case]
+    found = sphere(hidden(rows), Sphere(radius_squared=square), engine)
+    for cell in found.regions:
+        size = sum(x * x for x in cell.witness)
+        for row in rows:
+            *normal, offset = (Fraction(x) for x in row)
+            slope = sum((a * x for a, x in zip(normal, cell.witness, strict=True)), Fraction(0))
+            assert slope * offset > 0 or slope**2 * square != offset**2 * size
+        assert found.locate(cell.witness) == cell.index
+
+
+@pytest.mark.parametrize("engine", ["small_circles", "sphere_subdivision"])
+def test_a_witness_between_circles_closer_than_the_least_float(engine: str) -> None:
+    near = [[1, 2, 3, 1], [1, 2, 3, 1 + Fraction(1, 2**1100)], [Fraction(1, 2**1100), 1, 0, 0]]
+    found = sphere(hidden(near), Sphere(radius_squared=1), engine)
+    assert len(found) == 6
+    assert [found.locate(cell.witness) for cell in found.regions] == list(range(6))
+
+
 @pytest.mark.parametrize(("found", "x"), [(OCTANTS, [0, 0, 0]), (NORMED, [2, 2, 2, 2]), (SLICE, [1, 0, 0, 0, 0])])
 def test_a_point_without_a_direction_on_the_sphere_is_refused(found: SpherePartition, x: Sequence[int]) -> None:
     with pytest.raises(InvalidInput, match="no direction"):

@@ -93,6 +93,8 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "text weight": (lambda: Layer.of([["one"]]), "one"),
     "complex weight": (lambda: mlp(np.array([[1j]]), [0.0]), "complex"),
     "zero denominator": (lambda: Layer.of([["1/0"]]), "1/0"),
+    "layer without neurons": (lambda: mlp(np.zeros((0, 2)), []), "(0, 2)"),
+    "layer without inputs": (lambda: Layer.of(np.zeros((2, 0)), [0, 0]), "(2, 0)"),
     "no layer": (lambda: Block(()), "()"),
     "no block": (lambda: Network(()), "()"),
     "residual changes dimension": (lambda: Block(PLANE.blocks[0].layers, residual=True), "2 to 1"),
