@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from exact.errors import InvalidInput
+from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.linear_algebra import dot, matrix
 from exact.norms import LayerNorm, Norm
 from exact.numbers import (
@@ -48,6 +49,7 @@ _EXACT_DEGREE = 12  # polynomials up to here are factored, to find eigenvalues o
 _FINE = 96  # bits of an eigenvalue behind the float64 directions
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Projection:
     """f: x -> P x."""
@@ -64,6 +66,7 @@ class Projection:
         return self.norm.project(matrix([[Rational(int(i == j)) for j in range(n)] for i in range(n)], n))
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Scaling:
     """g: v -> sqrt(n) v / sqrt(|v|^2 + n eps) ("var") or sqrt(n) v / (|v| + sqrt(n) eps) ("std"); v = P x."""
@@ -87,6 +90,7 @@ class Scaling:
         return Surd(1 / (2 * eps)) if rest == 0 else Surd(-n * eps / rest, 1 / rest, n * square)
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class GainAndBias:
     """h: y -> gain * y + bias."""
@@ -98,6 +102,7 @@ class GainAndBias:
         return tuple(value.scaled(g) + Surd(b) for g, value, b in pairs)
 
 
+@in_ieee_floats
 def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
     """The maps f, g, h with `norm(x) = h(g(f(x)))`.
 
@@ -116,12 +121,14 @@ def _check_norm(norm: object) -> None:
         raise InvalidInput("not a norm", value=type(norm).__name__, remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
 
 
+@in_ieee_floats
 def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:
     """`norm(x)` exactly: coordinates `a + b sqrt(q)` with one q; `.sympy()` and `float()` convert them."""
     f, g, h = decompose(norm)
     return h(g(f(x)))
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class ImagePoints:
     """The images of many inputs (N x n): float64 at once, any of them exactly on demand."""
@@ -142,6 +149,7 @@ class ImagePoints:
         return len(self.inputs)
 
 
+@in_ieee_floats
 def image_points(norm: Norm, inputs: Any) -> ImagePoints:
     """The images of the rows of an array (N x n)."""
     _check_norm(norm)
@@ -158,6 +166,7 @@ def image_points(norm: Norm, inputs: Any) -> ImagePoints:
 # ---- membership
 
 
+@in_ieee_floats
 def side_of(norm: Norm, z: Sequence[object]) -> int | None:
     """Where a rational point lies: -1 strictly inside the ellipsoid of the norm, 0 on it, 1 outside, None off its flat.
 
@@ -169,6 +178,7 @@ def side_of(norm: Norm, z: Sequence[object]) -> int | None:
     return None if square is None else (square > norm.dim) - (square < norm.dim)
 
 
+@in_ieee_floats
 def is_image(norm: Norm, z: Sequence[object]) -> bool:
     """Whether a rational point is `norm(x)` for some real x, exactly and for both eps rules.
 
@@ -205,6 +215,7 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
 # ---- the ellipsoid
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Axis:
     """A semi-axis of the image, or several equal ones: `multiplicity` orthogonal directions of squared length `bounds`.
@@ -263,6 +274,7 @@ class Axis:
         return self._enclosed[1]
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Ellipsoid:
     """The image of a norm at eps = 0: centre `bias`, semi-axes from the longest; for eps > 0 the image is its open inside.
@@ -281,6 +293,7 @@ class Ellipsoid:
         return sum(axis.multiplicity for axis in self.axes)
 
 
+@in_ieee_floats
 def ellipsoid(norm: Norm) -> Ellipsoid:
     """The centre and the axes of the image, with certified multiplicities and enclosures.
 

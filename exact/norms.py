@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from exact.errors import InvalidInput
+from exact.float_environment import in_ieee_floats
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational, whole_number
 
 EpsRule = Literal["var", "std"]
@@ -73,6 +74,7 @@ class Norm(ABC):
     @abstractmethod
     def _centre(self, x: FloatArray) -> FloatArray: ...
 
+    @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
         """The norm in float64 (approximate); x has shape (batch, dim)."""
         centred = self._centre(x)

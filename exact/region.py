@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exact.affine_map import AffineMap
+from exact.float_environment import members_in_ieee_floats
 from exact.spline_code import Hinge, SplineCode
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Region(ABC):
     """One region of a partition."""
 
     index: int
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        members_in_ieee_floats(cls)
 
     @property
     @abstractmethod

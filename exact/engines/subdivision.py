@@ -17,6 +17,7 @@ from exact.enclosures import PointWalk, stages
 from exact.engines.base import Engine, FlatCells, Job, Outcome, empty_cells, flat_refusal
 from exact.engines.cutting import CutFaces, Cutter
 from exact.engines.exact_vertices import ExactVertices, Witnesses
+from exact.errors import require
 from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
 from exact.region_maps import MapWalk
@@ -46,7 +47,8 @@ class Subdivision(Engine):
         cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices)
         if not cutter.inside_walls():
             proof = strict_feasibility(flat.walls, flat.dim)
-            assert isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point"
+            require(isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point", proof)
+            assert isinstance(proof, Farkas)
             return empty_cells(network.hinge_count, proof)
         walk, hidden = stages(network, flat), 0
         points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim)
