@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, Unsupported
 from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.linear_algebra import dot, matrix
-from exact.norms import LayerNorm, Norm
+from exact.norms import Norm
 from exact.numbers import (
     Ball,
     FloatArray,
@@ -106,6 +106,7 @@ class GainAndBias:
 def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
     """The maps f, g, h with `norm(x) = h(g(f(x)))`.
 
+    >>> from exact import LayerNorm
     >>> f, g, h = decompose(LayerNorm.of(eps=0, gain=[1, 2, 1], bias=[0, 0, 5]))
     >>> [str(x) for x in f([1, 2, 6])]
     ['-2', '-1', '3']
@@ -119,6 +120,15 @@ def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
 def _check_norm(norm: object) -> None:
     if not isinstance(norm, Norm):
         raise InvalidInput("not a norm", value=type(norm).__name__, remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
+
+
+def _is_centred(norm: Norm) -> bool:
+    """Whether P takes the mean off, and not nothing; Unsupported for any other P, whose image has other axes."""
+    found = norm.projector()
+    if not isinstance(found, str):
+        raise Unsupported("the axes and sides of an image are known for P = I and P = I - 11'/n", value=type(norm).__name__,
+                          remedy="take LayerNorm or RMSNorm; image() and decompose() do any norm")  # fmt: skip
+    return found == "mean"
 
 
 @in_ieee_floats
@@ -185,6 +195,7 @@ def is_image(norm: Norm, z: Sequence[object]) -> bool:
     For eps > 0 the image is the open ellipsoid in its flat; for eps = 0 its surface, or all of it with the surface where zero
     gains flatten the sphere.
 
+    >>> from exact import LayerNorm
     >>> norm = LayerNorm.of(eps=0, dim=3)
     >>> is_image(norm, [1, -1, 0]), side_of(norm, [1, -1, 0]), side_of(norm, [1, 1, 1])
     (False, -1, None)
@@ -204,7 +215,7 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
     if any(x != 0 for x, g in zip(gaps, gain, strict=True) if g == 0):
         return None
     y, free = [x / g for x, g in zip(gaps, gain, strict=True) if g != 0], sum(g == 0 for g in gain)
-    if not isinstance(norm, LayerNorm):
+    if not _is_centred(norm):
         return dot(y, y)
     total = sum(y, _ZERO)
     if not free:
@@ -300,6 +311,7 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
     Floats propose the eigenvalues, signs of the secular function at rational points prove where they lie. Cost: a few sums of n
     terms per axis; small cases are also factored, which gives exact squares.
 
+    >>> from exact import LayerNorm
     >>> flat = ellipsoid(LayerNorm.of(eps=0, gain=[0, 1, 2]))
     >>> [axis.squared.sympy() for axis in flat.axes], flat.is_solid
     ([sqrt(13) + 5, 5 - sqrt(13)], False)
@@ -310,7 +322,7 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
         groups.setdefault(g * g, []).append(i)
     values = sorted(value for value in groups if value != 0)
     axes = [_repeated(norm, value, groups[value]) for value in values]
-    simple = _simple_axes(norm, values) if isinstance(norm, LayerNorm) else []
+    simple = _simple_axes(norm, values) if _is_centred(norm) else []
     found = sorted([axis for axis in axes if axis.multiplicity] + simple, key=lambda axis: axis.bounds[0], reverse=True)
     whole = sum(axis.multiplicity for axis in found) == norm.sphere_dim + 1
     return Ellipsoid(norm, fractions(norm.bias.column()), tuple(found), not whole)
@@ -318,14 +330,14 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
 
 def _repeated(norm: Norm, value: Rational, members: list[int]) -> Axis:
     square = norm.dim * value
-    held = len(members) - isinstance(norm, LayerNorm)
+    held = len(members) - _is_centred(norm)
     return Axis(norm, Surd(square), (fraction(square), fraction(square)), held, tuple(members))
 
 
 def _contrasts(norm: Norm, support: Sequence[int]) -> list[list[Rational]]:
     """Orthogonal vectors on the coordinates that hold one squared gain: for LayerNorm those across the gain there, else all."""
     n, gain = norm.dim, norm.gain.column()
-    if not isinstance(norm, LayerNorm):
+    if not _is_centred(norm):
         return [[Rational(int(i == j)) for i in range(n)] for j in support]
     sign = {i: _ONE if gain[i] > 0 else -_ONE for i in support}
     rows = []

@@ -146,7 +146,8 @@ def test_some_pairs_and_a_single_output_are_ties_too() -> None:
     network, domain = random_classifier(3), Box(-2, 2, dim=2)
     assert count_without_ties(partition(tied(network, [(0, 2)]), domain)) == len(partition(network, domain))
     single = tensors.mlp([([[1, 1], [1, -1]], [0, 1]), ([[1, -2]], [0])])
-    assert count_without_ties(partition(tied(single), domain)) == len(partition(single, domain)) < len(partition(tied(single), domain))
+    both = partition(tied(single), domain)
+    assert count_without_ties(both) == len(partition(single, domain)) < len(both)
 
 
 def test_a_network_that_does_not_end_in_ties_has_no_count_without_them() -> None:
