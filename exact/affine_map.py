@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from exact.errors import InvalidInput
+from exact.float_environment import members_in_ieee_floats
 from exact.linear_algebra import apply
 from exact.numbers import FloatArray, RationalArray, RationalMatrix, fraction, fractions, rationals
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Argument = Literal["x", "norm(x)"]
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class AffineMap:
     """`argument -> matrix argument + offset`, exactly; equal maps compare equal and hash alike.

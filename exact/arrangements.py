@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.domains import Flat
+from exact.errors import certain
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace, Point, homogeneous
 from exact.linear_algebra import dot, independent_rows, matrix, solve
@@ -142,7 +143,7 @@ def _common_point(rows: Sequence[tuple[int, ...]]) -> list[Rational] | None:
     normals = [[Rational(x) for x in row[:-1]] for row in rows]
     basis = independent_rows(normals, len(normals[0]))
     point = solve(matrix([normals[k] for k in basis], len(basis)), [Rational(-rows[k][-1]) for k in basis])
-    assert point is not None, "independent rows have one common point"
+    point = certain(point, "independent rows have one common point")
     return point if all(dot(a, point) + row[-1] == 0 for a, row in zip(normals, rows, strict=True)) else None
 
 

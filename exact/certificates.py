@@ -26,7 +26,7 @@ from exact.adjacency import code_behind, facet_proofs, region_walls
 from exact.certificate_records import Json, hexadecimal, matrix_rows, network_record, over_common
 from exact.domains import Flat, FlatDomain
 from exact.engines.base import FlatCells, Outcome
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported, require
 from exact.faces import FaceComplex, SymbolicPoint
 from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas, strict_feasibility
@@ -195,7 +195,8 @@ class _Writer:
     def _empty(self) -> str:
         """A Farkas vector over the walls, as one multiplier for each."""
         proof = self.cells.empty or strict_feasibility(self.flat.walls, self.flat.dim)
-        assert isinstance(proof, Farkas), "a domain with an interior point has a region"
+        require(isinstance(proof, Farkas), "a domain with an interior point has a region", proof)
+        assert isinstance(proof, Farkas)
         numbers, _ = over_common(proof.multipliers)
         found = dict(zip(proof.rows, numbers, strict=True))
         return hexadecimal([found.get(i, 0) for i in range(len(self.flat.walls))])

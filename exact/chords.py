@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from exact.errors import Undecided
+from exact.errors import Undecided, certain
 from exact.faces import Incidence, IndexArray
 from exact.linear_algebra import Vector, apply, dot
 from exact.numbers import Ball, Rational, ball_bounds, ball_precision
@@ -115,7 +115,7 @@ class Chord:
         x, y = along * self.start_square, aside * self.ahead_square
         cosine, sine = Ball(x) / Ball(self.start_square).sqrt(), Ball(y) / Ball(self.ahead_square).sqrt()
         found = turn_between((Ball(1), Ball(0)), (cosine, sine))
-        assert found is not None, "a rational sine has a certain sign"
+        found = certain(found, "a rational sine has a certain sign")
         return found
 
     def crossings(self, arcs: Arcs) -> list[Passage] | None:

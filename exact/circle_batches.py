@@ -30,6 +30,7 @@ from exact.engines.isolation import Isolated, LayerFunctions, Proposed, Tally, a
 from exact.errors import InvalidInput, TooLarge, Unsupported
 from exact.faces import IndexArray
 from exact.filters import one_thread
+from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.network import Network
 from exact.numbers import FloatArray, Rational, RationalMatrix, rational
 from exact.portable_cells import cells_of, parts_of
@@ -42,6 +43,7 @@ _PRODUCTS = 256  # circles, about, whose pre-activations are kept at a time
 DEFAULT_LIMIT = 10**9
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
 class CircleBatch(Sequence[CurvePartition]):
     """The great circles through rows of u and v, cut by one hidden layer; `batch[i]` is the partition of circle i.
@@ -258,6 +260,7 @@ class _Piece(NamedTuple):
     first_codes: ByteArray
 
 
+@in_ieee_floats
 def partition_circles(
     network: Network, u: Any, v: Any, *, radius_squared: Any = None, device: str = "cpu", limit: int | None = DEFAULT_LIMIT
 ) -> CircleBatch:

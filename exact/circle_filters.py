@@ -20,7 +20,7 @@ from exact.enclosures import row_norms
 from exact.faces import IndexArray
 from exact.filters import U
 from exact.network import Layer
-from exact.norms import LayerNorm, Norm
+from exact.norms import Norm
 from exact.numbers import FloatArray, Rational, RationalMatrix, nearest_float
 from exact.spline_code import BitArray
 
@@ -35,9 +35,11 @@ _NEARLY = 2.0**-20  # a basis further from orthonormal than this is left to exac
 class ReadOut:
     """The first layer as it reads a circle: rows w_j, offsets c_j with bounds on their errors (tensors).
 
-    `centred` says that the mean is taken off first; `gain` multiplies then. `radius_squared` is the squared radius of the
-    circle before gain. With several bends to a neuron its row stands once for each in `weight_norms` and `offsets`, but once
-    in `weight`. `is_zero` marks hinges that are exactly zero everywhere: always off, never crossed.
+    P of the norm, if any, comes first: `centred` says that it takes the mean off, `projector` is any other P that is not the
+    identity, and `projector_norms` bounds the Frobenius norms of that and of its rounding error; `gain` multiplies then.
+    `radius_squared` is the squared radius of the circle before gain. With several bends to a neuron its row stands once for
+    each in `weight_norms` and `offsets`, but once in `weight`. `is_zero` marks hinges that are exactly zero everywhere: always
+    off, never crossed.
     """
 
     weight: Tensor
@@ -45,6 +47,8 @@ class ReadOut:
     offsets: Tensor
     offset_errors: Tensor
     centred: bool
+    projector: Tensor | None
+    projector_norms: tuple[float, float]
     gain: Tensor | None
     radius_squared: float
     is_zero: Tensor
@@ -65,12 +69,20 @@ class ReadOut:
         norms, offsets = norms.repeat_interleave(bends), offsets.reshape(-1)
         is_zero = (norms == 0) & (offsets == 0) & (errors == 0) & (layer.weight.is_float and layer.bias.is_float)
         gain = None if norm is None else _floats(norm.gain, device)[:, 0]
-        return cls(weight, norms, offsets, errors, isinstance(norm, LayerNorm), gain, nearest_float(radius_squared), is_zero)
+        projector = "identity" if norm is None else norm.projector()
+        p, p_norms = (None, (0.0, 0.0)) if isinstance(projector, str) else _projector(projector, device)
+        square = nearest_float(radius_squared)
+        return cls(weight, norms, offsets, errors, projector == "mean", p, p_norms, gain, square, is_zero)
 
     def for_bends(self, values: Tensor) -> Tensor:
         """Values of neurons (B x width) for each of their bends (B x m)."""
         bends = len(self.offsets) // max(1, values.shape[1])
         return values if bends == 1 else values.repeat_interleave(bends, dim=1)
+
+
+def _projector(matrix: RationalMatrix, device: str) -> tuple[Tensor, tuple[float, float]]:
+    rows = [torch.from_numpy(x.reshape(1, -1).copy()) for x in (matrix.float64(), matrix.float64_error())]
+    return _floats(matrix, device), (float(row_norms(rows[0])), float(row_norms(rows[1])))
 
 
 def _floats(matrix: RationalMatrix, device: str) -> Tensor:
@@ -140,6 +152,9 @@ def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor)
 
 
 def _centred(read: ReadOut, x: Tensor, error: Tensor, g: float) -> tuple[Tensor, Tensor]:
+    if read.projector is not None:  # |P| <= 1 for the error of x, Cauchy-Schwarz for the rounding of the product
+        size, inexact = read.projector_norms
+        return x @ read.projector.T, (error + row_norms(x) * ((g + 2 * U) * size + inexact)) * _UP
     if not read.centred:
         return x, error
     return x - x.mean(dim=1, keepdim=True), error + (g + 2 * U) * row_norms(x)

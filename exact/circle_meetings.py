@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from exact.circle_points import CircleOrder, CirclePlanes, Spot
-from exact.errors import TooLarge
+from exact.errors import TooLarge, require
 from exact.faces import IndexArray
 from exact.sphere_complex import HalfEdgeArray
 from exact.spline_code import BitArray, ByteArray
@@ -101,7 +101,7 @@ class Meetings:
 
         It must cross some, touch none and pass through no point of two. :meth:`forget` takes it back.
         """
-        assert self.geometry.add(row) > 0, "a plane through the centre cuts a circle"
+        require(self.geometry.add(row) > 0, "a plane through the centre cuts a circle", row)
         if self.filtered:
             self.rows = np.concatenate([self.rows, self.geometry.unit_rows(self.count)])
         others = self._crossed()
@@ -186,7 +186,7 @@ class Meetings:
         Enclosures are narrower than 2^-23, unless one is the whole circle and nothing is certain; so a run of overlapping ones
         is shorter than half a turn, which is 2.
         """
-        assert len(points) < _LONGEST, "a run of overlapping enclosures is short"
+        require(len(points) < _LONGEST, "a run of overlapping enclosures is short", f"{len(points):,} points")
         for begin, end in _runs(tied):
             number = {_spot(others, p - offset): p for p in points[begin:end].tolist()}
             _write(order.groups(list(number)), number, points[begin:end], tied[begin:end])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from exact.errors import certain
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
 from exact.numbers import IntegerArray, Rational, RationalArray, nearest_float, rational
@@ -149,7 +150,7 @@ class _Wolfe:
         """The weights of the point of least norm in the affine hull; the form plus one is definite on independent points."""
         table = [[dot(self.rows[i], self.image_rows[j]) + 1 for j in self.corral] for i in self.corral]
         found = solve(matrix(table, len(table)), [_ONE] * len(table))
-        assert found is not None, "a corral stays affinely independent"
+        found = certain(found, "a corral stays affinely independent")
         total = sum(found, _ZERO)
         return [x / total for x in found]
 

@@ -13,7 +13,8 @@ import networkx as nx
 
 from exact.arrangements import arrangement, first_layer
 from exact.domains import Ball, FlatDomain
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import InvalidInput, Unsupported, certain
+from exact.float_environment import in_ieee_floats
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import Vector, apply, dot, identity, matrix, rank, rows_of, solve
 from exact.lp import Interior, strict_feasibility
@@ -33,6 +34,7 @@ def arrangement_bound(hyperplanes: int, dim: int) -> int:
     return sum(comb(hyperplanes, i) for i in range(dim + 1))
 
 
+@in_ieee_floats
 def region_bound(network: Network, dim: int) -> int:
     """An upper bound on the activation regions of a network without norm on a d-dimensional domain.
 
@@ -46,6 +48,7 @@ def region_bound(network: Network, dim: int) -> int:
     return bound
 
 
+@in_ieee_floats
 def arc_bound(network: Network) -> int:
     """An upper bound on the cells of a one-dimensional domain: every hinge has at most two zeros in each earlier cell."""
     bound = 1
@@ -54,6 +57,7 @@ def arc_bound(network: Network) -> int:
     return bound
 
 
+@in_ieee_floats
 def sphere_bound(network: Network, dim: int) -> int:
     """An upper bound on the spline codes on a sphere of dimension `dim` >= 1: a product over hidden layers.
 
@@ -152,6 +156,7 @@ class SphereCount:
     cells: int
 
 
+@in_ieee_floats
 def sphere_cell_count(network: Network, radius_squared: object = None) -> SphereCount:
     """Count the cells (connected components) of a one-hidden-layer network on a 2-sphere, without listing them.
 
@@ -218,7 +223,7 @@ def _distance_squared(planes: Sequence[Plane], inverse: RationalArray) -> Ration
     """The squared distance from the centre to the flat where independent planes meet."""
     normals, offsets = matrix([a for a, _ in planes], 3), [c for _, c in planes]
     solution = solve(normals * inverse * normals.transpose(), offsets)
-    assert solution is not None, "the planes are independent"
+    solution = certain(solution, "the planes are independent")
     return dot(offsets, solution)
 
 
@@ -255,6 +260,7 @@ def _not_simple(what: str) -> Unsupported:
                        remedy="perturb the network, or enumerate arcs on great circles instead")  # fmt: skip
 
 
+@in_ieee_floats
 def region_count(network: Network, domain: FlatDomain) -> int:
     """The exact number of regions of a network with one hidden layer in a flat domain, none of them listed.
 

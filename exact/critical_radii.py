@@ -24,8 +24,9 @@ import torch
 from exact.arcs import CurvePartition
 from exact.curves import Direction
 from exact.domains import Ray, Sphere
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import InvalidInput, Unsupported, certain, require
 from exact.filters import Balls, matrix_product
+from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.linear_algebra import dot, matrix, rows_of
 from exact.network import Network
 from exact.norm_balls import behind_norm, input_radius_squared
@@ -39,6 +40,7 @@ _ZERO, _ONE = Rational(0), Rational(1)
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Flip:
     """A point of a ray where hinges flip.
@@ -64,6 +66,7 @@ class Flip:
         return sympy.sqrt(self.radius_squared.sympy())
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class RayFlips:
     """All flips along `t x`, t > 0, from the centre outwards; `codes[i]` holds between flips i - 1 and i, the last for ever.
@@ -93,6 +96,7 @@ class RayFlips:
         return self.flips[-1].radius_float if self.flips else 0.0
 
 
+@in_ieee_floats
 def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     """Every flip along the ray of x behind the network's norm, exactly, for any number of hidden layers behind it.
 
@@ -119,8 +123,8 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     flips = list[Flip]()
     for crossing in line.crossings:
         assert isinstance(crossing.direction, Direction), "without a norm no crossing is a nested root"
-        tau = crossing.frame.parameter(crossing.direction)
-        assert tau is not None and tau.is_rational, "hinges meet a line without norm in rational points"
+        tau = certain(crossing.frame.parameter(crossing.direction), "hinges meet a line without norm in finite points")
+        require(tau.is_rational, "hinges meet a line without norm in rational points", tau)
         if crossing.tangent or tau.a * tau.a * square >= norm.dim:
             break
         flips.append(_flip(norm, crossing.hinges, tau.a, square))
@@ -152,6 +156,7 @@ def _flip(norm: Norm, hinges: tuple[Hinge, ...], tau: Rational, square: Rational
     return Flip(hinges, fractions([s_squared])[0], parameter, input_radius_squared(norm, s_squared))
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class RadiusBounds:
     """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`, shape (N,) each.
@@ -164,6 +169,7 @@ class RadiusBounds:
     upper: FloatArray
 
 
+@in_ieee_floats
 def critical_radii_float(network: Network, directions: Any, device: str = "cpu") -> RadiusBounds:
     """Bounds on the critical radius of every row of `directions` (N x n floats), for one hidden layer behind the norm.
 
@@ -251,6 +257,7 @@ def _largest(values: torch.Tensor) -> FloatArray:
     return np.asarray(rows.amax(dim=0).cpu().numpy()) if len(rows) else np.zeros(values.shape[1])
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class FlipCap:
     """The directions along which a neuron of the first layer flips: a cap of the sphere of directions.
@@ -264,6 +271,7 @@ class FlipCap:
     share_float: float
 
 
+@in_ieee_floats
 def flip_caps(network: Network) -> tuple[FlipCap, ...]:
     """The hinges of the first hidden layer that flip along some direction, each with its cap.
 
@@ -291,6 +299,7 @@ def flip_caps(network: Network) -> tuple[FlipCap, ...]:
     return tuple(found)
 
 
+@in_ieee_floats
 def quiet_share(network: Network) -> Any:
     """The share of directions along which no neuron flips, exactly, as a SymPy expression: one hidden layer, a circle.
 

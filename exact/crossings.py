@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from exact.curve_positions import CurvePoint, coordinates_sympy, position_bounds, position_float
 from exact.curves import Frame
 from exact.domains import Curve
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, certain
+from exact.float_environment import members_in_ieee_floats
 from exact.isolated_directions import IsolatedDirection
 from exact.numbers import Rational, fraction
 from exact.spline_code import Hinge
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import sympy
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Crossing:
     """A point of the curve where hinges change sign, or, when `tangent`, touch zero without changing it.
@@ -135,5 +137,5 @@ def sympy_rational(value: Rational) -> sympy.Rational:
 
 def base_point(curve: Curve) -> tuple[Rational, ...]:
     """A finite point of a straight line."""
-    assert curve.one is not None, "only straight lines have points at infinity"
-    return curve.u if curve.one[0] != 0 else curve.v
+    one = certain(curve.one, "only straight lines have points at infinity")
+    return curve.u if one[0] != 0 else curve.v

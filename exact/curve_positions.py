@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from exact.curves import Direction, Frame
+from exact.errors import certain
 from exact.isolated_directions import IsolatedDirection
 from exact.numbers import Ball, Rational, ball_bounds, ball_precision
 from exact.surds import FLOAT_BITS, difference_float
@@ -119,8 +120,7 @@ def gap_float(frame: Frame, start: CurvePoint, end: CurvePoint) -> float:
         return math.inf
     if isinstance(start, Direction) and isinstance(end, Direction):
         first, last = frame.parameter(start), frame.parameter(end)
-        assert first is not None and last is not None, "finite points have parameters"
-        return difference_float(last, first)
+        return difference_float(*(certain(end, "finite points have parameters") for end in (last, first)))
 
     def gap(bits: int) -> Ball:
         with ball_precision(bits):

@@ -7,25 +7,32 @@ the decision boundary exactly, as facets of the polyhedral complex.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import networkx as nx
 import numpy as np
 
 from exact.activations import AbsoluteValue
+from exact.arcs import CurvePartition
 from exact.errors import InvalidInput
 from exact.faces import IndexArray
+from exact.float_environment import in_ieee_floats
 from exact.network import Block, Layer, Network
 from exact.numbers import RationalMatrix
 from exact.polytopes import FlatPartition
 from exact.results import Partition
+from exact.spheres import SpherePartition
 from exact.spline_code import BitArray
 
 if TYPE_CHECKING:
     import sympy
 
 Pair = tuple[int, int]
+_MOST_TIES = 10**6  # entries of a layer of ties that is recognised
 
 
+@in_ieee_floats
 def tied(network: Network, pairs: Sequence[Pair] | None = None) -> Network:
     """The network followed by a hidden layer whose hinge for the pair (a, b) is on iff output a exceeds output b.
 
@@ -45,6 +52,7 @@ def tied(network: Network, pairs: Sequence[Pair] | None = None) -> Network:
     return Network((*network.blocks, Block((layer,))))
 
 
+@in_ieee_floats
 def classes(found: Partition) -> IndexArray:
     """The decision on every region of a partition of `tied(network)`: the first largest output; of one output, whether > 0.
 
@@ -58,6 +66,7 @@ def classes(found: Partition) -> IndexArray:
     return best
 
 
+@in_ieee_floats
 def boundary(found: Partition) -> IndexArray:
     """The decision boundary: pairs of neighbouring regions (E x 2) of a partition of `tied(network)` that decide differently.
 
@@ -69,6 +78,7 @@ def boundary(found: Partition) -> IndexArray:
     return pairs[differ]
 
 
+@in_ieee_floats
 def boundary_measure(found: FlatPartition) -> sympy.Expr:
     """The (d-1)-dimensional measure of the decision boundary in the parameters of the domain, as an exact SymPy expression.
 
@@ -82,6 +92,44 @@ def boundary_measure(found: FlatPartition) -> sympy.Expr:
         region = found.regions[a]
         total += [m.sympy() for f, m in zip(region.facets, region.facet_measures, strict=True) if f.neighbour == b]
     return sympy.Add(*total)
+
+
+def count_without_ties(found: Partition) -> int:
+    """The number of regions (on curves and spheres: cells) of the network itself in a partition of `tied(network)`.
+
+    A tie cuts regions of the network in pieces; pieces that only ties of the last layer set apart are counted once. In R^d and
+    among codes these are the different codes of the layers before, elsewhere the cells that hang together across ties. Raises
+    InvalidInput for partitions of networks that do not end in ties.
+
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> both = tensors.mlp([([[1], [-1]], [0, 0]), ([[2, 0], [0, 1]], [0, 1])])
+    >>> found = partition(tied(both), RealSpace(1))
+    >>> len(found), count_without_ties(found)
+    (3, 2)
+    """
+    _check_ties(found.network)
+    own = found.bits[:, : found.network.hinge_count - found.network.layers[-1].width]
+    codes, place = np.unique(np.packbits(own, axis=1), axis=0, return_inverse=True)
+    if not isinstance(found, CurvePartition | SpherePartition):
+        return len(codes)
+    place = place.reshape(-1)
+    pieces: nx.Graph[int] = nx.Graph()
+    pieces.add_nodes_from(range(len(found)))
+    pieces.add_edges_from((a, b) for a, b in found.neighbours().tolist() if place[a] == place[b])
+    return int(nx.number_connected_components(pieces))
+
+
+def _check_ties(network: Network) -> None:
+    """InvalidInput unless the last block is one layer of absolute values of differences, or of the only output."""
+    block, layer = network.blocks[-1], network.layers[-1]
+    plain = len(block.layers) == 1 and block.norm is None and not block.residual and isinstance(layer.activation, AbsoluteValue)
+    one = [Fraction(1)]
+    rows = layer.weight.tolist() if plain and layer.weight.shape[1] * layer.width <= _MOST_TIES else []
+    differences = all(sorted(x for x in row if x) == [-1, 1] for row in rows) or rows == [one]
+    if not rows or not differences or any(layer.bias.column()):
+        raise InvalidInput("the network does not end in ties of its outputs", value=f"last layer {layer.weight.shape}",
+                           remedy="partition tied(network)")  # fmt: skip
 
 
 def _all_pairs(outputs: int) -> list[Pair]:

@@ -14,6 +14,7 @@ from exact.critical_radii import critical_radii, critical_radii_float
 from exact.domains import NormBall, Sphere
 from exact.engines.base import Outcome
 from exact.errors import InvalidInput, Undecided
+from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.network import Network
 from exact.norm_balls import NormBallPartition
 from exact.numbers import FloatArray
@@ -24,6 +25,7 @@ from exact.spline_code import SplineCode
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class EpsComparison:
     """A network at eps = 0 (`sphere`) and at its own eps > 0 (`ball`), both enumerated completely.
@@ -56,6 +58,7 @@ class EpsComparison:
         return "\n".join(lines)
 
 
+@in_ieee_floats
 def compare_eps(network: Network, *, samples: int = 1000, seed: int = 0) -> EpsComparison:
     """Enumerate the sphere and the ball of a network with a norm and eps > 0, and check that they agree.
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 class ExactlensError(Exception):
@@ -48,6 +51,21 @@ class MissingExtra(ExactlensError, ImportError):
 
 def _rebuilt(kind: type[ExactlensError], wrong: str, value: object, remedy: str) -> ExactlensError:
     return kind(wrong, value=value, remedy=remedy)
+
+
+def certain(value: _T | None, fact: str) -> _T:
+    """The value; Undecided where there is none, although there is one by the stated `fact`: a defect of ours, no input's."""
+    if value is None:
+        raise Undecided(f"what must hold does not: {fact}", value=None,
+                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
+    return value
+
+
+def require(holds: bool, fact: str, value: object) -> None:
+    """Undecided unless a stated `fact` about `value` holds: a defect of ours, no input's."""
+    if not holds:
+        raise Undecided(f"what must hold does not: {fact}", value=value,
+                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
 
 
 def shown(point: Sequence[object]) -> str:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from exact.curves import Direction
-from exact.errors import Undecided
+from exact.errors import Undecided, certain
 from exact.halfspace import Halfspace
 from exact.linear_algebra import apply, dot
 from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, nearest_floats
@@ -195,7 +195,7 @@ class CircleLists:
 
     def _half(self, k: int, gap: int, side: int) -> int:
         pair = self.circles[k].halves[gap]
-        assert pair is not None, "crossings lie on arcs"
+        pair = certain(pair, "crossings lie on arcs")
         return pair[side]
 
     def _crossings(self, plane: Plane) -> Iterator[tuple[float, tuple[int, int, int]]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from exact.budgets import Watch
 from exact.constructions import shortened
-from exact.errors import Undecided
+from exact.errors import Undecided, certain
 from exact.halfspace import Halfspace, Point, homogeneous
 from exact.linear_algebra import dot, independent_rows, matrix, null_space, solve
 from exact.numbers import FloatArray, Rational
@@ -249,8 +249,8 @@ class _DualSimplex:
         columns = matrix([self.column(i) for i in chosen], len(chosen))
         weights = solve(columns.transpose(), [_ZERO] * len(self.coordinates) + [_ONE])
         prices = solve(columns, [self.cost(i) for i in chosen])
-        assert weights is not None and prices is not None, "a basis stays regular under pivots"
-        return weights, prices
+        regular = "a basis stays regular under pivots"
+        return certain(weights, regular), certain(prices, regular)
 
     def _entering(self, prices: Sequence[Rational]) -> int | None:
         """Bland: the first column of negative reduced cost, the cap first."""
@@ -263,7 +263,7 @@ class _DualSimplex:
     def _pivot(self, chosen: list[int], weights: Sequence[Rational], entering: int) -> None:
         columns = matrix([self.column(i) for i in chosen], len(chosen)).transpose()
         change = solve(columns, self.column(entering))
-        assert change is not None, "a basis stays regular under pivots"
+        change = certain(change, "a basis stays regular under pivots")
         ratios = [(w / c, index, k) for k, (w, c, index) in enumerate(zip(weights, change, chosen, strict=True)) if c > 0]
         _, _, leaving = min(ratios)
         chosen[leaving] = entering

@@ -10,6 +10,7 @@ from exact.engines.base import Budget, Job, Progress
 from exact.engines.facet_walk import FacetWalk
 from exact.engines.points import point_cells
 from exact.errors import InvalidInput, Unsupported, shown
+from exact.float_environment import in_ieee_floats
 from exact.halfspace import Point, homogeneous
 from exact.linear_algebra import apply, matrix
 from exact.network import Network
@@ -18,6 +19,7 @@ from exact.polytopes import FlatPartition
 from exact.predicates import is_inside, side
 
 
+@in_ieee_floats
 def neighbourhood(
     network: Network,
     x: Sequence[object],

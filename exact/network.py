@@ -22,6 +22,7 @@ from exact.affine_map import AffineMap
 from exact.errors import InvalidInput, Unsupported
 from exact.evaluation import walk_balls, walk_exact
 from exact.filters import Balls, matrix_product
+from exact.float_environment import in_ieee_floats
 from exact.linear_algebra import identity
 from exact.norms import LayerNorm, Norm, RMSNorm
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
@@ -126,6 +127,7 @@ class Block:
     def output_dim(self) -> int:
         return self.layers[-1].width
 
+    @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
         """The block in float64 (approximate); x has shape (batch, input_dim)."""
         y = x if self.norm is None else self.norm.forward_float(x)
@@ -209,6 +211,7 @@ class Network:
         )
 
     @cached_property
+    @in_ieee_floats
     def sha256(self) -> str:
         """A digest of the exact values, norms, bends and pieces, and skips, under no name; equal networks have equal ones."""
         digest = hashlib.sha256(b"exactlens network 2")
@@ -230,6 +233,7 @@ class Network:
         blocks = tuple(replace(b, layers=tuple(_relu_ised(layer) for layer in b.layers)) for b in self.blocks)
         return Network(blocks)
 
+    @in_ieee_floats
     def forward_float(self, x: Any) -> FloatArray:
         """The forward pass in float64 (approximate); x has shape (batch, input_dim) or (input_dim,)."""
         inputs = np.asarray(x, dtype=np.float64)
@@ -248,7 +252,9 @@ class Network:
         """
         hidden = 0
         for block in self.blocks:
-            assert block.norm is None, "fold or handle the norm first"
+            if block.norm is not None:
+                raise InvalidInput("functions are carried through blocks without norm only", value=block.norm,
+                                   remedy="use network.folded(), or start behind the norm: network.from_block(k)")  # fmt: skip
             inner = state
             for layer in block.layers:
                 z = layer.pre_activations(inner, one)
@@ -267,6 +273,7 @@ class Network:
         one = [_ZERO] * (state.ncols() - 1) + [_ONE]
         return self.propagate(state, one, lambda h, _: layers[h])
 
+    @in_ieee_floats
     def folded(self) -> Network:
         """The network behind its first norm, as a function of y = sqrt(n) P x / r, with gain and bias folded in.
 
@@ -293,6 +300,7 @@ class Network:
             raise InvalidInput("the network has no norm to fold", value="no norm", remedy="use the network as it is")
         return index
 
+    @in_ieee_floats
     def affine_map(self, code: SplineCode) -> AffineMap:
         """The exact affine map on the region with this code; behind a norm, the map of y (see :meth:`folded`).
 
@@ -318,6 +326,7 @@ class Network:
         """The exact affine map of the region that x lies in."""
         return self.affine_map(self.code(x))
 
+    @in_ieee_floats
     def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
         """The exact spline code at x, for hidden layers K..L (1-based, inclusive) or all (seed 001).
 

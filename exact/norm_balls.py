@@ -24,7 +24,8 @@ from exact.convex_norms import RoundBody
 from exact.domains import Ball, Domain, NormBall, Sphere
 from exact.engines.base import FlatCells
 from exact.engines.round_cells import RoundChart
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported, certain
+from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.halfspace import Point, affine
 from exact.linear_algebra import dot
 from exact.network import Network
@@ -39,6 +40,7 @@ _FIRST_BITS, _MOST_BITS = 4, 1 << 14
 _ZERO, _ONE = Rational(0), Rational(1)
 
 
+@in_ieee_floats
 def behind_norm(network: Network) -> tuple[Network, Ball]:
     """The network behind its first norm as a function of y, gain and bias folded in, and the ball of all y.
 
@@ -58,6 +60,7 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
     return network.folded(), Ball([_ZERO] * norm.dim, norm.dim, norm.sphere_basis())
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class RadiusRange:
     """The open interval of image radii |y| that a cell of the ball has, as squares: `inner < |y|^2 < outer`.
@@ -77,6 +80,7 @@ class RadiusRange:
         return self.inner < square < self.outer or (square == 0 and self.holds_centre)
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class CellsByRadius:
     """How many cells of the ball the inputs of one radius meet, as an exact step function of it.
@@ -104,6 +108,7 @@ class CellsByRadius:
         return np.array([sqrt(float(square)) for square in squares] + [inf])
 
 
+@in_ieee_floats
 def input_radius_squared(norm: Norm, s_squared: Rational) -> Surd:
     """r^2 = |P x|^2 of the inputs at s^2 in [0, 1): rational for "var", in Q(s) for "std"."""
     rest = 1 - s_squared
@@ -171,7 +176,7 @@ class NormBallPartition(FlatPartition):
             holds_centre = holds_centre and wall.offset > 0
             if not body.misses(wall):
                 part, _ = shape.split(wall)
-                assert part is not None, "a cell has interior"
+                part = certain(part, "a cell has interior")
                 shape = part
         squares = [body.norm_squared(affine(vertex)) for vertex in shape.vertices]
         outer = min(max(squares), body.radius_squared)

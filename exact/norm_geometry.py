@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, Unsupported
+from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.linear_algebra import dot, matrix
-from exact.norms import LayerNorm, Norm
+from exact.norms import Norm
 from exact.numbers import (
     Ball,
     FloatArray,
@@ -48,6 +49,7 @@ _EXACT_DEGREE = 12  # polynomials up to here are factored, to find eigenvalues o
 _FINE = 96  # bits of an eigenvalue behind the float64 directions
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Projection:
     """f: x -> P x."""
@@ -64,6 +66,7 @@ class Projection:
         return self.norm.project(matrix([[Rational(int(i == j)) for j in range(n)] for i in range(n)], n))
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Scaling:
     """g: v -> sqrt(n) v / sqrt(|v|^2 + n eps) ("var") or sqrt(n) v / (|v| + sqrt(n) eps) ("std"); v = P x."""
@@ -87,6 +90,7 @@ class Scaling:
         return Surd(1 / (2 * eps)) if rest == 0 else Surd(-n * eps / rest, 1 / rest, n * square)
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class GainAndBias:
     """h: y -> gain * y + bias."""
@@ -98,9 +102,11 @@ class GainAndBias:
         return tuple(value.scaled(g) + Surd(b) for g, value, b in pairs)
 
 
+@in_ieee_floats
 def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
     """The maps f, g, h with `norm(x) = h(g(f(x)))`.
 
+    >>> from exact import LayerNorm
     >>> f, g, h = decompose(LayerNorm.of(eps=0, gain=[1, 2, 1], bias=[0, 0, 5]))
     >>> [str(x) for x in f([1, 2, 6])]
     ['-2', '-1', '3']
@@ -116,12 +122,23 @@ def _check_norm(norm: object) -> None:
         raise InvalidInput("not a norm", value=type(norm).__name__, remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
 
 
+def _is_centred(norm: Norm) -> bool:
+    """Whether P takes the mean off, and not nothing; Unsupported for any other P, whose image has other axes."""
+    found = norm.projector()
+    if not isinstance(found, str):
+        raise Unsupported("the axes and sides of an image are known for P = I and P = I - 11'/n", value=type(norm).__name__,
+                          remedy="take LayerNorm or RMSNorm; image() and decompose() do any norm")  # fmt: skip
+    return found == "mean"
+
+
+@in_ieee_floats
 def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:
     """`norm(x)` exactly: coordinates `a + b sqrt(q)` with one q; `.sympy()` and `float()` convert them."""
     f, g, h = decompose(norm)
     return h(g(f(x)))
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class ImagePoints:
     """The images of many inputs (N x n): float64 at once, any of them exactly on demand."""
@@ -142,6 +159,7 @@ class ImagePoints:
         return len(self.inputs)
 
 
+@in_ieee_floats
 def image_points(norm: Norm, inputs: Any) -> ImagePoints:
     """The images of the rows of an array (N x n)."""
     _check_norm(norm)
@@ -158,6 +176,7 @@ def image_points(norm: Norm, inputs: Any) -> ImagePoints:
 # ---- membership
 
 
+@in_ieee_floats
 def side_of(norm: Norm, z: Sequence[object]) -> int | None:
     """Where a rational point lies: -1 strictly inside the ellipsoid of the norm, 0 on it, 1 outside, None off its flat.
 
@@ -169,12 +188,14 @@ def side_of(norm: Norm, z: Sequence[object]) -> int | None:
     return None if square is None else (square > norm.dim) - (square < norm.dim)
 
 
+@in_ieee_floats
 def is_image(norm: Norm, z: Sequence[object]) -> bool:
     """Whether a rational point is `norm(x)` for some real x, exactly and for both eps rules.
 
     For eps > 0 the image is the open ellipsoid in its flat; for eps = 0 its surface, or all of it with the surface where zero
     gains flatten the sphere.
 
+    >>> from exact import LayerNorm
     >>> norm = LayerNorm.of(eps=0, dim=3)
     >>> is_image(norm, [1, -1, 0]), side_of(norm, [1, -1, 0]), side_of(norm, [1, 1, 1])
     (False, -1, None)
@@ -194,7 +215,7 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
     if any(x != 0 for x, g in zip(gaps, gain, strict=True) if g == 0):
         return None
     y, free = [x / g for x, g in zip(gaps, gain, strict=True) if g != 0], sum(g == 0 for g in gain)
-    if not isinstance(norm, LayerNorm):
+    if not _is_centred(norm):
         return dot(y, y)
     total = sum(y, _ZERO)
     if not free:
@@ -205,6 +226,7 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
 # ---- the ellipsoid
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Axis:
     """A semi-axis of the image, or several equal ones: `multiplicity` orthogonal directions of squared length `bounds`.
@@ -263,6 +285,7 @@ class Axis:
         return self._enclosed[1]
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True)
 class Ellipsoid:
     """The image of a norm at eps = 0: centre `bias`, semi-axes from the longest; for eps > 0 the image is its open inside.
@@ -281,12 +304,14 @@ class Ellipsoid:
         return sum(axis.multiplicity for axis in self.axes)
 
 
+@in_ieee_floats
 def ellipsoid(norm: Norm) -> Ellipsoid:
     """The centre and the axes of the image, with certified multiplicities and enclosures.
 
     Floats propose the eigenvalues, signs of the secular function at rational points prove where they lie. Cost: a few sums of n
     terms per axis; small cases are also factored, which gives exact squares.
 
+    >>> from exact import LayerNorm
     >>> flat = ellipsoid(LayerNorm.of(eps=0, gain=[0, 1, 2]))
     >>> [axis.squared.sympy() for axis in flat.axes], flat.is_solid
     ([sqrt(13) + 5, 5 - sqrt(13)], False)
@@ -297,7 +322,7 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
         groups.setdefault(g * g, []).append(i)
     values = sorted(value for value in groups if value != 0)
     axes = [_repeated(norm, value, groups[value]) for value in values]
-    simple = _simple_axes(norm, values) if isinstance(norm, LayerNorm) else []
+    simple = _simple_axes(norm, values) if _is_centred(norm) else []
     found = sorted([axis for axis in axes if axis.multiplicity] + simple, key=lambda axis: axis.bounds[0], reverse=True)
     whole = sum(axis.multiplicity for axis in found) == norm.sphere_dim + 1
     return Ellipsoid(norm, fractions(norm.bias.column()), tuple(found), not whole)
@@ -305,14 +330,14 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
 
 def _repeated(norm: Norm, value: Rational, members: list[int]) -> Axis:
     square = norm.dim * value
-    held = len(members) - isinstance(norm, LayerNorm)
+    held = len(members) - _is_centred(norm)
     return Axis(norm, Surd(square), (fraction(square), fraction(square)), held, tuple(members))
 
 
 def _contrasts(norm: Norm, support: Sequence[int]) -> list[list[Rational]]:
     """Orthogonal vectors on the coordinates that hold one squared gain: for LayerNorm those across the gain there, else all."""
     n, gain = norm.dim, norm.gain.column()
-    if not isinstance(norm, LayerNorm):
+    if not _is_centred(norm):
         return [[Rational(int(i == j)) for i in range(n)] for j in support]
     sign = {i: _ONE if gain[i] > 0 else -_ONE for i in support}
     rows = []

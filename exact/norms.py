@@ -15,21 +15,32 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from exact.errors import InvalidInput
+from exact.float_environment import in_ieee_floats
+from exact.linear_algebra import identity, matrix, rank
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational, whole_number
 
 EpsRule = Literal["var", "std"]
+Projector = RationalMatrix | Literal["identity", "mean"]
 _ZERO = Rational(0)
 
 
 @dataclass(frozen=True)
 class Norm(ABC):
-    """A normalisation of R^dim with exact eps, gain and bias (columns of length `dim`)."""
+    """A normalisation of R^dim with exact eps, gain and bias (columns of length `dim`).
+
+    A norm of one's own is a subclass with `project`, `sphere_dim` and `sphere_basis`; P must be an orthogonal projection and
+    the basis one of its image, else making one raises InvalidInput.
+    """
 
     dim: int
     eps: Rational
     gain: RationalMatrix
     bias: RationalMatrix
     eps_rule: EpsRule = "var"
+
+    def __post_init__(self) -> None:
+        if type(self) not in (LayerNorm, RMSNorm):
+            _check_projection(self)
 
     @classmethod
     def of(cls, eps: object = 1e-5, gain: Any = None, bias: Any = None, dim: int | None = None,
@@ -60,6 +71,15 @@ class Norm(ABC):
     def sphere_basis(self) -> list[list[Rational]]:
         """A rational basis of the image of P (sphere_dim + 1 vectors)."""
 
+    def projector(self) -> Projector:
+        """P as filters and figures use it: "identity", "mean" where it takes the mean off, else its (dim x dim) matrix."""
+        if type(self) in (LayerNorm, RMSNorm):
+            return "mean" if type(self) is LayerNorm else "identity"
+        found, ones = self.project(identity(self.dim)), matrix([[Rational(1, self.dim)] * self.dim] * self.dim, self.dim)
+        if found == identity(self.dim):
+            return "identity"
+        return "mean" if found == identity(self.dim) - ones else RationalMatrix.from_backend(found)
+
     @property
     def eps_under_root(self) -> Rational:
         """The share of eps added to the mean square."""
@@ -70,12 +90,17 @@ class Norm(ABC):
         """The share of eps added to the root mean square."""
         return self.eps if self.eps_rule == "std" else _ZERO
 
-    @abstractmethod
-    def _centre(self, x: FloatArray) -> FloatArray: ...
+    def project_float(self, x: FloatArray) -> FloatArray:
+        """P applied to every row of x (batch x dim), in float64 (approximate)."""
+        found = self.projector()
+        if found == "mean":
+            return np.asarray(x - x.mean(axis=1, keepdims=True))
+        return x if isinstance(found, str) else np.asarray(x @ found.float64().T)
 
+    @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
         """The norm in float64 (approximate); x has shape (batch, dim)."""
-        centred = self._centre(x)
+        centred = self.project_float(x)
         mean_square = np.mean(centred**2, axis=1, keepdims=True)
         scale = np.sqrt(mean_square + nearest_float(self.eps_under_root)) + nearest_float(self.eps_beside_root)
         return np.asarray(centred / scale * self.gain.float64().T + self.bias.float64().T)
@@ -101,9 +126,6 @@ class LayerNorm(Norm):
         n = self.dim
         return [[Rational((j == i) - (j == i + 1)) for j in range(n)] for i in range(n - 1)]
 
-    def _centre(self, x: FloatArray) -> FloatArray:
-        return np.asarray(x - x.mean(axis=1, keepdims=True))
-
 
 class RMSNorm(Norm):
     """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1."""
@@ -118,8 +140,19 @@ class RMSNorm(Norm):
     def sphere_basis(self) -> list[list[Rational]]:
         return [[Rational(int(i == j)) for j in range(self.dim)] for i in range(self.dim)]
 
-    def _centre(self, x: FloatArray) -> FloatArray:
-        return x
+
+def _check_projection(norm: Norm) -> None:
+    """InvalidInput unless P is an orthogonal projection whose image the basis of the sphere spans."""
+    n, basis = norm.dim, norm.sphere_basis()
+    found = norm.project(identity(n))
+    if found * found != found or found.transpose() != found:
+        raise InvalidInput("project() of a norm is no orthogonal projection", value=type(norm).__name__,
+                           remedy="let it apply one symmetric matrix P with P P = P to every column")  # fmt: skip
+    columns = matrix(basis, n).transpose()
+    trace = sum((found[i, i] for i in range(n)), _ZERO)
+    if len(basis) != norm.sphere_dim + 1 or trace != len(basis) or rank(basis) != len(basis) or found * columns != columns:
+        raise InvalidInput("sphere_basis() is no basis of the image of project()", value=f"{len(basis)} vectors, rank {trace}",
+                           remedy="give sphere_dim + 1 independent vectors that project() leaves as they are")  # fmt: skip
 
 
 def _column(column: RationalMatrix | None, size: int, default: int, name: str) -> RationalMatrix:

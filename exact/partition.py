@@ -37,6 +37,7 @@ from exact.engines.subdivision import Subdivision
 from exact.engines.vertices import Vertices
 from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
 from exact.filters import one_thread
+from exact.float_environment import in_ieee_floats
 from exact.network import Network
 from exact.norm_balls import NormBallPartition, behind_norm
 from exact.norm_walks import radius_matters
@@ -65,6 +66,7 @@ ENGINES: tuple[Engine, ...] = (
 DEFAULT_LIMIT = 10**10
 
 
+@in_ieee_floats
 def partition(
     network: Network,
     domain: Domain,

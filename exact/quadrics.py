@@ -6,6 +6,7 @@ The form is `(s, 1) M (s, 1)^T`, negative inside, with a definite quadratic part
 from __future__ import annotations
 
 from exact.domains import Ball
+from exact.errors import certain
 from exact.halfspace import Halfspace, Point, homogeneous, pivot
 from exact.linear_algebra import dot, matrix, solve
 from exact.numbers import Rational
@@ -33,7 +34,7 @@ def centre(quadric: Quadric) -> Point | None:
     """The centre of the ellipsoid, or None when it has no interior."""
     d = len(quadric) - 1
     middle = solve(matrix([row[:d] for row in quadric[:d]], d), [-row[d] for row in quadric[:d]]) if d else []
-    assert middle is not None, "the form of an ellipsoid is definite"
+    middle = certain(middle, "the form of an ellipsoid is definite")
     point = homogeneous(middle)
     return point if value(quadric, point) < 0 else None
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exact.affine_map import AffineMap
+from exact.float_environment import members_in_ieee_floats
 from exact.spline_code import Hinge, SplineCode
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class View:
 
 class Region(View, ABC):
     """One region of a partition. Regions of equal partitions are equal where they are the same region."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        members_in_ieee_floats(cls)
 
     @property
     @abstractmethod

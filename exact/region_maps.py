@@ -58,9 +58,9 @@ class MapWalk:
         """The input of hidden layer `layer` on the given regions, as affine maps of the parameters; and open skips."""
         if layer == 0:
             d, count = self._dim, len(regions)
-            start = torch.zeros(count, d, d + 1, dtype=torch.float64)
+            start, none = torch.from_numpy(np.zeros((count, d, d + 1))), np.zeros(count)
             start[:, range(d), range(d)] = 1.0
-            maps, skips = Maps(start, torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)), []
+            maps, skips = Maps(start, torch.from_numpy(none), torch.from_numpy(none.copy())), []
         else:
             parents, back = np.unique(self._parents[layer - 1][regions], return_inverse=True)
             before, outer = self.states(layer - 1, parents)

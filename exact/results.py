@@ -17,6 +17,7 @@ from exact.domains import Box, Domain
 from exact.engines.base import CurveCells, FlatCells, SphereCells, SphereCodes
 from exact.errors import InvalidInput
 from exact.faces import IndexArray
+from exact.float_environment import members_in_ieee_floats
 from exact.network import Network
 from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode, code_keys, flipped_bits
 
@@ -32,6 +33,7 @@ _GRAPH_WITNESSES = 10_000
 Cells = FlatCells | CurveCells | SphereCells | SphereCodes
 
 
+@members_in_ieee_floats
 class Partition(ABC):
     """The regions that a network cuts a domain into, exactly.
 
@@ -41,6 +43,10 @@ class Partition(ABC):
     """
 
     codes: ByteArray
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        members_in_ieee_floats(cls)
 
     def __init__(self, network: Network, domain: Domain, engine: str, codes: ByteArray | None, cells: Cells) -> None:
         self.network, self.domain, self.engine = network, domain, engine

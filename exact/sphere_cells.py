@@ -16,6 +16,7 @@ from exact.affine_map import AffineMap
 from exact.chords import Chord, rounded
 from exact.domains import Sphere
 from exact.errors import Undecided
+from exact.float_environment import members_in_ieee_floats
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, rows_of
 from exact.numbers import Ball, FloatArray, Rational, nearest_floats
@@ -35,6 +36,7 @@ _TILT = Rational(3), Rational(-5), Rational(2)
 _WITNESS_BITS = (53, 106, 212, 424, 848, 1696)
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
 class SphereVertex(View):
     """A point where circles meet."""
@@ -62,6 +64,7 @@ class SphereVertex(View):
         return np.array([nearest_floats(row) @ y for row in rows])
 
 
+@members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
 class SphereArc(View):
     """An arc of a circle between two cells."""

@@ -17,7 +17,7 @@ from exact.chords import Chord, rounded
 from exact.convex_norms import RoundBody
 from exact.domains import Domain
 from exact.engines.base import SphereCells
-from exact.errors import InvalidInput, Undecided, shown
+from exact.errors import InvalidInput, Undecided, certain, shown
 from exact.faces import Incidence, IndexArray
 from exact.halfspace import Halfspace, homogeneous
 from exact.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
@@ -193,7 +193,7 @@ class SpherePartition(Partition):
                                remedy=f"give {len(self.chart.basis[0])}")  # fmt: skip
         column = carried(self.network, matrix([[v] for v in point], 1))
         found = solve(self.chart.gram, (self.image.transpose() * column).entries())
-        assert found is not None, "the Gram matrix of a basis is regular"
+        found = certain(found, "the Gram matrix of a basis is regular")
         if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
             raise InvalidInput("the point has no direction on the sphere", value=shown(x),
                                remedy="give a nonzero combination of the vectors that span it")  # fmt: skip
@@ -236,7 +236,7 @@ class SpherePartition(Partition):
             slope = sum((c * v for c, v in zip(plane.normal, y, strict=True)), _ZERO)
             if sign_of_surd(slope * self.complex.radius_squared, Rational(plane.offset), length) == 0:
                 chord = Chord.through(self.geometry, y, self._direction_across(carrier, y))
-                assert chord is not None, "the pole of a circle is not on it, but for a point that is no circle"
+                chord = certain(chord, "the pole of a circle is not on it, but for a point that is no circle")
                 if chord.starts_on(carrier, self._arcs_of_circle.row(carrier).tolist()):
                     return True
         return False

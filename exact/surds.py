@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exact.errors import InvalidInput
+from exact.float_environment import in_ieee_floats
 from exact.numbers import Ball, Rational, ball_precision
 
 if TYPE_CHECKING:
@@ -54,8 +56,8 @@ def sign_of_biquadratic(x: Rational, y: Rational, z: Rational, w: Rational, d: R
 class Surd:
     """The real number `a + b sqrt(d)` with rational a, b and d >= 0.
 
-    Arithmetic stays inside one field: adding or multiplying numbers with different irrational radicands is refused by
-    an assertion, because such a sum is not a surd.
+    Arithmetic stays inside one field: adding or multiplying numbers with different irrational radicands raises
+    InvalidInput, because such a sum is not a surd.
     """
 
     a: Rational
@@ -74,7 +76,10 @@ class Surd:
     def _radicand(self, other: Surd) -> Rational:
         if other.is_rational:
             return self.d
-        assert self.is_rational or self.d == other.d, "square roots of different radicands never mix silently"
+        if not self.is_rational and self.d != other.d:
+            raise InvalidInput("a sum or product of square roots of different radicands is no a + b sqrt(d)",
+                               value=f"radicands {self.d} and {other.d}",
+                               remedy="compare them with .compare(), or compute with .sympy()")  # fmt: skip
         return other.d
 
     def __add__(self, other: Surd) -> Surd:
@@ -124,6 +129,7 @@ class Surd:
         return difference_float(self, Surd(_ZERO))
 
 
+@in_ieee_floats
 def difference_float(first: Surd, second: Surd) -> float:
     """`first - second` to full float64 accuracy: the precision is raised until cancellation no longer matters."""
     if first.compare(second) == 0:

@@ -22,6 +22,9 @@ from matplotlib.textpath import TextPath
 
 from exact.crossings import Crossing
 from exact.curves import Direction
+from exact.decision import count_without_ties
+from exact.errors import InvalidInput
+from exact.results import Partition
 from viz import style
 
 _LARGEST_INTEGER = 10**6  # beyond it no expression is short
@@ -29,6 +32,14 @@ _LINE_HEIGHT = 1.25  # of the font size: ascenders and descenders with air betwe
 _SIDE_GAP = 3.0  # points between the two halves, and between a label and its leader
 _MONO_ADVANCE = 0.603  # width of a character of the monospaced font, in font sizes
 _ROUNDING = 1.08  # canvases of few pixels round the width of a character up by at most this much at the sizes used
+
+
+def without_ties(partition: Partition) -> str:
+    """For the partition of a network that `decision.tied` made, how many cells the network itself has; else nothing."""
+    try:
+        return f"; {count_without_ties(partition):,} without the ties"
+    except InvalidInput:
+        return ""
 
 
 @dataclass(frozen=True)

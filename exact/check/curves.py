@@ -173,7 +173,8 @@ class _Sweep:
                 if found is not None and compare(found, here):
                     raise Rejected(f"{self.place}: hinge {hinge} does not change its sign where the cut is")
                 found = here
-        assert found is not None, "flips in the lowest layer give a direction"
+        if found is None:
+            raise Rejected(f"{self.place}: no hinge of the lowest layer that changes gives the direction of the cut")
         return found, kept
 
     def _change(self, bits: Sequence[bool], layer: int, hinge: int, before: bool) -> Direction:

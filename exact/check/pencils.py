@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exact.check.records import Values
+from exact.check.records import Rejected, Values
 
 
 class Direction(NamedTuple):
@@ -129,7 +129,8 @@ def sign_changes(function: Values, form: Form) -> tuple[Direction, Direction] | 
 def _at_the_kernel(function: Values, form: Form) -> tuple[Direction, Direction] | None:
     """A function of the form's one coordinate and its absolute value, linear on either side of where that is 0."""
     kernel = form.kernel
-    assert kernel is not None
+    if kernel is None:
+        raise Rejected("a form of determinant 0 has no kernel")
     left, right = (value_sign(function, form, -k * kernel[1], k * kernel[0]) > 0 for k in (1, -1))
     if left == right:
         return None

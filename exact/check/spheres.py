@@ -341,7 +341,8 @@ class _Complex:
 
     def _cell(self, half: Half) -> int:
         arc = self.rounds[half[0]].arcs[half[1]]
-        assert arc is not None, "halves belong to arcs"
+        if arc is None:
+            raise Rejected("a half of an arc belongs to no arc")
         return arc[half[2]]
 
 

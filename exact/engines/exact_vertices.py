@@ -16,7 +16,7 @@ import numpy as np
 
 from exact.constructions import shortened
 from exact.domains import Flat
-from exact.errors import Undecided
+from exact.errors import Undecided, certain
 from exact.faces import FaceComplex, SymbolicPoint
 from exact.halfspace import Halfspace, Point, homogeneous, primitive
 from exact.linear_algebra import matrix
@@ -100,7 +100,7 @@ class ExactVertices:
             before = self._cursor(layer - 1, bits[: len(bits) - size])
             z = before.current.pre_activations(before.inner, before.one)
             cursor = advance(before, z, bits[len(bits) - size :])
-        assert cursor is not None, "the layer exists"
+        cursor = certain(cursor, "the layer exists")
         self._cursors[key] = cursor
         if len(self._cursors) > _KEPT:
             self._cursors.popitem(last=False)

@@ -17,7 +17,7 @@ import torch
 
 from exact.curves import Direction, Form, Function, dyadic_direction, value_sign, zeros
 from exact.engines.proportional import Copies
-from exact.errors import Undecided
+from exact.errors import Undecided, require
 from exact.faces import IndexArray
 from exact.filters import Balls, enclosed_zeros, pencil_values
 from exact.network import Layer
@@ -313,7 +313,7 @@ def _edge_of_row(functions: LayerFunctions, form: Form, row: int, low: float, hi
     @cache
     def find() -> Direction:
         inside = [z for z in zeros(functions.exact(row), form).simple if _lies_between(z, lo, hi)]
-        assert len(inside) == 1, "a proved enclosure holds exactly one zero"
+        require(len(inside) == 1, "a proved enclosure holds exactly one zero", f"{len(inside)} zeros")
         return inside[0]
 
     return Edge(lo, hi, find, (row,))

@@ -26,6 +26,7 @@ import torch
 
 from exact.arrangements import Arrangement, Essential, arrangement
 from exact.budgets import Watch
+from exact.errors import certain
 from exact.filters import U
 from exact.halfspace import Halfspace
 from exact.linear_algebra import dot, independent_rows, matrix, solve
@@ -320,7 +321,7 @@ class LowestVertices:
         if vertex is None:
             raise NotSimple
         slopes = solve(square.transpose(), [Rational(int(k == 0)) for k in range(level)])
-        assert slopes is not None, "the transpose of a regular matrix is regular"
+        slopes = certain(slopes, "the transpose of a regular matrix is regular")
         flip = 1 if level == self.dim else -1
         values = [flip * (dot(form, vertex) + offset) for form, offset in zip(forms, offsets, strict=True)]
         if level == self.dim and values.count(Rational(0)) > level:

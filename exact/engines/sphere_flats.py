@@ -24,6 +24,7 @@ from exact.domains import Domain
 from exact.engines.base import Engine, Job, Outcome, SphereCodes
 from exact.engines.exact_flats import Chosen, ExactFlats, NotSimple
 from exact.engines.sphere_polytopes import codes_refusal, enumerate_polytopes
+from exact.errors import certain
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace
 from exact.network import Network
@@ -296,7 +297,7 @@ class _Search:
 
 def _cutting(cell: VertexPolytope, side: Halfspace) -> VertexPolytope:
     inner, _ = cell.split(side)
-    assert inner is not None, "the halfspaces of a code have common points"
+    inner = certain(inner, "the halfspaces of a code have common points")
     return inner
 
 

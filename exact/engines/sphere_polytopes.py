@@ -18,6 +18,7 @@ import numpy as np
 from exact.convex_norms import RoundBody, components, straddling_pair
 from exact.domains import Domain
 from exact.engines.base import Engine, Job, Outcome, SphereCodes
+from exact.errors import certain
 from exact.faces import IndexArray
 from exact.halfspace import Halfspace, Point, homogeneous
 from exact.network import Network
@@ -178,7 +179,7 @@ class _Tree:
         above, below = node.cell.split(layer.halfspaces[first])
         height = layer.halfspaces[first].value(node.inside)
         for part, more, side in ((below, on, -1), (above, on | {first}, 1)):
-            assert part is not None, "the hinge cuts the polytope"
+            part = certain(part, "the hinge cuts the polytope")
             inside = self._inside(part, node.inside if height * side >= 0 else None)
             if inside is not None:
                 self.stack.append(_Node(layer, more, tuple(rest), part, inside))

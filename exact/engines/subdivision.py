@@ -21,6 +21,7 @@ from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_
 from exact.engines.cutting import CutFaces, Cutter
 from exact.engines.exact_vertices import ExactVertices, Witnesses
 from exact.engines.unfinished import unfinished
+from exact.errors import require
 from exact.lp import Farkas, strict_feasibility
 from exact.network import Network
 from exact.region_maps import MapWalk
@@ -56,7 +57,8 @@ class Subdivision(Engine):
         try:
             if not cutter.inside_walls():
                 proof = strict_feasibility(flat.walls, flat.dim)
-                assert isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point"
+                require(isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point", proof)
+                assert isinstance(proof, Farkas)
                 return empty_cells(network.hinge_count, proof)
             walk = stages(network, flat)
         except Stopped:

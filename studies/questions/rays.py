@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from exact import Layer, LayerNorm, Network, RationalMatrix, Ray, partition
+from exact import Layer, Network, RationalMatrix, Ray, partition
 from exact.arcs import CurvePartition
 from exact.numbers import FloatArray, rational
 
@@ -70,8 +70,8 @@ def random_directions(dim: int, count: int, seed: int) -> list[tuple[int, ...]]:
 
 def centred(network: Network, x: Sequence[float] | FloatArray) -> FloatArray:
     """P x for the norm in front of the network, x without one (float64)."""
-    vector = np.asarray(x, dtype=np.float64)
-    return vector - vector.mean() if isinstance(network.blocks[0].norm, LayerNorm) else vector
+    vector, norm = np.asarray(x, dtype=np.float64), network.blocks[0].norm
+    return vector if norm is None else norm.project_float(vector[None])[0]
 
 
 def affordable(network: Network, wanted: int) -> int:

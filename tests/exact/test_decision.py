@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import sympy
 
-from exact import Box, InvalidInput, Line, Network, RealSpace, Segment, partition
-from exact.decision import boundary, boundary_measure, classes, tied
+from exact import Box, GreatCircle, InvalidInput, Line, Network, RealSpace, Segment, Sphere, partition
+from exact.decision import boundary, boundary_measure, classes, count_without_ties, tied
+from exact.domains import Domain
 from exact.polytopes import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_output, integers
@@ -115,3 +116,40 @@ def test_other_networks_have_no_decision() -> None:
     for network in (random_network(1, 3), *(tied(random_network(1, 3), pairs) for pairs in (some, other))):
         with pytest.raises(InvalidInput, match="ties of all its outputs"):
             classes(partition(network, Line([0, 0], [1, 1])))
+
+
+def random_classifier(seed: int) -> Network:
+    generator = np.random.default_rng(seed)
+    return tensors.mlp([(integers(generator, (6, 2), 3), integers(generator, 6, 3)),
+                        (integers(generator, (3, 6), 3), integers(generator, 3, 3))])  # fmt: skip
+
+
+@pytest.mark.parametrize("domain", [Box(-2, 2, dim=2), Segment([-3, -2], [3, 2]), Line([0, 1], [2, 1]),
+                                    GreatCircle([1, 0], [0, 1], radius_squared=4)])  # fmt: skip
+def test_ties_cut_regions_that_are_counted_once(domain: Domain) -> None:
+    pieces = 0
+    for seed in range(6):
+        network = random_classifier(seed)
+        own, both = partition(network, domain), partition(tied(network), domain)
+        assert count_without_ties(both) == len(own)
+        pieces += len(both) - len(own)
+    assert pieces > 0
+
+
+def test_ties_cut_cells_of_spheres_that_are_counted_once() -> None:
+    network = tensors.mlp([([[1, 2, 0], [0, 1, -1], [2, 0, 1]], [0, 1, -1]), ([[1, 0, 1], [0, 1, -1]], [0, 1])])
+    own, both = partition(network, Sphere(2)), partition(tied(network), Sphere(2))
+    assert count_without_ties(both) == len(own) < len(both)
+
+
+def test_some_pairs_and_a_single_output_are_ties_too() -> None:
+    network, domain = random_classifier(3), Box(-2, 2, dim=2)
+    assert count_without_ties(partition(tied(network, [(0, 2)]), domain)) == len(partition(network, domain))
+    single = tensors.mlp([([[1, 1], [1, -1]], [0, 1]), ([[1, -2]], [0])])
+    both = partition(tied(single), domain)
+    assert count_without_ties(both) == len(partition(single, domain)) < len(both)
+
+
+def test_a_network_that_does_not_end_in_ties_has_no_count_without_them() -> None:
+    with pytest.raises(InvalidInput, match="does not end in ties"):
+        count_without_ties(flat(random_classifier(1), Box(-1, 1, dim=2)))

@@ -24,6 +24,7 @@ from exact.polytopes import FlatPartition
 from viz import style
 from viz.figures.circle import circle_axes
 from viz.figures.polytopes import check_flat, count_of, fit_height, frame
+from viz.labels import without_ties
 from viz.projections import CirclePlane
 
 _NEAR = 1e-9  # of the region's size: how far float corners may lie off an exact hyperplane
@@ -93,7 +94,7 @@ def adjacency_figure(partition: FlatPartition | CurvePartition, *, title: str = 
         ring = not isinstance(partition, FlatPartition)
         drawn = adjacency_ring(partition, ax) if ring else adjacency(partition, ax, clip=clip, graph=graph)
         degree = 2 * len(drawn.pairs) / max(len(drawn.indices), 1)
-        what = f"{len(partition):,} arcs, exact" if ring else count_of(partition, len(drawn.indices))
+        what = f"{len(partition):,} arcs, exact{without_ties(partition)}" if ring else count_of(partition, len(drawn.indices))
         style.headline(ax, title, f"{what}; {len(drawn.pairs):,} edges drawn\nmean degree {degree:.3g} in this picture")
         style.key(fig, [*_key(drawn.layers), *([_chord_handle()] if ring and partition.code_count < len(partition) else [])])
         fit_height(fig, ax)

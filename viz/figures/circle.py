@@ -24,7 +24,7 @@ from exact import Hinge, InvalidInput
 from exact.arcs import CurvePartition
 from viz import style
 from viz.figures.polytopes import class_handles
-from viz.labels import Label, Row, Table, around_circle, exact_point, fit_circle
+from viz.labels import Label, Row, Table, around_circle, exact_point, fit_circle, without_ties
 from viz.projections import CirclePlane
 
 Spans = Sequence[tuple[float, float]]
@@ -271,7 +271,8 @@ def _title(partition: CurvePartition) -> str:
 def _counts(partition: CurvePartition) -> str:
     arcs, codes = partition.cell_count, partition.code_count
     crossing = len({h for c in partition.crossings if not c.tangent for h in c.hinges})
-    return (f"{arcs} arc{'s' * (arcs != 1)} with {codes} spline code{'s' * (codes != 1)}, exact; {crossing} of "
+    return (f"{arcs} arc{'s' * (arcs != 1)} with {codes} spline code{'s' * (codes != 1)}, exact{without_ties(partition)}; "
+            f"{crossing} of "
             f"{partition.network.hinge_count} hinges change on the circle")  # fmt: skip
 
 

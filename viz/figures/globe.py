@@ -28,7 +28,7 @@ from exact.spheres import SpherePartition
 from viz import style
 from viz.figures.polytopes import class_handles
 from viz.hemisphere import Hemisphere
-from viz.labels import Label, around_circle, fit_circle, text_width
+from viz.labels import Label, around_circle, fit_circle, text_width, without_ties
 from viz.sphere_arcs import SphereArcs, tangents
 
 ColourBy = Literal["auto", "code", "area"]
@@ -191,7 +191,7 @@ def sphere_counts(partition: SpherePartition) -> str:
     known = "exact" if partition.outcome is Outcome.COMPLETE else f"a lower bound ({partition.outcome.value})"
     names = ((len(partition), "cell"), (partition.code_count, "spline code"), (at.arc_count, "arc"),
              (at.vertex_count, "vertex"))  # fmt: skip
-    return ", ".join(f"{count:,} {_plural(name, count)}" for count, name in names) + f"; {known}"
+    return ", ".join(f"{count:,} {_plural(name, count)}" for count, name in names) + f"; {known}{without_ties(partition)}"
 
 
 def _plural(name: str, count: int) -> str:

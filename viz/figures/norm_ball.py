@@ -27,6 +27,7 @@ from exact.norm_balls import NormBallPartition, input_radius_squared
 from exact.numbers import nearest_float, nearest_floats, rational
 from viz import style
 from viz.figures.circle import circle_axes
+from viz.labels import without_ties
 from viz.projections import CirclePlane
 
 _TURN = 720  # sides of the polygon drawn for the disc, and directions of the curves of one hidden layer
@@ -108,7 +109,8 @@ def norm_ball_figure(ball: NormBallPartition, arcs: CurvePartition, *, title: st
         critical_curve(ball.network, arcs, right)
         inner = sum(not ball.radii(i).on_sphere for i in range(len(ball)))
         style.headline(left, title or f"{type(ball.norm).__name__}'s ball, ε > 0, inside its circle, ε = 0",
-                       f"{len(ball)} cells of the disc |y| < √{ball.norm.dim}, exact; {inner} of them vanish as ε → 0\n"
+                       f"{len(ball)} cells of the disc |y| < √{ball.norm.dim}, exact{without_ties(ball)}; "
+                       f"{inner} of them vanish as ε → 0\n"
                        f"{arcs.cell_count} arcs of the circle with {arcs.code_count} codes; colour: spline code")  # fmt: skip
         style.headline(right, "Critical radius of every direction",
                        f"input radius |P x| beyond which the code stays, ε = {nearest_float(ball.norm.eps):g};\n"

@@ -23,6 +23,7 @@ from exact.numbers import nearest_floats
 from exact.polytopes import FlatPartition
 from viz import style
 from viz.decision import pieces_in_polygon
+from viz.labels import without_ties
 
 ColourBy = Literal["map", "code", "active", "slope"]
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -104,7 +105,7 @@ def count_of(partition: FlatPartition, visible: int) -> str:
     """The number of regions, how it is known, and how many are in the window."""
     known = "exact" if partition.outcome is Outcome.COMPLETE else f"a lower bound ({partition.outcome.value})"
     hidden = "" if visible == len(partition) else f"; {visible:,} in this window"
-    return f"{len(partition):,} region{'s' * (len(partition) != 1)}, {known}{hidden}"
+    return f"{len(partition):,} region{'s' * (len(partition) != 1)}, {known}{without_ties(partition)}{hidden}"
 
 
 def map_rows(partition: FlatPartition, index: int) -> np.ndarray:

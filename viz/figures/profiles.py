@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from exact import InvalidInput
 from exact.arcs import CurvePartition
 from viz import style
+from viz.labels import without_ties
 from viz.projections import outputs_on_circle, outputs_on_line
 
 _SAMPLES, _MOST_KINKS, _MOST_OUTPUTS = 800, 150, 4
@@ -191,4 +192,4 @@ def _abscissa(partition: CurvePartition, ax: Axes, log: bool) -> None:
 
 def _counts(partition: CurvePartition) -> str:
     cells, codes = len(partition), partition.code_count
-    return f"{cells:,} cell{'s' * (cells != 1)} with {codes:,} spline code{'s' * (codes != 1)}, exact"
+    return f"{cells:,} cell{'s' * (cells != 1)} with {codes:,} spline code{'s' * (codes != 1)}, exact{without_ties(partition)}"

@@ -34,6 +34,7 @@ from viz.figures.polytopes import (
     polytopes,
     scatter,
 )
+from viz.labels import without_ties
 from viz.projections import CirclePlane, image_basis
 
 _STEPS_PER_TURN = 360
@@ -126,7 +127,7 @@ def sectors_figure(without: FlatPartition, behind: CurvePartition, embedding: tu
         flat = polytopes(without, left, clip=view, data=data, classes=classes, decision=decision)
         sectors(behind, right, embedding, view, data=data, classes=classes, decision=decision)
         style.headline(left, "Without norm: polygons", f"{count_of(without, len(flat.indices))}\n{flat.meaning}")
-        codes = f"{len(behind)} arcs with {behind.code_count} spline codes, exact"
+        codes = f"{len(behind)} arcs with {behind.code_count} spline codes, exact{without_ties(behind)}"
         style.headline(right, "With norm: sectors", f"{codes}\ncolour: spline code; limit of small ε")
         fig.suptitle(title, x=0.01, ha="left", fontsize=style.HEADING + 1, fontweight="bold")
         right.label_outer()

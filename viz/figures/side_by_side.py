@@ -28,6 +28,7 @@ from viz.figures.globe import globe, sphere_counts
 from viz.figures.polytopes import class_handles, count_of, polytopes
 from viz.figures.sectors import sectors
 from viz.hemisphere import Hemisphere
+from viz.labels import without_ties
 from viz.sphere_arcs import SphereArcs
 
 _TURN = 361
@@ -52,7 +53,8 @@ def side_by_side_figure(plane: FlatPartition, rays: CurvePartition, behind: Curv
         style.headline(left, "Without norm: polygons", f"{count_of(plane, len(flat.indices))}\n{flat.meaning}")
         window = plane.domain.bounds  # type: ignore[attr-defined]
         sectors(rays, middle, (np.column_stack([u, v]), np.zeros(len(u))), window)
-        style.headline(middle, "Behind the norm: rays", f"{len(rays)} arcs with {rays.code_count} spline codes, exact\n"
+        style.headline(middle, "Behind the norm: rays",
+                       f"{len(rays)} arcs with {rays.code_count} spline codes, exact{without_ties(rays)}\n"
                        "colour: spline code of this panel; limit of small ε")  # fmt: skip
         left.set(xlabel="s (times u)", ylabel="t (times v)")
         middle.set(xlabel="s (times u)", ylabel="t (times v)")
@@ -89,7 +91,7 @@ def _sphere(ax: Axes, behind: CurvePartition | SpherePartition, u: np.ndarray, v
             classes: Sequence[int] | None) -> None:  # fmt: skip
     """The right panel."""
     if isinstance(behind, CurvePartition):
-        arcs = f"{behind.cell_count} arcs with {behind.code_count} spline codes, exact"
+        arcs = f"{behind.cell_count} arcs with {behind.code_count} spline codes, exact{without_ties(behind)}"
         style.headline(ax, "All directions: the norm's circle", f"{arcs}\nlines: hyperplanes of the neurons")
         circle(behind, ax, labels="none", data=data, classes=classes)
         return

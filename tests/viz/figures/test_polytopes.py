@@ -5,7 +5,9 @@ import pytest
 import shapely
 from matplotlib.colors import to_rgba
 
-from exact import Box, InvalidInput
+from exact import Box, InvalidInput, partition
+from exact.decision import tied
+from exact.sources import tensors
 from tests.viz import drawn, subjects
 from viz import style
 from viz.figures.polytopes import polytopes, polytopes_figure, touching
@@ -162,3 +164,13 @@ def test_a_face_in_space_is_drawn_in_its_own_coordinates() -> None:
         assert sum(shapely.Polygon(path.vertices).area for path in artists.regions.get_paths()) == pytest.approx(area)
     with pytest.raises(InvalidInput, match="two-dimensional"):
         draw(partition(network, Box([-1, 0, 0], [1, 0, 0])))
+
+
+def test_the_ties_of_outputs_are_not_counted_as_regions_of_the_network() -> None:
+    network = tensors.mlp([([[1, 2], [2, -1], [1, 1]], [0, 1, -1]), ([[1, 0, 1], [0, 1, -1], [1, 1, 0]], [0, 1, 0])])
+    square = Box(-2, 2, dim=2)
+    own, both = partition(network, square), partition(tied(network), square)
+    assert len(own) < len(both)
+    lines = drawn.lines_of(polytopes_figure(both, decision=True))
+    assert f"{len(both)} regions, exact; {len(own)} without the ties" in lines
+    assert f"{len(own)} regions, exact" in drawn.lines_of(polytopes_figure(own))

@@ -1,0 +1,87 @@
+"""The floating-point environment that error bounds are proved for and results are printed from, whatever the caller has set.
+
+Every bound of a filter assumes IEEE 754 with gradual underflow: `torch.set_flush_denormal(True)`, and some libraries when
+they are loaded, make the processor read and write subnormal numbers as zeros, so that a weight of 1e-310 would vanish
+between a proof and its floats. NumPy may be told to raise on overflow (`numpy.seterr`), and warnings to be errors, where a
+filter abstains; the precision of FLINT's real balls is a global that decides which of many right witnesses is found.
+Functions that compute with floats therefore run inside :class:`ieee_floats`, which restores what it found; Python's, NumPy's,
+numba's and torch's float64 arithmetic on a CPU all obey the same bits of the calling thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cached_property, wraps
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import torch
+
+from exact.numbers import ball_precision
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_C = TypeVar("_C", bound=type[Any])
+_LEAST_NORMAL, _HALF, _BITS = sys.float_info.min, 0.5, sys.float_info.mant_dig
+
+
+def flushes_subnormals() -> bool:
+    """Whether this thread reads or writes subnormal numbers as zeros."""
+    return _LEAST_NORMAL * _HALF == 0.0
+
+
+class ieee_floats:  # noqa: N801 - a context manager reads as a verb phrase
+    """Context manager: gradual underflow in this thread, overflow without warnings, balls of 53 bits; all as before on exit."""
+
+    __slots__ = ("_balls", "_errors", "_flushed")
+
+    def __enter__(self) -> None:
+        self._flushed = flushes_subnormals()
+        if self._flushed:
+            torch.set_flush_denormal(False)
+        self._errors = np.errstate(all="ignore")
+        self._errors.__enter__()
+        self._balls = ball_precision(_BITS)
+        self._balls.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._balls.__exit__()
+        self._errors.__exit__(None, None, None)
+        if self._flushed:
+            torch.set_flush_denormal(True)
+
+
+def in_ieee_floats(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, run inside :class:`ieee_floats`; not for generators, whose bodies run later."""
+
+    @wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with ieee_floats():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+def members_in_ieee_floats(cls: _C) -> _C:
+    """The class, every method and property of which that it defines itself runs inside :class:`ieee_floats`."""
+    for name, member in list(vars(cls).items()):
+        wrapped = _wrapped(member)
+        if wrapped is not None:
+            setattr(cls, name, wrapped)
+            if isinstance(wrapped, cached_property):
+                wrapped.__set_name__(cls, name)
+    return cls
+
+
+def _wrapped(member: object) -> Any:
+    if isinstance(member, FunctionType):
+        return in_ieee_floats(member)
+    if isinstance(member, property) and member.fget is not None:
+        return property(in_ieee_floats(member.fget), doc=member.__doc__)
+    if isinstance(member, cached_property):
+        return cached_property(in_ieee_floats(member.func))
+    if isinstance(member, classmethod | staticmethod):
+        return type(member)(in_ieee_floats(member.__func__))
+    return None

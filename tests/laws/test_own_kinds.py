@@ -1,0 +1,279 @@
+"""A norm and an activation that a user wrote: every engine, batch, count and figure is right about them, or refuses by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exact
+from exact import (
+    Activation,
+    Block,
+    Box,
+    GreatCircle,
+    GreatSphere,
+    InvalidInput,
+    Layer,
+    Network,
+    NormBall,
+    Outcome,
+    Partition,
+    Segment,
+    Sphere,
+    Unsupported,
+    counting,
+    critical_radii,
+    decision,
+    eps_comparison,
+    norm_geometry,
+    partition,
+    partition_circles,
+)
+from exact.domains import Domain
+from exact.numbers import FloatArray, Rational, RationalArray
+from tests.exact.reference import integers
+from tests.truths import engines
+
+
+class WithoutTwo(exact.Norm):
+    """Takes the parts along (1, ..., 1) and (1, -1, 0, ..., 0) off: P has rank n - 2."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        n, k = columns.nrows(), columns.ncols()
+        rows = [[columns[i, j] for j in range(k)] for i in range(n)]
+        means = [sum((row[j] for row in rows), Rational(0)) / n for j in range(k)]
+        halves = [(rows[0][j] - rows[1][j]) / 2 for j in range(k)]
+        signs = [1, -1, *[0] * (n - 2)]
+        return RationalArray(n, k, [rows[i][j] - means[j] - signs[i] * halves[j] for i in range(n) for j in range(k)])
+
+    @property
+    def sphere_dim(self) -> int:
+        return self.dim - 3
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        """(1, 1, -2, 0, ...), then contrasts of the others."""
+        first = [Rational(1), Rational(1), Rational(-2), *[Rational(0)] * (self.dim - 3)]
+        rest = [[Rational((j == i) - (j == i + 1)) for j in range(self.dim)] for i in range(2, self.dim - 1)]
+        return [first, *rest]
+
+
+@dataclass(frozen=True)
+class Staircase(Activation):
+    """Three pieces: z below 0, flat up to 1, steep beyond."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return Rational(0), Rational(1)
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        return (Rational(1), Rational(0)), (Rational(0), Rational(0)), (Rational(3), Rational(-3))
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.minimum(z, 0) + 3 * np.maximum(z - 1, 0)
+
+
+def layer(seed: int, width: int, columns: int, activation: Activation) -> Layer:
+    generator = np.random.default_rng(seed)
+    return Layer.of(integers(generator, (width, columns), 3), integers(generator, width, 3), activation)
+
+
+def behind(seed: int, dim: int, width: int = 5, eps: object = 0, activation: Activation | None = None) -> Network:
+    norm = WithoutTwo.of(eps=eps, gain=[Fraction(k + 2, 3) for k in range(dim)], bias=[Fraction(k, 4) for k in range(dim)])
+    head = layer(seed, width, dim, activation or exact.ReLU())
+    return Network((Block((head, Layer.of([[1] * width], [0])), norm),))
+
+
+def stairs(seed: int, dim: int) -> Network:
+    first, second = layer(seed, 3, dim, Staircase()), layer(seed + 50, 2, 3, Staircase())
+    return Network((Block((first, second, Layer.of([[1, 1]], [0]))),))
+
+
+def normed(norm: exact.Norm, x: tuple[Fraction, ...]) -> list[float]:
+    """norm(x) in float64 from the definition alone."""
+    mean, half = sum(x) / len(x), (x[0] - x[1]) / 2
+    centred = [v - mean - half * s for v, s in zip(x, (1, -1, *[0] * (len(x) - 2)), strict=True)]
+    scale = (sum(float(v) ** 2 for v in centred) / len(x) + float(Fraction(int(norm.eps.p), int(norm.eps.q)))) ** 0.5
+    gain, bias = (np.array(m.tolist(), dtype=float)[:, 0] for m in (norm.gain, norm.bias))
+    return [float(v) / scale * g + b for v, g, b in zip(centred, gain, bias, strict=True)]
+
+
+def signs(network: Network, x: tuple[Fraction, ...]) -> list[bool]:
+    """The bits of a network's first hidden layer behind its norm at x, in float64."""
+    block = network.blocks[0]
+    assert block.norm is not None
+    inner, head = np.array(normed(block.norm, x)), block.layers[0]
+    z = head.weight.float64() @ inner + head.bias.float64()[:, 0]
+    assert np.abs(z).min() > 2.0**-40  # a witness in the open region, far from rounding
+    return [bool(v > float(t)) for v in z for t in (Fraction(int(b.p), int(b.q)) for b in head.activation.breakpoints)]
+
+
+def every_engine(network: Network, domain: Domain) -> list[Partition]:
+    """The partitions by all engines that take the job; they must agree."""
+    found = [partition(network, domain, engine=name) for name in engines.ALL if engines.takes(name, network, domain)]
+    codes = [{region.code for region in each.regions} for each in found]  # on spheres some engines list cells, others codes
+    assert found and all(each == codes[0] for each in codes)
+    assert all(each.outcome is Outcome.COMPLETE for each in found)
+    return found
+
+
+NORMED = [(4, Sphere()), (5, Sphere()), (6, Sphere()), (4, GreatCircle([1, 0, 2, 0], [0, 1, 0, 1])),
+          (5, GreatSphere([1, 0, 2, 0, 0], [0, 0, 0, 1, 1], [0, 1, 0, 0, 2])),
+          (4, Segment([1, 0, 2, 0], [0, 3, -1, 1]))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dim", "domain"), NORMED)
+def test_engines_behind_a_norm_of_ones_own(dim: int, domain: Domain) -> None:
+    network = behind(dim, dim, eps=Fraction(1, 9) if isinstance(domain, Segment) else 0)
+    for found in every_engine(network, domain):
+        for region in found.regions:
+            assert region.code.bits.tolist() == signs(network, region.witness)
+
+
+@pytest.mark.parametrize("dim", [4, 5, 7])
+def test_batches_behind_a_norm_of_ones_own(dim: int) -> None:
+    network, generator = behind(dim, dim), np.random.default_rng(dim)
+    u, v = generator.standard_normal((2, 12, dim))
+    batch = partition_circles(network, u, v)
+    for i in range(12):
+        alone = partition(network, GreatCircle(u[i].tolist(), v[i].tolist()))
+        assert batch[i].digest == alone.digest
+        assert [region.code for region in batch[i].regions] == [region.code for region in alone.regions]
+    assert batch.decisions["settled circles"] == 0  # the filter knows this P too
+
+
+def test_the_ball_of_a_norm_of_ones_own() -> None:
+    network = behind(1, 4, eps=Fraction(1, 9))
+    for found in every_engine_of_ball(network):
+        for region in found.regions:
+            assert region.code.bits.tolist() == signs(network, region.witness)
+    flips = critical_radii.critical_radii(network, [1, 2, 0, 5]).flips
+    bounds = critical_radii.critical_radii_float(network, [[1.0, 2.0, 0.0, 5.0]])
+    largest = max((float(flip.radius_squared) ** 0.5 for flip in flips), default=0.0)
+    assert bounds.lower[0] <= largest <= bounds.upper[0]
+    assert eps_comparison.compare_eps(network, samples=5) is not None
+
+
+def every_engine_of_ball(network: Network) -> list[Partition]:
+    return [partition(network, NormBall(), engine=name) for name in ("vertices", "round_layers")]
+
+
+def test_cells_are_counted_behind_a_norm_of_ones_own() -> None:
+    network = behind(3, 5)
+    count = counting.sphere_cell_count(network)
+    assert count.cells == len(partition(network, Sphere()))
+
+
+def test_the_image_of_a_norm_of_ones_own_is_exact_and_its_axes_are_refused() -> None:
+    norm = behind(1, 5).blocks[0].norm
+    assert norm is not None
+    x = tuple(map(Fraction, (1, 5, -2, 4, 0)))
+    assert [float(value) for value in norm_geometry.image(norm, x)] == pytest.approx(normed(norm, x), rel=1e-14)
+    assert norm.forward_float(np.array([[float(v) for v in x]]))[0] == pytest.approx(normed(norm, x), rel=1e-14)
+    for refused in (norm_geometry.ellipsoid, lambda n: norm_geometry.side_of(n, [0] * 5),
+                    lambda n: norm_geometry.is_image(n, [0] * 5)):  # fmt: skip
+        with pytest.raises(Unsupported, match="WithoutTwo"):
+            refused(norm)
+
+
+class Twice(WithoutTwo):
+    def project(self, columns: RationalArray) -> RationalArray:
+        return super().project(columns) * Rational(2)
+
+
+class TooSmall(WithoutTwo):
+    def sphere_basis(self) -> list[list[Rational]]:
+        return super().sphere_basis()[:-1]
+
+
+class Renamed(exact.LayerNorm):
+    """LayerNorm under another name."""
+
+
+class Halved(exact.LayerNorm):
+    """A LayerNorm only by name: its P takes (1, -1, 0, ...) off too."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        return WithoutTwo.project(self, columns)  # type: ignore[arg-type]
+
+    @property
+    def sphere_dim(self) -> int:
+        return self.dim - 3
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        return WithoutTwo.sphere_basis(self)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "message"), [(Twice, "no orthogonal projection"), (TooSmall, "no basis of the image")])
+def test_what_is_no_projection_is_refused(kind: type[exact.Norm], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        kind.of(eps=0, dim=5)
+
+
+def test_what_a_norm_does_counts_and_not_its_class() -> None:
+    assert Renamed.of(dim=4).projector() == "mean"
+    network = behind(2, 5)
+    head, u, v = network.blocks[0].layers, [[1, 0, 2, 0, 1]], [[0, 1, 1, 3, 0]]
+    halved = Network((Block(head, Halved.of(eps=0, gain=network.norms[0].gain, bias=network.norms[0].bias)),))
+    assert partition_circles(halved, u, v)[0].digest == partition_circles(network, u, v)[0].digest
+    with pytest.raises(Unsupported):
+        norm_geometry.ellipsoid(halved.norms[0])
+
+
+def on_its_sphere(domain: Domain, x: FloatArray) -> FloatArray:
+    """The point that a witness stands for: on a sphere it is a direction."""
+    square = getattr(domain, "radius_squared", None)
+    return x if square is None else x * (float(Fraction(int(square.p), int(square.q))) ** 0.5 / float(np.linalg.norm(x)))
+
+
+STAIRS = [(2, Box(-2, 2, dim=2)), (2, Segment([-3, 1], [3, 2])), (2, Sphere(4)), (3, Sphere(3)), (4, Sphere(2)),
+          (2, GreatCircle([1, 0], [0, 1], radius_squared=5))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dim", "domain"), STAIRS)
+def test_engines_with_an_activation_of_ones_own(dim: int, domain: Domain) -> None:
+    network = stairs(dim, dim)
+    for found in every_engine(network, domain):
+        for region in found.regions:
+            x = on_its_sphere(domain, np.array([float(v) for v in region.witness]))
+            for head, bits in zip(network.layers[:2], np.split(region.code.bits, [6]), strict=True):
+                z = head.weight.float64() @ x + head.bias.float64()[:, 0]
+                assert bits.tolist() == [bool(v > t) for v in z for t in (0, 1)]
+                x = head.activation.forward_float(z)
+
+
+def test_batches_counts_and_ties_with_an_activation_of_ones_own() -> None:
+    network = behind(3, 5, activation=Staircase())
+    u, v = np.random.default_rng(1).standard_normal((2, 8, 5))
+    batch = partition_circles(network, u, v)
+    assert [batch[i].digest for i in range(8)] == [partition(network, GreatCircle(list(a), list(b))).digest
+                                                   for a, b in zip(u.tolist(), v.tolist(), strict=True)]  # fmt: skip
+    assert counting.sphere_cell_count(network).cells == len(partition(network, Sphere()))
+    square = Box(-2, 2, dim=2)
+    flat = Network((Block((layer(3, 4, 2, Staircase()), Layer.of([[1] * 4, [1, -1, 2, 0]], [0, 1]))),))
+    assert counting.region_count(flat, square) == len(partition(flat, square))
+    assert decision.count_without_ties(partition(decision.tied(flat), square)) == len(partition(flat, square))
+
+
+def figures() -> list[Callable[[], Any]]:
+    from viz.figures.circle import circle_figure
+    from viz.figures.polytopes import polytopes_figure
+    from viz.figures.profiles import profile_figure
+    from viz.figures.sphere_adjacency import sphere_adjacency_figure
+
+    return [
+        lambda: circle_figure(partition(behind(4, 4), Sphere())),  # type: ignore[arg-type]
+        lambda: sphere_adjacency_figure(partition(behind(5, 5), Sphere())),  # type: ignore[arg-type]
+        lambda: polytopes_figure(partition(stairs(2, 2), Box(-2, 2, dim=2))),  # type: ignore[arg-type]
+        lambda: profile_figure(partition(stairs(2, 2), Segment([-3, 1], [3, 2]))),  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_figures_are_drawn(number: int) -> None:
+    assert figures()[number]().axes
