@@ -198,7 +198,7 @@ def test_a_forged_point() -> None:
         assert reason(records).startswith("region 0")
     records = copy.deepcopy(honest)
     records[0]["kind"] = "complex"
-    assert reason(records) == "header: a complex that is not complete or of a point, or faces without a complex"
+    assert reason(records) == "header: a complex that is not complete, of a point, or without a cell"
     records[0] |= {"kind": "facets", "regions": 2}
     assert reason([*records[:2], records[1], *records[2:]]).startswith("region 1")
 
