@@ -1,5 +1,6 @@
 """What is saved is read back as it was; what was damaged, cut short or is something else is refused in one way."""
 
+import hashlib
 import json
 import os
 import struct
@@ -58,7 +59,7 @@ def test_the_manifest_lists_every_part(saved: Path) -> None:
     assert manifest["parts"].keys() == header.keys() - {"__metadata__"}
     for name, part in manifest["parts"].items():
         start, end = header[name]["data_offsets"]
-        assert part["sha256"] == __import__("hashlib").sha256(body[start:end]).hexdigest()
+        assert part["sha256"] == hashlib.sha256(body[start:end]).hexdigest()
         assert part["shape"] == header[name]["shape"]
         assert np.dtype(part["dtype"]).itemsize * int(np.prod(part["shape"])) == end - start
     assert manifest["partition"]["network_sha256"] == JOBS["bent"]().network.sha256
