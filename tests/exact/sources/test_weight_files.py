@@ -135,3 +135,13 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
 
 def test_the_network_is_what_the_type_says(tmp_path: Path) -> None:
     assert isinstance(weight_files.read(written(tmp_path, PLAIN)), Network)
+
+
+def test_the_example_of_the_documentation_is_a_network(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "files.md").read_text(encoding="utf-8")
+    line = text.split("```json\n")[1].split("```")[0]
+    names = ("ln.weight", "ln.bias", "0.bias", "2.bias")
+    arrays = {**{name: np.ones(3) for name in names}, "0.weight": np.eye(3), "2.weight": np.eye(3)}
+    net = weight_files.read(written(tmp_path, line, arrays))
+    assert net.norms == (LayerNorm.of(1e-5, gain=np.ones(3), bias=np.ones(3)),)
+    assert [layer.activation for layer in net.layers] == [_relu(), LeakyReLU("1/100")]
