@@ -69,7 +69,7 @@ def _norm_line(name: str, norm: Norm, arrays: Arrays) -> Json:
     if _NORMS.get(type(norm).__name__) is not type(norm):
         raise Unsupported("a norm of one's own has no record", value=type(norm).__name__,
                           remedy=f"use {' or '.join(_NORMS)}, or pickle what you have")  # fmt: skip
-    return {"kind": type(norm).__name__, "dim": norm.dim, "eps": _number_line(norm.eps), "eps_rule": norm.eps_rule,
+    return {"kind": type(norm).__name__, "dim": norm.dim, "eps": number_line(norm.eps), "eps_rule": norm.eps_rule,
             "gain": _kept(arrays, f"{name}.gain", norm.gain), "bias": _kept(arrays, f"{name}.bias", norm.bias)}  # fmt: skip
 
 
@@ -79,11 +79,11 @@ def activation_line(activation: Activation) -> Json:
         raise Unsupported("an activation of one's own has no record", value=type(activation).__name__,
                           remedy=f"use one of {', '.join(_ACTIVATIONS)}, or pickle what you have")  # fmt: skip
     own = {field.name: getattr(activation, field.name) for field in fields(activation)}
-    texts = {name: value if isinstance(value, str) else _number_line(value) for name, value in own.items()}
+    texts = {name: value if isinstance(value, str) else number_line(value) for name, value in own.items()}
     return {"kind": type(activation).__name__, **texts} if texts else type(activation).__name__
 
 
-def _number_line(value: Rational) -> Json:
+def number_line(value: Rational) -> Json:
     """A JSON number where a float64 is the value, else a fraction in base 16."""
     near = nearest_float(value)
     return near if isfinite(near) and rational(near) == value else f"0x{rational_text(value)}"
@@ -123,7 +123,7 @@ def _block(line: Json, place: str, find: Find) -> Block:
 
 
 def _layer(line: Json, place: str, find: Find) -> Layer:
-    weight = _matrix(_get(line, "weight", str, place), find)
+    weight = _matrix(_get(line, "weight", str, place), find, axes=2)
     bias = line.get("bias")
     return Layer.of(weight, None if bias is None else _matrix(_text(bias, f"{place}.bias"), find),
                     activation_of(line.get("activation", "Identity"), f"{place}.activation"), place)  # fmt: skip
@@ -161,10 +161,12 @@ def activation_of(line: Json, place: str = "activation") -> Activation:
     return kind(**given)
 
 
-def _matrix(name: str, find: Find) -> RationalMatrix:
+def _matrix(name: str, find: Find, axes: int | None = None) -> RationalMatrix:
     array = find(name)
     if isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 1:
         return _matrix_of_text(bytes(array), name)
+    if axes not in (None, array.ndim):
+        raise _refused(name, f"{array.ndim} axes", "give a weight of the shape (out x in)")
     return RationalMatrix.from_floats(array, name)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +18,7 @@ from typing import BinaryIO
 from exact.errors import InvalidInput
 
 _LONGEST_STEM = 100  # of a temporary name, whatever the target's length
+_HELD = dict[str, int]()  # lock files of this process, and the threads that hold them
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -53,6 +56,16 @@ def temporary_beside(target: Path) -> Path:
     return target.with_name(f".{target.name[:_LONGEST_STEM]}.{secrets.token_hex(8)}.tmp")
 
 
+def left_behind(target: Path) -> list[Path]:
+    """What processes that were killed left of `target`, under the names of `temporary_beside` or under NAME.tmp.
+
+    Of processes that live too: ask only while you hold a lock that keeps others from writing it. Links are passed over.
+    """
+    name = re.escape(target.name[:_LONGEST_STEM])
+    pattern = re.compile(rf"\.{name}(\.[0-9a-f]{{16}})?\.tmp|{name}\.tmp")
+    return [place for place in target.parent.iterdir() if pattern.fullmatch(place.name) and not place.is_symlink()]
+
+
 def sync(folder: Path) -> None:
     """Make the renames in a folder survive a power cut; only POSIX lets a folder be opened for it."""
     if os.name == "posix":
@@ -64,19 +77,54 @@ def sync(folder: Path) -> None:
 
 
 @contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """A folder and its parents, made where they are missing; what is empty of them is taken away if the block fails."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for place in made:
+            with suppress(OSError):  # not empty, or never made
+                place.rmdir()
+        raise
+
+
+def put_in_place(new: Path, place: Path, aside: Path) -> None:
+    """Rename a folder to `place`; what is there goes to `aside`, and comes back should that fail."""
+    if place.exists():
+        place.rename(aside)
+    try:
+        new.rename(place)
+    except BaseException:
+        if aside.exists():
+            aside.rename(place)
+        raise
+    sync(place.parent)
+
+
+@contextmanager
 def holding(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Hold the lock file `path` while the block runs. Raises InvalidInput, with who holds it, where another process does.
+    """Hold the lock file `path` while the block runs. Raises InvalidInput, with who holds it, where someone else does.
 
     The operating system lets go of the lock when a process ends, however it does, so that none is stale; the file only says
-    who holds it (process, host, since when). File systems without locks have none.
+    who holds it (process, host, since when). File systems without locks have none. A thread may hold a lock twice.
     """
+    key = str(path.absolute())
+    if _HELD.get(key) == threading.get_ident():
+        yield
+        return
     descriptor = _acquired(path, what, remedy)
+    _HELD[key] = threading.get_ident()
     try:
         yield
     finally:
+        del _HELD[key]
         if descriptor is not None:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+            try:
+                path.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
 
 
 def _acquired(path: Path, what: str, remedy: str) -> int | None:

@@ -23,6 +23,7 @@ import numpy as np
 
 from exact import check
 from exact.adjacency import code_behind, facet_proofs, region_walls
+from exact.atomic_files import publishing
 from exact.certificate_records import Json, hexadecimal, matrix_rows, network_record, over_common
 from exact.domains import Flat, FlatDomain
 from exact.engines.base import FlatCells, Outcome
@@ -129,33 +130,13 @@ def _line(record: Json) -> bytes:
 
 @contextmanager
 def _published(target: Path) -> Iterator[BinaryIO]:
-    """A file to fill, which takes its name when the block ends well, and leaves no trace when it does not."""
-    temporary = target.with_name(target.name + ".tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        with open(os.open(temporary, flags, 0o644), "wb") as raw:
-            if target.suffix == ".gz":
-                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
-                    yield cast(BinaryIO, packed)
-            else:
-                yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make the rename survive a power cut; only POSIX lets a folder be opened for it."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """A file to fill, packed where its name ends in `.gz`; it appears whole or not at all."""
+    with publishing(target) as raw:
+        if target.suffix == ".gz":
+            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+                yield cast(BinaryIO, packed)
+        else:
+            yield raw
 
 
 def _domain(flat: Flat, cube: bool) -> Json:

@@ -22,7 +22,7 @@ from exact.engines.base import CurveCells, Cut
 from exact.errors import InvalidInput
 from exact.isolated_directions import IsolatedDirection
 from exact.nested_functions import Chain, Constants, FormRoot, LineRoot, NestedFunction, SkipProduct, Step
-from exact.number_texts import Json, rational_of_text, rational_text, rationals_of_texts, rationals_text, text_array
+from exact.number_texts import Json, lines, rational_of_text, rational_text, rationals_of_texts, rationals_text, text_array
 from exact.numbers import Polynomial, Rational
 from exact.running_codes import RunningCodes
 from exact.surds import Surd
@@ -52,7 +52,7 @@ def curve_parts(cells: CurveCells) -> tuple[dict[str, Json], Arrays]:
 
 def curve_cells(values: Mapping[str, Json], arrays: Mapping[str, Any], common: Mapping[str, Any]) -> CurveCells:
     """The cells that `curve_parts` wrote; `common` holds outcome, evidence and decisions. Raises InvalidInput otherwise."""
-    record = json.loads(bytes(arrays["points"]))
+    record = json.loads(lines(arrays["points"], 1)[0])
     reader = _Reader([_chain(steps["quadrant"], steps["steps"]) for steps in record["chains"]])
     cuts = [Cut(partial(_itself, reader.point(point)), Direction.rational(*rationals_of_texts(near)), bool(undefined))
             for point, *near, undefined in record["cuts"]]  # fmt: skip

@@ -42,26 +42,38 @@ def one_thread() -> Iterator[None]:
         _SINGLE.leave()
 
 
-class _SingleThread:
-    """How many callers want one thread: the number belongs to the process, so the first sets it and the last restores it."""
+class _SingleThread(threading.local):
+    """The number of threads of torch in each thread of ours.
 
-    def __init__(self) -> None:
-        self._lock, self._inside, self._before = threading.Lock(), 0, 1
+    It belongs to a thread, and a new one begins with the number that was set last anywhere: with 1, while another is inside.
+    So a thread that finds 1 then restores what the first one found.
+    """
+
+    _lock, _everywhere, _found = threading.Lock(), 0, 1
+    _depth, _before = 0, 1
 
     def enter(self) -> None:
-        """Set one thread, unless it is set."""
+        """Set one thread, unless this one did."""
+        self._depth += 1
+        if self._depth > 1:
+            return
         with self._lock:
-            if self._inside == 0:
-                self._before = torch.get_num_threads()
-            self._inside += 1
+            self._before = torch.get_num_threads()
+            if _SingleThread._everywhere == 0:
+                _SingleThread._found = self._before
+            elif self._before == 1:
+                self._before = _SingleThread._found
+            _SingleThread._everywhere += 1
             torch.set_num_threads(1)
 
     def leave(self) -> None:
-        """Restore the number when nobody is left inside."""
+        """Restore the number."""
+        self._depth -= 1
+        if self._depth:
+            return
         with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                torch.set_num_threads(self._before)
+            _SingleThread._everywhere -= 1
+            torch.set_num_threads(self._before)
 
 
 _SINGLE = _SingleThread()

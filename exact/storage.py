@@ -1,7 +1,7 @@
 """Partitions in files: one .safetensors file with the network's weights, the cells as arrays, and one manifest; no pickle.
 
-The metadata of the file has two entries of JSON text. `architecture` says how the weights make the network (see
-:mod:`exact.architectures`): the file is a network to whoever wants no more. `exactlens` is the manifest:
+The metadata of the file has two entries of JSON text, and the `sha256` of both. `architecture` says how the weights make the
+network (see :mod:`exact.architectures`): the file is a network to whoever wants no more. `exactlens` is the manifest:
 
     {"format": "exactlens-store", "version": 1,
      "parts": {"codes": {"shape": [4, 1], "dtype": "uint8", "sha256": "..."}, ...},
@@ -58,8 +58,14 @@ def save(partition: Partition, path: str | Path, *, points: bool | None = None) 
               "cells": values}  # fmt: skip
     manifest = {"format": FORMAT, "version": VERSION, "parts": {name: _part(arrays[name]) for name in sorted(arrays)},
                 "made_by": {"exactlens": _version()}, "partition": record}  # fmt: skip
-    write_atomically(target, packed(arrays, {"architecture": json.dumps(line), "exactlens": json.dumps(manifest)}))
+    texts = {"architecture": json.dumps(line), "exactlens": json.dumps(manifest)}
+    write_atomically(target, packed(arrays, {**texts, "sha256": _seal(texts)}))
     return target
+
+
+def _seal(texts: Mapping[str, str]) -> str:
+    """The sha256 of the two texts of the metadata."""
+    return hashlib.sha256(f"{texts['architecture']}\n{texts['exactlens']}".encode()).hexdigest()
 
 
 def _target(path: object) -> Path:
@@ -121,6 +127,9 @@ def read(path: str | Path) -> Stored:
     if text is None:
         raise InvalidInput("the file holds no partition", value=str(file.path),
                            remedy="write one with partition.save(path); exact.sources.weight_files reads networks")  # fmt: skip
+    if "architecture" not in file.metadata or file.metadata.get("sha256") != _seal(file.metadata):
+        raise InvalidInput("the file's metadata was altered: its sha256 differs", value=str(file.path),
+                           remedy="save the partition again, or restore the file")  # fmt: skip
     manifest = file.json("exactlens")
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest.get("parts"), dict):
         raise InvalidInput("the file's manifest is not Exactlens'", value=str(file.path), remedy="save the partition again")

@@ -1,19 +1,20 @@
 """The command line: `exactlens train | partition | check | graph | draw | gpt2 | study`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was complete, or its certificate,
-4 a certificate that is rejected, 130 interrupted.
+4 a certificate that is rejected, 130 interrupted, 141 the reader of the output went away (the work is done all the same).
 Only typer is imported here: `exactlens --help` must not wait for torch.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -21,12 +22,14 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from studies.commands.job import JobOptions
 
-BAD_INPUT, INTERRUPTED = 2, 130
+T = TypeVar("T")
+BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
 DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle", "great-sphere")
 SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
 VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
 
-_EPILOG = "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, 130 interrupted."
+_EPILOG = ("Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, 130 interrupted, "
+           "141 closed pipe.")  # fmt: skip
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
@@ -61,7 +64,8 @@ def gathered(args: Sequence[str]) -> list[str]:
 # ---- options that several commands share
 
 Target = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run under --root, or the path of a checkpoint.", show_default=False)
+    str, typer.Argument(metavar="RUN", help="A run under --root, the path of a checkpoint, or a .safetensors file that says "
+                        "its architecture (docs/files.md).", show_default=False)
 ]
 Root = Annotated[Path, typer.Option(help="The folder of all runs.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact result.")]
@@ -282,12 +286,13 @@ def draw(
     great_circle: CircleOption = None,
     great_sphere: GreatSphereOption = None,
     plane: PlaneOption = None,
+    radius_squared: RadiusOption = None,
     from_block: BlockOption = None,
     relu_ised: ReluOption = False,
     device: Device = "cpu",
     limit: LimitOption = "1000000",
     out: Annotated[
-        Path | None, typer.Option(help="A folder for the figures (default: RUN/figures).", show_default=False)
+        Path | None, typer.Option(help="A folder for the figures (default: RUN/figures, or FILE-figures).", show_default=False)
     ] = None,
     root: Root = Path("runs"),
 ) -> int:
@@ -314,7 +319,9 @@ def gpt2(
         str | None, typer.Argument(metavar="FOLDER_OR_NAME", help="A GPT-2 checkpoint.", show_default=False)
     ] = None,
     layer: Annotated[int, typer.Option(help="Which block, from 0.")] = 4,
-    geodesics: Annotated[int, typer.Option(help="How many great circles.", min=1)] = 8,
+    geodesics: Annotated[
+        int | None, typer.Option(help="How many great circles (default: 8, or all of --vectors).", min=1, show_default=False)
+    ] = None,
     vectors: Annotated[Path | None, typer.Option(help="Directions, two rows per circle: .safetensors or .npy.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -391,8 +398,8 @@ def _line(error: Exception, args: Sequence[str]) -> str | None:
         command = f"exactlens {args[0]}" if args[0] in known else "exactlens"
         wrong = error.format_message().rstrip(".")
         text = f"{wrong[:1].lower()}{wrong[1:]}; got {' '.join(args)}; see {command} --help"
-    elif isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.strerror}; got {error.filename}; check the path and its permissions"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}; got {error.filename or 'a file without a name'}; {_REMEDIES.get(error.errno or 0, _LOOK)}"
     elif _is_ours(error):
         text = str(error)
     else:
@@ -400,18 +407,67 @@ def _line(error: Exception, args: Sequence[str]) -> str | None:
     return "error: " + "".join(c if c.isprintable() else " " for c in text)
 
 
+_LOOK = "check the path and its permissions"
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or write to another disk",
+    errno.EDQUOT: "free some space, or write to another disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "write to a disk that is not read-only",
+}
+
+
 def _is_ours(error: Exception) -> bool:
     errors = sys.modules.get("exact.errors")
     return errors is not None and isinstance(error, errors.ExactlensError)
 
 
+class Outlet:
+    """Standard output, for as long as it can be written.
+
+    When the reader goes away (`| head -1`), or the disk is full, the rest is dropped: whoever prints goes on, and what is
+    written to other files is written. `failure` tells why.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self.failure = stream, None
+
+    failure: OSError | None
+
+    def write(self, text: str) -> int:
+        """Write, unless that is no longer possible."""
+        return self._guarded(lambda: self._stream.write(text), len(text))
+
+    def flush(self) -> None:
+        """Flush, unless that is no longer possible."""
+        self._guarded(self._stream.flush, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _guarded(self, act: Callable[[], T], instead: T) -> T:
+        try:
+            return act()
+        except OSError as error:
+            with open(os.devnull, "wb") as nowhere:  # what is still buffered goes there, and nothing fails again at the end
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+            self.failure = error
+            return instead
+
+
 def main() -> None:
     """The entry point of `exactlens`."""
+    outlet = Outlet(sys.stdout if sys.stdout is not None else open(os.devnull, "w"))  # noqa: SIM115 - until the end
+    sys.stdout = outlet  # type: ignore[assignment]
     code = run(sys.argv[1:])
+    outlet.flush()
+    if isinstance(outlet.failure, BrokenPipeError):
+        code = CLOSED_PIPE
+    elif outlet.failure is not None:
+        print(_line(OSError(outlet.failure.errno, outlet.failure.strerror, "standard output"), sys.argv[1:]), file=sys.stderr)
+        code = BAD_INPUT
     if code == INTERRUPTED:
         # CPython ends by SIGINT, whatever the exit code, when the interrupt passed through an exec() on its way to us
         # (the first import of parts of torch has some): leave before it does.
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 import shutil
@@ -14,9 +15,10 @@ from typing import Any
 
 import exact
 from exact import InvalidInput
-from toy_models.checkpoints import MANIFEST, refuse_pickle, sync, valid_name
+from exact.atomic_files import holding, left_behind, made_folder, put_in_place, temporary_beside
+from toy_models.checkpoints import MANIFEST, MANIFEST_BYTES, refuse_pickle, valid_name
 
-RESULTS = "results.json"
+RESULTS, WEIGHTS = "results.json", ".safetensors"
 LIBRARIES = ("python-flint", "numpy", "torch", "scipy", "highspy", "sympy", "networkx", "shapely", "matplotlib", "transformers")
 
 
@@ -26,44 +28,35 @@ def building(
 ) -> Iterator[Path]:
     """A folder to fill, which becomes `root/name` when the block ends well, and leaves no trace when it does not.
 
-    It is made inside `root/.name.tmp` and renamed. Raises InvalidInput for a name that could leave the root, for
-    symbolic links, for a run that exists (unless `replace`), and for a folder that is no run at all.
+    It is made inside a hidden folder of its own beside `root/name`, and renamed. Raises InvalidInput for a name that could
+    leave the root, for symbolic links, for a run that exists (unless `replace`), for a folder that is no run at all, and,
+    with who it is, where another process is making the run.
     """
     folder = root / valid_name(name)
-    unfinished = root / f".{name}.tmp"
-    refuse_links(root, folder, unfinished)
-    _recover(folder, unfinished)
+    refuse_links(root, folder)
     refuse_existing(folder, replace=replace, remedy=remedy)
-    fresh_root = not root.exists()
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / name).mkdir(parents=True)
-    try:
-        yield unfinished / name
-        _publish(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if fresh_root and not any(root.iterdir()):
-            root.rmdir()
+    lock = root / f".{name}.lock"
+    with made_folder(root), holding(lock, f"the run {folder}", "wait for it, or choose --name"):
+        _recover(folder)
+        refuse_existing(folder, replace=replace, remedy=remedy)
+        unfinished = temporary_beside(folder)
+        try:
+            (unfinished / name).mkdir(parents=True)
+            yield unfinished / name
+            put_in_place(unfinished / name, folder, unfinished / "replaced")
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _publish(unfinished: Path, folder: Path) -> None:
-    """Rename the new folder into its place; the old one, if any, comes back should that fail."""
-    replaced = unfinished / "replaced"
-    if folder.exists():
-        folder.rename(replaced)
-    try:
-        (unfinished / folder.name).rename(folder)
-    except BaseException:
-        if replaced.exists():
-            replaced.rename(folder)
-        raise
-    sync(folder.parent)
+def _recover(folder: Path) -> None:
+    """Clear what processes left that were killed; a run whose replacement they had begun comes back.
 
-
-def _recover(folder: Path, unfinished: Path) -> None:
-    """Bring back a run whose replacement was killed between the two renames."""
-    if not folder.exists() and (unfinished / "replaced").is_dir():
-        (unfinished / "replaced").rename(folder)
+    Whoever holds the lock of the run may: nobody else is making it.
+    """
+    for left in left_behind(folder):
+        if not folder.exists() and (left / "replaced").is_dir():
+            (left / "replaced").rename(folder)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def refuse_existing(folder: Path, *, replace: bool, remedy: str) -> None:
@@ -85,20 +78,34 @@ def refuse_links(*paths: Path) -> None:
 
 
 def find(target: str, root: Path) -> Path:
-    """The folder of a run: `root/target` where that exists, else the path `target` itself.
+    """The folder of a run: `root/target` where that exists, else the path `target` itself; or a .safetensors file.
 
-    Raises InvalidInput for pickles, for symbolic links, and where there is no checkpoint.
+    A weights file that a checkpoint beside it names stands for that checkpoint. Raises InvalidInput for pickles, for
+    symbolic links, and where there is no checkpoint.
     """
     refuse_pickle(Path(target))
     named = root / target if target == Path(target).name else None
     path = named if named is not None and named.exists() else Path(target)
     folder = path.parent if path.name == MANIFEST else path
     refuse_links(folder)
+    if path.suffix == WEIGHTS and path.is_file():
+        return path.parent if _is_of_checkpoint(path) else path
     if not (folder / MANIFEST).is_file():
         known = sorted(found.parent.name for found in root.glob(f"*/{MANIFEST}"))
         remedy = f"give one of the runs {', '.join(known)}" if known else "train one: exactlens train --task moons"
-        raise InvalidInput("there is no run or checkpoint of that name", value=target, remedy=remedy)
+        raise InvalidInput("there is no run or checkpoint of that name", value=target, remedy=f"{remedy}; or a {WEIGHTS} file")
     return folder
+
+
+def _is_of_checkpoint(path: Path) -> bool:
+    """Whether the checkpoint in the same folder names a weights file as its own."""
+    manifest = path.with_name(MANIFEST)
+    if not manifest.is_file() or manifest.stat().st_size > MANIFEST_BYTES:
+        return False
+    try:
+        return bool(json.loads(manifest.read_bytes())["weights"]["file"] == path.name)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False  # whatever it is, it does not name the file
 
 
 def writable(path: Path, suffixes: tuple[str, ...]) -> Path:

@@ -21,13 +21,13 @@ import numpy as np
 
 from exact import Domain, Hinge, InvalidInput, Network, Outcome, Partition, Region
 from exact.arcs import Arc, CurvePartition
+from exact.atomic_files import write_atomically
 from exact.crossings import Crossing
 from exact.polytopes import FlatPartition
 from exact.sphere_cells import SphereCell
 from exact.sphere_codes import CodePartition, CodeRegion
 from exact.spheres import SpherePartition
 from exact.surds import Surd
-from toy_models.checkpoints import write_atomically
 
 FORMAT = "exactlens-partition-1"
 GRAPH_FORMAT = "exactlens-graph-1"

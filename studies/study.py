@@ -16,9 +16,9 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 from rich.text import Text
 
+from exact.atomic_files import write_atomically
 from studies import report, runs, storage
 from studies.finding import Answer, Finding, Question, Verdict
-from toy_models.checkpoints import write_atomically
 
 if TYPE_CHECKING:
     from studies.subjects import Subjects

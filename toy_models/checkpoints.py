@@ -10,7 +10,6 @@ model before the shapes in the file agree with its config.
 
 import hashlib
 import json
-import os
 import platform
 import re
 from collections.abc import Mapping
@@ -22,9 +21,12 @@ from typing import Any, NoReturn
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from exact.architectures import activation_line, number_line
+from exact.atomic_files import holding, left_behind, made_folder, write_atomically
 from exact.errors import InvalidInput
+from exact.sources import torch_modules
 from exact.sources.checkpoint_names import stored_names
 from exact.sources.torch_views import refuse_more_than_weights, unwrapped
 from toy_models.models import ModelConfig, ToyModel
@@ -91,8 +93,8 @@ def save(root: str | Path, name: str, model: ToyModel, provenance: Provenance, *
     """Write `model` as the checkpoint `name` under `root`, and return its folder.
 
     A wrapper (`torch.compile`, DataParallel) is taken off first. Raises InvalidInput for a name that could leave the root, a
-    folder that exists already (unless `overwrite`), weights that are not finite and what `load` would refuse; Unsupported
-    for hooks and the like, which no weights hold. Nothing is written then.
+    folder that exists already (unless `overwrite`) or that another process is writing, weights that are not finite and what
+    `load` would refuse; Unsupported for hooks and the like, which no weights hold. Nothing is written then.
     """
     model = _plain(model)
     folder = Path(root) / valid_name(name)
@@ -103,12 +105,14 @@ def save(root: str | Path, name: str, model: ToyModel, provenance: Provenance, *
     weights, entry = _packed(model)
     own = {"format": FORMAT, "model": model.config.to_json(), "weights": entry, "provenance": provenance.to_json()}
     manifest = json.dumps(own, indent=2, allow_nan=False) + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / entry["file"], weights)
-    write_atomically(folder / MANIFEST, manifest.encode())
-    for superseded in folder.glob("weights-*"):
-        if superseded.name != entry["file"]:
-            superseded.unlink()
+    lock = folder.with_name(f".{name}.lock")
+    with made_folder(folder.parent), holding(lock, f"the checkpoint {name}", "wait for it, or choose another name"):
+        with made_folder(folder):
+            write_atomically(folder / entry["file"], weights)
+            write_atomically(folder / MANIFEST, manifest.encode())
+        for superseded in [*folder.glob("weights-*"), *folder.glob(".weights-*.tmp"), *left_behind(folder / MANIFEST)]:
+            if superseded.name != entry["file"]:
+                superseded.unlink()
     return folder
 
 
@@ -160,30 +164,26 @@ def versions() -> dict[str, str]:
     return {"exactlens": own, "python": platform.python_version(), "torch": torch.__version__}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that after a crash it holds its old content or `content`, never a part of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        with open(os.open(temporary, flags, 0o644), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+def _architecture(model: ToyModel) -> str:
+    """Which tensors make which layer, as `exact.architectures` says it, so that the weights are a network by themselves."""
+    network, blocks = torch_modules.read(model), []
+    for i, (block, (norm, modules, residual)) in enumerate(zip(network.blocks, model.exactlens_blocks(), strict=True)):
+        linear = [j for j, module in enumerate(modules) if isinstance(module, nn.Linear)]
+        layers = [{"weight": f"blocks.{i}.layers.{j}.weight", "activation": activation_line(layer.activation),
+                   **_named(modules[j], f"blocks.{i}.layers.{j}", {"bias": "bias"})}
+                  for j, layer in zip(linear, block.layers, strict=True)]  # fmt: skip
+        line = {"layers": layers, "residual": residual}
+        if norm is not None and block.norm is not None:
+            own = _named(norm, f"blocks.{i}.norm", {"gain": "weight", "bias": "bias"})
+            line["norm"] = {"kind": type(block.norm).__name__, "dim": block.norm.dim, "eps": number_line(block.norm.eps),
+                            "eps_rule": block.norm.eps_rule, **own}  # fmt: skip
+        blocks.append(line)
+    return json.dumps({"blocks": blocks})
 
 
-def sync(path: Path) -> None:
-    """Make a file, or the renames in a folder, survive a power cut; Windows lets no folder be opened for it."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _named(module: nn.Module, place: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The tensors that a module has, by their names in an architecture."""
+    return {own: f"{place}.{name}" for own, name in names.items() if getattr(module, name, None) is not None}
 
 
 def _plain(model: torch.nn.Module) -> ToyModel:
@@ -205,7 +205,7 @@ def _packed(model: ToyModel) -> tuple[bytes, dict[str, Any]]:
     """The weights in the safetensors format, and their entry in the manifest."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     _refuse_non_finite(tensors, "the model")
-    content = safetensors.torch.save(tensors)
+    content = safetensors.torch.save(tensors, {"architecture": _architecture(model)})
     digest = hashlib.sha256(content).hexdigest()
     return content, {"file": f"weights-{digest[:16]}.safetensors", "bytes": len(content), "sha256": digest}
 

@@ -7,6 +7,8 @@ is transformers' GPT2LMHeadModel and its checkpoint an ordinary folder, so that 
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -21,9 +23,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from exact.atomic_files import holding, made_folder, put_in_place, sync, temporary_beside, write_atomically
 from exact.errors import InvalidInput, MissingExtra
 from exact.filters import one_thread
-from toy_models.checkpoints import refuse_pickle, sync, valid_name, versions, write_atomically
+from toy_models.checkpoints import refuse_pickle, valid_name, versions
 from toy_models.tasks import SEEDS
 from toy_models.train import finite, present_device, progress_bar
 from toy_models.validation import at_least, number
@@ -154,19 +157,23 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
     if folder.is_symlink() or (folder.exists() and not (overwrite and (folder / OWN_FILE).is_file())):
         remedy = "choose another name, or say overwrite=True to replace a model of ours"
         raise InvalidInput("the folder of the model exists already", value=folder, remedy=remedy)
-    unfinished = folder.with_name(f".{name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        _write_files(result, unfinished)
-        if folder.exists():
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    sync(folder.parent)
+    unfinished = temporary_beside(folder)
+    with writing(folder):
+        try:
+            (unfinished / name).mkdir(parents=True)
+            _write_files(result, unfinished / name)
+            put_in_place(unfinished / name, folder, unfinished / "replaced")
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing a model's folder. Raises InvalidInput, with who it is, where one does."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    with made_folder(folder.parent), holding(lock, f"the model {folder.name}", "wait for it, or choose another folder"):
+        yield
 
 
 def load(folder: str | Path) -> Any:
@@ -301,8 +308,12 @@ def _refuse_tokens(tokens: Tensor, config: Any) -> None:
 
 
 def _write_files(result: LanguageResult, folder: Path) -> None:
-    with _no_bars():
-        result.model.save_pretrained(folder)
+    try:
+        with _no_bars():
+            result.model.save_pretrained(folder)
+    except SafetensorError as error:  # it tells of a full disk in words
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) if number else error from error
     write_atomically(folder / OWN_FILE, _own_json(result))
     for file in folder.iterdir():
         sync(file)

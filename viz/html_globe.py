@@ -6,7 +6,6 @@ nothing: a content security policy forbids it, and every text is escaped.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
@@ -18,6 +17,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from exact import InvalidInput
+from exact.atomic_files import made_folder, write_atomically
 from exact.round_geometry import Interval
 from exact.spheres import SpherePartition
 from viz import style
@@ -56,13 +56,8 @@ def save_globe(partition: SpherePartition, folder: str | Path, name: str, *, tit
     if not name or Path(name).name != name:
         raise InvalidInput("a figure needs a plain file name", value=repr(name), remedy='write something like "globe"')
     page, target = globe_html(partition, title=title, view=view), Path(folder) / f"{name}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(page, "utf-8")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with made_folder(target.parent):
+        write_atomically(target, page.encode())
     return target
 
 

@@ -8,7 +8,6 @@ them. Nothing here touches matplotlib's global settings: figures are made and sa
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from exact import InvalidInput
+from exact.atomic_files import made_folder, write_atomically
 
 RGB = tuple[float, float, float]
 
@@ -210,8 +210,7 @@ def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     if not name or Path(name).name != name:
         raise InvalidInput("a figure needs a plain file name", value=repr(name), remedy='write something like "circle"')
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    with house():
+    with house(), made_folder(target):
         fig.draw_without_rendering()
         fig.set_layout_engine("none")
         svg = _write(fig, target / f"{name}.svg", format="svg", metadata={"Date": None, "Creator": None, "Title": name})
@@ -222,10 +221,5 @@ def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
 def _write(fig: Figure, path: Path, **options: object) -> Path:
     buffer = io.BytesIO()
     fig.savefig(buffer, **options)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(buffer.getvalue())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, buffer.getvalue())
     return path

@@ -14,7 +14,6 @@ from exact import Block, Box, GreatCircle, GreatSphere, InvalidInput, Network, P
 from exact.arcs import CurvePartition
 from exact.norm_balls import NormBallPartition
 from exact.polytopes import FlatPartition
-from exact.sources import torch_modules
 from exact.spheres import SpherePartition
 from studies.arguments import DomainRequest
 from studies.commands.job import JobOptions, Opened, Result, console, enumerate_regions, open_run
@@ -27,7 +26,7 @@ Draw = Callable[[], Any]
 
 def run(options: JobOptions, *, out: Path | None) -> int:
     """Draw every figure that fits, print where they lie, and return the exit code."""
-    folder = out if out is not None else find(options.target, options.root) / "figures"
+    folder = out if out is not None else _default_folder(find(options.target, options.root))
     if folder.exists() and not folder.is_dir():
         raise InvalidInput("the folder for the figures is a file", value=folder, remedy="give another --out")
     refuse_links(folder)
@@ -41,6 +40,11 @@ def run(options: JobOptions, *, out: Path | None) -> int:
         page = html_globe.save_globe(result.partition, folder, "globe", title=f"Cells of {result.opened.name}")
         screen.print(f"drawn {page}, to be turned in a browser")
     return result.exit_code
+
+
+def _default_folder(place: Path) -> Path:
+    """`figures` in the folder of a run, `FILE-figures` beside a file."""
+    return place / "figures" if place.is_dir() else place.with_name(f"{place.stem}-figures")
 
 
 def fitting(options: JobOptions) -> DomainRequest:
@@ -139,7 +143,7 @@ def _curve_name(found: Partition) -> str:
 
 def _before(opened: Opened) -> tuple[Block, ...]:
     """The blocks of the checkpoint in front of the network that is drawn."""
-    return torch_modules.read(opened.checkpoint.model).blocks[: opened.start]
+    return opened.whole.blocks[: opened.start]
 
 
 def _embedding(opened: Opened) -> tuple[np.ndarray, np.ndarray] | None:
@@ -166,7 +170,7 @@ def _sectors_figure(opened: Opened, found: CurvePartition, embedding: tuple[np.n
 
 def _data(opened: Opened) -> dict[str, Any]:
     """Rows of the task that the run was trained on, as they enter the network that is drawn; none where it is unknown."""
-    training = opened.checkpoint.provenance.training
+    training = None if opened.checkpoint is None else opened.checkpoint.provenance.training
     if training is None:
         return {}
     rows, before = training.dataset(), _before(opened)

@@ -16,14 +16,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from exact import GreatCircle, InvalidInput, Network, Partition, partition
+from exact.atomic_files import write_atomically
 from exact.sources import gpt2 as source
 from studies.commands.job import console, spinner
 from studies.runs import provenance, writable
 from studies.storage import now, sha256
-from toy_models.checkpoints import refuse_pickle, write_atomically
-from toy_models.language import LanguageConfig, LanguageResult, save, train_language_model
+from toy_models.checkpoints import refuse_pickle
+from toy_models.language import LanguageConfig, LanguageResult, save, train_language_model, writing
 
 FORMAT = "exactlens-geodesics-1"
+RANDOM_CIRCLES = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Geodesic:
         return f"{self.settled_by_filter / zeros:.2%}" if zeros else "no zeros"
 
 
-def run(model: str | None, *, layer: int, geodesics: int, vectors: Path | None, seed: int, device: str,
+def run(model: str | None, *, layer: int, geodesics: int | None, vectors: Path | None, seed: int, device: str,
         train_tiny: Path | None, steps: int, force: bool, out: Path | None) -> int:  # fmt: skip
     """Train a tiny model where that was asked for, then partition the circles of `model`, if one was named."""
     screen = console()
@@ -70,14 +72,15 @@ def _train(screen: Console, folder: Path, config: LanguageConfig, force: bool) -
     """Refuse a folder that is in the way before training, not after."""
     if folder.is_symlink() or (folder.exists() and not force):
         raise InvalidInput("the folder of the model exists already", value=folder, remedy="add --force, or choose another")
-    result: LanguageResult = train_language_model(config, progress=console(stderr=True).is_terminal)
-    saved = save(result, folder.parent, folder.name, overwrite=force)
+    with writing(folder):
+        result: LanguageResult = train_language_model(config, progress=console(stderr=True).is_terminal)
+        saved = save(result, folder.parent, folder.name, overwrite=force)
     screen.print(f"tiny GPT-2: {config.layers} layers of width {config.width}, {config.steps} steps")
     screen.print(f"  held out  {result.held_out_loss:.4f} nats a byte")
     screen.print(f"saved in {saved}")
 
 
-def _measure(screen: Console, model: str, layer: int, geodesics: int, vectors: Path | None, seed: int, device: str,
+def _measure(screen: Console, model: str, layer: int, geodesics: int | None, vectors: Path | None, seed: int, device: str,
              out: Path | None) -> None:  # fmt: skip
     network = source.read(model, layer)
     pairs = _pairs(network.input_dim, geodesics, vectors, seed)
@@ -88,13 +91,14 @@ def _measure(screen: Console, model: str, layer: int, geodesics: int, vectors: P
             found.append(Geodesic.of(circle))
             seconds.append(time_taken)
             count(number + 1)
-    screen.print(_table(found, seconds))
-    _print_total(screen, found, seconds, device)
-    if out is not None:
+    if out is not None:  # before what is printed: a pipe that closes early does not lose it
         made_by = provenance(
             seed=seed, device=device, model=model, layer=layer, vectors=None if vectors is None else str(vectors)
         )
         _write(out, network, found, made_by)
+    screen.print(_table(found, seconds))
+    _print_total(screen, found, seconds, device)
+    if out is not None:
         screen.print(f"written to {out}")
 
 
@@ -105,15 +109,24 @@ def _partitioned(network: Network, pairs: np.ndarray, device: str) -> Iterator[t
         yield circle, time.monotonic() - started
 
 
-def _pairs(dim: int, count: int, vectors: Path | None, seed: int) -> np.ndarray:
-    """Directions (circles, 2, dim): random ones with independent normal entries, or the rows of a file two by two."""
+def _pairs(dim: int, count: int | None, vectors: Path | None, seed: int) -> np.ndarray:
+    """Directions (circles, 2, dim): random ones with independent normal entries, or the rows of a file two by two.
+
+    Without a count, all circles of the file or `RANDOM_CIRCLES` random ones.
+    """
     if vectors is None:
-        return np.random.default_rng(seed).standard_normal((count, 2, dim))
+        return np.random.default_rng(seed).standard_normal((RANDOM_CIRCLES if count is None else count, 2, dim))
     rows = _rows(vectors)
     if rows.ndim != 2 or rows.shape[1] != dim or len(rows) < 2:
         raise InvalidInput("the vectors do not fit the layer", value=f"{vectors} {rows.shape}",
                            remedy=f"give a matrix of at least two rows and {dim} columns")  # fmt: skip
-    circles = min(count, len(rows) // 2)
+    if len(rows) % 2:
+        raise InvalidInput("the vectors make no pairs", value=f"{vectors} with {len(rows)} rows",
+                           remedy="give two rows for each circle")  # fmt: skip
+    circles = len(rows) // 2 if count is None else count
+    if circles > len(rows) // 2:
+        raise InvalidInput("the vectors make fewer circles than were asked for", value=f"{vectors} with {len(rows)} rows",
+                           remedy=f"leave out --geodesics, or give at most {len(rows) // 2}")  # fmt: skip
     return rows[: 2 * circles].reshape(circles, 2, dim)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import networkx as nx
 
 from exact import Outcome
+from exact.atomic_files import write_atomically
 from studies import storage
 from studies.commands.job import JobOptions, console, enumerate_regions
 from studies.runs import writable
-from toy_models.checkpoints import write_atomically
 
 
 def run(options: JobOptions, *, out: Path) -> int:

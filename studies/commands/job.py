@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +14,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from exact import Budget, Domain, InvalidInput, Network, NotPiecewiseLinear, Outcome, Partition, TooLarge, partition
-from exact.sources import torch_modules
+from exact import (
+    Budget,
+    Domain,
+    ExactlensError,
+    InvalidInput,
+    Network,
+    NotPiecewiseLinear,
+    Outcome,
+    Partition,
+    TooLarge,
+    partition,
+)
+from exact.sources import torch_modules, weight_files
 from studies.arguments import DomainRequest
 from studies.runs import find, provenance
 from toy_models.checkpoints import Checkpoint, load
@@ -39,12 +52,17 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run: its checkpoint, and the network that is asked, which starts at block `start` of the checkpoint's."""
+    """A run or a file: the whole network in it, and the one that is asked, which starts at block `start` of the whole.
+
+    `checkpoint` is that of a run; a .safetensors file has none, only weights, whose file has the given sha256.
+    """
 
     name: str
-    checkpoint: Checkpoint
+    whole: Network
     network: Network
     start: int
+    weights_sha256: str
+    checkpoint: Checkpoint | None = None
 
     def label(self) -> str:
         """The name, and where the network starts when that is not its beginning."""
@@ -67,8 +85,10 @@ class Result:
     def provenance(self, options: JobOptions) -> Mapping[str, Any]:
         """Version, command, seed, device, libraries, and the weights that were read."""
         checkpoint = self.opened.checkpoint
-        return provenance(seed=checkpoint.provenance.seed, device=options.device, weights_sha256=checkpoint.sha256,
-                          training=checkpoint.provenance.to_json(), from_block=self.opened.start)  # fmt: skip
+        training = None if checkpoint is None else checkpoint.provenance.to_json()
+        return provenance(seed=None if checkpoint is None else checkpoint.provenance.seed, device=options.device,
+                          weights_sha256=self.opened.weights_sha256, training=training,
+                          from_block=self.opened.start)  # fmt: skip
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -77,15 +97,21 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def open_run(options: JobOptions) -> Opened:
-    """Read the network of a run. Spheres, circles and the ball start at the norm when it does not stand in front."""
-    folder = find(options.target, options.root)
-    checkpoint = load(folder)
-    whole = torch_modules.read(checkpoint.model)
+    """Read the network of a run or a file. Spheres, circles and the ball start at the norm where that is not in front."""
+    place = find(options.target, options.root)
+    checkpoint = load(place) if place.is_dir() else None
+    whole = weight_files.read(place) if checkpoint is None else torch_modules.read(checkpoint.model)
     start = options.from_block
     if start is None:
         start = _norm_position(whole) if options.domain is not None and options.domain.is_round else 0
     network = whole.from_block(start)
-    return Opened(folder.name, checkpoint, network.relu_ised() if options.relu_ised else network, start)
+    sha256 = _sha256(place) if checkpoint is None else checkpoint.sha256
+    return Opened(place.name, whole, network.relu_ised() if options.relu_ised else network, start, sha256, checkpoint)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _norm_position(network: Network) -> int:
@@ -131,6 +157,22 @@ def spinner(what: str) -> Iterator[Any]:
         yield lambda number: bar.update(row, completed=number)
 
 
+_WORDS = (
+    (r"give radius_squared=", "give --radius-squared, such as --radius-squared 1"),
+    (r"leave out radius_squared=", "leave out --radius-squared"),
+    (r"give Ball\(centre, radius_squared\)", "give --box, or another domain"),
+    (r", or network\.folded\(\) for the layers behind it", ""),
+    (r"GreatCircle\(u, v\)", "--great-circle U V"),
+    (r"NormBall\(\)", "--norm-ball"),
+    (r"Sphere\(\)", "--sphere"),
+    (r"network\.from_block\(k\)", "--from-block K"),
+    (r"network\.relu_ised\(\)", "--relu-ised"),
+    (r"engine='(\w+)'", r"--engine \1"),
+    (r'device="cpu"', "--device cpu"),
+)
+"""What remedies for Python say, and the options of the same meaning."""
+
+
 @contextmanager
 def in_words_of_the_command_line() -> Iterator[None]:
     """Remedies that name Python arguments become the options of the same meaning."""
@@ -142,3 +184,8 @@ def in_words_of_the_command_line() -> Iterator[None]:
     except NotPiecewiseLinear as error:
         remedy = "add --relu-ised to put ReLU in its place, or where there is one hidden layer --codes-only"
         raise NotPiecewiseLinear(error.wrong, value=error.value, remedy=remedy) from error
+    except ExactlensError as error:
+        remedy = error.remedy
+        for pattern, option in _WORDS:
+            remedy = re.sub(pattern, option, remedy)
+        raise type(error)(error.wrong, value=error.value, remedy=remedy) from error

@@ -32,6 +32,11 @@ def run(
             raise Unsupported("a ball has no certificate", value="--norm-ball", remedy="leave out --certificate")
     result = enumerate_regions(options, maps=maps)
     counts = storage.counts(result.partition, maps=maps, all_counts=all_counts)
+    if out is not None:  # files come before what is printed: a pipe that closes early loses none
+        written = storage.document(result.partition, provenance=result.provenance(options), maps=maps, known_counts=counts)
+        storage.write(out, written)
+    if certificate is not None:
+        certificates.write(result.partition, certificate, maps=maps, made_by=result.provenance(options))
     screen = console()
     print_summary(screen, result, counts, options.device)
     if maps and show:
@@ -41,11 +46,8 @@ def run(
     if len(result.partition) > show:
         screen.print(f"... and {len(result.partition) - show:,} more" + ("" if out else "; --out FILE.json writes all of them"))
     if out is not None:
-        written = storage.document(result.partition, provenance=result.provenance(options), maps=maps, known_counts=counts)
-        storage.write(out, written)
         screen.print(f"written to {out}")
     if certificate is not None:
-        certificates.write(result.partition, certificate, maps=maps, made_by=result.provenance(options))
         screen.print(f"certificate written to {certificate}; verify it with exactlens check {certificate}")
     return result.exit_code
 

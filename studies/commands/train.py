@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from exact.atomic_files import write_atomically
 from exact.sources import torch_modules
 from studies.commands.job import console
 from studies.runs import building
 from toy_models import ModelConfig, TrainConfig, TrainResult, fit
-from toy_models.checkpoints import Provenance, save, write_atomically
+from toy_models.checkpoints import Provenance, save
 from viz import style
 from viz.figures.curves import loss_figure
 

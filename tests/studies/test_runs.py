@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from exact import InvalidInput
 from studies.runs import RESULTS, building, find, provenance, writable
+
+LEFT = re.compile(r"\.mine\.[0-9a-f]{16}\.tmp")
 
 
 def build(root: Path, name: str, text: str, *, replace: bool = False) -> None:
@@ -19,7 +24,8 @@ def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
     with building(tmp_path / "runs", "mine", replace=False) as folder:
         (folder / RESULTS).write_text("{}")
         assert not (tmp_path / "runs" / "mine").exists()
-        assert folder.parent == tmp_path / "runs" / ".mine.tmp"
+        assert LEFT.fullmatch(folder.parent.name)
+        assert folder.parent.parent == tmp_path / "runs"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine"]
     assert (tmp_path / "runs" / "mine" / RESULTS).read_text() == "{}"
 
@@ -36,7 +42,7 @@ def test_the_old_run_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path,
     rename = Path.rename
 
     def fails(self: Path, target: Path) -> Path:
-        if self.name == "mine" and self.parent.name == ".mine.tmp":
+        if self.name == "mine" and LEFT.fullmatch(self.parent.name):
             raise OSError("no space left")
         return rename(self, target)
 
@@ -47,24 +53,69 @@ def test_the_old_run_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_run_that_was_killed_between_two_renames_is_found_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [".mine.tmp", ".mine.0123456789abcdef.tmp"])
+def test_a_run_that_was_killed_between_two_renames_is_found_again(tmp_path: Path, left: str) -> None:
     build(tmp_path, "mine", "old")
-    (tmp_path / ".mine.tmp").mkdir()
-    (tmp_path / "mine").rename(tmp_path / ".mine.tmp" / "replaced")
+    (tmp_path / left).mkdir()
+    (tmp_path / "mine").rename(tmp_path / left / "replaced")
     with pytest.raises(InvalidInput, match="exists already"):
         build(tmp_path, "mine", "new")
     assert (tmp_path / "mine" / RESULTS).read_text() == "old"
 
 
-def test_what_a_killed_process_left_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / ".mine.tmp" / "mine").mkdir(parents=True)
-    (tmp_path / ".mine.tmp" / "mine" / "half").write_text("half")
+@pytest.mark.parametrize("left", [".mine.tmp", ".mine.0123456789abcdef.tmp"])
+def test_what_a_killed_process_left_does_not_stand_in_the_way(tmp_path: Path, left: str) -> None:
+    (tmp_path / left / "mine").mkdir(parents=True)
+    (tmp_path / left / "mine" / "half").write_text("half")
+    (tmp_path / ".mine.lock").write_text('{"pid": 1, "host": "gone", "since": "2020-01-01"}')
+    (tmp_path / ".mine.more.0123456789abcdef.tmp").mkdir()  # that of another run
     build(tmp_path, "mine", "whole")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == [RESULTS]
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.more.0123456789abcdef.tmp", "mine"]
 
 
-@pytest.mark.parametrize("place", ["mine", ".mine.tmp", "root"])
+def test_a_folder_that_fails_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no space"), building(tmp_path / "a" / "b" / "runs", "mine", replace=False):
+        raise OSError("no space left")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_being_made_is_not_made_twice(tmp_path: Path) -> None:
+    """Also in one process: by another thread."""
+    said: list[str] = []
+
+    def again() -> None:
+        try:
+            build(tmp_path, "mine", "second")
+        except InvalidInput as error:
+            said.append(str(error))
+
+    with building(tmp_path, "mine", replace=False) as folder:
+        (folder / RESULTS).write_text("first")
+        thread = threading.Thread(target=again)
+        thread.start()
+        thread.join()
+        build(tmp_path, "other", "at the same time")
+    assert (tmp_path / "mine" / RESULTS).read_text() == "first"
+    assert re.search(rf"the run .*mine is being written by another process; got process {os.getpid()} on \S+, since ", said[0])
+    assert "wait for it, or choose --name" in said[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other"]
+
+
+def test_a_link_that_looks_like_left_over_is_neither_followed_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").write_text("precious")
+    for name in (".mine.tmp", ".mine.0123456789abcdef.tmp"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    build(tmp_path, "mine", "new")
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["precious"]
+    (tmp_path / ".other.lock").symlink_to(tmp_path / "elsewhere" / "precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        build(tmp_path, "other", "new")
+    assert (tmp_path / "elsewhere" / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("place", ["mine", "root"])
 def test_symbolic_links_are_not_followed(tmp_path: Path, place: str) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("precious")

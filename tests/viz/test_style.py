@@ -134,7 +134,7 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise OSError("no rename")
 
-    monkeypatch.setattr(style.os, "replace", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="no rename"):
         style.save(style.figure()[0], tmp_path, "x")
     assert not list(tmp_path.iterdir())
