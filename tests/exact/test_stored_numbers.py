@@ -223,13 +223,15 @@ def test_numpys_error_state_is_no_obstacle() -> None:
 
 @pytest.mark.parametrize("engine", ["subdivision", "lp_tree", "facet_walk"])
 def test_neurons_with_subnormal_weights_still_cut(engine: str) -> None:
-    """Three lines through the origin, whatever their common scale, read while the processor flushes: six regions."""
+    """Three lines through the origin, whatever their common scale, read and cut while the processor flushes: six regions."""
     units = np.array([[1000003, 0], [0, 1000003], [3000009, 2000006]], dtype=np.int64)
     units[2, 1] += -(2**63)
     torch.set_flush_denormal(True)
-    network = tensors.mlp([(units.view(np.float64), np.zeros(3)), (np.ones((1, 3)), [0.0])])
-    torch.set_flush_denormal(False)
-    for domain in (RealSpace(2), Box(-1, 1, dim=2)):
-        found = partition(network, domain, engine=engine)
-        assert (len(found), found.outcome) == (6, Outcome.COMPLETE)
-        assert found.check().status.value == "verified, complete"
+    try:
+        network = tensors.mlp([(units.view(np.float64), np.zeros(3)), (np.ones((1, 3)), [0.0])])
+        for domain in (RealSpace(2), Box(-1, 1, dim=2)):
+            found = partition(network, domain, engine=engine)
+            assert (len(found), found.outcome) == (6, Outcome.COMPLETE)
+            assert found.check().status.value == "verified, complete"
+    finally:
+        torch.set_flush_denormal(False)
