@@ -20,7 +20,7 @@ test fuzz truths: export OMP_NUM_THREADS = 1
 BENCH_VENV := benchmarks/.venv
 BENCH_STAMP := $(BENCH_VENV)/.installed
 BENCH ?=
-FUZZ_COUNT ?= 10000
+FUZZ_COUNT ?= 20000
 
 .DEFAULT_GOAL := help
 .PHONY: help study test lint fuzz truths bench gpu clean
@@ -38,7 +38,7 @@ lint: $(STAMP) ## ruff on everything, mypy --strict on exact
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict exact
 
-fuzz: $(STAMP) ## ten thousand small networks on every engine, then the property tests with many examples
+fuzz: $(STAMP) ## twenty thousand small networks of every kind, then the property tests with many examples
 	$(BIN)/python -m tests.laws.fuzz --count $(FUZZ_COUNT) --workers $(WORKERS)
 	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -n $(WORKERS)
 

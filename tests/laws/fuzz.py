@@ -1,11 +1,12 @@
-"""Ten thousand random small networks, rich in degeneracies: every engine must say what brute force says.
+"""Twenty thousand random small networks, rich in degeneracies, of several kinds; every engine is asked, and must be right.
 
-`python -m tests.laws.fuzz --count 10000` runs the seeds 0, 1, ... and prints those on which engines disagree, then a tenth as
-many on spheres (see `fuzz_spheres`; `--only flat` and `--only spheres` run one kind); `--only flat --first S --count 1` runs
-seed S again and shows its network. Weights, biases and domains are integers in -2..2, so that
-zero rows, duplicates, opposite and parallel planes, planes through a vertex and layers that vanish on open sets are the
-rule. A seed is one network and one domain: a box, all of R^d, a polyhedron (which may be unbounded, flat or empty), a plane
-in R^3, or a straight line.
+`python -m tests.laws.fuzz --count 20000` runs the seeds 0, 1, ... of every kind, as many as its share of the count in `SHARES`,
+and prints those with a fault; `--only flat --first S --count 1` runs seed S of one kind again and shows its network.
+
+The kind `flat` is the one of this module: every engine must say what brute force says. Weights, biases and domains are
+integers in -2..2, so that zero rows, duplicates, opposite and parallel planes, planes through a vertex and layers that vanish
+on open sets are the rule. A seed is one network and one domain: a box, all of R^d, a polyhedron (which may be unbounded, flat
+or empty), a plane in R^3, or a straight line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from importlib import import_module
 from random import Random
+from types import ModuleType
 
 import numpy as np
 
@@ -26,6 +29,15 @@ from exact.domains import Domain
 from tests.laws.random_networks import HINGES, Bits, LayerSpec, Spec, codes, edges
 from tests.truths import engines
 
+SHARES = {
+    "flat": 45,
+    "spheres": 10,
+    "certificates": 25,
+    "tangent": 10,
+    "ulp": 10,
+}
+"""Percent of the count by kind. A kind is a module `fuzz_NAME` here (flat: this one) with `job(seed)`, what a seed shows, and
+`verdict(seed)`, the seed with its faults: one more is one more line, and the others' shares less by as much."""
 REFERENCE = "brute_force"
 MOST_HINGES = {1: 15, 2: 13, 3: 10}
 """Hinges by the dimension of the domain: what brute force does within a few tenths of a second."""
@@ -162,35 +174,34 @@ def report(judge: Verdict, first: int, count: int, workers: int) -> int:
             for line in found:
                 print(f"seed {seed}: {line}", flush=True)
             if done % 500 == 0 or done == count:
-                print(f"{done:,} networks, {failed} with disagreements, {time.monotonic() - started:.0f} s", flush=True)
+                print(f"{done:,} networks, {failed} with faults, {time.monotonic() - started:.0f} s", flush=True)
     return failed
 
 
-def kinds() -> dict[str, tuple[Callable[[int], object], Verdict, tuple[str, ...], int]]:
-    """Of every kind of domain: what makes and what judges a job, the engines, and one job for how many of the flat ones."""
-    from tests.laws import fuzz_spheres
+def kind(name: str) -> ModuleType:
+    """The module of a kind."""
+    return import_module("tests.laws.fuzz" if name == "flat" else f"tests.laws.fuzz_{name}")
 
-    return {
-        "flat": (job, verdict, engines.ONE_LAYER + engines.ON_CURVES, 1),
-        "spheres": (fuzz_spheres.job, fuzz_spheres.verdict, engines.ON_SPHERES, 10),
-    }
+
+def counts(count: int) -> dict[str, int]:
+    """How many networks of every kind make up a count, one of each at least."""
+    return {name: max(1, count * share // sum(SHARES.values())) for name, share in SHARES.items()}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Compare every engine with brute force on random small networks.")
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--count", type=int, default=10_000, help="how many seeds")
-    parser.add_argument("--only", choices=sorted(kinds()), help="flat domains or spheres; a tenth as many spheres if left out")
+    parser = argparse.ArgumentParser(description="Ask every engine about random small networks, and verify what it says.")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of every kind")
+    parser.add_argument("--count", type=int, default=20_000, help="how many networks, of all kinds or of one")
+    parser.add_argument("--only", choices=sorted(SHARES), help="one kind; all by their shares if left out")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     options, failed = parser.parse_args(), 0
-    for kind, (make, judge, names, share) in kinds().items():
-        if options.only not in (None, kind):
-            continue
-        count = options.count if options.only else max(1, options.count // share)
-        if count == 1:
-            print(make(options.first))
-        print(f"{kind}: {', '.join(names)}")
-        failed += report(judge, options.first, count, options.workers)
+    wanted = {options.only: options.count} if options.only else counts(options.count)
+    for name, count in wanted.items():
+        module = kind(name)
+        if options.only and count == 1:
+            print(module.job(options.first))
+        print(f"{name}: {count:,} networks")
+        failed += report(module.verdict, options.first, count, options.workers)
     return min(failed, 1)
 
 

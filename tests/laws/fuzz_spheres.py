@@ -1,6 +1,6 @@
 """Random small networks on spheres, rich in tangencies: every engine must say what the oracle of the spheres says.
 
-`python -m tests.laws.fuzz --only spheres --count 1000` runs seeds, as for flat domains. Weights, biases and spans are integers
+`python -m tests.laws.fuzz --only spheres --count 1000` runs seeds of this kind. Weights, biases and spans are integers
 in -2..2 and squared radii small, so that planes which touch the sphere or each other's circles, circles through common points,
 zero rows, duplicates and layers that vanish on open sets are the rule. A seed is one network and one sphere: behind LayerNorm
 or RMSNorm (perhaps with gain and bias), of a radius, or a great sphere of R^4 or R^5; of dimension two, sometimes three.
