@@ -151,7 +151,7 @@ def activate(
     layer: Layer, z: list[Integers], one: Integers, factor: int, hinges: list[Values], choose: Choose
 ) -> tuple[list[Integers], Integers, int]:
     """The outputs on the pieces that `choose` selects; the hinges `z - bend` are appended."""
-    if not layer.bends:
+    if layer.activation.is_identity:
         return z, one, factor
     unit, out = layer.unit, list[list[int]]()
     for values in zip(*z, strict=True):

@@ -48,6 +48,10 @@ class Activation(NamedTuple):
         return cls(unit, bends, pieces)
 
     @property
+    def is_identity(self) -> bool:
+        return not self.bends and self.pieces == [(self.unit, 0)]
+
+    @property
     def digest(self) -> bytes:
         """The sha256 of bends and pieces as fractions, and of the name of a smooth one."""
         bends = ",".join(written(Fraction(x, self.unit)) for x in self.bends)

@@ -65,13 +65,9 @@ class Stages:
         layer = self.network.blocks[stage.block].layers[stage.layer]
         if not layer.pieces:
             raise Rejected("network: a hidden layer stands behind a smooth activation")
-        count, rows = len(layer.bends), list[Values]()
-        for j, values in enumerate(zip(*stage.z, strict=True)):
-            slope, intercept = layer.pieces[sum(bits[j * count : (j + 1) * count])]
-            rows.append(tuple(slope * v + intercept * o for v, o in zip(values, stage.one, strict=True)))
-        columns, one = [[row[k] for row in rows] for k in range(len(stage.one))], [layer.unit * o for o in stage.one]
-        scale, factor = layer.unit * stage.scale, layer.unit * stage.factor
-        return self._settle(replace(stage, inner=columns, one=one, scale=scale, factor=factor, layer=stage.layer + 1))
+        count = len(layer.bends)
+        places = [sum(bits[j * count : (j + 1) * count]) for j in range(len(layer.weight))]
+        return self._settle(_piecewise(stage, layer, places))
 
     def _settle(self, stage: Stage) -> Stage:
         """Go on to the next hidden layer, through norms and affine layers; where there is none, to the first norm."""
@@ -90,11 +86,23 @@ class Stages:
             stage = replace(stage, one=one, scale=layer.denominator * stage.scale, factor=layer.denominator * stage.factor)
             if layer.bends:
                 return replace(stage, z=columns, hinges=_hinges(layer, columns, one))
-            stage = replace(stage, inner=columns, layer=stage.layer + 1)
+            if layer.activation.is_identity:
+                stage = replace(stage, inner=columns, layer=stage.layer + 1)
+            else:
+                stage = _piecewise(replace(stage, z=columns), layer, [0] * len(layer.weight))
+
+
+def _piecewise(stage: Stage, layer: Layer, places: Sequence[int]) -> Stage:
+    """Behind a layer, on one piece of the activation of each neuron."""
+    chosen = [layer.pieces[place] for place in places]
+    columns = [[slope * v + intercept * o for (slope, intercept), v in zip(chosen, column, strict=True)]
+               for column, o in zip(stage.z, stage.one, strict=True)]  # fmt: skip
+    return replace(stage, inner=columns, one=[layer.unit * o for o in stage.one], scale=layer.unit * stage.scale,
+                   factor=layer.unit * stage.factor, layer=stage.layer + 1)  # fmt: skip
 
 
 def _affine(stage: Stage, layer: Layer) -> list[Integers]:
-    if not any(stage.one) and (layer.bends or any(layer.bias)):
+    if not any(stage.one) and (layer.bends or any(layer.bias) or layer.pieces[0][1]):
         raise Rejected("network: a bias or a hidden layer in front of the norm, where directions have no scale")
     return [[dot(row, column) + b * o for row, b in zip(layer.weight, layer.bias, strict=True)]
             for column, o in zip(stage.inner, stage.one, strict=True)]  # fmt: skip

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from exact import GELU, Activation, Block, HPolytope, Layer, Network, SiLU, check
+from exact import GELU, Activation, Block, HPolytope, Layer, LayerNorm, Network, Norm, RMSNorm, SiLU, check
 from exact.numbers import Rational, RationalMatrix
 from tests.exact.own_parts import Pieced
 
@@ -56,8 +56,16 @@ def rationals(text: str, denominator: str) -> list[Rational]:
 
 def network_in(header: Record) -> Network:
     """The network that a certificate is about, read without the checker."""
-    return Network(tuple(Block(tuple(map(layer_in, block["layers"])), residual=block["residual"])
+    return Network(tuple(Block(tuple(map(layer_in, block["layers"])), norm_in(block.get("norm")), block["residual"])
                          for block in header["network"]["blocks"]))  # fmt: skip
+
+
+def norm_in(record: Record | None) -> Norm | None:
+    """A norm with a projection that has a name; on spheres and circles, where eps plays no part, without it."""
+    if record is None:
+        return None
+    kind = {"mean": LayerNorm, "identity": RMSNorm}[record["projection"]]
+    return kind.of(0, rationals(record["gain"], record["denominator"]), rationals(record["bias"], record["denominator"]))
 
 
 def layer_in(record: Record) -> Layer:

@@ -36,6 +36,8 @@ from exact import (
 )
 from exact import LayerNorm as TrueLayerNorm
 from exact.check import FORMAT, Status
+from exact.check.network import DIALECT
+from exact.check.network import Network as CheckedNetwork
 from exact.numbers import Rational
 from exact.partition import ENGINES
 from exact.sources import tensors
@@ -159,6 +161,22 @@ def test_an_activation_of_ones_own_is_proved_by_every_engine(dim: int, domain: D
             named |= "Shrink" in json.dumps(records_of(certificates.of(own))[0]["network"])
     assert len(counts) == (1 if dim != 3 or not isinstance(domain, Sphere) else 2)  # cells, and codes
     assert not named
+
+
+def test_an_activation_without_bends_is_applied() -> None:
+    """2 z + 1, or z / 3: no bit, but other maps and other hinges behind it."""
+    for slope, constant in ((2, 1), (Fraction(1, 3), 0), (0, -1)):
+        affine = Pieced((), ((Rational(*Fraction(slope).as_integer_ratio()), Rational(constant)),))
+        first, second = Layer.of([[1, 1], [1, -1]], [0, 1], affine), Layer.of([[1, 2], [-1, 1]], [1, 0], ReLU())
+        network = Network((Block((first, second, Layer.of([[1, 1]], [0], affine))),))
+        for domain in (Box(-2, 2, dim=2), Segment([-2, 1], [2, 0]), GreatCircle([1, 0], [0, 1], radius_squared=2)):
+            for engine in ("lp_tree", "facet_walk", "circle", "nested_roots"):
+                if next(e for e in ENGINES if e.name == engine).refusal(network, domain) is None:
+                    assert partition(network, domain, engine=engine).check().status is Status.COMPLETE, engine
+        records = records_of(certificates.of(partition(network, Box(-2, 2, dim=2), engine="lp_tree")))
+        records[0]["network"]["blocks"][0]["layers"][0]["activation"] = {"unit": "1", "bends": "", "pieces": ["1 0"]}
+        records[0]["network_sha256"] = CheckedNetwork.read(records[0]["network"], DIALECT).sha256
+        assert verdict(records).status is Status.REJECTED
 
 
 JUMPS = {
