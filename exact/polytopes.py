@@ -158,6 +158,10 @@ class FlatPartition(Partition):
             self._walls[index] = tuple(found)
         return self._walls[index]
 
+    def walls_known(self, index: int) -> tuple[Halfspace, ...]:
+        """Halfspaces over the parameters that cut out a region; redundant ones only where the engine knows no better."""
+        return self._walls_around(index)
+
     def _walls_around(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces that cut out a region, among which its facets are."""
         if self._cells.walls is not None:

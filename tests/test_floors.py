@@ -85,6 +85,7 @@ FLOORS = {
     "exact.eps_comparison": 4,
     "exact.neighbourhood": 4,
     "exact.norm_balls": 4,
+    "exact.output_sets": 4,
     "exact.partition": 4,
     "exact.polytopes": 4,
     "exact.results": 4,
