@@ -60,8 +60,8 @@ class Nnet:
         """
         ends = [[end if value is None else value for value, end in zip(self._fitting(values, name), ends, strict=True)]
                 for values, ends, name in ((lo, self.minima, "lo"), (hi, self.maxima, "hi"))]  # fmt: skip
-        Box(*ends)  # names the coordinate in raw units where there is nothing between its bounds
-        return Box(*map(self.normalised, ends))
+        Box(ends[0], ends[1])  # names the coordinate in raw units where there is nothing between its bounds
+        return Box(self.normalised(ends[0]), self.normalised(ends[1]))
 
     def raw_input(self, x: Sequence[object]) -> tuple[Fraction, ...]:
         """The point in raw units that is normalised to x, such as a witness. Raises InvalidInput for a wrong length."""
