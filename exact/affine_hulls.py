@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from exact.errors import Undecided
-from exact.halfspace import Halfspace, Point
+from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import Vector, independent_rows, matrix, rows_of, solve
 from exact.lp import Farkas, Interior, strict_feasibility
 from exact.numbers import Rational
@@ -36,6 +36,13 @@ class AffineHull:
     walls: tuple[Halfspace, ...]
     interior: Point
     proof: Farkas
+
+    @property
+    def point(self) -> Point:
+        """The point at `interior` in the given coordinates: strictly inside every row that does not vanish."""
+        place = affine(self.interior)
+        steps = [[s * x for x in direction] for s, direction in zip(place, self.directions, strict=True)]
+        return homogeneous([sum(column, _ZERO) for column in zip(self.origin, *steps, strict=True)])
 
 
 def affine_hull(rows: Sequence[Halfspace], dim: int) -> AffineHull | Farkas:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from exact.halfspace import Point
+from exact.numbers import FloatArray
 
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -62,3 +63,7 @@ class FaceComplex:
     corners: Incidence
     vertex_count: int
     vertex: Callable[[int], SymbolicPoint]
+
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats (n x d) with bounds on their distances from the exact ones (n); None where not at hand."""
+        return None

@@ -158,6 +158,15 @@ class FlatPartition(Partition):
             self._walls[index] = tuple(found)
         return self._walls[index]
 
+    @property
+    def engine_faces(self) -> FaceComplex | None:
+        """The complex as the engine made it: its cell order[i] is region i; None from engines without one."""
+        return self._cells.faces
+
+    def walls_known(self, index: int) -> tuple[Halfspace, ...]:
+        """Halfspaces over the parameters that cut out a region; redundant ones only where the engine knows no better."""
+        return self._walls_around(index)
+
     def _walls_around(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces that cut out a region, among which its facets are."""
         if self._cells.walls is not None:

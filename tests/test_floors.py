@@ -94,6 +94,7 @@ FLOORS = {
     "exact.loading": 4,
     "exact.neighbourhood": 4,
     "exact.norm_balls": 4,
+    "exact.output_sets": 4,
     "exact.partition": 4,
     "exact.polytopes": 4,
     "exact.portable_cells": 4,

@@ -349,6 +349,10 @@ class Cutter:
             finite[self._c.q[self.vertex_ids].any(axis=1)] = np.nan
         return finite
 
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The float coordinates of the vertices, in the order of :meth:`boundary`, and how far each may be off; None in R^d."""
+        return (self._c.p[self.vertex_ids], self._c.pe[self.vertex_ids]) if self._bounded else None
+
     def pairs(self, cells: Incidence) -> IndexArray:
         """Every two cells that share a facet, from the facets of all cells."""
         count = int(cells.members.max(initial=-1)) + 1
@@ -375,6 +379,10 @@ class CutFaces(FaceComplex):
     def corners(self) -> Incidence:
         """The vertices of every region."""
         return self._cutter.corners()
+
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats, and bounds on their distances from the exact ones."""
+        return self._cutter.enclosed()
 
     def pairs(self) -> IndexArray:
         """Every two regions that share a facet."""

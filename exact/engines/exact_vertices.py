@@ -206,9 +206,11 @@ def _mean(points: list[SymbolicPoint], walls: tuple[Halfspace, ...]) -> Point:
     """
     bits = max(point.finite[-1].bit_length() for point in points)
     shifts = [bits - point.finite[-1].bit_length() for point in points]
-    finite, drift = ([sum(x << shift for x, shift in zip(column, shifts, strict=True)) for column in zip(*rows, strict=True)]
-                     for rows in ([p.finite for p in points], [p.infinite for p in points]))  # fmt: skip
-    start = tuple(finite)
-    ratios = [-value // slope for wall in walls if (slope := wall.slope(drift)) > 0 and (value := wall.value(start)) <= 0]
+    finite, drift = (_shifted_sum(rows, shifts) for rows in ([p.finite for p in points], [p.infinite for p in points]))
+    ratios = [-value // slope for wall in walls if (slope := wall.slope(drift)) > 0 and (value := wall.value(finite)) <= 0]
     power = max((ratio + 1).bit_length() for ratio in ratios) if ratios else 0
     return primitive([*(x + (y << power) for x, y in zip(finite[:-1], drift, strict=True)), finite[-1]])
+
+
+def _shifted_sum(rows: list[tuple[int, ...]], shifts: list[int]) -> tuple[int, ...]:
+    return tuple(sum(x << shift for x, shift in zip(column, shifts, strict=True)) for column in zip(*rows, strict=True))

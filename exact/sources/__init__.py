@@ -1,7 +1,7 @@
-"""Where networks come from: plain arrays (`tensors`), torch modules (`torch_modules`), GPT-2 checkpoints (`gpt2`)."""
+"""Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), GPT-2 (`gpt2`), `.nnet` files (`nnet`)."""
 
 from __future__ import annotations
 
-from exact.sources import gpt2, tensors, torch_modules
+from exact.sources import gpt2, nnet, tensors, torch_modules
 
-__all__ = ["gpt2", "tensors", "torch_modules"]
+__all__ = ["gpt2", "nnet", "tensors", "torch_modules"]
