@@ -3,9 +3,9 @@
 Every bound of a filter assumes IEEE 754 with gradual underflow: `torch.set_flush_denormal(True)`, and some libraries when
 they are loaded, make the processor read and write subnormal numbers as zeros, so that a weight of 1e-310 would vanish
 between a proof and its floats. NumPy may be told to raise on overflow (`numpy.seterr`), and warnings to be errors, where a
-filter abstains; the precision of FLINT's real balls is a global that decides which of many right witnesses is found.
-Functions that compute with floats therefore run inside :class:`ieee_floats`, which restores what it found; Python's, NumPy's,
-numba's and torch's float64 arithmetic on a CPU all obey the same bits of the calling thread.
+filter abstains; FLINT's global precision decides which of many right witnesses is found, and its way of printing gets into
+names. Functions that compute with floats therefore run inside :class:`ieee_floats`, which restores what it found; Python's,
+NumPy's, numba's and torch's float64 arithmetic on a CPU all obey the same bits of the calling thread.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 
-from exact.numbers import ball_precision
+from exact.numbers import backend_defaults
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _C = TypeVar("_C", bound=type[Any])
-_LEAST_NORMAL, _HALF, _BITS = sys.float_info.min, 0.5, sys.float_info.mant_dig
+_LEAST_NORMAL, _HALF = sys.float_info.min, 0.5
 
 
 def flushes_subnormals() -> bool:
@@ -33,9 +33,9 @@ def flushes_subnormals() -> bool:
 
 
 class ieee_floats:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager: gradual underflow in this thread, overflow without warnings, balls of 53 bits; all as before on exit."""
+    """Context manager: gradual underflow in this thread, silent overflow, the backend's defaults; on exit as before."""
 
-    __slots__ = ("_balls", "_errors", "_flushed")
+    __slots__ = ("_backend", "_errors", "_flushed")
 
     def __enter__(self) -> None:
         self._flushed = flushes_subnormals()
@@ -43,11 +43,11 @@ class ieee_floats:  # noqa: N801 - a context manager reads as a verb phrase
             torch.set_flush_denormal(False)
         self._errors = np.errstate(all="ignore")
         self._errors.__enter__()
-        self._balls = ball_precision(_BITS)
-        self._balls.__enter__()
+        self._backend = backend_defaults()
+        self._backend.__enter__()
 
     def __exit__(self, *_: object) -> None:
-        self._balls.__exit__()
+        self._backend.__exit__()
         self._errors.__exit__(None, None, None)
         if self._flushed:
             torch.set_flush_denormal(True)

@@ -47,6 +47,7 @@ __all__ = [
     "Rational",
     "RationalArray",
     "RationalMatrix",
+    "backend_defaults",
     "ball_bounds",
     "ball_precision",
     "coprime_integers",
@@ -220,6 +221,19 @@ class ball_precision:  # noqa: N801 - a context manager reads as a verb phrase
     def __exit__(self, *_: object) -> None:
         ctx.prec = self._before
         _PRECISION.release()
+
+
+class backend_defaults:  # noqa: N801 - a context manager reads as a verb phrase
+    """Context manager: balls of 53 bits and short prints, as the backend starts with; on exit as the caller has set them."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = ctx.prec, ctx.pretty
+        ctx.prec, ctx.pretty = 53, True
+
+    def __exit__(self, *_: object) -> None:
+        ctx.prec, ctx.pretty = self._before
 
 
 def ball_bounds(ball: arb) -> tuple[fmpq, fmpq]:

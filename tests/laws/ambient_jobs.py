@@ -1,0 +1,208 @@
+"""Small jobs for every engine and every other public function, ordinary ones and some with subnormal weights.
+
+A job returns an object whose public answers are compared (see `ambient.told`). Its inputs are made where it runs, from
+integers and fractions.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import exact
+from exact import (
+    AbsoluteValue,
+    Ball,
+    Block,
+    Box,
+    GreatCircle,
+    GreatSphere,
+    HardTanh,
+    HPolytope,
+    Layer,
+    LayerNorm,
+    Line,
+    Network,
+    NormBall,
+    Plane,
+    Ray,
+    RealSpace,
+    RMSNorm,
+    Segment,
+    Sphere,
+    counting,
+    critical_radii,
+    decision,
+    eps_comparison,
+    norm_geometry,
+)
+from exact.domains import Domain
+from exact.norm_balls import behind_norm
+from exact.partition import ENGINES, partition
+from exact.sources import tensors, torch_modules
+
+TINY = Fraction(1, 2**1060)
+"""Integers up to 2^14 times this are subnormal floats."""
+Rows = list[list[int]]
+
+
+def layer(rows: Rows, bias: list[int], scale: Fraction = Fraction(1), activation: exact.Activation | None = None) -> Layer:
+    activation = activation or exact.ReLU()
+    return Layer.of([[x * scale for x in row] for row in rows], [x * scale for x in bias], activation)
+
+
+def net(*layers: Layer, norm: exact.Norm | None = None) -> Network:
+    last = layers[-1].width
+    return Network((Block((*layers, Layer.of([[Fraction(1)] * last], [Fraction(0)])), norm),))
+
+
+def in_plane(scale: Fraction) -> Network:
+    return net(layer([[1, 2], [2, 1], [1, -1]], [0, 1, 0], scale), layer([[1, -1, 1], [2, 1, 3]], [1, -2], scale))
+
+
+def one_layer(dim: int, scale: Fraction) -> Network:
+    rows = [[1, 2, -1, 3, 1][:dim], [2, 1, 1, -1, 2][:dim], [1, -1, 2, 1, 1][:dim], [0, 1, 1, 2, -3][:dim]]
+    return net(layer(rows, [0, 1, -1, 1], scale))
+
+
+def behind(norm: type[exact.Norm], dim: int, scale: Fraction, eps: object = 0) -> Network:
+    network = one_layer(dim, scale)
+    made = norm.of(eps=eps, gain=[Fraction(k + 1, 2) for k in range(dim)], bias=[Fraction(k, 3) for k in range(dim)])
+    return Network((Block(network.layers, made),))
+
+
+def two_norms(scale: Fraction) -> Network:
+    first = Block((layer([[1, 2, 0], [0, 1, 1], [1, -1, 1]], [0, 1, -1], scale),), RMSNorm.of(eps=Fraction(1, 9), dim=3), True)
+    second = Block((layer([[1, -2, 1], [2, 1, 1]], [1, 0], scale),), LayerNorm.of(eps=Fraction(1, 9), dim=3))
+    return Network((first, second, Block((Layer.of([[1, 1]], [0]),))))
+
+
+def places(scale: Fraction) -> list[tuple[Network, Domain]]:
+    plane, space = in_plane(scale), one_layer(3, scale)
+    mixed = net(layer([[1, 2], [2, 1]], [0, 1], scale, HardTanh()), layer([[1, -1]], [1], scale, AbsoluteValue()))
+    return [
+        (plane, Box(-2, 2, dim=2)),
+        (plane, RealSpace(2)),
+        (mixed, HPolytope([[1, 1, 2], [-1, 0, 2], [0, -1, 2]])),
+        (space, Plane([0, 0, 0], [1, 0, 1], [0, 1, 1])),
+        (one_layer(2, scale), RealSpace(2)),
+        (one_layer(2, scale), Ball([0, 0], 4)),
+        (plane, Segment([-2, -1], [2, 2])),
+        (plane, Ray([0, 0], [1, 2])),
+        (mixed, Line([0, 1], [1, 1])),
+        (plane, GreatCircle([1, 0], [0, 1], radius_squared=2)),
+        (plane, Sphere(2)),
+        (behind(LayerNorm, 3, scale), Sphere()),
+        (two_norms(scale), GreatCircle([1, 0, 1], [0, 1, 1], radius_squared=3)),
+        (space, Sphere(3)),
+        (behind(LayerNorm, 4, scale), Sphere()),
+        (behind(RMSNorm, 3, scale), Sphere()),
+        (behind(RMSNorm, 4, scale), GreatSphere([1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0])),
+        (one_layer(4, scale), Sphere(2)),
+        (behind(RMSNorm, 2, scale, Fraction(1, 9)), NormBall()),
+    ]
+
+
+def partitions(scale: Fraction) -> dict[str, Callable[[], Any]]:
+    """Every engine on every place that it takes."""
+    found = dict[str, Callable[[], Any]]()
+    for index, (network, domain) in enumerate(places(scale)):
+        for engine in ENGINES:
+            read = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
+            if engine.refusal(*read) is None:
+                name = f"{engine.name} on {type(domain).__name__} {index}{' subnormal' * (scale == TINY)}"
+
+                def job(index: int = index, name: str = engine.name) -> Any:
+                    return partition(*places(scale)[index], engine=name)
+
+                found[name] = job
+    return found
+
+
+# ---- everything else that is public
+
+
+def batch(norm: type[exact.Norm] | None, scale: Fraction) -> Any:
+    network = one_layer(3, scale) if norm is None else behind(norm, 3, scale)
+    rows = ([[1, 0, 2], [1, 1, 0], [0, 1, 3]], [[0, 1, 1], [2, 0, 1], [1, -1, 0]])
+    found = exact.partition_circles(network, *rows, radius_squared=2 if norm is None else None)
+    codes = [found.codes(i) for i in range(len(found))]
+    return [found, codes, [found.angles_float(i) for i in range(len(found))], [circle.digest for circle in found]]
+
+
+def ties(scale: Fraction) -> Any:
+    first = layer([[1, 2], [2, 1], [1, -1]], [0, 1, 0], scale)
+    network = Network((Block((first, Layer.of([[1, 0, 2], [0, 1, 1], [1, -1, 0]], [0, 0, 1]))),))
+    found = partition(decision.tied(network), Box(-2, 2, dim=2))
+    return [decision.classes(found), decision.boundary(found), decision.boundary_measure(found)]  # type: ignore[arg-type]
+
+
+def geometry(norm: type[exact.Norm], scale: Fraction) -> Any:
+    made = norm.of(eps=scale if scale == TINY else 0, gain=[scale, 2, Fraction(1, 3)], bias=[0, scale, 1])
+    points = norm_geometry.image_points(made, [[1.0, 2.0, 5.0], [0.0, -1.0, 3.0]])
+    return [norm_geometry.image(made, [1, 2, 6]), norm_geometry.ellipsoid(made), points, points.exact(1),
+            norm_geometry.side_of(made, [0, 0, 1]), norm_geometry.is_image(made, [scale, 0, 1])]  # fmt: skip
+
+
+def forward(scale: Fraction) -> Any:
+    network = in_plane(scale)
+    code = network.code([1, 2])
+    return [code, network.affine_map(code), network.forward_float([[1.0, 2.0], [0.5, -3.0]]), network.sha256, network.layers]
+
+
+def read_module(scale: Fraction) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        module = torch.nn.Sequential(
+            torch.nn.LayerNorm(3, eps=0.5, device="cpu", dtype=torch.float64),
+            torch.nn.Linear(3, 4, device="cpu", dtype=torch.float64),
+            torch.nn.ReLU(),
+            torch.nn.Linear(4, 1, device="cpu", dtype=torch.float64),
+        )
+    with torch.no_grad():
+        for k, parameter in enumerate(module.parameters()):
+            numbers = [float((7 * i + 3 * k) % 11 - 5) for i in range(parameter.numel())]
+            parameter.copy_(torch.tensor(numbers, dtype=torch.float64, device="cpu").reshape(parameter.shape))
+    network = torch_modules.read(module)
+    return [network.sha256, network.forward_float([[1.0, 2.0, 4.0]])]
+
+
+def certificate(scale: Fraction) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        return partition(in_plane(scale), Box(-2, 2, dim=2)).certificate(Path(folder) / "proof.txt").read_bytes()
+
+
+def others(scale: Fraction) -> dict[str, Callable[[], Any]]:
+    gaussian = behind(LayerNorm, 4, scale, Fraction(1, 9))
+    found: dict[str, Callable[[], Any]] = {
+        "batch": lambda: batch(None, scale),
+        "batch behind LayerNorm": lambda: batch(LayerNorm, scale),
+        "batch behind RMSNorm": lambda: batch(RMSNorm, scale),
+        "neighbourhood": lambda: exact.neighbourhood(in_plane(scale), [1, 2], radius=2),
+        "critical radii": lambda: critical_radii.critical_radii(gaussian, [1, 0, 2, -1]),
+        "critical radii in floats": lambda: critical_radii.critical_radii_float(gaussian, [[1.0, 0.0, 2.0, -1.0]]),
+        "flip caps": lambda: critical_radii.flip_caps(behind(RMSNorm, 3, scale, Fraction(1, 9))),
+        "quiet share": lambda: critical_radii.quiet_share(behind(RMSNorm, 2, scale, Fraction(1, 9))),
+        "bounds": lambda: [counting.region_bound(in_plane(scale), 2), counting.arc_bound(in_plane(scale))],
+        "cell count": lambda: counting.sphere_cell_count(behind(LayerNorm, 4, scale)),
+        "region count": lambda: counting.region_count(one_layer(2, scale), Box(-2, 2, dim=2)),
+        "eps": lambda: eps_comparison.compare_eps(behind(RMSNorm, 2, scale, Fraction(1, 9)), samples=20),
+        "ties": lambda: ties(scale),
+        "geometry of LayerNorm": lambda: geometry(LayerNorm, scale),
+        "geometry of RMSNorm": lambda: geometry(RMSNorm, scale),
+        "forward": lambda: forward(scale),
+        "module": lambda: read_module(scale),
+        "tensors": lambda: tensors.mlp([([[1.5, 2.0]], [0.25]), ([[1.0]], [0.0])]).sha256,
+        "certificate": lambda: certificate(scale),
+    }
+    return {f"{name}{' subnormal' * (scale == TINY)}": job for name, job in found.items()}
+
+
+def jobs() -> Mapping[str, Callable[[], Any]]:
+    """All of them, by name."""
+    ordinary = Fraction(1)
+    return {**partitions(ordinary), **partitions(TINY), **others(ordinary), **others(TINY)}

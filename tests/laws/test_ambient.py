@@ -1,0 +1,157 @@
+"""What else a process has set changes nothing that is said, and nothing global is changed: every engine and public function.
+
+The states are those of `ambient.STATES`: flushed subnormals, default devices and dtypes, raising NumPy, warnings as errors,
+precision of FLINT, seeds, short integers, low recursion limits and more, one by one and all at once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from exact import Box, partition
+from exact.float_environment import flushes_subnormals, ieee_floats, in_ieee_floats
+from exact.partition import ENGINES
+from tests.laws import ambient, ambient_jobs, fuzz_ambient
+
+FIRST, COUNT = 5_000, 60
+"""Seeds of the fuzzer that are tried here."""
+JOBS = ambient_jobs.jobs()
+PARTITIONS = {name: next(job for job in JOBS if job.startswith(name) and job.endswith(end)) for end in (" subnormal",)
+              for name in (engine.name + " on" for engine in ENGINES)}  # fmt: skip
+OTHERS = tuple(ambient_jobs.others(ambient_jobs.TINY))
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def plain(name: str) -> str:
+    return told(JOBS[name])
+
+
+def told(job: Callable[[], Any]) -> str:
+    return ambient.told(job(), silent=frozenset(ambient.SYMBOLIC))
+
+
+def in_state(name: str, *states: str) -> str:
+    """What a job says in some states, which it leaves as they are."""
+    with ambient.state(*states):
+        before = ambient.everything_global()
+        found = told(JOBS[name])
+        after = ambient.everything_global()
+    assert {key for key in before if before[key] != after[key]} == set()
+    return found
+
+
+@pytest.mark.parametrize("name", [*PARTITIONS.values(), *OTHERS])
+def test_all_states_at_once_change_nothing(name: str) -> None:
+    assert in_state(name, *ambient.STATES) == plain(name)
+
+
+@pytest.mark.parametrize("state", ambient.STATES)
+@pytest.mark.parametrize("name", ["subdivision on Box 0 subnormal", "nested_roots on Sphere 10", "batch subnormal"])
+def test_no_state_changes_anything(state: str, name: str) -> None:
+    assert in_state(name, state) == plain(name)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_jobs_in_random_states(block: int) -> None:
+    seeds = range(FIRST + block * COUNT // 4, FIRST + (block + 1) * COUNT // 4)
+    assert [found for found in map(fuzz_ambient.verdict, seeds) if found[1]] == []
+
+
+def test_every_state_and_kind_of_job_is_tried() -> None:
+    jobs = [fuzz_ambient.job(seed) for seed in range(FIRST, FIRST + COUNT)]
+    assert len({state for one in jobs for state in one.states}) >= len(ambient.STATES) - 2
+    assert {"batch", "subdivision", "circle", "nested_roots"} <= {one.engine for one in jobs}
+    assert any(ambient_jobs.TINY in one.scales for one in jobs)
+
+
+def test_a_door_that_is_left_open_is_noticed() -> None:
+    """With nothing done about flushed subnormals, four regions are two, or one."""
+    @contextmanager
+    def nothing() -> Iterator[None]:
+        yield
+
+    name = "subdivision on Box 0 subnormal"
+    expected = plain(name)
+    with mock.patch("exact.float_environment.ieee_floats", nothing):
+        assert in_state(name, "set_flush_denormal") != expected
+
+
+def test_subnormal_weights_cut_as_many_regions_when_subnormals_are_flushed() -> None:
+    usual = partition(ambient_jobs.one_layer(2, ambient_jobs.Fraction(1)), Box(-2, 2, dim=2))
+    with ambient.state("set_flush_denormal"):
+        found = partition(ambient_jobs.one_layer(2, ambient_jobs.TINY), Box(-2, 2, dim=2))
+        assert len(found) == len(usual) > 4
+        assert found.check().status.value == "verified, complete"
+
+
+def test_the_environment_is_as_it_was_also_after_an_error() -> None:
+    @in_ieee_floats
+    def fails() -> None:
+        assert not flushes_subnormals() and np.geterr()["over"] == "ignore"
+        raise KeyError
+
+    with ambient.state("set_flush_denormal", "numpy raises", "flint precision"):
+        before = ambient.everything_global()
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                fails()
+        assert ambient.everything_global() == before and flushes_subnormals()
+        with ieee_floats(), ieee_floats():
+            assert torch.tensor(2.0**-1030, dtype=torch.float64).mul(0.5).item() > 0
+    assert not flushes_subnormals()
+
+
+SCRIPT = """
+from tests.laws import ambient, ambient_jobs
+jobs = ambient_jobs.jobs()
+names = ["lp_tree on Box 0", "brute_force on Box 0", "facet_walk on Box 0", "vertices on RealSpace 4", "circle on Sphere 11",
+         "small_circles on Sphere 13", "sphere_flats on Sphere 17", "sphere_polytopes on Sphere 17", "round_layers on NormBall 18",
+         "batch behind LayerNorm", "cell count", "region count", "critical radii", "geometry of LayerNorm", "forward"]
+import hashlib
+from exact.numbers import Rational
+from exact.surds import Surd
+try:
+    print(Surd(Rational(0), Rational(1), Rational(2)) + Surd(Rational(0), Rational(1), Rational(3)))
+except Exception as error:
+    print(type(error).__name__, error)
+for name in names:
+    print(name, hashlib.sha256(ambient.told(jobs[name](), silent=frozenset(ambient.SYMBOLIC)).encode()).hexdigest())
+"""
+
+
+def said(*options: str, **variables: str) -> str:
+    """What a fresh Python with options and environment variables prints of some jobs; kernels are not compiled for them."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONHASHSEED"} | variables
+    environment["NUMBA_DISABLE_JIT"] = "1"
+    done = subprocess.run([sys.executable, *options, "-c", SCRIPT], cwd=ROOT, env=environment, text=True, check=False,
+                          capture_output=True, encoding="utf-8")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@cache
+def said_plainly() -> str:
+    return said(PYTHONHASHSEED="0")
+
+
+@pytest.mark.parametrize(("options", "variables"), [
+    (("-O",), {}),
+    (("-OO", "-X", "utf8=0"), {"LC_ALL": "C", "PYTHONHASHSEED": "7"}),
+])
+def test_options_of_the_interpreter_change_nothing(options: tuple[str, ...], variables: dict[str, str]) -> None:
+    first, *_ = said_plainly().splitlines()
+    assert first.startswith("InvalidInput a sum or product of square roots of different radicands")
+    assert said(*options, **variables) == said_plainly()
