@@ -220,6 +220,8 @@ def _enclose(f: Balls, g: Balls, x: torch.Tensor, y: torch.Tensor, wanted: torch
     width = _proposed_widths(f, g, sigma)
     for factor in (1.0, 64.0, 4096.0):
         rows = torch.nonzero(wanted & ~proved & (width * factor <= _WIDEST)).flatten()
+        if not len(rows):
+            break
         a, b = sigma[rows] - width[rows] * factor, sigma[rows] + width[rows] * factor
         (first, sure), (second, also) = (pencil_values(f[rows], g, *_dyadic_directions(s)).signs() for s in (a, b))
         low[rows], high[rows] = a, b

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from exact.budgets import Stopped
 from exact.curves import CIRCLE, Direction, Form, Frame
 from exact.domains import Curve, CurveDomain, Domain, GreatCircle, Sphere
 from exact.engines.base import CurveCells, Engine, Job, Outcome
@@ -72,21 +73,27 @@ class Circle(Engine):
         return reason or _norm_refusal(network)
 
     def cost(self, network: Network, domain: Domain) -> float:
-        return 0.0
+        if len(network.hidden_layers) > 1:
+            return 3000.0  # behind the first layer, a filter for every arc
+        return 5.0 + 4000.0 / max(60, network.hinge_count)  # one filter, which costs 4 ms to start
 
     def run(self, job: Job) -> CurveCells:
         if isinstance(job.domain, Sphere) and _sphere_dim(job.network) == 0:
             return _two_points(job.network)
         curve = _curve(job.network, job.domain)
-        frame, tally = curve_frame(curve, job.network), Tally()
+        frame, tally = curve_frame(curve, job.network), Tally(check=job.watch.check)
         arcs, runs, found = [whole_curve(job.network, curve)], list[Run](), 0
         while arcs and not job.out_of_budget(found):
-            arc = arcs.pop()
-            if arc.cursor is None or (arc.cursor.norm is None and arc.cursor.is_last_hidden):
-                runs.append(_last_run(arc, tally, job.device))
-                found += len(runs[-1])
-            else:
-                arcs.extend(reversed(_refine(arc, arc.cursor, tally, job.device)))
+            arc, known = arcs.pop(), len(tally.tangent)
+            try:
+                if arc.cursor is None or (arc.cursor.norm is None and arc.cursor.is_last_hidden):
+                    runs.append(_last_run(arc, tally, job.device))
+                    found += len(runs[-1])
+                else:
+                    arcs.extend(reversed(_refine(arc, arc.cursor, tally, job.device)))
+            except Stopped:
+                arcs.append(arc)
+                del tally.tangent[known:]
         excess = found - (found if job.most is None else job.most)
         if excess > 0:
             runs[-1] = runs[-1].up_to(len(runs[-1]) - excess)
@@ -233,6 +240,7 @@ def _refine(arc: Arc, cursor: Cursor, tally: Tally, device: str) -> list[Arc]:
         if start is not arc.start:
             bits = bits.copy()
             bits[list(start.rows)] ^= True
+        tally.check()
         following = advance(cursor, z, [bool(b) for b in bits])
         parts.append(replace(arc, start=start, end=end, cursor=following, bits=(*arc.bits, bits)))
     return parts

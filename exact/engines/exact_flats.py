@@ -56,6 +56,7 @@ class ExactFlats:
         return self.known[key]
 
     def _flat(self, chosen: Sequence[int]) -> Flat | None:
+        self.watch.check()
         rows = [[Rational(x) for x in self.planes[j].normal] for j in chosen]
         offsets = [Rational(self.planes[j].offset) for j in chosen]
         normals = matrix(rows, self.body.dim)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from scipy.linalg import qr
 
 from exact.adjacency import region_halfspaces
 from exact.budgets import Stopped, Watch
-from exact.domains import Domain, Flat, FlatDomain
+from exact.domains import CurveDomain, Domain, Flat, FlatDomain
 from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.errors import Undecided
 from exact.faces import IndexArray
@@ -102,6 +103,8 @@ class FacetWalk(Engine):
         return flat_refusal(network, domain)
 
     def cost(self, network: Network, domain: Domain) -> float:
+        if isinstance(domain, CurveDomain):
+            return inf  # the engines for curves tell the crossings too
         return 450.0
 
     def run(self, job: Job) -> FlatCells:

@@ -64,11 +64,15 @@ def seam_edge(sigma: Rational) -> Edge:
 
 @dataclass
 class Tally:
-    """How zeros were settled, and where hinges touch zero without changing sign (direction, hinge)."""
+    """How zeros were settled, and where hinges touch zero without changing sign (direction, hinge).
+
+    `check` is called before exact work, and may raise Stopped.
+    """
 
     filtered: int = 0
     exact: int = 0
     tangent: list[tuple[Direction, int]] = field(default_factory=list)
+    check: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -328,6 +332,7 @@ def _lies_between(direction: Direction, lo: Rational, hi: Rational) -> bool:
 
 def _exactly(functions: LayerFunctions, row: int, form: Form, tally: Tally) -> list[Edge]:
     """The zeros of one function by exact algebra, each in a narrow enclosure."""
+    tally.check()
     found = zeros(functions.exact(row), form)
     tally.exact += 1
     crossing = [replace(_exact_edge(direction), rows=(row,)) for direction in found.simple]
@@ -369,6 +374,7 @@ def _settle(cluster: list[Edge], tally: Tally) -> list[Edge]:
     """Order edges with overlapping enclosures by exact comparison; equal points become one edge."""
     if len(cluster) <= 1:
         return cluster
+    tally.check()
     tally.exact += len(cluster)
     exact = sorted(cluster, key=cmp_to_key(_compare))
     merged = [exact[0]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from exact.adjacency import region_halfspaces
 from exact.budgets import Stopped, Watch
 from exact.constructions import step_inside
-from exact.domains import Domain, Flat, FlatDomain
+from exact.domains import CurveDomain, Domain, Flat, FlatDomain
 from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.float_halfspaces import float_rows, point_of_floats
 from exact.halfspace import Halfspace, Point, affine
@@ -134,6 +135,8 @@ class LPTree(Engine):
         return flat_refusal(network, domain)
 
     def cost(self, network: Network, domain: Domain) -> float:
+        if isinstance(domain, CurveDomain):
+            return inf  # the engines for curves tell the crossings too
         return 45.0 if len(network.hidden_layers) == 1 else 85.0
 
     def run(self, job: Job) -> FlatCells:

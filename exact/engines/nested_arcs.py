@@ -108,11 +108,12 @@ class Arc:
 
 @dataclass
 class Tally:
-    """How zeros were settled, and where hinges touch zero without changing sign."""
+    """How zeros were settled, and where hinges touch zero without changing sign; `check` may raise Stopped before each."""
 
     filtered: int = 0
     exact: int = 0
     tangent: list[tuple[IsolatedDirection, int]] = field(default_factory=list)
+    check: Callable[[], None] = lambda: None
 
 
 def _exactly(value: float) -> Rational:
@@ -223,6 +224,7 @@ class Functions:
                 left.setdefault(row, []).append(pair)
         tally.filtered += len(found)
         for row, intervals in left.items():
+            tally.check()
             tally.exact += 1
             found += [(row, zero) for zero in self._decided(row, intervals)]
         return _ordered(found)

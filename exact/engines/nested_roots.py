@@ -11,11 +11,12 @@ Cost: a few small matrix products for every arc and layer, then exact arithmetic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from exact.budgets import Stopped
 from exact.curve_positions import CurvePoint
 from exact.curves import Form, Frame, dyadic_direction
 from exact.domains import Curve, CurveDomain, Domain, Sphere
@@ -66,19 +67,23 @@ class NestedRoots(Engine):
         return reason or (direction_refusal(network) if radius is None else None)
 
     def cost(self, network: Network, domain: Domain) -> float:
-        return 1000.0
+        return 80.0 if len(network.hidden_layers) <= 1 else 300.0
 
     def run(self, job: Job) -> CurveCells:
         curve, frame = _curve(job.network, job.domain)
-        sweep = _Sweep(job.network, curve)
+        sweep = _Sweep(job.network, curve, job.watch.check)
         arcs, leaves, failure = sweep.quarters(), list[Arc](), None
         while arcs and not job.out_of_budget(len(leaves)):
             arc = arcs.pop()
             if arc.stage == len(sweep.stages):
                 leaves.append(arc)
                 continue
+            known = len(sweep.tally.tangent)
             try:
                 arcs.extend(reversed(sweep.refined(arc)))
+            except Stopped:
+                arcs.append(arc)
+                del sweep.tally.tangent[known:]
             except Undecided as error:
                 arcs.append(arc)
                 failure = f"undecided: {error}"
@@ -117,8 +122,8 @@ class _Sweep:
     `quarter_zeros` lists hinges that vanish where a quarter starts: (hinges before the layer, hinge of the layer).
     """
 
-    def __init__(self, network: Network, curve: Curve) -> None:
-        self.network, self.curve, self.stages, self.tally = network, curve, stages(network), Tally()
+    def __init__(self, network: Network, curve: Curve, check: Callable[[], None]) -> None:
+        self.network, self.curve, self.stages, self.tally = network, curve, stages(network), Tally(check=check)
         self.quarter_zeros = dict[int, list[tuple[int, int]]]()
 
     def quarters(self) -> list[Arc]:
@@ -172,6 +177,7 @@ class _Sweep:
             if start is not arc.start:
                 bits = bits.copy()
                 bits[list(start.rows)] ^= True
+            self.tally.check()
             walk = arc.walk if arc.stage + 1 == len(self.stages) else _bent(arc.walk, layer, bits)
             parts.append(Arc(start, end, walk, arc.stage + 1, (*arc.bits, bits)))
         return parts

@@ -35,7 +35,7 @@ from exact.spline_code import BitArray, ByteArray
 from exact.vertex_polytopes import VertexPolytope
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
-_CODES = 1 << 21  # that the crossings written by one call of the kernel may give
+_CODES = 1 << 18  # that the crossings written by one call of the kernel may give
 _OTHERS = 1 << 12
 _WORST_ETA = 2.0**-30  # a metric that floats know no better than this is left to the polytopes
 _WIDEST = 8  # the largest k for which the kernel's bounds are proved

@@ -216,7 +216,7 @@ class _Piece:
             if not self._is_old[circle] and a in parts and parts[a] is not parts[b]:
                 parts[a].extend(parts[b])
                 parts.update(dict.fromkeys(parts[b], parts[a]))
-        return list({id(part): sorted(part) for part in parts.values()}.values())
+        return [sorted(part) for part in {id(part): part for part in parts.values()}.values()]
 
     def _is_around(self, members: Sequence[int], own: set[Stretch]) -> bool:
         """Whether the first stretch on the boundary of a component overlaps the boundary of the cell."""

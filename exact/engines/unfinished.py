@@ -13,12 +13,13 @@ from itertools import islice
 
 import numpy as np
 
+from exact.adjacency import region_halfspaces
 from exact.domains import Flat
 from exact.enclosures import PointWalk
 from exact.engines.base import FlatCells, Job, Outcome
 from exact.engines.cutting import Cutter
 from exact.float_halfspaces import float_rows, point_of_floats
-from exact.halfspace import Point
+from exact.halfspace import Halfspace, Point
 from exact.network import Network
 from exact.numbers import FloatArray, Rational
 from exact.predicates import is_inside
@@ -34,7 +35,15 @@ def unfinished(job: Job, flat: Flat, cutter: Cutter, points: PointWalk) -> FlatC
     hinges = job.network.hinge_count
     codes, at = _distinct(_read(job, flat, cutter, points), (hinges + 7) // 8, flat.dim, job.most)
     evidence = f"stopped early: the codes of {len(codes)} regions were read at points of the {cutter.cell_count} cells so far"
-    return FlatCells(codes, hinges, lambda i: point_of_floats(at[i]), Outcome.BUDGET_REACHED, evidence, cutter.decisions)
+    return FlatCells(codes, hinges, lambda i: point_of_floats(at[i]), Outcome.BUDGET_REACHED, evidence, cutter.decisions,
+                     lambda i: _walls(job.network, flat, codes[i]))  # fmt: skip
+
+
+def _walls(network: Network, flat: Flat, code: ByteArray) -> tuple[Halfspace, ...]:
+    """The domain's walls, and one side of every hinge."""
+    bits = [bool(bit) for bit in np.unpackbits(code, count=network.hinge_count)]
+    sides = zip(region_halfspaces(network, flat, bits), bits, strict=True)
+    return tuple(dict.fromkeys([*flat.walls, *(h if bit else h.opposite for h, bit in sides if not h.is_constant)]))
 
 
 def _distinct(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from exact.activations import ReLU
 from exact.arrangements import Arrangement, Essential, arrangement, essential, first_layer
 from exact.budgets import Stopped
 from exact.counting import arrangement_bound
-from exact.domains import Ball, Domain, FlatDomain, HPolytope, RealSpace
+from exact.domains import Ball, CurveDomain, Domain, FlatDomain, HPolytope, RealSpace
 from exact.engines.base import Engine, FlatCells, Job, Outcome, chart_of, empty_cells, flat_refusal, no_cells
 from exact.engines.lowest_vertices import LowestVertices, NotSimple
 from exact.engines.lp_tree import LPTree
@@ -51,6 +52,8 @@ class Vertices(Engine):
 
     def cost(self, network: Network, domain: Domain) -> float:
         assert isinstance(domain, FlatDomain)
+        if isinstance(domain, CurveDomain):
+            return inf  # the engines for curves tell the crossings too
         dim, hinges = chart_of(domain).dim, network.hinge_count
         if chart_of(domain).walls:
             return 12.0 if dim >= 4 and hinges >= 40 else 50.0
