@@ -15,17 +15,18 @@ import networkx as nx
 import numpy as np
 
 from exact.affine_map import AffineMap
-from exact.crossings import Crossing, base_point, exact_angle, exact_parameter, sympy_rational
+from exact.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
 from exact.curve_positions import (
     CurvePoint,
     compare_points,
-    coordinates_float,
-    gap_float,
+    gap_ball,
     is_finite,
+    one_turn_on,
+    point_floats,
     position_float,
-    turn_float,
+    turn_ball,
 )
-from exact.curves import Direction, Frame
+from exact.curves import Direction
 from exact.domains import Curve, Domain
 from exact.engines.base import CurveCells, Cut
 from exact.errors import InvalidInput, Unsupported, shown
@@ -33,8 +34,9 @@ from exact.faces import IndexArray
 from exact.halfspace import Halfspace
 from exact.isolated_directions import IsolatedDirection
 from exact.linear_algebra import independent_rows, matrix, rows_of, solve
+from exact.nearest import nearest_of
 from exact.network import Network
-from exact.numbers import Rational, RationalArray, fraction, fractions, rationals
+from exact.numbers import Ball, Rational, RationalArray, rationals
 from exact.region import Facet, Region, SymbolicRegion
 from exact.results import Partition, RegionSequence
 from exact.spline_code import ByteArray, Hinge, SplineCode
@@ -278,35 +280,44 @@ class Arc(Region):
 
     @property
     def endpoints_float(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The end points in float64; infinite where an interval is."""
+        """The end points, each coordinate the nearest float64; infinite where an interval is."""
         ends, curve, frame = self._owner.ends_of(self.index), self._owner.image, self._owner.frame
         if ends is None:
             return None
-        first, last = (_point_float(curve, frame, cut.direction) for cut in ends)
+        first, last = (point_floats(frame, curve, cut.direction) for cut in ends)
         return first, last
 
     @property
     def parameters_float(self) -> tuple[float, float]:
-        """Start and end: angles in radians with end > start (a full circle is (0, 2 pi)), or parameters t."""
+        """Start and end, each the nearest float64: angles in radians, the end beyond the start, or parameters t.
+
+        A full circle is (0, 2 pi); the end of an arc that holds the angle 0 is above 2 pi.
+        """
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
         if ends is None:
             return (0.0, 2 * math.pi) if len(self._owner) == 1 else (self.index * math.pi,) * 2
-        start = position_float(frame, ends[0].direction)
-        if frame.is_straight:
-            return start, position_float(frame, ends[1].direction)
-        return start, start + (turn_float(frame, ends[0].direction, ends[1].direction) or 2 * math.pi)
+        first, last = (cut.direction for cut in ends)
+        wraps = not frame.is_straight and compare_points(last, first) <= 0
+        return position_float(frame, first), (one_turn_on if wraps else position_float)(frame, last)
 
     @property
     def length_float(self) -> float:
-        """The length in the metric of the curve, float64."""
+        """The length in the metric of the curve: the nearest float64."""
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
-        radius = math.sqrt(float(fraction(frame.radius_squared)))
+        if ends is not None and frame.is_straight and not all(is_finite(frame, cut.direction) for cut in ends):
+            return math.inf
+        return nearest_of(self._length)
+
+    def _length(self, bits: int) -> Ball | None:
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        radius = Ball(frame.radius_squared).sqrt()
         if ends is None:
-            return 2 * math.pi * radius if len(self._owner) == 1 else 0.0
+            return 2 * Ball.pi() * radius if len(self._owner) == 1 else Ball(0)
         first, last = (cut.direction for cut in ends)
         if not frame.is_straight:
-            return radius * (turn_float(frame, first, last) or 2 * math.pi)
-        return radius * gap_float(frame, first, last)
+            turn = 2 * Ball.pi() if compare_points(first, last) == 0 else turn_ball(frame, first, last, bits)
+            return None if turn is None else radius * turn
+        return radius * gap_ball(frame, first, last, bits)
 
     @property
     def length(self) -> sympy.Expr:
@@ -362,19 +373,3 @@ def _line_through(direction: CurvePoint, step: int) -> tuple[int, ...]:
         return ()
     a, b = direction.alpha.a, direction.beta.a
     return Halfspace.of([step * b, -step * a, _ZERO]).coefficients
-
-
-def _point_float(curve: Curve, frame: Frame, direction: CurvePoint) -> np.ndarray:
-    a, b = coordinates_float(direction)
-    u, v = (np.array([float(x) for x in fractions(w)]) for w in (curve.u, curve.v))
-    if frame.one is not None:
-        scale = a * float(fraction(frame.one[0])) + b * float(fraction(frame.one[1]))
-    else:
-        form = [float(x) for x in fractions((frame.form.a, frame.form.b, frame.form.c))]
-        square = form[0] * a * a + 2 * form[1] * a * b + form[2] * b * b
-        scale = math.sqrt(square / float(fraction(frame.radius_squared)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        point = (a * u + b * v) / scale
-    if scale != 0:
-        return np.asarray(point)
-    return np.where(a * u + b * v == 0, [float(x) for x in fractions(base_point(curve))], point)

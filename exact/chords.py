@@ -16,8 +16,9 @@ import numpy as np
 from exact.errors import Undecided
 from exact.faces import Incidence, IndexArray
 from exact.linear_algebra import Vector, apply, dot
+from exact.nearest import turn_between
 from exact.numbers import Ball, Rational, ball_bounds, ball_precision
-from exact.round_geometry import RoundGeometry, turn_between
+from exact.round_geometry import RoundGeometry
 from exact.sphere_complex import SurdPoint
 from exact.surds import Surd
 

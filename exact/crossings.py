@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from exact.curve_positions import CurvePoint, coordinates_sympy, position_bounds, position_float
+from exact.curve_positions import CurvePoint, base_point, coordinates_sympy, position_bounds, position_float
 from exact.curves import Frame
 from exact.domains import Curve
 from exact.errors import InvalidInput
@@ -61,7 +61,7 @@ class Crossing:
 
     @property
     def angle_float(self) -> float:
-        """The angle in radians, float64 (circles)."""
+        """The angle in radians, in [0, 2 pi): the nearest float64 (circles)."""
         if self.frame.is_straight:
             raise InvalidInput("a straight line has no angle", value="angle_float", remedy="read .parameter_float")
         return position_float(self.frame, self.direction)
@@ -75,7 +75,7 @@ class Crossing:
 
     @property
     def parameter_float(self) -> float:
-        """The parameter t, float64 (lines)."""
+        """The parameter t: the nearest float64 (lines)."""
         if not self.frame.is_straight:
             raise InvalidInput("a circle has no parameter t", value="parameter_float", remedy="read .angle_float")
         return position_float(self.frame, self.direction)
@@ -131,9 +131,3 @@ def sympy_rational(value: Rational) -> sympy.Rational:
     import sympy
 
     return sympy.Rational(int(value.p), int(value.q))
-
-
-def base_point(curve: Curve) -> tuple[Rational, ...]:
-    """A finite point of a straight line."""
-    assert curve.one is not None, "only straight lines have points at infinity"
-    return curve.u if curve.one[0] != 0 else curve.v

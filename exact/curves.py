@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from exact.nearest import nearest_of, nearest_root, turn_between
 from exact.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_float
 from exact.predicates import turn
-from exact.surds import FLOAT_BITS, Surd, sign_of_surd
+from exact.surds import Surd, sign_of_surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Function = tuple[Rational, Rational, Rational]
@@ -170,7 +171,7 @@ class Frame:
         return None if one.sign() == 0 else along * one.inverse()
 
     def position_float(self, direction: Direction) -> float:
-        """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v (float64)."""
+        """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the nearest float64."""
         if not self.is_straight:
             return self.turn_float(Direction.rational(_ONE, _ZERO), direction)
         parameter = self.parameter(direction)
@@ -181,37 +182,26 @@ class Frame:
         return float(parameter)
 
     def angles_float(self, sigma: FloatArray) -> FloatArray:
-        """The angles in [0, 2 pi) of diamond angles (float64 in, float64 out; circles)."""
+        """The angles in [0, 2 pi) of diamond angles (float64 in and out; circles), each as good as a few float operations.
+
+        On the basis that the engines choose, which is nearly orthonormal, that is 2^-48 of a turn.
+        """
+        form = self.form
+        lean, root = nearest_float(form.b / form.a), nearest_root(form.determinant / (form.a * form.a))
         alpha, beta = diamond_directions_float(sigma)
-        a, b, root = (nearest_float(x) for x in (self.form.a, self.form.b, self.form.determinant))
-        angles: FloatArray = np.arctan2(beta * math.sqrt(root), alpha * a + beta * b)
+        angles: FloatArray = np.arctan2(beta * root, alpha + beta * lean)
         return np.where(angles < 0, angles + 2 * math.pi, angles)
 
     def turn_float(self, start: Direction, end: Direction) -> float:
-        """The angle in [0, 2 pi) from one direction counter-clockwise to another, to full float64 accuracy.
+        """The angle in [0, 2 pi) from one direction counter-clockwise to another: the nearest float64.
 
-        Whether it is 0 or pi is decided exactly; otherwise the precision is raised until the cross product is accurate.
+        Whether it is 0 or pi is decided exactly.
         """
-        side = turn((start.alpha, start.beta), (end.alpha, end.beta))
-        bits = 256
-        while True:
-            with ball_precision(bits):
-                root = Ball(self.form.determinant).sqrt()
-                (x, y), (z, w) = (self._orthogonal(d, root) for d in (start, end))
-                cross, inner = x * w - y * z, x * z + y * w
-                if side == 0:
-                    return 0.0 if bool(inner > 0) else math.pi
-                if cross.rel_accuracy_bits() > FLOAT_BITS:
-                    angle = math.atan2(*_scaled(cross, inner))
-                    return angle if angle > 0 else angle + 2 * math.pi
-            bits *= 2
+        if turn((start.alpha, start.beta), (end.alpha, end.beta)) == 0:
+            same = start.alpha.sign() == end.alpha.sign() and start.beta.sign() == end.beta.sign()
+            return 0.0 if same else math.pi
+        return nearest_of(lambda _: turn_between(*(self.orthonormal(d.alpha.ball(), d.beta.ball()) for d in (start, end))))
 
-    def _orthogonal(self, direction: Direction, root: Ball) -> tuple[Ball, Ball]:
-        a, b = direction.alpha.ball(), direction.beta.ball()
-        return a * Ball(self.form.a) + b * Ball(self.form.b), b * root
-
-
-def _scaled(cross: Ball, inner: Ball) -> tuple[float, float]:
-    """Both numbers divided by the larger, so that neither underflows needlessly."""
-    largest = abs(cross) + abs(inner)
-    return float(cross / largest), float(inner / largest)
+    def orthonormal(self, alpha: Ball, beta: Ball) -> tuple[Ball, Ball]:
+        """The direction in an orthonormal frame whose first axis is u, up to a positive factor, at the working precision."""
+        return alpha * Ball(self.form.a) + beta * Ball(self.form.b), beta * Ball(self.form.determinant).sqrt()

@@ -24,6 +24,7 @@ import numpy as np
 from exact.errors import Undecided
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, apply, dot
+from exact.nearest import turn_between
 from exact.numbers import (
     Ball,
     FloatArray,
@@ -156,19 +157,6 @@ class Circle:
 def cross(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
     """The vector product in coordinates."""
     return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-
-
-def turn_between(first: tuple[Ball, Ball], last: tuple[Ball, Ball]) -> Ball | None:
-    """The angle in (0, 2 pi) from one direction counter-clockwise to another; None when the precision does not tell.
-
-    Where the cosine is negative the angle is continuous in sine and cosine, and the sign of the sine does not matter.
-    """
-    sine, cosine = first[0] * last[1] - first[1] * last[0], first[0] * last[0] + first[1] * last[1]
-    if cosine < 0:
-        return Ball.pi() + (sine / cosine).atan()
-    if sine > 0:
-        return Ball.pi() / 2 - (cosine / sine).atan()
-    return Ball.pi() * 3 / 2 - (cosine / sine).atan() if sine < 0 else None
 
 
 class RoundGeometry:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "exact.errors": 0,
     "exact.linear_algebra": 0,
+    "exact.nearest": 0,
     "exact.numbers": 0,
     "exact.surds": 0,
     "exact.constructions": 1,
