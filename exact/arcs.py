@@ -38,7 +38,7 @@ from exact.nearest import nearest_of
 from exact.network import Network
 from exact.numbers import Ball, Rational, RationalArray, rationals
 from exact.region import Facet, Region, SymbolicRegion
-from exact.results import Partition, RegionSequence
+from exact.results import GRAPH_WITNESSES, Partition, RegionSequence
 from exact.spline_code import ByteArray, Hinge, SplineCode
 
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ class CurvePartition(Partition):
     def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges and its `position`.
 
-        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing. On
-        a circle positions are angles to 2^-29 of a turn or better, so that thousands of crossings need not be made exact;
-        `crossings` has them exactly.
+        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing.
+        Positions are the nearest float64; on a circle of more than 10,000 cuts angles to 2^-29 of a turn or better, so that
+        not all crossings need be made exact; `crossings` has them exactly.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
         self._add_nodes(graph, witnesses)
@@ -140,12 +140,13 @@ class CurvePartition(Partition):
 
     @cached_property
     def _positions(self) -> list[float]:
-        """The positions of all cuts: on lines those of the exact points, on circles of points near them."""
+        """The positions of all cuts: those of the exact points, on circles with very many cuts of points near them."""
         cuts, bounds = self.cells.cuts, self.cells.enclosures
-        if bounds is not None and not self.frame.is_straight:
+        many = len(cuts) > GRAPH_WITNESSES and not self.frame.is_straight
+        if many and bounds is not None:
             angles: list[float] = self.frame.angles_float(bounds.mean(axis=1)).tolist()
             return angles
-        return [position_float(self.frame, cut.direction if self.frame.is_straight else cut.near) for cut in cuts]
+        return [position_float(self.frame, cut.near if many else cut.direction) for cut in cuts]
 
     def locate(self, x: Sequence[object]) -> int:
         direction = self.direction_of(x)

@@ -89,9 +89,16 @@ class Direction:
         return -turn((self.alpha, self.beta), (other.alpha, other.beta))
 
     def diamond(self, bits: int) -> tuple[Rational, Rational]:
-        """Rational bounds on the diamond angle in [0, 4): monotone in the angle, rational in the coordinates."""
-        with ball_precision(bits):
-            return ball_bounds(self._diamond())
+        """Rational bounds on the diamond angle in [0, 4), at most 2^(8 - bits) apart: monotone, rational in the coordinates."""
+        precision, widest = bits, Rational(1 << 8, 1 << bits)
+        while True:
+            with ball_precision(precision):
+                ball = self._diamond()
+                if ball.is_finite():
+                    low, high = ball_bounds(ball)
+                    if high - low <= widest:
+                        return low, high
+            precision *= 2
 
     def _diamond(self) -> Ball:
         a, b = self.alpha.ball(), self.beta.ball()

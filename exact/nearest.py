@@ -7,7 +7,7 @@ product or square is ever formed in float64, so nothing cancels, underflows or o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import isqrt
 
 import numpy as np
@@ -67,12 +67,30 @@ def nearest_roots(squares: Iterable[Rational]) -> FloatArray:
     return np.array([nearest_root(square) for square in squares], dtype=np.float64)
 
 
+def exponent(value: Rational) -> int:
+    """An e with 2^(e - 1) < |value| < 2^(e + 1); 0 for zero."""
+    return int(value.p).bit_length() - int(value.q).bit_length() if value != 0 else 0
+
+
+def scaled_by(value: Rational, power: int) -> Rational:
+    """`value 2^power`, exactly."""
+    return value * (1 << power) if power >= 0 else value / (1 << -power)
+
+
+def in_range(values: Sequence[Rational]) -> list[Rational]:
+    """The values times the one power of two that brings the largest of them near one; all zero stays zero."""
+    largest = max((exponent(value) for value in values if value != 0), default=0)
+    return [scaled_by(value, -largest) for value in values]
+
+
 def short_rational(value: Rational, bits: int) -> Rational:
-    """A rational with a numerator of `bits` bits, within 2^(1 - bits) of `value`, relatively: a value of any size."""
-    p, q = int(value.p), int(value.q)
-    shift = bits - p.bit_length() + q.bit_length()
-    scaled = (p << shift) // q if shift >= 0 else p // (q << -shift)
-    return Rational(scaled, 1 << shift) if shift >= 0 else Rational(scaled << -shift)
+    """A dyadic number with a numerator of about `bits` bits, within 2^(1 - bits) of a value of any size, relatively.
+
+    >>> short_rational(Rational(1, 3), 4)
+    11/32
+    """
+    power = bits - exponent(value)
+    return scaled_by(Rational(int(scaled_by(value, power).floor())), -power)
 
 
 def turn_between(first: tuple[Ball, Ball], last: tuple[Ball, Ball]) -> Ball | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from exact.region import Region
 
 
-_GRAPH_WITNESSES = 10_000
+GRAPH_WITNESSES = 10_000
 Cells = FlatCells | CurveCells | SphereCells | SphereCodes
 
 
@@ -67,7 +67,7 @@ class Partition(ABC):
 
     def _add_nodes(self, graph: Any, witnesses: bool | None) -> None:
         """The nodes of the graph."""
-        wanted = len(self) <= _GRAPH_WITNESSES if witnesses is None else witnesses
+        wanted = len(self) <= GRAPH_WITNESSES if witnesses is None else witnesses
         for region in self.regions:
             graph.add_node(region.index, code=region.code, **({"witness": region.witness} if wanted else {}))
 

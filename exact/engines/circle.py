@@ -33,9 +33,10 @@ from exact.engines.isolation import (
 )
 from exact.errors import InvalidInput
 from exact.linear_algebra import dot, rows_of
+from exact.nearest import short_rational
 from exact.network import Block, Network
 from exact.norms import Norm
-from exact.numbers import Rational, RationalArray, nearest_float, rational
+from exact.numbers import Rational, RationalArray
 from exact.propagation import Cursor, advance, begin, pass_norm
 from exact.running_codes import RunningCodes
 from exact.spline_code import BitArray
@@ -154,7 +155,7 @@ def _curve(network: Network, domain: Domain) -> Curve:
 
 
 def _well_conditioned(curve: Curve, form: Form) -> Curve:
-    share = rational(float(np.float32(nearest_float(form.b / form.a))))
+    share = short_rational(form.b / form.a, 24)
     v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
     ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)
     bits = (int(ratio.p).bit_length() - int(ratio.q).bit_length()) // 2
