@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from math import inf, isqrt, sqrt
+from math import inf, isqrt
 
 import numpy as np
 
@@ -99,9 +99,9 @@ class CellsByRadius:
 
     @property
     def radii_float(self) -> FloatArray:
-        """The input radii |P x| at the breaks (float64); the last one is infinite."""
+        """The input radii |P x| at the breaks, each the nearest float64; the last one is infinite."""
         squares = [input_radius_squared(self.norm, rational(b) / self.norm.dim) for b in self.breaks[:-1]]
-        return np.array([sqrt(float(square)) for square in squares] + [inf])
+        return np.array([square.root_float() for square in squares] + [inf])
 
 
 def input_radius_squared(norm: Norm, s_squared: Rational) -> Surd:

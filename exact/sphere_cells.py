@@ -16,11 +16,12 @@ from exact.domains import Sphere
 from exact.errors import Undecided
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, rows_of
-from exact.numbers import Ball, FloatArray, Rational, nearest_floats
+from exact.numbers import Ball, FloatArray, Rational
 from exact.region import Facet, Region, SymbolicRegion
 from exact.round_geometry import Interval
 from exact.sphere_complex import SurdPoint
 from exact.spline_code import Hinge, SplineCode
+from exact.surds import Surd
 
 if TYPE_CHECKING:
     import sympy
@@ -55,9 +56,10 @@ class SphereVertex:
 
     @property
     def point_float(self) -> FloatArray:
-        """The point on the sphere in float64 (n coordinates)."""
-        rows, y = rows_of(self._owner.image), self._owner.complex.vertex_floats[self.index]
-        return np.array([nearest_floats(row) @ y for row in rows])
+        """The point on the sphere (n coordinates), each the nearest float64."""
+        rows, y = rows_of(self._owner.image), self.coordinates
+        sums = (sum((c.scaled(x) for c, x in zip(y, row, strict=True)), Surd(_ZERO)) for row in rows)
+        return np.array([float(value) for value in sums], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ class SphereArc:
 
     @property
     def length_float(self) -> float:
-        """The length in float64."""
-        return float(self.length)
+        """The length: the nearest float64."""
+        return self._owner.geometry.length_float(self.index)
 
 
 class SphereCell(Region):
@@ -169,8 +171,8 @@ class SphereCell(Region):
 
     @property
     def area_float(self) -> float:
-        """The area in float64."""
-        return float(self.area)
+        """The area: the nearest float64."""
+        return self._owner.geometry.area_float(self.walks)
 
     @property
     def perimeter(self) -> Interval:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exact.nearest import exact_root, nearest_of
+from exact.nearest import exact_root, nearest_of, nearest_root
 from exact.numbers import Ball, Rational, nearest_float
 
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ class Surd:
         """The float64 nearest to the number, whatever cancels between the two terms."""
         value = self.rational_value()
         return nearest_of(lambda _: self.ball()) if value is None else nearest_float(value)
+
+    def root_float(self) -> float:
+        """The float64 nearest to the square root of the number, which is not negative."""
+        value = self.rational_value()
+        return nearest_of(lambda _: self.ball().sqrt()) if value is None else nearest_root(value)
 
     def rational_value(self) -> Rational | None:
         """The number as a rational, where it is one."""
