@@ -303,8 +303,8 @@ class FlatPartition(Partition):
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
         """The regions of a two-dimensional domain as shapely polygons (for drawing), in region order.
 
-        Coordinates are the domain's parameters, each the nearest float64: x1, x2 for Box and RealSpace, (s, t) for Plane. An unbounded domain needs
-        `clip`, a Box in these parameters; a region outside it gives an empty polygon.
+        Coordinates are the domain's parameters, each the nearest float64: x1, x2 for Box and RealSpace, (s, t) for Plane. An
+        unbounded domain needs `clip`, a Box in these parameters; a region outside it gives an empty polygon.
         """
         from shapely import Polygon
 

@@ -24,7 +24,7 @@ from exact.numbers import Rational, RationalArray, fractions, nearest_floats, ra
 from exact.propagation import Cursor, begin, pass_norm
 
 _ZERO, _ONE = Rational(0), Rational(1)
-_LONG = 64  # vectors beyond 2^64 radii, or below 2^-64, are scaled
+_LONG = 64  # vectors longer than 2^64 or shorter than 2^-64 are scaled
 _WORST_CONDITION = 100.0  # of a Gram matrix: above it the float filters lose bits, so the basis is made nearly orthogonal
 Vector = tuple[Rational, ...]
 
@@ -101,7 +101,7 @@ def sphere_chart(network: Network, domain: Domain) -> SphereChart:
         if gram.det() == 0:
             raise InvalidInput("u, v and w do not span a sphere of directions", value=domain,
                                remedy="give three vectors that stay independent under the norm's projection")  # fmt: skip
-        basis = _of_middle_size(basis, gram, domain.radius_squared or _ONE)
+        basis = _of_middle_size(basis, gram)
         basis = _nearly_orthogonal(basis, _gram(network, basis))
         gram = _gram(network, basis)
     norm = network.norms[0] if network.norms else None
@@ -157,9 +157,9 @@ def _behind_norm(network: Network, basis: Sequence[Vector]) -> Cursor | None:
     return pass_norm(cursor, matrix(rows, k + 1), [_ZERO] * k + [_ONE])
 
 
-def _of_middle_size(basis: tuple[Vector, ...], gram: RationalArray, radius_squared: Rational) -> tuple[Vector, ...]:
-    """The basis, vectors far longer or shorter than the radius times powers of two: coordinates y stay in float64's range."""
-    powers = [exponent(gram[i, i] / radius_squared) // 2 for i in range(len(basis))]
+def _of_middle_size(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[Vector, ...]:
+    """The basis, very long and very short vectors times powers of two: floats of the Gram matrix stay in their range."""
+    powers = [exponent(gram[i, i]) // 2 for i in range(len(basis))]
     if max(map(abs, powers)) < _LONG:
         return basis
     return tuple(tuple(scaled_by(x, -power) for x in vector) for power, vector in zip(powers, basis, strict=True))
