@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -43,6 +44,12 @@ class Activation(ABC):
     def is_piecewise_linear(self) -> bool:
         """Whether the function is affine between its breakpoints."""
         return True
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the pieces leave a gap at a breakpoint; NotPiecewiseLinear for a smooth activation."""
+        sides = zip(self.breakpoints, pairwise(self.pieces), strict=True)
+        return any(a * t + b != c * t + d for t, ((a, b), (c, d)) in sides)
 
     @property
     def name(self) -> str:

@@ -37,7 +37,7 @@ from exact.linear_algebra import independent_rows, matrix, rows_of, solve
 from exact.nearest import nearest_of
 from exact.network import Network
 from exact.numbers import Ball, Rational, RationalArray, rationals
-from exact.region import Facet, Region, SymbolicRegion
+from exact.region import Facet, Region, SymbolicRegion, closed
 from exact.results import GRAPH_WITNESSES, Partition, RegionSequence
 from exact.spline_code import ByteArray, Hinge, SplineCode
 
@@ -343,12 +343,23 @@ class Arc(Region):
         variable = sympy.Symbol("t" if straight else "theta", real=True)
         return SymbolicRegion(self._inequalities(variable), self._symbolic_map(variable))
 
-    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
-        ends, frame = self._owner.ends_of(self.index), self._owner.frame
-        if ends is None:
-            return ()
+    def symbolic_closure(self) -> SymbolicRegion:
         import sympy
 
+        found, ends = self.symbolic(), self._owner.ends_of(self.index)
+        if ends is None or not any(cut.undefined for cut in ends):
+            return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
+        (variable,) = set().union(*(part.free_symbols for part in found.inequalities))
+        place = exact_parameter if self._owner.frame.is_straight else exact_angle
+        holes = [sympy.Ne(variable, place(self._owner.frame, cut.direction)) for cut in ends if cut.undefined]
+        return SymbolicRegion((*map(closed, found.inequalities), *holes), found.map)
+
+    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
+        import sympy
+
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return () if len(self._owner) == 1 else (sympy.Eq(variable, self.index * sympy.pi),)
         place = exact_parameter if frame.is_straight else exact_angle
         first, last = (place(frame, cut.direction) for cut in ends)
         if not frame.is_straight and compare_points(ends[1].direction, ends[0].direction) <= 0:

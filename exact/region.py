@@ -64,5 +64,18 @@ class Region(ABC):
     def symbolic(self) -> SymbolicRegion:
         """Inequalities and map as SymPy expressions."""
 
+    def symbolic_closure(self) -> SymbolicRegion:
+        """The same with the region's boundary, but for points at which a norm divides by zero: inequalities `>=` and `<=`."""
+        found = self.symbolic()
+        return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
+
     def __repr__(self) -> str:
         return f"<region {self.index}: {self.code!r}>"
+
+
+def closed(inequality: sympy.Basic) -> sympy.Basic:
+    """An inequality, or a combination of some, with `>=` for `>` and `<=` for `<`."""
+    import sympy
+
+    weak = {sympy.StrictGreaterThan: sympy.GreaterThan, sympy.StrictLessThan: sympy.LessThan}
+    return inequality.replace(lambda part: type(part) in weak, lambda part: weak[type(part)](*part.args))

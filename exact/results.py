@@ -163,14 +163,25 @@ class Partition(ABC):
     def piecewise(self, limit: int = 200) -> list[Any]:
         """The whole network as SymPy Piecewise expressions, one per output; for small partitions.
 
+        The pieces hold on the closures of the regions, so that the value is the network's at hinges, corners and the borders
+        of the domain too. It is nan outside of a domain with walls, which a ball and a sphere are not (there a piece goes on
+        beyond the domain), at angles outside [0, 2 pi), and where a norm is undefined. Of a network with an activation that
+        jumps the pieces are the open regions.
+
         Raises InvalidInput beyond `limit` regions, NotPiecewiseLinear for smooth activations.
+
+        >>> from exact import Segment, partition
+        >>> from exact.sources import tensors
+        >>> partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])]), Segment([-1], [2])).piecewise()
+        [Piecewise((1 - 3*t, (t >= 0) & (t <= 1/3)), (3*t - 1, (t <= 1) & (t >= 1/3)))]
         """
         import sympy
 
         if len(self) > limit:
             raise InvalidInput("the partition is too large for a Piecewise", value=f"{len(self)} regions",
                                remedy=f"raise limit= above {limit}, or use regions[i].symbolic()")  # fmt: skip
-        symbolic = [region.symbolic() for region in self.regions]
+        jumps = any(layer.activation.jumps for layer in self.network.layers)
+        symbolic = [region.symbolic() if jumps else region.symbolic_closure() for region in self.regions]
         outputs = range(self.network.output_dim)
         inside = [sympy.And(*s.inequalities) for s in symbolic]
         pieces = [[(s.map[k], condition) for s, condition in zip(symbolic, inside, strict=True)] for k in outputs]
