@@ -17,6 +17,7 @@ from scipy.special import erf, expit
 
 from exact.errors import InvalidInput, NotPiecewiseLinear
 from exact.numbers import Ball, FloatArray, Rational, nearest_float, rational
+from exact.printing import short_repr
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _DEFAULT_SLOPE = rational(0.01)
@@ -53,8 +54,8 @@ class Activation(ABC):
 
     @property
     def name(self) -> str:
-        """The class name, used in messages and digests."""
-        return repr(self)
+        """The class with its parameters in full, used in messages and digests."""
+        return self.full_repr() if hasattr(self, "full_repr") else repr(self)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class ReLU(Activation):
         return np.maximum(z, 0.0)
 
 
+@short_repr
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
     """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64 nearest to 1/100)."""
@@ -110,6 +112,7 @@ class AbsoluteValue(Activation):
         return np.abs(z)
 
 
+@short_repr
 @dataclass(frozen=True)
 class HardTanh(Activation):
     """min(max(z, lo), hi) with lo < hi."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from exact.errors import InvalidInput
 from exact.linear_algebra import apply
 from exact.numbers import FloatArray, RationalArray, RationalMatrix, fraction, fractions, rationals
+from exact.printing import short_repr
 
 if TYPE_CHECKING:
     import sympy
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Argument = Literal["x", "norm(x)"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class AffineMap:
     """`argument -> matrix argument + offset`, exactly; equal maps compare equal and hash alike.

@@ -18,6 +18,7 @@ from exact.linear_algebra import Vector, apply, dot, identity, matrix, rank, row
 from exact.lp import Interior, strict_feasibility
 from exact.network import Network
 from exact.numbers import Rational, RationalArray, rational
+from exact.printing import short_repr
 from exact.propagation import begin, layer_halfspaces
 from exact.quadrics import Quadric, centre, inside_wall, quadric_of
 
@@ -68,6 +69,7 @@ def sphere_bound(network: Network, dim: int) -> int:
     return bound
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereCount:
     """A simple arrangement of small circles on S^2: `cells = 1 + components + crossings` (Euler's relation)."""

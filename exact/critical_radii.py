@@ -24,7 +24,7 @@ import torch
 from exact.arcs import CurvePartition
 from exact.curves import Direction
 from exact.domains import Ray, Sphere
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import InvalidInput, Unsupported, shown
 from exact.filters import Balls, matrix_product
 from exact.linear_algebra import dot, matrix, rows_of
 from exact.nearest import exponent, in_range, scaled_by
@@ -42,6 +42,7 @@ from exact.numbers import (
     rationals,
 )
 from exact.partition import partition
+from exact.printing import short_repr
 from exact.spline_code import BitArray, Hinge, SplineCode
 from exact.surds import Surd
 
@@ -50,6 +51,7 @@ _MIDDLE = 200  # floats between 2^-200 and 2^200: products of four of them neith
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 
 
+@short_repr
 @dataclass(frozen=True)
 class Flip:
     """A point of a ray where hinges flip.
@@ -75,6 +77,7 @@ class Flip:
         return sympy.sqrt(self.radius_squared.sympy())
 
 
+@short_repr
 @dataclass(frozen=True)
 class RayFlips:
     """All flips along `t x`, t > 0, from the centre outwards; `codes[i]` holds between flips i - 1 and i, the last for ever.
@@ -148,7 +151,7 @@ def _without_flips(network: Network, point: list[Rational]) -> RayFlips:
 def _projected(norm: Norm, point: list[Rational]) -> list[Rational]:
     image = list(norm.project(matrix([[x] for x in point], 1)).entries())
     if not any(value != 0 for value in image):
-        raise InvalidInput("the norm's projection of x is zero, so it has no direction", value=tuple(map(str, point)),
+        raise InvalidInput("the norm's projection of x is zero, so it has no direction", value=shown(point),
                            remedy="give an x with P x != 0")  # fmt: skip
     return image
 
@@ -163,6 +166,7 @@ def _flip(norm: Norm, hinges: tuple[Hinge, ...], tau: Rational, square: Rational
     return Flip(hinges, fractions([s_squared])[0], parameter, input_radius_squared(norm, s_squared))
 
 
+@short_repr
 @dataclass(frozen=True)
 class RadiusBounds:
     """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`, shape (N,) each.
@@ -290,6 +294,7 @@ def _largest(values: torch.Tensor) -> FloatArray:
     return np.asarray(rows.amax(dim=0).cpu().numpy()) if len(rows) else np.zeros(values.shape[1])
 
 
+@short_repr
 @dataclass(frozen=True)
 class FlipCap:
     """The directions along which a neuron of the first layer flips: a cap of the sphere of directions.

@@ -12,6 +12,7 @@ from exact.domains import Curve
 from exact.errors import InvalidInput
 from exact.isolated_directions import IsolatedDirection
 from exact.numbers import Rational, fraction
+from exact.printing import shown
 from exact.spline_code import Hinge
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Crossing:
     direction: CurvePoint
     frame: Frame
     curve: Curve
+
+    def __repr__(self) -> str:
+        place = f"{'t' if self.frame.is_straight else 'angle'} {position_float(self.frame, self.direction):.6g}"
+        what = "undefined" if self.undefined else "touched by" if self.tangent else "flips"
+        return f"<crossing at {place}: {what} {shown(self.hinges, 100)}>"
 
     @property
     def point(self) -> sympy.Matrix:

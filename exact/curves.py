@@ -18,12 +18,14 @@ import numpy as np
 from exact.nearest import nearest_of, nearest_root, turn_between
 from exact.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_float
 from exact.predicates import turn
+from exact.printing import short_repr
 from exact.surds import Surd, sign_of_surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Function = tuple[Rational, Rational, Rational]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Form:
     """The quadratic form `a alpha^2 + 2 b alpha beta + c beta^2`, positive semidefinite."""
@@ -65,6 +67,7 @@ def value_sign(function: Function, form: Form, alpha: Rational, beta: Rational) 
     return sign_of_surd(p * alpha + q * beta, c, form(alpha, beta))
 
 
+@short_repr
 @dataclass(frozen=True)
 class Direction:
     """An oriented direction with coordinates in one field Q(sqrt d)."""
@@ -126,6 +129,7 @@ def diamond_directions_float(sigma: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.choose(k, [1 - f, -f, f - 1, f]), np.choose(k, [f, 1 - f, -f, f - 1])
 
 
+@short_repr
 @dataclass(frozen=True)
 class Zeros:
     """The zeros of a function on the whole circle of directions: sign changes, and the one touching point if any."""
@@ -152,6 +156,7 @@ def zeros(function: Function, form: Form) -> Zeros:
     return Zeros(tuple(Direction(Surd(base[0], -q * k, d), Surd(base[1], p * k, d)) for k in (_ONE, -_ONE)))
 
 
+@short_repr
 @dataclass(frozen=True)
 class Frame:
     """The metric of a curve: directions become angles and points of a circle, or parameters of a straight line.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exact.printing import MOST
+from exact.printing import shown as shown_value
+
 
 class ExactlensError(Exception):
     """Base of every failure that Exactlens raises on purpose.
 
-    The message has three parts: what was wrong, the value received, the remedy. A caller that wants the parts
-    reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
+    The message has three parts: what was wrong, the value received (long ones abbreviated), the remedy. A caller that
+    wants the parts reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
     """
 
     def __init__(self, wrong: str, *, value: object, remedy: str) -> None:
-        super().__init__(f"{wrong}; got {value}; {remedy}")
+        super().__init__(f"{wrong}; got {shown_value(value, MOST)}; {remedy}")
         self.wrong, self.value, self.remedy = wrong, value, remedy
 
 
@@ -42,5 +45,5 @@ class MissingExtra(ExactlensError, ImportError):
 
 
 def shown(point: Sequence[object]) -> str:
-    """A point for messages: up to eight coordinates in full, more by their number."""
-    return f"({', '.join(map(str, point))})" if len(point) <= 8 else f"<R^{len(point)}>"
+    """A point for messages: up to eight coordinates, long numbers abbreviated, more by their number."""
+    return f"({', '.join(map(shown_value, point))})" if len(point) <= 8 else f"<R^{len(point)}>"

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from exact.numbers import Rational, RationalArray, RationalMatrix, nearest_floats, rounding_error
+from exact.printing import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Balls:
     """A tensor of real balls: the exact numbers lie in [mid - rad, mid + rad]. Infinite or NaN means nothing is known."""

@@ -87,7 +87,7 @@ def short_rational(value: Rational, bits: int) -> Rational:
     """A dyadic number with a numerator of about `bits` bits, within 2^(1 - bits) of a value of any size, relatively.
 
     >>> short_rational(Rational(1, 3), 4)
-    11/32
+    5/16
     """
     power = bits - exponent(value)
     return scaled_by(Rational(int(scaled_by(value, power).floor())), -power)

@@ -24,13 +24,14 @@ from exact.convex_norms import RoundBody
 from exact.domains import Ball, Domain, NormBall, Sphere
 from exact.engines.base import FlatCells
 from exact.engines.round_cells import RoundChart
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.halfspace import Point, affine
 from exact.linear_algebra import dot
 from exact.network import Network
 from exact.norms import Norm
 from exact.numbers import FloatArray, Rational, fraction, fractions, rational, rationals
 from exact.polytopes import FlatPartition, Polytope
+from exact.printing import short_repr
 from exact.results import RegionSequence
 from exact.sphere_charts import sphere_refusal
 from exact.surds import Surd
@@ -58,6 +59,7 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
     return network.folded(), Ball([_ZERO] * norm.dim, norm.dim, norm.sphere_basis())
 
 
+@short_repr
 @dataclass(frozen=True)
 class RadiusRange:
     """The open interval of image radii |y| that a cell of the ball has, as squares: `inner < |y|^2 < outer`.
@@ -77,6 +79,7 @@ class RadiusRange:
         return self.inner < square < self.outer or (square == 0 and self.holds_centre)
 
 
+@short_repr
 @dataclass(frozen=True)
 class CellsByRadius:
     """How many cells of the ball the inputs of one radius meet, as an exact step function of it.
@@ -142,7 +145,7 @@ class NormBallPartition(FlatPartition):
     def locate(self, x: Sequence[object]) -> int:
         found = self.index_of(self.network.code(x))
         if found is None:
-            raise InvalidInput("the point lies in no region found", value=tuple(map(str, x)),
+            raise InvalidInput("the point lies in no region found", value=shown(x),
                                remedy="give an input off the region boundaries")  # fmt: skip
         return found
 

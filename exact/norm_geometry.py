@@ -42,6 +42,7 @@ from exact.numbers import (
     rational,
     rationals,
 )
+from exact.printing import short_repr
 from exact.surds import Surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -50,6 +51,7 @@ _FINE = 96  # bits of an eigenvalue behind the float64 directions, at first
 _CLOSE = 2.0**-60  # and how well the directions are enclosed before they are rounded
 
 
+@short_repr
 @dataclass(frozen=True)
 class Projection:
     """f: x -> P x."""
@@ -66,6 +68,7 @@ class Projection:
         return self.norm.project(matrix([[Rational(int(i == j)) for j in range(n)] for i in range(n)], n))
 
 
+@short_repr
 @dataclass(frozen=True)
 class Scaling:
     """g: v -> sqrt(n) v / sqrt(|v|^2 + n eps) ("var") or sqrt(n) v / (|v| + sqrt(n) eps) ("std"); v = P x."""
@@ -89,6 +92,7 @@ class Scaling:
         return Surd(1 / (2 * eps)) if rest == 0 else Surd(-n * eps / rest, 1 / rest, n * square)
 
 
+@short_repr
 @dataclass(frozen=True)
 class GainAndBias:
     """h: y -> gain * y + bias."""
@@ -124,6 +128,7 @@ def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:
     return h(g(f(x)))
 
 
+@short_repr
 @dataclass(frozen=True)
 class ImagePoints:
     """The images of many inputs (N x n): float64 at once, any of them exactly on demand."""
@@ -207,6 +212,7 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
 # ---- the ellipsoid
 
 
+@short_repr
 @dataclass(frozen=True)
 class Axis:
     """A semi-axis of the image, or several equal ones: `multiplicity` orthogonal directions of squared length `bounds`.
@@ -273,6 +279,7 @@ class Axis:
         return self._enclosed[1]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Ellipsoid:
     """The image of a norm at eps = 0: centre `bias`, semi-axes from the longest; for eps > 0 the image is its open inside.

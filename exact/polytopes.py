@@ -20,7 +20,7 @@ from exact.constructions import centroid
 from exact.domains import Box, Flat, FlatDomain
 from exact.dual_graph import Adjacency, cells_of_facets, face_corners, with_regions_reordered
 from exact.engines.base import FlatCells, Outcome
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.faces import FaceComplex, IndexArray, SymbolicPoint
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import apply, matrix, rank
@@ -279,7 +279,7 @@ class FlatPartition(Partition):
         point = self._parameters(rationals(x, "x"))
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
-            raise InvalidInput("the point lies in no region found", value=tuple(map(str, x)),
+            raise InvalidInput("the point lies in no region found", value=shown(x),
                                remedy="give a point of the domain off the region boundaries")  # fmt: skip
         return found
 
@@ -292,7 +292,7 @@ class FlatPartition(Partition):
         basis = matrix(self.flat.directions, len(x))
         coordinates = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
         if apply(basis.transpose(), coordinates) != shifted:
-            raise InvalidInput("the point does not lie in the domain's span", value=tuple(map(str, x)),
+            raise InvalidInput("the point does not lie in the domain's span", value=shown(x),
                                remedy="give a point of the slice")  # fmt: skip
         return homogeneous(coordinates)
 

@@ -8,12 +8,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from exact.affine_map import AffineMap
+from exact.printing import short_repr
 from exact.spline_code import Hinge, SplineCode
 
 if TYPE_CHECKING:
     import sympy
 
 
+@short_repr
 @dataclass(frozen=True)
 class Facet:
     """A facet of a region: the hinges that flip across it and the region behind it.
@@ -27,6 +29,7 @@ class Facet:
     hyperplane: tuple[int, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SymbolicRegion:
     """A region as SymPy: `inequalities` (all hold strictly inside) and `map`, a column of expressions."""

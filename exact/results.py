@@ -18,6 +18,7 @@ from exact.engines.base import CurveCells, FlatCells, SphereCells, SphereCodes
 from exact.errors import InvalidInput
 from exact.faces import IndexArray
 from exact.network import Network
+from exact.printing import shown
 from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode, code_keys, flipped_bits
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Partition(ABC):
         return len(self.codes)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} regions of {self.domain!r} by {self.engine}, {self.outcome.value}>"
+        return f"<{len(self)} regions of {shown(self.domain)} by {self.engine}, {self.outcome.value}>"
 
     @property
     def bits(self) -> BitArray:
@@ -214,6 +215,9 @@ class RegionSequence(Sequence["Region"]):
 
     def __len__(self) -> int:
         return self._count
+
+    def __repr__(self) -> str:
+        return f"<{self._count} of them, made when asked for>"
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

@@ -37,6 +37,7 @@ from exact.numbers import (
     nearest_floats,
     rational,
 )
+from exact.printing import short_repr
 from exact.sphere_complex import HalfEdgeArray, SphereComplex, SurdPoint
 from exact.spline_code import BitArray
 
@@ -50,6 +51,7 @@ _STEEP = 2.0**10  # and so are the arcs of circles of a larger slant
 _CLOSE = 2.0**-60  # how well the points where such circles meet are known, as a share of the radius
 
 
+@short_repr
 @dataclass(frozen=True)
 class Interval:
     """A real number between two rationals, with certainty.
@@ -91,6 +93,7 @@ class Interval:
         return f"[{low!r}, {high!r}]"
 
 
+@short_repr
 @dataclass(frozen=True)
 class Circle:
     """A circle in its plane: rational centre, and two vectors of the plane, orthogonal in the metric of the sphere.

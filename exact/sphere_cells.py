@@ -17,6 +17,7 @@ from exact.errors import Undecided
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, rows_of
 from exact.numbers import Ball, FloatArray, Rational
+from exact.printing import shown
 from exact.region import Facet, Region, SymbolicRegion
 from exact.round_geometry import Interval
 from exact.sphere_complex import SurdPoint
@@ -40,6 +41,9 @@ class SphereVertex:
 
     _owner: SpherePartition
     index: int
+
+    def __repr__(self) -> str:
+        return f"<vertex {self.index} at {shown(tuple(map(float, self.coordinates)))} in the chart>"
 
     @property
     def coordinates(self) -> SurdPoint:
@@ -68,6 +72,9 @@ class SphereArc:
 
     _owner: SpherePartition
     index: int
+
+    def __repr__(self) -> str:
+        return f"<arc {self.index} between cells {self.cells[0]} and {self.cells[1]}, length {self.length_float:.6g}>"
 
     @property
     def circle(self) -> Halfspace:

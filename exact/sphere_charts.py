@@ -21,6 +21,7 @@ from exact.nearest import exponent, scaled_by
 from exact.network import Block, Network
 from exact.norms import Norm
 from exact.numbers import Rational, RationalArray, fractions, nearest_floats, rational
+from exact.printing import short_repr
 from exact.propagation import Cursor, begin, pass_norm
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -29,6 +30,7 @@ _WORST_CONDITION = 100.0  # of a Gram matrix: above it the float filters lose bi
 Vector = tuple[Rational, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereChart:
     """The sphere `y' gram y = radius_squared` of dimension `dim`, and where the network stands on it.

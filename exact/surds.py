@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from exact.nearest import exact_root, nearest_of, nearest_root
 from exact.numbers import Ball, Rational, nearest_float
+from exact.printing import short_repr
 
 if TYPE_CHECKING:
     import sympy
@@ -50,6 +51,7 @@ def sign_of_biquadratic(x: Rational, y: Rational, z: Rational, w: Rational, d: R
     return first * sign_of_surd(constant, 2 * (x * y - e * z * w), d)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Surd:
     """The real number `a + b sqrt(d)` with rational a, b and d >= 0.

@@ -23,6 +23,7 @@ FLOORS = {
     "exact.linear_algebra": 0,
     "exact.nearest": 0,
     "exact.numbers": 0,
+    "exact.printing": 0,
     "exact.surds": 0,
     "exact.constructions": 1,
     "exact.filters": 1,

@@ -22,6 +22,7 @@ from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas
 from exact.network import Network
 from exact.numbers import FloatArray, Rational
+from exact.printing import short_repr
 from exact.running_codes import RunningCodes
 from exact.sphere_charts import SphereChart
 from exact.sphere_complex import SphereComplex
@@ -42,6 +43,7 @@ class Outcome(Enum):
         raise TypeError("an Outcome has no truth value; got bool(outcome); write outcome is Outcome.COMPLETE")
 
 
+@short_repr
 @dataclass(frozen=True)
 class Budget:
     """A bound on the number of regions, on seconds, or on both; None means no bound."""
@@ -61,6 +63,7 @@ class Budget:
         return self.regions is None and self.seconds is None
 
 
+@short_repr
 @dataclass
 class Job:
     """One call of partition: what to enumerate, where the filters run, when to stop."""
@@ -80,6 +83,7 @@ class Job:
         return late or (self.budget.regions is not None and found >= self.budget.regions)
 
 
+@short_repr
 @dataclass(frozen=True)
 class FlatCells:
     """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when asked for.
@@ -136,6 +140,7 @@ class MadeOnDemand(Sequence[T]):
         return self._made[place]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Cut:
     """A point between two cells of a curve, or its end; `find` gives the exact direction.
@@ -153,6 +158,7 @@ class Cut:
         return self.find()
 
 
+@short_repr
 @dataclass(frozen=True)
 class CurveCells:
     """Cells of a curve in order: cell i lies between cuts i and i + 1 (modulo their number when `closed`).
@@ -191,6 +197,7 @@ class CurveCells:
         return self.codes.bits()
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereCells:
     """Cells of a 2-sphere as a cell complex; cell 0 has the code `root`, and every arc says which hinges flip across it.
@@ -210,6 +217,7 @@ class SphereCells:
         return self.complex.cell_count
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereCodes:
     """Spline codes on a sphere of any dimension as arrays, in the engine's own order; each owns one cell or several.

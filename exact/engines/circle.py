@@ -37,6 +37,7 @@ from exact.nearest import short_rational
 from exact.network import Block, Network
 from exact.norms import Norm
 from exact.numbers import Rational, RationalArray
+from exact.printing import short_repr
 from exact.propagation import Cursor, advance, begin, pass_norm
 from exact.running_codes import RunningCodes
 from exact.spline_code import BitArray
@@ -45,6 +46,7 @@ _ZERO, _ONE = Rational(0), Rational(1)
 _FULL_TURN = Rational(4)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Arc:
     """An open arc between two edges, the network's state on it (None without a hidden layer), the code so far."""

@@ -23,6 +23,7 @@ from exact.filters import Balls, enclosed_zeros, pencil_values
 from exact.nearest import exponent, in_range, scaled_by
 from exact.network import Layer
 from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, rational
+from exact.printing import short_repr
 from exact.spline_code import BitArray
 
 _FULL_TURN = Rational(4)
@@ -31,6 +32,7 @@ _MIDDLE = 200  # floats between 2^-200 and 2^200: products of four of them neith
 SMALL = 48  # below this many functions the exact path is faster than starting the filter
 
 
+@short_repr
 @dataclass(frozen=True)
 class Edge:
     """A point of a curve enclosed by diamond angles `lo <= hi`; `find` gives the exact direction.
@@ -65,6 +67,7 @@ def seam_edge(sigma: Rational) -> Edge:
     return Edge(sigma, sigma, lambda: Direction.rational(Rational(1), Rational(0)), seam=True)
 
 
+@short_repr
 @dataclass
 class Tally:
     """How zeros were settled, and where hinges touch zero without changing sign (direction, hinge)."""
@@ -74,6 +77,7 @@ class Tally:
     tangent: list[tuple[Direction, int]] = field(default_factory=list)
 
 
+@short_repr
 @dataclass
 class LayerFunctions:
     """The hinges of a layer along a curve: exact coefficients on demand, balls for all of them at once.
@@ -142,6 +146,7 @@ class LayerFunctions:
         return bits
 
 
+@short_repr
 @dataclass(frozen=True)
 class Proposed:
     """What a filter proves: function `rows[i]` has exactly one zero in [low[i], high[i]]; `undecided` ones are left over.
@@ -155,6 +160,7 @@ class Proposed:
     undecided: IndexArray
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Isolated(Sequence[Edge]):
     """The zeros of the functions of a layer on an arc, in order, as arrays; edges are made when asked for.

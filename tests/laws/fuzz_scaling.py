@@ -158,7 +158,7 @@ def job(seed: int) -> Job:
     n = {"segment": 2, "ray": 2, "line": 2, "circle": 3, "sphere": 3, "great sphere": 4, "box": 2}.get(kind, 2)
     n += 1 if norm == "layernorm" or kind == "norm circle" else 0
     n += 1 if kind == "nested" else 0
-    width = random.choice([1, 2, 3, 5, 60]) if "circle" in kind else random.randint(1, 3)
+    width = random.choice([1, 2, 3, 3, 4, 5, 5, 50]) if "circle" in kind else random.randint(1, 3)
     if kind in ("sphere", "great sphere"):
         width = random.choice([1, 2, 3])
     entry = random.choice([lambda: Fraction(random.randint(-3, 3)), lambda: Fraction(random.randint(-99, 99), 64)])
