@@ -19,6 +19,7 @@ from scipy.special import erf, expit
 
 from exact.errors import InvalidInput, NotPiecewiseLinear
 from exact.numbers import Ball, FloatArray, Rational, nearest_float, rational
+from exact.printing import short_repr
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _DEFAULT_SLOPE = rational(0.01)
@@ -48,8 +49,16 @@ class Activation(ABC):
         return True
 
     @property
+    def jumps(self) -> bool:
+        """Whether the pieces leave a gap at a breakpoint; NotPiecewiseLinear for a smooth activation."""
+        sides = zip(self.breakpoints, pairwise(self.pieces), strict=True)
+        return any(a * t + b != c * t + d for t, ((a, b), (c, d)) in sides)
+
+    @property
     def name(self) -> str:
-        """The class with its parameters, used in messages; digests know by it only what has no pieces."""
+        """The class with its parameters in full, used in messages; digests know by it only what has no pieces."""
+        if hasattr(self, "full_repr"):
+            return str(self.full_repr())
         return repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"
 
     @property
@@ -98,6 +107,7 @@ class ReLU(Activation):
         return np.maximum(z, 0.0)
 
 
+@short_repr
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
     """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64 nearest to 1/100)."""
@@ -135,6 +145,7 @@ class AbsoluteValue(Activation):
         return np.abs(z)
 
 
+@short_repr
 @dataclass(frozen=True)
 class HardTanh(Activation):
     """min(max(z, lo), hi) with lo < hi."""

@@ -11,6 +11,7 @@ from exact.errors import InvalidInput
 from exact.float_environment import members_in_ieee_floats
 from exact.linear_algebra import apply
 from exact.numbers import FloatArray, RationalArray, RationalMatrix, fraction, fractions, rationals
+from exact.printing import short_repr
 
 if TYPE_CHECKING:
     import sympy
@@ -19,6 +20,7 @@ Argument = Literal["x", "norm(x)"]
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class AffineMap:
     """`argument -> matrix argument + offset`, exactly; equal maps compare equal and hash alike.

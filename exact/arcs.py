@@ -15,17 +15,18 @@ import networkx as nx
 import numpy as np
 
 from exact.affine_map import AffineMap
-from exact.crossings import Crossing, base_point, exact_angle, exact_parameter, sympy_rational
+from exact.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
 from exact.curve_positions import (
     CurvePoint,
     compare_points,
-    coordinates_float,
-    gap_float,
+    gap_ball,
     is_finite,
+    one_turn_on,
+    point_floats,
     position_float,
-    turn_float,
+    turn_ball,
 )
-from exact.curves import Direction, Frame
+from exact.curves import Direction
 from exact.domains import Curve, Domain
 from exact.engines.base import CurveCells, Cut
 from exact.errors import InvalidInput, Unsupported, shown
@@ -33,10 +34,11 @@ from exact.faces import IndexArray
 from exact.halfspace import Halfspace
 from exact.isolated_directions import IsolatedDirection
 from exact.linear_algebra import independent_rows, matrix, rows_of, solve
+from exact.nearest import nearest_of
 from exact.network import Network
-from exact.numbers import Rational, RationalArray, fraction, fractions, rationals
-from exact.region import Facet, Region, SymbolicRegion
-from exact.results import Partition, RegionSequence
+from exact.numbers import Ball, Rational, RationalArray, rationals
+from exact.region import Facet, Region, SymbolicRegion, closed
+from exact.results import GRAPH_WITNESSES, Partition, RegionSequence
 from exact.spline_code import ByteArray, Hinge, SplineCode
 
 if TYPE_CHECKING:
@@ -125,9 +127,9 @@ class CurvePartition(Partition):
     def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges and its `position`.
 
-        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing. On
-        a circle positions are angles to 2^-29 of a turn or better, so that thousands of crossings need not be made exact;
-        `crossings` has them exactly.
+        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing.
+        Positions are the nearest float64; on a circle of more than 10,000 cuts angles to 2^-29 of a turn or better, so that
+        not all crossings need be made exact; `crossings` has them exactly.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
         self._add_nodes(graph, witnesses)
@@ -138,12 +140,13 @@ class CurvePartition(Partition):
 
     @cached_property
     def _positions(self) -> list[float]:
-        """The positions of all cuts: on lines those of the exact points, on circles of points near them."""
+        """The positions of all cuts: those of the exact points, on circles with very many cuts of points near them."""
         cuts, bounds = self.cells.cuts, self.cells.enclosures
-        if bounds is not None and not self.frame.is_straight:
+        many = len(cuts) > GRAPH_WITNESSES and not self.frame.is_straight
+        if many and bounds is not None:
             angles: list[float] = self.frame.angles_float(bounds.mean(axis=1)).tolist()
             return angles
-        return [position_float(self.frame, cut.direction if self.frame.is_straight else cut.near) for cut in cuts]
+        return [position_float(self.frame, cut.near if many else cut.direction) for cut in cuts]
 
     def locate(self, x: Sequence[object]) -> int:
         direction = self.direction_of(x)
@@ -280,35 +283,44 @@ class Arc(Region):
 
     @property
     def endpoints_float(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The end points in float64; infinite where an interval is."""
+        """The end points, each coordinate the nearest float64; infinite where an interval is."""
         ends, curve, frame = self._owner.ends_of(self.index), self._owner.image, self._owner.frame
         if ends is None:
             return None
-        first, last = (_point_float(curve, frame, cut.direction) for cut in ends)
+        first, last = (point_floats(frame, curve, cut.direction) for cut in ends)
         return first, last
 
     @property
     def parameters_float(self) -> tuple[float, float]:
-        """Start and end: angles in radians with end > start (a full circle is (0, 2 pi)), or parameters t."""
+        """Start and end, each the nearest float64: angles in radians, the end beyond the start, or parameters t.
+
+        A full circle is (0, 2 pi); the end of an arc that holds the angle 0 is above 2 pi.
+        """
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
         if ends is None:
             return (0.0, 2 * math.pi) if len(self._owner) == 1 else (self.index * math.pi,) * 2
-        start = position_float(frame, ends[0].direction)
-        if frame.is_straight:
-            return start, position_float(frame, ends[1].direction)
-        return start, start + (turn_float(frame, ends[0].direction, ends[1].direction) or 2 * math.pi)
+        first, last = (cut.direction for cut in ends)
+        wraps = not frame.is_straight and compare_points(last, first) <= 0
+        return position_float(frame, first), (one_turn_on if wraps else position_float)(frame, last)
 
     @property
     def length_float(self) -> float:
-        """The length in the metric of the curve, float64."""
+        """The length in the metric of the curve: the nearest float64."""
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
-        radius = math.sqrt(float(fraction(frame.radius_squared)))
+        if ends is not None and frame.is_straight and not all(is_finite(frame, cut.direction) for cut in ends):
+            return math.inf
+        return nearest_of(self._length)
+
+    def _length(self, bits: int) -> Ball | None:
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        radius = Ball(frame.radius_squared).sqrt()
         if ends is None:
-            return 2 * math.pi * radius if len(self._owner) == 1 else 0.0
+            return 2 * Ball.pi() * radius if len(self._owner) == 1 else Ball(0)
         first, last = (cut.direction for cut in ends)
         if not frame.is_straight:
-            return radius * (turn_float(frame, first, last) or 2 * math.pi)
-        return radius * gap_float(frame, first, last)
+            turn = 2 * Ball.pi() if compare_points(first, last) == 0 else turn_ball(frame, first, last, bits)
+            return None if turn is None else radius * turn
+        return radius * gap_ball(frame, first, last, bits)
 
     @property
     def length(self) -> sympy.Expr:
@@ -333,12 +345,23 @@ class Arc(Region):
         variable = sympy.Symbol("t" if straight else "theta", real=True)
         return SymbolicRegion(self._inequalities(variable), self._symbolic_map(variable))
 
-    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
-        ends, frame = self._owner.ends_of(self.index), self._owner.frame
-        if ends is None:
-            return ()
+    def symbolic_closure(self) -> SymbolicRegion:
         import sympy
 
+        found, ends = self.symbolic(), self._owner.ends_of(self.index)
+        if ends is None or not any(cut.undefined for cut in ends):
+            return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
+        (variable,) = set().union(*(part.free_symbols for part in found.inequalities))
+        place = exact_parameter if self._owner.frame.is_straight else exact_angle
+        holes = [sympy.Ne(variable, place(self._owner.frame, cut.direction)) for cut in ends if cut.undefined]
+        return SymbolicRegion((*map(closed, found.inequalities), *holes), found.map)
+
+    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
+        import sympy
+
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return () if len(self._owner) == 1 else (sympy.Eq(variable, self.index * sympy.pi),)
         place = exact_parameter if frame.is_straight else exact_angle
         first, last = (place(frame, cut.direction) for cut in ends)
         if not frame.is_straight and compare_points(ends[1].direction, ends[0].direction) <= 0:
@@ -364,19 +387,3 @@ def _line_through(direction: CurvePoint, step: int) -> tuple[int, ...]:
         return ()
     a, b = direction.alpha.a, direction.beta.a
     return Halfspace.of([step * b, -step * a, _ZERO]).coefficients
-
-
-def _point_float(curve: Curve, frame: Frame, direction: CurvePoint) -> np.ndarray:
-    a, b = coordinates_float(direction)
-    u, v = (np.array([float(x) for x in fractions(w)]) for w in (curve.u, curve.v))
-    if frame.one is not None:
-        scale = a * float(fraction(frame.one[0])) + b * float(fraction(frame.one[1]))
-    else:
-        form = [float(x) for x in fractions((frame.form.a, frame.form.b, frame.form.c))]
-        square = form[0] * a * a + 2 * form[1] * a * b + form[2] * b * b
-        scale = math.sqrt(square / float(fraction(frame.radius_squared)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        point = (a * u + b * v) / scale
-    if scale != 0:
-        return np.asarray(point)
-    return np.where(a * u + b * v == 0, [float(x) for x in fractions(base_point(curve))], point)

@@ -16,8 +16,10 @@ import numpy as np
 from exact.errors import Undecided, certain
 from exact.faces import Incidence, IndexArray
 from exact.linear_algebra import Vector, apply, dot
+from exact.nearest import turn_between
 from exact.numbers import Ball, Rational, ball_bounds, ball_precision
-from exact.round_geometry import RoundGeometry, turn_between
+from exact.printing import short_repr
+from exact.round_geometry import RoundGeometry
 from exact.sphere_complex import SurdPoint
 from exact.surds import Surd
 
@@ -25,6 +27,7 @@ _PRECISIONS = (128, 512, 2048)
 Arcs = Mapping[int, Sequence[int]]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Passage:
     """A transversal crossing: the angle from the start, the arc, and whether the positive side of its circle comes next."""
@@ -34,6 +37,7 @@ class Passage:
     rises: bool
 
 
+@short_repr
 @dataclass(frozen=True)
 class Chord:
     """The great circle from a rational vector `start` towards `ahead`, which is orthogonal to it in the metric.

@@ -21,6 +21,7 @@ from exact.lp import Interior, strict_feasibility
 from exact.network import Network
 from exact.numbers import Rational, RationalArray, rational
 from exact.predicates import is_inside
+from exact.printing import short_repr
 from exact.propagation import begin, layer_halfspaces
 from exact.quadrics import Quadric, centre, inside_wall, quadric_of, value
 
@@ -146,6 +147,7 @@ class _Flats:
         return sum(x == 0 for x in others) == len(tight) and self.body.contains(homogeneous(point))
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereCount:
     """A simple arrangement of small circles on S^2: `cells = 1 + components + crossings` (Euler's relation)."""

@@ -24,23 +24,36 @@ import torch
 from exact.arcs import CurvePartition
 from exact.curves import Direction
 from exact.domains import Ray, Sphere
-from exact.errors import InvalidInput, Unsupported, certain, require
+from exact.errors import InvalidInput, Unsupported, certain, require, shown
 from exact.filters import Balls, matrix_product
 from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.linear_algebra import dot, matrix, rows_of
+from exact.nearest import exponent, in_range, scaled_by
 from exact.network import Network
 from exact.norm_balls import behind_norm, input_radius_squared
 from exact.norms import Norm
-from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, fractions, nearest_float, rationals
+from exact.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    RationalMatrix,
+    fractions,
+    nearest_float,
+    nearest_floats,
+    rationals,
+)
 from exact.partition import partition
-from exact.spline_code import Hinge, SplineCode
+from exact.printing import short_repr
+from exact.spline_code import BitArray, Hinge, SplineCode
 from exact.surds import Surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_MIDDLE = 200  # floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class Flip:
     """A point of a ray where hinges flip.
@@ -56,8 +69,8 @@ class Flip:
 
     @property
     def radius_float(self) -> float:
-        """The input radius r (float64)."""
-        return sqrt(float(self.radius_squared))
+        """The input radius r: the nearest float64."""
+        return self.radius_squared.root_float()
 
     def radius(self) -> Any:
         """The input radius r as a SymPy expression."""
@@ -67,6 +80,7 @@ class Flip:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class RayFlips:
     """All flips along `t x`, t > 0, from the centre outwards; `codes[i]` holds between flips i - 1 and i, the last for ever.
@@ -92,7 +106,7 @@ class RayFlips:
 
     @property
     def critical_radius_float(self) -> float:
-        """The radius |P x| of the last flip (float64); zero when none flips."""
+        """The radius |P x| of the last flip: the nearest float64; zero when none flips."""
         return self.flips[-1].radius_float if self.flips else 0.0
 
 
@@ -141,7 +155,7 @@ def _without_flips(network: Network, point: list[Rational]) -> RayFlips:
 def _projected(norm: Norm, point: list[Rational]) -> list[Rational]:
     image = list(norm.project(matrix([[x] for x in point], 1)).entries())
     if not any(value != 0 for value in image):
-        raise InvalidInput("the norm's projection of x is zero, so it has no direction", value=tuple(map(str, point)),
+        raise InvalidInput("the norm's projection of x is zero, so it has no direction", value=shown(point),
                            remedy="give an x with P x != 0")  # fmt: skip
     return image
 
@@ -157,6 +171,7 @@ def _flip(norm: Norm, hinges: tuple[Hinge, ...], tau: Rational, square: Rational
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class RadiusBounds:
     """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`, shape (N,) each.
@@ -179,13 +194,23 @@ def critical_radii_float(network: Network, directions: Any, device: str = "cpu")
     folded, _ = behind_norm(network)
     _require_one_layer(folded)
     norm, layer = network.norms[0], folded.hidden_layers[0]
-    columns = norm.project(_columns(directions, network.input_dim))
+    columns = _columns_in_range(norm.project(_columns(directions, network.input_dim)))
     able = [(j, b - t) for j, b in enumerate(layer.bias.column()) for t in layer.activation.breakpoints
             if b != t and any(w != 0 for w in layer.weight.row(j))]  # fmt: skip
-    slopes = matrix_product(layer.weight, columns, device)[torch.tensor([j for j, _ in able], dtype=torch.int64, device=device)]
-    shift = Balls.of_rationals([c for _, c in able], device)
-    offsets = Balls(shift.mid[:, None], shift.rad[:, None])
-    return _bounds(norm, slopes, offsets, _squares(columns, device))
+    neurons = torch.tensor([j for j, _ in able], dtype=torch.int64, device=device)
+    slopes, shift = matrix_product(layer.weight, columns, device)[neurons], Balls.of_rationals([c for _, c in able], device)
+    sizes = np.maximum(np.abs(layer.weight.float64()).max(axis=1)[neurons.cpu().numpy()], shift.mid.abs().cpu().numpy())
+    for place in np.flatnonzero(~_is_in_middle(sizes)).tolist():
+        j, c = able[place]
+        *row, offset = in_range([*layer.weight.row(j), c])
+        product = matrix_product(RationalMatrix.from_backend(matrix([row], norm.dim)), columns, device)
+        for balls, new in ((slopes, product[0]), (shift, Balls.of_rationals([offset], device)[0])):
+            balls.mid[place], balls.rad[place] = new.mid, new.rad
+    return _bounds(norm, slopes, Balls(shift.mid[:, None], shift.rad[:, None]), _squares(columns, device))
+
+
+def _is_in_middle(sizes: FloatArray) -> BitArray:
+    return np.asarray((sizes > 2.0**-_MIDDLE) & (sizes < 2.0**_MIDDLE))
 
 
 def _columns(directions: Any, dim: int) -> RationalArray:
@@ -194,6 +219,19 @@ def _columns(directions: Any, dim: int) -> RationalArray:
     if rows.shape[1] != dim:
         raise InvalidInput("the directions do not fit the network", value=rows.shape, remedy=f"give rows of {dim} numbers")
     return rows.exact.transpose()
+
+
+def _columns_in_range(columns: RationalArray) -> RationalArray:
+    """The columns, each a direction: those that leave the middle of float64's range times a power of two."""
+    floats = np.abs(nearest_floats(columns.entries()).reshape(columns.nrows(), -1)).max(axis=0)
+    far = np.flatnonzero(~_is_in_middle(floats)).tolist()
+    if not far:
+        return columns
+    rows = rows_of(columns)
+    for j in far:
+        for row, value in zip(rows, in_range([row[j] for row in rows]), strict=True):
+            row[j] = value
+    return matrix(rows, columns.ncols())
 
 
 def _require_one_layer(folded: Network) -> None:
@@ -240,16 +278,21 @@ def _s_squared_bounds(needed: Balls, reach: Balls) -> tuple[torch.Tensor, torch.
 
 
 def _radius(norm: Norm, s_squared: torch.Tensor, upwards: bool) -> torch.Tensor:
-    """r at s^2, rounded outwards: it grows with s."""
+    """r at s^2, rounded outwards: it grows with s. The power of two in eps, or in its root, is put in last."""
     outward, n = _UP if upwards else _DOWN, float(norm.dim)
-    eps = nearest_float(norm.eps) * outward
+    power = exponent(norm.eps) // 2 if norm.eps_rule == "var" else exponent(norm.eps)
+    eps = nearest_float(scaled_by(norm.eps, -2 * power if norm.eps_rule == "var" else -power)) * outward
     rest = (1.0 - s_squared).clamp(min=0.0)  # exact to half an ulp of at most 1; its error counts where it is small
     rest = (rest - 2.0**-52 if upwards else rest + 2.0**-52).clamp(min=0.0)
     if norm.eps_rule == "var":
         value = (n * eps * s_squared / rest).sqrt()
     else:
         value = eps * sqrt(n) * (s_squared + s_squared.sqrt()) / rest
-    return value.nan_to_num(nan=0.0, posinf=inf) * outward
+    value = value.nan_to_num(nan=0.0, posinf=inf) * outward
+    for half in (power // 2, power - power // 2):  # at once, 2^power might be no float
+        value = torch.ldexp(value, torch.tensor(half, device=value.device))
+    beyond = torch.nextafter(value, torch.full_like(value, inf if upwards else 0.0))  # past what an underflow rounds
+    return torch.where(s_squared > 0, beyond, value)
 
 
 def _largest(values: torch.Tensor) -> FloatArray:
@@ -258,6 +301,7 @@ def _largest(values: torch.Tensor) -> FloatArray:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class FlipCap:
     """The directions along which a neuron of the first layer flips: a cap of the sphere of directions.

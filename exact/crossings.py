@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from exact.curve_positions import CurvePoint, coordinates_sympy, position_bounds, position_float
+from exact.curve_positions import CurvePoint, base_point, coordinates_sympy, position_bounds, position_float
 from exact.curves import Frame
 from exact.domains import Curve
-from exact.errors import InvalidInput, certain
+from exact.errors import InvalidInput
 from exact.float_environment import members_in_ieee_floats
 from exact.isolated_directions import IsolatedDirection
 from exact.numbers import Rational, fraction
+from exact.printing import shown
 from exact.spline_code import Hinge
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Crossing:
     direction: CurvePoint
     frame: Frame
     curve: Curve
+
+    def __repr__(self) -> str:
+        place = f"{'t' if self.frame.is_straight else 'angle'} {position_float(self.frame, self.direction):.6g}"
+        what = "undefined" if self.undefined else "touched by" if self.tangent else "flips"
+        return f"<crossing at {place}: {what} {shown(self.hinges, 100)}>"
 
     @property
     def point(self) -> sympy.Matrix:
@@ -63,7 +69,7 @@ class Crossing:
 
     @property
     def angle_float(self) -> float:
-        """The angle in radians, float64 (circles)."""
+        """The angle in radians, in [0, 2 pi): the nearest float64 (circles)."""
         if self.frame.is_straight:
             raise InvalidInput("a straight line has no angle", value="angle_float", remedy="read .parameter_float")
         return position_float(self.frame, self.direction)
@@ -77,7 +83,7 @@ class Crossing:
 
     @property
     def parameter_float(self) -> float:
-        """The parameter t, float64 (lines)."""
+        """The parameter t: the nearest float64 (lines)."""
         if not self.frame.is_straight:
             raise InvalidInput("a circle has no parameter t", value="parameter_float", remedy="read .angle_float")
         return position_float(self.frame, self.direction)
@@ -133,9 +139,3 @@ def sympy_rational(value: Rational) -> sympy.Rational:
     import sympy
 
     return sympy.Rational(int(value.p), int(value.q))
-
-
-def base_point(curve: Curve) -> tuple[Rational, ...]:
-    """A finite point of a straight line."""
-    one = certain(curve.one, "only straight lines have points at infinity")
-    return curve.u if one[0] != 0 else curve.v

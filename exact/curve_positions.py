@@ -7,14 +7,16 @@ zero of a function with nested roots (`IsolatedDirection`), where balls are narr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from exact.curves import Direction, Frame
-from exact.errors import certain
+from exact.domains import Curve
 from exact.isolated_directions import IsolatedDirection
-from exact.numbers import Ball, Rational, ball_bounds, ball_precision
-from exact.surds import FLOAT_BITS, difference_float
+from exact.nearest import nearest_of, turn_between
+from exact.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_floats
 
 if TYPE_CHECKING:
     import sympy
@@ -36,14 +38,6 @@ def coordinates(point: CurvePoint, bits: int) -> tuple[Ball, Ball]:
         return point.coordinates(bits)
     with ball_precision(bits):
         return point.alpha.ball(), point.beta.ball()
-
-
-def coordinates_float(point: CurvePoint) -> tuple[float, float]:
-    """(alpha, beta) up to a positive factor, float64."""
-    if isinstance(point, Direction):
-        return float(point.alpha), float(point.beta)
-    alpha, beta = point.coordinates(64)
-    return float(alpha), float(beta)
 
 
 def coordinates_sympy(point: CurvePoint) -> tuple[sympy.Expr, sympy.Expr]:
@@ -69,7 +63,7 @@ def angle_ball(frame: Frame, point: CurvePoint, bits: int) -> Ball:
     """An enclosure of the angle of a point on a circle, from u towards v, in [0, 2 pi)."""
     alpha, beta = coordinates(point, bits)
     with ball_precision(bits):
-        x, y = _orthogonal(frame, alpha, beta)
+        x, y = frame.orthonormal(alpha, beta)
         angle = Ball.atan2(y, x)
         return angle + 2 * Ball.pi() if bool(y < 0) else angle
 
@@ -86,57 +80,92 @@ def is_finite(frame: Frame, point: CurvePoint) -> bool:
 
 
 def position_float(frame: Frame, point: CurvePoint) -> float:
-    """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v (float64, to full accuracy)."""
+    """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the nearest float64."""
     if isinstance(point, Direction):
         return frame.position_float(point)
     if not frame.is_straight:
         return turn_float(frame, Direction.rational(_ONE, _ZERO), point)
-    return _accurate(lambda bits: parameter_ball(frame, point, bits))
+    return nearest_of(lambda bits: parameter_ball(frame, point, bits))
 
 
 def turn_float(frame: Frame, start: CurvePoint, end: CurvePoint) -> float:
-    """The angle in [0, 2 pi) from one point of a circle counter-clockwise to another (float64); 0 iff they are equal."""
+    """The angle in [0, 2 pi) from one point of a circle counter-clockwise to another: the nearest float64; 0 iff equal."""
     if isinstance(start, Direction) and isinstance(end, Direction):
         return frame.turn_float(start, end)
     if compare_points(start, end) == 0:
         return 0.0
-    bits = 128
-    while True:
-        (a, b), (c, d) = coordinates(start, bits), coordinates(end, bits)
+    return nearest_of(lambda bits: turn_ball(frame, start, end, bits))
+
+
+def turn_ball(frame: Frame, start: CurvePoint, end: CurvePoint, bits: int) -> Ball | None:
+    """An enclosure of the angle in (0, 2 pi) between different points of a circle; None when the bits do not tell."""
+    with ball_precision(bits):
+        return turn_between(*(frame.orthonormal(*coordinates(point, bits)) for point in (start, end)))
+
+
+def one_turn_on(frame: Frame, point: CurvePoint) -> float:
+    """The angle in [2 pi, 4 pi) of a point of a circle, from u towards v: the nearest float64."""
+    start = Direction.rational(_ONE, _ZERO)
+    if compare_points(start, point) == 0:
+        return 2 * math.pi
+
+    def angle(bits: int) -> Ball | None:
+        found = turn_ball(frame, start, point, bits)
+        return None if found is None else found + 2 * Ball.pi()
+
+    return nearest_of(angle)
+
+
+def gap_ball(frame: Frame, start: CurvePoint, end: CurvePoint, bits: int) -> Ball:
+    """An enclosure of the difference of the parameters of two points of a line that do not lie at infinity."""
+    with ball_precision(bits):
+        return parameter_ball(frame, end, bits) - parameter_ball(frame, start, bits)
+
+
+def point_floats(frame: Frame, curve: Curve, point: CurvePoint) -> FloatArray:
+    """The coordinates of a point of a curve, each the nearest float64; infinite where the point is."""
+    if frame.is_straight and not is_finite(frame, point):
+        return _floats_at_infinity(curve, point)
+
+    @cache
+    def shares(bits: int) -> tuple[Ball, Ball]:
+        alpha, beta = coordinates(point, bits)
         with ball_precision(bits):
-            (x, y), (z, w) = _orthogonal(frame, a, b), _orthogonal(frame, c, d)
-            cross, inner = x * w - y * z, x * z + y * w
-            if cross.rel_accuracy_bits() > FLOAT_BITS:
-                angle = Ball.atan2(cross, inner)
-                return float(angle if bool(cross > 0) else angle + 2 * Ball.pi())
-            if bool(inner < 0) and inner.rel_accuracy_bits() > FLOAT_BITS and bits > 4 * FLOAT_BITS:
-                return math.pi
-        bits *= 2
+            scale = scale_ball(frame, alpha, beta)
+            return alpha / scale, beta / scale
+
+    def coordinate(x: Rational, y: Rational, bits: int) -> Ball:
+        alpha, beta = shares(bits)
+        value = alpha * Ball(x) + beta * Ball(y)
+        return Ball(0) if value.contains(0) and _vanishes(point, x, y) else value
+
+    pairs = zip(curve.u, curve.v, strict=True)
+    return np.array([nearest_of(partial(coordinate, x, y)) for x, y in pairs], dtype=np.float64)
 
 
-def gap_float(frame: Frame, start: CurvePoint, end: CurvePoint) -> float:
-    """The difference of the parameters of two points of a line (float64, to full accuracy); infinite at infinity."""
-    if not (is_finite(frame, start) and is_finite(frame, end)):
-        return math.inf
-    if isinstance(start, Direction) and isinstance(end, Direction):
-        first, last = frame.parameter(start), frame.parameter(end)
-        return difference_float(*(certain(end, "finite points have parameters") for end in (last, first)))
-
-    def gap(bits: int) -> Ball:
-        with ball_precision(bits):
-            return parameter_ball(frame, end, bits) - parameter_ball(frame, start, bits)
-
-    return _accurate(gap)
+def _vanishes(point: CurvePoint, x: Rational, y: Rational) -> bool:
+    """Whether `x alpha + y beta` is zero for certain."""
+    return isinstance(point, Direction) and (point.alpha.scaled(x) + point.beta.scaled(y)).sign() == 0
 
 
-def _orthogonal(frame: Frame, alpha: Ball, beta: Ball) -> tuple[Ball, Ball]:
+def scale_ball(frame: Frame, alpha: Ball, beta: Ball) -> Ball:
+    """What a vector along a direction is divided by to lie on the curve, at the working precision."""
+    if frame.one is not None:
+        return alpha * Ball(frame.one[0]) + beta * Ball(frame.one[1])
     form = frame.form
-    return alpha * Ball(form.a) + beta * Ball(form.b), beta * Ball(form.determinant).sqrt()
+    square = alpha * alpha * Ball(form.a) + 2 * alpha * beta * Ball(form.b) + beta * beta * Ball(form.c)
+    return (square / Ball(frame.radius_squared)).sqrt()
 
 
-def _accurate(enclose: Callable[[int], Ball]) -> float:
-    """The midpoint of an enclosure that is accurate to more than float64; for numbers that are not zero."""
-    bits = 128
-    while (ball := enclose(bits)).rel_accuracy_bits() <= FLOAT_BITS:
-        bits *= 2
-    return float(ball)
+def _floats_at_infinity(curve: Curve, point: CurvePoint) -> FloatArray:
+    """Infinities of the signs of the direction; coordinates that do not run to infinity keep the values of the line."""
+    assert isinstance(point, Direction), "only rational directions lie at infinity"
+    ahead = [(point.alpha.scaled(x) + point.beta.scaled(y)).sign() for x, y in zip(curve.u, curve.v, strict=True)]
+    finite = nearest_floats(base_point(curve))
+    return np.array([x if sign == 0 else math.copysign(math.inf, sign) for sign, x in zip(ahead, finite, strict=True)])
+
+
+def base_point(curve: Curve) -> tuple[Rational, ...]:
+    """A finite point of a straight line."""
+    assert curve.one is not None, "only straight lines have points at infinity"
+    return curve.u if curve.one[0] != 0 else curve.v

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from exact.nearest import nearest_of, nearest_root, turn_between
 from exact.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_float
 from exact.predicates import turn
-from exact.surds import FLOAT_BITS, Surd, sign_of_surd
+from exact.printing import short_repr
+from exact.surds import Surd, sign_of_surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Function = tuple[Rational, Rational, Rational]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Form:
     """The quadratic form `a alpha^2 + 2 b alpha beta + c beta^2`, positive semidefinite."""
@@ -64,6 +67,7 @@ def value_sign(function: Function, form: Form, alpha: Rational, beta: Rational) 
     return sign_of_surd(p * alpha + q * beta, c, form(alpha, beta))
 
 
+@short_repr
 @dataclass(frozen=True)
 class Direction:
     """An oriented direction with coordinates in one field Q(sqrt d)."""
@@ -88,9 +92,16 @@ class Direction:
         return -turn((self.alpha, self.beta), (other.alpha, other.beta))
 
     def diamond(self, bits: int) -> tuple[Rational, Rational]:
-        """Rational bounds on the diamond angle in [0, 4): monotone in the angle, rational in the coordinates."""
-        with ball_precision(bits):
-            return ball_bounds(self._diamond())
+        """Rational bounds on the diamond angle in [0, 4), at most 2^(8 - bits) apart: monotone, rational in the coordinates."""
+        precision, widest = bits, Rational(1 << 8, 1 << bits)
+        while True:
+            with ball_precision(precision):
+                ball = self._diamond()
+                if ball.is_finite():
+                    low, high = ball_bounds(ball)
+                    if high - low <= widest:
+                        return low, high
+            precision *= 2
 
     def _diamond(self) -> Ball:
         a, b = self.alpha.ball(), self.beta.ball()
@@ -118,6 +129,7 @@ def diamond_directions_float(sigma: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.choose(k, [1 - f, -f, f - 1, f]), np.choose(k, [f, 1 - f, -f, f - 1])
 
 
+@short_repr
 @dataclass(frozen=True)
 class Zeros:
     """The zeros of a function on the whole circle of directions: sign changes, and the one touching point if any."""
@@ -144,6 +156,7 @@ def zeros(function: Function, form: Form) -> Zeros:
     return Zeros(tuple(Direction(Surd(base[0], -q * k, d), Surd(base[1], p * k, d)) for k in (_ONE, -_ONE)))
 
 
+@short_repr
 @dataclass(frozen=True)
 class Frame:
     """The metric of a curve: directions become angles and points of a circle, or parameters of a straight line.
@@ -170,7 +183,7 @@ class Frame:
         return None if one.sign() == 0 else along * one.inverse()
 
     def position_float(self, direction: Direction) -> float:
-        """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v (float64)."""
+        """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the nearest float64."""
         if not self.is_straight:
             return self.turn_float(Direction.rational(_ONE, _ZERO), direction)
         parameter = self.parameter(direction)
@@ -181,37 +194,26 @@ class Frame:
         return float(parameter)
 
     def angles_float(self, sigma: FloatArray) -> FloatArray:
-        """The angles in [0, 2 pi) of diamond angles (float64 in, float64 out; circles)."""
+        """The angles in [0, 2 pi) of diamond angles (float64 in and out; circles), each as good as a few float operations.
+
+        On the basis that the engines choose, which is nearly orthonormal, that is 2^-48 of a turn.
+        """
+        form = self.form
+        lean, root = nearest_float(form.b / form.a), nearest_root(form.determinant / (form.a * form.a))
         alpha, beta = diamond_directions_float(sigma)
-        a, b, root = (nearest_float(x) for x in (self.form.a, self.form.b, self.form.determinant))
-        angles: FloatArray = np.arctan2(beta * math.sqrt(root), alpha * a + beta * b)
+        angles: FloatArray = np.arctan2(beta * root, alpha + beta * lean)
         return np.where(angles < 0, angles + 2 * math.pi, angles)
 
     def turn_float(self, start: Direction, end: Direction) -> float:
-        """The angle in [0, 2 pi) from one direction counter-clockwise to another, to full float64 accuracy.
+        """The angle in [0, 2 pi) from one direction counter-clockwise to another: the nearest float64.
 
-        Whether it is 0 or pi is decided exactly; otherwise the precision is raised until the cross product is accurate.
+        Whether it is 0 or pi is decided exactly.
         """
-        side = turn((start.alpha, start.beta), (end.alpha, end.beta))
-        bits = 256
-        while True:
-            with ball_precision(bits):
-                root = Ball(self.form.determinant).sqrt()
-                (x, y), (z, w) = (self._orthogonal(d, root) for d in (start, end))
-                cross, inner = x * w - y * z, x * z + y * w
-                if side == 0:
-                    return 0.0 if bool(inner > 0) else math.pi
-                if cross.rel_accuracy_bits() > FLOAT_BITS:
-                    angle = math.atan2(*_scaled(cross, inner))
-                    return angle if angle > 0 else angle + 2 * math.pi
-            bits *= 2
+        if turn((start.alpha, start.beta), (end.alpha, end.beta)) == 0:
+            same = start.alpha.sign() == end.alpha.sign() and start.beta.sign() == end.beta.sign()
+            return 0.0 if same else math.pi
+        return nearest_of(lambda _: turn_between(*(self.orthonormal(d.alpha.ball(), d.beta.ball()) for d in (start, end))))
 
-    def _orthogonal(self, direction: Direction, root: Ball) -> tuple[Ball, Ball]:
-        a, b = direction.alpha.ball(), direction.beta.ball()
-        return a * Ball(self.form.a) + b * Ball(self.form.b), b * root
-
-
-def _scaled(cross: Ball, inner: Ball) -> tuple[float, float]:
-    """Both numbers divided by the larger, so that neither underflows needlessly."""
-    largest = abs(cross) + abs(inner)
-    return float(cross / largest), float(inner / largest)
+    def orthonormal(self, alpha: Ball, beta: Ball) -> tuple[Ball, Ball]:
+        """The direction in an orthonormal frame whose first axis is u, up to a positive factor, at the working precision."""
+        return alpha * Ball(self.form.a) + beta * Ball(self.form.b), beta * Ball(self.form.determinant).sqrt()

@@ -22,11 +22,14 @@ from exact.halfspace import Halfspace, Point, affine
 from exact.linear_algebra import Vector, dot, rank
 from exact.lp import Farkas
 from exact.numbers import Rational, RationalArray, fractions, listed, rational, rationals, whole_number
+from exact.printing import short_repr, shown
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_REPR = 120  # characters of the points of a domain that its `repr` writes out
 Pair = tuple[Rational, Rational]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Flat:
     """An affine chart `origin + sum_k s_k directions[k]` with open halfspaces on the parameters s."""
@@ -51,6 +54,7 @@ class Flat:
         return fractions((self.state() * columns).entries())
 
 
+@short_repr
 @dataclass(frozen=True)
 class Curve:
     """A pencil `alpha u + beta v` over the directions from (1, 0) counter-clockwise to `end`, or over all of them.
@@ -172,8 +176,10 @@ class Box(FlatDomain):
         return Flat(tuple(_ZERO if a < b else a for a, b in bounds), tuple(units[i] for i in free), tuple(walls))
 
     def __repr__(self) -> str:
-        sides = (f"[{a}, {b}]" if a < b else f"{{{a}}}" for a, b in zip(self.lo, self.hi, strict=True))
-        return f"Box({' x '.join(sides)})"
+        pairs = list(zip(self.lo, self.hi, strict=True))
+        sides = [f"[{shown(a, 32)}, {shown(b, 32)}]" if a < b else f"{{{shown(a, 32)}}}" for a, b in pairs]
+        text = f"Box({' x '.join(sides)})" if len(sides) <= 16 else ""
+        return text if 0 < len(text) <= _REPR else f"Box({sides[0]} x ... of {len(sides)} sides)"
 
 
 @dataclass(frozen=True)
@@ -304,7 +310,7 @@ class Ball(FlatDomain):
 
     def __repr__(self) -> str:
         span = "" if self.directions is None else f", {len(self.directions)} directions"
-        return f"Ball(centre {_show((self.centre,))}, radius_squared {self.radius_squared}{span})"
+        return f"Ball(centre {_show((self.centre,))}, radius_squared {shown(self.radius_squared)}{span})"
 
 
 def _span(directions: Any, centre: Sequence[Rational]) -> tuple[tuple[Rational, ...], ...]:
@@ -504,7 +510,7 @@ class Sphere(Domain):
         return
 
     def __repr__(self) -> str:
-        return "Sphere()" if self.radius_squared is None else f"Sphere(radius_squared={self.radius_squared})"
+        return "Sphere()" if self.radius_squared is None else f"Sphere(radius_squared={shown(self.radius_squared)})"
 
 
 @dataclass(frozen=True, init=False)
@@ -601,4 +607,6 @@ def _same_length(points: Sequence[Sequence[Rational]]) -> None:
 
 def _show(points: Sequence[Sequence[Rational]]) -> str:
     """Points for messages: short ones in full, long ones by their dimension."""
-    return ", ".join(f"({', '.join(map(str, p))})" if len(p) <= 4 else f"<R^{len(p)}>" for p in points)
+    texts = [f"({', '.join(map(shown, p))})" if len(p) <= 4 else f"<R^{len(p)}>" for p in points]
+    pairs = zip(texts, points, strict=True)
+    return ", ".join(text if len(text) <= _REPR // len(texts) else f"<R^{len(point)}>" for text, point in pairs)

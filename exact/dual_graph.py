@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.faces import FaceComplex, Incidence, IndexArray
+from exact.printing import short_repr
 from exact.spline_code import ByteArray, flipped_bits
 
 _BLOCK = 1 << 18  # pairs whose codes are compared at a time, so that memory stays in proportion to the answer
 
 
+@short_repr
 @dataclass(frozen=True)
 class Adjacency:
     """The regions that share a facet, in compressed sparse rows; symmetric, each facet between two regions twice.

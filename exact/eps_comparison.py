@@ -19,6 +19,7 @@ from exact.network import Network
 from exact.norm_balls import NormBallPartition
 from exact.numbers import FloatArray
 from exact.partition import partition
+from exact.printing import short_repr
 from exact.results import Partition
 from exact.spline_code import SplineCode
 
@@ -26,6 +27,7 @@ _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class EpsComparison:
     """A network at eps = 0 (`sphere`) and at its own eps > 0 (`ball`), both enumerated completely.

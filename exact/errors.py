@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from exact.printing import MOST
+from exact.printing import shown as shown_value
+
 _T = TypeVar("_T")
 
 
 class ExactlensError(Exception):
     """Base of every failure that Exactlens raises on purpose.
 
-    The message has three parts: what was wrong, the value received, the remedy. A caller that wants the parts
-    reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
+    The message has three parts: what was wrong, the value received (long ones abbreviated), the remedy. A caller that
+    wants the parts reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
     """
 
     def __init__(self, wrong: str, *, value: object, remedy: str) -> None:
-        super().__init__(f"{wrong}; got {value}; {remedy}")
+        super().__init__(f"{wrong}; got {shown_value(value, MOST)}; {remedy}")
         self.wrong, self.value, self.remedy = wrong, value, remedy
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -69,5 +72,5 @@ def require(holds: bool, fact: str, value: object) -> None:
 
 
 def shown(point: Sequence[object]) -> str:
-    """A point for messages: up to eight coordinates in full, more by their number."""
-    return f"({', '.join(map(str, point))})" if len(point) <= 8 else f"<R^{len(point)}>"
+    """A point for messages: up to eight coordinates, long numbers abbreviated, more by their number."""
+    return f"({', '.join(map(shown_value, point))})" if len(point) <= 8 else f"<R^{len(point)}>"

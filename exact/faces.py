@@ -15,10 +15,12 @@ import numpy as np
 
 from exact.halfspace import Point
 from exact.numbers import FloatArray
+from exact.printing import short_repr
 
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SymbolicPoint:
     """The point `(finite + K * infinite[:-1]) / finite[-1]`: homogeneous integers; `infinite` has d entries.
@@ -35,6 +37,7 @@ class SymbolicPoint:
         return not any(self.infinite)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Incidence:
     """Rows of indices of different lengths (CSR): row i is `members[starts[i] : starts[i + 1]]`."""
@@ -50,6 +53,7 @@ class Incidence:
         return self.members[self.starts[index] : self.starts[index + 1]]
 
 
+@short_repr
 @dataclass(frozen=True)
 class FaceComplex:
     """All faces of the regions of a partition, in the parameters of the domain.

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from exact.numbers import Rational, RationalArray, RationalMatrix, nearest_floats, rounding_error
+from exact.printing import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,7 @@ class _SingleThread(threading.local):
 _SINGLE = _SingleThread()
 
 
+@short_repr
 @dataclass(frozen=True)
 class Balls:
     """A tensor of real balls: the exact numbers lie in [mid - rad, mid + rad]. Infinite or NaN means nothing is known."""

@@ -16,10 +16,12 @@ from math import gcd
 import numpy as np
 
 from exact.numbers import FloatArray, Rational, coprime_integers
+from exact.printing import short_repr
 
 Point = tuple[int, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Halfspace:
     """The open halfspace `normal . x + offset > 0`; `coefficients` are the normal, then the offset."""

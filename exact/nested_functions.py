@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Protocol, Self, TypeVar
 
 from exact.numbers import Ball, Polynomial, Rational, ball_precision, square_free
+from exact.printing import short_repr
 from exact.root_towers import Nested, Point, RootPoint, eliminant, isolated_roots, sign_at, sign_at_rational
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -64,6 +65,7 @@ class Step(ABC):
         """The functions behind the step."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class FormRoot(Step):
     """Append the root of a quadratic form, positive inside the piece."""
@@ -78,6 +80,7 @@ class FormRoot(Step):
         return [*values, total.root()]
 
 
+@short_repr
 @dataclass(frozen=True)
 class LineRoot(Step):
     """Append sqrt(square) times a linear form that is positive inside the piece: the root of a form of rank one."""
@@ -89,6 +92,7 @@ class LineRoot(Step):
         return [*values, combination(self.line, values).times_root(self.square)]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Constants(Step):
     """Replace all functions by 1 and sqrt(square): behind a norm that sees one direction only."""
@@ -100,6 +104,7 @@ class Constants(Step):
         return [one, one.times_root(self.square)]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SkipProduct(Step):
     """Replace the functions by the first `len(outer)` of them times `inner`, then all of them times `outer`.
@@ -122,6 +127,7 @@ def quarter(quadrant: int) -> tuple[tuple[Rational, Rational], tuple[Rational, R
     return (Rational(a), Rational(b)), (Rational(c), Rational(d))
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Chain:
     """The basis on a quarter of the directions: `steps` on top of (alpha, beta) there.
@@ -170,6 +176,7 @@ class Chain:
         ])  # fmt: skip
 
 
+@short_repr
 @dataclass(frozen=True)
 class Value:
     """A real ball as a ring element."""
@@ -198,6 +205,7 @@ class Value:
 Taylor = tuple[Ball, Ball, Ball]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Jet:
     """Value, slope and half the second derivative, in the middle of an interval and over all of it, with its half-width."""
@@ -272,6 +280,7 @@ def _taylor_root(x: Taylor) -> Taylor:
     return root, slope, (x[2] - slope * slope) / (2 * root)
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class NestedFunction:
     """A combination of the basis of a chain, on an arc that contains the rational interval (low, high).

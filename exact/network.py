@@ -26,12 +26,14 @@ from exact.float_environment import in_ieee_floats
 from exact.linear_algebra import identity
 from exact.norms import LayerNorm, Norm, RMSNorm
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
+from exact.printing import short_repr
 from exact.spline_code import BitArray, Hinge, SplineCode
 
 Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Layer:
     """`activation(weight x + bias)`; weight is (out x in), bias (out x 1)."""
@@ -94,6 +96,7 @@ class Layer:
         return RationalArray(self.width, k, out)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Block:
     """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip connection."""
@@ -136,6 +139,7 @@ class Block:
         return x + y if self.residual else y
 
 
+@short_repr
 @dataclass(frozen=True)
 class Network:
     """Blocks in order. Hidden layers (those whose activation bends) are numbered from 1; see :class:`Hinge`."""

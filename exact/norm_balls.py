@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import pairwise
-from math import inf, isqrt, sqrt
+from math import inf, isqrt
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from exact.convex_norms import RoundBody
 from exact.domains import Ball, Domain, NormBall, Sphere
 from exact.engines.base import FlatCells
 from exact.engines.round_cells import RoundChart
-from exact.errors import InvalidInput, Undecided, Unsupported, certain
+from exact.errors import InvalidInput, Undecided, Unsupported, certain, shown
 from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.halfspace import Point, affine
 from exact.linear_algebra import dot
@@ -32,6 +32,7 @@ from exact.network import Network
 from exact.norms import Norm
 from exact.numbers import FloatArray, Rational, fraction, fractions, rational, rationals
 from exact.polytopes import FlatPartition, Polytope
+from exact.printing import short_repr
 from exact.results import RegionSequence
 from exact.sphere_charts import sphere_refusal
 from exact.surds import Surd
@@ -61,6 +62,7 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class RadiusRange:
     """The open interval of image radii |y| that a cell of the ball has, as squares: `inner < |y|^2 < outer`.
@@ -81,6 +83,7 @@ class RadiusRange:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class CellsByRadius:
     """How many cells of the ball the inputs of one radius meet, as an exact step function of it.
@@ -103,9 +106,9 @@ class CellsByRadius:
 
     @property
     def radii_float(self) -> FloatArray:
-        """The input radii |P x| at the breaks (float64); the last one is infinite."""
+        """The input radii |P x| at the breaks, each the nearest float64; the last one is infinite."""
         squares = [input_radius_squared(self.norm, rational(b) / self.norm.dim) for b in self.breaks[:-1]]
-        return np.array([sqrt(float(square)) for square in squares] + [inf])
+        return np.array([square.root_float() for square in squares] + [inf])
 
 
 @in_ieee_floats
@@ -147,7 +150,7 @@ class NormBallPartition(FlatPartition):
     def locate(self, x: Sequence[object]) -> int:
         found = self.index_of(self.network.code(x))
         if found is None:
-            raise InvalidInput("the point lies in no region found", value=tuple(map(str, x)),
+            raise InvalidInput("the point lies in no region found", value=shown(x),
                                remedy="give an input off the region boundaries")  # fmt: skip
         return found
 

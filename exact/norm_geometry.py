@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ import numpy as np
 from exact.errors import InvalidInput, Unsupported
 from exact.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.linear_algebra import dot, matrix
+from exact.nearest import exponent, nearest_root, scaled_by
 from exact.norms import Norm
 from exact.numbers import (
     Ball,
@@ -39,17 +39,21 @@ from exact.numbers import (
     fraction,
     fractions,
     nearest_float,
+    nearest_floats,
     rational,
     rationals,
 )
+from exact.printing import short_repr
 from exact.surds import Surd
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _EXACT_DEGREE = 12  # polynomials up to here are factored, to find eigenvalues of degree one and two
-_FINE = 96  # bits of an eigenvalue behind the float64 directions
+_FINE = 96  # bits of an eigenvalue behind the float64 directions, at first
+_CLOSE = 2.0**-60  # and how well the directions are enclosed before they are rounded
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class Projection:
     """f: x -> P x."""
@@ -67,6 +71,7 @@ class Projection:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class Scaling:
     """g: v -> sqrt(n) v / sqrt(|v|^2 + n eps) ("var") or sqrt(n) v / (|v| + sqrt(n) eps) ("std"); v = P x."""
@@ -91,6 +96,7 @@ class Scaling:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class GainAndBias:
     """h: y -> gain * y + bias."""
@@ -139,6 +145,7 @@ def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class ImagePoints:
     """The images of many inputs (N x n): float64 at once, any of them exactly on demand."""
@@ -148,7 +155,7 @@ class ImagePoints:
 
     @cached_property
     def float64(self) -> FloatArray:
-        """All images (N x n, approximate)."""
+        """All images (N x n), to a few roundings of P x and of the result."""
         return self.norm.forward_float(self.inputs)
 
     def exact(self, index: int) -> tuple[Surd, ...]:
@@ -227,6 +234,7 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class Axis:
     """A semi-axis of the image, or several equal ones: `multiplicity` orthogonal directions of squared length `bounds`.
@@ -243,9 +251,13 @@ class Axis:
 
     @property
     def length_float(self) -> float:
-        """The length of the semi-axis (float64)."""
-        low, high = self.bounds
-        return sqrt(float((low + high) / 2) if self.squared is None else float(self.squared))
+        """The length of the semi-axis: the nearest float64."""
+        if self.squared is not None:
+            return self.squared.root_float()
+        function, (low, high), n = _Secular(self.norm), (rational(x) / self.norm.dim for x in self.bounds), self.norm.dim
+        while (length := nearest_root(n * low)) != nearest_root(n * high):
+            low, high = function.narrowed(low, high, (low + high) / 2)
+        return length
 
     @cached_property
     def directions(self) -> tuple[tuple[Surd, ...], ...] | None:
@@ -262,16 +274,20 @@ class Axis:
 
     @cached_property
     def _enclosed(self) -> tuple[FloatArray, float]:
-        with ball_precision(2 * _FINE):
-            repeated = [[Ball(x) for x in row] for row in _contrasts(self.norm, self.support)]
-            unit = [[x / length for x in row] for row in repeated or [self._simple()] for length in [_norm(row)]]
-            floats = np.array([[float(x) for x in row] for row in unit])
-            gaps = [abs(x - Ball(rational(float(v)))) for row, values in zip(unit, floats, strict=True)
-                    for x, v in zip(row, values, strict=True)]  # fmt: skip
-            return floats, max((_above(gap) for gap in gaps), default=0.0)
+        bits = _FINE
+        while True:
+            with ball_precision(2 * bits):
+                repeated = [[Ball(x) for x in row] for row in _contrasts(self.norm, self.support)]
+                unit = [[x / length for x in row] for row in repeated or [self._simple(bits)] for length in [_norm(row)]]
+                if all(x.is_finite() and x.rad() < _CLOSE for row in unit for x in row):
+                    floats = np.array([[float(x) for x in row] for row in unit])
+                    gaps = [abs(x - Ball(rational(float(v)))) for row, values in zip(unit, floats, strict=True)
+                            for x, v in zip(row, values, strict=True)]  # fmt: skip
+                    return floats, max((_above(gap) for gap in gaps), default=0.0)
+            bits *= 2
 
-    def _simple(self) -> list[Ball]:
-        t = _refined(self.norm, self.bounds) if self.squared is None else self.squared.ball() / self.norm.dim
+    def _simple(self, bits: int) -> list[Ball]:
+        t = _refined(self.norm, self.bounds, bits) if self.squared is None else self.squared.ball() / self.norm.dim
         return [Ball(g) / (Ball(g * g) - t) for g in self.norm.gain.column()]
 
     @property
@@ -286,6 +302,7 @@ class Axis:
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True)
 class Ellipsoid:
     """The image of a norm at eps = 0: centre `bias`, semi-axes from the longest; for eps > 0 the image is its open inside.
@@ -364,13 +381,13 @@ def _simple_axes(norm: Norm, values: Sequence[Rational]) -> list[Axis]:
     zero = any(g == 0 for g in norm.gain.column())
     gaps = [*([(_ZERO, values[0])] if zero and values else []), *pairwise(values)]
     known = _small_roots(norm, values)
-    guesses = _guesses(norm) if len(gaps) > len(known) else np.zeros(0)
+    guesses = _guesses(norm) if len(gaps) > len(known) else []
     function = _Secular(norm)
     return [_axis_between(norm, function, a, b, known, guesses) for a, b in gaps]
 
 
 def _axis_between(
-    norm: Norm, function: _Secular, a: Rational, b: Rational, known: Sequence[Surd], guesses: FloatArray
+    norm: Norm, function: _Secular, a: Rational, b: Rational, known: Sequence[Surd], guesses: Sequence[Rational]
 ) -> Axis:
     exact = next((t for t in known if t.compare(Surd(a)) > 0 and t.compare(Surd(b)) < 0), None)
     if exact is None:
@@ -407,28 +424,30 @@ class _Secular:
         return (t, t) if sign == 0 else (t, high) if sign > 0 else (low, t)
 
 
-def _guesses(norm: Norm) -> FloatArray:
-    gain = norm.gain.float64()[:, 0]
+def _guesses(norm: Norm) -> list[Rational]:
+    """The eigenvalues as floats find them, a power of two taken out of the gain so that they have them in their range."""
+    power = max(exponent(g) for g in norm.gain.column() if g != 0)
+    gain = nearest_floats(scaled_by(g, -power) for g in norm.gain.column())
     table = np.diag(gain * gain) - np.outer(gain, gain) / norm.dim
-    return np.asarray(np.linalg.eigvalsh(table)) if np.isfinite(table).all() else np.zeros(0)
+    return [scaled_by(rational(guess), 2 * power) for guess in np.linalg.eigvalsh(table).tolist()]
 
 
-def _bracket(function: _Secular, a: Rational, b: Rational, guesses: FloatArray) -> tuple[Rational, Rational]:
+def _bracket(function: _Secular, a: Rational, b: Rational, guesses: Sequence[Rational]) -> tuple[Rational, Rational]:
     """Rational bounds around the zero in (a, b), above which the function is negative; near a float's guess if it is good."""
     low, high = a, b
-    for guess in guesses[(guesses > nearest_float(a)) & (guesses < nearest_float(b))].tolist()[:1]:
+    for guess in [guess for guess in guesses if a < guess < b][:1]:
         reach = (b - a) / 2**44
-        for t in (rational(guess) - reach, rational(guess) + reach):
+        for t in (guess - reach, guess + reach):
             low, high = function.narrowed(low, high, t) if low < t < high else (low, high)
     while high - low > (b - a) / 2**40 or low == a:
         low, high = function.narrowed(low, high, (low + high) / 2)
     return low, high
 
 
-def _refined(norm: Norm, bounds: tuple[Fraction, Fraction]) -> Ball:
+def _refined(norm: Norm, bounds: tuple[Fraction, Fraction], bits: int) -> Ball:
     """The eigenvalue of an axis as a narrow ball."""
     function, (low, high) = _Secular(norm), (rational(x) / norm.dim for x in bounds)
-    goal = (high - low) / 2 ** (_FINE - 40)
+    goal = (high - low) / 2 ** (bits - 40)
     while high - low > goal:
         low, high = function.narrowed(low, high, (low + high) / 2)
     return Ball(low).union(Ball(high))

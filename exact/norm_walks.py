@@ -190,6 +190,9 @@ def rank_one(form: RationalArray) -> tuple[Rational, tuple[Rational, ...]] | Non
 # ---- ball states
 
 
+_beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # an overflow is meant: its ball says nothing
+
+
 @dataclass(frozen=True)
 class BallMatrix:
     """A matrix of float64 balls."""
@@ -211,10 +214,12 @@ class BallMatrix:
         """The floats of a weight, without error where they are exact."""
         return cls(matrix.float64(), matrix.float64_error())
 
+    @_beyond_floats
     def __add__(self, other: BallMatrix) -> BallMatrix:
         mid = self.mid + other.mid
         return BallMatrix(mid, (self.rad + other.rad + np.abs(mid) * (2 * _U)) * _INFLATE)
 
+    @_beyond_floats
     def __matmul__(self, other: BallMatrix) -> BallMatrix:
         """The product, with Higham's bound on dot products; overflow gives balls that say nothing, exact zeros stay so."""
         size, n = np.abs(other.mid), self.mid.shape[1]
@@ -224,6 +229,7 @@ class BallMatrix:
             rad[~(self._may_differ_from_zero() @ other._may_differ_from_zero())] = 0.0
         return BallMatrix(mid, rad)
 
+    @_beyond_floats
     def times(self, factor: BallMatrix) -> BallMatrix:
         """The product entry by entry, with broadcasting."""
         mid = self.mid * factor.mid
@@ -244,6 +250,7 @@ class BallMatrix:
         zeros = np.zeros((len(self.mid), columns))
         return self.beside(BallMatrix(zeros, zeros))
 
+    @_beyond_floats
     def root(self) -> BallMatrix:
         """The root of every entry; |sqrt x - sqrt m| <= |x - m| / sqrt m. Entries must be positive."""
         root = np.sqrt(self.mid)

@@ -17,11 +17,14 @@ import numpy as np
 from exact.errors import InvalidInput
 from exact.float_environment import in_ieee_floats
 from exact.linear_algebra import identity, matrix, rank
+from exact.nearest import exponent, scaled_by
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational, whole_number
 
 EpsRule = Literal["var", "std"]
 Projector = RationalMatrix | Literal["identity", "mean"]
+IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 _ZERO = Rational(0)
+_FAR = 1 << 20  # beyond every exponent of a float64
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,40 @@ class Norm(ABC):
 
     @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
-        """The norm in float64 (approximate); x has shape (batch, dim)."""
-        centred = self.project_float(x)
+        """The norm in float64, to a few roundings of P x and of the result; x has shape (batch, dim).
+
+        Powers of two are taken out of every row, so that its square neither underflows nor overflows. NaN where the norm is
+        undefined.
+        """
+        centred, shift = _in_range(x)
+        centred, more = _in_range(self.project_float(centred), _half_exponent(self.eps, self.eps_rule) - shift)
+        shift = shift + more
         mean_square = np.mean(centred**2, axis=1, keepdims=True)
-        scale = np.sqrt(mean_square + nearest_float(self.eps_under_root)) + nearest_float(self.eps_beside_root)
-        return np.asarray(centred / scale * self.gain.float64().T + self.bias.float64().T)
+        scale = np.sqrt(mean_square + _shifted(self.eps_under_root, -2 * shift)) + _shifted(self.eps_beside_root, -shift)
+        with np.errstate(invalid="ignore", over="ignore"):  # 0 / 0 is NaN and a gain may lead beyond float64: both are meant
+            return np.asarray(centred / scale * self.gain.float64().T + self.bias.float64().T)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(dim={self.dim}, eps={nearest_float(self.eps):g}, eps_rule={self.eps_rule!r})"
+
+
+def _in_range(x: FloatArray, at_least: IndexArray | int = -_FAR) -> tuple[FloatArray, IndexArray]:
+    """Rows times 2^-k with entries below one, and k (batch x 1): the exponent of the largest entry, or `at_least`."""
+    largest = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
+    shift = np.maximum(np.where(largest > 0, np.frexp(largest)[1], -_FAR), at_least)
+    shift = np.where(shift == -_FAR, 0, shift)
+    return np.ldexp(x, -shift), shift
+
+
+def _half_exponent(eps: Rational, rule: EpsRule) -> int:
+    """An exponent of what eps stands for beside an entry of P x."""
+    return -_FAR if eps == 0 else (exponent(eps) + 1) // 2 if rule == "var" else exponent(eps)
+
+
+def _shifted(eps: Rational, powers: IndexArray) -> FloatArray:
+    """`eps 2^power` for every power, in float64."""
+    size = exponent(eps)
+    return np.asarray(np.ldexp(nearest_float(scaled_by(eps, -size)), size + powers))
 
 
 class LayerNorm(Norm):

@@ -21,10 +21,11 @@ from exact.constructions import centroid
 from exact.domains import Box, Flat, FlatDomain
 from exact.dual_graph import Adjacency, cells_of_facets, face_corners, with_regions_reordered
 from exact.engines.base import FlatCells, Outcome
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.faces import FaceComplex, IndexArray, SymbolicPoint
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import apply, matrix, rank
+from exact.nearest import in_range
 from exact.network import Network
 from exact.numbers import Rational, fraction, fractions, nearest_float, rational, rationals
 from exact.region import Facet, Region, SymbolicRegion
@@ -309,7 +310,7 @@ class FlatPartition(Partition):
         point = self._parameters(rationals(x, "x"))
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
-            raise InvalidInput("the point lies in no region found", value=tuple(map(str, x)),
+            raise InvalidInput("the point lies in no region found", value=shown(x),
                                remedy="give a point of the domain off the region boundaries")  # fmt: skip
         return found
 
@@ -322,7 +323,7 @@ class FlatPartition(Partition):
         basis = matrix(self.flat.directions, len(x))
         coordinates = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
         if apply(basis.transpose(), coordinates) != shifted:
-            raise InvalidInput("the point does not lie in the domain's span", value=tuple(map(str, x)),
+            raise InvalidInput("the point does not lie in the domain's span", value=shown(x),
                                remedy="give a point of the slice")  # fmt: skip
         return homogeneous(coordinates)
 
@@ -331,10 +332,10 @@ class FlatPartition(Partition):
         return tuple(self.charted.propagate_code(self.flat.state(), self.code_of(index)).entries())
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
-        """The regions of a two-dimensional domain as shapely polygons (floats, for drawing), in region order.
+        """The regions of a two-dimensional domain as shapely polygons (for drawing), in region order.
 
-        Coordinates are the domain's parameters: x1, x2 for Box and RealSpace, (s, t) for Plane. An unbounded domain needs
-        `clip`, a Box in these parameters; a region outside it gives an empty polygon.
+        Coordinates are the domain's parameters, each the nearest float64: x1, x2 for Box and RealSpace, (s, t) for Plane. An
+        unbounded domain needs `clip`, a Box in these parameters; a region outside it gives an empty polygon.
         """
         from shapely import Polygon
 
@@ -466,7 +467,8 @@ def _sorted_corners(points: Sequence[Point]) -> list[tuple[float, float]]:
     """Corners of a convex polygon counter-clockwise as floats; empty when they do not span a polygon."""
     if len(points) < 3 or rank([[*affine(p), Rational(1)] for p in points]) < 3:
         return []
-    middle = affine(centroid(points))
-    around = [(atan2(nearest_float(y - middle[1]), nearest_float(x - middle[0])), nearest_float(x), nearest_float(y))
-              for x, y in map(affine, points)]  # fmt: skip
-    return [(x, y) for _, x, y in sorted(around)]
+    middle, places = affine(centroid(points)), [affine(point) for point in points]
+    gaps = (in_range([place[k] - middle[k] for place in places]) for k in range(2))  # stretched, the order around is the same
+    turns = [atan2(nearest_float(y), nearest_float(x)) for x, y in zip(*gaps, strict=True)]
+    around = sorted(zip(turns, (tuple(map(nearest_float, place)) for place in places), strict=True))
+    return [(x, y) for _, (x, y) in around]

@@ -13,8 +13,10 @@ from exact.halfspace import Halfspace
 from exact.network import Block, Layer, Network
 from exact.norms import Norm
 from exact.numbers import Rational, RationalArray
+from exact.printing import short_repr
 
 
+@short_repr
 @dataclass(frozen=True)
 class Cursor:
     """A position in a network: in front of layer `layer` of block `block`, with that layer's exact input `inner`.

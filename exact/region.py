@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from exact.affine_map import AffineMap
 from exact.float_environment import members_in_ieee_floats
+from exact.printing import short_repr
 from exact.spline_code import Hinge, SplineCode
 
 if TYPE_CHECKING:
     import sympy
 
 
+@short_repr
 @dataclass(frozen=True)
 class Facet:
     """A facet of a region: the hinges that flip across it and the region behind it.
@@ -28,6 +30,7 @@ class Facet:
     hyperplane: tuple[int, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SymbolicRegion:
     """A region as SymPy: `inequalities` (all hold strictly inside) and `map`, a column of expressions."""
@@ -90,5 +93,18 @@ class Region(View, ABC):
     def symbolic(self) -> SymbolicRegion:
         """Inequalities and map as SymPy expressions."""
 
+    def symbolic_closure(self) -> SymbolicRegion:
+        """The same with the region's boundary, but for points at which a norm divides by zero: inequalities `>=` and `<=`."""
+        found = self.symbolic()
+        return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
+
     def __repr__(self) -> str:
         return f"<region {self.index}: {self.code!r}>"
+
+
+def closed(inequality: sympy.Basic) -> sympy.Basic:
+    """An inequality, or a combination of some, with `>=` for `>` and `<=` for `<`."""
+    import sympy
+
+    weak = {sympy.StrictGreaterThan: sympy.GreaterThan, sympy.StrictLessThan: sympy.LessThan}
+    return inequality.replace(lambda part: type(part) in weak, lambda part: weak[type(part)](*part.args))

@@ -19,6 +19,7 @@ from exact.errors import InvalidInput
 from exact.faces import IndexArray
 from exact.float_environment import members_in_ieee_floats
 from exact.network import Network
+from exact.printing import shown
 from exact.spline_code import BitArray, ByteArray, Hinge, SplineCode, code_keys, flipped_bits
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from exact.region import Region
 
 
-_GRAPH_WITNESSES = 10_000
+GRAPH_WITNESSES = 10_000
 Cells = FlatCells | CurveCells | SphereCells | SphereCodes
 
 
@@ -73,7 +74,7 @@ class Partition(ABC):
 
     def _add_nodes(self, graph: Any, witnesses: bool | None) -> None:
         """The nodes of the graph."""
-        wanted = len(self) <= _GRAPH_WITNESSES if witnesses is None else witnesses
+        wanted = len(self) <= GRAPH_WITNESSES if witnesses is None else witnesses
         for region in self.regions:
             graph.add_node(region.index, code=region.code, **({"witness": region.witness} if wanted else {}))
 
@@ -150,7 +151,7 @@ class Partition(ABC):
         return len(self.codes)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} regions of {self.domain!r} by {self.engine}, {self.outcome.value}>"
+        return f"<{len(self)} regions of {shown(self.domain)} by {self.engine}, {self.outcome.value}>"
 
     @property
     def bits(self) -> BitArray:
@@ -224,14 +225,25 @@ class Partition(ABC):
     def piecewise(self, limit: int = 200) -> list[Any]:
         """The whole network as SymPy Piecewise expressions, one per output; for small partitions.
 
+        The pieces hold on the closures of the regions, so that the value is the network's at hinges, corners and the borders
+        of the domain too. It is nan outside of a domain with walls, which a ball and a sphere are not (there a piece goes on
+        beyond the domain), at angles outside [0, 2 pi), and where a norm is undefined. Of a network with an activation that
+        jumps the pieces are the open regions.
+
         Raises InvalidInput beyond `limit` regions, NotPiecewiseLinear for smooth activations.
+
+        >>> from exact import Segment, partition
+        >>> from exact.sources import tensors
+        >>> partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])]), Segment([-1], [2])).piecewise()
+        [Piecewise((1 - 3*t, (t >= 0) & (t <= 1/3)), (3*t - 1, (t <= 1) & (t >= 1/3)))]
         """
         import sympy
 
         if len(self) > limit:
             raise InvalidInput("the partition is too large for a Piecewise", value=f"{len(self)} regions",
                                remedy=f"raise limit= above {limit}, or use regions[i].symbolic()")  # fmt: skip
-        symbolic = [region.symbolic() for region in self.regions]
+        jumps = any(layer.activation.jumps for layer in self.network.layers)
+        symbolic = [region.symbolic() if jumps else region.symbolic_closure() for region in self.regions]
         outputs = range(self.network.output_dim)
         inside = [sympy.And(*s.inequalities) for s in symbolic]
         pieces = [[(s.map[k], condition) for s, condition in zip(symbolic, inside, strict=True)] for k in outputs]
@@ -264,6 +276,9 @@ class RegionSequence(Sequence["Region"]):
 
     def __len__(self) -> int:
         return self._count
+
+    def __repr__(self) -> str:
+        return f"<{self._count} of them, made when asked for>"
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

@@ -15,6 +15,7 @@ from exact.errors import Undecided
 from exact.isolated_directions import IsolatedDirection
 from exact.nested_functions import NestedFunction
 from exact.numbers import Rational, ball_precision
+from exact.printing import short_repr
 from exact.root_towers import HIGHEST_DEGREE, RootPoint, degree_bound
 
 Interval = tuple[Rational, Rational]
@@ -23,6 +24,7 @@ _EARLY, _LATE = 40, 160  # widths 2^-bits at which halving gives up, with an eli
 _FEW, _MANY = 250, 1500  # intervals looked at likewise
 
 
+@short_repr
 @dataclass(frozen=True)
 class Zero:
     """A zero of a function: a sign change, or a point that is only touched."""

@@ -24,6 +24,7 @@ import numpy as np
 from exact.errors import Undecided
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, apply, dot
+from exact.nearest import exponent, nearest_of, nearest_root, nearest_roots, scaled_by, turn_between
 from exact.numbers import (
     Ball,
     FloatArray,
@@ -36,6 +37,7 @@ from exact.numbers import (
     nearest_floats,
     rational,
 )
+from exact.printing import short_repr
 from exact.sphere_complex import HalfEdgeArray, SphereComplex, SurdPoint
 from exact.spline_code import BitArray
 
@@ -49,6 +51,7 @@ _STEEP = 2.0**10  # and so are the arcs of circles of a larger slant
 _CLOSE = 2.0**-60  # how well the points where such circles meet are known, as a share of the radius
 
 
+@short_repr
 @dataclass(frozen=True)
 class Interval:
     """A real number between two rationals, with certainty.
@@ -79,17 +82,18 @@ class Interval:
         return Interval(self.lower + other.lower, self.upper + other.upper)
 
     def __float__(self) -> float:
-        """The float64 nearest to the middle."""
-        return float((self.lower + self.upper) / 2)
+        """The float64 nearest to the middle; of certified measures within an ulp of the number."""
+        return nearest_float(rational((self.lower + self.upper) / 2))
 
     def __str__(self) -> str:
         """The bounds in float64, rounded outwards."""
-        low, high = float(self.lower), float(self.upper)
-        low = low if Fraction(low) <= self.lower else nextafter(low, -inf)
-        high = high if Fraction(high) >= self.upper else nextafter(high, inf)
+        low, high = (nearest_float(rational(x)) for x in (self.lower, self.upper))
+        low = low if low <= self.lower else nextafter(low, -inf)
+        high = high if high >= self.upper else nextafter(high, inf)
         return f"[{low!r}, {high!r}]"
 
 
+@short_repr
 @dataclass(frozen=True)
 class Circle:
     """A circle in its plane: rational centre, and two vectors of the plane, orthogonal in the metric of the sphere.
@@ -107,9 +111,10 @@ class Circle:
     @classmethod
     def of(cls, plane: Halfspace, gram: RationalArray, inverse: RationalArray) -> Circle:
         """The circle in which a plane cuts a sphere around the origin."""
-        normal = [Rational(x) for x in plane.normal]
+        power = max(exponent(Rational(x)) for x in plane.normal)
+        *normal, offset = (scaled_by(Rational(x), -power) for x in plane.coefficients)
         pole = apply(inverse, normal)
-        centre = [-plane.offset * x / dot(normal, pole) for x in pole]
+        centre = [-offset * x / dot(normal, pole) for x in pole]
         place = min(range(3), key=lambda i: abs(plane.normal[i]))
         along = cross([Rational(int(i == place)) for i in range(3)], normal)
         lowered = apply(gram, along)
@@ -143,9 +148,9 @@ class Circle:
     @cached_property
     def frame_float(self) -> FloatArray:
         """The centre, and the two linear forms that give the position relative to it in an orthonormal frame (3 x 3)."""
-        size = nearest_float(dot(self.along, self.lowered[0])) ** 0.5
+        size = nearest_root(dot(self.along, self.lowered[0]))
         forms = nearest_floats(self.lowered[0]) / size, nearest_floats(self.lowered[1]) / size
-        return np.array([nearest_floats(self.centre), forms[0], forms[1] / nearest_float(self.stretch) ** 0.5])
+        return np.array([nearest_floats(self.centre), forms[0], forms[1] / nearest_root(self.stretch)])
 
     def positions_float(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The positions of points (V x 3) in the orthonormal frame, in float64."""
@@ -156,19 +161,6 @@ class Circle:
 def cross(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
     """The vector product in coordinates."""
     return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-
-
-def turn_between(first: tuple[Ball, Ball], last: tuple[Ball, Ball]) -> Ball | None:
-    """The angle in (0, 2 pi) from one direction counter-clockwise to another; None when the precision does not tell.
-
-    Where the cosine is negative the angle is continuous in sine and cosine, and the sign of the sine does not matter.
-    """
-    sine, cosine = first[0] * last[1] - first[1] * last[0], first[0] * last[0] + first[1] * last[1]
-    if cosine < 0:
-        return Ball.pi() + (sine / cosine).atan()
-    if sine > 0:
-        return Ball.pi() / 2 - (cosine / sine).atan()
-    return Ball.pi() * 3 / 2 - (cosine / sine).atan() if sine < 0 else None
 
 
 class RoundGeometry:
@@ -228,6 +220,14 @@ class RoundGeometry:
         across = radius * (x * sine + y * cosine) / (size * Ball(dot(circle.across, circle.lowered[1])).sqrt())
         return [Ball(c) + along * Ball(u) + across * Ball(v)
                 for c, u, v in zip(circle.centre, circle.along, circle.across, strict=True)]  # fmt: skip
+
+    def length_float(self, arc: int) -> float:
+        """The length of an arc: the nearest float64."""
+        return nearest_of(lambda _: self._length(arc))
+
+    def area_float(self, walks: Sequence[Sequence[int]]) -> float:
+        """The area of the cell with these boundary walks: the nearest float64."""
+        return nearest_of(lambda _: self._area(walks))
 
     def exterior_angle(self, half: int) -> Interval:
         """The angle in [0, pi] by which the boundary turns left where half-edge `half` ends."""
@@ -332,7 +332,7 @@ class RoundGeometry:
 
         Cost: a few numpy operations per arc; exact numbers where circles nearly touch, or are nearly points.
         """
-        radii = np.sqrt(nearest_floats(self.radius_squared(i) for i in range(len(self.complex.circles))))
+        radii = nearest_roots(self.radius_squared(i) for i in range(len(self.complex.circles)))
         return np.asarray(self.angles_float() * radii[self.complex.arc_circle])
 
     def areas_float(self) -> FloatArray:
@@ -391,7 +391,7 @@ class RoundGeometry:
         return found
 
     def _point_float(self, point: SurdPoint) -> list[float]:
-        largest, bits = _CLOSE * nearest_float(self.complex.radius_squared) ** 0.5, _BITS
+        largest, bits = _CLOSE * nearest_root(self.complex.radius_squared), _BITS
         while bits <= _MOST_BITS:
             with ball_precision(bits):
                 found = [x.ball() for x in point]
@@ -420,16 +420,16 @@ class _Rows:
         """From the squares n'Mn of the normals, which are exact; so is what the sines lose to cancellation."""
         square, circles = complex_.radius_squared, complex_.circles
         largest = [max(abs(x) for x in plane.normal) for plane in circles]
-        sizes = np.sqrt(nearest_floats(x / y**2 for x, y in zip(products, largest, strict=True)))[:, None]
+        sizes = nearest_roots(x / y**2 for x, y in zip(products, largest, strict=True))[:, None]
         shares = [nearest_floats(Rational(x, y) for x in plane.normal) for plane, y in zip(circles, largest, strict=True)]
         normals = np.array(shares).reshape(-1, 3) / sizes
         ratios = [Rational(plane.offset**2) / (square * x) for plane, x in zip(circles, products, strict=True)]
         signs = np.array([float((plane.offset > 0) - (plane.offset < 0)) for plane in circles])
         metric = nearest_floats(inverse.entries()).reshape(3, 3)
-        sines = np.sqrt(np.maximum(nearest_floats(1 - x for x in ratios), 0))
+        sines = nearest_roots(max(1 - x, _ZERO) for x in ratios)
         with np.errstate(divide="ignore"):
             slants = np.abs(normals) @ np.sqrt(np.diag(metric)) / sines
-        return cls(normals, normals @ metric, signs * np.sqrt(nearest_floats(ratios)), sines, slants)
+        return cls(normals, normals @ metric, signs * nearest_roots(ratios), sines, slants)
 
     def cosines(self, a: HalfEdgeArray, b: HalfEdgeArray) -> FloatArray:
         """The cosines of the angles between the positive sides' directions of travel where circles a and b meet."""

@@ -16,12 +16,14 @@ import numpy as np
 
 from exact.errors import InvalidInput
 from exact.faces import IndexArray
+from exact.printing import short_repr
 from exact.spline_code import BitArray, ByteArray, code_keys
 
 _AT_ONCE = 1 << 26  # bytes of codes that are made at a time
 _STRIDE = 256  # steps between two codes that are kept
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class RunningCodes:
     """The codes of R cells in a row: `first` is that of cell 0 (bools, one per hinge).

@@ -19,11 +19,13 @@ from exact.errors import Undecided
 from exact.float_environment import members_in_ieee_floats
 from exact.halfspace import Halfspace
 from exact.linear_algebra import Vector, rows_of
-from exact.numbers import Ball, FloatArray, Rational, nearest_floats
+from exact.numbers import Ball, FloatArray, Rational
+from exact.printing import shown
 from exact.region import Facet, Region, SymbolicRegion, View
 from exact.round_geometry import Interval
 from exact.sphere_complex import SurdPoint
 from exact.spline_code import Hinge, SplineCode
+from exact.surds import Surd
 
 if TYPE_CHECKING:
     import sympy
@@ -44,6 +46,9 @@ class SphereVertex(View):
     _owner: SpherePartition
     index: int
 
+    def __repr__(self) -> str:
+        return f"<vertex {self.index} at {shown(tuple(map(float, self.coordinates)))} in the chart>"
+
     @property
     def coordinates(self) -> SurdPoint:
         """The exact coordinates y in the chart, in one quadratic field."""
@@ -59,9 +64,10 @@ class SphereVertex(View):
 
     @property
     def point_float(self) -> FloatArray:
-        """The point on the sphere in float64 (n coordinates)."""
-        rows, y = rows_of(self._owner.image), self._owner.complex.vertex_floats[self.index]
-        return np.array([nearest_floats(row) @ y for row in rows])
+        """The point on the sphere (n coordinates), each the nearest float64."""
+        rows, y = rows_of(self._owner.image), self.coordinates
+        sums = (sum((c.scaled(x) for c, x in zip(y, row, strict=True)), Surd(_ZERO)) for row in rows)
+        return np.array([float(value) for value in sums], dtype=np.float64)
 
 
 @members_in_ieee_floats
@@ -71,6 +77,9 @@ class SphereArc(View):
 
     _owner: SpherePartition
     index: int
+
+    def __repr__(self) -> str:
+        return f"<arc {self.index} between cells {self.cells[0]} and {self.cells[1]}, length {self.length_float:.6g}>"
 
     @property
     def circle(self) -> Halfspace:
@@ -113,8 +122,8 @@ class SphereArc(View):
 
     @property
     def length_float(self) -> float:
-        """The length in float64."""
-        return float(self.length)
+        """The length: the nearest float64."""
+        return self._owner.geometry.length_float(self.index)
 
 
 class SphereCell(Region):
@@ -176,8 +185,8 @@ class SphereCell(Region):
 
     @property
     def area_float(self) -> float:
-        """The area in float64."""
-        return float(self.area)
+        """The area: the nearest float64."""
+        return self._owner.geometry.area_float(self.walks)
 
     @property
     def perimeter(self) -> Interval:

@@ -17,15 +17,19 @@ import numpy as np
 from exact.domains import Domain, GreatSphere, Sphere
 from exact.errors import InvalidInput
 from exact.linear_algebra import dot, matrix, rows_of
+from exact.nearest import exponent, scaled_by
 from exact.network import Block, Network
 from exact.numbers import Rational, RationalArray, fractions, nearest_floats, rational
+from exact.printing import short_repr
 from exact.propagation import Cursor, begin, pass_norm
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_LONG = 64  # vectors longer than 2^64 or shorter than 2^-64 are scaled
 _WORST_CONDITION = 100.0  # of a Gram matrix: above it the float filters lose bits, so the basis is made nearly orthogonal
 Vector = tuple[Rational, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereChart:
     """The sphere `y' gram y = radius_squared` of dimension `dim`, and where the network stands on it.
@@ -98,7 +102,8 @@ def sphere_chart(network: Network, domain: Domain) -> SphereChart:
         if gram.det() == 0:
             raise InvalidInput("u, v and w do not span a sphere of directions", value=domain,
                                remedy="give three vectors that stay independent under the norm's projection")  # fmt: skip
-        basis = _nearly_orthogonal(basis, gram)
+        basis = _of_middle_size(basis, gram)
+        basis = _nearly_orthogonal(basis, _gram(network, basis))
     return chart_over(network, domain, basis)
 
 
@@ -158,6 +163,14 @@ def _behind_norm(network: Network, basis: Sequence[Vector]) -> Cursor | None:
     rows = [[*(g * x for x in row), b] for row, g, b in
             zip(rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True)]  # fmt: skip
     return pass_norm(cursor, matrix(rows, k + 1), [_ZERO] * k + [_ONE])
+
+
+def _of_middle_size(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[Vector, ...]:
+    """The basis, very long and very short vectors times powers of two: floats of the Gram matrix stay in their range."""
+    powers = [exponent(gram[i, i]) // 2 for i in range(len(basis))]
+    if max(map(abs, powers)) < _LONG:
+        return basis
+    return tuple(tuple(scaled_by(x, -power) for x in vector) for power, vector in zip(powers, basis, strict=True))
 
 
 def _nearly_orthogonal(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[Vector, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property, partial
+from math import inf
 
 import networkx as nx
 import numpy as np
@@ -36,6 +37,7 @@ _ZERO = Rational(0)
 _ATTEMPTS = 64
 _SMALL = 2.0**-36
 _MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
+_LEAST = 2.0**-900  # spheres of a smaller area have it computed cell by cell, in balls
 _NEAR_MIDDLE = Rational(17, 37)  # off the middle itself, where symmetric arrangements have their vertices
 
 
@@ -163,8 +165,8 @@ class SpherePartition(Partition):
         Of the smallest cells, which that would leave without digits, they come from there. Cost: a few numpy operations
         per arc, an exact angle per pair of circles that nearly touch (about 0.1 ms), and the certified small cells.
         """
-        found = self.geometry.areas_float()
-        for cell in np.flatnonzero(found < _SMALL * float(self.area)):
+        found, whole = self.geometry.areas_float(), float(self.area)
+        for cell in np.flatnonzero(~(found >= _SMALL * whole) | ~(_LEAST < whole < inf)):
             found[cell] = self.regions[int(cell)].area_float
         return found
 

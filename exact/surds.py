@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from exact.errors import InvalidInput
 from exact.float_environment import in_ieee_floats
-from exact.numbers import Ball, Rational, ball_precision
+from exact.nearest import exact_root, nearest_of, nearest_root
+from exact.numbers import Ball, Rational, nearest_float
+from exact.printing import short_repr
 
 if TYPE_CHECKING:
     import sympy
 
 _ZERO = Rational(0)
-FLOAT_BITS = 60  # a ball this accurate has a midpoint that rounds to within an ulp of the exact value
 
 
 def sign(value: Rational) -> int:
@@ -52,6 +53,7 @@ def sign_of_biquadratic(x: Rational, y: Rational, z: Rational, w: Rational, d: R
     return first * sign_of_surd(constant, 2 * (x * y - e * z * w), d)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Surd:
     """The real number `a + b sqrt(d)` with rational a, b and d >= 0.
@@ -125,22 +127,32 @@ class Surd:
         return Ball(self.a) + Ball(self._b) * Ball(self.d).sqrt()
 
     def __float__(self) -> float:
-        """A float64 close to the number, whatever cancels between the two terms."""
-        return difference_float(self, Surd(_ZERO))
+        """The float64 nearest to the number, whatever cancels between the two terms."""
+        value = self.rational_value()
+        return nearest_of(lambda _: self.ball()) if value is None else nearest_float(value)
+
+    def root_float(self) -> float:
+        """The float64 nearest to the square root of the number, which is not negative."""
+        value = self.rational_value()
+        return nearest_of(lambda _: self.ball().sqrt()) if value is None else nearest_root(value)
+
+    def rational_value(self) -> Rational | None:
+        """The number as a rational, where it is one."""
+        if self.is_rational:
+            return self.a
+        root = exact_root(self.d)
+        return None if root is None else self.a + self.b * root
 
 
 @in_ieee_floats
 def difference_float(first: Surd, second: Surd) -> float:
-    """`first - second` to full float64 accuracy: the precision is raised until cancellation no longer matters."""
+    """The float64 nearest to `first - second`, whatever cancels."""
     if first.compare(second) == 0:
         return 0.0
-    bits = 256
-    while True:
-        with ball_precision(bits):
-            gap = first.ball() - second.ball()
-            if gap.rel_accuracy_bits() > FLOAT_BITS:
-                return float(gap)
-        bits *= 2
+    a, b = first.rational_value(), second.rational_value()
+    if a is not None and b is not None:
+        return nearest_float(a - b)
+    return nearest_of(lambda _: first.ball() - second.ball())
 
 
 def sign_of_surd_product(p: Surd, q: Surd, r: Surd, s: Surd) -> int:

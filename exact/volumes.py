@@ -20,12 +20,14 @@ from exact.halfspace import Halfspace, Point, pivot
 from exact.linear_algebra import null_space, rank
 from exact.lp import Interior, strict_feasibility
 from exact.numbers import IntegerArray, Rational
+from exact.printing import short_repr
 from exact.surds import Surd
 
 MAX_SUBSETS = 200_000
 Simplex = tuple[int, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class BoundedPolytope:
     """A bounded convex polytope with interior: its vertices, its facets' halfspaces, the vertices on each facet.

@@ -27,6 +27,8 @@ FLOORS = {
     "exact.budgets": 0,
     "exact.numbers": 0,
     "exact.stored_numbers": 0,
+    "exact.nearest": 0,
+    "exact.printing": 0,
     "exact.surds": 0,
     "exact.affine_hulls": 1,
     "exact.constructions": 1,

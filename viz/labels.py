@@ -122,7 +122,8 @@ def _place(
     """One text just outside the circle at height y, and the leader from its point."""
     lowest = max(abs(y) - pitch / 2, 0.0)
     along, bend = (math.cos(label.angle), math.sin(label.angle)), (label.start + 2 * radius) / 3
-    x = side * max(math.sqrt(max(radius**2 - lowest**2, 0.0)), abs(bend * along[0]), gap)
+    across = math.sqrt(max((radius - lowest) / radius, 0.0) * ((radius + lowest) / radius)) * radius
+    x = side * max(across, abs(bend * along[0]), gap)
     text = ax.text(x + side * gap, y, label.text, ha="left" if side > 0 else "right", va="center_baseline", fontsize=size,
                    family=label.family, color=label.colour, zorder=6)  # fmt: skip
     text.set_in_layout(False)

@@ -14,7 +14,8 @@ import numpy as np
 
 from exact import InvalidInput, Network, Norm, RationalMatrix
 from exact.arcs import CurvePartition
-from exact.numbers import nearest_float, nearest_floats
+from exact.nearest import nearest_root
+from exact.numbers import nearest_floats
 
 
 def orthonormal(vectors: np.ndarray) -> np.ndarray:
@@ -32,6 +33,9 @@ def without_gain_and_bias(norm: Norm) -> Norm:
     """The same norm with gain 1 and bias 0: the step g alone."""
     ones = RationalMatrix.from_floats(np.ones(norm.dim))
     return replace(norm, gain=ones, bias=RationalMatrix.from_floats(np.zeros(norm.dim)))
+
+
+_LARGE = 1e6  # a radius beyond is not written as a root
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,13 @@ class CirclePlane:
         pencil = nearest_floats(projected.entries()).reshape(-1, 2).T
         if not pencil[1].any():
             raise InvalidInput("this sphere is a pair of points", value=partition.domain, remedy="draw networks of more inputs")
-        return cls(orthonormal(pencil), math.sqrt(nearest_float(partition.frame.radius_squared)))
+        return cls(orthonormal(pencil), nearest_root(partition.frame.radius_squared))
 
     @property
     def radius_name(self) -> str:
         """The radius as text: the square root of a whole number stays one."""
+        if not self.radius < _LARGE:
+            return f"{self.radius:.3g}"
         square = math.floor(self.radius**2 + 0.5)
         if abs(self.radius**2 - square) > 1e-9 or math.isqrt(square) ** 2 == square:
             return f"{self.radius:.3g}"
@@ -76,13 +82,17 @@ class CirclePlane:
     def first_layer(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
         """The hinges of the first layer as functions `normal . q + offset` of plane coordinates q: (k, 2) and (k,).
 
-        Gain and bias are folded in; P needs no folding, since the plane lies in its image. Empty when the first layer does
-        not bend.
+        Each is times a positive number, so that the largest weight of its neuron, whatever its size, becomes about one. Gain
+        and bias are folded in; P needs no folding, since the plane lies in its image. Empty when the first layer does not
+        bend.
         """
         layer, (gain, bias) = network.blocks[0].layers[0], gain_and_bias(network.blocks[0].norm)
         weight, breakpoints = layer.weight.float64(), nearest_floats(layer.activation.breakpoints)
+        powers = -np.frexp(np.abs(weight).max(axis=1, initial=0.0, keepdims=True))[1]
+        weight = np.ldexp(weight, powers)
         normals = np.repeat((weight * gain) @ self.axes.T, len(breakpoints), axis=0)
-        offsets = layer.bias.float64() + (weight @ np.broadcast_to(bias, weight.shape[1]))[:, None] - breakpoints
+        shifts = (weight @ np.broadcast_to(bias, weight.shape[1]))[:, None]
+        offsets = np.ldexp(layer.bias.float64() - breakpoints, powers) + shifts
         return normals, offsets.reshape(-1)
 
 

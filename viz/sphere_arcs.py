@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from exact import InvalidInput
-from exact.numbers import nearest_float, nearest_floats
+from exact.nearest import nearest_root
+from exact.numbers import nearest_floats
 from exact.spheres import SpherePartition
 
 _CLIMBS, _DIRECTIONS, _STARTS = 12, 8, 6  # steps towards the deepest point of a cell, tries per step, arcs to start from
@@ -48,7 +49,7 @@ class SphereArcs:
         if not isinstance(partition, SpherePartition):
             raise InvalidInput("this figure draws 2-spheres", value=getattr(partition, "domain", partition),
                                remedy="partition Sphere() of LayerNorm in R^4 or RMSNorm in R^3, or a GreatSphere")  # fmt: skip
-        at, radius = partition.complex, math.sqrt(nearest_float(partition.complex.radius_squared))
+        at, radius = partition.complex, nearest_root(partition.complex.radius_squared)
         frame = partition.frame_float / radius  # takes y to the unit sphere; its determinant is positive
         rows = np.array([plane.float_row for plane in at.circles]).reshape(-1, 4)
         axis, height = _planes(rows, frame)

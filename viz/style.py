@@ -45,8 +45,8 @@ _SETTINGS = {
     "axes.linewidth": THIN, "axes.spines.right": False, "axes.spines.top": False, "axes.titlesize": BODY,
     "axes.unicode_minus": True, "figure.facecolor": PAPER, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
     "font.size": BODY, "grid.color": HAIRLINE, "grid.linewidth": 0.3,
-    "legend.fontsize": SMALL, "legend.frameon": False, "mathtext.fontset": "dejavusans",
-    "savefig.facecolor": PAPER, "svg.fonttype": "path", "svg.hashsalt": "exactlens", "text.color": INK,
+    "legend.fontsize": SMALL, "legend.frameon": False, "mathtext.fontset": "dejavusans", "pdf.fonttype": 42,
+    "ps.fonttype": 42, "savefig.facecolor": PAPER, "svg.fonttype": "path", "svg.hashsalt": "exactlens", "text.color": INK,
     "xtick.color": MUTED, "xtick.labelsize": SMALL, "xtick.labelcolor": INK, "xtick.major.width": THIN,
     "ytick.color": MUTED, "ytick.labelsize": SMALL, "ytick.labelcolor": INK, "ytick.major.width": THIN,
 }  # fmt: skip
@@ -151,10 +151,19 @@ def _oklab(colour: RGB) -> np.ndarray:
 # ---- figures
 
 
+class HouseFigure(Figure):
+    """A figure that is saved with the settings of the house, whoever saves it: PDF and PS then embed TrueType fonts (42)."""
+
+    @house()
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """As `Figure.savefig`."""
+        super().savefig(*args, **options)
+
+
 @house()
 def figure(width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int = 1, **subplots: object) -> tuple[Figure, Any]:
     """A figure of `width` x `height` inches with constrained layout, and its axes (one Axes, or an array of them)."""
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = HouseFigure(figsize=(width, height), layout="constrained")
     fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     return fig, fig.subplots(rows, columns, **subplots)
 
@@ -163,7 +172,7 @@ def figure(width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int 
 def space(columns: int, width: float = 9.6, height: float = 4.2, view: tuple[float, float] = (22.0, -10.0)
           ) -> tuple[Figure, list[Any]]:  # fmt: skip
     """A figure with a row of axes in R^3, seen from (elevation, azimuth) in degrees, equal units along the three axes."""
-    fig = Figure(figsize=(width, height))
+    fig = HouseFigure(figsize=(width, height))
     part = 1 / columns
     rows = [fig.add_axes((k * part + 0.01, 0.14, part - 0.03, 0.64), projection="3d") for k in range(columns)]
     for ax in rows:

@@ -70,6 +70,11 @@ class Verdict:
     domain_sha256: str = ""
     named_sha256: str = ""
 
+    def __repr__(self) -> str:
+        reason = self.reason if len(self.reason) <= 90 else self.reason[:87] + "..."
+        about = f", network {self.network_sha256[:12]}, digest {self.digest[:12]}" if self.network_sha256 else ""
+        return f"<{self.status.value}, {self.regions} regions: {' '.join(reason.split())}{about}>"
+
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value; got bool(verdict); write verdict.status is Status.COMPLETE")
 

@@ -22,6 +22,7 @@ from exact.halfspace import Halfspace, Point
 from exact.lp import Farkas
 from exact.network import Network
 from exact.numbers import FloatArray, Rational
+from exact.printing import short_repr
 from exact.running_codes import RunningCodes
 from exact.sphere_charts import SphereChart
 from exact.sphere_complex import SphereComplex
@@ -42,6 +43,7 @@ class Outcome(Enum):
         raise TypeError("an Outcome has no truth value; got bool(outcome); write outcome is Outcome.COMPLETE")
 
 
+@short_repr
 @dataclass(frozen=True)
 class Budget:
     """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means no bound of one's own.
@@ -66,6 +68,7 @@ class Budget:
         return self.regions is None and self.seconds is None and self.bytes is None
 
 
+@short_repr
 @dataclass
 class Job:
     """One call of partition: what to enumerate, where the filters run, when to stop.
@@ -105,6 +108,7 @@ class Job:
         return f"the limit of {self.most:,} regions is reached: give limit=None or a larger one to go on"
 
 
+@short_repr
 @dataclass(frozen=True)
 class FlatCells:
     """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when asked for.
@@ -161,6 +165,7 @@ class MadeOnDemand(Sequence[T]):
         return self._made[place]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Cut:
     """A point between two cells of a curve, or its end; `find` gives the exact direction.
@@ -178,6 +183,7 @@ class Cut:
         return self.find()
 
 
+@short_repr
 @dataclass(frozen=True)
 class CurveCells:
     """Cells of a curve in order: cell i lies between cuts i and i + 1 (modulo their number when `closed`).
@@ -216,6 +222,7 @@ class CurveCells:
         return self.codes.bits()
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereCells:
     """Cells of a 2-sphere as a cell complex; cell 0 has the code `root`, and every arc says which hinges flip across it.
@@ -235,6 +242,7 @@ class SphereCells:
         return self.complex.cell_count
 
 
+@short_repr
 @dataclass(frozen=True)
 class SphereCodes:
     """Spline codes on a sphere of any dimension as arrays, in the engine's own order; each owns one cell or several.

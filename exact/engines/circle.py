@@ -34,9 +34,11 @@ from exact.engines.isolation import (
 )
 from exact.errors import InvalidInput
 from exact.linear_algebra import dot, rows_of
+from exact.nearest import short_rational
 from exact.network import Block, Network
 from exact.norms import Norm
-from exact.numbers import Rational, RationalArray, nearest_float, rational
+from exact.numbers import Rational, RationalArray
+from exact.printing import short_repr
 from exact.propagation import Cursor, advance, begin, pass_norm
 from exact.running_codes import RunningCodes
 from exact.spline_code import BitArray
@@ -45,6 +47,7 @@ _ZERO, _ONE = Rational(0), Rational(1)
 _FULL_TURN = Rational(4)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Arc:
     """An open arc between two edges, the network's state on it (None without a hidden layer), the code so far."""
@@ -161,7 +164,7 @@ def _curve(network: Network, domain: Domain) -> Curve:
 
 
 def _well_conditioned(curve: Curve, form: Form) -> Curve:
-    share = rational(float(np.float32(nearest_float(form.b / form.a))))
+    share = short_rational(form.b / form.a, 24)
     v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
     ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)
     bits = (int(ratio.p).bit_length() - int(ratio.q).bit_length()) // 2

@@ -15,19 +15,24 @@ from typing import overload
 import numpy as np
 import torch
 
-from exact.curves import Direction, Form, Function, dyadic_direction, value_sign, zeros
+from exact.curves import CIRCLE, Direction, Form, Function, dyadic_direction, value_sign, zeros
 from exact.engines.proportional import Copies
 from exact.errors import Undecided, require
 from exact.faces import IndexArray
 from exact.filters import Balls, enclosed_zeros, pencil_values
+from exact.nearest import exponent, in_range, scaled_by
 from exact.network import Layer
 from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, rational
+from exact.printing import short_repr
 from exact.spline_code import BitArray
 
 _FULL_TURN = Rational(4)
+_EDGE_BITS = 96
+_MIDDLE = 200  # floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
 SMALL = 48  # below this many functions the exact path is faster than starting the filter
 
 
+@short_repr
 @dataclass(frozen=True)
 class Edge:
     """A point of a curve enclosed by diamond angles `lo <= hi`; `find` gives the exact direction.
@@ -62,6 +67,7 @@ def seam_edge(sigma: Rational) -> Edge:
     return Edge(sigma, sigma, lambda: Direction.rational(Rational(1), Rational(0)), seam=True)
 
 
+@short_repr
 @dataclass
 class Tally:
     """How zeros were settled, and where hinges touch zero without changing sign (direction, hinge).
@@ -75,6 +81,7 @@ class Tally:
     check: Callable[[], None] = lambda: None
 
 
+@short_repr
 @dataclass
 class LayerFunctions:
     """The hinges of a layer along a curve: exact coefficients on demand, balls for all of them at once.
@@ -104,8 +111,24 @@ class LayerFunctions:
             self._known[index] = (p, q, c[0] if c else Rational(0))
         return self._known[index]
 
-    def balls(self) -> Balls:
-        """(p, q, c) of every hinge as a (count x 3) tensor of balls."""
+    def balls(self, form: Form = CIRCLE) -> Balls:
+        """(p, q, c) of every hinge as a (count x 3) tensor of balls, for the root that :func:`form_balls` makes of the form.
+
+        Rows whose products leave the middle of float64's range are made from their exact coefficients, times a power of two.
+        """
+        balls, shift = self._products(), _root_shift(form)
+        if shift:
+            balls = Balls(balls.mid, torch.full_like(balls.rad, torch.inf))
+        largest = balls.mid.abs().amax(dim=1)
+        sound = (largest > 2.0**-_MIDDLE) & (largest < 2.0**_MIDDLE) & balls.rad.isfinite().all(dim=1)
+        for row in torch.nonzero(~sound).flatten().tolist():
+            p, q, c = self.exact(row)
+            scaled = Balls.of_rationals(in_range((p, q, scaled_by(c, shift))), self.device)
+            balls.mid[row], balls.rad[row] = scaled.mid, scaled.rad
+        return balls
+
+    def _products(self) -> Balls:
+        """The functions as products of floats, with their errors; infinite ones beyond the range."""
         one = Balls.of_rationals(self.one, self.device)
         z = self.layer.pre_activation_balls(self.inner, self.one, self.device)
         bends = [z - Balls.of_rationals([t], self.device) * one for t in self.layer.activation.breakpoints]
@@ -120,13 +143,14 @@ class LayerFunctions:
         bits, certain = np.zeros(self.count, dtype=bool), np.zeros(self.count, dtype=bool)
         if balls is not None:
             at = Balls.of_rationals([alpha, beta], self.device)
-            signs, sure = pencil_values(balls, _form_balls(form, self.device), at[0], at[1]).signs()
+            signs, sure = pencil_values(balls, form_balls(form, self.device), at[0], at[1]).signs()
             bits, certain = (signs > 0).cpu().numpy(), sure.cpu().numpy()
         for index in np.flatnonzero(~certain):
             bits[index] = value_sign(self.exact(int(index)), form, alpha, beta) > 0
         return bits
 
 
+@short_repr
 @dataclass(frozen=True)
 class Proposed:
     """What a filter proves: function `rows[i]` has exactly one zero in [low[i], high[i]]; `undecided` ones are left over.
@@ -140,6 +164,7 @@ class Proposed:
     undecided: IndexArray
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Isolated(Sequence[Edge]):
     """The zeros of the functions of a layer on an arc, in order, as arrays; edges are made when asked for.
@@ -202,15 +227,24 @@ def isolate(functions: LayerFunctions, form: Form, start: Edge, end: Edge, tally
         ordered = _ordered([edge for edge in edges if _is_inside(edge, start, end)], tally)
         _note_tangents(functions, [*_at_seam(edges, start), *ordered], tally)
         return Isolated.of_edges(functions, form, ordered), None
-    balls = functions.balls()
-    found = enclosed_zeros(balls, _form_balls(form, functions.device))
+    balls = functions.balls(form)
+    found = enclosed_zeros(balls, form_balls(form, functions.device))
     rows, low, high, undecided = (x.cpu().numpy() for x in (found.rows, found.low, found.high, found.undecided))
     proposed = Proposed(rows, low, high, np.flatnonzero(undecided))
     return arranged(functions, form, proposed, start, end, tally), balls
 
 
-def _form_balls(form: Form, device: str) -> Balls:
-    return Balls.of_rationals([form.a, form.b, form.c, form.determinant], device)
+def form_balls(form: Form, device: str) -> Balls:
+    """The coefficients and the determinant of a form, times an even power of two where floats would lose them."""
+    k = -2 * _root_shift(form)
+    a, b, c = (scaled_by(x, k) for x in (form.a, form.b, form.c))
+    return Balls.of_rationals([a, b, c, a * c - b * b], device)
+
+
+def _root_shift(form: Form) -> int:
+    """The k for which N 2^-k has a square in the middle of float64's range: 0 for a form that is there."""
+    size = exponent(max(form.a, form.c))
+    return 0 if abs(size) < _MIDDLE else size // 2
 
 
 def arranged(functions: LayerFunctions, form: Form, proposed: Proposed, start: Edge, end: Edge, tally: Tally) -> Isolated:
@@ -340,7 +374,7 @@ def _exactly(functions: LayerFunctions, row: int, form: Form, tally: Tally) -> l
 
 
 def _exact_edge(direction: Direction) -> Edge:
-    lo, hi = direction.diamond(96)
+    lo, hi = direction.diamond(_EDGE_BITS)
     return Edge(max(Rational(0), lo), min(_FULL_TURN, hi), lambda: direction)
 
 

@@ -18,6 +18,7 @@ from exact.isolated_directions import IsolatedDirection
 from exact.nested_functions import NestedFunction
 from exact.norm_walks import BallMatrix, BallState, ExactState, Program
 from exact.numbers import Rational, ball_precision, nearest_float
+from exact.printing import short_repr
 from exact.root_isolation import Interval, Zero, zeros_in
 from exact.spline_code import BitArray
 
@@ -27,6 +28,7 @@ _MARGIN = 2.0**-20  # functions are looked at this far beyond the ends of an arc
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Edge:
     """A point that ends an arc, or a zero inside: the hinges of a layer that change sign there, and those that touch zero.
@@ -58,6 +60,7 @@ class Walk:
         return self._make()
 
 
+@short_repr
 @dataclass(frozen=True)
 class Arc:
     """An open arc inside one quadrant, the state in front of stage `stage` on it, and the code so far."""
@@ -106,6 +109,7 @@ class Arc:
         return replace(self, walk=walk, stage=self.stage + 1)
 
 
+@short_repr
 @dataclass
 class Tally:
     """How zeros were settled, and where hinges touch zero without changing sign; `check` may raise Stopped before each."""

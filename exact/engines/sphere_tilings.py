@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from exact.errors import Undecided
 from exact.halfspace import Halfspace
+from exact.nearest import turn_between
 from exact.numbers import Ball, Rational, RationalArray, ball_bounds, ball_precision
-from exact.round_geometry import Circle, turn_between
+from exact.round_geometry import Circle
 from exact.sphere_complex import SurdPoint
 
 Walk = list[int]

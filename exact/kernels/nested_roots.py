@@ -216,7 +216,7 @@ def roots_are_positive(
         done += 1
         if _program(kinds, places, dm, dr, quadrant, middle, h, pm, pr, wm, wr, um, ur):
             continue
-        if done > 300 or b - a < (high - low) * 2.0**-12:
+        if done > 300 or not a < middle < b or b - a < (high - low) * 2.0**-12:  # 12 halvings: the stack has room for more
             return False
         stack[left, 0], stack[left, 1] = middle, b
         stack[left + 1, 0], stack[left + 1, 1] = a, middle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 
 import mpmath
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from exact.errors import InvalidInput
-from exact.norms import LayerNorm, Norm, RMSNorm
+from exact.norms import EpsRule, LayerNorm, Norm, RMSNorm
 from exact.numbers import RationalMatrix, fraction, fractions
 from tests.exact.reference import Floats, normalise
 
@@ -140,3 +141,21 @@ def test_the_dimension_is_that_of_gain_or_bias(kind: type[Norm]) -> None:
         assert (kind.of(0, **given).dim, type(kind.of(0, **given).dim)) == (3, int)
     assert kind.of(0, bias=column).bias == column
     assert kind.of(0, gain=torch.tensor([1.0, 2.0])).dim == 2
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1.0, 1e200, 1e308])
+@pytest.mark.parametrize("eps", [Fraction(0), Fraction(1, 10**400), Fraction(1, 10**5), Fraction(10) ** 300])
+@pytest.mark.parametrize("rule", ["var", "std"])
+@pytest.mark.parametrize("kind", [LayerNorm, RMSNorm])
+def test_floats_of_inputs_of_any_size(kind: type[Norm], rule: EpsRule, eps: Fraction, size: float) -> None:
+    x = np.array([[3.0, -1.0, 0.5, 1.5]]) * (size / 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = kind.of(eps, dim=4, eps_rule=rule).forward_float(x)[0]
+    with mpmath.workprec(3000):
+        row = [mpmath.mpf(v) for v in x[0].tolist()]
+        row = [v - sum(row) / 4 for v in row] if kind is LayerNorm else row
+        small, square = mpmath.mpf(eps.numerator) / eps.denominator, sum(v * v for v in row) / 4
+        scale = mpmath.sqrt(square + small) if rule == "var" else mpmath.sqrt(square) + small
+        known = [float(v / scale) for v in row]
+    np.testing.assert_allclose(found, known, rtol=1e-13 if size > 1e-320 else 1e-2, atol=1e-323)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import networkx as nx
@@ -24,10 +25,12 @@ from exact import (
     Outcome,
     Partition,
     RealSpace,
+    ReLU,
     Segment,
     Sphere,
     partition,
 )
+from exact.numbers import Rational
 from exact.sources import tensors
 from tests.exact.reference import exact_output, integers
 
@@ -152,6 +155,68 @@ def test_piecewise_along_a_line() -> None:
         x = [-2 + 4 * s, 1 - Fraction(5, 2) * s]
         values = [piece.subs(t, sympy.Rational(k, 12)) for piece in pieces]
         assert tuple(Fraction(int(v.p), int(v.q)) for v in values) == exact_output(DEEP, x)
+
+
+def values_at(pieces: list[sympy.Piecewise], at: dict[sympy.Symbol, object]) -> tuple[Fraction, ...]:
+    values = [sympy.nsimplify(piece.subs(at)) for piece in pieces]
+    return tuple(Fraction(int(v.p), int(v.q)) for v in values)
+
+
+def test_piecewise_holds_at_hinges_corners_and_borders() -> None:
+    """Every vertex of every region, the middles of their sides, and the corners of the box."""
+    found = partition(DEEP, Box(-2, 2, dim=2))
+    pieces, names = found.piecewise(), sympy.symbols("x1:3", real=True)
+    vertices = {v for region in found.regions for v in region.vertices}  # type: ignore[attr-defined]
+    middles = {tuple((a + b) / 2 for a, b in zip(v, w, strict=True)) for v, w in pairwise(sorted(vertices))}
+    assert len(vertices) > 10 and (Fraction(2), Fraction(-2)) in vertices
+    for x in vertices | middles:
+        at = {name: sympy.Rational(v.numerator, v.denominator) for name, v in zip(names, x, strict=True)}
+        assert values_at(pieces, at) == exact_output(DEEP, list(x))
+    assert all(piece.subs(dict(zip(names, (3, 0), strict=True))) is sympy.nan for piece in pieces)
+
+
+def test_piecewise_along_a_line_holds_at_hinges_and_ends() -> None:
+    t, pieces = sympy.Symbol("t", real=True), CURVE.piecewise()
+    for place in (*(c.parameter for c in CURVE.crossings), sympy.Integer(0), sympy.Integer(1)):
+        s = Fraction(int(place.p), int(place.q))
+        assert values_at(pieces, {t: place}) == exact_output(DEEP, [-2 + 4 * s, 1 - Fraction(5, 2) * s])
+    assert all(piece.subs(t, sympy.Rational(-1, 100)) is sympy.nan for piece in pieces)
+
+
+def test_piecewise_holds_at_crossings_of_circles_and_behind_norms() -> None:
+    theta = sympy.Symbol("theta", real=True)
+    disc = partition(DEEP, GreatCircle([1, 0], [0, 1], Fraction(25, 16)))
+    rays = partition(tensors.block([[1, 2], [-1, 1]], [-1, 0], [[1, -3]], [2], norm="rms", eps=0), Sphere())
+    for found, letter in ((disc, "x"), (rays, "y")):
+        names, pieces = sympy.symbols(f"{letter}1:3", real=True), found.piecewise()
+        assert len(found.crossings) > 2
+        for crossing in found.crossings:
+            at = dict(zip(names, crossing.point, strict=True))
+            values = [float(sympy.N(piece.subs(theta, crossing.angle).subs(at), 20)) for piece in pieces]
+            known = found.network.forward_float([float(x) for x in crossing.point])
+            assert np.abs(np.array(values) - known).max() < 1e-12  # false for nan
+
+
+def test_piecewise_has_no_value_where_a_norm_has_none() -> None:
+    t = sympy.Symbol("t", real=True)
+    net = tensors.block([[1, 1]], [-1], [[1]], [0], norm="rms", eps=0)
+    (piece,) = partition(net, Segment([-1, -1], [1, 1])).piecewise()
+    assert piece.subs(t, sympy.Rational(1, 2)) is sympy.nan
+    assert piece.subs(t, 0) is not sympy.nan and piece.subs(t, 1) is not sympy.nan
+
+
+class Step(ReLU):
+    """1 for z > 0, else 0."""
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        return ((Rational(0), Rational(0)), (Rational(0), Rational(1)))
+
+
+def test_piecewise_of_what_jumps_keeps_to_the_open_regions() -> None:
+    t = sympy.Symbol("t", real=True)
+    (piece,) = partition(tensors.mlp([([[1]], [0]), ([[1]], [0])], activation=Step()), Segment([-1], [1])).piecewise()
+    assert [piece.subs(t, sympy.Rational(k, 4)) for k in (1, 2, 3)] == [0, sympy.nan, 1]
 
 
 def test_piecewise_is_for_small_networks() -> None:

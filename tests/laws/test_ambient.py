@@ -118,8 +118,9 @@ SCRIPT = """
 from tests.laws import ambient, ambient_jobs
 jobs = ambient_jobs.jobs()
 names = ["lp_tree on Box 0", "brute_force on Box 0", "facet_walk on Box 0", "vertices on RealSpace 4", "circle on Sphere 11",
-         "small_circles on Sphere 13", "sphere_flats on Sphere 17", "sphere_polytopes on Sphere 17", "round_layers on NormBall 18",
-         "batch behind LayerNorm", "cell count", "region count", "critical radii", "geometry of LayerNorm", "forward"]
+         "small_circles on Sphere 13", "sphere_flats on Sphere 17", "sphere_polytopes on Sphere 17",
+         "round_layers on NormBall 18", "batch behind LayerNorm", "cell count", "region count", "critical radii",
+         "geometry of LayerNorm", "forward"]
 import hashlib
 from exact.numbers import Rational
 from exact.surds import Surd

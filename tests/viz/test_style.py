@@ -138,3 +138,16 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="no rename"):
         style.save(style.figure()[0], tmp_path, "x")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "ps"])
+def test_vector_figures_embed_true_type_fonts_whoever_saves_them(tmp_path: Path, suffix: str) -> None:
+    """Journals refuse Type 3 fonts; matplotlib's own setting, which is that, stays as it is."""
+    before = mpl.rcParams["pdf.fonttype"], mpl.rcParams["ps.fonttype"]
+    figure = circle_figure(subjects.arcs())
+    figure.savefig(tmp_path / f"circle.{suffix}")
+    written = (tmp_path / f"circle.{suffix}").read_bytes()
+    true_type, type_3 = {"pdf": (b"/FontFile2", b"/Type3"), "ps": (b"/FontType 42", b"/FontType 3")}[suffix]
+    assert true_type in written
+    assert type_3 not in written
+    assert (mpl.rcParams["pdf.fonttype"], mpl.rcParams["ps.fonttype"]) == before == (3, 3)

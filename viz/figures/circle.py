@@ -152,7 +152,7 @@ def _lines(partition: CurvePartition, plane: CirclePlane) -> list[_Line]:
         if length * reach > abs(offset):
             unit, along = normal / length, np.array([-normal[1], normal[0]]) / length
             foot = -offset / length * unit
-            half = math.sqrt(reach**2 - foot @ foot) * along
+            half = reach * math.sqrt(1 - (offset / length / reach) ** 2) * along
             found.append(_Line(f"n{hinge.neuron}" + "′" * hinge.breakpoint, np.array([foot - half, foot + half]), unit))
     return found
 

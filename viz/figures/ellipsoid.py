@@ -28,6 +28,7 @@ from viz import style
 from viz.figures.polytopes import class_handles
 
 _TURNS = np.linspace(0, 2 * math.pi, 361)
+_FAR = 200  # gains beyond 2^200 or below 2^-200 are drawn in a unit of their size
 _VIEW = np.array([0.5, -0.74, 0.45])  # from where three dimensions are seen, in the coordinates of the semi-axes
 _NET = 6  # meridians and parallels of the net
 
@@ -53,11 +54,12 @@ def ellipsoid(norm: Norm, ax: Axes, *, points: np.ndarray | None = None, classes
     if shape.dim not in (2, 3):
         raise InvalidInput("only images of two or three dimensions are drawn", value=f"{shape.dim} dimensions",
                            remedy="give LayerNorm of 3 or 4 or RMSNorm of 2 or 3 coordinates")  # fmt: skip
-    lengths, rows = _lengths(shape), np.concatenate([axis.directions_float for axis in shape.axes])
+    unit, rows = _unit(norm), np.concatenate([axis.directions_float for axis in shape.axes])
+    lengths = _lengths(shape) / unit
     screen = np.eye(2) if shape.dim == 2 else _screen(_VIEW)
     outline, net = _outline(ax, lengths, screen), _net(ax, lengths, screen)
     semi_axes, labels = _semi_axes(ax, shape, lengths, screen)
-    clouds = _points(ax, norm, rows, screen, points, classes)
+    clouds = _points(ax, norm, rows, screen / unit, points, classes)
     wide, high = 1.4 * np.abs(outline.get_xydata()).max(axis=0)
     ax.set_xlim(-wide, wide, auto=True)  # the layout may widen them to keep the unit equal
     ax.set_ylim(-high, high, auto=True)
@@ -80,6 +82,12 @@ def ellipsoid_figure(norms: Sequence[Norm], *, points: np.ndarray | None = None,
             style.headline(ax, f"{type(norm).__name__} of ℝ{_superscript(norm.dim)}", _subtitle(norm))
         style.key(fig, [*_key(any(axes_of(norm).dim == 3 for norm in norms)), *class_handles(classes, class_names)], columns=3)
     return fig
+
+
+def _unit(norm: Norm) -> float:
+    """What one unit of the picture stands for: 1, or a power of two where floats of the lengths could not be squared."""
+    largest = float(np.frexp(np.abs(norm.gain.float64()).max())[1])
+    return 1.0 if abs(largest) < _FAR else 2.0**largest
 
 
 def _lengths(shape: Ellipsoid) -> np.ndarray:
@@ -138,7 +146,7 @@ def _semi_axes(
         tip = length * screen[:, k]
         colour = style.series_colour(k)
         lines.append(ax.plot([0, tip[0]], [0, tip[1]], color=colour, linewidth=style.BOLD, zorder=4, solid_capstyle="round")[0])
-        unit = tip / np.linalg.norm(tip)
+        unit = screen[:, k] / np.linalg.norm(screen[:, k])  # also where a very short axis rounds to a point
         labels.append(ax.annotate(name, tip, 7 * unit, textcoords="offset points", color=colour, fontsize=style.SMALL, zorder=6,
                                   bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
                                   ha="left" if unit[0] > 0.4 else "right" if unit[0] < -0.4 else "center",

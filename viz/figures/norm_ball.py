@@ -23,6 +23,7 @@ from matplotlib.patches import Patch, Wedge
 from exact import InvalidInput, Network, SplineCode
 from exact.arcs import CurvePartition
 from exact.critical_radii import critical_radii, critical_radii_float
+from exact.halfspace import Halfspace
 from exact.norm_balls import NormBallPartition, input_radius_squared
 from exact.numbers import nearest_float, nearest_floats, rational
 from viz import style
@@ -142,10 +143,10 @@ def _in_plane(ball: NormBallPartition, plane: CirclePlane, halfspaces: tuple[tup
     chart = np.array([nearest_floats(row) for row in ball.flat.directions]) @ plane.axes.T  # q = y chart
     found = []
     for row in halfspaces:
-        scale = float(max(map(abs, row)))
-        normal = np.linalg.solve(chart, np.array([x / scale for x in row[:-1]]))
+        *unit, offset = Halfspace(row).float_row
+        normal = np.linalg.solve(chart, np.array(unit))
         length = float(np.linalg.norm(normal))
-        found.append((normal / length, row[-1] / scale / length))
+        found.append((normal / length, offset / length))
     return found
 
 
@@ -197,7 +198,7 @@ def _radii(network: Network, directions: np.ndarray) -> tuple[np.ndarray, np.nda
         return tuple(critical_radii_float(one, directions).upper for one in both)
     flips = [critical_radii(network, x).flips for x in directions.tolist()]
     squares = [rational(found[-1].s_squared) if found else rational(0) for found in flips]
-    return tuple(np.array([math.sqrt(float(input_radius_squared(norm, s))) for s in squares]) for norm in (under, beside))
+    return tuple(np.array([input_radius_squared(norm, s).root_float() for s in squares]) for norm in (under, beside))
 
 
 def _key() -> list[Artist]:

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from exact import InvalidInput
+from exact.nearest import nearest_root
 from exact.numbers import nearest_floats
 from exact.spheres import SpherePartition
 from viz import style
@@ -102,7 +103,7 @@ def node_colours(partition: SpherePartition, points: np.ndarray, colour_by: str)
 
 
 def _decided(partition: SpherePartition, points: np.ndarray) -> list[int]:
-    radius = float(np.sqrt(float(partition.complex.radius_squared)))
+    radius = nearest_root(partition.complex.radius_squared)
     y = radius * np.linalg.solve(partition.frame_float, points.T)
     image = np.array([nearest_floats(row) for row in partition.image.tolist()])
     outputs = outputs_on_sphere(partition.network, (image @ y).T)

@@ -30,6 +30,7 @@ from exact import (
     root_isolation,
 )
 from exact.isolated_directions import IsolatedDirection
+from exact.kernels.nested_roots import roots_are_positive
 from exact.norms import Norm
 
 IDENTITY = [[1, 0], [0, 1]]
@@ -253,3 +254,12 @@ def test_it_refuses_what_it_cannot_do() -> None:
     biased = Network((Block((Layer.of(IDENTITY, [0, 1]),)), *two_norms(1).blocks))
     assert "a bias stands in front" in str(engine.refusal(biased, GreatCircle([1, 0], [0, 1])))
     assert engine.refusal(biased, GreatCircle([1, 0], [0, 1], radius_squared=1)) is None
+
+
+def test_an_interval_of_a_few_floats_is_given_up_not_halved_for_ever() -> None:
+    """(alpha - beta)^2 is zero at t = 1/2: between neighbouring floats no halving helps, and none may be written down."""
+    ends = 0.5, float(np.nextafter(0.5, 1.0))
+    program = np.zeros(1, dtype=np.int64), np.array([[0, 2, 0, 0]]), np.array([1.0, -1.0, -1.0, 1.0]), np.zeros(4), 0, 3
+    assert not roots_are_positive(*program, *ends)
+    assert not roots_are_positive(*program, float("nan"), float("nan"))
+    assert not roots_are_positive(*program, 0.5, 0.5)
