@@ -252,7 +252,7 @@ def test_what_cannot_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     near = Box(-0.001, 0.001, dim=8)
     assert partition(network, near).outcome is Outcome.COMPLETE
     monkeypatch.setattr(budgets, "available_bytes", lambda: 10**14)
-    with pytest.raises(TooLarge, match="the limit is 1,000,000$"):
+    with pytest.raises(TooLarge, match=r"the limit is 1,000,000$"):
         partition(network, RealSpace(8), limit=10**6)
 
 
