@@ -87,7 +87,8 @@ def partition(
     given, half of the memory that is available (see Budget). The outcome is BUDGET_REACHED then, what was done is kept, and
     `evidence` says how to go on. Without a budget of regions or seconds a job is refused where its first hidden layer alone
     cuts the domain into too many regions, by the flats that were found to meet it (see counting.least_regions). `progress` is
-    called with the number of regions found. On curves behind several norms a sign that cannot be decided ends with outcome UNDECIDED.
+    called with the number of regions found. On curves behind several norms a sign that cannot be decided ends with outcome
+    UNDECIDED.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the reasons), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
