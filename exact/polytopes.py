@@ -19,7 +19,7 @@ from exact.affine_map import AffineMap
 from exact.constructions import centroid
 from exact.domains import Box, Flat, FlatDomain
 from exact.dual_graph import Adjacency, cells_of_facets, face_corners, with_regions_reordered
-from exact.engines.base import FlatCells, Outcome
+from exact.engines.base import FlatCells, Outcome, chart_of
 from exact.errors import InvalidInput, Undecided, Unsupported
 from exact.faces import FaceComplex, IndexArray, SymbolicPoint
 from exact.halfspace import Halfspace, Point, affine, homogeneous
@@ -53,7 +53,7 @@ class FlatPartition(Partition):
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
             raise Undecided("the engine returned a region twice", value=engine,
                             remedy="this is a defect of the engine: please report the network")  # fmt: skip
-        self.flat: Flat = domain.flat()
+        self.flat: Flat = chart_of(domain)
         self._flat_domain, self._cells = domain, cells
         self._walls: dict[int, tuple[Wall, ...]] = {}
         self._shared: dict[int, dict[Halfspace, Point]] = {}  # facet points found from the other side
