@@ -99,7 +99,8 @@ def least_regions(network: Network, domain: FlatDomain, *, enough: float = inf) 
         return 0
     chosen = random.Random(0)
     kept = chosen.sample(planes, _MOST_PLANES) if len(planes) > _MOST_PLANES else planes
-    flats = _Flats(matrix([[Rational(x) for x in h.coefficients] for h in kept], flat.dim + 1), affine(inside), body)
+    rows = matrix([[Rational(x) for x in h.coefficients] for h in kept], flat.dim + 1)
+    flats = _Flats(rows, _off_centre(body, affine(inside)), body)
     sizes = sorted(range(1, min(flat.dim, len(kept), _DEEPEST) + 1), key=lambda size: -comb(len(kept), size))
     found = 1
     for place, size in enumerate(sizes):
@@ -110,6 +111,15 @@ def least_regions(network: Network, domain: FlatDomain, *, enough: float = inf) 
 
 _MOST_PLANES, _DEEPEST, _LEVELS = 256, 16, 3
 _SAMPLE, _SAMPLE_WIDE, _WIDE = 64, 24, 64  # in more than _WIDE dimensions, where a system of equations takes long, fewer
+
+
+def _off_centre(body: _Body, inside: Vector) -> Vector:
+    """A point of an open domain next to a given one: hyperplanes often meet in its centre, and seldom there."""
+    for shift in (Rational(1, 8), Rational(1, 2**20), Rational(1, 2**60)):
+        moved = [x + shift / (j + 2) for j, x in enumerate(inside)]
+        if body.contains(homogeneous(moved)):
+            return moved
+    return inside
 
 
 def _simple_flats(flats: _Flats, size: int, chosen: random.Random) -> int:

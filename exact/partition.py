@@ -86,11 +86,12 @@ def partition(
 
     The engine is chosen by cost; `engine` overrides the choice and names one of `ENGINES`. `device` is where the float64
     filters run ("cpu" or "cuda"); it never changes the result. What ends a job early is what it really finds: `limit` regions
-    (None: no limit), the regions, seconds or bytes of the `budget`, and, whatever is given, half of the memory that is
-    available (see Budget). The outcome is BUDGET_REACHED then, what was done is kept, and `evidence` says how to go on. A job
-    is refused only where its first hidden layer alone cuts the domain into too many regions, by the flats that were found to
-    meet it (see counting.least_regions), and no regions or seconds are given. `progress` is called with the number of
-    regions found. On curves behind several norms a sign that cannot be decided ends with outcome UNDECIDED.
+    (None, or a budget of regions or seconds: no limit), the regions, seconds or bytes of the `budget`, and, whatever else is
+    given, half of the memory that is available (see Budget). The outcome is BUDGET_REACHED then, what was done is kept, and
+    `evidence` says how to go on. Without a budget of regions or seconds a job is refused where its first hidden layer alone
+    cuts the domain into too many regions, by the flats that were found to meet it (see counting.least_regions). `progress` is
+    called with the number of regions found. On curves behind several norms a sign that cannot be decided ends with outcome
+    UNDECIDED.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the reasons), TooLarge,
     NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
@@ -110,7 +111,9 @@ def partition(
     _check_smooth(network)
     read, place = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
     _check_device(device)
-    job = Job(read, place, device, budget or Budget(), progress, limit)
+    budget = budget or Budget()
+    bounded = budget.regions is not None or budget.seconds is not None
+    job = Job(read, place, device, budget, progress, None if bounded else limit)
     chosen = _choose(read, place, engine)
     _check_size(job, chosen)
     cells = _run(chosen, job)
@@ -233,8 +236,9 @@ def _other_domains(reason: str, kind: str) -> str | None:
 
 def _check_size(job: Job, engine: Engine) -> None:
     """Refuse what its first hidden layer alone makes too large for the limit or the memory; all else is stopped when it is."""
-    bounded = job.budget.regions is not None or job.budget.seconds is not None
-    if bounded or not isinstance(job.domain, FlatDomain) or isinstance(job.domain, CurveDomain):
+    if job.budget.regions is not None or job.budget.seconds is not None or not isinstance(job.domain, FlatDomain):
+        return
+    if isinstance(job.domain, CurveDomain):
         return
     bytes_each, most_bytes = engine.bytes_per_region(job.network, job.domain), job.watch.most_bytes
     most = min(most_bytes / bytes_each if bytes_each else inf, inf if job.limit is None else job.limit)

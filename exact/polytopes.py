@@ -20,7 +20,7 @@ from exact.affine_map import AffineMap
 from exact.constructions import centroid
 from exact.domains import Box, Flat, FlatDomain
 from exact.dual_graph import Adjacency, cells_of_facets, face_corners, with_regions_reordered
-from exact.engines.base import FlatCells, Outcome
+from exact.engines.base import FlatCells, Outcome, chart_of
 from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.faces import FaceComplex, IndexArray, SymbolicPoint
 from exact.halfspace import Halfspace, Point, affine, homogeneous
@@ -56,7 +56,7 @@ class FlatPartition(Partition):
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
             raise Undecided("the engine returned a region twice", value=engine,
                             remedy="this is a defect of the engine: please report the network")  # fmt: skip
-        self.flat: Flat = domain.flat()
+        self.flat: Flat = chart_of(domain)
         if domain.empty is not None:
             cells = replace(cells, empty=domain.empty)
             self.evidence = "the domain has no point at all, by a Farkas vector of its halfspaces with a negative sum"

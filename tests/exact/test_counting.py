@@ -26,7 +26,15 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.counting import SphereCount, arc_bound, arrangement_bound, region_bound, region_count, sphere_cell_count
+from exact.counting import (
+    SphereCount,
+    arc_bound,
+    arrangement_bound,
+    least_regions,
+    region_bound,
+    region_count,
+    sphere_cell_count,
+)
 from exact.sources import tensors
 from tests.exact.reference import Floats, integers
 
@@ -43,6 +51,27 @@ def random_network(seed: int, widths: list[int], activation: Any = None) -> Netw
     generator = np.random.default_rng(seed)
     layers = [(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise(widths)]
     return tensors.mlp(layers, activation=activation)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_least_regions_is_a_lower_bound_that_looks_at_the_domain(seed: int) -> None:
+    """Random rows, and small integers with parallel, concurrent and equal lines; exact in all of R^d for the random ones."""
+    network = random_network(seed, [3, 8, 1])
+    for domain in (RealSpace(3), Box(-1, 1, dim=3), Box(0, "1/9", dim=3), Ball([0, 1, 0], radius_squared=2)):
+        assert 1 <= least_regions(network, domain) <= region_count(network, domain)
+    assert least_regions(network, RealSpace(3)) == arrangement_bound(8, 3) == 93
+    generator = np.random.default_rng(seed)
+    rows, offsets = generator.integers(-1, 2, size=(7, 2)), generator.integers(-1, 2, size=7)
+    degenerate = tensors.mlp([(rows.tolist(), offsets.tolist()), (np.ones((1, 7)), [0.0])])
+    for flat in (RealSpace(2), Box(-2, 2, dim=2)):
+        assert least_regions(degenerate, flat) <= region_count(degenerate, flat)
+
+
+def test_least_regions_of_a_sample() -> None:
+    """More sets than are tried: at least, and not by much less than is there."""
+    network = random_network(0, [4, 40, 1])
+    assert arrangement_bound(40, 4) // 3 < least_regions(network, RealSpace(4)) <= arrangement_bound(40, 4)
+    assert least_regions(network, Box(-1e-9, 1e-9, dim=4)) == 1
 
 
 @pytest.mark.parametrize("widths", [[2, 5, 1], [2, 4, 4, 1], [3, 4, 3, 1], [2, 1, 5, 1], [1, 6, 3, 1]])
