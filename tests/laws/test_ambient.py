@@ -23,6 +23,7 @@ import torch
 
 from exact import Box, partition
 from exact.float_environment import flushes_subnormals, ieee_floats, in_ieee_floats
+from exact.numbers import Ball, ball_precision
 from exact.partition import ENGINES
 from tests.laws import ambient, ambient_jobs, fuzz_ambient
 
@@ -116,8 +117,8 @@ def test_the_environment_is_as_it_was_also_after_an_error() -> None:
 
 
 FEW = ("lp_tree on Box 0", "brute_force on Box 0", "facet_walk on Box 0", "vertices on RealSpace 4", "circle on Sphere 11",
-       "small_circles on Sphere 13", "sphere_flats on Sphere 17", "sphere_polytopes on Sphere 17", "batch",
-       "round_layers on NormBall 18", "batch behind LayerNorm", "cell count", "region count", "critical radii", "geometry of LayerNorm",
+       "small_circles on Sphere 13", "sphere_flats on Sphere 17", "sphere_polytopes on Sphere 17", "cell count",
+       "round_layers on NormBall 18", "batch behind LayerNorm", "region count", "critical radii", "geometry of LayerNorm",
        "forward")  # fmt: skip
 """Jobs that are quick where kernels are not compiled."""
 SCRIPT = """
@@ -142,3 +143,10 @@ def test_options_of_the_interpreter_change_nothing() -> None:
                           check=False, capture_output=True, encoding="utf-8")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["InvalidInput", *(hashlib.sha256(plain(name).encode()).hexdigest() for name in FEW)]
+
+
+def test_a_raised_precision_is_kept_inside() -> None:
+    with ieee_floats(), ball_precision(300), ieee_floats():
+        assert Ball(2).sqrt().rel_accuracy_bits() > 250
+    with ball_precision(300), ieee_floats():
+        assert Ball(2).sqrt().rel_accuracy_bits() < 60
