@@ -11,6 +11,7 @@ NumPy's, numba's and torch's float64 arithmetic on a CPU all obey the same bits 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from functools import cached_property, wraps
 from types import FunctionType
@@ -27,28 +28,42 @@ _C = TypeVar("_C", bound=type[Any])
 _LEAST_NORMAL, _HALF = sys.float_info.min, 0.5
 
 
+class _Thread(threading.local):
+    """Whether this thread runs inside :class:`ieee_floats`."""
+
+    inside = False
+
+
+_THREAD = _Thread()
+
+
 def flushes_subnormals() -> bool:
     """Whether this thread reads or writes subnormal numbers as zeros."""
     return _LEAST_NORMAL * _HALF == 0.0
 
 
 class ieee_floats:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager: gradual underflow in this thread, silent overflow, the backend's defaults; on exit as before."""
+    """Context manager: gradual underflow in this thread, silent overflow, the backend's defaults; on exit as before.
 
-    __slots__ = ("_backend", "_errors", "_flushed")
+    Inside another one only underflow is looked at: a block that has raised the precision of balls keeps it.
+    """
+
+    __slots__ = ("_flushed", "_outer")
 
     def __enter__(self) -> None:
         self._flushed = flushes_subnormals()
         if self._flushed:
             torch.set_flush_denormal(False)
-        self._errors = np.errstate(all="ignore")
-        self._errors.__enter__()
-        self._backend = backend_defaults()
-        self._backend.__enter__()
+        self._outer = None if _THREAD.inside else (np.errstate(all="ignore"), backend_defaults())
+        for context in self._outer or ():
+            context.__enter__()
+        _THREAD.inside = True
 
     def __exit__(self, *_: object) -> None:
-        self._backend.__exit__()
-        self._errors.__exit__(None, None, None)
+        if self._outer is not None:
+            _THREAD.inside = False
+            for context in self._outer:
+                context.__exit__(None, None, None)
         if self._flushed:
             torch.set_flush_denormal(True)
 
