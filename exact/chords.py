@@ -24,6 +24,8 @@ from exact.sphere_complex import SurdPoint
 from exact.surds import Surd
 
 _PRECISIONS = (128, 512, 2048)
+_MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
+_NEAR_MIDDLE = Rational(17, 37)  # off the middle itself, where symmetric arrangements have their vertices
 Arcs = Mapping[int, Sequence[int]]
 
 
@@ -227,6 +229,17 @@ class Chord:
             if turn < reach:
                 return arc
         return -1
+
+
+def near_middle(geometry: RoundGeometry, arc: int, bits: int) -> Vector:
+    """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an arc."""
+    more = _MORE_BITS
+    while True:
+        with ball_precision(bits + more):
+            point = geometry.point_on(arc, _NEAR_MIDDLE)
+            if more > _MOST_BITS or all(x.rad() * 2**bits < 1 for x in point):
+                return rounded(point, bits)
+        more *= 4
 
 
 def rounded(vector: Sequence[Ball], bits: int) -> Vector:

@@ -11,21 +11,24 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
+from exact.chords import Chord, Passage, near_middle
 from exact.curves import Direction
 from exact.errors import Undecided, certain
 from exact.halfspace import Halfspace
 from exact.linear_algebra import apply, dot
 from exact.numbers import FloatArray, Rational, RationalArray, nearest_float, nearest_floats
+from exact.round_geometry import RoundGeometry, cross
 from exact.sphere_complex import SphereComplex, SurdPoint
 from exact.surds import Surd
 
 _ZERO = Rational(0)
 _ATTEMPTS, _SHORT = 400, 40  # planes tried, and how many of them with short coefficients
-_GRIDS = 1 << 20, 1 << 52
+_GRIDS, _SMALL = (1 << 20, 1 << 52), Rational(1, 1 << 48)
+_BITS = 64, 256, 1200, 2400  # of the points that great circles are laid through
 Plane = tuple[int, ...]
 
 
@@ -126,38 +129,88 @@ class CircleLists:
     # ---- bridges
 
     def bridges(self) -> list[Bridge]:
-        """As many as put the walks of every cell together; Undecided where floats find too few."""
+        """As many as put the walks of every cell together; Undecided where none are found for some.
+
+        Floats propose them; where circles are too small for these, or not enough are found, great circles are followed with
+        certainty, which takes about as long as a witness for every circle.
+        """
         missing = self.complex.walk_count - self.complex.cell_count if self.circles else 0
-        parent = list(range(self.complex.walk_count))
-        found = list[Bridge]()
-        for attempt in range(_ATTEMPTS):
+        parent, found = list(range(self.complex.walk_count)), list[Bridge]()
+        floats = range(_ATTEMPTS) if missing and min(self._squares) > _SMALL * self.complex.radius_squared else range(0)
+        for proposals in chain((self._along(self._plane(k)) for k in floats), map(self._certain, range(_ATTEMPTS))):
             if len(found) == missing:
                 return found
-            for bridge, one, other in self._along(self._plane(attempt)):
+            for bridge, one, other in proposals:
                 if _root(parent, one) != _root(parent, other):
                     parent[_root(parent, one)] = _root(parent, other)
                     found.append(bridge)
         raise Undecided("too few bridges were found inside the cells", value=f"{len(found)} of {missing}",
-                        remedy="the complex has cells too thin for floats: use the codes instead")  # fmt: skip
+                        remedy="the complex has cells too thin for 2,048 bits: use the codes instead")  # fmt: skip
+
+    @cached_property
+    def _squares(self) -> list[Rational]:
+        """The squared radii of the circles."""
+        return [self._radius_squared(circle.plane) for circle in self.circles]
+
+    def _radius_squared(self, plane: Plane) -> Rational:
+        normal = [Rational(x) for x in plane[:3]]
+        return self.complex.radius_squared - Rational(plane[3]) ** 2 / dot(normal, apply(self._inverse, normal))
+
+    def _certain(self, attempt: int) -> Iterator[tuple[Bridge, int, int]]:
+        """Bridges along a great circle through points of two arcs around one cell, crossed in an order that balls decide."""
+        rng, geometry = np.random.default_rng(attempt), RoundGeometry(self.complex)
+        halves = [self._half_of(walk, rng) for walk in self._two_walks(rng)]
+        start, towards = (near_middle(geometry, half >> 1, _BITS[attempt % len(_BITS)]) for half in halves)
+        aside = [(2 + attempt) * x - y for x, y in zip(start, towards, strict=True)]
+        chord = Chord.through(geometry, aside, towards)
+        passages = None if chord is None else chord.crossings(self._arcs_of_carrier)
+        if chord is None or not passages:
+            return
+        normal = cross(chord.start, chord.ahead)
+        plane = tuple(int(x) for x in Halfspace.of([*normal, _ZERO]).coefficients)
+        places = [self._place(passage) for passage in passages]
+        yield from self._pairs(plane, [place for place in places if place is not None] if None not in places else [])
+
+    @cached_property
+    def _arcs_of_carrier(self) -> dict[int, list[int]]:
+        found = dict[int, list[int]]()
+        for arc, carrier in enumerate(self.complex.arc_circle.tolist()):
+            found.setdefault(carrier, []).append(arc)
+        return found
+
+    def _place(self, passage: Passage) -> tuple[int, int, int] | None:
+        """A crossing as circle, gap and root; None where the arc is listed under another one that it continues."""
+        _, way = _canonical(self.complex.circles[int(self.complex.arc_circle[passage.arc])])
+        for k, circle in enumerate(self.circles):
+            for gap, pair in enumerate(circle.halves):
+                if pair and 2 * passage.arc in pair:
+                    return k, gap, int(passage.rises != (way > 0))
+        return None
 
     def _plane(self, attempt: int) -> Plane:
         """A plane through the middles of two arcs of different walks; deterministic."""
         rng = np.random.default_rng(attempt)
-        labels = np.asarray(self.complex.cell_of_walk)
-        many = np.flatnonzero(np.bincount(labels, minlength=self.complex.cell_count)[labels] > 1)
-        walks = [int(walk) for walk in rng.permutation(many)]
-        partner = next(walk for walk in walks[1:] if labels[walk] == labels[walks[0]])
-        through = [self._somewhere(walk, rng) for walk in (walks[0], partner)]
+        through = [self._somewhere(walk, rng) for walk in self._two_walks(rng)]
         third = rng.normal(size=3) if attempt % 2 else np.zeros(3) + rng.normal(size=3) / 64
         normal = np.cross(through[1] - through[0], third - through[0])
         row = [*normal, -float(normal @ through[0])]
         size = max(abs(x) for x in row)
         return tuple(int(_GRIDS[attempt >= _SHORT] * float(x) / size) for x in row)
 
+    def _two_walks(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Two walks around one cell."""
+        labels = np.asarray(self.complex.cell_of_walk)
+        many = np.flatnonzero(np.bincount(labels, minlength=self.complex.cell_count)[labels] > 1)
+        first, *others = [int(walk) for walk in rng.permutation(many)]
+        return first, next(walk for walk in others if labels[walk] == labels[first])
+
+    def _half_of(self, walk: int, rng: np.random.Generator) -> int:
+        """A half-edge of a walk."""
+        return int(rng.choice(np.flatnonzero(np.asarray(self.complex.walk_of) == walk)))
+
     def _somewhere(self, walk: int, rng: np.random.Generator) -> FloatArray:
         """A point on an arc of a walk, in floats."""
-        halves = np.flatnonzero(np.asarray(self.complex.walk_of) == walk)
-        half = int(rng.choice(halves))
+        half = self._half_of(walk, rng)
         k, gap = next((k, gap) for k, circle in enumerate(self.circles)
                       for gap, pair in enumerate(circle.halves) if pair and half in pair)  # fmt: skip
         frame = self._frames[k]
@@ -171,9 +224,7 @@ class CircleLists:
     def _frame(self, plane: Plane, vertices: FloatArray) -> _Frame:
         """A circle in floats. Its squared radius is rounded once: a difference of floats would leave a small one no digit."""
         gram = nearest_floats(self.complex.gram.entries()).reshape(3, 3)
-        normal = [Rational(x) for x in plane[:3]]
-        left = self.complex.radius_squared - Rational(plane[3]) ** 2 / dot(normal, apply(self._inverse, normal))
-        return _Frame(plane, gram, nearest_float(left), vertices)
+        return _Frame(plane, gram, nearest_float(self._radius_squared(plane)), vertices)
 
     @cached_property
     def _inverse(self) -> RationalArray:
@@ -184,8 +235,11 @@ class CircleLists:
 
     def _along(self, plane: Plane) -> Iterator[tuple[Bridge, int, int]]:
         """Pairs of crossings that follow each other on the circle of a plane, with a cell of two walks between them."""
-        crossings = sorted(self._crossings(plane))
-        for (_, begin), (_, end) in pairwise([*crossings, *crossings[:1]]):
+        return self._pairs(plane, [place for _, place in sorted(self._crossings(plane))])
+
+    def _pairs(self, plane: Plane, crossings: Sequence[tuple[int, int, int]]) -> Iterator[tuple[Bridge, int, int]]:
+        """The consecutive crossings along a plane, in order, between which a cell of two walks lies."""
+        for begin, end in pairwise([*crossings, *crossings[:1]]):
             k, gap, root = begin
             after, before = self._half(k, gap, root), self._half(end[0], end[1], 1 - end[2])
             walks = [int(self.complex.walk_of[half]) for half in (after, before)]

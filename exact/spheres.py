@@ -14,7 +14,7 @@ from math import inf
 import networkx as nx
 import numpy as np
 
-from exact.chords import Chord, rounded
+from exact.chords import Chord, near_middle
 from exact.convex_norms import RoundBody
 from exact.domains import Domain
 from exact.engines.base import SphereCells
@@ -36,9 +36,7 @@ from exact.surds import sign_of_surd
 _ZERO = Rational(0)
 _ATTEMPTS = 64
 _SMALL = 2.0**-36
-_MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
 _LEAST = 2.0**-900  # spheres of a smaller area have it computed cell by cell, in balls
-_NEAR_MIDDLE = Rational(17, 37)  # off the middle itself, where symmetric arrangements have their vertices
 
 
 class SpherePartition(Partition):
@@ -253,13 +251,7 @@ class SpherePartition(Partition):
 
     def near_middle(self, arc: int, bits: int) -> Vector:
         """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an arc."""
-        more = _MORE_BITS
-        while True:
-            with ball_precision(bits + more):
-                point = self.geometry.point_on(arc, _NEAR_MIDDLE)
-                if more > _MOST_BITS or all(x.rad() * 2**bits < 1 for x in point):
-                    return rounded(point, bits)
-            more *= 4
+        return near_middle(self.geometry, arc, bits)
 
     # ---- maps
 
