@@ -97,7 +97,7 @@ def _number(over: int, under: int) -> str:
 def _digits(value: int) -> int:
     """The number of digits of a positive integer (one may be missing or too many beside a power of ten)."""
     shift = max(0, value.bit_length() - 80)
-    return floor(log10(value >> shift) + shift * log10(2) + 1e-9) + 1 if value else 1
+    return floor(log10(value >> shift) + shift * log10(2)) + 1 if value else 1
 
 
 def _listed(values: Any, left: str, right: str, most: int) -> str:

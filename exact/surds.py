@@ -139,16 +139,6 @@ class Surd:
         return None if root is None else self.a + self.b * root
 
 
-def difference_float(first: Surd, second: Surd) -> float:
-    """The float64 nearest to `first - second`, whatever cancels."""
-    if first.compare(second) == 0:
-        return 0.0
-    a, b = first.rational_value(), second.rational_value()
-    if a is not None and b is not None:
-        return nearest_float(a - b)
-    return nearest_of(lambda _: first.ball() - second.ball())
-
-
 def sign_of_surd_product(p: Surd, q: Surd, r: Surd, s: Surd) -> int:
     """The sign of `p q - r s`, where p, r share one radicand and q, s another."""
     d, e = p._radicand(r), q._radicand(s)
