@@ -132,7 +132,7 @@ class Block:
 
     @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
-        """The block in float64 (approximate); x has shape (batch, input_dim)."""
+        """The block in plain float64, without a bound on its rounding; x has shape (batch, input_dim)."""
         y = x if self.norm is None else self.norm.forward_float(x)
         for layer in self.layers:
             y = layer.activation.forward_float(y @ layer.weight.float64().T + layer.bias.float64().T)
@@ -239,7 +239,7 @@ class Network:
 
     @in_ieee_floats
     def forward_float(self, x: Any) -> FloatArray:
-        """The forward pass in float64 (approximate); x has shape (batch, input_dim) or (input_dim,)."""
+        """The forward pass in plain float64, with no bound on its rounding; x has shape (batch, input_dim) or (input_dim,)."""
         inputs = np.asarray(x, dtype=np.float64)
         y = np.atleast_2d(inputs)
         if y.shape[1] != self.input_dim:

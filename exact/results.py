@@ -235,7 +235,7 @@ class Partition(ABC):
         >>> from exact import Segment, partition
         >>> from exact.sources import tensors
         >>> partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])]), Segment([-1], [2])).piecewise()
-        [Piecewise((1 - 3*t, (t >= 0) & (t <= 1/3)), (3*t - 1, (t <= 1) & (t >= 1/3)))]
+        [Piecewise((1 - 3*t, (t >= 0) & (t <= 1/3)), (3*t - 1, (t >= 1/3) & (t <= 1)))]
         """
         import sympy
 

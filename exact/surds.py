@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exact.errors import InvalidInput
-from exact.float_environment import in_ieee_floats
 from exact.nearest import exact_root, nearest_of, nearest_root
 from exact.numbers import Ball, Rational, nearest_float
 from exact.printing import short_repr
@@ -142,17 +141,6 @@ class Surd:
             return self.a
         root = exact_root(self.d)
         return None if root is None else self.a + self.b * root
-
-
-@in_ieee_floats
-def difference_float(first: Surd, second: Surd) -> float:
-    """The float64 nearest to `first - second`, whatever cancels."""
-    if first.compare(second) == 0:
-        return 0.0
-    a, b = first.rational_value(), second.rational_value()
-    if a is not None and b is not None:
-        return nearest_float(a - b)
-    return nearest_of(lambda _: first.ball() - second.ball())
 
 
 def sign_of_surd_product(p: Surd, q: Surd, r: Surd, s: Surd) -> int:

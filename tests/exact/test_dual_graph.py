@@ -123,7 +123,7 @@ def test_witnesses_of_the_graph_are_made_on_request(monkeypatch: pytest.MonkeyPa
     bare = found.graph(witnesses=False)
     assert all(set(data) == {"code"} for _, data in bare.nodes(data=True))
     assert set(bare.edges) == set(found.graph().edges)
-    monkeypatch.setattr("exact.results._GRAPH_WITNESSES", len(found) - 1)
+    monkeypatch.setattr("exact.results.GRAPH_WITNESSES", len(found) - 1)
     assert not any("witness" in data for _, data in found.graph().nodes(data=True))
     assert found.graph(witnesses=True).nodes[0]["witness"] == found.regions[0].witness
 
