@@ -224,16 +224,27 @@ class ball_precision:  # noqa: N801 - a context manager reads as a verb phrase
 
 
 class backend_defaults:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager: balls of 53 bits and short prints, as the backend starts with; on exit as the caller has set them."""
+    """Context manager: balls of 53 bits and short prints, as the backend starts with; on exit as the caller has set them.
 
-    __slots__ = ("_before",)
+    The first thread that comes in sets them and the last one that leaves restores them: what another thread computes at, inside
+    :class:`ball_precision`, is never changed under its hands.
+    """
+
+    _inside = 0
+    _before = 0, True
 
     def __enter__(self) -> None:
-        self._before = ctx.prec, ctx.pretty
-        ctx.prec, ctx.pretty = 53, True
+        with _PRECISION:
+            if backend_defaults._inside == 0:
+                backend_defaults._before = ctx.prec, ctx.pretty
+                ctx.prec, ctx.pretty = 53, True
+            backend_defaults._inside += 1
 
     def __exit__(self, *_: object) -> None:
-        ctx.prec, ctx.pretty = self._before
+        with _PRECISION:
+            backend_defaults._inside -= 1
+            if backend_defaults._inside == 0:
+                ctx.prec, ctx.pretty = backend_defaults._before
 
 
 def ball_bounds(ball: arb) -> tuple[fmpq, fmpq]:

@@ -6,9 +6,11 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 import torch
+from flint import ctx
 
 from exact import Box, InvalidInput, Network, Partition, partition
 from exact.filters import one_thread
+from exact.float_environment import ieee_floats
 from exact.numbers import Ball, Rational, ball_precision
 from tests.exact.portable_jobs import JOBS, network
 
@@ -84,6 +86,30 @@ def test_no_thread_works_at_the_precision_of_another() -> None:
         accuracies.append(accuracy())
     worker.join(10)
     assert [accurate // 100 for accurate in accuracies] in ([4, 19], [4, 20], [5, 20])
+
+
+def test_a_door_that_another_thread_opens_changes_no_precision() -> None:
+    """Neither in the middle of a block of balls, nor for good when doors overlap."""
+    before, asked, left, seen = ctx.prec, threading.Event(), threading.Event(), []
+
+    def other() -> None:
+        asked.set()
+        with ieee_floats():
+            seen.append(ctx.prec)
+            left.wait(10)
+
+    worker = threading.Thread(target=other)
+    ctx.prec = 71
+    try:
+        with ieee_floats(), ball_precision(200):
+            worker.start()
+            assert asked.wait(10) and not left.wait(0.2)
+            assert ctx.prec == 200
+        left.set()
+        worker.join(10)
+        assert (ctx.prec, seen) == (71, [53])
+    finally:
+        ctx.prec = before
 
 
 @pytest.fixture(scope="module")
