@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from exact.activations import Activation
+from exact.activations import Activation, ReLU
 from exact.domains import Flat
 from exact.filters import U
 from exact.network import Layer, Network
@@ -141,12 +141,15 @@ def _symmetric_bound(gram: Tensor, slack: float, squarings: int) -> float:
     return (size * (root + 4 * U) + slack) * UP
 
 
+_RELU = ReLU().breakpoints, ReLU().pieces
+
+
 class Bends:
     """An activation in float64: breakpoints and pieces, with the rounding of each (zero where there is none)."""
 
     def __init__(self, activation: Activation) -> None:
         self.breakpoints, self.breakpoint_errors = _rounded(activation.breakpoints)
-        self.is_relu = activation.is_piecewise_linear and activation.name == "ReLU()"
+        self.is_relu = activation.is_piecewise_linear and (activation.breakpoints, activation.pieces) == _RELU
         self._activation = activation
 
     @property
@@ -229,7 +232,7 @@ def stages(network: Network, flat: Flat) -> list[Stage]:
                 found.append(Stage(tuple(steps), Affine.of(layer), Bends(layer.activation), layer.bits))
                 steps = []
             elif len(found) < len(network.hidden_layers):
-                steps.append(Affine.of(layer))
+                steps.append(Affine.of(layer.as_affine))
         steps += ["leave"] if block.residual else []
     return found
 

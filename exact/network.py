@@ -71,6 +71,20 @@ class Layer:
         """The number of bits this layer adds to the spline code."""
         return self.width * len(self.activation.breakpoints)
 
+    @property
+    def as_affine(self) -> Layer:
+        """A layer without bends with its activation's only piece in weight and bias, and the identity for an activation.
+
+        Raises InvalidInput for a layer with bends.
+        """
+        if self.bits:
+            raise InvalidInput("a layer with bends is no affine map", value=self.activation.name, remedy="give one without")
+        slope, intercept = self.activation.pieces[0]
+        if (slope, intercept) == (_ONE, _ZERO):
+            return replace(self, activation=Identity())
+        bias = self.bias.exact * slope + RationalArray(self.width, 1, [intercept] * self.width)
+        return Layer(RationalMatrix.from_backend(self.weight.exact * slope), RationalMatrix.from_backend(bias), Identity())
+
     def pre_activations(self, state: RationalArray, one: Sequence[Rational]) -> RationalArray:
         """`weight state + bias (x) one`, exactly: every neuron as coefficients over the basis functions."""
         return self.weight.exact * state + self.bias.exact * RationalArray(1, len(one), list(one))

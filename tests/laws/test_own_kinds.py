@@ -277,3 +277,64 @@ def figures() -> list[Callable[[], Any]]:
 @pytest.mark.parametrize("number", range(4))
 def test_figures_are_drawn(number: int) -> None:
     assert figures()[number]().axes
+
+
+# ---- an activation without a bend that is not the identity
+
+
+@dataclass(frozen=True)
+class DoubledPlusOne(Activation):
+    """`2 z + 1`."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return ()
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        return ((Rational(2), Rational(1)),)
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return 2 * z + 1
+
+
+def with_and_without(dim: int, norm: exact.Norm | None, seed: int) -> tuple[Network, Network]:
+    """A network with affine activations in front, between and behind its hidden layers, and the same with them folded in."""
+    rng, own, folded, inputs = np.random.default_rng(seed), list[Layer](), list[Layer](), dim
+    for width, bends in ((3, False), (4, True), (2, False), (3, True), (2, False)):
+        weight, bias = rng.integers(-3, 4, (width, inputs)), rng.integers(-3, 4, width)
+        own.append(Layer.of(weight, bias, exact.ReLU() if bends else DoubledPlusOne()))
+        folded.append(own[-1] if bends else Layer.of(2 * weight, 2 * bias + 1))
+        inputs = width
+    return Network((Block(tuple(own), norm),)), Network((Block(tuple(folded), norm),))
+
+
+def straight(dim: int) -> Segment:
+    return Segment([0] * dim, list(range(1, dim + 1)))
+
+
+@pytest.mark.parametrize("engine", sorted(engines.ALL))
+def test_an_affine_activation_is_part_of_its_layer(engine: str) -> None:
+    tried = 0
+    for seed in range(2):
+        for dim in (2, 3, 4):
+            everywhere, ball = exact.RealSpace(dim), exact.Ball([0] * dim, 2)
+            plain: list[Domain] = [Box(-2, 2, dim=dim), everywhere, straight(dim), Sphere(1), ball]
+            behind: list[Domain] = [Sphere(), straight(dim), NormBall()] if dim > 2 else []
+            for domain in [*plain, *behind]:
+                norm = exact.LayerNorm.of(0, dim=dim) if any(domain is each for each in behind) else None
+                own, folded = with_and_without(dim, norm, seed)
+                if engines.takes(engine, folded, domain):
+                    expected, found = (partition(net, domain, engine=engine) for net in (folded, own))
+                    assert (found.digest, found.outcome) == (expected.digest, Outcome.COMPLETE)
+                    tried += 1
+                    if norm is None and isinstance(domain, Box):
+                        assert found.check().status.value == "verified, complete"
+                        assert found.distinct_map_count == expected.distinct_map_count
+    one_layer = {"vertices", "small_circles", "sphere_flats"}
+    assert tried > 0 or engine in one_layer
+
+
+def test_a_layer_with_bends_is_no_affine_map() -> None:
+    with pytest.raises(InvalidInput, match="no affine map"):
+        _ = Layer.of([[1]], [0], exact.ReLU()).as_affine
