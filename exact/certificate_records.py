@@ -8,7 +8,7 @@ from typing import Any
 
 from exact.activations import Activation
 from exact.errors import Unsupported
-from exact.network import Layer, Network, projection_of
+from exact.network import Layer, Network
 from exact.norms import Norm
 from exact.numbers import Rational
 
@@ -72,7 +72,7 @@ def _norm_record(norm: Norm) -> Json:
 
 def _projection_record(norm: Norm) -> Json:
     """The name or the matrix of P; eps and the mean square are the same for all norms."""
-    projection = projection_of(norm)
+    projection = norm.projector()
     if isinstance(projection, str):
         return projection
     matrix = projection.exact

@@ -24,7 +24,7 @@ from exact.evaluation import walk_balls, walk_exact
 from exact.filters import Balls, matrix_product
 from exact.float_environment import in_ieee_floats
 from exact.linear_algebra import identity
-from exact.norms import LayerNorm, Norm, RMSNorm
+from exact.norms import Norm
 from exact.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
 from exact.printing import short_repr
 from exact.spline_code import BitArray, Hinge, SplineCode
@@ -376,18 +376,8 @@ class Network:
         return len(self.norms) <= 1 and all(layer.activation.is_piecewise_linear for layer in hidden)
 
 
-def projection_of(norm: Norm) -> str | RationalMatrix:
-    """The projection P of a norm: "mean" where it subtracts the mean, "identity", else its matrix."""
-    if type(norm) in (LayerNorm, RMSNorm):
-        return "mean" if type(norm) is LayerNorm else "identity"
-    found = RationalMatrix.from_backend(norm.project(identity(norm.dim)))
-    plain: dict[str, Norm] = {"mean": LayerNorm.of(dim=norm.dim), "identity": RMSNorm.of(dim=norm.dim)}
-    known = (name for name, other in plain.items() if other.project(identity(norm.dim)) == found.exact)
-    return next(known, found)
-
-
 def _norm_digest(norm: Norm) -> bytes:
-    projection = projection_of(norm)
+    projection = norm.projector()
     named = projection.encode() if isinstance(projection, str) else projection.digest
     eps = ";".join(f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root))
     return hashlib.sha256(named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest).digest()
