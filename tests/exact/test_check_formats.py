@@ -40,7 +40,6 @@ from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
 from exact.numbers import Rational
 from exact.partition import ENGINES
-from exact.sources import tensors
 from tests.exact import own_parts, round_jobs
 from tests.exact import test_check as flat_jobs
 from tests.exact.forgeries import Record, numbers, records_of, verdict, written
@@ -284,20 +283,18 @@ def test_a_norm_is_known_by_its_projection() -> None:
         assert own.check().status is Status.COMPLETE
 
 
-def test_a_norm_that_projects_on_nothing_has_no_certificate() -> None:
-    own = partition(normed(Doubled.of(dim=3)), Segment([1, 0, 2], [0, 1, -1]))
-    with pytest.raises(Unsupported, match="such a norm has no certificate; got Doubled"):
-        own.check()
+def test_a_norm_that_projects_on_nothing_is_refused_before_any_certificate() -> None:
+    with pytest.raises(check.InvalidInput, match="no orthogonal projection; got Doubled"):
+        Doubled.of(dim=3)
 
 
-# ---- layers and networks without neurons
+# ---- networks without hinges
 
 
-def test_layers_of_no_neuron_and_networks_of_no_hinge() -> None:
-    nothing = tensors.mlp([(np.zeros((0, 2)), np.zeros(0)), (np.zeros((1, 0)), [1])])
+def test_networks_of_no_hinge() -> None:
     affine = Network((Block((Layer.of([[1, 2, 3]], [3]),)),))
     for own, regions in (
-        (partition(nothing, Box(-1, 1, dim=2)), 1), (partition(nothing, Segment([0, 0], [1, 1])), 1),
+        (partition(affine, Box(-1, 1, dim=3)), 1), (partition(affine, Segment([0, 0, 0], [1, 1, 1])), 1),
         (partition(affine, Sphere(1)), 1), (partition(affine, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1)), 1),
     ):  # fmt: skip
         answer = own.check()
