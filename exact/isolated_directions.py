@@ -11,19 +11,18 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from exact.curves import Direction, dyadic_direction
+from exact.curves import Direction, dyadic_direction, zeros
 from exact.errors import Undecided
 from exact.nested_functions import NestedFunction, quarter
 from exact.numbers import Ball, Polynomial, Rational, ball_bounds, ball_precision
-from exact.root_towers import RootPoint, halved, isolated_roots
-from exact.surds import sign
+from exact.root_towers import RootPoint, halved, isolated_roots, real_root_bound
+from exact.surds import Surd, sign
 
 if TYPE_CHECKING:
     import sympy
 
 _CLOSE = (64, 128)  # enclosures are narrowed to these many bits before equality is decided by algebra
 _MOST_BITS = 1 << 14
-_EVERYWHERE = (Rational(-1 << 200), Rational(1 << 200))
 
 
 class IsolatedDirection:
@@ -120,18 +119,30 @@ class IsolatedDirection:
             return Ball(alpha) + spread, Ball(beta) + spread
 
     def sympy(self) -> tuple[sympy.Expr, sympy.Expr]:
-        """Exact (alpha, beta) on the diamond, t as a `sympy.CRootOf`; Undecided when its degree would be too high."""
+        """Exact (alpha, beta) on the diamond, t in roots or a `sympy.CRootOf`; Undecided when its degree would be too high."""
         import sympy
 
-        if self.low == self.high:
-            t = sympy.Rational(int(self.low.p), int(self.low.q))
-        else:
-            point, symbol = self.point, sympy.Symbol("t")
-            before = [root for root in isolated_roots(point.polynomial, *_EVERYWHERE) if root.high <= point.low]
-            coefficients = [sympy.Rational(int(c.p), int(c.q)) for c in point.polynomial.coeffs()[::-1]]
-            t = sympy.CRootOf(sympy.Poly(coefficients, symbol), len(before))
+        found = self.quadratic()
+        t = _root_sympy(self.point) if found is None else local_surd(found)[1].sympy()
         alpha, beta = (sympy.Integer(int(c.p)) + int(k.p) * t for c, k in quarter(self.quadrant))
         return alpha, beta
+
+    def quadratic(self) -> Direction | None:
+        """The same direction with coordinates a + b sqrt(d), where what defines it shows them: behind one norm at most."""
+        if self.low == self.high:
+            return self.near
+        if self._polynomial is not None:
+            roots, pairs = _quadratic_roots(self._polynomial), quarter(self.quadrant)
+            found = [Direction(*(Surd(c + k * t.a, k * t.b, t.d) for c, k in pairs)) for t in roots]
+        elif (pencil := self._function.pencil) is not None:
+            known = zeros(*pencil)
+            found = [*known.simple, *known.tangent]
+        else:
+            return None
+        return next((direction for direction in found if self._encloses(*local_surd(direction))), None)
+
+    def _encloses(self, quadrant: int, t: Surd) -> bool:
+        return quadrant == self.quadrant and t.compare(Surd(self.low)) >= 0 >= t.compare(Surd(self.high))
 
     def compare(self, other: Direction | IsolatedDirection) -> int:
         """The sign of angle(self) - angle(other), both counted from (1, 0) in [0, 2 pi).
@@ -143,7 +154,8 @@ class IsolatedDirection:
         if other.alpha.is_rational and other.beta.is_rational:
             quadrant, t = local(other.alpha.a, other.beta.a)
             return self.quadrant - quadrant or self.compare_rational(t)
-        return self._compare_surd(other)
+        quadrant, root = local_surd(other)
+        return self.quadrant - quadrant or self._compare_isolated(_isolated(quadrant, root))
 
     def compare_rational(self, t: Rational) -> int:
         """The sign of its t minus a rational t."""
@@ -190,14 +202,6 @@ class IsolatedDirection:
         common = self.polynomial.gcd(other.polynomial)
         points = isolated_roots(common, low, high) if common.degree() > 0 and low < high else []
         return any(self.vanishes_at(point) and other.vanishes_at(point) for point in points)
-
-    def _compare_surd(self, other: Direction) -> int:
-        for bits in (64, 256, 1024, 4096):
-            (a, b), (c, d) = self.diamond(bits), other.diamond(bits)
-            if b < c or d < a:
-                return -1 if b < c else 1
-        raise Undecided("an algebraic crossing cannot be told from a quadratic one", value=float(self),
-                        remedy="compare with a rational direction")  # fmt: skip
 
     def __float__(self) -> float:
         """The diamond angle, float64."""
@@ -256,3 +260,55 @@ def local(alpha: Rational, beta: Rational) -> tuple[int, Rational]:
     if alpha < 0:
         return 2, beta / (alpha + beta)
     return 3, alpha / (alpha - beta)
+
+
+def local_surd(direction: Direction) -> tuple[int, Surd]:
+    """The quadrant of a direction and its t, with diamond angle quadrant + t."""
+    alpha, beta = direction.alpha, direction.beta
+    x, y = alpha.sign(), beta.sign()
+    if x > 0 and y >= 0:
+        return 0, beta * (alpha + beta).inverse()
+    if x <= 0 and y > 0:
+        return 1, alpha * (alpha - beta).inverse()
+    if x < 0:
+        return 2, beta * (alpha + beta).inverse()
+    return 3, alpha * (alpha - beta).inverse()
+
+
+def _isolated(quadrant: int, t: Surd) -> IsolatedDirection:
+    """The direction with diamond angle `quadrant + t`."""
+    value = t.rational_value()
+    if value is not None:
+        return IsolatedDirection(quadrant, value, value)
+    polynomial = Polynomial([t.a * t.a - t.b * t.b * t.d, -2 * t.a, 1])
+    bound = real_root_bound(polynomial)
+    points = isolated_roots(polynomial, -bound, bound)
+    point = points[0] if t.b < 0 else points[1]
+    return IsolatedDirection(quadrant, point.low, point.high, polynomial=polynomial)
+
+
+def _quadratic_roots(polynomial: Polynomial) -> list[Surd]:
+    """The zeros of a square-free polynomial of degree one or two, real ones; [] for one of a higher degree."""
+    if polynomial.degree() > 2:
+        return []
+    if polynomial.degree() == 1:
+        return [Surd(-polynomial[0] / polynomial[1])]
+    c, b, a = (Rational(x) for x in polynomial.coeffs())
+    square = b * b - 4 * a * c
+    return [] if square < 0 else [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
+
+
+def _root_sympy(point: RootPoint) -> sympy.Expr:
+    """The zero of the irreducible factor that vanishes at the point: in roots up to degree two, else as `sympy.CRootOf`."""
+    import sympy
+
+    if point.low == point.high:
+        return sympy.Rational(int(point.low.p), int(point.low.q))
+    low, high = point.low, point.high
+    factor = next(f for f, _ in point.polynomial.factor()[1] if sign(Rational(f(low))) * sign(Rational(f(high))) < 0)
+    for root in _quadratic_roots(factor):
+        if root.compare(Surd(low)) >= 0 >= root.compare(Surd(high)):
+            return root.sympy()
+    before = isolated_roots(factor, min(-real_root_bound(factor), low), low)
+    coefficients = [sympy.Rational(int(c.p), int(c.q)) for c in factor.coeffs()[::-1]]
+    return sympy.CRootOf(sympy.Poly(coefficients, sympy.Symbol("t")), len(before))

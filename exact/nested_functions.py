@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, Self, TypeVar
 
+from exact.curves import CIRCLE, Function
+from exact.curves import Form as PencilForm
 from exact.numbers import Ball, Polynomial, Rational, ball_precision, square_free
 from exact.printing import short_repr
 from exact.root_towers import Nested, Point, RootPoint, eliminant, isolated_roots, sign_at, sign_at_rational
@@ -331,6 +333,22 @@ class NestedFunction:
         """
         found = eliminant(self.element, self.low, self.high)
         return found if found.degree() < 0 else square_free(found)
+
+    @property
+    def pencil(self) -> tuple[Function, PencilForm] | None:
+        """The function as `p alpha + q beta + c N` with the form whose root is N (see curves), when it is of this shape."""
+        row, steps = self.row, self.chain.steps
+        if not steps:
+            return (row[0], row[1], _ZERO), CIRCLE
+        step = steps[0]
+        if len(steps) > 1 or len(row) != 3:
+            return None
+        if isinstance(step, FormRoot):
+            return (row[0], row[1], row[2]), PencilForm(step.form[0][0], step.form[0][1], step.form[1][1])
+        if isinstance(step, LineRoot):
+            (x, y), square = step.line, step.square
+            return (row[0], row[1], row[2]), PencilForm(square * x * x, square * x * y, square * y * y)
+        return None
 
     @property
     def is_zero(self) -> bool:

@@ -58,7 +58,6 @@ __all__ = [
     "nearest_floats",
     "rational",
     "rationals",
-    "real_roots",
     "rounding_error",
     "square_free",
     "whole_number",
@@ -267,18 +266,6 @@ def square_free(polynomial: fmpq_poly) -> fmpq_poly:
     primitive = fmpq_poly(polynomial.numer())
     repeated = primitive.gcd(primitive.derivative())
     return fmpq_poly((primitive // repeated).numer())
-
-
-def real_roots(polynomial: fmpq_poly) -> list[arb]:
-    """The real zeros of a square-free polynomial in ascending order, as disjoint balls of about the working precision.
-
-    Source: the certified isolation of complex roots in FLINT (arb_fmpz_poly), which gives real ones imaginary part 0.
-    """
-    if polynomial.degree() < 1:
-        return []
-    isolated: list[Any] = polynomial.numer().complex_roots()
-    found = [root.real for root, _ in isolated if root.imag.is_zero()]
-    return sorted(found, key=lambda ball: _exactly(ball.mid()))
 
 
 class RationalMatrix:

@@ -15,13 +15,15 @@ from math import isqrt
 from typing import Protocol
 
 from exact.errors import Undecided
-from exact.numbers import Ball, Polynomial, Rational, ball_bounds, ball_precision, real_roots
+from exact.numbers import Ball, Polynomial, Rational, ball_precision
 from exact.surds import sign
 
 HIGHEST_DEGREE = 64
 """Eliminants of a higher degree are not computed: what needs one is undecided."""
 
 _MOST_BITS = 1 << 14
+_NARROW = 64  # how often an interval with one zero is halved
+_ZERO, _HALF = Rational(0), Rational(1, 2)
 
 
 class Point(Protocol):
@@ -258,29 +260,46 @@ def points_between(low: Rational, high: Rational) -> Iterator[Rational]:
 def isolated_roots(polynomial: Polynomial, low: Rational, high: Rational) -> list[RootPoint]:
     """The zeros of a square-free polynomial in [low, high], in order, in disjoint intervals at whose ends it is not zero.
 
-    A zero at a rational number that the isolation hits has low = high.
+    A zero at a rational number that the isolation hits has low = high. Intervals are halved until Descartes' rule of signs
+    tells, all in rationals, so that coefficients of any sizes end, and a caller's limit on time can be kept; they come out
+    2^-64 as wide as that.
     """
-    for bits in (64, 256, 1024, 4096, _MOST_BITS):
-        with ball_precision(bits):
-            bounds = [_widened(polynomial, *ball_bounds(ball), bits) for ball in real_roots(polynomial)]
-        if all(x[1] < y[0] for x, y in pairwise(bounds)):
-            roots = [RootPoint(polynomial, *_settled(polynomial, *pair)) for pair in bounds]
-            return [root for root in (_clipped(r, low, high) for r in roots) if root is not None]
-    raise Undecided("two zeros of a polynomial are too close to be separated", value=f"degree {polynomial.degree()}",
-                    remedy="scale the weights")  # fmt: skip
+    if polynomial.degree() < 1:
+        return []
+    if polynomial.degree() == 2:
+        return [found for root in _of_quadratic(polynomial) if (found := _clipped(root, low, high)) is not None]
+    roots = [RootPoint(polynomial, end, end) for end in {low, high} if polynomial(end) == 0]
+    stack = [(polynomial(Polynomial([low, high - low])), low, high - low, 0)] if low < high else []
+    while stack:
+        part, start, width, depth = stack.pop()
+        changes = _sign_changes(part)
+        if changes == 1:
+            roots.append(_narrowed(polynomial, start, start + width))
+        if changes < 2:
+            continue
+        if depth > _MOST_BITS:
+            raise Undecided("two zeros of a polynomial are too close to be separated", value=f"degree {polynomial.degree()}",
+                            remedy="scale the weights")  # fmt: skip
+        half, middle = width / 2, start + width / 2
+        if part(_HALF) == 0:
+            roots.append(RootPoint(polynomial, middle, middle))
+        stack += [(_primitive(part(Polynomial([shift, _HALF]))), begin, half, depth + 1)
+                  for shift, begin in ((_ZERO, start), (_HALF, middle))]  # fmt: skip
+    return _apart(sorted(roots, key=lambda root: (root.low, root.high)))
 
 
-def _widened(polynomial: Polynomial, low: Rational, high: Rational, bits: int) -> tuple[Rational, Rational]:
-    """A little more than the enclosure, so that a zero at its end lies inside."""
-    share = Rational(1, 1 << (bits // 2))
-    return low - share, high + share
-
-
-def _settled(polynomial: Polynomial, low: Rational, high: Rational) -> tuple[Rational, Rational]:
-    for end in (low, high):
-        if polynomial(end) == 0:
-            return end, end
-    return halved(polynomial, low, high)
+def _of_quadratic(polynomial: Polynomial) -> list[RootPoint]:
+    """Both real zeros by the formula: those of hinges behind one norm may lie 2^-1000 apart, which takes long to halve to."""
+    c, b, a = (int(x) for x in polynomial.numer().coeffs())
+    square = b * b - 4 * a * c
+    if square <= 0:  # not 0, as the polynomial is square-free
+        return []
+    power = max(0, _NARROW - square.bit_length() // 2)
+    root = isqrt(square << 2 * power)
+    beyond = root if root * root == square << 2 * power else root + 1
+    unit = Rational(1, 2 * a) / (1 << power)
+    ends = [sorted(((s - (b << power)) * unit for s in pair)) for pair in ((-beyond, -root), (root, beyond))]
+    return [RootPoint(polynomial, *pair) for pair in (ends if a > 0 else ends[::-1])]
 
 
 def _clipped(root: RootPoint, low: Rational, high: Rational) -> RootPoint | None:
@@ -289,6 +308,52 @@ def _clipped(root: RootPoint, low: Rational, high: Rational) -> RootPoint | None
     for end in (low, high):
         if a <= end <= b and root.polynomial(end) == 0:
             return RootPoint(root.polynomial, end, end)
-    while a < low <= b or a <= high < b:
+    while a < low < b or a < high < b:
         a, b = halved(root.polynomial, a, b)
     return RootPoint(root.polynomial, a, b) if low <= a and b <= high else None
+
+
+def _sign_changes(polynomial: Polynomial) -> int:
+    """Descartes' bound on the number of zeros in the open interval (0, 1), which is exact when it is 0 or 1.
+
+    It counts the sign changes among the coefficients of (1 + x)^n p(1 / (1 + x)), whose positive zeros are meant.
+    """
+    seen = Polynomial(polynomial.coeffs()[::-1])(Polynomial([1, 1]))
+    signs = [sign(c) for c in seen.coeffs() if c != 0]
+    return sum(a != b for a, b in pairwise(signs))
+
+
+def _primitive(polynomial: Polynomial) -> Polynomial:
+    """A positive multiple with small coefficients."""
+    return Polynomial(polynomial.numer())
+
+
+def _narrowed(polynomial: Polynomial, low: Rational, high: Rational) -> RootPoint:
+    """The only zero inside an interval, at whose ends others may lie: halved 64 times, and until none lies there."""
+    slope, count = polynomial.derivative(), 0
+    rising = sign(Rational(polynomial(low))) or sign(Rational(slope(low)))  # the sign just behind low
+    while count < _NARROW or polynomial(low) == 0 or polynomial(high) == 0:
+        middle = (low + high) / 2
+        at = sign(Rational(polynomial(middle)))
+        if at == 0:
+            return RootPoint(polynomial, middle, middle)
+        low, high = (middle, high) if at == rising else (low, middle)
+        count += 1
+    return RootPoint(polynomial, low, high)
+
+
+def _apart(roots: list[RootPoint]) -> list[RootPoint]:
+    """The same zeros with enclosures that do not touch."""
+    for k in range(len(roots) - 1):
+        while roots[k].high >= roots[k + 1].low:
+            for i in (k, k + 1):
+                root = roots[i]
+                if root.low < root.high:
+                    roots[i] = RootPoint(root.polynomial, *halved(root.polynomial, root.low, root.high))
+    return roots
+
+
+def real_root_bound(polynomial: Polynomial) -> Rational:
+    """A number beyond the absolute values of all zeros (Cauchy)."""
+    *rest, leading = polynomial.coeffs()
+    return 1 + max((abs(c / leading) for c in rest), default=_ZERO)

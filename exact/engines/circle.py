@@ -160,10 +160,11 @@ def _curve(network: Network, domain: Domain) -> Curve:
         n = network.input_dim
         basis = norm.sphere_basis() if norm else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
         curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
-    return curve if curve.one is not None else _well_conditioned(curve, curve_frame(curve, network).form)
+    return curve if curve.one is not None else well_conditioned(curve, curve_frame(curve, network).form)
 
 
-def _well_conditioned(curve: Curve, form: Form) -> Curve:
+def well_conditioned(curve: Curve, form: Form) -> Curve:
+    """The same circle with v replaced by a rational combination that is nearly orthogonal to u and about as long."""
     share = short_rational(form.b / form.a, 24)
     v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
     ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)

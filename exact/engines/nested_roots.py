@@ -21,7 +21,7 @@ from exact.curve_positions import CurvePoint
 from exact.curves import Form, Frame, dyadic_direction
 from exact.domains import Curve, CurveDomain, Domain, Sphere
 from exact.engines.base import CurveCells, Cut, Engine, Job, Outcome
-from exact.engines.circle import curve_frame
+from exact.engines.circle import curve_frame, well_conditioned
 from exact.engines.nested_arcs import Arc, Edge, Functions, Tally, Walk, between, edge_at, program_arrays
 from exact.errors import InvalidInput, Undecided
 from exact.isolated_directions import IsolatedDirection, local
@@ -43,11 +43,12 @@ from exact.norm_walks import (
     stages,
 )
 from exact.norms import Norm
-from exact.numbers import Rational, RationalArray
+from exact.numbers import FloatArray, Rational, RationalArray, nearest_floats
 from exact.running_codes import RunningCodes
 from exact.spline_code import BitArray
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_MIDDLE = 2.0**100
 
 
 class NestedRoots(Engine):
@@ -67,6 +68,8 @@ class NestedRoots(Engine):
         return reason or (direction_refusal(network) if radius is None else None)
 
     def cost(self, network: Network, domain: Domain) -> float:
+        if _leaves_the_middle(network, domain):
+            return 5000.0  # its filter says nothing there
         return 80.0 if len(network.hidden_layers) <= 1 else 300.0
 
     def run(self, job: Job) -> CurveCells:
@@ -91,6 +94,23 @@ class NestedRoots(Engine):
         return _collect(sweep, frame, leaves, len(arcs), failure)
 
 
+def _leaves_the_middle(network: Network, domain: Domain) -> bool:
+    """Whether weights or the domain have numbers whose products may leave the range of float64."""
+    radius_squared, numbers = getattr(domain, "radius_squared", None), list[Rational]()
+    if isinstance(domain, CurveDomain):
+        curve = domain.curve()
+        numbers = [*curve.u, *curve.v]
+    sizes = nearest_floats([*numbers, *([] if radius_squared is None else [radius_squared])])
+    arrays = [array for layer in network.hidden_layers for array in (layer.weight.float64(), layer.bias.float64())]
+    return any(_is_beyond(array) for array in (sizes, *arrays))
+
+
+def _is_beyond(array: FloatArray) -> bool:
+    """Whether some number that is not zero lies outside 2^-100 to 2^100."""
+    size = np.abs(array)
+    return bool(np.any((size > _MIDDLE) | ((size < 1 / _MIDDLE) & (size > 0))))
+
+
 def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | None:
     norm = network.blocks[0].norm
     if norm is None and network.has_norm and radius_squared is None:
@@ -100,7 +120,7 @@ def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | 
 
 
 def _curve(network: Network, domain: Domain) -> tuple[Curve, Frame]:
-    """The pencil and its metric; on a circle of given radius points are inputs with |x|^2 = radius_squared."""
+    """The pencil and its metric, as `circle` has them; on a circle of given radius points are inputs with that |x|^2."""
     if isinstance(domain, CurveDomain):
         curve = domain.curve()
     else:
@@ -108,9 +128,16 @@ def _curve(network: Network, domain: Domain) -> tuple[Curve, Frame]:
         norm, n = network.blocks[0].norm, network.input_dim
         basis = norm.sphere_basis() if norm else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
         curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
-    if curve.radius_squared is None:
+    if curve.one is not None:
         return curve, curve_frame(curve, network)
-    return curve, Frame(Form.gram(curve.u, curve.v, _ONE), curve.radius_squared)
+    curve = well_conditioned(curve, _circle_frame(curve, network).form)
+    return curve, _circle_frame(curve, network)
+
+
+def _circle_frame(curve: Curve, network: Network) -> Frame:
+    if curve.radius_squared is None:
+        return curve_frame(curve, network)
+    return Frame(Form.gram(curve.u, curve.v, _ONE), curve.radius_squared)
 
 
 # ---- from arc to arcs
@@ -311,5 +338,5 @@ def _cut(edge: Edge) -> Cut:
 
 
 def _direction(place: IsolatedDirection) -> CurvePoint:
-    """The point as an exact direction, with rational coordinates where t is known to be rational."""
-    return place.near if place.low == place.high else place
+    """The point as an exact direction, with coordinates in a quadratic field where it is seen to have them."""
+    return place.quadratic() or place

@@ -97,10 +97,11 @@ def test_ties_on_open_sets_go_to_the_first() -> None:
         assert len(boundary(found)) == expected[1]
 
 
-def test_boundaries_on_curves() -> None:
+@pytest.mark.parametrize("engine", ["circle", "nested_roots"])
+def test_boundaries_on_curves(engine: str) -> None:
     network, domain = random_network(7, 3), Segment([-3, 2], [3, "-5/2"])
-    found, same = partition(tied(network), domain), partition(tied(network), domain, engine="lp_tree")
-    assert found.engine == "circle" and len(boundary(found)) == len(boundary(same)) > 0
+    found, same = partition(tied(network), domain, engine=engine), partition(tied(network), domain, engine="lp_tree")
+    assert len(boundary(found)) == len(boundary(same)) > 0
     assert isinstance(same, FlatPartition) and boundary_measure(same) == len(boundary(same))
     assert sorted(classes(found).tolist()) == sorted(classes(same).tolist())
 

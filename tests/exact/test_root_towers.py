@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import sqrt
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exact import Undecided
-from exact.numbers import Polynomial, Rational, ball_precision, real_roots, square_free
+from exact.numbers import Polynomial, Rational, ball_precision, square_free
 from exact.root_towers import (
     Nested,
     RationalPoint,
@@ -128,8 +129,38 @@ def test_an_enclosure_on_an_interval_holds_the_values(c: list[int], low: int, wi
 
 
 def test_real_roots_are_sorted_and_square_free_parts_keep_zeros() -> None:
-    assert [float(x) for x in real_roots(square_free(Polynomial([0, 0, 6, -5, 1])))] == pytest.approx([0, 2, 3])
-    assert real_roots(Polynomial([5])) == []
+    found = isolated_roots(square_free(Polynomial([0, 0, 6, -5, 1])), Rational(-9), Rational(9))
+    assert [float(Fraction(int(root.low.p), int(root.low.q))) for root in found] == pytest.approx([0, 2, 3])
+    assert isolated_roots(Polynomial([5]), ZERO, ONE) == isolated_roots(Polynomial([0]), ZERO, ONE) == []
+
+
+@pytest.mark.parametrize("power", [1, 300, 700])
+def test_zeros_of_very_different_sizes_and_neighbours_are_separated(power: int) -> None:
+    """3 zeros at 2^-k times 1, 2 and 1 + 2^-k, and at 1 -+ 2^-k, of a polynomial whose coefficients are 2^(4 k) apart."""
+    unit = Rational(1, 1 << power)
+    known = sorted([unit, 2 * unit, unit + unit * unit, 1 - unit, 1 + unit][: 5 if power > 1 else 1])
+    product = Polynomial([3, 0, 1])
+    for root in known:
+        product *= Polynomial([-root, 1])
+    found = isolated_roots(product, Rational(-1, 16), Rational(17, 16))
+    inside = [root for root in known if root <= Rational(17, 16)]
+    assert len(found) == len(inside)
+    assert all(root.low <= k <= root.high for root, k in zip(found, inside, strict=True))
+    assert all(one.high < other.low for one, other in pairwise(found))
+
+
+@pytest.mark.parametrize("power", [1, 60, 1500])
+def test_two_zeros_that_nearly_meet(power: int) -> None:
+    """-(t - 1/3)^2 + e: none, or two close to 1/3, rational ones and others."""
+    third, unit = Rational(1, 3), Rational(1, 1 << power)
+    for gap, count in ((-unit, 0), (unit * unit, 2), (2 * unit * unit, 2)):
+        found = isolated_roots(Polynomial([gap - third * third, 2 * third, -1]), Rational(-2), Rational(2))
+        assert len(found) == count
+        assert all((root.low - third) * (root.high - third) > 0 for root in found)
+        assert all(one.high < other.low for one, other in pairwise(found))
+        assert all((root.low - third) ** 2 <= gap <= (root.high - third) ** 2 for root in found[1:])
+    cut = isolated_roots(Polynomial([unit * unit - third * third, 2 * third, -1]), third, third + unit)
+    assert [(root.low, root.high) for root in cut] == [(third + unit, third + unit)]
 
 
 def test_a_root_alone_has_the_sign_of_its_radicand() -> None:

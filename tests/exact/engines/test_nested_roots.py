@@ -29,6 +29,7 @@ from exact import (
     partition,
     root_isolation,
 )
+from exact.engines.nested_roots import NestedRoots
 from exact.isolated_directions import IsolatedDirection
 from exact.kernels.nested_roots import roots_are_positive
 from exact.norms import Norm
@@ -247,7 +248,7 @@ def test_positions_of_a_ray_and_its_facets() -> None:
 
 
 def test_it_refuses_what_it_cannot_do() -> None:
-    engine = exact.partition.__globals__["NestedRoots"]()
+    engine = NestedRoots()
     assert "one-dimensional" in str(engine.refusal(two_norms(1), exact.Box(-1, 1, dim=2)))
     behind = Network((Block((hidden(IDENTITY, [0, 0]),)), *two_norms(1).blocks))
     assert "hidden layers stand in front" in str(engine.refusal(behind, GreatCircle([1, 0], [0, 1])))
