@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 from exact import Box, Domain, GreatCircle, GreatSphere, InvalidInput, Line, NormBall, Plane, Ray, RealSpace, Segment, Sphere
 
 NUMBER = re.compile(r"[+-]?(\d+/\d+|(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?)", re.ASCII)
+SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) ?([A-Za-z]*)", re.ASCII)
+UNITS = {"": 1, "b": 1, **{f"{prefix}{kind}b": base**power for kind, base in (("", 1000), ("i", 1024))
+                           for power, prefix in enumerate("kmgt", 1)}}  # fmt: skip
 LONGEST = 1000
 
 Vector = tuple[Fraction, ...]
@@ -53,6 +57,17 @@ def limit(text: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,30}", text.strip()) or int(text) == 0:
         raise InvalidInput("--limit is not a positive integer", value=repr(text[:40]), remedy="write --limit 1000000 or none")
     return int(text)
+
+
+def memory(text: str) -> float:
+    """A number of bytes: plain, or with a unit, of powers of 1000 (kB, MB, GB, TB) or 1024 (KiB, ...); infinity for "none"."""
+    if text.strip().lower() == "none":
+        return inf
+    found = SIZE.fullmatch(text.strip())
+    if found is None or found[2].lower() not in UNITS:
+        raise InvalidInput("--budget-bytes is not a size", value=repr(text[:40]),
+                           remedy="write bytes, or a number and a unit: --budget-bytes 500MB, 1.5GiB or none")  # fmt: skip
+    return int(Fraction(found[1]) * UNITS[found[2].lower()])
 
 
 def settings(values: Sequence[str], option: str) -> dict[str, object]:

@@ -89,6 +89,8 @@ EngineOption = Annotated[str | None, typer.Option(help=_ENGINES)]
 LimitOption = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
 RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]
 SecondBudget = Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0.0)]
+_BYTES = "Stop when so much memory is taken: 500MB, 2GiB, or bytes; none: no bound (default: half of what is free)."
+ByteBudget = Annotated[str | None, typer.Option(metavar="SIZE", help=_BYTES, show_default=False)]
 ReluOption = Annotated[bool, typer.Option("--relu-ised", help="Put ReLU in place of GELU and SiLU.")]
 CodesOption = Annotated[bool, typer.Option("--codes-only", help="No affine maps: signs of pre-activations only.")]
 
@@ -103,7 +105,9 @@ def _job(given: Mapping[str, Any]) -> JobOptions:
     request = arguments.domain(words, flags, given.get("radius_squared"))
     names = ("root", "from_block", "engine", "device", "budget_regions", "budget_seconds", "relu_ised")
     same = {name: given[name] for name in names if name in given}
-    return JobOptions(target=given["run"], domain=request, limit=arguments.limit(given["limit"]), **same)
+    size = given.get("budget_bytes")
+    return JobOptions(target=given["run"], domain=request, limit=arguments.limit(given["limit"]),
+                      budget_bytes=None if size is None else arguments.memory(size), **same)  # fmt: skip
 
 
 # ---- commands
@@ -178,6 +182,7 @@ def partition(
     limit: LimitOption = "10000000000",
     budget_regions: RegionBudget = None,
     budget_seconds: SecondBudget = None,
+    budget_bytes: ByteBudget = None,
     all_counts: Annotated[bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")] = False,
     show: Annotated[int, typer.Option(help="How many regions to print.", min=0)] = 5,
     out: Annotated[Path | None, typer.Option(help="Write the partition to this .json.", show_default=False)] = None,
@@ -259,6 +264,7 @@ def graph(
     limit: LimitOption = "10000000000",
     budget_regions: RegionBudget = None,
     budget_seconds: SecondBudget = None,
+    budget_bytes: ByteBudget = None,
     root: Root = Path("runs"),
 ) -> int:
     """Write the adjacency graph of a partition: nodes carry code and witness, edges the hinges that flip.

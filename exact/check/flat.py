@@ -22,6 +22,7 @@ from typing import Any
 
 from exact.check.network import Block, Layer, Network, coprime, dot
 from exact.check.records import (
+    FORMATS,
     Claim,
     Integers,
     Json,
@@ -172,14 +173,20 @@ def activate(
 
 
 def _empty_domain(header: dict[str, Any], domain: Domain, claim: Claim) -> str:
-    """Farkas: multipliers >= 0 that cancel the normals of the walls and leave a sum < 0, so that `>= 0` cannot hold for all."""
+    """Farkas: multipliers >= 0 that cancel the normals of the walls and leave a sum < 0, so that `>= 0` cannot hold for all.
+
+    The first format is about the points strictly inside all walls; a sum of 0 excludes these, with a multiplier > 0 (Motzkin).
+    """
     if not claim.complete:
         return "no region is listed"
     multipliers = integers(header.get("empty"), len(domain.walls), "header, empty")
     total = [dot(multipliers, [wall[k] for wall in domain.walls]) for k in range(domain.dim + 1)]
-    if min(multipliers, default=0) < 0 or any(total[:-1]) or total[-1] >= 0:
-        raise Rejected("header, empty: the multipliers do not prove that the domain has no point")
-    return "the domain has no point, not even on the walls"
+    if min(multipliers, default=0) >= 0 and not any(total[:-1]):
+        if total[-1] < 0:
+            return "the domain has no point, not even on the walls"
+        if header["format"] == FORMATS[0] and total[-1] == 0 and any(multipliers):
+            return "no point is strictly inside all walls; the closed domain may have points"
+    raise Rejected("header, empty: the multipliers do not prove that the domain has no point")
 
 
 # ---- kind "complex"

@@ -9,7 +9,7 @@ import networkx as nx
 from exact import Outcome
 from exact.atomic_files import write_atomically
 from studies import storage
-from studies.commands.job import JobOptions, console, enumerate_regions
+from studies.commands.job import JobOptions, console, enumerate_regions, in_options
 from studies.runs import writable
 
 
@@ -30,7 +30,7 @@ def run(options: JobOptions, *, out: Path) -> int:
     screen.print(f"  pieces   {nx.number_connected_components(graph) if len(graph) else 0} connected")
     screen.print(f"  outcome  {result.partition.outcome.value}")
     if result.partition.outcome is not Outcome.COMPLETE:
-        screen.print(f"  evidence {result.partition.evidence}")
+        screen.print(f"  evidence {in_options(result.partition.evidence)}")
     screen.print(f"written to {out}")
     return result.exit_code
 

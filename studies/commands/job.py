@@ -23,7 +23,6 @@ from exact import (
     NotPiecewiseLinear,
     Outcome,
     Partition,
-    TooLarge,
     partition,
 )
 from exact.sources import torch_modules, weight_files
@@ -47,6 +46,7 @@ class JobOptions:
     limit: int | None = None
     budget_regions: int | None = None
     budget_seconds: float | None = None
+    budget_bytes: float | None = None
     relu_ised: bool = False
 
 
@@ -139,8 +139,8 @@ def enumerate_regions(options: JobOptions, *, maps: bool = False) -> Result:
 
 def timed_partition(network: Network, domain: Domain, options: JobOptions) -> tuple[Partition, float]:
     """The partition and the seconds it took; the number of regions so far is shown on a terminal."""
-    started, bounded = time.monotonic(), options.budget_regions is not None or options.budget_seconds is not None
-    budget = Budget(options.budget_regions, options.budget_seconds) if bounded else None
+    started = time.monotonic()
+    budget = Budget(options.budget_regions, options.budget_seconds, options.budget_bytes)
     with spinner("regions") as count:
         found = partition(network, domain, engine=options.engine, device=options.device, limit=options.limit, budget=budget,
                           progress=count)  # fmt: skip
@@ -169,8 +169,18 @@ _WORDS = (
     (r"network\.relu_ised\(\)", "--relu-ised"),
     (r"engine='(\w+)'", r"--engine \1"),
     (r'device="cpu"', "--device cpu"),
+    (r"limit=None", "--limit none"),
+    (r"a budget of regions or seconds", "a budget such as --budget-seconds 60"),
+    (r"Budget\(bytes=\.\.\.\)", "a larger --budget-bytes"),
 )
 """What remedies for Python say, and the options of the same meaning."""
+
+
+def in_options(text: str) -> str:
+    """A remedy, or evidence that ends with one, with options in place of Python arguments."""
+    for pattern, option in _WORDS:
+        text = re.sub(pattern, option, text)
+    return text
 
 
 @contextmanager
@@ -178,14 +188,8 @@ def in_words_of_the_command_line() -> Iterator[None]:
     """Remedies that name Python arguments become the options of the same meaning."""
     try:
         yield
-    except TooLarge as error:
-        remedy = "add --limit none to go on, or a budget such as --budget-seconds 60"
-        raise TooLarge(error.wrong, value=error.value, remedy=remedy) from error
     except NotPiecewiseLinear as error:
         remedy = "add --relu-ised to put ReLU in its place, or where there is one hidden layer --codes-only"
         raise NotPiecewiseLinear(error.wrong, value=error.value, remedy=remedy) from error
     except ExactlensError as error:
-        remedy = error.remedy
-        for pattern, option in _WORDS:
-            remedy = re.sub(pattern, option, remedy)
-        raise type(error)(error.wrong, value=error.value, remedy=remedy) from error
+        raise type(error)(error.wrong, value=error.value, remedy=in_options(error.remedy)) from error

@@ -14,7 +14,7 @@ from exact.sphere_cells import SphereCell
 from exact.sphere_codes import CodePartition
 from exact.spheres import SpherePartition
 from studies import storage
-from studies.commands.job import JobOptions, Result, console, enumerate_regions
+from studies.commands.job import JobOptions, Result, console, enumerate_regions, in_options
 from studies.runs import writable
 
 SHORT, ROWS, COLUMNS, CODE = 12, 3, 4, 64
@@ -59,7 +59,8 @@ def print_summary(screen: Console, result: Result, counts: dict[str, int], devic
     named = ", ".join(f"{name.replace('_', ' ')} {at_least}{number:,}" for name, number in counts.items())
     screen.print(f"{result.opened.label()}: {found.domain!r}")
     for name, value in (("counts", named), ("engine", f"{found.engine} on {device}, {result.seconds:.2f} s"),
-                        ("outcome", found.outcome.value), ("evidence", found.evidence), ("digest", found.digest)):  # fmt: skip
+                        ("outcome", found.outcome.value), ("evidence", in_options(found.evidence)),
+                        ("digest", found.digest)):  # fmt: skip
         screen.print(f"  {name:9}{value}")
 
 

@@ -58,6 +58,10 @@ TOLD = {
               "552fbfec41cd98fb766dc9232291878294c0cf8f234a394a42d0fb8ac4503be6", 2),
     "facets": ("b95fdd60341cfaee9717e8dce413ebe48e549c911df528b4869e6cbe6c752f06",
                "37e403ff1a387c78a0849bcc897e01f4ebdb3403113105fa672fcb4b73902f7e", 7),
+    "flat": ("d9dfae85ca47bb6c51fa1427d5b7c0ffa1513ef38b3e7bdfe523f8863c7c0956",
+             "b1119840e7cbe62ace20e2428ccd74e29e6e42182dc60c81235197a66ab284b9", 0),
+    "nowhere": ("d9dfae85ca47bb6c51fa1427d5b7c0ffa1513ef38b3e7bdfe523f8863c7c0956",
+                "b1119840e7cbe62ace20e2428ccd74e29e6e42182dc60c81235197a66ab284b9", 0),
     "sphere": ("5f1f6ed644a172721b76e572e5fa1295b22b9e90e3ef144c35466fbe0799e155",
                "4088aa97fa66e12fd8294329de04b694e1c9bfc27132b0f960af827b29a15779", 8),
     "thirds": ("697695021ae1c538b7ded8693fba590f6f9bcc77d3efa6125e0f848ac6c33bdf",
@@ -65,6 +69,7 @@ TOLD = {
 }  # fmt: skip
 NETWORKS = {"circle": round_jobs.CURVES["norm, n = 3"][0], "codes": round_jobs.OCTAHEDRON, "complex": flat_jobs.MIXED,
             "curve": round_jobs.CURVES["undefined"][0], "facets": flat_jobs.SMOOTH,
+            "flat": flat_jobs.DEEP, "nowhere": flat_jobs.DEEP,
             "sphere": round_jobs.SPHERES["norm, n = 4"][0], "thirds": round_jobs.CODES["of thirds"][0]}  # fmt: skip
 
 
@@ -116,6 +121,32 @@ def test_each_format_has_its_own_network() -> None:
     new[0]["format"] = "exactlens-certificate-3"
     with pytest.raises(check.InvalidInput, match="got another format"):
         verdict(new)
+
+
+def test_a_domain_without_inside_was_empty() -> None:
+    """The point (0, 1) is on all three walls: no region in the first format, of the inside; a point in the second."""
+    assert old("flat")[0]["domain"]["walls"] == ["1 1 -1", "-1 0 0", "0 -1 1"]
+    said = "no point is strictly inside all walls; the closed domain may have points"
+    assert check.verify_file(OLD / "flat.jsonl").reason == said
+    assert check.verify_file(OLD / "nowhere.jsonl").reason == "the domain has no point, not even on the walls"
+    new = records_of(certificates.of(partition(flat_jobs.DEEP, flat_jobs.NOWHERE, engine="lp_tree")))
+    assert verdict(new).status is Status.COMPLETE
+    new[0]["domain"]["walls"] = old("flat")[0]["domain"]["walls"]
+    assert verdict(new).reason == "header, empty: the multipliers do not prove that the domain has no point"
+
+
+@pytest.mark.parametrize(
+    ("walls", "multipliers"),
+    [
+        (["1 1 -1", "-1 0 0", "0 -1 2"], "1 1 1"), (["1 1 -1", "-1 0 0", "0 -1 1"], "0 0 0"), ([], ""),
+        (["1 1 -1", "-1 0 0", "0 -1 1"], "2 1 1"), (["1 1 -1", "1 1 -1"], "1 -1"),
+    ],
+)  # fmt: skip
+def test_forged_proofs_that_a_domain_was_empty(walls: list[str], multipliers: str) -> None:
+    """A triangle; no multiplier; one too large; a negative one."""
+    records = old("flat")
+    records[0]["domain"]["walls"], records[0]["empty"] = walls, multipliers
+    assert verdict(records).reason == "header, empty: the multipliers do not prove that the domain has no point"
 
 
 def test_the_wall_that_emptied_the_domain() -> None:

@@ -87,7 +87,7 @@ def test_an_empty_domain_is_no_complex_and_has_no_faces() -> None:
     empty = records_of(certificates.of(partition(flat_jobs.DEEP, flat_jobs.NOWHERE, engine="lp_tree")))
     assert "header: there is no entry empty" in reason([empty[0] | {"kind": "complex"}])
     bare = {key: value for key, value in empty[0].items() if key != "empty"} | {"kind": "complex"}
-    assert "a complex that is not complete, or has no cell" in reason([bare | {"faces": [0, 0]}])
+    assert "a complex that is not complete, of a point, or without a cell" in reason([bare | {"faces": [0, 0]}])
     assert "faces or a cube, which only a complex has" in reason([empty[0] | {"faces": [3, 3]}])
     empty[0]["domain"]["cube"] = True
     assert "faces or a cube, which only a complex has" in reason(empty)
@@ -97,7 +97,8 @@ def test_an_empty_domain_is_no_complex_and_has_no_faces() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"dim": 0}, "no dimension"), ({"dim": -1}, "no dimension"), ({"dim": True}, "dim is missing, or not of type int"),
+        ({"dim": 0}, "3 integers where 1 belong"), ({"dim": -1}, "no dimension"),
+        ({"dim": True}, "dim is missing, or not of type int"),
         ({"dim": 3}, "3 integers where 4 belong"), ({"cube": 1}, "cube is missing"), ({"cube": None}, "cube is missing"),
         ({"walls": None}, "walls is missing"), ({"chart": None}, "domain, chart: not an object"),
         ({"chart": {"denominator": "0", "rows": ["1 0 0", "0 1 0"]}}, "the denominator is not positive"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -246,7 +247,7 @@ NOT_PIECEWISE_LINEAR: dict[str, tuple[Attempt, str]] = {
 }
 
 TOO_LARGE: dict[str, tuple[Attempt, str]] = {
-    "cube of dimension 40": (lambda: partition(WIDE, RealSpace(40)), "1,099,511,627,776"),
+    "cube of dimension 40": (lambda: partition(WIDE, RealSpace(40)), "the limit is 10,000,000,000"),
     "a small limit": (lambda: partition(PLANE, RealSpace(2), limit=3), "4"),
 }
 
@@ -282,6 +283,15 @@ def test_truth_values_are_refused() -> None:
     for value in (found, found.outcome):
         with pytest.raises(TypeError):
             bool(value)
+
+
+def test_the_number_that_refuses_a_job_is_no_more_than_there_is() -> None:
+    """40 hyperplanes of coordinates have 2^40 regions."""
+    with pytest.raises(TooLarge) as caught:
+        partition(WIDE, RealSpace(40), limit=10**6)
+    least = re.search(r"at least ([\d,]+) regions", str(caught.value))
+    assert least is not None
+    assert 10**6 < int(least[1].replace(",", "")) <= 2**40
 
 
 def test_large_job_runs_with_a_higher_limit() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 import re
 import shlex
@@ -24,9 +26,9 @@ import safetensors.torch
 import torch
 import typer
 
-from exact import Box, partition
+from exact import Box, InvalidInput, partition
 from exact.sources import torch_modules
-from studies import cli
+from studies import arguments, cli
 from studies.cli import gathered
 from toy_models.checkpoints import load
 
@@ -308,6 +310,50 @@ def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words
     assert json.loads(Path("p.json").read_text())["result"]["outcome"] == "budget reached"
 
 
+@pytest.mark.parametrize("command", ["partition moons-none --space --engine lp_tree --out p.json",
+                                     "graph moons-none --space --engine lp_tree --out p.json"])  # fmt: skip
+def test_a_budget_of_memory_speaks_of_its_option(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """A process that grows by 1 MB whenever it is asked."""
+    sizes = itertools.count(0, 10**6)
+    monkeypatch.setattr("exact.budgets.resident_bytes", lambda: next(sizes))
+    result = call(f"{command} --budget-bytes 0.5MB")
+    assert (result.code, result.err) == (3, "")
+    assert "the memory is used up (500 kB, the budget): give a larger --budget-bytes for more, a smaller domain" in result.out
+    assert call(f"{command} --budget-bytes 5TB").code == 0
+    assert call(f"{command} --budget-bytes none").code == 0
+
+
+def test_a_job_beyond_its_budget_of_memory_is_refused(call: Call) -> None:
+    result = call("partition moons-none --space --budget-bytes 0 --out p.json")
+    assert (result.code, result.out) == (2, "")
+    remedy = "give --limit none, a smaller domain, or a budget such as --budget-seconds 60; there is room for 0 bytes"
+    assert remedy in result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("1500", 1500), ("1.5", 1), ("12b", 12), ("1kB", 1000), ("500MB", 5 * 10**8), (" 2 gb ", 2 * 10**9),
+     ("3TB", 3 * 10**12), ("1KiB", 1024), ("1.5MiB", 3 * 2**19), ("2GiB", 2**31), ("1TiB", 2**40), ("None", math.inf)],
+)  # fmt: skip
+def test_sizes(text: str, size: float) -> None:
+    assert arguments.memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1", "+1", "5M", "1e9", "1/2", "inf", "nan", "1_000", "1,5GB", "1..5GB", "5 MB 6",
+                                  "3iB", "\u0663MB", "1EB", "1" * 10**5, "5MB\n5"])  # fmt: skip
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"--budget-bytes is not a size; got .*; write bytes, or a") as caught:
+        arguments.memory(text)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("command", ["partition", "graph"])
+def test_the_budgets_stand_in_the_help(call: Call, command: str) -> None:
+    shown = call(f"{command} --help").out
+    assert all(option in shown for option in ("--budget-regions", "--budget-seconds", "--budget-bytes"))
+    assert "500MB" in shown
+
+
 def test_a_limit_can_be_lifted(call: Call) -> None:
     assert call("partition moons-none --box -1 1 --limit 3").code == 2
     assert call("partition moons-none --box -1 1 --limit none").code == 0
@@ -543,12 +589,14 @@ MISTAKES = [
     (None, "partition moons-none --box -1 1 --device tpu", "unknown device"),
     (None, "partition moons-none --box -1 1 --from-block 7", "no such block"),
     (None, "partition moons-none --box -1 1 --budget-regions 0", "--budget-regions"),
+    (None, "partition moons-none --box -1 1 --budget-bytes 5M --out p.json", "--budget-bytes 500MB"),
     (None, "partition moons-none --box -1 1 --out nowhere/p.json", "does not exist"),
     (None, "partition moons-none --box -1 1 --out p.txt", "suffix"),
     (None, "partition moons-none --box -1 1 --out runs.json", None),
     (None, "partition", "RUN"),
     (None, "partition moons-none --unknown", "--unknown"),
     (None, "graph moons-none --box 1 -1 --out g.json", "box is empty"),
+    (None, "graph moons-none --box -1 1 --budget-bytes -1 --out g.json", "is not a size"),
     (None, "graph moons-none --box -1 1 --out g.gml", "suffix"),
     (None, "graph moons-none --box -1 1", "--out"),
     (None, "draw gelu --plane 0,0 1,1 2,2", "collinear"),

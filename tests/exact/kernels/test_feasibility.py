@@ -110,18 +110,18 @@ def test_vectors_that_prove_nothing_are_not_believed() -> None:
     basis, inverse = np.arange(3), np.linalg.inv(np.vstack([rows[:, :2].T, np.ones(3)]))
     assert sorted(np.sign(inverse[:, 2])) == [-1, 1, 1]
     inverse *= np.sign(-5 * inverse[:, 2].sum())
-    assert not feasibility.is_closed(rows, basis, np.ascontiguousarray(-inverse))
-    assert not feasibility.is_closed(rows, basis, np.ascontiguousarray(inverse))
+    assert not feasibility.is_closed(rows, basis, np.ascontiguousarray(-inverse), QUIET)
+    assert not feasibility.is_closed(rows, basis, np.ascontiguousarray(inverse), QUIET)
     thin = np.array([[1.0, 0.0, -5.0], [-1.0, 2.0**-80, -5.0], [0.0, 1.0, -5.0]])
     inverse = np.linalg.inv(np.vstack([thin[:, :2].T, np.ones(3)]))
     assert abs(inverse[2, 2]) < 2.0**-70
     inverse[2, 2] = 2.0**-81
-    assert not feasibility.is_closed(thin, basis, inverse)
+    assert not feasibility.is_closed(thin, basis, inverse, QUIET)
     tiny = 2.0**-80
     far = np.array([[1.0, tiny, -1.0], [-1.0, tiny, 0.0], [1.0, 3 * tiny, -1.0]])
     assert isinstance(exact_simplex(halfspaces([[Fraction(x) for x in row] for row in far.tolist()]), 2), Interior)
     weights = np.array([[0.0, 0.0, 0.25], [0.0, 0.0, 0.5], [0.0, 0.0, 0.25]])
-    assert not feasibility.is_closed(far, basis, weights)
+    assert not feasibility.is_closed(far, basis, weights, QUIET)
 
 
 def test_normals_that_do_not_span() -> None:
@@ -174,7 +174,7 @@ def test_a_ray_into_a_corner_proves_no_facet() -> None:
     """A wall that touches a corner is met there first as floats see it, with two facets."""
     rows = [[-1, -1, 2], [1, 1, 2], [1, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1]]
     found = np.zeros(6, dtype=np.int64)
-    feasibility.shoot(float_rows(halfspaces(rows), 2), 0, np.zeros(2), found)
+    feasibility.shoot(float_rows(halfspaces(rows), 2), 0, np.zeros(2), found, QUIET)
     assert found[:2].tolist() == [0, 0]
     assert found[2:].sum() == 4
 
