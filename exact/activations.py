@@ -19,7 +19,7 @@ from scipy.special import erf, expit
 
 from exact.errors import InvalidInput, NotPiecewiseLinear
 from exact.numbers import Ball, FloatArray, Rational, nearest_float, rational
-from exact.printing import short_repr
+from exact.printing import full_repr, short_repr
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _DEFAULT_SLOPE = rational(0.01)
@@ -57,9 +57,7 @@ class Activation(ABC):
     @property
     def name(self) -> str:
         """The class with its parameters in full, used in messages; digests know by it only what has no pieces."""
-        if hasattr(self, "full_repr"):
-            return str(self.full_repr())
-        return repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"
+        return full_repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"
 
     @property
     def digest(self) -> bytes:

@@ -156,8 +156,8 @@ def _shot(walls: Sequence[Halfspace], witness: Point, known: Container[int]) -> 
 def _first_hits(table: FloatArray, witness: Point) -> FloatArray:
     """For the ray against each normal: the index of the wall that floats say it meets first, or -1."""
     at = np.array([float(x) for x in affine_floats(witness)] + [1.0])
-    values, slopes = table @ at, -(table[:, :-1] @ table[:, :-1].T)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # what overflows or has no value only proposes nothing
+        values, slopes = table @ at, -(table[:, :-1] @ table[:, :-1].T)
         times = np.where(slopes < 0, values[:, None] / -slopes, np.inf)
     best = np.argmin(np.where(np.isnan(times), np.inf, times), axis=0)
     return np.where(np.isfinite(times[best, np.arange(len(table))]), best, -1)

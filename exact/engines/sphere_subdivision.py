@@ -9,9 +9,10 @@ together along the arcs they share (see sphere_tilings). Cost: an arrangement of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -36,6 +37,7 @@ from exact.sphere_tree import CodeTree
 from exact.spline_code import BitArray
 
 _FLOAT_BITS = 128
+_Thing = TypeVar("_Thing")
 
 
 class SphereSubdivision(Engine):
@@ -157,18 +159,16 @@ class _Cutter:
             raise Stopped
         for name in ("filter", "exact"):
             self._decisions[name] += made.decisions.get(name, 0)
-        piece = _Piece(made, len(sides), self._places)
+        piece = _Piece(made, len(sides), self._places, job.watch.check)
         piece.keep_cell(stretches)
         bits = signs > 0
         for cut in piece.cells(gluing):
-            job.watch.check()
             bits[cutting] = cut[0]
             gluing.add_cell(CutCell(cell, bits.tobytes(), cut[1]))
 
     def collected(self, job: Job) -> SphereCells:
         """The tiling as a complex, once all layers are through; raises Stopped."""
-        job.watch.check()
-        made = _complex(self._chart, self._places, self._tiling, self._codes)
+        made = _complex(self._chart, self._places, self._tiling, self._codes, job.watch.check)
         root = np.frombuffer(self._codes[0], dtype=bool).copy()
         if made.euler_characteristic != 1 + made.components:
             raise Undecided("Euler's relation fails", value=f"a defect of {made.euler_characteristic - 1 - made.components}",
@@ -183,18 +183,25 @@ class _Cutter:
 
 
 class _Piece:
-    """The cells of one arrangement that lie inside one cell of the tiling: on the positive side of its first planes."""
+    """The cells of one arrangement that lie inside one cell of the tiling: on the positive side of its first planes.
 
-    def __init__(self, made: CircleArrangement, around: int, places: Places) -> None:
-        self._places, self._around, self._at = places, around, made.complex
+    An arrangement may have a million cells: every loop over them calls `check`, which may raise Stopped.
+    """
+
+    def __init__(self, made: CircleArrangement, around: int, places: Places, check: Callable[[], None]) -> None:
+        self._places, self._around, self._at, self._check = places, around, made.complex, check
+        check()
         tree = CodeTree(made.complex, made.root)
-        self._bits = np.unpackbits(tree.packed(), axis=1, count=len(made.root)).astype(bool)
+        self._codes, self._bits = tree.packed(), len(made.root)
+        check()
         self._walks, self._first = tree.walks_of_cell, tree.first_half_edge
         self._circles = [places.circle(plane) for plane in made.complex.circles]
         rows = made.complex.flips
-        self._is_old = [bool((rows.row(i) < around).any()) for i in range(len(self._circles))]
+        self._is_old = np.array([bool((rows.row(i) < around).any()) for i in range(len(self._circles))], dtype=bool)
         self._points: dict[int, int] = {}
-        self._kept: list[int] = np.flatnonzero(self._bits[:, :around].all(axis=1)).tolist()
+        sides = np.unpackbits(self._codes[:, : (around + 7) // 8], axis=1, count=around)
+        self._kept: list[int] = np.flatnonzero(sides.all(axis=1)).tolist()
+        check()
 
     def keep_cell(self, stretches: Sequence[Sequence[Stretch]]) -> None:
         """Of several components on the right side of all circles around, keep the one with these stretches around it."""
@@ -211,12 +218,14 @@ class _Piece:
 
     def _components(self) -> list[list[int]]:
         """The cells that were kept, in groups that hang together through the cutting circles."""
-        parts = {cell: [cell] for cell in self._kept}
-        for circle, (a, b) in zip(self._at.arc_circle.tolist(), self._at.arc_sides.tolist(), strict=True):
-            if not self._is_old[circle] and a in parts and parts[a] is not parts[b]:
-                parts[a].extend(parts[b])
-                parts.update(dict.fromkeys(parts[b], parts[a]))
-        return [sorted(part) for part in {id(part): part for part in parts.values()}.values()]
+        left, right = self._at.arc_sides[~self._is_old[self._at.arc_circle]].T
+        shape = self._at.cell_count, self._at.cell_count
+        graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=shape)
+        part = connected_components(graph, directed=False)[1]
+        parts = dict[int, list[int]]()
+        for cell in self._polled(self._kept):
+            parts.setdefault(int(part[cell]), []).append(cell)
+        return list(parts.values())
 
     def _is_around(self, members: Sequence[int], own: set[Stretch]) -> bool:
         """Whether the first stretch on the boundary of a component overlaps the boundary of the cell."""
@@ -257,45 +266,58 @@ class _Piece:
     def cells(self, gluing: Gluing) -> Iterator[tuple[BitArray, list[list[Stretch | int]]]]:
         """The bits of the cutting planes and the walks of every cell inside; new arcs and points go to the gluing."""
         arcs: dict[int, int] = {}
-        walks = {f: [list(self._walk(int(w))) for w in self._walks.row(f)] for f in self._kept}
-        halves = [h for rows in walks.values() for walk in rows for h in walk]
-        inner = [h for h in halves if not self._is_old[self._at.arc_circle[h >> 1]]]
-        ends = {int(v) for h in inner for v in self._at.arc_ends[h >> 1]}
-        for half in inner:
+        walks = {f: [list(self._walk(int(w))) for w in self._walks.row(f)] for f in self._polled(self._kept)}
+        halves = np.array([h for rows in self._polled(walks.values()) for walk in rows for h in walk], dtype=np.int64)
+        is_old = self._is_old[self._at.arc_circle[halves >> 1]]
+        ends = set(self._at.arc_ends[halves[~is_old] >> 1].ravel().tolist())
+        for half in self._polled(halves[~is_old].tolist()):
             stretch = self._stretch(half)
             if half >> 1 not in arcs:
                 arcs[half >> 1] = gluing.add_arc(stretch.circle, stretch.start, stretch.end)
-        for half in halves:
-            if self._is_old[self._at.arc_circle[half >> 1]]:
-                for vertex in (int(v) for v in self._at.arc_ends[half >> 1] if v >= 0):
-                    circle = self._circles[int(self._at.arc_circle[half >> 1])][0]
-                    gluing.add_point(circle, self._point(vertex), is_end=vertex in ends)
-        for cell, rows in walks.items():
-            yield self._bits[cell, self._around :], [[self._step(half, arcs) for half in walk] for walk in rows]
+        for half in self._polled(halves[is_old].tolist()):
+            circle = self._circles[int(self._at.arc_circle[half >> 1])][0]
+            for vertex in (int(v) for v in self._at.arc_ends[half >> 1] if v >= 0):
+                gluing.add_point(circle, self._point(vertex), is_end=vertex in ends)
+        for cell, rows in self._polled(walks.items()):
+            bits = np.unpackbits(self._codes[cell], count=self._bits).astype(bool)
+            yield bits[self._around :], [[self._step(half, arcs) for half in walk] for walk in rows]
+
+    def _polled(self, things: Iterable[_Thing]) -> Iterator[_Thing]:
+        return _polled(things, self._check)
 
     def _step(self, half: int, arcs: dict[int, int]) -> Stretch | int:
         stretch = self._stretch(half)
         return 2 * arcs[half >> 1] + (not stretch.forward) if half >> 1 in arcs else stretch
 
 
-def _complex(chart: SphereChart, places: Places, tiling: Tiling, codes: Sequence[bytes]) -> SphereComplex:
-    """The arrays of a tiling; a circle has a carrier for every set of hinges that flip along it."""
+def _polled(things: Iterable[_Thing], check: Callable[[], None]) -> Iterator[_Thing]:
+    """The same things, with a call of `check` before each."""
+    for thing in things:
+        check()
+        yield thing
+
+
+def _complex(
+    chart: SphereChart, places: Places, tiling: Tiling, codes: Sequence[bytes], check: Callable[[], None] = lambda: None
+) -> SphereComplex:
+    """The arrays of a tiling; a circle has a carrier for every set of hinges that flip along it. `check` may raise Stopped."""
+    check()
     count = len(tiling.arcs)
     sides = np.array(tiling.sides, dtype=np.int32).reshape(count, 2)
     used = sorted({v for _, *ends in tiling.arcs for v in ends if v >= 0})
     number = {v: i for i, v in enumerate(used)} | {-1: -1}
     ends = np.array([[number[a], number[b]] for _, a, b in tiling.arcs], dtype=np.int32).reshape(count, 2)
-    carriers, circle_of_arc = _carriers(tiling, codes)
+    carriers, circle_of_arc = _carriers(tiling, codes, check)
     flips = [np.frombuffer(flipped, dtype=bool).nonzero()[0] for _, flipped in carriers]
     starts = np.cumsum([0, *map(len, flips)])
-    following, walk_of, cell_of_walk = _links(tiling)
+    following, walk_of, cell_of_walk = _links(tiling, check)
     points = [places.points[v] for v in used]
 
     def vertex(index: int) -> SurdPoint:
         return points[index]
 
     with ball_precision(_FLOAT_BITS):
-        floats = np.array([[float(x.ball()) for x in point] for point in points]).reshape(len(points), 3)
+        floats = np.array([[float(x.ball()) for x in point] for point in _polled(points, check)]).reshape(len(points), 3)
     members = np.concatenate([np.zeros(0, np.int64), *flips]).astype(np.int64)
     return SphereComplex(
         chart.gram, chart.radius_squared, tuple(places.circles[circle] for circle, _ in carriers),
@@ -303,11 +325,13 @@ def _complex(chart: SphereChart, places: Places, tiling: Tiling, codes: Sequence
         len(codes), len(points), _component_count(ends, len(points)), vertex, floats)  # fmt: skip
 
 
-def _carriers(tiling: Tiling, codes: Sequence[bytes]) -> tuple[list[tuple[int, bytes]], np.ndarray]:
+def _carriers(
+    tiling: Tiling, codes: Sequence[bytes], check: Callable[[], None]
+) -> tuple[list[tuple[int, bytes]], np.ndarray]:  # fmt: skip
     numbers: dict[tuple[int, bytes], int] = {}
     found = np.zeros(len(tiling.arcs), dtype=np.int32)
     bits = np.frombuffer(b"".join(codes), dtype=bool).reshape(len(codes), len(codes[0]) if codes else 0)
-    for e, ((circle, _, _), (left, right)) in enumerate(zip(tiling.arcs, tiling.sides, strict=True)):
+    for e, ((circle, _, _), (left, right)) in enumerate(_polled(zip(tiling.arcs, tiling.sides, strict=True), check)):
         flipped = bits[left] ^ bits[right]
         if not flipped.any():
             raise Undecided("an arc separates cells of one code", value=f"cells {left} and {right}",
@@ -316,11 +340,11 @@ def _carriers(tiling: Tiling, codes: Sequence[bytes]) -> tuple[list[tuple[int, b
     return list(numbers), found
 
 
-def _links(tiling: Tiling) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _links(tiling: Tiling, check: Callable[[], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The next half-edge of every half-edge, its walk, and the cell of every walk."""
     following, walk_of = (np.full(2 * len(tiling.arcs), -1, dtype=np.int32) for _ in range(2))
     cells: list[int] = []
-    for cell, walks in enumerate(tiling.cells):
+    for cell, walks in enumerate(_polled(tiling.cells, check)):
         for walk in walks:
             following[walk], walk_of[walk] = [*walk[1:], walk[0]], len(cells)
             cells.append(cell)
