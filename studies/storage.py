@@ -23,6 +23,7 @@ from exact import Domain, Hinge, InvalidInput, Network, Outcome, Partition, Regi
 from exact.arcs import Arc, CurvePartition
 from exact.atomic_files import write_atomically
 from exact.crossings import Crossing
+from exact.isolated_directions import IsolatedDirection
 from exact.polytopes import FlatPartition
 from exact.sphere_cells import SphereCell
 from exact.sphere_codes import CodePartition, CodeRegion
@@ -220,10 +221,16 @@ def _complex(partition: SpherePartition) -> dict[str, Json]:
 
 
 def _crossing(crossing: Crossing) -> dict[str, Json]:
-    """A crossing; its exact point is alpha u + beta v, over 1 on a line and in direction on a circle."""
+    """A crossing; its exact point is alpha u + beta v, over 1 on a line and in direction on a circle.
+
+    Behind several norms alpha and beta are roots of polynomials of any degree: they are null there, and the position stands
+    for the point, as the float64 nearest to it.
+    """
     position = crossing.parameter_float if crossing.frame.is_straight else crossing.angle_float
+    at = crossing.direction
+    point = at.quadratic() if isinstance(at, IsolatedDirection) else at
     return {"flipped": _listed(crossing.hinges), "tangent": crossing.tangent, "undefined": crossing.undefined,
-            "alpha": _surd(crossing.direction.alpha), "beta": _surd(crossing.direction.beta),
+            "alpha": None if point is None else _surd(point.alpha), "beta": None if point is None else _surd(point.beta),
             "position_float": _finite(position)}  # fmt: skip
 
 
