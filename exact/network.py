@@ -73,7 +73,7 @@ class Layer:
 
     @property
     def as_affine(self) -> Layer:
-        """A layer without bends with its activation's only piece in weight and bias, and the identity for an activation.
+        """A layer without bends with its activation's only piece in weight and bias, and the identity as its activation.
 
         Raises InvalidInput for a layer with bends.
         """
@@ -81,7 +81,7 @@ class Layer:
             raise InvalidInput("a layer with bends is no affine map", value=self.activation.name, remedy="give one without")
         slope, intercept = self.activation.pieces[0]
         if (slope, intercept) == (_ONE, _ZERO):
-            return replace(self, activation=Identity())
+            return self
         bias = self.bias.exact * slope + RationalArray(self.width, 1, [intercept] * self.width)
         return Layer(RationalMatrix.from_backend(self.weight.exact * slope), RationalMatrix.from_backend(bias), Identity())
 

@@ -100,7 +100,7 @@ def direction_refusal(network: Network) -> str | None:
             return None
         if isinstance(stage, Bend):
             return "hidden layers stand in front of the norm; give radius_squared="
-        if isinstance(stage, Affine) and any(x != 0 for x in stage.layer.bias.column()):
+        if isinstance(stage, Affine) and any(x != 0 for x in stage.layer.as_affine.bias.column()):
             return "a bias stands in front of the norm; give radius_squared="
     return "no norm stands in front of the last hidden layer; give radius_squared="
 

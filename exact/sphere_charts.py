@@ -77,7 +77,7 @@ def sphere_refusal(network: Network, domain: Domain) -> str | None:
         return "the norm is not in front of the first block; use network.from_block(k) to start there"
     if any(layer.bits for block in network.blocks[:first] for layer in block.layers):
         return "hidden layers stand in front of the norm, so directions do not determine the sphere"
-    if any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.bias.column()):
+    if any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.as_affine.bias.column()):
         return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
     if len(with_norm) > 1:
         return f"hidden layers stand behind {len(with_norm)} norms; curves (GreatCircle, Segment, ...) can do that"
@@ -142,7 +142,7 @@ def carried(network: Network, columns: RationalArray) -> RationalArray:
             return block.norm.project(columns)
         inner = columns
         for layer in block.layers:
-            inner = layer.weight.exact * inner
+            inner = layer.as_affine.weight.exact * inner
         columns = columns + inner if block.residual else inner
     return columns
 

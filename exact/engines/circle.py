@@ -125,7 +125,7 @@ def _constant_refusal(network: Network, curve: Curve) -> str | None:
     first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
     if any(_has_bits(block) for block in network.blocks[:first]):
         return "hidden layers stand in front of the norm, so directions do not determine the circle"
-    biased = any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.bias.column())
+    biased = any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.as_affine.bias.column())
     return "a bias stands in front of the norm; use network.from_block(k) to start at the norm" if biased else None
 
 
