@@ -298,7 +298,7 @@ def _of_quadratic(polynomial: Polynomial) -> list[RootPoint]:
     root = isqrt(square << 2 * power)
     beyond = root if root * root == square << 2 * power else root + 1
     unit = Rational(1, 2 * a) / (1 << power)
-    ends = [sorted(((s - (b << power)) * unit for s in pair)) for pair in ((-beyond, -root), (root, beyond))]
+    ends = [sorted((s - (b << power)) * unit for s in pair) for pair in ((-beyond, -root), (root, beyond))]
     return [RootPoint(polynomial, *pair) for pair in (ends if a > 0 else ends[::-1])]
 
 
