@@ -79,7 +79,7 @@ LONG: dict[str, dict[str, Job]] = {
     },
     "nested_roots": {
         "deep": (network(2, 200, 200, 200), Sphere(1)),
-        "great circle": (network(4, 200, 200, 200), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], radius_squared=1)),
+        "great circle": (network(4, 300, 300, 300, 300), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], radius_squared=1)),
     },
 }
 ALL_OR_NOTHING = ("small_circles", "sphere_subdivision")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -29,10 +30,16 @@ from exact import (
     partition,
     root_isolation,
 )
+from exact.curve_positions import compare_points
+from exact.curves import Direction
 from exact.engines.nested_roots import NestedRoots
 from exact.isolated_directions import IsolatedDirection
 from exact.kernels.nested_roots import roots_are_positive
 from exact.norms import Norm
+from exact.numbers import Polynomial, Rational, rational
+from exact.root_towers import isolated_roots
+from exact.sources import tensors
+from exact.surds import Surd
 
 IDENTITY = [[1, 0], [0, 1]]
 LINE = Line([0, 1], [1, 0])  # (t, 1)
@@ -264,3 +271,83 @@ def test_an_interval_of_a_few_floats_is_given_up_not_halved_for_ever() -> None:
     assert not roots_are_positive(*program, *ends)
     assert not roots_are_positive(*program, float("nan"), float("nan"))
     assert not roots_are_positive(*program, 0.5, 0.5)
+
+
+# ---- the same points as `circle`
+
+
+def integral(*widths: int, seed: int = 1) -> Network:
+    generator, layers = np.random.default_rng(seed), []
+    for n, m in itertools.pairwise(widths):
+        layers.append((generator.integers(-3, 4, (m, n)), generator.integers(-3, 4, m)))
+    return tensors.mlp([*layers, (np.ones((1, widths[-1])), [0])])
+
+
+def one_norm(norm: str, dim: int) -> Network:
+    generator = np.random.default_rng(dim)
+    weight, bias = generator.integers(-3, 4, (6, dim)), generator.integers(-3, 4, 6)
+    return tensors.block(weight, bias, np.ones((1, 6)), [0], norm=norm, eps=0)  # type: ignore[arg-type]
+
+
+SHARED: dict[str, tuple[Network, exact.domains.Domain]] = {
+    "line": (integral(2, 5, 4), Line([0, 1], [1, 1])),
+    "ray": (integral(2, 5, 4, seed=2), Ray([0, 1], [1, -1])),
+    "segment, three layers": (integral(3, 4, 4, 3), Segment([-1, 2, 0], [3, -1, 1])),
+    "circle": (integral(2, 5, 4), Sphere(1)),
+    "great circle": (integral(3, 5, 4), GreatCircle([1, 1, 0], [0, 1, 2], radius_squared=2)),
+    "sphere behind layernorm": (one_norm("layernorm", 3), Sphere()),
+    "line behind rms": (one_norm("rms", 2), Line([0, 1], [1, 3])),
+    "great circle behind rms": (one_norm("rms", 3), GreatCircle([1, 1, 0], [0, 1, 2])),
+    "segment through a zero of the norm": (one_norm("rms", 2), Segment([-1, -2], [2, 4])),
+    "touching": (Network((Block((hidden([[1, 1]], [-2]),), rms()),)), LINE),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_points_do_not_depend_on_the_engine(name: str) -> None:
+    """Behind one norm at most: the same cells, and exact points in the same words."""
+    network, domain = SHARED[name]
+    one, other = (partition(network, domain, engine=engine) for engine in ("circle", "nested_roots"))
+    assert one.digest == other.digest and len(one.crossings) == len(other.crossings) > 0
+    for a, b in zip(one.crossings, other.crossings, strict=True):
+        assert (a.hinges, a.tangent, a.undefined, a.point) == (b.hinges, b.tangent, b.undefined, b.point)
+        assert compare_points(a.direction, b.direction) == 0 and not isinstance(b.direction, IsolatedDirection)
+    assert [r.endpoints for r in one.regions] == [r.endpoints for r in other.regions]
+    assert [r.length for r in one.regions] == [r.length for r in other.regions]
+
+
+def test_a_root_is_named_whatever_other_zeros_its_polynomial_has() -> None:
+    """Zeros of t^2 - 2 and t^3 - t - 1/10 and at 1/2, one far below: each is the number that lies in its enclosure."""
+    factors = [[-2, 0, 1], [Fraction(-1, 10), -1, 0, 1], [Fraction(-1, 2), 1], [2**300, 1], [Fraction(-3, 4), 0, 1]]
+    product = Polynomial([1])
+    for factor in factors:
+        product *= Polynomial([rational(c) for c in factor])
+    found = isolated_roots(product, Rational(0), Rational(1))
+    assert len(found) == 2
+    for root in found:
+        near = float(Fraction(int(root.low.p), int(root.low.q)))
+        alpha, beta = IsolatedDirection(0, root.low, root.high, polynomial=product).sympy()
+        assert float(beta) == pytest.approx(near) and float(alpha) == pytest.approx(1 - near)
+    cubic = Polynomial([Rational(1, 10), Rational(-1), 0, 1]) * Polynomial([2**300, 1])  # 0.1010.., 0.9456.., -1.05.., -2^300
+    wide = [IsolatedDirection(0, Rational(i, 2), Rational(i + 1, 2), polynomial=cubic) for i in (0, 1)]
+    assert [float(place.sympy()[1]) for place in wide] == pytest.approx([0.10103126, 0.94564927])
+
+
+def test_a_surd_and_an_isolated_zero_are_compared_exactly() -> None:
+    zero, one, two = Rational(0), Rational(1), Rational(2)
+    surd = Direction(Surd(two, -one, two), Surd(-one, one, two))  # t = sqrt(2) - 1
+    for shift, order in ((zero, 0), (Rational(1, 10**40), -1), (Rational(-1, 10**40), 1)):
+        polynomial = Polynomial([shift - 1, 2, 1]) * Polynomial([5, 0, 0, 1])
+        assert IsolatedDirection(0, zero, one, polynomial=polynomial).compare(surd) == order
+
+
+def test_extreme_ranges_end_and_go_to_circle() -> None:
+    """Vectors 10^340 apart in size, weights near 2^1000: polynomials whose coefficients say so much in vain."""
+    weight = [[3, -1, 2], [Fraction(2) ** 900, Fraction(-(2**900)), 5], [1, 1, -Fraction(1, 2**900)], [2, 0, 1]]
+    layers = hidden(weight, [1, 0, -2, Fraction(1, 2**700)]), hidden([[1, -1, 2, 1], [2, 3, -1, 0]], [1, -5])
+    network = Network((Block(layers),))
+    domain = GreatCircle([10**170, 2 * 10**170, 0], [0, Fraction(1, 10**170), Fraction(3, 10**170)], radius_squared=3)
+    chosen, forced = partition(network, domain), partition(network, domain, engine="nested_roots")
+    assert chosen.engine == "circle" and forced.outcome is Outcome.COMPLETE
+    assert chosen.digest == forced.digest
+    assert [c.angle_float for c in chosen.crossings] == [c.angle_float for c in forced.crossings]
