@@ -136,7 +136,7 @@ def test_numbers_are_abbreviated_with_their_size() -> None:
 def test_values_in_messages_are_abbreviated() -> None:
     big = Fraction(10**5000, 3)  # more digits than Python writes
     with pytest.raises(InvalidInput) as caught:
-        Box([big], [big])
+        Box([big], [0])
     assert len(str(caught.value)) < 250
     assert "3.3333e+4999" in str(caught.value)
     found = partition(tensors.mlp([([[1, 2]], [0]), ([[1]], [0])]), Box(-1, 1, dim=2))
