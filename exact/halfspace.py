@@ -66,7 +66,8 @@ class Halfspace:
         """The coefficients as float64 with a normal of length near one (approximate; for proposals only)."""
         largest = max((abs(x) for x in self.normal), default=0) or 1
         row = np.array([_ratio(x, largest) for x in self.coefficients])
-        return np.asarray(row / max(float(np.linalg.norm(row[:-1])), 0.5), dtype=np.float64)
+        with np.errstate(all="ignore"):  # squares underflow beside an entry of size one
+            return np.asarray(row / max(float(np.linalg.norm(row[:-1])), 0.5), dtype=np.float64)
 
     def restrict(self, wall: Halfspace) -> Halfspace:
         """This halfspace inside the hyperplane of `wall`, in the coordinates left after dropping its pivot."""

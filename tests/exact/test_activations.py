@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,10 +11,11 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from flint import ctx
 
 from exact.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU, Smooth
 from exact.errors import InvalidInput, NotPiecewiseLinear
-from exact.numbers import Ball, ball_precision, fraction
+from exact.numbers import Ball, Rational, ball_precision, fraction
 from tests.exact.reference import activate, q, real
 
 Function = Callable[[torch.Tensor], torch.Tensor]
@@ -111,6 +113,26 @@ def test_parameters_are_exact() -> None:
 def test_hard_tanh_needs_an_interval(lo: int, hi: int) -> None:
     with pytest.raises(InvalidInput, match="lo < hi"):
         HardTanh(lo, hi)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Scaled(SiLU):
+    """A smooth activation of a user, with a parameter that only its fields tell."""
+
+    scale: Rational
+
+
+def test_names_and_digests_do_not_depend_on_how_the_backend_prints() -> None:
+    activations = [LeakyReLU(0.25), HardTanh(0, 6), Scaled(Rational(1, 3)), Scaled(Rational(1, 2))]
+    before = [(activation.name, activation.digest) for activation in activations]
+    assert before[2][0].endswith("Scaled(scale=1/3)")
+    usual = ctx.pretty
+    try:
+        ctx.pretty = not usual
+        assert [(activation.name, activation.digest) for activation in activations] == before
+    finally:
+        ctx.pretty = usual
+    assert before[2][1] != before[3][1]
 
 
 def test_names_tell_parameters_apart() -> None:

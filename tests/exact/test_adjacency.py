@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
@@ -218,6 +219,19 @@ def test_proofs_of_random_walls(seed: int) -> None:
     again = facet_proofs(walls, (*[0] * dim, 1), dim, {walls[i]: point for i, point in proofs.points.items()})
     assert again.points == proofs.points
     assert set(again.redundant) == set(proofs.redundant)
+
+
+@pytest.mark.parametrize("state", ["error", "ignore"])
+def test_walls_at_the_ends_of_the_float_range_give_no_warning(state: str) -> None:
+    """Distances of 1e300 and slopes of 5e-324, whatever the caller has told NumPy."""
+    least = Rational(1, 2**1074)
+    rows = [[1, 0, 10**300], [-1, 0, 10**300], [least, 1, 10**300], [-least, -1, 10**300], [10**300, 1, 10**400]]
+    walls = [Halfspace.of([Rational(x) for x in row]) for row in rows]
+    with warnings.catch_warnings(), np.errstate(all="warn" if state == "error" else "raise"):
+        warnings.simplefilter("error")
+        proofs = facet_proofs(walls, (0, 0, 1), 2)
+    check_proofs([wall.coefficients for wall in walls], proofs)
+    assert set(proofs.points) == {1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("witness", [(3, 0, 0, 1), (1, 0, 0, 1), (-1, -1, -1, 1)])

@@ -6,12 +6,14 @@ integers and fractions.
 
 from __future__ import annotations
 
+import struct
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import exact
@@ -30,6 +32,7 @@ from exact import (
     Network,
     NormBall,
     Plane,
+    RationalMatrix,
     Ray,
     RealSpace,
     RMSNorm,
@@ -49,6 +52,27 @@ from exact.sources import tensors, torch_modules
 TINY = Fraction(1, 2**1060)
 """Integers up to 2^14 times this are subnormal floats."""
 Rows = list[list[int]]
+
+
+def float_bits(value: Fraction) -> int:
+    """The 64 bits of a float64 that is this number, as a signed integer; ValueError where none is.
+
+    Subnormal ones are made of integers alone, so that they are right where the processor flushes them.
+    """
+    units = value * 2**1074
+    if units.denominator == 1 and abs(units) < 2**52:
+        return int(units) if units >= 0 else int(-units) - 2**63
+    if Fraction(float(value)) != value:
+        raise ValueError(f"{value} is no float64")
+    return int.from_bytes(struct.pack("<d", float(value)), "little", signed=True)
+
+
+def float_array(rows: Sequence[Any], kind: str = "float64") -> Any:
+    """Fractions, or rows of them, as a NumPy array ("float64") or a tensor ("tensor")."""
+    bits = [[float_bits(x) for x in row] if isinstance(row, Sequence) else float_bits(row) for row in rows]
+    if kind == "tensor":
+        return torch.tensor(bits, dtype=torch.int64, device="cpu").view(torch.float64)
+    return np.array(bits, dtype=np.int64).view(np.float64)
 
 
 def layer(rows: Rows, bias: list[int], scale: Fraction = Fraction(1), activation: exact.Activation | None = None) -> Layer:
@@ -171,6 +195,35 @@ def read_module(scale: Fraction) -> Any:
     return [network.sha256, network.forward_float([[1.0, 2.0, 4.0]])]
 
 
+def float_weights(scale: Fraction) -> Any:
+    """Networks read from arrays and tensors of float64, and their regions."""
+    rows, bias = [[1, 2], [2, 1], [1, -1]], [0, 1, -1]
+    weights = [[Fraction(x) * scale for x in row] for row in rows], [Fraction(x) * scale for x in bias]
+    found: list[Any] = []
+    for kind in ("float64", "tensor"):
+        network = tensors.mlp([tuple(float_array(x, kind) for x in weights), ([[1, 1, 1]], [0])])  # type: ignore[list-item]
+        found += [network.sha256, network.layers[0].weight, partition(network, Box(-2, 2, dim=2)).codes]
+    return found
+
+
+NARROW = {"float16": torch.int16, "bfloat16": torch.int16, "float32": torch.int32, "float64": torch.int64}
+"""Formats of floats, and the integers that hold their bits."""
+
+
+def float_formats(scale: Fraction) -> Any:
+    """The least subnormals, the least normals and ones of every width, read bit for bit."""
+    found: list[Any] = []
+    for name, integers in NARROW.items():
+        width = torch.iinfo(integers).bits
+        normal = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}[name]
+        patterns = [0, 1, 3, 1 - 2 ** (width - 1), 2**normal - 1, 2**normal, 5 * 2**normal]
+        held = torch.tensor([patterns], dtype=integers, device="cpu")
+        found.append(RationalMatrix.from_floats(held.view(getattr(torch, name))))
+        if name != "bfloat16":
+            found.append(RationalMatrix.from_floats(held.numpy().view(name)))
+    return found
+
+
 def certificate(scale: Fraction) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         return partition(in_plane(scale), Box(-2, 2, dim=2)).certificate(Path(folder) / "proof.txt").read_bytes()
@@ -197,6 +250,8 @@ def others(scale: Fraction) -> dict[str, Callable[[], Any]]:
         "forward": lambda: forward(scale),
         "module": lambda: read_module(scale),
         "tensors": lambda: tensors.mlp([([[1.5, 2.0]], [0.25]), ([[1.0]], [0.0])]).sha256,
+        "float weights": lambda: float_weights(scale),
+        "float formats": lambda: float_formats(scale),
         "certificate": lambda: certificate(scale),
     }
     return {f"{name}{' subnormal' * (scale == TINY)}": job for name, job in found.items()}

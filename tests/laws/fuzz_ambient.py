@@ -1,8 +1,8 @@
 """Random jobs in a process where something global is set: what is said must be what is said in a plain process.
 
 A seed is a small random network, perhaps with subnormal weights, a domain, an engine that takes it, and one to three states of
-`ambient.STATES`. Networks and domains are made inside the states. `python -m tests.laws.fuzz_ambient --first S --count N` runs
-seeds; the fuzzer of the project runs `verdict` too.
+`ambient.STATES`. Networks and domains are made inside the states, the networks from fractions, float64 arrays or tensors.
+`python -m tests.laws.fuzz_ambient --first S --count N` runs seeds; the fuzzer of the project runs `verdict` too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from exact import GreatCircle, GreatSphere, LayerNorm, Network, NormBall, RMSNorm, Sphere, partition, partition_circles
+from exact import GreatCircle, GreatSphere, Layer, LayerNorm, Network, NormBall, RMSNorm, Sphere, partition, partition_circles
 from exact.domains import Domain
 from exact.norm_balls import behind_norm
 from tests.laws import ambient, fuzz, fuzz_spheres
-from tests.laws.ambient_jobs import TINY
+from tests.laws.ambient_jobs import TINY, float_array
 from tests.laws.random_networks import LayerSpec, Spec
 from tests.truths import engines
 
@@ -27,7 +27,7 @@ MOST_HINGES = 7
 
 @dataclass(frozen=True)
 class Job:
-    """One partition, or a batch of circles, in some states; `scales` multiply the layers."""
+    """One partition, or a batch of circles, in some states; `scales` multiply the layers, read from what `stored` says."""
 
     spec: Spec
     scales: tuple[Fraction, ...]
@@ -35,9 +35,13 @@ class Job:
     domain: Any
     engine: str
     states: tuple[str, ...]
+    stored: str = "fractions"
 
     def network(self) -> Network:
-        made = Spec(tuple(_times(layer, scale) for layer, scale in zip(self.spec.layers, self.scales, strict=True))).network
+        layers = tuple(_times(layer, scale) for layer, scale in zip(self.spec.layers, self.scales, strict=True))
+        made = Spec(layers).network
+        if self.stored != "fractions":
+            made = _read_from_floats(made, layers, self.stored)
         if self.norm is None:
             return made
         kind = LayerNorm if self.norm[0] == "layer" else RMSNorm
@@ -58,6 +62,17 @@ class Job:
             return f"{type(error).__name__}: {error}"
 
 
+def _read_from_floats(made: Network, layers: tuple[LayerSpec, ...], kind: str) -> Network:
+    """The same network, its weights read from floats where they are floats."""
+    (block,) = made.blocks
+    try:
+        read = [Layer.of(float_array(spec.weight, kind), float_array(spec.bias, kind), layer.activation)
+                for spec, layer in zip(layers, block.layers, strict=True)]  # fmt: skip
+    except ValueError:
+        return made
+    return Network((replace(block, layers=tuple(read)),))
+
+
 def _times(layer: LayerSpec, scale: Fraction) -> LayerSpec:
     rows = tuple(tuple(x * scale for x in row) for row in layer.weight)
     return replace(layer, weight=rows, bias=tuple(x * scale for x in layer.bias))
@@ -70,7 +85,7 @@ def job(seed: int) -> Job:
     kind = random.choice(["flat", "flat", "curve", "sphere", "ball", "batch"])
     spec, norm, domain = {"flat": _flat, "curve": _curve, "sphere": _sphere, "ball": _ball, "batch": _batch}[kind](random)
     scales = tuple(random.choice([Fraction(1), Fraction(1), TINY]) for _ in spec.layers)
-    made = Job(spec, scales, norm, domain, "batch", states)
+    made = Job(spec, scales, norm, domain, "batch", states, random.choice(["fractions", "float64", "tensor"]))
     return made if kind == "batch" else replace(made, engine=_engine(random, made))
 
 
@@ -123,12 +138,13 @@ def verdict(seed: int) -> tuple[int, list[str]]:
 
 
 def faults(one: Job) -> list[str]:
-    plain = one.run()
+    plain, same = one.run(), replace(one, stored="fractions").network().sha256
     with ambient.state(*one.states):
         before = ambient.everything_global()
-        found = one.run()
+        found, read = one.run(), one.network().sha256
         after = ambient.everything_global()
     changed = [f"{one.states}: {name} was changed" for name in before if before[name] != after[name]]
+    changed += [] if read == same else [f"{one.states}: other weights were read from {one.stored}"]
     return changed + ([] if found == plain else [f"{one.states}: {difference(plain, found)}"])
 
 

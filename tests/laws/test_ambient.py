@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 import torch
 
-from exact import Box, partition
+from exact import Box, RationalMatrix, partition
 from exact.float_environment import flushes_subnormals, ieee_floats, in_ieee_floats
 from exact.numbers import Ball, ball_precision
 from exact.partition import ENGINES
 from tests.laws import ambient, ambient_jobs, fuzz_ambient
 
-FIRST, COUNT = 5_000, 60
+FIRST, COUNT = 5_000, 36
 """Seeds of the fuzzer that are tried here."""
 JOBS = ambient_jobs.jobs()
 PARTITIONS = {name: next(job for job in JOBS if job.startswith(name) and job.endswith(end)) for end in (" subnormal",)
@@ -76,7 +76,21 @@ def test_every_state_and_kind_of_job_is_tried() -> None:
     jobs = [fuzz_ambient.job(seed) for seed in range(FIRST, FIRST + COUNT)]
     assert len({state for one in jobs for state in one.states}) >= len(ambient.STATES) - 2
     assert {"batch", "subdivision", "circle", "nested_roots"} <= {one.engine for one in jobs}
-    assert any(ambient_jobs.TINY in one.scales for one in jobs)
+    assert any(ambient_jobs.TINY in one.scales and one.stored == kind for one in jobs for kind in ("float64", "tensor"))
+
+
+@pytest.mark.parametrize("kind", ["float64", "tensor"])
+def test_weights_are_read_by_their_bits(kind: str) -> None:
+    """Also those of seeds of the fuzzer, which notices when they are not."""
+    numbers = [ambient_jobs.Fraction(n, 2**1074) for n in (1, -3, 2**52 - 1, 2**52, -(2**1074))]
+    seeds = [seed for seed in range(FIRST, FIRST + 400) if (one := fuzz_ambient.job(seed)).stored == kind
+             and ambient_jobs.TINY in one.scales and "set_flush_denormal" in one.states]  # fmt: skip
+    with ambient.state("set_flush_denormal"):
+        read = RationalMatrix.from_floats(ambient_jobs.float_array(numbers, kind))
+        assert [read[i, 0] for i in range(len(numbers))] == numbers
+    assert [found for found in map(fuzz_ambient.verdict, seeds) if found[1]] == []
+    with mock.patch("exact.numbers.without_negative_zeros", lambda values: values + 0.0):
+        assert any("other weights were read" in line for seed in seeds for line in fuzz_ambient.verdict(seed)[1])
 
 
 def test_a_door_that_is_left_open_is_noticed() -> None:

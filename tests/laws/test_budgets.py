@@ -121,6 +121,29 @@ def test_seconds_end_every_engine(engine: str, name: str) -> None:
     assert len(found) == 0 or engine not in ALL_OR_NOTHING
 
 
+def test_every_step_of_a_cut_sphere_looks_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of half a million cells at once, which an arrangement makes within tenths of a second and putting them together does not.
+
+    Stopped after two seconds of work, which are the same steps on every machine.
+    """
+    net, domain = LONG["sphere_subdivision"]["wide"]
+    looks = list[float]()
+
+    def look(self: budgets.Watch, now: float) -> None:
+        looks.append(time.process_time())
+        if looks[-1] > looks[0] + 2.0:
+            self._stop("the two seconds of work are done")
+
+    def longest() -> float:
+        looks.clear()
+        found = enumerate_regions(net, domain, engine="sphere_subdivision", budget=Budget(seconds=1e6))
+        assert (len(found), found.outcome) == (0, Outcome.BUDGET_REACHED)
+        return max(b - a for a, b in itertools.pairwise([*looks, time.process_time()]))
+
+    monkeypatch.setattr(budgets.Watch, "_look", look)
+    assert any(longest() < LATEST - SECONDS for _ in range(4))
+
+
 @pytest.mark.parametrize(("engine", "least"), [("subdivision", 200), ("vertices", 2_000), ("lp_tree", 100)])
 def test_what_was_done_is_kept(engine: str, least: int) -> None:
     """Of a layer of 40 neurons in R^4 an engine has so many regions in the time, once its kernels are compiled."""
