@@ -49,12 +49,6 @@ class Activation(ABC):
         return True
 
     @property
-    def jumps(self) -> bool:
-        """Whether the pieces leave a gap at a breakpoint; NotPiecewiseLinear for a smooth activation."""
-        sides = zip(self.breakpoints, pairwise(self.pieces), strict=True)
-        return any(a * t + b != c * t + d for t, ((a, b), (c, d)) in sides)
-
-    @property
     def name(self) -> str:
         """The class with its parameters in full, used in messages; digests know by it only what has no pieces."""
         return full_repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"

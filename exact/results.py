@@ -242,7 +242,7 @@ class Partition(ABC):
         if len(self) > limit:
             raise InvalidInput("the partition is too large for a Piecewise", value=f"{len(self)} regions",
                                remedy=f"raise limit= above {limit}, or use regions[i].symbolic()")  # fmt: skip
-        jumps = any(layer.activation.jumps for layer in self.network.layers)
+        jumps = not all(layer.activation.is_continuous for layer in self.network.layers)
         symbolic = [region.symbolic() if jumps else region.symbolic_closure() for region in self.regions]
         outputs = range(self.network.output_dim)
         inside = [sympy.And(*s.inequalities) for s in symbolic]

@@ -68,6 +68,8 @@ def sphere_refusal(network: Network, domain: Domain) -> str | None:
     """Why a network does not live on the sphere of a domain (of any dimension), or None."""
     if not isinstance(domain, Sphere | GreatSphere):
         return f"it enumerates spheres, not {type(domain).__name__}"
+    if network.jump_refusal is not None:
+        return network.jump_refusal
     needed = _blocks_to_the_last_hinge(network)
     with_norm = [i for i, block in enumerate(needed) if block.norm is not None]
     if not network.has_norm:

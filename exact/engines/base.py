@@ -338,4 +338,4 @@ def flat_refusal(network: Network, domain: Domain) -> str | None:
             "the network has a norm, so its regions in a flat domain are not polytopes; "
             "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers behind it"
         )
-    return None
+    return network.jump_refusal

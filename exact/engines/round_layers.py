@@ -36,7 +36,7 @@ class RoundLayers(Engine):
     def refusal(self, network: Network, domain: Domain) -> str | None:
         if not isinstance(domain, Ball):
             return f"it cuts balls, not {type(domain).__name__}"
-        return "the network has a norm; give NormBall(), or network.folded()" if network.has_norm else None
+        return "the network has a norm; give NormBall(), or network.folded()" if network.has_norm else network.jump_refusal
 
     def cost(self, network: Network, domain: Domain) -> float:
         return 1000.0

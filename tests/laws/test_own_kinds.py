@@ -338,3 +338,98 @@ def test_an_affine_activation_is_part_of_its_layer(engine: str) -> None:
 def test_a_layer_with_bends_is_no_affine_map() -> None:
     with pytest.raises(InvalidInput, match="no affine map"):
         _ = Layer.of([[1]], [0], exact.ReLU()).as_affine
+
+
+GREAT = [GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0])]
+FRONT = [[1, -1, -2, 1], [1, 1, -2, 1], [0, 0, -2, 0], [-2, -2, 0, -2]]
+
+
+@dataclass(frozen=True)
+class Scaled(Activation):
+    """`slope z + intercept`."""
+
+    slope: int
+    intercept: int
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return ()
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        return ((Rational(self.slope), Rational(self.intercept)),)
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return self.slope * z + self.intercept
+
+
+def in_front(front: Layer, residual: bool) -> Network:
+    """A linear block, then a norm and a hidden layer."""
+    inner = Layer.of([[0, 0, -1, -2], [-1, 0, -2, 2], [-1, -1, -2, -1]], [-2, -2, 0], exact.ReLU())
+    behind = Block((inner, Layer.of([[1] * 3])), exact.RMSNorm.of(0, dim=4))
+    return Network((Block((front,), None, residual), behind))
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("slope", [2, 3, -1])
+@pytest.mark.parametrize("domain", GREAT)
+def test_an_affine_activation_in_front_of_a_norm(domain: Domain, slope: int, residual: bool) -> None:
+    own = in_front(Layer.of(FRONT, None, Scaled(slope, 0)), residual)
+    folded = in_front(Layer.of([[slope * x for x in row] for row in FRONT]), residual)
+    tried = [engine for engine in sorted(engines.ALL) if engines.takes(engine, folded, domain)]
+    assert tried
+    for engine in tried:
+        expected, found = (partition(net, domain, engine=engine) for net in (folded, own))
+        assert found.digest == expected.digest
+        assert found.check().status.value == "verified, complete"
+        assert all(own.code(region.witness) == region.code for region in found.regions)
+
+
+@pytest.mark.parametrize("domain", GREAT)
+def test_an_intercept_in_front_of_a_norm_is_refused_as_a_bias_is(domain: Domain) -> None:
+    with pytest.raises(Unsupported, match="a bias stands in front of the norm"):
+        partition(in_front(Layer.of(FRONT, None, Scaled(1, 5)), residual=False), domain)
+
+
+# ---- an activation that jumps
+
+
+@dataclass(frozen=True)
+class Jump(Activation):
+    """0 up to 0, and `z + 1` beyond."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return (Rational(0),)
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        return ((Rational(0), Rational(0)), (Rational(1), Rational(1)))
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.where(z > 0, z + 1, 0)
+
+
+def jumping(dim: int, seed: int) -> Network:
+    rng = np.random.default_rng(seed)
+
+    def layer(width: int, inputs: int, activation: Activation | None) -> Layer:
+        return Layer.of(rng.integers(-2, 3, (width, inputs)), rng.integers(-2, 3, width), activation)
+
+    return Network((Block((layer(3, dim, Jump()), layer(3, 3, exact.ReLU()), layer(1, 3, None))),))
+
+
+def test_hidden_layers_behind_a_jump_are_followed_along_curves_only() -> None:
+    for domain in (Box(-2, 2, dim=3), exact.RealSpace(3), Sphere(1), exact.Ball([0, 0, 0], 2)):
+        with pytest.raises(Unsupported, match=r"behind Jump.*, which jumps, so hinges break off at facets"):
+            partition(jumping(3, 0), domain)
+    for seed in range(20):
+        for engine in ("circle", "nested_roots"):
+            found = partition(jumping(2, seed), Segment([-3, -2], [3, 4]), engine=engine)
+            assert all(jumping(2, seed).code(region.witness) == region.code for region in found.regions)
+
+
+def test_one_hidden_layer_may_jump() -> None:
+    network = Network((Block((Layer.of([[1, 2], [2, -1], [1, 1]], [0, 1, -1], Jump()), Layer.of([[1, 1, 1]]))),))
+    found = partition(network, Box(-2, 2, dim=2))
+    assert found.digest == partition(network, Box(-2, 2, dim=2), engine="brute_force").digest
