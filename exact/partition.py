@@ -151,7 +151,7 @@ def _check_types(network: object, domain: object) -> None:
 def _check_bounds(limit: object, budget: object) -> None:
     if budget is not None and not isinstance(budget, Budget):
         raise InvalidInput("not a budget", value=repr(budget), remedy="write budget=Budget(seconds=10) or Budget(regions=100)")
-    if limit is not None and not (isinstance(limit, int) and limit >= 0):
+    if limit is not None and (isinstance(limit, bool) or not (isinstance(limit, int) and limit >= 0)):
         raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of regions, or None")
 
 

@@ -134,11 +134,20 @@ class Views:
 
 def _plain(view: Any) -> nn.Module:
     """Put the values of parametrized tensors in the place of their parametrizations."""
-    values = {name: getattr(view, name).detach() for name in view.parametrizations}
+    values = {name: _settled(view, name) for name in view.parametrizations}
     del view._modules["parametrizations"]
     view.__class__ = type(view).__bases__[0]  # the class before `register_parametrization`
     view._parameters.update(values)
     return view  # type: ignore[no-any-return]
+
+
+def _settled(view: Any, name: str) -> torch.Tensor:
+    """The value of a parametrized tensor; Unsupported where it is another one each time, so that no network has it."""
+    first: torch.Tensor = getattr(view, name).detach()
+    if not torch.equal(first.nan_to_num(), getattr(view, name).detach().nan_to_num()):
+        raise Unsupported("a parametrization gives another value each time it is asked", value=name,
+                          remedy="torch.nn.utils.parametrize.remove_parametrizations(module, name) keeps one")  # fmt: skip
+    return first
 
 
 def computes_as(module: nn.Module, *kinds: type[nn.Module]) -> bool:

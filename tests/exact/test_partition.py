@@ -302,3 +302,11 @@ def test_bounds_that_are_none(given: dict[str, Any]) -> None:
 def test_a_budget_is_a_number_from_zero(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="a budget of"):
         Budget(**given)
+
+
+@pytest.mark.parametrize("name", ["regions", "seconds", "bytes"])
+def test_a_truth_value_is_no_bound(name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"a budget of {name} is not a number from 0; got True"):
+        Budget(**{name: True})
+    with pytest.raises(InvalidInput, match="not a limit; got True"):
+        partition(tensors.mlp([([[1]], [0]), ([[1]], [0])]), Box(-1, 1, dim=1), limit=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
-from torch.nn.utils import fusion, parametrizations, prune
+from torch.nn.utils import fusion, parametrizations, parametrize, prune
 
 from exact import InvalidInput, Unsupported
 from exact.sources import torch_modules
@@ -223,4 +223,16 @@ def test_integer_weights_stand_for_others() -> None:
     module = S(nn.Linear(2, 2))
     module[0].weight = nn.Parameter(torch.ones(2, 2, dtype=torch.int8), requires_grad=False)
     with pytest.raises(InvalidInput, match=r"0\.weight has integers; got torch\.int8"):
+        torch_modules.read(module)
+
+
+class Noise(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + torch.randn_like(weight)
+
+
+def test_a_parametrization_that_draws_anew_is_refused() -> None:
+    module = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    parametrize.register_parametrization(module[0], "weight", Noise())
+    with pytest.raises(Unsupported, match="another value each time it is asked; got weight"):
         torch_modules.read(module)
