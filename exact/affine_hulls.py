@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from exact.errors import Undecided
+from exact.errors import Undecided, require
 from exact.halfspace import Halfspace, Point, affine, homogeneous
 from exact.linear_algebra import Vector, independent_rows, matrix, rows_of, solve
 from exact.lp import Farkas, Interior, strict_feasibility
@@ -105,7 +105,7 @@ def _flat(rows: Sequence[Halfspace], tight: Sequence[Rational], dim: int) -> tup
     reduced, rank = matrix([[Rational(x) for x in row] for row in equations], dim + 1).rref()
     table = rows_of(reduced)[:rank]
     pivots = [next(j for j, x in enumerate(row) if x) for row in table]
-    assert dim not in pivots, "rows that vanish by one Farkas vector each have a common zero"
+    require(dim not in pivots, "rows that vanish by one Farkas vector each have a common zero", f"{len(pivots)} equalities")
     origin = [_ZERO] * dim
     for row, pivot in zip(table, pivots, strict=True):
         origin[dim - 1 - pivot] = row[dim]

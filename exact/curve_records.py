@@ -19,7 +19,7 @@ from exact.curve_positions import CurvePoint
 from exact.curves import Direction, Form, Frame
 from exact.domains import Curve
 from exact.engines.base import CurveCells, Cut
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, require
 from exact.isolated_directions import IsolatedDirection
 from exact.nested_functions import Chain, Constants, FormRoot, LineRoot, NestedFunction, SkipProduct, Step
 from exact.number_texts import Json, lines, rational_of_text, rational_text, rationals_of_texts, rationals_text, text_array
@@ -179,7 +179,7 @@ def _pair(pair: Sequence[Rational]) -> list[str]:
 
 
 def _plain(near: Direction) -> tuple[Rational, Rational]:
-    assert near.alpha.is_rational and near.beta.is_rational, "a direction near a cut is rational"
+    require(near.alpha.is_rational and near.beta.is_rational, "a direction near a cut is rational", near)
     return near.alpha.a, near.beta.a
 
 
