@@ -165,6 +165,9 @@ def _matrix(name: str, find: Find, axes: int | None = None) -> RationalMatrix:
     array = find(name)
     if isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 1:
         return _matrix_of_text(bytes(array), name)
+    if not (array.is_floating_point() if hasattr(array, "is_floating_point") else array.dtype.kind == "f"):
+        raise InvalidInput("a weight is stored in whole numbers", value=f"{name} of dtype {array.dtype}",
+                           remedy="scale quantised weights back, and store floats")  # fmt: skip
     if axes not in (None, array.ndim):
         raise _refused(name, f"{array.ndim} axes", "give a weight of the shape (out x in)")
     return RationalMatrix.from_floats(array, name)

@@ -57,6 +57,7 @@ class Layer:
         if 0 in self.weight.shape:
             raise InvalidInput("a layer has no neuron, or no input", value=f"weight {self.weight.shape}",
                                remedy="leave the layer out, or give at least one row and one column")  # fmt: skip
+        _check_numbers(self.activation)
         if self.bias.shape != (self.weight.shape[0], 1):
             raise InvalidInput("bias does not fit the weight", value=f"weight {self.weight.shape}, bias {self.bias.shape}",
                                remedy=f"give a bias of length {self.weight.shape[0]}")  # fmt: skip
@@ -388,6 +389,15 @@ def _norm_digest(norm: Norm) -> bytes:
     named = projection.encode() if isinstance(projection, str) else projection.digest
     eps = ";".join(f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root))
     return hashlib.sha256(named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest).digest()
+
+
+def _check_numbers(activation: Activation) -> None:
+    """The bends and pieces of an activation of one's own are backend rationals, which no Fraction or float stands for."""
+    pieces = activation.pieces if activation.is_piecewise_linear else ()
+    for number in (*activation.breakpoints, *(x for piece in pieces for x in piece)):
+        if not isinstance(number, Rational):
+            raise InvalidInput("a bend or a piece of an activation is no Rational", value=f"{number!r} in {activation.name}",
+                               remedy="write exact.numbers.rational(x) in breakpoints and pieces")  # fmt: skip
 
 
 def _is_flat(values: Any) -> bool:

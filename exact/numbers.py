@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
 
-from exact.errors import InvalidInput
+from exact.errors import MOST, InvalidInput
 from exact.stored_numbers import (
     FloatArray,
     is_array,
@@ -404,10 +404,11 @@ class RationalMatrix:
         return f"RationalMatrix({self.shape[0]} x {self.shape[1]})"
 
     def __str__(self) -> str:
-        """The fractions, row by row; of a matrix with more than 64 entries only its shape."""
+        """The fractions, row by row; only the shape where they would be longer than 200 characters."""
         if self.shape[0] * self.shape[1] > 64:
             return repr(self)
-        return "[" + ", ".join("[" + ", ".join(map(str, row)) + "]" for row in self.tolist()) + "]"
+        text = "[" + ", ".join("[" + ", ".join(map(str, row)) + "]" for row in self.tolist()) + "]"
+        return text if len(text) <= MOST else repr(self)
 
 
 def _restored_matrix(floats: FloatArray | None, entries: list[fmpq] | None, shape: tuple[int, int]) -> RationalMatrix:

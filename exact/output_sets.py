@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from exact.activations import ReLU
 from exact.affine_hulls import affine_hull
+from exact.budgets import Watch
 from exact.enclosures import PointWalk, stages
-from exact.engines.base import Outcome
+from exact.engines.base import Budget, Outcome
 from exact.errors import InvalidInput, Undecided
 from exact.filters import one_thread
 from exact.halfspace import Halfspace, Point
@@ -24,6 +26,7 @@ from exact.lp import Farkas, Interior, strict_feasibility
 from exact.network import Block, Layer, Network
 from exact.numbers import Rational, RationalArray, listed, rationals
 from exact.polytopes import FlatPartition
+from exact.printing import short_repr
 from exact.propagation import Cursor, advance, begin, layer_halfspaces
 from exact.spline_code import BitArray
 
@@ -31,12 +34,14 @@ Decided = Point | Farkas
 _BLOCK = 2**14
 
 
+@short_repr
 @dataclass(frozen=True)
 class Reached:
     """The answer of :func:`reached`: a point, or none in any region.
 
     `point` is an input that is sent into the set, in the closure of region `region`; None where no region has one. `decisions`
-    counts the regions that were settled by certified signs at their vertices ("filter") and by exact LPs ("exact").
+    counts the regions that were settled by certified signs at their vertices ("filter") and by exact LPs ("exact"); `undecided`
+    those that were left when the seconds were used up.
     """
 
     partition: FlatPartition
@@ -44,10 +49,14 @@ class Reached:
     point: tuple[Fraction, ...] | None
     region: int | None
     decisions: Mapping[str, int]
+    undecided: int = 0
 
     @property
     def nowhere(self) -> bool:
-        """Whether no point of the domain is sent into the set. Raises Undecided where the partition stopped early."""
+        """Whether no point of the domain is sent into the set. Raises Undecided where partition or search stopped early."""
+        if self.point is None and self.undecided:
+            raise Undecided("no region tried reaches the set, but not all were tried", value=f"{self.undecided:,} regions left",
+                            remedy="give more seconds, or none")  # fmt: skip
         if self.point is None and self.partition.outcome is not Outcome.COMPLETE:
             raise Undecided("no region found reaches the set, but there may be more regions", value=self.partition,
                             remedy="partition with a larger budget, or none")  # fmt: skip
@@ -66,14 +75,14 @@ class Reached:
         return found if isinstance(found, Farkas) else None
 
 
-def reached(found: FlatPartition, unsafe: Sequence[Any]) -> Reached:
+def reached(found: FlatPartition, unsafe: Sequence[Any], *, seconds: float | None = None) -> Reached:
     """Whether some point of the domain has its outputs y in the closed set `normal_k . y + offset_k >= 0` for all rows k.
 
     `unsafe` are the rows, each one number per output, then the offset. Ties and the boundaries of regions count: every set here
-    is closed. Regions are tried in their order until one has a point. Raises InvalidInput for rows that do not fit the outputs
-    and NotPiecewiseLinear for smooth activations. Cost: where the engine keeps the faces of a bounded domain, one float64 pass
-    over the vertices with proved error bounds, which settles the regions at whose vertices one row is negative throughout; for
-    each other region one exact propagation and LP.
+    is closed. Regions are tried in their order until one has a point, or `seconds` are used up. Raises InvalidInput for rows
+    that do not fit the outputs and NotPiecewiseLinear for smooth activations. Cost: where the engine keeps the faces of a
+    bounded domain, one float64 pass over the vertices with proved error bounds, which settles the regions at whose vertices
+    one row is negative throughout; for each other region one exact propagation and LP.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors
@@ -81,12 +90,15 @@ def reached(found: FlatPartition, unsafe: Sequence[Any]) -> Reached:
     >>> reached(found, [[1, -1]]).point, reached(found, [[1, -1.5]]).nowhere
     ((Fraction(-1, 1),), True)
     """
+    watch = Watch(Budget(seconds=seconds).seconds, inf)
     rows = _rows(found.network, unsafe)
     outside = _outside(found, rows)
     left = np.flatnonzero(~outside).tolist()
     settled = {"filter": int(np.count_nonzero(outside)), "exact": 0}
     with one_thread():
         for index, walls in zip(left, _walls(found, rows, left), strict=True):
+            if watch.is_up():
+                return Reached(found, rows, None, None, settled, len(left) - settled["exact"])
             answer = _decided(walls, found.flat.dim)
             settled["exact"] += 1
             if not isinstance(answer, Farkas):

@@ -58,7 +58,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, bound in (("regions", self.regions), ("seconds", self.seconds), ("bytes", self.bytes)):
-            if bound is not None and (isinstance(bound, bool) or not (isinstance(bound, int | float) and bound >= 0)):
+            numbers = int if name == "regions" else int | float
+            if bound is not None and (isinstance(bound, bool) or not (isinstance(bound, numbers) and bound >= 0)):
                 raise InvalidInput(f"a budget of {name} is not a number from 0", value=repr(bound),
                                    remedy=f"write Budget({name}=100), or leave it out")  # fmt: skip
 

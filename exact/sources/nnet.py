@@ -23,6 +23,7 @@ from exact.domains import Box
 from exact.errors import InvalidInput
 from exact.network import Network
 from exact.numbers import fractions, rational, rationals
+from exact.printing import short_repr
 from exact.sources import tensors
 
 Numbers = Literal["float64", "float32", "decimal"]
@@ -31,6 +32,7 @@ _LONGEST = 400  # characters of a number: more than any float64 needs
 Line = tuple[int, str]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Nnet:
     """A network on normalised inputs, and the scaling between raw units and these, as fractions.

@@ -39,7 +39,7 @@ class WeightFile:
                                remedy=f"name one of {_some(self.names)}")  # fmt: skip
         try:
             return self._open("np").get_tensor(name)
-        except (TypeError, KeyError, ValueError):  # bfloat16 and float8, which NumPy lacks
+        except (TypeError, KeyError, ValueError, AttributeError):  # bfloat16 and float8, which NumPy lacks
             found: torch.Tensor = self._open("pt").get_tensor(name)
             return found
 

@@ -134,3 +134,13 @@ def test_the_recipe_decides_each_property(tmp_path: Path, number: int, capsys: p
 
 def _exact(bound: Any) -> Fraction | None:
     return None if bound is None else Fraction(bound)
+
+
+def test_seconds_end_the_search_and_are_not_forgotten() -> None:
+    found = partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])]), RealSpace(1))
+    answer = reached(found, [[-1, -1]], seconds=0)
+    assert (answer.point, answer.undecided) == (None, 2)
+    with pytest.raises(Undecided, match="not all were tried; got 2 regions left"):
+        _ = answer.nowhere
+    assert reached(found, [[-1, -1]], seconds=100).nowhere
+    assert len(repr(answer)) <= 200

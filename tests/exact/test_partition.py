@@ -310,3 +310,8 @@ def test_a_truth_value_is_no_bound(name: str) -> None:
         Budget(**{name: True})
     with pytest.raises(InvalidInput, match="not a limit; got True"):
         partition(tensors.mlp([([[1]], [0]), ([[1]], [0])]), Box(-1, 1, dim=1), limit=True)
+
+
+def test_a_budget_of_regions_is_whole() -> None:
+    with pytest.raises(InvalidInput, match=r"a budget of regions is not a number from 0; got 1\.5"):
+        Budget(regions=1.5)  # type: ignore[arg-type]

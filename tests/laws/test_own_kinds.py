@@ -433,3 +433,15 @@ def test_one_hidden_layer_may_jump() -> None:
     network = Network((Block((Layer.of([[1, 2], [2, -1], [1, 1]], [0, 1, -1], Jump()), Layer.of([[1, 1, 1]]))),))
     found = partition(network, Box(-2, 2, dim=2))
     assert found.digest == partition(network, Box(-2, 2, dim=2), engine="brute_force").digest
+
+
+@dataclass(frozen=True)
+class InFractions(Jump):
+    @property
+    def breakpoints(self) -> Any:
+        return (Fraction(1, 2),)
+
+
+def test_bends_that_are_no_rationals_are_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"no Rational; got Fraction\(1, 2\) in InFractions.*exact.numbers.rational"):
+        Layer.of([[1]], [0], InFractions())

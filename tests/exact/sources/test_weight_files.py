@@ -145,3 +145,15 @@ def test_the_example_of_the_documentation_is_a_network(tmp_path: Path) -> None:
     net = weight_files.read(written(tmp_path, line, arrays))
     assert net.norms == (LayerNorm.of(1e-5, gain=np.ones(3), bias=np.ones(3)),)
     assert [layer.activation for layer in net.layers] == [_relu(), LeakyReLU("1/100")]
+
+
+def test_quantised_weights_are_refused_and_small_floats_read(tmp_path: Path) -> None:
+    line = json.dumps({"blocks": [{"layers": [{"weight": "0.weight"}]}]})
+    values = torch.tensor([[1.5, -0.25], [448.0, 0.0]])
+    for dtype in (torch.float8_e4m3fn, torch.bfloat16, torch.float16, torch.float64):
+        safetensors.torch.save_file({"0.weight": values.to(dtype)}, tmp_path / "net.safetensors", {"architecture": line})
+        assert weight_files.read(tmp_path / "net.safetensors").layers[0].weight.float64().tolist() == values.tolist()
+    quantised = {"0.weight": torch.tensor([[67, -73]], dtype=torch.int8), "0.weight_scale": torch.tensor([0.01])}
+    safetensors.torch.save_file(quantised, tmp_path / "net.safetensors", {"architecture": line})
+    with pytest.raises(InvalidInput, match=r"whole numbers; got 0\.weight of dtype .*int8; scale quantised weights back"):
+        weight_files.read(tmp_path / "net.safetensors")
