@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from exact.affine_hulls import AffineHull, affine_hull
@@ -130,8 +130,16 @@ class CurveDomain(Domain):
         """The pencil and its arc."""
 
 
+@lru_cache(maxsize=4)
 def _unit_vectors(n: int) -> tuple[tuple[Rational, ...], ...]:
-    return tuple(tuple(Rational(int(i == j)) for j in range(n)) for i in range(n))
+    zeros = (_ZERO,) * n
+    return tuple((*zeros[:i], _ONE, *zeros[i + 1 :]) for i in range(n))
+
+
+def _bound(n: int, k: int, side: int, bound: Rational) -> Halfspace:
+    """The points of R^n with `side (x_k - bound) > 0`, side being 1 or -1; a rational is reduced, so these are coprime."""
+    numerator, denominator = int(bound.p), int(bound.q)
+    return Halfspace((*[0] * k, side * denominator, *[0] * (n - 1 - k), -side * numerator))
 
 
 @dataclass(frozen=True, init=False)
@@ -170,9 +178,9 @@ class Box(FlatDomain):
     def flat(self) -> Flat:
         bounds = list(zip(self.lo, self.hi, strict=True))
         free = [i for i, (a, b) in enumerate(bounds) if a < b]
-        units, inner = _unit_vectors(len(bounds)), _unit_vectors(len(free))
-        walls = [Halfspace.of([*e, -self.lo[i]]) for e, i in zip(inner, free, strict=True)]
-        walls += [Halfspace.of([*(-x for x in e), self.hi[i]]) for e, i in zip(inner, free, strict=True)]
+        units, n = _unit_vectors(len(bounds)), len(free)
+        walls = [_bound(n, k, 1, self.lo[i]) for k, i in enumerate(free)]
+        walls += [_bound(n, k, -1, self.hi[i]) for k, i in enumerate(free)]
         return Flat(tuple(_ZERO if a < b else a for a, b in bounds), tuple(units[i] for i in free), tuple(walls))
 
     def __repr__(self) -> str:

@@ -96,9 +96,9 @@ class LowestVertices:
         self.dim, self.planes, self.device = given.dim, given.planes, device
         bounds = _bounds(given)
         self.boxed = bounds is not None
-        self.rows = _turned(given) if bounds is None else _in_unit_cube(given, bounds)
+        self.rows = _turned(given) if bounds is None else _in_unit_cube(given, bounds, self.watch)
         self.count = len(self.rows)
-        self.parallels = _parallels(given.rows, device)
+        self.parallels = _parallels(given.rows, device, self.watch)
         self.block = _BLOCK[torch.device(device).type]
         self.decisions = Decisions()
 
@@ -126,9 +126,12 @@ class LowestVertices:
 
     def _start(self, level: int) -> _Tableau:
         scales = [1 << max(abs(x) for x in row).bit_length() for row in self.rows]
-        flat = [Rational(row[j], scale) for row, scale in zip(self.rows, scales, strict=True) for j in self._columns(level)]
-        mid = nearest_floats(flat)
-        exactly = np.array([Rational(*x.as_integer_ratio()) == y for x, y in zip(mid.tolist(), flat, strict=True)], dtype=bool)
+        mid, exactly = np.empty((self.count, level + 1)), np.empty((self.count, level + 1), dtype=bool)
+        for i, (row, scale) in enumerate(zip(self.rows, scales, strict=True)):
+            self.watch.check()
+            entries = [Rational(row[j], scale) for j in self._columns(level)]
+            mid[i] = nearest_floats(entries)
+            exactly[i] = [Rational(*x.as_integer_ratio()) == y for x, y in zip(mid[i].tolist(), entries, strict=True)]
         rad = np.where(exactly, 0.0, rounding_error(mid))
         shape = (1, self.count, level + 1)
         middle, radius = (torch.from_numpy(x.reshape(shape)).to(self.device) for x in (mid, rad))
@@ -397,7 +400,7 @@ def _turned(given: Essential) -> list[list[int]]:
             for row in given.rows]  # fmt: skip
 
 
-def _in_unit_cube(given: Essential, bounds: Bounds) -> list[list[int]]:
+def _in_unit_cube(given: Essential, bounds: Bounds, watch: Watch) -> list[list[int]]:
     """The rows in coordinates t, y_2, ..., y_d that lie in [-1, 1] in the box: y from the box itself, t a generic height.
 
     With x_k = m_k + h_k y_k and t = sum_k g_k y_k / sum_k |g_k|, g_1 = 1024, the first y is eliminated. All exact.
@@ -406,6 +409,7 @@ def _in_unit_cube(given: Essential, bounds: Bounds) -> list[list[int]]:
     g = [1024, *(int(x) for x in generator.integers(1, 1024, size=given.dim - 1))]
     total, rows = sum(g), []
     for row in given.rows:
+        watch.check()
         scaled = [x * (hi - lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)]
         offset = sum((x * (hi + lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)), Rational(row[-1]))
         others = [x - scaled[0] * Rational(k, g[0]) for x, k in zip(scaled[1:], g[1:], strict=True)]
@@ -438,12 +442,13 @@ def _subtract(
     rad += _TINY
 
 
-def _parallels(rows: Sequence[Sequence[int]], device: str) -> _Parallels:
+def _parallels(rows: Sequence[Sequence[int]], device: str, watch: Watch) -> _Parallels:
     """Which rows have proportional normals, and on which side of k the hyperplane j lies then."""
     count = len(rows)
     mask, side = np.eye(count, dtype=bool), np.zeros((count, count), dtype=bool)
     classes: dict[tuple[int, ...], list[tuple[int, Rational, int]]] = {}
     for k, row in enumerate(rows):
+        watch.check()
         normal = Halfspace.of([Rational(x) for x in (*row[:-1], 0)]).normal
         lead = next(x for x in normal if x)
         unit = normal if lead > 0 else tuple(-x for x in normal)

@@ -74,9 +74,11 @@ class Vertices(Engine):
         given = arrangement(first_layer(job.network, flat), flat.walls, flat.dim)
         if isinstance(job.domain, Ball):
             return _in_ball(job, given, job.domain)
+        job.watch.check()
         start = strict_feasibility(flat.walls, flat.dim, job.watch)
         if isinstance(start, Farkas):
             return empty_cells(given.hinges, start)
+        job.watch.check()
         return _enumerated(job, given)
 
 
