@@ -9,7 +9,8 @@ distinct squares v_1 < ... < v_p > 0 of the gain, v_j held by m_j coordinates, t
     v_j itself, m_j - 1 times, and one simple zero of  1 - (1/n) sum_j m_j v_j / (v_j - t)  in each (v_j, v_j+1) and in
     (0, v_1) when some gain is zero (otherwise that zero is t = 0: the normal of the hyperplane of the image).
 
-Source: Golub 1973, "Some modified matrix eigenvalue problems" (the secular equation and its interlacing zeros).
+Source: Golub 1973, "Some modified matrix eigenvalue problems" (the secular equation and its interlacing zeros). Maps, image and
+axes stand in one file, longer than others, because each is read off the one before.
 """
 
 from __future__ import annotations

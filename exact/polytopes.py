@@ -1,6 +1,7 @@
 """Partitions of flat domains into convex polytopes: facets, adjacency, vertices, volumes, polygons.
 
 Bulk results are arrays (packed codes, adjacency, faces); a region is a light view that makes exact objects when asked.
+The partition and its regions stand in one file, longer than others, because each region asks its partition.
 """
 
 from __future__ import annotations

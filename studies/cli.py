@@ -2,7 +2,8 @@
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was complete, or its certificate,
 4 a certificate that is rejected, 130 interrupted, 141 the reader of the output went away (the work is done all the same).
-Only typer is imported here: `exactlens --help` must not wait for torch.
+Only typer is imported here: `exactlens --help` must not wait for torch. All commands stand in this one file, longer than
+others, because it is the list of what can be typed.
 """
 
 from __future__ import annotations
