@@ -248,7 +248,7 @@ def _check_size(job: Job, engine: Engine) -> None:
     if least > most:
         size = least * ((job.network.hinge_count + 7) // 8)
         limit = "" if job.limit is None else f", and the limit is {job.limit:,}"
-        way = "limit=None" if job.limit is not None and least > job.limit else "a larger Budget(bytes=...)"
+        way = "limit=None" if job.limit is not None and least > job.limit else "Budget(bytes=...)"
         raise TooLarge("the job is too large", value=f"at least {_readable(least)} regions ({_readable(size)} bytes of codes)",
                        remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is room "
                               f"for {readable_bytes(most_bytes)}{limit}")  # fmt: skip

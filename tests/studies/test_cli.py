@@ -326,7 +326,7 @@ def test_a_budget_of_memory_speaks_of_its_option(call: Call, monkeypatch: pytest
 def test_a_job_beyond_its_budget_of_memory_is_refused(call: Call) -> None:
     result = call("partition moons-none --space --budget-bytes 0 --out p.json")
     assert (result.code, result.out) == (2, "")
-    remedy = "give --limit none, a smaller domain, or a budget such as --budget-seconds 60; there is room for 0 bytes"
+    remedy = "give a larger --budget-bytes, a smaller domain, or a budget such as --budget-seconds 60; there is room for 0"
     assert remedy in result.err
 
 
