@@ -29,6 +29,7 @@ from exact.results import Partition, RegionSequence
 from exact.round_geometry import Interval, RoundGeometry
 from exact.sphere_cells import SphereArc, SphereCell, SphereVertex
 from exact.sphere_charts import carried
+from exact.sphere_codes import bits_at
 from exact.sphere_tree import CodeTree, rows_by_label
 from exact.spline_code import ByteArray, Hinge, SplineCode
 from exact.surds import sign_of_surd
@@ -202,7 +203,8 @@ class SpherePartition(Partition):
     def locate(self, x: Sequence[object]) -> int:
         """The cell that the direction of x lies in; InvalidInput on an arc, or off the sphere's space.
 
-        Along great circles from x to the first arc, with certainty. Cost: an exact comparison per circle.
+        Along great circles from x to the first arc; Undecided where its cell has another code than x. Cost: an exact comparison
+        per circle.
         """
         y = self.coordinates_of(x)
         if not len(self):
@@ -212,11 +214,16 @@ class SpherePartition(Partition):
         if self._is_on_arc(y):
             raise InvalidInput("the point lies on the boundary of cells", value=shown(x),
                                remedy="move it off the arc")  # fmt: skip
+        bits = bits_at(self.chart, y)  # none where a plane touches the sphere, which decides no cell
         for target in self._targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self._arcs_of_circle)
-            if passage is not None:
-                return int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
+            cell = None if passage is None else int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
+            if cell is not None and bits is not None and not bool(np.array_equal(self.code_of(cell).bits, bits)):
+                raise Undecided("the first arc that was met bounds a cell with another code", value=shown(x),
+                                remedy="the point is too close to an arc: move it, or report the network")  # fmt: skip
+            if cell is not None:
+                return cell
         raise Undecided("no great circle through the point tells its cell", value=shown(x),
                         remedy="the point is closer to an arc than 2,048 bits tell: move it")  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sympy
 
-from exact import Block, GreatSphere, InvalidInput, Layer, Network, Sphere, partition
+from exact import Block, GreatSphere, InvalidInput, Layer, Network, Sphere, Undecided, partition
 from exact.domains import Domain
 from exact.numbers import fraction
 from exact.sources import tensors
@@ -367,3 +367,12 @@ def test_long_points_are_named_by_their_dimension() -> None:
         found.locate([0] * 63 + [1])
     with pytest.raises(InvalidInput, match=r"\(1, 1, 0\)"):
         OCTANTS.locate([1, 1, 0])
+
+
+def test_a_point_in_a_cell_thinner_than_bits_tell_is_not_located_in_another() -> None:
+    from tests.laws import fuzz_tangent
+
+    job = fuzz_tangent.job(1556)
+    found = partition(job.network, job.domain, engine="sphere_subdivision")
+    with pytest.raises(Undecided, match="bounds a cell with another code"):
+        found.locate(found.regions[2].witness)
