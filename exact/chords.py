@@ -156,12 +156,13 @@ class Chord:
                 return None
             waiting += [(angle, carrier, rises) for angle, rises in zip(angles, (False, True), strict=False)]
         waiting.sort(key=lambda item: ball_bounds(item[0])[0])
+        turn = 2 * Ball.pi()  # what may lie beyond it may come first of all: just behind the start
         for place, (angle, carrier, rises) in enumerate(waiting):
             arc = self._nearby_arc(carrier, arcs.row(carrier), angle)
             if arc is None:
                 return None
             if arc >= 0:
-                rivals = [(at, row) for at, row, _ in waiting[place + 1 :] if not angle < at]
+                rivals = [(at, row) for at, row, _ in waiting[place + 1 :] if not angle < at < turn]
                 certain = angle > 0 and all(self._nearby_arc(row, arcs.row(row), at) == -1 for at, row in rivals)
                 return Passage(angle, arc, rises) if certain else None
         return None

@@ -202,13 +202,14 @@ class _BallWalk:
         pairs = zip(norm.gain.column(), centred, norm.bias.column(), strict=True)
         return [Ball(g) * c / scale + Ball(b) for g, c, b in pairs]
 
-    def _constant(self, row: list[Rational], constant: Rational) -> Rational | None:
-        """The value of an affine form over what has been reached, if it does not depend on the output of a norm; else None.
+    def _constant(self, row: list[Rational], constant: Rational, blocks: int | None = None) -> Rational | None:
+        """The value of an affine form over what has been reached, if no root of a norm changes it; else None.
 
-        The row is taken back through the pieces to the norms, whose gain and projection may leave nothing of it, and along
-        skip connections to the point itself.
+        The row is taken back through the pieces to the norms and along skip connections to the point itself. A norm drops it
+        where gain and projection leave nothing of it, or where what they leave is zero at the norm's own input. With `blocks`
+        the form is over the output of so many of them.
         """
-        for number in reversed(range(len(self._passed))):
+        for number in reversed(range(len(self._passed) if blocks is None else blocks)):
             block, passed = self._network.blocks[number], self._passed[number]
             skipped = row if block.residual and len(passed) == len(block.layers) else [_ZERO] * block.input_dim
             for layer, taken in zip(reversed(block.layers[: len(passed)]), reversed(passed), strict=True):
@@ -224,7 +225,8 @@ class _BallWalk:
             if block.norm is not None:
                 constant += dot(row, block.norm.bias.column())
                 scaled = [r * g for r, g in zip(row, block.norm.gain.column(), strict=True)]
-                if any(block.norm.project(RationalArray(len(scaled), 1, scaled)).entries()):
+                scaled = block.norm.project(RationalArray(len(scaled), 1, scaled)).entries()
+                if any(scaled) and self._constant(scaled, _ZERO, number) != 0:
                     return None
                 row = [_ZERO] * block.input_dim
             row = [r + s for r, s in zip(row, skipped, strict=True)]

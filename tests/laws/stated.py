@@ -127,7 +127,9 @@ def stated(header: Record) -> Stated:
 def require_domain(found: Stated, record: Record) -> None:
     """That the domain is what its kind is about: a polyhedron, a line of more than a point, a circle, a sphere."""
     if found.kind in ("complex", "facets"):
-        require(found.dim == record["dim"] >= 1 and all(len(wall) == found.dim + 1 for wall in found.walls), "no polyhedron")
+        least = 1 if found.kind == "complex" else 0  # a point is a polyhedron; its one region has no faces
+        require(found.dim == record["dim"] >= least, "no polyhedron")
+        require(all(len(wall) == found.dim + 1 for wall in found.walls), "no polyhedron")
         require(found.radius_squared is None and found.end is None and found.one is None, "no polyhedron")
         return
     require(not record.keys() & {"walls", "cube"}, "a wall around a curve or sphere")

@@ -15,6 +15,7 @@ from exact import (
     Block,
     Budget,
     GreatCircle,
+    HardTanh,
     InvalidInput,
     Layer,
     LayerNorm,
@@ -351,3 +352,10 @@ def test_extreme_ranges_end_and_go_to_circle() -> None:
     assert chosen.engine == "circle" and forced.outcome is Outcome.COMPLETE
     assert chosen.digest == forced.digest
     assert [c.angle_float for c in chosen.crossings] == [c.angle_float for c in forced.crossings]
+
+
+def test_a_neuron_is_zero_behind_a_norm_of_numbers_that_are_equal_whatever_its_root() -> None:
+    clamp = Layer.of([[9, 0], [9, 0]], [0, 0], HardTanh(-1, 1))
+    equal = Block((clamp, Layer.of([[1, 1], [2, 0]], [0, 0])), rms(eps="1/100"))  # (2, 2), whose norm is irrational
+    found = Network((equal, Block((hidden([[1, -1]], [0]), Layer.of([[1]], [0])), rms(eps="1/100"))))
+    assert found.code([1, 1]).bits.tolist() == [True, True, True, True, False]
