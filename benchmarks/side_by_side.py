@@ -27,8 +27,22 @@ def workload() -> dict[str, Callable[[], Any]]:
     """Calls by name: each makes a partition and asks it nothing. Written for what every state of the repository can say."""
     import numpy as np
 
-    from exact import Block, Box, GreatCircle, Layer, LayerNorm, Line, Network, NormBall, RealSpace, ReLU, RMSNorm, Sphere
-    from exact import partition, partition_circles
+    from exact import (
+        Block,
+        Box,
+        GreatCircle,
+        Layer,
+        LayerNorm,
+        Line,
+        Network,
+        NormBall,
+        RealSpace,
+        ReLU,
+        RMSNorm,
+        Sphere,
+        partition,
+        partition_circles,
+    )
 
     def net(dim: int, *widths: int, norm: Any = None, seed: int = 0, integers: bool = False, norms: int = 1) -> Network:
         draw, blocks, before = np.random.default_rng(seed), list[Block](), dim
