@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from exact import Network
-    from exact.domains import Domain
+    from exact.geometry.domains.base import Domain
 
 Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 

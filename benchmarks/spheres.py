@@ -18,7 +18,7 @@ from benchmarks.jobs import Job, layers, shape
 
 if TYPE_CHECKING:
     from exact import CircleBatch, Network, Partition
-    from exact.domains import Domain
+    from exact.geometry.domains.base import Domain
 
 Row = dict[str, Any]
 WARM = 48
@@ -33,8 +33,9 @@ def is_batch(job: Job) -> bool:
 
 def network_of(job: Job) -> Network:
     """The random network of the job, behind the norm that its domain says."""
-    from exact.network import Block, Network
-    from exact.norms import LayerNorm, RMSNorm
+    from exact.networks.layers import Block
+    from exact.networks.network import Network
+    from exact.networks.norms import LayerNorm, RMSNorm
     from exact.sources import tensors
 
     plain = tensors.mlp(layers(job.net))

@@ -6,25 +6,7 @@ never decides.
 
 from __future__ import annotations
 
-from exact.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
-from exact.affine_map import AffineMap
-from exact.circle_batches import CircleBatch, partition_circles
-from exact.domains import (
-    Ball,
-    Box,
-    Domain,
-    GreatCircle,
-    GreatSphere,
-    HPolytope,
-    Line,
-    NormBall,
-    Plane,
-    Ray,
-    RealSpace,
-    Segment,
-    Sphere,
-)
-from exact.engines.base import Budget, Outcome
+from exact.arithmetic.numbers import RationalMatrix
 from exact.errors import (
     ExactlensError,
     InvalidInput,
@@ -34,15 +16,24 @@ from exact.errors import (
     Undecided,
     Unsupported,
 )
-from exact.loading import load
-from exact.neighbourhood import neighbourhood
-from exact.network import Block, Layer, Network
-from exact.norms import LayerNorm, Norm, RMSNorm
-from exact.numbers import RationalMatrix
+from exact.geometry.combinatorics.codes import Hinge, SplineCode
+from exact.geometry.domains.base import Domain
+from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
+from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
+from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.instruments.loading import load
+from exact.instruments.neighbourhood import neighbourhood
+from exact.networks.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.affine_map import AffineMap
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.partition import partition
-from exact.region import Facet, Region, SymbolicRegion
-from exact.results import Partition
-from exact.spline_code import Hinge, SplineCode
+from exact.regions.arcs.batches import CircleBatch, partition_circles
+from exact.regions.cells import Outcome
+from exact.regions.engine import Budget
+from exact.regions.partition import Partition
+from exact.regions.region import Facet, Region, SymbolicRegion
 
 __version__ = "0.1.0"
 

@@ -1,6 +1,6 @@
 """Typed failures: each says what was wrong, which value was received, and what to write instead.
 
-Values are abbreviated, here and in every `repr` (see exact.printing): one line, long numbers by their size, long lists by
+Values are abbreviated, here and in every `repr` (see exact.arithmetic.texts.printing): one line, long numbers by their size, long lists by
 their length. The checker takes this file along; it imports nothing but Python's own.
 """
 

@@ -3,49 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 
-from exact.arcs import CurvePartition
-from exact.budgets import readable_bytes
-from exact.counting import least_regions, region_bound
-from exact.domains import CurveDomain, Domain, FlatDomain, GreatCircle, GreatSphere, NormBall, Sphere
-from exact.engines.base import (
-    Budget,
-    CurveCells,
-    Engine,
-    FlatCells,
-    Job,
-    Progress,
-    SphereCells,
-    SphereCodes,
-    chart_of,
-    with_reason,
-)
-from exact.engines.brute_force import BruteForce
-from exact.engines.circle import Circle
-from exact.engines.facet_walk import FacetWalk
-from exact.engines.lp_tree import LPTree
-from exact.engines.nested_roots import NestedRoots
-from exact.engines.points import point_cells
-from exact.engines.round_layers import RoundLayers
-from exact.engines.small_circles import SmallCircles
-from exact.engines.sphere_flats import SphereFlats
-from exact.engines.sphere_polytopes import SpherePolytopes
-from exact.engines.sphere_subdivision import SphereSubdivision
-from exact.engines.subdivision import Subdivision
-from exact.engines.vertices import Vertices
+from exact.arithmetic.enclosures.ball_tensors import one_thread
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
-from exact.filters import one_thread
-from exact.float_environment import in_ieee_floats
-from exact.network import Network
-from exact.norm_balls import NormBallPartition, behind_norm
-from exact.norm_walks import radius_matters
-from exact.polytopes import FlatPartition
-from exact.results import Partition
-from exact.sphere_charts import sphere_dimension
-from exact.sphere_codes import CodePartition
-from exact.spheres import SpherePartition
+from exact.geometry.budgets import readable_bytes
+from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
+from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
+from exact.networks.network import Network
+from exact.propagation.bounds import least_regions, region_bound
+from exact.propagation.charts import sphere_dimension
+from exact.propagation.norm_walks import radius_matters
+from exact.regions.arcs.cells import CurveCells
+from exact.regions.arcs.engines.circle import Circle
+from exact.regions.arcs.engines.nested_roots import NestedRoots
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.cells import Cells
+from exact.regions.engine import Budget, Engine, Job, Progress, chart_of, with_reason
+from exact.regions.partition import Partition
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines.brute_force import BruteForce
+from exact.regions.polytopes.engines.facet_walk import FacetWalk
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.engines.points import point_cells
+from exact.regions.polytopes.engines.round_layers import RoundLayers
+from exact.regions.polytopes.engines.subdivision import Subdivision
+from exact.regions.polytopes.engines.vertices import Vertices
+from exact.regions.polytopes.norm_ball import NormBallPartition, behind_norm
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.cells import SphereCells, SphereCodes
+from exact.regions.spheres.codes import CodePartition
+from exact.regions.spheres.engines.polytopes import SpherePolytopes
+from exact.regions.spheres.engines.small_circles import SmallCircles
+from exact.regions.spheres.engines.strata import SphereFlats
+from exact.regions.spheres.engines.subdivision import SphereSubdivision
+from exact.regions.spheres.partition import SpherePartition
 
 ENGINES: tuple[Engine, ...] = (
     Circle(),
@@ -62,6 +56,14 @@ ENGINES: tuple[Engine, ...] = (
     BruteForce(),
 )
 """Every engine; `partition` takes the one that can do the job at the least cost."""
+
+VIEWS: Mapping[type[Cells], Callable[..., Partition]] = {
+    FlatCells: FlatPartition,
+    CurveCells: CurvePartition,
+    SphereCells: SpherePartition,
+    SphereCodes: CodePartition,
+}
+"""What users hold of each kind of cells; those of a norm's ball are flat cells that a NormBallPartition shows."""
 
 DEFAULT_LIMIT = 10**10
 
@@ -117,20 +119,11 @@ def partition(
     chosen = _choose(read, place, engine)
     _check_size(job, chosen)
     cells = _run(chosen, job)
-    if isinstance(cells, FlatCells) and isinstance(domain, NormBall):
-        return NormBallPartition(network, domain, chosen.name, cells)
-    if isinstance(cells, FlatCells):
-        assert isinstance(domain, FlatDomain)
-        return FlatPartition(network, domain, chosen.name, cells)
-    if isinstance(cells, SphereCells):
-        return SpherePartition(network, domain, chosen.name, cells)
-    if isinstance(cells, SphereCodes):
-        return CodePartition(network, domain, chosen.name, cells)
-    assert isinstance(cells, CurveCells)
-    return CurvePartition(network, domain, chosen.name, cells)
+    view: Callable[..., Partition] = NormBallPartition if isinstance(domain, NormBall) else VIEWS[type(cells)]
+    return view(network, domain, chosen.name, cells)
 
 
-def _run(engine: Engine, job: Job) -> FlatCells | CurveCells | SphereCells | SphereCodes:
+def _run(engine: Engine, job: Job) -> Cells:
     """The cells, and where a budget ended the job, why."""
     try:
         with one_thread():
@@ -170,7 +163,7 @@ def _check_radius(network: Network, domain: Domain) -> None:
 
 
 def _is_circle_with_radius(network: Network, domain: Domain) -> bool:
-    """Whether a domain is a circle on which a network with a norm depends on the radius (see exact.norm_walks)."""
+    """Whether a domain is a circle on which a network with a norm depends on the radius (see exact.propagation.norm_walks)."""
     return (isinstance(domain, GreatCircle) or sphere_dimension(network, domain) == 1) and radius_matters(network)
 
 

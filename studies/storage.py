@@ -20,15 +20,15 @@ import networkx as nx
 import numpy as np
 
 from exact import Domain, Hinge, InvalidInput, Network, Outcome, Partition, Region
-from exact.arcs import Arc, CurvePartition
+from exact.arithmetic.surds import Surd
 from exact.atomic_files import write_atomically
-from exact.crossings import Crossing
-from exact.isolated_directions import IsolatedDirection
-from exact.polytopes import FlatPartition
-from exact.sphere_cells import SphereCell
-from exact.sphere_codes import CodePartition, CodeRegion
-from exact.spheres import SpherePartition
-from exact.surds import Surd
+from exact.geometry.pencils.isolated_directions import IsolatedDirection
+from exact.regions.arcs.crossings import Crossing
+from exact.regions.arcs.partition import Arc, CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.codes import CodePartition, CodeRegion
+from exact.regions.spheres.partition import SpherePartition
+from exact.regions.spheres.views import SphereCell
 
 FORMAT = "exactlens-partition-1"
 GRAPH_FORMAT = "exactlens-graph-1"

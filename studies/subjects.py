@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from exact import Network
-from exact.numbers import FloatArray
+from exact.arithmetic.numbers import FloatArray
 from exact.sources import gpt2 as gpt2_source
 from exact.sources import torch_modules
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language

@@ -20,104 +20,38 @@ ROOT = Path(__file__).resolve().parents[1]
 # directly in `exact` must each be listed. A new engine, source, figure or question needs no entry.
 FLOORS = {
     "exact.errors": 0,
-    "exact.float_environment": 0,
+    "exact.kernels": 0,
     "exact.atomic_files": 1,
-    "exact.number_texts": 1,
-    "exact.linear_algebra": 0,
-    "exact.budgets": 0,
-    "exact.numbers": 0,
-    "exact.stored_numbers": 0,
-    "exact.nearest": 0,
-    "exact.printing": 0,
-    "exact.surds": 0,
-    "exact.affine_hulls": 1,
-    "exact.constructions": 1,
-    "exact.filters": 1,
-    "exact.float_halfspaces": 1,
-    "exact.halfspace": 1,
-    "exact.lp": 1,
-    "exact.predicates": 1,
-    "exact.activations": 2,
-    "exact.adjacency": 2,
-    "exact.affine_map": 2,
-    "exact.architectures": 2,
-    "exact.arrangements": 2,
-    "exact.chords": 2,
-    "exact.circle_arrangements": 2,
-    "exact.circle_filters": 2,
-    "exact.circle_meetings": 2,
-    "exact.circle_points": 2,
-    "exact.convex_norms": 2,
-    "exact.counting": 2,
-    "exact.crossings": 2,
-    "exact.curve_positions": 2,
-    "exact.curves": 2,
-    "exact.domain_records": 2,
-    "exact.domains": 2,
-    "exact.dual_graph": 2,
-    "exact.enclosures": 2,
-    "exact.evaluation": 2,
-    "exact.faces": 2,
-    "exact.isolated_directions": 2,
-    "exact.listed_circles": 2,
-    "exact.nested_functions": 2,
-    "exact.network": 2,
-    "exact.norm_geometry": 2,
-    "exact.norm_walks": 2,
-    "exact.norms": 2,
-    "exact.propagation": 2,
-    "exact.quadrics": 2,
-    "exact.region": 2,
-    "exact.region_maps": 2,
-    "exact.root_isolation": 2,
-    "exact.root_towers": 2,
-    "exact.round_geometry": 2,
-    "exact.running_codes": 2,
-    "exact.sphere_charts": 2,
-    "exact.sphere_complex": 2,
-    "exact.sphere_tree": 2,
-    "exact.spline_code": 2,
-    "exact.vertex_polytopes": 2,
-    "exact.volumes": 2,
-    "exact.kernels": 1,
-    "exact.engines": 3,
-    "exact.sources": 3,
-    "exact": 4,
-    "exact.arcs": 4,
-    "exact.certificate_records": 4,
-    "exact.certificates": 4,
-    "exact.check": 4,
-    "exact.circle_batches": 4,
-    "exact.code_certificates": 4,
-    "exact.critical_radii": 4,
-    "exact.curve_records": 4,
-    "exact.decision": 4,
-    "exact.eps_comparison": 4,
-    "exact.loading": 4,
-    "exact.neighbourhood": 4,
-    "exact.norm_balls": 4,
-    "exact.output_sets": 4,
-    "exact.partition": 4,
-    "exact.polytopes": 4,
-    "exact.portable_cells": 4,
-    "exact.results": 4,
-    "exact.sphere_cells": 4,
-    "exact.sphere_certificates": 4,
-    "exact.sphere_codes": 4,
-    "exact.spheres": 4,
-    "exact.storage": 4,
-    "toy_models": 5,
-    "viz": 5,
-    "studies": 6,
-    "benchmarks": 7,
-    "tests": 7,
+    "exact.check": 1,
+    "exact.arithmetic": 1,
+    "exact.geometry": 2,
+    "exact.networks": 3,
+    "exact.propagation": 4,
+    "exact.sources": 4,
+    "exact.regions": 5,
+    "exact.regions.arcs": 6,
+    "exact.regions.polytopes": 6,
+    "exact.regions.spheres": 6,
+    "exact.partition": 7,
+    "exact.instruments": 8,
+    "exact": 9,
+    "toy_models": 10,
+    "viz": 10,
+    "studies": 11,
+    "benchmarks": 12,
+    "tests": 13,
 }
 PACKAGES = ("exact", "toy_models", "viz", "studies")
 
-ONLY_IMPORTERS = {"flint": ("exact.numbers",)}
+ONLY_IMPORTERS = {"flint": ("exact.arithmetic.numbers",)}
 CHECKER_MAY_IMPORT = ("exact.errors", "exact.check")
 LAZY_ONLY = {"dask", "distributed", "nnsight", "pyarrow", "sklearn", "transformer_lens", "transformers"}
-FLOAT_PROPOSALS = ("exact.filters", "exact.lp", "exact.sources")  # decided exactly elsewhere, or read from outside
+FLOAT_PROPOSALS = (  # decided exactly elsewhere, or read from outside
+    "exact.arithmetic.enclosures.ball_tensors",
+    "exact.geometry.pencils.filters",
+    "exact.geometry.polyhedra.lp",
+    "exact.sources",
+)
 TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 TOLERANT_NAMES = ("isclose", "allclose")
 SMALLEST_PLAIN_FLOAT = 0.01  # a float literal nearer to zero than this is a tolerance
@@ -256,9 +190,9 @@ def tolerances(module: str, text: str) -> list[str]:
 
 def _approximate_parts(module: str, tree: ast.AST) -> set[ast.AST]:
     """The float passes of a network, and a norm's default `eps`: a constant of its definition, no tolerance of ours."""
-    if module == "exact.network":
+    if module == "exact.networks.network":
         return {node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.endswith("_float")}
-    if module == "exact.norms":
+    if module == "exact.networks.norms":
         return {part for node in ast.walk(tree) if isinstance(node, ast.arguments) for part in _defaults(node, "eps")}
     return set()
 
@@ -335,18 +269,18 @@ def test_the_packages_are_there() -> None:
 # ---- the rules find what they forbid
 
 UPWARD = [
-    ("exact.numbers", "import exact.predicates"),
-    ("exact.numbers", "from exact.predicates import sign"),
-    ("exact.numbers", "from exact import predicates"),
-    ("exact.numbers", "from . import predicates"),
-    ("exact.numbers", "from .predicates import sign"),
-    ("exact.numbers", "def f():\n    from exact.lp import solve"),
-    ("exact.numbers", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.network import Network"),
-    ("exact.numbers", "import importlib\nimportlib.import_module('exact.partition')"),
-    ("exact.network", "from exact.engines.circle import Circle"),
-    ("exact.network", "from exact import partition"),
-    ("exact.engines.circle", "from ..partition import Partition"),
-    ("exact.engines.circle", "import exact"),
+    ("exact.arithmetic.numbers", "import exact.geometry.polyhedra"),
+    ("exact.arithmetic.numbers", "from exact.geometry.polyhedra import lp"),
+    ("exact.arithmetic.numbers", "from exact import geometry"),
+    ("exact.arithmetic.numbers", "from .. import geometry"),
+    ("exact.arithmetic.numbers", "from ..geometry.polyhedra import lp"),
+    ("exact.arithmetic.numbers", "def f():\n    from exact.geometry.polyhedra.lp import solve"),
+    ("exact.arithmetic.numbers", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.networks.network import Network"),
+    ("exact.arithmetic.numbers", "import importlib\nimportlib.import_module('exact.partition')"),
+    ("exact.networks.network", "from exact.regions.arcs.engines.circle import Circle"),
+    ("exact.networks.network", "from exact import partition"),
+    ("exact.regions.arcs.engines.circle", "from ....partition import Partition"),
+    ("exact.regions.arcs.engines.circle", "import exact"),
     ("exact.partition", "import toy_models"),
     ("exact.partition", "from viz import style"),
     ("exact.partition", "from tests.conftest import settings"),
@@ -357,10 +291,10 @@ UPWARD = [
 ]
 
 DOWNWARD = [
-    ("exact.numbers", "from exact.errors import InvalidInput"),
-    ("exact.lp", "from exact import numbers, surds"),
-    ("exact.engines.circle", "from .base import Engine\nfrom ..network import Network"),
-    ("exact.partition", "from exact.engines import circle"),
+    ("exact.arithmetic.numbers", "from exact.errors import InvalidInput"),
+    ("exact.geometry.polyhedra.lp", "from exact.arithmetic import numbers, surds"),
+    ("exact.regions.arcs.engines.circle", "from .base import Engine\nfrom ..network import Network"),
+    ("exact.partition", "from exact.regions.arcs.engines import circle"),
     ("viz.figures.arcs", "from exact import Partition\nfrom viz.style import BLUE"),
     ("studies.cli", "import exact, toy_models.train, viz.html, typer"),
 ]
@@ -384,13 +318,13 @@ def test_an_unlisted_module_is_named() -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("exact.surds", "from flint import fmpq"),
-        ("exact.surds", "def f():\n    import flint"),
+        ("exact.arithmetic.surds", "from flint import fmpq"),
+        ("exact.arithmetic.surds", "def f():\n    import flint"),
         ("exact.sources.gpt2", "import transformers"),
         ("exact.sources.gpt2", "try:\n    from transformers import GPT2Model\nexcept ImportError:\n    raise"),
         ("studies.features", "from sklearn.cluster import HDBSCAN"),
-        ("exact.storage", "class Table:\n    import pyarrow.parquet"),
-        ("exact.storage", "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    import pyarrow"),
+        ("exact.regions.storage", "class Table:\n    import pyarrow.parquet"),
+        ("exact.regions.storage", "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    import pyarrow"),
         ("toy_models.train", "import importlib\nlens = importlib.import_module('transformer_lens')"),
     ],
 )
@@ -401,10 +335,10 @@ def test_a_misplaced_library_is_found(module: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("exact.numbers", "from flint import fmpq"),
+        ("exact.arithmetic.numbers", "from flint import fmpq"),
         ("exact.sources.gpt2", "def read():\n    from transformers import GPT2Model"),
         ("exact.sources.gpt2", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import transformers"),
-        ("exact.region", "import sympy\nimport transformers_of_ours"),
+        ("exact.regions.region", "import sympy\nimport transformers_of_ours"),
     ],
 )
 def test_a_library_in_its_place_is_allowed(module: str, text: str) -> None:
@@ -414,18 +348,18 @@ def test_a_library_in_its_place_is_allowed(module: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("exact.surds", "import math\nmath.isclose(a, b)"),
-        ("exact.surds", "from math import isclose as near"),
-        ("exact.engines.lp_tree", "torch.allclose(a, b)"),
-        ("exact.engines.lp_tree", "np.testing.assert_allclose(a, b)"),
-        ("exact.predicates", "sign = round(x)"),
-        ("exact.predicates", "x = m.round()"),
-        ("exact.predicates", "if x < 1e-9: pass"),
-        ("exact.predicates", "if x > -0.000001: pass"),
-        ("exact.network", "def forward(x):\n    return x + 1e-5"),
-        ("exact.region", "def length_float(x):\n    return x + 1e-5"),
-        ("exact.norms", "def of(eps, near=1e-5): ..."),
-        ("exact.engines.lp_tree", "def of(eps=1e-5): ..."),
+        ("exact.arithmetic.surds", "import math\nmath.isclose(a, b)"),
+        ("exact.arithmetic.surds", "from math import isclose as near"),
+        ("exact.regions.polytopes.engines.lp_tree", "torch.allclose(a, b)"),
+        ("exact.regions.polytopes.engines.lp_tree", "np.testing.assert_allclose(a, b)"),
+        ("exact.geometry.polyhedra.halfspace", "sign = round(x)"),
+        ("exact.geometry.polyhedra.halfspace", "x = m.round()"),
+        ("exact.geometry.polyhedra.halfspace", "if x < 1e-9: pass"),
+        ("exact.geometry.polyhedra.halfspace", "if x > -0.000001: pass"),
+        ("exact.networks.network", "def forward(x):\n    return x + 1e-5"),
+        ("exact.regions.region", "def length_float(x):\n    return x + 1e-5"),
+        ("exact.networks.norms", "def of(eps, near=1e-5): ..."),
+        ("exact.regions.polytopes.engines.lp_tree", "def of(eps=1e-5): ..."),
     ],
 )
 def test_a_tolerance_is_found(module: str, text: str) -> None:
@@ -435,20 +369,20 @@ def test_a_tolerance_is_found(module: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("exact.surds", '"""No 1e-9, no isclose(a, b), no round(x)."""\nhalf = 0.5\nzero = 0.0\nground = around(2)'),
-        ("exact.filters", "margin = 1e-9"),
-        ("exact.lp", "x = round(y)"),
+        ("exact.arithmetic.surds", '"""No 1e-9, no isclose(a, b), no round(x)."""\nhalf = 0.5\nzero = 0.0\nground = around(2)'),
+        ("exact.arithmetic.enclosures.ball_tensors", "margin = 1e-9"),
+        ("exact.geometry.polyhedra.lp", "x = round(y)"),
         ("exact.sources.tensors", "def block(eps=1e-5): ..."),
-        ("exact.norms", "def of(cls, n, eps=1e-5, gain=None, *, bias=None): ..."),
-        ("exact.norms", "def of(gain=None, *, dim, eps=1e-5): ..."),
-        ("exact.network", "class Network:\n    def forward_float(self, x):\n        return x + 1e-5"),
+        ("exact.networks.norms", "def of(cls, n, eps=1e-5, gain=None, *, bias=None): ..."),
+        ("exact.networks.norms", "def of(gain=None, *, dim, eps=1e-5): ..."),
+        ("exact.networks.network", "class Network:\n    def forward_float(self, x):\n        return x + 1e-5"),
     ],
 )
 def test_what_is_no_tolerance_is_allowed(module: str, text: str) -> None:
     assert tolerances(module, text) == []
 
 
-@pytest.mark.parametrize("text", ["import numpy", "from exact.engines import circle", "from exact import region"])
+@pytest.mark.parametrize("text", ["import numpy", "from exact.regions import engine", "from exact import partition"])
 def test_a_checker_that_leans_on_others_is_found(text: str) -> None:
     assert len(checker_imports("exact.check", text)) == 1
 
@@ -460,14 +394,14 @@ def test_a_checker_that_stands_apart_is_allowed() -> None:
 
 def test_a_cycle_is_found() -> None:
     texts = {
-        "exact.network": "from exact.norms import Norm",
-        "exact.norms": "def f():\n    from exact.region import Region",
-        "exact.region": "import exact.network",
-        "exact.domains": "from exact.network import Network",
+        "exact.networks.network": "from exact.networks.norms import Norm",
+        "exact.networks.norms": "def f():\n    from exact.regions.region import Region",
+        "exact.regions.region": "import exact.networks.network",
+        "exact.geometry.domains.base": "from exact.networks.network import Network",
     }
     found = cycle(texts)
     assert found[0] == found[-1]
-    assert set(found) == {"exact.network", "exact.norms", "exact.region"}
-    assert cycle({**texts, "exact.norms": "import math"}) == []
-    only_typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.region import Region"
-    assert cycle({**texts, "exact.norms": only_typed}) == []
+    assert set(found) == {"exact.networks.network", "exact.networks.norms", "exact.regions.region"}
+    assert cycle({**texts, "exact.networks.norms": "import math"}) == []
+    only_typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.regions.region import Region"
+    assert cycle({**texts, "exact.networks.norms": only_typed}) == []

@@ -23,9 +23,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from exact.architectures import activation_line, number_line
 from exact.atomic_files import holding, left_behind, made_folder, write_atomically
 from exact.errors import InvalidInput
+from exact.networks.architectures import activation_line, number_line
 from exact.sources import torch_modules
 from exact.sources.checkpoint_names import stored_names
 from exact.sources.torch_views import refuse_more_than_weights, unwrapped
@@ -165,7 +165,7 @@ def versions() -> dict[str, str]:
 
 
 def _architecture(model: ToyModel) -> str:
-    """Which tensors make which layer, as `exact.architectures` says it, so that the weights are a network by themselves."""
+    """Which tensors make which layer, as `exact.networks.architectures` says it, so that the weights are a network by themselves."""
     network, blocks = torch_modules.read(model), []
     for i, (block, (norm, modules, residual)) in enumerate(zip(network.blocks, model.exactlens_blocks(), strict=True)):
         linear = [j for j, module in enumerate(modules) if isinstance(module, nn.Linear)]

@@ -23,9 +23,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.atomic_files import holding, made_folder, put_in_place, sync, temporary_beside, write_atomically
 from exact.errors import InvalidInput, MissingExtra
-from exact.filters import one_thread
 from toy_models.checkpoints import refuse_pickle, valid_name, versions
 from toy_models.tasks import SEEDS
 from toy_models.train import finite, present_device, progress_bar

@@ -18,8 +18,8 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
 
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import InvalidInput
-from exact.filters import one_thread
 from toy_models import tasks
 from toy_models.models import ModelConfig, ToyModel, initialised
 from toy_models.tasks import SEEDS, Dataset

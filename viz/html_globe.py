@@ -17,9 +17,9 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from exact import InvalidInput
+from exact.arithmetic.enclosures.intervals import Interval
 from exact.atomic_files import made_folder, write_atomically
-from exact.round_geometry import Interval
-from exact.spheres import SpherePartition
+from exact.regions.spheres.partition import SpherePartition
 from viz import style
 from viz.figures.globe import cell_colours, sphere_counts, sphere_title, view_towards
 from viz.sphere_arcs import SphereArcs

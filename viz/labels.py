@@ -20,11 +20,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
-from exact.crossings import Crossing
-from exact.curves import Direction
-from exact.decision import count_without_ties
 from exact.errors import InvalidInput
-from exact.results import Partition
+from exact.geometry.pencils.pencil import Direction
+from exact.instruments.decision import count_without_ties
+from exact.regions.arcs.crossings import Crossing
+from exact.regions.partition import Partition
 from viz import style
 
 _LARGEST_INTEGER = 10**6  # beyond it no expression is short

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exact import InvalidInput, Network, Norm, RationalMatrix
-from exact.arcs import CurvePartition
-from exact.nearest import nearest_root
-from exact.numbers import nearest_floats
+from exact.arithmetic.nearest import nearest_root
+from exact.arithmetic.numbers import nearest_floats
+from exact.regions.arcs.partition import CurvePartition
 
 
 def orthonormal(vectors: np.ndarray) -> np.ndarray:

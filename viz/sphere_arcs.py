@@ -1,6 +1,6 @@
 """The arcs of a partitioned 2-sphere on the unit sphere of R^3, in floats: circles with frames, arcs as spans of angle.
 
-A :class:`~exact.spheres.SpherePartition` has rational coordinates in which the sphere is an ellipsoid; a picture needs the
+A :class:`~exact.regions.spheres.partition.SpherePartition` has rational coordinates in which the sphere is an ellipsoid; a picture needs the
 round one. Arc e runs over the angles `start[e] ... start[e] + turn[e]` of its circle `centre + cos t first + sin t second`,
 with the positive side on the left, seen from outside. Everything here is float64.
 """
@@ -15,9 +15,9 @@ from functools import cached_property
 import numpy as np
 
 from exact import InvalidInput
-from exact.nearest import nearest_root
-from exact.numbers import nearest_floats
-from exact.spheres import SpherePartition
+from exact.arithmetic.nearest import nearest_root
+from exact.arithmetic.numbers import nearest_floats
+from exact.regions.spheres.partition import SpherePartition
 
 _CLIMBS, _DIRECTIONS, _STARTS = 12, 8, 6  # steps towards the deepest point of a cell, tries per step, arcs to start from
 _HALVINGS, _MANY = 30, 500  # beyond so many cells no step uphill is made

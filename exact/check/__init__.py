@@ -19,12 +19,12 @@ from os import PathLike
 from pathlib import Path
 
 from exact.check import format_1
-from exact.check.codes import check_codes
-from exact.check.curves import check_curve
-from exact.check.flat import check_flat
+from exact.check.kinds.codes import check_codes
+from exact.check.kinds.curves import check_curve
+from exact.check.kinds.flat import check_flat
+from exact.check.kinds.spheres import check_sphere
 from exact.check.network import DIALECT, Network
 from exact.check.records import FORMAT, FORMATS, Claim, Json, Readable, Records, Rejected, Unpacked, get, only
-from exact.check.spheres import check_sphere
 from exact.check.statements import domain_digest
 from exact.errors import InvalidInput
 

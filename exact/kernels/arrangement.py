@@ -9,7 +9,7 @@ side; its witness is the one of the facet, moved off the hyperplane by half the 
 Rows are coprime integers, so that restrictions that coincide or become constant are recognised exactly. Nothing is guessed:
 a kernel that would overflow, or cannot certify a witness, says so by its status and its result is void.
 
-`alarm` is an array of one integer: as soon as another thread sets it (see exact.budgets), what is going on ends as LATE.
+`alarm` is an array of one integer: as soon as another thread sets it (see exact.geometry.budgets), what is going on ends as LATE.
 
 Codes are rows of 64-bit words, bit k of hyperplane k in word k // 64. The first `walls` rows are the walls of an open
 convex domain: only their positive side is kept.

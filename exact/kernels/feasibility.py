@@ -7,7 +7,7 @@ been checked to lie inside every row by the bound of Higham 2002, section 3.1, o
 has an exact Farkas vector near the float one (Rump 1999: |y* - y| <= |R r| / (1 - |I - R B|) for an approximate inverse R
 of the basis B and the residual r). Everything else is UNDECIDED and left to exact arithmetic.
 
-`alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as UNDECIDED (see exact.budgets).
+`alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as UNDECIDED (see exact.geometry.budgets).
 """
 
 from __future__ import annotations

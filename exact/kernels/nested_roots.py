@@ -1,7 +1,7 @@
 """Isolate zeros of many functions with nested square roots on one interval, in float64 with proved error bounds.
 
 A basis of functions of t is made by a program: two linear functions, then roots of quadratic forms, linear forms, and
-products (see exact.nested_functions); the functions are combinations of the last ones. Every value is a ball, and every
+products (see exact.geometry.pencils.nested_functions); the functions are combinations of the last ones. Every value is a ball, and every
 function is carried with its first two Taylor coefficients, at the middle of an interval and over all of it. On an interval
 of half-width h a function cannot vanish if |f| > |f'| h + |f''/2| h^2, and has at most one zero if |f'| > |f''| h; then the
 signs at the ends decide. What stays open goes back to exact arithmetic. Source: Taylor's theorem with Lagrange's

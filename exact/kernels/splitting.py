@@ -92,7 +92,7 @@ class Layer(NamedTuple):
     asked: Array  # int32 (vertex, hyperplane)
     bit0: Array  # the index of the layer's first hinge in the code
     flags: Array  # uint8 (hinges)
-    alarm: Array  # set by another thread when time or memory is up (see exact.budgets): whatever is going on ends then
+    alarm: Array  # set by another thread when time or memory is up (see exact.geometry.budgets): whatever is going on ends then
 
 
 @kernel

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.arithmetic.numbers import FloatArray, rational, whole_number
+from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, MissingExtra, Unsupported
-from exact.network import Network
-from exact.numbers import FloatArray, rational, whole_number
+from exact.networks.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.network import Network
 from exact.sources import tensors
 from exact.sources.checkpoint_names import stored_names
-from exact.stored_numbers import plain_array
 
 _ACTIVATIONS: dict[str, Activation] = {  # by the names of transformers; its gelu_fast has another constant than the tanh form
     "gelu_new": GELU("tanh"),

@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exact.domains import Box
+from exact.arithmetic.numbers import fractions, rational, rationals
+from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
-from exact.network import Network
-from exact.numbers import fractions, rational, rationals
-from exact.printing import short_repr
+from exact.geometry.domains.flat import Box
+from exact.networks.network import Network
 from exact.sources import tensors
 
 Numbers = Literal["float64", "float32", "decimal"]

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exact.activations import Activation, Identity, ReLU
 from exact.errors import InvalidInput
-from exact.network import Block, Layer, Network
-from exact.norms import EpsRule, LayerNorm, Norm, RMSNorm
+from exact.networks.activations import Activation, Identity, ReLU
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.networks.norms import EpsRule, LayerNorm, Norm, RMSNorm
 
 NormName = Literal["layernorm", "rms"]
 Residual = bool | Literal["input", "normed"]

@@ -17,13 +17,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.arithmetic.enclosures.ball_tensors import U
+from exact.arithmetic.numbers import FloatArray, nearest_float
+from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
-from exact.filters import U
-from exact.network import Block, Layer, Network
-from exact.norms import LayerNorm, Norm
-from exact.numbers import FloatArray, nearest_float
-from exact.stored_numbers import plain_array
+from exact.networks.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.networks.norms import LayerNorm, Norm
 
 POINTS = 12
 _SEED = 20

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from exact.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.arithmetic.numbers import RationalMatrix
 from exact.errors import InvalidInput, Unsupported
-from exact.network import Block, Layer, Network
-from exact.norms import LayerNorm, Norm, RMSNorm
-from exact.numbers import RationalMatrix
+from exact.networks.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.sources.tensors import Residual, blocks_of, residual_name
 from exact.sources.torch_comparison import refuse_another_function
 from exact.sources.torch_views import Views, computes_as, refuse_more_than_weights

@@ -1,6 +1,6 @@
 """Networks from .safetensors files whose metadata says which tensors make which layer.
 
-The metadata entry `architecture` is the JSON text of :mod:`exact.architectures`. Files of `partition.save` and the weights
+The metadata entry `architecture` is the JSON text of :mod:`exact.networks.architectures`. Files of `partition.save` and the weights
 of toy checkpoints have it; `safetensors.torch.save_file(tensors, path, metadata={"architecture": line})` writes it to any.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exact.architectures import network_of
 from exact.errors import InvalidInput
-from exact.network import Network
+from exact.networks.architectures import network_of
+from exact.networks.network import Network
 
 if TYPE_CHECKING:
     import torch

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from exact import Block, Box, GreatCircle, GreatSphere, InvalidInput, Network, Partition, Plane, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.norm_balls import NormBallPartition
-from exact.polytopes import FlatPartition
-from exact.spheres import SpherePartition
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.norm_ball import NormBallPartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
 from studies.arguments import DomainRequest
 from studies.commands.job import JobOptions, Opened, Result, console, enumerate_regions, open_run
 from studies.runs import find, refuse_links

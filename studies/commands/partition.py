@@ -8,11 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from exact import AffineMap, Outcome, Partition, Unsupported, certificates
-from exact.arcs import Arc, CurvePartition
-from exact.sphere_cells import SphereCell
-from exact.sphere_codes import CodePartition
-from exact.spheres import SpherePartition
+from exact import AffineMap, Outcome, Partition, Unsupported
+from exact.regions import certificate as certificates
+from exact.regions.arcs.partition import Arc, CurvePartition
+from exact.regions.spheres.codes import CodePartition
+from exact.regions.spheres.partition import SpherePartition
+from exact.regions.spheres.views import SphereCell
 from studies import storage
 from studies.commands.job import JobOptions, Result, console, enumerate_regions, in_options
 from studies.runs import writable

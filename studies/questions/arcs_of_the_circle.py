@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import sympy
 
 from exact import Network, Outcome, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.polytopes import FlatPartition
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.intervals import Share

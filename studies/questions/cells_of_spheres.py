@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exact import GreatCircle, Network, Outcome, Plane, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.polytopes import FlatPartition
-from exact.spheres import SpherePartition
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.rays import affordable
 from studies.questions.sampling import codes_float, distinct_codes, random_points

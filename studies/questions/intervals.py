@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from exact.numbers import FloatArray
+from exact.arithmetic.numbers import FloatArray
 
 CONFIDENCE = 0.95
 

@@ -15,7 +15,7 @@ import numpy as np
 import sympy
 
 from exact import GreatCircle, Network, partition
-from exact.arcs import CurvePartition
+from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
 from studies.questions.intervals import Share, percent
 from studies.questions.pictures import Row, forest

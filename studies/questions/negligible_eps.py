@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exact import Network, Ray, partition
-from exact.arcs import CurvePartition
-from exact.numbers import FloatArray, fraction, nearest_float
+from exact.arithmetic.numbers import FloatArray, fraction, nearest_float
+from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
 from studies.questions.intervals import Share, finite, percent
 from studies.questions.pictures import Row, forest

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exact import Box, Domain, Network, Partition, Sphere, partition
-from exact.numbers import FloatArray
-from exact.polytopes import FlatPartition
+from exact.arithmetic.numbers import FloatArray
+from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
 from studies.questions.intervals import finite, ratio_of_medians, ratio_of_two_samples

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from exact import Layer, Network, RationalMatrix, Ray, partition
-from exact.arcs import CurvePartition
-from exact.numbers import FloatArray, rational
+from exact.arithmetic.numbers import FloatArray, rational
+from exact.regions.arcs.partition import CurvePartition
 
 Vector = tuple[object, ...]
 

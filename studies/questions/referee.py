@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact import Network, Partition, Segment, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.numbers import FloatArray
+from exact.arithmetic.numbers import FloatArray
+from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.intervals import percent
 from studies.questions.neighbouring_maps import PLANE, enumerated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from exact import Network
-from exact.numbers import FloatArray, nearest_float
+from exact.arithmetic.numbers import FloatArray, nearest_float
 
 
 def codes_float(network: Network, x: FloatArray) -> np.ndarray:

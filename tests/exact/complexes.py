@@ -9,12 +9,15 @@ from itertools import combinations
 
 import numpy as np
 
-from exact.engines.base import FlatCells, Outcome
-from exact.faces import FaceComplex, Incidence, IndexArray, SymbolicPoint
-from exact.halfspace import Halfspace, Point, affine
-from exact.linear_algebra import rank
-from exact.numbers import Rational
-from exact.polytopes import FlatPartition
+from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.linear_algebra import rank
+from exact.arithmetic.numbers import Rational
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
+from exact.regions.cells import Outcome
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.partition import FlatPartition
 
 Face = frozenset[int]
 

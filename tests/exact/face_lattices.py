@@ -16,9 +16,10 @@ import numpy as np
 import sympy
 
 from exact import Domain, Network, partition
-from exact.adjacency import region_walls
-from exact.faces import FaceComplex, Incidence, SymbolicPoint
-from exact.polytopes import FlatPartition
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.regions.polytopes.facets import region_walls
+from exact.regions.polytopes.partition import FlatPartition
 
 Pair = tuple[Fraction, Fraction]
 Constraint = tuple[tuple[int, ...], int, int]  # normal, finite offset, infinite offset
@@ -30,7 +31,7 @@ def with_faces(network: Network, domain: Domain) -> FlatPartition:
     """The partition by lp_tree, with the complex of its faces beside it; in a cube unless the domain has 2d walls."""
     found = partition(network, domain, engine="lp_tree")
     assert isinstance(found, FlatPartition)
-    dim, cells = found.flat.dim, found._cells
+    dim, cells = found.flat.dim, found.cells
     sides = cube_sides(dim) if len(found.flat.walls) < 2 * dim else []
     walls = [region_walls(network, found.flat, bits.tolist()) for bits in cells.bits]
     faces = complex_of([[*((w.normal, w.offset, 0) for w in region), *sides] for region in walls], dim)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from exact import GELU, Activation, Block, HPolytope, Layer, LayerNorm, Network, Norm, RMSNorm, SiLU, check
-from exact.numbers import Rational, RationalMatrix
+from exact.arithmetic.numbers import Rational, RationalMatrix
 from tests.exact.own_parts import Pieced
 
 Record = Any
@@ -98,7 +98,7 @@ def whole_in(header: Record) -> Network:
 
 def of_another(records: list[Record], network: Network) -> list[Record]:
     """The records with the weights of another network with as many hinges, whose name they then bear."""
-    from exact.certificate_records import network_record
+    from exact.regions.certificate import network_record
 
     found = copy.deepcopy(records)
     found[0]["network"], found[0]["network_sha256"] = network_record(network), network.sha256

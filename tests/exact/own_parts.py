@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact import Activation, Norm, RMSNorm
-from exact.numbers import FloatArray, Rational, RationalArray
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 
 
 class Shrink(Activation):

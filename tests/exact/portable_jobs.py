@@ -30,10 +30,10 @@ from exact import (
     RMSNorm,
     Segment,
     Sphere,
-    certificates,
     partition,
 )
-from exact.activations import ReLU
+from exact.networks.activations import ReLU
+from exact.regions import certificate as certificates
 
 Job = Callable[[], Partition]
 

@@ -16,10 +16,10 @@ import numpy as np
 import sympy
 
 from exact import GELU, AbsoluteValue, Activation, Block, HardTanh, Identity, LeakyReLU, Network, Norm, ReLU, SiLU
-from exact.engines.base import FlatCells
-from exact.halfspace import Halfspace, Point
-from exact.numbers import Rational, fraction
-from exact.spline_code import BitArray
+from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.numbers import Rational, fraction
+from exact.geometry.polyhedra.halfspace import Halfspace, Point
+from exact.regions.polytopes.cells import FlatCells
 
 DIGITS = 100
 BENDS: dict[type[Activation], list[int]] = {

@@ -7,22 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from exact import (
-    Block,
-    Domain,
-    GreatCircle,
-    GreatSphere,
-    Layer,
-    Line,
-    Network,
-    Partition,
-    Ray,
-    Segment,
-    Sphere,
-    certificates,
-    partition,
-)
-from exact.numbers import Rational
+from exact import Block, Domain, GreatCircle, GreatSphere, Layer, Line, Network, Partition, Ray, Segment, Sphere, partition
+from exact.arithmetic.numbers import Rational
+from exact.regions import certificate as certificates
 from exact.sources import tensors
 from tests.exact.forgeries import Record, records_of
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exact.circle_arrangements import CircleArrangement
-from exact.halfspace import Halfspace
-from exact.numbers import FloatArray, Rational, RationalArray, nearest_floats
-from exact.sphere_complex import SphereComplex
-from exact.spline_code import BitArray
+from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_floats
+from exact.geometry.circles.arrangement import CircleArrangement
+from exact.geometry.circles.complex import SphereComplex
+from exact.geometry.polyhedra.halfspace import Halfspace
 
 STEP = 2.0**-23  # beside an arc, in radii; planes nearer than a few of these are not looked at
 

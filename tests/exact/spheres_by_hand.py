@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 from exact import Network
-from exact.circle_arrangements import arrange
-from exact.halfspace import Halfspace
-from exact.linear_algebra import identity, matrix
-from exact.numbers import RationalArray, rational, rationals
+from exact.arithmetic.linear_algebra import identity, matrix
+from exact.arithmetic.numbers import RationalArray, rational, rationals
+from exact.geometry.circles.arrangement import arrange
+from exact.geometry.circles.complex import SphereComplex
+from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.sources import tensors
-from exact.sphere_complex import SphereComplex
 
 AXES = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
 SIX = [[s * int(i == j) for j in range(3)] + [-1] for i in range(3) for s in (1, -1)]

@@ -13,9 +13,9 @@ import pytest
 import torch
 from flint import ctx
 
-from exact.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU, Smooth
+from exact.arithmetic.numbers import Ball, Rational, ball_precision, fraction
 from exact.errors import InvalidInput, NotPiecewiseLinear
-from exact.numbers import Ball, Rational, ball_precision, fraction
+from exact.networks.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU, Smooth
 from tests.exact.reference import activate, q, real
 
 Function = Callable[[torch.Tensor], torch.Tensor]

@@ -12,13 +12,13 @@ import pytest
 import sympy
 
 from exact import AbsoluteValue, Box, Identity, Layer, Network, RealSpace, ReLU, partition
-from exact.adjacency import FacetProofs, Wall, facet_proofs, facets, flipped, region_halfspaces, region_walls
-from exact.engines.base import Job
-from exact.engines.lp_tree import LPTree
+from exact.arithmetic.numbers import Rational, fraction, fractions
 from exact.errors import Undecided
-from exact.halfspace import Halfspace, affine
-from exact.network import Block
-from exact.numbers import Rational, fraction, fractions
+from exact.geometry.polyhedra.halfspace import Halfspace, affine
+from exact.networks.layers import Block
+from exact.regions.engine import Job
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.facets import FacetProofs, Wall, facet_proofs, facets, flipped, region_halfspaces, region_walls
 from tests.exact.reference import corners, exact_code, integers, regions_of, sign, value
 
 

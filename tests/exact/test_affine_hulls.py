@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from exact.affine_hulls import AffineHull, affine_hull
-from exact.halfspace import Halfspace
-from exact.lp import Farkas
+from exact.geometry.polyhedra.affine_hulls import AffineHull, affine_hull
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.polyhedra.lp import Farkas
 
 Row = tuple[tuple[Fraction, ...], bool]  # (normal, offset), and whether it must be positive, not only >= 0
 

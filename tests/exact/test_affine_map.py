@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sympy
 
-from exact.affine_map import AffineMap
+from exact.arithmetic.numbers import RationalArray, RationalMatrix
 from exact.errors import InvalidInput
-from exact.numbers import RationalArray, RationalMatrix
+from exact.networks.affine_map import AffineMap
 from tests.exact.reference import q
 
 MATRIX = [[Fraction(1, 3), Fraction(-2)], [Fraction(0), Fraction(5, 7)], [Fraction(1), Fraction(1)]]

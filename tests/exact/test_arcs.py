@@ -24,8 +24,8 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.arcs import Arc, CurvePartition
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
+from exact.regions.arcs.partition import Arc, CurvePartition
 from exact.sources import tensors
 from tests.exact.reference import exact_code, exact_output, float_gaps, integers, real
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from exact import Box, HardTanh, Plane, RealSpace
-from exact.arrangements import Arrangement, arrangement, essential, first_layer
-from exact.halfspace import Halfspace
-from exact.numbers import Rational
-from exact.predicates import side
+from exact.arithmetic.numbers import Rational
+from exact.geometry.arrangements.arrangement import Arrangement, arrangement, essential
+from exact.geometry.polyhedra.halfspace import Halfspace, side
+from exact.propagation.cursor import first_layer
 from exact.sources import tensors
 
 

@@ -10,8 +10,8 @@ from math import inf
 
 import pytest
 
-from exact import budgets
-from exact.budgets import Stopped, Watch, available_bytes, readable_bytes, resident_bytes
+from exact.geometry import budgets
+from exact.geometry.budgets import Stopped, Watch, available_bytes, readable_bytes, resident_bytes
 
 
 def test_the_memory_of_this_machine() -> None:

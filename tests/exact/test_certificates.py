@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from exact import Ball, Box, Budget, Line, RealSpace, Unsupported, certificates, check, partition
+from exact import Ball, Box, Budget, Line, RealSpace, Unsupported, check, partition
 from exact.check import Status
 from exact.partition import ENGINES
-from exact.polytopes import FlatPartition
+from exact.regions import certificate as certificates
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
 from tests.exact.forgeries import domain_in, network_in, numbers, records_of
@@ -59,8 +60,8 @@ def test_an_interrupted_run_leaves_what_was_there(
             raise failure
         return whole(index)
 
-    whole = found._cells.witness
-    object.__setattr__(found._cells, "witness", witness)
+    whole = found.cells.witness
+    object.__setattr__(found.cells, "witness", witness)
     if old is not None:
         (tmp_path / name).write_bytes(old)
     with pytest.raises(failure):

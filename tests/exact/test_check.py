@@ -36,16 +36,16 @@ from exact import (
     Plane,
     RealSpace,
     ReLU,
-    certificates,
     check,
     partition,
 )
 from exact.check import Status, Verdict, verify
-from exact.check.flat import _in_different_hyperplanes
+from exact.check.kinds.flat import _in_different_hyperplanes
 from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
 from exact.check.records import Rejected
-from exact.polytopes import FlatPartition
+from exact.regions import certificate as certificates
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
 from tests.exact.forgeries import (

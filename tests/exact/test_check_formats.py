@@ -30,16 +30,16 @@ from exact import (
     Segment,
     Sphere,
     Unsupported,
-    certificates,
     check,
     partition,
 )
 from exact import LayerNorm as TrueLayerNorm
+from exact.arithmetic.numbers import Rational
 from exact.check import FORMAT, Status
 from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
-from exact.numbers import Rational
 from exact.partition import ENGINES
+from exact.regions import certificate as certificates
 from tests.exact import own_parts, round_jobs
 from tests.exact import test_check as flat_jobs
 from tests.exact.forgeries import Record, numbers, records_of, verdict, written

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from exact import Box, Layer, Network, check, partition
+from exact.arithmetic.numbers import Rational
 from exact.check import Status, records
-from exact.network import Block
-from exact.numbers import Rational
+from exact.networks.layers import Block
 from tests.exact import round_jobs
 from tests.exact.forgeries import Record, signed, verdict
 from tests.exact.test_check import honest, lines

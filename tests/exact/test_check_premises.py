@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from exact import Box, GreatCircle, GreatSphere, HPolytope, Segment, Sphere, Undecided, certificates, check, partition
+from exact import Box, GreatCircle, GreatSphere, HPolytope, Segment, Sphere, Undecided, check, partition
 from exact.check import Status
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
+from exact.regions import certificate as certificates
 from exact.sources import tensors
 from tests.exact import round_jobs
 from tests.exact import test_check as flat_jobs
@@ -314,7 +315,7 @@ def test_the_domain_of_a_partition_is_compared_with_that_of_the_verdict(
     answer = own.check()
     assert answer.status is Status.COMPLETE
     own.domain = other
-    assert (check.domain_digest(certificates.domain_record(own)) == answer.domain_sha256) == is_same
+    assert (check.domain_digest(own.domain_record()) == answer.domain_sha256) == is_same
 
 
 def test_a_certificate_of_another_domain_or_network_is_no_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from exact import Sphere, Undecided, partition
-from exact.chords import Chord, is_towards, rounded
-from exact.linear_algebra import Vector
-from exact.numbers import Ball, ball_precision, rational
-from exact.round_geometry import RoundGeometry
+from exact.arithmetic.linear_algebra import Vector
+from exact.arithmetic.numbers import Ball, ball_precision, rational
+from exact.arithmetic.surds import Surd
+from exact.geometry.circles.chords import Chord, is_towards, rounded
+from exact.geometry.circles.code_tree import rows_by_label
+from exact.geometry.circles.measures import RoundGeometry
 from exact.sources import tensors
-from exact.sphere_tree import rows_by_label
-from exact.surds import Surd
 from tests.exact.spheres_by_hand import AXES, BANDS, cut
 
 OCTANTS = RoundGeometry(cut(AXES))

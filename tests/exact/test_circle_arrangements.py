@@ -10,14 +10,14 @@ from math import gcd
 import numpy as np
 import pytest
 
-from exact import circle_arrangements
-from exact.circle_arrangements import CircleArrangement, arrange, arrange_while
+from exact.arithmetic.linear_algebra import dot, identity, matrix
+from exact.arithmetic.numbers import Rational, RationalArray, rational
+from exact.arithmetic.surds import Surd
 from exact.errors import Undecided
-from exact.halfspace import Halfspace
-from exact.linear_algebra import dot, identity, matrix
-from exact.numbers import Rational, RationalArray, rational
-from exact.sphere_complex import HalfEdgeArray
-from exact.surds import Surd
+from exact.geometry.circles import arrangement as circle_arrangements
+from exact.geometry.circles.arrangement import CircleArrangement, arrange, arrange_while
+from exact.geometry.circles.complex import HalfEdgeArray
+from exact.geometry.polyhedra.halfspace import Halfspace
 from tests.exact.sphere_complexes import cell_codes, check_complex
 
 SKEW = matrix([[Rational(x) for x in row] for row in ((2, -1, 0), (-1, 3, 1), (0, 1, 1))], 3)

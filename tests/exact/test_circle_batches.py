@@ -25,14 +25,14 @@ from exact import (
     ReLU,
     TooLarge,
     Unsupported,
-    circle_batches,
-    circle_filters,
     partition,
     partition_circles,
 )
-from exact.circle_batches import CircleBatch
-from exact.circle_filters import CircleEvents
-from exact.engines import isolation
+from exact.propagation import circle_filters
+from exact.propagation.circle_filters import CircleEvents
+from exact.regions.arcs import batches as circle_batches
+from exact.regions.arcs.batches import CircleBatch
+from exact.regions.arcs.engines import isolation
 from exact.sources import tensors
 
 THIRD, TINY = Fraction(1, 3), Fraction(1, 2**1100)

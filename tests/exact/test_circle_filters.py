@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from exact import HardTanh, Layer, LayerNorm, Norm, ReLU, RMSNorm
-from exact.circle_filters import CircleZeros, ReadOut, bases, circle_events, circle_zeros, function_errors
-from exact.numbers import RationalMatrix, fraction, rational
+from exact.arithmetic.numbers import RationalMatrix, fraction, rational
+from exact.propagation.circle_filters import CircleZeros, ReadOut, bases, circle_events, circle_zeros, function_errors
 from tests.exact.reference import Floats, dot, real
 
 THIRD = Fraction(1, 3)

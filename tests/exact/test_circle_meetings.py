@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exact import circle_meetings
-from exact.circle_meetings import Meetings
-from exact.circle_points import CirclePlanes
+from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.numbers import Rational
 from exact.errors import TooLarge
-from exact.linear_algebra import identity
-from exact.numbers import Rational
+from exact.geometry.circles import meetings as circle_meetings
+from exact.geometry.circles.meetings import Meetings
+from exact.geometry.circles.points import CirclePlanes
 
 # On |y| = 5: a belt around the x axis, two that touch it from both sides, one that crosses all, a far cap, a great circle.
 ROWS = [(1, 0, 0, -3), (0, 1, 0, -4), (0, 1, 0, 4), (0, 0, 1, -1), (1, 0, 0, 4), (2, 1, 0, 0)]
@@ -77,9 +77,9 @@ def test_where_one_more_circle_crosses() -> None:
     assert spots is not None
     entered, left = found.before(0, (0, 1)), found.before(0, (0, -1))
     assert sorted([entered, left]) == [0, 1]
-    exact = meetings([(1, 0, 0, -3), (0, 0, 1, -1)], False)
-    assert exact.crossings((1, 9, -1, 0)) is not None
-    assert (exact.before(0, (0, 1)), exact.before(0, (0, -1))) == (entered, left)
+    whole = meetings([(1, 0, 0, -3), (0, 0, 1, -1)], False)
+    assert whole.crossings((1, 9, -1, 0)) is not None
+    assert (whole.before(0, (0, 1)), whole.before(0, (0, -1))) == (entered, left)
 
 
 def test_too_many_arcs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

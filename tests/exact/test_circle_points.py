@@ -9,10 +9,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from exact.circle_points import CircleOrder, CirclePlanes, Spot
-from exact.linear_algebra import identity, matrix
-from exact.numbers import Ball, Rational, RationalArray, nearest_floats
-from exact.surds import Surd
+from exact.arithmetic.linear_algebra import identity, matrix
+from exact.arithmetic.numbers import Ball, Rational, RationalArray, nearest_floats
+from exact.arithmetic.surds import Surd
+from exact.geometry.circles.points import CircleOrder, CirclePlanes, Spot
 
 SKEW = matrix([[Rational(x) for x in row] for row in ((2, -1, 0), (-1, 3, 1), (0, 1, 1))], 3) * Rational(3, 7)
 CIRCLES = [(1, 2, -1, 1), (3, -1, 1, -1), (0, 1, 1, 0), (1, 0, 0, -1), (-2, 1, 0, 1)]

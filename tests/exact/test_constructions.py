@@ -9,10 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact.constructions import along, centroid, facet_hit, first_hit, meet, shortened, step_inside
-from exact.halfspace import Halfspace, Point, affine, homogeneous
-from exact.numbers import fraction, fractions
-from exact.predicates import is_inside
+from exact.arithmetic.numbers import fraction, fractions
+from exact.geometry.polyhedra.constructions import along, centroid, facet_hit, first_hit, meet, shortened, step_inside
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous, is_inside
 from tests.exact.reference import dot, integers, q
 
 SQUARE = [Halfspace(row) for row in ((1, 0, 1), (-1, 0, 1), (0, 1, 1), (0, -1, 1))]

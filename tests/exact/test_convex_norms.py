@@ -9,12 +9,12 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from exact.convex_norms import RoundBody, components, straddling_pair
+from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.numbers import Rational, RationalArray, rational
 from exact.errors import InvalidInput
-from exact.halfspace import Halfspace, affine
-from exact.linear_algebra import identity
-from exact.numbers import Rational, RationalArray, rational
-from exact.vertex_polytopes import VertexPolytope, simplex
+from exact.geometry.polyhedra.double_description import VertexPolytope, simplex
+from exact.geometry.polyhedra.halfspace import Halfspace, affine
+from exact.geometry.polyhedra.minimum_norm import RoundBody, components, straddling_pair
 from tests.exact.reference import q
 
 

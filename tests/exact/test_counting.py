@@ -26,15 +26,8 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.counting import (
-    SphereCount,
-    arc_bound,
-    arrangement_bound,
-    least_regions,
-    region_bound,
-    region_count,
-    sphere_cell_count,
-)
+from exact.instruments.counting import SphereCount, region_count, sphere_cell_count
+from exact.propagation.bounds import arc_bound, arrangement_bound, least_regions, region_bound
 from exact.sources import tensors
 from tests.exact.reference import Floats, integers
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact.curves import CIRCLE, Direction, Form, Frame, dyadic_direction, value_sign, zeros
-from exact.numbers import fraction
-from exact.surds import Surd
+from exact.arithmetic.numbers import fraction
+from exact.arithmetic.surds import Surd
+from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame, dyadic_direction, value_sign, zeros
 from tests.exact.reference import integers, q, real, sign
 
 SMALL = st.builds(Fraction, st.integers(-6, 6), st.integers(1, 3))

@@ -9,9 +9,9 @@ import pytest
 import sympy
 
 from exact import Box, GreatCircle, InvalidInput, Line, Network, RealSpace, Segment, Sphere, partition
-from exact.decision import boundary, boundary_measure, classes, count_without_ties, tied
-from exact.domains import Domain
-from exact.polytopes import FlatPartition
+from exact.geometry.domains.base import Domain
+from exact.instruments.decision import boundary, boundary_measure, classes, count_without_ties, tied
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_output, integers
 

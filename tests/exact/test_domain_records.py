@@ -24,7 +24,7 @@ from exact import (
     Sphere,
     Unsupported,
 )
-from exact.domain_records import domain_of_record, domain_record
+from exact.geometry.domains.records import domain_of_record, domain_record
 
 DOMAINS: list[Domain] = [
     Box(-1, "1/3", dim=2),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from exact import Ball, Box, GreatCircle, HPolytope, InvalidInput, Line, Plane, Ray, RealSpace, Segment, Sphere
-from exact.domains import CurveDomain, Domain, FlatDomain
-from exact.halfspace import Halfspace, homogeneous
-from exact.numbers import RationalMatrix, fraction, fractions
+from exact.arithmetic.numbers import RationalMatrix, fraction, fractions
+from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
+from exact.geometry.polyhedra.halfspace import Halfspace, homogeneous
 from tests.exact.reference import q
 
 THIRD = Fraction(1, 3)

@@ -12,9 +12,9 @@ import pytest
 import scipy.sparse
 
 from exact import AbsoluteValue, Box, HardTanh, InvalidInput, Network, Outcome, RealSpace, Undecided, partition
-from exact.dual_graph import Adjacency, reordered
-from exact.engines.base import FlatCells
-from exact.polytopes import FlatPartition
+from exact.geometry.combinatorics.dual_graph import Adjacency, reordered
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.complexes import incidence, listed
 from tests.exact.reference import integers
@@ -123,7 +123,7 @@ def test_witnesses_of_the_graph_are_made_on_request(monkeypatch: pytest.MonkeyPa
     bare = found.graph(witnesses=False)
     assert all(set(data) == {"code"} for _, data in bare.nodes(data=True))
     assert set(bare.edges) == set(found.graph().edges)
-    monkeypatch.setattr("exact.results.GRAPH_WITNESSES", len(found) - 1)
+    monkeypatch.setattr("exact.regions.partition.GRAPH_WITNESSES", len(found) - 1)
     assert not any("witness" in data for _, data in found.graph().nodes(data=True))
     assert found.graph(witnesses=True).nodes[0]["witness"] == found.regions[0].witness
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from exact import AbsoluteValue, Activation, HardTanh, Identity, Layer, LeakyReLU, Network, Plane, RealSpace, ReLU
-from exact.domains import Flat, FlatDomain
-from exact.enclosures import UNKNOWN, Affine, PointWalk, _bounds, _total, _values, row_norms, stages
-from exact.network import Block
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
+from exact.geometry.domains.base import Flat, FlatDomain
+from exact.networks.layers import Block
+from exact.propagation.enclosures import UNKNOWN, Affine, PointWalk, _bounds, _total, _values, row_norms, stages
 from exact.sources import tensors
 from tests.exact.reference import dot, integers
 

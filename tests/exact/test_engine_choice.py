@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from exact import Box, Budget, GreatCircle, Line, Network, Outcome, RealSpace, Segment, Sphere, partition
-from exact.domains import CurveDomain, Domain
+from exact.geometry.domains.base import CurveDomain, Domain
 from exact.partition import ENGINES
-from exact.results import Partition
+from exact.regions.partition import Partition
 from exact.sources import tensors
 
 NOISE = 0.02  # seconds, below which no choice is wrong

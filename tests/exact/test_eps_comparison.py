@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import InvalidInput, NormBall, Outcome, Sphere, Undecided, eps_comparison, partition
-from exact.eps_comparison import compare_eps
+from exact import InvalidInput, NormBall, Outcome, Sphere, Undecided, partition
+from exact.instruments import eps_comparison
+from exact.instruments.eps_comparison import compare_eps
 from exact.sources import tensors
 from tests.exact.test_norm_balls import KINDS, block, deep
 

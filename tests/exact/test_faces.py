@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exact.faces import FaceComplex, Incidence, SymbolicPoint
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 
 
 def incidence(rows: list[list[int]]) -> Incidence:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from exact.filters import Balls, matrix_product
-from exact.numbers import RationalArray, RationalMatrix
+from exact.arithmetic.enclosures.ball_tensors import Balls, matrix_product
+from exact.arithmetic.numbers import RationalArray, RationalMatrix
 from tests.exact.reference import Floats, q, sign
 
 OPERATIONS: dict[str, Callable[..., object]] = {

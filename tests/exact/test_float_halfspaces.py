@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exact.float_halfspaces import float_rows, point_of_floats
-from exact.halfspace import Halfspace
+from exact.geometry.polyhedra.halfspace import Halfspace, float_rows, point_of_floats
 
 NUMBERS = st.one_of(st.integers(-9, 9), st.integers(-(2**70), 2**70), st.integers(-(10**300), 10**300))
 

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact.halfspace import Halfspace, affine, homogeneous, lift, pivot, primitive
-from exact.numbers import fractions
+from exact.arithmetic.numbers import fractions
+from exact.geometry.polyhedra.halfspace import Halfspace, affine, homogeneous, lift, pivot, primitive
 from tests.exact.reference import dot, q, sign
 
 DIMS = st.integers(1, 4)

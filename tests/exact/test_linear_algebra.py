@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sympy
 
-from exact.linear_algebra import (
+from exact.arithmetic.linear_algebra import (
     apply,
     diagonal,
     dot,
@@ -21,7 +21,7 @@ from exact.linear_algebra import (
     rows_of,
     solve,
 )
-from exact.numbers import Rational, fraction, fractions
+from exact.arithmetic.numbers import Rational, fraction, fractions
 from tests.exact.reference import integers, q
 
 Rows = list[list[int]]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import lp
-from exact.halfspace import Halfspace
-from exact.lp import Farkas, Interior, exact_simplex, strict_feasibility
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
+from exact.geometry.polyhedra import lp
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.polyhedra.lp import Farkas, Interior, exact_simplex, strict_feasibility
 from tests.exact.reference import integers, q
 
 Rows = Sequence[Sequence[Fraction | int]]

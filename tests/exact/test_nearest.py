@@ -8,9 +8,9 @@ from fractions import Fraction
 import mpmath
 import pytest
 
-from exact.nearest import exact_root, exponent, in_range, nearest_of, nearest_root, short_rational
-from exact.numbers import Ball, Rational
-from exact.surds import Surd
+from exact.arithmetic.nearest import exact_root, exponent, in_range, nearest_of, nearest_root, short_rational
+from exact.arithmetic.numbers import Ball, Rational
+from exact.arithmetic.surds import Surd
 
 
 def q(value: Fraction | int) -> Rational:

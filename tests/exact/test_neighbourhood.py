@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from exact import Box, InvalidInput, NotPiecewiseLinear, Outcome, Plane, RealSpace, Unsupported, partition
-from exact.activations import GELU
-from exact.domains import FlatDomain
-from exact.engines.base import Budget
-from exact.neighbourhood import neighbourhood
-from exact.network import Block, Layer, Network
+from exact.geometry.domains.base import FlatDomain
+from exact.instruments.neighbourhood import neighbourhood
+from exact.networks.activations import GELU
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.regions.engine import Budget
 from exact.sources import tensors
 
 

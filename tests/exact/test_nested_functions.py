@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exact.curves import dyadic_direction
-from exact.nested_functions import (
+from exact.arithmetic.numbers import Rational, ball_precision
+from exact.arithmetic.root_towers import sign_at_rational
+from exact.geometry.pencils.nested_functions import (
     Chain,
     Constants,
     FormRoot,
@@ -19,8 +20,7 @@ from exact.nested_functions import (
     combination,
     quarter,
 )
-from exact.numbers import Rational, ball_precision
-from exact.root_towers import sign_at_rational
+from exact.geometry.pencils.pencil import dyadic_direction
 
 ZERO, ONE = Rational(0), Rational(1)
 PARTS = st.integers(1, 99).map(lambda k: Rational(k, 100))

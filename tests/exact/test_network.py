@@ -32,9 +32,9 @@ from exact import (
     SplineCode,
     Unsupported,
 )
-from exact.activations import Activation
-from exact.network import Hinge
-from exact.numbers import fractions
+from exact.arithmetic.numbers import fractions
+from exact.networks.activations import Activation
+from exact.networks.network import Hinge
 from exact.sources import tensors
 from tests.exact.reference import Floats, exact_code, exact_output, integers, q
 

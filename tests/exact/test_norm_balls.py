@@ -21,10 +21,10 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.counting import region_count
-from exact.network import Block
-from exact.norm_balls import CellsByRadius, NormBallPartition, RadiusRange, behind_norm, input_radius_squared
-from exact.numbers import fraction, rational
+from exact.arithmetic.numbers import fraction, rational
+from exact.instruments.counting import region_count
+from exact.networks.layers import Block
+from exact.regions.polytopes.norm_ball import CellsByRadius, NormBallPartition, RadiusRange, behind_norm, input_radius_squared
 from exact.sources import tensors
 
 TINY = Fraction(1, 2**50)

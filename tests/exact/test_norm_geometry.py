@@ -10,9 +10,9 @@ import pytest
 import sympy
 
 from exact import InvalidInput, LayerNorm, Norm, RMSNorm
-from exact.norm_geometry import Axis, decompose, ellipsoid, image, image_points, is_image, side_of
-from exact.numbers import fraction, rational
-from exact.surds import Surd
+from exact.arithmetic.numbers import fraction, rational
+from exact.arithmetic.surds import Surd
+from exact.instruments.norm_geometry import Axis, decompose, ellipsoid, image, image_points, is_image, side_of
 
 KINDS: list[type[Norm]] = [LayerNorm, RMSNorm]
 GAINS: list[list[Any]] = [

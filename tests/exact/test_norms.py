@@ -12,9 +12,9 @@ import sympy
 import torch
 from torch import nn
 
+from exact.arithmetic.numbers import RationalMatrix, fraction, fractions
 from exact.errors import InvalidInput
-from exact.norms import EpsRule, LayerNorm, Norm, RMSNorm
-from exact.numbers import RationalMatrix, fraction, fractions
+from exact.networks.norms import EpsRule, LayerNorm, Norm, RMSNorm
 from tests.exact.reference import Floats, normalise
 
 KINDS: list[type[Norm]] = [LayerNorm, RMSNorm]

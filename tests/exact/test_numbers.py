@@ -14,8 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exact.errors import InvalidInput
-from exact.numbers import (
+from exact.arithmetic.numbers import (
     Ball,
     Rational,
     RationalMatrix,
@@ -32,6 +31,7 @@ from exact.numbers import (
     rounding_error,
     whole_number,
 )
+from exact.errors import InvalidInput
 
 FRACTIONS = st.builds(Fraction, st.integers(-(10**30), 10**30), st.integers(1, 10**30))
 EXPONENTS = st.integers(-1200, 1100)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from exact import GELU, Box, Budget, HPolytope, InvalidInput, NotPiecewiseLinear, RealSpace, Undecided, partition
-from exact.output_sets import reached
-from exact.polytopes import FlatPartition
+from exact.instruments.output_sets import reached
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_output, q, value
 from tests.truths import engines

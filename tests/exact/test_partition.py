@@ -33,10 +33,10 @@ from exact import (
     Sphere,
     TooLarge,
     Unsupported,
-    budgets,
     partition,
 )
-from exact.domains import Domain
+from exact.geometry import budgets
+from exact.geometry.domains.base import Domain
 from exact.partition import DEFAULT_LIMIT, ENGINES, _grouped
 from exact.sources import tensors
 

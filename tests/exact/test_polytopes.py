@@ -28,8 +28,8 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.engines.base import FlatCells
-from exact.polytopes import FlatPartition, Polytope
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.partition import FlatPartition, Polytope
 from exact.sources import tensors
 from tests.exact.reference import corners, exact_code, exact_output, integers, sign, value
 

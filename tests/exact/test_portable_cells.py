@@ -28,8 +28,7 @@ from exact import (
     partition,
     partition_circles,
 )
-from exact.isolated_directions import IsolatedDirection
-from exact.portable_cells import cells_of, parts_of
+from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from tests.exact.portable_jobs import JOBS, answers, network
 
 WAYS = [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy]
@@ -213,9 +212,9 @@ def test_batches_travel(way: Callable[[Any], Any]) -> None:
                                   "stopped, walk"])  # fmt: skip
 def test_points_that_stay_behind_are_made_again(name: str) -> None:
     found = JOBS[name]()
-    values, arrays = parts_of(found.domain, found.cells_found, points=False)
+    values, arrays = found.parts(points=False)
     assert not {"witnesses", "straddling", "faces.vertices"} & arrays.keys()
-    cells = cells_of(found.network, found.domain, values, arrays)
+    cells = type(found).of_parts(found.network, found.domain, found.engine, values, arrays).cells
     again: Partition = type(found)(found.network, found.domain, found.engine, cells)  # type: ignore[call-arg,arg-type]
     assert again == found
     assert [again.locate(region.witness) for region in again.regions] == list(range(len(found)))
@@ -226,9 +225,9 @@ def test_points_that_stay_behind_are_made_again(name: str) -> None:
 
 def test_codes_of_another_network_are_told() -> None:
     found = JOBS["simplex, lp_tree"]()
-    values, arrays = parts_of(found.domain, found.cells_found, points=False)
+    values, arrays = found.parts(points=False)
     arrays["codes"] = arrays["codes"] ^ np.uint8(0xFE)
-    cells = cells_of(found.network, found.domain, values, arrays)
+    cells = type(found).of_parts(found.network, found.domain, found.engine, values, arrays).cells
     with pytest.raises(Undecided, match="no interior point"):
         for index in range(len(cells)):
             cells.witness(index)  # type: ignore[union-attr,call-arg]

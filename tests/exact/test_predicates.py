@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exact.halfspace import Halfspace
-from exact.predicates import is_farkas, is_inside, side, turn
-from exact.surds import Surd
+from exact.arithmetic.surds import Surd
+from exact.geometry.pencils.pencil import turn
+from exact.geometry.polyhedra.halfspace import Halfspace, is_farkas, is_inside, side
 from tests.exact.reference import q, real, sign
 
 LEFT, RIGHT, ABOVE = Halfspace((1, 0, 0)), Halfspace((-1, 0, 2)), Halfspace((0, 3, -1))

@@ -25,17 +25,17 @@ from exact import (
     RealSpace,
     Segment,
     Sphere,
-    norm_geometry,
     partition,
     partition_circles,
 )
-from exact.critical_radii import critical_radii, critical_radii_float, flip_caps
-from exact.eps_comparison import compare_eps
-from exact.halfspace import Halfspace
-from exact.numbers import Rational
-from exact.printing import shown
+from exact.arithmetic.numbers import Rational
+from exact.arithmetic.surds import Surd
+from exact.arithmetic.texts.printing import shown
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.instruments import norm_geometry
+from exact.instruments.critical_radii import critical_radii, critical_radii_float, flip_caps
+from exact.instruments.eps_comparison import compare_eps
 from exact.sources import tensors
-from exact.surds import Surd
 
 LONG = Fraction(2**401 + 1, 3**200)
 WIDE, WIDTH = 768, 64

@@ -18,9 +18,9 @@ from exact import (
     NotPiecewiseLinear,
     ReLU,
 )
-from exact.halfspace import homogeneous
-from exact.numbers import RationalArray, RationalMatrix, fractions
-from exact.propagation import Cursor, advance, begin, layer_halfspaces, pass_norm
+from exact.arithmetic.numbers import RationalArray, RationalMatrix, fractions
+from exact.geometry.polyhedra.halfspace import homogeneous
+from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces, pass_norm
 from tests.exact.reference import exact_walk, integers, q, sign
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from exact import AbsoluteValue, Activation, Box, HardTanh, Identity, Layer, LeakyReLU, Network, Plane, RealSpace, ReLU
-from exact.domains import Flat, FlatDomain
-from exact.enclosures import stages
-from exact.engines.base import Job
-from exact.engines.lp_tree import LPTree
-from exact.network import Block
-from exact.numbers import fraction
-from exact.region_maps import MapWalk
+from exact.arithmetic.numbers import fraction
+from exact.geometry.domains.base import Flat, FlatDomain
+from exact.networks.layers import Block
+from exact.propagation.enclosures import stages
+from exact.propagation.region_maps import MapWalk
+from exact.regions.engine import Job
+from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.sources import tensors
 from tests.exact.reference import dot, integers
 

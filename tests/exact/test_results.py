@@ -30,7 +30,7 @@ from exact import (
     Sphere,
     partition,
 )
-from exact.numbers import Rational
+from exact.arithmetic.numbers import Rational
 from exact.sources import tensors
 from tests.exact.reference import exact_output, integers
 

@@ -7,15 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exact import Undecided, root_isolation
-from exact.curves import Direction, dyadic_direction
-from exact.isolated_directions import IsolatedDirection, local
+from exact import Undecided
+from exact.arithmetic.enclosures.ball_matrices import BallMatrix
+from exact.arithmetic.numbers import Polynomial, Rational, RationalArray, ball_precision, fraction
+from exact.arithmetic.surds import Surd
+from exact.geometry.pencils import root_isolation
+from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
+from exact.geometry.pencils.nested_functions import Chain, FormRoot, NestedFunction
+from exact.geometry.pencils.pencil import Direction, dyadic_direction
+from exact.geometry.pencils.root_isolation import zeros_in
 from exact.kernels.nested_roots import isolate, point_signs, roots_are_positive
-from exact.nested_functions import Chain, FormRoot, NestedFunction
-from exact.norm_walks import BallMatrix, Program
-from exact.numbers import Polynomial, Rational, RationalArray, ball_precision, fraction
-from exact.root_isolation import zeros_in
-from exact.surds import Surd
+from exact.propagation.norm_walks import Program
 
 ZERO, ONE = Rational(0), Rational(1)
 FORM = ((Rational(1), ZERO), (ZERO, Rational(1)))

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exact import Undecided
-from exact.numbers import Polynomial, Rational, ball_precision, square_free
-from exact.root_towers import (
+from exact.arithmetic.numbers import Polynomial, Rational, ball_precision, square_free
+from exact.arithmetic.root_towers import (
     Nested,
     RationalPoint,
     RootPoint,

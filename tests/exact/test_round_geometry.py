@@ -10,9 +10,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from exact.round_geometry import Interval, RoundGeometry
-from exact.sphere_complex import SphereComplex
-from exact.sphere_tree import CodeTree
+from exact.arithmetic.enclosures.intervals import Interval
+from exact.geometry.circles.code_tree import CodeTree
+from exact.geometry.circles.complex import SphereComplex
+from exact.geometry.circles.measures import RoundGeometry
 from tests.exact.spheres_by_hand import AXES, BANDS, SIX, cut, skewed
 
 TIGHT = mpmath.mpf(2) ** -60

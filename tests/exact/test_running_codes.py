@@ -8,9 +8,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from exact import InvalidInput, running_codes
-from exact.running_codes import RunningCodes
-from exact.spline_code import code_keys
+from exact import InvalidInput
+from exact.geometry.combinatorics import running_codes
+from exact.geometry.combinatorics.codes import code_keys
+from exact.geometry.combinatorics.running_codes import RunningCodes
 
 SHAPES = [(5, 3), (700, 20), (1, 9), (0, 4), (600, 0), (2, 8), (900, 70)]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from exact import Budget, Line, Network, Segment, Sphere, Unsupported, certificates, check, partition
-from exact.certificate_records import network_record
+from exact import Budget, Line, Network, Segment, Sphere, Unsupported, check, partition
 from exact.check import Status
 from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
+from exact.regions import certificate as certificates
+from exact.regions.certificate import network_record
 from exact.sources import tensors
 from tests.exact.round_jobs import ALL, OCTAHEDRON, STRIPS, block, found, honest, lines, random_mlp
 

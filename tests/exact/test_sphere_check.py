@@ -13,12 +13,13 @@ from typing import Any
 import mpmath
 import pytest
 
-from exact import GreatCircle, InvalidInput, Network, Segment, Sphere, certificates, check, partition
+from exact import GreatCircle, InvalidInput, Network, Segment, Sphere, check, partition
+from exact.arithmetic.numbers import RationalMatrix
 from exact.check import Status
 from exact.check.charts import is_definite
 from exact.check.circles import Ball, Circle, End, Rotation
 from exact.check.pencils import Direction, Form, compare, sign_changes, sign_of_two_surds, value_sign
-from exact.numbers import RationalMatrix
+from exact.regions import certificate as certificates
 from tests.exact.forgeries import Record, counted, mutant, numbers, of_another, records_of, verdict, written
 from tests.exact.round_jobs import ALL, CURVES, JOBS, SPHERES, UNITS, block, found, honest, layers, lines, random_mlp
 

@@ -10,13 +10,13 @@ import pytest
 import sympy
 
 from exact import Block, Budget, GreatSphere, InvalidInput, Layer, Network, Outcome, Sphere, Undecided, partition
-from exact.engines.base import SphereCodes
-from exact.linear_algebra import rows_of
-from exact.numbers import fraction
+from exact.arithmetic.linear_algebra import rows_of
+from exact.arithmetic.numbers import fraction
+from exact.geometry.combinatorics.codes import SplineCode
+from exact.regions.spheres.cells import SphereCodes
+from exact.regions.spheres.codes import CodePartition, CodeRegion
+from exact.regions.spheres.partition import SpherePartition
 from exact.sources import tensors
-from exact.sphere_codes import CodePartition, CodeRegion
-from exact.spheres import SpherePartition
-from exact.spline_code import SplineCode
 from tests.exact import reference
 
 
@@ -254,7 +254,7 @@ def test_long_points_are_named_by_their_dimension() -> None:
 def test_a_pair_of_another_code_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = of(BAND, 2)
     pairs = [found.straddling_of(i) for i in range(len(found))]
-    monkeypatch.setattr("exact.sphere_codes._HALVINGS", 16)
+    monkeypatch.setattr("exact.regions.spheres.codes._HALVINGS", 16)
     monkeypatch.setattr(found, "straddling_of", lambda index: pairs[(index + 1) % len(pairs)])
     with pytest.raises(Undecided, match="no direction between the straddling pair"):
         _ = found.regions[0].witness

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from exact import Undecided
-from exact import sphere_tree as module
-from exact.circle_arrangements import arrange
-from exact.linear_algebra import identity
-from exact.numbers import Rational
-from exact.sphere_tree import CodeTree, rows_by_label
+from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.numbers import Rational
+from exact.geometry.circles import code_tree as module
+from exact.geometry.circles.arrangement import arrange
+from exact.geometry.circles.code_tree import CodeTree, rows_by_label
 from tests.exact.spheres_by_hand import SIX, planes
 
 ROWS = [*SIX, [1, 1, 1, 0], [2, -1, 3, 1], [-2, 1, -3, -1], [0, 0, 0, 1], [1, 2, -1, "1/2"]]

@@ -13,11 +13,11 @@ import pytest
 import sympy
 
 from exact import Block, GreatSphere, InvalidInput, Layer, Network, Sphere, partition
-from exact.domains import Domain
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
+from exact.geometry.combinatorics.codes import Hinge
+from exact.geometry.domains.base import Domain
+from exact.regions.spheres.partition import SpherePartition
 from exact.sources import tensors
-from exact.spheres import SpherePartition
-from exact.spline_code import Hinge
 from tests.exact.reference import exact_code, exact_output
 from tests.exact.spheres_by_hand import AXES, BANDS, SIX, chain, hidden, on_unit_sphere
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exact.errors import InvalidInput
-from exact.spline_code import Hinge, SplineCode, code_keys, find_key, flipped_bits
+from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, find_key, flipped_bits
 
 SIZES = st.lists(st.integers(0, 11), min_size=1, max_size=4)
 

@@ -14,9 +14,9 @@ import safetensors.numpy
 
 import exact
 from exact import Activation, Box, InvalidInput, Layer, Network, Unsupported, load, partition
-from exact.architectures import architecture
+from exact.networks.architectures import architecture
+from exact.regions.storage import FORMAT, read
 from exact.sources import tensors, weight_files
-from exact.storage import FORMAT, read
 from tests.exact.portable_jobs import JOBS, answers, network
 
 ASKED = ("codes", "digest", "said", "witnesses", "facets", "neighbours", "crossings", "cells", "verdict")
@@ -44,7 +44,7 @@ def test_points_are_written_on_request_only_beyond_a_number(tmp_path: Path, monk
     found = JOBS["simplex, lp_tree"]()
     sizes = [found.save(tmp_path / "found.safetensors", points=points).stat().st_size for points in (True, None, False)]
     assert sizes[0] == sizes[1] > sizes[2]
-    monkeypatch.setattr("exact.portable_cells.MOST_POINTS", len(found) - 1)
+    monkeypatch.setattr("exact.regions.storage.MOST_POINTS", len(found) - 1)
     assert found.save(tmp_path / "found.safetensors").stat().st_size == sizes[2]
     assert load(tmp_path / "found.safetensors").regions[3].code == found.regions[3].code
 
@@ -79,7 +79,7 @@ def test_a_later_store_is_read_as_far_as_it_is_known(saved: Path, tmp_path: Path
 
 def _rewritten(saved: Path, folder: Path, change: Callable[[Any, Any], Any]) -> Path:
     """A store whose manifest and arrays were changed, with all digests made right again."""
-    from exact import storage
+    from exact.regions import storage
 
     stored = read(saved)
     arrays = {name: np.array(stored.file.tensor(name)) for name in stored.file.names}
@@ -213,11 +213,11 @@ class Step(Activation):
 
     @property
     def breakpoints(self) -> Any:
-        return (exact.numbers.Rational(0),)  # type: ignore[attr-defined]
+        return (exact.arithmetic.numbers.Rational(0),)  # type: ignore[attr-defined]
 
     @property
     def pieces(self) -> Any:
-        zero, one = exact.numbers.Rational(0), exact.numbers.Rational(1)  # type: ignore[attr-defined]
+        zero, one = exact.arithmetic.numbers.Rational(0), exact.arithmetic.numbers.Rational(1)  # type: ignore[attr-defined]
         return (zero, zero), (one, zero)
 
     def forward_float(self, z: Any) -> Any:
@@ -237,7 +237,7 @@ def test_weights_that_no_float_holds_are_written_without_loss() -> None:
     line, arrays = architecture(third)
     assert arrays["blocks.0.layers.0.weight"].dtype == np.uint8
     assert arrays["blocks.0.layers.1.weight"].dtype == np.float64
-    assert exact.architectures.network_of(json.loads(json.dumps(line)), arrays.__getitem__) == third  # type: ignore[attr-defined]
+    assert exact.networks.architectures.network_of(json.loads(json.dumps(line)), arrays.__getitem__) == third  # type: ignore[attr-defined]
 
 
 def test_an_interrupted_save_leaves_the_old_file(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from exact import Box, Outcome, RealSpace, partition
+from exact.arithmetic.numbers import RationalMatrix, fraction, nearest_float, rational, rationals
 from exact.check.network import matrix_digest
 from exact.errors import InvalidInput
-from exact.numbers import RationalMatrix, fraction, nearest_float, rational, rationals
 from exact.sources import tensors
 
 

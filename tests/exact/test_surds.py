@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import InvalidInput
-from exact.numbers import ball_precision
-from exact.surds import Surd, sign_of_biquadratic, sign_of_surd, sign_of_surd_product
+from exact.arithmetic.numbers import ball_precision
+from exact.arithmetic.surds import Surd, sign_of_biquadratic, sign_of_surd, sign_of_surd_product
 from tests.exact.reference import q, real, sign
 
 BITS = 2000

@@ -9,9 +9,9 @@ import torch
 from flint import ctx
 
 from exact import Box, InvalidInput, Network, Partition, partition
-from exact.filters import one_thread
-from exact.float_environment import ieee_floats
-from exact.numbers import Ball, Rational, ball_precision
+from exact.arithmetic.enclosures.ball_tensors import one_thread
+from exact.arithmetic.enclosures.float_environment import ieee_floats
+from exact.arithmetic.numbers import Ball, Rational, ball_precision
 from tests.exact.portable_jobs import JOBS, network
 
 MANY = [name for name in JOBS if "3-sphere" not in name]

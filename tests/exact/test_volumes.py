@@ -13,13 +13,13 @@ import sympy
 from scipy.spatial import ConvexHull
 
 from exact import Box, HardTanh, InvalidInput, Network, Outcome, Plane, RealSpace, partition
-from exact.engines.base import FlatCells
-from exact.faces import FaceComplex, SymbolicPoint
-from exact.halfspace import Halfspace
-from exact.numbers import fraction
-from exact.polytopes import FlatPartition
+from exact.arithmetic.numbers import fraction
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
-from exact.volumes import BoundedPolytope, corners, is_bounded
 from tests.exact.complexes import incidence, listed
 from tests.exact.reference import integers
 

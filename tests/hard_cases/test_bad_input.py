@@ -32,15 +32,15 @@ from exact import (
     TooLarge,
     Unsupported,
     check,
-    norm_geometry,
     partition,
 )
-from exact.activations import GELU, HardTanh, LeakyReLU, SiLU
-from exact.circle_batches import partition_circles
-from exact.critical_radii import critical_radii
-from exact.network import Block, Layer
-from exact.norms import LayerNorm, RMSNorm
-from exact.numbers import RationalMatrix
+from exact.arithmetic.numbers import RationalMatrix
+from exact.instruments import norm_geometry
+from exact.instruments.critical_radii import critical_radii
+from exact.networks.activations import GELU, HardTanh, LeakyReLU, SiLU
+from exact.networks.layers import Block, Layer
+from exact.networks.norms import LayerNorm, RMSNorm
+from exact.regions.arcs.batches import partition_circles
 from exact.sources import tensors
 
 NAN, INF = math.nan, math.inf

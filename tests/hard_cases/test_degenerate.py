@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 from exact import Box, Line, Network, Partition, Plane, Ray, RealSpace, Segment, partition
-from exact.activations import AbsoluteValue, Activation, HardTanh, LeakyReLU, ReLU
-from exact.network import Block, Layer
+from exact.networks.activations import AbsoluteValue, Activation, HardTanh, LeakyReLU, ReLU
+from exact.networks.layers import Block, Layer
 from exact.sources import tensors
 from tests.truths.engines import FLAT, ONE_LAYER
 

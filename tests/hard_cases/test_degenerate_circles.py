@@ -9,7 +9,7 @@ import pytest
 import sympy
 
 from exact import GreatCircle, Line, Partition, Segment, Sphere, partition
-from exact.crossings import Crossing
+from exact.regions.arcs.crossings import Crossing
 from exact.sources import tensors
 from tests.hard_cases.test_degenerate import planes
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from exact import Box, Budget, GreatSphere, InvalidInput, Outcome, Partition, Sphere, Unsupported, partition
-from exact.network import Block, Layer, Network
-from exact.norms import LayerNorm, RMSNorm
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.networks.norms import LayerNorm, RMSNorm
 from exact.sources import tensors
 from tests.hard_cases.test_degenerate import planes
 from tests.truths import sphere_files, sphere_oracle

@@ -31,8 +31,8 @@ import torch
 from shapely import Polygon
 
 from exact import Network, Partition, RationalMatrix, Region
-from exact.domains import Domain
-from exact.numbers import Ball, Rational, RationalArray
+from exact.arithmetic.numbers import Ball, Rational, RationalArray
+from exact.geometry.domains.base import Domain
 
 Restore = Callable[[], object]
 

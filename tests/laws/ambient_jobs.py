@@ -38,15 +38,11 @@ from exact import (
     RMSNorm,
     Segment,
     Sphere,
-    counting,
-    critical_radii,
-    decision,
-    eps_comparison,
-    norm_geometry,
 )
-from exact.domains import Domain
-from exact.norm_balls import behind_norm
+from exact.geometry.domains.base import Domain
+from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
 from exact.partition import ENGINES, partition
+from exact.regions.polytopes.norm_ball import behind_norm
 from exact.sources import tensors, torch_modules
 
 TINY = Fraction(1, 2**1060)

@@ -32,10 +32,10 @@ from exact import (
     partition,
 )
 from exact.check import Status
-from exact.domains import Domain
-from exact.norm_balls import behind_norm
-from exact.polytopes import FlatPartition
-from exact.sphere_codes import CodePartition
+from exact.geometry.domains.base import Domain
+from exact.regions.polytopes.norm_ball import behind_norm
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.codes import CodePartition
 from tests.laws.random_networks import HINGES, Bits, codes
 from tests.truths import engines, reading
 

@@ -25,7 +25,7 @@ from types import ModuleType
 import numpy as np
 
 from exact import Box, Hinge, HPolytope, Line, Outcome, Partition, Plane, Ray, RealSpace, Segment, partition
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
 from tests.laws.random_networks import HINGES, Bits, LayerSpec, Spec, codes, edges
 from tests.truths import engines
 

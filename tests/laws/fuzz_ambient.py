@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 from exact import GreatCircle, GreatSphere, Layer, LayerNorm, Network, NormBall, RMSNorm, Sphere, partition, partition_circles
-from exact.domains import Domain
-from exact.norm_balls import behind_norm
+from exact.geometry.domains.base import Domain
+from exact.regions.polytopes.norm_ball import behind_norm
 from tests.laws import ambient, fuzz, fuzz_spheres
 from tests.laws.ambient_jobs import TINY, float_array
 from tests.laws.random_networks import LayerSpec, Spec

@@ -13,7 +13,7 @@ from fractions import Fraction
 from random import Random
 
 from exact import Ball, GreatCircle, Line, NormBall, Ray, Segment
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
 from tests.laws import claims, fuzz, fuzz_spheres
 from tests.laws.claims import Claim
 from tests.laws.random_networks import LayerSpec, Spec

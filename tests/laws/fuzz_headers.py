@@ -39,16 +39,16 @@ from exact import (
     RMSNorm,
     Segment,
     Sphere,
-    certificates,
     check,
     partition,
 )
+from exact.arithmetic.numbers import Rational
 from exact.check import Status
 from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
 from exact.check.records import Rejected
-from exact.numbers import Rational
 from exact.partition import ENGINES
+from exact.regions import certificate as certificates
 from tests.exact.forgeries import Record, mutant, network_in, numbers, records_of, signed, written
 from tests.exact.own_parts import Contrast, Shrink
 from tests.laws import stated

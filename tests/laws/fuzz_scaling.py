@@ -20,19 +20,21 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from exact import Box, GreatCircle, GreatSphere, Line, NormBall, Ray, Segment, Sphere, norm_geometry, partition
-from exact.arcs import CurvePartition
-from exact.circle_batches import partition_circles
-from exact.critical_radii import critical_radii, critical_radii_float
-from exact.domains import Domain
-from exact.network import Layer, Network
-from exact.norm_balls import NormBallPartition
-from exact.norms import LayerNorm, RMSNorm
-from exact.numbers import rational
-from exact.polytopes import FlatPartition
+from exact import Box, GreatCircle, GreatSphere, Line, NormBall, Ray, Segment, Sphere, partition
+from exact.arithmetic.numbers import rational
+from exact.geometry.combinatorics.codes import Hinge
+from exact.geometry.domains.base import Domain
+from exact.instruments import norm_geometry
+from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.networks.layers import Layer
+from exact.networks.network import Network
+from exact.networks.norms import LayerNorm, RMSNorm
+from exact.regions.arcs.batches import partition_circles
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.norm_ball import NormBallPartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
 from exact.sources import tensors
-from exact.spheres import SpherePartition
-from exact.spline_code import Hinge
 
 Row = tuple[Fraction, ...]
 Float = float | np.floating[Any]

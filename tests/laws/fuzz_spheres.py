@@ -13,8 +13,8 @@ from dataclasses import replace
 from random import Random
 
 from exact import Outcome, Partition, partition
-from exact.linear_algebra import rank
-from exact.numbers import rational
+from exact.arithmetic.linear_algebra import rank
+from exact.arithmetic.numbers import rational
 from tests.laws import fuzz
 from tests.laws.random_networks import HINGES, Bits, Spec
 from tests.laws.random_spheres import SQUARES, SphereSpec, code_pairs, faults, random_norm, random_sphere

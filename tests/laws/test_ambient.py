@@ -22,8 +22,8 @@ import pytest
 import torch
 
 from exact import Box, RationalMatrix, partition
-from exact.float_environment import flushes_subnormals, ieee_floats, in_ieee_floats
-from exact.numbers import Ball, ball_precision
+from exact.arithmetic.enclosures.float_environment import flushes_subnormals, ieee_floats, in_ieee_floats
+from exact.arithmetic.numbers import Ball, ball_precision
 from exact.partition import ENGINES
 from tests.laws import ambient, ambient_jobs, fuzz_ambient
 
@@ -89,7 +89,7 @@ def test_weights_are_read_by_their_bits(kind: str) -> None:
         read = RationalMatrix.from_floats(ambient_jobs.float_array(numbers, kind))
         assert [read[i, 0] for i in range(len(numbers))] == numbers
     assert [found for found in map(fuzz_ambient.verdict, seeds) if found[1]] == []
-    with mock.patch("exact.numbers.without_negative_zeros", lambda values: values + 0.0):
+    with mock.patch("exact.arithmetic.numbers.without_negative_zeros", lambda values: values + 0.0):
         assert any("other weights were read" in line for seed in seeds for line in fuzz_ambient.verdict(seed)[1])
 
 
@@ -101,7 +101,7 @@ def test_a_door_that_is_left_open_is_noticed() -> None:
 
     name = "subdivision on Box 0 subnormal"
     expected = plain(name)
-    with mock.patch("exact.float_environment.ieee_floats", nothing):
+    with mock.patch("exact.arithmetic.enclosures.float_environment.ieee_floats", nothing):
         assert in_state(name, "set_flush_denormal") != expected
 
 
@@ -137,8 +137,8 @@ FEW = ("lp_tree on Box 0", "brute_force on Box 0", "facet_walk on Box 0", "verti
 """Jobs that are quick where kernels are not compiled."""
 SCRIPT = """
 import hashlib, sys
-from exact.numbers import Rational
-from exact.surds import Surd
+from exact.arithmetic.numbers import Rational
+from exact.arithmetic.surds import Surd
 from tests.laws import ambient, ambient_jobs
 try:
     print(Surd(Rational(0), Rational(1), Rational(2)) + Surd(Rational(0), Rational(1), Rational(3)))

@@ -24,10 +24,10 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.arcs import CurvePartition
-from exact.curves import dyadic_direction
-from exact.domains import CurveDomain
-from exact.numbers import Rational, rational
+from exact.arithmetic.numbers import Rational, rational
+from exact.geometry.domains.base import CurveDomain
+from exact.geometry.pencils.pencil import dyadic_direction
+from exact.regions.arcs.partition import CurvePartition
 from tests.laws.test_norms_on_curves import Draw
 
 SEEDS = st.integers(0, 10**9)

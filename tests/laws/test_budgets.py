@@ -9,23 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import (
-    Ball,
-    Box,
-    Budget,
-    GreatCircle,
-    Network,
-    Outcome,
-    Partition,
-    RealSpace,
-    Segment,
-    Sphere,
-    budgets,
-    neighbourhood,
-)
+from exact import Ball, Box, Budget, GreatCircle, Network, Outcome, Partition, RealSpace, Segment, Sphere
 from exact import partition as enumerate_regions
 from exact.check import Status
-from exact.domains import Domain, FlatDomain
+from exact.geometry import budgets
+from exact.geometry.domains.base import Domain, FlatDomain
+from exact.instruments import neighbourhood
 from exact.partition import ENGINES
 from exact.sources import tensors
 

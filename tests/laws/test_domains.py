@@ -12,8 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import Ball, Box, HPolytope, Outcome, RealSpace, Segment, Unsupported, partition
-from exact.engines.base import FlatCells, Job
-from exact.predicates import is_farkas
+from exact.geometry.polyhedra.halfspace import is_farkas
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
 from tests.laws.random_networks import POSITIVE, Spec, codes, edges, specs, vectors
 from tests.truths import engines, oracle
 from tests.truths.oracle import Point, Polygon

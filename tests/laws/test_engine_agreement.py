@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import Box, HPolytope, Line, Partition, Plane, Ray, RealSpace, Segment, Unsupported, partition
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
 from exact.sources import tensors
 from tests.laws.random_networks import Spec, codes, edges, layers, matrices, specs, vectors
 from tests.truths import engines, oracle

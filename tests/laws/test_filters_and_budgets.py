@@ -14,9 +14,12 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact import Box, Budget, GreatCircle, Outcome, Partition, RealSpace, Segment, Sphere, lp, partition
-from exact.engines import cutting, exact_vertices, facet_walk, isolation, lowest_vertices, vertices
+from exact import Box, Budget, GreatCircle, Outcome, Partition, RealSpace, Segment, Sphere, partition
+from exact.geometry.arrangements import lowest_vertices
+from exact.geometry.polyhedra import lp
 from exact.kernels import splitting
+from exact.regions.arcs.engines import isolation
+from exact.regions.polytopes.engines import cutting, exact_vertices, facet_walk, vertices
 from exact.sources import tensors
 from tests.laws.random_networks import Spec, codes, edges, specs
 from tests.laws.test_circles import circles, normed

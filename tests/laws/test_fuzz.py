@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from exact import partition
-from exact.engines.base import FlatCells, Job, Outcome
-from exact.engines.lp_tree import LPTree
-from exact.halfspace import homogeneous
-from exact.numbers import Rational
+from exact.arithmetic.numbers import Rational
+from exact.geometry.polyhedra.halfspace import homogeneous
+from exact.regions.cells import Outcome
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines.lp_tree import LPTree
 from tests.laws import fuzz
 from tests.laws.random_networks import HINGES
 from tests.truths import engines

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from exact.check import curves, flat
+from exact.check.kinds import curves, flat
 from exact.check.network import Activation
 from tests.laws import fuzz_headers
 

@@ -12,13 +12,14 @@ from unittest import mock
 import pytest
 
 from exact import partition
-from exact.engines.base import Engine, Job, Outcome
-from exact.engines.circle import Circle
-from exact.engines.lp_tree import LPTree
-from exact.engines.sphere_flats import SphereFlats
-from exact.engines.sphere_polytopes import SpherePolytopes
-from exact.polytopes import FlatPartition
-from exact.sphere_codes import CodePartition
+from exact.regions.arcs.engines.circle import Circle
+from exact.regions.cells import Outcome
+from exact.regions.engine import Engine, Job
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.codes import CodePartition
+from exact.regions.spheres.engines.polytopes import SpherePolytopes
+from exact.regions.spheres.engines.strata import SphereFlats
 from tests.laws import claims, fuzz, fuzz_certificates, fuzz_tangent, fuzz_ulp
 from tests.laws.claims import Claim
 from tests.truths import engines

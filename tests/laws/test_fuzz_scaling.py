@@ -8,8 +8,9 @@ from unittest import mock
 
 import pytest
 
-from exact import arcs, surds
-from exact.nearest import nearest_of
+from exact.arithmetic import surds
+from exact.arithmetic.nearest import nearest_of
+from exact.regions.arcs import partition as arcs
 from tests.laws import fuzz_scaling
 
 FIRST, COUNT = 1_000_000, 48

@@ -11,10 +11,12 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from exact.engines.base import Engine, Job, Outcome, SphereCells, SphereCodes
-from exact.engines.small_circles import SmallCircles
-from exact.engines.sphere_polytopes import SpherePolytopes
 from exact.partition import partition
+from exact.regions.cells import Outcome
+from exact.regions.engine import Engine, Job
+from exact.regions.spheres.cells import SphereCells, SphereCodes
+from exact.regions.spheres.engines.polytopes import SpherePolytopes
+from exact.regions.spheres.engines.small_circles import SmallCircles
 from tests.laws import fuzz_spheres
 from tests.truths import engines
 

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import Box, Network, Partition, Plane, RealSpace, partition
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
 from tests.laws.random_networks import (
     HINGES,
     POSITIVE,

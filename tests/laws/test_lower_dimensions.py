@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import sympy
 
-from exact import Box, Budget, HPolytope, InvalidInput, Network, Outcome, Plane, RealSpace, decision, neighbourhood, partition
+from exact import Box, Budget, HPolytope, InvalidInput, Network, Outcome, Plane, RealSpace, partition
 from exact.check import Status
-from exact.counting import region_count
-from exact.domains import FlatDomain
-from exact.polytopes import FlatPartition
+from exact.geometry.domains.base import FlatDomain
+from exact.instruments import decision, neighbourhood
+from exact.instruments.counting import region_count
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_code, exact_output
 from tests.laws.fuzz import job

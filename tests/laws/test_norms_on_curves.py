@@ -28,8 +28,8 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.norms import Norm
-from exact.numbers import Rational, rational
+from exact.arithmetic.numbers import Rational, rational
+from exact.networks.norms import Norm
 
 ACTIVATIONS = (ReLU(), ReLU(), LeakyReLU(rational("1/2")), AbsoluteValue(), HardTanh(), Identity())
 ENTRIES = (-2, -1, 0, 1, 2, Rational(1, 2))

@@ -26,16 +26,12 @@ from exact import (
     Segment,
     Sphere,
     Unsupported,
-    counting,
-    critical_radii,
-    decision,
-    eps_comparison,
-    norm_geometry,
     partition,
     partition_circles,
 )
-from exact.domains import Domain
-from exact.numbers import FloatArray, Rational, RationalArray
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
+from exact.geometry.domains.base import Domain
+from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
 from tests.exact.reference import integers
 from tests.truths import engines
 
@@ -443,5 +439,5 @@ class InFractions(Jump):
 
 
 def test_bends_that_are_no_rationals_are_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"no Rational; got Fraction\(1, 2\) in InFractions.*exact.numbers.rational"):
+    with pytest.raises(InvalidInput, match=r"no Rational; got Fraction\(1, 2\) in InFractions.*exact.arithmetic.numbers.rational"):
         Layer.of([[1]], [0], InFractions())

@@ -315,7 +315,7 @@ def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words
 def test_a_budget_of_memory_speaks_of_its_option(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """A process that grows by 1 MB whenever it is asked."""
     sizes = itertools.count(0, 10**6)
-    monkeypatch.setattr("exact.budgets.resident_bytes", lambda: next(sizes))
+    monkeypatch.setattr("exact.geometry.budgets.resident_bytes", lambda: next(sizes))
     result = call(f"{command} --budget-bytes 0.5MB")
     assert (result.code, result.err) == (3, "")
     assert "the memory is used up (500 kB, the budget): give a larger --budget-bytes for more, a smaller domain" in result.out

@@ -23,8 +23,8 @@ from exact import (
     Sphere,
     partition,
 )
-from exact.activations import GELU
-from exact.arcs import CurvePartition
+from exact.networks.activations import GELU
+from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 from studies import storage
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import InvalidInput
-from exact.filters import one_thread
 from toy_models import train
 from toy_models.models import ModelConfig, initialised
 from toy_models.train import TrainConfig, TrainResult, fit, progress_bar

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exact import GreatCircle, Network, RealSpace, Sphere
-from exact.domains import Domain
+from exact.geometry.domains.base import Domain
 from exact.partition import ENGINES
 from exact.sources import tensors
 

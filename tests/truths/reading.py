@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 import exact
-from exact.activations import AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU
-from exact.norms import LayerNorm, Norm, RMSNorm
+from exact.networks.activations import AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU
+from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from tests.truths import oracle
 from tests.truths.generate import FOLDER
 from tests.truths.oracle import Counts, HiddenLayer, Row

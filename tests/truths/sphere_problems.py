@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import exact
-from exact.activations import ReLU
-from exact.norms import LayerNorm, RMSNorm
+from exact.networks.activations import ReLU
+from exact.networks.norms import LayerNorm, RMSNorm
 from tests.truths.sphere_files import SphereTruth
 
 NORMS = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}

@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from exact import Outcome, partition
-from exact.engines import isolation
+from exact.regions.arcs.engines import isolation
 from tests.truths import engines, generate, reading
 
 CASES = list(reading.cases())

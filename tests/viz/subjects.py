@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 
 from exact import Block, Box, GreatCircle, Network, Plane, RealSpace, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.polytopes import FlatPartition
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
 from exact.sources import tensors
-from exact.spheres import SpherePartition
 
 
 def mlp(*widths: int, seed: int = 0) -> Network:

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from exact.linear_algebra import apply
-from exact.numbers import rational
-from exact.spheres import SpherePartition
-from exact.surds import Surd
+from exact.arithmetic.linear_algebra import apply
+from exact.arithmetic.numbers import rational
+from exact.arithmetic.surds import Surd
+from exact.regions.spheres.partition import SpherePartition
 from tests.viz import drawn, subjects
 from viz.hemisphere import Hemisphere
 from viz.sphere_arcs import SphereArcs

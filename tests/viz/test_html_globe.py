@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from exact import InvalidInput
-from exact.round_geometry import Interval
+from exact.arithmetic.enclosures.intervals import Interval
 from tests.viz import subjects
 from viz import html_globe
 from viz.html_globe import decimals, globe_html, save_globe

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exact import Box, GreatCircle, InvalidInput, LayerNorm, Ray, RMSNorm, Segment, Sphere, partition
-from exact.numbers import nearest_floats
+from exact.arithmetic.numbers import nearest_floats
 from tests.viz import subjects
 from viz.projections import (
     CirclePlane,

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exact import Box, Hinge
-from exact.arcs import CurvePartition
-from exact.polytopes import FlatPartition
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
 from viz import style
 from viz.figures.circle import circle_axes
 from viz.figures.polytopes import check_flat, count_of, fit_height, frame

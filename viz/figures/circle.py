@@ -21,7 +21,7 @@ from matplotlib.patches import Wedge
 from matplotlib.text import Text
 
 from exact import Hinge, InvalidInput
-from exact.arcs import CurvePartition
+from exact.regions.arcs.partition import CurvePartition
 from viz import style
 from viz.figures.polytopes import class_handles
 from viz.labels import Label, Row, Table, around_circle, exact_point, fit_circle, without_ties

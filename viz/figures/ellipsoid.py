@@ -2,7 +2,7 @@
 
 A norm of R^n whose image spans two or three dimensions is drawn in the coordinates of its semi-axes, the longest first, around
 its centre, the bias. Two dimensions are a curve; three are drawn in parallel projection: the outline, a net of meridians and
-parallels, dashed where it is on the far side. Squared semi-axes and multiplicities are exact (`exact.norm_geometry`), the
+parallels, dashed where it is on the far side. Squared semi-axes and multiplicities are exact (`exact.instruments.norm_geometry`), the
 drawing is float64.
 """
 
@@ -21,9 +21,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from exact import InvalidInput, Norm
-from exact.norm_geometry import Ellipsoid
-from exact.norm_geometry import ellipsoid as axes_of
-from exact.numbers import nearest_float
+from exact.arithmetic.numbers import nearest_float
+from exact.instruments.norm_geometry import Ellipsoid
+from exact.instruments.norm_geometry import ellipsoid as axes_of
 from viz import style
 from viz.figures.polytopes import class_handles
 

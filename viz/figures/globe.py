@@ -24,7 +24,7 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 
 from exact import InvalidInput, Outcome
-from exact.spheres import SpherePartition
+from exact.regions.spheres.partition import SpherePartition
 from viz import style
 from viz.figures.polytopes import class_handles
 from viz.hemisphere import Hemisphere

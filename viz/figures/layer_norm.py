@@ -19,7 +19,7 @@ from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Path3DCollection
 
 from exact import InvalidInput, Norm
-from exact.numbers import nearest_float
+from exact.arithmetic.numbers import nearest_float
 from viz import style
 from viz.figures.polytopes import class_handles
 from viz.projections import gain_and_bias, image_basis, view_beside, without_gain_and_bias

@@ -3,7 +3,7 @@
 On the left the disc |y|^2 < n with a colour per spline code, the lines of the first layer, and around it the arcs of the
 circle in the same colours: a cell that reaches the circle is an arc of it, the others are only seen by inputs of small norm. On
 the right, for every direction, the critical radius |P x| beyond which its code stays the same, for eps under the root and
-beside it (`exact.critical_radii`). The cells and arcs are exact, the drawing is float64.
+beside it (`exact.instruments.critical_radii`). The cells and arcs are exact, the drawing is float64.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Wedge
 
 from exact import InvalidInput, Network, SplineCode
-from exact.arcs import CurvePartition
-from exact.critical_radii import critical_radii, critical_radii_float
-from exact.halfspace import Halfspace
-from exact.norm_balls import NormBallPartition, input_radius_squared
-from exact.numbers import nearest_float, nearest_floats, rational
+from exact.arithmetic.numbers import nearest_float, nearest_floats, rational
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.norm_ball import NormBallPartition, input_radius_squared
 from viz import style
 from viz.figures.circle import circle_axes
 from viz.labels import without_ties

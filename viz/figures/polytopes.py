@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exact import Box, InvalidInput, Outcome, Plane
-from exact.domains import Flat
-from exact.numbers import nearest_floats
-from exact.polytopes import FlatPartition
+from exact.arithmetic.numbers import nearest_floats
+from exact.geometry.domains.base import Flat
+from exact.regions.polytopes.partition import FlatPartition
 from viz import style
 from viz.decision import pieces_in_polygon
 from viz.labels import without_ties

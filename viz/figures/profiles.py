@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exact import InvalidInput
-from exact.arcs import CurvePartition
+from exact.regions.arcs.partition import CurvePartition
 from viz import style
 from viz.labels import without_ties
 from viz.projections import outputs_on_circle, outputs_on_line

@@ -19,9 +19,9 @@ from matplotlib.collections import LineCollection, PathCollection, PolyCollectio
 from matplotlib.figure import Figure
 
 from exact import Box, InvalidInput
-from exact.arcs import CurvePartition
-from exact.numbers import nearest_floats
-from exact.polytopes import FlatPartition
+from exact.arithmetic.numbers import nearest_floats
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
 from viz import style
 from viz.decision import angles_on_arc
 from viz.figures.circle import arc_colours

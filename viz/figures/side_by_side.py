@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exact import GreatCircle, InvalidInput, Plane
-from exact.arcs import CurvePartition
-from exact.numbers import nearest_floats
-from exact.polytopes import FlatPartition
-from exact.spheres import SpherePartition
+from exact.arithmetic.numbers import nearest_floats
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
 from viz import style
 from viz.figures.circle import circle
 from viz.figures.globe import globe, sphere_counts

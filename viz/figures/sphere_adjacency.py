@@ -19,9 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from exact import InvalidInput
-from exact.nearest import nearest_root
-from exact.numbers import nearest_floats
-from exact.spheres import SpherePartition
+from exact.arithmetic.nearest import nearest_root
+from exact.arithmetic.numbers import nearest_floats
+from exact.regions.spheres.partition import SpherePartition
 from viz import style
 from viz.figures.globe import area_bar, area_scale, draw_paths, sphere_counts, view_towards
 from viz.hemisphere import Hemisphere

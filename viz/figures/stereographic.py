@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.text import Text
 
-from exact.spheres import SpherePartition
+from exact.regions.spheres.partition import SpherePartition
 from viz import style
 from viz.curves_in_plane import Piece, closed_path, open_path
 from viz.figures.globe import (

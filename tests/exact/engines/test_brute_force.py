@@ -12,12 +12,12 @@ import pytest
 from scipy.optimize import linprog
 
 from exact import Box, Budget, GreatCircle, HardTanh, Layer, Network, Outcome, RealSpace, ReLU, Unsupported, partition
-from exact.domains import FlatDomain
-from exact.engines.base import Job
-from exact.engines.brute_force import MAX_BITS, BruteForce
-from exact.halfspace import affine
-from exact.network import Block
-from exact.numbers import fractions
+from exact.arithmetic.numbers import fractions
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.polyhedra.halfspace import affine
+from exact.networks.layers import Block
+from exact.regions.engine import Job
+from exact.regions.polytopes.engines.brute_force import MAX_BITS, BruteForce
 from exact.sources import tensors
 from tests.exact.reference import exact_code, integers, regions_of
 

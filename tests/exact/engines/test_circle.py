@@ -38,11 +38,11 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.arcs import Arc, CurvePartition
-from exact.domains import Domain
-from exact.engines import isolation
-from exact.engines.circle import Circle
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
+from exact.geometry.domains.base import Domain
+from exact.regions.arcs.engines import isolation
+from exact.regions.arcs.engines.circle import Circle
+from exact.regions.arcs.partition import Arc, CurvePartition
 from exact.sources import tensors
 from tests.exact import reference
 from tests.exact.reference import Floats, float_gaps

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from exact import Budget, GreatCircle, InvalidInput, Outcome, Segment, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.engines import isolation, proportional
-from exact.engines.base import MadeOnDemand
+from exact.geometry.combinatorics.lazy import OnDemand
+from exact.regions.arcs.engines import isolation, proportional
+from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 from tests.exact.engines.test_wide_layers import crossing_angles
 from tests.exact.reference import Floats
@@ -168,7 +168,7 @@ def test_a_budget_ends_in_the_middle_of_a_layer(regions: int) -> None:
 
 def test_items_are_made_once_and_like_those_of_a_list() -> None:
     made: list[int] = []
-    items = MadeOnDemand(lambda i: made.append(i) or -i, 5)  # type: ignore[func-returns-value]
+    items = OnDemand(lambda i: made.append(i) or -i, 5, keep=True)  # type: ignore[func-returns-value]
     assert (len(items), items[3], items[-2], items[1:3], made) == (5, -3, -3, [-1, -2], [3, 1, 2])
     assert list(items) == [0, -1, -2, -3, -4]
     assert sorted(made) == [0, 1, 2, 3, 4]

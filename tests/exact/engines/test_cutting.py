@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from exact import Activation, Box, HardTanh, HPolytope, Layer, Line, Network, Plane, RealSpace, ReLU
-from exact.adjacency import region_halfspaces
-from exact.domains import FlatDomain
-from exact.engines.base import FlatCells, Job
-from exact.engines.subdivision import Subdivision
-from exact.faces import FaceComplex, SymbolicPoint
-from exact.halfspace import Halfspace
-from exact.network import Block
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.networks.layers import Block
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines.subdivision import Subdivision
+from exact.regions.polytopes.facets import region_halfspaces
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
 from tests.exact.reference import integers

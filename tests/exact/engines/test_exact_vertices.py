@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 
 from exact import Box, HardTanh, Layer, Network, Plane, RealSpace, ReLU
-from exact.adjacency import region_halfspaces
-from exact.domains import Flat, FlatDomain
-from exact.engines import exact_vertices
-from exact.engines.base import FlatCells, Job
-from exact.engines.exact_vertices import ExactVertices, Witnesses
-from exact.engines.subdivision import Subdivision
+from exact.arithmetic.numbers import fractions
 from exact.errors import Undecided
-from exact.faces import FaceComplex, Incidence, SymbolicPoint
-from exact.halfspace import affine
-from exact.network import Block
-from exact.numbers import fractions
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.domains.base import Flat, FlatDomain
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.geometry.polyhedra.halfspace import affine
+from exact.networks.layers import Block
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines import exact_vertices
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
+from exact.regions.polytopes.engines.subdivision import Subdivision
+from exact.regions.polytopes.facets import region_halfspaces
 from exact.sources import tensors
 from tests.exact.reference import integers, value
 

@@ -27,15 +27,17 @@ from exact import (
     ReLU,
     Segment,
 )
-from exact.domains import FlatDomain, HPolytope
-from exact.engines.base import FlatCells, Job
-from exact.engines.brute_force import BruteForce
-from exact.engines.facet_walk import FacetWalk
-from exact.engines.lp_tree import LPTree
-from exact.halfspace import Halfspace, affine
-from exact.network import Block
-from exact.numbers import fractions
-from exact.polytopes import FlatPartition
+from exact.arithmetic.numbers import fractions
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.domains.flat import HPolytope
+from exact.geometry.polyhedra.halfspace import Halfspace, affine
+from exact.networks.layers import Block
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines.brute_force import BruteForce
+from exact.regions.polytopes.engines.facet_walk import FacetWalk
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import dot, exact_code, integers, regions_of, value
 
@@ -254,7 +256,7 @@ def test_layers_may_be_forgotten_on_the_way(kept: int, monkeypatch: pytest.Monke
     network = degenerate(13)
     domain = RealSpace(network.input_dim)
     whole = walk(network, domain)
-    monkeypatch.setattr("exact.engines.facet_walk._CACHE", kept)
+    monkeypatch.setattr("exact.regions.polytopes.engines.facet_walk._CACHE", kept)
     again = walk(network, domain)
     assert codes(again) == codes(whole)
     assert pairs(again) == pairs(whole)

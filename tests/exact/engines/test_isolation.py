@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from exact import HardTanh, Layer, ReLU, Undecided, filters
-from exact.curves import CIRCLE, Direction, Form, dyadic_direction
-from exact.engines import isolation
-from exact.engines.isolation import (
+from exact import HardTanh, Layer, ReLU, Undecided
+from exact.arithmetic.enclosures.ball_tensors import Balls
+from exact.arithmetic.numbers import Rational, RationalArray, fraction
+from exact.arithmetic.surds import Surd
+from exact.geometry.pencils import filters
+from exact.geometry.pencils.filters import enclosed_zeros
+from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, dyadic_direction
+from exact.regions.arcs.engines import isolation
+from exact.regions.arcs.engines.isolation import (
     Edge,
     LayerFunctions,
     Tally,
@@ -28,9 +33,6 @@ from exact.engines.isolation import (
     separated,
     sorted_edges,
 )
-from exact.filters import Balls, enclosed_zeros
-from exact.numbers import Rational, RationalArray, fraction
-from exact.surds import Surd
 from tests.exact.reference import dot, integers, q, real, sign
 
 FULL = (seam_edge(q(0)), seam_edge(q(4)))

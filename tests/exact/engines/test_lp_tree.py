@@ -25,12 +25,13 @@ from exact import (
     Segment,
     partition,
 )
-from exact.domains import FlatDomain
-from exact.engines.base import FlatCells, Job
-from exact.engines.lp_tree import LPTree
-from exact.halfspace import affine
-from exact.network import Block
-from exact.numbers import fractions
+from exact.arithmetic.numbers import fractions
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.polyhedra.halfspace import affine
+from exact.networks.layers import Block
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.sources import tensors
 from tests.exact.reference import dot, exact_code, integers, regions_of
 

@@ -29,18 +29,18 @@ from exact import (
     Sphere,
     Unsupported,
     partition,
-    root_isolation,
 )
-from exact.curve_positions import compare_points
-from exact.curves import Direction
-from exact.engines.nested_roots import NestedRoots
-from exact.isolated_directions import IsolatedDirection
+from exact.arithmetic.numbers import Polynomial, Rational, rational
+from exact.arithmetic.root_towers import isolated_roots
+from exact.arithmetic.surds import Surd
+from exact.geometry.pencils import root_isolation
+from exact.geometry.pencils.isolated_directions import IsolatedDirection
+from exact.geometry.pencils.pencil import Direction
+from exact.geometry.pencils.positions import compare_points
 from exact.kernels.nested_roots import roots_are_positive
-from exact.norms import Norm
-from exact.numbers import Polynomial, Rational, rational
-from exact.root_towers import isolated_roots
+from exact.networks.norms import Norm
+from exact.regions.arcs.engines.nested_roots import NestedRoots
 from exact.sources import tensors
-from exact.surds import Surd
 
 IDENTITY = [[1, 0], [0, 1]]
 LINE = Line([0, 1], [1, 0])  # (t, 1)
@@ -95,7 +95,7 @@ def touching(c: object) -> Network:
 
 
 @pytest.mark.parametrize(("domain", "place"), [(LINE, 1.0), (GreatCircle([1, 0], [0, 1]), math.pi / 4)])
-def test_touching_at_exactly_c(domain: exact.domains.Domain, place: float) -> None:
+def test_touching_at_exactly_c(domain: exact.geometry.domains.base.Domain, place: float) -> None:
     found = partition(touching(2), domain)
     assert len(found) == 1 and found.regions[0].code.bits.tolist() == [False]
     (crossing,) = found.crossings
@@ -290,7 +290,7 @@ def one_norm(norm: str, dim: int) -> Network:
     return tensors.block(weight, bias, np.ones((1, 6)), [0], norm=norm, eps=0)  # type: ignore[arg-type]
 
 
-SHARED: dict[str, tuple[Network, exact.domains.Domain]] = {
+SHARED: dict[str, tuple[Network, exact.geometry.domains.base.Domain]] = {
     "line": (integral(2, 5, 4), Line([0, 1], [1, 1])),
     "ray": (integral(2, 5, 4, seed=2), Ray([0, 1], [1, -1])),
     "segment, three layers": (integral(3, 4, 4, 3), Segment([-1, 2, 0], [3, -1, 1])),

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from exact import HardTanh, Layer, ReLU, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.engines import proportional
-from exact.engines.proportional import Copies
+from exact.regions.arcs.engines import proportional
+from exact.regions.arcs.engines.proportional import Copies
+from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 
 TINY = 2.0**-1070

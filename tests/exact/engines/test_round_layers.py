@@ -11,9 +11,9 @@ import pytest
 from shapely import Point, Polygon
 
 from exact import AbsoluteValue, Ball, Box, Budget, HardTanh, Network, Outcome, Sphere, Unsupported, partition
-from exact.counting import region_count
-from exact.engines.round_layers import RoundLayers
-from exact.polytopes import FlatPartition
+from exact.instruments.counting import region_count
+from exact.regions.polytopes.engines.round_layers import RoundLayers
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 
 

@@ -25,10 +25,11 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.domains import Domain
-from exact.engines.base import Job, SphereCells
-from exact.engines.small_circles import SmallCircles
-from exact.numbers import rational
+from exact.arithmetic.numbers import rational
+from exact.geometry.domains.base import Domain
+from exact.regions.engine import Job
+from exact.regions.spheres.cells import SphereCells
+from exact.regions.spheres.engines.small_circles import SmallCircles
 from exact.sources import tensors
 from tests.exact.sphere_complexes import cell_codes, check_half_edges
 

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 
 from exact import Ball, Budget, GreatSphere, Network, Outcome, RealSpace, Sphere, partition
+from exact.arithmetic.numbers import Rational, RationalArray
 from exact.check import Status
-from exact.convex_norms import RoundBody
-from exact.engines import sphere_flats
-from exact.engines.base import Job, SphereCodes
-from exact.engines.exact_flats import NotSimple
-from exact.engines.sphere_flats import SphereFlats
-from exact.engines.sphere_polytopes import SpherePolytopes
-from exact.numbers import Rational, RationalArray
-from exact.polytopes import FlatPartition
+from exact.geometry.polyhedra.minimum_norm import RoundBody
+from exact.regions.engine import Job
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.cells import SphereCodes
+from exact.regions.spheres.codes import CodePartition
+from exact.regions.spheres.engines import strata as sphere_flats
+from exact.regions.spheres.engines.exact_strata import NotSimple
+from exact.regions.spheres.engines.polytopes import SpherePolytopes
+from exact.regions.spheres.engines.strata import SphereFlats
 from exact.sources import tensors
-from exact.sphere_codes import CodePartition
 
 
 def layer(weight: Any, bias: Any) -> Network:

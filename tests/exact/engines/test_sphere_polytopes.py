@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from exact import Box, Budget, GreatCircle, GreatSphere, Network, Outcome, Sphere, Unsupported, partition
+from exact.regions.spheres.codes import CodePartition
 from exact.sources import tensors
-from exact.sphere_codes import CodePartition
 
 
 def planes(weight: object, bias: object, norm: str | None = None) -> Network:

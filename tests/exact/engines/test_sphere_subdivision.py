@@ -29,17 +29,17 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.circle_arrangements import arrange
-from exact.domains import Domain
-from exact.engines.sphere_pruning import Hulls, float_rows
-from exact.engines.sphere_tilings import Places, Stretch, point_key
-from exact.halfspace import Halfspace
-from exact.linear_algebra import identity
-from exact.numbers import Rational, rational
+from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.numbers import Rational, rational
+from exact.arithmetic.surds import Surd
+from exact.geometry.circles.arrangement import arrange
+from exact.geometry.domains.base import Domain
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.propagation.charts import sphere_chart
+from exact.regions.spheres.engines.pruning import Hulls, float_rows
+from exact.regions.spheres.engines.tilings import Places, Stretch, point_key
+from exact.regions.spheres.partition import SpherePartition
 from exact.sources import tensors
-from exact.sphere_charts import sphere_chart
-from exact.spheres import SpherePartition
-from exact.surds import Surd
 from tests.exact.reference import exact_code
 from tests.exact.spheres_by_hand import AXES, BANDS, SIX, chain, hidden, on_unit_sphere
 

@@ -33,18 +33,19 @@ from exact import (
     ReLU,
     Segment,
 )
-from exact.domains import FlatDomain
-from exact.enclosures import UNKNOWN, PointWalk
-from exact.engines import cutting
-from exact.engines.base import FlatCells, Job
-from exact.engines.brute_force import BruteForce
-from exact.engines.cutting import Cutter
-from exact.engines.lp_tree import LPTree
-from exact.engines.subdivision import MAX_DIM, Subdivision
-from exact.halfspace import affine
-from exact.network import Block
-from exact.numbers import fractions
-from exact.polytopes import FlatPartition
+from exact.arithmetic.numbers import fractions
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.polyhedra.halfspace import affine
+from exact.networks.layers import Block
+from exact.propagation.enclosures import UNKNOWN, PointWalk
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines import cutting
+from exact.regions.polytopes.engines.brute_force import BruteForce
+from exact.regions.polytopes.engines.cutting import Cutter
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_code, integers, regions_of, value
 

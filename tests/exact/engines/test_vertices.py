@@ -30,21 +30,23 @@ from exact import (
     Segment,
     partition,
 )
-from exact.arrangements import Essential, arrangement, essential, first_layer
-from exact.counting import region_count
-from exact.domains import FlatDomain
-from exact.engines import lowest_vertices, restriction, vertices
-from exact.engines.base import FlatCells, Job
-from exact.engines.brute_force import BruteForce
-from exact.engines.lowest_vertices import LowestVertices, NotSimple
-from exact.engines.lp_tree import LPTree
-from exact.engines.vertices import Vertices
-from exact.halfspace import Halfspace
+from exact.arithmetic.linear_algebra import matrix, solve
+from exact.arithmetic.numbers import Rational, fractions, rationals
+from exact.geometry.arrangements import lowest_vertices, restriction
+from exact.geometry.arrangements.arrangement import Essential, arrangement, essential
+from exact.geometry.arrangements.lowest_vertices import LowestVertices, NotSimple
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.polyhedra.halfspace import Halfspace, is_farkas, is_inside
+from exact.instruments.counting import region_count
 from exact.kernels import arrangement as kernel
-from exact.linear_algebra import matrix, solve
-from exact.network import Block
-from exact.numbers import Rational, fractions, rationals
-from exact.predicates import is_farkas, is_inside
+from exact.networks.layers import Block
+from exact.propagation.cursor import first_layer
+from exact.regions.engine import Job
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines import vertices
+from exact.regions.polytopes.engines.brute_force import BruteForce
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.engines.vertices import Vertices
 from exact.sources import tensors
 from tests.exact.reference import exact_code
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from exact import GELU, GreatCircle, Network, Outcome, partition
-from exact.arcs import CurvePartition
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
+from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 from tests.exact import reference
 from tests.exact.reference import Floats

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact.float_halfspaces import float_rows, point_of_floats
-from exact.halfspace import Halfspace
+from exact.geometry.polyhedra.halfspace import Halfspace, float_rows, point_of_floats
+from exact.geometry.polyhedra.lp import Farkas, Interior, exact_simplex
 from exact.kernels import feasibility
 from exact.kernels.feasibility import CLOSED, FIXED, OPEN, UNDECIDED
-from exact.lp import Farkas, Interior, exact_simplex
 from tests.exact.reference import integers, q
 
 Array = np.ndarray[Any, Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exact.circle_points import CirclePlanes
+from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.numbers import Rational, coprime_integers, rational
+from exact.geometry.circles.points import CirclePlanes
 from exact.kernels import small_circles as kernels
-from exact.linear_algebra import identity
-from exact.numbers import Rational, coprime_integers, rational
 
 
 def near_misses(m: int, seed: int) -> CirclePlanes:

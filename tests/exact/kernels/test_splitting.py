@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from exact import Box, HardTanh, HPolytope, Network, RealSpace
-from exact.domains import FlatDomain
-from exact.engines import cutting
-from exact.engines.base import Job
-from exact.engines.cutting import CutFaces, Cutter
-from exact.engines.exact_vertices import ExactVertices
-from exact.engines.subdivision import Subdivision
+from exact.arithmetic.linear_algebra import matrix
+from exact.arithmetic.numbers import Rational, RationalArray, fraction
+from exact.geometry.domains.base import FlatDomain
 from exact.kernels import splitting
 from exact.kernels.splitting import UNKNOWN, Complex, Layer
-from exact.linear_algebra import matrix
-from exact.numbers import Rational, RationalArray, fraction
+from exact.regions.engine import Job
+from exact.regions.polytopes.engines import cutting
+from exact.regions.polytopes.engines.cutting import CutFaces, Cutter
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices
+from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.sources import tensors
 from tests.exact.reference import integers, q
 

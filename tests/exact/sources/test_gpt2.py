@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers.activations import ACT2FN
 
 from exact import GELU, ExactlensError, HardTanh, InvalidInput, LayerNorm, LeakyReLU, ReLU, SiLU, Unsupported
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
 from exact.sources import gpt2
 
 LAYERS, D_MODEL = 2, 16

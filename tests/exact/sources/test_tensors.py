@@ -29,7 +29,7 @@ from exact import (
     Sphere,
     partition,
 )
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
 from exact.sources import tensors
 from tests.exact import reference
 from tests.exact.reference import exact_output

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from exact import InvalidInput, LayerNorm, Network, Outcome, RMSNorm, Segment, Unsupported, partition
-from exact.norms import Norm
-from exact.numbers import fraction
+from exact.arithmetic.numbers import fraction
+from exact.networks.norms import Norm
 from exact.sources import torch_modules
 
 S = nn.Sequential

@@ -7,10 +7,10 @@ import pytest
 from shapely import Polygon
 
 from exact import InvalidInput, Network, NormBall, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.critical_radii import critical_radii
-from exact.network import Block
-from exact.norm_balls import NormBallPartition
+from exact.instruments.critical_radii import critical_radii
+from exact.networks.layers import Block
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.norm_ball import NormBallPartition
 from exact.sources import tensors
 from tests.viz import drawn
 from tests.viz.subjects import block, mlp

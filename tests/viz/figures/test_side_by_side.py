@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from exact import GreatCircle, InvalidInput, Network, Plane, Sphere, partition
-from exact.arcs import CurvePartition
-from exact.network import Block
-from exact.polytopes import FlatPartition
-from exact.spheres import SpherePartition
+from exact.networks.layers import Block
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
 from tests.viz import drawn, subjects
 from viz import style
 from viz.figures.sectors import sectors

@@ -1,0 +1,1 @@
+"""Floats with proved error bounds: how they are rounded, and arrays of balls."""

@@ -1,0 +1,1 @@
+"""Numbers as text: in files, and in the `repr` of public objects."""

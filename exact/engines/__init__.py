@@ -1,1 +1,0 @@
-"""The engines that enumerate partitions, one file each; see `exact.engines.base` for what they share."""

@@ -1,0 +1,1 @@
+"""Hyperplanes in R^d: arrangements without repetition, and their cells."""

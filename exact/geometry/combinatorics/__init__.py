@@ -1,0 +1,1 @@
+"""Codes, graphs and incidences: nothing here has a coordinate."""

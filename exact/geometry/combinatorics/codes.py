@@ -1,0 +1,97 @@
+"""Spline codes (activation patterns): which side of every breakpoint a point lies on, bit-packed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray, KeyArray
+from exact.errors import InvalidInput
+
+
+class Hinge(NamedTuple):
+    """One bit of the spline code: breakpoint `breakpoint` of neuron `neuron` of hidden layer `layer` (1-based)."""
+
+    layer: int
+    neuron: int
+    breakpoint: int = 0
+
+    def __str__(self) -> str:
+        return f"({self.layer}, {self.neuron})" + (f"#{self.breakpoint}" if self.breakpoint else "")
+
+
+@dataclass(frozen=True)
+class SplineCode:
+    """The bits of a spline code in layer-major order, packed as numpy.packbits does (source: seed 001).
+
+    `layer_sizes` counts the bits of each hidden layer it covers. Bit 1 iff the pre-activation exceeds the breakpoint;
+    equality, also on an open set, counts as off.
+    """
+
+    packed: bytes
+    layer_sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, bits: Sequence[Any] | BitArray, layer_sizes: Sequence[int]) -> SplineCode:
+        """Pack the bits; their number must be the sum of the layer sizes."""
+        array = np.asarray(bits, dtype=bool)
+        if array.shape != (sum(layer_sizes),):
+            raise InvalidInput("a spline code has the wrong number of bits", value=array.shape,
+                               remedy=f"give {sum(layer_sizes)} bits")  # fmt: skip
+        return cls(np.packbits(array).tobytes(), tuple(layer_sizes))
+
+    @property
+    def bits(self) -> BitArray:
+        """The bits as a bool array."""
+        return np.unpackbits(np.frombuffer(self.packed, np.uint8), count=len(self)).astype(bool)
+
+    def hamming(self, other: SplineCode) -> int:
+        """The number of bits in which two codes of the same network differ."""
+        if self.layer_sizes != other.layer_sizes:
+            raise InvalidInput("codes of different networks have no Hamming distance", value=other.layer_sizes,
+                               remedy=f"compare with a code of layers {self.layer_sizes}")  # fmt: skip
+        return int(np.count_nonzero(self.bits != other.bits))
+
+    def __len__(self) -> int:
+        return sum(self.layer_sizes)
+
+    def __str__(self) -> str:
+        text = "".join("1" if bit else "0" for bit in self.bits)
+        starts = np.cumsum([0, *self.layer_sizes])
+        return "|".join(text[a:b] for a, b in itertools.pairwise(starts))
+
+    def __repr__(self) -> str:
+        text = str(self)
+        return f"SplineCode({text if len(text) <= 80 else text[:77] + '...'})"
+
+
+def code_keys(codes: ByteArray) -> KeyArray:
+    """Packed codes (R x bytes) as R byte strings of equal length, which compare as the codes do; a view, no copy.
+
+    The canonical order of regions is the order of these keys: lexicographic in the bits.
+    """
+    if codes.shape[1] == 0:
+        return np.zeros(len(codes), dtype="S1")
+    return np.ascontiguousarray(codes).view(f"S{codes.shape[1]}")[:, 0]
+
+
+def find_key(keys: KeyArray, packed: bytes) -> int | None:
+    """The place of a packed code among sorted keys by bisection, or None."""
+    key = np.array(packed, dtype=keys.dtype)
+    place = int(np.searchsorted(keys, key))
+    return place if place < len(keys) and keys[place] == key else None
+
+
+def flipped_bits(first: ByteArray, second: ByteArray) -> tuple[IndexArray, IndexArray]:
+    """Where packed codes differ, row by row: the rows, ascending, and the bits, ascending within a row.
+
+    Cost: one pass over the bytes, and unpacking only those that differ.
+    """
+    change = first ^ second
+    rows, columns = np.nonzero(change)
+    places, bits = np.nonzero(np.unpackbits(change[rows, columns][:, None], axis=1))
+    return rows[places], columns[places] * 8 + bits

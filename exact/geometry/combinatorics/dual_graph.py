@@ -1,0 +1,109 @@
+"""Which regions share a facet, and which hinges flip there: the dual graph of a partition as arrays (CSR)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.texts.printing import short_repr
+from exact.geometry.combinatorics.codes import flipped_bits
+from exact.geometry.combinatorics.incidence import Incidence
+
+_BLOCK = 1 << 18  # pairs whose codes are compared at a time, so that memory stays in proportion to the answer
+
+
+@short_repr
+@dataclass(frozen=True)
+class Adjacency:
+    """The regions that share a facet, in compressed sparse rows; symmetric, each facet between two regions twice.
+
+    The neighbours of region i are `indices[indptr[i] : indptr[i + 1]]`, ascending; row k of `flipped` lists the hinges (as
+    bits of the spline code, ascending) that flip across the facet of entry k: one each in general, several where
+    hinges coincide. `scipy.sparse.csr_array((values, indices, indptr))` takes the arrays as they are.
+    """
+
+    indptr: IndexArray
+    indices: IndexArray
+    flipped: Incidence
+
+    @classmethod
+    def of_pairs(cls, pairs: IndexArray, codes: ByteArray) -> Adjacency:
+        """The graph with the given edges (E x 2, each once, in either order) over regions with these packed codes.
+
+        Cost: sorting 2 E entries and comparing 2 E pairs of codes, vectorised.
+        """
+        rows, columns = (np.concatenate([pairs[:, k], pairs[:, 1 - k]]).astype(np.int64) for k in (0, 1))
+        order = np.lexsort((columns, rows))
+        rows, columns = rows[order], columns[order]
+        return cls(_starts(np.bincount(rows, minlength=len(codes))), columns, _flips(rows, columns, codes))
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def edge_count(self) -> int:
+        """The number of facets between two regions."""
+        return len(self.indices) // 2
+
+    @property
+    def degrees(self) -> IndexArray:
+        """The number of neighbours of every region."""
+        return np.diff(self.indptr)
+
+    def row(self, index: int) -> Iterator[tuple[int, IndexArray]]:
+        """The neighbours of a region, each with the hinges that flip."""
+        for entry in range(int(self.indptr[index]), int(self.indptr[index + 1])):
+            yield int(self.indices[entry]), self.flipped.row(entry)
+
+    @property
+    def sources(self) -> IndexArray:
+        """The region of whose row every entry of `indices` is."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.degrees)
+
+    def pairs(self) -> IndexArray:
+        """Every edge once (E x 2), the smaller region first, in lexicographic order."""
+        sources = self.sources
+        once = sources < self.indices
+        return np.stack([sources[once], self.indices[once]], axis=1)
+
+    def pairs_flipping(self, first: int, last: int) -> IndexArray:
+        """The edges (as `pairs`) across which some hinge of `first .. last - 1` flips."""
+        entries = np.repeat(np.arange(len(self.indices)), np.diff(self.flipped.starts))
+        hit = np.zeros(len(self.indices), dtype=bool)
+        hit[entries[(self.flipped.members >= first) & (self.flipped.members < last)]] = True
+        sources = self.sources
+        hit &= sources < self.indices
+        return np.stack([sources[hit], self.indices[hit]], axis=1)
+
+
+def _starts(lengths: IndexArray) -> IndexArray:
+    """Where rows of these lengths start, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _flips(rows: IndexArray, columns: IndexArray, codes: ByteArray) -> Incidence:
+    """For every entry the bits in which the codes of its two regions differ."""
+    lengths, members = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for start in range(0, len(rows), _BLOCK):
+        first, second = rows[start : start + _BLOCK], columns[start : start + _BLOCK]
+        entries, bits = flipped_bits(codes[first], codes[second])
+        lengths.append(np.bincount(entries, minlength=len(first)))
+        members.append(bits)
+    return Incidence(_starts(np.concatenate(lengths)), np.concatenate(members))
+
+
+def reordered(incidence: Incidence, order: IndexArray) -> Incidence:
+    """The rows in another order: row k of the result is row `order[k]`."""
+    lengths = np.diff(incidence.starts)[order]
+    starts = _starts(lengths)
+    shift = np.repeat(incidence.starts[order] - starts[:-1], lengths)
+    return Incidence(starts, incidence.members[shift + np.arange(starts[-1])])
+
+
+
+
+
+

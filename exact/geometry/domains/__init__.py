@@ -1,0 +1,1 @@
+"""Where a network can be partitioned: boxes, polyhedra, lines, circles, spheres, balls."""

@@ -1,0 +1,1 @@
+"""Directions of a pencil (alpha : beta), where functions on a curve vanish, and in which order."""

@@ -1,0 +1,1 @@
+"""Halfspaces and what they bound: feasibility with proof, vertices, volumes, distances."""

@@ -1,0 +1,1 @@
+"""Questions asked of networks and partitions; each file stands alone."""

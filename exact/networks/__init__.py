@@ -1,0 +1,1 @@
+"""Networks as data: layers, activations, norms, exact values at points."""

@@ -1,0 +1,231 @@
+"""Activation functions as data: where they bend, and the affine piece between two bends.
+
+A neuron with b breakpoints contributes b bits to the spline code, bit k set iff `z > breakpoints[k]`; the number of set
+bits is the index of the affine piece. ReLU has one breakpoint (0), hard tanh two, the identity none. A smooth activation
+keeps the sign of its pre-activation as its one bit and has no pieces: it is not piecewise linear.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from scipy.special import erf, expit
+
+from exact.arithmetic.numbers import Ball, FloatArray, Rational, nearest_float, rational
+from exact.arithmetic.texts.printing import full_repr, short_repr
+from exact.errors import InvalidInput, NotPiecewiseLinear
+
+_ZERO, _ONE = Rational(0), Rational(1)
+_DEFAULT_SLOPE = rational(0.01)
+Piece = tuple[Rational, Rational]
+
+
+class Activation(ABC):
+    """A scalar function applied to every pre-activation of a layer."""
+
+    @property
+    @abstractmethod
+    def breakpoints(self) -> tuple[Rational, ...]:
+        """The pre-activations at which the spline code changes, ascending."""
+
+    @property
+    @abstractmethod
+    def pieces(self) -> tuple[Piece, ...]:
+        """(slope, intercept) of each affine piece, left to right; NotPiecewiseLinear for a smooth activation."""
+
+    @abstractmethod
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        """The function in float64 (approximate)."""
+
+    @property
+    def is_piecewise_linear(self) -> bool:
+        """Whether the function is affine between its breakpoints."""
+        return True
+
+    @property
+    def name(self) -> str:
+        """The class with its parameters in full, used in messages; digests know by it only what has no pieces."""
+        return full_repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of bends and pieces, whatever the class is called; of bends and name where there are no pieces.
+
+        >>> LeakyReLU(Rational(0)).digest == ReLU().digest
+        True
+        """
+        pieces, name = (self.pieces, "") if self.is_piecewise_linear else ((), self.name)
+        written = ",".join(_hexadecimal(piece) for piece in pieces)
+        bends = ",".join(_hexadecimal([bend]) for bend in self.breakpoints)
+        return hashlib.sha256(f"{bends};{written};{name}".encode("utf-8", "surrogatepass")).digest()
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the bends ascend, with one piece more, and every two pieces meet at the bend between them."""
+        bends = self.breakpoints
+        if any(low >= high for low, high in pairwise(bends)):
+            return False
+        if not self.is_piecewise_linear:
+            return bool(bends)
+        if len(self.pieces) != len(bends) + 1:
+            return False
+        ends = zip(bends, pairwise(self.pieces), strict=True)
+        return all(left[0] * bend + left[1] == right[0] * bend + right[1] for bend, (left, right) in ends)
+
+
+def _hexadecimal(values: Iterable[Rational]) -> str:
+    return " ".join(f"{int(x.p):x}/{int(x.q):x}" for x in values)
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """max(z, 0)."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return (_ZERO,)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return ((_ZERO, _ZERO), (_ONE, _ZERO))
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.maximum(z, 0.0)
+
+
+@short_repr
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64 nearest to 1/100)."""
+
+    slope: Rational = _DEFAULT_SLOPE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", rational(self.slope, "negative slope"))
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return (_ZERO,)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return ((self.slope, _ZERO), (_ONE, _ZERO))
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.where(z > 0, z, nearest_float(self.slope) * z)
+
+
+@dataclass(frozen=True)
+class AbsoluteValue(Activation):
+    """|z|."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return (_ZERO,)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return ((-_ONE, _ZERO), (_ONE, _ZERO))
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.abs(z)
+
+
+@short_repr
+@dataclass(frozen=True)
+class HardTanh(Activation):
+    """min(max(z, lo), hi) with lo < hi."""
+
+    lo: Rational = -_ONE
+    hi: Rational = _ONE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lo", rational(self.lo, "lo"))
+        object.__setattr__(self, "hi", rational(self.hi, "hi"))
+        if self.lo >= self.hi:
+            raise InvalidInput("hard tanh needs lo < hi", value=(self.lo, self.hi), remedy="swap the bounds")
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return (self.lo, self.hi)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return ((_ZERO, self.lo), (_ONE, _ZERO), (_ZERO, self.hi))
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.clip(z, nearest_float(self.lo), nearest_float(self.hi))
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
+    """z: no breakpoint, no bit."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return ()
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return ((_ONE, _ZERO),)
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return z
+
+
+class Smooth(Activation):
+    """An activation without affine pieces; its one bit is the sign of the pre-activation."""
+
+    @abstractmethod
+    def forward_ball(self, z: Ball) -> Ball:
+        """An enclosure of the function on a ball."""
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return (_ZERO,)
+
+    @property
+    def is_piecewise_linear(self) -> bool:
+        return False
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        raise NotPiecewiseLinear(
+            "this network has a smooth activation, so its regions have no affine map",
+            value=self.name,
+            remedy="use codes of the first hidden layer only, or network.relu_ised() for the ReLU in its place",
+        )
+
+
+@dataclass(frozen=True)
+class GELU(Smooth):
+    """z Phi(z) (`approximate="none"`), or its tanh form (`"tanh"`, GPT-2's gelu_new). Not piecewise linear."""
+
+    approximate: Literal["none", "tanh"] = "none"
+
+    def forward_ball(self, z: Ball) -> Ball:
+        if self.approximate == "tanh":
+            return z * (1 + ((2 / Ball.pi()).sqrt() * (z + Ball(rational("0.044715")) * z**3)).tanh()) / 2
+        return z * (1 + (z / Ball(2).sqrt()).erf()) / 2
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        if self.approximate == "tanh":
+            return np.asarray(0.5 * z * (1.0 + np.tanh((2.0 / np.pi) ** 0.5 * (z + 0.044715 * z**3))))
+        return np.asarray(0.5 * z * (1.0 + erf(z / 2.0**0.5)))
+
+
+@dataclass(frozen=True)
+class SiLU(Smooth):
+    """z sigmoid(z). Not piecewise linear."""
+
+    def forward_ball(self, z: Ball) -> Ball:
+        return z / (1 + (-z).exp())
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.asarray(z * expit(z))

@@ -1,0 +1,300 @@
+"""A network as pure data: blocks of affine layers with activations, each block behind an optional norm.
+
+`block(x) = [x +] layers(norm(x))`, and a network is its blocks in order. Weights are rationals read from floats without
+loss, so every exact statement is about the real-arithmetic network with these weights, not about the rounded forward
+pass of some floating-point library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
+from exact.arithmetic.texts.printing import short_repr
+from exact.errors import InvalidInput, Unsupported
+from exact.geometry.combinatorics.codes import Hinge, SplineCode
+from exact.networks.activations import ReLU
+from exact.networks.affine_map import AffineMap
+from exact.networks.evaluation import walk_balls, walk_exact
+from exact.networks.layers import Block, Layer
+from exact.networks.norms import Norm
+
+Chooser = Callable[[int, RationalArray], list[bool]]
+_ZERO, _ONE = Rational(0), Rational(1)
+
+
+
+
+
+
+@short_repr
+@dataclass(frozen=True)
+class Network:
+    """Blocks in order. Hidden layers (those whose activation bends) are numbered from 1; see :class:`Hinge`."""
+
+    blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        if not self.blocks:
+            raise InvalidInput("a network has no block", value=self.blocks, remedy="give at least one Block")
+        for before, after in pairwise(self.blocks):
+            if before.output_dim != after.input_dim:
+                raise InvalidInput("blocks do not fit together", value=f"{before.output_dim} then {after.input_dim}",
+                                   remedy="make each block read what the one before writes")  # fmt: skip
+
+    @property
+    def input_dim(self) -> int:
+        """The dimension n of the input."""
+        return self.blocks[0].input_dim
+
+    @property
+    def output_dim(self) -> int:
+        """The dimension of the output."""
+        return self.blocks[-1].output_dim
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of all blocks in order."""
+        return tuple(layer for block in self.blocks for layer in block.layers)
+
+    @cached_property
+    def hidden_layers(self) -> tuple[Layer, ...]:
+        """The layers that add bits to the spline code."""
+        return tuple(layer for layer in self.layers if layer.bits)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of neurons of each hidden layer."""
+        return tuple(layer.width for layer in self.hidden_layers)
+
+    @property
+    def bits_per_layer(self) -> tuple[int, ...]:
+        """The number of spline-code bits of each hidden layer."""
+        return tuple(layer.bits for layer in self.hidden_layers)
+
+    @property
+    def jump_refusal(self) -> str | None:
+        """Why engines that go beyond curves refuse the network: facets behind a jump can border several regions; or None."""
+        jumping = (layer.activation for layer in self.hidden_layers[:-1] if not layer.activation.is_continuous)
+        found = next(jumping, None)
+        return None if found is None else f"hidden layers stand behind {found.name}, which jumps, so hinges break off at facets"
+
+    @property
+    def hinge_count(self) -> int:
+        """The number of bits of the spline code."""
+        return sum(self.bits_per_layer)
+
+    @property
+    def norms(self) -> tuple[Norm, ...]:
+        """The norms, in order."""
+        return tuple(block.norm for block in self.blocks if block.norm is not None)
+
+    @property
+    def has_norm(self) -> bool:
+        """Whether any block stands behind a norm."""
+        return bool(self.norms)
+
+    @property
+    def is_piecewise_linear(self) -> bool:
+        """Whether every activation is; a norm is reported by :attr:`has_norm`."""
+        return all(layer.activation.is_piecewise_linear for layer in self.layers)
+
+    @cached_property
+    def hinges(self) -> tuple[Hinge, ...]:
+        """The bits of the spline code, in order."""
+        return tuple(
+            Hinge(number, neuron, k)
+            for number, layer in enumerate(self.hidden_layers, 1)
+            for neuron in range(layer.width)
+            for k in range(len(layer.activation.breakpoints))
+        )
+
+    @cached_property
+    @in_ieee_floats
+    def sha256(self) -> str:
+        """A digest of the exact values, norms, bends and pieces, and skips, under no name; equal networks have equal ones."""
+        digest = hashlib.sha256(b"exactlens network 2")
+        for block in self.blocks:
+            norm = b"" if block.norm is None else _norm_digest(block.norm)
+            digest.update(f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm)
+            for layer in block.layers:
+                digest.update(layer.weight.digest + layer.bias.digest + layer.activation.digest)
+        return digest.hexdigest()
+
+    def from_block(self, index: int) -> Network:
+        """The network from block `index` on (0-based): what the later part of the network reads and does."""
+        if not 0 <= index < len(self.blocks):
+            raise InvalidInput("no such block", value=index, remedy=f"give 0 .. {len(self.blocks) - 1}")
+        return Network(self.blocks[index:])
+
+    def relu_ised(self) -> Network:
+        """The same weights with ReLU in place of every smooth activation: a different, piecewise linear network."""
+        blocks = tuple(replace(b, layers=tuple(_relu_ised(layer) for layer in b.layers)) for b in self.blocks)
+        return Network(blocks)
+
+    @in_ieee_floats
+    def forward_float(self, x: Any) -> FloatArray:
+        """The forward pass in plain float64, with no bound on its rounding; x has shape (batch, input_dim) or (input_dim,)."""
+        inputs = np.asarray(x, dtype=np.float64)
+        y = np.atleast_2d(inputs)
+        if y.shape[1] != self.input_dim:
+            raise InvalidInput("input does not fit the network", value=inputs.shape, remedy=f"give {self.input_dim} columns")
+        for block in self.blocks:
+            y = block.forward_float(y)
+        return y if inputs.ndim == 2 else y[0]
+
+    def propagate(self, state: RationalArray, one: Sequence[Rational], choose: Chooser) -> RationalArray:
+        """Carry functions through a network without norms, exactly.
+
+        `state` is (input_dim x k): each input as coefficients over k basis functions; `one` holds the coefficients of
+        the constant 1. `choose(h, z)` returns the bits of hidden layer h (0-based) from its pre-activations z.
+        """
+        hidden = 0
+        for block in self.blocks:
+            if block.norm is not None:
+                raise InvalidInput("functions are carried through blocks without norm only", value=block.norm,
+                                   remedy="use network.folded(), or start behind the norm: network.from_block(k)")  # fmt: skip
+            inner = state
+            for layer in block.layers:
+                z = layer.pre_activations(inner, one)
+                inner = layer.activate(z, one, choose(hidden, z) if layer.bits else ())
+                hidden += bool(layer.bits)
+            state = state + inner if block.residual else inner
+        return state
+
+    def propagate_code(self, state: RationalArray, code: SplineCode) -> RationalArray:
+        """Carry functions whose last basis function is the constant 1 along the region with this code (no norms).
+
+        Raises NotPiecewiseLinear for GELU or SiLU.
+        """
+        self.require_piecewise_linear()
+        layers = _split(code.bits, self.bits_per_layer, code.layer_sizes)
+        one = [_ZERO] * (state.ncols() - 1) + [_ONE]
+        return self.propagate(state, one, lambda h, _: layers[h])
+
+    @in_ieee_floats
+    def folded(self) -> Network:
+        """The network behind its first norm, as a function of y = sqrt(n) P x / r, with gain and bias folded in.
+
+        The new first weight is `W diag(gain) P` and the new first bias `b + W bias` (MATH: "LayerNorm, exactly"), so
+        the map does not depend on the part of W that P kills. Blocks in front of the norm are left out; a skip
+        connection around the norm is dropped, since it adds x and not y.
+        """
+        index = self._norm_index()
+        first, *rest = self.blocks[index:]
+        assert first.norm is not None
+        if any(block.norm is not None for block in rest) or (first.residual and any(b.bits for b in _layers(rest))):
+            raise Unsupported("only one norm can be folded", value=f"{len(self.norms)} norms",
+                              remedy="take one block: Network((network.blocks[k],))")  # fmt: skip
+        layer, norm = first.layers[0], first.norm
+        scaled = layer.weight.exact * _diagonal(norm.gain)
+        weight = norm.project(scaled.transpose()).transpose()
+        bias = layer.bias.exact + layer.weight.exact * norm.bias.exact
+        head = Layer(RationalMatrix.from_backend(weight), RationalMatrix.from_backend(bias), layer.activation)
+        return Network((Block((head, *first.layers[1:])), *rest))
+
+    def _norm_index(self) -> int:
+        index = next((i for i, block in enumerate(self.blocks) if block.norm is not None), None)
+        if index is None:
+            raise InvalidInput("the network has no norm to fold", value="no norm", remedy="use the network as it is")
+        return index
+
+    @in_ieee_floats
+    def affine_map(self, code: SplineCode) -> AffineMap:
+        """The exact affine map on the region with this code; behind a norm, the map of y (see :meth:`folded`).
+
+        Raises NotPiecewiseLinear for GELU or SiLU, Unsupported for several norms.
+        """
+        self.require_piecewise_linear()
+        if self.has_norm:
+            body, skip = self.folded(), any(block.residual and block.norm for block in self.blocks)
+        else:
+            body, skip = self, False
+        n = body.input_dim
+        state = RationalArray(n, n + 1, [Rational(int(i == j)) for i in range(n) for j in range(n + 1)])
+        out = body.propagate_code(state, code)
+        return AffineMap.of_columns(out, of="norm(x)" if self.has_norm else "x", skip=skip)
+
+    def require_piecewise_linear(self) -> None:
+        """Raise NotPiecewiseLinear when an activation is smooth."""
+        for layer in self.layers:
+            if not layer.activation.is_piecewise_linear:
+                _ = layer.activation.pieces
+
+    def affine_at(self, x: Sequence[object]) -> AffineMap:
+        """The exact affine map of the region that x lies in."""
+        return self.affine_map(self.code(x))
+
+    @in_ieee_floats
+    def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
+        """The exact spline code at x, for hidden layers K..L (1-based, inclusive) or all (seed 001).
+
+        Exact for any number of norms: with one, signs of `a + b sqrt(c)`; with more, real balls of growing precision,
+        and Undecided when 4,096 bits do not separate a pre-activation from zero. Behind a smooth activation too.
+        """
+        first, last = self.layer_range(layers)
+        point = rationals(x, "x")
+        if len(point) != self.input_dim:
+            raise InvalidInput("point does not fit the network", value=f"{len(point)} coordinates",
+                               remedy=f"give {self.input_dim}")  # fmt: skip
+        rows = list((walk_exact if self._is_exact_at_points(last) else walk_balls)(self.blocks, point, last))
+        bits = [bit for row in rows[first - 1 : last] for bit in row]
+        return SplineCode.of(bits, self.bits_per_layer[first - 1 : last])
+
+    def layer_range(self, layers: tuple[int, int] | None) -> tuple[int, int]:
+        """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""
+        if layers is None:
+            return 1, len(self.hidden_layers)
+        pair = isinstance(layers, tuple) and len(layers) == 2 and all(type(x) is int for x in layers)
+        first, last = layers if pair else (0, 0)
+        if not 1 <= first <= last <= len(self.hidden_layers):
+            raise InvalidInput("no such range of hidden layers", value=layers,
+                               remedy=f"give (K, L) with 1 <= K <= L <= {len(self.hidden_layers)}")  # fmt: skip
+        return first, last
+
+    def _is_exact_at_points(self, last: int) -> bool:
+        hidden = self.hidden_layers[: last - 1]
+        return len(self.norms) <= 1 and all(layer.activation.is_piecewise_linear for layer in hidden)
+
+
+def _norm_digest(norm: Norm) -> bytes:
+    projection = norm.projector()
+    named = projection.encode() if isinstance(projection, str) else projection.digest
+    eps = ";".join(f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root))
+    return hashlib.sha256(named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest).digest()
+
+
+
+
+
+
+def _relu_ised(layer: Layer) -> Layer:
+    return layer if layer.activation.is_piecewise_linear else replace(layer, activation=ReLU())
+
+
+def _layers(blocks: Sequence[Block]) -> Iterator[Layer]:
+    return (layer for block in blocks for layer in block.layers)
+
+
+def _diagonal(column: RationalMatrix) -> RationalArray:
+    matrix = identity(column.shape[0])
+    for i, x in enumerate(column.column()):
+        matrix[i, i] = x
+    return matrix
+
+
+def _split(bits: BitArray, sizes: Sequence[int], all_sizes: Sequence[int]) -> list[list[bool]]:
+    """The bits of each of the last `len(sizes)` hidden layers."""
+    flat = [bool(b) for b in bits][sum(all_sizes) - sum(sizes) :]
+    starts = np.cumsum([0, *sizes])
+    return [flat[a:b] for a, b in pairwise(starts)]

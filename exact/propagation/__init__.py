@@ -1,0 +1,1 @@
+"""A network on a domain: charts, walks through layers, bounds, filters."""

@@ -1,0 +1,179 @@
+"""Enclosures of the affine forms that a layer's neurons are on regions of the layers before, in float64.
+
+A region of layer l is known by the region of layer l - 1 that it lies in and by its bits there. The pre-activations of a
+layer are affine on a region of the layers before, so one map serves all regions that differ in that layer only; of the
+next layer only those rows are made that may cut a region. Error bounds are Frobenius norms: `|W|_2 e` plus rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from exact.arithmetic.enclosures.ball_tensors import U
+from exact.arithmetic.numbers import FloatArray
+from exact.geometry.budgets import Watch
+from exact.kernels.rows import masked_rows, rows_of_pairs
+from exact.propagation.enclosures import UP, Affine, Stage, at_least, row_norms
+
+IndexArray = np.ndarray[Any, Any]
+Tensor = torch.Tensor
+_BLOCK = 2**21  # numbers in the maps of one block of regions
+
+
+@dataclass
+class Maps:
+    """Affine maps (B x n x (d + 1)), the offset last; bounds on the Frobenius error of linear part and offset (B).
+
+    `norms` are bounds on the norms of both parts, where they are known and `a` is left empty.
+    """
+
+    a: Tensor
+    linear: Tensor
+    offset: Tensor
+    norms: tuple[Tensor, Tensor] | None = None
+
+
+class MapWalk:
+    """The affine forms of hidden layers on regions of the layers before, as floats with error bounds (CPU).
+
+    Raises Stopped when `watch` is up.
+    """
+
+    def __init__(self, stages: Sequence[Stage], dim: int, watch: Watch | None = None) -> None:
+        self._stages, self._dim, self._watch = stages, dim, watch
+        self._parents: list[IndexArray] = []
+        self._bits: list[IndexArray] = []
+
+    def enter(self, parents: IndexArray, bits: IndexArray) -> None:
+        """Register the regions in front of the next layer: the region of the last layer each lies in, and its bits there."""
+        self._parents.append(parents)
+        self._bits.append(bits)
+
+    def states(self, layer: int, regions: IndexArray) -> tuple[Maps, list[Maps]]:
+        """The input of hidden layer `layer` on the given regions, as affine maps of the parameters; and open skips."""
+        if layer == 0:
+            d, count = self._dim, len(regions)
+            start, none = torch.from_numpy(np.zeros((count, d, d + 1))), np.zeros(count)
+            start[:, range(d), range(d)] = 1.0
+            maps, skips = Maps(start, torch.from_numpy(none), torch.from_numpy(none.copy())), []
+        else:
+            parents, back = np.unique(self._parents[layer - 1][regions], return_inverse=True)
+            before, outer = self.states(layer - 1, parents)
+            index = torch.from_numpy(back)
+            last = self._stages[layer - 1]
+            maps = _bent(last, _mapped(last.last, before), index, self._bits[layer - 1][regions])
+            skips = [Maps(m.a[index], m.linear[index], m.offset[index]) for m in outer]
+        return self._through(self._stages[layer], maps, skips)
+
+    def _through(self, stage: Stage, maps: Maps, skips: list[Maps]) -> tuple[Maps, list[Maps]]:
+        for step in stage.steps:
+            if step == "enter":
+                skips.append(maps)
+            elif step == "leave":
+                maps = _map_sum(skips.pop(), maps)
+            else:
+                maps = _mapped(step, maps)  # type: ignore[arg-type]
+        return maps, skips
+
+    def rows(self, layer: int, regions: IndexArray, hinges: IndexArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The forms `z - breakpoint` of (region, hinge) pairs: rows (N x (d + 1)), bounds on the errors of a and of b."""
+        last, bends, size = self._stages[layer].last, self._stages[layer].bends, self._dim + 1
+        per = len(bends.breakpoints)
+        known, index = self._by_parent(layer, regions)
+        order = np.argsort(index, kind="stable")
+        index, neurons = index[order], hinges[order] // per
+        found, errors = np.empty((len(regions), size)), np.empty((2, len(regions)))
+        block = max(1, _BLOCK // max(1, last.weight.shape[1] * size))
+        for start in range(0, len(known), block):
+            if self._watch is not None:
+                self._watch.check()
+            low, high = np.searchsorted(index, [start, start + block])
+            cells = index[low:high] - start
+            maps = self._rows_of_block(layer, known[start : start + block], cells, neurons[low:high], found[low:high])
+            errors[:, low:high] = _row_errors(last, maps, cells, neurons[low:high])
+        rows, (a_err, b_err) = np.empty_like(found), np.empty_like(errors)
+        rows[order], a_err[order], b_err[order] = found, *errors
+        if bends.breakpoints.any() or bends.breakpoint_errors.any():
+            rows[:, -1] -= bends.breakpoints[hinges % per]
+            b_err += np.abs(rows[:, -1]) * (2 * U) + bends.breakpoint_errors[hinges % per]
+        return rows, a_err * UP, b_err * UP
+
+    def _by_parent(self, layer: int, regions: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """The different regions, those of one parent together, so that blocks share maps; the place of each given one."""
+        known = np.unique(regions)
+        if layer > 0:
+            known = known[np.argsort(self._parents[layer - 1][known], kind="stable")]
+        places = np.zeros(int(known.max(initial=-1)) + 1, np.int64)
+        places[known] = np.arange(len(known))
+        return known, places[regions]
+
+    def _rows_of_block(self, layer: int, regions: IndexArray, cells: Any, neurons: Any, out: FloatArray) -> Maps:
+        """Fill `out` with forms w_j . state of (region, neuron) pairs; returns maps whose norms bound those of the states."""
+        stage = self._stages[layer]
+        weight, bias = stage.last.weight.numpy(), stage.last.bias.numpy()
+        if layer == 0 or stage.steps or not self._stages[layer - 1].bends.is_relu:
+            maps, _ = self.states(layer, regions)
+            rows_of_pairs(weight, bias, maps.a.contiguous().numpy(), cells, neurons, out)
+            return maps
+        parents, back = np.unique(self._parents[layer - 1][regions], return_inverse=True)
+        before, _ = self.states(layer - 1, parents)
+        maps = _mapped(self._stages[layer - 1].last, before)
+        bits, (norm_a, norm_b) = self._bits[layer - 1][regions], _norms(maps)
+        masked_rows(weight, bias, maps.a.contiguous().numpy(), back, bits, cells, neurons, out)
+        return Maps(maps.a[:0], maps.linear[back], maps.offset[back], (norm_a[back], norm_b[back]))
+
+
+def _row_errors(op: Affine, maps: Maps, cells: Any, neurons: Any) -> tuple[FloatArray, FloatArray]:
+    norm_a, norm_b = _norms(maps)
+    gamma, rows, slack = op.gamma, op.row_norms.numpy()[neurons], op.row_errors.numpy()[neurons]
+    linear, offset = maps.linear.numpy()[cells], maps.offset.numpy()[cells]
+    norm_a, norm_b = norm_a.numpy()[cells], norm_b.numpy()[cells]
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
+        a_err = rows * (linear + gamma * norm_a) + slack * (norm_a + linear)
+        b_err = rows * (offset + gamma * norm_b) + slack * (norm_b + offset)
+        b_err += gamma * np.abs(op.bias.numpy()[neurons]) + op.bias_errors.numpy()[neurons]
+        return a_err, b_err
+
+
+def _norms(maps: Maps) -> tuple[Tensor, Tensor]:
+    """Bounds on the norms of linear part and offset."""
+    return maps.norms or (row_norms(maps.a[:, :, :-1].flatten(1)), row_norms(maps.a[:, :, -1]))
+
+
+def _mapped(op: Affine, maps: Maps) -> Maps:
+    norm_a, norm_b = _norms(maps)
+    count, n, k = maps.a.shape
+    a = (op.weight @ maps.a.permute(1, 0, 2).reshape(n, count * k)).reshape(-1, count, k).permute(1, 0, 2)
+    a[:, :, -1] += op.bias
+    linear = op.spectral * maps.linear + op.gamma * op.frobenius * norm_a + op.weight_slack * (norm_a + maps.linear)
+    offset = op.spectral * maps.offset + op.gamma * (op.frobenius * norm_b + op.bias_norm)
+    offset = offset + op.weight_slack * (norm_b + maps.offset) + op.bias_slack
+    return Maps(a, at_least(linear * UP), at_least(offset * UP))
+
+
+def _bent(stage: Stage, maps: Maps, index: Tensor, bits: IndexArray) -> Maps:
+    """The activation on the pieces that bits choose, for children of the regions of `maps`."""
+    bends, per = stage.bends, len(stage.bends.breakpoints)
+    piece = bits.reshape(len(bits), -1, per).sum(axis=2)
+    slopes = torch.from_numpy(bends.slopes[piece])
+    a = maps.a[index] * slopes[:, :, None]
+    linear, offset = maps.linear[index] * bends.steepest, maps.offset[index] * bends.steepest
+    if not bends.is_relu:
+        a[:, :, -1] += torch.from_numpy(bends.intercepts[piece])
+        norm_a, norm_b = _norms(Maps(a, linear, offset))
+        before_a, before_b = (norm[index] for norm in _norms(maps))
+        linear = linear + norm_a * (2 * U) + before_a * bends.slope_slack
+        offset = offset + (norm_b + bends.highest * a.shape[1]) * (4 * U)
+        offset = offset + before_b * bends.slope_slack + bends.intercept_slack * a.shape[1]
+    return Maps(a, linear * UP, offset * UP)
+
+
+def _map_sum(a: Maps, b: Maps) -> Maps:
+    total = a.a + b.a
+    norm_a, norm_b = _norms(Maps(total, a.linear, a.offset))
+    return Maps(total, (a.linear + b.linear + norm_a * (2 * U)) * UP, (a.offset + b.offset + norm_b * (2 * U)) * UP)

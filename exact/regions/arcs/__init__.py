@@ -1,0 +1,1 @@
+"""Curves cut into arcs and intervals."""

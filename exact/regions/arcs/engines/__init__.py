@@ -1,0 +1,1 @@
+"""Engines that cut curves: one file each."""

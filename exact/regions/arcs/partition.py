@@ -1,0 +1,411 @@
+"""Partitions of one-dimensional domains: arcs of circles, intervals of lines, with exact end points and lengths."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.linear_algebra import independent_rows, matrix, rows_of, solve
+from exact.arithmetic.nearest import nearest_of
+from exact.arithmetic.numbers import Ball, Rational, RationalArray, rationals
+from exact.errors import InvalidInput, Unsupported, shown
+from exact.geometry.combinatorics.codes import Hinge, SplineCode
+from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.domains.base import Curve, Domain
+from exact.geometry.pencils.isolated_directions import IsolatedDirection
+from exact.geometry.pencils.pencil import Direction
+from exact.geometry.pencils.positions import (
+    CurvePoint,
+    compare_points,
+    gap_ball,
+    is_finite,
+    one_turn_on,
+    point_floats,
+    position_float,
+    turn_ball,
+)
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.networks.affine_map import AffineMap
+from exact.networks.network import Network
+from exact.regions.arcs import certificate
+from exact.regions.arcs.cells import CurveCells, Cut
+from exact.regions.arcs.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
+from exact.regions.arcs.records import curve_cells, curve_parts
+from exact.regions.certificate import Json, round_domain
+from exact.regions.partition import GRAPH_WITNESSES, Partition
+from exact.regions.region import Facet, Region, SymbolicRegion, closed
+from exact.regions.storage import Parts
+
+if TYPE_CHECKING:
+    import sympy
+
+_ZERO, _ONE = Rational(0), Rational(1)
+
+
+class CurvePartition(Partition):
+    """The cells of a curve in order; on a circle the first starts at the first crossing after u.
+
+    A cell is a maximal arc on which the code is constant but for isolated points (a neuron that touches zero without
+    changing sign separates nothing; see `crossings`). One code can own several cells (MATH: "Networks").
+    """
+
+    cells: CurveCells
+
+    def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
+        super().__init__(network, domain, engine, None, cells)
+        self.curve, self.frame = cells.curve, cells.frame
+        self.image = _image(network, cells.curve)
+
+    @cached_property
+    def codes(self) -> ByteArray:  # type: ignore[override]
+        """The spline codes, bit-packed; made when asked for: 10^5 neurons on a circle have 2.5 GB of them."""
+        return self.cells.codes.packed()
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def parts(self, points: bool | None = None) -> Parts:
+        return curve_parts(self.cells)
+
+    @classmethod
+    def of_parts(
+        cls, network: Network, domain: Domain, engine: str, values: Mapping[str, Any], arrays: Mapping[str, Any]
+    ) -> CurvePartition:
+        return cls(network, domain, engine, curve_cells(values, arrays))
+
+    def records(self, maps: bool) -> Iterator[Json]:
+        return certificate.records(self.network, self.cells)
+
+    def domain_record(self) -> Json:
+        return round_domain(self.network, self.domain)
+
+    def code_of(self, index: int) -> SplineCode:
+        return SplineCode(self.cells.codes.row(self._number(index)).tobytes(), self._layer_sizes)
+
+    def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
+        hinges, codes, count = self.network.hinges, self.cells.codes, len(self)
+        a, b = self._number(a), self._number(b)
+        step_back = b == 0 and a == count - 1 and self.cells.closed
+        found = codes.flips(b) if b == a + 1 or step_back else codes.differing(a, b)
+        return tuple(hinges[i] for i in found.tolist())
+
+    @cached_property
+    def code_count(self) -> int:
+        """The number of different spline codes."""
+        return self.cells.codes.distinct
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the number of cells and the sorted codes: the same for any engine, device or order of work."""
+        return self.cells.codes.digest()
+
+    @property
+    def region_count(self) -> int:
+        """The number of open activation regions: only where each is convex, on a straight line without norm."""
+        if self.frame.is_straight and not self.network.has_norm:
+            return len(self)
+        raise InvalidInput("a code can own several cells here, so region_count has two meanings", value=self.domain,
+                           remedy="ask for code_count or cell_count")  # fmt: skip
+
+    @cached_property
+    def regions(self) -> Sequence[Arc]:
+        return OnDemand(partial(Arc, self), len(self))
+
+    @cached_property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """The points between cells in order, then the tangencies of single hinges."""
+        joints = ((self.hinges_between(before, after), self.cells.cuts[k]) for before, k, after in self._joints())
+        inner = [Crossing(flipped, False, cut.undefined, cut.direction, self.frame, self.image) for flipped, cut in joints]
+        hinges = self.network.hinges
+        touching = [Crossing((hinges[h],), True, False, d, self.frame, self.image) for d, h in self.cells.tangent]
+        return (*inner, *touching)
+
+    def _joints(self) -> list[tuple[int, int, int]]:
+        """(cell before, cut, cell after) for every cut between two cells."""
+        count = len(self)
+        if self.cells.closed:
+            return [((i - 1) % count, i, i) for i in range(len(self.cells.cuts))]
+        return [(i - 1, i, i) for i in range(1, count)] if self.cells.cuts else []
+
+    def ends_of(self, index: int) -> tuple[Cut, Cut] | None:
+        """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of dimension 0."""
+        cuts = self.cells.cuts
+        return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
+
+    def neighbours(self) -> IndexArray:
+        pairs = [(before, after) for before, cut, after in self._joints() if cut not in self.cells.undefined]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
+        """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges and its `position`.
+
+        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing.
+        Positions are the nearest float64; on a circle of more than 10,000 cuts angles to 2^-29 of a turn or better, so that
+        not all crossings need be made exact; `crossings` has them exactly.
+        """
+        graph: nx.MultiGraph[int] = nx.MultiGraph()
+        self._add_nodes(graph, witnesses)
+        for before, cut, after in self._joints():
+            if cut not in self.cells.undefined:
+                graph.add_edge(before, after, flipped=self.hinges_between(before, after), position=self._positions[cut])
+        return graph
+
+    @cached_property
+    def _positions(self) -> list[float]:
+        """The positions of all cuts: those of the exact points, on circles with very many cuts of points near them."""
+        cuts, bounds = self.cells.cuts, self.cells.enclosures
+        many = len(cuts) > GRAPH_WITNESSES and not self.frame.is_straight
+        if many and bounds is not None:
+            angles: list[float] = self.frame.angles_float(bounds.mean(axis=1)).tolist()
+            return angles
+        return [position_float(self.frame, cut.near if many else cut.direction) for cut in cuts]
+
+    def locate(self, x: Sequence[object]) -> int:
+        direction = self.direction_of(x)
+        if not self.cells.cuts:
+            return self._without_cuts(direction)
+        before = bisect.bisect_left(range(len(self)), 0, key=lambda i: self.cells.cuts[i].direction.compare(direction))
+        if before < len(self) and self.cells.cuts[before].direction.compare(direction) == 0:
+            raise InvalidInput("the point lies on a crossing", value=shown(x), remedy="move it off the crossing")
+        inside = self.cells.closed or self._is_on_arc(direction)
+        if not inside:
+            raise InvalidInput("the point lies outside the domain", value=shown(x), remedy="give a point on it")
+        return (before - 1) % len(self)
+
+    def _without_cuts(self, direction: Direction) -> int:
+        """The cell on an uncut circle, or the one of two opposite points."""
+        return 0 if len(self) == 1 or direction.alpha.sign() > 0 else 1
+
+    def _is_on_arc(self, direction: Direction) -> bool:
+        first, last = self.cells.cuts[0].direction, self.cells.cuts[-1].direction
+        return compare_points(direction, first) > 0 and compare_points(direction, last) < 0
+
+    def direction_of(self, x: Sequence[object]) -> Direction:
+        """The rational direction (alpha, beta) of a point of the curve; behind a norm modulo what P removes."""
+        rows = rows_of(self._columns(self.curve.state(), rationals(x, "x")))
+        kept = independent_rows([row[:2] for row in rows], 2)
+        equations = [rows[i] for i in kept]
+        if len(kept) == 1:  # a line through the origin, or a sphere of two points, where v is zero
+            equations.append([*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO])
+        solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
+        if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in [*rows, *self._unit()]):
+            raise InvalidInput("the point does not lie on the curve", value=shown(x), remedy="give alpha u + beta v")
+        return Direction.rational(solved[0], solved[1])
+
+    def _unit(self) -> list[list[Rational]]:
+        """On a straight line also the equation `one . (alpha, beta) = 1`, without which points at other scales would pass."""
+        return [] if self.curve.one is None else [[*self.curve.one, _ONE]]
+
+    def _columns(self, state: RationalArray, x: list[Rational]) -> RationalArray:
+        if len(x) != state.nrows():
+            raise InvalidInput("point does not fit the domain", value=f"{len(x)} coordinates",
+                               remedy=f"give {state.nrows()}")  # fmt: skip
+        joined = RationalArray(len(x), 3, [e for row, t in zip(rows_of(state), x, strict=True) for e in (*row, t)])
+        norm = self.network.blocks[0].norm
+        return joined if norm is None or self.frame.is_straight else norm.project(joined)
+
+    def map_columns(self, index: int) -> RationalArray:
+        """The network's output over (alpha, beta, D): D is the constant behind a norm or on a circle (see curves)."""
+        network = self.network
+        network.require_piecewise_linear()
+        if not network.has_norm:
+            if self.curve.one is not None:
+                return self._propagate(network, self.curve.state(), self.curve.one, index)
+            return self._propagate(network, _with_root(self.curve.state()), (_ZERO, _ZERO, _ONE), index)
+        if network.blocks[0].norm is None:
+            raise Unsupported("maps behind a norm that is not in front are not computed along curves", value=self.domain,
+                              remedy="use network.from_block(k) to start at the norm")  # fmt: skip
+        centred = _with_root(network.blocks[0].norm.project(self.curve.state()))
+        return self._propagate(network.folded(), centred, (_ZERO, _ZERO, _ONE), index)
+
+    def _propagate(self, network: Network, state: RationalArray, one: Sequence[Rational], index: int) -> RationalArray:
+        starts, bits = np.cumsum([0, *network.bits_per_layer]), self.code_of(index).bits
+        rows = [[bool(b) for b in bits[a:b]] for a, b in itertools.pairwise(starts)]
+        return network.propagate(state, one, lambda h, _: rows[h])
+
+    def _map_key(self, index: int) -> Hashable:
+        return tuple(self.map_columns(index).entries())
+
+
+def _image(network: Network, curve: Curve) -> Curve:
+    """The curve that points are reported on: a circle behind a norm lies in the image of the norm's projection."""
+    norm = network.blocks[0].norm
+    if norm is None or curve.one is not None or curve.radius_squared is not None:
+        return curve
+    rows = rows_of(norm.project(curve.state()))
+    return replace(curve, u=tuple(row[0] for row in rows), v=tuple(row[1] for row in rows))
+
+
+def _with_root(state: RationalArray) -> RationalArray:
+    return RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
+
+
+class Arc(Region):
+    """A cell of a one-dimensional domain: an open arc or interval on which the code is constant."""
+
+    _owner: CurvePartition
+
+    def __init__(self, owner: CurvePartition, index: int) -> None:
+        self._owner, self.index = owner, index
+
+    @property
+    def code(self) -> SplineCode:
+        return self._owner.code_of(self.index)
+
+    @property
+    def witness(self) -> tuple[Fraction, ...]:
+        """A rational point inside; on a circle a vector whose direction is inside."""
+        return self._owner.curve.ambient(*self._owner.cells.witnesses[self.index])
+
+    @property
+    def affine(self) -> AffineMap:
+        return self._owner.network.affine_map(self.code)
+
+    @property
+    def facets(self) -> tuple[Facet, ...]:
+        """The crossings at the ends, and the ends of the domain; none at infinity.
+
+        `hyperplane` is the line through the end in the coefficients (alpha, beta) of the pencil, () when it is irrational.
+        """
+        ends = self._owner.ends_of(self.index)
+        if ends is None:
+            return ()
+        frame = self._owner.frame
+        finite = [(cut, step) for cut, step in zip(ends, (-1, 1), strict=True)
+                  if not frame.is_straight or is_finite(frame, cut.direction)]  # fmt: skip
+        return tuple(self._facet(cut, step) for cut, step in finite)
+
+    def _facet(self, cut: Cut, step: int) -> Facet:
+        count = len(self._owner)
+        other = self.index + step
+        missing = not self._owner.cells.closed and not 0 <= other < count
+        neighbour = None if missing or cut.undefined else other % count
+        flipped = () if missing else self._owner.hinges_between(self.index, other % count)
+        return Facet(flipped, neighbour, _line_through(cut.direction, step))
+
+    @property
+    def endpoints(self) -> tuple[sympy.Matrix, sympy.Matrix] | None:
+        """The exact end points as SymPy columns; None for a full circle or a single point."""
+        ends = self._owner.ends_of(self.index)
+        if ends is None:
+            return None
+        owner = self._owner
+        first, last = (Crossing((), False, c.undefined, c.direction, owner.frame, owner.image).point for c in ends)
+        return first, last
+
+    @property
+    def endpoints_float(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The end points, each coordinate the nearest float64; infinite where an interval is."""
+        ends, curve, frame = self._owner.ends_of(self.index), self._owner.image, self._owner.frame
+        if ends is None:
+            return None
+        first, last = (point_floats(frame, curve, cut.direction) for cut in ends)
+        return first, last
+
+    @property
+    def parameters_float(self) -> tuple[float, float]:
+        """Start and end, each the nearest float64: angles in radians, the end beyond the start, or parameters t.
+
+        A full circle is (0, 2 pi); the end of an arc that holds the angle 0 is above 2 pi.
+        """
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return (0.0, 2 * math.pi) if len(self._owner) == 1 else (self.index * math.pi,) * 2
+        first, last = (cut.direction for cut in ends)
+        wraps = not frame.is_straight and compare_points(last, first) <= 0
+        return position_float(frame, first), (one_turn_on if wraps else position_float)(frame, last)
+
+    @property
+    def length_float(self) -> float:
+        """The length in the metric of the curve: the nearest float64."""
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is not None and frame.is_straight and not all(is_finite(frame, cut.direction) for cut in ends):
+            return math.inf
+        return nearest_of(self._length)
+
+    def _length(self, bits: int) -> Ball | None:
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        radius = Ball(frame.radius_squared).sqrt()
+        if ends is None:
+            return 2 * Ball.pi() * radius if len(self._owner) == 1 else Ball(0)
+        first, last = (cut.direction for cut in ends)
+        if not frame.is_straight:
+            turn = 2 * Ball.pi() if compare_points(first, last) == 0 else turn_ball(frame, first, last, bits)
+            return None if turn is None else radius * turn
+        return radius * gap_ball(frame, first, last, bits)
+
+    @property
+    def length(self) -> sympy.Expr:
+        """The exact length as a SymPy expression: radius times angle, or the distance of the end points."""
+        import sympy
+
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        radius = sympy.sqrt(sympy_rational(frame.radius_squared))
+        if ends is None:
+            return 2 * sympy.pi * radius if len(self._owner) == 1 else sympy.Integer(0)
+        first, last = (cut.direction for cut in ends)
+        if frame.is_straight:
+            return radius * (exact_parameter(frame, last) - exact_parameter(frame, first))
+        wraps = compare_points(last, first) <= 0
+        return radius * (exact_angle(frame, last) - exact_angle(frame, first) + (2 * sympy.pi if wraps else 0))
+
+    def symbolic(self) -> SymbolicRegion:
+        """Inequalities on the position (theta or t), and the map: in t on a line, in y = (y1, y2, ...) behind a norm."""
+        import sympy
+
+        straight = self._owner.frame.is_straight
+        variable = sympy.Symbol("t" if straight else "theta", real=True)
+        return SymbolicRegion(self._inequalities(variable), self._symbolic_map(variable))
+
+    def symbolic_closure(self) -> SymbolicRegion:
+        import sympy
+
+        found, ends = self.symbolic(), self._owner.ends_of(self.index)
+        if ends is None or not any(cut.undefined for cut in ends):
+            return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
+        (variable,) = set().union(*(part.free_symbols for part in found.inequalities))
+        place = exact_parameter if self._owner.frame.is_straight else exact_angle
+        holes = [sympy.Ne(variable, place(self._owner.frame, cut.direction)) for cut in ends if cut.undefined]
+        return SymbolicRegion((*map(closed, found.inequalities), *holes), found.map)
+
+    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
+        import sympy
+
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return () if len(self._owner) == 1 else (sympy.Eq(variable, self.index * sympy.pi),)
+        place = exact_parameter if frame.is_straight else exact_angle
+        first, last = (place(frame, cut.direction) for cut in ends)
+        if not frame.is_straight and compare_points(ends[1].direction, ends[0].direction) <= 0:
+            return (sympy.Or(variable > first, variable < last),)
+        return tuple(bound for bound in (variable > first, variable < last) if bound != sympy.true)
+
+    def _symbolic_map(self, t: sympy.Symbol) -> sympy.Matrix:
+        import sympy
+
+        owner = self._owner
+        if owner.network.has_norm or not owner.frame.is_straight:
+            return self.affine.sympy()
+        rows, one, along = rows_of(owner.map_columns(self.index)), owner.curve.one, owner.curve.along
+        assert one is not None and along is not None
+        alpha, beta = ((_ONE, _ZERO), (_ZERO, _ONE)) if one[0] != 0 else ((_ZERO, -_ONE), (_ONE, _ZERO))
+        point = [sympy_rational(a) + sympy_rational(b) * t for a, b in (alpha, beta)]
+        return sympy.Matrix([sympy_rational(row[0]) * point[0] + sympy_rational(row[1]) * point[1] for row in rows])
+
+
+def _line_through(direction: CurvePoint, step: int) -> tuple[int, ...]:
+    """The line of a rational direction as integers (alpha, beta, 0), positive inside; () when it is irrational."""
+    if isinstance(direction, IsolatedDirection) or not (direction.alpha.is_rational and direction.beta.is_rational):
+        return ()
+    a, b = direction.alpha.a, direction.beta.a
+    return Halfspace.of([step * b, -step * a, _ZERO]).coefficients

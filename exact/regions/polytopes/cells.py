@@ -1,0 +1,83 @@
+"""What engines for flat domains return: codes, witnesses, walls, perhaps the whole complex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.arithmetic.texts.printing import short_repr
+from exact.geometry.domains.base import Domain, FlatDomain
+from exact.geometry.polyhedra.faces import FaceComplex
+from exact.geometry.polyhedra.halfspace import Halfspace, Point
+from exact.geometry.polyhedra.lp import Farkas
+from exact.networks.network import Network
+from exact.regions.cells import Cells, Outcome
+from exact.regions.engine import Job
+
+
+@short_repr
+@dataclass(frozen=True)
+class FlatCells(Cells):
+    """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when asked for.
+
+    `codes` are the spline codes, bit-packed as numpy.packbits does (R x
+    ceil(hinges / 8)). `witness(i)` is an exact point
+    strictly inside region i. `walls(i)` gives halfspaces among which all its facets are, the domain's included; without
+    it they are read off the code. `pairs()` lists every two regions that share a facet, once (E x 2); without it they are
+    found by rays and LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the domain
+    has no interior point. `decisions` counts what settled the questions on the way.
+    """
+
+    codes: ByteArray
+    hinges: int
+    witness: Callable[[int], Point]
+    outcome: Outcome
+    evidence: str
+    decisions: Mapping[str, int]
+    walls: Callable[[int], tuple[Halfspace, ...]] | None = None
+    pairs: Callable[[], IndexArray] | None = None
+    faces: FaceComplex | None = None
+    empty: Farkas | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def bits(self) -> BitArray:
+        """The codes as bools (R x hinges)."""
+        return np.unpackbits(self.codes, axis=1, count=self.hinges).astype(bool)
+
+
+def empty_cells(hinges: int, proof: Farkas) -> FlatCells:
+    """No region at all, because the walls of the domain leave no interior point."""
+    evidence = "the walls of the domain have no common interior point, by a Farkas vector"
+    codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
+    return FlatCells(codes, hinges, _no_witness, Outcome.COMPLETE, evidence, {}, empty=proof)
+
+
+def no_cells(job: Job) -> FlatCells:
+    """No region, because the budget ended before there was one."""
+    hinges = job.network.hinge_count
+    codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
+    return FlatCells(codes, hinges, _no_witness, Outcome.BUDGET_REACHED, "stopped early, before the first region", {})
+
+
+def _no_witness(index: int) -> Point:
+    raise IndexError(f"region {index} of 0")
+
+
+def flat_refusal(network: Network, domain: Domain) -> str | None:
+    """The refusal shared by engines for flat domains: curved domains, norms."""
+    if not isinstance(domain, FlatDomain):
+        return f"it enumerates flat domains, not {type(domain).__name__}"
+    if not domain.is_polyhedral:
+        return f"it knows domains by their walls, and a {type(domain).__name__} is round; round_layers cuts it"
+    if network.has_norm:
+        return (
+            "the network has a norm, so its regions in a flat domain are not polytopes; "
+            "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers behind it"
+        )
+    return network.jump_refusal

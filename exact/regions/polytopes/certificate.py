@@ -1,0 +1,146 @@
+"""Certificates of flat domains: kinds `complex` and `facets`.
+
+An engine that builds the complex of all faces gives kind `complex`: vertices, faces, cells. For every other one each region
+gets a point inside, a point in every facet with the region behind it, and a Farkas vector for every halfspace that is no
+facet: kind `facets`. A partition that stopped early gets the latter, which then says that it is not complete. A domain
+without interior gets a Farkas vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exact.errors import Unsupported, require
+from exact.geometry.combinatorics.codes import SplineCode
+from exact.geometry.domains.base import Flat, FlatDomain
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.geometry.polyhedra.halfspace import Halfspace, Point
+from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.networks.network import Network
+from exact.regions.cells import Outcome
+from exact.regions.certificate import Json, header, hexadecimal, matrix_rows, over_common
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.facets import code_behind, facet_proofs, region_walls
+
+
+def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) -> Iterator[Json]:
+    """The records of a certificate; Unsupported for a round domain. Cost: see :func:`exact.regions.certificate.of`."""
+    if not domain.is_polyhedral:
+        raise Unsupported("a round domain has no certificate", value=domain, remedy="partition a Box around it")
+    return _Writer(network, domain.flat(), cells, maps and network.is_piecewise_linear).records()
+
+
+def domain_record(domain: FlatDomain) -> Json:
+    """A flat domain as a certificate of it states it."""
+    return _domain(domain.flat(), cube=False)
+
+
+def _domain(flat: Flat, cube: bool) -> Json:
+    rows, denominator = matrix_rows(list(flat.state().entries()), flat.dim + 1)
+    walls = [hexadecimal(wall.coefficients) for wall in flat.walls]
+    return {"dim": flat.dim, "cube": cube, "chart": {"denominator": denominator, "rows": rows}, "walls": walls}
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """The records of one certificate, in order."""
+
+    network: Network
+    flat: Flat
+    cells: FlatCells
+    maps: bool
+
+    def records(self) -> Iterator[Json]:
+        """The header, then vertices, faces and cells, or regions."""
+        complete = self.cells.outcome is Outcome.COMPLETE
+        order = sorted(range(len(self.cells)), key=lambda i: self.cells.codes[i].tobytes())
+        if not order:
+            yield self._header("facets", complete) | ({"empty": self._empty()} if complete else {})
+        elif complete and self.cells.faces is not None:
+            yield from self._complex(self.cells.faces, order)
+        else:
+            yield self._header("facets", complete)
+            yield from self._facets(order)
+
+    def _header(self, kind: str, complete: bool, faces: Sequence[int] = (), cube: bool = False) -> dict[str, Json]:
+        shared = header(self.network, kind, complete, len(self.cells), _domain(self.flat, cube))
+        return shared | {"faces": list(faces), "maps": self.maps}
+
+    def _empty(self) -> str:
+        """A Farkas vector over the walls, as one multiplier for each."""
+        proof = self.cells.empty or strict_feasibility(self.flat.walls, self.flat.dim)
+        require(isinstance(proof, Farkas), "a domain with an interior point has a region", proof)
+        assert isinstance(proof, Farkas)
+        numbers, _ = over_common(proof.multipliers)
+        found = dict(zip(proof.rows, numbers, strict=True))
+        return hexadecimal([found.get(i, 0) for i in range(len(self.flat.walls))])
+
+    def _region(self, index: int) -> dict[str, Json]:
+        """The code of region `index` (in the engine's order) and its map."""
+        code = self.cells.codes[index].tobytes()
+        record: dict[str, Json] = {"code": code.hex()}
+        if self.maps:
+            image = self.network.propagate_code(self.flat.state(), SplineCode(code, self.network.bits_per_layer))
+            rows, denominator = matrix_rows(list(image.entries()), self.flat.dim + 1)
+            record["map"] = [denominator, *rows]
+        return record
+
+    # ---- kind "complex"
+
+    def _complex(self, faces: FaceComplex, order: Sequence[int]) -> Iterator[Json]:
+        vertices = [faces.vertex(i) for i in range(faces.vertex_count)]
+        cube = not all(vertex.is_finite for vertex in vertices)
+        counts = [len(vertices), *(len(faces.boundary[k]) for k in range(1, faces.dim))]
+        yield self._header("complex", True, counts, cube)
+        yield from (_vertex(vertex, cube) for vertex in vertices)
+        for k in range(1, faces.dim):
+            yield from (faces.boundary[k].row(i).tolist() for i in range(len(faces.boundary[k])))
+        for index in order:
+            yield self._region(index) | {"faces": faces.boundary[faces.dim].row(index).tolist()}
+
+    # ---- kind "facets"
+
+    def _facets(self, order: Sequence[int]) -> Iterator[Json]:
+        place = {self.cells.codes[index].tobytes(): i for i, index in enumerate(order)}
+        shared: dict[int, dict[Halfspace, tuple[Point, int]]] = {}
+        for i, index in enumerate(order):
+            yield self._region(index) | self._walls(i, index, place, shared)
+
+    def _walls(
+        self, number: int, index: int, place: Mapping[bytes, int], shared: dict[int, dict[Halfspace, tuple[Point, int]]]
+    ) -> dict[str, Json]:
+        """Witness, facets and redundancy proofs; facets seen from here are kept in `shared` for the regions behind them."""
+        bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges).astype(bool).tolist()
+        walls, witness, seen = region_walls(self.network, self.flat, bits), self.cells.witness(index), shared.pop(number, {})
+        proofs = facet_proofs(walls, witness, self.flat.dim, {wall: point for wall, (point, _) in seen.items()})
+        facets = sorted(proofs.points)
+        entries: list[Json] = []
+        for name in facets:
+            wall, point = walls[name], proofs.points[name]
+            neighbour = seen[wall][1] if wall in seen else self._neighbour(wall, point, place)
+            if neighbour is not None and neighbour > number:
+                shared.setdefault(neighbour, {})[wall.opposite] = (point, number)
+            entries.append([name, hexadecimal(point), neighbour])
+        redundant = [[name, _multipliers(proofs.redundant[name], facets)] for name in sorted(proofs.redundant)]
+        return {"witness": hexadecimal(witness), "facets": entries, "redundant": redundant}
+
+    def _neighbour(self, wall: Halfspace, point: Point, place: Mapping[bytes, int]) -> int | None:
+        """The region behind a facet: None at the edge of the domain, -1 where it is not listed."""
+        if wall in self.flat.walls:
+            return None
+        behind = code_behind(self.network, self.flat, wall, point)
+        return place.get(np.packbits(np.array(behind, dtype=bool)).tobytes(), -1)
+
+
+def _vertex(vertex: SymbolicPoint, cube: bool) -> str:
+    return hexadecimal([*(vertex.infinite if cube else ()), *vertex.finite])
+
+
+def _multipliers(proof: Farkas, facets: Sequence[int]) -> str:
+    """`q`, then one multiplier for each facet, all over the same denominator."""
+    numbers, denominator = over_common(proof.multipliers)
+    found = dict(zip(proof.rows, numbers, strict=True))
+    return hexadecimal([denominator, *(found.get(facet, 0) for facet in facets)])

@@ -1,0 +1,1 @@
+"""Engines that cut flat domains: one file each."""

@@ -1,0 +1,457 @@
+"""The arrays of a growing complex, and the conversation with the compiled kernel that cuts it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
+from exact.errors import TooLarge, Undecided
+from exact.geometry.budgets import Stopped, Watch
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.domains.base import Flat
+from exact.geometry.polyhedra.faces import FaceComplex
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.kernels import splitting
+from exact.kernels.splitting import Complex, Layer
+from exact.propagation.enclosures import PointWalk
+from exact.propagation.region_maps import MapWalk
+from exact.regions.engine import Job
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices
+
+_UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
+_BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
+_ASKED = 1024
+_LARGE = 2**27
+Array = np.ndarray[Any, Any]
+_OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
+_OF_FACES = {"face", "seen", "work", "stack"}
+_OF_CELLS = {"cstart", "ccount", "vstart", "vcount", "kstart", "kcount", "cbase", "clink", "code", "cflag"}
+_OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
+
+
+class Cutter:
+    """A complex of a flat domain, its cells not yet cut by any layer; holds all state of one enumeration.
+
+    Raises Stopped when `watch` is up: nothing can be cut from then on, but cells still have their vertices (see `middles`).
+    """
+
+    def __init__(self, flat: Flat, bits: int, exact: ExactVertices, watch: Watch) -> None:
+        self._flat, self._dim, self._exact, self._watch = flat, flat.dim, exact, watch
+        box = _box(flat)
+        self._bounded = box is not None
+        self._remaining = () if box else flat.walls
+        self._c = _empty(flat.dim, self._bounded, max(1, (bits + 7) // 8))
+        exact.planes = lambda vertex: self._c.vplanes[vertex]
+        self._start(box)
+        self._layer: Layer | None = None
+        self._signed, self._settled = 0, 0
+        self._starts_at, self._dropped = 0, False
+
+    # ---- the domain
+
+    def _start(self, box: list[tuple[Halfspace, Halfspace]] | None) -> None:
+        """The cube: of the box, or of all of R^d at K = infinity."""
+        d, c = self._dim, self._c
+        if box:
+            forms = [(wall.coefficients, 0) for pair in box for wall in pair]
+        else:
+            forms = [(tuple([sign * int(i == k) for k in range(d)] + [0]), 1) for i in range(d) for sign in (1, -1)]
+        self._exact.add_walls(forms)
+        self._set_planes(0, [form for form, _ in forms], [k for _, k in forms])
+        c.n[splitting.PLANES] = 2 * d
+        _cube(c, d)
+        planes = c.vplanes[: c.n[splitting.VERTICES]]
+        if box is None:
+            c.q[: len(planes)] = 2.0 * (planes % 2) - 1.0
+            return
+        ends = [Rational(-form[-1], form[i // 2]) for i, (form, _) in enumerate(forms)]
+        floats = nearest_floats(ends)
+        errors = np.where([end == 0 for end in ends], 0.0, rounding_error(floats))
+        c.p[: len(planes)], c.pe[: len(planes)] = floats[planes], errors[planes].max(axis=1) * d
+
+    def _set_planes(self, first: int, forms: list[tuple[int, ...]], infinite: list[int]) -> None:
+        """Exact integer forms as float rows with a normal of length near one."""
+        c, d = self._c, self._dim
+        for i, (form, k) in enumerate(zip(forms, infinite, strict=True), first):
+            size = max(abs(x) for x in form[:-1])
+            row = nearest_floats([Rational(x, size) for x in form])
+            c.plane[i, : d + 1], c.plane[i, d + 1] = row, k
+            c.aerr[i] = np.linalg.norm(row[:-1]) * 2.0**-52 * _UP + _LEAST
+            c.berr[i] = abs(row[-1]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
+            c.anorm[i] = np.linalg.norm(row[:-1]) * _UP + _LEAST
+            c.hinge[i] = -1
+
+    def _refresh(self, vertex: int) -> None:
+        """Take the float coordinates of a vertex from its exact ones."""
+        (c, d), (finite, near), (infinite, far) = (self._c, self._dim), *self._exact.floats(vertex)
+        c.p[vertex], c.pe[vertex] = finite, np.abs(near).max() * d
+        if not self._bounded:
+            c.q[vertex], c.qe[vertex] = infinite, np.abs(far).max() * d
+
+    def inside_walls(self) -> bool:
+        """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing does."""
+        walls = self._remaining
+        if not walls:
+            return True
+        if any(wall.is_constant and wall.offset <= 0 for wall in walls):
+            return False
+        walls = tuple(wall for wall in walls if not wall.is_constant)
+        first = int(self._c.n[splitting.PLANES])
+        self._room(planes=len(walls), pool=len(walls))
+        forms = [wall.coefficients for wall in walls]
+        self._exact.add_walls([(form, 0) for form in forms])
+        self._set_planes(first, forms, [0] * len(forms))
+        signs = np.full((int(self._c.n[splitting.VERTICES]), len(walls)), splitting.UNKNOWN, np.int8)
+        self._open(signs, 0)
+        cells, hinges = np.empty(len(walls), np.int64), np.empty(len(walls), np.int64)
+        splitting.enlist(self._c, self._layer, cells, hinges)
+        self._cut_all(len(walls))
+        full = np.packbits(np.ones(len(walls), bool))
+        count = int(self._c.n[splitting.CELLS])
+        inside = np.flatnonzero((self._c.code[:count, : len(full)] == full).all(axis=1))
+        self._keep(inside)
+        self._c.code[:] = 0
+        return len(inside) > 0
+
+    # ---- layers
+
+    def begin_layer(self, layer: int, bit0: int, bits: int, points: PointWalk, maps: MapWalk) -> None:
+        """Sign every vertex, list the hinges that may cut each cell, and enclose their forms."""
+        c, n = self._c, self._c.n
+        count, cells = int(n[splitting.VERTICES]), int(n[splitting.CELLS])
+        if layer > 0:
+            before = np.unpackbits(c.code[:cells], axis=1, count=bit0)[:, self._starts_at : bit0]
+            maps.enter(c.cbase[:cells].astype(np.int64), before)
+        codes = c.code[:cells].copy()
+        self._starts_at = bit0
+        self._open(self._signs(layer, count, bits, points), bit0)
+        wanted = int(splitting.count_candidates(c, self._layer))
+        self._watch.check()
+        first = int(n[splitting.PLANES])
+        self._room(planes=wanted, pool=wanted)
+        regions, hinges = np.empty(wanted, np.int64), np.empty(wanted, np.int64)
+        splitting.enlist(self._c, self._layer, regions, hinges)
+        self._watch.check()
+        rows, a_err, b_err = maps.rows(layer, regions, hinges)
+        self._enter_rows(first, rows, a_err, b_err)
+        self._exact.add_hinges(first, layer, regions, hinges, codes, bit0)
+
+    def _signs(self, layer: int, count: int, bits: int, points: PointWalk) -> Array:
+        c = self._c
+        if not self._watch.has_room(count * bits):
+            raise Stopped
+        signs = np.empty((count, bits), np.int8)
+        finite = np.ones(count, bool) if self._bounded else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+        size = max(256, _BLOCK // max(1, bits))
+        for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
+            for start in range(0, len(where), size):
+                v = where[start : start + size]
+                self._watch.check()
+                far = not finite[v[0]]
+                signs[v] = points.signs(layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None)
+        self._signed += int(np.count_nonzero(signs != splitting.UNKNOWN))
+        return signs
+
+    def _enter_rows(self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray) -> None:
+        c, last, d = self._c, first + len(rows), self._dim
+        largest = np.abs(rows[:, :-1]).max(axis=1)
+        usable = (largest > _LEAST) & (largest < 1 / _LEAST)
+        scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
+            scaled = rows * scale[:, None]
+            c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = scaled, 0.0
+            c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
+            c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
+
+    def _open(self, signs: Array, bit0: int) -> None:
+        hinges = signs.shape[1]
+        head, flags = np.full(hinges, -1, np.int32), np.zeros(hinges, np.uint8)
+        keys, values = np.full(_ASKED * 4, -1, np.int64), np.zeros(_ASKED * 4, np.int8)
+        asked = np.zeros((_ASKED, 2), np.int32)
+        self._layer = Layer(signs, head, keys, values, asked, np.array([bit0], np.int64), flags, self._watch.alarm)
+        self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
+
+    def cut(self, job: Job) -> bool:
+        """Cut by every hinge of the layer; False when the number of regions asked for made it drop cells."""
+        assert self._layer is not None
+        hinges, whole = len(self._layer.head), True
+        if job.most is None and job.progress is None:
+            self._cut_all(hinges)
+            return True
+        for hinge in range(hinges):
+            self._cut_all(hinge + 1)
+            whole &= self._within(job)
+        return whole
+
+    def _within(self, job: Job) -> bool:
+        """Drop cells beyond the budget; those kept are cut to the end, so that what is returned are regions."""
+        count = int(self._c.n[splitting.CELLS])
+        if not job.out_of_budget(count):
+            return True
+        self._watch.check()
+        if job.most is None or count <= job.most:
+            return True
+        self._drop(job.most)
+        return False
+
+    def _cut_all(self, stop: int) -> None:
+        while (why := splitting.split(self._c, self._layer, stop)) != splitting.DONE:
+            self._watch.check()
+            if why == splitting.NEEDS_SIGNS:
+                self._settle()
+            elif why == splitting.NEEDS_SPACE:
+                free = int(self._c.n[splitting.FREE_FACES]) + 8
+                self._room(vertices=free, faces=free, cells=free, pool=int(self._c.n[splitting.FREE_POOL]) + 64)
+            else:
+                raise Undecided("the faces of a cell do not close", value=int(self._c.n[splitting.NEURON]),
+                                remedy="this is a defect of the engine: please report the network")  # fmt: skip
+
+    def _settle(self) -> None:
+        assert self._layer is not None
+        count = int(self._c.n[splitting.ASKED])
+        questions = self._layer.asked[:count].tolist()
+        signs = np.array([self._sign(v, h) for v, h in questions], np.int8)
+        for vertex in {v for v, _ in questions}:
+            self._refresh(vertex)
+        self._settled += count
+        if int(self._c.n[splitting.KNOWN]) + count > len(self._layer.keys) // 2:
+            size = 4 * len(self._layer.keys)
+            keys, values = np.full(size, -1, np.int64), np.zeros(size, np.int8)
+            splitting.rehash(self._layer.keys, self._layer.values, keys, values)
+            self._layer = self._layer._replace(keys=keys, values=values)
+        splitting.settle(self._c, self._layer, signs)
+
+    def _sign(self, vertex: int, plane: int) -> int:
+        self._watch.check()
+        return self._exact.sign(vertex, plane)
+
+    # ---- room
+
+    def _room(self, *, vertices: int = 0, faces: int = 0, cells: int = 0, planes: int = 0, pool: int = 0) -> None:
+        """Make room for so many more."""
+        n = self._c.n
+        wants = (
+            (_OF_VERTICES, splitting.VERTICES, vertices),
+            (_OF_FACES, splitting.FACES, faces),
+            (_OF_CELLS, splitting.CELLS, cells),
+            (_OF_PLANES, splitting.PLANES, planes),
+            ({"pool"}, splitting.POOL, pool),
+        )
+        changes = {}
+        for names, counter, more in wants:
+            used = int(n[counter])
+            for name in sorted(names):
+                array = getattr(self._c, name)
+                if name == "pool" and used + more >= 2**31 - 1:
+                    raise TooLarge("the complex does not fit", value=f"{used + more:,} entries of face lists",
+                                   remedy="cut a smaller domain, or use engine='lp_tree', which keeps no faces")  # fmt: skip
+                if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
+                    if not self._watch.has_room(used * array.itemsize * array[:1].size):
+                        raise Stopped
+                    factor = 2 if array.nbytes > _LARGE else 4  # what is not yet used costs nothing, copies do
+                    grown = np.empty((max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype)
+                    grown[:used] = array[:used]
+                    changes[name] = grown
+        if changes:
+            self._c = self._c._replace(**changes)
+
+    def _keep(self, cells: Array) -> None:
+        for name in sorted(_OF_CELLS):
+            array = getattr(self._c, name)
+            array[: len(cells)] = array[cells]
+        self._dropped = self._dropped or len(cells) < int(self._c.n[splitting.CELLS])
+        self._c.n[splitting.CELLS] = len(cells)
+
+    def _drop(self, bound: int) -> None:
+        """Keep the first cells only, in their buckets."""
+        assert self._layer is not None
+        self._keep(np.arange(bound))
+        self._layer.head[:] = -1
+        splitting.refill(self._c, self._layer)
+
+    # ---- what came out
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """How many signs floats decided, and how many exact coordinates."""
+        return {"filter": self._signed + int(self._c.n[splitting.FILTERED]), "exact": self._settled}
+
+    @property
+    def cell_count(self) -> int:
+        """The cells so far."""
+        return int(self._c.n[splitting.CELLS])
+
+    def middles(self, first: int, count: int) -> FloatArray:
+        """Points about the middles of cells, also of those that are not cut to the end (count x d)."""
+        found = np.zeros((count, self._dim))
+        reach = 1.0 + float(np.abs(self._c.p[: int(self._c.n[splitting.VERTICES])]).max(initial=0.0))
+        splitting.middles(self._c, first, 4.0 * reach, found)
+        return found
+
+    def codes(self, hinges: int) -> ByteArray:
+        """The packed codes of the cells."""
+        return self._c.code[: int(self._c.n[splitting.CELLS]), : (hinges + 7) // 8].copy()
+
+    @cached_property
+    def reached(self) -> tuple[BitArray, BitArray]:
+        """Which faces and vertices bound a cell: all of them, unless cells were dropped."""
+        c = self._c
+        used = np.full(int(c.n[splitting.FACES]), not self._dropped)
+        seen = np.full(int(c.n[splitting.VERTICES]), not self._dropped)
+        if self._dropped:
+            splitting.reached(c, used, seen)
+        return used, seen
+
+    @cached_property
+    def vertex_ids(self) -> Array:
+        """The numbers of the vertices that bound a cell."""
+        return np.flatnonzero(self.reached[1])
+
+    def face_ids(self, dim: int) -> Array:
+        """The numbers of the faces of a dimension 1 .. d - 1 that bound a cell."""
+        return np.flatnonzero(self.reached[0] & (self._c.face[: len(self.reached[0]), splitting.DIM] == dim))
+
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what, renumbered without gaps."""
+        c, found = self._c, dict[int, Incidence]()
+        numbers = np.cumsum(self.reached[1]) - 1
+        columns = (splitting.START, splitting.COUNT)
+        starts, counts = (c.face[: len(self.reached[0]), column].astype(np.int64) for column in columns)
+        for k in range(1, self._dim):
+            ids = self.face_ids(k)
+            found[k] = Incidence(*splitting.gathered(c.pool, starts, counts, ids, numbers))
+            numbers = np.zeros(len(self.reached[0]), np.int64)
+            numbers[ids] = np.arange(len(ids))
+        every = np.arange(int(c.n[splitting.CELLS]))
+        found[self._dim] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount.astype(np.int64), every, numbers))
+        return found
+
+    def corners(self) -> Incidence:
+        """The vertices of every cell."""
+        c, every = self._c, np.arange(int(self._c.n[splitting.CELLS]))
+        numbers = np.cumsum(self.reached[1]) - 1
+        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, numbers))
+
+    def facet_planes(self) -> Array:
+        """The plane of every (d - 1)-face, in the order of :meth:`boundary`."""
+        if self._dim == 1:
+            return np.asarray(self._c.vplanes[self.vertex_ids, 0])
+        return np.asarray(self._c.face[self.face_ids(self._dim - 1), splitting.PLANE])
+
+    def positions(self) -> FloatArray:
+        """The float coordinates of the vertices, in the order of :meth:`boundary`; infinite ones as NaN."""
+        finite: FloatArray = self._c.p[self.vertex_ids]
+        if not self._bounded:
+            finite[self._c.q[self.vertex_ids].any(axis=1)] = np.nan
+        return finite
+
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The float coordinates of the vertices, in the order of :meth:`boundary`, and how far each may be off; None in R^d."""
+        return (self._c.p[self.vertex_ids], self._c.pe[self.vertex_ids]) if self._bounded else None
+
+    def pairs(self, cells: Incidence) -> IndexArray:
+        """Every two cells that share a facet, from the facets of all cells."""
+        count = int(cells.members.max(initial=-1)) + 1
+        return np.asarray(splitting.paired(cells.starts, cells.members, count))
+
+
+class CutFaces(FaceComplex):
+    """The complex that a cutter ends with; its tables are made when first asked for."""
+
+    _cutter: Cutter
+
+    def __init__(self, cutter: Cutter, exact: ExactVertices) -> None:
+        ids = cutter.vertex_ids
+        own = {"dim": exact.dim, "vertex_count": len(ids), "vertex": lambda i: exact.point(int(ids[i])), "_cutter": cutter}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what."""
+        return self._cutter.boundary()
+
+    @cached_property
+    def corners(self) -> Incidence:
+        """The vertices of every region."""
+        return self._cutter.corners()
+
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats, and bounds on their distances from the exact ones."""
+        return self._cutter.enclosed()
+
+    def pairs(self) -> IndexArray:
+        """Every two regions that share a facet."""
+        return self._cutter.pairs(self.boundary[self.dim])
+
+
+def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
+    """The walls as (lower, upper) pairs along the axes, when that is what they are and they leave room; else None."""
+    pairs: list[list[Halfspace | None]] = [[None, None] for _ in range(flat.dim)]
+    for wall in flat.walls:
+        axes = [i for i, x in enumerate(wall.normal) if x]
+        if len(axes) != 1 or pairs[axes[0]][wall.normal[axes[0]] < 0] is not None:
+            return None
+        pairs[axes[0]][wall.normal[axes[0]] < 0] = wall
+    found = [(low, high) for low, high in pairs if low is not None and high is not None]
+    if len(found) < flat.dim:
+        return None
+    ends = [[Rational(-wall.offset, wall.normal[i]) for wall in pair] for i, pair in enumerate(found)]
+    return found if all(low < high for low, high in ends) else None
+
+
+def _empty(d: int, bounded: bool, width: int) -> Complex:
+    """Arrays with room for the cube."""
+    v, f, m = max(2**11, 2 ** (d + 1)), max(2**12, 3**d + 1), 2**11
+
+    def i4(*shape: int) -> Array:
+        return np.zeros(shape, np.int32)
+
+    def i1(size: int) -> Array:
+        return np.zeros(size, np.int8)
+
+    def i8(size: int) -> Array:
+        return np.zeros(size, np.int64)
+
+    far = 1 if bounded else v
+    return Complex(
+        i8(splitting.COUNTERS),
+        np.zeros((v, d)), np.zeros((far, d)), np.zeros(v), np.zeros(far), i4(v, d), i1(v), i4(v), i4(v),
+        i4(f, max(16, splitting.PLANE + d)), i4(f), i4(f), i4(f),
+        i8(m), i4(m), i8(m), i4(m), i8(m), i4(m), i4(m), i4(m), np.zeros((m, width), np.uint8), i1(m),
+        i4(max(2**16, 2 * d * 3**d + 2**d)),
+        np.zeros((m, d + 2)), np.zeros(m), np.zeros(m), np.zeros(m), i4(m),
+        np.zeros((4, d, d)), i8(d + 1),
+    )  # fmt: skip
+
+
+def _cube(c: Complex, d: int) -> None:
+    """The faces of a cube; a face is known by what it does in each coordinate: at the lower wall, at the upper, between."""
+    number: dict[tuple[int, ...], int] = {}
+    top = 0
+    for kind in sorted(product((0, 1, 2), repeat=d), key=lambda kind: kind.count(2)):
+        dim = kind.count(2)
+        planes = [2 * i + side for i, side in enumerate(kind) if side != 2]
+        counter = splitting.VERTICES if dim == 0 else splitting.CELLS if dim == d else splitting.FACES
+        index = number[kind] = int(c.n[counter])
+        c.n[counter] += 1
+        members = [number[(*kind[:i], side, *kind[i + 1 :])] for i in range(d) if kind[i] == 2 for side in (0, 1)]
+        if dim == 0:
+            c.vplanes[index] = planes
+            continue
+        c.pool[top : top + len(members)] = members
+        if dim == d:
+            c.cstart[index], c.ccount[index] = top, len(members)
+        else:
+            c.face[index, splitting.DIM], c.face[index, splitting.START] = dim, top
+            c.face[index, splitting.COUNT] = len(members)
+            c.face[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
+        top += len(members)
+    c.pool[top : top + 2**d] = np.arange(2**d)
+    c.vstart[0], c.vcount[0] = top, 2**d
+    c.n[splitting.POOL] = top + 2**d

@@ -1,0 +1,269 @@
+"""`vertices`: the cells of one hidden layer, an arrangement of hyperplanes in R^d, in a polyhedron or in a ball.
+
+The layer's forms are reduced exactly to distinct hyperplanes in as few coordinates as they need (`exact.geometry.arrangements.arrangement`). Simple
+arrangements come from their vertices, in blocks (`lowest_vertices`); degenerate ones with small integer coefficients by
+deletion and restriction in compiled loops (`restriction`); those with long coefficients from their vertices too, a crowded
+vertex by its own small arrangement; and should all that fail, from the LP tree. In a ball polytopes are cut by one
+hyperplane after another (`round_cells`). Cost: one form at one vertex for every bit of every code, in all but the last two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.arithmetic.numbers import RationalMatrix, rational
+from exact.errors import Undecided
+from exact.geometry.arrangements.arrangement import Arrangement, Essential, arrangement, essential
+from exact.geometry.arrangements.lowest_vertices import LowestVertices, NotSimple
+from exact.geometry.arrangements.restriction import NotCertified, SweptCells, fits, swept
+from exact.geometry.budgets import Stopped
+from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
+from exact.geometry.domains.flat import Ball, HPolytope, RealSpace
+from exact.geometry.polyhedra.halfspace import Halfspace, Point
+from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.networks.activations import ReLU
+from exact.networks.layers import Block, Layer
+from exact.networks.network import Network
+from exact.propagation.bounds import arrangement_bound
+from exact.propagation.cursor import first_layer
+from exact.regions.cells import Outcome
+from exact.regions.engine import Engine, Job, chart_of
+from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.polytopes.engines.lp_tree import LPTree
+from exact.regions.polytopes.engines.round_cells import Part, RoundChart, parts
+
+_BLOCK = 2**16
+
+
+class Vertices(Engine):
+    """One hidden layer in any dimension, any degeneracy; blocks of cells are counted against the budget."""
+
+    name = "vertices"
+
+    def refusal(self, network: Network, domain: Domain) -> str | None:
+        around = RealSpace(len(domain.centre)) if isinstance(domain, Ball) else domain
+        reason = flat_refusal(network, around)
+        if reason is None and len(network.hidden_layers) > 1:
+            reason = f"it cuts by one hidden layer, and this network has {len(network.hidden_layers)}"
+        return reason
+
+    def cost(self, network: Network, domain: Domain) -> float:
+        assert isinstance(domain, FlatDomain)
+        if isinstance(domain, CurveDomain):
+            return inf  # the engines for curves tell the crossings too
+        dim, hinges = chart_of(domain).dim, network.hinge_count
+        if chart_of(domain).walls:
+            return 12.0 if dim >= 4 and hinges >= 40 else 50.0
+        return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
+
+    def bytes_per_region(self, network: Network, domain: Domain) -> float:
+        return 2.0 * ((network.hinge_count + 7) // 8)  # the blocks, and all of them in one
+
+    def run(self, job: Job) -> FlatCells:
+        try:
+            return self._run(job)
+        except Stopped:
+            return no_cells(job)
+
+    def _run(self, job: Job) -> FlatCells:
+        assert isinstance(job.domain, FlatDomain)
+        flat = chart_of(job.domain)
+        given = arrangement(first_layer(job.network, flat), flat.walls, flat.dim)
+        if isinstance(job.domain, Ball):
+            return _in_ball(job, given, job.domain)
+        job.watch.check()
+        start = strict_feasibility(flat.walls, flat.dim, job.watch)
+        if isinstance(start, Farkas):
+            return empty_cells(given.hinges, start)
+        job.watch.check()
+        return _enumerated(job, given)
+
+
+def _enumerated(job: Job, given: Arrangement) -> FlatCells:
+    """By vertices when the arrangement is simple, else by restriction when its coefficients are small, else by vertices
+    with the crowded ones treated on their own, and by LPs when even that fails."""
+    reduced = essential(given)
+    small = fits(reduced)
+    methods: list[Callable[[Job, Arrangement, Essential], FlatCells]] = [partial(_by_vertices, crowded=not small)]
+    methods += [_by_restriction, partial(_by_vertices, crowded=True)] if small else []
+    for method in methods:
+        try:
+            return method(job, given, reduced)
+        except (NotSimple, NotCertified):
+            continue
+    return _by_programmes(job, given)
+
+
+def _by_programmes(job: Job, given: Arrangement) -> FlatCells:
+    """The LP tree over the distinct hyperplanes."""
+    normals, offsets = [h.normal for h in given.planes], [h.offset for h in given.planes]
+    layer = Layer.of(RationalMatrix.from_rationals(normals), RationalMatrix.from_rationals(offsets), ReLU())
+    domain = HPolytope(given.walls, dim=given.dim)
+    cells = LPTree().run(replace(job, network=Network((Block((layer,)),)), domain=domain))
+    view = _View(given, np.packbits(given.hinge_bits(cells.bits), axis=1))
+    return replace(cells, codes=view.codes, hinges=given.hinges, pairs=view.pairs)
+
+
+@dataclass
+class _Collected:
+    """Packed codes of the blocks found so far, and whether the budget ended them."""
+
+    given: Arrangement
+    job: Job
+    parts: list[ByteArray] = field(default_factory=list)
+    found: int = 0
+    stopped: bool = False
+
+    def collect(self, blocks: Iterator[BitArray], mirrored: bool) -> None:
+        """Pack block after block until they end or the budget does."""
+        try:
+            for block in blocks:
+                if len(block) and self.job.out_of_budget(self.found):
+                    self.stopped = True
+                    return
+                self.add(block, mirrored)
+        except Stopped:
+            self.stopped = True
+
+    def add(self, block: BitArray, mirrored: bool = False) -> None:
+        """Pack one block, no more regions than the budget allows."""
+        sides = _with_opposites(block) if mirrored else block
+        room = self.job.most
+        if room is not None and self.found + len(sides) > room:
+            sides, self.stopped = sides[: room - self.found], True
+        self.parts.append(np.packbits(self.given.hinge_bits(sides), axis=1))
+        self.found += len(sides)
+
+    @property
+    def codes(self) -> ByteArray:
+        """All codes, in the order found."""
+        empty = np.zeros((0, (self.given.hinges + 7) // 8), dtype=np.uint8)
+        codes: ByteArray = np.concatenate([empty, *self.parts])
+        return codes
+
+
+def _with_opposites(block: BitArray) -> BitArray:
+    """Cells on the positive side of the first hyperplane of a central arrangement, then their opposites."""
+    cells = np.concatenate([np.ones((len(block), 1), dtype=bool), block], axis=1)
+    return np.concatenate([cells, ~cells])
+
+
+def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool) -> FlatCells:
+    local = (lambda inner: _local(job, inner)) if crowded else None
+    source, kept = LowestVertices(reduced, job.device, local, job.watch), _Collected(given, job)
+    kept.collect(source.blocks(), reduced.mirrored)
+    counts = {"filter": source.decisions.filter, "exact": source.decisions.exact}
+    evidence = (
+        f"each vertex of {len(given.planes)} distinct hyperplanes, at infinity too, is the lowest point of exactly one cell "
+        f"(of several, enumerated there, at {len(source.points)} points on more than {reduced.dim}): {kept.found} in the domain"
+    )
+    return _cells(kept, evidence, counts, None)
+
+
+def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
+    chart, found, kept = RoundChart(ball), list[Part](), _Collected(given, job)
+    planes = [chart.from_centre(plane) for plane in given.planes]
+    try:
+        for part in parts(chart.body, planes, chart.body.around(), job.watch):
+            if job.out_of_budget(len(found)):
+                kept.stopped = True
+                break
+            found.append(part)
+    except Stopped:
+        kept.stopped = True
+    kept.add(np.array([sides for sides, _ in found], dtype=bool).reshape(len(found), len(given.planes)))
+    evidence = (
+        f"a simplex around the ball, cut by {len(given.planes)} distinct hyperplanes, and of its parts those with points in "
+        f"the ball: {kept.found}"
+    )
+    return _cells(kept, evidence, {"filter": 0, "exact": kept.found}, lambda index: chart.witness(found[index][1]))
+
+
+def _local(job: Job, given: Arrangement) -> BitArray:
+    """The cells of an arrangement at a crowded vertex; raises Stopped, since some of them would be worth nothing."""
+    empty = Network((Block((Layer.of([[0] * given.dim]),)),))
+    cells = _enumerated(Job(empty, HPolytope(given.walls, dim=given.dim), job.device, shared=job.watch), given)
+    if cells.outcome is not Outcome.COMPLETE:
+        raise Stopped
+    return given.plane_sides(cells.bits)
+
+
+def _by_restriction(job: Job, given: Arrangement, reduced: Essential) -> FlatCells:
+    cells = swept(reduced, job.watch, job.out_of_budget)
+    kept = _Collected(given, job, stopped=not cells.complete)
+    for begin in range(0, len(cells.words), _BLOCK):
+        kept.add(cells.sides(begin, begin + _BLOCK), reduced.mirrored)
+    evidence = (
+        f"the cells of {len(given.planes)} distinct hyperplanes: one, and for each hyperplane as many more as the earlier ones "
+        f"cut it into (deletion and restriction): {kept.found}"
+    )
+    return _cells(kept, evidence, {}, partial(_swept_witness, reduced, cells))
+
+
+def _swept_witness(reduced: Essential, cells: SweptCells, index: int) -> Point:
+    """The float64 witness of a cell, exactly as it is; every block of cells is followed by their opposites, if they are."""
+    block, within = divmod(index, _BLOCK * (1 + reduced.mirrored))
+    size = min(_BLOCK, len(cells.words) - block * _BLOCK)
+    coordinates = cells.points[block * _BLOCK + within % size].tolist()
+    return reduced.lift([rational(x) for x in coordinates], opposite=within >= size)
+
+
+def _cells(kept: _Collected, evidence: str, counts: dict[str, int], witness: Callable[[int], Point] | None) -> FlatCells:
+    outcome = Outcome.BUDGET_REACHED if kept.stopped else Outcome.COMPLETE
+    evidence = f"stopped early, with {kept.found} cells" if kept.stopped else evidence
+    view = _View(kept.given, kept.codes)
+    return FlatCells(view.codes, kept.given.hinges, witness or view.witness, outcome, evidence, counts, view.walls, view.pairs)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is asked of a cell is made from its code."""
+
+    given: Arrangement
+    codes: ByteArray
+
+    def sides(self, index: int) -> BitArray:
+        """The sides of the distinct hyperplanes."""
+        bits = np.unpackbits(self.codes[index : index + 1], axis=1, count=self.given.hinges).astype(bool)
+        sides: BitArray = self.given.plane_sides(bits)[0]
+        return sides
+
+    def walls(self, index: int) -> tuple[Halfspace, ...]:
+        """The domain's walls and one side of every distinct hyperplane."""
+        pairs = zip(self.given.planes, self.sides(index), strict=True)
+        return (*self.given.walls, *(h if side else h.opposite for h, side in pairs))
+
+    def witness(self, index: int) -> Point:
+        """A point strictly inside, proposed by an LP and tested exactly."""
+        found = strict_feasibility(self.walls(index), self.given.dim)
+        if not isinstance(found, Interior):
+            raise Undecided("a region of the enumeration has no interior point", value=f"region {index}",
+                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+        return found.point
+
+    def pairs(self) -> IndexArray:
+        """Every two cells whose codes differ in exactly the hinges on one hyperplane: they share a facet.
+
+        Both lie in the convex cut-out of all other hyperplanes and the domain, on either side of the one, which
+        therefore cuts it in a set of dimension d - 1. One probe of a hash table per cell and hyperplane.
+        """
+        from exact.kernels.arrangement import pairs_across
+
+        lines = range(len(self.given.planes))
+        masks = np.array([np.packbits(self.given.plane == k) for k in lines], dtype=np.uint8)
+        masks = masks.reshape(len(self.given.planes), self.codes.shape[1])
+        return pairs_across(_as_words(self.codes), _as_words(masks))
+
+
+def _as_words(codes: ByteArray) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """Packed codes as rows of 64-bit words, filled up with zeros."""
+    padded = np.zeros((len(codes), max(1, (codes.shape[1] + 7) // 8) * 8), dtype=np.uint8)
+    padded[:, : codes.shape[1]] = codes
+    return padded.view(np.uint64)

@@ -1,0 +1,1 @@
+"""Spheres cut into cells and codes."""

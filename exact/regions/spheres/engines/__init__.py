@@ -1,0 +1,1 @@
+"""Engines that cut spheres: one file each."""
