@@ -34,8 +34,9 @@ study: $(STAMP) ## train, enumerate, compare with GPT-2 and write the report
 test: lint ## lint, types, then every test
 	$(PYTEST) -n $(WORKERS)
 
-lint: $(STAMP) ## ruff on everything, mypy --strict on exact
+lint: $(STAMP) ## ruff: rules and format; mypy --strict on exact
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict exact
 
 fuzz: $(STAMP) ## twenty thousand small networks of every kind, then the property tests with many examples

@@ -17,19 +17,45 @@ from benchmarks import opponents, spheres, tables
 from benchmarks.jobs import QUICK, SUITES, Job
 
 RESULTS = Path(__file__).parent / "results"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="suite", help=f"of {', '.join(SUITES)}; all of them if left out")
-    parser.add_argument("--quick", action="store_true", help="tiny networks and limits: does it still run?")
+    parser.add_argument(
+        "suites",
+        nargs="*",
+        metavar="suite",
+        help=f"of {', '.join(SUITES)}; all of them if left out",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny networks and limits: does it still run?"
+    )
     parser.add_argument("--nets", nargs="*", help="these networks of the suites only")
-    parser.add_argument("--engines", nargs="*", default=[None], help="engines instead of the one that partition chooses")
-    parser.add_argument("--seconds", type=float, default=300.0, help="time limit per network (default: 300)")
-    parser.add_argument("--highs-seconds", type=float, default=60.0, help="the same for SciPy's HiGHS (default: 60)")
+    parser.add_argument(
+        "--engines",
+        nargs="*",
+        default=[None],
+        help="engines instead of the one that partition chooses",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=300.0, help="time limit per network (default: 300)"
+    )
+    parser.add_argument(
+        "--highs-seconds", type=float, default=60.0, help="the same for SciPy's HiGHS (default: 60)"
+    )
     parser.add_argument("--alone", action="store_true", help="without the other programs")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads, and processes of relucent")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="threads, and processes of relucent",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the tables go")
     chosen = parser.parse_args(arguments)
     if unknown := sorted(set(chosen.suites) - set(SUITES)):
@@ -39,11 +65,17 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 def jobs(chosen: argparse.Namespace) -> Iterator[Job]:
     """The jobs of the command line, once per engine and device."""
-    named = QUICK if chosen.quick else [job for name in chosen.suites or SUITES for job in SUITES[name]]
+    named = (
+        QUICK if chosen.quick else [job for name in chosen.suites or SUITES for job in SUITES[name]]
+    )
     devices = ["cpu", "cuda"] if has_cuda() else ["cpu"]
     for job in named:
         if chosen.nets is None or job.net in chosen.nets:
-            yield from (replace(job, engine=engine, device=device) for engine in chosen.engines for device in devices)
+            yield from (
+                replace(job, engine=engine, device=device)
+                for engine in chosen.engines
+                for device in devices
+            )
 
 
 def has_cuda() -> bool:
@@ -55,7 +87,10 @@ def has_cuda() -> bool:
 def run(job: Job, chosen: argparse.Namespace) -> dict[str, Any]:
     """Our engine in a fresh process, then the others on the same job."""
     command = [sys.executable, "-m", "benchmarks.measure", json.dumps(asdict(job))]
-    row = {"job": asdict(job), "ours": opponents.last_line(command, chosen.seconds + opponents.GRACE)}
+    row = {
+        "job": asdict(job),
+        "ours": opponents.last_line(command, chosen.seconds + opponents.GRACE),
+    }
     if chosen.alone or job.device != "cpu" or job.is_round:
         return row
     if job.is_random and job.suite != "growth":
@@ -74,20 +109,35 @@ def setting(threads: int) -> str:
 
     cuda = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return (
-        f"exactlens {exact.__version__}, Python {platform.python_version()}, torch {torch.__version__}, numpy "
-        f"{numpy.__version__}, {platform.machine()}, {threads} threads{cuda}, {time.strftime('%Y-%m-%d')}"
+        f"exactlens {exact.__version__}, Python {platform.python_version()}, torch "
+        f"{torch.__version__}, numpy "
+        f"{numpy.__version__}, {platform.machine()}, {threads} threads{cuda}, "
+        f"{time.strftime('%Y-%m-%d')}"
     )
 
 
 def wrong(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """The jobs that failed, and those on which a finished tree of float programmes counts otherwise."""
+    """The jobs that failed, and those on which a finished tree of float programmes counts
+    otherwise.
+    """
     found = []
     for row in rows:
-        ours, other, name = row["ours"], row.get("highs"), f"{row['job']['net']} ({row['job']['domain']})"
+        ours, other, name = (
+            row["ours"],
+            row.get("highs"),
+            f"{row['job']['net']} ({row['job']['domain']})",
+        )
         if "failed" in ours:
             found.append(f"{name}: {ours['failed']}")
-        elif other and other["complete"] and ours.get("complete") and other["regions"] != ours["regions"]:
-            found.append(f"{name}: {ours['regions']} regions, the float tree has {other['regions']}")
+        elif (
+            other
+            and other["complete"]
+            and ours.get("complete")
+            and other["regions"] != ours["regions"]
+        ):
+            found.append(
+                f"{name}: {ours['regions']} regions, the float tree has {other['regions']}"
+            )
     return found
 
 
@@ -99,10 +149,17 @@ def main(arguments: list[str] | None = None) -> int:
     for job in jobs(chosen):
         rows.append(run(job, chosen))
         print("  ".join(cell for cell in tables.line(rows[-1]) if cell), flush=True)
-    for lines in (tables.regions(rows), tables.growth(rows), spheres.table(rows), tables.others(rows)):
+    for lines in (
+        tables.regions(rows),
+        tables.growth(rows),
+        spheres.table(rows),
+        tables.others(rows),
+    ):
         print("\n" + tables.plain(lines) if len(lines) > 1 else "")
     chosen.results.mkdir(parents=True, exist_ok=True)
-    (chosen.results / "benchmarks.json").write_text(json.dumps({"setting": line, "rows": rows}, indent=1) + "\n")
+    (chosen.results / "benchmarks.json").write_text(
+        json.dumps({"setting": line, "rows": rows}, indent=1) + "\n"
+    )
     (chosen.results / "benchmarks.md").write_text(tables.page(rows, line))
     faults = wrong(rows)
     print(*faults, f"written to {chosen.results}", sep="\n")

@@ -1,7 +1,9 @@
-"""The plain way: a tree of linear programmes in floats, solved by SciPy's HiGHS. An opponent, not an engine.
+"""The plain way: a tree of linear programmes in floats, solved by SciPy's HiGHS. An opponent, not
+an engine.
 
-Hinges are inserted one by one. A node keeps the rows of its cell and a point inside; the side the point is on needs no
-programme, the other side is open iff the largest t with `row . (x, 1) >= t |row|` for every row is above a tolerance.
+Hinges are inserted one by one. A node keeps the rows of its cell and a point inside; the side the
+point is on needs no programme, the other side is open iff the largest t with `row . (x, 1) >= t
+|row|` for every row is above a tolerance.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ Rows = np.ndarray
 
 
 def count(layers: Layers, box: bool, seconds: float) -> tuple[int, bool]:
-    """The number of cells found in [-1, 1]^d or in R^d, and whether the tree was finished in time."""
+    """The number of cells found in [-1, 1]^d or in R^d, and whether the tree was finished in
+    time.
+    """
     dim, deadline, found = layers[0][0].shape[1], time.monotonic() + seconds, 0
     stack = [(np.empty((0, dim + 1)), np.zeros(dim), list[bool]())]
     while stack and time.monotonic() < deadline:
@@ -35,7 +39,9 @@ def count(layers: Layers, box: bool, seconds: float) -> tuple[int, bool]:
 
 
 def next_hinges(layers: Layers, bits: list[bool]) -> Rows | None:
-    """The affine forms of those hinges of a layer that have no bit yet, in the cell of the bits; None behind the last."""
+    """The affine forms of those hinges of a layer that have no bit yet, in the cell of the bits;
+    None behind the last.
+    """
     dim, done = layers[0][0].shape[1], 0
     forms = np.eye(dim, dim + 1)
     for weight, bias in layers[:-1]:
@@ -53,5 +59,7 @@ def inside(rows: Rows, box: bool) -> np.ndarray | None:
     lengths, dim = np.linalg.norm(rows, axis=1), rows.shape[1] - 1
     table = np.column_stack([-rows[:, :-1], lengths])
     bounds = [(-1, 1) if box else (None, None)] * dim + [(None, 1)]
-    solved = linprog([0.0] * dim + [-1.0], A_ub=table, b_ub=rows[:, -1], bounds=bounds, method="highs")
+    solved = linprog(
+        [0.0] * dim + [-1.0], A_ub=table, b_ub=rows[:, -1], bounds=bounds, method="highs"
+    )
     return solved.x[:-1] if solved.status == 0 and solved.x[-1] > TOLERANCE else None

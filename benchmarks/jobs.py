@@ -1,4 +1,6 @@
-"""What is measured: networks by name, the domains they are cut in, and what others reached on them."""
+"""What is measured: networks by name, the domains they are cut in, and what others reached on
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,9 @@ Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 class Job:
     """One call of `partition`.
 
-    `net` is "d: widths" (PyTorch's default initialisation in float64, seed 0; "8x10" are ten layers of 8), or the name of a
-    truth in tests/truths. `domain` is "box" ([-1, 1]^d), "space" (all of R^d), or one of those in `spheres`. `engine` None lets
-    `partition` choose.
+    `net` is "d: widths" (PyTorch's default initialisation in float64, seed 0; "8x10" are ten layers
+    of 8), or the name of a truth in tests/truths. `domain` is "box" ([-1, 1]^d), "space" (all of
+    R^d), or one of those in `spheres`. `engine` None lets `partition` choose.
     """
 
     suite: str
@@ -76,9 +78,17 @@ def problem(job: Job) -> tuple[Network, Domain, int | None]:
         from tests.truths import reading
 
         truth = truths()[job.net]
-        return reading.network(truth["network"]), reading.domain(truth["domain"]), truth["counts"]["region_count"]
+        return (
+            reading.network(truth["network"]),
+            reading.domain(truth["domain"]),
+            truth["counts"]["region_count"],
+        )
     dim, _ = shape(job.net)
-    return tensors.mlp(layers(job.net)), Box(-1, 1, dim=dim) if job.domain == "box" else RealSpace(dim), None
+    return (
+        tensors.mlp(layers(job.net)),
+        Box(-1, 1, dim=dim) if job.domain == "box" else RealSpace(dim),
+        None,
+    )
 
 
 @cache
@@ -89,24 +99,76 @@ def truths() -> dict[str, dict]:  # type: ignore[type-arg]
     return {case["name"]: case for case in reading.cases()}
 
 
-PEERS = ("2: 16-16", "2: 32-32-32", "2: 64-64-64", "2: 256", "3: 16-16", "3: 32-32", "4: 24", "4: 16-16", "5: 20", "6: 20")
+PEERS = (
+    "2: 16-16",
+    "2: 32-32-32",
+    "2: 64-64-64",
+    "2: 256",
+    "3: 16-16",
+    "3: 32-32",
+    "4: 24",
+    "4: 16-16",
+    "5: 20",
+    "6: 20",
+)
 LARGER = (
-    "2: 128-128-128", "2: 256-256-256", "2: 1024", "2: 8x10", "3: 64-64", "3: 64-64-64", "3: 256", "4: 32-32", "4: 64",
-    "5: 16-16", "5: 40", "6: 24", "6: 32",
-)  # fmt: skip
+    "2: 128-128-128",
+    "2: 256-256-256",
+    "2: 1024",
+    "2: 8x10",
+    "3: 64-64",
+    "3: 64-64-64",
+    "3: 256",
+    "4: 32-32",
+    "4: 64",
+    "5: 16-16",
+    "5: 40",
+    "6: 24",
+    "6: 32",
+)
 GROWTH = ("2: 64", "3: 24", "3: 64", "4: 24", "4: 40", "4: 64", "5: 24", "5: 40", "5: 64")
-DEGENERATE = ("linear-threshold-functions-5", "resonance-5", "resonance-6", "boolean-13", "boolean-20", "braid-7", "braid-9")
+DEGENERATE = (
+    "linear-threshold-functions-5",
+    "resonance-5",
+    "resonance-6",
+    "boolean-13",
+    "boolean-20",
+    "braid-7",
+    "braid-9",
+)
 ROUND = (
-    ("2: 1000", "sphere"), ("2: 10000", "sphere"), ("2: 100000", "sphere"), ("768: 3072", "1000 geodesics"),
-    ("3: 64", "sphere"), ("3: 256", "sphere"), ("3: 1024", "sphere"), ("3: 3072", "sphere"), ("3: 256", "norm"),
-    ("3: 1024", "norm"), ("768: 3072", "great sphere"), ("3: 16-16", "norm"), ("3: 32-32-32", "norm"), ("4: 24", "sphere"),
-    ("4: 64", "sphere"), ("4: 64", "norm"), ("5: 24", "sphere"), ("5: 40", "sphere"), ("5: 64", "sphere"),
-)  # fmt: skip
+    ("2: 1000", "sphere"),
+    ("2: 10000", "sphere"),
+    ("2: 100000", "sphere"),
+    ("768: 3072", "1000 geodesics"),
+    ("3: 64", "sphere"),
+    ("3: 256", "sphere"),
+    ("3: 1024", "sphere"),
+    ("3: 3072", "sphere"),
+    ("3: 256", "norm"),
+    ("3: 1024", "norm"),
+    ("768: 3072", "great sphere"),
+    ("3: 16-16", "norm"),
+    ("3: 32-32-32", "norm"),
+    ("4: 24", "sphere"),
+    ("4: 64", "sphere"),
+    ("4: 64", "norm"),
+    ("5: 24", "sphere"),
+    ("5: 40", "sphere"),
+    ("5: 64", "sphere"),
+)
 QUICK = (
-    Job("quick", "2: 6-4"), Job("quick", "2: 6-4", "space"), Job("quick", "3: 8"), Job("quick", "braid-4", "space"),
-    Job("quick", "2: 9", "norm"), Job("quick", "3: 9", "sphere"), Job("quick", "3: 4-3", "norm"),
-    Job("quick", "4: 6", "sphere"), Job("quick", "5: 9", "great sphere"), Job("quick", "6: 9", "7 geodesics"),
-)  # fmt: skip
+    Job("quick", "2: 6-4"),
+    Job("quick", "2: 6-4", "space"),
+    Job("quick", "3: 8"),
+    Job("quick", "braid-4", "space"),
+    Job("quick", "2: 9", "norm"),
+    Job("quick", "3: 9", "sphere"),
+    Job("quick", "3: 4-3", "norm"),
+    Job("quick", "4: 6", "sphere"),
+    Job("quick", "5: 9", "great sphere"),
+    Job("quick", "6: 9", "7 geodesics"),
+)
 
 SUITES: dict[str, tuple[Job, ...]] = {
     "peers": tuple(Job("peers", net, domain) for net in PEERS for domain in ("box", "space")),
@@ -115,7 +177,9 @@ SUITES: dict[str, tuple[Job, ...]] = {
     "degenerate": tuple(Job("degenerate", net, "space") for net in DEGENERATE),
     "spheres": tuple(Job("spheres", net, domain) for net, domain in ROUND),
 }
-"""Jobs by name; `growth` is one layer in all of R^d, where the number of regions is the sum over i <= d of C(m, i)."""
+"""Jobs by name; `growth` is one layer in all of R^d, where the number of regions is the sum over i
+<= d of C(m, i).
+"""
 
 RECORDED: dict[tuple[str, str], dict[str, int]] = {
     ("2: 16-16", "box"): {"SyReNN": 721_000, "edge subdivision": 7_300},
@@ -136,5 +200,6 @@ RECORDED: dict[tuple[str, str], dict[str, int]] = {
     ("5: 16-16", "box"): {"edge subdivision": 22_000},
     ("6: 24", "box"): {"edge subdivision": 10_400},
 }
-"""Regions per second that programs which are not installed here reached once on a machine of two cores: SyReNN (C++, the
-plane only) and edge subdivision (Berzins 2023, PyTorch), both in floats. Another run, so the ratio is a rough one."""
+"""Regions per second that programs which are not installed here reached once on a machine of two
+cores: SyReNN (C++, the plane only) and edge subdivision (Berzins 2023, PyTorch), both in floats.
+Another run, so the ratio is a rough one."""

@@ -24,7 +24,9 @@ GRACE = 30.0
 
 def highs(job: Job, seconds: float) -> dict[str, Any]:
     """The tree of float programmes by SciPy's HiGHS."""
-    (found, complete), took = timed(lambda: float_tree.count(layers(job.net), job.domain == "box", seconds))
+    (found, complete), took = timed(
+        lambda: float_tree.count(layers(job.net), job.domain == "box", seconds)
+    )
     return {"regions": found, "seconds": took, "complete": complete}
 
 
@@ -35,15 +37,31 @@ def relucent(job: Job, seconds: float, workers: int) -> dict[str, Any] | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.npz"
         pairs = list(enumerate(layers(job.net)))
-        np.savez(path, **{f"W{i}": weight for i, (weight, _) in pairs}, **{f"b{i}": bias for i, (_, bias) in pairs})
-        command = [str(PYTHON), str(FOLDER / "relucent_rate.py"), str(path), str(seconds), str(workers)]
+        np.savez(
+            path,
+            **{f"W{i}": weight for i, (weight, _) in pairs},
+            **{f"b{i}": bias for i, (_, bias) in pairs},
+        )
+        command = [
+            str(PYTHON),
+            str(FOLDER / "relucent_rate.py"),
+            str(path),
+            str(seconds),
+            str(workers),
+        ]
         return last_line(command, seconds + GRACE)
 
 
 def last_line(command: list[str], seconds: float) -> dict[str, Any]:
     """The JSON object that a program prints last; `failed` says what went wrong instead."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                               cwd=FOLDER.parent)  # fmt: skip
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=FOLDER.parent,
+    )
     try:
         printed, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -1,6 +1,8 @@
-"""relucent on one network in all of R^d: runs in the environment of `make bench-env`, and imports nothing of ours.
+"""relucent on one network in all of R^d: runs in the environment of `make bench-env`, and imports
+nothing of ours.
 
-`python relucent_rate.py weights.npz SECONDS WORKERS` prints a JSON object; at the time limit, what was found until then.
+`python relucent_rate.py weights.npz SECONDS WORKERS` prints a JSON object; at the time limit, what
+was found until then.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ import torch
 def network(path: str) -> torch.nn.Sequential:
     """The ReLU network of the arrays W0, b0, W1, b1, ..., the last layer linear."""
     with np.load(path) as arrays:
-        pairs = [(torch.from_numpy(arrays[f"W{i}"]), torch.from_numpy(arrays[f"b{i}"])) for i in range(len(arrays) // 2)]
+        pairs = [
+            (torch.from_numpy(arrays[f"W{i}"]), torch.from_numpy(arrays[f"b{i}"]))
+            for i in range(len(arrays) // 2)
+        ]
     modules: list[torch.nn.Module] = []
     for weight, bias in pairs:
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
@@ -34,7 +39,11 @@ def main() -> None:
     started = time.perf_counter()
 
     def tell(complete: bool) -> None:
-        result = {"regions": len(found), "seconds": time.perf_counter() - started, "complete": complete}
+        result = {
+            "regions": len(found),
+            "seconds": time.perf_counter() - started,
+            "complete": complete,
+        }
         print(json.dumps(result), flush=True)
         os._exit(0)
 

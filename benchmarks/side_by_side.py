@@ -1,9 +1,11 @@
-"""Two trees on the same jobs, in turn, in one run: `python -m benchmarks.side_by_side OLD` compares OLD with this tree.
+"""Two trees on the same jobs, in turn, in one run: `python -m benchmarks.side_by_side OLD` compares
+OLD with this tree.
 
-Each round runs every job in a fresh process of the one tree and then of the other; a job is repeated inside its process after a
-first call that compiles or loads kernels. What is compared is the least of all times, and the digests: of the codes, and of the
-adjacency and witnesses of up to 300 regions. OLD is a folder that holds another state of the repository, as `git worktree add
-OLD COMMIT` makes one. Exit code 1 where an answer differs.
+Each round runs every job in a fresh process of the one tree and then of the other; a job is
+repeated inside its process after a first call that compiles or loads kernels. What is compared is
+the least of all times, and the digests: of the codes, and of the adjacency and witnesses of up to
+300 regions. OLD is a folder that holds another state of the repository, as `git worktree add OLD
+COMMIT` makes one. Exit code 1 where an answer differs.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ HERE = Path(__file__).resolve()
 
 
 def workload() -> dict[str, Callable[[], Any]]:
-    """Calls by name: each makes a partition and asks it nothing. Written for what every state of the repository can say."""
+    """Calls by name: each makes a partition and asks it nothing. Written for what every state of
+    the repository can say.
+    """
     import numpy as np
 
     from exact import (
@@ -44,7 +48,14 @@ def workload() -> dict[str, Callable[[], Any]]:
         partition_circles,
     )
 
-    def net(dim: int, *widths: int, norm: Any = None, seed: int = 0, integers: bool = False, norms: int = 1) -> Network:
+    def net(
+        dim: int,
+        *widths: int,
+        norm: Any = None,
+        seed: int = 0,
+        integers: bool = False,
+        norms: int = 1,
+    ) -> Network:
         draw, blocks, before = np.random.default_rng(seed), list[Block](), dim
         cuts = [widths] if norms == 1 else [(width,) for width in widths]
         for group in cuts:
@@ -67,26 +78,39 @@ def workload() -> dict[str, Callable[[], Any]]:
         "deep 2: 64-64-64, box": (net(2, 64, 64, 64), Box(-1, 1, dim=2)),
         "deep 3: 16-16, box": (net(3, 16, 16), Box(-1, 1, dim=3)),
         "deep 2: 8-8-8 of integers, box": (net(2, 8, 8, 8, integers=True), Box(-3, 3, dim=2)),
-        "circle 768: 3072": (net(768, 3072, norm=LayerNorm), GreatCircle(*np.random.default_rng(1).normal(size=(2, 768)))),
-        "line behind two norms 6: 12-12": (net(6, 12, 12, norm=RMSNorm, norms=2), Line([0.5] * 6, [1, 2, 3, -1, 1, 0.25])),
+        "circle 768: 3072": (
+            net(768, 3072, norm=LayerNorm),
+            GreatCircle(*np.random.default_rng(1).normal(size=(2, 768))),
+        ),
+        "line behind two norms 6: 12-12": (
+            net(6, 12, 12, norm=RMSNorm, norms=2),
+            Line([0.5] * 6, [1, 2, 3, -1, 1, 0.25]),
+        ),
         "sphere S2: 256": (net(3, 256, norm=RMSNorm), Sphere()),
         "sphere S2: 16-16": (net(3, 16, 16, norm=RMSNorm), Sphere()),
         "sphere S2: 9 of integers": (net(3, 9, norm=RMSNorm, integers=True), Sphere()),
         "sphere S3: 24": (net(4, 24, norm=RMSNorm), Sphere()),
         "sphere S3: 24, LayerNorm": (net(5, 24, norm=LayerNorm), Sphere()),
         "ball n = 3: 6": (net(3, 6, norm=RMSNorm), NormBall()),
-    }  # fmt: skip
-    calls: dict[str, Callable[[], Any]] = {name: lambda job=job: partition(*job) for name, job in made.items()}
+    }
+    calls: dict[str, Callable[[], Any]] = {
+        name: lambda job=job: partition(*job) for name, job in made.items()
+    }
     for engine in ("facet_walk", "lp_tree"):
         calls[f"deep 4: 10-10, box, {engine}"] = lambda engine=engine: partition(
             net(4, 10, 10), Box(-1, 1, dim=4), engine=engine
         )
     ends = np.random.default_rng(2).normal(size=(2, 100, 96))
     calls["100 circles 96: 384"] = lambda: partition_circles(net(96, 384, norm=LayerNorm), *ends)
-    questioned = {name: made[name] for name in ("layer 3: 64, space", "deep 2: 64-64-64, box", "sphere S2: 16-16")}
+    questioned = {
+        name: made[name]
+        for name in ("layer 3: 64, space", "deep 2: 64-64-64, box", "sphere S2: 16-16")
+    }
     for name, job in questioned.items():
         found = partition(*job)
-        calls[f"{name}: codes and witnesses"] = lambda found=found: [(r.code, r.witness) for r in found.regions[:300]]
+        calls[f"{name}: codes and witnesses"] = lambda found=found: [
+            (r.code, r.witness) for r in found.regions[:300]
+        ]
     return calls
 
 
@@ -118,7 +142,12 @@ def work(only: str, seconds: float, answers: bool) -> None:
             started = time.perf_counter()
             call()
             times.append(time.perf_counter() - started)
-        print(json.dumps({"job": name, "seconds": min(times), "answer": answer(result) if answers else None}), flush=True)
+        print(
+            json.dumps(
+                {"job": name, "seconds": min(times), "answer": answer(result) if answers else None}
+            ),
+            flush=True,
+        )
 
 
 def in_tree(tree: Path, only: str, seconds: float, answers: bool) -> dict[str, dict[str, Any]]:
@@ -126,16 +155,27 @@ def in_tree(tree: Path, only: str, seconds: float, answers: bool) -> dict[str, d
     environment = os.environ | {"PYTHONPATH": str(tree)}
     command = [sys.executable, str(HERE), "--work", "--only", only, "--seconds", str(seconds)]
     command += ["--answers"] if answers else []
-    lines = subprocess.run(command, cwd=tree, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run(
+        command, cwd=tree, env=environment, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
     return {row["job"]: row for row in map(json.loads, lines)}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare and print; 1 where an answer differs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.side_by_side", description=__doc__)
-    parser.add_argument("old", type=Path, nargs="?", help="a folder with the other state of the repository")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each tree has its turn (default: 3)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long a job is repeated in a round (default: 0.5)")
+    parser.add_argument(
+        "old", type=Path, nargs="?", help="a folder with the other state of the repository"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each tree has its turn (default: 3)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=0.5,
+        help="how long a job is repeated in a round (default: 0.5)",
+    )
     parser.add_argument("--only", default="", help="jobs whose name contains this")
     parser.add_argument("--answers", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)

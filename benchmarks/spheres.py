@@ -1,9 +1,10 @@
-"""Spheres: what is measured on them, in a process of its own like every job (see `measure`), and their table.
+"""Spheres: what is measured on them, in a process of its own like every job (see `measure`), and
+their table.
 
-A job's domain is "sphere" (|x|^2 = 100 d without a norm, which nearly all planes of a default initialisation cut, and all
-their intersections), "norm" (RMSNorm in front: |y|^2 = d), "great sphere" (LayerNorm in front, the 2-sphere through three
-random activations), or "1000 geodesics" (LayerNorm in front, great circles through pairs of random activations, as one
-batch).
+A job's domain is "sphere" (|x|^2 = 100 d without a norm, which nearly all planes of a default
+initialisation cut, and all their intersections), "norm" (RMSNorm in front: |y|^2 = d), "great
+sphere" (LayerNorm in front, the 2-sphere through three random activations), or "1000 geodesics"
+(LayerNorm in front, great circles through pairs of random activations, as one batch).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 WARM = 48
-"""Neurons of the network on which kernels are compiled: enough that no engine takes its way for small ones."""
+"""Neurons of the network on which kernels are compiled: enough that no engine takes its way for
+small ones.
+"""
 LARGEST_CODES = 100_000_000
 """Bytes: beyond it the codes are not written out for the digest."""
 
@@ -56,9 +59,13 @@ def problem(job: Job) -> tuple[Network, Domain]:
 
 
 def geodesics(job: Job) -> tuple[Network, np.ndarray, np.ndarray]:
-    """The network, and the vectors that span the circles of a batch (float32, as activations are)."""
+    """The network, and the vectors that span the circles of a batch (float32, as activations
+    are).
+    """
     dim, count = shape(job.net)[0], int(job.domain.split()[0])
-    u, v = np.random.default_rng(0).normal(size=(2, count, dim)).astype(np.float32).astype(np.float64)
+    u, v = (
+        np.random.default_rng(0).normal(size=(2, count, dim)).astype(np.float32).astype(np.float64)
+    )
     return network_of(job), u, v
 
 
@@ -81,7 +88,9 @@ def solve(job: Job) -> Any:
 
 
 def measure(job: Job) -> Row:
-    """Everything about one job on a sphere, as a JSON object; `refused` says why an engine does not take it."""
+    """Everything about one job on a sphere, as a JSON object; `refused` says why an engine does not
+    take it.
+    """
     from benchmarks.measure import peak, timed
     from exact import Unsupported
 
@@ -93,7 +102,13 @@ def measure(job: Job) -> Row:
         return {"refused": str(error)}
     most = peak()
     told = of_batch(job, found) if is_batch(job) else of_partition(found)
-    return {"seconds": took, "compiling": compiled, "peak_mb": most, "before_mb": before, "limits": None} | told
+    return {
+        "seconds": took,
+        "compiling": compiled,
+        "peak_mb": most,
+        "before_mb": before,
+        "limits": None,
+    } | told
 
 
 def of_partition(found: Partition) -> Row:
@@ -115,7 +130,9 @@ def of_partition(found: Partition) -> Row:
 
 
 def of_batch(job: Job, found: CircleBatch) -> Row:
-    """What a batch says about itself, and the bare matrix product of all pre-activations on the same device."""
+    """What a batch says about itself, and the bare matrix product of all pre-activations on the
+    same device.
+    """
     from exact import Outcome
 
     settled, count = len(found.settled), len(found)
@@ -139,18 +156,34 @@ def product_seconds(job: Job) -> float:
     from benchmarks.measure import timed
 
     _, u, v = geodesics(job)
-    points, weight = (torch.from_numpy(x).to(job.device) for x in (np.vstack([u, v]), layers(job.net)[0][0]))
+    points, weight = (
+        torch.from_numpy(x).to(job.device) for x in (np.vstack([u, v]), layers(job.net)[0][0])
+    )
 
     def work() -> None:
-        (points @ weight.T).sum().item()  # one number, so that a device has finished when it is here
+        (
+            points @ weight.T
+        ).sum().item()  # one number, so that a device has finished when it is here
 
     return min(timed(work)[1] for _ in range(5))
 
 
-# --- the table --------------------------------------------------------------------------------------------------------
+# --- the table
+# --------------------------------------------------------------------------------------------------
 
-HEADERS = ("net", "sphere", "engine", "cells or codes", "seconds", "microseconds each", "by the filter", "left to exact",
-           "x product", "peak MB", "compiling s")  # fmt: skip
+HEADERS = (
+    "net",
+    "sphere",
+    "engine",
+    "cells or codes",
+    "seconds",
+    "microseconds each",
+    "by the filter",
+    "left to exact",
+    "x product",
+    "peak MB",
+    "compiling s",
+)
 
 
 def columns(row: Row) -> list[str]:
@@ -164,11 +197,17 @@ def columns(row: Row) -> list[str]:
     device = "" if job["device"] == "cpu" else f" ({job['device']})"
     share, left = ours["filter_share"], ours["abstained"]
     return [
-        *name, ours["engine"] + device, f"{ours['regions']:,} {ours['kind']}{'' if ours['complete'] else ' (stopped)'}",
-        quantity(ours["seconds"]), quantity(1e6 * ours["seconds"] / max(ours["regions"], 1)),
-        "" if share is None else f"{100 * share:.4f} %", "" if left is None else f"{left:,}",
-        ratio(ours["seconds"], ours.get("product")), quantity(ours["peak_mb"]), quantity(ours["compiling"]),
-    ]  # fmt: skip
+        *name,
+        ours["engine"] + device,
+        f"{ours['regions']:,} {ours['kind']}{'' if ours['complete'] else ' (stopped)'}",
+        quantity(ours["seconds"]),
+        quantity(1e6 * ours["seconds"] / max(ours["regions"], 1)),
+        "" if share is None else f"{100 * share:.4f} %",
+        "" if left is None else f"{left:,}",
+        ratio(ours["seconds"], ours.get("product")),
+        quantity(ours["peak_mb"]),
+        quantity(ours["compiling"]),
+    ]
 
 
 def table(rows: Iterable[Row]) -> list[list[str]]:

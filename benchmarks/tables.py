@@ -39,12 +39,27 @@ def quantity(value: float | None) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
-HEADERS = ("net", "domain", "engine", "regions", "seconds", "regions/s", "x relucent", "x HiGHS tree", "x recorded",
-           "x limit", "by the filter", "peak MB", "compiling s")  # fmt: skip
+HEADERS = (
+    "net",
+    "domain",
+    "engine",
+    "regions",
+    "seconds",
+    "regions/s",
+    "x relucent",
+    "x HiGHS tree",
+    "x recorded",
+    "x limit",
+    "by the filter",
+    "peak MB",
+    "compiling s",
+)
 
 
 def columns(row: Row) -> list[str]:
-    """One line of the table. Ratios to others are of regions per second; that to the limit is of seconds."""
+    """One line of the table. Ratios to others are of regions per second; that to the limit is of
+    seconds.
+    """
     job, ours = row["job"], row["ours"]
     name = [job["net"], job["domain"]]
     if "regions" not in ours:
@@ -52,11 +67,19 @@ def columns(row: Row) -> list[str]:
     own, share = rate(ours), ours["filter_share"]
     device = "" if job["device"] == "cpu" else f" ({job['device']})"
     return [
-        *name, ours["engine"] + device, f"{ours['regions']:,}{'' if ours['complete'] else ' (stopped)'}",
-        quantity(ours["seconds"]), quantity(own), ratio(own, rate(row.get("relucent"))), ratio(own, rate(row.get("highs"))),
-        best_recorded(job, own), times_limit(ours), "" if share is None else f"{100 * share:.3f} %",
-        quantity(ours["peak_mb"]), quantity(ours["compiling"]),
-    ]  # fmt: skip
+        *name,
+        ours["engine"] + device,
+        f"{ours['regions']:,}{'' if ours['complete'] else ' (stopped)'}",
+        quantity(ours["seconds"]),
+        quantity(own),
+        ratio(own, rate(row.get("relucent"))),
+        ratio(own, rate(row.get("highs"))),
+        best_recorded(job, own),
+        times_limit(ours),
+        "" if share is None else f"{100 * share:.3f} %",
+        quantity(ours["peak_mb"]),
+        quantity(ours["compiling"]),
+    ]
 
 
 def line(row: Row) -> list[str]:
@@ -84,13 +107,34 @@ def times_limit(ours: Row) -> str:
 
 def growth(rows: Iterable[Row]) -> list[list[str]]:
     """Microseconds per region as the output grows, by dimension, for one layer in all of R^d."""
-    lines = [["net", "engine", "regions", "seconds", "microseconds per region", "evaluate and write, microseconds", "ratio"]]
+    lines = [
+        [
+            "net",
+            "engine",
+            "regions",
+            "seconds",
+            "microseconds per region",
+            "evaluate and write, microseconds",
+            "ratio",
+        ]
+    ]
     for row in rows:
         ours = row["ours"]
         if row["job"]["suite"] == "growth" and "regions" in ours:
-            own, limit = (1e6 * s / ours["regions"] for s in (ours["seconds"], sum(ours["limits"].values())))
-            lines.append([row["job"]["net"], ours["engine"], f"{ours['regions']:,}", quantity(ours["seconds"]),
-                          quantity(own), quantity(limit), ratio(own, limit)])  # fmt: skip
+            own, limit = (
+                1e6 * s / ours["regions"] for s in (ours["seconds"], sum(ours["limits"].values()))
+            )
+            lines.append(
+                [
+                    row["job"]["net"],
+                    ours["engine"],
+                    f"{ours['regions']:,}",
+                    quantity(ours["seconds"]),
+                    quantity(own),
+                    quantity(limit),
+                    ratio(own, limit),
+                ]
+            )
     return lines
 
 
@@ -101,15 +145,27 @@ def others(rows: Iterable[Row]) -> list[list[str]]:
         for name in ("relucent", "highs"):
             if (found := row.get(name)) is not None:
                 finished = found.get("failed") or ("yes" if found["complete"] else "no")
-                lines.append([row["job"]["net"], row["job"]["domain"], name, f"{found.get('regions', 0):,}",
-                              quantity(found.get("seconds")), quantity(rate(found)), finished])  # fmt: skip
+                lines.append(
+                    [
+                        row["job"]["net"],
+                        row["job"]["domain"],
+                        name,
+                        f"{found.get('regions', 0):,}",
+                        quantity(found.get("seconds")),
+                        quantity(rate(found)),
+                        finished,
+                    ]
+                )
     return lines
 
 
 def plain(lines: Sequence[Sequence[str]]) -> str:
     """Columns of equal width."""
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
@@ -121,10 +177,12 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 def page(rows: Sequence[Row], setting: str) -> str:
     """All tables in Markdown, under one line that says what was run."""
     parts = [setting]
-    for title, lines in (("## Regions", regions(rows)),
-                         ("## Time per region, one layer in all of R^d", growth(rows)),
-                         ("## Spheres", spheres.table(rows)),
-                         ("## The others in the same run", others(rows))):  # fmt: skip
+    for title, lines in (
+        ("## Regions", regions(rows)),
+        ("## Time per region, one layer in all of R^d", growth(rows)),
+        ("## Spheres", spheres.table(rows)),
+        ("## The others in the same run", others(rows)),
+    ):
         if len(lines) > 1:
             parts += [title, markdown(lines)]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
 """Exactlens: the regions of networks with ReLUs and LayerNorm, in exact arithmetic.
 
-`partition(network, domain)` is the one call; see its docstring. Everything named here is exact: a float may propose, and
-never decides.
+`partition(network, domain)` is the one call; see its docstring. Everything named here is exact: a
+float may propose, and never decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sph
 from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
-from exact.networks.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.activations import (
+    GELU,
+    AbsoluteValue,
+    Activation,
+    HardTanh,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    SiLU,
+)
 from exact.networks.affine_map import AffineMap
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network

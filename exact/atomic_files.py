@@ -24,13 +24,20 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 @contextmanager
 def publishing(target: Path) -> Iterator[BinaryIO]:
-    """A file to fill, which takes the name `target` when the block ends well, and leaves no trace when it does not.
+    """A file to fill, which takes the name `target` when the block ends well, and leaves no trace
+    when it does not.
 
-    It has a name of its own until then, so that processes that write the same target do not meet; the last one stands. An
-    OSError that names no file (a full disk) names the target.
+    It has a name of its own until then, so that processes that write the same target do not meet;
+    the last one stands. An OSError that names no file (a full disk) names the target.
     """
     temporary = temporary_beside(target)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_WRONLY
+        | os.O_CREAT
+        | os.O_EXCL
+        | getattr(os, "O_NOFOLLOW", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
     try:
         with open(os.open(temporary, flags, 0o644), "wb") as file:
             yield file
@@ -39,14 +46,20 @@ def publishing(target: Path) -> Iterator[BinaryIO]:
         temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(temporary)):
+        if (
+            isinstance(error, OSError)
+            and error.errno is not None
+            and error.filename in (None, str(temporary))
+        ):
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise
     sync(target.parent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that after a crash it holds its old content or `content`, never a part of it."""
+    """Write a file so that after a crash it holds its old content or `content`, never a part of
+    it.
+    """
     with publishing(path) as file:
         file.write(content)
 
@@ -57,17 +70,25 @@ def temporary_beside(target: Path) -> Path:
 
 
 def left_behind(target: Path) -> list[Path]:
-    """What processes that were killed left of `target`, under the names of `temporary_beside` or under NAME.tmp.
+    """What processes that were killed left of `target`, under the names of `temporary_beside` or
+    under NAME.tmp.
 
-    Of processes that live too: ask only while you hold a lock that keeps others from writing it. Links are passed over.
+    Of processes that live too: ask only while you hold a lock that keeps others from writing it.
+    Links are passed over.
     """
     name = re.escape(target.name[:_LONGEST_STEM])
     pattern = re.compile(rf"\.{name}(\.[0-9a-f]{{16}})?\.tmp|{name}\.tmp")
-    return [place for place in target.parent.iterdir() if pattern.fullmatch(place.name) and not place.is_symlink()]
+    return [
+        place
+        for place in target.parent.iterdir()
+        if pattern.fullmatch(place.name) and not place.is_symlink()
+    ]
 
 
 def sync(folder: Path) -> None:
-    """Make the renames in a folder survive a power cut; only POSIX lets a folder be opened for it."""
+    """Make the renames in a folder survive a power cut; only POSIX lets a folder be opened for
+    it.
+    """
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -78,7 +99,9 @@ def sync(folder: Path) -> None:
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """A folder and its parents, made where they are missing; what is empty of them is taken away if the block fails."""
+    """A folder and its parents, made where they are missing; what is empty of them is taken away if
+    the block fails.
+    """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +114,9 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 
 def put_in_place(new: Path, place: Path, aside: Path) -> None:
-    """Rename a folder to `place`; what is there goes to `aside`, and comes back should that fail."""
+    """Rename a folder to `place`; what is there goes to `aside`, and comes back should that
+    fail.
+    """
     if place.exists():
         place.rename(aside)
     try:
@@ -105,10 +130,12 @@ def put_in_place(new: Path, place: Path, aside: Path) -> None:
 
 @contextmanager
 def holding(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Hold the lock file `path` while the block runs. Raises InvalidInput, with who holds it, where someone else does.
+    """Hold the lock file `path` while the block runs. Raises InvalidInput, with who holds it, where
+    someone else does.
 
-    The operating system lets go of the lock when a process ends, however it does, so that none is stale; the file only says
-    who holds it (process, host, since when). File systems without locks have none. A thread may hold a lock twice.
+    The operating system lets go of the lock when a process ends, however it does, so that none is
+    stale; the file only says who holds it (process, host, since when). File systems without locks
+    have none. A thread may hold a lock twice.
     """
     key = str(path.absolute())
     if _HELD.get(key) == threading.get_ident():
@@ -133,7 +160,9 @@ def _acquired(path: Path, what: str, remedy: str) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
             _lock(descriptor)
-            if _is_at(descriptor, path):  # else the one who held it has taken the file away in the meantime
+            if _is_at(
+                descriptor, path
+            ):  # else the one who held it has taken the file away in the meantime
                 _write_holder(descriptor)
                 return descriptor
         except OSError as error:
@@ -145,7 +174,9 @@ def _acquired(path: Path, what: str, remedy: str) -> int | None:
                 raise
             holder = _holder(descriptor)
             os.close(descriptor)
-            raise InvalidInput(f"{what} is being written by another process", value=holder, remedy=remedy) from error
+            raise InvalidInput(
+                f"{what} is being written by another process", value=holder, remedy=remedy
+            ) from error
         os.close(descriptor)
 
 
@@ -171,7 +202,11 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _write_holder(descriptor: int) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}).encode(), 0)
+    os.pwrite(
+        descriptor,
+        json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}).encode(),
+        0,
+    )
 
 
 def _holder(descriptor: int) -> str:

@@ -1,7 +1,8 @@
 """Typed failures: each says what was wrong, which value was received, and what to write instead.
 
-Values are abbreviated, here and in every `repr` (see exact.arithmetic.texts.printing): one line, long numbers by their size, long lists by
-their length. The checker takes this file along; it imports nothing but Python's own.
+Values are abbreviated, here and in every `repr` (see exact.arithmetic.texts.printing): one line,
+long numbers by their size, long lists by their length. The checker takes this file along; it
+imports nothing but Python's own.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def abbreviated(value: object, most: int = 120) -> str:
         return _cut(_number(*ratio), most)
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return _cut(f"<{value.dtype} array of shape {tuple(value.shape)}>", most)
-    if isinstance(value, tuple | list | set | frozenset) and type(value).__str__ in (object.__str__, tuple.__str__):
+    if isinstance(value, tuple | list | set | frozenset) and type(value).__str__ in (
+        object.__str__,
+        tuple.__str__,
+    ):
         return _listed(value, *_BRACKETS.get(type(value), ("(", ")")), most)
     if hasattr(value, "nrows") and hasattr(value, "ncols"):
         return f"<{value.nrows()} x {value.ncols()} matrix>"
@@ -60,7 +64,9 @@ def _abbreviated_number(found: re.Match[str]) -> str:
 
 
 def _scientific(head: float, power: int, digits: int) -> str:
-    """`head 10^power` with five digits, and the number of digits that it has when it is written out."""
+    """`head 10^power` with five digits, and the number of digits that it has when it is written
+    out.
+    """
     more = floor(log10(abs(head))) if head else 0
     mantissa = f"{head / 10.0**more:.4f}"
     if mantissa.lstrip("-").startswith("10"):
@@ -95,7 +101,9 @@ def _number(over: int, under: int) -> str:
 
 def _digits(value: int) -> int:
     """The number of digits of an integer from 0."""
-    least = floor((value.bit_length() - 1) * log10(2)) if value else 0  # 10^least is at most the value
+    least = (
+        floor((value.bit_length() - 1) * log10(2)) if value else 0
+    )  # 10^least is at most the value
     return least + 1 + int(value >= 10 ** (least + 1))
 
 
@@ -103,7 +111,11 @@ def _listed(values: Any, left: str, right: str, most: int) -> str:
     """As many entries as fit."""
     entries, room = list[str](), most - len(f", ... {len(values)} in all") - 2
     for value in islice(values, most):
-        text = repr(value) if isinstance(value, str) and len(value) < most else abbreviated(value, most)
+        text = (
+            repr(value)
+            if isinstance(value, str) and len(value) < most
+            else abbreviated(value, most)
+        )
         entries.append(text)
         if sum(map(len, entries)) + 2 * len(entries) > most:
             break
@@ -113,7 +125,11 @@ def _listed(values: Any, left: str, right: str, most: int) -> str:
             return f"{left}{', '.join(entries)}{only}{right}"
     while entries and sum(map(len, entries)) + 2 * len(entries) > room:
         entries.pop()
-    return f"{left}{', '.join([*entries, f'... {len(values)} in all'])}{right}" if entries else f"<{len(values)} entries>"
+    return (
+        f"{left}{', '.join([*entries, f'... {len(values)} in all'])}{right}"
+        if entries
+        else f"<{len(values)} entries>"
+    )
 
 
 def _cut(text: str, most: int) -> str:
@@ -123,8 +139,8 @@ def _cut(text: str, most: int) -> str:
 class ExactlensError(Exception):
     """Base of every failure that Exactlens raises on purpose.
 
-    The message has three parts: what was wrong, the value received (long ones abbreviated), the remedy. A caller that
-    wants the parts reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
+    The message has three parts: what was wrong, the value received (long ones abbreviated), the
+    remedy. A caller that wants the parts reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
     """
 
     def __init__(self, wrong: str, *, value: object, remedy: str) -> None:
@@ -132,13 +148,22 @@ class ExactlensError(Exception):
         self.wrong, self.value, self.remedy = wrong, value, remedy
 
     def __reduce__(self) -> tuple[object, ...]:
-        """A failure travels between processes by its three parts; a value that is no number or text goes as its text."""
+        """A failure travels between processes by its three parts; a value that is no number or text
+        goes as its text.
+        """
         plain = self.value is None or isinstance(self.value, str | int | float)
-        return _rebuilt, (type(self), self.wrong, self.value if plain else str(self.value), self.remedy)
+        return _rebuilt, (
+            type(self),
+            self.wrong,
+            self.value if plain else str(self.value),
+            self.remedy,
+        )
 
 
 class InvalidInput(ExactlensError, ValueError):
-    """The input cannot mean anything: non-finite weights, shapes that do not fit, an empty box, a missing file."""
+    """The input cannot mean anything: non-finite weights, shapes that do not fit, an empty box, a
+    missing file.
+    """
 
 
 class Unsupported(ExactlensError):
@@ -166,20 +191,30 @@ def _rebuilt(kind: type[ExactlensError], wrong: str, value: object, remedy: str)
 
 
 def certain(value: _T | None, fact: str) -> _T:
-    """The value; Undecided where there is none, although there is one by the stated `fact`: a defect of ours, no input's."""
+    """The value; Undecided where there is none, although there is one by the stated `fact`: a
+    defect of ours, no input's.
+    """
     if value is None:
-        raise Undecided(f"what must hold does not: {fact}", value=None,
-                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
+        raise Undecided(
+            f"what must hold does not: {fact}",
+            value=None,
+            remedy="this is a defect of the engine: please report the network",
+        )
     return value
 
 
 def require(holds: bool, fact: str, value: object) -> None:
     """Undecided unless a stated `fact` about `value` holds: a defect of ours, no input's."""
     if not holds:
-        raise Undecided(f"what must hold does not: {fact}", value=value,
-                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
+        raise Undecided(
+            f"what must hold does not: {fact}",
+            value=value,
+            remedy="this is a defect of the engine: please report the network",
+        )
 
 
 def shown(point: Sequence[object]) -> str:
-    """A point for messages: up to eight coordinates, long numbers abbreviated, more by their number."""
+    """A point for messages: up to eight coordinates, long numbers abbreviated, more by their
+    number.
+    """
     return f"({', '.join(map(abbreviated, point))})" if len(point) <= 8 else f"<R^{len(point)}>"

@@ -1,4 +1,6 @@
-"""The front door: `partition(network, domain)` chooses an engine, checks the job, and returns a Partition."""
+"""The front door: `partition(network, domain)` chooses an engine, checks the job, and returns a
+Partition.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ VIEWS: Mapping[type[Cells], Callable[..., Partition]] = {
     SphereCells: SpherePartition,
     SphereCodes: CodePartition,
 }
-"""What users hold of each kind of cells; those of a norm's ball are flat cells that a NormBallPartition shows."""
+"""What users hold of each kind of cells; those of a norm's ball are flat cells that a
+NormBallPartition shows.
+"""
 
 DEFAULT_LIMIT = 10**10
 
@@ -81,22 +85,24 @@ def partition(
 ) -> Partition:
     """Cut `domain` into the activation regions of `network`, exactly.
 
-    Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball, NormBall; Segment, Ray, Line,
-    GreatCircle (arcs, also behind norms); GreatSphere (connected cells); Sphere, of dimension 0 and 1 (points, arcs), 2
-    (cells), 3 and more (codes). On a sphere or circle behind a norm without `radius_squared` only directions count: the
-    first norm's eps plays no part, those of later norms do.
+    Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball, NormBall;
+    Segment, Ray, Line, GreatCircle (arcs, also behind norms); GreatSphere (connected cells);
+    Sphere, of dimension 0 and 1 (points, arcs), 2 (cells), 3 and more (codes). On a sphere or
+    circle behind a norm without `radius_squared` only directions count: the first norm's eps plays
+    no part, those of later norms do.
 
-    The engine is chosen by cost; `engine` overrides the choice and names one of `ENGINES`. `device` is where the float64
-    filters run ("cpu" or "cuda"); it never changes the result. What ends a job early is what it really finds: `limit` regions
-    (None, or a budget of regions or seconds: no limit), the regions, seconds or bytes of the `budget`, and, whatever else is
-    given, half of the memory that is available (see Budget). The outcome is BUDGET_REACHED then, what was done is kept, and
-    `evidence` says how to go on. Without a budget of regions or seconds a job is refused where its first hidden layer alone
-    cuts the domain into too many regions, by the flats that were found to meet it (see counting.least_regions). `progress` is
-    called with the number of regions found. On curves behind several norms a sign that cannot be decided ends with outcome
-    UNDECIDED.
+    The engine is chosen by cost; `engine` overrides the choice and names one of `ENGINES`. `device`
+    is where the float64 filters run ("cpu" or "cuda"); it never changes the result. What ends a job
+    early is what it really finds: `limit` regions (None, or a budget of regions or seconds: no
+    limit), the regions, seconds or bytes of the `budget`, and, whatever else is given, half of the
+    memory that is available (see Budget). The outcome is BUDGET_REACHED then, what was done is
+    kept, and `evidence` says how to go on. Without a budget of regions or seconds a job is refused
+    where its first hidden layer alone cuts the domain into too many regions, by the flats that were
+    found to meet it (see counting.least_regions). `progress` is called with the number of regions
+    found. On curves behind several norms a sign that cannot be decided ends with outcome UNDECIDED.
 
-    Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the reasons), TooLarge,
-    NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
+    Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the
+    reasons), TooLarge, NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors
@@ -119,7 +125,9 @@ def partition(
     chosen = _choose(read, place, engine)
     _check_size(job, chosen)
     cells = _run(chosen, job)
-    view: Callable[..., Partition] = NormBallPartition if isinstance(domain, NormBall) else VIEWS[type(cells)]
+    view: Callable[..., Partition] = (
+        NormBallPartition if isinstance(domain, NormBall) else VIEWS[type(cells)]
+    )
     return view(network, domain, chosen.name, cells)
 
 
@@ -135,36 +143,69 @@ def _run(engine: Engine, job: Job) -> Cells:
 
 def _check_types(network: object, domain: object) -> None:
     if not isinstance(network, Network):
-        raise InvalidInput("not a network", value=type(network).__name__,
-                           remedy="read it first with exact.sources.torch_modules.read(module)")  # fmt: skip
+        raise InvalidInput(
+            "not a network",
+            value=type(network).__name__,
+            remedy="read it first with exact.sources.torch_modules.read(module)",
+        )
     if not isinstance(domain, Domain):
-        raise InvalidInput("not a domain", value=repr(domain), remedy="give Box, RealSpace, Plane, Segment, ..., Sphere")
+        raise InvalidInput(
+            "not a domain",
+            value=repr(domain),
+            remedy="give Box, RealSpace, Plane, Segment, ..., Sphere",
+        )
 
 
 def _check_bounds(limit: object, budget: object) -> None:
     if budget is not None and not isinstance(budget, Budget):
-        raise InvalidInput("not a budget", value=repr(budget), remedy="write budget=Budget(seconds=10) or Budget(regions=100)")
-    if limit is not None and (isinstance(limit, bool) or not (isinstance(limit, int) and limit >= 0)):
-        raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of regions, or None")
+        raise InvalidInput(
+            "not a budget",
+            value=repr(budget),
+            remedy="write budget=Budget(seconds=10) or Budget(regions=100)",
+        )
+    if limit is not None and (
+        isinstance(limit, bool) or not (isinstance(limit, int) and limit >= 0)
+    ):
+        raise InvalidInput(
+            "not a limit", value=repr(limit), remedy="give a whole number of regions, or None"
+        )
 
 
 def _check_progress(progress: object) -> None:
     if progress is not None and not callable(progress):
-        raise InvalidInput("progress cannot be called", value=repr(progress), remedy="give a function of one number, or None")
+        raise InvalidInput(
+            "progress cannot be called",
+            value=repr(progress),
+            remedy="give a function of one number, or None",
+        )
 
 
 def _check_radius(network: Network, domain: Domain) -> None:
     if not isinstance(domain, Sphere | GreatCircle | GreatSphere):
         return
-    if network.has_norm and domain.radius_squared is not None and not _is_circle_with_radius(network, domain):
-        raise InvalidInput("the network's norm fixes the radius", value=domain, remedy="leave out radius_squared=")
+    if (
+        network.has_norm
+        and domain.radius_squared is not None
+        and not _is_circle_with_radius(network, domain)
+    ):
+        raise InvalidInput(
+            "the network's norm fixes the radius", value=domain, remedy="leave out radius_squared="
+        )
     if not network.has_norm and domain.radius_squared is None:
-        raise InvalidInput("the network has no norm, so the radius is unknown", value=domain, remedy="give radius_squared=")
+        raise InvalidInput(
+            "the network has no norm, so the radius is unknown",
+            value=domain,
+            remedy="give radius_squared=",
+        )
 
 
 def _is_circle_with_radius(network: Network, domain: Domain) -> bool:
-    """Whether a domain is a circle on which a network with a norm depends on the radius (see exact.propagation.norm_walks)."""
-    return (isinstance(domain, GreatCircle) or sphere_dimension(network, domain) == 1) and radius_matters(network)
+    """Whether a domain is a circle on which a network with a norm depends on the radius (see
+    exact.propagation.norm_walks).
+    """
+    return (
+        isinstance(domain, GreatCircle) or sphere_dimension(network, domain) == 1
+    ) and radius_matters(network)
 
 
 def _check_smooth(network: Network) -> None:
@@ -180,7 +221,9 @@ def _check_smooth(network: Network) -> None:
 def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
     known = {engine.name: engine for engine in ENGINES}
     if name is not None and not (isinstance(name, str) and name in known):
-        raise InvalidInput("no such engine", value=repr(name), remedy=f"choose one of {', '.join(known)}")
+        raise InvalidInput(
+            "no such engine", value=repr(name), remedy=f"choose one of {', '.join(known)}"
+        )
     candidates = [known[name]] if name else list(ENGINES)
     reasons = {engine.name: engine.refusal(network, domain) for engine in candidates}
     able = [engine for engine in candidates if reasons[engine.name] is None]
@@ -190,14 +233,22 @@ def _choose(network: Network, domain: Domain, name: str | None) -> Engine:
         return best
     told = {engine: reason or "only on request" for engine, reason in reasons.items()}
     if name is not None:
-        raise Unsupported(f"engine {name} cannot do this job", value=f"{domain!r}", remedy=f"{name}: {told[name]}")
-    raise Unsupported("no engine can do this job", value=f"{domain!r}", remedy=_grouped(told, type(domain).__name__))
+        raise Unsupported(
+            f"engine {name} cannot do this job", value=f"{domain!r}", remedy=f"{name}: {told[name]}"
+        )
+    raise Unsupported(
+        "no engine can do this job",
+        value=f"{domain!r}",
+        remedy=_grouped(told, type(domain).__name__),
+    )
 
 
 def _grouped(reasons: Mapping[str, str], kind: str) -> str:
-    """Every reason once, with its engines: first those about the network, last the engines for other kinds of domain.
+    """Every reason once, with its engines: first those about the network, last the engines for
+    other kinds of domain.
 
-    Reasons that state the same fact are one, with all that they conclude (", so ...") and advise ("; ...").
+    Reasons that state the same fact are one, with all that they conclude (", so ...") and advise
+    ("; ...").
     """
     specific, elsewhere = dict[str, dict[str, str]](), dict[str, list[str]]()
     for engine, reason in reasons.items():
@@ -208,19 +259,28 @@ def _grouped(reasons: Mapping[str, str], kind: str) -> str:
             elsewhere.setdefault(other, []).append(engine)
     facts = sorted(specific, key=lambda fact: fact.startswith(("it ", "the sphere has dimension")))
     others = [f"{', '.join(engines)} ({other})" for other, engines in elsewhere.items()]
-    return "; ".join([*(_clause(specific[fact]) for fact in facts),
-                      *([f"for other domains than {kind}: {', '.join(others)}"] if others else [])])  # fmt: skip
+    return "; ".join(
+        [
+            *(_clause(specific[fact]) for fact in facts),
+            *([f"for other domains than {kind}: {', '.join(others)}"] if others else []),
+        ]
+    )
 
 
 def _clause(reasons: Mapping[str, str]) -> str:
     """Reasons that state one fact, and their engines."""
     parts = [reason.partition("; ") for reason in reasons.values()]
-    conclusion, advice = max((head for head, _, _ in parts), key=len), dict.fromkeys(tail for _, _, tail in parts if tail)
+    conclusion, advice = (
+        max((head for head, _, _ in parts), key=len),
+        dict.fromkeys(tail for _, _, tail in parts if tail),
+    )
     return f"{'; '.join([conclusion, *advice])} ({', '.join(reasons)})"
 
 
 def _other_domains(reason: str, kind: str) -> str | None:
-    """What an engine enumerates instead, where its reason is that it does not do domains of this kind at all."""
+    """What an engine enumerates instead, where its reason is that it does not do domains of this
+    kind at all.
+    """
     if f"a {kind} is round" in reason:
         return "domains with walls"
     found = re.fullmatch(rf"it \w+ (.+), not {kind}", reason)
@@ -228,13 +288,21 @@ def _other_domains(reason: str, kind: str) -> str | None:
 
 
 def _check_size(job: Job, engine: Engine) -> None:
-    """Refuse what its first hidden layer alone makes too large for the limit or the memory; all else is stopped when it is."""
-    if job.budget.regions is not None or job.budget.seconds is not None or not isinstance(job.domain, FlatDomain):
+    """Refuse what its first hidden layer alone makes too large for the limit or the memory; all
+    else is stopped when it is.
+    """
+    if (
+        job.budget.regions is not None
+        or job.budget.seconds is not None
+        or not isinstance(job.domain, FlatDomain)
+    ):
         return
     if isinstance(job.domain, CurveDomain):
         return
     bytes_each, most_bytes = engine.bytes_per_region(job.network, job.domain), job.watch.most_bytes
-    most = min(most_bytes / bytes_each if bytes_each else inf, inf if job.limit is None else job.limit)
+    most = min(
+        most_bytes / bytes_each if bytes_each else inf, inf if job.limit is None else job.limit
+    )
     if job.network.has_norm or region_bound(job.network, chart_of(job.domain).dim) <= most:
         return
     least = least_regions(job.network, job.domain, enough=most)
@@ -242,9 +310,13 @@ def _check_size(job: Job, engine: Engine) -> None:
         size = least * ((job.network.hinge_count + 7) // 8)
         limit = "" if job.limit is None else f", and the limit is {job.limit:,}"
         way = "limit=None" if job.limit is not None and least > job.limit else "Budget(bytes=...)"
-        raise TooLarge("the job is too large", value=f"at least {_readable(least)} regions ({_readable(size)} bytes of codes)",
-                       remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is room "
-                              f"for {readable_bytes(most_bytes)}{limit}")  # fmt: skip
+        raise TooLarge(
+            "the job is too large",
+            value=f"at least {_readable(least)} regions ({_readable(size)} bytes of codes)",
+            remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is "
+            f"room "
+            f"for {readable_bytes(most_bytes)}{limit}",
+        )
 
 
 def _readable(count: int) -> str:
@@ -257,4 +329,6 @@ def _check_device(device: str) -> None:
     if not isinstance(device, str) or re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is None:
         raise InvalidInput("unknown device", value=repr(device), remedy='write "cpu" or "cuda"')
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InvalidInput("no CUDA device is available", value=repr(device), remedy='write device="cpu"')
+        raise InvalidInput(
+            "no CUDA device is available", value=repr(device), remedy='write device="cpu"'
+        )

@@ -8,12 +8,32 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
-from exact import Box, Domain, GreatCircle, GreatSphere, InvalidInput, Line, NormBall, Plane, Ray, RealSpace, Segment, Sphere
+from exact import (
+    Box,
+    Domain,
+    GreatCircle,
+    GreatSphere,
+    InvalidInput,
+    Line,
+    NormBall,
+    Plane,
+    Ray,
+    RealSpace,
+    Segment,
+    Sphere,
+)
 
 NUMBER = re.compile(r"[+-]?(\d+/\d+|(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?)", re.ASCII)
 SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) ?([A-Za-z]*)", re.ASCII)
-UNITS = {"": 1, "b": 1, **{f"{prefix}{kind}b": base**power for kind, base in (("", 1000), ("i", 1024))
-                           for power, prefix in enumerate("kmgt", 1)}}  # fmt: skip
+UNITS = {
+    "": 1,
+    "b": 1,
+    **{
+        f"{prefix}{kind}b": base**power
+        for kind, base in (("", 1000), ("i", 1024))
+        for power, prefix in enumerate("kmgt", 1)
+    },
+}
 LONGEST = 1000
 
 Vector = tuple[Fraction, ...]
@@ -21,17 +41,24 @@ ORIGIN: Vector = (Fraction(0),)
 
 
 def number(text: str, option: str) -> Fraction:
-    """The rational that a decimal or a fraction denotes, exactly: "0.1" is 1/10, not the nearest float.
+    """The rational that a decimal or a fraction denotes, exactly: "0.1" is 1/10, not the nearest
+    float.
 
     Raises InvalidInput for anything else, NaN and infinities included.
     """
-    remedy = "write decimals or fractions, such as 0.5 or -1/3, with commas inside a vector: 1,0,-1/2"
+    remedy = (
+        "write decimals or fractions, such as 0.5 or -1/3, with commas inside a vector: 1,0,-1/2"
+    )
     if len(text) > LONGEST or not NUMBER.fullmatch(text):
-        raise InvalidInput(f"{option} has an entry that is not a number", value=repr(text[:40]), remedy=remedy)
+        raise InvalidInput(
+            f"{option} has an entry that is not a number", value=repr(text[:40]), remedy=remedy
+        )
     try:
         return Fraction(text)
     except ZeroDivisionError as error:
-        raise InvalidInput(f"{option} divides by zero", value=repr(text[:40]), remedy=remedy) from error
+        raise InvalidInput(
+            f"{option} divides by zero", value=repr(text[:40]), remedy=remedy
+        ) from error
 
 
 def vectors(values: Sequence[str], option: str) -> tuple[Vector, ...]:
@@ -45,8 +72,11 @@ def integers(values: Sequence[str], option: str) -> tuple[int, ...]:
     words = " ".join(values).replace(",", " ").split()
     for word in words:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", word):
-            raise InvalidInput(f"{option} has an entry that is not an integer", value=repr(word[:40]),
-                               remedy=f"write integers, such as {option} 16 16")  # fmt: skip
+            raise InvalidInput(
+                f"{option} has an entry that is not an integer",
+                value=repr(word[:40]),
+                remedy=f"write integers, such as {option} 16 16",
+            )
     return tuple(int(word) for word in words)
 
 
@@ -55,29 +85,43 @@ def limit(text: str) -> int | None:
     if text.strip().lower() == "none":
         return None
     if not re.fullmatch(r"[0-9]{1,30}", text.strip()) or int(text) == 0:
-        raise InvalidInput("--limit is not a positive integer", value=repr(text[:40]), remedy="write --limit 1000000 or none")
+        raise InvalidInput(
+            "--limit is not a positive integer",
+            value=repr(text[:40]),
+            remedy="write --limit 1000000 or none",
+        )
     return int(text)
 
 
 def memory(text: str) -> float:
-    """A number of bytes: plain, or with a unit, of powers of 1000 (kB, MB, GB, TB) or 1024 (KiB, ...); infinity for "none"."""
+    """A number of bytes: plain, or with a unit, of powers of 1000 (kB, MB, GB, TB) or 1024 (KiB,
+    ...); infinity for "none".
+    """
     if text.strip().lower() == "none":
         return inf
     found = SIZE.fullmatch(text.strip())
     if found is None or found[2].lower() not in UNITS:
-        raise InvalidInput("--budget-bytes is not a size", value=repr(text[:40]),
-                           remedy="write bytes, or a number and a unit: --budget-bytes 500MB, 1.5GiB or none")  # fmt: skip
+        raise InvalidInput(
+            "--budget-bytes is not a size",
+            value=repr(text[:40]),
+            remedy="write bytes, or a number and a unit: --budget-bytes 500MB, 1.5GiB or none",
+        )
     return int(Fraction(found[1]) * UNITS[found[2].lower()])
 
 
 def settings(values: Sequence[str], option: str) -> dict[str, object]:
-    """KEY=VALUE pairs, separated by spaces; a value is an integer, a decimal, true or false, else text."""
+    """KEY=VALUE pairs, separated by spaces; a value is an integer, a decimal, true or false, else
+    text.
+    """
     pairs = {}
     for word in " ".join(values).split():
         key, equals, value = word.partition("=")
         if not equals or not key.isidentifier():
-            raise InvalidInput(f"{option} has an entry without KEY=VALUE", value=repr(word[:40]),
-                               remedy=f"write for instance {option} dimension=4 classes=5")  # fmt: skip
+            raise InvalidInput(
+                f"{option} has an entry without KEY=VALUE",
+                value=repr(word[:40]),
+                remedy=f"write for instance {option} dimension=4 classes=5",
+            )
         pairs[key] = _setting(value)
     return pairs
 
@@ -100,7 +144,9 @@ class DomainRequest:
 
     @property
     def is_round(self) -> bool:
-        """Whether it is a sphere or a circle of directions, or the norm's ball: all of them start at the norm."""
+        """Whether it is a sphere or a circle of directions, or the norm's ball: all of them start
+        at the norm.
+        """
         return self.kind in (*_WITH_RADIUS, "norm-ball")
 
     def build(self, dim: int) -> Domain:
@@ -115,7 +161,11 @@ class DomainRequest:
 def _box(request: DomainRequest, dim: int) -> Domain:
     for point in request.points:
         if len(point) not in (1, dim):
-            raise InvalidInput("--box does not fit the network", value=f"{len(point)} entries", remedy=f"give 1 or {dim}")
+            raise InvalidInput(
+                "--box does not fit the network",
+                value=f"{len(point)} entries",
+                remedy=f"give 1 or {dim}",
+            )
     lo, hi = (point * dim if len(point) == 1 else point for point in request.points)
     return Box(lo, hi)
 
@@ -129,11 +179,21 @@ _BUILDERS: Mapping[str, Callable[[DomainRequest, int], Domain]] = {
     "line": lambda request, dim: Line(*request._spread(dim)),
     "plane": lambda request, dim: Plane(*request._spread(dim)),
     "norm-ball": lambda request, dim: NormBall(),
-    "great-circle": lambda request, dim: GreatCircle(request.points[0], request.points[1], request.radius_squared),
+    "great-circle": lambda request, dim: GreatCircle(
+        request.points[0], request.points[1], request.radius_squared
+    ),
     "great-sphere": lambda request, dim: GreatSphere(*request.points, request.radius_squared),
 }
 _WITH_RADIUS = ("sphere", "great-circle", "great-sphere")
-_POINTS = {"box": 2, "segment": 2, "ray": 2, "line": 2, "plane": 3, "great-circle": 2, "great-sphere": 3}
+_POINTS = {
+    "box": 2,
+    "segment": 2,
+    "ray": 2,
+    "line": 2,
+    "plane": 3,
+    "great-circle": 2,
+    "great-sphere": 3,
+}
 _EXAMPLES = {
     "box": "--box -1 1",
     "segment": "--segment -1,-1 1,1",
@@ -145,24 +205,37 @@ _EXAMPLES = {
 }
 
 
-def domain(given: Mapping[str, Sequence[str]], flags: Sequence[str], radius_squared: str | None) -> DomainRequest | None:
+def domain(
+    given: Mapping[str, Sequence[str]], flags: Sequence[str], radius_squared: str | None
+) -> DomainRequest | None:
     """The one domain among the options, or None where there is none.
 
-    `given` maps the names of options to the words behind them, `flags` names those that take none. Raises InvalidInput
-    for two domains, for a wrong number of points, and for entries that are not numbers.
+    `given` maps the names of options to the words behind them, `flags` names those that take none.
+    Raises InvalidInput for two domains, for a wrong number of points, and for entries that are not
+    numbers.
     """
     named = [*(kind for kind, words in given.items() if words), *flags]
     if len(named) > 1:
-        raise InvalidInput("there is more than one domain", value=" ".join(f"--{kind}" for kind in named), remedy="keep one")
+        raise InvalidInput(
+            "there is more than one domain",
+            value=" ".join(f"--{kind}" for kind in named),
+            remedy="keep one",
+        )
     if not named:
         return None
     radius = None if radius_squared is None else number(radius_squared, "--radius-squared")
     request = DomainRequest(named[0], vectors(given.get(named[0], ()), f"--{named[0]}"), radius)
     if radius is not None and request.kind not in _WITH_RADIUS:
-        raise InvalidInput("only a sphere, a great circle or a great sphere has a radius", value=f"--{request.kind}",
-                           remedy="leave out --radius-squared")  # fmt: skip
+        raise InvalidInput(
+            "only a sphere, a great circle or a great sphere has a radius",
+            value=f"--{request.kind}",
+            remedy="leave out --radius-squared",
+        )
     expected = _POINTS.get(request.kind, 0)
     if len(request.points) != expected:
-        raise InvalidInput(f"--{request.kind} takes {expected} points", value=f"{len(request.points)}",
-                           remedy=f"write for instance {_EXAMPLES[request.kind]}")  # fmt: skip
+        raise InvalidInput(
+            f"--{request.kind} takes {expected} points",
+            value=f"{len(request.points)}",
+            remedy=f"write for instance {_EXAMPLES[request.kind]}",
+        )
     return request

@@ -1,9 +1,10 @@
 """The command line: `exactlens train | partition | check | graph | draw | gpt2 | study`.
 
-Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was complete, or its certificate,
-4 a certificate that is rejected, 130 interrupted, 141 the reader of the output went away (the work is done all the same).
-Only typer is imported here: `exactlens --help` must not wait for torch. All commands stand in this one file, longer than
-others, because it is the list of what can be typed.
+Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
+complete, or its certificate, 4 a certificate that is rejected, 130 interrupted, 141 the reader of
+the output went away (the work is done all the same). Only typer is imported here: `exactlens
+--help` must not wait for torch. All commands stand in this one file, longer than others, because it
+is the list of what can be typed.
 """
 
 from __future__ import annotations
@@ -29,20 +30,26 @@ DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle", "great-sphe
 SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
 VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
 
-_EPILOG = ("Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, 130 interrupted, "
-           "141 closed pipe.")  # fmt: skip
+_EPILOG = (
+    "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
+    "130 interrupted, "
+    "141 closed pipe."
+)
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 class SeveralValues(TyperCommand):
-    """A command whose options in `SEVERAL` take every value behind them: `--widths 16 16`, `--box -1 1`."""
+    """A command whose options in `SEVERAL` take every value behind them: `--widths 16 16`, `--box
+    -1 1`.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, gathered(args))
 
 
 def gathered(args: Sequence[str]) -> list[str]:
-    """The arguments with the values of each such option joined into one, which is what typer can read.
+    """The arguments with the values of each such option joined into one, which is what typer can
+    read.
 
     The first word behind an option is its value whatever it is; further ones must look like values.
     """
@@ -65,50 +72,101 @@ def gathered(args: Sequence[str]) -> list[str]:
 # ---- options that several commands share
 
 Target = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run under --root, the path of a checkpoint, or a .safetensors file that says "
-                        "its architecture (docs/files.md).", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run under --root, the path of a checkpoint, or a .safetensors file that says "
+        "its architecture (docs/files.md).",
+        show_default=False,
+    ),
 ]
 Root = Annotated[Path, typer.Option(help="The folder of all runs.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact result.")]
 Seed = Annotated[int, typer.Option(help="Decides data, weights and random directions.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a run of the same name.")]
 Words = list[str] | None
-BoxOption = Annotated[Words, typer.Option("--box", metavar="LO HI", help="A box; numbers, or vectors with commas.")]
-SegmentOption = Annotated[Words, typer.Option("--segment", metavar="P Q", help="The segment from P to Q.")]
-RayOption = Annotated[Words, typer.Option("--ray", metavar="ORIGIN DIRECTION", help="A ray; 0 is the origin.")]
-LineOption = Annotated[Words, typer.Option("--line", metavar="POINT DIRECTION", help="A whole line.")]
-PlaneOption = Annotated[Words, typer.Option("--plane", metavar="P0 P1 P2", help="The plane through three points.")]
-CircleOption = Annotated[Words, typer.Option("--great-circle", metavar="U V", help="The directions between U and V.")]
-GreatSphereOption = Annotated[Words, typer.Option("--great-sphere", metavar="U V W", help="The 2-sphere through three.")]
-SphereOption = Annotated[bool, typer.Option("--sphere", help="The norm's sphere: arcs, cells or codes.")]
-NormBallOption = Annotated[bool, typer.Option("--norm-ball", help="The open ball that the norm leaves for eps > 0.")]
+BoxOption = Annotated[
+    Words, typer.Option("--box", metavar="LO HI", help="A box; numbers, or vectors with commas.")
+]
+SegmentOption = Annotated[
+    Words, typer.Option("--segment", metavar="P Q", help="The segment from P to Q.")
+]
+RayOption = Annotated[
+    Words, typer.Option("--ray", metavar="ORIGIN DIRECTION", help="A ray; 0 is the origin.")
+]
+LineOption = Annotated[
+    Words, typer.Option("--line", metavar="POINT DIRECTION", help="A whole line.")
+]
+PlaneOption = Annotated[
+    Words, typer.Option("--plane", metavar="P0 P1 P2", help="The plane through three points.")
+]
+CircleOption = Annotated[
+    Words, typer.Option("--great-circle", metavar="U V", help="The directions between U and V.")
+]
+GreatSphereOption = Annotated[
+    Words, typer.Option("--great-sphere", metavar="U V W", help="The 2-sphere through three.")
+]
+SphereOption = Annotated[
+    bool, typer.Option("--sphere", help="The norm's sphere: arcs, cells or codes.")
+]
+NormBallOption = Annotated[
+    bool, typer.Option("--norm-ball", help="The open ball that the norm leaves for eps > 0.")
+]
 SpaceOption = Annotated[bool, typer.Option("--space", help="All of R^d.")]
-RadiusOption = Annotated[str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")]
-BlockOption = Annotated[int | None, typer.Option(help="Start at this block (default: the norm, for round domains).")]
+RadiusOption = Annotated[
+    str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")
+]
+BlockOption = Annotated[
+    int | None, typer.Option(help="Start at this block (default: the norm, for round domains).")
+]
 _ENGINES = "By name; default: by cost. A wrong name lists them all."
 EngineOption = Annotated[str | None, typer.Option(help=_ENGINES)]
-LimitOption = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
+LimitOption = Annotated[
+    str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")
+]
 RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]
 SecondBudget = Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0.0)]
-_BYTES = "Stop when so much memory is taken: 500MB, 2GiB, or bytes; none: no bound (default: half of what is free)."
+_BYTES = (
+    "Stop when so much memory is taken: 500MB, 2GiB, or bytes; none: no bound (default: half "
+    "of what is free)."
+)
 ByteBudget = Annotated[str | None, typer.Option(metavar="SIZE", help=_BYTES, show_default=False)]
-ReluOption = Annotated[bool, typer.Option("--relu-ised", help="Put ReLU in place of GELU and SiLU.")]
-CodesOption = Annotated[bool, typer.Option("--codes-only", help="No affine maps: signs of pre-activations only.")]
+ReluOption = Annotated[
+    bool, typer.Option("--relu-ised", help="Put ReLU in place of GELU and SiLU.")
+]
+CodesOption = Annotated[
+    bool, typer.Option("--codes-only", help="No affine maps: signs of pre-activations only.")
+]
 
 
 def _job(given: Mapping[str, Any]) -> JobOptions:
-    """The options that partition, graph and draw have in common, from all options of one of them."""
+    """The options that partition, graph and draw have in common, from all options of one of
+    them.
+    """
     from studies import arguments
     from studies.commands.job import JobOptions
 
     words = {kind: given.get(kind.replace("-", "_")) or [] for kind in DOMAINS}
     flags = [kind for kind in ("sphere", "norm-ball", "space") if given.get(kind.replace("-", "_"))]
     request = arguments.domain(words, flags, given.get("radius_squared"))
-    names = ("root", "from_block", "engine", "device", "budget_regions", "budget_seconds", "relu_ised")
+    names = (
+        "root",
+        "from_block",
+        "engine",
+        "device",
+        "budget_regions",
+        "budget_seconds",
+        "relu_ised",
+    )
     same = {name: given[name] for name in names if name in given}
     size = given.get("budget_bytes")
-    return JobOptions(target=given["run"], domain=request, limit=arguments.limit(given["limit"]),
-                      budget_bytes=None if size is None else arguments.memory(size), **same)  # fmt: skip
+    return JobOptions(
+        target=given["run"],
+        domain=request,
+        limit=arguments.limit(given["limit"]),
+        budget_bytes=None if size is None else arguments.memory(size),
+        **same,
+    )
 
 
 # ---- commands
@@ -116,24 +174,38 @@ def _job(given: Mapping[str, Any]) -> JobOptions:
 
 @app.callback(epilog=_EPILOG)
 def exactlens() -> None:
-    """The exact regions of networks with ReLUs and LayerNorm: polytopes, arcs and affine maps in rational arithmetic."""
+    """The exact regions of networks with ReLUs and LayerNorm: polytopes, arcs and affine maps in
+    rational arithmetic.
+    """
 
 
 @app.command(cls=SeveralValues)
 def train(
     task: Annotated[
-        str, typer.Option(help="moons, circles, spirals, xor, checkerboard, blobs, direction, sparse_features.")
+        str,
+        typer.Option(
+            help="moons, circles, spirals, xor, checkerboard, blobs, direction, sparse_features."
+        ),
     ] = "moons",
     norm: Annotated[str, typer.Option(help="none, layernorm or rms.")] = "none",
-    widths: Annotated[Words, typer.Option("--widths", metavar="N...", help="Hidden widths: 16 16 or 16,16.")] = None,
+    widths: Annotated[
+        Words, typer.Option("--widths", metavar="N...", help="Hidden widths: 16 16 or 16,16.")
+    ] = None,
     architecture: Annotated[str, typer.Option(help="mlp, or residual as in GPT-2.")] = "mlp",
-    activation: Annotated[str, typer.Option(help="relu, leaky_relu, hardtanh, gelu, gelu_tanh, silu, identity.")] = "relu",
+    activation: Annotated[
+        str, typer.Option(help="relu, leaky_relu, hardtanh, gelu, gelu_tanh, silu, identity.")
+    ] = "relu",
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 1000,
     samples: Annotated[int, typer.Option(help="Rows of data.")] = 1000,
-    learning_rate: Annotated[float, typer.Option(help="At the start; it falls along half a cosine.")] = 1e-2,
+    learning_rate: Annotated[
+        float, typer.Option(help="At the start; it falls along half a cosine.")
+    ] = 1e-2,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     task_option: Annotated[
-        Words, typer.Option("--task-option", metavar="KEY=VALUE...", help="For the task: dimension=4 classes=5.")
+        Words,
+        typer.Option(
+            "--task-option", metavar="KEY=VALUE...", help="For the task: dimension=4 classes=5."
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -147,7 +219,8 @@ def train(
 
         exactlens train --task moons --norm layernorm --widths 16 16
 
-        exactlens train --task direction --norm layernorm --widths 8 --task-option dimension=3 classes=4 --name dirs
+        exactlens train --task direction --norm layernorm --widths 8 --task-option dimension=3
+        classes=4 --name dirs
     """
     from studies import arguments
     from studies.commands import train as command
@@ -155,8 +228,16 @@ def train(
     sizes = arguments.integers(widths if widths is not None else ["16", "16"], "--widths")
     shape = {"widths": sizes, "norm": norm, "architecture": architecture, "activation": activation}
     options = arguments.settings(task_option or [], "--task-option")
-    training = {"task": task, "steps": steps, "samples": samples, "learning_rate": learning_rate, "seed": seed,
-                "device": device, "dtype": dtype, "task_options": options}  # fmt: skip
+    training = {
+        "task": task,
+        "steps": steps,
+        "samples": samples,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "device": device,
+        "dtype": dtype,
+        "task_options": options,
+    }
     return command.run(shape, training, name=name, root=out, force=force)
 
 
@@ -184,18 +265,25 @@ def partition(
     budget_regions: RegionBudget = None,
     budget_seconds: SecondBudget = None,
     budget_bytes: ByteBudget = None,
-    all_counts: Annotated[bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")] = False,
+    all_counts: Annotated[
+        bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")
+    ] = False,
     show: Annotated[int, typer.Option(help="How many regions to print.", min=0)] = 5,
-    out: Annotated[Path | None, typer.Option(help="Write the partition to this .json.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the partition to this .json.", show_default=False)
+    ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(help="Write a proof for `check` to this .jsonl or .jsonl.gz.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Write a proof for `check` to this .jsonl or .jsonl.gz.", show_default=False
+        ),
     ] = None,
     root: Root = Path("runs"),
 ) -> int:
     """Cut a domain into the regions of a trained network, exactly.
 
-    Numbers are read exactly: 0.1 is 1/10, and 1/3 may be written. Behind an embedding, spheres and circles start at the
-    norm.
+    Numbers are read exactly: 0.1 is 1/10, and 1/3 may be written. Behind an embedding, spheres and
+    circles start at the norm.
 
     Examples:
 
@@ -211,21 +299,33 @@ def partition(
     """
     from studies.commands import partition as command
 
-    return command.run(_job(ctx.params), maps=not codes_only, all_counts=all_counts, show=show, out=out,
-                       certificate=certificate)  # fmt: skip
+    return command.run(
+        _job(ctx.params),
+        maps=not codes_only,
+        all_counts=all_counts,
+        show=show,
+        out=out,
+        certificate=certificate,
+    )
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A certificate.", show_default=False)
+    ],
     run: Annotated[
-        str | None, typer.Option(help="The run, or checkpoint, whose weights it must be about.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The run, or checkpoint, whose weights it must be about.", show_default=False
+        ),
     ] = None,
     from_block: BlockOption = None,
     relu_ised: ReluOption = False,
     root: Root = Path("runs"),
 ) -> int:
-    """Verify a certificate that `partition --certificate` wrote, with Python's integers and fractions alone.
+    """Verify a certificate that `partition --certificate` wrote, with Python's integers and
+    fractions alone.
 
     Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate.
 
@@ -238,7 +338,11 @@ def check(
     from studies.commands import check as command
     from studies.commands.job import JobOptions
 
-    options = JobOptions(run, root, None, from_block=from_block, relu_ised=relu_ised) if run is not None else None
+    options = (
+        JobOptions(run, root, None, from_block=from_block, relu_ised=relu_ised)
+        if run is not None
+        else None
+    )
     return command.run(file, options)
 
 
@@ -268,7 +372,8 @@ def graph(
     budget_bytes: ByteBudget = None,
     root: Root = Path("runs"),
 ) -> int:
-    """Write the adjacency graph of a partition: nodes carry code and witness, edges the hinges that flip.
+    """Write the adjacency graph of a partition: nodes carry code and witness, edges the hinges that
+    flip.
 
     Examples:
 
@@ -299,15 +404,20 @@ def draw(
     device: Device = "cpu",
     limit: LimitOption = "1000000",
     out: Annotated[
-        Path | None, typer.Option(help="A folder for the figures (default: RUN/figures, or FILE-figures).", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A folder for the figures (default: RUN/figures, or FILE-figures).",
+            show_default=False,
+        ),
     ] = None,
     root: Root = Path("runs"),
 ) -> int:
     """Draw the partition of a run as SVG and PNG.
 
-    Polytopes and their graph in a box or plane, arcs on a circle, profiles along a ray, a segment or a great circle. 2-spheres
-    as a globe, as a map, and as an HTML page that can be turned; the disc of a norm with eps > 0. Without a domain, what fits
-    the network: the circle or 2-sphere behind a norm, the box [-1, 1]^2 for two inputs.
+    Polytopes and their graph in a box or plane, arcs on a circle, profiles along a ray, a segment
+    or a great circle. 2-spheres as a globe, as a map, and as an HTML page that can be turned; the
+    disc of a norm with eps > 0. Without a domain, what fits the network: the circle or 2-sphere
+    behind a norm, the box [-1, 1]^2 for two inputs.
 
     Examples:
 
@@ -323,19 +433,31 @@ def draw(
 @app.command(cls=SeveralValues)
 def gpt2(
     model: Annotated[
-        str | None, typer.Argument(metavar="FOLDER_OR_NAME", help="A GPT-2 checkpoint.", show_default=False)
+        str | None,
+        typer.Argument(metavar="FOLDER_OR_NAME", help="A GPT-2 checkpoint.", show_default=False),
     ] = None,
     layer: Annotated[int, typer.Option(help="Which block, from 0.")] = 4,
     geodesics: Annotated[
-        int | None, typer.Option(help="How many great circles (default: 8, or all of --vectors).", min=1, show_default=False)
+        int | None,
+        typer.Option(
+            help="How many great circles (default: 8, or all of --vectors).",
+            min=1,
+            show_default=False,
+        ),
     ] = None,
-    vectors: Annotated[Path | None, typer.Option(help="Directions, two rows per circle: .safetensors or .npy.")] = None,
+    vectors: Annotated[
+        Path | None, typer.Option(help="Directions, two rows per circle: .safetensors or .npy.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
-    train_tiny: Annotated[Path | None, typer.Option(metavar="OUT", help="Train a tiny GPT-2 into this folder first.")] = None,
+    train_tiny: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Train a tiny GPT-2 into this folder first.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Of --train-tiny.", min=1)] = 500,
     force: Force = False,
-    out: Annotated[Path | None, typer.Option(help="Write the numbers to this .json.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the numbers to this .json.", show_default=False)
+    ] = None,
 ) -> int:
     """Cut great circles through the directions that a GPT-2 MLP layer reads, exactly.
 
@@ -351,8 +473,18 @@ def gpt2(
     """
     from studies.commands import gpt2 as command
 
-    return command.run(model, layer=layer, geodesics=geodesics, vectors=vectors, seed=seed, device=device,
-                       train_tiny=train_tiny, steps=steps, force=force, out=out)  # fmt: skip
+    return command.run(
+        model,
+        layer=layer,
+        geodesics=geodesics,
+        vectors=vectors,
+        seed=seed,
+        device=device,
+        train_tiny=train_tiny,
+        steps=steps,
+        force=force,
+        out=out,
+    )
 
 
 @app.command()
@@ -360,7 +492,10 @@ def study(
     name: Annotated[str, typer.Option(help="Of the run; the default one is replaced.")] = "study",
     seed: Seed = 0,
     device: Device = "cpu",
-    gpt2: Annotated[str | None, typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well.")] = None,
+    gpt2: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
 ) -> int:
@@ -382,7 +517,9 @@ def study(
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and return its exit code; a mistake of the user's gives one line on stderr."""
+    """Run one command line and return its exit code; a mistake of the user's gives one line on
+    stderr.
+    """
     try:
         code = int(app(list(args) or ["--help"], prog_name="exactlens", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
@@ -400,13 +537,20 @@ def run(args: Sequence[str]) -> int:
 
 def _line(error: Exception, args: Sequence[str]) -> str | None:
     """The one line that tells of a mistake, or None for a defect of the program."""
-    if hasattr(error, "format_message"):  # click's usage errors, from whichever package typer takes them
-        known = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    if hasattr(
+        error, "format_message"
+    ):  # click's usage errors, from whichever package typer takes them
+        known = {
+            info.name or info.callback.__name__ for info in app.registered_commands if info.callback
+        }
         command = f"exactlens {args[0]}" if args[0] in known else "exactlens"
         wrong = error.format_message().rstrip(".")
         text = f"{wrong[:1].lower()}{wrong[1:]}; got {' '.join(args)}; see {command} --help"
     elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror}; got {error.filename or 'a file without a name'}; {_REMEDIES.get(error.errno or 0, _LOOK)}"
+        text = (
+            f"{error.strerror}; got {error.filename or 'a file without a name'}; "
+            f"{_REMEDIES.get(error.errno or 0, _LOOK)}"
+        )
     elif _is_ours(error):
         text = str(error)
     else:
@@ -431,8 +575,8 @@ def _is_ours(error: Exception) -> bool:
 class Outlet:
     """Standard output, for as long as it can be written.
 
-    When the reader goes away (`| head -1`), or the disk is full, the rest is dropped: whoever prints goes on, and what is
-    written to other files is written. `failure` tells why.
+    When the reader goes away (`| head -1`), or the disk is full, the rest is dropped: whoever
+    prints goes on, and what is written to other files is written. `failure` tells why.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -455,7 +599,9 @@ class Outlet:
         try:
             return act()
         except OSError as error:
-            with open(os.devnull, "wb") as nowhere:  # what is still buffered goes there, and nothing fails again at the end
+            with open(
+                os.devnull, "wb"
+            ) as nowhere:  # what is still buffered goes there, and nothing fails again at the end
                 os.dup2(nowhere.fileno(), self._stream.fileno())
             self.failure = error
             return instead
@@ -470,11 +616,18 @@ def main() -> None:
     if isinstance(outlet.failure, BrokenPipeError):
         code = CLOSED_PIPE
     elif outlet.failure is not None:
-        print(_line(OSError(outlet.failure.errno, outlet.failure.strerror, "standard output"), sys.argv[1:]), file=sys.stderr)
+        print(
+            _line(
+                OSError(outlet.failure.errno, outlet.failure.strerror, "standard output"),
+                sys.argv[1:],
+            ),
+            file=sys.stderr,
+        )
         code = BAD_INPUT
     if code == INTERRUPTED:
-        # CPython ends by SIGINT, whatever the exit code, when the interrupt passed through an exec() on its way to us
-        # (the first import of parts of torch has some): leave before it does.
+        # CPython ends by SIGINT, whatever the exit code, when the interrupt passed through an
+        # exec() on its way to us (the first import of parts of torch has some): leave before it
+        # does.
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

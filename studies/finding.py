@@ -27,9 +27,10 @@ class Verdict(StrEnum):
 class Finding:
     """One claim, measured on one subject.
 
-    `claim` numbers the claim ("0.1"), `statement` says it in one sentence, `rule` how the verdict follows from the value.
-    `value` is what was measured, with its uncertainty, short enough for a table. `data` holds the numbers behind it: exact
-    ones as text ("p/q" or a SymPy expression), approximate ones under keys that end in `_float`.
+    `claim` numbers the claim ("0.1"), `statement` says it in one sentence, `rule` how the verdict
+    follows from the value. `value` is what was measured, with its uncertainty, short enough for a
+    table. `data` holds the numbers behind it: exact ones as text ("p/q" or a SymPy expression),
+    approximate ones under keys that end in `_float`.
     """
 
     claim: str

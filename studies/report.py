@@ -1,7 +1,8 @@
-"""The report of a study: one HTML file that needs nothing else, written from a template that escapes every text.
+"""The report of a study: one HTML file that needs nothing else, written from a template that
+escapes every text.
 
-Figures are inlined as images, so that a script inside an SVG could not run; a content security policy forbids everything
-but inline styles and data images.
+Figures are inlined as images, so that a script inside an SVG could not run; a content security
+policy forbids everything but inline styles and data images.
 """
 
 from __future__ import annotations
@@ -46,19 +47,30 @@ class Section:
     pictures: tuple[Picture, ...]
 
 
-def render(title: str, sections: Sequence[Section], *, facts: Sequence[tuple[str, str]], provenance: Mapping[str, Any]) -> str:
-    """The report as HTML. `facts` are shown under the title, `provenance` (nested) as a table at the end."""
+def render(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    facts: Sequence[tuple[str, str]],
+    provenance: Mapping[str, Any],
+) -> str:
+    """The report as HTML. `facts` are shown under the title, `provenance` (nested) as a table at
+    the end.
+    """
     illustrated = [section for section in sections if section.pictures]
     return _template().render(
         title=title,
         facts=facts,
         groups=[group for section in sections for group in _groups(section)],
-        sections=[(s, [(p.name, p.caption, data_uri(p), is_wide(p)) for p in s.pictures]) for s in illustrated],
+        sections=[
+            (s, [(p.name, p.caption, data_uri(p), is_wide(p)) for p in s.pictures])
+            for s in illustrated
+        ],
         tally=_tally([finding for section in sections for finding in section.findings]),
         overview=[(section, _tally(section.findings)) for section in sections],
         marks={verdict.value: mark for verdict, mark in MARKS.items()},
         provenance=list(flattened(provenance)),
-    )  # fmt: skip
+    )
 
 
 def _tally(findings: Sequence[Finding]) -> list[tuple[str, str, int]]:
@@ -95,7 +107,9 @@ def _groups(section: Section) -> Iterator[_Group]:
     for finding in section.findings:
         shared.setdefault((finding.claim, finding.statement, finding.rule), []).append(finding)
     for (claim, statement, rule), findings in shared.items():
-        yield _Group(claim, statement, rule, tuple((finding, _numbers(finding)) for finding in findings))
+        yield _Group(
+            claim, statement, rule, tuple((finding, _numbers(finding)) for finding in findings)
+        )
 
 
 def _numbers(finding: Finding) -> str:
@@ -103,11 +117,17 @@ def _numbers(finding: Finding) -> str:
     if not finding.data:
         return ""
     text = json.dumps(finding.data, indent=1, ensure_ascii=False)
-    return text if len(text) <= LONGEST_DATA else f"{text[:LONGEST_DATA]}\n… all of it is in results.json"
+    return (
+        text
+        if len(text) <= LONGEST_DATA
+        else f"{text[:LONGEST_DATA]}\n… all of it is in results.json"
+    )
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested mappings as (path, text) rows, without those that hold nothing; keys of the first level are words."""
+    """Nested mappings as (path, text) rows, without those that hold nothing; keys of the first
+    level are words.
+    """
     for key, value in values.items():
         path = f"{prefix}{key}" if prefix else key.removesuffix("_float").replace("_", " ")
         if isinstance(value, Mapping):
@@ -119,6 +139,11 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 @cache
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)  # fmt: skip
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("report.html.j2")

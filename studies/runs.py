@@ -1,4 +1,6 @@
-"""Runs on disk: names that stay under their root, folders that appear whole or not at all, and provenance."""
+"""Runs on disk: names that stay under their root, folders that appear whole or not at all, and
+provenance.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,35 @@ from exact.atomic_files import holding, left_behind, made_folder, put_in_place, 
 from toy_models.checkpoints import MANIFEST, MANIFEST_BYTES, refuse_pickle, valid_name
 
 RESULTS, WEIGHTS = "results.json", ".safetensors"
-LIBRARIES = ("python-flint", "numpy", "torch", "scipy", "highspy", "sympy", "networkx", "shapely", "matplotlib", "transformers")
+LIBRARIES = (
+    "python-flint",
+    "numpy",
+    "torch",
+    "scipy",
+    "highspy",
+    "sympy",
+    "networkx",
+    "shapely",
+    "matplotlib",
+    "transformers",
+)
 
 
 @contextmanager
 def building(
-    root: Path, name: str, *, replace: bool, remedy: str = "add --force to replace it, or choose --name"
+    root: Path,
+    name: str,
+    *,
+    replace: bool,
+    remedy: str = "add --force to replace it, or choose --name",
 ) -> Iterator[Path]:
-    """A folder to fill, which becomes `root/name` when the block ends well, and leaves no trace when it does not.
+    """A folder to fill, which becomes `root/name` when the block ends well, and leaves no trace
+    when it does not.
 
-    It is made inside a hidden folder of its own beside `root/name`, and renamed. Raises InvalidInput for a name that could
-    leave the root, for symbolic links, for a run that exists (unless `replace`), for a folder that is no run at all, and,
-    with who it is, where another process is making the run.
+    It is made inside a hidden folder of its own beside `root/name`, and renamed. Raises
+    InvalidInput for a name that could leave the root, for symbolic links, for a run that exists
+    (unless `replace`), for a folder that is no run at all, and, with who it is, where another
+    process is making the run.
     """
     folder = root / valid_name(name)
     refuse_links(root, folder)
@@ -49,7 +68,8 @@ def building(
 
 
 def _recover(folder: Path) -> None:
-    """Clear what processes left that were killed; a run whose replacement they had begun comes back.
+    """Clear what processes left that were killed; a run whose replacement they had begun comes
+    back.
 
     Whoever holds the lock of the run may: nobody else is making it.
     """
@@ -66,22 +86,30 @@ def refuse_existing(folder: Path, *, replace: bool, remedy: str) -> None:
     if not replace:
         raise InvalidInput("the run exists already", value=folder, remedy=remedy)
     if not any((folder / own).is_file() for own in (MANIFEST, RESULTS)):
-        raise InvalidInput("the folder is not a run of ours, so it is not replaced", value=folder,
-                           remedy="choose another --name")  # fmt: skip
+        raise InvalidInput(
+            "the folder is not a run of ours, so it is not replaced",
+            value=folder,
+            remedy="choose another --name",
+        )
 
 
 def refuse_links(*paths: Path) -> None:
     """Raise InvalidInput for a symbolic link."""
     for path in paths:
         if path.is_symlink():
-            raise InvalidInput("symbolic links are not followed", value=path, remedy=f"give {path.resolve()} itself")
+            raise InvalidInput(
+                "symbolic links are not followed",
+                value=path,
+                remedy=f"give {path.resolve()} itself",
+            )
 
 
 def find(target: str, root: Path) -> Path:
-    """The folder of a run: `root/target` where that exists, else the path `target` itself; or a .safetensors file.
+    """The folder of a run: `root/target` where that exists, else the path `target` itself; or a
+    .safetensors file.
 
-    A weights file that a checkpoint beside it names stands for that checkpoint. Raises InvalidInput for pickles, for
-    symbolic links, and where there is no checkpoint.
+    A weights file that a checkpoint beside it names stands for that checkpoint. Raises InvalidInput
+    for pickles, for symbolic links, and where there is no checkpoint.
     """
     refuse_pickle(Path(target))
     named = root / target if target == Path(target).name else None
@@ -92,8 +120,16 @@ def find(target: str, root: Path) -> Path:
         return path.parent if _is_of_checkpoint(path) else path
     if not (folder / MANIFEST).is_file():
         known = sorted(found.parent.name for found in root.glob(f"*/{MANIFEST}"))
-        remedy = f"give one of the runs {', '.join(known)}" if known else "train one: exactlens train --task moons"
-        raise InvalidInput("there is no run or checkpoint of that name", value=target, remedy=f"{remedy}; or a {WEIGHTS} file")
+        remedy = (
+            f"give one of the runs {', '.join(known)}"
+            if known
+            else "train one: exactlens train --task moons"
+        )
+        raise InvalidInput(
+            "there is no run or checkpoint of that name",
+            value=target,
+            remedy=f"{remedy}; or a {WEIGHTS} file",
+        )
     return folder
 
 
@@ -109,19 +145,29 @@ def _is_of_checkpoint(path: Path) -> bool:
 
 
 def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
-    """`path` itself, if a file can be written there. Raises InvalidInput before any work is done, not after."""
+    """`path` itself, if a file can be written there. Raises InvalidInput before any work is done,
+    not after.
+    """
     if path.suffix.lower() not in suffixes:
-        raise InvalidInput("the output file has an unknown suffix", value=path, remedy=f"end it in {' or '.join(suffixes)}")
+        raise InvalidInput(
+            "the output file has an unknown suffix",
+            value=path,
+            remedy=f"end it in {' or '.join(suffixes)}",
+        )
     if path.is_dir() or path.is_symlink():
         kind = "folder" if path.is_dir() else "symbolic link"
         raise InvalidInput(f"the output is a {kind}", value=path, remedy="give the name of a file")
     if not path.parent.is_dir():
-        raise InvalidInput("the folder of the output does not exist", value=path.parent, remedy="make it first")
+        raise InvalidInput(
+            "the folder of the output does not exist", value=path.parent, remedy="make it first"
+        )
     return path
 
 
 def provenance(*, seed: int | None, device: str, **more: Any) -> Mapping[str, Any]:
-    """What made a result: version, command, seed, device, library versions; `more` adds to it. No timestamp."""
+    """What made a result: version, command, seed, device, library versions; `more` adds to it. No
+    timestamp.
+    """
     return {
         "version": exact.__version__,
         "command": shlex.join([_program(), *sys.argv[1:]]),

@@ -1,7 +1,9 @@
-"""Partitions as JSON and graphs as JSON or GraphML: exact values are strings, floats end in `_float`.
+"""Partitions as JSON and graphs as JSON or GraphML: exact values are strings, floats end in
+`_float`.
 
-The `digest` of a partition depends on its codes only and is the same for any engine, device or order of work;
-`result_sha256` covers everything under `result` and guards the file. How the result was found, and when, stands beside it.
+The `digest` of a partition depends on its codes only and is the same for any engine, device or
+order of work; `result_sha256` covers everything under `result` and guards the file. How the result
+was found, and when, stands beside it.
 """
 
 from __future__ import annotations
@@ -33,8 +35,10 @@ from exact.regions.spheres.views import SphereCell
 FORMAT = "exactlens-partition-1"
 GRAPH_FORMAT = "exactlens-graph-1"
 SEMANTICS = (
-    "A bit is 1 iff the pre-activation exceeds the breakpoint. Regions are open; on a curve they are maximal arcs on which "
-    "the code is constant but for isolated points, on a 2-sphere connected cells, on higher spheres codes. "
+    "A bit is 1 iff the pre-activation exceeds the breakpoint. Regions are open; on a curve they "
+    "are maximal arcs on which "
+    "the code is constant but for isolated points, on a 2-sphere connected cells, on higher "
+    "spheres codes. "
     "Behind a norm the map is that of y = sqrt(n) P x / |P x|."
 )
 PIECES_UP_TO = 1000
@@ -43,13 +47,23 @@ Json = Any
 
 
 def document(
-    partition: Partition, *, provenance: Mapping[str, Any], maps: bool = True, known_counts: Mapping[str, int] | None = None
+    partition: Partition,
+    *,
+    provenance: Mapping[str, Any],
+    maps: bool = True,
+    known_counts: Mapping[str, int] | None = None,
 ) -> dict[str, Json]:
-    """A partition as JSON values. With `maps` every region carries its exact affine map (NotPiecewiseLinear for GELU)."""
+    """A partition as JSON values. With `maps` every region carries its exact affine map
+    (NotPiecewiseLinear for GELU).
+    """
     result = {
         "semantics": SEMANTICS,
         "network": _network(partition.network),
-        "domain": {"kind": type(partition.domain).__name__, "text": repr(partition.domain), **_exact_fields(partition.domain)},
+        "domain": {
+            "kind": type(partition.domain).__name__,
+            "text": repr(partition.domain),
+            **_exact_fields(partition.domain),
+        },
         "outcome": partition.outcome.value,
         "digest": partition.digest,
         "regions": [_region(region, maps) for region in partition.regions],
@@ -71,13 +85,19 @@ def document(
 
 
 def _how(partition: Partition) -> dict[str, Json]:
-    return {"engine": partition.engine, "evidence": partition.evidence, "decisions": partition.decisions}
+    return {
+        "engine": partition.engine,
+        "evidence": partition.evidence,
+        "decisions": partition.decisions,
+    }
 
 
 def counts(partition: Partition, *, maps: bool = True, all_counts: bool = False) -> dict[str, int]:
-    """The counts that this partition has, by name; each is a lower bound where the enumeration stopped early.
+    """The counts that this partition has, by name; each is a lower bound where the enumeration
+    stopped early.
 
-    Linear pieces need the adjacency graph, cells of codes a polytope each: beyond 1,000 regions on request only.
+    Linear pieces need the adjacency graph, cells of codes a polytope each: beyond 1,000 regions on
+    request only.
     """
     found = {"codes": partition.code_count}
     if not isinstance(partition, CodePartition):
@@ -97,7 +117,11 @@ def _cells_of_codes(partition: CodePartition) -> dict[str, int]:
     """The number of cells, and that of the codes whose cells could not be counted."""
     parts = [partition.components(i) for i in range(len(partition))]
     missing = sum(count is None for count in parts)
-    return {"codes_with_undecided_cells": missing} if missing else {"cells": sum(count or 0 for count in parts)}
+    return (
+        {"codes_with_undecided_cells": missing}
+        if missing
+        else {"cells": sum(count or 0 for count in parts)}
+    )
 
 
 def _is_convex(partition: Partition) -> bool:
@@ -108,20 +132,34 @@ def _is_convex(partition: Partition) -> bool:
 
 
 def _has_norm_inside(network: Network) -> bool:
-    """Whether a norm stands behind other layers: then maps are those of y, and not comparable along a curve."""
+    """Whether a norm stands behind other layers: then maps are those of y, and not comparable along
+    a curve.
+    """
     return network.has_norm and network.blocks[0].norm is None
 
 
-def graph_document(partition: Partition, graph: nx.Graph[int], *, provenance: Mapping[str, Any]) -> dict[str, Json]:
-    """The adjacency graph in networkx's node-link form; nodes carry code and witness, edges the flipped hinges."""
+def graph_document(
+    partition: Partition, graph: nx.Graph[int], *, provenance: Mapping[str, Any]
+) -> dict[str, Json]:
+    """The adjacency graph in networkx's node-link form; nodes carry code and witness, edges the
+    flipped hinges.
+    """
     data = nx.node_link_data(_plain(graph, _listed), edges="edges")
-    return {"format": GRAPH_FORMAT, **data, "digest": partition.digest, "outcome": partition.outcome.value,
-            "how": _how(partition),
-            "provenance": dict(provenance), "written_at": now()}  # fmt: skip
+    return {
+        "format": GRAPH_FORMAT,
+        **data,
+        "digest": partition.digest,
+        "outcome": partition.outcome.value,
+        "how": _how(partition),
+        "provenance": dict(provenance),
+        "written_at": now(),
+    }
 
 
 def graphml(graph: nx.Graph[int]) -> bytes:
-    """The adjacency graph as GraphML; witnesses and flipped hinges are text, their entries separated by spaces."""
+    """The adjacency graph as GraphML; witnesses and flipped hinges are text, their entries
+    separated by spaces.
+    """
     stream = io.BytesIO()
     nx.write_graphml(_plain(graph, _joined), stream)
     return stream.getvalue()
@@ -129,19 +167,33 @@ def graphml(graph: nx.Graph[int]) -> bytes:
 
 def write(path: Path, values: Mapping[str, Json]) -> None:
     """Write JSON so that the file is whole or absent. Raises ValueError for NaN or infinity."""
-    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_atomically(
+        path, (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
 
 
 def read(path: Path) -> dict[str, Json]:
-    """A document that `document` made and `write` wrote. Raises InvalidInput where the result is not what was hashed."""
+    """A document that `document` made and `write` wrote. Raises InvalidInput where the result is
+    not what was hashed.
+    """
     try:
         values = json.loads(path.read_bytes())
     except ValueError as error:
-        raise InvalidInput("the file is not JSON", value=f"{path}: {error}", remedy="write the partition again") from error
+        raise InvalidInput(
+            "the file is not JSON", value=f"{path}: {error}", remedy="write the partition again"
+        ) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise InvalidInput("the file is not a partition", value=path, remedy="write it with exactlens partition --out")
+        raise InvalidInput(
+            "the file is not a partition",
+            value=path,
+            remedy="write it with exactlens partition --out",
+        )
     if sha256(values["result"]) != values["result_sha256"]:
-        raise InvalidInput("the result was altered: its sha256 differs", value=path, remedy="write the partition again")
+        raise InvalidInput(
+            "the result was altered: its sha256 differs",
+            value=path,
+            remedy="write the partition again",
+        )
     return dict(values)
 
 
@@ -160,13 +212,21 @@ def _network(network: Network) -> dict[str, Json]:
     blocks = [
         {
             "norm": None if block.norm is None else repr(block.norm),
-            "layers": [f"{layer.weight.shape[1]} -> {layer.width} {layer.activation.name}" for layer in block.layers],
+            "layers": [
+                f"{layer.weight.shape[1]} -> {layer.width} {layer.activation.name}"
+                for layer in block.layers
+            ],
             "residual": block.residual,
         }
         for block in network.blocks
     ]
-    return {"sha256": network.sha256, "input_dim": network.input_dim, "output_dim": network.output_dim,
-            "hinges": network.hinge_count, "blocks": blocks}  # fmt: skip
+    return {
+        "sha256": network.sha256,
+        "input_dim": network.input_dim,
+        "output_dim": network.output_dim,
+        "hinges": network.hinge_count,
+        "blocks": blocks,
+    }
 
 
 def _exact_fields(domain: Domain) -> dict[str, Json]:
@@ -188,7 +248,11 @@ def _texts(values: Sequence[object]) -> list[str]:
 
 
 def _region(region: Region, maps: bool) -> dict[str, Json]:
-    values: dict[str, Json] = {"index": region.index, "code": str(region.code), "witness": _texts(region.witness)}
+    values: dict[str, Json] = {
+        "index": region.index,
+        "code": str(region.code),
+        "witness": _texts(region.witness),
+    }
     if maps:
         affine = region.affine
         matrix = [_texts(row) for row in affine.matrix.tolist()]
@@ -196,7 +260,11 @@ def _region(region: Region, maps: bool) -> dict[str, Json]:
         values["map"] = {"of": affine.of, "skip": affine.skip, "matrix": matrix, "offset": offset}
     if isinstance(region, Arc):
         start, end = region.parameters_float
-        values |= {"start_float": _finite(start), "end_float": _finite(end), "length_float": _finite(region.length_float)}
+        values |= {
+            "start_float": _finite(start),
+            "end_float": _finite(end),
+            "length_float": _finite(region.length_float),
+        }
     if isinstance(region, SphereCell):
         values |= {"area_float": region.area_float, "holes": region.holes}
     if isinstance(region, CodeRegion):
@@ -205,33 +273,44 @@ def _region(region: Region, maps: bool) -> dict[str, Json]:
 
 
 def _complex(partition: SpherePartition) -> dict[str, Json]:
-    """The cell complex in the coordinates y of the sphere `y' gram y = radius_squared`, y over the vectors of `basis`.
+    """The cell complex in the coordinates y of the sphere `y' gram y = radius_squared`, y over the
+    vectors of `basis`.
 
-    Arcs are [circle, start, end, cell on its positive side, cell on its negative side]; whole circles have ends -1.
+    Arcs are [circle, start, end, cell on its positive side, cell on its negative side]; whole
+    circles have ends -1.
     """
     found, chart = partition.complex, partition.chart
     size = len(chart.basis)
     entries = _texts(chart.gram.entries())
     columns = (found.arc_circle[:, None], found.arc_ends, found.arc_sides)
-    return {"basis": [_texts(row) for row in chart.basis], "radius_squared": str(chart.radius_squared),
-            "gram": [entries[i * size : (i + 1) * size] for i in range(size)],
-            "circles": [list(map(str, circle.coefficients)) for circle in found.circles],
-            "vertices": [[_surd(x) for x in found.vertex(i)] for i in range(found.vertex_count)],
-            "arcs": np.concatenate(columns, axis=1).tolist()}  # fmt: skip
+    return {
+        "basis": [_texts(row) for row in chart.basis],
+        "radius_squared": str(chart.radius_squared),
+        "gram": [entries[i * size : (i + 1) * size] for i in range(size)],
+        "circles": [list(map(str, circle.coefficients)) for circle in found.circles],
+        "vertices": [[_surd(x) for x in found.vertex(i)] for i in range(found.vertex_count)],
+        "arcs": np.concatenate(columns, axis=1).tolist(),
+    }
 
 
 def _crossing(crossing: Crossing) -> dict[str, Json]:
-    """A crossing; its exact point is alpha u + beta v, over 1 on a line and in direction on a circle.
+    """A crossing; its exact point is alpha u + beta v, over 1 on a line and in direction on a
+    circle.
 
-    Behind several norms alpha and beta are roots of polynomials of any degree: they are null there, and the position stands
-    for the point, as the float64 nearest to it.
+    Behind several norms alpha and beta are roots of polynomials of any degree: they are null there,
+    and the position stands for the point, as the float64 nearest to it.
     """
     position = crossing.parameter_float if crossing.frame.is_straight else crossing.angle_float
     at = crossing.direction
     point = at.quadratic() if isinstance(at, IsolatedDirection) else at
-    return {"flipped": _listed(crossing.hinges), "tangent": crossing.tangent, "undefined": crossing.undefined,
-            "alpha": None if point is None else _surd(point.alpha), "beta": None if point is None else _surd(point.beta),
-            "position_float": _finite(position)}  # fmt: skip
+    return {
+        "flipped": _listed(crossing.hinges),
+        "tangent": crossing.tangent,
+        "undefined": crossing.undefined,
+        "alpha": None if point is None else _surd(point.alpha),
+        "beta": None if point is None else _surd(point.beta),
+        "position_float": _finite(position),
+    }
 
 
 def _surd(value: Surd) -> str:
@@ -249,7 +328,9 @@ def _plain(graph: nx.Graph[int], flipped: Any) -> nx.Graph[int]:
     separate = flipped is _listed
     for node, data in graph.nodes(data=True):
         witness = _texts(data["witness"])
-        plain.add_node(node, code=str(data["code"]), witness=witness if separate else " ".join(witness))
+        plain.add_node(
+            node, code=str(data["code"]), witness=witness if separate else " ".join(witness)
+        )
     for a, b, data in graph.edges(data=True):
         extra = {"position_float": _finite(data["position"])} if "position" in data else {}
         plain.add_edge(a, b, flipped=flipped(data["flipped"]), **extra)

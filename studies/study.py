@@ -1,4 +1,6 @@
-"""The study: prepare the subjects, ask every question, save figures, numbers and the report, print the findings."""
+"""The study: prepare the subjects, ask every question, save figures, numbers and the report, print
+the findings.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 FORMAT = "exactlens-study-1"
 DEFAULT_NAME = "study"
 TITLE = "What LayerNorm does to polytopes"
-STYLES = {Verdict.SUPPORTED: "bold bright_blue", Verdict.REFUTED: "bold yellow", Verdict.UNDECIDED: "dim"}
+STYLES = {
+    Verdict.SUPPORTED: "bold bright_blue",
+    Verdict.REFUTED: "bold yellow",
+    Verdict.UNDECIDED: "dim",
+}
 WIDTH_OF_A_PIPE = 120
 
 Prepare = Callable[..., "Subjects"]
@@ -64,9 +70,10 @@ def run(
 ) -> StudyResult:
     """Run the study `name` under `root` and print its findings.
 
-    The folder appears whole or not at all; only the default study is replaced without `force`. `gpt2` names real weights
-    to use beside the tiny model. `questions` and `prepare` stand in for the study's own.
-    Raises InvalidInput for a name that is taken, and whatever a question raises: a study with a hole is none.
+    The folder appears whole or not at all; only the default study is replaced without `force`.
+    `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
+    the study's own. Raises InvalidInput for a name that is taken, and whatever a question raises: a
+    study with a hole is none.
     """
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
     with runs.building(root, name, replace=force or name == DEFAULT_NAME) as folder:
@@ -82,7 +89,9 @@ def run(
     return result
 
 
-def _own(steps: _Steps, questions: Sequence[Question] | None, prepare: Prepare | None) -> tuple[Sequence[Question], Prepare]:
+def _own(
+    steps: _Steps, questions: Sequence[Question] | None, prepare: Prepare | None
+) -> tuple[Sequence[Question], Prepare]:
     """What was given, or the study's own questions and subjects."""
     steps.begin("loading")
     if questions is None:
@@ -96,7 +105,9 @@ def _own(steps: _Steps, questions: Sequence[Question] | None, prepare: Prepare |
     return questions, prepare
 
 
-def _sections(questions: Sequence[Question], subjects: Subjects, folder: Path, steps: _Steps) -> tuple[report.Section, ...]:
+def _sections(
+    questions: Sequence[Question], subjects: Subjects, folder: Path, steps: _Steps
+) -> tuple[report.Section, ...]:
     from viz import style
 
     sections, taken = [], set[str]()
@@ -106,11 +117,20 @@ def _sections(questions: Sequence[Question], subjects: Subjects, folder: Path, s
         pictures = []
         for figure in answer.figures:
             if figure.name in taken:
-                raise ValueError(f"two figures are called {figure.name}; give the one of claim {question.claim} another name")
+                raise ValueError(
+                    f"two figures are called {figure.name}; give the one of claim "
+                    f"{question.claim} another name"
+                )
             taken.add(figure.name)
             steps.begin(f"{question.claim} drawing {figure.name}")
-            pictures.append(report.Picture(figure.name, figure.caption, *style.save(figure.draw(), folder, figure.name)))
-        sections.append(report.Section(question.claim, question.title, answer.findings, tuple(pictures)))
+            pictures.append(
+                report.Picture(
+                    figure.name, figure.caption, *style.save(figure.draw(), folder, figure.name)
+                )
+            )
+        sections.append(
+            report.Section(question.claim, question.title, answer.findings, tuple(pictures))
+        )
     return tuple(sections)
 
 
@@ -121,25 +141,52 @@ def _networks(subjects: Subjects) -> dict[str, str]:
 
 
 def _write(
-    folder: Path, name: str, sections: Sequence[report.Section], made_by: Any, begun_at: datetime, seconds: float
+    folder: Path,
+    name: str,
+    sections: Sequence[report.Section],
+    made_by: Any,
+    begun_at: datetime,
+    seconds: float,
 ) -> None:
     """results.json and the report."""
     questions = [_question_values(section) for section in sections]
     times = {"started_at": begun_at.isoformat(timespec="seconds"), "seconds_float": seconds}
-    values = {"format": FORMAT, "questions": questions, "questions_sha256": storage.sha256(questions), "provenance": made_by}
+    values = {
+        "format": FORMAT,
+        "questions": questions,
+        "questions_sha256": storage.sha256(questions),
+        "provenance": made_by,
+    }
     storage.write(folder / runs.RESULTS, {**values, **times})
-    facts = [("run", name), ("seed", str(made_by["seed"])), ("device", made_by["device"]), ("version", made_by["version"]),
-             ("started", f"{begun_at:%Y-%m-%d %H:%M} UTC"), ("took", f"{seconds:.0f} s")]  # fmt: skip
-    libraries = ", ".join(f"{library} {version}" for library, version in made_by["libraries"].items())
-    page = report.render(TITLE, sections, facts=facts, provenance={**made_by, "libraries": libraries, **times})
+    facts = [
+        ("run", name),
+        ("seed", str(made_by["seed"])),
+        ("device", made_by["device"]),
+        ("version", made_by["version"]),
+        ("started", f"{begun_at:%Y-%m-%d %H:%M} UTC"),
+        ("took", f"{seconds:.0f} s"),
+    ]
+    libraries = ", ".join(
+        f"{library} {version}" for library, version in made_by["libraries"].items()
+    )
+    page = report.render(
+        TITLE, sections, facts=facts, provenance={**made_by, "libraries": libraries, **times}
+    )
     (folder / "report").mkdir()
     write_atomically(folder / "report" / "index.html", page.encode())
 
 
 def _question_values(section: report.Section) -> dict[str, Any]:
-    findings = [{**asdict(finding), "verdict": finding.verdict.value} for finding in section.findings]
+    findings = [
+        {**asdict(finding), "verdict": finding.verdict.value} for finding in section.findings
+    ]
     figures = [{"name": picture.name, "caption": picture.caption} for picture in section.pictures]
-    return {"claim": section.claim, "title": section.title, "findings": findings, "figures": figures}
+    return {
+        "claim": section.claim,
+        "title": section.title,
+        "findings": findings,
+        "figures": figures,
+    }
 
 
 def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[report.Section, ...]:
@@ -149,7 +196,10 @@ def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[re
         svg, png = (new / path.relative_to(old) for path in (picture.svg, picture.png))
         return report.Picture(picture.name, picture.caption, svg, png)
 
-    return tuple(report.Section(s.claim, s.title, s.findings, tuple(map(moved, s.pictures))) for s in sections)
+    return tuple(
+        report.Section(s.claim, s.title, s.findings, tuple(map(moved, s.pictures)))
+        for s in sections
+    )
 
 
 # ---- what is shown
@@ -157,7 +207,11 @@ def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[re
 
 def _console() -> Console:
     screen = Console(markup=False, highlight=False)
-    return screen if screen.is_terminal else Console(markup=False, highlight=False, width=WIDTH_OF_A_PIPE)
+    return (
+        screen
+        if screen.is_terminal
+        else Console(markup=False, highlight=False, width=WIDTH_OF_A_PIPE)
+    )
 
 
 @dataclass
@@ -171,7 +225,11 @@ class _Steps:
     @classmethod
     @contextmanager
     def shown(cls, screen: Console) -> Iterator[_Steps]:
-        columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=screen, disable=not screen.is_terminal) as live:
             steps = cls(screen, live)
             yield steps
@@ -197,7 +255,10 @@ def _print(screen: Console, result: StudyResult) -> None:
     table.columns[3].no_wrap = True
     for finding in result.findings:
         mark = f"{report.MARKS[finding.verdict]} {finding.verdict.value}"
-        table.add_row(*map(Text, (finding.claim, finding.subject, finding.value)), Text(mark, STYLES[finding.verdict]))
+        table.add_row(
+            *map(Text, (finding.claim, finding.subject, finding.value)),
+            Text(mark, STYLES[finding.verdict]),
+        )
     screen.print(table)
     screen.print(f"{len(result.findings)} findings in {result.seconds:.0f} s")
     screen.print(f"report: {result.page}", soft_wrap=True)

@@ -1,4 +1,6 @@
-"""What the questions are asked of: toys trained on the spot, and the MLP layers of a tiny (or a real) GPT-2."""
+"""What the questions are asked of: toys trained on the spot, and the MLP layers of a tiny (or a
+real) GPT-2.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ STEPS, LANGUAGE_STEPS = 1000, 320
 
 @dataclass(frozen=True)
 class Toy:
-    """A trained toy. `block` is `network` from the norm on, or from the same place where there is no norm."""
+    """A trained toy. `block` is `network` from the norm on, or from the same place where there is
+    no norm.
+    """
 
     name: str
     norm: str
@@ -37,11 +41,15 @@ class Toy:
     result: TrainResult | None = None
 
     @classmethod
-    def of(cls, name: str, model: ToyModel, dataset: Dataset, result: TrainResult | None = None) -> Toy:
+    def of(
+        cls, name: str, model: ToyModel, dataset: Dataset, result: TrainResult | None = None
+    ) -> Toy:
         """Read a model back as an exact network."""
         network = torch_modules.read(model)
         embedded = int(not network.blocks[0].norm and len(network.blocks) > 1)
-        return cls(name, model.config.norm, network, network.from_block(embedded), model, dataset, result)
+        return cls(
+            name, model.config.norm, network, network.from_block(embedded), model, dataset, result
+        )
 
     @cached_property
     def inputs(self) -> FloatArray:
@@ -57,7 +65,8 @@ class Toy:
 
 @dataclass(frozen=True)
 class LanguageLayer:
-    """The MLP of one GPT-2 layer, read from its checkpoint, and residual vectors before its `ln_2` on real text.
+    """The MLP of one GPT-2 layer, read from its checkpoint, and residual vectors before its `ln_2`
+    on real text.
 
     `residuals` is (tokens, d_model); `folder` is where the checkpoint was read from.
     """
@@ -78,8 +87,9 @@ class LanguageLayer:
 class Subjects:
     """Everything that a study examines.
 
-    `toys`: one hidden layer in R^3, the same task, data, seed and width for every norm. `deep`: two hidden layers on moons,
-    behind an embedding R^2 -> R^3 where there is a norm. `spheres`: LayerNorm in R^4. `language`: layers of GPT-2s.
+    `toys`: one hidden layer in R^3, the same task, data, seed and width for every norm. `deep`: two
+    hidden layers on moons, behind an embedding R^2 -> R^3 where there is a norm. `spheres`:
+    LayerNorm in R^4. `language`: layers of GPT-2s.
     """
 
     toys: dict[str, Toy]
@@ -96,13 +106,20 @@ class Subjects:
 
 
 def prepare(
-    folder: Path, *, seed: int = 0, device: str = "cpu", gpt2: str | Path | None = None, progress: Report | None = None
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    gpt2: str | Path | None = None,
+    progress: Report | None = None,
 ) -> Subjects:
-    """Train every toy and the tiny GPT-2, write their checkpoints under `folder`, and read all of them back.
+    """Train every toy and the tiny GPT-2, write their checkpoints under `folder`, and read all of
+    them back.
 
-    `gpt2` names a hub model or a folder with real GPT-2 weights and its tokenizer, whose first, middle and last layer are
-    examined too. `progress` is called with a line before each step. Takes about half a minute on two cores.
-    Raises InvalidInput for a checkpoint or device that is not there, MissingExtra without transformers.
+    `gpt2` names a hub model or a folder with real GPT-2 weights and its tokenizer, whose first,
+    middle and last layer are examined too. `progress` is called with a line before each step. Takes
+    about half a minute on two cores. Raises InvalidInput for a checkpoint or device that is not
+    there, MissingExtra without transformers.
     """
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
@@ -123,8 +140,13 @@ def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
 
     return {
         "toys": {norm: config("direction3", (12,), norm, 0) for norm in NORMS},
-        "deep": {norm: config("moons", (16, 16), norm, 0 if norm == "none" else 3) for norm in NORMS},
-        "spheres": {f"layernorm-{width}": config("direction4", (width,), "layernorm", 0) for width in (12, 24)},
+        "deep": {
+            norm: config("moons", (16, 16), norm, 0 if norm == "none" else 3) for norm in NORMS
+        },
+        "spheres": {
+            f"layernorm-{width}": config("direction4", (width,), "layernorm", 0)
+            for width in (12, 24)
+        },
     }
 
 
@@ -133,7 +155,9 @@ def _trained(folder: Path, name: str, config: TrainConfig, report: Report) -> To
     label = f"{config.task} ({shape}), {NORM_NAMES[config.model.norm]}"
     report(f"training {label}")
     result = fit(config, progress=False)
-    checkpoints.save(folder / "models", name, result.model, checkpoints.Provenance.of(result), overwrite=True)
+    checkpoints.save(
+        folder / "models", name, result.model, checkpoints.Provenance.of(result), overwrite=True
+    )
     return Toy.of(label, result.model, config.dataset(), result)
 
 
@@ -150,14 +174,20 @@ def _real_layers(folder: Path, name: str, report: Report) -> tuple[LanguageLayer
     return _layers(folder, name, sorted({0, count // 2, count - 1}), report)
 
 
-def _layers(folder: Path, name: str, numbers: range | list[int], report: Report) -> tuple[LanguageLayer, ...]:
+def _layers(
+    folder: Path, name: str, numbers: range | list[int], report: Report
+) -> tuple[LanguageLayer, ...]:
     model = language.load(folder)
     tokens = language.windows(_held_out_tokens(folder), POSITIONS, SEQUENCES)
     layers = []
     for number in numbers:
         report(f"reading layer {number} of {name}")
         vectors = _spread(language.capture_residuals(model, number, tokens).flat(skip=4))
-        layers.append(LanguageLayer(f"{name}, layer {number}", number, gpt2_source.read(folder, number), vectors, folder))
+        layers.append(
+            LanguageLayer(
+                f"{name}, layer {number}", number, gpt2_source.read(folder, number), vectors, folder
+            )
+        )
     return tuple(layers)
 
 
@@ -168,7 +198,9 @@ def _held_out_tokens(folder: Path) -> torch.Tensor:
 
 
 def _spread(vectors: torch.Tensor) -> torch.Tensor:
-    """Vectors spread evenly over the sequences, in an order of which every prefix is spread as well."""
+    """Vectors spread evenly over the sequences, in an order of which every prefix is spread as
+    well.
+    """
     order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))
     return vectors[order[:TOKENS]].clone()
 

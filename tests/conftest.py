@@ -1,8 +1,11 @@
-"""What every test shares: thread counts, the offline rule, hypothesis profiles and the `gpu` marker."""
+"""What every test shares: thread counts, the offline rule, hypothesis profiles and the `gpu`
+marker.
+"""
 
 import os
 
-# These are read when torch, matplotlib and huggingface_hub are imported, so they are set before any test module is.
+# These are read when torch, matplotlib and huggingface_hub are imported, so they are set before any
+# test module is.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -10,7 +13,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Exact arithmetic has no predictable running time: neither a deadline nor the speed of the machine may fail a test.
+# Exact arithmetic has no predictable running time: neither a deadline nor the speed of the machine
+# may fail a test.
 settings.register_profile(
     "quick",
     max_examples=30,
@@ -36,7 +40,9 @@ def _cuda_is_available() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests marked `gpu` where there is no CUDA device: a skip would read as something left undone."""
+    """Deselect the tests marked `gpu` where there is no CUDA device: a skip would read as something
+    left undone.
+    """
     gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu or _cuda_is_available():
         return

@@ -1,7 +1,8 @@
-"""`assert` only tells a type checker what a type is: `isinstance`, or an attribute that is not None.
+"""`assert` only tells a type checker what a type is: `isinstance`, or an attribute that is not
+None.
 
-Under `python -O` it is gone, so nothing that an input or mathematics decides may hang on one: that raises an error of
-`exact.errors`, by `certain` and `require` where it would be a defect of ours.
+Under `python -O` it is gone, so nothing that an input or mathematics decides may hang on one: that
+raises an error of `exact.errors`, by `certain` and `require` where it would be a defect of ours.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("exact", "toy_models", "viz", "studies")
-MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULES = sorted(
+    path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")
+)
 
 
 def wrong_asserts(text: str) -> Iterator[int]:
@@ -25,7 +28,9 @@ def wrong_asserts(text: str) -> Iterator[int]:
 
 
 def narrows(test: ast.expr) -> bool:
-    """Whether a test is made of `isinstance(name, type)` and `name is not None` alone, on names and attributes."""
+    """Whether a test is made of `isinstance(name, type)` and `name is not None` alone, on names and
+    attributes.
+    """
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
         return all(narrows(part) for part in test.values)
     if isinstance(test, ast.Call):
@@ -33,13 +38,20 @@ def narrows(test: ast.expr) -> bool:
         return named and bool(test.args) and is_place(test.args[0])
     if isinstance(test, ast.Compare):
         none = isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None
-        return len(test.ops) == 1 and isinstance(test.ops[0], ast.IsNot) and none and is_place(test.left)
+        return (
+            len(test.ops) == 1
+            and isinstance(test.ops[0], ast.IsNot)
+            and none
+            and is_place(test.left)
+        )
     return False
 
 
 def is_place(value: ast.expr) -> bool:
     """A name, or an attribute of one: looking at it changes nothing."""
-    return isinstance(value, ast.Name) or (isinstance(value, ast.Attribute) and is_place(value.value))
+    return isinstance(value, ast.Name) or (
+        isinstance(value, ast.Attribute) and is_place(value.value)
+    )
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
@@ -47,9 +59,18 @@ def test_asserts_only_narrow_types(module: Path) -> None:
     assert list(wrong_asserts((ROOT / module).read_text(encoding="utf-8"))) == []
 
 
-DECIDING = ["assert x > 0", "assert len(rows) == 1, 'one'", "assert f(x) is not None", "assert x is None", "assert x",
-            "assert x is not None and x.y", "assert isinstance(make(), int)", "assert x != None",
-            "assert x is not None or y is not None", "assert not isinstance(x, int)"]  # fmt: skip
+DECIDING = [
+    "assert x > 0",
+    "assert len(rows) == 1, 'one'",
+    "assert f(x) is not None",
+    "assert x is None",
+    "assert x",
+    "assert x is not None and x.y",
+    "assert isinstance(make(), int)",
+    "assert x != None",
+    "assert x is not None or y is not None",
+    "assert not isinstance(x, int)",
+]
 
 
 @pytest.mark.parametrize("text", DECIDING)
@@ -57,7 +78,13 @@ def test_others_are_noticed(text: str) -> None:
     assert list(wrong_asserts(text)) == [1]
 
 
-@pytest.mark.parametrize("text", ["assert x is not None", "assert isinstance(a.b, int | str), 'why'",
-                                  "assert isinstance(x, A) and x.y is not None"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "assert x is not None",
+        "assert isinstance(a.b, int | str), 'why'",
+        "assert isinstance(x, A) and x.y is not None",
+    ],
+)
 def test_narrowing_is_allowed(text: str) -> None:
     assert list(wrong_asserts(text)) == []

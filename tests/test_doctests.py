@@ -29,6 +29,8 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name: str) -> None:
     report: list[str] = []
-    result = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST).run(EXAMPLES[name], out=report.append)
+    result = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST).run(
+        EXAMPLES[name], out=report.append
+    )
     assert result.attempted > 0
     assert result.failed == 0, "".join(report)

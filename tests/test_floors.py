@@ -1,7 +1,8 @@
-"""The floors of the house: imports point down only, few modules know the heavy libraries, `exact` has no tolerance.
+"""The floors of the house: imports point down only, few modules know the heavy libraries, `exact`
+has no tolerance.
 
-Every rule is a function from a module's name and text to a list of faults, so that it can be tried on texts that
-break it.
+Every rule is a function from a module's name and text to a list of faults, so that it can be tried
+on texts that break it.
 """
 
 import ast
@@ -16,8 +17,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A module stands on the floor of the longest entry that is its name or a package around it, except that the modules
-# directly in `exact` must each be listed. A new engine, source, figure or question needs no entry.
+# A module stands on the floor of the longest entry that is its name or a package around it, except
+# that the modules directly in `exact` must each be listed. A new engine, source, figure or question
+# needs no entry.
 FLOORS = {
     "exact.errors": 0,
     "exact.kernels": 0,
@@ -45,7 +47,15 @@ PACKAGES = ("exact", "toy_models", "viz", "studies")
 
 ONLY_IMPORTERS = {"flint": ("exact.arithmetic.numbers",)}
 CHECKER_MAY_IMPORT = ("exact.errors", "exact.check")
-LAZY_ONLY = {"dask", "distributed", "nnsight", "pyarrow", "sklearn", "transformer_lens", "transformers"}
+LAZY_ONLY = {
+    "dask",
+    "distributed",
+    "nnsight",
+    "pyarrow",
+    "sklearn",
+    "transformer_lens",
+    "transformers",
+}
 FLOAT_PROPOSALS = (  # decided exactly elsewhere, or read from outside
     "exact.arithmetic.enclosures.ball_tensors",
     "exact.geometry.pencils.filters",
@@ -62,7 +72,8 @@ When = Literal["import", "call", "never"]  # at the top, inside a function, unde
 
 @dataclass(frozen=True)
 class Import:
-    target: str  # absolute dotted name: a module of ours where that is known, else what the statement names
+    # absolute dotted name: a module of ours where that is known, else what the statement names
+    target: str
     line: int
     when: When
 
@@ -92,7 +103,9 @@ def is_package(module: str) -> bool:
 
 
 def imports_of(module: str, text: str) -> list[Import]:
-    """Every import of the text: absolute, relative, inside functions, and `import_module("...")` by a literal name."""
+    """Every import of the text: absolute, relative, inside functions, and `import_module("...")` by
+    a literal name.
+    """
     return list(_walk_imports(ast.parse(text), module, "import"))
 
 
@@ -119,7 +132,9 @@ def _targets(node: ast.AST, module: str) -> Iterator[str]:
         for name in (f"{base}.{alias.name}" for alias in node.names):
             yield name if name in PATHS or name in FLOORS else base
     elif isinstance(node, ast.Call) and _called_name(node) in ("import_module", "__import__"):
-        yield from (str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant))
+        yield from (
+            str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)
+        )
 
 
 def _absolute_base(node: ast.ImportFrom, module: str) -> str:
@@ -139,9 +154,13 @@ def _called_name(node: ast.Call) -> str:
 
 
 def floor_of(module: str) -> int | None:
-    """The floor, None for what is not ours; LookupError for a module directly in `exact` that nobody placed."""
+    """The floor, None for what is not ours; LookupError for a module directly in `exact` that
+    nobody placed.
+    """
     if module.startswith("exact.") and module.count(".") == 1 and module not in FLOORS:
-        raise LookupError(f"{module} stands on no floor; give it one in FLOORS of tests/test_floors.py")
+        raise LookupError(
+            f"{module} stands on no floor; give it one in FLOORS of tests/test_floors.py"
+        )
     around = [name for name in FLOORS if is_within(module, name)]
     return FLOORS[max(around, key=len)] if around else None
 
@@ -155,7 +174,9 @@ def upward_imports(module: str, text: str) -> list[str]:
             continue
         neighbour = floor == own and found.target.split(".")[0] != module.split(".")[0]
         if floor > own or neighbour:
-            faults.append(f"{module}:{found.line} (floor {own}) imports {found.target} (floor {floor})")
+            faults.append(
+                f"{module}:{found.line} (floor {own}) imports {found.target} (floor {floor})"
+            )
     return faults
 
 
@@ -165,42 +186,71 @@ def foreign_imports(module: str, text: str) -> list[str]:
     for found in imports_of(module, text):
         library = found.target.split(".")[0]
         if module not in ONLY_IMPORTERS.get(library, (module,)):
-            faults.append(f"{module}:{found.line} imports {library}; only {ONLY_IMPORTERS[library]} may")
+            faults.append(
+                f"{module}:{found.line} imports {library}; only {ONLY_IMPORTERS[library]} may"
+            )
         if library in LAZY_ONLY and found.when == "import":
-            faults.append(f"{module}:{found.line} imports {library} at the top; do it in the function that needs it")
+            faults.append(
+                f"{module}:{found.line} imports {library} at the top; do it in the function that "
+                f"needs it"
+            )
     return faults
 
 
 def checker_imports(module: str, text: str) -> list[str]:
-    """What checks a partition shares nothing with what made it: the standard library, the error types and itself only."""
+    """What checks a partition shares nothing with what made it: the standard library, the error
+    types and itself only.
+    """
     if not is_within(module, "exact.check"):
         return []
-    found = [i for i in imports_of(module, text) if i.target.split(".")[0] not in sys.stdlib_module_names]
+    found = [
+        i for i in imports_of(module, text) if i.target.split(".")[0] not in sys.stdlib_module_names
+    ]
     foreign = [i for i in found if not any(is_within(i.target, own) for own in CHECKER_MAY_IMPORT)]
     return [f"{module}:{i.line} imports {i.target}" for i in foreign]
 
 
 def tolerances(module: str, text: str) -> list[str]:
-    """`isclose`, `allclose`, `round(...)` and float literals close to zero, outside the places that may approximate."""
+    """`isclose`, `allclose`, `round(...)` and float literals close to zero, outside the places that
+    may approximate.
+    """
     if any(is_within(module, place) for place in FLOAT_PROPOSALS):
         return []
     tree = ast.parse(text)
-    return [f"{module}:{line} has {what}" for line, what in _walk_tolerances(tree, _approximate_parts(module, tree))]
+    return [
+        f"{module}:{line} has {what}"
+        for line, what in _walk_tolerances(tree, _approximate_parts(module, tree))
+    ]
 
 
 def _approximate_parts(module: str, tree: ast.AST) -> set[ast.AST]:
-    """The float passes of a network, and a norm's default `eps`: a constant of its definition, no tolerance of ours."""
+    """The float passes of a network, and a norm's default `eps`: a constant of its definition, no
+    tolerance of ours.
+    """
     if module == "exact.networks.network":
-        return {node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.endswith("_float")}
+        return {
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name.endswith("_float")
+        }
     if module == "exact.networks.norms":
-        return {part for node in ast.walk(tree) if isinstance(node, ast.arguments) for part in _defaults(node, "eps")}
+        return {
+            part
+            for node in ast.walk(tree)
+            if isinstance(node, ast.arguments)
+            for part in _defaults(node, "eps")
+        }
     return set()
 
 
 def _defaults(arguments: ast.arguments, name: str) -> list[ast.AST]:
     positional = [*arguments.posonlyargs, *arguments.args]
     pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
-    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
+    pairs += [
+        (a, d)
+        for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if d is not None
+    ]
     return [default for argument, default in pairs if argument.arg == name]
 
 
@@ -215,7 +265,11 @@ def _walk_tolerances(node: ast.AST, allowed: set[ast.AST]) -> Iterator[tuple[int
 
 
 def _tolerance(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value < SMALLEST_PLAIN_FLOAT:
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, float)
+        and 0 < node.value < SMALLEST_PLAIN_FLOAT
+    ):
         return f"the float literal {node.value!r}"
     if isinstance(node, ast.Call) and _called_name(node) == "round":
         return "round("
@@ -227,7 +281,9 @@ def _tolerance(node: ast.AST) -> str | None:
 
 
 def cycle(texts: dict[str, str]) -> list[str]:
-    """The modules of one cycle of imports that happen, first one repeated at the end; empty where there is none."""
+    """The modules of one cycle of imports that happen, first one repeated at the end; empty where
+    there is none.
+    """
     graph = {}
     for name, text in texts.items():
         happening = {found.target for found in imports_of(name, text) if found.when != "never"}
@@ -275,7 +331,11 @@ UPWARD = [
     ("exact.arithmetic.numbers", "from .. import geometry"),
     ("exact.arithmetic.numbers", "from ..geometry.polyhedra import lp"),
     ("exact.arithmetic.numbers", "def f():\n    from exact.geometry.polyhedra.lp import solve"),
-    ("exact.arithmetic.numbers", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.networks.network import Network"),
+    (
+        "exact.arithmetic.numbers",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.networks.network "
+        "import Network",
+    ),
     ("exact.arithmetic.numbers", "import importlib\nimportlib.import_module('exact.partition')"),
     ("exact.networks.network", "from exact.regions.arcs.engines.circle import Circle"),
     ("exact.networks.network", "from exact import partition"),
@@ -293,7 +353,10 @@ UPWARD = [
 DOWNWARD = [
     ("exact.arithmetic.numbers", "from exact.errors import InvalidInput"),
     ("exact.geometry.polyhedra.lp", "from exact.arithmetic import numbers, surds"),
-    ("exact.regions.arcs.engines.circle", "from .base import Engine\nfrom ..network import Network"),
+    (
+        "exact.regions.arcs.engines.circle",
+        "from .base import Engine\nfrom ..network import Network",
+    ),
     ("exact.partition", "from exact.regions.arcs.engines import circle"),
     ("viz.figures.arcs", "from exact import Partition\nfrom viz.style import BLUE"),
     ("studies.cli", "import exact, toy_models.train, viz.html, typer"),
@@ -321,11 +384,20 @@ def test_an_unlisted_module_is_named() -> None:
         ("exact.arithmetic.surds", "from flint import fmpq"),
         ("exact.arithmetic.surds", "def f():\n    import flint"),
         ("exact.sources.gpt2", "import transformers"),
-        ("exact.sources.gpt2", "try:\n    from transformers import GPT2Model\nexcept ImportError:\n    raise"),
+        (
+            "exact.sources.gpt2",
+            "try:\n    from transformers import GPT2Model\nexcept ImportError:\n    raise",
+        ),
         ("studies.features", "from sklearn.cluster import HDBSCAN"),
         ("exact.regions.storage", "class Table:\n    import pyarrow.parquet"),
-        ("exact.regions.storage", "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    import pyarrow"),
-        ("toy_models.train", "import importlib\nlens = importlib.import_module('transformer_lens')"),
+        (
+            "exact.regions.storage",
+            "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    import pyarrow",
+        ),
+        (
+            "toy_models.train",
+            "import importlib\nlens = importlib.import_module('transformer_lens')",
+        ),
     ],
 )
 def test_a_misplaced_library_is_found(module: str, text: str) -> None:
@@ -337,7 +409,10 @@ def test_a_misplaced_library_is_found(module: str, text: str) -> None:
     [
         ("exact.arithmetic.numbers", "from flint import fmpq"),
         ("exact.sources.gpt2", "def read():\n    from transformers import GPT2Model"),
-        ("exact.sources.gpt2", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import transformers"),
+        (
+            "exact.sources.gpt2",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import transformers",
+        ),
         ("exact.regions.region", "import sympy\nimport transformers_of_ours"),
     ],
 )
@@ -369,26 +444,37 @@ def test_a_tolerance_is_found(module: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("exact.arithmetic.surds", '"""No 1e-9, no isclose(a, b), no round(x)."""\nhalf = 0.5\nzero = 0.0\nground = around(2)'),
+        (
+            "exact.arithmetic.surds",
+            '"""No 1e-9, no isclose(a, b), no round(x)."""\nhalf = 0.5\nzero = 0.0\n'
+            "ground = around(2)",
+        ),
         ("exact.arithmetic.enclosures.ball_tensors", "margin = 1e-9"),
         ("exact.geometry.polyhedra.lp", "x = round(y)"),
         ("exact.sources.tensors", "def block(eps=1e-5): ..."),
         ("exact.networks.norms", "def of(cls, n, eps=1e-5, gain=None, *, bias=None): ..."),
         ("exact.networks.norms", "def of(gain=None, *, dim, eps=1e-5): ..."),
-        ("exact.networks.network", "class Network:\n    def forward_float(self, x):\n        return x + 1e-5"),
+        (
+            "exact.networks.network",
+            "class Network:\n    def forward_float(self, x):\n        return x + 1e-5",
+        ),
     ],
 )
 def test_what_is_no_tolerance_is_allowed(module: str, text: str) -> None:
     assert tolerances(module, text) == []
 
 
-@pytest.mark.parametrize("text", ["import numpy", "from exact.regions import engine", "from exact import partition"])
+@pytest.mark.parametrize(
+    "text", ["import numpy", "from exact.regions import engine", "from exact import partition"]
+)
 def test_a_checker_that_leans_on_others_is_found(text: str) -> None:
     assert len(checker_imports("exact.check", text)) == 1
 
 
 def test_a_checker_that_stands_apart_is_allowed() -> None:
-    text = "from fractions import Fraction\nfrom exact.errors import InvalidInput\nimport exact.errors"
+    text = (
+        "from fractions import Fraction\nfrom exact.errors import InvalidInput\nimport exact.errors"
+    )
     assert checker_imports("exact.check", text) == []
 
 
@@ -403,5 +489,8 @@ def test_a_cycle_is_found() -> None:
     assert found[0] == found[-1]
     assert set(found) == {"exact.networks.network", "exact.networks.norms", "exact.regions.region"}
     assert cycle({**texts, "exact.networks.norms": "import math"}) == []
-    only_typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.regions.region import Region"
+    only_typed = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from "
+        "exact.regions.region import Region"
+    )
     assert cycle({**texts, "exact.networks.norms": only_typed}) == []

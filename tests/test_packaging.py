@@ -23,7 +23,9 @@ EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 INSTALLED_BY_MAKE = [*PROJECT["project"]["dependencies"], *EXTRAS["gpt2"], *EXTRAS["dev"]]
 # where the import has another name
 DISTRIBUTIONS = {"flint": "python-flint", "mpl_toolkits": "matplotlib", "sklearn": "scikit-learn"}
-CHOSEN_BY_TORCH = re.compile(r"(nvidia|cuda|triton)(-.*)?")  # its wheels for Linux name their own; its CPU wheels, none
+CHOSEN_BY_TORCH = re.compile(
+    r"(nvidia|cuda|triton)(-.*)?"
+)  # its wheels for Linux name their own; its CPU wheels, none
 OLD_PYTHON = f"""#!/bin/sh
 [ "$1" = --version ] && echo Python 3.10.9 && exit 0
 exec {sys.executable} -c 'import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])' "$2"
@@ -41,7 +43,9 @@ PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[0-9]+(\.[0-9]+)*(\.post[0-9]+)?")
 
 
 def read_pins(text: str) -> dict[str, str]:
-    """Name -> version; ValueError at a line that is not an exact pin of a public version under a canonical name."""
+    """Name -> version; ValueError at a line that is not an exact pin of a public version under a
+    canonical name.
+    """
     pins: dict[str, str] = {}
     for line in text.splitlines():
         if not line or line.startswith("#"):
@@ -50,13 +54,17 @@ def read_pins(text: str) -> dict[str, str]:
             raise ValueError(f"constraints.txt: {line!r} is not an exact pin; write name==1.2.3")
         name, version = line.split("==")
         if name in pins:
-            raise ValueError(f"constraints.txt: {name} is pinned twice, {pins[name]} and {version}; keep one")
+            raise ValueError(
+                f"constraints.txt: {name} is pinned twice, {pins[name]} and {version}; keep one"
+            )
         pins[name] = version
     return pins
 
 
 def unpinned(requirements: list[str], pins: dict[str, str]) -> list[str]:
-    """What the requirements need, directly or through others, that no pin covers or that a pin contradicts."""
+    """What the requirements need, directly or through others, that no pin covers or that a pin
+    contradicts.
+    """
     todo, seen, faults = [Requirement(text) for text in requirements], set(), []
     while todo:
         requirement = todo.pop()
@@ -76,7 +84,11 @@ def needed_by(requirement: Requirement) -> list[Requirement]:
     declared = [Requirement(text) for text in metadata.requires(requirement.name) or []]
     declared = [r for r in declared if not CHOSEN_BY_TORCH.fullmatch(canonicalize_name(r.name))]
     extras = requirement.extras or {""}
-    return [r for r in declared if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in extras)]
+    return [
+        r
+        for r in declared
+        if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in extras)
+    ]
 
 
 def imported_packages(source: str) -> set[str]:
@@ -99,7 +111,9 @@ def test_every_package_is_typed_and_documented() -> None:
     for package in PACKAGES:
         assert (ROOT / package / "py.typed").is_file(), f"{package}/py.typed is missing"
         init = ROOT / package / "__init__.py"
-        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), f"{init} has no docstring"
+        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), (
+            f"{init} has no docstring"
+        )
 
 
 def test_the_command_is_a_function_that_exists() -> None:
@@ -118,7 +132,16 @@ def test_constraints_cover_what_make_installs() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["numpy>=2.0", "numpy", "torch==2.13.0+cpu", "numpy==2.*", "numpy ==2.0", "NumPy==2.0", "numpy==2.0;x"]
+    "line",
+    [
+        "numpy>=2.0",
+        "numpy",
+        "torch==2.13.0+cpu",
+        "numpy==2.*",
+        "numpy ==2.0",
+        "NumPy==2.0",
+        "numpy==2.0;x",
+    ],
 )
 def test_anything_but_an_exact_pin_is_found(line: str) -> None:
     with pytest.raises(ValueError, match="not an exact pin"):
@@ -132,7 +155,9 @@ def test_two_pins_of_one_package_are_found() -> None:
 
 def test_a_missing_or_contradicted_pin_is_found() -> None:
     assert unpinned(["pytest"], {"pytest": metadata.version("pytest")}) != []
-    assert unpinned(["pytest>=8"], {"pytest": "7.0"}) == ["pytest>=8 is contradicted by pytest==7.0"]
+    assert unpinned(["pytest>=8"], {"pytest": "7.0"}) == [
+        "pytest>=8 is contradicted by pytest==7.0"
+    ]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -140,23 +165,37 @@ def test_every_import_is_declared(package: str) -> None:
     texts = [*PROJECT["project"]["dependencies"], *chain.from_iterable(EXTRAS.values())]
     declared = {canonicalize_name(Requirement(text).name) for text in texts}
     for path in sorted((ROOT / package).rglob("*.py")):
-        for name in imported_packages(path.read_text(encoding="utf-8")) - sys.stdlib_module_names - set(PACKAGES):
+        for name in (
+            imported_packages(path.read_text(encoding="utf-8"))
+            - sys.stdlib_module_names
+            - set(PACKAGES)
+        ):
             assert DISTRIBUTIONS.get(name, canonicalize_name(name)) in declared, (
-                f"{path.relative_to(ROOT)} imports {name}; declare its distribution in pyproject.toml and pin it"
+                f"{path.relative_to(ROOT)} imports {name}; declare its distribution in "
+                f"pyproject.toml and pin it"
             )
 
 
 def test_imports_are_found_wherever_they_stand() -> None:
-    source = "import numpy.linalg as la\nfrom . import near\ndef f():\n    from sklearn.cluster import HDBSCAN\n"
+    source = (
+        "import numpy.linalg as la\nfrom . import near\ndef f():\n    from sklearn.cluster "
+        "import HDBSCAN\n"
+    )
     assert imported_packages(source) == {"numpy", "sklearn"}
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder that holds only what the environment depends on, apart from any make that runs us."""
+    """Run make in a folder that holds only what the environment depends on, apart from any make
+    that runs us.
+    """
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, folder / name)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
 
 
 def test_make_explains_an_unusable_python(tmp_path: Path) -> None:

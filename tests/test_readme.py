@@ -1,4 +1,6 @@
-"""The README is true: its code runs and prints what it says, and the paths and commands it names exist."""
+"""The README is true: its code runs and prints what it says, and the paths and commands it names
+exist.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -1,8 +1,10 @@
-"""A tiny language model of GPT-2's own architecture, trained in seconds on text that every machine has.
+"""A tiny language model of GPT-2's own architecture, trained in seconds on text that every machine
+has.
 
-The text is the source code of Python's own standard library, the tokens are its bytes: nothing is downloaded. The model
-is transformers' GPT2LMHeadModel and its checkpoint an ordinary folder, so that whatever reads it reads GPT-2 too.
-`capture_residuals` collects what the MLP of a layer sees before its LayerNorm, for any GPT-2.
+The text is the source code of Python's own standard library, the tokens are its bytes: nothing is
+downloaded. The model is transformers' GPT2LMHeadModel and its checkpoint an ordinary folder, so
+that whatever reads it reads GPT-2 too. `capture_residuals` collects what the MLP of a layer sees
+before its LayerNorm, for any GPT-2.
 """
 
 import hashlib
@@ -24,7 +26,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
-from exact.atomic_files import holding, made_folder, put_in_place, sync, temporary_beside, write_atomically
+from exact.atomic_files import (
+    holding,
+    made_folder,
+    put_in_place,
+    sync,
+    temporary_beside,
+    write_atomically,
+)
 from exact.errors import InvalidInput, MissingExtra
 from toy_models.checkpoints import refuse_pickle, valid_name, versions
 from toy_models.tasks import SEEDS
@@ -39,7 +48,8 @@ OWN_FORMAT = "exactlens-language-model-1"
 
 @dataclass(frozen=True)
 class LanguageConfig:
-    """The shape and the training of a tiny GPT-2: `layers` blocks of width `width`, MLPs four times as wide.
+    """The shape and the training of a tiny GPT-2: `layers` blocks of width `width`, MLPs four times
+    as wide.
 
     `context` and `text_bytes` count bytes, which are the tokens. A tenth of the text is held out.
     Raises InvalidInput for a setting that no such model can have.
@@ -66,13 +76,18 @@ class LanguageConfig:
         number("learning_rate", self.learning_rate, positive=True)
         number("weight_decay", self.weight_decay)
         if self.width % self.heads:
-            value, remedy = f"width={self.width}, heads={self.heads}", "write a width that is a multiple of heads"
+            value, remedy = (
+                f"width={self.width}, heads={self.heads}",
+                "write a width that is a multiple of heads",
+            )
             raise InvalidInput("the heads do not divide the width", value=value, remedy=remedy)
 
 
 @dataclass(frozen=True)
 class LanguageResult:
-    """A trained model, the loss of every step and that on held-out text (nats per byte), and the sha256 of its text."""
+    """A trained model, the loss of every step and that on held-out text (nats per byte), and the
+    sha256 of its text.
+    """
 
     config: LanguageConfig
     model: Any
@@ -85,8 +100,8 @@ class LanguageResult:
 class Residuals:
     """Residual vectors just before `ln_2` of block `layer`, with the tokens they stand on.
 
-    `vectors` is a float tensor (sequences, positions, d_model) on the CPU, `tokens` an int64 tensor (sequences,
-    positions).
+    `vectors` is a float tensor (sequences, positions, d_model) on the CPU, `tokens` an int64 tensor
+    (sequences, positions).
     """
 
     layer: int
@@ -94,36 +109,45 @@ class Residuals:
     tokens: Tensor
 
     def flat(self, skip: int = 0) -> Tensor:
-        """All vectors in one tensor (sequences * (positions - skip), d_model), the first `skip` positions left out."""
+        """All vectors in one tensor (sequences * (positions - skip), d_model), the first `skip`
+        positions left out.
+        """
         return self.vectors[:, skip:].flatten(0, 1)
 
 
 def standard_library_text(limit: int = 1_000_000) -> bytes:
     """The first `limit` bytes of the standard library's top-level modules, a zero byte after each.
 
-    The order is that of the sha256 of the module names: the same everywhere, and not alphabetical. The text itself
-    differs between versions of Python. Raises InvalidInput where Python comes without its sources.
+    The order is that of the sha256 of the module names: the same everywhere, and not alphabetical.
+    The text itself differs between versions of Python. Raises InvalidInput where Python comes
+    without its sources.
     """
     at_least("limit", limit, 1)
     folder = Path(sysconfig.get_path("stdlib"))
     text = bytearray()
-    for path in sorted(folder.glob("*.py"), key=lambda path: hashlib.sha256(path.name.encode()).digest()):
+    for path in sorted(
+        folder.glob("*.py"), key=lambda path: hashlib.sha256(path.name.encode()).digest()
+    ):
         text += path.read_bytes() + SEPARATOR
         if len(text) >= limit:
             break
     if not text:
         remedy = "pass a text of your own"
-        raise InvalidInput("the standard library has no source files here", value=folder, remedy=remedy)
+        raise InvalidInput(
+            "the standard library has no source files here", value=folder, remedy=remedy
+        )
     return bytes(text[:limit])
 
 
 def train_language_model(
     config: LanguageConfig | None = None, *, text: bytes | None = None, progress: bool = True
 ) -> LanguageResult:
-    """Train a GPT2LMHeadModel on `text`, or on the standard library's sources, to predict the next byte.
+    """Train a GPT2LMHeadModel on `text`, or on the standard library's sources, to predict the next
+    byte.
 
-    Raises InvalidInput when the text is shorter than twenty contexts or the loss stops being finite, and MissingExtra
-    when transformers is not installed. The global random state is left as it was.
+    Raises InvalidInput when the text is shorter than twenty contexts or the loss stops being
+    finite, and MissingExtra when transformers is not installed. The global random state is left as
+    it was.
     """
     config = config or LanguageConfig()
     text = standard_library_text(config.text_bytes) if text is None else text[: config.text_bytes]
@@ -143,18 +167,24 @@ def language_loss(model: nn.Module, tokens: Tensor, batch_size: int = 64) -> flo
     """The mean cross-entropy of the next token, in nats, over `tokens` (sequences, positions)."""
     device = next(model.parameters()).device
     with torch.no_grad():
-        losses = [_next_token_loss(model, batch.to(device)) * len(batch) for batch in torch.split(tokens, batch_size)]
+        losses = [
+            _next_token_loss(model, batch.to(device)) * len(batch)
+            for batch in torch.split(tokens, batch_size)
+        ]
     return float(torch.stack(losses).sum() / len(tokens))
 
 
 def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool = False) -> Path:
     """Write `result` as the HF checkpoint folder `name` under `root`, and return the folder.
 
-    The folder is written beside its place and renamed into it when whole. Raises InvalidInput for a name that could
-    leave the root, and for a folder that exists already, unless `overwrite` is said and `save` wrote it.
+    The folder is written beside its place and renamed into it when whole. Raises InvalidInput for a
+    name that could leave the root, and for a folder that exists already, unless `overwrite` is said
+    and `save` wrote it.
     """
     folder = Path(root) / valid_name(name)
-    if folder.is_symlink() or (folder.exists() and not (overwrite and (folder / OWN_FILE).is_file())):
+    if folder.is_symlink() or (
+        folder.exists() and not (overwrite and (folder / OWN_FILE).is_file())
+    ):
         remedy = "choose another name, or say overwrite=True to replace a model of ours"
         raise InvalidInput("the folder of the model exists already", value=folder, remedy=remedy)
     unfinished = temporary_beside(folder)
@@ -170,17 +200,23 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing a model's folder. Raises InvalidInput, with who it is, where one does."""
+    """Keep other processes from writing a model's folder. Raises InvalidInput, with who it is,
+    where one does.
+    """
     lock = folder.with_name(f".{folder.name}.lock")
-    with made_folder(folder.parent), holding(lock, f"the model {folder.name}", "wait for it, or choose another folder"):
+    with (
+        made_folder(folder.parent),
+        holding(lock, f"the model {folder.name}", "wait for it, or choose another folder"),
+    ):
         yield
 
 
 def load(folder: str | Path) -> Any:
-    """The GPT2LMHeadModel in a checkpoint folder, float32, in evaluation mode on the CPU; the network is never asked.
+    """The GPT2LMHeadModel in a checkpoint folder, float32, in evaluation mode on the CPU; the
+    network is never asked.
 
-    Raises InvalidInput for a folder that is not there, is not GPT-2's, has no safetensors, or lacks or garbles weights,
-    MissingExtra without transformers.
+    Raises InvalidInput for a folder that is not there, is not GPT-2's, has no safetensors, or lacks
+    or garbles weights, MissingExtra without transformers.
     """
     folder = Path(folder)
     refuse_pickle(folder)
@@ -198,25 +234,32 @@ def load(folder: str | Path) -> Any:
 
 
 def tokenise(text: bytes | str, folder: str | Path | None = None) -> Tensor:
-    """The tokens of `text` as an int64 tensor (tokens,): its bytes, or what the tokenizer in `folder` makes of it.
+    """The tokens of `text` as an int64 tensor (tokens,): its bytes, or what the tokenizer in
+    `folder` makes of it.
 
-    A folder that `save` wrote has no tokenizer files and takes bytes.
-    Raises InvalidInput for an empty text and for a folder that has neither, MissingExtra without transformers.
+    A folder that `save` wrote has no tokenizer files and takes bytes. Raises InvalidInput for an
+    empty text and for a folder that has neither, MissingExtra without transformers.
     """
     raw = text.encode() if isinstance(text, str) else text
     if not raw:
-        raise InvalidInput("the text is empty", value=repr(text), remedy="give at least one character")
+        raise InvalidInput(
+            "the text is empty", value=repr(text), remedy="give at least one character"
+        )
     if folder is None or _json(Path(folder) / OWN_FILE).get("tokens") == "bytes":
         return torch.frombuffer(bytearray(raw), dtype=torch.uint8).long()
     if not any((Path(folder) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
-        remedy = "put tokenizer.json (or vocab.json and merges.txt) beside the weights, or pass tokens of your own"
+        remedy = (
+            "put tokenizer.json (or vocab.json and merges.txt) beside the weights, or pass "
+            "tokens of your own"
+        )
         raise InvalidInput("the folder has no tokenizer", value=folder, remedy=remedy)
     tokenizer = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return torch.tensor(tokenizer(raw.decode(errors="replace"))["input_ids"])
 
 
 def windows(tokens: Tensor, positions: int, count: int | None = None) -> Tensor:
-    """Consecutive windows (sequences, positions) of a row of tokens, at most `count`, spread evenly over the row.
+    """Consecutive windows (sequences, positions) of a row of tokens, at most `count`, spread evenly
+    over the row.
 
     Raises InvalidInput when the row is shorter than one window.
     """
@@ -224,7 +267,9 @@ def windows(tokens: Tensor, positions: int, count: int | None = None) -> Tensor:
     available = len(tokens) // positions
     if not available:
         remedy = "give a longer text, or write smaller positions"
-        raise InvalidInput("the text is shorter than one window", value=f"{len(tokens)} tokens", remedy=remedy)
+        raise InvalidInput(
+            "the text is shorter than one window", value=f"{len(tokens)} tokens", remedy=remedy
+        )
     rows = tokens[: available * positions].reshape(available, positions)
     if count is None or count >= available:
         return rows
@@ -233,15 +278,19 @@ def windows(tokens: Tensor, positions: int, count: int | None = None) -> Tensor:
 
 
 def capture_residuals(model: Any, layer: int, tokens: Tensor, *, batch_size: int = 16) -> Residuals:
-    """Run `tokens` (sequences, positions) through a GPT-2 and keep the vectors that enter `ln_2` of block `layer`.
+    """Run `tokens` (sequences, positions) through a GPT-2 and keep the vectors that enter `ln_2` of
+    block `layer`.
 
-    Blocks count from 0. Raises InvalidInput for a layer that is not there and for tokens that do not fit the model.
+    Blocks count from 0. Raises InvalidInput for a layer that is not there and for tokens that do
+    not fit the model.
     """
     blocks = model.transformer.h
     at_least("layer", layer, 0, below=len(blocks))
     _refuse_tokens(tokens, model.config)
     kept: list[Tensor] = []
-    hook = blocks[layer].ln_2.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0].cpu()))
+    hook = blocks[layer].ln_2.register_forward_pre_hook(
+        lambda _, inputs: kept.append(inputs[0].cpu())
+    )
     device = next(model.parameters()).device
     try:
         with torch.no_grad():
@@ -271,15 +320,27 @@ def _untrained(config: LanguageConfig) -> Any:
         return transformers.GPT2LMHeadModel(shape).to(present_device(config.device))
 
 
-def _train(model: Any, tokens: Tensor, config: LanguageConfig, report: Callable[[float], None]) -> tuple[float, ...]:
-    """AdamW with a tenth of linear warm-up and a cosine after it; leaves the model in evaluation mode."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1)
+def _train(
+    model: Any, tokens: Tensor, config: LanguageConfig, report: Callable[[float], None]
+) -> tuple[float, ...]:
+    """AdamW with a tenth of linear warm-up and a cosine after it; leaves the model in evaluation
+    mode.
+    """
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1
+    )
     generator = torch.Generator().manual_seed(config.seed)
     losses = []
     for step in range(1, config.steps + 1):
-        starts = torch.randint(len(tokens) - config.context + 1, (config.batch_size, 1), generator=generator)
-        loss = _next_token_loss(model.train(), tokens[starts + torch.arange(config.context)].to(config.device))
+        starts = torch.randint(
+            len(tokens) - config.context + 1, (config.batch_size, 1), generator=generator
+        )
+        loss = _next_token_loss(
+            model.train(), tokens[starts + torch.arange(config.context)].to(config.device)
+        )
         losses.append(finite(loss.item(), step, config.learning_rate))
         optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -298,11 +359,19 @@ def _next_token_loss(model: Any, batch: Tensor) -> Tensor:
 
 def _refuse_tokens(tokens: Tensor, config: Any) -> None:
     if tokens.ndim != 2 or not tokens.numel() or tokens.shape[1] > config.n_positions:
-        remedy = f"give (sequences, positions) with at most {config.n_positions} positions; `windows` cuts a row"
-        raise InvalidInput("the tokens have a wrong shape", value=tuple(tokens.shape), remedy=remedy)
+        remedy = (
+            f"give (sequences, positions) with at most {config.n_positions} positions; "
+            f"`windows` cuts a row"
+        )
+        raise InvalidInput(
+            "the tokens have a wrong shape", value=tuple(tokens.shape), remedy=remedy
+        )
     lowest, highest = tokens.min().item(), tokens.max().item()
     if tokens.dtype != torch.int64 or lowest < 0 or highest >= config.vocab_size:
-        remedy = f"write int64 tokens from 0 to {config.vocab_size - 1}; `tokenise(text, folder)` makes them"
+        remedy = (
+            f"write int64 tokens from 0 to {config.vocab_size - 1}; `tokenise(text, folder)` "
+            f"makes them"
+        )
         value = f"{lowest} to {highest}, {tokens.dtype}"
         raise InvalidInput("the model does not know the tokens", value=value, remedy=remedy)
 
@@ -313,7 +382,9 @@ def _write_files(result: LanguageResult, folder: Path) -> None:
             result.model.save_pretrained(folder)
     except SafetensorError as error:  # it tells of a full disk in words
         number = re.search(r"os error (\d+)", str(error))
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) if number else error from error
+        raise (
+            OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) if number else error
+        ) from error
     write_atomically(folder / OWN_FILE, _own_json(result))
     for file in folder.iterdir():
         sync(file)
@@ -321,15 +392,25 @@ def _write_files(result: LanguageResult, folder: Path) -> None:
 
 def _read_model(folder: Path) -> Any:
     model_class = _transformers().GPT2LMHeadModel
-    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    options = {
+        "local_files_only": True,
+        "use_safetensors": True,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+    }
     try:
         with _no_bars():
             model, found = model_class.from_pretrained(folder, **options)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         value, remedy = f"{folder}: {error}", "restore the files, or save the model again"
-        raise InvalidInput("the language model cannot be read", value=value, remedy=remedy) from error
+        raise InvalidInput(
+            "the language model cannot be read", value=value, remedy=remedy
+        ) from error
     if found["missing_keys"]:
-        value, remedy = ", ".join(sorted(found["missing_keys"])), "restore the files, or save the model again"
+        value, remedy = (
+            ", ".join(sorted(found["missing_keys"])),
+            "restore the files, or save the model again",
+        )
         raise InvalidInput(f"weights are missing in {folder}", value=value, remedy=remedy)
     return model
 
@@ -354,7 +435,9 @@ def _json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_bytes())
     except ValueError as error:
         remedy = "restore the file"
-        raise InvalidInput("the file is not JSON", value=f"{path}: {error}", remedy=remedy) from error
+        raise InvalidInput(
+            "the file is not JSON", value=f"{path}: {error}", remedy=remedy
+        ) from error
     if not isinstance(values, dict):
         raise InvalidInput("the file is not a JSON object", value=path, remedy="restore the file")
     return values
@@ -378,5 +461,7 @@ def _transformers() -> ModuleType:
         import transformers
     except ImportError as error:
         remedy = 'install the extra: pip install "exactlens[gpt2]"'
-        raise MissingExtra("language models need transformers", value=str(error), remedy=remedy) from error
+        raise MissingExtra(
+            "language models need transformers", value=str(error), remedy=remedy
+        ) from error
     return transformers

@@ -1,7 +1,9 @@
-"""Toy networks built from ordinary torch modules: an MLP of any widths, and GPT-2's residual MLP block.
+"""Toy networks built from ordinary torch modules: an MLP of any widths, and GPT-2's residual MLP
+block.
 
-A model is a chain of `ToyBlock`s, each `x -> [x +] layers(norm(x))`. `ToyModel.exactlens_blocks` lists them, which is
-all that `exact.sources.torch_modules.read` needs to know of a module that is not a plain `nn.Sequential`.
+A model is a chain of `ToyBlock`s, each `x -> [x +] layers(norm(x))`. `ToyModel.exactlens_blocks`
+lists them, which is all that `exact.sources.torch_modules.read` needs to know of a module that is
+not a plain `nn.Sequential`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +41,14 @@ ACTIVATIONS: MappingProxyType[str, Callable[[], nn.Module]] = MappingProxyType(
 class ModelConfig:
     """The shape of a toy network; it survives a trip through JSON unchanged.
 
-    `widths` are the hidden widths: of the layers of an MLP, or of one residual block each. `norm` stands in front of
-    the first layer, and with `norm_between` in front of every further hidden layer of an MLP too; in a residual network
-    every block has its own. `embed_dim` is the width of an affine embedding in front of everything: None puts one of
-    width 3 where a norm would otherwise meet inputs of one or two dimensions (LayerNorm leaves two points of a plane),
-    0 never does. `norm_affine` gives the norm a gain and LayerNorm a bias. `bias=False` leaves out every bias of the
-    network.
-    `input_dim` and `output_dim` may be None until `fitted_to` takes them from a data set.
-    Raises InvalidInput for a value that no network can have.
+    `widths` are the hidden widths: of the layers of an MLP, or of one residual block each. `norm`
+    stands in front of the first layer, and with `norm_between` in front of every further hidden
+    layer of an MLP too; in a residual network every block has its own. `embed_dim` is the width of
+    an affine embedding in front of everything: None puts one of width 3 where a norm would
+    otherwise meet inputs of one or two dimensions (LayerNorm leaves two points of a plane), 0 never
+    does. `norm_affine` gives the norm a gain and LayerNorm a bias. `bias=False` leaves out every
+    bias of the network. `input_dim` and `output_dim` may be None until `fitted_to` takes them from
+    a data set. Raises InvalidInput for a value that no network can have.
     """
 
     widths: tuple[int, ...] = (16, 16)
@@ -76,7 +78,10 @@ class ModelConfig:
 
     def _refuse_contradictions(self) -> None:
         if self.norm_between and (self.norm == "none" or self.architecture == "residual"):
-            remedy = "leave norm_between out: it puts further norms between the hidden layers of an MLP that has one"
+            remedy = (
+                "leave norm_between out: it puts further norms between the hidden layers of "
+                "an MLP that has one"
+            )
             value = f"norm={self.norm!r}, architecture={self.architecture!r}"
             raise InvalidInput("norm_between has no norm to repeat", value=value, remedy=remedy)
 
@@ -89,7 +94,9 @@ class ModelConfig:
             own, wanted = getattr(self, name), getattr(dataset, name)
             if own not in (None, wanted):
                 remedy = f"write {name}={wanted}, or leave it out"
-                raise InvalidInput(f"{name} does not fit the task {dataset.name}", value=own, remedy=remedy)
+                raise InvalidInput(
+                    f"{name} does not fit the task {dataset.name}", value=own, remedy=remedy
+                )
         return replace(self, input_dim=dataset.input_dim, output_dim=dataset.output_dim)
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +105,9 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ModelConfig":
-        """The config that `to_json` wrote. Raises InvalidInput for a key it does not know or a value it refuses."""
+        """The config that `to_json` wrote. Raises InvalidInput for a key it does not know or a
+        value it refuses.
+        """
         mapping("model config", values)
         for key in values:
             one_of("key of the model config", key, (field.name for field in fields(cls)))
@@ -122,8 +131,8 @@ class ToyBlock(nn.Module):
 class ToyModel(nn.Module):
     """The network that a `ModelConfig` describes; maps (..., input_dim) to (..., output_dim).
 
-    Its weights are torch's usual initial ones; `initialised` makes them from a seed.
-    Raises InvalidInput while a dimension is unknown, or when LayerNorm would meet a single coordinate.
+    Its weights are torch's usual initial ones; `initialised` makes them from a seed. Raises
+    InvalidInput while a dimension is unknown, or when LayerNorm would meet a single coordinate.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -143,13 +152,17 @@ class ToyModel(nn.Module):
         return x
 
     def exactlens_blocks(self) -> list[tuple[nn.Module | None, list[nn.Module], bool]]:
-        """The blocks in order, each as its norm (or None), its list of modules, and whether the input is added."""
+        """The blocks in order, each as its norm (or None), its list of modules, and whether the
+        input is added.
+        """
         blocks = [block for block in self.blocks if isinstance(block, ToyBlock)]
         return [(block.norm, list(block.layers), block.residual) for block in blocks]
 
 
 def initialised(config: ModelConfig, seed: int) -> ToyModel:
-    """An untrained model whose weights depend on `seed` only; the global random state is left as it was."""
+    """An untrained model whose weights depend on `seed` only; the global random state is left as it
+    was.
+    """
     at_least("seed", seed, 0, below=SEEDS)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -158,7 +171,11 @@ def initialised(config: ModelConfig, seed: int) -> ToyModel:
 
 def _widths(widths: object) -> tuple[int, ...]:
     if isinstance(widths, str) or not isinstance(widths, Sequence):
-        raise InvalidInput("widths is not a list of integers", value=repr(widths), remedy="write for instance (16, 16)")
+        raise InvalidInput(
+            "widths is not a list of integers",
+            value=repr(widths),
+            remedy="write for instance (16, 16)",
+        )
     for position, width in enumerate(widths):
         at_least(f"widths[{position}]", width, 1, below=SIZES)
     return tuple(widths)
@@ -177,21 +194,36 @@ def _embedding(config: ModelConfig, input_dim: int) -> tuple[list[ToyBlock], int
 def _mlp(config: ModelConfig, width: int, output_dim: int) -> list[ToyBlock]:
     widths = (width, *config.widths)
     hidden = [
-        [nn.Linear(before, after, bias=config.bias), ACTIVATIONS[config.activation]()] for before, after in pairwise(widths)
+        [nn.Linear(before, after, bias=config.bias), ACTIVATIONS[config.activation]()]
+        for before, after in pairwise(widths)
     ]
-    groups = hidden if config.norm_between and hidden else [[module for layer in hidden for module in layer]]
+    groups = (
+        hidden
+        if config.norm_between and hidden
+        else [[module for layer in hidden for module in layer]]
+    )
     groups[-1].append(nn.Linear(widths[-1], output_dim, bias=config.bias))
-    return [ToyBlock(_norm(config, before), group, False) for before, group in zip(widths, groups, strict=False)]
+    return [
+        ToyBlock(_norm(config, before), group, False)
+        for before, group in zip(widths, groups, strict=False)
+    ]
 
 
 def _residual(config: ModelConfig, width: int, output_dim: int) -> list[ToyBlock]:
-    blocks = [ToyBlock(_norm(config, width), _block_layers(config, width, hidden), True) for hidden in config.widths]
+    blocks = [
+        ToyBlock(_norm(config, width), _block_layers(config, width, hidden), True)
+        for hidden in config.widths
+    ]
     return [*blocks, ToyBlock(None, [nn.Linear(width, output_dim, bias=config.bias)], False)]
 
 
 def _block_layers(config: ModelConfig, width: int, hidden: int) -> list[nn.Module]:
     activation = ACTIVATIONS[config.activation]()
-    return [nn.Linear(width, hidden, bias=config.bias), activation, nn.Linear(hidden, width, bias=config.bias)]
+    return [
+        nn.Linear(width, hidden, bias=config.bias),
+        activation,
+        nn.Linear(hidden, width, bias=config.bias),
+    ]
 
 
 def _norm(config: ModelConfig, width: int) -> nn.Module | None:
@@ -201,5 +233,11 @@ def _norm(config: ModelConfig, width: int) -> nn.Module | None:
         return nn.RMSNorm(width, eps=config.norm_eps, elementwise_affine=config.norm_affine)
     if width < 2:
         remedy = "give it at least two, better three: a wider layer, or embed_dim=3"
-        raise InvalidInput("LayerNorm sends every single number to zero", value=f"{width} coordinate", remedy=remedy)
-    return nn.LayerNorm(width, eps=config.norm_eps, elementwise_affine=config.norm_affine, bias=config.bias)
+        raise InvalidInput(
+            "LayerNorm sends every single number to zero",
+            value=f"{width} coordinate",
+            remedy=remedy,
+        )
+    return nn.LayerNorm(
+        width, eps=config.norm_eps, elementwise_affine=config.norm_affine, bias=config.bias
+    )

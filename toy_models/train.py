@@ -1,8 +1,10 @@
-"""One trainer for every toy: a frozen config in, a model with its loss curve, scores and snapshots out.
+"""One trainer for every toy: a frozen config in, a model with its loss curve, scores and snapshots
+out.
 
-The config's seed decides data, initial weights and batches, each through a generator of its own; the global random
-state is neither read nor changed. Weights repeat bit for bit on the same machine and libraries, not across machines: to
-repeat a result elsewhere, keep the weights (`toy_models.checkpoints`).
+The config's seed decides data, initial weights and batches, each through a generator of its own;
+the global random state is neither read nor changed. Weights repeat bit for bit on the same machine
+and libraries, not across machines: to repeat a result elsewhere, keep the weights
+(`toy_models.checkpoints`).
 """
 
 import math
@@ -25,7 +27,9 @@ from toy_models.models import ModelConfig, ToyModel, initialised
 from toy_models.tasks import SEEDS, Dataset
 from toy_models.validation import at_least, mapping, number, one_of
 
-DTYPES: MappingProxyType[str, torch.dtype] = MappingProxyType({"float32": torch.float32, "float64": torch.float64})
+DTYPES: MappingProxyType[str, torch.dtype] = MappingProxyType(
+    {"float32": torch.float32, "float64": torch.float64}
+)
 LossName = Literal["cross_entropy", "mse"]
 
 
@@ -33,12 +37,12 @@ LossName = Literal["cross_entropy", "mse"]
 class TrainConfig:
     """What to train, and how; it survives a trip through JSON unchanged.
 
-    `task` and `task_options` name the data (`toy_models.tasks.make`), of which the share `held_out` is kept from
-    training. `loss` None means cross-entropy for a classification and mean squared error for a regression; "mse" on a
-    classification regresses on one-hot targets. The optimiser is AdamW, its learning rate falls along half a cosine to
-    zero. Snapshots are taken before the first step, after the last, and every `snapshot_every` steps in between
-    (0: none).
-    Raises InvalidInput for a setting that cannot be meant.
+    `task` and `task_options` name the data (`toy_models.tasks.make`), of which the share `held_out`
+    is kept from training. `loss` None means cross-entropy for a classification and mean squared
+    error for a regression; "mse" on a classification regresses on one-hot targets. The optimiser is
+    AdamW, its learning rate falls along half a cosine to zero. Snapshots are taken before the first
+    step, after the last, and every `snapshot_every` steps in between (0: none). Raises InvalidInput
+    for a setting that cannot be meant.
     """
 
     task: str = "moons"
@@ -60,7 +64,12 @@ class TrainConfig:
         one_of("task", self.task, tasks.TASKS)
         one_of("loss", self.loss, (None, "cross_entropy", "mse"))
         one_of("dtype", self.dtype, DTYPES)
-        for name, minimum in (("samples", 2), ("steps", 1), ("batch_size", 1), ("snapshot_every", 0)):
+        for name, minimum in (
+            ("samples", 2),
+            ("steps", 1),
+            ("batch_size", 1),
+            ("snapshot_every", 0),
+        ):
             at_least(name, getattr(self, name), minimum)
         at_least("seed", self.seed, 0, below=SEEDS)
         number("learning_rate", self.learning_rate, positive=True)
@@ -68,7 +77,11 @@ class TrainConfig:
         number("held_out", self.held_out, below=1)
         mapping("task_options", self.task_options)
         if not isinstance(self.model, ModelConfig):
-            raise InvalidInput("model is not a ModelConfig", value=repr(self.model), remedy="write model=ModelConfig(...)")
+            raise InvalidInput(
+                "model is not a ModelConfig",
+                value=repr(self.model),
+                remedy="write model=ModelConfig(...)",
+            )
 
     def dataset(self) -> Dataset:
         """All rows of the task, those held out included."""
@@ -76,11 +89,17 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values from which `from_json` makes an equal config."""
-        return {**asdict(self), "task_options": dict(self.task_options), "model": self.model.to_json()}
+        return {
+            **asdict(self),
+            "task_options": dict(self.task_options),
+            "model": self.model.to_json(),
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """The config that `to_json` wrote. Raises InvalidInput for a key it does not know or a value it refuses."""
+        """The config that `to_json` wrote. Raises InvalidInput for a key it does not know or a
+        value it refuses.
+        """
         mapping("training config", values)
         for key in values:
             one_of("key of the training config", key, (entry.name for entry in fields(cls)))
@@ -89,7 +108,9 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Score:
-    """The mean loss over a data set, and the share of right classes in it (None for a regression)."""
+    """The mean loss over a data set, and the share of right classes in it (None for a
+    regression).
+    """
 
     loss: float
     accuracy: float | None
@@ -106,9 +127,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained model, the loss of every step, its scores, and the snapshots in order of their steps.
+    """A trained model, the loss of every step, its scores, and the snapshots in order of their
+    steps.
 
-    `config.model` carries the dimensions of the task. `held_out_score` is None when no rows were held out.
+    `config.model` carries the dimensions of the task. `held_out_score` is None when no rows were
+    held out.
     """
 
     config: TrainConfig
@@ -121,7 +144,8 @@ class TrainResult:
     snapshots: tuple[Snapshot, ...]
 
     def model_at(self, step: int) -> ToyModel:
-        """A copy of the model as it was after `step` steps, on the CPU; step 0 is the untrained network.
+        """A copy of the model as it was after `step` steps, on the CPU; step 0 is the untrained
+        network.
 
         Raises InvalidInput when no snapshot was taken at that step.
         """
@@ -136,20 +160,24 @@ class TrainResult:
 def fit(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     """Train the model of `config` on its task.
 
-    Raises InvalidInput for a device that is not there, a loss that does not fit the task, dimensions that do not fit
-    the model, and a loss that stops being finite.
+    Raises InvalidInput for a device that is not there, a loss that does not fit the task,
+    dimensions that do not fit the model, and a loss that stops being finite.
     """
     data = config.dataset()
     config = replace(config, model=config.model.fitted_to(data))
     loss_of = _loss(config.loss, data)
-    model = initialised(config.model, config.seed).to(present_device(config.device), DTYPES[config.dtype])
+    model = initialised(config.model, config.seed).to(
+        present_device(config.device), DTYPES[config.dtype]
+    )
     training, held_out = data.split(config.held_out)
     trainer = _Trainer(config, model, _placed(training, config), loss_of)
     with progress_bar(f"{config.task}, norm {config.model.norm}", config.steps, progress) as report:
         losses, snapshots = trainer.run(report)
     held_out_score = score(model, _placed(held_out, config), loss_of) if len(held_out) else None
     training_score = snapshots[-1].score
-    return TrainResult(config, model, training, held_out, losses, training_score, held_out_score, snapshots)
+    return TrainResult(
+        config, model, training, held_out, losses, training_score, held_out_score, snapshots
+    )
 
 
 @dataclass(frozen=True)
@@ -161,10 +189,16 @@ class _Trainer:
     data: Dataset
     loss_of: Callable[[Tensor, Tensor], Tensor]
 
-    def run(self, report: Callable[[float], None]) -> tuple[tuple[float, ...], tuple[Snapshot, ...]]:
-        """All steps; returns their losses and the snapshots, and leaves the model in evaluation mode."""
+    def run(
+        self, report: Callable[[float], None]
+    ) -> tuple[tuple[float, ...], tuple[Snapshot, ...]]:
+        """All steps; returns their losses and the snapshots, and leaves the model in evaluation
+        mode.
+        """
         optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+            self.model.parameters(),
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
         )
         decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.config.steps)
         losses, snapshots = [], [self.snapshot(0)]
@@ -176,7 +210,9 @@ class _Trainer:
             optimiser.step()
             decay.step()
             report(losses[-1])
-            if step == self.config.steps or (self.config.snapshot_every and step % self.config.snapshot_every == 0):
+            if step == self.config.steps or (
+                self.config.snapshot_every and step % self.config.snapshot_every == 0
+            ):
                 snapshots.append(self.snapshot(step))
         return tuple(losses), tuple(snapshots)
 
@@ -185,16 +221,22 @@ class _Trainer:
         generator = torch.Generator().manual_seed(self.config.seed)
         size = min(self.config.batch_size, len(self.data))
         for _ in range(self.config.steps):
-            yield torch.randint(len(self.data), (size,), generator=generator).to(self.data.inputs.device)
+            yield torch.randint(len(self.data), (size,), generator=generator).to(
+                self.data.inputs.device
+            )
 
     def snapshot(self, step: int) -> Snapshot:
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        weights = {
+            name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()
+        }
         result = score(self.model, self.data, self.loss_of)
         finite(result.loss, step, self.config.learning_rate)
         return Snapshot(step, weights, result)
 
 
-def score(model: torch.nn.Module, data: Dataset, loss_of: Callable[[Tensor, Tensor], Tensor]) -> Score:
+def score(
+    model: torch.nn.Module, data: Dataset, loss_of: Callable[[Tensor, Tensor], Tensor]
+) -> Score:
     """The score of `model` on all rows of `data`, in evaluation mode."""
     with torch.no_grad():
         outputs = model.eval()(data.inputs)
@@ -207,23 +249,34 @@ def score(model: torch.nn.Module, data: Dataset, loss_of: Callable[[Tensor, Tens
 def finite(loss: float, step: int, learning_rate: float) -> float:
     """`loss` itself. Raises InvalidInput when it is NaN or infinite."""
     if not math.isfinite(loss):
-        remedy = "write a smaller learning_rate, or a larger norm_eps where a norm meets constant vectors"
+        remedy = (
+            "write a smaller learning_rate, or a larger norm_eps where a norm meets constant "
+            "vectors"
+        )
         value = f"loss = {loss} at step {step} with learning_rate = {learning_rate:g}"
-        raise InvalidInput("the training diverged: its loss is not finite", value=value, remedy=remedy)
+        raise InvalidInput(
+            "the training diverged: its loss is not finite", value=value, remedy=remedy
+        )
     return loss
 
 
 @contextmanager
 def progress_bar(label: str, steps: int, shown: bool) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error where that is a terminal, or none; yields the function to call with each step's loss."""
+    """A bar on standard error where that is a terminal, or none; yields the function to call with
+    each step's loss.
+    """
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not shown or not console.is_terminal) as bar:
+    with Progress(
+        console=console, transient=True, disable=not shown or not console.is_terminal
+    ) as bar:
         row = bar.add_task(label, total=steps)
         yield lambda loss: bar.update(row, advance=1, description=f"{label}, loss {loss:.4f}")
 
 
 def present_device(name: str) -> torch.device:
-    """The device called `name`. Raises InvalidInput, listing what there is, where it is unknown or missing."""
+    """The device called `name`. Raises InvalidInput, listing what there is, where it is unknown or
+    missing.
+    """
     present = ["cpu", "cuda"][: 1 + torch.cuda.is_available()]
     present += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     one_of("or absent device", name, present)
@@ -234,13 +287,17 @@ def _loss(name: LossName | None, data: Dataset) -> Callable[[Tensor, Tensor], Te
     if data.kind == "regression":
         if name == "cross_entropy":
             remedy = "write loss='mse', or leave it out"
-            raise InvalidInput("cross-entropy needs classes", value=f"the regression {data.name}", remedy=remedy)
+            raise InvalidInput(
+                "cross-entropy needs classes", value=f"the regression {data.name}", remedy=remedy
+            )
         return functional.mse_loss
     return _one_hot_mse if name == "mse" else functional.cross_entropy
 
 
 def _one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
-    return functional.mse_loss(outputs, functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype))
+    return functional.mse_loss(
+        outputs, functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+    )
 
 
 def _placed(data: Dataset, config: TrainConfig) -> Dataset:

@@ -1,7 +1,8 @@
-"""Arcs of ellipses as cubic Bézier curves: circles of a sphere stay curves in a vector file, in few points.
+"""Arcs of ellipses as cubic Bézier curves: circles of a sphere stay curves in a vector file, in few
+points.
 
-A piece is `centre + cos t first + sin t second` for t from `begin` to `end`, which may be the smaller one. Eighth turns are
-off by less than 5e-6 of the radius.
+A piece is `centre + cos t first + sin t second` for t from `begin` to `end`, which may be the
+smaller one. Eighth turns are off by less than 5e-6 of the radius.
 """
 
 from __future__ import annotations
@@ -39,14 +40,21 @@ class Piece:
     def enclosed(self) -> float:
         """Its part of the area on the left of a closed curve: half the integral of x dy - y dx."""
         moved = self.point(self.end) - self.point(self.begin)
-        return 0.5 * (_cross(self.centre, moved) + _cross(self.first, self.second) * (self.end - self.begin))
+        return 0.5 * (
+            _cross(self.centre, moved) + _cross(self.first, self.second) * (self.end - self.begin)
+        )
 
     def control_points(self) -> np.ndarray:
         """The control points behind the first one, three per Bézier curve."""
         count = max(1, math.ceil(abs(self.end - self.begin) / _LARGEST - 1e-9))
         t = self.begin + (self.end - self.begin) * np.arange(count + 1)[:, None] / count
         at = self.centre + np.cos(t) * self.first + np.sin(t) * self.second
-        slope = 4 / 3 * math.tan((self.end - self.begin) / count / 4) * (np.cos(t) * self.second - np.sin(t) * self.first)
+        slope = (
+            4
+            / 3
+            * math.tan((self.end - self.begin) / count / 4)
+            * (np.cos(t) * self.second - np.sin(t) * self.first)
+        )
         return np.stack([at[:-1] + slope[:-1], at[1:] - slope[1:], at[1:]], axis=1).reshape(-1, 2)
 
 
@@ -57,7 +65,9 @@ def circle(radius: float, begin: float = 0.0, end: float = 2 * math.pi) -> Piece
 
 def open_path(pieces: Sequence[Piece]) -> Path:
     """The curve along pieces that follow each other."""
-    vertices = np.concatenate([pieces[0].point(pieces[0].begin)[None], *(piece.control_points() for piece in pieces)])
+    vertices = np.concatenate(
+        [pieces[0].point(pieces[0].begin)[None], *(piece.control_points() for piece in pieces)]
+    )
     return Path(vertices, [Path.MOVETO] + [Path.CURVE4] * (len(vertices) - 1))
 
 

@@ -1,7 +1,8 @@
-"""Where the decision of a classifier changes: output 0 for one output, a tie of the two largest for several.
+"""Where the decision of a classifier changes: output 0 for one output, a tie of the two largest for
+several.
 
-On one region the outputs are affine functions, so the decision boundary there is a straight piece. Everything is float64:
-it is computed from the exact map of each region to be drawn.
+On one region the outputs are affine functions, so the decision boundary there is a straight piece.
+Everything is float64: it is computed from the exact map of each region to be drawn.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def contests(rows: np.ndarray) -> Iterator[Contest]:
 
 
 def pieces_in_polygon(corners: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """The straight pieces (2 x 2 arrays) of the decision boundary inside a convex polygon (corners in order, k x 2)."""
+    """The straight pieces (2 x 2 arrays) of the decision boundary inside a convex polygon (corners
+    in order, k x 2).
+    """
     found = (_clip(_chord(corners, contest.value), contest.others) for contest in contests(rows))
     return [piece for piece in found if piece is not None]
 
@@ -43,7 +46,9 @@ def pieces_in_polygon(corners: np.ndarray, rows: np.ndarray) -> list[np.ndarray]
 def _chord(corners: np.ndarray, row: np.ndarray) -> np.ndarray | None:
     values = corners @ row[:2] + row[2]
     ends = []
-    for a, b, start, end in zip(corners, np.roll(corners, -1, 0), values, np.roll(values, -1), strict=True):
+    for a, b, start, end in zip(
+        corners, np.roll(corners, -1, 0), values, np.roll(values, -1), strict=True
+    ):
         if (start > 0) != (end > 0):
             ends.append(a + (b - a) * start / (start - end))
     return np.array(ends) if len(ends) == 2 else None
@@ -64,7 +69,9 @@ def _clip(piece: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
 
 
 def angles_on_arc(start: float, end: float, radius: float, rows: np.ndarray) -> list[float]:
-    """The angles in (start, end) at which the decision changes, outputs being rows over the plane of a circle."""
+    """The angles in (start, end) at which the decision changes, outputs being rows over the plane
+    of a circle.
+    """
     found = []
     for contest in contests(rows):
         for angle in _zeros(contest.value, radius):

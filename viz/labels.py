@@ -1,8 +1,9 @@
-"""Text that never overlaps: labels around a circle and tables of short rows, placed by their measured size.
+"""Text that never overlaps: labels around a circle and tables of short rows, placed by their
+measured size.
 
-Labels keep to the left or the right half of the circle and are moved vertically until they are a line apart, so boxes of
-one half cannot touch, nor can those of different halves. Sizes are in points (1/72 inch); the placement holds for the size
-that the axes have when it is made.
+Labels keep to the left or the right half of the circle and are moved vertically until they are a
+line apart, so boxes of one half cannot touch, nor can those of different halves. Sizes are in
+points (1/72 inch); the placement holds for the size that the axes have when it is made.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ _LARGEST_INTEGER = 10**6  # beyond it no expression is short
 _LINE_HEIGHT = 1.25  # of the font size: ascenders and descenders with air between
 _SIDE_GAP = 3.0  # points between the two halves, and between a label and its leader
 _MONO_ADVANCE = 0.603  # width of a character of the monospaced font, in font sizes
-_ROUNDING = 1.08  # canvases of few pixels round the width of a character up by at most this much at the sizes used
+# canvases of few pixels round the width of a character up by at most this much at the sizes used
+_ROUNDING = 1.08
 
 
 def without_ties(partition: Partition) -> str:
-    """For the partition of a network that `decision.tied` made, how many cells the network itself has; else nothing."""
+    """For the partition of a network that `decision.tied` made, how many cells the network itself
+    has; else nothing.
+    """
     try:
         return f"; {count_without_ties(partition):,} without the ties"
     except InvalidInput:
@@ -44,7 +48,8 @@ def without_ties(partition: Partition) -> str:
 
 @dataclass(frozen=True)
 class Label:
-    """A text that belongs to the point at `angle` (radians) and distance `start` from the centre, in units of the axes.
+    """A text that belongs to the point at `angle` (radians) and distance `start` from the centre,
+    in units of the axes.
 
     When not all fit, those of high `priority` stay.
     """
@@ -66,7 +71,12 @@ def text_width(text: str, size: float, family: str = style.MONOSPACE) -> float:
     """The width in points that a line of text never exceeds, on whatever canvas."""
     if not text or family == style.MONOSPACE:
         return len(text) * _MONO_ADVANCE * _ROUNDING * size
-    return float(TextPath((0, 0), text, size=size, prop=FontProperties(family=[family])).get_extents().x1) * _ROUNDING
+    return (
+        float(
+            TextPath((0, 0), text, size=size, prop=FontProperties(family=[family])).get_extents().x1
+        )
+        * _ROUNDING
+    )
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
@@ -77,9 +87,11 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 
 
 def fit_circle(ax: Axes, radius: float, labels: Iterable[Label], size: float) -> float:
-    """Set the limits of the axes so that a circle of `radius` with labels outside it fits; return points per unit.
+    """Set the limits of the axes so that a circle of `radius` with labels outside it fits; return
+    points per unit.
 
-    The circle stays round, also when the figure is resized: one unit is equally long in both directions.
+    The circle stays round, also when the figure is resized: one unit is equally long in both
+    directions.
     """
     width, height = size_in_points(ax)
     widest = max((text_width(label.text, size, label.family) for label in labels), default=0.0)
@@ -94,9 +106,11 @@ def fit_circle(ax: Axes, radius: float, labels: Iterable[Label], size: float) ->
 def around_circle(
     ax: Axes, labels: Sequence[Label], radius: float, scale: float, size: float
 ) -> tuple[list[Text], LineCollection]:
-    """Write labels outside a circle of `radius` around the origin, each tied to its point by a thin leader.
+    """Write labels outside a circle of `radius` around the origin, each tied to its point by a thin
+    leader.
 
-    `scale` is what `fit_circle` returned. Labels for which there is no room are left out, by priority.
+    `scale` is what `fit_circle` returned. Labels for which there is no room are left out, by
+    priority.
     """
     texts: list[Text] = []
     leaders: list[list[tuple[float, float]]] = []
@@ -111,43 +125,72 @@ def around_circle(
             text, leader = _place(ax, label, side, y, radius, pitch, _SIDE_GAP / scale, size)
             texts.append(text)
             leaders.append(leader)
-    lines = LineCollection(leaders, colors=style.HAIRLINE, linewidths=style.THIN, zorder=1, capstyle="round")
+    lines = LineCollection(
+        leaders, colors=style.HAIRLINE, linewidths=style.THIN, zorder=1, capstyle="round"
+    )
     ax.add_collection(lines, autolim=False)
     return texts, lines
 
 
 def _place(
-    ax: Axes, label: Label, side: int, y: float, radius: float, pitch: float, gap: float, size: float
+    ax: Axes,
+    label: Label,
+    side: int,
+    y: float,
+    radius: float,
+    pitch: float,
+    gap: float,
+    size: float,
 ) -> tuple[Text, list[tuple[float, float]]]:
     """One text just outside the circle at height y, and the leader from its point."""
     lowest = max(abs(y) - pitch / 2, 0.0)
     along, bend = (math.cos(label.angle), math.sin(label.angle)), (label.start + 2 * radius) / 3
     across = math.sqrt(max((radius - lowest) / radius, 0.0) * ((radius + lowest) / radius)) * radius
     x = side * max(across, abs(bend * along[0]), gap)
-    text = ax.text(x + side * gap, y, label.text, ha="left" if side > 0 else "right", va="center_baseline", fontsize=size,
-                   family=label.family, color=label.colour, zorder=6)  # fmt: skip
+    text = ax.text(
+        x + side * gap,
+        y,
+        label.text,
+        ha="left" if side > 0 else "right",
+        va="center_baseline",
+        fontsize=size,
+        family=label.family,
+        color=label.colour,
+        zorder=6,
+    )
     text.set_in_layout(False)
-    return text, [(label.start * along[0], label.start * along[1]), (bend * along[0], bend * along[1]), (x, y)]
+    return text, [
+        (label.start * along[0], label.start * along[1]),
+        (bend * along[0], bend * along[1]),
+        (x, y),
+    ]
 
 
 def spread(wanted: Sequence[float], pitch: float, low: float, high: float) -> list[float]:
-    """The positions nearest to the ascending `wanted` (least squares) that keep `pitch` apart inside [low, high].
+    """The positions nearest to the ascending `wanted` (least squares) that keep `pitch` apart
+    inside [low, high].
 
-    Taking `pitch * index` off turns the distances into an order, so this is isotonic regression by pooling neighbours.
+    Taking `pitch * index` off turns the distances into an order, so this is isotonic regression by
+    pooling neighbours.
     """
     blocks: list[list[float]] = []  # [mean, count]
     for index, value in enumerate(wanted):
         blocks.append([value - pitch * index, 1])
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             mean, count = blocks.pop()
-            blocks[-1] = [(blocks[-1][0] * blocks[-1][1] + mean * count) / (blocks[-1][1] + count), blocks[-1][1] + count]
+            blocks[-1] = [
+                (blocks[-1][0] * blocks[-1][1] + mean * count) / (blocks[-1][1] + count),
+                blocks[-1][1] + count,
+            ]
     pooled = np.repeat([b[0] for b in blocks], [int(b[1]) for b in blocks])
     top = high - pitch * (len(wanted) - 1)
     return list(np.clip(pooled, low, max(top, low)) + pitch * np.arange(len(wanted)))
 
 
 def exact_point(crossing: Crossing, longest: int = 40) -> str | None:
-    """The point of a crossing as an exact expression, "(√6/2, 0, -√6/2)"; None where that takes more characters."""
+    """The point of a crossing as an exact expression, "(√6/2, 0, -√6/2)"; None where that takes
+    more characters.
+    """
     direction = crossing.direction
     if not isinstance(direction, Direction):
         return None
@@ -169,7 +212,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header in monospaced lines, flowing into blocks side by side. Sizes in points."""
+    """Rows under a header in monospaced lines, flowing into blocks side by side. Sizes in
+    points.
+    """
 
     header: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -203,14 +248,30 @@ class Table:
         for start in range(0, len(lines), per_block):
             left = start // per_block * self._block_width
             block = [header, *lines[start : start + per_block]]
-            texts += [self._line(ax, left, (k + 1) * pitch, line, k == 0) for k, line in enumerate(block)]
+            texts += [
+                self._line(ax, left, (k + 1) * pitch, line, k == 0) for k, line in enumerate(block)
+            ]
             heights = (2 + np.arange(len(block) - 1)) * pitch
             colours = [row.colour for row in self.rows[start : start + per_block]]
-            ax.scatter(np.full(len(heights), left + self.size), heights, s=(0.75 * self.size) ** 2, marker="s",
-                       color=colours, linewidths=0)  # fmt: skip
+            ax.scatter(
+                np.full(len(heights), left + self.size),
+                heights,
+                s=(0.75 * self.size) ** 2,
+                marker="s",
+                color=colours,
+                linewidths=0,
+            )
         return texts
 
     def _line(self, ax: Axes, left: float, y: float, text: str, is_header: bool) -> Text:
         colour = style.MUTED if is_header else style.INK
-        return ax.text(left + 2 * self.size, y, text, fontsize=self.size, family=style.MONOSPACE, va="center", color=colour,
-                       in_layout=False)  # fmt: skip
+        return ax.text(
+            left + 2 * self.size,
+            y,
+            text,
+            fontsize=self.size,
+            family=style.MONOSPACE,
+            va="center",
+            color=colour,
+            in_layout=False,
+        )

@@ -1,7 +1,8 @@
-"""Float bases for drawing: the plane of a circle in two dimensions, the image of a norm, and views of R^3.
+"""Float bases for drawing: the plane of a circle in two dimensions, the image of a norm, and views
+of R^3.
 
-`exact` never leaves the rationals, so its bases are not orthonormal; a picture needs them to be. This is where the change
-is made: everything returned here is float64.
+`exact` never leaves the rationals, so its bases are not orthonormal; a picture needs them to be.
+This is where the change is made: everything returned here is float64.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from exact.regions.arcs.partition import CurvePartition
 
 
 def orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """Orthonormal rows with the span of the rows of `vectors`, in order: the first keeps its direction (Gram-Schmidt)."""
+    """Orthonormal rows with the span of the rows of `vectors`, in order: the first keeps its
+    direction (Gram-Schmidt).
+    """
     q, r = np.linalg.qr(np.asarray(vectors, dtype=np.float64).T)
     return (q * np.where(np.diag(r) < 0, -1.0, 1.0)).T
 
 
 def image_basis(norm: Norm) -> np.ndarray:
-    """Orthonormal rows spanning the image of the norm's P: the plane 1^perp for LayerNorm in R^3, R^n for RMSNorm."""
+    """Orthonormal rows spanning the image of the norm's P: the plane 1^perp for LayerNorm in R^3,
+    R^n for RMSNorm.
+    """
     return orthonormal(np.array([nearest_floats(row) for row in norm.sphere_basis()]))
 
 
@@ -40,9 +45,11 @@ _LARGE = 1e6  # a radius beyond is not written as a root
 
 @dataclass(frozen=True)
 class CirclePlane:
-    """The plane of a circle with an orthonormal basis: angles run from the first axis towards the second.
+    """The plane of a circle with an orthonormal basis: angles run from the first axis towards the
+    second.
 
-    `axes` is (2, n): behind a norm it spans a plane in the image of P; `radius` is that of the circle.
+    `axes` is (2, n): behind a norm it spans a plane in the image of P; `radius` is that of the
+    circle.
     """
 
     axes: np.ndarray
@@ -50,14 +57,24 @@ class CirclePlane:
 
     @classmethod
     def of(cls, partition: CurvePartition) -> CirclePlane:
-        """The plane of a partitioned Sphere or GreatCircle; InvalidInput for straight lines and pairs of points."""
+        """The plane of a partitioned Sphere or GreatCircle; InvalidInput for straight lines and
+        pairs of points.
+        """
         if not isinstance(partition, CurvePartition) or partition.frame.is_straight:
-            raise InvalidInput("this figure draws circles", value=partition.domain, remedy="partition a Sphere or GreatCircle")
+            raise InvalidInput(
+                "this figure draws circles",
+                value=partition.domain,
+                remedy="partition a Sphere or GreatCircle",
+            )
         norm, state = partition.network.blocks[0].norm, partition.curve.state()
         projected = state if norm is None else norm.project(state)
         pencil = nearest_floats(projected.entries()).reshape(-1, 2).T
         if not pencil[1].any():
-            raise InvalidInput("this sphere is a pair of points", value=partition.domain, remedy="draw networks of more inputs")
+            raise InvalidInput(
+                "this sphere is a pair of points",
+                value=partition.domain,
+                remedy="draw networks of more inputs",
+            )
         return cls(orthonormal(pencil), nearest_root(partition.frame.radius_squared))
 
     @property
@@ -80,11 +97,12 @@ class CirclePlane:
         return self.radius * np.column_stack([np.cos(angles), np.sin(angles)])
 
     def first_layer(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
-        """The hinges of the first layer as functions `normal . q + offset` of plane coordinates q: (k, 2) and (k,).
+        """The hinges of the first layer as functions `normal . q + offset` of plane coordinates q:
+        (k, 2) and (k,).
 
-        Each is times a positive number, so that the largest weight of its neuron, whatever its size, becomes about one. Gain
-        and bias are folded in; P needs no folding, since the plane lies in its image. Empty when the first layer does not
-        bend.
+        Each is times a positive number, so that the largest weight of its neuron, whatever its
+        size, becomes about one. Gain and bias are folded in; P needs no folding, since the plane
+        lies in its image. Empty when the first layer does not bend.
         """
         layer, (gain, bias) = network.blocks[0].layers[0], gain_and_bias(network.blocks[0].norm)
         weight, breakpoints = layer.weight.float64(), nearest_floats(layer.activation.breakpoints)
@@ -103,17 +121,21 @@ def gain_and_bias(norm: Norm | None) -> tuple[np.ndarray, np.ndarray]:
     return norm.gain.float64()[:, 0], norm.bias.float64()[:, 0]
 
 
-def outputs_on_circle(partition: CurvePartition, angles: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The network's outputs at points of the circle, (k, outputs); behind a norm at eps = 0, its limit far out.
+def outputs_on_circle(
+    partition: CurvePartition, angles: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """The network's outputs at points of the circle, (k, outputs); behind a norm at eps = 0, its
+    limit far out.
 
-    A skip connection around the norm is left out, as in `Network.folded`: it adds the input, not its direction. Raises
-    InvalidInput when more blocks read that sum.
+    A skip connection around the norm is left out, as in `Network.folded`: it adds the input, not
+    its direction. Raises InvalidInput when more blocks read that sum.
     """
     return outputs_on_sphere(partition.network, CirclePlane.of(partition).points(angles))
 
 
 def outputs_on_sphere(network: Network, points: np.ndarray) -> np.ndarray:
-    """The outputs, (k, outputs), at points (k, n) of the sphere that a network's domain is: behind a norm, of its image.
+    """The outputs, (k, outputs), at points (k, n) of the sphere that a network's domain is: behind
+    a norm, of its image.
 
     As :func:`outputs_on_circle`, of which this is the general case.
     """
@@ -121,14 +143,23 @@ def outputs_on_sphere(network: Network, points: np.ndarray) -> np.ndarray:
     if first.norm is None:
         return network.forward_float(points)
     if first.residual and rest:
-        raise InvalidInput("later blocks depend on more than the direction", value=f"{len(rest) + 1} blocks",
-                           remedy="draw the first block alone: Network((network.blocks[0],))")  # fmt: skip
+        raise InvalidInput(
+            "later blocks depend on more than the direction",
+            value=f"{len(rest) + 1} blocks",
+            remedy="draw the first block alone: Network((network.blocks[0],))",
+        )
     gain, bias = gain_and_bias(first.norm)
-    return Network((replace(first, norm=None, residual=False), *rest)).forward_float(gain * points + bias)
+    return Network((replace(first, norm=None, residual=False), *rest)).forward_float(
+        gain * points + bias
+    )
 
 
-def outputs_on_line(partition: CurvePartition, parameters: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The network's outputs at parameters t of a Segment, Ray or Line, (k, outputs); eps of a norm included."""
+def outputs_on_line(
+    partition: CurvePartition, parameters: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """The network's outputs at parameters t of a Segment, Ray or Line, (k, outputs); eps of a norm
+    included.
+    """
     origin, step = line_in_space(partition)
     t = np.asarray(parameters, dtype=np.float64)[:, None]
     return partition.network.forward_float(origin + t * step)
@@ -138,12 +169,18 @@ def line_in_space(partition: CurvePartition) -> tuple[np.ndarray, np.ndarray]:
     """The point at t = 0 and the step per unit of t."""
     one, along = partition.curve.one, partition.curve.along
     if one is None or along is None:
-        raise InvalidInput("a circle has no parameter t", value=partition.domain, remedy="use outputs_on_circle")
+        raise InvalidInput(
+            "a circle has no parameter t", value=partition.domain, remedy="use outputs_on_circle"
+        )
     pencil = nearest_floats(partition.curve.state().entries()).reshape(-1, 2)
     system = np.array([nearest_floats(one), nearest_floats(along)])
     return tuple(pencil @ np.linalg.solve(system, target) for target in ((1.0, 0.0), (0.0, 1.0)))
 
 
-def view_beside(direction: Sequence[float], turn: float = 64.0, elevation: float = 22.0) -> tuple[float, float]:
-    """(elevation, azimuth) in degrees of a view in R^3 that sees `direction` turned by `turn` degrees to the side."""
+def view_beside(
+    direction: Sequence[float], turn: float = 64.0, elevation: float = 22.0
+) -> tuple[float, float]:
+    """(elevation, azimuth) in degrees of a view in R^3 that sees `direction` turned by `turn`
+    degrees to the side.
+    """
     return elevation, math.degrees(math.atan2(direction[1], direction[0])) - turn

@@ -1,8 +1,9 @@
 """How every figure looks, and how it is saved: the only place with colours, fonts and sizes.
 
-Categories use the palette of Okabe and Ito ("Color Universal Design", 2008), which stays distinct under the common forms
-of colour blindness; continuous values use cividis (Nuñez, Anderton and Renslow, 2018), which is perceptually uniform under
-them. Nothing here touches matplotlib's global settings: figures are made and saved inside `house()`.
+Categories use the palette of Okabe and Ito ("Color Universal Design", 2008), which stays distinct
+under the common forms of colour blindness; continuous values use cividis (Nuñez, Anderton and
+Renslow, 2018), which is perceptually uniform under them. Nothing here touches matplotlib's global
+settings: figures are made and saved inside `house()`.
 """
 
 from __future__ import annotations
@@ -41,20 +42,46 @@ MONOSPACE = "DejaVu Sans Mono"
 PNG_DPI = 200
 
 _SETTINGS = {
-    "axes.axisbelow": True, "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.labelsize": BODY,
-    "axes.linewidth": THIN, "axes.spines.right": False, "axes.spines.top": False, "axes.titlesize": BODY,
-    "axes.unicode_minus": True, "figure.facecolor": PAPER, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-    "font.size": BODY, "grid.color": HAIRLINE, "grid.linewidth": 0.3,
-    "legend.fontsize": SMALL, "legend.frameon": False, "mathtext.fontset": "dejavusans", "pdf.fonttype": 42,
-    "ps.fonttype": 42, "savefig.facecolor": PAPER, "svg.fonttype": "path", "svg.hashsalt": "exactlens", "text.color": INK,
-    "xtick.color": MUTED, "xtick.labelsize": SMALL, "xtick.labelcolor": INK, "xtick.major.width": THIN,
-    "ytick.color": MUTED, "ytick.labelsize": SMALL, "ytick.labelcolor": INK, "ytick.major.width": THIN,
-}  # fmt: skip
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": BODY,
+    "axes.linewidth": THIN,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": BODY,
+    "axes.unicode_minus": True,
+    "figure.facecolor": PAPER,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": BODY,
+    "grid.color": HAIRLINE,
+    "grid.linewidth": 0.3,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "mathtext.fontset": "dejavusans",
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "savefig.facecolor": PAPER,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "exactlens",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelsize": SMALL,
+    "xtick.labelcolor": INK,
+    "xtick.major.width": THIN,
+    "ytick.color": MUTED,
+    "ytick.labelsize": SMALL,
+    "ytick.labelcolor": INK,
+    "ytick.major.width": THIN,
+}
 
 
 @contextmanager
 def house() -> Iterator[None]:
-    """The settings of the house, as a context or a decorator; matplotlib's own are restored afterwards."""
+    """The settings of the house, as a context or a decorator; matplotlib's own are restored
+    afterwards.
+    """
     with mpl.rc_context(_SETTINGS):
         yield
 
@@ -84,26 +111,53 @@ def layer_colour(layer: int) -> str:
 
 
 def sequential() -> Colormap:
-    """The colour map of continuous values: cividis without its darkest fifth, so that lines and data stay visible."""
-    return ListedColormap(mpl.colormaps["cividis"](np.linspace(0.2, 1.0, 256)), name="cividis_light")
+    """The colour map of continuous values: cividis without its darkest fifth, so that lines and
+    data stay visible.
+    """
+    return ListedColormap(
+        mpl.colormaps["cividis"](np.linspace(0.2, 1.0, 256)), name="cividis_light"
+    )
 
 
-# Sixteen shades of the palette, each chosen in turn to lie farthest from those before it in OKLab, in normal vision and in
-# the three simulations of colour blindness of Machado, Oliveira and Fernandes (2009).
-_SHADES = ("#A6DDCE", "#A04600", "#DDF0FB", "#8F5575", "#EFC159", "#89CBF0", "#006197", "#DD7E33",
-           "#D99ABD", "#F8F3AA", "#A36186", "#4DA2D2", "#E0AFCA", "#B86D96", "#8A3D00", "#B55000")  # fmt: skip
+# Sixteen shades of the palette, each chosen in turn to lie farthest from those before it in OKLab,
+# in normal vision and in the three simulations of colour blindness of Machado, Oliveira and
+# Fernandes (2009).
+_SHADES = (
+    "#A6DDCE",
+    "#A04600",
+    "#DDF0FB",
+    "#8F5575",
+    "#EFC159",
+    "#89CBF0",
+    "#006197",
+    "#DD7E33",
+    "#D99ABD",
+    "#F8F3AA",
+    "#A36186",
+    "#4DA2D2",
+    "#E0AFCA",
+    "#B86D96",
+    "#8A3D00",
+    "#B55000",
+)
 DISTINCT_COLOURS = CATEGORICAL + _SHADES
 DISTINCT = len(DISTINCT_COLOURS)
-"""How many keys `distinct_colours` gives a colour of their own; beyond that colours repeat, never between neighbours."""
+"""How many keys `distinct_colours` gives a colour of their own; beyond that colours repeat, never
+between neighbours.
+"""
 
 
-def distinct_colours(keys: Sequence[Hashable], neighbours: Iterable[tuple[int, int]] = (), soften: float = 0.0) -> list[RGB]:
-    """One colour per item: equal keys, equal colours; neighbours with different keys, different colours.
+def distinct_colours(
+    keys: Sequence[Hashable], neighbours: Iterable[tuple[int, int]] = (), soften: float = 0.0
+) -> list[RGB]:
+    """One colour per item: equal keys, equal colours; neighbours with different keys, different
+    colours.
 
-    Up to `DISTINCT` (24) different keys all get their own colour: the eight of the palette, then shades of them. Beyond
-    that a colour is chosen as far as possible, in the OKLab space, from those of the neighbours, and otherwise the least
-    used one. `neighbours` are pairs of indices; `soften` mixes everything with white, for areas under data.
-    Raises InvalidInput when one item has so many neighbours that all colours are taken.
+    Up to `DISTINCT` (24) different keys all get their own colour: the eight of the palette, then
+    shades of them. Beyond that a colour is chosen as far as possible, in the OKLab space, from
+    those of the neighbours, and otherwise the least used one. `neighbours` are pairs of indices;
+    `soften` mixes everything with white, for areas under data. Raises InvalidInput when one item
+    has so many neighbours that all colours are taken.
     """
     palette = [tint(colour, soften) for colour in DISTINCT_COLOURS]
     order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
@@ -127,8 +181,11 @@ def _greedy(adjacent: Sequence[set[int]], palette: np.ndarray) -> list[int]:
         taken = sorted({chosen[other] for other in adjacent[key]} - {-1})
         nearest = apart[:, taken].min(axis=1) if taken else np.full(len(palette), np.inf)
         if not nearest.any():
-            raise InvalidInput("neighbours cannot all differ in colour", value=f"{len(adjacent[key])} neighbours of one key",
-                               remedy="colour by a continuous value instead")  # fmt: skip
+            raise InvalidInput(
+                "neighbours cannot all differ in colour",
+                value=f"{len(adjacent[key])} neighbours of one key",
+                remedy="colour by a continuous value instead",
+            )
         far_enough = nearest >= min(0.1, nearest.max())
         chosen[key] = int(np.argmin(np.where(far_enough, used, np.inf)))
         used[chosen[key]] += 1
@@ -136,15 +193,25 @@ def _greedy(adjacent: Sequence[set[int]], palette: np.ndarray) -> list[int]:
 
 
 def _oklab(colour: RGB) -> np.ndarray:
-    """OKLab coordinates, in which Euclidean distance follows perceived difference (Ottosson, 2020)."""
+    """OKLab coordinates, in which Euclidean distance follows perceived difference (Ottosson,
+    2020).
+    """
     rgb = np.array(colour)
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    cones = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
-                      [0.2119034982, 0.6806995451, 0.1073969566],
-                      [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
-    opponent = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
-                         [1.9779984951, -2.4285922050, 0.4505937099],
-                         [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+    cones = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    opponent = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
     return opponent @ np.cbrt(cones @ linear)
 
 
@@ -152,7 +219,9 @@ def _oklab(colour: RGB) -> np.ndarray:
 
 
 class HouseFigure(Figure):
-    """A figure that is saved with the settings of the house, whoever saves it: PDF and PS then embed TrueType fonts (42)."""
+    """A figure that is saved with the settings of the house, whoever saves it: PDF and PS then
+    embed TrueType fonts (42).
+    """
 
     @house()
     def savefig(self, *args: Any, **options: Any) -> None:
@@ -161,20 +230,30 @@ class HouseFigure(Figure):
 
 
 @house()
-def figure(width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int = 1, **subplots: object) -> tuple[Figure, Any]:
-    """A figure of `width` x `height` inches with constrained layout, and its axes (one Axes, or an array of them)."""
+def figure(
+    width: float = 6.4, height: float = 5.0, rows: int = 1, columns: int = 1, **subplots: object
+) -> tuple[Figure, Any]:
+    """A figure of `width` x `height` inches with constrained layout, and its axes (one Axes, or an
+    array of them).
+    """
     fig = HouseFigure(figsize=(width, height), layout="constrained")
     fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     return fig, fig.subplots(rows, columns, **subplots)
 
 
 @house()
-def space(columns: int, width: float = 9.6, height: float = 4.2, view: tuple[float, float] = (22.0, -10.0)
-          ) -> tuple[Figure, list[Any]]:  # fmt: skip
-    """A figure with a row of axes in R^3, seen from (elevation, azimuth) in degrees, equal units along the three axes."""
+def space(
+    columns: int, width: float = 9.6, height: float = 4.2, view: tuple[float, float] = (22.0, -10.0)
+) -> tuple[Figure, list[Any]]:
+    """A figure with a row of axes in R^3, seen from (elevation, azimuth) in degrees, equal units
+    along the three axes.
+    """
     fig = HouseFigure(figsize=(width, height))
     part = 1 / columns
-    rows = [fig.add_axes((k * part + 0.01, 0.14, part - 0.03, 0.64), projection="3d") for k in range(columns)]
+    rows = [
+        fig.add_axes((k * part + 0.01, 0.14, part - 0.03, 0.64), projection="3d")
+        for k in range(columns)
+    ]
     for ax in rows:
         ax.view_init(*view)
         ax.set_proj_type("ortho")
@@ -182,7 +261,9 @@ def space(columns: int, width: float = 9.6, height: float = 4.2, view: tuple[flo
 
 
 def logarithmic(ax: Axes, name: Literal["x", "y"]) -> None:
-    """A logarithmic axis with one label a decade, or those of 1, 2 and 5 where there are less than two decades."""
+    """A logarithmic axis with one label a decade, or those of 1, 2 and 5 where there are less than
+    two decades.
+    """
     ax.set(**{f"{name}scale": "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
     low, high = axis.get_view_interval()
@@ -199,31 +280,65 @@ def few_ticks() -> MaxNLocator:
 def headline(ax: Axes, title: str, subtitle: str) -> Annotation:
     """Title in bold over a grey subtitle, both flush left over the axes; returns the subtitle."""
     lines = subtitle.count("\n") + 1
-    ax.set_title(title, loc="left", fontsize=HEADING, fontweight="bold", color=INK, pad=6 + lines * 1.35 * SMALL)
-    return ax.annotate(subtitle, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", va="bottom",
-                       fontsize=SMALL, color=MUTED, linespacing=1.25)  # fmt: skip
+    ax.set_title(
+        title,
+        loc="left",
+        fontsize=HEADING,
+        fontweight="bold",
+        color=INK,
+        pad=6 + lines * 1.35 * SMALL,
+    )
+    return ax.annotate(
+        subtitle,
+        (0, 1),
+        (0, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="bottom",
+        fontsize=SMALL,
+        color=MUTED,
+        linespacing=1.25,
+    )
 
 
 def key(fig: Figure, handles: Sequence[object], columns: int = 4) -> None:
     """The legend of a whole figure, below the axes; nothing when there is nothing to explain."""
     if handles:
-        fig.legend(handles=list(handles), loc="outside lower left", ncols=columns, handlelength=1.6, columnspacing=1.6)
+        fig.legend(
+            handles=list(handles),
+            loc="outside lower left",
+            ncols=columns,
+            handlelength=1.6,
+            columnspacing=1.6,
+        )
 
 
 def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """Write `folder/name.svg` and `folder/name.png` and return the two paths.
 
-    Each file appears whole or not at all. Equal figures give equal bytes: no date, a fixed salt for identifiers, text as
-    outlines. The layout is frozen at its first drawing. Raises InvalidInput for a name that is not a plain file stem.
+    Each file appears whole or not at all. Equal figures give equal bytes: no date, a fixed salt for
+    identifiers, text as outlines. The layout is frozen at its first drawing. Raises InvalidInput
+    for a name that is not a plain file stem.
     """
     if not name or Path(name).name != name:
-        raise InvalidInput("a figure needs a plain file name", value=repr(name), remedy='write something like "circle"')
+        raise InvalidInput(
+            "a figure needs a plain file name",
+            value=repr(name),
+            remedy='write something like "circle"',
+        )
     target = Path(folder)
     with house(), made_folder(target):
         fig.draw_without_rendering()
         fig.set_layout_engine("none")
-        svg = _write(fig, target / f"{name}.svg", format="svg", metadata={"Date": None, "Creator": None, "Title": name})
-        png = _write(fig, target / f"{name}.png", format="png", dpi=PNG_DPI, metadata={"Software": None})
+        svg = _write(
+            fig,
+            target / f"{name}.svg",
+            format="svg",
+            metadata={"Date": None, "Creator": None, "Title": name},
+        )
+        png = _write(
+            fig, target / f"{name}.png", format="png", dpi=PNG_DPI, metadata={"Software": None}
+        )
     return svg, png
 
 

@@ -1,4 +1,6 @@
-"""Exact linear algebra on rationals: products, solves, null spaces, ranks (FLINT does the elimination)."""
+"""Exact linear algebra on rationals: products, solves, null spaces, ranks (FLINT does the
+elimination).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def apply(array: RationalArray, vector: Sequence[Rational]) -> Vector:
 
 def identity(size: int) -> RationalArray:
     """The identity matrix."""
-    return RationalArray(size, size, [Rational(int(i == j)) for i in range(size) for j in range(size)])
+    return RationalArray(
+        size, size, [Rational(int(i == j)) for i in range(size) for j in range(size)]
+    )
 
 
 def diagonal(entries: Sequence[Rational]) -> RationalArray:

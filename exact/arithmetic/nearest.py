@@ -1,8 +1,10 @@
-"""The float64 nearest to a real number that square roots or balls describe, over the whole range of float64.
+"""The float64 nearest to a real number that square roots or balls describe, over the whole range of
+float64.
 
-A rational is rounded by one division of integers (:func:`exact.arithmetic.numbers.nearest_float`) and its square root by one integer
-root. For everything else an enclosure is narrowed until both of its bounds round to the same float (Ziv 1991): no sum,
-product or square is ever formed in float64, so nothing cancels, underflows or overflows on the way.
+A rational is rounded by one division of integers (:func:`exact.arithmetic.numbers.nearest_float`)
+and its square root by one integer root. For everything else an enclosure is narrowed until both of
+its bounds round to the same float (Ziv 1991): no sum, product or square is ever formed in float64,
+so nothing cancels, underflows or overflows on the way.
 """
 
 from __future__ import annotations
@@ -12,17 +14,26 @@ from math import isqrt
 
 import numpy as np
 
-from exact.arithmetic.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_float
+from exact.arithmetic.numbers import (
+    Ball,
+    FloatArray,
+    Rational,
+    ball_bounds,
+    ball_precision,
+    nearest_float,
+)
 
 _FIRST_BITS, _MOST_BITS = 128, 1 << 13
-_ROOT_BITS = 128  # of an integer root: more than twice what a float64 has, so that one bit tells what was cut off
+# of an integer root: more than twice what a float64 has, so that one bit tells what was cut off
+_ROOT_BITS = 128
 
 
 def nearest_of(enclose: Callable[[int], Ball | None]) -> float:
-    """The float64 nearest to a number that `enclose(bits)` encloses, called at that working precision; None asks for more.
+    """The float64 nearest to a number that `enclose(bits)` encloses, called at that working
+    precision; None asks for more.
 
-    A number that 8,192 bits do not tell from the middle between two floats gets one of the two; one that is zero gets 0.0.
-    Cost: as a rule one enclosure of 128 bits.
+    A number that 8,192 bits do not tell from the middle between two floats gets one of the two; one
+    that is zero gets 0.0. Cost: as a rule one enclosure of 128 bits.
     """
     bits, found = _FIRST_BITS, (float("-inf"), float("inf"))
     while bits <= _MOST_BITS:
@@ -49,7 +60,8 @@ def exact_root(square: Rational) -> Rational | None:
 
 
 def nearest_root(square: Rational) -> float:
-    """The float64 nearest to the square root of a rational that is not negative, also where its square is no float64.
+    """The float64 nearest to the square root of a rational that is not negative, also where its
+    square is no float64.
 
     >>> nearest_root(Rational(2)), nearest_root(Rational(1, 10**400))
     (1.4142135623730951, 1e-200)
@@ -58,7 +70,9 @@ def nearest_root(square: Rational) -> float:
     shift = max(0, _ROOT_BITS - (p.bit_length() - q.bit_length()) // 2)
     whole, rest = divmod(p << 2 * shift, q)
     root = isqrt(whole)
-    cut = rest != 0 or root * root != whole  # then the root lies strictly between `root` and `root + 1`, never on a float
+    cut = (
+        rest != 0 or root * root != whole
+    )  # then the root lies strictly between `root` and `root + 1`, never on a float
     return nearest_float(Rational(2 * root + cut, 1 << (shift + 1)))
 
 
@@ -78,13 +92,16 @@ def scaled_by(value: Rational, power: int) -> Rational:
 
 
 def in_range(values: Sequence[Rational]) -> list[Rational]:
-    """The values times the one power of two that brings the largest of them near one; all zero stays zero."""
+    """The values times the one power of two that brings the largest of them near one; all zero
+    stays zero.
+    """
     largest = max((exponent(value) for value in values if value != 0), default=0)
     return [scaled_by(value, -largest) for value in values]
 
 
 def short_rational(value: Rational, bits: int) -> Rational:
-    """A dyadic number with a numerator of about `bits` bits, within 2^(1 - bits) of a value of any size, relatively.
+    """A dyadic number with a numerator of about `bits` bits, within 2^(1 - bits) of a value of any
+    size, relatively.
 
     >>> short_rational(Rational(1, 3), 4)
     5/16
@@ -94,9 +111,11 @@ def short_rational(value: Rational, bits: int) -> Rational:
 
 
 def turn_between(first: tuple[Ball, Ball], last: tuple[Ball, Ball]) -> Ball | None:
-    """The angle in (0, 2 pi) from one direction counter-clockwise to another; None when the precision does not tell.
+    """The angle in (0, 2 pi) from one direction counter-clockwise to another; None when the
+    precision does not tell.
 
-    Where the cosine is negative the angle is continuous in sine and cosine, and the sign of the sine does not matter.
+    Where the cosine is negative the angle is continuous in sine and cosine, and the sign of the
+    sine does not matter.
     """
     sine, cosine = first[0] * last[1] - first[1] * last[0], first[0] * last[0] + first[1] * last[1]
     if cosine < 0:

@@ -1,7 +1,9 @@
-"""Rational numbers and matrices: floats enter without loss, and nothing else in Exactlens touches the backend.
+"""Rational numbers and matrices: floats enter without loss, and nothing else in Exactlens touches
+the backend.
 
-A finite float is a dyadic rational, so a network of floats *is* a network of rationals (MATH: "Networks and what exact
-means"). The backend is FLINT through python-flint; this module is the only one that imports it.
+A finite float is a dyadic rational, so a network of floats *is* a network of rationals (MATH:
+"Networks and what exact means"). The backend is FLINT through python-flint; this module is the only
+one that imports it.
 """
 
 from __future__ import annotations
@@ -67,8 +69,8 @@ __all__ = [
 def rational(value: object, name: str = "number") -> fmpq:
     """Return `value` as a rational without loss; refuse NaN and infinities.
 
-    Accepts ints, floats of any width (a finite float is a dyadic rational), Fractions, NumPy scalars, strings such as
-    "1/3", SymPy rationals and backend rationals.
+    Accepts ints, floats of any width (a finite float is a dyadic rational), Fractions, NumPy
+    scalars, strings such as "1/3", SymPy rationals and backend rationals.
 
     >>> rational(0.5), rational("1/3")
     (1/2, 1/3)
@@ -86,8 +88,12 @@ def _from_float(value: float | np.longdouble, name: str) -> fmpq:
     try:
         numerator, denominator = value.as_integer_ratio()
     except (OverflowError, ValueError) as error:
-        raise InvalidInput(f"{name} is not finite", value=value, remedy="give finite numbers only") from error
-    if numerator == 0 and isinstance(value, float):  # or a subnormal, where the processor flushes them
+        raise InvalidInput(
+            f"{name} is not finite", value=value, remedy="give finite numbers only"
+        ) from error
+    if numerator == 0 and isinstance(
+        value, float
+    ):  # or a subnormal, where the processor flushes them
         (bits,) = struct.unpack("<q", struct.pack("<d", value))
         return fmpq(bits, _UNITS) if bits >= 0 else fmpq(-(bits + 2**63), _UNITS)
     return fmpq(int(numerator), int(denominator))
@@ -98,7 +104,11 @@ def _from_array(value: Any, name: str) -> fmpq:
     array = plain_array(value, name)
     if array.ndim == 0:
         return rational(array.item(), name)
-    raise InvalidInput(f"{name} is not one number", value=f"an array of shape {array.shape}", remedy="give one entry")
+    raise InvalidInput(
+        f"{name} is not one number",
+        value=f"an array of shape {array.shape}",
+        remedy="give one entry",
+    )
 
 
 def _from_other(value: Any, name: str) -> fmpq:
@@ -111,16 +121,24 @@ def _from_other(value: Any, name: str) -> fmpq:
             return rational(Fraction(value))
         except (ValueError, ZeroDivisionError):
             pass  # falls through to the one error below, which names the text
-    raise InvalidInput(f"{name} is not a rational number", value=reprlib.repr(value), remedy='write 3, 0.25, "1/3" or Fraction')
+    raise InvalidInput(
+        f"{name} is not a rational number",
+        value=reprlib.repr(value),
+        remedy='write 3, 0.25, "1/3" or Fraction',
+    )
 
 
 def rationals(values: Iterable[object], name: str = "vector") -> list[fmpq]:
-    """Return the values as rationals; an error names the vector and the index of the first bad entry."""
+    """Return the values as rationals; an error names the vector and the index of the first bad
+    entry.
+    """
     return [rational(value, f"{name}[{index}]") for index, value in enumerate(listed(values, name))]
 
 
 def listed(values: Any, name: str = "vector") -> list[Any]:
-    """The entries of a sequence, array or iterator; refuse numbers, None, text, and what has no order of its own."""
+    """The entries of a sequence, array or iterator; refuse numbers, None, text, and what has no
+    order of its own.
+    """
     if not isinstance(values, str | bytes | Set | Mapping):
         try:
             entries = iter(plain_array(values, name) if is_array(values) else values)
@@ -129,7 +147,9 @@ def listed(values: Any, name: str = "vector") -> list[Any]:
         else:
             return list(entries)
     value = " ".join(reprlib.repr(values).split())
-    raise InvalidInput(f"{name} is not a sequence", value=value, remedy="give its entries in order, such as [1, 2]")
+    raise InvalidInput(
+        f"{name} is not a sequence", value=value, remedy="give its entries in order, such as [1, 2]"
+    )
 
 
 def whole_number(value: object, name: str = "number") -> int:
@@ -139,7 +159,9 @@ def whole_number(value: object, name: str = "number") -> int:
     3
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidInput(f"{name} is not a whole number", value=repr(value), remedy="give an int, such as 3")
+        raise InvalidInput(
+            f"{name} is not a whole number", value=repr(value), remedy="give an int, such as 3"
+        )
     return int(value)
 
 
@@ -154,7 +176,9 @@ def fractions(values: Iterable[fmpq]) -> tuple[Fraction, ...]:
 
 
 def nearest_float(value: fmpq) -> float:
-    """Return the float64 nearest to `value`; beyond the largest float64, an infinity of its sign."""
+    """Return the float64 nearest to `value`; beyond the largest float64, an infinity of its
+    sign.
+    """
     try:
         quotient = int(value.p) / int(value.q)
     except OverflowError:
@@ -163,7 +187,9 @@ def nearest_float(value: fmpq) -> float:
 
 
 def _nearest_tiny(value: fmpq) -> float:
-    """The nearest float64 below the normal ones from its bits, which no mode of the processor flushes; ties to even."""
+    """The nearest float64 below the normal ones from its bits, which no mode of the processor
+    flushes; ties to even.
+    """
     units, rest = divmod(abs(int(value.p)) * _UNITS, int(value.q))
     units += 2 * rest > int(value.q) or (2 * rest == int(value.q) and units % 2 == 1)
     nearest: float = struct.unpack("<d", struct.pack("<Q", units | (value < 0) << 63))[0]
@@ -177,7 +203,9 @@ def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
 
 
 def rounding_error(value: FloatArray) -> FloatArray:
-    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, or the least subnormal."""
+    """Return a bound on |nearest float64 - exact| for correctly rounded values: half an ulp, or the
+    least subnormal.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         bound: FloatArray = np.abs(value) * 2.0**-52 + np.nextafter(0.0, 1.0)
     return bound
@@ -186,8 +214,8 @@ def rounding_error(value: FloatArray) -> FloatArray:
 def coprime_integers(values: Sequence[fmpq]) -> tuple[int, ...]:
     """Return the positive multiple of `values` with coprime integer entries (all zero stays zero).
 
-    Scaling by a positive number keeps every sign, so hyperplanes written this way are equal iff they are the same
-    oriented hyperplane.
+    Scaling by a positive number keeps every sign, so hyperplanes written this way are equal iff
+    they are the same oriented hyperplane.
 
     >>> coprime_integers([rational("1/2"), rational("-3/4")])
     (2, -3)
@@ -197,14 +225,17 @@ def coprime_integers(values: Sequence[fmpq]) -> tuple[int, ...]:
     divisor = fmpz(0)
     for entry in entries:
         divisor = divisor.gcd(entry)
-    return tuple(int(entry // divisor) for entry in entries) if divisor != 0 else (0,) * len(entries)
+    return (
+        tuple(int(entry // divisor) for entry in entries) if divisor != 0 else (0,) * len(entries)
+    )
 
 
 _PRECISION = threading.RLock()  # FLINT's working precision belongs to the process, not to a thread
 
 
 class ball_precision:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager that sets the working precision of real balls to `bits` and restores it on exit.
+    """Context manager that sets the working precision of real balls to `bits` and restores it on
+    exit.
 
     One thread at a time is inside, so that none works at the precision of another.
     """
@@ -223,9 +254,11 @@ class ball_precision:  # noqa: N801 - a context manager reads as a verb phrase
 
 
 class backend_defaults:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager: balls of 53 bits and short prints, as the backend starts with; on exit as the caller has set them.
+    """Context manager: balls of 53 bits and short prints, as the backend starts with; on exit as
+    the caller has set them.
 
-    The first thread that comes in sets them and the last one that leaves restores them: what another thread computes at, inside
+    The first thread that comes in sets them and the last one that leaves restores them: what
+    another thread computes at, inside
     :class:`ball_precision`, is never changed under its hands.
     """
 
@@ -258,7 +291,8 @@ def _exactly(point: arb) -> fmpq:
 
 
 def square_free(polynomial: fmpq_poly) -> fmpq_poly:
-    """The polynomial with the same zeros, each of them simple, and coprime integer coefficients; not for the zero polynomial.
+    """The polynomial with the same zeros, each of them simple, and coprime integer coefficients;
+    not for the zero polynomial.
 
     >>> square_free(Polynomial([0, 0, 1, 2]))    # t^2 (1 + 2 t)
     2*x^2 + x
@@ -269,10 +303,12 @@ def square_free(polynomial: fmpq_poly) -> fmpq_poly:
 
 
 class RationalMatrix:
-    """An immutable matrix of rationals that stays in float64 storage for as long as that is lossless.
+    """An immutable matrix of rationals that stays in float64 storage for as long as that is
+    lossless.
 
-    A matrix read from floats keeps the float array (768 x 3072 weights cost nothing); rows become backend rationals
-    only when an exact answer needs them. A vector is a matrix with one column and may be indexed by one integer.
+    A matrix read from floats keeps the float array (768 x 3072 weights cost nothing); rows become
+    backend rationals only when an exact answer needs them. A vector is a matrix with one column and
+    may be indexed by one integer.
 
     >>> RationalMatrix.from_floats([[0.5, 2.0]])[0, 0]
     Fraction(1, 2)
@@ -280,18 +316,25 @@ class RationalMatrix:
 
     __slots__ = ("__dict__", "_floats", "_rows", "shape")
 
-    def __init__(self, floats: FloatArray | None, rows: fmpq_mat | None, shape: tuple[int, int]) -> None:
+    def __init__(
+        self, floats: FloatArray | None, rows: fmpq_mat | None, shape: tuple[int, int]
+    ) -> None:
         self._floats, self._rows, self.shape = floats, rows, shape
 
     @classmethod
     def from_floats(cls, array: Any, name: str = "matrix") -> RationalMatrix:
-        """Read an array or tensor of finite floats or ints of at most 2 axes; one axis makes a column.
+        """Read an array or tensor of finite floats or ints of at most 2 axes; one axis makes a
+        column.
 
         Raises InvalidInput with `name` and the index of the first NaN or infinity.
         """
         values = _as_float64(plain_array(array, name), name)
         if values.ndim not in (1, 2):
-            raise InvalidInput(f"{name} must have 1 or 2 axes", value=values.shape, remedy="give a vector or a matrix")
+            raise InvalidInput(
+                f"{name} must have 1 or 2 axes",
+                value=values.shape,
+                remedy="give a vector or a matrix",
+            )
         _refuse_non_finite(values, name)
         values = values.reshape(-1, 1) if values.ndim == 1 else values
         values = without_negative_zeros(values)
@@ -300,14 +343,23 @@ class RationalMatrix:
 
     @classmethod
     def from_rationals(cls, rows: Sequence[Any], name: str = "matrix") -> RationalMatrix:
-        """Read nested sequences of anything :func:`rational` accepts; a flat sequence makes a column."""
+        """Read nested sequences of anything :func:`rational` accepts; a flat sequence makes a
+        column.
+        """
         nested = [listed(row, name) if _is_sequence(row) else [row] for row in listed(rows, name)]
         width = len(nested[0]) if nested else 0
         for index, row in enumerate(nested):
             if len(row) != width:
-                raise InvalidInput(f"{name} is ragged", value=f"row {index} has {len(row)} entries, row 0 {width}",
-                                   remedy="give rows of equal length")  # fmt: skip
-        entries = [rational(x, f"{name}[{i}, {j}]") for i, row in enumerate(nested) for j, x in enumerate(row)]
+                raise InvalidInput(
+                    f"{name} is ragged",
+                    value=f"row {index} has {len(row)} entries, row 0 {width}",
+                    remedy="give rows of equal length",
+                )
+        entries = [
+            rational(x, f"{name}[{i}, {j}]")
+            for i, row in enumerate(nested)
+            for j, x in enumerate(row)
+        ]
         return cls(None, fmpq_mat(len(nested), width, entries), (len(nested), width))
 
     @classmethod
@@ -321,11 +373,17 @@ class RationalMatrix:
         if isinstance(values, RationalMatrix):
             return values
         array = plain_array(values, name) if is_array(values) else None
-        return cls.from_rationals(values, name) if array is None or array.dtype.kind in "OU" else cls.from_floats(array, name)
+        return (
+            cls.from_rationals(values, name)
+            if array is None or array.dtype.kind in "OU"
+            else cls.from_floats(array, name)
+        )
 
     @cached_property
     def exact(self) -> fmpq_mat:
-        """The whole matrix in the backend (converted once; a large float matrix costs a microsecond an entry)."""
+        """The whole matrix in the backend (converted once; a large float matrix costs a microsecond
+        an entry).
+        """
         if self._rows is not None:
             return self._rows
         assert self._floats is not None
@@ -363,11 +421,15 @@ class RationalMatrix:
         if self._floats is not None:
             return True
         values = self._rounded.ravel()
-        return bool(np.isfinite(values).all()) and _exact_entries(values) == list(self.exact.entries())
+        return bool(np.isfinite(values).all()) and _exact_entries(values) == list(
+            self.exact.entries()
+        )
 
     @cached_property
     def digest(self) -> bytes:
-        """sha256 of the values: of the float64 bytes where that is lossless, else of the fractions as text."""
+        """sha256 of the values: of the float64 bytes where that is lossless, else of the fractions
+        as text.
+        """
         if self.is_float:
             body = without_negative_zeros(self.float64()).astype("<f8").tobytes()
         else:
@@ -390,12 +452,18 @@ class RationalMatrix:
         return fraction(self.exact[i % rows, j % columns])
 
     def __reduce__(self) -> tuple[object, ...]:
-        """The floats where they are lossless, else the entries: what was computed from them stays behind."""
+        """The floats where they are lossless, else the entries: what was computed from them stays
+        behind.
+        """
         entries = None if self._rows is None else self._rows.entries()
         return _restored_matrix, (self._floats, entries, self.shape)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RationalMatrix) and self.shape == other.shape and self.digest == other.digest
+        return (
+            isinstance(other, RationalMatrix)
+            and self.shape == other.shape
+            and self.digest == other.digest
+        )
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -404,21 +472,27 @@ class RationalMatrix:
         return f"RationalMatrix({self.shape[0]} x {self.shape[1]})"
 
     def __str__(self) -> str:
-        """The fractions, row by row; only the shape where they would be longer than 200 characters."""
+        """The fractions, row by row; only the shape where they would be longer than 200
+        characters.
+        """
         if self.shape[0] * self.shape[1] > 64:
             return repr(self)
         text = "[" + ", ".join("[" + ", ".join(map(str, row)) + "]" for row in self.tolist()) + "]"
         return text if len(text) <= MOST else repr(self)
 
 
-def _restored_matrix(floats: FloatArray | None, entries: list[fmpq] | None, shape: tuple[int, int]) -> RationalMatrix:
+def _restored_matrix(
+    floats: FloatArray | None, entries: list[fmpq] | None, shape: tuple[int, int]
+) -> RationalMatrix:
     if floats is not None:
         floats.flags.writeable = False
     return RationalMatrix(floats, None if entries is None else fmpq_mat(*shape, entries), shape)
 
 
 def _exact_entries(floats: FloatArray) -> list[fmpq]:
-    """Finite float64 numbers as backend rationals; subnormals from their bits, whatever the processor makes of them."""
+    """Finite float64 numbers as backend rationals; subnormals from their bits, whatever the
+    processor makes of them.
+    """
     entries = [fmpq(*x.as_integer_ratio()) for x in floats.tolist()]
     for index in np.flatnonzero(subnormal(floats)):
         entries[index] = fmpq(int(subnormal_units(floats[index : index + 1])[0]), _UNITS)
@@ -432,10 +506,18 @@ def _is_sequence(value: object) -> bool:
 
 def _as_float64(values: np.ndarray[Any, Any], name: str) -> FloatArray:
     """The same numbers in float64; refuse integers that it cannot hold, objects and text."""
-    if values.dtype.kind in "iu" and values.size and max(-int(values.min()), int(values.max())) > 2**53:
-        raise InvalidInput(f"{name} has integers beyond 2^53", value=values.dtype, remedy="give Fractions")
+    if (
+        values.dtype.kind in "iu"
+        and values.size
+        and max(-int(values.min()), int(values.max())) > 2**53
+    ):
+        raise InvalidInput(
+            f"{name} has integers beyond 2^53", value=values.dtype, remedy="give Fractions"
+        )
     if values.dtype.kind not in "ifbu":
-        raise InvalidInput(f"{name} is not an array of floats", value=values.dtype, remedy="give float16, 32 or 64")
+        raise InvalidInput(
+            f"{name} is not an array of floats", value=values.dtype, remedy="give float16, 32 or 64"
+        )
     return values if values.dtype == np.float64 else values.astype(np.float64)
 
 
@@ -444,5 +526,8 @@ def _refuse_non_finite(values: FloatArray, name: str) -> None:
     if len(bad):
         index = tuple(int(i) for i in bad[0])
         place = ", ".join(map(str, index))
-        raise InvalidInput("a tensor has a non-finite entry", value=f"{name}[{place}] = {values[index]}",
-                           remedy="train or export the network again: every entry must be finite")  # fmt: skip
+        raise InvalidInput(
+            "a tensor has a non-finite entry",
+            value=f"{name}[{place}] = {values[index]}",
+            remedy="train or export the network again: every entry must be finite",
+        )

@@ -1,9 +1,10 @@
 """Numbers and functions with nested square roots, in a tower of fields: exact signs by conjugation.
 
-An element is `sum_S p_S(t) prod_{i in S} N_i` with rational polynomials p_S; the root N_i > 0 has a radicand that contains
-only earlier roots. With the last root taken out, an element is `a + b N`, and its sign follows from the signs of a, b and
-of its norm `a^2 - b^2 Q`, as for a quadratic surd; at the bottom are signs of polynomials. Taking norms until no root is
-left gives the eliminant: a polynomial in t that vanishes wherever the element does.
+An element is `sum_S p_S(t) prod_{i in S} N_i` with rational polynomials p_S; the root N_i > 0 has a
+radicand that contains only earlier roots. With the last root taken out, an element is `a + b N`,
+and its sign follows from the signs of a, b and of its norm `a^2 - b^2 Q`, as for a quadratic surd;
+at the bottom are signs of polynomials. Taking norms until no root is left gives the eliminant: a
+polynomial in t that vanishes wherever the element does.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class RationalPoint:
 
 @dataclass(frozen=True)
 class RootPoint:
-    """The only zero of a square-free polynomial between `low` and `high`; a sign change, or low = high."""
+    """The only zero of a square-free polynomial between `low` and `high`; a sign change, or low =
+    high.
+    """
 
     polynomial: Polynomial
     low: Rational
@@ -65,12 +68,16 @@ class RootPoint:
             low, high = halved(self.polynomial, low, high)
 
     def _vanishes(self, divisor: Polynomial) -> bool:
-        """Whether a divisor of the polynomial vanishes here: it changes sign, because all its zeros are simple."""
+        """Whether a divisor of the polynomial vanishes here: it changes sign, because all its zeros
+        are simple.
+        """
         return sign(Rational(divisor(self.low))) * sign(Rational(divisor(self.high))) < 0
 
 
 def halved(polynomial: Polynomial, low: Rational, high: Rational) -> tuple[Rational, Rational]:
-    """The half of an interval in which the only, simple zero of a polynomial lies; low = high when it is the middle."""
+    """The half of an interval in which the only, simple zero of a polynomial lies; low = high when
+    it is the middle.
+    """
     middle = (low + high) / 2
     at = sign(Rational(polynomial(middle)))
     if at == 0:
@@ -79,9 +86,13 @@ def halved(polynomial: Polynomial, low: Rational, high: Rational) -> tuple[Ratio
 
 
 def on_interval(polynomial: Polynomial, low: Rational, high: Rational) -> Ball:
-    """An enclosure of the values of a polynomial on an interval: the value in the middle, and bounds on all derivatives."""
+    """An enclosure of the values of a polynomial on an interval: the value in the middle, and
+    bounds on all derivatives.
+    """
     middle, half = (low + high) / 2, (high - low) / 2
-    first, *rest = polynomial(Polynomial([middle, 1])).coeffs() or [Rational(0)]  # in powers of t - middle
+    first, *rest = polynomial(Polynomial([middle, 1])).coeffs() or [
+        Rational(0)
+    ]  # in powers of t - middle
     spread = sum((abs(c) * half ** (k + 1) for k, c in enumerate(rest)), Rational(0))
     with ball_precision(64 + max(0, int(spread.q).bit_length() - int(spread.p).bit_length())):
         return Ball(first) + Ball(0, Ball(spread).upper())
@@ -89,7 +100,9 @@ def on_interval(polynomial: Polynomial, low: Rational, high: Rational) -> Ball:
 
 @dataclass(frozen=True, eq=False)
 class Nested:
-    """An element of the tower: the polynomial at every set of roots (bit i of the key is root i), and their radicands."""
+    """An element of the tower: the polynomial at every set of roots (bit i of the key is root i),
+    and their radicands.
+    """
 
     terms: Mapping[int, Polynomial]
     radicands: tuple[Nested, ...] = ()
@@ -130,12 +143,16 @@ class Nested:
 
     def at(self, t: Rational) -> Nested:
         """The number that this function takes at a rational t."""
-        return Nested(_kept({key: Polynomial([p(t)]) for key, p in self.terms.items()}),
-                      tuple(q.at(t) for q in self.radicands))  # fmt: skip
+        return Nested(
+            _kept({key: Polynomial([p(t)]) for key, p in self.terms.items()}),
+            tuple(q.at(t) for q in self.radicands),
+        )
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is written with no term at all; other ways of writing zero exist when a radicand is a square."""
+        """Whether it is written with no term at all; other ways of writing zero exist when a
+        radicand is a square.
+        """
         return not self.terms
 
     @property
@@ -207,7 +224,10 @@ def degree_bound(element: Nested) -> int:
 
 def _degree(element: Nested, sizes: list[int]) -> int:
     """The growth of an element, a root of growth 2 d counting as d."""
-    grown = (int(p.degree()) + sum(size for i, size in enumerate(sizes) if key >> i & 1) for key, p in element.terms.items())
+    grown = (
+        int(p.degree()) + sum(size for i, size in enumerate(sizes) if key >> i & 1)
+        for key, p in element.terms.items()
+    )
     highest: int = max(grown, default=0)
     return highest
 
@@ -218,19 +238,29 @@ def _root_count(element: Nested) -> int:
     while open_keys:
         new = open_keys.pop() & ~seen
         seen |= new
-        open_keys += [key for i in range(new.bit_length()) if new >> i & 1 for key in element.radicands[i].terms]
+        open_keys += [
+            key
+            for i in range(new.bit_length())
+            if new >> i & 1
+            for key in element.radicands[i].terms
+        ]
     return seen.bit_count()
 
 
 def eliminant(element: Nested, low: Rational, high: Rational) -> Polynomial:
-    """A polynomial that vanishes wherever the element does; the zero polynomial iff the element vanishes on (low, high).
+    """A polynomial that vanishes wherever the element does; the zero polynomial iff the element
+    vanishes on (low, high).
 
-    All radicands are positive inside the interval. When a norm vanishes identically, one of the two conjugates does: either
-    the element itself, or it equals 2 a. Raises Undecided when the degree could exceed HIGHEST_DEGREE.
+    All radicands are positive inside the interval. When a norm vanishes identically, one of the two
+    conjugates does: either the element itself, or it equals 2 a. Raises Undecided when the degree
+    could exceed HIGHEST_DEGREE.
     """
     if degree_bound(element) > HIGHEST_DEGREE:
-        raise Undecided("an eliminant has a high degree", value=f"degree up to {degree_bound(element)}",
-                        remedy=f"up to {HIGHEST_DEGREE} can be done")  # fmt: skip
+        raise Undecided(
+            "an eliminant has a high degree",
+            value=f"degree up to {degree_bound(element)}",
+            remedy=f"up to {HIGHEST_DEGREE} can be done",
+        )
     return _eliminant(element, low, high)
 
 
@@ -258,16 +288,21 @@ def points_between(low: Rational, high: Rational) -> Iterator[Rational]:
 
 
 def isolated_roots(polynomial: Polynomial, low: Rational, high: Rational) -> list[RootPoint]:
-    """The zeros of a square-free polynomial in [low, high], in order, in disjoint intervals at whose ends it is not zero.
+    """The zeros of a square-free polynomial in [low, high], in order, in disjoint intervals at
+    whose ends it is not zero.
 
-    A zero at a rational number that the isolation hits has low = high. Intervals are halved until Descartes' rule of signs
-    tells, all in rationals, so that coefficients of any sizes end, and a caller's limit on time can be kept; they come out
-    2^-64 as wide as that.
+    A zero at a rational number that the isolation hits has low = high. Intervals are halved until
+    Descartes' rule of signs tells, all in rationals, so that coefficients of any sizes end, and a
+    caller's limit on time can be kept; they come out 2^-64 as wide as that.
     """
     if polynomial.degree() < 1:
         return []
     if polynomial.degree() == 2:
-        return [found for root in _of_quadratic(polynomial) if (found := _clipped(root, low, high)) is not None]
+        return [
+            found
+            for root in _of_quadratic(polynomial)
+            if (found := _clipped(root, low, high)) is not None
+        ]
     roots = [RootPoint(polynomial, end, end) for end in {low, high} if polynomial(end) == 0]
     stack = [(polynomial(Polynomial([low, high - low])), low, high - low, 0)] if low < high else []
     while stack:
@@ -278,18 +313,25 @@ def isolated_roots(polynomial: Polynomial, low: Rational, high: Rational) -> lis
         if changes < 2:
             continue
         if depth > _MOST_BITS:
-            raise Undecided("two zeros of a polynomial are too close to be separated", value=f"degree {polynomial.degree()}",
-                            remedy="scale the weights")  # fmt: skip
+            raise Undecided(
+                "two zeros of a polynomial are too close to be separated",
+                value=f"degree {polynomial.degree()}",
+                remedy="scale the weights",
+            )
         half, middle = width / 2, start + width / 2
         if part(_HALF) == 0:
             roots.append(RootPoint(polynomial, middle, middle))
-        stack += [(_primitive(part(Polynomial([shift, _HALF]))), begin, half, depth + 1)
-                  for shift, begin in ((_ZERO, start), (_HALF, middle))]  # fmt: skip
+        stack += [
+            (_primitive(part(Polynomial([shift, _HALF]))), begin, half, depth + 1)
+            for shift, begin in ((_ZERO, start), (_HALF, middle))
+        ]
     return _apart(sorted(roots, key=lambda root: (root.low, root.high)))
 
 
 def _of_quadratic(polynomial: Polynomial) -> list[RootPoint]:
-    """Both real zeros by the formula: those of hinges behind one norm may lie 2^-1000 apart, which takes long to halve to."""
+    """Both real zeros by the formula: those of hinges behind one norm may lie 2^-1000 apart, which
+    takes long to halve to.
+    """
     c, b, a = (int(x) for x in polynomial.numer().coeffs())
     square = b * b - 4 * a * c
     if square <= 0:  # not 0, as the polynomial is square-free
@@ -298,7 +340,10 @@ def _of_quadratic(polynomial: Polynomial) -> list[RootPoint]:
     root = isqrt(square << 2 * power)
     beyond = root if root * root == square << 2 * power else root + 1
     unit = Rational(1, 2 * a) / (1 << power)
-    ends = [sorted((s - (b << power)) * unit for s in pair) for pair in ((-beyond, -root), (root, beyond))]
+    ends = [
+        sorted((s - (b << power)) * unit for s in pair)
+        for pair in ((-beyond, -root), (root, beyond))
+    ]
     return [RootPoint(polynomial, *pair) for pair in (ends if a > 0 else ends[::-1])]
 
 
@@ -314,9 +359,11 @@ def _clipped(root: RootPoint, low: Rational, high: Rational) -> RootPoint | None
 
 
 def _sign_changes(polynomial: Polynomial) -> int:
-    """Descartes' bound on the number of zeros in the open interval (0, 1), which is exact when it is 0 or 1.
+    """Descartes' bound on the number of zeros in the open interval (0, 1), which is exact when it
+    is 0 or 1.
 
-    It counts the sign changes among the coefficients of (1 + x)^n p(1 / (1 + x)), whose positive zeros are meant.
+    It counts the sign changes among the coefficients of (1 + x)^n p(1 / (1 + x)), whose positive
+    zeros are meant.
     """
     seen = Polynomial(polynomial.coeffs()[::-1])(Polynomial([1, 1]))
     signs = [sign(c) for c in seen.coeffs() if c != 0]
@@ -329,9 +376,13 @@ def _primitive(polynomial: Polynomial) -> Polynomial:
 
 
 def _narrowed(polynomial: Polynomial, low: Rational, high: Rational) -> RootPoint:
-    """The only zero inside an interval, at whose ends others may lie: halved 64 times, and until none lies there."""
+    """The only zero inside an interval, at whose ends others may lie: halved 64 times, and until
+    none lies there.
+    """
     slope, count = polynomial.derivative(), 0
-    rising = sign(Rational(polynomial(low))) or sign(Rational(slope(low)))  # the sign just behind low
+    rising = sign(Rational(polynomial(low))) or sign(
+        Rational(slope(low))
+    )  # the sign just behind low
     while count < _NARROW or polynomial(low) == 0 or polynomial(high) == 0:
         middle = (low + high) / 2
         at = sign(Rational(polynomial(middle)))
@@ -349,7 +400,9 @@ def _apart(roots: list[RootPoint]) -> list[RootPoint]:
             for i in (k, k + 1):
                 root = roots[i]
                 if root.low < root.high:
-                    roots[i] = RootPoint(root.polynomial, *halved(root.polynomial, root.low, root.high))
+                    roots[i] = RootPoint(
+                        root.polynomial, *halved(root.polynomial, root.low, root.high)
+                    )
     return roots
 
 

@@ -1,8 +1,9 @@
 """The numbers that arrays and tensors store, read bit for bit.
 
-Casts and float arithmetic are not harmless: where the processor flushes subnormals (`torch.set_flush_denormal`), `x + 0.0`
-or `astype` makes zeros of them. So formats narrower than float64 are widened by their bit patterns. What has no values of
-its own (meta, lazy, masked, quantised, ...) is refused by name, because a number read from it would be a guess.
+Casts and float arithmetic are not harmless: where the processor flushes subnormals
+(`torch.set_flush_denormal`), `x + 0.0` or `astype` makes zeros of them. So formats narrower than
+float64 are widened by their bit patterns. What has no values of its own (meta, lazy, masked,
+quantised, ...) is refused by name, because a number read from it would be a guess.
 """
 
 from __future__ import annotations
@@ -52,28 +53,46 @@ _SHORT_INTEGERS = ("int1", "int2", "int4", "uint1", "uint2", "uint4")
 
 
 def is_array(values: object) -> bool:
-    """Whether a value stores numbers of one type: NumPy and JAX arrays, tensors, data frames, their scalars."""
+    """Whether a value stores numbers of one type: NumPy and JAX arrays, tensors, data frames, their
+    scalars.
+    """
     return hasattr(type(values), "__array__")
 
 
 def plain_array(values: Any, name: str) -> np.ndarray[Any, Any]:
-    """The same numbers as float64, integers or bool, exactly; arrays of objects and of text as they are.
+    """The same numbers as float64, integers or bool, exactly; arrays of objects and of text as they
+    are.
 
-    Reads NumPy's types up to 64 bits, bfloat16, and the floats of 4 to 8 bits of torch and ml_dtypes. Raises InvalidInput with
-    `name`, what the array is and what to give instead, for everything else.
+    Reads NumPy's types up to 64 bits, bfloat16, and the floats of 4 to 8 bits of torch and
+    ml_dtypes. Raises InvalidInput with `name`, what the array is and what to give instead, for
+    everything else.
     """
     if isinstance(values, torch.Tensor):
         _refuse_without_values(values, name)
-        return _widened(_bits_of_tensor(values, name), str(values.dtype).removeprefix("torch."), name)
+        return _widened(
+            _bits_of_tensor(values, name), str(values.dtype).removeprefix("torch."), name
+        )
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        _refuse(name, "has masked entries", "a masked array", "say what stands there: array.filled(value)")
+        _refuse(
+            name,
+            "has masked entries",
+            "a masked array",
+            "say what stands there: array.filled(value)",
+        )
     try:
         array = np.asarray(values)
     except Exception as error:  # whatever a foreign array's conversion raises
-        raise InvalidInput(f"{name} cannot be read as an array", value=_first_line(error),
-                           remedy="give a NumPy array or nested lists of rows of equal length") from error  # fmt: skip
+        raise InvalidInput(
+            f"{name} cannot be read as an array",
+            value=_first_line(error),
+            remedy="give a NumPy array or nested lists of rows of equal length",
+        ) from error
     stored = getattr(values, "dtype", array.dtype)
-    return array if array.dtype.kind in "OU" else _widened(array, getattr(stored, "name", str(stored)), name)
+    return (
+        array
+        if array.dtype.kind in "OU"
+        else _widened(array, getattr(stored, "name", str(stored)), name)
+    )
 
 
 def subnormal(values: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -112,17 +131,37 @@ def _first_line(error: Exception) -> str:
 def _refuse_without_values(tensor: torch.Tensor, name: str) -> None:
     kind = type(tensor).__name__
     if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
-        _refuse(name, "has no shape yet", kind, "run the lazy module once on an input, so that it makes its parameters")
+        _refuse(
+            name,
+            "has no shape yet",
+            kind,
+            "run the lazy module once on an input, so that it makes its parameters",
+        )
     if tensor.is_nested:
         _refuse(name, "is a nested tensor", kind, "give its components one by one: tensor.unbind()")
     if hasattr(tensor, "get_mask"):
-        _refuse(name, "is a masked tensor", kind, "say what stands at masked entries: tensor.to_tensor(value)")
+        _refuse(
+            name,
+            "is a masked tensor",
+            kind,
+            "say what stands at masked entries: tensor.to_tensor(value)",
+        )
     if tensor.is_meta or hasattr(tensor, "fake_mode"):
         _refuse(name, "has no values", f"{kind} on {tensor.device}", "load the weights first")
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
-        _refuse(name, "is a tensor of a kind of its own", kind, "give a plain tensor: .dequantize(), .full_tensor(), ...")
+        _refuse(
+            name,
+            "is a tensor of a kind of its own",
+            kind,
+            "give a plain tensor: .dequantize(), .full_tensor(), ...",
+        )
     if tensor.is_quantized:
-        _refuse(name, "is quantised", tensor.dtype, "give tensor.dequantize(): the float values that you mean")
+        _refuse(
+            name,
+            "is quantised",
+            tensor.dtype,
+            "give tensor.dequantize(): the float values that you mean",
+        )
     if tensor.layout != torch.strided:
         _refuse(name, "is not a dense tensor", tensor.layout, "give tensor.to_dense()")
     if tensor.is_complex():
@@ -137,12 +176,17 @@ def _bits_of_tensor(tensor: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
             held = held.contiguous().view(_SIGNED_TORCH[tensor.element_size()])
         return np.asarray(held.numpy())
     except (RuntimeError, TypeError) as error:
-        raise InvalidInput(f"{name} cannot be read", value=f"{tensor.dtype}: {_first_line(error)}",
-                           remedy="give a plain tensor of float16, bfloat16, float32 or float64") from error  # fmt: skip
+        raise InvalidInput(
+            f"{name} cannot be read",
+            value=f"{tensor.dtype}: {_first_line(error)}",
+            remedy="give a plain tensor of float16, bfloat16, float32 or float64",
+        ) from error
 
 
 def _widened(held: np.ndarray[Any, Any], stored: str, name: str) -> np.ndarray[Any, Any]:
-    """Numbers of the format `stored`, given as they are or by their bit patterns, as float64 or integers."""
+    """Numbers of the format `stored`, given as they are or by their bit patterns, as float64 or
+    integers.
+    """
     flat = np.ascontiguousarray(held).reshape(-1)
     if stored in _WIDE:
         return _wide(_native(flat), stored).reshape(held.shape)
@@ -162,7 +206,9 @@ def _native(flat: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _wide(flat: np.ndarray[Any, Any], stored: str) -> FloatArray:
-    """float16, bfloat16 and float32 are widened by a cast where they are normal, subnormals from their mantissas."""
+    """float16, bfloat16 and float32 are widened by a cast where they are normal, subnormals from
+    their mantissas.
+    """
     if stored == "float64":
         return flat.view(np.float64).copy()
     bits = flat.view(_UNSIGNED[flat.dtype.itemsize])
@@ -170,12 +216,17 @@ def _wide(flat: np.ndarray[Any, Any], stored: str) -> FloatArray:
         bits = bits.astype(np.uint32) << np.uint32(16)
     narrow, mantissa_bits = (np.float16, 10) if stored == "float16" else (np.float32, 23)
     width = 8 * bits.dtype.itemsize
-    mantissa, exponent = bits & ((1 << mantissa_bits) - 1), bits >> mantissa_bits & (1 << width - 1 - mantissa_bits) - 1
+    mantissa, exponent = (
+        bits & ((1 << mantissa_bits) - 1),
+        bits >> mantissa_bits & (1 << width - 1 - mantissa_bits) - 1,
+    )
     with np.errstate(all="ignore"):  # a signalling NaN is named later, not here
         values = bits.view(narrow).astype(np.float64)
     small = (exponent == 0) & (mantissa != 0)
     if small.any():
-        unit = 2.0 ** (1 - ((1 << width - 2 - mantissa_bits) - 1) - mantissa_bits)  # a normal float64
+        unit = 2.0 ** (
+            1 - ((1 << width - 2 - mantissa_bits) - 1) - mantissa_bits
+        )  # a normal float64
         values[small] = np.where(bits[small] >> (width - 1), -unit, unit) * mantissa[small]
     return values
 

@@ -1,8 +1,9 @@
 """Signs of expressions with square roots, decided by squaring; no float, no tolerance.
 
-Two fields occur. On one plane-and-circle crossing every coordinate is `a + b sqrt(d)`. Comparing crossings of two
-different planes brings in `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)` (MATH: "Predicates"). Radicands are non-negative
-rationals; square factors are never taken out, because signs do not need it.
+Two fields occur. On one plane-and-circle crossing every coordinate is `a + b sqrt(d)`. Comparing
+crossings of two different planes brings in `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)` (MATH:
+"Predicates"). Radicands are non-negative rationals; square factors are never taken out, because
+signs do not need it.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ def sign_of_surd(a: Rational, b: Rational, d: Rational) -> int:
     return first * sign(a * a - b * b * d)
 
 
-def sign_of_biquadratic(x: Rational, y: Rational, z: Rational, w: Rational, d: Rational, e: Rational) -> int:
+def sign_of_biquadratic(
+    x: Rational, y: Rational, z: Rational, w: Rational, d: Rational, e: Rational
+) -> int:
     """The sign of `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)` for radicands `d, e >= 0`.
 
-    Writes it as `p + q sqrt(e)` with p, q in Q(sqrt d); when p and q disagree in sign, p^2 - e q^2 decides, which is
-    again a surd of `d`.
+    Writes it as `p + q sqrt(e)` with p, q in Q(sqrt d); when p and q disagree in sign, p^2 - e q^2
+    decides, which is again a surd of `d`.
     """
     first = sign_of_surd(x, y, d)
     second = sign_of_surd(z, w, d) if e > 0 else 0
@@ -57,8 +60,8 @@ def sign_of_biquadratic(x: Rational, y: Rational, z: Rational, w: Rational, d: R
 class Surd:
     """The real number `a + b sqrt(d)` with rational a, b and d >= 0.
 
-    Arithmetic stays inside one field: adding or multiplying numbers with different irrational radicands raises
-    InvalidInput, because such a sum is not a surd.
+    Arithmetic stays inside one field: adding or multiplying numbers with different irrational
+    radicands raises InvalidInput, because such a sum is not a surd.
     """
 
     a: Rational
@@ -78,9 +81,11 @@ class Surd:
         if other.is_rational:
             return self.d
         if not self.is_rational and self.d != other.d:
-            raise InvalidInput("a sum or product of square roots of different radicands is no a + b sqrt(d)",
-                               value=f"radicands {self.d} and {other.d}",
-                               remedy="compare them with .compare(), or compute with .sympy()")  # fmt: skip
+            raise InvalidInput(
+                "a sum or product of square roots of different radicands is no a + b sqrt(d)",
+                value=f"radicands {self.d} and {other.d}",
+                remedy="compare them with .compare(), or compute with .sympy()",
+            )
         return other.d
 
     def __add__(self, other: Surd) -> Surd:
@@ -91,7 +96,9 @@ class Surd:
 
     def __mul__(self, other: Surd) -> Surd:
         d = self._radicand(other)
-        return Surd(self.a * other.a + self._b * other._b * d, self.a * other._b + self._b * other.a, d)
+        return Surd(
+            self.a * other.a + self._b * other._b * d, self.a * other._b + self._b * other.a, d
+        )
 
     @property
     def _b(self) -> Rational:

@@ -1,9 +1,10 @@
 """Verify a certificate: every region it lists is a region of the network, and none is missing.
 
-Nothing here is shared with what makes certificates: only Python's integers and fractions, no float decides, no tolerance. The
-weights are read from the certificate itself, and the verdict says by sha256 which network it speaks about. The format, and
-why the checks prove what the verdict says, stand in `docs/certificates.md`, and in short at the top of the modules here:
-`flat` for polytopes, `curves` for lines and circles, `spheres` for the cells of 2-spheres, `codes` for spheres of any
+Nothing here is shared with what makes certificates: only Python's integers and fractions, no float
+decides, no tolerance. The weights are read from the certificate itself, and the verdict says by
+sha256 which network it speaks about. The format, and why the checks prove what the verdict says,
+stand in `docs/certificates.md`, and in short at the top of the modules here: `flat` for polytopes,
+`curves` for lines and circles, `spheres` for the cells of 2-spheres, `codes` for spheres of any
 dimension. Whoever doubts a result can read this folder, and run it with `exact.errors` alone.
 """
 
@@ -24,7 +25,18 @@ from exact.check.kinds.curves import check_curve
 from exact.check.kinds.flat import check_flat
 from exact.check.kinds.spheres import check_sphere
 from exact.check.network import DIALECT, Network
-from exact.check.records import FORMAT, FORMATS, Claim, Json, Readable, Records, Rejected, Unpacked, get, only
+from exact.check.records import (
+    FORMAT,
+    FORMATS,
+    Claim,
+    Json,
+    Readable,
+    Records,
+    Rejected,
+    Unpacked,
+    get,
+    only,
+)
 from exact.check.statements import domain_digest
 from exact.errors import InvalidInput
 
@@ -32,10 +44,25 @@ __all__ = ["FORMAT", "Status", "Verdict", "domain_digest", "verify", "verify_fil
 
 Check = Callable[[Json, Network, Claim, Records], tuple[str, str]]
 KINDS: dict[str, tuple[Check, set[str]]] = {
-    "complex": (check_flat, set()), "facets": (check_flat, {"empty"}), "curve": (check_curve, set()),
-    "sphere": (check_sphere, {"circles", "vertices", "bridges"}), "codes": (check_codes, {"around"})}  # fmt: skip
+    "complex": (check_flat, set()),
+    "facets": (check_flat, {"empty"}),
+    "curve": (check_curve, set()),
+    "sphere": (check_sphere, {"circles", "vertices", "bridges"}),
+    "codes": (check_codes, {"around"}),
+}
 """What verifies a kind, and the entries that only its header has."""
-HEADER = {"format", "kind", "complete", "regions", "faces", "maps", "made_by", "network_sha256", "network", "domain"}
+HEADER = {
+    "format",
+    "kind",
+    "complete",
+    "regions",
+    "faces",
+    "maps",
+    "made_by",
+    "network_sha256",
+    "network",
+    "domain",
+}
 
 
 class Status(Enum):
@@ -46,18 +73,22 @@ class Status(Enum):
     REJECTED = "rejected"
 
     def __bool__(self) -> bool:
-        raise TypeError("a Status has no truth value; got bool(status); write status is Status.COMPLETE")
+        raise TypeError(
+            "a Status has no truth value; got bool(status); write status is Status.COMPLETE"
+        )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is proved, about which network and domain; or the first reason found for rejecting the certificate.
+    """What is proved, about which network and domain; or the first reason found for rejecting the
+    certificate.
 
-    COMPLETE: the listed codes are exactly those of the open regions in the domain; on curves and 2-spheres those of its cells,
-    the connected parts. INCOMPLETE: they are regions, all different, and more may exist. `digest` is that of
-    `Partition.digest`, `network_sha256` that of `Network.sha256`, `domain_sha256` one of the chart, walls, ends or radius as
-    numbers, all computed here; `named_sha256` is that by which the file knows the network, in the first format another one. All
-    are empty, as is `domain`, where the certificate was rejected.
+    COMPLETE: the listed codes are exactly those of the open regions in the domain; on curves and
+    2-spheres those of its cells, the connected parts. INCOMPLETE: they are regions, all different,
+    and more may exist. `digest` is that of `Partition.digest`, `network_sha256` that of
+    `Network.sha256`, `domain_sha256` one of the chart, walls, ends or radius as numbers, all
+    computed here; `named_sha256` is that by which the file knows the network, in the first format
+    another one. All are empty, as is `domain`, where the certificate was rejected.
     """
 
     status: Status
@@ -72,17 +103,25 @@ class Verdict:
 
     def __repr__(self) -> str:
         reason = self.reason if len(self.reason) <= 90 else self.reason[:87] + "..."
-        about = f", network {self.network_sha256[:12]}, digest {self.digest[:12]}" if self.network_sha256 else ""
+        about = (
+            f", network {self.network_sha256[:12]}, digest {self.digest[:12]}"
+            if self.network_sha256
+            else ""
+        )
         return f"<{self.status.value}, {self.regions} regions: {' '.join(reason.split())}{about}>"
 
     def __bool__(self) -> bool:
-        raise TypeError("a Verdict has no truth value; got bool(verdict); write verdict.status is Status.COMPLETE")
+        raise TypeError(
+            "a Verdict has no truth value; got bool(verdict); write verdict.status is "
+            "Status.COMPLETE"
+        )
 
 
 def verify_file(path: str | Path) -> Verdict:
     """Verify a certificate file; one that ends in `.gz` is unpacked on the way.
 
-    Raises InvalidInput where there is no such file or it is no certificate, OSError where it cannot be read. Cost: see
+    Raises InvalidInput where there is no such file or it is no certificate, OSError where it cannot
+    be read. Cost: see
     :func:`verify`.
     """
     place = _place(path)
@@ -92,7 +131,9 @@ def verify_file(path: str | Path) -> Verdict:
                 return _verdict(Records(file))
         with place.open("rb") as packed:
             if packed.peek(2)[:2] != b"\x1f\x8b":
-                raise InvalidInput("no gzip file", value=str(place), remedy="give a certificate as it was written")
+                raise InvalidInput(
+                    "no gzip file", value=str(place), remedy="give a certificate as it was written"
+                )
             with gzip.open(packed, "rb") as file:
                 return _verdict(Records(Unpacked(file, packed)))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -101,20 +142,31 @@ def verify_file(path: str | Path) -> Verdict:
 
 def _place(path: object) -> Path:
     if not isinstance(path, str | PathLike):
-        raise InvalidInput("not a path", value=repr(path), remedy="give the name of a certificate file")
+        raise InvalidInput(
+            "not a path", value=repr(path), remedy="give the name of a certificate file"
+        )
     place = Path(path)
     if place.is_dir():
-        raise InvalidInput("a folder, not a file", value=str(place), remedy="give the name of a certificate file in it")
+        raise InvalidInput(
+            "a folder, not a file",
+            value=str(place),
+            remedy="give the name of a certificate file in it",
+        )
     if not place.exists():
-        raise InvalidInput("no such file", value=str(place), remedy="give a file that partition.certificate(path) wrote")
+        raise InvalidInput(
+            "no such file",
+            value=str(place),
+            remedy="give a file that partition.certificate(path) wrote",
+        )
     return place
 
 
 def verify(lines: Iterable[bytes] | Readable) -> Verdict:
-    """Verify a certificate given as its lines, each with its line feed, or as a file open for reading bytes.
+    """Verify a certificate given as its lines, each with its line feed, or as a file open for
+    reading bytes.
 
-    Raises InvalidInput where the first line is not the header of a certificate. Cost: in `docs/certificates.md`; about linear
-    in the length of the certificate.
+    Raises InvalidInput where the first line is not the header of a certificate. Cost: in
+    `docs/certificates.md`; about linear in the length of the certificate.
     """
     return _verdict(Records(lines))
 
@@ -141,14 +193,27 @@ def _verified(header: Json, records: Records) -> Verdict:
     network, named = _network(header)
     what, domain = check(header, network, claim, records)
     records.finish()
-    found = f"{claim.regions}:{network.hinges}:".encode() + b"".join(sorted(bytes.fromhex(code) for code in claim.codes))
+    found = f"{claim.regions}:{network.hinges}:".encode() + b"".join(
+        sorted(bytes.fromhex(code) for code in claim.codes)
+    )
     status = Status.COMPLETE if claim.complete else Status.INCOMPLETE
-    return Verdict(status, what, claim.regions, claim.maps, network.sha256, domain, hashlib.sha256(found).hexdigest(),
-                   domain_digest(header["domain"]), named)  # fmt: skip
+    return Verdict(
+        status,
+        what,
+        claim.regions,
+        claim.maps,
+        network.sha256,
+        domain,
+        hashlib.sha256(found).hexdigest(),
+        domain_digest(header["domain"]),
+        named,
+    )
 
 
 def _network(header: Json) -> tuple[Network, str]:
-    """The network, and the sha256 by which a file of this format knows it, which the header must state."""
+    """The network, and the sha256 by which a file of this format knows it, which the header must
+    state.
+    """
     record, is_first = get(header, "network", dict, "header"), header["format"] == FORMATS[0]
     network = Network.read(record, format_1.DIALECT if is_first else DIALECT)
     named = format_1.sha256_of(network, record) if is_first else network.sha256

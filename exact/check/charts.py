@@ -1,4 +1,6 @@
-"""The domains of curves and spheres: vectors that span them, and the form that is constant on a sphere."""
+"""The domains of curves and spheres: vectors that span them, and the form that is constant on a
+sphere.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from exact.check.stages import Stages
 
 @dataclass(frozen=True)
 class Chart:
-    """Vectors, column by column over a denominator, and the form that is 1 on a sphere of given radius."""
+    """Vectors, column by column over a denominator, and the form that is 1 on a sphere of given
+    radius.
+    """
 
     columns: list[Integers]
     denominator: int
@@ -34,18 +38,29 @@ class Chart:
         if top <= 0:
             raise Rejected("domain: no positive radius")
         matrix = tuple(tuple(bottom * x for x in row) for row in gram(columns))
-        return cls(columns, chart.denominator, Form(matrix, top * chart.denominator**2, True), Fraction(top, bottom))
+        return cls(
+            columns,
+            chart.denominator,
+            Form(matrix, top * chart.denominator**2, True),
+            Fraction(top, bottom),
+        )
 
     @property
     def size(self) -> str:
         """Of which points a sphere or circle consists."""
         if self.radius_squared is None:
             return "of directions"
-        text = str(self.radius_squared) if self.radius_squared.numerator * self.radius_squared.denominator < 10**40 else "r"
+        text = (
+            str(self.radius_squared)
+            if self.radius_squared.numerator * self.radius_squared.denominator < 10**40
+            else "r"
+        )
         return f"|x|^2 = {text}"
 
     def begin(self, network: Network) -> Stages:
-        """The network over the coefficients of the vectors and, on a sphere of given radius, the root of the form."""
+        """The network over the coefficients of the vectors and, on a sphere of given radius, the
+        root of the form.
+        """
         nothing = [0] * len(self.columns)
         if self.form is None:
             return Stages(network, self.columns, nothing, self.denominator, None)
@@ -55,7 +70,8 @@ class Chart:
 
 @dataclass(frozen=True)
 class SphereChart:
-    """A sphere of dimension `dim`, on which the definite form is 1, and a network with hinges over (y, 1) on it.
+    """A sphere of dimension `dim`, on which the definite form is 1, and a network with hinges over
+    (y, 1) on it.
 
     The root N of the form is 1 on the sphere, so that functions over (y, N) are planes there.
     """
@@ -83,7 +99,10 @@ class SphereChart:
         return cls(dim, network.input_dim, form, stages, chart.size)
 
     def __str__(self) -> str:
-        return f"the {self.dim}-sphere {self.size} spanned by {self.dim + 1} vectors of R^{self.inputs}, as in the file"
+        return (
+            f"the {self.dim}-sphere {self.size} spanned by {self.dim + 1} vectors of "
+            f"R^{self.inputs}, as in the file"
+        )
 
 
 def gram(columns: list[Integers]) -> tuple[Values, ...]:
@@ -104,6 +123,9 @@ def is_definite(form: Form) -> bool:
         if pivot <= 0:
             return False
         for i in range(k + 1, len(rows)):
-            rows[i] = [(pivot * x - rows[i][k] * y) // before for x, y in zip(rows[i], rows[k], strict=True)]
+            rows[i] = [
+                (pivot * x - rows[i][k] * y) // before
+                for x, y in zip(rows[i], rows[k], strict=True)
+            ]
         before = pivot
     return True

@@ -1,9 +1,11 @@
-"""Planes, circles and points on a sphere `y' F y = unit`, F a definite integer form in three coordinates.
+"""Planes, circles and points on a sphere `y' F y = unit`, F a definite integer form in three
+coordinates.
 
-A plane is a row (normal, offset) of coprime integers, the first nonzero one positive. A circle in it is walked with the
-positive side of the plane on the left, seen from outside: its points are `centre + (alpha e + beta f) / N` over the directions
-(alpha : beta), N the root of a form, so that every other plane is a function of `pencils` on it. Points are in integers
-`(fixed + root sqrt(d)) / scale`.
+A plane is a row (normal, offset) of coprime integers, the first nonzero one positive. A circle in
+it is walked with the positive side of the plane on the left, seen from outside: its points are
+`centre + (alpha e + beta f) / N` over the directions (alpha : beta), N the root of a form, so that
+every other plane is a function of `pencils` on it. Points are in integers `(fixed + root sqrt(d)) /
+scale`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class Point(NamedTuple):
 
     def side(self, plane: Values) -> int:
         """The sign of a plane here."""
-        return sign_of_surd(dot(plane, self.fixed) + plane[3] * self.scale, dot(plane, self.root), self.d)
+        return sign_of_surd(
+            dot(plane, self.fixed) + plane[3] * self.scale, dot(plane, self.root), self.d
+        )
 
 
 class Ball:
@@ -35,8 +39,11 @@ class Ball:
     def __init__(self, form: Form) -> None:
         (a, b, c), (_, e, f), (_, _, g) = form.matrix
         self.matrix, self.unit = form.matrix, form.unit
-        self.adjoint = ((e * g - f * f, c * f - b * g, b * f - c * e), (c * f - b * g, a * g - c * c, b * c - a * f),
-                        (b * f - c * e, b * c - a * f, a * e - b * b))  # fmt: skip
+        self.adjoint = (
+            (e * g - f * f, c * f - b * g, b * f - c * e),
+            (c * f - b * g, a * g - c * c, b * c - a * f),
+            (b * f - c * e, b * c - a * f, a * e - b * b),
+        )
         self.determinant = dot(form.matrix[0], self.adjoint[0])
         self.is_definite = a > 0 and a * e > b * b and self.determinant > 0
 
@@ -49,11 +56,15 @@ class Ball:
         return tuple(dot(row, plane) for row in self.adjoint)
 
     def room(self, plane: Values) -> int:
-        """Positive where the plane cuts the sphere in a circle, 0 where it touches, negative where it misses it."""
+        """Positive where the plane cuts the sphere in a circle, 0 where it touches, negative where
+        it misses it.
+        """
         return self.unit * dot(plane, self.pole(plane)) - plane[3] ** 2 * self.determinant
 
     def side_of_pole(self, plane: Values, other: Values, direction: int) -> int:
-        """The sign of `plane` at the top (direction 1) or the bottom (-1) of the sphere as seen from `other`."""
+        """The sign of `plane` at the top (direction 1) or the bottom (-1) of the sphere as seen
+        from `other`.
+        """
         pole = self.pole(other)
         height = direction * dot(plane, pole) * self.unit
         return sign_of_surd(height, plane[3], self.unit * self.determinant * dot(other, pole))
@@ -75,11 +86,15 @@ class Circle:
 
     def function(self, plane: Values) -> Values:
         """Another plane as a function of the directions of this circle."""
-        return (self.share * dot(plane[:3], self.e), self.share * dot(plane[:3], self.f),
-                dot(plane[:3], self.centre) + plane[3] * self.share)  # fmt: skip
+        return (
+            self.share * dot(plane[:3], self.e),
+            self.share * dot(plane[:3], self.f),
+            dot(plane[:3], self.centre) + plane[3] * self.share,
+        )
 
     def directions(self, function: Values) -> tuple[Direction, Direction] | None:
-        """Where a function on this circle is 0: it rises at the first, falls at the second; None where it has no zero.
+        """Where a function on this circle is 0: it rises at the first, falls at the second; None
+        where it has no zero.
 
         Both are the same where it touches 0. Functions without a slope have none.
         """
@@ -104,16 +119,28 @@ class Circle:
         x, y = self._adjoint(p, q)
         scale = p * x + q * y
         spans = list(zip(self.e, self.f, strict=True))
-        fixed = tuple(scale * m + self.share * (at.a * u + at.x * v) for m, (u, v) in zip(self.centre, spans, strict=True))
+        fixed = tuple(
+            scale * m + self.share * (at.a * u + at.x * v)
+            for m, (u, v) in zip(self.centre, spans, strict=True)
+        )
         irrational = tuple(self.share * (at.b * u + at.y * v) for u, v in spans)
         return Point(fixed, irrational, scale * self.share, at.d)
 
     def direction(self, point: Point) -> Direction:
-        """The direction of a point of this circle: e and f are at right angles as rows of numbers."""
-        fixed = [self.share * y - point.scale * m for y, m in zip(point.fixed, self.centre, strict=True)]
+        """The direction of a point of this circle: e and f are at right angles as rows of
+        numbers.
+        """
+        fixed = [
+            self.share * y - point.scale * m for y, m in zip(point.fixed, self.centre, strict=True)
+        ]
         alpha, beta = self._norms[1], self._norms[0]
-        return Direction(alpha * dot(fixed, self.e), alpha * self.share * dot(point.root, self.e),
-                         beta * dot(fixed, self.f), beta * self.share * dot(point.root, self.f), point.d)  # fmt: skip
+        return Direction(
+            alpha * dot(fixed, self.e),
+            alpha * self.share * dot(point.root, self.e),
+            beta * dot(fixed, self.f),
+            beta * self.share * dot(point.root, self.f),
+            point.d,
+        )
 
     @cached_property
     def _norms(self) -> tuple[int, int]:
@@ -121,7 +148,9 @@ class Circle:
 
 
 class End(NamedTuple):
-    """The beginning of a circle at one of its points: forwards (1), the positive side on the left, or backwards (-1)."""
+    """The beginning of a circle at one of its points: forwards (1), the positive side on the left,
+    or backwards (-1).
+    """
 
     circle: Circle
     way: int
@@ -130,8 +159,9 @@ class End(NamedTuple):
 class Rotation:
     """The order of ends around a point, counter-clockwise seen from outside.
 
-    The tangent of a circle is `normal x F p`; `det(p, t, t')` of two is a positive multiple of `(normal x normal') . F p`.
-    Circles with one tangent lie on either side of each other: on that of their centres.
+    The tangent of a circle is `normal x F p`; `det(p, t, t')` of two is a positive multiple of
+    `(normal x normal') . F p`. Circles with one tangent lie on either side of each other: on that
+    of their centres.
     """
 
     def __init__(self, ball: Ball, point: Point) -> None:
@@ -140,7 +170,9 @@ class Rotation:
     def turn(self, one: End, other: End) -> int:
         """1 where `other` starts less than half a turn counter-clockwise from `one`."""
         axis = _cross(one.circle.plane[:3], other.circle.plane[:3])
-        return one.way * other.way * sign_of_surd(dot(axis, self.fixed), dot(axis, self.root), self.d)
+        return (
+            one.way * other.way * sign_of_surd(dot(axis, self.fixed), dot(axis, self.root), self.d)
+        )
 
     def _is_same_way(self, one: End, other: End) -> bool:
         """Whether two parallel tangents point the same way."""
@@ -165,7 +197,9 @@ class Rotation:
         return 1 if self._is_left(start, end) else 5
 
     def compare(self, start: End, one: End, other: End) -> int:
-        """The sign of the difference of the angles of two ends, counted from a third one; 0 only for the same end."""
+        """The sign of the difference of the angles of two ends, counted from a third one; 0 only
+        for the same end.
+        """
         classes = self._class(start, one), self._class(start, other)
         if classes[0] != classes[1]:
             return sign(classes[0] - classes[1])

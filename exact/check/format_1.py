@@ -1,4 +1,6 @@
-"""The first format of certificates, in which activations and norms have names: how they are read, and the sha256 of then."""
+"""The first format of certificates, in which activations and norms have names: how they are read,
+and the sha256 of then.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,17 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from exact.check.network import Activation, Dialect, Layer, Network, Norm, affine_of, checked_eps, decimal, matrix_digest
+from exact.check.network import (
+    Activation,
+    Dialect,
+    Layer,
+    Network,
+    Norm,
+    affine_of,
+    checked_eps,
+    decimal,
+    matrix_digest,
+)
 from exact.check.records import Integers, Rejected, get, only, scaled
 
 
@@ -37,7 +49,9 @@ def activation_named(activation: str, place: str) -> Activation:
 
 def _layer(record: Any, inputs: int, place: str) -> Layer:
     only(record, {"activation", "denominator", "rows"}, place)
-    return Layer.read(record, inputs, activation_named(get(record, "activation", str, place), place), place)
+    return Layer.read(
+        record, inputs, activation_named(get(record, "activation", str, place), place), place
+    )
 
 
 def _norm(record: Any, width: int, place: str) -> Norm:
@@ -46,7 +60,9 @@ def _norm(record: Any, width: int, place: str) -> Norm:
     name, rule = get(record, "name", str, place), get(record, "eps_rule", str, place)
     if name not in ("LayerNorm", "RMSNorm") or rule not in ("var", "std") or not width:
         raise Rejected(f"{place}: neither LayerNorm nor RMSNorm, or an unknown rule for eps")
-    under, beside = checked_eps(*((eps, Fraction(0)) if rule == "var" else (Fraction(0), eps)), place)
+    under, beside = checked_eps(
+        *((eps, Fraction(0)) if rule == "var" else (Fraction(0), eps)), place
+    )
     projection, share = ("mean", width) if name == "LayerNorm" else ("identity", 1)
     return Norm(*affine_of(record, width, place), under, beside, projection, [], share)
 
@@ -55,7 +71,9 @@ DIALECT = Dialect(_layer, _norm)
 
 
 def sha256_of(network: Network, record: Any) -> str:
-    """The sha256 by which the first format knows a network, which takes in the names in its record."""
+    """The sha256 by which the first format knows a network, which takes in the names in its
+    record.
+    """
     digest = hashlib.sha256(b"exactlens network 1")
     for block, written in zip(network.blocks, record["blocks"], strict=True):
         norm = b"None" if block.norm is None else _norm_digest(block.norm, written["norm"])
@@ -67,14 +85,22 @@ def sha256_of(network: Network, record: Any) -> str:
 
 def _norm_digest(norm: Norm, record: Any) -> bytes:
     eps = norm.under + norm.beside
-    shown = f"{record['name']}(dim={len(norm.gain)}, eps={_shown(eps)}, eps_rule={record['eps_rule']!r})"
+    shown = (
+        f"{record['name']}(dim={len(norm.gain)}, eps={_shown(eps)}, "
+        f"eps_rule={record['eps_rule']!r})"
+    )
     shown += decimal(eps).removesuffix("/1")
-    columns = [matrix_digest([[x] for x in column], 1, norm.denominator) for column in (norm.gain, norm.bias)]
+    columns = [
+        matrix_digest([[x] for x in column], 1, norm.denominator)
+        for column in (norm.gain, norm.bias)
+    ]
     return shown.encode() + b"".join(columns)
 
 
 def _shown(eps: Fraction) -> str:
-    """Six digits of eps, as its networks showed it: a part of their name, which decides nothing else."""
+    """Six digits of eps, as its networks showed it: a part of their name, which decides nothing
+    else.
+    """
     try:
         return f"{float(eps):g}"
     except OverflowError:

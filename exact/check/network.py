@@ -17,7 +17,8 @@ from exact.check.records import Integers, Rejected, Values, entries, get, intege
 
 
 class Activation(NamedTuple):
-    """Where a function bends, and its pieces, all over `unit`: piece k, between bends k - 1 and k, is `slope z + intercept`.
+    """Where a function bends, and its pieces, all over `unit`: piece k, between bends k - 1 and k,
+    is `slope z + intercept`.
 
     A smooth one has no pieces but a name, and is known by the signs of `z - bend` alone.
     """
@@ -30,7 +31,10 @@ class Activation(NamedTuple):
     @classmethod
     def read(cls, record: Any, place: str) -> Activation:
         """Bends ascend, and two pieces agree where they meet: functions are continuous."""
-        unit, words = scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0], get(record, "bends", str, place)
+        unit, words = (
+            scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0],
+            get(record, "bends", str, place),
+        )
         bends = integers(words, len(words.split()), f"{place}, bends")
         if any(low >= high for low, high in pairwise(bends)):
             raise Rejected(f"{place}: bends that do not ascend")
@@ -41,7 +45,9 @@ class Activation(NamedTuple):
             return cls(unit, bends, [], record["smooth"])
         only(record, {"unit", "bends", "pieces"}, place)
         listed = entries(record.get("pieces"), len(bends) + 1, f"{place}, pieces")
-        pieces = [(row[0], row[1]) for row in (integers(piece, 2, f"{place}, pieces") for piece in listed)]
+        pieces = [
+            (row[0], row[1]) for row in (integers(piece, 2, f"{place}, pieces") for piece in listed)
+        ]
         for bend, (left, right) in zip(bends, pairwise(pieces), strict=True):
             if left[0] * bend + left[1] * unit != right[0] * bend + right[1] * unit:
                 raise Rejected(f"{place}: two pieces do not meet at the bend between them")
@@ -55,13 +61,19 @@ class Activation(NamedTuple):
     def digest(self) -> bytes:
         """The sha256 of bends and pieces as fractions, and of the name of a smooth one."""
         bends = ",".join(written(Fraction(x, self.unit)) for x in self.bends)
-        pieces = ",".join(" ".join(written(Fraction(x, self.unit)) for x in piece) for piece in self.pieces)
-        return hashlib.sha256(f"{bends};{pieces};{self.name}".encode("utf-8", "surrogatepass")).digest()
+        pieces = ",".join(
+            " ".join(written(Fraction(x, self.unit)) for x in piece) for piece in self.pieces
+        )
+        return hashlib.sha256(
+            f"{bends};{pieces};{self.name}".encode("utf-8", "surrogatepass")
+        ).digest()
 
 
 @dataclass(frozen=True)
 class Layer:
-    """`activation(weight x + bias)` in integers: weight and bias over `denominator`, bends and pieces over `unit`."""
+    """`activation(weight x + bias)` in integers: weight and bias over `denominator`, bends and
+    pieces over `unit`.
+    """
 
     weight: list[Integers]
     bias: Integers
@@ -71,13 +83,20 @@ class Layer:
 
     @classmethod
     def read(cls, record: Any, inputs: int, activation: Activation, place: str) -> Layer:
-        rows = [integers(row, inputs + 1, f"{place}, row {i}") for i, row in enumerate(get(record, "rows", list, place))]
+        rows = [
+            integers(row, inputs + 1, f"{place}, row {i}")
+            for i, row in enumerate(get(record, "rows", list, place))
+        ]
         denominator = scaled(get(record, "denominator", str, place), 0, f"{place}, denominator")[0]
-        return cls([row[:-1] for row in rows], [row[-1] for row in rows], denominator, inputs, activation)
+        return cls(
+            [row[:-1] for row in rows], [row[-1] for row in rows], denominator, inputs, activation
+        )
 
     @classmethod
     def chart(cls, record: Any, inputs: int, dim: int) -> Layer:
-        """The chart of a domain: an affine map from `dim` parameters to the input of the network."""
+        """The chart of a domain: an affine map from `dim` parameters to the input of the
+        network.
+        """
         given = record.get("chart")
         only(given, {"denominator", "rows"}, "domain, chart")
         found = cls.read(given, dim, IDENTITY, "domain, chart")
@@ -100,8 +119,9 @@ class Layer:
     @property
     def digest(self) -> bytes:
         """The sha256 of weight and of bias, by which networks are known."""
-        return matrix_digest(self.weight, self.inputs, self.denominator) + matrix_digest([[b] for b in self.bias], 1,
-                                                                                         self.denominator)  # fmt: skip
+        return matrix_digest(self.weight, self.inputs, self.denominator) + matrix_digest(
+            [[b] for b in self.bias], 1, self.denominator
+        )
 
 
 IDENTITY = Activation(1, [], [(1, 0)])
@@ -111,21 +131,31 @@ _LEAST_NORMAL = Fraction(1, 2**1022)
 
 
 def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
-    """The sha256 of a matrix: of its float64 bytes where they hold it without loss, else of its fractions."""
+    """The sha256 of a matrix: of its float64 bytes where they hold it without loss, else of its
+    fractions.
+    """
     entries = [Fraction(x, denominator) for row in rows for x in row]
     floats = [float_of(x) for x in entries]
     lossless = all(y is not None for y in floats)
-    body = struct.pack(f"<{len(floats)}d", *floats) if lossless else ",".join(map(decimal, entries)).encode()
+    body = (
+        struct.pack(f"<{len(floats)}d", *floats)
+        if lossless
+        else ",".join(map(decimal, entries)).encode()
+    )
     return hashlib.sha256(f"{(len(rows), width)}:{lossless}:".encode() + body).digest()
 
 
 def float_of(value: Fraction) -> float | None:
-    """The float64 that equals a fraction, or None; a subnormal from its bits, since some processors make 0 of them."""
+    """The float64 that equals a fraction, or None; a subnormal from its bits, since some processors
+    make 0 of them.
+    """
     if 0 < abs(value) < _LEAST_NORMAL:
         units = value * 2**1074
         if units.denominator != 1:
             return None
-        own: float = struct.unpack("<d", struct.pack("<Q", abs(units.numerator) | (value < 0) << 63))[0]
+        own: float = struct.unpack(
+            "<d", struct.pack("<Q", abs(units.numerator) | (value < 0) << 63)
+        )[0]
         return own
     try:
         found = float(value)
@@ -135,8 +165,13 @@ def float_of(value: Fraction) -> float | None:
 
 
 def decimal(value: Fraction) -> str:
-    """`p/q` in base 10, however long: Python itself refuses to write more than some thousand digits."""
-    return "/".join(str(x) if x.bit_length() < 2000 else f"{Decimal(x):f}" for x in (value.numerator, value.denominator))
+    """`p/q` in base 10, however long: Python itself refuses to write more than some thousand
+    digits.
+    """
+    return "/".join(
+        str(x) if x.bit_length() < 2000 else f"{Decimal(x):f}"
+        for x in (value.numerator, value.denominator)
+    )
 
 
 def written(value: Fraction) -> str:
@@ -148,8 +183,8 @@ def written(value: Fraction) -> str:
 class Norm:
     """`gain P x / (scale + beside) + bias` in integers, gain and bias over `denominator`.
 
-    P is the `matrix` over `share`, or subtracts the mean (`projection` "mean") or nothing ("identity"). The scale is the root
-    of `under` plus the mean square of P x.
+    P is the `matrix` over `share`, or subtracts the mean (`projection` "mean") or nothing
+    ("identity"). The scale is the root of `under` plus the mean square of P x.
     """
 
     gain: Integers
@@ -163,11 +198,23 @@ class Norm:
 
     @classmethod
     def read(cls, record: Any, width: int, place: str) -> Norm:
-        only(record, {"projection", "gain", "bias", "denominator", "eps_under_root", "eps_beside_root"}, place)
-        under, beside = (Fraction(*scaled(get(record, key, str, place), 1, f"{place}, {key}"))
-                         for key in ("eps_under_root", "eps_beside_root"))  # fmt: skip
+        only(
+            record,
+            {"projection", "gain", "bias", "denominator", "eps_under_root", "eps_beside_root"},
+            place,
+        )
+        under, beside = (
+            Fraction(*scaled(get(record, key, str, place), 1, f"{place}, {key}"))
+            for key in ("eps_under_root", "eps_beside_root")
+        )
         projection, matrix, share = _projection(record, width, place)
-        return cls(*affine_of(record, width, place), *checked_eps(under, beside, place), projection, matrix, share)
+        return cls(
+            *affine_of(record, width, place),
+            *checked_eps(under, beside, place),
+            projection,
+            matrix,
+            share,
+        )
 
     def project(self, columns: list[Integers]) -> list[Integers]:
         """P times `share` of every column."""
@@ -180,15 +227,24 @@ class Norm:
     @property
     def digest(self) -> bytes:
         """The sha256 of all of it."""
-        named = matrix_digest(self.matrix, len(self.gain), self.share) if self.matrix else self.projection.encode()
-        columns = [matrix_digest([[x] for x in column], 1, self.denominator) for column in (self.gain, self.bias)]
+        named = (
+            matrix_digest(self.matrix, len(self.gain), self.share)
+            if self.matrix
+            else self.projection.encode()
+        )
+        columns = [
+            matrix_digest([[x] for x in column], 1, self.denominator)
+            for column in (self.gain, self.bias)
+        ]
         eps = f";{written(self.under)};{written(self.beside)};".encode()
         return hashlib.sha256(named + eps + b"".join(columns)).digest()
 
 
 def affine_of(record: Any, width: int, place: str) -> tuple[Integers, Integers, int]:
     """Gain and bias of a norm, and their denominator."""
-    gain, bias = (integers(get(record, key, str, place), width, f"{place}, {key}") for key in ("gain", "bias"))
+    gain, bias = (
+        integers(get(record, key, str, place), width, f"{place}, {key}") for key in ("gain", "bias")
+    )
     return gain, bias, scaled(get(record, "denominator", str, place), 0, f"{place}, denominator")[0]
 
 
@@ -203,11 +259,18 @@ def _projection(record: Any, width: int, place: str) -> tuple[str, list[Integers
     if width and found in ("mean", "identity"):
         return found, [], width if found == "mean" else 1
     if not width or type(found) is not dict:
-        raise Rejected(f"{place}: a norm of nothing, or a projection that is neither mean, identity nor a matrix")
+        raise Rejected(
+            f"{place}: a norm of nothing, or a projection that is neither mean, identity nor a "
+            f"matrix"
+        )
     only(found, {"denominator", "rows"}, f"{place}, projection")
     listed = entries(found.get("rows"), width, f"{place}, projection")
     rows = [integers(row, width, f"{place}, projection") for row in listed]
-    return "matrix", rows, scaled(get(found, "denominator", str, place), 0, f"{place}, projection")[0]
+    return (
+        "matrix",
+        rows,
+        scaled(get(found, "denominator", str, place), 0, f"{place}, projection")[0],
+    )
 
 
 class Dialect(NamedTuple):
@@ -219,7 +282,12 @@ class Dialect(NamedTuple):
 
 def _layer(record: Any, inputs: int, place: str) -> Layer:
     only(record, {"activation", "denominator", "rows"}, place)
-    return Layer.read(record, inputs, Activation.read(get(record, "activation", dict, place), f"{place}, activation"), place)
+    return Layer.read(
+        record,
+        inputs,
+        Activation.read(get(record, "activation", dict, place), f"{place}, activation"),
+        place,
+    )
 
 
 DIALECT = Dialect(_layer, Norm.read)
@@ -234,8 +302,16 @@ class Block:
     @classmethod
     def read(cls, record: Any, inputs: int, dialect: Dialect, place: str) -> Block:
         only(record, {"residual", "layers", "norm"}, place)
-        residual, listed, width = get(record, "residual", bool, place), get(record, "layers", list, place), inputs
-        norm = None if record.get("norm") is None else dialect.norm(get(record, "norm", dict, place), inputs, f"{place}, norm")
+        residual, listed, width = (
+            get(record, "residual", bool, place),
+            get(record, "layers", list, place),
+            inputs,
+        )
+        norm = (
+            None
+            if record.get("norm") is None
+            else dialect.norm(get(record, "norm", dict, place), inputs, f"{place}, norm")
+        )
         layers = list[Layer]()
         for k, layer in enumerate(listed):
             layers.append(dialect.layer(layer, width, f"{place}, layer {k}"))
@@ -285,7 +361,9 @@ class Network:
 
 
 def network_digest(blocks: list[Block]) -> str:
-    """The sha256 by which a network is known: of the values of its weights, norms, bends and pieces, under no name."""
+    """The sha256 by which a network is known: of the values of its weights, norms, bends and
+    pieces, under no name.
+    """
     digest = hashlib.sha256(b"exactlens network 2")
     for block in blocks:
         norm = b"" if block.norm is None else block.norm.digest
@@ -296,7 +374,9 @@ def network_digest(blocks: list[Block]) -> str:
 
 
 def dot(row: Sequence[int], column: Sequence[int]) -> int:
-    """The sum of products, over the shorter length: of a wall and a homogeneous point a multiple of the wall's value there."""
+    """The sum of products, over the shorter length: of a wall and a homogeneous point a multiple of
+    the wall's value there.
+    """
     return sum(map(mul, row, column))
 
 

@@ -1,12 +1,14 @@
-"""Directions (alpha : beta) around a circle, and where `p alpha + q beta + c N` changes sign; N is the root of a form.
+"""Directions (alpha : beta) around a circle, and where `p alpha + q beta + c N` changes sign; N is
+the root of a form.
 
-A coordinate is `a + b sqrt(d)` in integers. Signs of such numbers, and of sums of products of two of them with different
-radicands, are decided by squaring. Let F / unit be the form under the root N, a b b c its matrix F, and l = (p, q),
-S = l' adj(F) l, D = unit S - c^2 det F. For D > 0 the function changes sign at the directions
-`-c adj(F) l +- sqrt(D) (-q, p)` and at no other; it is positive counter-clockwise from the one with - to the one with +. (On
-such a direction N = S / sqrt(unit)^2, so the value is -c S + c S. A function and a definite form can be deformed, D > 0 all the
-way, into alpha + 0 N and the unit form, where it is plain which is which.) For D = 0 it touches zero there, for D < 0 it has
-one sign.
+A coordinate is `a + b sqrt(d)` in integers. Signs of such numbers, and of sums of products of two
+of them with different radicands, are decided by squaring. Let F / unit be the form under the root
+N, a b b c its matrix F, and l = (p, q), S = l' adj(F) l, D = unit S - c^2 det F. For D > 0 the
+function changes sign at the directions `-c adj(F) l +- sqrt(D) (-q, p)` and at no other; it is
+positive counter-clockwise from the one with - to the one with +. (On such a direction N = S /
+sqrt(unit)^2, so the value is -c S + c S. A function and a definite form can be deformed, D > 0 all
+the way, into alpha + 0 N and the unit form, where it is plain which is which.) For D = 0 it touches
+zero there, for D < 0 it has one sign.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Direction(NamedTuple):
 
 
 class Form(NamedTuple):
-    """The quadratic form with an integer matrix over `unit` > 0; `undefined` says that nothing is defined where it is 0."""
+    """The quadratic form with an integer matrix over `unit` > 0; `undefined` says that nothing is
+    defined where it is 0.
+    """
 
     matrix: tuple[Values, ...]
     unit: int
@@ -36,7 +40,11 @@ class Form(NamedTuple):
 
     def __call__(self, y: Sequence[int]) -> int:
         """The value, times `unit`."""
-        return sum(x * e * z for row, x in zip(self.matrix, y, strict=True) for e, z in zip(row, y, strict=True))
+        return sum(
+            x * e * z
+            for row, x in zip(self.matrix, y, strict=True)
+            for e, z in zip(row, y, strict=True)
+        )
 
     @property
     def determinant(self) -> int:
@@ -69,11 +77,15 @@ def sign_of_surd(a: int, b: int, d: int) -> int:
 
 
 def sign_of_two_surds(x: int, y: int, z: int, w: int, d: int, e: int) -> int:
-    """The sign of `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)`: compare the squares of `x + y sqrt(d)` and the rest."""
+    """The sign of `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)`: compare the squares of `x + y sqrt(d)`
+    and the rest.
+    """
     first, second = sign_of_surd(x, y, d), sign_of_surd(z, w, d) if e else 0
     if first * second >= 0:
         return first or second
-    return first * sign_of_surd(x * x + y * y * d - e * (z * z + w * w * d), 2 * (x * y - e * z * w), d)
+    return first * sign_of_surd(
+        x * x + y * y * d - e * (z * z + w * w * d), 2 * (x * y - e * z * w), d
+    )
 
 
 def rational(alpha: int, beta: int) -> Direction:
@@ -81,9 +93,17 @@ def rational(alpha: int, beta: int) -> Direction:
 
 
 def turn(u: Direction, v: Direction) -> int:
-    """The sign of `alpha_u beta_v - beta_u alpha_v`: 1 where v lies less than half a turn counter-clockwise from u."""
-    return sign_of_two_surds(u.a * v.x - u.x * v.a, u.b * v.x - u.y * v.a, u.a * v.y - u.x * v.b, u.b * v.y - u.y * v.b,
-                             u.d, v.d)  # fmt: skip
+    """The sign of `alpha_u beta_v - beta_u alpha_v`: 1 where v lies less than half a turn
+    counter-clockwise from u.
+    """
+    return sign_of_two_surds(
+        u.a * v.x - u.x * v.a,
+        u.b * v.x - u.y * v.a,
+        u.a * v.y - u.x * v.b,
+        u.b * v.y - u.y * v.b,
+        u.d,
+        v.d,
+    )
 
 
 def half(u: Direction) -> int:
@@ -100,18 +120,24 @@ def compare(u: Direction, v: Direction) -> int:
 def value_sign(function: Values, form: Form, alpha: int, beta: int) -> int:
     """The sign of a function at a rational direction."""
     p, q, *c = function
-    return sign_of_surd((p * alpha + q * beta) * form.unit, c[0] if c else 0, form((alpha, beta)) * form.unit)
+    return sign_of_surd(
+        (p * alpha + q * beta) * form.unit, c[0] if c else 0, form((alpha, beta)) * form.unit
+    )
 
 
 def discriminant(function: Values, form: Form) -> int:
-    """D: positive where a function, not constant, changes sign on the circle of a definite form, 0 where it touches zero."""
+    """D: positive where a function, not constant, changes sign on the circle of a definite form, 0
+    where it touches zero.
+    """
     p, q, c = function
     (a, b), (_, e) = form.matrix
     return form.unit * (p * (e * p - b * q) + q * (a * q - b * p)) - c * c * form.determinant
 
 
 def sign_changes(function: Values, form: Form) -> tuple[Direction, Direction] | None:
-    """Where a function goes from not positive to positive, counter-clockwise, and back; None where it does not."""
+    """Where a function goes from not positive to positive, counter-clockwise, and back; None where
+    it does not.
+    """
     p, q, c = function if len(function) == 3 else (*function, 0)
     if not c or form.matrix == NO_ROOT.matrix:
         return (rational(q, -p), rational(-q, p)) if p or q else None
@@ -127,7 +153,9 @@ def sign_changes(function: Values, form: Form) -> tuple[Direction, Direction] | 
 
 
 def _at_the_kernel(function: Values, form: Form) -> tuple[Direction, Direction] | None:
-    """A function of the form's one coordinate and its absolute value, linear on either side of where that is 0."""
+    """A function of the form's one coordinate and its absolute value, linear on either side of
+    where that is 0.
+    """
     kernel = form.kernel
     if kernel is None:
         raise Rejected("a form of determinant 0 has no kernel")

@@ -1,4 +1,6 @@
-"""What every check reads: records of a certificate, numbers in base 16, and what the header claims."""
+"""What every check reads: records of a certificate, numbers in base 16, and what the header
+claims.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Rejected(Exception):
 
 
 class TooLong(Rejected):
-    """A line, or a whole file when it is unpacked, is longer than that of any certificate of such a network."""
+    """A line, or a whole file when it is unpacked, is longer than that of any certificate of such a
+    network.
+    """
 
 
 class Readable(Protocol):
@@ -44,7 +48,8 @@ class Readable(Protocol):
 
 
 class Records:
-    """The lines of a certificate, one JSON value each; the last one holds the sha256 of all before it.
+    """The lines of a certificate, one JSON value each; the last one holds the sha256 of all before
+    it.
 
     Of a file never more than `limit` bytes are read at once.
     """
@@ -68,14 +73,18 @@ class Records:
         if len(line) < ROOM or line.endswith(b"\n"):
             return line
         if not _OURS.match(line):
-            raise TooLong(f"header: the first {ROOM} bytes are neither a line nor the start of a certificate")
+            raise TooLong(
+                f"header: the first {ROOM} bytes are neither a line nor the start of a certificate"
+            )
         line += self._readline(self.limit + 1 - ROOM)
         if len(line) > self.limit:
             raise TooLong(f"header: line 1 is longer than {self.limit} bytes")
         return line
 
     def header(self) -> Json:
-        """The first line. Raises InvalidInput where it is none of ours, Rejected where it is a damaged one."""
+        """The first line. Raises InvalidInput where it is none of ours, Rejected where it is a
+        damaged one.
+        """
         line = self._first_line()
         try:
             value, problem = self._value(line, "header"), "another format"
@@ -84,16 +93,25 @@ class Records:
                 raise
             value, problem = None, str(error)
         if not isinstance(value, dict) or value.get("format") not in FORMATS:
-            raise InvalidInput("the file is not a certificate", value=problem,
-                               remedy="write one with exactlens partition --certificate")  # fmt: skip
+            raise InvalidInput(
+                "the file is not a certificate",
+                value=problem,
+                remedy="write one with exactlens partition --certificate",
+            )
         self._bound(value, len(line))
         return value
 
     def _bound(self, header: Json, length: int) -> None:
-        """How long the other lines may be: numbers are determinants of what the header holds, in so many parameters."""
+        """How long the other lines may be: numbers are determinants of what the header holds, in so
+        many parameters.
+        """
         chart = header["domain"].get("chart") if isinstance(header.get("domain"), dict) else None
         rows = chart.get("rows") if isinstance(chart, dict) else None
-        columns = rows[0].count(" ") + 1 if isinstance(rows, list) and rows and isinstance(rows[0], str) else 1
+        columns = (
+            rows[0].count(" ") + 1
+            if isinstance(rows, list) and rows and isinstance(rows[0], str)
+            else 1
+        )
         self.limit = min(LONGEST_LINE, ROOM + 64 * columns * length)
 
     def next(self, place: str) -> Any:
@@ -106,7 +124,9 @@ class Records:
         self._number += 1
         self._hash.update(line)
         try:
-            return json.loads(line.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+            return json.loads(
+                line.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number
+            )
         except (ValueError, RecursionError) as error:
             raise Rejected(f"{place}: line {self._number} is not JSON") from error
 
@@ -126,7 +146,9 @@ class Unpacked:
         self._file, self._packed, self._read = file, packed, 0
 
     def readline(self, size: int = -1, /) -> bytes:
-        """The next line, cut after `size` bytes; read in pieces, so that little of a bomb ever is in memory."""
+        """The next line, cut after `size` bytes; read in pieces, so that little of a bomb ever is
+        in memory.
+        """
         pieces = list[bytes]()
         while size > 0 and not (pieces and pieces[-1].endswith(b"\n")):
             piece = self._file.readline(min(size, _PIECE))
@@ -135,8 +157,11 @@ class Unpacked:
             pieces.append(piece)
             size, self._read = size - len(piece), self._read + len(piece)
             if self._read > ROOM and self._read > ROOM + UNPACKED * self._packed.tell():
-                raise TooLong(f"the file unpacks to more than {UNPACKED} times its size, as no certificate does: "
-                              "unpack it, and give the file without .gz if it is one")  # fmt: skip
+                raise TooLong(
+                    f"the file unpacks to more than {UNPACKED} times its size, as no certificate "
+                    f"does: "
+                    "unpack it, and give the file without .gz if it is one"
+                )
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
@@ -181,7 +206,9 @@ def integers(text: Any, count: int, place: str) -> Integers:
 
 
 def scaled(text: Any, count: int, place: str) -> Integers:
-    """Integers of which the last is a positive denominator: a homogeneous point, or numbers over it."""
+    """Integers of which the last is a positive denominator: a homogeneous point, or numbers over
+    it.
+    """
     values = integers(text, count + 1, place)
     if values[-1] <= 0:
         raise Rejected(f"{place}: the denominator is not positive")
@@ -213,7 +240,9 @@ def counts_of(header: Json, names: Sequence[str]) -> Integers:
 
 @dataclass
 class Claim:
-    """What the header says about the regions; `codes` grows while they are read, in their order, as they are written."""
+    """What the header says about the regions; `codes` grows while they are read, in their order, as
+    they are written.
+    """
 
     kind: str
     complete: bool
@@ -226,7 +255,10 @@ class Claim:
     @classmethod
     def read(cls, header: Json) -> Claim:
         kind, counts = get(header, "kind", str, "header"), get(header, "faces", list, "header")
-        regions, complete = get(header, "regions", int, "header"), get(header, "complete", bool, "header")
+        regions, complete = (
+            get(header, "regions", int, "header"),
+            get(header, "complete", bool, "header"),
+        )
         if not all(type(n) is int and n >= 0 for n in (*counts, regions)):
             raise Rejected("header: an unknown kind, or counts that are no counts")
         return cls(kind, complete, regions, counts, get(header, "maps", bool, "header"), [], {})
@@ -252,7 +284,9 @@ class Claim:
         """The code of a region where no two regions share one."""
         code = self.add(record, hinges, place)
         if self.places[self.codes[-1]] != len(self.codes) - 1:
-            raise Rejected(f"{place}: the code is that of region {self.places[self.codes[-1]]}, too")
+            raise Rejected(
+                f"{place}: the code is that of region {self.places[self.codes[-1]]}, too"
+            )
         return code
 
 

@@ -1,4 +1,6 @@
-"""What a certificate states about its domain, in one sha256: two domains with the same one are the same, point by point."""
+"""What a certificate states about its domain, in one sha256: two domains with the same one are the
+same, point by point.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ from exact.check.records import Json
 
 
 def domain_digest(record: Json) -> str:
-    """The sha256 of a domain that some check has read: of its numbers in lowest terms, walls sorted and without repetition.
+    """The sha256 of a domain that some check has read: of its numbers in lowest terms, walls sorted
+    and without repetition.
 
-    Walls that hold everywhere are left out, and so is `cube`, by which an unbounded domain is written. Of the vectors around a
-    circle or a sphere only their span counts.
+    Walls that hold everywhere are left out, and so is `cube`, by which an unbounded domain is
+    written. Of the vectors around a circle or a sphere only their span counts.
     """
     rows = _rows(record["chart"])
     if not record.keys() & {"walls", "end"}:
@@ -22,11 +25,21 @@ def domain_digest(record: Json) -> str:
     parts = [",".join(" ".join(map(written, row)) for row in rows)]
     if "walls" in record:
         walls = {coprime(_numbers(wall)) for wall in record["walls"]}
-        parts += ["walls", *sorted(" ".join(f"{x:x}" for x in wall) for wall in walls if any(wall[:-1]) or wall[-1] <= 0)]
+        parts += [
+            "walls",
+            *sorted(
+                " ".join(f"{x:x}" for x in wall)
+                for wall in walls
+                if any(wall[:-1]) or wall[-1] <= 0
+            ),
+        ]
     if "radius_squared" in record:
         parts += ["radius", written(Fraction(*_numbers(record["radius_squared"])))]
     if "end" in record:
-        parts += ["end", *(f"{x:x}" for x in (*coprime(_numbers(record["end"])), *_numbers(record["one"])))]
+        parts += [
+            "end",
+            *(f"{x:x}" for x in (*coprime(_numbers(record["end"])), *_numbers(record["one"]))),
+        ]
     return hashlib.sha256(";".join(parts).encode()).hexdigest()
 
 
@@ -42,8 +55,14 @@ def _echelon(rows: list[list[Fraction]]) -> list[list[Fraction]]:
         place = next(i for i, other in enumerate(rows) if i >= k and other[pivot])
         rows[k], rows[place] = rows[place], rows[k]
         lead = [x / rows[k][pivot] for x in rows[k]]
-        rows = [lead if i == k else [x - other[pivot] * y for x, y in zip(other, lead, strict=True)] if other[pivot] else other
-                for i, other in enumerate(rows)]  # fmt: skip
+        rows = [
+            lead
+            if i == k
+            else [x - other[pivot] * y for x, y in zip(other, lead, strict=True)]
+            if other[pivot]
+            else other
+            for i, other in enumerate(rows)
+        ]
     return rows
 
 

@@ -1,1 +1,3 @@
-"""Geometry that knows no network: combinatorics, polyhedra, arrangements, pencils, circles on spheres, domains."""
+"""Geometry that knows no network: combinatorics, polyhedra, arrangements, pencils, circles on
+spheres, domains.
+"""

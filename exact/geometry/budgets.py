@@ -1,9 +1,10 @@
 """When an enumeration has to stop: seconds, memory, and an alarm that compiled loops can read.
 
-Memory is what the process has grown by since the job started (its resident set), so it counts whatever an engine keeps, and
-compiling kernels at their first use too. Unless a budget says otherwise the bound is half of the memory that was available
-then: by the kernel's own estimate (MemAvailable), and by the control group of a container. Where a system tells neither,
-memory bounds nothing.
+Memory is what the process has grown by since the job started (its resident set), so it counts
+whatever an engine keeps, and compiling kernels at their first use too. Unless a budget says
+otherwise the bound is half of the memory that was available then: by the kernel's own estimate
+(MemAvailable), and by the control group of a container. Where a system tells neither, memory bounds
+nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +22,25 @@ import numpy as np
 SHARE = 0.5
 _LOOK = 0.02  # seconds between two looks at the memory
 _WAKE = 0.05  # seconds between two looks of the thread that rings the alarm
-_ROOM, _PART = 0.2, 0.05  # seconds, and the part of a budget of seconds, that may be spent on putting results in order
+_ROOM, _PART = (
+    0.2,
+    0.05,
+)  # seconds, and the part of a budget of seconds, that may be spent on putting results in order
 Alarm = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Stopped(Exception):
-    """Time or memory was up in the middle of a step; what was done before it is kept by whoever catches this."""
+    """Time or memory was up in the middle of a step; what was done before it is kept by whoever
+    catches this.
+    """
 
 
 class Watch:
     """The clock and the memory of one job; starts when it is made.
 
-    `is_up` is what Python loops ask. `alarm` is an array of one integer for compiled loops that run without the interpreter's
-    lock: it turns from 0 to 1 when time or memory is up, set by a thread that lives until :meth:`close`, or until nobody holds
-    the watch any more.
+    `is_up` is what Python loops ask. `alarm` is an array of one integer for compiled loops that run
+    without the interpreter's lock: it turns from 0 to 1 when time or memory is up, set by a thread
+    that lives until :meth:`close`, or until nobody holds the watch any more.
     """
 
     def __init__(self, seconds: float | None = None, most_bytes: float | None = None) -> None:
@@ -59,9 +65,14 @@ class Watch:
             raise Stopped
 
     def affords(self, seconds: float) -> None:
-        """Raise Stopped unless so many seconds, for a step that cannot be interrupted, are about what is left."""
+        """Raise Stopped unless so many seconds, for a step that cannot be interrupted, are about
+        what is left.
+        """
         if not self.is_up() and time.monotonic() + seconds > self._deadline + _ROOM:
-            self._stop(f"the {self._seconds:g} seconds do not suffice for what comes next: give more of them to go on")
+            self._stop(
+                f"the {self._seconds:g} seconds do not suffice for what comes next: give more of "
+                f"them to go on"
+            )
         self.check()
 
     @property
@@ -79,7 +90,9 @@ class Watch:
     def alarm(self) -> Alarm:
         """The flag for compiled loops; the first request starts the thread that sets it."""
         if self._thread is None and min(self._deadline, self.most_bytes) < inf:
-            self._thread = threading.Thread(target=_ring, args=(weakref.ref(self), self._closed), daemon=True)
+            self._thread = threading.Thread(
+                target=_ring, args=(weakref.ref(self), self._closed), daemon=True
+            )
             self._thread.start()
         return self._flag
 
@@ -88,7 +101,9 @@ class Watch:
         self._closed.set()
 
     def grace(self) -> float:
-        """Until when, on the monotonic clock, results may be put in order that are worth nothing as they are."""
+        """Until when, on the monotonic clock, results may be put in order that are worth nothing as
+        they are.
+        """
         return time.monotonic() + max(_ROOM, _PART * (self._seconds or 0.0))
 
     def until_next_look(self) -> float | None:
@@ -107,7 +122,8 @@ class Watch:
     def _memory(self) -> str:
         whose = "half of what was available" if self._given is None else "the budget"
         return (
-            f"the memory is used up ({readable_bytes(self.most_bytes)}, {whose}): give Budget(bytes=...) for more, a smaller "
+            f"the memory is used up ({readable_bytes(self.most_bytes)}, {whose}): give "
+            f"Budget(bytes=...) for more, a smaller "
             "domain, or another engine"
         )
 
@@ -117,7 +133,9 @@ class Watch:
 
 
 def _ring(watch: weakref.ref[Watch], closed: threading.Event) -> None:
-    """Look at the clock and the memory until the alarm has rung, or the watch is closed or held by nobody any more."""
+    """Look at the clock and the memory until the alarm has rung, or the watch is closed or held by
+    nobody any more.
+    """
     pause: float | None = 0.0
     while pause is not None and not closed.wait(pause):
         held = watch()
@@ -134,12 +152,18 @@ def readable_bytes(count: float) -> str:
     """A number of bytes in words."""
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
-            return f"{count / size:.3g} {unit}" if count < 1000 * 10**12 else f"10^{len(str(int(count))) - 1} bytes"
+            return (
+                f"{count / size:.3g} {unit}"
+                if count < 1000 * 10**12
+                else f"10^{len(str(int(count))) - 1} bytes"
+            )
     return f"{count:.0f} bytes"
 
 
 def resident_bytes() -> int:
-    """The memory that the process holds now; where only its peak is known, that; 0 where nothing is."""
+    """The memory that the process holds now; where only its peak is known, that; 0 where nothing
+    is.
+    """
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -152,11 +176,15 @@ def _peak_bytes() -> int:
         import resource
     except ImportError:
         return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, the system that comes here
+    return resource.getrusage(
+        resource.RUSAGE_SELF
+    ).ru_maxrss  # in bytes on macOS, the system that comes here
 
 
 def available_bytes() -> int | None:
-    """The memory that could be taken without swapping, the least that the system and the control group say; None if unknown."""
+    """The memory that could be taken without swapping, the least that the system and the control
+    group say; None if unknown.
+    """
     found = [size for size in (_meminfo(), _control_group()) if size is not None]
     return min(found) if found else _pages()
 
@@ -174,7 +202,11 @@ def _control_group() -> int | None:
     most, used = (_lines(root / f"memory.{name}") for name in ("max", "current"))
     if not most or not used or not most[0].isdigit():
         return None
-    cached = [int(line.split()[1]) for line in _lines(root / "memory.stat") if line.startswith("inactive_file ")]
+    cached = [
+        int(line.split()[1])
+        for line in _lines(root / "memory.stat")
+        if line.startswith("inactive_file ")
+    ]
     return max(0, int(most[0]) - int(used[0]) + sum(cached))
 
 

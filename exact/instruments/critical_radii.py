@@ -1,13 +1,16 @@
-"""Along a ray behind a norm with eps > 0: which neurons flip, at which input radius, in which order.
+"""Along a ray behind a norm with eps > 0: which neurons flip, at which input radius, in which
+order.
 
-The image of the ray t x, t > 0, is the radius `tau P x`, 0 < tau |P x| < sqrt(n), of the open ball: a straight line, so along
-it a network of any depth has rational flips tau. With q = |P x|^2 and s^2 = tau^2 q / n < 1 the input is at
+The image of the ray t x, t > 0, is the radius `tau P x`, 0 < tau |P x| < sqrt(n), of the open ball:
+a straight line, so along it a network of any depth has rational flips tau. With q = |P x|^2 and s^2
+= tau^2 q / n < 1 the input is at
 
-    "var":  t^2 = tau^2 eps / (1 - s^2),    "std":  t = tau eps (1 + s) / (1 - s^2),    s = tau sqrt(q / n),
+    "var":  t^2 = tau^2 eps / (1 - s^2),    "std":  t = tau eps (1 + s) / (1 - s^2),    s = tau
+    sqrt(q / n),
 
-and r = t sqrt(q). Beyond the last flip, the critical radius, the direction is constant. A neuron of the first layer,
-z = tau a + c, flips at tau = -c / a iff that lies in the open range: on one ray at most once, and never for c = 0. Source:
-MATH, "LayerNorm, exactly".
+and r = t sqrt(q). Beyond the last flip, the critical radius, the direction is constant. A neuron of
+the first layer, z = tau a + c, flips at tau = -c / a iff that lies in the open range: on one ray at
+most once, and never for c = 0. Source: MATH, "LayerNorm, exactly".
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.norm_ball import behind_norm, input_radius_squared
 
 _ZERO, _ONE = Rational(0), Rational(1)
-_MIDDLE = 200  # floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
+_MIDDLE = (
+    200  # floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
+)
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 
 
@@ -60,8 +65,9 @@ _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float o
 class Flip:
     """A point of a ray where hinges flip.
 
-    `s_squared` is |y|^2 / n of its image y in the ball, in (0, 1). `parameter` is t on `Ray(0, x)` and `radius_squared` the
-    square of r = |P t x|, both exact; r itself is `radius_float`, or `radius()` as a SymPy expression.
+    `s_squared` is |y|^2 / n of its image y in the ball, in (0, 1). `parameter` is t on `Ray(0, x)`
+    and `radius_squared` the square of r = |P t x|, both exact; r itself is `radius_float`, or
+    `radius()` as a SymPy expression.
     """
 
     hinges: tuple[Hinge, ...]
@@ -85,10 +91,11 @@ class Flip:
 @short_repr
 @dataclass(frozen=True)
 class RayFlips:
-    """All flips along `t x`, t > 0, from the centre outwards; `codes[i]` holds between flips i - 1 and i, the last for ever.
+    """All flips along `t x`, t > 0, from the centre outwards; `codes[i]` holds between flips i - 1
+    and i, the last for ever.
 
-    `at_centre` is the code of every input with P x = 0: hinges that vanish there count as off, which on the ray they need
-    not be.
+    `at_centre` is the code of every input with P x = 0: hinges that vanish there count as off,
+    which on the ray they need not be.
     """
 
     direction: tuple[Fraction, ...]
@@ -114,10 +121,12 @@ class RayFlips:
 
 @in_ieee_floats
 def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
-    """Every flip along the ray of x behind the network's norm, exactly, for any number of hidden layers behind it.
+    """Every flip along the ray of x behind the network's norm, exactly, for any number of hidden
+    layers behind it.
 
-    With eps = 0 the ray is one point of the sphere: no flip, one code. Raises InvalidInput for an x that P sends to zero, and
-    the refusals of :func:`exact.regions.polytopes.norm_ball.behind_norm`. Cost: one partition of a straight line.
+    With eps = 0 the ray is one point of the sphere: no flip, one code. Raises InvalidInput for an x
+    that P sends to zero, and the refusals of :func:`exact.regions.polytopes.norm_ball.behind_norm`.
+    Cost: one partition of a straight line.
 
     >>> from exact.sources import tensors
     >>> network = tensors.block([[3, 0]], [-1], [[1]], [0], norm="rms", eps=1)
@@ -127,8 +136,11 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     """
     point = rationals(x, "x")
     if len(point) != network.input_dim:
-        raise InvalidInput("the direction does not fit the network", value=f"{len(point)} coordinates",
-                           remedy=f"give {network.input_dim}")  # fmt: skip
+        raise InvalidInput(
+            "the direction does not fit the network",
+            value=f"{len(point)} coordinates",
+            remedy=f"give {network.input_dim}",
+        )
     if network.norms and network.norms[0].eps == 0:
         return _without_flips(network, point)
     folded, _ = behind_norm(network)
@@ -138,14 +150,21 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     line = partition(folded, Ray(0, image))
     flips = list[Flip]()
     for crossing in line.crossings:
-        assert isinstance(crossing.direction, Direction), "without a norm no crossing is a nested root"
-        tau = certain(crossing.frame.parameter(crossing.direction), "hinges meet a line without norm in finite points")
+        assert isinstance(crossing.direction, Direction), (
+            "without a norm no crossing is a nested root"
+        )
+        tau = certain(
+            crossing.frame.parameter(crossing.direction),
+            "hinges meet a line without norm in finite points",
+        )
         require(tau.is_rational, "hinges meet a line without norm in rational points", tau)
         if crossing.tangent or tau.a * tau.a * square >= norm.dim:
             break
         flips.append(_flip(norm, crossing.hinges, tau.a, square))
     codes = tuple(line.code_of(i) for i in range(len(flips) + 1))
-    return RayFlips(fractions(point), tuple(flips), codes, network.code([_ZERO] * network.input_dim))
+    return RayFlips(
+        fractions(point), tuple(flips), codes, network.code([_ZERO] * network.input_dim)
+    )
 
 
 def _without_flips(network: Network, point: list[Rational]) -> RayFlips:
@@ -157,8 +176,11 @@ def _without_flips(network: Network, point: list[Rational]) -> RayFlips:
 def _projected(norm: Norm, point: list[Rational]) -> list[Rational]:
     image = list(norm.project(matrix([[x] for x in point], 1)).entries())
     if not any(value != 0 for value in image):
-        raise InvalidInput("the norm's projection of x is zero, so it has no direction", value=shown(point),
-                           remedy="give an x with P x != 0")  # fmt: skip
+        raise InvalidInput(
+            "the norm's projection of x is zero, so it has no direction",
+            value=shown(point),
+            remedy="give an x with P x != 0",
+        )
     return image
 
 
@@ -176,10 +198,11 @@ def _flip(norm: Norm, hinges: tuple[Hinge, ...], tau: Rational, square: Rational
 @short_repr
 @dataclass(frozen=True)
 class RadiusBounds:
-    """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`, shape (N,) each.
+    """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`,
+    shape (N,) each.
 
-    0 on both sides: no neuron flips for certain. `upper` is infinite where floats cannot exclude a flip close to the
-    sphere; :func:`critical_radii` decides such a direction exactly.
+    0 on both sides: no neuron flips for certain. `upper` is infinite where floats cannot exclude a
+    flip close to the sphere; :func:`critical_radii` decides such a direction exactly.
     """
 
     lower: FloatArray
@@ -188,27 +211,43 @@ class RadiusBounds:
 
 @in_ieee_floats
 def critical_radii_float(network: Network, directions: Any, device: str = "cpu") -> RadiusBounds:
-    """Bounds on the critical radius of every row of `directions` (N x n floats), for one hidden layer behind the norm.
+    """Bounds on the critical radius of every row of `directions` (N x n floats), for one hidden
+    layer behind the norm.
 
-    One matrix product with the folded weights and a few float operations per (direction, neuron), each with a bound on its
-    rounding. Raises InvalidInput where P x is zero, Unsupported for several hidden layers.
+    One matrix product with the folded weights and a few float operations per (direction, neuron),
+    each with a bound on its rounding. Raises InvalidInput where P x is zero, Unsupported for
+    several hidden layers.
     """
     folded, _ = behind_norm(network)
     _require_one_layer(folded)
     norm, layer = network.norms[0], folded.hidden_layers[0]
     columns = _columns_in_range(norm.project(_columns(directions, network.input_dim)))
-    able = [(j, b - t) for j, b in enumerate(layer.bias.column()) for t in layer.activation.breakpoints
-            if b != t and any(w != 0 for w in layer.weight.row(j))]  # fmt: skip
+    able = [
+        (j, b - t)
+        for j, b in enumerate(layer.bias.column())
+        for t in layer.activation.breakpoints
+        if b != t and any(w != 0 for w in layer.weight.row(j))
+    ]
     neurons = torch.tensor([j for j, _ in able], dtype=torch.int64, device=device)
-    slopes, shift = matrix_product(layer.weight, columns, device)[neurons], Balls.of_rationals([c for _, c in able], device)
-    sizes = np.maximum(np.abs(layer.weight.float64()).max(axis=1)[neurons.cpu().numpy()], shift.mid.abs().cpu().numpy())
+    slopes, shift = (
+        matrix_product(layer.weight, columns, device)[neurons],
+        Balls.of_rationals([c for _, c in able], device),
+    )
+    sizes = np.maximum(
+        np.abs(layer.weight.float64()).max(axis=1)[neurons.cpu().numpy()],
+        shift.mid.abs().cpu().numpy(),
+    )
     for place in np.flatnonzero(~_is_in_middle(sizes)).tolist():
         j, c = able[place]
         *row, offset = in_range([*layer.weight.row(j), c])
-        product = matrix_product(RationalMatrix.from_backend(matrix([row], norm.dim)), columns, device)
+        product = matrix_product(
+            RationalMatrix.from_backend(matrix([row], norm.dim)), columns, device
+        )
         for balls, new in ((slopes, product[0]), (shift, Balls.of_rationals([offset], device)[0])):
             balls.mid[place], balls.rad[place] = new.mid, new.rad
-    return _bounds(norm, slopes, Balls(shift.mid[:, None], shift.rad[:, None]), _squares(columns, device))
+    return _bounds(
+        norm, slopes, Balls(shift.mid[:, None], shift.rad[:, None]), _squares(columns, device)
+    )
 
 
 def _is_in_middle(sizes: FloatArray) -> BitArray:
@@ -219,12 +258,18 @@ def _columns(directions: Any, dim: int) -> RationalArray:
     """The rows of an array as exact columns (dim x N)."""
     rows = RationalMatrix.read(directions, "directions")
     if rows.shape[1] != dim:
-        raise InvalidInput("the directions do not fit the network", value=rows.shape, remedy=f"give rows of {dim} numbers")
+        raise InvalidInput(
+            "the directions do not fit the network",
+            value=rows.shape,
+            remedy=f"give rows of {dim} numbers",
+        )
     return rows.exact.transpose()
 
 
 def _columns_in_range(columns: RationalArray) -> RationalArray:
-    """The columns, each a direction: those that leave the middle of float64's range times a power of two."""
+    """The columns, each a direction: those that leave the middle of float64's range times a power
+    of two.
+    """
     floats = np.abs(nearest_floats(columns.entries()).reshape(columns.nrows(), -1)).max(axis=0)
     far = np.flatnonzero(~_is_in_middle(floats)).tolist()
     if not far:
@@ -238,8 +283,11 @@ def _columns_in_range(columns: RationalArray) -> RationalArray:
 
 def _require_one_layer(folded: Network) -> None:
     if len(folded.hidden_layers) != 1 or folded.blocks[0].layers[0] is not folded.hidden_layers[0]:
-        raise Unsupported("this needs one hidden layer right behind the norm", value=folded.widths,
-                          remedy="use critical_radii(network, x), one direction at a time")  # fmt: skip
+        raise Unsupported(
+            "this needs one hidden layer right behind the norm",
+            value=folded.widths,
+            remedy="use critical_radii(network, x), one direction at a time",
+        )
 
 
 def _squares(columns: RationalArray, device: str) -> Balls:
@@ -247,7 +295,11 @@ def _squares(columns: RationalArray, device: str) -> Balls:
     rows = rows_of(columns)
     zero = next((j for j in range(columns.ncols()) if not any(row[j] != 0 for row in rows)), None)
     if zero is not None:
-        raise InvalidInput("the norm's projection of a direction is zero", value=f"row {zero}", remedy="leave it out")
+        raise InvalidInput(
+            "the norm's projection of a direction is zero",
+            value=f"row {zero}",
+            remedy="leave it out",
+        )
     total = Balls.exactly(torch.zeros(columns.ncols(), dtype=torch.float64, device=device))
     for row in rows:
         entry = Balls.of_rationals(row, device)
@@ -259,7 +311,9 @@ def _bounds(norm: Norm, slopes: Balls, offsets: Balls, square: Balls) -> RadiusB
     """A neuron z = tau a + c flips iff a c < 0 and c^2 q < a^2 n, at s^2 = c^2 q / (a^2 n)."""
     n, device = norm.dim, slopes.mid.device.type
     towards = slopes * offsets
-    reach = Balls.exactly(torch.tensor(float(n), dtype=torch.float64, device=device)) * slopes * slopes
+    reach = (
+        Balls.exactly(torch.tensor(float(n), dtype=torch.float64, device=device)) * slopes * slopes
+    )
     needed = offsets * offsets * square
     gap = reach - needed
     sure = (towards.mid + towards.rad < 0) & (gap.mid - gap.rad > 0)
@@ -267,11 +321,15 @@ def _bounds(norm: Norm, slopes: Balls, offsets: Balls, square: Balls) -> RadiusB
     low, high = _s_squared_bounds(needed, reach)
     lower, upper = _radius(norm, low, False), _radius(norm, high, True)
     none = torch.zeros_like(lower)
-    return RadiusBounds(_largest(torch.where(sure, lower, none)), _largest(torch.where(possible, upper, none)))
+    return RadiusBounds(
+        _largest(torch.where(sure, lower, none)), _largest(torch.where(possible, upper, none))
+    )
 
 
 def _s_squared_bounds(needed: Balls, reach: Balls) -> tuple[torch.Tensor, torch.Tensor]:
-    """s^2 = needed / reach, outwards; 1 where floats do not know better, and where they are infinite."""
+    """s^2 = needed / reach, outwards; 1 where floats do not know better, and where they are
+    infinite.
+    """
     one = torch.ones_like(reach.mid)
     low = (needed.mid - needed.rad).clamp(min=0) / (reach.mid + reach.rad) * _DOWN
     high = (needed.mid + needed.rad) / (reach.mid - reach.rad) * _UP
@@ -280,11 +338,18 @@ def _s_squared_bounds(needed: Balls, reach: Balls) -> tuple[torch.Tensor, torch.
 
 
 def _radius(norm: Norm, s_squared: torch.Tensor, upwards: bool) -> torch.Tensor:
-    """r at s^2, rounded outwards: it grows with s. The power of two in eps, or in its root, is put in last."""
+    """r at s^2, rounded outwards: it grows with s. The power of two in eps, or in its root, is put
+    in last.
+    """
     outward, n = _UP if upwards else _DOWN, float(norm.dim)
     power = exponent(norm.eps) // 2 if norm.eps_rule == "var" else exponent(norm.eps)
-    eps = nearest_float(scaled_by(norm.eps, -2 * power if norm.eps_rule == "var" else -power)) * outward
-    rest = (1.0 - s_squared).clamp(min=0.0)  # exact to half an ulp of at most 1; its error counts where it is small
+    eps = (
+        nearest_float(scaled_by(norm.eps, -2 * power if norm.eps_rule == "var" else -power))
+        * outward
+    )
+    rest = (1.0 - s_squared).clamp(
+        min=0.0
+    )  # exact to half an ulp of at most 1; its error counts where it is small
     rest = (rest - 2.0**-52 if upwards else rest + 2.0**-52).clamp(min=0.0)
     if norm.eps_rule == "var":
         value = (n * eps * s_squared / rest).sqrt()
@@ -293,7 +358,9 @@ def _radius(norm: Norm, s_squared: torch.Tensor, upwards: bool) -> torch.Tensor:
     value = value.nan_to_num(nan=0.0, posinf=inf) * outward
     for half in (power // 2, power - power // 2):  # at once, 2^power might be no float
         value = torch.ldexp(value, torch.tensor(half, device=value.device))
-    beyond = torch.nextafter(value, torch.full_like(value, inf if upwards else 0.0))  # past what an underflow rounds
+    beyond = torch.nextafter(
+        value, torch.full_like(value, inf if upwards else 0.0)
+    )  # past what an underflow rounds
     return torch.where(s_squared > 0, beyond, value)
 
 
@@ -306,10 +373,12 @@ def _largest(values: torch.Tensor) -> FloatArray:
 @short_repr
 @dataclass(frozen=True)
 class FlipCap:
-    """The directions along which a neuron of the first layer flips: a cap of the sphere of directions.
+    """The directions along which a neuron of the first layer flips: a cap of the sphere of
+    directions.
 
-    It holds the directions at an angle below theta from one pole, `cosine` = cos theta = |c| / (sqrt(n) |w|) in [0, 1).
-    `share_float` is its share of all directions, as good as SciPy's incomplete beta function: to about 1e-12 of itself.
+    It holds the directions at an angle below theta from one pole, `cosine` = cos theta = |c| /
+    (sqrt(n) |w|) in [0, 1). `share_float` is its share of all directions, as good as SciPy's
+    incomplete beta function: to about 1e-12 of itself.
     """
 
     hinge: Hinge
@@ -321,13 +390,15 @@ class FlipCap:
 def flip_caps(network: Network) -> tuple[FlipCap, ...]:
     """The hinges of the first hidden layer that flip along some direction, each with its cap.
 
-    Hinge j flips iff 0 < |c_j| < sqrt(n) |w_j| (MATH: "LayerNorm, exactly"); its critical radius then takes every value
-    above that of the cap's pole and has no bound, unless the sphere has dimension 0. So the supremum of all critical radii
-    is infinite iff some hinge has a cap, else zero: no direction ever flips. Closed form; needs one hidden layer.
+    Hinge j flips iff 0 < |c_j| < sqrt(n) |w_j| (MATH: "LayerNorm, exactly"); its critical radius
+    then takes every value above that of the cap's pole and has no bound, unless the sphere has
+    dimension 0. So the supremum of all critical radii is infinite iff some hinge has a cap, else
+    zero: no direction ever flips. Closed form; needs one hidden layer.
 
     >>> from exact.sources import tensors
     >>> network = tensors.block([[3, 0, 0], [0, 1, 0]], [-1, 2], [[1, 1]], [0], norm="rms", eps=1)
-    >>> [(cap.hinge.neuron, cap.cosine.sympy(), round(cap.share_float, 3)) for cap in flip_caps(network)]
+    >>> caps = flip_caps(network)
+    >>> [(cap.hinge.neuron, cap.cosine.sympy(), round(cap.share_float, 3)) for cap in caps]
     [(0, sqrt(3)/9, 0.404)]
     """
     folded, ball = behind_norm(network)
@@ -347,10 +418,12 @@ def flip_caps(network: Network) -> tuple[FlipCap, ...]:
 
 @in_ieee_floats
 def quiet_share(network: Network) -> Any:
-    """The share of directions along which no neuron flips, exactly, as a SymPy expression: one hidden layer, a circle.
+    """The share of directions along which no neuron flips, exactly, as a SymPy expression: one
+    hidden layer, a circle.
 
-    On the circle it is the length of the arcs on which every hinge with a cap has the side of the centre. (For one cap in any
-    dimension it is one minus its share.) Raises Unsupported for spheres of other dimensions and for several hidden layers.
+    On the circle it is the length of the arcs on which every hinge with a cap has the side of the
+    centre. (For one cap in any dimension it is one minus its share.) Raises Unsupported for spheres
+    of other dimensions and for several hidden layers.
 
     >>> from exact.sources import tensors
     >>> quiet_share(tensors.block([[1, 0]], [-1], [[1]], [0], norm="rms", eps=1))
@@ -361,8 +434,11 @@ def quiet_share(network: Network) -> Any:
     wanted = {cap.hinge for cap in flip_caps(network)}
     arcs = partition(network, Sphere())
     if not isinstance(arcs, CurvePartition) or network.norms[0].sphere_dim != 1:
-        raise Unsupported("the share is exact on circles only", value=f"a sphere of dimension {network.norms[0].sphere_dim}",
-                          remedy="use flip_caps, or eps_comparison for a sampled share")  # fmt: skip
+        raise Unsupported(
+            "the share is exact on circles only",
+            value=f"a sphere of dimension {network.norms[0].sphere_dim}",
+            remedy="use flip_caps, or eps_comparison for a sampled share",
+        )
     kept = [i for i, hinge in enumerate(network.hinges) if hinge in wanted]
     centre = network.code([_ZERO] * network.input_dim).bits[kept]
     quiet = [arc.length for arc in arcs.regions if bool((arc.code.bits[kept] == centre).all())]

@@ -1,7 +1,7 @@
 """Where the outputs of a network tie: decision boundaries as facets of a partition.
 
-Appending the differences of outputs as one more hidden layer turns every tie into a breakpoint, so that any engine finds
-the decision boundary exactly, as facets of the polyhedral complex.
+Appending the differences of outputs as one more hidden layer turns every tie into a breakpoint, so
+that any engine finds the decision boundary exactly, as facets of the polyhedral complex.
 """
 
 from __future__ import annotations
@@ -34,29 +34,42 @@ _MOST_TIES = 10**6  # entries of a layer of ties that is recognised
 
 @in_ieee_floats
 def tied(network: Network, pairs: Sequence[Pair] | None = None) -> Network:
-    """The network followed by a hidden layer whose hinge for the pair (a, b) is on iff output a exceeds output b.
+    """The network followed by a hidden layer whose hinge for the pair (a, b) is on iff output a
+    exceeds output b.
 
-    The new outputs are the margins |output_a - output_b|. Without `pairs` it has all of them, (1, 0), (2, 0), (2, 1), (3, 0),
-    ...: a tie counts for the output that comes first, as in argmax. The decision of a single output is its sign, so then
-    the one hinge is on iff the output is positive. Raises InvalidInput for pairs that are no two outputs.
+    The new outputs are the margins |output_a - output_b|. Without `pairs` it has all of them, (1,
+    0), (2, 0), (2, 1), (3, 0),
+    ...: a tie counts for the output that comes first, as in argmax. The decision of a single
+    output is its sign, so then
+    the one hinge is on iff the output is positive. Raises InvalidInput for pairs that are no two
+    outputs.
 
     >>> from exact import RealSpace, partition
     >>> from exact.sources import tensors
-    >>> both = tensors.mlp([([[1], [-1]], [0, 0]), ([[2, 0], [0, 1]], [0, 1])])     # 2 relu(x) and relu(-x) + 1
+    >>> # 2 relu(x) and relu(-x) + 1
+    >>> both = tensors.mlp([([[1], [-1]], [0, 0]), ([[2, 0], [0, 1]], [0, 1])])
     >>> found = partition(tied(both), RealSpace(1))
     >>> [str(region.code) for region in found.regions], boundary(found).tolist()
     (['01|1', '10|0', '10|1'], [[1, 2]])
     """
-    rows = _differences(network.output_dim, _all_pairs(network.output_dim) if pairs is None else pairs)
-    layer = Layer(RationalMatrix.from_rationals(rows), RationalMatrix.from_rationals([[0]] * len(rows)), AbsoluteValue())
+    rows = _differences(
+        network.output_dim, _all_pairs(network.output_dim) if pairs is None else pairs
+    )
+    layer = Layer(
+        RationalMatrix.from_rationals(rows),
+        RationalMatrix.from_rationals([[0]] * len(rows)),
+        AbsoluteValue(),
+    )
     return Network((*network.blocks, Block((layer,))))
 
 
 @in_ieee_floats
 def classes(found: Partition) -> IndexArray:
-    """The decision on every region of a partition of `tied(network)`: the first largest output; of one output, whether > 0.
+    """The decision on every region of a partition of `tied(network)`: the first largest output; of
+    one output, whether > 0.
 
-    On a region where outputs tie all over it, the first of them. Raises InvalidInput for partitions of other networks.
+    On a region where outputs tie all over it, the first of them. Raises InvalidInput for partitions
+    of other networks.
     """
     outputs = _outputs(found.network)
     ties = found.bits[:, found.network.hinge_count - max(1, outputs * (outputs - 1) // 2) :]
@@ -68,10 +81,11 @@ def classes(found: Partition) -> IndexArray:
 
 @in_ieee_floats
 def boundary(found: Partition) -> IndexArray:
-    """The decision boundary: pairs of neighbouring regions (E x 2) of a partition of `tied(network)` that decide differently.
+    """The decision boundary: pairs of neighbouring regions (E x 2) of a partition of
+    `tied(network)` that decide differently.
 
-    Every facet of the boundary lies between such a pair, and all of that facet belongs to it. Raises InvalidInput for
-    partitions of other networks.
+    Every facet of the boundary lies between such a pair, and all of that facet belongs to it.
+    Raises InvalidInput for partitions of other networks.
     """
     decided, pairs = classes(found), found.neighbours()
     differ: BitArray = decided[pairs[:, 0]] != decided[pairs[:, 1]]
@@ -80,26 +94,33 @@ def boundary(found: Partition) -> IndexArray:
 
 @in_ieee_floats
 def boundary_measure(found: FlatPartition) -> sympy.Expr:
-    """The (d-1)-dimensional measure of the decision boundary in the parameters of the domain, as an exact SymPy expression.
+    """The (d-1)-dimensional measure of the decision boundary in the parameters of the domain, as an
+    exact SymPy expression.
 
-    The length of a curve in the plane, the number of points on a line. Raises InvalidInput where it is unbounded, and
-    for partitions of other networks than `tied(network)`.
+    The length of a curve in the plane, the number of points on a line. Raises InvalidInput where it
+    is unbounded, and for partitions of other networks than `tied(network)`.
     """
     import sympy
 
     total = [sympy.Integer(0)]
     for a, b in boundary(found).tolist():
         region = found.regions[a]
-        total += [m.sympy() for f, m in zip(region.facets, region.facet_measures, strict=True) if f.neighbour == b]
+        total += [
+            m.sympy()
+            for f, m in zip(region.facets, region.facet_measures, strict=True)
+            if f.neighbour == b
+        ]
     return sympy.Add(*total)
 
 
 def count_without_ties(found: Partition) -> int:
-    """The number of regions (on curves and spheres: cells) of the network itself in a partition of `tied(network)`.
+    """The number of regions (on curves and spheres: cells) of the network itself in a partition of
+    `tied(network)`.
 
-    A tie cuts regions of the network in pieces; pieces that only ties of the last layer set apart are counted once. In R^d and
-    among codes these are the different codes of the layers before, elsewhere the cells that hang together across ties. Raises
-    InvalidInput for partitions of networks that do not end in ties.
+    A tie cuts regions of the network in pieces; pieces that only ties of the last layer set apart
+    are counted once. In R^d and among codes these are the different codes of the layers before,
+    elsewhere the cells that hang together across ties. Raises InvalidInput for partitions of
+    networks that do not end in ties.
 
     >>> from exact import RealSpace, partition
     >>> from exact.sources import tensors
@@ -121,15 +142,27 @@ def count_without_ties(found: Partition) -> int:
 
 
 def _check_ties(network: Network) -> None:
-    """InvalidInput unless the last block is one layer of absolute values of differences, or of the only output."""
+    """InvalidInput unless the last block is one layer of absolute values of differences, or of the
+    only output.
+    """
     block, layer = network.blocks[-1], network.layers[-1]
-    plain = len(block.layers) == 1 and block.norm is None and not block.residual and isinstance(layer.activation, AbsoluteValue)
+    plain = (
+        len(block.layers) == 1
+        and block.norm is None
+        and not block.residual
+        and isinstance(layer.activation, AbsoluteValue)
+    )
     one = [Fraction(1)]
-    rows = layer.weight.tolist() if plain and layer.weight.shape[1] * layer.width <= _MOST_TIES else []
+    rows = (
+        layer.weight.tolist() if plain and layer.weight.shape[1] * layer.width <= _MOST_TIES else []
+    )
     differences = all(sorted(x for x in row if x) == [-1, 1] for row in rows) or rows == [one]
     if not rows or not differences or any(layer.bias.column()):
-        raise InvalidInput("the network does not end in ties of its outputs", value=f"last layer {layer.weight.shape}",
-                           remedy="partition tied(network)")  # fmt: skip
+        raise InvalidInput(
+            "the network does not end in ties of its outputs",
+            value=f"last layer {layer.weight.shape}",
+            remedy="partition tied(network)",
+        )
 
 
 def _all_pairs(outputs: int) -> list[Pair]:
@@ -140,19 +173,30 @@ def _differences(outputs: int, pairs: Sequence[Pair]) -> list[list[int]]:
     """The rows of output_a - output_b; of a single output the output itself."""
     if outputs == 1 and not pairs:
         return [[1]]
-    valid = [len(pair) == 2 and pair[0] != pair[1] and all(0 <= k < outputs for k in pair) for pair in pairs]
+    valid = [
+        len(pair) == 2 and pair[0] != pair[1] and all(0 <= k < outputs for k in pair)
+        for pair in pairs
+    ]
     if not pairs or not all(valid):
-        raise InvalidInput("no two outputs to tie", value=list(pairs),
-                           remedy=f"give pairs of different outputs 0 .. {outputs - 1}")  # fmt: skip
+        raise InvalidInput(
+            "no two outputs to tie",
+            value=list(pairs),
+            remedy=f"give pairs of different outputs 0 .. {outputs - 1}",
+        )
     return [[int(k == a) - int(k == b) for k in range(outputs)] for a, b in pairs]
 
 
 def _outputs(network: Network) -> int:
-    """The number of outputs that the last layer compares; InvalidInput unless it compares all pairs as `tied` does."""
+    """The number of outputs that the last layer compares; InvalidInput unless it compares all pairs
+    as `tied` does.
+    """
     layer = network.layers[-1]
     outputs = layer.weight.shape[1]
     expected = RationalMatrix.from_rationals(_differences(outputs, _all_pairs(outputs)))
     if layer.weight != expected or not isinstance(layer.activation, AbsoluteValue):
-        raise InvalidInput("the network does not end in the ties of all its outputs", value=f"last layer {layer.weight.shape}",
-                           remedy="partition tied(network)")  # fmt: skip
+        raise InvalidInput(
+            "the network does not end in the ties of all its outputs",
+            value=f"last layer {layer.weight.shape}",
+            remedy="partition tied(network)",
+        )
     return outputs

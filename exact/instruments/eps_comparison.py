@@ -1,7 +1,9 @@
-"""The two objects a norm leaves, side by side: the sphere (eps = 0) and the open ball (eps > 0) of one network.
+"""The two objects a norm leaves, side by side: the sphere (eps = 0) and the open ball (eps > 0) of
+one network.
 
-Every code of the sphere is a code of the ball, near its boundary; the others are seen by inputs of small norm alone and vanish
-as eps goes to 0. The codes of the sphere are found twice, on the sphere itself and as the cells of the ball that reach it.
+Every code of the sphere is a code of the ball, near its boundary; the others are seen by inputs of
+small norm alone and vanish as eps goes to 0. The codes of the sphere are found twice, on the sphere
+itself and as the cells of the ball that reach it.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 class EpsComparison:
     """A network at eps = 0 (`sphere`) and at its own eps > 0 (`ball`), both enumerated completely.
 
-    `vanishing` are the codes of the ball that no direction has in the limit. `sampled_radii` are critical radii |P x| of
-    directions drawn at random (float64, for a picture of their spread; not a proof of anything).
+    `vanishing` are the codes of the ball that no direction has in the limit. `sampled_radii` are
+    critical radii |P x| of directions drawn at random (float64, for a picture of their spread; not
+    a proof of anything).
     """
 
     sphere: Partition
@@ -55,18 +58,22 @@ class EpsComparison:
         if len(self.sampled_radii):
             flat = float(np.mean(self.sampled_radii == 0))
             lines.append(f"{'share of them that never flip (sampled)':<45}{flat:>12.3f}")
-            lines += [f"{f'critical radius, {q:.0%} quantile (sampled)':<45}{np.quantile(self.sampled_radii, q):>12.4g}"
-                      for q in _QUANTILES]  # fmt: skip
+            lines += [
+                f"{f'critical radius, {q:.0%} quantile (sampled)':<45}"
+                f"{np.quantile(self.sampled_radii, q):>12.4g}"
+                for q in _QUANTILES
+            ]
         return "\n".join(lines)
 
 
 @in_ieee_floats
 def compare_eps(network: Network, *, samples: int = 1000, seed: int = 0) -> EpsComparison:
-    """Enumerate the sphere and the ball of a network with a norm and eps > 0, and check that they agree.
+    """Enumerate the sphere and the ball of a network with a norm and eps > 0, and check that they
+    agree.
 
-    Cost: both partitions, one polytope per cell of the ball, and `samples` directions (closed form for one hidden layer, one
-    partition of a line each for more). Raises Undecided when an enumeration is incomplete or the two disagree; the refusals
-    of `partition`.
+    Cost: both partitions, one polytope per cell of the ball, and `samples` directions (closed form
+    for one hidden layer, one partition of a line each for more). Raises Undecided when an
+    enumeration is incomplete or the two disagree; the refusals of `partition`.
 
     >>> from exact.sources import tensors
     >>> network = tensors.block([[3, 0], [0, 1]], [-1, 2], [[1, 1]], [0], norm="rms", eps=1)
@@ -75,17 +82,26 @@ def compare_eps(network: Network, *, samples: int = 1000, seed: int = 0) -> EpsC
     (2, 2, [])
     """
     if type(samples) is not int or samples < 0:
-        raise InvalidInput("not a number of samples", value=repr(samples), remedy="give 0, 1, 2, ...")
+        raise InvalidInput(
+            "not a number of samples", value=repr(samples), remedy="give 0, 1, 2, ..."
+        )
     ball, sphere = partition(network, NormBall()), partition(network, Sphere())
     assert isinstance(ball, NormBallPartition)
     if ball.outcome is not Outcome.COMPLETE or sphere.outcome is not Outcome.COMPLETE:
-        raise Undecided("an enumeration is not complete", value=(ball, sphere), remedy="compare a smaller network")
+        raise Undecided(
+            "an enumeration is not complete",
+            value=(ball, sphere),
+            remedy="compare a smaller network",
+        )
     limits = {sphere.code_of(i) for i in range(len(sphere))}
     reaching = [ball.radii(i).on_sphere for i in range(len(ball))]
     codes = [ball.code_of(i) for i in range(len(ball))]
     if limits != {code for code, reaches in zip(codes, reaching, strict=True) if reaches}:
-        raise Undecided("the sphere and the cells of the ball that reach it have different codes", value=(ball, sphere),
-                        remedy="this is a defect of an engine: please report the network")  # fmt: skip
+        raise Undecided(
+            "the sphere and the cells of the ball that reach it have different codes",
+            value=(ball, sphere),
+            remedy="this is a defect of an engine: please report the network",
+        )
     vanishing = tuple(code for code, reaches in zip(codes, reaching, strict=True) if not reaches)
     return EpsComparison(sphere, ball, vanishing, _sampled(network, samples, seed))
 

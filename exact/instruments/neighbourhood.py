@@ -1,4 +1,6 @@
-"""The regions around a point, out to a number of facets: local exploration where no whole partition is within reach."""
+"""The regions around a point, out to a number of facets: local exploration where no whole partition
+is within reach.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,17 @@ def neighbourhood(
 ) -> FlatPartition:
     """The region of x and all regions at most `radius` facets away from it, exactly.
 
-    The distance of two regions is the least number of facets that a path between them crosses. `domain` is any flat domain
-    with x strictly inside, relative to its affine hull; None stands for all of the input space. Regions, facets, maps and
-    proofs are those of `partition`. The outcome is COMPLETE when there is nothing beyond, else BUDGET_REACHED, and `evidence`
-    says what was looked behind. Works in hundreds of dimensions: coordinates that no neuron depends on are left out, and no
-    vertex is ever computed.
+    The distance of two regions is the least number of facets that a path between them crosses.
+    `domain` is any flat domain with x strictly inside, relative to its affine hull; None stands for
+    all of the input space. Regions, facets, maps and proofs are those of `partition`. The outcome
+    is COMPLETE when there is nothing beyond, else BUDGET_REACHED, and `evidence` says what was
+    looked behind. Works in hundreds of dimensions: coordinates that no neuron depends on are left
+    out, and no vertex is ever computed.
 
-    Cost: per region at most radius - 1 facets away, one LP per wall that no ray proves a facet; per other region one LP.
-    Raises InvalidInput for an x outside the domain or on a boundary of its region (naming the hinge), Unsupported for
-    networks with a norm. Source: breadth-first search over facets, as in Avis and Fukuda 1996 on arrangements.
+    Cost: per region at most radius - 1 facets away, one LP per wall that no ray proves a facet; per
+    other region one LP. Raises InvalidInput for an x outside the domain or on a boundary of its
+    region (naming the hinge), Unsupported for networks with a norm. Source: breadth-first search
+    over facets, as in Avis and Fukuda 1996 on arrangements.
 
     >>> from exact import RealSpace
     >>> from exact.sources import tensors
@@ -59,7 +63,9 @@ def neighbourhood(
 
 def _check(network: Network, domain: FlatDomain, radius: int) -> None:
     if isinstance(radius, bool) or not isinstance(radius, int) or radius < 0:
-        raise InvalidInput("the radius is not a number of facets", value=repr(radius), remedy="give 0, 1, 2, ...")
+        raise InvalidInput(
+            "the radius is not a number of facets", value=repr(radius), remedy="give 0, 1, 2, ..."
+        )
     domain.check(network.input_dim)
     network.require_piecewise_linear()
     reason = FacetWalk().refusal(network, domain)
@@ -71,23 +77,43 @@ def _parameters(flat: Flat, x: Sequence[object]) -> Point:
     """The parameters of a point of the domain's span."""
     values = rationals(x, "x")
     if len(values) != len(flat.origin):
-        raise InvalidInput("x does not fit the network", value=f"{len(values)} numbers", remedy=f"give {len(flat.origin)}")
+        raise InvalidInput(
+            "x does not fit the network",
+            value=f"{len(values)} numbers",
+            remedy=f"give {len(flat.origin)}",
+        )
     shifted = [a - b for a, b in zip(values, flat.origin, strict=True)]
-    if flat.dim == len(values) and all(row[j] == 1 and sum(v != 0 for v in row) == 1 for j, row in enumerate(flat.directions)):
+    if flat.dim == len(values) and all(
+        row[j] == 1 and sum(v != 0 for v in row) == 1 for j, row in enumerate(flat.directions)
+    ):
         return homogeneous(shifted)
     basis = matrix(flat.directions, len(values))
     found = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
     if apply(basis.transpose(), found) != shifted:
-        raise InvalidInput("x does not lie in the domain's span", value=shown(x), remedy="give a point of the slice")
+        raise InvalidInput(
+            "x does not lie in the domain's span",
+            value=shown(x),
+            remedy="give a point of the slice",
+        )
     return homogeneous(found)
 
 
 def _check_start(network: Network, flat: Flat, x: Sequence[object], start: Point) -> None:
     """Refuse an x outside the domain or on the boundary of its region."""
     if not is_inside(flat.walls, start):
-        raise InvalidInput("x is not strictly inside the domain", value=shown(x), remedy="give an inner point")
-    bits = [bool(bit) for bit in network.code([Rational(v) if isinstance(v, int) else v for v in x]).bits]
-    for hinge, halfspace in zip(network.hinges, region_halfspaces(network, flat, bits), strict=True):
+        raise InvalidInput(
+            "x is not strictly inside the domain", value=shown(x), remedy="give an inner point"
+        )
+    bits = [
+        bool(bit)
+        for bit in network.code([Rational(v) if isinstance(v, int) else v for v in x]).bits
+    ]
+    for hinge, halfspace in zip(
+        network.hinges, region_halfspaces(network, flat, bits), strict=True
+    ):
         if not halfspace.is_constant and side(halfspace, start) == 0:
-            raise InvalidInput("x lies on a boundary", value=f"{shown(x)}, where hinge {hinge} is zero",
-                               remedy="move x off the boundary, then its region is unique")  # fmt: skip
+            raise InvalidInput(
+                "x lies on a boundary",
+                value=f"{shown(x)}, where hinge {hinge} is zero",
+                remedy="move x off the boundary, then its region is unique",
+            )

@@ -1,16 +1,22 @@
-"""The geometry of a norm (seed 002): its three maps as exact maps, its image, and the axes of the image.
+"""The geometry of a norm (seed 002): its three maps as exact maps, its image, and the axes of the
+image.
 
-`norm = h o g o f`: f projects (f(x) = P x, rational), g scales to the sphere or into the ball of radius sqrt(n) (coordinates
-`a + b sqrt(q)`, one radicand for all), h is `gain * y + bias`. The image at eps = 0 is the ellipsoid h(sphere), and for eps > 0
-its open inside. The squared semi-axes are n times the nonzero eigenvalues of `diag(gain) P diag(gain)`, the axes its
-eigenvectors. For RMSNorm (P = I) that is diagonal. For LayerNorm it is diag(gain^2) minus a matrix of rank one, so with the
-distinct squares v_1 < ... < v_p > 0 of the gain, v_j held by m_j coordinates, the eigenvalues are
+`norm = h o g o f`: f projects (f(x) = P x, rational), g scales to the sphere or into the ball of
+radius sqrt(n) (coordinates `a + b sqrt(q)`, one radicand for all), h is `gain * y + bias`. The
+image at eps = 0 is the ellipsoid h(sphere), and for eps > 0 its open inside. The squared semi-axes
+are n times the nonzero eigenvalues of `diag(gain) P diag(gain)`, the axes its eigenvectors. For
+RMSNorm (P = I) that is diagonal. For LayerNorm it is diag(gain^2) minus a matrix of rank one, so
+with the distinct squares v_1 < ... < v_p > 0 of the gain, v_j held by m_j coordinates, the
+eigenvalues are
 
-    v_j itself, m_j - 1 times, and one simple zero of  1 - (1/n) sum_j m_j v_j / (v_j - t)  in each (v_j, v_j+1) and in
-    (0, v_1) when some gain is zero (otherwise that zero is t = 0: the normal of the hyperplane of the image).
+    v_j itself, m_j - 1 times, and one simple zero of  1 - (1/n) sum_j m_j v_j / (v_j - t)  in each
+    (v_j, v_j+1) and in
+    (0, v_1) when some gain is zero (otherwise that zero is t = 0: the normal of the hyperplane of
+    the image).
 
-Source: Golub 1973, "Some modified matrix eigenvalue problems" (the secular equation and its interlacing zeros). Maps, image and
-axes stand in one file, longer than others, because each is read off the one before.
+Source: Golub 1973, "Some modified matrix eigenvalue problems" (the secular equation and its
+interlacing zeros). Maps, image and axes stand in one file, longer than others, because each is read
+off the one before.
 """
 
 from __future__ import annotations
@@ -68,14 +74,18 @@ class Projection:
     def matrix(self) -> RationalArray:
         """P."""
         n = self.norm.dim
-        return self.norm.project(matrix([[Rational(int(i == j)) for j in range(n)] for i in range(n)], n))
+        return self.norm.project(
+            matrix([[Rational(int(i == j)) for j in range(n)] for i in range(n)], n)
+        )
 
 
 @members_in_ieee_floats
 @short_repr
 @dataclass(frozen=True)
 class Scaling:
-    """g: v -> sqrt(n) v / sqrt(|v|^2 + n eps) ("var") or sqrt(n) v / (|v| + sqrt(n) eps) ("std"); v = P x."""
+    """g: v -> sqrt(n) v / sqrt(|v|^2 + n eps) ("var") or sqrt(n) v / (|v| + sqrt(n) eps) ("std"); v
+    = P x.
+    """
 
     norm: Norm
 
@@ -88,11 +98,17 @@ class Scaling:
         """What v is multiplied by; InvalidInput for v = 0 with eps = 0."""
         n, square, eps = Rational(self.norm.dim), dot(v, v), self.norm.eps
         if square == 0 and eps == 0:
-            raise InvalidInput("the norm is undefined where P x = 0 and eps = 0", value="0 / 0", remedy="give another x")
+            raise InvalidInput(
+                "the norm is undefined where P x = 0 and eps = 0",
+                value="0 / 0",
+                remedy="give another x",
+            )
         if self.norm.eps_rule == "var":
             below = square + n * eps
             return Surd(_ZERO, 1 / below, n * below)
-        rest = square - n * eps * eps  # sqrt(n) / (|v| + sqrt(n) eps) = (sqrt(n |v|^2) - n eps) / (|v|^2 - n eps^2)
+        rest = (
+            square - n * eps * eps
+        )  # sqrt(n) / (|v| + sqrt(n) eps) = (sqrt(n |v|^2) - n eps) / (|v|^2 - n eps^2)
         return Surd(1 / (2 * eps)) if rest == 0 else Surd(-n * eps / rest, 1 / rest, n * square)
 
 
@@ -126,21 +142,32 @@ def decompose(norm: Norm) -> tuple[Projection, Scaling, GainAndBias]:
 
 def _check_norm(norm: object) -> None:
     if not isinstance(norm, Norm):
-        raise InvalidInput("not a norm", value=type(norm).__name__, remedy="give LayerNorm.of(...) or RMSNorm.of(...)")
+        raise InvalidInput(
+            "not a norm",
+            value=type(norm).__name__,
+            remedy="give LayerNorm.of(...) or RMSNorm.of(...)",
+        )
 
 
 def _is_centred(norm: Norm) -> bool:
-    """Whether P takes the mean off, and not nothing; Unsupported for any other P, whose image has other axes."""
+    """Whether P takes the mean off, and not nothing; Unsupported for any other P, whose image has
+    other axes.
+    """
     found = norm.projector()
     if not isinstance(found, str):
-        raise Unsupported("the axes and sides of an image are known for P = I and P = I - 11'/n", value=type(norm).__name__,
-                          remedy="take LayerNorm or RMSNorm; image() and decompose() do any norm")  # fmt: skip
+        raise Unsupported(
+            "the axes and sides of an image are known for P = I and P = I - 11'/n",
+            value=type(norm).__name__,
+            remedy="take LayerNorm or RMSNorm; image() and decompose() do any norm",
+        )
     return found == "mean"
 
 
 @in_ieee_floats
 def image(norm: Norm, x: Sequence[object]) -> tuple[Surd, ...]:
-    """`norm(x)` exactly: coordinates `a + b sqrt(q)` with one q; `.sympy()` and `float()` convert them."""
+    """`norm(x)` exactly: coordinates `a + b sqrt(q)` with one q; `.sympy()` and `float()` convert
+    them.
+    """
     f, g, h = decompose(norm)
     return h(g(f(x)))
 
@@ -174,10 +201,17 @@ def image_points(norm: Norm, inputs: Any) -> ImagePoints:
     try:
         rows = np.asarray(inputs, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidInput("the inputs are not an array of numbers", value=str(error),
-                           remedy=f"give rows of {norm.dim} numbers") from error  # fmt: skip
+        raise InvalidInput(
+            "the inputs are not an array of numbers",
+            value=str(error),
+            remedy=f"give rows of {norm.dim} numbers",
+        ) from error
     if rows.ndim != 2 or rows.shape[1] != norm.dim:
-        raise InvalidInput("the inputs do not fit the norm", value=rows.shape, remedy=f"give rows of {norm.dim} numbers")
+        raise InvalidInput(
+            "the inputs do not fit the norm",
+            value=rows.shape,
+            remedy=f"give rows of {norm.dim} numbers",
+        )
     return ImagePoints(norm, rows)
 
 
@@ -186,10 +220,12 @@ def image_points(norm: Norm, inputs: Any) -> ImagePoints:
 
 @in_ieee_floats
 def side_of(norm: Norm, z: Sequence[object]) -> int | None:
-    """Where a rational point lies: -1 strictly inside the ellipsoid of the norm, 0 on it, 1 outside, None off its flat.
+    """Where a rational point lies: -1 strictly inside the ellipsoid of the norm, 0 on it, 1
+    outside, None off its flat.
 
-    The flat is `bias` plus the image of diag(gain) P. A point of it is gain * y + bias for some y in the image of P, and its
-    side is that of the smallest |y|^2 against n: where the gain is zero y is free, and least when spread evenly.
+    The flat is `bias` plus the image of diag(gain) P. A point of it is gain * y + bias for some y
+    in the image of P, and its side is that of the smallest |y|^2 against n: where the gain is zero
+    y is free, and least when spread evenly.
     """
     _check_norm(norm)
     square = _least_preimage(norm, rationals(z, "z"))
@@ -200,8 +236,8 @@ def side_of(norm: Norm, z: Sequence[object]) -> int | None:
 def is_image(norm: Norm, z: Sequence[object]) -> bool:
     """Whether a rational point is `norm(x)` for some real x, exactly and for both eps rules.
 
-    For eps > 0 the image is the open ellipsoid in its flat; for eps = 0 its surface, or all of it with the surface where zero
-    gains flatten the sphere.
+    For eps > 0 the image is the open ellipsoid in its flat; for eps = 0 its surface, or all of it
+    with the surface where zero gains flatten the sphere.
 
     >>> from exact import LayerNorm
     >>> norm = LayerNorm.of(eps=0, dim=3)
@@ -218,7 +254,11 @@ def is_image(norm: Norm, z: Sequence[object]) -> bool:
 
 def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
     if len(z) != norm.dim:
-        raise InvalidInput("the point does not fit the norm", value=f"{len(z)} coordinates", remedy=f"give {norm.dim}")
+        raise InvalidInput(
+            "the point does not fit the norm",
+            value=f"{len(z)} coordinates",
+            remedy=f"give {norm.dim}",
+        )
     gain, gaps = norm.gain.column(), [x - b for x, b in zip(z, norm.bias.column(), strict=True)]
     if any(x != 0 for x, g in zip(gaps, gain, strict=True) if g == 0):
         return None
@@ -238,10 +278,11 @@ def _least_preimage(norm: Norm, z: Sequence[Rational]) -> Rational | None:
 @short_repr
 @dataclass(frozen=True)
 class Axis:
-    """A semi-axis of the image, or several equal ones: `multiplicity` orthogonal directions of squared length `bounds`.
+    """A semi-axis of the image, or several equal ones: `multiplicity` orthogonal directions of
+    squared length `bounds`.
 
-    `squared` is the exact square where it is rational or quadratic, else None; `bounds` always enclose it, equal when it is
-    rational and known. The multiplicity is exact.
+    `squared` is the exact square where it is rational or quadratic, else None; `bounds` always
+    enclose it, equal when it is rational and known. The multiplicity is exact.
     """
 
     norm: Norm
@@ -255,16 +296,22 @@ class Axis:
         """The length of the semi-axis: the nearest float64."""
         if self.squared is not None:
             return self.squared.root_float()
-        function, (low, high), n = _Secular(self.norm), (rational(x) / self.norm.dim for x in self.bounds), self.norm.dim
+        function, (low, high), n = (
+            _Secular(self.norm),
+            (rational(x) / self.norm.dim for x in self.bounds),
+            self.norm.dim,
+        )
         while (length := nearest_root(n * low)) != nearest_root(n * high):
             low, high = function.narrowed(low, high, (low + high) / 2)
         return length
 
     @cached_property
     def directions(self) -> tuple[tuple[Surd, ...], ...] | None:
-        """Exact orthogonal directions, of no special length; None where the squared axis is of degree above two.
+        """Exact orthogonal directions, of no special length; None where the squared axis is of
+        degree above two.
 
-        Of a simple eigenvalue t: gain_i / (gain_i^2 - t). Of a repeated one: contrasts of the coordinates that hold it.
+        Of a simple eigenvalue t: gain_i / (gain_i^2 - t). Of a repeated one: contrasts of the
+        coordinates that hold it.
         """
         if self.support:
             return tuple(tuple(Surd(x) for x in row) for row in _contrasts(self.norm, self.support))
@@ -279,21 +326,34 @@ class Axis:
         while True:
             with ball_precision(2 * bits):
                 repeated = [[Ball(x) for x in row] for row in _contrasts(self.norm, self.support)]
-                unit = [[x / length for x in row] for row in repeated or [self._simple(bits)] for length in [_norm(row)]]
+                unit = [
+                    [x / length for x in row]
+                    for row in repeated or [self._simple(bits)]
+                    for length in [_norm(row)]
+                ]
                 if all(x.is_finite() and x.rad() < _CLOSE for row in unit for x in row):
                     floats = np.array([[float(x) for x in row] for row in unit])
-                    gaps = [abs(x - Ball(rational(float(v)))) for row, values in zip(unit, floats, strict=True)
-                            for x, v in zip(row, values, strict=True)]  # fmt: skip
+                    gaps = [
+                        abs(x - Ball(rational(float(v))))
+                        for row, values in zip(unit, floats, strict=True)
+                        for x, v in zip(row, values, strict=True)
+                    ]
                     return floats, max((_above(gap) for gap in gaps), default=0.0)
             bits *= 2
 
     def _simple(self, bits: int) -> list[Ball]:
-        t = _refined(self.norm, self.bounds, bits) if self.squared is None else self.squared.ball() / self.norm.dim
+        t = (
+            _refined(self.norm, self.bounds, bits)
+            if self.squared is None
+            else self.squared.ball() / self.norm.dim
+        )
         return [Ball(g) / (Ball(g * g) - t) for g in self.norm.gain.column()]
 
     @property
     def directions_float(self) -> FloatArray:
-        """Orthonormal directions (multiplicity x n, float64), each entry within `direction_error` of an exact axis."""
+        """Orthonormal directions (multiplicity x n, float64), each entry within `direction_error`
+        of an exact axis.
+        """
         return self._enclosed[0]
 
     @property
@@ -306,9 +366,11 @@ class Axis:
 @short_repr
 @dataclass(frozen=True)
 class Ellipsoid:
-    """The image of a norm at eps = 0: centre `bias`, semi-axes from the longest; for eps > 0 the image is its open inside.
+    """The image of a norm at eps = 0: centre `bias`, semi-axes from the longest; for eps > 0 the
+    image is its open inside.
 
-    `is_solid`: zero gains flatten the sphere, so that the image is the ellipsoid with its inside (a segment, a disc, ...).
+    `is_solid`: zero gains flatten the sphere, so that the image is the ellipsoid with its inside (a
+    segment, a disc, ...).
     """
 
     norm: Norm
@@ -326,8 +388,9 @@ class Ellipsoid:
 def ellipsoid(norm: Norm) -> Ellipsoid:
     """The centre and the axes of the image, with certified multiplicities and enclosures.
 
-    Floats propose the eigenvalues, signs of the secular function at rational points prove where they lie. Cost: a few sums of n
-    terms per axis; small cases are also factored, which gives exact squares.
+    Floats propose the eigenvalues, signs of the secular function at rational points prove where
+    they lie. Cost: a few sums of n terms per axis; small cases are also factored, which gives exact
+    squares.
 
     >>> from exact import LayerNorm
     >>> flat = ellipsoid(LayerNorm.of(eps=0, gain=[0, 1, 2]))
@@ -341,7 +404,11 @@ def ellipsoid(norm: Norm) -> Ellipsoid:
     values = sorted(value for value in groups if value != 0)
     axes = [_repeated(norm, value, groups[value]) for value in values]
     simple = _simple_axes(norm, values) if _is_centred(norm) else []
-    found = sorted([axis for axis in axes if axis.multiplicity] + simple, key=lambda axis: axis.bounds[0], reverse=True)
+    found = sorted(
+        [axis for axis in axes if axis.multiplicity] + simple,
+        key=lambda axis: axis.bounds[0],
+        reverse=True,
+    )
     whole = sum(axis.multiplicity for axis in found) == norm.sphere_dim + 1
     return Ellipsoid(norm, fractions(norm.bias.column()), tuple(found), not whole)
 
@@ -353,7 +420,9 @@ def _repeated(norm: Norm, value: Rational, members: list[int]) -> Axis:
 
 
 def _contrasts(norm: Norm, support: Sequence[int]) -> list[list[Rational]]:
-    """Orthogonal vectors on the coordinates that hold one squared gain: for LayerNorm those across the gain there, else all."""
+    """Orthogonal vectors on the coordinates that hold one squared gain: for LayerNorm those across
+    the gain there, else all.
+    """
     n, gain = norm.dim, norm.gain.column()
     if not _is_centred(norm):
         return [[Rational(int(i == j)) for i in range(n)] for j in support]
@@ -370,7 +439,11 @@ def _contrasts(norm: Norm, support: Sequence[int]) -> list[list[Rational]]:
 
 def _project(norm: Norm, x: Sequence[Rational]) -> list[Rational]:
     if len(x) != norm.dim:
-        raise InvalidInput("the point does not fit the norm", value=f"{len(x)} coordinates", remedy=f"give {norm.dim}")
+        raise InvalidInput(
+            "the point does not fit the norm",
+            value=f"{len(x)} coordinates",
+            remedy=f"give {norm.dim}",
+        )
     return list(norm.project(matrix([[value] for value in x], 1)).entries())
 
 
@@ -378,7 +451,9 @@ def _project(norm: Norm, x: Sequence[Rational]) -> list[Rational]:
 
 
 def _simple_axes(norm: Norm, values: Sequence[Rational]) -> list[Axis]:
-    """One axis between every two neighbouring squares of the gain, and one below the least where a gain is zero."""
+    """One axis between every two neighbouring squares of the gain, and one below the least where a
+    gain is zero.
+    """
     zero = any(g == 0 for g in norm.gain.column())
     gaps = [*([(_ZERO, values[0])] if zero and values else []), *pairwise(values)]
     known = _small_roots(norm, values)
@@ -388,7 +463,12 @@ def _simple_axes(norm: Norm, values: Sequence[Rational]) -> list[Axis]:
 
 
 def _axis_between(
-    norm: Norm, function: _Secular, a: Rational, b: Rational, known: Sequence[Surd], guesses: Sequence[Rational]
+    norm: Norm,
+    function: _Secular,
+    a: Rational,
+    b: Rational,
+    known: Sequence[Surd],
+    guesses: Sequence[Rational],
 ) -> Axis:
     exact = next((t for t in known if t.compare(Surd(a)) > 0 and t.compare(Surd(b)) < 0), None)
     if exact is None:
@@ -401,7 +481,9 @@ def _axis_between(
 
 
 class _Secular:
-    """n times the secular function; the squares of the gain, each once with the number of coordinates that hold it."""
+    """n times the secular function; the squares of the gain, each once with the number of
+    coordinates that hold it.
+    """
 
     def __init__(self, norm: Norm) -> None:
         self.dim, held = norm.dim, Counter(g * g for g in norm.gain.column())
@@ -420,21 +502,29 @@ class _Secular:
         return (exact > 0) - (exact < 0)
 
     def narrowed(self, low: Rational, high: Rational, t: Rational) -> tuple[Rational, Rational]:
-        """The part of an interval around a zero, below which the function is positive, on its side of t."""
+        """The part of an interval around a zero, below which the function is positive, on its side
+        of t.
+        """
         sign = self.sign(t)
         return (t, t) if sign == 0 else (t, high) if sign > 0 else (low, t)
 
 
 def _guesses(norm: Norm) -> list[Rational]:
-    """The eigenvalues as floats find them, a power of two taken out of the gain so that they have them in their range."""
+    """The eigenvalues as floats find them, a power of two taken out of the gain so that they have
+    them in their range.
+    """
     power = max(exponent(g) for g in norm.gain.column() if g != 0)
     gain = nearest_floats(scaled_by(g, -power) for g in norm.gain.column())
     table = np.diag(gain * gain) - np.outer(gain, gain) / norm.dim
     return [scaled_by(rational(guess), 2 * power) for guess in np.linalg.eigvalsh(table).tolist()]
 
 
-def _bracket(function: _Secular, a: Rational, b: Rational, guesses: Sequence[Rational]) -> tuple[Rational, Rational]:
-    """Rational bounds around the zero in (a, b), above which the function is negative; near a float's guess if it is good."""
+def _bracket(
+    function: _Secular, a: Rational, b: Rational, guesses: Sequence[Rational]
+) -> tuple[Rational, Rational]:
+    """Rational bounds around the zero in (a, b), above which the function is negative; near a
+    float's guess if it is good.
+    """
     low, high = a, b
     for guess in [guess for guess in guesses if a < guess < b][:1]:
         reach = (b - a) / 2**44
@@ -455,7 +545,9 @@ def _refined(norm: Norm, bounds: tuple[Fraction, Fraction], bits: int) -> Ball:
 
 
 def _small_roots(norm: Norm, values: Sequence[Rational]) -> list[Surd]:
-    """Zeros of the secular function of degree one and two over the rationals, where its numerator is small."""
+    """Zeros of the secular function of degree one and two over the rationals, where its numerator
+    is small.
+    """
     if not 0 < len(values) <= _EXACT_DEGREE:
         return []
     import sympy
@@ -464,13 +556,20 @@ def _small_roots(norm: Norm, values: Sequence[Rational]) -> list[Surd]:
     held = [sum(g * g == value for g in norm.gain.column()) for value in values]
     exact = [sympy.Rational(int(v.p), int(v.q)) for v in values]
     whole = n * sympy.prod([v - t for v in exact])
-    rest = [m * v * sympy.prod([w - t for w in exact if w != v]) for m, v in zip(held, exact, strict=True)]
+    rest = [
+        m * v * sympy.prod([w - t for w in exact if w != v])
+        for m, v in zip(held, exact, strict=True)
+    ]
     _, factors = sympy.Poly(sympy.expand(whole - sum(rest)), t).factor_list()
-    return [root for factor, _ in factors for root in _roots([rational(c) for c in factor.all_coeffs()])]
+    return [
+        root for factor, _ in factors for root in _roots([rational(c) for c in factor.all_coeffs()])
+    ]
 
 
 def _roots(coefficients: Sequence[Rational]) -> list[Surd]:
-    """The real zeros of a polynomial of degree one or two, highest coefficient first; none of a higher degree."""
+    """The real zeros of a polynomial of degree one or two, highest coefficient first; none of a
+    higher degree.
+    """
     if len(coefficients) == 2:
         return [Surd(-coefficients[1] / coefficients[0])]
     if len(coefficients) != 3:

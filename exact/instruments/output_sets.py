@@ -1,7 +1,9 @@
-"""Whether a network's outputs meet a closed polyhedron somewhere in a partitioned domain, decided region by region.
+"""Whether a network's outputs meet a closed polyhedron somewhere in a partitioned domain, decided
+region by region.
 
-On a region the outputs are affine, so the points of its closure that are sent into the set are a closed polyhedron again: an
-exact LP finds one, or a Farkas vector with a negative sum proves that there is none. The regions' closures fill the domain.
+On a region the outputs are affine, so the points of its closure that are sent into the set are a
+closed polyhedron again: an exact LP finds one, or a Farkas vector with a negative sum proves that
+there is none. The regions' closures fill the domain.
 """
 
 from __future__ import annotations
@@ -41,9 +43,10 @@ _BLOCK = 2**14
 class Reached:
     """The answer of :func:`reached`: a point, or none in any region.
 
-    `point` is an input that is sent into the set, in the closure of region `region`; None where no region has one. `decisions`
-    counts the regions that were settled by certified signs at their vertices ("filter") and by exact LPs ("exact"); `undecided`
-    those that were left when the seconds were used up.
+    `point` is an input that is sent into the set, in the closure of region `region`; None where no
+    region has one. `decisions` counts the regions that were settled by certified signs at their
+    vertices ("filter") and by exact LPs ("exact"); `undecided` those that were left when the
+    seconds were used up.
     """
 
     partition: FlatPartition
@@ -55,40 +58,58 @@ class Reached:
 
     @property
     def nowhere(self) -> bool:
-        """Whether no point of the domain is sent into the set. Raises Undecided where partition or search stopped early."""
+        """Whether no point of the domain is sent into the set. Raises Undecided where partition or
+        search stopped early.
+        """
         if self.point is None and self.undecided:
-            raise Undecided("no region tried reaches the set, but not all were tried", value=f"{self.undecided:,} regions left",
-                            remedy="give more seconds, or none")  # fmt: skip
+            raise Undecided(
+                "no region tried reaches the set, but not all were tried",
+                value=f"{self.undecided:,} regions left",
+                remedy="give more seconds, or none",
+            )
         if self.point is None and self.partition.outcome is not Outcome.COMPLETE:
-            raise Undecided("no region found reaches the set, but there may be more regions", value=self.partition,
-                            remedy="partition with a larger budget, or none")  # fmt: skip
+            raise Undecided(
+                "no region found reaches the set, but there may be more regions",
+                value=self.partition,
+                remedy="partition with a larger budget, or none",
+            )
         return self.point is None
 
     def rows(self, index: int) -> tuple[Halfspace, ...]:
-        """The halfspaces over the parameters of what region `index` shares with the set: the region's, then the set's."""
+        """The halfspaces over the parameters of what region `index` shares with the set: the
+        region's, then the set's.
+        """
         return next(_walls(self.partition, self.unsafe, [index]))
 
     def proof(self, index: int) -> Farkas | None:
-        """Why nothing of region `index` is sent into the set; None where something is. Made when asked for.
+        """Why nothing of region `index` is sent into the set; None where something is. Made when
+        asked for.
 
-        Multipliers > 0 of `rows(index)` that cancel the normals and leave a negative sum. Cost: one exact propagation and LP.
+        Multipliers > 0 of `rows(index)` that cancel the normals and leave a negative sum. Cost: one
+        exact propagation and LP.
         """
         found = _decided(self.rows(index), self.partition.flat.dim)
         return found if isinstance(found, Farkas) else None
 
 
-def reached(found: FlatPartition, unsafe: Sequence[Any], *, seconds: float | None = None) -> Reached:
-    """Whether some point of the domain has its outputs y in the closed set `normal_k . y + offset_k >= 0` for all rows k.
+def reached(
+    found: FlatPartition, unsafe: Sequence[Any], *, seconds: float | None = None
+) -> Reached:
+    """Whether some point of the domain has its outputs y in the closed set `normal_k . y + offset_k
+    >= 0` for all rows k.
 
-    `unsafe` are the rows, each one number per output, then the offset. Ties and the boundaries of regions count: every set here
-    is closed. Regions are tried in their order until one has a point, or `seconds` are used up. Raises InvalidInput for rows
-    that do not fit the outputs and NotPiecewiseLinear for smooth activations. Cost: where the engine keeps the faces of a
-    bounded domain, one float64 pass over the vertices with proved error bounds, which settles the regions at whose vertices
-    one row is negative throughout; for each other region one exact propagation and LP.
+    `unsafe` are the rows, each one number per output, then the offset. Ties and the boundaries of
+    regions count: every set here is closed. Regions are tried in their order until one has a point,
+    or `seconds` are used up. Raises InvalidInput for rows that do not fit the outputs and
+    NotPiecewiseLinear for smooth activations. Cost: where the engine keeps the faces of a bounded
+    domain, one float64 pass over the vertices with proved error bounds, which settles the regions
+    at whose vertices one row is negative throughout; for each other region one exact propagation
+    and LP.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors
-    >>> found = partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])]), Box(-1, 1, dim=1))    # |x|
+    >>> absolute = tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])])
+    >>> found = partition(absolute, Box(-1, 1, dim=1))
     >>> reached(found, [[1, -1]]).point, reached(found, [[1, -1.5]]).nowhere
     ((Fraction(-1, 1),), True)
     """
@@ -109,7 +130,9 @@ def reached(found: FlatPartition, unsafe: Sequence[Any], *, seconds: float | Non
 
 
 def _outside(found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> BitArray:
-    """Regions on which one row is certainly negative: at all vertices, and so on their hull. Others are left open."""
+    """Regions on which one row is certainly negative: at all vertices, and so on their hull. Others
+    are left open.
+    """
     faces = found.engine_faces
     vertices = None if faces is None else faces.enclosed()
     if faces is None or vertices is None or not len(found):
@@ -118,19 +141,31 @@ def _outside(found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> BitArr
     walk, last = PointWalk(stages(network, found.flat), "cpu"), len(network.hidden_layers) - 1
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(vertices[1]), _BLOCK)]
     with one_thread():
-        negative = np.concatenate([walk.signs(last, vertices[0][at], vertices[1][at], None, None) for at in blocks]) == -1
+        negative = (
+            np.concatenate(
+                [walk.signs(last, vertices[0][at], vertices[1][at], None, None) for at in blocks]
+            )
+            == -1
+        )
     corners = faces.corners
-    throughout = np.asarray(np.logical_and.reduceat(negative[corners.members], corners.starts[:-1], axis=0))
+    throughout = np.asarray(
+        np.logical_and.reduceat(negative[corners.members], corners.starts[:-1], axis=0)
+    )
     settled: BitArray = np.any(throughout, axis=1, keepdims=True)[found.order, 0]
     return settled
 
 
 def _rows(network: Network, unsafe: Sequence[Any]) -> tuple[tuple[Rational, ...], ...]:
     network.require_piecewise_linear()
-    rows = tuple(tuple(rationals(row, f"unsafe[{i}]")) for i, row in enumerate(listed(unsafe, "unsafe")))
+    rows = tuple(
+        tuple(rationals(row, f"unsafe[{i}]")) for i, row in enumerate(listed(unsafe, "unsafe"))
+    )
     if not rows or {len(row) for row in rows} != {network.output_dim + 1}:
-        raise InvalidInput("the set does not fit the outputs", value=sorted({len(row) for row in rows}),
-                           remedy=f"give rows of {network.output_dim + 1} numbers: factors, then the offset")  # fmt: skip
+        raise InvalidInput(
+            "the set does not fit the outputs",
+            value=sorted({len(row) for row in rows}),
+            remedy=f"give rows of {network.output_dim + 1} numbers: factors, then the offset",
+        )
     return rows
 
 
@@ -139,7 +174,10 @@ def _decided(walls: Sequence[Halfspace], dim: int) -> Decided:
     first = strict_feasibility(walls, dim)
     if isinstance(first, Interior):
         return first.point
-    total = sum((m * walls[i].offset for i, m in zip(first.rows, first.multipliers, strict=True)), Rational(0))
+    total = sum(
+        (m * walls[i].offset for i, m in zip(first.rows, first.multipliers, strict=True)),
+        Rational(0),
+    )
     if total < 0:
         return first
     hull = affine_hull(walls, dim)
@@ -149,7 +187,9 @@ def _decided(walls: Sequence[Halfspace], dim: int) -> Decided:
 def _walls(
     found: FlatPartition, rows: Sequence[Sequence[Rational]], indices: Sequence[int]
 ) -> Iterator[tuple[Halfspace, ...]]:
-    """The halfspaces of regions, then the rows as functions of the parameters. Regions that follow each other share layers."""
+    """The halfspaces of regions, then the rows as functions of the parameters. Regions that follow
+    each other share layers.
+    """
     network, sizes = _with_rows(found.network, rows), found.network.bits_per_layer
     start = begin(network, found.flat.state(), [Rational(0)] * found.flat.dim + [Rational(1)])
     assert start is not None, "the rows are a hidden layer"
@@ -168,7 +208,9 @@ def _walls(
 
 
 def _with_rows(network: Network, rows: Sequence[Sequence[Rational]]) -> Network:
-    """The network with the rows as one more hidden layer, whose hinges are positive where the rows are."""
+    """The network with the rows as one more hidden layer, whose hinges are positive where the rows
+    are.
+    """
     layer = Layer.of([row[:-1] for row in rows], [row[-1] for row in rows], ReLU(), "unsafe")
     return Network((*network.blocks, Block((layer,))))
 

@@ -1,1 +1,3 @@
-"""Loops over irregular structure, compiled by numba: floats that propose or are certified, never exact arithmetic."""
+"""Loops over irregular structure, compiled by numba: floats that propose or are certified, never
+exact arithmetic.
+"""

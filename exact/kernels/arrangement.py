@@ -1,18 +1,23 @@
-"""Cells of a hyperplane arrangement by deletion and restriction: exact in 64-bit integers, degenerate or not.
+"""Cells of a hyperplane arrangement by deletion and restriction: exact in 64-bit integers,
+degenerate or not.
 
-Hyperplanes are inserted one by one. Those cells of the first j that hyperplane j cuts are exactly the ones whose codes
-appear among the cells of the first j restricted to hyperplane j, an arrangement one dimension lower (two cells restricted
-to the same code would share an open convex set with the hyperplane): membership is a hash join. A cell that is not cut lies
-on one side, that of its witness: a float64 point, certified to lie in its cell. A cut cell leaves a new one on the other
-side; its witness is the one of the facet, moved off the hyperplane by half the way to the next.
+Hyperplanes are inserted one by one. Those cells of the first j that hyperplane j cuts are exactly
+the ones whose codes appear among the cells of the first j restricted to hyperplane j, an
+arrangement one dimension lower (two cells restricted to the same code would share an open convex
+set with the hyperplane): membership is a hash join. A cell that is not cut lies on one side, that
+of its witness: a float64 point, certified to lie in its cell. A cut cell leaves a new one on the
+other side; its witness is the one of the facet, moved off the hyperplane by half the way to the
+next.
 
-Rows are coprime integers, so that restrictions that coincide or become constant are recognised exactly. Nothing is guessed:
-a kernel that would overflow, or cannot certify a witness, says so by its status and its result is void.
+Rows are coprime integers, so that restrictions that coincide or become constant are recognised
+exactly. Nothing is guessed: a kernel that would overflow, or cannot certify a witness, says so by
+its status and its result is void.
 
-`alarm` is an array of one integer: as soon as another thread sets it (see exact.geometry.budgets), what is going on ends as LATE.
+`alarm` is an array of one integer: as soon as another thread sets it (see exact.geometry.budgets),
+what is going on ends as LATE.
 
-Codes are rows of 64-bit words, bit k of hyperplane k in word k // 64. The first `walls` rows are the walls of an open
-convex domain: only their positive side is kept.
+Codes are rows of 64-bit words, bit k of hyperplane k in word k // 64. The first `walls` rows are
+the walls of an open convex domain: only their positive side is kept.
 
 One module, because a compiled function is cached by the text of its own file only.
 """
@@ -27,9 +32,15 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 OK, OVERFLOW, UNCERTAIN, LATE = 0, 1, 2, 3
-LARGEST = 2**31 - 1  # of a coefficient: products of two stay in 64 bits, and in the exact range of a cross product
+LARGEST = (
+    2**31 - 1
+)  # of a coefficient: products of two stay in 64 bits, and in the exact range of a cross product
 _ROUNDING = 2.0**-52  # twice the unit roundoff
-_ROOM = 2.0**-20  # a witness of a cut cell nearer to the cut than this is placed anew, lest margins shrink to rounding
+_ROOM = (
+    2.0**-20
+    # a witness of a cut cell nearer to the cut than this is placed anew, lest margins shrink to
+    # rounding
+)
 
 
 @numba.njit(cache=True)
@@ -51,7 +62,9 @@ def largest_normal(row: Array) -> int:
 
 @numba.njit(cache=True)
 def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array, int]:
-    """The first `count` rows inside the hyperplane of `wall`, without the pivot coordinate; (rows, status)."""
+    """The first `count` rows inside the hyperplane of `wall`, without the pivot coordinate; (rows,
+    status).
+    """
     width = len(wall)
     result = np.zeros((count, width - 1), dtype=np.int64)
     scale, sign = abs(wall[pivot]), 1 if wall[pivot] > 0 else -1
@@ -74,7 +87,9 @@ def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array,
 
 @numba.njit(cache=True)
 def certain_side(row: Array, point: Array, index: int) -> int:
-    """The sign of a form at the float64 point `point[index]`, or 0 when rounding may have changed it (Higham, 3.1)."""
+    """The sign of a form at the float64 point `point[index]`, or 0 when rounding may have changed
+    it (Higham, 3.1).
+    """
     dim = len(row) - 1
     total = float(row[dim])
     size = abs(total)
@@ -89,7 +104,9 @@ def certain_side(row: Array, point: Array, index: int) -> int:
 
 @numba.njit(cache=True)
 def _clear_side(row: Array, point: Array, index: int) -> int:
-    """The sign of a form where it is far from zero for coefficients and coordinates of this size, else 0."""
+    """The sign of a form where it is far from zero for coefficients and coordinates of this size,
+    else 0.
+    """
     dim = len(row) - 1
     total, size, reach = float(row[dim]), float(abs(row[dim])), 1.0
     for k in range(dim):
@@ -163,9 +180,18 @@ def _find(table: Array, codes: Array, other: Array, index: int) -> int:
 
 @numba.njit(cache=True)
 def _place(
-    rows: Array, active: Array, plane: int, codes: Array, cell: int, start: Array, side: int, points: Array, at: int
-) -> int:  # fmt: skip
-    """Write to `points[at]` a certified witness on `side` of `plane`, in the cell with the sides of `codes[cell]`.
+    rows: Array,
+    active: Array,
+    plane: int,
+    codes: Array,
+    cell: int,
+    start: Array,
+    side: int,
+    points: Array,
+    at: int,
+) -> int:
+    """Write to `points[at]` a certified witness on `side` of `plane`, in the cell with the sides of
+    `codes[cell]`.
 
     From `start`, near the facet, along the normal by half the way to the first other hyperplane.
     """
@@ -196,10 +222,21 @@ def _place(
 
 @numba.njit(cache=True, nogil=True)
 def insert(
-    rows: Array, active: Array, plane: int, is_wall: bool, codes: Array, points: Array, count: int,
-    facet_codes: Array, facet_points: Array, pivot: int, alarm: Array,
-) -> tuple[int, int]:  # fmt: skip
-    """Split `count` cells by one hyperplane; facet cells are masked to the active hyperplanes. (new count, status)."""
+    rows: Array,
+    active: Array,
+    plane: int,
+    is_wall: bool,
+    codes: Array,
+    points: Array,
+    count: int,
+    facet_codes: Array,
+    facet_points: Array,
+    pivot: int,
+    alarm: Array,
+) -> tuple[int, int]:
+    """Split `count` cells by one hyperplane; facet cells are masked to the active hyperplanes. (new
+    count, status).
+    """
     dim = rows.shape[1] - 1
     table = hash_table(facet_codes)
     start = np.zeros(dim)
@@ -250,14 +287,19 @@ def with_room(codes: Array, points: Array, count: int, room: int) -> tuple[Array
     if len(codes) >= room:
         return codes, points
     size = max(room, len(codes) + len(codes) // 2)
-    wider, farther = np.zeros((size, codes.shape[1]), dtype=np.uint64), np.zeros((size, points.shape[1]))
+    wider, farther = (
+        np.zeros((size, codes.shape[1]), dtype=np.uint64),
+        np.zeros((size, points.shape[1])),
+    )
     wider[:count], farther[:count] = codes[:count], points[:count]
     return wider, farther
 
 
 @numba.njit(cache=True)
 def classify(rows: Array, active: Array, plane: int) -> tuple[int, int, int]:
-    """(kind, index, sign): 0 constant with its sign, 1 copy of an active row (up to sign), 2 a new hyperplane."""
+    """(kind, index, sign): 0 constant with its sign, 1 copy of an active row (up to sign), 2 a new
+    hyperplane.
+    """
     width = rows.shape[1]
     if largest_normal(rows[plane]) < 0:
         offset = rows[plane, width - 1]
@@ -319,7 +361,9 @@ def _point_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int
 
 @numba.njit(cache=True)
 def _before(rows: Array, i: int, j: int) -> int:
-    """The sign of the zero of row j minus the zero of row i, on a line; both coefficients positive after turning."""
+    """The sign of the zero of row j minus the zero of row i, on a line; both coefficients positive
+    after turning.
+    """
     a, b = rows[i, 0], rows[j, 0]
     left, right = rows[i, 1] * (b if b > 0 else -b), rows[j, 1] * (a if a > 0 else -a)
     value = (left if a > 0 else -left) - (right if b > 0 else -right)
@@ -328,7 +372,9 @@ def _before(rows: Array, i: int, j: int) -> int:
 
 @numba.njit(cache=True)
 def _sorted_zeros(rows: Array) -> Array:
-    """The rows with a zero, ascending by it: sorted as floats, then put right by exact comparisons."""
+    """The rows with a zero, ascending by it: sorted as floats, then put right by exact
+    comparisons.
+    """
     order = np.empty(len(rows), dtype=np.int64)
     zeros = np.empty(len(rows))
     count = 0
@@ -360,7 +406,10 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
             first = at + 1
         if order[at] < walls and rows[order[at], 0] < 0 and last == len(order):
             last = at
-    codes, points = np.zeros((max(last - first, 0) + 1, words), dtype=np.uint64), np.zeros((max(last - first, 0) + 1, 1))
+    codes, points = (
+        np.zeros((max(last - first, 0) + 1, words), dtype=np.uint64),
+        np.zeros((max(last - first, 0) + 1, 1)),
+    )
     code = np.zeros((1, words), dtype=np.uint64)
     for k in range(len(rows)):
         if rows[k, 0] < 0 or (rows[k, 0] == 0 and rows[k, 1] > 0):
@@ -370,7 +419,11 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
         if gap > 0:
             k = order[gap - 1]
             code[0, k >> 6] ^= np.uint64(1) << np.uint64(k & 63)
-        if gap < first or gap > last or (0 < gap < len(order) and _before(rows, order[gap - 1], order[gap]) == 0):
+        if (
+            gap < first
+            or gap > last
+            or (0 < gap < len(order) and _before(rows, order[gap - 1], order[gap]) == 0)
+        ):
             continue
         left = -rows[order[gap - 1], 1] / rows[order[gap - 1], 0] if gap > 0 else -np.inf
         right = -rows[order[gap], 1] / rows[order[gap], 0] if gap < len(order) else np.inf
@@ -384,7 +437,9 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
 
 @numba.njit(cache=True)
 def _clears(point: float, zero: float) -> bool:
-    """Whether the distance to a zero exceeds the rounding error of its quotient, one unit of the last place."""
+    """Whether the distance to a zero exceeds the rounding error of its quotient, one unit of the
+    last place.
+    """
     return abs(zero) == np.inf or abs(point - zero) > 2.0 * _ROUNDING * abs(zero)
 
 
@@ -395,16 +450,26 @@ def _between(left: float, right: float) -> float:
     return left + max(1.0, abs(left)) if right == np.inf else left + 0.5 * (right - left)
 
 
-@numba.njit("Tuple((uint64[:, ::1], float64[:, ::1], int64))(int64[:, ::1], int64, int64, int64[::1])", cache=True, nogil=True)
+@numba.njit(
+    "Tuple((uint64[:, ::1], float64[:, ::1], int64))(int64[:, ::1], int64, int64, int64[::1])",
+    cache=True,
+    nogil=True,
+)
 def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Array, int]:
-    """All cells of the rows (k x (dim + 1)) inside the first `walls` of them: codes, witnesses, status."""
+    """All cells of the rows (k x (dim + 1)) inside the first `walls` of them: codes, witnesses,
+    status.
+    """
     dim = rows.shape[1] - 1
     if dim == 0:
         return _point_cells(rows, walls, words)
     if dim == 1:
         return _line_cells(rows, walls, words)
     codes, points, count = np.zeros((4, words), dtype=np.uint64), np.zeros((4, dim)), 1
-    kinds, origins, signs = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    kinds, origins, signs = (
+        np.zeros(len(rows), np.int64),
+        np.zeros(len(rows), np.int64),
+        np.zeros(len(rows), np.int64),
+    )
     active, known = np.zeros(len(rows), np.int64), 0
     for plane in range(len(rows)):
         if alarm[0] != 0:
@@ -423,8 +488,19 @@ def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Arr
             return codes[:0], points[:0], status
         mask_to(facet_codes, active[:known])
         codes, points = with_room(codes, points, count, count + len(facet_codes))
-        count, status = insert(rows, active[:known], plane, plane < walls, codes, points, count,
-                               facet_codes, facet_points, pivot, alarm)  # fmt: skip
+        count, status = insert(
+            rows,
+            active[:known],
+            plane,
+            plane < walls,
+            codes,
+            points,
+            count,
+            facet_codes,
+            facet_points,
+            pivot,
+            alarm,
+        )
         if status != OK or count == 0:
             return codes[:0], points[:0], status
         active[known] = plane
@@ -435,7 +511,9 @@ def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Arr
 
 @numba.njit(cache=True)
 def complete_codes(rows: Array, first: int, points: Array, codes: Array) -> Array:
-    """Set the bits of the rows from number `first` on by the sides of float64 points; which points are certainly off all."""
+    """Set the bits of the rows from number `first` on by the sides of float64 points; which points
+    are certainly off all.
+    """
     certain = np.ones(len(points), dtype=np.bool_)
     for cell in range(len(points)):
         for plane in range(first, len(rows)):
@@ -449,12 +527,16 @@ def complete_codes(rows: Array, first: int, points: Array, codes: Array) -> Arra
 
 @numba.njit(cache=True)
 def pairs_across(codes: Array, masks: Array) -> Array:
-    """All (a, b) with codes[b] = codes[a] ^ masks[k] for some k, the first set bit of the mask clear in a (E x 2).
+    """All (a, b) with codes[b] = codes[a] ^ masks[k] for some k, the first set bit of the mask
+    clear in a (E x 2).
 
     Codes are distinct rows of words. Cost: one probe of a hash table per cell and mask.
     """
     table = hash_table(codes)
-    first_word, first_bit = np.zeros(len(masks), dtype=np.int64), np.zeros(len(masks), dtype=np.uint64)
+    first_word, first_bit = (
+        np.zeros(len(masks), dtype=np.int64),
+        np.zeros(len(masks), dtype=np.uint64),
+    )
     for k in range(len(masks)):
         while masks[k, first_word[k]] == 0:
             first_word[k] += 1

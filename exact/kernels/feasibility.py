@@ -1,13 +1,17 @@
-"""Strict linear feasibility in float64 with certificates: a small dense simplex, and loops of engines built on it.
+"""Strict linear feasibility in float64 with certificates: a small dense simplex, and loops of
+engines built on it.
 
-A row (a, b) of length d + 1 stands for the open halfspace a . x + b > 0 with exact coefficients within 4 U |entry| + TINY
-of a positive multiple of the row's entries (U = 2^-53); a row with a NaN decides nothing. A float64 point is exact as it
-stands. The simplex works on the dual of `max t : a_i . x + b_i >= t, t <= 1` and only proposes. What is returned as OPEN has
-been checked to lie inside every row by the bound of Higham 2002, section 3.1, on dot products; what is returned as CLOSED
-has an exact Farkas vector near the float one (Rump 1999: |y* - y| <= |R r| / (1 - |I - R B|) for an approximate inverse R
-of the basis B and the residual r). Everything else is UNDECIDED and left to exact arithmetic.
+A row (a, b) of length d + 1 stands for the open halfspace a . x + b > 0 with exact coefficients
+within 4 U |entry| + TINY of a positive multiple of the row's entries (U = 2^-53); a row with a NaN
+decides nothing. A float64 point is exact as it stands. The simplex works on the dual of `max t :
+a_i . x + b_i >= t, t <= 1` and only proposes. What is returned as OPEN has been checked to lie
+inside every row by the bound of Higham 2002, section 3.1, on dot products; what is returned as
+CLOSED has an exact Farkas vector near the float one (Rump 1999: |y* - y| <= |R r| / (1 - |I - R B|)
+for an approximate inverse R of the basis B and the residual r). Everything else is UNDECIDED and
+left to exact arithmetic.
 
-`alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as UNDECIDED (see exact.geometry.budgets).
+`alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as
+UNDECIDED (see exact.geometry.budgets).
 """
 
 from __future__ import annotations
@@ -18,7 +22,10 @@ import numba
 import numpy as np
 
 OPEN, CLOSED, UNDECIDED = 1, 0, -1
-CAP, FIXED = -1, -2  # basis members: the bound t <= 1; FIXED - j: coordinate j, which no row can move
+CAP, FIXED = (
+    -1,
+    -2,
+)  # basis members: the bound t <= 1; FIXED - j: coordinate j, which no row can move
 
 _U = 2.0**-53
 _TINY = 2.0**-500
@@ -64,7 +71,9 @@ def points_inside(rows: Array, points: Array) -> Array:
 
 @numba.njit(cache=True)
 def shorten(x: Array, radius: float) -> None:
-    """Round a point in place to the coarsest dyadic grid whose error is below half the radius; leave it where that fails."""
+    """Round a point in place to the coarsest dyadic grid whose error is below half the radius;
+    leave it where that fails.
+    """
     d = x.shape[0]
     if not 2.0**-400 < radius < 2.0**400:
         return
@@ -78,7 +87,9 @@ def shorten(x: Array, radius: float) -> None:
 
 @numba.njit(cache=True)
 def settle(rows: Array, x: Array) -> bool:
-    """Round a point in place as far as its distance to the rows allows; whether it is then certainly inside all of them."""
+    """Round a point in place as far as its distance to the rows allows; whether it is then
+    certainly inside all of them.
+    """
     count, d = rows.shape[0], x.shape[0]
     radius = 1.0
     for i in range(count):
@@ -92,7 +103,9 @@ def settle(rows: Array, x: Array) -> bool:
 
 @numba.njit(cache=True)
 def _column(rows: Array, member: int, out: Array) -> None:
-    """The column of a basis member: (a, 1) of a row, (0, 1) of the cap, a unit vector of a fixed coordinate."""
+    """The column of a basis member: (a, 1) of a row, (0, 1) of the cap, a unit vector of a fixed
+    coordinate.
+    """
     d = out.shape[0] - 1
     if member >= 0:
         for j in range(d):
@@ -105,7 +118,9 @@ def _column(rows: Array, member: int, out: Array) -> None:
 
 @numba.njit(cache=True)
 def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
-    """Write a start basis: rows that look independent (Gauss-Jordan), fixed coordinates for the rest, and the cap."""
+    """Write a start basis: rows that look independent (Gauss-Jordan), fixed coordinates for the
+    rest, and the cap.
+    """
     d = rows.shape[1] - 1
     reduced = np.empty((d, d))
     pivots = np.full(d, -1, np.int64)
@@ -142,7 +157,9 @@ def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
 
 @numba.njit(cache=True)
 def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
-    """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it looks singular, or late."""
+    """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it
+    looks singular, or late.
+    """
     n = basis.shape[0]
     a = np.empty((n, n))
     column = np.empty(n)
@@ -194,9 +211,11 @@ def _start(rows: Array, count: int, basis: Array, inverse: Array, alarm: Array) 
 
 @numba.njit(cache=True, nogil=True)
 def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array) -> float:
-    """Solve `max t` in floats from `basis`; writes the last basis, its inverse and the point, and returns t, or NaN.
+    """Solve `max t` in floats from `basis`; writes the last basis, its inverse and the point, and
+    returns t, or NaN.
 
-    A basis whose last member is FIXED - n, n = d + 1, asks for a start from nothing. Stops early once t < 0.
+    A basis whose last member is FIXED - n, n = d + 1, asks for a start from nothing. Stops early
+    once t < 0.
     """
     n = basis.shape[0]
     d = n - 1
@@ -241,11 +260,15 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
             for j in range(n):
                 total += inverse[k, j] * column[j]
             change[k] = total
-            if basis[k] <= FIXED and abs(total) > _SMALL:  # a row moves this coordinate: it has weight zero, so the step is
+            if (
+                basis[k] <= FIXED and abs(total) > _SMALL
+            ):  # a row moves this coordinate: it has weight zero, so the step is
                 leaving, least = k, -np.inf
             if total > _SMALL and basis[k] >= CAP and least >= 0.0:
                 ratio = max(inverse[k, d], 0.0) / total
-                if ratio < least - 2.0**-45 or (ratio < least + 2.0**-45 and total > change[leaving]):
+                if ratio < least - 2.0**-45 or (
+                    ratio < least + 2.0**-45 and total > change[leaving]
+                ):
                     least = min(ratio, least)
                     leaving = k
         if leaving < 0:
@@ -263,7 +286,9 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
 
 @numba.njit(cache=True)
 def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
-    """Whether an exact Farkas vector on the rows of the basis exists for certain: weights > 0, offsets that sum to < 0."""
+    """Whether an exact Farkas vector on the rows of the basis exists for certain: weights > 0,
+    offsets that sum to < 0.
+    """
     n = basis.shape[0]
     d = n - 1
     matrix, weights, column = np.empty((n, n)), np.empty(n), np.empty(n)
@@ -309,7 +334,9 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
 
 @numba.njit(cache=True)
 def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array) -> int:
-    """OPEN with a certain short point in `x`, CLOSED with a certain Farkas vector on `basis`, or UNDECIDED."""
+    """OPEN with a certain short point in `x`, CLOSED with a certain Farkas vector on `basis`, or
+    UNDECIDED.
+    """
     t = propose(rows, count, basis, inverse, x, alarm)
     if t > 0.0:
         shorten(x, t)
@@ -321,15 +348,29 @@ def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alar
 
 @numba.njit(cache=True, nogil=True)
 def descend(
-    rows: Array, count: int, basis: Array, x: Array, hinges: Array, known: Array, start: int,
-    bits: Array, origin: Array, branch_at: Array, branch_count: Array, branch_x: Array, branch_basis: Array, alarm: Array,
-) -> tuple[int, int, int, int, int]:  # fmt: skip
-    """Follow the point x through the hinges of a layer from number `start` on, and list every other nonempty branch.
+    rows: Array,
+    count: int,
+    basis: Array,
+    x: Array,
+    hinges: Array,
+    known: Array,
+    start: int,
+    bits: Array,
+    origin: Array,
+    branch_at: Array,
+    branch_count: Array,
+    branch_x: Array,
+    branch_basis: Array,
+    alarm: Array,
+) -> tuple[int, int, int, int, int]:
+    """Follow the point x through the hinges of a layer from number `start` on, and list every other
+    nonempty branch.
 
-    `rows[:count]` are walls with x inside; `known[k]` is 0 or 1 for a constant hinge, 2 + 2 j + f for one whose bit is that
-    of hinge j (flipped if f), else -1. Writes the bits, appends the side of each hinge that cuts to `rows` (its number
-    to `origin`), and per branch the hinge, the number of walls before it, its own point and basis. Returns (status, hinge,
-    walls, branches, closed): OPEN when all hinges are passed, else UNDECIDED at a hinge.
+    `rows[:count]` are walls with x inside; `known[k]` is 0 or 1 for a constant hinge, 2 + 2 j + f
+    for one whose bit is that of hinge j (flipped if f), else -1. Writes the bits, appends the side
+    of each hinge that cuts to `rows` (its number to `origin`), and per branch the hinge, the number
+    of walls before it, its own point and basis. Returns (status, hinge, walls, branches, closed):
+    OPEN when all hinges are passed, else UNDECIDED at a hinge.
     """
     n = basis.shape[0]
     d = n - 1
@@ -369,7 +410,9 @@ def descend(
 
 @numba.njit(cache=True)
 def _is_across(rows: Array, wall: int, y: Array) -> bool:
-    """Round y as far as its distances allow; whether it is certainly outside row `wall` and inside all others."""
+    """Round y as far as its distances allow; whether it is certainly outside row `wall` and inside
+    all others.
+    """
     count, d = rows.shape[0], y.shape[0]
     radius = 1.0
     for i in range(count):
@@ -383,7 +426,9 @@ def _is_across(rows: Array, wall: int, y: Array) -> bool:
 
 @numba.njit(cache=True)
 def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None:
-    """Mark facets in `found` that a ray from x against the normal of some row from number `edges` on leads through."""
+    """Mark facets in `found` that a ray from x against the normal of some row from number `edges`
+    on leads through.
+    """
     count, n = rows.shape
     d = n - 1
     values, y = np.empty(count), np.empty(d)
@@ -416,10 +461,12 @@ def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None
 
 @numba.njit(cache=True, nogil=True)
 def sort_walls(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> int:
-    """Find a centre x of the cell of the rows, and which rows from number `edges` on are its facets.
+    """Find a centre x of the cell of the rows, and which rows from number `edges` on are its
+    facets.
 
-    `found` is 1 where that is known already; else it becomes 1 (facet: some point is outside this row only), 2 (redundant: a
-    Farkas vector) or UNDECIDED. Returns OPEN, or UNDECIDED when no centre is certain and nothing was done.
+    `found` is 1 where that is known already; else it becomes 1 (facet: some point is outside this
+    row only), 2 (redundant: a Farkas vector) or UNDECIDED. Returns OPEN, or UNDECIDED when no
+    centre is certain and nothing was done.
     """
     count, n = rows.shape
     inverse, y = np.empty((n, n)), np.empty(n - 1)

@@ -1,11 +1,14 @@
-"""Isolate zeros of many functions with nested square roots on one interval, in float64 with proved error bounds.
+"""Isolate zeros of many functions with nested square roots on one interval, in float64 with proved
+error bounds.
 
-A basis of functions of t is made by a program: two linear functions, then roots of quadratic forms, linear forms, and
-products (see exact.geometry.pencils.nested_functions); the functions are combinations of the last ones. Every value is a ball, and every
-function is carried with its first two Taylor coefficients, at the middle of an interval and over all of it. On an interval
-of half-width h a function cannot vanish if |f| > |f'| h + |f''/2| h^2, and has at most one zero if |f'| > |f''| h; then the
-signs at the ends decide. What stays open goes back to exact arithmetic. Source: Taylor's theorem with Lagrange's
-remainder; the bound on sums of products is Higham 2002, section 3.1.
+A basis of functions of t is made by a program: two linear functions, then roots of quadratic forms,
+linear forms, and products (see exact.geometry.pencils.nested_functions); the functions are
+combinations of the last ones. Every value is a ball, and every function is carried with its first
+two Taylor coefficients, at the middle of an interval and over all of it. On an interval of
+half-width h a function cannot vanish if |f| > |f'| h + |f''/2| h^2, and has at most one zero if
+|f'| > |f''| h; then the signs at the ends decide. What stays open goes back to exact arithmetic.
+Source: Taylor's theorem with Lagrange's remainder; the bound on sums of products is Higham 2002,
+section 3.1.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ Array = np.ndarray[Any, Any]
 
 
 @numba.njit(cache=True)
-def _dot(am: Array, ar: Array, xm: Array, xr: Array, start: int, size: int, order: int) -> tuple[float, float]:
+def _dot(
+    am: Array, ar: Array, xm: Array, xr: Array, start: int, size: int, order: int
+) -> tuple[float, float]:
     """sum_i a[i] x[start + i, order] as a ball."""
     mid, absolute, spread = 0.0, 0.0, 0.0
     for i in range(size):
@@ -57,7 +62,9 @@ def _jet_product(am: Array, ar: Array, bm: Array, br: Array, out_m: Array, out_r
 
 @numba.njit(cache=True)
 def _jet_root(qm: Array, qr: Array, out_m: Array, out_r: Array) -> bool:
-    """The first three Taylor coefficients of a root; False unless the radicand is certainly positive."""
+    """The first three Taylor coefficients of a root; False unless the radicand is certainly
+    positive.
+    """
     if not qm[0] > qr[0] * (1.0 + 2.0**-40):
         return False
     root = np.sqrt(qm[0])
@@ -69,19 +76,27 @@ def _jet_root(qm: Array, qr: Array, out_m: Array, out_r: Array) -> bool:
     inverse = 0.5 / root  # 1 / (2 N): |1/x - 1/m| <= r / (m (m - r))
     error = (0.5 * out_r[0] / (root * low) + inverse * 2 * _U) * _INFLATE + _TINY
     out_m[1] = qm[1] * inverse
-    out_r[1] = (abs(qm[1]) * error + qr[1] * (inverse + error) + abs(out_m[1]) * 2 * _U) * _INFLATE + _TINY
+    out_r[1] = (
+        abs(qm[1]) * error + qr[1] * (inverse + error) + abs(out_m[1]) * 2 * _U
+    ) * _INFLATE + _TINY
     square = out_m[1] * out_m[1]
-    square_error = (2 * abs(out_m[1]) * out_r[1] + out_r[1] * out_r[1] + square * 2 * _U) * _INFLATE + _TINY
+    square_error = (
+        2 * abs(out_m[1]) * out_r[1] + out_r[1] * out_r[1] + square * 2 * _U
+    ) * _INFLATE + _TINY
     top = qm[2] - square
     top_error = (qr[2] + square_error + abs(top) * 2 * _U) * _INFLATE + _TINY
     out_m[2] = top * inverse
-    out_r[2] = (abs(top) * error + top_error * (inverse + error) + abs(out_m[2]) * 2 * _U) * _INFLATE + _TINY
+    out_r[2] = (
+        abs(top) * error + top_error * (inverse + error) + abs(out_m[2]) * 2 * _U
+    ) * _INFLATE + _TINY
     return True
 
 
 @numba.njit(cache=True)
 def _tighten(pm: Array, pr: Array, wm: Array, wr: Array, h: float) -> None:
-    """Replace the value and slope over an interval by their mean value forms where those are narrower."""
+    """Replace the value and slope over an interval by their mean value forms where those are
+    narrower.
+    """
     slope = pr[1] + 2 * h * (abs(wm[2]) + wr[2])
     slope = (slope + abs(pm[1]) * 2 * _U) * _INFLATE + _TINY
     if slope < wr[1]:
@@ -93,13 +108,28 @@ def _tighten(pm: Array, pr: Array, wm: Array, wr: Array, h: float) -> None:
 
 
 @numba.njit(cache=True)
-def _form_jet(dm: Array, dr: Array, offset: int, xm: Array, xr: Array, start: int, size: int,
-              um: Array, ur: Array, qm: Array, qr: Array) -> None:  # fmt: skip
-    """The quadratic form with matrix `data[offset:]` at the basis functions start .. start + size."""
+def _form_jet(
+    dm: Array,
+    dr: Array,
+    offset: int,
+    xm: Array,
+    xr: Array,
+    start: int,
+    size: int,
+    um: Array,
+    ur: Array,
+    qm: Array,
+    qr: Array,
+) -> None:
+    """The quadratic form with matrix `data[offset:]` at the basis functions start .. start +
+    size.
+    """
     for a in range(size):
         row = offset + a * size
         for k in range(3):
-            um[a, k], ur[a, k] = _dot(dm[row : row + size], dr[row : row + size], xm, xr, start, size, k)
+            um[a, k], ur[a, k] = _dot(
+                dm[row : row + size], dr[row : row + size], xm, xr, start, size, k
+            )
     for k in range(3):
         mid, absolute, spread = 0.0, 0.0, 0.0
         for a in range(size):
@@ -115,10 +145,23 @@ def _form_jet(dm: Array, dr: Array, offset: int, xm: Array, xr: Array, start: in
 
 @numba.njit(cache=True)
 def _program(
-    kinds: Array, places: Array, dm: Array, dr: Array, quadrant: int, t: float, h: float,
-    pm: Array, pr: Array, wm: Array, wr: Array, um: Array, ur: Array,
-) -> bool:  # fmt: skip
-    """Taylor coefficients of all basis functions at t (p) and over [t - h, t + h] (w); False where a root may vanish."""
+    kinds: Array,
+    places: Array,
+    dm: Array,
+    dr: Array,
+    quadrant: int,
+    t: float,
+    h: float,
+    pm: Array,
+    pr: Array,
+    wm: Array,
+    wr: Array,
+    um: Array,
+    ur: Array,
+) -> bool:
+    """Taylor coefficients of all basis functions at t (p) and over [t - h, t + h] (w); False where
+    a root may vanish.
+    """
     back, ahead = 1.0 - t, t
     back_error = _U * (1.0 + abs(t))
     for side in range(2):
@@ -139,7 +182,12 @@ def _program(
     sm, sr, tm, tr = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     at = 2
     for step in range(kinds.shape[0]):
-        start, size, outer, offset = places[step, 0], places[step, 1], places[step, 2], places[step, 3]
+        start, size, outer, offset = (
+            places[step, 0],
+            places[step, 1],
+            places[step, 2],
+            places[step, 3],
+        )
         if kinds[step] == ROOT:
             _form_jet(dm, dr, offset, pm, pr, start, size, um, ur, qm, qr)
             _form_jet(dm, dr, offset, wm, wr, start, size, um, ur, vm, vr)
@@ -150,17 +198,39 @@ def _program(
             at += 1
         elif kinds[step] == LINEAR:
             for k in range(3):
-                pm[at, k], pr[at, k] = _dot(dm[offset : offset + size], dr[offset : offset + size], pm, pr, start, size, k)
-                wm[at, k], wr[at, k] = _dot(dm[offset : offset + size], dr[offset : offset + size], wm, wr, start, size, k)
+                pm[at, k], pr[at, k] = _dot(
+                    dm[offset : offset + size], dr[offset : offset + size], pm, pr, start, size, k
+                )
+                wm[at, k], wr[at, k] = _dot(
+                    dm[offset : offset + size], dr[offset : offset + size], wm, wr, start, size, k
+                )
             _tighten(pm[at], pr[at], wm[at], wr[at], h)
             at += 1
-        else:  # the first `outer` functions times one form over all, then all times a form over the first `outer`
+        # the first `outer` functions times one form over all, then all times a form over the first
+        # `outer`
+        else:
             middle = offset + size
             for k in range(3):
                 qm[k], qr[k] = _dot(dm[offset:middle], dr[offset:middle], pm, pr, start, size, k)
                 vm[k], vr[k] = _dot(dm[offset:middle], dr[offset:middle], wm, wr, start, size, k)
-                sm[k], sr[k] = _dot(dm[middle : middle + outer], dr[middle : middle + outer], pm, pr, start, outer, k)
-                tm[k], tr[k] = _dot(dm[middle : middle + outer], dr[middle : middle + outer], wm, wr, start, outer, k)
+                sm[k], sr[k] = _dot(
+                    dm[middle : middle + outer],
+                    dr[middle : middle + outer],
+                    pm,
+                    pr,
+                    start,
+                    outer,
+                    k,
+                )
+                tm[k], tr[k] = _dot(
+                    dm[middle : middle + outer],
+                    dr[middle : middle + outer],
+                    wm,
+                    wr,
+                    start,
+                    outer,
+                    k,
+                )
             for a in range(outer + size):
                 i = start + (a if a < outer else a - outer)
                 if a < outer:
@@ -185,11 +255,24 @@ def _certain_sign(cm: Array, cr: Array, xm: Array, xr: Array, start: int) -> int
 
 @numba.njit(cache=True)
 def point_signs(
-    kinds: Array, places: Array, dm: Array, dr: Array, quadrant: int, size: int, t: float, cm: Array, cr: Array
+    kinds: Array,
+    places: Array,
+    dm: Array,
+    dr: Array,
+    quadrant: int,
+    size: int,
+    t: float,
+    cm: Array,
+    cr: Array,
 ) -> Array:
     """The certain sign of every function (m x k balls) at a float t, or 0."""
     m, k = cm.shape
-    pm, pr, wm, wr = np.zeros((size, 3)), np.zeros((size, 3)), np.zeros((size, 3)), np.zeros((size, 3))
+    pm, pr, wm, wr = (
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+    )
     um, ur = np.zeros((size, 3)), np.zeros((size, 3))
     signs = np.zeros(m, dtype=np.int64)
     if _program(kinds, places, dm, dr, quadrant, t, 0.0, pm, pr, wm, wr, um, ur):
@@ -200,10 +283,24 @@ def point_signs(
 
 @numba.njit(cache=True)
 def roots_are_positive(
-    kinds: Array, places: Array, dm: Array, dr: Array, quadrant: int, size: int, low: float, high: float
+    kinds: Array,
+    places: Array,
+    dm: Array,
+    dr: Array,
+    quadrant: int,
+    size: int,
+    low: float,
+    high: float,
 ) -> bool:
-    """Whether every radicand of the program is certainly positive on [low, high]; False also when floats cannot tell."""
-    pm, pr, wm, wr = np.zeros((size, 3)), np.zeros((size, 3)), np.zeros((size, 3)), np.zeros((size, 3))
+    """Whether every radicand of the program is certainly positive on [low, high]; False also when
+    floats cannot tell.
+    """
+    pm, pr, wm, wr = (
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+    )
     um, ur = np.zeros((size, 3)), np.zeros((size, 3))
     stack = np.empty((_DEPTH + 2, 2))
     stack[0, 0], stack[0, 1] = low, high
@@ -216,7 +313,9 @@ def roots_are_positive(
         done += 1
         if _program(kinds, places, dm, dr, quadrant, middle, h, pm, pr, wm, wr, um, ur):
             continue
-        if done > 300 or not a < middle < b or b - a < (high - low) * 2.0**-12:  # 12 halvings: the stack has room for more
+        if (
+            done > 300 or not a < middle < b or b - a < (high - low) * 2.0**-12
+        ):  # 12 halvings: the stack has room for more
             return False
         stack[left, 0], stack[left, 1] = middle, b
         stack[left + 1, 0], stack[left + 1, 1] = a, middle
@@ -226,16 +325,35 @@ def roots_are_positive(
 
 @numba.njit(cache=True)
 def isolate(
-    kinds: Array, places: Array, dm: Array, dr: Array, quadrant: int, size: int,
-    cm: Array, cr: Array, low: float, high: float, rows: Array, lows: Array, highs: Array, zeros: Array,
-) -> int:  # fmt: skip
-    """Zeros of m functions (m x k balls) on [low, high]: how many entries of the last four arrays are filled; -1: too few.
+    kinds: Array,
+    places: Array,
+    dm: Array,
+    dr: Array,
+    quadrant: int,
+    size: int,
+    cm: Array,
+    cr: Array,
+    low: float,
+    high: float,
+    rows: Array,
+    lows: Array,
+    highs: Array,
+    zeros: Array,
+) -> int:
+    """Zeros of m functions (m x k balls) on [low, high]: how many entries of the last four arrays
+    are filled; -1: too few.
 
-    Where `zeros` is True, function `rows[i]` has exactly one zero between `lows[i]` and `highs[i]`, a sign change; where
-    it is False, nothing is known there. Every zero lies in one of these intervals.
+    Where `zeros` is True, function `rows[i]` has exactly one zero between `lows[i]` and `highs[i]`,
+    a sign change; where it is False, nothing is known there. Every zero lies in one of these
+    intervals.
     """
     m, k = cm.shape
-    pm, pr, wm, wr = np.zeros((size, 3)), np.zeros((size, 3)), np.zeros((size, 3)), np.zeros((size, 3))
+    pm, pr, wm, wr = (
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+        np.zeros((size, 3)),
+    )
     um, ur = np.zeros((size, 3)), np.zeros((size, 3))
     om, orr = np.zeros((size, 3)), np.zeros((size, 3))  # scratch of points
     nm, nr = np.zeros((size, 3)), np.zeros((size, 3))
@@ -269,12 +387,40 @@ def isolate(
                 bend = (abs(v2) + r2) * h * _INFLATE
                 if abs(v0) > (r0 + h * (abs(v1) + r1 + bend)) * _INFLATE + _TINY:
                     continue
-                if abs(v1) > (r1 + 2 * bend) * _INFLATE + _TINY:  # monotone: the signs at the ends decide
+                if (
+                    abs(v1) > (r1 + 2 * bend) * _INFLATE + _TINY
+                ):  # monotone: the signs at the ends decide
                     if not ends_known:
                         ends_known = True
-                        ends_sure = _program(kinds, places, dm, dr, quadrant, a, 0.0, om, orr, spare_m, spare_r, um, ur)
+                        ends_sure = _program(
+                            kinds,
+                            places,
+                            dm,
+                            dr,
+                            quadrant,
+                            a,
+                            0.0,
+                            om,
+                            orr,
+                            spare_m,
+                            spare_r,
+                            um,
+                            ur,
+                        )
                         ends_sure = ends_sure and _program(
-                            kinds, places, dm, dr, quadrant, b, 0.0, nm, nr, spare_m, spare_r, um, ur
+                            kinds,
+                            places,
+                            dm,
+                            dr,
+                            quadrant,
+                            b,
+                            0.0,
+                            nm,
+                            nr,
+                            spare_m,
+                            spare_r,
+                            um,
+                            ur,
                         )
                     if ends_sure:
                         first = _certain_sign(cm[j], cr[j], om, orr, size - k)
@@ -302,17 +448,49 @@ def isolate(
             left += 2
     for i in range(found):
         if zeros[i]:
-            lows[i], highs[i] = _narrowed(kinds, places, dm, dr, quadrant, size, cm[rows[i]], cr[rows[i]], lows[i], highs[i],
-                                          om, orr, spare_m, spare_r, um, ur)  # fmt: skip
+            lows[i], highs[i] = _narrowed(
+                kinds,
+                places,
+                dm,
+                dr,
+                quadrant,
+                size,
+                cm[rows[i]],
+                cr[rows[i]],
+                lows[i],
+                highs[i],
+                om,
+                orr,
+                spare_m,
+                spare_r,
+                um,
+                ur,
+            )
     return found
 
 
 @numba.njit(cache=True)
 def _narrowed(
-    kinds: Array, places: Array, dm: Array, dr: Array, quadrant: int, size: int, cm: Array, cr: Array,
-    low: float, high: float, pm: Array, pr: Array, wm: Array, wr: Array, um: Array, ur: Array,
-) -> tuple[float, float]:  # fmt: skip
-    """A narrower interval around the one zero: Newton's method proposes, opposite certain signs at its ends prove."""
+    kinds: Array,
+    places: Array,
+    dm: Array,
+    dr: Array,
+    quadrant: int,
+    size: int,
+    cm: Array,
+    cr: Array,
+    low: float,
+    high: float,
+    pm: Array,
+    pr: Array,
+    wm: Array,
+    wr: Array,
+    um: Array,
+    ur: Array,
+) -> tuple[float, float]:
+    """A narrower interval around the one zero: Newton's method proposes, opposite certain signs at
+    its ends prove.
+    """
     k = cm.shape[0]
     x = 0.5 * (low + high)
     _program(kinds, places, dm, dr, quadrant, low, 0.0, pm, pr, wm, wr, um, ur)

@@ -1,4 +1,6 @@
-"""Affine forms of single neurons on single regions: gathers that a matrix product would do for far too many pairs."""
+"""Affine forms of single neurons on single regions: gathers that a matrix product would do for far
+too many pairs.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,12 @@ Array = np.ndarray[Any, Any]
 
 
 @numba.njit(cache=True)
-def rows_of_pairs(weights: Array, bias: Array, states: Array, cells: Array, neurons: Array, out: Array) -> None:
-    """out[i] = weights[neurons[i]] @ states[cells[i]] + bias (x) (0, ..., 0, 1); states are (B x n x k)."""
+def rows_of_pairs(
+    weights: Array, bias: Array, states: Array, cells: Array, neurons: Array, out: Array
+) -> None:
+    """out[i] = weights[neurons[i]] @ states[cells[i]] + bias (x) (0, ..., 0, 1); states are (B x n
+    x k).
+    """
     n, k = states.shape[1], states.shape[2]
     for i in range(cells.shape[0]):
         cell, neuron = cells[i], neurons[i]
@@ -27,9 +33,18 @@ def rows_of_pairs(weights: Array, bias: Array, states: Array, cells: Array, neur
 
 @numba.njit(cache=True)
 def masked_rows(
-    weights: Array, bias: Array, states: Array, parents: Array, bits: Array, cells: Array, neurons: Array, out: Array
+    weights: Array,
+    bias: Array,
+    states: Array,
+    parents: Array,
+    bits: Array,
+    cells: Array,
+    neurons: Array,
+    out: Array,
 ) -> None:
-    """The same behind a ReLU: the state of cell c is states[parents[c]] in the rows where bits[c] is set, else zero."""
+    """The same behind a ReLU: the state of cell c is states[parents[c]] in the rows where bits[c]
+    is set, else zero.
+    """
     n, k = states.shape[1], states.shape[2]
     for i in range(cells.shape[0]):
         cell, neuron = cells[i], neurons[i]

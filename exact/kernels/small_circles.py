@@ -1,19 +1,23 @@
 """Circles on the unit sphere in compiled loops: which meet, where along each other, arcs, walks.
 
-A circle is a row of eleven float64: unit normal nu, height h (the circle is `nu . z = h`, its positive side `nu . z > h`),
-`1 - h^2`, and an orthonormal frame a, b with `a x b = nu`. Every entry is at most 1 in size and within U = 2^-53 of a real
-number. Circle i runs counter-clockwise about nu_i, by the angle from a_i towards b_i.
+A circle is a row of eleven float64: unit normal nu, height h (the circle is `nu . z = h`, its
+positive side `nu . z > h`), `1 - h^2`, and an orthonormal frame a, b with `a x b = nu`. Every entry
+is at most 1 in size and within U = 2^-53 of a real number. Circle i runs counter-clockwise about
+nu_i, by the angle from a_i towards b_i.
 
-With g = nu_i . nu_j, T = g - h_i h_j and Delta = (1 - h_i^2)(1 - h_j^2) - T^2, two circles cross iff Delta > 0. Along
-circle i, the positive side of j is entered and left at the directions `(p1 q + p2 s, p2 q - p1 s)` and
-`(p1 q - p2 s, p2 q + p1 s)` of the frame, where p = (nu_j . a_i, nu_j . b_i), q = h_j - h_i g and s = sqrt(Delta).
+With g = nu_i . nu_j, T = g - h_i h_j and Delta = (1 - h_i^2)(1 - h_j^2) - T^2, two circles cross
+iff Delta > 0. Along circle i, the positive side of j is entered and left at the directions `(p1 q +
+p2 s, p2 q - p1 s)` and `(p1 q - p2 s, p2 q + p1 s)` of the frame, where p = (nu_j . a_i, nu_j .
+b_i), q = h_j - h_i g and s = sqrt(Delta).
 
-Errors (Higham 2002, 3.1; first order, the slack covers the rest): a dot product of two rows 7 U, T 13 U, Delta 80 U, q 13 U, s
-its share `E / s` of Delta's E = 128 U and U more; a coordinate of a direction e = 48 U + E / s. The diamond angle, in [0, 4),
-has the slope 1 / (|x| + |y|) at most in either coordinate together, so it errs by `e / (|x| + |y| - 4 e)` and 16 U rounding.
+Errors (Higham 2002, 3.1; first order, the slack covers the rest): a dot product of two rows 7 U, T
+13 U, Delta 80 U, q 13 U, s its share `E / s` of Delta's E = 128 U and U more; a coordinate of a
+direction e = 48 U + E / s. The diamond angle, in [0, 4), has the slope 1 / (|x| + |y|) at most in
+either coordinate together, so it errs by `e / (|x| + |y| - 4 e)` and 16 U rounding.
 
-A slot is one circle met by another: `neighbour[t]`, with the same meeting seen from there at `twin[t]`. Its points are 2t,
-where the neighbour's positive side is entered, and 2t + 1, where it is left. Entering i along j is leaving j along i.
+A slot is one circle met by another: `neighbour[t]`, with the same meeting seen from there at
+`twin[t]`. Its points are 2t, where the neighbour's positive side is entered, and 2t + 1, where it
+is left. Entering i along j is leaving j along i.
 """
 
 from __future__ import annotations
@@ -39,9 +43,11 @@ def _delta(rows: Array, i: int, j: int) -> float:
 
 @numba.njit(cache=True)
 def count_meetings(rows: Array, first: int, counts: Array, asked: Array) -> int:
-    """Count for every circle those it certainly crosses; list in `asked` the pairs that floats do not decide.
+    """Count for every circle those it certainly crosses; list in `asked` the pairs that floats do
+    not decide.
 
-    Pairs i < j with j >= first. Returns the number of pairs to be asked, which may exceed the room in `asked`.
+    Pairs i < j with j >= first. Returns the number of pairs to be asked, which may exceed the room
+    in `asked`.
     """
     unknown = 0
     for i in range(len(rows)):
@@ -58,8 +64,12 @@ def count_meetings(rows: Array, first: int, counts: Array, asked: Array) -> int:
 
 
 @numba.njit(cache=True)
-def fill_slots(rows: Array, starts: Array, asked: Array, meets: Array, neighbour: Array, twin: Array) -> None:
-    """Write the slots of every circle, neighbours ascending; `meets` answers the pairs asked, in their order."""
+def fill_slots(
+    rows: Array, starts: Array, asked: Array, meets: Array, neighbour: Array, twin: Array
+) -> None:
+    """Write the slots of every circle, neighbours ascending; `meets` answers the pairs asked, in
+    their order.
+    """
     room, question = starts[:-1].copy(), 0
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
@@ -91,9 +101,11 @@ def fill_pairs(pairs: Array, starts: Array, neighbour: Array, twin: Array) -> No
 
 @numba.njit(cache=True)
 def enclose(rows: Array, i: int, others: Array, low: Array, high: Array, hard: Array) -> int:
-    """Enclose the diamond angles at which circle i meets the others; list those it cannot in `hard` and count them.
+    """Enclose the diamond angles at which circle i meets the others; list those it cannot in `hard`
+    and count them.
 
-    Point 2k of `low` and `high` is where the positive side of `others[k]` is entered, 2k + 1 where it is left; 0 <= low < 4.
+    Point 2k of `low` and `high` is where the positive side of `others[k]` is entered, 2k + 1 where
+    it is left; 0 <= low < 4.
     """
     missed = 0
     h = rows[i, 3]
@@ -137,19 +149,25 @@ def enclose(rows: Array, i: int, others: Array, low: Array, high: Array, hard: A
 
 @numba.njit(cache=True)
 def write_keys(low: Array, keys: Array, shift: int) -> None:
-    """Keys that sort like lower bounds: the bound in units of 2^-(61 - shift), at most 2^-50, then the index of the point."""
+    """Keys that sort like lower bounds: the bound in units of 2^-(61 - shift), at most 2^-50, then
+    the index of the point.
+    """
     scale = 2.0 ** min(61 - shift, 50)
     for k in range(len(low)):
         keys[k] = (np.uint64(low[k] * scale) << np.uint64(shift)) | np.uint64(k)
 
 
 @numba.njit(cache=True)
-def certain_order(keys: Array, high: Array, shift: int, points: Array, offset: int, tied: Array) -> int:
-    """Read the cyclic order off sorted keys; `tied[k]` says that point k is not certainly after the one before.
+def certain_order(
+    keys: Array, high: Array, shift: int, points: Array, offset: int, tied: Array
+) -> int:
+    """Read the cyclic order off sorted keys; `tied[k]` says that point k is not certainly after the
+    one before.
 
-    Begins at a point that is certainly after all before it. Returns the number of uncertain points, -1 when there is no
-    such point. Between k - 1 and k the order is certain iff the upper bounds of all before k, those that wrap around
-    included, are below the lower bound of k, which is the least of the rest.
+    Begins at a point that is certainly after all before it. Returns the number of uncertain points,
+    -1 when there is no such point. Between k - 1 and k the order is certain iff the upper bounds of
+    all before k, those that wrap around included, are below the lower bound of k, which is the
+    least of the rest.
     """
     n, scale = len(keys), 2.0 ** min(61 - shift, 50)
     mask = (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
@@ -183,11 +201,20 @@ def certain_order(keys: Array, high: Array, shift: int, points: Array, offset: i
 
 
 @numba.njit(cache=True)
-def number_arcs(starts: Array, points: Array, tied: Array, out: Array, arc_circle: Array, lead: Array, first_arc: Array) -> int:
+def number_arcs(
+    starts: Array,
+    points: Array,
+    tied: Array,
+    out: Array,
+    arc_circle: Array,
+    lead: Array,
+    first_arc: Array,
+) -> int:
     """Number the arcs along every circle, from the first neighbour's entry; returns their number.
 
-    `out[p]` is the arc that leaves point p, `lead[e]` a point at the start of arc e (that with the least index; -1 for a whole
-    circle), `first_arc[i]` the first arc of circle i. Tied points are equal.
+    `out[p]` is the arc that leaves point p, `lead[e]` a point at the start of arc e (that with the
+    least index; -1 for a whole circle), `first_arc[i]` the first arc of circle i. Tied points are
+    equal.
     """
     arc = 0
     for i in range(len(starts) - 1):
@@ -238,7 +265,9 @@ def _join(parent: Array, a: int, b: int) -> bool:
 
 @numba.njit(cache=True)
 def unite(parent: Array, pairs: Array) -> int:
-    """Join the classes of every pair, the least member being the root; returns how many joins changed something."""
+    """Join the classes of every pair, the least member being the root; returns how many joins
+    changed something.
+    """
     effective = 0
     for k in range(len(pairs)):
         if _join(parent, pairs[k, 0], pairs[k, 1]):
@@ -270,11 +299,19 @@ def components(starts: Array, neighbour: Array, parent: Array) -> None:
 
 @numba.njit(cache=True)
 def number_vertices(
-    starts: Array, twin: Array, out: Array, first_arc: Array, lead: Array, ends: Array, vertex_point: Array
-) -> int:  # fmt: skip
-    """Write the ends of every arc and a point of every vertex; vertices are numbered by their first arcs.
+    starts: Array,
+    twin: Array,
+    out: Array,
+    first_arc: Array,
+    lead: Array,
+    ends: Array,
+    vertex_point: Array,
+) -> int:
+    """Write the ends of every arc and a point of every vertex; vertices are numbered by their first
+    arcs.
 
-    Arcs that start where circles meet start in one vertex; the classes are built in the column `ends[:, 1]`.
+    Arcs that start where circles meet start in one vertex; the classes are built in the column
+    `ends[:, 1]`.
     """
     parent = ends[:, 1]
     for e in range(len(lead)):
@@ -303,13 +340,22 @@ def number_vertices(
 
 @numba.njit(cache=True)
 def link_simple(
-    starts: Array, neighbour: Array, twin: Array, points: Array, tied: Array, out: Array, first_arc: Array, following: Array,
+    starts: Array,
+    neighbour: Array,
+    twin: Array,
+    points: Array,
+    tied: Array,
+    out: Array,
+    first_arc: Array,
+    following: Array,
     crowded: Array,
-) -> int:  # fmt: skip
-    """Link the half-edges at vertices where two circles cross; mark in `crowded` the arcs that leave other vertices.
+) -> int:
+    """Link the half-edges at vertices where two circles cross; mark in `crowded` the arcs that
+    leave other vertices.
 
-    Leaving j along i at a point, the directions of i, j, -i, -j come in counter-clockwise order, and a walk goes on along the
-    half-edge that is next clockwise. Returns the number of arcs marked.
+    Leaving j along i at a point, the directions of i, j, -i, -j come in counter-clockwise order,
+    and a walk goes on along the half-edge that is next clockwise. Returns the number of arcs
+    marked.
     """
     marked = 0
     for i in range(len(starts) - 1):
@@ -338,7 +384,9 @@ def link_simple(
 
 @numba.njit(cache=True)
 def trace_walks(following: Array, walk_of: Array) -> int:
-    """Number the closed walks by their least half-edges; returns their number, -1 when a walk does not close."""
+    """Number the closed walks by their least half-edges; returns their number, -1 when a walk does
+    not close.
+    """
     count = 0
     walk_of[:] = -1
     for start in range(len(following)):
@@ -363,8 +411,12 @@ def sides(walk_of: Array, cell_of_walk: Array, arc_sides: Array) -> None:
 
 
 @numba.njit(cache=True)
-def float_points(rows: Array, circle: Array, other: Array, leaving: Array, frame: Array, result: Array) -> None:
-    """Points where circles are met, approximately, in the coordinates that the matrix `frame` leads to; NaN if unclear."""
+def float_points(
+    rows: Array, circle: Array, other: Array, leaving: Array, frame: Array, result: Array
+) -> None:
+    """Points where circles are met, approximately, in the coordinates that the matrix `frame` leads
+    to; NaN if unclear.
+    """
     for k in range(len(circle)):
         i, j = circle[k], other[k]
         g = rows[i, 0] * rows[j, 0] + rows[i, 1] * rows[j, 1] + rows[i, 2] * rows[j, 2]

@@ -1,12 +1,15 @@
-"""Flats of an arrangement that meet a sphere, depth first, in float64 with certificates: missed, met, or left open.
+"""Flats of an arrangement that meet a sphere, depth first, in float64 with certificates: missed,
+met, or left open.
 
-The sphere is nearly |x| = 1: exactly `x' Q x = 1` with |Q - I| <= eta in the maximum norm. Row j of `normals` and `offsets`
-is within 4 U |entry| of a hyperplane `a . x + b = 0` with |a| near 1 and |b| <= |a| (U = 2^-53, at most 9 coordinates). A
-flat is certainly missed when some combination of its rows is: `|l . b| > |A' l|` leaves no point of length 1 (Cauchy-Schwarz),
-whatever floats proposed l. A crossing of d - 1 hyperplanes with the sphere is certain by Krawczyk's test: near a float point x
-with an approximate inverse R of the Jacobian J the equations F have exactly one zero within delta of x, in every
-coordinate, when |R F(x)| + max |I - R J| delta < delta. The sign of another row is then certain when its value at x
-exceeds what delta can change. Everything else is left open, and exact arithmetic decides it. Source: Rump 2010, section 13.
+The sphere is nearly |x| = 1: exactly `x' Q x = 1` with |Q - I| <= eta in the maximum norm. Row j of
+`normals` and `offsets` is within 4 U |entry| of a hyperplane `a . x + b = 0` with |a| near 1 and
+|b| <= |a| (U = 2^-53, at most 9 coordinates). A flat is certainly missed when some combination of
+its rows is: `|l . b| > |A' l|` leaves no point of length 1 (Cauchy-Schwarz), whatever floats
+proposed l. A crossing of d - 1 hyperplanes with the sphere is certain by Krawczyk's test: near a
+float point x with an approximate inverse R of the Jacobian J the equations F have exactly one zero
+within delta of x, in every coordinate, when |R F(x)| + max |I - R J| delta < delta. The sign of
+another row is then certain when its value at x exceeds what delta can change. Everything else is
+left open, and exact arithmetic decides it. Source: Rump 2010, section 13.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ DONE, FULL = 0, 1  # answers of `traverse`
 _MISSED, _MET, _OPEN = 0, 1, 2
 _MOST_MISSED = 1 << 16  # flats in one call
 
-_ROUNDING = 2.0**-47  # above the error of a row's value at a point of length below 1.1, and of sums of at most 9 rows
+_ROUNDING = (
+    2.0**-47
+)  # above the error of a row's value at a point of length below 1.1, and of sums of at most 9 rows
 _PRODUCT = 2.0**-45  # above the relative error of a product of two matrices of 9 x 9
 _DEPENDENT = 2.0**-20  # a row this close to the span of others is not used to go on
 _TANGENT = 2.0**-30  # a flat this close to the sphere is not gone on with
@@ -40,11 +45,13 @@ class Planes(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """Where the walk stands: it may stop and go on. All arrays are for `chosen` hyperplanes at most, one row each.
+    """Where the walk stands: it may stop and go on. All arrays are for `chosen` hyperplanes at
+    most, one row each.
 
-    `frame` is an orthonormal basis of their normals and `shares` says how it is made of them; `feet` is the point of the
-    flat next to the origin, `weights` how it is made of the normals; `chosen` and `following` number hyperplanes; `depth` is
-    one number. `work` (5 x d, 2 x words) is scratch.
+    `frame` is an orthonormal basis of their normals and `shares` says how it is made of them;
+    `feet` is the point of the flat next to the origin, `weights` how it is made of the normals;
+    `chosen` and `following` number hyperplanes; `depth` is one number. `work` (5 x d, 2 x words) is
+    scratch.
     """
 
     chosen: Array
@@ -60,10 +67,11 @@ class Walk(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the walk writes, from entry 0 of each at every call; `counts`: crossings, uncut flats, open ones, missed ones.
+    """What the walk writes, from entry 0 of each at every call; `counts`: crossings, uncut flats,
+    open ones, missed ones.
 
-    `crossings` (V x k) and `codes` (V x words) are crossings and the signs there of the other hyperplanes. `uncut` and `left`
-    (rows of k) are flats of fewer or more hyperplanes, ended by -1.
+    `crossings` (V x k) and `codes` (V x words) are crossings and the signs there of the other
+    hyperplanes. `uncut` and `left` (rows of k) are flats of fewer or more hyperplanes, ended by -1.
     """
 
     crossings: Array
@@ -75,7 +83,9 @@ class Found(NamedTuple):
 
 @numba.njit(**_OPTIONS)
 def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
-    """Add hyperplane j to the first c chosen ones; whether the sphere misses the flat, meets it, or that is open."""
+    """Add hyperplane j to the first c chosen ones; whether the sphere misses the flat, meets it, or
+    that is open.
+    """
     a, n, k = planes.normals[j], planes.normals.shape[1], walk.chosen.shape[0]
     u, s = walk.frame[c], walk.shares[c]
     for i in range(n):
@@ -117,7 +127,9 @@ def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
 
 @numba.njit(**_OPTIONS)
 def _is_missed(planes: Planes, walk: Walk, c: int, weights: Array) -> bool:
-    """Whether this combination of the first c chosen rows proves that their flat misses the sphere."""
+    """Whether this combination of the first c chosen rows proves that their flat misses the
+    sphere.
+    """
     n, height, size, length = planes.normals.shape[1], 0.0, 0.0, 0.0
     for f in range(c):
         height += weights[f] * planes.offsets[walk.chosen[f]]
@@ -128,7 +140,9 @@ def _is_missed(planes: Planes, walk: Walk, c: int, weights: Array) -> bool:
             total += weights[f] * planes.normals[walk.chosen[f], i]
         length += total * total
     error = size * _ROUNDING
-    missed: bool = (abs(height) - error) * (1.0 - _PRODUCT) > (np.sqrt(length) + error) * (1.0 + 2.0 * n * planes.eta)
+    missed: bool = (abs(height) - error) * (1.0 - _PRODUCT) > (np.sqrt(length) + error) * (
+        1.0 + 2.0 * n * planes.eta
+    )
     return missed
 
 
@@ -232,7 +246,9 @@ def _residuals(planes: Planes, walk: Walk, x: Array, out: Array) -> float:
 
 @numba.njit(**_OPTIONS)
 def _radius(planes: Planes, walk: Walk, x: Array, residual: Array) -> float:
-    """Move x by one Newton step; a certain bound on the distance of its coordinates to the one crossing nearby, or -1."""
+    """Move x by one Newton step; a certain bound on the distance of its coordinates to the one
+    crossing nearby, or -1.
+    """
     n = x.shape[0]
     _fill(planes, walk, x)
     if not _invert(walk.jacobian, walk.inverse):
@@ -261,7 +277,9 @@ def _radius(planes: Planes, walk: Walk, x: Array, residual: Array) -> float:
 
 @numba.njit(**_OPTIONS)
 def _signs(planes: Planes, walk: Walk, x: Array, radius: float, out: Array) -> bool:
-    """Write the bits of the hyperplanes not chosen at the crossing near x; False when one of them is not certain."""
+    """Write the bits of the hyperplanes not chosen at the crossing near x; False when one of them
+    is not certain.
+    """
     n, k = x.shape[0], walk.chosen.shape[0]
     margin = (np.sqrt(n) * radius + _ROUNDING) * (1.0 + _DEPENDENT)
     for w in range(out.shape[0]):
@@ -287,7 +305,9 @@ def _signs(planes: Planes, walk: Walk, x: Array, radius: float, out: Array) -> b
 
 @numba.njit(**_OPTIONS)
 def _crossings(planes: Planes, walk: Walk, found: Found) -> bool:
-    """Write the two crossings of the chosen d - 1 hyperplanes with the sphere; False when not all about them is certain."""
+    """Write the two crossings of the chosen d - 1 hyperplanes with the sphere; False when not all
+    about them is certain.
+    """
     n, k, at = planes.normals.shape[1], walk.chosen.shape[0], found.counts[0]
     q, x, residual = walk.vectors[0], walk.vectors[1], walk.vectors[2]
     _direction(walk, q)
@@ -303,7 +323,9 @@ def _crossings(planes: Planes, walk: Walk, found: Found) -> bool:
         for i in range(n):
             side += (x[i] - walk.feet[k - 1, i]) * q[i] * (1.0 - 2.0 * end)
             apart = max(apart, abs(x[i]))
-        if radius < 0.0 or not (side > 0.5 * abs(reach) and np.sqrt(n) * radius < 0.25 * abs(reach) and apart < 1.05):
+        if radius < 0.0 or not (
+            side > 0.5 * abs(reach) and np.sqrt(n) * radius < 0.25 * abs(reach) and apart < 1.05
+        ):
             return False
         if not _signs(planes, walk, x, radius, found.codes[at + end]):
             return False
@@ -321,16 +343,21 @@ def _note(walk: Walk, c: int, rows: Array, at: int) -> None:
 
 @numba.njit(**_OPTIONS)
 def traverse(planes: Planes, walk: Walk, found: Found) -> int:
-    """Go on through all sets of at most k hyperplanes whose flats are not missed; FULL when something has no more room,
-    or many were missed: the caller has a clock.
+    """Go on through all sets of at most k hyperplanes whose flats are not missed; FULL when
+    something has no more room, or many were missed: the caller has a clock.
 
-    To start, `depth` and `following` are zero. The first sets of a set that is left open or uncut are not gone on with.
+    To start, `depth` and `following` are zero. The first sets of a set that is left open or uncut
+    are not gone on with.
     """
     count, k = planes.normals.shape[0], walk.chosen.shape[0]
     found.counts[:] = 0
     while walk.depth[0] >= 0:
         full = found.counts[0] + 2 > found.crossings.shape[0] or found.counts[3] >= _MOST_MISSED
-        if full or found.counts[1] == found.uncut.shape[0] or found.counts[2] == found.left.shape[0]:
+        if (
+            full
+            or found.counts[1] == found.uncut.shape[0]
+            or found.counts[2] == found.left.shape[0]
+        ):
             return FULL
         c = walk.depth[0]
         j = walk.following[c]

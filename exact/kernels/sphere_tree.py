@@ -1,8 +1,9 @@
-"""Codes of the cells of a sphere along a breadth-first tree of its dual graph: loops over half-edges, compiled.
+"""Codes of the cells of a sphere along a breadth-first tree of its dual graph: loops over
+half-edges, compiled.
 
-Half-edge h of arc h // 2 has a cell on its left, `cells[walks[h]]`; its twin h ^ 1 has the cell on the other side. The code
-of a cell is that of its parent with the hinges of one carrier flipped, so that millions of codes of thousands of bits need
-two integers each.
+Half-edge h of arc h // 2 has a cell on its left, `cells[walks[h]]`; its twin h ^ 1 has the cell on
+the other side. The code of a cell is that of its parent with the hinges of one carrier flipped, so
+that millions of codes of thousands of bits need two integers each.
 """
 
 from __future__ import annotations
@@ -19,12 +20,22 @@ kernel = numba.njit(cache=True, _nrt=False)  # type: ignore[call-overload]
 
 @kernel
 def breadth_first(
-    starts: Array, members: Array, first: Array, following: Array, walks: Array, cells: Array,
-    order: Array, parent: Array, via: Array, depth: Array,
-) -> int:  # fmt: skip
-    """Fill `order`, and for every cell its parent, the arc to it and its depth, from cell 0; return how many were reached.
+    starts: Array,
+    members: Array,
+    first: Array,
+    following: Array,
+    walks: Array,
+    cells: Array,
+    order: Array,
+    parent: Array,
+    via: Array,
+    depth: Array,
+) -> int:
+    """Fill `order`, and for every cell its parent, the arc to it and its depth, from cell 0; return
+    how many were reached.
 
-    `members[starts[c] : starts[c + 1]]` are the walks of cell c, `first[w]` is a half-edge of walk w. `parent` arrives as -1.
+    `members[starts[c] : starts[c + 1]]` are the walks of cell c, `first[w]` is a half-edge of walk
+    w. `parent` arrives as -1.
     """
     order[0], parent[0], depth[0] = 0, 0, 0
     reached, at = 1, 0
@@ -55,7 +66,9 @@ def hash_cells(order: Array, parent: Array, carrier: Array, keys: Array, hashes:
 
 
 @kernel
-def fill_codes(order: Array, parent: Array, carrier: Array, starts: Array, members: Array, codes: Array) -> None:
+def fill_codes(
+    order: Array, parent: Array, carrier: Array, starts: Array, members: Array, codes: Array
+) -> None:
     """The packed codes of all cells (R x bytes), that of the root being there."""
     for at in range(1, order.shape[0]):
         cell = order[at]
@@ -69,8 +82,19 @@ def fill_codes(order: Array, parent: Array, carrier: Array, starts: Array, membe
 
 
 @kernel
-def difference(a: int, b: int, parent: Array, carrier: Array, depth: Array, starts: Array, members: Array, odd: Array) -> int:
-    """Flip `odd` along the tree path between two cells; return how many more entries are set than before."""
+def difference(
+    a: int,
+    b: int,
+    parent: Array,
+    carrier: Array,
+    depth: Array,
+    starts: Array,
+    members: Array,
+    odd: Array,
+) -> int:
+    """Flip `odd` along the tree path between two cells; return how many more entries are set than
+    before.
+    """
     more = 0
     while a != b:
         if depth[a] < depth[b]:
@@ -86,10 +110,18 @@ def difference(a: int, b: int, parent: Array, carrier: Array, depth: Array, star
 
 @kernel
 def count_distinct(
-    hashes: Array, sorted_cells: Array, parent: Array, carrier: Array, depth: Array, starts: Array, members: Array,
-    odd: Array, chosen: Array,
-) -> int:  # fmt: skip
-    """The number of different codes: cells of equal hash (neighbours in `sorted_cells`) are compared bit by bit.
+    hashes: Array,
+    sorted_cells: Array,
+    parent: Array,
+    carrier: Array,
+    depth: Array,
+    starts: Array,
+    members: Array,
+    odd: Array,
+    chosen: Array,
+) -> int:
+    """The number of different codes: cells of equal hash (neighbours in `sorted_cells`) are
+    compared bit by bit.
 
     `odd` arrives as zeros; `chosen` is scratch for the representatives of one hash.
     """

@@ -1,16 +1,19 @@
 """Split a polyhedral complex by the neurons of one layer: loops over faces, compiled.
 
-The complex is arrays. A face of dimension k = 1 .. d - 1 lists its (k - 1)-faces (an edge its two vertices) and carries the
-d - k hyperplanes that hold it; a cell lists its facets and its vertices. A cell waits in the bucket of the first neuron
-that may still cut it, so that a layer costs what it creates: a cell is touched for a neuron only when the neuron has both
-signs (or an unknown one) on its vertices. Lists live in one pool; the list of a face that is split is written anew.
+The complex is arrays. A face of dimension k = 1 .. d - 1 lists its (k - 1)-faces (an edge its two
+vertices) and carries the d - k hyperplanes that hold it; a cell lists its facets and its vertices.
+A cell waits in the bucket of the first neuron that may still cut it, so that a layer costs what it
+creates: a cell is touched for a neuron only when the neuron has both signs (or an unknown one) on
+its vertices. Lists live in one pool; the list of a face that is split is written anew.
 
-Signs at vertices are float64 with a proved error bound: -1, 0 or +1 when certain, else UNKNOWN. The kernel never guesses:
-it collects the unknown signs it needs and returns, and is called again once they are settled exactly.
+Signs at vertices are float64 with a proved error bound: -1, 0 or +1 when certain, else UNKNOWN. The
+kernel never guesses: it collects the unknown signs it needs and returns, and is called again once
+they are settled exactly.
 
-Cutting a face F that has vertices on both sides by the zero set H of a neuron: every facet G of F is cut as well, or lies
-on one closed side. F is replaced by its two closed halves, and F and H meet in a new face, whose facets are the meets of
-the cut G with H, and the (k - 2)-faces of F that lie in H. A face with vertices on one side only is left as it is.
+Cutting a face F that has vertices on both sides by the zero set H of a neuron: every facet G of F
+is cut as well, or lies on one closed side. F is replaced by its two closed halves, and F and H meet
+in a new face, whose facets are the meets of the cut G with H, and the (k - 2)-faces of F that lie
+in H. A face with vertices on one side only is left as it is.
 
 One long module, because a compiled function is cached by the text of its own file only.
 """
@@ -29,7 +32,8 @@ PLUS, MINUS = 1, 2
 VERTICES, FACES, CELLS, POOL, PLANES = range(5)
 ASKED, KNOWN, FILTERED, STAMP, MARK, NEURON, HALFWAY, ZEROS, FREE_FACES, FREE_POOL = range(5, 15)
 COUNTERS = 15
-# columns of a face: dimension; its list in the pool; mark; the hyperplane that cuts it now; what it becomes
+# columns of a face: dimension; its list in the pool; mark; the hyperplane that cuts it now; what it
+# becomes
 DIM, START, COUNT, MARKED, BY, ABOVE, BELOW, WITHIN, PLANE = range(9)
 
 _U = 2.0**-53
@@ -38,7 +42,8 @@ _UP = 1.0 + 2.0**-40
 
 Array = np.ndarray[Any, Any]
 
-# Without reference counts: a call that hands on all arrays would else count every one of them, twice.
+# Without reference counts: a call that hands on all arrays would else count every one of them,
+# twice.
 kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 
 
@@ -46,7 +51,8 @@ class Complex(NamedTuple):
     """The arrays of the complex; `n` holds how much of them is in use."""
 
     n: Array  # int64 counters
-    # vertices: `p + K q` within `pe` and `qe`; the d hyperplanes that define each; sign and stamp of the current neuron
+    # vertices: `p + K q` within `pe` and `qe`; the d hyperplanes that define each; sign and stamp
+    # of the current neuron
     p: Array
     q: Array
     pe: Array
@@ -56,8 +62,12 @@ class Complex(NamedTuple):
     vstamp: Array
     vmark: Array
     # faces of dimension 1 .. d - 1
-    face: Array  # a row holds all of a face, as a rule one line of the cache: the columns DIM .. WITHIN, then its hyperplanes
-    seen: Array  # the neuron that last reached a face, times 4, and the signs of its vertices; apart, since most read
+    # a row holds all of a face, as a rule one line of the cache: the columns DIM .. WITHIN, then
+    # its hyperplanes
+    face: Array
+    # the neuron that last reached a face, times 4, and the signs of its vertices; apart, since most
+    # read
+    seen: Array
     work: Array
     stack: Array
     # cells
@@ -72,7 +82,8 @@ class Complex(NamedTuple):
     code: Array
     cflag: Array
     pool: Array
-    # hyperplanes a . x + b + K c = 0 with bounds on the 2-norm of the error of a and on that of b; the hinge of each
+    # hyperplanes a . x + b + K c = 0 with bounds on the 2-norm of the error of a and on that of b;
+    # the hinge of each
     plane: Array
     aerr: Array
     berr: Array
@@ -83,7 +94,9 @@ class Complex(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What one layer adds: signs at the vertices it found, buckets of cells by hinge, signs settled exactly, questions."""
+    """What one layer adds: signs at the vertices it found, buckets of cells by hinge, signs settled
+    exactly, questions.
+    """
 
     signs: Array  # int8 (vertices at the start x hinges)
     head: Array
@@ -92,7 +105,9 @@ class Layer(NamedTuple):
     asked: Array  # int32 (vertex, hyperplane)
     bit0: Array  # the index of the layer's first hinge in the code
     flags: Array  # uint8 (hinges)
-    alarm: Array  # set by another thread when time or memory is up (see exact.geometry.budgets): whatever is going on ends then
+    # set by another thread when time or memory is up (see exact.geometry.budgets): whatever is
+    # going on ends then
+    alarm: Array
 
 
 @kernel
@@ -112,7 +127,9 @@ def _float_sign(c: Complex, v: int, h: int) -> int:
         value += plane[h, d + 1]
         size += abs(plane[h, d + 1])
         if bits > 0.0 or c.qe[v] > 0.0 or plane[h, d + 1] != 0.0:
-            err = (c.anorm[h] * c.qe[v] + c.aerr[h] * (np.sqrt(norm) + c.qe[v] + _LEAST) + gamma * size) * _UP + _TINY
+            err = (
+                c.anorm[h] * c.qe[v] + c.aerr[h] * (np.sqrt(norm) + c.qe[v] + _LEAST) + gamma * size
+            ) * _UP + _TINY
             if abs(value) > err:
                 return 1 if value > 0 else -1
             if not (value == 0.0 and err <= _TINY):
@@ -123,7 +140,12 @@ def _float_sign(c: Complex, v: int, h: int) -> int:
         value += t
         size += abs(t)
         norm += p[v, i] * p[v, i]
-    err = (c.anorm[h] * c.pe[v] + c.aerr[h] * (np.sqrt(norm) + c.pe[v] + _LEAST) + c.berr[h] + gamma * size) * _UP + _TINY
+    err = (
+        c.anorm[h] * c.pe[v]
+        + c.aerr[h] * (np.sqrt(norm) + c.pe[v] + _LEAST)
+        + c.berr[h]
+        + gamma * size
+    ) * _UP + _TINY
     if abs(value) > err:
         return 1 if value > 0 else -1
     return UNKNOWN
@@ -204,7 +226,9 @@ def count_candidates(c: Complex, layer: Layer) -> int:
 
 @kernel
 def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
-    """For every hinge: 1 if positive at some vertex of the cell, 2 if negative, 4 if unknown, summed."""
+    """For every hinge: 1 if positive at some vertex of the cell, 2 if negative, 4 if unknown,
+    summed.
+    """
     m = flags.shape[0]
     flags[:] = 0
     for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
@@ -221,7 +245,9 @@ def _set_bit(c: Complex, cell: int, bit: int) -> None:
 
 @kernel
 def enlist(c: Complex, layer: Layer, cells: Array, hinges: Array) -> None:
-    """List the candidates of every cell as hyperplanes (numbered from n[PLANES]) and set the bits that are decided."""
+    """List the candidates of every cell as hyperplanes (numbered from n[PLANES]) and set the bits
+    that are decided.
+    """
     m, flags = layer.head.shape[0], layer.flags
     plane, count, top, bit0 = c.n[PLANES], 0, c.n[POOL], layer.bit0[0]
     for cell in range(c.n[CELLS]):
@@ -286,9 +312,11 @@ def _invert(a: Array, inverse: Array) -> bool:
 
 @kernel
 def place(c: Complex, v: int) -> None:
-    """Solve for the float coordinates of a vertex from its hyperplanes, with a proved bound on the distance to the exact one.
+    """Solve for the float coordinates of a vertex from its hyperplanes, with a proved bound on the
+    distance to the exact one.
 
-    For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R (A* x + b*)| / (1 - |G|).
+    For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R
+    (A* x + b*)| / (1 - |G|).
     """
     d = c.p.shape[1]
     a, inverse, columns = c.scratch[0], c.scratch[1], c.scratch[2, 0]
@@ -329,7 +357,9 @@ def place(c: Complex, v: int) -> None:
 
 
 @kernel
-def _solve(c: Complex, v: int, inverse: Array, columns: Array, gap: float, side: int, x: Array) -> float:
+def _solve(
+    c: Complex, v: int, inverse: Array, columns: Array, gap: float, side: int, x: Array
+) -> float:
     """x[v] = -inverse @ plane[:, side], refined once; returns the bound on its error."""
     d = c.p.shape[1]
     rest = c.scratch[3, 0]
@@ -356,7 +386,9 @@ def _solve(c: Complex, v: int, inverse: Array, columns: Array, gap: float, side:
         for j in range(d):
             size += abs(c.plane[h, j] * x[v, j])
         offset = c.berr[h] if side == d else 0.0
-        total += columns[i] * (abs(rest[i]) + (d + 3) * _U * size + c.aerr[h] * norm + offset + _TINY)
+        total += columns[i] * (
+            abs(rest[i]) + (d + 3) * _U * size + c.aerr[h] * norm + offset + _TINY
+        )
     return total / (1.0 - gap) * _UP + _TINY
 
 
@@ -391,7 +423,9 @@ def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
 
 @kernel
 def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
-    """List in `work` all faces of the cut cells by falling dimension, and bound the space that cutting them takes."""
+    """List in `work` all faces of the cut cells by falling dimension, and bound the space that
+    cutting them takes.
+    """
     d, stamp, top, cuts = c.p.shape[1], c.n[STAMP], 0, 0
     cell = np.int64(layer.head[j])
     while cell >= 0 and layer.alarm[0] == 0:
@@ -431,7 +465,9 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
 
 @kernel
 def _classify(c: Complex, levels: Array, top: int) -> None:
-    """Flag every face of `work` by the signs of its vertices, edges first, and add up the space that the cuts take."""
+    """Flag every face of `work` by the signs of its vertices, edges first, and add up the space
+    that the cuts take.
+    """
     d, end, faces, space = c.p.shape[1], top, 0, 0
     for k in range(1, d):
         for w in range(levels[k], end):
@@ -496,7 +532,9 @@ def _split_edge(c: Complex, e: int) -> None:
 
 @kernel
 def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
-    """Write the list of the meet of a k-face, given by its facets, with the hyperplane; returns its length."""
+    """Write the list of the meet of a k-face, given by its facets, with the hyperplane; returns its
+    length.
+    """
     c.n[MARK] += 1
     mark, size = c.n[MARK], 0
     for i in range(start, start + count):
@@ -523,7 +561,9 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
 
 @kernel
 def _halves(c: Complex, start: int, count: int, zero: int) -> int:
-    """Write the facets of both halves behind the pool's end, each with the common facet `zero`; returns the first's length."""
+    """Write the facets of both halves behind the pool's end, each with the common facet `zero`;
+    returns the first's length.
+    """
     top, first = c.n[POOL], 0
     for i in range(start, start + count):
         g = c.pool[i]
@@ -564,7 +604,9 @@ def _split_face(c: Complex, f: int, k: int) -> bool:
 
 @kernel
 def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
-    """Write the vertices of face f to the pool from `top`; returns how many. (No recursion: cached, it would crash.)"""
+    """Write the vertices of face f to the pool from `top`; returns how many. (No recursion: cached,
+    it would crash.)
+    """
     size, height = 0, 1
     c.stack[0] = f
     while height > 0:
@@ -601,7 +643,13 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
         plus, minus = (a, b) if c.vsign[a] == 1 else (b, a)
         x = _new_vertex(c, c.face[0, PLANE:], 0, h)
         top = c.n[POOL]
-        c.pool[top], c.pool[top + 1], c.pool[top + 2], c.pool[top + 3], c.pool[top + 4] = plus, x, x, minus, x
+        c.pool[top], c.pool[top + 1], c.pool[top + 2], c.pool[top + 3], c.pool[top + 4] = (
+            plus,
+            x,
+            x,
+            minus,
+            x,
+        )
         c.n[POOL] = top + 5
         c.cstart[cell], c.cstart[other], c.ccount[other] = top, top + 2, 2
         zero_start, zeros = top + 4, 1
@@ -647,7 +695,9 @@ def _share_corners(c: Complex, cell: int, other: int, zero_start: int, zeros: in
 
 @kernel
 def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
-    """The signs of h at the vertices of a cell, summed (1 positive, 2 negative, 4 unknown); stops at 3 or more."""
+    """The signs of h at the vertices of a cell, summed (1 positive, 2 negative, 4 unknown); stops
+    at 3 or more.
+    """
     flag = 0
     for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
         s = _sign(c, layer, c.pool[i], h)
@@ -659,7 +709,9 @@ def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
 
 @kernel
 def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
-    """Give each half the remaining candidates that may cut it, and the bits of those that do not."""
+    """Give each half the remaining candidates that may cut it, and the bits of those that do
+    not.
+    """
     start, count, bit0 = c.kstart[cell] + 1, c.kcount[cell] - 1, layer.bit0[0]
     top = c.n[POOL]
     for which in (cell, other):
@@ -702,7 +754,11 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     _classify(c, c.levels, top)
     free = c.n[FREE_FACES] + 8
     room = c.n[FACES] + free <= c.face.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
-    if not (room and c.n[CELLS] + free <= c.cstart.shape[0] and c.n[POOL] + c.n[FREE_POOL] <= c.pool.shape[0]):
+    if not (
+        room
+        and c.n[CELLS] + free <= c.cstart.shape[0]
+        and c.n[POOL] + c.n[FREE_POOL] <= c.pool.shape[0]
+    ):
         return NEEDS_SPACE
     end, healthy = top, True
     for k in range(1, d):
@@ -721,13 +777,21 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
 
 @kernel
 def _cut_cells(c: Complex, layer: Layer, j: int) -> int:
-    """Empty bucket j, its faces being cut: split every cell that has both signs, and pass on the others."""
+    """Empty bucket j, its faces being cut: split every cell that has both signs, and pass on the
+    others.
+    """
     while layer.head[j] >= 0:
         if layer.alarm[0] != 0:
             return LATE
         cell = np.int64(layer.head[j])
         corners = np.int64(c.vcount[cell])
-        space = 5 * np.int64(c.ccount[cell]) + 5 * corners + 2 * corners * corners + 2 * np.int64(c.kcount[cell]) + 8
+        space = (
+            5 * np.int64(c.ccount[cell])
+            + 5 * corners
+            + 2 * corners * corners
+            + 2 * np.int64(c.kcount[cell])
+            + 8
+        )
         if c.n[POOL] + space > c.pool.shape[0]:
             c.n[FREE_POOL] = space
             return NEEDS_SPACE
@@ -742,11 +806,13 @@ def _cut_cells(c: Complex, layer: Layer, j: int) -> int:
 
 @kernel
 def split(c: Complex, layer: Layer, stop: int) -> int:
-    """Cut the complex by the hinges n[NEURON], n[NEURON] + 1, ..., stop - 1 of the layer; returns why it stopped.
+    """Cut the complex by the hinges n[NEURON], n[NEURON] + 1, ..., stop - 1 of the layer; returns
+    why it stopped.
 
-    NEEDS_SIGNS: `asked` lists what to settle. NEEDS_SPACE: n[FREE_FACES] more vertices, faces and cells and n[FREE_POOL]
-    more entries of the pool are wanted. BROKEN: the faces do not fit together, which no exact signs can cause.
-    LATE: the alarm was set; the vertices of every cell are listed still, but nothing can be cut any more.
+    NEEDS_SIGNS: `asked` lists what to settle. NEEDS_SPACE: n[FREE_FACES] more vertices, faces and
+    cells and n[FREE_POOL] more entries of the pool are wanted. BROKEN: the faces do not fit
+    together, which no exact signs can cause. LATE: the alarm was set; the vertices of every cell
+    are listed still, but nothing can be cut any more.
     """
     while c.n[NEURON] < stop:
         j = c.n[NEURON]
@@ -765,7 +831,9 @@ def split(c: Complex, layer: Layer, stop: int) -> int:
 
 @kernel
 def middles(c: Complex, first: int, far: float, out: Array) -> None:
-    """Write the means of the vertices of cells `first`, `first + 1`, ... to the rows of `out`, with K = `far`."""
+    """Write the means of the vertices of cells `first`, `first + 1`, ... to the rows of `out`, with
+    K = `far`.
+    """
     d = c.p.shape[1]
     for row in range(out.shape[0]):
         cell = first + row
@@ -807,7 +875,9 @@ def reached(c: Complex, faces: Array, vertices: Array) -> None:
 
 
 @numba.njit(cache=True)
-def gathered(pool: Array, starts: Array, counts: Array, ids: Array, numbers: Array) -> tuple[Array, Array]:
+def gathered(
+    pool: Array, starts: Array, counts: Array, ids: Array, numbers: Array
+) -> tuple[Array, Array]:
     """The lists of the items `ids` as CSR, with members renumbered."""
     indptr = np.zeros(ids.shape[0] + 1, np.int64)
     for i in range(ids.shape[0]):

@@ -1,8 +1,9 @@
 """Activation functions as data: where they bend, and the affine piece between two bends.
 
-A neuron with b breakpoints contributes b bits to the spline code, bit k set iff `z > breakpoints[k]`; the number of set
-bits is the index of the affine piece. ReLU has one breakpoint (0), hard tanh two, the identity none. A smooth activation
-keeps the sign of its pre-activation as its one bit and has no pieces: it is not piecewise linear.
+A neuron with b breakpoints contributes b bits to the spline code, bit k set iff `z >
+breakpoints[k]`; the number of set bits is the index of the affine piece. ReLU has one breakpoint
+(0), hard tanh two, the identity none. A smooth activation keeps the sign of its pre-activation as
+its one bit and has no pieces: it is not piecewise linear.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Activation(ABC):
     @property
     @abstractmethod
     def pieces(self) -> tuple[Piece, ...]:
-        """(slope, intercept) of each affine piece, left to right; NotPiecewiseLinear for a smooth activation."""
+        """(slope, intercept) of each affine piece, left to right; NotPiecewiseLinear for a smooth
+        activation.
+        """
 
     @abstractmethod
     def forward_float(self, z: FloatArray) -> FloatArray:
@@ -50,12 +53,19 @@ class Activation(ABC):
 
     @property
     def name(self) -> str:
-        """The class with its parameters in full, used in messages; digests know by it only what has no pieces."""
-        return full_repr(self) if type(self).__repr__ is not object.__repr__ else f"{type(self).__qualname__}()"
+        """The class with its parameters in full, used in messages; digests know by it only what has
+        no pieces.
+        """
+        return (
+            full_repr(self)
+            if type(self).__repr__ is not object.__repr__
+            else f"{type(self).__qualname__}()"
+        )
 
     @property
     def digest(self) -> bytes:
-        """sha256 of bends and pieces, whatever the class is called; of bends and name where there are no pieces.
+        """sha256 of bends and pieces, whatever the class is called; of bends and name where there
+        are no pieces.
 
         >>> LeakyReLU(Rational(0)).digest == ReLU().digest
         True
@@ -67,7 +77,9 @@ class Activation(ABC):
 
     @property
     def is_continuous(self) -> bool:
-        """Whether the bends ascend, with one piece more, and every two pieces meet at the bend between them."""
+        """Whether the bends ascend, with one piece more, and every two pieces meet at the bend
+        between them.
+        """
         bends = self.breakpoints
         if any(low >= high for low, high in pairwise(bends)):
             return False
@@ -76,7 +88,9 @@ class Activation(ABC):
         if len(self.pieces) != len(bends) + 1:
             return False
         ends = zip(bends, pairwise(self.pieces), strict=True)
-        return all(left[0] * bend + left[1] == right[0] * bend + right[1] for bend, (left, right) in ends)
+        return all(
+            left[0] * bend + left[1] == right[0] * bend + right[1] for bend, (left, right) in ends
+        )
 
 
 def _hexadecimal(values: Iterable[Rational]) -> str:
@@ -102,7 +116,9 @@ class ReLU(Activation):
 @short_repr
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64 nearest to 1/100)."""
+    """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64
+    nearest to 1/100).
+    """
 
     slope: Rational = _DEFAULT_SLOPE
 
@@ -149,7 +165,9 @@ class HardTanh(Activation):
         object.__setattr__(self, "lo", rational(self.lo, "lo"))
         object.__setattr__(self, "hi", rational(self.hi, "hi"))
         if self.lo >= self.hi:
-            raise InvalidInput("hard tanh needs lo < hi", value=(self.lo, self.hi), remedy="swap the bounds")
+            raise InvalidInput(
+                "hard tanh needs lo < hi", value=(self.lo, self.hi), remedy="swap the bounds"
+            )
 
     @property
     def breakpoints(self) -> tuple[Rational, ...]:
@@ -199,24 +217,33 @@ class Smooth(Activation):
         raise NotPiecewiseLinear(
             "this network has a smooth activation, so its regions have no affine map",
             value=self.name,
-            remedy="use codes of the first hidden layer only, or network.relu_ised() for the ReLU in its place",
+            remedy="use codes of the first hidden layer only, or network.relu_ised() for the ReLU "
+            "in its place",
         )
 
 
 @dataclass(frozen=True)
 class GELU(Smooth):
-    """z Phi(z) (`approximate="none"`), or its tanh form (`"tanh"`, GPT-2's gelu_new). Not piecewise linear."""
+    """z Phi(z) (`approximate="none"`), or its tanh form (`"tanh"`, GPT-2's gelu_new). Not piecewise
+    linear.
+    """
 
     approximate: Literal["none", "tanh"] = "none"
 
     def forward_ball(self, z: Ball) -> Ball:
         if self.approximate == "tanh":
-            return z * (1 + ((2 / Ball.pi()).sqrt() * (z + Ball(rational("0.044715")) * z**3)).tanh()) / 2
+            return (
+                z
+                * (1 + ((2 / Ball.pi()).sqrt() * (z + Ball(rational("0.044715")) * z**3)).tanh())
+                / 2
+            )
         return z * (1 + (z / Ball(2).sqrt()).erf()) / 2
 
     def forward_float(self, z: FloatArray) -> FloatArray:
         if self.approximate == "tanh":
-            return np.asarray(0.5 * z * (1.0 + np.tanh((2.0 / np.pi) ** 0.5 * (z + 0.044715 * z**3))))
+            return np.asarray(
+                0.5 * z * (1.0 + np.tanh((2.0 / np.pi) ** 0.5 * (z + 0.044715 * z**3)))
+            )
         return np.asarray(0.5 * z * (1.0 + erf(z / 2.0**0.5)))
 
 

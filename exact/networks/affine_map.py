@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.linear_algebra import apply
-from exact.arithmetic.numbers import FloatArray, RationalArray, RationalMatrix, fraction, fractions, rationals
+from exact.arithmetic.numbers import (
+    FloatArray,
+    RationalArray,
+    RationalMatrix,
+    fraction,
+    fractions,
+    rationals,
+)
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 
@@ -25,8 +32,8 @@ Argument = Literal["x", "norm(x)"]
 class AffineMap:
     """`argument -> matrix argument + offset`, exactly; equal maps compare equal and hash alike.
 
-    `of` says what the argument is: the input x, or behind a norm the normalised vector y = sqrt(n) P x / |P x| before
-    gain and bias. `skip` says that the block also adds its input x.
+    `of` says what the argument is: the input x, or behind a norm the normalised vector y = sqrt(n)
+    P x / |P x| before gain and bias. `skip` says that the block also adds its input x.
     """
 
     matrix: RationalMatrix
@@ -35,25 +42,36 @@ class AffineMap:
     skip: bool = False
 
     @classmethod
-    def of_columns(cls, columns: RationalArray, of: Argument = "x", skip: bool = False) -> AffineMap:
+    def of_columns(
+        cls, columns: RationalArray, of: Argument = "x", skip: bool = False
+    ) -> AffineMap:
         """Read (out x (n + 1)) coefficients, the constant last."""
         rows, n = columns.nrows(), columns.ncols() - 1
         entries = columns.entries()
         matrix = [x for i in range(rows) for x in entries[i * (n + 1) : (i + 1) * (n + 1) - 1]]
         offset = [entries[(i + 1) * (n + 1) - 1] for i in range(rows)]
         pair = RationalArray(rows, n, matrix), RationalArray(rows, 1, offset)
-        return cls(RationalMatrix.from_backend(pair[0]), RationalMatrix.from_backend(pair[1]), of, skip)
+        return cls(
+            RationalMatrix.from_backend(pair[0]), RationalMatrix.from_backend(pair[1]), of, skip
+        )
 
     def __str__(self) -> str:
         """`x -> matrix x + offset` with fractions, while they are few."""
-        return f"{self.of} -> {self.matrix} {self.of} + {self.offset}" + (" + x" if self.skip else "")
+        return f"{self.of} -> {self.matrix} {self.of} + {self.offset}" + (
+            " + x" if self.skip else ""
+        )
 
     def __call__(self, argument: Sequence[object]) -> tuple[Fraction, ...]:
-        """The exact value `matrix argument + offset` at a rational argument (the skip is not added)."""
+        """The exact value `matrix argument + offset` at a rational argument (the skip is not
+        added).
+        """
         vector = rationals(argument, "argument")
         if len(vector) != self.matrix.shape[1]:
-            raise InvalidInput("argument does not fit the map", value=f"{len(vector)} entries",
-                               remedy=f"give {self.matrix.shape[1]}")  # fmt: skip
+            raise InvalidInput(
+                "argument does not fit the map",
+                value=f"{len(vector)} entries",
+                remedy=f"give {self.matrix.shape[1]}",
+            )
         pairs = zip(apply(self.matrix.exact, vector), self.offset.column(), strict=True)
         return fractions(z + b for z, b in pairs)
 
@@ -66,8 +84,14 @@ class AffineMap:
         import sympy
 
         letter = "x" if self.of == "x" else "y"
-        names = symbols if symbols is not None else sympy.symbols(f"{letter}1:{self.matrix.shape[1] + 1}", real=True)
-        matrix = sympy.Matrix(*self.matrix.shape, [_sympy(x) for row in self.matrix.tolist() for x in row])
+        names = (
+            symbols
+            if symbols is not None
+            else sympy.symbols(f"{letter}1:{self.matrix.shape[1] + 1}", real=True)
+        )
+        matrix = sympy.Matrix(
+            *self.matrix.shape, [_sympy(x) for row in self.matrix.tolist() for x in row]
+        )
         offset = sympy.Matrix([_sympy(fraction(x)) for x in self.offset.column()])
         return matrix * sympy.Matrix(len(names), 1, list(names)) + offset
 

@@ -1,14 +1,18 @@
-"""Networks as arrays and one JSON value, the architecture: which arrays make which layer, behind which norm.
+"""Networks as arrays and one JSON value, the architecture: which arrays make which layer, behind
+which norm.
 
     {"blocks": [{"residual": false,
-                 "norm": {"kind": "LayerNorm", "dim": 4, "eps": "1/100000", "eps_rule": "var", "gain": "ln.weight",
+                 "norm": {"kind": "LayerNorm", "dim": 4, "eps": "1/100000", "eps_rule": "var",
+                          "gain": "ln.weight",
                           "bias": "ln.bias"},
                  "layers": [{"weight": "0.weight", "bias": "0.bias", "activation": "ReLU"},
-                            {"weight": "2.weight", "activation": {"kind": "LeakyReLU", "slope": "1/100"}}]}]}
+                            {"weight": "2.weight",
+                             "activation": {"kind": "LeakyReLU", "slope": "1/100"}}]}]}
 
-`norm`, `bias`, `gain`, `residual` and `activation` may be left out (no norm, zeros, ones, false, identity). `eps` and the
-parameters of activations are decimals or fractions as text, or JSON numbers, which are floats. A .safetensors file with such
-a line under "architecture" in its metadata is a network (see :mod:`exact.sources.weight_files`).
+`norm`, `bias`, `gain`, `residual` and `activation` may be left out (no norm, zeros, ones, false,
+identity). `eps` and the parameters of activations are decimals or fractions as text, or JSON
+numbers, which are floats. A .safetensors file with such a line under "architecture" in its metadata
+is a network (see :mod:`exact.sources.weight_files`).
 """
 
 from __future__ import annotations
@@ -20,10 +24,25 @@ from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix, nearest_float, rational
+from exact.arithmetic.numbers import (
+    Rational,
+    RationalArray,
+    RationalMatrix,
+    nearest_float,
+    rational,
+)
 from exact.arithmetic.texts.number_texts import rational_of_text, rational_text
 from exact.errors import InvalidInput, Unsupported
-from exact.networks.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.activations import (
+    GELU,
+    AbsoluteValue,
+    Activation,
+    HardTanh,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    SiLU,
+)
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
@@ -31,8 +50,9 @@ from exact.networks.norms import LayerNorm, Norm, RMSNorm
 Json = Any
 Arrays = dict[str, np.ndarray[Any, Any]]
 Find = Callable[[str], Any]
-_ACTIVATIONS: Mapping[str, type[Activation]] = {kind.__name__: kind for kind in (
-    AbsoluteValue, GELU, HardTanh, Identity, LeakyReLU, ReLU, SiLU)}  # fmt: skip
+_ACTIVATIONS: Mapping[str, type[Activation]] = {
+    kind.__name__: kind for kind in (AbsoluteValue, GELU, HardTanh, Identity, LeakyReLU, ReLU, SiLU)
+}
 _NORMS: Mapping[str, type[Norm]] = {kind.__name__: kind for kind in (LayerNorm, RMSNorm)}
 _RULES = ("var", "std")
 
@@ -41,9 +61,11 @@ _RULES = ("var", "std")
 
 
 def architecture(network: Network) -> tuple[Json, Arrays]:
-    """The architecture and the arrays of a network: float64 where that is lossless, else text in base 16 (uint8).
+    """The architecture and the arrays of a network: float64 where that is lossless, else text in
+    base 16 (uint8).
 
-    Raises Unsupported for a norm or an activation that is not Exactlens' own, because a file could not say what it does.
+    Raises Unsupported for a norm or an activation that is not Exactlens' own, because a file could
+    not say what it does.
 
     >>> from exact.sources import tensors
     >>> line, arrays = architecture(tensors.mlp([([[1, "1/3"]], [0])]))
@@ -59,28 +81,48 @@ def _block_line(name: str, block: Block, arrays: Arrays) -> Json:
     layers = []
     for i, layer in enumerate(block.layers):
         place = f"{name}.layers.{i}"
-        layers.append({"weight": _kept(arrays, f"{place}.weight", layer.weight),
-                       "bias": _kept(arrays, f"{place}.bias", layer.bias),
-                       "activation": activation_line(layer.activation)})  # fmt: skip
+        layers.append(
+            {
+                "weight": _kept(arrays, f"{place}.weight", layer.weight),
+                "bias": _kept(arrays, f"{place}.bias", layer.bias),
+                "activation": activation_line(layer.activation),
+            }
+        )
     norm = None if block.norm is None else _norm_line(f"{name}.norm", block.norm, arrays)
     return {"residual": block.residual, "norm": norm, "layers": layers}
 
 
 def _norm_line(name: str, norm: Norm, arrays: Arrays) -> Json:
     if _NORMS.get(type(norm).__name__) is not type(norm):
-        raise Unsupported("a norm of one's own has no record", value=type(norm).__name__,
-                          remedy=f"use {' or '.join(_NORMS)}, or pickle what you have")  # fmt: skip
-    return {"kind": type(norm).__name__, "dim": norm.dim, "eps": number_line(norm.eps), "eps_rule": norm.eps_rule,
-            "gain": _kept(arrays, f"{name}.gain", norm.gain), "bias": _kept(arrays, f"{name}.bias", norm.bias)}  # fmt: skip
+        raise Unsupported(
+            "a norm of one's own has no record",
+            value=type(norm).__name__,
+            remedy=f"use {' or '.join(_NORMS)}, or pickle what you have",
+        )
+    return {
+        "kind": type(norm).__name__,
+        "dim": norm.dim,
+        "eps": number_line(norm.eps),
+        "eps_rule": norm.eps_rule,
+        "gain": _kept(arrays, f"{name}.gain", norm.gain),
+        "bias": _kept(arrays, f"{name}.bias", norm.bias),
+    }
 
 
 def activation_line(activation: Activation) -> Json:
     """The name of an activation, or its kind and parameters."""
-    if _ACTIVATIONS.get(type(activation).__name__) is not type(activation) or not is_dataclass(activation):
-        raise Unsupported("an activation of one's own has no record", value=type(activation).__name__,
-                          remedy=f"use one of {', '.join(_ACTIVATIONS)}, or pickle what you have")  # fmt: skip
+    if _ACTIVATIONS.get(type(activation).__name__) is not type(activation) or not is_dataclass(
+        activation
+    ):
+        raise Unsupported(
+            "an activation of one's own has no record",
+            value=type(activation).__name__,
+            remedy=f"use one of {', '.join(_ACTIVATIONS)}, or pickle what you have",
+        )
     own = {field.name: getattr(activation, field.name) for field in fields(activation)}
-    texts = {name: value if isinstance(value, str) else number_line(value) for name, value in own.items()}
+    texts = {
+        name: value if isinstance(value, str) else number_line(value) for name, value in own.items()
+    }
     return {"kind": type(activation).__name__, **texts} if texts else type(activation).__name__
 
 
@@ -105,7 +147,8 @@ def _kept(arrays: Arrays, name: str, matrix: RationalMatrix) -> str:
 
 
 def network_of(line: Json, find: Find) -> Network:
-    """The network of an architecture; `find(name)` gives an array or tensor, or raises InvalidInput.
+    """The network of an architecture; `find(name)` gives an array or tensor, or raises
+    InvalidInput.
 
     Raises InvalidInput for a line that is no architecture, with the place in it.
     """
@@ -126,16 +169,22 @@ def _block(line: Json, place: str, find: Find) -> Block:
 def _layer(line: Json, place: str, find: Find) -> Layer:
     weight = _matrix(_get(line, "weight", str, place), find, axes=2)
     bias = line.get("bias")
-    return Layer.of(weight, None if bias is None else _matrix(_text(bias, f"{place}.bias"), find),
-                    activation_of(line.get("activation", "Identity"), f"{place}.activation"), place)  # fmt: skip
+    return Layer.of(
+        weight,
+        None if bias is None else _matrix(_text(bias, f"{place}.bias"), find),
+        activation_of(line.get("activation", "Identity"), f"{place}.activation"),
+        place,
+    )
 
 
 def _norm(line: Json, place: str, find: Find) -> Norm:
     kind = _NORMS.get(_get(line, "kind", str, place))
     if kind is None:
         raise _refused(f"{place}.kind", line["kind"], f"write {' or '.join(_NORMS)}")
-    gain, bias = (None if line.get(name) is None else _matrix(_text(line[name], f"{place}.{name}"), find)
-                  for name in ("gain", "bias"))  # fmt: skip
+    gain, bias = (
+        None if line.get(name) is None else _matrix(_text(line[name], f"{place}.{name}"), find)
+        for name in ("gain", "bias")
+    )
     if "eps" not in line:
         raise _refused(f"{place}.eps", "nothing", "write the eps of the norm, such as 1e-05")
     rule = line.get("eps_rule", "var")
@@ -154,11 +203,16 @@ def activation_of(line: Json, place: str = "activation") -> Activation:
     kind = _ACTIVATIONS.get(_get(values, "kind", str, place))
     if kind is None:
         raise _refused(f"{place}", values["kind"], f"write one of {', '.join(_ACTIVATIONS)}")
-    given = {name: value if name == "approximate" else _number(value, f"{place}.{name}")
-             for name, value in values.items() if name != "kind"}  # fmt: skip
+    given = {
+        name: value if name == "approximate" else _number(value, f"{place}.{name}")
+        for name, value in values.items()
+        if name != "kind"
+    }
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if not given.keys() <= known or given.get("approximate", "none") not in ("none", "tanh"):
-        raise _refused(place, values, f"a {kind.__name__} has {', '.join(sorted(known)) or 'no parameter'}")
+        raise _refused(
+            place, values, f"a {kind.__name__} has {', '.join(sorted(known)) or 'no parameter'}"
+        )
     return kind(**given)
 
 
@@ -166,9 +220,16 @@ def _matrix(name: str, find: Find, axes: int | None = None) -> RationalMatrix:
     array = find(name)
     if isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 1:
         return _matrix_of_text(bytes(array), name)
-    if not (array.is_floating_point() if hasattr(array, "is_floating_point") else array.dtype.kind == "f"):
-        raise InvalidInput("a weight is stored in whole numbers", value=f"{name} of dtype {array.dtype}",
-                           remedy="scale quantised weights back, and store floats")  # fmt: skip
+    if not (
+        array.is_floating_point()
+        if hasattr(array, "is_floating_point")
+        else array.dtype.kind == "f"
+    ):
+        raise InvalidInput(
+            "a weight is stored in whole numbers",
+            value=f"{name} of dtype {array.dtype}",
+            remedy="scale quantised weights back, and store floats",
+        )
     if axes not in (None, array.ndim):
         raise _refused(name, f"{array.ndim} axes", "give a weight of the shape (out x in)")
     return RationalMatrix.from_floats(array, name)
@@ -180,7 +241,11 @@ def _matrix_of_text(content: bytes, name: str) -> RationalMatrix:
     shape = [int(x.p) for x in map(rational_of_text, head.split(" "))]
     entries = [rational_of_text(word) for word in body.split(" ") if word]
     if len(shape) != 2 or min(shape) < 0 or shape[0] * shape[1] != len(entries):
-        raise _refused(name, f"{len(entries)} entries for the shape {shape}", "write rows, columns, then the entries")
+        raise _refused(
+            name,
+            f"{len(entries)} entries for the shape {shape}",
+            "write rows, columns, then the entries",
+        )
     return RationalMatrix.from_backend(RationalArray(shape[0], shape[1], entries))
 
 
@@ -196,7 +261,9 @@ def _get(line: Json, name: str, kind: type, place: str) -> Any:
     if not isinstance(line, dict):
         raise _refused(place, line, "write a JSON object")
     if not isinstance(line.get(name), kind):
-        raise _refused(f"{place}: {name}", line.get(name), f"give {'a list' if kind is list else 'text'}")
+        raise _refused(
+            f"{place}: {name}", line.get(name), f"give {'a list' if kind is list else 'text'}"
+        )
     return line[name]
 
 
@@ -208,5 +275,8 @@ def _text(value: Json, place: str) -> str:
 
 def _refused(place: str, value: object, remedy: str) -> InvalidInput:
     shown = repr(value)
-    return InvalidInput(f"{place} is not what an architecture says there", remedy=remedy,
-                        value=shown if len(shown) <= 80 else f"{shown[:77]}...")  # fmt: skip
+    return InvalidInput(
+        f"{place} is not what an architecture says there",
+        remedy=remedy,
+        value=shown if len(shown) <= 80 else f"{shown[:77]}...",
+    )

@@ -1,4 +1,6 @@
-"""Spline codes at one exact point: surds behind one norm, real balls of growing precision behind several."""
+"""Spline codes at one exact point: surds behind one norm, real balls of growing precision behind
+several.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ _WIDE = 4096  # from this many weights on the filter is faster than the exact pr
 def walk_exact(blocks: Sequence[Block], point: list[Rational], last: int) -> Iterator[list[bool]]:
     """The bits of hidden layers 1 .. last at a point, in the field Q(sqrt q) of the one norm.
 
-    The last layer asked for is filtered in float64 first, so that only signs left open cost exact rows.
+    The last layer asked for is filtered in float64 first, so that only signs left open cost exact
+    rows.
     """
     state, one, radicand, hidden = RationalArray(len(point), 1, point), [_ONE], _ZERO, 0
     for block in blocks if last else ():
@@ -38,7 +41,11 @@ def walk_exact(blocks: Sequence[Block], point: list[Rational], last: int) -> Ite
             outside = RationalArray(len(scaled), 2, [x for row in scaled for x in row])
         for layer in block.layers:
             hidden += bool(layer.bits)
-            if layer.bits and hidden == last and layer.weight.shape[0] * layer.weight.shape[1] >= _WIDE:
+            if (
+                layer.bits
+                and hidden == last
+                and layer.weight.shape[0] * layer.weight.shape[1] >= _WIDE
+            ):
                 yield _filtered_bits(layer, inner, one, radicand)
                 return
             z, bits = layer.pre_activations(inner, one), list[bool]()
@@ -51,8 +58,13 @@ def walk_exact(blocks: Sequence[Block], point: list[Rational], last: int) -> Ite
         state = outside + inner if block.residual else inner
 
 
-def _filtered_bits(layer: Layer, inner: RationalArray, one: Sequence[Rational], radicand: Rational) -> list[bool]:
-    z, root = layer.pre_activation_balls(inner, one, "cpu"), Balls.of_rationals([radicand], "cpu").sqrt()
+def _filtered_bits(
+    layer: Layer, inner: RationalArray, one: Sequence[Rational], radicand: Rational
+) -> list[bool]:
+    z, root = (
+        layer.pre_activation_balls(inner, one, "cpu"),
+        Balls.of_rationals([radicand], "cpu").sqrt(),
+    )
     bends, bits = layer.activation.breakpoints, np.zeros(layer.bits, dtype=bool)
     certain = np.zeros(layer.bits, dtype=bool)
     for k, bend in enumerate(bends):
@@ -74,24 +86,35 @@ def layer_bits(
     k, entries, bits = len(one), z.entries(), []
     for j in range(layer.width):
         row = entries[j * k : (j + 1) * k]
-        bits += [sign([x - t * y for x, y in zip(row, one, strict=True)]) > 0 for t in layer.activation.breakpoints]
+        bits += [
+            sign([x - t * y for x, y in zip(row, one, strict=True)]) > 0
+            for t in layer.activation.breakpoints
+        ]
     return bits
 
 
-def _normalise_point(norm: Norm, state: RationalArray) -> tuple[RationalArray, list[Rational], Rational]:
-    """gain P x + bias D over the basis (1, sqrt q), everything multiplied by the positive denominator D."""
+def _normalise_point(
+    norm: Norm, state: RationalArray
+) -> tuple[RationalArray, list[Rational], Rational]:
+    """gain P x + bias D over the basis (1, sqrt q), everything multiplied by the positive
+    denominator D.
+    """
     centred = norm.project(state).entries()
     radicand = dot(centred, centred) / norm.dim + norm.eps_under_root
     one = [norm.eps_beside_root, _ONE]
     if radicand == 0 and norm.eps == 0:
         raise _undefined()
-    rows = [[g * c + b * one[0], b * one[1]]
-            for g, c, b in zip(norm.gain.column(), centred, norm.bias.column(), strict=True)]  # fmt: skip
+    rows = [
+        [g * c + b * one[0], b * one[1]]
+        for g, c, b in zip(norm.gain.column(), centred, norm.bias.column(), strict=True)
+    ]
     return RationalArray(norm.dim, 2, [x for row in rows for x in row]), one, radicand
 
 
 def _undefined() -> InvalidInput:
-    return InvalidInput("the norm is undefined here: P x = 0 and eps = 0", value="0 / 0", remedy="move the point")
+    return InvalidInput(
+        "the norm is undefined here: P x = 0 and eps = 0", value="0 / 0", remedy="move the point"
+    )
 
 
 def _sign(radicand: Rational, row: Sequence[Rational]) -> int:
@@ -99,11 +122,13 @@ def _sign(radicand: Rational, row: Sequence[Rational]) -> int:
 
 
 def walk_balls(blocks: Sequence[Block], point: list[Rational], last: int) -> list[list[bool]]:
-    """The bits of hidden layers 1 .. last by real balls, the precision doubled until every sign is certain.
+    """The bits of hidden layers 1 .. last by real balls, the precision doubled until every sign is
+    certain.
 
-    Layers behind one norm at most are decided in surds. A pre-activation that is constant, because nothing of its weights is
-    left by the pieces taken and the last norm's gain and projection, is known in rationals whatever the precision. Cost of
-    that: a row through the layers since that norm.
+    Layers behind one norm at most are decided in surds. A pre-activation that is constant, because
+    nothing of its weights is left by the pieces taken and the last norm's gain and projection, is
+    known in rationals whatever the precision. Cost of that: a row through the layers since that
+    norm.
     """
     known = list(walk_exact(blocks, point, min(last, _exact_layers(blocks))))
     for bits in (128, 256, 512, 1024, 2048, 4096):
@@ -111,8 +136,11 @@ def walk_balls(blocks: Sequence[Block], point: list[Rational], last: int) -> lis
             rows = _BallWalk(blocks, point, known).bits(last)
         if rows is not None:
             return rows
-    raise Undecided("a pre-activation cannot be told from zero with 4,096 bits", value="a ball that contains 0",
-                    remedy="move the point off the boundary")  # fmt: skip
+    raise Undecided(
+        "a pre-activation cannot be told from zero with 4,096 bits",
+        value="a ball that contains 0",
+        remedy="move the point off the boundary",
+    )
 
 
 def _exact_layers(blocks: Sequence[Block]) -> int:
@@ -135,7 +163,9 @@ class _BallWalk:
     `passed` are the pieces taken, by block and layer, None where a layer is smooth.
     """
 
-    def __init__(self, blocks: Sequence[Block], point: list[Rational], known: list[list[bool]]) -> None:
+    def __init__(
+        self, blocks: Sequence[Block], point: list[Rational], known: list[list[bool]]
+    ) -> None:
         self._blocks, self._point, self._known = blocks, point, known
         self._passed = list[list[_Pieces | None]]()
 
@@ -146,7 +176,9 @@ class _BallWalk:
             y: list[Ball] | None = x if block.norm is None else self._normalised(block.norm, x)
             self._passed.append([])
             for layer in block.layers:
-                known = self._known[len(rows)] if layer.bits and len(rows) < len(self._known) else None
+                known = (
+                    self._known[len(rows)] if layer.bits and len(rows) < len(self._known) else None
+                )
                 values = None if y is None else self._pre_activations(layer, y, known)
                 if values is None:
                     return None
@@ -161,8 +193,10 @@ class _BallWalk:
 
     def _pre_activations(
         self, layer: Layer, y: list[Ball], known: list[bool] | None
-    ) -> tuple[list[Ball], list[bool]] | None:  # fmt: skip
-        """The pre-activations and their bits; None where one that is not constant cannot be told from a breakpoint."""
+    ) -> tuple[list[Ball], list[bool]] | None:
+        """The pre-activations and their bits; None where one that is not constant cannot be told
+        from a breakpoint.
+        """
         if known is not None:
             return [_ball_row(layer, j, y) for j in range(layer.width)], known
         z, bits = list[Ball](), list[bool]()
@@ -185,14 +219,22 @@ class _BallWalk:
             self._passed[-1].append(None)
             return [layer.activation.forward_ball(v) for v in z]
         per_neuron = len(layer.activation.breakpoints)
-        taken = [layer.activation.pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])] for j in range(len(z))]
+        taken = [
+            layer.activation.pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])]
+            for j in range(len(z))
+        ]
         self._passed[-1].append(taken)
-        return [Ball(slope) * v + Ball(intercept) for (slope, intercept), v in zip(taken, z, strict=True)]
+        return [
+            Ball(slope) * v + Ball(intercept)
+            for (slope, intercept), v in zip(taken, z, strict=True)
+        ]
 
     def _normalised(self, norm: Norm, x: list[Ball]) -> list[Ball] | None:
         """The norm of a vector; None where the precision leaves open whether it is defined."""
         rows = rows_of(norm.project(identity(norm.dim)).transpose())
-        centred = [sum((Ball(p) * v for p, v in zip(row, x, strict=True) if p), Ball(0)) for row in rows]
+        centred = [
+            sum((Ball(p) * v for p, v in zip(row, x, strict=True) if p), Ball(0)) for row in rows
+        ]
         square = sum((c * c for c in centred), Ball(0)) / norm.dim + Ball(norm.eps_under_root)
         if norm.eps == 0 and square.contains(0):
             if all(self._constant(row, _ZERO) == 0 for row in rows):
@@ -202,23 +244,35 @@ class _BallWalk:
         pairs = zip(norm.gain.column(), centred, norm.bias.column(), strict=True)
         return [Ball(g) * c / scale + Ball(b) for g, c, b in pairs]
 
-    def _constant(self, row: list[Rational], constant: Rational, blocks: int | None = None) -> Rational | None:
-        """The value of an affine form over what has been reached, if no root of a norm changes it; else None.
+    def _constant(
+        self, row: list[Rational], constant: Rational, blocks: int | None = None
+    ) -> Rational | None:
+        """The value of an affine form over what has been reached, if no root of a norm changes it;
+        else None.
 
-        The row is taken back through the pieces to the norms and along skip connections to the point itself. A norm drops it
-        where gain and projection leave nothing of it, or where what they leave is zero at the norm's own input. With `blocks`
-        the form is over the output of so many of them.
+        The row is taken back through the pieces to the norms and along skip connections to the
+        point itself. A norm drops it where gain and projection leave nothing of it, or where what
+        they leave is zero at the norm's own input. With `blocks` the form is over the output of so
+        many of them.
         """
         for number in reversed(range(len(self._passed) if blocks is None else blocks)):
             block, passed = self._blocks[number], self._passed[number]
-            skipped = row if block.residual and len(passed) == len(block.layers) else [_ZERO] * block.input_dim
-            for layer, taken in zip(reversed(block.layers[: len(passed)]), reversed(passed), strict=True):
+            skipped = (
+                row
+                if block.residual and len(passed) == len(block.layers)
+                else [_ZERO] * block.input_dim
+            )
+            for layer, taken in zip(
+                reversed(block.layers[: len(passed)]), reversed(passed), strict=True
+            ):
                 if taken is None:
                     if any(row):
                         return None
                     row = [_ZERO] * layer.weight.shape[1]
                     continue
-                constant += sum((r * intercept for r, (_, intercept) in zip(row, taken, strict=True)), _ZERO)
+                constant += sum(
+                    (r * intercept for r, (_, intercept) in zip(row, taken, strict=True)), _ZERO
+                )
                 row = [r * slope for r, (slope, _) in zip(row, taken, strict=True)]
                 constant += dot(row, layer.bias.column())
                 row = (RationalArray(1, len(row), row) * layer.weight.exact).entries()

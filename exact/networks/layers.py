@@ -29,24 +29,46 @@ class Layer:
     activation: Activation
 
     @classmethod
-    def of(cls, weight: Any, bias: Any = None, activation: Activation | None = None, name: str = "layer") -> Layer:
-        """Read arrays, tensors or nested rationals; a missing bias is zero, a missing activation the identity."""
+    def of(
+        cls,
+        weight: Any,
+        bias: Any = None,
+        activation: Activation | None = None,
+        name: str = "layer",
+    ) -> Layer:
+        """Read arrays, tensors or nested rationals; a missing bias is zero, a missing activation
+        the identity.
+        """
         matrix = RationalMatrix.read(weight, f"{name}.weight")
         if not isinstance(weight, RationalMatrix) and _is_flat(weight):
-            raise InvalidInput(f"{name}.weight is a vector", value=f"{matrix.shape[0]} numbers", remedy="give (out x in) rows")
+            raise InvalidInput(
+                f"{name}.weight is a vector",
+                value=f"{matrix.shape[0]} numbers",
+                remedy="give (out x in) rows",
+            )
         column = np.zeros(matrix.shape[0]) if bias is None else bias
         return cls(matrix, RationalMatrix.read(column, f"{name}.bias"), activation or Identity())
 
     def __post_init__(self) -> None:
         if not isinstance(self.activation, Activation):
-            raise InvalidInput("not an activation", value=repr(self.activation), remedy="give ReLU(), AbsoluteValue(), ...")
+            raise InvalidInput(
+                "not an activation",
+                value=repr(self.activation),
+                remedy="give ReLU(), AbsoluteValue(), ...",
+            )
         if 0 in self.weight.shape:
-            raise InvalidInput("a layer has no neuron, or no input", value=f"weight {self.weight.shape}",
-                               remedy="leave the layer out, or give at least one row and one column")  # fmt: skip
+            raise InvalidInput(
+                "a layer has no neuron, or no input",
+                value=f"weight {self.weight.shape}",
+                remedy="leave the layer out, or give at least one row and one column",
+            )
         _check_numbers(self.activation)
         if self.bias.shape != (self.weight.shape[0], 1):
-            raise InvalidInput("bias does not fit the weight", value=f"weight {self.weight.shape}, bias {self.bias.shape}",
-                               remedy=f"give a bias of length {self.weight.shape[0]}")  # fmt: skip
+            raise InvalidInput(
+                "bias does not fit the weight",
+                value=f"weight {self.weight.shape}, bias {self.bias.shape}",
+                remedy=f"give a bias of length {self.weight.shape[0]}",
+            )
 
     @property
     def width(self) -> int:
@@ -60,47 +82,74 @@ class Layer:
 
     @property
     def as_affine(self) -> Layer:
-        """A layer without bends with its activation's only piece in weight and bias, and the identity as its activation.
+        """A layer without bends with its activation's only piece in weight and bias, and the
+        identity as its activation.
 
         Raises InvalidInput for a layer with bends.
         """
         if self.bits:
-            raise InvalidInput("a layer with bends is no affine map", value=self.activation.name, remedy="give one without")
+            raise InvalidInput(
+                "a layer with bends is no affine map",
+                value=self.activation.name,
+                remedy="give one without",
+            )
         slope, intercept = self.activation.pieces[0]
         if (slope, intercept) == (Rational(1), Rational(0)):
             return self
         bias = self.bias.exact * slope + RationalArray(self.width, 1, [intercept] * self.width)
-        return Layer(RationalMatrix.from_backend(self.weight.exact * slope), RationalMatrix.from_backend(bias), Identity())
+        return Layer(
+            RationalMatrix.from_backend(self.weight.exact * slope),
+            RationalMatrix.from_backend(bias),
+            Identity(),
+        )
 
     def pre_activations(self, state: RationalArray, one: Sequence[Rational]) -> RationalArray:
-        """`weight state + bias (x) one`, exactly: every neuron as coefficients over the basis functions."""
+        """`weight state + bias (x) one`, exactly: every neuron as coefficients over the basis
+        functions.
+        """
         return self.weight.exact * state + self.bias.exact * RationalArray(1, len(one), list(one))
 
-    def pre_activation(self, neuron: int, state: RationalArray, one: Sequence[Rational]) -> list[Rational]:
+    def pre_activation(
+        self, neuron: int, state: RationalArray, one: Sequence[Rational]
+    ) -> list[Rational]:
         """One row of :meth:`pre_activations`, converting no other weight."""
         row = RationalArray(1, self.weight.shape[1], self.weight.row(neuron)) * state
         bias = self.bias.row(neuron)[0]
         return [x + bias * y for x, y in zip(row.entries(), one, strict=True)]
 
-    def pre_activation_balls(self, state: RationalArray, one: Sequence[Rational], device: str) -> Balls:
+    def pre_activation_balls(
+        self, state: RationalArray, one: Sequence[Rational], device: str
+    ) -> Balls:
         """:meth:`pre_activations` as (width x k) balls, for the float64 filters."""
-        mid, rad = (torch.from_numpy(np.array(x)).to(device) for x in (self.bias.float64(), self.bias.float64_error()))
-        return matrix_product(self.weight, state, device) + Balls(mid, rad) * Balls.of_rationals(one, device)
+        mid, rad = (
+            torch.from_numpy(np.array(x)).to(device)
+            for x in (self.bias.float64(), self.bias.float64_error())
+        )
+        return matrix_product(self.weight, state, device) + Balls(mid, rad) * Balls.of_rationals(
+            one, device
+        )
 
-    def activate(self, z: RationalArray, one: Sequence[Rational], bits: Sequence[bool]) -> RationalArray:
+    def activate(
+        self, z: RationalArray, one: Sequence[Rational], bits: Sequence[bool]
+    ) -> RationalArray:
         """The layer's output on the affine pieces that `bits` select."""
         per_neuron, k, entries = len(self.activation.breakpoints), len(one), z.entries()
         pieces, out = self.activation.pieces, []
         for j in range(self.width):
             slope, intercept = pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])]
-            out += [slope * x + intercept * y for x, y in zip(entries[j * k : (j + 1) * k], one, strict=True)]
+            out += [
+                slope * x + intercept * y
+                for x, y in zip(entries[j * k : (j + 1) * k], one, strict=True)
+            ]
         return RationalArray(self.width, k, out)
 
 
 @short_repr
 @dataclass(frozen=True)
 class Block:
-    """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip connection."""
+    """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip
+    connection.
+    """
 
     layers: tuple[Layer, ...]
     norm: Norm | None = None
@@ -108,20 +157,34 @@ class Block:
 
     def __post_init__(self) -> None:
         if not isinstance(self.residual, bool):
-            raise InvalidInput("residual of a block is neither true nor false", value=repr(self.residual),
-                               remedy='write True to add x; blocks_of of exact.sources.tensors adds norm(x)')  # fmt: skip
+            raise InvalidInput(
+                "residual of a block is neither true nor false",
+                value=repr(self.residual),
+                remedy="write True to add x; blocks_of of exact.sources.tensors adds norm(x)",
+            )
         if not self.layers:
-            raise InvalidInput("a block has no layer", value=self.layers, remedy="give at least one Layer")
+            raise InvalidInput(
+                "a block has no layer", value=self.layers, remedy="give at least one Layer"
+            )
         for before, after in pairwise(self.layers):
             if after.weight.shape[1] != before.width:
-                raise InvalidInput("layers do not fit together", value=f"{before.weight.shape} then {after.weight.shape}",
-                                   remedy=f"the second weight needs {before.width} columns")  # fmt: skip
+                raise InvalidInput(
+                    "layers do not fit together",
+                    value=f"{before.weight.shape} then {after.weight.shape}",
+                    remedy=f"the second weight needs {before.width} columns",
+                )
         if self.norm is not None and self.norm.dim != self.input_dim:
-            raise InvalidInput("norm does not fit the first layer", value=f"norm of {self.norm.dim}, {self.input_dim} inputs",
-                               remedy="give a norm of the input's dimension")  # fmt: skip
+            raise InvalidInput(
+                "norm does not fit the first layer",
+                value=f"norm of {self.norm.dim}, {self.input_dim} inputs",
+                remedy="give a norm of the input's dimension",
+            )
         if self.residual and self.input_dim != self.output_dim:
-            raise InvalidInput("a residual block changes dimension", value=f"{self.input_dim} to {self.output_dim}",
-                               remedy="give equal input and output dimensions, or residual=False")  # fmt: skip
+            raise InvalidInput(
+                "a residual block changes dimension",
+                value=f"{self.input_dim} to {self.output_dim}",
+                remedy="give equal input and output dimensions, or residual=False",
+            )
 
     @property
     def input_dim(self) -> int:
@@ -133,20 +196,29 @@ class Block:
 
     @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
-        """The block in plain float64, without a bound on its rounding; x has shape (batch, input_dim)."""
+        """The block in plain float64, without a bound on its rounding; x has shape (batch,
+        input_dim).
+        """
         y = x if self.norm is None else self.norm.forward_float(x)
         for layer in self.layers:
-            y = layer.activation.forward_float(y @ layer.weight.float64().T + layer.bias.float64().T)
+            y = layer.activation.forward_float(
+                y @ layer.weight.float64().T + layer.bias.float64().T
+            )
         return x + y if self.residual else y
 
 
 def _check_numbers(activation: Activation) -> None:
-    """The bends and pieces of an activation of one's own are backend rationals, which no Fraction or float stands for."""
+    """The bends and pieces of an activation of one's own are backend rationals, which no Fraction
+    or float stands for.
+    """
     pieces = activation.pieces if activation.is_piecewise_linear else ()
     for number in (*activation.breakpoints, *(x for piece in pieces for x in piece)):
         if not isinstance(number, Rational):
-            raise InvalidInput("a bend or a piece of an activation is no Rational", value=f"{number!r} in {activation.name}",
-                               remedy="write exact.arithmetic.numbers.rational(x) in breakpoints and pieces")  # fmt: skip
+            raise InvalidInput(
+                "a bend or a piece of an activation is no Rational",
+                value=f"{number!r} in {activation.name}",
+                remedy="write exact.arithmetic.numbers.rational(x) in breakpoints and pieces",
+            )
 
 
 def _is_flat(values: Any) -> bool:

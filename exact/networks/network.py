@@ -1,8 +1,9 @@
-"""A network as pure data: blocks of affine layers with activations, each block behind an optional norm.
+"""A network as pure data: blocks of affine layers with activations, each block behind an optional
+norm.
 
-`block(x) = [x +] layers(norm(x))`, and a network is its blocks in order. Weights are rationals read from floats without
-loss, so every exact statement is about the real-arithmetic network with these weights, not about the rounded forward
-pass of some floating-point library.
+`block(x) = [x +] layers(norm(x))`, and a network is its blocks in order. Weights are rationals read
+from floats without loss, so every exact statement is about the real-arithmetic network with these
+weights, not about the rounded forward pass of some floating-point library.
 """
 
 from __future__ import annotations
@@ -33,24 +34,27 @@ Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)
 
 
-
-
-
-
 @short_repr
 @dataclass(frozen=True)
 class Network:
-    """Blocks in order. Hidden layers (those whose activation bends) are numbered from 1; see :class:`Hinge`."""
+    """Blocks in order. Hidden layers (those whose activation bends) are numbered from 1; see
+    :class:`Hinge`.
+    """
 
     blocks: tuple[Block, ...]
 
     def __post_init__(self) -> None:
         if not self.blocks:
-            raise InvalidInput("a network has no block", value=self.blocks, remedy="give at least one Block")
+            raise InvalidInput(
+                "a network has no block", value=self.blocks, remedy="give at least one Block"
+            )
         for before, after in pairwise(self.blocks):
             if before.output_dim != after.input_dim:
-                raise InvalidInput("blocks do not fit together", value=f"{before.output_dim} then {after.input_dim}",
-                                   remedy="make each block read what the one before writes")  # fmt: skip
+                raise InvalidInput(
+                    "blocks do not fit together",
+                    value=f"{before.output_dim} then {after.input_dim}",
+                    remedy="make each block read what the one before writes",
+                )
 
     @property
     def input_dim(self) -> int:
@@ -84,10 +88,21 @@ class Network:
 
     @property
     def jump_refusal(self) -> str | None:
-        """Why engines that go beyond curves refuse the network: facets behind a jump can border several regions; or None."""
-        jumping = (layer.activation for layer in self.hidden_layers[:-1] if not layer.activation.is_continuous)
+        """Why engines that go beyond curves refuse the network: facets behind a jump can border
+        several regions; or None.
+        """
+        jumping = (
+            layer.activation
+            for layer in self.hidden_layers[:-1]
+            if not layer.activation.is_continuous
+        )
         found = next(jumping, None)
-        return None if found is None else f"hidden layers stand behind {found.name}, which jumps, so hinges break off at facets"
+        return (
+            None
+            if found is None
+            else f"hidden layers stand behind {found.name}, which jumps, so hinges break off at "
+            f"facets"
+        )
 
     @property
     def hinge_count(self) -> int:
@@ -122,48 +137,72 @@ class Network:
     @cached_property
     @in_ieee_floats
     def sha256(self) -> str:
-        """A digest of the exact values, norms, bends and pieces, and skips, under no name; equal networks have equal ones."""
+        """A digest of the exact values, norms, bends and pieces, and skips, under no name; equal
+        networks have equal ones.
+        """
         digest = hashlib.sha256(b"exactlens network 2")
         for block in self.blocks:
             norm = b"" if block.norm is None else _norm_digest(block.norm)
-            digest.update(f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm)
+            digest.update(
+                f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm
+            )
             for layer in block.layers:
                 digest.update(layer.weight.digest + layer.bias.digest + layer.activation.digest)
         return digest.hexdigest()
 
     def from_block(self, index: int) -> Network:
-        """The network from block `index` on (0-based): what the later part of the network reads and does."""
+        """The network from block `index` on (0-based): what the later part of the network reads and
+        does.
+        """
         if not 0 <= index < len(self.blocks):
-            raise InvalidInput("no such block", value=index, remedy=f"give 0 .. {len(self.blocks) - 1}")
+            raise InvalidInput(
+                "no such block", value=index, remedy=f"give 0 .. {len(self.blocks) - 1}"
+            )
         return Network(self.blocks[index:])
 
     def relu_ised(self) -> Network:
-        """The same weights with ReLU in place of every smooth activation: a different, piecewise linear network."""
-        blocks = tuple(replace(b, layers=tuple(_relu_ised(layer) for layer in b.layers)) for b in self.blocks)
+        """The same weights with ReLU in place of every smooth activation: a different, piecewise
+        linear network.
+        """
+        blocks = tuple(
+            replace(b, layers=tuple(_relu_ised(layer) for layer in b.layers)) for b in self.blocks
+        )
         return Network(blocks)
 
     @in_ieee_floats
     def forward_float(self, x: Any) -> FloatArray:
-        """The forward pass in plain float64, with no bound on its rounding; x has shape (batch, input_dim) or (input_dim,)."""
+        """The forward pass in plain float64, with no bound on its rounding; x has shape (batch,
+        input_dim) or (input_dim,).
+        """
         inputs = np.asarray(x, dtype=np.float64)
         y = np.atleast_2d(inputs)
         if y.shape[1] != self.input_dim:
-            raise InvalidInput("input does not fit the network", value=inputs.shape, remedy=f"give {self.input_dim} columns")
+            raise InvalidInput(
+                "input does not fit the network",
+                value=inputs.shape,
+                remedy=f"give {self.input_dim} columns",
+            )
         for block in self.blocks:
             y = block.forward_float(y)
         return y if inputs.ndim == 2 else y[0]
 
-    def propagate(self, state: RationalArray, one: Sequence[Rational], choose: Chooser) -> RationalArray:
+    def propagate(
+        self, state: RationalArray, one: Sequence[Rational], choose: Chooser
+    ) -> RationalArray:
         """Carry functions through a network without norms, exactly.
 
-        `state` is (input_dim x k): each input as coefficients over k basis functions; `one` holds the coefficients of
-        the constant 1. `choose(h, z)` returns the bits of hidden layer h (0-based) from its pre-activations z.
+        `state` is (input_dim x k): each input as coefficients over k basis functions; `one` holds
+        the coefficients of the constant 1. `choose(h, z)` returns the bits of hidden layer h
+        (0-based) from its pre-activations z.
         """
         hidden = 0
         for block in self.blocks:
             if block.norm is not None:
-                raise InvalidInput("functions are carried through blocks without norm only", value=block.norm,
-                                   remedy="use network.folded(), or start behind the norm: network.from_block(k)")  # fmt: skip
+                raise InvalidInput(
+                    "functions are carried through blocks without norm only",
+                    value=block.norm,
+                    remedy="use network.folded(), or start behind the norm: network.from_block(k)",
+                )
             inner = state
             for layer in block.layers:
                 z = layer.pre_activations(inner, one)
@@ -173,7 +212,8 @@ class Network:
         return state
 
     def propagate_code(self, state: RationalArray, code: SplineCode) -> RationalArray:
-        """Carry functions whose last basis function is the constant 1 along the region with this code (no norms).
+        """Carry functions whose last basis function is the constant 1 along the region with this
+        code (no norms).
 
         Raises NotPiecewiseLinear for GELU or SiLU.
         """
@@ -184,34 +224,48 @@ class Network:
 
     @in_ieee_floats
     def folded(self) -> Network:
-        """The network behind its first norm, as a function of y = sqrt(n) P x / r, with gain and bias folded in.
+        """The network behind its first norm, as a function of y = sqrt(n) P x / r, with gain and
+        bias folded in.
 
-        The new first weight is `W diag(gain) P` and the new first bias `b + W bias` (MATH: "LayerNorm, exactly"), so
-        the map does not depend on the part of W that P kills. Blocks in front of the norm are left out; a skip
-        connection around the norm is dropped, since it adds x and not y.
+        The new first weight is `W diag(gain) P` and the new first bias `b + W bias` (MATH:
+        "LayerNorm, exactly"), so the map does not depend on the part of W that P kills. Blocks in
+        front of the norm are left out; a skip connection around the norm is dropped, since it adds
+        x and not y.
         """
         index = self._norm_index()
         first, *rest = self.blocks[index:]
         assert first.norm is not None
-        if any(block.norm is not None for block in rest) or (first.residual and any(b.bits for b in _layers(rest))):
-            raise Unsupported("only one norm can be folded", value=f"{len(self.norms)} norms",
-                              remedy="take one block: Network((network.blocks[k],))")  # fmt: skip
+        if any(block.norm is not None for block in rest) or (
+            first.residual and any(b.bits for b in _layers(rest))
+        ):
+            raise Unsupported(
+                "only one norm can be folded",
+                value=f"{len(self.norms)} norms",
+                remedy="take one block: Network((network.blocks[k],))",
+            )
         layer, norm = first.layers[0], first.norm
         scaled = layer.weight.exact * _diagonal(norm.gain)
         weight = norm.project(scaled.transpose()).transpose()
         bias = layer.bias.exact + layer.weight.exact * norm.bias.exact
-        head = Layer(RationalMatrix.from_backend(weight), RationalMatrix.from_backend(bias), layer.activation)
+        head = Layer(
+            RationalMatrix.from_backend(weight), RationalMatrix.from_backend(bias), layer.activation
+        )
         return Network((Block((head, *first.layers[1:])), *rest))
 
     def _norm_index(self) -> int:
         index = next((i for i, block in enumerate(self.blocks) if block.norm is not None), None)
         if index is None:
-            raise InvalidInput("the network has no norm to fold", value="no norm", remedy="use the network as it is")
+            raise InvalidInput(
+                "the network has no norm to fold",
+                value="no norm",
+                remedy="use the network as it is",
+            )
         return index
 
     @in_ieee_floats
     def affine_map(self, code: SplineCode) -> AffineMap:
-        """The exact affine map on the region with this code; behind a norm, the map of y (see :meth:`folded`).
+        """The exact affine map on the region with this code; behind a norm, the map of y (see
+        :meth:`folded`).
 
         Raises NotPiecewiseLinear for GELU or SiLU, Unsupported for several norms.
         """
@@ -221,7 +275,9 @@ class Network:
         else:
             body, skip = self, False
         n = body.input_dim
-        state = RationalArray(n, n + 1, [Rational(int(i == j)) for i in range(n) for j in range(n + 1)])
+        state = RationalArray(
+            n, n + 1, [Rational(int(i == j)) for i in range(n) for j in range(n + 1)]
+        )
         out = body.propagate_code(state, code)
         return AffineMap.of_columns(out, of="norm(x)" if self.has_norm else "x", skip=skip)
 
@@ -237,17 +293,24 @@ class Network:
 
     @in_ieee_floats
     def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
-        """The exact spline code at x, for hidden layers K..L (1-based, inclusive) or all (seed 001).
+        """The exact spline code at x, for hidden layers K..L (1-based, inclusive) or all (seed
+        001).
 
-        Exact for any number of norms: with one, signs of `a + b sqrt(c)`; with more, real balls of growing precision,
-        and Undecided when 4,096 bits do not separate a pre-activation from zero. Behind a smooth activation too.
+        Exact for any number of norms: with one, signs of `a + b sqrt(c)`; with more, real balls of
+        growing precision, and Undecided when 4,096 bits do not separate a pre-activation from zero.
+        Behind a smooth activation too.
         """
         first, last = self.layer_range(layers)
         point = rationals(x, "x")
         if len(point) != self.input_dim:
-            raise InvalidInput("point does not fit the network", value=f"{len(point)} coordinates",
-                               remedy=f"give {self.input_dim}")  # fmt: skip
-        rows = list((walk_exact if self._is_exact_at_points(last) else walk_balls)(self.blocks, point, last))
+            raise InvalidInput(
+                "point does not fit the network",
+                value=f"{len(point)} coordinates",
+                remedy=f"give {self.input_dim}",
+            )
+        rows = list(
+            (walk_exact if self._is_exact_at_points(last) else walk_balls)(self.blocks, point, last)
+        )
         bits = [bit for row in rows[first - 1 : last] for bit in row]
         return SplineCode.of(bits, self.bits_per_layer[first - 1 : last])
 
@@ -255,27 +318,34 @@ class Network:
         """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""
         if layers is None:
             return 1, len(self.hidden_layers)
-        pair = isinstance(layers, tuple) and len(layers) == 2 and all(type(x) is int for x in layers)
+        pair = (
+            isinstance(layers, tuple) and len(layers) == 2 and all(type(x) is int for x in layers)
+        )
         first, last = layers if pair else (0, 0)
         if not 1 <= first <= last <= len(self.hidden_layers):
-            raise InvalidInput("no such range of hidden layers", value=layers,
-                               remedy=f"give (K, L) with 1 <= K <= L <= {len(self.hidden_layers)}")  # fmt: skip
+            raise InvalidInput(
+                "no such range of hidden layers",
+                value=layers,
+                remedy=f"give (K, L) with 1 <= K <= L <= {len(self.hidden_layers)}",
+            )
         return first, last
 
     def _is_exact_at_points(self, last: int) -> bool:
         hidden = self.hidden_layers[: last - 1]
-        return len(self.norms) <= 1 and all(layer.activation.is_piecewise_linear for layer in hidden)
+        return len(self.norms) <= 1 and all(
+            layer.activation.is_piecewise_linear for layer in hidden
+        )
 
 
 def _norm_digest(norm: Norm) -> bytes:
     projection = norm.projector()
     named = projection.encode() if isinstance(projection, str) else projection.digest
-    eps = ";".join(f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root))
-    return hashlib.sha256(named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest).digest()
-
-
-
-
+    eps = ";".join(
+        f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root)
+    )
+    return hashlib.sha256(
+        named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest
+    ).digest()
 
 
 def _relu_ised(layer: Layer) -> Layer:

@@ -1,9 +1,10 @@
 """LayerNorm and RMSNorm as exact maps.
 
-`norm(x) = gain * sqrt(n) P x / (scale of P x) + bias`, with P = I - 11'/n (LayerNorm) or I (RMSNorm) and r = |P x|.
-Two conventions place eps: "var" divides by sqrt(r^2 + n eps) (PyTorch, GPT-2), "std" by r + sqrt(n) eps (seed 002).
-With eps = 0 the image is the sphere of radius sqrt(n) in the image of P, before gain and bias. An orthonormal basis of
-that space would bring in sqrt(2), sqrt(6), ...; every computation here stays with P itself, which is rational.
+`norm(x) = gain * sqrt(n) P x / (scale of P x) + bias`, with P = I - 11'/n (LayerNorm) or I
+(RMSNorm) and r = |P x|. Two conventions place eps: "var" divides by sqrt(r^2 + n eps) (PyTorch,
+GPT-2), "std" by r + sqrt(n) eps (seed 002). With eps = 0 the image is the sphere of radius sqrt(n)
+in the image of P, before gain and bias. An orthonormal basis of that space would bring in sqrt(2),
+sqrt(6), ...; every computation here stays with P itself, which is rational.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ import numpy as np
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.linear_algebra import identity, matrix, rank
 from exact.arithmetic.nearest import exponent, scaled_by
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix, nearest_float, rational, whole_number
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    RationalMatrix,
+    nearest_float,
+    rational,
+    whole_number,
+)
 from exact.errors import InvalidInput
 
 EpsRule = Literal["var", "std"]
@@ -31,8 +40,8 @@ _FAR = 1 << 20  # beyond every exponent of a float64
 class Norm(ABC):
     """A normalisation of R^dim with exact eps, gain and bias (columns of length `dim`).
 
-    A norm of one's own is a subclass with `project`, `sphere_dim` and `sphere_basis`; P must be an orthogonal projection and
-    the basis one of its image, else making one raises InvalidInput.
+    A norm of one's own is a subclass with `project`, `sphere_dim` and `sphere_basis`; P must be an
+    orthogonal projection and the basis one of its image, else making one raises InvalidInput.
     """
 
     dim: int
@@ -46,18 +55,39 @@ class Norm(ABC):
             _check_projection(self)
 
     @classmethod
-    def of(cls, eps: object = 1e-5, gain: Any = None, bias: Any = None, dim: int | None = None,
-           eps_rule: EpsRule = "var") -> Self:  # fmt: skip
-        """Build from anything readable; `dim` is needed only when neither gain nor bias gives it."""
-        given = [None if x is None else RationalMatrix.read(x, f"norm {name}") for x, name in ((gain, "gain"), (bias, "bias"))]
-        size = next((x.shape[0] for x in given if x is not None), None) if dim is None else whole_number(dim, "dim")
+    def of(
+        cls,
+        eps: object = 1e-5,
+        gain: Any = None,
+        bias: Any = None,
+        dim: int | None = None,
+        eps_rule: EpsRule = "var",
+    ) -> Self:
+        """Build from anything readable; `dim` is needed only when neither gain nor bias gives
+        it.
+        """
+        given = [
+            None if x is None else RationalMatrix.read(x, f"norm {name}")
+            for x, name in ((gain, "gain"), (bias, "bias"))
+        ]
+        size = (
+            next((x.shape[0] for x in given if x is not None), None)
+            if dim is None
+            else whole_number(dim, "dim")
+        )
         if size is None or size < 1:
-            raise InvalidInput("the dimension of the norm is unknown", value=size, remedy="give dim=, gain= or bias=")
+            raise InvalidInput(
+                "the dimension of the norm is unknown",
+                value=size,
+                remedy="give dim=, gain= or bias=",
+            )
         exact_eps = rational(eps, "eps")
         if exact_eps < 0:
             raise InvalidInput("eps of a norm is negative", value=eps, remedy="give eps >= 0")
         if eps_rule not in ("var", "std"):
-            raise InvalidInput("unknown eps rule", value=repr(eps_rule), remedy='write "var" or "std"')
+            raise InvalidInput(
+                "unknown eps rule", value=repr(eps_rule), remedy='write "var" or "std"'
+            )
         columns = [_column(given[0], size, 1, "gain"), _column(given[1], size, 0, "bias")]
         return cls(size, exact_eps, columns[0], columns[1], eps_rule)
 
@@ -68,17 +98,24 @@ class Norm(ABC):
     @property
     @abstractmethod
     def sphere_dim(self) -> int:
-        """The dimension of the sphere that is the image at eps = 0: dim - 2 (LayerNorm), dim - 1 (RMSNorm)."""
+        """The dimension of the sphere that is the image at eps = 0: dim - 2 (LayerNorm), dim - 1
+        (RMSNorm).
+        """
 
     @abstractmethod
     def sphere_basis(self) -> list[list[Rational]]:
         """A rational basis of the image of P (sphere_dim + 1 vectors)."""
 
     def projector(self) -> Projector:
-        """P as filters and figures use it: "identity", "mean" where it takes the mean off, else its (dim x dim) matrix."""
+        """P as filters and figures use it: "identity", "mean" where it takes the mean off, else its
+        (dim x dim) matrix.
+        """
         if type(self) in (LayerNorm, RMSNorm):
             return "mean" if type(self) is LayerNorm else "identity"
-        found, ones = self.project(identity(self.dim)), matrix([[Rational(1, self.dim)] * self.dim] * self.dim, self.dim)
+        found, ones = (
+            self.project(identity(self.dim)),
+            matrix([[Rational(1, self.dim)] * self.dim] * self.dim, self.dim),
+        )
         if found == identity(self.dim):
             return "identity"
         return "mean" if found == identity(self.dim) - ones else RationalMatrix.from_backend(found)
@@ -102,25 +139,37 @@ class Norm(ABC):
 
     @in_ieee_floats
     def forward_float(self, x: FloatArray) -> FloatArray:
-        """The norm in float64, to a few roundings of P x and of the result; x has shape (batch, dim).
+        """The norm in float64, to a few roundings of P x and of the result; x has shape (batch,
+        dim).
 
-        Powers of two are taken out of every row, so that its square neither underflows nor overflows. NaN where the norm is
-        undefined.
+        Powers of two are taken out of every row, so that its square neither underflows nor
+        overflows. NaN where the norm is undefined.
         """
         centred, shift = _in_range(x)
-        centred, more = _in_range(self.project_float(centred), _half_exponent(self.eps, self.eps_rule) - shift)
+        centred, more = _in_range(
+            self.project_float(centred), _half_exponent(self.eps, self.eps_rule) - shift
+        )
         shift = shift + more
         mean_square = np.mean(centred**2, axis=1, keepdims=True)
-        scale = np.sqrt(mean_square + _shifted(self.eps_under_root, -2 * shift)) + _shifted(self.eps_beside_root, -shift)
-        with np.errstate(invalid="ignore", over="ignore"):  # 0 / 0 is NaN and a gain may lead beyond float64: both are meant
+        scale = np.sqrt(mean_square + _shifted(self.eps_under_root, -2 * shift)) + _shifted(
+            self.eps_beside_root, -shift
+        )
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # 0 / 0 is NaN and a gain may lead beyond float64: both are meant
             return np.asarray(centred / scale * self.gain.float64().T + self.bias.float64().T)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(dim={self.dim}, eps={nearest_float(self.eps):g}, eps_rule={self.eps_rule!r})"
+        return (
+            f"{type(self).__name__}(dim={self.dim}, eps={nearest_float(self.eps):g}, "
+            f"eps_rule={self.eps_rule!r})"
+        )
 
 
 def _in_range(x: FloatArray, at_least: IndexArray | int = -_FAR) -> tuple[FloatArray, IndexArray]:
-    """Rows times 2^-k with entries below one, and k (batch x 1): the exponent of the largest entry, or `at_least`."""
+    """Rows times 2^-k with entries below one, and k (batch x 1): the exponent of the largest entry,
+    or `at_least`.
+    """
     largest = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
     shift = np.maximum(np.where(largest > 0, np.frexp(largest)[1], -_FAR), at_least)
     shift = np.where(shift == -_FAR, 0, shift)
@@ -171,22 +220,37 @@ class RMSNorm(Norm):
 
 
 def _check_projection(norm: Norm) -> None:
-    """InvalidInput unless P is an orthogonal projection whose image the basis of the sphere spans."""
+    """InvalidInput unless P is an orthogonal projection whose image the basis of the sphere
+    spans.
+    """
     n, basis = norm.dim, norm.sphere_basis()
     found = norm.project(identity(n))
     if found * found != found or found.transpose() != found:
-        raise InvalidInput("project() of a norm is no orthogonal projection", value=type(norm).__name__,
-                           remedy="let it apply one symmetric matrix P with P P = P to every column")  # fmt: skip
+        raise InvalidInput(
+            "project() of a norm is no orthogonal projection",
+            value=type(norm).__name__,
+            remedy="let it apply one symmetric matrix P with P P = P to every column",
+        )
     columns = matrix(basis, n).transpose()
     trace = sum((found[i, i] for i in range(n)), _ZERO)
-    if len(basis) != norm.sphere_dim + 1 or trace != len(basis) or rank(basis) != len(basis) or found * columns != columns:
-        raise InvalidInput("sphere_basis() is no basis of the image of project()", value=f"{len(basis)} vectors, rank {trace}",
-                           remedy="give sphere_dim + 1 independent vectors that project() leaves as they are")  # fmt: skip
+    if (
+        len(basis) != norm.sphere_dim + 1
+        or trace != len(basis)
+        or rank(basis) != len(basis)
+        or found * columns != columns
+    ):
+        raise InvalidInput(
+            "sphere_basis() is no basis of the image of project()",
+            value=f"{len(basis)} vectors, rank {trace}",
+            remedy="give sphere_dim + 1 independent vectors that project() leaves as they are",
+        )
 
 
 def _column(column: RationalMatrix | None, size: int, default: int, name: str) -> RationalMatrix:
     if column is None:
         return RationalMatrix.from_floats(np.full(size, float(default)))
     if column.shape != (size, 1):
-        raise InvalidInput(f"norm {name} does not fit the norm", value=column.shape, remedy=f"give {size} entries")
+        raise InvalidInput(
+            f"norm {name} does not fit the norm", value=column.shape, remedy=f"give {size} entries"
+        )
     return column

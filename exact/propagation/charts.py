@@ -1,9 +1,11 @@
-"""Spheres in rational coordinates: which sphere a domain and a network mean, and the network's first layer on it.
+"""Spheres in rational coordinates: which sphere a domain and a network mean, and the network's
+first layer on it.
 
-A chart is a rational basis of a linear space of directions and its Gram matrix G in the metric in which the sphere is
-round; points are `y` with `y' G y = radius_squared`. An orthonormal basis would bring in square roots; G does not (MATH:
-"LayerNorm, exactly"). Behind a norm the metric is that of the projected directions and the radius sqrt(n); eps plays no
-part, because the sphere is the limit of all rays. Gain and bias are folded into what the first layer reads.
+A chart is a rational basis of a linear space of directions and its Gram matrix G in the metric in
+which the sphere is round; points are `y` with `y' G y = radius_squared`. An orthonormal basis would
+bring in square roots; G does not (MATH: "LayerNorm, exactly"). Behind a norm the metric is that of
+the projected directions and the radius sqrt(n); eps plays no part, because the sphere is the limit
+of all rays. Gain and bias are folded into what the first layer reads.
 """
 
 from __future__ import annotations
@@ -27,17 +29,20 @@ from exact.propagation.cursor import Cursor, begin, pass_norm
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _LONG = 64  # vectors longer than 2^64 or shorter than 2^-64 are scaled
-_WORST_CONDITION = 100.0  # of a Gram matrix: above it the float filters lose bits, so the basis is made nearly orthogonal
+# of a Gram matrix: above it the float filters lose bits, so the basis is made nearly orthogonal
+_WORST_CONDITION = 100.0
 Vector = tuple[Rational, ...]
 
 
 @short_repr
 @dataclass(frozen=True)
 class SphereChart:
-    """The sphere `y' gram y = radius_squared` of dimension `dim`, and where the network stands on it.
+    """The sphere `y' gram y = radius_squared` of dimension `dim`, and where the network stands on
+    it.
 
-    The point with coordinates y is reached from the input `sum_i y_i basis[i]` (behind a norm: by its direction). `cursor`
-    is in front of the first hidden layer, its functions over (y_1, ..., y_dim+1, 1); None for a network without hinges.
+    The point with coordinates y is reached from the input `sum_i y_i basis[i]` (behind a norm: by
+    its direction). `cursor` is in front of the first hidden layer, its functions over (y_1, ...,
+    y_dim+1, 1); None for a network without hinges.
     """
 
     basis: tuple[Vector, ...]
@@ -57,7 +62,9 @@ class SphereChart:
 
 
 def sphere_dimension(network: Network, domain: Domain) -> int | None:
-    """The dimension of the sphere that a domain means; None for domains that are no spheres, -1 when there is none."""
+    """The dimension of the sphere that a domain means; None for domains that are no spheres, -1
+    when there is none.
+    """
     if isinstance(domain, GreatSphere):
         return 2
     if not isinstance(domain, Sphere):
@@ -78,20 +85,36 @@ def sphere_refusal(network: Network, domain: Domain) -> str | None:
         return None
     first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
     if isinstance(domain, Sphere) and first > 0:
-        return "the norm is not in front of the first block; use network.from_block(k) to start there"
+        return (
+            "the norm is not in front of the first block; use network.from_block(k) to start there"
+        )
     if any(layer.bits for block in network.blocks[:first] for layer in block.layers):
         return "hidden layers stand in front of the norm, so directions do not determine the sphere"
-    if any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.as_affine.bias.column()):
+    if any(
+        x != 0
+        for block in network.blocks[:first]
+        for layer in block.layers
+        for x in layer.as_affine.bias.column()
+    ):
         return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
     if len(with_norm) > 1:
-        return f"hidden layers stand behind {len(with_norm)} norms; curves (GreatCircle, Segment, ...) can do that"
+        return (
+            f"hidden layers stand behind {len(with_norm)} norms; curves (GreatCircle, Segment, "
+            f"...) can do that"
+        )
     if with_norm and with_norm[0] != len(needed) - 1 and needed[with_norm[0]].residual:
-        return "hidden layers follow a skip connection around a norm; curves (GreatCircle, Segment, ...) can do that"
+        return (
+            "hidden layers follow a skip connection around a norm; curves (GreatCircle, "
+            "Segment, ...) can do that"
+        )
     return None
 
 
 def _blocks_to_the_last_hinge(network: Network) -> tuple[Block, ...]:
-    last = max((i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)), default=-1)
+    last = max(
+        (i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)),
+        default=-1,
+    )
     return network.blocks[: last + 1]
 
 
@@ -104,15 +127,20 @@ def sphere_chart(network: Network, domain: Domain) -> SphereChart:
     gram = _gram(network, basis)
     if isinstance(domain, GreatSphere):
         if gram.det() == 0:
-            raise InvalidInput("u, v and w do not span a sphere of directions", value=domain,
-                               remedy="give three vectors that stay independent under the norm's projection")  # fmt: skip
+            raise InvalidInput(
+                "u, v and w do not span a sphere of directions",
+                value=domain,
+                remedy="give three vectors that stay independent under the norm's projection",
+            )
         basis = _of_middle_size(basis, gram)
         basis = _nearly_orthogonal(basis, _gram(network, basis))
     return chart_over(network, domain, basis)
 
 
 def chart_over(network: Network, domain: Domain, basis: tuple[Vector, ...]) -> SphereChart:
-    """The chart of a sphere in a given basis: coordinates mean something in their own basis only, and floats chose it."""
+    """The chart of a sphere in a given basis: coordinates mean something in their own basis only,
+    and floats chose it.
+    """
     gram = _gram(network, basis)
     norm = network.norms[0] if network.norms else None
     if norm is not None:
@@ -137,9 +165,11 @@ def _columns(basis: Sequence[Vector]) -> RationalArray:
 
 
 def carried(network: Network, columns: RationalArray) -> RationalArray:
-    """Vectors of the input space, carried to that of the sphere: through what stands in front of the norm, and its projection.
+    """Vectors of the input space, carried to that of the sphere: through what stands in front of
+    the norm, and its projection.
 
-    No bias stands in front of a norm there, so this is linear; without a norm the vectors stay as they are.
+    No bias stands in front of a norm there, so this is linear; without a norm the vectors stay as
+    they are.
     """
     for block in network.blocks if network.has_norm else ():
         if block.norm is not None:
@@ -158,33 +188,50 @@ def _gram(network: Network, basis: Sequence[Vector]) -> RationalArray:
 
 
 def _behind_norm(network: Network, basis: Sequence[Vector]) -> Cursor | None:
-    """The cursor behind the norm, whose value is `gain P sum_i y_i basis[i] + bias` on the sphere."""
+    """The cursor behind the norm, whose value is `gain P sum_i y_i basis[i] + bias` on the
+    sphere.
+    """
     k = len(basis)
     cursor = begin(network, _columns(basis), [_ZERO] * k)
     if cursor is None:
         return None
     norm, centred = network.norms[0], carried(network, _columns(basis))
-    rows = [[*(g * x for x in row), b] for row, g, b in
-            zip(rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True)]  # fmt: skip
+    rows = [
+        [*(g * x for x in row), b]
+        for row, g, b in zip(rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True)
+    ]
     return pass_norm(cursor, matrix(rows, k + 1), [_ZERO] * k + [_ONE])
 
 
 def _of_middle_size(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[Vector, ...]:
-    """The basis, very long and very short vectors times powers of two: floats of the Gram matrix stay in their range."""
+    """The basis, very long and very short vectors times powers of two: floats of the Gram matrix
+    stay in their range.
+    """
     powers = [exponent(gram[i, i]) // 2 for i in range(len(basis))]
     if max(map(abs, powers)) < _LONG:
         return basis
-    return tuple(tuple(scaled_by(x, -power) for x in vector) for power, vector in zip(powers, basis, strict=True))
+    return tuple(
+        tuple(scaled_by(x, -power) for x in vector)
+        for power, vector in zip(powers, basis, strict=True)
+    )
 
 
 def _nearly_orthogonal(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[Vector, ...]:
-    """A basis of the same space with a well-conditioned Gram matrix; floats propose it, and any invertible one will do."""
+    """A basis of the same space with a well-conditioned Gram matrix; floats propose it, and any
+    invertible one will do.
+    """
     entries = nearest_floats(gram.entries()).reshape(len(basis), len(basis))
     if not np.isfinite(entries).all() or np.linalg.cond(entries) < _WORST_CONDITION:
         return basis
     try:
         lower = np.linalg.inv(np.linalg.cholesky(entries / np.trace(entries)))
-    except np.linalg.LinAlgError:  # too close to singular for floats: slower filters, the same answer
+    except (
+        np.linalg.LinAlgError
+    ):  # too close to singular for floats: slower filters, the same answer
         return basis
     shares = matrix([[rational(float(np.float32(x))) for x in row] for row in lower], len(basis))
-    return tuple(map(tuple, rows_of(shares * matrix(basis, len(basis[0]))))) if shares.det() != 0 else basis
+    return (
+        tuple(map(tuple, rows_of(shares * matrix(basis, len(basis[0])))))
+        if shares.det() != 0
+        else basis
+    )

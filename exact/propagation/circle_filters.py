@@ -1,11 +1,14 @@
-"""Float64 filters for many circles at once: where the neurons of one layer cross them, with proved enclosures, or no answer.
+"""Float64 filters for many circles at once: where the neurons of one layer cross them, with proved
+enclosures, or no answer.
 
-On circle i every hinge is `p cos t + q sin t + c` times a positive factor, up to an error that one matrix product with the
-row norms bounds: `|w_j| e_i + |c_j| k_i + dc_j`. The basis of each circle is orthonormal up to rounding, and k_i bounds
-what is missing. Floats propose both zeros in closed form; a zero counts when the slope exceeds the error (see
-:func:`circle_zeros`). Rationals enter as floats within 2 U of them, relatively; their underflow is nothing beside the least
-error of 2^-400, since norms beyond 2^512 overflow and prove nothing. Written in torch alone, for CPU and GPU. Sources:
-Higham 2002, section 3.1; Cauchy-Schwarz; Taylor.
+On circle i every hinge is `p cos t + q sin t + c` times a positive factor, up to an error that one
+matrix product with the row norms bounds: `|w_j| e_i + |c_j| k_i + dc_j`. The basis of each circle
+is orthonormal up to rounding, and k_i bounds what is missing. Floats propose both zeros in closed
+form; a zero counts when the slope exceeds the error (see
+:func:`circle_zeros`). Rationals enter as floats within 2 U of them, relatively; their underflow is
+nothing beside the least
+error of 2^-400, since norms beyond 2^512 overflow and prove nothing. Written in torch alone, for
+CPU and GPU. Sources: Higham 2002, section 3.1; Cauchy-Schwarz; Taylor.
 """
 
 from __future__ import annotations
@@ -32,13 +35,15 @@ _NEARLY = 2.0**-20  # a basis further from orthonormal than this is left to exac
 
 @dataclass(frozen=True)
 class ReadOut:
-    """The first layer as it reads a circle: rows w_j, offsets c_j with bounds on their errors (tensors).
+    """The first layer as it reads a circle: rows w_j, offsets c_j with bounds on their errors
+    (tensors).
 
-    P of the norm, if any, comes first: `centred` says that it takes the mean off, `projector` is any other P that is not the
-    identity, and `projector_norms` bounds the Frobenius norms of that and of its rounding error; `gain` multiplies then.
-    `radius_squared` is the squared radius of the circle before gain. With several bends to a neuron its row stands once for
-    each in `weight_norms` and `offsets`, but once in `weight`. `is_zero` marks hinges that are exactly zero everywhere: always
-    off, never crossed.
+    P of the norm, if any, comes first: `centred` says that it takes the mean off, `projector` is
+    any other P that is not the identity, and `projector_norms` bounds the Frobenius norms of that
+    and of its rounding error; `gain` multiplies then. `radius_squared` is the squared radius of the
+    circle before gain. With several bends to a neuron its row stands once for each in
+    `weight_norms` and `offsets`, but once in `weight`. `is_zero` marks hinges that are exactly zero
+    everywhere: always off, never crossed.
     """
 
     weight: Tensor
@@ -54,7 +59,9 @@ class ReadOut:
 
     @classmethod
     def of(cls, layer: Layer, norm: Norm | None, radius_squared: Rational, device: str) -> ReadOut:
-        """A layer behind a norm or none, on circles of the given squared radius before gain and bias."""
+        """A layer behind a norm or none, on circles of the given squared radius before gain and
+        bias.
+        """
         bends = len(layer.activation.breakpoints)
         weight, bias = _floats(layer.weight, device), _floats(layer.bias, device)[:, 0]
         norms, errors = row_norms(weight), torch.zeros_like(bias)
@@ -62,16 +69,27 @@ class ReadOut:
             shift, h = _floats(norm.bias, device)[:, 0], weight.shape[1] + 8
             errors = errors + h * U * norms * float(row_norms(shift[None])) * _UP
             bias = bias + weight @ shift
-        thresholds = _floats(RationalMatrix.from_rationals(list(layer.activation.breakpoints)), device)[:, 0]
+        thresholds = _floats(
+            RationalMatrix.from_rationals(list(layer.activation.breakpoints)), device
+        )[:, 0]
         offsets = bias[:, None] - thresholds
         errors = (errors[:, None] + 6 * U * (thresholds.abs() + offsets.abs())).reshape(-1)
         norms, offsets = norms.repeat_interleave(bends), offsets.reshape(-1)
-        is_zero = (norms == 0) & (offsets == 0) & (errors == 0) & (layer.weight.is_float and layer.bias.is_float)
+        is_zero = (
+            (norms == 0)
+            & (offsets == 0)
+            & (errors == 0)
+            & (layer.weight.is_float and layer.bias.is_float)
+        )
         gain = None if norm is None else _floats(norm.gain, device)[:, 0]
         projector = "identity" if norm is None else norm.projector()
-        p, p_norms = (None, (0.0, 0.0)) if isinstance(projector, str) else _projector(projector, device)
+        p, p_norms = (
+            (None, (0.0, 0.0)) if isinstance(projector, str) else _projector(projector, device)
+        )
         square = nearest_float(radius_squared)
-        return cls(weight, norms, offsets, errors, projector == "mean", p, p_norms, gain, square, is_zero)
+        return cls(
+            weight, norms, offsets, errors, projector == "mean", p, p_norms, gain, square, is_zero
+        )
 
     def for_bends(self, values: Tensor) -> Tensor:
         """Values of neurons (B x width) for each of their bends (B x m)."""
@@ -80,7 +98,10 @@ class ReadOut:
 
 
 def _projector(matrix: RationalMatrix, device: str) -> tuple[Tensor, tuple[float, float]]:
-    rows = [torch.from_numpy(x.reshape(1, -1).copy()) for x in (matrix.float64(), matrix.float64_error())]
+    rows = [
+        torch.from_numpy(x.reshape(1, -1).copy())
+        for x in (matrix.float64(), matrix.float64_error())
+    ]
     return _floats(matrix, device), (float(row_norms(rows[0])), float(row_norms(rows[1])))
 
 
@@ -91,11 +112,13 @@ def _floats(matrix: RationalMatrix, device: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Bases:
-    """For B circles the basis `u, scale (v - share u)`, its coordinates in the layer's input, and bounds on their errors.
+    """For B circles the basis `u, scale (v - share u)`, its coordinates in the layer's input, and
+    bounds on their errors.
 
-    `inner` is (2 B x n): the images of both basis vectors times `factor`, circle by circle; the functions are those of the
-    layer times this factor, which makes the form of the basis 1 on unit vectors. `errors` is (B x 2): what multiplies |w_j|
-    and |c_j|. Where `usable` is False nothing is known.
+    `inner` is (2 B x n): the images of both basis vectors times `factor`, circle by circle; the
+    functions are those of the layer times this factor, which makes the form of the basis 1 on unit
+    vectors. `errors` is (B x 2): what multiplies |w_j| and |c_j|. Where `usable` is False nothing
+    is known.
     """
 
     share: Tensor
@@ -108,10 +131,12 @@ class Bases:
 
 @dataclass(frozen=True)
 class CircleZeros:
-    """Zeros of B x m functions in diamond angles: where `crosses`, within `width` of `falling` and of `rising`, modulo 4.
+    """Zeros of B x m functions in diamond angles: where `crosses`, within `width` of `falling` and
+    of `rising`, modulo 4.
 
-    Counter-clockwise the sign goes from plus to minus at the falling zero, from minus to plus at the rising one; there is
-    no third zero. Where `misses` the function has no zero and the sign of its offset. Elsewhere the filter abstains.
+    Counter-clockwise the sign goes from plus to minus at the falling zero, from minus to plus at
+    the rising one; there is no third zero. Where `misses` the function has no zero and the sign of
+    its offset. Elsewhere the filter abstains.
     """
 
     falling: Tensor
@@ -122,12 +147,14 @@ class CircleZeros:
 
 
 def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor) -> Bases:
-    """Nearly orthonormal bases of the circles through rows of u and v, which lie within the given 2-norms of the exact ones.
+    """Nearly orthonormal bases of the circles through rows of u and v, which lie within the given
+    2-norms of the exact ones.
 
-    With a, t the computed images of u and v - share u, of errors e_a and e_t: r = radius / |a| and scale = |a| / |t| make
-    `r^2 Q / radius^2` differ from 1 by at most |a t| / (|a| |t|) + 4.1 g + 3.2 (e_a / |a| + e_t / |t|) + 16 U on unit
-    vectors, where Q is the exact quadratic form of the basis. g bounds the relative error of a dot product, that of its
-    rows and of the images included.
+    With a, t the computed images of u and v - share u, of errors e_a and e_t: r = radius / |a| and
+    scale = |a| / |t| make `r^2 Q / radius^2` differ from 1 by at most |a t| / (|a| |t|) + 4.1 g +
+    3.2 (e_a / |a| + e_t / |t|) + 16 U on unit vectors, where Q is the exact quadratic form of the
+    basis. g bounds the relative error of a dot product, that of its rows and of the images
+    included.
     """
     g = (u.shape[1] + 16) * U
     a, a_error = _centred(read, u, u_error, g)
@@ -142,16 +169,28 @@ def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor)
     loose = a_error / length + t_error / height
     first, first_error = _image(read, a, a_error, r)
     second, second_error = _image(read, t, t_error, scale * r)
-    inexact = torch.stack([first_error + g * row_norms(first), second_error + g * row_norms(second)], dim=1)
+    inexact = torch.stack(
+        [first_error + g * row_norms(first), second_error + g * row_norms(second)], dim=1
+    )
     tilt = 1.25 * (skew + 4.1 * g + 3.2 * loose + 32 * U)
     errors = torch.stack([torch.linalg.norm(inexact, dim=1), tilt], dim=1) * _UP + _LEAST
     usable = (tilt < _NEARLY) & (loose < _NEARLY) & errors.isfinite().all(dim=1)
-    usable &= scale.isfinite() & (scale > 0) & share.isfinite() & (square > _LEAST) & (height * height > _LEAST)
-    return Bases(share, scale, r, torch.stack([first, second], dim=1).reshape(-1, u.shape[1]), errors, usable)
+    usable &= (
+        scale.isfinite()
+        & (scale > 0)
+        & share.isfinite()
+        & (square > _LEAST)
+        & (height * height > _LEAST)
+    )
+    return Bases(
+        share, scale, r, torch.stack([first, second], dim=1).reshape(-1, u.shape[1]), errors, usable
+    )
 
 
 def _centred(read: ReadOut, x: Tensor, error: Tensor, g: float) -> tuple[Tensor, Tensor]:
-    if read.projector is not None:  # |P| <= 1 for the error of x, Cauchy-Schwarz for the rounding of the product
+    if (
+        read.projector is not None
+    ):  # |P| <= 1 for the error of x, Cauchy-Schwarz for the rounding of the product
         size, inexact = read.projector_norms
         return x @ read.projector.T, (error + row_norms(x) * ((g + 2 * U) * size + inexact)) * _UP
     if not read.centred:
@@ -160,26 +199,32 @@ def _centred(read: ReadOut, x: Tensor, error: Tensor, g: float) -> tuple[Tensor,
 
 
 def _image(read: ReadOut, x: Tensor, error: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
-    """`factor gain x`, and its error; the rounding of these products and of the gain is left to the product with the rows."""
+    """`factor gain x`, and its error; the rounding of these products and of the gain is left to the
+    product with the rows.
+    """
     if read.gain is None:
         return x * factor[:, None], error * factor
     return x * read.gain * factor[:, None], float(read.gain.abs().max()) * error * factor * _UP
 
 
 def function_errors(read: ReadOut, errors: Tensor) -> Tensor:
-    """For circles with the given `errors` (B x 2) a bound on the error of each of m functions at unit vectors (B x m)."""
+    """For circles with the given `errors` (B x 2) a bound on the error of each of m functions at
+    unit vectors (B x m).
+    """
     rows = torch.stack([read.weight_norms, read.offsets.abs()])
     return torch.addmm(2 * read.offset_errors, errors, rows) * _UP + _LEAST
 
 
 def circle_zeros(p: Tensor, q: Tensor, c: Tensor, error: Tensor) -> CircleZeros:
-    """Enclose the zeros of functions within `error` of `p cos t + q sin t + c` that have at most two zeros each.
+    """Enclose the zeros of functions within `error` of `p cos t + q sin t + c` that have at most
+    two zeros each.
 
-    With R^2 = p^2 + q^2 and h^2 = R^2 - c^2, `R (cos(d -+ w) - cos d)` for sin d = h / R is beyond -+E for all w in
-    [2 E / h, h / R], by Taylor's theorem. K = E + 8 U R makes up for rounding: for h^2 > 4 R K the computed h^2 is within 13
-    per cent, and the computed diamond angle within 16 U R / h of that of the proposal, so that 3 K / h encloses a change of
-    sign with room for its own rounding. Beyond |c| > R + K there is no zero. Overflow makes comparisons fail, and an
-    underflow of 2^-1074 is nothing beside errors of at least 2^-400.
+    With R^2 = p^2 + q^2 and h^2 = R^2 - c^2, `R (cos(d -+ w) - cos d)` for sin d = h / R is beyond
+    -+E for all w in [2 E / h, h / R], by Taylor's theorem. K = E + 8 U R makes up for rounding: for
+    h^2 > 4 R K the computed h^2 is within 13 per cent, and the computed diamond angle within 16 U R
+    / h of that of the proposal, so that 3 K / h encloses a change of sign with room for its own
+    rounding. Beyond |c| > R + K there is no zero. Overflow makes comparisons fail, and an underflow
+    of 2^-1074 is nothing beside errors of at least 2^-400.
     """
     square, minus = torch.addcmul(p * p, q, q), -c
     radius, height = square.sqrt(), square - c * c
@@ -189,22 +234,27 @@ def circle_zeros(p: Tensor, q: Tensor, c: Tensor, error: Tensor) -> CircleZeros:
     root = height.sqrt()
     width = 3.0 * slack / root
     x, y, across, along = minus * p, minus * q, root * q, root * p
-    return CircleZeros(_diamond(x - across, y + along), _diamond(x + across, y - along), width, crosses, misses)
+    return CircleZeros(
+        _diamond(x - across, y + along), _diamond(x + across, y - along), width, crosses, misses
+    )
 
 
 def _diamond(x: Tensor, y: Tensor) -> Tensor:
-    """Diamond angles in [0, 4], within 7 U of those of the float directions: 1 - x / (|x| + |y|) above, 3 + ... below."""
+    """Diamond angles in [0, 4], within 7 U of those of the float directions: 1 - x / (|x| + |y|)
+    above, 3 + ... below.
+    """
     above = x / (x.abs() + y.abs()) + 1.0
     return 2.0 - torch.copysign(above, y)
 
 
 @dataclass(frozen=True)
 class CircleEvents:
-    """The zeros of B circles in order: circle i has counts[i] events, one after another in `rows`, `low` and `high`.
+    """The zeros of B circles in order: circle i has counts[i] events, one after another in `rows`,
+    `low` and `high`.
 
-    `bits` (B x m) are the signs just after (1, 0). `proved` says that all is certain on circle i: every function crosses or
-    misses, and no enclosure overlaps another one or (1, 0). `undecided` (B x m) marks the functions on which the filter
-    abstained, which have no event.
+    `bits` (B x m) are the signs just after (1, 0). `proved` says that all is certain on circle i:
+    every function crosses or misses, and no enclosure overlaps another one or (1, 0). `undecided`
+    (B x m) marks the functions on which the filter abstained, which have no event.
     """
 
     counts: IndexArray
@@ -217,12 +267,17 @@ class CircleEvents:
 
 
 def circle_events(zeros: CircleZeros, offsets: Tensor, is_zero: Tensor) -> CircleEvents:
-    """Sort the zeros of every circle. A function that crosses is on just after (1, 0) iff it falls before it rises."""
+    """Sort the zeros of every circle. A function that crosses is on just after (1, 0) iff it falls
+    before it rises.
+    """
     crosses, known = zeros.crosses, zeros.crosses | zeros.misses | is_zero
     keys = torch.cat([zeros.falling, zeros.rising], dim=1)
     keys.view(len(keys), 2, len(offsets)).masked_fill_(~crosses[:, None, :], _NOWHERE)
     order = _argsort(keys)
-    sigma, width = keys.gather(1, order), torch.cat([zeros.width, zeros.width], dim=1).gather(1, order)
+    sigma, width = (
+        keys.gather(1, order),
+        torch.cat([zeros.width, zeros.width], dim=1).gather(1, order),
+    )
     low, high = sigma - width, sigma + width
     bits = torch.where(crosses, zeros.falling < zeros.rising, (offsets > 0) & ~is_zero)
     counts = 2 * crosses.sum(dim=1)
@@ -231,12 +286,21 @@ def circle_events(zeros: CircleZeros, offsets: Tensor, is_zero: Tensor) -> Circl
     inside = (counts == 0) | ((low[:, :1] > 0).all(dim=1) & (ends < 4))
     proved = apart.all(dim=1) & inside & known.all(dim=1)
     sizes, *sorted_arrays = (x.cpu().numpy() for x in (counts, order, low, high))
-    rows, *bounds = (np.concatenate([row[:size] for row, size in zip(x, sizes.tolist(), strict=True)]) for x in sorted_arrays)
+    rows, *bounds = (
+        np.concatenate([row[:size] for row, size in zip(x, sizes.tolist(), strict=True)])
+        for x in sorted_arrays
+    )
     rows = rows.astype(np.int32)
     rows -= (rows >= len(offsets)) * np.int32(len(offsets))
-    return CircleEvents(sizes, rows, bounds[0], bounds[1], *(x.cpu().numpy() for x in (bits, proved, ~known)))
+    return CircleEvents(
+        sizes, rows, bounds[0], bounds[1], *(x.cpu().numpy() for x in (bits, proved, ~known))
+    )
 
 
 def _argsort(keys: Tensor) -> Tensor:
     """The order of each row; numpy sorts several times faster on a CPU."""
-    return torch.from_numpy(np.argsort(keys.numpy(), axis=1)) if keys.device.type == "cpu" else keys.argsort(dim=1)
+    return (
+        torch.from_numpy(np.argsort(keys.numpy(), axis=1))
+        if keys.device.type == "cpu"
+        else keys.argsort(dim=1)
+    )

@@ -1,7 +1,9 @@
-"""Walk exact functions through a network layer by layer, stopping at every hidden layer and at every norm.
+"""Walk exact functions through a network layer by layer, stopping at every hidden layer and at
+every norm.
 
-Every engine carries its inputs as coefficients over a few basis functions (parameters and the constant, or the two
-coordinates of a pencil and the root behind a norm). A :class:`Cursor` is the state of that walk between two stops.
+Every engine carries its inputs as coefficients over a few basis functions (parameters and the
+constant, or the two coordinates of a pencil and the root behind a norm). A :class:`Cursor` is the
+state of that walk between two stops.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ from exact.networks.norms import Norm
 @short_repr
 @dataclass(frozen=True)
 class Cursor:
-    """A position in a network: in front of layer `layer` of block `block`, with that layer's exact input `inner`.
+    """A position in a network: in front of layer `layer` of block `block`, with that layer's exact
+    input `inner`.
 
-    `outside` is the input of the block (for its skip connection), `one` the coefficients of the constant 1, `hidden`
-    the number of hidden layers already passed. `at_norm` says that the block's norm has not been applied yet.
+    `outside` is the input of the block (for its skip connection), `one` the coefficients of the
+    constant 1, `hidden` the number of hidden layers already passed. `at_norm` says that the block's
+    norm has not been applied yet.
     """
 
     network: Network
@@ -56,11 +60,14 @@ def begin(network: Network, state: RationalArray, one: Sequence[Rational]) -> Cu
     """The cursor at the first stop, or None when the network has no hidden layer."""
     if not network.hidden_layers:
         return None
-    return _settle(Cursor(network, state, state, tuple(one), at_norm=network.blocks[0].norm is not None))
+    return _settle(
+        Cursor(network, state, state, tuple(one), at_norm=network.blocks[0].norm is not None)
+    )
 
 
 def advance(cursor: Cursor, z: RationalArray, bits: Sequence[bool]) -> Cursor | None:
-    """Pass the hidden layer in front of the cursor on the pieces chosen by `bits`; None after the last hidden layer.
+    """Pass the hidden layer in front of the cursor on the pieces chosen by `bits`; None after the
+    last hidden layer.
 
     Raises NotPiecewiseLinear when a smooth activation stands in front of further hidden layers.
     """
@@ -71,7 +78,9 @@ def advance(cursor: Cursor, z: RationalArray, bits: Sequence[bool]) -> Cursor | 
 
 
 def pass_norm(cursor: Cursor, inner: RationalArray, one: Sequence[Rational]) -> Cursor:
-    """Replace the norm in front of the cursor by its value `inner` over a new basis, in which 1 is `one`."""
+    """Replace the norm in front of the cursor by its value `inner` over a new basis, in which 1 is
+    `one`.
+    """
     return _settle(replace(cursor, inner=inner, one=tuple(one), at_norm=False))
 
 
@@ -84,7 +93,9 @@ def layer_halfspaces(cursor: Cursor, z: RationalArray) -> tuple[Halfspace, ...]:
 
 
 def halfspaces_along(cursor: Cursor | None, bits: Sequence[bool]) -> Iterator[Halfspace]:
-    """`breakpoint exceeded` for every bit from the cursor on, in order, on the region with these bits."""
+    """`breakpoint exceeded` for every bit from the cursor on, in order, on the region with these
+    bits.
+    """
     start = 0
     while cursor is not None:
         z = cursor.current.pre_activations(cursor.inner, cursor.one)
@@ -103,18 +114,29 @@ def _settle(cursor: Cursor) -> Cursor:
             break
         else:
             z = cursor.current.pre_activations(cursor.inner, cursor.one)
-            cursor = replace(cursor, inner=cursor.current.activate(z, cursor.one, ()), layer=cursor.layer + 1)
+            cursor = replace(
+                cursor, inner=cursor.current.activate(z, cursor.one, ()), layer=cursor.layer + 1
+            )
     return cursor
 
 
 def _leave(cursor: Cursor, block: Block) -> Cursor:
     state = cursor.outside + cursor.inner if block.residual else cursor.inner
     following = cursor.network.blocks[cursor.block + 1]
-    return replace(cursor, inner=state, outside=state, block=cursor.block + 1, layer=0, at_norm=following.norm is not None)
+    return replace(
+        cursor,
+        inner=state,
+        outside=state,
+        block=cursor.block + 1,
+        layer=0,
+        at_norm=following.norm is not None,
+    )
 
 
 def first_layer(network: Network, flat: Flat) -> tuple[Halfspace, ...]:
-    """The halfspace `breakpoint exceeded` of every hinge of the first hidden layer, over the parameters of the chart."""
+    """The halfspace `breakpoint exceeded` of every hinge of the first hidden layer, over the
+    parameters of the chart.
+    """
     one = [Rational(0)] * flat.dim + [Rational(1)]
     cursor = begin(network, flat.state(), one)
     if cursor is None:

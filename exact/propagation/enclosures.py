@@ -1,13 +1,14 @@
 """Enclosures of a network's pre-activations in float64, for many points at once.
 
-A batch of points is a matrix of float64 rows, each within a known 2-norm distance of the exact point. An affine layer
-moves a distance e to at most `|W|_2 e` plus the rounding of the product; a piecewise linear activation moves it by at most
-its largest slope, and to nothing where its piece is certain and constant. The error of one neuron is `|w_j| e` plus
-rounding: one matrix product per layer and a scalar per point, instead of two products. Source: Higham 2002, section 3.1
-(dot products in any order of summation); Cauchy-Schwarz.
+A batch of points is a matrix of float64 rows, each within a known 2-norm distance of the exact
+point. An affine layer moves a distance e to at most `|W|_2 e` plus the rounding of the product; a
+piecewise linear activation moves it by at most its largest slope, and to nothing where its piece is
+certain and constant. The error of one neuron is `|w_j| e` plus rounding: one matrix product per
+layer and a scalar per point, instead of two products. Source: Higham 2002, section 3.1 (dot
+products in any order of summation); Cauchy-Schwarz.
 
-Points at infinity are `p + K q`, K larger than every number: both parts go through the layers, and a neuron is on by the
-sign of its part in K, and where that is zero for certain by the rest.
+Points at infinity are `p + K q`, K larger than every number: both parts go through the layers, and
+a neuron is on by the sign of its part in K, and where that is zero for certain by the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ import torch
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.ball_tensors import U
-from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_floats, rational, rounding_error
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalMatrix,
+    nearest_floats,
+    rational,
+    rounding_error,
+)
 from exact.geometry.domains.base import Flat
 from exact.networks.activations import Activation, ReLU
 from exact.networks.layers import Layer
@@ -36,23 +44,41 @@ ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]
 
 
 def _gamma(n: int) -> float:
-    """Relative error of a dot product with n terms and an offset, with room for the rounding of the bound itself."""
+    """Relative error of a dot product with n terms and an offset, with room for the rounding of the
+    bound itself.
+    """
     return (n + 4) * U * UP
 
 
 class Affine:
-    """`x -> W x + b` in float64 with what its error bounds need; everything in one place, computed once."""
+    """`x -> W x + b` in float64 with what its error bounds need; everything in one place, computed
+    once.
+    """
 
     def __init__(
-        self, weight: FloatArray, weight_error: FloatArray | None, bias: FloatArray, bias_error: FloatArray | None
+        self,
+        weight: FloatArray,
+        weight_error: FloatArray | None,
+        bias: FloatArray,
+        bias_error: FloatArray | None,
     ) -> None:
-        self.weight, self.bias = torch.from_numpy(np.array(weight)), torch.from_numpy(np.array(bias))
+        self.weight, self.bias = (
+            torch.from_numpy(np.array(weight)),
+            torch.from_numpy(np.array(bias)),
+        )
         self.gamma = _gamma(weight.shape[1])
         self.is_exact = weight_error is None and bias_error is None
         self.row_norms, zero = row_norms(self.weight), torch.zeros_like(self.bias)
-        self.row_errors = zero if weight_error is None else row_norms(torch.from_numpy(weight_error))
+        self.row_errors = (
+            zero if weight_error is None else row_norms(torch.from_numpy(weight_error))
+        )
         self.bias_errors = zero if bias_error is None else torch.from_numpy(np.array(bias_error))
-        self.error_rows = torch.stack([self.row_norms, self.row_errors, self.bias.abs() * self.gamma + self.bias_errors]) * UP
+        self.error_rows = (
+            torch.stack(
+                [self.row_norms, self.row_errors, self.bias.abs() * self.gamma + self.bias_errors]
+            )
+            * UP
+        )
 
     @cached_property
     def frobenius(self) -> float:
@@ -82,7 +108,11 @@ class Affine:
     @cached_property
     def largest(self) -> tuple[float, float, float]:
         """The largest entries of the rows of `error_rows`."""
-        a, b, c = self.error_rows.max(dim=1).values.tolist() if self.error_rows.shape[1] else (0.0, 0.0, 0.0)
+        a, b, c = (
+            self.error_rows.max(dim=1).values.tolist()
+            if self.error_rows.shape[1]
+            else (0.0, 0.0, 0.0)
+        )
         return a, b, c
 
     @classmethod
@@ -96,7 +126,12 @@ class Affine:
         if device == "cpu":
             return self
         moved = object.__new__(Affine)
-        moved.__dict__.update({k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in self.__dict__.items()})
+        moved.__dict__.update(
+            {
+                k: v.to(device) if isinstance(v, torch.Tensor) else v
+                for k, v in self.__dict__.items()
+            }
+        )
         return moved
 
 
@@ -105,7 +140,9 @@ def _floats(matrix: RationalMatrix) -> tuple[FloatArray, FloatArray | None]:
 
 
 def row_norms(values: Tensor) -> Tensor:
-    """An upper bound on the 2-norm of every row, zero only for zero: squares may underflow, by less than the last term."""
+    """An upper bound on the 2-norm of every row, zero only for zero: squares may underflow, by less
+    than the last term.
+    """
     size: Tensor = torch.linalg.norm(values, dim=1)
     bound = size * (UP + (values.shape[1] + 2) * U) + _LEAST
     if bool((size == 0).any()):
@@ -114,7 +151,9 @@ def row_norms(values: Tensor) -> Tensor:
 
 
 def at_least(errors: Tensor) -> Tensor:
-    """The errors, those that are not zero raised by 2^-500: a product of two such bounds does not underflow to zero."""
+    """The errors, those that are not zero raised by 2^-500: a product of two such bounds does not
+    underflow to zero.
+    """
     return torch.where(errors > 0, errors + _LEAST, errors)
 
 
@@ -123,7 +162,9 @@ def _whole(values: Tensor) -> float:
 
 
 def _spectral_bound(weight: Tensor) -> float:
-    """An upper bound on the 2-norm, as a rule within a fifth: |W|^2 = |W'W|, and |G|^2 = |G^2| for the symmetric G."""
+    """An upper bound on the 2-norm, as a rule within a fifth: |W|^2 = |W'W|, and |G|^2 = |G^2| for
+    the symmetric G.
+    """
     scale = _whole(weight)
     if not 0.0 < scale < float("inf"):
         return scale
@@ -146,11 +187,15 @@ _RELU = ReLU().breakpoints, ReLU().pieces
 
 
 class Bends:
-    """An activation in float64: breakpoints and pieces, with the rounding of each (zero where there is none)."""
+    """An activation in float64: breakpoints and pieces, with the rounding of each (zero where there
+    is none).
+    """
 
     def __init__(self, activation: Activation) -> None:
         self.breakpoints, self.breakpoint_errors = _rounded(activation.breakpoints)
-        self.is_relu = activation.is_piecewise_linear and (activation.breakpoints, activation.pieces) == _RELU
+        self.is_relu = (
+            activation.is_piecewise_linear and (activation.breakpoints, activation.pieces) == _RELU
+        )
         self._activation = activation
 
     @property
@@ -197,13 +242,18 @@ class Bends:
 def _rounded(values: Sequence[Rational]) -> tuple[FloatArray, FloatArray]:
     """The nearest floats, and bounds on their distance; zero where the float is exact."""
     floats = nearest_floats(values)
-    exact = [bool(np.isfinite(x)) and rational(x) == y for x, y in zip(floats.tolist(), values, strict=True)]
+    exact = [
+        bool(np.isfinite(x)) and rational(x) == y
+        for x, y in zip(floats.tolist(), values, strict=True)
+    ]
     return floats, np.where(exact, 0.0, rounding_error(floats))
 
 
 @dataclass
 class Points:
-    """Rows `x + K y` within `ex` and `ey` of the exact points; `y` is None when all points are finite."""
+    """Rows `x + K y` within `ex` and `ey` of the exact points; `y` is None when all points are
+    finite.
+    """
 
     x: Tensor
     ex: Tensor
@@ -213,7 +263,9 @@ class Points:
 
 @dataclass(frozen=True)
 class Stage:
-    """What leads from one hidden layer to the next: steps (an affine map, or "enter" and "leave" of a skip), and the layer."""
+    """What leads from one hidden layer to the next: steps (an affine map, or "enter" and "leave" of
+    a skip), and the layer.
+    """
 
     steps: tuple[Affine | str, ...]
     last: Affine
@@ -230,7 +282,9 @@ def stages(network: Network, flat: Flat) -> list[Stage]:
         steps += ["enter"] if block.residual else []
         for layer in block.layers:
             if layer.bits:
-                found.append(Stage(tuple(steps), Affine.of(layer), Bends(layer.activation), layer.bits))
+                found.append(
+                    Stage(tuple(steps), Affine.of(layer), Bends(layer.activation), layer.bits)
+                )
                 steps = []
             elif len(found) < len(network.hidden_layers):
                 steps.append(Affine.of(layer.as_affine))
@@ -252,10 +306,14 @@ def _chart(flat: Flat) -> Affine:
 
 
 def _values(op: Affine, x: Tensor, e: Tensor, offset: bool) -> tuple[Tensor, Tensor]:
-    """W x (+ b), and what :func:`_bounds` and :func:`_total` need: `e + g |x|`, `|x| + e`, and 1 for the offset."""
+    """W x (+ b), and what :func:`_bounds` and :func:`_total` need: `e + g |x|`, `|x| + e`, and 1
+    for the offset.
+    """
     norm = row_norms(x)
     z = torch.addmm(op.bias, x, op.weight.T) if offset else x @ op.weight.T
-    return z, torch.stack([e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1) * UP
+    return z, torch.stack(
+        [e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1
+    ) * UP
 
 
 def _total(op: Affine, e: Tensor, sizes: Tensor, offset: bool) -> Tensor:
@@ -267,7 +325,9 @@ def _total(op: Affine, e: Tensor, sizes: Tensor, offset: bool) -> Tensor:
 
 
 def _bounds(op: Affine, sizes: Tensor) -> Tensor:
-    """A bound on the error of every neuron at every point: `|w_j| (e + g |x|) + |dw_j| (|x| + e) + g |b_j| + |db_j|`."""
+    """A bound on the error of every neuron at every point: `|w_j| (e + g |x|) + |dw_j| (|x| + e) +
+    g |b_j| + |db_j|`.
+    """
     return sizes @ op.error_rows
 
 
@@ -276,15 +336,31 @@ class PointWalk:
 
     def __init__(self, stages: Sequence[Stage], device: str) -> None:
         self._device = device
-        self._stages = [Stage(tuple(s if isinstance(s, str) else s.to(device) for s in stage.steps), stage.last.to(device),
-                              stage.bends, stage.bits) for stage in stages]  # fmt: skip
+        self._stages = [
+            Stage(
+                tuple(s if isinstance(s, str) else s.to(device) for s in stage.steps),
+                stage.last.to(device),
+                stage.bends,
+                stage.bits,
+            )
+            for stage in stages
+        ]
 
-    def signs(self, layer: int, p: FloatArray, pe: FloatArray, q: FloatArray | None, qe: FloatArray | None) -> ByteMatrix:
-        """The sign of every hinge of a hidden layer at every point: -1, 0, 1, or UNKNOWN; int8 (points x hinges)."""
-        tensors = [None if a is None else torch.from_numpy(a).to(self._device) for a in (p, pe, q, qe)]
+    def signs(
+        self, layer: int, p: FloatArray, pe: FloatArray, q: FloatArray | None, qe: FloatArray | None
+    ) -> ByteMatrix:
+        """The sign of every hinge of a hidden layer at every point: -1, 0, 1, or UNKNOWN; int8
+        (points x hinges).
+        """
+        tensors = [
+            None if a is None else torch.from_numpy(a).to(self._device) for a in (p, pe, q, qe)
+        ]
         x, ex, y, ey = tensors
         assert x is not None and ex is not None
-        points, skips = Points(x, at_least(ex), y, None if ey is None else at_least(ey)), list[Points]()
+        points, skips = (
+            Points(x, at_least(ex), y, None if ey is None else at_least(ey)),
+            list[Points](),
+        )
         for stage in self._stages[:layer]:
             points = self._through(stage, points, skips)
             points = _activated(stage, points)
@@ -293,9 +369,15 @@ class PointWalk:
         return self._layer_signs(stage, points).cpu().numpy()
 
     def all_signs(self, p: FloatArray) -> ByteMatrix:
-        """The signs of the hinges of all hidden layers at float points, which are exact; int8 (points x hinges)."""
+        """The signs of the hinges of all hidden layers at float points, which are exact; int8
+        (points x hinges).
+        """
         x = torch.from_numpy(p).to(self._device)
-        points, skips, found = Points(x, x.new_zeros(len(x))), list[Points](), [x.new_zeros((len(x), 0), dtype=torch.int8)]
+        points, skips, found = (
+            Points(x, x.new_zeros(len(x))),
+            list[Points](),
+            [x.new_zeros((len(x), 0), dtype=torch.int8)],
+        )
         for layer, stage in enumerate(self._stages):
             points = _activated(self._stages[layer - 1], points) if layer else points
             points = self._through(stage, points, skips)
@@ -376,7 +458,10 @@ def _activated(stage: Stage, points: Points) -> Points:
     unsure = high == UNKNOWN
     if bool(unsure.any()):
         lost = 2 * bends.steepest * z.abs() + 2 * bends.highest
-        errors, slack = errors + torch.where(unsure, lost, 0.0), slack + torch.where(unsure, 2 * w.abs(), 0.0)
+        errors, slack = (
+            errors + torch.where(unsure, lost, 0.0),
+            slack + torch.where(unsure, 2 * w.abs(), 0.0),
+        )
         total, total_w = row_norms(errors), row_norms(slack)
     x, ex = _activate(bends, z, errors, total, piece, flat, True)
     y, ey = _activate(bends, w, slack, total_w, piece, flat, False)
@@ -384,7 +469,9 @@ def _activated(stage: Stage, points: Points) -> Points:
 
 
 def _rectified(op: Affine, z: Tensor, total: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """ReLU of finite points; where every neuron is off for certain, the output is zero without error."""
+    """ReLU of finite points; where every neuron is off for certain, the output is zero without
+    error.
+    """
     highest = z.max(dim=1).values if z.shape[1] else torch.full_like(total, -torch.inf)
     steepest, error, highest_offset = op.largest
     worst = sizes[:, 0] * steepest + sizes[:, 1] * error + highest_offset
@@ -392,20 +479,32 @@ def _rectified(op: Affine, z: Tensor, total: Tensor, sizes: Tensor) -> tuple[Ten
 
 
 def _pieces(bends: Bends, z: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
-    """The affine piece of every neuron by its float value, and whether it is constant for certain."""
+    """The affine piece of every neuron by its float value, and whether it is constant for
+    certain.
+    """
     piece, certain = torch.zeros_like(z, dtype=torch.int64), torch.ones_like(z, dtype=torch.bool)
     for t, slack in bends.thresholds:
         value = z - t
         piece += value > 0
-        certain &= (value.abs() > errors + value.abs() * (2 * U) + slack) | ((value == 0) & (errors == 0) & (slack == 0))
+        certain &= (value.abs() > errors + value.abs() * (2 * U) + slack) | (
+            (value == 0) & (errors == 0) & (slack == 0)
+        )
     return piece, certain & torch.as_tensor(bends.constant, device=z.device)[piece]
 
 
 def _activate(
-    bends: Bends, z: Tensor, errors: Tensor, total: Tensor, piece: Tensor, flat: Tensor, offset: bool
+    bends: Bends,
+    z: Tensor,
+    errors: Tensor,
+    total: Tensor,
+    piece: Tensor,
+    flat: Tensor,
+    offset: bool,
 ) -> tuple[Tensor, Tensor]:
     """slope z (+ intercept) on the given pieces, and a bound on the 2-norm of the error."""
-    slopes, intercepts = (torch.as_tensor(a, device=z.device) for a in (bends.slopes, bends.intercepts))
+    slopes, intercepts = (
+        torch.as_tensor(a, device=z.device) for a in (bends.slopes, bends.intercepts)
+    )
     value = slopes[piece] * z
     own = row_norms(torch.where(flat, 0.0, errors))
     error = torch.minimum(own, total) * bends.steepest * UP
@@ -413,6 +512,10 @@ def _activate(
     if offset:
         value = value + intercepts[piece]
     if not bends.is_relu:
-        raised = (bends.highest * (4 * U) + bends.intercept_slack) * value.shape[1] if offset else 0.0
-        error = (error + row_norms(value) * (4 * U) + bends.slope_slack * row_norms(z) + raised) * UP
+        raised = (
+            (bends.highest * (4 * U) + bends.intercept_slack) * value.shape[1] if offset else 0.0
+        )
+        error = (
+            error + row_norms(value) * (4 * U) + bends.slope_slack * row_norms(z) + raised
+        ) * UP
     return value, error

@@ -1,9 +1,11 @@
-"""Walks through blocks with norms along one arc: the state in front of every stage, in balls and, when asked, exactly.
+"""Walks through blocks with norms along one arc: the state in front of every stage, in balls and,
+when asked, exactly.
 
-A state holds every coordinate as a combination of the basis of a chain (see nested_functions), and in the same basis the
-function that stands for the constant 1, which is positive inside the arc. Behind a norm without a skip connection that
-function is the norm's denominator; at the end of a skip connection both denominators are multiplied in. The ball state
-costs a few small matrix products; the exact one is made from the state before only where floats do not decide.
+A state holds every coordinate as a combination of the basis of a chain (see nested_functions), and
+in the same basis the function that stands for the constant 1, which is positive inside the arc.
+Behind a norm without a skip connection that function is the norm's denominator; at the end of a
+skip connection both denominators are multiplied in. The ball state costs a few small matrix
+products; the exact one is made from the state before only where floats do not decide.
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ Stage: TypeAlias = Remember | Normalise | Affine | Bend | Skip
 
 
 def stages(network: Network) -> tuple[Stage, ...]:
-    """What happens up to the last hidden layer, in order; skip connections that end behind it are left out."""
+    """What happens up to the last hidden layer, in order; skip connections that end behind it are
+    left out.
+    """
     found: list[Stage] = []
     last = len(network.hidden_layers)
     hidden, offset = 0, 0
@@ -91,10 +95,14 @@ def stages(network: Network) -> tuple[Stage, ...]:
 
 
 def direction_refusal(network: Network) -> str | None:
-    """Why the directions of a circle without a radius do not determine the code, or None when they do."""
+    """Why the directions of a circle without a radius do not determine the code, or None when they
+    do.
+    """
     for stage in stages(network):
         if isinstance(stage, Remember):
-            return "hidden layers follow a skip connection around the first norm; give radius_squared="
+            return (
+                "hidden layers follow a skip connection around the first norm; give radius_squared="
+            )
         if isinstance(stage, Normalise):
             return None
         if isinstance(stage, Bend):
@@ -105,7 +113,9 @@ def direction_refusal(network: Network) -> str | None:
 
 
 def radius_matters(network: Network) -> bool:
-    """Whether the code on a circle behind a norm depends on its radius, and not on directions alone."""
+    """Whether the code on a circle behind a norm depends on its radius, and not on directions
+    alone.
+    """
     return direction_refusal(network) is not None or network.norms[0].eps != 0
 
 
@@ -114,7 +124,9 @@ def radius_matters(network: Network) -> bool:
 
 @dataclass(frozen=True)
 class ExactState:
-    """Coordinates `inner` (dim x k) over the basis of `chain`, and the function `one`; `outside` waits for a skip."""
+    """Coordinates `inner` (dim x k) over the basis of `chain`, and the function `one`; `outside`
+    waits for a skip.
+    """
 
     chain: Chain
     inner: RationalArray
@@ -128,7 +140,9 @@ class ExactState:
 
     def affine(self, layer: Layer) -> ExactState:
         """Behind a layer without hinges."""
-        return replace(self, inner=layer.activate(layer.pre_activations(self.inner, self.one), self.one, ()))
+        return replace(
+            self, inner=layer.activate(layer.pre_activations(self.inner, self.one), self.one, ())
+        )
 
     def bent(self, layer: Layer, bits: BitArray) -> ExactState:
         """Behind a hidden layer on the pieces that `bits` select."""
@@ -143,25 +157,36 @@ class ExactState:
         """The radicand |P x|^2 / n + eps one^2 as a symmetric matrix over the basis."""
         centred, k = self.centred(norm), len(self.one)
         one = RationalArray(1, k, list(self.one))
-        return centred.transpose() * centred * Rational(1, norm.dim) + one.transpose() * one * norm.eps_under_root
+        return (
+            centred.transpose() * centred * Rational(1, norm.dim)
+            + one.transpose() * one * norm.eps_under_root
+        )
 
     def normalised(self, norm: Norm, step: Step) -> ExactState:
         """Behind a norm, whose root has been appended to the basis by `step`."""
         one = (*(norm.eps_beside_root * x for x in self.one), _ONE)
         rows = zip(rows_of(self.centred(norm)), norm.gain.column(), norm.bias.column(), strict=True)
-        inner = [[*(g * x + b * y for x, y in zip(row, one, strict=False)), b * one[-1]] for row, g, b in rows]
+        inner = [
+            [*(g * x + b * y for x, y in zip(row, one, strict=False)), b * one[-1]]
+            for row, g, b in rows
+        ]
         state = RationalArray(norm.dim, len(one), [x for row in inner for x in row])
         return replace(self, chain=self.chain.extended(step), inner=state, one=one)
 
     def constant(self, norm: Norm, square: Rational, line: Sequence[Rational]) -> ExactState:
-        """Behind a norm whose input is v times one positive function, the form `line`: everything divided by that function.
+        """Behind a norm whose input is v times one positive function, the form `line`: everything
+        divided by that function.
 
         The norm's radicand is `square` times its square, and no eps stands beside the root.
         """
         pivot = next(i for i, x in enumerate(line) if x != 0)
         rows = zip(rows_of(self.centred(norm)), norm.gain.column(), norm.bias.column(), strict=True)
         entries = [x for row, g, b in rows for x in (g * row[pivot] / line[pivot], b)]
-        return ExactState(self.chain.extended(Constants(square)), RationalArray(norm.dim, 2, entries), (_ZERO, _ONE))
+        return ExactState(
+            self.chain.extended(Constants(square)),
+            RationalArray(norm.dim, 2, entries),
+            (_ZERO, _ONE),
+        )
 
     def skipped(self) -> ExactState:
         """Behind the end of a block: `outside` is added, over a common denominator."""
@@ -175,28 +200,28 @@ class ExactState:
 
 
 def rank_one(form: RationalArray) -> tuple[Rational, tuple[Rational, ...]] | None:
-    """(square, line) with `form = square line line'` for a form of rank one (or 0: then line is 0), else None."""
+    """(square, line) with `form = square line line'` for a form of rank one (or 0: then line is 0),
+    else None.
+    """
     rows = rows_of(form)
     pivot = next((i for i, row in enumerate(rows) if row[i] != 0), None)
     if pivot is None:
         return _ONE, (_ZERO,) * len(rows)
     line = tuple(x / rows[pivot][pivot] for x in rows[pivot])
     square = rows[pivot][pivot]
-    same = all(row[j] == square * line[i] * line[j] for i, row in enumerate(rows) for j in range(len(line)))
+    same = all(
+        row[j] == square * line[i] * line[j] for i, row in enumerate(rows) for j in range(len(line))
+    )
     return (square, line) if same else None
 
 
 # ---- ball states
 
 
-
-
-
-
 @dataclass(frozen=True)
 class Program:
-    """A chain as arrays of floats: see exact.kernels.nested_roots. `size` functions are made in all, the last `width` of them
-    are the basis."""
+    """A chain as arrays of floats: see exact.kernels.nested_roots. `size` functions are made in
+    all, the last `width` of them are the basis."""
 
     quadrant: int
     kinds: np.ndarray
@@ -210,7 +235,15 @@ class Program:
     def start(cls, quadrant: int) -> Program:
         """(alpha, beta) alone."""
         none = np.zeros(0)
-        return cls(quadrant, np.zeros(0, dtype=np.int64), np.zeros((0, 4), dtype=np.int64), none, none, 2, 2)
+        return cls(
+            quadrant,
+            np.zeros(0, dtype=np.int64),
+            np.zeros((0, 4), dtype=np.int64),
+            none,
+            none,
+            2,
+            2,
+        )
 
     def with_root(self, form: BallMatrix) -> Program:
         """One more function: the root of a form over the basis."""
@@ -223,10 +256,18 @@ class Program:
     def with_constants(self, root: BallMatrix) -> Program:
         """A new basis: 1, as a form in (alpha, beta), and 1 times `root`."""
         one = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)][self.quadrant])
-        places = np.array([[0, 2, 0, len(self.mid)], [self.size, 1, 0, len(self.mid) + 2]], dtype=np.int64)
-        return Program(self.quadrant, np.append(self.kinds, [LINEAR, LINEAR]), np.vstack([self.places, places]),
-                       np.concatenate([self.mid, one, root.mid.ravel()]),
-                       np.concatenate([self.rad, np.zeros(2), root.rad.ravel()]), self.size + 2, 2)  # fmt: skip
+        places = np.array(
+            [[0, 2, 0, len(self.mid)], [self.size, 1, 0, len(self.mid) + 2]], dtype=np.int64
+        )
+        return Program(
+            self.quadrant,
+            np.append(self.kinds, [LINEAR, LINEAR]),
+            np.vstack([self.places, places]),
+            np.concatenate([self.mid, one, root.mid.ravel()]),
+            np.concatenate([self.rad, np.zeros(2), root.rad.ravel()]),
+            self.size + 2,
+            2,
+        )
 
     def with_product(self, inner: BallMatrix, outer: BallMatrix) -> Program:
         """The basis behind a skip connection."""
@@ -234,10 +275,18 @@ class Program:
         return self._with(PRODUCT, outer.mid.shape[1], inner.beside(outer), new, new)
 
     def _with(self, kind: int, outer: int, data: BallMatrix, new: int, width: int) -> Program:
-        place = np.array([[self.size - self.width, self.width, outer, len(self.mid)]], dtype=np.int64)
-        return Program(self.quadrant, np.append(self.kinds, kind), np.vstack([self.places, place]),
-                       np.concatenate([self.mid, data.mid.ravel()]), np.concatenate([self.rad, data.rad.ravel()]),
-                       self.size + new, width)  # fmt: skip
+        place = np.array(
+            [[self.size - self.width, self.width, outer, len(self.mid)]], dtype=np.int64
+        )
+        return Program(
+            self.quadrant,
+            np.append(self.kinds, kind),
+            np.vstack([self.places, place]),
+            np.concatenate([self.mid, data.mid.ravel()]),
+            np.concatenate([self.rad, data.rad.ravel()]),
+            self.size + new,
+            width,
+        )
 
 
 @dataclass(frozen=True)
@@ -256,8 +305,12 @@ class BallState:
         one = BallMatrix.of(RationalArray(1, len(state.one), list(state.one)))
         if state.outside is None:
             return cls(program, BallMatrix.of(state.inner), one)
-        outside_one = BallMatrix.of(RationalArray(1, len(state.outside_one), list(state.outside_one)))
-        return cls(program, BallMatrix.of(state.inner), one, BallMatrix.of(state.outside), outside_one)
+        outside_one = BallMatrix.of(
+            RationalArray(1, len(state.outside_one), list(state.outside_one))
+        )
+        return cls(
+            program, BallMatrix.of(state.inner), one, BallMatrix.of(state.outside), outside_one
+        )
 
     def remember(self) -> BallState:
         """See ExactState."""
@@ -265,7 +318,9 @@ class BallState:
 
     def pre_activations(self, layer: Layer) -> BallMatrix:
         """`weight inner + bias (x) one`."""
-        return BallMatrix.read(layer.weight) @ self.inner + BallMatrix.read(layer.bias).times(self.one)
+        return BallMatrix.read(layer.weight) @ self.inner + BallMatrix.read(layer.bias).times(
+            self.one
+        )
 
     def hinges(self, layer: Layer) -> BallMatrix:
         """`z - breakpoint one` for every bit of the layer (bits x k)."""
@@ -273,15 +328,23 @@ class BallState:
         if len(bends) == 1 and bends[0] == 0:
             return z
         parts = [z + self.one.times(_number(-t)) for t in bends]
-        mid, rad = (np.stack(arrays, axis=1).reshape(layer.bits, -1) for arrays in
-                    ([p.mid for p in parts], [p.rad for p in parts]))  # fmt: skip
+        mid, rad = (
+            np.stack(arrays, axis=1).reshape(layer.bits, -1)
+            for arrays in ([p.mid for p in parts], [p.rad for p in parts])
+        )
         return BallMatrix(mid, rad)
 
     def activated(self, layer: Layer, bits: BitArray) -> BallState:
         """Behind a layer, on the pieces that `bits` select (none for a layer without hinges)."""
         z = self.pre_activations(layer)
-        chosen = bits.reshape(layer.width, -1).sum(axis=1) if layer.bits else np.zeros(layer.width, dtype=np.int64)
-        slopes, intercepts = (BallMatrix.of(_column([piece[i] for piece in layer.activation.pieces])) for i in (0, 1))
+        chosen = (
+            bits.reshape(layer.width, -1).sum(axis=1)
+            if layer.bits
+            else np.zeros(layer.width, dtype=np.int64)
+        )
+        slopes, intercepts = (
+            BallMatrix.of(_column([piece[i] for piece in layer.activation.pieces])) for i in (0, 1)
+        )
         inner = z.times(slopes.rows(chosen))
         if np.any(intercepts.mid):
             inner = inner + intercepts.rows(chosen).times(self.one)
@@ -302,10 +365,14 @@ class BallState:
 
     def skipped(self) -> BallState:
         """See ExactState."""
-        assert self.outside is not None and self.outside_one is not None, "a skip connection ends where one began"
+        assert self.outside is not None and self.outside_one is not None, (
+            "a skip connection ends where one began"
+        )
         if self.one is self.outside_one:
             return BallState(self.program, self.inner + self.outside, self.one)
-        one = BallMatrix(np.zeros_like(self.outside_one.mid), np.zeros_like(self.outside_one.rad)).beside(self.one)
+        one = BallMatrix(
+            np.zeros_like(self.outside_one.mid), np.zeros_like(self.outside_one.rad)
+        ).beside(self.one)
         program = self.program.with_product(self.one, self.outside_one)
         return BallState(program, self.outside.beside(self.inner), one)
 

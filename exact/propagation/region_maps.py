@@ -1,8 +1,10 @@
-"""Enclosures of the affine forms that a layer's neurons are on regions of the layers before, in float64.
+"""Enclosures of the affine forms that a layer's neurons are on regions of the layers before, in
+float64.
 
-A region of layer l is known by the region of layer l - 1 that it lies in and by its bits there. The pre-activations of a
-layer are affine on a region of the layers before, so one map serves all regions that differ in that layer only; of the
-next layer only those rows are made that may cut a region. Error bounds are Frobenius norms: `|W|_2 e` plus rounding.
+A region of layer l is known by the region of layer l - 1 that it lies in and by its bits there. The
+pre-activations of a layer are affine on a region of the layers before, so one map serves all
+regions that differ in that layer only; of the next layer only those rows are made that may cut a
+region. Error bounds are Frobenius norms: `|W|_2 e` plus rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _BLOCK = 2**21  # numbers in the maps of one block of regions
 
 @dataclass
 class Maps:
-    """Affine maps (B x n x (d + 1)), the offset last; bounds on the Frobenius error of linear part and offset (B).
+    """Affine maps (B x n x (d + 1)), the offset last; bounds on the Frobenius error of linear part
+    and offset (B).
 
     `norms` are bounds on the norms of both parts, where they are known and `a` is left empty.
     """
@@ -39,7 +42,8 @@ class Maps:
 
 
 class MapWalk:
-    """The affine forms of hidden layers on regions of the layers before, as floats with error bounds (CPU).
+    """The affine forms of hidden layers on regions of the layers before, as floats with error
+    bounds (CPU).
 
     Raises Stopped when `watch` is up.
     """
@@ -50,12 +54,16 @@ class MapWalk:
         self._bits: list[IndexArray] = []
 
     def enter(self, parents: IndexArray, bits: IndexArray) -> None:
-        """Register the regions in front of the next layer: the region of the last layer each lies in, and its bits there."""
+        """Register the regions in front of the next layer: the region of the last layer each lies
+        in, and its bits there.
+        """
         self._parents.append(parents)
         self._bits.append(bits)
 
     def states(self, layer: int, regions: IndexArray) -> tuple[Maps, list[Maps]]:
-        """The input of hidden layer `layer` on the given regions, as affine maps of the parameters; and open skips."""
+        """The input of hidden layer `layer` on the given regions, as affine maps of the parameters;
+        and open skips.
+        """
         if layer == 0:
             d, count = self._dim, len(regions)
             start, none = torch.from_numpy(np.zeros((count, d, d + 1))), np.zeros(count)
@@ -80,8 +88,12 @@ class MapWalk:
                 maps = _mapped(step, maps)  # type: ignore[arg-type]
         return maps, skips
 
-    def rows(self, layer: int, regions: IndexArray, hinges: IndexArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The forms `z - breakpoint` of (region, hinge) pairs: rows (N x (d + 1)), bounds on the errors of a and of b."""
+    def rows(
+        self, layer: int, regions: IndexArray, hinges: IndexArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The forms `z - breakpoint` of (region, hinge) pairs: rows (N x (d + 1)), bounds on the
+        errors of a and of b.
+        """
         last, bends, size = self._stages[layer].last, self._stages[layer].bends, self._dim + 1
         per = len(bends.breakpoints)
         known, index = self._by_parent(layer, regions)
@@ -94,7 +106,9 @@ class MapWalk:
                 self._watch.check()
             low, high = np.searchsorted(index, [start, start + block])
             cells = index[low:high] - start
-            maps = self._rows_of_block(layer, known[start : start + block], cells, neurons[low:high], found[low:high])
+            maps = self._rows_of_block(
+                layer, known[start : start + block], cells, neurons[low:high], found[low:high]
+            )
             errors[:, low:high] = _row_errors(last, maps, cells, neurons[low:high])
         rows, (a_err, b_err) = np.empty_like(found), np.empty_like(errors)
         rows[order], a_err[order], b_err[order] = found, *errors
@@ -104,7 +118,9 @@ class MapWalk:
         return rows, a_err * UP, b_err * UP
 
     def _by_parent(self, layer: int, regions: IndexArray) -> tuple[IndexArray, IndexArray]:
-        """The different regions, those of one parent together, so that blocks share maps; the place of each given one."""
+        """The different regions, those of one parent together, so that blocks share maps; the place
+        of each given one.
+        """
         known = np.unique(regions)
         if layer > 0:
             known = known[np.argsort(self._parents[layer - 1][known], kind="stable")]
@@ -112,8 +128,12 @@ class MapWalk:
         places[known] = np.arange(len(known))
         return known, places[regions]
 
-    def _rows_of_block(self, layer: int, regions: IndexArray, cells: Any, neurons: Any, out: FloatArray) -> Maps:
-        """Fill `out` with forms w_j . state of (region, neuron) pairs; returns maps whose norms bound those of the states."""
+    def _rows_of_block(
+        self, layer: int, regions: IndexArray, cells: Any, neurons: Any, out: FloatArray
+    ) -> Maps:
+        """Fill `out` with forms w_j . state of (region, neuron) pairs; returns maps whose norms
+        bound those of the states.
+        """
         stage = self._stages[layer]
         weight, bias = stage.last.weight.numpy(), stage.last.bias.numpy()
         if layer == 0 or stage.steps or not self._stages[layer - 1].bends.is_relu:
@@ -148,9 +168,17 @@ def _norms(maps: Maps) -> tuple[Tensor, Tensor]:
 def _mapped(op: Affine, maps: Maps) -> Maps:
     norm_a, norm_b = _norms(maps)
     count, n, k = maps.a.shape
-    a = (op.weight @ maps.a.permute(1, 0, 2).reshape(n, count * k)).reshape(-1, count, k).permute(1, 0, 2)
+    a = (
+        (op.weight @ maps.a.permute(1, 0, 2).reshape(n, count * k))
+        .reshape(-1, count, k)
+        .permute(1, 0, 2)
+    )
     a[:, :, -1] += op.bias
-    linear = op.spectral * maps.linear + op.gamma * op.frobenius * norm_a + op.weight_slack * (norm_a + maps.linear)
+    linear = (
+        op.spectral * maps.linear
+        + op.gamma * op.frobenius * norm_a
+        + op.weight_slack * (norm_a + maps.linear)
+    )
     offset = op.spectral * maps.offset + op.gamma * (op.frobenius * norm_b + op.bias_norm)
     offset = offset + op.weight_slack * (norm_b + maps.offset) + op.bias_slack
     return Maps(a, at_least(linear * UP), at_least(offset * UP))
@@ -176,4 +204,8 @@ def _bent(stage: Stage, maps: Maps, index: Tensor, bits: IndexArray) -> Maps:
 def _map_sum(a: Maps, b: Maps) -> Maps:
     total = a.a + b.a
     norm_a, norm_b = _norms(Maps(total, a.linear, a.offset))
-    return Maps(total, (a.linear + b.linear + norm_a * (2 * U)) * UP, (a.offset + b.offset + norm_b * (2 * U)) * UP)
+    return Maps(
+        total,
+        (a.linear + b.linear + norm_a * (2 * U)) * UP,
+        (a.offset + b.offset + norm_b * (2 * U)) * UP,
+    )

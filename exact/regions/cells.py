@@ -19,13 +19,17 @@ class Outcome(Enum):
     UNDECIDED = "undecided"
 
     def __bool__(self) -> bool:
-        raise TypeError("an Outcome has no truth value; got bool(outcome); write outcome is Outcome.COMPLETE")
+        raise TypeError(
+            "an Outcome has no truth value; got bool(outcome); write outcome is Outcome.COMPLETE"
+        )
 
 
 class Cells(ABC):
-    """The cells of one kind that an engine found, as arrays in its own order; what is costly is made when asked for.
+    """The cells of one kind that an engine found, as arrays in its own order; what is costly is
+    made when asked for.
 
-    `evidence` says how the outcome is known; `decisions` counts what settled the questions on the way ("filter", "exact", ...).
+    `evidence` says how the outcome is known; `decisions` counts what settled the questions on the
+    way ("filter", "exact", ...).
     """
 
     outcome: Outcome

@@ -1,8 +1,9 @@
-"""Certificates: what anyone needs to verify a partition with integers alone (`exact.check`, `docs/certificates.md`).
+"""Certificates: what anyone needs to verify a partition with integers alone (`exact.check`,
+`docs/certificates.md`).
 
-A partition tells its records, header first (`Partition.records`; the wings make them); here they become lines, a digest and a
-file. The parts that all kinds share are here too: numbers in base 16, matrices, networks, headers. The region numbers are those
-of `partition.regions`.
+A partition tells its records, header first (`Partition.records`; the wings make them); here they
+become lines, a digest and a file. The parts that all kinds share are here too: numbers in base 16,
+matrices, networks, headers. The region numbers are those of `partition.regions`.
 """
 
 from __future__ import annotations
@@ -48,17 +49,24 @@ class Certified(Protocol):
         """The records of the certificate, header first."""
 
     def domain_record(self) -> Json:
-        """The domain as a certificate states it, made from the domain and not from what an engine made of it."""
+        """The domain as a certificate states it, made from the domain and not from what an engine
+        made of it.
+        """
 
 
 def write(
-    partition: Certified, path: str | Path, *, maps: bool = True, made_by: Mapping[str, Json] | None = None
+    partition: Certified,
+    path: str | Path,
+    *,
+    maps: bool = True,
+    made_by: Mapping[str, Json] | None = None,
 ) -> Path:
-    """Write the certificate of a partition to a file that is whole or absent; packed where its name ends in `.gz`.
+    """Write the certificate of a partition to a file that is whole or absent; packed where its name
+    ends in `.gz`.
 
-    `made_by` goes into the header as it is (program, engine, ...); nothing is proved about it. Raises as :func:`of` does,
-    InvalidInput where the folder is missing or the path is that of a folder, and OSError. Cost: see :func:`of`; one line is
-    in memory at a time.
+    `made_by` goes into the header as it is (program, engine, ...); nothing is proved about it.
+    Raises as :func:`of` does, InvalidInput where the folder is missing or the path is that of a
+    folder, and OSError. Cost: see :func:`of`; one line is in memory at a time.
     """
     target = _target(path)
     with _published(target) as file:
@@ -69,21 +77,31 @@ def write(
 
 def _target(path: object) -> Path:
     if not isinstance(path, str | os.PathLike):
-        raise InvalidInput("not a path", value=repr(path), remedy="give the name of a file to write")
+        raise InvalidInput(
+            "not a path", value=repr(path), remedy="give the name of a file to write"
+        )
     target = Path(path)
     if target.is_dir():
-        raise InvalidInput("a folder stands where the certificate is to go", value=str(target),
-                           remedy=f"give a file in it, such as {target / 'certificate.jsonl.gz'}")  # fmt: skip
+        raise InvalidInput(
+            "a folder stands where the certificate is to go",
+            value=str(target),
+            remedy=f"give a file in it, such as {target / 'certificate.jsonl.gz'}",
+        )
     if not target.parent.is_dir():
-        raise InvalidInput("no such folder", value=str(target.parent), remedy=f"make it before {target.name} is written there")
+        raise InvalidInput(
+            "no such folder",
+            value=str(target.parent),
+            remedy=f"make it before {target.name} is written there",
+        )
     return target
 
 
 def verified(partition: Certified, *, maps: bool = True) -> check.Verdict:
-    """Make the certificate of a partition and verify it; the verdict is about this network, this domain and these codes.
+    """Make the certificate of a partition and verify it; the verdict is about this network, this
+    domain and these codes.
 
-    Raises as :func:`of` does, and Undecided where the certificate speaks of another network or domain, or of other codes. Cost:
-    that of :func:`of` and of `exact.check.verify`.
+    Raises as :func:`of` does, and Undecided where the certificate speaks of another network or
+    domain, or of other codes. Cost: that of :func:`of` and of `exact.check.verify`.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors
@@ -95,24 +113,40 @@ def verified(partition: Certified, *, maps: bool = True) -> check.Verdict:
     verdict = check.verify(of(partition, maps=maps))
     if verdict.status is check.Status.REJECTED:
         return verdict
-    complete = check.Status.COMPLETE if partition.outcome is Outcome.COMPLETE else check.Status.INCOMPLETE
+    complete = (
+        check.Status.COMPLETE if partition.outcome is Outcome.COMPLETE else check.Status.INCOMPLETE
+    )
     told = (verdict.network_sha256, verdict.domain_sha256, verdict.digest, verdict.status)
-    if told != (partition.network.sha256, check.domain_digest(partition.domain_record()), partition.digest, complete):
-        raise Undecided("the certificate speaks of another partition", value=verdict,
-                        remedy="this is a defect of the writer: please report the network")  # fmt: skip
+    if told != (
+        partition.network.sha256,
+        check.domain_digest(partition.domain_record()),
+        partition.digest,
+        complete,
+    ):
+        raise Undecided(
+            "the certificate speaks of another partition",
+            value=verdict,
+            remedy="this is a defect of the writer: please report the network",
+        )
     return verdict
 
 
-def of(partition: Certified, *, maps: bool = True, made_by: Mapping[str, Json] | None = None) -> Iterator[bytes]:
-    """The lines of a certificate. With `maps` every region carries its exact affine map over the domain's parameters.
+def of(
+    partition: Certified, *, maps: bool = True, made_by: Mapping[str, Json] | None = None
+) -> Iterator[bytes]:
+    """The lines of a certificate. With `maps` every region carries its exact affine map over the
+    domain's parameters.
 
-    Maps are left out where an activation is smooth, on curves and on spheres. Raises Unsupported for partitions of balls,
-    behind two norms, and of curves and 2-spheres that stopped early. Cost: every exact vertex of a complex; otherwise, for
-    every region, a few rays and one LP per halfspace that no ray decides; see the `certificate` module of each wing.
+    Maps are left out where an activation is smooth, on curves and on spheres. Raises Unsupported
+    for partitions of balls, behind two norms, and of curves and 2-spheres that stopped early. Cost:
+    every exact vertex of a complex; otherwise, for every region, a few rays and one LP per
+    halfspace that no ray decides; see the `certificate` module of each wing.
     """
     origin = {"engine": partition.engine, "domain": repr(partition.domain), **(made_by or {})}
     records = partition.records(maps)
-    return _signed(record | {"made_by": origin} if i == 0 else record for i, record in enumerate(records))
+    return _signed(
+        record | {"made_by": origin} if i == 0 else record for i, record in enumerate(records)
+    )
 
 
 def _signed(records: Iterable[Json]) -> Iterator[bytes]:
@@ -140,21 +174,41 @@ def _published(target: Path) -> Iterator[BinaryIO]:
             yield raw
 
 
-def header(network: Network, kind: str, complete: bool, regions: int, domain: Json) -> dict[str, Json]:
+def header(
+    network: Network, kind: str, complete: bool, regions: int, domain: Json
+) -> dict[str, Json]:
     """The first record of a certificate of any kind; who made it is filled in by :func:`of`."""
-    return {"format": check.FORMAT, "kind": kind, "complete": complete, "regions": regions, "faces": [], "maps": False,
-            "made_by": {}, "network_sha256": network.sha256, "network": network_record(network), "domain": domain}  # fmt: skip
+    return {
+        "format": check.FORMAT,
+        "kind": kind,
+        "complete": complete,
+        "regions": regions,
+        "faces": [],
+        "maps": False,
+        "made_by": {},
+        "network_sha256": network.sha256,
+        "network": network_record(network),
+        "domain": domain,
+    }
 
 
 def spanned(basis: Sequence[Sequence[Rational]], radius_squared: Rational | None) -> Json:
     """The vectors that span a domain, as columns."""
-    rows, denominator = matrix_rows([x for row in zip(*basis, strict=True) for x in (*row, Rational(0))], len(basis) + 1)
-    radius = {} if radius_squared is None else {"radius_squared": hexadecimal([radius_squared.p, radius_squared.q])}
+    rows, denominator = matrix_rows(
+        [x for row in zip(*basis, strict=True) for x in (*row, Rational(0))], len(basis) + 1
+    )
+    radius = (
+        {}
+        if radius_squared is None
+        else {"radius_squared": hexadecimal([radius_squared.p, radius_squared.q])}
+    )
     return {"chart": {"denominator": denominator, "rows": rows}, **radius}
 
 
 def round_domain(network: Network, domain: Domain) -> Json:
-    """A curve or a sphere as a certificate states it: without `dim` the vectors that span it, and its radius or ends."""
+    """A curve or a sphere as a certificate states it: without `dim` the vectors that span it, and
+    its radius or ends.
+    """
     if isinstance(domain, CurveDomain):
         return curve_domain(domain.curve())
     assert isinstance(domain, Sphere | GreatSphere), "all others are flat"
@@ -171,7 +225,10 @@ def curve_domain(curve: Curve) -> Json:
     domain = spanned((curve.u, curve.v), None if curve.one is not None else curve.radius_squared)
     if curve.end is None or curve.one is None:
         return domain
-    return domain | {name: hexadecimal(over_common(pair)[0]) for name, pair in (("end", curve.end), ("one", curve.one))}
+    return domain | {
+        name: hexadecimal(over_common(pair)[0])
+        for name, pair in (("end", curve.end), ("one", curve.one))
+    }
 
 
 def hexadecimal(values: Sequence[Any]) -> str:
@@ -188,49 +245,77 @@ def over_common(values: Sequence[Rational]) -> tuple[list[int], int]:
 def matrix_rows(entries: Sequence[Rational], width: int) -> tuple[list[str], str]:
     """The rows of a matrix given by its entries, over one denominator."""
     numbers, denominator = over_common(entries)
-    return [hexadecimal(numbers[i : i + width]) for i in range(0, len(numbers), width)], hexadecimal([denominator])
+    return [
+        hexadecimal(numbers[i : i + width]) for i in range(0, len(numbers), width)
+    ], hexadecimal([denominator])
 
 
 def _layer_record(layer: Layer) -> Json:
     bias = layer.bias.column()
     entries = [x for j in range(layer.width) for x in (*layer.weight.row(j), bias[j])]
     rows, denominator = matrix_rows(entries, layer.weight.shape[1] + 1)
-    return {"activation": _activation_record(layer.activation), "denominator": denominator, "rows": rows}
+    return {
+        "activation": _activation_record(layer.activation),
+        "denominator": denominator,
+        "rows": rows,
+    }
 
 
 def _activation_record(activation: Activation) -> Json:
     """Bends and pieces over one unit; of a smooth activation its name in place of pieces."""
     if not activation.is_continuous:
-        raise Unsupported("such an activation has no certificate", value=activation.name,
-                          remedy="give bends that ascend, and pieces that meet at the bends between them")  # fmt: skip
+        raise Unsupported(
+            "such an activation has no certificate",
+            value=activation.name,
+            remedy="give bends that ascend, and pieces that meet at the bends between them",
+        )
     pieces = activation.pieces if activation.is_piecewise_linear else ()
     numbers, unit = over_common([*activation.breakpoints, *(x for piece in pieces for x in piece)])
     count = len(activation.breakpoints)
     written = {"unit": hexadecimal([unit]), "bends": hexadecimal(numbers[:count])}
     if not activation.is_piecewise_linear:
         return written | {"smooth": activation.name}
-    return written | {"pieces": [hexadecimal(numbers[i : i + 2]) for i in range(count, len(numbers), 2)]}
+    return written | {
+        "pieces": [hexadecimal(numbers[i : i + 2]) for i in range(count, len(numbers), 2)]
+    }
 
 
 def network_record(network: Network) -> Json:
     """Weights, bends and pieces, norms and skips of a network.
 
-    Raises Unsupported where an activation jumps or its bends do not ascend, or a norm's P is no orthogonal projection.
+    Raises Unsupported where an activation jumps or its bends do not ascend, or a norm's P is no
+    orthogonal projection.
     """
-    blocks = [{"residual": block.residual, "layers": [_layer_record(layer) for layer in block.layers],
-               **({} if block.norm is None else {"norm": _norm_record(block.norm)})} for block in network.blocks]  # fmt: skip
+    blocks = [
+        {
+            "residual": block.residual,
+            "layers": [_layer_record(layer) for layer in block.layers],
+            **({} if block.norm is None else {"norm": _norm_record(block.norm)}),
+        }
+        for block in network.blocks
+    ]
     return {"input_dim": network.input_dim, "blocks": blocks}
 
 
 def _norm_record(norm: Norm) -> Json:
     (gain, bias), denominator = matrix_rows([*norm.gain.column(), *norm.bias.column()], norm.dim)
-    eps = {f"eps_{place}_root": hexadecimal([x.p, x.q]) for place, x in (("under", norm.eps_under_root),
-                                                                        ("beside", norm.eps_beside_root))}  # fmt: skip
-    return {"projection": _projection_record(norm), "gain": gain, "bias": bias, "denominator": denominator, **eps}
+    eps = {
+        f"eps_{place}_root": hexadecimal([x.p, x.q])
+        for place, x in (("under", norm.eps_under_root), ("beside", norm.eps_beside_root))
+    }
+    return {
+        "projection": _projection_record(norm),
+        "gain": gain,
+        "bias": bias,
+        "denominator": denominator,
+        **eps,
+    }
 
 
 def _projection_record(norm: Norm) -> Json:
-    """The name or the matrix of P, an orthogonal projection; eps and the mean square are the same for all norms."""
+    """The name or the matrix of P, an orthogonal projection; eps and the mean square are the same
+    for all norms.
+    """
     projection = norm.projector()
     if isinstance(projection, str):
         return projection

@@ -19,15 +19,14 @@ from exact.regions.cells import Cells, Outcome
 Progress = Callable[[int], None]
 
 
-
-
 @short_repr
 @dataclass(frozen=True)
 class Budget:
-    """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means no bound of one's own.
+    """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means
+    no bound of one's own.
 
-    The bytes are those that the process grows by. Without them memory is bounded all the same, by half of what is available
-    when the job starts; `bytes=math.inf` takes that bound away.
+    The bytes are those that the process grows by. Without them memory is bounded all the same, by
+    half of what is available when the job starts; `bytes=math.inf` takes that bound away.
     """
 
     regions: int | None = None
@@ -35,11 +34,20 @@ class Budget:
     bytes: float | None = None
 
     def __post_init__(self) -> None:
-        for name, bound in (("regions", self.regions), ("seconds", self.seconds), ("bytes", self.bytes)):
+        for name, bound in (
+            ("regions", self.regions),
+            ("seconds", self.seconds),
+            ("bytes", self.bytes),
+        ):
             numbers = int if name == "regions" else int | float
-            if bound is not None and (isinstance(bound, bool) or not (isinstance(bound, numbers) and bound >= 0)):
-                raise InvalidInput(f"a budget of {name} is not a number from 0", value=repr(bound),
-                                   remedy=f"write Budget({name}=100), or leave it out")  # fmt: skip
+            if bound is not None and (
+                isinstance(bound, bool) or not (isinstance(bound, numbers) and bound >= 0)
+            ):
+                raise InvalidInput(
+                    f"a budget of {name} is not a number from 0",
+                    value=repr(bound),
+                    remedy=f"write Budget({name}=100), or leave it out",
+                )
 
     @property
     def is_endless(self) -> bool:
@@ -52,7 +60,8 @@ class Budget:
 class Job:
     """One call of partition: what to enumerate, where the filters run, when to stop.
 
-    `limit` bounds the regions as the budget does. The clock starts when the job is made; jobs that share a `watch` share it.
+    `limit` bounds the regions as the budget does. The clock starts when the job is made; jobs that
+    share a `watch` share it.
     """
 
     network: Network
@@ -70,7 +79,10 @@ class Job:
     @property
     def most(self) -> int | None:
         """The number of regions that ends the job, by the budget or the limit."""
-        return min((bound for bound in (self.budget.regions, self.limit) if bound is not None), default=None)
+        return min(
+            (bound for bound in (self.budget.regions, self.limit) if bound is not None),
+            default=None,
+        )
 
     def out_of_budget(self, found: int) -> bool:
         """Report progress and say whether the budget is used up after `found` regions."""
@@ -79,24 +91,17 @@ class Job:
         return self.watch.is_up() or (self.most is not None and found >= self.most)
 
     def why_stopped(self, found: int) -> str:
-        """What ended the job early after `found` regions, and how to go on; nothing where no budget did."""
+        """What ended the job early after `found` regions, and how to go on; nothing where no budget
+        did.
+        """
         if self.watch.reason or self.most is None or 0 < found < self.most:
             return self.watch.reason
         if self.most == self.budget.regions:
             return f"the budget of {self.most:,} regions is reached: give a larger one to go on"
-        return f"the limit of {self.most:,} regions is reached: give limit=None or a larger one to go on"
-
-
-
-
-
-
-
-
-
-
-
-
+        return (
+            f"the limit of {self.most:,} regions is reached: give limit=None or a larger one "
+            f"to go on"
+        )
 
 
 AnyCells = TypeVar("AnyCells", bound=Cells)
@@ -110,7 +115,9 @@ def with_reason(job: Job, cells: AnyCells) -> AnyCells:
 
 @lru_cache(maxsize=8)
 def chart_of(domain: FlatDomain) -> Flat:
-    """The chart of a flat domain, made once: a box in hundreds of dimensions takes a second for it."""
+    """The chart of a flat domain, made once: a box in hundreds of dimensions takes a second for
+    it.
+    """
     return domain.flat()
 
 
@@ -124,23 +131,17 @@ class Engine(ABC):
         """Why this engine cannot do the job, or None when it can."""
 
     def cost(self, network: Network, domain: Domain) -> float:
-        """Rough microseconds per region, by which `partition` chooses among engines; infinite: on request only."""
+        """Rough microseconds per region, by which `partition` chooses among engines; infinite: on
+        request only.
+        """
         return inf
 
     def bytes_per_region(self, network: Network, domain: Domain) -> float:
-        """About how much memory a region takes, at least: by this a job is refused that cannot fit."""
+        """About how much memory a region takes, at least: by this a job is refused that cannot
+        fit.
+        """
         return float((network.hinge_count + 7) // 8)
 
     @abstractmethod
     def run(self, job: Job) -> Cells:
         """Enumerate, exactly."""
-
-
-
-
-
-
-
-
-
-

@@ -1,4 +1,6 @@
-"""What a partition offers whatever the domain: codes, counts that are never mixed, locating points, a digest."""
+"""What a partition offers whatever the domain: codes, counts that are never mixed, locating points,
+a digest.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from shapely import Polygon
 
 
-
 GRAPH_WITNESSES = 10_000
 
 
@@ -42,9 +43,10 @@ GRAPH_WITNESSES = 10_000
 class Partition(ABC):
     """The regions that a network cuts a domain into, exactly.
 
-    `codes` holds the spline codes, bit-packed along a row (uint8, regions x ceil(hinges / 8)). `outcome` says whether the
-    enumeration is complete and `evidence` how that is known; `decisions` counts what settled the questions on the way
-    ("filter" and "exact" zeros on curves; LP "interiors", "farkas" vectors, ... in R^d). No truth value.
+    `codes` holds the spline codes, bit-packed along a row (uint8, regions x ceil(hinges / 8)).
+    `outcome` says whether the enumeration is complete and `evidence` how that is known; `decisions`
+    counts what settled the questions on the way ("filter" and "exact" zeros on curves; LP
+    "interiors", "farkas" vectors, ... in R^d). No truth value.
     """
 
     codes: ByteArray
@@ -54,12 +56,18 @@ class Partition(ABC):
         super().__init_subclass__(**options)
         members_in_ieee_floats(cls)
 
-    def __init__(self, network: Network, domain: Domain, engine: str, codes: ByteArray | None, cells: Cells) -> None:
+    def __init__(
+        self, network: Network, domain: Domain, engine: str, codes: ByteArray | None, cells: Cells
+    ) -> None:
         self.network, self.domain, self.engine = network, domain, engine
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
         self._layer_sizes, self.cells = network.bits_per_layer, cells
-        self.outcome, self.evidence, self.decisions = cells.outcome, cells.evidence, dict(cells.decisions)
+        self.outcome, self.evidence, self.decisions = (
+            cells.outcome,
+            cells.evidence,
+            dict(cells.decisions),
+        )
 
     @property
     @abstractmethod
@@ -68,45 +76,66 @@ class Partition(ABC):
 
     @abstractmethod
     def neighbours(self) -> IndexArray:
-        """Every two regions that share a facet (on a curve: a crossing), as indices (E x 2), one row per facet."""
+        """Every two regions that share a facet (on a curve: a crossing), as indices (E x 2), one
+        row per facet.
+        """
 
     @abstractmethod
     def graph(self, *, witnesses: bool | None = None) -> Any:
         """The adjacency graph (networkx): nodes carry code and witness, edges the flipped hinges.
 
-        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond 10,000 regions.
+        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
+        10,000 regions.
         """
 
     def _add_nodes(self, graph: Any, witnesses: bool | None) -> None:
         """The nodes of the graph."""
         wanted = len(self) <= GRAPH_WITNESSES if witnesses is None else witnesses
         for region in self.regions:
-            graph.add_node(region.index, code=region.code, **({"witness": region.witness} if wanted else {}))
+            graph.add_node(
+                region.index, code=region.code, **({"witness": region.witness} if wanted else {})
+            )
 
     @abstractmethod
     def locate(self, x: Sequence[object]) -> int:
-        """The index of the region that x lies in; InvalidInput on a boundary or outside the domain."""
+        """The index of the region that x lies in; InvalidInput on a boundary or outside the
+        domain.
+        """
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
-        """The regions of a two-dimensional domain as shapely polygons; InvalidInput for any other domain."""
-        raise InvalidInput("polygons need a two-dimensional domain", value=self.domain,
-                           remedy="partition a Box, or a Plane through three points")  # fmt: skip
+        """The regions of a two-dimensional domain as shapely polygons; InvalidInput for any other
+        domain.
+        """
+        raise InvalidInput(
+            "polygons need a two-dimensional domain",
+            value=self.domain,
+            remedy="partition a Box, or a Plane through three points",
+        )
 
     @property
     def crossings(self) -> tuple[Any, ...]:
-        """The points of a curve at which hinges change sign or touch zero; InvalidInput for any other domain."""
-        raise InvalidInput("crossings are the points of a curve", value=self.domain,
-                           remedy="partition a Segment, Ray, Line or circle with the engine circle")  # fmt: skip
+        """The points of a curve at which hinges change sign or touch zero; InvalidInput for any
+        other domain.
+        """
+        raise InvalidInput(
+            "crossings are the points of a curve",
+            value=self.domain,
+            remedy="partition a Segment, Ray, Line or circle with the engine circle",
+        )
 
     @abstractmethod
     def _map_key(self, index: int) -> Hashable:
         """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
 
     def __bool__(self) -> NoReturn:
-        raise TypeError("a partition has no truth value; got bool(partition); ask partition.outcome or len(regions)")
+        raise TypeError(
+            "a partition has no truth value; got bool(partition); ask partition.outcome or "
+            "len(regions)"
+        )
 
     def __eq__(self, other: object) -> bool:
-        """Whether both are of one kind, of equal networks and domains, ended alike, and have the same codes equally often.
+        """Whether both are of one kind, of equal networks and domains, ended alike, and have the
+        same codes equally often.
 
         Which engine found them plays no part, nor does their order. Cost: the digest of both.
         """
@@ -121,33 +150,46 @@ class Partition(ABC):
         return hash((type(self), self.outcome, self.network.sha256, self.digest))
 
     def numbers_alike(self, other: Partition) -> bool:
-        """Whether region i of both is the same region for every i: equal partitions list their regions in one order."""
+        """Whether region i of both is the same region for every i: equal partitions list their
+        regions in one order.
+        """
         return self == other
 
     @abstractmethod
     def parts(self, points: bool | None = None) -> Parts:
-        """The cells as JSON values and arrays. Cost: an exact point for every region whose point is among them.
+        """The cells as JSON values and arrays. Cost: an exact point for every region whose point is
+        among them.
 
-        `points` says whether witnesses and vertices are that could be made again; None: up to 10,000 regions.
+        `points` says whether witnesses and vertices are that could be made again; None: up to
+        10,000 regions.
         """
 
     @classmethod
     @abstractmethod
     def of_parts(
-        cls, network: Network, domain: Domain, engine: str, values: Mapping[str, Any], arrays: Mapping[str, Any]
+        cls,
+        network: Network,
+        domain: Domain,
+        engine: str,
+        values: Mapping[str, Any],
+        arrays: Mapping[str, Any],
     ) -> Partition:
         """The partition whose `parts` these are; InvalidInput where they do not fit each other."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Network, domain, engine and the cells as plain arrays: what was computed from them stays behind."""
+        """Network, domain, engine and the cells as plain arrays: what was computed from them stays
+        behind.
+        """
         return type(self).of_parts, (self.network, self.domain, self.engine, *self.parts())
 
     def save(self, path: str | Path, *, points: bool | None = None) -> Path:
-        """Write this partition and its network to a .safetensors file that `exact.load` reads; see :mod:`exact.regions.storage`.
+        """Write this partition and its network to a .safetensors file that `exact.load` reads; see
+        :mod:`exact.regions.storage`.
 
-        `points` says whether witnesses and vertices are written that can be made again from codes; None: up to 10,000
-        regions. Raises Unsupported for activations, norms and domains of one's own; InvalidInput where the folder does not
-        exist or the name ends otherwise; OSError. Cost: an exact point for every region whose point is written.
+        `points` says whether witnesses and vertices are written that can be made again from codes;
+        None: up to 10,000 regions. Raises Unsupported for activations, norms and domains of one's
+        own; InvalidInput where the folder does not exist or the name ends otherwise; OSError. Cost:
+        an exact point for every region whose point is written.
 
         >>> import tempfile
         >>> from exact import Box, load, partition
@@ -166,16 +208,22 @@ class Partition(ABC):
         return len(self.codes)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} regions of {shown(self.domain)} by {self.engine}, {self.outcome.value}>"
+        return (
+            f"<{len(self)} regions of {shown(self.domain)} by {self.engine}, {self.outcome.value}>"
+        )
 
     @property
     def bits(self) -> BitArray:
-        """The codes as bools (regions x hinges), eight times their size: unpacked at every call, never kept."""
+        """The codes as bools (regions x hinges), eight times their size: unpacked at every call,
+        never kept.
+        """
         return np.unpackbits(self.codes, axis=1, count=self.network.hinge_count).astype(bool)
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the number of cells and the sorted codes: the same for any engine, device or order of work."""
+        """sha256 of the number of cells and the sorted codes: the same for any engine, device or
+        order of work.
+        """
         digest = hashlib.sha256(f"{len(self)}:{self.network.hinge_count}:".encode())
         digest.update(np.ascontiguousarray(self._sorted_codes()).reshape(-1).data)
         return digest.hexdigest()
@@ -184,7 +232,9 @@ class Partition(ABC):
         return self.codes[np.argsort(code_keys(self.codes), kind="stable")]
 
     def code_of(self, index: int) -> SplineCode:
-        """The spline code of one region; a negative index counts from the end, IndexError outside."""
+        """The spline code of one region; a negative index counts from the end, IndexError
+        outside.
+        """
         return SplineCode(self.codes[self._number(index)].tobytes(), self._layer_sizes)
 
     def _number(self, index: int) -> int:
@@ -209,7 +259,9 @@ class Partition(ABC):
 
     @property
     def region_count(self) -> int:
-        """The number of open activation regions (codes with nonempty interior), where each is convex."""
+        """The number of open activation regions (codes with nonempty interior), where each is
+        convex.
+        """
         return len(self)
 
     @cached_property
@@ -237,47 +289,66 @@ class Partition(ABC):
     def piecewise(self, limit: int = 200) -> list[Any]:
         """The whole network as SymPy Piecewise expressions, one per output; for small partitions.
 
-        The pieces hold on the closures of the regions, so that the value is the network's at hinges, corners and the borders
-        of the domain too. It is nan outside of a domain with walls, which a ball and a sphere are not (there a piece goes on
-        beyond the domain), at angles outside [0, 2 pi), and where a norm is undefined. Of a network with an activation that
-        jumps the pieces are the open regions.
+        The pieces hold on the closures of the regions, so that the value is the network's at
+        hinges, corners and the borders of the domain too. It is nan outside of a domain with walls,
+        which a ball and a sphere are not (there a piece goes on beyond the domain), at angles
+        outside [0, 2 pi), and where a norm is undefined. Of a network with an activation that jumps
+        the pieces are the open regions.
 
         Raises InvalidInput beyond `limit` regions, NotPiecewiseLinear for smooth activations.
 
         >>> from exact import Segment, partition
         >>> from exact.sources import tensors
-        >>> partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])]), Segment([-1], [2])).piecewise()
+        >>> absolute = tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])])
+        >>> partition(absolute, Segment([-1], [2])).piecewise()
         [Piecewise((1 - 3*t, (t >= 0) & (t <= 1/3)), (3*t - 1, (t >= 1/3) & (t <= 1)))]
         """
         import sympy
 
         if len(self) > limit:
-            raise InvalidInput("the partition is too large for a Piecewise", value=f"{len(self)} regions",
-                               remedy=f"raise limit= above {limit}, or use regions[i].symbolic()")  # fmt: skip
+            raise InvalidInput(
+                "the partition is too large for a Piecewise",
+                value=f"{len(self)} regions",
+                remedy=f"raise limit= above {limit}, or use regions[i].symbolic()",
+            )
         jumps = not all(layer.activation.is_continuous for layer in self.network.layers)
-        symbolic = [region.symbolic() if jumps else region.symbolic_closure() for region in self.regions]
+        symbolic = [
+            region.symbolic() if jumps else region.symbolic_closure() for region in self.regions
+        ]
         outputs = range(self.network.output_dim)
         inside = [sympy.And(*s.inequalities) for s in symbolic]
-        pieces = [[(s.map[k], condition) for s, condition in zip(symbolic, inside, strict=True)] for k in outputs]
+        pieces = [
+            [(s.map[k], condition) for s, condition in zip(symbolic, inside, strict=True)]
+            for k in outputs
+        ]
         return [sympy.Piecewise(*piece, evaluate=False) for piece in pieces]
 
     @abstractmethod
     def records(self, maps: bool) -> Iterator[Json]:
-        """The records of this partition's certificate, header first. Raises Unsupported where there is none."""
+        """The records of this partition's certificate, header first. Raises Unsupported where there
+        is none.
+        """
 
     @abstractmethod
     def domain_record(self) -> Json:
-        """The domain as a certificate states it, made from the domain and not from what an engine made of it."""
+        """The domain as a certificate states it, made from the domain and not from what an engine
+        made of it.
+        """
 
-    def certificate(self, path: str | Path, *, maps: bool = True, made_by: Mapping[str, Any] | None = None) -> Path:
-        """Write a certificate that `exactlens check FILE` verifies with integers alone; see :mod:`exact.regions.certificate`.
+    def certificate(
+        self, path: str | Path, *, maps: bool = True, made_by: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Write a certificate that `exactlens check FILE` verifies with integers alone; see
+        :mod:`exact.regions.certificate`.
 
-        Raises Unsupported where there is none: behind several norms, in balls; InvalidInput where the folder does not exist.
+        Raises Unsupported where there is none: behind several norms, in balls; InvalidInput where
+        the folder does not exist.
         """
         return certificates.write(self, path, maps=maps, made_by=made_by)
 
     def check(self, *, maps: bool = True) -> Verdict:
-        """Verify this partition by its certificate and a checker that shares nothing with the engines.
+        """Verify this partition by its certificate and a checker that shares nothing with the
+        engines.
 
         See :func:`exact.regions.certificate.verified`.
         """

@@ -1,4 +1,6 @@
-"""Light views of one region: code, exact witness, exact affine map, facets, and the same as SymPy expressions."""
+"""Light views of one region: code, exact witness, exact affine map, facets, and the same as SymPy
+expressions.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 class Facet:
     """A facet of a region: the hinges that flip across it and the region behind it.
 
-    `hyperplane` is the normal and offset as coprime integers in the parameters of the domain, positive inside;
-    `neighbour` is None on the edge of the domain, and when a budget ended before the region behind was found.
+    `hyperplane` is the normal and offset as coprime integers in the parameters of the domain,
+    positive inside; `neighbour` is None on the edge of the domain, and when a budget ended before
+    the region behind was found.
     """
 
     flipped: tuple[Hinge, ...]
@@ -33,7 +36,9 @@ class Facet:
 @short_repr
 @dataclass(frozen=True)
 class SymbolicRegion:
-    """A region as SymPy: `inequalities` (all hold strictly inside) and `map`, a column of expressions."""
+    """A region as SymPy: `inequalities` (all hold strictly inside) and `map`, a column of
+    expressions.
+    """
 
     inequalities: tuple[sympy.Basic, ...]
     map: sympy.Matrix
@@ -47,7 +52,9 @@ class Numbered(Protocol):
 
 
 class View:
-    """A part of a partition, known by its number there: equal to the part of that number of a partition that counts alike."""
+    """A part of a partition, known by its number there: equal to the part of that number of a
+    partition that counts alike.
+    """
 
     index: int
     _owner: Numbered
@@ -56,14 +63,18 @@ class View:
         if type(other) is not type(self):
             return NotImplemented
         assert isinstance(other, View)
-        return self.index == other.index and (self._owner is other._owner or self._owner.numbers_alike(other._owner))
+        return self.index == other.index and (
+            self._owner is other._owner or self._owner.numbers_alike(other._owner)
+        )
 
     def __hash__(self) -> int:
         return hash((type(self), self.index))
 
 
 class Region(View, ABC):
-    """One region of a partition. Regions of equal partitions are equal where they are the same region."""
+    """One region of a partition. Regions of equal partitions are equal where they are the same
+    region.
+    """
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -94,7 +105,9 @@ class Region(View, ABC):
         """Inequalities and map as SymPy expressions."""
 
     def symbolic_closure(self) -> SymbolicRegion:
-        """The same with the region's boundary, but for points at which a norm divides by zero: inequalities `>=` and `<=`."""
+        """The same with the region's boundary, but for points at which a norm divides by zero:
+        inequalities `>=` and `<=`.
+        """
         found = self.symbolic()
         return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
 
@@ -107,4 +120,6 @@ def closed(inequality: sympy.Basic) -> sympy.Basic:
     import sympy
 
     weak = {sympy.StrictGreaterThan: sympy.GreaterThan, sympy.StrictLessThan: sympy.LessThan}
-    return inequality.replace(lambda part: type(part) in weak, lambda part: weak[type(part)](*part.args))
+    return inequality.replace(
+        lambda part: type(part) in weak, lambda part: weak[type(part)](*part.args)
+    )

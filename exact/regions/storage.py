@@ -1,22 +1,29 @@
-"""Partitions in files: one .safetensors file with the network's weights, the cells as arrays, and one manifest; no pickle.
+"""Partitions in files: one .safetensors file with the network's weights, the cells as arrays, and
+one manifest; no pickle.
 
-The metadata of the file has two entries of JSON text, and the `sha256` of both. `architecture` says how the weights make the
-network (see :mod:`exact.networks.architectures`): the file is a network to whoever wants no more. `exactlens` is the manifest:
+The metadata of the file has two entries of JSON text, and the `sha256` of both. `architecture` says
+how the weights make the network (see :mod:`exact.networks.architectures`): the file is a network to
+whoever wants no more. `exactlens` is the manifest:
 
     {"format": "exactlens-store", "version": 1,
      "parts": {"codes": {"shape": [4, 1], "dtype": "uint8", "sha256": "..."}, ...},
      "made_by": {"exactlens": "0.1.0"},
-     "partition": {"kind": "FlatPartition", "network_sha256": "...", "domain": {...}, "engine": "subdivision",
-                   "digest": "...", "cells": {"cells": "flat", "outcome": "complete", "evidence": "...", ...}}}
+     "partition": {"kind": "FlatPartition", "network_sha256": "...", "domain": {...},
+                   "engine": "subdivision",
+                   "digest": "...",
+                   "cells": {"cells": "flat", "outcome": "complete", "evidence": "...", ...}}}
 
-Every array of the file is a part; those of the partition are called `partition/NAME`, those of the network as its
-architecture says. What else a later version stores stands beside `partition`, its arrays under a name of its own; a reader
-passes over what it does not know, and refuses a higher version. Arrays of text (uint8) hold exact numbers in base 16.
+Every array of the file is a part; those of the partition are called `partition/NAME`, those of the
+network as its architecture says. What else a later version stores stands beside `partition`, its
+arrays under a name of its own; a reader passes over what it does not know, and refuses a higher
+version. Arrays of text (uint8) hold exact numbers in base 16.
 
-Engines leave behind what makes points when they are asked for; that stays where it is. Codes, neighbours, arcs and crossings
-travel as they are (`records` of each wing). Witnesses, and the vertices and faces of polytopes, travel where there are at most
-10,000 regions and wherever only the engine can tell them (balls, incomplete complexes); else they are made again when they are
-asked for, from the network, the domain and the code: another point of the same open region, and the same vertices.
+Engines leave behind what makes points when they are asked for; that stays where it is. Codes,
+neighbours, arcs and crossings travel as they are (`records` of each wing). Witnesses, and the
+vertices and faces of polytopes, travel where there are at most 10,000 regions and wherever only the
+engine can tell them (balls, incomplete complexes); else they are made again when they are asked
+for, from the network, the domain and the code: another point of the same open region, and the same
+vertices.
 """
 
 from __future__ import annotations
@@ -82,14 +89,23 @@ def shared_values(cells: Cells) -> dict[str, Json]:
 
 def shared_fields(values: Mapping[str, Json]) -> dict[str, Any]:
     """The inverse of :func:`shared_values`, as fields of cells."""
-    return {"outcome": Outcome(values["outcome"]), "evidence": str(values["evidence"]),
-            "decisions": {str(name): int(count) for name, count in values["decisions"].items()}}  # fmt: skip
+    return {
+        "outcome": Outcome(values["outcome"]),
+        "evidence": str(values["evidence"]),
+        "decisions": {str(name): int(count) for name, count in values["decisions"].items()},
+    }
 
 
 def require_kind(values: Mapping[str, Json], kind: str) -> None:
-    """InvalidInput where stored cells are of another kind than the partition that is made of them."""
+    """InvalidInput where stored cells are of another kind than the partition that is made of
+    them.
+    """
     if values.get("cells") != kind:
-        raise InvalidInput("the cells are of another kind", value=repr(values.get("cells"))[:60], remedy=f"give {kind}")
+        raise InvalidInput(
+            "the cells are of another kind",
+            value=repr(values.get("cells"))[:60],
+            remedy=f"give {kind}",
+        )
 
 
 def save(partition: Stores, path: str | Path, *, points: bool | None = None) -> Path:
@@ -101,11 +117,21 @@ def save(partition: Stores, path: str | Path, *, points: bool | None = None) -> 
     values, own = partition.parts(points)
     arrays |= {f"{OWN}{name}": array for name, array in own.items()}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    record = {"kind": type(partition).__name__, "network_sha256": partition.network.sha256,
-              "domain": domain_record(partition.domain), "engine": partition.engine, "digest": partition.digest,
-              "cells": values}  # fmt: skip
-    manifest = {"format": FORMAT, "version": VERSION, "parts": {name: _part(arrays[name]) for name in sorted(arrays)},
-                "made_by": {"exactlens": _version()}, "partition": record}  # fmt: skip
+    record = {
+        "kind": type(partition).__name__,
+        "network_sha256": partition.network.sha256,
+        "domain": domain_record(partition.domain),
+        "engine": partition.engine,
+        "digest": partition.digest,
+        "cells": values,
+    }
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "parts": {name: _part(arrays[name]) for name in sorted(arrays)},
+        "made_by": {"exactlens": _version()},
+        "partition": record,
+    }
     texts = {"architecture": json.dumps(line), "exactlens": json.dumps(manifest)}
     write_atomically(target, packed(arrays, {**texts, "sha256": _seal(texts)}))
     return target
@@ -118,20 +144,38 @@ def _seal(texts: Mapping[str, str]) -> str:
 
 def _target(path: object) -> Path:
     if not isinstance(path, str | os.PathLike):
-        raise InvalidInput("not a path", value=repr(path)[:60], remedy="give the name of a file to write")
+        raise InvalidInput(
+            "not a path", value=repr(path)[:60], remedy="give the name of a file to write"
+        )
     target = Path(path)
     if target.suffix != SUFFIX:
-        raise InvalidInput("the name of a saved partition ends otherwise", value=str(target), remedy=f"end it in {SUFFIX}")
+        raise InvalidInput(
+            "the name of a saved partition ends otherwise",
+            value=str(target),
+            remedy=f"end it in {SUFFIX}",
+        )
     if target.is_dir() or target.is_symlink():
         kind = "folder" if target.is_dir() else "symbolic link"
-        raise InvalidInput(f"a {kind} stands where the partition is to go", value=str(target), remedy="give another name")
+        raise InvalidInput(
+            f"a {kind} stands where the partition is to go",
+            value=str(target),
+            remedy="give another name",
+        )
     if not target.parent.is_dir():
-        raise InvalidInput("no such folder", value=str(target.parent), remedy=f"make it before {target.name} is written there")
+        raise InvalidInput(
+            "no such folder",
+            value=str(target.parent),
+            remedy=f"make it before {target.name} is written there",
+        )
     return target
 
 
 def _part(array: np.ndarray[Any, Any]) -> Json:
-    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": hashlib.sha256(array.data).hexdigest()}
+    return {
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "sha256": hashlib.sha256(array.data).hexdigest(),
+    }
 
 
 def _version() -> str:
@@ -149,7 +193,9 @@ class Stored:
     file: WeightFile
 
     def arrays(self, prefix: str) -> Arrays:
-        """The arrays whose names begin so, without that beginning, each with the sha256 of the manifest."""
+        """The arrays whose names begin so, without that beginning, each with the sha256 of the
+        manifest.
+        """
         found = {}
         for name in self.manifest["parts"]:
             if name.startswith(prefix):
@@ -159,9 +205,14 @@ class Stored:
     def array(self, name: str) -> np.ndarray[Any, Any]:
         """One array. Raises InvalidInput where it is not what the manifest says."""
         array, part = np.asarray(self.file.tensor(name)), self.manifest["parts"].get(name)
-        if not isinstance(part, dict) or _part(np.ascontiguousarray(array)) != {k: part.get(k) for k in _PART}:
-            raise InvalidInput("a part of the file was altered", value=f"{name} in {self.file.path}",
-                               remedy="save the partition again, or restore the file")  # fmt: skip
+        if not isinstance(part, dict) or _part(np.ascontiguousarray(array)) != {
+            k: part.get(k) for k in _PART
+        }:
+            raise InvalidInput(
+                "a part of the file was altered",
+                value=f"{name} in {self.file.path}",
+                remedy="save the partition again, or restore the file",
+            )
         return array
 
 
@@ -169,26 +220,48 @@ _PART = ("shape", "dtype", "sha256")
 
 
 def read(path: str | Path) -> Stored:
-    """Read the manifest of a store. Raises InvalidInput for any file that is none, and for a higher version."""
+    """Read the manifest of a store. Raises InvalidInput for any file that is none, and for a higher
+    version.
+    """
     file = read_file(path)
     text = file.metadata.get("exactlens")
     if text is None:
-        raise InvalidInput("the file holds no partition", value=str(file.path),
-                           remedy="write one with partition.save(path); exact.sources.weight_files reads networks")  # fmt: skip
+        raise InvalidInput(
+            "the file holds no partition",
+            value=str(file.path),
+            remedy="write one with partition.save(path); exact.sources.weight_files reads networks",
+        )
     if "architecture" not in file.metadata or file.metadata.get("sha256") != _seal(file.metadata):
-        raise InvalidInput("the file's metadata was altered: its sha256 differs", value=str(file.path),
-                           remedy="save the partition again, or restore the file")  # fmt: skip
+        raise InvalidInput(
+            "the file's metadata was altered: its sha256 differs",
+            value=str(file.path),
+            remedy="save the partition again, or restore the file",
+        )
     manifest = file.json("exactlens")
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest.get("parts"), dict):
-        raise InvalidInput("the file's manifest is not Exactlens'", value=str(file.path), remedy="save the partition again")
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != FORMAT
+        or not isinstance(manifest.get("parts"), dict)
+    ):
+        raise InvalidInput(
+            "the file's manifest is not Exactlens'",
+            value=str(file.path),
+            remedy="save the partition again",
+        )
     number = manifest.get("version")
     if type(number) is not int or not 1 <= number <= VERSION:
-        raise InvalidInput("the file has a version that this Exactlens does not read", value=repr(number)[:20],
-                           remedy=f"use a newer Exactlens; this one reads 1 .. {VERSION}")  # fmt: skip
+        raise InvalidInput(
+            "the file has a version that this Exactlens does not read",
+            value=repr(number)[:20],
+            remedy=f"use a newer Exactlens; this one reads 1 .. {VERSION}",
+        )
     if set(manifest["parts"]) != set(file.names):
         odd = sorted(set(manifest["parts"]) ^ set(file.names))[0]
-        raise InvalidInput("the file and its manifest list different parts", value=f"{odd!r} in {file.path}",
-                           remedy="save the partition again, or restore the file")  # fmt: skip
+        raise InvalidInput(
+            "the file and its manifest list different parts",
+            value=f"{odd!r} in {file.path}",
+            remedy="save the partition again, or restore the file",
+        )
     return Stored(manifest, file)
 
 
@@ -196,25 +269,35 @@ def read(path: str | Path) -> Stored:
 
 
 def incidence_arrays(name: str, incidence: Incidence) -> Arrays:
-    return {f"{name}.starts": np.asarray(incidence.starts, dtype=np.int64),
-            f"{name}.members": np.asarray(incidence.members, dtype=np.int64)}  # fmt: skip
+    return {
+        f"{name}.starts": np.asarray(incidence.starts, dtype=np.int64),
+        f"{name}.members": np.asarray(incidence.members, dtype=np.int64),
+    }
 
 
 def codes_of(values: Mapping[str, Json], arrays: Mapping[str, Any]) -> tuple[ByteArray, int]:
     codes, hinges = arrays["codes"], int(values["hinges"])
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != (hinges + 7) // 8:
-        raise InvalidInput("the codes do not fit the number of hinges", value=f"{codes.dtype} {codes.shape}",
-                           remedy=f"give uint8 rows of {(hinges + 7) // 8} bytes")  # fmt: skip
+        raise InvalidInput(
+            "the codes do not fit the number of hinges",
+            value=f"{codes.dtype} {codes.shape}",
+            remedy=f"give uint8 rows of {(hinges + 7) // 8} bytes",
+        )
     return codes, hinges
 
 
 def indices(array: Any, shape: tuple[int, ...], bound: int) -> IndexArray:
     """An array of indices below a bound, checked."""
     fits = array.dtype == np.int64 and array.ndim == len(shape)
-    fits = fits and all(wanted in (-1, size) for wanted, size in zip(shape, array.shape, strict=True))
+    fits = fits and all(
+        wanted in (-1, size) for wanted, size in zip(shape, array.shape, strict=True)
+    )
     if not fits or (array.size and not (array.min() >= 0 and array.max() < bound)):
-        raise InvalidInput("an array of indices is damaged", value=f"{array.dtype} {array.shape}",
-                           remedy=f"give int64 of shape {shape}, each from 0 to {bound - 1}")  # fmt: skip
+        raise InvalidInput(
+            "an array of indices is damaged",
+            value=f"{array.dtype} {array.shape}",
+            remedy=f"give int64 of shape {shape}, each from 0 to {bound - 1}",
+        )
     found: IndexArray = array
     return found
 
@@ -222,8 +305,15 @@ def indices(array: Any, shape: tuple[int, ...], bound: int) -> IndexArray:
 def incidence_of(name: str, arrays: Mapping[str, Any], bound: int) -> Incidence:
     members = indices(arrays[f"{name}.members"], (-1,), bound)
     starts = indices(arrays[f"{name}.starts"], (-1,), len(members) + 1)
-    if len(starts) == 0 or starts[0] != 0 or starts[-1] != len(members) or np.any(np.diff(starts) < 0):
-        raise InvalidInput("an array of rows is damaged", value=name, remedy="save the partition again")
+    if (
+        len(starts) == 0
+        or starts[0] != 0
+        or starts[-1] != len(members)
+        or np.any(np.diff(starts) < 0)
+    ):
+        raise InvalidInput(
+            "an array of rows is damaged", value=name, remedy="save the partition again"
+        )
     return Incidence(starts, members)
 
 

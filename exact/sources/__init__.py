@@ -1,4 +1,6 @@
-"""Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), GPT-2 (`gpt2`), `.nnet` files (`nnet`)."""
+"""Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), GPT-2 (`gpt2`),
+`.nnet` files (`nnet`).
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,15 @@ from collections.abc import Iterable
 
 from exact.errors import InvalidInput
 
-_IN_FRONT = ("module.", "base_model.model.")  # DataParallel, DistributedDataParallel and averaged models; adapters
-_ANYWHERE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # compiled, sharded, recomputed modules
+_IN_FRONT = (
+    "module.",
+    "base_model.model.",
+)  # DataParallel, DistributedDataParallel and averaged models; adapters
+_ANYWHERE = (
+    "_orig_mod.",
+    "_fsdp_wrapped_module.",
+    "_checkpoint_wrapped_module.",
+)  # compiled, sharded, recomputed modules
 
 
 def bare(name: str) -> str:
@@ -25,11 +32,16 @@ def bare(name: str) -> str:
 
 
 def stored_names(names: Iterable[str]) -> dict[str, str]:
-    """Bare names -> the names that are stored. Raises InvalidInput where two tensors have one bare name."""
+    """Bare names -> the names that are stored. Raises InvalidInput where two tensors have one bare
+    name.
+    """
     found: dict[str, str] = {}
     for name in names:
         first = found.setdefault(bare(name), name)
         if first != name:
-            raise InvalidInput("two tensors of the checkpoint have one name behind their prefixes", value=f"{first}, {name}",
-                               remedy="save the state dict of the model inside the wrapper alone")  # fmt: skip
+            raise InvalidInput(
+                "two tensors of the checkpoint have one name behind their prefixes",
+                value=f"{first}, {name}",
+                remedy="save the state dict of the model inside the wrapper alone",
+            )
     return found

@@ -18,22 +18,39 @@ Residual = bool | Literal["input", "normed"]
 _NORMS: dict[str, type[Norm]] = {"layernorm": LayerNorm, "rms": RMSNorm}
 
 
-def mlp(layers: Sequence[tuple[Any, Any]], activation: Activation | None = None, last: Activation | None = None) -> Network:
-    """An MLP from (weight, bias) pairs: `activation` (ReLU) after every layer but the last, which is linear.
+def mlp(
+    layers: Sequence[tuple[Any, Any]],
+    activation: Activation | None = None,
+    last: Activation | None = None,
+) -> Network:
+    """An MLP from (weight, bias) pairs: `activation` (ReLU) after every layer but the last, which
+    is linear.
 
-    Weights are (out x in) arrays, tensors or nested rationals; None is a zero bias. `last` puts an activation after the
-    last layer too. Raises InvalidInput for shapes that do not fit and non-finite entries (named by layer and index).
+    Weights are (out x in) arrays, tensors or nested rationals; None is a zero bias. `last` puts an
+    activation after the last layer too. Raises InvalidInput for shapes that do not fit and
+    non-finite entries (named by layer and index).
 
     >>> mlp([([[1, 2]], [0]), ([[3]], [1])]).widths
     (1,)
     """
-    if not isinstance(layers, Sequence) or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in layers):
-        raise InvalidInput("an MLP is a sequence of layers", value=repr(layers)[:60], remedy="give [(weight, bias), ...]")
+    if not isinstance(layers, Sequence) or not all(
+        isinstance(pair, Sequence) and len(pair) == 2 for pair in layers
+    ):
+        raise InvalidInput(
+            "an MLP is a sequence of layers",
+            value=repr(layers)[:60],
+            remedy="give [(weight, bias), ...]",
+        )
     if not layers:
-        raise InvalidInput("an MLP needs at least one layer", value=layers, remedy="give [(weight, bias), ...]")
+        raise InvalidInput(
+            "an MLP needs at least one layer", value=layers, remedy="give [(weight, bias), ...]"
+        )
     bend = activation or ReLU()
     ends = [bend] * (len(layers) - 1) + [last or Identity()]
-    read = [Layer.of(w, b, a, f"layers.{i}") for i, ((w, b), a) in enumerate(zip(layers, ends, strict=True))]
+    read = [
+        Layer.of(w, b, a, f"layers.{i}")
+        for i, ((w, b), a) in enumerate(zip(layers, ends, strict=True))
+    ]
     return Network((Block(tuple(read)),))
 
 
@@ -52,35 +69,50 @@ def block(
 ) -> Network:
     """One transformer MLP block: `[skip +] w_out act(w_in norm(x) + b_in) + b_out`.
 
-    `norm` is None, "layernorm" or "rms", with optional gain and bias (length d_model) and `eps` under the root
-    (`eps_rule="var"`, PyTorch and GPT-2) or beside it ("std", seed 002). `residual` says what is added: "input" (or True)
-    the block's input x, as in pre-norm models (GPT-2, LLaMA, OPT, most others); "normed" the vector norm(x), as in post-norm
-    models (BERT and its kin, where the norm in front of the MLP belongs to the sum before it), which makes two blocks of the
+    `norm` is None, "layernorm" or "rms", with optional gain and bias (length d_model) and `eps`
+    under the root (`eps_rule="var"`, PyTorch and GPT-2) or beside it ("std", seed 002). `residual`
+    says what is added: "input" (or True) the block's input x, as in pre-norm models (GPT-2, LLaMA,
+    OPT, most others); "normed" the vector norm(x), as in post-norm models (BERT and its kin, where
+    the norm in front of the MLP belongs to the sum before it), which makes two blocks of the
     network (:func:`blocks_of`).
 
-    >>> [block([[1, 2]], [0], [[1], [0]], [0, 0], norm="rms", residual=r).blocks[-1].residual for r in (False, "normed")]
+    >>> layers = [[1, 2]], [0], [[1], [0]], [0, 0]
+    >>> made = [block(*layers, norm="rms", residual=kind) for kind in (False, "normed")]
+    >>> [network.blocks[-1].residual for network in made]
     [False, True]
     """
     head = Layer.of(w_in, b_in, activation or ReLU(), "w_in")
     tail = Layer.of(w_out, b_out, Identity(), "w_out")
     if norm is not None and norm not in _NORMS:
-        raise InvalidInput("unknown norm", value=repr(norm), remedy='write "layernorm", "rms" or None')
+        raise InvalidInput(
+            "unknown norm", value=repr(norm), remedy='write "layernorm", "rms" or None'
+        )
     if norm is None and (gain is not None or bias is not None):
-        raise InvalidInput("gain and bias need a norm", value="norm=None", remedy='give norm="layernorm" or "rms"')
-    made = None if norm is None else _NORMS[norm].of(eps, gain, bias, head.weight.shape[1], eps_rule)
+        raise InvalidInput(
+            "gain and bias need a norm", value="norm=None", remedy='give norm="layernorm" or "rms"'
+        )
+    made = (
+        None if norm is None else _NORMS[norm].of(eps, gain, bias, head.weight.shape[1], eps_rule)
+    )
     return Network(tuple(blocks_of([head, tail], made, residual)))
 
 
-def blocks_of(layers: Sequence[Layer], norm: Norm | None = None, residual: Residual = False) -> list[Block]:
+def blocks_of(
+    layers: Sequence[Layer], norm: Norm | None = None, residual: Residual = False
+) -> list[Block]:
     """`[skip +] layers(norm(x))` as blocks: one, or two where the skip carries the normed vector.
 
-    With y = norm(x), `y + layers(y)` is the norm in front of an identity layer, and then a residual block without norm: the
-    same function, exactly. Raises InvalidInput for "normed" without a norm.
+    With y = norm(x), `y + layers(y)` is the norm in front of an identity layer, and then a residual
+    block without norm: the same function, exactly. Raises InvalidInput for "normed" without a norm.
     """
     if residual_name(residual) != "normed":
         return [Block(tuple(layers), norm, bool(residual))]
     if norm is None:
-        raise InvalidInput('residual="normed" needs a norm', value="no norm", remedy='give the norm, or residual="input"')
+        raise InvalidInput(
+            'residual="normed" needs a norm',
+            value="no norm",
+            remedy='give the norm, or residual="input"',
+        )
     carry = Layer.of(np.eye(norm.dim), None, Identity(), "identity")
     return [Block((carry,), norm), Block(tuple(layers), None, True)]
 
@@ -88,5 +120,7 @@ def blocks_of(layers: Sequence[Layer], norm: Norm | None = None, residual: Resid
 def residual_name(residual: Residual) -> Residual:
     """False, "input" or "normed"; True is "input"."""
     if not isinstance(residual, bool) and residual not in ("input", "normed"):
-        raise InvalidInput("unknown residual", value=repr(residual), remedy='write False, "input" or "normed"')
+        raise InvalidInput(
+            "unknown residual", value=repr(residual), remedy='write False, "input" or "normed"'
+        )
     return "input" if residual is True else residual

@@ -1,9 +1,10 @@
-"""The network read against the module itself, run in float64, within a proved bound on the rounding of both.
+"""The network read against the module itself, run in float64, within a proved bound on the rounding
+of both.
 
-The bound is a running error analysis. It holds for any order of summation, with or without fused operations (Higham 2002,
-section 3.1), for a variance by two passes, by Welford's updates or as `E[x^2] - E[x]^2` (Chan, Golub, LeVeque 1983), and for
-elementary functions within 4 units in the last place; what it cannot bound (an overflow, a variance lost in rounding) is
-not compared.
+The bound is a running error analysis. It holds for any order of summation, with or without fused
+operations (Higham 2002, section 3.1), for a variance by two passes, by Welford's updates or as
+`E[x^2] - E[x]^2` (Chan, Golub, LeVeque 1983), and for elementary functions within 4 units in the
+last place; what it cannot bound (an overflow, a variance lost in rounding) is not compared.
 """
 
 from __future__ import annotations
@@ -28,16 +29,19 @@ from exact.networks.norms import LayerNorm, Norm
 
 POINTS = 12
 _SEED = 20
-_TINY = 2.0**-1021  # what an operation loses where the processor flushes subnormals, as operands or as results
+_TINY = (
+    2.0**-1021
+)  # what an operation loses where the processor flushes subnormals, as operands or as results
 _UP = 1.0 + 2.0**-20  # for the rounding of the bound, a sum of at most 2^30 positive terms
 
 
 def refuse_another_function(network: Network, module: nn.Module) -> None:
-    """Raise InvalidInput where `module(x)` in float64 is not the network read, beyond the rounding of both.
+    """Raise InvalidInput where `module(x)` in float64 is not the network read, beyond the rounding
+    of both.
 
-    The points are seeded: 12 of R^n, at scales from 1/8 to 64, and the origin. The module runs as it is, on the CPU, every
-    float tensor widened to float64 on the way into every operation. Cost: 13 points through the module, and a float64 copy of
-    the weights at hand.
+    The points are seeded: 12 of R^n, at scales from 1/8 to 64, and the origin. The module runs as
+    it is, on the CPU, every float tensor widened to float64 on the way into every operation. Cost:
+    13 points through the module, and a float64 copy of the weights at hand.
     """
     x = _points(network.input_dim)
     found = _outputs(module, x, network.output_dim)
@@ -46,9 +50,12 @@ def refuse_another_function(network: Network, module: nn.Module) -> None:
         bound = 2 * errors * _UP
         wrong = np.isfinite(values) & np.isfinite(bound) & ~(np.abs(found - values) <= bound)
     for i, j in np.argwhere(wrong)[:1]:
-        raise InvalidInput("the module computes something else than the network read from it",
-                           value=f"output {j} {found[i, j]:.6g}, read {values[i, j]:.6g}, rounding {bound[i, j]:.1g}",
-                           remedy="give a module whose forward is what its layers (or exactlens_blocks) say")  # fmt: skip
+        raise InvalidInput(
+            "the module computes something else than the network read from it",
+            value=f"output {j} {found[i, j]:.6g}, read {values[i, j]:.6g}, rounding "
+            f"{bound[i, j]:.1g}",
+            remedy="give a module whose forward is what its layers (or exactlens_blocks) say",
+        )
 
 
 def _points(dim: int) -> FloatArray:
@@ -76,7 +83,11 @@ class _InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _shown_wide(value: Any) -> Any:
     """The cast is an operation too, so that its argument is widened exactly on the way."""
-    narrow = isinstance(value, torch.Tensor) and value.is_floating_point() and value.dtype != torch.float64
+    narrow = (
+        isinstance(value, torch.Tensor)
+        and value.is_floating_point()
+        and value.dtype != torch.float64
+    )
     return value.to(torch.float64) if narrow else value
 
 
@@ -84,7 +95,11 @@ def _wide(value: Any) -> Any:
     """A float tensor in float64 on the CPU; anything else as it is."""
     if not isinstance(value, torch.Tensor) or (value.dtype == torch.float64 and value.is_cpu):
         return value
-    return torch.from_numpy(plain_array(value, "a tensor")) if value.is_floating_point() else value.cpu()
+    return (
+        torch.from_numpy(plain_array(value, "a tensor"))
+        if value.is_floating_point()
+        else value.cpu()
+    )
 
 
 def _widest(value: Any) -> Any:
@@ -103,14 +118,20 @@ def _outputs(module: nn.Module, x: FloatArray, output_dim: int) -> FloatArray:
             faults.append(f"{type(error).__name__}: {' '.join(str(error).split())[:120]}")
             continue
         if any(not isinstance(row, torch.Tensor) for row in rows):
-            raise Unsupported("the module's forward returns no tensor", value=type(rows[0]).__name__,
-                              remedy="wrap it in a module whose forward returns the output alone")  # fmt: skip
+            raise Unsupported(
+                "the module's forward returns no tensor",
+                value=type(rows[0]).__name__,
+                remedy="wrap it in a module whose forward returns the output alone",
+            )
         found = [np.asarray(row.numpy(), dtype=np.float64).reshape(-1) for row in rows]
         if sum(row.size for row in found) == len(x) * output_dim:
             return np.concatenate(found).reshape(len(x), output_dim)
         faults.append(f"an output of shape {tuple(rows[0].shape)}")
-    raise Unsupported(f"the module does not map R^{x.shape[1]} to R^{output_dim} as its layers do", value=faults[0],
-                      remedy="give a module whose forward takes points, or one with exactlens_blocks alone")  # fmt: skip
+    raise Unsupported(
+        f"the module does not map R^{x.shape[1]} to R^{output_dim} as its layers do",
+        value=faults[0],
+        remedy="give a module whose forward takes points, or one with exactlens_blocks alone",
+    )
 
 
 def _run(module: nn.Module, batch: FloatArray) -> Any:
@@ -157,28 +178,46 @@ def _linear(layer: Layer, x: _Rows) -> _Rows:
     n, size = len(w), np.abs(w)
     g = (n + 2) * U / (1 - (n + 2) * U)
     lost = _TINY * (n + x.sizes.sum(axis=1, keepdims=True) + size.sum(axis=0))
-    return _Rows(x.values @ w + b, (x.errors @ size + g * (x.sizes @ size + np.abs(b))) * _UP + lost)
+    return _Rows(
+        x.values @ w + b, (x.errors @ size + g * (x.sizes @ size + np.abs(b))) * _UP + lost
+    )
 
 
 def _norm(norm: Norm, x: _Rows) -> _Rows:
-    """The scale 1 / sqrt(v + eps) is off by the share of v + eps that v is off by, where that is at most a half."""
+    """The scale 1 / sqrt(v + eps) is off by the share of v + eps that v is off by, where that is at
+    most a half.
+    """
     n = norm.dim
     g = 8 * (n + 8) * U
-    mean = x.values.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else np.zeros((len(x.values), 1))
+    mean = (
+        x.values.mean(axis=1, keepdims=True)
+        if isinstance(norm, LayerNorm)
+        else np.zeros((len(x.values), 1))
+    )
     spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0)
-    around = x.errors + (x.errors.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0)
+    around = x.errors + (
+        x.errors.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0
+    )
     c, dc = x.values - mean, around + g * spread + _TINY
     below = np.mean(c**2, axis=1, keepdims=True) + nearest_float(norm.eps_under_root)
-    off = np.mean(2 * np.abs(c) * dc + dc**2, axis=1, keepdims=True) + g * np.mean(spread**2, axis=1, keepdims=True) + _TINY
+    off = (
+        np.mean(2 * np.abs(c) * dc + dc**2, axis=1, keepdims=True)
+        + g * np.mean(spread**2, axis=1, keepdims=True)
+        + _TINY
+    )
     share = off / below + g
     share = np.where(share <= 0.5, share, np.inf)
     scale = np.abs(norm.gain.float64().T) / np.sqrt(below)
-    error = scale * (1 + 2 * share) * (dc + 2 * share * (np.abs(c) + dc) + g * spread) + g * np.abs(norm.bias.float64().T)
+    error = scale * (1 + 2 * share) * (dc + 2 * share * (np.abs(c) + dc) + g * spread) + g * np.abs(
+        norm.bias.float64().T
+    )
     values = c / np.sqrt(below) * norm.gain.float64().T + norm.bias.float64().T
     return _Rows(values, error * _UP + _TINY * (1 + scale + np.abs(norm.gain.float64().T)))
 
 
-_STEEPEST: dict[type[Activation], tuple[float, float]] = {  # |derivative| <=, and the evaluation's error in u |z|
+_STEEPEST: dict[
+    type[Activation], tuple[float, float]
+] = {  # |derivative| <=, and the evaluation's error in u |z|
     ReLU: (1.0, 0.0),
     HardTanh: (1.0, 0.0),
     Identity: (1.0, 0.0),
@@ -194,4 +233,6 @@ def _activated(activation: Activation, z: _Rows) -> _Rows:
     else:
         steepest, own = _STEEPEST[type(activation)]
     error = (steepest * z.errors + own * U * z.sizes) * _UP
-    return _Rows(activation.forward_float(z.values), error + (_TINY * (1 + steepest) if own else 0.0))
+    return _Rows(
+        activation.forward_float(z.values), error + (_TINY * (1 + steepest) if own else 0.0)
+    )

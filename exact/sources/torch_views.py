@@ -1,8 +1,10 @@
-"""Torch modules as they compute in evaluation mode, and the refusal of those that compute more than their weights say.
+"""Torch modules as they compute in evaluation mode, and the refusal of those that compute more than
+their weights say.
 
-A forward hook, a `forward` put on one instance or an overridden `__call__` changes what runs and leaves no trace in the
-weights. The older `weight_norm`, `spectral_norm` and pruning are such hooks: they write `.weight` anew at every forward pass,
-so that after a step or a load the one that is stored is stale. Backward hooks and the newer parametrizations are harmless.
+A forward hook, a `forward` put on one instance or an overridden `__call__` changes what runs and
+leaves no trace in the weights. The older `weight_norm`, `spectral_norm` and pruning are such hooks:
+they write `.weight` anew at every forward pass, so that after a step or a load the one that is
+stored is stale. Backward hooks and the newer parametrizations are harmless.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module inside `torch.compile`, DataParallel, DistributedDataParallel and AveragedModel, which compute as it does."""
+    """The module inside `torch.compile`, DataParallel, DistributedDataParallel and AveragedModel,
+    which compute as it does.
+    """
     while _is_wrapper(module):
         inside = vars(module)["_modules"]
         module = inside["_orig_mod" if _is_compiled(module) else "module"]
@@ -35,28 +39,41 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def _is_wrapper(module: nn.Module) -> bool:
-    known = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.optim.swa_utils.AveragedModel)
+    known = (
+        nn.DataParallel,
+        nn.parallel.DistributedDataParallel,
+        torch.optim.swa_utils.AveragedModel,
+    )
     return _is_compiled(module) or type(module) in known
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # not imported here: without it nothing is compiled
+    dynamo = sys.modules.get(
+        "torch._dynamo.eval_frame"
+    )  # not imported here: without it nothing is compiled
     return dynamo is not None and type(module) is dynamo.OptimizedModule
 
 
 def refuse_more_than_weights(module: nn.Module) -> None:
-    """Raise Unsupported for a hook, an own `forward` or an own `__call__` on the module or within, and for global hooks.
+    """Raise Unsupported for a hook, an own `forward` or an own `__call__` on the module or within,
+    and for global hooks.
 
     Raises InvalidInput for a lazy module that has not run. Cost: one look at every submodule.
     """
     for name, hook in _hooks(torch_module, ("_global_forward_pre_hooks", "_global_forward_hooks")):
-        raise Unsupported("a global hook runs at every forward pass of every module", value=f"{name}: {_shown(hook)}",
-                          remedy="remove it: handle.remove()")  # fmt: skip
+        raise Unsupported(
+            "a global hook runs at every forward pass of every module",
+            value=f"{name}: {_shown(hook)}",
+            remedy="remove it: handle.remove()",
+        )
     for path, part in module.named_modules():
         where = f"{path or 'the module'}: {type(part).__name__}"
         if isinstance(part, torch.jit.ScriptModule | torch.fx.GraphModule):
-            raise Unsupported("a scripted, traced or exported module has a graph in the place of its layers", value=where,
-                              remedy="give the nn.Module that it was made from")  # fmt: skip
+            raise Unsupported(
+                "a scripted, traced or exported module has a graph in the place of its layers",
+                value=where,
+                remedy="give the nn.Module that it was made from",
+            )
         _refuse_lazy(part, where)
         for _, hook in _hooks(part, ("_forward_pre_hooks", "_forward_hooks")):
             _refuse_hook(hook, where)
@@ -65,7 +82,11 @@ def refuse_more_than_weights(module: nn.Module) -> None:
 
 
 def _hooks(owner: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
-    return [(name.removeprefix("_global_"), hook) for name in names for hook in getattr(owner, name).values()]
+    return [
+        (name.removeprefix("_global_"), hook)
+        for name in names
+        for hook in getattr(owner, name).values()
+    ]
 
 
 def _shown(hook: Any) -> str:
@@ -75,39 +96,64 @@ def _shown(hook: Any) -> str:
 def _refuse_lazy(part: nn.Module, where: str) -> None:
     for name, tensor in [*part._parameters.items(), *part._buffers.items()]:
         if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
-            raise InvalidInput("a lazy module has no weights yet", value=f"{where}, {name}",
-                               remedy="run the module once on an input, so that it makes them")  # fmt: skip
+            raise InvalidInput(
+                "a lazy module has no weights yet",
+                value=f"{where}, {name}",
+                remedy="run the module once on an input, so that it makes them",
+            )
 
 
 def _refuse_hook(hook: Any, where: str) -> None:
     names: dict[type, Callable[[Any], tuple[str, str]]] = {
-        WeightNorm: lambda h: (f"weight_norm of {h.name}", "torch.nn.utils.remove_weight_norm(module), or parametrizations"),
-        SpectralNorm: lambda h: (f"spectral_norm of {h.name}",
-                                 "torch.nn.utils.remove_spectral_norm(module), or parametrizations"),
-        prune.BasePruningMethod: lambda h: (f"{type(h).__name__} pruning of {h._tensor_name}",
-                                            f"torch.nn.utils.prune.remove(module, {h._tensor_name!r})"),
-    }  # fmt: skip
+        WeightNorm: lambda h: (
+            f"weight_norm of {h.name}",
+            "torch.nn.utils.remove_weight_norm(module), or parametrizations",
+        ),
+        SpectralNorm: lambda h: (
+            f"spectral_norm of {h.name}",
+            "torch.nn.utils.remove_spectral_norm(module), or parametrizations",
+        ),
+        prune.BasePruningMethod: lambda h: (
+            f"{type(h).__name__} pruning of {h._tensor_name}",
+            f"torch.nn.utils.prune.remove(module, {h._tensor_name!r})",
+        ),
+    }
     for kind, describe in names.items():
         if isinstance(hook, kind):
             what, remedy = describe(hook)
-            raise Unsupported("a weight is computed anew at every forward pass", value=f"{where}, {what}", remedy=remedy)
-    raise Unsupported("a forward hook may change what the module computes", value=f"{where}, {_shown(hook)}",
-                      remedy="remove it: handle.remove()")  # fmt: skip
+            raise Unsupported(
+                "a weight is computed anew at every forward pass",
+                value=f"{where}, {what}",
+                remedy=remedy,
+            )
+    raise Unsupported(
+        "a forward hook may change what the module computes",
+        value=f"{where}, {_shown(hook)}",
+        remedy="remove it: handle.remove()",
+    )
 
 
 def _refuse_own_calls(part: nn.Module, where: str) -> None:
     own = [name for name in ("forward", *_CALLS) if name in vars(part)]
     if own:
-        raise Unsupported(f"this instance has a {own[0]} of its own", value=where, remedy=f"del module.{own[0]}")
+        raise Unsupported(
+            f"this instance has a {own[0]} of its own", value=where, remedy=f"del module.{own[0]}"
+        )
     for name in _CALLS:
         if getattr(type(part), name) is not getattr(nn.Module, name):
-            raise Unsupported(f"this class has a {name} of its own", value=where, remedy="put what it does into forward")
+            raise Unsupported(
+                f"this class has a {name} of its own",
+                value=where,
+                remedy="put what it does into forward",
+            )
 
 
 class Views:
-    """Shallow copies of modules in evaluation mode, over the same tensors; the modules themselves are never changed.
+    """Shallow copies of modules in evaluation mode, over the same tensors; the modules themselves
+    are never changed.
 
-    Wrappers are taken off, and parametrized weights stand as plain tensors with the values that evaluation mode gives them.
+    Wrappers are taken off, and parametrized weights stand as plain tensors with the values that
+    evaluation mode gives them.
     """
 
     def __init__(self) -> None:
@@ -125,9 +171,17 @@ class Views:
 
     def _copy(self, module: nn.Module) -> nn.Module:
         view: nn.Module = type(module).__new__(type(module))
-        children = {name: None if child is None else self.of(child) for name, child in module._modules.items()}
+        children = {
+            name: None if child is None else self.of(child)
+            for name, child in module._modules.items()
+        }
         own: dict[str, Any] = {name: OrderedDict[int, Any]() for name in _BACKWARD}
-        own |= {"training": False, "_modules": children, "_parameters": dict(module._parameters), "_compiled_call_impl": None}
+        own |= {
+            "training": False,
+            "_modules": children,
+            "_parameters": dict(module._parameters),
+            "_compiled_call_impl": None,
+        }
         vars(view).update(vars(module) | own)
         return _plain(view) if parametrize.is_parametrized(view) else view
 
@@ -142,14 +196,21 @@ def _plain(view: Any) -> nn.Module:
 
 
 def _settled(view: Any, name: str) -> torch.Tensor:
-    """The value of a parametrized tensor; Unsupported where it is another one each time, so that no network has it."""
+    """The value of a parametrized tensor; Unsupported where it is another one each time, so that no
+    network has it.
+    """
     first: torch.Tensor = getattr(view, name).detach()
     if not torch.equal(first.nan_to_num(), getattr(view, name).detach().nan_to_num()):
-        raise Unsupported("a parametrization gives another value each time it is asked", value=name,
-                          remedy="torch.nn.utils.parametrize.remove_parametrizations(module, name) keeps one")  # fmt: skip
+        raise Unsupported(
+            "a parametrization gives another value each time it is asked",
+            value=name,
+            remedy="torch.nn.utils.parametrize.remove_parametrizations(module, name) keeps one",
+        )
     return first
 
 
 def computes_as(module: nn.Module, *kinds: type[nn.Module]) -> bool:
-    """Whether a module is one of these and computes as they do; a subclass with a forward of its own is something else."""
+    """Whether a module is one of these and computes as they do; a subclass with a forward of its
+    own is something else.
+    """
     return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)

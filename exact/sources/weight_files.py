@@ -1,7 +1,8 @@
 """Networks from .safetensors files whose metadata says which tensors make which layer.
 
-The metadata entry `architecture` is the JSON text of :mod:`exact.networks.architectures`. Files of `partition.save` and the weights
-of toy checkpoints have it; `safetensors.torch.save_file(tensors, path, metadata={"architecture": line})` writes it to any.
+The metadata entry `architecture` is the JSON text of :mod:`exact.networks.architectures`. Files of
+`partition.save` and the weights of toy checkpoints have it; `safetensors.torch.save_file(tensors,
+path, metadata={"architecture": line})` writes it to any.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     import torch
 
 _LONGEST_HEADER = 100_000_000  # what the format itself allows
-_EXAMPLE = '{"blocks": [{"layers": [{"weight": "0.weight", "bias": "0.bias", "activation": "ReLU"}, ...]}]}'
+_EXAMPLE = (
+    '{"blocks": [{"layers": [{"weight": "0.weight", "bias": "0.bias", '
+    '"activation": "ReLU"}, ...]}]}'
+)
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A .safetensors file that was opened: the names of its tensors, and its metadata, which is text by name."""
+    """A .safetensors file that was opened: the names of its tensors, and its metadata, which is
+    text by name.
+    """
 
     path: Path
     names: Sequence[str]
@@ -33,13 +39,23 @@ class WeightFile:
     _open: Any
 
     def tensor(self, name: str) -> Any:
-        """One tensor (a NumPy array; a torch tensor where NumPy has no such dtype). Raises InvalidInput for other names."""
+        """One tensor (a NumPy array; a torch tensor where NumPy has no such dtype). Raises
+        InvalidInput for other names.
+        """
         if name not in self.names:
-            raise InvalidInput("the file has no tensor of that name", value=f"{name!r} in {self.path}",
-                               remedy=f"name one of {_some(self.names)}")  # fmt: skip
+            raise InvalidInput(
+                "the file has no tensor of that name",
+                value=f"{name!r} in {self.path}",
+                remedy=f"name one of {_some(self.names)}",
+            )
         try:
             return self._open("np").get_tensor(name)
-        except (TypeError, KeyError, ValueError, AttributeError):  # bfloat16 and float8, which NumPy lacks
+        except (
+            TypeError,
+            KeyError,
+            ValueError,
+            AttributeError,
+        ):  # bfloat16 and float8, which NumPy lacks
             found: torch.Tensor = self._open("pt").get_tensor(name)
             return found
 
@@ -48,28 +64,39 @@ class WeightFile:
         try:
             return json.loads(self.metadata[entry])
         except (ValueError, RecursionError) as error:
-            raise InvalidInput(f"the metadata entry {entry!r} is not JSON", value=f"{self.path}",
-                               remedy="write the file again") from error  # fmt: skip
+            raise InvalidInput(
+                f"the metadata entry {entry!r} is not JSON",
+                value=f"{self.path}",
+                remedy="write the file again",
+            ) from error
 
     def network(self) -> Network:
-        """The network that the architecture makes of the tensors. Raises InvalidInput where there is none."""
+        """The network that the architecture makes of the tensors. Raises InvalidInput where there
+        is none.
+        """
         if "architecture" not in self.metadata:
-            raise InvalidInput("the file does not say its architecture", value=f"{self.path} with {_some(self.names)}",
-                               remedy=f"save it with metadata={{'architecture': '{_EXAMPLE}'}}")  # fmt: skip
+            raise InvalidInput(
+                "the file does not say its architecture",
+                value=f"{self.path} with {_some(self.names)}",
+                remedy=f"save it with metadata={{'architecture': '{_EXAMPLE}'}}",
+            )
         return network_of(self.json("architecture"), self.tensor)
 
 
 def read(path: str | Path) -> Network:
-    """Read the network of a .safetensors file with an `architecture` line in its metadata, at exact float values.
+    """Read the network of a .safetensors file with an `architecture` line in its metadata, at exact
+    float values.
 
-    Raises InvalidInput for a file that is missing, damaged or no safetensors, for a missing or wrong architecture, and for
-    weights that do not fit or are not finite. Nothing is executed, and nothing is allocated that the file does not hold.
+    Raises InvalidInput for a file that is missing, damaged or no safetensors, for a missing or
+    wrong architecture, and for weights that do not fit or are not finite. Nothing is executed, and
+    nothing is allocated that the file does not hold.
 
     >>> import json, tempfile, numpy, safetensors.numpy
     >>> line = {"blocks": [{"layers": [{"weight": "w", "activation": "ReLU"}]}]}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     name = f"{folder}/net.safetensors"
-    ...     safetensors.numpy.save_file({"w": numpy.eye(2)}, name, {"architecture": json.dumps(line)})
+    ...     metadata = {"architecture": json.dumps(line)}
+    ...     safetensors.numpy.save_file({"w": numpy.eye(2)}, name, metadata)
     ...     read(name).widths
     (2,)
     """
@@ -77,14 +104,22 @@ def read(path: str | Path) -> Network:
 
 
 def read_file(path: str | Path) -> WeightFile:
-    """Open a .safetensors file. Raises InvalidInput where it is missing, damaged, truncated or something else."""
+    """Open a .safetensors file. Raises InvalidInput where it is missing, damaged, truncated or
+    something else.
+    """
     import safetensors
 
     target = Path(path)
     if target.is_symlink():
-        raise InvalidInput("symbolic links are not followed", value=target, remedy=f"give {target.resolve()} itself")
+        raise InvalidInput(
+            "symbolic links are not followed",
+            value=target,
+            remedy=f"give {target.resolve()} itself",
+        )
     if not target.is_file():
-        raise InvalidInput("there is no such file", value=target, remedy="give the path of a .safetensors file")
+        raise InvalidInput(
+            "there is no such file", value=target, remedy="give the path of a .safetensors file"
+        )
     _refuse_long_header(target)
 
     def opened(framework: str) -> Any:
@@ -94,8 +129,11 @@ def read_file(path: str | Path) -> WeightFile:
         file = opened("np")
         return WeightFile(target, tuple(file.keys()), dict(file.metadata() or {}), opened)
     except safetensors.SafetensorError as error:
-        raise InvalidInput("the file is damaged, or not in the safetensors format", value=f"{target}: {error}",
-                           remedy="write it again, or restore it") from error  # fmt: skip
+        raise InvalidInput(
+            "the file is damaged, or not in the safetensors format",
+            value=f"{target}: {error}",
+            remedy="write it again, or restore it",
+        ) from error
 
 
 def _refuse_long_header(path: Path) -> None:
@@ -104,8 +142,11 @@ def _refuse_long_header(path: Path) -> None:
         head = file.read(8)
     length, size = int.from_bytes(head, "little"), path.stat().st_size
     if len(head) < 8 or length > min(size - 8, _LONGEST_HEADER):
-        raise InvalidInput("the file is truncated, or not in the safetensors format", value=f"{path} of {size:,} bytes",
-                           remedy="write it again, or restore it")  # fmt: skip
+        raise InvalidInput(
+            "the file is truncated, or not in the safetensors format",
+            value=f"{path} of {size:,} bytes",
+            remedy="write it again, or restore it",
+        )
 
 
 def _some(names: Sequence[str]) -> str:

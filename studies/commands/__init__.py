@@ -1,1 +1,3 @@
-"""What the commands of `exactlens` do; imported when one of them runs, since they need the heavy libraries."""
+"""What the commands of `exactlens` do; imported when one of them runs, since they need the heavy
+libraries.
+"""

@@ -12,7 +12,9 @@ EXIT_CODES = {Status.COMPLETE: 0, Status.INCOMPLETE: 3, Status.REJECTED: 4}
 
 
 def run(path: Path, options: JobOptions | None) -> int:
-    """Print the verdict and return its exit code; with `options`, the certificate must speak of the network of that run."""
+    """Print the verdict and return its exit code; with `options`, the certificate must speak of the
+    network of that run.
+    """
     verdict = verify_file(path)
     if options is not None and verdict.status is not Status.REJECTED:
         verdict = _compared(verdict, options)
@@ -33,18 +35,40 @@ def _compared(verdict: Verdict, options: JobOptions) -> Verdict:
     if opened.network.sha256 == verdict.network_sha256:
         return verdict
     norm = next((i for i, block in enumerate(opened.network.blocks) if block.norm is not None), 0)
-    if options.from_block is None and opened.network.from_block(norm).sha256 == verdict.network_sha256:
-        told = f"{verdict.reason}; the network is that of the run from its norm on, --from-block {norm}"
+    if (
+        options.from_block is None
+        and opened.network.from_block(norm).sha256 == verdict.network_sha256
+    ):
+        told = (
+            f"{verdict.reason}; the network is that of the run from its norm on, --from-block "
+            f"{norm}"
+        )
         return replace(verdict, reason=told)
-    reason = f"the certificate speaks of another network than {opened.label()}, whose sha256 is {opened.network.sha256}"
+    reason = (
+        f"the certificate speaks of another network than {opened.label()}, whose sha256 is "
+        f"{opened.network.sha256}"
+    )
     return replace(verdict, status=Status.REJECTED, reason=reason)
 
 
 def _lines(verdict: Verdict) -> list[tuple[str, str]]:
     if verdict.status is Status.REJECTED:
         return [("reason", verdict.reason)]
-    count = f"{verdict.regions:,}" if verdict.status is Status.COMPLETE else f"at least {verdict.regions:,}"
+    count = (
+        f"{verdict.regions:,}"
+        if verdict.status is Status.COMPLETE
+        else f"at least {verdict.regions:,}"
+    )
     maps = "with their exact affine maps" if verdict.maps else "without maps"
-    named = f", in the file {verdict.named_sha256}" if verdict.named_sha256 != verdict.network_sha256 else ""
-    return [("regions", f"{count}, {maps}"), ("domain", verdict.domain), ("network", f"sha256 {verdict.network_sha256}{named}"),
-            ("digest", verdict.digest), ("proof", verdict.reason)]  # fmt: skip
+    named = (
+        f", in the file {verdict.named_sha256}"
+        if verdict.named_sha256 != verdict.network_sha256
+        else ""
+    )
+    return [
+        ("regions", f"{count}, {maps}"),
+        ("domain", verdict.domain),
+        ("network", f"sha256 {verdict.network_sha256}{named}"),
+        ("digest", verdict.digest),
+        ("proof", verdict.reason),
+    ]

@@ -1,4 +1,6 @@
-"""`exactlens gpt2`: exact arcs on great circles through the directions that a GPT-2 MLP layer reads."""
+"""`exactlens gpt2`: exact arcs on great circles through the directions that a GPT-2 MLP layer
+reads.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ RANDOM_CIRCLES = 8
 
 @dataclass(frozen=True)
 class Geodesic:
-    """What was found on one great circle; `settled_by_filter` of its zeros needed no exact arithmetic."""
+    """What was found on one great circle; `settled_by_filter` of its zeros needed no exact
+    arithmetic.
+    """
 
     arcs: int
     code_changes: int
@@ -41,10 +45,14 @@ class Geodesic:
 
     @classmethod
     def of(cls, found: Partition) -> Geodesic:
-        """The numbers of a partitioned circle; a code change is one hinge that flips between neighbouring arcs."""
+        """The numbers of a partitioned circle; a code change is one hinge that flips between
+        neighbouring arcs.
+        """
         changes = int(np.count_nonzero(found.bits != np.roll(found.bits, 1, axis=0)))
         settled = found.decisions
-        return cls(len(found), changes, found.code_count, settled["filter"], settled["exact"], found.digest)
+        return cls(
+            len(found), changes, found.code_count, settled["filter"], settled["exact"], found.digest
+        )
 
     @property
     def filter_share(self) -> str:
@@ -53,16 +61,33 @@ class Geodesic:
         return f"{self.settled_by_filter / zeros:.2%}" if zeros else "no zeros"
 
 
-def run(model: str | None, *, layer: int, geodesics: int | None, vectors: Path | None, seed: int, device: str,
-        train_tiny: Path | None, steps: int, force: bool, out: Path | None) -> int:  # fmt: skip
-    """Train a tiny model where that was asked for, then partition the circles of `model`, if one was named."""
+def run(
+    model: str | None,
+    *,
+    layer: int,
+    geodesics: int | None,
+    vectors: Path | None,
+    seed: int,
+    device: str,
+    train_tiny: Path | None,
+    steps: int,
+    force: bool,
+    out: Path | None,
+) -> int:
+    """Train a tiny model where that was asked for, then partition the circles of `model`, if one
+    was named.
+    """
     screen = console()
     if out is not None:
         writable(out, (".json",))
     if train_tiny is not None:
         _train(screen, train_tiny, LanguageConfig(steps=steps, seed=seed, device=device), force)
     elif model is None:
-        raise InvalidInput("there is no model", value="nothing", remedy="give a folder or a hub name, or --train-tiny OUT")
+        raise InvalidInput(
+            "there is no model",
+            value="nothing",
+            remedy="give a folder or a hub name, or --train-tiny OUT",
+        )
     if model is not None:
         _measure(screen, model, layer, geodesics, vectors, seed, device, out)
     return 0
@@ -71,20 +96,39 @@ def run(model: str | None, *, layer: int, geodesics: int | None, vectors: Path |
 def _train(screen: Console, folder: Path, config: LanguageConfig, force: bool) -> None:
     """Refuse a folder that is in the way before training, not after."""
     if folder.is_symlink() or (folder.exists() and not force):
-        raise InvalidInput("the folder of the model exists already", value=folder, remedy="add --force, or choose another")
+        raise InvalidInput(
+            "the folder of the model exists already",
+            value=folder,
+            remedy="add --force, or choose another",
+        )
     with writing(folder):
-        result: LanguageResult = train_language_model(config, progress=console(stderr=True).is_terminal)
+        result: LanguageResult = train_language_model(
+            config, progress=console(stderr=True).is_terminal
+        )
         saved = save(result, folder.parent, folder.name, overwrite=force)
-    screen.print(f"tiny GPT-2: {config.layers} layers of width {config.width}, {config.steps} steps")
+    screen.print(
+        f"tiny GPT-2: {config.layers} layers of width {config.width}, {config.steps} steps"
+    )
     screen.print(f"  held out  {result.held_out_loss:.4f} nats a byte")
     screen.print(f"saved in {saved}")
 
 
-def _measure(screen: Console, model: str, layer: int, geodesics: int | None, vectors: Path | None, seed: int, device: str,
-             out: Path | None) -> None:  # fmt: skip
+def _measure(
+    screen: Console,
+    model: str,
+    layer: int,
+    geodesics: int | None,
+    vectors: Path | None,
+    seed: int,
+    device: str,
+    out: Path | None,
+) -> None:
     network = source.read(model, layer)
     pairs = _pairs(network.input_dim, geodesics, vectors, seed)
-    screen.print(f"{model}, layer {layer}: {network.input_dim} -> {network.hinge_count} -> {network.output_dim}")
+    screen.print(
+        f"{model}, layer {layer}: {network.input_dim} -> {network.hinge_count} -> "
+        f"{network.output_dim}"
+    )
     found, seconds = [], []
     with spinner("geodesics") as count:
         for number, (circle, time_taken) in enumerate(_partitioned(network, pairs, device)):
@@ -93,7 +137,11 @@ def _measure(screen: Console, model: str, layer: int, geodesics: int | None, vec
             count(number + 1)
     if out is not None:  # before what is printed: a pipe that closes early does not lose it
         made_by = provenance(
-            seed=seed, device=device, model=model, layer=layer, vectors=None if vectors is None else str(vectors)
+            seed=seed,
+            device=device,
+            model=model,
+            layer=layer,
+            vectors=None if vectors is None else str(vectors),
         )
         _write(out, network, found, made_by)
     screen.print(_table(found, seconds))
@@ -102,7 +150,9 @@ def _measure(screen: Console, model: str, layer: int, geodesics: int | None, vec
         screen.print(f"written to {out}")
 
 
-def _partitioned(network: Network, pairs: np.ndarray, device: str) -> Iterator[tuple[Partition, float]]:
+def _partitioned(
+    network: Network, pairs: np.ndarray, device: str
+) -> Iterator[tuple[Partition, float]]:
     for u, v in pairs:
         started = time.monotonic()
         circle = partition(network, GreatCircle(u, v), device=device)
@@ -110,61 +160,110 @@ def _partitioned(network: Network, pairs: np.ndarray, device: str) -> Iterator[t
 
 
 def _pairs(dim: int, count: int | None, vectors: Path | None, seed: int) -> np.ndarray:
-    """Directions (circles, 2, dim): random ones with independent normal entries, or the rows of a file two by two.
+    """Directions (circles, 2, dim): random ones with independent normal entries, or the rows of a
+    file two by two.
 
     Without a count, all circles of the file or `RANDOM_CIRCLES` random ones.
     """
     if vectors is None:
-        return np.random.default_rng(seed).standard_normal((RANDOM_CIRCLES if count is None else count, 2, dim))
+        return np.random.default_rng(seed).standard_normal(
+            (RANDOM_CIRCLES if count is None else count, 2, dim)
+        )
     rows = _rows(vectors)
     if rows.ndim != 2 or rows.shape[1] != dim or len(rows) < 2:
-        raise InvalidInput("the vectors do not fit the layer", value=f"{vectors} {rows.shape}",
-                           remedy=f"give a matrix of at least two rows and {dim} columns")  # fmt: skip
+        raise InvalidInput(
+            "the vectors do not fit the layer",
+            value=f"{vectors} {rows.shape}",
+            remedy=f"give a matrix of at least two rows and {dim} columns",
+        )
     if len(rows) % 2:
-        raise InvalidInput("the vectors make no pairs", value=f"{vectors} with {len(rows)} rows",
-                           remedy="give two rows for each circle")  # fmt: skip
+        raise InvalidInput(
+            "the vectors make no pairs",
+            value=f"{vectors} with {len(rows)} rows",
+            remedy="give two rows for each circle",
+        )
     circles = len(rows) // 2 if count is None else count
     if circles > len(rows) // 2:
-        raise InvalidInput("the vectors make fewer circles than were asked for", value=f"{vectors} with {len(rows)} rows",
-                           remedy=f"leave out --geodesics, or give at most {len(rows) // 2}")  # fmt: skip
+        raise InvalidInput(
+            "the vectors make fewer circles than were asked for",
+            value=f"{vectors} with {len(rows)} rows",
+            remedy=f"leave out --geodesics, or give at most {len(rows) // 2}",
+        )
     return rows[: 2 * circles].reshape(circles, 2, dim)
 
 
 def _rows(path: Path) -> np.ndarray:
-    """The only matrix of a safetensors file, or the one called "vectors"; or the array of a .npy file. No pickles."""
+    """The only matrix of a safetensors file, or the one called "vectors"; or the array of a .npy
+    file. No pickles.
+    """
     refuse_pickle(path)
     if not path.is_file():
-        raise InvalidInput("the file of vectors is missing", value=path, remedy="give a .safetensors or .npy file")
+        raise InvalidInput(
+            "the file of vectors is missing", value=path, remedy="give a .safetensors or .npy file"
+        )
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False))
         arrays = load_file(path)
     except (ValueError, SafetensorError) as error:
-        raise InvalidInput("the file of vectors cannot be read", value=f"{path}: {error}",
-                           remedy="write it with numpy.save or safetensors.numpy.save_file") from error  # fmt: skip
+        raise InvalidInput(
+            "the file of vectors cannot be read",
+            value=f"{path}: {error}",
+            remedy="write it with numpy.save or safetensors.numpy.save_file",
+        ) from error
     if len(arrays) > 1 and "vectors" not in arrays:
-        raise InvalidInput("the file has several tensors", value=", ".join(sorted(arrays)), remedy='call one of them "vectors"')
+        raise InvalidInput(
+            "the file has several tensors",
+            value=", ".join(sorted(arrays)),
+            remedy='call one of them "vectors"',
+        )
     return arrays["vectors"] if "vectors" in arrays else next(iter(arrays.values()))
 
 
 def _table(found: list[Geodesic], seconds: list[float]) -> Table:
-    table = Table("circle", "arcs", "code changes", "different codes", "settled by the filter", "seconds", box=None)
+    table = Table(
+        "circle",
+        "arcs",
+        "code changes",
+        "different codes",
+        "settled by the filter",
+        "seconds",
+        box=None,
+    )
     for column in table.columns:
         column.justify = "right"
     for index, (circle, time_taken) in enumerate(zip(found, seconds, strict=True)):
-        table.add_row(str(index), f"{circle.arcs:,}", f"{circle.code_changes:,}", f"{circle.codes:,}", circle.filter_share,
-                      f"{time_taken:.2f}")  # fmt: skip
+        table.add_row(
+            str(index),
+            f"{circle.arcs:,}",
+            f"{circle.code_changes:,}",
+            f"{circle.codes:,}",
+            circle.filter_share,
+            f"{time_taken:.2f}",
+        )
     return table
 
 
 def _print_total(screen: Console, found: list[Geodesic], seconds: list[float], device: str) -> None:
     arcs = [circle.arcs for circle in found]
     exactly = sum(circle.settled_exactly for circle in found)
-    screen.print(f"arcs {min(arcs):,} to {max(arcs):,}, mean {sum(arcs) / len(arcs):,.1f}; {sum(seconds):.2f} s on {device}")
-    screen.print(f"evidence: every zero of every pre-activation is isolated and in order; {exactly:,} needed exact surds")
+    screen.print(
+        f"arcs {min(arcs):,} to {max(arcs):,}, mean {sum(arcs) / len(arcs):,.1f}; "
+        f"{sum(seconds):.2f} s on {device}"
+    )
+    screen.print(
+        f"evidence: every zero of every pre-activation is isolated and in order; {exactly:,} "
+        f"needed exact surds"
+    )
 
 
 def _write(path: Path, network: Network, found: list[Geodesic], made_by: Mapping[str, Any]) -> None:
     result = {"network_sha256": network.sha256, "circles": [asdict(circle) for circle in found]}
-    values = {"format": FORMAT, "result": result, "result_sha256": sha256(result), "provenance": made_by, "written_at": now()}
+    values = {
+        "format": FORMAT,
+        "result": result,
+        "result_sha256": sha256(result),
+        "provenance": made_by,
+        "written_at": now(),
+    }
     write_atomically(path, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())

@@ -19,7 +19,10 @@ def run(options: JobOptions, *, out: Path) -> int:
     result = enumerate_regions(options)
     graph = result.partition.graph(witnesses=True)
     if out.suffix.lower() == ".json":
-        storage.write(out, storage.graph_document(result.partition, graph, provenance=result.provenance(options)))
+        storage.write(
+            out,
+            storage.graph_document(result.partition, graph, provenance=result.provenance(options)),
+        )
     else:
         write_atomically(out, storage.graphml(graph))
     screen = console()
@@ -27,7 +30,9 @@ def run(options: JobOptions, *, out: Path) -> int:
     screen.print(f"  nodes    {graph.number_of_nodes():,}")
     screen.print(f"  edges    {graph.number_of_edges():,}")
     screen.print(f"  degree   {_degrees(graph)}")
-    screen.print(f"  pieces   {nx.number_connected_components(graph) if len(graph) else 0} connected")
+    screen.print(
+        f"  pieces   {nx.number_connected_components(graph) if len(graph) else 0} connected"
+    )
     screen.print(f"  outcome  {result.partition.outcome.value}")
     if result.partition.outcome is not Outcome.COMPLETE:
         screen.print(f"  evidence {in_options(result.partition.evidence)}")

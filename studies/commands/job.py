@@ -1,4 +1,6 @@
-"""What partition, graph and draw share: a network from a checkpoint, a domain for it, and the enumeration."""
+"""What partition, graph and draw share: a network from a checkpoint, a domain for it, and the
+enumeration.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,11 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run or a file: the whole network in it, and the one that is asked, which starts at block `start` of the whole.
+    """A run or a file: the whole network in it, and the one that is asked, which starts at block
+    `start` of the whole.
 
-    `checkpoint` is that of a run; a .safetensors file has none, only weights, whose file has the given sha256.
+    `checkpoint` is that of a run; a .safetensors file has none, only weights, whose file has the
+    given sha256.
     """
 
     name: str
@@ -86,27 +90,44 @@ class Result:
         """Version, command, seed, device, libraries, and the weights that were read."""
         checkpoint = self.opened.checkpoint
         training = None if checkpoint is None else checkpoint.provenance.to_json()
-        return provenance(seed=None if checkpoint is None else checkpoint.provenance.seed, device=options.device,
-                          weights_sha256=self.opened.weights_sha256, training=training,
-                          from_block=self.opened.start)  # fmt: skip
+        return provenance(
+            seed=None if checkpoint is None else checkpoint.provenance.seed,
+            device=options.device,
+            weights_sha256=self.opened.weights_sha256,
+            training=training,
+            from_block=self.opened.start,
+        )
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints text as it is: brackets are no markup, and a line of a pipe is never broken."""
+    """A console that prints text as it is: brackets are no markup, and a line of a pipe is never
+    broken.
+    """
     return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
 
 
 def open_run(options: JobOptions) -> Opened:
-    """Read the network of a run or a file. Spheres, circles and the ball start at the norm where that is not in front."""
+    """Read the network of a run or a file. Spheres, circles and the ball start at the norm where
+    that is not in front.
+    """
     place = find(options.target, options.root)
     checkpoint = load(place) if place.is_dir() else None
     whole = weight_files.read(place) if checkpoint is None else torch_modules.read(checkpoint.model)
     start = options.from_block
     if start is None:
-        start = _norm_position(whole) if options.domain is not None and options.domain.is_round else 0
+        start = (
+            _norm_position(whole) if options.domain is not None and options.domain.is_round else 0
+        )
     network = whole.from_block(start)
     sha256 = _sha256(place) if checkpoint is None else checkpoint.sha256
-    return Opened(place.name, whole, network.relu_ised() if options.relu_ised else network, start, sha256, checkpoint)
+    return Opened(
+        place.name,
+        whole,
+        network.relu_ised() if options.relu_ised else network,
+        start,
+        sha256,
+        checkpoint,
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -121,14 +142,19 @@ def _norm_position(network: Network) -> int:
 def built_domain(options: JobOptions, network: Network) -> Domain:
     """The domain that was asked for, in the input space of `network`."""
     if options.domain is None:
-        remedy = ("give one of --box, --sphere, --norm-ball, --segment, --ray, --line, --great-circle, --great-sphere, "
-                  "--plane, --space")  # fmt: skip
+        remedy = (
+            "give one of --box, --sphere, --norm-ball, --segment, --ray, --line, --great-circle, "
+            "--great-sphere, "
+            "--plane, --space"
+        )
         raise InvalidInput("there is no domain", value="nothing", remedy=remedy)
     return options.domain.build(network.input_dim)
 
 
 def enumerate_regions(options: JobOptions, *, maps: bool = False) -> Result:
-    """Open the run and partition the domain; with `maps` a network that has none is refused before the work starts."""
+    """Open the run and partition the domain; with `maps` a network that has none is refused before
+    the work starts.
+    """
     opened = open_run(options)
     domain = built_domain(options, opened.network)
     with in_words_of_the_command_line():
@@ -137,20 +163,35 @@ def enumerate_regions(options: JobOptions, *, maps: bool = False) -> Result:
         return Result(opened, *timed_partition(opened.network, domain, options))
 
 
-def timed_partition(network: Network, domain: Domain, options: JobOptions) -> tuple[Partition, float]:
-    """The partition and the seconds it took; the number of regions so far is shown on a terminal."""
+def timed_partition(
+    network: Network, domain: Domain, options: JobOptions
+) -> tuple[Partition, float]:
+    """The partition and the seconds it took; the number of regions so far is shown on a
+    terminal.
+    """
     started = time.monotonic()
     budget = Budget(options.budget_regions, options.budget_seconds, options.budget_bytes)
     with spinner("regions") as count:
-        found = partition(network, domain, engine=options.engine, device=options.device, limit=options.limit, budget=budget,
-                          progress=count)  # fmt: skip
+        found = partition(
+            network,
+            domain,
+            engine=options.engine,
+            device=options.device,
+            limit=options.limit,
+            budget=budget,
+            progress=count,
+        )
     return found, time.monotonic() - started
 
 
 @contextmanager
 def spinner(what: str) -> Iterator[Any]:
     """A line on stderr with a number that grows; nothing where stderr is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} {task.description}"),
+        TimeElapsedColumn(),
+    )
     screen = console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         row = bar.add_task(what, total=None)
@@ -189,7 +230,12 @@ def in_words_of_the_command_line() -> Iterator[None]:
     try:
         yield
     except NotPiecewiseLinear as error:
-        remedy = "add --relu-ised to put ReLU in its place, or where there is one hidden layer --codes-only"
+        remedy = (
+            "add --relu-ised to put ReLU in its place, or where there is one hidden layer "
+            "--codes-only"
+        )
         raise NotPiecewiseLinear(error.wrong, value=error.value, remedy=remedy) from error
     except ExactlensError as error:
-        raise type(error)(error.wrong, value=error.value, remedy=in_options(error.remedy)) from error
+        raise type(error)(
+            error.wrong, value=error.value, remedy=in_options(error.remedy)
+        ) from error

@@ -22,34 +22,56 @@ SHORT, ROWS, COLUMNS, CODE = 12, 3, 4, 64
 
 
 def run(
-    options: JobOptions, *, maps: bool, all_counts: bool, show: int, out: Path | None, certificate: Path | None = None
+    options: JobOptions,
+    *,
+    maps: bool,
+    all_counts: bool,
+    show: int,
+    out: Path | None,
+    certificate: Path | None = None,
 ) -> int:
-    """Print the counts and the first regions, write the JSON and the certificate, and return the exit code."""
+    """Print the counts and the first regions, write the JSON and the certificate, and return the
+    exit code.
+    """
     if out is not None:
         writable(out, (".json",))
     if certificate is not None:
         writable(certificate, (".jsonl", ".gz"))
         if options.domain is not None and options.domain.kind == "norm-ball":
-            raise Unsupported("a ball has no certificate", value="--norm-ball", remedy="leave out --certificate")
+            raise Unsupported(
+                "a ball has no certificate", value="--norm-ball", remedy="leave out --certificate"
+            )
     result = enumerate_regions(options, maps=maps)
     counts = storage.counts(result.partition, maps=maps, all_counts=all_counts)
     if out is not None:  # files come before what is printed: a pipe that closes early loses none
-        written = storage.document(result.partition, provenance=result.provenance(options), maps=maps, known_counts=counts)
+        written = storage.document(
+            result.partition, provenance=result.provenance(options), maps=maps, known_counts=counts
+        )
         storage.write(out, written)
     if certificate is not None:
-        certificates.write(result.partition, certificate, maps=maps, made_by=result.provenance(options))
+        certificates.write(
+            result.partition, certificate, maps=maps, made_by=result.provenance(options)
+        )
     screen = console()
     print_summary(screen, result, counts, options.device)
     if maps and show:
-        screen.print("first regions, with exact witnesses (vectors towards it, on spheres); ~ marks the float of a fraction")
+        screen.print(
+            "first regions, with exact witnesses (vectors towards it, on spheres); ~ marks the "
+            "float of a fraction"
+        )
     for index in range(min(show, len(result.partition))):
         _print_region(screen, result.partition, index, maps)
     if len(result.partition) > show:
-        screen.print(f"... and {len(result.partition) - show:,} more" + ("" if out else "; --out FILE.json writes all of them"))
+        screen.print(
+            f"... and {len(result.partition) - show:,} more"
+            + ("" if out else "; --out FILE.json writes all of them")
+        )
     if out is not None:
         screen.print(f"written to {out}")
     if certificate is not None:
-        screen.print(f"certificate written to {certificate}; verify it with exactlens check {certificate}")
+        screen.print(
+            f"certificate written to {certificate}; verify it with exactlens check {certificate}"
+        )
     return result.exit_code
 
 
@@ -57,11 +79,17 @@ def print_summary(screen: Console, result: Result, counts: dict[str, int], devic
     """The counts by name, engine, outcome and evidence."""
     found: Partition = result.partition
     at_least = "" if found.outcome is Outcome.COMPLETE else "at least "
-    named = ", ".join(f"{name.replace('_', ' ')} {at_least}{number:,}" for name, number in counts.items())
+    named = ", ".join(
+        f"{name.replace('_', ' ')} {at_least}{number:,}" for name, number in counts.items()
+    )
     screen.print(f"{result.opened.label()}: {found.domain!r}")
-    for name, value in (("counts", named), ("engine", f"{found.engine} on {device}, {result.seconds:.2f} s"),
-                        ("outcome", found.outcome.value), ("evidence", in_options(found.evidence)),
-                        ("digest", found.digest)):  # fmt: skip
+    for name, value in (
+        ("counts", named),
+        ("engine", f"{found.engine} on {device}, {result.seconds:.2f} s"),
+        ("outcome", found.outcome.value),
+        ("evidence", in_options(found.evidence)),
+        ("digest", found.digest),
+    ):
         screen.print(f"  {name:9}{value}")
 
 
@@ -71,7 +99,9 @@ def _print_region(screen: Console, found: Partition, index: int, maps: bool) -> 
     screen.print(f"  code     {_cut(str(region.code), CODE)}")
     if isinstance(region, Arc):
         start, end = region.parameters_float
-        screen.print(f"  from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)")
+        screen.print(
+            f"  from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)"
+        )
     if isinstance(region, SphereCell):
         screen.print(f"  area     {region.area_float:.6g}, {region.holes} holes  (float)")
     entries = ", ".join(map(_short, region.witness[:COLUMNS]))
@@ -83,7 +113,9 @@ def _print_region(screen: Console, found: Partition, index: int, maps: bool) -> 
 
 
 def _has_directions(found: Partition) -> bool:
-    """Whether a witness is a vector whose direction lies in the region: a sphere need not hold a rational point."""
+    """Whether a witness is a vector whose direction lies in the region: a sphere need not hold a
+    rational point.
+    """
     if isinstance(found, CurvePartition):
         return not found.frame.is_straight
     return isinstance(found, SpherePartition | CodePartition)
@@ -93,7 +125,10 @@ def _map_lines(affine: AffineMap) -> list[str]:
     """The rows of the map; long fractions are shortened to floats behind a ~."""
     letter = "x" if affine.of == "x" else "y"
     rows, offsets = affine.matrix.tolist(), affine.offset.tolist()
-    lines = [f"z{i + 1} = {_expression(rows[i], offsets[i][0], letter)}" for i in range(min(ROWS, len(rows)))]
+    lines = [
+        f"z{i + 1} = {_expression(rows[i], offsets[i][0], letter)}"
+        for i in range(min(ROWS, len(rows)))
+    ]
     return lines + ([f"... {len(rows) - ROWS} more outputs"] if len(rows) > ROWS else [])
 
 
@@ -109,7 +144,9 @@ def _short(value: Fraction) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]}... ({len(text.replace('|', ''))} bits)"
+    return (
+        text if len(text) <= length else f"{text[:length]}... ({len(text.replace('|', ''))} bits)"
+    )
 
 
 def _more(count: int, shown: int) -> str:

@@ -21,7 +21,14 @@ from viz.figures.curves import loss_figure
 SMOOTHING = 25
 
 
-def run(shape: Mapping[str, Any], training: Mapping[str, Any], *, name: str | None, root: Path, force: bool) -> int:
+def run(
+    shape: Mapping[str, Any],
+    training: Mapping[str, Any],
+    *,
+    name: str | None,
+    root: Path,
+    force: bool,
+) -> int:
     """Train, save, and print what was reached and where it lies."""
     config = TrainConfig(model=ModelConfig(**shape), **training)
     chosen = f"{config.task}-{config.model.norm}" if name is None else name
@@ -34,9 +41,14 @@ def run(shape: Mapping[str, Any], training: Mapping[str, Any], *, name: str | No
 
 
 def _save_losses(folder: Path, result: TrainResult) -> None:
-    values = {"losses_float": list(result.losses), "training_score": _score(result.training_score),
-              "held_out_score": _score(result.held_out_score)}  # fmt: skip
-    write_atomically(folder / "loss.json", (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
+    values = {
+        "losses_float": list(result.losses),
+        "training_score": _score(result.training_score),
+        "held_out_score": _score(result.held_out_score),
+    }
+    write_atomically(
+        folder / "loss.json", (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
+    )
     style.save(_loss_curve(result), folder, "loss")
 
 
@@ -50,7 +62,10 @@ def _loss_curve(result: TrainResult) -> Any:
     window = min(SMOOTHING, len(losses))
     mean = np.convolve(losses, np.full(window, 1 / window), mode="valid")
     runs = {"one batch": losses, f"mean of {window}": mean.tolist()}
-    steps = {"one batch": list(range(1, len(losses) + 1)), f"mean of {window}": list(range(window, len(losses) + 1))}
+    steps = {
+        "one batch": list(range(1, len(losses) + 1)),
+        f"mean of {window}": list(range(window, len(losses) + 1)),
+    }
     title = f"Training on {config.task}, norm {config.model.norm}"
     return loss_figure(runs, title=title, steps=steps, log=min(losses) > 0)
 
@@ -59,7 +74,10 @@ def _print(result: TrainResult, folder: Path) -> None:
     config, screen = result.config, console()
     hinges = torch_modules.read(result.model).hinge_count
     reached = [("training", result.training_score), ("held out", result.held_out_score)]
-    screen.print(f"{config.task}, norm {config.model.norm}, widths {' '.join(map(str, config.model.widths))}: {hinges} hinges")
+    screen.print(
+        f"{config.task}, norm {config.model.norm}, widths "
+        f"{' '.join(map(str, config.model.widths))}: {hinges} hinges"
+    )
     for what, score in reached:
         if score is not None:
             accuracy = "" if score.accuracy is None else f"accuracy {score.accuracy:.1%}, "

@@ -1,4 +1,6 @@
-"""The questions, one file each; a new one needs a line here and inherits training, report and command."""
+"""The questions, one file each; a new one needs a line here and inherits training, report and
+command.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Claim 0.2: for n = 3 the hyperplanes cut the circle of LayerNorm into arcs, and each arc is a transformation of its own.
+"""Claim 0.2: for n = 3 the hyperplanes cut the circle of LayerNorm into arcs, and each arc is a
+transformation of its own.
 
-The first half is geometry and is verified exactly: the arc lengths add up to 2 pi sqrt(3). The second half fails where one
-code owns several arcs (a slab meets a circle in two), and one network is enough to refute it.
+The first half is geometry and is verified exactly: the arc lengths add up to 2 pi sqrt(3). The
+second half fails where one code owns several arcs (a slab meets a circle in two), and one network
+is enough to refute it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 CLAIM = "0.2"
 CUT = "Neurons cut the circle of LayerNorm in R^3 into arcs, with one affine map on each."
 OWN = "Each arc is a different transformation."
-RULE_CUT = "supported iff the enumeration is complete and the exact lengths sum to 2*pi*sqrt(3), refuted iff they do not"
+RULE_CUT = (
+    "supported iff the enumeration is complete and the exact lengths sum to 2*pi*sqrt(3), "
+    "refuted iff they do not"
+)
 RULE_OWN = "supported iff there are as many affine maps as arcs, refuted iff there are fewer"
 RULE_ENSEMBLE = "refuted iff in at least one network a code owns two arcs; supported iff in none"
 ENSEMBLE, ENSEMBLE_WIDTHS, SHOWN = 200, (4, 12, 36), 200
@@ -56,8 +61,12 @@ def shared_codes(found: CurvePartition) -> int:
 
 
 def ask(subjects: Subjects) -> Answer:
-    """Arcs, lengths, codes and maps on the trained toys, and shared codes in an ensemble of untrained ones."""
-    toys = [toy for toy in (*subjects.toys.values(), *subjects.deep.values()) if toy.norm == "layernorm"]
+    """Arcs, lengths, codes and maps on the trained toys, and shared codes in an ensemble of
+    untrained ones.
+    """
+    toys = [
+        toy for toy in (*subjects.toys.values(), *subjects.deep.values()) if toy.norm == "layernorm"
+    ]
     findings: list[Finding] = []
     for toy in toys:
         found = arcs_of(toy.block)
@@ -83,20 +92,45 @@ def cut_finding(subject: str, found: Arcs) -> Finding:
         "lengths_float": [arc.length_float for arc in found.partition.regions],
         "spline_codes": [str(arc.code) for arc in found.partition.regions],
     }
-    return Finding(CLAIM, CUT, subject, RULE_CUT, value, Verdict.SUPPORTED if complete else Verdict.REFUTED, data)
+    return Finding(
+        CLAIM,
+        CUT,
+        subject,
+        RULE_CUT,
+        value,
+        Verdict.SUPPORTED if complete else Verdict.REFUTED,
+        data,
+    )
 
 
 def own_map_finding(subject: str, found: Arcs) -> Finding:
     """Whether every arc has a map of its own."""
     maps, cells = found.partition.distinct_map_count, found.partition.cell_count
-    value = f"{cells} arcs, {found.partition.code_count} codes, {maps} maps; {found.shared_codes} codes own several arcs"
-    data: dict[str, JSON] = {"arcs": cells, "codes": found.partition.code_count, "maps": maps,
-                             "codes_with_several_arcs": found.shared_codes}  # fmt: skip
-    return Finding(CLAIM, OWN, subject, RULE_OWN, value, Verdict.SUPPORTED if maps == cells else Verdict.REFUTED, data)
+    value = (
+        f"{cells} arcs, {found.partition.code_count} codes, {maps} maps; {found.shared_codes} "
+        f"codes own several arcs"
+    )
+    data: dict[str, JSON] = {
+        "arcs": cells,
+        "codes": found.partition.code_count,
+        "maps": maps,
+        "codes_with_several_arcs": found.shared_codes,
+    }
+    return Finding(
+        CLAIM,
+        OWN,
+        subject,
+        RULE_OWN,
+        value,
+        Verdict.SUPPORTED if maps == cells else Verdict.REFUTED,
+        data,
+    )
 
 
 def ensemble_finding(seed: int, width: int, count: int) -> Finding:
-    """How often a code owns several arcs in untrained networks with torch's usual initial weights."""
+    """How often a code owns several arcs in untrained networks with torch's usual initial
+    weights.
+    """
     config = ModelConfig(widths=(width,), norm="layernorm", embed_dim=0, input_dim=3, output_dim=4)
     hits = 0
     for index in range(count):
@@ -105,15 +139,23 @@ def ensemble_finding(seed: int, width: int, count: int) -> Finding:
         hits += shared_codes(found) > 0
     share = Share(hits, count)
     low, high = share.interval
-    return Finding(CLAIM, OWN, f"{count} untrained toys, {width} neurons, LayerNorm", RULE_ENSEMBLE,
-                   f"{share} have a code with several arcs", Verdict.REFUTED if hits else Verdict.SUPPORTED,
-                   {"networks": count, "with_shared_code": hits, "low_float": low, "high_float": high})  # fmt: skip
+    return Finding(
+        CLAIM,
+        OWN,
+        f"{count} untrained toys, {width} neurons, LayerNorm",
+        RULE_ENSEMBLE,
+        f"{share} have a code with several arcs",
+        Verdict.REFUTED if hits else Verdict.SUPPORTED,
+        {"networks": count, "with_shared_code": hits, "low_float": low, "high_float": high},
+    )
 
 
 def _figure(toy: Toy) -> Figure:
     caption = (
-        f"The image of LayerNorm in R^3 for {toy.name}: a circle of radius √3 in the plane of mean zero, cut by the neurons' "
-        "first-layer hyperplanes (lines) into arcs; equal colour means equal spline code. Dots inside are directions of the "
+        f"The image of LayerNorm in R^3 for {toy.name}: a circle of radius √3 in the plane of "
+        f"mean zero, cut by the neurons' "
+        "first-layer hyperplanes (lines) into arcs; equal colour means equal spline code. Dots "
+        "inside are directions of the "
         "data, by class."
     )
     return Figure(f"arcs-{toy.dataset.name}", caption, lambda: _draw(toy))
@@ -125,19 +167,30 @@ def _draw(toy: Toy) -> Canvas:
     found = partition(toy.block, Sphere())
     assert isinstance(found, CurvePartition)
     classes = toy.dataset.targets[:SHOWN].tolist()
-    return circle_figure(found, title=f"LayerNorm's circle, {toy.name}", data=toy.residuals[:SHOWN], classes=classes)
+    return circle_figure(
+        found, title=f"LayerNorm's circle, {toy.name}", data=toy.residuals[:SHOWN], classes=classes
+    )
 
 
 def _sectors(subjects: Subjects) -> list[Figure]:
     """The plane of a task without and with LayerNorm, where both were trained."""
     without, behind = subjects.deep.get("none"), subjects.deep.get("layernorm")
-    if without is None or behind is None or without.network.input_dim != 2 or behind.network.input_dim != 2:
+    if (
+        without is None
+        or behind is None
+        or without.network.input_dim != 2
+        or behind.network.input_dim != 2
+    ):
         return []
     caption = (
-        f"The task {without.dataset.name} without a norm and behind LayerNorm (embedded in R^3): polygons become sectors, "
-        "since only the direction of the embedded point matters. Dots are data by class, the thick line is the decision."
+        f"The task {without.dataset.name} without a norm and behind LayerNorm (embedded in R^3): "
+        f"polygons become sectors, "
+        "since only the direction of the embedded point matters. Dots are data by class, the "
+        "thick line is the decision."
     )
-    return [Figure(f"sectors-{without.dataset.name}", caption, lambda: _draw_sectors(without, behind))]
+    return [
+        Figure(f"sectors-{without.dataset.name}", caption, lambda: _draw_sectors(without, behind))
+    ]
 
 
 def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
@@ -148,7 +201,9 @@ def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
     embedding = behind.network.blocks[0].layers[0]
     pair = embedding.weight.float64(), embedding.bias.float64()[:, 0]
     classes = behind.dataset.targets[:SHOWN].tolist()
-    return sectors_figure(plane, arcs, pair, data=behind.inputs[:SHOWN], classes=classes, decision=True)
+    return sectors_figure(
+        plane, arcs, pair, data=behind.inputs[:SHOWN], classes=classes, decision=True
+    )
 
 
 QUESTION = Question(CLAIM, "Does every arc have its own map?", ask)

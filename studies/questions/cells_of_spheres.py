@@ -1,8 +1,10 @@
-"""Claim 0.3: for n = 4 the neurons cut a 2-sphere into cells bounded by circles, and higher n behave alike.
+"""Claim 0.3: for n = 4 the neurons cut a 2-sphere into cells bounded by circles, and higher n
+behave alike.
 
-Every cell is enumerated, with its code, its area and its neighbours; Euler's relation is checked on the way. Sampled codes must
-be among those found, and m^2 - m + 2 is the most cells that m circles leave. In the hundreds of dimensions of a language model
-this study sees great circles: exact arcs along geodesics between residual vectors.
+Every cell is enumerated, with its code, its area and its neighbours; Euler's relation is checked on
+the way. Sampled codes must be among those found, and m^2 - m + 2 is the most cells that m circles
+leave. In the hundreds of dimensions of a language model this study sees great circles: exact arcs
+along geodesics between residual vectors.
 """
 
 from __future__ import annotations
@@ -24,20 +26,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.3"
-CELLS = "On a 2-sphere (LayerNorm in R^4, RMSNorm in R^3) each neuron cuts along a circle, and the circles bound the cells."
+CELLS = (
+    "On a 2-sphere (LayerNorm in R^4, RMSNorm in R^3) each neuron cuts along a circle, and "
+    "the circles bound the cells."
+)
 ALIKE = "In higher dimensions a geodesic crosses the boundary of one neuron at a time."
 RULE_CELLS = (
-    "supported iff the enumeration is complete, every sampled code is among the codes found, and cells <= m^2 - m + 2 for m "
+    "supported iff the enumeration is complete, every sampled code is among the codes found, and "
+    "cells <= m^2 - m + 2 for m "
     "neurons, else refuted; a partition that ends early is undecided"
 )
-RULE_ALIKE = "supported iff every geodesic is enumerated completely and each of its crossings flips one neuron, else refuted"
+RULE_ALIKE = (
+    "supported iff every geodesic is enumerated completely and each of its crossings "
+    "flips one neuron, else refuted"
+)
 SAMPLES, GEODESICS, SHOWN = 50_000, 6, 300
 FAR = 2.0**20  # samples are taken where eps no longer matters
 
 
 def ask(subjects: Subjects) -> Answer:
-    """The exact cells of the 2-spheres of the toys, and exact arcs on great circles of the language layers."""
-    toys = [toy for toy in (*subjects.spheres.values(), *subjects.toys.values()) if _has_two_sphere(toy.block)]
+    """The exact cells of the 2-spheres of the toys, and exact arcs on great circles of the language
+    layers.
+    """
+    toys = [
+        toy
+        for toy in (*subjects.spheres.values(), *subjects.toys.values())
+        if _has_two_sphere(toy.block)
+    ]
     findings = [cells_finding(toy.name, toy.block, subjects.seed) for toy in toys]
     findings += [geodesics_finding(layer) for layer in subjects.language]
     return Answer(tuple(findings), tuple([*map(_globe, toys), *_side_by_side(subjects)]))
@@ -52,7 +67,9 @@ def cells_finding(subject: str, network: Network, seed: int) -> Finding:
     """All cells of a 2-sphere, held against sampled codes and the generic maximum."""
     found, neurons = partition(network, Sphere()), network.hinge_count
     assert isinstance(found, SpherePartition)
-    sampled = distinct_codes(codes_float(network, FAR * random_points(network.input_dim, SAMPLES, seed)))
+    sampled = distinct_codes(
+        codes_float(network, FAR * random_points(network.input_dim, SAMPLES, seed))
+    )
     missed = len(sampled - {row.tobytes() for row in found.codes})
     most = neurons * neurons - neurons + 2
     holds = missed == 0 and len(found) <= most
@@ -62,13 +79,24 @@ def cells_finding(subject: str, network: Network, seed: int) -> Finding:
     shares = found.areas_float() / float(found.area)
     discs = sum(found.regions[i].is_disc for i in range(len(found)))
     value = (
-        f"{len(found)} cells (maximum {most}) of {found.code_count} codes, {discs} of them discs; the largest covers "
-        f"{max(shares):.1%} of the sphere; {len(sampled)} codes in {SAMPLES:,} samples, {missed} of them not found"
+        f"{len(found)} cells (maximum {most}) of {found.code_count} codes, {discs} of them discs; "
+        f"the largest covers "
+        f"{max(shares):.1%} of the sphere; {len(sampled)} codes in {SAMPLES:,} samples, {missed} "
+        f"of them not found"
     )
-    data: dict[str, JSON] = {"circles": len(found.complex.circles), "crossings": found.complex.vertex_count,
-                             "components": found.complex.components, "cells": len(found), "codes": found.code_count,
-                             "discs": discs, "maximum": most, "largest_share": float(max(shares)),
-                             "sampled_codes": len(sampled), "samples": SAMPLES, "missed": missed}  # fmt: skip
+    data: dict[str, JSON] = {
+        "circles": len(found.complex.circles),
+        "crossings": found.complex.vertex_count,
+        "components": found.complex.components,
+        "cells": len(found),
+        "codes": found.code_count,
+        "discs": discs,
+        "maximum": most,
+        "largest_share": float(max(shares)),
+        "sampled_codes": len(sampled),
+        "samples": SAMPLES,
+        "missed": missed,
+    }
     return Finding(CLAIM, CELLS, subject, RULE_CELLS, value, verdict, data)
 
 
@@ -86,17 +114,27 @@ class Geodesic:
 
 
 def geodesic(network: Network, u: tuple[object, ...], v: tuple[object, ...]) -> Geodesic:
-    """Partition the great circle through two vectors and find, exactly, the cells between them (the shorter way)."""
+    """Partition the great circle through two vectors and find, exactly, the cells between them (the
+    shorter way).
+    """
     circle = partition(network, GreatCircle(u, v))
     assert isinstance(circle, CurvePartition)
     start, end = circle.locate(u), circle.locate(v)
     steps = (end - start) % len(circle)
-    if start == end and circle.cells.cuts and circle.direction_of(v).compare(circle.cells.cuts[0].direction) > 0:
-        steps = len(circle)  # the one arc reaches around the circle, and the short way leaves and enters it again
+    if (
+        start == end
+        and circle.cells.cuts
+        and circle.direction_of(v).compare(circle.cells.cuts[0].direction) > 0
+    ):
+        steps = len(
+            circle
+        )  # the one arc reaches around the circle, and the short way leaves and enters it again
     return Geodesic(circle, tuple((start + k) % len(circle) for k in range(steps + 1)))
 
 
-def residual_pairs(layer: LanguageLayer, count: int) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
+def residual_pairs(
+    layer: LanguageLayer, count: int
+) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
     """Pairs of residual vectors of different tokens."""
     rows = [tuple(row) for row in layer.vectors[: 2 * count].tolist()]
     return list(zip(rows[::2], rows[1::2], strict=True))
@@ -104,25 +142,37 @@ def residual_pairs(layer: LanguageLayer, count: int) -> list[tuple[tuple[object,
 
 def geodesics_finding(layer: LanguageLayer) -> Finding:
     """Great circles through residual vectors."""
-    found = [geodesic(layer.network, u, v) for u, v in residual_pairs(layer, affordable(layer.network, GEODESICS))]
+    found = [
+        geodesic(layer.network, u, v)
+        for u, v in residual_pairs(layer, affordable(layer.network, GEODESICS))
+    ]
     joints = [c for g in found for c in g.circle.crossings if not c.tangent]
     complete = all(g.circle.outcome is Outcome.COMPLETE for g in found)
     single = sum(len(c.hinges) == 1 for c in joints)
     arcs = [len(g.circle) for g in found]
     between = [g.crossings for g in found]
     value = (
-        f"{min(arcs)}-{max(arcs)} arcs a circle (at most {2 * layer.network.hinge_count}), {min(between)}-{max(between)} "
+        f"{min(arcs)}-{max(arcs)} arcs a circle (at most {2 * layer.network.hinge_count}), "
+        f"{min(between)}-{max(between)} "
         f"crossings between residuals; {single} of {len(joints)} crossings flip one neuron"
     )
     verdict = Verdict.SUPPORTED if complete and single == len(joints) else Verdict.REFUTED
-    data: dict[str, JSON] = {"circles": len(found), "arcs": list(arcs), "crossings_between_residuals": list(between),
-                             "single_flips": single, "crossings": len(joints)}  # fmt: skip
-    return Finding(CLAIM, ALIKE, f"{layer.name}, {len(found)} geodesics", RULE_ALIKE, value, verdict, data)
+    data: dict[str, JSON] = {
+        "circles": len(found),
+        "arcs": list(arcs),
+        "crossings_between_residuals": list(between),
+        "single_flips": single,
+        "crossings": len(joints),
+    }
+    return Finding(
+        CLAIM, ALIKE, f"{layer.name}, {len(found)} geodesics", RULE_ALIKE, value, verdict, data
+    )
 
 
 def _globe(toy: Toy) -> Figure:
     caption = (
-        f"The 2-sphere behind the norm of {toy.name}, cut into cells by circles, one per neuron; equal colour means equal "
+        f"The 2-sphere behind the norm of {toy.name}, cut into cells by circles, one per neuron; "
+        f"equal colour means equal "
         "spline code, dashed arcs are on the far side, dots are directions of the data by class."
     )
     return Figure(f"globe-{toy.norm}-{toy.block.hinge_count}", caption, lambda: _draw_globe(toy))
@@ -134,21 +184,33 @@ def _draw_globe(toy: Toy) -> Canvas:
     found = partition(toy.block, Sphere())
     assert isinstance(found, SpherePartition)
     classes = toy.dataset.targets[:SHOWN].tolist()
-    return globe_figure(found, title=f"The 2-sphere of {toy.name}", data=toy.residuals[:SHOWN], classes=classes)
+    return globe_figure(
+        found, title=f"The 2-sphere of {toy.name}", data=toy.residuals[:SHOWN], classes=classes
+    )
 
 
 def _side_by_side(subjects: Subjects) -> list[Figure]:
     """The toys of R^3 without a norm and behind each, where both were trained."""
     without = subjects.toys.get("none")
-    behind = [toy for toy in subjects.toys.values() if toy.norm != "none" and toy.block.input_dim == 3]
+    behind = [
+        toy for toy in subjects.toys.values() if toy.norm != "none" and toy.block.input_dim == 3
+    ]
     if without is None or without.block.input_dim != 3:
         return []
     caption = (
-        "One architecture, task and seed, without a norm (left) and behind {} (middle): a plane through the origin is cut into "
-        "polygons, and behind the norm into sectors, because only directions count. Right: all directions."
+        "One architecture, task and seed, without a norm (left) and behind {} (middle): a plane "
+        "through the origin is cut into "
+        "polygons, and behind the norm into sectors, because only directions count. Right: all "
+        "directions."
     )
-    return [Figure(f"side-by-side-{toy.norm}", caption.format(toy.name), partial(_draw_side_by_side, without, toy))
-            for toy in behind]  # fmt: skip
+    return [
+        Figure(
+            f"side-by-side-{toy.norm}",
+            caption.format(toy.name),
+            partial(_draw_side_by_side, without, toy),
+        )
+        for toy in behind
+    ]
 
 
 def _draw_side_by_side(without: Toy, behind: Toy) -> Canvas:
@@ -159,8 +221,14 @@ def _draw_side_by_side(without: Toy, behind: Toy) -> Canvas:
     rays, sphere = partition(behind.block, GreatCircle(u, v)), partition(behind.block, Sphere())
     assert isinstance(plane, FlatPartition) and isinstance(rays, CurvePartition)
     assert isinstance(sphere, CurvePartition | SpherePartition)
-    return side_by_side_figure(plane, rays, sphere, title=f"Without and with a norm: {behind.name}",
-                               data=behind.residuals[:SHOWN], classes=behind.dataset.targets[:SHOWN].tolist())  # fmt: skip
+    return side_by_side_figure(
+        plane,
+        rays,
+        sphere,
+        title=f"Without and with a norm: {behind.name}",
+        data=behind.residuals[:SHOWN],
+        classes=behind.dataset.targets[:SHOWN].tolist(),
+    )
 
 
 QUESTION = Question(CLAIM, "Cells of spheres in higher dimensions", ask)

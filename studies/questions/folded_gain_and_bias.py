@@ -1,7 +1,7 @@
 """Claim 0.5: the norm's gain and bias fold into the next layer.
 
-The fold `W diag(gain) P`, `b + W bias` is exact in rationals. It is compared with the unfolded network in two ways: spline
-codes at rational points, exactly, and outputs in float64.
+The fold `W diag(gain) P`, `b + W bias` is exact in rationals. It is compared with the unfolded
+network in two ways: spline codes at rational points, exactly, and outputs in float64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ CLAIM = "0.5"
 STATEMENT = "Gain and bias of the norm fold into the next layer without changing the network."
 WITHIN = 2.0**-40
 RULE = (
-    "supported iff every spline code is equal exactly and float64 outputs agree to 2^-40 of the largest; refuted iff a code "
+    "supported iff every spline code is equal exactly and float64 outputs agree to 2^-40 of the "
+    "largest; refuted iff a code "
     "differs; else undecided"
 )
 POINTS, CODES, NEURONS_IF_WIDE, WIDE = 1000, 40, 8, 2_000_000
@@ -47,7 +48,9 @@ def _layer(layer: LanguageLayer, seed: int) -> Finding:
 
 @dataclass(frozen=True)
 class Parity:
-    """Codes that are equal, of how many, and the largest difference of outputs: absolute, and relative to the largest."""
+    """Codes that are equal, of how many, and the largest difference of outputs: absolute, and
+    relative to the largest.
+    """
 
     equal_codes: int
     codes: int
@@ -81,7 +84,9 @@ def _plain(norm: Norm) -> Norm:
 
 
 def first_neurons(network: Network, count: int) -> Network:
-    """The block with the first `count` neurons of its hidden layer: a part of a layer too wide to fold whole."""
+    """The block with the first `count` neurons of its hidden layer: a part of a layer too wide to
+    fold whole.
+    """
     block = network.blocks[0]
     head, tail = block.layers
     kept = replace(head, weight=_rows(head.weight, count), bias=_rows(head.bias, count))
@@ -101,12 +106,17 @@ def finding_of(subject: str, network: Network, folded: Network, seed: int) -> Fi
     else:
         verdict = Verdict.SUPPORTED if found.relative_float <= WITHIN else Verdict.UNDECIDED
     value = (
-        f"{found.equal_codes} of {found.codes} codes equal exactly; float64 outputs within {found.absolute_float:.1e} "
+        f"{found.equal_codes} of {found.codes} codes equal exactly; float64 outputs within "
+        f"{found.absolute_float:.1e} "
         f"({found.relative_float:.1e} of the largest)"
     )
-    data: dict[str, JSON] = {"equal_codes": found.equal_codes, "codes": found.codes, "points": POINTS,
-                             "absolute_difference_float": found.absolute_float,
-                             "relative_difference_float": found.relative_float}  # fmt: skip
+    data: dict[str, JSON] = {
+        "equal_codes": found.equal_codes,
+        "codes": found.codes,
+        "points": POINTS,
+        "absolute_difference_float": found.absolute_float,
+        "relative_difference_float": found.relative_float,
+    }
     return Finding(CLAIM, STATEMENT, subject, RULE, value, verdict, data)
 
 

@@ -1,4 +1,6 @@
-"""Uncertainty of what is sampled: Wilson intervals for shares, bootstrap intervals for ratios of medians."""
+"""Uncertainty of what is sampled: Wilson intervals for shares, bootstrap intervals for ratios of
+medians.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Share:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{percent(self.hits / self.total)} of {self.total} [{percent(low)}, {percent(high)}]"
+        return (
+            f"{percent(self.hits / self.total)} of {self.total} [{percent(low)}, {percent(high)}]"
+        )
 
 
 def finite(value: float) -> float | None:
@@ -43,11 +47,14 @@ def percent(value: float) -> str:
     return f"{text.removesuffix('.0')}%"
 
 
-def ratio_of_medians(distances: FloatArray, adjacent: np.ndarray, seed: int, draws: int = 300) -> tuple[float, float, float]:
+def ratio_of_medians(
+    distances: FloatArray, adjacent: np.ndarray, seed: int, draws: int = 300
+) -> tuple[float, float, float]:
     """median over adjacent pairs / median over all pairs of nodes, and its 95% bootstrap interval.
 
-    `distances` is a symmetric (nodes x nodes) array, `adjacent` counts the edges between two nodes. Nodes are drawn anew
-    with replacement, since pairs that share one are not independent; a pair of copies of one node does not count.
+    `distances` is a symmetric (nodes x nodes) array, `adjacent` counts the edges between two nodes.
+    Nodes are drawn anew with replacement, since pairs that share one are not independent; a pair of
+    copies of one node does not count.
     """
     rows, columns = np.triu_indices(len(distances), 1)
     values, edges = distances[rows, columns], adjacent[rows, columns]
@@ -66,8 +73,12 @@ def ratio_of_medians(distances: FloatArray, adjacent: np.ndarray, seed: int, dra
     return float(whole), *_interval(drawn)
 
 
-def ratio_of_two_samples(first: FloatArray, second: FloatArray, seed: int, draws: int = 1000) -> tuple[float, float, float]:
-    """median(first) / median(second) of paired samples, and its 95% bootstrap interval over the pairs."""
+def ratio_of_two_samples(
+    first: FloatArray, second: FloatArray, seed: int, draws: int = 1000
+) -> tuple[float, float, float]:
+    """median(first) / median(second) of paired samples, and its 95% bootstrap interval over the
+    pairs.
+    """
     picks = np.random.default_rng(seed).integers(0, len(first), (draws, len(first)))
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.median(first[picks], axis=1) / np.median(second[picks], axis=1)
@@ -77,11 +88,15 @@ def ratio_of_two_samples(first: FloatArray, second: FloatArray, seed: int, draws
 
 
 def _interval(drawn: FloatArray) -> tuple[float, float]:
-    """The central 95% of the draws by order statistics, undefined ones (0 / 0) left out; NaN when nothing is left."""
+    """The central 95% of the draws by order statistics, undefined ones (0 / 0) left out; NaN when
+    nothing is left.
+    """
     defined = np.sort(drawn[~np.isnan(drawn)])
     if not len(defined):
         return float("nan"), float("nan")
-    low, high = (int((len(defined) - 1) * share) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    low, high = (
+        int((len(defined) - 1) * share) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+    )
     return float(defined[low]), float(defined[high])
 
 

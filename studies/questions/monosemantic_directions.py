@@ -1,8 +1,10 @@
-"""Claim 0.1: behind a norm every direction is monosemantic for one MLP layer; without a norm it is not.
+"""Claim 0.1: behind a norm every direction is monosemantic for one MLP layer; without a norm it is
+not.
 
-A direction is monosemantic when its spline code is constant along the whole ray from the origin. For one hidden layer that
-is the same for all directions of an arc between two crossings at infinity, so the share of crossed directions on a circle is
-a sum of exact arc lengths. Deeper networks and wide layers get exact rays along random directions and a Wilson interval.
+A direction is monosemantic when its spline code is constant along the whole ray from the origin.
+For one hidden layer that is the same for all directions of an arc between two crossings at
+infinity, so the share of crossed directions on a circle is a sum of exact arc lengths. Deeper
+networks and wide layers get exact rays along random directions and a Wilson interval.
 """
 
 from __future__ import annotations
@@ -19,7 +21,14 @@ from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
 from studies.questions.intervals import Share, percent
 from studies.questions.pictures import Row, forest
-from studies.questions.rays import affordable, centred, changes_along, random_directions, with_eps, without_biases
+from studies.questions.rays import (
+    affordable,
+    centred,
+    changes_along,
+    random_directions,
+    with_eps,
+    without_biases,
+)
 from studies.subjects import NORM_NAMES, LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:
@@ -27,15 +36,22 @@ if TYPE_CHECKING:
 
 CLAIM = "0.1"
 WITH = "Behind a norm with eps = 0 every direction is monosemantic."
-WITH_EPS = "Behind the norm as trained, with eps > 0, every direction is monosemantic along its whole ray."
+WITH_EPS = (
+    "Behind the norm as trained, with eps > 0, every direction is monosemantic along its whole ray."
+)
 WITHOUT = "Without a norm there are directions that are not monosemantic."
 RAYS, LANGUAGE_RAYS, SHOWN = 60, 16, 150
 CENTRED_CIRCLE = ((1, -1, 0), (1, 1, -2))  # an orthogonal basis of the vectors of mean zero in R^3
 
 RULE_NONE = "supported iff the share of crossed directions is 0, refuted iff it is positive"
 RULE_SOME = "supported iff the share of crossed directions is positive, refuted iff it is exactly 0"
-RULE_RAYS_NONE = "refuted iff a sampled ray is crossed; else supported at eps = 0 (proved in general), undecided at eps > 0"
-RULE_RAYS_SOME = "supported iff a sampled ray is crossed (exactly); else undecided, since rays are a sample"
+RULE_RAYS_NONE = (
+    "refuted iff a sampled ray is crossed; else supported at eps = 0 (proved in "
+    "general), undecided at eps > 0"
+)
+RULE_RAYS_SOME = (
+    "supported iff a sampled ray is crossed (exactly); else undecided, since rays are a sample"
+)
 
 
 def ask(subjects: Subjects) -> Answer:
@@ -54,11 +70,14 @@ def ask(subjects: Subjects) -> Answer:
 def exact_share(network: Network) -> tuple[sympy.Expr, float, int, int]:
     """The share of the directions of mean zero in R^3 that are crossed, for one hidden layer.
 
-    Returned as a SymPy expression and a float, with the numbers of crossed and of all arcs. The arcs are those of the code
-    far out: on each of them no neuron changes sign at infinity or at the centre, so one witness ray decides for all.
+    Returned as a SymPy expression and a float, with the numbers of crossed and of all arcs. The
+    arcs are those of the code far out: on each of them no neuron changes sign at infinity or at the
+    centre, so one witness ray decides for all.
     """
     far_out = network if network.has_norm else without_biases(network)
-    arcs = partition(far_out, GreatCircle(*CENTRED_CIRCLE, radius_squared=None if network.has_norm else 1))
+    arcs = partition(
+        far_out, GreatCircle(*CENTRED_CIRCLE, radius_squared=None if network.has_norm else 1)
+    )
     assert isinstance(arcs, CurvePartition)
     crossed = [arc for arc in arcs.regions if changes_along(network, arc.witness).crossed]
     if len(crossed) in (0, len(arcs)):
@@ -85,19 +104,29 @@ def _exact_finding(subject: str, network: Network, statement: str, *, wanted: bo
     share, share_float, crossed, arcs = exact_share(network)
     holds = (crossed > 0) == wanted
     value = f"{percent(share_float)} of directions crossed, exactly ({crossed} of {arcs} arcs)"
-    return Finding(CLAIM, statement, subject, RULE_SOME if wanted else RULE_NONE, value,
-                   Verdict.SUPPORTED if holds else Verdict.REFUTED,
-                   {"share": str(share), "share_float": share_float, "crossed_arcs": crossed, "arcs": arcs})  # fmt: skip
+    return Finding(
+        CLAIM,
+        statement,
+        subject,
+        RULE_SOME if wanted else RULE_NONE,
+        value,
+        Verdict.SUPPORTED if holds else Verdict.REFUTED,
+        {"share": str(share), "share_float": share_float, "crossed_arcs": crossed, "arcs": arcs},
+    )
 
 
 # ---- deep networks and GPT-2 layers: exact rays along sampled directions
 
 
-def _by_rays(subject: str, network: Network, directions: Sequence[Sequence[float]]) -> list[Finding]:
+def _by_rays(
+    subject: str, network: Network, directions: Sequence[Sequence[float]]
+) -> list[Finding]:
     if not network.has_norm:
         return [rays_finding(subject, network, directions, WITHOUT, wanted=True)]
     return [
-        rays_finding(f"{subject}, eps = 0", with_eps(network, 0), directions, WITH, wanted=False, proved=True),
+        rays_finding(
+            f"{subject}, eps = 0", with_eps(network, 0), directions, WITH, wanted=False, proved=True
+        ),
         rays_finding(f"{subject}, eps as trained", network, directions, WITH_EPS, wanted=False),
     ]
 
@@ -111,29 +140,51 @@ def rays_finding(
     wanted: bool,
     proved: bool = False,
 ) -> Finding:
-    """The finding from exact rays along the given directions; `wanted` says whether the statement asks for crossings."""
+    """The finding from exact rays along the given directions; `wanted` says whether the statement
+    asks for crossings.
+    """
     rays = [changes_along(network, direction) for direction in directions]
     share = Share(sum(ray.crossed for ray in rays), len(rays))
     if wanted:
         verdict = Verdict.SUPPORTED if share.hits else Verdict.UNDECIDED
     else:
-        verdict = Verdict.REFUTED if share.hits else Verdict.SUPPORTED if proved else Verdict.UNDECIDED
+        verdict = (
+            Verdict.REFUTED if share.hits else Verdict.SUPPORTED if proved else Verdict.UNDECIDED
+        )
     mean = sum(ray.regions - 1 for ray in rays) / len(rays)
     low, high = share.interval
-    data: dict[str, JSON] = {"crossed": share.hits, "rays": share.total, "share_of_rays_float": share.hits / share.total,
-                             "low_float": low, "high_float": high, "changes_per_ray_float": mean}  # fmt: skip
+    data: dict[str, JSON] = {
+        "crossed": share.hits,
+        "rays": share.total,
+        "share_of_rays_float": share.hits / share.total,
+        "low_float": low,
+        "high_float": high,
+        "changes_per_ray_float": mean,
+    }
     value = f"{share} of rays crossed, {mean:.3g} changes a ray"
     if network.has_norm and share.hits:
         data["median_critical_radius_float"] = critical_radius_float(network, directions)
         value += f", last at r = {data['median_critical_radius_float']:.2g} (median)"
-    return Finding(CLAIM, statement, subject, RULE_RAYS_SOME if wanted else RULE_RAYS_NONE, value, verdict, data)
+    return Finding(
+        CLAIM,
+        statement,
+        subject,
+        RULE_RAYS_SOME if wanted else RULE_RAYS_NONE,
+        value,
+        verdict,
+        data,
+    )
 
 
 def critical_radius_float(network: Network, directions: Sequence[Sequence[float]]) -> float:
-    """The median over directions of the length |P x| beyond which the code changes no more; 0 without changes."""
+    """The median over directions of the length |P x| beyond which the code changes no more; 0
+    without changes.
+    """
     rays = [changes_along(network, direction) for direction in directions]
     lengths = [float(np.linalg.norm(centred(network, direction))) for direction in directions]
-    return float(np.median([ray.last_float * length for ray, length in zip(rays, lengths, strict=True)]))
+    return float(
+        np.median([ray.last_float * length for ray, length in zip(rays, lengths, strict=True)])
+    )
 
 
 def _language(layer: LanguageLayer, seed: int) -> list[Finding]:
@@ -142,13 +193,27 @@ def _language(layer: LanguageLayer, seed: int) -> list[Finding]:
     drawn = random_directions(layer.network.input_dim, count, seed)
     return [
         *_by_rays(f"{layer.name}, residual directions", layer.network, residuals),
-        rays_finding(f"{layer.name}, random directions, eps as trained", layer.network, drawn, WITH_EPS, wanted=False),
-        rays_finding(f"{layer.name}, norm taken out", _without_norm(layer.network), drawn, WITHOUT, wanted=True),
+        rays_finding(
+            f"{layer.name}, random directions, eps as trained",
+            layer.network,
+            drawn,
+            WITH_EPS,
+            wanted=False,
+        ),
+        rays_finding(
+            f"{layer.name}, norm taken out",
+            _without_norm(layer.network),
+            drawn,
+            WITHOUT,
+            wanted=True,
+        ),
     ]
 
 
 def _without_norm(network: Network) -> Network:
-    """The MLP reading the residual stream itself, as a control: the seed's picture of a network without LayerNorm."""
+    """The MLP reading the residual stream itself, as a control: the seed's picture of a network
+    without LayerNorm.
+    """
     first = network.blocks[0]
     return Network((type(first)(first.layers),))
 
@@ -156,34 +221,56 @@ def _without_norm(network: Network) -> Network:
 def _figures(findings: list[Finding]) -> tuple[Figure, ...]:
     rows = [_row(finding) for finding in findings]
     caption = (
-        "The share of directions from the origin along which the spline code changes, in per cent; exact on the toys of one "
-        "hidden layer, with 95% Wilson intervals where rays are sampled. With a norm and eps = 0 nothing is crossed; with "
+        "The share of directions from the origin along which the spline code changes, in per "
+        "cent; exact on the toys of one "
+        "hidden layer, with 95% Wilson intervals where rays are sampled. With a norm and eps = 0 "
+        "nothing is crossed; with "
         "eps > 0 the code still changes close to the origin (how close: claim 0.4)."
     )
-    title, subtitle = "Directions that meet a boundary", "squares: exact; dots: exact rays, sampled directions, 95% intervals"
-    return (Figure("crossed-directions", caption, lambda: forest(rows, title, subtitle, "crossed directions / %")),)
+    title, subtitle = (
+        "Directions that meet a boundary",
+        "squares: exact; dots: exact rays, sampled directions, 95% intervals",
+    )
+    return (
+        Figure(
+            "crossed-directions",
+            caption,
+            lambda: forest(rows, title, subtitle, "crossed directions / %"),
+        ),
+    )
 
 
 def _row(finding: Finding) -> Row:
     data = finding.data
     if "share_float" in data:
         return Row(finding.subject, 100 * number(data["share_float"]))
-    low, high, middle = (100 * number(x) for x in (data["low_float"], data["high_float"], data["share_of_rays_float"]))
+    low, high, middle = (
+        100 * number(x)
+        for x in (data["low_float"], data["high_float"], data["share_of_rays_float"])
+    )
     return Row(finding.subject, middle, low, high)
 
 
 def _norm_figures(subjects: Subjects) -> list[Figure]:
     """What a norm does to the data, and the training of the toys."""
-    losses = {NORM_NAMES[toy.norm]: toy.result.losses for toy in subjects.toys.values() if toy.result is not None}
+    losses = {
+        NORM_NAMES[toy.norm]: toy.result.losses
+        for toy in subjects.toys.values()
+        if toy.result is not None
+    }
     figures = []
     for toy in subjects.toys.values():
         if toy.norm == "layernorm" and toy.block.input_dim == 3:
             caption = (
-                f"The data of {toy.name} in R^3 through LayerNorm's three steps; every ray from the origin ends in one point."
+                f"The data of {toy.name} in R^3 through LayerNorm's three steps; every ray "
+                f"from the origin ends in one point."
             )
             figures.append(Figure("layer-norm", caption, partial(_draw_norm, toy)))
     if losses:
-        caption = "Training losses of the toys of one hidden layer: the same data, seed and width for every norm."
+        caption = (
+            "Training losses of the toys of one hidden layer: the same data, seed and width "
+            "for every norm."
+        )
         figures.append(Figure("training-losses", caption, partial(_draw_losses, losses)))
     return figures
 
@@ -193,7 +280,9 @@ def _draw_norm(toy: Toy) -> Canvas:
 
     norm = toy.block.blocks[0].norm
     assert norm is not None
-    return layer_norm_figure(norm, toy.residuals[:SHOWN], classes=toy.dataset.targets[:SHOWN].tolist())
+    return layer_norm_figure(
+        norm, toy.residuals[:SHOWN], classes=toy.dataset.targets[:SHOWN].tolist()
+    )
 
 
 def _draw_losses(losses: dict[str, tuple[float, ...]]) -> Canvas:

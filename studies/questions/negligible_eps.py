@@ -1,8 +1,9 @@
 """Claim 0.4: eps is negligible.
 
-With eps > 0 a direction has a critical radius r_crit: only beyond it is the code that of the direction at eps = 0 (MATH:
-"LayerNorm, exactly"). Whether a residual vector has the code of its direction is decided exactly. How far it is from the
-critical radius is read off the exact ray through it, where the code changes last at the parameter t = r_crit / r, r = |P x|.
+With eps > 0 a direction has a critical radius r_crit: only beyond it is the code that of the
+direction at eps = 0 (MATH: "LayerNorm, exactly"). Whether a residual vector has the code of its
+direction is decided exactly. How far it is from the critical radius is read off the exact ray
+through it, where the code changes last at the parameter t = r_crit / r, r = |P x|.
 """
 
 from __future__ import annotations
@@ -25,21 +26,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.4"
-STATEMENT = "The eps of the norm is negligible: residual vectors have the spline code of their direction at eps = 0."
+STATEMENT = (
+    "The eps of the norm is negligible: residual vectors have the spline code of their "
+    "direction at eps = 0."
+)
 NEGLIGIBLE = 0.02
 RULE = (
-    f"supported iff the 95% interval of the share of residuals with another code than their direction's at eps = 0 lies below "
+    f"supported iff the 95% interval of the share of residuals with another code than their "
+    f"direction's at eps = 0 lies below "
     f"{percent(NEGLIGIBLE)}, refuted iff above, else undecided"
 )
 RESIDUALS, RAYS = 480, 60
 
 
 def ask(subjects: Subjects) -> Answer:
-    """The exact critical radius of the direction of every residual vector, against the vector's own length."""
+    """The exact critical radius of the direction of every residual vector, against the vector's own
+    length.
+    """
     toys = [toy for toy in subjects.all_toys if toy.block.has_norm]
     findings = [finding_of(toy.name, toy.block, toy.residuals[:RESIDUALS]) for toy in toys]
     for layer in subjects.language:
-        findings.append(finding_of(layer.name, layer.network, layer.vectors[: affordable(layer.network, RESIDUALS)]))
+        findings.append(
+            finding_of(
+                layer.name, layer.network, layer.vectors[: affordable(layer.network, RESIDUALS)]
+            )
+        )
     return Answer(tuple(findings), (_figure(findings), *map(_ray_figure, subjects.language[:1])))
 
 
@@ -48,11 +59,22 @@ def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding
     inside = sum(not has_the_code_of_its_direction(network, x) for x in residuals.tolist())
     share = Share(inside, len(residuals))
     low, high = share.interval
-    verdict = Verdict.SUPPORTED if high < NEGLIGIBLE else Verdict.REFUTED if low > NEGLIGIBLE else Verdict.UNDECIDED
+    verdict = (
+        Verdict.SUPPORTED
+        if high < NEGLIGIBLE
+        else Verdict.REFUTED
+        if low > NEGLIGIBLE
+        else Verdict.UNDECIDED
+    )
     ratios, critical = against_critical_radius(network, residuals[:RAYS])
-    median, (first, last) = float(np.median(ratios)), np.quantile(ratios, [0.05, 0.95], method="nearest")
+    median, (first, last) = (
+        float(np.median(ratios)),
+        np.quantile(ratios, [0.05, 0.95], method="nearest"),
+    )
     eps = nearest_float(network.norms[0].eps)
-    value = f"{share} have another code; r / r_crit: median {median:.3g}, 5th percentile {first:.3g}"
+    value = (
+        f"{share} have another code; r / r_crit: median {median:.3g}, 5th percentile {first:.3g}"
+    )
     data: dict[str, JSON] = {
         "other_code": share.hits,
         "residuals": share.total,
@@ -68,8 +90,12 @@ def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding
     return Finding(CLAIM, STATEMENT, f"{subject}, eps = {eps:.3g}", RULE, value, verdict, data)
 
 
-def against_critical_radius(network: Network, residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """r / r_crit of every residual (infinite where the direction never changes), and r_crit itself, both float64."""
+def against_critical_radius(
+    network: Network, residuals: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """r / r_crit of every residual (infinite where the direction never changes), and r_crit itself,
+    both float64.
+    """
     last = np.array([changes_along(network, x).last_float for x in residuals.tolist()])
     lengths = np.array([np.linalg.norm(centred(network, x)) for x in residuals])
     with np.errstate(divide="ignore"):
@@ -78,21 +104,32 @@ def against_critical_radius(network: Network, residuals: FloatArray) -> tuple[Fl
 
 def _figure(findings: Sequence[Finding]) -> Figure:
     keys = ("median_ratio_float", "ratio_5_percent_float", "ratio_95_percent_float")
-    rows = [Row(f.subject, *(number(f.data[key]) for key in keys)) for f in findings if None not in map(f.data.get, keys)]
+    rows = [
+        Row(f.subject, *(number(f.data[key]) for key in keys))
+        for f in findings
+        if None not in map(f.data.get, keys)
+    ]
     caption = (
-        "How many times longer residual vectors are than the critical radius of their direction (r / r_crit, logarithmic): the "
-        "median and the range from the 5th to the 95th percentile. Right of 1 the code is that of the direction at eps = 0."
+        "How many times longer residual vectors are than the critical radius of their direction "
+        "(r / r_crit, logarithmic): the "
+        "median and the range from the 5th to the 95th percentile. Right of 1 the code is that of "
+        "the direction at eps = 0."
     )
     title, subtitle = (
         "Residuals against their critical radius",
         "median, 5th and 95th percentile; right of 1 eps changes no code",
     )
-    return Figure("critical-radius", caption, lambda: forest(rows, title, subtitle, "r / r_crit", mark=1, scale="log"))
+    return Figure(
+        "critical-radius",
+        caption,
+        lambda: forest(rows, title, subtitle, "r / r_crit", mark=1, scale="log"),
+    )
 
 
 def _ray_figure(layer: LanguageLayer) -> Figure:
     caption = (
-        f"The ray from the origin through a residual vector of {layer.name} (t = 1), with ReLU for GELU: every change of code "
+        f"The ray from the origin through a residual vector of {layer.name} (t = 1), with ReLU "
+        f"for GELU: every change of code "
         "lies where eps acts, far below t = 1; beyond the last one the output no longer changes."
     )
     return Figure("ray-of-a-residual", caption, lambda: _draw_ray(layer))

@@ -1,8 +1,9 @@
 """Claim 0.6: one cell has one affine map, and neighbouring cells have similar ones.
 
-On the toys every map is exact and rounded once, for its Frobenius distances to all others. Behind a norm the maps are those
-of the normalised vector, already projected, so that distances do not depend on what the norm removes. On a language layer
-neuron j changes the map by `W_out[:, j] w_j'` (w_j projected, gain folded in) wherever it is crossed.
+On the toys every map is exact and rounded once, for its Frobenius distances to all others. Behind a
+norm the maps are those of the normalised vector, already projected, so that distances do not depend
+on what the norm removes. On a language layer neuron j changes the map by `W_out[:, j] w_j'` (w_j
+projected, gain folded in) wherever it is crossed.
 """
 
 from __future__ import annotations
@@ -30,15 +31,18 @@ CLAIM = "0.6"
 SAME = "All points of one cell undergo the same affine map."
 NEAR = "Neighbouring cells have similar affine maps."
 RULE_SAME = (
-    "supported iff at every sampled point the cell's exact map and the float64 forward pass agree to 2^-40 of the largest "
+    "supported iff at every sampled point the cell's exact map and the float64 forward pass agree "
+    "to 2^-40 of the largest "
     "output, refuted iff they do not"
 )
 RULE_NEAR = (
-    "ratio of the median Frobenius distance between neighbours to that between all pairs of cells: supported iff its 95% "
+    "ratio of the median Frobenius distance between neighbours to that between all pairs of "
+    "cells: supported iff its 95% "
     "bootstrap interval lies below 1, refuted iff above, else undecided"
 )
 RULE_PATH = (
-    "ratio of the median change of the map at one crossing to the median change from end to end of a geodesic: supported iff "
+    "ratio of the median change of the map at one crossing to the median change from end to end "
+    "of a geodesic: supported iff "
     "its 95% bootstrap interval lies below 1, refuted iff above, else undecided"
 )
 POINTS, GEODESICS, WITHIN, FAR = 200, 10, 2.0**-40, 2.0**40
@@ -52,13 +56,18 @@ def ask(subjects: Subjects) -> Answer:
     for toy in (*subjects.toys.values(), *subjects.deep.values()):
         found = cells_of(toy)
         if found is not None:
-            findings += [same_map_finding(toy.name, found, subjects.seed), neighbours_finding(toy.name, found, subjects.seed)]
+            findings += [
+                same_map_finding(toy.name, found, subjects.seed),
+                neighbours_finding(toy.name, found, subjects.seed),
+            ]
     findings += [path_finding(layer, subjects.seed) for layer in subjects.language]
     return Answer(tuple(findings), _figures(subjects))
 
 
 def cells_of(toy: Toy) -> Partition | None:
-    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3; None for other sizes."""
+    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3; None for other
+    sizes.
+    """
     if not toy.network.has_norm and toy.network.input_dim == 2:
         return enumerated(toy.network, PLANE)
     norm = toy.block.blocks[0].norm
@@ -75,20 +84,39 @@ def enumerated(network: Network, domain: Domain) -> Partition:
 
 
 def same_map_finding(subject: str, found: Partition, seed: int) -> Finding:
-    """At random points: the exact map of the region that the point lies in, against the float64 forward pass."""
+    """At random points: the exact map of the region that the point lies in, against the float64
+    forward pass.
+    """
     rng = np.random.default_rng(seed)
     if isinstance(found, FlatPartition):
-        points = [tuple(float(c) for c in row) for row in rng.uniform(-1.5, 1.5, (POINTS, found.network.input_dim))]
+        points = [
+            tuple(float(c) for c in row)
+            for row in rng.uniform(-1.5, 1.5, (POINTS, found.network.input_dim))
+        ]
     else:
-        points = [tuple(int(c) for c in row) for row in np.rint(1000 * random_points(found.network.input_dim, POINTS, seed))]
+        points = [
+            tuple(int(c) for c in row)
+            for row in np.rint(1000 * random_points(found.network.input_dim, POINTS, seed))
+        ]
     gap = max(_difference(found, point) for point in points)
     verdict = Verdict.SUPPORTED if gap <= WITHIN else Verdict.REFUTED
-    value = f"map and forward pass differ by at most {gap:.1e} of the output at {POINTS} points of {len(found)} cells"
-    return Finding(CLAIM, SAME, subject, RULE_SAME, value, verdict, {"points": POINTS, "largest_difference_float": gap})
+    value = (
+        f"map and forward pass differ by at most {gap:.1e} of the output at {POINTS} points "
+        f"of {len(found)} cells"
+    )
+    return Finding(
+        CLAIM,
+        SAME,
+        subject,
+        RULE_SAME,
+        value,
+        verdict,
+        {"points": POINTS, "largest_difference_float": gap},
+    )
 
 
 def _difference(found: Partition, point: Sequence[float]) -> float:
-    """|map(argument) - forward pass| over the largest output; behind a norm far from the origin, where eps does not count."""
+    """|map(argument) - forward pass| over the largest output; far out, where eps does not count."""
     network = found.network
     norm, x = network.blocks[0].norm, np.asarray(point, dtype=np.float64)
     matrix, offset = found.regions[found.locate(point)].affine.float64()
@@ -96,7 +124,9 @@ def _difference(found: Partition, point: Sequence[float]) -> float:
     if norm is not None:
         direction = centred(network, x)
         argument = np.sqrt(norm.dim) * direction / np.linalg.norm(direction)
-    return float(np.abs(matrix @ argument + offset - outputs).max() / (np.abs(outputs).max() or 1.0))
+    return float(
+        np.abs(matrix @ argument + offset - outputs).max() / (np.abs(outputs).max() or 1.0)
+    )
 
 
 # ---- neighbouring cells, similar maps
@@ -106,14 +136,24 @@ def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
     """Distances of maps across every facet or crossing, against those of all pairs of cells."""
     if len(found) < FEWEST_CELLS:
         value = f"{len(found)} cells are too few to compare neighbours with all pairs"
-        return Finding(CLAIM, NEAR, subject, RULE_NEAR, value, Verdict.UNDECIDED, {"cells": len(found)})
+        return Finding(
+            CLAIM, NEAR, subject, RULE_NEAR, value, Verdict.UNDECIDED, {"cells": len(found)}
+        )
     distances, adjacent = map_distances(found), adjacency(found)
     ratio, low, high = ratio_of_medians(distances, adjacent, seed)
     upper = np.triu_indices(len(distances), 1)
     edges = int(adjacent[upper].sum())
-    value = f"ratio {ratio:.2f} [{low:.2f}, {high:.2f}], {edges} facets, {len(upper[0]):,} pairs of {len(distances)} cells"
-    data = {**_ratio_data(ratio, low, high), "neighbours": edges, "cells": len(distances), "maps": found.distinct_map_count,
-            "median_of_all_pairs_float": float(np.median(distances[upper]))}  # fmt: skip
+    value = (
+        f"ratio {ratio:.2f} [{low:.2f}, {high:.2f}], {edges} facets, {len(upper[0]):,} pairs "
+        f"of {len(distances)} cells"
+    )
+    data = {
+        **_ratio_data(ratio, low, high),
+        "neighbours": edges,
+        "cells": len(distances),
+        "maps": found.distinct_map_count,
+        "median_of_all_pairs_float": float(np.median(distances[upper])),
+    }
     return Finding(CLAIM, NEAR, subject, RULE_NEAR, value, _below_one(low, high), data)
 
 
@@ -122,7 +162,9 @@ def _ratio_data(ratio: float, low: float, high: float) -> dict[str, JSON]:
 
 
 def map_distances(found: Partition) -> FloatArray:
-    """Frobenius distances between the matrices of all regions' maps; each exact matrix is rounded once to float64."""
+    """Frobenius distances between the matrices of all regions' maps; each exact matrix is rounded
+    once to float64.
+    """
     matrices = np.array([region.affine.float64()[0].ravel() for region in found.regions])
     return np.asarray(np.linalg.norm(matrices[:, None] - matrices[None], axis=2))
 
@@ -144,31 +186,48 @@ def _below_one(low: float, high: float) -> Verdict:
 
 
 def path_finding(layer: LanguageLayer, seed: int) -> Finding:
-    """Changes of the ReLU-ised layer's map at single crossings, against the change from one residual to another."""
+    """Changes of the ReLU-ised layer's map at single crossings, against the change from one
+    residual to another.
+    """
     network = layer.network.relu_ised()
     pairs = residual_pairs(layer, affordable(network, GEODESICS))
     found = [map_changes(network, u, v) for u, v in pairs]
     kept = [(single, whole) for single, whole in found if len(single)]
     if len(kept) < 2:
         value = "fewer than two geodesics cross a boundary"
-        return Finding(CLAIM, NEAR, layer.name, RULE_PATH, value, Verdict.UNDECIDED, {"geodesics": len(kept)})
-    singles, wholes = np.array([np.median(single) for single, _ in kept]), np.array([whole for _, whole in kept])
+        return Finding(
+            CLAIM, NEAR, layer.name, RULE_PATH, value, Verdict.UNDECIDED, {"geodesics": len(kept)}
+        )
+    singles, wholes = (
+        np.array([np.median(single) for single, _ in kept]),
+        np.array([whole for _, whole in kept]),
+    )
     ratio, low, high = ratio_of_two_samples(singles, wholes, seed)
     crossings = sum(len(single) for single, _ in kept)
-    value = f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}], {crossings} crossings on {len(kept)} geodesics"
+    value = (
+        f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}], {crossings} crossings on {len(kept)} geodesics"
+    )
     data = {**_ratio_data(ratio, low, high), "crossings": crossings, "geodesics": len(kept)}
-    return Finding(CLAIM, NEAR, f"{layer.name}, ReLU for GELU", RULE_PATH, value, _below_one(low, high), data)
+    return Finding(
+        CLAIM, NEAR, f"{layer.name}, ReLU for GELU", RULE_PATH, value, _below_one(low, high), data
+    )
 
 
-def map_changes(network: Network, u: tuple[object, ...], v: tuple[object, ...]) -> tuple[FloatArray, float]:
-    """Norm of the map's change at every crossing from u to v along the geodesic, and of the change from end to end.
+def map_changes(
+    network: Network, u: tuple[object, ...], v: tuple[object, ...]
+) -> tuple[FloatArray, float]:
+    """Norm of the map's change at every crossing from u to v along the geodesic, and of the change
+    from end to end.
 
-    One hidden layer of ReLUs behind a norm. The cells and the order of the crossings are exact, the norms float64.
+    One hidden layer of ReLUs behind a norm. The cells and the order of the crossings are exact, the
+    norms float64.
     """
     way = geodesic(network, u, v)
     bits = way.circle.bits[list(way.path)].astype(int)
     steps = [np.flatnonzero(row) for row in np.diff(bits, axis=0)]
-    single = np.array([_change(network, step, np.diff(bits, axis=0)[k, step]) for k, step in enumerate(steps)])
+    single = np.array(
+        [_change(network, step, np.diff(bits, axis=0)[k, step]) for k, step in enumerate(steps)]
+    )
     ends = bits[-1] - bits[0]
     flipped = np.flatnonzero(ends)
     return single, _change(network, flipped, ends[flipped])
@@ -186,16 +245,28 @@ def _change(network: Network, neurons: np.ndarray, signs: np.ndarray) -> float:
 
 
 def _figures(subjects: Subjects) -> tuple[Figure, ...]:
-    planes = [toy for toy in subjects.deep.values() if not toy.network.has_norm and toy.network.input_dim == 2]
+    planes = [
+        toy
+        for toy in subjects.deep.values()
+        if not toy.network.has_norm and toy.network.input_dim == 2
+    ]
     caption = (
-        "The polytopes of a network without norm in the plane of its two inputs, every one with its exact affine map (equal "
+        "The polytopes of a network without norm in the plane of its two inputs, every one with "
+        "its exact affine map (equal "
         "colour, equal map); dots are data by class, the thick line is where the decision changes."
     )
     graph = (
-        "The adjacency graph of the same polytopes: a node for each, an edge for each shared facet (not for shared corners)."
+        "The adjacency graph of the same polytopes: a node for each, an edge for each shared "
+        "facet (not for shared corners)."
     )
-    polygons = [Figure(f"polytopes-{t.dataset.name}", f"{t.name}. {caption}", partial(_draw, t)) for t in planes]
-    graphs = [Figure(f"adjacency-{t.dataset.name}", f"{t.name}. {graph}", partial(_draw_graph, t)) for t in planes]
+    polygons = [
+        Figure(f"polytopes-{t.dataset.name}", f"{t.name}. {caption}", partial(_draw, t))
+        for t in planes
+    ]
+    graphs = [
+        Figure(f"adjacency-{t.dataset.name}", f"{t.name}. {graph}", partial(_draw_graph, t))
+        for t in planes
+    ]
     return (*polygons, *graphs)
 
 
@@ -213,7 +284,9 @@ def _draw(toy: Toy) -> Canvas:
     found = cells_of(toy)
     assert isinstance(found, FlatPartition)
     classes = toy.dataset.targets[:300].tolist()
-    return polytopes_figure(found, title=toy.name, data=toy.inputs[:300], classes=classes, decision=True)
+    return polytopes_figure(
+        found, title=toy.name, data=toy.inputs[:300], classes=classes, decision=True
+    )
 
 
 QUESTION = Question(CLAIM, "Do neighbouring cells have similar maps?", ask)

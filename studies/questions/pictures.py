@@ -29,7 +29,9 @@ def forest(
     mark: float | None = None,
     scale: Literal["linear", "log"] = "linear",
 ) -> Figure:
-    """Values as dots over their intervals, exact ones as filled squares; `mark` draws a vertical line."""
+    """Values as dots over their intervals, exact ones as filled squares; `mark` draws a vertical
+    line.
+    """
     from viz import style
 
     with style.house():
@@ -38,7 +40,9 @@ def forest(
         for place, row in enumerate(reversed(rows)):
             exact = row.low is None or row.high is None
             if row.low is not None and row.high is not None:
-                ax.plot([row.low, row.high], [place, place], color=style.MUTED, linewidth=style.LINE)
+                ax.plot(
+                    [row.low, row.high], [place, place], color=style.MUTED, linewidth=style.LINE
+                )
             marker, colour = ("s", style.BLUE) if exact else ("o", style.VERMILLION)
             ax.plot(row.value, place, marker=marker, color=colour, markersize=4.5)
         if mark is not None:
@@ -51,7 +55,11 @@ def forest(
 
 
 def curves(
-    lines: Sequence[tuple[str, Sequence[float], Sequence[float]]], title: str, subtitle: str, x_axis: str, y_axis: str
+    lines: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    title: str,
+    subtitle: str,
+    x_axis: str,
+    y_axis: str,
 ) -> Figure:
     """Lines (name, x, y) over a logarithmic x."""
     from viz import style
@@ -60,7 +68,14 @@ def curves(
         figure: Figure
         figure, ax = style.figure(width=6.4, height=4.2)
         for index, (name, x, y) in enumerate(lines):
-            ax.plot(x, y, color=style.series_colour(index), linewidth=style.LINE, marker=style.MARKERS[index % 8], label=name)
+            ax.plot(
+                x,
+                y,
+                color=style.series_colour(index),
+                linewidth=style.LINE,
+                marker=style.MARKERS[index % 8],
+                label=name,
+            )
         ax.set(xlabel=x_axis, ylabel=y_axis, xscale="log")
         ax.legend(loc="lower right")
         style.headline(ax, title, subtitle)

@@ -1,4 +1,6 @@
-"""Rays from the origin: where a direction changes its spline code, exactly, and how far out the last change is."""
+"""Rays from the origin: where a direction changes its spline code, exactly, and how far out the
+last change is.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,25 @@ Vector = tuple[object, ...]
 
 @dataclass(frozen=True)
 class RayChanges:
-    """What happens along `t u`, t > 0: the number of regions, and the last parameter t at which the code changes, if any."""
+    """What happens along `t u`, t > 0: the number of regions, and the last parameter t at which the
+    code changes, if any.
+    """
 
     regions: int
     last_float: float
 
     @property
     def crossed(self) -> bool:
-        """Whether the direction meets a boundary: it is not monosemantic in the sense of seed 000."""
+        """Whether the direction meets a boundary: it is not monosemantic in the sense of seed
+        000.
+        """
         return self.regions > 1
 
 
 def changes_along(network: Network, direction: Sequence[object]) -> RayChanges:
-    """The changes along the ray of a rational direction, by exact partition; remembered between questions."""
+    """The changes along the ray of a rational direction, by exact partition; remembered between
+    questions.
+    """
     return _changes_along(network, tuple(direction))
 
 
@@ -49,13 +57,18 @@ def has_the_code_of_its_direction(network: Network, x: Sequence[object]) -> bool
 def with_eps(network: Network, eps: object) -> Network:
     """The same network with another eps in every norm; without a norm, the network itself."""
     return Network(
-        tuple(b if b.norm is None else replace(b, norm=replace(b.norm, eps=rational(eps, "eps"))) for b in network.blocks)
+        tuple(
+            b if b.norm is None else replace(b, norm=replace(b.norm, eps=rational(eps, "eps")))
+            for b in network.blocks
+        )
     )
 
 
 def without_biases(network: Network) -> Network:
     """The network in the limit of large inputs: every bias zero."""
-    return Network(tuple(replace(b, layers=tuple(map(_without_bias, b.layers))) for b in network.blocks))
+    return Network(
+        tuple(replace(b, layers=tuple(map(_without_bias, b.layers))) for b in network.blocks)
+    )
 
 
 def _without_bias(layer: Layer) -> Layer:
@@ -63,7 +76,9 @@ def _without_bias(layer: Layer) -> Layer:
 
 
 def random_directions(dim: int, count: int, seed: int) -> list[tuple[int, ...]]:
-    """Directions with integer coordinates, uniform on the sphere up to a rounding to thousandths of a Gaussian."""
+    """Directions with integer coordinates, uniform on the sphere up to a rounding to thousandths of
+    a Gaussian.
+    """
     drawn = np.random.default_rng(seed).standard_normal((count, dim))
     return [tuple(int(x) or 1 for x in row) for row in np.rint(1000 * drawn)]
 
@@ -75,6 +90,8 @@ def centred(network: Network, x: Sequence[float] | FloatArray) -> FloatArray:
 
 
 def affordable(network: Network, wanted: int) -> int:
-    """How many rays or codes to spend on a network: `wanted` for small ones, fewer where one costs a second (at least 24)."""
+    """How many rays or codes to spend on a network: `wanted` for small ones, fewer where one costs
+    a second (at least 24).
+    """
     cost = max(1, network.hinge_count * network.input_dim // 20_000)
     return min(wanted, max(24, wanted // cost))

@@ -1,7 +1,8 @@
 """The referee: what sampled counts find of the exact ones.
 
-Three approximations in common use are run beside the exact enumeration: distinct codes on a grid or at random points of a
-plane, distinct codes of random directions on a circle, and the summed Hamming distance of 50 samples along a segment.
+Three approximations in common use are run beside the exact enumeration: distinct codes on a grid or
+at random points of a plane, distinct codes of random directions on a circle, and the summed Hamming
+distance of 50 samples along a segment.
 """
 
 from __future__ import annotations
@@ -25,9 +26,18 @@ from studies.subjects import LanguageLayer, Subjects, Toy
 CLAIM = "referee"
 COUNT = "Distinct codes of sampled points count the regions."
 PATH = "Hamming distances summed over 50 samples along a segment count the crossings."
-RULE_COUNT = "supported iff the largest sample finds every region, refuted iff it misses one (the exact count is known)"
-RULE_PATH = "supported iff the sampled sum equals the exact number of flips on every segment, else refuted"
-GRIDS, RANDOM, DIRECTIONS = (10, 20, 50, 100, 200, 400), (100, 1000, 10_000, 100_000), (10, 30, 100, 300, 1000, 10_000)
+RULE_COUNT = (
+    "supported iff the largest sample finds every region, refuted iff it misses one (the "
+    "exact count is known)"
+)
+RULE_PATH = (
+    "supported iff the sampled sum equals the exact number of flips on every segment, else refuted"
+)
+GRIDS, RANDOM, DIRECTIONS = (
+    (10, 20, 50, 100, 200, 400),
+    (100, 1000, 10_000, 100_000),
+    (10, 30, 100, 300, 1000, 10_000),
+)
 STEPS, SEGMENTS = 50, 24
 SUBTITLE = "share of the exact number of spline codes, by number of samples"
 
@@ -43,20 +53,33 @@ class Tally:
     @property
     def value(self) -> str:
         largest = list(zip(self.samples, self.found, strict=True))[-3:]
-        return f"{self.exact} exactly; " + ", ".join(f"{percent(f / self.exact)} with {n:,}" for n, f in largest)
+        return f"{self.exact} exactly; " + ", ".join(
+            f"{percent(f / self.exact)} with {n:,}" for n, f in largest
+        )
 
     def data(self) -> dict[str, JSON]:
-        return {"exact": self.exact, "samples": list(self.samples), "found": list(self.found),
-                "bias_float": [f / self.exact - 1 for f in self.found]}  # fmt: skip
+        return {
+            "exact": self.exact,
+            "samples": list(self.samples),
+            "found": list(self.found),
+            "bias_float": [f / self.exact - 1 for f in self.found],
+        }
 
 
 def ask(subjects: Subjects) -> Answer:
     """Sampled counts of regions, arcs and crossings against the exact ones."""
     toys = (*subjects.toys.values(), *subjects.deep.values())
-    tallies = [pair for toy in toys for pair in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)]
+    tallies = [
+        pair
+        for toy in toys
+        for pair in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
+    ]
     findings = [count_finding(subject, counted) for subject, counted in tallies]
     findings += [segments_finding(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
-    findings += [segments_finding(layer.name, layer.network, _language_segments(layer)) for layer in subjects.language]
+    findings += [
+        segments_finding(layer.name, layer.network, _language_segments(layer))
+        for layer in subjects.language
+    ]
     return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
 
 
@@ -122,26 +145,48 @@ def sampled_flips(network: Network, p: FloatArray, q: FloatArray, steps: int = S
     return int((codes[1:] != codes[:-1]).sum())
 
 
-def segments_finding(subject: str, network: Network, segments: Sequence[tuple[FloatArray, FloatArray]]) -> Finding:
-    """Sampled against exact flips along segments between data points; the two ends alone are counted too."""
+def segments_finding(
+    subject: str, network: Network, segments: Sequence[tuple[FloatArray, FloatArray]]
+) -> Finding:
+    """Sampled against exact flips along segments between data points; the two ends alone are
+    counted too.
+    """
     exact = np.array([flips_on(network, p, q) for p, q in segments])
     sampled = np.array([sampled_flips(network, p, q) for p, q in segments])
     ends = np.array([sampled_flips(network, p, q, 2) for p, q in segments])
     wrong, total = int((sampled != exact).sum()), max(int(exact.sum()), 1)
     bias = float((sampled - exact).mean())
     seen, by_ends = percent(sampled.sum() / total), percent(ends.sum() / total)
-    value = f"{seen} of {exact.sum()} flips seen (bias {bias:+.2g} a segment); {by_ends} by the ends alone"
-    data = {"segments": len(segments), "exact": exact.tolist(), "sampled": sampled.tolist(), "ends": ends.tolist(),
-            "wrong": wrong, "bias_float": bias}  # fmt: skip
-    return Finding(CLAIM, PATH, f"{subject}, {len(segments)} segments", RULE_PATH, value,
-                   Verdict.REFUTED if wrong else Verdict.SUPPORTED, data)  # fmt: skip
+    value = (
+        f"{seen} of {exact.sum()} flips seen (bias {bias:+.2g} a segment); {by_ends} by the "
+        f"ends alone"
+    )
+    data = {
+        "segments": len(segments),
+        "exact": exact.tolist(),
+        "sampled": sampled.tolist(),
+        "ends": ends.tolist(),
+        "wrong": wrong,
+        "bias_float": bias,
+    }
+    return Finding(
+        CLAIM,
+        PATH,
+        f"{subject}, {len(segments)} segments",
+        RULE_PATH,
+        value,
+        Verdict.REFUTED if wrong else Verdict.SUPPORTED,
+        data,
+    )
 
 
 def _figure(tallies: Sequence[tuple[str, Tally]]) -> Figure:
     lines = [(name, t.samples, [100 * f / t.exact for f in t.found]) for name, t in tallies]
     caption = (
-        "The share of the exact number of spline codes, in per cent, that samples of growing size find (logarithmic): points "
-        "on a grid or at random in the square [-3/2, 3/2]², or random directions of the circle. Small regions escape."
+        "The share of the exact number of spline codes, in per cent, that samples of growing size "
+        "find (logarithmic): points "
+        "on a grid or at random in the square [-3/2, 3/2]², or random directions of the circle. "
+        "Small regions escape."
     )
     title, axes = "What sampled counts find", ("samples", "codes found / %")
     return Figure("sampled-counts", caption, lambda: curves(lines, title, SUBTITLE, *axes))

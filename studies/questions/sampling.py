@@ -1,4 +1,6 @@
-"""What sampling sees: float64 spline codes of many points at once. Approximate, and only ever compared with exact results."""
+"""What sampling sees: float64 spline codes of many points at once. Approximate, and only ever
+compared with exact results.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 def codes_float(network: Network, x: FloatArray) -> np.ndarray:
     """The spline codes of points (batch, n) by a float64 forward pass: bool (batch, hinges).
 
-    A hinge is on where its pre-activation exceeds its breakpoint; near a boundary rounding may say otherwise.
+    A hinge is on where its pre-activation exceeds its breakpoint; near a boundary rounding may say
+    otherwise.
     """
     state, bits = np.atleast_2d(np.asarray(x, dtype=np.float64)), []
     for block in network.blocks:
@@ -32,5 +35,7 @@ def distinct_codes(codes: np.ndarray) -> set[bytes]:
 
 
 def random_points(dim: int, count: int, seed: int) -> FloatArray:
-    """Standard normal vectors (count, dim): their directions are uniform on the sphere, also behind a norm."""
+    """Standard normal vectors (count, dim): their directions are uniform on the sphere, also behind
+    a norm.
+    """
     return np.random.default_rng(seed).standard_normal((count, dim))

@@ -18,15 +18,28 @@ NOWHERE = Path("/nonexistent/python")
 
 
 def test_a_quick_run_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--quick", "--nets", "2: 6-4", "braid-4", "--threads", "1", "--results", str(tmp_path)]
+    arguments = [
+        "--quick",
+        "--nets",
+        "2: 6-4",
+        "braid-4",
+        "--threads",
+        "1",
+        "--results",
+        str(tmp_path),
+    ]
     with mock.patch.object(opponents, "PYTHON", NOWHERE):
         assert command.main(arguments) == 0
     printed = capsys.readouterr().out
     assert "1 threads" in printed
     rows = json.loads((tmp_path / "benchmarks.json").read_text())["rows"]
-    assert [(row["job"]["net"], row["ours"]["regions"]) for row in rows if row["job"]["device"] == "cpu"] == [
-        ("2: 6-4", 27), ("2: 6-4", 53), ("braid-4", 24)]  # fmt: skip
-    assert all(row["ours"]["complete"] and row["ours"]["peak_mb"] >= row["ours"]["before_mb"] > 50 for row in rows)
+    assert [
+        (row["job"]["net"], row["ours"]["regions"]) for row in rows if row["job"]["device"] == "cpu"
+    ] == [("2: 6-4", 27), ("2: 6-4", 53), ("braid-4", 24)]
+    assert all(
+        row["ours"]["complete"] and row["ours"]["peak_mb"] >= row["ours"]["before_mb"] > 50
+        for row in rows
+    )
     assert [row["highs"]["regions"] for row in rows if "highs" in row] == [27, 53]
     page = (tmp_path / "benchmarks.md").read_text()
     assert "| 2: 6-4 | space |" in page
@@ -37,7 +50,10 @@ def test_a_quick_run_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("domain", ["box", "space"])
 def test_the_float_tree_counts_what_is_there(net: str, domain: str) -> None:
     network, where, _ = problem(Job("quick", net, domain))
-    assert float_tree.count(layers(net), domain == "box", 60.0) == (len(partition(network, where)), True)
+    assert float_tree.count(layers(net), domain == "box", 60.0) == (
+        len(partition(network, where)),
+        True,
+    )
 
 
 def test_the_float_tree_keeps_its_time() -> None:
@@ -64,19 +80,27 @@ def test_a_wrong_count_is_an_error() -> None:
     job = Job("quick", "braid-3", "space")
     assert measure.measure(job)["regions"] == 6
     broken = truths() | {"braid-3": truths()["braid-3"] | {"counts": {"region_count": 7}}}
-    with mock.patch("benchmarks.jobs.truths", lambda: broken), pytest.raises(AssertionError, match="6 regions"):
+    with (
+        mock.patch("benchmarks.jobs.truths", lambda: broken),
+        pytest.raises(AssertionError, match="6 regions"),
+    ):
         measure.measure(job)
 
 
 def test_an_engine_that_refuses_is_a_row() -> None:
     refused = measure.measure(Job("quick", "2: 3-3", engine="circle"))
     assert "circle" in refused["refused"]
-    assert tables.columns({"job": vars(Job("quick", "2: 3-3", engine="circle")), "ours": refused})[3] == "refused"
+    assert (
+        tables.columns({"job": vars(Job("quick", "2: 3-3", engine="circle")), "ours": refused})[3]
+        == "refused"
+    )
 
 
 @pytest.mark.parametrize(("net", "cells"), [("2: 9", 18), ("3: 9", 74), ("4: 6", 52)])
 def test_jobs_on_spheres(net: str, cells: int) -> None:
-    """The wide sphere is cut by all planes and all their intersections: 2 sum over i <= k of C(m-1, i) cells."""
+    """The wide sphere is cut by all planes and all their intersections: 2 sum over i <= k of C(m-1,
+    i) cells.
+    """
     job = Job("quick", net, "sphere")
     assert job.is_round
     row = spheres.measure(job)
@@ -96,12 +120,34 @@ def test_a_batch_of_geodesics_counts_the_cells_of_all_circles() -> None:
 
 def test_spheres_have_a_table_of_their_own() -> None:
     job = vars(Job("spheres", "3: 64", "sphere"))
-    ours = {"regions": 4000, "seconds": 0.01, "engine": "e", "kind": "cells", "complete": False, "filter_share": 0.5,
-            "abstained": 1234, "peak_mb": 400.0, "compiling": 2.0, "product": 0.002}  # fmt: skip
+    ours = {
+        "regions": 4000,
+        "seconds": 0.01,
+        "engine": "e",
+        "kind": "cells",
+        "complete": False,
+        "filter_share": 0.5,
+        "abstained": 1234,
+        "peak_mb": 400.0,
+        "compiling": 2.0,
+        "product": 0.002,
+    }
     flat = {"job": vars(Job("quick", "2: 3-3")), "ours": {"refused": "no"}}
     refused = {"job": job, "ours": {"refused": "no engine"}}
     head, line, other = spheres.table([{"job": job, "ours": ours}, flat, refused])
-    assert line == ["3: 64", "sphere", "e", "4,000 cells (stopped)", "0.01", "2.5", "50.0000 %", "1,234", "5.0", "400", "2.0"]
+    assert line == [
+        "3: 64",
+        "sphere",
+        "e",
+        "4,000 cells (stopped)",
+        "0.01",
+        "2.5",
+        "50.0000 %",
+        "1,234",
+        "5.0",
+        "400",
+        "2.0",
+    ]
     assert other[3] == "refused"
     assert len(head) == len(line) == len(other)
     assert len(tables.regions([flat, refused])) == 2
@@ -117,7 +163,11 @@ def test_codes_are_not_written_out_when_they_are_too_large() -> None:
 def test_disagreement_and_failure_are_faults() -> None:
     job = vars(Job("quick", "2: 3-3"))
     ours, same = {"regions": 5, "complete": True}, {"regions": 5, "complete": True}
-    for other, count in ((same, 0), (same | {"regions": 6}, 1), ({"regions": 3, "complete": False}, 0)):
+    for other, count in (
+        (same, 0),
+        (same | {"regions": 6}, 1),
+        ({"regions": 3, "complete": False}, 0),
+    ):
         assert len(command.wrong([{"job": job, "ours": ours, "highs": other}])) == count
     assert command.wrong([{"job": job, "ours": {"failed": "killed"}}]) == ["2: 3-3 (box): killed"]
 
@@ -125,8 +175,12 @@ def test_disagreement_and_failure_are_faults() -> None:
 def test_a_program_that_fails_or_hangs_is_reported() -> None:
     python = command.sys.executable
     assert opponents.last_line([python, "-c", "print('{\"a\": 1}')"], 30.0) == {"a": 1}
-    assert opponents.last_line([python, "-c", "raise ValueError('no licence')"], 30.0) == {"failed": "ValueError: no licence"}
-    assert "0 s" in opponents.last_line([python, "-c", "import time; time.sleep(60)"], 0.3)["failed"]
+    assert opponents.last_line([python, "-c", "raise ValueError('no licence')"], 30.0) == {
+        "failed": "ValueError: no licence"
+    }
+    assert (
+        "0 s" in opponents.last_line([python, "-c", "import time; time.sleep(60)"], 0.3)["failed"]
+    )
 
 
 def test_ratios_and_rates() -> None:
@@ -134,6 +188,13 @@ def test_ratios_and_rates() -> None:
     assert tables.rate({"failed": "killed"}) is None
     assert tables.ratio(3000.0, 2.0) == "1,500"
     assert tables.ratio(None, 2.0) == ""
-    row = {"job": vars(Job("growth", "2: 64", "space")),
-           "ours": {"regions": 1000, "seconds": 0.01, "engine": "e", "limits": {"product": 0.001, "codes": 0.001}}}  # fmt: skip
+    row = {
+        "job": vars(Job("growth", "2: 64", "space")),
+        "ours": {
+            "regions": 1000,
+            "seconds": 0.01,
+            "engine": "e",
+            "limits": {"product": 0.001, "codes": 0.001},
+        },
+    }
     assert tables.growth([row])[1] == ["2: 64", "e", "1,000", "0.01", "10.0", "2.0", "5.0"]

@@ -1,6 +1,8 @@
-"""Partitions that list pairs and faces, made from partitions that do not: vertices and faces come from their exact facets.
+"""Partitions that list pairs and faces, made from partitions that do not: vertices and faces come
+from their exact facets.
 
-A region's faces are the intersections of its facets, as sets of vertices; regions are put into an order of their own.
+A region's faces are the intersections of its facets, as sets of vertices; regions are put into an
+order of their own.
 """
 
 from __future__ import annotations
@@ -45,9 +47,14 @@ def complex_of(found: FlatPartition, order: IndexArray) -> FaceComplex:
     for face in (face for cell in cells for face in cell):
         level = faces[_dimension(face, points)]
         level.setdefault(face, len(level))
-    boundary = {k: incidence([_facets(face, faces[k - 1], cells) for face in faces[k]]) for k in range(1, dim + 1)}
+    boundary = {
+        k: incidence([_facets(face, faces[k - 1], cells) for face in faces[k]])
+        for k in range(1, dim + 1)
+    }
     corners = incidence([sorted(cell[0]) for cell in cells])
-    return FaceComplex(dim, boundary, corners, len(points), lambda i: SymbolicPoint(points[i], (0,) * dim))
+    return FaceComplex(
+        dim, boundary, corners, len(points), lambda i: SymbolicPoint(points[i], (0,) * dim)
+    )
 
 
 def _intersections(facets: list[Face]) -> set[Face]:
@@ -66,13 +73,30 @@ def _facets(face: Face, below: dict[Face, int], cells: list[list[Face]]) -> list
     return [below[other] for other in around if other < face and other in below]
 
 
-def listed(found: FlatPartition, *, pairs: bool = True, faces: bool = True, seed: int = 0,
-           outcome: Outcome = Outcome.COMPLETE) -> FlatPartition:  # fmt: skip
-    """The same partition as from an engine that lists pairs or faces, and has its regions in a random order."""
+def listed(
+    found: FlatPartition,
+    *,
+    pairs: bool = True,
+    faces: bool = True,
+    seed: int = 0,
+    outcome: Outcome = Outcome.COMPLETE,
+) -> FlatPartition:
+    """The same partition as from an engine that lists pairs or faces, and has its regions in a
+    random order.
+    """
     order: IndexArray = np.random.default_rng(seed).permutation(len(found)).astype(np.int64)
     place = np.argsort(order)
-    edges = np.array([[int(place[b]), int(place[a])] for a, b in found.graph().edges()], dtype=np.int64).reshape(-1, 2)
-    cells = FlatCells(found.codes[order], found.network.hinge_count, lambda i: found.witness_of(int(order[i])), outcome,
-                      "listed", {}, pairs=(lambda: edges) if pairs else None,
-                      faces=complex_of(found, order) if faces else None)  # fmt: skip
+    edges = np.array(
+        [[int(place[b]), int(place[a])] for a, b in found.graph().edges()], dtype=np.int64
+    ).reshape(-1, 2)
+    cells = FlatCells(
+        found.codes[order],
+        found.network.hinge_count,
+        lambda i: found.witness_of(int(order[i])),
+        outcome,
+        "listed",
+        {},
+        pairs=(lambda: edges) if pairs else None,
+        faces=complex_of(found, order) if faces else None,
+    )
     return FlatPartition(found.network, found.domain, "listed", cells)  # type: ignore[arg-type]

@@ -1,7 +1,9 @@
-"""A second opinion on polyhedral complexes: all faces of all regions from their halfspaces, by brute force in fractions.
+"""A second opinion on polyhedral complexes: all faces of all regions from their halfspaces, by
+brute force in fractions.
 
-Every d constraints are met, the points that violate none are the vertices, and faces are intersections of facets. Unbounded
-domains are cut at the cube [-K, K]^d, whose vertices are pairs (p, q) that stand for p + K q.
+Every d constraints are met, the points that violate none are the vertices, and faces are
+intersections of facets. Unbounded domains are cut at the cube [-K, K]^d, whose vertices are pairs
+(p, q) that stand for p + K q.
 """
 
 from __future__ import annotations
@@ -28,13 +30,17 @@ Face = frozenset[Vertex]
 
 
 def with_faces(network: Network, domain: Domain) -> FlatPartition:
-    """The partition by lp_tree, with the complex of its faces beside it; in a cube unless the domain has 2d walls."""
+    """The partition by lp_tree, with the complex of its faces beside it; in a cube unless the
+    domain has 2d walls.
+    """
     found = partition(network, domain, engine="lp_tree")
     assert isinstance(found, FlatPartition)
     dim, cells = found.flat.dim, found.cells
     sides = cube_sides(dim) if len(found.flat.walls) < 2 * dim else []
     walls = [region_walls(network, found.flat, bits.tolist()) for bits in cells.bits]
-    faces = complex_of([[*((w.normal, w.offset, 0) for w in region), *sides] for region in walls], dim)
+    faces = complex_of(
+        [[*((w.normal, w.offset, 0) for w in region), *sides] for region in walls], dim
+    )
     return FlatPartition(network, domain, found.engine, replace(cells, faces=faces))  # type: ignore[arg-type]
 
 
@@ -46,11 +52,17 @@ def cube_sides(dim: int) -> list[Constraint]:
 def complex_of(regions: Sequence[Sequence[Constraint]], dim: int) -> FaceComplex:
     """The complex of polytopes that meet face to face, each given by its constraints."""
     lattices = [lattice(rows, dim) for rows in regions]
-    faces = [list(dict.fromkeys(face for levels in lattices for face in levels[k])) for k in range(dim)]
+    faces = [
+        list(dict.fromkeys(face for levels in lattices for face in levels[k])) for k in range(dim)
+    ]
     faces.append([levels[dim][0] for levels in lattices])
     numbers = [{face: i for i, face in enumerate(level)} for level in faces]
-    boundary = {k: incidence([[numbers[k - 1][part] for part in faces[k - 1] if part < face] for face in faces[k]])
-                for k in range(1, dim + 1)}  # fmt: skip
+    boundary = {
+        k: incidence(
+            [[numbers[k - 1][part] for part in faces[k - 1] if part < face] for face in faces[k]]
+        )
+        for k in range(1, dim + 1)
+    }
     vertices = [next(iter(face)) for face in faces[0]]
     place = {vertex: i for i, vertex in enumerate(vertices)}
     corners = incidence([sorted(place[v] for v in cell) for cell in faces[dim]])
@@ -59,7 +71,9 @@ def complex_of(regions: Sequence[Sequence[Constraint]], dim: int) -> FaceComplex
 
 def incidence(rows: Sequence[Sequence[int]]) -> Incidence:
     starts = np.cumsum([0, *map(len, rows)])
-    return Incidence(starts.astype(np.int64), np.array([x for row in rows for x in row], dtype=np.int64))
+    return Incidence(
+        starts.astype(np.int64), np.array([x for row in rows for x in row], dtype=np.int64)
+    )
 
 
 def symbolic(vertex: Vertex) -> SymbolicPoint:
@@ -90,7 +104,9 @@ def vertices_of(rows: Sequence[Constraint], dim: int) -> list[Vertex]:
         matrix = sympy.Matrix([row[0] for row in subset])
         if matrix.det() != 0:
             parts = [matrix.LUsolve(-sympy.Matrix([row[k] for row in subset])) for k in (1, 2)]
-            vertex = tuple(zip(*([Fraction(int(x.p), int(x.q)) for x in part] for part in parts), strict=True))
+            vertex = tuple(
+                zip(*([Fraction(int(x.p), int(x.q)) for x in part] for part in parts), strict=True)
+            )
             if all(lexicographic(value(row, vertex)) >= 0 for row in rows):
                 found[vertex] = None
     return list(found)
@@ -98,8 +114,10 @@ def vertices_of(rows: Sequence[Constraint], dim: int) -> list[Vertex]:
 
 def value(row: Constraint, vertex: Vertex) -> Pair:
     normal, finite, infinite = row
-    return (sum((a * p for a, (p, _) in zip(normal, vertex, strict=True)), Fraction(finite)),
-            sum((a * q for a, (_, q) in zip(normal, vertex, strict=True)), Fraction(infinite)))  # fmt: skip
+    return (
+        sum((a * p for a, (p, _) in zip(normal, vertex, strict=True)), Fraction(finite)),
+        sum((a * q for a, (_, q) in zip(normal, vertex, strict=True)), Fraction(infinite)),
+    )
 
 
 def lexicographic(pair: Pair) -> int:
@@ -108,7 +126,9 @@ def lexicographic(pair: Pair) -> int:
 
 
 def dimension(face: Face) -> int:
-    """The dimension of the hull, at a K larger than what these small tests can tell from infinity."""
+    """The dimension of the hull, at a K larger than what these small tests can tell from
+    infinity.
+    """
     points = [[p + 10**60 * q for p, q in vertex] for vertex in face]
     differences = [[a - b for a, b in zip(point, points[0], strict=True)] for point in points[1:]]
     return int(sympy.Matrix(differences).rank()) if differences else 0

@@ -1,4 +1,6 @@
-"""Certificates taken apart and put together again, as a forger would: with sha256 sums that fit what was changed."""
+"""Certificates taken apart and put together again, as a forger would: with sha256 sums that fit
+what was changed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,19 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from exact import GELU, Activation, Block, HPolytope, Layer, LayerNorm, Network, Norm, RMSNorm, SiLU, check
+from exact import (
+    GELU,
+    Activation,
+    Block,
+    HPolytope,
+    Layer,
+    LayerNorm,
+    Network,
+    Norm,
+    RMSNorm,
+    SiLU,
+    check,
+)
 from exact.arithmetic.numbers import Rational, RationalMatrix
 from tests.exact.own_parts import Pieced
 
@@ -24,7 +38,10 @@ def records_of(lines: Iterable[bytes]) -> list[Record]:
 def signed(records: Iterable[Record]) -> list[bytes]:
     """The lines of a certificate with these records, and the sha256 that belongs to them."""
     lines = [json.dumps(record).encode() + b"\n" for record in records]
-    return [*lines, json.dumps({"sha256": hashlib.sha256(b"".join(lines)).hexdigest()}).encode() + b"\n"]
+    return [
+        *lines,
+        json.dumps({"sha256": hashlib.sha256(b"".join(lines)).hexdigest()}).encode() + b"\n",
+    ]
 
 
 def verdict(records: Iterable[Record]) -> check.Verdict:
@@ -33,7 +50,9 @@ def verdict(records: Iterable[Record]) -> check.Verdict:
 
 
 def renamed(records: list[Record]) -> list[Record]:
-    """The records with the sha256 of the network that they hold now; as they are where they hold none."""
+    """The records with the sha256 of the network that they hold now; as they are where they hold
+    none.
+    """
     found = copy.deepcopy(records)
     try:
         found[0]["network_sha256"] = network_in(found[0]).sha256
@@ -56,40 +75,63 @@ def rationals(text: str, denominator: str) -> list[Rational]:
 
 def network_in(header: Record) -> Network:
     """The network that a certificate is about, read without the checker."""
-    return Network(tuple(Block(tuple(map(layer_in, block["layers"])), norm_in(block.get("norm")), block["residual"])
-                         for block in header["network"]["blocks"]))  # fmt: skip
+    return Network(
+        tuple(
+            Block(
+                tuple(map(layer_in, block["layers"])), norm_in(block.get("norm")), block["residual"]
+            )
+            for block in header["network"]["blocks"]
+        )
+    )
 
 
 def norm_in(record: Record | None) -> Norm | None:
-    """A norm with a projection that has a name; on spheres and circles, where eps plays no part, without it."""
+    """A norm with a projection that has a name; on spheres and circles, where eps plays no part,
+    without it.
+    """
     if record is None:
         return None
     kind = {"mean": LayerNorm, "identity": RMSNorm}[record["projection"]]
-    return kind.of(0, rationals(record["gain"], record["denominator"]), rationals(record["bias"], record["denominator"]))
+    return kind.of(
+        0,
+        rationals(record["gain"], record["denominator"]),
+        rationals(record["bias"], record["denominator"]),
+    )
 
 
 def layer_in(record: Record) -> Layer:
     rows = [rationals(row, record["denominator"]) for row in record["rows"]]
     weight = RationalMatrix.from_rationals([row[:-1] for row in rows])
-    return Layer(weight, RationalMatrix.from_rationals([row[-1] for row in rows]), activation_in(record["activation"]))
+    return Layer(
+        weight,
+        RationalMatrix.from_rationals([row[-1] for row in rows]),
+        activation_in(record["activation"]),
+    )
 
 
 def activation_in(record: Record) -> Activation:
     if "smooth" in record:
         return {"GELU(approximate='none')": GELU(), "SiLU()": SiLU()}[record["smooth"]]
     pieces = (rationals(piece, record["unit"]) for piece in record["pieces"])
-    return Pieced(tuple(rationals(record["bends"], record["unit"])), tuple((slope, constant) for slope, constant in pieces))
+    return Pieced(
+        tuple(rationals(record["bends"], record["unit"])),
+        tuple((slope, constant) for slope, constant in pieces),
+    )
 
 
 def domain_in(header: Record) -> HPolytope:
     """The walls of the domain, in its parameters."""
     domain = header["domain"]
-    return HPolytope([[Rational(x) for x in numbers(wall)] for wall in domain["walls"]], dim=domain["dim"])
+    return HPolytope(
+        [[Rational(x) for x in numbers(wall)] for wall in domain["walls"]], dim=domain["dim"]
+    )
 
 
 def whole_in(header: Record) -> Network:
     """The network behind the chart of the domain: a function of the parameters."""
-    chart = layer_in({**header["domain"]["chart"], "activation": {"unit": "1", "bends": "", "pieces": ["1 0"]}})
+    chart = layer_in(
+        {**header["domain"]["chart"], "activation": {"unit": "1", "bends": "", "pieces": ["1 0"]}}
+    )
     return Network((Block((chart,)), *network_in(header).blocks))
 
 
@@ -97,7 +139,9 @@ def whole_in(header: Record) -> Network:
 
 
 def of_another(records: list[Record], network: Network) -> list[Record]:
-    """The records with the weights of another network with as many hinges, whose name they then bear."""
+    """The records with the weights of another network with as many hinges, whose name they then
+    bear.
+    """
     from exact.regions.certificate import network_record
 
     found = copy.deepcopy(records)
@@ -109,9 +153,17 @@ def places(record: Record, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]
     """The paths to all values in a record but what tells which network and domain it is about."""
     if isinstance(record, dict):
         left_out = ("network", "network_sha256", "domain", "format", "made_by")
-        return [path for key, value in record.items() if key not in left_out for path in places(value, (*before, key))]
+        return [
+            path
+            for key, value in record.items()
+            if key not in left_out
+            for path in places(value, (*before, key))
+        ]
     if isinstance(record, list):
-        return [before, *(path for i, value in enumerate(record) for path in places(value, (*before, i)))]
+        return [
+            before,
+            *(path for i, value in enumerate(record) for path in places(value, (*before, i))),
+        ]
     return [before]
 
 
@@ -163,13 +215,19 @@ def _changed(draw: random.Random, value: Any, key: Any) -> Any:
         return draw.choice(["curve", "sphere", "codes", "facets", "complex"])
     words = numbers(value) or [0]
     i, j = draw.randrange(len(words)), draw.randrange(len(words))
-    words[i] = draw.choice([words[i] + 1, words[i] - 1, -words[i], 0, 2 * words[i], (words[i] << 60) + 1])
+    words[i] = draw.choice(
+        [words[i] + 1, words[i] - 1, -words[i], 0, 2 * words[i], (words[i] << 60) + 1]
+    )
     words[i], words[j] = draw.choice([(words[i], words[j]), (words[j], words[i])])
     return written(words)
 
 
 def _shuffled(draw: random.Random, values: list[Any]) -> list[Any]:
-    kind, i, j = draw.randrange(4), draw.randrange(len(values) or 1), draw.randrange(len(values) or 1)
+    kind, i, j = (
+        draw.randrange(4),
+        draw.randrange(len(values) or 1),
+        draw.randrange(len(values) or 1),
+    )
     if not values:
         return [0]
     if kind == 0:

@@ -1,4 +1,6 @@
-"""An activation and a norm of one's own, as a user would write them, and some that keep no promise."""
+"""An activation and a norm of one's own, as a user would write them, and some that keep no
+promise.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ class Shrink(Activation):
 
     @property
     def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
-        return ((Rational(1), Rational(1, 2)), (Rational(0), Rational(0)), (Rational(-1, 3), Rational(1, 3)))
+        return (
+            (Rational(1), Rational(1, 2)),
+            (Rational(0), Rational(0)),
+            (Rational(-1, 3), Rational(1, 3)),
+        )
 
     def forward_float(self, z: FloatArray) -> FloatArray:
         return np.where(z < -0.5, z + 0.5, np.where(z > 1, (1 - z) / 3, 0))
@@ -42,15 +48,23 @@ class Pieced(Activation):
 
     def forward_float(self, z: FloatArray) -> FloatArray:
         place = np.searchsorted([float(bend.p) / float(bend.q) for bend in self.bends], z)
-        slopes, intercepts = np.array([[float(x.p) / float(x.q) for x in part] for part in self.parts]).T
+        slopes, intercepts = np.array(
+            [[float(x.p) / float(x.q) for x in part] for part in self.parts]
+        ).T
         return np.asarray(slopes[place] * z + intercepts[place])
 
 
 class Contrast(Norm):
-    """P takes the mean of every two coordinates from both; a last one that is left over stays as it is."""
+    """P takes the mean of every two coordinates from both; a last one that is left over stays as it
+    is.
+    """
 
     def _matrix(self) -> RationalArray:
-        matrix = RationalArray(self.dim, self.dim, [Rational(int(i == j)) for i in range(self.dim) for j in range(self.dim)])
+        matrix = RationalArray(
+            self.dim,
+            self.dim,
+            [Rational(int(i == j)) for i in range(self.dim) for j in range(self.dim)],
+        )
         for i in range(0, self.dim - 1, 2):
             for j, k in ((i, i), (i, i + 1), (i + 1, i), (i + 1, i + 1)):
                 matrix[j, k] = Rational(1 if j == k else -1, 2)
@@ -64,7 +78,10 @@ class Contrast(Norm):
         return (self.dim + 1) // 2 - 1
 
     def sphere_basis(self) -> list[list[Rational]]:
-        return [[Rational(int(j == i) - int(j == i + 1)) for j in range(self.dim)] for i in range(0, self.dim, 2)]
+        return [
+            [Rational(int(j == i) - int(j == i + 1)) for j in range(self.dim)]
+            for i in range(0, self.dim, 2)
+        ]
 
     def _centre(self, x: FloatArray) -> FloatArray:
         matrix = [float(y.p) / float(y.q) for y in self._matrix().entries()]

@@ -1,4 +1,6 @@
-"""One small partition of every kind, by every engine, complete and stopped early; and what all of them answer."""
+"""One small partition of every kind, by every engine, complete and stopped early; and what all of
+them answer.
+"""
 
 import itertools
 from collections.abc import Callable, Collection
@@ -38,15 +40,21 @@ from exact.regions import certificate as certificates
 Job = Callable[[], Partition]
 
 
-def network(*widths: int, norms: int = 0, kind: type[LayerNorm] | type[RMSNorm] = LayerNorm, seed: int = 0) -> Network:
-    """A ReLU network with small integer weights, its first `norms` layers each behind a norm of its own."""
+def network(
+    *widths: int, norms: int = 0, kind: type[LayerNorm] | type[RMSNorm] = LayerNorm, seed: int = 0
+) -> Network:
+    """A ReLU network with small integer weights, its first `norms` layers each behind a norm of its
+    own.
+    """
     rng = np.random.default_rng(seed)
     blocks = []
     for number, (before, after) in enumerate(itertools.pairwise(widths)):
         last = number == len(widths) - 2
         weight, bias = rng.integers(-3, 4, (after, before)), rng.integers(-2, 3, after)
         norm = kind.of("1/8", dim=before) if number < norms else None
-        blocks.append(Block((Layer.of(weight.tolist(), bias.tolist(), None if last else ReLU()),), norm))
+        blocks.append(
+            Block((Layer.of(weight.tolist(), bias.tolist(), None if last else ReLU()),), norm)
+        )
     return Network(tuple(blocks))
 
 
@@ -68,16 +76,30 @@ _THREE = HPolytope([[1, 0, 0, 1], [-1, -1, -1, 2], [0, 1, 0, 1], [0, 0, 1, 1]])
 _LINE = Line([0, 1, 0, 0], [1, 1, 0, 2])
 
 JOBS: dict[str, Job] = {
-    **{f"box, {engine}": partial(partition, network(2, 5, 1), Box(-2, 2, dim=2), engine=engine) for engine in _FLAT},
-    "space, subdivision": partial(partition, network(2, 4, 3, 1), RealSpace(2), engine="subdivision"),
+    **{
+        f"box, {engine}": partial(partition, network(2, 5, 1), Box(-2, 2, dim=2), engine=engine)
+        for engine in _FLAT
+    },
+    "space, subdivision": partial(
+        partition, network(2, 4, 3, 1), RealSpace(2), engine="subdivision"
+    ),
     "simplex, lp_tree": partial(partition, network(3, 4, 3, 1), _THREE, engine="lp_tree"),
     "bent": partial(partition, _bent(), Box(-3, "7/2", dim=2)),
-    "plane": partial(partition, network(3, 5, 1), Plane([0, 0, 0], [1, 0, 0], [0, 1, "1/3"], s=(-1, 1), t=(-1, 2))),
+    "plane": partial(
+        partition,
+        network(3, 5, 1),
+        Plane([0, 0, 0], [1, 0, 0], [0, 1, "1/3"], s=(-1, 1), t=(-1, 2)),
+    ),
     "no interior": partial(partition, network(2, 5, 1), HPolytope([[1, 0, -2], [-1, 0, 1]])),
-    "stopped, lp_tree": partial(partition, network(3, 6, 6, 1), RealSpace(3), engine="lp_tree", budget=Budget(regions=7)),
-    "stopped, walk": partial(partition, network(3, 6, 6, 1), RealSpace(3), engine="facet_walk", budget=Budget(regions=7)),
-    "stopped, subdivision": partial(partition, network(2, 6, 6, 1), RealSpace(2), engine="subdivision",
-                                    budget=Budget(regions=9)),
+    "stopped, lp_tree": partial(
+        partition, network(3, 6, 6, 1), RealSpace(3), engine="lp_tree", budget=Budget(regions=7)
+    ),
+    "stopped, walk": partial(
+        partition, network(3, 6, 6, 1), RealSpace(3), engine="facet_walk", budget=Budget(regions=7)
+    ),
+    "stopped, subdivision": partial(
+        partition, network(2, 6, 6, 1), RealSpace(2), engine="subdivision", budget=Budget(regions=9)
+    ),
     "ball, round_layers": partial(partition, network(2, 4, 3, 1), Ball([0, 0], 3)),
     "ball, vertices": partial(partition, network(2, 4, 1), Ball([0, "1/2"], 3), engine="vertices"),
     "norm ball": partial(partition, network(3, 4, 1, norms=1), NormBall()),
@@ -85,25 +107,50 @@ JOBS: dict[str, Job] = {
     "ray behind a norm": partial(partition, network(3, 5, 1, norms=1), Ray([-1, -1, 0], [1, 2, 2])),
     "line behind two norms": partial(partition, network(4, 5, 4, 1, norms=2), _LINE),
     "circle of a norm": partial(partition, network(3, 6, 1, norms=1), Sphere()),
-    "circle, nested_roots": partial(partition, network(2, 5, 1, norms=1, kind=RMSNorm), Sphere(), engine="nested_roots"),
+    "circle, nested_roots": partial(
+        partition, network(2, 5, 1, norms=1, kind=RMSNorm), Sphere(), engine="nested_roots"
+    ),
     "circle that is touched": partial(partition, _touching(), Sphere(25)),
-    "circle that is touched, nested_roots": partial(partition, _touching(), Sphere(25), engine="nested_roots"),
-    "circle behind two norms": partial(partition, network(4, 5, 4, 1, norms=2), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], 3)),
+    "circle that is touched, nested_roots": partial(
+        partition, _touching(), Sphere(25), engine="nested_roots"
+    ),
+    "circle behind two norms": partial(
+        partition, network(4, 5, 4, 1, norms=2), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], 3)
+    ),
     "two points": partial(partition, network(2, 4, 1, norms=1), Sphere()),
-    "stopped curve": partial(partition, network(4, 5, 4, 1, norms=2), _LINE, budget=Budget(regions=3)),
+    "stopped curve": partial(
+        partition, network(4, 5, 4, 1, norms=2), _LINE, budget=Budget(regions=3)
+    ),
     "2-sphere": partial(partition, network(3, 5, 1), Sphere(4), engine="small_circles"),
-    "2-sphere, deep": partial(partition, network(4, 3, 3, 1, norms=1), Sphere(), engine="sphere_subdivision"),
-    "great sphere": partial(partition, network(5, 4, 1, norms=1),
-                            GreatSphere([1, 0, 0, 0, 1], [0, 1, 0, 0, 0], [0, 0, 1, 0, "1/3"])),
+    "2-sphere, deep": partial(
+        partition, network(4, 3, 3, 1, norms=1), Sphere(), engine="sphere_subdivision"
+    ),
+    "great sphere": partial(
+        partition,
+        network(5, 4, 1, norms=1),
+        GreatSphere([1, 0, 0, 0, 1], [0, 1, 0, 0, 0], [0, 0, 1, 0, "1/3"]),
+    ),
     "2-sphere by codes": partial(partition, network(3, 5, 1), Sphere(4), engine="sphere_polytopes"),
     "3-sphere": partial(partition, network(5, 4, 1, norms=1), Sphere()),
     "3-sphere, deep": partial(partition, network(4, 3, 2, 1), Sphere(3)),
     "stopped codes": partial(partition, network(4, 4, 3, 1), Sphere(3), budget=Budget(regions=3)),
-    "stopped 2-sphere": partial(partition, network(3, 5, 1), Sphere(4), engine="small_circles", budget=Budget(seconds=0)),
-}  # fmt: skip
+    "stopped 2-sphere": partial(
+        partition, network(3, 5, 1), Sphere(4), engine="small_circles", budget=Budget(seconds=0)
+    ),
+}
 
 
-OF_REGIONS = ("vertices", "volume", "radii", "straddling", "components", "length_float", "parameters_float", "area", "holes")
+OF_REGIONS = (
+    "vertices",
+    "volume",
+    "radii",
+    "straddling",
+    "components",
+    "length_float",
+    "parameters_float",
+    "area",
+    "holes",
+)
 
 
 def answers(found: Partition, names: Collection[str] | None = None) -> dict[str, Any]:
@@ -128,7 +175,9 @@ def answers(found: Partition, names: Collection[str] | None = None) -> dict[str,
     for name in ("volume", "cells_by_radius"):
         asked[name] = partial(getattr, found, name)
     for name in OF_REGIONS:
-        asked[f"region.{name}"] = lambda name=name: [getattr(region, name) for region in found.regions]
+        asked[f"region.{name}"] = lambda name=name: [
+            getattr(region, name) for region in found.regions
+        ]
     return {name: _answer(asked[name]) for name in (asked if names is None else names)}
 
 

@@ -1,6 +1,8 @@
-"""Second opinions for the tests of `exact`: fractions, mpmath and plain float64; no arithmetic of `exact` is used.
+"""Second opinions for the tests of `exact`: fractions, mpmath and plain float64; no arithmetic of
+`exact` is used.
 
-Networks are read as data only (weights, biases, norms as fractions); every evaluation here is written anew.
+Networks are read as data only (weights, biases, norms as fractions); every evaluation here is
+written anew.
 """
 
 from __future__ import annotations
@@ -15,7 +17,19 @@ import mpmath
 import numpy as np
 import sympy
 
-from exact import GELU, AbsoluteValue, Activation, Block, HardTanh, Identity, LeakyReLU, Network, Norm, ReLU, SiLU
+from exact import (
+    GELU,
+    AbsoluteValue,
+    Activation,
+    Block,
+    HardTanh,
+    Identity,
+    LeakyReLU,
+    Network,
+    Norm,
+    ReLU,
+    SiLU,
+)
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.numbers import Rational, fraction
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
@@ -23,8 +37,13 @@ from exact.regions.polytopes.cells import FlatCells
 
 DIGITS = 100
 BENDS: dict[type[Activation], list[int]] = {
-    ReLU: [0], LeakyReLU: [0], AbsoluteValue: [0], GELU: [0], SiLU: [0], Identity: []
-}  # fmt: skip
+    ReLU: [0],
+    LeakyReLU: [0],
+    AbsoluteValue: [0],
+    GELU: [0],
+    SiLU: [0],
+    Identity: [],
+}
 Real = mpmath.mpf
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -92,7 +111,9 @@ def bent(activation: Activation, z: Fraction) -> Fraction:
     raise NotImplementedError(activation)
 
 
-def exact_walk(network: Network, x: Sequence[Fraction | int]) -> tuple[list[list[Fraction]], list[Fraction]]:
+def exact_walk(
+    network: Network, x: Sequence[Fraction | int]
+) -> tuple[list[list[Fraction]], list[Fraction]]:
     """The pre-activations of each layer, and the output."""
     state, seen = [Fraction(value) for value in x], []
     for block in network.blocks:
@@ -114,7 +135,9 @@ def exact_code(network: Network, x: Sequence[Fraction | int]) -> str:
             levels = [fraction(layer.activation.lo), fraction(layer.activation.hi)]
         else:
             levels = [Fraction(level) for level in BENDS[type(layer.activation)]]
-        layers += ["".join(str(int(value > level)) for value in z for level in levels)] if levels else []
+        layers += (
+            ["".join(str(int(value > level)) for value in z for level in levels)] if levels else []
+        )
     return "|".join(layers)
 
 
@@ -151,7 +174,16 @@ def activate(activation: Activation, z: Real) -> Real:
         case GELU(approximate="none"):
             return z * (1 + mpmath.erf(z / mpmath.sqrt(2))) / 2
         case GELU():
-            return z * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf(44715) / 10**6 * z**3))) / 2
+            return (
+                z
+                * (
+                    1
+                    + mpmath.tanh(
+                        mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf(44715) / 10**6 * z**3)
+                    )
+                )
+                / 2
+            )
         case SiLU():
             return z / (1 + mpmath.exp(-z))
     raise NotImplementedError(activation)
@@ -165,14 +197,23 @@ def bends(activation: Activation) -> list[Real]:
 
 
 def walk(network: Network, x: Sequence[Fraction | int]) -> tuple[list[list[Real]], list[Real]]:
-    """The gaps (pre-activation minus breakpoint, one per bit) of each hidden layer, and the output."""
+    """The gaps (pre-activation minus breakpoint, one per bit) of each hidden layer, and the
+    output.
+    """
     gaps: list[list[Real]] = []
     state = [real(Fraction(value)) for value in x]
     for block in network.blocks:
-        inner = state if block.norm is None else normalise(block.norm, state, type(block.norm).__name__ == "LayerNorm")
+        inner = (
+            state
+            if block.norm is None
+            else normalise(block.norm, state, type(block.norm).__name__ == "LayerNorm")
+        )
         for layer in block.layers:
             pairs = zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
-            z = [sum((real(w) * v for w, v in zip(row, inner, strict=True)), real(b[0])) for row, b in pairs]
+            z = [
+                sum((real(w) * v for w, v in zip(row, inner, strict=True)), real(b[0]))
+                for row, b in pairs
+            ]
             if bends(layer.activation):
                 gaps.append([value - bend for value in z for bend in bends(layer.activation)])
             inner = [activate(layer.activation, value) for value in z]
@@ -181,7 +222,9 @@ def walk(network: Network, x: Sequence[Fraction | int]) -> tuple[list[list[Real]
 
 
 def code(network: Network, x: Sequence[Fraction | int], zero: str = "1e-80") -> str:
-    """The spline code by 100 digits; a gap below `zero` raises, since it cannot be told from a tie."""
+    """The spline code by 100 digits; a gap below `zero` raises, since it cannot be told from a
+    tie.
+    """
     with mpmath.workdps(DIGITS):
         gaps, _ = walk(network, x)
         if any(abs(gap) < mpmath.mpf(zero) for layer in gaps for gap in layer):
@@ -204,7 +247,9 @@ def without_eps(network: Network) -> Network:
     return Network(tuple(changed(block) for block in network.blocks))
 
 
-def integers(generator: np.random.Generator, shape: tuple[int, ...] | int, top: int = 4) -> list[Any]:
+def integers(
+    generator: np.random.Generator, shape: tuple[int, ...] | int, top: int = 4
+) -> list[Any]:
     """Nested lists of small random Python integers."""
     found: list[Any] = generator.integers(-top, top + 1, shape).tolist()
     return found
@@ -222,7 +267,9 @@ def float_normalise(norm: Norm, x: Floats) -> Floats:
 
 
 def float_gaps(network: Network, x: Floats) -> Floats:
-    """Pre-activation minus breakpoint for every hinge (batch x hinges); piecewise linear networks."""
+    """Pre-activation minus breakpoint for every hinge (batch x hinges); piecewise linear
+    networks.
+    """
     found, state = [], x
     for block in network.blocks:
         inner = state if block.norm is None else float_normalise(block.norm, state)

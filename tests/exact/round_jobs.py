@@ -1,4 +1,6 @@
-"""Networks on lines, circles and spheres whose certificates are tested, degenerate ones among them."""
+"""Networks on lines, circles and spheres whose certificates are tested, degenerate ones among
+them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from exact import Block, Domain, GreatCircle, GreatSphere, Layer, Line, Network, Partition, Ray, Segment, Sphere, partition
+from exact import (
+    Block,
+    Domain,
+    GreatCircle,
+    GreatSphere,
+    Layer,
+    Line,
+    Network,
+    Partition,
+    Ray,
+    Segment,
+    Sphere,
+    partition,
+)
 from exact.arithmetic.numbers import Rational
 from exact.regions import certificate as certificates
 from exact.sources import tensors
@@ -23,34 +38,62 @@ def layers(*given: Any) -> Network:
     return tensors.mlp([*given, ([[1] * len(given[-1][0])], [0])])
 
 
-def block(rows: int, dim: int, seed: int, norm: str = "layernorm", eps: object = "1/100000") -> Network:
+def block(
+    rows: int, dim: int, seed: int, norm: str = "layernorm", eps: object = "1/100000"
+) -> Network:
     """A block behind a norm with random float weights, gain and bias."""
     rng = np.random.default_rng(seed)
-    return tensors.block(rng.normal(size=(rows, dim)), rng.normal(size=rows) * 0.7, rng.normal(size=(dim, rows)),
-                         rng.normal(size=dim), norm=norm, gain=rng.normal(size=dim), bias=rng.normal(size=dim),
-                         eps=eps)  # fmt: skip
+    return tensors.block(
+        rng.normal(size=(rows, dim)),
+        rng.normal(size=rows) * 0.7,
+        rng.normal(size=(dim, rows)),
+        rng.normal(size=dim),
+        norm=norm,
+        gain=rng.normal(size=dim),
+        bias=rng.normal(size=dim),
+        eps=eps,
+    )
 
 
 def random_mlp(seed: int, *widths: int) -> Network:
     rng = np.random.default_rng(seed)
     shapes = list(zip(widths[1:], widths, strict=False))
-    return tensors.mlp([(rng.normal(size=shape), rng.normal(size=shape[0]) * 0.5) for shape in shapes])
+    return tensors.mlp(
+        [(rng.normal(size=shape), rng.normal(size=shape[0]) * 0.5) for shape in shapes]
+    )
 
 
 def embedded(rows: int, dim: int, seed: int, norm: str, *, residual: bool) -> Network:
     """A block behind a linear map with thirds and sevenths, so that nothing is a whole number."""
     rng = np.random.default_rng(seed)
     weight = [[Rational(int(x), 21) for x in row] for row in rng.integers(-9, 10, size=(dim, dim))]
-    return Network((Block((Layer.of(weight),), residual=residual), *block(rows, dim, seed, norm).blocks))
+    return Network(
+        (Block((Layer.of(weight),), residual=residual), *block(rows, dim, seed, norm).blocks)
+    )
 
 
 OCTAHEDRON = layers((SIX, [-1] * 6))
-CAPS = layers(([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [1, 0, 0]], ["-9/10", "-9/10", "-9/10", "-9/10", "-19/20"]))
+CAPS = layers(
+    (
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [1, 0, 0]],
+        ["-9/10", "-9/10", "-9/10", "-9/10", "-19/20"],
+    )
+)
 BELTS = layers(([[0, 0, 1], [0, 0, 1], [0, 0, -2], [1, 0, 0]], [0, "1/2", "-1", 2]))
-STRIPS = layers(([[0, 4, 0], [0, -4, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1]], [1, 1, "-9/10", "-9/10", "-99/100"]))
-HIDDEN = layers((UNITS, [2, 2, 2]), ([[1, 1, 1], [1, 0, 0]], ["-15/2", "-59/20"]))  # one layer that is all on, caps behind it
-FOLDED = layers(([[1, 0, 0], [0, 1, 0], [1, 1, 1]], [0, "-1/2", "1/3"]), ([[1, -1, 1], [-1, 2, -1]], ["-1/4", "1/5"]))
-FREE = layers(([[1, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 0]], [0, 0, 0, 0]), ([[1, 1, 1, 1], [1, -1, 0, 2]], [0, 0]))
+STRIPS = layers(
+    ([[0, 4, 0], [0, -4, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1]], [1, 1, "-9/10", "-9/10", "-99/100"])
+)
+HIDDEN = layers(
+    (UNITS, [2, 2, 2]), ([[1, 1, 1], [1, 0, 0]], ["-15/2", "-59/20"])
+)  # one layer that is all on, caps behind it
+FOLDED = layers(
+    ([[1, 0, 0], [0, 1, 0], [1, 1, 1]], [0, "-1/2", "1/3"]),
+    ([[1, -1, 1], [-1, 2, -1]], ["-1/4", "1/5"]),
+)
+FREE = layers(
+    ([[1, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 0]], [0, 0, 0, 0]),
+    ([[1, 1, 1, 1], [1, -1, 0, 2]], [0, 0]),
+)
 
 CURVES: dict[str, tuple[Network, Domain]] = {
     "norm, n = 3": (block(7, 3, 0), Sphere()),
@@ -66,13 +109,22 @@ CURVES: dict[str, tuple[Network, Domain]] = {
     "corners": (OCTAHEDRON, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=2)),
     "never cut": (OCTAHEDRON, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared="1/2")),
     "without bias": (FREE, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1)),
-    "embedded": (embedded(7, 4, 1, "rms", residual=True), GreatCircle(["1/3", 1, 0, 2], [0, "-2/7", 1, 1])),
-    "of thirds": (random_mlp(6, 3, 4, 1), GreatCircle(["1/3", 0, 1], [0, "1/7", 1], radius_squared="5/3")),
+    "embedded": (
+        embedded(7, 4, 1, "rms", residual=True),
+        GreatCircle(["1/3", 1, 0, 2], [0, "-2/7", 1, 1]),
+    ),
+    "of thirds": (
+        random_mlp(6, 3, 4, 1),
+        GreatCircle(["1/3", 0, 1], [0, "1/7", 1], radius_squared="5/3"),
+    ),
 }
 SPHERES: dict[str, tuple[Network, Domain]] = {
     "general": (random_mlp(0, 3, 4, 1), Sphere(1)),
     "norm, n = 4": (block(5, 4, 3), Sphere()),
-    "three activations": (block(5, 6, 7), GreatSphere([1, 2, 0, 1, 0, 1], [0, 1, 0, 3, -1, 2], [2, 0, 1, 1, 1, -1])),
+    "three activations": (
+        block(5, 6, 7),
+        GreatSphere([1, 2, 0, 1, 0, 1], [0, 1, 0, 3, -1, 2], [2, 0, 1, 1, 1, -1]),
+    ),
     "touching": (OCTAHEDRON, Sphere(2)),
     "three through a point": (OCTAHEDRON, Sphere(3)),
     "apart": (OCTAHEDRON, Sphere("3/2")),
@@ -110,7 +162,9 @@ ALL = [(kind, name) for kind, jobs in JOBS.items() for name in jobs]
 @functools.cache
 def found(kind: str, name: str) -> Partition:
     network, domain = JOBS[kind][name]
-    return partition(network, domain, engine={"curve": "circle", "codes": "sphere_polytopes"}.get(kind))
+    return partition(
+        network, domain, engine={"curve": "circle", "codes": "sphere_polytopes"}.get(kind)
+    )
 
 
 @functools.cache

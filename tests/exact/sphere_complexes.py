@@ -1,4 +1,6 @@
-"""A second opinion on cell complexes of spheres: codes beside every arc, in floats, and the laws of half-edges."""
+"""A second opinion on cell complexes of spheres: codes beside every arc, in floats, and the laws of
+half-edges.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ STEP = 2.0**-23  # beside an arc, in radii; planes nearer than a few of these ar
 
 
 def cell_codes(made: CircleArrangement) -> BitArray:
-    """The codes of all cells, carried from the root across arcs; asserts that every way around gives the same."""
+    """The codes of all cells, carried from the root across arcs; asserts that every way around
+    gives the same.
+    """
     complex_, width = made.complex, len(made.root)
     codes = np.zeros((complex_.cell_count, width), dtype=bool)
     codes[0], known, todo = made.root, {0}, [0]
@@ -49,12 +53,18 @@ def check_half_edges(complex_: SphereComplex) -> None:
         assert complex_.walk_of[h] == complex_.walk_of[after]
         assert complex_.cell_of_walk[complex_.walk_of[h]] == complex_.arc_sides[h >> 1, h & 1]
     assert sorted(set(complex_.walk_of.tolist())) == list(range(complex_.walk_count))
-    assert len(set(complex_.cell_of_walk.tolist())) == complex_.cell_count or complex_.arc_count == 0
+    assert (
+        len(set(complex_.cell_of_walk.tolist())) == complex_.cell_count or complex_.arc_count == 0
+    )
     assert complex_.euler_characteristic == 1 + complex_.components
 
 
-def check_complex(planes: Sequence[Halfspace], gram: RationalArray, square: Rational, made: CircleArrangement) -> BitArray:
-    """Compare the codes of the cells with those of float points beside the middle of every arc; returns the codes."""
+def check_complex(
+    planes: Sequence[Halfspace], gram: RationalArray, square: Rational, made: CircleArrangement
+) -> BitArray:
+    """Compare the codes of the cells with those of float points beside the middle of every arc;
+    returns the codes.
+    """
     complex_ = made.complex
     check_half_edges(complex_)
     codes = cell_codes(made)
@@ -76,18 +86,32 @@ def check_complex(planes: Sequence[Halfspace], gram: RationalArray, square: Rati
             place = middle + way * STEP * radius * left / np.linalg.norm(left)
             values = normals @ (place * radius / np.linalg.norm(place)) + offsets
             sure = np.abs(values) > room
-            assert np.array_equal(values[sure] > 0, codes[complex_.arc_sides[e, side], sure]), (e, side)
+            assert np.array_equal(values[sure] > 0, codes[complex_.arc_sides[e, side], sure]), (
+                e,
+                side,
+            )
     return codes
 
 
-def _middle(complex_: SphereComplex, e: int, lower: FloatArray, normal: FloatArray, height: float, radius: float) -> FloatArray:
+def _middle(
+    complex_: SphereComplex,
+    e: int,
+    lower: FloatArray,
+    normal: FloatArray,
+    height: float,
+    radius: float,
+) -> FloatArray:
     """The middle of an arc, on the round sphere."""
     reach, (start, end) = math.sqrt(radius**2 - height**2), complex_.arc_ends[e].tolist()
     if start < 0:
         across = np.cross(normal, [0.3, 0.5, 0.8])
         return np.asarray(height * normal + reach * across / np.linalg.norm(across))
-    first, last = ((lower.T @ complex_.vertex_floats[v] - height * normal) / reach for v in (start, end))
+    first, last = (
+        (lower.T @ complex_.vertex_floats[v] - height * normal) / reach for v in (start, end)
+    )
     beside = np.cross(normal, first)
     angle = math.atan2(float(last @ beside), float(last @ first)) % (2 * math.pi)
     angle = 2 * math.pi if start == end else angle
-    return np.asarray(height * normal + reach * (math.cos(angle / 2) * first + math.sin(angle / 2) * beside))
+    return np.asarray(
+        height * normal + reach * (math.cos(angle / 2) * first + math.sin(angle / 2) * beside)
+    )

@@ -15,7 +15,17 @@ from flint import ctx
 
 from exact.arithmetic.numbers import Ball, Rational, ball_precision, fraction
 from exact.errors import InvalidInput, NotPiecewiseLinear
-from exact.networks.activations import GELU, AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU, Smooth
+from exact.networks.activations import (
+    GELU,
+    AbsoluteValue,
+    Activation,
+    HardTanh,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    SiLU,
+    Smooth,
+)
 from tests.exact.reference import activate, q, real
 
 Function = Callable[[torch.Tensor], torch.Tensor]
@@ -52,7 +62,9 @@ def test_forward_float_is_torch(activation: Activation, torch_function: Function
 
 @pytest.mark.parametrize(("activation", "torch_function"), PIECEWISE, ids=named)
 def test_pieces_are_the_function(activation: Activation, torch_function: Function) -> None:
-    """The number of breakpoints below z selects the piece; quarters, where float64 makes no error, except the slope 0.01."""
+    """The number of breakpoints below z selects the piece; quarters, where float64 makes no error,
+    except the slope 0.01.
+    """
     bends = [fraction(bend) for bend in activation.breakpoints]
     pieces = [(fraction(slope), fraction(intercept)) for slope, intercept in activation.pieces]
     assert len(pieces) == len(bends) + 1
@@ -66,7 +78,9 @@ def test_pieces_are_the_function(activation: Activation, torch_function: Functio
 @pytest.mark.parametrize(("activation", "_torch_function"), PIECEWISE, ids=named)
 def test_pieces_join_at_the_breakpoints(activation: Activation, _torch_function: Function) -> None:
     pieces = [(fraction(slope), fraction(intercept)) for slope, intercept in activation.pieces]
-    for bend, (left, right) in zip(map(fraction, activation.breakpoints), pairwise(pieces), strict=True):
+    for bend, (left, right) in zip(
+        map(fraction, activation.breakpoints), pairwise(pieces), strict=True
+    ):
         assert left[0] * bend + left[1] == right[0] * bend + right[1]
 
 
@@ -106,7 +120,10 @@ def test_parameters_are_exact() -> None:
     assert fraction(LeakyReLU().slope) == Fraction(0.01) != Fraction(1, 100)
     assert fraction(LeakyReLU("1/100").slope) == Fraction(1, 100)  # type: ignore[arg-type]
     assert LeakyReLU(0.5) == LeakyReLU(Fraction(1, 2))  # type: ignore[arg-type]
-    assert [fraction(bend) for bend in HardTanh(0.1, "1/3").breakpoints] == [Fraction(0.1), Fraction(1, 3)]  # type: ignore[arg-type]
+    assert [fraction(bend) for bend in HardTanh(0.1, "1/3").breakpoints] == [
+        Fraction(0.1),
+        Fraction(1, 3),
+    ]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("lo", "hi"), [(1, -1), (1, 1)])
@@ -136,6 +153,16 @@ def test_names_and_digests_do_not_depend_on_how_the_backend_prints() -> None:
 
 
 def test_names_tell_parameters_apart() -> None:
-    activations = [ReLU(), LeakyReLU(), LeakyReLU(0.02), AbsoluteValue(), HardTanh(), HardTanh(0, 6), Identity(), GELU(),
-                   GELU("tanh"), SiLU()]  # fmt: skip
+    activations = [
+        ReLU(),
+        LeakyReLU(),
+        LeakyReLU(0.02),
+        AbsoluteValue(),
+        HardTanh(),
+        HardTanh(0, 6),
+        Identity(),
+        GELU(),
+        GELU("tanh"),
+        SiLU(),
+    ]
     assert len({activation.name for activation in activations}) == len(activations)

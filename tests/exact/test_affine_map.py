@@ -15,7 +15,9 @@ from tests.exact.reference import q
 
 MATRIX = [[Fraction(1, 3), Fraction(-2)], [Fraction(0), Fraction(5, 7)], [Fraction(1), Fraction(1)]]
 OFFSET = [Fraction(1, 2), Fraction(0), Fraction(-9)]
-COLUMNS = RationalArray(3, 3, [q(x) for row, c in zip(MATRIX, OFFSET, strict=True) for x in (*row, c)])
+COLUMNS = RationalArray(
+    3, 3, [q(x) for row, c in zip(MATRIX, OFFSET, strict=True) for x in (*row, c)]
+)
 MAP = AffineMap.of_columns(COLUMNS)
 
 
@@ -49,13 +51,26 @@ def test_equal_maps_are_equal_objects() -> None:
     same = AffineMap(RationalMatrix.from_rationals(MATRIX), RationalMatrix.from_rationals(OFFSET))
     assert (same == MAP, hash(same) == hash(MAP)) == (True, True)
     half = AffineMap(RationalMatrix.from_rationals([["1/2"]]), RationalMatrix.from_floats([0.0]))
-    assert half == AffineMap(RationalMatrix.from_floats([[0.5]]), RationalMatrix.from_rationals([0]))
-    assert len({MAP, AffineMap(MAP.matrix, MAP.offset, "norm(x)"), AffineMap(MAP.matrix, MAP.offset, skip=True)}) == 3
+    assert half == AffineMap(
+        RationalMatrix.from_floats([[0.5]]), RationalMatrix.from_rationals([0])
+    )
+    assert (
+        len(
+            {
+                MAP,
+                AffineMap(MAP.matrix, MAP.offset, "norm(x)"),
+                AffineMap(MAP.matrix, MAP.offset, skip=True),
+            }
+        )
+        == 3
+    )
 
 
 def test_sympy_is_the_same_map() -> None:
     x1, x2 = sympy.symbols("x1 x2", real=True)
-    assert MAP.sympy() == sympy.Matrix([x1 / 3 - 2 * x2 + sympy.Rational(1, 2), sympy.Rational(5, 7) * x2, x1 + x2 - 9])
+    assert MAP.sympy() == sympy.Matrix(
+        [x1 / 3 - 2 * x2 + sympy.Rational(1, 2), sympy.Rational(5, 7) * x2, x1 + x2 - 9]
+    )
     y1, y2 = sympy.symbols("y1 y2", real=True)
     assert AffineMap(MAP.matrix, MAP.offset, "norm(x)").sympy()[2] == y1 + y2 - 9
     s, t = sympy.symbols("s t")

@@ -16,12 +16,16 @@ from exact.sources import tensors
 
 def given(rows: list[list[int]], walls: list[list[int]] | None = None) -> Arrangement:
     """Rows and walls as integer forms, not reduced by hand."""
-    planes, edges = ([Halfspace.of([Rational(x) for x in row]) for row in part] for part in (rows, walls or []))
+    planes, edges = (
+        [Halfspace.of([Rational(x) for x in row]) for row in part] for part in (rows, walls or [])
+    )
     return arrangement(planes, edges, len(rows[0]) - 1)
 
 
 def test_zero_duplicate_opposite_and_proportional_rows() -> None:
-    found = given([[1, 2, 3], [0, 0, 5], [2, 4, 6], [-3, -6, -9], [0, 0, 0], [1, 0, 0], [0, 0, -1], [1, 2, 4]])
+    found = given(
+        [[1, 2, 3], [0, 0, 5], [2, 4, 6], [-3, -6, -9], [0, 0, 0], [1, 0, 0], [0, 0, -1], [1, 2, 4]]
+    )
     assert found.planes == (Halfspace((1, 2, 3)), Halfspace((1, 0, 0)), Halfspace((1, 2, 4)))
     assert found.plane.tolist() == [0, -1, 0, 0, -1, 1, -1, 2]
     assert found.flip.tolist() == [False, True, False, True, False, False, False, False]
@@ -38,10 +42,16 @@ def test_bits_pass_through_when_every_hinge_has_a_hyperplane() -> None:
 
 
 def test_hinges_on_walls_are_constant() -> None:
-    found = given([[1, 0, 1], [-1, 0, -1], [0, 1, 0], [-2, 0, -2], [3, 0, 3]], [[1, 0, 1], [0, 0, 7], [1, 0, 1]])
+    found = given(
+        [[1, 0, 1], [-1, 0, -1], [0, 1, 0], [-2, 0, -2], [3, 0, 3]],
+        [[1, 0, 1], [0, 0, 7], [1, 0, 1]],
+    )
     assert found.planes == (Halfspace((0, 1, 0)),)
     assert found.walls == (Halfspace((1, 0, 1)),)
-    assert (found.plane.tolist(), found.flip.tolist()) == ([-1, -1, 0, -1, -1], [True, False, False, False, True])
+    assert (found.plane.tolist(), found.flip.tolist()) == (
+        [-1, -1, 0, -1, -1],
+        [True, False, False, False, True],
+    )
 
 
 def test_first_layer_in_the_parameters_of_the_domain() -> None:
@@ -52,12 +62,17 @@ def test_first_layer_in_the_parameters_of_the_domain() -> None:
 
 
 def sides_of(rows: Any, point: list[Rational]) -> list[int]:
-    values = [sum((a * x for a, x in zip(row, point, strict=False)), Rational(0)) + row[-1] for row in rows]
+    values = [
+        sum((a * x for a, x in zip(row, point, strict=False)), Rational(0)) + row[-1]
+        for row in rows
+    ]
     return [(v > 0) - (v < 0) for v in values]
 
 
 def test_lift_keeps_sides() -> None:
-    """Points of the reduced coordinates and their lifts lie on the same sides; opposite cells on opposite ones."""
+    """Points of the reduced coordinates and their lifts lie on the same sides; opposite cells on
+    opposite ones.
+    """
     generator = np.random.default_rng(0)
     families = [
         given([[1, 2, 0, 3], [2, 4, 0, 1], [1, -1, 0, 2]]),
@@ -73,16 +88,21 @@ def test_lift_keeps_sides() -> None:
             for opposite in (False, True) if reduced.mirrored else (False,):
                 lifted = reduced.lift(point, opposite)
                 expected = [1] * reduced.mirrored + sides_of(reduced.rows, point)
-                assert [side(plane, lifted) for plane in planes] == [-x if opposite else x for x in expected]
+                assert [side(plane, lifted) for plane in planes] == [
+                    -x if opposite else x for x in expected
+                ]
 
 
 def test_essential_dimensions() -> None:
-    assert [(e.dim, e.planes, e.mirrored) for e in (
-        essential(given([[1, 2, 0, 3], [2, 4, 0, 1]])),
-        essential(given([[1, 2, 3, -6], [0, 1, 1, -2], [1, 1, 1, -3], [4, 0, 1, -5]])),
-        essential(given([[1, 0, 0], [0, 1, 0]], [[1, 1, 1]])),
-        essential(given([[0, 0, 1]])),
-    )] == [(1, 2, False), (2, 3, True), (2, 2, False), (0, 0, False)]  # fmt: skip
+    assert [
+        (e.dim, e.planes, e.mirrored)
+        for e in (
+            essential(given([[1, 2, 0, 3], [2, 4, 0, 1]])),
+            essential(given([[1, 2, 3, -6], [0, 1, 1, -2], [1, 1, 1, -3], [4, 0, 1, -5]])),
+            essential(given([[1, 0, 0], [0, 1, 0]], [[1, 1, 1]])),
+            essential(given([[0, 0, 1]])),
+        )
+    ] == [(1, 2, False), (2, 3, True), (2, 2, False), (0, 0, False)]
 
 
 def test_walls_come_after_the_hyperplanes() -> None:

@@ -1,4 +1,6 @@
-"""Files are whole or absent whoever else writes them; locks say who holds them, and go with their process."""
+"""Files are whole or absent whoever else writes them; locks say who holds them, and go with their
+process.
+"""
 
 import errno
 import multiprocessing
@@ -13,7 +15,14 @@ from typing import Any
 import pytest
 
 from exact import InvalidInput
-from exact.atomic_files import holding, left_behind, made_folder, publishing, temporary_beside, write_atomically
+from exact.atomic_files import (
+    holding,
+    left_behind,
+    made_folder,
+    publishing,
+    temporary_beside,
+    write_atomically,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -42,7 +51,10 @@ def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
 
 def test_many_threads_write_one_file(tmp_path: Path) -> None:
     contents = [bytes([k]) * 100_000 for k in range(8)]
-    threads = [threading.Thread(target=write_atomically, args=(tmp_path / "a", content)) for content in contents]
+    threads = [
+        threading.Thread(target=write_atomically, args=(tmp_path / "a", content))
+        for content in contents
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -82,9 +94,21 @@ def test_new_files_have_the_rights_that_the_user_wants(tmp_path: Path) -> None:
 
 
 def test_what_is_left_behind_is_known_by_its_name(tmp_path: Path) -> None:
-    for name in (".a.tmp", "a.tmp", ".a.0123456789abcdef.tmp", ".a.b.0123456789abcdef.tmp", ".ab.tmp", "a", ".a.lock"):
+    for name in (
+        ".a.tmp",
+        "a.tmp",
+        ".a.0123456789abcdef.tmp",
+        ".a.b.0123456789abcdef.tmp",
+        ".ab.tmp",
+        "a",
+        ".a.lock",
+    ):
         (tmp_path / name).touch()
-    assert {place.name for place in left_behind(tmp_path / "a")} == {".a.tmp", "a.tmp", ".a.0123456789abcdef.tmp"}
+    assert {place.name for place in left_behind(tmp_path / "a")} == {
+        ".a.tmp",
+        "a.tmp",
+        ".a.0123456789abcdef.tmp",
+    }
     temporary = temporary_beside(tmp_path / "a")
     temporary.touch()
     assert temporary in left_behind(tmp_path / "a")
@@ -124,11 +148,19 @@ def holder(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("end", ["ends", "is killed"])
-def test_a_lock_says_who_holds_it_and_goes_with_its_process(tmp_path: Path, holder: Any, end: str) -> None:
+def test_a_lock_says_who_holds_it_and_goes_with_its_process(
+    tmp_path: Path, holder: Any, end: str
+) -> None:
     process, pipe = holder
-    wanted = rf"the thing is being written by another process; got process {process.pid} on \S+, since 2\d{{3}}-.*; wait$"
+    wanted = (
+        rf"the thing is being written by another process; got process {process.pid} on \S+, "
+        rf"since 2\d{{3}}-.*; wait$"
+    )
     for _ in range(2):
-        with pytest.raises(InvalidInput, match=wanted), holding(tmp_path / "lock", "the thing", "wait"):
+        with (
+            pytest.raises(InvalidInput, match=wanted),
+            holding(tmp_path / "lock", "the thing", "wait"),
+        ):
             pass
     if end == "ends":
         pipe.send("let go")
@@ -157,7 +189,10 @@ def test_a_thread_may_hold_a_lock_twice_and_another_may_not(tmp_path: Path) -> N
         except InvalidInput as error:
             refused.append(error)
 
-    with holding(tmp_path / "lock", "the thing", "wait"), holding(tmp_path / "lock", "the thing", "wait"):
+    with (
+        holding(tmp_path / "lock", "the thing", "wait"),
+        holding(tmp_path / "lock", "the thing", "wait"),
+    ):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
@@ -165,7 +200,9 @@ def test_a_thread_may_hold_a_lock_twice_and_another_may_not(tmp_path: Path) -> N
     assert names(tmp_path) == []
 
 
-def test_a_file_system_without_locks_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(*_: object) -> Any:
         raise OSError(errno.ENOLCK, "No locks available")
 

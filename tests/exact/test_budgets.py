@@ -15,7 +15,9 @@ from exact.geometry.budgets import Stopped, Watch, available_bytes, readable_byt
 
 
 def test_the_memory_of_this_machine() -> None:
-    """Pages straight from the system: an array may be given memory that the process already holds."""
+    """Pages straight from the system: an array may be given memory that the process already
+    holds.
+    """
     size, before = 64_000_000, resident_bytes()
     with mmap.mmap(-1, size) as pages:
         pages[:] = b"1" * size
@@ -24,8 +26,12 @@ def test_the_memory_of_this_machine() -> None:
 
 
 def test_a_control_group_bounds_what_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"memory.max": ["1000"], "memory.current": ["700"], "memory.stat": ["inactive_file 50", "active_file 9"],
-            "meminfo": ["MemTotal: 9 kB", "MemAvailable: 8 kB"]}  # fmt: skip
+    told = {
+        "memory.max": ["1000"],
+        "memory.current": ["700"],
+        "memory.stat": ["inactive_file 50", "active_file 9"],
+        "meminfo": ["MemTotal: 9 kB", "MemAvailable: 8 kB"],
+    }
     monkeypatch.setattr(budgets, "_lines", lambda path: told[path.name])
     assert available_bytes() == 350
     told["memory.max"] = ["max"]
@@ -61,7 +67,12 @@ def test_memory_is_up() -> None:
 
 
 def test_bytes_in_words() -> None:
-    assert [readable_bytes(x) for x in (12, 1500, 2.5e9, 4e12)] == ["12 bytes", "1.5 kB", "2.5 GB", "4 TB"]
+    assert [readable_bytes(x) for x in (12, 1500, 2.5e9, 4e12)] == [
+        "12 bytes",
+        "1.5 kB",
+        "2.5 GB",
+        "4 TB",
+    ]
 
 
 def threads_end(before: int) -> bool:

@@ -1,4 +1,6 @@
-"""Certificates as files: whole or absent, packed or not, for every partition into polytopes and for no other."""
+"""Certificates as files: whole or absent, packed or not, for every partition into polytopes and for
+no other.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ from tests.exact.face_lattices import with_faces
 from tests.exact.forgeries import domain_in, network_in, numbers, records_of
 from tests.laws import fuzz
 
-NETWORK = tensors.mlp([([[1, 2], [-1, 1], [2, -1]], [0, 1, -1]), ([[1, -1, 1], [1, 1, -2]], [-1, 1]), ([[1, -1]], [0])])
+NETWORK = tensors.mlp(
+    [
+        ([[1, 2], [-1, 1], [2, -1]], [0, 1, -1]),
+        ([[1, -1, 1], [1, 1, -2]], [-1, 1]),
+        ([[1, -1]], [0]),
+    ]
+)
 SQUARE = Box(-2, 2, dim=2)
 
 
@@ -32,13 +40,18 @@ def own(budget: Budget | None = None) -> FlatPartition:
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
 def test_a_file_is_what_the_lines_are(name: str, tmp_path: Path) -> None:
     found = own()
-    assert certificates.write(found, tmp_path / name, made_by={"program": "this test"}) == tmp_path / name
+    assert (
+        certificates.write(found, tmp_path / name, made_by={"program": "this test"})
+        == tmp_path / name
+    )
     content = (tmp_path / name).read_bytes()
     body = gzip.decompress(content) if name.endswith(".gz") else content
     assert body == b"".join(certificates.of(found, made_by={"program": "this test"}))
     assert json.loads(body.split(b"\n")[0])["made_by"] == {
-        "engine": "lp_tree", "domain": "Box([-2, 2] x [-2, 2])", "program": "this test"
-    }  # fmt: skip
+        "engine": "lp_tree",
+        "domain": "Box([-2, 2] x [-2, 2])",
+        "program": "this test",
+    }
     certificates.write(found, tmp_path / name, made_by={"program": "this test"})
     assert (tmp_path / name).read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -49,7 +62,11 @@ def test_a_file_is_what_the_lines_are(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("old", [None, b"old"])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])
 def test_an_interrupted_run_leaves_what_was_there(
-    name: str, old: bytes | None, failure: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    old: bytes | None,
+    failure: type[BaseException],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found, asked = own(), 0
 
@@ -89,14 +106,21 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
 def test_regions_are_numbered_as_in_the_partition() -> None:
     for found in (own(), with_faces(NETWORK, SQUARE)):
         records = records_of(certificates.of(found))
-        codes = [record["code"] for record in records if isinstance(record, dict) and "code" in record]
+        codes = [
+            record["code"] for record in records if isinstance(record, dict) and "code" in record
+        ]
         assert codes == [row.tobytes().hex() for row in found.codes]
 
 
 def test_neighbours_are_those_of_the_graph() -> None:
     found = own()
     records = records_of(certificates.of(found))[1:]
-    pairs = {frozenset((i, facet[2])) for i, record in enumerate(records) for facet in record["facets"] if facet[2] is not None}
+    pairs = {
+        frozenset((i, facet[2]))
+        for i, record in enumerate(records)
+        for facet in record["facets"]
+        if facet[2] is not None
+    }
     assert pairs == {frozenset(edge) for edge in found.graph().edges()}
 
 
@@ -116,10 +140,17 @@ def test_a_partial_result_says_so(tmp_path: Path) -> None:
 
 
 def test_a_partition_verifies_itself() -> None:
-    for found, status in ((own(), Status.COMPLETE), (with_faces(NETWORK, RealSpace(2)), Status.COMPLETE),
-                          (own(Budget(regions=3)), Status.INCOMPLETE)):  # fmt: skip
+    for found, status in (
+        (own(), Status.COMPLETE),
+        (with_faces(NETWORK, RealSpace(2)), Status.COMPLETE),
+        (own(Budget(regions=3)), Status.INCOMPLETE),
+    ):
         verdict = certificates.verified(found)
-        assert (verdict.status, verdict.regions, verdict.digest) == (status, len(found), found.digest)
+        assert (verdict.status, verdict.regions, verdict.digest) == (
+            status,
+            len(found),
+            found.digest,
+        )
 
 
 @pytest.mark.parametrize("seed", range(16))

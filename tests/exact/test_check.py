@@ -1,4 +1,6 @@
-"""The checker accepts what is true and rejects what is not: honest certificates, and every way to spoil one."""
+"""The checker accepts what is true and rejects what is not: honest certificates, and every way to
+spoil one.
+"""
 
 from __future__ import annotations
 
@@ -63,17 +65,53 @@ from tests.exact.reference import q
 
 SIGNS = [[1, 0], [0, 1], [1, 1]]
 CROSS = tensors.mlp([(SIGNS, [0, 0, -1]), ([[1, -1, 2]], [0])])
-CONCURRENT = tensors.mlp([([*SIGNS, [1, -1], [0, 0], [-1, 0]], [0, 0, 0, 0, 1, 0]), ([[1, 1, 1, 1, 1, 1]], [0])])
-DEEP = tensors.mlp([([[1, 2], [-1, 1], [2, -1]], [0, 1, -1]), ([[1, -1, 1], [1, 1, -2]], [-1, 1]), ([[1, -1]], [0])])
-LINE = tensors.mlp([([[1], [1], [-2]], [0, -1, 1]), ([[1, -2, 1], [1, 1, 1]], ["1/2", "-1/3"]), ([[1, 1]], [0])])
+CONCURRENT = tensors.mlp(
+    [([*SIGNS, [1, -1], [0, 0], [-1, 0]], [0, 0, 0, 0, 1, 0]), ([[1, 1, 1, 1, 1, 1]], [0])]
+)
+DEEP = tensors.mlp(
+    [
+        ([[1, 2], [-1, 1], [2, -1]], [0, 1, -1]),
+        ([[1, -1, 1], [1, 1, -2]], [-1, 1]),
+        ([[1, -1]], [0]),
+    ]
+)
+LINE = tensors.mlp(
+    [([[1], [1], [-2]], [0, -1, 1]), ([[1, -2, 1], [1, 1, 1]], ["1/2", "-1/3"]), ([[1, 1]], [0])]
+)
 SPACE = tensors.mlp([([[1, 0, 1], [0, 1, -1], [1, 1, 0]], [0, 0, -1]), ([[1, -1, 1]], [0])])
-FLOATS = tensors.mlp([(np.random.default_rng(3).normal(size=(4, 2)), np.full(4, 0.1)), (np.ones((2, 4)), np.zeros(2))])
-MIXED = Network((
-    Block((Layer.of([[1, 1], [1, -1]], [0, q(Fraction(1, 3))], LeakyReLU(q(Fraction(1, 4)))),), residual=True),
-    Block((Layer.of([[1, 2]], [0], HardTanh(q(-1), q(Fraction(1, 2)))), Layer.of([[1], [2]], [0, 1])), residual=True),
-    Block((Layer.of([[2, -1]], [1], AbsoluteValue()), Layer.of([[3]], [q(Fraction(1, 7))]))),
-))  # fmt: skip
-SMOOTH = Network((Block((Layer.of([[1, 1], [1, -2]], [0, 1], ReLU()), Layer.of([[1, 1]], [-1], GELU()), Layer.of([[1]]))),))
+FLOATS = tensors.mlp(
+    [
+        (np.random.default_rng(3).normal(size=(4, 2)), np.full(4, 0.1)),
+        (np.ones((2, 4)), np.zeros(2)),
+    ]
+)
+MIXED = Network(
+    (
+        Block(
+            (Layer.of([[1, 1], [1, -1]], [0, q(Fraction(1, 3))], LeakyReLU(q(Fraction(1, 4)))),),
+            residual=True,
+        ),
+        Block(
+            (
+                Layer.of([[1, 2]], [0], HardTanh(q(-1), q(Fraction(1, 2)))),
+                Layer.of([[1], [2]], [0, 1]),
+            ),
+            residual=True,
+        ),
+        Block((Layer.of([[2, -1]], [1], AbsoluteValue()), Layer.of([[3]], [q(Fraction(1, 7))]))),
+    )
+)
+SMOOTH = Network(
+    (
+        Block(
+            (
+                Layer.of([[1, 1], [1, -2]], [0, 1], ReLU()),
+                Layer.of([[1, 1]], [-1], GELU()),
+                Layer.of([[1]]),
+            )
+        ),
+    )
+)
 AFFINE = Network((Block((Layer.of([[1, 2]], [3]),)),))
 SQUARE, SLICE = Box(-2, 2, dim=2), Plane([0, 0, 0], [1, 0, 1], [0, 2, "1/2"], s=(-1, 1), t=(-1, 2))
 HALF = HPolytope([[1, 0, 1], [-1, -1, 3]])
@@ -120,7 +158,9 @@ def honest(kind: str, name: str) -> list[Record]:
 
 
 def partial() -> list[Record]:
-    return records_of(certificates.of(partition(DEEP, SQUARE, engine="lp_tree", budget=Budget(regions=4))))
+    return records_of(
+        certificates.of(partition(DEEP, SQUARE, engine="lp_tree", budget=Budget(regions=4)))
+    )
 
 
 def empty() -> list[Record]:
@@ -129,8 +169,12 @@ def empty() -> list[Record]:
 
 def without_maps(records: list[Record]) -> list[Record]:
     """The same proof of the same codes, without maps."""
-    found = [{key: value for key, value in record.items() if key != "map"} if isinstance(record, dict) else record
-             for record in records]  # fmt: skip
+    found = [
+        {key: value for key, value in record.items() if key != "map"}
+        if isinstance(record, dict)
+        else record
+        for record in records
+    ]
     found[0]["maps"] = False
     return found
 
@@ -151,7 +195,11 @@ def test_what_is_true_is_verified(kind: str, name: str) -> None:
     own, answer = found(kind, name), verify(lines(kind, name))
     assert answer.status is Status.COMPLETE, answer.reason
     assert json.loads(lines(kind, name)[0])["kind"] == kind
-    assert (answer.digest, answer.network_sha256, answer.regions) == (own.digest, own.network.sha256, len(own))
+    assert (answer.digest, answer.network_sha256, answer.regions) == (
+        own.digest,
+        own.network.sha256,
+        len(own),
+    )
     assert answer.maps == (name != "smooth")
 
 
@@ -174,39 +222,59 @@ def test_a_domain_without_interior() -> None:
 
 
 def test_domains_of_lower_dimension_are_proved_on_their_hull() -> None:
-    """The line x + y = 1 of the plane by both kinds, and a point; a flat polyhedron cannot pass as empty."""
+    """The line x + y = 1 of the plane by both kinds, and a point; a flat polyhedron cannot pass as
+    empty.
+    """
     line = HPolytope([[1, 1, -1], [-1, -1, 1], [1, 0, 2]])
     for engine in ("subdivision", "lp_tree"):
         answer = verify(certificates.of(partition(DEEP, line, engine=engine)))
-        assert (answer.status, answer.regions) == (Status.COMPLETE, partition(DEEP, line, engine="brute_force").region_count)
+        assert (answer.status, answer.regions) == (
+            Status.COMPLETE,
+            partition(DEEP, line, engine="brute_force").region_count,
+        )
         assert answer.domain == "R^1 where (1).x + 2 > 0, mapped into R^2 by the chart in the file"
     point = verify(certificates.of(partition(LINE, Box(0, 0, dim=1))))
     assert (point.status, point.regions) == (Status.COMPLETE, 1)
     assert point.domain == "R^0, mapped into R^1 by the chart in the file"
     records = empty()
     records[0]["domain"]["walls"] = ["1 1 0", "-1 0 0", "0 -1 0"]
-    assert reason(records) == "header, empty: the multipliers do not prove that the domain has no point"
+    assert (
+        reason(records)
+        == "header, empty: the multipliers do not prove that the domain has no point"
+    )
 
 
 def test_a_forged_point() -> None:
-    """Of dimension 0: another code, another map, a code too many, and a complex, which needs edges."""
+    """Of dimension 0: another code, another map, a code too many, and a complex, which needs
+    edges.
+    """
     honest = records_of(certificates.of(partition(LINE, Box(0, 0, dim=1))))
-    flipped, wrong = f"{int(honest[1]['code'], 16) ^ 0x80:02x}", ["1", *["7"] * (len(honest[1]["map"]) - 1)]
+    flipped, wrong = (
+        f"{int(honest[1]['code'], 16) ^ 0x80:02x}",
+        ["1", *["7"] * (len(honest[1]["map"]) - 1)],
+    )
     for key, value in (("code", flipped), ("map", wrong)):
         records = copy.deepcopy(honest)
         records[1][key] = value
         assert reason(records).startswith("region 0")
     records = copy.deepcopy(honest)
     records[0]["kind"] = "complex"
-    assert reason(records) == "header: a complex that is not complete, of a point, or without a cell"
+    assert (
+        reason(records) == "header: a complex that is not complete, of a point, or without a cell"
+    )
     records[0] |= {"kind": "facets", "regions": 2}
     assert reason([*records[:2], records[1], *records[2:]]).startswith("region 1")
 
 
 def test_the_verdict_names_the_domain() -> None:
-    assert verify(lines("facets", "deep in a wedge")).domain == "R^2 where (1 0).x + 1 > 0, (-1 -1).x + 3 > 0"
+    assert (
+        verify(lines("facets", "deep in a wedge")).domain
+        == "R^2 where (1 0).x + 1 > 0, (-1 -1).x + 3 > 0"
+    )
     assert verify(lines("facets", "concurrent")).domain == "R^2"
-    assert verify(lines("facets", "slice")).domain.endswith("mapped into R^3 by the chart in the file")
+    assert verify(lines("facets", "slice")).domain.endswith(
+        "mapped into R^3 by the chart in the file"
+    )
     far = partition(LINE, HPolytope([[1, 16**4000]]), engine="lp_tree")
     assert verify(certificates.of(far)).domain == "R^1 where the 1 inequalities in the file hold"
 
@@ -221,11 +289,22 @@ def test_verdicts_have_no_truth_value() -> None:
 
 def test_the_checker_needs_nothing_but_python(tmp_path: Path) -> None:
     own = Path(exact.__file__).parent
-    shutil.copytree(own / "check", tmp_path / "exact" / "check", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        own / "check", tmp_path / "exact" / "check", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(own / "errors.py", tmp_path / "exact" / "errors.py")
     (tmp_path / "deep.jsonl").write_bytes(b"".join(lines("complex", "deep")))
-    program = "import sys; sys.path.insert(0, ''); from exact.check import verify_file; print(verify_file('deep.jsonl').status)"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    program = (
+        "import sys; sys.path.insert(0, ''); from exact.check import verify_file; "
+        "print(verify_file('deep.jsonl').status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "Status.COMPLETE\n"
 
 
@@ -236,15 +315,21 @@ def test_files_whole_cut_and_damaged(tmp_path: Path) -> None:
     body = b"".join(lines("facets", "deep"))
     packed = gzip.compress(body)
     for name, content, status in (
-        ("a.jsonl", body, Status.COMPLETE), ("a.jsonl.gz", packed, Status.COMPLETE), ("b.jsonl", body[:-1], Status.REJECTED),
-        ("b.jsonl.gz", packed[:-9], Status.REJECTED), ("c.jsonl.gz", packed[:-40] + bytes(40), Status.REJECTED),
-        ("d.jsonl", body + b"{}\n", Status.REJECTED), ("e.jsonl", body[:-70] + b"0" + body[-69:], Status.REJECTED),
-    ):  # fmt: skip
+        ("a.jsonl", body, Status.COMPLETE),
+        ("a.jsonl.gz", packed, Status.COMPLETE),
+        ("b.jsonl", body[:-1], Status.REJECTED),
+        ("b.jsonl.gz", packed[:-9], Status.REJECTED),
+        ("c.jsonl.gz", packed[:-40] + bytes(40), Status.REJECTED),
+        ("d.jsonl", body + b"{}\n", Status.REJECTED),
+        ("e.jsonl", body[:-70] + b"0" + body[-69:], Status.REJECTED),
+    ):
         (tmp_path / name).write_bytes(content)
         assert check.verify_file(tmp_path / name).status is status, name
 
 
-@pytest.mark.parametrize(("kind", "name"), [("facets", "cross"), ("complex", "cross"), ("complex", "line")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("facets", "cross"), ("complex", "cross"), ("complex", "line")]
+)
 def test_a_file_cut_anywhere_is_rejected(kind: str, name: str) -> None:
     whole = lines(kind, name)
     for cut in range(1, len(whole)):
@@ -255,7 +340,16 @@ def test_a_file_cut_anywhere_is_rejected(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]\n", b"{}\n", b"\xff\xfe\n", b"no\n", b'{"format": "exactlens-partition-1"}\n', b"[" * 10**5 + b"\n"]
+    "content",
+    [
+        b"",
+        b"[]\n",
+        b"{}\n",
+        b"\xff\xfe\n",
+        b"no\n",
+        b'{"format": "exactlens-partition-1"}\n',
+        b"[" * 10**5 + b"\n",
+    ],
 )
 def test_what_is_no_certificate_is_bad_input(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
@@ -349,7 +443,15 @@ def test_a_wrong_neighbour(name: str) -> None:
     records = honest("facets", name)
     for number, record in enumerate(records[1:6], 1):
         for k, (_, _, neighbour) in enumerate(record["facets"]):
-            for wrong in {None, -1, "0", True, 0, records[0]["regions"] - 1, records[0]["regions"]} - {neighbour}:
+            for wrong in {
+                None,
+                -1,
+                "0",
+                True,
+                0,
+                records[0]["regions"] - 1,
+                records[0]["regions"],
+            } - {neighbour}:
                 changed = copy.deepcopy(records)
                 changed[number]["facets"][k][2] = wrong
                 assert "neighbour" in reason(changed)
@@ -379,7 +481,20 @@ def test_a_forged_farkas_vector(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "proof", ["1 -1 0 0", "0 0 0 0", "-1 0 0 0", "1 0 0 0", "1 0 0 1", "1 0 0", "1 0 0 0 0", "", " ", None, [1, 0, 0, 0]]
+    "proof",
+    [
+        "1 -1 0 0",
+        "0 0 0 0",
+        "-1 0 0 0",
+        "1 0 0 0",
+        "1 0 0 1",
+        "1 0 0",
+        "1 0 0 0 0",
+        "",
+        " ",
+        None,
+        [1, 0, 0, 0],
+    ],
 )
 def test_a_facet_of_a_square_is_not_redundant(proof: object) -> None:
     """`2 - x = -(x + 2) + 4` has a negative multiplier, `0 = 0` says nothing of the wall."""
@@ -394,7 +509,10 @@ def test_a_nearer_wall_is_not_redundant_behind_a_farther_one() -> None:
     network = tensors.mlp([([[1]], [-1]), ([[1]], [0])])
     records = records_of(certificates.of(partition(network, Box(-3, 3, dim=1), engine="lp_tree")))
     assert (records[2]["code"], records[2]["redundant"]) == ("80", [[0, "1 0 1"]])
-    records[2]["facets"], records[2]["redundant"] = [[0, "-3 1", None], [1, "3 1", None]], [[2, "1 1 0"]]
+    records[2]["facets"], records[2]["redundant"] = (
+        [[0, "-3 1", None], [1, "3 1", None]],
+        [[2, "1 1 0"]],
+    )
     assert "wall 2: the multipliers do not prove" in reason(records)
 
 
@@ -451,7 +569,9 @@ def test_an_incomplete_list_called_complete() -> None:
     assert verdict(records).status is Status.INCOMPLETE
 
 
-@pytest.mark.parametrize("multipliers", ["1 0 0", "1 1 0", "2 1 1", "1 1", "1 1 1 1", "0 0 0", "-1 -1 -1", "1/2 1 1", ""])
+@pytest.mark.parametrize(
+    "multipliers", ["1 0 0", "1 1 0", "2 1 1", "1 1", "1 1 1 1", "0 0 0", "-1 -1 -1", "1/2 1 1", ""]
+)
 def test_a_domain_that_is_not_proved_empty(multipliers: str) -> None:
     records = empty()
     records[0]["empty"] = multipliers
@@ -519,7 +639,10 @@ def test_a_cell_listed_twice(name: str) -> None:
     parts = sections(records)
     parts[-1].append(parts[-1][0])
     assert "the code is that of region 0" in reason(joined(records[0], parts))
-    flips = (f"{int(parts[-1][0]['code'], 16) ^ 0x80 >> k:02x}" for k in range(found("complex", name).network.hinge_count))
+    flips = (
+        f"{int(parts[-1][0]['code'], 16) ^ 0x80 >> k:02x}"
+        for k in range(found("complex", name).network.hinge_count)
+    )
     unused = next(code for code in flips if all(code != cell["code"] for cell in parts[-1]))
     parts[-1][-1] = {**parts[-1][0], "code": unused}
     assert "the code is not that of its vertices" in reason(joined(records[0], parts))
@@ -591,7 +714,9 @@ def test_two_cells_in_one() -> None:
     """A square that a hinge cuts in two, passed off as one cell with either code."""
     network = tensors.mlp([([[1, 0]], [0]), ([[1]], [0])])
     whole = records_of(certificates.of(with_faces(AFFINE, SQUARE), maps=False))
-    header = records_of(certificates.of(partition(network, SQUARE, engine="lp_tree"), maps=False))[0]
+    header = records_of(certificates.of(partition(network, SQUARE, engine="lp_tree"), maps=False))[
+        0
+    ]
     forged = [header | {name: whole[0][name] for name in ("kind", "regions", "faces")}, *whole[1:]]
     for code in ("80", "00"):
         forged[-1] = {**whole[-1], "code": code}
@@ -618,11 +743,17 @@ def test_a_cell_without_faces() -> None:
 
 
 def test_a_point_within_an_edge_is_no_vertex() -> None:
-    """Two edges for one side of a square: no constraint tells the point in the middle from the others."""
+    """Two edges for one side of a square: no constraint tells the point in the middle from the
+    others.
+    """
     records = honest("complex", "affine")
     parts = sections(records)
     corner, other = (numbers(parts[0][i]) for i in parts[1][0])
-    parts[0].append(written([*(x + y for x, y in zip(corner[:-1], other[:-1], strict=True)), corner[-1] + other[-1]]))
+    parts[0].append(
+        written(
+            [*(x + y for x, y in zip(corner[:-1], other[:-1], strict=True)), corner[-1] + other[-1]]
+        )
+    )
     first, second = parts[1][0]
     parts[1][0] = [first, len(parts[0]) - 1]
     parts[1].append([len(parts[0]) - 1, second])
@@ -631,17 +762,29 @@ def test_a_point_within_an_edge_is_no_vertex() -> None:
 
 
 def test_sides_listed_twice_close_no_boundary() -> None:
-    """One triangle of a square whose two sides on the edge of the domain stand twice, so that the third one may be left out."""
+    """One triangle of a square whose two sides on the edge of the domain stand twice, so that the
+    third one may be left out.
+    """
     network = tensors.mlp([([[1, 1]], [0]), ([[1]], [0])])
-    records = records_of(certificates.of(partition(network, Box(-1, 1, dim=2), engine="lp_tree"), maps=False))
+    records = records_of(
+        certificates.of(partition(network, Box(-1, 1, dim=2), engine="lp_tree"), maps=False)
+    )
     corners, edges = ["-1 -1 1", "1 -1 1", "-1 1 1"], [[0, 1], [0, 2], [1, 0], [2, 0]]
     header = {**records[0], "kind": "complex", "faces": [3, 4], "regions": 1}
     forged = [header, *corners, *edges, {"code": "00", "faces": [0, 1, 2, 3]}]
     assert reason(forged) == "1-face 2: is listed twice"
     with pytest.raises(Rejected, match="two 1-faces in it lie in one hyperplane"):
         _in_different_hyperplanes([0b01, 0b10, 0b01], 2, "cell 0")
-    assert "not closed" in reason([{**header, "faces": [3, 2]}, *corners, *edges[:2], {"code": "00", "faces": [0, 1]}])
-    diagonal = [{**header, "faces": [3, 3]}, *corners, *edges[:2], [1, 2], {"code": "00", "faces": [0, 1, 2]}]
+    assert "not closed" in reason(
+        [{**header, "faces": [3, 2]}, *corners, *edges[:2], {"code": "00", "faces": [0, 1]}]
+    )
+    diagonal = [
+        {**header, "faces": [3, 3]},
+        *corners,
+        *edges[:2],
+        [1, 2],
+        {"code": "00", "faces": [0, 1, 2]},
+    ]
     assert "1-face 2: one side is neither a cell nor outside the domain" in reason(diagonal)
 
 
@@ -650,17 +793,26 @@ def test_a_face_that_bounds_nothing() -> None:
     for k in range(3):
         parts = sections(copy.deepcopy(records))
         parts[k].append(copy.deepcopy(parts[k][0]))
-        assert f"{k}-face {len(parts[k]) - 1}: is listed twice".replace("0-face", "vertex") in reason(joined(records[0], parts))
+        assert f"{k}-face {len(parts[k]) - 1}: is listed twice".replace(
+            "0-face", "vertex"
+        ) in reason(joined(records[0], parts))
     parts = sections(copy.deepcopy(records))
     parts[0].append("1 2 4 b")
-    assert reason(joined(records[0], parts)) == f"0-face {len(parts[0]) - 1}: belongs to no face above it"
+    assert (
+        reason(joined(records[0], parts))
+        == f"0-face {len(parts[0]) - 1}: belongs to no face above it"
+    )
 
 
 def test_a_face_listed_under_two_numbers() -> None:
-    """Two cells that touch in a facet under two numbers are not joined by it, whatever the order of its edges."""
+    """Two cells that touch in a facet under two numbers are not joined by it, whatever the order of
+    its edges.
+    """
     records = honest("complex", "space")
     parts = sections(records)
-    shared = next(i for i in parts[-1][0]["faces"] if sum(i in cell["faces"] for cell in parts[-1]) == 2)
+    shared = next(
+        i for i in parts[-1][0]["faces"] if sum(i in cell["faces"] for cell in parts[-1]) == 2
+    )
     parts[2].append(parts[2][shared][::-1])
     parts[-1][0]["faces"][parts[-1][0]["faces"].index(shared)] = len(parts[2]) - 1
     assert "is listed twice" in reason(joined(records[0], parts))
@@ -678,7 +830,14 @@ def test_a_complex_on_one_side_of_a_wall_only() -> None:
 
 @pytest.mark.parametrize(
     ("claim", "value"),
-    [("complete", False), ("kind", "cells"), ("maps", 1), ("regions", -1), ("faces", [1]), ("faces", [1, -1])],
+    [
+        ("complete", False),
+        ("kind", "cells"),
+        ("maps", 1),
+        ("regions", -1),
+        ("faces", [1]),
+        ("faces", [1, -1]),
+    ],
 )
 def test_a_header_that_means_nothing(claim: str, value: object) -> None:
     records = honest("complex", "deep")
@@ -706,7 +865,9 @@ def test_another_domain(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
 def test_other_weights(kind: str, name: str) -> None:
-    """No weight can be changed under the name of the network, and with another name no hidden one that matters."""
+    """No weight can be changed under the name of the network, and with another name no hidden one
+    that matters.
+    """
     records, rejected = honest(kind, name), 0
     for b, block in enumerate(records[0]["network"]["blocks"]):
         for k, layer in enumerate(block["layers"]):
@@ -716,7 +877,10 @@ def test_other_weights(kind: str, name: str) -> None:
                     values = numbers(row)
                     values[place] += 1
                     changed[0]["network"]["blocks"][b]["layers"][k]["rows"][i] = written(values)
-                    assert reason(changed) == "header: network_sha256 is not that of the weights in the file"
+                    assert (
+                        reason(changed)
+                        == "header: network_sha256 is not that of the weights in the file"
+                    )
                     answer = verdict(renamed(changed))
                     assert answer.status is Status.REJECTED or name == "smooth" or is_true(changed)
                     rejected += answer.status is Status.REJECTED
@@ -752,7 +916,16 @@ UNREADABLE: list[tuple[list[Any], list[Any]]] = [
     ([*LAYER, "rows"], [[], None]),
     ([*LAYER, "rows", 0], ["1 2", 7, "1 2 1.5", None, ""]),
     ([*LAYER, "denominator"], ["0", "-1", "", "1 1", 1]),
-    ([*LAYER, "activation"], ["Step()", "HardTanh(lo=1, hi=1)", "LeakyReLU(slope=1/0)", "GELU(approximate='none')", None]),
+    (
+        [*LAYER, "activation"],
+        [
+            "Step()",
+            "HardTanh(lo=1, hi=1)",
+            "LeakyReLU(slope=1/0)",
+            "GELU(approximate='none')",
+            None,
+        ],
+    ),
     ([*LAYER, "activation"], ["LeakyReLU(slope=" + "1" * 5000 + ")"]),
     (["domain"], [None, []]),
     (["domain", "dim"], [0, 3, True]),
@@ -770,7 +943,9 @@ UNREADABLE: list[tuple[list[Any], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), [(path, value) for path, values in UNREADABLE for value in values])
+@pytest.mark.parametrize(
+    ("path", "value"), [(path, value) for path, values in UNREADABLE for value in values]
+)
 def test_headers_that_cannot_be_read(path: list[Any], value: object) -> None:
     records = honest("facets", "deep")
     place = records[0]
@@ -781,14 +956,17 @@ def test_headers_that_cannot_be_read(path: list[Any], value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, 0, [], {}, "", "1", "1 1", "1 1 0", "1 1 -1", "1 1 1 1", "x y 1", 1.5, [1, 1, 1], True]
+    "value",
+    [None, 0, [], {}, "", "1", "1 1", "1 1 0", "1 1 -1", "1 1 1 1", "x y 1", 1.5, [1, 1, 1], True],
 )
 def test_entries_that_cannot_be_read(value: object) -> None:
     for name in ("witness", "code", "facets", "redundant", "map"):
         records = honest("facets", "deep")
         records[1][name] = value
         assert verdict(records).status is Status.REJECTED
-    inner = next(k for k, facet in enumerate(honest("facets", "deep")[1]["facets"]) if facet[2] is not None)
+    inner = next(
+        k for k, facet in enumerate(honest("facets", "deep")[1]["facets"]) if facet[2] is not None
+    )
     for place in range(3):
         records = honest("facets", "deep")
         records[1]["facets"][inner][place] = value
@@ -803,7 +981,9 @@ def test_entries_that_cannot_be_read(value: object) -> None:
 
 
 def is_true(records: list[Record]) -> bool:
-    """Whether what an accepted certificate says is so, by another enumeration of what it speaks about."""
+    """Whether what an accepted certificate says is so, by another enumeration of what it speaks
+    about.
+    """
     records = renamed(records)
     answer = verdict(records)
     if answer.status is Status.REJECTED:
@@ -824,14 +1004,23 @@ def _maps_are_true(records: list[Record], own: Any) -> bool:
             scale, *rows = record["map"]
             values = [[Fraction(x, int(scale, 16)) for x in numbers(row)] for row in rows]
             affine = maps[record["code"]]
-            if values != [[*a, *b] for a, b in zip(affine.matrix.tolist(), affine.offset.tolist(), strict=True)]:
+            if values != [
+                [*a, *b]
+                for a, b in zip(affine.matrix.tolist(), affine.offset.tolist(), strict=True)
+            ]:
                 return False
     return True
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths to everything in nested lists and objects."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, entry in items:
         yield (*path, key)
         yield from leaves(entry, (*path, key))
@@ -851,19 +1040,30 @@ def changed_value(draw: st.DrawFn, value: Any) -> Any:
             return value + "0"
         return " ".join(words).rjust(len(value) if " " not in value else 0, "0")
     if isinstance(value, list) and value:
-        place, kind = draw(st.integers(0, len(value) - 1)), draw(st.sampled_from(["drop", "repeat", "swap"]))
+        place, kind = (
+            draw(st.integers(0, len(value) - 1)),
+            draw(st.sampled_from(["drop", "repeat", "swap"])),
+        )
         other = draw(st.integers(0, len(value) - 1))
         copied = list(value)
         if kind == "swap":
             copied[place], copied[other] = copied[other], copied[place]
-        return {"drop": copied[:place] + copied[place + 1 :], "repeat": [*copied, copied[place]], "swap": copied}[kind]
+        return {
+            "drop": copied[:place] + copied[place + 1 :],
+            "repeat": [*copied, copied[place]],
+            "swap": copied,
+        }[kind]
     return draw(st.sampled_from([[], {}, None, 0]))
 
 
 @st.composite
 def one_change(draw: st.DrawFn) -> list[Record]:
-    """An honest certificate with one entry changed, left out or exchanged, and a fitting name of the network."""
-    kind, name = draw(st.sampled_from([pair for pair in ALL if pair[1] not in ("smooth", "all of space")]))
+    """An honest certificate with one entry changed, left out or exchanged, and a fitting name of
+    the network.
+    """
+    kind, name = draw(
+        st.sampled_from([pair for pair in ALL if pair[1] not in ("smooth", "all of space")])
+    )
     records = honest(kind, name)
     number = draw(st.integers(0, len(records) - 1))
     path = draw(st.sampled_from([(), *leaves(records[number])]))

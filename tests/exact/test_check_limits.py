@@ -1,4 +1,6 @@
-"""Files that are no certificates but traps: bombs, counts of nothing, and JSON that other readers stumble over."""
+"""Files that are no certificates but traps: bombs, counts of nothing, and JSON that other readers
+stumble over.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +46,24 @@ def test_a_file_that_unpacks_to_a_huge_one(body: bytes, tmp_path: Path) -> None:
     del body
     answer, held = peak(lambda: check.verify_file(place))
     assert answer.status is Status.REJECTED
-    assert ("unpacks to more than 64 times its size" if body_is_ours else "nor the start of a certificate") in answer.reason
+    assert (
+        "unpacks to more than 64 times its size"
+        if body_is_ours
+        else "nor the start of a certificate"
+    ) in answer.reason
     assert held < 50 * MEGABYTE
 
 
 def test_a_header_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A file that is not packed is read as far as a header may go, in memory in proportion to what is there."""
+    """A file that is not packed is read as far as a header may go, in memory in proportion to what
+    is there.
+    """
     place = tmp_path / "long.jsonl"
     monkeypatch.setattr(records, "ROOM", 1000)
-    for start, said in ((START, "header: line 1 is longer than 5000 bytes"), (b"{", "neither a line nor the start")):
+    for start, said in (
+        (START, "header: line 1 is longer than 5000 bytes"),
+        (b"{", "neither a line nor the start"),
+    ):
         place.write_bytes(start + b"a" * 20_000)
         monkeypatch.setattr(records, "LONGEST_LINE", 5000)
         answer = check.verify_file(place)
@@ -65,15 +76,21 @@ def test_a_header_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_lines_that_repeat_themselves(tmp_path: Path) -> None:
-    """What packs to nothing: the same vertex, edge, code or circle over and over; the second one ends it."""
+    """What packs to nothing: the same vertex, edge, code or circle over and over; the second one
+    ends it.
+    """
     place = tmp_path / "bomb.jsonl.gz"
     vertices = honest("complex", "cross")[0]["faces"][0]
     for kind, changes, kept in (
-        ("complex", {"faces": [10**7, 1]}, 1), ("complex", {"faces": [vertices, 10**7]}, 1 + vertices),
+        ("complex", {"faces": [10**7, 1]}, 1),
+        ("complex", {"faces": [vertices, 10**7]}, 1 + vertices),
         ("facets", {"regions": 10**7}, 1),
-    ):  # fmt: skip
+    ):
         found = honest(kind, "cross")
-        head = [json.dumps(record).encode() + b"\n" for record in [found[0] | changes, *found[1 : kept + 1]]]
+        head = [
+            json.dumps(record).encode() + b"\n"
+            for record in [found[0] | changes, *found[1 : kept + 1]]
+        ]
         place.write_bytes(gzip.compress(b"".join(head) + head[-1] * 200_000))
         answer, held = peak(lambda: check.verify_file(place))
         assert answer.status is Status.REJECTED
@@ -84,20 +101,27 @@ def test_lines_that_repeat_themselves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "said"),
     [
-        ("complex", {"faces": [10**12, 17]}, "vertex 13"), ("complex", {"faces": [13, 10**12]}, "1-face 19"),
-        ("complex", {"regions": 10**12}, ""), ("facets", {"regions": 10**12}, "region 7"),
-        ("curve", {"regions": 10**12}, ""), ("codes", {"regions": 10**12}, ""),
+        ("complex", {"faces": [10**12, 17]}, "vertex 13"),
+        ("complex", {"faces": [13, 10**12]}, "1-face 19"),
+        ("complex", {"regions": 10**12}, ""),
+        ("facets", {"regions": 10**12}, "region 7"),
+        ("curve", {"regions": 10**12}, ""),
+        ("codes", {"regions": 10**12}, ""),
         ("sphere", {"regions": 10**12}, "more vertices or cells than so many circles make"),
         ("sphere", {"regions": 10**12, "circles": 10**12, "vertices": 10**12}, ""),
-        ("sphere", {"bridges": 10**12}, "bridge"), ("sphere", {"vertices": 10**12}, "more vertices or cells"),
-        ("facets", {"network": {"input_dim": 10**12}}, ""), ("facets", {"domain": {"dim": 10**12}}, ""),
+        ("sphere", {"bridges": 10**12}, "bridge"),
+        ("sphere", {"vertices": 10**12}, "more vertices or cells"),
+        ("facets", {"network": {"input_dim": 10**12}}, ""),
+        ("facets", {"domain": {"dim": 10**12}}, ""),
     ],
-)  # fmt: skip
+)
 def test_counts_of_what_is_not_there(kind: str, changes: dict[str, Any], said: str) -> None:
     if kind in ("complex", "facets"):
         found = honest(kind, "cross")
     else:
-        found = round_jobs.honest(kind, {"curve": "corners", "sphere": "caps", "codes": "octahedron, 7"}[kind])
+        found = round_jobs.honest(
+            kind, {"curve": "corners", "sphere": "caps", "codes": "octahedron, 7"}[kind]
+        )
     for key, value in changes.items():
         found[0][key] = {**found[0][key], **value} if isinstance(value, dict) else value
     if "network" in changes:
@@ -110,7 +134,9 @@ def test_counts_of_what_is_not_there(kind: str, changes: dict[str, Any], said: s
 
 
 def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The header may be as long as a network is large, what follows as long as numbers made of it."""
+    """The header may be as long as a network is large, what follows as long as numbers made of
+    it.
+    """
     whole = list(lines("facets", "deep"))
     monkeypatch.setattr(records, "LONGEST_LINE", len(whole[0]) - 1)
     assert check.verify(whole).reason == f"header: line 1 is longer than {len(whole[0]) - 1} bytes"
@@ -121,7 +147,10 @@ def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     padded = [whole[0], whole[1][:-1] + b" " * limit + b"\n", *whole[2:]]
     assert check.verify(padded).reason == f"region 0: line 2 is longer than {limit} bytes"
     (tmp_path / "long.jsonl").write_bytes(b"".join(padded))
-    assert check.verify_file(tmp_path / "long.jsonl").reason == f"region 0: line 2 is longer than {limit} bytes"
+    assert (
+        check.verify_file(tmp_path / "long.jsonl").reason
+        == f"region 0: line 2 is longer than {limit} bytes"
+    )
 
 
 ODD = {
@@ -155,11 +184,15 @@ def test_odd_json_in_a_record(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-@pytest.mark.parametrize("key", ["kind", "network", "domain", "network_sha256", "regions", "faces", "\\ud800", "maps"])
+@pytest.mark.parametrize(
+    "key", ["kind", "network", "domain", "network_sha256", "regions", "faces", "\\ud800", "maps"]
+)
 def test_odd_json_in_the_header(name: str, key: str) -> None:
     header = json.dumps(honest("facets", "deep")[0] | {"format": check.FORMAT}).encode()
     odd = header[:-1] + b', "' + key.encode() + b'": ' + (ODD[name] or b'""') + b"}\n"
-    missing = json.dumps({k: v for k, v in honest("facets", "deep")[0].items() if k != key}).encode()
+    missing = json.dumps(
+        {k: v for k, v in honest("facets", "deep")[0].items() if k != key}
+    ).encode()
     other = missing[:-1] + b', "' + key.encode() + b'": ' + (ODD[name] or b'""') + b"}\n"
     for line in (odd, other):
         answer = check.verify([line, *lines("facets", "deep")[1:]])
@@ -171,7 +204,10 @@ def plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and 0 < len(text) <= 300
 
 
-@pytest.mark.parametrize("text", ["0x1", "1_0", "+1", "A", "\u0661", "1\u00a01", "1\n1", "--1", "- 1", "-", "1.5", "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    ["0x1", "1_0", "+1", "A", "\u0661", "1\u00a01", "1\n1", "--1", "- 1", "-", "1.5", "\ud800"],
+)
 def test_numbers_are_written_in_one_way(text: str) -> None:
     found = honest("facets", "line")
     found[1]["witness"] = f"{text} 1"
@@ -191,7 +227,9 @@ def test_what_is_quoted_is_shortened() -> None:
 
 @pytest.mark.parametrize("digits", [4301, 20000])
 def test_numbers_of_many_digits(digits: int) -> None:
-    """Python writes no integer of so many digits in base 10: the checker does, where a sha256 is over them."""
+    """Python writes no integer of so many digits in base 10: the checker does, where a sha256 is
+    over them.
+    """
     long = Rational(10**digits + 1, 10**digits)
     network = Network((Block((Layer.of([[long]], [0]), Layer.of([[1]], [long]))),))
     assert partition(network, Box(-1, 1, dim=1)).check().status is Status.COMPLETE

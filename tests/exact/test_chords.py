@@ -1,4 +1,6 @@
-"""Great circles across a complex: which arcs they cross and in which order, and where they refuse to answer."""
+"""Great circles across a complex: which arcs they cross and in which order, and where they refuse
+to answer.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ def chord(geometry: RoundGeometry, start: Vector, towards: Vector) -> Chord:
 
 def arcs(geometry: RoundGeometry) -> dict[int, list[int]]:
     at = geometry.complex
-    return {c: rows_by_label(at.arc_circle, len(at.circles)).row(c).tolist() for c in range(len(at.circles))}
+    return {
+        c: rows_by_label(at.arc_circle, len(at.circles)).row(c).tolist()
+        for c in range(len(at.circles))
+    }
 
 
 def test_parallel_vectors_span_no_circle() -> None:
@@ -45,12 +50,16 @@ def test_crossings_of_an_octahedron_in_order() -> None:
     assert [normal.index(1) for normal in planes] == [0, 2, 1, 0, 2, 1]
     assert [p.rises for p in found] == [False, False, False, True, True, True]
     sides = [OCTANTS.complex.arc_sides[p.arc].tolist()[:: -1 if p.rises else 1] for p in found]
-    assert [b[0] for b in sides] == [a[1] for a in [sides[-1], *sides[:-1]]], "what is entered is what is left next"
+    assert [b[0] for b in sides] == [a[1] for a in [sides[-1], *sides[:-1]]], (
+        "what is entered is what is left next"
+    )
 
 
 def test_the_first_crossing() -> None:
     at = OCTANTS.complex
-    first = chord(OCTANTS, vector(3, 2, 1), vector(-1, 3, 1)).first(rows_by_label(at.arc_circle, len(at.circles)))
+    first = chord(OCTANTS, vector(3, 2, 1), vector(-1, 3, 1)).first(
+        rows_by_label(at.arc_circle, len(at.circles))
+    )
     assert first is not None
     assert at.circles[int(at.arc_circle[first.arc])].normal == (1, 0, 0)
     assert not first.rises
@@ -60,7 +69,13 @@ def test_circles_that_are_missed_or_touched_are_not_crossed() -> None:
     assert chord(CAPS, vector(1, 0, 0), vector(0, 1, 0)).crossings(arcs(CAPS)) == []
     touching = RoundGeometry(cut([[0, 0, 5, -3]]))
     assert chord(touching, vector(1, 0, 0), vector(0, 4, 3)).crossings(arcs(touching)) == []
-    assert len(chord(touching, vector(1, 0, 0), vector(0, 4, "3001/1000")).crossings(arcs(touching)) or []) == 2
+    assert (
+        len(
+            chord(touching, vector(1, 0, 0), vector(0, 4, "3001/1000")).crossings(arcs(touching))
+            or []
+        )
+        == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +83,9 @@ def test_circles_that_are_missed_or_touched_are_not_crossed() -> None:
     [((1, 1, 1), (1, 1, 2)), ((1, 2, 0), (1, 1, 1)), ((1, 0, 2), (3, 0, 1))],
     ids=["through a vertex", "from an arc", "along a circle"],
 )
-def test_what_is_not_transversal_is_given_up(start: tuple[int, ...], towards: tuple[int, ...]) -> None:
+def test_what_is_not_transversal_is_given_up(
+    start: tuple[int, ...], towards: tuple[int, ...]
+) -> None:
     assert chord(OCTANTS, vector(*start), vector(*towards)).crossings(arcs(OCTANTS)) is None
 
 
@@ -114,9 +131,15 @@ def test_whether_the_start_is_on_an_arc() -> None:
 
 def test_half_a_circle_does_not_hold_the_other_half() -> None:
     """Layer 2 reads relu(x) + z: the circle z = 0 where x < 0, another one where x > 0."""
-    net = tensors.mlp([([[1, 0, 0], [0, 0, 1], [0, 0, -1]], [0, 0, 0]), ([[1, 1, -1]], [0]), ([[1]], [0])])
-    at = RoundGeometry(partition(net, Sphere(radius_squared=1), engine="sphere_subdivision").complex)
-    bent = next(c for c, plane in enumerate(at.complex.circles) if plane.coefficients == (1, 0, 1, 0))
+    net = tensors.mlp(
+        [([[1, 0, 0], [0, 0, 1], [0, 0, -1]], [0, 0, 0]), ([[1, 1, -1]], [0]), ([[1]], [0])]
+    )
+    at = RoundGeometry(
+        partition(net, Sphere(radius_squared=1), engine="sphere_subdivision").complex
+    )
+    bent = next(
+        c for c, plane in enumerate(at.complex.circles) if plane.coefficients == (1, 0, 1, 0)
+    )
     for sign in (1, -1):
         line = chord(at, vector(sign, 1, -sign), vector(0, 0, 1))
         assert line.starts_on(bent, arcs(at)[bent]) == (sign > 0)

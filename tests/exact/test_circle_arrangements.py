@@ -1,4 +1,6 @@
-"""Arrangements of small circles: known counts, degenerate positions, codes beside every arc, floats against integers."""
+"""Arrangements of small circles: known counts, degenerate positions, codes beside every arc, floats
+against integers.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def plane(*values: object) -> Halfspace:
     return Halfspace.of([rational(x) for x in values])
 
 
-def cut(planes: Sequence[Halfspace], square: object, gram: RationalArray | None = None) -> CircleArrangement:
+def cut(
+    planes: Sequence[Halfspace], square: object, gram: RationalArray | None = None
+) -> CircleArrangement:
     """The arrangement, made by floats and by integers alone, and looked at beside every arc."""
     gram, square = gram or identity(3), rational(square)
     made, slow = arrange(planes, gram, square), arrange(planes, gram, square, filtered=False)
@@ -37,7 +41,9 @@ def cut(planes: Sequence[Halfspace], square: object, gram: RationalArray | None 
     assert made.root.tolist() == slow.root.tolist()
     assert made.complex.cell_count == slow.complex.cell_count
     assert slow.decisions["filter"] == 0
-    assert all(made.complex.vertex(v) == slow.complex.vertex(v) for v in range(made.complex.vertex_count))
+    assert all(
+        made.complex.vertex(v) == slow.complex.vertex(v) for v in range(made.complex.vertex_count)
+    )
     check_complex(planes, gram, square, made)
     return made
 
@@ -54,9 +60,16 @@ CUBE = [plane(*(int(k == axis) * s for k in range(3)), -1) for axis in range(3) 
 
 @pytest.mark.parametrize(
     ("square", "expected"),
-    [("4", (24, 48, 26, 1)), ("3", (8, 24, 18, 1)), ("5/2", (24, 48, 26, 1)), ("2", (12, 24, 14, 1)),
-     ("3/2", (0, 6, 7, 6)), ("1", (0, 0, 1, 0)), ("1/2", (0, 0, 1, 0))],
-)  # fmt: skip
+    [
+        ("4", (24, 48, 26, 1)),
+        ("3", (8, 24, 18, 1)),
+        ("5/2", (24, 48, 26, 1)),
+        ("2", (12, 24, 14, 1)),
+        ("3/2", (0, 6, 7, 6)),
+        ("1", (0, 0, 1, 0)),
+        ("1/2", (0, 0, 1, 0)),
+    ],
+)
 def test_the_planes_of_a_cube(square: str, expected: tuple[int, int, int, int]) -> None:
     assert counts(cut(CUBE, square)) == expected
 
@@ -64,26 +77,51 @@ def test_the_planes_of_a_cube(square: str, expected: tuple[int, int, int, int]) 
 def test_circles_in_general_position_that_all_cross() -> None:
     rng = random.Random(1)
     for m in (1, 2, 3, 7, 12):
-        planes = [plane(*(rng.randint(-99, 99) for _ in range(3)), rng.randint(-5, 5)) for _ in range(m)]
+        planes = [
+            plane(*(rng.randint(-99, 99) for _ in range(3)), rng.randint(-5, 5)) for _ in range(m)
+        ]
         assert counts(cut(planes, 9))[2] == m * m - m + 2
 
 
 def test_no_plane_and_planes_without_circle() -> None:
     assert counts(cut([], 1)) == (0, 0, 1, 0)
-    made = cut([plane(0, 0, 0, 1), plane(0, 0, 0, -1), plane(0, 0, 0, 0), plane(0, 1, 0, 2), plane(0, 1, 0, -2)], 1)
+    made = cut(
+        [
+            plane(0, 0, 0, 1),
+            plane(0, 0, 0, -1),
+            plane(0, 0, 0, 0),
+            plane(0, 1, 0, 2),
+            plane(0, 1, 0, -2),
+        ],
+        1,
+    )
     assert counts(made) == (0, 0, 1, 0)
     assert made.root.tolist() == [True, False, False, True, False]
 
 
 def test_planes_that_touch_the_sphere_flip_nowhere() -> None:
-    for offset, cells in ((-3, 1), (Rational(-3) + Rational(1, 2**50), 2), (Rational(-3) - Rational(1, 2**50), 1), (3, 1)):
+    for offset, cells in (
+        (-3, 1),
+        (Rational(-3) + Rational(1, 2**50), 2),
+        (Rational(-3) - Rational(1, 2**50), 1),
+        (3, 1),
+    ):
         made = cut([plane(*(Rational(x, 3) for x in (1, 2, 2)), offset)], 9)
         assert made.complex.cell_count == cells
         assert cells == 2 or made.root.tolist() == [offset > 0]
 
 
 def test_duplicates_and_opposites_share_a_carrier() -> None:
-    made = cut([plane(1, 0, 0, -1), plane(0, 0, 1, 5), plane(-2, 0, 0, 2), Halfspace((3, 0, 0, -3)), plane(0, 1, 0, 0)], 4)
+    made = cut(
+        [
+            plane(1, 0, 0, -1),
+            plane(0, 0, 1, 5),
+            plane(-2, 0, 0, 2),
+            Halfspace((3, 0, 0, -3)),
+            plane(0, 1, 0, 0),
+        ],
+        4,
+    )
     assert len(made.complex.circles) == 2
     assert made.complex.flips.row(0).tolist() == [0, 2, 3]
     assert made.complex.flips.row(1).tolist() == [4]
@@ -95,18 +133,29 @@ def test_duplicates_and_opposites_share_a_carrier() -> None:
 def test_circles_that_touch_nearly_touch_and_miss(exponent: int) -> None:
     """x = 3/5 and y = 4/5 touch in (3/5, 4/5, 0)."""
     small = Rational(1, 2**exponent)
-    for shift, expected in ((Rational(0), (1, 2, 3, 1)), (-small, (2, 4, 4, 1)), (small, (0, 2, 3, 2))):
+    for shift, expected in (
+        (Rational(0), (1, 2, 3, 1)),
+        (-small, (2, 4, 4, 1)),
+        (small, (0, 2, 3, 2)),
+    ):
         for sign in (1, -1):
             second = plane(0, sign, 0, -sign * (Rational(4, 5) + shift))
             assert counts(cut([plane(1, 0, 0, "-3/5"), second], 1)) == expected
 
 
 def test_circles_that_touch_inside_one_another() -> None:
-    """All in one point with one tangent line, in the order of their curvature, with both orientations."""
-    planes = [plane(a + 2 * b, 2 * a, 2 * a - b, -9 * a) for a, b in ((1, 2), (-1, 1), (1, 0), (3, 1), (-2, -5), (0, 1))]
+    """All in one point with one tangent line, in the order of their curvature, with both
+    orientations.
+    """
+    planes = [
+        plane(a + 2 * b, 2 * a, 2 * a - b, -9 * a)
+        for a, b in ((1, 2), (-1, 1), (1, 0), (3, 1), (-2, -5), (0, 1))
+    ]
     made = cut(planes, 9)  # a = 1, b = 0 touches the sphere itself in the common point
     assert counts(made) == (1, 5, 6, 1)
-    assert [Surd(Rational(x)).compare(y) for x, y in zip((1, 2, 2), made.complex.vertex(0), strict=True)] == [0, 0, 0]
+    assert [
+        Surd(Rational(x)).compare(y) for x, y in zip((1, 2, 2), made.complex.vertex(0), strict=True)
+    ] == [0, 0, 0]
 
 
 def test_parallel_circles() -> None:
@@ -117,8 +166,14 @@ def test_parallel_circles() -> None:
 
 def test_many_circles_through_a_point() -> None:
     rng = random.Random(3)
-    normals = {tuple(x // gcd(*n) for x in n) for n in ([rng.randint(-9, 9) for _ in range(3)] for _ in range(12)) if any(n)}
-    planes = [plane(*n, -sum(a * b for a, b in zip(n, (1, 2, 2), strict=True))) for n in sorted(normals)]
+    normals = {
+        tuple(x // gcd(*n) for x in n)
+        for n in ([rng.randint(-9, 9) for _ in range(3)] for _ in range(12))
+        if any(n)
+    }
+    planes = [
+        plane(*n, -sum(a * b for a, b in zip(n, (1, 2, 2), strict=True))) for n in sorted(normals)
+    ]
     made = cut(planes, 9)
     degree = np.bincount(made.complex.arc_ends.ravel())
     assert degree.max() == 2 * len(made.complex.circles)
@@ -126,13 +181,19 @@ def test_many_circles_through_a_point() -> None:
 
 def test_all_great_circles_through_coordinate_axes() -> None:
     """The nine mirrors of the cube: 48 triangles."""
-    normals = [n for n in itertools.product((-1, 0, 1), repeat=3) if 0 < sum(map(abs, n)) < 3 and n > (0, 0, 0)]
+    normals = [
+        n
+        for n in itertools.product((-1, 0, 1), repeat=3)
+        if 0 < sum(map(abs, n)) < 3 and n > (0, 0, 0)
+    ]
     assert counts(cut([plane(*n, 0) for n in normals], 5)) == (26, 72, 48, 1)
 
 
 def test_components_beside_and_inside_one_another() -> None:
     """Two crossing circles around each pole, and a belt: an annulus on both sides of it."""
-    pairs = [plane(x, 0, z, "-9/10") for x, z in (("1/10", 1), ("-1/10", 1), ("1/10", -1), ("-1/10", -1))]
+    pairs = [
+        plane(x, 0, z, "-9/10") for x, z in (("1/10", 1), ("-1/10", 1), ("1/10", -1), ("-1/10", -1))
+    ]
     made = cut([*pairs, plane(0, 0, 1, 0)], 1)
     assert counts(made) == (4, 9, 8, 3)
     assert sorted(np.bincount(made.complex.cell_of_walk).tolist()) == [1, 1, 1, 1, 1, 1, 2, 2]
@@ -140,7 +201,9 @@ def test_components_beside_and_inside_one_another() -> None:
 
 def test_caps_of_almost_no_size_are_joined() -> None:
     tiny = Rational(1, 2**90)
-    made = cut([plane(*n, tiny - 1) for n in ((1, 0, 0), (0, 1, 0), (0, 0, -1), ("3/5", "4/5", 0))], 1)
+    made = cut(
+        [plane(*n, tiny - 1) for n in ((1, 0, 0), (0, 1, 0), (0, 0, -1), ("3/5", "4/5", 0))], 1
+    )
     assert counts(made) == (0, 4, 5, 4)
 
 
@@ -150,7 +213,9 @@ def test_caps_of_almost_no_size_are_joined() -> None:
 def drawn(rng: random.Random) -> tuple[list[Halfspace], RationalArray, Rational]:
     """Small integer planes, of which many coincide, touch and meet in points with others."""
     size, gram = rng.choice([1, 1, 2, 3, 9]), rng.choice([identity(3), SKEW])
-    planes = [plane(*(rng.randint(-size, size) for _ in range(4))) for _ in range(rng.randint(1, 9))]
+    planes = [
+        plane(*(rng.randint(-size, size) for _ in range(4))) for _ in range(rng.randint(1, 9))
+    ]
     return planes, gram, Rational(rng.randint(1, 12), rng.randint(1, 4))
 
 
@@ -161,9 +226,18 @@ def touching(rng: random.Random) -> tuple[list[Halfspace], RationalArray, Ration
         y = rng.choice(points[: rng.randint(1, 6)])
         a, b = rng.randint(-3, 3), rng.randint(-3, 3)
         across = np.cross(y, (0, 1, 0) if y[0] or y[2] else (1, 0, 0))
-        normal = rng.choice([[a * p + b * int(t) for p, t in zip(y, across, strict=True)],
-                             [rng.randint(-3, 3) for _ in range(3)]])  # fmt: skip
-        planes.append(plane(*normal, -sum(p * q for p, q in zip(normal, y, strict=True)) if rng.random() < 0.8 else a))
+        normal = rng.choice(
+            [
+                [a * p + b * int(t) for p, t in zip(y, across, strict=True)],
+                [rng.randint(-3, 3) for _ in range(3)],
+            ]
+        )
+        planes.append(
+            plane(
+                *normal,
+                -sum(p * q for p, q in zip(normal, y, strict=True)) if rng.random() < 0.8 else a,
+            )
+        )
     return planes, identity(3), Rational(9)
 
 
@@ -182,9 +256,17 @@ def test_planes_through_common_points(seed: int) -> None:
 def test_planes_from_floats_on_a_stretched_sphere() -> None:
     """Long integers, and a sphere that is a thin ellipsoid in the coordinates."""
     rng = np.random.default_rng(7)
-    basis = matrix([[rational(float(x) * 10.0**-k) for k, x in enumerate(row)] for row in rng.standard_normal((3, 3))], 3)
-    planes = [plane(*(float(x) * 10.0 ** -(2 - k) for k, x in enumerate(row)), float(c))
-              for row, c in zip(rng.standard_normal((9, 3)), rng.standard_normal(9) / 50, strict=True)]  # fmt: skip
+    basis = matrix(
+        [
+            [rational(float(x) * 10.0**-k) for k, x in enumerate(row)]
+            for row in rng.standard_normal((3, 3))
+        ],
+        3,
+    )
+    planes = [
+        plane(*(float(x) * 10.0 ** -(2 - k) for k, x in enumerate(row)), float(c))
+        for row, c in zip(rng.standard_normal((9, 3)), rng.standard_normal(9) / 50, strict=True)
+    ]
     assert cut(planes, "1/3", basis.transpose() * basis).complex.vertex_count > 20
 
 
@@ -201,13 +283,18 @@ def test_vertices_are_exact() -> None:
         through = {int(c.arc_circle[e]) for e in np.flatnonzero((c.arc_ends == v).any(axis=1))}
         assert len(through) > 1
         for k in through:
-            value = sum((y[j].scaled(Rational(c.circles[k].normal[j])) for j in range(3)), Surd(Rational(c.circles[k].offset)))
+            value = sum(
+                (y[j].scaled(Rational(c.circles[k].normal[j])) for j in range(3)),
+                Surd(Rational(c.circles[k].offset)),
+            )
             assert value.sign() == 0
         assert [float(x) for x in y] == pytest.approx(c.vertex_floats[v].tolist(), abs=2.0**-30)
 
 
 def test_exact_points_have_the_code_of_their_cell() -> None:
-    """The brute force: rational points of |y| = 1 by stereographic projection, and the codes that occur."""
+    """The brute force: rational points of |y| = 1 by stereographic projection, and the codes that
+    occur.
+    """
     rng = random.Random(2)
     planes = [plane(*(rng.randint(-9, 9) for _ in range(4))) for _ in range(6)]
     found = set[tuple[bool, ...]]()

@@ -1,4 +1,6 @@
-"""Batches of circles: each is what `partition` makes of it, degenerate ones included, whatever the chunks and the device."""
+"""Batches of circles: each is what `partition` makes of it, degenerate ones included, whatever the
+chunks and the device.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,22 @@ def draw(seed: int, *shape: int) -> Any:
 
 
 def float_block(norm: str, n: int = 12, m: int = 50) -> Network:
-    return tensors.block(draw(1, m, n), draw(2, m), draw(3, 2, m), None, norm=norm, gain=1 + draw(4, n) / 4,  # type: ignore[arg-type]
-                         bias=draw(5, n), eps=1e-5)  # fmt: skip
+    return tensors.block(
+        draw(1, m, n),
+        draw(2, m),
+        draw(3, 2, m),
+        None,
+        norm=norm,
+        gain=1 + draw(4, n) / 4,  # type: ignore[arg-type]
+        bias=draw(5, n),
+        eps=1e-5,
+    )
 
 
 def integer_net(activation: Any = None) -> Network:
-    """Lines with small integers: copies, opposites, tangents, lines through (1, 0), dead neurons, coincident points."""
+    """Lines with small integers: copies, opposites, tangents, lines through (1, 0), dead neurons,
+    coincident points.
+    """
     generator = np.random.default_rng(8)
     weight, bias = generator.integers(-2, 3, (60, 2)), generator.integers(-3, 4, 60)
     weight[:4], bias[:4] = [[0, 0], [0, 0], [3, 4], [1, 0]], [0, 1, -5, -1]
@@ -61,35 +73,93 @@ def normed_integers(kind: str) -> Network:
     generator = np.random.default_rng(9)
     weight, bias = generator.integers(-2, 3, (30, 4)), generator.integers(-2, 3, 30)
     gain, shift = [1, -2, THIRD, 3], [0, THIRD, 0, -1]
-    return tensors.block(weight.tolist(), bias.tolist(), [[1] * 30], [0], norm=kind, gain=gain, bias=shift, eps=0)  # type: ignore[arg-type]
+    return tensors.block(
+        weight.tolist(), bias.tolist(), [[1] * 30], [0], norm=kind, gain=gain, bias=shift, eps=0
+    )  # type: ignore[arg-type]
 
 
-GRID: tuple[Rows, Rows, int] = ([[1, 0], [3, 4], [0, -2], [1, 1], [5, 1]], [[0, 1], [1, 0], [7, 0], [1, 2], [THIRD, 2]], 1)
+GRID: tuple[Rows, Rows, int] = (
+    [[1, 0], [3, 4], [0, -2], [1, 1], [5, 1]],
+    [[0, 1], [1, 0], [7, 0], [1, 2], [THIRD, 2]],
+    1,
+)
 CORNERS = [[1, 2, 0, -1], [1, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, -1], [2, 1, 0, 0]]
 ACROSS = [[0, 1, 5, 2], [0, 0, 1, -1], [0, 1, 0, 0], [1, 0, 0, 0], [1, THIRD, 0, 0]]
 CLOSE = np.stack([draw(6, 4, 12)[0]] * 4).astype(float)
 CASES: dict[str, tuple[Network, Any, Any, Any]] = {
     "layer norm": (float_block("layernorm"), draw(6, 9, 12), draw(7, 9, 12), None),
     "rms": (float_block("rms"), draw(6, 5, 12), torch.from_numpy(draw(7, 5, 12)), None),
-    "no norm": (tensors.mlp([(draw(1, 40, 5), draw(2, 40)), (draw(3, 1, 40), [0])]), draw(6, 6, 5), draw(7, 6, 5), "7/3"),
-    "two bends": (Network((Block((Layer.of(draw(1, 30, 5), draw(2, 30), HardTanh("-1/3", 2)), Layer.of(draw(3, 1, 30))),
-                                 LayerNorm.of(0, dim=5)),)), draw(6, 6, 5), draw(7, 6, 5), None),
+    "no norm": (
+        tensors.mlp([(draw(1, 40, 5), draw(2, 40)), (draw(3, 1, 40), [0])]),
+        draw(6, 6, 5),
+        draw(7, 6, 5),
+        "7/3",
+    ),
+    "two bends": (
+        Network(
+            (
+                Block(
+                    (
+                        Layer.of(draw(1, 30, 5), draw(2, 30), HardTanh("-1/3", 2)),
+                        Layer.of(draw(3, 1, 30)),
+                    ),
+                    LayerNorm.of(0, dim=5),
+                ),
+            )
+        ),
+        draw(6, 6, 5),
+        draw(7, 6, 5),
+        None,
+    ),
     "integers": (integer_net(), *GRID),
     "integers, absolute values": (integer_net(AbsoluteValue()), *GRID),
     "integers, two bends": (integer_net(HardTanh(0, 1)), *GRID),
     "rationals behind layer norm": (normed_integers("layernorm"), CORNERS, ACROSS, None),
     "rationals behind rms": (normed_integers("rms"), CORNERS, ACROSS, None),
-    "nearly parallel": (float_block("layernorm"), CLOSE, CLOSE + draw(7, 4, 12) * 2.0 ** -np.array([[10], [24], [40], [49]]),
-                        None),
-    "far from the sphere": (float_block("layernorm"), draw(6, 3, 12) + 2.0**20, draw(7, 3, 12) * 2.0**90, None),
-    "one touches": (tensors.mlp([([[3, 4], [1, 2]], [-5, 0.125]), ([[1, 1]], [0])]), [[1, 0], [2, 1]], [[0, 1], [1, 1]], 1),
-    "one nearly touches": (tensors.mlp([([[3, 4], [-3, -4], [1, 2]], [-5 * (1 - 2.0**-53), 5 * (1 - 2.0**-51), 0.125]),
-                                        ([[1, 1, 1]], [0])]), [[1, 0], [2, 1]], [[0, 1], [1, 1]], 1),
-    "tiny numbers": (tensors.mlp([([[2.0**-1060, 2.0**-1059], [TINY, 0], [1, 2]], [0, -TINY / 2, 0]), ([[1, 1, 1]], [0])]),
-                     [[1, 0], [2, 1]], [[0, 1], [1, 1]], 1),
-    "nothing cuts": (tensors.mlp([([[1, 1], [0, 0], [1, -1]], [9, 0, -9]), ([[1, 1, 1]], [0])]), [[1, 2], [1, 0]],
-                     [[0, 1], [1, 1]], 1),
-}  # fmt: skip
+    "nearly parallel": (
+        float_block("layernorm"),
+        CLOSE,
+        CLOSE + draw(7, 4, 12) * 2.0 ** -np.array([[10], [24], [40], [49]]),
+        None,
+    ),
+    "far from the sphere": (
+        float_block("layernorm"),
+        draw(6, 3, 12) + 2.0**20,
+        draw(7, 3, 12) * 2.0**90,
+        None,
+    ),
+    "one touches": (
+        tensors.mlp([([[3, 4], [1, 2]], [-5, 0.125]), ([[1, 1]], [0])]),
+        [[1, 0], [2, 1]],
+        [[0, 1], [1, 1]],
+        1,
+    ),
+    "one nearly touches": (
+        tensors.mlp(
+            [
+                ([[3, 4], [-3, -4], [1, 2]], [-5 * (1 - 2.0**-53), 5 * (1 - 2.0**-51), 0.125]),
+                ([[1, 1, 1]], [0]),
+            ]
+        ),
+        [[1, 0], [2, 1]],
+        [[0, 1], [1, 1]],
+        1,
+    ),
+    "tiny numbers": (
+        tensors.mlp(
+            [([[2.0**-1060, 2.0**-1059], [TINY, 0], [1, 2]], [0, -TINY / 2, 0]), ([[1, 1, 1]], [0])]
+        ),
+        [[1, 0], [2, 1]],
+        [[0, 1], [1, 1]],
+        1,
+    ),
+    "nothing cuts": (
+        tensors.mlp([([[1, 1], [0, 0], [1, -1]], [9, 0, -9]), ([[1, 1, 1]], [0])]),
+        [[1, 2], [1, 0]],
+        [[0, 1], [1, 1]],
+        1,
+    ),
+}
 
 
 def alone(case: tuple[Network, Any, Any, Any], index: int) -> Partition:
@@ -106,7 +176,11 @@ def test_every_circle_is_what_partition_makes_of_it(name: str) -> None:
     assert batch.outcome is Outcome.COMPLETE
     for i in range(len(u)):
         found, made = alone(case, i), batch[i]
-        assert (made.digest, len(made), made.outcome) == (found.digest, len(found), Outcome.COMPLETE)
+        assert (made.digest, len(made), made.outcome) == (
+            found.digest,
+            len(found),
+            Outcome.COMPLETE,
+        )
         assert batch.cell_counts[i] == len(found)
         assert batch.codes(i).digest() == found.digest
         flips = [c.hinges for c in found.crossings if not c.tangent]
@@ -118,7 +192,9 @@ def test_every_circle_is_what_partition_makes_of_it(name: str) -> None:
         assert touched[0] == touched[1]
 
 
-@pytest.mark.parametrize("name", ["layer norm", "integers", "nearly parallel", "rationals behind layer norm"])
+@pytest.mark.parametrize(
+    "name", ["layer norm", "integers", "nearly parallel", "rationals behind layer norm"]
+)
 def test_events_lie_where_the_crossings_are(name: str) -> None:
     network, u, v, radius = CASES[name]
     batch = partition_circles(network, u, v, radius_squared=radius)
@@ -140,7 +216,10 @@ def test_witnesses_have_their_codes() -> None:
 
 def same(a: CircleBatch, b: CircleBatch) -> bool:
     arrays = ("starts", "rows", "opens", "first_codes")
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays) and a.settled.keys() == b.settled.keys()
+    return (
+        all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays)
+        and a.settled.keys() == b.settled.keys()
+    )
 
 
 @pytest.mark.parametrize("name", ["layer norm", "integers", "nearly parallel", "two bends"])
@@ -148,7 +227,10 @@ def test_chunks_and_the_way_of_sorting_change_nothing(name: str) -> None:
     network, u, v, radius = CASES[name]
     whole = partition_circles(network, u, v, radius_squared=radius)
     for at_once, products in ((1, 1), (150, 2), (1 << 20, 64)):
-        with mock.patch.dict(circle_batches._AT_ONCE, cpu=at_once), mock.patch.object(circle_batches, "_PRODUCTS", products):
+        with (
+            mock.patch.dict(circle_batches._AT_ONCE, cpu=at_once),
+            mock.patch.object(circle_batches, "_PRODUCTS", products),
+        ):
             assert same(whole, partition_circles(network, u, v, radius_squared=radius))
     with mock.patch.object(circle_filters, "_argsort", lambda keys: keys.argsort(dim=1)):
         assert same(whole, partition_circles(network, u, v, radius_squared=radius))
@@ -158,17 +240,28 @@ def test_chunks_and_the_way_of_sorting_change_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_cuda_changes_nothing(name: str) -> None:
     network, u, v, radius = CASES[name]
-    on_cpu, on_cuda = (partition_circles(network, u, v, radius_squared=radius, device=device) for device in ("cpu", "cuda"))
+    on_cpu, on_cuda = (
+        partition_circles(network, u, v, radius_squared=radius, device=device)
+        for device in ("cpu", "cuda")
+    )
     assert [a.digest for a in on_cpu] == [b.digest for b in on_cuda]
     assert np.array_equal(on_cpu.starts, on_cuda.starts)
 
 
 def test_only_what_the_filter_abstains_on_is_settled() -> None:
-    """Of three circles one has two neurons through one point: exact there, and the filter alone elsewhere."""
+    """Of three circles one has two neurons through one point: exact there, and the filter alone
+    elsewhere.
+    """
     rows = [[1.0, 1.0, -1.0], [2.0, -1.0, 1.0], [1.0, 3.0, 0.5]]
-    network = tensors.mlp([([row[:2] for row in rows], [row[2] for row in rows]), ([[1, 1, 1]], [0])])
-    wide = tensors.mlp([([[*row[:2], 0.0] for row in rows], [row[2] for row in rows]), ([[1, 1, 1]], [0])])
-    batch = partition_circles(wide, [[1, 0, 1], [1, 0, 0], [1, 1, 3]], [[0, 1, 2], [0, 1, 0], [0, 1, 1]], radius_squared=1)
+    network = tensors.mlp(
+        [([row[:2] for row in rows], [row[2] for row in rows]), ([[1, 1, 1]], [0])]
+    )
+    wide = tensors.mlp(
+        [([[*row[:2], 0.0] for row in rows], [row[2] for row in rows]), ([[1, 1, 1]], [0])]
+    )
+    batch = partition_circles(
+        wide, [[1, 0, 1], [1, 0, 0], [1, 1, 3]], [[0, 1, 2], [0, 1, 0], [0, 1, 1]], radius_squared=1
+    )
     assert set(batch.settled) == {1}
     assert batch.decisions["settled circles"] == 1
     assert batch.decisions["exact"] > 0
@@ -178,7 +271,9 @@ def test_only_what_the_filter_abstains_on_is_settled() -> None:
 
 
 def test_functions_with_vague_enclosures_are_left_to_algebra() -> None:
-    """Of the second circle: hinge 1 has two enclosures that meet, hinge 2 one that reaches the seam, hinge 3 was undecided."""
+    """Of the second circle: hinge 1 has two enclosures that meet, hinge 2 one that reaches the
+    seam, hinge 3 was undecided.
+    """
     rows = np.array([0, 0, 1, 0, 1, 2, 0, 2], dtype=np.int32)
     middle = np.array([1.0, 2, 1, 1 + 1 / 32, 1 + 1 / 16, 2, 3, 4])
     undecided = np.array([[False] * 4, [False] * 3 + [True]])
@@ -192,7 +287,9 @@ def test_functions_with_vague_enclosures_are_left_to_algebra() -> None:
 
 def test_no_object_per_crossing_is_made_before_it_is_asked_for() -> None:
     network, u, v, _ = CASES["layer norm"]
-    with mock.patch.object(isolation, "_edge_of_row", side_effect=AssertionError("a crossing was made")):
+    with mock.patch.object(
+        isolation, "_edge_of_row", side_effect=AssertionError("a crossing was made")
+    ):
         batch = partition_circles(network, u, v)
         assert batch.cell_counts.min() > 50
         assert len({batch.codes(i).digest() for i in range(len(batch))}) == len(batch)
@@ -214,13 +311,22 @@ def test_no_circle_at_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("u", "v"), [([1, 1, 2], [2, 2, 4]), ([1, 1, 2], [3, 3, 4]), ([0, 0, 0], [1, 0, 0]), ([5, 5, 5], [1, 0, 0])]
+    ("u", "v"),
+    [
+        ([1, 1, 2], [2, 2, 4]),
+        ([1, 1, 2], [3, 3, 4]),
+        ([0, 0, 0], [1, 0, 0]),
+        ([5, 5, 5], [1, 0, 0]),
+    ],
 )
 def test_vectors_that_span_no_circle_are_named(u: list[int], v: list[int]) -> None:
     """Dependent, or dependent once the mean is taken off."""
     network = tensors.block([[1, 0, 0]], [0], [[1]], [0], norm="layernorm", eps=0)
     threads = torch.get_num_threads()
-    with mock.patch.object(torch, "get_num_threads", return_value=3), mock.patch.object(torch, "set_num_threads") as setting:
+    with (
+        mock.patch.object(torch, "get_num_threads", return_value=3),
+        mock.patch.object(torch, "set_num_threads") as setting,
+    ):
         with pytest.raises(InvalidInput, match="circle 1: u and v do not span a circle"):
             partition_circles(network, [[1, 0, 0], u], [[0, 1, 0], v])
         assert setting.call_args.args == (3,)
@@ -251,10 +357,17 @@ def test_refusals() -> None:
 
 
 def test_a_wide_batch_costs_a_few_products() -> None:
-    """64 circles through 3,072 neurons of 768 inputs; the target is ten bare products, the bound leaves room for noise."""
-    network = tensors.block(draw(1, 3072, 768), draw(2, 3072), draw(3, 2, 3072), None, norm="layernorm", eps=1e-5)
+    """64 circles through 3,072 neurons of 768 inputs; the target is ten bare products, the bound
+    leaves room for noise.
+    """
+    network = tensors.block(
+        draw(1, 3072, 768), draw(2, 3072), draw(3, 2, 3072), None, norm="layernorm", eps=1e-5
+    )
     u, v = draw(6, 64, 768), draw(7, 64, 768)
-    weight, both = (torch.from_numpy(np.array(x, dtype=np.float64)) for x in (network.layers[0].weight.float64(), [*u, *v]))
+    weight, both = (
+        torch.from_numpy(np.array(x, dtype=np.float64))
+        for x in (network.layers[0].weight.float64(), [*u, *v])
+    )
     partition_circles(network, u[:2], v[:2])
     spent = []
     for work in (lambda: both @ weight.T, lambda: partition_circles(network, u, v)):
@@ -273,4 +386,7 @@ def test_a_batch_is_shown_in_one_line() -> None:
     many = partition_circles(square, [[1, 0]] * 300, [[0, 1]] * 300, radius_squared=1)
     assert repr(many) == "<300 circles, 1,200 arcs, complete>"
     far = tensors.mlp([([[1, 0]], [7]), ([[1]], [0])])
-    assert repr(partition_circles(far, [[1, 0]], [[0, 1]], radius_squared=1)) == "<1 circle, 1 arc, complete>"
+    assert (
+        repr(partition_circles(far, [[1, 0]], [[0, 1]], radius_squared=1))
+        == "<1 circle, 1 arc, complete>"
+    )

@@ -1,4 +1,6 @@
-"""The filters for many circles: error bounds hold, enclosures hold their zeros, and abstentions are few."""
+"""The filters for many circles: error bounds hold, enclosures hold their zeros, and abstentions are
+few.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ import torch
 
 from exact import HardTanh, Layer, LayerNorm, Norm, ReLU, RMSNorm
 from exact.arithmetic.numbers import RationalMatrix, fraction, rational
-from exact.propagation.circle_filters import CircleZeros, ReadOut, bases, circle_events, circle_zeros, function_errors
+from exact.propagation.circle_filters import (
+    CircleZeros,
+    ReadOut,
+    bases,
+    circle_events,
+    circle_zeros,
+    function_errors,
+)
 from tests.exact.reference import Floats, dot, real
 
 THIRD = Fraction(1, 3)
@@ -23,18 +32,24 @@ def tensor(values: Any) -> torch.Tensor:
 
 
 def lines(seed: int, count: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """p, q, c and errors: lines that cut, miss, nearly touch, of all sizes, and some through the centre."""
+    """p, q, c and errors: lines that cut, miss, nearly touch, of all sizes, and some through the
+    centre.
+    """
     generator = np.random.default_rng(seed)
     p, q, c = generator.normal(size=(3, count)) * 10.0 ** generator.integers(-30, 30, count)
     radius, part = np.hypot(p, q), count // 4
-    nearly = generator.choice([-1, 1], part) * (1 - generator.choice([-1, 1], part) * 10.0 ** -generator.uniform(1, 17, part))
+    nearly = generator.choice([-1, 1], part) * (
+        1 - generator.choice([-1, 1], part) * 10.0 ** -generator.uniform(1, 17, part)
+    )
     c[:part] = radius[:part] * nearly
     c[part : part + 10] = 0.0
     return p, q, c, radius * 10.0 ** -generator.uniform(5, 18, count)
 
 
 def true_zeros(p: float, q: float, c: Any) -> list[Any]:
-    """The diamond angles of the falling and the rising zero of `p cos t + q sin t + c`, by arccos; [] without zeros."""
+    """The diamond angles of the falling and the rising zero of `p cos t + q sin t + c`, by arccos;
+    [] without zeros.
+    """
     radius, phase = mpmath.sqrt(mpmath.mpf(p) ** 2 + mpmath.mpf(q) ** 2), mpmath.atan2(q, p)
     if abs(c) >= radius:
         return []
@@ -83,7 +98,9 @@ def test_enclosures_are_not_much_wider_than_the_error() -> None:
 def test_what_is_no_number_or_overflows_decides_nothing(bad: float) -> None:
     for row in np.diag([bad] * 3) + (1 - np.eye(3)) * 0.5:
         found = circle_zeros(*(tensor([x]) for x in row), tensor([0.0]))
-        finite = np.isfinite(bad) and abs(row[2]) == bad  # an offset beyond every radius still misses
+        finite = (
+            np.isfinite(bad) and abs(row[2]) == bad
+        )  # an offset beyond every radius still misses
         assert not found.crosses.any()
         assert bool(found.misses) == finite
 
@@ -92,8 +109,11 @@ def drawn_layer(kind: str, n: int, generator: np.random.Generator) -> tuple[Laye
     weight, bias = generator.normal(size=(9, n)), generator.normal(size=9)
     gain, shift = generator.normal(1, 0.3, n), generator.normal(size=n)
     if kind == "none, rational":
-        return Layer.of([[Fraction(x) * THIRD for x in row] for row in weight.tolist()],
-                        [Fraction(x) * THIRD for x in bias.tolist()], ReLU()), None  # fmt: skip
+        return Layer.of(
+            [[Fraction(x) * THIRD for x in row] for row in weight.tolist()],
+            [Fraction(x) * THIRD for x in bias.tolist()],
+            ReLU(),
+        ), None
     if kind == "layer norm, central":
         return Layer.of(weight, np.zeros(9), ReLU()), LayerNorm.of(0, 1000 * gain)
     if kind == "none, far":
@@ -122,8 +142,12 @@ def vectors(kind: str, n: int, generator: np.random.Generator) -> list[list[Frac
     return [[x * THIRD for x in row] for row in rows] if kind == "rational" else rows
 
 
-def exact_value(layer: Layer, norm: Norm | None, circle: list[list[Fraction]], radius_squared: Fraction, at: Any) -> list[Any]:
-    """Every hinge of the layer on the circle at alpha u + beta v, scaled to its radius: textbook formulas in mpmath."""
+def exact_value(
+    layer: Layer, norm: Norm | None, circle: list[list[Fraction]], radius_squared: Fraction, at: Any
+) -> list[Any]:
+    """Every hinge of the layer on the circle at alpha u + beta v, scaled to its radius: textbook
+    formulas in mpmath.
+    """
     x = [a * at[0] + b * at[1] for a, b in zip(*(map(real, w) for w in circle), strict=True)]
     if isinstance(norm, LayerNorm):
         mean = sum(x) / len(x)
@@ -135,15 +159,32 @@ def exact_value(layer: Layer, norm: Norm | None, circle: list[list[Fraction]], r
         x = [g * value + h for g, value, h in zip(gain, x, bias, strict=True)]
     rows = [list(map(real, layer.weight.row(j))) for j in range(layer.width)]
     values = [sum(w * value for w, value in zip(row, x, strict=True)) for row in rows]
-    return [z + real(layer.bias.row(j)[0]) - real(t) for j, z in enumerate(values) for t in layer.activation.breakpoints]
+    return [
+        z + real(layer.bias.row(j)[0]) - real(t)
+        for j, z in enumerate(values)
+        for t in layer.activation.breakpoints
+    ]
 
 
 @pytest.mark.parametrize("n", [3, 20])
 @pytest.mark.parametrize("how", ["plain", "large mean", "mean in u", "nearly parallel", "rational"])
-@pytest.mark.parametrize("kind", ["none, rational", "layer norm", "layer norm, rational", "rms norm, bends", "none, central",
-                                  "none, far", "layer norm, central", "layer norm, cancelling"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "none, rational",
+        "layer norm",
+        "layer norm, rational",
+        "rms norm, bends",
+        "none, central",
+        "none, far",
+        "layer norm, central",
+        "layer norm, cancelling",
+    ],
+)
 def test_functions_lie_within_their_error_bounds(kind: str, how: str, n: int) -> None:
-    """At directions all around, the hinge times sqrt(Q) differs from `p cos + q sin + c` by no more than the bound."""
+    """At directions all around, the hinge times sqrt(Q) differs from `p cos + q sin + c` by no more
+    than the bound.
+    """
     generator = np.random.default_rng([n, len(kind), len(how)])
     layer, norm = drawn_layer(kind, n, generator)
     u, v = vectors(how, n, generator)
@@ -173,13 +214,17 @@ def test_functions_lie_within_their_error_bounds(kind: str, how: str, n: int) ->
 def test_the_bound_holds_for_sums_in_any_order() -> None:
     """The a priori bound of a dot product, n U |w| |x|, whatever the sums at hand lose."""
     read = ReadOut.of(Layer.of(np.eye(50), np.zeros(50), ReLU()), None, rational(1), "cpu")
-    frame = bases(read, *(tensor(np.eye(50)[k : k + 1]) for k in (0, 1)), tensor([0.0]), tensor([0.0]))
+    frame = bases(
+        read, *(tensor(np.eye(50)[k : k + 1]) for k in (0, 1)), tensor([0.0]), tensor([0.0])
+    )
     assert 50 * 2.0**-53 * 2**0.5 < frame.errors[0, 0] < 100 * 2.0**-53 * 2**0.5
     assert 50 * 2.0**-53 < frame.errors[0, 1] < 500 * 2.0**-53
 
 
 def root_of_form(basis: list[list[Fraction]], norm: Norm | None, square: Fraction, at: Any) -> Any:
-    """sqrt(Q) over the radius: the length of alpha u + beta v, behind a LayerNorm without its mean."""
+    """sqrt(Q) over the radius: the length of alpha u + beta v, behind a LayerNorm without its
+    mean.
+    """
     columns = basis
     if isinstance(norm, LayerNorm):
         columns = [[x - sum(w) / len(w) for x in w] for w in basis]
@@ -196,15 +241,22 @@ def test_offsets_lie_within_their_error_bounds(bias: list[Any], norm_bias: list[
     layer = Layer.of(weight, bias, HardTanh(-THIRD, 0.7))
     norm = RMSNorm.of(0, [1, 1, 1], norm_bias)
     read = ReadOut.of(layer, norm, rational(3), "cpu")
-    h, bends = [fraction(x) for x in norm.bias.column()], [fraction(t) for t in layer.activation.breakpoints]
+    h, bends = (
+        [fraction(x) for x in norm.bias.column()],
+        [fraction(t) for t in layer.activation.breakpoints],
+    )
     rows = zip(weight, layer.bias.column(), strict=True)
     exact = [dot(map(Fraction, row), h) + fraction(b) - t for row, b in rows for t in bends]
-    for value, near, bound in zip(exact, read.offsets.tolist(), read.offset_errors.tolist(), strict=True):
+    for value, near, bound in zip(
+        exact, read.offsets.tolist(), read.offset_errors.tolist(), strict=True
+    ):
         assert abs(value - Fraction(near)) <= Fraction(bound)
 
 
 def test_a_zero_gain_and_equal_rows_need_no_error() -> None:
-    """Rows of zeros without an offset are off for certain, with one they miss; exact inputs keep the bounds small."""
+    """Rows of zeros without an offset are off for certain, with one they miss; exact inputs keep
+    the bounds small.
+    """
     layer = Layer.of([[0, 0], [0, 0], [0, 0], [1, 0]], [0, 1, -1, 0], ReLU())
     read = ReadOut.of(layer, RMSNorm.of(0, dim=2), rational(2), "cpu")
     assert read.is_zero.tolist() == [True, False, False, False]
@@ -218,15 +270,25 @@ def test_a_zero_gain_and_equal_rows_need_no_error() -> None:
     assert events.proved.tolist() == [True]
 
 
-def made_zeros(falling: list[list[float]], rising: list[list[float]], crosses: list[list[bool]]) -> CircleZeros:
+def made_zeros(
+    falling: list[list[float]], rising: list[list[float]], crosses: list[list[bool]]
+) -> CircleZeros:
     shape = np.shape(falling)
-    return CircleZeros(tensor(falling), tensor(rising), torch.full(shape, 2.0**-10, dtype=torch.float64),
-                       torch.tensor(crosses), ~torch.tensor(crosses))  # fmt: skip
+    return CircleZeros(
+        tensor(falling),
+        tensor(rising),
+        torch.full(shape, 2.0**-10, dtype=torch.float64),
+        torch.tensor(crosses),
+        ~torch.tensor(crosses),
+    )
 
 
 def test_events_are_sorted_and_bits_follow_from_their_order() -> None:
-    zeros = made_zeros([[3.0, 0.5, 1.5], [2.0, 9.0, 9.0]], [[1.0, 2.5, 9.0], [1.0, 9.0, 9.0]],
-                       [[True, True, False], [True, False, False]])  # fmt: skip
+    zeros = made_zeros(
+        [[3.0, 0.5, 1.5], [2.0, 9.0, 9.0]],
+        [[1.0, 2.5, 9.0], [1.0, 9.0, 9.0]],
+        [[True, True, False], [True, False, False]],
+    )
     events = circle_events(zeros, tensor([0.1, 0.2, -0.3]), torch.zeros(3, dtype=torch.bool))
     assert events.counts.tolist() == [4, 2]
     assert events.rows.tolist() == [1, 0, 1, 0, 0, 0]
@@ -235,12 +297,24 @@ def test_events_are_sorted_and_bits_follow_from_their_order() -> None:
     assert events.proved.tolist() == [True, True]
 
 
-@pytest.mark.parametrize(("at", "proved"), [((1.0, 1.0 + 2.0**-9), False), ((1.0, 1.0 + 2.0**-8), True),
-                                            ((2.0**-10, 2.0), False), ((2.0**-9, 2.0), True),
-                                            ((2.0, 4 - 2.0**-10), False), ((2.0, 4 - 2.0**-9), True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("at", "proved"),
+    [
+        ((1.0, 1.0 + 2.0**-9), False),
+        ((1.0, 1.0 + 2.0**-8), True),
+        ((2.0**-10, 2.0), False),
+        ((2.0**-9, 2.0), True),
+        ((2.0, 4 - 2.0**-10), False),
+        ((2.0, 4 - 2.0**-9), True),
+    ],
+)
 def test_enclosures_that_meet_prove_nothing(at: tuple[float, float], proved: bool) -> None:
-    """Each other, or the place where the circle is cut open; alone, or with other circles and functions."""
+    """Each other, or the place where the circle is cut open; alone, or with other circles and
+    functions.
+    """
     for falling, rising in (at, at[::-1]):
-        zeros = made_zeros([[falling, 2.5], [1.0, 9.0]], [[rising, 3.0], [2.0, 9.0]], [[True, True], [True, False]])
+        zeros = made_zeros(
+            [[falling, 2.5], [1.0, 9.0]], [[rising, 3.0], [2.0, 9.0]], [[True, True], [True, False]]
+        )
         events = circle_events(zeros, tensor([0.1, 0.1]), torch.zeros(2, dtype=torch.bool))
         assert events.proved.tolist() == [proved, True]

@@ -1,4 +1,6 @@
-"""Which circles meet and in which order: slots and twins, ranks, one more circle and where it crosses."""
+"""Which circles meet and in which order: slots and twins, ranks, one more circle and where it
+crosses.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from exact.geometry.circles import meetings as circle_meetings
 from exact.geometry.circles.meetings import Meetings
 from exact.geometry.circles.points import CirclePlanes
 
-# On |y| = 5: a belt around the x axis, two that touch it from both sides, one that crosses all, a far cap, a great circle.
+# On |y| = 5: a belt around the x axis, two that touch it from both sides, one that crosses all, a
+# far cap, a great circle.
 ROWS = [(1, 0, 0, -3), (0, 1, 0, -4), (0, 1, 0, 4), (0, 0, 1, -1), (1, 0, 0, 4), (2, 1, 0, 0)]
 
 
@@ -71,7 +74,9 @@ def test_one_more_circle(filtered: bool) -> None:
 
 
 def test_where_one_more_circle_crosses() -> None:
-    """Along the belt x = 3 the added great circle is crossed after entering z = 1 and after leaving it."""
+    """Along the belt x = 3 the added great circle is crossed after entering z = 1 and after leaving
+    it.
+    """
     found = meetings([(1, 0, 0, -3), (0, 0, 1, -1)], True)
     spots = found.crossings((1, 9, -1, 0))
     assert spots is not None
@@ -96,7 +101,9 @@ def test_no_circle() -> None:
 
 @pytest.mark.parametrize("power", [100, 600, 1100])
 def test_circles_that_differ_by_less_than_the_least_float(power: int) -> None:
-    """Two planes whose circles cross at an angle of 2^-power, and one across both: floats enclose what integers order."""
+    """Two planes whose circles cross at an angle of 2^-power, and one across both: floats enclose
+    what integers order.
+    """
     big = 2**power
     rows = [(-2, 2**60, -(2**61), 2**60), (-4, -1, -1, -1), (-4 * big + 1, -big, -big, -big)]
     plain, filtered = (meetings(rows, way) for way in (False, True))

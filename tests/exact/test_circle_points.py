@@ -1,4 +1,6 @@
-"""Exact predicates of circles on a sphere, each against its definition in surds or high precision."""
+"""Exact predicates of circles on a sphere, each against its definition in surds or high
+precision.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from exact.arithmetic.numbers import Ball, Rational, RationalArray, nearest_floa
 from exact.arithmetic.surds import Surd
 from exact.geometry.circles.points import CircleOrder, CirclePlanes, Spot
 
-SKEW = matrix([[Rational(x) for x in row] for row in ((2, -1, 0), (-1, 3, 1), (0, 1, 1))], 3) * Rational(3, 7)
+SKEW = matrix(
+    [[Rational(x) for x in row] for row in ((2, -1, 0), (-1, 3, 1), (0, 1, 1))], 3
+) * Rational(3, 7)
 CIRCLES = [(1, 2, -1, 1), (3, -1, 1, -1), (0, 1, 1, 0), (1, 0, 0, -1), (-2, 1, 0, 1)]
 
 
@@ -39,16 +43,26 @@ def test_points_lie_on_both_planes_and_the_sphere(gram: RationalArray) -> None:
             continue
         for side in (1, -1):
             y = found.point(i, (j, side))
-            form = [sum((y[b].scaled(gram[a, b]) for b in range(3)), Surd(Rational(0))) for a in range(3)]
+            form = [
+                sum((y[b].scaled(gram[a, b]) for b in range(3)), Surd(Rational(0)))
+                for a in range(3)
+            ]
             assert sum((a * b for a, b in zip(y, form, strict=True)), Surd(-square)).sign() == 0
             assert value(found, i, y).sign() == value(found, j, y).sign() == 0
-            assert [a.compare(b) for a, b in zip(y, found.point(j, (i, -side)), strict=True)] == [0, 0, 0]
+            assert [a.compare(b) for a, b in zip(y, found.point(j, (i, -side)), strict=True)] == [
+                0,
+                0,
+                0,
+            ]
 
 
 def test_how_a_plane_meets_the_sphere() -> None:
     found = CirclePlanes(identity(3), Rational(9))
     tight = 10**30
-    assert [found.add(row) for row in ((1, 2, 2, 9), (tight, 2 * tight, 2 * tight, 9 * tight - 1), (1, 2, 2, 10))] == [0, 1, -1]
+    assert [
+        found.add(row)
+        for row in ((1, 2, 2, 9), (tight, 2 * tight, 2 * tight, 9 * tight - 1), (1, 2, 2, 10))
+    ] == [0, 1, -1]
     assert found.add((0, 0, 0, 0)) == found.add((0, 0, 0, 5)) == -1
     assert len(found) == 5
     found.drop()
@@ -57,10 +71,15 @@ def test_how_a_plane_meets_the_sphere() -> None:
 
 def test_circles_cross_touch_or_miss() -> None:
     found = planes(
-        identity(3), Rational(25), [(1, 0, 0, -3), (0, 1, 0, -4), (0, 1, 0, -3), (0, 1, 0, 4), (1, 0, 0, -2), (0, 2, 0, -9)]
+        identity(3),
+        Rational(25),
+        [(1, 0, 0, -3), (0, 1, 0, -4), (0, 1, 0, -3), (0, 1, 0, 4), (1, 0, 0, -2), (0, 2, 0, -9)],
     )
     assert [found.meeting(0, j) for j in range(1, 6)] == [0, 1, 0, -1, -1]
-    assert [found.alignment(0, j) for j in (1, 3)] == [-1, 1]  # outside one another; one around the other
+    assert [found.alignment(0, j) for j in (1, 3)] == [
+        -1,
+        1,
+    ]  # outside one another; one around the other
     assert [found.side(0, j) for j in (1, 3, 4, 5)] == [-1, 1, 1, -1]
 
 
@@ -83,7 +102,12 @@ def test_the_order_along_a_circle(gram: RationalArray) -> None:
             found.drop()
     assert len(found) > 6
     for i in range(len(found)):
-        spots = [(j, side) for j in range(len(found)) if j != i and found.meeting(i, j) >= 0 for side in (1, -1)]
+        spots = [
+            (j, side)
+            for j in range(len(found))
+            if j != i and found.meeting(i, j) >= 0
+            for side in (1, -1)
+        ]
         groups = CircleOrder(found, i).all_groups(spots)
         with mpmath.workdps(50):
             angles = [[_angle(found, gram, i, spot) for spot in group] for group in groups]
@@ -105,10 +129,15 @@ def _angle(found: CirclePlanes, gram: RationalArray, i: int, spot: Spot) -> mpma
         g[a, b] = _number(gram[a, b])
     lower = mpmath.cholesky(g)
     point = [_number(s.a) + _number(s.b) * mpmath.sqrt(_number(s.d)) for s in found.point(i, spot)]
-    z, a = lower.T * mpmath.matrix(point), lower.T * mpmath.matrix([int(x) for x in found.frame_vector(i)])
+    z, a = (
+        lower.T * mpmath.matrix(point),
+        lower.T * mpmath.matrix([int(x) for x in found.frame_vector(i)]),
+    )
     n = mpmath.lu_solve(lower, mpmath.matrix([int(x) for x in found.normals[i]]))
     a, n = a / mpmath.norm(a), n / mpmath.norm(n)
-    b = mpmath.matrix([n[1] * a[2] - n[2] * a[1], n[2] * a[0] - n[0] * a[2], n[0] * a[1] - n[1] * a[0]])
+    b = mpmath.matrix(
+        [n[1] * a[2] - n[2] * a[1], n[2] * a[0] - n[0] * a[2], n[0] * a[1] - n[1] * a[0]]
+    )
     angle = mpmath.atan2((b.T * z)[0], (a.T * z)[0])
     return angle + 2 * mpmath.pi if angle < -(mpmath.mpf(10) ** -45) else max(angle, mpmath.mpf(0))
 
@@ -118,7 +147,9 @@ def _number(x: Rational) -> mpmath.mpf:
 
 
 def test_rows_of_the_unit_sphere() -> None:
-    """Unit normals, frames with the positive side on the left, and the way back to the coordinates."""
+    """Unit normals, frames with the positive side on the left, and the way back to the
+    coordinates.
+    """
     found = planes(SKEW, Rational(5, 2), CIRCLES)
     rows, back = found.unit_rows(), found.from_unit()
     form = nearest_floats(SKEW.entries()).reshape(3, 3)
@@ -129,15 +160,23 @@ def test_rows_of_the_unit_sphere() -> None:
         assert rest == pytest.approx(1 - height**2)
         y = back @ (height * nu + np.sqrt(rest) * a)
         assert y @ form @ y == pytest.approx(2.5)
-        assert float(y @ [int(x) for x in found.normals[i]]) == pytest.approx(-int(found.offsets[i]))
+        assert float(y @ [int(x) for x in found.normals[i]]) == pytest.approx(
+            -int(found.offsets[i])
+        )
     assert found.unit_rows(3) == pytest.approx(rows[3:])
 
 
 def test_a_point_of_the_poorest_sphere_is_enclosed() -> None:
     """Metric and planes of which 128 bits see nothing."""
     huge = 2**90
-    gram = matrix([[Rational(3), Rational(3 * huge), Rational(0)], [Rational(3 * huge), Rational(3 * huge**2 + 1), Rational(0)],
-                   [Rational(0), Rational(0), Rational(1, huge)]], 3)  # fmt: skip
+    gram = matrix(
+        [
+            [Rational(3), Rational(3 * huge), Rational(0)],
+            [Rational(3 * huge), Rational(3 * huge**2 + 1), Rational(0)],
+            [Rational(0), Rational(0), Rational(1, huge)],
+        ],
+        3,
+    )
     found = planes(gram, Rational(1), [(1, huge, 0, 0), (0, 1, 0, 0)])
     assert found.meeting(0, 1) == 1
     ends = [found.enclosed(0, (1, side)) for side in (1, -1)]

@@ -10,7 +10,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact.arithmetic.numbers import fraction, fractions
-from exact.geometry.polyhedra.constructions import along, centroid, facet_hit, first_hit, meet, shortened, step_inside
+from exact.geometry.polyhedra.constructions import (
+    along,
+    centroid,
+    facet_hit,
+    first_hit,
+    meet,
+    shortened,
+    step_inside,
+)
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous, is_inside
 from tests.exact.reference import dot, integers, q
 
@@ -33,7 +41,9 @@ def value(halfspace: Halfspace, x: tuple[Fraction, ...]) -> Fraction:
 
 
 @given(INSIDE, DIRECTIONS)
-def test_first_hit_is_where_the_square_ends(x: tuple[Fraction, Fraction], direction: tuple[int, int]) -> None:
+def test_first_hit_is_where_the_square_ends(
+    x: tuple[Fraction, Fraction], direction: tuple[int, int]
+) -> None:
     assume(any(direction))
     found = first_hit(point_of(x), direction, SQUARE)
     assert found is not None
@@ -84,13 +94,22 @@ def test_parallel_and_equal_walls_meet_nowhere_or_everywhere() -> None:
 
 
 def test_centroid_is_the_mean() -> None:
-    corners = [(Fraction(0), Fraction(0)), (Fraction(1, 2), Fraction(0)), (Fraction(1), Fraction(7))]
-    assert coordinates_of(centroid([point_of(corner) for corner in corners])) == (Fraction(1, 2), Fraction(7, 3))
+    corners = [
+        (Fraction(0), Fraction(0)),
+        (Fraction(1, 2), Fraction(0)),
+        (Fraction(1), Fraction(7)),
+    ]
+    assert coordinates_of(centroid([point_of(corner) for corner in corners])) == (
+        Fraction(1, 2),
+        Fraction(7, 3),
+    )
 
 
 @pytest.mark.parametrize("direction", [(1, 0), (0, 1), (1, 1), (-2, 1), (3, -1)])
 def test_a_facet_hit_from_inside_lies_on_one_wall(direction: tuple[int, ...]) -> None:
-    """Towards the corners of a diamond two walls are met at once, and a third one that touches the corner."""
+    """Towards the corners of a diamond two walls are met at once, and a third one that touches the
+    corner.
+    """
     rows = [(-1, -1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, 1), (-1, 0, 1), (0, -1, 1), (-3, -2, 3)]
     walls = [Halfspace(row) for row in rows]
     facet, point = facet_hit(walls, (0, 0, 1), direction)
@@ -105,14 +124,30 @@ def test_a_facet_hit_from_inside_lies_on_one_wall(direction: tuple[int, ...]) ->
 
 @given(data=st.data())
 def test_a_shortened_point_is_inside_and_short(data: st.DataObject) -> None:
-    """The slack of a wall may be of any size; digits are those that the slacks ask for, not those of the point."""
+    """The slack of a wall may be of any size; digits are those that the slacks ask for, not those
+    of the point.
+    """
     dim = data.draw(st.integers(1, 4))
     numbers = st.integers(-(10**30), 10**30)
-    point = (*data.draw(st.lists(numbers, min_size=dim, max_size=dim)), data.draw(st.integers(1, 10**40)))
+    point = (
+        *data.draw(st.lists(numbers, min_size=dim, max_size=dim)),
+        data.draw(st.integers(1, 10**40)),
+    )
     rows = data.draw(st.lists(st.lists(numbers, min_size=dim + 1, max_size=dim + 1), max_size=5))
-    walls = [Halfspace(tuple(row)) for row in rows if sum(a * x for a, x in zip(row, point, strict=True)) > 0]
+    walls = [
+        Halfspace(tuple(row))
+        for row in rows
+        if sum(a * x for a, x in zip(row, point, strict=True)) > 0
+    ]
     short = shortened(point, walls)
     assert is_inside(walls, short)
-    assert max(map(abs, shortened((3**900, 2**900 + 1), [Halfspace((1, 0)), Halfspace((-1, 3**900))]))) < 2**1430
-    assert shortened((10**50 + 1, 3 * 10**50), [Halfspace((1, 0)), Halfspace((-1, 1))]) in ((1, 4), (3, 8), (1, 2))
+    assert (
+        max(map(abs, shortened((3**900, 2**900 + 1), [Halfspace((1, 0)), Halfspace((-1, 3**900))])))
+        < 2**1430
+    )
+    assert shortened((10**50 + 1, 3 * 10**50), [Halfspace((1, 0)), Halfspace((-1, 1))]) in (
+        (1, 4),
+        (3, 8),
+        (1, 2),
+    )
     assert shortened((7, 5, 3), []) == (0, 0, 1)

@@ -1,4 +1,6 @@
-"""Norms over polytopes: Wolfe's certificates, spheres that are touched, parts of a polytope outside a ball."""
+"""Norms over polytopes: Wolfe's certificates, spheres that are touched, parts of a polytope outside
+a ball.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def cube(body: RoundBody, half: int = 1) -> VertexPolytope:
 @pytest.mark.parametrize("dim", [1, 2, 3, 5])
 def test_a_cube_has_its_corners_edges_and_facets(dim: int) -> None:
     found = cube(ball(2 * dim, dim))
-    assert sorted(found.vertices) == sorted((*corner, 1) for corner in itertools.product((-1, 1), repeat=dim))
+    assert sorted(found.vertices) == sorted(
+        (*corner, 1) for corner in itertools.product((-1, 1), repeat=dim)
+    )
     assert len(list(found.edges())) == dim * 2 ** (dim - 1)
     assert len(found.facets()) == 2 * dim
     assert {len(face) for face in found.facets().values()} == {2 ** (dim - 1)}
@@ -50,12 +54,23 @@ def test_a_cube_has_its_corners_edges_and_facets(dim: int) -> None:
 
 
 def test_a_wall_that_only_touches_a_smaller_face_is_no_facet() -> None:
-    """x, y > -1 and x + y > -2: the last one was a facet until the others cut it down to an edge, or to a face."""
+    """x, y > -1 and x + y > -2: the last one was a facet until the others cut it down to an edge,
+    or to a face.
+    """
     for dim in (3, 4):
         zeros = [0] * (dim - 2)
         rows = [[1, 1, *zeros, 2], [1, 0, *zeros, 1], [0, 1, *zeros, 1]]
-        found = cut(ball(6, dim), [*rows, *([0, 0, *(s * (j == i) for j in range(dim - 2)), 1]
-                                            for i in range(dim - 2) for s in (1, -1))])  # fmt: skip
+        found = cut(
+            ball(6, dim),
+            [
+                *rows,
+                *(
+                    [0, 0, *(s * (j == i) for j in range(dim - 2)), 1]
+                    for i in range(dim - 2)
+                    for s in (1, -1)
+                ),
+            ],
+        )
         facets = {found.walls[w].coefficients for w in found.facets()}
         assert facets >= {(1, 0, *zeros, 1), (0, 1, *zeros, 1)}
         assert (1, 1, *zeros, 2) not in facets
@@ -72,7 +87,9 @@ def test_cutting_through_vertices_keeps_them() -> None:
 
 
 def test_cuts_of_degenerate_polytopes_agree_with_every_order_of_cutting() -> None:
-    """Eight walls of an octahedron and cuts through its corners, in many orders: the same vertices."""
+    """Eight walls of an octahedron and cuts through its corners, in many orders: the same
+    vertices.
+    """
     octahedron = [[*signs, 1] for signs in itertools.product((-1, 1), repeat=3)]
     rows = [*octahedron, [1, 1, 0, 0], [1, 0, -1, 0], [0, 2, 1, 1]]
     generator, body, answers = np.random.default_rng(0), ball(2), set()
@@ -84,7 +101,9 @@ def test_cuts_of_degenerate_polytopes_agree_with_every_order_of_cutting() -> Non
 
 @pytest.mark.parametrize("square", ["1/1000000", 1, 7, 10**9, "3" + "0" * 400])
 def test_the_simplex_around_a_ball_holds_it(square: object) -> None:
-    gram = RationalArray(3, 3, [q(x) for x in (2, 1, 0, 1, 2, Fraction(1, 3), 0, Fraction(1, 3), 5)])
+    gram = RationalArray(
+        3, 3, [q(x) for x in (2, 1, 0, 1, 2, Fraction(1, 3), 0, Fraction(1, 3), 5)]
+    )
     body = RoundBody(gram, rational(square))
     around = body.around()
     assert body.sides(around.table) == [1] * 4
@@ -96,7 +115,9 @@ def test_walls_that_bound_no_simplex_are_refused() -> None:
         simplex([Halfspace((1, 0, 1)), Halfspace((0, 1, 1)), Halfspace((1, 1, 1))])
 
 
-@pytest.mark.parametrize(("square", "inside"), [(3, False), ("3000001/1000000", True), ("2999999/1000000", False)])
+@pytest.mark.parametrize(
+    ("square", "inside"), [(3, False), ("3000001/1000000", True), ("2999999/1000000", False)]
+)
 def test_the_nearest_point_of_a_triangle_on_its_face(square: object, inside: bool) -> None:
     """The hull of 3 e_i is nearest at (1, 1, 1), at squared distance 3: touching is not inside."""
     body = ball(square)
@@ -110,14 +131,25 @@ def test_the_nearest_point_of_a_triangle_on_its_face(square: object, inside: boo
 
 
 def test_the_nearest_point_against_a_fine_grid() -> None:
-    """Random triangles in a skew metric: never inside when a grid of the triangle says that it is far, and conversely."""
+    """Random triangles in a skew metric: never inside when a grid of the triangle says that it is
+    far, and conversely.
+    """
     gram = [[Fraction(2), Fraction(1, 2)], [Fraction(1, 2), Fraction(1)]]
     form = RationalArray(2, 2, [q(x) for row in gram for x in row])
     generator, answers = np.random.default_rng(3), set()
     for _ in range(60):
-        corners = [(*(int(x) for x in generator.integers(-6, 7, size=2)), int(generator.integers(1, 4))) for _ in range(3)]
+        corners = [
+            (*(int(x) for x in generator.integers(-6, 7, size=2)), int(generator.integers(1, 4)))
+            for _ in range(3)
+        ]
         weights = [(a, b, 12 - a - b) for a in range(13) for b in range(13 - a)]
-        at = [[sum(Fraction(w * v[i], 12 * v[2]) for w, v in zip(ws, corners, strict=True)) for i in (0, 1)] for ws in weights]
+        at = [
+            [
+                sum(Fraction(w * v[i], 12 * v[2]) for w, v in zip(ws, corners, strict=True))
+                for i in (0, 1)
+            ]
+            for ws in weights
+        ]
         norms = [sum(gram[i][j] * y[i] * y[j] for i in range(2) for j in range(2)) for y in at]
         found = RoundBody(form, Rational(1)).nearest(corners)
         answers.add(found.is_inside)
@@ -132,10 +164,20 @@ def test_the_nearest_point_against_a_fine_grid() -> None:
 
 @pytest.mark.parametrize(
     ("square", "parts"),
-    [("3/2", 1), (2, 8), ("5/2", 8), (3, None), ("8/3", 8), ("2000001/1000000", 8), ("1999999/1000000", 1)],
+    [
+        ("3/2", 1),
+        (2, 8),
+        ("5/2", 8),
+        (3, None),
+        ("8/3", 8),
+        ("2000001/1000000", 8),
+        ("1999999/1000000", 1),
+    ],
 )
 def test_the_parts_of_a_cube_outside_a_ball(square: object, parts: int | None) -> None:
-    """The edges of the cube [-1, 1]^3 touch the ball of radius sqrt 2: then, and beyond, its 8 corners come apart."""
+    """The edges of the cube [-1, 1]^3 touch the ball of radius sqrt 2: then, and beyond, its 8
+    corners come apart.
+    """
     body = ball(square)
     found = cube(body)
     crossing = body.crosses(found.vertices, body.sides(found.table))
@@ -160,16 +202,24 @@ def test_straddling_pairs_are_inside_and_on_both_sides(square: object) -> None:
     for found in (cube(body), cut(body, [[1, 1, 1, -1], [3, -1, 0, 1]])):
         near, far = straddling_pair(body, found)
         assert all(wall.value(point) > 0 for wall in found.walls for point in (near, far))
-        assert body.norm_squared(affine(near)) < body.radius_squared < body.norm_squared(affine(far))
+        assert (
+            body.norm_squared(affine(near)) < body.radius_squared < body.norm_squared(affine(far))
+        )
 
 
 @pytest.mark.parametrize("sign", [-1, 0, 1])
 def test_straddling_pairs_stay_inside_walls_that_touch_or_miss_the_ball(sign: int) -> None:
-    """The corners of an octahedron lie straight behind the points where walls touch the ball, or nearly so."""
+    """The corners of an octahedron lie straight behind the points where walls touch the ball, or
+    nearly so.
+    """
     body = ball(1)
     octahedron = cut(body, [[*signs, 2] for signs in itertools.product((-1, 1), repeat=3)])
     gap = 2**60 + max(sign, 0)
-    walls = [Halfspace((*(s * 2**60 * (j == i) for j in range(3)), gap)) for i in range(3) for s in (1, -1)]
+    walls = [
+        Halfspace((*(s * 2**60 * (j == i) for j in range(3)), gap))
+        for i in range(3)
+        for s in (1, -1)
+    ]
     near, far = straddling_pair(body, octahedron, walls if sign >= 0 else walls[::2])
     beside = (*octahedron.walls, *(walls if sign >= 0 else walls[::2]))
     assert all(wall.value(point) > 0 for wall in beside for point in (near, far))
@@ -177,19 +227,28 @@ def test_straddling_pairs_stay_inside_walls_that_touch_or_miss_the_ball(sign: in
 
 
 def test_a_plane_that_touches_misses() -> None:
-    body = RoundBody(RationalArray(2, 2, [Rational(4), Rational(0), Rational(0), Rational(1)]), Rational(1))
+    body = RoundBody(
+        RationalArray(2, 2, [Rational(4), Rational(0), Rational(0), Rational(1)]), Rational(1)
+    )
     assert body.misses(Halfspace((2, 0, 1))) and body.misses(Halfspace((-2, 0, 2)))
     assert not body.misses(Halfspace((2000, 0, 999)))
 
 
 def parts_by_edges(body: RoundBody, cell: VertexPolytope) -> int:
-    """The vertices outside, joined by the edges whose nearest point to the origin is outside, in fractions."""
+    """The vertices outside, joined by the edges whose nearest point to the origin is outside, in
+    fractions.
+    """
     points = [[Fraction(x, v[-1]) for x in v[:-1]] for v in cell.vertices]
-    gram = [[Fraction(int(body.gram[i, j].p), int(body.gram[i, j].q)) for j in range(body.dim)] for i in range(body.dim)]
+    gram = [
+        [Fraction(int(body.gram[i, j].p), int(body.gram[i, j].q)) for j in range(body.dim)]
+        for i in range(body.dim)
+    ]
     square = Fraction(int(body.radius_squared.p), int(body.radius_squared.q))
 
     def inner(a: list[Fraction], b: list[Fraction]) -> Fraction:
-        return sum((x * gram[i][j] * y for i, x in enumerate(a) for j, y in enumerate(b)), Fraction(0))
+        return sum(
+            (x * gram[i][j] * y for i, x in enumerate(a) for j, y in enumerate(b)), Fraction(0)
+        )
 
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(i for i, point in enumerate(points) if inner(point, point) > square)
@@ -202,14 +261,22 @@ def parts_by_edges(body: RoundBody, cell: VertexPolytope) -> int:
     return int(nx.number_connected_components(graph))
 
 
-def test_parts_are_those_that_the_edges_outside_make_and_need_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cubes and random polytopes with small whole coefficients, in skew metrics: cut corners, touching edges."""
+def test_parts_are_those_that_the_edges_outside_make_and_need_no_edge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cubes and random polytopes with small whole coefficients, in skew metrics: cut corners,
+    touching edges.
+    """
     generator, answers = np.random.default_rng(5), set()
     for trial in range(150):
         dim = int(generator.integers(2, 5))
         root = generator.integers(-1, 2, size=(dim, dim)) * (trial % 2)
-        gram = RationalArray(dim, dim, [Rational(int(x)) for x in (root.T @ root + np.eye(dim, dtype=int)).ravel()])
-        body = RoundBody(gram, Rational(int(generator.integers(1, 9)), int(generator.integers(1, 3))))
+        gram = RationalArray(
+            dim, dim, [Rational(int(x)) for x in (root.T @ root + np.eye(dim, dtype=int)).ravel()]
+        )
+        body = RoundBody(
+            gram, Rational(int(generator.integers(1, 9)), int(generator.integers(1, 3)))
+        )
         cell = cube(body) if trial % 3 else body.around()
         for _ in range(int(generator.integers(0, 7))):
             normal = [int(x) for x in generator.integers(-2, 3, size=dim)]

@@ -1,4 +1,6 @@
-"""Flips along rays behind a norm: against the exact partition of the ray itself, closed forms, bounds and samples."""
+"""Flips along rays behind a norm: against the exact partition of the ray itself, closed forms,
+bounds and samples.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ import pytest
 import sympy
 
 from exact import InvalidInput, Network, Ray, Sphere, Unsupported, partition
-from exact.instruments.critical_radii import critical_radii, critical_radii_float, flip_caps, quiet_share
+from exact.instruments.critical_radii import (
+    critical_radii,
+    critical_radii_float,
+    flip_caps,
+    quiet_share,
+)
 from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 from tests.exact.test_norm_balls import KINDS, block, deep
@@ -36,7 +43,11 @@ def test_flips_are_the_crossings_of_the_ray(make: Any, norm: str, n: int, rule: 
         crossings = [one for one in ray.crossings if not one.tangent]
         assert [flip.hinges for flip in found.flips] == [one.hinges for one in crossings]
         parameters = [one.frame.parameter(one.direction) for one in crossings]
-        assert all(flip.parameter.compare(t) == 0 for flip, t in zip(found.flips, parameters, strict=True) if t is not None)
+        assert all(
+            flip.parameter.compare(t) == 0
+            for flip, t in zip(found.flips, parameters, strict=True)
+            if t is not None
+        )
         assert list(found.codes) == [ray.code_of(i) for i in range(len(ray))]
         assert found.at_centre == network.code([0] * n)
         flips += len(found.flips)
@@ -49,7 +60,9 @@ def test_radius_and_parameter_say_the_same(norm: str, n: int, rule: str) -> None
     for x in directions(n, 6):
         centred = np.array(x) - (np.mean(x) if norm == "layernorm" else 0.0)
         for flip in critical_radii(network, x).flips:
-            assert flip.radius_float == pytest.approx(float(flip.parameter) * np.linalg.norm(centred))
+            assert flip.radius_float == pytest.approx(
+                float(flip.parameter) * np.linalg.norm(centred)
+            )
             assert float(flip.radius()) == pytest.approx(flip.radius_float)
             y = network.norms[0].forward_float(np.array([x]) * float(flip.parameter))
             y = (y - network.norms[0].bias.float64().T) / network.norms[0].gain.float64().T
@@ -57,8 +70,13 @@ def test_radius_and_parameter_say_the_same(norm: str, n: int, rule: str) -> None
 
 
 def test_radius_of_one_neuron() -> None:
-    """z = 3 y_1 - 1 with |y|^2 = 2 s^2: flips at s^2 = 1/18; "var": r^2 = 2 s^2 / (1 - s^2), "std": r = sqrt(2) s / (1 - s)."""
-    var, std = (tensors.block([[3, 0]], [-1], [[1]], [0], norm="rms", eps=1, eps_rule=rule) for rule in ("var", "std"))
+    """z = 3 y_1 - 1 with |y|^2 = 2 s^2: flips at s^2 = 1/18; "var": r^2 = 2 s^2 / (1 - s^2), "std":
+    r = sqrt(2) s / (1 - s).
+    """
+    var, std = (
+        tensors.block([[3, 0]], [-1], [[1]], [0], norm="rms", eps=1, eps_rule=rule)
+        for rule in ("var", "std")
+    )
     assert critical_radii(var, [5, 0]).critical_radius_squared.sympy() == sympy.Rational(2, 17)
     s = sympy.sqrt(2) / 6
     found = critical_radii(std, [5, 0]).flips[0].radius()
@@ -135,9 +153,13 @@ def test_no_neuron_at_all() -> None:
     assert flip_caps(network) == ()
 
 
-@pytest.mark.parametrize(("norm", "n", "rule"), [*KINDS, ("rms", 5, "var"), ("layernorm", 2, "var")])
+@pytest.mark.parametrize(
+    ("norm", "n", "rule"), [*KINDS, ("rms", 5, "var"), ("layernorm", 2, "var")]
+)
 def test_shares_of_caps(norm: str, n: int, rule: str) -> None:
-    """The share of directions that flip a neuron, against sampled directions; every neuron without a cap never flips."""
+    """The share of directions that flip a neuron, against sampled directions; every neuron without
+    a cap never flips.
+    """
     network = block(8, norm, n, rule)
     caps = {cap.hinge.neuron: cap for cap in flip_caps(network)}
     folded = network.folded().blocks[0].layers[0]
@@ -152,7 +174,9 @@ def test_shares_of_caps(norm: str, n: int, rule: str) -> None:
 
 
 def test_closed_forms_of_caps() -> None:
-    """Share theta / pi on a circle and (1 - cos theta) / 2 on a 2-sphere; the cosine is |c| / (sqrt(n) |w|)."""
+    """Share theta / pi on a circle and (1 - cos theta) / 2 on a 2-sphere; the cosine is |c| /
+    (sqrt(n) |w|).
+    """
     for n, expected in ((2, acos(1 / 18**0.5) / pi), (3, (1 - 1 / 27**0.5) / 2)):
         network = tensors.block([[3] + [0] * (n - 1)], [-1], [[1]], [0], norm="rms", eps=1)
         (cap,) = flip_caps(network)
@@ -162,11 +186,17 @@ def test_closed_forms_of_caps() -> None:
 
 @pytest.mark.parametrize("norm", ["layernorm", "rms"])
 def test_share_of_quiet_directions(norm: str) -> None:
-    """Against evenly spread directions of the circle; a plane through the centre, as small integers have, flips none."""
+    """Against evenly spread directions of the circle; a plane through the centre, as small integers
+    have, flips none.
+    """
     n = 3 if norm == "layernorm" else 2
-    network = tensors.block([[4, 0, 1][:n], [1, -1, 2][:n], [1, 3, 1][:n]], [-2, 0, 3], [[1] * 3], [0], norm=norm, eps=1)
+    network = tensors.block(
+        [[4, 0, 1][:n], [1, -1, 2][:n], [1, 3, 1][:n]], [-2, 0, 3], [[1] * 3], [0], norm=norm, eps=1
+    )
     angles = np.arange(3000) * 2 * pi / 3000
-    basis = np.array([[1, -1, 0], [1, 1, -2]]) / np.array([[2**0.5], [6**0.5]]) if n == 3 else np.eye(2)
+    basis = (
+        np.array([[1, -1, 0], [1, 1, -2]]) / np.array([[2**0.5], [6**0.5]]) if n == 3 else np.eye(2)
+    )
     rows = np.column_stack([np.cos(angles), np.sin(angles)]) @ basis
     sampled = (critical_radii_float(network, rows).upper == 0).mean()
     assert float(quiet_share(network)) == pytest.approx(sampled, abs=2e-3)

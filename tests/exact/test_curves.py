@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from exact.arithmetic.numbers import fraction
 from exact.arithmetic.surds import Surd
-from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame, dyadic_direction, value_sign, zeros
+from exact.geometry.pencils.pencil import (
+    CIRCLE,
+    Direction,
+    Form,
+    Frame,
+    dyadic_direction,
+    value_sign,
+    zeros,
+)
 from tests.exact.reference import integers, q, real, sign
 
 SMALL = st.builds(Fraction, st.integers(-6, 6), st.integers(1, 3))
@@ -35,7 +43,9 @@ def forms(draw: st.DrawFn) -> Form:
 
 
 def values(direction: Direction) -> tuple[mpmath.mpf, mpmath.mpf]:
-    x, y = (real(s.a) + real(s.b) * mpmath.sqrt(real(s.d)) for s in (direction.alpha, direction.beta))
+    x, y = (
+        real(s.a) + real(s.b) * mpmath.sqrt(real(s.d)) for s in (direction.alpha, direction.beta)
+    )
     return x, y
 
 
@@ -69,7 +79,9 @@ def test_kernel_of_a_degenerate_form(u: list[int], v: list[int]) -> None:
 
 
 @given(TRIPLES, forms(), SMALL, SMALL)
-def test_value_sign(function: tuple[Fraction, ...], form: Form, alpha: Fraction, beta: Fraction) -> None:
+def test_value_sign(
+    function: tuple[Fraction, ...], form: Form, alpha: Fraction, beta: Fraction
+) -> None:
     with mpmath.workprec(1000):
         known = value(function, form, real(alpha), real(beta))
         expected = 0 if abs(known) < mpmath.mpf(2) ** -900 else sign(known)
@@ -79,17 +91,27 @@ def test_value_sign(function: tuple[Fraction, ...], form: Form, alpha: Fraction,
 
 @given(TRIPLES, forms())
 def test_zeros_are_zeros_and_none_is_missing(function: tuple[Fraction, ...], form: Form) -> None:
-    """Around each simple zero the sign changes, around the tangent one it does not, and elsewhere it stays."""
+    """Around each simple zero the sign changes, around the tangent one it does not, and elsewhere
+    it stays.
+    """
     p, r, c = map(q, function)
     assume(any(function[:2]))
     found = zeros((p, r, c), form)
     with mpmath.workprec(600):
-        assert all(abs(value(function, form, *values(d))) < mpmath.mpf(2) ** -250 for d in (*found.simple, *found.tangent))
+        assert all(
+            abs(value(function, form, *values(d))) < mpmath.mpf(2) ** -250
+            for d in (*found.simple, *found.tangent)
+        )
         assume(form.determinant != 0)
         cuts = sorted(angle(d) for d in (*found.simple, *found.tangent))
         ring = [cuts[-1] - 2 * mpmath.pi, *cuts] if cuts else [mpmath.mpf(0), 2 * mpmath.pi]
-        signs = [{sign(value(function, form, mpmath.cos(t), mpmath.sin(t))) for t in (a + (b - a) * k / 9 for k in range(1, 9))}
-                 for a, b in pairwise(ring)]  # fmt: skip
+        signs = [
+            {
+                sign(value(function, form, mpmath.cos(t), mpmath.sin(t)))
+                for t in (a + (b - a) * k / 9 for k in range(1, 9))
+            }
+            for a, b in pairwise(ring)
+        ]
     assert all(len(each) == 1 and 0 not in each for each in signs)
     changes = sum(a != b for a, b in zip(signs, [*signs[1:], signs[0]], strict=True))
     assert changes == len(found.simple)
@@ -117,7 +139,9 @@ def test_secant_tangent_and_passing_lines(c: int, simple: int, tangent: int) -> 
 
 
 @given(st.lists(st.tuples(TRIPLES, forms()), min_size=2, max_size=4))
-def test_directions_are_ordered_by_their_angles(functions: list[tuple[tuple[Fraction, ...], Form]]) -> None:
+def test_directions_are_ordered_by_their_angles(
+    functions: list[tuple[tuple[Fraction, ...], Form]],
+) -> None:
     found = [d for (p, r, c), form in functions for d in zeros((q(p), q(r), q(c)), form).simple]
     with mpmath.workprec(1000):
         angles = [angle(d) for d in found]
@@ -133,8 +157,13 @@ def rational_direction(alpha: int, beta: int) -> Direction:
 
 
 def test_order_of_the_eight_winds() -> None:
-    winds = [rational_direction(*w) for w in ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))]
-    assert [[sign(a.compare(b)) for b in winds] for a in winds] == [[sign(i - j) for j in range(8)] for i in range(8)]
+    winds = [
+        rational_direction(*w)
+        for w in ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
+    ]
+    assert [[sign(a.compare(b)) for b in winds] for a in winds] == [
+        [sign(i - j) for j in range(8)] for i in range(8)
+    ]
     assert rational_direction(2, 2).compare(winds[1]) == 0
     assert [w.half() for w in winds] == [0, 0, 0, 0, 1, 1, 1, 1]
 
@@ -172,8 +201,12 @@ def test_frame_angles_are_those_of_the_metric(seed: int) -> None:
     for _ in range(10):
         alpha, beta = integers(generator, 2)
         x = alpha * u + (beta or 1) * v
-        known = math.atan2(x @ across / np.linalg.norm(across), x @ u / np.linalg.norm(u)) % (2 * math.pi)
-        assert math.isclose(frame.position_float(rational_direction(alpha, beta or 1)), known, rel_tol=1e-12)
+        known = math.atan2(x @ across / np.linalg.norm(across), x @ u / np.linalg.norm(u)) % (
+            2 * math.pi
+        )
+        assert math.isclose(
+            frame.position_float(rational_direction(alpha, beta or 1)), known, rel_tol=1e-12
+        )
 
 
 def test_turn_float() -> None:

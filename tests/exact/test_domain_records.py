@@ -52,7 +52,12 @@ DOMAINS: list[Domain] = [
 def test_domains_travel(domain: Domain) -> None:
     _ = getattr(domain, "flat", lambda: None)(), hash(domain)
     written = domain_of_record(json.loads(json.dumps(domain_record(domain))))
-    for again in (pickle.loads(pickle.dumps(domain)), copy.deepcopy(domain), copy.copy(domain), written):
+    for again in (
+        pickle.loads(pickle.dumps(domain)),
+        copy.deepcopy(domain),
+        copy.copy(domain),
+        written,
+    ):
         assert again == domain
         assert type(again) is type(domain)
         assert hash(again) == hash(domain)
@@ -60,11 +65,20 @@ def test_domains_travel(domain: Domain) -> None:
 
 
 WRONG: list[Any] = [
-    None, [], {}, {"kind": "Cube"}, {"kind": "Box"}, {"kind": "Box", "lo": ["0"], "hi": ["0.5"]},
-    {"kind": "Box", "lo": ["0"], "hi": ["1/0"]}, {"kind": "Box", "lo": ["0"], "hi": [0.5]}, {"kind": "RealSpace", "dim": 0},
-    {"kind": "RealSpace", "dim": 2, "more": 1}, {"kind": "Plane", "points": [["0", "0"]], "bounds": None},
-    {"kind": "Sphere", "radius_squared": "-1"}, {"kind": "Segment", "p": ["0"], "q": ["0"]},
-]  # fmt: skip
+    None,
+    [],
+    {},
+    {"kind": "Cube"},
+    {"kind": "Box"},
+    {"kind": "Box", "lo": ["0"], "hi": ["0.5"]},
+    {"kind": "Box", "lo": ["0"], "hi": ["1/0"]},
+    {"kind": "Box", "lo": ["0"], "hi": [0.5]},
+    {"kind": "RealSpace", "dim": 0},
+    {"kind": "RealSpace", "dim": 2, "more": 1},
+    {"kind": "Plane", "points": [["0", "0"]], "bounds": None},
+    {"kind": "Sphere", "radius_squared": "-1"},
+    {"kind": "Segment", "p": ["0"], "q": ["0"]},
+]
 
 
 @pytest.mark.parametrize("record", WRONG, ids=repr)

@@ -8,7 +8,19 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from exact import Ball, Box, GreatCircle, HPolytope, InvalidInput, Line, Plane, Ray, RealSpace, Segment, Sphere
+from exact import (
+    Ball,
+    Box,
+    GreatCircle,
+    HPolytope,
+    InvalidInput,
+    Line,
+    Plane,
+    Ray,
+    RealSpace,
+    Segment,
+    Sphere,
+)
 from exact.arithmetic.numbers import RationalMatrix, fraction, fractions
 from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
 from exact.geometry.polyhedra.halfspace import Halfspace, homogeneous
@@ -22,7 +34,9 @@ def at(domain: FlatDomain, *parameters: object) -> tuple[Fraction, ...]:
 
 
 def inside(domain: FlatDomain, *parameters: object) -> bool:
-    return all(wall.value(homogeneous([q(x) for x in parameters])) > 0 for wall in domain.flat().walls)
+    return all(
+        wall.value(homogeneous([q(x) for x in parameters])) > 0 for wall in domain.flat().walls
+    )
 
 
 def test_box_walls() -> None:
@@ -44,7 +58,11 @@ def test_real_space_has_no_walls() -> None:
 
 def test_plane_chart() -> None:
     plane = Plane([1, 0, 0], [1, 2, 0], [0, 0, THIRD])
-    assert [at(plane, *s) for s in ((0, 0), (1, 0), (0, 1))] == [(1, 0, 0), (1, 2, 0), (0, 0, THIRD)]
+    assert [at(plane, *s) for s in ((0, 0), (1, 0), (0, 1))] == [
+        (1, 0, 0),
+        (1, 2, 0),
+        (0, 0, THIRD),
+    ]
     assert at(plane, 2, -1) == (2, 4, -THIRD)
     assert plane.flat().walls == ()
     bounded = Plane([1, 0, 0], [1, 2, 0], [0, 0, 1], s=(0, 1), t=(-1, 5))
@@ -60,7 +78,9 @@ STRAIGHT: list[tuple[FlatDomain, list[object], list[object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("domain", "within", "beyond"), STRAIGHT, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    ("domain", "within", "beyond"), STRAIGHT, ids=lambda value: type(value).__name__
+)
 def test_straight_domains(domain: FlatDomain, within: list[object], beyond: list[object]) -> None:
     for t in [*within, *beyond]:
         assert at(domain, t) == (1 + 2 * Fraction(t), 2 - 4 * Fraction(t))  # type: ignore[arg-type]
@@ -68,7 +88,9 @@ def test_straight_domains(domain: FlatDomain, within: list[object], beyond: list
     assert not any(inside(domain, t) for t in beyond)
 
 
-@pytest.mark.parametrize(("domain", "within", "_beyond"), STRAIGHT, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    ("domain", "within", "_beyond"), STRAIGHT, ids=lambda value: type(value).__name__
+)
 def test_the_pencil_of_a_straight_domain_has_the_same_points(
     domain: CurveDomain, within: list[object], _beyond: list[object]
 ) -> None:
@@ -127,7 +149,9 @@ def test_domains_fit_their_space_only(domain: Domain, dim: int) -> None:
             domain.check(other)
 
 
-@pytest.mark.parametrize("domain", [domain for domain, _ in DOMAINS], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "domain", [domain for domain, _ in DOMAINS], ids=lambda value: type(value).__name__
+)
 def test_domains_name_their_numbers(domain: Domain) -> None:
     assert type(domain).__name__ in repr(domain)
     assert "3" in repr(domain) or "0, 1" in repr(domain) or "1, 0" in repr(domain)
@@ -143,17 +167,27 @@ def test_numpy_and_torch_vectors_are_read_exactly() -> None:
     import torch
 
     u = np.array([0.1, 2.0], dtype=np.float32)
-    assert GreatCircle(u, torch.tensor([1.0, 0.5])) == GreatCircle([Fraction(float(u[0])), 2], [1, Fraction(1, 2)])
+    assert GreatCircle(u, torch.tensor([1.0, 0.5])) == GreatCircle(
+        [Fraction(float(u[0])), 2], [1, Fraction(1, 2)]
+    )
 
 
 def test_polyhedron_rows() -> None:
     triangle = HPolytope([[1, 0, 0], [0, "1/2", 0], [-1, -1, THIRD]])
-    assert triangle.flat().walls == (Halfspace((1, 0, 0)), Halfspace((0, 1, 0)), Halfspace((-3, -3, 1)))
+    assert triangle.flat().walls == (
+        Halfspace((1, 0, 0)),
+        Halfspace((0, 1, 0)),
+        Halfspace((-3, -3, 1)),
+    )
     assert inside(triangle, THIRD / 3, THIRD / 3)
     assert not inside(triangle, THIRD / 2, THIRD / 2)
     assert triangle.contains(homogeneous([q(THIRD / 3), q(THIRD / 3)]))
     assert not triangle.contains(homogeneous([q(0), q(THIRD / 3)]))
-    assert HPolytope([Halfspace((2, 4, 6))]) == HPolytope([[1, 2, 3]]) == HPolytope(np.array([[0.5, 1.0, 1.5]]))
+    assert (
+        HPolytope([Halfspace((2, 4, 6))])
+        == HPolytope([[1, 2, 3]])
+        == HPolytope(np.array([[0.5, 1.0, 1.5]]))
+    )
     assert HPolytope([], dim=3).flat() == RealSpace(3).flat()
     assert (triangle.is_polyhedral, repr(triangle)) == (True, "HPolytope(3 halfspaces of R^2)")
     triangle.check(2)
@@ -181,12 +215,19 @@ def test_ball() -> None:
     ball = Ball([1, "1/2"], "1/4")
     assert ball.flat() == RealSpace(2).flat()
     assert (ball.is_polyhedral, repr(ball)) == (False, "Ball(centre (1, 1/2), radius_squared 1/4)")
-    inner, edge = homogeneous([q(Fraction(149, 100)), q(Fraction(1, 2))]), homogeneous([q(Fraction(3, 2)), q(Fraction(1, 2))])
+    inner, edge = (
+        homogeneous([q(Fraction(149, 100)), q(Fraction(1, 2))]),
+        homogeneous([q(Fraction(3, 2)), q(Fraction(1, 2))]),
+    )
     assert (ball.contains(inner), ball.contains(edge)) == (True, False)
     ball.check(2)
     with pytest.raises(InvalidInput, match="Ball does not fit the network"):
         ball.check(3)
-    wrong = [([], 1, "no coordinate"), ([0], 0, "no positive radius; got 0"), ([0], -1, "give radius_squared > 0")]
+    wrong = [
+        ([], 1, "no coordinate"),
+        ([0], 0, "no positive radius; got 0"),
+        ([0], -1, "give radius_squared > 0"),
+    ]
     for centre, square, words in wrong:
         with pytest.raises(InvalidInput, match=words):
             Ball(centre, square)

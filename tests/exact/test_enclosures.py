@@ -1,4 +1,6 @@
-"""Enclosures of pre-activations: a sign called certain is the one over the rationals, also at infinity; and most are."""
+"""Enclosures of pre-activations: a sign called certain is the one over the rationals, also at
+infinity; and most are.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,44 @@ import numpy as np
 import pytest
 import torch
 
-from exact import AbsoluteValue, Activation, HardTanh, Identity, Layer, LeakyReLU, Network, Plane, RealSpace, ReLU
+from exact import (
+    AbsoluteValue,
+    Activation,
+    HardTanh,
+    Identity,
+    Layer,
+    LeakyReLU,
+    Network,
+    Plane,
+    RealSpace,
+    ReLU,
+)
 from exact.arithmetic.numbers import fraction
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.networks.layers import Block
-from exact.propagation.enclosures import UNKNOWN, Affine, PointWalk, _bounds, _total, _values, row_norms, stages
+from exact.propagation.enclosures import (
+    UNKNOWN,
+    Affine,
+    PointWalk,
+    _bounds,
+    _total,
+    _values,
+    row_norms,
+    stages,
+)
 from exact.sources import tensors
 from tests.exact.reference import dot, integers
 
 Pair = tuple[Fraction, Fraction]  # a + K b
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-BENDING: tuple[Activation, ...] = (ReLU(), ReLU(), LeakyReLU(), AbsoluteValue(), HardTanh(), HardTanh("1/3", "3/2"))
+BENDING: tuple[Activation, ...] = (
+    ReLU(),
+    ReLU(),
+    LeakyReLU(),
+    AbsoluteValue(),
+    HardTanh(),
+    HardTanh("1/3", "3/2"),
+)
 TINY = Fraction(1, 2**1100)  # rounds to zero
 
 
@@ -47,7 +76,13 @@ def bent(activation: Activation, z: Pair) -> Pair:
     match activation:
         case HardTanh():
             lo, hi = bends(activation)
-            return (lo, Fraction(0)) if sign(minus(z, lo)) < 0 else (hi, Fraction(0)) if sign(minus(z, hi)) > 0 else z
+            return (
+                (lo, Fraction(0))
+                if sign(minus(z, lo)) < 0
+                else (hi, Fraction(0))
+                if sign(minus(z, hi)) > 0
+                else z
+            )
         case AbsoluteValue():
             slope = Fraction(-1)
         case LeakyReLU():
@@ -59,20 +94,32 @@ def bent(activation: Activation, z: Pair) -> Pair:
     return z if sign(z) > 0 else (slope * z[0], slope * z[1])
 
 
-def signs(network: Network, flat: Flat, s: Sequence[Fraction], t: Sequence[Fraction]) -> list[list[int]]:
+def signs(
+    network: Network, flat: Flat, s: Sequence[Fraction], t: Sequence[Fraction]
+) -> list[list[int]]:
     """The exact sign of every hinge of every hidden layer at the parameters s + K t."""
     rows = [[fraction(v[i]) for v in flat.directions] for i in range(len(flat.origin))]
-    state: list[Pair] = [(dot(row, s) + fraction(x), dot(row, t)) for row, x in zip(rows, flat.origin, strict=True)]
+    state: list[Pair] = [
+        (dot(row, s) + fraction(x), dot(row, t)) for row, x in zip(rows, flat.origin, strict=True)
+    ]
     found = []
     for block in network.blocks:
         inner = state
         for layer in block.layers:
-            z = [(dot(row, [a for a, _ in inner]) + b[0], dot(row, [b for _, b in inner]))
-                 for row, b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)]  # fmt: skip
+            z = [
+                (dot(row, [a for a, _ in inner]) + b[0], dot(row, [b for _, b in inner]))
+                for row, b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
+            ]
             if bends(layer.activation):
-                found.append([sign(minus(v, level)) for v in z for level in bends(layer.activation)])
+                found.append(
+                    [sign(minus(v, level)) for v in z for level in bends(layer.activation)]
+                )
             inner = [bent(layer.activation, v) for v in z]
-        state = [(a + c, b + d) for (a, b), (c, d) in zip(state, inner, strict=True)] if block.residual else inner
+        state = (
+            [(a + c, b + d) for (a, b), (c, d) in zip(state, inner, strict=True)]
+            if block.residual
+            else inner
+        )
     return found
 
 
@@ -80,9 +127,16 @@ def exactly(values: Floats) -> list[list[Fraction]]:
     return [[Fraction(x) for x in row] for row in values.tolist()]
 
 
-def compare(network: Network, domain: FlatDomain, p: Floats, pe: float = 0.0, q: Floats | None = None,
-            qe: float = 0.0, at: Sequence[Sequence[Fraction]] | None = None,
-            towards: Sequence[Sequence[Fraction]] | None = None) -> tuple[int, int, int]:  # fmt: skip
+def compare(
+    network: Network,
+    domain: FlatDomain,
+    p: Floats,
+    pe: float = 0.0,
+    q: Floats | None = None,
+    qe: float = 0.0,
+    at: Sequence[Sequence[Fraction]] | None = None,
+    towards: Sequence[Sequence[Fraction]] | None = None,
+) -> tuple[int, int, int]:
     """Check every certain sign; returns how many are certain, certain zeros, and all."""
     flat = domain.flat()
     walk, errors = PointWalk(stages(network, flat), "cpu"), np.full(len(p), pe)
@@ -97,7 +151,11 @@ def compare(network: Network, domain: FlatDomain, p: Floats, pe: float = 0.0, q:
         assert found.shape == wanted.shape
         known = found != UNKNOWN
         assert np.array_equal(found[known], wanted[known])
-        certain, zeros, total = certain + int(known.sum()), zeros + int((found == 0).sum()), total + found.size
+        certain, zeros, total = (
+            certain + int(known.sum()),
+            zeros + int((found == 0).sum()),
+            total + found.size,
+        )
     return certain, zeros, total
 
 
@@ -109,12 +167,17 @@ def weights(generator: np.random.Generator, shape: tuple[int, ...], kind: str) -
         return generator.normal(size=shape)
     if kind == "integers":
         return integers(generator, shape, 2)
-    found = np.array([Fraction(x, 7) for x in generator.integers(-9, 10, int(np.prod(shape))).tolist()], dtype=object)
+    found = np.array(
+        [Fraction(x, 7) for x in generator.integers(-9, 10, int(np.prod(shape))).tolist()],
+        dtype=object,
+    )
     return found.reshape(shape).tolist()
 
 
 def random_network(seed: int, dim: int) -> Network:
-    """Two or three blocks of one or two layers, with skips, identity layers, and one of three kinds of weights."""
+    """Two or three blocks of one or two layers, with skips, identity layers, and one of three kinds
+    of weights.
+    """
     generator = np.random.default_rng(seed)
     kind, blocks = ["floats", "integers", "rationals"][seed % 3], list[Block]()
     width = dim
@@ -122,18 +185,42 @@ def random_network(seed: int, dim: int) -> Network:
         residual = bool(generator.integers(2))
         sizes = [width, *generator.integers(1, 6, int(generator.integers(1, 3))).tolist()]
         sizes = [*sizes, width] if residual else sizes
-        layers = [Layer.of(weights(generator, (b, a), kind), weights(generator, (b,), kind),
-                           Identity() if generator.random() < 0.2 else BENDING[int(generator.integers(len(BENDING)))])
-                  for a, b in pairwise(sizes)]  # fmt: skip
+        layers = [
+            Layer.of(
+                weights(generator, (b, a), kind),
+                weights(generator, (b,), kind),
+                Identity()
+                if generator.random() < 0.2
+                else BENDING[int(generator.integers(len(BENDING)))],
+            )
+            for a, b in pairwise(sizes)
+        ]
         blocks.append(Block(tuple(layers), residual=residual))
         width = sizes[-1]
-    return Network((*blocks, Block((Layer.of(weights(generator, (2, width), kind), weights(generator, (2,), kind), ReLU()),))))
+    return Network(
+        (
+            *blocks,
+            Block(
+                (
+                    Layer.of(
+                        weights(generator, (2, width), kind), weights(generator, (2,), kind), ReLU()
+                    ),
+                )
+            ),
+        )
+    )
 
 
 def generic(widths: Sequence[int], seed: int = 0, activation: Activation | None = None) -> Network:
     generator = np.random.default_rng(seed)
-    return tensors.mlp([(generator.normal(size=(b, a)) / np.sqrt(a), generator.normal(size=b)) for a, b in pairwise(widths)],
-                       activation, activation or ReLU())  # fmt: skip
+    return tensors.mlp(
+        [
+            (generator.normal(size=(b, a)) / np.sqrt(a), generator.normal(size=b))
+            for a, b in pairwise(widths)
+        ],
+        activation,
+        activation or ReLU(),
+    )
 
 
 def some_points(generator: np.random.Generator, dim: int, count: int = 12) -> Floats:
@@ -161,7 +248,9 @@ def test_certain_signs_are_right(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_certain_signs_on_a_slice_are_right(seed: int) -> None:
     """The chart has thirds and fifths, which no float holds: points on it are never exact."""
-    certain, _, total = compare(random_network(seed, 3), plane_in(3), some_points(np.random.default_rng(seed), 2))
+    certain, _, total = compare(
+        random_network(seed, 3), plane_in(3), some_points(np.random.default_rng(seed), 2)
+    )
     assert 2 * certain > total
 
 
@@ -172,7 +261,10 @@ def test_points_anywhere_within_their_error(seed: int, power: int) -> None:
     generator, dim = np.random.default_rng(seed), 1 + seed % 3
     points, error = some_points(generator, dim, 6), 2.0**power
     moves = exactly(generator.normal(size=points.shape))
-    scale = [Fraction(error) / Fraction(float(np.linalg.norm([float(x) for x in row])) * (1 + 2.0**-40)) for row in moves]
+    scale = [
+        Fraction(error) / Fraction(float(np.linalg.norm([float(x) for x in row])) * (1 + 2.0**-40))
+        for row in moves
+    ]
     rows = zip(exactly(points), moves, scale, strict=True)
     at = [[x + c * m for x, m in zip(row, move, strict=True)] for row, move, c in rows]
     compare(random_network(seed, dim), RealSpace(dim), points, error, at=at)
@@ -185,12 +277,20 @@ def test_nearly_all_signs_of_a_generic_network_are_certain() -> None:
 
 
 def share_of_certain(network: Network, points: Floats, towards: Floats | None) -> float:
-    walk, errors = PointWalk(stages(network, RealSpace(3).flat()), "cpu"), np.full(len(points), 2.0**-50)
-    found = [walk.signs(k, points, errors, towards, None if towards is None else errors) for k in range(len(network.widths))]
+    walk, errors = (
+        PointWalk(stages(network, RealSpace(3).flat()), "cpu"),
+        np.full(len(points), 2.0**-50),
+    )
+    found = [
+        walk.signs(k, points, errors, towards, None if towards is None else errors)
+        for k in range(len(network.widths))
+    ]
     return float(np.mean(np.concatenate(found, axis=1) != UNKNOWN))
 
 
-@pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(), AbsoluteValue(), HardTanh(-3, 3)], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "activation", [ReLU(), LeakyReLU(), AbsoluteValue(), HardTanh(-3, 3)], ids=lambda a: a.name
+)
 @pytest.mark.parametrize("gap", [2.0**-36, -(2.0**-36)])
 def test_bounds_are_not_vacuous(activation: Activation, gap: float) -> None:
     """Behind three layers of sixteen a neuron 2^-36 from zero is told from zero."""
@@ -200,7 +300,9 @@ def test_bounds_are_not_vacuous(activation: Activation, gap: float) -> None:
     for point in points:
         last = Layer.of([row], [-float(body.forward_float(point) @ row) + gap], ReLU())
         network = Network((Block((*body.blocks[0].layers, last)),))
-        found = PointWalk(stages(network, RealSpace(3).flat()), "cpu").signs(3, point[None], np.zeros(1), None, None)
+        found = PointWalk(stages(network, RealSpace(3).flat()), "cpu").signs(
+            3, point[None], np.zeros(1), None, None
+        )
         assert found.tolist() == [[1 if gap > 0 else -1]]
         compare(network, RealSpace(3), point[None])
 
@@ -210,8 +312,14 @@ def test_bounds_are_not_vacuous(activation: Activation, gap: float) -> None:
 def test_weights_at_the_ends_of_the_range(power: int, activation: Activation) -> None:
     """Products that underflow or overflow are not known; none is known wrongly."""
     generator = np.random.default_rng(abs(power))
-    layers = [Layer.of(np.ldexp(generator.normal(size=(b, a)), power), np.ldexp(generator.normal(size=b), power // 2),
-                       activation) for a, b in pairwise((2, 5, 4, 3))]  # fmt: skip
+    layers = [
+        Layer.of(
+            np.ldexp(generator.normal(size=(b, a)), power),
+            np.ldexp(generator.normal(size=b), power // 2),
+            activation,
+        )
+        for a, b in pairwise((2, 5, 4, 3))
+    ]
     network = Network((Block(tuple(layers)),))
     points = some_points(generator, 2, 3)
     with np.errstate(all="ignore"):
@@ -223,7 +331,9 @@ def test_weights_at_the_ends_of_the_range(power: int, activation: Activation) ->
 def test_weights_beyond_the_range_of_floats() -> None:
     huge = Fraction(10) ** 400
     second = [[1 / huge, 1], [1, -huge]]
-    network = tensors.mlp([([[huge, 1], [1, 1 / huge]], [0, -1]), (second, [-1, 0]), ([[1, 1]], [0])], last=ReLU())
+    network = tensors.mlp(
+        [([[huge, 1], [1, 1 / huge]], [0, -1]), (second, [-1, 0]), ([[1, 1]], [0])], last=ReLU()
+    )
     compare(network, RealSpace(2), some_points(np.random.default_rng(0), 2, 5))
 
 
@@ -233,31 +343,62 @@ def test_weights_beyond_the_range_of_floats() -> None:
 def test_what_is_zero_without_rounding_is_known_to_be() -> None:
     """A dead layer puts out zeros; a zero row without bias is zero; so is any row at the origin."""
     dead = Layer.of([[0.0, 0.0], [1.0, 1.0]], [-1.0, -100.0], ReLU())
-    network = Network((Block((dead, Layer.of([[1.5, 2.5], [0.0, 0.0], [1.0, 1.0]], [0.0, 0.0, 1.0], ReLU()))),))
+    network = Network(
+        (Block((dead, Layer.of([[1.5, 2.5], [0.0, 0.0], [1.0, 1.0]], [0.0, 0.0, 1.0], ReLU()))),)
+    )
     points = np.random.default_rng(0).normal(size=(4, 2))
     walk = PointWalk(stages(network, RealSpace(2).flat()), "cpu")
     assert walk.signs(0, points, np.full(4, 2.0**-40), None, None).tolist() == [[-1, -1]] * 4
     assert walk.signs(1, points, np.full(4, 2.0**-40), None, None).tolist() == [[0, 0, 1]] * 4
-    rows = Network((Block((Layer.of([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]], [0.0, 0.0, 2.0**-1060], ReLU()),)),))
+    rows = Network(
+        (Block((Layer.of([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]], [0.0, 0.0, 2.0**-1060], ReLU()),)),)
+    )
     walk = PointWalk(stages(rows, RealSpace(2).flat()), "cpu")
     assert walk.signs(0, np.zeros((1, 2)), np.zeros(1), None, None).tolist() == [[0, 0, 1]]
-    assert walk.signs(0, np.zeros((1, 2)), np.full(1, 2.0**-60), None, None).tolist() == [[UNKNOWN, 0, 1]]
-    assert walk.signs(0, np.array([[2.0, -1.0]]), np.zeros(1), None, None).tolist()[0][0] in (UNKNOWN, 0)
+    assert walk.signs(0, np.zeros((1, 2)), np.full(1, 2.0**-60), None, None).tolist() == [
+        [UNKNOWN, 0, 1]
+    ]
+    assert walk.signs(0, np.array([[2.0, -1.0]]), np.zeros(1), None, None).tolist()[0][0] in (
+        UNKNOWN,
+        0,
+    )
 
 
-@pytest.mark.parametrize("activation", [HardTanh(-1, 1), HardTanh(0, 2), LeakyReLU(0), AbsoluteValue()], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "activation",
+    [HardTanh(-1, 1), HardTanh(0, 2), LeakyReLU(0), AbsoluteValue()],
+    ids=lambda a: a.name,
+)
 def test_dead_layers_of_other_activations(activation: Activation) -> None:
-    network = Network((Block((Layer.of([[0.0], [0.0]], [0.0, 0.0], activation), Layer.of([[1.0, 2.0]], [0.0], activation))),))
+    network = Network(
+        (
+            Block(
+                (
+                    Layer.of([[0.0], [0.0]], [0.0, 0.0], activation),
+                    Layer.of([[1.0, 2.0]], [0.0], activation),
+                )
+            ),
+        )
+    )
     compare(network, RealSpace(1), np.array([[0.5], [-3.0]]), 0.25)
 
 
-@pytest.mark.parametrize("activation", [HardTanh(-TINY, 1), HardTanh(-1, TINY), LeakyReLU(TINY), LeakyReLU(-TINY)],
-                         ids=["lower breakpoint", "upper breakpoint", "slope", "negative slope"])  # fmt: skip
+@pytest.mark.parametrize(
+    "activation",
+    [HardTanh(-TINY, 1), HardTanh(-1, TINY), LeakyReLU(TINY), LeakyReLU(-TINY)],
+    ids=["lower breakpoint", "upper breakpoint", "slope", "negative slope"],
+)
 @pytest.mark.parametrize("q", [None, np.array([[0.0], [1.0], [-1.0]])], ids=["finite", "infinite"])
-def test_numbers_that_round_to_zero_are_not_taken_for_zero(activation: Activation, q: Floats | None) -> None:
+def test_numbers_that_round_to_zero_are_not_taken_for_zero(
+    activation: Activation, q: Floats | None
+) -> None:
     points = np.array([[0.0], [1.0], [-1.0]])
-    tiny = Network((Block((Layer.of([[1]], [0], activation), Layer.of([[1], [-1]], [0, 0], ReLU()))),))
-    behind_a_dead_layer = Network((Block((Layer.of([[0]], [0], ReLU()), Layer.of([[1]], [0], activation))),))
+    tiny = Network(
+        (Block((Layer.of([[1]], [0], activation), Layer.of([[1], [-1]], [0, 0], ReLU()))),)
+    )
+    behind_a_dead_layer = Network(
+        (Block((Layer.of([[0]], [0], ReLU()), Layer.of([[1]], [0], activation))),)
+    )
     for network in (tiny, behind_a_dead_layer):
         compare(network, RealSpace(1), points, q=q)
     for weight, bias in ((TINY, 0), (0, TINY), (-TINY, TINY)):
@@ -268,7 +409,9 @@ def test_numbers_that_round_to_zero_are_not_taken_for_zero(activation: Activatio
 @pytest.mark.parametrize("power", [-300, -400, -520, -600, -1000])
 @pytest.mark.parametrize("error", [0.0, 2.0**-1074, 2.0**-700])
 def test_products_that_underflow_are_not_zero(power: int, error: float) -> None:
-    """No bias, four layers: 2^(4 power) is no zero, however small its float and the bound on its error."""
+    """No bias, four layers: 2^(4 power) is no zero, however small its float and the bound on its
+    error.
+    """
     unit = np.ldexp(np.array([[1.0, 0.5], [-1.0, 2.0]]), power)
     network = tensors.mlp([(unit, None)] * 4, last=ReLU())
     tiny = np.ldexp(np.array([[1.0, 2.0], [0.0, 1.0]]), power)
@@ -287,7 +430,12 @@ def test_certain_signs_at_infinity_are_right(seed: int) -> None:
     points = some_points(generator, dim)
     compare(random_network(seed, dim), RealSpace(dim), points, q=generator.permutation(points))
     if dim == 3:
-        compare(random_network(seed, dim), plane_in(3), points[:, :2], q=generator.permutation(points[:, :2]))
+        compare(
+            random_network(seed, dim),
+            plane_in(3),
+            points[:, :2],
+            q=generator.permutation(points[:, :2]),
+        )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -296,21 +444,42 @@ def test_directions_anywhere_within_their_error(seed: int, power: int) -> None:
     generator, dim, error = np.random.default_rng(seed), 1 + seed % 3, 2.0**power
     points, directions = some_points(generator, dim, 4), some_points(generator, dim, 4)
     half = Fraction(error) / (2 * dim)
-    shift = [[half * int(x) for x in row] for row in generator.integers(-1, 2, points.shape).tolist()]
-    at, towards = ([[x + m for x, m in zip(row, move, strict=True)] for row, move in zip(exactly(values), shift, strict=True)]
-                   for values in (points, directions))  # fmt: skip
-    compare(random_network(seed, dim), RealSpace(dim), points, error, directions, error, at, towards)
+    shift = [
+        [half * int(x) for x in row] for row in generator.integers(-1, 2, points.shape).tolist()
+    ]
+    at, towards = (
+        [
+            [x + m for x, m in zip(row, move, strict=True)]
+            for row, move in zip(exactly(values), shift, strict=True)
+        ]
+        for values in (points, directions)
+    )
+    compare(
+        random_network(seed, dim), RealSpace(dim), points, error, directions, error, at, towards
+    )
 
 
-@pytest.mark.parametrize("activation", [ReLU(), AbsoluteValue(), LeakyReLU(), HardTanh()], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "activation", [ReLU(), AbsoluteValue(), LeakyReLU(), HardTanh()], ids=lambda a: a.name
+)
 def test_directions_that_a_layer_does_not_see(activation: Activation) -> None:
-    """(1, 1) is in the kernel of the first layer; (2, -1) in that of one row; (-1, 0) of what ReLU lets through."""
+    """(1, 1) is in the kernel of the first layer; (2, -1) in that of one row; (-1, 0) of what ReLU
+    lets through.
+    """
     first = Layer.of([[1.0, -1.0], [3.0, -3.0]], [0.5, 0.25], activation)
     mixed = Layer.of([[1.0, 2.0], [1.0, 0.0]], [0.0, 1.0], activation)
     second = Layer.of([[1.0, 1.0], [2.0, -1.0], [0.0, 1.0]], [0.0, 0.5, -1.0], activation)
     points = np.array([[0.5, 0.25], [-1.0, 2.0], [0.0, 0.0], [1.5, -0.5]])
     for layer in (first, mixed):
-        for direction in ([1.0, 1.0], [2.0, -1.0], [-1.0, 0.0], [-1.0, -1.0], [0.0, 0.0], [0.1, 0.1], [-0.2, 0.1]):
+        for direction in (
+            [1.0, 1.0],
+            [2.0, -1.0],
+            [-1.0, 0.0],
+            [-1.0, -1.0],
+            [0.0, 0.0],
+            [0.1, 0.1],
+            [-0.2, 0.1],
+        ):
             network = Network((Block((layer, second, second_of(activation))),))
             compare(network, RealSpace(2), points, q=np.array([direction] * 4))
 
@@ -320,8 +489,13 @@ def second_of(activation: Activation) -> Layer:
 
 
 def test_far_along_a_dead_direction_the_finite_part_decides() -> None:
-    """All neurons off in the direction, or none moved by it: the sign is that of the finite part, for certain."""
-    network = tensors.mlp([([[1.0, 0.0], [1.0, 1.0]], [0.0, 0.5]), ([[1.0, 1.0], [-1.0, -1.0]], [-1.0, 0.25])], last=ReLU())
+    """All neurons off in the direction, or none moved by it: the sign is that of the finite part,
+    for certain.
+    """
+    network = tensors.mlp(
+        [([[1.0, 0.0], [1.0, 1.0]], [0.0, 0.5]), ([[1.0, 1.0], [-1.0, -1.0]], [-1.0, 0.25])],
+        last=ReLU(),
+    )
     walk = PointWalk(stages(network, RealSpace(2).flat()), "cpu")
     points, still = np.array([[1.0, 2.0], [-3.0, 2.0]]), np.zeros(2)
     off, unmoved = np.array([[-1.0, 0.0], [-1.0, -1.0]]), np.zeros((2, 2))
@@ -333,8 +507,18 @@ def test_far_along_a_dead_direction_the_finite_part_decides() -> None:
 
 def test_nearly_all_signs_at_infinity_are_certain() -> None:
     network, generator = generic((3, 24, 24, 24)), np.random.default_rng(1)
-    assert share_of_certain(network, generator.normal(size=(500, 3)), generator.normal(size=(500, 3))) > 0.999
-    compare(network, RealSpace(3), generator.normal(size=(4, 3)), 2.0**-50, generator.normal(size=(4, 3)), 2.0**-50)
+    assert (
+        share_of_certain(network, generator.normal(size=(500, 3)), generator.normal(size=(500, 3)))
+        > 0.999
+    )
+    compare(
+        network,
+        RealSpace(3),
+        generator.normal(size=(4, 3)),
+        2.0**-50,
+        generator.normal(size=(4, 3)),
+        2.0**-50,
+    )
 
 
 # ---- norms
@@ -343,9 +527,14 @@ def test_nearly_all_signs_at_infinity_are_certain() -> None:
 @pytest.mark.parametrize("power", [-40, 0, 40])
 @pytest.mark.parametrize("rational", [False, True])
 def test_pre_activations_are_within_their_bounds(power: int, rational: bool) -> None:
-    """Large and small biases; weights that are floats and thirds; neuron by neuron, and all of a layer in the 2-norm."""
+    """Large and small biases; weights that are floats and thirds; neuron by neuron, and all of a
+    layer in the 2-norm.
+    """
     generator = np.random.default_rng(abs(power))
-    weight, bias = exactly(generator.normal(size=(9, 30))), exactly(np.ldexp(generator.normal(size=(1, 9)), power))[0]
+    weight, bias = (
+        exactly(generator.normal(size=(9, 30))),
+        exactly(np.ldexp(generator.normal(size=(1, 9)), power))[0],
+    )
     scale = Fraction(1, 3) if rational else Fraction(1)
     layer = Layer.of([[scale * x for x in row] for row in weight], [scale * x for x in bias])
     points = np.ldexp(generator.normal(size=(20, 30)), generator.integers(-20, 20, (20, 30)))
@@ -355,8 +544,13 @@ def test_pre_activations_are_within_their_bounds(power: int, rational: bool) -> 
         z, sizes = _values(op, x, still, offset)
         total = _total(op, still, sizes, offset)
         errors = _bounds(op, sizes).tolist()
-        for row, whole, found, bounds in zip(exactly(points), total.tolist(), z.tolist(), errors, strict=True):
-            gaps = [Fraction(v) - scale * (dot(w, row) + offset * b) for v, w, b in zip(found, weight, bias, strict=True)]
+        for row, whole, found, bounds in zip(
+            exactly(points), total.tolist(), z.tolist(), errors, strict=True
+        ):
+            gaps = [
+                Fraction(v) - scale * (dot(w, row) + offset * b)
+                for v, w, b in zip(found, weight, bias, strict=True)
+            ]
             assert all(abs(gap) <= bound for gap, bound in zip(gaps, bounds, strict=True))
             assert sum(gap**2 for gap in gaps) <= Fraction(whole) ** 2
             assert any(gap != 0 for gap in gaps)
@@ -373,7 +567,9 @@ def affine(weight: Floats) -> Affine:
     return Affine(weight, None, np.zeros(len(weight)), None)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 40), (40, 3), (24, 24), (64, 64), (150, 100)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 9), (9, 1), (3, 40), (40, 3), (24, 24), (64, 64), (150, 100)]
+)
 def test_the_spectral_bound_is_above_and_near(shape: tuple[int, int]) -> None:
     for seed in range(4):
         weight = np.random.default_rng(seed).normal(size=shape)
@@ -383,7 +579,9 @@ def test_the_spectral_bound_is_above_and_near(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("power", [-1000, -600, -300, 0, 300, 500])
 def test_the_spectral_bound_of_matrices_with_known_norm(power: int) -> None:
-    """Hadamard: sqrt(n), a rank one matrix u v': |u| |v|, a diagonal one: its largest entry; checked in fractions."""
+    """Hadamard: sqrt(n), a rank one matrix u v': |u| |v|, a diagonal one: its largest entry;
+    checked in fractions.
+    """
     scale = Fraction(2) ** power
     for k in range(5):
         assert Fraction(affine(np.ldexp(hadamard(k), power)).spectral) ** 2 >= 2**k * scale**2
@@ -399,7 +597,9 @@ def test_row_norms_are_above(power: int) -> None:
     rows = np.ldexp(np.random.default_rng(1).integers(-9, 10, (20, 7)).astype(np.float64), power)
     rows[3] = 0.0
     found = [Fraction(x) for x in row_norms(torch.from_numpy(rows)).tolist()]
-    assert all(norm**2 >= sum(x**2 for x in row) for norm, row in zip(found, exactly(rows), strict=True))
+    assert all(
+        norm**2 >= sum(x**2 for x in row) for norm, row in zip(found, exactly(rows), strict=True)
+    )
     assert found[3] == 0
     assert all(norm > 0 for norm, row in zip(found, rows, strict=True) if row.any())
 

@@ -1,4 +1,6 @@
-"""The engine that `partition` chooses takes no more than twice as long as the best, on a grid of jobs."""
+"""The engine that `partition` chooses takes no more than twice as long as the best, on a grid of
+jobs.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,18 @@ from statistics import median
 import numpy as np
 import pytest
 
-from exact import Box, Budget, GreatCircle, Line, Network, Outcome, RealSpace, Segment, Sphere, partition
+from exact import (
+    Box,
+    Budget,
+    GreatCircle,
+    Line,
+    Network,
+    Outcome,
+    RealSpace,
+    Segment,
+    Sphere,
+    partition,
+)
 from exact.geometry.domains.base import CurveDomain, Domain
 from exact.partition import ENGINES
 from exact.regions.partition import Partition
@@ -21,7 +34,9 @@ NOISE = 0.02  # seconds, below which no choice is wrong
 def network(*widths: int, norm: bool = False) -> Network:
     generator, layers = np.random.default_rng(3), []
     for n, m in itertools.pairwise(widths):
-        layers.append((generator.normal(size=(m, n)) * (2 / n) ** 0.5, 0.3 * generator.normal(size=m)))
+        layers.append(
+            (generator.normal(size=(m, n)) * (2 / n) ** 0.5, 0.3 * generator.normal(size=m))
+        )
     if not norm:
         return tensors.mlp([*layers, (np.ones((1, widths[-1])), [0.0])])
     return tensors.block(*layers[0], np.ones((1, widths[1])), [0.0], norm="layernorm", eps=1e-5)
@@ -40,17 +55,34 @@ SHORT: dict[str, tuple[Network, Domain]] = {
     "sphere": (network(3, 40), Sphere(1)),
 }
 LONG: dict[str, tuple[Network, Domain]] = {
-    **{f"circle {w}": (network(2, *w), Sphere(1)) for w in ((100,), (10_000,), (200, 200), (30, 30, 30, 30), (100, 100, 100))},
-    **{f"segment {w}": (network(5, *w), Segment([-1] * 5, [1] * 5)) for w in ((2000,), (50,) * 6, (200, 200))},
+    **{
+        f"circle {w}": (network(2, *w), Sphere(1))
+        for w in ((100,), (10_000,), (200, 200), (30, 30, 30, 30), (100, 100, 100))
+    },
+    **{
+        f"segment {w}": (network(5, *w), Segment([-1] * 5, [1] * 5))
+        for w in ((2000,), (50,) * 6, (200, 200))
+    },
     **{f"line {w}": (network(16, *w), Line([0] * 16, [1] * 16)) for w in ((64, 64), (500,))},
-    **{f"box {w}": (network(*w), Box(-1, 1, dim=w[0])) for w in ((2, 300), (3, 60), (4, 32), (6, 24), (2, 40, 40, 40))},
-    **{f"space {w}": (network(*w), RealSpace(w[0])) for w in ((2, 300), (3, 60), (4, 40), (6, 24), (8, 16), (3, 20, 20))},
-    **{f"sphere {w}": (network(*w), Sphere(1)) for w in ((3, 300), (3, 20, 20), (4, 30), (5, 16), (4, 10, 10))},
+    **{
+        f"box {w}": (network(*w), Box(-1, 1, dim=w[0]))
+        for w in ((2, 300), (3, 60), (4, 32), (6, 24), (2, 40, 40, 40))
+    },
+    **{
+        f"space {w}": (network(*w), RealSpace(w[0]))
+        for w in ((2, 300), (3, 60), (4, 40), (6, 24), (8, 16), (3, 20, 20))
+    },
+    **{
+        f"sphere {w}": (network(*w), Sphere(1))
+        for w in ((3, 300), (3, 20, 20), (4, 30), (5, 16), (4, 10, 10))
+    },
 }
 
 
 def seconds(net: Network, domain: Domain, engine: str, bound: float) -> tuple[float, Partition]:
-    """The processor time of a job, the median of three once it is warm; infinite where it does not end within the bound."""
+    """The processor time of a job, the median of three once it is warm; infinite where it does not
+    end within the bound.
+    """
     budget, times = Budget(seconds=bound), list[float]()
     for _ in range(4):
         started = time.process_time()
@@ -62,14 +94,18 @@ def seconds(net: Network, domain: Domain, engine: str, bound: float) -> tuple[fl
 
 
 def slowdown(net: Network, domain: Domain) -> str:
-    """What is wrong with the choice; nothing where it is good. Rivals give the same kind of answer."""
+    """What is wrong with the choice; nothing where it is good. Rivals give the same kind of
+    answer.
+    """
     chosen = partition(net, domain).engine
     own, whole = seconds(net, domain, chosen, 600.0)
     for engine in ENGINES:
         if engine.name in (chosen, "brute_force") or engine.refusal(net, domain) is not None:
             continue
         other, found = seconds(net, domain, engine.name, max(1.0, 4 * own))
-        if type(found) is type(whole) and isinstance(domain, CurveDomain) <= (engine.name in ("circle", "nested_roots")):
+        if type(found) is type(whole) and isinstance(domain, CurveDomain) <= (
+            engine.name in ("circle", "nested_roots")
+        ):
             assert found.outcome is not Outcome.COMPLETE or found.digest == whole.digest
             if own > 2 * other + NOISE:
                 return f"{chosen} took {own:.3f} s, {engine.name} {other:.3f} s"

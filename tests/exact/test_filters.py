@@ -1,4 +1,6 @@
-"""Balls hold the exact number: recomputed in fractions, with cancellation, subnormals and overflow."""
+"""Balls hold the exact number: recomputed in fractions, with cancellation, subnormals and
+overflow.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,12 @@ OPERATIONS: dict[str, Callable[..., object]] = {
 def numbers(scale: str, seed: int) -> list[Fraction]:
     """Random numbers of one kind; some of them no float64."""
     generator = np.random.default_rng(seed)
-    exponents = {"ordinary": (-3, 3), "wide": (-200, 200), "subnormal": (-340, -290), "product underflow": (-180, -150)}[scale]
+    exponents = {
+        "ordinary": (-3, 3),
+        "wide": (-200, 200),
+        "subnormal": (-340, -290),
+        "product underflow": (-180, -150),
+    }[scale]
     values = [Fraction(float(x)) for x in generator.normal(size=20)]
     powers = [Fraction(10) ** int(k) for k in generator.integers(*exponents, 20)]
     thirds = [Fraction(1, 3) if flag else Fraction(1) for flag in generator.integers(0, 2, 20)]
@@ -39,7 +46,9 @@ def numbers(scale: str, seed: int) -> list[Fraction]:
 def close_to(values: list[Fraction], seed: int) -> list[Fraction]:
     """Each number moved by a few units in the last place of a float64, or not at all."""
     steps = np.random.default_rng(seed).integers(-3, 4, len(values)).tolist()
-    return [value * (1 + step * Fraction(1, 2**53)) for value, step in zip(values, steps, strict=True)]
+    return [
+        value * (1 + step * Fraction(1, 2**53)) for value, step in zip(values, steps, strict=True)
+    ]
 
 
 def balls(values: list[Fraction]) -> Balls:
@@ -47,9 +56,15 @@ def balls(values: list[Fraction]) -> Balls:
 
 
 def gap(ball: Balls, index: int, exact: Fraction) -> Fraction:
-    """The radius minus the distance of the exact number from the midpoint: negative iff the ball misses it."""
+    """The radius minus the distance of the exact number from the midpoint: negative iff the ball
+    misses it.
+    """
     mid, rad = float(ball.mid[index]), float(ball.rad[index])
-    return Fraction(10) ** 400 if not math.isfinite(mid + rad) else Fraction(rad) - abs(exact - Fraction(mid))
+    return (
+        Fraction(10) ** 400
+        if not math.isfinite(mid + rad)
+        else Fraction(rad) - abs(exact - Fraction(mid))
+    )
 
 
 @pytest.mark.parametrize("scale", ["ordinary", "wide", "subnormal", "product underflow"])
@@ -71,7 +86,9 @@ def test_balls_hold_the_exact_number(scale: str, operation: str, seed: int) -> N
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_balls_of_exact_floats_hold_the_exact_number(operation: str) -> None:
-    """Radius zero to begin with: only the rounding of the operation itself is left to cover the error."""
+    """Radius zero to begin with: only the rounding of the operation itself is left to cover the
+    error.
+    """
     generator = np.random.default_rng(11)
     for exponent in (0, -160, -520):
         a, b = (np.ldexp(x, exponent) for x in generator.normal(size=(2, 200)))
@@ -125,14 +142,20 @@ def test_numbers_beyond_float64_are_undecided() -> None:
 @pytest.mark.parametrize("scale", ["ordinary", "wide", "subnormal"])
 def test_roots(scale: str) -> None:
     a, b = ([abs(x) for x in numbers(scale, seed)] for seed in (3, 4))
-    for squares, ball in ((a, balls(a)), ([x + y for x, y in zip(a, b, strict=True)], balls(a) + balls(b))):
+    for squares, ball in (
+        (a, balls(a)),
+        ([x + y for x, y in zip(a, b, strict=True)], balls(a) + balls(b)),
+    ):
         root = ball.sqrt()
         decided = 0
         for k, square in enumerate(squares):
             mid, rad = float(root.mid[k]), float(root.rad[k])
             if math.isfinite(mid + rad):
                 decided += 1
-                low, high = max(Fraction(mid) - Fraction(rad), Fraction(0)), Fraction(mid) + Fraction(rad)
+                low, high = (
+                    max(Fraction(mid) - Fraction(rad), Fraction(0)),
+                    Fraction(mid) + Fraction(rad),
+                )
                 assert low * low <= square <= high * high
         assert decided >= (len(squares) if scale == "ordinary" else 5)
 
@@ -142,11 +165,15 @@ def test_roots_of_wide_balls_hold_the_roots_of_their_ends() -> None:
     root = Balls(torch.tensor(mids).double(), torch.tensor(rads).double()).sqrt()
     for k, (mid, rad) in enumerate(zip(mids, rads, strict=True)):
         for square in (mid - rad, mid, mid + rad):
-            assert abs(math.sqrt(square) - float(root.mid[k])) <= float(root.rad[k]) * (1 + 2.0**-40)
+            assert abs(math.sqrt(square) - float(root.mid[k])) <= float(root.rad[k]) * (
+                1 + 2.0**-40
+            )
 
 
 def test_roots_of_what_may_be_negative_are_undecided() -> None:
-    may_be_zero = Balls(torch.tensor([0.0, -1.0, 1e-20]).double(), torch.tensor([1.0, 0.0, 1.0]).double())
+    may_be_zero = Balls(
+        torch.tensor([0.0, -1.0, 1e-20]).double(), torch.tensor([1.0, 0.0, 1.0]).double()
+    )
     assert may_be_zero.sqrt().signs()[1].tolist() == [False, False, False]
 
 
@@ -155,9 +182,16 @@ def test_indexing_keeps_mid_and_rad_together() -> None:
     assert (float(pair.mid), float(pair.rad)) == (2 / 3, float(balls([Fraction(2, 3)]).rad[0]))
 
 
-def exact_product(weight: list[list[Fraction]], state: list[list[Fraction]]) -> list[list[Fraction]]:
-    return [[sum((a * b for a, b in zip(row, column, strict=True)), Fraction(0)) for column in zip(*state, strict=True)]
-            for row in weight]  # fmt: skip
+def exact_product(
+    weight: list[list[Fraction]], state: list[list[Fraction]]
+) -> list[list[Fraction]]:
+    return [
+        [
+            sum((a * b for a, b in zip(row, column, strict=True)), Fraction(0))
+            for column in zip(*state, strict=True)
+        ]
+        for row in weight
+    ]
 
 
 def fractions_of(array: Floats) -> list[list[Fraction]]:
@@ -168,7 +202,9 @@ def backend(rows: list[list[Fraction]]) -> RationalArray:
     return RationalArray(len(rows), len(rows[0]), [q(x) for row in rows for x in row])
 
 
-def assert_encloses(weight: list[list[Fraction]], matrix: RationalMatrix, state: list[list[Fraction]]) -> Balls:
+def assert_encloses(
+    weight: list[list[Fraction]], matrix: RationalMatrix, state: list[list[Fraction]]
+) -> Balls:
     found = matrix_product(matrix, backend(state), "cpu")
     exact = exact_product(weight, state)
     for i, j in itertools.product(range(len(exact)), range(len(exact[0]))):
@@ -195,10 +231,14 @@ def test_matrix_product_of_floats(kind: str, size: int) -> None:
     elif kind == "subnormal":
         weight, state = weight * 1e-160, state * 1e-160
     elif kind == "wide":
-        weight, state = (x * 10.0 ** generator.integers(-150, 150, x.shape) for x in (weight, state))
+        weight, state = (
+            x * 10.0 ** generator.integers(-150, 150, x.shape) for x in (weight, state)
+        )
     elif kind == "zero":
         weight[0] = 0.0
-    found = assert_encloses(fractions_of(weight), RationalMatrix.from_floats(weight), fractions_of(state))
+    found = assert_encloses(
+        fractions_of(weight), RationalMatrix.from_floats(weight), fractions_of(state)
+    )
     if kind == "ordinary":
         assert bool((found.rad < 1e-10).all())
 
@@ -216,8 +256,12 @@ def test_matrix_product_whose_rounding_goes_one_way(size: int) -> None:
     """1 + 2^-53 + 2^-53 + ...: every small term is rounded off, wherever the one stands."""
     weight = np.full((4, size), 2.0**-53)
     weight[[0, 1, 2, 3], [0, 1, size // 2, size - 1]] = 1.0
-    found = assert_encloses(fractions_of(weight), RationalMatrix.from_floats(weight), [[Fraction(1)]] * size)
-    assert abs(Fraction(float(found.mid[0, 0])) - fractions_of(weight[:1]).pop().pop(0)) < Fraction(size, 2**53)
+    found = assert_encloses(
+        fractions_of(weight), RationalMatrix.from_floats(weight), [[Fraction(1)]] * size
+    )
+    assert abs(Fraction(float(found.mid[0, 0])) - fractions_of(weight[:1]).pop().pop(0)) < Fraction(
+        size, 2**53
+    )
 
 
 BELOW = [(Fraction(1, 10**330), Fraction(10**300)), (Fraction(1, 10**325), Fraction(10**20))]

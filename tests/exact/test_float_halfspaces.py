@@ -1,4 +1,6 @@
-"""Halfspaces and points in floats: within the error the kernels count on, exactly where exactness is promised."""
+"""Halfspaces and points in floats: within the error the kernels count on, exactly where exactness
+is promised.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,19 @@ from hypothesis import strategies as st
 
 from exact.geometry.polyhedra.halfspace import Halfspace, float_rows, point_of_floats
 
-NUMBERS = st.one_of(st.integers(-9, 9), st.integers(-(2**70), 2**70), st.integers(-(10**300), 10**300))
+NUMBERS = st.one_of(
+    st.integers(-9, 9), st.integers(-(2**70), 2**70), st.integers(-(10**300), 10**300)
+)
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=4))
 def test_rows_are_near_a_multiple(rows: list[tuple[int, int, int]]) -> None:
-    """Some positive scale (that of the largest entry) takes the coefficients within 8 U of every entry, both ways."""
-    for row, found in zip(rows, float_rows([Halfspace(row) for row in rows], 2).tolist(), strict=True):
+    """Some positive scale (that of the largest entry) takes the coefficients within 8 U of every
+    entry, both ways.
+    """
+    for row, found in zip(
+        rows, float_rows([Halfspace(row) for row in rows], 2).tolist(), strict=True
+    ):
         if not np.isfinite(found).all():
             assert max(map(abs, row)) > 2**399
             continue
@@ -28,7 +36,9 @@ def test_rows_are_near_a_multiple(rows: list[tuple[int, int, int]]) -> None:
         scale = Fraction(found[k]) / row[k]
         assert scale > 0
         for exact, near in zip(row, found, strict=True):
-            assert abs(Fraction(near) - scale * exact) <= Fraction(8, 2**53) * abs(Fraction(near)) + Fraction(1, 2**500)
+            assert abs(Fraction(near) - scale * exact) <= Fraction(8, 2**53) * abs(
+                Fraction(near)
+            ) + Fraction(1, 2**500)
         if any(row[:2]):
             assert float(np.hypot(*found[:2])) == pytest.approx(1)
 

@@ -10,7 +10,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact.arithmetic.numbers import fractions
-from exact.geometry.polyhedra.halfspace import Halfspace, affine, homogeneous, lift, pivot, primitive
+from exact.geometry.polyhedra.halfspace import (
+    Halfspace,
+    affine,
+    homogeneous,
+    lift,
+    pivot,
+    primitive,
+)
 from tests.exact.reference import dot, q, sign
 
 DIMS = st.integers(1, 4)
@@ -42,7 +49,11 @@ def test_equal_sets_are_equal_objects() -> None:
 
 
 def test_constants() -> None:
-    assert [Halfspace.of([q(0), q(c)]).coefficients for c in (7, 0, -3)] == [(0, 1), (0, 0), (0, -1)]
+    assert [Halfspace.of([q(0), q(c)]).coefficients for c in (7, 0, -3)] == [
+        (0, 1),
+        (0, 0),
+        (0, -1),
+    ]
     assert Halfspace((0, 0, 1)).is_constant
     assert not Halfspace((0, 1, 0)).is_constant
     assert Halfspace((1,)).is_constant
@@ -62,7 +73,9 @@ def test_value_and_slope(data: st.DataObject, dim: int) -> None:
 
 @given(st.data(), st.integers(2, 4))
 def test_restrict_and_lift_agree(data: st.DataObject, dim: int) -> None:
-    """A point inside a wall is lifted onto it, and a restricted halfspace has there the sign of the whole one."""
+    """A point inside a wall is lifted onto it, and a restricted halfspace has there the sign of the
+    whole one.
+    """
     wall, other = data.draw(halfspaces(dim)), data.draw(halfspaces(dim))
     flat = data.draw(points(dim - 1))
     coordinates = homogeneous([q(x) for x in flat])

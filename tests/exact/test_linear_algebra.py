@@ -41,7 +41,10 @@ def deficient(seed: int, rows: int, columns: int, rank_: int) -> Rows:
     return found
 
 
-CASES = [deficient(seed, 5, columns, rank_) for seed, (columns, rank_) in enumerate([(4, 2), (6, 3), (3, 3), (7, 1), (5, 4)])]
+CASES = [
+    deficient(seed, 5, columns, rank_)
+    for seed, (columns, rank_) in enumerate([(4, 2), (6, 3), (3, 3), (7, 1), (5, 4)])
+]
 
 
 @pytest.mark.parametrize("rows", CASES)
@@ -62,7 +65,11 @@ def test_rank_and_null_space(rows: Rows) -> None:
 def test_independent_rows_are_the_first(rows: Rows) -> None:
     """Row i is kept iff it raises the rank of the rows before it."""
     ranks = [sympy.Matrix(rows[: i + 1]).rank() for i in range(len(rows))]
-    expected = [i for i, (before, after) in enumerate(zip([0, *ranks], ranks, strict=False)) if after > before]
+    expected = [
+        i
+        for i, (before, after) in enumerate(zip([0, *ranks], ranks, strict=False))
+        if after > before
+    ]
     assert independent_rows(exactly(rows), len(rows[0])) == expected
 
 
@@ -77,14 +84,19 @@ def test_empty_shapes() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_solve(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    rows, right = integers(generator, (4, 4), 9), [Fraction(x, 7) for x in integers(generator, 4, 9)]
+    rows, right = (
+        integers(generator, (4, 4), 9),
+        [Fraction(x, 7) for x in integers(generator, 4, 9)],
+    )
     found = solve(matrix(exactly(rows), 4), [q(x) for x in right])
     reference = sympy.Matrix(rows)
     if reference.det() == 0:
         assert found is None
     else:
         assert found is not None
-        known = reference.LUsolve(sympy.Matrix([sympy.Rational(x.numerator, x.denominator) for x in right]))
+        known = reference.LUsolve(
+            sympy.Matrix([sympy.Rational(x.numerator, x.denominator) for x in right])
+        )
         assert fractions(found) == tuple(Fraction(int(x.p), int(x.q)) for x in known)
 
 

@@ -20,7 +20,9 @@ Rows = Sequence[Sequence[Fraction | int]]
 
 
 def is_open(rows: Rows, answer: Interior | Farkas) -> bool:
-    """Whether the strict system has a solution; the proof in `answer` is verified from the rows alone."""
+    """Whether the strict system has a solution; the proof in `answer` is verified from the rows
+    alone.
+    """
     dim = len(rows[0]) - 1
     if isinstance(answer, Interior):
         *numerators, denominator = answer.point
@@ -33,7 +35,9 @@ def is_open(rows: Rows, answer: Interior | Farkas) -> bool:
     assert all(weight > 0 for weight in weights)
     # The halfspaces are coprime integers, so the multipliers belong to the rows scaled to these.
     scaled = [Halfspace.of([q(x) for x in rows[k]]).coefficients for k in answer.rows]
-    total = [sum(w * row[j] for w, row in zip(weights, scaled, strict=True)) for j in range(dim + 1)]
+    total = [
+        sum(w * row[j] for w, row in zip(weights, scaled, strict=True)) for j in range(dim + 1)
+    ]
     assert total[:-1] == [0] * dim
     assert total[-1] <= 0
     return False
@@ -57,14 +61,23 @@ def simplex(dim: int, width: Fraction) -> Rows:
 
 def beale(bound: Fraction) -> Rows:
     """Beale's cycling programme with optimum -5/4, asked for a value below `bound`."""
-    return [[Fraction(-1, 4), 8, 1, -9, 0], [Fraction(-1, 2), 12, Fraction(1, 2), -3, 0], [0, 0, -1, 0, 1],
-            *([int(i == j) for j in range(4)] + [0] for i in range(4)),
-            [Fraction(3, 4), -20, Fraction(1, 2), -6, bound]]  # fmt: skip
+    return [
+        [Fraction(-1, 4), 8, 1, -9, 0],
+        [Fraction(-1, 2), 12, Fraction(1, 2), -3, 0],
+        [0, 0, -1, 0, 1],
+        *([int(i == j) for j in range(4)] + [0] for i in range(4)),
+        [Fraction(3, 4), -20, Fraction(1, 2), -6, bound],
+    ]
 
 
 def klee_minty(dim: int, bound: Fraction) -> Rows:
-    """sum over j < i of 2^(i-j+1) x_j + x_i < 5^i, x > 0, asked for sum of 2^(dim-j) x_j above `bound` (optimum 5^dim)."""
-    rows = [[*(-(2 ** (i - j + 1)) if j < i else -int(i == j) for j in range(1, dim + 1)), 5**i] for i in range(1, dim + 1)]
+    """sum over j < i of 2^(i-j+1) x_j + x_i < 5^i, x > 0, asked for sum of 2^(dim-j) x_j above
+    `bound` (optimum 5^dim).
+    """
+    rows = [
+        [*(-(2 ** (i - j + 1)) if j < i else -int(i == j) for j in range(1, dim + 1)), 5**i]
+        for i in range(1, dim + 1)
+    ]
     positive = [[int(i == j) for j in range(dim)] + [0] for i in range(dim)]
     return [*rows, *positive, [*(2 ** (dim - j) for j in range(1, dim + 1)), -bound]]
 
@@ -79,7 +92,10 @@ OPEN: dict[str, Rows] = {
     "strip": [[1, 0, 0], [-1, 0, 1]],
     "line far away": [[1, 0, -(10**30)], [-1, 0, 10**30 + 1]],
     "cube around a corner": [[a, b, c, Fraction(1, 2)] for a, b, c in product((-1, 1), repeat=3)],
-    "degenerate apex": [[a, b, -1, 1] for a, b in ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, -1))] + [[0, 0, 1, 0]],
+    "degenerate apex": [
+        [a, b, -1, 1] for a, b in ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, -1))
+    ]
+    + [[0, 0, 1, 0]],
     "huge": [[HUGE, 1, 0], [-1, HUGE, 0], [-HUGE, -HUGE, HUGE**2]],
     "huge and tiny": [[HUGE, -1, 0], [-1, Fraction(1, HUGE), 1]],
     "wide wedge of 2^-300": [[1, 0, 0], [-1, Fraction(1, 2**300), 0]],
@@ -102,10 +118,16 @@ EMPTY: dict[str, Rows] = {
     "huge beyond tiny": [[HUGE, -1, 0], [-HUGE, 1, -Fraction(1, HUGE)]],
     "Beale": beale(Fraction(-5, 4)),
     "Klee-Minty": klee_minty(5, Fraction(5**5)),
-    "redundant and empty": [*([a, b, 9] for a, b in product((-1, 0, 1), repeat=2) if (a, b) != (0, 0)), [1, 0, -4], [-1, 0, 3]],
+    "redundant and empty": [
+        *([a, b, 9] for a, b in product((-1, 0, 1), repeat=2) if (a, b) != (0, 0)),
+        [1, 0, -4],
+        [-1, 0, 3],
+    ],
 }
-ALL = {**{f"open: {name}": (rows, True) for name, rows in OPEN.items()},
-       **{f"empty: {name}": (rows, False) for name, rows in EMPTY.items()}}  # fmt: skip
+ALL = {
+    **{f"open: {name}": (rows, True) for name, rows in OPEN.items()},
+    **{f"empty: {name}": (rows, False) for name, rows in EMPTY.items()},
+}
 CASES = [pytest.param(*case, id=name) for name, case in ALL.items()]
 
 
@@ -114,9 +136,13 @@ def test_known_answers(rows: Rows, expected: bool) -> None:
     assert decide(rows) is expected
 
 
-@pytest.mark.parametrize(("rows", "expected"), [case for case in CASES if any(any(row[:-1]) for row in case.values[0])])
+@pytest.mark.parametrize(
+    ("rows", "expected"), [case for case in CASES if any(any(row[:-1]) for row in case.values[0])]
+)
 def test_exact_simplex_alone(rows: Rows, expected: bool) -> None:
-    """From no basis, from the first rows as a basis, and from the last ones; most of these are singular or infeasible."""
+    """From no basis, from the first rows as a basis, and from the last ones; most of these are
+    singular or infeasible.
+    """
     kept = [row for row in rows if any(row[:-1])]
     if len(kept) < len(rows):
         expected = True
@@ -130,7 +156,9 @@ def test_dimension_zero() -> None:
     assert strict_feasibility([], 0) == Interior((1,))
     assert strict_feasibility([Halfspace((1,)), Halfspace((7,))], 0) == Interior((1,))
     for offset in (0, -1):
-        assert not is_open([[1], [offset]], strict_feasibility([Halfspace((1,)), Halfspace((offset,))], 0))
+        assert not is_open(
+            [[1], [offset]], strict_feasibility([Halfspace((1,)), Halfspace((offset,))], 0)
+        )
 
 
 def test_no_condition_is_open() -> None:
@@ -138,13 +166,20 @@ def test_no_condition_is_open() -> None:
 
 
 def brute_force(rows: Rows) -> bool:
-    """Motzkin by enumeration: empty iff some subset of at most d + 1 rows has a non-negative cancelling combination."""
+    """Motzkin by enumeration: empty iff some subset of at most d + 1 rows has a non-negative
+    cancelling combination.
+    """
     matrix = np.array(rows, dtype=object)
     return not any(_cancels(matrix[list(subset)]) for subset in _subsets(len(rows), len(rows[0])))
 
 
 def _subsets(count: int, size: int) -> list[tuple[int, ...]]:
-    return [subset for subset in product((0, 1), repeat=count) if 0 < sum(subset) <= size for subset in [_chosen(subset)]]
+    return [
+        subset
+        for subset in product((0, 1), repeat=count)
+        if 0 < sum(subset) <= size
+        for subset in [_chosen(subset)]
+    ]
 
 
 def _chosen(flags: tuple[int, ...]) -> tuple[int, ...]:
@@ -152,14 +187,23 @@ def _chosen(flags: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _cancels(rows: Any) -> bool:
-    """Whether the null space of the normals is a line of positive multipliers with offsets that sum to <= 0."""
+    """Whether the null space of the normals is a line of positive multipliers with offsets that sum
+    to <= 0.
+    """
     import sympy
 
-    basis = sympy.Matrix(rows[:, :-1].tolist()).T.nullspace() if rows.shape[1] > 1 else [sympy.ones(len(rows), 1)]
+    basis = (
+        sympy.Matrix(rows[:, :-1].tolist()).T.nullspace()
+        if rows.shape[1] > 1
+        else [sympy.ones(len(rows), 1)]
+    )
     if len(basis) != 1:
         return False
     vector = basis[0] if basis[0][0] > 0 else -basis[0]
-    return all(x > 0 for x in vector) and sum(w * c for w, c in zip(vector, rows[:, -1].tolist(), strict=True)) <= 0
+    return (
+        all(x > 0 for x in vector)
+        and sum(w * c for w, c in zip(vector, rows[:, -1].tolist(), strict=True)) <= 0
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -179,7 +223,9 @@ Proposal = Callable[[Any, int], Any]
 
 
 def garbage(seed: int) -> Proposal:
-    """Proposals that are wrong in every way a solver may be: points, margins and bases at random."""
+    """Proposals that are wrong in every way a solver may be: points, margins and bases at
+    random.
+    """
     generator = np.random.default_rng(seed)
     points = [np.nan, np.inf, 1e308, 0.0, -1e-300]
 
@@ -195,8 +241,12 @@ def garbage(seed: int) -> Proposal:
     return propose
 
 
-@pytest.mark.parametrize("proposal", [lambda table, dim: None, *(garbage(seed) for seed in range(6))])
-def test_wrong_proposals_change_no_answer(proposal: Proposal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "proposal", [lambda table, dim: None, *(garbage(seed) for seed in range(6))]
+)
+def test_wrong_proposals_change_no_answer(
+    proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     def spied(table: Any, dim: int, watch: object) -> Any:
@@ -210,7 +260,9 @@ def test_wrong_proposals_change_no_answer(proposal: Proposal, monkeypatch: pytes
 
 
 def test_a_wrong_point_is_never_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proposal claims that the origin is inside with a margin of one; it lies outside, on and inside."""
+    """The proposal claims that the origin is inside with a margin of one; it lies outside, on and
+    inside.
+    """
     monkeypatch.setattr(lp, "_propose", lambda table, dim, watch: (np.zeros(dim), 1.0, (0,)))
     assert decide([[1, 0, -5], [0, 1, -5], [-1, -1, 20]])
     assert not decide([[1, 0, -5], [0, 1, -5], [-1, -1, 10]])
@@ -222,13 +274,17 @@ def test_a_short_point_is_found_without_the_exact_simplex(monkeypatch: pytest.Mo
         raise AssertionError("the exact simplex was called for an easy cell")
 
     monkeypatch.setattr(lp, "exact_simplex", refuse)
-    answer = strict_feasibility([Halfspace(row) for row in ((3, 0, -1), (0, 3, -1), (-3, 0, 2), (0, -3, 2))], 2)
+    answer = strict_feasibility(
+        [Halfspace(row) for row in ((3, 0, -1), (0, 3, -1), (-3, 0, 2), (0, -3, 2))], 2
+    )
     assert isinstance(answer, Interior)
     assert answer.point[-1] <= 16
 
 
 def test_a_basis_is_proved_without_the_exact_simplex(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flat triangle, an empty one, and parallel walls in R^3, whose normals do not span: one null vector each."""
+    """A flat triangle, an empty one, and parallel walls in R^3, whose normals do not span: one null
+    vector each.
+    """
 
     def refuse(*_: Any) -> Any:
         raise AssertionError("the exact simplex was called for an easy proof")
@@ -239,9 +295,15 @@ def test_a_basis_is_proved_without_the_exact_simplex(monkeypatch: pytest.MonkeyP
     assert not decide([[1, 2, 0, 0], [-1, -2, 0, -1]])
 
 
-@pytest.mark.parametrize("basis", [(0, 1, 2), (2, 1, 0), (0, 1, 3), (0, 0, 1), (0, 1), (0, 1, -1), ()])
-def test_only_a_farkas_vector_on_the_basis_is_taken(basis: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows 0, 1, 3 have a positive dependency and offsets that sum to 1: open. Rows 0, 1, 2 have a mixed one."""
+@pytest.mark.parametrize(
+    "basis", [(0, 1, 2), (2, 1, 0), (0, 1, 3), (0, 0, 1), (0, 1), (0, 1, -1), ()]
+)
+def test_only_a_farkas_vector_on_the_basis_is_taken(
+    basis: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows 0, 1, 3 have a positive dependency and offsets that sum to 1: open. Rows 0, 1, 2 have a
+    mixed one.
+    """
     monkeypatch.setattr(lp, "_propose", lambda table, dim, watch: (np.zeros(dim), -1.0, basis))
     rows = [[1, 0, 0], [0, 1, 0], [1, -1, 0], [-1, -1, 1]]
     assert decide(rows)
@@ -249,6 +311,12 @@ def test_only_a_farkas_vector_on_the_basis_is_taken(basis: tuple[int, ...], monk
 
 
 def test_high_dimensions_ask_the_sparse_solver() -> None:
-    """Above 128 dimensions: a corner of R^130 with a wall that cuts it off, by 2^-40, by nothing, by too much."""
-    for width, expected in ((Fraction(1, 2**40), True), (Fraction(0), False), (Fraction(-1, 2**40), False)):
+    """Above 128 dimensions: a corner of R^130 with a wall that cuts it off, by 2^-40, by nothing,
+    by too much.
+    """
+    for width, expected in (
+        (Fraction(1, 2**40), True),
+        (Fraction(0), False),
+        (Fraction(-1, 2**40), False),
+    ):
         assert decide(simplex(130, width)) is expected

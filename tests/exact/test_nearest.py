@@ -8,7 +8,14 @@ from fractions import Fraction
 import mpmath
 import pytest
 
-from exact.arithmetic.nearest import exact_root, exponent, in_range, nearest_of, nearest_root, short_rational
+from exact.arithmetic.nearest import (
+    exact_root,
+    exponent,
+    in_range,
+    nearest_of,
+    nearest_root,
+    short_rational,
+)
 from exact.arithmetic.numbers import Ball, Rational
 from exact.arithmetic.surds import Surd
 
@@ -18,13 +25,26 @@ def q(value: Fraction | int) -> Rational:
 
 
 def is_nearest(found: float, square: Fraction) -> bool:
-    """Whether `found` is nearest to the root: the middles to its neighbours lie on either side of it."""
-    low, high = ((Fraction(found) + Fraction(math.nextafter(found, to))) / 2 for to in (-math.inf, math.inf))
+    """Whether `found` is nearest to the root: the middles to its neighbours lie on either side of
+    it.
+    """
+    low, high = (
+        (Fraction(found) + Fraction(math.nextafter(found, to))) / 2 for to in (-math.inf, math.inf)
+    )
     return max(low, Fraction(0)) ** 2 <= square <= high**2
 
 
-SQUARES = [Fraction(2), Fraction(1, 3), Fraction(10) ** 600, Fraction(1, 10**600), Fraction(7, 10**645), Fraction(5, 3**1350),
-           (Fraction(2**53) + Fraction(1, 2)) ** 2 + Fraction(1, 2**900), Fraction(9, 4), Fraction(1, 2**2146)]  # fmt: skip
+SQUARES = [
+    Fraction(2),
+    Fraction(1, 3),
+    Fraction(10) ** 600,
+    Fraction(1, 10**600),
+    Fraction(7, 10**645),
+    Fraction(5, 3**1350),
+    (Fraction(2**53) + Fraction(1, 2)) ** 2 + Fraction(1, 2**900),
+    Fraction(9, 4),
+    Fraction(1, 2**2146),
+]
 
 
 @pytest.mark.parametrize("square", SQUARES)
@@ -48,7 +68,9 @@ def test_enclosures_are_rounded_once(power: int) -> None:
         known = mpmath.ldexp(mpmath.sqrt(2), power)
         _, mantissa, exp, _ = known._mpf_
     scale = q(Fraction(2) ** power)
-    assert nearest_of(lambda _: Ball(2).sqrt() * Ball(scale)) == float(Fraction(int(mantissa)) * Fraction(2) ** int(exp))
+    assert nearest_of(lambda _: Ball(2).sqrt() * Ball(scale)) == float(
+        Fraction(int(mantissa)) * Fraction(2) ** int(exp)
+    )
 
 
 def test_what_cancels_or_is_unknown_at_first_asks_for_more_bits() -> None:
@@ -67,7 +89,13 @@ def test_what_cancels_or_is_unknown_at_first_asks_for_more_bits() -> None:
 
 
 def test_short_rationals_of_any_size() -> None:
-    for value in (Fraction(1, 3), -Fraction(10) ** 400 / 7, Fraction(1, 10**400), Fraction(0), Fraction(5)):
+    for value in (
+        Fraction(1, 3),
+        -(Fraction(10) ** 400) / 7,
+        Fraction(1, 10**400),
+        Fraction(0),
+        Fraction(5),
+    ):
         short = short_rational(q(value), 24)
         found = Fraction(int(short.p), int(short.q))
         assert abs(found - value) <= abs(value) / 2**23

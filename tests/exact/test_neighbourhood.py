@@ -9,7 +9,16 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from exact import Box, InvalidInput, NotPiecewiseLinear, Outcome, Plane, RealSpace, Unsupported, partition
+from exact import (
+    Box,
+    InvalidInput,
+    NotPiecewiseLinear,
+    Outcome,
+    Plane,
+    RealSpace,
+    Unsupported,
+    partition,
+)
 from exact.geometry.domains.base import FlatDomain
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import GELU
@@ -21,19 +30,35 @@ from exact.sources import tensors
 
 def net(widths: tuple[int, ...], seed: int = 0) -> Network:
     generator = np.random.default_rng(seed)
-    return tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise([*widths, 1])])
+    return tensors.mlp(
+        [
+            (generator.normal(size=(b, a)), generator.normal(size=b))
+            for a, b in pairwise([*widths, 1])
+        ]
+    )
 
 
-@pytest.mark.parametrize(("widths", "domain"), [((2, 6, 4), None), ((2, 5, 5), Box(-1, 1, dim=2)), ((3, 5, 3), None),
-                                                ((3, 6, 4), Plane([0, 0, 0], [1, 0, 1], [0, 1, 2]))])  # fmt: skip
-def test_distances_are_those_of_the_whole_graph(widths: tuple[int, ...], domain: FlatDomain | None) -> None:
+@pytest.mark.parametrize(
+    ("widths", "domain"),
+    [
+        ((2, 6, 4), None),
+        ((2, 5, 5), Box(-1, 1, dim=2)),
+        ((3, 5, 3), None),
+        ((3, 6, 4), Plane([0, 0, 0], [1, 0, 1], [0, 1, 2])),
+    ],
+)
+def test_distances_are_those_of_the_whole_graph(
+    widths: tuple[int, ...], domain: FlatDomain | None
+) -> None:
     network = net(widths, sum(widths))
     x: list[Any] = [0.25, -0.5, 0.25 - 2 * 0.5][: widths[0]]
     whole = partition(network, domain or RealSpace(widths[0]), engine="lp_tree")
     distance = nx.single_source_shortest_path_length(whole.graph(), whole.locate(x))
     for radius in range(max(distance.values()) + 2):
         near = neighbourhood(network, x, radius, domain)
-        assert {str(r.code) for r in near.regions} == {str(whole.regions[i].code) for i, k in distance.items() if k <= radius}
+        assert {str(r.code) for r in near.regions} == {
+            str(whole.regions[i].code) for i, k in distance.items() if k <= radius
+        }
         assert (near.outcome is Outcome.COMPLETE) == (radius > max(distance.values()))
         assert near.outcome is Outcome.COMPLETE or "not looked behind" in near.evidence
     assert near.digest == whole.digest
@@ -57,7 +82,9 @@ def test_a_hundred_dimensions() -> None:
     assert 61 <= len(near) <= 81
     for region in near.regions[:5]:
         assert region.code == network.code(region.witness)
-    flips = [sum(a != b for a, b in zip(here, str(region.code), strict=True)) for region in near.regions]
+    flips = [
+        sum(a != b for a, b in zip(here, str(region.code), strict=True)) for region in near.regions
+    ]
     assert flips.count(0) == 1
     assert sum(k == 1 for k in flips) == len(near) - 1
 
@@ -106,7 +133,17 @@ def test_bad_input(x: list[float], options: dict[str, Any], message: str) -> Non
 def test_what_is_no_polytope_is_refused() -> None:
     with pytest.raises(Unsupported, match="norm"):
         neighbourhood(tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms"), [1, 2, 3])
-    smooth = Network((Block((Layer.of([[1, 2]], [0], GELU()), Layer.of([[1]], [0]), Layer.of([[1]], [0], GELU()))),))
+    smooth = Network(
+        (
+            Block(
+                (
+                    Layer.of([[1, 2]], [0], GELU()),
+                    Layer.of([[1]], [0]),
+                    Layer.of([[1]], [0], GELU()),
+                )
+            ),
+        )
+    )
     with pytest.raises(NotPiecewiseLinear):
         neighbourhood(smooth, [1, 2])
 

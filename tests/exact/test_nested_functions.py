@@ -1,4 +1,6 @@
-"""Functions with nested roots along a quarter of directions: three rings must agree, and enclosures must enclose."""
+"""Functions with nested roots along a quarter of directions: three rings must agree, and enclosures
+must enclose.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def rationals(*values: int) -> tuple[Rational, ...]:
 
 
 def chain(quadrant: int) -> Chain:
-    """sqrt(2 a^2 + a b + b^2) = N, sqrt(N^2 + (a + b)^2 + 2 N b ...), and the product of a skip connection."""
+    """sqrt(2 a^2 + a b + b^2) = N, sqrt(N^2 + (a + b)^2 + 2 N b ...), and the product of a skip
+    connection.
+    """
     first = Chain(quadrant).extended(FormRoot((rationals(2, 0), rationals(0, 1))))
     second = first.extended(FormRoot((rationals(2, 1, 0), rationals(1, 2, 0), rationals(0, 0, 1))))
     return second.extended(SkipProduct(rationals(0, 0, 1, 1), rationals(0, 0, 1)))
@@ -61,17 +65,30 @@ def test_the_basis_has_the_values_computed_by_hand(quadrant: int, t: Rational) -
 @given(t=PARTS, row=st.lists(st.integers(-5, 5), min_size=7, max_size=7))
 def test_the_tower_has_the_signs_of_the_balls(t: Rational, row: list[int]) -> None:
     basis = chain(0)
-    element, value = combination(rationals(*row), basis.tower), combination(rationals(*row), basis.at(t)).ball
+    element, value = (
+        combination(rationals(*row), basis.tower),
+        combination(rationals(*row), basis.at(t)).ball,
+    )
     expected = 0 if not any(row) else (1 if bool(value > 0) else -1)
     assert bool(value.contains(0)) or sign_at_rational(element, t) == expected
 
 
-@given(t=PARTS, width=st.integers(2, 20), k=st.integers(-10, 10), row=st.lists(st.integers(-5, 5), min_size=7, max_size=7))
-def test_enclosures_over_an_interval_hold_values_and_slopes(t: Rational, width: int, k: int, row: list[int]) -> None:
+@given(
+    t=PARTS,
+    width=st.integers(2, 20),
+    k=st.integers(-10, 10),
+    row=st.lists(st.integers(-5, 5), min_size=7, max_size=7),
+)
+def test_enclosures_over_an_interval_hold_values_and_slopes(
+    t: Rational, width: int, k: int, row: list[int]
+) -> None:
     half, basis = Rational(1, 1 << width), chain(1)
     inside = t + half * Rational(k, 10)
     with ball_precision(128):
-        over, at = (combination(rationals(*row), basis.over(*place)) for place in ((t, half), (inside, ZERO)))
+        over, at = (
+            combination(rationals(*row), basis.over(*place))
+            for place in ((t, half), (inside, ZERO))
+        )
         for order in range(3):
             assert (over.wide[order] - at.middle[order]).contains(0)
         assert not (over.excludes_zero() and at.middle[0].contains(0))
@@ -95,7 +112,9 @@ def test_a_form_of_rank_one_goes_on_smoothly_and_constants_stay_constant() -> No
 
 
 def test_every_root_of_a_tower_gets_its_own_number() -> None:
-    """A form without the last root must not take that root's place (|x| behind a norm that ignores the radius)."""
+    """A form without the last root must not take that root's place (|x| behind a norm that ignores
+    the radius).
+    """
     first = Chain(0).extended(FormRoot((rationals(1, 0), rationals(0, 1))))
     second = first.extended(FormRoot((rationals(2, 0, 0), rationals(0, 3, 0), rationals(0, 0, 0))))
     function = NestedFunction(second, rationals(0, 0, 1, -1), Rational(1, 4), Rational(3, 4))
@@ -112,5 +131,7 @@ def test_a_function_knows_its_exact_sign_and_whether_it_is_zero() -> None:
     right = NestedFunction(absolute, rationals(1, -1, -1), Rational(3, 4), Rational(1))
     assert left.is_zero and not right.is_zero
     assert left.sign_at(Rational(1, 8)) == 0 and right.sign_at(Rational(7, 8)) == -1
-    tiny = NestedFunction(absolute, (ONE + Rational(1, 1 << 500), -ONE, -ONE), Rational(0), Rational(1, 4))
+    tiny = NestedFunction(
+        absolute, (ONE + Rational(1, 1 << 500), -ONE, -ONE), Rational(0), Rational(1, 4)
+    )
     assert tiny.sign_at(Rational(1, 8)) == 1

@@ -1,4 +1,6 @@
-"""Networks as data: shapes, codes, maps, folding and digests, against fractions, 100 digits and torch."""
+"""Networks as data: shapes, codes, maps, folding and digests, against fractions, 100 digits and
+torch.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,16 @@ def dense(seed: int, widths: Sequence[int], activations: Sequence[Activation]) -
     )
 
 
-MIXED = Network((Block(dense(1, [3, 4, 2, 3, 3], [ReLU(), Identity(), HardTanh(), LeakyReLU("1/4")])),  # type: ignore[arg-type]
-                 Block(dense(2, [3, 5, 3], [AbsoluteValue(), Identity()]), residual=True)))  # fmt: skip
-POINTS = [tuple(Fraction(x, 7) for x in integers(np.random.default_rng(seed), 3, 20)) for seed in range(12)]
+MIXED = Network(
+    (
+        Block(dense(1, [3, 4, 2, 3, 3], [ReLU(), Identity(), HardTanh(), LeakyReLU("1/4")])),  # type: ignore[arg-type]
+        Block(dense(2, [3, 5, 3], [AbsoluteValue(), Identity()]), residual=True),
+    )
+)
+POINTS = [
+    tuple(Fraction(x, 7) for x in integers(np.random.default_rng(seed), 3, 20))
+    for seed in range(12)
+]
 
 
 # ---- shapes
@@ -122,7 +131,9 @@ def test_affine_map_has_the_slopes_of_the_forward_pass() -> None:
     for j in range(3):
         moved = tuple(x + step * (i == j) for i, x in enumerate(point))
         assert MIXED.code(moved) == MIXED.code(point)
-        assert [(a - b) / step for a, b in zip(exact_output(MIXED, moved), base, strict=True)] == [row[j] for row in found]
+        assert [(a - b) / step for a, b in zip(exact_output(MIXED, moved), base, strict=True)] == [
+            row[j] for row in found
+        ]
 
 
 @pytest.mark.parametrize("point", POINTS[:6])
@@ -130,7 +141,9 @@ def test_forward_float_is_close_to_the_exact_value(point: tuple[Fraction, ...]) 
     x = np.array([float(v) for v in point])
     expected = [float(v) for v in exact_output(MIXED, point)]
     np.testing.assert_allclose(MIXED.forward_float(x), expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(MIXED.forward_float(np.stack([x, 2 * x]))[0], expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        MIXED.forward_float(np.stack([x, 2 * x]))[0], expected, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_forward_float_checks_the_input() -> None:
@@ -144,13 +157,26 @@ def test_pre_activations_agree_with_single_rows() -> None:
     one = [q(0), q(1)]
     found = RationalMatrix.from_backend(layer.pre_activations(state, one)).tolist()
     rows, bias = layer.weight.tolist(), [b[0] for b in layer.bias.tolist()]
-    known = [[Fraction(1), Fraction(1, 2)], [Fraction(0), Fraction(3)], [Fraction(-2, 3), Fraction(1)]]
-    assert found == [[sum(w * known[i][k] for i, w in enumerate(row)) + b * k for k in range(2)]
-                     for row, b in zip(rows, bias, strict=True)]  # fmt: skip
-    assert [list(fractions(layer.pre_activation(j, state, one))) for j in range(layer.width)] == found
+    known = [
+        [Fraction(1), Fraction(1, 2)],
+        [Fraction(0), Fraction(3)],
+        [Fraction(-2, 3), Fraction(1)],
+    ]
+    assert found == [
+        [sum(w * known[i][k] for i, w in enumerate(row)) + b * k for k in range(2)]
+        for row, b in zip(rows, bias, strict=True)
+    ]
+    assert [
+        list(fractions(layer.pre_activation(j, state, one))) for j in range(layer.width)
+    ] == found
     balls = layer.pre_activation_balls(state, one, "cpu")
-    errors = [[abs(Fraction(float(balls.mid[i, k])) - z) - Fraction(float(balls.rad[i, k])) for k, z in enumerate(row)]
-              for i, row in enumerate(found)]  # fmt: skip
+    errors = [
+        [
+            abs(Fraction(float(balls.mid[i, k])) - z) - Fraction(float(balls.rad[i, k]))
+            for k, z in enumerate(row)
+        ]
+        for i, row in enumerate(found)
+    ]
     assert max(map(max, errors)) <= 0
 
 
@@ -175,7 +201,10 @@ def test_relu_ised_changes_smooth_layers_only() -> None:
     assert not smooth.is_piecewise_linear
     assert changed.is_piecewise_linear
     assert [layer.activation for layer in changed.layers] == [ReLU(), ReLU(), Identity()]
-    assert all(a.weight is b.weight and a.bias is b.bias for a, b in zip(smooth.layers, changed.layers, strict=True))
+    assert all(
+        a.weight is b.weight and a.bias is b.bias
+        for a, b in zip(smooth.layers, changed.layers, strict=True)
+    )
     assert changed.blocks[0].norm == smooth.blocks[0].norm
     assert MIXED.relu_ised() == MIXED
     with pytest.raises(NotPiecewiseLinear):
@@ -185,7 +214,9 @@ def test_relu_ised_changes_smooth_layers_only() -> None:
 # ---- folding
 
 
-def torch_net(seed: int, kind: str, dim: int, widths: Sequence[int]) -> tuple[nn.Module, nn.Sequential]:
+def torch_net(
+    seed: int, kind: str, dim: int, widths: Sequence[int]
+) -> tuple[nn.Module, nn.Sequential]:
     torch.manual_seed(seed)
     norm: Any = nn.LayerNorm(dim, eps=0.01) if kind == "layernorm" else nn.RMSNorm(dim, eps=0.01)
     with torch.no_grad():
@@ -203,7 +234,9 @@ def read(norm: Any, body: nn.Sequential, kind: str, residual: bool = False) -> N
     activations = [ReLU()] * (len(linear) - 1) + [Identity()]
     layers = tuple(Layer.of(m.weight, m.bias, a) for m, a in zip(linear, activations, strict=True))
     made: type[Norm] = LayerNorm if kind == "layernorm" else RMSNorm
-    return Network((Block(layers, made.of(norm.eps, norm.weight, getattr(norm, "bias", None)), residual),))
+    return Network(
+        (Block(layers, made.of(norm.eps, norm.weight, getattr(norm, "bias", None)), residual),)
+    )
 
 
 def normalised(x: Floats, kind: str, eps: float) -> Floats:
@@ -212,7 +245,11 @@ def normalised(x: Floats, kind: str, eps: float) -> Floats:
     return found
 
 
-FOLDS = [(kind, seed, widths) for kind in ("layernorm", "rms") for seed, widths in enumerate([[5, 2], [6, 6, 3], [4, 3, 4, 2]])]
+FOLDS = [
+    (kind, seed, widths)
+    for kind in ("layernorm", "rms")
+    for seed, widths in enumerate([[5, 2], [6, 6, 3], [4, 3, 4, 2]])
+]
 
 
 @pytest.mark.parametrize(("kind", "seed", "widths"), FOLDS)
@@ -224,17 +261,26 @@ def test_folding_keeps_the_values_of_torch(kind: str, seed: int, widths: list[in
     with torch.no_grad():
         expected = body(norm(torch.from_numpy(x))).numpy()
     np.testing.assert_allclose(network.forward_float(x), expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(network.folded().forward_float(normalised(x, kind, 0.01)), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        network.folded().forward_float(normalised(x, kind, 0.01)), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(("kind", "seed", "widths"), FOLDS)
 def test_folded_weights(kind: str, seed: int, widths: list[int]) -> None:
-    """The first weight is W diag(gain) minus its row means (LayerNorm), exactly; the bias b + W beta; the rest as before."""
+    """The first weight is W diag(gain) minus its row means (LayerNorm), exactly; the bias b + W
+    beta; the rest as before.
+    """
     network = read(*torch_net(seed, kind, 4, widths), kind)
     folded, norm, first = network.folded(), network.norms[0], network.layers[0]
     gain, beta = ([row[0] for row in column.tolist()] for column in (norm.gain, norm.bias))
-    for row, old, b, new_b in zip(folded.layers[0].weight.tolist(), first.weight.tolist(), first.bias.tolist(),
-                                  folded.layers[0].bias.tolist(), strict=True):  # fmt: skip
+    for row, old, b, new_b in zip(
+        folded.layers[0].weight.tolist(),
+        first.weight.tolist(),
+        first.bias.tolist(),
+        folded.layers[0].bias.tolist(),
+        strict=True,
+    ):
         scaled = [w * g for w, g in zip(old, gain, strict=True)]
         mean = sum(scaled) / 4 if kind == "layernorm" else 0
         assert row == [w - mean for w in scaled]
@@ -247,7 +293,9 @@ def test_folded_weights(kind: str, seed: int, widths: list[int]) -> None:
 def test_folding_ignores_what_the_projection_kills() -> None:
     """Adding a constant to a row of W diag(gain) changes no fold behind LayerNorm."""
     weight, moved = [[1, -2, "1/3"], [0, 4, 1]], [[6, 3, "16/3"], [-1, 3, 0]]
-    networks = [tensors.block(w, [1, 2], [[1, 1]], [0], norm="layernorm", eps=0) for w in (weight, moved)]
+    networks = [
+        tensors.block(w, [1, 2], [[1, 1]], [0], norm="layernorm", eps=0) for w in (weight, moved)
+    ]
     assert networks[0].folded() == networks[1].folded()
 
 
@@ -271,7 +319,9 @@ def test_affine_map_behind_a_norm_is_the_map_of_the_normalised_vector(kind: str)
         matrix, offset = network.affine_at(x.tolist()).float64()
         with torch.no_grad():
             expected = body(norm(torch.from_numpy(x))).numpy()
-        np.testing.assert_allclose(matrix @ normalised(x[None], kind, 0.01)[0] + offset, expected, rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(
+            matrix @ normalised(x[None], kind, 0.01)[0] + offset, expected, rtol=1e-11, atol=1e-11
+        )
 
 
 def test_what_cannot_be_folded() -> None:
@@ -288,7 +338,15 @@ def test_what_cannot_be_folded() -> None:
 
 # ---- digests
 
-BASE = tensors.block([[1, 2], [3, 4]], [0.5, 0.25], [[1, -1], [2, 0]], [0, 1], norm="layernorm", gain=[1, 2], bias=[0, 1])
+BASE = tensors.block(
+    [[1, 2], [3, 4]],
+    [0.5, 0.25],
+    [[1, -1], [2, 0]],
+    [0, 1],
+    norm="layernorm",
+    gain=[1, 2],
+    bias=[0, 1],
+)
 
 
 def with_block(**changes: Any) -> Network:
@@ -328,7 +386,9 @@ CHANGES: dict[str, Callable[[], Network]] = {
     "eps rule": lambda: with_norm(eps_rule="std"),
     "gain": lambda: with_norm(gain=RationalMatrix.from_rationals([1, 3])),
     "norm bias": lambda: with_norm(bias=RationalMatrix.from_rationals([1, 1])),
-    "two blocks": lambda: Network((replace(BASE.blocks[0], layers=BASE.layers[:1]), Block(BASE.layers[1:]))),
+    "two blocks": lambda: Network(
+        (replace(BASE.blocks[0], layers=BASE.layers[:1]), Block(BASE.layers[1:]))
+    ),
     "rows swapped": lambda: weight([3, 4], [1, 2]),
 }
 
@@ -341,7 +401,9 @@ def test_every_change_changes_the_digest() -> None:
 def test_equal_networks_have_equal_digests_whatever_their_storage() -> None:
     first = torch.tensor([[1, 2], [3, 4]], dtype=torch.bfloat16), np.array([0.5, 0.25], np.float32)
     second = [[1, -1], [2, 0]], ["0", "1"]
-    same = tensors.block(*first, *second, norm="layernorm", gain=[Fraction(1), 2], bias=np.array([0, 1]), eps=1e-5)
+    same = tensors.block(
+        *first, *second, norm="layernorm", gain=[Fraction(1), 2], bias=np.array([0, 1]), eps=1e-5
+    )
     assert same.sha256 == BASE.sha256
     assert same == BASE
     assert len(BASE.sha256) == 64

@@ -1,4 +1,6 @@
-"""The open ball behind a norm with eps > 0: cells, witnesses, radii; against counts, samples, closed forms and the sphere."""
+"""The open ball behind a norm with eps > 0: cells, witnesses, radii; against counts, samples,
+closed forms and the sphere.
+"""
 
 from __future__ import annotations
 
@@ -24,25 +26,51 @@ from exact import (
 from exact.arithmetic.numbers import fraction, rational
 from exact.instruments.counting import region_count
 from exact.networks.layers import Block
-from exact.regions.polytopes.norm_ball import CellsByRadius, NormBallPartition, RadiusRange, behind_norm, input_radius_squared
+from exact.regions.polytopes.norm_ball import (
+    CellsByRadius,
+    NormBallPartition,
+    RadiusRange,
+    behind_norm,
+    input_radius_squared,
+)
 from exact.sources import tensors
 
 TINY = Fraction(1, 2**50)
 AFFINE = tensors.mlp([([[1, 0], [0, 1]], [1, 1])])
-KINDS = [("layernorm", 3, "var"), ("layernorm", 3, "std"), ("layernorm", 4, "std"), ("rms", 2, "std"), ("rms", 3, "var")]
+KINDS = [
+    ("layernorm", 3, "var"),
+    ("layernorm", 3, "std"),
+    ("layernorm", 4, "std"),
+    ("rms", 2, "std"),
+    ("rms", 3, "var"),
+]
 
 
 def block(seed: int, norm: Any, n: int, rule: Any, width: int = 6, eps: object = 0.25) -> Network:
     """Small integers, so that degeneracies occur, with a gain and a bias of the norm."""
     g = np.random.default_rng(seed)
     weights, biases = g.integers(-4, 5, size=(width, n)), g.integers(-3, 4, size=width)
-    return tensors.block(weights, biases, np.ones((1, width)), [0], norm=norm, gain=g.integers(1, 4, size=n),
-                         bias=g.integers(-1, 2, size=n), eps=eps, eps_rule=rule)  # fmt: skip
+    return tensors.block(
+        weights,
+        biases,
+        np.ones((1, width)),
+        [0],
+        norm=norm,
+        gain=g.integers(1, 4, size=n),
+        bias=g.integers(-1, 2, size=n),
+        eps=eps,
+        eps_rule=rule,
+    )
 
 
 def deep(seed: int, norm: Any, n: int, rule: Any) -> Network:
     g = np.random.default_rng(seed)
-    body = tensors.mlp([(g.integers(-4, 5, size=(w, k)), g.integers(-3, 4, size=w)) for k, w in ((n, 5), (5, 4), (4, 1))])
+    body = tensors.mlp(
+        [
+            (g.integers(-4, 5, size=(w, k)), g.integers(-3, 4, size=w))
+            for k, w in ((n, 5), (5, 4), (4, 1))
+        ]
+    )
     return Network((Block(body.blocks[0].layers, block(seed, norm, n, rule).norms[0]),))
 
 
@@ -91,7 +119,9 @@ def test_every_sampled_input_lies_in_a_cell(make: Any, norm: str, n: int, rule: 
 
 
 def test_gain_zero_and_bias_leave_constants() -> None:
-    network = tensors.block([[1, 1], [2, -1]], [0, 0], [[1, 1]], [0], norm="layernorm", gain=[0, 0], bias=[1, -2], eps=1)
+    network = tensors.block(
+        [[1, 1], [2, -1]], [0, 0], [[1, 1]], [0], norm="layernorm", gain=[0, 0], bias=[1, -2], eps=1
+    )
     found = ball_of(network)
     assert [str(cell.code) for cell in found.regions] == ["01"]
     assert found.regions[0].radii == RadiusRange(Fraction(0), Fraction(2), True, True)
@@ -99,13 +129,17 @@ def test_gain_zero_and_bias_leave_constants() -> None:
 
 @pytest.mark.parametrize(("shift", "cells"), [(-TINY, 6), (0, 1), (TINY, 1)])
 def test_tangent_planes_do_not_cut_the_ball(shift: Fraction, cells: int) -> None:
-    """y_i = 2 touches |y|^2 = 5 in the hyperplane of sum zero; a hair below it cuts off a cap, and five caps are disjoint."""
+    """y_i = 2 touches |y|^2 = 5 in the hyperplane of sum zero; a hair below it cuts off a cap, and
+    five caps are disjoint.
+    """
     assert len(ball_of(planes_at(2 + shift, 5))) == cells
 
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_cells_by_radius_of_a_cube_in_a_ball(n: int) -> None:
-    """Planes x_i = +-1 in |x|^2 < n: a cell with k coordinates beyond starts at |x|^2 = k; the cube only touches the sphere."""
+    """Planes x_i = +-1 in |x|^2 < n: a cell with k coordinates beyond starts at |x|^2 = k; the cube
+    only touches the sphere.
+    """
     rows = [[s * int(i == j) for j in range(n)] for i in range(n) for s in (1, -1)]
     network = tensors.block(rows, [-1] * len(rows), [[1] * len(rows)], [0], norm="rms", eps=1)
     found = ball_of(network)
@@ -118,7 +152,9 @@ def test_cells_by_radius_of_a_cube_in_a_ball(n: int) -> None:
     cube = found.regions[found.locate([0] * n)].radii
     assert cube == RadiusRange(Fraction(0), Fraction(n), True, False)
     assert sum(not one.on_sphere for one in steps.ranges) == 1
-    np.testing.assert_allclose(steps.radii_float, [(n * j / (n - j)) ** 0.5 for j in range(n)] + [inf])
+    np.testing.assert_allclose(
+        steps.radii_float, [(n * j / (n - j)) ** 0.5 for j in range(n)] + [inf]
+    )
 
 
 def test_a_neuron_that_is_zero_at_one_of_two_points_is_off_there() -> None:
@@ -162,7 +198,9 @@ def test_radii_hold_every_sampled_input(norm: str, n: int, rule: str) -> None:
 
 def _gram(found: NormBallPartition) -> list[list[Fraction]]:
     rows = [[fraction(x) for x in row] for row in found.flat.directions]
-    return [[sum((a * b for a, b in zip(u, v, strict=True)), Fraction(0)) for v in rows] for u in rows]
+    return [
+        [sum((a * b for a, b in zip(u, v, strict=True)), Fraction(0)) for v in rows] for u in rows
+    ]
 
 
 @pytest.mark.parametrize("make", [block, deep])
@@ -181,13 +219,21 @@ def test_cells_that_reach_the_sphere_are_its_codes(make: Any, norm: str, n: int,
 @pytest.mark.parametrize("make", [block, deep])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_ball_is_a_hemisphere_one_dimension_up(make: Any, seed: int) -> None:
-    """Appending a coordinate that no neuron reads turns |y|^2 < n into half a sphere (MATH: "LayerNorm, exactly")."""
+    """Appending a coordinate that no neuron reads turns |y|^2 < n into half a sphere (MATH:
+    "LayerNorm, exactly").
+    """
     network = make(seed, "rms", 2, "var")
     first, *rest = network.folded().layers
-    padded = tensors.mlp([([[*row, 0] for row in first.weight.tolist()], first.bias.column()),
-                          *((layer.weight.tolist(), layer.bias.column()) for layer in rest)])  # fmt: skip
+    padded = tensors.mlp(
+        [
+            ([[*row, 0] for row in first.weight.tolist()], first.bias.column()),
+            *((layer.weight.tolist(), layer.bias.column()) for layer in rest),
+        ]
+    )
     sphere = partition(padded, Sphere(radius_squared=2))
-    assert {str(cell.code) for cell in ball_of(network).regions} == {str(sphere.code_of(i)) for i in range(len(sphere))}
+    assert {str(cell.code) for cell in ball_of(network).regions} == {
+        str(sphere.code_of(i)) for i in range(len(sphere))
+    }
 
 
 def test_both_rules_fill_the_same_ball() -> None:
@@ -223,12 +269,15 @@ def test_two_directions_are_a_segment() -> None:
     assert found.cells_by_radius.counts == (1, 2)
 
 
-@pytest.mark.parametrize(("network", "error", "word"), [
-    (tensors.mlp([([[1, 2]], [0]), ([[1]], [0])]), InvalidInput, "no norm"),
-    (block(0, "rms", 2, "var", eps=0), InvalidInput, "eps is 0"),
-    (tensors.block([[1]], [0], [[1]], [0], norm="layernorm", eps=1), InvalidInput, "one point"),
-    (Network((*AFFINE.blocks, *block(0, "rms", 2, "var").blocks)), Unsupported, "first block"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("network", "error", "word"),
+    [
+        (tensors.mlp([([[1, 2]], [0]), ([[1]], [0])]), InvalidInput, "no norm"),
+        (block(0, "rms", 2, "var", eps=0), InvalidInput, "eps is 0"),
+        (tensors.block([[1]], [0], [[1]], [0], norm="layernorm", eps=1), InvalidInput, "one point"),
+        (Network((*AFFINE.blocks, *block(0, "rms", 2, "var").blocks)), Unsupported, "first block"),
+    ],
+)
 def test_refusals(network: Network, error: type[Exception], word: str) -> None:
     with pytest.raises(error, match=word):
         partition(network, NormBall())
@@ -236,7 +285,9 @@ def test_refusals(network: Network, error: type[Exception], word: str) -> None:
 
 def test_planes_through_the_centre_leave_it_in_no_cell() -> None:
     found = ball_of(planes_at(Fraction(0), 2, rms=True))
-    assert [cell.radii for cell in found.regions] == [RadiusRange(Fraction(0), Fraction(2), False, True)] * 4
+    assert [cell.radii for cell in found.regions] == [
+        RadiusRange(Fraction(0), Fraction(2), False, True)
+    ] * 4
     assert (found.cells_by_radius.at(0), found.cells_by_radius.at("1/1000")) == (0, 4)
 
 
@@ -248,13 +299,17 @@ def test_inputs_off_every_cell_are_refused() -> None:
 
 
 def test_balls_in_a_flat_are_slices_of_balls() -> None:
-    """In the plane spanned by two directions a ball is an ellipse over them; its cells are those of the same ball there."""
+    """In the plane spanned by two directions a ball is an ellipse over them; its cells are those of
+    the same ball there.
+    """
     network = tensors.mlp([([[1, 0, 0], [0, 1, 0], [1, 1, -1]], [0, -1, 2]), ([[1, 1, 1]], [0])])
     slanted = partition(network, Ball([0, 0, 0], 3, [[1, 1, 0], [1, 0, 0]]))
     plain = tensors.mlp([([[1, 0], [0, 1], [1, 1]], [0, -1, 2]), ([[1, 1, 1]], [0])])
     straight = partition(plain, Ball([0, 0], 3))
     assert slanted.digest == straight.digest
-    assert all(sum(x * x for x in cell.witness) < 3 and cell.witness[2] == 0 for cell in slanted.regions)
+    assert all(
+        sum(x * x for x in cell.witness) < 3 and cell.witness[2] == 0 for cell in slanted.regions
+    )
     moved = partition(network, Ball([0, 0, 1], 3, [[1, 1, 0], [1, 0, 0]]))
     assert all(cell.witness[2] == 1 for cell in moved.regions)
     for directions in ([], [[1, 0, 0], [2, 0, 0]]):

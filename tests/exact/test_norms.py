@@ -39,7 +39,9 @@ def test_layer_norm_is_that_of_torch(dim: int, eps: float, scale: float) -> None
         module.weight.copy_(torch.from_numpy(gain))
         module.bias.copy_(torch.from_numpy(bias))
         expected = module(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(LayerNorm.of(eps, gain, bias).forward_float(x), expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(
+        LayerNorm.of(eps, gain, bias).forward_float(x), expected, rtol=1e-10, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
@@ -51,7 +53,9 @@ def test_rms_norm_is_that_of_torch(dim: int, eps: float, scale: float) -> None:
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(gain))
         expected = module(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(RMSNorm.of(eps, gain).forward_float(x), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        RMSNorm.of(eps, gain).forward_float(x), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("rule", ["var", "std"])
@@ -62,24 +66,40 @@ def test_both_eps_rules_are_their_formulas(kind: type[Norm], rule: str) -> None:
     norm = kind.of(Fraction(1, 10), gain, bias, eps_rule=rule)  # type: ignore[arg-type]
     for row in batch(1, 4):
         with mpmath.workdps(60):
-            expected = normalise(norm, [mpmath.mpf(x) for x in row.tolist()], centred=kind is LayerNorm)
-        np.testing.assert_allclose(norm.forward_float(row[None])[0], [float(x) for x in expected], rtol=1e-13)
+            expected = normalise(
+                norm, [mpmath.mpf(x) for x in row.tolist()], centred=kind is LayerNorm
+            )
+        np.testing.assert_allclose(
+            norm.forward_float(row[None])[0], [float(x) for x in expected], rtol=1e-13
+        )
     other = kind.of(Fraction(1, 10), gain, bias, eps_rule="std" if rule == "var" else "var")
     assert np.abs(norm.forward_float(batch(1, 4)) - other.forward_float(batch(1, 4))).max() > 1e-3
 
 
 def test_std_rule_written_out() -> None:
-    """(3, -1): mean 1, deviations (2, -2), standard deviation 2; eps 1/2 beside it gives 4/5, under it 2 / sqrt(9/2)."""
+    """(3, -1): mean 1, deviations (2, -2), standard deviation 2; eps 1/2 beside it gives 4/5, under
+    it 2 / sqrt(9/2).
+    """
     x = np.array([[3.0, -1.0]])
-    np.testing.assert_allclose(LayerNorm.of(0.5, dim=2, eps_rule="std").forward_float(x), [[0.8, -0.8]], rtol=1e-15)
-    np.testing.assert_allclose(LayerNorm.of(0.5, dim=2).forward_float(x), [[2 / 4.5**0.5, -2 / 4.5**0.5]], rtol=1e-15)
+    np.testing.assert_allclose(
+        LayerNorm.of(0.5, dim=2, eps_rule="std").forward_float(x), [[0.8, -0.8]], rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        LayerNorm.of(0.5, dim=2).forward_float(x), [[2 / 4.5**0.5, -2 / 4.5**0.5]], rtol=1e-15
+    )
 
 
 def test_the_two_shares_of_eps() -> None:
     for kind in KINDS:
         var, std = kind.of("1/7", dim=3), kind.of("1/7", dim=3, eps_rule="std")
-        assert [fraction(x) for x in (var.eps_under_root, var.eps_beside_root)] == [Fraction(1, 7), 0]
-        assert [fraction(x) for x in (std.eps_under_root, std.eps_beside_root)] == [0, Fraction(1, 7)]
+        assert [fraction(x) for x in (var.eps_under_root, var.eps_beside_root)] == [
+            Fraction(1, 7),
+            0,
+        ]
+        assert [fraction(x) for x in (std.eps_under_root, std.eps_beside_root)] == [
+            0,
+            Fraction(1, 7),
+        ]
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 7])
@@ -88,7 +108,9 @@ def test_projection_removes_the_mean_exactly(dim: int) -> None:
     columns = RationalMatrix.from_rationals(rows).exact
     means = [sum(column) / dim for column in zip(*rows, strict=True)]
     projected = LayerNorm.of(dim=dim).project(columns)
-    assert RationalMatrix.from_backend(projected).tolist() == [[x - m for x, m in zip(row, means, strict=True)] for row in rows]
+    assert RationalMatrix.from_backend(projected).tolist() == [
+        [x - m for x, m in zip(row, means, strict=True)] for row in rows
+    ]
     assert LayerNorm.of(dim=dim).project(projected) == projected
     assert RMSNorm.of(dim=dim).project(columns) == columns
 
@@ -99,7 +121,10 @@ def test_sphere_basis_spans_the_image(dim: int) -> None:
         norm = kind.of(dim=dim)
         basis = [fractions(vector) for vector in norm.sphere_basis()]
         assert norm.sphere_dim == len(basis) - 1 == size - 1
-        assert sympy.Matrix([[sympy.Rational(str(x)) for x in vector] for vector in basis]).rank() == size
+        assert (
+            sympy.Matrix([[sympy.Rational(str(x)) for x in vector] for vector in basis]).rank()
+            == size
+        )
         columns = RationalMatrix.from_rationals(list(zip(*basis, strict=True))).exact
         assert norm.project(columns) == columns
 
@@ -113,7 +138,14 @@ def test_missing_gain_and_bias_are_one_and_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"dim": 0}, {"dim": 3, "gain": [1, 2]}, {"dim": 2, "eps_rule": "mean"}, {"dim": 2, "eps": -1}]
+    "arguments",
+    [
+        {},
+        {"dim": 0},
+        {"dim": 3, "gain": [1, 2]},
+        {"dim": 2, "eps_rule": "mean"},
+        {"dim": 2, "eps": -1},
+    ],
 )
 def test_what_is_no_norm_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
@@ -121,8 +153,13 @@ def test_what_is_no_norm_is_refused(arguments: dict[str, object]) -> None:
 
 
 def test_repr_tells_norms_apart() -> None:
-    norms = [LayerNorm.of(dim=3), RMSNorm.of(dim=3), LayerNorm.of(dim=4), LayerNorm.of(dim=3, eps_rule="std"),
-             LayerNorm.of(0, dim=3)]  # fmt: skip
+    norms = [
+        LayerNorm.of(dim=3),
+        RMSNorm.of(dim=3),
+        LayerNorm.of(dim=4),
+        LayerNorm.of(dim=3, eps_rule="std"),
+        LayerNorm.of(0, dim=3),
+    ]
     assert len({repr(norm) for norm in norms}) == len(norms)
 
 
@@ -131,23 +168,34 @@ def test_image_at_eps_zero_is_the_sphere() -> None:
     for kind in KINDS:
         y = kind.of(0, dim=5).forward_float(batch(3, 5))
         np.testing.assert_allclose((y**2).sum(axis=1), 5, rtol=1e-12)
-    np.testing.assert_allclose(LayerNorm.of(0, dim=5).forward_float(batch(3, 5)).sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(
+        LayerNorm.of(0, dim=5).forward_float(batch(3, 5)).sum(axis=1), 0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_dimension_is_that_of_gain_or_bias(kind: type[Norm]) -> None:
     column = RationalMatrix.from_rationals([1, "1/3", 2])
-    for given in ({"gain": column}, {"bias": column}, {"gain": [1, "1/3", 2], "bias": column}, {"dim": np.int64(3)}):
+    for given in (
+        {"gain": column},
+        {"bias": column},
+        {"gain": [1, "1/3", 2], "bias": column},
+        {"dim": np.int64(3)},
+    ):
         assert (kind.of(0, **given).dim, type(kind.of(0, **given).dim)) == (3, int)
     assert kind.of(0, bias=column).bias == column
     assert kind.of(0, gain=torch.tensor([1.0, 2.0])).dim == 2
 
 
 @pytest.mark.parametrize("size", [1e-320, 1e-200, 1.0, 1e200, 1e308])
-@pytest.mark.parametrize("eps", [Fraction(0), Fraction(1, 10**400), Fraction(1, 10**5), Fraction(10) ** 300])
+@pytest.mark.parametrize(
+    "eps", [Fraction(0), Fraction(1, 10**400), Fraction(1, 10**5), Fraction(10) ** 300]
+)
 @pytest.mark.parametrize("rule", ["var", "std"])
 @pytest.mark.parametrize("kind", [LayerNorm, RMSNorm])
-def test_floats_of_inputs_of_any_size(kind: type[Norm], rule: EpsRule, eps: Fraction, size: float) -> None:
+def test_floats_of_inputs_of_any_size(
+    kind: type[Norm], rule: EpsRule, eps: Fraction, size: float
+) -> None:
     x = np.array([[3.0, -1.0, 0.5, 1.5]]) * (size / 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

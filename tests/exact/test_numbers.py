@@ -1,4 +1,6 @@
-"""Numbers: floats of every width enter without loss, what cannot be a rational is refused by name and place."""
+"""Numbers: floats of every width enter without loss, what cannot be a rational is refused by name
+and place.
+"""
 
 from __future__ import annotations
 
@@ -55,28 +57,70 @@ def signed(pattern: int, bits: int) -> int:
 
 @pytest.mark.parametrize(
     ("dtype", "exponent_bits", "mantissa_bits"),
-    [(torch.float16, 5, 10), (torch.bfloat16, 8, 7), (torch.float32, 8, 23), (torch.float64, 11, 52)],
+    [
+        (torch.float16, 5, 10),
+        (torch.bfloat16, 8, 7),
+        (torch.float32, 8, 23),
+        (torch.float64, 11, 52),
+    ],
     ids=str,
 )
-def test_every_float_type_is_read_without_loss(dtype: torch.dtype, exponent_bits: int, mantissa_bits: int) -> None:
+def test_every_float_type_is_read_without_loss(
+    dtype: torch.dtype, exponent_bits: int, mantissa_bits: int
+) -> None:
     bits = 1 + exponent_bits + mantissa_bits
     integers = {16: torch.int16, 32: torch.int32, 64: torch.int64}[bits]
     generator = np.random.default_rng(bits)
     step = 1 if bits > 16 else 7
-    patterns = [int(x) for x in generator.integers(0, 2**bits, 3000, dtype=np.uint64)] if bits > 16 else range(0, 2**16, step)
-    expected = {pattern: value for pattern in patterns if (value := decode(pattern, exponent_bits, mantissa_bits)) is not None}
-    edges = [1, (1 << mantissa_bits) - 1, 1 << mantissa_bits, ((1 << exponent_bits) - 1 << mantissa_bits) - 1, 1 << (bits - 1)]
-    expected |= {edge: value for edge in edges if (value := decode(edge, exponent_bits, mantissa_bits)) is not None}
-    tensor = torch.tensor([signed(pattern, bits) for pattern in expected], dtype=integers).view(dtype)
-    assert [row[0] for row in RationalMatrix.from_floats(tensor).tolist()] == list(expected.values())
+    patterns = (
+        [int(x) for x in generator.integers(0, 2**bits, 3000, dtype=np.uint64)]
+        if bits > 16
+        else range(0, 2**16, step)
+    )
+    expected = {
+        pattern: value
+        for pattern in patterns
+        if (value := decode(pattern, exponent_bits, mantissa_bits)) is not None
+    }
+    edges = [
+        1,
+        (1 << mantissa_bits) - 1,
+        1 << mantissa_bits,
+        ((1 << exponent_bits) - 1 << mantissa_bits) - 1,
+        1 << (bits - 1),
+    ]
+    expected |= {
+        edge: value
+        for edge in edges
+        if (value := decode(edge, exponent_bits, mantissa_bits)) is not None
+    }
+    tensor = torch.tensor([signed(pattern, bits) for pattern in expected], dtype=integers).view(
+        dtype
+    )
+    assert [row[0] for row in RationalMatrix.from_floats(tensor).tolist()] == list(
+        expected.values()
+    )
 
 
-@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", ">f4"])
+@pytest.mark.parametrize(
+    "kind",
+    ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", ">f4"],
+)
 def test_every_numpy_type_is_read_without_loss(kind: str) -> None:
     dtype = np.dtype(kind)
-    top = 2**53 if dtype.itemsize == 8 else 1 if kind == "bool" else np.iinfo(dtype).max if dtype.kind in "iu" else 7
+    top = (
+        2**53
+        if dtype.itemsize == 8
+        else 1
+        if kind == "bool"
+        else np.iinfo(dtype).max
+        if dtype.kind in "iu"
+        else 7
+    )
     values = [0, 1, top] + ([-1, -top] if dtype.kind in "if" else [])
-    assert [row[0] for row in RationalMatrix.from_floats(np.array(values, dtype=dtype)).tolist()] == values
+    assert [
+        row[0] for row in RationalMatrix.from_floats(np.array(values, dtype=dtype)).tolist()
+    ] == values
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
@@ -98,7 +142,9 @@ def test_long_integers_in_lists_are_rationals() -> None:
     assert RationalMatrix.read([[2**53 + 1, -(10**40)]]).tolist() == [[2**53 + 1, -(10**40)]]
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str
+)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_non_finite_entries_are_named(dtype: torch.dtype, bad: float) -> None:
     tensor = torch.zeros(3, 5, dtype=dtype)
@@ -175,7 +221,21 @@ def test_an_extended_float_beyond_float64_is_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [math.nan, math.inf, np.float32("nan"), "one", "1/0", "", None, 1j, [1], sympy.sqrt(2), np.array([]), np.eye(2)]
+    "bad",
+    [
+        math.nan,
+        math.inf,
+        np.float32("nan"),
+        "one",
+        "1/0",
+        "",
+        None,
+        1j,
+        [1],
+        sympy.sqrt(2),
+        np.array([]),
+        np.eye(2),
+    ],
 )
 def test_rational_refuses_and_names(bad: object) -> None:
     with pytest.raises(InvalidInput, match="radius"):
@@ -202,7 +262,13 @@ def test_nearest_float_is_nearest_and_the_bound_holds(x: Fraction, exponent: int
 
 
 def test_rounding_error_of_extremes() -> None:
-    values = [rational(10**400), rational(-(10**400)), rational(0), rational(Fraction(1, 10**400)), rational("1/3")]
+    values = [
+        rational(10**400),
+        rational(-(10**400)),
+        rational(0),
+        rational(Fraction(1, 10**400)),
+        rational("1/3"),
+    ]
     floats = nearest_floats(values)
     assert floats.tolist()[:4] == [math.inf, -math.inf, 0.0, 0.0]
     bounds = rounding_error(floats)
@@ -214,7 +280,9 @@ def test_rounding_error_of_extremes() -> None:
 def test_coprime_integers_are_a_positive_multiple(values: list[Fraction]) -> None:
     found = coprime_integers([rational(value) for value in values])
     assert math.gcd(*found) == (1 if any(values) else 0)
-    ratios = {Fraction(integer) / value for integer, value in zip(found, values, strict=True) if value}
+    ratios = {
+        Fraction(integer) / value for integer, value in zip(found, values, strict=True) if value
+    }
     assert len(ratios) == any(values)
     assert all(ratio > 0 for ratio in ratios)
     assert [bool(integer) for integer in found] == [bool(value) for value in values]
@@ -247,8 +315,12 @@ def test_ball_precision_is_restored() -> None:
 
 EQUAL = {
     "float64": RationalMatrix.from_floats(np.array([[0.5, -3.0], [0.0, 2.0**-20]])),
-    "float32": RationalMatrix.from_floats(np.array([[0.5, -3.0], [-0.0, 2.0**-20]], dtype=np.float32)),
-    "bfloat16": RationalMatrix.from_floats(torch.tensor([[0.5, -3.0], [0.0, 2.0**-20]], dtype=torch.bfloat16)),
+    "float32": RationalMatrix.from_floats(
+        np.array([[0.5, -3.0], [-0.0, 2.0**-20]], dtype=np.float32)
+    ),
+    "bfloat16": RationalMatrix.from_floats(
+        torch.tensor([[0.5, -3.0], [0.0, 2.0**-20]], dtype=torch.bfloat16)
+    ),
     "transposed": RationalMatrix.from_floats(np.array([[0.5, 0.0], [-3.0, 2.0**-20]]).T),
     "rationals": RationalMatrix.from_rationals([["1/2", -3], [0, Fraction(1, 2**20)]]),
 }
@@ -264,13 +336,33 @@ def test_equal_values_have_equal_digests(storage: str) -> None:
 
 def test_different_values_have_different_digests() -> None:
     third = Fraction(1, 3)
-    matrices = [[[1, 2]], [[1], [2]], [[2, 1]], [[1, 3]], [[third, 2]], [[third, 3]], [[Fraction(1.0 / 3.0), 2]], [[1e300, 2]],
-                [[10**400, 2]], [[-(10**400), 2]]]  # fmt: skip
+    matrices = [
+        [[1, 2]],
+        [[1], [2]],
+        [[2, 1]],
+        [[1, 3]],
+        [[third, 2]],
+        [[third, 3]],
+        [[Fraction(1.0 / 3.0), 2]],
+        [[1e300, 2]],
+        [[10**400, 2]],
+        [[-(10**400), 2]],
+    ]
     found = [RationalMatrix.from_rationals(rows) for rows in matrices]
     assert len({matrix.digest for matrix in found}) == len(found)
-    assert RationalMatrix.from_rationals([[third]]).digest == RationalMatrix.from_rationals([["2/6"]]).digest
+    assert (
+        RationalMatrix.from_rationals([[third]]).digest
+        == RationalMatrix.from_rationals([["2/6"]]).digest
+    )
     assert found[0] != 1
-    assert [matrix.is_float for matrix in found] == [True] * 4 + [False, False, True, True, False, False]
+    assert [matrix.is_float for matrix in found] == [True] * 4 + [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @given(st.lists(st.lists(FRACTIONS, min_size=2, max_size=2), min_size=1, max_size=3))
@@ -301,7 +393,10 @@ def test_rows_columns_and_indices(storage: str) -> None:
 
 
 def test_a_vector_is_a_column() -> None:
-    for column in (RationalMatrix.from_floats([1.0, 2.5]), RationalMatrix.from_rationals([1, "5/2"])):
+    for column in (
+        RationalMatrix.from_floats([1.0, 2.5]),
+        RationalMatrix.from_rationals([1, "5/2"]),
+    ):
         assert column.shape == (2, 1)
         assert (column[1], fractions(column.column())) == (Fraction(5, 2), (1, Fraction(5, 2)))
 
@@ -322,11 +417,33 @@ def test_read_passes_matrices_through() -> None:
 
 
 def test_entries_in_order() -> None:
-    for values in ([1, 2], (1, 2), range(1, 3), np.array([1, 2]), torch.tensor([1, 2]), iter([1, 2]), (x for x in (1, 2))):
+    for values in (
+        [1, 2],
+        (1, 2),
+        range(1, 3),
+        np.array([1, 2]),
+        torch.tensor([1, 2]),
+        iter([1, 2]),
+        (x for x in (1, 2)),
+    ):
         assert [int(x) for x in listed(values)] == [1, 2]
     assert rationals(np.zeros(0)) == []
-    for values in (3, 2.5, None, "12", b"12", {1, 2}, frozenset({1}), {1: 2}, np.array(1.0), torch.tensor(1.0), object):
-        with pytest.raises(InvalidInput, match=r"v is not a sequence; got .*; give its entries in order"):
+    for values in (
+        3,
+        2.5,
+        None,
+        "12",
+        b"12",
+        {1, 2},
+        frozenset({1}),
+        {1: 2},
+        np.array(1.0),
+        torch.tensor(1.0),
+        object,
+    ):
+        with pytest.raises(
+            InvalidInput, match=r"v is not a sequence; got .*; give its entries in order"
+        ):
             rationals(values, "v")  # type: ignore[arg-type]
 
 
@@ -355,4 +472,7 @@ def test_whole_numbers() -> None:
 
 
 def test_numbers_without_axes_are_entries() -> None:
-    assert RationalMatrix.from_rationals([np.array(0.5), "1/3"]).tolist() == [[Fraction(1, 2)], [Fraction(1, 3)]]
+    assert RationalMatrix.from_rationals([np.array(0.5), "1/3"]).tolist() == [
+        [Fraction(1, 2)],
+        [Fraction(1, 3)],
+    ]

@@ -1,4 +1,6 @@
-"""Whether outputs meet a closed set: against the outputs at all vertices, and with proofs added up in fractions."""
+"""Whether outputs meet a closed set: against the outputs at all vertices, and with proofs added up
+in fractions.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import GELU, Box, Budget, HPolytope, InvalidInput, NotPiecewiseLinear, RealSpace, Undecided, partition
+from exact import (
+    GELU,
+    Box,
+    Budget,
+    HPolytope,
+    InvalidInput,
+    NotPiecewiseLinear,
+    RealSpace,
+    Undecided,
+    partition,
+)
 from exact.instruments.output_sets import reached
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
@@ -18,7 +30,9 @@ from tests.exact.reference import exact_output, q, value
 from tests.truths import engines
 
 ACAS = Path(__file__).resolve().parents[2] / "docs" / "acasxu.md"
-HAT = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1], [1, 0, 0]], [0, 0])])  # a hat of height 1 at x = 1, and relu
+HAT = tensors.mlp(
+    [([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1], [1, 0, 0]], [0, 0])]
+)  # a hat of height 1 at x = 1, and relu
 
 
 def made(network: Any, domain: Any, engine: str | None = None) -> FlatPartition:
@@ -33,8 +47,10 @@ def proved(answer: Any) -> None:
     for index in range(len(answer.partition)):
         rows, proof = answer.rows(index), answer.proof(index)
         weights = [Fraction(int(m.p), int(m.q)) for m in proof.multipliers]
-        total = [sum(w * rows[i].coefficients[k] for i, w in zip(proof.rows, weights, strict=True))
-                 for k in range(answer.partition.flat.dim + 1)]  # fmt: skip
+        total = [
+            sum(w * rows[i].coefficients[k] for i, w in zip(proof.rows, weights, strict=True))
+            for k in range(answer.partition.flat.dim + 1)
+        ]
         assert min(weights) > 0
         assert (any(total[:-1]), total[-1] < 0) == (False, True)
 
@@ -47,7 +63,9 @@ def test_the_top_of_a_hat(engine: str) -> None:
     assert (answer.point, answer.nowhere, answer.proof(answer.region)) == ((1,), False, None)
     above = reached(found, [[1, 0, Fraction(-(10**30) - 1, 10**30)]])
     assert (above.point, above.region, above.nowhere) == (None, None, True)
-    assert above.decisions["filter"] == (2 if engine == "subdivision" else 0)  # floats cannot tell 1 + 10^-30 from 1
+    assert above.decisions["filter"] == (
+        2 if engine == "subdivision" else 0
+    )  # floats cannot tell 1 + 10^-30 from 1
     proved(above)
     assert reached(found, [[1, 0, -1], [0, 1, -2]]).nowhere
     assert reached(found, [[-1, 0, 0], [0, 1, -4]]).point == (4,)
@@ -56,19 +74,32 @@ def test_the_top_of_a_hat(engine: str) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_networks_against_their_vertices(seed: int) -> None:
-    """On a bounded region an affine output is largest at a vertex: its maximum is reached, and nothing above."""
+    """On a bounded region an affine output is largest at a vertex: its maximum is reached, and
+    nothing above.
+    """
     generator = np.random.default_rng(seed)
     sizes = [(4, 2), (4,), (3, 4), (3,), (1, 3)]
     first, b, second, c, last = (generator.integers(-3, 4, size=size) for size in sizes)
     network = tensors.mlp([(first, b), (second, c), (last, None)])
-    found = made(network, Box(-2, 1, dim=2) if seed % 2 else HPolytope([[1, 1, 0], [-1, -1, 0], [1, 0, 2], [-1, 0, 1]]))
-    places = [found.flat.ambient((*(int(x * d) for x in v), d)) for region in found.regions for v in region.vertices
-              for d in [int(np.lcm.reduce([x.denominator for x in v]))]]  # fmt: skip
+    found = made(
+        network,
+        Box(-2, 1, dim=2)
+        if seed % 2
+        else HPolytope([[1, 1, 0], [-1, -1, 0], [1, 0, 2], [-1, 0, 1]]),
+    )
+    places = [
+        found.flat.ambient((*(int(x * d) for x in v), d))
+        for region in found.regions
+        for v in region.vertices
+        for d in [int(np.lcm.reduce([x.denominator for x in v]))]
+    ]
     best = max(exact_output(network, x)[0] for x in places)
     top = reached(found, [[1, -best]])
     assert top.point is not None
     assert exact_output(network, top.point) == (best,)
-    assert all(value(row, top.point) >= 0 for row in ([1, 0, 2], [-1, 0, 2 - seed % 2 * 1]) if seed % 2)
+    assert all(
+        value(row, top.point) >= 0 for row in ([1, 0, 2], [-1, 0, 2 - seed % 2 * 1]) if seed % 2
+    )
     beyond = reached(found, [[1, -best - Fraction(1, 10**20)]])
     assert beyond.nowhere
     proved(beyond)
@@ -76,7 +107,10 @@ def test_random_networks_against_their_vertices(seed: int) -> None:
 
 def test_a_point_and_an_early_stop() -> None:
     corner = made(HAT, Box(1, 1, dim=1))
-    assert (reached(corner, [[1, 0, -1]]).point, reached(corner, [[1, 0, -2]]).nowhere) == ((1,), True)
+    assert (reached(corner, [[1, 0, -1]]).point, reached(corner, [[1, 0, -2]]).nowhere) == (
+        (1,),
+        True,
+    )
     part = partition(HAT, Box(-1, 4, dim=1), engine="lp_tree", budget=Budget(regions=1))
     assert isinstance(part, FlatPartition)
     with pytest.raises(Undecided, match="there may be more regions"):
@@ -99,26 +133,41 @@ def test_refusals() -> None:
 def acas_like(folder: Path, coc: float) -> Path:
     """Five inputs with ACAS Xu's scaling, five scores; that of COC is moved by `coc`."""
     generator = np.random.default_rng(3)
-    lines = ["// made for a test", "3,5,5,6,", "5,6,6,5,", "0,", "0.0,-3.141593,-3.141593,100.0,0.0,",
-             "60760.0,3.141593,3.141593,1200.0,1200.0,", "19791.091,0.0,0.0,650.0,600.0,7.5188840201005975,",
-             "60261.0,6.28318530718,6.28318530718,1100.0,1200.0,373.94992,"]  # fmt: skip
+    lines = [
+        "// made for a test",
+        "3,5,5,6,",
+        "5,6,6,5,",
+        "0,",
+        "0.0,-3.141593,-3.141593,100.0,0.0,",
+        "60760.0,3.141593,3.141593,1200.0,1200.0,",
+        "19791.091,0.0,0.0,650.0,600.0,7.5188840201005975,",
+        "60261.0,6.28318530718,6.28318530718,1100.0,1200.0,373.94992,",
+    ]
     for before, width in ((5, 6), (6, 6), (6, 5)):
         weight, bias = generator.normal(size=(width, before)), generator.normal(size=width) / 4
         bias[0] += coc if width == 5 else 0
-        lines += [",".join(f"{x:.5e}" for x in row) + "," for row in weight] + [f"{x:.5e}," for x in bias]
+        lines += [",".join(f"{x:.5e}" for x in row) + "," for row in weight] + [
+            f"{x:.5e}," for x in bias
+        ]
     path = folder / "like.nnet"
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_the_recipe_decides_each_property(tmp_path: Path, number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a score of COC far above or below the others each property is violated or holds; the code is the document's."""
+def test_the_recipe_decides_each_property(
+    tmp_path: Path, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a score of COC far above or below the others each property is violated or holds; the
+    code is the document's.
+    """
     blocks = re.findall(r"```python\n(.*?)```", ACAS.read_text(encoding="utf-8"), re.DOTALL)
     recipe: dict[str, Any] = {}
     exec(blocks[0], recipe)
     answers = {coc: recipe["decide"](acas_like(tmp_path, coc), number) for coc in (-50.0, 50.0)}
-    assert [answers[coc].nowhere for coc in (-50.0, 50.0)] == ([True, False] if number <= 2 else [False, True])
+    assert [answers[coc].nowhere for coc in (-50.0, 50.0)] == (
+        [True, False] if number <= 2 else [False, True]
+    )
     assert capsys.readouterr().out.count("complete") == 2
     net = recipe["nnet"].read(acas_like(tmp_path, 50.0 if number <= 2 else -50.0))
     (low, high), unsafe = recipe["boxes_and_sets"](net)[number]
@@ -127,7 +176,9 @@ def test_the_recipe_decides_each_property(tmp_path: Path, number: int, capsys: p
             proved(answer)
             continue
         raw = net.raw_input(answer.point)
-        assert all(a is None or q(a) <= q(x) for a, x in zip(map(_exact, low), raw, strict=True)), coc
+        assert all(a is None or q(a) <= q(x) for a, x in zip(map(_exact, low), raw, strict=True)), (
+            coc
+        )
         assert all(b is None or q(x) <= q(b) for b, x in zip(map(_exact, high), raw, strict=True))
         assert min(value(row, exact_output(net.network, answer.point)) for row in unsafe) >= 0
 

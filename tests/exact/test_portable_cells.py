@@ -1,4 +1,6 @@
-"""What was computed travels: everything pickles, copies and compares, before it is used and after."""
+"""What was computed travels: everything pickles, copies and compares, before it is used and
+after.
+"""
 
 import copy
 import pickle
@@ -40,7 +42,13 @@ def _used(matrix: RationalMatrix) -> RationalMatrix:
 
 
 def _called(net: Network) -> Network:
-    _ = net.sha256, net.hinges, net.layers, net.forward_float(np.ones(net.input_dim)), net.code([1, 2, 4])
+    _ = (
+        net.sha256,
+        net.hinges,
+        net.layers,
+        net.forward_float(np.ones(net.input_dim)),
+        net.code([1, 2, 4]),
+    )
     return net
 
 
@@ -118,13 +126,19 @@ def test_partitions_travel_and_answer_alike(name: str) -> None:
     assert answers(again) == said
 
 
-@pytest.mark.parametrize("name", ["box, subdivision", "circle of a norm", "2-sphere", "3-sphere", "norm ball"])
+@pytest.mark.parametrize(
+    "name", ["box, subdivision", "circle of a norm", "2-sphere", "3-sphere", "norm ball"]
+)
 def test_regions_travel_with_their_partition(name: str) -> None:
     region = JOBS[name]().regions[2]
     for again in (pickle.loads(pickle.dumps(region)), copy.deepcopy(region)):
         assert again == region
         assert hash(again) == hash(region)
-        assert (again.index, again.code, again.witness) == (region.index, region.code, region.witness)
+        assert (again.index, again.code, again.witness) == (
+            region.index,
+            region.code,
+            region.witness,
+        )
         assert again != JOBS[name]().regions[1]
 
 
@@ -158,7 +172,12 @@ def test_partitions_are_equal_by_network_domain_and_codes() -> None:
 
 def test_a_partition_that_stopped_is_not_one_that_did_not() -> None:
     whole = partition(network(2, 5, 1), Box(-2, 2, dim=2), engine="lp_tree")
-    stopped = partition(network(2, 5, 1), Box(-2, 2, dim=2), engine="lp_tree", budget=exact.Budget(regions=len(whole) - 1))
+    stopped = partition(
+        network(2, 5, 1),
+        Box(-2, 2, dim=2),
+        engine="lp_tree",
+        budget=exact.Budget(regions=len(whole) - 1),
+    )
     assert whole != stopped
     assert stopped == pickle.loads(pickle.dumps(stopped))
 
@@ -169,7 +188,9 @@ def test_cells_of_a_sphere_are_equal_only_where_engines_number_alike() -> None:
     assert first == second
     same = [a == b for a, b in zip(first.regions, second.regions, strict=True)]
     assert all(same) or not any(same)
-    assert not any(same) or all(a.code == b.code for a, b in zip(first.regions, second.regions, strict=True))
+    assert not any(same) or all(
+        a.code == b.code for a, b in zip(first.regions, second.regions, strict=True)
+    )
     assert first.regions[0] == pickle.loads(pickle.dumps(first)).regions[0]
 
 
@@ -189,18 +210,20 @@ def test_facets_compare_by_value() -> None:
 # ---- batches of circles
 
 
-
-
 @pytest.mark.parametrize("way", WAYS, ids=["pickle", "deepcopy", "copy"])
 def test_batches_travel(way: Callable[[Any], Any]) -> None:
-    batch = partition_circles(network(3, 6, 1), [[1, 2, 0], [1, 0, 0]], [[0, 1, 1], [0, 1, 0]], radius_squared=25)
+    batch = partition_circles(
+        network(3, 6, 1), [[1, 2, 0], [1, 0, 0]], [[0, 1, 1], [0, 1, 0]], radius_squared=25
+    )
     assert batch.settled, "integers and double zeros need exact algebra somewhere"
     again = way(batch)
     assert again == batch
     assert hash(again) == hash(batch)
     assert again.decisions == batch.decisions
     assert [again[i] for i in range(2)] == [batch[i] for i in range(2)]
-    assert [c.angle_float for c in again[0].crossings] == [c.angle_float for c in batch[0].crossings]
+    assert [c.angle_float for c in again[0].crossings] == [
+        c.angle_float for c in batch[0].crossings
+    ]
     assert np.array_equal(again.angles_float(1), batch.angles_float(1))
     assert again != partition_circles(network(3, 6, 1), [[1, 2, 0]], [[0, 1, 1]], radius_squared=25)
 
@@ -208,8 +231,17 @@ def test_batches_travel(way: Callable[[Any], Any]) -> None:
 # ---- parts
 
 
-@pytest.mark.parametrize("name", ["box, subdivision", "simplex, lp_tree", "bent", "2-sphere by codes", "3-sphere, deep",
-                                  "stopped, walk"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "box, subdivision",
+        "simplex, lp_tree",
+        "bent",
+        "2-sphere by codes",
+        "3-sphere, deep",
+        "stopped, walk",
+    ],
+)
 def test_points_that_stay_behind_are_made_again(name: str) -> None:
     found = JOBS[name]()
     values, arrays = found.parts(points=False)

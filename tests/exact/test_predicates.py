@@ -46,7 +46,11 @@ FARKAS = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "multipliers", "expected"), [case[1:] for case in FARKAS], ids=[case[0] for case in FARKAS])
+@pytest.mark.parametrize(
+    ("rows", "multipliers", "expected"),
+    [case[1:] for case in FARKAS],
+    ids=[case[0] for case in FARKAS],
+)
 def test_is_farkas(rows: list[tuple[int, ...]], multipliers: list[object], expected: bool) -> None:
     halfspaces = [Halfspace(row) for row in rows]
     assert is_farkas(halfspaces, [q(x) for x in multipliers], len(rows[0]) - 1) is expected
@@ -63,13 +67,20 @@ VECTORS = st.tuples(PARTS, PARTS, PARTS, PARTS, RADICANDS)
 
 
 @given(VECTORS, VECTORS)
-def test_turn_is_the_sign_of_the_cross_product(first: tuple[Fraction, ...], second: tuple[Fraction, ...]) -> None:
+def test_turn_is_the_sign_of_the_cross_product(
+    first: tuple[Fraction, ...], second: tuple[Fraction, ...]
+) -> None:
     def surds(v: tuple[Fraction, ...]) -> tuple[Surd, Surd]:
         return Surd(q(v[0]), q(v[1]), q(v[4])), Surd(q(v[2]), q(v[3]), q(v[4]))
 
     with mpmath.workprec(2000):
-        (x, y), (z, w) = ((real(v[0]) + real(v[1]) * mpmath.sqrt(real(v[4])), real(v[2]) + real(v[3]) * mpmath.sqrt(real(v[4])))
-                          for v in (first, second))  # fmt: skip
+        (x, y), (z, w) = (
+            (
+                real(v[0]) + real(v[1]) * mpmath.sqrt(real(v[4])),
+                real(v[2]) + real(v[3]) * mpmath.sqrt(real(v[4])),
+            )
+            for v in (first, second)
+        )
         cross = x * w - y * z
         known = 0 if abs(cross) < mpmath.mpf(2) ** -1900 else sign(cross)
     assert turn(surds(first), surds(second)) == known == -turn(surds(second), surds(first))

@@ -1,4 +1,6 @@
-"""What is printed fits a line: every object of a wide layer in R^768 with long rationals, lists of them, messages of errors."""
+"""What is printed fits a line: every object of a wide layer in R^768 with long rationals, lists of
+them, messages of errors.
+"""
 
 from __future__ import annotations
 
@@ -42,38 +44,106 @@ WIDE, WIDTH = 768, 64
 
 
 def wide_rows(generator: np.random.Generator, rows: int) -> list[list[Fraction]]:
-    return [[Fraction(int(x)) * LONG for x in row] for row in generator.integers(-9, 10, (rows, WIDE))]
+    return [
+        [Fraction(int(x)) * LONG for x in row] for row in generator.integers(-9, 10, (rows, WIDE))
+    ]
 
 
 def roots() -> Iterator[object]:
     """Everything that users get: networks, domains, partitions, and what is asked of them."""
     generator = np.random.default_rng(5)
-    weight, bias = wide_rows(generator, WIDTH), [LONG * int(b) for b in generator.integers(-9, 10, WIDTH)]
-    wide = tensors.block(weight, bias, generator.normal(size=(3, WIDTH)), None, norm="layernorm", eps=0)
+    weight, bias = (
+        wide_rows(generator, WIDTH),
+        [LONG * int(b) for b in generator.integers(-9, 10, WIDTH)],
+    )
+    wide = tensors.block(
+        weight, bias, generator.normal(size=(3, WIDTH)), None, norm="layernorm", eps=0
+    )
     u, v, w = wide_rows(generator, 3)
-    domains = [GreatCircle(u, v), GreatSphere(u, v, w), Segment(u, v), Ray(u, v), Line(u, v), Plane(u, v, w), NormBall(),
-               Sphere(), Sphere(radius_squared=LONG), RealSpace(WIDE), Box(u, [x + LONG for x in u]), HPolytope([[*u, LONG]]),
-               exact.Ball(u, LONG, [u, v]), Box([LONG] * 2, [2 * LONG] * 2), Segment([LONG, 0], [0, LONG])]  # fmt: skip
+    domains = [
+        GreatCircle(u, v),
+        GreatSphere(u, v, w),
+        Segment(u, v),
+        Ray(u, v),
+        Line(u, v),
+        Plane(u, v, w),
+        NormBall(),
+        Sphere(),
+        Sphere(radius_squared=LONG),
+        RealSpace(WIDE),
+        Box(u, [x + LONG for x in u]),
+        HPolytope([[*u, LONG]]),
+        exact.Ball(u, LONG, [u, v]),
+        Box([LONG] * 2, [2 * LONG] * 2),
+        Segment([LONG, 0], [0, LONG]),
+    ]
     long = Rational(3**900)
-    yield from (wide, domains, exact.Budget(), exact.LeakyReLU(LONG), exact.HardTanh(-LONG, LONG), Surd(long, long, long))
+    yield from (
+        wide,
+        domains,
+        exact.Budget(),
+        exact.LeakyReLU(LONG),
+        exact.HardTanh(-LONG, LONG),
+        Surd(long, long, long),
+    )
     circle = partition(wide, domains[0])
-    yield from (circle, circle.regions, circle.crossings, circle.cells, circle.graph(witnesses=False), list(circle.crossings))
-    yield from (circle.regions[0].facets, circle.regions[0].affine, circle.regions[0].code, circle.frame, circle.cells.cuts[0])
-    yield from (Halfspace(tuple(range(WIDE))), Halfspace((3**900,) * 3), partition_circles(wide, [u], [v]), wide.folded())
+    yield from (
+        circle,
+        circle.regions,
+        circle.crossings,
+        circle.cells,
+        circle.graph(witnesses=False),
+        list(circle.crossings),
+    )
+    yield from (
+        circle.regions[0].facets,
+        circle.regions[0].affine,
+        circle.regions[0].code,
+        circle.frame,
+        circle.cells.cuts[0],
+    )
+    yield from (
+        Halfspace(tuple(range(WIDE))),
+        Halfspace((3**900,) * 3),
+        partition_circles(wide, [u], [v]),
+        wide.folded(),
+    )
     few = tensors.mlp([([[LONG, 1], [1, -LONG]], [LONG / 3, -1]), ([[1, LONG]], [0])])
     flat = partition(few, Box([-LONG] * 2, [LONG] * 2))
-    yield from (flat, flat.regions[0], flat.regions[0].facets, flat.regions[0].symbolic(), flat.regions[0].facet_measures)
+    yield from (
+        flat,
+        flat.regions[0],
+        flat.regions[0].facets,
+        flat.regions[0].symbolic(),
+        flat.regions[0].facet_measures,
+    )
     yield from (flat.solid(0), flat.adjacency, flat.faces, flat.check(), flat.flat, flat.decisions)
     line = partition(few, Segment([LONG, 0], [0, LONG]))
     yield from (line, line.regions[0].symbolic(), line.crossings)
-    ring = partition(tensors.mlp([([[LONG, 1, 0], [1, -LONG, 2], [0, 1, LONG]], [0, 0, LONG / 9]), ([[1, 1, 1]], [0])]),
-                     Sphere(radius_squared=LONG**2))  # fmt: skip
+    ring = partition(
+        tensors.mlp(
+            [([[LONG, 1, 0], [1, -LONG, 2], [0, 1, LONG]], [0, 0, LONG / 9]), ([[1, 1, 1]], [0])]
+        ),
+        Sphere(radius_squared=LONG**2),
+    )
     yield from (ring, list(ring.arcs), list(ring.vertices), ring.complex, ring.chart)
     yield from (ring.regions[0], ring.regions[0].area, ring.regions[0].facets)
-    norm = tensors.block([[LONG, 1], [1, 2]], [-1, LONG], [[1, 1]], [0], norm="rms", eps=LONG, gain=[1, LONG])
+    norm = tensors.block(
+        [[LONG, 1], [1, 2]], [-1, LONG], [[1, 1]], [0], norm="rms", eps=LONG, gain=[1, LONG]
+    )
     ball = partition(norm, NormBall())
-    yield from (ball, ball.regions[0], ball.regions[0].radii, ball.cells_by_radius, critical_radii(norm, [LONG, 1]))
-    yield from (critical_radii_float(norm, np.ones((9, 2))), flip_caps(norm), compare_eps(norm, samples=3))
+    yield from (
+        ball,
+        ball.regions[0],
+        ball.regions[0].radii,
+        ball.cells_by_radius,
+        critical_radii(norm, [LONG, 1]),
+    )
+    yield from (
+        critical_radii_float(norm, np.ones((9, 2))),
+        flip_caps(norm),
+        compare_eps(norm, samples=3),
+    )
     yield from (norm_geometry.ellipsoid(norm.norms[0]), norm_geometry.decompose(norm.norms[0]))
     yield norm_geometry.image_points(norm.norms[0], np.ones((99, 2)))
 
@@ -90,7 +160,11 @@ def objects(found: object, seen: set[int], depth: int = 6) -> Iterator[object]:
         yield found
         if isinstance(found, tuple):
             return
-        names = [f.name for f in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else list(vars(found))
+        names = (
+            [f.name for f in dataclasses.fields(found)]
+            if dataclasses.is_dataclass(found)
+            else list(vars(found))
+        )
         for name in names:
             if not name.startswith("_"):
                 yield from objects(getattr(found, name, None), seen, depth - 1)
@@ -110,9 +184,15 @@ def test_every_repr_fits_a_line(everything: list[Any]) -> None:
 
 def test_every_public_class_is_tried(everything: list[Any]) -> None:
     """But for errors, and for classes that only stand above others."""
-    public = {getattr(exact, name) for name in exact.__all__ if inspect.isclass(getattr(exact, name))}
+    public = {
+        getattr(exact, name) for name in exact.__all__ if inspect.isclass(getattr(exact, name))
+    }
     tried = {base for part in everything for base in type(part).__mro__}
-    left = {kind.__name__ for kind in public - tried if not issubclass(kind, Exception) and not inspect.isabstract(kind)}
+    left = {
+        kind.__name__
+        for kind in public - tried
+        if not issubclass(kind, Exception) and not inspect.isabstract(kind)
+    }
     assert left <= {"RMSNorm", "AbsoluteValue", "GELU", "SiLU", "Outcome"}
     for other in (exact.AbsoluteValue(), exact.GELU(), exact.SiLU(), exact.Outcome.COMPLETE):
         assert len(repr(other)) < 80

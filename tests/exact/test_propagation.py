@@ -26,14 +26,21 @@ from tests.exact.reference import exact_walk, integers, q, sign
 
 def layer(seed: int, inputs: int, outputs: int, activation: object) -> Layer:
     generator = np.random.default_rng(seed)
-    return Layer.of(integers(generator, (outputs, inputs)), integers(generator, outputs), activation)  # type: ignore[arg-type]
+    return Layer.of(
+        integers(generator, (outputs, inputs)), integers(generator, outputs), activation
+    )  # type: ignore[arg-type]
 
 
-NETWORK = Network((
-    Block((layer(0, 2, 3, Identity()), layer(1, 3, 4, ReLU()), layer(2, 4, 2, Identity()))),
-    Block((layer(3, 2, 2, Identity()),), residual=True),
-    Block((layer(4, 2, 3, HardTanh()), layer(5, 3, 2, ReLU()), layer(6, 2, 2, Identity())), residual=True),
-))  # fmt: skip
+NETWORK = Network(
+    (
+        Block((layer(0, 2, 3, Identity()), layer(1, 3, 4, ReLU()), layer(2, 4, 2, Identity()))),
+        Block((layer(3, 2, 2, Identity()),), residual=True),
+        Block(
+            (layer(4, 2, 3, HardTanh()), layer(5, 3, 2, ReLU()), layer(6, 2, 2, Identity())),
+            residual=True,
+        ),
+    )
+)
 
 
 def point_state(point: list[Fraction]) -> RationalArray:
@@ -47,14 +54,23 @@ def stops(network: Network, point: list[Fraction]) -> list[tuple[int, int, int, 
         z = cursor.current.pre_activations(cursor.inner, cursor.one)
         values = list(fractions(z.entries()))
         found.append((cursor.block, cursor.layer, cursor.hidden, values))
-        bits = [value > bend for value in values for bend in fractions(cursor.current.activation.breakpoints)]
+        bits = [
+            value > bend
+            for value in values
+            for bend in fractions(cursor.current.activation.breakpoints)
+        ]
         cursor = advance(cursor, z, bits)
     return found
 
 
-@pytest.mark.parametrize("point", [[Fraction(1), Fraction(2)], [Fraction(-5, 3), Fraction(1, 7)], [Fraction(0), Fraction(-4)]])
+@pytest.mark.parametrize(
+    "point",
+    [[Fraction(1), Fraction(2)], [Fraction(-5, 3), Fraction(1, 7)], [Fraction(0), Fraction(-4)]],
+)
 def test_a_walk_stops_at_every_hidden_layer(point: list[Fraction]) -> None:
-    """Affine layers, block ends and skips are passed on the way; the fractions of a plain walk are the reference."""
+    """Affine layers, block ends and skips are passed on the way; the fractions of a plain walk are
+    the reference.
+    """
     seen = exact_walk(NETWORK, point)[0]
     assert stops(NETWORK, point) == [(0, 1, 0, seen[1]), (2, 0, 1, seen[4]), (2, 1, 2, seen[5])]
 
@@ -77,7 +93,11 @@ def test_halfspaces_are_the_signs_of_the_gaps() -> None:
     cursor = first_cursor(bent)
     halfspaces = layer_halfspaces(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
     assert len(halfspaces) == 10
-    for point in ([Fraction(1, 3), Fraction(-2)], [Fraction(4), Fraction(1)], [Fraction(0), Fraction(0)]):
+    for point in (
+        [Fraction(1, 3), Fraction(-2)],
+        [Fraction(4), Fraction(1)],
+        [Fraction(0), Fraction(0)],
+    ):
         z = exact_walk(bent, point)[0][0]
         expected = [sign(value - bend) for value in z for bend in (Fraction(-1, 2), Fraction(2))]
         assert [sign(h.value(homogeneous([q(x) for x in point]))) for h in halfspaces] == expected
@@ -94,7 +114,9 @@ def test_advance_uses_the_pieces_that_the_bits_select() -> None:
     assert rows[1] == RationalMatrix.from_backend(z).tolist()[1]
     assert rows[2] == [0, 0, 1]
     assert (after.is_last_hidden, after.hidden, after.layer) == (True, 1, 1)
-    assert advance(after, after.current.pre_activations(after.inner, after.one), [True, True]) is None
+    assert (
+        advance(after, after.current.pre_activations(after.inner, after.one), [True, True]) is None
+    )
 
 
 def test_a_walk_stops_in_front_of_a_norm() -> None:

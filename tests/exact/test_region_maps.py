@@ -1,4 +1,6 @@
-"""Forms of neurons on regions: every row is within its error bounds of the exact form, and the bounds are small."""
+"""Forms of neurons on regions: every row is within its error bounds of the exact form, and the
+bounds are small.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import AbsoluteValue, Activation, Box, HardTanh, Identity, Layer, LeakyReLU, Network, Plane, RealSpace, ReLU
+from exact import (
+    AbsoluteValue,
+    Activation,
+    Box,
+    HardTanh,
+    Identity,
+    Layer,
+    LeakyReLU,
+    Network,
+    Plane,
+    RealSpace,
+    ReLU,
+)
 from exact.arithmetic.numbers import fraction
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.networks.layers import Block
@@ -31,7 +45,11 @@ def piece(activation: Activation, number: int) -> tuple[Fraction, Fraction]:
     if isinstance(activation, HardTanh):
         lo, hi = fraction(activation.lo), fraction(activation.hi)
         return [(Fraction(0), lo), (Fraction(1), Fraction(0)), (Fraction(0), hi)][number]
-    slopes = (fraction(activation.slope), 1) if isinstance(activation, LeakyReLU) else PIECES[type(activation)]
+    slopes = (
+        (fraction(activation.slope), 1)
+        if isinstance(activation, LeakyReLU)
+        else PIECES[type(activation)]
+    )
     return Fraction(slopes[number]), Fraction(0)
 
 
@@ -41,34 +59,52 @@ def levels(activation: Activation) -> list[Fraction]:
     return [] if isinstance(activation, Identity) else [Fraction(0)]
 
 
-def product(weight: Sequence[Sequence[Fraction]], bias: Sequence[Sequence[Fraction]], state: Sequence[Form]) -> list[Form]:
+def product(
+    weight: Sequence[Sequence[Fraction]], bias: Sequence[Sequence[Fraction]], state: Sequence[Form]
+) -> list[Form]:
     columns = list(zip(*state, strict=True))
     rows = [[dot(row, column) for column in columns] for row in weight]
     return [[*row[:-1], row[-1] + b[0]] for row, b in zip(rows, bias, strict=True)]
 
 
 def exact_forms(network: Network, flat: Flat, bits: Sequence[bool]) -> list[list[Form]]:
-    """The form of every hinge of every hidden layer, on the region with these bits, in fractions."""
-    state = [[*(fraction(v[i]) for v in flat.directions), fraction(x)] for i, x in enumerate(flat.origin)]
+    """The form of every hinge of every hidden layer, on the region with these bits, in
+    fractions.
+    """
+    state = [
+        [*(fraction(v[i]) for v in flat.directions), fraction(x)] for i, x in enumerate(flat.origin)
+    ]
     found, start = [], 0
     for block in network.blocks:
         inner = state
         for layer in block.layers:
-            z, bends = product(layer.weight.tolist(), layer.bias.tolist(), inner), levels(layer.activation)
+            z, bends = (
+                product(layer.weight.tolist(), layer.bias.tolist(), inner),
+                levels(layer.activation),
+            )
             if bends:
                 found.append([[*form[:-1], form[-1] - level] for form in z for level in bends])
             own = bits[start : start + layer.bits]
             start += layer.bits
             numbers = [sum(own[j * len(bends) : (j + 1) * len(bends)]) for j in range(len(z))]
             affine = [piece(layer.activation, number) for number in numbers]
-            inner = [[*(a * x for x in form[:-1]), a * form[-1] + b] for form, (a, b) in zip(z, affine, strict=True)]
+            inner = [
+                [*(a * x for x in form[:-1]), a * form[-1] + b]
+                for form, (a, b) in zip(z, affine, strict=True)
+            ]
         both = zip(state, inner, strict=True)
-        state = [[x + y for x, y in zip(a, b, strict=True)] for a, b in both] if block.residual else inner
+        state = (
+            [[x + y for x, y in zip(a, b, strict=True)] for a, b in both]
+            if block.residual
+            else inner
+        )
     return found
 
 
 def prefixes(bits: Array, sizes: Sequence[int]) -> list[tuple[Array, Array]]:
-    """The regions in front of every hidden layer: their codes, and the region of the layer before that each is in."""
+    """The regions in front of every hidden layer: their codes, and the region of the layer before
+    that each is in.
+    """
     ends, found = np.cumsum([0, *sizes]), []
     before = np.zeros((1, 0), bool)
     for end in ends[:-1]:
@@ -114,19 +150,26 @@ def within(form: Form, row: Array, a_err: float, b_err: float, tight: float | No
 
 def generic(widths: Sequence[int], seed: int, activation: Activation | None = None) -> Network:
     generator = np.random.default_rng(seed)
-    return tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise(widths)],
-                       activation, activation or ReLU())  # fmt: skip
+    return tensors.mlp(
+        [(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise(widths)],
+        activation,
+        activation or ReLU(),
+    )
 
 
 @pytest.mark.parametrize("widths", [(1, 4, 4), (2, 5, 4, 3), (3, 4, 3, 3), (4, 3, 3)])
-@pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(), AbsoluteValue(), HardTanh(-2, "1/3")], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "activation", [ReLU(), LeakyReLU(), AbsoluteValue(), HardTanh(-2, "1/3")], ids=lambda a: a.name
+)
 def test_rows_are_within_small_bounds(widths: tuple[int, ...], activation: Activation) -> None:
     check(generic(widths, 1, activation), Box(-1, 1, dim=widths[0]), 0, 2.0**-40)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_mixed_blocks(seed: int) -> None:
-    """Skips around one and around several layers, affine layers in front and between, thirds for weights."""
+    """Skips around one and around several layers, affine layers in front and between, thirds for
+    weights.
+    """
     generator = np.random.default_rng(seed)
     bending: list[Activation] = [ReLU(), HardTanh(), LeakyReLU("1/3"), AbsoluteValue()]
 
@@ -138,7 +181,10 @@ def test_mixed_blocks(seed: int) -> None:
     blocks = (
         Block((layer(3, 2, Identity()),)),
         Block((layer(3, 3, a), layer(3, 3, Identity())), residual=True),
-        Block((layer(2, 3, b), layer(2, 2, Identity()), layer(3, 2, ReLU()), layer(3, 3, Identity())), residual=True),
+        Block(
+            (layer(2, 3, b), layer(2, 2, Identity()), layer(3, 2, ReLU()), layer(3, 3, Identity())),
+            residual=True,
+        ),
         Block((layer(2, 3, c),)),
     )
     check(Network(blocks), RealSpace(2), seed)
@@ -148,29 +194,51 @@ def test_a_skip_that_spans_hidden_layers() -> None:
     """The skip is carried along the regions of both layers inside."""
     generator = np.random.default_rng(5)
     shapes = [(3, 2), (3, 3), (2, 3)]
-    inside = [Layer.of(generator.normal(size=shape), generator.normal(size=shape[0]), ReLU()) for shape in shapes]
+    inside = [
+        Layer.of(generator.normal(size=shape), generator.normal(size=shape[0]), ReLU())
+        for shape in shapes
+    ]
     after = Layer.of(generator.normal(size=(3, 2)), generator.normal(size=3), ReLU())
-    check(Network((Block(tuple(inside), residual=True), Block((after,)))), Box(-2, 2, dim=2), 0, 2.0**-40)
+    check(
+        Network((Block(tuple(inside), residual=True), Block((after,)))),
+        Box(-2, 2, dim=2),
+        0,
+        2.0**-40,
+    )
 
 
 @pytest.mark.parametrize("activation", [ReLU(), HardTanh()], ids=lambda a: a.name)
 def test_a_slice_in_thirds(activation: Activation) -> None:
-    plane = Plane([Fraction(1, 3), 0, 1], [1, Fraction(2, 7), 0], [0, 1, Fraction(-5, 3)], s=(-1, 1), t=(-1, 1))
+    plane = Plane(
+        [Fraction(1, 3), 0, 1],
+        [1, Fraction(2, 7), 0],
+        [0, 1, Fraction(-5, 3)],
+        s=(-1, 1),
+        t=(-1, 1),
+    )
     check(generic((3, 4, 3), 2, activation), plane, 0, 2.0**-40)
 
 
 @pytest.mark.parametrize("power", [-900, -300, 300])
 @pytest.mark.parametrize("activation", [ReLU(), HardTanh()], ids=lambda a: a.name)
 def test_rows_of_tiny_and_huge_weights(power: int, activation: Activation) -> None:
-    """Products below the range of floats are within their bounds too; above it, bounds claim nothing."""
+    """Products below the range of floats are within their bounds too; above it, bounds claim
+    nothing.
+    """
     generator = np.random.default_rng(3)
-    layers = [Layer.of(np.ldexp(generator.normal(size=(b, a)), power), generator.normal(size=b), activation)
-              for a, b in pairwise((2, 4, 3, 2))]  # fmt: skip
+    layers = [
+        Layer.of(
+            np.ldexp(generator.normal(size=(b, a)), power), generator.normal(size=b), activation
+        )
+        for a, b in pairwise((2, 4, 3, 2))
+    ]
     check(Network((Block(tuple(layers)),)), Box(-1, 1, dim=2), 0)
 
 
 def test_many_regions_of_a_wide_layer_go_in_blocks() -> None:
-    """Kinks at j / n: on region k the first k neurons are on, and a row of the next layer is a partial sum."""
+    """Kinks at j / n: on region k the first k neurons are on, and a row of the next layer is a
+    partial sum.
+    """
     n = 4096
     generator = np.random.default_rng(0)
     weight = generator.integers(-9, 10, (2, n)).astype(np.float64)
@@ -182,7 +250,9 @@ def test_many_regions_of_a_wide_layer_go_in_blocks() -> None:
     hinges = generator.integers(0, 2, len(regions))
     rows, a_err, b_err = walk.rows(1, regions, hinges)
     slopes = np.concatenate([np.zeros((2, 1)), np.cumsum(weight, axis=1)], axis=1)
-    offsets = np.concatenate([np.zeros((2, 1)), np.cumsum(-weight * np.arange(n) / n, axis=1)], axis=1)
+    offsets = np.concatenate(
+        [np.zeros((2, 1)), np.cumsum(-weight * np.arange(n) / n, axis=1)], axis=1
+    )
     assert np.array_equal(rows[:, 0], slopes[hinges, regions])
     assert np.array_equal(rows[:, 1], offsets[hinges, regions] + np.array([0.5, -0.25])[hinges])
     assert a_err.max() < 2.0**-20
@@ -191,7 +261,9 @@ def test_many_regions_of_a_wide_layer_go_in_blocks() -> None:
 
 @pytest.mark.parametrize("activation", [ReLU(), AbsoluteValue()], ids=lambda a: a.name)
 def test_rounding_of_long_sums(activation: Activation) -> None:
-    """Thousands of equal terms, each rounded the same way: the error of the sum outgrows that of its terms."""
+    """Thousands of equal terms, each rounded the same way: the error of the sum outgrows that of
+    its terms.
+    """
     n = 8192
     first = Layer.of(np.full((n, 1), 1 / 3), np.full(n, 0.7), activation)
     network = Network((Block((first, Layer.of(np.full((1, n), 0.1), np.array([0.1]), ReLU()))),))

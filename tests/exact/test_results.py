@@ -34,20 +34,33 @@ from exact.arithmetic.numbers import Rational
 from exact.sources import tensors
 from tests.exact.reference import exact_output, integers
 
-DEEP = tensors.mlp([
-    ([[1, 2], [0, -1], [1, -1]], [0, "1/2", -1]), ([[1, -1, 2], [0, 1, -3]], [-1, 1]), ([[1, -2], [3, 1]], [0, 1])
-])  # fmt: skip
+DEEP = tensors.mlp(
+    [
+        ([[1, 2], [0, -1], [1, -1]], [0, "1/2", -1]),
+        ([[1, -1, 2], [0, 1, -3]], [-1, 1]),
+        ([[1, -2], [3, 1]], [0, 1]),
+    ]
+)
 FLAT = partition(DEEP, Box(-2, 2, dim=2))
 CURVE = partition(DEEP, Segment([-2, 1], [2, "-3/2"]))
-RING = partition(tensors.mlp([([[0, 1], [0, -1]], [-1, -1]), ([[1, 1]], [0])]), Sphere(radius_squared=4))
-ALL = [pytest.param(FLAT, id="flat"), pytest.param(CURVE, id="curve"), pytest.param(RING, id="ring")]
+RING = partition(
+    tensors.mlp([([[0, 1], [0, -1]], [-1, -1]), ([[1, 1]], [0])]), Sphere(radius_squared=4)
+)
+ALL = [
+    pytest.param(FLAT, id="flat"),
+    pytest.param(CURVE, id="curve"),
+    pytest.param(RING, id="ring"),
+]
 AXES = tensors.mlp([([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, "1/2"]), ([[1, 1, 1]], [0])])
 NORMED = tensors.block([[1, 0, 0], [0, 1, 0]], [0, 0], [[1, 1]], [0], norm="layernorm", eps=1)
-EVERY = [*ALL, pytest.param(partition(AXES, Sphere(1), engine="small_circles"), id="cells"),
-         pytest.param(partition(AXES, Sphere(1), engine="sphere_flats"), id="codes"),
-         pytest.param(partition(AXES, Ball([0, 0, 0], 1)), id="ball"),
-         pytest.param(partition(NORMED, NormBall()), id="norm ball"),
-         pytest.param(partition(NORMED, GreatCircle([1, 0, 0], [0, 1, 0])), id="circle")]  # fmt: skip
+EVERY = [
+    *ALL,
+    pytest.param(partition(AXES, Sphere(1), engine="small_circles"), id="cells"),
+    pytest.param(partition(AXES, Sphere(1), engine="sphere_flats"), id="codes"),
+    pytest.param(partition(AXES, Ball([0, 0, 0], 1)), id="ball"),
+    pytest.param(partition(NORMED, NormBall()), id="norm ball"),
+    pytest.param(partition(NORMED, GreatCircle([1, 0, 0], [0, 1, 0])), id="circle"),
+]
 
 
 @pytest.mark.parametrize("found", ALL)
@@ -86,7 +99,9 @@ def test_digest_is_the_sorted_codes() -> None:
 
 def test_digest_does_not_depend_on_engine_or_order() -> None:
     domain = Segment([-2, 1], [2, "-3/2"])
-    engines = [partition(DEEP, domain, engine=engine) for engine in ("circle", "lp_tree", "brute_force")]
+    engines = [
+        partition(DEEP, domain, engine=engine) for engine in ("circle", "lp_tree", "brute_force")
+    ]
     assert {found.digest for found in engines} == {CURVE.digest}
     assert partition(DEEP, Segment([2, "-3/2"], [-2, 1])).digest == CURVE.digest
     assert CURVE.digest != FLAT.digest
@@ -109,7 +124,9 @@ def test_hinges_between() -> None:
 
 @pytest.mark.parametrize("found", [FLAT, CURVE], ids=["flat", "curve"])
 def test_counts_recomputed_from_maps_and_edges(found: Partition) -> None:
-    """Distinct maps by (matrix, offset) on the domain, pieces by merging neighbours with equal maps."""
+    """Distinct maps by (matrix, offset) on the domain, pieces by merging neighbours with equal
+    maps.
+    """
     keys = [region_key(found, k) for k in range(len(found))]
     assert found.distinct_map_count == len(set(keys))
     graph = nx.Graph()
@@ -127,8 +144,12 @@ def region_key(found: Partition, index: int) -> Any:
 
 
 def test_pieces_maps_and_regions_are_different_counts() -> None:
-    """Hat with kinks 0, 1, 2: four regions and pieces, three maps. relu(x) - relu(-x): two regions, one piece, one map."""
-    hat = partition(tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])]), RealSpace(1))
+    """Hat with kinks 0, 1, 2: four regions and pieces, three maps. relu(x) - relu(-x): two regions,
+    one piece, one map.
+    """
+    hat = partition(
+        tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])]), RealSpace(1)
+    )
     assert (hat.region_count, hat.linear_piece_count, hat.distinct_map_count) == (4, 4, 3)
     line = partition(tensors.mlp([([[1], [-1]], [0, 0]), ([[1, -1]], [0])]), Line([0], [1]))
     assert (line.region_count, line.linear_piece_count, line.distinct_map_count) == (2, 1, 1)
@@ -143,7 +164,10 @@ def test_piecewise_evaluates_to_the_forward_pass() -> None:
     generator = np.random.default_rng(0)
     for _ in range(5):
         x = [Fraction(v, 997) for v in integers(generator, 2, 1990)]
-        at = {name: sympy.Rational(v.numerator, v.denominator) for name, v in zip(names, x, strict=True)}
+        at = {
+            name: sympy.Rational(v.numerator, v.denominator)
+            for name, v in zip(names, x, strict=True)
+        }
         values = [piece.subs(at) for piece in pieces]
         assert tuple(Fraction(int(v.p), int(v.q)) for v in values) == exact_output(DEEP, x)
 
@@ -157,7 +181,9 @@ def test_piecewise_along_a_line() -> None:
         assert tuple(Fraction(int(v.p), int(v.q)) for v in values) == exact_output(DEEP, x)
 
 
-def values_at(pieces: list[sympy.Piecewise], at: dict[sympy.Symbol, object]) -> tuple[Fraction, ...]:
+def values_at(
+    pieces: list[sympy.Piecewise], at: dict[sympy.Symbol, object]
+) -> tuple[Fraction, ...]:
     values = [sympy.nsimplify(piece.subs(at)) for piece in pieces]
     return tuple(Fraction(int(v.p), int(v.q)) for v in values)
 
@@ -167,10 +193,15 @@ def test_piecewise_holds_at_hinges_corners_and_borders() -> None:
     found = partition(DEEP, Box(-2, 2, dim=2))
     pieces, names = found.piecewise(), sympy.symbols("x1:3", real=True)
     vertices = {v for region in found.regions for v in region.vertices}  # type: ignore[attr-defined]
-    middles = {tuple((a + b) / 2 for a, b in zip(v, w, strict=True)) for v, w in pairwise(sorted(vertices))}
+    middles = {
+        tuple((a + b) / 2 for a, b in zip(v, w, strict=True)) for v, w in pairwise(sorted(vertices))
+    }
     assert len(vertices) > 10 and (Fraction(2), Fraction(-2)) in vertices
     for x in vertices | middles:
-        at = {name: sympy.Rational(v.numerator, v.denominator) for name, v in zip(names, x, strict=True)}
+        at = {
+            name: sympy.Rational(v.numerator, v.denominator)
+            for name, v in zip(names, x, strict=True)
+        }
         assert values_at(pieces, at) == exact_output(DEEP, list(x))
     assert all(piece.subs(dict(zip(names, (3, 0), strict=True))) is sympy.nan for piece in pieces)
 
@@ -179,20 +210,26 @@ def test_piecewise_along_a_line_holds_at_hinges_and_ends() -> None:
     t, pieces = sympy.Symbol("t", real=True), CURVE.piecewise()
     for place in (*(c.parameter for c in CURVE.crossings), sympy.Integer(0), sympy.Integer(1)):
         s = Fraction(int(place.p), int(place.q))
-        assert values_at(pieces, {t: place}) == exact_output(DEEP, [-2 + 4 * s, 1 - Fraction(5, 2) * s])
+        assert values_at(pieces, {t: place}) == exact_output(
+            DEEP, [-2 + 4 * s, 1 - Fraction(5, 2) * s]
+        )
     assert all(piece.subs(t, sympy.Rational(-1, 100)) is sympy.nan for piece in pieces)
 
 
 def test_piecewise_holds_at_crossings_of_circles_and_behind_norms() -> None:
     theta = sympy.Symbol("theta", real=True)
     disc = partition(DEEP, GreatCircle([1, 0], [0, 1], Fraction(25, 16)))
-    rays = partition(tensors.block([[1, 2], [-1, 1]], [-1, 0], [[1, -3]], [2], norm="rms", eps=0), Sphere())
+    rays = partition(
+        tensors.block([[1, 2], [-1, 1]], [-1, 0], [[1, -3]], [2], norm="rms", eps=0), Sphere()
+    )
     for found, letter in ((disc, "x"), (rays, "y")):
         names, pieces = sympy.symbols(f"{letter}1:3", real=True), found.piecewise()
         assert len(found.crossings) > 2
         for crossing in found.crossings:
             at = dict(zip(names, crossing.point, strict=True))
-            values = [float(sympy.N(piece.subs(theta, crossing.angle).subs(at), 20)) for piece in pieces]
+            values = [
+                float(sympy.N(piece.subs(theta, crossing.angle).subs(at), 20)) for piece in pieces
+            ]
             known = found.network.forward_float([float(x) for x in crossing.point])
             assert np.abs(np.array(values) - known).max() < 1e-12  # false for nan
 
@@ -215,7 +252,9 @@ class Step(ReLU):
 
 def test_piecewise_of_what_jumps_keeps_to_the_open_regions() -> None:
     t = sympy.Symbol("t", real=True)
-    (piece,) = partition(tensors.mlp([([[1]], [0]), ([[1]], [0])], activation=Step()), Segment([-1], [1])).piecewise()
+    (piece,) = partition(
+        tensors.mlp([([[1]], [0]), ([[1]], [0])], activation=Step()), Segment([-1], [1])
+    ).piecewise()
     assert [piece.subs(t, sympy.Rational(k, 4)) for k in (1, 2, 3)] == [0, sympy.nan, 1]
 
 
@@ -224,8 +263,12 @@ def test_piecewise_is_for_small_networks() -> None:
         FLAT.piecewise(limit=3)
     smooth = tensors.mlp([([[1]], [0]), ([[1]], [0])], activation=GELU())
     found = partition(smooth, Box(-1, 1, dim=1))
-    for attempt in (found.piecewise, lambda: found.regions[0].affine, lambda: found.regions[0].symbolic(),
-                    lambda: found.linear_piece_count):  # fmt: skip
+    for attempt in (
+        found.piecewise,
+        lambda: found.regions[0].affine,
+        lambda: found.regions[0].symbolic(),
+        lambda: found.linear_piece_count,
+    ):
         with pytest.raises(NotPiecewiseLinear):
             attempt()
 
@@ -239,7 +282,10 @@ def test_crossings_belong_to_curves() -> None:
         _ = FLAT.crossings
 
 
-UNDEFINED = partition(tensors.block([[1, -1]], [1], [[1], [1]], None, norm="layernorm", eps=0), Segment([1, -1], [-1, 1]))
+UNDEFINED = partition(
+    tensors.block([[1, -1]], [1], [[1], [1]], None, norm="layernorm", eps=0),
+    Segment([1, -1], [-1, 1]),
+)
 
 
 @pytest.mark.parametrize("found", [*ALL, pytest.param(UNDEFINED, id="a norm that divides by zero")])
@@ -267,8 +313,16 @@ def test_indices_count_from_the_end_on_every_kind(found: Partition) -> None:
     count = len(found)
     for index in range(count):
         assert found.code_of(index - count) == found.code_of(index) == found.regions[index].code
-        assert found.hinges_between(index - count, 0) == found.hinges_between(index, -count) == found.hinges_between(index, 0)
+        assert (
+            found.hinges_between(index - count, 0)
+            == found.hinges_between(index, -count)
+            == found.hinges_between(index, 0)
+        )
     for index in (count, -count - 1):
-        for ask in (found.code_of, lambda i: found.hinges_between(i, 0), lambda i: found.hinges_between(0, i)):
+        for ask in (
+            found.code_of,
+            lambda i: found.hinges_between(i, 0),
+            lambda i: found.hinges_between(0, i),
+        ):
             with pytest.raises(IndexError, match=f"region {index} of {count}"):
                 ask(index)

@@ -1,4 +1,6 @@
-"""Isolation of zeros: the float kernel, halving with balls, and elimination must find every zero, whichever decides."""
+"""Isolation of zeros: the float kernel, halving with balls, and elimination must find every zero,
+whichever decides.
+"""
 
 from __future__ import annotations
 
@@ -39,37 +41,75 @@ def everywhere(_: IsolatedDirection) -> bool:
     return True
 
 
-def found(f: NestedFunction, inside: Callable[[IsolatedDirection], bool] = everywhere) -> list[tuple[float, bool]]:
+def found(
+    f: NestedFunction, inside: Callable[[IsolatedDirection], bool] = everywhere
+) -> list[tuple[float, bool]]:
     zeros = zeros_in(f, 0, [(ZERO, ONE)], inside)
     return [(float(zero.place), zero.touching) for zero in zeros]
 
 
 def by_kernel(*rows: tuple[Rational, ...]) -> list[tuple[int, float, float, bool]]:
-    program = Program.start(0).with_root(BallMatrix.of(RationalArray(2, 2, [x for row in FORM for x in row])))
+    program = Program.start(0).with_root(
+        BallMatrix.of(RationalArray(2, 2, [x for row in FORM for x in row]))
+    )
     balls = BallMatrix.of(RationalArray(len(rows), 3, [x for row in rows for x in row]))
-    numbers, low, high, zeros = np.zeros(99, dtype=np.int64), np.zeros(99), np.zeros(99), np.zeros(99, dtype=np.bool_)
-    count = isolate(program.kinds, program.places, program.mid, program.rad, 0, program.size, balls.mid, balls.rad,
-                    -0.01, 1.01, numbers, low, high, zeros)  # fmt: skip
+    numbers, low, high, zeros = (
+        np.zeros(99, dtype=np.int64),
+        np.zeros(99),
+        np.zeros(99),
+        np.zeros(99, dtype=np.bool_),
+    )
+    count = isolate(
+        program.kinds,
+        program.places,
+        program.mid,
+        program.rad,
+        0,
+        program.size,
+        balls.mid,
+        balls.rad,
+        -0.01,
+        1.01,
+        numbers,
+        low,
+        high,
+        zeros,
+    )
     return sorted(
-        zip(numbers[:count].tolist(), low[:count].tolist(), high[:count].tolist(), zeros[:count].tolist(), strict=True)
+        zip(
+            numbers[:count].tolist(),
+            low[:count].tolist(),
+            high[:count].tolist(),
+            zeros[:count].tolist(),
+            strict=True,
+        )
     )
 
 
-# ---- 1 = 3/4 N sqrt 2 ...: c + N with zeros where |x| = c |a + b|: t^2 + (1 - t)^2 = c^2, t = 1/2 +- sqrt(2 c^2 - 1) / 2
+# ---- 1 = 3/4 N sqrt 2 ...: c + N with zeros where |x| = c |a + b|: t^2 + (1 - t)^2 = c^2, t = 1/2
+# +- sqrt(2 c^2 - 1) / 2
 
 
 def test_two_zeros_of_one_function() -> None:
     c = Rational(4, 5)
     root = (0.5 - (2 * 0.64 - 1) ** 0.5 / 2, 0.5 + (2 * 0.64 - 1) ** 0.5 / 2)
     f = function(-4, -4, 5)
-    assert found(f) == [(pytest.approx(root[0], abs=1e-15), False), (pytest.approx(root[1], abs=1e-15), False)]
+    assert found(f) == [
+        (pytest.approx(root[0], abs=1e-15), False),
+        (pytest.approx(root[1], abs=1e-15), False),
+    ]
     kernel = by_kernel((-c, -c, ONE))
     assert [sure for *_, sure in kernel] == [True, True]
-    assert all(low < expected < high and high - low < 1e-12 for (_, low, high, _), expected in zip(kernel, root, strict=True))
+    assert all(
+        low < expected < high and high - low < 1e-12
+        for (_, low, high, _), expected in zip(kernel, root, strict=True)
+    )
 
 
 def almost_touching(gap: Rational) -> NestedFunction:
-    """(1 - t) 3/5 + t 4/5 against N: touches at gap 0, crosses twice for a smaller N, misses for a larger one."""
+    """(1 - t) 3/5 + t 4/5 against N: touches at gap 0, crosses twice for a smaller N, misses for a
+    larger one.
+    """
     return NestedFunction(quadratic_chain(), (Rational(3, 5), Rational(4, 5), gap - 1), ZERO, ONE)
 
 
@@ -77,7 +117,9 @@ def test_touching_at_exactly_c_and_beside_it() -> None:
     assert found(almost_touching(ZERO)) == [(pytest.approx(4 / 7, abs=1e-15), True)]
     crossing = found(almost_touching(TINY))
     assert [touching for _, touching in crossing] == [False, False]
-    assert crossing[1][0] - crossing[0][0] == pytest.approx(2 * (2 * 2.0**-50) ** 0.5 * (5 / 7) ** 2, rel=1e-3)
+    assert crossing[1][0] - crossing[0][0] == pytest.approx(
+        2 * (2 * 2.0**-50) ** 0.5 * (5 / 7) ** 2, rel=1e-3
+    )
     assert found(almost_touching(-TINY)) == []
 
 
@@ -100,10 +142,21 @@ def test_a_function_that_vanishes_identically_has_no_zero() -> None:
 
 def test_a_root_that_vanishes_inside_does_not_hide_zeros() -> None:
     absolute = Chain(0).extended(FormRoot(((ONE, -ONE), (-ONE, ONE))))  # |1 - 2 t|
-    f = NestedFunction(absolute, (-ONE, Rational(3), -ONE), Rational(1, 2), ONE)  # 4 t - 1 - |1 - 2 t| = 2 t beyond 1/2
-    assert zeros_in(f, 0, [(Rational(1, 2), ONE)], lambda place: place.compare_rational(Rational(1, 2)) > 0) == []
-    g = NestedFunction(absolute, (-Rational(1, 4), -Rational(1, 4), ONE), Rational(1, 2), ONE)  # zero at 5/8
-    (zero,) = zeros_in(g, 0, [(Rational(1, 2), ONE)], lambda place: place.compare_rational(Rational(1, 2)) > 0)
+    f = NestedFunction(
+        absolute, (-ONE, Rational(3), -ONE), Rational(1, 2), ONE
+    )  # 4 t - 1 - |1 - 2 t| = 2 t beyond 1/2
+    assert (
+        zeros_in(
+            f, 0, [(Rational(1, 2), ONE)], lambda place: place.compare_rational(Rational(1, 2)) > 0
+        )
+        == []
+    )
+    g = NestedFunction(
+        absolute, (-Rational(1, 4), -Rational(1, 4), ONE), Rational(1, 2), ONE
+    )  # zero at 5/8
+    (zero,) = zeros_in(
+        g, 0, [(Rational(1, 2), ONE)], lambda place: place.compare_rational(Rational(1, 2)) > 0
+    )
     assert zero.place.compare_rational(Rational(5, 8)) == 0
 
 
@@ -135,7 +188,9 @@ def test_equal_zeros_of_different_functions_compare_equal_and_near_ones_do_not()
     one = zero_of(function(-4, -4, 5), "0", "1/2")
     same = zero_of(function(-12, -12, 15, 0, chain=nested), "0", "1/2")
     assert one.compare(same) == 0 and same.compare(one) == 0
-    shifted = NestedFunction(quadratic_chain(), (Rational(-4), Rational(-4), 5 + TINY**2), ZERO, ONE)
+    shifted = NestedFunction(
+        quadratic_chain(), (Rational(-4), Rational(-4), 5 + TINY**2), ZERO, ONE
+    )
     assert one.compare(zero_of(shifted, "0", "1/2")) == -1
     assert zero_of(shifted, "0", "1/2").compare(one) == 1
 
@@ -170,7 +225,9 @@ def test_an_interval_without_zero_is_seen_at_any_width() -> None:
     f = almost_touching(TINY)  # between its two zeros, where it is 2^-50 and nearly flat
     with ball_precision(256):
         for width in (30, 60, 120):
-            assert f.over(Rational(int(Rational(4, 7) * 2**width), 2**width), Rational(1, 1 << width)).excludes_zero()
+            assert f.over(
+                Rational(int(Rational(4, 7) * 2**width), 2**width), Rational(1, 1 << width)
+            ).excludes_zero()
 
 
 # ---- the kernel alone
@@ -178,21 +235,48 @@ def test_an_interval_without_zero_is_seen_at_any_width() -> None:
 
 @pytest.mark.parametrize("quadrant", range(4))
 def test_certain_signs_at_points(quadrant: int) -> None:
-    program = Program.start(quadrant).with_root(BallMatrix.of(RationalArray(2, 2, [x for row in FORM for x in row])))
-    rows = [tuple(map(Rational, row)) for row in ((1, 0, 0), (0, 1, 0), (1, 1, -1), (1, -1, 1), (0, 0, 0))]
+    program = Program.start(quadrant).with_root(
+        BallMatrix.of(RationalArray(2, 2, [x for row in FORM for x in row]))
+    )
+    rows = [
+        tuple(map(Rational, row))
+        for row in ((1, 0, 0), (0, 1, 0), (1, 1, -1), (1, -1, 1), (0, 0, 0))
+    ]
     balls = BallMatrix.of(RationalArray(5, 3, [x for row in rows for x in row]))
     chain = Chain(quadrant).extended(FormRoot(FORM))
     for t in (0.125, 0.4, 0.9):
-        signs = point_signs(program.kinds, program.places, program.mid, program.rad, quadrant, 3, t, balls.mid, balls.rad)
-        exact = [NestedFunction(chain, row, ZERO, ONE).sign_at(Rational(*t.as_integer_ratio())) for row in rows]
+        signs = point_signs(
+            program.kinds,
+            program.places,
+            program.mid,
+            program.rad,
+            quadrant,
+            3,
+            t,
+            balls.mid,
+            balls.rad,
+        )
+        exact = [
+            NestedFunction(chain, row, ZERO, ONE).sign_at(Rational(*t.as_integer_ratio()))
+            for row in rows
+        ]
         assert signs.tolist() == exact
 
 
 def test_a_radicand_with_a_zero_is_not_called_positive() -> None:
-    positive = Program.start(0).with_root(BallMatrix.of(RationalArray(2, 2, [ONE, ZERO, ZERO, ONE])))
-    vanishing = Program.start(0).with_root(BallMatrix.of(RationalArray(2, 2, [ONE, -ONE, -ONE, ONE])))
-    nearly = Program.start(0).with_root(BallMatrix.of(RationalArray(2, 2, [ONE + TINY, -ONE, -ONE, ONE])))
-    answers = [roots_are_positive(p.kinds, p.places, p.mid, p.rad, 0, p.size, 0.0, 1.0) for p in (positive, vanishing, nearly)]
+    positive = Program.start(0).with_root(
+        BallMatrix.of(RationalArray(2, 2, [ONE, ZERO, ZERO, ONE]))
+    )
+    vanishing = Program.start(0).with_root(
+        BallMatrix.of(RationalArray(2, 2, [ONE, -ONE, -ONE, ONE]))
+    )
+    nearly = Program.start(0).with_root(
+        BallMatrix.of(RationalArray(2, 2, [ONE + TINY, -ONE, -ONE, ONE]))
+    )
+    answers = [
+        roots_are_positive(p.kinds, p.places, p.mid, p.rad, 0, p.size, 0.0, 1.0)
+        for p in (positive, vanishing, nearly)
+    ]
     assert answers[:2] == [True, False]
     assert not answers[2]  # it is positive, but 2^-50 is beyond the floats here: they abstain
 

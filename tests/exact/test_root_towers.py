@@ -1,4 +1,6 @@
-"""Towers of square roots: signs, eliminants and certified roots of polynomials, against numbers known by hand."""
+"""Towers of square roots: signs, eliminants and certified roots of polynomials, against numbers
+known by hand.
+"""
 
 from __future__ import annotations
 
@@ -54,11 +56,22 @@ def test_a_nested_root_that_is_no_new_number_is_seen_to_be_equal() -> None:
 
 @given(st.lists(st.integers(-9, 9), min_size=8, max_size=8))
 def test_signs_agree_with_floats(c: list[int]) -> None:
-    """All combinations of 1, sqrt 2, sqrt(5 + sqrt 2), sqrt(7 - sqrt(5 + sqrt 2)) and products of these."""
+    """All combinations of 1, sqrt 2, sqrt(5 + sqrt 2), sqrt(7 - sqrt(5 + sqrt 2)) and products of
+    these.
+    """
     first = number(2).root()
     second = (number(5) + first).root()
     third = minus(number(7), second).root()
-    terms = [number(1), first, second, first * second, third, first * third, second * third, first * second * third]
+    terms = [
+        number(1),
+        first,
+        second,
+        first * second,
+        third,
+        first * third,
+        second * third,
+        first * second * third,
+    ]
     total = number(0)
     for k, term in zip(c, terms, strict=True):
         total = total + term.scaled(Rational(k))
@@ -108,19 +121,36 @@ def test_signs_at_algebraic_points() -> None:
     assert RationalPoint(ONE).sign_of(Polynomial([-3, 1])) == -1
 
 
-@given(st.lists(st.integers(-6, 6), min_size=1, max_size=6, unique=True), st.integers(-7, 7), st.integers(0, 7))
-def test_roots_in_an_interval_are_all_there_in_order_ends_included(roots: list[int], low: int, width: int) -> None:
+@given(
+    st.lists(st.integers(-6, 6), min_size=1, max_size=6, unique=True),
+    st.integers(-7, 7),
+    st.integers(0, 7),
+)
+def test_roots_in_an_interval_are_all_there_in_order_ends_included(
+    roots: list[int], low: int, width: int
+) -> None:
     product = Polynomial([1, 0, 1])  # no real zero
     for root in roots:
         product *= Polynomial([-root, 1])
     found = isolated_roots(product, Rational(low), Rational(low + width))
     inside = [root for root in sorted(roots) if low <= root <= low + width]
-    assert [root.sign_of(Polynomial([-k, 1])) for root, k in zip(found, inside, strict=True)] == [0] * len(inside)
-    assert all(root.low == root.high or product(root.low) * product(root.high) < 0 for root in found)
+    assert [root.sign_of(Polynomial([-k, 1])) for root, k in zip(found, inside, strict=True)] == [
+        0
+    ] * len(inside)
+    assert all(
+        root.low == root.high or product(root.low) * product(root.high) < 0 for root in found
+    )
 
 
-@given(st.lists(st.integers(-5, 5), min_size=1, max_size=5), st.integers(-4, 4), st.integers(0, 6), st.integers(0, 10))
-def test_an_enclosure_on_an_interval_holds_the_values(c: list[int], low: int, width: int, k: int) -> None:
+@given(
+    st.lists(st.integers(-5, 5), min_size=1, max_size=5),
+    st.integers(-4, 4),
+    st.integers(0, 6),
+    st.integers(0, 10),
+)
+def test_an_enclosure_on_an_interval_holds_the_values(
+    c: list[int], low: int, width: int, k: int
+) -> None:
     polynomial, a, b = Polynomial(c), Rational(low), Rational(low + width)
     inside = a + (b - a) * Rational(k, 10)
     ball = on_interval(polynomial, a, b)
@@ -130,15 +160,25 @@ def test_an_enclosure_on_an_interval_holds_the_values(c: list[int], low: int, wi
 
 def test_real_roots_are_sorted_and_square_free_parts_keep_zeros() -> None:
     found = isolated_roots(square_free(Polynomial([0, 0, 6, -5, 1])), Rational(-9), Rational(9))
-    assert [float(Fraction(int(root.low.p), int(root.low.q))) for root in found] == pytest.approx([0, 2, 3])
-    assert isolated_roots(Polynomial([5]), ZERO, ONE) == isolated_roots(Polynomial([0]), ZERO, ONE) == []
+    assert [float(Fraction(int(root.low.p), int(root.low.q))) for root in found] == pytest.approx(
+        [0, 2, 3]
+    )
+    assert (
+        isolated_roots(Polynomial([5]), ZERO, ONE)
+        == isolated_roots(Polynomial([0]), ZERO, ONE)
+        == []
+    )
 
 
 @pytest.mark.parametrize("power", [1, 300, 700])
 def test_zeros_of_very_different_sizes_and_neighbours_are_separated(power: int) -> None:
-    """3 zeros at 2^-k times 1, 2 and 1 + 2^-k, and at 1 -+ 2^-k, of a polynomial whose coefficients are 2^(4 k) apart."""
+    """3 zeros at 2^-k times 1, 2 and 1 + 2^-k, and at 1 -+ 2^-k, of a polynomial whose coefficients
+    are 2^(4 k) apart.
+    """
     unit = Rational(1, 1 << power)
-    known = sorted([unit, 2 * unit, unit + unit * unit, 1 - unit, 1 + unit][: 5 if power > 1 else 1])
+    known = sorted(
+        [unit, 2 * unit, unit + unit * unit, 1 - unit, 1 + unit][: 5 if power > 1 else 1]
+    )
     product = Polynomial([3, 0, 1])
     for root in known:
         product *= Polynomial([-root, 1])
@@ -154,12 +194,16 @@ def test_two_zeros_that_nearly_meet(power: int) -> None:
     """-(t - 1/3)^2 + e: none, or two close to 1/3, rational ones and others."""
     third, unit = Rational(1, 3), Rational(1, 1 << power)
     for gap, count in ((-unit, 0), (unit * unit, 2), (2 * unit * unit, 2)):
-        found = isolated_roots(Polynomial([gap - third * third, 2 * third, -1]), Rational(-2), Rational(2))
+        found = isolated_roots(
+            Polynomial([gap - third * third, 2 * third, -1]), Rational(-2), Rational(2)
+        )
         assert len(found) == count
         assert all((root.low - third) * (root.high - third) > 0 for root in found)
         assert all(one.high < other.low for one, other in pairwise(found))
         assert all((root.low - third) ** 2 <= gap <= (root.high - third) ** 2 for root in found[1:])
-    cut = isolated_roots(Polynomial([unit * unit - third * third, 2 * third, -1]), third, third + unit)
+    cut = isolated_roots(
+        Polynomial([unit * unit - third * third, 2 * third, -1]), third, third + unit
+    )
     assert [(root.low, root.high) for root in cut] == [(third + unit, third + unit)]
 
 

@@ -1,4 +1,6 @@
-"""Lengths, angles and areas on spheres: closed forms, a second opinion with mpmath, and their sums."""
+"""Lengths, angles and areas on spheres: closed forms, a second opinion with mpmath, and their
+sums.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ def test_octants() -> None:
     at = cut(AXES, 4)
     geometry = RoundGeometry(at)
     assert all(holds(area, 2 * mpmath.pi) for area in areas(at))
-    assert all(holds(geometry.length(e), mpmath.pi) and holds(geometry.angle(e), mpmath.pi / 2) for e in range(12))
+    assert all(
+        holds(geometry.length(e), mpmath.pi) and holds(geometry.angle(e), mpmath.pi / 2)
+        for e in range(12)
+    )
     assert all(holds(geometry.exterior_angle(h), mpmath.pi / 2) for h in range(24))
     assert all(holds(geometry.perimeter(rows), 3 * mpmath.pi) for rows in walks(at))
 
@@ -64,7 +69,10 @@ def test_caps_and_a_band() -> None:
     assert [len(rows) for _, rows in found] == [1, 1, 2]
     assert all(holds(area, x) for (area, _), x in zip(found, (cap, cap, 2 * cap), strict=True))
     lengths = [geometry.perimeter(rows) for _, rows in found]
-    assert all(holds(length, k * mpmath.pi * mpmath.sqrt(3)) for length, k in zip(lengths, (1, 1, 2), strict=True))
+    assert all(
+        holds(length, k * mpmath.pi * mpmath.sqrt(3))
+        for length, k in zip(lengths, (1, 1, 2), strict=True)
+    )
     assert all(geometry.exterior_angle(h) == Interval(Fraction(0), Fraction(0)) for h in range(4))
 
 
@@ -75,10 +83,14 @@ def test_the_whole_sphere_and_nothing_around_it() -> None:
     assert geometry.perimeter([]) == Interval(Fraction(0), Fraction(0))
 
 
-@pytest.mark.parametrize("rows", [AXES, SIX, [[1, 2, 3, 1], [3, -1, 0, 2], [0, 1, -2, 1], [2, 2, 2, -3]]])
+@pytest.mark.parametrize(
+    "rows", [AXES, SIX, [[1, 2, 3, 1], [3, -1, 0, 2], [0, 1, -2, 1], [2, 2, 2, -3]]]
+)
 def test_a_skew_basis_measures_the_same(rows: Sequence[Sequence[int]]) -> None:
     a, gram = skewed()
-    turned = [[sum(row[i] * a[i][j] for i in range(3)) for j in range(3)] + [row[3]] for row in rows]
+    turned = [
+        [sum(row[i] * a[i][j] for i in range(3)) for j in range(3)] + [row[3]] for row in rows
+    ]
     plain, skew = cut(rows, "7/3"), cut(turned, "7/3", gram)
     for measure in (areas, lambda at: [RoundGeometry(at).length(e) for e in range(at.arc_count)]):
         first, second = (sorted(float(x) for x in measure(at)) for at in (plain, skew))
@@ -86,7 +98,9 @@ def test_a_skew_basis_measures_the_same(rows: Sequence[Sequence[int]]) -> None:
 
 
 def lens(first: Any, second: Any, apart: Any) -> Any:
-    """The common area of two caps on the unit sphere, from the triangle of their centres and a point of both circles."""
+    """The common area of two caps on the unit sphere, from the triangle of their centres and a
+    point of both circles.
+    """
     c1, c2, d = mpmath.cos(first), mpmath.cos(second), mpmath.cos(apart)
     s1, s2, s = mpmath.sin(first), mpmath.sin(second), mpmath.sin(apart)
     top = mpmath.acos((d - c1 * c2) / (s1 * s2))
@@ -94,13 +108,21 @@ def lens(first: Any, second: Any, apart: Any) -> Any:
     return 2 * (mpmath.pi - top - left * c1 - right * c2)
 
 
-@pytest.mark.parametrize(("a", "b"), [((1, 0, 0, "-1/2"), (0, 1, 0, "-1/3")), ((1, 1, 0, -1), (1, 0, 1, "-1/8"))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((1, 0, 0, "-1/2"), (0, 1, 0, "-1/3")), ((1, 1, 0, -1), (1, 0, 1, "-1/8"))]
+)
 def test_lenses(a: Sequence[Any], b: Sequence[Any]) -> None:
     at = cut([a, b])
-    rows = [[mpmath.mpf(Fraction(x).numerator) / Fraction(x).denominator for x in row] for row in (a, b)]
+    rows = [
+        [mpmath.mpf(Fraction(x).numerator) / Fraction(x).denominator for x in row] for row in (a, b)
+    ]
     sizes = [mpmath.norm(row[:3]) for row in rows]
-    apart = mpmath.acos(sum(x * y for x, y in zip(rows[0][:3], rows[1][:3], strict=True)) / (sizes[0] * sizes[1]))
-    expected = lens(*(mpmath.acos(-row[3] / size) for row, size in zip(rows, sizes, strict=True)), apart)
+    apart = mpmath.acos(
+        sum(x * y for x, y in zip(rows[0][:3], rows[1][:3], strict=True)) / (sizes[0] * sizes[1])
+    )
+    expected = lens(
+        *(mpmath.acos(-row[3] / size) for row, size in zip(rows, sizes, strict=True)), apart
+    )
     tree = CodeTree(at, np.zeros(2, dtype=bool))
     found = [area for i, area in enumerate(areas(at)) if len(tree.differing(both(at), i)) == 0]
     assert len(found) == 1
@@ -121,7 +143,9 @@ def test_a_lune_as_thin_as_a_double_is_fine() -> None:
 
 
 def test_short_arcs_keep_their_length() -> None:
-    at = cut([[1, 2, 3, 1], [2, -1, 1, Fraction(1, 3)], [2, -1, 1, Fraction(1, 3) + Fraction(1, 2**60)]])
+    at = cut(
+        [[1, 2, 3, 1], [2, -1, 1, Fraction(1, 3)], [2, -1, 1, Fraction(1, 3) + Fraction(1, 2**60)]]
+    )
     geometry = RoundGeometry(at)
     certain = [float(geometry.length(e)) for e in range(at.arc_count)]
     assert min(certain) < 2.0**-60
@@ -142,15 +166,24 @@ def test_areas_sum_to_the_sphere(radius: Any) -> None:
     found = areas(at)
     low, high = sum(x.lower for x in found), sum(x.upper for x in found)
     sphere = 4 * mpmath.pi * Fraction(radius).numerator / Fraction(radius).denominator
-    assert mpmath.mpf(low.numerator) / low.denominator <= sphere <= mpmath.mpf(high.numerator) / high.denominator
+    assert (
+        mpmath.mpf(low.numerator) / low.denominator
+        <= sphere
+        <= mpmath.mpf(high.numerator) / high.denominator
+    )
     assert high - low < Fraction(1, 2**60)
-    assert RoundGeometry(at).areas_float().tolist() == pytest.approx([float(x) for x in found], rel=1e-12)
+    assert RoundGeometry(at).areas_float().tolist() == pytest.approx(
+        [float(x) for x in found], rel=1e-12
+    )
 
 
 def test_an_interval() -> None:
     third = Interval(Fraction(1, 3), Fraction(2, 3))
     low, high = map(Fraction, map(float, str(third)[1:-1].split(", ")))
-    assert low < third.lower < low + Fraction(1, 2**50) and high - Fraction(1, 2**50) < third.upper < high
+    assert (
+        low < third.lower < low + Fraction(1, 2**50)
+        and high - Fraction(1, 2**50) < third.upper < high
+    )
     half = Interval(Fraction(1, 2), Fraction(3, 4))
     assert half.contains(Fraction(1, 2)) and not half.contains(Fraction(4, 5))
     assert half + half == Interval(Fraction(1), Fraction(3, 2))

@@ -1,4 +1,6 @@
-"""Codes by first code and flips: the same as codes that are written out, also when made block by block."""
+"""Codes by first code and flips: the same as codes that are written out, also when made block by
+block.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +41,18 @@ def test_rows_blocks_and_flips_are_those_of_the_bits(shape: tuple[int, int], clo
 
 @pytest.mark.parametrize("at_once", [1 << 26, 64, 1500])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_digest_and_the_count_do_not_depend_on_blocks(shape: tuple[int, int], at_once: int) -> None:
+def test_the_digest_and_the_count_do_not_depend_on_blocks(
+    shape: tuple[int, int], at_once: int
+) -> None:
     bits = drawn(*shape)
     packed = np.packbits(bits, axis=1)
     with mock.patch.object(running_codes, "_AT_ONCE", at_once):
         codes = RunningCodes.of_bits(bits, closed=True)
         assert codes.distinct == len({row.tobytes() for row in packed})
         body = packed[np.argsort(code_keys(packed), kind="stable")].tobytes()
-        assert codes.digest() == hashlib.sha256(f"{shape[0]}:{shape[1]}:".encode() + body).hexdigest()
+        assert (
+            codes.digest() == hashlib.sha256(f"{shape[0]}:{shape[1]}:".encode() + body).hexdigest()
+        )
 
 
 def test_hashes_that_all_agree_change_no_count() -> None:

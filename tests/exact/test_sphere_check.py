@@ -1,4 +1,6 @@
-"""The checker rejects whatever is not true about lines, circles and spheres: every way to spoil an honest certificate."""
+"""The checker rejects whatever is not true about lines, circles and spheres: every way to spoil an
+honest certificate.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,38 @@ from exact.arithmetic.numbers import RationalMatrix
 from exact.check import Status
 from exact.check.charts import is_definite
 from exact.check.circles import Ball, Circle, End, Rotation
-from exact.check.pencils import Direction, Form, compare, sign_changes, sign_of_two_surds, value_sign
+from exact.check.pencils import (
+    Direction,
+    Form,
+    compare,
+    sign_changes,
+    sign_of_two_surds,
+    value_sign,
+)
 from exact.regions import certificate as certificates
-from tests.exact.forgeries import Record, counted, mutant, numbers, of_another, records_of, verdict, written
-from tests.exact.round_jobs import ALL, CURVES, JOBS, SPHERES, UNITS, block, found, honest, layers, lines, random_mlp
+from tests.exact.forgeries import (
+    Record,
+    counted,
+    mutant,
+    numbers,
+    of_another,
+    records_of,
+    verdict,
+    written,
+)
+from tests.exact.round_jobs import (
+    ALL,
+    CURVES,
+    JOBS,
+    SPHERES,
+    UNITS,
+    block,
+    found,
+    honest,
+    layers,
+    lines,
+    random_mlp,
+)
 
 Change = Callable[[list[Record]], Any]
 
@@ -44,18 +74,24 @@ def spoilt(kind: str, name: str, change: Change) -> str:
 # ---- files, for all kinds
 
 
-@pytest.mark.parametrize(("kind", "name"), [("curve", "norm, n = 3"), ("sphere", "caps"), ("codes", "octahedron, 7")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("curve", "norm, n = 3"), ("sphere", "caps"), ("codes", "octahedron, 7")]
+)
 def test_a_file_cut_anywhere_is_rejected(kind: str, name: str) -> None:
     whole = lines(kind, name)
     for cut in range(1, len(whole)):
         assert "truncated" in check.verify(whole[:cut]).reason
-        assert "truncated" in check.verify([*whole[:cut], whole[cut][: len(whole[cut]) // 2]]).reason
+        assert (
+            "truncated" in check.verify([*whole[:cut], whole[cut][: len(whole[cut]) // 2]]).reason
+        )
         assert check.verify([*whole[:cut], *whole[cut + 1 :]]).status is Status.REJECTED
         if cut < len(whole) - 1:
             assert reason(records_of(whole)[:cut] + records_of(whole)[cut + 1 :])
 
 
-@pytest.mark.parametrize("text", [b'{"flips": [], "flips": [0]}', b"NaN", b"[Infinity]", b"-Infinity", b"1" * 5000])
+@pytest.mark.parametrize(
+    "text", [b'{"flips": [], "flips": [0]}', b"NaN", b"[Infinity]", b"-Infinity", b"1" * 5000]
+)
 def test_what_is_no_json_of_ours(text: bytes) -> None:
     whole = list(lines("curve", "corners"))
     assert "line 2 is not JSON" in check.verify([whole[0], text + b"\n", *whole[2:]]).reason
@@ -64,8 +100,16 @@ def test_what_is_no_json_of_ours(text: bytes) -> None:
 @pytest.mark.parametrize("kind", JOBS)
 def test_headers_that_claim_what_cannot_be(kind: str) -> None:
     name = next(iter(JOBS[kind]))
-    for key, value in (("maps", True), ("faces", [1]), ("regions", 0), ("regions", -1), ("regions", True)):
-        assert "header" in spoilt(kind, name, lambda records, key=key, value=value: records[0].update({key: value}))
+    for key, value in (
+        ("maps", True),
+        ("faces", [1]),
+        ("regions", 0),
+        ("regions", -1),
+        ("regions", True),
+    ):
+        assert "header" in spoilt(
+            kind, name, lambda records, key=key, value=value: records[0].update({key: value})
+        )
     for other in {"complex", "facets", *JOBS, "cells"} - {kind}:
         assert spoilt(kind, name, lambda records, other=other: records[0].update(kind=other))
 
@@ -82,10 +126,18 @@ def test_polytopes_behind_a_norm_are_refused(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
 def test_another_network_has_another_certificate(kind: str, name: str) -> None:
-    """The cells of a network are not those of one with another bias, though the numbers of hinges agree."""
+    """The cells of a network are not those of one with another bias, though the numbers of hinges
+    agree.
+    """
     own = found(kind, name)
-    k = next(i for i, block in enumerate(own.network.blocks) if any(layer.bits for layer in block.layers))
-    before, block, behind = own.network.blocks[:k], own.network.blocks[k], own.network.blocks[k + 1 :]
+    k = next(
+        i for i, block in enumerate(own.network.blocks) if any(layer.bits for layer in block.layers)
+    )
+    before, block, behind = (
+        own.network.blocks[:k],
+        own.network.blocks[k],
+        own.network.blocks[k + 1 :],
+    )
     bias = [x + 8 * (i == 0) for i, x in enumerate(block.layers[0].bias.column())]
     layer = replace(block.layers[0], bias=RationalMatrix.from_rationals(bias))
     other = Network((*before, replace(block, layers=(layer, *block.layers[1:])), *behind))
@@ -98,7 +150,9 @@ def test_another_network_has_another_certificate(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("kind", JOBS)
 def test_whatever_is_accepted_is_true(kind: str) -> None:
-    """Thousands of random changes to honest certificates: codes and counts of those that pass are the true ones."""
+    """Thousands of random changes to honest certificates: codes and counts of those that pass are
+    the true ones.
+    """
     draw, accepted = random.Random(4), 0
     for name in JOBS[kind]:
         own, whole = found(kind, name), honest(kind, name)
@@ -131,7 +185,9 @@ def test_two_cuts_change_places(name: str) -> None:
 
 def test_a_cut_before_the_one_before_it() -> None:
     """Three neurons on a line, the crossings of two told in the other order."""
-    records = records_of(certificates.of(partition(layers(([[1]] * 3, [-1, -2, -3])), Segment([0], [4]))))
+    records = records_of(
+        certificates.of(partition(layers(([[1]] * 3, [-1, -2, -3])), Segment([0], [4])))
+    )
     records[2]["flips"], records[3]["flips"] = [1], [0]
     assert reason(records) == "cell 2: the cut before it is not behind the one before that"
 
@@ -150,7 +206,9 @@ def test_a_missing_cell(name: str) -> None:
 
 
 def test_a_neuron_that_is_hidden() -> None:
-    """All crossings of one hinge left out, as if its bias were another: the codes would fit, and the order, too."""
+    """All crossings of one hinge left out, as if its bias were another: the codes would fit, and
+    the order, too.
+    """
     full = layers((UNITS, ["-1/2", 0, "1/4"]))
     less = layers((UNITS, [-9, 0, "1/4"]))
     circle = GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1)
@@ -197,7 +255,9 @@ def test_a_witness_of_another_cell_and_one_on_a_cut(name: str) -> None:
 
 
 def test_a_witness_that_is_two_to_the_minus_60_off() -> None:
-    """The cut of x = 1/2 on the unit circle lies at (1, sqrt 3): dyadic neighbours of sqrt 3 on either side."""
+    """The cut of x = 1/2 on the unit circle lies at (1, sqrt 3): dyadic neighbours of sqrt 3 on
+    either side.
+    """
     circle = GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1)
     records = records_of(certificates.of(partition(layers(([[1, 0, 0]], ["-1/2"])), circle)))
     assert [record["flips"] for record in records[1:]] == [[0], [0]]
@@ -211,15 +271,28 @@ def test_norms_that_the_checker_does_not_know() -> None:
     """A skip around a norm in front of hidden layers, two norms, eps < 0, another name."""
     normed, behind = block(3, 3, 0).blocks[0], random_mlp(1, 3, 2, 1).blocks
     own = Network((normed, *behind))
-    records = records_of(certificates.of(partition(own, Segment([-1, 2, 0], [3, 1, 1]), engine="circle")))
-    assert "a skip connection around a norm" in reason(of_another(records, Network((replace(normed, residual=True), *behind))))
-    assert "behind two norms" in reason(of_another(records, Network((normed, replace(behind[0], norm=normed.norm)))))
+    records = records_of(
+        certificates.of(partition(own, Segment([-1, 2, 0], [3, 1, 1]), engine="circle"))
+    )
+    assert "a skip connection around a norm" in reason(
+        of_another(records, Network((replace(normed, residual=True), *behind)))
+    )
+    assert "behind two norms" in reason(
+        of_another(records, Network((normed, replace(behind[0], norm=normed.norm))))
+    )
     for key, value, said in (
-        ("eps_under_root", "-1 3", "eps < 0"), ("eps_beside_root", "-1 3", "eps < 0"), ("eps_rule", "var", "no entry eps_rule"),
-        ("projection", "median", "neither mean, identity nor a matrix"), ("projection", {}, "not a list of 3 entries"),
-        ("projection", {"rows": ["1 0 0"] * 3, "denominator": "0"}, "the denominator is not positive"),
+        ("eps_under_root", "-1 3", "eps < 0"),
+        ("eps_beside_root", "-1 3", "eps < 0"),
+        ("eps_rule", "var", "no entry eps_rule"),
+        ("projection", "median", "neither mean, identity nor a matrix"),
+        ("projection", {}, "not a list of 3 entries"),
+        (
+            "projection",
+            {"rows": ["1 0 0"] * 3, "denominator": "0"},
+            "the denominator is not positive",
+        ),
         ("projection", {"rows": ["1 0"] * 3, "denominator": "1"}, "2 integers where 3 belong"),
-    ):  # fmt: skip
+    ):
         changed = copy.deepcopy(records)
         changed[0]["network"]["blocks"][0]["norm"][key] = value
         assert said in reason(changed)
@@ -236,22 +309,35 @@ def test_where_a_norm_is_undefined() -> None:
             changed = copy.deepcopy(records)
             changed[i]["undefined"] = True
             assert reason(changed)
-    assert "defined everywhere" in spoilt("curve", "line through a norm", lambda r: r[2].update(undefined=True))
+    assert "defined everywhere" in spoilt(
+        "curve", "line through a norm", lambda r: r[2].update(undefined=True)
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "domain", "said"),
     [
-        ("ray", {"end": "1 0"}, "no segment"), ("ray", {"end": "0 -1"}, "no segment"), ("ray", {"one": "-1 0"}, "no segment"),
-        ("ray", {"one": "0 0"}, "no segment"), ("ray", {"radius_squared": "1 1"}, "no segment"),
+        ("ray", {"end": "1 0"}, "no segment"),
+        ("ray", {"end": "0 -1"}, "no segment"),
+        ("ray", {"one": "-1 0"}, "no segment"),
+        ("ray", {"one": "0 0"}, "no segment"),
+        ("ray", {"radius_squared": "1 1"}, "no segment"),
         ("deep circle", {"radius_squared": "-1 1"}, "no positive radius"),
         ("deep circle", {"radius_squared": "1 0"}, "the denominator is not positive"),
-        ("norm, n = 3", {"radius_squared": "1 1"}, "two norms, or behind a norm on a sphere of given radius"),
-        ("deep line", {"chart": {"denominator": "1", "rows": ["1 0 1", "0 1 0"]}}, "with an offset"),
+        (
+            "norm, n = 3",
+            {"radius_squared": "1 1"},
+            "two norms, or behind a norm on a sphere of given radius",
+        ),
+        (
+            "deep line",
+            {"chart": {"denominator": "1", "rows": ["1 0 1", "0 1 0"]}},
+            "with an offset",
+        ),
         ("norm, n = 3", {"chart": {"denominator": "1", "rows": ["1 2 0", "0 1 0", "-1 -3 0"]}}, ""),
         ("norm, n = 3", {"chart": {"denominator": "1", "rows": ["1 2 0", "1 1 0", "1 0 0"]}}, ""),
     ],
-)  # fmt: skip
+)
 def test_domains_of_curves(name: str, domain: dict[str, Any], said: str) -> None:
     assert said in spoilt("curve", name, lambda records: records[0]["domain"].update(domain))
 
@@ -295,7 +381,10 @@ def test_a_vertex_elsewhere(name: str) -> None:
 def touches(records: list[Record], vertex: Record) -> bool:
     """Whether two circles only touch, so that both roots are one point."""
     shared = [{*circles_of(records)[k]["around"]} for k in vertex[:2]]
-    return len(shared[0] & shared[1]) == 1 and JOBS["sphere"]["touching"][0].sha256 == records[0]["network_sha256"]
+    return (
+        len(shared[0] & shared[1]) == 1
+        and JOBS["sphere"]["touching"][0].sha256 == records[0]["network_sha256"]
+    )
 
 
 @pytest.mark.parametrize("name", SPHERES)
@@ -306,7 +395,13 @@ def test_an_arc_with_other_sides(name: str) -> None:
         for gap, arc in enumerate(circle["arcs"]):
             if arc is None:
                 continue
-            for wrong in (arc[::-1], [arc[0], arc[0]], [(arc[0] + 1) % count, arc[1]], [arc[0], (arc[1] + 1) % count], None):
+            for wrong in (
+                arc[::-1],
+                [arc[0], arc[0]],
+                [(arc[0] + 1) % count, arc[1]],
+                [arc[0], (arc[1] + 1) % count],
+                None,
+            ):
                 changed = copy.deepcopy(records)
                 circles_of(changed)[i]["arcs"][gap] = wrong
                 if wrong != arc:
@@ -343,44 +438,61 @@ def test_a_bit_of_the_code_of_a_cell(name: str) -> None:
         for hinge in range(hinges):
             changed = copy.deepcopy(records)
             width = 4 * len(records[i]["code"])
-            changed[i]["code"] = f"{int(records[i]['code'], 16) ^ 1 << (width - 1 - hinge):0{width // 4}x}"
+            changed[i]["code"] = (
+                f"{int(records[i]['code'], 16) ^ 1 << (width - 1 - hinge):0{width // 4}x}"
+            )
             assert reason(changed)
 
 
 def hidden(full: Network, less: Network, domain: Sphere) -> str:
-    """Why the certificate of a network with fewer circles does not prove the cells of the full one."""
+    """Why the certificate of a network with fewer circles does not prove the cells of the full
+    one.
+    """
     return reason(of_another(records_of(certificates.of(partition(less, domain))), full))
 
 
 def test_a_circle_that_is_hidden_inside_a_cell() -> None:
-    """A cap inside a cap, inside the rest, alone on the sphere, and behind a layer that is all on."""
+    """A cap inside a cap, inside the rest, alone on the sphere, and behind a layer that is all
+    on.
+    """
     inner = layers(([[1, 0, 0], [0, 1, 0], [1, 0, 0]], ["-9/10", "-9/10", -2]))
     full = layers(([[1, 0, 0], [0, 1, 0], [1, 0, 0]], ["-9/10", "-9/10", "-19/20"]))
     assert "could lie inside it" in hidden(full, inner, Sphere(1))
-    assert "could lie inside it" in hidden(layers(([[1, 0, 0]], ["-9/10"])), layers(([[1, 0, 0]], [-2])), Sphere(1))
+    assert "could lie inside it" in hidden(
+        layers(([[1, 0, 0]], ["-9/10"])), layers(([[1, 0, 0]], [-2])), Sphere(1)
+    )
     for biases in (["-15/2", -9], [-9, "-59/20"], [-9, -9]):
         less = layers((UNITS, [2, 2, 2]), ([[1, 1, 1], [1, 0, 0]], biases))
-        assert "hidden layer 2 could lie inside it" in hidden(SPHERES["hidden caps"][0], less, Sphere(1))
+        assert "hidden layer 2 could lie inside it" in hidden(
+            SPHERES["hidden caps"][0], less, Sphere(1)
+        )
 
 
 def test_a_circle_that_is_hidden_and_touches() -> None:
-    """A cap x > 3/5 touched at (3, 4, 0) / 5, no vertex of the forgery, by 7 x + y > 5 in it and 7 x - y > 17/5 around it.
+    """A cap x > 3/5 touched at (3, 4, 0) / 5, no vertex of the forgery, by 7 x + y > 5 in it and 7
+    x - y > 17/5 around it.
 
-    Behind a layer the touched circle would be no place where a function of that layer is other than in the cell.
+    Behind a layer the touched circle would be no place where a function of that layer is other than
+    in the cell.
     """
     for row, offset in (([7, -1], "-17/5"), ([7, 1], -5)):
         full = layers(([[1, 0, 0], [*row, 0]], ["-3/5", offset]))
         own = partition(full, Sphere(1))
         assert (len(own), check.verify(certificates.of(own)).status) == (3, Status.COMPLETE)
         assert hidden(full, layers(([[1, 0, 0], [*row, 0]], ["-3/5", -26])), Sphere(1))
-    behind = [layers(([[1, 0, 0], *UNITS], ["-3/5", 2, 2, 2]), ([[0, 7, 1, 0]], [bias])) for bias in (-21, -99)]
+    behind = [
+        layers(([[1, 0, 0], *UNITS], ["-3/5", 2, 2, 2]), ([[0, 7, 1, 0]], [bias]))
+        for bias in (-21, -99)
+    ]
     own = partition(behind[0], Sphere(1))
     assert (len(own), check.verify(certificates.of(own)).status) == (3, Status.COMPLETE)
     assert "is not beside all of it, by a hinge of hidden layer 2" in hidden(*behind, Sphere(1))
 
 
 def test_a_circle_that_is_hidden_and_touches_at_a_vertex() -> None:
-    """As before, and from outside y > 4/5 touches the cap at the same point: a vertex from which the hidden circle leaves."""
+    """As before, and from outside y > 4/5 touches the cap at the same point: a vertex from which
+    the hidden circle leaves.
+    """
     first = ([[1, 0, 0], [0, 1, 0], *UNITS], ["-3/5", "-4/5", 2, 2, 2])
     full, less = (layers(first, ([[0, 0, 7, 1, 0]], [bias])) for bias in (-21, -99))
     own = partition(full, Sphere(1))
@@ -389,7 +501,9 @@ def test_a_circle_that_is_hidden_and_touches_at_a_vertex() -> None:
 
 
 def test_arcs_that_are_missing_at_a_vertex() -> None:
-    """Behind the lines of the first layer the second one has arcs that end on them: leave such a one out."""
+    """Behind the lines of the first layer the second one has arcs that end on them: leave such a
+    one out.
+    """
     records = honest("sphere", "folded")
     tried = 0
     for i, circle in enumerate(circles_of(records)):
@@ -424,7 +538,9 @@ def test_two_cells_taken_for_one(name: str) -> None:
 
 
 def misplaced_hole() -> list[Record]:
-    """Two strips have one code, and a cap lies in one of them: here, against the truth, in the other."""
+    """Two strips have one code, and a cap lies in one of them: here, against the truth, in the
+    other.
+    """
     records = honest("sphere", "strips")
     codes = [record["code"] for record in records[1 : 1 + records[0]["regions"]]]
     one, other = next((i, j) for j in range(len(codes)) for i in range(j) if codes[i] == codes[j])
@@ -443,10 +559,19 @@ def test_a_hole_in_the_wrong_strip() -> None:
 
 
 def test_bridges_to_the_wrong_strip() -> None:
-    """That of the truth with another name for its landing, and all on a circle that runs through both strips and the cap."""
-    ends = [[k, gap, root] for k, circle in enumerate(circles_of(misplaced_hole()))
-            for gap in range(len(circle["arcs"])) for root in (0, 1)]  # fmt: skip
-    cap, said = next(k for k, circle in enumerate(circles_of(misplaced_hole())) if not circle["around"]), set()
+    """That of the truth with another name for its landing, and all on a circle that runs through
+    both strips and the cap.
+    """
+    ends = [
+        [k, gap, root]
+        for k, circle in enumerate(circles_of(misplaced_hole()))
+        for gap in range(len(circle["arcs"]))
+        for root in (0, 1)
+    ]
+    cap, said = (
+        next(k for k, circle in enumerate(circles_of(misplaced_hole())) if not circle["around"]),
+        set(),
+    )
     for start, end, plane in itertools.product(ends, ends, ("1 61 2 0", None)):
         if cap in (start[0], end[0]):
             records = misplaced_hole()
@@ -457,7 +582,9 @@ def test_bridges_to_the_wrong_strip() -> None:
 
 
 def test_a_bridge_over_another_cell() -> None:
-    """From the cap to the wrong strip and back to where it came from: any way there leaves the cell."""
+    """From the cap to the wrong strip and back to where it came from: any way there leaves the
+    cell.
+    """
     records = honest("sphere", "strips")
     bridge = bridges_of(records)[0]
     whole = copy.deepcopy(records)
@@ -496,7 +623,14 @@ def test_bridges_across_circles_between_them() -> None:
 
 def test_a_forged_count() -> None:
     for name in ("touching", "caps", "general"):
-        for key, step in (("regions", 1), ("regions", -1), ("circles", -1), ("vertices", 1), ("vertices", -1), ("bridges", 1)):
+        for key, step in (
+            ("regions", 1),
+            ("regions", -1),
+            ("circles", -1),
+            ("vertices", 1),
+            ("vertices", -1),
+            ("bridges", 1),
+        ):
             records = honest("sphere", name)
             records[0][key] += step
             assert reason(records)
@@ -510,11 +644,14 @@ def test_a_cell_listed_twice() -> None:
     for name in ("touching", "caps"):
         said = spoilt("sphere", name, change)
         assert "are put together" in said or "Euler" in said
-    assert "more vertices or cells than so many circles make" in spoilt("sphere", "tangent planes", change)  # no circle
+    assert "more vertices or cells than so many circles make" in spoilt(
+        "sphere", "tangent planes", change
+    )  # no circle
 
 
 def test_a_chart_that_spans_no_sphere() -> None:
     for rows in (["1 2 3 0", "0 1 1 0", "0 0 0 0"], ["1 0 1 0", "0 1 1 0", "0 0 0 0"]):
+
         def change(records: list[Record], rows: list[str] = rows) -> None:
             records[0]["domain"]["chart"]["rows"] = rows
 
@@ -585,7 +722,9 @@ def test_multipliers_that_leave_the_polyhedron_on_the_sphere() -> None:
 
 
 def test_a_hinge_that_vanishes_proves_nothing() -> None:
-    """Off all over, it is no open condition: a multiplier on it would exclude whatever one likes."""
+    """Off all over, it is no open condition: a multiplier on it would exclude whatever one
+    likes.
+    """
     network = layers(([[0, 0, 0], [1, 0, 0]], [0, 0]))
     records = records_of(certificates.of(partition(network, Sphere(1), engine="sphere_polytopes")))
     assert [record["code"] for record in records[1:]] == ["00", "40"]
@@ -595,11 +734,18 @@ def test_a_hinge_that_vanishes_proves_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("wall", "said"),
-    [("1 0 0 1", "does not hold the ball"), ("1 0 0 -5", "does not hold the ball"), ("0 0 0 1", "no simplex"),
-     ("1 1 1 9", "no simplex"), ("1 0 0", "integers")],
-)  # fmt: skip
+    [
+        ("1 0 0 1", "does not hold the ball"),
+        ("1 0 0 -5", "does not hold the ball"),
+        ("0 0 0 1", "no simplex"),
+        ("1 1 1 9", "no simplex"),
+        ("1 0 0", "integers"),
+    ],
+)
 def test_a_simplex_that_is_none(wall: str, said: str) -> None:
-    assert said in spoilt("codes", "octahedron, 7", lambda records: records[0]["around"].__setitem__(0, wall))
+    assert said in spoilt(
+        "codes", "octahedron, 7", lambda records: records[0]["around"].__setitem__(0, wall)
+    )
 
 
 def test_codes_in_another_order() -> None:
@@ -629,24 +775,41 @@ def test_sign_changes_of_functions() -> None:
     around = [(a, b) for a in range(-7, 8) for b in range(-7, 8) if a or b]
     for _ in range(400):
         u, v = ([draw.randint(-2, 2) for _ in range(2)] for _ in range(2))
-        matrix = tuple(tuple(x * y + z * t for y, t in ((u[0], v[0]), (u[1], v[1]))) for x, z in ((u[0], v[0]), (u[1], v[1])))
-        form, function = Form(matrix, draw.randint(1, 3), False), tuple(draw.randint(-3, 3) for _ in range(3))
+        matrix = tuple(
+            tuple(x * y + z * t for y, t in ((u[0], v[0]), (u[1], v[1])))
+            for x, z in ((u[0], v[0]), (u[1], v[1]))
+        )
+        form, function = (
+            Form(matrix, draw.randint(1, 3), False),
+            tuple(draw.randint(-3, 3) for _ in range(3)),
+        )
         changes = sign_changes(function, form)
         for a, b in around:
             at = Direction(a, 0, b, 0, 0)
             if changes is None:
-                assert value_sign(function, form, a, b) in {value_sign(function, form, *around[0]), 0} or form.matrix
+                assert (
+                    value_sign(function, form, a, b) in {value_sign(function, form, *around[0]), 0}
+                    or form.matrix
+                )
             elif 0 not in [compare(at, change) for change in changes]:
                 on = value_sign(function, form, a, b) > 0
                 rise, fall = changes
                 wraps = compare(rise, fall) > 0
-                inside = compare(rise, at) < 0 or compare(at, fall) < 0 if wraps else compare(rise, at) < 0 < compare(fall, at)
+                inside = (
+                    compare(rise, at) < 0 or compare(at, fall) < 0
+                    if wraps
+                    else compare(rise, at) < 0 < compare(fall, at)
+                )
                 assert on == inside or value_sign(function, form, a, b) == 0, (function, form, a, b)
 
 
 def test_functions_of_a_form_of_rank_one() -> None:
     """N = |alpha|: alpha + N is on where alpha > 0, and changes at the form's kernel."""
-    form, down, up = Form(((1, 0), (0, 0)), 1, False), Direction(0, 0, -1, 0, 0), Direction(0, 0, 1, 0, 0)
+    form, down, up = (
+        Form(((1, 0), (0, 0)), 1, False),
+        Direction(0, 0, -1, 0, 0),
+        Direction(0, 0, 1, 0, 0),
+    )
     assert sign_changes((1, 0, 1), form) == (down, up)
     assert sign_changes((-1, 0, 1), form) == (up, down)
     assert sign_changes((1, 0, 2), form) is None
@@ -654,7 +817,9 @@ def test_functions_of_a_form_of_rank_one() -> None:
 
 
 def test_the_order_of_circles_around_a_point() -> None:
-    """Planes x = 1 and y = 1 touch at (1, 1, 0) of the sphere of radius sqrt 2; z = 0 passes through."""
+    """Planes x = 1 and y = 1 touch at (1, 1, 0) of the sphere of radius sqrt 2; z = 0 passes
+    through.
+    """
     ball = Ball(Form(((1, 0, 0), (0, 1, 0), (0, 0, 1)), 2, False))
     a, b, c = (Circle(ball, plane) for plane in ((1, 0, 0, -1), (0, 1, 0, -1), (0, 0, 1, 0)))
     point = a.point(a.function(b.plane), 0)
@@ -663,12 +828,20 @@ def test_the_order_of_circles_around_a_point() -> None:
     ends = [End(a, 1), End(c, 1), End(b, 1), End(a, -1), End(c, -1), End(b, -1)]
     wanted = [End(a, 1), End(c, -1), End(a, -1), End(b, 1), End(c, 1), End(b, -1)]
     for start in ends:
-        turned = sorted(ends, key=lambda end: sum(rotation.compare(start, end, other) > 0 for other in ends))
+        turned = sorted(
+            ends, key=lambda end: sum(rotation.compare(start, end, other) > 0 for other in ends)
+        )
         i = wanted.index(start)
         assert turned == wanted[i:] + wanted[:i]
 
 
 def test_definite_forms() -> None:
     assert is_definite(Form(((2, 1, 0), (1, 2, 1), (0, 1, 2)), 1, False))
-    for matrix in (((1, 1), (1, 1)), ((0, 0), (0, 1)), ((1, 2), (2, 1)), ((-1, 0), (0, 1)), ((1, 0, 0), (0, 1, 1), (0, 1, 1))):
+    for matrix in (
+        ((1, 1), (1, 1)),
+        ((0, 0), (0, 1)),
+        ((1, 2), (2, 1)),
+        ((-1, 0), (0, 1)),
+        ((1, 0, 0), (0, 1, 1), (0, 1, 1)),
+    ):
         assert not is_definite(Form(matrix, 1, False))

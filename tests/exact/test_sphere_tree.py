@@ -19,7 +19,9 @@ ROWS = [*SIX, [1, 1, 1, 0], [2, -1, 3, 1], [-2, 1, -3, -1], [0, 0, 0, 1], [1, 2,
 
 
 def tree(rows: list[list[int]] = ROWS, radius: object = "5/2") -> CodeTree:
-    made = arrange(planes(rows), identity(3), Rational(5, 2) if radius == "5/2" else Rational(int(str(radius))))
+    made = arrange(
+        planes(rows), identity(3), Rational(5, 2) if radius == "5/2" else Rational(int(str(radius)))
+    )
     return CodeTree(made.complex, made.root)
 
 
@@ -27,7 +29,10 @@ def test_every_arc_flips_what_its_carrier_says() -> None:
     found = tree()
     at = found.complex
     for arc, (a, b) in enumerate(at.arc_sides.tolist()):
-        assert np.flatnonzero(found.bits(a) ^ found.bits(b)).tolist() == at.flips.row(at.arc_circle[arc]).tolist()
+        assert (
+            np.flatnonzero(found.bits(a) ^ found.bits(b)).tolist()
+            == at.flips.row(at.arc_circle[arc]).tolist()
+        )
         assert found.differing(a, b).tolist() == at.flips.row(at.arc_circle[arc]).tolist()
 
 
@@ -47,7 +52,9 @@ def test_equal_codes_have_equal_hashes_and_are_counted_once() -> None:
     assert (found.count(), len(codes)) == (19, 26)
 
 
-@pytest.mark.parametrize("words", [lambda bit: 0, lambda bit: bit & 1], ids=["one hash", "few hashes"])
+@pytest.mark.parametrize(
+    "words", [lambda bit: 0, lambda bit: bit & 1], ids=["one hash", "few hashes"]
+)
 def test_hashes_never_decide(words: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_scrambled", words)
     assert tree(SIX).count() == 19
@@ -62,7 +69,9 @@ def test_a_sphere_without_circles() -> None:
 def test_cells_that_hang_together_nowhere_are_a_defect() -> None:
     found = tree()
     with pytest.raises(Undecided, match="not connected"):
-        _ = CodeTree(replace(found.complex, cell_count=found.complex.cell_count + 1), found.root).tree
+        _ = CodeTree(
+            replace(found.complex, cell_count=found.complex.cell_count + 1), found.root
+        ).tree
 
 
 def test_rows_by_label() -> None:

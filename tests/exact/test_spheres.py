@@ -30,23 +30,53 @@ def sphere(network: Network, domain: Domain, engine: str | None = None) -> Spher
 
 OCTANTS = sphere(hidden(AXES), Sphere(radius_squared=1))
 CAPS = sphere(hidden(BANDS), Sphere(radius_squared=1))
-W, B = [[1, 2, -1, 0], [0, 1, 1, 3], [2, -1, 0, 1], [1, 1, -2, 0]], [Fraction(1, 2), Fraction(-1, 4), 1, -1]
+W, B = (
+    [[1, 2, -1, 0], [0, 1, 1, 3], [2, -1, 0, 1], [1, 1, -2, 0]],
+    [Fraction(1, 2), Fraction(-1, 4), 1, -1],
+)
 GAIN, SHIFT = [1, 2, Fraction(-1, 2), 1], [0, Fraction(1, 3), 1, 0]
-NORMED = sphere(tensors.block(W, B, [[1, -1, 2, 1]], [3], norm="layernorm", gain=GAIN, bias=SHIFT, eps=0), Sphere())
+NORMED = sphere(
+    tensors.block(W, B, [[1, -1, 2, 1]], [3], norm="layernorm", gain=GAIN, bias=SHIFT, eps=0),
+    Sphere(),
+)
 U, V, X = [2, 1, 0, 3, -1], [1, 0, 3, 0, 1], [0, 1, 1, -1, 2]
-SLICE = sphere(tensors.block([[1, 2, 0, -1, 1], [3, 0, 1, 1, 0], [0, -1, 2, 1, 1]], [1, -1, 0], [[1, 1, 1]], [0], norm="rms",
-                             eps=0), GreatSphere(U, V, X))  # fmt: skip
+SLICE = sphere(
+    tensors.block(
+        [[1, 2, 0, -1, 1], [3, 0, 1, 1, 0], [0, -1, 2, 1, 1]],
+        [1, -1, 0],
+        [[1, 1, 1]],
+        [0],
+        norm="rms",
+        eps=0,
+    ),
+    GreatSphere(U, V, X),
+)
 
 
 @pytest.mark.parametrize(
     ("radius", "codes", "cells"),
-    [(4, 26, 26), (3, 18, 18), ("5/2", 19, 26), (2, 7, 14), ("3/2", 7, 7), (1, 1, 1), ("1/2", 1, 1)],
+    [
+        (4, 26, 26),
+        (3, 18, 18),
+        ("5/2", 19, 26),
+        (2, 7, 14),
+        ("3/2", 7, 7),
+        (1, 1, 1),
+        ("1/2", 1, 1),
+    ],
 )
 def test_six_planes_and_a_growing_sphere(radius: Any, codes: int, cells: int) -> None:
     found = sphere(hidden(SIX), Sphere(radius_squared=radius))
-    assert (found.code_count, found.cell_count, len(found), len(found.regions)) == (codes, cells, cells, cells)
+    assert (found.code_count, found.cell_count, len(found), len(found.regions)) == (
+        codes,
+        cells,
+        cells,
+        cells,
+    )
     assert found.codes.shape == (cells, 1)
-    low, high = (sum(getattr(cell.area, name) for cell in found.regions) for name in ("lower", "upper"))
+    low, high = (
+        sum(getattr(cell.area, name) for cell in found.regions) for name in ("lower", "upper")
+    )
     assert low <= found.area.upper and high >= found.area.lower
 
 
@@ -55,7 +85,9 @@ def test_region_count_has_no_one_meaning() -> None:
         _ = OCTANTS.region_count
 
 
-@pytest.mark.parametrize("found", [OCTANTS, CAPS, NORMED, SLICE], ids=["octants", "caps", "layernorm", "slice"])
+@pytest.mark.parametrize(
+    "found", [OCTANTS, CAPS, NORMED, SLICE], ids=["octants", "caps", "layernorm", "slice"]
+)
 def test_witnesses_lie_in_their_cells(found: SpherePartition) -> None:
     for cell in found.regions:
         assert found.locate(cell.witness) == cell.index
@@ -66,21 +98,34 @@ def test_witnesses_lie_in_their_cells(found: SpherePartition) -> None:
 
 @pytest.mark.parametrize("found", [OCTANTS, NORMED, SLICE], ids=["octants", "layernorm", "slice"])
 def test_a_thin_cell_has_a_witness(found: SpherePartition) -> None:
-    assert max(abs(x) for cell in found.regions for x in cell.witness) < 2**24, "the cells are large, the numbers short"
+    assert max(abs(x) for cell in found.regions for x in cell.witness) < 2**24, (
+        "the cells are large, the numbers short"
+    )
 
 
 def test_cells_thinner_than_floats() -> None:
     tiny = Fraction(1, 2**70)
-    found = sphere(hidden([[1, 0, 0, 0], [1, tiny, 0, tiny], [0, 1, 2, 0], [0, 1, 2, tiny]]), Sphere(radius_squared=1))
+    found = sphere(
+        hidden([[1, 0, 0, 0], [1, tiny, 0, tiny], [0, 1, 2, 0], [0, 1, 2, tiny]]),
+        Sphere(radius_squared=1),
+    )
     assert len(found) > 6
     for cell in found.regions:
         assert found.locate(cell.witness) == cell.index
-    assert found.areas_float().tolist() == pytest.approx([cell.area_float for cell in found.regions], rel=1e-3)
+    assert found.areas_float().tolist() == pytest.approx(
+        [cell.area_float for cell in found.regions], rel=1e-3
+    )
     assert (found.areas_float() > 0).all()
 
 
 def test_points_of_the_sphere_have_the_code_of_their_cell() -> None:
-    rows = [[3, 1, -2, "9/8"], [1, -1, 1, "-7/8"], [0, 2, 1, "1/64"], [-2, 1, 1, "3/8"], [1, 1, 1, "-5/8"]]
+    rows = [
+        [3, 1, -2, "9/8"],
+        [1, -1, 1, "-7/8"],
+        [0, 2, 1, "1/64"],
+        [-2, 1, 1, "3/8"],
+        [1, 1, 1, "-5/8"],
+    ]
     found = sphere(hidden(rows), Sphere(radius_squared=1))
     for s in range(-6, 7, 2):
         for t in range(-5, 6, 2):
@@ -103,8 +148,18 @@ def test_a_point_where_a_hinge_only_touches_zero_is_inside() -> None:
 
 
 TOUCHING = [
-    ([[-1, -1, 1, "-3377699720527871/1125899906842624"], [1, -1, -1, 3], [2, -2, -2, "6755399441055743/1125899906842624"]], 3),
-    ([[1, 0, 0, -1], [-1, 0, 0, -1], [0, 1, 0, 1], [0, -1, 0, 1], [0, 0, 1, 1]], 1),  # no circle at all
+    (
+        [
+            [-1, -1, 1, "-3377699720527871/1125899906842624"],
+            [1, -1, -1, 3],
+            [2, -2, -2, "6755399441055743/1125899906842624"],
+        ],
+        3,
+    ),
+    (
+        [[1, 0, 0, -1], [-1, 0, 0, -1], [0, 1, 0, 1], [0, -1, 0, 1], [0, 0, 1, 1]],
+        1,
+    ),  # no circle at all
 ]
 
 
@@ -131,8 +186,12 @@ def test_a_witness_between_circles_closer_than_the_least_float(engine: str) -> N
     assert [found.locate(cell.witness) for cell in found.regions] == list(range(6))
 
 
-@pytest.mark.parametrize(("found", "x"), [(OCTANTS, [0, 0, 0]), (NORMED, [2, 2, 2, 2]), (SLICE, [1, 0, 0, 0, 0])])
-def test_a_point_without_a_direction_on_the_sphere_is_refused(found: SpherePartition, x: Sequence[int]) -> None:
+@pytest.mark.parametrize(
+    ("found", "x"), [(OCTANTS, [0, 0, 0]), (NORMED, [2, 2, 2, 2]), (SLICE, [1, 0, 0, 0, 0])]
+)
+def test_a_point_without_a_direction_on_the_sphere_is_refused(
+    found: SpherePartition, x: Sequence[int]
+) -> None:
     with pytest.raises(InvalidInput, match="no direction"):
         found.locate(x)
 
@@ -148,7 +207,9 @@ def test_the_mean_and_the_length_of_an_input_do_not_matter() -> None:
 
 
 def test_affine_layers_in_front_of_the_norm() -> None:
-    front = Block((Layer.of([[1, 2, 0, 0, 1], [0, 1, 0, 3, 0], [1, 0, -1, 0, 0], [0, 0, 2, 1, 1]]),))
+    front = Block(
+        (Layer.of([[1, 2, 0, 0, 1], [0, 1, 0, 3, 0], [1, 0, -1, 0, 0], [0, 0, 2, 1, 1]]),)
+    )
     found = sphere(Network((front, *NORMED.network.blocks)), GreatSphere(U, V, X))
     assert len(found) > 4
     for cell in found.regions:
@@ -156,7 +217,9 @@ def test_affine_layers_in_front_of_the_norm() -> None:
         assert found.network.code(cell.witness) == cell.code
         y = [Fraction(2), Fraction(-1), Fraction(3)]
         image = [Fraction(int(x.p), int(x.q)) for x in found.image.entries()]
-        argument = [sum(a * b for a, b in zip(y, image[3 * i : 3 * i + 3], strict=True)) for i in range(4)]
+        argument = [
+            sum(a * b for a, b in zip(y, image[3 * i : 3 * i + 3], strict=True)) for i in range(4)
+        ]
         row = [Fraction(int(e.p), int(e.q)) for e in found.map_columns(cell.index).entries()]
         assert cell.affine(argument) == (sum(a * b for a, b in zip(row, [*y, 1], strict=True)),)
 
@@ -176,13 +239,19 @@ def test_the_graph_of_the_octants_is_a_cube() -> None:
 
 def test_two_cells_can_share_several_arcs() -> None:
     found = sphere(hidden([[1, 0, 0, 0], [0, 1, 0, 0]]), Sphere(radius_squared=1))
-    beads = sphere(hidden([[1, 0, 0, 0], [0, 1, 1, "-5/4"], [0, 1, -1, "-5/4"]]), Sphere(radius_squared=1))
+    beads = sphere(
+        hidden([[1, 0, 0, 0], [0, 1, 1, "-5/4"], [0, 1, -1, "-5/4"]]), Sphere(radius_squared=1)
+    )
     assert found.graph().number_of_edges() == 4
     pairs = [tuple(sorted(pair)) for pair in beads.neighbours().tolist()]
-    assert len(pairs) - len(set(pairs)) == 1, "two caps on the circle x = 0 leave two pieces of it between the same cells"
+    assert len(pairs) - len(set(pairs)) == 1, (
+        "two caps on the circle x = 0 leave two pieces of it between the same cells"
+    )
 
 
-@pytest.mark.parametrize("found", [OCTANTS, CAPS, NORMED, SLICE], ids=["octants", "caps", "layernorm", "slice"])
+@pytest.mark.parametrize(
+    "found", [OCTANTS, CAPS, NORMED, SLICE], ids=["octants", "caps", "layernorm", "slice"]
+)
 def test_facets_flip_what_differs(found: SpherePartition) -> None:
     for cell in found.regions:
         for facet in cell.facets:
@@ -190,12 +259,16 @@ def test_facets_flip_what_differs(found: SpherePartition) -> None:
             assert facet.flipped == found.hinges_between(cell.index, facet.neighbour)
         assert set(cell.neighbours) == {facet.neighbour for facet in cell.facets}
         y = on_the_sphere(found, cell.coordinates)
-        assert all(np.dot(facet.hyperplane[:3], y) + facet.hyperplane[3] > 0 for facet in cell.facets)
+        assert all(
+            np.dot(facet.hyperplane[:3], y) + facet.hyperplane[3] > 0 for facet in cell.facets
+        )
 
 
 def on_the_sphere(found: SpherePartition, y: Sequence[Any]) -> Any:
     """The point of the sphere in the direction y, in floats."""
-    radius, *gram = (float(fraction(x)) for x in (found.chart.radius_squared, *found.chart.gram.entries()))
+    radius, *gram = (
+        float(fraction(x)) for x in (found.chart.radius_squared, *found.chart.gram.entries())
+    )
     direction = np.array([float(fraction(x)) for x in y])
     return direction * (radius / (direction @ np.reshape(gram, (3, 3)) @ direction)) ** 0.5
 
@@ -218,7 +291,13 @@ def test_caps_and_a_band() -> None:
 def test_one_cell() -> None:
     found = sphere(hidden([[0, 0, 1, 5]]), Sphere(radius_squared=1))
     cell = found.regions[0]
-    assert (len(found), cell.euler_characteristic, cell.holes, cell.walks, cell.facets) == (1, 2, 0, (), ())
+    assert (len(found), cell.euler_characteristic, cell.holes, cell.walks, cell.facets) == (
+        1,
+        2,
+        0,
+        (),
+        (),
+    )
     assert float(cell.area) == float(found.area) == pytest.approx(4 * np.pi)
     assert found.locate([1, 2, 3]) == 0 == found.locate(cell.witness)
     assert str(cell.code) == "1"
@@ -242,14 +321,23 @@ def test_vertices_lie_on_the_sphere_and_on_the_circles() -> None:
             assert sympy.simplify((point.T * point)[0] - 5) == 0
             assert point.evalf() == pytest.approx(vertex.point_float.tolist())
             y = [x.sympy() for x in vertex.coordinates]
-            assert sympy.simplify(sum(a * b for a, b in zip(arc.circle.normal, y, strict=True)) + arc.circle.offset) == 0
+            assert (
+                sympy.simplify(
+                    sum(a * b for a, b in zip(arc.circle.normal, y, strict=True))
+                    + arc.circle.offset
+                )
+                == 0
+            )
 
 
 def test_arcs_know_their_sides() -> None:
     for arc in OCTANTS.arcs:
         inside, outside = arc.cells
         (hinge,) = arc.flipped
-        assert OCTANTS.code_of(inside).bits[hinge.neuron] and not OCTANTS.code_of(outside).bits[hinge.neuron]
+        assert (
+            OCTANTS.code_of(inside).bits[hinge.neuron]
+            and not OCTANTS.code_of(outside).bits[hinge.neuron]
+        )
         assert arc.length_float == pytest.approx(np.pi / 2)
         assert arc.angle == arc.length, "on the unit sphere"
 
@@ -276,14 +364,19 @@ def test_maps_and_pieces() -> None:
     found, kinked = (sphere(folded(sign), Sphere(radius_squared=1)) for sign in (-1, 1))
     assert (len(found), found.linear_piece_count, found.distinct_map_count) == (4, 1, 1)
     assert (len(kinked), kinked.linear_piece_count, kinked.distinct_map_count) == (4, 2, 2)
-    assert Hinge(1, 2) in kinked.hinges_between(0, 1) + kinked.hinges_between(1, 2) + kinked.hinges_between(2, 3)
+    assert Hinge(1, 2) in kinked.hinges_between(0, 1) + kinked.hinges_between(
+        1, 2
+    ) + kinked.hinges_between(2, 3)
 
 
 def test_the_map_of_a_slice_is_the_map_on_its_coordinates() -> None:
     for cell in SLICE.regions:
         columns = SLICE.map_columns(cell.index)
         y = [Fraction(1), Fraction(2), Fraction(-1)]
-        x = [sum(a * Fraction(b) for a, b in zip(y, row, strict=True)) for row in zip(U, V, X, strict=True)]
+        x = [
+            sum(a * Fraction(b) for a, b in zip(y, row, strict=True))
+            for row in zip(U, V, X, strict=True)
+        ]
         value = cell.affine(x)
         row = [Fraction(int(e.p), int(e.q)) for e in columns.entries()]
         assert value == (sum(a * b for a, b in zip(row, [*y, 1], strict=True)),)
@@ -296,29 +389,54 @@ def test_the_network_as_one_expression() -> None:
     names = sympy.symbols("x1:4", real=True)
     for s, t in ((1, 2), (-3, 1), (4, -1), (-2, -2)):
         x = on_unit_sphere(s, t, 2)
-        value = whole.subs({name: sympy.Rational(v.numerator, v.denominator) for name, v in zip(names, x, strict=True)})
+        value = whole.subs(
+            {
+                name: sympy.Rational(v.numerator, v.denominator)
+                for name, v in zip(names, x, strict=True)
+            }
+        )
         assert Fraction(int(value.p), int(value.q)) == exact_output(net, x)[0]
 
 
 def test_the_digest_is_that_of_the_codes() -> None:
     again = sphere(OCTANTS.network, Sphere(radius_squared=9))
     assert again.digest == OCTANTS.digest
-    assert sphere(hidden(SIX), Sphere(radius_squared=4)).digest != sphere(hidden(SIX), Sphere(radius_squared=3)).digest
+    assert (
+        sphere(hidden(SIX), Sphere(radius_squared=4)).digest
+        != sphere(hidden(SIX), Sphere(radius_squared=3)).digest
+    )
 
 
 def small_integers(seed: int) -> SpherePartition:
-    """A LayerNorm in front of six hinges with small whole weights: touching circles are the rule."""
+    """A LayerNorm in front of six hinges with small whole weights: touching circles are the
+    rule.
+    """
     r = np.random.default_rng(seed)
     weight, bias = r.integers(-2, 3, (6, 4)), r.integers(-2, 3, 6)
     gain, shift = r.integers(-1, 3, 4), r.integers(-1, 2, 4)
-    return sphere(tensors.block(weight, bias, np.ones((1, 6)), None, norm="layernorm", gain=gain, bias=shift, eps=0), Sphere())
+    return sphere(
+        tensors.block(
+            weight, bias, np.ones((1, 6)), None, norm="layernorm", gain=gain, bias=shift, eps=0
+        ),
+        Sphere(),
+    )
 
 
 def nearly_touching(bits: int, sign: int) -> SpherePartition:
-    """Circles that touch but for 2^-bits, another one through their point, and a cap as small as that."""
+    """Circles that touch but for 2^-bits, another one through their point, and a cap as small as
+    that.
+    """
     tiny = Fraction(sign, 2**bits)
-    rows = [[3, 0, 0, -2], [0, 4, 0, -3], [3, 0, 0, -2 + tiny], [1, 1, 0, -1], [0, 0, 1, -1 + abs(tiny)],
-            [1, 0, 0, "-4/5"], ["7/25", "24/25", 0, Fraction(-4, 5) + tiny], [3, -4, 0, 0]]  # fmt: skip
+    rows = [
+        [3, 0, 0, -2],
+        [0, 4, 0, -3],
+        [3, 0, 0, -2 + tiny],
+        [1, 1, 0, -1],
+        [0, 0, 1, -1 + abs(tiny)],
+        [1, 0, 0, "-4/5"],
+        ["7/25", "24/25", 0, Fraction(-4, 5) + tiny],
+        [3, -4, 0, 0],
+    ]
     return sphere(hidden(rows), Sphere(radius_squared=1))
 
 
@@ -326,18 +444,28 @@ def chained(seed: int) -> SpherePartition:
     return sphere(chain(np.random.default_rng(seed), (3, 5, 4, 1), top=2), Sphere(radius_squared=2))
 
 
-TWO = tensors.block([[-3, -3, -1, 0], [1, 0, -2, -2]], [1, 1], np.ones((1, 2)), None, norm="layernorm", eps=0)
+TWO = tensors.block(
+    [[-3, -3, -1, 0], [1, 0, -2, -2]], [1, 1], np.ones((1, 2)), None, norm="layernorm", eps=0
+)
 FLAT_MEETINGS = {
     "two circles that touch": lambda: sphere(TWO, Sphere()),
     **{f"small integers {seed}": partial(small_integers, seed) for seed in range(6)},
-    **{f"2^-{bits} apart, {sign}": partial(nearly_touching, bits, sign) for bits in (16, 30, 50, 70) for sign in (1, -1)},
-    "touching exactly": lambda: sphere(hidden([[1, 0, 0, "-4/5"], ["7/25", "24/25", 0, "-4/5"], [3, -4, 1, 0]]), Sphere(1)),
+    **{
+        f"2^-{bits} apart, {sign}": partial(nearly_touching, bits, sign)
+        for bits in (16, 30, 50, 70)
+        for sign in (1, -1)
+    },
+    "touching exactly": lambda: sphere(
+        hidden([[1, 0, 0, "-4/5"], ["7/25", "24/25", 0, "-4/5"], [3, -4, 1, 0]]), Sphere(1)
+    ),
     **{f"deep {seed}": partial(chained, seed) for seed in range(3)},
 }
 
 
 @pytest.mark.parametrize("make", FLAT_MEETINGS.values(), ids=FLAT_MEETINGS)
-def test_floats_of_areas_and_lengths_keep_their_digits_where_circles_touch(make: Callable[[], SpherePartition]) -> None:
+def test_floats_of_areas_and_lengths_keep_their_digits_where_circles_touch(
+    make: Callable[[], SpherePartition],
+) -> None:
     found = make()
     sphere_area, areas = float(found.area), found.areas_float()
     certain = [cell.area_float for cell in found.regions]
@@ -345,7 +473,9 @@ def test_floats_of_areas_and_lengths_keep_their_digits_where_circles_touch(make:
     assert np.abs(found.geometry.areas_float() - certain).max() < 2.0**-40 * sphere_area
     assert abs(areas.sum() - sphere_area) < 2.0**-40 * sphere_area
     lengths = [arc.length_float for arc in found.arcs]
-    assert np.abs(found.lengths_float() - lengths).max(initial=0) < 2.0**-40 * np.sqrt(np.pi * sphere_area)
+    assert np.abs(found.lengths_float() - lengths).max(initial=0) < 2.0**-40 * np.sqrt(
+        np.pi * sphere_area
+    )
 
 
 def test_areas_of_many_cells_sum_to_the_sphere_without_drift() -> None:
@@ -359,7 +489,10 @@ def test_areas_of_many_cells_sum_to_the_sphere_without_drift() -> None:
 
 def test_long_points_are_named_by_their_dimension() -> None:
     weight = np.eye(3, 64)
-    found = sphere(tensors.mlp([(weight, [0] * 3), (np.ones((1, 3)), [0])]), GreatSphere(*np.eye(3, 64).tolist(), 1))
+    found = sphere(
+        tensors.mlp([(weight, [0] * 3), (np.ones((1, 3)), [0])]),
+        GreatSphere(*np.eye(3, 64).tolist(), 1),
+    )
     with pytest.raises(InvalidInput, match=r"R\^64") as refused:
         found.locate([1, 1, *[0] * 62])
     assert len(str(refused.value)) < 200
@@ -370,7 +503,8 @@ def test_long_points_are_named_by_their_dimension() -> None:
 
 
 def test_a_point_closer_to_an_arc_than_most_bits_tell_is_located() -> None:
-    # its first arc is 2^-1074 ahead: at few bits that angle may lie just below a whole turn, and another arc comes first
+    # its first arc is 2^-1074 ahead: at few bits that angle may lie just below a whole turn, and
+    # another arc comes first
     from tests.laws import fuzz_tangent
 
     job = fuzz_tangent.job(1556)

@@ -82,7 +82,9 @@ def test_keys_compare_as_the_bits_do(hinges: int) -> None:
     if 1 < hinges < 10:
         for number in range(2**hinges):
             row = np.packbits([(number >> k) & 1 for k in range(hinges)])
-            assert (find_key(keys[order], row.tobytes()) is not None) == (row.tobytes() in {code.tobytes() for code in codes})
+            assert (find_key(keys[order], row.tobytes()) is not None) == (
+                row.tobytes() in {code.tobytes() for code in codes}
+            )
 
 
 def test_no_key_is_found_among_none() -> None:

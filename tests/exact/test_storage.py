@@ -1,4 +1,6 @@
-"""What is saved is read back as it was; what was damaged, cut short or is something else is refused in one way."""
+"""What is saved is read back as it was; what was damaged, cut short or is something else is refused
+in one way.
+"""
 
 import hashlib
 import json
@@ -19,7 +21,17 @@ from exact.regions.storage import FORMAT, read
 from exact.sources import tensors, weight_files
 from tests.exact.portable_jobs import JOBS, answers, network
 
-ASKED = ("codes", "digest", "said", "witnesses", "facets", "neighbours", "crossings", "cells", "verdict")
+ASKED = (
+    "codes",
+    "digest",
+    "said",
+    "witnesses",
+    "facets",
+    "neighbours",
+    "crossings",
+    "cells",
+    "verdict",
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +52,14 @@ def test_a_loaded_partition_answers_what_the_saved_one_did(name: str, tmp_path: 
     assert answers(load(again.save(path)), ASKED) == answers(found, ASKED)
 
 
-def test_points_are_written_on_request_only_beyond_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_are_written_on_request_only_beyond_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = JOBS["simplex, lp_tree"]()
-    sizes = [found.save(tmp_path / "found.safetensors", points=points).stat().st_size for points in (True, None, False)]
+    sizes = [
+        found.save(tmp_path / "found.safetensors", points=points).stat().st_size
+        for points in (True, None, False)
+    ]
     assert sizes[0] == sizes[1] > sizes[2]
     monkeypatch.setattr("exact.regions.storage.MOST_POINTS", len(found) - 1)
     assert found.save(tmp_path / "found.safetensors").stat().st_size == sizes[2]
@@ -72,8 +89,14 @@ def test_a_saved_partition_is_a_network_too(saved: Path) -> None:
 
 def test_a_later_store_is_read_as_far_as_it_is_known(saved: Path, tmp_path: Path) -> None:
     """Further parts beside the partition, and further entries of the manifest."""
-    again = _rewritten(saved, tmp_path, lambda manifest, arrays: (manifest.update(notes=["of a later version"]),
-                                                                  arrays.update({"extra/sums": np.ones(3)})))  # fmt: skip
+    again = _rewritten(
+        saved,
+        tmp_path,
+        lambda manifest, arrays: (
+            manifest.update(notes=["of a later version"]),
+            arrays.update({"extra/sums": np.ones(3)}),
+        ),
+    )
     assert load(again) == JOBS["bent"]()
 
 
@@ -86,8 +109,13 @@ def _rewritten(saved: Path, folder: Path, change: Callable[[Any, Any], Any]) -> 
     manifest = json.loads(json.dumps(stored.manifest))
     change(manifest, arrays)
     if isinstance(manifest.get("parts"), dict):
-        manifest["parts"] = {name: storage._part(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    texts = {"architecture": stored.file.metadata["architecture"], "exactlens": json.dumps(manifest)}
+        manifest["parts"] = {
+            name: storage._part(np.ascontiguousarray(array)) for name, array in arrays.items()
+        }
+    texts = {
+        "architecture": stored.file.metadata["architecture"],
+        "exactlens": json.dumps(manifest),
+    }
     path = folder / "changed.safetensors"
     safetensors.numpy.save_file(arrays, path, {**texts, "sha256": storage._seal(texts)})
     return path
@@ -116,12 +144,16 @@ def test_a_damaged_file_is_refused_wherever_the_damage_is(saved: Path, tmp_path:
             load(damaged)
 
 
-def test_a_length_that_the_file_does_not_have_is_refused_before_anything_is_allocated(saved: Path, tmp_path: Path) -> None:
+def test_a_length_that_the_file_does_not_have_is_refused_before_anything_is_allocated(
+    saved: Path, tmp_path: Path
+) -> None:
     content, path = saved.read_bytes(), tmp_path / "long.safetensors"
     path.write_bytes(struct.pack("<Q", 90_000_000) + content[8:])
     with pytest.raises(InvalidInput, match="truncated"):
         load(path)
-    header = json.dumps({"w": {"dtype": "F64", "shape": [1 << 40], "data_offsets": [0, 1 << 43]}}).encode()
+    header = json.dumps(
+        {"w": {"dtype": "F64", "shape": [1 << 40], "data_offsets": [0, 1 << 43]}}
+    ).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(InvalidInput, match="damaged, or not in the safetensors format"):
         load(path)
@@ -136,7 +168,9 @@ FOREIGN: dict[str, bytes] = {
     "zeros": bytes(64),
     "weights": safetensors.numpy.save({"w": np.eye(2)}),
     "another store": safetensors.numpy.save({"w": np.eye(2)}, {"exactlens": "{}"}),
-    "a deep store": safetensors.numpy.save({"w": np.eye(2)}, {"exactlens": "[" * 100_000, "architecture": "", "sha256": ""}),
+    "a deep store": safetensors.numpy.save(
+        {"w": np.eye(2)}, {"exactlens": "[" * 100_000, "architecture": "", "sha256": ""}
+    ),
 }
 
 
@@ -166,7 +200,9 @@ CHANGES: dict[str, Callable[[Any, Any], Any]] = {
     "another kind": lambda m, a: m["partition"].update(kind="Network"),
     "a kind that does not fit": lambda m, a: m["partition"].update(kind="SpherePartition"),
     "another domain": lambda m, a: m["partition"]["domain"].update(kind="Sphere"),
-    "a domain of another dimension": lambda m, a: m["partition"].update(domain={"kind": "RealSpace", "dim": 5}),
+    "a domain of another dimension": lambda m, a: m["partition"].update(
+        domain={"kind": "RealSpace", "dim": 5}
+    ),
     "a fraction over 0": lambda m, a: m["partition"]["domain"].update(lo=["1/0", "0"]),
     "another digest": lambda m, a: m["partition"].update(digest="0" * 64),
     "another network": lambda m, a: m["partition"].update(network_sha256="0" * 64),
@@ -174,15 +210,27 @@ CHANGES: dict[str, Callable[[Any, Any], Any]] = {
     "an outcome of one's own": lambda m, a: m["partition"]["cells"].update(outcome="excellent"),
     "no codes": lambda m, a: a.pop("partition/codes"),
     "other codes": lambda m, a: a.update({"partition/codes": a["partition/codes"] ^ 1}),
-    "codes of another width": lambda m, a: a.update({"partition/codes": a["partition/codes"][:, :0]}),
-    "neighbours that are not there": lambda m, a: a.update({"partition/pairs": a["partition/pairs"] + 1000}),
+    "codes of another width": lambda m, a: a.update(
+        {"partition/codes": a["partition/codes"][:, :0]}
+    ),
+    "neighbours that are not there": lambda m, a: a.update(
+        {"partition/pairs": a["partition/pairs"] + 1000}
+    ),
     "negative neighbours": lambda m, a: a.update({"partition/pairs": a["partition/pairs"] - 1000}),
-    "neighbours in floats": lambda m, a: a.update({"partition/pairs": a["partition/pairs"].astype(float)}),
-    "fewer witnesses": lambda m, a: a.update({"partition/witnesses": np.frombuffer(b"1 2 3\n", np.uint8)}),
+    "neighbours in floats": lambda m, a: a.update(
+        {"partition/pairs": a["partition/pairs"].astype(float)}
+    ),
+    "fewer witnesses": lambda m, a: a.update(
+        {"partition/witnesses": np.frombuffer(b"1 2 3\n", np.uint8)}
+    ),
     "fewer vertices": lambda m, a: m["partition"]["cells"]["faces"].update(vertices=1),
-    "faces that decrease": lambda m, a: a.update({"partition/faces.1.starts": a["partition/faces.1.starts"][::-1].copy()}),
+    "faces that decrease": lambda m, a: a.update(
+        {"partition/faces.1.starts": a["partition/faces.1.starts"][::-1].copy()}
+    ),
     "weights of another shape": lambda m, a: a.update({"blocks.0.layers.0.bias": np.zeros((5, 1))}),
-    "weights that are not finite": lambda m, a: a.update({"blocks.0.layers.1.bias": np.full((2, 1), np.nan)}),
+    "weights that are not finite": lambda m, a: a.update(
+        {"blocks.0.layers.1.bias": np.full((2, 1), np.nan)}
+    ),
 }
 
 
@@ -197,11 +245,21 @@ def test_arrays_of_other_kinds_are_checked_too(name: str, tmp_path: Path) -> Non
     path = JOBS[name]().save(tmp_path / "found.safetensors")
     for part in [part for part in read(path).file.names if part.startswith("partition/")]:
         with pytest.raises(InvalidInput):
-            load(_rewritten(path, tmp_path, lambda m, a, part=part: a.update({part: a[part].reshape(-1)[:-1].copy()})))
+            load(
+                _rewritten(
+                    path,
+                    tmp_path,
+                    lambda m, a, part=part: a.update({part: a[part].reshape(-1)[:-1].copy()}),
+                )
+            )
 
 
-@pytest.mark.parametrize("path", ["found.json", "found.pt", "missing/found.safetensors", "folder.safetensors"])
-def test_a_target_that_cannot_be_is_refused_before_anything_is_written(path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", ["found.json", "found.pt", "missing/found.safetensors", "folder.safetensors"]
+)
+def test_a_target_that_cannot_be_is_refused_before_anything_is_written(
+    path: str, tmp_path: Path
+) -> None:
     (tmp_path / "folder.safetensors").mkdir()
     with pytest.raises(InvalidInput):
         JOBS["bent"]().save(tmp_path / path)
@@ -237,10 +295,15 @@ def test_weights_that_no_float_holds_are_written_without_loss() -> None:
     line, arrays = architecture(third)
     assert arrays["blocks.0.layers.0.weight"].dtype == np.uint8
     assert arrays["blocks.0.layers.1.weight"].dtype == np.float64
-    assert exact.networks.architectures.network_of(json.loads(json.dumps(line)), arrays.__getitem__) == third  # type: ignore[attr-defined]
+    assert (
+        exact.networks.architectures.network_of(json.loads(json.dumps(line)), arrays.__getitem__)
+        == third
+    )  # type: ignore[attr-defined]
 
 
-def test_an_interrupted_save_leaves_the_old_file(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_save_leaves_the_old_file(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "bent.safetensors"
     path.write_bytes(saved.read_bytes())
     monkeypatch.setattr(os, "fsync", _no_space)

@@ -18,12 +18,18 @@ from tests.exact.reference import q, real, sign
 
 BITS = 2000
 LARGE = st.integers(1, 10**20)
-NUMBERS = st.one_of(st.integers(-3, 3).map(Fraction), st.builds(Fraction, st.integers(-(10**20), 10**20), LARGE))
-RADICANDS = st.one_of(st.integers(0, 9).map(Fraction), st.builds(Fraction, st.integers(0, 10**20), LARGE))
+NUMBERS = st.one_of(
+    st.integers(-3, 3).map(Fraction), st.builds(Fraction, st.integers(-(10**20), 10**20), LARGE)
+)
+RADICANDS = st.one_of(
+    st.integers(0, 9).map(Fraction), st.builds(Fraction, st.integers(0, 10**20), LARGE)
+)
 FACTORS = st.builds(Fraction, st.integers(-9, 9), st.integers(1, 9))
 
 
-def value_of(x: Fraction, y: Fraction, z: Fraction, w: Fraction, d: Fraction, e: Fraction) -> mpmath.mpf:
+def value_of(
+    x: Fraction, y: Fraction, z: Fraction, w: Fraction, d: Fraction, e: Fraction
+) -> mpmath.mpf:
     with mpmath.workprec(BITS):
         root_d, root_e = mpmath.sqrt(real(d)), mpmath.sqrt(real(e))
         return real(x) + real(y) * root_d + real(z) * root_e + real(w) * root_d * root_e
@@ -61,7 +67,9 @@ def convergents(d: int, bits: int) -> list[Fraction]:
 
 @pytest.mark.parametrize("d", [2, 3, 7, 61, 991])
 def test_sign_of_surd_next_to_zero(d: int) -> None:
-    """The last convergents are closer to sqrt(d) than 2^-400; each lies on the other side of it than the one before."""
+    """The last convergents are closer to sqrt(d) than 2^-400; each lies on the other side of it
+    than the one before.
+    """
     found = convergents(d, 205)
     with mpmath.workprec(BITS):
         assert abs(real(found[-1]) - mpmath.sqrt(d)) < mpmath.mpf(2) ** -400
@@ -75,14 +83,18 @@ def test_sign_of_surd_next_to_zero(d: int) -> None:
 
 @given(FACTORS, FACTORS)
 def test_sign_of_surd_at_exact_zeros(a: Fraction, b: Fraction) -> None:
-    """a + b sqrt(a^2 / b^2) is zero when a and b differ in sign; the radicand is then a perfect square."""
+    """a + b sqrt(a^2 / b^2) is zero when a and b differ in sign; the radicand is then a perfect
+    square.
+    """
     assume(b != 0)
     assert sign_of_surd(q(a), q(b), q(a * a / b / b)) == (0 if a * b <= 0 else sign(a))
     assert sign_of_surd(q(a), q(b), q(0)) == sign(a)
 
 
 @given(NUMBERS, NUMBERS, NUMBERS, NUMBERS, RADICANDS, RADICANDS)
-def test_sign_of_biquadratic(x: Fraction, y: Fraction, z: Fraction, w: Fraction, d: Fraction, e: Fraction) -> None:
+def test_sign_of_biquadratic(
+    x: Fraction, y: Fraction, z: Fraction, w: Fraction, d: Fraction, e: Fraction
+) -> None:
     assert biquadratic(x, y, z, w, d, e) == expected_sign(x, y, z, w, d, e)
 
 
@@ -90,7 +102,9 @@ def test_sign_of_biquadratic(x: Fraction, y: Fraction, z: Fraction, w: Fraction,
 def test_sign_of_biquadratic_when_the_roots_are_dependent(
     form: tuple[Fraction, Fraction, Fraction, Fraction], roots: tuple[Fraction, Fraction], k: int
 ) -> None:
-    """sqrt(s^2 k) and sqrt(t^2 k) are |s| sqrt(k) and |t| sqrt(k), so the form is a surd of k, often exactly zero."""
+    """sqrt(s^2 k) and sqrt(t^2 k) are |s| sqrt(k) and |t| sqrt(k), so the form is a surd of k,
+    often exactly zero.
+    """
     (x, y, z, w), (s, t) = form, map(abs, roots)
     rest, root = x + w * s * t * k, y * s + z * t
     if k == 1:
@@ -106,8 +120,12 @@ def test_sign_of_biquadratic_when_the_roots_are_dependent(
 def test_sign_of_biquadratic_at_products_that_vanish(
     a: Fraction, b: Fraction, c: Fraction, k: Fraction, d: int, e: int
 ) -> None:
-    """(a + b sqrt d)(c + k sqrt e) has the sign of its factors, zero included, also for d or e a square."""
-    first, second = (expected_sign(u, v, *map(Fraction, (0, 0, n, 0))) for u, v, n in ((a, b, d), (c, k, e)))
+    """(a + b sqrt d)(c + k sqrt e) has the sign of its factors, zero included, also for d or e a
+    square.
+    """
+    first, second = (
+        expected_sign(u, v, *map(Fraction, (0, 0, n, 0))) for u, v, n in ((a, b, d), (c, k, e))
+    )
     assert biquadratic(a * c, b * c, a * k, b * k, Fraction(d), Fraction(e)) == first * second
 
 
@@ -127,7 +145,9 @@ def test_sign_of_biquadratic_at_products_that_vanish(
         (-1, 5, 1, 7, 0, 1),
     ],
 )
-@pytest.mark.parametrize("nudge", [Fraction(0), Fraction(1, 2**200), Fraction(-1, 2**200), Fraction(1, 2**1000)])
+@pytest.mark.parametrize(
+    "nudge", [Fraction(0), Fraction(1, 2**200), Fraction(-1, 2**200), Fraction(1, 2**1000)]
+)
 def test_sign_of_biquadratic_by_sympy(form: tuple[int, ...], nudge: Fraction) -> None:
     x, y, z, w, d, e = (sympy.Integer(number) for number in form)
     base = sympy.simplify(x + y * sympy.sqrt(d) + z * sympy.sqrt(e) + w * sympy.sqrt(d * e))
@@ -136,20 +156,33 @@ def test_sign_of_biquadratic_by_sympy(form: tuple[int, ...], nudge: Fraction) ->
 
 
 def test_nested_root_written_as_a_form_is_zero() -> None:
-    """sqrt 2 + sqrt 3 - sqrt(5 + 2 sqrt 6) = 0, squared into (5 + 2 sqrt 6) - (sqrt 2 + sqrt 3)^2 over d = 6, e = 24."""
+    """sqrt 2 + sqrt 3 - sqrt(5 + 2 sqrt 6) = 0, squared into (5 + 2 sqrt 6) - (sqrt 2 + sqrt 3)^2
+    over d = 6, e = 24.
+    """
     assert sympy.sqrtdenest(sympy.sqrt(2) + sympy.sqrt(3) - sympy.sqrt(5 + 2 * sympy.sqrt(6))) == 0
     assert biquadratic(*map(Fraction, (5 - 2 - 3, 2, -1, 0, 6, 24))) == 0
     assert biquadratic(Fraction(-1, 2**300), *map(Fraction, (2, -1, 0, 6, 24))) == -1
 
 
-@given(st.tuples(*[FACTORS] * 3), st.integers(2, 50), st.integers(2, 50), st.sampled_from([-3, -1, 0, 1, 2]))
-def test_sign_of_biquadratic_next_to_zero(form: tuple[Fraction, ...], d: int, e: int, step: int) -> None:
-    """The constant is the negative rest rounded to 220 bits, plus a step: the value is within 2^-218 of zero."""
+@given(
+    st.tuples(*[FACTORS] * 3),
+    st.integers(2, 50),
+    st.integers(2, 50),
+    st.sampled_from([-3, -1, 0, 1, 2]),
+)
+def test_sign_of_biquadratic_next_to_zero(
+    form: tuple[Fraction, ...], d: int, e: int, step: int
+) -> None:
+    """The constant is the negative rest rounded to 220 bits, plus a step: the value is within
+    2^-218 of zero.
+    """
     y, z, w = form
     rest = value_of(Fraction(0), y, z, w, Fraction(d), Fraction(e))
     with mpmath.workprec(BITS):
         x = Fraction(step - int(mpmath.floor(rest * mpmath.mpf(2) ** 220)), 2**220)
-    assert biquadratic(x, y, z, w, Fraction(d), Fraction(e)) == expected_sign(x, y, z, w, Fraction(d), Fraction(e))
+    assert biquadratic(x, y, z, w, Fraction(d), Fraction(e)) == expected_sign(
+        x, y, z, w, Fraction(d), Fraction(e)
+    )
 
 
 SURDS = st.sampled_from([0, 1, 2, 5, Fraction(9, 4), Fraction(2, 3)]).flatmap(
@@ -178,7 +211,13 @@ def test_field_laws(numbers: tuple[Surd, Surd, Surd]) -> None:
             a.inverse()
 
 
-CONJUGATES = [(3, 1, 9), (3, 2, Fraction(9, 4)), (-1, -1, 1), (Fraction(2, 3), 2, Fraction(1, 9)), (5, 0, 2)]
+CONJUGATES = [
+    (3, 1, 9),
+    (3, 2, Fraction(9, 4)),
+    (-1, -1, 1),
+    (Fraction(2, 3), 2, Fraction(1, 9)),
+    (5, 0, 2),
+]
 
 
 @pytest.mark.parametrize(("a", "b", "d"), CONJUGATES)
@@ -200,9 +239,15 @@ def test_order_is_that_of_the_reals(numbers: tuple[Surd, Surd, Surd]) -> None:
 
 
 @given(NUMBERS, NUMBERS, RADICANDS, NUMBERS, NUMBERS, RADICANDS)
-def test_compare_across_radicands(a: Fraction, b: Fraction, d: Fraction, c: Fraction, k: Fraction, e: Fraction) -> None:
+def test_compare_across_radicands(
+    a: Fraction, b: Fraction, d: Fraction, c: Fraction, k: Fraction, e: Fraction
+) -> None:
     first, second = Surd(q(a), q(b), q(d)), Surd(q(c), q(k), q(e))
-    assert first.compare(second) == -second.compare(first) == expected_sign(a - c, b, -k, Fraction(0), d, e)
+    assert (
+        first.compare(second)
+        == -second.compare(first)
+        == expected_sign(a - c, b, -k, Fraction(0), d, e)
+    )
 
 
 @given(st.tuples(*[NUMBERS] * 8), RADICANDS, RADICANDS)
@@ -234,12 +279,16 @@ def test_ball_encloses(a: Fraction, b: Fraction, d: Fraction, bits: int) -> None
         centre, reach = (mpmath.ldexp(mpmath.mpf(int(m)), int(e)) for m, e in (middle, radius))
         value = real(a) + real(b) * mpmath.sqrt(real(d))
         assert abs(value - centre) <= reach + mpmath.mpf(2) ** -1900
-        assert reach <= (abs(real(a)) + abs(real(b)) * (mpmath.sqrt(real(d)) + 1)) * mpmath.mpf(2) ** (6 - bits)
+        assert reach <= (abs(real(a)) + abs(real(b)) * (mpmath.sqrt(real(d)) + 1)) * mpmath.mpf(
+            2
+        ) ** (6 - bits)
 
 
 @pytest.mark.parametrize("d", [2, 61])
 def test_float_survives_cancellation(d: int) -> None:
-    """However close a convergent comes to sqrt(d), the difference has all the digits of a float64."""
+    """However close a convergent comes to sqrt(d), the difference has all the digits of a
+    float64.
+    """
     root = Surd(q(0), q(1), q(d))
     for close in convergents(d, 250):
         with mpmath.workprec(BITS):

@@ -1,4 +1,6 @@
-"""Several partitions at once: in threads of one process, and in processes that are started afresh."""
+"""Several partitions at once: in threads of one process, and in processes that are started
+afresh.
+"""
 
 import multiprocessing
 import threading
@@ -114,7 +116,9 @@ def test_a_door_that_another_thread_opens_changes_no_precision() -> None:
 
 @pytest.fixture(scope="module")
 def spawned() -> ProcessPoolExecutor:
-    """One process: what comes back is compared with what is found here, and to start another one takes seconds."""
+    """One process: what comes back is compared with what is found here, and to start another one
+    takes seconds.
+    """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         yield pool
 
@@ -127,11 +131,15 @@ def test_processes_return_partitions(spawned: ProcessPoolExecutor) -> None:
     assert found[1].regions[0].witness == _in_box(net, 2).regions[0].witness
 
 
-@pytest.mark.parametrize("name", ["circle behind two norms", "2-sphere", "3-sphere", "norm ball", "stopped, walk"])
+@pytest.mark.parametrize(
+    "name", ["circle behind two norms", "2-sphere", "3-sphere", "norm ball", "stopped, walk"]
+)
 def test_processes_return_every_kind(name: str, spawned: ProcessPoolExecutor) -> None:
     found, here = spawned.submit(_found, name).result(), _found(name)
     assert found == here
-    assert [region.witness for region in found.regions] == [region.witness for region in here.regions]
+    assert [region.witness for region in found.regions] == [
+        region.witness for region in here.regions
+    ]
 
 
 def test_processes_are_given_partitions(spawned: ProcessPoolExecutor) -> None:

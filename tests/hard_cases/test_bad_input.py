@@ -1,4 +1,6 @@
-"""Bad input ends in one typed error that says what was wrong, what was received and what to write instead."""
+"""Bad input ends in one typed error that says what was wrong, what was received and what to write
+instead.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ EYE = [[1.0, 0.0], [0.0, 1.0]]
 PLANE = tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
 NORMED = tensors.block(EYE, [0.0, 0.0], [[1.0, 1.0]], [0.0], norm="rms", eps=0)
 SOFT = tensors.block(EYE, [0.0, 0.0], [[1.0, 1.0]], [0.0], norm="rms", eps=1)
-SMOOTH = tensors.mlp([(EYE, [0.0, 0.0]), (EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU())
+SMOOTH = tensors.mlp(
+    [(EYE, [0.0, 0.0]), (EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU()
+)
 SHALLOW = tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0]], [0.0])], activation=GELU())
 WIDE = tensors.mlp([(np.eye(40), np.zeros(40)), (np.ones((1, 40)), np.zeros(1))])
 FIVE = tensors.block(np.eye(5), np.zeros(5), np.ones((1, 5)), [0.0], norm="layernorm", eps=0)
@@ -71,8 +75,14 @@ def certificate(path: Any) -> Path:
 NON_FINITE: dict[str, tuple[Attempt, str]] = {
     "nan weight": (lambda: mlp([[1.0, 2.0], [3.0, NAN]], [0.0, 0.0]), "nan"),
     "nan numpy weight": (lambda: mlp(np.array([[1.0, 2.0], [3.0, NAN]]), [0.0, 0.0]), "[1, 1]"),
-    "nan tensor weight": (lambda: mlp(torch.tensor([[1.0, 2.0], [3.0, NAN]]), [0.0, 0.0]), "[1, 1]"),
-    "nan bfloat16 weight": (lambda: mlp(torch.tensor([[1.0, NAN]], dtype=torch.bfloat16), [0.0]), "[0, 1]"),
+    "nan tensor weight": (
+        lambda: mlp(torch.tensor([[1.0, 2.0], [3.0, NAN]]), [0.0, 0.0]),
+        "[1, 1]",
+    ),
+    "nan bfloat16 weight": (
+        lambda: mlp(torch.tensor([[1.0, NAN]], dtype=torch.bfloat16), [0.0]),
+        "[0, 1]",
+    ),
     "inf bias": (lambda: mlp(EYE, np.array([0.0, INF])), "inf"),
     "minus inf": (lambda: RationalMatrix.from_floats([[0.0, -INF]], name="W_out"), "W_out"),
     "nan gain": (lambda: LayerNorm.of(0, [1.0, NAN]), "nan"),
@@ -87,7 +97,10 @@ NON_FINITE: dict[str, tuple[Attempt, str]] = {
 }
 
 INVALID: dict[str, tuple[Attempt, str]] = {
-    "layers do not chain": (lambda: tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0, 1.0]], [0.0])]), "(1, 3)"),
+    "layers do not chain": (
+        lambda: tensors.mlp([(EYE, [0.0, 0.0]), ([[1.0, 1.0, 1.0]], [0.0])]),
+        "(1, 3)",
+    ),
     "bias too long": (lambda: mlp(EYE, [0.0, 0.0, 0.0]), "3"),
     "ragged weight": (lambda: Layer.of([[1, 2], [3]]), "1 entries"),
     "three axes": (lambda: mlp(np.zeros((2, 2, 2)), [0.0, 0.0]), "(2, 2, 2)"),
@@ -99,7 +112,10 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "no layer": (lambda: Block(()), "()"),
     "no block": (lambda: Network(()), "()"),
     "residual changes dimension": (lambda: Block(PLANE.blocks[0].layers, residual=True), "2 to 1"),
-    "norm of another dimension": (lambda: Block(PLANE.blocks[0].layers, LayerNorm.of(0, dim=3)), "3"),
+    "norm of another dimension": (
+        lambda: Block(PLANE.blocks[0].layers, LayerNorm.of(0, dim=3)),
+        "3",
+    ),
     "gain too short": (lambda: RMSNorm.of(0, [1, 2], dim=3), "(2, 1)"),
     "negative eps": (lambda: LayerNorm.of(-1e-5, dim=3), "-1e-05"),
     "hard tanh upside down": (lambda: HardTanh(1, -1), "1"),
@@ -120,11 +136,26 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "box does not fit": (lambda: partition(PLANE, Box(0, 1, dim=3)), "3"),
     "ray does not fit": (lambda: partition(PLANE, Ray([0], [1])), "1"),
     "circle does not fit": (lambda: partition(NORMED, GreatCircle([1, 0, 0], [0, 1, 0])), "3"),
-    "dependent directions": (lambda: partition(NORMED, GreatCircle([1, 2], [2, 4])), "u = (1, 2), v = (2, 4)"),
-    "opposite directions": (lambda: partition(NORMED, GreatCircle([1, 2], [-1, -2])), "v = (-1, -2)"),
-    "directions equal up to the mean": (lambda: partition(FIVE, GreatCircle([1, 2, 0, 0, 0], [3, 4, 2, 2, 2])), "R^5"),
-    "direction that the norm removes": (lambda: partition(FIVE, GreatCircle([1, 1, 1, 1, 1], [1, 2, 3, 4, 5])), "R^5"),
-    "zero direction": (lambda: partition(PLANE, GreatCircle([0, 0], [0, 1], radius_squared=1)), "u = (0, 0)"),
+    "dependent directions": (
+        lambda: partition(NORMED, GreatCircle([1, 2], [2, 4])),
+        "u = (1, 2), v = (2, 4)",
+    ),
+    "opposite directions": (
+        lambda: partition(NORMED, GreatCircle([1, 2], [-1, -2])),
+        "v = (-1, -2)",
+    ),
+    "directions equal up to the mean": (
+        lambda: partition(FIVE, GreatCircle([1, 2, 0, 0, 0], [3, 4, 2, 2, 2])),
+        "R^5",
+    ),
+    "direction that the norm removes": (
+        lambda: partition(FIVE, GreatCircle([1, 1, 1, 1, 1], [1, 2, 3, 4, 5])),
+        "R^5",
+    ),
+    "zero direction": (
+        lambda: partition(PLANE, GreatCircle([0, 0], [0, 1], radius_squared=1)),
+        "u = (0, 0)",
+    ),
     "unknown engine": (lambda: partition(PLANE, RealSpace(2), engine="magic"), "magic"),
     "point of another dimension": (lambda: PLANE.code([1, 2, 3]), "3"),
     "affine map of another dimension": (lambda: PLANE.affine_at([1, 2, 3]), "3"),
@@ -132,7 +163,10 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "layer zero": (lambda: PLANE.code([1, 2], layers=(0, 1)), "(0, 1)"),
     "point outside the domain": (lambda: partition(PLANE, Box(0, 1, dim=2)).locate([3, 3]), "3"),
     "unbounded polygons": (lambda: partition(PLANE, RealSpace(2)).polygons(), "clip"),
-    "polygons in space": (lambda: partition(mlp(np.eye(3), np.zeros(3)), Box(0, 1, dim=3)).polygons(), "3"),
+    "polygons in space": (
+        lambda: partition(mlp(np.eye(3), np.zeros(3)), Box(0, 1, dim=3)).polygons(),
+        "3",
+    ),
     "regions of a sphere": (lambda: partition(NORMED, Sphere()).region_count, "region_count"),
     "sphere without radius": (lambda: partition(PLANE, Sphere()), "Sphere"),
     "circle without radius": (lambda: partition(PLANE, GreatCircle([1, 0], [0, 1])), "GreatCircle"),
@@ -141,7 +175,10 @@ INVALID: dict[str, tuple[Attempt, str]] = {
     "integers beyond float64": (lambda: Layer.of(np.array([[2**60]])), "int64"),
     "unknown device": (lambda: partition(PLANE, RealSpace(2), device="abacus"), "abacus"),
     "unknown norm": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], norm="batch"), "batch"),  # type: ignore[arg-type]
-    "gain without norm": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], gain=[1, 1]), "norm=None"),
+    "gain without norm": (
+        lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], gain=[1, 1]),
+        "norm=None",
+    ),
     "no layers": (lambda: tensors.mlp([]), "[]"),
     "a number for layers": (lambda: tensors.mlp(3), "got 3"),  # type: ignore[arg-type]
     "numbers for layers": (lambda: tensors.mlp([3]), "got [3]"),  # type: ignore[list-item]
@@ -154,7 +191,10 @@ NOT_A_VECTOR: dict[str, tuple[Attempt, str]] = {
     "circle": (lambda: GreatCircle(1, 2), "u is not a sequence; got 1"),
     "circle through None": (lambda: GreatCircle(None, [1]), "u is not a sequence; got None"),
     "circle through an array without axes": (lambda: GreatCircle(np.array(1.0), [1]), "array(1.)"),
-    "circle through a tensor without axes": (lambda: GreatCircle([1.0], torch.tensor(1.0)), "v is not a sequence"),
+    "circle through a tensor without axes": (
+        lambda: GreatCircle([1.0], torch.tensor(1.0)),
+        "v is not a sequence",
+    ),
     "circle through text": (lambda: GreatCircle("12", "13"), "'12'"),
     "sphere": (lambda: GreatSphere(1, 2, 3), "u is not"),
     "ray": (lambda: Ray(0, 5), "direction is not a sequence; got 5"),
@@ -164,8 +204,14 @@ NOT_A_VECTOR: dict[str, tuple[Attempt, str]] = {
     "segment between sets": (lambda: Segment({0, 1}, {1, 2}), "{0, 1}"),
     "line": (lambda: Line(0, [1]), "point is not a sequence"),
     "plane": (lambda: Plane([0, 0], 1, 2), "p1 is not a sequence"),
-    "bounds of a plane": (lambda: Plane([0, 0], [1, 0], [0, 1], s=3, t=(0, 1)), "s is not a sequence"),
-    "three bounds of a plane": (lambda: Plane([0, 0], [1, 0], [0, 1], s=(0, 1), t=(0, 1, 2)), "t is not a pair of bounds"),
+    "bounds of a plane": (
+        lambda: Plane([0, 0], [1, 0], [0, 1], s=3, t=(0, 1)),
+        "s is not a sequence",
+    ),
+    "three bounds of a plane": (
+        lambda: Plane([0, 0], [1, 0], [0, 1], s=(0, 1), t=(0, 1, 2)),
+        "t is not a pair of bounds",
+    ),
     "ball": (lambda: Ball(0, 1), "centre is not"),
     "directions of a ball": (lambda: Ball([0, 0], 1, 3), "directions is not"),
     "direction of a ball": (lambda: Ball([0, 0], 1, [3, 4]), "directions[0] is not"),
@@ -180,18 +226,30 @@ NOT_A_VECTOR: dict[str, tuple[Attempt, str]] = {
     "side": (lambda: norm_geometry.side_of(LayerNorm.of(dim=3), 3), "z is not"),  # type: ignore[arg-type]
     "inputs of a norm": (lambda: norm_geometry.image_points(LayerNorm.of(dim=3), "abc"), "'abc'"),
     "circles": (lambda: partition_circles(PLANE, None, None), "u is not a sequence; got None"),
-    "circles through numbers": (lambda: partition_circles(PLANE, [[1, 0]], 3), "v is not a sequence; got 3"),
+    "circles through numbers": (
+        lambda: partition_circles(PLANE, [[1, 0]], 3),
+        "v is not a sequence; got 3",
+    ),
     "weight": (lambda: tensors.mlp([(3, [0])]), "layers.0.weight is not"),
     "bias": (lambda: tensors.mlp([([[1]], 3)]), "layers.0.bias is not"),
     "matrix": (lambda: RationalMatrix.from_rationals(None, "W"), "W is not"),  # type: ignore[arg-type]
-    "gain of a block": (lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], norm="layernorm", gain=2.0), "gain is not"),
+    "gain of a block": (
+        lambda: tensors.block(EYE, [0, 0], [[1, 1]], [0], norm="layernorm", gain=2.0),
+        "gain is not",
+    ),
     "gain": (lambda: LayerNorm.of(gain=2.0), "norm gain is not a sequence; got 2.0"),
-    "gain with a dimension": (lambda: LayerNorm.of(gain=2.0, dim=3), "norm gain is not a sequence; got 2.0"),
+    "gain with a dimension": (
+        lambda: LayerNorm.of(gain=2.0, dim=3),
+        "norm gain is not a sequence; got 2.0",
+    ),
     "bias of a norm": (lambda: RMSNorm.of(bias=1), "norm bias is not a sequence; got 1"),
 }
 
 WRONG_KIND: dict[str, tuple[Attempt, str]] = {
-    "half a dimension of a norm": (lambda: LayerNorm.of(dim=2.5), "dim is not a whole number; got 2.5"),  # type: ignore[arg-type]
+    "half a dimension of a norm": (
+        lambda: LayerNorm.of(dim=2.5),
+        "dim is not a whole number; got 2.5",
+    ),  # type: ignore[arg-type]
     "text for a dimension of a norm": (lambda: LayerNorm.of(dim="3"), "got '3'"),  # type: ignore[arg-type]
     "truth for a dimension of a norm": (lambda: LayerNorm.of(dim=True), "got True"),
     "half a dimension of a box": (lambda: Box(0, 1, dim=2.5), "got 2.5"),  # type: ignore[arg-type]
@@ -199,20 +257,28 @@ WRONG_KIND: dict[str, tuple[Attempt, str]] = {
     "half a dimension of a polytope": (lambda: HPolytope([], dim=2.5), "got 2.5"),  # type: ignore[arg-type]
     "device": (lambda: partition(PLANE, RealSpace(2), device=3), "unknown device; got 3"),  # type: ignore[arg-type]
     "no device": (lambda: partition(PLANE, RealSpace(2), device=None), "got None"),  # type: ignore[arg-type]
-    "number of a device": (lambda: partition(PLANE, RealSpace(2), device="cuda:x"), "unknown device; got 'cuda:x'"),
+    "number of a device": (
+        lambda: partition(PLANE, RealSpace(2), device="cuda:x"),
+        "unknown device; got 'cuda:x'",
+    ),
     "device for circles": (lambda: circles(device=3), "got 3"),
     "number of a device for circles": (lambda: circles(device="cpu:x"), "got 'cpu:x'"),
     "limit of circles": (lambda: circles(limit="x"), "not a limit; got 'x'"),
     "progress": (lambda: partition(PLANE, RealSpace(2), progress=3), "got 3"),  # type: ignore[arg-type]
     "engine": (lambda: partition(PLANE, RealSpace(2), engine=["circle"]), "['circle']"),  # type: ignore[arg-type]
-    "network of circles": (lambda: partition_circles(3, [[1, 0]], [[0, 1]]), "not a network; got int"),  # type: ignore[arg-type]
-    "a module for circles": (lambda: partition_circles(torch.nn.Sequential(torch.nn.ReLU()), [], []),  # type: ignore[arg-type]
-                             "got Sequential"),
+    "network of circles": (
+        lambda: partition_circles(3, [[1, 0]], [[0, 1]]),
+        "not a network; got int",
+    ),  # type: ignore[arg-type]
+    "a module for circles": (
+        lambda: partition_circles(torch.nn.Sequential(torch.nn.ReLU()), [], []),  # type: ignore[arg-type]
+        "got Sequential",
+    ),
     "norm of an ellipsoid": (lambda: norm_geometry.ellipsoid(3), "not a norm; got int"),  # type: ignore[arg-type]
     "norm of an image": (lambda: norm_geometry.image(3, [1, 2]), "not a norm; got int"),  # type: ignore[arg-type]
     "norm of images": (lambda: norm_geometry.image_points(3, [[1]]), "not a norm; got int"),  # type: ignore[arg-type]
     "norm of a side": (lambda: norm_geometry.is_image(3, [1]), "not a norm; got int"),  # type: ignore[arg-type]
-}  # fmt: skip
+}
 
 HERE = Path(__file__).resolve().parent
 ABSENT, FILE = HERE / "absent", Path(__file__).resolve()
@@ -223,17 +289,32 @@ FILES: dict[str, tuple[Attempt, str]] = {
     "empty path": (lambda: certificate(""), "a folder stands"),
     "number for a path": (lambda: certificate(3), "not a path; got 3"),
     "missing certificate": (lambda: check.verify_file(ABSENT), f"no such file; got {ABSENT}; "),
-    "missing packed certificate": (lambda: check.verify_file("absent.gz"), "no such file; got absent.gz; "),
+    "missing packed certificate": (
+        lambda: check.verify_file("absent.gz"),
+        "no such file; got absent.gz; ",
+    ),
     "folder for a certificate": (lambda: check.verify_file(HERE), f"got {HERE}; "),
     "number for a certificate": (lambda: check.verify_file(3), "not a path; got 3"),  # type: ignore[arg-type]
 }
 
 UNSUPPORTED: dict[str, tuple[Attempt, str]] = {
-    "circle engine on a higher sphere": (lambda: partition(FIVE, Sphere(), engine="circle"), "Sphere"),
-    "flats of dimension 39": (lambda: partition(WIDE, Sphere(radius_squared=1), engine="sphere_flats"), "not 39"),
-    "sphere of two points without norm": (lambda: partition(mlp([[1.0]], [0.0]), Sphere(radius_squared=2)), "dimension 0"),
+    "circle engine on a higher sphere": (
+        lambda: partition(FIVE, Sphere(), engine="circle"),
+        "Sphere",
+    ),
+    "flats of dimension 39": (
+        lambda: partition(WIDE, Sphere(radius_squared=1), engine="sphere_flats"),
+        "not 39",
+    ),
+    "sphere of two points without norm": (
+        lambda: partition(mlp([[1.0]], [0.0]), Sphere(radius_squared=2)),
+        "dimension 0",
+    ),
     "box behind a norm": (lambda: partition(NORMED, Box(0, 1, dim=2)), "norm"),
-    "brute force on a wide layer": (lambda: partition(WIDE, RealSpace(40), engine="brute_force", limit=None), "40 bits"),
+    "brute force on a wide layer": (
+        lambda: partition(WIDE, RealSpace(40), engine="brute_force", limit=None),
+        "40 bits",
+    ),
     "tree on a circle": (lambda: partition(NORMED, Sphere(), engine="lp_tree"), "lp_tree"),
     "circle in the plane": (lambda: partition(PLANE, RealSpace(2), engine="circle"), "circle"),
 }
@@ -251,14 +332,27 @@ TOO_LARGE: dict[str, tuple[Attempt, str]] = {
     "a small limit": (lambda: partition(PLANE, RealSpace(2), limit=3), "4"),
 }
 
-GROUPS = ((InvalidInput, NON_FINITE), (InvalidInput, INVALID), (InvalidInput, NOT_A_VECTOR), (InvalidInput, WRONG_KIND),
-          (InvalidInput, FILES), (Unsupported, UNSUPPORTED),
-          (NotPiecewiseLinear, NOT_PIECEWISE_LINEAR), (TooLarge, TOO_LARGE))  # fmt: skip
-ATTEMPTS = [pytest.param(kind, *attempt, id=name) for kind, group in GROUPS for name, attempt in group.items()]
+GROUPS = (
+    (InvalidInput, NON_FINITE),
+    (InvalidInput, INVALID),
+    (InvalidInput, NOT_A_VECTOR),
+    (InvalidInput, WRONG_KIND),
+    (InvalidInput, FILES),
+    (Unsupported, UNSUPPORTED),
+    (NotPiecewiseLinear, NOT_PIECEWISE_LINEAR),
+    (TooLarge, TOO_LARGE),
+)
+ATTEMPTS = [
+    pytest.param(kind, *attempt, id=name)
+    for kind, group in GROUPS
+    for name, attempt in group.items()
+]
 
 
 @pytest.mark.parametrize(("kind", "attempt", "shown"), ATTEMPTS)
-def test_one_typed_error_in_three_parts(kind: type[ExactlensError], attempt: Attempt, shown: str) -> None:
+def test_one_typed_error_in_three_parts(
+    kind: type[ExactlensError], attempt: Attempt, shown: str
+) -> None:
     with pytest.raises(ExactlensError) as caught:
         attempt()
     error = caught.value

@@ -1,4 +1,6 @@
-"""Degenerate networks on flat domains: zero, repeated, opposite and dead neurons, ties, one or no neuron."""
+"""Degenerate networks on flat domains: zero, repeated, opposite and dead neurons, ties, one or no
+neuron.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def planes(rows: Rows, activation: Activation | None = None) -> Network:
     """One hidden layer whose rows are (normal, then offset); every neuron is an output."""
     count = len(rows)
     hidden = Layer.of([row[:-1] for row in rows], [row[-1] for row in rows], activation or ReLU())
-    return Network((Block((hidden, Layer.of([[int(i == j) for j in range(count)] for i in range(count)]))),))
+    return Network(
+        (Block((hidden, Layer.of([[int(i == j) for j in range(count)] for i in range(count)]))),)
+    )
 
 
 def line_for(engine: str) -> RealSpace | Line:
@@ -35,7 +39,16 @@ def codes(found: Partition) -> set[str]:
 
 @pytest.mark.parametrize("engine", ONE_LAYER)
 def test_copies_flip_together(engine: str) -> None:
-    rows = [[1, 0, 0], [1, 0, 0], [-1, 0, 0], [Fraction(1, 3), 0, 0], [-7, 0, 0], [0, 0, 1], [0, 0, -1], [0, 0, 0]]
+    rows = [
+        [1, 0, 0],
+        [1, 0, 0],
+        [-1, 0, 0],
+        [Fraction(1, 3), 0, 0],
+        [-7, 0, 0],
+        [0, 0, 1],
+        [0, 0, -1],
+        [0, 0, 0],
+    ]
     found = partition(planes(rows), RealSpace(2), engine=engine)
     assert codes(found) == {"11010100", "00101100"}
     facets = [facet for region in found.regions for facet in region.facets]
@@ -55,7 +68,9 @@ def test_one_constant_neuron(engine: str, bias: int, code: str) -> None:
 def test_one_neuron_on_a_line(engine: str) -> None:
     found = partition(planes([[3, -1]]), line_for(engine), engine=engine)
     assert codes(found) == {"0", "1"}
-    assert sorted(facet.neighbour for region in found.regions for facet in region.facets if facet.flipped) == [0, 1]
+    assert sorted(
+        facet.neighbour for region in found.regions for facet in region.facets if facet.flipped
+    ) == [0, 1]
 
 
 @pytest.mark.parametrize("engine", FLAT)
@@ -70,7 +85,9 @@ def test_no_neuron(engine: str, domain: RealSpace | Box) -> None:
 
 @pytest.mark.parametrize("engine", ONE_LAYER)
 def test_bias_free_cone(engine: str) -> None:
-    found = partition(planes([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]]), RealSpace(2), engine=engine)
+    found = partition(
+        planes([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]]), RealSpace(2), engine=engine
+    )
     assert found.region_count == 8
     assert all(len(region.facets) == 2 for region in found.regions)
 
@@ -89,7 +106,9 @@ def test_dead_layer_everywhere(engine: str) -> None:
 @pytest.mark.parametrize("engine", FLAT)
 def test_zero_on_an_open_set_is_off(engine: str) -> None:
     first = Layer.of([[1, 0], [1, 0]], [0, -1], ReLU())
-    ramp = Layer.of([[1, -1], [-1, 1]], [0, 1], ReLU())  # a clamp of x to [0, 1]: zero for x < 0, and 1 - clamp for x > 1
+    ramp = Layer.of(
+        [[1, -1], [-1, 1]], [0, 1], ReLU()
+    )  # a clamp of x to [0, 1]: zero for x < 0, and 1 - clamp for x > 1
     network = Network((Block((first, ramp, Layer.of([[1, 1]]))),))
     found = partition(network, RealSpace(2), engine=engine)
     assert codes(found) == {"00|01", "10|11", "11|10"}
@@ -99,10 +118,15 @@ def test_zero_on_an_open_set_is_off(engine: str) -> None:
 @pytest.mark.parametrize("engine", FLAT)
 def test_facet_that_a_deeper_tie_shares(engine: str) -> None:
     """relu(x) > 0 repeats the bit of x, so one facet flips hinges of two layers."""
-    network = tensors.mlp([([[1.0, 0.0]], [0.0]), ([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
+    network = tensors.mlp(
+        [([[1.0, 0.0]], [0.0]), ([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])]
+    )
     found = partition(network, RealSpace(2), engine=engine)
     assert codes(found) == {"0|00", "1|10"}
-    assert [(hinge.layer, hinge.neuron) for hinge in found.regions[0].facets[0].flipped] == [(1, 0), (2, 0)]
+    assert [(hinge.layer, hinge.neuron) for hinge in found.regions[0].facets[0].flipped] == [
+        (1, 0),
+        (2, 0),
+    ]
 
 
 @pytest.mark.parametrize("engine", ONE_LAYER)
@@ -166,7 +190,9 @@ def test_segment_ends_on_boundaries(engine: str, inside: Fraction) -> None:
 
 
 @pytest.mark.parametrize("engine", ON_LINES)
-@pytest.mark.parametrize("domain", [Segment([0, -1], [0, 1]), Line([0, 5], [0, 2]), Ray([0, -1], [0, 1])])
+@pytest.mark.parametrize(
+    "domain", [Segment([0, -1], [0, 1]), Line([0, 5], [0, 2]), Ray([0, -1], [0, 1])]
+)
 def test_domain_inside_a_boundary(engine: str, domain: Segment | Line | Ray) -> None:
     found = partition(planes([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [1, 1, 0]]), domain, engine=engine)
     assert codes(found) == {"0000", "0011"}
@@ -218,7 +244,11 @@ def test_copied_map_far_away_is_one_map_and_two_pieces() -> None:
 @pytest.mark.parametrize("engine", [name for name in ONE_LAYER if name != "brute_force"])
 def test_wide_coincident_layer(engine: str) -> None:
     """Sixty neurons on three lines."""
-    rows = [[a * f, b * f, 0] for a, b in ((1, 0), (0, 1), (1, 1)) for f in (*range(1, 11), *range(-10, 0))]
+    rows = [
+        [a * f, b * f, 0]
+        for a, b in ((1, 0), (0, 1), (1, 1))
+        for f in (*range(1, 11), *range(-10, 0))
+    ]
     found = partition(planes(rows), RealSpace(2), engine=engine)
     assert found.region_count == 6
     assert {len(facet.flipped) for region in found.regions for facet in region.facets} == {20}

@@ -25,7 +25,12 @@ def cuts(found: Partition) -> list[Crossing]:
 
 def touched(found: Partition) -> list[int]:
     """The neurons that touch zero without changing sign, in order."""
-    return sorted(hinge.neuron for crossing in found.crossings if crossing.tangent for hinge in crossing.hinges)
+    return sorted(
+        hinge.neuron
+        for crossing in found.crossings
+        if crossing.tangent
+        for hinge in crossing.hinges
+    )
 
 
 def circle(rows: list[list[object]], squared: object) -> Partition:
@@ -81,7 +86,9 @@ def root(square: Fraction, bits: int) -> Fraction:
 
 @pytest.mark.parametrize("bits", [20, 60, 200, 1000])
 def test_surds_that_agree_beyond_floats(bits: int) -> None:
-    """x = 1/2 meets |x|^2 = 2 at y = sqrt(7)/2; the line y = s comes within 2^-bits of that point, on either side."""
+    """x = 1/2 meets |x|^2 = 2 at y = sqrt(7)/2; the line y = s comes within 2^-bits of that point,
+    on either side.
+    """
     below = root(Fraction(7, 4), bits)
     for s, between in ((below, "11"), (below + Fraction(1, 2**bits), "00")):
         found = circle([[1, 0, Fraction(-1, 2)], [0, 1, -s]], 2)
@@ -99,7 +106,9 @@ def test_coincident_surds_of_different_radicands() -> None:
     assert found.cell_count == 4
 
 
-@pytest.mark.parametrize("offset", [Fraction(2), Fraction(2) - Fraction(1, 2**50), Fraction(2) + Fraction(1, 2**50)])
+@pytest.mark.parametrize(
+    "offset", [Fraction(2), Fraction(2) - Fraction(1, 2**50), Fraction(2) + Fraction(1, 2**50)]
+)
 def test_tangent_cap_in_higher_dimension(offset: Fraction) -> None:
     network = tensors.block([[1, 0, 0, 0, 0]], [-offset], [[1]], [0], norm="layernorm", eps=0)
     found = partition(network, GreatCircle([4, -1, -1, -1, -1], [0, 1, 0, 0, -1]))
@@ -130,13 +139,18 @@ def test_extreme_radius(squared: object) -> None:
 
 def test_nearly_parallel_directions() -> None:
     tiny = Fraction(1, 2**80)
-    found = partition(planes([[1, 0, 0], [0, 1, 0]]), GreatCircle([1, 1], [1, 1 + tiny], radius_squared=1))
+    found = partition(
+        planes([[1, 0, 0], [0, 1, 0]]), GreatCircle([1, 1], [1, 1 + tiny], radius_squared=1)
+    )
     assert sorted(codes(found)) == ["00", "01", "10", "11"]
 
 
 def test_circle_inside_a_plane() -> None:
     """A plane that contains the circle is zero on an open set: off."""
-    found = partition(planes([[0, 0, 1, 0], [0, 0, -1, 0], [1, 0, 1, 0]]), GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1))
+    found = partition(
+        planes([[0, 0, 1, 0], [0, 0, -1, 0], [1, 0, 1, 0]]),
+        GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=1),
+    )
     assert sorted(codes(found)) == ["000", "001"]
 
 
@@ -155,13 +169,17 @@ def test_endpoints_are_exact() -> None:
 
 
 def test_bits_are_not_read_where_a_plane_touches() -> None:
-    """x + 1 touches zero at (-1, 0), the middle of the circle cut open at (1, 0), and is on; then x + 1/2 cuts."""
+    """x + 1 touches zero at (-1, 0), the middle of the circle cut open at (1, 0), and is on; then x
+    + 1/2 cuts.
+    """
     deep = tensors.mlp([([[1, 0]], [1]), ([[1]], [Fraction(-1, 2)]), ([[1]], [0])])
     found = partition(deep, Sphere(radius_squared=1))
     assert sorted(codes(found)) == ["1|0", "1|1"]
 
 
-@pytest.mark.parametrize("normal", [(1, 0), (-1, 0), (0, 1), (0, -1), (3, 4), (-4, 3), (5, -12), (-8, -15)])
+@pytest.mark.parametrize(
+    "normal", [(1, 0), (-1, 0), (0, 1), (0, -1), (3, 4), (-4, 3), (5, -12), (-8, -15)]
+)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_every_touching_line_is_on_or_off_throughout(normal: tuple[int, int], sign: int) -> None:
     length = int((normal[0] ** 2 + normal[1] ** 2) ** 0.5)
@@ -181,12 +199,19 @@ def test_deeper_layers_touch_only_where_they_are() -> None:
 def test_touching_hinge_of_a_deeper_layer_has_its_own_name() -> None:
     deep = tensors.mlp([([[1, 0], [0, 1]], [5, 5]), ([[0, 1], [1, 0]], [-9, -6]), ([[1, 1]], [0])])
     found = partition(deep, Sphere(radius_squared=1))
-    names = [tuple(hinge) for crossing in found.crossings if crossing.tangent for hinge in crossing.hinges]
+    names = [
+        tuple(hinge)
+        for crossing in found.crossings
+        if crossing.tangent
+        for hinge in crossing.hinges
+    ]
     assert names == [(2, 1, 0)]
 
 
 def test_segment_does_not_touch_beyond_its_ends() -> None:
-    """The line through (1, 2) and (2, 5) has the direction (1, 1), where the plane touches, at t = -1/2 only."""
+    """The line through (1, 2) and (2, 5) has the direction (1, 1), where the plane touches, at t =
+    -1/2 only.
+    """
     network = tensors.block([[1, 1]], [-2], [[1]], [0], norm="rms", eps=0)
     assert touched(partition(network, Segment([1, 2], [2, 5]))) == []
     (touching,) = partition(network, Line([1, 2], [1, 3])).crossings
@@ -194,12 +219,16 @@ def test_segment_does_not_touch_beyond_its_ends() -> None:
 
 
 def through_the_centre(eps: object, bias: list[object]) -> Partition:
-    network = tensors.block([[1, -1, 0], [1, 0, -1]], bias, [[1, 1]], [0], norm="layernorm", eps=eps)
+    network = tensors.block(
+        [[1, -1, 0], [1, 0, -1]], bias, [[1, 1]], [0], norm="layernorm", eps=eps
+    )
     return partition(network, Segment([-1, 1, 0], [3, -3, 0]))
 
 
 def test_segment_through_the_point_that_the_norm_cannot_scale() -> None:
-    """At P x = 0 and eps = 0 the norm jumps to the opposite point of the sphere: two cells that nothing joins."""
+    """At P x = 0 and eps = 0 the norm jumps to the opposite point of the sphere: two cells that
+    nothing joins.
+    """
     found = through_the_centre(0, [0, 0])
     assert codes(found) == ["00", "11"]
     assert [crossing.undefined for crossing in found.crossings] == [True]

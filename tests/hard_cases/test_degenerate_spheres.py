@@ -1,4 +1,6 @@
-"""Degenerate spheres: circles that touch, nearly touch or coincide beyond floats, extreme scales, and nothing to cut."""
+"""Degenerate spheres: circles that touch, nearly touch or coincide beyond floats, extreme scales,
+and nothing to cut.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from exact import Box, Budget, GreatSphere, InvalidInput, Outcome, Partition, Sphere, Unsupported, partition
+from exact import (
+    Box,
+    Budget,
+    GreatSphere,
+    InvalidInput,
+    Outcome,
+    Partition,
+    Sphere,
+    Unsupported,
+    partition,
+)
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, RMSNorm
@@ -39,15 +51,20 @@ def vertex_count(found: Any) -> int | None:
     return found.complex.vertex_count if hasattr(found, "complex") else None
 
 
-# --- nearly degenerate ------------------------------------------------------------------------------------------------
+# --- nearly degenerate
+# ------------------------------------------------------------------------------------------------
 
 BITS = [50, 60, 200, 1000]
 
 
 @two_spheres
 @pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize(("side", "expected", "vertices"), [(-1, (4, 4), 2), (0, (3, 3), 1), (1, (3, 3), 0)])
-def test_circles_that_nearly_touch(engine: str, bits: int, side: int, expected: tuple[int, int], vertices: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "expected", "vertices"), [(-1, (4, 4), 2), (0, (3, 3), 1), (1, (3, 3), 0)]
+)
+def test_circles_that_nearly_touch(
+    engine: str, bits: int, side: int, expected: tuple[int, int], vertices: int
+) -> None:
     """x = 1 and y = 1 + gap on |x|^2 = 2: the circles of x = 1 and y = 1 touch in (1, 1, 0)."""
     found = sphere([[1, 0, 0, -1], [0, 1, 0, -1 - Fraction(side, 2**bits)]], 2, engine)
     assert counts(found) == expected
@@ -57,21 +74,33 @@ def test_circles_that_nearly_touch(engine: str, bits: int, side: int, expected: 
 @two_spheres
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize(("side", "expected"), [(-1, (2, 2)), (0, (1, 1)), (1, (1, 1))])
-def test_planes_that_nearly_touch_the_sphere(engine: str, bits: int, side: int, expected: tuple[int, int]) -> None:
+def test_planes_that_nearly_touch_the_sphere(
+    engine: str, bits: int, side: int, expected: tuple[int, int]
+) -> None:
     for sign in (1, -1):
-        found = sphere([[sign, 2 * sign, -2 * sign, -sign * (3 + Fraction(side, 2**bits))]], 1, engine)
+        found = sphere(
+            [[sign, 2 * sign, -2 * sign, -sign * (3 + Fraction(side, 2**bits))]], 1, engine
+        )
         assert counts(found) == expected
 
 
 @two_spheres
 @pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize(("side", "expected", "vertices"), [(-1, (7, 8), 6), (0, (6, 6), 2), (1, (7, 8), 6)])
+@pytest.mark.parametrize(
+    ("side", "expected", "vertices"), [(-1, (7, 8), 6), (0, (6, 6), 2), (1, (7, 8), 6)]
+)
 def test_three_circles_through_irrational_points(
     engine: str, bits: int, side: int, expected: tuple[int, int], vertices: int
 ) -> None:
-    """x = 1/3, y = 1/5 and their sum on |x|^2 = 1 share two points of irrational height; a gap opens two triangles."""
+    """x = 1/3, y = 1/5 and their sum on |x|^2 = 1 share two points of irrational height; a gap
+    opens two triangles.
+    """
     third, fifth = Fraction(1, 3), Fraction(1, 5)
-    rows = [[1, 0, 0, -third], [0, 1, 0, -fifth], [1, 1, 0, -third - fifth + Fraction(side, 2**bits)]]
+    rows = [
+        [1, 0, 0, -third],
+        [0, 1, 0, -fifth],
+        [1, 1, 0, -third - fifth + Fraction(side, 2**bits)],
+    ]
     found = sphere(rows, 1, engine)
     assert counts(found) == expected
     assert vertex_count(found) in (vertices, None)
@@ -96,7 +125,8 @@ def test_a_band_between_opposite_planes_that_nearly_coincide(engine: str) -> Non
         assert found.cell_count == 3
 
 
-# --- scales -----------------------------------------------------------------------------------------------------------
+# --- scales
+# --------------------------------------------------------------------------------------------------
 
 
 @two_spheres
@@ -105,7 +135,10 @@ def test_scale_of_weights_and_directions(engine: str, scale: float) -> None:
     rows = [[scale, 0.0, 0.0], [0.0, -scale, scale], [scale, scale, scale]]
     network = tensors.mlp([(rows, [0.0, 0.0, -scale]), ([[1.0] * 3], [0.0])])
     reference = sphere([[1, 0, 0, 0], [0, -1, 1, 0], [1, 1, 1, -1]], 2, engine)
-    for domain in (Sphere(2), GreatSphere([scale, 0, 0], [0, 1, 0], [0, scale, 1], radius_squared=2)):
+    for domain in (
+        Sphere(2),
+        GreatSphere([scale, 0, 0], [0, 1, 0], [0, scale, 1], radius_squared=2),
+    ):
         assert codes(partition(network, domain, engine=engine)) == codes(reference)
 
 
@@ -114,22 +147,29 @@ def test_scale_of_weights_and_directions(engine: str, scale: float) -> None:
 def test_extreme_radius(engine: str, squared: object) -> None:
     found = sphere([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, -3, 0]], squared, engine)
     assert counts(found) == (8, 8)
-    assert counts(sphere([[1, 0, 0, -1], [0, 0, 1, 1]], squared, engine)) == ((4, 4) if squared > 1 else (1, 1))  # type: ignore[operator]
+    assert counts(sphere([[1, 0, 0, -1], [0, 0, 1, 1]], squared, engine)) == (
+        (4, 4) if squared > 1 else (1, 1)
+    )  # type: ignore[operator]
 
 
 @two_spheres
 def test_nearly_dependent_directions(engine: str) -> None:
     tiny = Fraction(1, 2**80)
     domain = GreatSphere([1, 1, 1], [1, 1 + tiny, 1], [1, 1, 1 - tiny], radius_squared=1)
-    assert counts(partition(planes([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]), domain, engine=engine)) == (8, 8)
+    assert counts(
+        partition(planes([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]), domain, engine=engine)
+    ) == (8, 8)
 
 
-# --- little or nothing to cut -----------------------------------------------------------------------------------------
+# --- little or nothing to cut
+# -----------------------------------------------------------------------------------------
 
 
 @two_spheres
 def test_no_plane_one_cell(engine: str) -> None:
-    found = sphere([[1, 0, 0, -2], [0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 5], [0, 0, -1, 2]], 3, engine)
+    found = sphere(
+        [[1, 0, 0, -2], [0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 5], [0, 0, -1, 2]], 3, engine
+    )
     assert codes(found) == ["01011"]
     assert counts(found) == (1, 1)
     assert len(found.neighbours()) == 0
@@ -164,13 +204,19 @@ def test_a_network_without_hinges(engine: str) -> None:
 def test_a_sphere_inside_a_plane(engine: str) -> None:
     """Planes that contain the great sphere are zero on an open set: off."""
     domain = GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], radius_squared=1)
-    found = partition(planes([[0, 0, 0, 1, 0], [0, 0, 0, -1, 0], [1, 0, 0, 1, 0], [0, 0, 0, 2, 1]]), domain, engine=engine)
+    found = partition(
+        planes([[0, 0, 0, 1, 0], [0, 0, 0, -1, 0], [1, 0, 0, 1, 0], [0, 0, 0, 2, 1]]),
+        domain,
+        engine=engine,
+    )
     assert codes(found) == ["0001", "0011"]
 
 
 @two_spheres
 def test_copies_flip_together(engine: str) -> None:
-    found: Any = sphere([[1, 2, 0, -1], [1, 2, 0, -1], [-1, -2, 0, 1], [3, 6, 0, -3], [-7, -14, 0, 7]], 1, engine)
+    found: Any = sphere(
+        [[1, 2, 0, -1], [1, 2, 0, -1], [-1, -2, 0, 1], [3, 6, 0, -3], [-7, -14, 0, 7]], 1, engine
+    )
     assert codes(found) == ["00101", "11010"]
     assert [hinge.neuron for hinge in found.hinges_between(0, 1)] == [0, 1, 2, 3, 4]
 
@@ -180,8 +226,15 @@ def test_everything_collapses_behind_layer_norm(engine: str) -> None:
     """A gain with a single entry leaves parallel planes, a gain of zero leaves constants."""
     rows = [[1, 2, 3, 4, -1], [2, 0, 0, 7, 1], [0, 5, 0, 0, 1]]
     for gain, expected in (([1, 0, 0, 0], (3, 3)), ([0, 0, 0, 0], (1, 1))):
-        network = tensors.block([row[:-1] for row in rows], [row[-1] for row in rows], [[1, 1, 1]], [0], norm="layernorm",
-                                gain=gain, eps=0)  # fmt: skip
+        network = tensors.block(
+            [row[:-1] for row in rows],
+            [row[-1] for row in rows],
+            [[1, 1, 1]],
+            [0],
+            norm="layernorm",
+            gain=gain,
+            eps=0,
+        )
         assert counts(partition(network, Sphere(), engine=engine)) == expected
 
 
@@ -189,13 +242,16 @@ def test_everything_collapses_behind_layer_norm(engine: str) -> None:
 def test_boundaries_of_two_layers_that_coincide(engine: str) -> None:
     """relu(x) + relu(y) = 1 is x = 1 where y is off, on |x| = 2.
 
-    The quadrant ++ is two sheets over a quarter disc, joined at the rim, which the corner beyond x + y = 1 does not reach
-    (2 cells off); nor does the square between x + y = 1, x = 1 and y = 1. +- and -+ are cut in two, -- is off.
+    The quadrant ++ is two sheets over a quarter disc, joined at the rim, which the corner beyond x
+    + y = 1 does not reach (2 cells off); nor does the square between x + y = 1, x = 1 and y = 1. +-
+    and -+ are cut in two, -- is off.
     """
     first = ([[1, 0, 0], [0, 1, 0]], [0, 0])
     second = ([[1, 1], [1, 0], [0, 1], [2, 0]], [-1, -1, -1, -2])
     found = partition(tensors.mlp([first, second, ([[1] * 4], [0])]), Sphere(4), engine=engine)
-    alone = partition(tensors.mlp([first, (second[0][:1], second[1][:1]), ([[1]], [0])]), Sphere(4), engine=engine)
+    alone = partition(
+        tensors.mlp([first, (second[0][:1], second[1][:1]), ([[1]], [0])]), Sphere(4), engine=engine
+    )
     assert {code[:4] for code in codes(found)} == set(codes(alone))
     assert counts(alone) == (2 + 2 + 2 + 1, 3 + 2 + 2 + 1)
     assert counts(found) == (5 + 2 + 2 + 1, 7 + 2 + 2 + 1)
@@ -203,18 +259,26 @@ def test_boundaries_of_two_layers_that_coincide(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", DEEP_ON_SPHERES)
 def test_a_second_layer_that_touches_where_the_first_bends(engine: str) -> None:
-    """|x| + z = 1 on the unit sphere: in both lunes with z > 0 a circle that touches x = 0 in the pole, and z = 0.
+    """|x| + z = 1 on the unit sphere: in both lunes with z > 0 a circle that touches x = 0 in the
+    pole, and z = 0.
 
     It leaves the disc and two ends of the lune; the lunes with z < 0 are off.
     """
-    absolute = Layer.of([[1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1]], [0, 0, 0, 0], planes([[1, 0]]).layers[0].activation)
+    absolute = Layer.of(
+        [[1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1]],
+        [0, 0, 0, 0],
+        planes([[1, 0]]).layers[0].activation,
+    )
     last = Layer.of([[1, 1, 1, -1]], [-1], absolute.activation)
-    found = partition(Network((Block((absolute, last, Layer.of([[1]]))),)), Sphere(1), engine=engine)
+    found = partition(
+        Network((Block((absolute, last, Layer.of([[1]]))),)), Sphere(1), engine=engine
+    )
     assert found.outcome is Outcome.COMPLETE
     assert counts(found) == (2 + 2 + 1 + 1, 3 + 3 + 1 + 1)
 
 
-# --- outcomes and refusals --------------------------------------------------------------------------------------------
+# --- outcomes and refusals
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ON_SPHERES)

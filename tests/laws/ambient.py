@@ -1,7 +1,9 @@
-"""What else a process may have set when it calls us, and everything public that an object says, as plain text.
+"""What else a process may have set when it calls us, and everything public that an object says, as
+plain text.
 
-A state is a context manager that sets something global and puts it back. `told` walks an object's public properties and its
-methods without arguments, so that a new one is compared in every state without being named here.
+A state is a context manager that sets something global and puts it back. `told` walks an object's
+public properties and its methods without arguments, so that a new one is compared in every state
+without being named here.
 """
 
 from __future__ import annotations
@@ -88,7 +90,12 @@ def numpy_raises() -> Restore:
 
 def numpy_prints() -> Restore:
     before = np.get_printoptions()
-    np.set_printoptions(precision=1, threshold=2, formatter={"float": lambda x: "?", "int": lambda x: "?"}, suppress=True)
+    np.set_printoptions(
+        precision=1,
+        threshold=2,
+        formatter={"float": lambda x: "?", "int": lambda x: "?"},
+        suppress=True,
+    )
     return lambda: np.set_printoptions(**before)
 
 
@@ -162,7 +169,9 @@ STATES: Mapping[str, Callable[[], Restore]] = {
     "numpy raises": numpy_raises,
     "numpy prints": numpy_prints,
     "warnings are errors": within(warnings_are_errors),
-    "decimal context": within(lambda: decimal.localcontext(decimal.Context(prec=2, rounding=decimal.ROUND_UP))),
+    "decimal context": within(
+        lambda: decimal.localcontext(decimal.Context(prec=2, rounding=decimal.ROUND_UP))
+    ),
     "locale": comma,
     "flint precision": coarse_balls,
     "flint prints": plain_flint,
@@ -196,7 +205,9 @@ def everything_global() -> dict[str, str]:
         "torch gradients": f"{torch.is_grad_enabled()} {torch.is_inference_mode_enabled()}",
         "torch autocast": str(torch.is_autocast_enabled("cpu")),
         "torch deterministic": str(torch.are_deterministic_algorithms_enabled()),
-        "torch seed": torch.get_rng_state().numpy().tobytes().hex() if str(torch.get_default_device()) != "meta" else "",
+        "torch seed": torch.get_rng_state().numpy().tobytes().hex()
+        if str(torch.get_default_device()) != "meta"
+        else "",
         "flush": str(flushes()),
         "numpy errors": str(np.geterr()),
         "numpy seed": f"{numpy_state[0]} {numpy_state[1].tobytes().hex()} {numpy_state[2:]}",
@@ -215,21 +226,39 @@ def everything_global() -> dict[str, str]:
 # ---- what objects say
 
 SILENT = {"ball", "certificate", "network", "domain", "charted"}
-"""Public names that are not asked: what writes files, what was given, and a ball at the caller's own precision."""
-SYMBOLIC = {"angle", "endpoints", "length", "parameter", "piecewise", "point", "surface", "symbolic", "sympy"}
-"""Expressions of numbers with hundreds of digits and roots in roots take minutes; asked of small numbers only."""
+"""Public names that are not asked: what writes files, what was given, and a ball at the caller's
+own precision.
+"""
+SYMBOLIC = {
+    "angle",
+    "endpoints",
+    "length",
+    "parameter",
+    "piecewise",
+    "point",
+    "surface",
+    "symbolic",
+    "sympy",
+}
+"""Expressions of numbers with hundreds of digits and roots in roots take minutes; asked of small
+numbers only.
+"""
 MOST = 12
 """Regions, crossings, ... of one object that are asked."""
 
 
 def told(thing: object, depth: int = 4, silent: frozenset[str] = frozenset()) -> str:
-    """Everything public that a value says but for the `silent` names, as text; floats by their bits."""
+    """Everything public that a value says but for the `silent` names, as text; floats by their
+    bits.
+    """
     plain = _plain(thing, depth, silent)
     return plain if plain is not None else _members(thing, depth, silent)
 
 
 def _plain(thing: Any, depth: int, silent: frozenset[str]) -> str | None:
-    if thing is None or isinstance(thing, bool | int | str | bytes | Enum | Fraction | Rational | Path):
+    if thing is None or isinstance(
+        thing, bool | int | str | bytes | Enum | Fraction | Rational | Path
+    ):
         return str(thing)
     if isinstance(thing, float):
         return struct.pack("<d", thing).hex()
@@ -248,13 +277,24 @@ def _plain(thing: Any, depth: int, silent: frozenset[str]) -> str | None:
     if isinstance(thing, Polygon):
         return thing.wkb_hex
     if isinstance(thing, nx.Graph):
-        return f"{told(list(thing.nodes(data=True)), depth, silent)} {told(sorted(map(str, thing.edges(data=True))), depth)}"
+        return (
+            f"{told(list(thing.nodes(data=True)), depth, silent)} "
+            f"{told(sorted(map(str, thing.edges(data=True))), depth)}"
+        )
     if isinstance(thing, Mapping):
-        return str(sorted((told(k, depth - 1, silent), told(v, depth - 1, silent)) for k, v in thing.items()))
+        return str(
+            sorted(
+                (told(k, depth - 1, silent), told(v, depth - 1, silent)) for k, v in thing.items()
+            )
+        )
     if isinstance(thing, Set):
         return str(sorted(told(x, depth - 1, silent) for x in thing))
     if isinstance(thing, Sequence) and not is_dataclass(thing):
-        return f"{len(thing)}: {[told(x, depth - 1, silent) for x in thing[:MOST]]}" if depth else f"{len(thing)}"
+        return (
+            f"{len(thing)}: {[told(x, depth - 1, silent) for x in thing[:MOST]]}"
+            if depth
+            else f"{len(thing)}"
+        )
     return type(thing).__name__ if isinstance(thing, Network | Domain) or depth <= 0 else None
 
 
@@ -262,12 +302,17 @@ def _members(thing: object, depth: int, silent: frozenset[str]) -> str:
     """The answers to every public question, in order; an error is an answer."""
     names = [name for name in sorted(dir(type(thing))) if name[0] != "_" and name not in SILENT]
     if is_dataclass(thing):
-        names += [field.name for field in fields(thing) if field.name[0] != "_" and field.name not in {*names, *SILENT}]
+        names += [
+            field.name
+            for field in fields(thing)
+            if field.name[0] != "_" and field.name not in {*names, *SILENT}
+        ]
     if isinstance(thing, Partition) and "codes" not in names:
         names += ["codes"]
     asked = [name for name in names if name not in silent and _is_asked(thing, name)]
     answers = [f"{name} = {_answer(thing, name, depth, silent)}" for name in asked]
-    return f"{type(thing).__name__}({repr(thing) if isinstance(thing, Partition | Region) else ''}; {', '.join(answers)})"
+    shown = repr(thing) if isinstance(thing, Partition | Region) else ""
+    return f"{type(thing).__name__}({shown}; {', '.join(answers)})"
 
 
 def _is_asked(thing: object, name: str) -> bool:
@@ -277,7 +322,9 @@ def _is_asked(thing: object, name: str) -> bool:
     if not inspect.isfunction(inspect.unwrap(member) if callable(member) else member):
         return True
     parameters = list(inspect.signature(member).parameters.values())[1:]  # type: ignore[arg-type]
-    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    return all(
+        p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters
+    )
 
 
 def _answer(thing: object, name: str, depth: int, silent: frozenset[str]) -> str:

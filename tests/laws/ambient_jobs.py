@@ -1,7 +1,8 @@
-"""Small jobs for every engine and every other public function, ordinary ones and some with subnormal weights.
+"""Small jobs for every engine and every other public function, ordinary ones and some with
+subnormal weights.
 
-A job returns an object whose public answers are compared (see `ambient.told`). Its inputs are made where it runs, from
-integers and fractions.
+A job returns an object whose public answers are compared (see `ambient.told`). Its inputs are made
+where it runs, from integers and fractions.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from exact import (
 from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
 from exact.partition import ENGINES, partition
+from exact.propagation import bounds
 from exact.regions.polytopes.norm_ball import behind_norm
 from exact.sources import tensors, torch_modules
 
@@ -53,7 +55,8 @@ Rows = list[list[int]]
 def float_bits(value: Fraction) -> int:
     """The 64 bits of a float64 that is this number, as a signed integer; ValueError where none is.
 
-    Subnormal ones are made of integers alone, so that they are right where the processor flushes them.
+    Subnormal ones are made of integers alone, so that they are right where the processor flushes
+    them.
     """
     units = value * 2**1074
     if units.denominator == 1 and abs(units) < 2**52:
@@ -65,15 +68,25 @@ def float_bits(value: Fraction) -> int:
 
 def float_array(rows: Sequence[Any], kind: str = "float64") -> Any:
     """Fractions, or rows of them, as a NumPy array ("float64") or a tensor ("tensor")."""
-    bits = [[float_bits(x) for x in row] if isinstance(row, Sequence) else float_bits(row) for row in rows]
+    bits = [
+        [float_bits(x) for x in row] if isinstance(row, Sequence) else float_bits(row)
+        for row in rows
+    ]
     if kind == "tensor":
         return torch.tensor(bits, dtype=torch.int64, device="cpu").view(torch.float64)
     return np.array(bits, dtype=np.int64).view(np.float64)
 
 
-def layer(rows: Rows, bias: list[int], scale: Fraction = Fraction(1), activation: exact.Activation | None = None) -> Layer:
+def layer(
+    rows: Rows,
+    bias: list[int],
+    scale: Fraction = Fraction(1),
+    activation: exact.Activation | None = None,
+) -> Layer:
     activation = activation or exact.ReLU()
-    return Layer.of([[x * scale for x in row] for row in rows], [x * scale for x in bias], activation)
+    return Layer.of(
+        [[x * scale for x in row] for row in rows], [x * scale for x in bias], activation
+    )
 
 
 def net(*layers: Layer, norm: exact.Norm | None = None) -> Network:
@@ -82,29 +95,50 @@ def net(*layers: Layer, norm: exact.Norm | None = None) -> Network:
 
 
 def in_plane(scale: Fraction) -> Network:
-    return net(layer([[1, 2], [2, 1], [1, -1]], [0, 1, 0], scale), layer([[1, -1, 1], [2, 1, 3]], [1, -2], scale))
+    return net(
+        layer([[1, 2], [2, 1], [1, -1]], [0, 1, 0], scale),
+        layer([[1, -1, 1], [2, 1, 3]], [1, -2], scale),
+    )
 
 
 def one_layer(dim: int, scale: Fraction) -> Network:
-    rows = [[1, 2, -1, 3, 1][:dim], [2, 1, 1, -1, 2][:dim], [1, -1, 2, 1, 1][:dim], [0, 1, 1, 2, -3][:dim]]
+    rows = [
+        [1, 2, -1, 3, 1][:dim],
+        [2, 1, 1, -1, 2][:dim],
+        [1, -1, 2, 1, 1][:dim],
+        [0, 1, 1, 2, -3][:dim],
+    ]
     return net(layer(rows, [0, 1, -1, 1], scale))
 
 
 def behind(norm: type[exact.Norm], dim: int, scale: Fraction, eps: object = 0) -> Network:
     network = one_layer(dim, scale)
-    made = norm.of(eps=eps, gain=[Fraction(k + 1, 2) for k in range(dim)], bias=[Fraction(k, 3) for k in range(dim)])
+    made = norm.of(
+        eps=eps,
+        gain=[Fraction(k + 1, 2) for k in range(dim)],
+        bias=[Fraction(k, 3) for k in range(dim)],
+    )
     return Network((Block(network.layers, made),))
 
 
 def two_norms(scale: Fraction) -> Network:
-    first = Block((layer([[1, 2, 0], [0, 1, 1], [1, -1, 1]], [0, 1, -1], scale),), RMSNorm.of(eps=Fraction(1, 9), dim=3), True)
-    second = Block((layer([[1, -2, 1], [2, 1, 1]], [1, 0], scale),), LayerNorm.of(eps=Fraction(1, 9), dim=3))
+    first = Block(
+        (layer([[1, 2, 0], [0, 1, 1], [1, -1, 1]], [0, 1, -1], scale),),
+        RMSNorm.of(eps=Fraction(1, 9), dim=3),
+        True,
+    )
+    second = Block(
+        (layer([[1, -2, 1], [2, 1, 1]], [1, 0], scale),), LayerNorm.of(eps=Fraction(1, 9), dim=3)
+    )
     return Network((first, second, Block((Layer.of([[1, 1]], [0]),))))
 
 
 def places(scale: Fraction) -> list[tuple[Network, Domain]]:
     plane, space = in_plane(scale), one_layer(3, scale)
-    mixed = net(layer([[1, 2], [2, 1]], [0, 1], scale, HardTanh()), layer([[1, -1]], [1], scale, AbsoluteValue()))
+    mixed = net(
+        layer([[1, 2], [2, 1]], [0, 1], scale, HardTanh()),
+        layer([[1, -1]], [1], scale, AbsoluteValue()),
+    )
     return [
         (plane, Box(-2, 2, dim=2)),
         (plane, RealSpace(2)),
@@ -135,7 +169,10 @@ def partitions(scale: Fraction) -> dict[str, Callable[[], Any]]:
         for engine in ENGINES:
             read = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
             if engine.refusal(*read) is None:
-                name = f"{engine.name} on {type(domain).__name__} {index}{' subnormal' * (scale == TINY)}"
+                name = (
+                    f"{engine.name} on {type(domain).__name__} "
+                    f"{index}{' subnormal' * (scale == TINY)}"
+                )
 
                 def job(index: int = index, name: str = engine.name) -> Any:
                     return partition(*places(scale)[index], engine=name)
@@ -152,7 +189,12 @@ def batch(norm: type[exact.Norm] | None, scale: Fraction) -> Any:
     rows = ([[1, 0, 2], [1, 1, 0], [0, 1, 3]], [[0, 1, 1], [2, 0, 1], [1, -1, 0]])
     found = exact.partition_circles(network, *rows, radius_squared=2 if norm is None else None)
     codes = [found.codes(i) for i in range(len(found))]
-    return [found, codes, [found.angles_float(i) for i in range(len(found))], [circle.digest for circle in found]]
+    return [
+        found,
+        codes,
+        [found.angles_float(i) for i in range(len(found))],
+        [circle.digest for circle in found],
+    ]
 
 
 def ties(scale: Fraction) -> Any:
@@ -163,16 +205,30 @@ def ties(scale: Fraction) -> Any:
 
 
 def geometry(norm: type[exact.Norm], scale: Fraction) -> Any:
-    made = norm.of(eps=scale if scale == TINY else 0, gain=[scale, 2, Fraction(1, 3)], bias=[0, scale, 1])
+    made = norm.of(
+        eps=scale if scale == TINY else 0, gain=[scale, 2, Fraction(1, 3)], bias=[0, scale, 1]
+    )
     points = norm_geometry.image_points(made, [[1.0, 2.0, 5.0], [0.0, -1.0, 3.0]])
-    return [norm_geometry.image(made, [1, 2, 6]), norm_geometry.ellipsoid(made), points, points.exact(1),
-            norm_geometry.side_of(made, [0, 0, 1]), norm_geometry.is_image(made, [scale, 0, 1])]  # fmt: skip
+    return [
+        norm_geometry.image(made, [1, 2, 6]),
+        norm_geometry.ellipsoid(made),
+        points,
+        points.exact(1),
+        norm_geometry.side_of(made, [0, 0, 1]),
+        norm_geometry.is_image(made, [scale, 0, 1]),
+    ]
 
 
 def forward(scale: Fraction) -> Any:
     network = in_plane(scale)
     code = network.code([1, 2])
-    return [code, network.affine_map(code), network.forward_float([[1.0, 2.0], [0.5, -3.0]]), network.sha256, network.layers]
+    return [
+        code,
+        network.affine_map(code),
+        network.forward_float([[1.0, 2.0], [0.5, -3.0]]),
+        network.sha256,
+        network.layers,
+    ]
 
 
 def read_module(scale: Fraction) -> Any:
@@ -186,7 +242,9 @@ def read_module(scale: Fraction) -> Any:
     with torch.no_grad():
         for k, parameter in enumerate(module.parameters()):
             numbers = [float((7 * i + 3 * k) % 11 - 5) for i in range(parameter.numel())]
-            parameter.copy_(torch.tensor(numbers, dtype=torch.float64, device="cpu").reshape(parameter.shape))
+            parameter.copy_(
+                torch.tensor(numbers, dtype=torch.float64, device="cpu").reshape(parameter.shape)
+            )
     network = torch_modules.read(module)
     return [network.sha256, network.forward_float([[1.0, 2.0, 4.0]])]
 
@@ -194,15 +252,27 @@ def read_module(scale: Fraction) -> Any:
 def float_weights(scale: Fraction) -> Any:
     """Networks read from arrays and tensors of float64, and their regions."""
     rows, bias = [[1, 2], [2, 1], [1, -1]], [0, 1, -1]
-    weights = [[Fraction(x) * scale for x in row] for row in rows], [Fraction(x) * scale for x in bias]
+    weights = (
+        [[Fraction(x) * scale for x in row] for row in rows],
+        [Fraction(x) * scale for x in bias],
+    )
     found: list[Any] = []
     for kind in ("float64", "tensor"):
         network = tensors.mlp([tuple(float_array(x, kind) for x in weights), ([[1, 1, 1]], [0])])  # type: ignore[list-item]
-        found += [network.sha256, network.layers[0].weight, partition(network, Box(-2, 2, dim=2)).codes]
+        found += [
+            network.sha256,
+            network.layers[0].weight,
+            partition(network, Box(-2, 2, dim=2)).codes,
+        ]
     return found
 
 
-NARROW = {"float16": torch.int16, "bfloat16": torch.int16, "float32": torch.int32, "float64": torch.int64}
+NARROW = {
+    "float16": torch.int16,
+    "bfloat16": torch.int16,
+    "float32": torch.int32,
+    "float64": torch.int64,
+}
 """Formats of floats, and the integers that hold their bits."""
 
 
@@ -222,7 +292,11 @@ def float_formats(scale: Fraction) -> Any:
 
 def certificate(scale: Fraction) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        return partition(in_plane(scale), Box(-2, 2, dim=2)).certificate(Path(folder) / "proof.txt").read_bytes()
+        return (
+            partition(in_plane(scale), Box(-2, 2, dim=2))
+            .certificate(Path(folder) / "proof.txt")
+            .read_bytes()
+        )
 
 
 def others(scale: Fraction) -> dict[str, Callable[[], Any]]:
@@ -233,13 +307,22 @@ def others(scale: Fraction) -> dict[str, Callable[[], Any]]:
         "batch behind RMSNorm": lambda: batch(RMSNorm, scale),
         "neighbourhood": lambda: exact.neighbourhood(in_plane(scale), [1, 2], radius=2),
         "critical radii": lambda: critical_radii.critical_radii(gaussian, [1, 0, 2, -1]),
-        "critical radii in floats": lambda: critical_radii.critical_radii_float(gaussian, [[1.0, 0.0, 2.0, -1.0]]),
+        "critical radii in floats": lambda: critical_radii.critical_radii_float(
+            gaussian, [[1.0, 0.0, 2.0, -1.0]]
+        ),
         "flip caps": lambda: critical_radii.flip_caps(behind(RMSNorm, 3, scale, Fraction(1, 9))),
-        "quiet share": lambda: critical_radii.quiet_share(behind(RMSNorm, 2, scale, Fraction(1, 9))),
-        "bounds": lambda: [counting.region_bound(in_plane(scale), 2), counting.arc_bound(in_plane(scale))],
+        "quiet share": lambda: critical_radii.quiet_share(
+            behind(RMSNorm, 2, scale, Fraction(1, 9))
+        ),
+        "bounds": lambda: [
+            bounds.region_bound(in_plane(scale), 2),
+            counting.arc_bound(in_plane(scale)),
+        ],
         "cell count": lambda: counting.sphere_cell_count(behind(LayerNorm, 4, scale)),
         "region count": lambda: counting.region_count(one_layer(2, scale), Box(-2, 2, dim=2)),
-        "eps": lambda: eps_comparison.compare_eps(behind(RMSNorm, 2, scale, Fraction(1, 9)), samples=20),
+        "eps": lambda: eps_comparison.compare_eps(
+            behind(RMSNorm, 2, scale, Fraction(1, 9)), samples=20
+        ),
         "ties": lambda: ties(scale),
         "geometry of LayerNorm": lambda: geometry(LayerNorm, scale),
         "geometry of RMSNorm": lambda: geometry(RMSNorm, scale),

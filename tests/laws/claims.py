@@ -1,7 +1,9 @@
-"""What a partition says of itself, verified by oracles of their own: witnesses, straddling pairs, and its certificate.
+"""What a partition says of itself, verified by oracles of their own: witnesses, straddling pairs,
+and its certificate.
 
-A `Claim` is a network as plain data and a domain. Witnesses are evaluated with 3,000 digits through any number of norms,
-straddling pairs in fractions; certificates go through the checker. Nothing of `exact` evaluates a network here.
+A `Claim` is a network as plain data and a domain. Witnesses are evaluated with 3,000 digits through
+any number of norms, straddling pairs in fractions; certificates go through the checker. Nothing of
+`exact` evaluates a network here.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ from tests.truths import engines, reading
 
 DIGITS = 3000
 NONE = mpmath.mpf(10) ** -1500
-"""Smaller values are zero: products of subnormal floats are far larger, and a zero comes out with nearly all digits."""
+"""Smaller values are zero: products of subnormal floats are far larger, and a zero comes out with
+nearly all digits.
+"""
 Number = Any  # a fraction or an mpmath number
 Numbers = Sequence[Number]
 Point = Sequence[Fraction]
@@ -79,13 +83,21 @@ class Claim:
 
     @property
     def has_certificate(self) -> bool:
-        """Whether a complete partition has one: not in balls, of two points, behind several norms, or without a hinge."""
+        """Whether a complete partition has one: not in balls, of two points, behind several norms,
+        or without a hinge.
+        """
         points = isinstance(self.domain, Sphere) and self.network.input_dim - (self.norms != []) < 2
-        odd = isinstance(self.domain, Ball | NormBall) or points or (self.norms != [] and self.square is not None)
+        odd = (
+            isinstance(self.domain, Ball | NormBall)
+            or points
+            or (self.norms != [] and self.square is not None)
+        )
         return not odd and len(self.norms) < 2 and self.hinges > 0
 
     def code_at(self, witness: Point) -> Bits:
-        """The code at a point or, on a sphere or circle, in a direction; behind a norm that of the rays far out."""
+        """The code at a point or, on a sphere or circle, in a direction; behind a norm that of the
+        rays far out.
+        """
         with mpmath.workdps(DIGITS):
             point = [real(x) for x in witness]
             if self.square is not None:
@@ -99,7 +111,9 @@ class Claim:
             return walked(self.data, point, behind, NONE)
 
     def straddling_code(self, point: Point) -> tuple[Bits, int]:
-        """The code of the affine functions at a point off the sphere, and its side of the sphere: 1 outside, -1 inside."""
+        """The code of the affine functions at a point off the sphere, and its side of the sphere: 1
+        outside, -1 inside.
+        """
         excess = Fraction(0) if self.square is None else squared(point) - self.square
 
         def centred(norm: reading.Json, x: Numbers) -> list[Number]:
@@ -111,7 +125,8 @@ class Claim:
         return walked(self.data, point, centred, Fraction(0)), (excess > 0) - (excess < 0)
 
 
-# --- plain numbers ----------------------------------------------------------------------------------------------------
+# --- plain numbers
+# --------------------------------------------------------------------------------------------------
 
 
 def plain(number: Any) -> Fraction:
@@ -136,7 +151,9 @@ def projected(norm: reading.Json, x: Numbers) -> list[Number]:
 def scaled(norm: reading.Json, x: Numbers) -> list[Number]:
     gain, bias = norm.get("gain", ["1"] * len(x)), norm.get("bias", ["0"] * len(x))
     as_real = not isinstance(x[0], Fraction)
-    parts = ([real(Fraction(v)) if as_real else Fraction(v) for v in values] for values in (gain, bias))
+    parts = (
+        [real(Fraction(v)) if as_real else Fraction(v) for v in values] for values in (gain, bias)
+    )
     return [g * value + b for g, b, value in zip(*parts, x, strict=True)]
 
 
@@ -147,7 +164,10 @@ def normalised(norm: reading.Json, x: Numbers, share_of_eps: int) -> list[Number
 
 
 def walked(
-    data: reading.Json, point: Numbers, normalise: Callable[[reading.Json, Numbers], Numbers], nothing: Number
+    data: reading.Json,
+    point: Numbers,
+    normalise: Callable[[reading.Json, Numbers], Numbers],
+    nothing: Number,
 ) -> Bits:
     """The code at a point; values up to `nothing` are zero."""
     x, found = list(point), list[int]()
@@ -155,9 +175,17 @@ def walked(
         y = x if block["norm"] is None else list(normalise(block["norm"], x))
         for part in block["layers"]:
             activation, forms = reading.oracle_activation(part["activation"]), reading.rows(part)
-            z = [sum((number(w, v) * v for w, v in zip(form, y, strict=False)), number(form[-1], y[0])) for form in forms]
+            z = [
+                sum(
+                    (number(w, v) * v for w, v in zip(form, y, strict=False)),
+                    number(form[-1], y[0]),
+                )
+                for form in forms
+            ]
             levels = [sum(v - number(t, v) > nothing for t in activation.breakpoints) for v in z]
-            found += [int(k < level) for level in levels for k in range(len(activation.breakpoints))]
+            found += [
+                int(k < level) for level in levels for k in range(len(activation.breakpoints))
+            ]
             pieces = ((activation.slopes[level], activation.constants[level]) for level in levels)
             y = [number(a, v) * v + number(b, v) for (a, b), v in zip(pieces, z, strict=True)]
         x = y
@@ -169,13 +197,20 @@ def number(value: Fraction, like: Number) -> Number:
     return value if isinstance(like, Fraction) else real(value)
 
 
-# --- verdicts ---------------------------------------------------------------------------------------------------------
+# --- verdicts
+# --------------------------------------------------------------------------------------------------
 
 
 def verdict(claim: Claim, only: Sequence[str] = ()) -> Iterator[str]:
-    """What is wrong with the claims of any engine, or with one that differs from another in its set of codes."""
+    """What is wrong with the claims of any engine, or with one that differs from another in its set
+    of codes.
+    """
     sets = dict[str, set[Bits]]()
-    read, place = behind_norm(claim.network) if isinstance(claim.domain, NormBall) else (claim.network, claim.domain)
+    read, place = (
+        behind_norm(claim.network)
+        if isinstance(claim.domain, NormBall)
+        else (claim.network, claim.domain)
+    )
     for engine in only or engines.ALL:
         if not engines.takes(engine, read, place):
             continue
@@ -184,12 +219,19 @@ def verdict(claim: Claim, only: Sequence[str] = ()) -> Iterator[str]:
             yield from (f"{engine}: {fault}" for fault in faults(claim, found))
             sets[engine] = set(codes(found))
             if claim.hinges and len(found) > 1:
-                part = partition(claim.network, claim.domain, engine=engine, budget=Budget(regions=len(found) // 2))
-                yield from (f"{engine}, stopped early: {fault}" for fault in partial_faults(claim, part))
+                part = partition(
+                    claim.network,
+                    claim.domain,
+                    engine=engine,
+                    budget=Budget(regions=len(found) // 2),
+                )
+                yield from (
+                    f"{engine}, stopped early: {fault}" for fault in partial_faults(claim, part)
+                )
         except Exception as error:
             yield f"{engine}: {type(error).__name__}: {error}"
     if any(found != next(iter(sets.values())) for found in sets.values()):
-        yield f"the codes differ: {({engine: len(found) for engine, found in sets.items()})}"
+        yield f"the codes differ: { ({engine: len(found) for engine, found in sets.items()}) }"
     if not sets:
         yield "no engine takes this job"
 
@@ -208,7 +250,9 @@ def partial_faults(claim: Claim, found: Partition) -> Iterator[str]:
     yield from wrong_points(claim, found)
     complete = found.outcome is Outcome.COMPLETE
     if complete or isinstance(found, FlatPartition | CodePartition):
-        yield from wrong_certificates(claim, found, Status.COMPLETE if complete else Status.INCOMPLETE)
+        yield from wrong_certificates(
+            claim, found, Status.COMPLETE if complete else Status.INCOMPLETE
+        )
 
 
 def wrong_points(claim: Claim, found: Partition) -> Iterator[str]:
@@ -225,23 +269,41 @@ def wrong_points(claim: Claim, found: Partition) -> Iterator[str]:
             yield f"the witness of region {region.index} is located elsewhere"
         if isinstance(found, CodePartition):
             basis = [[plain(x) for x in vector] for vector in found.chart.basis]
-            pair = [[sum((c * v for c, v in zip(y, column, strict=True)), Fraction(0)) for column in zip(*basis, strict=True)]
-                    for y in region.straddling]  # type: ignore[attr-defined]  # fmt: skip
+            pair = [
+                [
+                    sum((c * v for c, v in zip(y, column, strict=True)), Fraction(0))
+                    for column in zip(*basis, strict=True)
+                ]
+                for y in region.straddling
+            ]  # type: ignore[attr-defined]
             if [claim.straddling_code(point) for point in pair] != [(code, -1), (code, 1)]:
                 yield f"the straddling pair of code {region.index} is none"
 
 
 def is_in(domain: Domain, point: Point) -> bool:
-    """Whether a point lies in a domain whose points are easily told; walls of a polyhedron may touch it."""
+    """Whether a point lies in a domain whose points are easily told; walls of a polyhedron may
+    touch it.
+    """
     if isinstance(domain, Box):
-        return all(plain(a) < x < plain(b) for a, x, b in zip(domain.lo, point, domain.hi, strict=True))
+        return all(
+            plain(a) < x < plain(b) for a, x, b in zip(domain.lo, point, domain.hi, strict=True)
+        )
     if isinstance(domain, HPolytope):
-        return all(sum(a * x for a, x in zip(row.coefficients, (*point, 1), strict=True)) >= 0 for row in domain.rows)
+        return all(
+            sum(a * x for a, x in zip(row.coefficients, (*point, 1), strict=True)) >= 0
+            for row in domain.rows
+        )
     if isinstance(domain, Ball):
-        return squared([x - plain(c) for x, c in zip(point, domain.centre, strict=True)]) < plain(domain.radius_squared)
+        return squared([x - plain(c) for x, c in zip(point, domain.centre, strict=True)]) < plain(
+            domain.radius_squared
+        )
     if isinstance(domain, Segment | Ray):
         start, end = (domain.p, domain.q) if isinstance(domain, Segment) else (domain.origin, None)
-        along = domain.direction if isinstance(domain, Ray) else [b - a for a, b in zip(domain.p, domain.q, strict=True)]
+        along = (
+            domain.direction
+            if isinstance(domain, Ray)
+            else [b - a for a, b in zip(domain.p, domain.q, strict=True)]
+        )
         k = next(i for i, d in enumerate(along) if d != 0)
         t = (point[k] - plain(start[k])) / plain(along[k])
         on = all(x == plain(a) + t * plain(d) for x, a, d in zip(point, start, along, strict=True))
@@ -261,7 +323,9 @@ def wrong_certificates(claim: Claim, found: Partition, status: Status) -> Iterat
             return
         if answer.status is not status or answer.regions != len(found):
             yield f"the certificate is {answer.status.value}: {answer.reason}"
-        if answer.status is status and answer.maps is not (maps and isinstance(found, FlatPartition)):
+        if answer.status is status and answer.maps is not (
+            maps and isinstance(found, FlatPartition)
+        ):
             yield "the certificate has maps that were not asked for, or lacks them"
         if not isinstance(found, FlatPartition):
             return

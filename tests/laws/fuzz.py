@@ -1,12 +1,15 @@
-"""Twenty thousand random small networks, rich in degeneracies, of several kinds; every engine is asked, and must be right.
+"""Twenty thousand random small networks, rich in degeneracies, of several kinds; every engine is
+asked, and must be right.
 
-`python -m tests.laws.fuzz --count 20000` runs the seeds 0, 1, ... of every kind, as many as its share of the count in `SHARES`,
-and prints those with a fault; `--only flat --first S --count 1` runs seed S of one kind again and shows its network.
+`python -m tests.laws.fuzz --count 20000` runs the seeds 0, 1, ... of every kind, as many as its
+share of the count in `SHARES`, and prints those with a fault; `--only flat --first S --count 1`
+runs seed S of one kind again and shows its network.
 
-The kind `flat` is the one of this module: every engine must say what brute force says. Weights, biases and domains are
-integers in -2..2, so that zero rows, duplicates, opposite and parallel planes, planes through a vertex and layers that vanish
-on open sets are the rule. A seed is one network and one domain: a box, all of R^d, a polyhedron (which may be unbounded, flat
-or empty), a plane in R^3, or a straight line.
+The kind `flat` is the one of this module: every engine must say what brute force says. Weights,
+biases and domains are integers in -2..2, so that zero rows, duplicates, opposite and parallel
+planes, planes through a vertex and layers that vanish on open sets are the rule. A seed is one
+network and one domain: a box, all of R^d, a polyhedron (which may be unbounded, flat or empty), a
+plane in R^3, or a straight line.
 """
 
 from __future__ import annotations
@@ -24,7 +27,19 @@ from types import ModuleType
 
 import numpy as np
 
-from exact import Box, Hinge, HPolytope, Line, Outcome, Partition, Plane, Ray, RealSpace, Segment, partition
+from exact import (
+    Box,
+    Hinge,
+    HPolytope,
+    Line,
+    Outcome,
+    Partition,
+    Plane,
+    Ray,
+    RealSpace,
+    Segment,
+    partition,
+)
 from exact.geometry.domains.base import Domain
 from tests.laws.random_networks import HINGES, Bits, LayerSpec, Spec, codes, edges
 from tests.truths import engines
@@ -39,8 +54,9 @@ SHARES = {
     "headers": 8,
     "ambient": 4,
 }
-"""Percent of the count by kind. A kind is a module `fuzz_NAME` here (flat: this one) with `job(seed)`, what a seed shows, and
-`verdict(seed)`, the seed with its faults: one more is one more line, and the others' shares less by as much."""
+"""Percent of the count by kind. A kind is a module `fuzz_NAME` here (flat: this one) with
+`job(seed)`, what a seed shows, and `verdict(seed)`, the seed with its faults: one more is one more
+line, and the others' shares less by as much."""
 REFERENCE = "brute_force"
 MOST_HINGES = {1: 15, 2: 13, 3: 10}
 """Hinges by the dimension of the domain: what brute force does within a few tenths of a second."""
@@ -58,11 +74,15 @@ def nonzero(random: Random, count: int) -> Integers:
 
 
 def layer(random: Random, columns: int, width: int, activation: str) -> LayerSpec:
-    return LayerSpec(tuple(integers(random, columns) for _ in range(width)), integers(random, width), activation)
+    return LayerSpec(
+        tuple(integers(random, columns) for _ in range(width)), integers(random, width), activation
+    )
 
 
 def network(random: Random, dim: int, most: int) -> Spec:
-    """One to three hidden layers of one to five neurons, at most `most` hinges in all, and a readout."""
+    """One to three hidden layers of one to five neurons, at most `most` hinges in all, and a
+    readout.
+    """
     found, width = list[LayerSpec](), dim
     for _ in range(random.randint(1, 3)):
         activation = random.choice(["relu", "relu", *HINGES])
@@ -90,13 +110,19 @@ def plane(random: Random, dim: int) -> Domain:
         if any(u[i] * v[j] != u[j] * v[i] for i in range(dim) for j in range(i)):
             break
     bounds = random.choice([{}, {"s": (-1, 1), "t": (0, Fraction(3, 2))}])
-    return Plane(origin, *(tuple(a + b for a, b in zip(origin, w, strict=True)) for w in (u, v)), **bounds)
+    return Plane(
+        origin, *(tuple(a + b for a, b in zip(origin, w, strict=True)) for w in (u, v)), **bounds
+    )
 
 
 def straight(random: Random, dim: int) -> Domain:
     point, direction = integers(random, dim), nonzero(random, dim)
     kind = random.choice([Line, Ray, Segment])
-    end = tuple(a + b for a, b in zip(point, direction, strict=True)) if kind is Segment else direction
+    end = (
+        tuple(a + b for a, b in zip(point, direction, strict=True))
+        if kind is Segment
+        else direction
+    )
     return kind(point, end)
 
 
@@ -115,7 +141,9 @@ def job(seed: int) -> tuple[Spec, Domain]:
 
 
 def disagreements(spec: Spec, domain: Domain) -> Iterator[str]:
-    """What any engine says that differs from brute force, or that is not true of its own witnesses."""
+    """What any engine says that differs from brute force, or that is not true of its own
+    witnesses.
+    """
     exact_network = spec.network
     reference = partition(exact_network, domain, engine=REFERENCE)
     adjacent = edges(reference)
@@ -128,7 +156,9 @@ def disagreements(spec: Spec, domain: Domain) -> Iterator[str]:
             yield f"{engine}: {wrong}"
 
 
-def fault(spec: Spec, domain: Domain, engine: str, reference: Partition, adjacent: Adjacent) -> str | None:
+def fault(
+    spec: Spec, domain: Domain, engine: str, reference: Partition, adjacent: Adjacent
+) -> str | None:
     """The first thing that is wrong with an engine's partition; an exception is one."""
     try:
         found = partition(spec.network, domain, engine=engine)
@@ -149,7 +179,9 @@ def difference(found: Partition, reference: Partition, adjacent: Adjacent) -> st
 
 
 def faults(spec: Spec, found: Partition) -> Iterator[str]:
-    """Checks a partition by itself: complete, and every witness has its code and lies in its region."""
+    """Checks a partition by itself: complete, and every witness has its code and lies in its
+    region.
+    """
     if found.outcome is not Outcome.COMPLETE:
         yield f"the outcome is {found.outcome.value}"
     for region, code in zip(found.regions, codes(found), strict=True):
@@ -172,12 +204,17 @@ def report(judge: Verdict, first: int, count: int, workers: int) -> int:
     """Run the seeds, print the failures as they come, and return their number."""
     started, failed = time.monotonic(), 0
     with ProcessPoolExecutor(workers) as pool:
-        for done, (seed, found) in enumerate(pool.map(judge, range(first, first + count), chunksize=10), start=1):
+        for done, (seed, found) in enumerate(
+            pool.map(judge, range(first, first + count), chunksize=10), start=1
+        ):
             failed += bool(found)
             for line in found:
                 print(f"seed {seed}: {line}", flush=True)
             if done % 500 == 0 or done == count:
-                print(f"{done:,} networks, {failed} with faults, {time.monotonic() - started:.0f} s", flush=True)
+                print(
+                    f"{done:,} networks, {failed} with faults, {time.monotonic() - started:.0f} s",
+                    flush=True,
+                )
     return failed
 
 
@@ -192,10 +229,16 @@ def counts(count: int) -> dict[str, int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Ask every engine about random small networks, and verify what it says.")
+    parser = argparse.ArgumentParser(
+        description="Ask every engine about random small networks, and verify what it says."
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed of every kind")
-    parser.add_argument("--count", type=int, default=20_000, help="how many networks, of all kinds or of one")
-    parser.add_argument("--only", choices=sorted(SHARES), help="one kind; all by their shares if left out")
+    parser.add_argument(
+        "--count", type=int, default=20_000, help="how many networks, of all kinds or of one"
+    )
+    parser.add_argument(
+        "--only", choices=sorted(SHARES), help="one kind; all by their shares if left out"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes")
     options, failed = parser.parse_args(), 0
     wanted = {options.only: options.count} if options.only else counts(options.count)

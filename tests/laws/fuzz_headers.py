@@ -1,10 +1,13 @@
-"""Certificates with changed headers, resealed: whatever the checker accepts must be true of what the header then states.
+"""Certificates with changed headers, resealed: whatever the checker accepts must be true of what
+the header then states.
 
-A seed is a small random partition of some kind (polytopes as a complex or by facets, lines, circles, 2-spheres, codes on
-spheres). Its certificate must be verified; then network, domain, chart, walls, cube, radius, ends, counts and bodies change,
-at random and as a forger would, under right sha256 sums. What is accepted is compared with an enumeration of the header in
-fractions (`stated`): of polytopes all codes and maps, on curves the code at every witness and at points between, on spheres
-codes at many directions, points at which every listed code occurs, and the number of cells by another engine.
+A seed is a small random partition of some kind (polytopes as a complex or by facets, lines,
+circles, 2-spheres, codes on spheres). Its certificate must be verified; then network, domain,
+chart, walls, cube, radius, ends, counts and bodies change, at random and as a forger would, under
+right sha256 sums. What is accepted is compared with an enumeration of the header in fractions
+(`stated`): of polytopes all codes and maps, on curves the code at every witness and at points
+between, on spheres codes at many directions, points at which every listed code occurs, and the
+number of cells by another engine.
 """
 
 from __future__ import annotations
@@ -56,8 +59,13 @@ from tests.laws import stated
 MUTANTS = 24
 """Changed certificates for every seed."""
 ACTIVATIONS = (ReLU(), ReLU(), LeakyReLU(Rational(1, 4)), AbsoluteValue(), HardTanh(), Shrink())
-BY = {"complex": "subdivision", "facets": "lp_tree", "curve": "circle", "sphere": "small_circles",
-      "codes": "sphere_polytopes"}  # fmt: skip
+BY = {
+    "complex": "subdivision",
+    "facets": "lp_tree",
+    "curve": "circle",
+    "sphere": "small_circles",
+    "codes": "sphere_polytopes",
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,14 @@ class HeaderJob:
     domain: Domain
 
     def __str__(self) -> str:
-        layers = [(layer.weight.tolist(), layer.bias.tolist(), layer.activation) for layer in self.network.layers]
-        return f"{self.kind} of {self.domain!r}, seed {self.seed}: {layers}, norms {self.network.norms}"
+        layers = [
+            (layer.weight.tolist(), layer.bias.tolist(), layer.activation)
+            for layer in self.network.layers
+        ]
+        return (
+            f"{self.kind} of {self.domain!r}, seed {self.seed}: {layers}, norms "
+            f"{self.network.norms}"
+        )
 
     @property
     def lines(self) -> list[bytes]:
@@ -84,16 +98,27 @@ def integers(draw: Random, count: int) -> list[int]:
 
 
 def network(draw: Random, dim: int, most: int, norm: Any = None) -> Network:
-    """One or two hidden layers with `most` hinges at most, the first behind the norm, perhaps within a skip, and a readout."""
+    """One or two hidden layers with `most` hinges at most, the first behind the norm, perhaps
+    within a skip, and a readout.
+    """
     layers, inputs, left = list[Layer](), dim, most
     for _ in range(draw.randint(1, 2)):
         activation = draw.choice(ACTIVATIONS)
         width = min(draw.randint(1, 3), left // len(activation.breakpoints))
         if width:
-            layers.append(Layer.of([integers(draw, inputs) for _ in range(width)], integers(draw, width), activation))
+            layers.append(
+                Layer.of(
+                    [integers(draw, inputs) for _ in range(width)],
+                    integers(draw, width),
+                    activation,
+                )
+            )
             inputs, left = width, left - width * len(activation.breakpoints)
     skips = draw.random() < 0.2
-    readout = Layer.of([integers(draw, inputs) for _ in range(dim if skips else 1)], integers(draw, dim if skips else 1))
+    readout = Layer.of(
+        [integers(draw, inputs) for _ in range(dim if skips else 1)],
+        integers(draw, dim if skips else 1),
+    )
     return Network((Block((*layers, readout), norm=norm, residual=skips),))
 
 
@@ -124,8 +149,10 @@ def _flat(draw: Random) -> tuple[Network, Domain]:
     lo = integers(draw, dim)
     walls = [integers(draw, dim + 1) for _ in range(draw.randint(1, 3))]
     made: list[Callable[[], Domain]] = [
-        lambda: Box(lo, [x + draw.randint(1, 3) for x in lo]), lambda: RealSpace(dim), lambda: HPolytope(walls)
-    ]  # fmt: skip
+        lambda: Box(lo, [x + draw.randint(1, 3) for x in lo]),
+        lambda: RealSpace(dim),
+        lambda: HPolytope(walls),
+    ]
     if dim == 3:
         made = [lambda: Plane(*(integers(draw, 3) for _ in range(3))), lambda: Box(-1, 1, dim=3)]
     return network(draw, dim, 6 if dim < 3 else 4), draw.choice(made)()
@@ -137,7 +164,9 @@ def _curve(draw: Random) -> tuple[Network, Domain]:
     u, v = integers(draw, dim), integers(draw, dim)
     if draw.random() < 0.5:
         return network(draw, dim, 6, norm), draw.choice([Segment, Ray, Line])(u, v)
-    return network(draw, dim, 6, norm), GreatCircle(u, v, radius_squared=None if behind else draw.choice([1, 2, "3/4"]))
+    return network(draw, dim, 6, norm), GreatCircle(
+        u, v, radius_squared=None if behind else draw.choice([1, 2, "3/4"])
+    )
 
 
 def _sphere(draw: Random) -> tuple[Network, Domain]:
@@ -145,12 +174,19 @@ def _sphere(draw: Random) -> tuple[Network, Domain]:
     norm = normed(draw, dim) if behind else None
     vectors = [integers(draw, dim) for _ in range(3)]
     if draw.random() < 0.4 or dim != 3 or behind:
-        return network(draw, dim, 4, norm), GreatSphere(*vectors, radius_squared=None if behind else draw.choice([1, 2, "3/4"]))
+        return network(draw, dim, 4, norm), GreatSphere(
+            *vectors, radius_squared=None if behind else draw.choice([1, 2, "3/4"])
+        )
     return network(draw, dim, 4), Sphere(draw.choice([1, 2, 3, "3/4"]))
 
 
 MADE: dict[str, Callable[[Random], tuple[Network, Domain]]] = {
-    "complex": _flat, "facets": _flat, "curve": _curve, "sphere": _sphere, "codes": _sphere}  # fmt: skip
+    "complex": _flat,
+    "facets": _flat,
+    "curve": _curve,
+    "sphere": _sphere,
+    "codes": _sphere,
+}
 
 
 # ---- changes
@@ -187,8 +223,11 @@ def anywhere(draw: Random, records: list[Record]) -> list[Record]:
     for key in path:
         place = place[key]
     if isinstance(place, dict) and draw.random() < 0.1:
-        place[draw.choice(["walls", "cube", "dim", "radius_squared", "end", "one", "norm", "empty", "smooth"])] = draw.choice(
-            [0, True, [], "1 1", "0 0 0", place[last]])  # fmt: skip
+        place[
+            draw.choice(
+                ["walls", "cube", "dim", "radius_squared", "end", "one", "norm", "empty", "smooth"]
+            )
+        ] = draw.choice([0, True, [], "1 1", "0 0 0", place[last]])
     elif draw.random() < 0.08:
         del place[last]
     else:
@@ -197,7 +236,13 @@ def anywhere(draw: Random, records: list[Record]) -> list[Record]:
 
 
 def _paths(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, entry in items:
         yield (*before, key)
         yield from _paths(entry, (*before, key))
@@ -211,11 +256,15 @@ def _other(draw: Random, value: Any) -> Any:
     if isinstance(value, str) and value and set(value) <= set("0123456789abcdef -"):
         return _other_numbers(draw, value)
     if isinstance(value, str):
-        return draw.choice(["", "mean", "identity", "facets", "complex", "curve", "codes", "sphere", "SiLU()"])
+        return draw.choice(
+            ["", "mean", "identity", "facets", "complex", "curve", "codes", "sphere", "SiLU()"]
+        )
     if isinstance(value, list) and value:
         i, j = draw.randrange(len(value)), draw.randrange(len(value))
         swapped = [value[j] if k == i else value[i] if k == j else x for k, x in enumerate(value)]
-        return draw.choice([value[:i] + value[i + 1 :], [*value, copy.deepcopy(value[i])], swapped, []])
+        return draw.choice(
+            [value[:i] + value[i + 1 :], [*value, copy.deepcopy(value[i])], swapped, []]
+        )
     return draw.choice([{}, [], None, 0, ""])
 
 
@@ -242,9 +291,17 @@ def special(draw: Random, records: list[Record]) -> list[Record]:
     if header["kind"] in ("complex", "facets") and draw.random() < 0.6:
         walls = domain["walls"]
         empty = written([0] * dim + [draw.choice([0, -1, 1])])
-        more = [empty, empty, *walls, *(written([2 * x for x in numbers(w)]) for w in walls),
-                *(written([-x for x in numbers(w)]) for w in walls), written(integers(draw, dim + 1))]  # fmt: skip
-        walls.insert(draw.randint(0, len(walls)) if draw.random() < 0.3 else len(walls), draw.choice(more))
+        more = [
+            empty,
+            empty,
+            *walls,
+            *(written([2 * x for x in numbers(w)]) for w in walls),
+            *(written([-x for x in numbers(w)]) for w in walls),
+            written(integers(draw, dim + 1)),
+        ]
+        walls.insert(
+            draw.randint(0, len(walls)) if draw.random() < 0.3 else len(walls), draw.choice(more)
+        )
         return records
     columns = [list(column) for column in zip(*map(numbers, rows), strict=True)]
     i, j = draw.randrange(dim), draw.randrange(dim)
@@ -255,7 +312,9 @@ def special(draw: Random, records: list[Record]) -> list[Record]:
         columns[i] = [draw.choice([1, -2]) * x for x in columns[j]]
     elif kind == 2:
         columns = [[2 * x for x in column] for column in columns]
-        domain["chart"]["denominator"] = written([2 * x for x in numbers(domain["chart"]["denominator"])])
+        domain["chart"]["denominator"] = written(
+            [2 * x for x in numbers(domain["chart"]["denominator"])]
+        )
     elif kind == 3:
         columns[i] = [1] * len(rows)
     elif kind == 4 and "radius_squared" in domain:
@@ -355,9 +414,14 @@ def polytope_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str
 
 
 def curve_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
-    """The codes at the witnesses, and that between two of them only the first and then the second is met."""
+    """The codes at the witnesses, and that between two of them only the first and then the second
+    is met.
+    """
     hinges = sum(len(r.bends) * len(r.rows) for b in problem.blocks for r in b.layers)
-    bits = [bool(int(records[1]["code"] or "0", 16) >> k & 1) for k in reversed(range(4 * len(records[1]["code"])))][:hinges]
+    bits = [
+        bool(int(records[1]["code"] or "0", 16) >> k & 1)
+        for k in reversed(range(4 * len(records[1]["code"])))
+    ][:hinges]
     codes, witnesses = list[str](), list[list[Fraction]]()
     for record in records[1:]:
         for hinge in record["flips"] if codes else ():
@@ -370,11 +434,19 @@ def curve_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
         yield "another number of cells"
     around = list(zip(witnesses, codes, strict=True))
     if problem.end is None:
-        around = [*around, around[0]] if len(around) > 1 else [around[0], ([-x for x in witnesses[0]], codes[0]), around[0]]
+        around = (
+            [*around, around[0]]
+            if len(around) > 1
+            else [around[0], ([-x for x in witnesses[0]], codes[0]), around[0]]
+        )
     else:
         around = [([Fraction(1), Fraction(0)], codes[0]), *around, (list(problem.end), codes[-1])]
     for (u, one), (v, other) in pairwise(around):
-        met = [code for code in (stated.code_at(problem, w) for w in between(u, v, 40)) if code is not None]
+        met = [
+            code
+            for code in (stated.code_at(problem, w) for w in between(u, v, 40))
+            if code is not None
+        ]
         if met != [one] * met.count(one) + [other] * (len(met) - met.count(one)) and one != other:
             yield "a code between two cells, or twice"
         elif one == other and set(met) - {one}:
@@ -385,7 +457,9 @@ def between(u: Sequence[Fraction], v: Sequence[Fraction], count: int) -> Iterato
     """Directions from u counter-clockwise to v, on the way around."""
     turn = u[0] * v[1] - u[1] * v[0]
     if turn > 0:
-        yield from ([(count - k) * a + k * b for a, b in zip(u, v, strict=True)] for k in range(1, count))
+        yield from (
+            [(count - k) * a + k * b for a, b in zip(u, v, strict=True)] for k in range(1, count)
+        )
     else:
         middle = [-u[1], u[0]]
         yield from between(u, middle, count)
@@ -395,8 +469,12 @@ def between(u: Sequence[Fraction], v: Sequence[Fraction], count: int) -> Iterato
 
 
 def sphere_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
-    """No direction has a code that is not listed, and every code of a complete list of another engine is there."""
-    listed = {record["code"] for record in records[1:] if isinstance(record, dict) and "code" in record}
+    """No direction has a code that is not listed, and every code of a complete list of another
+    engine is there.
+    """
+    listed = {
+        record["code"] for record in records[1:] if isinstance(record, dict) and "code" in record
+    }
     draw = Random(len(records))
     for _ in range(120):
         code = stated.code_at(problem, [draw.randint(-9, 9) for _ in range(problem.dim)])
@@ -407,25 +485,41 @@ def sphere_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
         if isinstance(record, dict) and "inside" in record and not occurs(problem, record):
             yield f"the code {record['code']} does not occur between its points"
     norms = [block["norm"] for block in records[0]["network"]["blocks"] if block.get("norm")]
-    widths = [len(layer["rows"]) for block in records[0]["network"]["blocks"] for layer in block["layers"]]
-    if records[0]["kind"] == "sphere" and all(isinstance(norm["projection"], str) for norm in norms) and all(widths):
+    widths = [
+        len(layer["rows"]) for block in records[0]["network"]["blocks"] for layer in block["layers"]
+    ]
+    if (
+        records[0]["kind"] == "sphere"
+        and all(isinstance(norm["projection"], str) for norm in norms)
+        and all(widths)
+    ):
         yield from _other_count(problem, records)
 
 
 def occurs(problem: stated.Stated, record: Record) -> bool:
-    """Whether the code is met on the ray to some point between the one inside the sphere and the one outside."""
+    """Whether the code is met on the ray to some point between the one inside the sphere and the
+    one outside.
+    """
     points = (numbers(record[key]) for key in ("inside", "outside"))
     ends = [[Fraction(x, values[-1]) for x in values[:-1]] for values in points]
-    return any(stated.code_at(problem, [(256 - k) * a + k * b for a, b in zip(*ends, strict=True)]) == record["code"]
-               for k in range(257))  # fmt: skip
+    return any(
+        stated.code_at(problem, [(256 - k) * a + k * b for a, b in zip(*ends, strict=True)])
+        == record["code"]
+        for k in range(257)
+    )
 
 
 def _other_count(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
     """The number of cells, by an engine that cuts the sphere in another way."""
-    columns = [[Rational(x.numerator, x.denominator) for x in column] for column in list(zip(*problem.chart, strict=True))[:-1]]
+    columns = [
+        [Rational(x.numerator, x.denominator) for x in column]
+        for column in list(zip(*problem.chart, strict=True))[:-1]
+    ]
     radius = problem.radius_squared
     squared = None if radius is None else Rational(radius.numerator, radius.denominator)
     whole = network_in(records[0])
-    found = partition(whole, GreatSphere(*columns, radius_squared=squared), engine="sphere_subdivision")
+    found = partition(
+        whole, GreatSphere(*columns, radius_squared=squared), engine="sphere_subdivision"
+    )
     if len(found) != records[0]["regions"] or check.verify(signed(records)).digest != found.digest:
         yield f"{records[0]['regions']} cells, there are {len(found)}"

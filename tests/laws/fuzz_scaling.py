@@ -1,10 +1,12 @@
-"""Random networks under scaling, from subnormal weights to 1e300: every float is the nearest one, scaling by 2^k changes none.
+"""Random networks under scaling, from subnormal weights to 1e300: every float is the nearest one,
+scaling by 2^k changes none.
 
-A seed is one job: a network, a domain, and powers of two for its rows, its domain and its gain. Two things are asked. What
-is said in float64 is compared with an oracle, closed forms in fractions and in mpmath with a precision far beyond every
-exponent; for bulk numbers with the bound that their docstring states. And the laws: rows with their biases times 2^k give
-equal floats; gain and bias of a norm times 2^k with the next weights times 2^-k likewise; domain and biases times 2^k give
-floats times 2^k. `verdict(seed)` lists what is wrong, an exception included.
+A seed is one job: a network, a domain, and powers of two for its rows, its domain and its gain. Two
+things are asked. What is said in float64 is compared with an oracle, closed forms in fractions and
+in mpmath with a precision far beyond every exponent; for bulk numbers with the bound that their
+docstring states. And the laws: rows with their biases times 2^k give equal floats; gain and bias of
+a norm times 2^k with the next weights times 2^-k likewise; domain and biases times 2^k give floats
+times 2^k. `verdict(seed)` lists what is wrong, an exception included.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ from exact.sources import tensors
 Row = tuple[Fraction, ...]
 Float = float | np.floating[Any]
 POWERS = (0, 0, 1, -1, 37, -260, 300, -531, 700, -1000, 990)
-SIZES = (*(Fraction(10) ** e for e in (80, -80, -100, 160, -160, 300, -300, -320)), Fraction(1, 3), Fraction(1))
+SIZES = (
+    *(Fraction(10) ** e for e in (80, -80, -100, 160, -160, 300, -300, -320)),
+    Fraction(1, 3),
+    Fraction(1),
+)
 _BITS = 4000  # of the oracle: beyond the exponents of the numbers that it adds
 
 
@@ -79,7 +85,9 @@ def is_exactly(found: Float, known: Any) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """One hidden layer (rows, biases), the way it is scaled, and the kind of domain with its numbers."""
+    """One hidden layer (rows, biases), the way it is scaled, and the kind of domain with its
+    numbers.
+    """
 
     kind: str
     rows: tuple[Row, ...]
@@ -101,19 +109,33 @@ class Job:
         return len(self.rows[0])
 
     def network(self, powers: Sequence[int] | None = None, gain: int = 0) -> Network:
-        """The network, its rows times `size` and powers of two; `gain` moves a power of two from the weights to the norm."""
+        """The network, its rows times `size` and powers of two; `gain` moves a power of two from
+        the weights to the norm.
+        """
         scales = [self.size * Fraction(2) ** k for k in (powers or [0] * len(self.rows))]
         move = Fraction(2) ** gain
         rows = [[s * x / move for x in row] for s, row in zip(scales, self.rows, strict=True)]
         bias = [s * b for s, b in zip(scales, self.bias, strict=True)]
         width = len(rows)
         if self.norm is not None:
-            return tensors.block(as_floats(rows), as_floats(bias), [[1] * width], [0], norm=self.norm, eps=self.eps,
-                                 gain=[move * g for g in self.gain], bias=[move * b for b in self.norm_bias],
-                                 eps_rule=self.eps_rule)  # type: ignore[arg-type]  # fmt: skip
+            return tensors.block(
+                as_floats(rows),
+                as_floats(bias),
+                [[1] * width],
+                [0],
+                norm=self.norm,
+                eps=self.eps,
+                gain=[move * g for g in self.gain],
+                bias=[move * b for b in self.norm_bias],
+                eps_rule=self.eps_rule,
+            )  # type: ignore[arg-type]
         layers: list[tuple[Any, Any]] = [(as_floats(rows), as_floats(bias))]
-        if self.deep:  # a second hidden layer that undoes the scales of the first, so that the laws hold for it too
-            back = [[Fraction((i + 2 * j) % 5 - 2) / s for j, s in enumerate(scales)] for i in range(3)]
+        # a second hidden layer that undoes the scales of the first, so that the laws hold for it
+        # too
+        if self.deep:
+            back = [
+                [Fraction((i + 2 * j) % 5 - 2) / s for j, s in enumerate(scales)] for i in range(3)
+            ]
             layers.append((as_floats(back), [Fraction(1, 3), Fraction(-1, 7), Fraction(0)]))
             width = 3
         return tensors.mlp([*layers, ([[1] * width], [0])])
@@ -132,7 +154,9 @@ class Job:
             "sphere": lambda: Sphere(radius_squared=self.square * by * by),
             "great sphere": lambda: GreatSphere(*v, radius_squared=self.square * by * by),
             "ball": NormBall,
-            "box": lambda: Box(scaled[0], [a + b for a, b in zip(scaled[0], scaled[1], strict=True)]),
+            "box": lambda: Box(
+                scaled[0], [a + b for a, b in zip(scaled[0], scaled[1], strict=True)]
+            ),
         }
         return makers[self.kind]()
 
@@ -149,23 +173,47 @@ def as_floats(values: Any) -> Any:
 
 # ---- jobs
 
-KINDS = ("nested", "segment", "ray", "line", *["circle", "norm circle"] * 2, "sphere", "great sphere", "ball", "box")
+KINDS = (
+    "nested",
+    "segment",
+    "ray",
+    "line",
+    *["circle", "norm circle"] * 2,
+    "sphere",
+    "great sphere",
+    "ball",
+    "box",
+)
 
 
 def job(seed: int) -> Job:
     """The network, the domain and the scales of a seed."""
     random = Random(seed)
     kind = random.choice(KINDS)
-    norm = random.choice(["layernorm", "rms"]) if kind in ("norm circle", "ball", "nested") else None
-    n = {"segment": 2, "ray": 2, "line": 2, "circle": 3, "sphere": 3, "great sphere": 4, "box": 2}.get(kind, 2)
+    norm = (
+        random.choice(["layernorm", "rms"]) if kind in ("norm circle", "ball", "nested") else None
+    )
+    n = {
+        "segment": 2,
+        "ray": 2,
+        "line": 2,
+        "circle": 3,
+        "sphere": 3,
+        "great sphere": 4,
+        "box": 2,
+    }.get(kind, 2)
     n += 1 if norm == "layernorm" or kind == "norm circle" else 0
     n += 1 if kind == "nested" else 0
     width = random.choice([1, 2, 3, 3, 4, 5, 5, 50]) if "circle" in kind else random.randint(1, 3)
     if kind in ("sphere", "great sphere"):
         width = random.choice([1, 2, 3])
-    entry = random.choice([lambda: Fraction(random.randint(-3, 3)), lambda: Fraction(random.randint(-99, 99), 64)])
+    entry = random.choice(
+        [lambda: Fraction(random.randint(-3, 3)), lambda: Fraction(random.randint(-99, 99), 64)]
+    )
     offset = (lambda: Fraction(0)) if kind in ("sphere", "great sphere") and width > 1 else entry
-    eps = random.choice([Fraction(1), Fraction(1, 3), Fraction(1, 10**9), Fraction(1, 10**320), Fraction(10) ** 200])
+    eps = random.choice(
+        [Fraction(1), Fraction(1, 3), Fraction(1, 10**9), Fraction(1, 10**320), Fraction(10) ** 200]
+    )
     return Job(
         kind,
         tuple(nonzero(entry, n) for _ in range(width)),
@@ -179,8 +227,18 @@ def job(seed: int) -> Job:
         eps if kind == "ball" else Fraction(1, 7) if kind == "nested" else Fraction(0),
         random.choice(["var", "std"]) if kind == "ball" else "var",
         tuple(random_vectors(random, kind, n)),
-        random.choice([Fraction(1), Fraction(7, 3), Fraction(1, 10**200), Fraction(10) ** 300, Fraction(1, 10**310)]),
-        deep=norm is None and random.random() < 0.3 and kind in ("segment", "ray", "line", "circle"),
+        random.choice(
+            [
+                Fraction(1),
+                Fraction(7, 3),
+                Fraction(1, 10**200),
+                Fraction(10) ** 300,
+                Fraction(1, 10**310),
+            ]
+        ),
+        deep=norm is None
+        and random.random() < 0.3
+        and kind in ("segment", "ray", "line", "circle"),
     )
 
 
@@ -189,12 +247,21 @@ def nonzero(entry: Callable[[], Fraction], n: int) -> Row:
 
 
 def random_vectors(random: Random, kind: str, n: int) -> list[Row]:
-    """Vectors of integers in general position (also modulo (1, ..., 1)), of one random size, which may differ between them."""
+    """Vectors of integers in general position (also modulo (1, ..., 1)), of one random size, which
+    may differ between them.
+    """
     count = {"great sphere": 3, "sphere": 0, "ball": 1}.get(kind, 2)
-    sizes = [random.choice([Fraction(1), Fraction(1), Fraction(10) ** 170, Fraction(1, 10**170)]) for _ in range(count)]
+    sizes = [
+        random.choice([Fraction(1), Fraction(1), Fraction(10) ** 170, Fraction(1, 10**170)])
+        for _ in range(count)
+    ]
     if kind == "box":
         sizes = [sizes[0], sizes[0]]
-    elif kind == "nested":  # polynomials with coefficients 10^340 apart would keep the elimination of roots busy for minutes
+    elif (
+        kind == "nested"
+        # polynomials with coefficients 10^340 apart would keep the elimination of roots busy for
+        # minutes
+    ):
         sizes = [Fraction(1), Fraction(1)]
     while True:
         found = [[random.randint(-4, 4) for _ in range(n)] for _ in range(count)]
@@ -209,11 +276,16 @@ def random_vectors(random: Random, kind: str, n: int) -> list[Row]:
 
 def curve_floats(found: CurvePartition) -> list[float]:
     """Every float of a partition of a curve."""
-    values = [c.parameter_float if found.frame.is_straight else c.angle_float for c in found.crossings]
+    values = [
+        c.parameter_float if found.frame.is_straight else c.angle_float for c in found.crossings
+    ]
     values += [data["position"] for _, _, data in found.graph(witnesses=False).edges(data=True)]
     for region in found.regions:
         ends = region.endpoints_float  # type: ignore[attr-defined]
-        values += [*region.parameters_float, *([] if ends is None else [x for end in ends for x in end.tolist()])]  # type: ignore[attr-defined]
+        values += [
+            *region.parameters_float,
+            *([] if ends is None else [x for end in ends for x in end.tolist()]),
+        ]  # type: ignore[attr-defined]
     return values
 
 
@@ -222,12 +294,20 @@ def lengths(found: CurvePartition) -> list[float]:
 
 
 def equal(first: Sequence[Float], second: Sequence[Float], scale: int = 0) -> bool:
-    """Whether lists of floats agree, the first times 2^scale; numbers that such a power takes out of range say nothing."""
+    """Whether lists of floats agree, the first times 2^scale; numbers that such a power takes out
+    of range say nothing.
+    """
     if len(first) != len(second):
         return False
     for x, y in zip(map(float, first), map(float, second), strict=True):
-        moved = math.ldexp(x, scale) if math.isfinite(x) and -900 < math.frexp(x)[1] + scale < 1000 else None
-        safe = x == 0 or not math.isfinite(x) or (moved is not None and abs(math.frexp(x)[1]) < 1000)
+        moved = (
+            math.ldexp(x, scale)
+            if math.isfinite(x) and -900 < math.frexp(x)[1] + scale < 1000
+            else None
+        )
+        safe = (
+            x == 0 or not math.isfinite(x) or (moved is not None and abs(math.frexp(x)[1]) < 1000)
+        )
         if safe and y != (x if moved is None else moved):
             return False
     return True
@@ -237,7 +317,9 @@ def equal(first: Sequence[Float], second: Sequence[Float], scale: int = 0) -> bo
 
 
 def line_oracle(one: Job) -> tuple[list[Fraction], Row, Row]:
-    """The parameters at which rows vanish on the line, in order, with its point and its direction."""
+    """The parameters at which rows vanish on the line, in order, with its point and its
+    direction.
+    """
     p, q = one.vectors
     step = tuple(b - a for a, b in zip(p, q, strict=True)) if one.kind == "segment" else q
     slopes = [(inner(w, step), inner(w, p) + b) for w, b in zip(one.rows, one.bias, strict=True)]
@@ -251,18 +333,32 @@ def line_faults(one: Job) -> Iterator[str]:
     assert isinstance(found, CurvePartition)
     if not one.deep:
         zeros, p, step = line_oracle(one)
-        ends = [*([Fraction(0)] if one.kind != "line" else []), *zeros, *([Fraction(1)] if one.kind == "segment" else [])]
+        ends = [
+            *([Fraction(0)] if one.kind != "line" else []),
+            *zeros,
+            *([Fraction(1)] if one.kind == "segment" else []),
+        ]
         if [c.parameter_float for c in found.crossings] != [nearest(t) for t in zeros]:
             yield "parameters are not the nearest floats"
         square = real(inner(step, step))
         for cell, region in enumerate(found.regions):
             first = ends[cell - (one.kind == "line")] if cell or one.kind != "line" else None
-            last = ends[cell + (one.kind != "line")] if cell + (one.kind != "line") < len(ends) else None
+            last = (
+                ends[cell + (one.kind != "line")]
+                if cell + (one.kind != "line") < len(ends)
+                else None
+            )
             pair = region.endpoints_float  # type: ignore[attr-defined]
             for t, end in zip((first, last), pair, strict=True):
-                if t is not None and end.tolist() != [nearest(a + t * b) for a, b in zip(p, step, strict=True)]:
+                if t is not None and end.tolist() != [
+                    nearest(a + t * b) for a, b in zip(p, step, strict=True)
+                ]:
                     yield f"an end of cell {cell} is not the nearest float"
-            known = math.inf if first is None or last is None else nearest(mpmath.sqrt(square) * real(last - first))
+            known = (
+                math.inf
+                if first is None or last is None
+                else nearest(mpmath.sqrt(square) * real(last - first))
+            )
             if region.length_float != known:  # type: ignore[attr-defined]
                 yield f"the length of cell {cell} is not the nearest float"
     yield from curve_laws(one, found)
@@ -271,7 +367,9 @@ def line_faults(one: Job) -> Iterator[str]:
 def curve_laws(one: Job, found: CurvePartition) -> Iterator[str]:
     plain = partition(one.network(), one.domain())
     assert isinstance(plain, CurvePartition)
-    if not equal(curve_floats(plain), curve_floats(found)) or not equal(lengths(plain), lengths(found)):
+    if not equal(curve_floats(plain), curve_floats(found)) or not equal(
+        lengths(plain), lengths(found)
+    ):
         yield "rows and biases times powers of two change floats"
     if one.norm is not None:
         moved = partition(one.network(one.powers, gain=one.shift), one.domain())
@@ -286,7 +384,9 @@ def curve_laws(one: Job, found: CurvePartition) -> Iterator[str]:
 
 
 def frame_of(one: Job) -> tuple[list[Any], list[Any], Any]:
-    """An orthonormal frame of the circle in mpmath, and its radius; LayerNorm takes the mean off."""
+    """An orthonormal frame of the circle in mpmath, and its radius; LayerNorm takes the mean
+    off.
+    """
     u, v = ([real(x) for x in vector] for vector in one.vectors)
     if one.norm == "layernorm":
         u, v = ([x - sum(vector, mpmath.mpf(0)) / one.dim for x in vector] for vector in (u, v))
@@ -300,15 +400,21 @@ def frame_of(one: Job) -> tuple[list[Any], list[Any], Any]:
 
 
 def angles_of(one: Job) -> list[Any]:
-    """The angles in [0, 2 pi) at which rows vanish: of p cos t + q sin t + c they are those of (p, q) plus minus acos."""
+    """The angles in [0, 2 pi) at which rows vanish: of p cos t + q sin t + c they are those of (p,
+    q) plus minus acos.
+    """
     first, second, radius = frame_of(one)
     found: list[Any] = []
     for w, b in zip(one.rows, one.bias, strict=True):
-        row = [real(x * g) for x, g in zip(w, one.gain if one.norm else (1,) * one.dim, strict=True)]
+        row = [
+            real(x * g) for x, g in zip(w, one.gain if one.norm else (1,) * one.dim, strict=True)
+        ]
         c = real(b + (inner(w, one.norm_bias) if one.norm else 0))
         p, q = radius * inner(row, first), radius * inner(row, second)
         size = mpmath.sqrt(p * p + q * q)
-        if size > mpmath.ldexp(max(map(abs, row), default=0), -_BITS // 2) and abs(c) < size * (1 - mpmath.ldexp(1, -400)):
+        if size > mpmath.ldexp(max(map(abs, row), default=0), -_BITS // 2) and abs(c) < size * (
+            1 - mpmath.ldexp(1, -400)
+        ):
             middle, half = mpmath.atan2(q, p), mpmath.acos(-c / size)
             found += [(middle + s * half) % (2 * mpmath.pi) for s in (1, -1)]
     return sorted(found)
@@ -338,7 +444,9 @@ def circle_faults(one: Job) -> Iterator[str]:
 
 def points_on_circle(one: Job, found: CurvePartition, known: Sequence[Any]) -> Iterator[str]:
     first, second, radius = frame_of(one)
-    for cell, (start, stop) in enumerate(pairwise([*known, *(t + 2 * mpmath.pi for t in known[:1])])):
+    for cell, (start, stop) in enumerate(
+        pairwise([*known, *(t + 2 * mpmath.pi for t in known[:1])])
+    ):
         region = found.regions[cell]
         ends = region.endpoints_float  # type: ignore[attr-defined]
         if region.parameters_float != (nearest(start), nearest(stop)):  # type: ignore[attr-defined]
@@ -346,15 +454,22 @@ def points_on_circle(one: Job, found: CurvePartition, known: Sequence[Any]) -> I
         if region.length_float != nearest(radius * (stop - start)):  # type: ignore[attr-defined]
             yield "the length of an arc is not the nearest float"
         for t, end in zip((start, stop), ends, strict=True):
-            point = [radius * (mpmath.cos(t) * x + mpmath.sin(t) * y) for x, y in zip(first, second, strict=True)]
-            point = [x if abs(x) > mpmath.ldexp(radius, -_BITS // 4) else mpmath.mpf(0) for x in point]
+            point = [
+                radius * (mpmath.cos(t) * x + mpmath.sin(t) * y)
+                for x, y in zip(first, second, strict=True)
+            ]
+            point = [
+                x if abs(x) > mpmath.ldexp(radius, -_BITS // 4) else mpmath.mpf(0) for x in point
+            ]
             if end.tolist() != [nearest(x) for x in point]:
                 yield "an end of an arc is not the nearest float"
 
 
 def batch_faults(one: Job, found: CurvePartition) -> Iterator[str]:
     u, v = one.vectors
-    batch = partition_circles(one.network(one.powers), [u], [v], radius_squared=rational(one.square))
+    batch = partition_circles(
+        one.network(one.powers), [u], [v], radius_squared=rational(one.square)
+    )
     if batch[0].digest != found.digest:
         yield "a batch of circles has other codes"
     if not equal(curve_floats(found), curve_floats(batch[0])):
@@ -370,9 +485,14 @@ def batch_faults(one: Job, found: CurvePartition) -> Iterator[str]:
 
 
 def nested_network(one: Job, powers: Sequence[int], shift: int) -> Network:
-    """A block and another behind norms of their own; what scales the first is undone by its output, or moved to its norm."""
+    """A block and another behind norms of their own; what scales the first is undone by its output,
+    or moved to its norm.
+    """
     first = one.network(powers, shift)
-    undone = [[(1 + (i * j + i) % 3) / (one.size * Fraction(2) ** k) for j, k in enumerate(powers)] for i in range(one.dim)]
+    undone = [
+        [(1 + (i * j + i) % 3) / (one.size * Fraction(2) ** k) for j, k in enumerate(powers)]
+        for i in range(one.dim)
+    ]
     head = first.blocks[0]
     out = Layer.of(as_floats(undone), [Fraction(i, 5) for i in range(one.dim)])
     block = replace(head, layers=(head.layers[0], out))
@@ -380,7 +500,9 @@ def nested_network(one: Job, powers: Sequence[int], shift: int) -> Network:
 
 
 def nested_faults(one: Job) -> Iterator[str]:
-    """The nearest float to a zero of a hinge has it within half an ulp: there its sign changes, evaluated in mpmath."""
+    """The nearest float to a zero of a hinge has it within half an ulp: there its sign changes,
+    evaluated in mpmath.
+    """
     found = partition(nested_network(one, one.powers, one.shift), one.domain())
     assert isinstance(found, CurvePartition)
     for crossing in found.crossings:
@@ -392,19 +514,26 @@ def nested_faults(one: Job) -> Iterator[str]:
                 yield "the parameter of a crossing behind two norms is not the nearest float"
     plain = partition(nested_network(one, [0] * len(one.rows), 0), one.domain())
     assert isinstance(plain, CurvePartition)
-    if not equal(curve_floats(plain), curve_floats(found)) or not equal(lengths(plain), lengths(found)):
+    if not equal(curve_floats(plain), curve_floats(found)) or not equal(
+        lengths(plain), lengths(found)
+    ):
         yield "scaling by powers of two changes floats behind two norms"
 
 
 def nested_value(one: Job, hinge: Hinge, t: Fraction) -> Any:
-    """The pre-activation of a hinge at a point of the segment; `size` and powers of two left out, which keeps its sign."""
+    """The pre-activation of a hinge at a point of the segment; `size` and powers of two left out,
+    which keeps its sign.
+    """
     p, q = one.vectors
     x = [real(a + t * (b - a)) for a, b in zip(p, q, strict=True)]
     z = pre_activations(one, x)
     if hinge.layer == 1:
         return z[hinge.neuron]
     y = [max(value, mpmath.mpf(0)) for value in z]
-    out = [sum((1 + (i * j + i) % 3) * v for j, v in enumerate(y)) + real(Fraction(i, 5)) for i in range(one.dim)]
+    out = [
+        sum((1 + (i * j + i) % 3) * v for j, v in enumerate(y)) + real(Fraction(i, 5))
+        for i in range(one.dim)
+    ]
     return pre_activations(one, out)[hinge.neuron]
 
 
@@ -412,8 +541,13 @@ def pre_activations(one: Job, x: Sequence[Any]) -> list[Any]:
     n = one.dim
     centred = [a - sum(x) / n for a in x] if one.norm == "layernorm" else list(x)
     scale = mpmath.sqrt(inner(centred, centred) / n + real(one.eps))
-    y = [real(g) * a / scale + real(b) for g, a, b in zip(one.gain, centred, one.norm_bias, strict=True)]
-    return [inner([real(a) for a in w], y) + real(b) for w, b in zip(one.rows, one.bias, strict=True)]
+    y = [
+        real(g) * a / scale + real(b)
+        for g, a, b in zip(one.gain, centred, one.norm_bias, strict=True)
+    ]
+    return [
+        inner([real(a) for a in w], y) + real(b) for w, b in zip(one.rows, one.bias, strict=True)
+    ]
 
 
 # ---- spheres
@@ -429,9 +563,13 @@ def sphere_faults(one: Job) -> Iterator[str]:
         yield "rows and biases times powers of two change floats of a sphere"
     wide = partition(one.with_bias_times(one.shift).network(one.powers), one.domain(one.shift))
     assert isinstance(wide, SpherePartition)
-    if not equal([a.length_float for a in found.arcs], [a.length_float for a in wide.arcs], one.shift):
+    if not equal(
+        [a.length_float for a in found.arcs], [a.length_float for a in wide.arcs], one.shift
+    ):
         yield "sphere and biases times 2^k do not give lengths times 2^k"
-    if not equal([r.area_float for r in found.regions], [r.area_float for r in wide.regions], 2 * one.shift):
+    if not equal(
+        [r.area_float for r in found.regions], [r.area_float for r in wide.regions], 2 * one.shift
+    ):
         yield "sphere and biases times 2^k do not give areas times 4^k"
     yield from sphere_oracle(one, found)
 
@@ -456,7 +594,9 @@ def measures(one: Job, found: SpherePartition) -> Iterator[str]:
 
 
 def sphere_oracle(one: Job, found: SpherePartition) -> Iterator[str]:
-    """One small circle: cap and length in closed form. Great circles of R^3: where they meet, and triangles by their angles."""
+    """One small circle: cap and length in closed form. Great circles of R^3: where they meet, and
+    triangles by their angles.
+    """
     if one.kind != "sphere":
         return
     square = one.square
@@ -470,16 +610,26 @@ def sphere_oracle(one: Job, found: SpherePartition) -> Iterator[str]:
             known = sorted(nearest(2 * mpmath.pi * radius * (radius + s * height)) for s in (1, -1))
             if sorted(r.area_float for r in found.regions) != known:
                 yield "the area of a cap is not the nearest float"
-            if [a.length_float for a in found.arcs] != [nearest(2 * mpmath.pi * mpmath.sqrt(real(below / inner(w, w))))]:
+            if [a.length_float for a in found.arcs] != [
+                nearest(2 * mpmath.pi * mpmath.sqrt(real(below / inner(w, w))))
+            ]:
                 yield "the length of a circle is not the nearest float"
     elif not any(one.bias):
         crossings = [cross(a, b) for a, b in combinations(normals, 2)]
-        units = [[s * mpmath.sqrt(real(square)) * real(x) / mpmath.sqrt(real(inner(v, v))) for x in v]
-                 for v in crossings if any(v) for s in (1, -1)]  # fmt: skip
-        if {tuple(v.point_float.tolist()) for v in found.vertices} != {tuple(map(nearest, unit)) for unit in units}:
+        units = [
+            [s * mpmath.sqrt(real(square)) * real(x) / mpmath.sqrt(real(inner(v, v))) for x in v]
+            for v in crossings
+            if any(v)
+            for s in (1, -1)
+        ]
+        if {tuple(v.point_float.tolist()) for v in found.vertices} != {
+            tuple(map(nearest, unit)) for unit in units
+        }:
             yield "vertices are not the nearest floats"
         independent = len(normals) == 3 and inner(normals[0], cross(normals[1], normals[2])) != 0
-        if independent and sorted(r.area_float for r in found.regions) != sorted(triangles(normals, square)):
+        if independent and sorted(r.area_float for r in found.regions) != sorted(
+            triangles(normals, square)
+        ):
             yield "the area of a triangle is not the nearest float"
 
 
@@ -489,8 +639,11 @@ def cross(a: Row, b: Row) -> Row:
 
 def triangles(normals: Sequence[Row], square: Fraction) -> Iterator[float]:
     """The eight triangles between three great circles: R^2 times their angles less pi (Girard)."""
-    cosines = {(i, j): real(inner(normals[i], normals[j])) / mpmath.sqrt(real(inner(normals[i], normals[i]) *
-               inner(normals[j], normals[j]))) for i, j in combinations(range(3), 2)}  # fmt: skip
+    cosines = {
+        (i, j): real(inner(normals[i], normals[j]))
+        / mpmath.sqrt(real(inner(normals[i], normals[i]) * inner(normals[j], normals[j])))
+        for i, j in combinations(range(3), 2)
+    }
     for signs in product((1, -1), repeat=3):
         angles = [mpmath.pi - mpmath.acos(signs[i] * signs[j] * c) for (i, j), c in cosines.items()]
         yield nearest(real(square) * (sum(angles, mpmath.mpf(0)) - mpmath.pi))
@@ -512,13 +665,19 @@ def ball_faults(one: Job) -> Iterator[str]:
         yield "the bounds on a critical radius do not hold it"
     plain = critical_radii(one.network(), x).flips
     moved = critical_radii(one.network(one.powers, gain=one.shift), x).flips
-    if not [f.radius_float for f in plain] == [f.radius_float for f in flips] == [f.radius_float for f in moved]:
+    if (
+        not [f.radius_float for f in plain]
+        == [f.radius_float for f in flips]
+        == [f.radius_float for f in moved]
+    ):
         yield "scaling by powers of two changes critical radii"
     ball = partition(one.network(), NormBall())
     assert isinstance(ball, NormBallPartition)
     scaled = partition(network, NormBall())
     assert isinstance(scaled, NormBallPartition)
-    if not equal(ball.cells_by_radius.radii_float.tolist(), scaled.cells_by_radius.radii_float.tolist()):
+    if not equal(
+        ball.cells_by_radius.radii_float.tolist(), scaled.cells_by_radius.radii_float.tolist()
+    ):
         yield "scaling by powers of two changes the radii of a ball"
     yield from axis_faults(one)
 
@@ -532,16 +691,24 @@ def flip_radii(one: Job, x: Row) -> Iterator[Any]:
     image = [a - sum(x) / n for a in x] if one.norm == "layernorm" else list(x)
     q = inner(image, image)
     for w, b in zip(one.rows, one.bias, strict=True):
-        a, c = inner([g * y for g, y in zip(w, one.gain, strict=True)], image), b + inner(w, one.norm_bias)
+        a, c = (
+            inner([g * y for g, y in zip(w, one.gain, strict=True)], image),
+            b + inner(w, one.norm_bias),
+        )
         if a * c < 0 and c * c * q < a * a * n:
             s2 = c * c * q / (a * a * n)
             s, eps = mpmath.sqrt(real(s2)), real(one.eps)
-            yield (mpmath.sqrt(n * eps * real(s2 / (1 - s2))) if one.eps_rule == "var"
-                   else eps * mpmath.sqrt(n) * (real(s2) + s) / real(1 - s2))  # fmt: skip
+            yield (
+                mpmath.sqrt(n * eps * real(s2 / (1 - s2)))
+                if one.eps_rule == "var"
+                else eps * mpmath.sqrt(n) * (real(s2) + s) / real(1 - s2)
+            )
 
 
 def axis_faults(one: Job) -> Iterator[str]:
-    """Semi-axes: sqrt(n) |gain| behind RMSNorm; of the plane of LayerNorm in R^3 by trace and second minor."""
+    """Semi-axes: sqrt(n) |gain| behind RMSNorm; of the plane of LayerNorm in R^3 by trace and
+    second minor.
+    """
     scale, n = Fraction(2) ** one.powers[0] * one.size, one.dim
     gain = [scale * g for g in one.gain]
     if one.norm == "rms":
@@ -550,7 +717,9 @@ def axis_faults(one: Job) -> Iterator[str]:
     else:
         squares = [g * g for g in gain]
         trace = sum(squares) * Fraction(n - 1, n)
-        minor = sum(a * b for a, b in combinations(squares, 2)) * (Fraction(n - 1, n) ** 2 - Fraction(1, n * n))
+        minor = sum(a * b for a, b in combinations(squares, 2)) * (
+            Fraction(n - 1, n) ** 2 - Fraction(1, n * n)
+        )
         root = mpmath.sqrt(real(trace * trace - 4 * minor))
         high = (real(trace) + root) / 2
         eigenvalues = [high, real(minor) / high]
@@ -579,7 +748,9 @@ def box_faults(one: Job) -> Iterator[str]:
             if not is_exactly(float(measure), mpmath.sqrt(real(inner(gap, gap)))):
                 yield f"an edge of region {index} has not the nearest float"
         maps = region.affine
-        if maps.float64()[0].tolist() != [[nearest(x) for x in row] for row in maps.matrix.tolist()]:
+        if maps.float64()[0].tolist() != [
+            [nearest(x) for x in row] for row in maps.matrix.tolist()
+        ]:
             yield f"the map of region {index} is not the nearest floats"
     plain = partition(one.network(), one.domain())
     assert isinstance(plain, FlatPartition)

@@ -1,9 +1,11 @@
-"""Random small networks on spheres, rich in tangencies: every engine must say what the oracle of the spheres says.
+"""Random small networks on spheres, rich in tangencies: every engine must say what the oracle of
+the spheres says.
 
-`python -m tests.laws.fuzz --only spheres --count 1000` runs seeds of this kind. Weights, biases and spans are integers
-in -2..2 and squared radii small, so that planes which touch the sphere or each other's circles, circles through common points,
-zero rows, duplicates and layers that vanish on open sets are the rule. A seed is one network and one sphere: behind LayerNorm
-or RMSNorm (perhaps with gain and bias), of a radius, or a great sphere of R^4 or R^5; of dimension two, sometimes three.
+`python -m tests.laws.fuzz --only spheres --count 1000` runs seeds of this kind. Weights, biases and
+spans are integers in -2..2 and squared radii small, so that planes which touch the sphere or each
+other's circles, circles through common points, zero rows, duplicates and layers that vanish on open
+sets are the rule. A seed is one network and one sphere: behind LayerNorm or RMSNorm (perhaps with
+gain and bias), of a radius, or a great sphere of R^4 or R^5; of dimension two, sometimes three.
 """
 
 from __future__ import annotations
@@ -17,11 +19,20 @@ from exact.arithmetic.linear_algebra import rank
 from exact.arithmetic.numbers import rational
 from tests.laws import fuzz
 from tests.laws.random_networks import HINGES, Bits, Spec
-from tests.laws.random_spheres import SQUARES, SphereSpec, code_pairs, faults, random_norm, random_sphere
+from tests.laws.random_spheres import (
+    SQUARES,
+    SphereSpec,
+    code_pairs,
+    faults,
+    random_norm,
+    random_sphere,
+)
 from tests.truths import engines
 
 MOST_HINGES = {2: 7, 3: 5}
-"""Hinges by the dimension of the sphere: what the slowest engine and the oracle do within a few tenths of a second."""
+"""Hinges by the dimension of the sphere: what the slowest engine and the oracle do within a few
+tenths of a second.
+"""
 
 
 def network(random: Random, dim: int, most: int) -> Spec:
@@ -41,7 +52,9 @@ def job(seed: int) -> SphereSpec:
 
 
 def great_sphere(random: Random, spec: Spec) -> SphereSpec:
-    """A great sphere through three small integer vectors, without norm or behind one that keeps them independent."""
+    """A great sphere through three small integer vectors, without norm or behind one that keeps
+    them independent.
+    """
     n, name = spec.input_dim, random.choice([None, "layer_norm", "rms_norm"])
     while True:
         span = tuple(fuzz.integers(random, n) for _ in range(3))
@@ -54,7 +67,9 @@ def great_sphere(random: Random, spec: Spec) -> SphereSpec:
 
 
 def disagreements(one: SphereSpec) -> Iterator[str]:
-    """What any engine says that the oracle does not, that is not true of its witnesses, or that another does not say."""
+    """What any engine says that the oracle does not, that is not true of its witnesses, or that
+    another does not say.
+    """
     pairs: dict[str, set[frozenset[Bits]]] = {}
     network_, domain = one.network, one.domain
     for engine in engines.ON_SPHERES:

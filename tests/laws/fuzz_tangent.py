@@ -1,7 +1,9 @@
-"""Tangent planes: first layers whose hyperplanes touch a sphere or a ball exactly, miss it by an ulp, or cut it by one.
+"""Tangent planes: first layers whose hyperplanes touch a sphere or a ball exactly, miss it by an
+ulp, or cut it by one.
 
-A plane `a.x + b = 0` touches the sphere |x|^2 = s iff b^2 = s |a|^2, so integers with a square there touch it exactly. Behind a
-norm the normal is what gain and projection leave of the row. What engines say is verified by `tests.laws.claims`.
+A plane `a.x + b = 0` touches the sphere |x|^2 = s iff b^2 = s |a|^2, so integers with a square
+there touch it exactly. Behind a norm the normal is what gain and projection leave of the row. What
+engines say is verified by `tests.laws.claims`.
 """
 
 from __future__ import annotations
@@ -37,8 +39,12 @@ def seen(spec: Spec, row: Sequence[Fraction]) -> tuple[Vector, Fraction]:
         return tuple(row), Fraction(0)
     table = gain_and_bias(spec.norm)
     normal = [w * table[i][i] for i, w in enumerate(row)]
-    mean = sum(normal, Fraction(0)) / len(normal) if spec.norm["name"] == "layer_norm" else Fraction(0)
-    return tuple(w - mean for w in normal), sum((w * line[-1] for w, line in zip(row, table, strict=True)), Fraction(0))
+    mean = (
+        sum(normal, Fraction(0)) / len(normal) if spec.norm["name"] == "layer_norm" else Fraction(0)
+    )
+    return tuple(w - mean for w in normal), sum(
+        (w * line[-1] for w, line in zip(row, table, strict=True)), Fraction(0)
+    )
 
 
 def touching(random: Random, spec: Spec, square: Fraction) -> tuple[Vector, Fraction] | None:
@@ -53,7 +59,9 @@ def touching(random: Random, spec: Spec, square: Fraction) -> tuple[Vector, Frac
 
 
 def nearby(random: Random, bias: Fraction) -> Fraction:
-    """A bias as it is where that is a float, or the float next to it on either side, or the one after that."""
+    """A bias as it is where that is a float, or the float next to it on either side, or the one
+    after that.
+    """
     as_float = float(bias)
     steps = random.choice([0, 0, 0, -1, 1, -1, 1, 2])
     for _ in range(abs(steps)):
@@ -78,11 +86,22 @@ def job(seed: int) -> Claim:
     norm = random.choice([None, "layer_norm", "rms_norm"])
     n = dim + (2 if norm == "layer_norm" else 1)
     specs = iter(lambda: fuzz_spheres.network(random, n, MOST_HINGES[dim]), None)
-    spec = next(spec for spec in specs if spec.layers[0].activation in HINGES and HINGES[spec.layers[0].activation])
+    spec = next(
+        spec
+        for spec in specs
+        if spec.layers[0].activation in HINGES and HINGES[spec.layers[0].activation]
+    )
     spec = replace(spec, norm=None if norm is None else random_norm(random, norm, n))
     square = random.choice(SQUARES) if norm is None else Fraction(n)
-    first = tangent_layer(random, spec, square, replace(spec.layers[0], activation=random.choice(["relu", "absolute_value"])))
-    spec = spec.with_layer(0, first if HINGES[spec.layers[0].activation] == 1 else replace(first, activation="relu"))
+    first = tangent_layer(
+        random,
+        spec,
+        square,
+        replace(spec.layers[0], activation=random.choice(["relu", "absolute_value"])),
+    )
+    spec = spec.with_layer(
+        0, first if HINGES[spec.layers[0].activation] == 1 else replace(first, activation="relu")
+    )
     if norm is None and dim < 3 and random.random() < 0.3:
         return Claim(spec.data, Ball([0] * n, square))
     return Claim(spec.data, Sphere(square if norm is None else None))
@@ -94,4 +113,3 @@ def verdict(seed: int) -> tuple[int, list[str]]:
         return seed, list(claims.verdict(job(seed)))
     except Exception as error:
         return seed, [f"{type(error).__name__}: {error}"]
-

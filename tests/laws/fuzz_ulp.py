@@ -1,8 +1,9 @@
-"""One ulp off: degenerate integer networks whose floats are moved by an ulp, so that planes are nearly parallel, nearly
-concurrent, nearly touch, and neurons nearly vanish.
+"""One ulp off: degenerate integer networks whose floats are moved by an ulp, so that planes are
+nearly parallel, nearly concurrent, nearly touch, and neurons nearly vanish.
 
-The jobs are those of `fuzz_certificates`; some of their weights, biases, gains and norm biases go to the next float up or down,
-zeros to 2^-60 or, in one network of four, to the least subnormal. What engines say is verified by `tests.laws.claims`.
+The jobs are those of `fuzz_certificates`; some of their weights, biases, gains and norm biases go
+to the next float up or down, zeros to 2^-60 or, in one network of four, to the least subnormal.
+What engines say is verified by `tests.laws.claims`.
 """
 
 from __future__ import annotations
@@ -28,16 +29,24 @@ def moved(random: Random, text: str, share: float, least: float) -> str:
 
 
 def moved_network(random: Random, data: Json) -> Json:
-    """The same network with a share of its floats moved; one share for all of it, so that some change in one place only."""
+    """The same network with a share of its floats moved; one share for all of it, so that some
+    change in one place only.
+    """
     share, least = random.choice([0.03, 0.1, 0.5]), random.choice(_LEAST)
 
     def row(texts: list[str]) -> list[str]:
         return [moved(random, text, share, least) for text in texts]
 
     def block(part: Json) -> Json:
-        layers = [layer | {"weight": [row(w) for w in layer["weight"]], "bias": row(layer["bias"])} for layer in part["layers"]]
+        layers = [
+            layer | {"weight": [row(w) for w in layer["weight"]], "bias": row(layer["bias"])}
+            for layer in part["layers"]
+        ]
         norm = part["norm"]
-        return {"layers": layers, "norm": norm and norm | {k: row(norm[k]) for k in ("gain", "bias") if k in norm}}
+        return {
+            "layers": layers,
+            "norm": norm and norm | {k: row(norm[k]) for k in ("gain", "bias") if k in norm},
+        }
 
     return {"blocks": [block(part) for part in data["blocks"]]}
 

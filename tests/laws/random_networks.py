@@ -1,7 +1,8 @@
 """Random small networks as plain data, and the exact forward pass that the laws compare with.
 
-A `Spec` is a list of layers in fractions; `network` hands it to the engines, `for_oracle` to the oracle of the truths.
-Small integer entries make degeneracies (zero rows, duplicates, planes through a vertex) the rule, not the exception.
+A `Spec` is a list of layers in fractions; `network` hands it to the engines, `for_oracle` to the
+oracle of the truths. Small integer entries make degeneracies (zero rows, duplicates, planes through
+a vertex) the rule, not the exception.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class LayerSpec:
 
     @property
     def data(self) -> Case:
-        return layer_data(self.weight, self.bias, self.activation, **PARAMETERS.get(self.activation, {}))
+        return layer_data(
+            self.weight, self.bias, self.activation, **PARAMETERS.get(self.activation, {})
+        )
 
 
 @dataclass(frozen=True)
@@ -85,18 +88,24 @@ DYADICS = st.builds(Fraction, st.integers(-99, 99), st.sampled_from([1, 8, 64, 2
 POSITIVE = st.builds(Fraction, st.integers(1, 9), st.integers(1, 9))
 
 
-def vectors(size: int, entries: st.SearchStrategy[Fraction] = SMALL_INTEGERS) -> st.SearchStrategy[Point]:
+def vectors(
+    size: int, entries: st.SearchStrategy[Fraction] = SMALL_INTEGERS
+) -> st.SearchStrategy[Point]:
     return st.tuples(*[entries] * size)
 
 
-def matrices(rows: int, columns: int, entries: st.SearchStrategy[Fraction] = SMALL_INTEGERS) -> st.SearchStrategy[Rows]:
+def matrices(
+    rows: int, columns: int, entries: st.SearchStrategy[Fraction] = SMALL_INTEGERS
+) -> st.SearchStrategy[Rows]:
     return st.tuples(*[vectors(columns, entries)] * rows)
 
 
 def layers(
     size: int, columns: int, activation: str, entries: st.SearchStrategy[Fraction] = SMALL_INTEGERS
 ) -> st.SearchStrategy[LayerSpec]:
-    return st.builds(LayerSpec, matrices(size, columns, entries), vectors(size, entries), st.just(activation))
+    return st.builds(
+        LayerSpec, matrices(size, columns, entries), vectors(size, entries), st.just(activation)
+    )
 
 
 @st.composite
@@ -108,7 +117,9 @@ def specs(
     depth: int = 3,
     norm: Case | None = None,
 ) -> Spec:
-    """One to `depth` hidden layers with at most `hinges` bits in all, and a readout of one or two outputs."""
+    """One to `depth` hidden layers with at most `hinges` bits in all, and a readout of one or two
+    outputs.
+    """
     entries = draw(st.sampled_from([SMALL_INTEGERS, SMALL_INTEGERS, DYADICS]))
     width = dim if isinstance(dim, int) else draw(dim)
     found: list[LayerSpec] = []
@@ -122,7 +133,9 @@ def specs(
     return Spec((*found, draw(layers(draw(st.integers(1, 2)), width, "identity", entries))), norm)
 
 
-def relu_specs(dim: int | st.SearchStrategy[int], hinges: int = 6, depth: int = 3) -> st.SearchStrategy[Spec]:
+def relu_specs(
+    dim: int | st.SearchStrategy[int], hinges: int = 6, depth: int = 3
+) -> st.SearchStrategy[Spec]:
     """Networks whose activations all commute with positive scaling."""
     return specs(dim, HOMOGENEOUS, hinges, depth)
 
@@ -135,5 +148,8 @@ def codes(partition: exact.Partition) -> list[Bits]:
 def edges(partition: exact.Partition) -> Counter[tuple[frozenset[Bits], frozenset[exact.Hinge]]]:
     """The pairs of codes on both sides of a facet, with the flipped hinges, counted."""
     bits, graph = codes(partition), partition.graph()
-    pairs = ((frozenset({bits[a], bits[b]}), frozenset(data["flipped"])) for a, b, data in graph.edges(data=True))
+    pairs = (
+        (frozenset({bits[a], bits[b]}), frozenset(data["flipped"]))
+        for a, b, data in graph.edges(data=True)
+    )
     return Counter(pairs)

@@ -1,7 +1,8 @@
-"""Small networks on spheres as plain data: how the oracle of the spheres sees a `Spec`, and what engines say in its terms.
+"""Small networks on spheres as plain data: how the oracle of the spheres sees a `Spec`, and what
+engines say in its terms.
 
-The oracle knows ReLUs only, so every other activation is written as a sum of ReLUs: `|z| = relu(z) + relu(-z)`, and so on.
-The bits of the further ReLUs say nothing new, and are left out again.
+The oracle knows ReLUs only, so every other activation is written as a sum of ReLUs: `|z| = relu(z)
++ relu(-z)`, and so on. The bits of the further ReLUs say nothing new, and are left out again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ SQUARES = tuple(map(Fraction, ("1", "2", "3", "5", "9", "1/2", "3/4")))
 
 @dataclass(frozen=True)
 class Opinion:
-    """The codes, and on a two-sphere the pairs of codes that share an arc and everything that is counted."""
+    """The codes, and on a two-sphere the pairs of codes that share an arc and everything that is
+    counted.
+    """
 
     codes: set[Bits]
     pairs: set[frozenset[Bits]] | None = None
@@ -37,7 +40,9 @@ class Opinion:
 
 @dataclass(frozen=True)
 class SphereSpec:
-    """A network and the sphere it is cut on: behind the network's norm, or with a radius; `span` for a great sphere."""
+    """A network and the sphere it is cut on: behind the network's norm, or with a radius; `span`
+    for a great sphere.
+    """
 
     spec: Spec
     radius_squared: Fraction | None = None
@@ -57,8 +62,18 @@ class SphereSpec:
         norm = self.spec.norm or {}
         gain, bias = (vector(norm[key]) if key in norm else None for key in ("gain", "bias"))  # type: ignore[arg-type]
         layers = tuple(in_relus(self.spec))
-        return SphereTruth("", "", self.spec.input_dim, layers, {}, norm.get("name"), gain, bias,  # type: ignore[arg-type]
-                           radius_squared=self.radius_squared, span=self.span)  # fmt: skip
+        return SphereTruth(
+            "",
+            "",
+            self.spec.input_dim,
+            layers,
+            {},
+            norm.get("name"),
+            gain,
+            bias,  # type: ignore[arg-type]
+            radius_squared=self.radius_squared,
+            span=self.span,
+        )
 
     @cached_property
     def opinion(self) -> Opinion:
@@ -71,7 +86,12 @@ class SphereSpec:
 
     def own_bits(self, code: Bits) -> Bits:
         """The bits of the network's own hinges among those of its ReLUs."""
-        kept = [k for layer in self.spec.layers for _ in range(layer.width) for k in KEPT[layer.activation]]
+        kept = [
+            k
+            for layer in self.spec.layers
+            for _ in range(layer.width)
+            for k in KEPT[layer.activation]
+        ]
         return tuple(bit for bit, keep in zip(code, kept, strict=True) if keep)
 
     def code_at(self, x: Sequence[Fraction]) -> Bits:
@@ -79,39 +99,56 @@ class SphereSpec:
         return self.own_bits(sphere_oracle.code_at(self.truth, x))
 
 
-KEPT = {"relu": (True,), "leaky_relu": (True, False), "absolute_value": (True, False), "hard_tanh": (True, True),
-        "identity": ()}  # fmt: skip
+KEPT = {
+    "relu": (True,),
+    "leaky_relu": (True, False),
+    "absolute_value": (True, False),
+    "hard_tanh": (True, True),
+    "identity": (),
+}
 """Which of the ReLUs of a neuron are hinges."""
 
 
 def relus(activation: str) -> list[tuple[Fraction, Fraction, Fraction]]:
-    """(sign, shift, factor): the activation is a constant plus the sum of factor relu(sign z + shift)."""
+    """(sign, shift, factor): the activation is a constant plus the sum of factor relu(sign z +
+    shift).
+    """
     one, nothing = Fraction(1), Fraction(0)
     if activation == "hard_tanh":
         lo, hi = (PARAMETERS[activation][end] for end in ("lo", "hi"))
         return [(one, -lo, one), (one, -hi, -one)]
     second = {"leaky_relu": -PARAMETERS["leaky_relu"]["slope"], "absolute_value": one}
-    return [(one, nothing, one)] + ([(-one, nothing, second[activation])] if activation in second else [])
+    return [(one, nothing, one)] + (
+        [(-one, nothing, second[activation])] if activation in second else []
+    )
 
 
 def in_relus(spec: Spec) -> Iterator[tuple[Row, ...]]:
     """The hidden layers as rows of ReLUs; linear layers are multiplied out."""
     n = spec.input_dim
-    forms = [tuple(Fraction(int(i == j)) for j in range(n + 1)) for i in range(n)]  # the layer's inputs, over those of the last
+    forms = [
+        tuple(Fraction(int(i == j)) for j in range(n + 1)) for i in range(n)
+    ]  # the layer's inputs, over those of the last
     for layer in spec.layers:
         values = list(rows_through(layer, forms))
         if layer.activation == "identity":
             forms = values
             continue
-        yield tuple((*(sign * a for a in row[:-1]), sign * row[-1] + shift)
-                    for row in values for sign, shift, _ in relus(layer.activation))  # fmt: skip
+        yield tuple(
+            (*(sign * a for a in row[:-1]), sign * row[-1] + shift)
+            for row in values
+            for sign, shift, _ in relus(layer.activation)
+        )
         forms = list(outputs(layer))
 
 
 def rows_through(layer: LayerSpec, forms: Sequence[Row]) -> Iterator[Row]:
     for weights, bias in zip(layer.weight, layer.bias, strict=True):
         columns = zip(*forms, strict=True)
-        *slopes, constant = (sum((w * x for w, x in zip(weights, column, strict=True)), Fraction(0)) for column in columns)
+        *slopes, constant = (
+            sum((w * x for w, x in zip(weights, column, strict=True)), Fraction(0))
+            for column in columns
+        )
         yield (*slopes, constant + bias)
 
 
@@ -125,7 +162,8 @@ def outputs(layer: LayerSpec) -> Iterator[Row]:
         yield (*row, constant)
 
 
-# --- what engines say -------------------------------------------------------------------------------------------------
+# --- what engines say
+# -------------------------------------------------------------------------------------------------
 
 
 def code_pairs(found: Partition) -> set[frozenset[Bits]]:
@@ -151,11 +189,14 @@ def faults(job: SphereSpec, found: Partition) -> Iterator[str]:
         yield "two neighbours have one code"
 
 
-# --- random spheres ---------------------------------------------------------------------------------------------------
+# --- random spheres
+# --------------------------------------------------------------------------------------------------
 
 
 def random_sphere(random: Random, spec: Spec, sphere_dim: int) -> SphereSpec:
-    """A sphere for a network of input dimension `sphere_dim` + 1 (+ 2 behind LayerNorm), which gets the norm."""
+    """A sphere for a network of input dimension `sphere_dim` + 1 (+ 2 behind LayerNorm), which gets
+    the norm.
+    """
     n = spec.input_dim
     if n == sphere_dim + 2:
         return SphereSpec(replace(spec, norm=random_norm(random, "layer_norm", n)))
@@ -174,5 +215,7 @@ def random_norm(random: Random, name: str, dim: int) -> dict[str, object]:
 
 @st.composite
 def spheres(draw: st.DrawFn, spec: st.SearchStrategy[Spec], sphere_dim: int = 2) -> SphereSpec:
-    """Networks on spheres; small random choices from a seed, so that they shrink with the network."""
+    """Networks on spheres; small random choices from a seed, so that they shrink with the
+    network.
+    """
     return random_sphere(Random(draw(st.integers(0, 99))), draw(spec), sphere_dim)

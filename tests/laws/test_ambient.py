@@ -1,7 +1,9 @@
-"""What else a process has set changes nothing that is said, and nothing global is changed: every engine and public function.
+"""What else a process has set changes nothing that is said, and nothing global is changed: every
+engine and public function.
 
-The states are those of `ambient.STATES`: flushed subnormals, default devices and dtypes, raising NumPy, warnings as errors,
-precision of FLINT, seeds, short integers, low recursion limits and more, one by one and all at once.
+The states are those of `ambient.STATES`: flushed subnormals, default devices and dtypes, raising
+NumPy, warnings as errors, precision of FLINT, seeds, short integers, low recursion limits and more,
+one by one and all at once.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ import pytest
 import torch
 
 from exact import Box, RationalMatrix, partition
-from exact.arithmetic.enclosures.float_environment import flushes_subnormals, ieee_floats, in_ieee_floats
+from exact.arithmetic.enclosures.float_environment import (
+    flushes_subnormals,
+    ieee_floats,
+    in_ieee_floats,
+)
 from exact.arithmetic.numbers import Ball, ball_precision
 from exact.partition import ENGINES
 from tests.laws import ambient, ambient_jobs, fuzz_ambient
@@ -30,8 +36,11 @@ from tests.laws import ambient, ambient_jobs, fuzz_ambient
 FIRST, COUNT = 5_000, 36
 """Seeds of the fuzzer that are tried here."""
 JOBS = ambient_jobs.jobs()
-PARTITIONS = {name: next(job for job in JOBS if job.startswith(name) and job.endswith(end)) for end in (" subnormal",)
-              for name in (engine.name + " on" for engine in ENGINES)}  # fmt: skip
+PARTITIONS = {
+    name: next(job for job in JOBS if job.startswith(name) and job.endswith(end))
+    for end in (" subnormal",)
+    for name in (engine.name + " on" for engine in ENGINES)
+}
 OTHERS = tuple(ambient_jobs.others(ambient_jobs.TINY))
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +70,9 @@ def test_all_states_at_once_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("state", ambient.STATES)
-@pytest.mark.parametrize("name", ["subdivision on Box 0 subnormal", "nested_roots on Sphere 10", "batch subnormal"])
+@pytest.mark.parametrize(
+    "name", ["subdivision on Box 0 subnormal", "nested_roots on Sphere 10", "batch subnormal"]
+)
 def test_no_state_changes_anything(state: str, name: str) -> None:
     assert in_state(name, state) == plain(name)
 
@@ -76,25 +87,39 @@ def test_every_state_and_kind_of_job_is_tried() -> None:
     jobs = [fuzz_ambient.job(seed) for seed in range(FIRST, FIRST + COUNT)]
     assert len({state for one in jobs for state in one.states}) >= len(ambient.STATES) - 2
     assert {"batch", "subdivision", "circle", "nested_roots"} <= {one.engine for one in jobs}
-    assert any(ambient_jobs.TINY in one.scales and one.stored == kind for one in jobs for kind in ("float64", "tensor"))
+    assert any(
+        ambient_jobs.TINY in one.scales and one.stored == kind
+        for one in jobs
+        for kind in ("float64", "tensor")
+    )
 
 
 @pytest.mark.parametrize("kind", ["float64", "tensor"])
 def test_weights_are_read_by_their_bits(kind: str) -> None:
     """Also those of seeds of the fuzzer, which notices when they are not."""
     numbers = [ambient_jobs.Fraction(n, 2**1074) for n in (1, -3, 2**52 - 1, 2**52, -(2**1074))]
-    seeds = [seed for seed in range(FIRST, FIRST + 400) if (one := fuzz_ambient.job(seed)).stored == kind
-             and ambient_jobs.TINY in one.scales and "set_flush_denormal" in one.states]  # fmt: skip
+    seeds = [
+        seed
+        for seed in range(FIRST, FIRST + 400)
+        if (one := fuzz_ambient.job(seed)).stored == kind
+        and ambient_jobs.TINY in one.scales
+        and "set_flush_denormal" in one.states
+    ]
     with ambient.state("set_flush_denormal"):
         read = RationalMatrix.from_floats(ambient_jobs.float_array(numbers, kind))
         assert [read[i, 0] for i in range(len(numbers))] == numbers
     assert [found for found in map(fuzz_ambient.verdict, seeds) if found[1]] == []
     with mock.patch("exact.arithmetic.numbers.without_negative_zeros", lambda values: values + 0.0):
-        assert any("other weights were read" in line for seed in seeds for line in fuzz_ambient.verdict(seed)[1])
+        assert any(
+            "other weights were read" in line
+            for seed in seeds
+            for line in fuzz_ambient.verdict(seed)[1]
+        )
 
 
 def test_a_door_that_is_left_open_is_noticed() -> None:
     """With nothing done about flushed subnormals, four regions are two, or one."""
+
     @contextmanager
     def nothing() -> Iterator[None]:
         yield
@@ -130,10 +155,23 @@ def test_the_environment_is_as_it_was_also_after_an_error() -> None:
     assert not flushes_subnormals()
 
 
-FEW = ("lp_tree on Box 0", "brute_force on Box 0", "facet_walk on Box 0", "vertices on RealSpace 4", "circle on Sphere 11",
-       "small_circles on Sphere 13", "sphere_flats on Sphere 17", "sphere_polytopes on Sphere 17", "cell count",
-       "round_layers on NormBall 18", "batch behind LayerNorm", "region count", "critical radii", "geometry of LayerNorm",
-       "forward")  # fmt: skip
+FEW = (
+    "lp_tree on Box 0",
+    "brute_force on Box 0",
+    "facet_walk on Box 0",
+    "vertices on RealSpace 4",
+    "circle on Sphere 11",
+    "small_circles on Sphere 13",
+    "sphere_flats on Sphere 17",
+    "sphere_polytopes on Sphere 17",
+    "cell count",
+    "round_layers on NormBall 18",
+    "batch behind LayerNorm",
+    "region count",
+    "critical radii",
+    "geometry of LayerNorm",
+    "forward",
+)
 """Jobs that are quick where kernels are not compiled."""
 SCRIPT = """
 import hashlib, sys
@@ -151,12 +189,24 @@ for name in sys.argv[1:]:
 
 
 def test_options_of_the_interpreter_change_nothing() -> None:
-    """Without asserts, in ASCII, with another order of hashes; kernels are not compiled for these few jobs."""
+    """Without asserts, in ASCII, with another order of hashes; kernels are not compiled for these
+    few jobs.
+    """
     environment = os.environ | {"LC_ALL": "C", "PYTHONHASHSEED": "7", "NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run([sys.executable, "-O", "-X", "utf8=0", "-c", SCRIPT, *FEW], cwd=ROOT, env=environment, text=True,
-                          check=False, capture_output=True, encoding="utf-8")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-O", "-X", "utf8=0", "-c", SCRIPT, *FEW],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["InvalidInput", *(hashlib.sha256(plain(name).encode()).hexdigest() for name in FEW)]
+    assert done.stdout.split() == [
+        "InvalidInput",
+        *(hashlib.sha256(plain(name).encode()).hexdigest() for name in FEW),
+    ]
 
 
 def test_a_raised_precision_is_kept_inside() -> None:

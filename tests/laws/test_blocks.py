@@ -1,4 +1,6 @@
-"""Skip connections and several blocks say what a plain network says that carries the input along."""
+"""Skip connections and several blocks say what a plain network says that carries the input
+along.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def multiply(left: Rows, right: Rows) -> Rows:
 
 @st.composite
 def residual_pairs(draw: st.DrawFn, dim: int = 2) -> tuple[Network, Spec, int]:
-    """x + V relu(W x + b), then relu(U . + c); once with a skip, once with neurons that carry x; and the width of W."""
+    """x + V relu(W x + b), then relu(U . + c); once with a skip, once with neurons that carry x;
+    and the width of W.
+    """
     width, last = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     W, b = draw(matrices(width, dim)), draw(vectors(width))
     V, U, c = draw(matrices(dim, width)), draw(matrices(last, dim)), draw(vectors(last))
@@ -61,7 +65,9 @@ def test_blocks_are_layers(spec: Spec, data: st.DataObject) -> None:
     domain = Box(-1, 1, dim=spec.input_dim)
     whole, parts = partition(spec.network, domain), partition(split, domain)
     assert whole.digest == parts.digest
-    assert [region.affine for region in whole.regions] == [region.affine for region in parts.regions]
+    assert [region.affine for region in whole.regions] == [
+        region.affine for region in parts.regions
+    ]
 
 
 @given(specs(2))
@@ -69,4 +75,6 @@ def test_zero_residual_block_changes_nothing(spec: Spec) -> None:
     nothing = Block((Layer.of([[0, 0], [0, 0]]),), residual=True)
     network = spec.network
     longer = replace(network, blocks=(nothing, *network.blocks))
-    assert partition(network, Box(-1, 1, dim=2)).digest == partition(longer, Box(-1, 1, dim=2)).digest
+    assert (
+        partition(network, Box(-1, 1, dim=2)).digest == partition(longer, Box(-1, 1, dim=2)).digest
+    )

@@ -1,4 +1,6 @@
-"""Laws of curves through several blocks with norms: every point of a cell has the cell's code, whatever degenerates."""
+"""Laws of curves through several blocks with norms: every point of a cell has the cell's code,
+whatever degenerates.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ SQUARE = 25
 
 
 class Blocks(Draw):
-    """One to three blocks, each with or without a norm, with or without a skip connection; a domain for them."""
+    """One to three blocks, each with or without a norm, with or without a skip connection; a domain
+    for them.
+    """
 
     def blocks(self, inputs: int) -> Network:
         found, width = list[Block](), inputs
@@ -89,13 +93,17 @@ def point_at(found: CurvePartition, alpha: Rational, beta: Rational) -> list[Fra
 
 def cell_at(found: CurvePartition, sigma: float) -> int | None:
     """The cell at a diamond angle, by the enclosures of the cuts alone."""
-    before = [cut.direction.diamond(80)[1] < rational(sigma) for cut in found.cells.cuts[: len(found)]]
+    before = [
+        cut.direction.diamond(80)[1] < rational(sigma) for cut in found.cells.cuts[: len(found)]
+    ]
     return (sum(before) - 1) % len(found) if before else 0
 
 
 def agrees(found: CurvePartition, sigma: float, index: int) -> bool:
     try:
-        code = limit(found.network, found.domain).code(point_at(found, *dyadic_direction(rational(sigma))))  # type: ignore[arg-type]
+        code = limit(found.network, found.domain).code(
+            point_at(found, *dyadic_direction(rational(sigma)))
+        )  # type: ignore[arg-type]
     except (InvalidInput, Undecided):
         return True  # a pre-activation that vanishes on an arc cannot be told from 0 by real balls
     return bool(np.array_equal(code.bits, found.bits[index]))
@@ -113,8 +121,12 @@ def test_witnesses_and_random_points_have_the_code_of_their_cell(seed: int) -> N
         assert index is not None and agrees(found, sigma, index)
     for index in draw.sample(range(len(found)), min(6, len(found))):
         alpha, beta = found.cells.witnesses[index]
-        sigma = next(q + t for q in range(4) for t in [(beta, -alpha, -beta, alpha)[q]]
-                     if dyadic_direction(q + t) == (alpha, beta))  # fmt: skip
+        sigma = next(
+            q + t
+            for q in range(4)
+            for t in [(beta, -alpha, -beta, alpha)[q]]
+            if dyadic_direction(q + t) == (alpha, beta)
+        )
         assert agrees(found, float(Fraction(int(sigma.p), int(sigma.q))), index)
 
 
@@ -150,7 +162,16 @@ def test_a_scaled_pencil_is_the_same_circle_and_lengths_add_up(seed: int) -> Non
     if found is None or not isinstance(found.domain, GreatCircle):
         return
     u, v, square = found.domain.u, found.domain.v, found.domain.radius_squared
-    other = partition(found.network, GreatCircle([3 * x for x in u], [3 * x for x in v], square), engine="nested_roots")
+    other = partition(
+        found.network,
+        GreatCircle([3 * x for x in u], [3 * x for x in v], square),
+        engine="nested_roots",
+    )
     assert other.digest == found.digest
-    whole = 2 * np.pi * float(Fraction(int(found.frame.radius_squared.p), int(found.frame.radius_squared.q))) ** 0.5
+    whole = (
+        2
+        * np.pi
+        * float(Fraction(int(found.frame.radius_squared.p), int(found.frame.radius_squared.q)))
+        ** 0.5
+    )
     assert abs(sum(region.length_float for region in found.regions) - whole) < 1e-9 * whole

@@ -1,4 +1,6 @@
-"""Laws of circles: against the oracle, under scaling and reversal, and where LayerNorm forgets the length."""
+"""Laws of circles: against the oracle, under scaling and reversal, and where LayerNorm forgets the
+length.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import GreatCircle, InvalidInput, Partition, Sphere, partition
-from tests.laws.random_networks import (
-    POSITIVE,
-    Bits,
-    Spec,
-    codes,
-    edges,
-    specs,
-    vectors,
-)
+from tests.laws.random_networks import POSITIVE, Bits, Spec, codes, edges, specs, vectors
 from tests.truths import oracle, reading
 from tests.truths.cases import great_circle, layer_norm, rms_norm, sphere
 from tests.truths.oracle import Point
@@ -62,12 +56,16 @@ def test_circle_in_the_plane(spec: Spec, squared: Fraction) -> None:
 @st.composite
 def circles(draw: st.DrawFn, dim: int = 4) -> tuple[Point, Point]:
     u, v = draw(vectors(dim)), draw(vectors(dim))
-    assume(any(a * d != b * c for a, b in zip(u, v, strict=True) for c, d in zip(u, v, strict=True)))
+    assume(
+        any(a * d != b * c for a, b in zip(u, v, strict=True) for c, d in zip(u, v, strict=True))
+    )
     return u, v
 
 
 @given(specs(4, depth=2), circles(), SQUARES)
-def test_great_circle_without_norm(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
+def test_great_circle_without_norm(
+    spec: Spec, pair: tuple[Point, Point], squared: Fraction
+) -> None:
     opinion = reading.second_opinion({"network": spec.data, "domain": great_circle(*pair, squared)})
     assert_like_oracle(partition(spec.network, GreatCircle(*pair, radius_squared=squared)), opinion)
 
@@ -79,7 +77,9 @@ def test_great_circle_behind_rms_norm(spec: Spec, pair: tuple[Point, Point]) -> 
 
 
 @given(specs(4, depth=2), circles(), SQUARES)
-def test_reversal_reverses_the_cells(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
+def test_reversal_reverses_the_cells(
+    spec: Spec, pair: tuple[Point, Point], squared: Fraction
+) -> None:
     u, v = pair
     forth = partition(spec.network, GreatCircle(u, v, radius_squared=squared))
     for first, second in ((u, tuple(-x for x in v)), (v, u)):
@@ -99,13 +99,19 @@ def test_spanning_vectors_may_be_scaled(
 
 
 def is_rotation(first: list[Bits], second: list[Bits]) -> bool:
-    return len(first) == len(second) and any(first == second[k:] + second[:k] for k in range(len(second)))
+    return len(first) == len(second) and any(
+        first == second[k:] + second[:k] for k in range(len(second))
+    )
 
 
 @given(specs(4, depth=2), circles(), SQUARES)
-def test_lengths_sum_to_the_circumference(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
+def test_lengths_sum_to_the_circumference(
+    spec: Spec, pair: tuple[Point, Point], squared: Fraction
+) -> None:
     found = partition(spec.network, GreatCircle(*pair, radius_squared=squared))
-    assert isclose(sum(region.length_float for region in found.regions), 2 * pi * sqrt(squared), rel_tol=1e-9)
+    assert isclose(
+        sum(region.length_float for region in found.regions), 2 * pi * sqrt(squared), rel_tol=1e-9
+    )
     assert all(region.length_float > 0 for region in found.regions)
 
 
@@ -139,14 +145,22 @@ def located(found: Partition, point: tuple[Fraction, ...]) -> int | None:
 @given(normed())
 def test_witnesses_lie_in_their_arcs(spec: Spec) -> None:
     found = partition(spec.network, Sphere())
-    assert [found.locate(region.witness) for region in found.regions] == list(range(len(found.regions)))
-    assert [tuple(spec.network.code(region.witness).bits) for region in found.regions] == codes(found)
+    assert [found.locate(region.witness) for region in found.regions] == list(
+        range(len(found.regions))
+    )
+    assert [tuple(spec.network.code(region.witness).bits) for region in found.regions] == codes(
+        found
+    )
 
 
 @given(normed(depth=1), st.integers(-60, 60), st.data())
 def test_scaled_rows_cut_alike(spec: Spec, exponent: int, data: st.DataObject) -> None:
     first = spec.layers[0]
-    factors = data.draw(st.tuples(*[st.sampled_from([Fraction(3), Fraction(2) ** exponent, Fraction(1, 7)])] * first.width))
+    factors = data.draw(
+        st.tuples(
+            *[st.sampled_from([Fraction(3), Fraction(2) ** exponent, Fraction(1, 7)])] * first.width
+        )
+    )
     assume(first.activation != "hard_tanh")
     weight = tuple(tuple(f * x for x in row) for f, row in zip(factors, first.weight, strict=True))
     bias = tuple(f * b for f, b in zip(factors, first.bias, strict=True))
@@ -157,7 +171,9 @@ def test_scaled_rows_cut_alike(spec: Spec, exponent: int, data: st.DataObject) -
 
 
 @given(specs(4, depth=1, activations=("relu",)), circles(), SQUARES)
-def test_central_planes_cut_antipodally(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
+def test_central_planes_cut_antipodally(
+    spec: Spec, pair: tuple[Point, Point], squared: Fraction
+) -> None:
     first = spec.layers[0]
     central = spec.with_layer(0, type(first)(first.weight, (Fraction(0),) * first.width, "relu"))
     found = partition(central.network, GreatCircle(*pair, radius_squared=squared))
@@ -177,4 +193,6 @@ def test_crossings_lie_on_their_planes(spec: Spec, data: st.DataObject) -> None:
         first = [hinge for hinge in crossing.hinges if hinge.layer == 1]
         for hinge in first:
             row, bias = spec.layers[0].weight[hinge.neuron], spec.layers[0].bias[hinge.neuron]
-            assert abs(sum(float(w) * x for w, x in zip(row, point, strict=True)) + float(bias)) < 1e-6
+            assert (
+                abs(sum(float(w) * x for w, x in zip(row, point, strict=True)) + float(bias)) < 1e-6
+            )

@@ -1,4 +1,6 @@
-"""Polyhedra and balls: against boxes, all of R^d, segments and polygons; what is empty is proved empty."""
+"""Polyhedra and balls: against boxes, all of R^d, segments and polygons; what is empty is proved
+empty.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def test_a_box_is_a_polyhedron(engine: str, data: st.DataObject) -> None:
     lo, hi = Fraction(-3, 2), Fraction(2)
     rows = data.draw(st.permutations(box_rows(lo, hi, spec.input_dim)))
     scales = data.draw(vectors(len(rows), POSITIVE))
-    redundant = [[*data.draw(vectors(spec.input_dim)), FAR], rows[0], [Fraction(0)] * spec.input_dim + [Fraction(1)]]
+    redundant = [
+        [*data.draw(vectors(spec.input_dim)), FAR],
+        rows[0],
+        [Fraction(0)] * spec.input_dim + [Fraction(1)],
+    ]
     scaled = [[s * x for x in row] for s, row in zip(scales, rows, strict=True)]
     box = run(engine, spec, Box(lo, hi, dim=spec.input_dim))
     for polyhedron in (HPolytope(scaled), HPolytope([*redundant, *rows])):
@@ -58,7 +64,10 @@ def test_a_box_is_a_polyhedron(engine: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_without_rows_it_is_the_space(engine: str, data: st.DataObject) -> None:
     spec = data.draw(specs_for(engine, DIMS))
-    space, found = run(engine, spec, RealSpace(spec.input_dim)), run(engine, spec, HPolytope([], dim=spec.input_dim))
+    space, found = (
+        run(engine, spec, RealSpace(spec.input_dim)),
+        run(engine, spec, HPolytope([], dim=spec.input_dim)),
+    )
     assert (found.digest, edges(found)) == (space.digest, edges(space))
 
 
@@ -89,20 +98,30 @@ CONTRADICTORY = {
 
 @pytest.mark.parametrize("engine", engines.ONE_LAYER)
 @pytest.mark.parametrize("rows", CONTRADICTORY.values(), ids=CONTRADICTORY.keys())
-def test_contradictory_domains_have_no_region_and_a_proof(engine: str, rows: list[list[Any]]) -> None:
+def test_contradictory_domains_have_no_region_and_a_proof(
+    engine: str, rows: list[list[Any]]
+) -> None:
     domain = HPolytope(rows)
     found = partition(engines.SHALLOW, domain, engine=engine)
-    assert (found.region_count, found.outcome, found.graph().number_of_nodes()) == (0, Outcome.COMPLETE, 0)
+    assert (found.region_count, found.outcome, found.graph().number_of_nodes()) == (
+        0,
+        Outcome.COMPLETE,
+        0,
+    )
     assert (found.code_count, found.linear_piece_count, found.distinct_map_count) == (0, 0, 0)
     cells = engines.BY_NAME[engine].run(Job(engines.SHALLOW, domain))
     assert isinstance(cells, FlatCells)
     assert cells.empty is not None
-    assert is_farkas([domain.flat().walls[row] for row in cells.empty.rows], cells.empty.multipliers, 2)
+    assert is_farkas(
+        [domain.flat().walls[row] for row in cells.empty.rows], cells.empty.multipliers, 2
+    )
 
 
 @pytest.mark.parametrize("engine", engines.ONE_LAYER)
 def test_what_is_open_has_no_proof_of_emptiness(engine: str) -> None:
-    cells = engines.BY_NAME[engine].run(Job(engines.SHALLOW, HPolytope([[1, 0, 0], [0, 1, 0], [-1, -1, Fraction(1, 2**80)]])))
+    cells = engines.BY_NAME[engine].run(
+        Job(engines.SHALLOW, HPolytope([[1, 0, 0], [0, 1, 0], [-1, -1, Fraction(1, 2**80)]]))
+    )
     assert isinstance(cells, FlatCells)
     assert len(cells) > 0
     assert cells.empty is None
@@ -120,8 +139,13 @@ def squared_distance(point: Point, p: Point, q: Point) -> Fraction:
 
 
 def meets(polygon: Polygon, centre: Point, squared: Fraction) -> bool:
-    """Whether the interior of a convex polygon with counter-clockwise corners meets the open disc."""
-    turns = [(q[0] - p[0]) * (centre[1] - p[1]) - (q[1] - p[1]) * (centre[0] - p[0]) for p, q in oracle.sides(polygon)]
+    """Whether the interior of a convex polygon with counter-clockwise corners meets the open
+    disc.
+    """
+    turns = [
+        (q[0] - p[0]) * (centre[1] - p[1]) - (q[1] - p[1]) * (centre[0] - p[0])
+        for p, q in oracle.sides(polygon)
+    ]
     within = all(turn > 0 for turn in turns) or all(turn < 0 for turn in turns)
     return within or any(squared_distance(centre, p, q) < squared for p, q in oracle.sides(polygon))
 
@@ -143,15 +167,21 @@ def test_disc_like_polygons(spec: Spec, centre: Point, squared: Fraction) -> Non
     inside = [piece for piece in pieces if meets(piece.shape, centre, squared)]  # type: ignore[arg-type]
     found = run("vertices", spec, Ball(centre, squared))
     assert Counter(codes(found)) == Counter(piece.code for piece in inside)
-    expected = {frozenset({a.code, b.code}) for a, b in combinations(inside, 2)
-                if joined(a.shape, b.shape, centre, squared)}  # type: ignore[arg-type]  # fmt: skip
+    expected = {
+        frozenset({a.code, b.code})
+        for a, b in combinations(inside, 2)
+        if joined(a.shape, b.shape, centre, squared)
+    }  # type: ignore[arg-type]
     assert {pair for pair, _ in edges(found)} == expected
 
 
 @given(specs(1, depth=1), vectors(1), st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(3)]))
 def test_ball_of_one_dimension_is_a_segment(spec: Spec, centre: Point, radius: Fraction) -> None:
     ends = [[centre[0] - radius], [centre[0] + radius]]
-    ball, segment = run("vertices", spec, Ball(centre, radius**2)), run("lp_tree", spec, Segment(*ends))
+    ball, segment = (
+        run("vertices", spec, Ball(centre, radius**2)),
+        run("lp_tree", spec, Segment(*ends)),
+    )
     assert (ball.digest, edges(ball)) == (segment.digest, edges(segment))
 
 
@@ -169,7 +199,9 @@ def test_larger_balls_hold_more(spec: Spec, squared: Fraction, data: st.DataObje
 def is_on_a_breakpoint(spec: Spec, point: Point) -> bool:
     """Whether a neuron of the hidden layer is at a breakpoint."""
     ((rows, activation), *_), _ = spec.for_oracle
-    return any(oracle.value(row, point) == level for row in rows for level in activation.breakpoints)
+    return any(
+        oracle.value(row, point) == level for row in rows for level in activation.breakpoints
+    )
 
 
 @given(specs(DIMS, depth=1), st.data())
@@ -184,7 +216,10 @@ def test_witnesses_lie_in_the_ball(spec: Spec, data: st.DataObject) -> None:
 
 @given(specs(DIMS, depth=1))
 def test_a_huge_ball_holds_every_region(spec: Spec) -> None:
-    ball, space = (run("vertices", spec, d) for d in (Ball([0] * spec.input_dim, 10**60), RealSpace(spec.input_dim)))
+    ball, space = (
+        run("vertices", spec, d)
+        for d in (Ball([0] * spec.input_dim, 10**60), RealSpace(spec.input_dim))
+    )
     assert (ball.digest, edges(ball)) == (space.digest, edges(space))
 
 

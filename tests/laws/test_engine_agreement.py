@@ -11,7 +11,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact import Box, HPolytope, Line, Partition, Plane, Ray, RealSpace, Segment, Unsupported, partition
+from exact import (
+    Box,
+    HPolytope,
+    Line,
+    Partition,
+    Plane,
+    Ray,
+    RealSpace,
+    Segment,
+    Unsupported,
+    partition,
+)
 from exact.geometry.domains.base import Domain
 from exact.sources import tensors
 from tests.laws.random_networks import Spec, codes, edges, layers, matrices, specs, vectors
@@ -25,11 +36,19 @@ def assert_same(first: Partition, second: Partition) -> None:
     assert Counter(codes(first)) == Counter(codes(second))
     assert edges(first) == edges(second)
     assert first.digest == second.digest
-    for name in ("region_count", "code_count", "cell_count", "linear_piece_count", "distinct_map_count"):
+    for name in (
+        "region_count",
+        "code_count",
+        "cell_count",
+        "linear_piece_count",
+        "distinct_map_count",
+    ):
         assert getattr(first, name) == getattr(second, name), name
 
 
-def specs_for(engine: str, dim: int | st.SearchStrategy[int], hinges: int = 6) -> st.SearchStrategy[Spec]:
+def specs_for(
+    engine: str, dim: int | st.SearchStrategy[int], hinges: int = 6
+) -> st.SearchStrategy[Spec]:
     """Networks as deep as the engine takes them."""
     return specs(dim, hinges=hinges, depth=3 if engine in engines.FLAT else 1)
 
@@ -53,7 +72,9 @@ def test_like_brute_force_in_space(engine: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("engine", OTHERS)
 @given(data=st.data())
 def test_like_brute_force_in_polyhedra(engine: str, data: st.DataObject) -> None:
-    """Few halfspaces leave them unbounded, many empty or flat; zero rows are everything or nothing."""
+    """Few halfspaces leave them unbounded, many empty or flat; zero rows are everything or
+    nothing.
+    """
     spec = data.draw(specs_for(engine, DIMS, hinges=5))
     rows = data.draw(st.lists(vectors(spec.input_dim + 1), max_size=5))
     compare(spec, HPolytope(rows, dim=spec.input_dim), engine, "brute_force")
@@ -78,7 +99,9 @@ def test_like_circle_on_lines(engine: str, kind: Any, data: st.DataObject) -> No
     compare(spec, kind(p, q), engine, "circle")
 
 
-def oracle_edges(pieces: list[oracle.Piece], pairs: list[tuple[int, int]]) -> set[frozenset[tuple[int, ...]]]:
+def oracle_edges(
+    pieces: list[oracle.Piece], pairs: list[tuple[int, int]]
+) -> set[frozenset[tuple[int, ...]]]:
     return {frozenset({pieces[i].code, pieces[j].code}) for i, j in pairs}
 
 
@@ -104,12 +127,17 @@ def test_like_polygons(engine: str, data: st.DataObject) -> None:
 def test_like_intervals(engine: str, data: st.DataObject) -> None:
     spec = data.draw(specs(1) if engine in engines.ON_CURVES else specs_for(engine, 1))
     assume(engines.takes(engine, spec.network, Line([0], [1])))
-    for space, lo, hi in ((Line([0], [1]), None, None), (Segment([-1], [2]), Fraction(-1), Fraction(2))):
+    for space, lo, hi in (
+        (Line([0], [1]), None, None),
+        (Segment([-1], [2]), Fraction(-1), Fraction(2)),
+    ):
         pieces = oracle.all_pieces((lo, hi), 1, *spec.for_oracle, oracle.split_interval)
         pieces.sort(key=lambda piece: (piece.shape[0] is not None, piece.shape[0]))  # type: ignore[index]
         found = partition(spec.network, space, engine=engine)
         assert Counter(codes(found)) == Counter(piece.code for piece in pieces)
-        assert {pair for pair, _ in edges(found)} == oracle_edges(pieces, list(pairwise(range(len(pieces)))))
+        assert {pair for pair, _ in edges(found)} == oracle_edges(
+            pieces, list(pairwise(range(len(pieces))))
+        )
 
 
 @st.composite
@@ -117,7 +145,9 @@ def arrangements(draw: st.DrawFn, planes: int = 9) -> Spec:
     """Planes of R^1 to R^4 with entries -1, 0, 1: parallel, concurrent and repeated as a rule."""
     dim, count = draw(st.integers(1, 4)), draw(st.integers(1, planes))
     entries = st.integers(-1, 1).map(Fraction)
-    return Spec((draw(layers(count, dim, "relu", entries)), draw(layers(1, count, "identity", entries))))
+    return Spec(
+        (draw(layers(count, dim, "relu", entries)), draw(layers(1, count, "identity", entries)))
+    )
 
 
 @pytest.mark.parametrize("engine", OTHERS)
@@ -141,6 +171,8 @@ def test_engines_say_what_they_are(engine: str, data: st.DataObject) -> None:
 def test_engine_refuses_by_name(engine: str) -> None:
     plane = tensors.mlp([([[1.0, 1.0]], [0.0]), ([[1.0]], [0.0])])
     behind_norm = tensors.block([[1.0, 1.0]], [0.0], [[1.0]], [0.0], norm="rms")
-    network, domain = (plane, RealSpace(2)) if engine in engines.ON_CURVES else (behind_norm, Box(0, 1, dim=2))
+    network, domain = (
+        (plane, RealSpace(2)) if engine in engines.ON_CURVES else (behind_norm, Box(0, 1, dim=2))
+    )
     with pytest.raises(Unsupported, match=engine):
         partition(network, domain, engine=engine)

@@ -1,4 +1,6 @@
-"""What may only cost time: the float filter, the number of copies, the budget, the progress callback."""
+"""What may only cost time: the float filter, the number of copies, the budget, the progress
+callback.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,17 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exact import Box, Budget, GreatCircle, Outcome, Partition, RealSpace, Segment, Sphere, partition
+from exact import (
+    Box,
+    Budget,
+    GreatCircle,
+    Outcome,
+    Partition,
+    RealSpace,
+    Segment,
+    Sphere,
+    partition,
+)
 from exact.geometry.arrangements import lowest_vertices
 from exact.geometry.polyhedra import lp
 from exact.kernels import splitting
@@ -36,7 +48,9 @@ def specs_for(engine: str) -> st.SearchStrategy[Spec]:
     return specs(st.integers(1, 3), hinges=5, depth=3 if engine in engines.FLAT else 1)
 
 
-def filtered_and_exact(spec: Spec, domain: Sphere | GreatCircle | Segment) -> tuple[Partition, Partition]:
+def filtered_and_exact(
+    spec: Spec, domain: Sphere | GreatCircle | Segment
+) -> tuple[Partition, Partition]:
     found = []
     for threshold in (ALWAYS, NEVER):
         with mock.patch.object(isolation, "SMALL", threshold):
@@ -76,16 +90,23 @@ def test_filter_survives_any_scale(scale: float) -> None:
     """Rows whose squares over- or underflow in float64: the filter abstains, the answer stays."""
     random = np.random.default_rng(0)
     weight, bias = random.normal(size=(64, 3)), random.normal(size=64)
-    networks = [tensors.block(s * weight, s * bias, np.ones((1, 64)), [0.0], norm="layernorm", eps=0) for s in (1.0, scale)]
+    networks = [
+        tensors.block(s * weight, s * bias, np.ones((1, 64)), [0.0], norm="layernorm", eps=0)
+        for s in (1.0, scale)
+    ]
     first, second = (partition(network, Sphere()) for network in networks)
-    rounding_moved = scale != 1.0  # scaled floats are rounded, so nearby crossings may move, but not their number
+    rounding_moved = (
+        scale != 1.0
+    )  # scaled floats are rounded, so nearby crossings may move, but not their number
     assert first.cell_count == second.cell_count
     assert rounding_moved or codes(first) == codes(second)
 
 
 @pytest.mark.parametrize("name", ["layernorm", "rms"])
 def test_wide_layer_has_the_closed_form(name: str) -> None:
-    """MATH, "Wide layers": on the geodesic through u and v, neuron j crosses at phi_j +- arccos(-c_j / R_j)."""
+    """MATH, "Wide layers": on the geodesic through u and v, neuron j crosses at phi_j +-
+    arccos(-c_j / R_j).
+    """
     random = np.random.default_rng(2)
     n, count = 24, 300
     weight, bias = random.normal(size=(count, n)), 3 * random.normal(size=count)
@@ -108,15 +129,21 @@ def test_wide_layer_has_the_closed_form(name: str) -> None:
 
 
 def test_filter_meets_many_exact_coincidences() -> None:
-    """256 neurons on 16 lines through 32 rational points, in random order, plus lines that touch."""
+    """256 neurons on 16 lines through 32 rational points, in random order, plus lines that
+    touch.
+    """
     random = np.random.default_rng(1)
     lines = [(a, b) for a in range(-4, 5) for b in range(1, 5) if np.gcd(a, b) == 1][:16]
-    rows = [[float(f * a), float(f * b)] for a, b in lines for f in (1, 2, -3, 5, -7, 11, 13, -0.5) * 2]
+    rows = [
+        [float(f * a), float(f * b)] for a, b in lines for f in (1, 2, -3, 5, -7, 11, 13, -0.5) * 2
+    ]
     order = random.permutation(len(rows))
     offsets = [0.0] * len(rows)
     tangents = [([3.0, 4.0], -5.0), ([-3.0, 4.0], 5.0), ([1.0, 0.0], 1.0)] * 4
     weight = [rows[i] for i in order] + [row for row, _ in tangents]
-    network = tensors.mlp([(weight, offsets + [c for _, c in tangents]), (np.ones((1, len(weight))), [0.0])])
+    network = tensors.mlp(
+        [(weight, offsets + [c for _, c in tangents]), (np.ones((1, len(weight))), [0.0])]
+    )
     found = partition(network, Sphere(radius_squared=1))
     cuts = [crossing for crossing in found.crossings if not crossing.tangent]
     assert found.cell_count == 32
@@ -126,13 +153,17 @@ def test_filter_meets_many_exact_coincidences() -> None:
 
 @pytest.mark.parametrize("crossing", [True, False])
 def test_filter_abstains_where_a_line_all_but_touches(crossing: bool) -> None:
-    """a x + b y = a + 1 with b next to sqrt(2a + 1): whether it meets the unit circle is decided in the 77th bit."""
+    """a x + b y = a + 1 with b next to sqrt(2a + 1): whether it meets the unit circle is decided in
+    the 77th bit.
+    """
     random = np.random.default_rng(3)
     large = sorted({int(a) for a in random.integers(2**46, 2**52, size=64)})
     rows = [(a, isqrt(2 * a + 1) + crossing, -(a + 1)) for a in large]
     assert all((a * a + b * b > c * c) is crossing for a, b, c in rows)
     weight, bias = [[float(a), float(b)] for a, b, _ in rows], [float(c) for *_, c in rows]
-    found = partition(tensors.mlp([(weight, bias), (np.ones((1, 64)), [0.0])]), Sphere(radius_squared=1))
+    found = partition(
+        tensors.mlp([(weight, bias), (np.ones((1, 64)), [0.0])]), Sphere(radius_squared=1)
+    )
     assert found.cell_count == (2 * len(rows) if crossing else 1)
 
 
@@ -140,7 +171,9 @@ def no_proposal(*_: object) -> None:
     """A float solver that never answers."""
 
 
-def bad_proposal(table: np.ndarray, dim: int, watch: object) -> tuple[np.ndarray, float, tuple[int, ...]]:  # type: ignore[type-arg]
+def bad_proposal(
+    table: np.ndarray, dim: int, watch: object
+) -> tuple[np.ndarray, float, tuple[int, ...]]:  # type: ignore[type-arg]
     """A float solver that claims a point outside and a basis without meaning."""
     return np.full(dim, 3.5), 0.25, (*range(min(dim, len(table))), -1)
 
@@ -177,7 +210,9 @@ def test_budget_gives_a_part(engine: str, regions: int, data: st.DataObject) -> 
 @pytest.mark.parametrize("engine", OTHERS)
 def test_no_time_gives_no_answer_and_says_so(engine: str) -> None:
     random = np.random.default_rng(4)
-    network = tensors.mlp([(random.normal(size=(60, 3)), random.normal(size=60)), (np.ones((1, 60)), [0.0])])
+    network = tensors.mlp(
+        [(random.normal(size=(60, 3)), random.normal(size=60)), (np.ones((1, 60)), [0.0])]
+    )
     found = partition(network, RealSpace(3), engine=engine, budget=Budget(seconds=0.0))
     assert found.outcome is Outcome.BUDGET_REACHED
     assert len(found.regions) < 36_051  # 1 + C(60, 1) + C(60, 2) + C(60, 3)
@@ -223,7 +258,9 @@ def no_floats() -> Iterator[None]:
     """Error bounds so large that every sign is left to exact arithmetic."""
     rows = cutting.Cutter._enter_rows
 
-    def unknown_signs(self: cutting.Cutter, layer: int, count: int, bits: int, points: object) -> np.ndarray:  # type: ignore[type-arg]
+    def unknown_signs(
+        self: cutting.Cutter, layer: int, count: int, bits: int, points: object
+    ) -> np.ndarray:  # type: ignore[type-arg]
         return np.full((count, bits), splitting.UNKNOWN, np.int8)
 
     def unknown_rows(self: cutting.Cutter, first: int, *given: np.ndarray) -> None:  # type: ignore[type-arg]
@@ -241,7 +278,9 @@ def no_floats() -> Iterator[None]:
 @pytest.mark.parametrize("way", [small_blocks, two_threads, no_floats])
 @pytest.mark.parametrize("engine", OTHERS)
 @given(data=st.data())
-def test_the_way_of_working_changes_nothing(engine: str, way: Callable[[], Any], data: st.DataObject) -> None:
+def test_the_way_of_working_changes_nothing(
+    engine: str, way: Callable[[], Any], data: st.DataObject
+) -> None:
     spec = data.draw(specs_for(engine))
     for domain in (RealSpace(spec.input_dim), Box(-1, 1, dim=spec.input_dim)):
         assume(engines.takes(engine, spec.network, domain))
@@ -254,7 +293,9 @@ def test_the_way_of_working_changes_nothing(engine: str, way: Callable[[], Any],
 @pytest.mark.parametrize("engine", ["subdivision", "vertices"])
 def test_without_floats_all_is_exact(engine: str) -> None:
     random = np.random.default_rng(5)
-    network = tensors.mlp([(random.normal(size=(9, 2)), random.normal(size=9)), (np.ones((1, 9)), [0.0])])
+    network = tensors.mlp(
+        [(random.normal(size=(9, 2)), random.normal(size=9)), (np.ones((1, 9)), [0.0])]
+    )
     found = partition(network, RealSpace(2), engine=engine)
     with no_floats():
         slow = partition(network, RealSpace(2), engine=engine)
@@ -270,6 +311,9 @@ def test_the_device_changes_nothing(engine: str, data: st.DataObject) -> None:
     spec = data.draw(specs_for(engine))
     for domain in (RealSpace(spec.input_dim), Box(-1, 1, dim=spec.input_dim)):
         assume(engines.takes(engine, spec.network, domain))
-        found = [partition(spec.network, domain, engine=engine, device=device) for device in ("cpu", "cuda")]
+        found = [
+            partition(spec.network, domain, engine=engine, device=device)
+            for device in ("cpu", "cuda")
+        ]
         assert found[0].digest == found[1].digest
         assert edges(found[0]) == edges(found[1])

@@ -1,4 +1,6 @@
-"""A few hundred of the networks that `make fuzz` tries by the ten thousand; and a wrong engine is noticed."""
+"""A few hundred of the networks that `make fuzz` tries by the ten thousand; and a wrong engine is
+noticed.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,21 @@ def test_engines_agree_with_brute_force(block: int) -> None:
 def test_every_kind_of_job_is_tried() -> None:
     jobs = [fuzz.job(seed) for seed in range(FIRST, FIRST + BLOCKS * BLOCK)]
     kinds = {(type(domain).__name__, spec.input_dim) for spec, domain in jobs}
-    assert {name for name, _ in kinds} == {"Box", "HPolytope", "RealSpace", "Plane", "Segment", "Ray", "Line"}
+    assert {name for name, _ in kinds} == {
+        "Box",
+        "HPolytope",
+        "RealSpace",
+        "Plane",
+        "Segment",
+        "Ray",
+        "Line",
+    }
     assert {dim for name, dim in kinds if name == "HPolytope"} == {1, 2, 3}
     assert {len(spec.layers) for spec, _ in jobs} == {2, 3, 4}
     assert {layer.activation for spec, _ in jobs for layer in spec.layers} == set(HINGES)
-    sizes = [len(partition(spec.network, domain, engine=fuzz.REFERENCE)) for spec, domain in jobs[:100]]
+    sizes = [
+        len(partition(spec.network, domain, engine=fuzz.REFERENCE)) for spec, domain in jobs[:100]
+    ]
     assert 0 in sizes  # a polyhedron without interior
     assert max(sizes) > 20
 
@@ -62,7 +74,10 @@ def flipped_bit(cells: FlatCells) -> FlatCells:
 
 def far_witness(cells: FlatCells) -> FlatCells:
     dim = len(cells.witness(0)) - 1
-    return replace(cells, witness=lambda i: homogeneous([Rational(10**9)] * dim) if i == 0 else cells.witness(i))
+    return replace(
+        cells,
+        witness=lambda i: homogeneous([Rational(10**9)] * dim) if i == 0 else cells.witness(i),
+    )
 
 
 def no_pairs(cells: FlatCells) -> FlatCells:

@@ -1,4 +1,6 @@
-"""Some of the networks of every kind that `make fuzz` tries; and whatever of a partition's claims is wrong is noticed."""
+"""Some of the networks of every kind that `make fuzz` tries; and whatever of a partition's claims
+is wrong is noticed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,12 @@ FIRST, TRIED = 1_000_000, 500
 """Seeds that `make fuzz` does not try, and how many of all kinds."""
 BLOCK = 25
 ELSEWHERE = ("flat", "spheres")  # see test_fuzz and test_fuzz_spheres
-BLOCKS = [(name, at) for name, count in fuzz.counts(TRIED).items() if name not in ELSEWHERE for at in range(0, count, BLOCK)]
+BLOCKS = [
+    (name, at)
+    for name, count in fuzz.counts(TRIED).items()
+    if name not in ELSEWHERE
+    for at in range(0, count, BLOCK)
+]
 
 
 @pytest.mark.parametrize(("name", "at"), BLOCKS)
@@ -59,8 +66,20 @@ def jobs() -> list[Claim]:
 
 def test_every_kind_of_domain_has_its_claims_verified() -> None:
     kinds = Counter(type(job.domain).__name__ for job in jobs())
-    assert set(kinds) == {"Box", "HPolytope", "RealSpace", "Plane", "Segment", "Ray", "Line", "Ball", "NormBall", "Sphere",
-                          "GreatCircle", "GreatSphere"}  # fmt: skip
+    assert set(kinds) == {
+        "Box",
+        "HPolytope",
+        "RealSpace",
+        "Plane",
+        "Segment",
+        "Ray",
+        "Line",
+        "Ball",
+        "NormBall",
+        "Sphere",
+        "GreatCircle",
+        "GreatSphere",
+    }
     assert Counter(len(job.norms) for job in jobs()).keys() == {0, 1, 2}
     assert sum(job.has_certificate for job in jobs()) > 80
 
@@ -79,17 +98,25 @@ def test_planes_touch_nearly_touch_and_miss() -> None:
             for weights, bias in zip(layer["weight"], layer["bias"], strict=True):
                 row = [fuzz.Fraction(x) for x in weights]
                 excess = fuzz.Fraction(bias) ** 2 - (claim.square or 0) * sum(x * x for x in row)
-                found[0 if excess == 0 else (1 if excess > 0 else -1) if abs(excess) < 1e-12 else 2] += 1
+                found[
+                    0 if excess == 0 else (1 if excess > 0 else -1) if abs(excess) < 1e-12 else 2
+                ] += 1
     assert min(found[place] for place in (-1, 0, 1, 2)) >= 3
 
 
 def test_floats_move_by_an_ulp() -> None:
-    texts = [text for seed in range(FIRST, FIRST + 40) for block in fuzz_ulp.job(seed).data["blocks"]
-             for layer in block["layers"] for text in layer["bias"]]  # fmt: skip
+    texts = [
+        text
+        for seed in range(FIRST, FIRST + 40)
+        for block in fuzz_ulp.job(seed).data["blocks"]
+        for layer in block["layers"]
+        for text in layer["bias"]
+    ]
     assert 5 < sum(fuzz.Fraction(text).denominator > 2**50 for text in texts) < len(texts) / 2
 
 
-# --- a wrong claim is noticed -----------------------------------------------------------------------------------------
+# --- a wrong claim is noticed
+# -----------------------------------------------------------------------------------------
 
 
 def other_witness(cells: Any) -> Any:
@@ -114,21 +141,36 @@ def unfinished(cells: Any) -> Any:
 
 
 WRONG: list[tuple[Engine, Callable[[Any], Any]]] = [
-    (LPTree(), other_witness), (LPTree(), one_less), (LPTree(), unfinished),
-    (SphereFlats(), swapped_pair), (SphereFlats(), other_pair), (SphereFlats(), one_less),
-    (SpherePolytopes(), swapped_pair), (SpherePolytopes(), other_pair), (SpherePolytopes(), one_less),
+    (LPTree(), other_witness),
+    (LPTree(), one_less),
+    (LPTree(), unfinished),
+    (SphereFlats(), swapped_pair),
+    (SphereFlats(), other_pair),
+    (SphereFlats(), one_less),
+    (SpherePolytopes(), swapped_pair),
+    (SpherePolytopes(), other_pair),
+    (SpherePolytopes(), one_less),
     (Circle(), unfinished),
-]  # fmt: skip
+]
 
 
 @cache
 def job_for(engine: str) -> Claim:
     """A job of several regions with a certificate."""
-    return next(job for job in jobs() if job.has_certificate and engines.takes(engine, job.network, job.domain)
-                and len(partition(job.network, job.domain, engine=engine)) > 4)  # fmt: skip
+    return next(
+        job
+        for job in jobs()
+        if job.has_certificate
+        and engines.takes(engine, job.network, job.domain)
+        and len(partition(job.network, job.domain, engine=engine)) > 4
+    )
 
 
-@pytest.mark.parametrize(("engine", "wrong"), WRONG, ids=lambda value: getattr(value, "__name__", getattr(value, "name", None)))
+@pytest.mark.parametrize(
+    ("engine", "wrong"),
+    WRONG,
+    ids=lambda value: getattr(value, "__name__", getattr(value, "name", None)),
+)
 def test_a_wrong_claim_is_noticed(engine: Engine, wrong: Callable[[Any], Any]) -> None:
     true, job = type(engine).run, job_for(engine.name)
 
@@ -140,10 +182,15 @@ def test_a_wrong_claim_is_noticed(engine: Engine, wrong: Callable[[Any], Any]) -
         assert list(claims.verdict(job, [engine.name])) != []
 
 
-@pytest.mark.parametrize(("engine", "kind"), [("lp_tree", FlatPartition), ("sphere_flats", CodePartition)])
+@pytest.mark.parametrize(
+    ("engine", "kind"), [("lp_tree", FlatPartition), ("sphere_flats", CodePartition)]
+)
 def test_a_rejected_certificate_and_a_missing_one_are_noticed(engine: str, kind: Any) -> None:
     job = job_for(engine)
-    for answer in (claims.Unsupported("none", value=0, remedy="none"), AssertionError("no certificate")):
+    for answer in (
+        claims.Unsupported("none", value=0, remedy="none"),
+        AssertionError("no certificate"),
+    ):
         with mock.patch.object(kind, "check", side_effect=answer):
             assert list(claims.verdict(job, [engine])) != []
     found = partition(job.network, job.domain, engine=engine)

@@ -1,4 +1,6 @@
-"""A few dozen of the networks under scaling that the fuzzer tries by the thousand; and a wrong float is noticed."""
+"""A few dozen of the networks under scaling that the fuzzer tries by the thousand; and a wrong
+float is noticed.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,18 @@ def test_every_kind_of_job_is_tried() -> None:
     assert min(job.size for job in jobs) < fuzz_scaling.Fraction(1, 10**300)
 
 
-@pytest.mark.parametrize(("module", "kinds"), [(arcs, ("segment", "circle")), (surds, ("box", "ball", "sphere"))])
+@pytest.mark.parametrize(
+    ("module", "kinds"), [(arcs, ("segment", "circle")), (surds, ("box", "ball", "sphere"))]
+)
 def test_a_float_beside_the_nearest_is_noticed(module: object, kinds: tuple[str, ...]) -> None:
     seeds = {fuzz_scaling.job(seed).kind: seed for seed in range(FIRST, FIRST + COUNT)}
-    with mock.patch.object(module, "nearest_of", lambda enclose: math.nextafter(nearest_of(enclose), math.inf)):
+    with mock.patch.object(
+        module, "nearest_of", lambda enclose: math.nextafter(nearest_of(enclose), math.inf)
+    ):
         assert any(fuzz_scaling.verdict(seeds[kind])[1] for kind in kinds)
 
 
 def test_the_same_seed_is_the_same_job() -> None:
-    assert [fuzz_scaling.job(seed) for seed in range(20)] == [fuzz_scaling.job(seed) for seed in range(20)]
+    assert [fuzz_scaling.job(seed) for seed in range(20)] == [
+        fuzz_scaling.job(seed) for seed in range(20)
+    ]

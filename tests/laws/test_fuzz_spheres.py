@@ -61,7 +61,10 @@ def test_every_engine_is_tried(engine: str) -> None:
 def job_for(engine: Engine) -> fuzz_spheres.SphereSpec:
     """A job of one layer on a 2-sphere with several circles that meet."""
     for job in jobs():
-        if engine.refusal(job.network, job.domain) is None and (job.opinion.counts or {}).get("vertices", 0) > 4:
+        if (
+            engine.refusal(job.network, job.domain) is None
+            and (job.opinion.counts or {}).get("vertices", 0) > 4
+        ):
             return job
     raise AssertionError(engine.name)
 
@@ -77,7 +80,9 @@ def swapped_sides(cells: SphereCells) -> SphereCells:
 
 
 def one_vertex_less(cells: SphereCells) -> SphereCells:
-    return replace(cells, complex=replace(cells.complex, vertex_count=cells.complex.vertex_count - 1))
+    return replace(
+        cells, complex=replace(cells.complex, vertex_count=cells.complex.vertex_count - 1)
+    )
 
 
 def one_component_more(cells: SphereCells) -> SphereCells:
@@ -89,7 +94,11 @@ def unfinished(cells: SphereCells) -> SphereCells:
 
 
 def code_less(cells: SphereCodes) -> SphereCodes:
-    return replace(cells, codes=cells.codes[:-1], pairs=lambda: cells.pairs()[(cells.pairs() < len(cells) - 1).all(axis=1)])
+    return replace(
+        cells,
+        codes=cells.codes[:-1],
+        pairs=lambda: cells.pairs()[(cells.pairs() < len(cells) - 1).all(axis=1)],
+    )
 
 
 def no_pairs(cells: SphereCodes) -> SphereCodes:
@@ -100,12 +109,21 @@ def one_piece_more(cells: SphereCodes) -> SphereCodes:
     return replace(cells, components=lambda i: (cells.components(i) or 0) + (i == 0))
 
 
-WRONG = [(SmallCircles(), wrong) for wrong in (wrong_root, swapped_sides, one_vertex_less, one_component_more, unfinished)]
+WRONG = [
+    (SmallCircles(), wrong)
+    for wrong in (wrong_root, swapped_sides, one_vertex_less, one_component_more, unfinished)
+]
 WRONG += [(SpherePolytopes(), wrong) for wrong in (code_less, no_pairs, one_piece_more)]  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(("engine", "wrong"), WRONG, ids=lambda value: getattr(value, "__name__", getattr(value, "name", None)))
-def test_a_wrong_engine_is_noticed(engine: Engine, wrong: Callable[..., SphereCells | SphereCodes]) -> None:
+@pytest.mark.parametrize(
+    ("engine", "wrong"),
+    WRONG,
+    ids=lambda value: getattr(value, "__name__", getattr(value, "name", None)),
+)
+def test_a_wrong_engine_is_noticed(
+    engine: Engine, wrong: Callable[..., SphereCells | SphereCodes]
+) -> None:
     true, one = type(engine).run, job_for(engine)
 
     def run(self: Engine, job: Job) -> SphereCells | SphereCodes:
@@ -118,7 +136,9 @@ def test_a_wrong_engine_is_noticed(engine: Engine, wrong: Callable[..., SphereCe
 
 def complaints(one: fuzz_spheres.SphereSpec, engine: Engine) -> list[str]:
     try:
-        return list(fuzz_spheres.wrongs(one, partition(one.network, one.domain, engine=engine.name)))
+        return list(
+            fuzz_spheres.wrongs(one, partition(one.network, one.domain, engine=engine.name))
+        )
     except Exception as error:
         return [str(error)]
 

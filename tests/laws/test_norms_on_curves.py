@@ -1,4 +1,6 @@
-"""Laws of curves through networks with a norm anywhere: cells carry the code that a point evaluation gives."""
+"""Laws of curves through networks with a norm anywhere: cells carry the code that a point
+evaluation gives.
+"""
 
 from __future__ import annotations
 
@@ -37,27 +39,40 @@ EPS = (0, 0, Rational(1, 100000), 1)
 
 
 class Draw(random.Random):
-    """Random networks rich in degeneracy: integer weights in -2..2, norms in front or between hidden layers."""
+    """Random networks rich in degeneracy: integer weights in -2..2, norms in front or between
+    hidden layers.
+    """
 
     def layer(self, inputs: int, outputs: int) -> Layer:
         weight = [[self.choice(ENTRIES) for _ in range(inputs)] for _ in range(outputs)]
-        return Layer.of(weight, [self.choice(ENTRIES) for _ in range(outputs)], self.choice(ACTIVATIONS))
+        return Layer.of(
+            weight, [self.choice(ENTRIES) for _ in range(outputs)], self.choice(ACTIVATIONS)
+        )
 
     def norm(self, dim: int) -> Norm:
-        kind, gain, bias = self.choice((LayerNorm, RMSNorm)), *([self.choice(ENTRIES) for _ in range(dim)] for _ in range(2))
-        return kind.of(eps=self.choice(EPS), gain=gain, bias=bias, eps_rule=self.choice(("var", "std")))
+        kind, gain, bias = (
+            self.choice((LayerNorm, RMSNorm)),
+            *([self.choice(ENTRIES) for _ in range(dim)] for _ in range(2)),
+        )
+        return kind.of(
+            eps=self.choice(EPS), gain=gain, bias=bias, eps_rule=self.choice(("var", "std"))
+        )
 
     def network(self, inputs: int) -> Network:
         width = self.randint(2, 5)
         if self.random() < 0.5:
-            return Network((Block((self.layer(inputs, width), self.layer(width, width)), self.norm(inputs)),))
+            return Network(
+                (Block((self.layer(inputs, width), self.layer(width, width)), self.norm(inputs)),)
+            )
         behind = Block((self.layer(width, 3), self.layer(3, 2)), self.norm(width))
         return Network((Block((self.layer(inputs, width),)), behind))
 
 
 def without_eps(network: Network) -> Network:
     """The limit far from the origin: what a circle of directions sees."""
-    blocks = (replace(b, norm=replace(b.norm, eps=Rational(0))) if b.norm else b for b in network.blocks)
+    blocks = (
+        replace(b, norm=replace(b.norm, eps=Rational(0))) if b.norm else b for b in network.blocks
+    )
     return Network(tuple(blocks))
 
 
@@ -94,7 +109,9 @@ def test_points_between_crossings_have_the_code_of_their_cell(seed: int) -> None
     network, found = drawn
     touched = [crossing.direction for crossing in found.crossings if crossing.tangent]
     for _ in range(8):
-        x = found.curve.ambient(Rational(draw.randint(1, 60), 60), Rational(2 * draw.randint(-60, 60) + 1, 120))
+        x = found.curve.ambient(
+            Rational(draw.randint(1, 60), 60), Rational(2 * draw.randint(-60, 60) + 1, 120)
+        )
         try:
             index = found.locate(x)
             code = network.code(x)
@@ -119,5 +136,9 @@ def test_a_point_where_the_norm_is_undefined_separates_cells_of_equal_code() -> 
     found = {eps: partition(network, Segment([0, 1], [1, 0])) for eps, network in networks.items()}
     assert [region.parameters_float for region in found[0].regions] == [(0.0, 0.5), (0.5, 1.0)]
     assert [crossing.undefined for crossing in found[0].crossings] == [True]
-    assert (found[0].code_count, found[0].cell_count, found[0].graph().number_of_edges()) == (1, 2, 0)
+    assert (found[0].code_count, found[0].cell_count, found[0].graph().number_of_edges()) == (
+        1,
+        2,
+        0,
+    )
     assert found[1].cell_count == 1

@@ -1,4 +1,6 @@
-"""A norm and an activation that a user wrote: every engine, batch, count and figure is right about them, or refuses by name."""
+"""A norm and an activation that a user wrote: every engine, batch, count and figure is right about
+them, or refuses by name.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class WithoutTwo(exact.Norm):
         means = [sum((row[j] for row in rows), Rational(0)) / n for j in range(k)]
         halves = [(rows[0][j] - rows[1][j]) / 2 for j in range(k)]
         signs = [1, -1, *[0] * (n - 2)]
-        return RationalArray(n, k, [rows[i][j] - means[j] - signs[i] * halves[j] for i in range(n) for j in range(k)])
+        return RationalArray(
+            n, k, [rows[i][j] - means[j] - signs[i] * halves[j] for i in range(n) for j in range(k)]
+        )
 
     @property
     def sphere_dim(self) -> int:
@@ -54,7 +58,10 @@ class WithoutTwo(exact.Norm):
     def sphere_basis(self) -> list[list[Rational]]:
         """(1, 1, -2, 0, ...), then contrasts of the others."""
         first = [Rational(1), Rational(1), Rational(-2), *[Rational(0)] * (self.dim - 3)]
-        rest = [[Rational((j == i) - (j == i + 1)) for j in range(self.dim)] for i in range(2, self.dim - 1)]
+        rest = [
+            [Rational((j == i) - (j == i + 1)) for j in range(self.dim)]
+            for i in range(2, self.dim - 1)
+        ]
         return [first, *rest]
 
 
@@ -76,11 +83,19 @@ class Staircase(Activation):
 
 def layer(seed: int, width: int, columns: int, activation: Activation) -> Layer:
     generator = np.random.default_rng(seed)
-    return Layer.of(integers(generator, (width, columns), 3), integers(generator, width, 3), activation)
+    return Layer.of(
+        integers(generator, (width, columns), 3), integers(generator, width, 3), activation
+    )
 
 
-def behind(seed: int, dim: int, width: int = 5, eps: object = 0, activation: Activation | None = None) -> Network:
-    norm = WithoutTwo.of(eps=eps, gain=[Fraction(k + 2, 3) for k in range(dim)], bias=[Fraction(k, 4) for k in range(dim)])
+def behind(
+    seed: int, dim: int, width: int = 5, eps: object = 0, activation: Activation | None = None
+) -> Network:
+    norm = WithoutTwo.of(
+        eps=eps,
+        gain=[Fraction(k + 2, 3) for k in range(dim)],
+        bias=[Fraction(k, 4) for k in range(dim)],
+    )
     head = layer(seed, width, dim, activation or exact.ReLU())
     return Network((Block((head, Layer.of([[1] * width], [0])), norm),))
 
@@ -94,7 +109,10 @@ def normed(norm: exact.Norm, x: tuple[Fraction, ...]) -> list[float]:
     """norm(x) in float64 from the definition alone."""
     mean, half = sum(x) / len(x), (x[0] - x[1]) / 2
     centred = [v - mean - half * s for v, s in zip(x, (1, -1, *[0] * (len(x) - 2)), strict=True)]
-    scale = (sum(float(v) ** 2 for v in centred) / len(x) + float(Fraction(int(norm.eps.p), int(norm.eps.q)))) ** 0.5
+    scale = (
+        sum(float(v) ** 2 for v in centred) / len(x)
+        + float(Fraction(int(norm.eps.p), int(norm.eps.q)))
+    ) ** 0.5
     gain, bias = (np.array(m.tolist(), dtype=float)[:, 0] for m in (norm.gain, norm.bias))
     return [float(v) / scale * g + b for v, g, b in zip(centred, gain, bias, strict=True)]
 
@@ -106,21 +124,36 @@ def signs(network: Network, x: tuple[Fraction, ...]) -> list[bool]:
     inner, head = np.array(normed(block.norm, x)), block.layers[0]
     z = head.weight.float64() @ inner + head.bias.float64()[:, 0]
     assert np.abs(z).min() > 2.0**-40  # a witness in the open region, far from rounding
-    return [bool(v > float(t)) for v in z for t in (Fraction(int(b.p), int(b.q)) for b in head.activation.breakpoints)]
+    return [
+        bool(v > float(t))
+        for v in z
+        for t in (Fraction(int(b.p), int(b.q)) for b in head.activation.breakpoints)
+    ]
 
 
 def every_engine(network: Network, domain: Domain) -> list[Partition]:
     """The partitions by all engines that take the job; they must agree."""
-    found = [partition(network, domain, engine=name) for name in engines.ALL if engines.takes(name, network, domain)]
-    codes = [{region.code for region in each.regions} for each in found]  # on spheres some engines list cells, others codes
+    found = [
+        partition(network, domain, engine=name)
+        for name in engines.ALL
+        if engines.takes(name, network, domain)
+    ]
+    codes = [
+        {region.code for region in each.regions} for each in found
+    ]  # on spheres some engines list cells, others codes
     assert found and all(each == codes[0] for each in codes)
     assert all(each.outcome is Outcome.COMPLETE for each in found)
     return found
 
 
-NORMED = [(4, Sphere()), (5, Sphere()), (6, Sphere()), (4, GreatCircle([1, 0, 2, 0], [0, 1, 0, 1])),
-          (5, GreatSphere([1, 0, 2, 0, 0], [0, 0, 0, 1, 1], [0, 1, 0, 0, 2])),
-          (4, Segment([1, 0, 2, 0], [0, 3, -1, 1]))]  # fmt: skip
+NORMED = [
+    (4, Sphere()),
+    (5, Sphere()),
+    (6, Sphere()),
+    (4, GreatCircle([1, 0, 2, 0], [0, 1, 0, 1])),
+    (5, GreatSphere([1, 0, 2, 0, 0], [0, 0, 0, 1, 1], [0, 1, 0, 0, 2])),
+    (4, Segment([1, 0, 2, 0], [0, 3, -1, 1])),
+]
 
 
 @pytest.mark.parametrize(("dim", "domain"), NORMED)
@@ -139,7 +172,9 @@ def test_batches_behind_a_norm_of_ones_own(dim: int) -> None:
     for i in range(12):
         alone = partition(network, GreatCircle(u[i].tolist(), v[i].tolist()))
         assert batch[i].digest == alone.digest
-        assert [region.code for region in batch[i].regions] == [region.code for region in alone.regions]
+        assert [region.code for region in batch[i].regions] == [
+            region.code for region in alone.regions
+        ]
     assert batch.decisions["settled circles"] == 0  # the filter knows this P too
 
 
@@ -169,10 +204,17 @@ def test_the_image_of_a_norm_of_ones_own_is_exact_and_its_axes_are_refused() -> 
     norm = behind(1, 5).blocks[0].norm
     assert norm is not None
     x = tuple(map(Fraction, (1, 5, -2, 4, 0)))
-    assert [float(value) for value in norm_geometry.image(norm, x)] == pytest.approx(normed(norm, x), rel=1e-14)
-    assert norm.forward_float(np.array([[float(v) for v in x]]))[0] == pytest.approx(normed(norm, x), rel=1e-14)
-    for refused in (norm_geometry.ellipsoid, lambda n: norm_geometry.side_of(n, [0] * 5),
-                    lambda n: norm_geometry.is_image(n, [0] * 5)):  # fmt: skip
+    assert [float(value) for value in norm_geometry.image(norm, x)] == pytest.approx(
+        normed(norm, x), rel=1e-14
+    )
+    assert norm.forward_float(np.array([[float(v) for v in x]]))[0] == pytest.approx(
+        normed(norm, x), rel=1e-14
+    )
+    for refused in (
+        norm_geometry.ellipsoid,
+        lambda n: norm_geometry.side_of(n, [0] * 5),
+        lambda n: norm_geometry.is_image(n, [0] * 5),
+    ):
         with pytest.raises(Unsupported, match="WithoutTwo"):
             refused(norm)
 
@@ -205,7 +247,9 @@ class Halved(exact.LayerNorm):
         return WithoutTwo.sphere_basis(self)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("kind", "message"), [(Twice, "no orthogonal projection"), (TooSmall, "no basis of the image")])
+@pytest.mark.parametrize(
+    ("kind", "message"), [(Twice, "no orthogonal projection"), (TooSmall, "no basis of the image")]
+)
 def test_what_is_no_projection_is_refused(kind: type[exact.Norm], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         kind.of(eps=0, dim=5)
@@ -215,7 +259,9 @@ def test_what_a_norm_does_counts_and_not_its_class() -> None:
     assert Renamed.of(dim=4).projector() == "mean"
     network = behind(2, 5)
     head, u, v = network.blocks[0].layers, [[1, 0, 2, 0, 1]], [[0, 1, 1, 3, 0]]
-    halved = Network((Block(head, Halved.of(eps=0, gain=network.norms[0].gain, bias=network.norms[0].bias)),))
+    halved = Network(
+        (Block(head, Halved.of(eps=0, gain=network.norms[0].gain, bias=network.norms[0].bias)),)
+    )
     assert partition_circles(halved, u, v)[0].digest == partition_circles(network, u, v)[0].digest
     with pytest.raises(Unsupported):
         norm_geometry.ellipsoid(halved.norms[0])
@@ -224,11 +270,21 @@ def test_what_a_norm_does_counts_and_not_its_class() -> None:
 def on_its_sphere(domain: Domain, x: FloatArray) -> FloatArray:
     """The point that a witness stands for: on a sphere it is a direction."""
     square = getattr(domain, "radius_squared", None)
-    return x if square is None else x * (float(Fraction(int(square.p), int(square.q))) ** 0.5 / float(np.linalg.norm(x)))
+    return (
+        x
+        if square is None
+        else x * (float(Fraction(int(square.p), int(square.q))) ** 0.5 / float(np.linalg.norm(x)))
+    )
 
 
-STAIRS = [(2, Box(-2, 2, dim=2)), (2, Segment([-3, 1], [3, 2])), (2, Sphere(4)), (3, Sphere(3)), (4, Sphere(2)),
-          (2, GreatCircle([1, 0], [0, 1], radius_squared=5))]  # fmt: skip
+STAIRS = [
+    (2, Box(-2, 2, dim=2)),
+    (2, Segment([-3, 1], [3, 2])),
+    (2, Sphere(4)),
+    (3, Sphere(3)),
+    (4, Sphere(2)),
+    (2, GreatCircle([1, 0], [0, 1], radius_squared=5)),
+]
 
 
 @pytest.mark.parametrize(("dim", "domain"), STAIRS)
@@ -247,13 +303,19 @@ def test_batches_counts_and_ties_with_an_activation_of_ones_own() -> None:
     network = behind(3, 5, activation=Staircase())
     u, v = np.random.default_rng(1).standard_normal((2, 8, 5))
     batch = partition_circles(network, u, v)
-    assert [batch[i].digest for i in range(8)] == [partition(network, GreatCircle(list(a), list(b))).digest
-                                                   for a, b in zip(u.tolist(), v.tolist(), strict=True)]  # fmt: skip
+    assert [batch[i].digest for i in range(8)] == [
+        partition(network, GreatCircle(list(a), list(b))).digest
+        for a, b in zip(u.tolist(), v.tolist(), strict=True)
+    ]
     assert counting.sphere_cell_count(network).cells == len(partition(network, Sphere()))
     square = Box(-2, 2, dim=2)
-    flat = Network((Block((layer(3, 4, 2, Staircase()), Layer.of([[1] * 4, [1, -1, 2, 0]], [0, 1]))),))
+    flat = Network(
+        (Block((layer(3, 4, 2, Staircase()), Layer.of([[1] * 4, [1, -1, 2, 0]], [0, 1]))),)
+    )
     assert counting.region_count(flat, square) == len(partition(flat, square))
-    assert decision.count_without_ties(partition(decision.tied(flat), square)) == len(partition(flat, square))
+    assert decision.count_without_ties(partition(decision.tied(flat), square)) == len(
+        partition(flat, square)
+    )
 
 
 def figures() -> list[Callable[[], Any]]:
@@ -295,7 +357,9 @@ class DoubledPlusOne(Activation):
 
 
 def with_and_without(dim: int, norm: exact.Norm | None, seed: int) -> tuple[Network, Network]:
-    """A network with affine activations in front, between and behind its hidden layers, and the same with them folded in."""
+    """A network with affine activations in front, between and behind its hidden layers, and the
+    same with them folded in.
+    """
     rng, own, folded, inputs = np.random.default_rng(seed), list[Layer](), list[Layer](), dim
     for width, bends in ((3, False), (4, True), (2, False), (3, True), (2, False)):
         weight, bias = rng.integers(-3, 4, (width, inputs)), rng.integers(-3, 4, width)
@@ -318,10 +382,16 @@ def test_an_affine_activation_is_part_of_its_layer(engine: str) -> None:
             plain: list[Domain] = [Box(-2, 2, dim=dim), everywhere, straight(dim), Sphere(1), ball]
             behind: list[Domain] = [Sphere(), straight(dim), NormBall()] if dim > 2 else []
             for domain in [*plain, *behind]:
-                norm = exact.LayerNorm.of(0, dim=dim) if any(domain is each for each in behind) else None
+                norm = (
+                    exact.LayerNorm.of(0, dim=dim)
+                    if any(domain is each for each in behind)
+                    else None
+                )
                 own, folded = with_and_without(dim, norm, seed)
                 if engines.takes(engine, folded, domain):
-                    expected, found = (partition(net, domain, engine=engine) for net in (folded, own))
+                    expected, found = (
+                        partition(net, domain, engine=engine) for net in (folded, own)
+                    )
                     assert (found.digest, found.outcome) == (expected.digest, Outcome.COMPLETE)
                     tried += 1
                     if norm is None and isinstance(domain, Box):
@@ -336,7 +406,10 @@ def test_a_layer_with_bends_is_no_affine_map() -> None:
         _ = Layer.of([[1]], [0], exact.ReLU()).as_affine
 
 
-GREAT = [GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0])]
+GREAT = [
+    GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]),
+    GreatCircle([1, 0, 0, 0], [0, 1, 0, 0]),
+]
 FRONT = [[1, -1, -2, 1], [1, 1, -2, 1], [0, 0, -2, 0], [-2, -2, 0, -2]]
 
 
@@ -369,7 +442,9 @@ def in_front(front: Layer, residual: bool) -> Network:
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("slope", [2, 3, -1])
 @pytest.mark.parametrize("domain", GREAT)
-def test_an_affine_activation_in_front_of_a_norm(domain: Domain, slope: int, residual: bool) -> None:
+def test_an_affine_activation_in_front_of_a_norm(
+    domain: Domain, slope: int, residual: bool
+) -> None:
     own = in_front(Layer.of(FRONT, None, Scaled(slope, 0)), residual)
     folded = in_front(Layer.of([[slope * x for x in row] for row in FRONT]), residual)
     tried = [engine for engine in sorted(engines.ALL) if engines.takes(engine, folded, domain)]
@@ -410,23 +485,31 @@ def jumping(dim: int, seed: int) -> Network:
     rng = np.random.default_rng(seed)
 
     def layer(width: int, inputs: int, activation: Activation | None) -> Layer:
-        return Layer.of(rng.integers(-2, 3, (width, inputs)), rng.integers(-2, 3, width), activation)
+        return Layer.of(
+            rng.integers(-2, 3, (width, inputs)), rng.integers(-2, 3, width), activation
+        )
 
     return Network((Block((layer(3, dim, Jump()), layer(3, 3, exact.ReLU()), layer(1, 3, None))),))
 
 
 def test_hidden_layers_behind_a_jump_are_followed_along_curves_only() -> None:
     for domain in (Box(-2, 2, dim=3), exact.RealSpace(3), Sphere(1), exact.Ball([0, 0, 0], 2)):
-        with pytest.raises(Unsupported, match=r"behind Jump.*, which jumps, so hinges break off at facets"):
+        with pytest.raises(
+            Unsupported, match=r"behind Jump.*, which jumps, so hinges break off at facets"
+        ):
             partition(jumping(3, 0), domain)
     for seed in range(20):
         for engine in ("circle", "nested_roots"):
             found = partition(jumping(2, seed), Segment([-3, -2], [3, 4]), engine=engine)
-            assert all(jumping(2, seed).code(region.witness) == region.code for region in found.regions)
+            assert all(
+                jumping(2, seed).code(region.witness) == region.code for region in found.regions
+            )
 
 
 def test_one_hidden_layer_may_jump() -> None:
-    network = Network((Block((Layer.of([[1, 2], [2, -1], [1, 1]], [0, 1, -1], Jump()), Layer.of([[1, 1, 1]]))),))
+    network = Network(
+        (Block((Layer.of([[1, 2], [2, -1], [1, 1]], [0, 1, -1], Jump()), Layer.of([[1, 1, 1]]))),)
+    )
     found = partition(network, Box(-2, 2, dim=2))
     assert found.digest == partition(network, Box(-2, 2, dim=2), engine="brute_force").digest
 
@@ -439,5 +522,9 @@ class InFractions(Jump):
 
 
 def test_bends_that_are_no_rationals_are_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"no Rational; got Fraction\(1, 2\) in InFractions.*exact.arithmetic.numbers.rational"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"no Rational; got Fraction\(1, 2\) in "
+        r"InFractions.*exact.arithmetic.numbers.rational",
+    ):
         Layer.of([[1]], [0], InFractions())

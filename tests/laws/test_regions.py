@@ -18,7 +18,10 @@ ANYWHERE = st.builds(Fraction, st.integers(-9999, 9999), st.just(5003))
 
 
 def both(spec: Spec) -> list[Partition]:
-    return [partition(spec.network, space) for space in (RealSpace(spec.input_dim), Box(-2, 2, dim=spec.input_dim))]
+    return [
+        partition(spec.network, space)
+        for space in (RealSpace(spec.input_dim), Box(-2, 2, dim=spec.input_dim))
+    ]
 
 
 @given(specs(DIMS))
@@ -34,7 +37,11 @@ def test_map_is_the_forward_pass(spec: Spec) -> None:
         for region in found.regions:
             image = spec.forward(region.witness)
             assert region.affine(region.witness) == image
-            assert found.affine_at(region.witness) == region.affine == spec.network.affine_at(region.witness)
+            assert (
+                found.affine_at(region.witness)
+                == region.affine
+                == spec.network.affine_at(region.witness)
+            )
 
 
 @given(specs(DIMS), st.data())
@@ -42,7 +49,11 @@ def test_points_lie_in_listed_regions(spec: Spec, data: st.DataObject) -> None:
     point = data.draw(vectors(spec.input_dim, ANYWHERE))
     found = partition(spec.network, Box(-2, 2, dim=spec.input_dim))
     assert tuple(found.code(point).bits) == spec.code(point) == tuple(spec.network.code(point).bits)
-    closed = [region for region in found.regions if all(value_at(facet, point) >= 0 for facet in region.facets)]
+    closed = [
+        region
+        for region in found.regions
+        if all(value_at(facet, point) >= 0 for facet in region.facets)
+    ]
     assert closed
     assert all(region.affine(point) == spec.forward(point) for region in closed)
     if all(value_at(facet, point) > 0 for facet in closed[0].facets):
@@ -75,9 +86,16 @@ def assert_neighbours(found: Partition, index: int, facet: Facet) -> None:
 
 
 def agree_on(first: object, second: object, hyperplane: tuple[int, ...]) -> bool:
-    """Whether the difference of two affine maps is a multiple of the hyperplane's equation in every output."""
+    """Whether the difference of two affine maps is a multiple of the hyperplane's equation in every
+    output.
+    """
     rows = [[*a, c] for a, c in zip(*difference(first, second), strict=True)]
-    return all(row[i] * hyperplane[j] == row[j] * hyperplane[i] for row in rows for i in range(len(row)) for j in range(i))
+    return all(
+        row[i] * hyperplane[j] == row[j] * hyperplane[i]
+        for row in rows
+        for i in range(len(row))
+        for j in range(i)
+    )
 
 
 def difference(first: object, second: object) -> tuple[list[list[Fraction]], list[Fraction]]:
@@ -93,8 +111,12 @@ def test_graph_is_connected_and_matches_the_facets(spec: Spec) -> None:
         graph = found.graph()
         assert nx.is_connected(graph)
         assert set(graph.nodes) == set(range(len(found.regions)))
-        ends = sorted((region.index, facet.neighbour) for region in found.regions for facet in region.facets
-                      if facet.neighbour is not None)  # fmt: skip
+        ends = sorted(
+            (region.index, facet.neighbour)
+            for region in found.regions
+            for facet in region.facets
+            if facet.neighbour is not None
+        )
         assert ends == sorted(pair for a, b in graph.edges() for pair in ((a, b), (b, a)))
         assert all(graph.nodes[i]["code"] == found.regions[i].code for i in graph)
 

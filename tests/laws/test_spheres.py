@@ -1,4 +1,6 @@
-"""Laws of spheres of dimension two and more: engines against the oracle and each other, and what may not change anything."""
+"""Laws of spheres of dimension two and more: engines against the oracle and each other, and what
+may not change anything.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exact import Block, GreatCircle, GreatSphere, Network, Partition, Sphere, partition
-from tests.laws.random_networks import HINGES, POSITIVE, LayerSpec, Rows, Spec, codes, layers, matrices, specs, vectors
+from tests.laws.random_networks import (
+    HINGES,
+    POSITIVE,
+    LayerSpec,
+    Rows,
+    Spec,
+    codes,
+    layers,
+    matrices,
+    specs,
+    vectors,
+)
 from tests.laws.random_spheres import SQUARES, SphereSpec, code_pairs, faults, spheres
 from tests.truths import engines
 from tests.truths.cases import layer_norm, rms_norm
@@ -39,7 +52,8 @@ def run(job: SphereSpec, engine: str | None = None) -> Partition:
     return partition(job.network, job.domain, engine=engine)
 
 
-# --- engines ----------------------------------------------------------------------------------------------------------
+# --- engines
+# --------------------------------------------------------------------------------------------------
 
 
 def depth_of(engine: str) -> int:
@@ -65,11 +79,16 @@ def test_like_the_oracle_on_three_spheres(engine: str, data: st.DataObject) -> N
 @pytest.mark.parametrize(("first", "second"), list(combinations(engines.ON_SPHERES, 2)))
 @given(data=st.data())
 def test_engines_agree(first: str, second: str, data: st.DataObject) -> None:
-    """On S^2 to S^4, with planes whose entries are -1, 0 and 1: repeated, opposite and concurrent as a rule."""
+    """On S^2 to S^4, with planes whose entries are -1, 0 and 1: repeated, opposite and concurrent
+    as a rule.
+    """
     both = {first, second}
     n = data.draw(st.integers(3, 5 if both <= set(engines.ON_THREE_SPHERES) else 3))
     count, entries = data.draw(st.integers(1, 5)), st.integers(-1, 1).map(Fraction)
-    hidden, readout = data.draw(layers(count, n, "relu", entries)), data.draw(layers(1, count, "identity", entries))
+    hidden, readout = (
+        data.draw(layers(count, n, "relu", entries)),
+        data.draw(layers(1, count, "identity", entries)),
+    )
     job = SphereSpec(Spec((hidden, readout)), data.draw(st.sampled_from(SQUARES)))
     assume(all(engines.takes(engine, job.network, job.domain) for engine in both))
     assert_same(run(job, first), run(job, second))
@@ -91,7 +110,8 @@ def test_the_device_changes_nothing(job: SphereSpec) -> None:
     assert_same(run(job), partition(job.network, job.domain, device="cuda"))
 
 
-# --- what may not change anything -------------------------------------------------------------------------------------
+# --- what may not change anything
+# -------------------------------------------------------------------------------------
 
 
 def counts(found: Partition) -> tuple[int, int, int]:
@@ -105,7 +125,9 @@ def test_neurons_may_be_permuted(job: SphereSpec, random: object) -> None:
     order = list(range(first.width))
     random.shuffle(order)  # type: ignore[attr-defined]
     moved = LayerSpec(tuple(first.weight[j] for j in order), tuple(first.bias[j] for j in order))
-    following = replace(rest[0], weight=tuple(tuple(row[j] for j in order) for row in rest[0].weight))
+    following = replace(
+        rest[0], weight=tuple(tuple(row[j] for j in order) for row in rest[0].weight)
+    )
     found = run(job)
     after = run(replace(job, spec=replace(job.spec, layers=(moved, following, *rest[1:]))))
     shuffled = {tuple(code[j] for j in order) + code[first.width :] for code in codes(found)}
@@ -119,10 +141,21 @@ def test_rows_may_be_scaled(job: SphereSpec, factors: list[Fraction]) -> None:
     assume(first.activation in ("relu", "absolute_value"))
     rows = zip(first.weight, first.bias, factors, strict=False)
     weight, bias = zip(*((tuple(s * x for x in row), s * b) for row, b, s in rows), strict=True)
-    assert_same(run(job), run(replace(job, spec=replace(job.spec, layers=(LayerSpec(weight, bias, first.activation), *rest)))))
+    assert_same(
+        run(job),
+        run(
+            replace(
+                job,
+                spec=replace(job.spec, layers=(LayerSpec(weight, bias, first.activation), *rest)),
+            )
+        ),
+    )
 
 
-@given(on_two_spheres(depth=1), st.lists(st.sampled_from([1, -1, 3, Fraction(-1, 2)]), min_size=1, max_size=4))
+@given(
+    on_two_spheres(depth=1),
+    st.lists(st.sampled_from([1, -1, 3, Fraction(-1, 2)]), min_size=1, max_size=4),
+)
 def test_copies_and_opposites_add_no_cell(job: SphereSpec, factors: list[Fraction]) -> None:
     first = job.spec.layers[0]
     assume(first.activation == "relu")
@@ -135,24 +168,47 @@ def test_copies_and_opposites_add_no_cell(job: SphereSpec, factors: list[Fractio
     assert {code[: first.width] for code in codes(after)} == set(codes(before))
 
 
-@given(specs(3, hinges=5, depth=2).filter(bent), st.permutations(range(3)), vectors(3, st.sampled_from([1, -1])), st.data())
-def test_signed_permutations_turn_the_sphere(spec: Spec, order: Sequence[int], signs: Point, data: st.DataObject) -> None:
+@given(
+    specs(3, hinges=5, depth=2).filter(bent),
+    st.permutations(range(3)),
+    vectors(3, st.sampled_from([1, -1])),
+    st.data(),
+)
+def test_signed_permutations_turn_the_sphere(
+    spec: Spec, order: Sequence[int], signs: Point, data: st.DataObject
+) -> None:
     squared = data.draw(st.sampled_from([None, *SQUARES]))
     norm = rms_norm(3) if squared is None else None
     first = spec.layers[0]
-    turned = replace(first, weight=tuple(tuple(s * row[j] for j, s in zip(order, signs, strict=True)) for row in first.weight))
-    jobs = [SphereSpec(replace(spec.with_layer(0, layer), norm=norm), squared) for layer in (first, turned)]
+    turned = replace(
+        first,
+        weight=tuple(
+            tuple(s * row[j] for j, s in zip(order, signs, strict=True)) for row in first.weight
+        ),
+    )
+    jobs = [
+        SphereSpec(replace(spec.with_layer(0, layer), norm=norm), squared)
+        for layer in (first, turned)
+    ]
     assert_same(*map(run, jobs))
 
 
 @given(specs(4, hinges=5, depth=2).filter(bent), vectors(4, POSITIVE), vectors(4), st.data())
-def test_gain_and_bias_fold_into_the_weights(spec: Spec, gain: Point, bias: Point, data: st.DataObject) -> None:
+def test_gain_and_bias_fold_into_the_weights(
+    spec: Spec, gain: Point, bias: Point, data: st.DataObject
+) -> None:
     make = data.draw(st.sampled_from([layer_norm, rms_norm]))
     first = spec.layers[0]
     weight = tuple(tuple(a * g for a, g in zip(row, gain, strict=True)) for row in first.weight)
-    offsets = (b + sum(a * h for a, h in zip(row, bias, strict=True)) for row, b in zip(first.weight, first.bias, strict=True))
+    offsets = (
+        b + sum(a * h for a, h in zip(row, bias, strict=True))
+        for row, b in zip(first.weight, first.bias, strict=True)
+    )
     folded = spec.with_layer(0, replace(first, weight=weight, bias=tuple(offsets)))
-    jobs = [SphereSpec(replace(spec, norm=make(4, gain, bias))), SphereSpec(replace(folded, norm=make(4)))]
+    jobs = [
+        SphereSpec(replace(spec, norm=make(4, gain, bias))),
+        SphereSpec(replace(folded, norm=make(4))),
+    ]
     assume(bent(spec) and spec.layers[0].hinges <= 4)
     assert_same(*map(run, jobs))
 
@@ -170,7 +226,9 @@ def test_eps_does_not_reach_the_sphere(job: SphereSpec, eps: Fraction, rule: str
 def test_an_identity_layer_adds_no_cell(job: SphereSpec) -> None:
     first, *rest = job.spec.layers
     assume(first.activation == "relu" and len(rest) == 1)
-    unit = tuple(tuple(Fraction(int(i == j)) for j in range(first.width)) for i in range(first.width))
+    unit = tuple(
+        tuple(Fraction(int(i == j)) for j in range(first.width)) for i in range(first.width)
+    )
     inserted = LayerSpec(unit, (Fraction(0),) * first.width)
     after = run(replace(job, spec=replace(job.spec, layers=(first, inserted, *rest))))
     before = run(job)
@@ -178,27 +236,38 @@ def test_an_identity_layer_adds_no_cell(job: SphereSpec) -> None:
     assert set(codes(after)) == {code + code for code in codes(before)}
 
 
-# --- parts of a sphere ------------------------------------------------------------------------------------------------
+# --- parts of a sphere
+# ------------------------------------------------------------------------------------------------
 
 
 def independent(rows: Rows) -> bool:
     """Whether three vectors of R^3 or more span a space."""
     u, v, w = rows
     triples = combinations(range(len(u)), 3)
-    return any(u[i] * (v[j] * w[k] - v[k] * w[j]) - u[j] * (v[i] * w[k] - v[k] * w[i]) + u[k] * (v[i] * w[j] - v[j] * w[i])
-               for i, j, k in triples)  # fmt: skip
+    return any(
+        u[i] * (v[j] * w[k] - v[k] * w[j])
+        - u[j] * (v[i] * w[k] - v[k] * w[i])
+        + u[k] * (v[i] * w[j] - v[j] * w[i])
+        for i, j, k in triples
+    )
 
 
 @given(on_two_spheres(), matrices(2, 4))
 def test_a_great_circle_meets_cells_of_the_sphere(job: SphereSpec, pair: Rows) -> None:
     n = job.spec.input_dim
     u, v = (row[:n] for row in pair)
-    assume(independent((u, v, (Fraction(1),) * n)) if job.truth.norm == "layer_norm" else any_minor(u, v))
+    assume(
+        independent((u, v, (Fraction(1),) * n))
+        if job.truth.norm == "layer_norm"
+        else any_minor(u, v)
+    )
     whole = run(job)
     known = codes(whole)
     circle = partition(job.network, GreatCircle(u, v, job.radius_squared))
     for region, code in zip(circle.regions, codes(circle), strict=True):
-        if off_every_plane(job, region.witness):  # the circle may lie in a plane, and is on its zero side there
+        if off_every_plane(
+            job, region.witness
+        ):  # the circle may lie in a plane, and is on its zero side there
             assert known[whole.locate(region.witness)] == code
 
 
@@ -218,17 +287,30 @@ def test_a_great_sphere_that_is_everything(spec: Spec, span: Rows, squared: Frac
     assert_same(whole, partition(flat.network, GreatSphere(*span, squared)))
 
 
-@given(on_two_spheres(), st.lists(vectors(4, st.integers(-9, 9).map(Fraction)), min_size=3, max_size=3))
+@given(
+    on_two_spheres(), st.lists(vectors(4, st.integers(-9, 9).map(Fraction)), min_size=3, max_size=3)
+)
 def test_directions_are_found_in_their_cells(job: SphereSpec, points: list[Point]) -> None:
     found, n = run(job), job.spec.input_dim
     known = codes(found)
     for point in (point[:n] for point in points):
-        if len({*point, *[Fraction(0)] * (job.truth.norm != "layer_norm")}) > 1 and off_every_plane(job, point):
+        if len({*point, *[Fraction(0)] * (job.truth.norm != "layer_norm")}) > 1 and off_every_plane(
+            job, point
+        ):
             assert known[found.locate(point)] == job.code_at(point)
 
 
 def off_every_plane(job: SphereSpec, point: Sequence[Fraction]) -> bool:
-    """Whether the code is the same a little beside the point, in directions that span the space: nothing is zero there."""
-    steps = [[side * (-1) ** (i & k).bit_count() for i in range(len(point))] for k in range(4) for side in (1, -1)]
-    moved = ([x + Fraction(step, 10**12) for x, step in zip(point, direction, strict=True)] for direction in steps)
+    """Whether the code is the same a little beside the point, in directions that span the space:
+    nothing is zero there.
+    """
+    steps = [
+        [side * (-1) ** (i & k).bit_count() for i in range(len(point))]
+        for k in range(4)
+        for side in (1, -1)
+    ]
+    moved = (
+        [x + Fraction(step, 10**12) for x, step in zip(point, direction, strict=True)]
+        for direction in steps
+    )
     return {job.code_at(near) for near in moved} == {job.code_at(point)}

@@ -1,4 +1,6 @@
-"""What users read - SymPy inequalities, maps, lengths, end points - says what the exact objects say."""
+"""What users read - SymPy inequalities, maps, lengths, end points - says what the exact objects
+say.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_inequalities_hold_in_their_region_only(spec: Spec) -> None:
     found = partition(spec.network, RealSpace(spec.input_dim))
     symbolic = [region.symbolic() for region in found.regions]
     for region in found.regions:
-        inside = [all(bool(i.subs(at(region.witness))) for i in each.inequalities) for each in symbolic]
+        inside = [
+            all(bool(i.subs(at(region.witness))) for i in each.inequalities) for each in symbolic
+        ]
         assert [k for k, holds in enumerate(inside) if holds] == [region.index]
         image = symbolic[region.index].map.subs(at(region.witness))
         assert list(image) == [rational(value) for value in spec.forward(region.witness)]
@@ -55,12 +59,16 @@ def test_intervals_in_t(spec: Spec) -> None:
         t = rational(region.witness[0] - Fraction(1, 2))
         symbolic = region.symbolic()
         assert all(bool(inequality.subs(T, t)) for inequality in symbolic.inequalities)
-        assert list(symbolic.map.subs(T, t)) == [rational(value) for value in spec.forward(region.witness)]
+        assert list(symbolic.map.subs(T, t)) == [
+            rational(value) for value in spec.forward(region.witness)
+        ]
 
 
 @given(specs(2, hinges=3, depth=1), SQUARES)
 def test_inequalities_in_theta(spec: Spec, squared: Fraction) -> None:
-    """On the circle of the plane theta is the ordinary angle; each witness satisfies the inequalities of its arc only."""
+    """On the circle of the plane theta is the ordinary angle; each witness satisfies the
+    inequalities of its arc only.
+    """
     found = partition(spec.network, Sphere(radius_squared=squared))
     symbolic = [region.symbolic() for region in found.regions]
     for region in found.regions:
@@ -77,7 +85,9 @@ def assert_lengths(found: Partition, circumference: sympy.Expr) -> None:
 
 
 @given(specs(4, hinges=4, depth=2), circles(), SQUARES)
-def test_exact_lengths_on_great_circles(spec: Spec, pair: tuple[Point, Point], squared: Fraction) -> None:
+def test_exact_lengths_on_great_circles(
+    spec: Spec, pair: tuple[Point, Point], squared: Fraction
+) -> None:
     found = partition(spec.network, GreatCircle(*pair, radius_squared=squared))
     assert_lengths(found, 2 * sympy.pi * sympy.sqrt(rational(squared)))
 
@@ -94,7 +104,11 @@ def test_end_points_lie_on_the_sphere_and_meet(spec: Spec) -> None:
     if ends[0] is None:
         assert len(ends) == 1
         return
-    assert all(isclose(hypot(*point), sqrt(spec.input_dim), rel_tol=1e-9) for pair in ends for point in pair or ())
+    assert all(
+        isclose(hypot(*point), sqrt(spec.input_dim), rel_tol=1e-9)
+        for pair in ends
+        for point in pair or ()
+    )
     for before, after in zip([ends[-1], *ends[:-1]], ends, strict=True):
         assert before is not None
         assert after is not None
@@ -112,7 +126,10 @@ def test_angles_follow_the_circle(spec: Spec, squared: Fraction) -> None:
         assert isclose(crossing.angle_float, start, abs_tol=1e-12)
         radius = sqrt(squared)
         expected = (radius * cos(crossing.angle_float), radius * sin(crossing.angle_float))
-        assert all(isclose(float(x), y, abs_tol=1e-9) for x, y in zip(crossing.point, expected, strict=True))
+        assert all(
+            isclose(float(x), y, abs_tol=1e-9)
+            for x, y in zip(crossing.point, expected, strict=True)
+        )
         assert isclose(float(sympy.N(crossing.angle, 20)), crossing.angle_float, abs_tol=1e-12)
 
 

@@ -13,15 +13,40 @@ from studies.arguments import DomainRequest, domain, integers, limit, number, se
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1", 1), ("-1", -1), ("+2", 2), ("0.1", Fraction(1, 10)), (".5", Fraction(1, 2)), ("3.", 3), ("-1/3", Fraction(-1, 3)),
-     ("1e-3", Fraction(1, 1000)), ("2.5E2", 250)],
-)  # fmt: skip
+    [
+        ("1", 1),
+        ("-1", -1),
+        ("+2", 2),
+        ("0.1", Fraction(1, 10)),
+        (".5", Fraction(1, 2)),
+        ("3.", 3),
+        ("-1/3", Fraction(-1, 3)),
+        ("1e-3", Fraction(1, 1000)),
+        ("2.5E2", 250),
+    ],
+)
 def test_numbers_are_exact(text: str, value: Fraction) -> None:
     assert number(text, "--box") == value
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nan", "inf", "-inf", "1_000", "0x10", "1/2/3", "1e9999", "--1", "1 2", "٣", "one", "1" * 2000, "1/0"]
+    "text",
+    [
+        "",
+        "nan",
+        "inf",
+        "-inf",
+        "1_000",
+        "0x10",
+        "1/2/3",
+        "1e9999",
+        "--1",
+        "1 2",
+        "٣",
+        "one",
+        "1" * 2000,
+        "1/0",
+    ],
 )
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="--box"):
@@ -47,7 +72,12 @@ def test_limits() -> None:
 
 
 def test_settings_become_what_they_look_like() -> None:
-    assert settings(["a=1 b=0.5", "c=true d=word"], "--task-option") == {"a": 1, "b": 0.5, "c": True, "d": "word"}
+    assert settings(["a=1 b=0.5", "c=true d=word"], "--task-option") == {
+        "a": 1,
+        "b": 0.5,
+        "c": True,
+        "d": "word",
+    }
     for text in ("a", "=1", "a-b=1"):
         with pytest.raises(InvalidInput, match="KEY=VALUE"):
             settings([text], "--task-option")
@@ -62,19 +92,33 @@ def test_a_box_spreads_bare_numbers_over_the_dimension() -> None:
 
 
 def test_a_bare_zero_is_the_origin() -> None:
-    assert DomainRequest("ray", ((Fraction(0),), (Fraction(1), Fraction(2)))).build(2) == Ray([0, 0], [1, 2])
+    assert DomainRequest("ray", ((Fraction(0),), (Fraction(1), Fraction(2)))).build(2) == Ray(
+        [0, 0], [1, 2]
+    )
     assert DomainRequest("segment", ((Fraction(0),), (Fraction(1),))).build(1) == Segment([0], [1])
 
 
 def test_one_domain_at_a_time() -> None:
     assert domain({"box": []}, [], None) is None
-    for given, flags in (({"box": ["0 1"], "ray": ["0 1"]}, []), ({"box": ["0 1"]}, ["sphere"]), ({}, ["sphere", "space"])):
+    for given, flags in (
+        ({"box": ["0 1"], "ray": ["0 1"]}, []),
+        ({"box": ["0 1"]}, ["sphere"]),
+        ({}, ["sphere", "space"]),
+    ):
         with pytest.raises(InvalidInput, match="more than one domain"):
             domain(given, flags, None)
 
 
-@pytest.mark.parametrize(("kind", "words"), [("box", "1"), ("plane", "0,0 1,0"), ("segment", "0 1 2"), ("great-circle", "1,0"),
-                                             ("great-sphere", "1,0,0 0,1,0")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("box", "1"),
+        ("plane", "0,0 1,0"),
+        ("segment", "0 1 2"),
+        ("great-circle", "1,0"),
+        ("great-sphere", "1,0,0 0,1,0"),
+    ],
+)
 def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=f"--{kind} takes . points") as caught:
         domain({kind: [words]}, [], None)

@@ -1,4 +1,6 @@
-"""`exactlens check` and `exactlens partition --certificate`: proofs from run to verdict, and their exit codes."""
+"""`exactlens check` and `exactlens partition --certificate`: proofs from run to verdict, and their
+exit codes.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the runs moons and xor, and normed, which has a norm behind an embedding."""
     folder = tmp_path_factory.mktemp("trained")
     for task in ("moons", "xor"):
-        words = f"train --task {task} --norm none --widths 4 3 --steps 20 --name {task} --out {folder / 'runs'}"
+        words = (
+            f"train --task {task} --norm none --widths 4 3 --steps 20 --name {task} --out "
+            f"{folder / 'runs'}"
+        )
         assert cli.run(words.split()) == 0
-    words = f"train --task moons --norm layernorm --widths 4 --steps 20 --name normed --out {folder / 'runs'}"
+    words = (
+        f"train --task moons --norm layernorm --widths 4 --steps 20 --name normed --out "
+        f"{folder / 'runs'}"
+    )
     assert cli.run(words.split()) == 0
     return folder
 
 
 @pytest.fixture
-def call(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Call]:
+def call(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Call]:
     """Run a command line in a fresh folder that holds the trained runs."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -59,7 +72,9 @@ def test_from_run_to_verdict(call: Call, name: str) -> None:
     found = call(f"check {name} --run moons")
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith(f"{name}: verified, complete\n  regions ")
-    digest = next(line.split()[1] for line in written.out.splitlines() if line.startswith("  digest"))
+    digest = next(
+        line.split()[1] for line in written.out.splitlines() if line.startswith("  digest")
+    )
     assert f"  digest   {digest}\n" in found.out
     assert call(f"check {name}").out == found.out
 
@@ -67,8 +82,16 @@ def test_from_run_to_verdict(call: Call, name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "proof"),
     [
-        ("partition moons --segment 0,0 1,1", "curve", "cuts, in which no hinge of any layer changes its sign"),
-        ("partition normed --sphere", "curve", "; the network is that of the run from its norm on, --from-block 1"),
+        (
+            "partition moons --segment 0,0 1,1",
+            "curve",
+            "cuts, in which no hinge of any layer changes its sign",
+        ),
+        (
+            "partition normed --sphere",
+            "curve",
+            "; the network is that of the run from its norm on, --from-block 1",
+        ),
         ("partition moons --sphere --radius-squared 1", "curve", "cuts, in which no hinge"),
     ],
 )
@@ -79,13 +102,19 @@ def test_lines_and_circles(call: Call, line: str, kind: str, proof: str) -> None
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith("a.jsonl.gz: verified, complete\n  regions ")
     assert proof in found.out
-    assert json.loads(gzip.decompress(Path("a.jsonl.gz").read_bytes()).split(b"\n")[0])["kind"] == kind
+    assert (
+        json.loads(gzip.decompress(Path("a.jsonl.gz").read_bytes()).split(b"\n")[0])["kind"] == kind
+    )
 
 
 def test_the_header_says_what_made_it(call: Call) -> None:
     call("partition moons --box -1 1 --engine lp_tree --codes-only --certificate a.jsonl")
     header = json.loads(Path("a.jsonl").read_bytes().split(b"\n")[0])
-    assert (header["kind"], header["maps"], header["made_by"]["engine"]) == ("facets", False, "lp_tree")
+    assert (header["kind"], header["maps"], header["made_by"]["engine"]) == (
+        "facets",
+        False,
+        "lp_tree",
+    )
     assert {"version", "command", "weights_sha256"} <= header["made_by"].keys()
     assert "without maps" in call("check a.jsonl").out
 
@@ -94,11 +123,20 @@ def test_the_certificate_of_another_run(call: Call) -> None:
     call("partition moons --box -1 1 --certificate moons.jsonl")
     found = call("check moons.jsonl --run xor")
     assert found.code == 4
-    assert "moons.jsonl: rejected\n  reason   the certificate speaks of another network than xor" in found.out
+    assert (
+        "moons.jsonl: rejected\n  reason   the certificate speaks of another network than xor"
+        in found.out
+    )
 
 
 def test_a_partial_result(call: Call) -> None:
-    assert call("partition moons --box -1 1 --engine lp_tree --budget-regions 2 --certificate part.jsonl").code == 3
+    assert (
+        call(
+            "partition moons --box -1 1 --engine lp_tree --budget-regions 2 --certificate "
+            "part.jsonl"
+        ).code
+        == 3
+    )
     found = call("check part.jsonl")
     assert found.code == 3
     assert found.out.startswith("part.jsonl: verified, but not complete\n  regions  at least 2")
@@ -112,7 +150,9 @@ def test_a_forged_file_is_rejected_in_one_line(call: Call) -> None:
     found = call("check a.jsonl")
     assert (found.code, found.err) == (4, "")
     assert found.out.splitlines()[0] == "a.jsonl: rejected"
-    assert found.out.splitlines()[1].startswith("  reason   region 0: the witness is not strictly inside wall ")
+    assert found.out.splitlines()[1].startswith(
+        "  reason   region 0: the witness is not strictly inside wall "
+    )
     assert len(found.out.splitlines()) == 2
 
 
@@ -129,11 +169,17 @@ def test_a_truncated_file_is_rejected(call: Call) -> None:
 
 def test_a_bomb_is_rejected_in_one_line(call: Call) -> None:
     """What unpacks to a multiple of its size that no certificate has is not read to its end."""
-    for number, body in enumerate((bytes(10**8), b'{"format":"exactlens-certificate-2","made_by":"' + b"a" * 10**8)):
+    for number, body in enumerate(
+        (bytes(10**8), b'{"format":"exactlens-certificate-2","made_by":"' + b"a" * 10**8)
+    ):
         Path(f"{number}.jsonl.gz").write_bytes(gzip.compress(body))
         found = call(f"check {number}.jsonl.gz")
         assert (found.code, found.err, len(found.out.splitlines())) == (4, "", 2)
-        assert "times its size" in found.out if number else "neither a line nor the start of a certificate" in found.out
+        assert (
+            "times its size" in found.out
+            if number
+            else "neither a line nor the start of a certificate" in found.out
+        )
 
 
 def test_a_certificate_of_the_first_format(call: Call) -> None:
@@ -141,7 +187,10 @@ def test_a_certificate_of_the_first_format(call: Call) -> None:
     shutil.copy(old, "old.jsonl")
     found = call("check old.jsonl")
     assert (found.code, found.err) == (0, "")
-    assert ", in the file c5320a8e5dcd8fe74f3412dc2cf8208a74947a975f3ab5088e1602f7ed7492d6\n" in found.out
+    assert (
+        ", in the file c5320a8e5dcd8fe74f3412dc2cf8208a74947a975f3ab5088e1602f7ed7492d6\n"
+        in found.out
+    )
     shutil.copy(old, b"\xff.jsonl")
     assert cli.run(["check", os.fsdecode(b"\xff.jsonl")]) == 0
 
@@ -155,7 +204,10 @@ def test_a_certificate_of_the_first_format(call: Call) -> None:
         ("check", "missing argument 'FILE'"),
         ("check a.jsonl --run absent", "there is no run or checkpoint of that name"),
         ("partition moons --box -1 1 --certificate a.txt", "the output file has an unknown suffix"),
-        ("partition moons --box -1 1 --certificate no/a.jsonl", "the folder of the output does not exist"),
+        (
+            "partition moons --box -1 1 --certificate no/a.jsonl",
+            "the folder of the output does not exist",
+        ),
         ("partition normed --norm-ball --certificate b.jsonl", "a ball has no certificate"),
     ],
 )

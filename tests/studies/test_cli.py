@@ -1,4 +1,6 @@
-"""Every command does its job from a clean folder, and every mistake costs one line, exit code 2, and no file."""
+"""Every command does its job from a clean folder, and every mistake costs one line, exit code 2,
+and no file.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +52,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the runs moons-none, moons-layernorm and gelu; copied for every test."""
     folder = tmp_path_factory.mktemp("trained")
     root = ("--out", str(folder / "runs"))
-    for words in ("--norm none --widths 4 3", "--norm layernorm --widths 6", "--activation gelu --widths 5 --name gelu"):
+    for words in (
+        "--norm none --widths 4 3",
+        "--norm layernorm --widths 6",
+        "--activation gelu --widths 5 --name gelu",
+    ):
         assert cli.run(["train", *words.split(), *QUICK, *root]) == 0
     return folder
 
 
 @pytest.fixture
-def call(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Call]:
+def call(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Call]:
     """Run a command line in a fresh folder that holds the trained runs."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -70,14 +81,24 @@ def call(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: 
 
 def tree(folder: Path) -> dict[str, str]:
     """Every path under a folder with what it holds."""
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
-            for path in sorted(folder.rglob("*"))}  # fmt: skip
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def module(*words: str, cwd: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-m", "studies.cli", *words], cwd=cwd, env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "studies.cli", *words],
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 # ---- options that take several values
@@ -110,11 +131,19 @@ def test_values_behind_one_option_are_gathered(given: str, joined: list[str]) ->
 
 def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     heavy = ("torch", "transformers", "matplotlib", "numpy", "exact", "sympy")
-    code = f"import sys; from studies.cli import run; run(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        f"import sys; from studies.cli import run; run(['--help']); print([m for m in {heavy} "
+        f"if m in sys.modules])"
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert time.monotonic() - started < 10
@@ -124,7 +153,9 @@ def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
 def test_every_help_shows_examples(call: Call, command: str) -> None:
     result = call(f"{command} --help")
     assert (result.code, result.err) == (0, "")
-    assert f"exactlens {command} " in result.out or f"exactlens {command}\n" in result.out.replace(" \n", "\n")
+    assert f"exactlens {command} " in result.out or f"exactlens {command}\n" in result.out.replace(
+        " \n", "\n"
+    )
 
 
 def test_no_arguments_print_the_help(call: Call) -> None:
@@ -137,7 +168,11 @@ def examples(*commands: str) -> list[str]:
     """The example lines in the help of these commands."""
     texts = [info.callback.__doc__ or "" for info in cli.app.registered_commands if info.callback]
     lines = [line.strip() for text in texts for line in text.splitlines()]
-    return [line.removeprefix("exactlens ") for line in lines if line.split()[:2] in [["exactlens", name] for name in commands]]
+    return [
+        line.removeprefix("exactlens ")
+        for line in lines
+        if line.split()[:2] in [["exactlens", name] for name in commands]
+    ]
 
 
 @pytest.mark.parametrize("line", examples("train"))
@@ -158,20 +193,29 @@ def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
 
 
 def test_there_are_examples_for_every_command() -> None:
-    assert all(examples(info.callback.__name__) for info in cli.app.registered_commands if info.callback)
+    assert all(
+        examples(info.callback.__name__) for info in cli.app.registered_commands if info.callback
+    )
 
 
 # ---- train
 
 
 def test_train_saves_a_checkpoint_and_its_loss_curve(call: Call) -> None:
-    result = call("train --task moons --norm layernorm --widths 5 4 --steps 20 --seed 3 --dtype float64 --name mine")
+    result = call(
+        "train --task moons --norm layernorm --widths 5 4 --steps 20 --seed 3 --dtype float64 "
+        "--name mine"
+    )
     assert result.code == 0
     assert "saved in runs/mine" in result.out
     assert "accuracy" in result.out
     read = load("runs/mine")
     assert read.model.config.widths == (5, 4)
-    assert (read.model.config.norm, read.provenance.seed, read.provenance.training.dtype) == ("layernorm", 3, "float64")
+    assert (read.model.config.norm, read.provenance.seed, read.provenance.training.dtype) == (
+        "layernorm",
+        3,
+        "float64",
+    )
     losses = json.loads(Path("runs/mine/loss.json").read_text())
     assert len(losses["losses_float"]) == 20
     assert f"accuracy {losses['held_out_score']['accuracy_float']:.1%}" in result.out
@@ -188,7 +232,10 @@ def test_a_run_is_replaced_with_force_only(call: Call) -> None:
     assert tree(Path("runs")) == before
     assert call("train --norm none --widths 2 --steps 20 --force").code == 0
     assert load("runs/moons-none").model.config.widths == (2,)
-    assert tree(Path("runs")).keys() - before.keys() == {p for p in tree(Path("runs")) if "weights" in p} - before.keys()
+    assert (
+        tree(Path("runs")).keys() - before.keys()
+        == {p for p in tree(Path("runs")) if "weights" in p} - before.keys()
+    )
 
 
 def test_force_does_not_replace_what_is_no_run(call: Call) -> None:
@@ -223,7 +270,10 @@ def outputs(values: dict[str, Any], argument: list[Fraction]) -> list[float]:
     """The map of a region in the file at an argument, in rationals until the end."""
     rows = [fractions(row) for row in values["map"]["matrix"]]
     offsets = fractions(values["map"]["offset"])
-    return [float(sum(a * x for a, x in zip(row, argument, strict=True)) + b) for row, b in zip(rows, offsets, strict=True)]
+    return [
+        float(sum(a * x for a, x in zip(row, argument, strict=True)) + b)
+        for row, b in zip(rows, offsets, strict=True)
+    ]
 
 
 def test_partition_writes_what_the_network_computes(call: Call) -> None:
@@ -278,7 +328,10 @@ def test_the_sphere_starts_at_the_norm_and_its_arcs_fill_the_circle(call: Call) 
     lengths = [region["length_float"] for region in values["regions"]]
     assert sum(lengths) == pytest.approx(2 * np.pi * np.sqrt(3))
     assert len(values["crossings"]) == len(lengths)
-    assert all("sqrt" in crossing["alpha"] + crossing["beta"] or crossing["flipped"] for crossing in values["crossings"])
+    assert all(
+        "sqrt" in crossing["alpha"] + crossing["beta"] or crossing["flipped"]
+        for crossing in values["crossings"]
+    )
 
 
 DOMAINS = {
@@ -301,7 +354,9 @@ def test_every_domain_can_be_asked_for(call: Call, words: str, kind: str) -> Non
     assert "outcome  complete" in result.out
 
 
-@pytest.mark.parametrize("words", ["--box -1 1 --budget-regions 2", "--space --engine lp_tree --budget-seconds 0"])
+@pytest.mark.parametrize(
+    "words", ["--box -1 1 --budget-regions 2", "--space --engine lp_tree --budget-seconds 0"]
+)
 def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words: str) -> None:
     result = call(f"partition moons-none {words} --out p.json")
     assert (result.code, result.err) == (3, "")
@@ -310,15 +365,25 @@ def test_a_budget_that_ends_early_is_told_and_has_its_own_code(call: Call, words
     assert json.loads(Path("p.json").read_text())["result"]["outcome"] == "budget reached"
 
 
-@pytest.mark.parametrize("command", ["partition moons-none --space --engine lp_tree --out p.json",
-                                     "graph moons-none --space --engine lp_tree --out p.json"])  # fmt: skip
-def test_a_budget_of_memory_speaks_of_its_option(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "partition moons-none --space --engine lp_tree --out p.json",
+        "graph moons-none --space --engine lp_tree --out p.json",
+    ],
+)
+def test_a_budget_of_memory_speaks_of_its_option(
+    call: Call, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     """A process that grows by 1 MB whenever it is asked."""
     sizes = itertools.count(0, 10**6)
     monkeypatch.setattr("exact.geometry.budgets.resident_bytes", lambda: next(sizes))
     result = call(f"{command} --budget-bytes 0.5MB")
     assert (result.code, result.err) == (3, "")
-    assert "the memory is used up (500 kB, the budget): give a larger --budget-bytes for more, a smaller domain" in result.out
+    assert (
+        "the memory is used up (500 kB, the budget): give a larger --budget-bytes for more, a "
+        "smaller domain" in result.out
+    )
     assert call(f"{command} --budget-bytes 5TB").code == 0
     assert call(f"{command} --budget-bytes none").code == 0
 
@@ -326,23 +391,62 @@ def test_a_budget_of_memory_speaks_of_its_option(call: Call, monkeypatch: pytest
 def test_a_job_beyond_its_budget_of_memory_is_refused(call: Call) -> None:
     result = call("partition moons-none --space --budget-bytes 0 --out p.json")
     assert (result.code, result.out) == (2, "")
-    remedy = "give a larger --budget-bytes, a smaller domain, or a budget such as --budget-seconds 60; there is room for 0"
+    remedy = (
+        "give a larger --budget-bytes, a smaller domain, or a budget such as "
+        "--budget-seconds 60; there is room for 0"
+    )
     assert remedy in result.err
 
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("1500", 1500), ("1.5", 1), ("12b", 12), ("1kB", 1000), ("500MB", 5 * 10**8), (" 2 gb ", 2 * 10**9),
-     ("3TB", 3 * 10**12), ("1KiB", 1024), ("1.5MiB", 3 * 2**19), ("2GiB", 2**31), ("1TiB", 2**40), ("None", math.inf)],
-)  # fmt: skip
+    [
+        ("0", 0),
+        ("1500", 1500),
+        ("1.5", 1),
+        ("12b", 12),
+        ("1kB", 1000),
+        ("500MB", 5 * 10**8),
+        (" 2 gb ", 2 * 10**9),
+        ("3TB", 3 * 10**12),
+        ("1KiB", 1024),
+        ("1.5MiB", 3 * 2**19),
+        ("2GiB", 2**31),
+        ("1TiB", 2**40),
+        ("None", math.inf),
+    ],
+)
 def test_sizes(text: str, size: float) -> None:
     assert arguments.memory(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MB", "-1", "+1", "5M", "1e9", "1/2", "inf", "nan", "1_000", "1,5GB", "1..5GB", "5 MB 6",
-                                  "3iB", "\u0663MB", "1EB", "1" * 10**5, "5MB\n5"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "MB",
+        "-1",
+        "+1",
+        "5M",
+        "1e9",
+        "1/2",
+        "inf",
+        "nan",
+        "1_000",
+        "1,5GB",
+        "1..5GB",
+        "5 MB 6",
+        "3iB",
+        "\u0663MB",
+        "1EB",
+        "1" * 10**5,
+        "5MB\n5",
+    ],
+)
 def test_sizes_that_are_none(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"--budget-bytes is not a size; got .*; write bytes, or a") as caught:
+    with pytest.raises(
+        InvalidInput, match=r"--budget-bytes is not a size; got .*; write bytes, or a"
+    ) as caught:
         arguments.memory(text)
     assert len(str(caught.value)) < 200
 
@@ -350,7 +454,9 @@ def test_sizes_that_are_none(text: str) -> None:
 @pytest.mark.parametrize("command", ["partition", "graph"])
 def test_the_budgets_stand_in_the_help(call: Call, command: str) -> None:
     shown = call(f"{command} --help").out
-    assert all(option in shown for option in ("--budget-regions", "--budget-seconds", "--budget-bytes"))
+    assert all(
+        option in shown for option in ("--budget-regions", "--budget-seconds", "--budget-bytes")
+    )
     assert "500MB" in shown
 
 
@@ -391,7 +497,13 @@ def test_the_graph_file_joins_regions_whose_codes_differ_in_the_flipped_hinges(c
     codes = {node["id"]: node["code"].replace("|", "") for node in values["nodes"]}
     offset = {1: 0, 2: 4}
     for edge in values["edges"]:
-        differing = [i for i, (a, b) in enumerate(zip(codes[edge["source"]], codes[edge["target"]], strict=True)) if a != b]
+        differing = [
+            i
+            for i, (a, b) in enumerate(
+                zip(codes[edge["source"]], codes[edge["target"]], strict=True)
+            )
+            if a != b
+        ]
         assert differing == [offset[layer] + neuron for layer, neuron, _ in edge["flipped"]]
     assert f"nodes    {len(codes)}" in result.out
     assert f"edges    {len(values['edges'])}" in result.out
@@ -404,7 +516,9 @@ def test_the_same_graph_comes_as_graphml(call: Call) -> None:
     listed, read = json.loads(Path("g.json").read_text()), nx.read_graphml("g.graphml")
     assert read.number_of_nodes() == len(listed["nodes"])
     assert read.number_of_edges() == len(listed["edges"])
-    assert {data["code"] for _, data in read.nodes(data=True)} == {node["code"] for node in listed["nodes"]}
+    assert {data["code"] for _, data in read.nodes(data=True)} == {
+        node["code"] for node in listed["nodes"]
+    }
 
 
 def test_a_graph_of_a_budget_ends_with_its_code(call: Call) -> None:
@@ -422,7 +536,10 @@ def test_a_graph_of_a_budget_ends_with_its_code(call: Call) -> None:
         ("moons-none", {"polytopes", "adjacency"}),
         ("moons-layernorm", {"circle", "adjacency", "sectors", "ellipsoid", "profile"}),
         ("moons-layernorm --norm-ball", {"norm_ball", "ellipsoid"}),
-        ("moons-layernorm --great-circle 1,0,-1 0,1,-1", {"circle", "adjacency", "sectors", "profile"}),
+        (
+            "moons-layernorm --great-circle 1,0,-1 0,1,-1",
+            {"circle", "adjacency", "sectors", "profile"},
+        ),
         ("moons-layernorm --segment -1,-1 1,1", {"profile"}),
         ("moons-none --segment -1,-1 1,1", {"profile"}),
         ("moons-none --plane 0,0 2,0 0,2 --box -1 1", None),
@@ -437,19 +554,31 @@ def test_draw_makes_the_figures_that_fit(call: Call, words: str, names: set[str]
         assert tree(Path.cwd()) == before
         return
     assert (result.code, result.err) == (0, "")
-    assert {path.name for path in Path("figures").iterdir()} == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+    assert {path.name for path in Path("figures").iterdir()} == {
+        f"{name}.{kind}" for name in names for kind in ("svg", "png")
+    }
 
 
 def test_draw_makes_globes_of_a_two_sphere(call: Call) -> None:
     quick = " ".join(QUICK)
-    assert call(f"train --task direction --norm layernorm --widths 5 --task-option dimension=4 --name dirs {quick}").code == 0
-    for words, names in (("", {"globe", "stereographic", "adjacency", "ellipsoid"}),
-                         ("--great-sphere 1,0,0,-1 0,1,0,-1 0,0,1,-1", {"globe", "stereographic", "adjacency"})):  # fmt: skip
+    assert (
+        call(
+            f"train --task direction --norm layernorm --widths 5 --task-option dimension=4 --name "
+            f"dirs {quick}"
+        ).code
+        == 0
+    )
+    for words, names in (
+        ("", {"globe", "stereographic", "adjacency", "ellipsoid"}),
+        ("--great-sphere 1,0,0,-1 0,1,0,-1 0,0,1,-1", {"globe", "stereographic", "adjacency"}),
+    ):
         result = call(f"draw dirs {words} --out figures{len(names)}")
         assert (result.code, result.err) == (0, "")
         assert "globe.html, to be turned in a browser" in result.out
         drawn = {path.name for path in Path(f"figures{len(names)}").iterdir()}
-        assert drawn == {"globe.html"} | {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+        assert drawn == {"globe.html"} | {
+            f"{name}.{kind}" for name in names for kind in ("svg", "png")
+        }
 
 
 # ---- gpt2
@@ -482,10 +611,15 @@ def test_gpt2_measures_arcs_on_random_circles(call: Call, tiny: Path) -> None:
 def test_gpt2_takes_vectors_from_files_two_by_two(call: Call, tiny: Path) -> None:
     rows = np.random.default_rng(0).standard_normal((4, 64))
     np.save("rows.npy", rows)
-    safetensors.torch.save_file({"vectors": torch.from_numpy(rows), "other": torch.zeros(1)}, "rows.safetensors")
+    safetensors.torch.save_file(
+        {"vectors": torch.from_numpy(rows), "other": torch.zeros(1)}, "rows.safetensors"
+    )
     for name in ("rows.npy", "rows.safetensors"):
         assert call(f"gpt2 {tiny} --layer 0 --vectors {name} --out {name}.json").code == 0
-    first, second = (json.loads(Path(f"{name}.json").read_text())["result"] for name in ("rows.npy", "rows.safetensors"))
+    first, second = (
+        json.loads(Path(f"{name}.json").read_text())["result"]
+        for name in ("rows.npy", "rows.safetensors")
+    )
     assert first == second
     assert len(first["circles"]) == 2
 
@@ -502,7 +636,9 @@ def test_a_tiny_model_is_not_trained_over_another_folder(call: Call, tiny: Path)
 
 
 def spoil(change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> None:
-    """Rewrite the checkpoint of moons-none with other weights or another manifest, its hash correct."""
+    """Rewrite the checkpoint of moons-none with other weights or another manifest, its hash
+    correct.
+    """
     folder = Path("runs/moons-none")
     manifest = json.loads((folder / "checkpoint.json").read_text())
     weights = folder / manifest["weights"]["file"]
@@ -531,14 +667,24 @@ def write_pickled_gpt2(folder: Path) -> None:
 PREPARE: dict[str, Callable[[], Any]] = {
     "nan": lambda: spoil(put_nan),
     "shapes": lambda: spoil(widen),
-    "truncated": lambda: [path.write_bytes(path.read_bytes()[:-8]) for path in Path("runs/moons-none").glob("weights-*")],
+    "truncated": lambda: [
+        path.write_bytes(path.read_bytes()[:-8])
+        for path in Path("runs/moons-none").glob("weights-*")
+    ],
     "not json": lambda: Path("runs/moons-none/checkpoint.json").write_text("{"),
     "link": lambda: Path("runs/linked").symlink_to("moons-none"),
-    "pickled vectors": lambda: np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True),
+    "pickled vectors": lambda: np.save(
+        "objects.npy", np.array([{}], dtype=object), allow_pickle=True
+    ),
     "short vectors": lambda: np.save("short.npy", np.zeros((4, 3))),
-    "odd vectors": lambda: (np.save("odd.npy", np.eye(64)[:5]), np.save("even.npy", np.eye(64)[:4])),
-    "unsaid": lambda: (safetensors.torch.save_file({"w": torch.eye(2)}, "plain.safetensors"),
-                       Path("text.safetensors").write_text("hello")),
+    "odd vectors": lambda: (
+        np.save("odd.npy", np.eye(64)[:5]),
+        np.save("even.npy", np.eye(64)[:4]),
+    ),
+    "unsaid": lambda: (
+        safetensors.torch.save_file({"w": torch.eye(2)}, "plain.safetensors"),
+        Path("text.safetensors").write_text("hello"),
+    ),
     "nan vectors": lambda: np.save("nan.npy", np.full((2, 64), np.nan)),
     "pickled gpt2": lambda: write_pickled_gpt2(Path("pickled")),
     "occupied": lambda: Path("taken").write_text("a file"),
@@ -546,14 +692,19 @@ PREPARE: dict[str, Callable[[], Any]] = {
 
 
 def test_a_box_may_freeze_coordinates(call: Call) -> None:
-    """An edge and a corner of the square are partitioned and verified; only what has two dimensions is drawn."""
+    """An edge and a corner of the square are partitioned and verified; only what has two dimensions
+    is drawn.
+    """
     for box, dim in (("0,-1 0,1", 1), ("1 1", 0)):
         result = call(f"partition moons-none --box {box} --certificate c.jsonl.gz")
         assert (result.code, result.err) == (0, "")
         assert f"on its affine hull of dimension {dim}" in " ".join(result.out.split())
         assert call("check c.jsonl.gz --run moons-none").code == 0
         refused = call(f"draw moons-none --box {box}")
-        assert (refused.code, "only two-dimensional domains are drawn" in " ".join(refused.err.split())) == (2, True)
+        assert (
+            refused.code,
+            "only two-dimensional domains are drawn" in " ".join(refused.err.split()),
+        ) == (2, True)
 
 
 MISTAKES = [
@@ -584,12 +735,20 @@ MISTAKES = [
     (None, "partition gelu --box -1 1 --out p.json", "--relu-ised"),
     (None, "partition moons-none --box -1 1 --limit 3 --out p.json", "--limit none"),
     (None, "partition moons-none --box -1 1 --limit 0", "positive integer"),
-    (None, "partition moons-none --box -1 1 --engine circle --out p.json", "circle: it enumerates one-dimensional"),
+    (
+        None,
+        "partition moons-none --box -1 1 --engine circle --out p.json",
+        "circle: it enumerates one-dimensional",
+    ),
     (None, "partition moons-none --box -1 1 --engine magic", "no such engine"),
     (None, "partition moons-none --box -1 1 --device tpu", "unknown device"),
     (None, "partition moons-none --box -1 1 --from-block 7", "no such block"),
     (None, "partition moons-none --box -1 1 --budget-regions 0", "--budget-regions"),
-    (None, "partition moons-none --box -1 1 --budget-bytes 5M --out p.json", "--budget-bytes 500MB"),
+    (
+        None,
+        "partition moons-none --box -1 1 --budget-bytes 5M --out p.json",
+        "--budget-bytes 500MB",
+    ),
     (None, "partition moons-none --box -1 1 --out nowhere/p.json", "does not exist"),
     (None, "partition moons-none --box -1 1 --out p.txt", "suffix"),
     (None, "partition moons-none --box -1 1 --out runs.json", None),
@@ -623,9 +782,21 @@ MISTAKES = [
     (None, "gpt2 {tiny} --layer 12", "give 0 .. 2"),
     (None, "gpt2 {tiny} --layer 0 --vectors nosuch.npy", "missing"),
     (None, "gpt2 {tiny} --layer 0 --vectors rows.pkl", "a pickle can run any code"),
-    ("pickled vectors", "gpt2 {tiny} --layer 0 --vectors objects.npy --out g.json", "cannot be read"),
-    ("odd vectors", "gpt2 {tiny} --layer 0 --vectors odd.npy --out g.json", "5 rows; give two rows for each circle"),
-    ("odd vectors", "gpt2 {tiny} --layer 0 --vectors even.npy --geodesics 3 --out g.json", "fewer circles"),
+    (
+        "pickled vectors",
+        "gpt2 {tiny} --layer 0 --vectors objects.npy --out g.json",
+        "cannot be read",
+    ),
+    (
+        "odd vectors",
+        "gpt2 {tiny} --layer 0 --vectors odd.npy --out g.json",
+        "5 rows; give two rows for each circle",
+    ),
+    (
+        "odd vectors",
+        "gpt2 {tiny} --layer 0 --vectors even.npy --geodesics 3 --out g.json",
+        "fewer circles",
+    ),
     ("unsaid", "partition plain.safetensors --box -1 1", "does not say its architecture"),
     ("unsaid", "partition text.safetensors --box -1 1", "not in the safetensors format"),
     ("short vectors", "gpt2 {tiny} --layer 0 --vectors short.npy --out g.json", "64 columns"),
@@ -635,11 +806,15 @@ MISTAKES = [
     (None, "study --name moons-none", "exists already"),
     (None, "study --gpt2 ./nosuch", "nosuch"),
     (None, "nosuch", "no such command 'nosuch'"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("before", "line", "named"), MISTAKES, ids=[line for _, line, _ in MISTAKES])
-def test_a_mistake_costs_one_line_and_no_file(call: Call, tiny: Path, before: str | None, line: str, named: str | None) -> None:
+@pytest.mark.parametrize(
+    ("before", "line", "named"), MISTAKES, ids=[line for _, line, _ in MISTAKES]
+)
+def test_a_mistake_costs_one_line_and_no_file(
+    call: Call, tiny: Path, before: str | None, line: str, named: str | None
+) -> None:
     if named is None:
         Path("runs.json").mkdir()
         named = "is a folder"

@@ -1,4 +1,6 @@
-"""Every question on hand-made networks whose answer is known beforehand, with each of its verdicts seen at least once."""
+"""Every question on hand-made networks whose answer is known beforehand, with each of its verdicts
+seen at least once.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,19 @@ import pytest
 import sympy
 import torch
 
-from exact import GELU, Activation, Box, HardTanh, InvalidInput, LeakyReLU, Network, RationalMatrix, ReLU, Sphere, partition
+from exact import (
+    GELU,
+    Activation,
+    Box,
+    HardTanh,
+    InvalidInput,
+    LeakyReLU,
+    Network,
+    RationalMatrix,
+    ReLU,
+    Sphere,
+    partition,
+)
 from exact.sources import tensors
 from studies import subjects as subjects_module
 from studies.finding import Answer, Finding, Question, Verdict, number
@@ -29,7 +43,13 @@ from studies.questions import (
     neighbouring_maps,
     referee,
 )
-from studies.questions.intervals import Share, finite, percent, ratio_of_medians, ratio_of_two_samples
+from studies.questions.intervals import (
+    Share,
+    finite,
+    percent,
+    ratio_of_medians,
+    ratio_of_two_samples,
+)
 from studies.questions.rays import (
     affordable,
     centred,
@@ -46,13 +66,21 @@ from toy_models.models import NormName, initialised
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
 
 
-def block(w: list[list[object]], b: list[object], norm: str | None = "layernorm", eps: object = 1e-5, **more: Any) -> Network:
+def block(
+    w: list[list[object]],
+    b: list[object],
+    norm: str | None = "layernorm",
+    eps: object = 1e-5,
+    **more: Any,
+) -> Network:
     """One hidden layer with the identity behind it, so that different codes have different maps."""
     return tensors.block(w, b, np.eye(len(w)), np.zeros(len(w)), norm=norm, eps=eps, **more)  # type: ignore[arg-type]
 
 
 def line(slopes: list[int]) -> Network:
-    """A function of one variable with the given slope between the kinks 0, 1, 2, ...; zero left of 0."""
+    """A function of one variable with the given slope between the kinks 0, 1, 2, ...; zero left of
+    0.
+    """
     steps = np.diff([0, *slopes])
     kinks = len(slopes)
     return tensors.mlp([(np.ones((kinks, 1)), -np.arange(kinks)), (steps[None].astype(float), [0])])
@@ -82,17 +110,38 @@ GENERIC = [[1, -2, 0, 3], [2, 1, -1, 0], [0, 3, 1, -1]]
         (block([[1, -1, 0]], [3]), sympy.Integer(0)),
         (block([[1, -1, 0]], [1], eps=0), sympy.Integer(0)),
     ],
-    ids=["half", "three quarters", "zero bias", "no bias", "all", "dead on the circle", "LN no bias", "LN bias killed by w",
-         "LN cap", "LN bias of the norm", "RMS cap", "never reached", "eps 0"],
-)  # fmt: skip
-def test_the_share_of_crossed_directions_has_its_closed_form(network: Network, share: sympy.Expr) -> None:
+    ids=[
+        "half",
+        "three quarters",
+        "zero bias",
+        "no bias",
+        "all",
+        "dead on the circle",
+        "LN no bias",
+        "LN bias killed by w",
+        "LN cap",
+        "LN bias of the norm",
+        "RMS cap",
+        "never reached",
+        "eps 0",
+    ],
+)
+def test_the_share_of_crossed_directions_has_its_closed_form(
+    network: Network, share: sympy.Expr
+) -> None:
     found, found_float, crossed, arcs = monosemantic_directions.exact_share(network)
     assert abs((found - share).evalf(40)) < sympy.Float("1e-35")
     assert found_float == pytest.approx(float(share), abs=1e-12)
     assert 0 <= crossed <= arcs and (crossed == 0) == (share == 0)
 
 
-def toy_of(norm: NormName, weight: list[list[float]], bias: list[float], task: str = "direction3", **more: object) -> Toy:
+def toy_of(
+    norm: NormName,
+    weight: list[list[float]],
+    bias: list[float],
+    task: str = "direction3",
+    **more: object,
+) -> Toy:
     """A toy of one hidden layer with these weights."""
     data = make(task, count=60)
     config = ModelConfig(widths=(len(weight),), norm=norm, embed_dim=0, **more).fitted_to(data)  # type: ignore[arg-type]
@@ -118,7 +167,9 @@ def subjects_of(toys: dict[str, Toy], language: tuple[LanguageLayer, ...] = ()) 
         ("rms", [1.0, 0.0], [SUPPORTED, REFUTED]),
     ],
 )
-def test_directions_are_judged_by_whether_any_is_crossed(norm: NormName, bias: list[float], verdicts: list[Verdict]) -> None:
+def test_directions_are_judged_by_whether_any_is_crossed(
+    norm: NormName, bias: list[float], verdicts: list[Verdict]
+) -> None:
     toy = toy_of(norm, [[1, -1, 0], [1, 1, -2]], bias)
     findings = monosemantic_directions.ask(subjects_of({norm: toy})).findings
     assert [f.verdict for f in findings] == verdicts
@@ -126,7 +177,9 @@ def test_directions_are_judged_by_whether_any_is_crossed(norm: NormName, bias: l
 
 
 def test_one_crossed_arc_is_enough() -> None:
-    (finding,) = monosemantic_directions.ask(subjects_of({"none": toy_of("none", [[1, -1, 0]], [1.0])})).findings
+    (finding,) = monosemantic_directions.ask(
+        subjects_of({"none": toy_of("none", [[1, -1, 0]], [1.0])})
+    ).findings
     assert finding.data["crossed_arcs"] == 1 and finding.verdict is SUPPORTED
 
 
@@ -138,7 +191,9 @@ def test_rays_decide_what_they_can_and_no_more() -> None:
     assert ask("", block([[1, -1, 0]], [0], None), directions, "", wanted=True).verdict is UNDECIDED
     assert ask("", normed, directions, "", wanted=False).verdict is REFUTED
     assert ask("", block([[1, -1, 0]], [0]), directions, "", wanted=False).verdict is UNDECIDED
-    assert ask("", with_eps(normed, 0), directions, "", wanted=False, proved=True).verdict is SUPPORTED
+    assert (
+        ask("", with_eps(normed, 0), directions, "", wanted=False, proved=True).verdict is SUPPORTED
+    )
     crossed = sum(x - y < 0 for x, y, _ in directions)
     assert ask("", bare, directions, "", wanted=True).data["crossed"] == crossed
 
@@ -151,11 +206,16 @@ def test_a_ray_knows_its_regions_and_its_last_change() -> None:
     assert changes_along(network, (1, 1)) == changes_along(network, [1, 1])
     along = changes_along(network, (1, 1))
     assert (along.regions, along.last_float, along.crossed) == (3, 2.0, True)
-    assert not changes_along(network, (-1, 0)).crossed and changes_along(network, (-1, 0)).last_float == 0
+    assert (
+        not changes_along(network, (-1, 0)).crossed
+        and changes_along(network, (-1, 0)).last_float == 0
+    )
 
 
 def test_the_code_at_the_critical_radius_is_not_yet_that_of_the_direction() -> None:
-    network = block([[1, 0, 0, 0]], [-1], "rms", Fraction(3, 4))  # on iff 2 s > 1, s = r / sqrt(r^2 + 3): r_crit = 1
+    network = block(
+        [[1, 0, 0, 0]], [-1], "rms", Fraction(3, 4)
+    )  # on iff 2 s > 1, s = r / sqrt(r^2 + 3): r_crit = 1
     assert changes_along(network, (1, 0, 0, 0)).last_float == 1
     assert not has_the_code_of_its_direction(network, (1, 0, 0, 0))
     assert has_the_code_of_its_direction(network, (1 + Fraction(1, 2**60), 0, 0, 0))
@@ -180,7 +240,10 @@ def test_centring_and_affordability() -> None:
 
 def test_one_neuron_cuts_the_circle_into_two_arcs_of_known_length() -> None:
     found = arcs_of_the_circle.arcs_of(block([[1, -1, 0]], [0]))
-    cut, own = arcs_of_the_circle.cut_finding("", found), arcs_of_the_circle.own_map_finding("", found)
+    cut, own = (
+        arcs_of_the_circle.cut_finding("", found),
+        arcs_of_the_circle.own_map_finding("", found),
+    )
     assert [sympy.sympify(text) for text in cut.data["lengths"]] == [sympy.sqrt(3) * sympy.pi] * 2
     assert cut.verdict is SUPPORTED and own.verdict is SUPPORTED and found.shared_codes == 0
 
@@ -188,13 +251,23 @@ def test_one_neuron_cuts_the_circle_into_two_arcs_of_known_length() -> None:
 def test_a_slab_gives_one_code_two_arcs() -> None:
     found = arcs_of_the_circle.arcs_of(block(SLAB, [Fraction(1, 2)] * 2))
     own = arcs_of_the_circle.own_map_finding("", found)
-    assert own.verdict is REFUTED and own.data == {"arcs": 4, "codes": 3, "maps": 3, "codes_with_several_arcs": 1}
+    assert own.verdict is REFUTED and own.data == {
+        "arcs": 4,
+        "codes": 3,
+        "maps": 3,
+        "codes_with_several_arcs": 1,
+    }
     assert arcs_of_the_circle.cut_finding("", found).verdict is SUPPORTED
 
 
 def test_arcs_that_do_not_fill_the_circle_are_noticed() -> None:
     found = arcs_of_the_circle.arcs_of(block(SLAB, [Fraction(1, 2)] * 2))
-    assert arcs_of_the_circle.cut_finding("", replace(found, length=found.length * Fraction(99, 100))).verdict is REFUTED
+    assert (
+        arcs_of_the_circle.cut_finding(
+            "", replace(found, length=found.length * Fraction(99, 100))
+        ).verdict
+        is REFUTED
+    )
 
 
 def test_an_ensemble_is_refuted_by_one_network() -> None:
@@ -215,15 +288,25 @@ def test_an_ensemble_is_refuted_by_one_network() -> None:
         (GENERIC, [0, 0, 0], 8, SUPPORTED),
         ([[1, 1, -1, -1]], [-4], 1, SUPPORTED),
     ],
-    ids=["one circle", "two that cross", "two that do not", "three great circles", "a plane that touches"],
+    ids=[
+        "one circle",
+        "two that cross",
+        "two that do not",
+        "three great circles",
+        "a plane that touches",
+    ],
 )
-def test_cells_of_the_two_sphere(weight: list[list[object]], bias: list[object], cells: int, verdict: Verdict) -> None:
+def test_cells_of_the_two_sphere(
+    weight: list[list[object]], bias: list[object], cells: int, verdict: Verdict
+) -> None:
     finding = cells_of_spheres.cells_finding("", block(weight, bias), 0)
     assert finding.verdict is verdict and finding.data["cells"] == cells
     assert finding.data["sampled_codes"] == finding.data["codes"] == cells
 
 
-def test_a_sampled_code_that_is_not_among_those_found_refutes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampled_code_that_is_not_among_those_found_refutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ring = block([[1, -1, 0, 0], [-1, 1, 0, 0]], [1, 1])  # codes 11, 10 and 01: 00 does not occur
     for extra, verdict in ((0b00, REFUTED), (0b10, SUPPORTED)):
         sampled = {bytes([code << 6]) for code in (0b11, 0b01, extra)}
@@ -232,7 +315,9 @@ def test_a_sampled_code_that_is_not_among_those_found_refutes(monkeypatch: pytes
 
 
 def layer_of(network: Network, residuals: object) -> LanguageLayer:
-    return LanguageLayer("hand-made", 0, network, torch.tensor(residuals, dtype=torch.float64), Path("."))
+    return LanguageLayer(
+        "hand-made", 0, network, torch.tensor(residuals, dtype=torch.float64), Path(".")
+    )
 
 
 def test_a_geodesic_takes_the_short_way() -> None:
@@ -246,8 +331,12 @@ def test_a_geodesic_takes_the_short_way() -> None:
 
 def test_crossings_that_flip_several_neurons_are_noticed() -> None:
     residuals = np.random.default_rng(0).standard_normal((12, 4))
-    single = cells_of_spheres.geodesics_finding(layer_of(block(GENERIC, [1, 0, -1], activation=GELU("tanh")), residuals))
-    double = cells_of_spheres.geodesics_finding(layer_of(block([*GENERIC, GENERIC[0]], [1, 0, -1, 1]), residuals))
+    single = cells_of_spheres.geodesics_finding(
+        layer_of(block(GENERIC, [1, 0, -1], activation=GELU("tanh")), residuals)
+    )
+    double = cells_of_spheres.geodesics_finding(
+        layer_of(block([*GENERIC, GENERIC[0]], [1, 0, -1, 1]), residuals)
+    )
     assert single.verdict is SUPPORTED and single.data["single_flips"] == single.data["crossings"]
     assert double.verdict is REFUTED
 
@@ -255,17 +344,26 @@ def test_crossings_that_flip_several_neurons_are_noticed() -> None:
 # ---- 0.4
 
 
-@pytest.mark.parametrize(("eps", "count", "verdict"), [(1e-12, 240, SUPPORTED), (100, 240, REFUTED), (1e-12, 40, UNDECIDED)])
-def test_eps_is_judged_by_the_residuals_whose_code_it_changes(eps: float, count: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("eps", "count", "verdict"),
+    [(1e-12, 240, SUPPORTED), (100, 240, REFUTED), (1e-12, 40, UNDECIDED)],
+)
+def test_eps_is_judged_by_the_residuals_whose_code_it_changes(
+    eps: float, count: int, verdict: Verdict
+) -> None:
     residuals = np.random.default_rng(0).standard_normal((count, 3))
-    finding = negligible_eps.finding_of("", block([[1, -1, 0], [1, 1, -2]], [1, 1], eps=eps), residuals)
+    finding = negligible_eps.finding_of(
+        "", block([[1, -1, 0], [1, 1, -2]], [1, 1], eps=eps), residuals
+    )
     assert finding.verdict is verdict
     assert Fraction(str(finding.data["eps"])) == Fraction(eps)
 
 
 def test_the_ratio_to_the_critical_radius_is_known_for_one_neuron() -> None:
     network = block([[1, 0, 0, 0]], [-1], "rms", Fraction(3, 4))
-    ratios, critical = negligible_eps.against_critical_radius(network, np.array([[4.0, 0, 0, 0], [-1, 0, 0, 0]]))
+    ratios, critical = negligible_eps.against_critical_radius(
+        network, np.array([[4.0, 0, 0, 0], [-1, 0, 0, 0]])
+    )
     assert ratios.tolist() == [4, math.inf] and critical.tolist() == [1, 0]
     finding = negligible_eps.finding_of("", network, np.array([[-1.0, 0, 0, 0]]))
     assert finding.data["median_ratio_float"] is None
@@ -278,7 +376,9 @@ def test_the_ratio_to_the_critical_radius_is_known_for_one_neuron() -> None:
 def random_block(norm: str) -> Network:
     rng = np.random.default_rng(3)
     w, b, v, c, gain, bias = (rng.standard_normal(shape) for shape in ((6, 3), 6, (2, 6), 2, 3, 3))
-    return tensors.block(w, b, v, c, norm=norm, gain=gain, bias=bias if norm == "layernorm" else None)  # type: ignore[arg-type]
+    return tensors.block(
+        w, b, v, c, norm=norm, gain=gain, bias=bias if norm == "layernorm" else None
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("norm", ["layernorm", "rms"])
@@ -291,7 +391,9 @@ def changed_fold(network: Network, layer: int, by: float) -> Network:
     """The fold with one bias changed."""
     folded = network.folded()
     layers = list(folded.blocks[0].layers)
-    entries = [x + (Fraction(by) if i == 0 else 0) for i, (x,) in enumerate(layers[layer].bias.tolist())]
+    entries = [
+        x + (Fraction(by) if i == 0 else 0) for i, (x,) in enumerate(layers[layer].bias.tolist())
+    ]
     layers[layer] = replace(layers[layer], bias=RationalMatrix.from_rationals(entries))
     return Network((replace(folded.blocks[0], layers=tuple(layers)),))
 
@@ -299,18 +401,30 @@ def changed_fold(network: Network, layer: int, by: float) -> Network:
 def test_a_false_fold_is_not() -> None:
     network = random_block("layernorm")
     for layer, by, verdict in ((0, 3.0, REFUTED), (1, 1e-6, UNDECIDED)):
-        assert folded_gain_and_bias.finding_of("", network, changed_fold(network, layer, by), 0).verdict is verdict
+        assert (
+            folded_gain_and_bias.finding_of(
+                "", network, changed_fold(network, layer, by), 0
+            ).verdict
+            is verdict
+        )
 
 
 def test_part_of_a_wide_layer_is_its_first_neurons() -> None:
     network = random_block("layernorm")
     part = folded_gain_and_bias.first_neurons(network, 2)
     x = np.random.default_rng(0).standard_normal((5, 3))
-    assert part.widths == (2,) and np.array_equal(codes_float(part, x), codes_float(network, x)[:, :2])
+    assert part.widths == (2,) and np.array_equal(
+        codes_float(part, x), codes_float(network, x)[:, :2]
+    )
     assert folded_gain_and_bias.finding_of("", part, part.folded(), 0).verdict is SUPPORTED
     head, tail = network.blocks[0].layers
-    z = network.blocks[0].norm.forward_float(x) @ head.weight.float64()[:2].T + head.bias.float64()[:2].T
-    assert part.forward_float(x) == pytest.approx(np.maximum(z, 0) @ tail.weight.float64()[:, :2].T + tail.bias.float64().T)
+    z = (
+        network.blocks[0].norm.forward_float(x) @ head.weight.float64()[:2].T
+        + head.bias.float64()[:2].T
+    )
+    assert part.forward_float(x) == pytest.approx(
+        np.maximum(z, 0) @ tail.weight.float64()[:, :2].T + tail.bias.float64().T
+    )
 
 
 # ---- 0.6
@@ -321,18 +435,24 @@ def test_neighbouring_maps_of_a_staircase_and_of_a_zigzag() -> None:
     stairs = partition(line(list(range(1, kinks + 1))), Box(-1, kinks, dim=1))
     similar = neighbouring_maps.neighbours_finding("", stairs, 0)
     median = float(np.median([j - i for i in range(kinks + 1) for j in range(i + 1, kinks + 1)]))
-    assert similar.verdict is SUPPORTED and number(similar.data["ratio_float"]) == pytest.approx(1 / median)
+    assert similar.verdict is SUPPORTED and number(similar.data["ratio_float"]) == pytest.approx(
+        1 / median
+    )
     zigzag = [i // 2 + (kinks // 2 if i % 2 else 0) for i in range(1, kinks)]
     far = partition(line(zigzag), Box(-1, kinks, dim=1))
     assert neighbouring_maps.neighbours_finding("", far, 0).verdict is REFUTED
-    shuffled = partition(line(np.random.default_rng(0).permutation(kinks).tolist()), Box(-1, kinks, dim=1))
+    shuffled = partition(
+        line(np.random.default_rng(0).permutation(kinks).tolist()), Box(-1, kinks, dim=1)
+    )
     assert neighbouring_maps.neighbours_finding("", shuffled, 0).verdict is UNDECIDED
     few = neighbouring_maps.neighbours_finding("", partition(line([1, 2]), Box(-1, 3, dim=1)), 0)
     assert few.verdict is UNDECIDED and few.data == {"cells": 3}
 
 
 def test_one_cell_has_one_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    plane = partition(tensors.mlp([([[1, 2], [3, -1]], [1, 0]), ([[1, 1]], [2])]), neighbouring_maps.PLANE)
+    plane = partition(
+        tensors.mlp([([[1, 2], [3, -1]], [1, 0]), ([[1, 1]], [2])]), neighbouring_maps.PLANE
+    )
     circle = partition(random_block("layernorm"), Sphere())
     for found in (plane, circle):
         assert neighbouring_maps.same_map_finding("", found, 0).verdict is SUPPORTED
@@ -356,11 +476,17 @@ def test_changes_of_the_map_along_a_geodesic() -> None:
 def test_the_path_of_maps_is_supported_refuted_and_undecided() -> None:
     rng = np.random.default_rng(0)
     wide = tensors.block(
-        rng.standard_normal((40, 6)), np.zeros(40), rng.standard_normal((6, 40)), np.zeros(6), norm="layernorm"
+        rng.standard_normal((40, 6)),
+        np.zeros(40),
+        rng.standard_normal((6, 40)),
+        np.zeros(6),
+        norm="layernorm",
     )
     residuals = rng.standard_normal((24, 6))
     assert neighbouring_maps.path_finding(layer_of(wide, residuals), 0).verdict is SUPPORTED
-    cap = tensors.block([[1, -1, 0], [1, 1, -2]], [-2, 0], [[100, 0], [0, 1]], [0, 0], norm="layernorm")
+    cap = tensors.block(
+        [[1, -1, 0], [1, 1, -2]], [-2, 0], [[100, 0], [0, 1]], [0, 0], norm="layernorm"
+    )
     across = [[12, -2, -10], [2, -12, 10]] * 6
     assert neighbouring_maps.path_finding(layer_of(cap, across), 0).verdict is REFUTED
     uncut = neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0)
@@ -376,9 +502,15 @@ def test_sampled_counts_of_quadrants_and_of_a_sliver() -> None:
     counted = referee.tally(quadrants, points)
     assert (counted.samples, counted.found, counted.exact) == ((1, 4, 16), (1, 4, 4), 4)
     assert referee.count_finding("", counted).verdict is SUPPORTED
-    sliver = partition(tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), referee.PLANE)
+    sliver = partition(
+        tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), referee.PLANE
+    )
     missed = referee.count_finding("", referee.tally(sliver, points))
-    assert missed.verdict is REFUTED and missed.data["exact"] == 3 and missed.data["found"] == [1, 2, 2]
+    assert (
+        missed.verdict is REFUTED
+        and missed.data["exact"] == 3
+        and missed.data["found"] == [1, 2, 2]
+    )
 
 
 def test_a_strip_between_two_samples_is_not_seen() -> None:
@@ -386,7 +518,11 @@ def test_a_strip_between_two_samples_is_not_seen() -> None:
     there = np.array([0.0, 0.0]), np.array([1.0, 0.0])
     assert referee.flips_on(strip, *there) == 2 and referee.sampled_flips(strip, *there) == 2
     hat = tensors.mlp(
-        [([[1, 0], [1, 0], [1, 0]], [-0.5, -0.5005, -0.501]), ([[1, -2, 1], [0, 0, 0]], [-1e-4, 0]), ([[1, 1]], [0])]
+        [
+            ([[1, 0], [1, 0], [1, 0]], [-0.5, -0.5005, -0.501]),
+            ([[1, -2, 1], [0, 0, 0]], [-1e-4, 0]),
+            ([[1, 1]], [0]),
+        ]
     )
     assert referee.flips_on(hat, *there) == 5 and referee.sampled_flips(hat, *there) == 3
     assert referee.segments_finding("", strip, [there]).verdict is SUPPORTED
@@ -398,15 +534,27 @@ def test_a_strip_between_two_samples_is_not_seen() -> None:
 
 @pytest.mark.parametrize("norm", ["layernorm", "rms", None])
 @pytest.mark.parametrize("activation", [ReLU(), HardTanh(-1, 1), LeakyReLU(Fraction(1, 4))])
-def test_sampled_codes_are_the_exact_ones_off_the_boundaries(norm: str | None, activation: Activation) -> None:
+def test_sampled_codes_are_the_exact_ones_off_the_boundaries(
+    norm: str | None, activation: Activation
+) -> None:
     rng = np.random.default_rng(5)
-    weights = rng.standard_normal((7, 3)), rng.standard_normal(7), rng.standard_normal((3, 7)), rng.standard_normal(3)
+    weights = (
+        rng.standard_normal((7, 3)),
+        rng.standard_normal(7),
+        rng.standard_normal((3, 7)),
+        rng.standard_normal(3),
+    )
     first = tensors.block(*weights, norm=norm, activation=activation, residual=True)  # type: ignore[arg-type]
-    network = Network((*first.blocks, *tensors.mlp([(weights[0], weights[1]), (weights[2], weights[3])]).blocks))
+    network = Network(
+        (*first.blocks, *tensors.mlp([(weights[0], weights[1]), (weights[2], weights[3])]).blocks)
+    )
     points = rng.integers(-9, 10, (20, 3))
     codes = codes_float(network, points)
     assert codes.shape == (20, network.hinge_count)
-    assert all(np.array_equal(row, network.code(point.tolist()).bits) for row, point in zip(codes, points, strict=True))
+    assert all(
+        np.array_equal(row, network.code(point.tolist()).bits)
+        for row, point in zip(codes, points, strict=True)
+    )
 
 
 # ---- intervals
@@ -416,7 +564,12 @@ def test_shares_and_their_intervals() -> None:
     low, high = Share(0, 10).interval
     assert low == 0 and high == pytest.approx(1.96**2 / (10 + 1.96**2), abs=1e-4)
     assert str(Share(5, 10)).startswith("50% of 10 [23.7%, 76.3%]")
-    assert (percent(0), percent(1), percent(0.0001), percent(0.99999)) == ("0%", "100%", "0.01%", "100% - 0.001%")
+    assert (percent(0), percent(1), percent(0.0001), percent(0.99999)) == (
+        "0%",
+        "100%",
+        "0.01%",
+        "100% - 0.001%",
+    )
     assert finite(2.5) == 2.5 and finite(math.inf) is None and finite(math.nan) is None
 
 
@@ -426,8 +579,12 @@ def test_ratios_of_medians() -> None:
     path = (distances == 1).astype(int)
     ratio, low, high = ratio_of_medians(distances, path, 0)
     assert low <= ratio <= high < 1
-    assert all(math.isnan(x) for x in ratio_of_medians(np.zeros((6, 6)), np.ones((6, 6), dtype=int), 0))
-    triangle = np.array([[0.0, 10, 1], [10, 0, 1], [1, 1, 0]])  # without the third node neighbours are all pairs: ratio 1
+    assert all(
+        math.isnan(x) for x in ratio_of_medians(np.zeros((6, 6)), np.ones((6, 6), dtype=int), 0)
+    )
+    triangle = np.array(
+        [[0.0, 10, 1], [10, 0, 1], [1, 1, 0]]
+    )  # without the third node neighbours are all pairs: ratio 1
     assert ratio_of_medians(triangle, (triangle == 10).astype(int), 0) == (10, 1, 10)
     assert ratio_of_two_samples(np.full(9, 2.0), np.full(9, 4.0), 0) == (0.5, 0.5, 0.5)
     assert ratio_of_two_samples(np.ones(9), np.zeros(9), 0) == (math.inf, math.inf, math.inf)
@@ -443,7 +600,9 @@ def untrained() -> Subjects:
     def toy(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
         data = make(task, count=80)
         return Toy.of(
-            f"{task} {norm}", initialised(ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data), 1), data
+            f"{task} {norm}",
+            initialised(ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data), 1),
+            data,
         )
 
     norms: tuple[NormName, ...] = ("none", "layernorm", "rms")
@@ -451,7 +610,10 @@ def untrained() -> Subjects:
     deep = {norm: toy("moons", norm, (5, 5), 0 if norm == "none" else 3) for norm in norms}
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal(shape) for shape in ((8, 6), 8, (6, 8), 6)]
-    layer = layer_of(tensors.block(*weights, norm="layernorm", activation=GELU("tanh")), rng.standard_normal((40, 6)))
+    layer = layer_of(
+        tensors.block(*weights, norm="layernorm", activation=GELU("tanh")),
+        rng.standard_normal((40, 6)),
+    )
     return Subjects(toys, deep, {"layernorm": toy("direction4", "layernorm", (4,))}, (layer,))
 
 
@@ -476,7 +638,9 @@ def test_findings_fit_a_table_and_json(question: Question, answers: dict[str, An
     assert findings and len({(f.statement, f.subject) for f in findings}) == len(findings)
     for finding in findings:
         assert finding.claim == question.claim and isinstance(finding.verdict, Verdict)
-        assert 0 < len(finding.value) <= 160 and len(finding.subject) <= 80 and "iff" in finding.rule
+        assert (
+            0 < len(finding.value) <= 160 and len(finding.subject) <= 80 and "iff" in finding.rule
+        )
         json.dumps(asdict(finding), allow_nan=False)
 
 
@@ -491,19 +655,25 @@ def test_every_kind_of_subject_is_asked(untrained: Subjects, answers: dict[str, 
     assert sum(f.verdict is SUPPORTED for f in asked("0.5")) == len(asked("0.5")) == 6
 
 
-def test_figures_have_names_of_their_own_and_can_be_drawn(answers: dict[str, Answer], tmp_path: Path) -> None:
+def test_figures_have_names_of_their_own_and_can_be_drawn(
+    answers: dict[str, Answer], tmp_path: Path
+) -> None:
     from viz import style
 
     figures = [figure for answer in answers.values() for figure in answer.figures]
     assert len({figure.name for figure in figures}) == len(figures) >= 9
     for figure in figures:
         svg, png = style.save(figure.draw(), tmp_path, figure.name)
-        assert figure.caption.endswith(".") and svg.stat().st_size > 2000 and png.stat().st_size > 2000
+        assert (
+            figure.caption.endswith(".") and svg.stat().st_size > 2000 and png.stat().st_size > 2000
+        )
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Subjects, list[str]]:
-    """The study's own subjects after a few steps of training, where they were written, and what was said meanwhile."""
+    """The study's own subjects after a few steps of training, where they were written, and what was
+    said meanwhile.
+    """
     folder, said = tmp_path_factory.mktemp("prepared"), list[str]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subjects_module, "LANGUAGE_STEPS", 2)
@@ -511,17 +681,31 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Subjects, 
         return folder, prepare(folder, seed=1, progress=said.append), said
 
 
-def test_subjects_are_trained_written_and_read_back(prepared: tuple[Path, Subjects, list[str]]) -> None:
+def test_subjects_are_trained_written_and_read_back(
+    prepared: tuple[Path, Subjects, list[str]],
+) -> None:
     folder, found, said = prepared
     assert len(said) == 8 + 1 + 3 and len(found.all_toys) == 8 and len(found.language) == 3
     toy, layer = found.deep["layernorm"], found.language[1]
-    assert toy.network.input_dim == 2 and toy.block.input_dim == 3 and toy.block.blocks[0].norm is not None
-    assert np.array_equal(toy.block.forward_float(toy.residuals), toy.network.forward_float(toy.inputs))
+    assert (
+        toy.network.input_dim == 2
+        and toy.block.input_dim == 3
+        and toy.block.blocks[0].norm is not None
+    )
+    assert np.array_equal(
+        toy.block.forward_float(toy.residuals), toy.network.forward_float(toy.inputs)
+    )
     with torch.no_grad():
         outputs = toy.model(toy.dataset.inputs.float()).double().numpy()
     assert toy.network.forward_float(toy.inputs) == pytest.approx(outputs, abs=1e-4)
-    assert layer.network.widths == (256,) and layer.vectors.shape == (480, 64) and layer.folder.is_relative_to(folder)
-    trained = {f"{group}-{norm}" for group in ("toys", "deep") for norm in ("none", "layernorm", "rms")}
+    assert (
+        layer.network.widths == (256,)
+        and layer.vectors.shape == (480, 64)
+        and layer.folder.is_relative_to(folder)
+    )
+    trained = {
+        f"{group}-{norm}" for group in ("toys", "deep") for norm in ("none", "layernorm", "rms")
+    }
     written = {path.name for path in (folder / "models").iterdir()}
     assert written == {"tiny-gpt2", "spheres-layernorm-12", "spheres-layernorm-24", *trained}
 
@@ -531,7 +715,9 @@ def test_residuals_are_what_the_layer_reads(prepared: tuple[Path, Subjects, list
     model, kept = language.load(layer.folder), list[torch.Tensor]()
     text = language.standard_library_text()
     tokens = language.tokenise(text[-(len(text) // 10) :], layer.folder)[:64]
-    model.transformer.h[2].ln_2.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0][0]))
+    model.transformer.h[2].ln_2.register_forward_pre_hook(
+        lambda _, inputs: kept.append(inputs[0][0])
+    )
     with torch.no_grad():
         model(input_ids=tokens[None])
     gaps = torch.cdist(layer.residuals, kept[0][4:]).amin(dim=0)
@@ -542,11 +728,15 @@ def test_real_weights_are_examined_beside_the_tiny_model(
     prepared: tuple[Path, Subjects, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, found, _ = prepared
-    monkeypatch.setattr(subjects_module, "_configs", lambda seed, device: {"toys": {}, "deep": {}, "spheres": {}})
+    monkeypatch.setattr(
+        subjects_module, "_configs", lambda seed, device: {"toys": {}, "deep": {}, "spheres": {}}
+    )
     monkeypatch.setattr(subjects_module, "_tiny_layers", lambda *_: found.language)
     both = prepare(tmp_path, gpt2=folder / "models" / "tiny-gpt2").language
     assert [layer.name for layer in both[3:]] == [f"tiny-gpt2, layer {k}" for k in (0, 1, 2)]
-    assert [layer.network.sha256 for layer in both[3:]] == [layer.network.sha256 for layer in both[:3]]
+    assert [layer.network.sha256 for layer in both[3:]] == [
+        layer.network.sha256 for layer in both[:3]
+    ]
 
 
 def test_a_missing_checkpoint_is_refused_before_anything_is_trained(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The report is one self-contained page that shows every finding and runs nothing that a text brings along."""
+"""The report is one self-contained page that shows every finding and runs nothing that a text
+brings along.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from studies import report
 from studies.finding import Finding, Verdict
 from studies.report import Picture, Section, render
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=http://evil.example/x onerror=alert(2)>&lt;{{ 7*7 }}{% raw %}"
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=http://evil.example/x "
+    "onerror=alert(2)>&lt;{{ 7*7 }}{% raw %}"
+)
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(3)</script></svg>"
 
 
@@ -44,10 +49,22 @@ class Page(HTMLParser):
 
 def png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
 
 
-def picture(folder: Path, name: str, caption: str = "a caption", svg: str = SVG, size: tuple[int, int] = (300, 300)) -> Picture:
+def picture(
+    folder: Path,
+    name: str,
+    caption: str = "a caption",
+    svg: str = SVG,
+    size: tuple[int, int] = (300, 300),
+) -> Picture:
     (folder / f"{name}.svg").write_text(svg)
     (folder / f"{name}.png").write_bytes(png(*size))
     return Picture(name, caption, folder / f"{name}.svg", folder / f"{name}.png")
@@ -66,17 +83,42 @@ def finding(verdict: Verdict = Verdict.SUPPORTED, **changes: object) -> Finding:
 
 
 def page(*sections: Section) -> Page:
-    return Page(render("A title", sections, facts=[("seed", "0")], provenance={"version": "1", "libraries": {"torch": "2"}}))
+    return Page(
+        render(
+            "A title",
+            sections,
+            facts=[("seed", "0")],
+            provenance={"version": "1", "libraries": {"torch": "2"}},
+        )
+    )
 
 
 def test_every_part_of_a_finding_is_shown() -> None:
-    shown = page(Section("0.1", "A question", (finding(value="between 3 and 4", data={"exact": "22/7"}),), ())).text
-    for part in ("0.1", "a statement", "a toy", "a rule", "between 3 and 4", "✓ supported", "22/7", "seed 0", "torch"):
+    shown = page(
+        Section(
+            "0.1", "A question", (finding(value="between 3 and 4", data={"exact": "22/7"}),), ()
+        )
+    ).text
+    for part in (
+        "0.1",
+        "a statement",
+        "a toy",
+        "a rule",
+        "between 3 and 4",
+        "✓ supported",
+        "22/7",
+        "seed 0",
+        "torch",
+    ):
         assert part in shown
 
 
 def test_findings_with_one_statement_and_rule_say_them_once_and_others_apart() -> None:
-    rows = (finding(subject="first"), finding(subject="second"), finding(subject="third", rule="another rule"))
+    rows = (
+        finding(subject="first"),
+        finding(subject="second"),
+        finding(subject="third", rule="another rule"),
+    )
     shown = page(Section("0.1", "A question", rows, ()))
     assert shown.text.count("a rule") == 1
     assert shown.text.count("another rule") == 1
@@ -85,7 +127,10 @@ def test_findings_with_one_statement_and_rule_say_them_once_and_others_apart() -
     )
 
 
-@pytest.mark.parametrize(("verdict", "mark"), [(Verdict.SUPPORTED, "✓"), (Verdict.REFUTED, "✗"), (Verdict.UNDECIDED, "?")])
+@pytest.mark.parametrize(
+    ("verdict", "mark"),
+    [(Verdict.SUPPORTED, "✓"), (Verdict.REFUTED, "✗"), (Verdict.UNDECIDED, "?")],
+)
 def test_a_verdict_is_told_by_word_mark_and_class(verdict: Verdict, mark: str) -> None:
     shown = page(Section("0.1", "A question", (finding(verdict),), ()))
     assert f"{mark} 1 {verdict.value}" in shown.text
@@ -95,15 +140,29 @@ def test_a_verdict_is_told_by_word_mark_and_class(verdict: Verdict, mark: str) -
 
 def test_the_overview_counts_the_verdicts_of_every_question() -> None:
     first = (finding(), finding(), finding(Verdict.REFUTED))
-    shown = page(Section("0.1", "First", first, ()), Section("0.2", "Second", (finding(Verdict.UNDECIDED),), ()))
+    shown = page(
+        Section("0.1", "First", first, ()),
+        Section("0.2", "Second", (finding(Verdict.UNDECIDED),), ()),
+    )
     assert "0.1 First ✓ 2 ✗ 1 0.2 Second ? 1" in shown.text
     assert "✓ 2 supported ✗ 1 refuted ? 1 undecided" in shown.text
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    hostile = finding(claim=HOSTILE, statement=HOSTILE, subject=HOSTILE, rule=HOSTILE, value=HOSTILE, data={HOSTILE: HOSTILE})
+    hostile = finding(
+        claim=HOSTILE,
+        statement=HOSTILE,
+        subject=HOSTILE,
+        rule=HOSTILE,
+        value=HOSTILE,
+        data={HOSTILE: HOSTILE},
+    )
     section = Section(HOSTILE, HOSTILE, (hostile,), (picture(tmp_path, "figure", HOSTILE),))
-    read = Page(render(HOSTILE, [section], facts=[(HOSTILE, HOSTILE)], provenance={HOSTILE: {HOSTILE: HOSTILE}}))
+    read = Page(
+        render(
+            HOSTILE, [section], facts=[(HOSTILE, HOSTILE)], provenance={HOSTILE: {HOSTILE: HOSTILE}}
+        )
+    )
     assert "alert(1)" in read.text
     assert not read.of("script")
     assert len(read.of("img")) == 1
@@ -113,29 +172,50 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
     read = page(Section("0.1", "A question", (finding(),), (picture(tmp_path, "figure"),)))
-    addresses = [value or "" for _, attributes in read.tags for name, value in attributes.items() if name in ("src", "href")]
+    addresses = [
+        value or ""
+        for _, attributes in read.tags
+        for name, value in attributes.items()
+        if name in ("src", "href")
+    ]
     assert addresses
     assert all(address.startswith("data:image/") for address in addresses)
-    assert {"link", "script", "iframe", "object", "embed", "base", "form"}.isdisjoint(tag for tag, _ in read.tags)
+    assert {"link", "script", "iframe", "object", "embed", "base", "form"}.isdisjoint(
+        tag for tag, _ in read.tags
+    )
     style = next(text for text in read.texts if ":root" in text)
     assert "url(" not in style
     assert "@import" not in style
 
 
 def test_the_policy_forbids_everything_but_inline_styles_and_data_images() -> None:
-    policies = [meta["content"] for meta in page().of("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    policies = [
+        meta["content"]
+        for meta in page().of("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
 def test_a_figure_is_inlined_as_svg_and_grouped_under_its_question(tmp_path: Path) -> None:
-    sections = (Section("0.1", "First", (finding(),), (picture(tmp_path, "one", "caption one"),)),
-                Section("0.2", "No figure", (finding(claim="0.2"),), ()),
-                Section("0.3", "Third", (finding(claim="0.3"),), (picture(tmp_path, "three", "caption three"),)))  # fmt: skip
+    sections = (
+        Section("0.1", "First", (finding(),), (picture(tmp_path, "one", "caption one"),)),
+        Section("0.2", "No figure", (finding(claim="0.2"),), ()),
+        Section(
+            "0.3", "Third", (finding(claim="0.3"),), (picture(tmp_path, "three", "caption three"),)
+        ),
+    )
     read = page(*sections)
     prefix = "data:image/svg+xml;base64,"
-    assert [base64.b64decode((image["src"] or "").removeprefix(prefix)).decode() for image in read.of("img")] == [SVG, SVG]
+    assert [
+        base64.b64decode((image["src"] or "").removeprefix(prefix)).decode()
+        for image in read.of("img")
+    ] == [SVG, SVG]
     assert [image["alt"] for image in read.of("img")] == ["caption one", "caption three"]
-    places = [read.text.index(part) for part in ("0.1 · First", "caption one", "0.3 · Third", "caption three", "Provenance")]
+    places = [
+        read.text.index(part)
+        for part in ("0.1 · First", "caption one", "0.3 · Third", "caption three", "Provenance")
+    ]
     assert places == sorted(places)
     assert "0.2 · No figure" not in read.text
 
@@ -146,8 +226,12 @@ def test_a_huge_svg_is_replaced_by_the_png(tmp_path: Path) -> None:
     assert base64.b64decode(report.data_uri(drawn).split(",")[1]) == drawn.png.read_bytes()
 
 
-@pytest.mark.parametrize(("size", "wide"), [((300, 300), False), ((1000, 400), True), ((400, 1000), False)])
-def test_a_wide_figure_gets_a_row_of_its_own(tmp_path: Path, size: tuple[int, int], wide: bool) -> None:
+@pytest.mark.parametrize(
+    ("size", "wide"), [((300, 300), False), ((1000, 400), True), ((400, 1000), False)]
+)
+def test_a_wide_figure_gets_a_row_of_its_own(
+    tmp_path: Path, size: tuple[int, int], wide: bool
+) -> None:
     shown = page(Section("0.1", "A question", (), (picture(tmp_path, "figure", size=size),)))
     assert [("class", "wide") in figure.items() for figure in shown.of("figure")] == [wide]
 
@@ -171,5 +255,9 @@ def test_a_value_that_the_template_lacks_is_an_error_not_a_gap() -> None:
 
 
 def test_provenance_is_flattened_without_what_holds_nothing() -> None:
-    rows = list(report.flattened({"version": "1", "gpt2": None, "net_works": {"a toy": "ab"}, "seconds_float": 1.5}))
+    rows = list(
+        report.flattened(
+            {"version": "1", "gpt2": None, "net_works": {"a toy": "ab"}, "seconds_float": 1.5}
+        )
+    )
     assert rows == [("version", "1"), ("net works · a toy", "ab"), ("seconds", "1.5")]

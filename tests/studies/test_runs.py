@@ -1,4 +1,6 @@
-"""Folders of runs are whole or absent, stay under their root, and survive a crash between two renames."""
+"""Folders of runs are whole or absent, stay under their root, and survive a crash between two
+renames.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,18 @@ def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "mine" / RESULTS).read_text() == "{}"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", ".hidden", "a" * 65, "a b", "ä", "a\n", "-x"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../up", "a/b", ".hidden", "a" * 65, "a b", "ä", "a\n", "-x"]
+)
 def test_a_name_that_could_leave_the_root_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput, match="could leave"):
         build(tmp_path / "runs", name, "{}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_old_run_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_run_comes_back_when_the_new_one_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(tmp_path, "mine", "old")
     rename = Path.rename
 
@@ -54,7 +60,9 @@ def test_the_old_run_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path,
 
 
 @pytest.mark.parametrize("left", [".mine.tmp", ".mine.0123456789abcdef.tmp"])
-def test_a_run_that_was_killed_between_two_renames_is_found_again(tmp_path: Path, left: str) -> None:
+def test_a_run_that_was_killed_between_two_renames_is_found_again(
+    tmp_path: Path, left: str
+) -> None:
     build(tmp_path, "mine", "old")
     (tmp_path / left).mkdir()
     (tmp_path / "mine").rename(tmp_path / left / "replaced")
@@ -71,11 +79,17 @@ def test_what_a_killed_process_left_does_not_stand_in_the_way(tmp_path: Path, le
     (tmp_path / ".mine.more.0123456789abcdef.tmp").mkdir()  # that of another run
     build(tmp_path, "mine", "whole")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == [RESULTS]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.more.0123456789abcdef.tmp", "mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".mine.more.0123456789abcdef.tmp",
+        "mine",
+    ]
 
 
 def test_a_folder_that_fails_leaves_no_folder_behind(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no space"), building(tmp_path / "a" / "b" / "runs", "mine", replace=False):
+    with (
+        pytest.raises(OSError, match="no space"),
+        building(tmp_path / "a" / "b" / "runs", "mine", replace=False),
+    ):
         raise OSError("no space left")
     assert list(tmp_path.iterdir()) == []
 
@@ -97,7 +111,11 @@ def test_a_run_that_is_being_made_is_not_made_twice(tmp_path: Path) -> None:
         thread.join()
         build(tmp_path, "other", "at the same time")
     assert (tmp_path / "mine" / RESULTS).read_text() == "first"
-    assert re.search(rf"the run .*mine is being written by another process; got process {os.getpid()} on \S+, since ", said[0])
+    assert re.search(
+        rf"the run .*mine is being written by another process; got process {os.getpid()} on \S+, "
+        rf"since ",
+        said[0],
+    )
     assert "wait for it, or choose --name" in said[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other"]
 
@@ -130,7 +148,9 @@ def test_symbolic_links_are_not_followed(tmp_path: Path, place: str) -> None:
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["precious"]
 
 
-def test_a_run_is_found_by_name_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_found_by_name_before_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("runs/mine", "mine", "other"):
         Path(folder).mkdir(parents=True)
@@ -141,9 +161,18 @@ def test_a_run_is_found_by_name_before_a_folder_of_that_name(tmp_path: Path, mon
     assert find("other/checkpoint.json", Path("runs")) == Path("other")
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("p.txt", "suffix"), ("folder.json", "folder"), ("link.json", "symbolic link"),
-                                             ("nowhere/p.json", "does not exist")])  # fmt: skip
-def test_an_output_that_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("p.txt", "suffix"),
+        ("folder.json", "folder"),
+        ("link.json", "symbolic link"),
+        ("nowhere/p.json", "does not exist"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_at_once(
+    tmp_path: Path, name: str, wrong: str
+) -> None:
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "link.json").symlink_to("p.json")
     with pytest.raises(InvalidInput, match=wrong):

@@ -29,7 +29,9 @@ from exact.sources import tensors
 from studies import storage
 
 HAT = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
-NORMED = tensors.block([[1, 2, -1], [0, 1, 1], [2, -1, 0]], ["1/2", "-1/3", 1], [[1, 0, 1]], [0], norm="layernorm")
+NORMED = tensors.block(
+    [[1, 2, -1], [0, 1, 1], [2, -1, 0]], ["1/2", "-1/3", 1], [[1, 0, 1]], [0], norm="layernorm"
+)
 
 
 def document(found: Partition, **options: Any) -> dict[str, Any]:
@@ -42,8 +44,19 @@ def test_a_hat_is_written_in_fractions() -> None:
     assert [region["code"] for region in regions] == ["000", "100", "110", "111"]
     maps = [(region["map"]["matrix"], region["map"]["offset"]) for region in regions]
     assert maps == [([["0"]], ["0"]), ([["1"]], ["0"]), ([["-1"]], ["2"]), ([["0"]], ["0"])]
-    assert values["counts"] == {"codes": 4, "cells": 4, "regions": 4, "distinct_maps": 3, "linear_pieces": 4}
-    assert values["result"]["domain"] == {"kind": "Box", "text": "Box([-1/2, 3])", "lo": ["-1/2"], "hi": ["3"]}
+    assert values["counts"] == {
+        "codes": 4,
+        "cells": 4,
+        "regions": 4,
+        "distinct_maps": 3,
+        "linear_pieces": 4,
+    }
+    assert values["result"]["domain"] == {
+        "kind": "Box",
+        "text": "Box([-1/2, 3])",
+        "lo": ["-1/2"],
+        "hi": ["3"],
+    }
     assert values["result"]["network"]["sha256"] == HAT.sha256
     assert values["how"]["engine"] == partition(HAT, Box(["-1/2"], [3])).engine
     assert values["how"]["decisions"] == partition(HAT, Box(["-1/2"], [3])).decisions != {}
@@ -60,9 +73,16 @@ def test_witnesses_lie_in_their_regions() -> None:
 def test_crossings_of_a_line_are_exact() -> None:
     values = document(partition(HAT, Segment([-1], ["7/2"])))["result"]
     u, v = ([Fraction(x) for x in values["curve"][name]] for name in "uv")
-    found = [(Fraction(c["alpha"]) * u[0] + Fraction(c["beta"]) * v[0]) / Fraction(c["alpha"]) for c in values["crossings"]]
+    found = [
+        (Fraction(c["alpha"]) * u[0] + Fraction(c["beta"]) * v[0]) / Fraction(c["alpha"])
+        for c in values["crossings"]
+    ]
     assert found == [0, 1, 2]
-    assert [crossing["flipped"] for crossing in values["crossings"]] == [[[1, 0, 0]], [[1, 1, 0]], [[1, 2, 0]]]
+    assert [crossing["flipped"] for crossing in values["crossings"]] == [
+        [[1, 0, 0]],
+        [[1, 1, 0]],
+        [[1, 2, 0]],
+    ]
 
 
 def test_crossings_of_a_circle_are_exact_directions() -> None:
@@ -71,7 +91,11 @@ def test_crossings_of_a_circle_are_exact_directions() -> None:
     values = document(found)["result"]
     u, v = (sympy.Matrix([sympy.Rational(x) for x in values["curve"][name]]) for name in "uv")
     body = NORMED.folded().layers[0]
-    weight = sympy.Matrix(body.weight.shape[0], 3, [sympy.Rational(str(x)) for row in body.weight.tolist() for x in row])
+    weight = sympy.Matrix(
+        body.weight.shape[0],
+        3,
+        [sympy.Rational(str(x)) for row in body.weight.tolist() for x in row],
+    )
     for crossing, region in zip(values["crossings"], found.regions, strict=True):
         point = sympy.sympify(crossing["alpha"]) * u + sympy.sympify(crossing["beta"]) * v
         point = point * sympy.sqrt(3) / sympy.sqrt(point.dot(point))
@@ -90,7 +114,9 @@ def test_counts_that_have_no_meaning_are_left_out() -> None:
     assert storage.counts(stopped)["cells"] == 2
 
 
-def test_linear_pieces_of_many_regions_are_counted_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linear_pieces_of_many_regions_are_counted_on_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(storage, "PIECES_UP_TO", 3)
     found = partition(HAT, Box(-1, 3, dim=1))
     assert "linear_pieces" not in storage.counts(found)
@@ -121,7 +147,8 @@ def test_what_is_written_is_read_and_a_change_is_noticed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"), [("{", "not JSON"), ("[]", "not a partition"), ('{"format": "x"}', "not a partition")]
+    ("text", "wrong"),
+    [("{", "not JSON"), ("[]", "not a partition"), ('{"format": "x"}', "not a partition")],
 )
 def test_other_files_are_not_read(tmp_path: Path, text: str, wrong: str) -> None:
     (tmp_path / "p.json").write_text(text)
@@ -140,5 +167,8 @@ def test_nothing_is_half_written(tmp_path: Path) -> None:
 def test_the_network_is_described_block_by_block() -> None:
     described = storage.document(partition(NORMED, Sphere()), provenance={})["result"]["network"]
     assert described["blocks"][0]["norm"].startswith("LayerNorm(dim=3")
-    assert [layer.split()[:3] for layer in described["blocks"][0]["layers"]] == [["3", "->", "3"], ["3", "->", "1"]]
+    assert [layer.split()[:3] for layer in described["blocks"][0]["layers"]] == [
+        ["3", "->", "3"],
+        ["3", "->", "1"],
+    ]
     assert isinstance(NORMED, Network)

@@ -1,4 +1,6 @@
-"""A study appears whole or not at all, says what it found in four places alike, and keeps times out of its digest."""
+"""A study appears whole or not at all, says what it found in four places alike, and keeps times out
+of its digest.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,15 @@ class Subjects:
     """A stand-in for what `studies.subjects.prepare` returns."""
 
     seed: int
-    all_toys: tuple[Toy, ...] = field(default_factory=lambda: (Toy("a toy", tensors.mlp([([[1]], [0]), ([[1]], [0])])),))
+    all_toys: tuple[Toy, ...] = field(
+        default_factory=lambda: (Toy("a toy", tensors.mlp([([[1]], [0]), ([[1]], [0])])),)
+    )
     language: tuple[Toy, ...] = ()
 
 
-def prepare(folder: Path, *, seed: int, device: str, gpt2: str | None, progress: Callable[[str], None]) -> Any:
+def prepare(
+    folder: Path, *, seed: int, device: str, gpt2: str | None, progress: Callable[[str], None]
+) -> Any:
     progress("training a toy")
     (folder / "models").mkdir()
     (folder / "models" / "toy.txt").write_text(f"{seed} {device} {gpt2}")
@@ -47,7 +53,15 @@ def line() -> Any:
 
 
 def supported(subjects: Any) -> Answer:
-    found = Finding("0.1", "A statement", "a toy", "a rule", f"seed {subjects.seed}", Verdict.SUPPORTED, {"exact": "1/3"})
+    found = Finding(
+        "0.1",
+        "A statement",
+        "a toy",
+        "a rule",
+        f"seed {subjects.seed}",
+        Verdict.SUPPORTED,
+        {"exact": "1/3"},
+    )
     return Answer((found,), (Figure("line", "A line", line),))
 
 
@@ -55,10 +69,15 @@ def refuted(subjects: Any) -> Answer:
     return Answer((Finding("0.2", "Another", "a toy", "a rule", "<b>never</b>", Verdict.REFUTED),))
 
 
-QUESTIONS = (Question("0.1", "The first question", supported), Question("0.2", "The second question", refuted))
+QUESTIONS = (
+    Question("0.1", "The first question", supported),
+    Question("0.2", "The second question", refuted),
+)
 
 
-def run(root: Path, name: str = "study", questions: tuple[Question, ...] = QUESTIONS, **options: Any) -> study.StudyResult:
+def run(
+    root: Path, name: str = "study", questions: tuple[Question, ...] = QUESTIONS, **options: Any
+) -> study.StudyResult:
     return study.run(name, root=root, questions=questions, prepare=prepare, **options)
 
 
@@ -69,11 +88,19 @@ def files(folder: Path) -> set[str]:
 def test_a_study_writes_figures_numbers_and_the_report(tmp_path: Path) -> None:
     result = run(tmp_path / "runs", seed=7, gpt2="some/folder")
     folder = tmp_path / "runs" / "study"
-    assert files(folder) == {"figures/line.svg", "figures/line.png", "results.json", "report/index.html", "models/toy.txt"}
+    assert files(folder) == {
+        "figures/line.svg",
+        "figures/line.png",
+        "results.json",
+        "report/index.html",
+        "models/toy.txt",
+    }
     assert (folder / "models/toy.txt").read_text() == "7 cpu some/folder"
     assert result.folder == folder
     assert result.page.read_text().startswith("<!doctype html>")
-    assert [picture.svg.is_file() for section in result.sections for picture in section.pictures] == [True]
+    assert [
+        picture.svg.is_file() for section in result.sections for picture in section.pictures
+    ] == [True]
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["study"]
 
 
@@ -84,25 +111,49 @@ def test_the_same_findings_are_in_the_table_the_numbers_and_the_report(
     printed, page = capsys.readouterr().out, result.page.read_text()
     values = json.loads((result.folder / "results.json").read_text())
     written = [finding for question in values["questions"] for finding in question["findings"]]
-    assert [finding["value"] for finding in written] == ["seed 7", "<b>never</b>"] == [f.value for f in result.findings]
+    assert (
+        [finding["value"] for finding in written]
+        == ["seed 7", "<b>never</b>"]
+        == [f.value for f in result.findings]
+    )
     assert [finding["verdict"] for finding in written] == ["supported", "refuted"]
     assert written[0]["data"] == {"exact": "1/3"}
-    for text in ("seed 7", "<b>never</b>", "✓ supported", "✗ refuted", "2 findings", f"report: {result.page}"):
+    for text in (
+        "seed 7",
+        "<b>never</b>",
+        "✓ supported",
+        "✗ refuted",
+        "2 findings",
+        f"report: {result.page}",
+    ):
         assert text in printed
     assert "&lt;b&gt;never&lt;/b&gt;" in page
     assert "seed 7" in page
 
 
-def test_every_step_is_shown_with_its_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_step_is_shown_with_its_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(tmp_path)
     steps = [row.split(" s  ")[1] for row in capsys.readouterr().out.splitlines() if " s  " in row]
-    expected = ["loading", "training a toy", "0.1 The first question", "0.1 drawing line", "0.2 The second question"]
+    expected = [
+        "loading",
+        "training a toy",
+        "0.1 The first question",
+        "0.1 drawing line",
+        "0.2 The second question",
+    ]
     assert steps == expected
 
 
 def test_times_are_outside_the_digest(tmp_path: Path) -> None:
-    first, second, other = (run(tmp_path, name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
-    values = [json.loads((result.folder / "results.json").read_text()) for result in (first, second, other)]
+    first, second, other = (
+        run(tmp_path, name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    values = [
+        json.loads((result.folder / "results.json").read_text())
+        for result in (first, second, other)
+    ]
     digests = [value["questions_sha256"] for value in values]
     assert digests[0] == digests[1] != digests[2]
     assert [value["provenance"]["seed"] for value in values] == [1, 1, 2]
@@ -124,7 +175,9 @@ def test_only_the_default_study_is_replaced_without_force(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), KeyboardInterrupt()])
-def test_a_failing_question_leaves_the_old_study_and_nothing_else(tmp_path: Path, failure: BaseException) -> None:
+def test_a_failing_question_leaves_the_old_study_and_nothing_else(
+    tmp_path: Path, failure: BaseException
+) -> None:
     def fails(_: Any) -> Answer:
         raise failure
 
@@ -147,7 +200,9 @@ def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_a_value_that_json_cannot_hold_is_an_error(tmp_path: Path) -> None:
     def not_a_number(_: Any) -> Answer:
-        return Answer((Finding("0.1", "s", "t", "r", "v", Verdict.SUPPORTED, {"x_float": float("nan")}),))
+        return Answer(
+            (Finding("0.1", "s", "t", "r", "v", Verdict.SUPPORTED, {"x_float": float("nan")}),)
+        )
 
     with pytest.raises(ValueError, match="JSON"):
         run(tmp_path, questions=(Question("0.1", "NaN", not_a_number),))
@@ -159,4 +214,6 @@ def test_the_studies_own_questions_and_subjects_are_the_default() -> None:
 
     steps = study._Steps(study._console(), study.Progress(disable=True))
     assert study._own(steps, None, None) == (questions.QUESTIONS, subjects.prepare)
-    assert len({question.claim for question in questions.QUESTIONS}) == len(questions.QUESTIONS) >= 6
+    assert (
+        len({question.claim for question in questions.QUESTIONS}) == len(questions.QUESTIONS) >= 6
+    )

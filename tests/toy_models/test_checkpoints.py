@@ -29,7 +29,8 @@ def model_of(seed: int = 0) -> ToyModel:
 def same_bits(one: ToyModel, other: ToyModel) -> bool:
     ours, theirs = one.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(
-        weight.dtype == theirs[name].dtype and weight.numpy().tobytes() == theirs[name].numpy().tobytes()
+        weight.dtype == theirs[name].dtype
+        and weight.numpy().tobytes() == theirs[name].numpy().tobytes()
         for name, weight in ours.items()
     )
 
@@ -59,7 +60,9 @@ def replace_weights(folder: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_trained_model_comes_back_bit_for_bit(tmp_path: Path, dtype: str) -> None:
-    config = TrainConfig(steps=20, samples=100, dtype=dtype, model=ModelConfig(widths=(5,), norm="rms"), seed=3)
+    config = TrainConfig(
+        steps=20, samples=100, dtype=dtype, model=ModelConfig(widths=(5,), norm="rms"), seed=3
+    )
     result = fit(config, progress=False)
     path = save(tmp_path, "moons-rms", result.model, Provenance.of(result))
     assert path == tmp_path / "moons-rms"
@@ -148,8 +151,13 @@ def test_a_crash_at_any_step_leaves_a_whole_checkpoint(
 
 
 def test_what_a_kill_leaves_behind_is_neither_read_nor_kept(folder: Path) -> None:
-    for name in ("checkpoint.json.tmp", ".checkpoint.json.0123456789abcdef.tmp", "weights-0123456789abcdef.safetensors",
-                 "weights-0123.safetensors.tmp", ".weights-0123.safetensors.0123456789abcdef.tmp"):  # fmt: skip
+    for name in (
+        "checkpoint.json.tmp",
+        ".checkpoint.json.0123456789abcdef.tmp",
+        "weights-0123456789abcdef.safetensors",
+        "weights-0123.safetensors.tmp",
+        ".weights-0123.safetensors.0123456789abcdef.tmp",
+    ):
         (folder / name).write_bytes(b"half")
     assert same_bits(load(folder).model, model_of())
     save(folder.parent, "toy", model_of(1), Provenance.untrained(), overwrite=True)
@@ -157,7 +165,9 @@ def test_what_a_kill_leaves_behind_is_neither_read_nor_kept(folder: Path) -> Non
     assert len(list(folder.iterdir())) == 2
 
 
-def test_a_full_disk_leaves_nothing_half_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_nothing_half_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def full(descriptor: int) -> None:
@@ -171,7 +181,9 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_weights_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path, folder: Path, value: float) -> None:
+def test_weights_that_are_not_finite_are_neither_written_nor_read(
+    tmp_path: Path, folder: Path, value: float
+) -> None:
     model = model_of()
     with torch.no_grad():
         model.blocks[1].layers[2].weight[3, 1] = value
@@ -184,7 +196,9 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path
         load(folder)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../toy", "a/b", "/toy", ".hidden", "a b", "a\n", "x" * 65, "tøy", None])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../toy", "a/b", "/toy", ".hidden", "a b", "a\n", "x" * 65, "tøy", None]
+)
 def test_a_name_that_could_leave_the_root_is_refused(tmp_path: Path, name: Any) -> None:
     with pytest.raises(InvalidInput, match="the name could leave its folder"):
         save(tmp_path / "root", name, model_of(), Provenance.untrained())
@@ -193,7 +207,10 @@ def test_a_name_that_could_leave_the_root_is_refused(tmp_path: Path, name: Any) 
 
 @pytest.mark.parametrize("name", ["a", "7", "moons-ln_2.v1", "x" * 64])
 def test_a_plain_name_is_taken(tmp_path: Path, name: str) -> None:
-    assert load(save(tmp_path / "root", name, model_of(), Provenance.untrained())).provenance.task is None
+    assert (
+        load(save(tmp_path / "root", name, model_of(), Provenance.untrained())).provenance.task
+        is None
+    )
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".pkl", ".PT", ".pickle", ".bin", ".ckpt"])
@@ -223,7 +240,9 @@ def test_a_truncated_file_is_named(folder: Path, kept: int) -> None:
     path = weights_of(folder)
     written = len(path.read_bytes())
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InvalidInput, match=f"truncated or altered: {written} bytes were written; got {path}"):
+    with pytest.raises(
+        InvalidInput, match=f"truncated or altered: {written} bytes were written; got {path}"
+    ):
         load(folder)
     replace_weights(folder, path.read_bytes())
     with pytest.raises(InvalidInput, match="not in the safetensors format"):
@@ -258,7 +277,9 @@ def test_weights_too_many_or_too_few_are_named(folder: Path) -> None:
         load(folder)
     del tensors["blocks.0.layers.0.bias"]
     replace_weights(folder, safetensors.torch.save(tensors))
-    with pytest.raises(InvalidInput, match=r"blocks\.0\.layers\.0\.bias should be \(3,\); got absent"):
+    with pytest.raises(
+        InvalidInput, match=r"blocks\.0\.layers\.0\.bias should be \(3,\); got absent"
+    ):
         load(folder)
 
 
@@ -275,12 +296,21 @@ def test_a_dtype_that_was_never_saved_is_refused(folder: Path, dtype: torch.dtyp
         load(folder)
 
 
-WRAPPERS: list[Callable[[torch.nn.Module], Any]] = [torch.compile, torch.nn.DataParallel, torch.optim.swa_utils.AveragedModel]
+WRAPPERS: list[Callable[[torch.nn.Module], Any]] = [
+    torch.compile,
+    torch.nn.DataParallel,
+    torch.optim.swa_utils.AveragedModel,
+]
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
-def test_a_wrapped_model_is_saved_as_the_model_within(tmp_path: Path, wrap: Callable[[torch.nn.Module], Any]) -> None:
-    assert same_bits(load(save(tmp_path, "wrapped", wrap(model_of(3)), Provenance.untrained(3))).model, model_of(3))
+def test_a_wrapped_model_is_saved_as_the_model_within(
+    tmp_path: Path, wrap: Callable[[torch.nn.Module], Any]
+) -> None:
+    assert same_bits(
+        load(save(tmp_path, "wrapped", wrap(model_of(3)), Provenance.untrained(3))).model,
+        model_of(3),
+    )
 
 
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
@@ -316,21 +346,32 @@ def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
 BAD_MANIFESTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda m: m.pop("weights"), "missing or unknown keys; got weights"),
     (lambda m: m.update(extra=1), "missing or unknown keys; got extra"),
-    (lambda m: m.update(format="other-1"), "unknown format .* got 'other-1'; write one of exactlens-toy-checkpoint-1"),
+    (
+        lambda m: m.update(format="other-1"),
+        "unknown format .* got 'other-1'; write one of exactlens-toy-checkpoint-1",
+    ),
     (lambda m: m.update(weights=[]), "weights entry .* does not map names"),
-    (lambda m: m["weights"].update(file="../../elsewhere"), "the name could leave its folder; got '../../elsewhere'"),
+    (
+        lambda m: m["weights"].update(file="../../elsewhere"),
+        "the name could leave its folder; got '../../elsewhere'",
+    ),
     (lambda m: m["weights"].update(file=7), "the name could leave its folder; got 7"),
     (lambda m: m.update(model=None), "model config does not map names to values; got None"),
     (lambda m: m["model"].update(depth=3), "unknown key of the model config; got 'depth'"),
     (lambda m: m["model"].update(input_dim=None), "does not know its dimensions"),
     (lambda m: m["model"].update(norm="batch"), "unknown norm; got 'batch'"),
     (lambda m: m["provenance"].pop("seed"), "the provenance has missing or unknown keys; got seed"),
-    (lambda m: m["provenance"].update(training={"lr": 1}), "unknown key of the training config; got 'lr'"),
+    (
+        lambda m: m["provenance"].update(training={"lr": 1}),
+        "unknown key of the training config; got 'lr'",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("change", "message"), BAD_MANIFESTS)
-def test_a_bad_manifest_is_named(folder: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+def test_a_bad_manifest_is_named(
+    folder: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
     edit_manifest(folder, change)
     with pytest.raises(InvalidInput, match=message):
         load(folder)
@@ -343,7 +384,9 @@ def test_a_manifest_that_is_no_json_object_is_named(folder: Path, content: bytes
         load(folder)
 
 
-def test_a_manifest_too_large_to_be_one_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_too_large_to_be_one_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoints, "MANIFEST_BYTES", 100)
     with pytest.raises(InvalidInput, match="larger than 100 bytes"):
         load(folder)
@@ -351,7 +394,11 @@ def test_a_manifest_too_large_to_be_one_is_not_read(folder: Path, monkeypatch: p
 
 @pytest.mark.parametrize("part", ["folder", "manifest", "weights"])
 def test_symbolic_links_are_not_followed(folder: Path, tmp_path: Path, part: str) -> None:
-    target = {"folder": folder, "manifest": folder / "checkpoint.json", "weights": weights_of(folder)}[part]
+    target = {
+        "folder": folder,
+        "manifest": folder / "checkpoint.json",
+        "weights": weights_of(folder),
+    }[part]
     target.rename(tmp_path / "moved")
     target.symlink_to(tmp_path / "moved")
     with pytest.raises(InvalidInput, match=f"symbolic links are not followed; got {target}"):

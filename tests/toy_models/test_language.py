@@ -1,4 +1,6 @@
-"""A very small GPT-2, trained for a second: its loss, its checkpoint, and the residual vectors that come out of it."""
+"""A very small GPT-2, trained for a second: its loss, its checkpoint, and the residual vectors that
+come out of it.
+"""
 
 import copy
 import dataclasses
@@ -30,7 +32,15 @@ from toy_models.language import (
 )
 
 TINY = LanguageConfig(
-    layers=2, width=16, heads=2, context=16, steps=300, batch_size=16, learning_rate=1e-2, text_bytes=20_000, seed=5
+    layers=2,
+    width=16,
+    heads=2,
+    context=16,
+    steps=300,
+    batch_size=16,
+    learning_rate=1e-2,
+    text_bytes=20_000,
+    seed=5,
 )
 
 
@@ -73,14 +83,20 @@ def test_training_beats_the_frequencies_of_bytes(trained: LanguageResult) -> Non
     assert not trained.model.training
 
 
-def test_the_held_out_loss_is_that_of_transformers_on_the_last_tenth(trained: LanguageResult) -> None:
-    tokens = torch.tensor(list(language.standard_library_text(TINY.text_bytes)[-2000:])).reshape(125, 16)
+def test_the_held_out_loss_is_that_of_transformers_on_the_last_tenth(
+    trained: LanguageResult,
+) -> None:
+    tokens = torch.tensor(list(language.standard_library_text(TINY.text_bytes)[-2000:])).reshape(
+        125, 16
+    )
     with torch.no_grad():
         loss = trained.model(input_ids=tokens, labels=tokens).loss.item()
     assert trained.held_out_loss == pytest.approx(loss, rel=1e-5)
 
 
-def test_the_seed_decides_everything_and_the_global_state_nothing(trained: LanguageResult, folder: Path) -> None:
+def test_the_seed_decides_everything_and_the_global_state_nothing(
+    trained: LanguageResult, folder: Path
+) -> None:
     short = dataclasses.replace(TINY, steps=3)
     torch.manual_seed(0)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
@@ -123,11 +139,16 @@ def test_the_checkpoint_is_an_ordinary_one(trained: LanguageResult, folder: Path
 
     tokens = sample()
     expected = trained.model(input_ids=tokens).logits
-    assert torch.equal(GPT2LMHeadModel.from_pretrained(folder, local_files_only=True)(input_ids=tokens).logits, expected)
+    assert torch.equal(
+        GPT2LMHeadModel.from_pretrained(folder, local_files_only=True)(input_ids=tokens).logits,
+        expected,
+    )
     assert torch.equal(language.load(folder)(input_ids=tokens).logits, expected)
     names = {path.name for path in folder.iterdir()}
     assert names == {"config.json", "generation_config.json", "model.safetensors", "exactlens.json"}
-    assert "transformer.h.1.ln_2.weight" in safetensors.torch.load_file(folder / "model.safetensors")
+    assert "transformer.h.1.ln_2.weight" in safetensors.torch.load_file(
+        folder / "model.safetensors"
+    )
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -139,7 +160,9 @@ def test_the_checkpoint_tells_where_it_comes_from(trained: LanguageResult, folde
     assert set(own["versions"]) == {"exactlens", "python", "torch", "transformers"}
 
 
-def test_saving_and_loading_draw_no_bars(trained: LanguageResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_saving_and_loading_draw_no_bars(
+    trained: LanguageResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     from transformers.utils import logging
 
     logging.enable_progress_bar()  # another test of the same process may have switched them off
@@ -189,11 +212,15 @@ def test_residuals_are_what_the_mlp_reads(trained: LanguageResult, layer: int) -
     assert captured.layer == layer
     assert torch.equal(captured.tokens, tokens)
     x = captured.vectors
-    torch.testing.assert_close(x + block.mlp(block.ln_2(x)), after if isinstance(after, Tensor) else after[0])
+    torch.testing.assert_close(
+        x + block.mlp(block.ln_2(x)), after if isinstance(after, Tensor) else after[0]
+    )
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_the_exact_reader_reads_the_same_mlp(trained: LanguageResult, folder: Path, layer: int) -> None:
+def test_the_exact_reader_reads_the_same_mlp(
+    trained: LanguageResult, folder: Path, layer: int
+) -> None:
     x = capture_residuals(trained.model, layer, sample()).flat().double()
     block = copy.deepcopy(trained.model.transformer.h[layer]).double()
     exact = torch.from_numpy(gpt2.read(folder, layer).forward_float(x.numpy()))
@@ -202,14 +229,18 @@ def test_the_exact_reader_reads_the_same_mlp(trained: LanguageResult, folder: Pa
 
 def test_capturing_leaves_the_model_as_it_was(trained: LanguageResult) -> None:
     before = trained.model(input_ids=sample()).logits
-    first, second = (capture_residuals(trained.model, 1, sample(), batch_size=size) for size in (1, 100))
+    first, second = (
+        capture_residuals(trained.model, 1, sample(), batch_size=size) for size in (1, 100)
+    )
     torch.testing.assert_close(first.vectors, second.vectors)
     assert not first.vectors.requires_grad
     assert all(not block.ln_2._forward_pre_hooks for block in trained.model.transformer.h)
     assert torch.equal(trained.model(input_ids=sample()).logits, before)
 
 
-def test_a_run_that_fails_leaves_no_hook(trained: LanguageResult, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_leaves_no_hook(
+    trained: LanguageResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(type(trained.model), "forward", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         capture_residuals(trained.model, 0, sample())
@@ -228,7 +259,9 @@ def test_the_text_is_python_in_a_fixed_order() -> None:
     assert len(text) == 300_000
     assert text.startswith(language.standard_library_text(1000))
     assert text.count(b"\0") > 3
-    modules = {path.name: path.read_bytes() for path in Path(sysconfig.get_path("stdlib")).glob("*.py")}
+    modules = {
+        path.name: path.read_bytes() for path in Path(sysconfig.get_path("stdlib")).glob("*.py")
+    }
     order = sorted(modules, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     assert text.split(b"\0")[:3] == [modules[name] for name in order[:3]]
 
@@ -283,7 +316,9 @@ def test_a_bad_setting_is_named(settings: dict[str, Any], message: str) -> None:
 
 
 def test_a_text_too_short_is_named() -> None:
-    with pytest.raises(InvalidInput, match="the text is too short; got 10 bytes; give at least 320 bytes"):
+    with pytest.raises(
+        InvalidInput, match="the text is too short; got 10 bytes; give at least 320 bytes"
+    ):
         train_language_model(TINY, text=b"0123456789", progress=False)
     with pytest.raises(InvalidInput, match="the text is empty"):
         tokenise("")
@@ -315,7 +350,9 @@ def test_bad_tokens_and_layers_are_named(trained: LanguageResult) -> None:
 
 
 @pytest.mark.parametrize("name", ["../tiny", ".tiny", "a/b", ""])
-def test_a_name_that_could_leave_the_root_is_refused(trained: LanguageResult, tmp_path: Path, name: str) -> None:
+def test_a_name_that_could_leave_the_root_is_refused(
+    trained: LanguageResult, tmp_path: Path, name: str
+) -> None:
     with pytest.raises(InvalidInput, match="the name could leave its folder"):
         language.save(trained, tmp_path, name)
 
@@ -342,7 +379,9 @@ def test_weights_that_are_missing_or_truncated_are_named(folder: Path) -> None:
     tensors = safetensors.torch.load_file(path)
     del tensors["transformer.h.1.ln_2.bias"]
     safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
-    with pytest.raises(InvalidInput, match=r"weights are missing in .* got transformer\.h\.1\.ln_2\.bias"):
+    with pytest.raises(
+        InvalidInput, match=r"weights are missing in .* got transformer\.h\.1\.ln_2\.bias"
+    ):
         language.load(folder)
     tensors["transformer.h.1.ln_2.bias"] = torch.zeros(17)
     safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})

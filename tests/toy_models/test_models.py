@@ -1,4 +1,6 @@
-"""The forward passes against formulas written out by hand, and the blocks a model says it is made of."""
+"""The forward passes against formulas written out by hand, and the blocks a model says it is made
+of.
+"""
 
 import dataclasses
 import itertools
@@ -17,7 +19,13 @@ from toy_models.tasks import make
 NORMS = ("none", "layernorm", "rms")
 ORDINARY = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Hardtanh, nn.GELU, nn.SiLU, nn.Identity)
 SHAPES = [
-    {"architecture": architecture, "norm": norm, "norm_between": between, "embed_dim": embed_dim, "bias": bias}
+    {
+        "architecture": architecture,
+        "norm": norm,
+        "norm_between": between,
+        "embed_dim": embed_dim,
+        "bias": bias,
+    }
     for architecture, norm, between, embed_dim, bias in itertools.product(
         ("mlp", "residual"), NORMS, (False, True), (None, 0, 4), (True, False)
     )
@@ -26,7 +34,9 @@ SHAPES = [
 
 
 def model_of(seed: int = 0, **settings: Any) -> ToyModel:
-    """A float64 model from R^3 to R^2 whose every parameter is random, the gains and biases of the norms too."""
+    """A float64 model from R^3 to R^2 whose every parameter is random, the gains and biases of the
+    norms too.
+    """
     config = ModelConfig(**{"widths": (5, 4), "input_dim": 3, "output_dim": 2, **settings})
     model, generator = initialised(config, seed).double(), torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -36,12 +46,16 @@ def model_of(seed: int = 0, **settings: Any) -> ToyModel:
 
 
 def inputs(dimension: int = 3) -> Tensor:
-    return torch.randn(50, dimension, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return torch.randn(
+        50, dimension, generator=torch.Generator().manual_seed(9), dtype=torch.float64
+    )
 
 
 def layer_norm(x: Tensor, norm: nn.Module, eps: float = 0.3) -> Tensor:
     centred = x - x.mean(dim=1, keepdim=True)
-    return centred / (centred.pow(2).mean(dim=1, keepdim=True) + eps).sqrt() * norm.weight + norm.bias
+    return (
+        centred / (centred.pow(2).mean(dim=1, keepdim=True) + eps).sqrt() * norm.weight + norm.bias
+    )
 
 
 def rms_norm(x: Tensor, norm: nn.Module, eps: float = 0.3) -> Tensor:
@@ -119,10 +133,19 @@ def test_the_activation_is_the_one_that_was_named(activation: str) -> None:
 
 @pytest.mark.parametrize(
     ("input_dim", "norm", "embed_dim", "width"),
-    [(2, "layernorm", None, 3), (1, "rms", None, 3), (2, "none", None, None), (3, "layernorm", None, None),
-     (2, "layernorm", 0, None), (2, "none", 4, 4), (5, "rms", 6, 6)],
-)  # fmt: skip
-def test_the_embedding_is_there_when_it_should_be(input_dim: int, norm: str, embed_dim: int | None, width: int | None) -> None:
+    [
+        (2, "layernorm", None, 3),
+        (1, "rms", None, 3),
+        (2, "none", None, None),
+        (3, "layernorm", None, None),
+        (2, "layernorm", 0, None),
+        (2, "none", 4, 4),
+        (5, "rms", 6, 6),
+    ],
+)
+def test_the_embedding_is_there_when_it_should_be(
+    input_dim: int, norm: str, embed_dim: int | None, width: int | None
+) -> None:
     model = model_of(norm=norm, input_dim=input_dim, embed_dim=embed_dim)
     blocks = model.exactlens_blocks()
     assert len(blocks) == (1 if width is None else 2)
@@ -153,11 +176,15 @@ def test_the_exact_network_computes_the_same(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_exact_network_of_float32_weights_is_that_of_their_exact_values(activation: str, norm: str) -> None:
+def test_the_exact_network_of_float32_weights_is_that_of_their_exact_values(
+    activation: str, norm: str
+) -> None:
     model = model_of(activation=activation, norm=norm).float()
     network, x = torch_modules.read(model), inputs()
     expected = model.double()(x)
-    assert (torch.from_numpy(network.forward_float(x.numpy())) - expected).abs().max() < 1e-12 * expected.abs().max()
+    assert (
+        torch.from_numpy(network.forward_float(x.numpy())) - expected
+    ).abs().max() < 1e-12 * expected.abs().max()
     assert network.is_piecewise_linear == (activation not in ("gelu", "gelu_tanh", "silu"))
 
 
@@ -188,11 +215,23 @@ def test_the_seed_decides_the_weights_and_the_global_state_nothing() -> None:
 
 def test_a_config_survives_json() -> None:
     changed = ModelConfig(
-        widths=(4, 9), norm="rms", activation="silu", embed_dim=5, norm_between=True, norm_eps=0.1, norm_affine=False,
-        bias=False, input_dim=6, output_dim=7,
-    )  # fmt: skip
+        widths=(4, 9),
+        norm="rms",
+        activation="silu",
+        embed_dim=5,
+        norm_between=True,
+        norm_eps=0.1,
+        norm_affine=False,
+        bias=False,
+        input_dim=6,
+        output_dim=7,
+    )
     default = ModelConfig()
-    left_alone = {f.name for f in dataclasses.fields(default) if getattr(default, f.name) == getattr(changed, f.name)}
+    left_alone = {
+        f.name
+        for f in dataclasses.fields(default)
+        if getattr(default, f.name) == getattr(changed, f.name)
+    }
     assert left_alone == {"architecture"}
     for config in (default, changed, ModelConfig(architecture="residual")):
         again = ModelConfig.from_json(json.loads(json.dumps(config.to_json())))
@@ -204,7 +243,9 @@ def test_a_config_takes_its_dimensions_from_the_data() -> None:
     config = ModelConfig(widths=(8,)).fitted_to(make("direction4", count=20, classes=5))
     assert (config.input_dim, config.output_dim, config.widths) == (4, 5, (8,))
     assert config.fitted_to(make("direction4", count=20, classes=5)) == config
-    with pytest.raises(InvalidInput, match="input_dim does not fit the task moons; got 4; write input_dim=2"):
+    with pytest.raises(
+        InvalidInput, match="input_dim does not fit the task moons; got 4; write input_dim=2"
+    ):
         config.fitted_to(make("moons", count=20))
 
 
@@ -222,9 +263,15 @@ BAD = [
     ({"embed_dim": -1}, "embed_dim .* got -1"),
     ({"embed_dim": True}, "embed_dim .* got True"),
     ({"norm": "none", "norm_between": True}, "norm_between has no norm to repeat"),
-    ({"norm": "rms", "architecture": "residual", "norm_between": True}, "norm_between has no norm to repeat"),
+    (
+        {"norm": "rms", "architecture": "residual", "norm_between": True},
+        "norm_between has no norm to repeat",
+    ),
     ({"input_dim": None}, "does not know its dimensions; got input_dim=None, output_dim=2"),
-    ({"norm": "layernorm", "input_dim": 1, "embed_dim": 0}, "LayerNorm sends every single number to zero"),
+    (
+        {"norm": "layernorm", "input_dim": 1, "embed_dim": 0},
+        "LayerNorm sends every single number to zero",
+    ),
 ]
 
 

@@ -114,7 +114,9 @@ def test_only_the_projected_direction_decides(name: str, dimension: int) -> None
     torch.testing.assert_close(prototypes.sum(dim=1), torch.zeros(5, dtype=torch.float64))
     moved = 100 * data.inputs + 17
     normalised = torch.nn.functional.layer_norm(moved, (dimension,), eps=0.0)
-    assert torch.equal(torch.cdist(normalised / dimension**0.5, prototypes).argmin(dim=1), data.targets)
+    assert torch.equal(
+        torch.cdist(normalised / dimension**0.5, prototypes).argmin(dim=1), data.targets
+    )
 
 
 def test_without_centring_the_direction_is_that_of_the_point() -> None:
@@ -157,7 +159,11 @@ def test_options_are_those_of_the_function() -> None:
 
 BAD = [
     ("cats", {}, "unknown task; got 'cats'; write one of moons, circles"),
-    ("moons", {"squares": 3}, "unknown option of the task moons; got 'squares'; write one of noise"),
+    (
+        "moons",
+        {"squares": 3},
+        "unknown option of the task moons; got 'squares'; write one of noise",
+    ),
     ("direction4", {"dimension": 3}, "unknown option of the task direction4"),
     ("moons", {"count": 1}, "count .* got 1"),
     ("moons", {"count": 10.5}, "count .* got 10.5"),
@@ -175,7 +181,11 @@ BAD = [
     ("blobs", {"dimension": 1, "classes": 3}, "a line has two directions only"),
     ("direction", {"dimension": 2}, "dimension .* got 2"),
     ("direction", {"centred": "yes"}, "centred .* got 'yes'"),
-    ("sparse_features", {"features": 3, "dimension": 3}, "no superposition; got 3 features in R\\^3"),
+    (
+        "sparse_features",
+        {"features": 3, "dimension": 3},
+        "no superposition; got 3 features in R\\^3",
+    ),
     ("sparse_features", {"density": -1.0}, "density .* got -1.0"),
 ]
 

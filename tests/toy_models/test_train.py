@@ -1,4 +1,6 @@
-"""The trainer, judged by loss and accuracy; weights are compared only between two runs on this machine."""
+"""The trainer, judged by loss and accuracy; weights are compared only between two runs on this
+machine.
+"""
 
 import dataclasses
 import json
@@ -38,7 +40,10 @@ def test_the_loss_curve_has_every_step_and_falls(moons: TrainResult) -> None:
 
 
 def test_scores_are_those_of_the_model(moons: TrainResult) -> None:
-    for data, score in ((moons.training, moons.training_score), (moons.held_out, moons.held_out_score)):
+    for data, score in (
+        (moons.training, moons.training_score),
+        (moons.held_out, moons.held_out_score),
+    ):
         log_probabilities = moons.model(data.inputs.float()).log_softmax(dim=1)
         loss = -log_probabilities[torch.arange(len(data)), data.targets].mean().item()
         assert score.loss == pytest.approx(loss, rel=1e-5)
@@ -51,9 +56,13 @@ def test_snapshots_go_from_the_untrained_to_the_trained(moons: TrainResult) -> N
     for name, weight in moons.model.state_dict().items():
         assert torch.equal(moons.model_at(0).state_dict()[name], untrained[name])
         assert torch.equal(moons.model_at(1000).state_dict()[name], weight)
-        assert not torch.equal(moons.model_at(300).state_dict()[name], moons.model_at(600).state_dict()[name])
+        assert not torch.equal(
+            moons.model_at(300).state_dict()[name], moons.model_at(600).state_dict()[name]
+        )
     assert moons.snapshots[0].score.loss > 10 * moons.snapshots[-1].score.loss
-    with pytest.raises(InvalidInput, match="unknown step; got 17; write one of 0, 300, 600, 900, 1000"):
+    with pytest.raises(
+        InvalidInput, match="unknown step; got 17; write one of 0, 300, 600, 900, 1000"
+    ):
         moons.model_at(17)
 
 
@@ -84,7 +93,9 @@ def test_squared_errors_on_classes_are_those_of_one_hot_targets() -> None:
     result = fit(dataclasses.replace(SHORT, loss="mse"), progress=False)
     outputs, labels = result.model(result.training.inputs.float()), result.training.targets
     one_hot = (labels[:, None] == torch.arange(2)).float()
-    assert result.training_score.loss == pytest.approx((outputs - one_hot).pow(2).mean().item(), rel=1e-5)
+    assert result.training_score.loss == pytest.approx(
+        (outputs - one_hot).pow(2).mean().item(), rel=1e-5
+    )
     assert result.training_score.accuracy > 0.7
 
 
@@ -129,13 +140,23 @@ def test_nothing_held_out_has_no_score() -> None:
 
 def test_a_diverging_run_ends_with_one_message() -> None:
     config = dataclasses.replace(SHORT, learning_rate=1e30, model=ModelConfig(widths=(6, 6)))
-    with pytest.raises(InvalidInput, match=r"its loss is not finite; got loss = (nan|inf) at step 2 with learning_rate"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"its loss is not finite; got loss = (nan|inf) at step 2 with learning_rate",
+    ):
         fit(config, progress=False)
 
 
 def test_the_last_step_may_not_diverge_unseen() -> None:
-    with pytest.raises(InvalidInput, match=r"its loss is not finite; got loss = (nan|inf) at step 1 "):
-        fit(dataclasses.replace(SHORT, steps=1, learning_rate=1e30, model=ModelConfig(widths=(6, 6))), progress=False)
+    with pytest.raises(
+        InvalidInput, match=r"its loss is not finite; got loss = (nan|inf) at step 1 "
+    ):
+        fit(
+            dataclasses.replace(
+                SHORT, steps=1, learning_rate=1e30, model=ModelConfig(widths=(6, 6))
+            ),
+            progress=False,
+        )
 
 
 def test_training_leaves_the_number_of_threads_as_it_was() -> None:
@@ -182,15 +203,32 @@ def test_the_bar_shows_the_loss_on_standard_error_only(
 
 def test_a_config_survives_json() -> None:
     changed = TrainConfig(
-        task="blobs", model=ModelConfig(widths=(3,), norm="rms"), task_options={"spread": 0.5}, samples=77,
-        held_out=0.5, loss="mse", steps=9, batch_size=5, learning_rate=0.5, weight_decay=0.25, seed=11, device="cuda",
-        dtype="float64", snapshot_every=4,
-    )  # fmt: skip
+        task="blobs",
+        model=ModelConfig(widths=(3,), norm="rms"),
+        task_options={"spread": 0.5},
+        samples=77,
+        held_out=0.5,
+        loss="mse",
+        steps=9,
+        batch_size=5,
+        learning_rate=0.5,
+        weight_decay=0.25,
+        seed=11,
+        device="cuda",
+        dtype="float64",
+        snapshot_every=4,
+    )
     default = TrainConfig()
-    assert not [f.name for f in dataclasses.fields(default) if getattr(default, f.name) == getattr(changed, f.name)]
+    assert not [
+        f.name
+        for f in dataclasses.fields(default)
+        if getattr(default, f.name) == getattr(changed, f.name)
+    ]
     for config in (default, changed):
         assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
-    assert torch.equal(changed.dataset().inputs, TrainConfig.from_json(changed.to_json()).dataset().inputs)
+    assert torch.equal(
+        changed.dataset().inputs, TrainConfig.from_json(changed.to_json()).dataset().inputs
+    )
 
 
 BAD = [
@@ -211,8 +249,14 @@ BAD = [
     ({"task_options": {"colour": 3}}, "unknown option of the task moons; got 'colour'"),
     ({"device": "tpu"}, "unknown or absent device; got 'tpu'; write one of cpu"),
     ({"device": "cuda:99"}, "unknown or absent device; got 'cuda:99'"),
-    ({"task": "sparse_features", "loss": "cross_entropy"}, "cross-entropy needs classes; got the regression"),
-    ({"model": ModelConfig(output_dim=3)}, "output_dim does not fit the task moons; got 3; write output_dim=2"),
+    (
+        {"task": "sparse_features", "loss": "cross_entropy"},
+        "cross-entropy needs classes; got the regression",
+    ),
+    (
+        {"model": ModelConfig(output_dim=3)},
+        "output_dim does not fit the task moons; got 3; write output_dim=2",
+    ),
 ]
 
 

@@ -1,1 +1,3 @@
-"""Small networks whose counts are theorems, in data files, and the test that every engine reproduces them."""
+"""Small networks whose counts are theorems, in data files, and the test that every engine
+reproduces them.
+"""

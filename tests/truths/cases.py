@@ -1,6 +1,8 @@
-"""The parts a truth is written with: layers, norms, networks, domains and cases, as JSON-ready values.
+"""The parts a truth is written with: layers, norms, networks, domains and cases, as JSON-ready
+values.
 
-Numbers are integers, fractions or strings that `fractions.Fraction` reads; in the files they are such strings.
+Numbers are integers, fractions or strings that `fractions.Fraction` reads; in the files they are
+such strings.
 """
 
 from __future__ import annotations
@@ -28,10 +30,19 @@ def identity(size: int) -> list[list[int]]:
     return [[int(i == j) for j in range(size)] for i in range(size)]
 
 
-def layer(weight: Rows, bias: Sequence[Number] | None = None, activation: str = "relu", **parameters: Number) -> Case:
+def layer(
+    weight: Rows,
+    bias: Sequence[Number] | None = None,
+    activation: str = "relu",
+    **parameters: Number,
+) -> Case:
     offsets = [0] * len(weight) if bias is None else list(bias)
     options = {name: text(value) for name, value in parameters.items()}
-    return {"weight": texts(weight), "bias": [text(b) for b in offsets], "activation": {"name": activation, **options}}
+    return {
+        "weight": texts(weight),
+        "bias": [text(b) for b in offsets],
+        "activation": {"name": activation, **options},
+    }
 
 
 def readout(weight: Rows, bias: Sequence[Number] | None = None) -> Case:
@@ -43,22 +54,32 @@ def network(*layers: Case, norm: Case | None = None) -> Case:
 
 
 def planes_network(planes: Rows, norm: Case | None = None) -> Case:
-    """One hidden ReLU layer whose neurons are the planes (normal, then offset), every neuron an output."""
+    """One hidden ReLU layer whose neurons are the planes (normal, then offset), every neuron an
+    output.
+    """
     hidden = layer([plane[:-1] for plane in planes], [plane[-1] for plane in planes])
     return network(hidden, readout(identity(len(planes))), norm=norm)
 
 
-def layer_norm(dim: int, gain: Sequence[Number] | None = None, bias: Sequence[Number] | None = None) -> Case:
+def layer_norm(
+    dim: int, gain: Sequence[Number] | None = None, bias: Sequence[Number] | None = None
+) -> Case:
     return norm("layer_norm", dim, gain, bias)
 
 
-def rms_norm(dim: int, gain: Sequence[Number] | None = None, bias: Sequence[Number] | None = None) -> Case:
+def rms_norm(
+    dim: int, gain: Sequence[Number] | None = None, bias: Sequence[Number] | None = None
+) -> Case:
     return norm("rms_norm", dim, gain, bias)
 
 
 def norm(name: str, dim: int, gain: Sequence[Number] | None, bias: Sequence[Number] | None) -> Case:
     optional = {"gain": gain, "bias": bias}
-    given = {key: [text(entry) for entry in values] for key, values in optional.items() if values is not None}
+    given = {
+        key: [text(entry) for entry in values]
+        for key, values in optional.items()
+        if values is not None
+    }
     return {"name": name, "dim": dim, "eps": "0", **given}
 
 
@@ -75,19 +96,35 @@ def segment(p: Sequence[Number], q: Sequence[Number]) -> Case:
 
 
 def ray(origin: Sequence[Number], direction: Sequence[Number]) -> Case:
-    return {"name": "ray", "origin": [text(x) for x in origin], "direction": [text(x) for x in direction]}
+    return {
+        "name": "ray",
+        "origin": [text(x) for x in origin],
+        "direction": [text(x) for x in direction],
+    }
 
 
 def line(point: Sequence[Number], direction: Sequence[Number]) -> Case:
-    return {"name": "line", "point": [text(x) for x in point], "direction": [text(x) for x in direction]}
+    return {
+        "name": "line",
+        "point": [text(x) for x in point],
+        "direction": [text(x) for x in direction],
+    }
 
 
 def sphere(radius_squared: Number | None = None) -> Case:
-    return {"name": "sphere"} | ({} if radius_squared is None else {"radius_squared": text(radius_squared)})
+    return {"name": "sphere"} | (
+        {} if radius_squared is None else {"radius_squared": text(radius_squared)}
+    )
 
 
-def great_circle(u: Sequence[Number], v: Sequence[Number], radius_squared: Number | None = None) -> Case:
-    return sphere(radius_squared) | {"name": "great_circle", "u": [text(x) for x in u], "v": [text(x) for x in v]}
+def great_circle(
+    u: Sequence[Number], v: Sequence[Number], radius_squared: Number | None = None
+) -> Case:
+    return sphere(radius_squared) | {
+        "name": "great_circle",
+        "u": [text(x) for x in u],
+        "v": [text(x) for x in v],
+    }
 
 
 def case(name: str, source: str, net: Case, domain: Case, **counts: int) -> Case:

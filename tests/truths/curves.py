@@ -27,15 +27,21 @@ def tent_layers(depth: int) -> list[Case]:
 
 
 def sawtooth_layers(teeth: int, depth: int) -> tuple[list[Case], Case]:
-    """Layers and readout of the depth-fold composition of the zigzag of [0,1] onto itself with `teeth` pieces."""
+    """Layers and readout of the depth-fold composition of the zigzag of [0,1] onto itself with
+    `teeth` pieces.
+    """
     kinks = [Fraction(-k, teeth) for k in range(teeth)]
     slopes = [teeth * (1 if k == 0 else 2 * (-1) ** k) for k in range(teeth)]
     first = layer([[1]] * teeth, kinks)
     return [first] + [layer([slopes] * teeth, kinks) for _ in range(depth - 1)], readout([slopes])
 
 
-def on_curve(name: str, source: str, net: Case, domain: Case, counts: Sequence[int]) -> Iterator[Case]:
-    """Counts: regions, linear pieces, distinct maps. A domain of R^1 is tried as a curve as well."""
+def on_curve(
+    name: str, source: str, net: Case, domain: Case, counts: Sequence[int]
+) -> Iterator[Case]:
+    """Counts: regions, linear pieces, distinct maps. A domain of R^1 is tried as a curve as
+    well.
+    """
     regions, pieces, maps = counts
     more = {"linear_piece_count": pieces, "distinct_map_count": maps, "edge_count": regions - 1}
     yield case(name, source, net, domain, **convex_counts(regions), **more)
@@ -56,7 +62,9 @@ def tents() -> Iterator[Case]:
         net, pieces = network(*tent_layers(depth), output), 2**depth
         source = "tent composed k times on [0,1]: 2^k (Telgarsky 2015)"
         yield from on_curve(f"tent-{depth}", source, net, box([0], [1]), (pieces, pieces, pieces))
-        yield from on_curve(f"tent-{depth}-backwards", source, net, segment([1], [0]), (pieces, pieces, pieces))
+        yield from on_curve(
+            f"tent-{depth}-backwards", source, net, segment([1], [0]), (pieces, pieces, pieces)
+        )
         if depth > 1:
             counts = (pieces + 2, pieces + 2, pieces + 1)
             source = "tent composed k >= 2 times on R: 2^k + 2, both outer pieces zero"
@@ -69,16 +77,62 @@ def sawteeth() -> Iterator[Case]:
         pieces = teeth**depth
         source = "zigzag with m pieces composed k times on [0,1]: m^k (Telgarsky 2015)"
         net = network(*layers, output)
-        yield from on_curve(f"zigzag-{teeth}-{depth}", source, net, box([0], [1]), (pieces, pieces, pieces))
+        yield from on_curve(
+            f"zigzag-{teeth}-{depth}", source, net, box([0], [1]), (pieces, pieces, pieces)
+        )
 
 
-ONE_INPUT: tuple[tuple[str, str, Sequence[Number], Sequence[Number], Sequence[Number], tuple[int, int, int]], ...] = (
-    ("linear-after-all", "relu(x) - relu(-x): 2 regions, 1 piece", [1, -1], [0, 0], [1, -1], (2, 1, 1)),
-    ("coincident-kinks", "kinks of x-1, 2x-2, -3x+3: 2", [1, 2, -3], [-1, -2, 3], [1, 1, 1], (2, 2, 2)),
-    ("zero-rows", "rows 0 with bias > 0, < 0, = 0, one real row: 2", [0, 0, 0, 1], [1, -1, 0, 0], [1] * 4, (2, 2, 2)),
-    ("hat", "hat with kinks 0, 1, 2: 4 pieces, 3 maps", [1, 1, 1], [0, -1, -2], [1, -2, 1], (4, 4, 3)),
-    ("kinks-2^-60-apart", "kinks 0 and 2^-60: 3", [1, 1], [0, Fraction(-1, 2**60)], [1, 1], (3, 3, 3)),
-    ("zero-readout", "the readout ignores every neuron: 3 regions, 1 piece", [1, 1], [0, -1], [0, 0], (3, 1, 1)),
+ONE_INPUT: tuple[
+    tuple[str, str, Sequence[Number], Sequence[Number], Sequence[Number], tuple[int, int, int]], ...
+] = (
+    (
+        "linear-after-all",
+        "relu(x) - relu(-x): 2 regions, 1 piece",
+        [1, -1],
+        [0, 0],
+        [1, -1],
+        (2, 1, 1),
+    ),
+    (
+        "coincident-kinks",
+        "kinks of x-1, 2x-2, -3x+3: 2",
+        [1, 2, -3],
+        [-1, -2, 3],
+        [1, 1, 1],
+        (2, 2, 2),
+    ),
+    (
+        "zero-rows",
+        "rows 0 with bias > 0, < 0, = 0, one real row: 2",
+        [0, 0, 0, 1],
+        [1, -1, 0, 0],
+        [1] * 4,
+        (2, 2, 2),
+    ),
+    (
+        "hat",
+        "hat with kinks 0, 1, 2: 4 pieces, 3 maps",
+        [1, 1, 1],
+        [0, -1, -2],
+        [1, -2, 1],
+        (4, 4, 3),
+    ),
+    (
+        "kinks-2^-60-apart",
+        "kinks 0 and 2^-60: 3",
+        [1, 1],
+        [0, Fraction(-1, 2**60)],
+        [1, 1],
+        (3, 3, 3),
+    ),
+    (
+        "zero-readout",
+        "the readout ignores every neuron: 3 regions, 1 piece",
+        [1, 1],
+        [0, -1],
+        [0, 0],
+        (3, 1, 1),
+    ),
     ("constant", "zero rows only: 1", [0, 0], [1, 0], [1, 1], (1, 1, 1)),
     ("six-kinks", "n distinct kinks: n + 1", [1] * 6, [0, -1, -2, -3, -4, -5], [1] * 6, (7, 7, 7)),
 )
@@ -105,7 +159,9 @@ def other_activations() -> Iterator[Case]:
     for depth in (1, 2, 3, 4):
         fold = layer([[-2]], [1], "absolute_value")
         net = network(layer([[1]], [0], "absolute_value"), *[fold] * (depth - 1), readout([[1]]))
-        source = "absolute values: x -> |x|, then t -> |1 - 2t|, each doubles the pieces of [-1,1]: 2^k"
+        source = (
+            "absolute values: x -> |x|, then t -> |1 - 2t|, each doubles the pieces of [-1,1]: 2^k"
+        )
         pieces = 2**depth
         yield from on_curve(f"folds-{depth}", source, net, box([-1], [1]), (pieces,) * 3)
     clamp = network(layer([[1]], [0], "hard_tanh", lo=-1, hi=1), readout([[1]]))
@@ -118,12 +174,9 @@ def other_activations() -> Iterator[Case]:
     linear = network(layer([[1]], [0], "leaky_relu", slope=1), readout([[1]]))
     source = "slope 1 is linear: 2 regions, 1 piece"
     yield from on_curve("leaky-relu-slope-1", source, linear, real_space(1), (2, 1, 1))
-    yield from on_curve("no-neuron", "no hidden layer: 1", network(readout([[3]], [1])), real_space(1), (1, 1, 1))
+    yield from on_curve(
+        "no-neuron", "no hidden layer: 1", network(readout([[3]], [1])), real_space(1), (1, 1, 1)
+    )
 
 
-FAMILIES = (
-    tents,
-    sawteeth,
-    kinks,
-    other_activations,
-)
+FAMILIES = (tents, sawteeth, kinks, other_activations)

@@ -1,4 +1,6 @@
-"""Which engine is tried on what: read off the list of engines, so that a new one inherits every truth and every law."""
+"""Which engine is tried on what: read off the list of engines, so that a new one inherits every
+truth and every law.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,17 @@ ONE_LAYER = tuple(name for name in BY_NAME if takes(name, SHALLOW, RealSpace(2))
 """The engines for flat domains."""
 FLAT = tuple(name for name in ONE_LAYER if takes(name, DEEP, RealSpace(2)))
 """Those that take networks of any depth."""
-ON_CURVES = tuple(name for name in BY_NAME if takes(name, DEEP, GreatCircle([1, 0], [0, 1], radius_squared=1)))
+ON_CURVES = tuple(
+    name for name in BY_NAME if takes(name, DEEP, GreatCircle([1, 0], [0, 1], radius_squared=1))
+)
 """The engines for circles and other curves."""
 ON_TWO_SPHERES = tuple(name for name in BY_NAME if takes(name, in_space(3), Sphere(1)))
 """The engines for spheres of dimension two."""
 ON_THREE_SPHERES = tuple(name for name in BY_NAME if takes(name, in_space(4), Sphere(1)))
 """Those for dimension three, and more."""
-DEEP_ON_SPHERES = tuple(name for name in ON_TWO_SPHERES if takes(name, in_space(3, deep=True), Sphere(1)))
+DEEP_ON_SPHERES = tuple(
+    name for name in ON_TWO_SPHERES if takes(name, in_space(3, deep=True), Sphere(1))
+)
 """The engines for spheres that take networks of any depth."""
 ON_SPHERES = tuple(dict.fromkeys(ON_TWO_SPHERES + ON_THREE_SPHERES))
 ALL = tuple(BY_NAME)
@@ -44,10 +50,11 @@ ALL = tuple(BY_NAME)
 
 @dataclass(frozen=True)
 class Reach:
-    """The largest truth an engine is tried on: in `make test` (a few seconds each), and in `make truths` (minutes).
+    """The largest truth an engine is tried on: in `make test` (a few seconds each), and in `make
+    truths` (minutes).
 
-    `edges` is the number of regions up to which the pairs that share a facet are counted too. Truths about spheres in more
-    than `dim` dimensions are slow ones.
+    `edges` is the number of regions up to which the pairs that share a facet are counted too.
+    Truths about spheres in more than `dim` dimensions are slow ones.
     """
 
     regions: int = 500

@@ -1,7 +1,9 @@
-"""Writes the truths: small networks whose counts are theorems, one JSON file per family, and one text file per sphere.
+"""Writes the truths: small networks whose counts are theorems, one JSON file per family, and one
+text file per sphere.
 
-Run `python -m tests.truths.generate` to rewrite the files; a test checks that they are what this script writes. The
-numbers come from the formulas of the families, never from an engine; `oracle.py` and `sphere_oracle.py` count again.
+Run `python -m tests.truths.generate` to rewrite the files; a test checks that they are what this
+script writes. The numbers come from the formulas of the families, never from an engine; `oracle.py`
+and `sphere_oracle.py` count again.
 """
 
 from __future__ import annotations
@@ -10,7 +12,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.truths import arrangements, circle_packings, circles, curves, deep, deep_spheres, sphere_files, sphere_tables
+from tests.truths import (
+    arrangements,
+    circle_packings,
+    circles,
+    curves,
+    deep,
+    deep_spheres,
+    sphere_files,
+    sphere_tables,
+)
 from tests.truths.cases import Case
 from tests.truths.sphere_files import SphereTruth
 

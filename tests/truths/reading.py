@@ -9,7 +9,14 @@ from random import Random
 from typing import Any
 
 import exact
-from exact.networks.activations import AbsoluteValue, Activation, HardTanh, Identity, LeakyReLU, ReLU
+from exact.networks.activations import (
+    AbsoluteValue,
+    Activation,
+    HardTanh,
+    Identity,
+    LeakyReLU,
+    ReLU,
+)
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from tests.truths import oracle
 from tests.truths.generate import FOLDER
@@ -28,7 +35,8 @@ def numbers(texts: Sequence[str]) -> tuple[Fraction, ...]:
     return tuple(Fraction(text) for text in texts)
 
 
-# --- for the engines -------------------------------------------------------------------------------------------------
+# --- for the engines
+# -------------------------------------------------------------------------------------------------
 
 
 def network(data: Json) -> exact.Network:
@@ -55,7 +63,9 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
 
 
 def activation(data: Json) -> Activation:
-    return ACTIVATIONS[data["name"]](**{name: Fraction(value) for name, value in data.items() if name != "name"})
+    return ACTIVATIONS[data["name"]](
+        **{name: Fraction(value) for name, value in data.items() if name != "name"}
+    )
 
 
 def norm(data: Json) -> Norm:
@@ -65,8 +75,15 @@ def norm(data: Json) -> Norm:
 
 
 def domain(data: Json) -> Any:
-    kinds = {"real_space": exact.RealSpace, "box": exact.Box, "segment": exact.Segment, "ray": exact.Ray,
-             "line": exact.Line, "sphere": exact.Sphere, "great_circle": exact.GreatCircle}  # fmt: skip
+    kinds = {
+        "real_space": exact.RealSpace,
+        "box": exact.Box,
+        "segment": exact.Segment,
+        "ray": exact.Ray,
+        "line": exact.Line,
+        "sphere": exact.Sphere,
+        "great_circle": exact.GreatCircle,
+    }
     values = {name: value for name, value in data.items() if name != "name"}
     return kinds[data["name"]](**{name: argument(value) for name, value in values.items()})
 
@@ -77,11 +94,14 @@ def argument(value: int | str | list[str]) -> int | Fraction | tuple[Fraction, .
     return Fraction(value) if isinstance(value, str) else numbers(value)
 
 
-# --- for the oracle --------------------------------------------------------------------------------------------------
+# --- for the oracle
+# --------------------------------------------------------------------------------------------------
 
 
 def rows(data: Json) -> tuple[Row, ...]:
-    return tuple((*numbers(row), Fraction(b)) for row, b in zip(data["weight"], data["bias"], strict=True))
+    return tuple(
+        (*numbers(row), Fraction(b)) for row, b in zip(data["weight"], data["bias"], strict=True)
+    )
 
 
 def oracle_activation(data: Json) -> oracle.Activation:
@@ -110,8 +130,14 @@ def gain_and_bias(data: Json) -> tuple[Row, ...]:
 
 
 def has_second_opinion(case: Json) -> bool:
-    """Whether the oracle has a method: spheres, one ReLU layer on R^d, and any depth in one or two dimensions."""
-    return case["domain"]["name"] in ("sphere", "great_circle") or input_dim(case) <= 2 or is_arrangement(case)
+    """Whether the oracle has a method: spheres, one ReLU layer on R^d, and any depth in one or two
+    dimensions.
+    """
+    return (
+        case["domain"]["name"] in ("sphere", "great_circle")
+        or input_dim(case) <= 2
+        or is_arrangement(case)
+    )
 
 
 def input_dim(case: Json) -> int:
@@ -120,7 +146,9 @@ def input_dim(case: Json) -> int:
 
 def is_arrangement(case: Json) -> bool:
     layers = case["network"]["blocks"][0]["layers"]
-    return case["domain"]["name"] == "real_space" and [part["activation"]["name"] for part in layers[:-1]] == ["relu"]
+    return case["domain"]["name"] == "real_space" and [
+        part["activation"]["name"] for part in layers[:-1]
+    ] == ["relu"]
 
 
 def second_opinion(case: Json) -> dict[str, int]:
@@ -132,7 +160,12 @@ def second_opinion(case: Json) -> dict[str, int]:
         return named(oracle.on_interval(hidden, output, *interval(case["domain"])), convex=True)
     if is_arrangement(case):
         regions, edges = oracle.arrangement(hidden[0].rows)
-        return {"region_count": regions, "code_count": regions, "cell_count": regions, "edge_count": edges}
+        return {
+            "region_count": regions,
+            "code_count": regions,
+            "cell_count": regions,
+            "edge_count": edges,
+        }
     return named(oracle.on_polygon(hidden, output, corners(case["domain"])), convex=True)
 
 
@@ -146,7 +179,9 @@ def interval(space: Json) -> tuple[Fraction | None, Fraction | None]:
     if space["name"] == "ray":
         start = Fraction(space["origin"][0])
         return (start, None) if Fraction(space["direction"][0]) > 0 else (None, start)
-    ends = [Fraction(space[end][0]) for end in (("lo", "hi") if space["name"] == "box" else ("p", "q"))]
+    ends = [
+        Fraction(space[end][0]) for end in (("lo", "hi") if space["name"] == "box" else ("p", "q"))
+    ]
     return min(ends), max(ends)
 
 
@@ -170,10 +205,14 @@ def on_sphere(case: Json, hidden: list[HiddenLayer], output: tuple[Row, ...]) ->
 
 
 def directions(case: Json, dim: int) -> tuple[Row, Row | None]:
-    """Orthogonal rational vectors that span the circle, or the one direction of a sphere of two points."""
+    """Orthogonal rational vectors that span the circle, or the one direction of a sphere of two
+    points.
+    """
     norm_, space = case["network"]["blocks"][0]["norm"], case["domain"]
     units = [tuple(Fraction(int(i == j)) for j in range(dim)) for i in range(dim)]
-    spanning = [numbers(space["u"]), numbers(space["v"])] if space["name"] == "great_circle" else units
+    spanning = (
+        [numbers(space["u"]), numbers(space["v"])] if space["name"] == "great_circle" else units
+    )
     if norm_ is not None and norm_["name"] == "layer_norm":
         spanning = [centred(vector) for vector in spanning]
     first, *others = [vector for vector in spanning if any(vector)]
@@ -192,10 +231,18 @@ def orthogonal(vector: Row, to: Row) -> Row:
 
 
 def sampled_codes(case: Json, count: int, seed: int) -> int:
-    """The number of codes at random rational points of a box, or of the cube [-3, 3]^d for the whole space."""
+    """The number of codes at random rational points of a box, or of the cube [-3, 3]^d for the
+    whole space.
+    """
     hidden, _ = oracle_layers(case)
     space, random, dim = case["domain"], Random(seed), input_dim(case)
-    bounds = [numbers(space[end]) if end in space else (Fraction(side),) * dim for end, side in (("lo", -3), ("hi", 3))]
+    bounds = [
+        numbers(space[end]) if end in space else (Fraction(side),) * dim
+        for end, side in (("lo", -3), ("hi", 3))
+    ]
     sides = list(zip(*bounds, strict=True))
-    points = (tuple(lo + (hi - lo) * Fraction(random.randrange(1, 99991), 99991) for lo, hi in sides) for _ in range(count))
+    points = (
+        tuple(lo + (hi - lo) * Fraction(random.randrange(1, 99991), 99991) for lo, hi in sides)
+        for _ in range(count)
+    )
     return len({oracle.walk(hidden, (), point).code for point in points})

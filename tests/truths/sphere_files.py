@@ -16,14 +16,16 @@ A file is lines `key: value`, and sections of rows whose lines are indented by t
     edges: 9
     components: 1
 
-`planes` are the neurons of the first hidden layer (normal | offset), every `layer` a further one; all are ReLUs, and every
-neuron of the last is an output. Optional, in this order: `norm` (layer_norm or rms_norm) with `gain`, `bias`, `eps` and
-`eps_rule`; `radius_squared`, where there is no norm; and a section `span` of two or three rows, the vectors of a great circle
-or sphere. Numbers are integers or fractions.
+`planes` are the neurons of the first hidden layer (normal | offset), every `layer` a further one;
+all are ReLUs, and every neuron of the last is an output. Optional, in this order: `norm`
+(layer_norm or rms_norm) with `gain`, `bias`, `eps` and `eps_rule`; `radius_squared`, where there is
+no norm; and a section `span` of two or three rows, the vectors of a great circle or sphere. Numbers
+are integers or fractions.
 
-`codes` are spline codes and `cells` connected components. On a 2-sphere, `vertices` are the points where curves of the
-boundary cross, touch or end, `edges` the arcs between them (a circle without a vertex is one edge) and `components` the
-connected components of their union. On a circle `edges` are the points that separate two cells.
+`codes` are spline codes and `cells` connected components. On a 2-sphere, `vertices` are the points
+where curves of the boundary cross, touch or end, `edges` the arcs between them (a circle without a
+vertex is one edge) and `components` the connected components of their union. On a circle `edges`
+are the points that separate two cells.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ COUNTS = ("codes", "cells", "vertices", "edges", "components")
 
 @dataclass(frozen=True)
 class SphereTruth:
-    """A network on a sphere and what is known to be there; rows are normals followed by an offset."""
+    """A network on a sphere and what is known to be there; rows are normals followed by an
+    offset.
+    """
 
     name: str
     source: str
@@ -94,7 +98,9 @@ def lines(truth: SphereTruth) -> Iterator[str]:
     yield from (f"{key}: {value}" for key, value in values(truth).items() if value is not None)
     if truth.span is not None:
         yield from ("span:", *(f"  {words(line)}" for line in truth.span))
-    for title, layer in zip(["planes", *["layer"] * (len(truth.layers) - 1)], truth.layers, strict=True):
+    for title, layer in zip(
+        ["planes", *["layer"] * (len(truth.layers) - 1)], truth.layers, strict=True
+    ):
         yield from (f"{title}:", *(f"  {words(line[:-1])} | {line[-1]}" for line in layer))
     yield from (f"{key}: {truth.counts[key]}" for key in COUNTS if key in truth.counts)
 
@@ -103,8 +109,23 @@ def values(truth: SphereTruth) -> dict[str, object]:
     """What stands on one line, in order; None is left out."""
     gain, bias = (None if part is None else words(part) for part in (truth.gain, truth.bias))
     eps, rule = (None, None) if truth.norm is None else (truth.eps, truth.eps_rule)
-    return dict(zip(VALUES, (truth.name, truth.source, truth.dim, truth.norm, gain, bias, eps, rule, truth.radius_squared),
-                    strict=True))  # fmt: skip
+    return dict(
+        zip(
+            VALUES,
+            (
+                truth.name,
+                truth.source,
+                truth.dim,
+                truth.norm,
+                gain,
+                bias,
+                eps,
+                rule,
+                truth.radius_squared,
+            ),
+            strict=True,
+        )
+    )
 
 
 LINE = re.compile(r"(?P<key>[a-z_]+):(?: (?P<value>\S.*))?")
@@ -121,7 +142,9 @@ def read(text: str) -> SphereTruth:
             raise ValueError(f"not a line of a truth: {rest[0]!r}")
         table = list(takewhile(lambda line: line.startswith("  "), rest[1:]))
         if match["value"] is None:
-            sections.append((match["key"], rows([line.replace("|", " ").split() for line in table])))
+            sections.append(
+                (match["key"], rows([line.replace("|", " ").split() for line in table]))
+            )
         else:
             single[match["key"]] = match["value"]
         rest = rest[1 + len(table) :]
@@ -133,7 +156,9 @@ def read(text: str) -> SphereTruth:
 
 def assemble(single: dict[str, str], sections: list[tuple[str, Rows]]) -> SphereTruth:
     """The truth that the parts of a text describe."""
-    gain, bias = (vector(single[key].split()) if key in single else None for key in ("gain", "bias"))
+    gain, bias = (
+        vector(single[key].split()) if key in single else None for key in ("gain", "bias")
+    )
     spans = [table for key, table in sections if key == "span"]
     return SphereTruth(
         single["name"],

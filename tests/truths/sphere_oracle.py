@@ -1,14 +1,16 @@
 """Counts codes and cells on spheres by methods no engine uses; nothing is imported from `exact`.
 
-Codes on S^k: if a plane cuts the sphere, every cell has a piece of such a plane on its boundary, and both sides of every
-cell of plane and sphere are cells. So the codes are those of the sections, with both signs for the planes that contain the
-section: a recursion in fractions, down to circles whose cuts are angles with 100 digits.
+Codes on S^k: if a plane cuts the sphere, every cell has a piece of such a plane on its boundary,
+and both sides of every cell of plane and sphere are cells. So the codes are those of the sections,
+with both signs for the planes that contain the section: a recursion in fractions, down to circles
+whose cuts are angles with 100 digits.
 
-Cells of S^2: all circles and the points where two meet, with 100 digits; an arc is on the boundary when the network has
-different codes a little beside it, on one side and on the other; what the arcs leave is counted by Euler's relation.
+Cells of S^2: all circles and the points where two meet, with 100 digits; an arc is on the boundary
+when the network has different codes a little beside it, on one side and on the other; what the arcs
+leave is counted by Euler's relation.
 
-Differences below 1e-40 are none: the truths keep nonzero ones above 1e-20. Codes are read at the golden section of an arc,
-where no plane of the truths touches.
+Differences below 1e-40 are none: the truths keep nonzero ones above 1e-20. Codes are read at the
+golden section of an arc, where no plane of the truths touches.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ Forms = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class Section:
-    """The sphere `sum lengths_i x_i^2 = square`, and affine forms of x: a row is the coefficients, then the constant."""
+    """The sphere `sum lengths_i x_i^2 = square`, and affine forms of x: a row is the coefficients,
+    then the constant.
+    """
 
     lengths: Vector
     square: Fraction
@@ -51,23 +55,37 @@ class Section:
 
     def steepness(self, form: Row) -> Fraction:
         """The squared norm of the form's normal."""
-        return sum((a * a / length for a, length in zip(form, self.lengths, strict=False)), Fraction(0))
+        return sum(
+            (a * a / length for a, length in zip(form, self.lengths, strict=False)), Fraction(0)
+        )
 
     def cuts(self, form: Row) -> bool:
         """Whether the form has both signs on the sphere."""
         return form[-1] ** 2 < self.square * self.steepness(form)
 
     def within(self, form: Row) -> Section:
-        """The section where a form that cuts is zero: orthogonal coordinates about the foot of the perpendicular."""
+        """The section where a form that cuts is zero: orthogonal coordinates about the foot of the
+        perpendicular.
+        """
         steep = self.steepness(form)
-        foot = [-form[-1] * a / length / steep for a, length in zip(form, self.lengths, strict=False)]
-        directions = self._orthogonal([a / length for a, length in zip(form, self.lengths, strict=False)])
-        forms = tuple((*(dot(row[:-1], d) for d in directions), dot(row[:-1], foot) + row[-1]) for row in self.forms)
+        foot = [
+            -form[-1] * a / length / steep for a, length in zip(form, self.lengths, strict=False)
+        ]
+        directions = self._orthogonal(
+            [a / length for a, length in zip(form, self.lengths, strict=False)]
+        )
+        forms = tuple(
+            (*(dot(row[:-1], d) for d in directions), dot(row[:-1], foot) + row[-1])
+            for row in self.forms
+        )
         lengths = tuple(self._product(d, d) for d in directions)
         return Section(lengths, self.square - form[-1] ** 2 / steep, forms)
 
     def _product(self, first: Sequence[Fraction], second: Sequence[Fraction]) -> Fraction:
-        return sum((length * a * b for length, a, b in zip(self.lengths, first, second, strict=True)), Fraction(0))
+        return sum(
+            (length * a * b for length, a, b in zip(self.lengths, first, second, strict=True)),
+            Fraction(0),
+        )
 
     def _orthogonal(self, normal: Sequence[Fraction]) -> list[Vector]:
         """An orthogonal basis of what is orthogonal to the normal."""
@@ -102,12 +120,15 @@ def section_of(truth: SphereTruth) -> Section:
     return Section(tuple(dot(vector, vector) for vector in basis), truth.squared, tuple(forms))
 
 
-# --- codes in any dimension -------------------------------------------------------------------------------------------
+# --- codes in any dimension
+# -------------------------------------------------------------------------------------------
 
 
 @dataclass
 class CodeFinder:
-    """The codes of forms on sections of one sphere; sections are known by the forms that vanish on them."""
+    """The codes of forms on sections of one sphere; sections are known by the forms that vanish on
+    them.
+    """
 
     known: dict[frozenset[int], set[Bits]] = field(default_factory=dict)
 
@@ -115,7 +136,9 @@ class CodeFinder:
         """All codes; the bit of a form that vanishes on the section is zero."""
         zero = frozenset(i for i, form in enumerate(section.forms) if not any(form))
         if zero not in self.known:
-            self.known[zero] = set(on_circle(section) if section.dim == 1 else self._from_sections(section, zero))
+            self.known[zero] = set(
+                on_circle(section) if section.dim == 1 else self._from_sections(section, zero)
+            )
         return self.known[zero]
 
     def _from_sections(self, section: Section, zero: frozenset[int]) -> Iterator[Bits]:
@@ -138,10 +161,17 @@ def on_circle(section: Section) -> Iterator[Bits]:
     """The codes of the arcs of a circle."""
     with mpmath.workdps(DIGITS):
         lengths = [mpmath.sqrt(real(section.square / length)) for length in section.lengths]
-        angles = sorted(angle for form in section.forms if section.cuts(form) for angle in cut_angles(form, lengths))
+        angles = sorted(
+            angle
+            for form in section.forms
+            if section.cuts(form)
+            for angle in cut_angles(form, lengths)
+        )
         turn = 2 * mpmath.pi
         before = [angles[-1] - turn, *angles[:-1]] if angles else []
-        distinct = [b for a, b in zip(before, angles, strict=True) if b - a > NONE] or [mpmath.mpf(1)]
+        distinct = [b for a, b in zip(before, angles, strict=True) if b - a > NONE] or [
+            mpmath.mpf(1)
+        ]
         for lo, hi in pairwise([*distinct, distinct[0] + turn]):
             angle = lo + (hi - lo) / mpmath.phi
             place = (lengths[0] * mpmath.cos(angle), lengths[1] * mpmath.sin(angle))
@@ -179,7 +209,9 @@ def codes(truth: SphereTruth) -> set[Bits]:
         deeper, traces = set(), {}
         for code, maps in found:
             forms = compose(layer, maps)
-            every = CodeFinder().codes(Section(section.lengths, section.square, planes[code] + forms))
+            every = CodeFinder().codes(
+                Section(section.lengths, section.square, planes[code] + forms)
+            )
             for longer in (bits for bits in every if bits[: len(code)] == code):
                 deeper.add((longer, activated(forms, longer[len(code) :])))
                 traces[longer] = planes[code] + forms
@@ -189,10 +221,13 @@ def codes(truth: SphereTruth) -> set[Bits]:
 
 def activated(forms: Forms, bits: Bits) -> Forms:
     """The outputs of ReLUs as forms."""
-    return tuple(form if bit else (Fraction(0),) * len(form) for form, bit in zip(forms, bits, strict=True))
+    return tuple(
+        form if bit else (Fraction(0),) * len(form) for form, bit in zip(forms, bits, strict=True)
+    )
 
 
-# --- the cells of a 2-sphere ------------------------------------------------------------------------------------------
+# --- the cells of a 2-sphere
+# ------------------------------------------------------------------------------------------
 
 
 class Circle(NamedTuple):
@@ -205,7 +240,9 @@ class Circle(NamedTuple):
 
 
 class Arc(NamedTuple):
-    """A piece of a circle between two points (equal, when there is one; None without), and the codes beside it."""
+    """A piece of a circle between two points (equal, when there is one; None without), and the
+    codes beside it.
+    """
 
     circle: int
     start: int | None
@@ -246,7 +283,9 @@ class TwoSphere:
     @cached_property
     def scales(self) -> tuple[Real, ...]:
         """Coordinates of the section per coordinate of the unit sphere."""
-        return tuple(mpmath.sqrt(real(self.section.square / length)) for length in self.section.lengths)
+        return tuple(
+            mpmath.sqrt(real(self.section.square / length)) for length in self.section.lengths
+        )
 
     def circle(self, form: Row) -> Circle:
         normal = tuple(real(x) * scale for x, scale in zip(form[:-1], self.scales, strict=True))
@@ -259,7 +298,10 @@ class TwoSphere:
     @cached_property
     def layers(self) -> list[list[Place]]:
         """The rows of all layers as real numbers."""
-        return [[tuple(map(real, row)) for row in layer] for layer in (self.section.forms, *self.truth.layers[1:])]
+        return [
+            [tuple(map(real, row)) for row in layer]
+            for layer in (self.section.forms, *self.truth.layers[1:])
+        ]
 
     def code(self, place: Place, depth: int) -> Bits:
         """The code of the first layers at a point of the unit sphere."""
@@ -279,17 +321,27 @@ def points_of(first: Circle, second: Circle) -> list[Place]:
     if square < NONE:
         return []
     cosine = product(first.normal, second.normal)
-    shares = [(a.height - b.height * cosine) / square for a, b in ((first, second), (second, first))]
-    middle = plus(*(times(share, c.normal) for share, c in zip(shares, (first, second), strict=True)))
+    shares = [
+        (a.height - b.height * cosine) / square for a, b in ((first, second), (second, first))
+    ]
+    middle = plus(
+        *(times(share, c.normal) for share, c in zip(shares, (first, second), strict=True))
+    )
     left = (1 - product(middle, middle)) / square
     if left < -NONE:
         return []
     reach = times(mpmath.sqrt(left), along) if left > NONE else None
-    return [middle] if reach is None else [plus(middle, reach), plus(middle, times(mpmath.mpf(-1), reach))]
+    return (
+        [middle]
+        if reach is None
+        else [plus(middle, reach), plus(middle, times(mpmath.mpf(-1), reach))]
+    )
 
 
 def name_of(point: Place) -> tuple[int, ...]:
-    """The box of a grid that the point is in; no point of a truth lies on the grid, whose origin is shifted by 1/pi."""
+    """The box of a grid that the point is in; no point of a truth lies on the grid, whose origin is
+    shifted by 1/pi.
+    """
     return tuple(int(mpmath.floor(mpmath.ldexp(x, 120) + 1 / mpmath.pi)) for x in point)
 
 
@@ -307,7 +359,9 @@ def meeting_points(circles: Sequence[Circle]) -> tuple[list[Place], list[set[int
 
 
 def arcs(sphere: TwoSphere, planes: Sequence[Row], depth: int) -> tuple[list[Arc], list[int]]:
-    """The arcs across which the code of the first layers changes, and the number of points on every circle."""
+    """The arcs across which the code of the first layers changes, and the number of points on every
+    circle.
+    """
     circles = [sphere.circle(plane) for plane in planes]
     points, on = meeting_points(circles)
     found = []
@@ -319,20 +373,34 @@ def arcs(sphere: TwoSphere, planes: Sequence[Row], depth: int) -> tuple[list[Arc
     return found, [len(indices) for indices in on]
 
 
-def pieces(circle: Circle, points: dict[int, Place]) -> Iterator[tuple[int | None, int | None, Place]]:
+def pieces(
+    circle: Circle, points: dict[int, Place]
+) -> Iterator[tuple[int | None, int | None, Place]]:
     """The arcs of a circle between points on it: the indices of their ends and a point between."""
     centre, radius = times(circle.height, circle.normal), mpmath.sqrt(1 - circle.height**2)
-    placed = sorted((mpmath.atan2(product(p, circle.second), product(p, circle.first)), i) for i, p in points.items())
+    placed = sorted(
+        (mpmath.atan2(product(p, circle.second), product(p, circle.first)), i)
+        for i, p in points.items()
+    )
     whole = [(mpmath.mpf(0), None), (2 * mpmath.pi, None)]
     around = [*placed, (placed[0][0] + 2 * mpmath.pi, placed[0][1])] if placed else whole
     for (lo, start), (hi, end) in pairwise(around):
         angle = lo + (hi - lo) / mpmath.phi
-        yield start, end, plus(centre, times(radius * mpmath.cos(angle), circle.first),
-                               times(radius * mpmath.sin(angle), circle.second))  # fmt: skip
+        yield (
+            start,
+            end,
+            plus(
+                centre,
+                times(radius * mpmath.cos(angle), circle.first),
+                times(radius * mpmath.sin(angle), circle.second),
+            ),
+        )
 
 
 def boundary(sphere: TwoSphere) -> tuple[list[Arc], list[int], set[Bits]]:
-    """The boundary of the cells of the whole network, the points on every circle, and the codes: layer by layer."""
+    """The boundary of the cells of the whole network, the points on every circle, and the codes:
+    layer by layer.
+    """
     planes, forms = dict[Row, None](), {(): sphere.section.forms}
     for depth in range(1, len(sphere.truth.layers) + 1):
         cutting = (form for each in forms.values() for form in each if sphere.section.cuts(form))
@@ -341,7 +409,9 @@ def boundary(sphere: TwoSphere) -> tuple[list[Arc], list[int], set[Bits]]:
         anywhere = unit_vector(tuple(map(mpmath.mpf, (3, -5, 7))))
         codes_ = {code for arc in found for code in arc.codes} or {sphere.code(anywhere, depth)}
         if depth < len(sphere.truth.layers):
-            forms = {code: compose(sphere.truth.layers[depth], outputs(forms, code)) for code in codes_}
+            forms = {
+                code: compose(sphere.truth.layers[depth], outputs(forms, code)) for code in codes_
+            }
     return found, sizes, codes_
 
 
@@ -353,7 +423,9 @@ def outputs(forms: dict[Bits, Forms], code: Bits) -> Forms:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the oracle sees on a 2-sphere: the codes, the pairs of codes beside an arc, and the counts of a truth."""
+    """What the oracle sees on a 2-sphere: the codes, the pairs of codes beside an arc, and the
+    counts of a truth.
+    """
 
     codes: set[Bits]
     pairs: set[frozenset[Bits]]
@@ -363,21 +435,33 @@ class Seen:
 def seen(truth: SphereTruth) -> Seen:
     """Everything that is counted on a 2-sphere; the cells by Euler's relation.
 
-    A point is no vertex where only two arcs of one circle end; leaving it out changes neither side of the relation, and
-    a circle that has no vertex left is one edge.
+    A point is no vertex where only two arcs of one circle end; leaving it out changes neither side
+    of the relation, and a circle that has no vertex left is one edge.
     """
     with mpmath.workdps(DIGITS):
         found, sizes, codes_ = boundary(TwoSphere(truth))
-    ends = [(point, arc.circle) for arc in found for point in (arc.start, arc.end) if point is not None]
+    ends = [
+        (point, arc.circle) for arc in found for point in (arc.start, arc.end) if point is not None
+    ]
     at = {point: [circle for other, circle in ends if other == point] for point, _ in ends}
-    smooth = {point: circles[0] for point, circles in at.items() if len(circles) == 2 and circles[0] == circles[1]}
+    smooth = {
+        point: circles[0]
+        for point, circles in at.items()
+        if len(circles) == 2 and circles[0] == circles[1]
+    }
     bare = sum(arc.start is None for arc in found)
     loops = sum(size > 0 and list(smooth.values()).count(k) == size for k, size in enumerate(sizes))
     pairs = [(0, 0), *links(found)]
     parts = components(len(found), pairs) if found else 0
     cells = 1 + parts - (len(at) + bare) + len(found)
     edges = len(found) - len(smooth) + loops
-    numbers = {"codes": len(codes_), "cells": cells, "vertices": len(at) - len(smooth), "edges": edges, "components": parts}
+    numbers = {
+        "codes": len(codes_),
+        "cells": cells,
+        "vertices": len(at) - len(smooth),
+        "edges": edges,
+        "components": parts,
+    }
     return Seen(codes_, {frozenset(arc.codes) for arc in found}, numbers)
 
 
@@ -390,16 +474,20 @@ def links(found: Sequence[Arc]) -> Iterator[tuple[int, int]]:
     """Pairs of arcs that end in one point."""
     first: dict[int, int] = {}
     for k, arc in enumerate(found):
-        yield from ((first.setdefault(point, k), k) for point in (arc.start, arc.end) if point is not None)
+        yield from (
+            (first.setdefault(point, k), k) for point in (arc.start, arc.end) if point is not None
+        )
 
 
-# --- single points ----------------------------------------------------------------------------------------------------
+# --- single points
+# --------------------------------------------------------------------------------------------------
 
 
 def code_at(truth: SphereTruth, x: Sequence[Fraction]) -> Bits:
     """The code at the point of the sphere in the direction of an input vector, exactly.
 
-    With s the radius over the vector's length, every value is a s + b with fractions a and b, whose sign s^2 decides.
+    With s the radius over the vector's length, every value is a s + b with fractions a and b, whose
+    sign s^2 decides.
     """
     mean = sum(x, Fraction(0)) / truth.dim if truth.norm == "layer_norm" else Fraction(0)
     centred = [entry - mean for entry in x]
@@ -411,7 +499,10 @@ def code_at(truth: SphereTruth, x: Sequence[Fraction]) -> Bits:
         slopes, constants = zip(*state, strict=True)
         values = [(dot(row[:-1], slopes), dot(row[:-1], constants) + row[-1]) for row in layer]
         fired = [sign_of(a, b, squared) > 0 for a, b in values]
-        state = [value if on else (Fraction(0), Fraction(0)) for value, on in zip(values, fired, strict=True)]
+        state = [
+            value if on else (Fraction(0), Fraction(0))
+            for value, on in zip(values, fired, strict=True)
+        ]
         bits += tuple(map(int, fired))
     return bits
 
@@ -425,19 +516,28 @@ def sign_of(a: Fraction, b: Fraction, squared: Fraction) -> int:
     return first * ((gap > 0) - (gap < 0))
 
 
-# --- random points ----------------------------------------------------------------------------------------------------
+# --- random points
+# --------------------------------------------------------------------------------------------------
 
 
 def sampled(truth: SphereTruth, count: int, seed: int) -> list[Bits]:
-    """The codes at random points of the sphere, uniformly distributed, in floats: an opinion, never a proof."""
+    """The codes at random points of the sphere, uniformly distributed, in floats: an opinion, never
+    a proof.
+    """
     random, section = Random(seed), section_of(truth)
-    layers = [[[float(x) for x in row] for row in layer] for layer in (section.forms, *truth.layers[1:])]
+    layers = [
+        [[float(x) for x in row] for row in layer] for layer in (section.forms, *truth.layers[1:])
+    ]
     scales = [float(section.square / length) ** 0.5 for length in section.lengths]
     found = []
     for _ in range(count):
         direction = [random.gauss(0, 1) for _ in scales]
         norm = sum(x * x for x in direction) ** 0.5
-        found.append(float_code(layers, [scale * x / norm for scale, x in zip(scales, direction, strict=True)]))
+        found.append(
+            float_code(
+                layers, [scale * x / norm for scale, x in zip(scales, direction, strict=True)]
+            )
+        )
     return found
 
 

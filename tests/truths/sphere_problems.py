@@ -14,7 +14,10 @@ NORMS = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}
 
 def network(truth: SphereTruth) -> exact.Network:
     """The hidden layers behind the norm; every neuron of the last is an output."""
-    hidden = [exact.Layer.of([row[:-1] for row in layer], [row[-1] for row in layer], ReLU()) for layer in truth.layers]
+    hidden = [
+        exact.Layer.of([row[:-1] for row in layer], [row[-1] for row in layer], ReLU())
+        for layer in truth.layers
+    ]
     width = len(truth.layers[-1])
     readout = exact.Layer.of([[int(i == j) for j in range(width)] for i in range(width)])
     return exact.Network((exact.Block((*hidden, readout), norm(truth)),))
@@ -23,7 +26,9 @@ def network(truth: SphereTruth) -> exact.Network:
 def norm(truth: SphereTruth) -> exact.Norm | None:
     if truth.norm is None:
         return None
-    return NORMS[truth.norm].of(truth.eps, truth.gain, truth.bias, dim=truth.dim, eps_rule=truth.eps_rule)  # type: ignore[arg-type]
+    return NORMS[truth.norm].of(
+        truth.eps, truth.gain, truth.bias, dim=truth.dim, eps_rule=truth.eps_rule
+    )  # type: ignore[arg-type]
 
 
 def domain(truth: SphereTruth) -> Any:
@@ -37,7 +42,8 @@ def domain(truth: SphereTruth) -> Any:
 def counted(found: Any, truth: SphereTruth) -> dict[str, int]:
     """What a partition says about the numbers of the truth, as far as its kind of result has them.
 
-    Codes on spheres know their cells where that was decided: a sum of components that raises Undecided says nothing.
+    Codes on spheres know their cells where that was decided: a sum of components that raises
+    Undecided says nothing.
     """
     counts = {"codes": found.code_count}
     try:
@@ -48,5 +54,9 @@ def counted(found: Any, truth: SphereTruth) -> dict[str, int]:
         counts["edges"] = int(found.graph().number_of_edges())
     complex_ = getattr(getattr(found, "cells", None), "complex", None)
     if complex_ is not None:
-        counts |= {"vertices": complex_.vertex_count, "edges": complex_.arc_count, "components": complex_.components}
+        counts |= {
+            "vertices": complex_.vertex_count,
+            "edges": complex_.arc_count,
+            "components": complex_.components,
+        }
     return counts

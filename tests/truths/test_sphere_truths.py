@@ -1,4 +1,6 @@
-"""Every engine for spheres reproduces every truth about spheres, and no truth rests on one source."""
+"""Every engine for spheres reproduces every truth about spheres, and no truth rests on one
+source.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ RUNS = [pytest.param(*job, marks=slow(is_slow(*job))) for job in JOBS]
 
 @pytest.mark.parametrize(("truth", "engine"), RUNS, ids=name_of)
 def test_engine_reproduces_the_counts(truth: SphereTruth, engine: str) -> None:
-    found = partition(sphere_problems.network(truth), sphere_problems.domain(truth), engine=engine, limit=None)
+    found = partition(
+        sphere_problems.network(truth), sphere_problems.domain(truth), engine=engine, limit=None
+    )
     counts = sphere_problems.counted(found, truth)
     assert counts == {name: truth.counts[name] for name in counts}
     assert (found.outcome, found.engine) == (Outcome.COMPLETE, engine)
@@ -84,7 +88,9 @@ def test_every_engine_is_tried(engine: str) -> None:
     """An engine that refused more and more would be tried on less and less."""
     tried = [truth for truth, name in JOBS if name == engine and not is_slow(truth, name)]
     assert len(tried) >= 220
-    for dim in [2] * (engine in engines.ON_TWO_SPHERES) + [3, 4] * (engine in engines.ON_THREE_SPHERES):
+    for dim in [2] * (engine in engines.ON_TWO_SPHERES) + [3, 4] * (
+        engine in engines.ON_THREE_SPHERES
+    ):
         assert sum(truth.sphere_dim == dim for truth in tried) >= 20, dim
 
 
@@ -93,10 +99,13 @@ def test_every_count_is_tried() -> None:
     by_dim = Counter(truth.sphere_dim for truth in TRUTHS)
     assert by_dim[2] > 250
     assert min(by_dim[dim] for dim in (1, 2, 3, 4, 5, 6)) >= 7
-    assert all(set(truth.counts) == set(sphere_files.COUNTS) for truth in TRUTHS if truth.sphere_dim == 2)
+    assert all(
+        set(truth.counts) == set(sphere_files.COUNTS) for truth in TRUTHS if truth.sphere_dim == 2
+    )
 
 
-# --- a second opinion -------------------------------------------------------------------------------------------------
+# --- a second opinion
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("truth", [truth for truth in TRUTHS if truth.sphere_dim == 2], ids=name_of)
@@ -105,25 +114,41 @@ def test_oracle_counts_the_cells(truth: SphereTruth) -> None:
 
 
 def is_quick(truth: SphereTruth) -> bool:
-    """On a two-sphere the cells of `counts` give the codes as well: the recursion is tried on some."""
+    """On a two-sphere the cells of `counts` give the codes as well: the recursion is tried on
+    some.
+    """
     few = truth.counts["codes"] <= SLOW_CODES and sum(map(len, truth.layers)) <= 16
     return few and (truth.sphere_dim != 2 or truth.name.endswith(("-3", "-4", "touching")))
 
 
-@pytest.mark.parametrize("truth", [pytest.param(truth, marks=slow(not is_quick(truth))) for truth in TRUTHS], ids=name_of)
+@pytest.mark.parametrize(
+    "truth", [pytest.param(truth, marks=slow(not is_quick(truth))) for truth in TRUTHS], ids=name_of
+)
 def test_oracle_counts_the_codes(truth: SphereTruth) -> None:
     assert len(sphere_oracle.codes(truth)) == truth.counts["codes"]
 
 
-@pytest.mark.parametrize("name", ["cube-3-at-3", "pole-grid-3-2", "apollonian-8-touching", "layer-norm-braid-4", "orders-4"])
+@pytest.mark.parametrize(
+    "name",
+    ["cube-3-at-3", "pole-grid-3-2", "apollonian-8-touching", "layer-norm-braid-4", "orders-4"],
+)
 def test_oracle_notices_a_missing_neuron(name: str) -> None:
     truth = BY_NAME[name]
     *before, last = truth.layers
     assert sphere_oracle.counts(replace(truth, layers=(*before, last[:-1]))) != truth.counts
 
 
-@pytest.mark.parametrize("name", ["cube-3-at-2", "lattice-3-3-touching", "corner-at-3", "two-circles-inside-touching",
-                                  "octahedron-2-at-2", "caps-4-at-1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cube-3-at-2",
+        "lattice-3-3-touching",
+        "corner-at-3",
+        "two-circles-inside-touching",
+        "octahedron-2-at-2",
+        "caps-4-at-1",
+    ],
+)
 @pytest.mark.parametrize("side", [1, -1])
 def test_oracle_notices_a_touching_plane_that_moves(name: str, side: int) -> None:
     truth = BY_NAME[name]
@@ -132,27 +157,45 @@ def test_oracle_notices_a_touching_plane_that_moves(name: str, side: int) -> Non
     assert sphere_oracle.counts(replace(truth, layers=(*before, moved))) != truth.counts
 
 
-# --- a third opinion --------------------------------------------------------------------------------------------------
+# --- a third opinion
+# --------------------------------------------------------------------------------------------------
 
 POINTS = 2_000
-FEW = [truth for truth in TRUTHS if truth.counts["codes"] <= 60 and sum(map(len, truth.layers)) <= 12]
+FEW = [
+    truth for truth in TRUTHS if truth.counts["codes"] <= 60 and sum(map(len, truth.layers)) <= 12
+]
 SAMPLED = [truth for truth in FEW if truth.sphere_dim in (2, 3)][::9]
 
 
 @pytest.mark.parametrize("truth", SAMPLED, ids=name_of)
 def test_sampled_codes_are_known(truth: SphereTruth) -> None:
-    """Random points find no code that the oracle does not know; in floats, so an opinion and no proof."""
+    """Random points find no code that the oracle does not know; in floats, so an opinion and no
+    proof.
+    """
     known = sphere_oracle.codes(truth)
     assert set(sphere_oracle.sampled(truth, POINTS, seed=1)) <= known
 
 
 @pytest.mark.parametrize(
-    "name", ["cube-3-at-3", "cube-3-at-5-over-2", "caps-4-at-1", "lattice-2-2-touching-idle-planes", "islands-8", "bands-3-5",
-             "venn-3-idle-planes", "pole-grid-3-2-copies", "ring-around-an-octant", "octahedron-1-at-5-over-4",
-             "earring-2-gain-and-bias", "lattice-6-1-touching-great-sphere"]
-)  # fmt: skip
+    "name",
+    [
+        "cube-3-at-3",
+        "cube-3-at-5-over-2",
+        "caps-4-at-1",
+        "lattice-2-2-touching-idle-planes",
+        "islands-8",
+        "bands-3-5",
+        "venn-3-idle-planes",
+        "pole-grid-3-2-copies",
+        "ring-around-an-octant",
+        "octahedron-1-at-5-over-4",
+        "earring-2-gain-and-bias",
+        "lattice-6-1-touching-great-sphere",
+    ],
+)
 def test_areas_are_the_shares_of_random_points(name: str) -> None:
-    """The area of every code within six standard deviations of its share of the points, and one point.
+    """The area of every code within six standard deviations of its share of the points, and one
+    point.
 
     A code whose area is right exceeds that with a probability below 1e-8, and the seed is fixed.
     """
@@ -162,7 +205,10 @@ def test_areas_are_the_shares_of_random_points(name: str) -> None:
     for region in found.regions:
         code = tuple(int(bit) for bit in region.code.bits)
         areas[code] = areas.get(code, 0.0) + region.area_float
-    total, seen = 4 * pi * float(truth.squared), Counter(sphere_oracle.sampled(truth, POINTS, seed=2))
+    total, seen = (
+        4 * pi * float(truth.squared),
+        Counter(sphere_oracle.sampled(truth, POINTS, seed=2)),
+    )
     assert abs(sum(areas.values()) - total) <= 1e-9 * total
     assert set(seen) <= set(areas)
     for code, area in areas.items():
@@ -170,11 +216,14 @@ def test_areas_are_the_shares_of_random_points(name: str) -> None:
         assert abs(seen[code] - POINTS * share) <= 6 * sqrt(POINTS * share * (1 - share)) + 1, code
 
 
-# --- the files --------------------------------------------------------------------------------------------------------
+# --- the files
+# --------------------------------------------------------------------------------------------------
 
 
 def test_files_are_what_the_script_writes() -> None:
-    assert {path.name: path.read_text() for path in sphere_files.FOLDER.iterdir()} == generate.sphere_texts()
+    assert {
+        path.name: path.read_text() for path in sphere_files.FOLDER.iterdir()
+    } == generate.sphere_texts()
 
 
 GOOD = """name: one-circle
@@ -200,12 +249,20 @@ def test_a_file_is_read_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("codes: 2\n", "codes: 2\ncodes: 3\n"), ("codes: 2\n", "code: 2\n"), ("codes: 2", "codes: two"), ("dim: 3\n", ""),
-        ("| -1/2", "-1/2"), ("| -1/2", "| -2/4"), ("  1 0", " 1 0"), ("radius_squared: 2\n", "eps: 1\nradius_squared: 2\n"),
-        ("dim: 3\nradius_squared: 2\n", "radius_squared: 2\ndim: 3\n"), ("components: 1\n", "components: 1"),
-        ("| -1/2", "| 1/0"), ("planes:", "plane:"),
+        ("codes: 2\n", "codes: 2\ncodes: 3\n"),
+        ("codes: 2\n", "code: 2\n"),
+        ("codes: 2", "codes: two"),
+        ("dim: 3\n", ""),
+        ("| -1/2", "-1/2"),
+        ("| -1/2", "| -2/4"),
+        ("  1 0", " 1 0"),
+        ("radius_squared: 2\n", "eps: 1\nradius_squared: 2\n"),
+        ("dim: 3\nradius_squared: 2\n", "radius_squared: 2\ndim: 3\n"),
+        ("components: 1\n", "components: 1"),
+        ("| -1/2", "| 1/0"),
+        ("planes:", "plane:"),
     ],
-)  # fmt: skip
+)
 def test_a_careless_file_is_refused(old: str, new: str) -> None:
     assert old in GOOD
     with pytest.raises((ValueError, KeyError, ZeroDivisionError)):

@@ -15,13 +15,17 @@ from tests.truths import engines, generate, reading
 CASES = list(reading.cases())
 COUNTED = [case for case in CASES if reading.has_second_opinion(case)]
 SAMPLED = [case for case in CASES if not reading.has_second_opinion(case)]
-LARGEST_SECOND_OPINION = 30_000  # regions; beyond it deletion-restriction takes more than ten seconds
+LARGEST_SECOND_OPINION = (
+    30_000  # regions; beyond it deletion-restriction takes more than ten seconds
+)
 
 
 def jobs() -> Iterator[tuple[reading.Json, str]]:
     for case in CASES:
         network, domain = reading.network(case["network"]), reading.domain(case["domain"])
-        yield from ((case, engine) for engine in engines.ALL if engines.runs(engine, case, network, domain))
+        yield from (
+            (case, engine) for engine in engines.ALL if engines.runs(engine, case, network, domain)
+        )
 
 
 def is_slow(case: reading.Json, limit: int) -> list[pytest.MarkDecorator]:
@@ -33,12 +37,17 @@ def name_of(value: Any) -> str:
 
 
 JOBS = list(jobs())
-RUNS = [pytest.param(case, engine, marks=is_slow(case, engines.reach(engine).regions)) for case, engine in JOBS]
+RUNS = [
+    pytest.param(case, engine, marks=is_slow(case, engines.reach(engine).regions))
+    for case, engine in JOBS
+]
 
 
 @pytest.mark.parametrize(("case", "engine"), RUNS, ids=name_of)
 def test_engine_reproduces_the_counts(case: reading.Json, engine: str) -> None:
-    found = partition(reading.network(case["network"]), reading.domain(case["domain"]), engine=engine, limit=None)
+    found = partition(
+        reading.network(case["network"]), reading.domain(case["domain"]), engine=engine, limit=None
+    )
     expected = dict(case["counts"])
     if len(found) > engines.reach(engine).edges:
         expected.pop("edge_count", None)
@@ -55,7 +64,9 @@ def test_every_truth_is_tried_on_an_engine() -> None:
 @pytest.mark.parametrize("engine", [*engines.ONE_LAYER, *engines.ON_CURVES])
 def test_every_engine_is_tried(engine: str) -> None:
     """An engine that refused more and more would be tried on less and less."""
-    least = {"vertices": 100, "circle": 100, "nested_roots": 99}.get(engine, 150)  # 99: no spheres of two points
+    least = {"vertices": 100, "circle": 100, "nested_roots": 99}.get(
+        engine, 150
+    )  # 99: no spheres of two points
     assert sum(name == engine for _, name in JOBS) >= least
 
 
@@ -63,7 +74,9 @@ def test_every_engine_is_tried(engine: str) -> None:
 def test_circle_reproduces_the_counts_through_its_filter(case: reading.Json) -> None:
     """The float filter, which the engine leaves out for a few neurons, changes nothing."""
     with mock.patch.object(isolation, "SMALL", 0):
-        found = partition(reading.network(case["network"]), reading.domain(case["domain"]), engine="circle")
+        found = partition(
+            reading.network(case["network"]), reading.domain(case["domain"]), engine="circle"
+        )
         assert {name: count_of(found, name) for name in case["counts"]} == case["counts"]
 
 
@@ -79,7 +92,9 @@ def number_of_edges(found: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=is_slow(case, LARGEST_SECOND_OPINION)) for case in COUNTED], ids=name_of
+    "case",
+    [pytest.param(case, marks=is_slow(case, LARGEST_SECOND_OPINION)) for case in COUNTED],
+    ids=name_of,
 )
 def test_oracle_agrees(case: reading.Json) -> None:
     opinion = reading.second_opinion(case)

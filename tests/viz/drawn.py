@@ -12,7 +12,9 @@ _FINE = 1e6  # curves become polygons on a grid of pixels: make the pixels small
 
 
 def texts(fig: Figure) -> list[tuple[str, Bbox]]:
-    """Every text that a drawing of the figure puts on the canvas, with its box in pixels (tick labels out of view are not)."""
+    """Every text that a drawing of the figure puts on the canvas, with its box in pixels (tick
+    labels out of view are not).
+    """
     drawn: dict[int, Text] = {}
     original = Text.draw
 
@@ -30,14 +32,22 @@ def texts(fig: Figure) -> list[tuple[str, Bbox]]:
 
 
 def faults(fig: Figure) -> list[str]:
-    """Pairs of texts whose boxes meet, and texts that leave the canvas, by more than half a pixel."""
+    """Pairs of texts whose boxes meet, and texts that leave the canvas, by more than half a
+    pixel.
+    """
     boxes = [(text, box.padded(-0.5)) for text, box in texts(fig)]
-    found = [f"{a!r} touches {b!r}" for (a, first), (b, second) in combinations(boxes, 2) if first.overlaps(second)]
+    found = [
+        f"{a!r} touches {b!r}"
+        for (a, first), (b, second) in combinations(boxes, 2)
+        if first.overlaps(second)
+    ]
     return found + [f"{text!r} is cut off" for text, box in boxes if not _contains(fig.bbox, box)]
 
 
 def _contains(canvas: Bbox, box: Bbox) -> bool:
-    return canvas.x0 <= box.x0 and canvas.y0 <= box.y0 and box.x1 <= canvas.x1 and box.y1 <= canvas.y1
+    return (
+        canvas.x0 <= box.x0 and canvas.y0 <= box.y0 and box.x1 <= canvas.x1 and box.y1 <= canvas.y1
+    )
 
 
 def lines_of(fig: Figure) -> list[str]:
@@ -46,7 +56,9 @@ def lines_of(fig: Figure) -> list[str]:
 
 
 def inside(path: Path, points: np.ndarray) -> np.ndarray:
-    """Which points are in the area of a path with curves and holes; matplotlib's own test knows no holes."""
+    """Which points are in the area of a path with curves and holes; matplotlib's own test knows no
+    holes.
+    """
     fine = Affine2D().scale(_FINE)
     found = np.zeros(len(points), dtype=bool)
     for polygon in path.transformed(fine).to_polygons(closed_only=True):

@@ -16,16 +16,32 @@ from exact.sources import tensors
 def mlp(*widths: int, seed: int = 0) -> Network:
     """A random network on a coarse grid of weights, so that exact arithmetic is fast."""
     rng = np.random.default_rng(seed)
-    return tensors.mlp([(rng.integers(-16, 17, (b, a)) / 8, rng.integers(-8, 9, b) / 16) for a, b in pairwise(widths)])
+    return tensors.mlp(
+        [
+            (rng.integers(-16, 17, (b, a)) / 8, rng.integers(-8, 9, b) / 16)
+            for a, b in pairwise(widths)
+        ]
+    )
 
 
-def block(neurons: int, outputs: int = 2, dim: int = 3, norm: str = "layernorm", shift: float = 0.0) -> Network:
-    """One block behind a norm; with `shift` 0 every hyperplane passes near the centre and crosses the circle twice."""
+def block(
+    neurons: int, outputs: int = 2, dim: int = 3, norm: str = "layernorm", shift: float = 0.0
+) -> Network:
+    """One block behind a norm; with `shift` 0 every hyperplane passes near the centre and crosses
+    the circle twice.
+    """
     rng = np.random.default_rng(neurons)
     weight, bias = rng.integers(-64, 65, (neurons, dim)) / 16, shift * rng.normal(size=neurons)
     gain, offset = 1 + rng.integers(-4, 5, dim) / 16, rng.integers(-4, 5, dim) / 64
-    return tensors.block(weight, bias, rng.integers(-8, 9, (outputs, neurons)) / 8, np.zeros(outputs), norm=norm, gain=gain,
-                         bias=offset)  # fmt: skip
+    return tensors.block(
+        weight,
+        bias,
+        rng.integers(-8, 9, (outputs, neurons)) / 8,
+        np.zeros(outputs),
+        norm=norm,
+        gain=gain,
+        bias=offset,
+    )
 
 
 @cache
@@ -45,11 +61,15 @@ def slanted() -> FlatPartition:
 
 @cache
 def five_arcs() -> CurvePartition:
-    """Three chords through five rational points of the circle of radius 5; two of them share an end."""
+    """Three chords through five rational points of the circle of radius 5; two of them share an
+    end.
+    """
     points = {"a": (3, 4), "b": (-3, 4), "c": (5, 0), "d": (-5, 0), "e": (0, -5)}
     chords = [(points[p], points[q]) for p, q in ("ab", "bc", "de")]
     rows = [[p[1] - q[1], q[0] - p[0], p[0] * q[1] - q[0] * p[1]] for p, q in chords]
-    network = tensors.mlp([([r[:2] for r in rows], [r[2] for r in rows]), ([[1, 1, 1], [1, 0, -1]], [0, 0])])
+    network = tensors.mlp(
+        [([r[:2] for r in rows], [r[2] for r in rows]), ([[1, 1, 1], [1, 0, -1]], [0, 0])]
+    )
     return partition(network, Sphere(radius_squared=25))
 
 
@@ -67,12 +87,16 @@ def arcs(neurons: int = 6, outputs: int = 2) -> CurvePartition:
 @cache
 def geodesic() -> CurvePartition:
     rng = np.random.default_rng(5)
-    return partition(block(40, 5, dim=16), GreatCircle(rng.integers(-8, 9, 16), rng.integers(-8, 9, 16)))
+    return partition(
+        block(40, 5, dim=16), GreatCircle(rng.integers(-8, 9, 16), rng.integers(-8, 9, 16))
+    )
 
 
 def planes_on_unit_sphere(*rows: list[int], radius_squared: object = 1) -> SpherePartition:
     """The 2-sphere cut by planes (normal, then offset)."""
-    network = tensors.mlp([([row[:3] for row in rows], [row[3] for row in rows]), ([[1] * len(rows)], [0])])
+    network = tensors.mlp(
+        [([row[:3] for row in rows], [row[3] for row in rows]), ([[1] * len(rows)], [0])]
+    )
     return partition(network, Sphere(radius_squared=radius_squared))
 
 
@@ -109,4 +133,7 @@ def normed(neurons: int = 7) -> SpherePartition:
 def deep_sphere() -> SpherePartition:
     """LayerNorm in R^4 before two hidden layers."""
     first = block(4, dim=4, shift=1.0).blocks[0]
-    return partition(Network((Block((first.layers[0], *mlp(4, 3, 2, seed=1).blocks[0].layers), first.norm),)), Sphere())
+    return partition(
+        Network((Block((first.layers[0], *mlp(4, 3, 2, seed=1).blocks[0].layers), first.norm),)),
+        Sphere(),
+    )

@@ -17,7 +17,9 @@ def test_texts_apart_are_no_fault() -> None:
 
 
 def test_texts_that_meet_are_found() -> None:
-    assert drawn.faults(written((0.1, 0.5), (0.15, 0.52), (0.6, 0.5))) == ["'text 0' touches 'text 1'"]
+    assert drawn.faults(written((0.1, 0.5), (0.15, 0.52), (0.6, 0.5))) == [
+        "'text 0' touches 'text 1'"
+    ]
 
 
 def test_texts_that_leave_the_canvas_are_found() -> None:

@@ -19,7 +19,9 @@ SPHERES = [subjects.caps, subjects.bands, subjects.uncut, subjects.normed, subje
 
 
 def data_of(page: str) -> dict[str, object]:
-    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL
+    )
     return json.loads(text)
 
 
@@ -38,26 +40,38 @@ def test_the_data_are_those_of_the_partition(subject: object) -> None:
         assert float(high - low) <= 1e-14 * float(high)
     halves = [half for cell in data["cells"] for walk in cell["walks"] for half in walk]
     assert sorted(halves) == list(range(2 * len(data["arcs"])))
-    assert sorted(arc for layer in data["layers"] for arc in layer["arcs"]) == list(range(len(data["arcs"])))
+    assert sorted(arc for layer in data["layers"] for arc in layer["arcs"]) == list(
+        range(len(data["arcs"]))
+    )
     for shades in data["colours"]:
         assert len(shades["index"]) == len(found) and max(shades["index"]) < len(shades["palette"])
 
 
 def test_circles_and_spans_are_those_of_the_exact_vertices() -> None:
     found = subjects.normed()
-    data, frame = data_of(globe_html(found)), found.frame_float / math.sqrt(float(found.complex.radius_squared))
+    data, frame = (
+        data_of(globe_html(found)),
+        found.frame_float / math.sqrt(float(found.complex.radius_squared)),
+    )
     for (circle, start, turn), ends in zip(data["arcs"], data["ends"], strict=True):
-        centre, first, second = (np.array(data["circles"][circle][name]) for name in ("centre", "first", "second"))
+        centre, first, second = (
+            np.array(data["circles"][circle][name]) for name in ("centre", "first", "second")
+        )
         for angle, vertex in ((start, ends[0]), (start + turn, ends[1])):
             exact = frame @ [float(x) for x in found.complex.vertex(vertex)]
-            np.testing.assert_allclose(centre + math.cos(angle) * first + math.sin(angle) * second, exact, atol=1e-10)
+            np.testing.assert_allclose(
+                centre + math.cos(angle) * first + math.sin(angle) * second, exact, atol=1e-10
+            )
             np.testing.assert_allclose(data["vertices"][vertex], exact, atol=1e-10)
 
 
 def test_nothing_comes_from_elsewhere_and_text_is_escaped() -> None:
     title = '</script><script>alert("x")</script> & <b>bold</b>'
     page = globe_html(subjects.bands(), title=title)
-    assert not re.search(r"https?:|//[a-z]|\bsrc=|\bhref=|@import|url\(|\bimport\s*\(|fetch\(|XMLHttp|innerHTML|\beval\b", page)
+    assert not re.search(
+        r"https?:|//[a-z]|\bsrc=|\bhref=|@import|url\(|\bimport\s*\(|fetch\(|XMLHttp|innerHTML|\beval\b",
+        page,
+    )
     assert page.count("<script") == 2 and page.count("</script>") == 2
     assert "&lt;/script&gt;&lt;script&gt;alert(&#34;x&#34;)" in page
     assert "default-src 'none'" in page
@@ -69,7 +83,9 @@ def test_the_view_is_the_direction_of_an_input() -> None:
     witness = found.regions[5].witness
     towards = np.array(data_of(globe_html(found, view=witness))["towards"])
     expected = found.frame_float @ [float(x) for x in found.coordinates_of(witness)]
-    np.testing.assert_allclose(towards / np.linalg.norm(towards), expected / np.linalg.norm(expected), atol=1e-9)
+    np.testing.assert_allclose(
+        towards / np.linalg.norm(towards), expected / np.linalg.norm(expected), atol=1e-9
+    )
     with pytest.raises(InvalidInput, match="no direction"):
         globe_html(found, view=[1, 1, 1, 1])
 

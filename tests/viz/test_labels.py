@@ -73,7 +73,9 @@ def test_a_table_shows_every_row_once(count: int) -> None:
     table = Table(("number", "text"), rows, 7)
     fig, ax = style.figure(0.4 + table.width(4.2 * 72) / 72, 4.6)
     texts = table.draw(ax)
-    bodies = [text.get_text().split()[0] for text in texts if not text.get_text().startswith("number")]
+    bodies = [
+        text.get_text().split()[0] for text in texts if not text.get_text().startswith("number")
+    ]
     assert bodies == [str(k) for k in range(count)]
     assert sum(len(squares.get_offsets()) for squares in ax.collections) == count
     assert drawn.faults(fig) == []

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from exact import Box, GreatCircle, InvalidInput, LayerNorm, Ray, RMSNorm, Segment, Sphere, partition
+from exact import (
+    Box,
+    GreatCircle,
+    InvalidInput,
+    LayerNorm,
+    Ray,
+    RMSNorm,
+    Segment,
+    Sphere,
+    partition,
+)
 from exact.arithmetic.numbers import nearest_floats
 from tests.viz import subjects
 from viz.projections import (
@@ -56,7 +66,9 @@ def test_angles_are_those_of_the_exact_crossings(circle: object) -> None:
         norm = found.network.blocks[0].norm
         exact = start if norm is None else start - start.mean()
         flat = plane.points([region.parameters_float[0]])[0]
-        np.testing.assert_allclose(flat / np.linalg.norm(flat), exact / np.linalg.norm(exact), atol=1e-12)
+        np.testing.assert_allclose(
+            flat / np.linalg.norm(flat), exact / np.linalg.norm(exact), atol=1e-12
+        )
         assert np.linalg.norm(flat) == pytest.approx(plane.radius)
 
 
@@ -73,7 +85,10 @@ def test_every_breakpoint_is_a_line() -> None:
     from exact import HardTanh
     from exact.sources import tensors
 
-    found = partition(tensors.mlp([([[2, 0]], [1]), ([[1]], [0])], activation=HardTanh(-1, 3)), Sphere(radius_squared=4))
+    found = partition(
+        tensors.mlp([([[2, 0]], [1]), ([[1]], [0])], activation=HardTanh(-1, 3)),
+        Sphere(radius_squared=4),
+    )
     normals, offsets = CirclePlane.of(found).first_layer(found.network)
     assert sorted(offsets / normals[:, 0]) == [-1, 1]
     assert found.cell_count == 4
@@ -121,7 +136,10 @@ def test_a_skip_before_later_blocks_is_refused() -> None:
     from exact.sources import tensors
 
     weights = np.eye(3), np.zeros(3), np.eye(3), np.zeros(3)
-    skipping, plain = tensors.block(*weights, norm="layernorm", residual=True), tensors.block(*weights)
+    skipping, plain = (
+        tensors.block(*weights, norm="layernorm", residual=True),
+        tensors.block(*weights),
+    )
     alone = partition(skipping, GreatCircle([1, 0, 0], [0, 1, 0]))
     folded = alone.network.folded().forward_float(CirclePlane.of(alone).points([0.3]))
     np.testing.assert_allclose(outputs_on_circle(alone, [0.3]), folded)

@@ -1,7 +1,8 @@
-"""The adjacency graph of a partition, drawn over its regions: who shares a facet with whom, and which layer flips there.
+"""The adjacency graph of a partition, drawn over its regions: who shares a facet with whom, and
+which layer flips there.
 
-The graph comes from exact facets. A node is drawn at the centre of its polygon, an edge passes through the middle of the
-shared facet; these positions are float64.
+The graph comes from exact facets. A node is drawn at the centre of its polygon, an edge passes
+through the middle of the shared facet; these positions are float64.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _NEAR = 1e-9  # of the region's size: how far float corners may lie off an exact
 
 @dataclass(frozen=True)
 class Adjacency:
-    """What was drawn: node k of `nodes` is region `indices[k]`; line k of `edges` joins `pairs[k]`, flipping `layers[k]`."""
+    """What was drawn: node k of `nodes` is region `indices[k]`; line k of `edges` joins `pairs[k]`,
+    flipping `layers[k]`.
+    """
 
     nodes: PathCollection
     indices: tuple[int, ...]
@@ -42,23 +45,35 @@ class Adjacency:
     regions: PolyCollection | None = None
 
 
-def adjacency(partition: FlatPartition, ax: Axes, *, clip: Box | None = None, graph: Any = None) -> Adjacency:
+def adjacency(
+    partition: FlatPartition, ax: Axes, *, clip: Box | None = None, graph: Any = None
+) -> Adjacency:
     """Draw the graph of a two-dimensional partition over its polygons.
 
-    Edges have the colour of the layer whose hinge flips (ink where several layers flip at once). Regions and facets
-    outside `clip` are left out. `graph` spares the time of `partition.graph()` when it is at hand.
+    Edges have the colour of the layer whose hinge flips (ink where several layers flip at once).
+    Regions and facets outside `clip` are left out. `graph` spares the time of `partition.graph()`
+    when it is at hand.
     """
     check_flat(partition)
     shapes = partition.polygons(clip=clip)
     indices = tuple(i for i, shape in enumerate(shapes) if not shape.is_empty)
     corners = {i: np.array(shapes[i].exterior.coords)[:-1] for i in indices}
     centres = {i: np.array(shapes[i].centroid.coords[0]) for i in indices}
-    regions = PolyCollection(list(corners.values()), facecolor=style.tint(style.SURFACE, 0.75), edgecolor=style.HAIRLINE,
-                             linewidth=style.THIN, zorder=1)  # fmt: skip
+    regions = PolyCollection(
+        list(corners.values()),
+        facecolor=style.tint(style.SURFACE, 0.75),
+        edgecolor=style.HAIRLINE,
+        linewidth=style.THIN,
+        zorder=1,
+    )
     ax.add_collection(regions)
     joined = (graph if graph is not None else partition.graph()).edges(data="flipped")
-    found = [(a, b, _layer(flipped), middle) for a, b, flipped in joined if a in corners and b in corners
-             for middle in _facet_middles(partition, a, b, corners[a])]  # fmt: skip
+    found = [
+        (a, b, _layer(flipped), middle)
+        for a, b, flipped in joined
+        if a in corners and b in corners
+        for middle in _facet_middles(partition, a, b, corners[a])
+    ]
     lines = [np.array([centres[a], middle, centres[b]]) for a, b, _, middle in found]
     layers = tuple(layer for _, _, layer, _ in found)
     edges, nodes = _draw(ax, lines, layers, np.array([centres[i] for i in indices]).reshape(-1, 2))
@@ -67,36 +82,68 @@ def adjacency(partition: FlatPartition, ax: Axes, *, clip: Box | None = None, gr
 
 
 def adjacency_ring(partition: CurvePartition, ax: Axes) -> Adjacency:
-    """Draw the graph of a partitioned circle as a ring: a node per arc at its middle, an edge through each crossing.
+    """Draw the graph of a partitioned circle as a ring: a node per arc at its middle, an edge
+    through each crossing.
 
     Dotted chords join arcs of equal code: one code can own several cells of a circle.
     """
     plane = CirclePlane.of(partition)
     radius = plane.radius
     middles = [sum(region.parameters_float) / 2 for region in partition.regions]
-    found = [(a, b, _layer(data["flipped"]), _bow(middles[a], middles[b], data["position"], radius))
-             for a, b, data in partition.graph().edges(data=True)]  # fmt: skip
+    found = [
+        (a, b, _layer(data["flipped"]), _bow(middles[a], middles[b], data["position"], radius))
+        for a, b, data in partition.graph().edges(data=True)
+    ]
     layers = tuple(layer for _, _, layer, _ in found)
     points = _on_circle(radius, middles)
     chords = [points[[a, b]] for a, b in _equal_codes(partition)]
-    ax.add_collection(LineCollection(chords, colors=style.MUTED, linewidths=style.THIN, linestyles=":", zorder=1))
+    ax.add_collection(
+        LineCollection(chords, colors=style.MUTED, linewidths=style.THIN, linestyles=":", zorder=1)
+    )
     edges, nodes = _draw(ax, [line for *_, line in found], layers, points)
     circle_axes(ax, plane)
-    ax.set(xlim=(-1.12 * radius, 1.12 * radius), ylim=(-1.12 * radius, 1.12 * radius), aspect="equal")
-    return Adjacency(nodes, tuple(range(len(partition))), edges, tuple((a, b) for a, b, *_ in found), layers)
+    ax.set(
+        xlim=(-1.12 * radius, 1.12 * radius), ylim=(-1.12 * radius, 1.12 * radius), aspect="equal"
+    )
+    return Adjacency(
+        nodes, tuple(range(len(partition))), edges, tuple((a, b) for a, b, *_ in found), layers
+    )
 
 
-def adjacency_figure(partition: FlatPartition | CurvePartition, *, title: str = "Which regions share a facet",
-                     clip: Box | None = None, graph: Any = None) -> Figure:  # fmt: skip
+def adjacency_figure(
+    partition: FlatPartition | CurvePartition,
+    *,
+    title: str = "Which regions share a facet",
+    clip: Box | None = None,
+    graph: Any = None,
+) -> Figure:
     """A complete figure of :func:`adjacency`, or for circles of :func:`adjacency_ring`."""
     with style.house():
         fig, ax = style.figure(5.6, 6.4)
         ring = not isinstance(partition, FlatPartition)
-        drawn = adjacency_ring(partition, ax) if ring else adjacency(partition, ax, clip=clip, graph=graph)
+        drawn = (
+            adjacency_ring(partition, ax)
+            if ring
+            else adjacency(partition, ax, clip=clip, graph=graph)
+        )
         degree = 2 * len(drawn.pairs) / max(len(drawn.indices), 1)
-        what = f"{len(partition):,} arcs, exact{without_ties(partition)}" if ring else count_of(partition, len(drawn.indices))
-        style.headline(ax, title, f"{what}; {len(drawn.pairs):,} edges drawn\nmean degree {degree:.3g} in this picture")
-        style.key(fig, [*_key(drawn.layers), *([_chord_handle()] if ring and partition.code_count < len(partition) else [])])
+        what = (
+            f"{len(partition):,} arcs, exact{without_ties(partition)}"
+            if ring
+            else count_of(partition, len(drawn.indices))
+        )
+        style.headline(
+            ax,
+            title,
+            f"{what}; {len(drawn.pairs):,} edges drawn\nmean degree {degree:.3g} in this picture",
+        )
+        style.key(
+            fig,
+            [
+                *_key(drawn.layers),
+                *([_chord_handle()] if ring and partition.code_count < len(partition) else []),
+            ],
+        )
         fit_height(fig, ax)
     return fig
 
@@ -107,8 +154,12 @@ def _layer(flipped: Iterable[Hinge]) -> int:
     return layers.pop() if len(layers) == 1 else 0
 
 
-def _facet_middles(partition: FlatPartition, a: int, b: int, corners: np.ndarray) -> list[np.ndarray]:
-    """The middles of the facets of region a behind which b lies, as far as they are inside the window."""
+def _facet_middles(
+    partition: FlatPartition, a: int, b: int, corners: np.ndarray
+) -> list[np.ndarray]:
+    """The middles of the facets of region a behind which b lies, as far as they are inside the
+    window.
+    """
     near, middles = _NEAR * float(np.ptp(corners, axis=0).max()), []
     for facet in partition.regions[a].facets:
         if facet.neighbour == b:
@@ -142,21 +193,41 @@ def _equal_codes(partition: CurvePartition) -> list[tuple[int, int]]:
     return pairs
 
 
-def _draw(ax: Axes, lines: Sequence[np.ndarray], layers: Sequence[int], points: np.ndarray
-          ) -> tuple[LineCollection, PathCollection]:  # fmt: skip
+def _draw(
+    ax: Axes, lines: Sequence[np.ndarray], layers: Sequence[int], points: np.ndarray
+) -> tuple[LineCollection, PathCollection]:
     """Edges in the colours of their layers, nodes on top of them."""
     many = len(points) > 150
-    edges = LineCollection(lines, colors=[style.layer_colour(k) for k in layers], linewidths=0.9 if many else style.LINE,
-                           capstyle="round", joinstyle="round", zorder=2)  # fmt: skip
+    edges = LineCollection(
+        lines,
+        colors=[style.layer_colour(k) for k in layers],
+        linewidths=0.9 if many else style.LINE,
+        capstyle="round",
+        joinstyle="round",
+        zorder=2,
+    )
     ax.add_collection(edges)
-    nodes = ax.scatter(*points.T, s=5 if many else 20, color=style.INK, edgecolors=style.PAPER, linewidths=0.5, zorder=3)
+    nodes = ax.scatter(
+        *points.T,
+        s=5 if many else 20,
+        color=style.INK,
+        edgecolors=style.PAPER,
+        linewidths=0.5,
+        zorder=3,
+    )
     return edges, nodes
 
 
 def _key(layers: Sequence[int]) -> list[Artist]:
     """One line per layer that occurs."""
-    names = {layer: f"flips in layer {layer}" if layer else "flips in several layers" for layer in sorted(set(layers))}
-    return [Line2D([], [], color=style.layer_colour(k), linewidth=style.LINE, label=name) for k, name in names.items()]
+    names = {
+        layer: f"flips in layer {layer}" if layer else "flips in several layers"
+        for layer in sorted(set(layers))
+    }
+    return [
+        Line2D([], [], color=style.layer_colour(k), linewidth=style.LINE, label=name)
+        for k, name in names.items()
+    ]
 
 
 def _chord_handle() -> Artist:

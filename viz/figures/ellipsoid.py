@@ -1,9 +1,11 @@
-"""The ellipsoid that gain and bias make of a norm's sphere, in its own axes (source: seed 002, here with exact axes).
+"""The ellipsoid that gain and bias make of a norm's sphere, in its own axes (source: seed 002, here
+with exact axes).
 
-A norm of R^n whose image spans two or three dimensions is drawn in the coordinates of its semi-axes, the longest first, around
-its centre, the bias. Two dimensions are a curve; three are drawn in parallel projection: the outline, a net of meridians and
-parallels, dashed where it is on the far side. Squared semi-axes and multiplicities are exact (`exact.instruments.norm_geometry`), the
-drawing is float64.
+A norm of R^n whose image spans two or three dimensions is drawn in the coordinates of its
+semi-axes, the longest first, around its centre, the bias. Two dimensions are a curve; three are
+drawn in parallel projection: the outline, a net of meridians and parallels, dashed where it is on
+the far side. Squared semi-axes and multiplicities are exact (`exact.instruments.norm_geometry`),
+the drawing is float64.
 """
 
 from __future__ import annotations
@@ -29,13 +31,17 @@ from viz.figures.polytopes import class_handles
 
 _TURNS = np.linspace(0, 2 * math.pi, 361)
 _FAR = 200  # gains beyond 2^200 or below 2^-200 are drawn in a unit of their size
-_VIEW = np.array([0.5, -0.74, 0.45])  # from where three dimensions are seen, in the coordinates of the semi-axes
+_VIEW = np.array(
+    [0.5, -0.74, 0.45]
+)  # from where three dimensions are seen, in the coordinates of the semi-axes
 _NET = 6  # meridians and parallels of the net
 
 
 @dataclass(frozen=True)
 class EllipsoidArtists:
-    """What was drawn: the outline, the net (front, back; in three dimensions), one line per semi-axis, labels and points."""
+    """What was drawn: the outline, the net (front, back; in three dimensions), one line per
+    semi-axis, labels and points.
+    """
 
     outline: Line2D
     net: tuple[LineCollection, ...]
@@ -44,16 +50,21 @@ class EllipsoidArtists:
     points: tuple[PathCollection, ...]
 
 
-def ellipsoid(norm: Norm, ax: Axes, *, points: np.ndarray | None = None, classes: Sequence[int] | None = None
-              ) -> EllipsoidArtists:  # fmt: skip
+def ellipsoid(
+    norm: Norm, ax: Axes, *, points: np.ndarray | None = None, classes: Sequence[int] | None = None
+) -> EllipsoidArtists:
     """Draw the image of a norm, and where it sends `points` (k x n, inputs) if they are given.
 
-    Raises InvalidInput unless the image spans two or three dimensions, and for points that do not fit.
+    Raises InvalidInput unless the image spans two or three dimensions, and for points that do not
+    fit.
     """
     shape = axes_of(norm)
     if shape.dim not in (2, 3):
-        raise InvalidInput("only images of two or three dimensions are drawn", value=f"{shape.dim} dimensions",
-                           remedy="give LayerNorm of 3 or 4 or RMSNorm of 2 or 3 coordinates")  # fmt: skip
+        raise InvalidInput(
+            "only images of two or three dimensions are drawn",
+            value=f"{shape.dim} dimensions",
+            remedy="give LayerNorm of 3 or 4 or RMSNorm of 2 or 3 coordinates",
+        )
     unit, rows = _unit(norm), np.concatenate([axis.directions_float for axis in shape.axes])
     lengths = _lengths(shape) / unit
     screen = np.eye(2) if shape.dim == 2 else _screen(_VIEW)
@@ -70,22 +81,46 @@ def ellipsoid(norm: Norm, ax: Axes, *, points: np.ndarray | None = None, classes
     return EllipsoidArtists(outline, net, semi_axes, labels, clouds)
 
 
-def ellipsoid_figure(norms: Sequence[Norm], *, points: np.ndarray | None = None, title: str | None = None,
-                     classes: Sequence[int] | None = None, class_names: Sequence[str] = ()) -> Figure:  # fmt: skip
-    """A complete figure of :func:`ellipsoid`, a panel per norm: LayerNorm and RMSNorm of the same gain side by side."""
+def ellipsoid_figure(
+    norms: Sequence[Norm],
+    *,
+    points: np.ndarray | None = None,
+    title: str | None = None,
+    classes: Sequence[int] | None = None,
+    class_names: Sequence[str] = (),
+) -> Figure:
+    """A complete figure of :func:`ellipsoid`, a panel per norm: LayerNorm and RMSNorm of the same
+    gain side by side.
+    """
     with style.house():
         fig, panels = style.figure(4.6 * len(norms), 4.1, 1, len(norms), squeeze=False)
-        fig.suptitle(title or "What gain and bias make of a norm's sphere", fontsize=style.HEADING, fontweight="bold",
-                     x=0.01, ha="left")  # fmt: skip
+        fig.suptitle(
+            title or "What gain and bias make of a norm's sphere",
+            fontsize=style.HEADING,
+            fontweight="bold",
+            x=0.01,
+            ha="left",
+        )
         for norm, ax in zip(norms, panels[0], strict=True):
             ellipsoid(norm, ax, points=points, classes=classes)
-            style.headline(ax, f"{type(norm).__name__} of ℝ{_superscript(norm.dim)}", _subtitle(norm))
-        style.key(fig, [*_key(any(axes_of(norm).dim == 3 for norm in norms)), *class_handles(classes, class_names)], columns=3)
+            style.headline(
+                ax, f"{type(norm).__name__} of ℝ{_superscript(norm.dim)}", _subtitle(norm)
+            )
+        style.key(
+            fig,
+            [
+                *_key(any(axes_of(norm).dim == 3 for norm in norms)),
+                *class_handles(classes, class_names),
+            ],
+            columns=3,
+        )
     return fig
 
 
 def _unit(norm: Norm) -> float:
-    """What one unit of the picture stands for: 1, or a power of two where floats of the lengths could not be squared."""
+    """What one unit of the picture stands for: 1, or a power of two where floats of the lengths
+    could not be squared.
+    """
     largest = float(np.frexp(np.abs(norm.gain.float64()).max())[1])
     return 1.0 if abs(largest) < _FAR else 2.0**largest
 
@@ -95,7 +130,9 @@ def _lengths(shape: Ellipsoid) -> np.ndarray:
 
 
 def _screen(view: np.ndarray) -> np.ndarray:
-    """Two orthonormal rows: right and up of a picture seen from `view`, with the third axis upwards."""
+    """Two orthonormal rows: right and up of a picture seen from `view`, with the third axis
+    upwards.
+    """
     towards = view / np.linalg.norm(view)
     right = np.cross([0.0, 0.0, 1.0], towards)
     right /= np.linalg.norm(right)
@@ -105,7 +142,8 @@ def _screen(view: np.ndarray) -> np.ndarray:
 def _outline(ax: Axes, lengths: np.ndarray, screen: np.ndarray) -> Line2D:
     """The ellipse itself, or of an ellipsoid the curve where the line of sight is tangent.
 
-    There the normal x_k / l_k^2 is orthogonal to the view, so x_k / l_k runs over the great circle orthogonal to view_k / l_k.
+    There the normal x_k / l_k^2 is orthogonal to the view, so x_k / l_k runs over the great circle
+    orthogonal to view_k / l_k.
     """
     if len(lengths) == 2:
         flat = lengths * np.column_stack([np.cos(_TURNS), np.sin(_TURNS)])
@@ -116,11 +154,16 @@ def _outline(ax: Axes, lengths: np.ndarray, screen: np.ndarray) -> Line2D:
 
 
 def _net(ax: Axes, lengths: np.ndarray, screen: np.ndarray) -> tuple[LineCollection, ...]:
-    """Meridians through the ends of the third axis, and parallels; first the near side, then the far side."""
+    """Meridians through the ends of the third axis, and parallels; first the near side, then the
+    far side.
+    """
     if len(lengths) == 2:
         return ()
     turns = np.linspace(0, math.pi, _NET, endpoint=False)
-    meridians = [np.column_stack([np.cos(a) * np.cos(_TURNS), np.sin(a) * np.cos(_TURNS), np.sin(_TURNS)]) for a in turns]
+    meridians = [
+        np.column_stack([np.cos(a) * np.cos(_TURNS), np.sin(a) * np.cos(_TURNS), np.sin(_TURNS)])
+        for a in turns
+    ]
     heights = np.linspace(-math.pi / 2, math.pi / 2, _NET + 1)[1:-1]
     circle = np.column_stack([np.cos(_TURNS), np.sin(_TURNS), np.zeros(len(_TURNS))])
     parallels = [math.cos(b) * circle + [0, 0, math.sin(b)] for b in heights]
@@ -131,8 +174,12 @@ def _net(ax: Axes, lengths: np.ndarray, screen: np.ndarray) -> tuple[LineCollect
         front = (facing[:-1] + facing[1:]) > 0
         near.append(pieces[front])
         far.append(pieces[~front])
-    front = LineCollection(np.concatenate(near), colors=style.HYPERPLANE, linewidths=style.THIN, zorder=2)
-    back = LineCollection(np.concatenate(far)[::3], colors=style.HAIRLINE, linewidths=style.THIN, zorder=1)
+    front = LineCollection(
+        np.concatenate(near), colors=style.HYPERPLANE, linewidths=style.THIN, zorder=2
+    )
+    back = LineCollection(
+        np.concatenate(far)[::3], colors=style.HAIRLINE, linewidths=style.THIN, zorder=1
+    )
     return ax.add_collection(front), ax.add_collection(back)
 
 
@@ -141,16 +188,41 @@ def _semi_axes(
 ) -> tuple[tuple[Line2D, ...], tuple[Text, ...]]:
     """A line from the centre to the end of every semi-axis, with its length beyond."""
     lines, labels = [], []
-    names = [name for axis in shape.axes for name in [_length_name(axis.squared, axis.length_float)] * axis.multiplicity]
+    names = [
+        name
+        for axis in shape.axes
+        for name in [_length_name(axis.squared, axis.length_float)] * axis.multiplicity
+    ]
     for k, (length, name) in enumerate(zip(lengths, names, strict=True)):
         tip = length * screen[:, k]
         colour = style.series_colour(k)
-        lines.append(ax.plot([0, tip[0]], [0, tip[1]], color=colour, linewidth=style.BOLD, zorder=4, solid_capstyle="round")[0])
-        unit = screen[:, k] / np.linalg.norm(screen[:, k])  # also where a very short axis rounds to a point
-        labels.append(ax.annotate(name, tip, 7 * unit, textcoords="offset points", color=colour, fontsize=style.SMALL, zorder=6,
-                                  bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
-                                  ha="left" if unit[0] > 0.4 else "right" if unit[0] < -0.4 else "center",
-                                  va="bottom" if unit[1] > 0.4 else "top" if unit[1] < -0.4 else "center"))  # fmt: skip
+        lines.append(
+            ax.plot(
+                [0, tip[0]],
+                [0, tip[1]],
+                color=colour,
+                linewidth=style.BOLD,
+                zorder=4,
+                solid_capstyle="round",
+            )[0]
+        )
+        unit = screen[:, k] / np.linalg.norm(
+            screen[:, k]
+        )  # also where a very short axis rounds to a point
+        labels.append(
+            ax.annotate(
+                name,
+                tip,
+                7 * unit,
+                textcoords="offset points",
+                color=colour,
+                fontsize=style.SMALL,
+                zorder=6,
+                bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+                ha="left" if unit[0] > 0.4 else "right" if unit[0] < -0.4 else "center",
+                va="bottom" if unit[1] > 0.4 else "top" if unit[1] < -0.4 else "center",
+            )
+        )
     ax.plot([0], [0], marker="o", markersize=4, color=style.INK, zorder=5)
     return tuple(lines), tuple(labels)
 
@@ -164,28 +236,54 @@ def _length_name(squared: object, length: float) -> str:
     return f"{math.isqrt(p)}" if whole else f"√{p}" if q == 1 else f"√({p}/{q})"
 
 
-def _points(ax: Axes, norm: Norm, rows: np.ndarray, screen: np.ndarray, points: np.ndarray | None,
-            classes: Sequence[int] | None) -> tuple[PathCollection, ...]:  # fmt: skip
+def _points(
+    ax: Axes,
+    norm: Norm,
+    rows: np.ndarray,
+    screen: np.ndarray,
+    points: np.ndarray | None,
+    classes: Sequence[int] | None,
+) -> tuple[PathCollection, ...]:
     if points is None:
         return ()
     cloud = np.asarray(points, dtype=np.float64)
     if cloud.ndim != 2 or cloud.shape[1] != norm.dim:
-        raise InvalidInput("the points do not fit the norm", value=cloud.shape, remedy=f"give rows of {norm.dim} numbers")
+        raise InvalidInput(
+            "the points do not fit the norm",
+            value=cloud.shape,
+            remedy=f"give rows of {norm.dim} numbers",
+        )
     labels = np.zeros(len(cloud), dtype=int) if classes is None else np.asarray(classes, dtype=int)
     flat = (norm.forward_float(cloud) - norm.bias.float64().T) @ rows.T @ screen.T
     return tuple(
-        ax.scatter(*flat[labels == c].T, s=9, color=style.class_colour(c), marker=style.MARKERS[c % len(style.MARKERS)],
-                   linewidths=0, alpha=0.8, zorder=5)
+        ax.scatter(
+            *flat[labels == c].T,
+            s=9,
+            color=style.class_colour(c),
+            marker=style.MARKERS[c % len(style.MARKERS)],
+            linewidths=0,
+            alpha=0.8,
+            zorder=5,
+        )
         for c in sorted(set(labels.tolist()))
-    )  # fmt: skip
+    )
 
 
 def _subtitle(norm: Norm) -> str:
     shape = axes_of(norm)
     gain = ", ".join(f"{nearest_float(g):.3g}" for g in norm.gain.column())
     bias = ", ".join(f"{nearest_float(b):.3g}" for b in norm.bias.column())
-    kind = "the inside too" if shape.is_solid else "ε = 0" if norm.eps == 0 else f"ε = {nearest_float(norm.eps):.3g}: inside it"
-    return f"γ = ({gain}), centre β = ({bias})\nsemi-axes: roots of n times the eigenvalues of γ P γ; {kind}"
+    kind = (
+        "the inside too"
+        if shape.is_solid
+        else "ε = 0"
+        if norm.eps == 0
+        else f"ε = {nearest_float(norm.eps):.3g}: inside it"
+    )
+    return (
+        f"γ = ({gain}), centre β = ({bias})\nsemi-axes: roots of n times the eigenvalues of γ "
+        f"P γ; {kind}"
+    )
 
 
 def _superscript(number: int) -> str:
@@ -195,6 +293,19 @@ def _superscript(number: int) -> str:
 def _key(solid: bool) -> list[Artist]:
     handles: list[Artist] = [
         Line2D([], [], color=style.INK, linewidth=style.LINE, label="image of the norm"),
-        Line2D([], [], color=style.series_colour(0), linewidth=style.BOLD, label="semi-axes, longest first"),
+        Line2D(
+            [],
+            [],
+            color=style.series_colour(0),
+            linewidth=style.BOLD,
+            label="semi-axes, longest first",
+        ),
     ]
-    return [*handles, Line2D([], [], color=style.HYPERPLANE, linewidth=style.THIN, label="its near side")] if solid else handles
+    return (
+        [
+            *handles,
+            Line2D([], [], color=style.HYPERPLANE, linewidth=style.THIN, label="its near side"),
+        ]
+        if solid
+        else handles
+    )

@@ -33,7 +33,9 @@ _VALUES = {"active": "hinges that are on", "slope": "slope (output per unit of i
 
 @dataclass(frozen=True)
 class Polytopes:
-    """What was drawn: path k of `regions` is region `indices[k]`; `meaning` says what its colour stands for."""
+    """What was drawn: path k of `regions` is region `indices[k]`; `meaning` says what its colour
+    stands for.
+    """
 
     regions: PolyCollection
     indices: tuple[int, ...]
@@ -42,20 +44,32 @@ class Polytopes:
     meaning: str
 
 
-def polytopes(partition: FlatPartition, ax: Axes, *, colour_by: ColourBy = "map", clip: Box | None = None,
-              data: np.ndarray | None = None, classes: Sequence[int] | None = None,
-              decision: bool = False) -> Polytopes:  # fmt: skip
+def polytopes(
+    partition: FlatPartition,
+    ax: Axes,
+    *,
+    colour_by: ColourBy = "map",
+    clip: Box | None = None,
+    data: np.ndarray | None = None,
+    classes: Sequence[int] | None = None,
+    decision: bool = False,
+) -> Polytopes:
     """Draw the regions of a two-dimensional partition (Box, Plane or RealSpace).
 
-    Coordinates are those of `polygons()`: x1, x2, or the parameters (s, t) of a Plane; `data` (k x 2) is in them too, and
-    `classes` numbers its rows from 0. `colour_by`: "map" (equal colour for equal affine maps on the domain), "code",
-    "active" (hinges that are on) or "slope" (Frobenius norm of the map's matrix in these coordinates). `decision` adds
-    where the output is 0, or where the two largest of several outputs tie. An unbounded domain needs `clip`; without it
-    the window is the data's range with a margin. Raises InvalidInput for domains that are not planes.
+    Coordinates are those of `polygons()`: x1, x2, or the parameters (s, t) of a Plane; `data` (k x
+    2) is in them too, and `classes` numbers its rows from 0. `colour_by`: "map" (equal colour for
+    equal affine maps on the domain), "code", "active" (hinges that are on) or "slope" (Frobenius
+    norm of the map's matrix in these coordinates). `decision` adds where the output is 0, or where
+    the two largest of several outputs tie. An unbounded domain needs `clip`; without it the window
+    is the data's range with a margin. Raises InvalidInput for domains that are not planes.
     """
     check_flat(partition)
     if colour_by not in (*_CATEGORIES, *_VALUES):
-        raise InvalidInput("unknown colouring", value=repr(colour_by), remedy='write "map", "code", "active" or "slope"')
+        raise InvalidInput(
+            "unknown colouring",
+            value=repr(colour_by),
+            remedy='write "map", "code", "active" or "slope"',
+        )
     shapes = partition.polygons(clip=_window(partition, clip, data))
     indices = tuple(i for i, shape in enumerate(shapes) if not shape.is_empty)
     drawn = [shapes[i] for i in indices]
@@ -70,17 +84,35 @@ def polytopes(partition: FlatPartition, ax: Axes, *, colour_by: ColourBy = "map"
     return Polytopes(regions, indices, points, lines, meaning)
 
 
-def polytopes_figure(partition: FlatPartition, *, title: str = "Regions of the input plane", colour_by: ColourBy = "map",
-                     clip: Box | None = None, data: np.ndarray | None = None, classes: Sequence[int] | None = None,
-                     class_names: Sequence[str] = (), decision: bool = False) -> Figure:  # fmt: skip
+def polytopes_figure(
+    partition: FlatPartition,
+    *,
+    title: str = "Regions of the input plane",
+    colour_by: ColourBy = "map",
+    clip: Box | None = None,
+    data: np.ndarray | None = None,
+    classes: Sequence[int] | None = None,
+    class_names: Sequence[str] = (),
+    decision: bool = False,
+) -> Figure:
     """A complete figure of :func:`polytopes`: count, meaning of the colours, legend of the data."""
     with style.house():
         fig, ax = style.figure(6.0 if colour_by in _VALUES else 5.4, 6.0)
-        drawn = polytopes(partition, ax, colour_by=colour_by, clip=clip, data=data, classes=classes, decision=decision)
+        drawn = polytopes(
+            partition,
+            ax,
+            colour_by=colour_by,
+            clip=clip,
+            data=data,
+            classes=classes,
+            decision=decision,
+        )
         fit_height(fig, ax)
         style.headline(ax, title, f"{count_of(partition, len(drawn.indices))}\n{drawn.meaning}")
         if colour_by in _VALUES:
-            fig.colorbar(drawn.regions, cax=ax.inset_axes((1.03, 0, 0.035, 1)), label=_VALUES[colour_by])
+            fig.colorbar(
+                drawn.regions, cax=ax.inset_axes((1.03, 0, 0.035, 1)), label=_VALUES[colour_by]
+            )
         handles = class_handles(classes if data is not None else None, class_names)
         style.key(fig, [*handles, *([decision_handle()] if decision else [])])
     return fig
@@ -89,11 +121,17 @@ def polytopes_figure(partition: FlatPartition, *, title: str = "Regions of the i
 def check_flat(partition: FlatPartition) -> None:
     """Raise InvalidInput unless the partition consists of polygons."""
     if not isinstance(partition, FlatPartition):
-        raise InvalidInput("this figure draws polygons", value=partition.domain, remedy="partition a Box, Plane or RealSpace")
+        raise InvalidInput(
+            "this figure draws polygons",
+            value=partition.domain,
+            remedy="partition a Box, Plane or RealSpace",
+        )
 
 
 def _window(partition: FlatPartition, clip: Box | None, data: np.ndarray | None) -> Box | None:
-    """The given clip; for an unbounded domain without one, the range of the data and a fifth of it around."""
+    """The given clip; for an unbounded domain without one, the range of the data and a fifth of it
+    around.
+    """
     if clip is not None or partition.is_bounded or data is None:
         return clip
     low, high = np.min(data, axis=0), np.max(data, axis=0)
@@ -103,9 +141,16 @@ def _window(partition: FlatPartition, clip: Box | None, data: np.ndarray | None)
 
 def count_of(partition: FlatPartition, visible: int) -> str:
     """The number of regions, how it is known, and how many are in the window."""
-    known = "exact" if partition.outcome is Outcome.COMPLETE else f"a lower bound ({partition.outcome.value})"
+    known = (
+        "exact"
+        if partition.outcome is Outcome.COMPLETE
+        else f"a lower bound ({partition.outcome.value})"
+    )
     hidden = "" if visible == len(partition) else f"; {visible:,} in this window"
-    return f"{len(partition):,} region{'s' * (len(partition) != 1)}, {known}{without_ties(partition)}{hidden}"
+    return (
+        f"{len(partition):,} region{'s' * (len(partition) != 1)}, "
+        f"{known}{without_ties(partition)}{hidden}"
+    )
 
 
 def map_rows(partition: FlatPartition, index: int) -> np.ndarray:
@@ -114,26 +159,39 @@ def map_rows(partition: FlatPartition, index: int) -> np.ndarray:
     return nearest_floats(columns.entries()).reshape(-1, 3)
 
 
-def _colour(regions: PolyCollection, partition: FlatPartition, indices: Sequence[int], shapes: Sequence[shapely.Polygon],
-            colour_by: ColourBy) -> str:  # fmt: skip
+def _colour(
+    regions: PolyCollection,
+    partition: FlatPartition,
+    indices: Sequence[int],
+    shapes: Sequence[shapely.Polygon],
+    colour_by: ColourBy,
+) -> str:
     """Set the faces; returns what colour means."""
     if colour_by in _CATEGORIES:
         keys = _keys(partition, indices, colour_by)
         regions.set_edgecolor(style.INK)
         regions.set_facecolor(style.distinct_colours(keys, touching(shapes), soften=style.SOFT))
         different = len(set(keys))
-        repeats = f" ({different:,}; colours recur, never side by side)" if different > style.DISTINCT else f" ({different})"
+        repeats = (
+            f" ({different:,}; colours recur, never side by side)"
+            if different > style.DISTINCT
+            else f" ({different})"
+        )
         return f"colour: {_CATEGORIES[colour_by]}{repeats}"
     regions.set(cmap=style.sequential(), edgecolor=style.PAPER)
     if colour_by == "active":
         regions.set_array(partition.bits[list(indices)].sum(axis=1).astype(float))
     else:
-        regions.set_array(np.array([np.linalg.norm(map_rows(partition, i)[:, :2]) for i in indices]))
+        regions.set_array(
+            np.array([np.linalg.norm(map_rows(partition, i)[:, :2]) for i in indices])
+        )
     return f"colour: {_VALUES[colour_by]}"
 
 
 def _keys(partition: FlatPartition, indices: Sequence[int], colour_by: ColourBy) -> list[object]:
-    """What must be equal for colours to be: packed codes, or exact maps over the domain's parameters."""
+    """What must be equal for colours to be: packed codes, or exact maps over the domain's
+    parameters.
+    """
     if colour_by == "code":
         return [partition.codes[i].tobytes() for i in indices]
     network, state = partition.network, partition.flat.state()
@@ -146,44 +204,81 @@ def touching(shapes: Sequence[shapely.Polygon]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(first, second, strict=True) if a < b]
 
 
-def _decision(partition: FlatPartition, indices: Sequence[int], corners: Sequence[np.ndarray], ax: Axes) -> LineCollection:
-    pieces = [p for i, c in zip(indices, corners, strict=True) for p in pieces_in_polygon(c, map_rows(partition, i))]
+def _decision(
+    partition: FlatPartition, indices: Sequence[int], corners: Sequence[np.ndarray], ax: Axes
+) -> LineCollection:
+    pieces = [
+        p
+        for i, c in zip(indices, corners, strict=True)
+        for p in pieces_in_polygon(c, map_rows(partition, i))
+    ]
     return decision_lines(pieces, ax)
 
 
 def decision_lines(pieces: Sequence[np.ndarray], ax: Axes) -> LineCollection:
     """A decision boundary as dark lines with a white rim, so that it is seen on every colour."""
-    rim = LineCollection(pieces, colors=style.PAPER, linewidths=2 * style.BOLD, capstyle="round", zorder=2)
-    lines = LineCollection(pieces, colors=style.INK, linewidths=style.BOLD, capstyle="round", zorder=3, label="decision")
+    rim = LineCollection(
+        pieces, colors=style.PAPER, linewidths=2 * style.BOLD, capstyle="round", zorder=2
+    )
+    lines = LineCollection(
+        pieces,
+        colors=style.INK,
+        linewidths=style.BOLD,
+        capstyle="round",
+        zorder=3,
+        label="decision",
+    )
     ax.add_collection(rim)
     ax.add_collection(lines)
     return lines
 
 
-def scatter(ax: Axes, data: np.ndarray | None, classes: Sequence[int] | None) -> tuple[PathCollection, ...]:
+def scatter(
+    ax: Axes, data: np.ndarray | None, classes: Sequence[int] | None
+) -> tuple[PathCollection, ...]:
     """Data points, one collection per class, each with its colour and marker and a white rim."""
     if data is None:
         return ()
     data = np.asarray(data, dtype=np.float64)
     labels = np.zeros(len(data), dtype=int) if classes is None else np.asarray(classes, dtype=int)
     if data.ndim != 2 or data.shape[1] != 2 or labels.shape != (len(data),):
-        raise InvalidInput("data does not fit the figure", value=f"data {data.shape}, classes {labels.shape}",
-                           remedy="give data as (k, 2) in the coordinates of the figure and k class numbers")  # fmt: skip
+        raise InvalidInput(
+            "data does not fit the figure",
+            value=f"data {data.shape}, classes {labels.shape}",
+            remedy="give data as (k, 2) in the coordinates of the figure and k class numbers",
+        )
     size = float(np.clip(4000 / max(len(data), 1), 7, 26))
     return tuple(
-        ax.scatter(*data[labels == c].T, s=size, marker=style.MARKERS[c % len(style.MARKERS)], color=style.class_colour(c),
-                   edgecolors=style.PAPER, linewidths=0.5, zorder=4, label=f"class {c}")
+        ax.scatter(
+            *data[labels == c].T,
+            s=size,
+            marker=style.MARKERS[c % len(style.MARKERS)],
+            color=style.class_colour(c),
+            edgecolors=style.PAPER,
+            linewidths=0.5,
+            zorder=4,
+            label=f"class {c}",
+        )
         for c in sorted(set(labels.tolist()))
-    )  # fmt: skip
+    )
 
 
 def class_handles(classes: Sequence[int] | None, names: Sequence[str] = ()) -> list[Artist]:
     """Legend handles for data classes, named "class 0", "class 1", ... where no name is given."""
     return [
-        Line2D([], [], linestyle="", marker=style.MARKERS[c % len(style.MARKERS)], color=style.class_colour(c), markersize=5.5,
-               markeredgecolor=style.PAPER, markeredgewidth=0.5, label=names[c] if c < len(names) else f"class {c}")
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=style.MARKERS[c % len(style.MARKERS)],
+            color=style.class_colour(c),
+            markersize=5.5,
+            markeredgecolor=style.PAPER,
+            markeredgewidth=0.5,
+            label=names[c] if c < len(names) else f"class {c}",
+        )
         for c in sorted({int(c) for c in classes} if classes is not None else ())
-    ]  # fmt: skip
+    ]
 
 
 def decision_handle() -> Artist:
@@ -192,16 +287,24 @@ def decision_handle() -> Artist:
 
 
 def fit_height(fig: Figure, ax: Axes, panels: int = 1, extra: float = 0.0) -> None:
-    """Give the figure the height that equal units ask for (and `extra` inches), without empty bands above and below."""
+    """Give the figure the height that equal units ask for (and `extra` inches), without empty bands
+    above and below.
+    """
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     width = fig.get_size_inches()[0]
-    fig.set_figheight((width / panels - 0.8) * min(max((top - bottom) / (right - left), 0.3), 2.0) + 1.5 + extra)
+    fig.set_figheight(
+        (width / panels - 0.8) * min(max((top - bottom) / (right - left), 0.3), 2.0) + 1.5 + extra
+    )
 
 
 def _coordinate(flat: Flat, k: int) -> str:
     """The input that parameter k of a chart is."""
     rows = zip(flat.origin, zip(*flat.directions, strict=True), strict=True)
-    j = next(j for j, (start, slopes) in enumerate(rows) if start == 0 and slopes[k] == 1 and sum(x != 0 for x in slopes) == 1)
+    j = next(
+        j
+        for j, (start, slopes) in enumerate(rows)
+        if start == 0 and slopes[k] == 1 and sum(x != 0 for x in slopes) == 1
+    )
     return f"input x{j + 1}".translate(_SUBSCRIPTS)
 
 
@@ -211,7 +314,11 @@ def frame(ax: Axes, partition: FlatPartition, shapes: Sequence[shapely.Polygon])
         left, bottom, right, top = shapely.total_bounds(list(shapes))
         ax.set(xlim=(left, right), ylim=(bottom, top))
     plane = isinstance(partition.domain, Plane)
-    across, up = ("plane parameter s", "plane parameter t") if plane else (_coordinate(partition.flat, k) for k in (0, 1))
+    across, up = (
+        ("plane parameter s", "plane parameter t")
+        if plane
+        else (_coordinate(partition.flat, k) for k in (0, 1))
+    )
     ax.set(xlabel=across, ylabel=up)
     ax.set_aspect("equal")
     ax.spines[:].set_visible(True)

@@ -1,7 +1,8 @@
-"""Along a line or around a circle: how the code changes, what the network says, and the cells that are passed.
+"""Along a line or around a circle: how the code changes, what the network says, and the cells that
+are passed.
 
-Cells are exact; their ends and the outputs are float64 here. On a circle behind a norm the outputs are those at eps = 0, the
-limit far from the origin; along a Segment, Ray or Line eps is included.
+Cells are exact; their ends and the outputs are float64 here. On a circle behind a norm the outputs
+are those at eps = 0, the limit far from the origin; along a Segment, Ray or Line eps is included.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _SAMPLES, _MOST_KINKS, _MOST_OUTPUTS = 800, 150, 4
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell, or the part of it in the window: from `start` to `end` on the axis, of region `index`."""
+    """A cell, or the part of it in the window: from `start` to `end` on the axis, of region
+    `index`.
+    """
 
     start: float
     end: float
@@ -36,7 +39,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Profile:
-    """The figure's three panels: step lines of the code, lines and kinks of the outputs, and the strip of cells."""
+    """The figure's three panels: step lines of the code, lines and kinks of the outputs, and the
+    strip of cells.
+    """
 
     cells: tuple[Cell, ...]
     code: tuple[Line2D, ...]
@@ -46,9 +51,11 @@ class Profile:
 
 
 def cells_along(partition: CurvePartition, *, log: bool = False) -> tuple[Cell, ...]:
-    """The cells in order along the axis: angles from 0 to 2 pi, or t in a window that shows every crossing.
+    """The cells in order along the axis: angles from 0 to 2 pi, or t in a window that shows every
+    crossing.
 
-    A cell across angle 0 appears at both ends. `log` leaves out t <= 0; InvalidInput where nothing remains, or on a circle.
+    A cell across angle 0 appears at both ends. `log` leaves out t <= 0; InvalidInput where nothing
+    remains, or on a circle.
     """
     _check(partition, log)
     spans = [(*region.parameters_float, region.index) for region in partition.regions]
@@ -62,27 +69,42 @@ def cells_along(partition: CurvePartition, *, log: bool = False) -> tuple[Cell, 
     return tuple(sorted((c for c in cells if c.start < c.end), key=lambda c: c.start))
 
 
-def code_profile(partition: CurvePartition, ax: Axes, cells: Sequence[Cell]) -> tuple[Line2D, Line2D]:
-    """Step lines of the bits flipped so far, and of the Hamming distance from the first of `cells` (from `cells_along`)."""
+def code_profile(
+    partition: CurvePartition, ax: Axes, cells: Sequence[Cell]
+) -> tuple[Line2D, Line2D]:
+    """Step lines of the bits flipped so far, and of the Hamming distance from the first of `cells`
+    (from `cells_along`).
+    """
     bits = partition.bits[[cell.index for cell in cells]]
     so_far = np.concatenate([[0], np.cumsum((bits[1:] != bits[:-1]).sum(axis=1))])
     distance = (bits != bits[0]).sum(axis=1)
     edges = [*(cell.start for cell in cells), cells[-1].end]
     lines = [
-        ax.step(edges, [*values, values[-1]], where="post", color=colour, linewidth=width, label=label)[0]
-        for values, colour, width, label in ((so_far, style.SKY, 2 * style.BOLD, "bits flipped so far"),
-                                             (distance, style.INK, style.LINE, "Hamming distance\nfrom the start"))
-    ]  # fmt: skip
+        ax.step(
+            edges, [*values, values[-1]], where="post", color=colour, linewidth=width, label=label
+        )[0]
+        for values, colour, width, label in (
+            (so_far, style.SKY, 2 * style.BOLD, "bits flipped so far"),
+            (distance, style.INK, style.LINE, "Hamming distance\nfrom the start"),
+        )
+    ]
     ax.set(ylabel="bits of the code", ylim=(-0.03 * max(so_far[-1], 1), 1.05 * max(so_far[-1], 1)))
     ax.yaxis.get_major_locator().set_params(integer=True)
     return lines[0], lines[1]
 
 
-def output_profile(partition: CurvePartition, ax: Axes, cells: Sequence[Cell], *, outputs: Sequence[int] | None = None,
-                   log: bool = False) -> tuple[tuple[Line2D, ...], tuple[Line2D, ...]]:  # fmt: skip
+def output_profile(
+    partition: CurvePartition,
+    ax: Axes,
+    cells: Sequence[Cell],
+    *,
+    outputs: Sequence[int] | None = None,
+    log: bool = False,
+) -> tuple[tuple[Line2D, ...], tuple[Line2D, ...]]:
     """Output components along the axis, with dots at the crossings, where their slope may jump.
 
-    `outputs` are component indices; without it the four that vary most. Returns (lines, dots); no dots beyond 150 crossings.
+    `outputs` are component indices; without it the four that vary most. Returns (lines, dots); no
+    dots beyond 150 crossings.
     """
     ends = np.array([cell.start for cell in cells[1:]])
     low, high = cells[0].start, cells[-1].end
@@ -94,10 +116,20 @@ def output_profile(partition: CurvePartition, ax: Axes, cells: Sequence[Cell], *
     lines, dots = [], []
     for number, k in enumerate(chosen):
         colour = style.series_colour(number)
-        lines.append(ax.plot(grid, values[:, k], color=colour, linewidth=style.LINE, label=f"output {k}")[0])
+        lines.append(
+            ax.plot(grid, values[:, k], color=colour, linewidth=style.LINE, label=f"output {k}")[0]
+        )
         if len(ends) <= _MOST_KINKS:
-            dots += ax.plot(ends, at_ends[:, k], linestyle="", marker="o", markersize=3, color=colour,
-                            markeredgecolor=style.PAPER, markeredgewidth=0.4)  # fmt: skip
+            dots += ax.plot(
+                ends,
+                at_ends[:, k],
+                linestyle="",
+                marker="o",
+                markersize=3,
+                color=colour,
+                markeredgecolor=style.PAPER,
+                markeredgewidth=0.4,
+            )
     ax.set_ylabel("output")
     return tuple(lines), tuple(dots)
 
@@ -115,9 +147,16 @@ def cell_strip(partition: CurvePartition, ax: Axes, cells: Sequence[Cell]) -> Po
     return strip
 
 
-def profile(partition: CurvePartition, axes: Sequence[Axes], *, outputs: Sequence[int] | None = None, log: bool = False
-            ) -> Profile:  # fmt: skip
-    """Draw the three panels into three axes with a common abscissa; `log` is for rays, where eps acts at small t."""
+def profile(
+    partition: CurvePartition,
+    axes: Sequence[Axes],
+    *,
+    outputs: Sequence[int] | None = None,
+    log: bool = False,
+) -> Profile:
+    """Draw the three panels into three axes with a common abscissa; `log` is for rays, where eps
+    acts at small t.
+    """
     cells = cells_along(partition, log=log)
     code = code_profile(partition, axes[0], cells)
     lines, kinks = output_profile(partition, axes[1], cells, outputs=outputs, log=log)
@@ -130,8 +169,13 @@ def profile(partition: CurvePartition, axes: Sequence[Axes], *, outputs: Sequenc
     return Profile(cells, code, lines, kinks, strip)
 
 
-def profile_figure(partition: CurvePartition, *, title: str | None = None, outputs: Sequence[int] | None = None,
-                   log: bool = False) -> Figure:  # fmt: skip
+def profile_figure(
+    partition: CurvePartition,
+    *,
+    title: str | None = None,
+    outputs: Sequence[int] | None = None,
+    log: bool = False,
+) -> Figure:
     """A complete figure of :func:`profile`."""
     with style.house():
         fig, axes = style.figure(7.4, 5.2, 3, 1, sharex=True, height_ratios=(1.0, 1.2, 0.14))
@@ -139,27 +183,49 @@ def profile_figure(partition: CurvePartition, *, title: str | None = None, outpu
         axes[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.05))
         axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.05))
         straight = partition.frame.is_straight
-        where = f"Along the {type(partition.domain).__name__.lower()}" if straight else "Around the circle"
+        where = (
+            f"Along the {type(partition.domain).__name__.lower()}"
+            if straight
+            else "Around the circle"
+        )
         shown, total = len(drawn.outputs), partition.network.output_dim
-        some = f"{shown} of {total} outputs, those that vary most" if outputs is None and shown < total else f"{shown} outputs"
-        style.headline(axes[0], title or where, f"{_counts(partition)}\n{'1 output' if total == 1 else some}")
+        some = (
+            f"{shown} of {total} outputs, those that vary most"
+            if outputs is None and shown < total
+            else f"{shown} outputs"
+        )
+        style.headline(
+            axes[0], title or where, f"{_counts(partition)}\n{'1 output' if total == 1 else some}"
+        )
     return fig
 
 
 def _check(partition: CurvePartition, log: bool) -> None:
     if not isinstance(partition, CurvePartition):
-        raise InvalidInput("profiles follow curves", value=partition.domain, remedy="partition a Ray, Segment or GreatCircle")
+        raise InvalidInput(
+            "profiles follow curves",
+            value=partition.domain,
+            remedy="partition a Ray, Segment or GreatCircle",
+        )
     if log and not partition.frame.is_straight:
-        raise InvalidInput("angles have no logarithmic axis", value=partition.domain, remedy="use log=True with a Ray")
+        raise InvalidInput(
+            "angles have no logarithmic axis",
+            value=partition.domain,
+            remedy="use log=True with a Ray",
+        )
 
 
 def _window(spans: Sequence[tuple[float, float, int]], log: bool) -> tuple[float, float]:
-    """The range of t: the domain where it is bounded, a margin beyond the outermost crossings where it is not."""
+    """The range of t: the domain where it is bounded, a margin beyond the outermost crossings where
+    it is not.
+    """
     low, high = spans[0][0], spans[-1][1]
     inner = [start for start, _, _ in spans[1:] if not log or start > 0]
     if log:
         if high <= 0:
-            raise InvalidInput("no part of the line has t > 0", value=(low, high), remedy="use log=False")
+            raise InvalidInput(
+                "no part of the line has t > 0", value=(low, high), remedy="use log=False"
+            )
         first, last = (inner[0], inner[-1]) if inner else (min(1.0, high / 2), min(1.0, high / 2))
         return max(low, first / 4), min(high, last * 4)
     first, last = (inner[0], inner[-1]) if inner else (max(low, -1.0), min(high, 1.0))
@@ -168,7 +234,11 @@ def _window(spans: Sequence[tuple[float, float, int]], log: bool) -> tuple[float
 
 
 def _outputs(partition: CurvePartition, grid: np.ndarray) -> np.ndarray:
-    return outputs_on_line(partition, grid) if partition.frame.is_straight else outputs_on_circle(partition, grid)
+    return (
+        outputs_on_line(partition, grid)
+        if partition.frame.is_straight
+        else outputs_on_circle(partition, grid)
+    )
 
 
 def _most_varying(values: np.ndarray) -> list[int]:
@@ -178,7 +248,9 @@ def _most_varying(values: np.ndarray) -> list[int]:
 
 def _checked(outputs: Sequence[int], count: int) -> list[int]:
     if not outputs or not all(0 <= k < count for k in outputs):
-        raise InvalidInput("no such output", value=list(outputs), remedy=f"give indices from 0 to {count - 1}")
+        raise InvalidInput(
+            "no such output", value=list(outputs), remedy=f"give indices from 0 to {count - 1}"
+        )
     return list(outputs)
 
 
@@ -192,4 +264,7 @@ def _abscissa(partition: CurvePartition, ax: Axes, log: bool) -> None:
 
 def _counts(partition: CurvePartition) -> str:
     cells, codes = len(partition), partition.code_count
-    return f"{cells:,} cell{'s' * (cells != 1)} with {codes:,} spline code{'s' * (codes != 1)}, exact{without_ties(partition)}"
+    return (
+        f"{cells:,} cell{'s' * (cells != 1)} with {codes:,} spline code{'s' * (codes != 1)}, "
+        f"exact{without_ties(partition)}"
+    )

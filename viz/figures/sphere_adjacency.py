@@ -1,7 +1,8 @@
 """The adjacency graph of a partitioned 2-sphere, drawn on the sphere itself, from both sides.
 
-A node stands far inside its cell, an edge passes through the middle of the arc that two cells share; cells that share several
-arcs have several edges. Cells, arcs and pairs are exact, positions are float64.
+A node stands far inside its cell, an edge passes through the middle of the arc that two cells
+share; cells that share several arcs have several edges. Cells, arcs and pairs are exact, positions
+are float64.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _MANY, _MOST = 150, 5000
 
 @dataclass(frozen=True)
 class SphereAdjacency:
-    """What was drawn on one side: node k is cell `indices[k]`; line k of `edges` is a visible part of arc `arcs[k]`."""
+    """What was drawn on one side: node k is cell `indices[k]`; line k of `edges` is a visible part
+    of arc `arcs[k]`.
+    """
 
     nodes: PathCollection
     indices: tuple[int, ...]
@@ -43,42 +46,90 @@ class SphereAdjacency:
     arcs: tuple[int, ...]
 
 
-def sphere_adjacency(partition: SpherePartition, ax: Axes, *, view: Sequence[object] | None = None, far: bool = False,
-                     colour_by: NodeColour = "area") -> SphereAdjacency:  # fmt: skip
+def sphere_adjacency(
+    partition: SpherePartition,
+    ax: Axes,
+    *,
+    view: Sequence[object] | None = None,
+    far: bool = False,
+    colour_by: NodeColour = "area",
+) -> SphereAdjacency:
     """Draw the visible half of the graph over pale arcs; `far` looks from the opposite side.
 
-    `view` as for the globe. `colour_by`: "area", or "decision" (the largest output at the node, or the sign of the only one).
-    Edges have the colour of the layer that flips. Raises InvalidInput beyond 5,000 cells, where nothing could be seen.
+    `view` as for the globe. `colour_by`: "area", or "decision" (the largest output at the node, or
+    the sign of the only one). Edges have the colour of the layer that flips. Raises InvalidInput
+    beyond 5,000 cells, where nothing could be seen.
     """
     return _draw(SphereArcs.of(partition), ax, view, far, colour_by)
 
 
-def _draw(arcs: SphereArcs, ax: Axes, view: Sequence[object] | None, far: bool, colour_by: NodeColour) -> SphereAdjacency:
+def _draw(
+    arcs: SphereArcs, ax: Axes, view: Sequence[object] | None, far: bool, colour_by: NodeColour
+) -> SphereAdjacency:
     partition, towards = arcs.partition, view_towards(arcs, view)
     if len(partition) > _MOST:
-        raise InvalidInput("too many cells for a graph on paper", value=f"{len(partition):,}", remedy="use partition.graph()")
+        raise InvalidInput(
+            "too many cells for a graph on paper",
+            value=f"{len(partition):,}",
+            remedy="use partition.graph()",
+        )
     half, nodes = Hemisphere.seen_from(arcs, -towards if far else towards), arcs.deepest[0]
-    draw_paths(ax, [path for _, path in half.lines(front=True)], facecolors="none", edgecolors=style.HAIRLINE,
-               linewidths=style.THIN, zorder=1)  # fmt: skip
-    ax.add_patch(Circle((0, 0), 1.0, facecolor=style.tint(style.SURFACE, 0.8), edgecolor=style.MUTED, linewidth=style.THIN,
-                        zorder=0))  # fmt: skip
-    found = [(arc, line) for arc in range(len(arcs)) for line in half.runs(_edge(arcs, nodes, arc), front=True)]
+    draw_paths(
+        ax,
+        [path for _, path in half.lines(front=True)],
+        facecolors="none",
+        edgecolors=style.HAIRLINE,
+        linewidths=style.THIN,
+        zorder=1,
+    )
+    ax.add_patch(
+        Circle(
+            (0, 0),
+            1.0,
+            facecolor=style.tint(style.SURFACE, 0.8),
+            edgecolor=style.MUTED,
+            linewidth=style.THIN,
+            zorder=0,
+        )
+    )
+    found = [
+        (arc, line)
+        for arc in range(len(arcs))
+        for line in half.runs(_edge(arcs, nodes, arc), front=True)
+    ]
     many = len(partition) > _MANY
-    edges = LineCollection([line for _, line in found], colors=[style.layer_colour(arcs.layers[arc]) for arc, _ in found],
-                           linewidths=0.5 if many else 1.0, capstyle="round", joinstyle="round", zorder=2)  # fmt: skip
+    edges = LineCollection(
+        [line for _, line in found],
+        colors=[style.layer_colour(arcs.layers[arc]) for arc, _ in found],
+        linewidths=0.5 if many else 1.0,
+        capstyle="round",
+        joinstyle="round",
+        zorder=2,
+    )
     ax.add_collection(edges, autolim=False)
     seen = np.flatnonzero(half.is_front(nodes))
     colours = node_colours(partition, nodes, colour_by)
-    dots = ax.scatter(*half.project(nodes[seen]).T, s=6 if many else 26, color=[colours[i] for i in seen], zorder=3,
-                      edgecolors=style.INK, linewidths=0.2 if many else 0.5)  # fmt: skip
+    dots = ax.scatter(
+        *half.project(nodes[seen]).T,
+        s=6 if many else 26,
+        color=[colours[i] for i in seen],
+        zorder=3,
+        edgecolors=style.INK,
+        linewidths=0.2 if many else 0.5,
+    )
     ax.set(xlim=(-1.03, 1.03), ylim=(-1.03, 1.03))
     ax.set_aspect("equal")
     ax.set_axis_off()
     return SphereAdjacency(dots, tuple(seen.tolist()), edges, tuple(arc for arc, _ in found))
 
 
-def sphere_adjacency_figure(partition: SpherePartition, *, title: str = "Which cells of the sphere share an arc",
-                            view: Sequence[object] | None = None, colour_by: NodeColour = "area") -> Figure:  # fmt: skip
+def sphere_adjacency_figure(
+    partition: SpherePartition,
+    *,
+    title: str = "Which cells of the sphere share an arc",
+    view: Sequence[object] | None = None,
+    colour_by: NodeColour = "area",
+) -> Figure:
     """A complete figure of :func:`sphere_adjacency`: the half in view and the far one."""
     with style.house():
         arcs = SphereArcs.of(partition)
@@ -98,7 +149,9 @@ def node_colours(partition: SpherePartition, points: np.ndarray, colour_by: str)
     if colour_by == "area":
         return list(style.sequential()(area_scale(partition)(partition.areas_float())))
     if colour_by != "decision":
-        raise InvalidInput("unknown colouring", value=repr(colour_by), remedy='write "area" or "decision"')
+        raise InvalidInput(
+            "unknown colouring", value=repr(colour_by), remedy='write "area" or "decision"'
+        )
     return [style.class_colour(k) for k in _decided(partition, points)]
 
 
@@ -131,15 +184,30 @@ def _pairs(partition: SpherePartition) -> str:
     """How many pairs of cells there are, and how many of them share several arcs."""
     pairs, counts = np.unique(np.sort(partition.neighbours(), axis=1), axis=0, return_counts=True)
     several = int((counts > 1).sum())
-    return f"{len(pairs):,} pairs share an arc" + (f", {several:,} of them several" if several else "")
+    return f"{len(pairs):,} pairs share an arc" + (
+        f", {several:,} of them several" if several else ""
+    )
 
 
 def _key(arcs: SphereArcs) -> list[Artist]:
-    names = {layer: f"flips in layer {layer}" if layer else "flips in several layers" for layer in sorted(set(arcs.layers))}
-    return [Line2D([], [], color=style.layer_colour(k), linewidth=style.LINE, label=name) for k, name in names.items()]
+    names = {
+        layer: f"flips in layer {layer}" if layer else "flips in several layers"
+        for layer in sorted(set(arcs.layers))
+    }
+    return [
+        Line2D([], [], color=style.layer_colour(k), linewidth=style.LINE, label=name)
+        for k, name in names.items()
+    ]
 
 
 def _decisions(partition: SpherePartition) -> list[Artist]:
     outputs = partition.network.output_dim
-    names = ["output ≤ 0", "output > 0"] if outputs == 1 else [f"largest output: {k}" for k in range(outputs)]
-    return [Line2D([], [], linestyle="", marker="o", color=style.class_colour(k), label=name) for k, name in enumerate(names)]
+    names = (
+        ["output ≤ 0", "output > 0"]
+        if outputs == 1
+        else [f"largest output: {k}" for k in range(outputs)]
+    )
+    return [
+        Line2D([], [], linestyle="", marker="o", color=style.class_colour(k), label=name)
+        for k, name in enumerate(names)
+    ]

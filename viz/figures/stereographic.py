@@ -1,8 +1,10 @@
-"""The whole of a 2-sphere in one plane: stereographic projection from inside a large cell, in which circles stay circles.
+"""The whole of a 2-sphere in one plane: stereographic projection from inside a large cell, in which
+circles stay circles.
 
-The centre of projection is far inside the largest cell, which becomes the outside of the map; all other cells are bounded.
-Angles are kept, areas are not: a point at distance |p| from the middle is enlarged by (1 + |p|^2) / 2. Arcs and cells are
-those of the partition; the map is float64, its arcs cubic Bézier curves.
+The centre of projection is far inside the largest cell, which becomes the outside of the map; all
+other cells are bounded. Angles are kept, areas are not: a point at distance |p| from the middle is
+enlarged by (1 + |p|^2) / 2. Arcs and cells are those of the partition; the map is float64, its arcs
+cubic Bézier curves.
 """
 
 from __future__ import annotations
@@ -41,13 +43,16 @@ from viz.sphere_arcs import SphereArcs, tangents
 
 _FARTHEST = 4.0  # the map shows |p| up to this
 _MARGIN = 1.12
-_SAME = 1e-7  # radians: spans closer to a full turn than this are empty, unless the arc itself is long
+_SAME = (
+    1e-7  # radians: spans closer to a full turn than this are empty, unless the arc itself is long
+)
 _MOST_LABELS = 120
 
 
 @dataclass(frozen=True)
 class Stereographic:
-    """The projection of the unit sphere from the unit vector `centre`; `right` and `up` are the axes of the map.
+    """The projection of the unit sphere from the unit vector `centre`; `right` and `up` are the
+    axes of the map.
 
     The sphere keeps its orientation: the left of an arc, seen from outside, is its left in the map.
     """
@@ -73,11 +78,17 @@ class Stereographic:
         """An arc of the map: `a . u = h` is the circle (a.c - h) |p|^2 + 2 a.p = a.c + h."""
         arcs, c = self.arcs, self.arcs.circle[arc]
         axis, height = arcs.axis[c], arcs.height[c]
-        across = float(axis @ self.centre) - float(height)  # not zero: the centre of projection is inside a cell
+        across = float(axis @ self.centre) - float(
+            height
+        )  # not zero: the centre of projection is inside a cell
         middle = -np.array([axis @ self.right, axis @ self.up]) / across
         radius = math.sqrt(max(1 - float(height) ** 2, 0.0)) / abs(across)
-        begin, end = (math.atan2(*(point - middle)[::-1]) for point in self.project(arcs.points(arc, [0, 1])))
-        turn = (end - begin if across < 0 else begin - end) % (2 * math.pi)  # the positive side is on the left
+        begin, end = (
+            math.atan2(*(point - middle)[::-1]) for point in self.project(arcs.points(arc, [0, 1]))
+        )
+        turn = (end - begin if across < 0 else begin - end) % (
+            2 * math.pi
+        )  # the positive side is on the left
         if arcs.partition.complex.arc_ends[arc, 0] == arcs.partition.complex.arc_ends[arc, 1]:
             turn = 2 * math.pi
         elif turn > 2 * math.pi - _SAME and arcs.turn[arc] < 1:
@@ -92,7 +103,9 @@ class Stereographic:
 
 @dataclass(frozen=True)
 class StereographicArtists:
-    """What was drawn: path k of `cells` is cell `indices[k]`, the first one the outer cell; path e of `lines` is arc e."""
+    """What was drawn: path k of `cells` is cell `indices[k]`, the first one the outer cell; path e
+    of `lines` is arc e.
+    """
 
     projection: Stereographic
     cells: PathCollection
@@ -104,22 +117,35 @@ class StereographicArtists:
     reach: float
 
 
-def stereographic(partition: SpherePartition, ax: Axes, *, centre: int | None = None, colour_by: ColourBy = "auto",
-                  labels: Labels = "auto", data: np.ndarray | None = None, classes: Sequence[int] | None = None
-                  ) -> StereographicArtists:  # fmt: skip
+def stereographic(
+    partition: SpherePartition,
+    ax: Axes,
+    *,
+    centre: int | None = None,
+    colour_by: ColourBy = "auto",
+    labels: Labels = "auto",
+    data: np.ndarray | None = None,
+    classes: Sequence[int] | None = None,
+) -> StereographicArtists:
     """Draw all cells of a partitioned 2-sphere in one plane.
 
-    `centre` is the cell that becomes the outside (None: the largest). `colour_by`, `labels` and `data` as for the globe.
-    Labels are placed for the present size of the axes. Raises InvalidInput for what is no 2-sphere.
+    `centre` is the cell that becomes the outside (None: the largest). `colour_by`, `labels` and
+    `data` as for the globe. Labels are placed for the present size of the axes. Raises InvalidInput
+    for what is no 2-sphere.
     """
     arcs = SphereArcs.of(partition)
-    outer = int(np.argmax(partition.areas_float())) if centre is None else range(len(partition))[centre]
+    outer = (
+        int(np.argmax(partition.areas_float())) if centre is None else range(len(partition))[centre]
+    )
     projection = Stereographic.from_inside(arcs, outer)
     pieces = [projection.piece(arc) for arc in range(len(arcs))]
     colours, meaning = cell_colours(partition, colour_by)
     reach = _reach(pieces)
     rest = [index for index in range(len(partition)) if index != outer]
-    paths = [_outer_path(_loops(arcs, pieces, outer), reach), *(closed_path(_loops(arcs, pieces, i)) for i in rest)]
+    paths = [
+        _outer_path(_loops(arcs, pieces, outer), reach),
+        *(closed_path(_loops(arcs, pieces, i)) for i in rest),
+    ]
     indices = (outer, *rest)
     cells = draw_paths(ax, paths, facecolors=[colours[i] for i in indices], linewidths=0, zorder=1)
     lines, _ = arc_lines(ax, arcs, [(arc, open_path([piece])) for arc, piece in enumerate(pieces)])
@@ -129,18 +155,43 @@ def stereographic(partition: SpherePartition, ax: Axes, *, centre: int | None = 
     return StereographicArtists(projection, cells, indices, lines, texts, points, meaning, reach)
 
 
-def stereographic_figure(partition: SpherePartition, *, title: str | None = None, centre: int | None = None,
-                         colour_by: ColourBy = "auto", labels: Labels = "auto", data: np.ndarray | None = None,
-                         classes: Sequence[int] | None = None, class_names: Sequence[str] = ()) -> Figure:  # fmt: skip
+def stereographic_figure(
+    partition: SpherePartition,
+    *,
+    title: str | None = None,
+    centre: int | None = None,
+    colour_by: ColourBy = "auto",
+    labels: Labels = "auto",
+    data: np.ndarray | None = None,
+    classes: Sequence[int] | None = None,
+    class_names: Sequence[str] = (),
+) -> Figure:
     """A complete figure of :func:`stereographic`."""
     with style.house():
         arcs = SphereArcs.of(partition)
         fig, ax = style.figure(6.2, 6.9)
-        below = style.headline(ax, title or f"{sphere_title(partition)}, as a map", f"{sphere_counts(partition)}\n \n ")
-        equator = Line2D([], [], color=style.MUTED, linewidth=style.THIN, linestyle=":", label="|p| = 1: half the sphere")
+        below = style.headline(
+            ax, title or f"{sphere_title(partition)}, as a map", f"{sphere_counts(partition)}\n \n "
+        )
+        equator = Line2D(
+            [],
+            [],
+            color=style.MUTED,
+            linewidth=style.THIN,
+            linestyle=":",
+            label="|p| = 1: half the sphere",
+        )
         handles = class_handles(classes if data is not None else None, class_names)
         style.key(fig, [*line_handles(arcs, hidden=False), equator, *handles], columns=3)
-        drawn = stereographic(partition, ax, centre=centre, colour_by=colour_by, labels=labels, data=data, classes=classes)
+        drawn = stereographic(
+            partition,
+            ax,
+            centre=centre,
+            colour_by=colour_by,
+            labels=labels,
+            data=data,
+            classes=classes,
+        )
         outside = f"projected from inside cell {drawn.indices[0]}, which is all around"
         below.set_text(f"{sphere_counts(partition)}\n{drawn.meaning}\n{outside}{_beyond(drawn)}")
         area_bar(fig, ax, partition, drawn.meaning)
@@ -148,7 +199,10 @@ def stereographic_figure(partition: SpherePartition, *, title: str | None = None
 
 
 def _loops(arcs: SphereArcs, pieces: Sequence[Piece], cell: int) -> list[list[Piece]]:
-    return [[pieces[h >> 1].reverse if h & 1 else pieces[h >> 1] for h in walk] for walk in arcs.walks[cell]]
+    return [
+        [pieces[h >> 1].reverse if h & 1 else pieces[h >> 1] for h in walk]
+        for walk in arcs.walks[cell]
+    ]
 
 
 def _reach(pieces: Sequence[Piece]) -> float:
@@ -166,7 +220,14 @@ def _outer_path(loops: list[list[Piece]], reach: float) -> Path:
 
 def _axes(ax: Axes, reach: float) -> None:
     turns = np.linspace(0, 2 * math.pi, 181)
-    ax.plot(np.cos(turns), np.sin(turns), color=style.MUTED, linewidth=style.THIN, linestyle=":", zorder=5)
+    ax.plot(
+        np.cos(turns),
+        np.sin(turns),
+        color=style.MUTED,
+        linewidth=style.THIN,
+        linestyle=":",
+        zorder=5,
+    )
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="p₁", ylabel="p₂")
     ax.set_aspect("equal")
     ax.xaxis.set_major_locator(style.few_ticks())
@@ -178,36 +239,79 @@ def _beyond(drawn: StereographicArtists) -> str:
     """What part of the sphere the frame shows, when it cuts arcs off."""
     if drawn.reach < _FARTHEST:
         return ""
-    return f"; the frame holds more than {math.floor(100 * drawn.reach**2 / (1 + drawn.reach**2))}% of the sphere"
+    return (
+        f"; the frame holds more than "
+        f"{math.floor(100 * drawn.reach**2 / (1 + drawn.reach**2))}% of the sphere"
+    )
 
 
-def _labels(ax: Axes, projection: Stereographic, outer: int, kind: str, reach: float) -> tuple[Text, ...]:
-    """A label in every bounded cell that has room for it, and that of the outer cell in a corner."""
+def _labels(
+    ax: Axes, projection: Stereographic, outer: int, kind: str, reach: float
+) -> tuple[Text, ...]:
+    """A label in every bounded cell that has room for it, and that of the outer cell in a
+    corner.
+    """
     if kind == "none":
         return ()
     partition, (deep, depth) = projection.arcs.partition, projection.arcs.deepest
     scale = min(size_in_points(ax)) / 2 / reach
-    texts = [str(partition.code_of(i)) if kind == "codes" else str(i) for i in range(len(partition))]
-    flat = projection.project(np.where(np.arange(len(deep))[:, None] == outer, -projection.centre, deep))
-    room = [0.0 if i == outer else depth[i] * projection.enlargement(deep[i]) * scale for i in range(len(partition))]
+    texts = [
+        str(partition.code_of(i)) if kind == "codes" else str(i) for i in range(len(partition))
+    ]
+    flat = projection.project(
+        np.where(np.arange(len(deep))[:, None] == outer, -projection.centre, deep)
+    )
+    room = [
+        0.0 if i == outer else depth[i] * projection.enlargement(deep[i]) * scale
+        for i in range(len(partition))
+    ]
     order = np.argsort(-np.array(room)).tolist()[:_MOST_LABELS]
     shown = [i for i in order if fits(texts[i], room[i]) and np.abs(flat[i]).max() < 0.9 * reach]
-    written = [ax.text(*flat[i], texts[i], fontsize=style.SMALL, family=style.MONOSPACE, ha="center", va="center", zorder=6,
-                       in_layout=False) for i in shown]  # fmt: skip
-    corner = ax.annotate(f"outside: {texts[outer]}", (1, 1), (-4, -4), xycoords="axes fraction", textcoords="offset points",
-                         fontsize=style.SMALL, family=style.MONOSPACE, ha="right", va="top", zorder=7,
-                         bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.85})  # fmt: skip
+    written = [
+        ax.text(
+            *flat[i],
+            texts[i],
+            fontsize=style.SMALL,
+            family=style.MONOSPACE,
+            ha="center",
+            va="center",
+            zorder=6,
+            in_layout=False,
+        )
+        for i in shown
+    ]
+    corner = ax.annotate(
+        f"outside: {texts[outer]}",
+        (1, 1),
+        (-4, -4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=style.SMALL,
+        family=style.MONOSPACE,
+        ha="right",
+        va="top",
+        zorder=7,
+        bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
+    )
     return (corner, *written)
 
 
-def _data(ax: Axes, projection: Stereographic, data: np.ndarray | None, classes: Sequence[int] | None
-          ) -> tuple[PathCollection, ...]:  # fmt: skip
+def _data(
+    ax: Axes, projection: Stereographic, data: np.ndarray | None, classes: Sequence[int] | None
+) -> tuple[PathCollection, ...]:
     if data is None:
         return ()
     flat = projection.project(projection.arcs.unit(data))
     labels = np.zeros(len(flat), dtype=int) if classes is None else np.asarray(classes, dtype=int)
     return tuple(
-        ax.scatter(*flat[labels == c].T, s=11, color=style.class_colour(c), marker=style.MARKERS[c % len(style.MARKERS)],
-                   edgecolors=style.PAPER, linewidths=0.3, zorder=5)
+        ax.scatter(
+            *flat[labels == c].T,
+            s=11,
+            color=style.class_colour(c),
+            marker=style.MARKERS[c % len(style.MARKERS)],
+            edgecolors=style.PAPER,
+            linewidths=0.3,
+            zorder=5,
+        )
         for c in sorted(set(labels.tolist()))
-    )  # fmt: skip
+    )

@@ -1,4 +1,6 @@
-"""Matrices of float64 midpoints with radii that enclose exact ones, in NumPy; matrices beyond the range abstain."""
+"""Matrices of float64 midpoints with radii that enclose exact ones, in NumPy; matrices beyond the
+range abstain.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.numbers import FloatArray, RationalArray, RationalMatrix, nearest_floats, rounding_error
+from exact.arithmetic.numbers import (
+    FloatArray,
+    RationalArray,
+    RationalMatrix,
+    nearest_floats,
+    rounding_error,
+)
 
 _U = 2.0**-53
 
@@ -18,7 +26,9 @@ _INFLATE = 1.0 + 2.0**-45
 _TINY = 2.0**-1000
 
 
-_beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # an overflow is meant: its ball says nothing
+_beyond_floats = np.errstate(
+    over="ignore", invalid="ignore", divide="ignore"
+)  # an overflow is meant: its ball says nothing
 
 
 @dataclass(frozen=True)
@@ -49,9 +59,13 @@ class BallMatrix:
 
     @_beyond_floats
     def __matmul__(self, other: BallMatrix) -> BallMatrix:
-        """The product, with Higham's bound on dot products; overflow gives balls that say nothing, exact zeros stay so."""
+        """The product, with Higham's bound on dot products; overflow gives balls that say nothing,
+        exact zeros stay so.
+        """
         size, n = np.abs(other.mid), self.mid.shape[1]
-        bound = np.abs(self.mid) @ (size * ((n + 4) * _U) + other.rad) + self.rad @ (size + other.rad)
+        bound = np.abs(self.mid) @ (size * ((n + 4) * _U) + other.rad) + self.rad @ (
+            size + other.rad
+        )
         mid, rad = self.mid @ other.mid, bound * _INFLATE + n * _TINY
         if not np.all(mid):
             rad[~(self._may_differ_from_zero() @ other._may_differ_from_zero())] = 0.0
@@ -61,7 +75,11 @@ class BallMatrix:
     def times(self, factor: BallMatrix) -> BallMatrix:
         """The product entry by entry, with broadcasting."""
         mid = self.mid * factor.mid
-        rad = np.abs(self.mid) * factor.rad + self.rad * (np.abs(factor.mid) + factor.rad) + np.abs(mid) * (2 * _U)
+        rad = (
+            np.abs(self.mid) * factor.rad
+            + self.rad * (np.abs(factor.mid) + factor.rad)
+            + np.abs(mid) * (2 * _U)
+        )
         open_entries = self._may_differ_from_zero() & factor._may_differ_from_zero()
         return BallMatrix(mid, np.where(open_entries, rad * _INFLATE + _TINY, 0.0))
 
@@ -80,7 +98,9 @@ class BallMatrix:
 
     @_beyond_floats
     def root(self) -> BallMatrix:
-        """The root of every entry; |sqrt x - sqrt m| <= |x - m| / sqrt m. Entries must be positive."""
+        """The root of every entry; |sqrt x - sqrt m| <= |x - m| / sqrt m. Entries must be
+        positive.
+        """
         root = np.sqrt(self.mid)
         return BallMatrix(root, (self.rad / root + root * (2 * _U)) * _INFLATE + _TINY)
 

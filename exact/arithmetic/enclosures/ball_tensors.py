@@ -1,9 +1,11 @@
-"""Float64 filters: they decide a sign with a proved error bound, or abstain. Written once in torch for CPU and GPU.
+"""Float64 filters: they decide a sign with a proved error bound, or abstain. Written once in torch
+for CPU and GPU.
 
-A ball is a float64 midpoint and a radius such that the exact number lies within. Every operation adds the rounding error of
-its midpoint (half an ulp, at most `U |mid|`, plus the least subnormal for underflow) and inflates the radius for the
-rounding of the radius itself. TF32 and bf16 never occur: float64 products do not use them. Source: the dot product bound
-is Higham 2002, section 3.1, valid for any order of summation; inputs that overflow give infinite radii, so abstentions.
+A ball is a float64 midpoint and a radius such that the exact number lies within. Every operation
+adds the rounding error of its midpoint (half an ulp, at most `U |mid|`, plus the least subnormal
+for underflow) and inflates the radius for the rounding of the radius itself. TF32 and bf16 never
+occur: float64 products do not use them. Source: the dot product bound is Higham 2002, section 3.1,
+valid for any order of summation; inputs that overflow give infinite radii, so abstentions.
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix, nearest_floats, rounding_error
+from exact.arithmetic.numbers import (
+    Rational,
+    RationalArray,
+    RationalMatrix,
+    nearest_floats,
+    rounding_error,
+)
 from exact.arithmetic.texts.printing import short_repr
 
 if TYPE_CHECKING:
@@ -31,10 +39,11 @@ _INFLATE = 1.0 + 2.0**-48
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch's CPU kernels in one thread, then as before: our blocks and toys are small, and threads that wait spin.
+    """Run torch's CPU kernels in one thread, then as before: our blocks and toys are small, and
+    threads that wait spin.
 
-    Measured: two threads beside another process took eight times as long as one. A filter's result never changes; the
-    last bits of sums in training would, with the number of threads.
+    Measured: two threads beside another process took eight times as long as one. A filter's result
+    never changes; the last bits of sums in training would, with the number of threads.
     """
     _SINGLE.enter()
     try:
@@ -46,8 +55,8 @@ def one_thread() -> Iterator[None]:
 class _SingleThread(threading.local):
     """The number of threads of torch in each thread of ours.
 
-    It belongs to a thread, and a new one begins with the number that was set last anywhere: with 1, while another is inside.
-    So a thread that finds 1 then restores what the first one found.
+    It belongs to a thread, and a new one begins with the number that was set last anywhere: with 1,
+    while another is inside. So a thread that finds 1 then restores what the first one found.
     """
 
     _lock, _everywhere, _found = threading.Lock(), 0, 1
@@ -83,7 +92,9 @@ _SINGLE = _SingleThread()
 @short_repr
 @dataclass(frozen=True)
 class Balls:
-    """A tensor of real balls: the exact numbers lie in [mid - rad, mid + rad]. Infinite or NaN means nothing is known."""
+    """A tensor of real balls: the exact numbers lie in [mid - rad, mid + rad]. Infinite or NaN
+    means nothing is known.
+    """
 
     mid: torch.Tensor
     rad: torch.Tensor
@@ -97,7 +108,9 @@ class Balls:
     def of_rationals(cls, values: Sequence[Rational], device: str) -> Balls:
         """The nearest float64 of each rational, with its rounding error."""
         mid = nearest_floats(values)
-        return cls(torch.from_numpy(mid).to(device), torch.from_numpy(rounding_error(mid)).to(device))
+        return cls(
+            torch.from_numpy(mid).to(device), torch.from_numpy(rounding_error(mid)).to(device)
+        )
 
     def _rounded(self, mid: torch.Tensor, rad: torch.Tensor) -> Balls:
         return Balls(mid, _known_only(mid, (rad + mid.abs() * U) * _INFLATE + _TINY))
@@ -113,12 +126,16 @@ class Balls:
         return self._rounded(self.mid * other.mid, spread)
 
     def sqrt(self) -> Balls:
-        """The root; |sqrt x - sqrt m| <= |x - m| / sqrt m for x, m >= 0. NaN where the midpoint is not positive."""
+        """The root; |sqrt x - sqrt m| <= |x - m| / sqrt m for x, m >= 0. NaN where the midpoint is
+        not positive.
+        """
         root = self.mid.sqrt()
         return self._rounded(root, self.rad / root)
 
     def signs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The sign of each midpoint (int8), and whether it is certain to be the sign of the exact number."""
+        """The sign of each midpoint (int8), and whether it is certain to be the sign of the exact
+        number.
+        """
         certain = self.mid.abs() > self.rad  # False for NaN
         return self.mid.sign().nan_to_num().to(torch.int8), certain
 
@@ -127,19 +144,25 @@ class Balls:
 
 
 def _known_only(mid: torch.Tensor, rad: torch.Tensor) -> torch.Tensor:
-    """The radius where the midpoint is finite, else infinite: an overflow on the way proves nothing, not even a sign."""
+    """The radius where the midpoint is finite, else infinite: an overflow on the way proves
+    nothing, not even a sign.
+    """
     return torch.where(mid.isfinite(), rad, torch.inf)
 
 
 def matrix_product(weight: RationalMatrix, state: RationalArray, device: str) -> Balls:
     """`weight state` as balls, for an exact (m x n) weight and an exact (n x k) state.
 
-    |fl(W X) - W X| <= g |W| |X| with g = n U / (1 - n U); rounding of W and X adds |W| dX + dW |X| + dW dX. The bound is
+    |fl(W X) - W X| <= g |W| |X| with g = n U / (1 - n U); rounding of W and X adds |W| dX + dW |X|
+    + dW dX. The bound is
     itself computed in float64 and inflated by 1 + 2 g.
     """
     w = torch.from_numpy(np.array(weight.float64())).to(device)
     entries = nearest_floats(state.entries()).reshape(state.nrows(), state.ncols())
-    x, dx = torch.from_numpy(entries).to(device), torch.from_numpy(rounding_error(entries)).to(device)
+    x, dx = (
+        torch.from_numpy(entries).to(device),
+        torch.from_numpy(rounding_error(entries)).to(device),
+    )
     n = weight.shape[1]
     g = (n + 2) * U / (1 - (n + 2) * U)
     bound = w.abs() @ (x.abs() * (g * (1 + U)) + dx * (1 + g))
@@ -148,19 +171,3 @@ def matrix_product(weight: RationalMatrix, state: RationalArray, device: str) ->
         bound = bound + dw @ (x.abs() + dx)
     mid = w @ x
     return Balls(mid, _known_only(mid, bound * (1 + 2 * g) * _INFLATE + (n + 1) * _TINY))
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

@@ -1,11 +1,14 @@
-"""The floating-point environment that error bounds are proved for and results are printed from, whatever the caller has set.
+"""The floating-point environment that error bounds are proved for and results are printed from,
+whatever the caller has set.
 
-Every bound of a filter assumes IEEE 754 with gradual underflow: `torch.set_flush_denormal(True)`, and some libraries when
-they are loaded, make the processor read and write subnormal numbers as zeros, so that a weight of 1e-310 would vanish
-between a proof and its floats. NumPy may be told to raise on overflow (`numpy.seterr`), and warnings to be errors, where a
-filter abstains; FLINT's global precision decides which of many right witnesses is found, and its way of printing gets into
-names. Functions that compute with floats therefore run inside :class:`ieee_floats`, which restores what it found; Python's,
-NumPy's, numba's and torch's float64 arithmetic on a CPU all obey the same bits of the calling thread.
+Every bound of a filter assumes IEEE 754 with gradual underflow: `torch.set_flush_denormal(True)`,
+and some libraries when they are loaded, make the processor read and write subnormal numbers as
+zeros, so that a weight of 1e-310 would vanish between a proof and its floats. NumPy may be told to
+raise on overflow (`numpy.seterr`), and warnings to be errors, where a filter abstains; FLINT's
+global precision decides which of many right witnesses is found, and its way of printing gets into
+names. Functions that compute with floats therefore run inside :class:`ieee_floats`, which restores
+what it found; Python's, NumPy's, numba's and torch's float64 arithmetic on a CPU all obey the same
+bits of the calling thread.
 """
 
 from __future__ import annotations
@@ -43,9 +46,11 @@ def flushes_subnormals() -> bool:
 
 
 class ieee_floats:  # noqa: N801 - a context manager reads as a verb phrase
-    """Context manager: gradual underflow in this thread, silent overflow, the backend's defaults; on exit as before.
+    """Context manager: gradual underflow in this thread, silent overflow, the backend's defaults;
+    on exit as before.
 
-    Inside another one only underflow is looked at: a block that has raised the precision of balls keeps it.
+    Inside another one only underflow is looked at: a block that has raised the precision of balls
+    keeps it.
     """
 
     __slots__ = ("_flushed", "_outer")
@@ -80,7 +85,9 @@ def in_ieee_floats(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def members_in_ieee_floats(cls: _C) -> _C:
-    """The class, every method and property of which that it defines itself runs inside :class:`ieee_floats`."""
+    """The class, every method and property of which that it defines itself runs inside
+    :class:`ieee_floats`.
+    """
     for name, member in list(vars(cls).items()):
         wrapped = _wrapped(member)
         if wrapped is not None:

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, nextafter
 
-from exact.arithmetic.numbers import (
-    Ball,
-    ball_bounds,
-    fraction,
-    nearest_float,
-    rational,
-)
+from exact.arithmetic.numbers import Ball, ball_bounds, fraction, nearest_float, rational
 from exact.arithmetic.texts.printing import short_repr
 
 

@@ -1,4 +1,6 @@
-"""Rationals and integers as text in base 16, for files: no length is too great to be read back, and nothing is lost."""
+"""Rationals and integers as text in base 16, for files: no length is too great to be read back, and
+nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,17 @@ def rational_of_text(text: object) -> Rational:
     -1/10
     """
     if not isinstance(text, str) or not _RATIONAL.fullmatch(text):
-        raise InvalidInput("not a rational in base 16", value=repr(text)[:60], remedy="write p or p/q, such as -1/a")
+        raise InvalidInput(
+            "not a rational in base 16",
+            value=repr(text)[:60],
+            remedy="write p or p/q, such as -1/a",
+        )
     numerator, _, denominator = text.partition("/")
     below = int(denominator or "1", 16)
     if below == 0:
-        raise InvalidInput("a rational has the denominator 0", value=repr(text)[:60], remedy="write p/q with q > 0")
+        raise InvalidInput(
+            "a rational has the denominator 0", value=repr(text)[:60], remedy="write p/q with q > 0"
+        )
     return Rational(int(numerator, 16), below)
 
 
@@ -59,7 +67,11 @@ def integers_of_text(text: str, count: int) -> tuple[int, ...]:
     """
     words = text.split(" ") if text else []
     if len(words) != count or not all(map(_INTEGER.fullmatch, words)):
-        raise InvalidInput("not integers in base 16", value=repr(text)[:60], remedy=f"write {count}, separated by spaces")
+        raise InvalidInput(
+            "not integers in base 16",
+            value=repr(text)[:60],
+            remedy=f"write {count}, separated by spaces",
+        )
     return tuple(int(word, 16) for word in words)
 
 
@@ -83,10 +95,15 @@ def text_array(rows: Iterable[str]) -> ByteArray:
 
 
 def lines(array: ByteArray, count: int | None) -> list[str]:
-    """The lines that `text_array` wrote, `count` of them if it is given. Raises InvalidInput for anything else."""
+    """The lines that `text_array` wrote, `count` of them if it is given. Raises InvalidInput for
+    anything else.
+    """
     content = array.tobytes() if array.dtype == np.uint8 and array.ndim == 1 else b"\xff"
     rows = content.decode("ascii", errors="replace").split("\n")
     if rows.pop() or (count is not None and len(rows) != count):
-        raise InvalidInput("a list of exact numbers is damaged", value=f"{len(rows)} lines",
-                           remedy="save again what was written" if count is None else f"give {count} lines")  # fmt: skip
+        raise InvalidInput(
+            "a list of exact numbers is damaged",
+            value=f"{len(rows)} lines",
+            remedy="save again what was written" if count is None else f"give {count} lines",
+        )
     return rows

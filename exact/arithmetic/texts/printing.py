@@ -1,7 +1,7 @@
 """The `repr` of public objects: one line of at most 200 characters, whatever they hold.
 
-A crossing of a layer of thousands of neurons, or a rational of thousands of digits, fits a line; values are abbreviated as
-in the messages of errors.
+A crossing of a layer of thousands of neurons, or a rational of thousands of digits, fits a line;
+values are abbreviated as in the messages of errors.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ shown = abbreviated
 
 
 def short_repr(cls: Class) -> Class:
-    """A class decorator above `@dataclass`: a `repr` of the same form, on one line of at most 200 characters."""
+    """A class decorator above `@dataclass`: a `repr` of the same form, on one line of at most 200
+    characters.
+    """
     full = cls.__repr__
 
     def printed(self: Any) -> str:
-        names = [field.name for field in fields(self) if field.repr and not field.name.startswith("_")]
+        names = [
+            field.name for field in fields(self) if field.repr and not field.name.startswith("_")
+        ]
         return fitted(type(self).__name__, [(name, getattr(self, name)) for name in names])
 
     printed.full = full  # type: ignore[attr-defined]
@@ -34,7 +38,8 @@ def short_repr(cls: Class) -> Class:
 
 
 def full_repr(thing: object) -> str:
-    """The `repr` with nothing left out, the same however the backend of rationals has been told to print.
+    """The `repr` with nothing left out, the same however the backend of rationals has been told to
+    print.
 
     >>> from exact.networks.activations import LeakyReLU
     >>> full_repr(LeakyReLU(1))
@@ -64,5 +69,7 @@ def _field(value: object, width: int) -> str:
     if len(text) <= width:
         return text
     size = f" of {len(value)}" if isinstance(value, Sized) else ""
-    short = shown(value, width) if isinstance(value, tuple | list) or not is_dataclass(value) else ""
+    short = (
+        shown(value, width) if isinstance(value, tuple | list) or not is_dataclass(value) else ""
+    )
     return short if short and len(short) <= width else f"<{type(value).__name__}{size}>"

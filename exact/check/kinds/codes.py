@@ -1,10 +1,13 @@
-"""Kind `codes`: the spline codes on a sphere of any dimension, those whose open polyhedron meets the sphere.
+"""Kind `codes`: the spline codes on a sphere of any dimension, those whose open polyhedron meets
+the sphere.
 
-(1) Every listed code has two rational points inside its polyhedron, one nearer to the centre than the sphere and one farther:
-by convexity it has points on the sphere between them. (2) Listed codes form a binary tree, hinge by hinge. Wherever a listed
-code would turn off to a side on which no code is listed, there is a proof that the polyhedron of the bits so far does not
-meet the sphere: `far`, multipliers that add up to a halfspace which misses the open ball; or `near`, walls which together with
-a simplex around the ball leave a polytope without a vertex outside the ball. So every other code is excluded.
+(1) Every listed code has two rational points inside its polyhedron, one nearer to the centre than
+the sphere and one farther: by convexity it has points on the sphere between them. (2) Listed codes
+form a binary tree, hinge by hinge. Wherever a listed code would turn off to a side on which no code
+is listed, there is a proof that the polyhedron of the bits so far does not meet the sphere: `far`,
+multipliers that add up to a halfspace which misses the open ball; or `near`, walls which together
+with a simplex around the ball leave a polytope without a vertex outside the ball. So every other
+code is excluded.
 """
 
 from __future__ import annotations
@@ -37,13 +40,20 @@ Corner = tuple[Values, int]  # homogeneous, with the walls on which it lies as b
 def check_codes(header: Json, network: Network, claim: Claim, records: Records) -> tuple[str, str]:
     """What a certificate of the codes on a sphere proves, and on which sphere."""
     if claim.maps or claim.faces or (claim.complete and not claim.regions):
-        raise Rejected("header: maps, counts of faces, or a complete list without a code, which no sphere can have")
+        raise Rejected(
+            "header: maps, counts of faces, or a complete list without a code, which no sphere "
+            "can have"
+        )
     chart = SphereChart.read(header, network)
-    around = [tuple(integers(row, chart.dim + 2, f"header, around {i}"))
-              for i, row in enumerate(get(header, "around", list, "header"))]  # fmt: skip
+    around = [
+        tuple(integers(row, chart.dim + 2, f"header, around {i}"))
+        for i, row in enumerate(get(header, "around", list, "header"))
+    ]
     proofs = _Tree(chart, Globe(chart.form.matrix, chart.form.unit, around), claim).run(records)
     if not claim.complete:
-        return f"{claim.regions} codes occur, by a point inside the sphere and one outside", str(chart)
+        return f"{claim.regions} codes occur, by a point inside the sphere and one outside", str(
+            chart
+        )
     return f"{claim.regions} codes occur, and {proofs} proofs exclude all others", str(chart)
 
 
@@ -60,10 +70,14 @@ class Globe:
 
     def _reach(self, wall: Sequence[int]) -> int:
         """The square of the largest value of the normal on the ball, times `scale`."""
-        return self.unit * sum(x * dot(row, wall) for x, row in zip(wall, self.inverse, strict=False))
+        return self.unit * sum(
+            x * dot(row, wall) for x, row in zip(wall, self.inverse, strict=False)
+        )
 
     def misses(self, row: Sequence[int]) -> bool:
-        """Whether `row > 0` holds at no point of the closed ball, given that it holds strictly where it is used."""
+        """Whether `row > 0` holds at no point of the closed ball, given that it holds strictly
+        where it is used.
+        """
         return row[-1] <= 0 and row[-1] ** 2 * self.scale >= self._reach(row)
 
     def side(self, point: Sequence[int]) -> int:
@@ -88,14 +102,31 @@ class Globe:
         corners, least = self.corners, len(self.matrix) - 1
         for k, wall in enumerate(walls, len(self.around)):
             values = [dot(wall, corner) for corner, _ in corners]
-            kept = [(at, on if value else on | 1 << k) for (at, on), value in zip(corners, values, strict=True) if value >= 0]
-            below = [(at, on, value) for (at, on), value in zip(corners, values, strict=True) if value < 0]
-            above = [(at, on, value) for (at, on), value in zip(corners, values, strict=True) if value > 0]
+            kept = [
+                (at, on if value else on | 1 << k)
+                for (at, on), value in zip(corners, values, strict=True)
+                if value >= 0
+            ]
+            below = [
+                (at, on, value)
+                for (at, on), value in zip(corners, values, strict=True)
+                if value < 0
+            ]
+            above = [
+                (at, on, value)
+                for (at, on), value in zip(corners, values, strict=True)
+                if value > 0
+            ]
             for low, on_low, a in below:
                 for high, on_high, b in above:
                     common = on_low & on_high
                     if common.bit_count() >= least:
-                        kept.append((coprime([b * x - a * y for x, y in zip(low, high, strict=True)]), common | 1 << k))
+                        kept.append(
+                            (
+                                coprime([b * x - a * y for x, y in zip(low, high, strict=True)]),
+                                common | 1 << k,
+                            )
+                        )
             corners = list(dict.fromkeys(kept))
         return all(self.side(corner) <= 0 for corner, _ in corners)
 
@@ -125,10 +156,17 @@ class _Tree:
             assert leaf is not None
             following = self._leaf(records, i + 1) if i + 1 < self.claim.regions else None
             ahead = -1 if following is None else self._shared(leaf, following)
-            needed = [d for d, bit in enumerate(leaf.bits) if d > (shared if bit else ahead)] if self.claim.complete else []
+            needed = (
+                [d for d, bit in enumerate(leaf.bits) if d > (shared if bit else ahead)]
+                if self.claim.complete
+                else []
+            )
             if sorted(leaf.proofs) != needed:
                 missing = min(set(needed) ^ set(leaf.proofs))
-                raise Rejected(f"{leaf.place}: where it turns at hinge {missing}, a code or a proof is missing, or too much")
+                raise Rejected(
+                    f"{leaf.place}: where it turns at hinge {missing}, a code or a proof is "
+                    f"missing, or too much"
+                )
             for depth in needed:
                 self._exclude(leaf, depth)
             leaf, shared, proofs = following, ahead, proofs + len(needed)
@@ -146,7 +184,9 @@ class _Tree:
         only(record, {"code", "inside", "outside", "excluded"}, place)
         code = self.claim.add_new(record, self.hinges, place)
         bits = bits_of(code, self.hinges)
-        stages = [self.chart.stages.at(layer, bits) for layer in range(len(self.chart.stages.sizes))]
+        stages = [
+            self.chart.stages.at(layer, bits) for layer in range(len(self.chart.stages.sizes))
+        ]
         rows = [coprime(row) for stage in stages for row in stage.hinges]
         for key, side in (("inside", -1), ("outside", 1)):
             point = scaled(get(record, key, str, place), self.chart.dim + 1, f"{place}, {key}")
@@ -154,16 +194,26 @@ class _Tree:
                 raise Rejected(f"{place}: the point {key} the sphere is not")
             wrong = next((j for j, bit in enumerate(bits) if not _holds(rows[j], bit, point)), None)
             if wrong is not None:
-                raise Rejected(f"{place}: the point {key} the sphere has not the code, at hinge {wrong}")
-        listed = [entries(entry, 2, f"{place}, excluded") for entry in get(record, "excluded", list, place)]
+                raise Rejected(
+                    f"{place}: the point {key} the sphere has not the code, at hinge {wrong}"
+                )
+        listed = [
+            entries(entry, 2, f"{place}, excluded")
+            for entry in get(record, "excluded", list, place)
+        ]
         depths = indices([entry[0] for entry in listed], self.hinges, f"{place}, excluded")
-        return _Leaf(code, bits, rows, dict(zip(depths, (entry[1] for entry in listed), strict=True)), place)
+        return _Leaf(
+            code, bits, rows, dict(zip(depths, (entry[1] for entry in listed), strict=True)), place
+        )
 
     def _exclude(self, leaf: _Leaf, depth: int) -> None:
         """The proof that no code starts as this one up to a hinge, and has the other bit there."""
         place = f"{leaf.place}, excluded at hinge {depth}"
         bits = [*leaf.bits[:depth], not leaf.bits[depth]]
-        walls = [row if bit else tuple(-x for x in row) for row, bit in zip(leaf.rows, bits, strict=False)]
+        walls = [
+            row if bit else tuple(-x for x in row)
+            for row, bit in zip(leaf.rows, bits, strict=False)
+        ]
         proof = leaf.proofs[depth]
         if not isinstance(proof, dict) or len(proof) != 1:
             raise Rejected(f"{place}: neither far nor near")
@@ -175,14 +225,24 @@ class _Tree:
         self._far(walls, bits, entries(get(proof, "far", list, place), 2, f"{place}, far"), place)
 
     def _far(self, walls: list[Values], bits: list[bool], proof: list[Any], place: str) -> None:
-        """Walls that are positive on the polyhedron add up to a row that is positive at no point of the ball."""
+        """Walls that are positive on the polyhedron add up to a row that is positive at no point of
+        the ball.
+        """
         count = len(walls)
         rows = [*walls, *self.globe.around]
         names = indices(proof[0], len(rows), f"{place}, far")
         multipliers = integers(proof[1], len(names), f"{place}, far")
-        if not names or min(multipliers) <= 0 or any(name < count and not bits[name] and not any(rows[name]) for name in names):
-            raise Rejected(f"{place}: a multiplier is not positive, or stands at a hinge that vanishes")
-        total = [dot(multipliers, [rows[name][k] for name in names]) for k in range(self.chart.dim + 2)]
+        if (
+            not names
+            or min(multipliers) <= 0
+            or any(name < count and not bits[name] and not any(rows[name]) for name in names)
+        ):
+            raise Rejected(
+                f"{place}: a multiplier is not positive, or stands at a hinge that vanishes"
+            )
+        total = [
+            dot(multipliers, [rows[name][k] for name in names]) for k in range(self.chart.dim + 2)
+        ]
         if not self.globe.misses(total):
             raise Rejected(f"{place}: the multipliers do not keep the polyhedron off the sphere")
 
@@ -196,7 +256,10 @@ def _holds(row: Values, bit: bool, point: Integers) -> bool:
 def _inverse(matrix: Sequence[Values]) -> tuple[list[Values], int]:
     """The inverse of a definite matrix as integers over a positive scale."""
     size = len(matrix)
-    rows = [[Fraction(x) for x in row] + [Fraction(i == j) for j in range(size)] for i, row in enumerate(matrix)]
+    rows = [
+        [Fraction(x) for x in row] + [Fraction(i == j) for j in range(size)]
+        for i, row in enumerate(matrix)
+    ]
     for k in range(size):
         rows[k] = [x / rows[k][k] for x in rows[k]]
         for i in range(size):
@@ -216,7 +279,9 @@ def _common(a: int, b: int) -> int:
 
 
 def _meet(planes: Sequence[Values]) -> Values | None:
-    """The point on d planes of R^d, homogeneous with a positive last entry; None where they have not exactly one."""
+    """The point on d planes of R^d, homogeneous with a positive last entry; None where they have
+    not exactly one.
+    """
     rows, size = [[Fraction(x) for x in plane] for plane in planes], len(planes)
     for k in range(size):
         pivot = next((i for i in range(k, size) if rows[i][k]), None)

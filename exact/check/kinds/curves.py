@@ -1,11 +1,13 @@
 """Kind `curve`: the cells of a line or a circle, with one norm at most, in order.
 
-Call the part of the curve on which the bits of the layers before layer l do not change a stretch of l: there its hinges are
-fixed functions `p alpha + q beta + c N`, each with two sign changes at most, in closed form (`pencils`). (1) At a
-rational point of the first cell of each stretch the signs of its functions are the bits. (2) A cut between cells is where
-functions of the lowest layer with a flip change sign as the flip says; where several are named, at the same direction. (3) Cuts
-are in strict order. (4) Every other sign change of a function lies outside the inside of its stretch. So inside every cell all
-hinges of layer 1, then of layer 2, ... have the sign of the bit: the cell has its code, and no cut is missing.
+Call the part of the curve on which the bits of the layers before layer l do not change a stretch of
+l: there its hinges are fixed functions `p alpha + q beta + c N`, each with two sign changes at
+most, in closed form (`pencils`). (1) At a rational point of the first cell of each stretch the
+signs of its functions are the bits. (2) A cut between cells is where functions of the lowest layer
+with a flip change sign as the flip says; where several are named, at the same direction. (3) Cuts
+are in strict order. (4) Every other sign change of a function lies outside the inside of its
+stretch. So inside every cell all hinges of layer 1, then of layer 2, ... have the sign of the bit:
+the cell has its code, and no cut is missing.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ Changes = tuple[Direction, Direction] | None
 
 @dataclass(frozen=True)
 class Curve:
-    """The points `(alpha u + beta v) / one` from (1, 0) counter-clockwise to `end`, or a circle of directions."""
+    """The points `(alpha u + beta v) / one` from (1, 0) counter-clockwise to `end`, or a circle of
+    directions.
+    """
 
     chart: Chart
     one: Integers
@@ -55,9 +59,17 @@ class Curve:
         end, one = (integers(record.get(key), 2, f"domain, {key}") for key in ("end", "one"))
         ahead = end[1] > 0 or (end[1] == 0 and end[0] < 0)
         inside = one[0] + (one[0] * end[0] + one[1] * end[1]) if end[1] else one[1]
-        if chart.form or not ahead or one[0] < 0 or one[0] * end[0] + one[1] * end[1] < 0 or inside <= 0:
+        if (
+            chart.form
+            or not ahead
+            or one[0] < 0
+            or one[0] * end[0] + one[1] * end[1] < 0
+            or inside <= 0
+        ):
             raise Rejected("domain: no segment, ray or line")
-        if not are_independent([[*column, x] for column, x in zip(chart.columns, one, strict=True)]):
+        if not are_independent(
+            [[*column, x] for column, x in zip(chart.columns, one, strict=True)]
+        ):
             raise Rejected("domain: a line of one point")
         return cls(chart, [x * chart.denominator for x in one], rational(*end))
 
@@ -66,14 +78,18 @@ class Curve:
         if self.end is None:
             stages = self.chart.begin(network)
             if stages.sizes and (stages.form is None or not is_definite(stages.form)):
-                raise Rejected("domain: neither a radius, nor a norm that is defined all around the circle")
+                raise Rejected(
+                    "domain: neither a radius, nor a norm that is defined all around the circle"
+                )
             return stages
         return Stages(network, self.chart.columns, self.one, self.chart.denominator, None)
 
     def __str__(self) -> str:
         size = len(self.chart.columns[0])
         if self.end is None:
-            return f"the circle {self.chart.size} spanned by two vectors of R^{size}, as in the file"
+            return (
+                f"the circle {self.chart.size} spanned by two vectors of R^{size}, as in the file"
+            )
         return f"the part of a straight line in R^{size} that is in the file"
 
 
@@ -81,14 +97,23 @@ def check_curve(header: Json, network: Network, claim: Claim, records: Records) 
     """What a certificate of the cells of a curve proves, and in which domain."""
     curve = Curve.read(get(header, "domain", dict, "header"), network.input_dim)
     if claim.maps or not claim.complete or claim.faces or not claim.regions:
-        raise Rejected("header: maps, counts of faces, no cell, or a list that is not complete, which no curve can have")
+        raise Rejected(
+            "header: maps, counts of faces, no cell, or a list that is not complete, which no "
+            "curve can have"
+        )
     cuts = _Sweep(curve, curve.begin(network), claim).run(records)
-    return f"{claim.regions} cells between {cuts} cuts, in which no hinge of any layer changes its sign", str(curve)
+    return (
+        f"{claim.regions} cells between {cuts} cuts, in which no hinge of any layer changes its "
+        f"sign",
+        str(curve),
+    )
 
 
 @dataclass
 class _Stretch:
-    """A run of cells with the same functions of one layer; `left` are their sign changes that no cut has named yet."""
+    """A run of cells with the same functions of one layer; `left` are their sign changes that no
+    cut has named yet.
+    """
 
     stage: Stage
     start: Direction | None
@@ -98,7 +123,13 @@ class _Stretch:
 
     def open_changes(self) -> list[tuple[int, Direction]]:
         """The sign changes that were not named: hinge, direction."""
-        return [(j, pair[k]) for j, pair in enumerate(self.changes) if pair for k in (0, 1) if (j, k) not in self.named]
+        return [
+            (j, pair[k])
+            for j, pair in enumerate(self.changes)
+            if pair
+            for k in (0, 1)
+            if (j, k) not in self.named
+        ]
 
 
 class _Sweep:
@@ -123,7 +154,9 @@ class _Sweep:
         if self.closed and closing:
             self.first, _ = self._cut(bits, closing, False, before=True)
         if (not self.closed and closing) or (self.closed and self.count > 1 and not closing):
-            raise Rejected("cell 0: flips at the start of a line, or none where cells of a circle meet")
+            raise Rejected(
+                "cell 0: flips at the start of a line, or none where cells of a circle meet"
+            )
         cut, witness = self.first, self._witness(record)
         self._enter(0, bits, witness, cut, 0)
         for i in range(1, self.count):
@@ -134,8 +167,12 @@ class _Sweep:
         self._finish(closing, cut, witness)
         return self.count + 1 if not self.closed else self.count if self.first is not None else 0
 
-    def _next_cut(self, i: int, bits: list[bool], record: Any, cut: Direction | None, witness: Integers) -> Direction:
-        """Pass the cut in front of cell i: the bits behind it, and the stretches that end and start there."""
+    def _next_cut(
+        self, i: int, bits: list[bool], record: Any, cut: Direction | None, witness: Integers
+    ) -> Direction:
+        """Pass the cut in front of cell i: the bits behind it, and the stretches that end and start
+        there.
+        """
         flips, undefined = self._flips(record), "undefined" in record
         only(record, {"flips", "witness", "undefined"}, self.place)
         if undefined and record["undefined"] is not True:
@@ -156,12 +193,17 @@ class _Sweep:
         self.claim.add({"code": written_code(self.code, self.hinges)}, self.hinges, self.place)
         return found
 
-    def _cut(self, bits: Sequence[bool], flips: Integers, undefined: bool, before: bool = False) -> tuple[Direction, int]:
+    def _cut(
+        self, bits: Sequence[bool], flips: Integers, undefined: bool, before: bool = False
+    ) -> tuple[Direction, int]:
         """The direction of a cut, and how many layers go on behind it with the same functions.
 
         `bits` are those of the cell before it or, with `before`, behind it.
         """
-        layers = [next(k for k in range(len(self.stages.sizes)) if hinge < self.offsets[k + 1]) for hinge in flips]
+        layers = [
+            next(k for k in range(len(self.stages.sizes)) if hinge < self.offsets[k + 1])
+            for hinge in flips
+        ]
         kept = min(layers) + 1 if layers else len(self.stages.sizes)
         found: Direction | None = None
         if undefined:
@@ -171,14 +213,21 @@ class _Sweep:
             if layer < kept:
                 here = self._change(bits, layer, hinge, before)
                 if found is not None and compare(found, here):
-                    raise Rejected(f"{self.place}: hinge {hinge} does not change its sign where the cut is")
+                    raise Rejected(
+                        f"{self.place}: hinge {hinge} does not change its sign where the cut is"
+                    )
                 found = here
         if found is None:
-            raise Rejected(f"{self.place}: no hinge of the lowest layer that changes gives the direction of the cut")
+            raise Rejected(
+                f"{self.place}: no hinge of the lowest layer that changes gives the direction of "
+                f"the cut"
+            )
         return found, kept
 
     def _change(self, bits: Sequence[bool], layer: int, hinge: int, before: bool) -> Direction:
-        """Where a hinge changes its sign as its bit says; the change is crossed off the list of its stretch."""
+        """Where a hinge changes its sign as its bit says; the change is crossed off the list of its
+        stretch.
+        """
         j, falls = hinge - self.offsets[layer], int(bits[hinge] != before)
         if before:
             stage = self.stages.at(layer, bits)
@@ -187,28 +236,43 @@ class _Sweep:
             pair = self.stretches[layer].changes[j]
             self.stretches[layer].named.add((j, falls))
         if pair is None:
-            raise Rejected(f"{self.place}: hinge {hinge} flips, and changes its sign nowhere around")
+            raise Rejected(
+                f"{self.place}: hinge {hinge} flips, and changes its sign nowhere around"
+            )
         return pair[falls]
 
     def _kernel(self, bits: Sequence[bool], kept: int) -> tuple[Direction, int]:
-        """Where the norm is undefined on a line, of which (1, 0) is the start, and the first layer behind the norm."""
+        """Where the norm is undefined on a line, of which (1, 0) is the start, and the first layer
+        behind the norm.
+        """
         for layer in range(len(self.stages.sizes)):
             form = self.stages.at(layer, bits).form
             if form is not None and form.undefined and (kernel := form.kernel):
                 return rational(*kernel), layer
             if form is not None or layer >= kept:
                 break
-        raise Rejected(f"{self.place}: a cut where a norm is undefined, and it is defined everywhere")
+        raise Rejected(
+            f"{self.place}: a cut where a norm is undefined, and it is defined everywhere"
+        )
 
-    def _enter(self, layer: int, bits: list[bool], witness: Integers, start: Direction | None, cell: int) -> None:
-        """Start the stretches of all layers from `layer` on: their bits are the signs at the witness."""
+    def _enter(
+        self, layer: int, bits: list[bool], witness: Integers, start: Direction | None, cell: int
+    ) -> None:
+        """Start the stretches of all layers from `layer` on: their bits are the signs at the
+        witness.
+        """
         for k in range(layer, len(self.stages.sizes)):
             stage = self.stages.at(k, bits)
             form, offset = stage.form or NO_ROOT, self.offsets[k]
             for j, function in enumerate(stage.hinges):
                 if (value_sign(function, form, *witness) > 0) != bits[offset + j]:
-                    raise Rejected(f"{self.place}: hinge {offset + j} has not the sign of its bit at the witness")
-            self.stretches.append(_Stretch(stage, start, cell, [sign_changes(f, form) for f in stage.hinges]))
+                    raise Rejected(
+                        f"{self.place}: hinge {offset + j} has not the sign of its bit at the "
+                        f"witness"
+                    )
+            self.stretches.append(
+                _Stretch(stage, start, cell, [sign_changes(f, form) for f in stage.hinges])
+            )
 
     def _finish(self, closing: Integers, cut: Direction | None, witness: Integers) -> None:
         """The end of the curve, which on a circle is its first cut."""
@@ -224,19 +288,31 @@ class _Sweep:
             self._close(stretch, last, wraps=self.closed)
 
     def _close(self, stretch: _Stretch, end: Direction | None, wraps: bool) -> None:
-        """No sign change without a cut, and no undefined point, lies inside a stretch that ends here."""
+        """No sign change without a cut, and no undefined point, lies inside a stretch that ends
+        here.
+        """
         for j, at in stretch.open_changes():
             if _is_inside(at, stretch.start, end, wraps):
-                raise Rejected(f"cells {stretch.first} to the one before {self.place}: hinge {j} of a layer changes its sign "
-                               "inside, where no cut is")  # fmt: skip
+                raise Rejected(
+                    f"cells {stretch.first} to the one before {self.place}: hinge {j} of a layer "
+                    f"changes its sign "
+                    "inside, where no cut is"
+                )
         form = stretch.stage.form
         if form is None or not form.undefined or (kernel := form.kernel) is None:
             return
         ends = [rational(k * kernel[0], k * kernel[1]) for k in (1, -1)]
-        if form.matrix == NO_ROOT.matrix or any(_is_inside(at, stretch.start, end, wraps) for at in ends):
-            raise Rejected(f"cells {stretch.first} to the one before {self.place}: the norm is undefined inside")
+        if form.matrix == NO_ROOT.matrix or any(
+            _is_inside(at, stretch.start, end, wraps) for at in ends
+        ):
+            raise Rejected(
+                f"cells {stretch.first} to the one before {self.place}: the norm is undefined "
+                f"inside"
+            )
 
-    def _inside(self, witness: Integers, start: Direction | None, end: Direction | None, place: str) -> None:
+    def _inside(
+        self, witness: Integers, start: Direction | None, end: Direction | None, place: str
+    ) -> None:
         wraps = self.closed and end is self.first
         if not any(witness) or not _is_inside(rational(*witness), start, end, wraps):
             raise Rejected(f"{place}: the witness is not inside the cell")

@@ -1,14 +1,17 @@
-"""Kind `sphere`: the cells of a 2-sphere, connected parts of which several may share a code, and the arcs between them.
+"""Kind `sphere`: the cells of a 2-sphere, connected parts of which several may share a code, and
+the arcs between them.
 
-Call an arc true if codes change across it. (1) On every listed arc the functions that the two cells beside it have by their
-codes keep the signs of their bits, all along and to the cell's own side, and the two codes differ: the arc is true, and other
-true arcs leave it at its ends only. (2) Around every vertex the arcs stand in order, two that follow each other have one
-cell between them, and no function of that cell changes its sign there: no true arc at a vertex is missing. (3) Every
-function of every cell that vanishes on a circle either has a listed arc on it, or meets on it a place where a function of an
-earlier layer is not as in the cell: no circle lies hidden inside a cell. So the listed arcs are all true arcs. (4) Walks
-around cells are put together by bridges, arcs of other circles that stay strictly inside a cell, and are then as many as
-cells are listed and as Euler's relation says: V - E + F = 1 + C. `docs/certificates.md` has the proof.
-The four steps stand in one file because each rests on the one before.
+Call an arc true if codes change across it. (1) On every listed arc the functions that the two cells
+beside it have by their codes keep the signs of their bits, all along and to the cell's own side,
+and the two codes differ: the arc is true, and other true arcs leave it at its ends only. (2) Around
+every vertex the arcs stand in order, two that follow each other have one cell between them, and no
+function of that cell changes its sign there: no true arc at a vertex is missing. (3) Every function
+of every cell that vanishes on a circle either has a listed arc on it, or meets on it a place where
+a function of an earlier layer is not as in the cell: no circle lies hidden inside a cell. So the
+listed arcs are all true arcs. (4) Walks around cells are put together by bridges, arcs of other
+circles that stay strictly inside a cell, and are then as many as cells are listed and as Euler's
+relation says: V - E + F = 1 + C. `docs/certificates.md` has the proof. The four steps stand in one
+file because each rests on the one before.
 """
 
 from __future__ import annotations
@@ -39,11 +42,15 @@ from exact.check.records import (
 )
 from exact.check.stages import Stages
 
-Half = tuple[int, int, int]  # circle, gap, and 0 for the side where its plane is positive or 1 for the other
+Half = tuple[
+    int, int, int
+]  # circle, gap, and 0 for the side where its plane is positive or 1 for the other
 
 
 class Signed(NamedTuple):
-    """What a cell says about a plane: its number, the sign it has there, the layer it comes from."""
+    """What a cell says about a plane: its number, the sign it has there, the layer it comes
+    from.
+    """
 
     plane: int
     sign: int
@@ -53,8 +60,8 @@ class Signed(NamedTuple):
 class Zeros(NamedTuple):
     """A plane on a circle with vertices: place 2 i is vertex i, 2 i + 1 the gap behind it.
 
-    Without zeros it has one sign. Where it touches, `rise` is `fall`. Where it rises and falls in one gap, `sign` is that of
-    all others.
+    Without zeros it has one sign. Where it touches, `rise` is `fall`. Where it rises and falls in
+    one gap, `sign` is that of all others.
     """
 
     sign: int
@@ -71,12 +78,16 @@ class Zeros(NamedTuple):
             return 0
         if self.rise == self.fall:
             return self.sign
-        return 1 if (place - self.rise) % (2 * count) < (self.fall - self.rise) % (2 * count) else -1
+        return (
+            1 if (place - self.rise) % (2 * count) < (self.fall - self.rise) % (2 * count) else -1
+        )
 
 
 @dataclass
 class _Round:
-    """A listed circle: its vertices in order, and the two cells beside the arc behind each; None without arc."""
+    """A listed circle: its vertices in order, and the two cells beside the arc behind each; None
+    without arc.
+    """
 
     circle: Circle
     plane: int
@@ -101,7 +112,10 @@ class _Round:
 def check_sphere(header: Json, network: Network, claim: Claim, records: Records) -> tuple[str, str]:
     """What a certificate of the cells of a 2-sphere proves, and in which domain."""
     if claim.maps or not claim.complete or claim.faces or not claim.regions:
-        raise Rejected("header: maps, counts of faces, no cell, or a list that is not complete, which no 2-sphere can have")
+        raise Rejected(
+            "header: maps, counts of faces, no cell, or a list that is not complete, which no "
+            "2-sphere can have"
+        )
     chart = SphereChart.read(header, network)
     if chart.dim != 2:
         raise Rejected("domain: no 2-sphere")
@@ -121,14 +135,21 @@ def check_sphere(header: Json, network: Network, claim: Claim, records: Records)
 
 
 class Cells:
-    """What the codes of all cells mean: for each cell its planes with signs; `planes` are numbered, each kept once."""
+    """What the codes of all cells mean: for each cell its planes with signs; `planes` are numbered,
+    each kept once.
+    """
 
     def __init__(self, ball: Ball, claim: Claim, records: Records, stages: Stages) -> None:
         self.ball, self.stages, self.hinges = ball, stages, sum(stages.sizes)
         self.planes, self.numbers = list[Values](), dict[Values, int]()
         self.rooms = list[int]()
-        codes = [claim.add_only(records.next(f"cell {i}"), self.hinges, f"cell {i}") for i in range(claim.regions)]
-        meanings = {code: self._meaning(code, f"cell {codes.index(code)}") for code in sorted(set(codes))}
+        codes = [
+            claim.add_only(records.next(f"cell {i}"), self.hinges, f"cell {i}")
+            for i in range(claim.regions)
+        ]
+        meanings = {
+            code: self._meaning(code, f"cell {codes.index(code)}") for code in sorted(set(codes))
+        }
         self.codes, self.signed = codes, [meanings[code] for code in codes]
 
     def number(self, plane: Values) -> tuple[int, int]:
@@ -143,7 +164,9 @@ class Cells:
         return self.numbers[row], way
 
     def _meaning(self, code: int, place: str) -> list[Signed]:
-        """The planes of a code that cut circles; the others must have one sign on the sphere, that of their bits."""
+        """The planes of a code that cut circles; the others must have one sign on the sphere, that
+        of their bits.
+        """
         bits, found, hinge = bits_of(code, self.hinges), list[Signed](), 0
         for layer in range(len(self.stages.sizes)):
             for function in self.stages.at(layer, bits).hinges:
@@ -151,7 +174,10 @@ class Cells:
                 if number >= 0 and self.rooms[number] > 0:
                     found.append(Signed(number, way if bits[hinge] else -way, layer))
                 elif (function[3] > 0) != bits[hinge]:
-                    raise Rejected(f"{place}: hinge {hinge} has one sign on the sphere, and not that of its bit")
+                    raise Rejected(
+                        f"{place}: hinge {hinge} has one sign on the sphere, and not that of its "
+                        f"bit"
+                    )
                 hinge += 1
         return found
 
@@ -180,8 +206,16 @@ class _Complex:
             only(record, {"plane", "around", "arcs"}, place)
             plane = tuple(integers(get(record, "plane", str, place), 4, f"{place}, plane"))
             number, way = self.cells.number(plane) if any(plane[:3]) else (-1, 0)
-            if number < 0 or way < 0 or self.cells.planes[number] != plane or self.cells.rooms[number] <= 0:
-                raise Rejected(f"{place}: no plane that cuts the sphere, in coprime integers, the first of them positive")
+            if (
+                number < 0
+                or way < 0
+                or self.cells.planes[number] != plane
+                or self.cells.rooms[number] <= 0
+            ):
+                raise Rejected(
+                    f"{place}: no plane that cuts the sphere, in coprime integers, the first of "
+                    f"them positive"
+                )
             around = indices(get(record, "around", list, place), vertices, f"{place}, around")
             arcs = entries(record.get("arcs"), max(1, len(around)), f"{place}, arcs")
             if any(arc is not None for arc in arcs if not self._is_arc(arc)) or not any(arcs):
@@ -192,12 +226,18 @@ class _Complex:
             self.rounds.append(_Round(self.circle(number), number, around, arcs))
 
     def _is_arc(self, value: Any) -> bool:
-        if type(value) is not list or len(value) != 2 or any(type(cell) is not int for cell in value):
+        if (
+            type(value) is not list
+            or len(value) != 2
+            or any(type(cell) is not int for cell in value)
+        ):
             return False
         return value[0] != value[1] and all(0 <= cell < len(self.cells.codes) for cell in value)
 
     def read_vertices(self, count: int, records: Records) -> None:
-        """Vertices, each where the plane of one circle rises or falls on another; they stand in order on every circle."""
+        """Vertices, each where the plane of one circle rises or falls on another; they stand in
+        order on every circle.
+        """
         for i in range(count):
             place = f"vertex {i}"
             on, other, root = entries(records.next(place), 3, place)
@@ -251,13 +291,21 @@ class _Complex:
                 if self.cells.codes[arc[0]] == self.cells.codes[arc[1]]:
                     raise Rejected(f"circle {k}, arc {gap}: no hinge flips across it")
                 for side, cell in zip((1, -1), arc, strict=True):
-                    wrong = next((s for s in self.cells.signed[cell] if not self._agrees(own, gap, side, s)), None)
+                    wrong = next(
+                        (s for s in self.cells.signed[cell] if not self._agrees(own, gap, side, s)),
+                        None,
+                    )
                     if wrong is not None:
-                        raise Rejected(f"circle {k}, arc {gap}: cell {cell} is not beside all of it, by a hinge of hidden "
-                                       f"layer {wrong.layer + 1}")  # fmt: skip
+                        raise Rejected(
+                            f"circle {k}, arc {gap}: cell {cell} is not beside all of it, by a "
+                            f"hinge of hidden "
+                            f"layer {wrong.layer + 1}"
+                        )
 
     def _agrees(self, own: _Round, gap: int, side: int, signed: Signed) -> bool:
-        """Whether a function keeps its sign along an arc and, near its inner points, on one side."""
+        """Whether a function keeps its sign along an arc and, near its inner points, on one
+        side.
+        """
         if signed.plane == own.plane:
             return signed.sign == side
         zeros = self.zeros(own, signed.plane)
@@ -276,11 +324,18 @@ class _Complex:
                 continue
             seen.add(code)
             for signed in self.cells.signed[cell]:
-                if signed.plane not in listed and not any(self._leaves(signed, other) for other in self.cells.signed[cell]):
-                    raise Rejected(f"cell {cell}: a circle of a hinge of hidden layer {signed.layer + 1} could lie inside it")
+                if signed.plane not in listed and not any(
+                    self._leaves(signed, other) for other in self.cells.signed[cell]
+                ):
+                    raise Rejected(
+                        f"cell {cell}: a circle of a hinge of hidden layer {signed.layer + 1} "
+                        f"could lie inside it"
+                    )
 
     def _leaves(self, signed: Signed, earlier: Signed) -> bool:
-        """Whether a function of an earlier layer has not the cell's sign everywhere on the circle of another one."""
+        """Whether a function of an earlier layer has not the cell's sign everywhere on the circle
+        of another one.
+        """
         if earlier.layer >= signed.layer:
             return False
         key = (signed.plane, earlier.plane)
@@ -293,7 +348,9 @@ class _Complex:
     # ---- vertices
 
     def followers(self) -> dict[Half, Half]:
-        """For every side of every arc the next one around the cell, from the order of arcs around each vertex."""
+        """For every side of every arc the next one around the cell, from the order of arcs around
+        each vertex.
+        """
         found = dict[Half, Half]()
         for k, own in enumerate(self.rounds):
             if not own.around:
@@ -307,7 +364,9 @@ class _Complex:
         return found
 
     def _sectors(self, vertex: int, starts: list[_Start]) -> Iterator[tuple[Half, Half]]:
-        """Go around a vertex: between two arcs that follow each other is one cell, and nothing else."""
+        """Go around a vertex: between two arcs that follow each other is one cell, and nothing
+        else.
+        """
         place = f"vertex {vertex}"
         if not starts:
             raise Rejected(f"{place}: no arc ends there")
@@ -322,22 +381,38 @@ class _Complex:
             following = starts[(i + 1) % len(starts)]
             cell = self._cell(start.half)
             if self._cell(_twin(following.half)) != cell:
-                raise Rejected(f"{place}: two cells between two arcs that follow each other around it")
+                raise Rejected(
+                    f"{place}: two cells between two arcs that follow each other around it"
+                )
             self._sector(rotation, start, following, [other.end for other in starts], cell, place)
             yield _twin(following.half), start.half
 
-    def _sector(self, rotation: Rotation, start: _Start, following: _Start, ends: list[End], cell: int, place: str) -> None:
+    def _sector(
+        self,
+        rotation: Rotation,
+        start: _Start,
+        following: _Start,
+        ends: list[End],
+        cell: int,
+        place: str,
+    ) -> None:
         """No function of the cell changes its sign between two arcs at a vertex."""
         own = self.rounds[start.half[0]]
         for signed in self.cells.signed[cell]:
-            if signed.plane != own.plane and 2 * start.spot not in self.zeros(own, signed.plane)[1:3]:
+            if (
+                signed.plane != own.plane
+                and 2 * start.spot not in self.zeros(own, signed.plane)[1:3]
+            ):
                 continue
             for way in (1, -1):
                 end = End(self.circle(signed.plane), way)
                 if end in ends:
                     continue
                 if start is following or rotation.compare(start.end, end, following.end) < 0:
-                    raise Rejected(f"{place}: an arc of a hinge of hidden layer {signed.layer + 1} is missing in cell {cell}")
+                    raise Rejected(
+                        f"{place}: an arc of a hinge of hidden layer {signed.layer + 1} is "
+                        f"missing in cell {cell}"
+                    )
 
     def _cell(self, half: Half) -> int:
         arc = self.rounds[half[0]].arcs[half[1]]
@@ -347,7 +422,9 @@ class _Complex:
 
 
 class _Start(NamedTuple):
-    """An arc that leaves a vertex, the `spot`-th of its circle: its side on the left of that way."""
+    """An arc that leaves a vertex, the `spot`-th of its circle: its side on the left of that
+    way.
+    """
 
     half: Half
     spot: int
@@ -358,7 +435,9 @@ def _starts(circle: int, own: _Round, index: int) -> list[_Start]:
     """The arcs of a circle that leave one of its vertices, forwards and backwards."""
     back = (index - 1) % len(own.around)
     ahead = [_Start((circle, index, 0), index, End(own.circle, 1))] if own.arcs[index] else []
-    return ahead + ([_Start((circle, back, 1), index, End(own.circle, -1))] if own.arcs[back] else [])
+    return ahead + (
+        [_Start((circle, back, 1), index, End(own.circle, -1))] if own.arcs[back] else []
+    )
 
 
 def _twin(half: Half) -> Half:
@@ -382,7 +461,9 @@ class _Walks:
         self._parent[self._root(one)] = self._root(other)
 
     def join(self, record: Any, place: str) -> None:
-        """A bridge: on the circle of its plane, from one arc counter-clockwise to another, all inside one cell."""
+        """A bridge: on the circle of its plane, from one arc counter-clockwise to another, all
+        inside one cell.
+        """
         only(record, {"plane", "from", "to"}, place)
         plane = tuple(integers(get(record, "plane", str, place), 4, f"{place}, plane"))
         if self.complex.ball.room(plane) <= 0:
@@ -395,16 +476,22 @@ class _Walks:
             raise Rejected(f"{place}: leads from one cell to another")
         for signed in self.complex.cells.signed[cell]:
             for zero in _zeros_on(circle, self.complex.cells.planes[signed.plane], place):
-                if _between(begin, zero, end) or (not compare(zero, begin) and not self._is_landing(signed, one)) or (
-                    not compare(zero, end) and not self._is_landing(signed, other)
+                if (
+                    _between(begin, zero, end)
+                    or (not compare(zero, begin) and not self._is_landing(signed, one))
+                    or (not compare(zero, end) and not self._is_landing(signed, other))
                 ):
-                    raise Rejected(f"{place}: leaves the cell, by a hinge of hidden layer {signed.layer + 1}")
+                    raise Rejected(
+                        f"{place}: leaves the cell, by a hinge of hidden layer {signed.layer + 1}"
+                    )
         self._union(one, other)
 
     def _is_landing(self, signed: Signed, half: Half) -> bool:
         return signed.plane == self.complex.rounds[half[0]].plane
 
-    def _landing(self, circle: Circle, listed: list[Any], last: int, place: str) -> tuple[Direction, Half]:
+    def _landing(
+        self, circle: Circle, listed: list[Any], last: int, place: str
+    ) -> tuple[Direction, Half]:
         """Where a bridge meets the inside of an arc, and the side of the arc on which it is."""
         k, gap, root = entries(listed, 3, place)
         indices([k], len(self.complex.rounds), f"{place}, circle")
@@ -420,7 +507,9 @@ class _Walks:
         return directions[root], (k, gap, root ^ last)
 
     def euler(self) -> str:
-        """Every cell has its walks together, and there are as many cells as Euler's relation says."""
+        """Every cell has its walks together, and there are as many cells as Euler's relation
+        says.
+        """
         rounds, cells = self.complex.rounds, len(self.complex.cells.codes)
         whole = sum(not own.around for own in rounds)
         arcs = sum(arc is not None for own in rounds for arc in own.arcs)
@@ -429,10 +518,18 @@ class _Walks:
         roots = {self._root(half) for half in self._parent}
         labels = {self.complex._cell(half) for half in self._parent}
         if arcs and not len(roots) == len(labels) == cells:
-            raise Rejected(f"{len(roots)} cells are put together from their walks, and {cells} are listed")
+            raise Rejected(
+                f"{len(roots)} cells are put together from their walks, and {cells} are listed"
+            )
         if corners - arcs + cells != 1 + parts:
-            raise Rejected(f"Euler's relation: V - E + F = {corners} - {arcs} + {cells} is not 1 + C = 1 + {parts}")
-        return f"{cells} cells, {arcs} arcs, {corners} vertices of {parts} connected parts: V - E + F = 1 + C"
+            raise Rejected(
+                f"Euler's relation: V - E + F = {corners} - {arcs} + {cells} is not 1 + C = 1 + "
+                f"{parts}"
+            )
+        return (
+            f"{cells} cells, {arcs} arcs, {corners} vertices of {parts} connected parts: V - E "
+            f"+ F = 1 + C"
+        )
 
 
 def _zeros_on(circle: Circle, plane: Values, place: str) -> tuple[Direction, ...]:

@@ -1,8 +1,10 @@
-"""The hyperplanes of one hidden layer, without repetition, and coordinates in which they are fewer and simpler.
+"""The hyperplanes of one hidden layer, without repetition, and coordinates in which they are fewer
+and simpler.
 
-Every hinge of the first hidden layer is an affine form over the parameters of a flat domain. Zero rows, duplicates,
-opposite and proportional rows leave fewer distinct hyperplanes than hinges: an `Arrangement` keeps the hyperplanes once,
-and says how each hinge's bit is read off the sides of them.
+Every hinge of the first hidden layer is an affine form over the parameters of a flat domain. Zero
+rows, duplicates, opposite and proportional rows leave fewer distinct hyperplanes than hinges: an
+`Arrangement` keeps the hyperplanes once, and says how each hinge's bit is read off the sides of
+them.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ Rows = tuple[tuple[int, ...], ...]
 class Arrangement:
     """Distinct hyperplanes in R^dim inside open walls, and the hinges that lie on them.
 
-    Hinge h is on iff (side of hyperplane `plane[h]` is positive) differs from `flip[h]`; `plane[h] = -1` marks a hinge that
-    is constant in the domain: it is on iff `flip[h]`. No hyperplane coincides with a wall, and no wall is constant.
+    Hinge h is on iff (side of hyperplane `plane[h]` is positive) differs from `flip[h]`; `plane[h]
+    = -1` marks a hinge that is constant in the domain: it is on iff `flip[h]`. No hyperplane
+    coincides with a wall, and no wall is constant.
     """
 
     dim: int
@@ -49,16 +52,23 @@ class Arrangement:
         return bits
 
     def plane_sides(self, bits: BitArray) -> BitArray:
-        """The inverse of :meth:`hinge_bits`: the sides of the hyperplanes, read off the first hinge on each."""
-        first = np.array([int(np.flatnonzero(self.plane == p)[0]) for p in range(len(self.planes))], dtype=np.int64)
+        """The inverse of :meth:`hinge_bits`: the sides of the hyperplanes, read off the first hinge
+        on each.
+        """
+        first = np.array(
+            [int(np.flatnonzero(self.plane == p)[0]) for p in range(len(self.planes))],
+            dtype=np.int64,
+        )
         sides: BitArray = bits[:, first] ^ self.flip[first]
         return sides
 
 
-
-
-def arrangement(halfspaces: Sequence[Halfspace], walls: Sequence[Halfspace], dim: int) -> Arrangement:
-    """The distinct hyperplanes of the halfspaces inside the walls; a hinge on a wall is constant in the open domain."""
+def arrangement(
+    halfspaces: Sequence[Halfspace], walls: Sequence[Halfspace], dim: int
+) -> Arrangement:
+    """The distinct hyperplanes of the halfspaces inside the walls; a hinge on a wall is constant in
+    the open domain.
+    """
     kept = tuple(dict.fromkeys(wall for wall in walls if not wall.is_constant))
     constant = {wall: True for wall in kept} | {wall.opposite: False for wall in kept}
     index, plane, flip = dict[Halfspace, int](), [], []
@@ -70,16 +80,19 @@ def arrangement(halfspaces: Sequence[Halfspace], walls: Sequence[Halfspace], dim
             turned = h.opposite in index
             plane.append(index[h.opposite] if turned else index.setdefault(h, len(index)))
             flip.append(turned)
-    return Arrangement(dim, tuple(index), kept, np.array(plane, dtype=np.int64), np.array(flip, dtype=bool))
+    return Arrangement(
+        dim, tuple(index), kept, np.array(plane, dtype=np.int64), np.array(flip, dtype=bool)
+    )
 
 
 @dataclass(frozen=True)
 class Essential:
     """Forms of an arrangement in as few coordinates as their signs need; made by :func:`essential`.
 
-    `rows` are integer forms (normal, offset) in `dim` coordinates, the first `planes` of them hyperplanes, the others
-    walls. When `first` is given, all hyperplanes pass through `centre`: the rows are those after the first, on the parallel
-    of the first at height one. Cells there are the cells on its positive side; the others are their opposites.
+    `rows` are integer forms (normal, offset) in `dim` coordinates, the first `planes` of them
+    hyperplanes, the others walls. When `first` is given, all hyperplanes pass through `centre`: the
+    rows are those after the first, on the parallel of the first at height one. Cells there are the
+    cells on its positive side; the others are their opposites.
     """
 
     dim: int
@@ -102,7 +115,9 @@ class Essential:
             q = _steepest(self.first)
             others = [x for j, x in enumerate(self.first) if j != q]
             values.insert(q, (1 - dot([Rational(x) for x in others], values)) / self.first[q])
-            values = [c - y if opposite else c + y for c, y in zip(self.centre, values, strict=True)]
+            values = [
+                c - y if opposite else c + y for c, y in zip(self.centre, values, strict=True)
+            ]
         full = [Rational(0)] * self.given_dim
         for j, value in zip(self.columns, values, strict=True):
             full[j] = value
@@ -110,11 +125,13 @@ class Essential:
 
 
 def essential(given: Arrangement) -> Essential:
-    """Drop coordinates that no form needs, and cut a central arrangement by a parallel of its first hyperplane.
+    """Drop coordinates that no form needs, and cut a central arrangement by a parallel of its first
+    hyperplane.
 
-    Forms of rank r read only r coordinates of a suitable basis; setting the others to zero loses no cell. In a central
-    arrangement (no walls, one common point) x -> -x exchanges the cells, and those on the positive side of the first
-    hyperplane a_0 are cones over the cells of {a_0 . x = 1}.
+    Forms of rank r read only r coordinates of a suitable basis; setting the others to zero loses no
+    cell. In a central arrangement (no walls, one common point) x -> -x exchanges the cells, and
+    those on the positive side of the first hyperplane a_0 are cones over the cells of {a_0 . x =
+    1}.
     """
     forms = [h.coefficients for h in (*given.planes, *given.walls)]
     by_coordinate = [[Rational(form[j]) for form in forms] for j in range(given.dim)]
@@ -124,16 +141,24 @@ def essential(given: Arrangement) -> Essential:
     if centre is None:
         return Essential(len(columns), tuple(rows), len(given.planes), given.dim, columns)
     sliced = _sliced(rows)
-    return Essential(len(columns) - 1, sliced, len(sliced), given.dim, columns, rows[0][:-1], tuple(centre))
+    return Essential(
+        len(columns) - 1, sliced, len(sliced), given.dim, columns, rows[0][:-1], tuple(centre)
+    )
 
 
 def _common_point(rows: Sequence[tuple[int, ...]]) -> list[Rational] | None:
     """The point that lies on every row (their normals span the space), or None."""
     normals = [[Rational(x) for x in row[:-1]] for row in rows]
     basis = independent_rows(normals, len(normals[0]))
-    point = solve(matrix([normals[k] for k in basis], len(basis)), [Rational(-rows[k][-1]) for k in basis])
+    point = solve(
+        matrix([normals[k] for k in basis], len(basis)), [Rational(-rows[k][-1]) for k in basis]
+    )
     point = certain(point, "independent rows have one common point")
-    return point if all(dot(a, point) + row[-1] == 0 for a, row in zip(normals, rows, strict=True)) else None
+    return (
+        point
+        if all(dot(a, point) + row[-1] == 0 for a, row in zip(normals, rows, strict=True))
+        else None
+    )
 
 
 def _steepest(normal: Sequence[int]) -> int:
@@ -141,16 +166,21 @@ def _steepest(normal: Sequence[int]) -> int:
 
 
 def _sliced(rows: Sequence[tuple[int, ...]]) -> Rows:
-    """The forms after the first on {first = 1}, about the common point: normals only count, the pivot becomes the constant.
+    """The forms after the first on {first = 1}, about the common point: normals only count, the
+    pivot becomes the constant.
 
-    On a_0 . y = 1 the pivot coordinate is (1 - sum of the others) / a_0q, so a form a has the coefficients
-    `a_l - a_q a_0l / a_0q` and the constant `a_q / a_0q`.
+    On a_0 . y = 1 the pivot coordinate is (1 - sum of the others) / a_0q, so a form a has the
+    coefficients `a_l - a_q a_0l / a_0q` and the constant `a_q / a_0q`.
     """
     first = rows[0][:-1]
     q = _steepest(first)
     sign, scale = (1 if first[q] > 0 else -1), abs(first[q])
     sliced = []
     for row in rows[1:]:
-        values = [x * scale - row[q] * sign * f for j, (x, f) in enumerate(zip(row[:-1], first, strict=True)) if j != q]
+        values = [
+            x * scale - row[q] * sign * f
+            for j, (x, f) in enumerate(zip(row[:-1], first, strict=True))
+            if j != q
+        ]
         sliced.append(Halfspace.of([Rational(x) for x in (*values, row[q] * sign)]).coefficients)
     return tuple(sliced)

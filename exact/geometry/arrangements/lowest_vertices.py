@@ -1,18 +1,23 @@
-"""Cells of a simple arrangement, each from the one vertex that is its lowest point: batched, streamed, no hash set.
+"""Cells of a simple arrangement, each from the one vertex that is its lowest point: batched,
+streamed, no hash set.
 
-Vertex bijection (MATH, "Cells of hyperplane arrangements"): for a generic direction c every vertex, d hyperplanes, is the
-lowest point of exactly one cell. Cells unbounded below come from the same in fewer dimensions: cut by y_1 = -K_1, ..., and
-K_1 << K_2 << ..., the vertices of i < d hyperplanes are, to leading order, those of the arrangement of the last i coordinate
-columns with the column before them as offset, and all other signs there are reversed. The coordinates y are generic: a
-fixed invertible integer map of the given ones. Hyperplanes that are parallel never meet, their sides on each other are
-known from their coefficients alone. Where more than d hyperplanes meet in a point, all its bases are grouped and the cells
-above it are those of the central arrangement there on which c is positive: cells of its slice c = 1 that do not reappear
-at c = -1. Any other coincidence raises NotSimple: another method has to do it.
+Vertex bijection (MATH, "Cells of hyperplane arrangements"): for a generic direction c every vertex,
+d hyperplanes, is the lowest point of exactly one cell. Cells unbounded below come from the same in
+fewer dimensions: cut by y_1 = -K_1, ..., and K_1 << K_2 << ..., the vertices of i < d hyperplanes
+are, to leading order, those of the arrangement of the last i coordinate columns with the column
+before them as offset, and all other signs there are reversed. The coordinates y are generic: a
+fixed invertible integer map of the given ones. Hyperplanes that are parallel never meet, their
+sides on each other are known from their coefficients alone. Where more than d hyperplanes meet in a
+point, all its bases are grouped and the cells above it are those of the central arrangement there
+on which c is positive: cells of its slice c = 1 that do not reappear at c = -1. Any other
+coincidence raises NotSimple: another method has to do it.
 
-Vertices are found line by line. A dictionary (tableau) writes every form over the slacks of i - 1 hyperplanes and the height
-t along the line where they meet; a form `alpha t + beta` meets the line at -beta / alpha, so signs at the vertices are
-comparisons of these heights, and the signs of the tight hyperplanes are read off the tableau. Each entry carries a proved
-radius (the running error analysis of exact.arithmetic.enclosures.ball_tensors); a vertex with an uncertain sign is computed again with integers.
+Vertices are found line by line. A dictionary (tableau) writes every form over the slacks of i - 1
+hyperplanes and the height t along the line where they meet; a form `alpha t + beta` meets the line
+at -beta / alpha, so signs at the vertices are comparisons of these heights, and the signs of the
+tight hyperplanes are read off the tableau. Each entry carries a proved radius (the running error
+analysis of exact.arithmetic.enclosures.ball_tensors); a vertex with an uncertain sign is computed
+again with integers.
 """
 
 from __future__ import annotations
@@ -35,7 +40,10 @@ from exact.geometry.polyhedra.halfspace import Halfspace
 
 _INFLATE = 1.0 + 2.0**-46
 _TINY = 2.0**-1000
-_BLOCK = {"cpu": 2**17, "cuda": 2**23}  # entries of a tableau block: cache on a CPU, memory on a GPU
+_BLOCK = {
+    "cpu": 2**17,
+    "cuda": 2**23,
+}  # entries of a tableau block: cache on a CPU, memory on a GPU
 _SEED = 20_240_229
 
 
@@ -53,7 +61,9 @@ class Decisions:
 
 @dataclass(frozen=True)
 class _Tableau:
-    """Blocks of forms over (t, 1, slacks and coordinates): `mid`, `rad` are (B x N x C), `chosen` (B x k) hyperplanes."""
+    """Blocks of forms over (t, 1, slacks and coordinates): `mid`, `rad` are (B x N x C), `chosen`
+    (B x k) hyperplanes.
+    """
 
     mid: torch.Tensor
     rad: torch.Tensor
@@ -62,7 +72,9 @@ class _Tableau:
 
 @dataclass(frozen=True)
 class _Parallels:
-    """Classes of parallel rows: `mask[j, k]` (k meets j nowhere, or k = j), `side[j, k]` the side of k on j."""
+    """Classes of parallel rows: `mask[j, k]` (k meets j nowhere, or k = j), `side[j, k]` the side
+    of k on j.
+    """
 
     mask: torch.Tensor
     side: torch.Tensor
@@ -87,12 +99,18 @@ _MOST_POINTS = 64
 class LowestVertices:
     """The cells of `given`, on the sides of its hyperplanes (bool blocks, V x planes).
 
-    `local` enumerates the arrangements at points where more than d hyperplanes meet, 64 points at most; without it they
-    raise NotSimple. Raises Stopped when `watch` is up.
+    `local` enumerates the arrangements at points where more than d hyperplanes meet, 64 points at
+    most; without it they raise NotSimple. Raises Stopped when `watch` is up.
     """
 
-    def __init__(self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None) -> None:
-        self.local, self.points, self.watch = local, list[torch.Tensor](), watch or Watch(most_bytes=inf)
+    def __init__(
+        self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None
+    ) -> None:
+        self.local, self.points, self.watch = (
+            local,
+            list[torch.Tensor](),
+            watch or Watch(most_bytes=inf),
+        )
         self.dim, self.planes, self.device = given.dim, given.planes, device
         bounds = _bounds(given)
         self.boxed = bounds is not None
@@ -103,7 +121,9 @@ class LowestVertices:
         self.decisions = Decisions()
 
     def blocks(self) -> Iterator[BitArray]:
-        """All cells once, level by level; raises NotSimple, possibly after some blocks. Bounded cells have the last level."""
+        """All cells once, level by level; raises NotSimple, possibly after some blocks. Bounded
+        cells have the last level.
+        """
         if not self.boxed:
             yield from self._deepest()
         for level in range(self.dim if self.boxed else 1, self.dim + 1):
@@ -111,7 +131,9 @@ class LowestVertices:
                 yield self._cells(lines, level, first)
 
     def _deepest(self) -> Iterator[BitArray]:
-        """The one cell far down the last coordinate: every side is opposite to the coefficient there."""
+        """The one cell far down the last coordinate: every side is opposite to the coefficient
+        there.
+        """
         signs = [-row[self.dim] for row in self.rows]
         if self.dim and not all(signs):
             raise NotSimple
@@ -126,19 +148,27 @@ class LowestVertices:
 
     def _start(self, level: int) -> _Tableau:
         scales = [1 << max(abs(x) for x in row).bit_length() for row in self.rows]
-        mid, exactly = np.empty((self.count, level + 1)), np.empty((self.count, level + 1), dtype=bool)
+        mid, exactly = (
+            np.empty((self.count, level + 1)),
+            np.empty((self.count, level + 1), dtype=bool),
+        )
         for i, (row, scale) in enumerate(zip(self.rows, scales, strict=True)):
             self.watch.check()
             entries = [Rational(row[j], scale) for j in self._columns(level)]
             mid[i] = nearest_floats(entries)
-            exactly[i] = [Rational(*x.as_integer_ratio()) == y for x, y in zip(mid[i].tolist(), entries, strict=True)]
+            exactly[i] = [
+                Rational(*x.as_integer_ratio()) == y
+                for x, y in zip(mid[i].tolist(), entries, strict=True)
+            ]
         rad = np.where(exactly, 0.0, rounding_error(mid))
         shape = (1, self.count, level + 1)
         middle, radius = (torch.from_numpy(x.reshape(shape)).to(self.device) for x in (mid, rad))
         return _Tableau(middle, radius, torch.zeros((1, 0), dtype=torch.int64, device=self.device))
 
     def _lines(self, level: int) -> Iterator[tuple[_Tableau, int]]:
-        """Blocks of the lines of level - 1 hyperplanes, with the first hyperplane to cut them: all cut later than theirs."""
+        """Blocks of the lines of level - 1 hyperplanes, with the first hyperplane to cut them: all
+        cut later than theirs.
+        """
         start = self._start(level)
         if level == 1:
             yield start, 0
@@ -148,7 +178,9 @@ class LowestVertices:
             chosen = torch.tensor([last], device=self.device)
             if self.boxed and not bool(self._reached(start, torch.zeros_like(chosen), chosen)):
                 continue
-            root = self._pivot(start, torch.zeros_like(chosen), chosen, last + 1 if level == 2 else None)
+            root = self._pivot(
+                start, torch.zeros_like(chosen), chosen, last + 1 if level == 2 else None
+            )
             yield from ((lines, last + 1) for lines in self._expand(root, level - 2, last + 1))
 
     def _expand(self, nodes: _Tableau, missing: int, first: int) -> Iterator[_Tableau]:
@@ -168,39 +200,65 @@ class LowestVertices:
         for begin in range(0, len(parents), size):
             self.watch.check()
             part = slice(begin, begin + size)
-            children = self._pivot(nodes, parents[part], chosen[part], first if missing == 1 else None)
+            children = self._pivot(
+                nodes, parents[part], chosen[part], first if missing == 1 else None
+            )
             yield from self._expand(children, missing - 1, first)
 
-    def _reached(self, nodes: _Tableau, parents: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """False where hyperplane `chosen[b]` is known to miss the box inside the flat of `parents[b]`.
+    def _reached(
+        self, nodes: _Tableau, parents: torch.Tensor, chosen: torch.Tensor
+    ) -> torch.Tensor:
+        """False where hyperplane `chosen[b]` is known to miss the box inside the flat of
+        `parents[b]`.
 
-        All coordinates lie in [-1, 1] there, so a wall whose form cannot be positive for such values is not reached.
+        All coordinates lie in [-1, 1] there, so a wall whose form cannot be positive for such
+        values is not reached.
         """
         free = 2 + nodes.chosen.shape[1]
         each, walls = torch.arange(len(parents), device=self.device), slice(self.planes, self.count)
-        row, row_rad = nodes.mid[parents, chosen][:, None, :], nodes.rad[parents, chosen][:, None, :]
+        row, row_rad = (
+            nodes.mid[parents, chosen][:, None, :],
+            nodes.rad[parents, chosen][:, None, :],
+        )
         mid, rad = nodes.mid[:, walls][parents], nodes.rad[:, walls][parents]
         best = row[:, 0, free:].abs().argmax(1) + free
         at = (each, slice(None), best)
         factor, factor_rad = _quotient(mid[at], rad[at], row[at], row_rad[at])
         for columns in (slice(0, 2), slice(free, mid.shape[2])):
-            _subtract(mid[:, :, columns], rad[:, :, columns], factor[:, :, None], factor_rad[:, :, None],
-                      row[:, :, columns], row_rad[:, :, columns])  # fmt: skip
+            _subtract(
+                mid[:, :, columns],
+                rad[:, :, columns],
+                factor[:, :, None],
+                factor_rad[:, :, None],
+                row[:, :, columns],
+                row_rad[:, :, columns],
+            )
         mid[at], rad[at] = 0.0, 0.0
-        reach = mid[:, :, 0].abs() + mid[:, :, free:].abs().sum(2) + rad[:, :, :2].sum(2) + rad[:, :, free:].sum(2)
+        reach = (
+            mid[:, :, 0].abs()
+            + mid[:, :, free:].abs().sum(2)
+            + rad[:, :, :2].sum(2)
+            + rad[:, :, free:].sum(2)
+        )
         reached = ~(mid[:, :, 1] + (reach * _INFLATE + _TINY) < 0).any(1)
         if free + 1 == mid.shape[2]:  # a line: the walls leave an interval of heights
             height, spread = _quotient(-mid[:, :, 1], rad[:, :, 1], mid[:, :, 0], rad[:, :, 0])
             up = mid[:, :, 0] > 0
-            bottom, top = torch.where(up, height - spread, -1.0).amax(1), torch.where(up, 1.0, height + spread).amin(1)
+            bottom, top = (
+                torch.where(up, height - spread, -1.0).amax(1),
+                torch.where(up, 1.0, height + spread).amin(1),
+            )
             reached &= bottom <= top
         return reached
 
-    def _pivot(self, nodes: _Tableau, parents: torch.Tensor, chosen: torch.Tensor, first: int | None) -> _Tableau:
-        """Exchange the largest free coordinate of hyperplane `chosen[b]` for its slack in the tableau of `parents[b]`.
+    def _pivot(
+        self, nodes: _Tableau, parents: torch.Tensor, chosen: torch.Tensor, first: int | None
+    ) -> _Tableau:
+        """Exchange the largest free coordinate of hyperplane `chosen[b]` for its slack in the
+        tableau of `parents[b]`.
 
-        With `first`, the lines are complete: slack columns are wanted only of the hyperplanes from `first` on, and the
-        others are left out of date.
+        With `first`, the lines are complete: slack columns are wanted only of the hyperplanes from
+        `first` on, and the others are left out of date.
         """
         depth, count = nodes.chosen.shape[1], len(parents)
         mid, rad = nodes.mid[parents], nodes.rad[parents]
@@ -212,19 +270,33 @@ class LowestVertices:
             order[:, 2 + depth], order[each, best] = best, 2 + depth
             wide = order[:, None, :].expand(mid.shape)
             mid, rad = mid.gather(2, wide), rad.gather(2, wide)
-        parts = [slice(0, self.count)] if first is None else [slice(0, self.count), slice(first, self.count)]
-        columns = [slice(0, mid.shape[2])] if first is None else [slice(0, 2), slice(2, mid.shape[2])]
+        parts = (
+            [slice(0, self.count)]
+            if first is None
+            else [slice(0, self.count), slice(first, self.count)]
+        )
+        columns = (
+            [slice(0, mid.shape[2])] if first is None else [slice(0, 2), slice(2, mid.shape[2])]
+        )
         row, row_rad = mid[each, chosen][:, None, :], rad[each, chosen][:, None, :]
         q = 2 + depth
         factor, factor_rad = _quotient(mid[:, :, q], rad[:, :, q], row[:, :, q], row_rad[:, :, q])
         for rows, cols in zip(parts, columns, strict=True):
-            _subtract(mid[:, rows, cols], rad[:, rows, cols], factor[:, rows, None], factor_rad[:, rows, None],
-                      row[:, :, cols], row_rad[:, :, cols])  # fmt: skip
+            _subtract(
+                mid[:, rows, cols],
+                rad[:, rows, cols],
+                factor[:, rows, None],
+                factor_rad[:, rows, None],
+                row[:, :, cols],
+                row_rad[:, :, cols],
+            )
         mid[:, :, q], rad[:, :, q] = factor, factor_rad
         return _Tableau(mid, rad, torch.cat([nodes.chosen[parents], chosen[:, None]], 1))
 
     def _cells(self, lines: _Tableau, level: int, first: int) -> BitArray:
-        """The cells whose lowest points are vertices of these lines with hyperplanes from `first` on."""
+        """The cells whose lowest points are vertices of these lines with hyperplanes from `first`
+        on.
+        """
         alpha, alpha_rad = lines.mid[:, :, 0], lines.rad[:, :, 0]
         height, spread = _quotient(-lines.mid[:, :, 1], lines.rad[:, :, 1], alpha, alpha_rad)
         low, high = height - spread, height + spread
@@ -242,26 +314,44 @@ class LowestVertices:
         unsure &= ~together[:, None, :]
         unsure &= ~self.parallels.mask[at] if self.parallels.some else True
         unsure.scatter_(2, at[:, :, None], False)
-        doubtful = unsure.any(2) | ~own_high[:, :, 0].isfinite() | self._set_tight(sides, lines, pick, at, rising.gather(1, at))
+        doubtful = (
+            unsure.any(2)
+            | ~own_high[:, :, 0].isfinite()
+            | self._set_tight(sides, lines, pick, at, rising.gather(1, at))
+        )
         wanted = ~together.gather(1, at)
         chosen = lines.chosen[pick]
         for point in self.points:
             wanted &= ~(point[chosen].all(1)[:, None] & point[at])
         if self.parallels.some:
-            self._set_parallel(sides, torch.cat([chosen[:, None, :].expand(*at.shape, -1), at[:, :, None]], 2))
+            self._set_parallel(
+                sides, torch.cat([chosen[:, None, :].expand(*at.shape, -1), at[:, :, None]], 2)
+            )
         return self._collect(sides, chosen, at, level, doubtful & wanted, wanted)
 
-    def _selected(self, lines: _Tableau, level: int, first: int, low: torch.Tensor, high: torch.Tensor,
-                  together: torch.Tensor) -> tuple[slice | torch.Tensor, torch.Tensor]:  # fmt: skip
-        """Lines and hyperplanes that meet in a vertex not known to lie outside the walls: (lines, hyperplanes of each).
+    def _selected(
+        self,
+        lines: _Tableau,
+        level: int,
+        first: int,
+        low: torch.Tensor,
+        high: torch.Tensor,
+        together: torch.Tensor,
+    ) -> tuple[slice | torch.Tensor, torch.Tensor]:
+        """Lines and hyperplanes that meet in a vertex not known to lie outside the walls: (lines,
+        hyperplanes of each).
 
-        Walls leave an interval of every line. Far below, where the lines of a lower level are, their sides are reversed.
+        Walls leave an interval of every line. Far below, where the lines of a lower level are,
+        their sides are reversed.
         """
         cuts = torch.arange(first, self.count, device=self.device)
         if self.planes == self.count:
             return slice(None), cuts.expand(len(low), -1)
         walls = slice(self.planes, self.count)
-        alpha, free = lines.mid[:, walls, 0], ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite()
+        alpha, free = (
+            lines.mid[:, walls, 0],
+            ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite(),
+        )
         up = (alpha > 0) ^ (level < self.dim)
         bottom = torch.where(free & up, low[:, walls], -torch.inf).amax(1, keepdim=True)
         top = torch.where(free & ~up, high[:, walls], torch.inf).amin(1, keepdim=True)
@@ -274,12 +364,19 @@ class LowestVertices:
         pick, at = torch.nonzero(near, as_tuple=True)
         return pick, at[:, None] + first
 
-    def _set_tight(self, sides: torch.Tensor, lines: _Tableau, pick: slice | torch.Tensor, at: torch.Tensor,
-                   rising: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    def _set_tight(
+        self,
+        sides: torch.Tensor,
+        lines: _Tableau,
+        pick: slice | torch.Tensor,
+        at: torch.Tensor,
+        rising: torch.Tensor,
+    ) -> torch.Tensor:
         """Set the sides of the hyperplanes through each vertex; True where one is uncertain.
 
-        On the line, `alpha t = form j - sum_l m_l form_l - beta`, so the height t has the coefficients 1 / alpha and
-        -m_l / alpha over the tight forms, and the cell above the vertex has their signs.
+        On the line, `alpha t = form j - sum_l m_l form_l - beta`, so the height t has the
+        coefficients 1 / alpha and -m_l / alpha over the tight forms, and the cell above the vertex
+        has their signs.
         """
         sides.scatter_(2, at[:, :, None], rising[:, :, None])
         width = lines.mid.shape[2] - 2
@@ -298,8 +395,15 @@ class LowestVertices:
             beside = self.parallels.mask[member].scatter(2, member[:, :, None], False)
             torch.where(beside, self.parallels.side[member], sides, out=sides)
 
-    def _collect(self, sides: torch.Tensor, chosen: torch.Tensor, at: torch.Tensor, level: int, doubtful: torch.Tensor,
-                 wanted: torch.Tensor) -> BitArray:  # fmt: skip
+    def _collect(
+        self,
+        sides: torch.Tensor,
+        chosen: torch.Tensor,
+        at: torch.Tensor,
+        level: int,
+        doubtful: torch.Tensor,
+        wanted: torch.Tensor,
+    ) -> BitArray:
         """The settled cells inside the walls, and the doubtful ones by integers."""
         settled = wanted & ~doubtful
         self.decisions.filter += int(settled.sum())
@@ -309,10 +413,16 @@ class LowestVertices:
         for b, j in torch.nonzero(doubtful).tolist():
             self.watch.check()
             exact += self._exact_cells([*chosen[b].tolist(), int(at[b, j])], level)
-        return np.concatenate([found, np.array(exact, dtype=bool).reshape(len(exact), self.planes)]) if exact else found
+        return (
+            np.concatenate([found, np.array(exact, dtype=bool).reshape(len(exact), self.planes)])
+            if exact
+            else found
+        )
 
     def _exact_cells(self, tight: Sequence[int], level: int) -> list[list[bool]]:
-        """The cells above one vertex, by rational arithmetic: one, or none outside the walls, or those of a crowded point."""
+        """The cells above one vertex, by rational arithmetic: one, or none outside the walls, or
+        those of a crowded point.
+        """
         if any(bool(point[tight].all()) for point in self.points):
             return []
         self.decisions.exact += 1
@@ -326,9 +436,13 @@ class LowestVertices:
         slopes = solve(square.transpose(), [Rational(int(k == 0)) for k in range(level)])
         slopes = certain(slopes, "the transpose of a regular matrix is regular")
         flip = 1 if level == self.dim else -1
-        values = [flip * (dot(form, vertex) + offset) for form, offset in zip(forms, offsets, strict=True)]
+        values = [
+            flip * (dot(form, vertex) + offset) for form, offset in zip(forms, offsets, strict=True)
+        ]
         if level == self.dim and values.count(Rational(0)) > level:
-            return self._crowded_cells([k for k, x in enumerate(values) if x == 0], [x > 0 for x in values])
+            return self._crowded_cells(
+                [k for k, x in enumerate(values) if x == 0], [x > 0 for x in values]
+            )
         for j, slope in zip(tight, slopes, strict=True):
             values[j] = slope
         return self._unless_zero(self._beside(values, tight))
@@ -348,7 +462,9 @@ class LowestVertices:
         return [[bool(x > 0) for x in values[: self.planes]]] if inside else []
 
     def _crowded_cells(self, through: list[int], sides: list[bool]) -> list[list[bool]]:
-        """The cells above a point on more than d hyperplanes, given the sides of the others; found once for all its bases."""
+        """The cells above a point on more than d hyperplanes, given the sides of the others; found
+        once for all its bases.
+        """
         if self.local is None or len(self.points) == _MOST_POINTS:
             raise NotSimple
         point = torch.zeros(self.count, dtype=torch.bool, device=self.device)
@@ -357,7 +473,9 @@ class LowestVertices:
         if not all(sides[k] or k in through for k in range(self.planes, self.count)):
             return []
         planes = [k for k in through if k < self.planes]
-        above, below = ({tuple(row) for row in self._slice(through, height).tolist()} for height in (1, -1))
+        above, below = (
+            {tuple(row) for row in self._slice(through, height).tolist()} for height in (1, -1)
+        )
         cells = []
         for local in sorted(above - below):
             cell = list(sides[: self.planes])
@@ -368,7 +486,10 @@ class LowestVertices:
 
     def _slice(self, through: Sequence[int], height: int) -> BitArray:
         """The cells of the hyperplanes and walls through a point at this height above it."""
-        forms = [Halfspace.of([Rational(x) for x in (*self.rows[k][2:], height * self.rows[k][1])]) for k in through]
+        forms = [
+            Halfspace.of([Rational(x) for x in (*self.rows[k][2:], height * self.rows[k][1])])
+            for k in through
+        ]
         planes = [form for form, k in zip(forms, through, strict=True) if k < self.planes]
         walls = [form for form, k in zip(forms, through, strict=True) if k >= self.planes]
         given = arrangement(planes, walls, self.dim - 1)
@@ -380,7 +501,9 @@ Bounds = list[tuple[Rational, Rational]]
 
 
 def _bounds(given: Essential) -> Bounds | None:
-    """The sides of the box that the walls put around everything, when they do: walls with one coefficient, both ways."""
+    """The sides of the box that the walls put around everything, when they do: walls with one
+    coefficient, both ways.
+    """
     found: list[dict[bool, Rational]] = [{} for _ in range(given.dim)]
     for row in given.rows[given.planes :]:
         axes = [j for j, x in enumerate(row[:-1]) if x]
@@ -396,14 +519,21 @@ def _bounds(given: Essential) -> Bounds | None:
 def _turned(given: Essential) -> list[list[int]]:
     """The rows in generic coordinates: offset, then the coefficients of y."""
     turn = generic_map(given.dim)
-    return [[row[-1], *(sum(x * t[j] for x, t in zip(row[:-1], turn, strict=True)) for j in range(given.dim))]
-            for row in given.rows]  # fmt: skip
+    return [
+        [
+            row[-1],
+            *(sum(x * t[j] for x, t in zip(row[:-1], turn, strict=True)) for j in range(given.dim)),
+        ]
+        for row in given.rows
+    ]
 
 
 def _in_unit_cube(given: Essential, bounds: Bounds, watch: Watch) -> list[list[int]]:
-    """The rows in coordinates t, y_2, ..., y_d that lie in [-1, 1] in the box: y from the box itself, t a generic height.
+    """The rows in coordinates t, y_2, ..., y_d that lie in [-1, 1] in the box: y from the box
+    itself, t a generic height.
 
-    With x_k = m_k + h_k y_k and t = sum_k g_k y_k / sum_k |g_k|, g_1 = 1024, the first y is eliminated. All exact.
+    With x_k = m_k + h_k y_k and t = sum_k g_k y_k / sum_k |g_k|, g_1 = 1024, the first y is
+    eliminated. All exact.
     """
     generator = np.random.default_rng(_SEED)
     g = [1024, *(int(x) for x in generator.integers(1, 1024, size=given.dim - 1))]
@@ -411,27 +541,42 @@ def _in_unit_cube(given: Essential, bounds: Bounds, watch: Watch) -> list[list[i
     for row in given.rows:
         watch.check()
         scaled = [x * (hi - lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)]
-        offset = sum((x * (hi + lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)), Rational(row[-1]))
+        offset = sum(
+            (x * (hi + lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)),
+            Rational(row[-1]),
+        )
         others = [x - scaled[0] * Rational(k, g[0]) for x, k in zip(scaled[1:], g[1:], strict=True)]
-        rows.append(list(Halfspace.of([offset, scaled[0] * Rational(total, g[0]), *others]).coefficients))
+        rows.append(
+            list(Halfspace.of([offset, scaled[0] * Rational(total, g[0]), *others]).coefficients)
+        )
     return rows
 
 
 def _quotient(
     mid: torch.Tensor, rad: torch.Tensor, by: torch.Tensor, by_rad: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """mid / by with |x/y - X/Y| <= (dx + |X/Y| dy) / (|Y| - dy), where |Y| > dy; an infinite radius elsewhere."""
+    """mid / by with |x/y - X/Y| <= (dx + |X/Y| dy) / (|Y| - dy), where |Y| > dy; an infinite radius
+    elsewhere.
+    """
     quotient, room = mid / by, by.abs() - by_rad
-    spread = ((rad + quotient.abs() * by_rad) / (room * (1 - 2 * U)) + quotient.abs() * (4 * U)) * _INFLATE + _TINY
+    spread = (
+        (rad + quotient.abs() * by_rad) / (room * (1 - 2 * U)) + quotient.abs() * (4 * U)
+    ) * _INFLATE + _TINY
     known = (room > 0) & quotient.isfinite() & spread.isfinite()
     return torch.where(known, quotient, 0.0), torch.where(known, spread, torch.inf)
 
 
 def _subtract(
-    mid: torch.Tensor, rad: torch.Tensor,
-    factor: torch.Tensor, factor_rad: torch.Tensor, row: torch.Tensor, row_rad: torch.Tensor,
-) -> None:  # fmt: skip
-    """mid - factor * row in place: radii add up, with U |product| and U |difference| for the rounding of each."""
+    mid: torch.Tensor,
+    rad: torch.Tensor,
+    factor: torch.Tensor,
+    factor_rad: torch.Tensor,
+    row: torch.Tensor,
+    row_rad: torch.Tensor,
+) -> None:
+    """mid - factor * row in place: radii add up, with U |product| and U |difference| for the
+    rounding of each.
+    """
     product = factor * row
     mid -= product
     rad += factor.abs() * row_rad
@@ -453,7 +598,9 @@ def _parallels(rows: Sequence[Sequence[int]], device: str, watch: Watch) -> _Par
         lead = next(x for x in normal if x)
         unit = normal if lead > 0 else tuple(-x for x in normal)
         pivot = next(j for j, x in enumerate(normal) if x)
-        classes.setdefault(unit, []).append((k, Rational(row[-1] * unit[pivot], row[pivot]), 1 if lead > 0 else -1))
+        classes.setdefault(unit, []).append(
+            (k, Rational(row[-1] * unit[pivot], row[pivot]), 1 if lead > 0 else -1)
+        )
     for members in classes.values():
         for j, level, _ in members:
             for k, other, sign in members:

@@ -1,7 +1,9 @@
-"""Cells of any arrangement with small integer coefficients by deletion and restriction; see exact.kernels.arrangement.
+"""Cells of any arrangement with small integer coefficients by deletion and restriction; see
+exact.kernels.arrangement.
 
-The outermost insertions are done here one by one, so that a budget can end them and progress is told; everything below runs
-in compiled loops. Cost: the number of (flat, cell) pairs of the recursion, about dim times the cells; no LP.
+The outermost insertions are done here one by one, so that a budget can end them and progress is
+told; everything below runs in compiled loops. Cost: the number of (flat, cell) pairs of the
+recursion, about dim times the cells; no LP.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class NotCertified(Exception):
 
 @dataclass(frozen=True)
 class SweptCells:
-    """Cells as code words (R x words, walls first) and float64 witnesses that lie in them; whether all are there."""
+    """Cells as code words (R x words, walls first) and float64 witnesses that lie in them; whether
+    all are there.
+    """
 
     words: np.ndarray
     points: FloatArray
@@ -51,7 +55,8 @@ def fits(given: Essential) -> bool:
 def swept(given: Essential, watch: Watch, is_up: Callable[[int], bool]) -> SweptCells:
     """All cells, or as many as a budget allows; raises NotCertified.
 
-    `is_up(found)` says whether the budget ends after so many cells; compiled loops read the watch themselves.
+    `is_up(found)` says whether the budget ends after so many cells; compiled loops read the watch
+    themselves.
     """
     from exact.kernels import arrangement as kernel
 
@@ -73,7 +78,11 @@ def _inserted(
     """The rows are distinct and not constant, so each is new where it is inserted."""
     from exact.kernels import arrangement as kernel
 
-    codes, points, count = np.zeros((1, words), dtype=np.uint64), np.zeros((1, table.shape[1] - 1)), 1
+    codes, points, count = (
+        np.zeros((1, words), dtype=np.uint64),
+        np.zeros((1, table.shape[1] - 1)),
+        1,
+    )
     for plane, row in enumerate(table):
         if is_up(count - 1):
             return _stopped(table, plane, codes[:count], points[:count], walls, watch)
@@ -84,8 +93,19 @@ def _inserted(
             _certified((status,))
             kernel.mask_to(facet_codes, active)
             codes, points = kernel.with_room(codes, points, count, count + len(facet_codes))
-            more, status = kernel.insert(table, active, plane, plane < walls, codes, points, count,
-                                         facet_codes, facet_points, pivot, alarm)  # fmt: skip
+            more, status = kernel.insert(
+                table,
+                active,
+                plane,
+                plane < walls,
+                codes,
+                points,
+                count,
+                facet_codes,
+                facet_points,
+                pivot,
+                alarm,
+            )
         if status == kernel.LATE:
             return _stopped(table, plane, codes[:count], points[:count], walls, watch)
         _certified((status,))
@@ -94,7 +114,9 @@ def _inserted(
 
 
 def _certified(result: tuple) -> tuple:  # type: ignore[type-arg]
-    """The result of a kernel without its status, when that is 0: nothing overflowed, every witness is certified."""
+    """The result of a kernel without its status, when that is 0: nothing overflowed, every witness
+    is certified.
+    """
     if result[-1] != 0:
         raise NotCertified
     return result[:-1]
@@ -102,10 +124,12 @@ def _certified(result: tuple) -> tuple:  # type: ignore[type-arg]
 
 def _stopped(
     table: IndexArray, plane: int, codes: np.ndarray, points: FloatArray, walls: int, watch: Watch
-) -> SweptCells:  # fmt: skip
-    """The cells known at the end of a budget: each witness lies in one of the final cells, and no two in the same.
+) -> SweptCells:
+    """The cells known at the end of a budget: each witness lies in one of the final cells, and no
+    two in the same.
 
-    Codes lack the sides of the rows from number `plane` on; as many get them as the watch's grace allows.
+    Codes lack the sides of the rows from number `plane` on; as many get them as the watch's grace
+    allows.
     """
     from exact.kernels import arrangement as kernel
 

@@ -1,18 +1,22 @@
 """The cell complex that planes cut a 2-sphere into, exactly, whatever their position.
 
-Which circles meet is the sign of an integer; in which order along each other, the sign of an expression with two square roots
-(`exact.geometry.circles.points`). Float64 enclosures with proved errors decide nearly all of it (`exact.kernels.small_circles`), and the
-exact predicates the rest: touching circles, three through a point, and what is too close. All else is combinatorial. At a
-point where circle i leaves the positive side of circle j, j turns off to the left of i; circles that touch are ordered by
-their geodesic curvature; so half-edges are linked and walks traced without another sign. A point at which circles touch is
-where one enters and leaves the other at once.
+Which circles meet is the sign of an integer; in which order along each other, the sign of an
+expression with two square roots (`exact.geometry.circles.points`). Float64 enclosures with proved
+errors decide nearly all of it (`exact.kernels.small_circles`), and the exact predicates the rest:
+touching circles, three through a point, and what is too close. All else is combinatorial. At a
+point where circle i leaves the positive side of circle j, j turns off to the left of i; circles
+that touch are ordered by their geodesic curvature; so half-edges are linked and walks traced
+without another sign. A point at which circles touch is where one enters and leaves the other at
+once.
 
-When the union of the circles is not connected, several walks bound one cell. A great circle in general position through the
-middles of circles of two components crosses pieces of others on its way; between two crossings it stays in one cell, so the
-walks there are one cell's, until all components hang together. Euler's relation is checked on every run.
+When the union of the circles is not connected, several walks bound one cell. A great circle in
+general position through the middles of circles of two components crosses pieces of others on its
+way; between two crossings it stays in one cell, so the walks there are one cell's, until all
+components hang together. Euler's relation is checked on every run.
 
-Arcs are numbered along the circles, from where each enters the positive side of the first it meets; vertices and walks by their
-first arc or half-edge, cells by their first walk: the numbering does not depend on how signs were decided.
+Arcs are numbered along the circles, from where each enters the positive side of the first it meets;
+vertices and walks by their first arc or half-edge, cells by their first walk: the numbering does
+not depend on how signs were decided.
 """
 
 from __future__ import annotations
@@ -39,7 +43,9 @@ _FIRST_BITS, _MORE_BITS, _JITTER = 24, 24, 61
 
 @dataclass(frozen=True)
 class CircleArrangement:
-    """The complex, the planes that are on in cell 0, and how many signs floats ("filter") and integers ("exact") decided."""
+    """The complex, the planes that are on in cell 0, and how many signs floats ("filter") and
+    integers ("exact") decided.
+    """
 
     complex: SphereComplex
     root: BitArray
@@ -47,18 +53,24 @@ class CircleArrangement:
 
 
 def arrange(
-    planes: Sequence[Halfspace], gram: RationalArray, radius_squared: Rational, *, filtered: bool = True
+    planes: Sequence[Halfspace],
+    gram: RationalArray,
+    radius_squared: Rational,
+    *,
+    filtered: bool = True,
 ) -> CircleArrangement:
     """Cut the sphere `y' gram y = radius_squared` by planes `normal . y + offset = 0` of R^3.
 
-    Any planes will do: constant ones, ones that miss or touch the sphere (they flip nowhere), duplicates and opposites (one
-    carrier), circles that touch, coincide in points, lie inside one another. `filtered=False` decides every sign by integers,
-    with the same result; for small inputs. Raises Undecided when Euler's relation fails.
+    Any planes will do: constant ones, ones that miss or touch the sphere (they flip nowhere),
+    duplicates and opposites (one carrier), circles that touch, coincide in points, lie inside one
+    another. `filtered=False` decides every sign by integers, with the same result; for small
+    inputs. Raises Undecided when Euler's relation fails.
 
     Cost: m^2 pairs of circles, a sort along each, and a constant number of steps for each crossing.
 
     >>> from exact.arithmetic.linear_algebra import identity
-    >>> cut = arrange([Halfspace((1, 0, 0, 0)), Halfspace((0, 1, 0, 0)), Halfspace((0, 0, 1, -3))], identity(3), Rational(4))
+    >>> planes = [Halfspace((1, 0, 0, 0)), Halfspace((0, 1, 0, 0)), Halfspace((0, 0, 1, -3))]
+    >>> cut = arrange(planes, identity(3), Rational(4))
     >>> cut.complex.cell_count, cut.complex.vertex_count, cut.root.tolist()
     (4, 2, [True, True, False])
     """
@@ -68,10 +80,14 @@ def arrange(
 
 
 def arrange_while(
-    go_on: Callable[[], bool], planes: Sequence[Halfspace], gram: RationalArray, radius_squared: Rational, *,
+    go_on: Callable[[], bool],
+    planes: Sequence[Halfspace],
+    gram: RationalArray,
+    radius_squared: Rational,
+    *,
     filtered: bool = True,
-) -> CircleArrangement | None:  # fmt: skip
-    """:func:`arrange`, asking `go_on` before each plane, each circle and each step that follows; None when it says no."""
+) -> CircleArrangement | None:
+    """:func:`arrange`, asking `go_on` before each plane, circle and step; None when it says no."""
 
     def check() -> None:
         if not go_on():
@@ -92,11 +108,16 @@ def arrange_while(
 class _Carriers:
     """The distinct circles among the planes, and which planes lie on each."""
 
-    def __init__(self, planes: Sequence[Halfspace], geometry: CirclePlanes, check: Callable[[], None]) -> None:
+    def __init__(
+        self, planes: Sequence[Halfspace], geometry: CirclePlanes, check: Callable[[], None]
+    ) -> None:
         self.geometry = geometry
         index, kept = dict[tuple[int, ...], int](), list[Halfspace]()
         self._constant = np.zeros(len(planes), dtype=bool)
-        self._carrier, self._turned = np.full(len(planes), -1, dtype=np.int64), np.zeros(len(planes), dtype=bool)
+        self._carrier, self._turned = (
+            np.full(len(planes), -1, dtype=np.int64),
+            np.zeros(len(planes), dtype=bool),
+        )
         for p, plane in enumerate(planes):
             check()
             divisor = gcd(*plane.coefficients) or 1
@@ -125,14 +146,17 @@ class _Carriers:
     def root(self, meetings: Meetings) -> BitArray:
         """Which planes are on beside the first arc, on its positive side."""
         on = np.append(_sides_of_first_arc(self.geometry, meetings), False)
-        bits: BitArray = np.where(self._carrier < 0, self._constant, on[self._carrier] ^ self._turned)
+        bits: BitArray = np.where(
+            self._carrier < 0, self._constant, on[self._carrier] ^ self._turned
+        )
         return bits
 
 
 def _sides_of_first_arc(geometry: CirclePlanes, meetings: Meetings) -> BitArray:
     """On which circles' positive sides arc 0 lies; of its own, the positive side.
 
-    It starts where circle 0 enters the first circle it meets. Where another is left before it is entered, the arc is inside.
+    It starts where circle 0 enters the first circle it meets. Where another is left before it is
+    entered, the arc is inside.
     """
     sides = np.zeros(len(geometry), dtype=bool)
     met = dict[int, int]()
@@ -151,12 +175,16 @@ def _sides_of_first_arc(geometry: CirclePlanes, meetings: Meetings) -> BitArray:
 class _Builder:
     """Makes the complex of circles whose meetings are known."""
 
-    def __init__(self, carriers: _Carriers, meetings: Meetings, gram: RationalArray, radius_squared: Rational) -> None:
+    def __init__(
+        self, carriers: _Carriers, meetings: Meetings, gram: RationalArray, radius_squared: Rational
+    ) -> None:
         self._carriers, self._meetings = carriers, meetings
         self._gram, self._square = gram, radius_squared
 
     def complex(self, check: Callable[[], None]) -> SphereComplex:
-        """Number arcs and vertices, link half-edges, trace walks, join the walks of one cell, check Euler's relation."""
+        """Number arcs and vertices, link half-edges, trace walks, join the walks of one cell, check
+        Euler's relation.
+        """
         from exact.kernels import small_circles as kernels
 
         meetings = self._meetings
@@ -167,7 +195,9 @@ class _Builder:
         arc_circle, lead = np.zeros(arcs, np.int32), np.zeros(arcs, np.int32)
         kernels.number_arcs(starts, points, tied, self.out, arc_circle, lead, self.first_arc)
         ends, vertex_point = np.zeros((arcs, 2), np.int32), np.zeros(arcs, np.int32)
-        vertices = kernels.number_vertices(starts, meetings.twin, self.out, self.first_arc, lead, ends, vertex_point)
+        vertices = kernels.number_vertices(
+            starts, meetings.twin, self.out, self.first_arc, lead, ends, vertex_point
+        )
         vertex_point = vertex_point[:vertices].copy()
         check()
         following = self._linked(arcs, ends)
@@ -175,8 +205,11 @@ class _Builder:
         walk_of = np.zeros(2 * arcs, np.int32)
         walks = int(kernels.trace_walks(following, walk_of))
         if walks < 0:
-            raise Undecided("a walk around a cell does not close", value=f"{len(starts) - 1} circles",
-                            remedy="report these planes: the arrangement is wrong")  # fmt: skip
+            raise Undecided(
+                "a walk around a cell does not close",
+                value=f"{len(starts) - 1} circles",
+                remedy="report these planes: the arrangement is wrong",
+            )
         check()
         component, components = self._components()
         cell_of_walk, cells = self._cells(component, components, walk_of, walks)
@@ -184,12 +217,28 @@ class _Builder:
         arc_sides = np.zeros((arcs, 2), np.int32)
         kernels.sides(walk_of, cell_of_walk, arc_sides)
         result = SphereComplex(
-            self._gram, self._square, self._carriers.circles, self._carriers.flips, arc_circle, ends, arc_sides, following,
-            walk_of, cell_of_walk, cells, vertices, components, partial(self._vertex, vertex_point),
-            self._vertex_floats(vertex_point))  # fmt: skip
+            self._gram,
+            self._square,
+            self._carriers.circles,
+            self._carriers.flips,
+            arc_circle,
+            ends,
+            arc_sides,
+            following,
+            walk_of,
+            cell_of_walk,
+            cells,
+            vertices,
+            components,
+            partial(self._vertex, vertex_point),
+            self._vertex_floats(vertex_point),
+        )
         if result.euler_characteristic != 1 + components:
-            raise Undecided("Euler's relation fails", value=f"a defect of {result.euler_characteristic - 1 - components}",
-                            remedy="report these planes: the arrangement is wrong")  # fmt: skip
+            raise Undecided(
+                "Euler's relation fails",
+                value=f"a defect of {result.euler_characteristic - 1 - components}",
+                remedy="report these planes: the arrangement is wrong",
+            )
         return result
 
     def _components(self) -> tuple[HalfEdgeArray, int]:
@@ -203,7 +252,7 @@ class _Builder:
 
     def _cells(
         self, component: HalfEdgeArray, components: int, walk_of: HalfEdgeArray, walks: int
-    ) -> tuple[HalfEdgeArray, int]:  # fmt: skip
+    ) -> tuple[HalfEdgeArray, int]:
         """The cell of every walk, and the number of cells."""
         from exact.kernels import small_circles as kernels
 
@@ -218,20 +267,40 @@ class _Builder:
         """The next half-edge of every half-edge."""
         from exact.kernels import small_circles as kernels
 
-        meetings, following, crowded = self._meetings, np.full(2 * arcs, -1, np.int32), np.zeros(arcs, np.uint8)
-        marked = kernels.link_simple(meetings.starts, meetings.neighbour, meetings.twin, meetings.points, meetings.tied,
-                                     self.out, self.first_arc, following, crowded)  # fmt: skip
+        meetings, following, crowded = (
+            self._meetings,
+            np.full(2 * arcs, -1, np.int32),
+            np.zeros(arcs, np.uint8),
+        )
+        marked = kernels.link_simple(
+            meetings.starts,
+            meetings.neighbour,
+            meetings.twin,
+            meetings.points,
+            meetings.tied,
+            self.out,
+            self.first_arc,
+            following,
+            crowded,
+        )
         if marked:
             for members in self._crowds(crowded, ends):
                 self._link_crowd(members, following)
         return following
 
     def _crowds(self, crowded: ByteArray, ends: HalfEdgeArray) -> Iterable[dict[int, list[int]]]:
-        """The vertices that are no simple crossings: the arcs that leave each, with the points there of their circles."""
+        """The vertices that are no simple crossings: the arcs that leave each, with the points
+        there of their circles.
+        """
         found = dict[int, dict[int, list[int]]]()
         points = self._meetings.points
         points = points[crowded[self.out[points]] > 0]
-        for p, e, v in zip(points.tolist(), self.out[points].tolist(), ends[self.out[points], 0].tolist(), strict=True):
+        for p, e, v in zip(
+            points.tolist(),
+            self.out[points].tolist(),
+            ends[self.out[points], 0].tolist(),
+            strict=True,
+        ):
             found.setdefault(v, {}).setdefault(e, []).append(p)
         return found.values()
 
@@ -264,8 +333,14 @@ class _Builder:
         if meetings.filtered:
             slots = vertex_point >> 1
             circle = np.searchsorted(meetings.starts, slots, side="right") - 1
-            kernels.float_points(meetings.rows, circle, meetings.neighbour[slots], vertex_point & 1,
-                                 meetings.geometry.from_unit(), result)  # fmt: skip
+            kernels.float_points(
+                meetings.rows,
+                circle,
+                meetings.neighbour[slots],
+                vertex_point & 1,
+                meetings.geometry.from_unit(),
+                result,
+            )
         for v in np.flatnonzero(np.isnan(result[:, 0])).tolist():
             result[v] = [float(x) for x in self._vertex(vertex_point, v)]
         return result
@@ -282,7 +357,9 @@ class _Rotation:
         self._turns = dict[tuple[int, int], int]()
 
     def add(self, i: int, j: int, turn: int) -> None:
-        """Circle j turns off circle i to the left (1) or to the right (-1); both, where they touch."""
+        """Circle j turns off circle i to the left (1) or to the right (-1); both, where they
+        touch.
+        """
         self._turns[i, j] = self._turns.get((i, j), 0) + turn
 
     def sorted(self, directions: list[Outgoing]) -> list[Outgoing]:
@@ -301,26 +378,42 @@ class _Rotation:
     def _half(self, first: Outgoing, d: Outgoing) -> int:
         turn = self._turn(first, d)
         if turn == 0:
-            turn = first[1] * d[1] * (1 if first[0] == d[0] else self._geometry.alignment(first[0], d[0]))
+            turn = (
+                first[1]
+                * d[1]
+                * (1 if first[0] == d[0] else self._geometry.alignment(first[0], d[0]))
+            )
         return 0 if turn > 0 else 1
 
     def _bend(self, a: Outgoing, b: Outgoing) -> int:
-        """The order of two circles that leave in the same direction: what bends more to the left comes later."""
+        """The order of two circles that leave in the same direction: what bends more to the left
+        comes later.
+        """
         return 0 if a == b else self._geometry.compare_curvature(a, b)
 
 
 class _Joiner:
-    """Finds pairs of half-edges of different components that have the same cell on their left: enough of them."""
+    """Finds pairs of half-edges of different components that have the same cell on their left:
+    enough of them.
+    """
 
-    def __init__(self, meetings: Meetings, out: HalfEdgeArray, first_arc: HalfEdgeArray, component: HalfEdgeArray) -> None:
+    def __init__(
+        self,
+        meetings: Meetings,
+        out: HalfEdgeArray,
+        first_arc: HalfEdgeArray,
+        component: HalfEdgeArray,
+    ) -> None:
         self._meetings, self._out, self._first_arc = meetings, out, first_arc
         self._component = component.tolist()
         self._parent = list(range(max(self._component) + 1))
 
     def pairs(self) -> list[tuple[int, int]]:
-        """One pair for every component but one; joining their walks leaves one class for every cell.
+        """One pair for every component but one; joining their walks leaves one class for every
+        cell.
 
-        The components and the cells they bound form a tree, in which a pair of walks in one cell joins two components.
+        The components and the cells they bound form a tree, in which a pair of walks in one cell
+        joins two components.
         """
         found = list[tuple[int, int]]()
         for k in range(1, len(self._parent)):
@@ -346,12 +439,16 @@ class _Joiner:
             a, b = (self._root(self._component[spot[0]]) for spot in (here, there))
             if a != b:
                 self._parent[a] = b
-                found.append((self._half_edge(here, after=True), self._half_edge(there, after=False)))
+                found.append(
+                    (self._half_edge(here, after=True), self._half_edge(there, after=False))
+                )
         self._meetings.forget()
         return found
 
     def _half_edge(self, spot: Spot, after: bool) -> int:
-        """The half-edge with the place just after (before) a crossing on its left: that of the side it is on."""
+        """The half-edge with the place just after (before) a crossing on its left: that of the side
+        it is on.
+        """
         j, side = spot
         alone = self._meetings.starts[j] == self._meetings.starts[j + 1]
         arc = int(self._first_arc[j] if alone else self._out[self._meetings.before(j, spot)])
@@ -359,9 +456,11 @@ class _Joiner:
 
 
 def _probe(geometry: CirclePlanes, i: int, attempt: int) -> tuple[int, int, int, int]:
-    """A great circle close to the middles of circles i and 0; the closer, the later the attempt, and each in another place.
+    """A great circle close to the middles of circles i and 0; the closer, the later the attempt,
+    and each in another place.
 
-    The plane through the centre and both middles crosses both circles, and so do planes close enough to it.
+    The plane through the centre and both middles crosses both circles, and so do planes close
+    enough to it.
     """
     a, b = geometry.axes[i], geometry.axes[0]
     normal = cross(a, b)
@@ -370,6 +469,9 @@ def _probe(geometry: CirclePlanes, i: int, attempt: int) -> tuple[int, int, int,
             unit = (Integer(k == 0), Integer(k == 1), Integer(k == 2))
             normal = cross(a, unit)
     largest, bits = max(abs(x) for x in normal), _FIRST_BITS + _MORE_BITS * attempt
-    jitter = [(p * (attempt + 1) + q * i) % _JITTER - _JITTER // 2 for p, q in ((7, 13), (17, 29), (37, 5))]
+    jitter = [
+        (p * (attempt + 1) + q * i) % _JITTER - _JITTER // 2
+        for p, q in ((7, 13), (17, 29), (37, 5))
+    ]
     x, y, z = (int(v * 2**bits // largest) + shift for v, shift in zip(normal, jitter, strict=True))
     return x, y, z, 0

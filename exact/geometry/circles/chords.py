@@ -1,8 +1,10 @@
-"""Great circles across a complex of circles on a sphere: which arcs they cross, in order, with certainty.
+"""Great circles across a complex of circles on a sphere: which arcs they cross, in order, with
+certainty.
 
-What lies between two consecutive crossings is inside one cell. A great circle through a rational vector therefore locates
-that vector, and the middle between two crossings is a point inside a cell. Every answer is decided by real balls; a great
-circle through a vertex, or along a circle, is given up (None), and another one is taken.
+What lies between two consecutive crossings is inside one cell. A great circle through a rational
+vector therefore locates that vector, and the middle between two crossings is a point inside a cell.
+Every answer is decided by real balls; a great circle through a vertex, or along a circle, is given
+up (None), and another one is taken.
 """
 
 from __future__ import annotations
@@ -26,14 +28,18 @@ from exact.geometry.combinatorics.incidence import Incidence
 
 _PRECISIONS = (128, 512, 2048)
 _MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
-_NEAR_MIDDLE = Rational(17, 37)  # off the middle itself, where symmetric arrangements have their vertices
+_NEAR_MIDDLE = Rational(
+    17, 37
+)  # off the middle itself, where symmetric arrangements have their vertices
 Arcs = Mapping[int, Sequence[int]]
 
 
 @short_repr
 @dataclass(frozen=True)
 class Passage:
-    """A transversal crossing: the angle from the start, the arc, and whether the positive side of its circle comes next."""
+    """A transversal crossing: the angle from the start, the arc, and whether the positive side of
+    its circle comes next.
+    """
 
     angle: Ball
     arc: int
@@ -43,7 +49,8 @@ class Passage:
 @short_repr
 @dataclass(frozen=True)
 class Chord:
-    """The great circle from a rational vector `start` towards `ahead`, which is orthogonal to it in the metric.
+    """The great circle from a rational vector `start` towards `ahead`, which is orthogonal to it in
+    the metric.
 
     `start_square` and `ahead_square` are their squared lengths.
     """
@@ -71,10 +78,13 @@ class Chord:
         radius = Ball(self.geometry.complex.radius_squared)
         along = angle.cos() * (radius / Ball(self.start_square)).sqrt()
         aside = angle.sin() * (radius / Ball(self.ahead_square)).sqrt()
-        return [along * Ball(x) + aside * Ball(y) for x, y in zip(self.start, self.ahead, strict=True)]
+        return [
+            along * Ball(x) + aside * Ball(y) for x, y in zip(self.start, self.ahead, strict=True)
+        ]
 
     def between(self, first: Ball, last: Ball) -> Vector | None:
-        """A rational vector on the great circle strictly between two angles, across the start where `last <= first`.
+        """A rational vector on the great circle strictly between two angles, across the start where
+        `last <= first`.
 
         As short as doubling its bits finds it; None when 4,096 bits do not.
         """
@@ -89,7 +99,10 @@ class Chord:
         """The same with at most so many bits, at the working precision."""
         last = last if first < last else last + 2 * Ball.pi()
         middle = (first + last) / 2
-        shares = middle.cos() / Ball(self.start_square).sqrt(), middle.sin() / Ball(self.ahead_square).sqrt()
+        shares = (
+            middle.cos() / Ball(self.start_square).sqrt(),
+            middle.sin() / Ball(self.ahead_square).sqrt(),
+        )
         bits = 4
         while bits <= most:
             along, aside = rounded(shares, bits)
@@ -103,7 +116,8 @@ class Chord:
         return any(bool(first < turned < last) for turned in (angle, angle + 2 * Ball.pi()))
 
     def starts_on(self, carrier: int, members: Sequence[int]) -> bool:
-        """Whether the start, which lies on the circle of a carrier, is a point of one of its arcs, ends included.
+        """Whether the start, which lies on the circle of a carrier, is a point of one of its arcs,
+        ends included.
 
         Raises Undecided when 2,048 bits do not tell it from an end that it is not.
         """
@@ -115,20 +129,31 @@ class Chord:
         ends = {int(v) for arc in members for v in self.geometry.complex.arc_ends[arc]}
         if any(is_towards(self.geometry.complex.vertex(v), self.start) for v in ends):
             return True
-        raise Undecided("a point cannot be told from a vertex with 2,048 bits", value=self.start, remedy="move the point")
+        raise Undecided(
+            "a point cannot be told from a vertex with 2,048 bits",
+            value=self.start,
+            remedy="move the point",
+        )
 
     def angle_of(self, along: Rational, aside: Rational) -> Ball:
-        """The angle in (0, 2 pi) of the vector `along start + aside ahead`, away from the start itself."""
+        """The angle in (0, 2 pi) of the vector `along start + aside ahead`, away from the start
+        itself.
+        """
         x, y = along * self.start_square, aside * self.ahead_square
-        cosine, sine = Ball(x) / Ball(self.start_square).sqrt(), Ball(y) / Ball(self.ahead_square).sqrt()
+        cosine, sine = (
+            Ball(x) / Ball(self.start_square).sqrt(),
+            Ball(y) / Ball(self.ahead_square).sqrt(),
+        )
         found = turn_between((Ball(1), Ball(0)), (cosine, sine))
         found = certain(found, "a rational sine has a certain sign")
         return found
 
     def crossings(self, arcs: Arcs) -> list[Passage] | None:
-        """Where the great circle crosses the given arcs (carrier -> arcs on it), in the order of their angles in (0, 2 pi).
+        """Where the great circle crosses the given arcs (carrier -> arcs on it), in the order of
+        their angles in (0, 2 pi).
 
-        None when it meets a vertex or the start lies on one of the arcs, or so nearly that 2,048 bits do not tell.
+        None when it meets a vertex or the start lies on one of the arcs, or so nearly that 2,048
+        bits do not tell.
         """
         for bits in _PRECISIONS:
             with ball_precision(bits):
@@ -138,9 +163,11 @@ class Chord:
         return None
 
     def first(self, arcs: Incidence) -> Passage | None:
-        """The first crossing of the arcs, row c of which lists those on carrier c; None when there is none or it is uncertain.
+        """The first crossing of the arcs, row c of which lists those on carrier c; None when there
+        is none or it is uncertain.
 
-        Cost: two angles a carrier; only carriers up to the first crossing are looked at more closely.
+        Cost: two angles a carrier; only carriers up to the first crossing are looked at more
+        closely.
         """
         for bits in _PRECISIONS:
             with ball_precision(bits):
@@ -155,7 +182,9 @@ class Chord:
             angles = self._angles(carrier)
             if angles is None:
                 return None
-            waiting += [(angle, carrier, rises) for angle, rises in zip(angles, (False, True), strict=False)]
+            waiting += [
+                (angle, carrier, rises) for angle, rises in zip(angles, (False, True), strict=False)
+            ]
         waiting.sort(key=lambda item: ball_bounds(item[0])[0])
         turn = 2 * Ball.pi()  # what may lie beyond it may come first of all: just behind the start
         for place, (angle, carrier, rises) in enumerate(waiting):
@@ -164,7 +193,9 @@ class Chord:
                 return None
             if arc >= 0:
                 rivals = [(at, row) for at, row, _ in waiting[place + 1 :] if not angle < at < turn]
-                certain = angle > 0 and all(self._nearby_arc(row, arcs.row(row), at) == -1 for at, row in rivals)
+                certain = angle > 0 and all(
+                    self._nearby_arc(row, arcs.row(row), at) == -1 for at, row in rivals
+                )
                 return Passage(angle, arc, rises) if certain else None
         return None
 
@@ -196,27 +227,40 @@ class Chord:
         return _in_order(found)
 
     def _angles(self, carrier: int) -> tuple[Ball, ...] | None:
-        """The two angles at which the circle of a carrier is left and entered; none where it is missed or touched.
+        """The two angles at which the circle of a carrier is left and entered; none where it is
+        missed or touched.
 
-        On the great circle its plane is `a cos t + b sin t + offset` with a^2 + b^2 = square. None inside the plane.
+        On the great circle its plane is `a cos t + b sin t + offset` with a^2 + b^2 = square. None
+        inside the plane.
         """
         at, plane = self.geometry.complex, self.geometry.complex.circles[carrier]
-        first, second = (sum((c * x for c, x in zip(plane.normal, v, strict=True)), Rational(0))
-                         for v in (self.start, self.ahead))  # fmt: skip
-        square = at.radius_squared * (first * first / self.start_square + second * second / self.ahead_square)
+        first, second = (
+            sum((c * x for c, x in zip(plane.normal, v, strict=True)), Rational(0))
+            for v in (self.start, self.ahead)
+        )
+        square = at.radius_squared * (
+            first * first / self.start_square + second * second / self.ahead_square
+        )
         gap = square - plane.offset * plane.offset
         if square == 0 and plane.offset == 0:
             return None
         if gap <= 0:
             return ()
-        top = turn_between((Ball(1), Ball(0)), (Ball(first) / Ball(self.start_square).sqrt(),
-                                                Ball(second) / Ball(self.ahead_square).sqrt()))  # fmt: skip
+        top = turn_between(
+            (Ball(1), Ball(0)),
+            (
+                Ball(first) / Ball(self.start_square).sqrt(),
+                Ball(second) / Ball(self.ahead_square).sqrt(),
+            ),
+        )
         half = Ball.pi() / 2 - (Ball(-plane.offset) / Ball(gap).sqrt()).atan()
         top = Ball(0) if top is None else top  # only an exact zero sine leaves the turn open
         return _within_turn(top + half), _within_turn(top - half)
 
     def _arc_at(self, carrier: int, members: Sequence[int], angle: Ball) -> int | None:
-        """The arc of a carrier at a crossing, -1 when there is none among the members; None when it is uncertain."""
+        """The arc of a carrier at a crossing, -1 when there is none among the members; None when it
+        is uncertain.
+        """
         circle, ends = self.geometry.circle(carrier), self.geometry.complex.arc_ends
         here = circle.position_of(self.point(angle))
         for arc in members:
@@ -224,7 +268,11 @@ class Chord:
             if start < 0:
                 return arc
             first = circle.position(self.geometry.complex.vertex(start))
-            reach = 2 * Ball.pi() if start == end else turn_between(first, circle.position(self.geometry.complex.vertex(end)))
+            reach = (
+                2 * Ball.pi()
+                if start == end
+                else turn_between(first, circle.position(self.geometry.complex.vertex(end)))
+            )
             turn = turn_between(first, here)
             if turn is None or reach is None or not (turn < reach or turn > reach):
                 return None
@@ -234,7 +282,9 @@ class Chord:
 
 
 def near_middle(geometry: RoundGeometry, arc: int, bits: int) -> Vector:
-    """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an arc."""
+    """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an
+    arc.
+    """
     more = _MORE_BITS
     while True:
         with ball_precision(bits + more):
@@ -254,13 +304,17 @@ def rounded(vector: Sequence[Ball], bits: int) -> Vector:
 
 def is_towards(point: SurdPoint, vector: Vector) -> bool:
     """Whether a point of the sphere lies in the direction of a rational vector."""
-    gaps = [point[i].scaled(vector[j]) - point[j].scaled(vector[i]) for i, j in ((0, 1), (1, 2), (2, 0))]
+    gaps = [
+        point[i].scaled(vector[j]) - point[j].scaled(vector[i]) for i, j in ((0, 1), (1, 2), (2, 0))
+    ]
     size = sum((x.scaled(v) for x, v in zip(point, vector, strict=True)), Surd(Rational(0)))
     return size.sign() > 0 and not any(gap.sign() for gap in gaps)
 
 
 def _within_turn(angle: Ball) -> Ball:
-    """An angle in (-pi, 3 pi) brought to [0, 2 pi), if it is certain where it lies; near the seam it stays uncertain."""
+    """An angle in (-pi, 3 pi) brought to [0, 2 pi), if it is certain where it lies; near the seam
+    it stays uncertain.
+    """
     if angle < 0:
         return angle + 2 * Ball.pi()
     return angle - 2 * Ball.pi() if angle > 2 * Ball.pi() else angle

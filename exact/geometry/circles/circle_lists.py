@@ -1,8 +1,10 @@
-"""The circles of a cell complex on a 2-sphere, one list of vertices and arcs each, and bridges between walks of one cell.
+"""The circles of a cell complex on a 2-sphere, one list of vertices and arcs each, and bridges
+between walks of one cell.
 
-Certificates of spheres are written from these lists. The carriers of one plane become one circle, its plane in coprime integers
-of which the first nonzero one is positive, walked with that side on the left. A bridge is an arc of a further circle that
-runs inside one cell from one of its walks to another; floats propose bridges, and the checker decides.
+Certificates of spheres are written from these lists. The carriers of one plane become one circle,
+its plane in coprime integers of which the first nonzero one is positive, walked with that side on
+the left. A bridge is an arc of a further circle that runs inside one cell from one of its walks to
+another; floats propose bridges, and the checker decides.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ from itertools import chain, pairwise
 import numpy as np
 
 from exact.arithmetic.linear_algebra import apply, dot
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_float, nearest_floats
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    nearest_float,
+    nearest_floats,
+)
 from exact.arithmetic.surds import Surd
 from exact.errors import Undecided, certain
 from exact.geometry.circles.chords import Chord, Passage, near_middle
@@ -35,9 +43,11 @@ Plane = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ListedCircle:
-    """A plane, the vertices on its circle in order, and behind each the half-edges on its positive and negative side.
+    """A plane, the vertices on its circle in order, and behind each the half-edges on its positive
+    and negative side.
 
-    Where the complex has no arc behind a vertex there is None; a circle without vertices has one pair.
+    Where the complex has no arc behind a vertex there is None; a circle without vertices has one
+    pair.
     """
 
     plane: Plane
@@ -47,7 +57,9 @@ class ListedCircle:
 
 @dataclass(frozen=True)
 class Bridge:
-    """From arc `gap` of circle `k` at zero `root` (0: its plane rises there on the bridge, 1: it falls) to another such."""
+    """From arc `gap` of circle `k` at zero `root` (0: its plane rises there on the bridge, 1: it
+    falls) to another such.
+    """
 
     plane: Plane
     start: tuple[int, int, int]
@@ -55,7 +67,9 @@ class Bridge:
 
 
 class CircleLists:
-    """The lists of a complex; a vertex on one circle only separates nothing and is left out. Cost: a sort per circle."""
+    """The lists of a complex; a vertex on one circle only separates nothing and is left out. Cost:
+    a sort per circle.
+    """
 
     def __init__(self, complex_: SphereComplex) -> None:
         self.complex = complex_
@@ -78,10 +92,17 @@ class CircleLists:
                     found.setdefault(vertex, set()).add(plane)
         return {vertex for vertex, planes in found.items() if vertex >= 0 and len(planes) > 1}
 
-    def _listed(self, plane: Plane, arcs: list[tuple[int, int]], place: dict[int, int]) -> ListedCircle:
+    def _listed(
+        self, plane: Plane, arcs: list[tuple[int, int]], place: dict[int, int]
+    ) -> ListedCircle:
         starts = [int(self.complex.arc_ends[arc, int(way < 0)]) for arc, way in arcs]
-        behind = {start: (2 * arc + (way < 0), 2 * arc + (way > 0)) for start, (arc, way) in zip(starts, arcs, strict=True)}
-        around = [place[v] for v in self._in_order(plane, [v for v in self._on(arcs) if v in place])]
+        behind = {
+            start: (2 * arc + (way < 0), 2 * arc + (way > 0))
+            for start, (arc, way) in zip(starts, arcs, strict=True)
+        }
+        around = [
+            place[v] for v in self._in_order(plane, [v for v in self._on(arcs) if v in place])
+        ]
         if not around:
             return ListedCircle(plane, (), (next(iter(behind.values())),))
         halves = [behind.get(self.vertices[i]) for i in around]
@@ -94,7 +115,9 @@ class CircleLists:
         """Vertices counter-clockwise as seen from the positive side of their plane."""
         first = _cross(plane, (0, 0, 1) if plane[0] or plane[1] else (1, 0, 0))
         centre = self._centre(plane)
-        found = {v: _direction(self._points[v], centre, first, _cross(plane, first)) for v in vertices}
+        found = {
+            v: _direction(self._points[v], centre, first, _cross(plane, first)) for v in vertices
+        }
 
         def compared(a: int, b: int) -> int:
             return found[a].compare(found[b])
@@ -108,7 +131,9 @@ class CircleLists:
         return [share * x for x in pole]
 
     def corner(self, index: int) -> tuple[int, int, int]:
-        """Two circles through a vertex, and whether the plane of the second rises (0) or falls (1) there along the first."""
+        """Two circles through a vertex, and whether the plane of the second rises (0) or falls (1)
+        there along the first.
+        """
         on = [k for k, circle in enumerate(self.circles) if index in circle.around]
         image = [_surd_dot(row, self._points[self.vertices[index]]) for row in self._rows]
         for other in on[1:]:
@@ -124,29 +149,44 @@ class CircleLists:
         return [entries[i : i + 3] for i in (0, 3, 6)]
 
     def sides(self, circle: ListedCircle) -> list[list[int] | None]:
-        """The two cells beside each arc of a circle, that on the positive side of its plane first."""
-        return [pair and [int(self.complex.arc_sides[half >> 1, half & 1]) for half in pair] for pair in circle.halves]
+        """The two cells beside each arc of a circle, that on the positive side of its plane
+        first.
+        """
+        return [
+            pair and [int(self.complex.arc_sides[half >> 1, half & 1]) for half in pair]
+            for pair in circle.halves
+        ]
 
     # ---- bridges
 
     def bridges(self) -> list[Bridge]:
         """As many as put the walks of every cell together; Undecided where none are found for some.
 
-        Floats propose them; where circles are too small for these, or not enough are found, great circles are followed with
-        certainty, which takes about as long as a witness for every circle.
+        Floats propose them; where circles are too small for these, or not enough are found, great
+        circles are followed with certainty, which takes about as long as a witness for every
+        circle.
         """
         missing = self.complex.walk_count - self.complex.cell_count if self.circles else 0
         parent, found = list(range(self.complex.walk_count)), list[Bridge]()
-        floats = range(_ATTEMPTS) if missing and min(self._squares) > _SMALL * self.complex.radius_squared else range(0)
-        for proposals in chain((self._along(self._plane(k)) for k in floats), map(self._certain, range(_ATTEMPTS))):
+        floats = (
+            range(_ATTEMPTS)
+            if missing and min(self._squares) > _SMALL * self.complex.radius_squared
+            else range(0)
+        )
+        for proposals in chain(
+            (self._along(self._plane(k)) for k in floats), map(self._certain, range(_ATTEMPTS))
+        ):
             if len(found) == missing:
                 return found
             for bridge, one, other in proposals:
                 if _root(parent, one) != _root(parent, other):
                     parent[_root(parent, one)] = _root(parent, other)
                     found.append(bridge)
-        raise Undecided("too few bridges were found inside the cells", value=f"{len(found)} of {missing}",
-                        remedy="the complex has cells too thin for 2,048 bits: use the codes instead")  # fmt: skip
+        raise Undecided(
+            "too few bridges were found inside the cells",
+            value=f"{len(found)} of {missing}",
+            remedy="the complex has cells too thin for 2,048 bits: use the codes instead",
+        )
 
     @cached_property
     def _squares(self) -> list[Rational]:
@@ -155,13 +195,19 @@ class CircleLists:
 
     def _radius_squared(self, plane: Plane) -> Rational:
         normal = [Rational(x) for x in plane[:3]]
-        return self.complex.radius_squared - Rational(plane[3]) ** 2 / dot(normal, apply(self._inverse, normal))
+        return self.complex.radius_squared - Rational(plane[3]) ** 2 / dot(
+            normal, apply(self._inverse, normal)
+        )
 
     def _certain(self, attempt: int) -> Iterator[tuple[Bridge, int, int]]:
-        """Bridges along a great circle through points of two arcs around one cell, crossed in an order that balls decide."""
+        """Bridges along a great circle through points of two arcs around one cell, crossed in an
+        order that balls decide.
+        """
         rng, geometry = np.random.default_rng(attempt), RoundGeometry(self.complex)
         halves = [self._half_of(walk, rng) for walk in self._two_walks(rng)]
-        start, towards = (near_middle(geometry, half >> 1, _BITS[attempt % len(_BITS)]) for half in halves)
+        start, towards = (
+            near_middle(geometry, half >> 1, _BITS[attempt % len(_BITS)]) for half in halves
+        )
         aside = [(2 + attempt) * x - y for x, y in zip(start, towards, strict=True)]
         chord = Chord.through(geometry, aside, towards)
         passages = None if chord is None else chord.crossings(self._arcs_of_carrier)
@@ -170,7 +216,9 @@ class CircleLists:
         normal = cross(chord.start, chord.ahead)
         plane = tuple(int(x) for x in Halfspace.of([*normal, _ZERO]).coefficients)
         places = [self._place(passage) for passage in passages]
-        yield from self._pairs(plane, [place for place in places if place is not None] if None not in places else [])
+        yield from self._pairs(
+            plane, [place for place in places if place is not None] if None not in places else []
+        )
 
     @cached_property
     def _arcs_of_carrier(self) -> dict[int, list[int]]:
@@ -180,7 +228,9 @@ class CircleLists:
         return found
 
     def _place(self, passage: Passage) -> tuple[int, int, int] | None:
-        """A crossing as circle, gap and root; None where the arc is listed under another one that it continues."""
+        """A crossing as circle, gap and root; None where the arc is listed under another one that
+        it continues.
+        """
         _, way = _canonical(self.complex.circles[int(self.complex.arc_circle[passage.arc])])
         for k, circle in enumerate(self.circles):
             for gap, pair in enumerate(circle.halves):
@@ -212,8 +262,12 @@ class CircleLists:
     def _somewhere(self, walk: int, rng: np.random.Generator) -> FloatArray:
         """A point on an arc of a walk, in floats."""
         half = self._half_of(walk, rng)
-        k, gap = next((k, gap) for k, circle in enumerate(self.circles)
-                      for gap, pair in enumerate(circle.halves) if pair and half in pair)  # fmt: skip
+        k, gap = next(
+            (k, gap)
+            for k, circle in enumerate(self.circles)
+            for gap, pair in enumerate(circle.halves)
+            if pair and half in pair
+        )
         frame = self._frames[k]
         start, end = frame.span(gap)
         return frame.at(start + (end - start) * rng.uniform(0.2, 0.8))
@@ -223,7 +277,9 @@ class CircleLists:
         return [self._frame(circle.plane, self._floats(circle)) for circle in self.circles]
 
     def _frame(self, plane: Plane, vertices: FloatArray) -> _Frame:
-        """A circle in floats. Its squared radius is rounded once: a difference of floats would leave a small one no digit."""
+        """A circle in floats. Its squared radius is rounded once: a difference of floats would
+        leave a small one no digit.
+        """
         gram = nearest_floats(self.complex.gram.entries()).reshape(3, 3)
         return _Frame(plane, gram, nearest_float(self._radius_squared(plane)), vertices)
 
@@ -232,14 +288,22 @@ class CircleLists:
         return self.complex.gram.inv()
 
     def _floats(self, circle: ListedCircle) -> FloatArray:
-        return np.asarray(self.complex.vertex_floats)[[self.vertices[i] for i in circle.around]].reshape(-1, 3)
+        return np.asarray(self.complex.vertex_floats)[
+            [self.vertices[i] for i in circle.around]
+        ].reshape(-1, 3)
 
     def _along(self, plane: Plane) -> Iterator[tuple[Bridge, int, int]]:
-        """Pairs of crossings that follow each other on the circle of a plane, with a cell of two walks between them."""
+        """Pairs of crossings that follow each other on the circle of a plane, with a cell of two
+        walks between them.
+        """
         return self._pairs(plane, [place for _, place in sorted(self._crossings(plane))])
 
-    def _pairs(self, plane: Plane, crossings: Sequence[tuple[int, int, int]]) -> Iterator[tuple[Bridge, int, int]]:
-        """The consecutive crossings along a plane, in order, between which a cell of two walks lies."""
+    def _pairs(
+        self, plane: Plane, crossings: Sequence[tuple[int, int, int]]
+    ) -> Iterator[tuple[Bridge, int, int]]:
+        """The consecutive crossings along a plane, in order, between which a cell of two walks
+        lies.
+        """
         for begin, end in pairwise([*crossings, *crossings[:1]]):
             k, gap, root = begin
             after, before = self._half(k, gap, root), self._half(end[0], end[1], 1 - end[2])
@@ -254,7 +318,9 @@ class CircleLists:
         return pair[side]
 
     def _crossings(self, plane: Plane) -> Iterator[tuple[float, tuple[int, int, int]]]:
-        """Position on the circle of a plane, then circle, gap and root, for every arc that it crosses."""
+        """Position on the circle of a plane, then circle, gap and root, for every arc that it
+        crosses.
+        """
         own = self._frame(plane, np.zeros((0, 3)))
         if not own.is_real:
             return
@@ -268,7 +334,9 @@ class CircleLists:
 class _Frame:
     """A circle in floats: angles around its centre, the angles of its vertices, its points."""
 
-    def __init__(self, plane: Plane, gram: FloatArray, radius_squared: float, vertices: FloatArray) -> None:
+    def __init__(
+        self, plane: Plane, gram: FloatArray, radius_squared: float, vertices: FloatArray
+    ) -> None:
         self.gram, self.is_real = gram, radius_squared > 0
         largest = max(map(abs, plane[:3]))
         self.row = np.array([x / largest for x in plane])
@@ -278,14 +346,23 @@ class _Frame:
         first = np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))])
         first = first / math.sqrt(first @ gram @ first)
         second = np.cross(normal, gram @ first)
-        self.spans = np.stack([first, second / math.sqrt(second @ gram @ second)]) * math.sqrt(max(radius_squared, 0))
+        self.spans = np.stack([first, second / math.sqrt(second @ gram @ second)]) * math.sqrt(
+            max(radius_squared, 0)
+        )
         self.angles = [self.angle(vertex) for vertex in vertices]
 
     def angle(self, point: FloatArray) -> float:
-        return math.atan2(*(float(span @ self.gram @ (point - self.centre)) for span in self.spans[::-1])) % math.tau
+        return (
+            math.atan2(
+                *(float(span @ self.gram @ (point - self.centre)) for span in self.spans[::-1])
+            )
+            % math.tau
+        )
 
     def at(self, angle: float) -> FloatArray:
-        return np.asarray(self.centre + math.cos(angle) * self.spans[0] + math.sin(angle) * self.spans[1])
+        return np.asarray(
+            self.centre + math.cos(angle) * self.spans[0] + math.sin(angle) * self.spans[1]
+        )
 
     def span(self, gap: int) -> tuple[float, float]:
         if not self.angles:
@@ -310,7 +387,9 @@ class _Frame:
 
 
 def _canonical(plane: Halfspace) -> tuple[Plane, int]:
-    """The coefficients with the first nonzero one positive, and -1 where that turns the plane around."""
+    """The coefficients with the first nonzero one positive, and -1 where that turns the plane
+    around.
+    """
     way = 1 if next(x for x in plane.coefficients if x) > 0 else -1
     return tuple(way * int(x) for x in plane.coefficients), way
 
@@ -326,11 +405,21 @@ def _surd_dot(row: Sequence[Rational], point: Sequence[Surd]) -> Surd:
     return total
 
 
-def _direction(point: SurdPoint, centre: Sequence[Rational], first: Sequence[int], second: Sequence[int]) -> Direction:
-    """A point of a circle in coordinates along two vectors of its plane that are orthogonal as rows of numbers."""
+def _direction(
+    point: SurdPoint, centre: Sequence[Rational], first: Sequence[int], second: Sequence[int]
+) -> Direction:
+    """A point of a circle in coordinates along two vectors of its plane that are orthogonal as rows
+    of numbers.
+    """
     gaps = [y - Surd(m) for y, m in zip(point, centre, strict=True)]
-    return Direction(*(_surd_dot([Rational(x) for x in span], gaps).scaled(1 / Rational(sum(x * x for x in span)))
-                       for span in (first, second)))  # fmt: skip
+    return Direction(
+        *(
+            _surd_dot([Rational(x) for x in span], gaps).scaled(
+                1 / Rational(sum(x * x for x in span))
+            )
+            for span in (first, second)
+        )
+    )
 
 
 def _root(parent: list[int], i: int) -> int:

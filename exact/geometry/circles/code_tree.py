@@ -1,7 +1,9 @@
-"""The codes of the cells of a sphere, kept as a tree: two integers a cell instead of thousands of bits.
+"""The codes of the cells of a sphere, kept as a tree: two integers a cell instead of thousands of
+bits.
 
-Crossing an arc flips the hinges of its carrier, and the cells of a sphere are connected through arcs; a breadth-first tree
-of the dual graph therefore holds all codes. They are written out when asked for.
+Crossing an arc flips the hinges of its carrier, and the cells of a sphere are connected through
+arcs; a breadth-first tree of the dual graph therefore holds all codes. They are written out when
+asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ _MASK = (1 << 64) - 1
 
 
 class Tree(NamedTuple):
-    """Cells in breadth-first order from cell 0; for every cell its parent, the carrier crossed to it, and its depth."""
+    """Cells in breadth-first order from cell 0; for every cell its parent, the carrier crossed to
+    it, and its depth.
+    """
 
     order: HalfEdgeArray
     parent: HalfEdgeArray
@@ -54,22 +58,39 @@ class CodeTree:
 
     @cached_property
     def tree(self) -> Tree:
-        """The breadth-first tree; Undecided when the dual graph is not connected, which would be a defect."""
+        """The breadth-first tree; Undecided when the dual graph is not connected, which would be a
+        defect.
+        """
         from exact.kernels.sphere_tree import breadth_first
 
         at, walks, count = self.complex, self.walks_of_cell, self.complex.cell_count
         order, via, depth = (np.zeros(count, dtype=np.int32) for _ in range(3))
         parent = np.full(count, -1, dtype=np.int32)
-        reached = count and breadth_first(walks.starts, walks.members, self.first_half_edge, at.following, at.walk_of,
-                                          at.cell_of_walk, order, parent, via, depth)  # fmt: skip
+        reached = count and breadth_first(
+            walks.starts,
+            walks.members,
+            self.first_half_edge,
+            at.following,
+            at.walk_of,
+            at.cell_of_walk,
+            order,
+            parent,
+            via,
+            depth,
+        )
         if reached != count:
-            raise Undecided("the cells of a sphere are not connected through its arcs", value=f"{reached} of {count}",
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "the cells of a sphere are not connected through its arcs",
+                value=f"{reached} of {count}",
+                remedy="this is a defect of the engine: please report the network",
+            )
         carrier = at.arc_circle[via] if at.arc_count else via
         return Tree(order, parent, np.ascontiguousarray(carrier, dtype=np.int32), depth)
 
     def differing(self, a: int, b: int) -> IndexArray:
-        """The bits in which the codes of two cells differ, ascending; cost: the tree path between them."""
+        """The bits in which the codes of two cells differ, ascending; cost: the tree path between
+        them.
+        """
         from exact.kernels.sphere_tree import difference
 
         odd = np.zeros(len(self.root), dtype=np.uint8)
@@ -92,7 +113,9 @@ class CodeTree:
         return codes
 
     def hashes(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        """A 64-bit hash of every code: equal codes have equal hashes; the converse has to be checked."""
+        """A 64-bit hash of every code: equal codes have equal hashes; the converse has to be
+        checked.
+        """
         from exact.kernels.sphere_tree import hash_cells
 
         keys = np.zeros(len(self.complex.circles), dtype=np.uint64)
@@ -104,11 +127,16 @@ class CodeTree:
         return found
 
     def count(self) -> int:
-        """The number of different codes: hashes propose which are equal, the codes themselves decide."""
+        """The number of different codes: hashes propose which are equal, the codes themselves
+        decide.
+        """
         from exact.kernels.sphere_tree import count_distinct
 
         hashes = self.hashes()
-        odd, chosen = np.zeros(len(self.root), dtype=np.uint8), np.zeros(len(hashes), dtype=np.int32)
+        odd, chosen = (
+            np.zeros(len(self.root), dtype=np.uint8),
+            np.zeros(len(hashes), dtype=np.int32),
+        )
         by_hash = np.argsort(hashes, kind="stable").astype(np.int32)
         return int(count_distinct(hashes, by_hash, *self.tree[1:], *self._flips, odd, chosen))
 

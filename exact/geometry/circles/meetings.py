@@ -1,6 +1,8 @@
-"""Which circles on a sphere meet, and in which order along each: by float64 enclosures, and exactly where those overlap.
+"""Which circles on a sphere meet, and in which order along each: by float64 enclosures, and exactly
+where those overlap.
 
-The enclosures and their error bounds are those of `exact.kernels.small_circles`; the predicates those of `exact.geometry.circles.points`.
+The enclosures and their error bounds are those of `exact.kernels.small_circles`; the predicates
+those of `exact.geometry.circles.points`.
 """
 
 from __future__ import annotations
@@ -18,22 +20,31 @@ _MOST, _LONGEST = 2**31 - 1, 2**23
 
 
 class Meetings:
-    """Which circles meet, and the cyclic order of the points on each: slots and points as in the kernels.
+    """Which circles meet, and the cyclic order of the points on each: slots and points as in the
+    kernels.
 
-    After :meth:`sort_circle`, `points` and `tied` list the points of circle i at `2 starts[i] : 2 starts[i + 1]`; a tied point
-    equals the one before. `check` is called between its steps, and may raise Stopped.
+    After :meth:`sort_circle`, `points` and `tied` list the points of circle i at `2 starts[i] : 2
+    starts[i + 1]`; a tied point equals the one before. `check` is called between its steps, and may
+    raise Stopped.
     """
 
-    def __init__(self, geometry: CirclePlanes, filtered: bool, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, geometry: CirclePlanes, filtered: bool, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._check = check
         self.geometry, self.filtered, self.count = geometry, filtered, len(geometry)
         self.decisions = {"filter": 0, "exact": 0}
         self.rows = geometry.unit_rows() if filtered else np.zeros((0, 11))
         self.starts, self.neighbour, self.twin = self._slots()
-        self.points, self.tied = np.zeros(2 * len(self.twin), np.int32), np.zeros(2 * len(self.twin), np.uint8)
+        self.points, self.tied = (
+            np.zeros(2 * len(self.twin), np.int32),
+            np.zeros(2 * len(self.twin), np.uint8),
+        )
 
     def sort_circle(self, i: int) -> None:
-        """Order the points of circle i; each circle once, before anything is read off `points` and `tied`."""
+        """Order the points of circle i; each circle once, before anything is read off `points` and
+        `tied`.
+        """
         begin, end = 2 * int(self.starts[i]), 2 * int(self.starts[i + 1])
         if end > begin:
             self.sort(i, self.neighbours(i), self.points[begin:end], self.tied[begin:end], begin)
@@ -43,7 +54,9 @@ class Meetings:
         return self.neighbour[self.starts[i] : self.starts[i + 1]]
 
     def ranks(self, i: int) -> IndexArray:
-        """The places along circle i of its points, from the first neighbour's entry; equal points have equal places."""
+        """The places along circle i of its points, from the first neighbour's entry; equal points
+        have equal places.
+        """
         begin, end = 2 * int(self.starts[i]), 2 * int(self.starts[i + 1])
         place = np.zeros(end - begin, dtype=np.int64)
         place[self.points[begin:end] - begin] = np.cumsum(self.tied[begin:end] == 0)
@@ -54,7 +67,12 @@ class Meetings:
 
         counts = np.zeros(self.count, dtype=np.int64)
         if not self.filtered:
-            found = [(i, j) for i in range(self.count) for j in range(i + 1, self.count) if self._meets(i, j)]
+            found = [
+                (i, j)
+                for i in range(self.count)
+                for j in range(i + 1, self.count)
+                if self._meets(i, j)
+            ]
             pairs = np.array(found, dtype=np.int64).reshape(len(found), 2)
             np.add.at(counts, pairs.ravel(), 1)
         else:
@@ -62,8 +80,11 @@ class Meetings:
         starts = np.concatenate([[0], np.cumsum(counts)])
         self._check()
         if 4 * starts[-1] > _MOST:
-            raise TooLarge("the arcs outgrow 32-bit numbers", value=f"{starts[-1] // 2:,} pairs of circles that meet",
-                           remedy="take fewer planes: about 20,000 are possible")  # fmt: skip
+            raise TooLarge(
+                "the arcs outgrow 32-bit numbers",
+                value=f"{starts[-1] // 2:,} pairs of circles that meet",
+                remedy="take fewer planes: about 20,000 are possible",
+            )
         neighbour, twin = np.zeros(starts[-1], dtype=np.int32), np.zeros(starts[-1], dtype=np.int32)
         if self.filtered:
             kernels.fill_slots(self.rows, starts, asked, meets, neighbour, twin)
@@ -73,7 +94,9 @@ class Meetings:
         return starts, neighbour, twin
 
     def _asked(self, counts: IndexArray) -> tuple[IndexArray, BitArray]:
-        """The pairs that floats do not decide, and whether they meet; writes the numbers of meetings to `counts`."""
+        """The pairs that floats do not decide, and whether they meet; writes the numbers of
+        meetings to `counts`.
+        """
         from exact.kernels import small_circles as kernels
 
         asked = np.zeros((1024, 2), dtype=np.int64)
@@ -96,9 +119,11 @@ class Meetings:
     # ---- one more circle
 
     def crossings(self, row: Sequence[int]) -> list[Spot] | None:
-        """Add a circle and list its points in cyclic order; None, adding nothing, unless it crosses others simply.
+        """Add a circle and list its points in cyclic order; None, adding nothing, unless it crosses
+        others simply.
 
-        It must cross some, touch none and pass through no point of two. :meth:`forget` takes it back.
+        It must cross some, touch none and pass through no point of two. :meth:`forget` takes it
+        back.
         """
         require(self.geometry.add(row) > 0, "a plane through the centre cuts a circle", row)
         if self.filtered:
@@ -121,7 +146,10 @@ class Meetings:
         """The circles that the added one crosses; None when it touches one."""
         from exact.kernels import small_circles as kernels
 
-        counts, asked = np.zeros(self.count + 1, dtype=np.int64), np.zeros((self.count, 2), dtype=np.int64)
+        counts, asked = (
+            np.zeros(self.count + 1, dtype=np.int64),
+            np.zeros((self.count, 2), dtype=np.int64),
+        )
         if self.filtered:
             unknown = kernels.count_meetings(self.rows, self.count, counts, asked)
             doubtful = asked[:unknown, 0].tolist()
@@ -136,7 +164,8 @@ class Meetings:
         return np.flatnonzero(counts[:-1]).astype(np.int32)
 
     def before(self, j: int, spot: Spot) -> int:
-        """The point of circle j, which meets others, that comes before its crossing with the added circle.
+        """The point of circle j, which meets others, that comes before its crossing with the added
+        circle.
 
         `spot` is that crossing seen from the added circle.
         """
@@ -150,8 +179,12 @@ class Meetings:
 
     # ---- the order along a circle
 
-    def sort(self, i: int, others: HalfEdgeArray, points: HalfEdgeArray, tied: ByteArray, offset: int) -> None:
-        """Write the points in cyclic order; point 2k (+ 1) + offset is where circle `others[k]` is entered (left)."""
+    def sort(
+        self, i: int, others: HalfEdgeArray, points: HalfEdgeArray, tied: ByteArray, offset: int
+    ) -> None:
+        """Write the points in cyclic order; point 2k (+ 1) + offset is where circle `others[k]` is
+        entered (left).
+        """
         uncertain = self._certain_order(i, others, points, offset, tied) if self.filtered else -1
         if uncertain == 0:
             return
@@ -163,15 +196,21 @@ class Meetings:
             _write(order.all_groups(list(number)), number, points, tied)
         self.decisions["exact"] += order.decisions
 
-    def _certain_order(self, i: int, others: HalfEdgeArray, points: HalfEdgeArray, offset: int, tied: ByteArray) -> int:
-        """Order by floats; the number of points they do not tell from the one before, or -1 for no order at all."""
+    def _certain_order(
+        self, i: int, others: HalfEdgeArray, points: HalfEdgeArray, offset: int, tied: ByteArray
+    ) -> int:
+        """Order by floats; the number of points they do not tell from the one before, or -1 for no
+        order at all.
+        """
         from exact.kernels import small_circles as kernels
 
         size = len(points)
         low, high, hard = np.zeros(size), np.zeros(size), np.zeros(len(others), dtype=np.int64)
         for k in hard[: kernels.enclose(self.rows, i, others, low, high, hard)].tolist():
             for side in (0, 1):
-                low[2 * k + side], high[2 * k + side] = self.geometry.enclosed(i, (int(others[k]), 2 * side - 1))
+                low[2 * k + side], high[2 * k + side] = self.geometry.enclosed(
+                    i, (int(others[k]), 2 * side - 1)
+                )
         keys, shift = np.zeros(size, dtype=np.uint64), (size - 1).bit_length()
         kernels.write_keys(low, keys, shift)
         keys.sort()
@@ -179,13 +218,24 @@ class Meetings:
         self.decisions["filter"] += size - uncertain if uncertain >= 0 else 0
         return uncertain
 
-    def _settle(self, order: CircleOrder, others: HalfEdgeArray, points: HalfEdgeArray, tied: ByteArray, offset: int) -> None:
+    def _settle(
+        self,
+        order: CircleOrder,
+        others: HalfEdgeArray,
+        points: HalfEdgeArray,
+        tied: ByteArray,
+        offset: int,
+    ) -> None:
         """Order exactly every run of points that floats do not tell apart.
 
-        Enclosures are narrower than 2^-23, unless one is the whole circle and nothing is certain; so a run of overlapping ones
-        is shorter than half a turn, which is 2.
+        Enclosures are narrower than 2^-23, unless one is the whole circle and nothing is certain;
+        so a run of overlapping ones is shorter than half a turn, which is 2.
         """
-        require(len(points) < _LONGEST, "a run of overlapping enclosures is short", f"{len(points):,} points")
+        require(
+            len(points) < _LONGEST,
+            "a run of overlapping enclosures is short",
+            f"{len(points):,} points",
+        )
         for begin, end in _runs(tied):
             number = {_spot(others, p - offset): p for p in points[begin:end].tolist()}
             _write(order.groups(list(number)), number, points[begin:end], tied[begin:end])
@@ -195,7 +245,9 @@ def _spot(others: HalfEdgeArray, point: int) -> Spot:
     return int(others[point >> 1]), 2 * (point & 1) - 1
 
 
-def _write(groups: list[list[Spot]], number: dict[Spot, int], points: HalfEdgeArray, tied: ByteArray) -> None:
+def _write(
+    groups: list[list[Spot]], number: dict[Spot, int], points: HalfEdgeArray, tied: ByteArray
+) -> None:
     k = 0
     for group in groups:
         for place, spot in enumerate(group):

@@ -1,11 +1,13 @@
-"""Points where circles on a sphere `y' G y = R` meet: exact predicates, and enclosures that the float filter starts from.
+"""Points where circles on a sphere `y' G y = R` meet: exact predicates, and enclosures that the
+float filter starts from.
 
-In integers: G the scaled Gram matrix, B its adjugate, delta its determinant, planes `n_i . y + c_i = 0`. With
-s_ij = n_i' B n_j, w = s_ii s_jj - s_ij^2 and q = c_i^2 s_jj - 2 c_i c_j s_ij + c_j^2 s_ii two planes and the sphere meet in
-`y = (P +- sqrt(d) u) / w`, where u = n_i x n_j, P = -B ((s_jj c_i - s_ij c_j) n_i + (s_ii c_j - s_ij c_i) n_j) and
-d = delta (R w - delta q): twice, once, or never by the sign of R w - delta q. (P is the foot of the centre on their common
-line, and u' G u = w / delta.) The circle of i runs with the positive side on its left, along `n_i x G y`; at the point with
-`+` it leaves the positive side of j.
+In integers: G the scaled Gram matrix, B its adjugate, delta its determinant, planes `n_i . y + c_i
+= 0`. With s_ij = n_i' B n_j, w = s_ii s_jj - s_ij^2 and q = c_i^2 s_jj - 2 c_i c_j s_ij + c_j^2
+s_ii two planes and the sphere meet in `y = (P +- sqrt(d) u) / w`, where u = n_i x n_j, P = -B
+((s_jj c_i - s_ij c_j) n_i + (s_ii c_j - s_ij c_i) n_j) and d = delta (R w - delta q): twice, once,
+or never by the sign of R w - delta q. (P is the foot of the centre on their common line, and u' G u
+= w / delta.) The circle of i runs with the positive side on its left, along `n_i x G y`; at the
+point with `+` it leaves the positive side of j.
 """
 
 from __future__ import annotations
@@ -15,12 +17,21 @@ from functools import cmp_to_key
 
 import numpy as np
 
-from exact.arithmetic.numbers import Ball, FloatArray, Integer, Rational, RationalArray, ball_precision
+from exact.arithmetic.numbers import (
+    Ball,
+    FloatArray,
+    Integer,
+    Rational,
+    RationalArray,
+    ball_precision,
+)
 from exact.arithmetic.surds import Surd, sign_of_biquadratic, sign_of_surd
 from exact.geometry.circles.complex import SurdPoint
 
 Vector = tuple[Integer, Integer, Integer]
-Spot = tuple[int, int]  # the other circle, and +1 where its positive side is left, -1 where it is entered
+Spot = tuple[
+    int, int
+]  # the other circle, and +1 where its positive side is left, -1 where it is entered
 _ZERO = Integer(0)
 _ROW_BITS, _FINE = 128, 2.0**-70
 _NARROW = 2.0**-44  # of an enclosure made in balls
@@ -51,23 +62,33 @@ class CirclePlanes:
             divisor = divisor.gcd(x)
         g = [x // divisor for x in entries]
         self.gram: tuple[Vector, ...] = ((g[0], g[1], g[2]), (g[3], g[4], g[5]), (g[6], g[7], g[8]))
-        self.adjugate = tuple(cross(self.gram[(k + 1) % 3], self.gram[(k + 2) % 3]) for k in range(3))
+        self.adjugate = tuple(
+            cross(self.gram[(k + 1) % 3], self.gram[(k + 2) % 3]) for k in range(3)
+        )
         self.delta, self.square = _dot(self.gram[0], self.adjugate[0]), square // divisor
         self.normals, self.offsets = list[Vector](), list[Integer]()
         self.axes, self.norms = list[Vector](), list[Integer]()
-        self._factors, self._rows = dict[int, tuple[Ball, ...]](), dict[tuple[int, int], tuple[Ball, ...]]()
+        self._factors, self._rows = (
+            dict[int, tuple[Ball, ...]](),
+            dict[tuple[int, int], tuple[Ball, ...]](),
+        )
 
     def __len__(self) -> int:
         return len(self.normals)
 
     def add(self, coefficients: Sequence[int | Integer]) -> int:
-        """Add the plane with coefficients (normal, offset), whatever its place; returns the sign of its number of points.
+        """Add the plane with coefficients (normal, offset), whatever its place; returns the sign of
+        its number of points.
 
         1: a circle; 0: one point; -1: none, or the normal is zero.
         """
         a, b, c, offset = map(Integer, coefficients)
         normal = (a, b, c)
-        axis = (_dot(self.adjugate[0], normal), _dot(self.adjugate[1], normal), _dot(self.adjugate[2], normal))
+        axis = (
+            _dot(self.adjugate[0], normal),
+            _dot(self.adjugate[1], normal),
+            _dot(self.adjugate[2], normal),
+        )
         self.normals.append(normal)
         self.offsets.append(offset)
         self.axes.append(axis)
@@ -87,7 +108,13 @@ class CirclePlanes:
 
     def _products(self, i: int, j: int) -> tuple[Integer, Integer, Integer]:
         """(s_ij, w, R w - delta q)."""
-        s, t, mixed, c, e = self.norms[i], self.norms[j], _dot(self.axes[i], self.normals[j]), self.offsets[i], self.offsets[j]
+        s, t, mixed, c, e = (
+            self.norms[i],
+            self.norms[j],
+            _dot(self.axes[i], self.normals[j]),
+            self.offsets[i],
+            self.offsets[j],
+        )
         w = s * t - mixed * mixed
         return mixed, w, self.square * w - self.delta * (c * c * t - 2 * c * e * mixed + e * e * s)
 
@@ -101,9 +128,11 @@ class CirclePlanes:
         return _sign(self.square * mixed - self.delta * self.offsets[i] * self.offsets[j])
 
     def compare_curvature(self, first: Spot, second: Spot) -> int:
-        """The sign of the difference of the geodesic curvatures of two circles, each run along (1) or against (-1) its sense.
+        """The sign of the difference of the geodesic curvatures of two circles, each run along (1)
+        or against (-1) its sense.
 
-        Positive for a circle that bends to its left; the curvature is a positive multiple of `-c / sqrt(excess)`.
+        Positive for a circle that bends to its left; the curvature is a positive multiple of `-c /
+        sqrt(excess)`.
         """
         (i, s), (j, t) = first, second
         a, b = -s * self.offsets[i], -t * self.offsets[j]
@@ -128,13 +157,18 @@ class CirclePlanes:
     def point(self, i: int, spot: Spot) -> SurdPoint:
         """The exact coordinates of a point of circle i."""
         foot, along, d, w = self.line(i, spot[0])
-        x, y, z = (Surd(Rational(p, w), Rational(spot[1] * u, w), Rational(d)) for p, u in zip(foot, along, strict=True))
+        x, y, z = (
+            Surd(Rational(p, w), Rational(spot[1] * u, w), Rational(d))
+            for p, u in zip(foot, along, strict=True)
+        )
         return x, y, z
 
     # ---- enclosures
 
     def unit_rows(self, first: int = 0) -> FloatArray:
-        """The circles from `first` on the unit sphere, as `exact.kernels.small_circles` reads them; each entry within 2^-53."""
+        """The circles from `first` on the unit sphere, as `exact.kernels.small_circles` reads them;
+        each entry within 2^-53.
+        """
         rows = [self._unit_row(i) for i in range(first, len(self))]
         return np.array(rows, dtype=np.float64).reshape(len(rows), 11)
 
@@ -147,9 +181,11 @@ class CirclePlanes:
             bits *= 2
 
     def ball_row(self, i: int, bits: int) -> tuple[Ball, ...]:
-        """The unit normal, the height, one minus its square, and the frame of a circle on the unit sphere, as balls.
+        """The unit normal, the height, one minus its square, and the frame of a circle on the unit
+        sphere, as balls.
 
-        The point y of the sphere is `L' y / sqrt(R)` on the unit sphere, with the Cholesky factor G = L L'.
+        The point y of the sphere is `L' y / sqrt(R)` on the unit sphere, with the Cholesky factor G
+        = L L'.
         """
         with ball_precision(bits):
             a, b, c, d, e, f = self._cholesky(bits)
@@ -159,10 +195,16 @@ class CirclePlanes:
             nu = (x / length, y / length, (normal[2] - d * x - e * y) / f / length)
             along = self.frame_vector(i)
             size = Ball(_dot(along, self.lowered(along))).sqrt()
-            first = ((a * along[0] + b * along[1] + d * along[2]) / size, (c * along[1] + e * along[2]) / size,
-                     f * along[2] / size)  # fmt: skip
-            second = (nu[1] * first[2] - nu[2] * first[1], nu[2] * first[0] - nu[0] * first[2],
-                      nu[0] * first[1] - nu[1] * first[0])  # fmt: skip
+            first = (
+                (a * along[0] + b * along[1] + d * along[2]) / size,
+                (c * along[1] + e * along[2]) / size,
+                f * along[2] / size,
+            )
+            second = (
+                nu[1] * first[2] - nu[2] * first[1],
+                nu[2] * first[0] - nu[0] * first[2],
+                nu[0] * first[1] - nu[1] * first[0],
+            )
             height = -self.offsets[i] / (length * Ball(self.square).sqrt())
             excess = Ball(Rational(self.excess(i), self.square * self.norms[i]))
             return (*nu, height, excess, *first, *second)
@@ -185,10 +227,19 @@ class CirclePlanes:
             g = self.gram
             a = Ball(g[0][0]).sqrt()
             b, d = g[1][0] / a, g[2][0] / a
-            minor = Rational(self.adjugate[2][2], g[0][0])  # of the first two rows: no difference, so no cancellation
+            minor = Rational(
+                self.adjugate[2][2], g[0][0]
+            )  # of the first two rows: no difference, so no cancellation
             c = Ball(minor).sqrt()
             e = (g[2][1] - d * b) / c
-            self._factors[bits] = (a, b, c, d, e, Ball(Rational(self.delta, self.adjugate[2][2])).sqrt())
+            self._factors[bits] = (
+                a,
+                b,
+                c,
+                d,
+                e,
+                Ball(Rational(self.delta, self.adjugate[2][2])).sqrt(),
+            )
         return self._factors[bits]
 
     def from_unit(self) -> FloatArray:
@@ -197,11 +248,17 @@ class CirclePlanes:
             a, b, c, d, e, f = self._cholesky(_ROW_BITS)
             root = Ball(self.square).sqrt()
             zero = Ball(0)
-            upper = ((1 / a, -b / (a * c), (b * e - c * d) / (a * c * f)), (zero, 1 / c, -e / (c * f)), (zero, zero, 1 / f))
+            upper = (
+                (1 / a, -b / (a * c), (b * e - c * d) / (a * c * f)),
+                (zero, 1 / c, -e / (c * f)),
+                (zero, zero, 1 / f),
+            )
             return np.array([[float(root * x) for x in row] for row in upper], dtype=np.float64)
 
     def enclosed(self, i: int, spot: Spot) -> tuple[float, float]:
-        """Bounds on the diamond angle of a point of circle i from its frame vector, the lower one in [0, 4)."""
+        """Bounds on the diamond angle of a point of circle i from its frame vector, the lower one
+        in [0, 4).
+        """
         bits = _ROW_BITS
         while bits <= _MOST_BITS:
             with ball_precision(bits):
@@ -220,10 +277,18 @@ class CirclePlanes:
     def _diamond(self, i: int, spot: Spot, bits: int) -> Ball:
         j, leaving = spot
         own, other = self._kept_row(i, bits), self._kept_row(j, bits)
-        g, p, r = (sum((x * y for x, y in zip(other[:3], own[k : k + 3], strict=True)), Ball(0)) for k in (0, 5, 8))
+        g, p, r = (
+            sum((x * y for x, y in zip(other[:3], own[k : k + 3], strict=True)), Ball(0))
+            for k in (0, 5, 8)
+        )
         q = other[3] - own[3] * g
         excess = self.square * self._products(i, j)[2]
-        s = -leaving * Ball(Rational(excess, self.square * self.square * self.norms[i] * self.norms[j])).sqrt()
+        s = (
+            -leaving
+            * Ball(
+                Rational(excess, self.square * self.square * self.norms[i] * self.norms[j])
+            ).sqrt()
+        )
         x, y = p * q + r * s, r * q - p * s
         size = abs(x) + abs(y)
         if abs(x.mid()) < abs(y.mid()):  # as balls: both may be below the least float
@@ -249,7 +314,9 @@ class CircleOrder:
         half = {spot: self._half(spot) for spot in spots}
         return self._grouped(spots, lambda p, q: half[p] - half[q] or -self.turn(p, q))
 
-    def _grouped(self, spots: Sequence[Spot], compare: Callable[[Spot, Spot], int]) -> list[list[Spot]]:
+    def _grouped(
+        self, spots: Sequence[Spot], compare: Callable[[Spot, Spot], int]
+    ) -> list[list[Spot]]:
         def first(a: list[Spot], b: list[Spot]) -> int:
             return compare(a[0], b[0])
 
@@ -260,7 +327,8 @@ class CircleOrder:
         return sorted(found.values(), key=cmp_to_key(first))
 
     def _key(self, spot: Spot) -> tuple[Integer, ...]:
-        """The same for equal points only: the coordinates, or of each `a + b sqrt(d)` a, and b^2 d with the sign of b.
+        """The same for equal points only: the coordinates, or of each `a + b sqrt(d)` a, and b^2 d
+        with the sign of b.
 
         An irrational number of this form determines both.
         """
@@ -269,26 +337,38 @@ class CircleOrder:
         if root * root == d:
             parts = [Rational(p + spot[1] * root * u, w) for p, u in zip(foot, along, strict=True)]
         else:
-            parts = [Rational(p, w) for p in foot] + [Rational(spot[1] * u * abs(u) * d, w * w) for u in along]
+            parts = [Rational(p, w) for p in foot] + [
+                Rational(spot[1] * u * abs(u) * d, w * w) for u in along
+            ]
         return tuple(x for part in parts for x in (part.p, part.q))
 
     def turn(self, p: Spot, q: Spot) -> int:
-        """The sign of the turn from p to q about the axis of the circle: of the determinant of the axis, p and q."""
+        """The sign of the turn from p to q about the axis of the circle: of the determinant of the
+        axis, p and q.
+        """
         self.decisions += 1
         _, _, d, foot_turn, along_turn = self._line(p[0])
         foot, along, e, _, _ = self._line(q[0])
         x, y = _dot(foot_turn, foot), p[1] * _dot(along_turn, foot)
         z, w = q[1] * _dot(foot_turn, along), p[1] * q[1] * _dot(along_turn, along)
-        return sign_of_biquadratic(Rational(x), Rational(y), Rational(z), Rational(w), Rational(d), Rational(e))
+        return sign_of_biquadratic(
+            Rational(x), Rational(y), Rational(z), Rational(w), Rational(d), Rational(e)
+        )
 
     def _half(self, spot: Spot) -> int:
-        """0 for points less than half a turn from the frame vector, counter-clockwise, 1 for the others."""
+        """0 for points less than half a turn from the frame vector, counter-clockwise, 1 for the
+        others.
+        """
         foot, along, d, _, _ = self._line(spot[0])
         across = cross(self._axis, self._start)
-        side = sign_of_surd(Rational(_dot(across, foot)), Rational(spot[1] * _dot(across, along)), Rational(d))
+        side = sign_of_surd(
+            Rational(_dot(across, foot)), Rational(spot[1] * _dot(across, along)), Rational(d)
+        )
         if side == 0:
             metric = self._planes.lowered(self._start)
-            side = sign_of_surd(Rational(_dot(metric, foot)), Rational(spot[1] * _dot(metric, along)), Rational(d))
+            side = sign_of_surd(
+                Rational(_dot(metric, foot)), Rational(spot[1] * _dot(metric, along)), Rational(d)
+            )
         return 0 if side > 0 else 1
 
     def _line(self, j: int) -> tuple[Vector, Vector, Integer, Vector, Vector]:

@@ -1,4 +1,6 @@
-"""Spline codes (activation patterns): which side of every breakpoint a point lies on, bit-packed."""
+"""Spline codes (activation patterns): which side of every breakpoint a point lies on,
+bit-packed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from exact.errors import InvalidInput
 
 
 class Hinge(NamedTuple):
-    """One bit of the spline code: breakpoint `breakpoint` of neuron `neuron` of hidden layer `layer` (1-based)."""
+    """One bit of the spline code: breakpoint `breakpoint` of neuron `neuron` of hidden layer
+    `layer` (1-based).
+    """
 
     layer: int
     neuron: int
@@ -26,10 +30,11 @@ class Hinge(NamedTuple):
 
 @dataclass(frozen=True)
 class SplineCode:
-    """The bits of a spline code in layer-major order, packed as numpy.packbits does (source: seed 001).
+    """The bits of a spline code in layer-major order, packed as numpy.packbits does (source: seed
+    001).
 
-    `layer_sizes` counts the bits of each hidden layer it covers. Bit 1 iff the pre-activation exceeds the breakpoint;
-    equality, also on an open set, counts as off.
+    `layer_sizes` counts the bits of each hidden layer it covers. Bit 1 iff the pre-activation
+    exceeds the breakpoint; equality, also on an open set, counts as off.
     """
 
     packed: bytes
@@ -40,8 +45,11 @@ class SplineCode:
         """Pack the bits; their number must be the sum of the layer sizes."""
         array = np.asarray(bits, dtype=bool)
         if array.shape != (sum(layer_sizes),):
-            raise InvalidInput("a spline code has the wrong number of bits", value=array.shape,
-                               remedy=f"give {sum(layer_sizes)} bits")  # fmt: skip
+            raise InvalidInput(
+                "a spline code has the wrong number of bits",
+                value=array.shape,
+                remedy=f"give {sum(layer_sizes)} bits",
+            )
         return cls(np.packbits(array).tobytes(), tuple(layer_sizes))
 
     @property
@@ -52,8 +60,11 @@ class SplineCode:
     def hamming(self, other: SplineCode) -> int:
         """The number of bits in which two codes of the same network differ."""
         if self.layer_sizes != other.layer_sizes:
-            raise InvalidInput("codes of different networks have no Hamming distance", value=other.layer_sizes,
-                               remedy=f"compare with a code of layers {self.layer_sizes}")  # fmt: skip
+            raise InvalidInput(
+                "codes of different networks have no Hamming distance",
+                value=other.layer_sizes,
+                remedy=f"compare with a code of layers {self.layer_sizes}",
+            )
         return int(np.count_nonzero(self.bits != other.bits))
 
     def __len__(self) -> int:
@@ -70,7 +81,8 @@ class SplineCode:
 
 
 def code_keys(codes: ByteArray) -> KeyArray:
-    """Packed codes (R x bytes) as R byte strings of equal length, which compare as the codes do; a view, no copy.
+    """Packed codes (R x bytes) as R byte strings of equal length, which compare as the codes do; a
+    view, no copy.
 
     The canonical order of regions is the order of these keys: lexicographic in the bits.
     """
@@ -87,7 +99,8 @@ def find_key(keys: KeyArray, packed: bytes) -> int | None:
 
 
 def flipped_bits(first: ByteArray, second: ByteArray) -> tuple[IndexArray, IndexArray]:
-    """Where packed codes differ, row by row: the rows, ascending, and the bits, ascending within a row.
+    """Where packed codes differ, row by row: the rows, ascending, and the bits, ascending within a
+    row.
 
     Cost: one pass over the bytes, and unpacking only those that differ.
     """

@@ -1,4 +1,6 @@
-"""Which regions share a facet, and which hinges flip there: the dual graph of a partition as arrays (CSR)."""
+"""Which regions share a facet, and which hinges flip there: the dual graph of a partition as arrays
+(CSR).
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,21 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.codes import flipped_bits
 from exact.geometry.combinatorics.incidence import Incidence
 
-_BLOCK = 1 << 18  # pairs whose codes are compared at a time, so that memory stays in proportion to the answer
+_BLOCK = (
+    1 << 18
+)  # pairs whose codes are compared at a time, so that memory stays in proportion to the answer
 
 
 @short_repr
 @dataclass(frozen=True)
 class Adjacency:
-    """The regions that share a facet, in compressed sparse rows; symmetric, each facet between two regions twice.
+    """The regions that share a facet, in compressed sparse rows; symmetric, each facet between two
+    regions twice.
 
-    The neighbours of region i are `indices[indptr[i] : indptr[i + 1]]`, ascending; row k of `flipped` lists the hinges (as
-    bits of the spline code, ascending) that flip across the facet of entry k: one each in general, several where
-    hinges coincide. `scipy.sparse.csr_array((values, indices, indptr))` takes the arrays as they are.
+    The neighbours of region i are `indices[indptr[i] : indptr[i + 1]]`, ascending; row k of
+    `flipped` lists the hinges (as bits of the spline code, ascending) that flip across the facet of
+    entry k: one each in general, several where hinges coincide. `scipy.sparse.csr_array((values,
+    indices, indptr))` takes the arrays as they are.
     """
 
     indptr: IndexArray
@@ -31,14 +37,19 @@ class Adjacency:
 
     @classmethod
     def of_pairs(cls, pairs: IndexArray, codes: ByteArray) -> Adjacency:
-        """The graph with the given edges (E x 2, each once, in either order) over regions with these packed codes.
+        """The graph with the given edges (E x 2, each once, in either order) over regions with
+        these packed codes.
 
         Cost: sorting 2 E entries and comparing 2 E pairs of codes, vectorised.
         """
-        rows, columns = (np.concatenate([pairs[:, k], pairs[:, 1 - k]]).astype(np.int64) for k in (0, 1))
+        rows, columns = (
+            np.concatenate([pairs[:, k], pairs[:, 1 - k]]).astype(np.int64) for k in (0, 1)
+        )
         order = np.lexsort((columns, rows))
         rows, columns = rows[order], columns[order]
-        return cls(_starts(np.bincount(rows, minlength=len(codes))), columns, _flips(rows, columns, codes))
+        return cls(
+            _starts(np.bincount(rows, minlength=len(codes))), columns, _flips(rows, columns, codes)
+        )
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -101,9 +112,3 @@ def reordered(incidence: Incidence, order: IndexArray) -> Incidence:
     starts = _starts(lengths)
     shift = np.repeat(incidence.starts[order] - starts[:-1], lengths)
     return Incidence(starts, incidence.members[shift + np.arange(starts[-1])])
-
-
-
-
-
-

@@ -9,9 +9,11 @@ T = TypeVar("T")
 
 
 class OnDemand(Sequence[T]):
-    """`count` items that `make(index)` makes when they are asked for; with `keep` each is made once.
+    """`count` items that `make(index)` makes when they are asked for; with `keep` each is made
+    once.
 
-    Indices run from -count to count - 1, IndexError outside; a slice is a list of the items themselves.
+    Indices run from -count to count - 1, IndexError outside; a slice is a list of the items
+    themselves.
 
     >>> squares = OnDemand(lambda i: i * i, 5)
     >>> squares[-1], squares[1:3]
@@ -45,7 +47,9 @@ class OnDemand(Sequence[T]):
 
 
 def numbered(index: int, count: int) -> int:
-    """An index from -count to count - 1 as a number from 0; IndexError outside, TypeError for what is no whole number."""
+    """An index from -count to count - 1 as a number from 0; IndexError outside, TypeError for what
+    is no whole number.
+    """
     try:
         return range(count)[index]
     except IndexError:

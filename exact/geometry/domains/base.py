@@ -1,10 +1,11 @@
 """Where a network is partitioned: boxes, all of R^d, slices, lines, circles and spheres.
 
-A flat domain is a closed convex set, given as an affine map from parameters R^d into the network's input space with halfspaces
-in parameter space. The map is a chart of the set's affine hull, so the points strictly inside all halfspaces are dense in
-it, and the regions are those relative to the hull: a set of lower dimension is not empty. A curve is a pencil
-`alpha u + beta v`: a straight line is an arc of its directions, a circle all directions (alpha : beta) around the origin. All
-domains stand in this one file, longer than others, because it is the list of what can be partitioned.
+A flat domain is a closed convex set, given as an affine map from parameters R^d into the network's
+input space with halfspaces in parameter space. The map is a chart of the set's affine hull, so the
+points strictly inside all halfspaces are dense in it, and the regions are those relative to the
+hull: a set of lower dimension is not empty. A curve is a pencil `alpha u + beta v`: a straight line
+is an arc of its directions, a circle all directions (alpha : beta) around the origin. All domains
+stand in this one file, longer than others, because it is the list of what can be partitioned.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ Pair = tuple[Rational, Rational]
 @short_repr
 @dataclass(frozen=True)
 class Flat:
-    """An affine chart `origin + sum_k s_k directions[k]` with open halfspaces on the parameters s."""
+    """An affine chart `origin + sum_k s_k directions[k]` with open halfspaces on the parameters
+    s.
+    """
 
     origin: tuple[Rational, ...]
     directions: tuple[tuple[Rational, ...], ...]
@@ -55,11 +58,12 @@ class Flat:
 @short_repr
 @dataclass(frozen=True)
 class Curve:
-    """A pencil `alpha u + beta v` over the directions from (1, 0) counter-clockwise to `end`, or over all of them.
+    """A pencil `alpha u + beta v` over the directions from (1, 0) counter-clockwise to `end`, or
+    over all of them.
 
-    On a straight line the functional `one` is the constant 1, so that the points are `(alpha u + beta v) / one` and the
-    parameter t is `along / one`. A circle has neither. `radius_squared` is the squared radius of a circle that no norm
-    supplies.
+    On a straight line the functional `one` is the constant 1, so that the points are `(alpha u +
+    beta v) / one` and the parameter t is `along / one`. A circle has neither. `radius_squared` is
+    the squared radius of a circle that no norm supplies.
     """
 
     u: tuple[Rational, ...]
@@ -71,12 +75,18 @@ class Curve:
 
     def state(self) -> RationalArray:
         """The inputs as coefficients over (alpha, beta)."""
-        return RationalArray(len(self.u), 2, [x for pair in zip(self.u, self.v, strict=True) for x in pair])
+        return RationalArray(
+            len(self.u), 2, [x for pair in zip(self.u, self.v, strict=True) for x in pair]
+        )
 
     def ambient(self, alpha: Rational, beta: Rational) -> tuple[Fraction, ...]:
-        """The input at a rational direction: a point of the line, or a vector along that direction of the circle."""
+        """The input at a rational direction: a point of the line, or a vector along that direction
+        of the circle.
+        """
         scale = _ONE if self.one is None else self.one[0] * alpha + self.one[1] * beta
-        return fractions((alpha * x + beta * y) / scale for x, y in zip(self.u, self.v, strict=True))
+        return fractions(
+            (alpha * x + beta * y) / scale for x, y in zip(self.u, self.v, strict=True)
+        )
 
 
 class Domain(ABC):
@@ -88,9 +98,11 @@ class Domain(ABC):
 
     def _check_dim(self, own: int, input_dim: int) -> None:
         if own != input_dim:
-            raise InvalidInput(f"{type(self).__name__} does not fit the network",
-                               value=f"dimension {own}, the network reads {input_dim}",
-                               remedy=f"give a domain in R^{input_dim}")  # fmt: skip
+            raise InvalidInput(
+                f"{type(self).__name__} does not fit the network",
+                value=f"dimension {own}, the network reads {input_dim}",
+                remedy=f"give a domain in R^{input_dim}",
+            )
 
 
 class FlatDomain(Domain):
@@ -102,17 +114,23 @@ class FlatDomain(Domain):
 
     @property
     def is_polyhedral(self) -> bool:
-        """Whether the walls of the chart cut out the whole domain; a ball has a boundary that no wall describes."""
+        """Whether the walls of the chart cut out the whole domain; a ball has a boundary that no
+        wall describes.
+        """
         return True
 
     @property
     def empty(self) -> Farkas | None:
-        """A proof that no point satisfies the walls of the chart: multipliers that cancel the normals and leave a sum < 0."""
+        """A proof that no point satisfies the walls of the chart: multipliers that cancel the
+        normals and leave a sum < 0.
+        """
         return None
 
     @property
     def is_lower_dimensional(self) -> bool:
-        """Whether bounds or halfspaces hold with equality all over the domain, so that it has its affine hull's dimension."""
+        """Whether bounds or halfspaces hold with equality all over the domain, so that it has its
+        affine hull's dimension.
+        """
         return False
 
     def contains(self, point: Point) -> bool:
@@ -135,50 +153,18 @@ def _unit_vectors(n: int) -> tuple[tuple[Rational, ...], ...]:
 
 
 def _bound(n: int, k: int, side: int, bound: Rational) -> Halfspace:
-    """The points of R^n with `side (x_k - bound) > 0`, side being 1 or -1; a rational is reduced, so these are coprime."""
+    """The points of R^n with `side (x_k - bound) > 0`, side being 1 or -1; a rational is reduced,
+    so these are coprime.
+    """
     numerator, denominator = int(bound.p), int(bound.q)
     return Halfspace((*[0] * k, side * denominator, *[0] * (n - 1 - k), -side * numerator))
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def _has_entries(value: object) -> bool:
     """Whether a value is meant as a vector: text and arrays without an axis are numbers."""
-    return hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
+    return (
+        hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
+    )
 
 
 def _difference(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
@@ -187,12 +173,17 @@ def _difference(a: Sequence[Rational], b: Sequence[Rational]) -> Vector:
 
 def _same_length(points: Sequence[Sequence[Rational]]) -> None:
     if len({len(p) for p in points}) != 1 or not points[0]:
-        raise InvalidInput("points of one domain differ in dimension", value=[len(p) for p in points],
-                           remedy="give vectors of equal length")  # fmt: skip
+        raise InvalidInput(
+            "points of one domain differ in dimension",
+            value=[len(p) for p in points],
+            remedy="give vectors of equal length",
+        )
 
 
 def _show(points: Sequence[Sequence[Rational]]) -> str:
     """Points for messages: short ones in full, long ones by their dimension."""
     texts = [f"({', '.join(map(shown, p))})" if len(p) <= 4 else f"<R^{len(p)}>" for p in points]
     pairs = zip(texts, points, strict=True)
-    return ", ".join(text if len(text) <= _REPR // len(texts) else f"<R^{len(point)}>" for text, point in pairs)
+    return ", ".join(
+        text if len(text) <= _REPR // len(texts) else f"<R^{len(point)}>" for text, point in pairs
+    )

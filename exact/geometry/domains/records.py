@@ -16,8 +16,23 @@ from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.geometry.polyhedra.halfspace import Halfspace
 
 Json = Any
-_KINDS: Mapping[str, type[Domain]] = {kind.__name__: kind for kind in (
-    Ball, Box, GreatCircle, GreatSphere, HPolytope, Line, NormBall, Plane, Ray, RealSpace, Segment, Sphere)}  # fmt: skip
+_KINDS: Mapping[str, type[Domain]] = {
+    kind.__name__: kind
+    for kind in (
+        Ball,
+        Box,
+        GreatCircle,
+        GreatSphere,
+        HPolytope,
+        Line,
+        NormBall,
+        Plane,
+        Ray,
+        RealSpace,
+        Segment,
+        Sphere,
+    )
+}
 
 
 def domain_record(domain: Domain) -> Json:
@@ -27,9 +42,15 @@ def domain_record(domain: Domain) -> Json:
     {'kind': 'Sphere', 'radius_squared': 'a'}
     """
     if _KINDS.get(type(domain).__name__) is not type(domain) or not is_dataclass(domain):
-        raise Unsupported("a domain of this kind has no record", value=type(domain).__name__,
-                          remedy="use a domain of exact.geometry.domains.base, or pickle what you have")  # fmt: skip
-    return {"kind": type(domain).__name__, **{field.name: _encoded(getattr(domain, field.name)) for field in fields(domain)}}
+        raise Unsupported(
+            "a domain of this kind has no record",
+            value=type(domain).__name__,
+            remedy="use a domain of exact.geometry.domains.base, or pickle what you have",
+        )
+    return {
+        "kind": type(domain).__name__,
+        **{field.name: _encoded(getattr(domain, field.name)) for field in fields(domain)},
+    }
 
 
 def domain_of_record(record: Json) -> Domain:
@@ -40,13 +61,17 @@ def domain_of_record(record: Json) -> Domain:
     """
     kind = _KINDS.get(str(record.get("kind"))) if isinstance(record, dict) else None
     if kind is None:
-        raise InvalidInput("no such domain", value=repr(record)[:60], remedy=f"give one of {', '.join(_KINDS)}")
+        raise InvalidInput(
+            "no such domain", value=repr(record)[:60], remedy=f"give one of {', '.join(_KINDS)}"
+        )
     given = {name: _decoded(value) for name, value in record.items() if name != "kind"}
     try:
         return _plane(**given) if kind is Plane else kind(**given)
     except TypeError as error:
-        raise InvalidInput("a domain has other fields", value=repr(record)[:60],
-                           remedy=f"give {', '.join(field.name for field in fields(kind))}") from error  # type: ignore[arg-type]  # fmt: skip
+        names = ", ".join(field.name for field in fields(kind))  # type: ignore[arg-type]
+        raise InvalidInput(
+            "a domain has other fields", value=repr(record)[:60], remedy=f"give {names}"
+        ) from error
 
 
 def _plane(points: Sequence[Any], bounds: Box | None) -> Plane:
@@ -67,7 +92,9 @@ def _encoded(value: object) -> Json:
         return [rational_text(Rational(x)) for x in value.coefficients]
     if isinstance(value, Domain):
         return domain_record(value)
-    assert isinstance(value, tuple), "the fields of domains are numbers, halfspaces, domains, and tuples of them"
+    assert isinstance(value, tuple), (
+        "the fields of domains are numbers, halfspaces, domains, and tuples of them"
+    )
     return [_encoded(entry) for entry in value]
 
 
@@ -80,4 +107,8 @@ def _decoded(value: Json) -> Any:
         return domain_of_record(value)
     if isinstance(value, list):
         return tuple(_decoded(entry) for entry in value)
-    raise InvalidInput("a domain has an entry that is no number", value=repr(value)[:60], remedy="write p/q in base 16")
+    raise InvalidInput(
+        "a domain has an entry that is no number",
+        value=repr(value)[:60],
+        remedy="write p/q in base 16",
+    )

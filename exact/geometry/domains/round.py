@@ -15,18 +15,22 @@ from exact.geometry.domains.base import Curve, CurveDomain, Domain, _same_length
 def _radius(value: object) -> Rational | None:
     radius_squared = None if value is None else rational(value, "radius_squared")
     if radius_squared is not None and radius_squared <= 0:
-        raise InvalidInput("a sphere has no positive radius", value=value, remedy="give radius_squared > 0")
+        raise InvalidInput(
+            "a sphere has no positive radius", value=value, remedy="give radius_squared > 0"
+        )
     return radius_squared
 
 
 @dataclass(frozen=True, init=False)
 class Sphere(Domain):
-    """The sphere that the network's first norm projects on, at eps = 0; without a norm, |x|^2 = `radius_squared`.
+    """The sphere that the network's first norm projects on, at eps = 0; without a norm, |x|^2 =
+    `radius_squared`.
 
-    LayerNorm in R^n leaves a sphere of dimension n - 2 and radius sqrt(n), RMSNorm one of dimension n - 1. With
-    eps > 0 it is the limit of every ray far from the origin; `Ray` shows what happens on the way. A circle behind a norm may
-    be given a radius where that changes anything, for eps > 0 or a skip connection around the norm: then it consists of
-    the inputs with |x|^2 = `radius_squared` in the image of the norm's projection.
+    LayerNorm in R^n leaves a sphere of dimension n - 2 and radius sqrt(n), RMSNorm one of dimension
+    n - 1. With eps > 0 it is the limit of every ray far from the origin; `Ray` shows what happens
+    on the way. A circle behind a norm may be given a radius where that changes anything, for eps >
+    0 or a skip connection around the norm: then it consists of the inputs with |x|^2 =
+    `radius_squared` in the image of the norm's projection.
     """
 
     radius_squared: Rational | None
@@ -38,16 +42,23 @@ class Sphere(Domain):
         return
 
     def __repr__(self) -> str:
-        return "Sphere()" if self.radius_squared is None else f"Sphere(radius_squared={shown(self.radius_squared)})"
+        return (
+            "Sphere()"
+            if self.radius_squared is None
+            else f"Sphere(radius_squared={shown(self.radius_squared)})"
+        )
 
 
 @dataclass(frozen=True, init=False)
 class GreatCircle(CurveDomain):
     """The directions `alpha u + beta v`: the geodesic circle through u and v, from u towards v.
 
-    Behind a norm the circle lies on the norm's sphere, through the projections of u and v; without one,
-    |x|^2 = `radius_squared` is needed. With a norm a radius may be given where it changes anything, for eps > 0 or a skip
-    connection around the first norm: then the circle consists of the inputs `alpha u + beta v` with that |x|^2.
+    Behind a norm the circle lies on the norm's sphere, through the projections of u and v; without
+    one,
+    |x|^2 = `radius_squared` is needed. With a norm a radius may be given where it changes
+    anything, for eps > 0 or a skip
+    connection around the first norm: then the circle consists of the inputs `alpha u + beta v` with
+    that |x|^2.
     """
 
     u: tuple[Rational, ...]
@@ -61,7 +72,11 @@ class GreatCircle(CurveDomain):
         _same_length((self.u, self.v))
         if rank([self.u, self.v]) < 2:
             value = f"u = {_show((self.u,))}, v = {_show((self.v,))}"
-            raise InvalidInput("u and v do not span a circle of directions", value=value, remedy="give two independent vectors")
+            raise InvalidInput(
+                "u and v do not span a circle of directions",
+                value=value,
+                remedy="give two independent vectors",
+            )
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.u), input_dim)
@@ -75,7 +90,8 @@ class GreatCircle(CurveDomain):
 
 @dataclass(frozen=True, init=False)
 class GreatSphere(Domain):
-    """The directions `alpha u + beta v + gamma w`: the great 2-sphere through u, v and w, such as three activations.
+    """The directions `alpha u + beta v + gamma w`: the great 2-sphere through u, v and w, such as
+    three activations.
 
     Behind a norm it lies on the norm's sphere, through the projections of u, v and w; without one,
     |x|^2 = `radius_squared` is needed. Raises InvalidInput when the three vectors are dependent.
@@ -92,8 +108,11 @@ class GreatSphere(Domain):
         object.__setattr__(self, "radius_squared", _radius(radius_squared))
         _same_length((self.u, self.v, self.w))
         if rank([self.u, self.v, self.w]) < 3:
-            raise InvalidInput("u, v and w do not span a sphere of directions", value=_show((self.u, self.v, self.w)),
-                               remedy="give three independent vectors")  # fmt: skip
+            raise InvalidInput(
+                "u, v and w do not span a sphere of directions",
+                value=_show((self.u, self.v, self.w)),
+                remedy="give three independent vectors",
+            )
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.u), input_dim)
@@ -104,11 +123,13 @@ class GreatSphere(Domain):
 
 @dataclass(frozen=True)
 class NormBall(Domain):
-    """The image of the network's first norm for eps > 0: an open ball of radius sqrt(n), before gain and bias.
+    """The image of the network's first norm for eps > 0: an open ball of radius sqrt(n), before
+    gain and bias.
 
-    Every input reaches it and every point of it is reached, by both eps rules: a direction is a radius of the ball, its
-    origin the centre, and the sphere that `Sphere` cuts (eps = 0) is its boundary. Of dimension n - 1 behind LayerNorm, n
-    behind RMSNorm. See :class:`exact.regions.polytopes.norm_ball.NormBallPartition`.
+    Every input reaches it and every point of it is reached, by both eps rules: a direction is a
+    radius of the ball, its origin the centre, and the sphere that `Sphere` cuts (eps = 0) is its
+    boundary. Of dimension n - 1 behind LayerNorm, n behind RMSNorm. See
+    :class:`exact.regions.polytopes.norm_ball.NormBallPartition`.
 
     >>> NormBall()
     NormBall()

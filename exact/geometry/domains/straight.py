@@ -49,8 +49,11 @@ class _StraightLine(FlatDomain, CurveDomain):
     def _validate(self, names: tuple[str, str]) -> None:
         _same_length((self._point(), self._direction()))
         if not any(x != 0 for x in self._direction()):
-            raise InvalidInput(f"{type(self).__name__} has no length", value="direction 0",
-                               remedy=f"give a {names[1]} that differs from {names[0]}")  # fmt: skip
+            raise InvalidInput(
+                f"{type(self).__name__} has no length",
+                value="direction 0",
+                remedy=f"give a {names[1]} that differs from {names[0]}",
+            )
 
 
 _FROM_ZERO, _TO_ONE = Halfspace((1, 0)), Halfspace((-1, 1))
@@ -91,7 +94,9 @@ class Ray(_StraightLine):
 
     def __init__(self, origin: Any, direction: Any) -> None:
         object.__setattr__(self, "direction", tuple(rationals(direction, "direction")))
-        start = [origin] * len(self.direction) if not _has_entries(origin) and origin == 0 else origin
+        start = (
+            [origin] * len(self.direction) if not _has_entries(origin) and origin == 0 else origin
+        )
         object.__setattr__(self, "origin", tuple(rationals(start, "origin")))
         self._validate(("zero", "direction"))
 
@@ -131,7 +136,9 @@ class Line(_StraightLine):
 
     def curve(self) -> Curve:
         reversed_direction = tuple(-x for x in self.direction)
-        return Curve(reversed_direction, self.point, (-_ONE, _ZERO), one=(_ZERO, _ONE), along=(-_ONE, _ZERO))
+        return Curve(
+            reversed_direction, self.point, (-_ONE, _ZERO), one=(_ZERO, _ONE), along=(-_ONE, _ZERO)
+        )
 
     def __repr__(self) -> str:
         return f"Line({_show((self.point,))} along {_show((self.direction,))})"

@@ -19,7 +19,8 @@ _WIDEST = 2.0**-30
 
 @dataclass(frozen=True)
 class EnclosedZeros:
-    """Zeros of pencil functions in certain dyadic intervals of diamond angles: `rows[i]` has one in (low[i], high[i]).
+    """Zeros of pencil functions in certain dyadic intervals of diamond angles: `rows[i]` has one in
+    (low[i], high[i]).
 
     Functions that are not `undecided` have all their zeros listed (two, or none).
     """
@@ -31,20 +32,27 @@ class EnclosedZeros:
 
 
 def pencil_values(f: Balls, g: Balls, alpha: Balls, beta: Balls) -> Balls:
-    """p alpha + q beta + c sqrt(g0 alpha^2 + 2 g1 alpha beta + g2 beta^2) for (m x 3) functions at m directions, or one."""
+    """p alpha + q beta + c sqrt(g0 alpha^2 + 2 g1 alpha beta + g2 beta^2) for (m x 3) functions at
+    m directions, or one.
+    """
     square = g[0] * alpha * alpha + (g[1] + g[1]) * alpha * beta + g[2] * beta * beta
     linear = f[:, 0] * alpha + f[:, 1] * beta
     without_root = (f.mid[:, 2] == 0) & (f.rad[:, 2] == 0)
     total = linear + f[:, 2] * square.sqrt()
-    return Balls(torch.where(without_root, linear.mid, total.mid), torch.where(without_root, linear.rad, total.rad))
+    return Balls(
+        torch.where(without_root, linear.mid, total.mid),
+        torch.where(without_root, linear.rad, total.rad),
+    )
 
 
 def enclosed_zeros(f: Balls, g: Balls) -> EnclosedZeros:
-    """Enclose both zeros of each of m functions (m x 3 balls) for the form g = (a, b, c, determinant), or abstain.
+    """Enclose both zeros of each of m functions (m x 3 balls) for the form g = (a, b, c,
+    determinant), or abstain.
 
-    With S and D as in `exact.geometry.pencils.pencil`: D < 0 for certain means no zero. For D > 0 floats propose both zeros, and an
-    interval counts only when the function has certain and opposite signs at its ends. Two disjoint intervals are then all,
-    because a function has at most two zeros.
+    With S and D as in `exact.geometry.pencils.pencil`: D < 0 for certain means no zero. For D > 0
+    floats propose both zeros, and an interval counts only when the function has certain and
+    opposite signs at its ends. Two disjoint intervals are then all, because a function has at most
+    two zeros.
     """
     p, q, c = f[:, 0], f[:, 1], f[:, 2]
     adjoint = g[2] * p - g[1] * q, g[0] * q - g[1] * p
@@ -62,23 +70,31 @@ def enclosed_zeros(f: Balls, g: Balls) -> EnclosedZeros:
     (a, b), (e, h) = intervals
     proved = proved & ((b < e) | (h < a))
     rows = torch.nonzero(proved).flatten()
-    return EnclosedZeros(rows.repeat(2), torch.cat([a[rows], e[rows]]), torch.cat([b[rows], h[rows]]),
-                         ~proved & ~(certain & (sign < 0)))  # fmt: skip
+    return EnclosedZeros(
+        rows.repeat(2),
+        torch.cat([a[rows], e[rows]]),
+        torch.cat([b[rows], h[rows]]),
+        ~proved & ~(certain & (sign < 0)),
+    )
 
 
 def _diamond_angles(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Diamond angles in [0, 4) of float directions, rounded to the grid on which directions are exact."""
+    """Diamond angles in [0, 4) of float directions, rounded to the grid on which directions are
+    exact.
+    """
     f = y / (x.abs() + y.abs())
     sigma = torch.where(x >= 0, torch.where(y >= 0, f, 4 + f), 2 - f)
     return (sigma * _GRID).round() / _GRID
 
 
-def _enclose(f: Balls, g: Balls, x: torch.Tensor, y: torch.Tensor, wanted: torch.Tensor
-             ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
-    """A narrow dyadic interval around each of the directions wanted at whose ends the signs are certain and opposite.
+def _enclose(
+    f: Balls, g: Balls, x: torch.Tensor, y: torch.Tensor, wanted: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A narrow dyadic interval around each of the directions wanted at whose ends the signs are
+    certain and opposite.
 
-    The first width is four times the error of the function over its slope, in floats; where it proves nothing, wider ones
-    are tried on the few functions left.
+    The first width is four times the error of the function over its slope, in floats; where it
+    proves nothing, wider ones are tried on the few functions left.
     """
     sigma = _diamond_angles(x, y)
     low, high, proved = sigma.clone(), sigma.clone(), torch.zeros_like(wanted)
@@ -88,14 +104,18 @@ def _enclose(f: Balls, g: Balls, x: torch.Tensor, y: torch.Tensor, wanted: torch
         if not len(rows):
             break
         a, b = sigma[rows] - width[rows] * factor, sigma[rows] + width[rows] * factor
-        (first, sure), (second, also) = (pencil_values(f[rows], g, *_dyadic_directions(s)).signs() for s in (a, b))
+        (first, sure), (second, also) = (
+            pencil_values(f[rows], g, *_dyadic_directions(s)).signs() for s in (a, b)
+        )
         low[rows], high[rows] = a, b
         proved[rows] = sure & also & (first != second) & (a > 0) & (b < 4)
     return low, high, proved
 
 
 def _proposed_widths(f: Balls, g: Balls, sigma: torch.Tensor) -> torch.Tensor:
-    """Multiples of the grid at which the functions should exceed their error: four times the error over the slope."""
+    """Multiples of the grid at which the functions should exceed their error: four times the error
+    over the slope.
+    """
     alpha, beta = (ball.mid for ball in _dyadic_directions(sigma))
     da, db = 2.0 * (beta < 0).double() - 1.0, 1.0 - 2.0 * (alpha < 0).double()
     p, q, c = f.mid.unbind(1)

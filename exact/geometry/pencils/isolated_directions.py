@@ -1,8 +1,10 @@
-"""Directions of a pencil that are known as the one zero of a function in an interval, to any precision asked for.
+"""Directions of a pencil that are known as the one zero of a function in an interval, to any
+precision asked for.
 
-They stand beside :class:`exact.geometry.pencils.pencil.Direction`, whose coordinates are quadratic surds: behind several norms a crossing is
-an algebraic number of higher degree. Whether two of them are equal is decided exactly, through the common zeros of their
-eliminants (see exact.arithmetic.root_towers).
+They stand beside :class:`exact.geometry.pencils.pencil.Direction`, whose coordinates are quadratic
+surds: behind several norms a crossing is an algebraic number of higher degree. Whether two of them
+are equal is decided exactly, through the common zeros of their eliminants (see
+exact.arithmetic.root_towers).
 """
 
 from __future__ import annotations
@@ -21,19 +23,30 @@ from exact.geometry.pencils.pencil import Direction, dyadic_direction, zeros
 if TYPE_CHECKING:
     import sympy
 
-_CLOSE = (64, 128)  # enclosures are narrowed to these many bits before equality is decided by algebra
+_CLOSE = (
+    64,
+    128,
+)  # enclosures are narrowed to these many bits before equality is decided by algebra
 _MOST_BITS = 1 << 14
 
 
 class IsolatedDirection:
-    """The direction with diamond angle `quadrant + t`, where t is the only zero in (low, high) of a function or polynomial.
+    """The direction with diamond angle `quadrant + t`, where t is the only zero in (low, high) of a
+    function or polynomial.
 
-    One of `function`, which is made when it is needed, and `polynomial` changes sign there, from one end of the interval to
-    the other; a rational t has low = high. The enclosure only ever shrinks.
+    One of `function`, which is made when it is needed, and `polynomial` changes sign there, from
+    one end of the interval to the other; a rational t has low = high. The enclosure only ever
+    shrinks.
     """
 
-    def __init__(self, quadrant: int, low: Rational, high: Rational, function: Callable[[], NestedFunction] | None = None,
-                 polynomial: Polynomial | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        quadrant: int,
+        low: Rational,
+        high: Rational,
+        function: Callable[[], NestedFunction] | None = None,
+        polynomial: Polynomial | None = None,
+    ) -> None:
         self.quadrant, self.low, self.high = quadrant, low, high
         self._make, self._polynomial = function, polynomial
         self._sign_low = 0
@@ -42,12 +55,17 @@ class IsolatedDirection:
         """The enclosure, and the function itself in place of what makes it."""
         function = None if self._make is None else self._function
         coefficients = None if self._polynomial is None else self._polynomial.coeffs()
-        return {"enclosure": (self.quadrant, self.low, self.high), "function": function, "polynomial": coefficients}
+        return {
+            "enclosure": (self.quadrant, self.low, self.high),
+            "function": function,
+            "polynomial": coefficients,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         function, polynomial = state["function"], state["polynomial"]
-        self.__init__(*state["enclosure"], None if function is None else lambda: function,  # type: ignore[misc]
-                      None if polynomial is None else Polynomial(polynomial))  # fmt: skip
+        made = None if function is None else lambda: function
+        factor = None if polynomial is None else Polynomial(polynomial)
+        self.__init__(*state["enclosure"], made, factor)  # type: ignore[misc]
 
     def __eq__(self, other: object) -> bool:
         """Whether both are the same direction, decided exactly; Undecided as `compare` is."""
@@ -61,8 +79,12 @@ class IsolatedDirection:
         return hash(self.quadrant)
 
     def _is_within(self, other: IsolatedDirection) -> bool:
-        """Whether the other one has this enclosure's zero too, because it has the same function on a wider one."""
-        inside = self.quadrant == other.quadrant and other.low <= self.low <= self.high <= other.high
+        """Whether the other one has this enclosure's zero too, because it has the same function on
+        a wider one.
+        """
+        inside = (
+            self.quadrant == other.quadrant and other.low <= self.low <= self.high <= other.high
+        )
         if not inside or self._make is None or other._make is None:
             return False
         mine, its = self._function, other._function
@@ -70,7 +92,9 @@ class IsolatedDirection:
 
     @property
     def definition(self) -> NestedFunction | Polynomial | None:
-        """The function that changes sign at t, or the polynomial; None where t is known to be rational."""
+        """The function that changes sign at t, or the polynomial; None where t is known to be
+        rational.
+        """
         return self._polynomial if self._make is None else self._function
 
     @cached_property
@@ -85,7 +109,9 @@ class IsolatedDirection:
 
     @property
     def polynomial(self) -> Polynomial:
-        """A square-free polynomial that vanishes at t; Undecided when its degree would be too high."""
+        """A square-free polynomial that vanishes at t; Undecided when its degree would be too
+        high.
+        """
         if self._polynomial is not None:
             return self._polynomial
         return self._function.eliminant
@@ -102,7 +128,9 @@ class IsolatedDirection:
         """t as a zero of its polynomial; Undecided when its degree would be too high."""
         if self.low == self.high or self._polynomial is not None:
             return RootPoint(self._polynomial or Polynomial([-self.low, 1]), self.low, self.high)
-        return next(p for p in isolated_roots(self.polynomial, self.low, self.high) if self.vanishes_at(p))
+        return next(
+            p for p in isolated_roots(self.polynomial, self.low, self.high) if self.vanishes_at(p)
+        )
 
     def diamond(self, bits: int) -> tuple[Rational, Rational]:
         """Rational bounds on the diamond angle in [0, 4), less than 2^-bits apart."""
@@ -119,7 +147,9 @@ class IsolatedDirection:
             return Ball(alpha) + spread, Ball(beta) + spread
 
     def sympy(self) -> tuple[sympy.Expr, sympy.Expr]:
-        """Exact (alpha, beta) on the diamond, t in roots or a `sympy.CRootOf`; Undecided when its degree would be too high."""
+        """Exact (alpha, beta) on the diamond, t in roots or a `sympy.CRootOf`; Undecided when its
+        degree would be too high.
+        """
         import sympy
 
         found = self.quadratic()
@@ -128,7 +158,9 @@ class IsolatedDirection:
         return alpha, beta
 
     def quadratic(self) -> Direction | None:
-        """The same direction with coordinates a + b sqrt(d), where what defines it shows them: behind one norm at most."""
+        """The same direction with coordinates a + b sqrt(d), where what defines it shows them:
+        behind one norm at most.
+        """
         if self.low == self.high:
             return self.near
         if self._polynomial is not None:
@@ -139,10 +171,14 @@ class IsolatedDirection:
             found = [*known.simple, *known.tangent]
         else:
             return None
-        return next((direction for direction in found if self._encloses(*local_surd(direction))), None)
+        return next(
+            (direction for direction in found if self._encloses(*local_surd(direction))), None
+        )
 
     def _encloses(self, quadrant: int, t: Surd) -> bool:
-        return quadrant == self.quadrant and t.compare(Surd(self.low)) >= 0 >= t.compare(Surd(self.high))
+        return quadrant == self.quadrant and t.compare(Surd(self.low)) >= 0 >= t.compare(
+            Surd(self.high)
+        )
 
     def compare(self, other: Direction | IsolatedDirection) -> int:
         """The sign of angle(self) - angle(other), both counted from (1, 0) in [0, 2 pi).
@@ -184,8 +220,11 @@ class IsolatedDirection:
             self.refine(bits)
             other.refine(bits)
             bits *= 2
-        raise Undecided("two crossings on a curve are closer than 2^-16384 of a turn", value=(float(self), float(other)),
-                        remedy="scale the weights; the points differ but no short rational separates them")  # fmt: skip
+        raise Undecided(
+            "two crossings on a curve are closer than 2^-16384 of a turn",
+            value=(float(self), float(other)),
+            remedy="scale the weights; the points differ but no short rational separates them",
+        )
 
     def _order(self, other: IsolatedDirection) -> int | None:
         """The order as far as the enclosures tell it."""
@@ -239,7 +278,9 @@ class IsolatedDirection:
             if not jet.is_monotone():
                 return False
             shift = ball_bounds((jet.middle[0] / jet.middle[1]).mid())[0]
-        reach = max(width / 2, Rational(1, 1 << max(0, 2 * bits - 8)))  # Newton doubles the bits; 2^8 for the curvature
+        reach = max(
+            width / 2, Rational(1, 1 << max(0, 2 * bits - 8))
+        )  # Newton doubles the bits; 2^8 for the curvature
         grid = 8 << int(1 / reach).bit_length()
         centre = Rational(int((middle - shift) * grid), grid)
         if not (self.low < centre - reach and centre + reach < self.high):
@@ -288,24 +329,36 @@ def _isolated(quadrant: int, t: Surd) -> IsolatedDirection:
 
 
 def _quadratic_roots(polynomial: Polynomial) -> list[Surd]:
-    """The zeros of a square-free polynomial of degree one or two, real ones; [] for one of a higher degree."""
+    """The zeros of a square-free polynomial of degree one or two, real ones; [] for one of a higher
+    degree.
+    """
     if polynomial.degree() > 2:
         return []
     if polynomial.degree() == 1:
         return [Surd(-polynomial[0] / polynomial[1])]
     c, b, a = (Rational(x) for x in polynomial.coeffs())
     square = b * b - 4 * a * c
-    return [] if square < 0 else [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
+    return (
+        []
+        if square < 0
+        else [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
+    )
 
 
 def _root_sympy(point: RootPoint) -> sympy.Expr:
-    """The zero of the irreducible factor that vanishes at the point: in roots up to degree two, else as `sympy.CRootOf`."""
+    """The zero of the irreducible factor that vanishes at the point: in roots up to degree two,
+    else as `sympy.CRootOf`.
+    """
     import sympy
 
     if point.low == point.high:
         return sympy.Rational(int(point.low.p), int(point.low.q))
     low, high = point.low, point.high
-    factor = next(f for f, _ in point.polynomial.factor()[1] if sign(Rational(f(low))) * sign(Rational(f(high))) < 0)
+    factor = next(
+        f
+        for f, _ in point.polynomial.factor()[1]
+        if sign(Rational(f(low))) * sign(Rational(f(high))) < 0
+    )
     for root in _quadratic_roots(factor):
         if root.compare(Surd(low)) >= 0 >= root.compare(Surd(high)):
             return root.sympy()

@@ -1,9 +1,11 @@
-"""Functions with nested square roots along a piece of a curve: a basis made step by step, and combinations of it.
+"""Functions with nested square roots along a piece of a curve: a basis made step by step, and
+combinations of it.
 
-On one quarter of the directions of a pencil alpha and beta are linear in t. A norm adds the root of a quadratic form of
-the functions before it; a skip connection around a norm multiplies by two denominators. Everything stays polynomial in t
-and in the roots, because pre-activations are multiplied by positive functions, which changes no sign. The same steps are
-taken with real balls (values and two Taylor coefficients over an interval) and in the exact tower of roots.
+On one quarter of the directions of a pencil alpha and beta are linear in t. A norm adds the root of
+a quadratic form of the functions before it; a skip connection around a norm multiplies by two
+denominators. Everything stays polynomial in t and in the roots, because pre-activations are
+multiplied by positive functions, which changes no sign. The same steps are taken with real balls
+(values and two Taylor coefficients over an interval) and in the exact tower of roots.
 """
 
 from __future__ import annotations
@@ -15,15 +17,28 @@ from functools import cached_property
 from typing import Protocol, Self, TypeVar
 
 from exact.arithmetic.numbers import Ball, Polynomial, Rational, ball_precision, square_free
-from exact.arithmetic.root_towers import Nested, Point, RootPoint, eliminant, isolated_roots, sign_at, sign_at_rational
+from exact.arithmetic.root_towers import (
+    Nested,
+    Point,
+    RootPoint,
+    eliminant,
+    isolated_roots,
+    sign_at,
+    sign_at_rational,
+)
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.pencils.pencil import CIRCLE, Function
 from exact.geometry.pencils.pencil import Form as PencilForm
 
 _ZERO, _ONE = Rational(0), Rational(1)
-_BALL_BITS = (96, 256)  # precisions at which a sign is tried with balls before it is decided exactly
+_BALL_BITS = (
+    96,
+    256,
+)  # precisions at which a sign is tried with balls before it is decided exactly
 REACH = (Rational(-1, 16), Rational(17, 16))
-"""Where zeros of eliminants are looked for: t runs over [0, 1], and functions go on a little beyond."""
+"""Where zeros of eliminants are looked for: t runs over [0, 1], and functions go on a little
+beyond.
+"""
 
 
 class Ring(Protocol):
@@ -75,7 +90,11 @@ class FormRoot(Step):
     form: Form
 
     def extend(self, values: list[T]) -> list[T]:
-        terms = [x * combination(row, values) for x, row in zip(values, self.form, strict=True) if any(c != 0 for c in row)]
+        terms = [
+            x * combination(row, values)
+            for x, row in zip(values, self.form, strict=True)
+            if any(c != 0 for c in row)
+        ]
         total = terms[0]
         for term in terms[1:]:
             total = total + term
@@ -85,7 +104,9 @@ class FormRoot(Step):
 @short_repr
 @dataclass(frozen=True)
 class LineRoot(Step):
-    """Append sqrt(square) times a linear form that is positive inside the piece: the root of a form of rank one."""
+    """Append sqrt(square) times a linear form that is positive inside the piece: the root of a form
+    of rank one.
+    """
 
     square: Rational
     line: tuple[Rational, ...]
@@ -109,7 +130,8 @@ class Constants(Step):
 @short_repr
 @dataclass(frozen=True)
 class SkipProduct(Step):
-    """Replace the functions by the first `len(outer)` of them times `inner`, then all of them times `outer`.
+    """Replace the functions by the first `len(outer)` of them times `inner`, then all of them times
+    `outer`.
 
     `inner` and `outer` are linear forms: the denominators inside and outside a skip connection.
     """
@@ -134,8 +156,8 @@ def quarter(quadrant: int) -> tuple[tuple[Rational, Rational], tuple[Rational, R
 class Chain:
     """The basis on a quarter of the directions: `steps` on top of (alpha, beta) there.
 
-    With quadrant 0, 1, 2, 3 the pair is (1 - t, t), (-t, 1 - t), (t - 1, -t), (t, t - 1): the direction with diamond angle
-    quadrant + t (see curves).
+    With quadrant 0, 1, 2, 3 the pair is (1 - t, t), (-t, 1 - t), (t - 1, -t), (t, t - 1): the
+    direction with diamond angle quadrant + t (see curves).
     """
 
     quadrant: int
@@ -163,19 +185,29 @@ class Chain:
             return [Nested.polynomial(list(pair)) for pair in quarter(self.quadrant)]
         values = self.steps[-1].extend(self.before.tower)
         radicands = max((value.radicands for value in values), key=len)
-        return [Nested(value.terms, radicands) for value in values]  # all know every root: the next one gets a new number
+        return [
+            Nested(value.terms, radicands) for value in values
+        ]  # all know every root: the next one gets a new number
 
     def at(self, t: Rational) -> list[Value]:
         """The basis at a rational t, at the working precision."""
         return self.values([Value(Ball(c + slope * t)) for c, slope in quarter(self.quadrant)])
 
     def over(self, middle: Rational, half: Rational) -> list[Jet]:
-        """The basis with its Taylor coefficients on [middle - half, middle + half], at the working precision."""
+        """The basis with its Taylor coefficients on [middle - half, middle + half], at the working
+        precision.
+        """
         zero, reach, width = Ball(0), Ball(0, Ball(half).upper()), Ball(half)
-        return self.values([
-            Jet((Ball(c + k * middle), Ball(k), zero), (Ball(c + k * middle) + reach * Ball(k), Ball(k), zero), width)
-            for c, k in quarter(self.quadrant)
-        ])  # fmt: skip
+        return self.values(
+            [
+                Jet(
+                    (Ball(c + k * middle), Ball(k), zero),
+                    (Ball(c + k * middle) + reach * Ball(k), Ball(k), zero),
+                    width,
+                )
+                for c, k in quarter(self.quadrant)
+            ]
+        )
 
 
 @short_repr
@@ -210,7 +242,9 @@ Taylor = tuple[Ball, Ball, Ball]
 @short_repr
 @dataclass(frozen=True)
 class Jet:
-    """Value, slope and half the second derivative, in the middle of an interval and over all of it, with its half-width."""
+    """Value, slope and half the second derivative, in the middle of an interval and over all of it,
+    with its half-width.
+    """
 
     middle: Taylor
     wide: Taylor
@@ -220,7 +254,9 @@ class Jet:
         return self._of(_sum(self.middle, other.middle), _sum(self.wide, other.wide))
 
     def __mul__(self, other: Jet) -> Jet:
-        return self._of(_taylor_product(self.middle, other.middle), _taylor_product(self.wide, other.wide))
+        return self._of(
+            _taylor_product(self.middle, other.middle), _taylor_product(self.wide, other.wide)
+        )
 
     def scaled(self, factor: Rational) -> Jet:
         """This function times a rational."""
@@ -251,13 +287,19 @@ class Jet:
     def _times(self, factor: Ball) -> Jet:
         a, b, c = self.middle
         x, y, z = self.wide
-        return Jet((a * factor, b * factor, c * factor), (x * factor, y * factor, z * factor), self.half)
+        return Jet(
+            (a * factor, b * factor, c * factor), (x * factor, y * factor, z * factor), self.half
+        )
 
     def _of(self, middle: Taylor, wide: Taylor) -> Jet:
-        """Enclosures over the interval are replaced by their mean value forms where those are narrower."""
+        """Enclosures over the interval are replaced by their mean value forms where those are
+        narrower.
+        """
         reach = _symmetric(self.half)
         slope = _narrower(wide[1], middle[1] + 2 * reach * wide[2])
-        return Jet(middle, (_narrower(wide[0], middle[0] + reach * slope), slope, wide[2]), self.half)
+        return Jet(
+            middle, (_narrower(wide[0], middle[0] + reach * slope), slope, wide[2]), self.half
+        )
 
 
 def _symmetric(half: Ball) -> Ball:
@@ -285,7 +327,8 @@ def _taylor_root(x: Taylor) -> Taylor:
 @short_repr
 @dataclass(frozen=True, eq=False)
 class NestedFunction:
-    """A combination of the basis of a chain, on an arc that contains the rational interval (low, high).
+    """A combination of the basis of a chain, on an arc that contains the rational interval (low,
+    high).
 
     All roots are positive inside the arc; at its ends they may vanish.
     """
@@ -327,7 +370,8 @@ class NestedFunction:
 
     @cached_property
     def eliminant(self) -> Polynomial:
-        """A square-free polynomial that vanishes at every zero; the zero polynomial iff the function is 0 on the arc.
+        """A square-free polynomial that vanishes at every zero; the zero polynomial iff the
+        function is 0 on the arc.
 
         Raises Undecided when its degree could exceed HIGHEST_DEGREE.
         """
@@ -336,7 +380,9 @@ class NestedFunction:
 
     @property
     def pencil(self) -> tuple[Function, PencilForm] | None:
-        """The function as `p alpha + q beta + c N` with the form whose root is N (see curves), when it is of this shape."""
+        """The function as `p alpha + q beta + c N` with the form whose root is N (see curves), when
+        it is of this shape.
+        """
         row, steps = self.row, self.chain.steps
         if not steps:
             return (row[0], row[1], _ZERO), CIRCLE
@@ -344,10 +390,14 @@ class NestedFunction:
         if len(steps) > 1 or len(row) != 3:
             return None
         if isinstance(step, FormRoot):
-            return (row[0], row[1], row[2]), PencilForm(step.form[0][0], step.form[0][1], step.form[1][1])
+            return (row[0], row[1], row[2]), PencilForm(
+                step.form[0][0], step.form[0][1], step.form[1][1]
+            )
         if isinstance(step, LineRoot):
             (x, y), square = step.line, step.square
-            return (row[0], row[1], row[2]), PencilForm(square * x * x, square * x * y, square * y * y)
+            return (row[0], row[1], row[2]), PencilForm(
+                square * x * x, square * x * y, square * y * y
+            )
         return None
 
     @property
@@ -357,5 +407,7 @@ class NestedFunction:
 
     @cached_property
     def candidates(self) -> list[RootPoint]:
-        """The zeros of the eliminant in [0, 1] and a little beyond, in order: zeros of this function or of a conjugate."""
+        """The zeros of the eliminant in [0, 1] and a little beyond, in order: zeros of this
+        function or of a conjugate.
+        """
         return isolated_roots(self.eliminant, *REACH)

@@ -1,10 +1,12 @@
-"""Pencils of directions (alpha : beta): where functions `p alpha + q beta + c N` vanish, and in which order, exactly.
+"""Pencils of directions (alpha : beta): where functions `p alpha + q beta + c N` vanish, and in
+which order, exactly.
 
-Along a one-dimensional domain every pre-activation is such a function, with N = sqrt(Q) and Q a quadratic form: N is the
-norm's root, or the radius of a circle; on a straight line without norm it does not occur. With S = l' adj(Q) l for
-l = (p, q) and D = S - c^2 det Q the zeros are the directions `-c adj(Q) l +- sqrt(D) (-q, p)`: none for D < 0, one
-touching zero for D = 0, two sign changes for D > 0 (derivation: a line meeting the conic N = 1; divided by S the
-coordinates lie on it). Directions are ordered counter-clockwise; no angle is ever computed.
+Along a one-dimensional domain every pre-activation is such a function, with N = sqrt(Q) and Q a
+quadratic form: N is the norm's root, or the radius of a circle; on a straight line without norm it
+does not occur. With S = l' adj(Q) l for l = (p, q) and D = S - c^2 det Q the zeros are the
+directions `-c adj(Q) l +- sqrt(D) (-q, p)`: none for D < 0, one touching zero for D = 0, two sign
+changes for D > 0 (derivation: a line meeting the conic N = 1; divided by S the coordinates lie on
+it). Directions are ordered counter-clockwise; no angle is ever computed.
 """
 
 from __future__ import annotations
@@ -16,7 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.arithmetic.nearest import nearest_of, nearest_root, turn_between
-from exact.arithmetic.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_float
+from exact.arithmetic.numbers import (
+    Ball,
+    FloatArray,
+    Rational,
+    ball_bounds,
+    ball_precision,
+    nearest_float,
+)
 from exact.arithmetic.surds import Surd, sign_of_surd, sign_of_surd_product
 from exact.arithmetic.texts.printing import short_repr
 
@@ -37,8 +46,14 @@ class Form:
     def gram(cls, u: Sequence[Rational], v: Sequence[Rational], scale: Rational) -> Form:
         """|alpha u + beta v|^2 / scale."""
         pairs = list(zip(u, v, strict=True))
-        a, b, c = (sum(terms, _ZERO) for terms in ((x * x for x, _ in pairs), (x * y for x, y in pairs),
-                                                   (y * y for _, y in pairs)))  # fmt: skip
+        a, b, c = (
+            sum(terms, _ZERO)
+            for terms in (
+                (x * x for x, _ in pairs),
+                (x * y for x, y in pairs),
+                (y * y for _, y in pairs),
+            )
+        )
         return cls(a / scale, b / scale, c / scale)
 
     @property
@@ -51,7 +66,9 @@ class Form:
 
     @property
     def kernel(self) -> tuple[Rational, Rational] | None:
-        """A direction with N = 0 (its opposite is one too), or None for a positive definite form."""
+        """A direction with N = 0 (its opposite is one too), or None for a positive definite
+        form.
+        """
         if self.determinant != 0:
             return None
         return (-self.b, self.a) if self.a != 0 else (_ONE, _ZERO)
@@ -91,7 +108,9 @@ class Direction:
         return -turn((self.alpha, self.beta), (other.alpha, other.beta))
 
     def diamond(self, bits: int) -> tuple[Rational, Rational]:
-        """Rational bounds on the diamond angle in [0, 4), at most 2^(8 - bits) apart: monotone, rational in the coordinates."""
+        """Rational bounds on the diamond angle in [0, 4), at most 2^(8 - bits) apart: monotone,
+        rational in the coordinates.
+        """
         precision, widest = bits, Rational(1 << 8, 1 << bits)
         while True:
             with ball_precision(precision):
@@ -131,14 +150,18 @@ def diamond_directions_float(sigma: FloatArray) -> tuple[FloatArray, FloatArray]
 @short_repr
 @dataclass(frozen=True)
 class Zeros:
-    """The zeros of a function on the whole circle of directions: sign changes, and the one touching point if any."""
+    """The zeros of a function on the whole circle of directions: sign changes, and the one touching
+    point if any.
+    """
 
     simple: tuple[Direction, ...] = ()
     tangent: tuple[Direction, ...] = ()
 
 
 def zeros(function: Function, form: Form) -> Zeros:
-    """The zeros of `p alpha + q beta + c N`, exactly; a function that vanishes identically has none to report."""
+    """The zeros of `p alpha + q beta + c N`, exactly; a function that vanishes identically has none
+    to report.
+    """
     p, q, c = function
     if p == 0 and q == 0:
         return Zeros()
@@ -152,16 +175,19 @@ def zeros(function: Function, form: Form) -> Zeros:
     base = (-c * adjoint[0], -c * adjoint[1])
     if d == 0:
         return Zeros((), (Direction.rational(*base),))
-    return Zeros(tuple(Direction(Surd(base[0], -q * k, d), Surd(base[1], p * k, d)) for k in (_ONE, -_ONE)))
+    return Zeros(
+        tuple(Direction(Surd(base[0], -q * k, d), Surd(base[1], p * k, d)) for k in (_ONE, -_ONE))
+    )
 
 
 @short_repr
 @dataclass(frozen=True)
 class Frame:
-    """The metric of a curve: directions become angles and points of a circle, or parameters of a straight line.
+    """The metric of a curve: directions become angles and points of a circle, or parameters of a
+    straight line.
 
-    `form` is |alpha u + beta v|^2 in the space where the curve lives: behind a norm the projected one, whose circle has
-    radius sqrt(n). `one` and `along` are those of the curve (see domains).
+    `form` is |alpha u + beta v|^2 in the space where the curve lives: behind a norm the projected
+    one, whose circle has radius sqrt(n). `one` and `along` are those of the curve (see domains).
     """
 
     form: Form
@@ -176,13 +202,17 @@ class Frame:
 
     def parameter(self, direction: Direction) -> Surd | None:
         """The parameter t on a straight line, exactly; None at infinity."""
-        assert self.one is not None and self.along is not None, "a circle has angles, not parameters"
+        assert self.one is not None and self.along is not None, (
+            "a circle has angles, not parameters"
+        )
         one = direction.alpha.scaled(self.one[0]) + direction.beta.scaled(self.one[1])
         along = direction.alpha.scaled(self.along[0]) + direction.beta.scaled(self.along[1])
         return None if one.sign() == 0 else along * one.inverse()
 
     def position_float(self, direction: Direction) -> float:
-        """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the nearest float64."""
+        """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the
+        nearest float64.
+        """
         if not self.is_straight:
             return self.turn_float(Direction.rational(_ONE, _ZERO), direction)
         parameter = self.parameter(direction)
@@ -193,31 +223,46 @@ class Frame:
         return float(parameter)
 
     def angles_float(self, sigma: FloatArray) -> FloatArray:
-        """The angles in [0, 2 pi) of diamond angles (float64 in and out; circles), each as good as a few float operations.
+        """The angles in [0, 2 pi) of diamond angles (float64 in and out; circles), each as good as
+        a few float operations.
 
         On the basis that the engines choose, which is nearly orthonormal, that is 2^-48 of a turn.
         """
         form = self.form
-        lean, root = nearest_float(form.b / form.a), nearest_root(form.determinant / (form.a * form.a))
+        lean, root = (
+            nearest_float(form.b / form.a),
+            nearest_root(form.determinant / (form.a * form.a)),
+        )
         alpha, beta = diamond_directions_float(sigma)
         angles: FloatArray = np.arctan2(beta * root, alpha + beta * lean)
         return np.where(angles < 0, angles + 2 * math.pi, angles)
 
     def turn_float(self, start: Direction, end: Direction) -> float:
-        """The angle in [0, 2 pi) from one direction counter-clockwise to another: the nearest float64.
+        """The angle in [0, 2 pi) from one direction counter-clockwise to another: the nearest
+        float64.
 
         Whether it is 0 or pi is decided exactly.
         """
         if turn((start.alpha, start.beta), (end.alpha, end.beta)) == 0:
             same = start.alpha.sign() == end.alpha.sign() and start.beta.sign() == end.beta.sign()
             return 0.0 if same else math.pi
-        return nearest_of(lambda _: turn_between(*(self.orthonormal(d.alpha.ball(), d.beta.ball()) for d in (start, end))))
+        return nearest_of(
+            lambda _: turn_between(
+                *(self.orthonormal(d.alpha.ball(), d.beta.ball()) for d in (start, end))
+            )
+        )
 
     def orthonormal(self, alpha: Ball, beta: Ball) -> tuple[Ball, Ball]:
-        """The direction in an orthonormal frame whose first axis is u, up to a positive factor, at the working precision."""
-        return alpha * Ball(self.form.a) + beta * Ball(self.form.b), beta * Ball(self.form.determinant).sqrt()
+        """The direction in an orthonormal frame whose first axis is u, up to a positive factor, at
+        the working precision.
+        """
+        return alpha * Ball(self.form.a) + beta * Ball(self.form.b), beta * Ball(
+            self.form.determinant
+        ).sqrt()
 
 
 def turn(a: tuple[Surd, Surd], b: tuple[Surd, Surd]) -> int:
-    """The sign of the cross product of two plane vectors: 1 when b lies counter-clockwise of a by less than pi."""
+    """The sign of the cross product of two plane vectors: 1 when b lies counter-clockwise of a by
+    less than pi.
+    """
     return sign_of_surd_product(a[0], b[1], a[1], b[0])

@@ -1,7 +1,9 @@
-"""Positions of points on curves as numbers: angles on circles, parameters on lines, certified to any precision.
+"""Positions of points on curves as numbers: angles on circles, parameters on lines, certified to
+any precision.
 
-A point is a direction with coordinates in a quadratic field (`Direction`), where signs are exact algebra, or the isolated
-zero of a function with nested roots (`IsolatedDirection`), where balls are narrowed until they are accurate enough.
+A point is a direction with coordinates in a quadratic field (`Direction`), where signs are exact
+algebra, or the isolated zero of a function with nested roots (`IsolatedDirection`), where balls are
+narrowed until they are accurate enough.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from exact.arithmetic.nearest import nearest_of, turn_between
-from exact.arithmetic.numbers import Ball, FloatArray, Rational, ball_bounds, ball_precision, nearest_floats
+from exact.arithmetic.numbers import (
+    Ball,
+    FloatArray,
+    Rational,
+    ball_bounds,
+    ball_precision,
+    nearest_floats,
+)
 from exact.geometry.domains.base import Curve
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction, Frame
@@ -29,7 +38,9 @@ def compare_points(first: CurvePoint, second: CurvePoint) -> int:
     """The sign of angle(first) - angle(second), both counted from (1, 0) in [0, 2 pi)."""
     if isinstance(first, IsolatedDirection):
         return first.compare(second)
-    return -second.compare(first) if isinstance(second, IsolatedDirection) else first.compare(second)
+    return (
+        -second.compare(first) if isinstance(second, IsolatedDirection) else first.compare(second)
+    )
 
 
 def coordinates(point: CurvePoint, bits: int) -> tuple[Ball, Ball]:
@@ -43,7 +54,8 @@ def coordinates(point: CurvePoint, bits: int) -> tuple[Ball, Ball]:
 def coordinates_sympy(point: CurvePoint) -> tuple[sympy.Expr, sympy.Expr]:
     """Exact (alpha, beta) up to a positive factor; `sympy.CRootOf` behind several norms.
 
-    Raises Undecided where the polynomial would have too high a degree; `position_bounds` has no such limit.
+    Raises Undecided where the polynomial would have too high a degree; `position_bounds` has no
+    such limit.
     """
     if isinstance(point, IsolatedDirection):
         return point.sympy()
@@ -51,7 +63,9 @@ def coordinates_sympy(point: CurvePoint) -> tuple[sympy.Expr, sympy.Expr]:
 
 
 def parameter_ball(frame: Frame, point: CurvePoint, bits: int) -> Ball:
-    """An enclosure of the parameter t of a point on a straight line that does not lie at infinity."""
+    """An enclosure of the parameter t of a point on a straight line that does not lie at
+    infinity.
+    """
     assert frame.one is not None and frame.along is not None, "a circle has angles, not parameters"
     alpha, beta = coordinates(point, bits)
     with ball_precision(bits):
@@ -69,9 +83,13 @@ def angle_ball(frame: Frame, point: CurvePoint, bits: int) -> Ball:
 
 
 def position_bounds(frame: Frame, point: CurvePoint, bits: int) -> tuple[Rational, Rational]:
-    """Rational bounds on the parameter (line) or the angle (circle) of a point, about 2^-bits apart for values around 1."""
+    """Rational bounds on the parameter (line) or the angle (circle) of a point, about 2^-bits apart
+    for values around 1.
+    """
     with ball_precision(bits + 32):
-        return ball_bounds((parameter_ball if frame.is_straight else angle_ball)(frame, point, bits + 32))
+        return ball_bounds(
+            (parameter_ball if frame.is_straight else angle_ball)(frame, point, bits + 32)
+        )
 
 
 def is_finite(frame: Frame, point: CurvePoint) -> bool:
@@ -80,7 +98,9 @@ def is_finite(frame: Frame, point: CurvePoint) -> bool:
 
 
 def position_float(frame: Frame, point: CurvePoint) -> float:
-    """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the nearest float64."""
+    """On a line the parameter t, on a circle the angle in [0, 2 pi) from u towards v: the nearest
+    float64.
+    """
     if isinstance(point, Direction):
         return frame.position_float(point)
     if not frame.is_straight:
@@ -89,7 +109,9 @@ def position_float(frame: Frame, point: CurvePoint) -> float:
 
 
 def turn_float(frame: Frame, start: CurvePoint, end: CurvePoint) -> float:
-    """The angle in [0, 2 pi) from one point of a circle counter-clockwise to another: the nearest float64; 0 iff equal."""
+    """The angle in [0, 2 pi) from one point of a circle counter-clockwise to another: the nearest
+    float64; 0 iff equal.
+    """
     if isinstance(start, Direction) and isinstance(end, Direction):
         return frame.turn_float(start, end)
     if compare_points(start, end) == 0:
@@ -98,9 +120,13 @@ def turn_float(frame: Frame, start: CurvePoint, end: CurvePoint) -> float:
 
 
 def turn_ball(frame: Frame, start: CurvePoint, end: CurvePoint, bits: int) -> Ball | None:
-    """An enclosure of the angle in (0, 2 pi) between different points of a circle; None when the bits do not tell."""
+    """An enclosure of the angle in (0, 2 pi) between different points of a circle; None when the
+    bits do not tell.
+    """
     with ball_precision(bits):
-        return turn_between(*(frame.orthonormal(*coordinates(point, bits)) for point in (start, end)))
+        return turn_between(
+            *(frame.orthonormal(*coordinates(point, bits)) for point in (start, end))
+        )
 
 
 def one_turn_on(frame: Frame, point: CurvePoint) -> float:
@@ -117,13 +143,17 @@ def one_turn_on(frame: Frame, point: CurvePoint) -> float:
 
 
 def gap_ball(frame: Frame, start: CurvePoint, end: CurvePoint, bits: int) -> Ball:
-    """An enclosure of the difference of the parameters of two points of a line that do not lie at infinity."""
+    """An enclosure of the difference of the parameters of two points of a line that do not lie at
+    infinity.
+    """
     with ball_precision(bits):
         return parameter_ball(frame, end, bits) - parameter_ball(frame, start, bits)
 
 
 def point_floats(frame: Frame, curve: Curve, point: CurvePoint) -> FloatArray:
-    """The coordinates of a point of a curve, each the nearest float64; infinite where the point is."""
+    """The coordinates of a point of a curve, each the nearest float64; infinite where the point
+    is.
+    """
     if frame.is_straight and not is_finite(frame, point):
         return _floats_at_infinity(curve, point)
 
@@ -145,24 +175,40 @@ def point_floats(frame: Frame, curve: Curve, point: CurvePoint) -> FloatArray:
 
 def _vanishes(point: CurvePoint, x: Rational, y: Rational) -> bool:
     """Whether `x alpha + y beta` is zero for certain."""
-    return isinstance(point, Direction) and (point.alpha.scaled(x) + point.beta.scaled(y)).sign() == 0
+    return (
+        isinstance(point, Direction) and (point.alpha.scaled(x) + point.beta.scaled(y)).sign() == 0
+    )
 
 
 def scale_ball(frame: Frame, alpha: Ball, beta: Ball) -> Ball:
-    """What a vector along a direction is divided by to lie on the curve, at the working precision."""
+    """What a vector along a direction is divided by to lie on the curve, at the working
+    precision.
+    """
     if frame.one is not None:
         return alpha * Ball(frame.one[0]) + beta * Ball(frame.one[1])
     form = frame.form
-    square = alpha * alpha * Ball(form.a) + 2 * alpha * beta * Ball(form.b) + beta * beta * Ball(form.c)
+    square = (
+        alpha * alpha * Ball(form.a) + 2 * alpha * beta * Ball(form.b) + beta * beta * Ball(form.c)
+    )
     return (square / Ball(frame.radius_squared)).sqrt()
 
 
 def _floats_at_infinity(curve: Curve, point: CurvePoint) -> FloatArray:
-    """Infinities of the signs of the direction; coordinates that do not run to infinity keep the values of the line."""
+    """Infinities of the signs of the direction; coordinates that do not run to infinity keep the
+    values of the line.
+    """
     assert isinstance(point, Direction), "only rational directions lie at infinity"
-    ahead = [(point.alpha.scaled(x) + point.beta.scaled(y)).sign() for x, y in zip(curve.u, curve.v, strict=True)]
+    ahead = [
+        (point.alpha.scaled(x) + point.beta.scaled(y)).sign()
+        for x, y in zip(curve.u, curve.v, strict=True)
+    ]
     finite = nearest_floats(base_point(curve))
-    return np.array([x if sign == 0 else math.copysign(math.inf, sign) for sign, x in zip(ahead, finite, strict=True)])
+    return np.array(
+        [
+            x if sign == 0 else math.copysign(math.inf, sign)
+            for sign, x in zip(ahead, finite, strict=True)
+        ]
+    )
 
 
 def base_point(curve: Curve) -> tuple[Rational, ...]:

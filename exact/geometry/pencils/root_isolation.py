@@ -1,8 +1,10 @@
-"""Every zero of a function with nested square roots in an interval, with certainty: balls first, then elimination.
+"""Every zero of a function with nested square roots in an interval, with certainty: balls first,
+then elimination.
 
-An interval on which a ball shows no zero, or a slope without zero and the signs at both ends, is settled. What cannot be
-settled by halving - double zeros, zeros of two functions at one point, functions that vanish identically - is decided on
-the real zeros of the eliminant: there the function vanishes or not, and in between it has one sign.
+An interval on which a ball shows no zero, or a slope without zero and the signs at both ends, is
+settled. What cannot be settled by halving - double zeros, zeros of two functions at one point,
+functions that vanish identically - is decided on the real zeros of the eliminant: there the
+function vanishes or not, and in between it has one sign.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from exact.geometry.pencils.nested_functions import NestedFunction
 
 Interval = tuple[Rational, Rational]
 Inside = Callable[[IsolatedDirection], bool]
-_EARLY, _LATE = 40, 160  # widths 2^-bits at which halving gives up, with an eliminant at hand and without one
+_EARLY, _LATE = (
+    40,
+    160,
+)  # widths 2^-bits at which halving gives up, with an eliminant at hand and without one
 _FEW, _MANY = 250, 1500  # intervals looked at likewise
 
 
@@ -33,10 +38,14 @@ class Zero:
     touching: bool = False
 
 
-def zeros_in(function: NestedFunction, quadrant: int, intervals: Sequence[Interval], is_inside: Inside) -> list[Zero]:
-    """The zeros of a function in some intervals of t, those that lie strictly inside the arc, in order; [] for zero itself.
+def zeros_in(
+    function: NestedFunction, quadrant: int, intervals: Sequence[Interval], is_inside: Inside
+) -> list[Zero]:
+    """The zeros of a function in some intervals of t, those that lie strictly inside the arc, in
+    order; [] for zero itself.
 
-    Raises Undecided (value: the interval) where neither halving nor an eliminant of a degree up to HIGHEST_DEGREE decides.
+    Raises Undecided (value: the interval) where neither halving nor an eliminant of a degree up to
+    HIGHEST_DEGREE decides.
     """
     merged = _merged(intervals)
     low, high = merged[0]
@@ -45,13 +54,25 @@ def zeros_in(function: NestedFunction, quadrant: int, intervals: Sequence[Interv
         return []
     found, left = list[Zero](), list[Interval]()
     for interval in merged:
-        _halve(function, quadrant, interval, *((_EARLY, _FEW) if can_eliminate else (_LATE, _MANY)), found, left)
+        _halve(
+            function,
+            quadrant,
+            interval,
+            *((_EARLY, _FEW) if can_eliminate else (_LATE, _MANY)),
+            found,
+            left,
+        )
     for interval in _merged(left):
         if not can_eliminate:
-            raise Undecided("a hinge cannot be decided on an interval", value=_text(quadrant, interval),
-                            remedy=f"its eliminant has a degree up to {degree_bound(function.element)}")  # fmt: skip
+            raise Undecided(
+                "a hinge cannot be decided on an interval",
+                value=_text(quadrant, interval),
+                remedy=f"its eliminant has a degree up to {degree_bound(function.element)}",
+            )
         found += _by_elimination(function, quadrant, interval, is_inside)
-    return sorted((zero for zero in found if is_inside(zero.place)), key=lambda zero: zero.place.low)
+    return sorted(
+        (zero for zero in found if is_inside(zero.place)), key=lambda zero: zero.place.low
+    )
 
 
 def _text(quadrant: int, interval: Interval) -> str:
@@ -70,9 +91,18 @@ def _merged(intervals: Sequence[Interval]) -> list[Interval]:
     return merged
 
 
-def _halve(function: NestedFunction, quadrant: int, whole: Interval, bits: int, most: int, found: list[Zero],
-           left: list[Interval]) -> None:  # fmt: skip
-    """Halve until every part is settled, or narrower than 2^-bits, or `most` parts have been seen: then to `left`."""
+def _halve(
+    function: NestedFunction,
+    quadrant: int,
+    whole: Interval,
+    bits: int,
+    most: int,
+    found: list[Zero],
+    left: list[Interval],
+) -> None:
+    """Halve until every part is settled, or narrower than 2^-bits, or `most` parts have been seen:
+    then to `left`.
+    """
     stack, width = [whole], Rational(1, 1 << bits)
     for _ in range(most):
         if not stack:
@@ -93,8 +123,12 @@ def _halve(function: NestedFunction, quadrant: int, whole: Interval, bits: int, 
     left.extend(stack)
 
 
-def _by_signs(function: NestedFunction, quadrant: int, interval: Interval, found: list[Zero]) -> None:
-    """The zero of a monotone function, from its signs at the ends; a zero at an end is found from its left interval too."""
+def _by_signs(
+    function: NestedFunction, quadrant: int, interval: Interval, found: list[Zero]
+) -> None:
+    """The zero of a monotone function, from its signs at the ends; a zero at an end is found from
+    its left interval too.
+    """
     low, high = interval
     first, last = function.sign_at(low), function.sign_at(high)
     if first * last < 0:
@@ -104,14 +138,24 @@ def _by_signs(function: NestedFunction, quadrant: int, interval: Interval, found
             found.append(Zero(IsolatedDirection(quadrant, end, end)))
 
 
-def _by_elimination(function: NestedFunction, quadrant: int, interval: Interval, is_inside: Inside) -> list[Zero]:
-    """The zeros among the real zeros of the eliminant; signs between those tell crossings from touching points."""
+def _by_elimination(
+    function: NestedFunction, quadrant: int, interval: Interval, is_inside: Inside
+) -> list[Zero]:
+    """The zeros among the real zeros of the eliminant; signs between those tell crossings from
+    touching points.
+    """
     candidates, found = function.candidates, list[Zero]()
     for index, point in enumerate(candidates):
         place = _place(quadrant, point)
-        if not _meets(place, interval) or not is_inside(place) or function.sign_at_point(point) != 0:
+        if (
+            not _meets(place, interval)
+            or not is_inside(place)
+            or function.sign_at_point(point) != 0
+        ):
             continue
-        before, after = (_sign_beside(function, candidates, index, place, step, is_inside) for step in (-1, 1))
+        before, after = (
+            _sign_beside(function, candidates, index, place, step, is_inside) for step in (-1, 1)
+        )
         found.append(Zero(place, touching=before == after))
     return found
 
@@ -124,14 +168,26 @@ def _meets(place: IsolatedDirection, interval: Interval) -> bool:
     return place.compare_rational(interval[0]) >= 0 and place.compare_rational(interval[1]) <= 0
 
 
-def _sign_beside(function: NestedFunction, candidates: list[RootPoint], index: int, place: IsolatedDirection, step: int,
-                 is_inside: Inside) -> int:  # fmt: skip
-    """The sign of the function on one side of a zero, at a rational point before the next candidate and inside the arc."""
+def _sign_beside(
+    function: NestedFunction,
+    candidates: list[RootPoint],
+    index: int,
+    place: IsolatedDirection,
+    step: int,
+    is_inside: Inside,
+) -> int:
+    """The sign of the function on one side of a zero, at a rational point before the next candidate
+    and inside the arc.
+    """
     other = index + step
     limit: Any = None
     if 0 <= other < len(candidates):
         limit = candidates[other].high if step < 0 else candidates[other].low
-    gap = Rational(1, 1 << 20) if limit is None else abs((place.low if step < 0 else place.high) - limit) / 2
+    gap = (
+        Rational(1, 1 << 20)
+        if limit is None
+        else abs((place.low if step < 0 else place.high) - limit) / 2
+    )
     while True:
         beside = place.low - gap if step < 0 else place.high + gap
         if is_inside(IsolatedDirection(place.quadrant, beside, beside)):

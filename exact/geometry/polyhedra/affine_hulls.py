@@ -1,10 +1,13 @@
-"""The affine hull of a closed polyhedron, with a proof: which of its inequalities hold with equality everywhere on it.
+"""The affine hull of a closed polyhedron, with a proof: which of its inequalities hold with
+equality everywhere on it.
 
-A Farkas vector of the open halfspaces, multipliers l >= 0 with `sum_i l_i n_i = 0` and `c = sum_i l_i b_i <= 0`, says of the
-closed ones: each term of `sum_i l_i (n_i . x + b_i) = c` is >= 0, so for c < 0 there is no point at all, and for c = 0 all rows
-with l_i > 0 vanish on the whole set. On the flat where they vanish the question is put again, at most d times, until the
-rows that are left have a common point strictly inside. What is proved on a flat is proved for the rows as given: a combination
-of the rows that vanish makes up the difference, and multiples of the vector before make its multipliers positive.
+A Farkas vector of the open halfspaces, multipliers l >= 0 with `sum_i l_i n_i = 0` and `c = sum_i
+l_i b_i <= 0`, says of the closed ones: each term of `sum_i l_i (n_i . x + b_i) = c` is >= 0, so for
+c < 0 there is no point at all, and for c = 0 all rows with l_i > 0 vanish on the whole set. On the
+flat where they vanish the question is put again, at most d times, until the rows that are left have
+a common point strictly inside. What is proved on a flat is proved for the rows as given: a
+combination of the rows that vanish makes up the difference, and multiples of the vector before make
+its multipliers positive.
 """
 
 from __future__ import annotations
@@ -24,11 +27,13 @@ _ZERO, _ONE = Rational(0), Rational(1)
 
 @dataclass(frozen=True)
 class AffineHull:
-    """The flat `origin + sum_k s_k directions[k]`, and the polyhedron in it: the closure of the points inside all `walls`.
+    """The flat `origin + sum_k s_k directions[k]`, and the polyhedron in it: the closure of the
+    points inside all `walls`.
 
-    The parameters s are those of the coordinates that determine the others: direction k is 1 in its own of them and 0 in the
-    others, the first ones where there is a choice. `interior` is a parameter point strictly inside all walls. `proof` has a
-    positive multiplier exactly for the rows that vanish on the whole polyhedron; they cancel normals and offsets.
+    The parameters s are those of the coordinates that determine the others: direction k is 1 in its
+    own of them and 0 in the others, the first ones where there is a choice. `interior` is a
+    parameter point strictly inside all walls. `proof` has a positive multiplier exactly for the
+    rows that vanish on the whole polyhedron; they cancel normals and offsets.
     """
 
     origin: tuple[Rational, ...]
@@ -39,16 +44,22 @@ class AffineHull:
 
     @property
     def point(self) -> Point:
-        """The point at `interior` in the given coordinates: strictly inside every row that does not vanish."""
+        """The point at `interior` in the given coordinates: strictly inside every row that does not
+        vanish.
+        """
         place = affine(self.interior)
-        steps = [[s * x for x in direction] for s, direction in zip(place, self.directions, strict=True)]
+        steps = [
+            [s * x for x in direction] for s, direction in zip(place, self.directions, strict=True)
+        ]
         return homogeneous([sum(column, _ZERO) for column in zip(self.origin, *steps, strict=True)])
 
 
 def affine_hull(rows: Sequence[Halfspace], dim: int) -> AffineHull | Farkas:
-    """The affine hull of `{x in R^dim: n_i . x + b_i >= 0}`, or a Farkas vector with a negative sum: there is no point at all.
+    """The affine hull of `{x in R^dim: n_i . x + b_i >= 0}`, or a Farkas vector with a negative
+    sum: there is no point at all.
 
-    A row that is 0 everywhere says nothing. Cost: one exact LP, and one more for every time that equalities are found.
+    A row that is 0 everywhere says nothing. Cost: one exact LP, and one more for every time that
+    equalities are found.
 
     >>> hull = affine_hull([Halfspace((1, 1, -1)), Halfspace((-1, -1, 1)), Halfspace((1, 0, 0))], 2)
     >>> hull.origin, hull.directions, hull.walls
@@ -58,15 +69,32 @@ def affine_hull(rows: Sequence[Halfspace], dim: int) -> AffineHull | Farkas:
     while True:
         origin, directions = _flat(rows, tight, dim)
         free = [i for i, m in enumerate(tight) if not m]
-        inside = _restricted([rows[i] for i in free], origin, directions) if any(tight) else [*_coefficients(rows)]
+        inside = (
+            _restricted([rows[i] for i in free], origin, directions)
+            if any(tight)
+            else [*_coefficients(rows)]
+        )
         kept = [k for k, values in enumerate(inside) if any(values)]
         walls = [Halfspace.of(inside[k]) for k in kept]
         found = _opposite(walls) or strict_feasibility(walls, len(directions))
         if isinstance(found, Interior):
-            left = [wall for wall in dict.fromkeys(walls) if not wall.is_constant] if any(tight) else walls
-            return AffineHull(tuple(origin), tuple(map(tuple, directions)), tuple(left), found.point, _support(tight))
+            left = (
+                [wall for wall in dict.fromkeys(walls) if not wall.is_constant]
+                if any(tight)
+                else walls
+            )
+            return AffineHull(
+                tuple(origin),
+                tuple(map(tuple, directions)),
+                tuple(left),
+                found.point,
+                _support(tight),
+            )
         scale = [_ratio(inside[kept[k]], walls[k]) for k in found.rows]
-        used = {free[kept[k]]: m * s for k, m, s in zip(found.rows, found.multipliers, scale, strict=True)}
+        used = {
+            free[kept[k]]: m * s
+            for k, m, s in zip(found.rows, found.multipliers, scale, strict=True)
+        }
         tight, total = _lifted(rows, tight, used)
         if total < 0:
             return _support(tight)
@@ -77,13 +105,19 @@ def _coefficients(rows: Sequence[Halfspace]) -> Iterator[Vector]:
 
 
 def _opposite(walls: Sequence[Halfspace]) -> Farkas | None:
-    """Pairs of walls that face each other on hyperplanes with independent normals: no programme is needed to see them."""
+    """Pairs of walls that face each other on hyperplanes with independent normals: no programme is
+    needed to see them.
+    """
     counts = Counter(walls)
     facing = [wall for wall in counts if not wall.is_constant and wall.opposite in counts]
     if not facing:
         return None
     normals = [[Rational(x) for x in wall.normal] for wall in facing]
-    chosen = {side for k in independent_rows(normals, len(normals[0])) for side in (facing[k], facing[k].opposite)}
+    chosen = {
+        side
+        for k in independent_rows(normals, len(normals[0]))
+        for side in (facing[k], facing[k].opposite)
+    }
     used = [k for k, wall in enumerate(walls) if wall in chosen]
     return Farkas(tuple(used), tuple(Rational(1, counts[walls[k]]) for k in used))
 
@@ -99,13 +133,23 @@ def _ratio(values: Sequence[Rational], wall: Halfspace) -> Rational:
     return wall.coefficients[k] / values[k]
 
 
-def _flat(rows: Sequence[Halfspace], tight: Sequence[Rational], dim: int) -> tuple[Vector, list[Vector]]:
-    """The solutions of the rows that vanish: a point, and one direction for each coordinate that is free."""
-    equations = [[*reversed(row.normal), -row.offset] for row, m in zip(rows, tight, strict=True) if m]
+def _flat(
+    rows: Sequence[Halfspace], tight: Sequence[Rational], dim: int
+) -> tuple[Vector, list[Vector]]:
+    """The solutions of the rows that vanish: a point, and one direction for each coordinate that is
+    free.
+    """
+    equations = [
+        [*reversed(row.normal), -row.offset] for row, m in zip(rows, tight, strict=True) if m
+    ]
     reduced, rank = matrix([[Rational(x) for x in row] for row in equations], dim + 1).rref()
     table = rows_of(reduced)[:rank]
     pivots = [next(j for j, x in enumerate(row) if x) for row in table]
-    require(dim not in pivots, "rows that vanish by one Farkas vector each have a common zero", f"{len(pivots)} equalities")
+    require(
+        dim not in pivots,
+        "rows that vanish by one Farkas vector each have a common zero",
+        f"{len(pivots)} equalities",
+    )
     origin = [_ZERO] * dim
     for row, pivot in zip(table, pivots, strict=True):
         origin[dim - 1 - pivot] = row[dim]
@@ -119,37 +163,54 @@ def _flat(rows: Sequence[Halfspace], tight: Sequence[Rational], dim: int) -> tup
     return origin, directions
 
 
-def _restricted(rows: Sequence[Halfspace], origin: Vector, directions: Sequence[Vector]) -> list[Vector]:
-    """The values of rows on a flat: their slopes along the directions, and their values at the origin."""
+def _restricted(
+    rows: Sequence[Halfspace], origin: Vector, directions: Sequence[Vector]
+) -> list[Vector]:
+    """The values of rows on a flat: their slopes along the directions, and their values at the
+    origin.
+    """
     dim = len(origin)
-    chart = matrix([*([*direction, _ZERO] for direction in directions), [*origin, _ONE]], dim + 1).transpose()
+    chart = matrix(
+        [*([*direction, _ZERO] for direction in directions), [*origin, _ONE]], dim + 1
+    ).transpose()
     return rows_of(matrix([*_coefficients(rows)], dim + 1) * chart)
 
 
-def _lifted(rows: Sequence[Halfspace], tight: list[Rational], used: dict[int, Rational]) -> tuple[list[Rational], Rational]:
-    """Multipliers of the rows as given that cancel the normals: those of a flat, with the rows that vanish there; their sum.
+def _lifted(
+    rows: Sequence[Halfspace], tight: list[Rational], used: dict[int, Rational]
+) -> tuple[list[Rational], Rational]:
+    """Multipliers of the rows as given that cancel the normals: those of a flat, with the rows that
+    vanish there; their sum.
 
-    The used rows sum to a constant on the flat, so their sum of normals is a combination of the normals that vanish there.
-    Adding a multiple of `tight`, which cancels everything, makes all multipliers positive.
+    The used rows sum to a constant on the flat, so their sum of normals is a combination of the
+    normals that vanish there. Adding a multiple of `tight`, which cancels everything, makes all
+    multipliers positive.
     """
     dim, names = len(rows[0].normal), [i for i, m in enumerate(tight) if m]
     found = [used.get(i, _ZERO) for i in range(len(rows))]
     rest = [-x for x in _summed(rows, found)[:-1]]
     basis = independent_rows([*_coefficients([rows[i] for i in names])], dim + 1) if names else []
-    for k, share in zip(basis, _combination([rows[names[k]].normal for k in basis], rest), strict=True):
+    for k, share in zip(
+        basis, _combination([rows[names[k]].normal for k in basis], rest), strict=True
+    ):
         found[names[k]] += share
     more = max((-found[i] / tight[i] for i in names), default=_ZERO)
     found = [x + (max(more, _ZERO) + 1) * m for x, m in zip(found, tight, strict=True)]
     sums = _summed(rows, found)
     if any(sums[:-1]) or sums[-1] > 0 or min(found) < 0:
-        raise Undecided("a Farkas vector on a flat does not hold for the rows as given", value=used,
-                        remedy="this is a defect: please report the domain")  # fmt: skip
+        raise Undecided(
+            "a Farkas vector on a flat does not hold for the rows as given",
+            value=used,
+            remedy="this is a defect: please report the domain",
+        )
     return found, sums[-1]
 
 
 def _summed(rows: Sequence[Halfspace], multipliers: Sequence[Rational]) -> Vector:
     pairs = [(row.coefficients, m) for row, m in zip(rows, multipliers, strict=True) if m]
-    return [sum((m * values[k] for values, m in pairs), _ZERO) for k in range(len(rows[0].coefficients))]
+    return [
+        sum((m * values[k] for values, m in pairs), _ZERO) for k in range(len(rows[0].coefficients))
+    ]
 
 
 def _combination(normals: Sequence[Sequence[int]], target: Vector) -> Vector:

@@ -1,8 +1,9 @@
-"""Bounded polytopes by their vertices, cut by one hyperplane after another (double description), in integers.
+"""Bounded polytopes by their vertices, cut by one hyperplane after another (double description), in
+integers.
 
-A vertex keeps the set of walls it lies on as a bit mask. Two vertices span an edge iff no third vertex lies on all walls
-that they share, so cutting needs no linear programme and knows every degeneracy. Source: Motzkin et al. 1953; the test for
-edges is that of Fukuda and Prodon 1996.
+A vertex keeps the set of walls it lies on as a bit mask. Two vertices span an edge iff no third
+vertex lies on all walls that they share, so cutting needs no linear programme and knows every
+degeneracy. Source: Motzkin et al. 1953; the test for edges is that of Fukuda and Prodon 1996.
 """
 
 from __future__ import annotations
@@ -16,16 +17,25 @@ import numpy as np
 from exact.arithmetic.linear_algebra import matrix, solve
 from exact.arithmetic.numbers import IntegerArray, Rational, nearest_floats, rational
 from exact.errors import InvalidInput
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous, is_inside, primitive
+from exact.geometry.polyhedra.halfspace import (
+    Halfspace,
+    Point,
+    affine,
+    homogeneous,
+    is_inside,
+    primitive,
+)
 
 _GRIDS = (0, 3, 6, 12, 24, 48)  # bits of the grids on which short points are looked for
 
 
 @dataclass(frozen=True)
 class VertexPolytope:
-    """A full-dimensional bounded polytope: the hull of `vertices`, cut out by the closed sides of `walls`.
+    """A full-dimensional bounded polytope: the hull of `vertices`, cut out by the closed sides of
+    `walls`.
 
-    Bit w of `tight[v]` says that vertex v lies on wall w. Walls that others made redundant may stay in the list.
+    Bit w of `tight[v]` says that vertex v lies on wall w. Walls that others made redundant may stay
+    in the list.
     """
 
     walls: tuple[Halfspace, ...]
@@ -40,7 +50,9 @@ class VertexPolytope:
     @cached_property
     def table(self) -> IntegerArray:
         """The homogeneous vertices as rows."""
-        return IntegerArray(len(self.vertices), self.dim + 1, [x for vertex in self.vertices for x in vertex])
+        return IntegerArray(
+            len(self.vertices), self.dim + 1, [x for vertex in self.vertices for x in vertex]
+        )
 
     def centroid(self) -> list[Rational]:
         """The mean of the vertices, an interior point."""
@@ -48,7 +60,9 @@ class VertexPolytope:
         return [sum(column, Rational(0)) / len(self.vertices) for column in columns]
 
     def interior(self) -> list[Rational]:
-        """A point inside near the mean of the vertices: that of their floats rounded, or the exact one where that fails."""
+        """A point inside near the mean of the vertices: that of their floats rounded, or the exact
+        one where that fails.
+        """
         mean = np.stack([nearest_floats(affine(vertex)) for vertex in self.vertices]).mean(axis=0)
         if not np.isfinite(mean).all():
             return self.centroid()
@@ -61,7 +75,8 @@ class VertexPolytope:
     def split(self, plane: Halfspace) -> tuple[VertexPolytope | None, VertexPolytope | None]:
         """The closed parts with `plane` >= 0 and <= 0; a part without interior is None.
 
-        Cost: one value per vertex and one comparison of masks per pair of vertices on different sides.
+        Cost: one value per vertex and one comparison of masks per pair of vertices on different
+        sides.
         """
         values = [plane.value(vertex) for vertex in self.vertices]
         if min(values) >= 0:
@@ -77,7 +92,11 @@ class VertexPolytope:
     ) -> VertexPolytope:
         own = 1 << len(self.walls)
         given = zip(self.vertices, self.tight, values, strict=True)
-        kept = [(vertex, mask if value else mask | own) for vertex, mask, value in given if value * sign >= 0]
+        kept = [
+            (vertex, mask if value else mask | own)
+            for vertex, mask, value in given
+            if value * sign >= 0
+        ]
         vertices, tight = zip(*kept, *cut, strict=True)
         return VertexPolytope((*self.walls, wall), vertices, tight)
 
@@ -91,7 +110,10 @@ class VertexPolytope:
                 common = tight[i] & tight[j]
                 if common.bit_count() >= least and self._is_edge(i, j, common):
                     a, b = values[i], -values[j]
-                    at = [b * x + a * y for x, y in zip(self.vertices[i], self.vertices[j], strict=True)]
+                    at = [
+                        b * x + a * y
+                        for x, y in zip(self.vertices[i], self.vertices[j], strict=True)
+                    ]
                     yield primitive(at), common | own
 
     def _is_edge(self, i: int, j: int, common: int) -> bool:
@@ -106,16 +128,31 @@ class VertexPolytope:
                     yield j, i
 
     def facets(self) -> dict[int, tuple[int, ...]]:
-        """The vertices of every facet, by wall: faces on one wall that no face on another one properly contains."""
-        faces = {w: frozenset(v for v, mask in enumerate(self.tight) if mask >> w & 1) for w in range(len(self.walls))}
+        """The vertices of every facet, by wall: faces on one wall that no face on another one
+        properly contains.
+        """
+        faces = {
+            w: frozenset(v for v, mask in enumerate(self.tight) if mask >> w & 1)
+            for w in range(len(self.walls))
+        }
         large = {w: face for w, face in faces.items() if len(face) >= self.dim}
-        return {w: tuple(sorted(face)) for w, face in large.items() if not any(face < other for other in large.values())}
+        return {
+            w: tuple(sorted(face))
+            for w, face in large.items()
+            if not any(face < other for other in large.values())
+        }
 
 
-def shorter(point: Sequence[Rational], good: Callable[[list[Rational]], bool]) -> list[Rational] | None:
-    """The point on the coarsest of a few dyadic grids where it is good, or as it stands; None where it is never good."""
+def shorter(
+    point: Sequence[Rational], good: Callable[[list[Rational]], bool]
+) -> list[Rational] | None:
+    """The point on the coarsest of a few dyadic grids where it is good, or as it stands; None where
+    it is never good.
+    """
     for bits in _GRIDS:
-        rounded = [Rational(int((x * (1 << bits)).p // (x * (1 << bits)).q), 1 << bits) for x in point]
+        rounded = [
+            Rational(int((x * (1 << bits)).p // (x * (1 << bits)).q), 1 << bits) for x in point
+        ]
         if good(rounded):
             return rounded
     return list(point) if good(list(point)) else None
@@ -130,7 +167,11 @@ def simplex(walls: Sequence[Halfspace]) -> VertexPolytope:
         corner = solve(normals, [Rational(-wall.offset) for wall in rest])
         point = None if corner is None else homogeneous(corner)
         if point is None or left_out.value(point) <= 0:
-            raise InvalidInput("these walls bound no simplex", value=tuple(walls), remedy="give d + 1 walls of a simplex")
+            raise InvalidInput(
+                "these walls bound no simplex",
+                value=tuple(walls),
+                remedy="give d + 1 walls of a simplex",
+            )
         vertices.append(point)
         tight.append(((1 << len(walls)) - 1) ^ (1 << k))
     return VertexPolytope(tuple(walls), tuple(vertices), tuple(tight))

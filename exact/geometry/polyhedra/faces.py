@@ -1,8 +1,9 @@
 """The polyhedral complex of a partition: vertices, edges, ..., cells, and which face bounds which.
 
-A vertex is homogeneous over Q[K], K a symbol larger than every number: in a bounded domain its coordinates are rational,
-in an unbounded one the domain is the cube [-K, K]^d, and a vertex on its boundary has coordinates `p + K q` with q != 0.
-Signs at such a vertex are those for all sufficiently large K: lexicographic in the coefficients, the highest power first.
+A vertex is homogeneous over Q[K], K a symbol larger than every number: in a bounded domain its
+coordinates are rational, in an unbounded one the domain is the cube [-K, K]^d, and a vertex on its
+boundary has coordinates `p + K q` with q != 0. Signs at such a vertex are those for all
+sufficiently large K: lexicographic in the coefficients, the highest power first.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from exact.geometry.polyhedra.halfspace import Point
 @short_repr
 @dataclass(frozen=True)
 class SymbolicPoint:
-    """The point `(finite + K * infinite[:-1]) / finite[-1]`: homogeneous integers; `infinite` has d entries.
+    """The point `(finite + K * infinite[:-1]) / finite[-1]`: homogeneous integers; `infinite` has d
+    entries.
 
     `finite` is (x_1, ..., x_d, x_0) with x_0 > 0, so that x_i = (finite_i + K infinite_i) / x_0.
     """
@@ -37,15 +39,14 @@ class SymbolicPoint:
         return not any(self.infinite)
 
 
-
-
 @short_repr
 @dataclass(frozen=True)
 class FaceComplex:
     """All faces of the regions of a partition, in the parameters of the domain.
 
-    `boundary[k]`, k = 1..dim, lists for every k-face its (k - 1)-faces (of k = 1, its two vertices); the dim-faces are the
-    regions in the engine's order. `corners` lists the vertices of every region. `vertex(i)` is exact, made on demand.
+    `boundary[k]`, k = 1..dim, lists for every k-face its (k - 1)-faces (of k = 1, its two
+    vertices); the dim-faces are the regions in the engine's order. `corners` lists the vertices of
+    every region. `vertex(i)` is exact, made on demand.
     """
 
     dim: int
@@ -55,18 +56,26 @@ class FaceComplex:
     vertex: Callable[[int], SymbolicPoint]
 
     def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
-        """The vertices as floats (n x d) with bounds on their distances from the exact ones (n); None where not at hand."""
+        """The vertices as floats (n x d) with bounds on their distances from the exact ones (n);
+        None where not at hand.
+        """
         return None
 
 
 def with_regions_reordered(faces: FaceComplex, order: IndexArray) -> FaceComplex:
-    """The same complex with its cells renumbered: cell k of the result is cell `order[k]`; other faces keep their numbers."""
+    """The same complex with its cells renumbered: cell k of the result is cell `order[k]`; other
+    faces keep their numbers.
+    """
     boundary = {**faces.boundary, faces.dim: reordered(faces.boundary[faces.dim], order)}
-    return FaceComplex(faces.dim, boundary, reordered(faces.corners, order), faces.vertex_count, faces.vertex)
+    return FaceComplex(
+        faces.dim, boundary, reordered(faces.corners, order), faces.vertex_count, faces.vertex
+    )
 
 
 def cells_of_facets(faces: FaceComplex) -> IndexArray:
-    """For every (dim - 1)-face the one or two cells that have it as a facet (F x 2, ascending), -1 where there is none."""
+    """For every (dim - 1)-face the one or two cells that have it as a facet (F x 2, ascending), -1
+    where there is none.
+    """
     top = faces.boundary[faces.dim]
     cells = np.repeat(np.arange(len(top), dtype=np.int64), np.diff(top.starts))
     order = np.argsort(top.members, kind="stable")

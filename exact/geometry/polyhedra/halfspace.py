@@ -1,9 +1,11 @@
 """Open halfspaces with coprime integer coefficients, and the points that are tested against them.
 
-One sign convention everywhere: `normal . x + offset > 0` is inside, which for a neuron means on. Because the
-coefficients are coprime and the sign is kept, two halfspaces are the same set iff they compare equal.
+One sign convention everywhere: `normal . x + offset > 0` is inside, which for a neuron means on.
+Because the coefficients are coprime and the sign is kept, two halfspaces are the same set iff they
+compare equal.
 
-A point of R^d is homogeneous: `d + 1` integers `(x_1, ..., x_d, x_0)` with `x_0 > 0`, standing for `x_i / x_0`.
+A point of R^d is homogeneous: `d + 1` integers `(x_1, ..., x_d, x_0)` with `x_0 > 0`, standing for
+`x_i / x_0`.
 """
 
 from __future__ import annotations
@@ -24,13 +26,17 @@ Point = tuple[int, ...]
 @short_repr
 @dataclass(frozen=True)
 class Halfspace:
-    """The open halfspace `normal . x + offset > 0`; `coefficients` are the normal, then the offset."""
+    """The open halfspace `normal . x + offset > 0`; `coefficients` are the normal, then the
+    offset.
+    """
 
     coefficients: tuple[int, ...]
 
     @classmethod
     def of(cls, values: Sequence[Rational]) -> Halfspace:
-        """The halfspace with rational coefficients, scaled by a positive number to coprime integers."""
+        """The halfspace with rational coefficients, scaled by a positive number to coprime
+        integers.
+        """
         return cls(coprime_integers(values))
 
     @property
@@ -45,7 +51,9 @@ class Halfspace:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the normal is zero: the set is then everything or nothing, by the sign of the offset."""
+        """Whether the normal is zero: the set is then everything or nothing, by the sign of the
+        offset.
+        """
         return not any(self.normal)
 
     @cached_property
@@ -63,24 +71,33 @@ class Halfspace:
 
     @cached_property
     def float_row(self) -> FloatArray:
-        """The coefficients as float64 with a normal of length near one (approximate; for proposals only)."""
+        """The coefficients as float64 with a normal of length near one (approximate; for proposals
+        only).
+        """
         largest = max((abs(x) for x in self.normal), default=0) or 1
         row = np.array([_ratio(x, largest) for x in self.coefficients])
         with np.errstate(all="ignore"):  # squares underflow beside an entry of size one
             return np.asarray(row / max(float(np.linalg.norm(row[:-1])), 0.5), dtype=np.float64)
 
     def restrict(self, wall: Halfspace) -> Halfspace:
-        """This halfspace inside the hyperplane of `wall`, in the coordinates left after dropping its pivot."""
+        """This halfspace inside the hyperplane of `wall`, in the coordinates left after dropping
+        its pivot.
+        """
         k = pivot(wall)
         scale, own = wall.coefficients[k], self.coefficients[k]
-        values = [(x * scale - own * w) * (1 if scale > 0 else -1)
-                  for j, (x, w) in enumerate(zip(self.coefficients, wall.coefficients, strict=True)) if j != k]  # fmt: skip
+        values = [
+            (x * scale - own * w) * (1 if scale > 0 else -1)
+            for j, (x, w) in enumerate(zip(self.coefficients, wall.coefficients, strict=True))
+            if j != k
+        ]
         divisor = gcd(*values) or 1
         return Halfspace(tuple(x // divisor for x in values))
 
 
 def _ratio(numerator: int, denominator: int) -> float:
-    """`numerator / denominator` as a float, saturating: a proposal may be poor, never an exception."""
+    """`numerator / denominator` as a float, saturating: a proposal may be poor, never an
+    exception.
+    """
     try:
         return numerator / denominator
     except OverflowError:
@@ -88,12 +105,16 @@ def _ratio(numerator: int, denominator: int) -> float:
 
 
 def pivot(wall: Halfspace) -> int:
-    """The coordinate with the largest coefficient of the normal: the one eliminated inside the wall."""
+    """The coordinate with the largest coefficient of the normal: the one eliminated inside the
+    wall.
+    """
     return max(range(len(wall.normal)), key=lambda j: abs(wall.coefficients[j]))
 
 
 def lift(point: Point, wall: Halfspace) -> Point:
-    """The point of the hyperplane of `wall` whose other coordinates are `point` (inverse of dropping the pivot)."""
+    """The point of the hyperplane of `wall` whose other coordinates are `point` (inverse of
+    dropping the pivot).
+    """
     k = pivot(wall)
     rest = [w for j, w in enumerate(wall.coefficients) if j != k]
     scale = wall.coefficients[k]
@@ -131,9 +152,11 @@ def is_inside(halfspaces: Iterable[Halfspace], point: Point) -> bool:
 
 
 def is_farkas(halfspaces: Iterable[Halfspace], multipliers: Iterable[Rational], dim: int) -> bool:
-    """Whether the multipliers prove that no point is strictly inside every halfspace (Motzkin 1936).
+    """Whether the multipliers prove that no point is strictly inside every halfspace (Motzkin
+    1936).
 
-    They do iff they are non-negative, not all zero, cancel the normals and leave a sum of offsets that is <= 0.
+    They do iff they are non-negative, not all zero, cancel the normals and leave a sum of offsets
+    that is <= 0.
     """
     total, positive = [Rational(0)] * (dim + 1), False
     for halfspace, multiplier in zip(halfspaces, multipliers, strict=True):
@@ -150,7 +173,9 @@ _RANGE = 2.0**400
 def float_rows(halfspaces: Sequence[Halfspace], dim: int) -> FloatArray:
     """The coefficients as (halfspaces x (dim + 1)) floats, scaled to normals of length near one."""
     try:
-        table = np.array([h.coefficients for h in halfspaces], dtype=np.float64).reshape(-1, dim + 1)
+        table = np.array([h.coefficients for h in halfspaces], dtype=np.float64).reshape(
+            -1, dim + 1
+        )
     except OverflowError:
         return _row_by_row(halfspaces, dim)
     largest = np.abs(table).max(axis=1, initial=0.0)

@@ -1,10 +1,10 @@
 """Strict feasibility of linear inequalities, with a proof either way.
 
-Question: is there x with `normal_i . x + offset_i > 0` for every i? The linear programme is `max t` subject to
-`normal_i . x + offset_i >= t` and `t <= 1`. A float simplex (a small dense one, HiGHS in high dimensions) proposes a point
-or a basis. The point is rounded to short dyadics and tested exactly. The multipliers of the basis are solved for exactly;
-where they prove nothing, an exact simplex (Bland's rule, so no cycling) goes on from it. A wrong float answer costs time,
-never truth.
+Question: is there x with `normal_i . x + offset_i > 0` for every i? The linear programme is `max t`
+subject to `normal_i . x + offset_i >= t` and `t <= 1`. A float simplex (a small dense one, HiGHS in
+high dimensions) proposes a point or a basis. The point is rounded to short dyadics and tested
+exactly. The multipliers of the basis are solved for exactly; where they prove nothing, an exact
+simplex (Bland's rule, so no cycling) goes on from it. A wrong float answer costs time, never truth.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
 _UNLIMITED = Watch(most_bytes=float("inf"))
-_DENSE = 128  # the highest dimension in which the dense simplex proposes: its work grows with the cube
+_DENSE = (
+    128  # the highest dimension in which the dense simplex proposes: its work grows with the cube
+)
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,23 @@ class Interior:
 
 @dataclass(frozen=True)
 class Farkas:
-    """Proof of infeasibility: `multipliers[k] > 0` on halfspace `rows[k]` cancel the normals, offsets sum to <= 0."""
+    """Proof of infeasibility: `multipliers[k] > 0` on halfspace `rows[k]` cancel the normals,
+    offsets sum to <= 0.
+    """
 
     rows: tuple[int, ...]
     multipliers: tuple[Rational, ...]
 
 
-def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int, watch: Watch = _UNLIMITED) -> Interior | Farkas:
-    """Decide whether the open halfspaces of R^dim have a common point, and prove it; raises Stopped when `watch` is up.
+def strict_feasibility(
+    halfspaces: Sequence[Halfspace], dim: int, watch: Watch = _UNLIMITED
+) -> Interior | Farkas:
+    """Decide whether the open halfspaces of R^dim have a common point, and prove it; raises Stopped
+    when `watch` is up.
 
-    Cost: one float LP and one exact test as a rule; one exact solve of size dim + 1 for a proof of infeasibility.
-    Source: Motzkin's transposition theorem; the exact confirmation of float bases follows Dhiflaoui et al. 2003.
+    Cost: one float LP and one exact test as a rule; one exact solve of size dim + 1 for a proof of
+    infeasibility. Source: Motzkin's transposition theorem; the exact confirmation of float bases
+    follows Dhiflaoui et al. 2003.
     """
     constant = next((i for i, h in enumerate(halfspaces) if h.is_constant and h.offset <= 0), None)
     if constant is not None:
@@ -64,13 +72,19 @@ def strict_feasibility(halfspaces: Sequence[Halfspace], dim: int, watch: Watch =
 
 
 def _checked(result: Interior | Farkas, rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:
-    """The result, a point with few digits, after its proof was verified by predicates that share nothing with the simplex."""
+    """The result, a point with few digits, after its proof was verified by predicates that share
+    nothing with the simplex.
+    """
     if isinstance(result, Interior):
         proved = is_inside(rows, result.point)
     else:
         proved = is_farkas([rows[i] for i in result.rows], result.multipliers, dim)
     if not proved:
-        raise Undecided("a linear programme ended without a proof", value=result, remedy="please report the network")
+        raise Undecided(
+            "a linear programme ended without a proof",
+            value=result,
+            remedy="please report the network",
+        )
     return Interior(shortened(result.point, rows)) if isinstance(result, Interior) else result
 
 
@@ -84,12 +98,23 @@ def _decide(rows: Sequence[Halfspace], dim: int, watch: Watch) -> Interior | Far
     point, radius, basis = proposal
     if radius > 0 and (short := short_point(point, radius)) is not None and is_inside(rows, short):
         return Interior(short)
-    return _checked(_farkas_on(rows, dim, basis, watch) or exact_simplex(rows, dim, basis, watch), rows, dim)
+    return _checked(
+        _farkas_on(rows, dim, basis, watch) or exact_simplex(rows, dim, basis, watch), rows, dim
+    )
 
 
-def _farkas_on(rows: Sequence[Halfspace], dim: int, basis: Sequence[int], watch: Watch) -> Farkas | None:
-    """The Farkas vector on the rows of a basis, if their normals have one dependency and it is one."""
-    if not basis or not all(0 <= i < len(rows) for i in basis) or len({*basis}) < len(basis) or len(basis) > dim + 1:
+def _farkas_on(
+    rows: Sequence[Halfspace], dim: int, basis: Sequence[int], watch: Watch
+) -> Farkas | None:
+    """The Farkas vector on the rows of a basis, if their normals have one dependency and it is
+    one.
+    """
+    if (
+        not basis
+        or not all(0 <= i < len(rows) for i in basis)
+        or len({*basis}) < len(basis)
+        or len(basis) > dim + 1
+    ):
         return None
     weights = _only_dependency([rows[i].normal for i in basis], dim, watch)
     if weights is None:
@@ -100,10 +125,14 @@ def _farkas_on(rows: Sequence[Halfspace], dim: int, basis: Sequence[int], watch:
     return Farkas(tuple(i for i, _ in kept), tuple(x for _, x in kept))
 
 
-def _only_dependency(normals: Sequence[tuple[int, ...]], dim: int, watch: Watch) -> list[Rational] | None:
-    """The weights whose sum of these vectors is zero, when they are one line, with a positive entry; else None.
+def _only_dependency(
+    normals: Sequence[tuple[int, ...]], dim: int, watch: Watch
+) -> list[Rational] | None:
+    """The weights whose sum of these vectors is zero, when they are one line, with a positive
+    entry; else None.
 
-    A vector along an axis has the weight that cancels the others there, so it and its coordinate are left out at first.
+    A vector along an axis has the weight that cancels the others there, so it and its coordinate
+    are left out at first.
     """
     axis: dict[int, int] = {}
     for i, normal in enumerate(normals):
@@ -111,9 +140,14 @@ def _only_dependency(normals: Sequence[tuple[int, ...]], dim: int, watch: Watch)
         if len(support) == 1:
             axis.setdefault(support[0], i)
     along = set(axis.values())
-    others, coordinates = [i for i in range(len(normals)) if i not in along], [j for j in range(dim) if j not in axis]
+    others, coordinates = (
+        [i for i in range(len(normals)) if i not in along],
+        [j for j in range(dim) if j not in axis],
+    )
     watch.affords(_seconds_of_a_solve(min(len(others), len(coordinates))))
-    found = null_space([[Rational(normals[i][j]) for i in others] for j in coordinates], len(others))
+    found = null_space(
+        [[Rational(normals[i][j]) for i in others] for j in coordinates], len(others)
+    )
     if len(found) != 1:
         return None
     weights = dict(zip(others, found[0], strict=True))
@@ -129,7 +163,9 @@ def _seconds_of_a_solve(size: int) -> float:
 
 
 def short_point(point: FloatArray, radius: float) -> Point | None:
-    """The float point rounded to the coarsest dyadic grid whose rounding error is below the radius of the cell."""
+    """The float point rounded to the coarsest dyadic grid whose rounding error is below the radius
+    of the cell.
+    """
     if not np.all(np.isfinite(point)) or np.abs(point).max(initial=0.0) > 2.0**500:
         return None
     if not 2.0**-500 < radius < 2.0**500:
@@ -146,28 +182,43 @@ _STATE = threading.local()
 def _solver() -> highspy.Highs:
     if not hasattr(_STATE, "solver"):
         _STATE.solver = highspy.Highs()
-        for option, value in {"output_flag": False, "presolve": "off", "threads": 1, "solver": "simplex"}.items():
+        for option, value in {
+            "output_flag": False,
+            "presolve": "off",
+            "threads": 1,
+            "solver": "simplex",
+        }.items():
             _STATE.solver.setOptionValue(option, value)
     solver: highspy.Highs = _STATE.solver
     return solver
 
 
-def _propose(table: FloatArray, dim: int, watch: Watch) -> tuple[FloatArray, float, tuple[int, ...]] | None:
-    """The float optimum (or a basis with t < 0): a point, its margin t and the basis, or None when there is none."""
+def _propose(
+    table: FloatArray, dim: int, watch: Watch
+) -> tuple[FloatArray, float, tuple[int, ...]] | None:
+    """The float optimum (or a basis with t < 0): a point, its margin t and the basis, or None when
+    there is none.
+    """
     return _dense(table, dim) if dim <= _DENSE else _highs(table, dim, watch)
 
 
 def _dense(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     from exact.kernels.feasibility import CAP, FIXED, propose
 
-    basis, inverse, point = np.full(dim + 1, FIXED - dim - 1), np.empty((dim + 1, dim + 1)), np.empty(dim)
+    basis, inverse, point = (
+        np.full(dim + 1, FIXED - dim - 1),
+        np.empty((dim + 1, dim + 1)),
+        np.empty(dim),
+    )
     t = propose(np.ascontiguousarray(table), len(table), basis, inverse, point, _UNLIMITED.alarm)
     if not np.isfinite(t):
         return None
     return point, float(t), tuple(_CAP if i == CAP else int(i) for i in basis if i >= CAP)
 
 
-def _highs(table: FloatArray, dim: int, watch: Watch) -> tuple[FloatArray, float, tuple[int, ...]] | None:
+def _highs(
+    table: FloatArray, dim: int, watch: Watch
+) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     solver = _solver()
     solver.setOptionValue("time_limit", solver.getRunTime() + watch.seconds_left)
     solver.passModel(_model(table, dim))
@@ -187,7 +238,10 @@ def _model(table: FloatArray, dim: int) -> highspy.HighsLp:
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = dim + 1, count
     lp.col_cost_ = np.append(np.zeros(dim), -1.0)
-    lp.col_lower_, lp.col_upper_ = np.full(dim + 1, -infinity), np.append(np.full(dim, infinity), 1.0)
+    lp.col_lower_, lp.col_upper_ = (
+        np.full(dim + 1, -infinity),
+        np.append(np.full(dim, infinity), 1.0),
+    )
     lp.row_lower_, lp.row_upper_ = -table[:, dim], np.full(count, infinity)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_ = np.arange(0, (count + 1) * (dim + 1), dim + 1)
@@ -198,18 +252,21 @@ def _model(table: FloatArray, dim: int) -> highspy.HighsLp:
 
 def exact_simplex(
     rows: Sequence[Halfspace], dim: int, basis: Sequence[int] = (), watch: Watch = _UNLIMITED
-) -> Interior | Farkas:  # fmt: skip
+) -> Interior | Farkas:
     """Decide strict feasibility in rationals by the simplex method on the dual, with Bland's rule.
 
-    The dual is `min sum_i l_i offset_i + m` over `l, m >= 0` with `sum_i l_i normal_i = 0` and `sum_i l_i + m = 1`. A
-    start basis that is singular or infeasible is replaced by independent normals with m = 1. Finite by Bland 1977.
+    The dual is `min sum_i l_i offset_i + m` over `l, m >= 0` with `sum_i l_i normal_i = 0` and
+    `sum_i l_i + m = 1`. A start basis that is singular or infeasible is replaced by independent
+    normals with m = 1. Finite by Bland 1977.
     """
     watch.affords(_seconds_of_a_solve(dim))
     return _DualSimplex(rows, dim, watch).run(basis)
 
 
 class _DualSimplex:
-    """State of one exact simplex run; columns are the halfspaces by index, and `_CAP` for the bound t <= 1."""
+    """State of one exact simplex run; columns are the halfspaces by index, and `_CAP` for the bound
+    t <= 1.
+    """
 
     def __init__(self, rows: Sequence[Halfspace], dim: int, watch: Watch) -> None:
         self.rows, self.watch = rows, watch
@@ -263,12 +320,18 @@ class _DualSimplex:
         columns = matrix([self.column(i) for i in chosen], len(chosen)).transpose()
         change = solve(columns, self.column(entering))
         change = certain(change, "a basis stays regular under pivots")
-        ratios = [(w / c, index, k) for k, (w, c, index) in enumerate(zip(weights, change, chosen, strict=True)) if c > 0]
+        ratios = [
+            (w / c, index, k)
+            for k, (w, c, index) in enumerate(zip(weights, change, chosen, strict=True))
+            if c > 0
+        ]
         _, _, leaving = min(ratios)
         chosen[leaving] = entering
 
     def _point(self, prices: Sequence[Rational]) -> Point:
-        """The primal point: prices are (-x, t) in the independent coordinates; the others are zero."""
+        """The primal point: prices are (-x, t) in the independent coordinates; the others are
+        zero.
+        """
         coordinates = [_ZERO] * self.dim
         for j, price in zip(self.coordinates, prices, strict=False):
             coordinates[j] = -price

@@ -1,9 +1,11 @@
-"""Exact measures of convex polytopes: volumes are rational, facets and surfaces rational multiples of a square root.
+"""Exact measures of convex polytopes: volumes are rational, facets and surfaces rational multiples
+of a square root.
 
-A polytope is given by its vertices and, for each facet, the set of vertices on it. Every other face is an intersection of
-facets, so its own facets are the largest of its intersections with the facets that do not contain it; pulling one vertex
-of each face into a cone over the facets that miss it gives a triangulation (Hudson 1969; Lee 1991). Volumes are then sums of
-integer determinants of homogeneous vertices. Cost: one determinant per simplex, at most facets^(d-1) of them.
+A polytope is given by its vertices and, for each facet, the set of vertices on it. Every other face
+is an intersection of facets, so its own facets are the largest of its intersections with the facets
+that do not contain it; pulling one vertex of each face into a cone over the facets that miss it
+gives a triangulation (Hudson 1969; Lee 1991). Volumes are then sums of integer determinants of
+homogeneous vertices. Cost: one determinant per simplex, at most facets^(d-1) of them.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ Simplex = tuple[int, ...]
 @short_repr
 @dataclass(frozen=True)
 class BoundedPolytope:
-    """A bounded convex polytope with interior: its vertices, its facets' halfspaces, the vertices on each facet.
+    """A bounded convex polytope with interior: its vertices, its facets' halfspaces, the vertices
+    on each facet.
 
-    All lie in R^d; nothing is redundant. `facets[k]` holds indices of `vertices`, those on the hyperplane of `walls[k]`.
+    All lie in R^d; nothing is redundant. `facets[k]` holds indices of `vertices`, those on the
+    hyperplane of `walls[k]`.
     """
 
     vertices: tuple[Point, ...]
@@ -42,7 +46,10 @@ class BoundedPolytope:
     @classmethod
     def of(cls, vertices: Sequence[Point], walls: Sequence[Halfspace]) -> BoundedPolytope:
         """Find by exact signs which vertex lies on which wall."""
-        on = (frozenset(i for i, point in enumerate(vertices) if wall.value(point) == 0) for wall in walls)
+        on = (
+            frozenset(i for i, point in enumerate(vertices) if wall.value(point) == 0)
+            for wall in walls
+        )
         return cls(tuple(vertices), tuple(walls), tuple(on))
 
     @cached_property
@@ -53,13 +60,17 @@ class BoundedPolytope:
     @property
     def volume(self) -> Rational:
         """The d-dimensional volume."""
-        return sum((_volume([self.vertices[i] for i in simplex]) for simplex in self.simplices), Rational(0))
+        return sum(
+            (_volume([self.vertices[i] for i in simplex]) for simplex in self.simplices),
+            Rational(0),
+        )
 
     def facet_measure(self, index: int) -> Surd:
-        """The (d-1)-dimensional measure of a facet: q |n|, n its coprime integer normal and q rational (a point has 1).
+        """The (d-1)-dimensional measure of a facet: q |n|, n its coprime integer normal and q
+        rational (a point has 1).
 
-        Along coordinate j the facet projects onto a polytope of R^(d-1) whose volume is |n_j| / |n| times the measure.
-        Rational, with radicand 0, where |n| is.
+        Along coordinate j the facet projects onto a polytope of R^(d-1) whose volume is |n_j| / |n|
+        times the measure. Rational, with radicand 0, where |n| is.
         """
         wall, drop = self.walls[index], pivot(self.walls[index])
         shadows = [(*point[:drop], *point[drop + 1 :]) for point in self.vertices]
@@ -68,7 +79,9 @@ class BoundedPolytope:
         return root_multiple(shadow / abs(wall.normal[drop]), sum(x * x for x in wall.normal))
 
     def _pulled(self, face: frozenset[int]) -> list[Simplex]:
-        """The pulling triangulation of a face: its first vertex joined to those of its facets that miss it."""
+        """The pulling triangulation of a face: its first vertex joined to those of its facets that
+        miss it.
+        """
         apex = min(face)
         if len(face) == 1:
             return [(apex,)]
@@ -84,17 +97,26 @@ class BoundedPolytope:
 
 
 def _volume(points: Sequence[Point]) -> Rational:
-    """The volume of a simplex with d + 1 homogeneous vertices in R^d: their determinant over d! and the denominators."""
+    """The volume of a simplex with d + 1 homogeneous vertices in R^d: their determinant over d! and
+    the denominators.
+    """
     size, denominator = len(points), factorial(len(points) - 1)
     for point in points:
         denominator *= point[-1]
-    return Rational(abs(int(IntegerArray(size, size, [x for point in points for x in point]).det())), denominator)
+    return Rational(
+        abs(int(IntegerArray(size, size, [x for point in points for x in point]).det())),
+        denominator,
+    )
 
 
 def root_multiple(factor: Rational, square: int) -> Surd:
     """`factor * sqrt(square)`."""
     root = isqrt(square)
-    return Surd(factor * root) if root * root == square else Surd(Rational(0), factor, Rational(square))
+    return (
+        Surd(factor * root)
+        if root * root == square
+        else Surd(Rational(0), factor, Rational(square))
+    )
 
 
 def corners(walls: Sequence[Halfspace], dim: int) -> list[Point]:
@@ -104,22 +126,31 @@ def corners(walls: Sequence[Halfspace], dim: int) -> list[Point]:
     """
     distinct = list(dict.fromkeys(walls))
     if comb(len(distinct), dim) > MAX_SUBSETS:
-        raise InvalidInput("too many facets to meet them d at a time", value=f"{len(distinct)} facets in R^{dim}",
-                           remedy="use facets and witness instead of vertices")  # fmt: skip
+        raise InvalidInput(
+            "too many facets to meet them d at a time",
+            value=f"{len(distinct)} facets in R^{dim}",
+            remedy="use facets and witness instead of vertices",
+        )
     points = (meet(subset) for subset in combinations(distinct, dim))
-    return list(dict.fromkeys(p for p in points if p is not None and all(w.value(p) >= 0 for w in distinct)))
+    return list(
+        dict.fromkeys(p for p in points if p is not None and all(w.value(p) >= 0 for w in distinct))
+    )
 
 
 def is_bounded(walls: Sequence[Halfspace], dim: int) -> bool:
     """Whether the set in R^d where all walls hold is bounded, if it is not empty.
 
-    It is iff the normals span R^d and some positive combination of all of them is zero: otherwise a direction has a slope
-    >= 0 on every wall and not always 0 (Stiemke 1915), or 0 on all. Cost: one exact LP of as many rows as walls.
+    It is iff the normals span R^d and some positive combination of all of them is zero: otherwise a
+    direction has a slope >= 0 on every wall and not always 0 (Stiemke 1915), or 0 on all. Cost: one
+    exact LP of as many rows as walls.
     """
     distinct = list(dict.fromkeys(walls))
     columns = [[Rational(wall.normal[k]) for wall in distinct] for k in range(dim)]
     if rank(columns) < dim:
         return False
     relations = null_space(columns, len(distinct))
-    weights = [Halfspace.of([*(relation[i] for relation in relations), Rational(0)]) for i in range(len(distinct))]
+    weights = [
+        Halfspace.of([*(relation[i] for relation in relations), Rational(0)])
+        for i in range(len(distinct))
+    ]
     return isinstance(strict_feasibility(weights, len(relations)), Interior)

@@ -1,8 +1,10 @@
-"""Many circles at once through the first hidden layer: one matrix product, one sort per circle, exact outcome for each.
+"""Many circles at once through the first hidden layer: one matrix product, one sort per circle,
+exact outcome for each.
 
-A layer of the width of GPT-2 small has some five thousand crossings on a circle, and float64 proves almost all of them in
-order from error bounds alone (see circle_filters). Circles on which the filter abstains anywhere are settled by exact
-algebra at once; the partition of any circle, with exact points, is made from the same arrays when asked for.
+A layer of the width of GPT-2 small has some five thousand crossings on a circle, and float64 proves
+almost all of them in order from error bounds alone (see circle_filters). Circles on which the
+filter abstains anywhere are settled by exact algebra at once; the partition of any circle, with
+exact points, is made from the same arrays when asked for.
 """
 
 from __future__ import annotations
@@ -41,14 +43,24 @@ from exact.propagation.enclosures import row_norms
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Arc, Circle, curve_frame, layer_functions, only_arc
 from exact.regions.arcs.engines.curve_cells import Run, collected
-from exact.regions.arcs.engines.isolation import Isolated, LayerFunctions, Proposed, Tally, arranged, between
+from exact.regions.arcs.engines.isolation import (
+    Isolated,
+    LayerFunctions,
+    Proposed,
+    Tally,
+    arranged,
+    between,
+)
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.cells import Outcome
 from exact.regions.engine import Job
 
 RowArray = np.ndarray[Any, np.dtype[np.int32]]
-_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 24}  # functions that the filter treats together: on a CPU they fit its cache
+_AT_ONCE = {
+    "cpu": 1 << 16,
+    "cuda": 1 << 24,
+}  # functions that the filter treats together: on a CPU they fit its cache
 _PRODUCTS = 256  # circles, about, whose pre-activations are kept at a time
 DEFAULT_LIMIT = 10**9
 
@@ -56,14 +68,16 @@ DEFAULT_LIMIT = 10**9
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
 class CircleBatch(Sequence[CurvePartition]):
-    """The great circles through rows of u and v, cut by one hidden layer; `batch[i]` is the partition of circle i.
+    """The great circles through rows of u and v, cut by one hidden layer; `batch[i]` is the
+    partition of circle i.
 
-    Event k of circle i, counter-clockwise from u_i towards v_i, is number `starts[i] + k` of these arrays: hinge `rows[...]`
-    changes sign at a point enclosed by the diamond angles `low[...]` and `high[...]` (float64, see curves) in the basis
-    `u_i, scale[i] (v_i - share[i] u_i)`, orthonormal up to rounding and a factor. `opens` marks the first event of every
-    point. `first_codes` are the packed codes (B x bytes) of the cells that start at the first events; on a circle that
-    nothing cuts, that of the circle. `settled` holds the circles on which the filter abstained and exact algebra decided;
-    their angles are those of `settled[i].curve`.
+    Event k of circle i, counter-clockwise from u_i towards v_i, is number `starts[i] + k` of these
+    arrays: hinge `rows[...]` changes sign at a point enclosed by the diamond angles `low[...]` and
+    `high[...]` (float64, see curves) in the basis `u_i, scale[i] (v_i - share[i] u_i)`, orthonormal
+    up to rounding and a factor. `opens` marks the first event of every point. `first_codes` are the
+    packed codes (B x bytes) of the cells that start at the first events; on a circle that nothing
+    cuts, that of the circle. `settled` holds the circles on which the filter abstained and exact
+    algebra decided; their angles are those of `settled[i].curve`.
     """
 
     network: Network
@@ -81,28 +95,39 @@ class CircleBatch(Sequence[CurvePartition]):
     settled: Mapping[int, CurveCells]
 
     def __eq__(self, other: object) -> bool:
-        """Whether networks and circles are equal, and on each the same hinges change sign in the same order."""
+        """Whether networks and circles are equal, and on each the same hinges change sign in the
+        same order.
+        """
         if not isinstance(other, CircleBatch):
             return NotImplemented
         given = ("network", "u", "v", "radius_squared")
         found = ("starts", "rows", "opens", "first_codes")
         return all(getattr(self, name) == getattr(other, name) for name in given) and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in found)  # fmt: skip
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in found
+        )
 
     def __hash__(self) -> int:
         return hash((self.network, self.u, self.v, self.radius_squared))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """The arrays as they are, and the circles that exact algebra settled by their cells as plain arrays."""
+        """The arrays as they are, and the circles that exact algebra settled by their cells as
+        plain arrays.
+        """
         settled = {place: curve_parts(cells) for place, cells in self.settled.items()}
-        return _restored, ({entry.name: getattr(self, entry.name) for entry in fields(self)} | {"settled": settled},)
+        return _restored, (
+            {entry.name: getattr(self, entry.name) for entry in fields(self)}
+            | {"settled": settled},
+        )
 
     def _circle(self, place: int) -> GreatCircle:
         return GreatCircle(self.u.row(place), self.v.row(place), self.radius_squared)
 
     def __repr__(self) -> str:
         arcs = int(self.cell_counts.sum())
-        return f"<{len(self):,} circle{'s' * (len(self) != 1)}, {arcs:,} arc{'s' * (arcs != 1)}, {self.outcome.value}>"
+        return (
+            f"<{len(self):,} circle{'s' * (len(self) != 1)}, {arcs:,} arc{'s' * (arcs != 1)}, "
+            f"{self.outcome.value}>"
+        )
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -135,16 +160,24 @@ class CircleBatch(Sequence[CurvePartition]):
 
     @property
     def cell_counts(self) -> IndexArray:
-        """The number of cells of each circle: one for each point, and one for a circle without a point."""
+        """The number of cells of each circle: one for each point, and one for a circle without a
+        point.
+        """
         return np.maximum(1, self.point_counts)
 
     @property
     def decisions(self) -> dict[str, int]:
-        """Events that the float64 filter proved, zeros that exact algebra settled, and the circles where it had to."""
+        """Events that the float64 filter proved, zeros that exact algebra settled, and the circles
+        where it had to.
+        """
         settled = sum(int(self.starts[i + 1] - self.starts[i]) for i in self.settled)
-        return {"filter": len(self.rows) - settled + sum(cells.decisions["filter"] for cells in self.settled.values()),
-                "exact": sum(cells.decisions["exact"] for cells in self.settled.values()),
-                "settled circles": len(self.settled)}  # fmt: skip
+        return {
+            "filter": len(self.rows)
+            - settled
+            + sum(cells.decisions["filter"] for cells in self.settled.values()),
+            "exact": sum(cells.decisions["exact"] for cells in self.settled.values()),
+            "settled circles": len(self.settled),
+        }
 
     def codes(self, index: int) -> RunningCodes:
         """The codes of the cells of one circle, the first of which starts at the first event."""
@@ -153,12 +186,16 @@ class CircleBatch(Sequence[CurvePartition]):
         starts = np.flatnonzero(self.opens[events])
         if len(starts) == 0:
             return RunningCodes(first, np.zeros(2, dtype=np.int64), starts)
-        return RunningCodes(first, np.append(starts, events.stop - events.start), self.rows[events].astype(np.int64))
+        return RunningCodes(
+            first, np.append(starts, events.stop - events.start), self.rows[events].astype(np.int64)
+        )
 
     def angles_float(self, index: int) -> FloatArray:
-        """The angles of the events of one circle from u towards v in [0, 2 pi), float64: as good as their enclosures.
+        """The angles of the events of one circle from u towards v in [0, 2 pi), float64: as good as
+        their enclosures.
 
-        The bases are orthonormal within 2^-20 at worst, as a rule within 2^-36; the exact angles are those of `batch[index]`.
+        The bases are orthonormal within 2^-20 at worst, as a rule within 2^-36; the exact angles
+        are those of `batch[index]`.
         """
         events, place = self._events(index), range(len(self))[index]
         near = (self.low[events] + self.high[events]) / 2
@@ -180,7 +217,13 @@ class CircleBatch(Sequence[CurvePartition]):
         bits[rows[:1]] ^= True
         chart = _Chart.of(self.network, circle, float(self.share[index]), float(self.scale[index]))
         zeros = Isolated(
-            chart.functions, chart.arc.form, self.low[events], self.high[events], np.arange(len(rows) + 1), rows, {}
+            chart.functions,
+            chart.arc.form,
+            self.low[events],
+            self.high[events],
+            np.arange(len(rows) + 1),
+            rows,
+            {},
         )
         return chart.collected(zeros, bits, Tally(filtered=len(rows)))
 
@@ -217,7 +260,9 @@ class _Chart:
     def collected(self, zeros: Isolated, bits: BitArray, tally: Tally) -> CurveCells:
         """The cells between zeros, the first of which, at (1, 0), has the given bits."""
         run = Run(self.arc.start, self.arc.end, zeros, bits, 0)
-        return collected(self.network, self.curve, curve_frame(self.curve, self.network), [run], tally, 0)
+        return collected(
+            self.network, self.curve, curve_frame(self.curve, self.network), [run], tally, 0
+        )
 
 
 class _Part(NamedTuple):
@@ -272,17 +317,25 @@ class _Piece(NamedTuple):
 
 @in_ieee_floats
 def partition_circles(
-    network: Network, u: Any, v: Any, *, radius_squared: Any = None, device: str = "cpu", limit: int | None = DEFAULT_LIMIT
+    network: Network,
+    u: Any,
+    v: Any,
+    *,
+    radius_squared: Any = None,
+    device: str = "cpu",
+    limit: int | None = DEFAULT_LIMIT,
 ) -> CircleBatch:
-    """Cut the great circles through rows of u and v (B x n: floats or rationals) by the only hidden layer, exactly.
+    """Cut the great circles through rows of u and v (B x n: floats or rationals) by the only hidden
+    layer, exactly.
 
-    Behind a norm in front of that layer the circles are those of its sphere, else `radius_squared` gives their radius.
-    Every circle has the outcome of `partition(network, GreatCircle(u[i], v[i]))`. `device` is where the filter runs; on a
-    CPU it takes all threads that torch has. `limit` bounds the number of crossings that may have to be stored (25 bytes
-    each). Cost: a product of a (2 B x n) with the (n x m) weight, and about ten times as long on two cores.
+    Behind a norm in front of that layer the circles are those of its sphere, else `radius_squared`
+    gives their radius. Every circle has the outcome of `partition(network, GreatCircle(u[i],
+    v[i]))`. `device` is where the filter runs; on a CPU it takes all threads that torch has.
+    `limit` bounds the number of crossings that may have to be stored (25 bytes each). Cost: a
+    product of a (2 B x n) with the (n x m) weight, and about ten times as long on two cores.
 
-    Raises InvalidInput (shapes, radius, vectors that span no circle), Unsupported (several hidden layers, or one that is
-    not first), TooLarge, Undecided.
+    Raises InvalidInput (shapes, radius, vectors that span no circle), Unsupported (several hidden
+    layers, or one that is not first), TooLarge, Undecided.
 
     >>> from exact.sources import tensors
     >>> square = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
@@ -291,16 +344,23 @@ def partition_circles(
     ([4, 4], ['01', '00', '10', '11'])
     """
     if not isinstance(network, Network):
-        raise InvalidInput("not a network", value=type(network).__name__, remedy="read it first, see exact.sources")
+        raise InvalidInput(
+            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
+        )
     if limit is not None and not (isinstance(limit, int) and limit >= 0):
-        raise InvalidInput("not a limit", value=repr(limit), remedy="give a whole number of crossings, or None")
+        raise InvalidInput(
+            "not a limit", value=repr(limit), remedy="give a whole number of crossings, or None"
+        )
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
     radius = None if radius_squared is None else rational(radius_squared, "radius_squared")
     _check(network, first, second, radius, device)
     width, count = network.hinge_count, first.shape[0]
     if limit is not None and 2 * width * count > limit:
-        raise TooLarge("the batch may be too large", value=f"up to {2 * width * count:,} crossings",
-                       remedy=f"give limit=None to go on, or fewer circles; the limit is {limit:,}")  # fmt: skip
+        raise TooLarge(
+            "the batch may be too large",
+            value=f"up to {2 * width * count:,} crossings",
+            remedy=f"give limit=None to go on, or fewer circles; the limit is {limit:,}",
+        )
     square = rational(network.input_dim) if radius is None else radius
     read = ReadOut.of(network.blocks[0].layers[0], network.blocks[0].norm, square, device)
     pieces, settled = list[_Piece](), dict[int, CurveCells]()
@@ -312,8 +372,12 @@ def partition_circles(
     return _joined(network, (first, second, radius), pieces, settled)
 
 
-def _joined(network: Network, given: tuple[RationalMatrix, RationalMatrix, Rational | None], pieces: Sequence[_Piece],
-            settled: Mapping[int, CurveCells]) -> CircleBatch:  # fmt: skip
+def _joined(
+    network: Network,
+    given: tuple[RationalMatrix, RationalMatrix, Rational | None],
+    pieces: Sequence[_Piece],
+    settled: Mapping[int, CurveCells],
+) -> CircleBatch:
     none = np.zeros(0)
     share = np.concatenate([none, *(piece.share for piece in pieces)])
     scale = np.concatenate([none, *(piece.scale for piece in pieces)])
@@ -323,47 +387,79 @@ def _joined(network: Network, given: tuple[RationalMatrix, RationalMatrix, Ratio
     opens = np.concatenate([none.astype(bool), *(piece.events.opens for piece in pieces)])
     codes = np.zeros((0, (network.hinge_count + 7) // 8), dtype=np.uint8)
     first_codes = np.concatenate([codes, *(piece.first_codes for piece in pieces)])
-    return CircleBatch(network, *given, share, scale, starts, rows, low, high, opens, first_codes, settled)
+    return CircleBatch(
+        network, *given, share, scale, starts, rows, low, high, opens, first_codes, settled
+    )
 
 
-def _check(network: Network, u: RationalMatrix, v: RationalMatrix, radius: Rational | None, device: str) -> None:
+def _check(
+    network: Network, u: RationalMatrix, v: RationalMatrix, radius: Rational | None, device: str
+) -> None:
     if len(network.hidden_layers) != 1 or not network.blocks[0].layers[0].bits:
-        raise Unsupported("a batch of circles is cut by one hidden layer that stands first", value=network.bits_per_layer,
-                          remedy="write partition(network, GreatCircle(u, v)) for each circle")  # fmt: skip
+        raise Unsupported(
+            "a batch of circles is cut by one hidden layer that stands first",
+            value=network.bits_per_layer,
+            remedy="write partition(network, GreatCircle(u, v)) for each circle",
+        )
     if u.shape != v.shape or (u.shape[0] and u.shape[1] != network.input_dim):
-        raise InvalidInput("u and v do not fit the network", value=f"{u.shape} and {v.shape}",
-                           remedy=f"give two arrays of shape (B, {network.input_dim})")  # fmt: skip
+        raise InvalidInput(
+            "u and v do not fit the network",
+            value=f"{u.shape} and {v.shape}",
+            remedy=f"give two arrays of shape (B, {network.input_dim})",
+        )
     if (network.blocks[0].norm is None) != (radius is not None):
-        raise InvalidInput("circles have the radius of the norm in front, or one that is given",
-                           value=f"radius_squared={radius}",
-                           remedy="give radius_squared= to a network without norm, and only there")  # fmt: skip
+        raise InvalidInput(
+            "circles have the radius of the norm in front, or one that is given",
+            value=f"radius_squared={radius}",
+            remedy="give radius_squared= to a network without norm, and only there",
+        )
     if radius is not None and radius <= 0:
-        raise InvalidInput("a circle has no positive radius", value=radius, remedy="give radius_squared > 0")
+        raise InvalidInput(
+            "a circle has no positive radius", value=radius, remedy="give radius_squared > 0"
+        )
     known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is not None
     if not known or (device.startswith("cuda") and not torch.cuda.is_available()):
-        raise InvalidInput("no such device is available", value=repr(device), remedy='write device="cpu"')
+        raise InvalidInput(
+            "no such device is available", value=repr(device), remedy='write device="cpu"'
+        )
 
 
-def _filtered(read: ReadOut, u: RationalMatrix, v: RationalMatrix, device: str) -> Generator[_Part, None, None]:
+def _filtered(
+    read: ReadOut, u: RationalMatrix, v: RationalMatrix, device: str
+) -> Generator[_Part, None, None]:
     """The circles in parts: one matrix product for a group of them, one sort for a few.
 
-    All of torch's threads share the product; then each works alone on its own few circles, which fit its cache. Many small
-    operations shared by threads that wait for each other would take several times as long beside other processes.
+    All of torch's threads share the product; then each works alone on its own few circles, which
+    fit its cache. Many small operations shared by threads that wait for each other would take
+    several times as long beside other processes.
     """
     few = max(1, _AT_ONCE[device.split(":")[0]] // max(1, len(read.offsets)))
     group, is_zero, threads = few * -(-_PRODUCTS // few), read.is_zero, torch.get_num_threads()
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         for begin in range(0, u.shape[0], group):
-            (first, first_error), (second, second_error) = (_rows(x, begin, begin + group, device) for x in (u, v))
+            (first, first_error), (second, second_error) = (
+                _rows(x, begin, begin + group, device) for x in (u, v)
+            )
             frames = bases(read, first, second, first_error, second_error)
-            products = _product(frames.inner, read.weight, threads).reshape(-1, 2, read.weight.shape[0])
+            products = _product(frames.inner, read.weight, threads).reshape(
+                -1, 2, read.weight.shape[0]
+            )
 
-            def part(start: int, begin: int = begin, frames: Bases = frames, products: torch.Tensor = products) -> _Part:
+            def part(
+                start: int,
+                begin: int = begin,
+                frames: Bases = frames,
+                products: torch.Tensor = products,
+            ) -> _Part:
                 here = slice(start, start + few)
                 errors = function_errors(read, frames.errors[here])
                 p, q = (read.for_bends(products[here, k]) for k in (0, 1))
-                events = circle_events(circle_zeros(p, q, read.offsets, errors), read.offsets, is_zero)
-                share, scale, usable = (x[here].cpu().numpy() for x in (frames.share, frames.scale, frames.usable))
+                events = circle_events(
+                    circle_zeros(p, q, read.offsets, errors), read.offsets, is_zero
+                )
+                share, scale, usable = (
+                    x[here].cpu().numpy() for x in (frames.share, frames.scale, frames.usable)
+                )
                 return _Part(begin + start, share, scale, usable, events)
 
             yield from pool.map(part, range(0, len(products), few))
@@ -376,7 +472,9 @@ def _product(inner: torch.Tensor, weight: torch.Tensor, threads: int) -> torch.T
     return product
 
 
-def _rows(vectors: RationalMatrix, start: int, stop: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _rows(
+    vectors: RationalMatrix, start: int, stop: int, device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Some rows in float64, and the 2-norms of their rounding errors."""
     rows = torch.from_numpy(vectors.float64()[start:stop].copy()).to(device)
     if vectors.is_float:
@@ -398,8 +496,14 @@ def _piece(part: _Part, settled: Mapping[int, CurveCells]) -> _Piece:
     return _Piece(part.share, part.scale, counts, events, codes)
 
 
-def _settled(network: Network, u: RationalMatrix, v: RationalMatrix, radius: Rational | None, part: _Part, k: int
-             ) -> CurveCells:  # fmt: skip
+def _settled(
+    network: Network,
+    u: RationalMatrix,
+    v: RationalMatrix,
+    radius: Rational | None,
+    part: _Part,
+    k: int,
+) -> CurveCells:
     """One circle by exact algebra, from what the filter proved where its basis was good enough."""
     try:
         circle = GreatCircle(u.row(part.begin + k), v.row(part.begin + k), radius)
@@ -408,15 +512,21 @@ def _settled(network: Network, u: RationalMatrix, v: RationalMatrix, radius: Rat
                 found = Circle().run(Job(network, circle))
             assert isinstance(found, CurveCells)
             return found
-        return _rearranged(_Chart.of(network, circle, float(part.share[k]), float(part.scale[k])), part.events, k)
+        return _rearranged(
+            _Chart.of(network, circle, float(part.share[k]), float(part.scale[k])), part.events, k
+        )
     except InvalidInput as error:
-        raise InvalidInput(f"circle {part.begin + k}: {error.wrong}", value=error.value, remedy=error.remedy) from error
+        raise InvalidInput(
+            f"circle {part.begin + k}: {error.wrong}", value=error.value, remedy=error.remedy
+        ) from error
 
 
 def _rearranged(chart: _Chart, events: CircleEvents, k: int) -> CurveCells:
     """The filter's events put in order exactly, with the zeros of what it abstained on."""
     tally, proposed = Tally(), _proposed(events, k)
-    zeros = arranged(chart.functions, chart.arc.form, proposed, chart.arc.start, chart.arc.end, tally)
+    zeros = arranged(
+        chart.functions, chart.arc.form, proposed, chart.arc.start, chart.arc.end, tally
+    )
     alpha, beta = dyadic_direction(between(chart.arc.start, zeros[0] if zeros else chart.arc.end))
     bits = events.bits[k].copy()
     for row in proposed.undecided.tolist():
@@ -425,7 +535,9 @@ def _rearranged(chart: _Chart, events: CircleEvents, k: int) -> CurveCells:
 
 
 def _proposed(events: CircleEvents, k: int) -> Proposed:
-    """The events of one circle, but for functions whose two enclosures meet each other or (1, 0): these are undecided."""
+    """The events of one circle, but for functions whose two enclosures meet each other or (1, 0):
+    these are undecided.
+    """
     stop = int(events.counts[: k + 1].sum())
     mine = slice(stop - int(events.counts[k]), stop)
     rows, low, high = events.rows[mine].astype(np.int64), events.low[mine], events.high[mine]

@@ -21,7 +21,8 @@ from exact.regions.cells import Cells, Outcome
 class Cut:
     """A point between two cells of a curve, or its end; `find` gives the exact direction.
 
-    `near` is a rational direction within 2^-29 of a turn of it (as a rule within 2^-44), which costs nothing.
+    `near` is a rational direction within 2^-29 of a turn of it (as a rule within 2^-44), which
+    costs nothing.
     """
 
     find: Callable[[], CurvePoint]
@@ -37,13 +38,15 @@ class Cut:
 @short_repr
 @dataclass(frozen=True)
 class CurveCells(Cells):
-    """Cells of a curve in order: cell i lies between cuts i and i + 1 (modulo their number when `closed`).
+    """Cells of a curve in order: cell i lies between cuts i and i + 1 (modulo their number when
+    `closed`).
 
-    `cuts`, and `witnesses`, rational directions (alpha, beta) inside the cells, are made when asked for by engines that can
-    (see `OnDemand`). `codes` flip at cut i what their step i says. `tangent` lists points where a hinge of the first
-    layer it concerns touches zero without changing sign. A full circle without a cut has one cell and no cut. `enclosures`
-    are diamond angles around every cut (float64, cuts x 2, see curves), and `breaks` the cuts where a norm is undefined;
-    engines that have no arrays leave both out, and breaks are read off the cuts.
+    `cuts`, and `witnesses`, rational directions (alpha, beta) inside the cells, are made when asked
+    for by engines that can (see `OnDemand`). `codes` flip at cut i what their step i says.
+    `tangent` lists points where a hinge of the first layer it concerns touches zero without
+    changing sign. A full circle without a cut has one cell and no cut. `enclosures` are diamond
+    angles around every cut (float64, cuts x 2, see curves), and `breaks` the cuts where a norm is
+    undefined; engines that have no arrays leave both out, and breaks are read off the cuts.
     """
 
     curve: Curve
@@ -65,7 +68,11 @@ class CurveCells(Cells):
     @cached_property
     def undefined(self) -> frozenset[int]:
         """The cuts where a norm divides by zero."""
-        return frozenset(i for i, cut in enumerate(self.cuts) if cut.undefined) if self.breaks is None else self.breaks
+        return (
+            frozenset(i for i, cut in enumerate(self.cuts) if cut.undefined)
+            if self.breaks is None
+            else self.breaks
+        )
 
     @property
     def bits(self) -> BitArray:

@@ -1,7 +1,7 @@
 """Certificates of curves: kind `curve`.
 
-The checker derives every point from the weights, so the cells are told by combinatorics: which hinges flip from one to the
-next, and a rational point inside each.
+The checker derives every point from the weights, so the cells are told by combinatorics: which
+hinges flip from one to the next, and a rational point inside each.
 """
 
 from __future__ import annotations
@@ -17,23 +17,38 @@ from exact.regions.certificate import Json, curve_domain, header, hexadecimal, o
 
 
 def records(network: Network, cells: CurveCells) -> Iterator[Json]:
-    """The records of a certificate. Raises Unsupported where there is none: behind several norms, and stopped early."""
+    """The records of a certificate. Raises Unsupported where there is none: behind several norms,
+    and stopped early.
+    """
     curve = cells.curve
     if cells.outcome is not Outcome.COMPLETE:
-        raise Unsupported("cells of a curve have a certificate only when they are complete", value=cells.outcome.value,
-                          remedy="give no budget, or a larger one")  # fmt: skip
+        raise Unsupported(
+            "cells of a curve have a certificate only when they are complete",
+            value=cells.outcome.value,
+            remedy="give no budget, or a larger one",
+        )
     reason = _refusal(network, curve)
     if reason is not None:
-        raise Unsupported("these cells have no certificate", value=reason, remedy="the checker knows square roots, of one norm")
+        raise Unsupported(
+            "these cells have no certificate",
+            value=reason,
+            remedy="the checker knows square roots, of one norm",
+        )
     if not cells.cuts and len(cells) > 1:
-        raise Unsupported("a sphere of two points has no certificate", value=f"{len(cells)} points",
-                          remedy="both are evaluated exactly: see network.code")  # fmt: skip
+        raise Unsupported(
+            "a sphere of two points has no certificate",
+            value=f"{len(cells)} points",
+            remedy="both are evaluated exactly: see network.code",
+        )
     return _curve_records(header(network, "curve", True, len(cells), curve_domain(curve)), cells)
 
 
 def _refusal(network: Network, curve: Curve) -> str | None:
     """Why the functions of a curve are not of the form `p alpha + q beta + c N`, or None."""
-    last = max((i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)), default=-1)
+    last = max(
+        (i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)),
+        default=-1,
+    )
     normed = [i for i, block in enumerate(network.blocks[: last + 1]) if block.norm is not None]
     if len(normed) > 1:
         return f"hidden layers behind {len(normed)} norms"
@@ -49,4 +64,9 @@ def _curve_records(first: Json, cells: CurveCells) -> Iterator[Json]:
     for i in range(len(cells)):
         undefined = {"undefined": True} if i and cells.cuts[i].undefined else {}
         witness = hexadecimal(over_common(cells.witnesses[i])[0])
-        yield {**(code if i == 0 else {}), "flips": cells.codes.flips(i).tolist(), **undefined, "witness": witness}
+        yield {
+            **(code if i == 0 else {}),
+            "flips": cells.codes.flips(i).tolist(),
+            **undefined,
+            "witness": witness,
+        }

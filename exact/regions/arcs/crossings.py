@@ -1,4 +1,6 @@
-"""Crossings: the points of a curve where hinges change sign or touch zero, as exact angles, parameters and points."""
+"""Crossings: the points of a curve where hinges change sign or touch zero, as exact angles,
+parameters and points.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ from exact.geometry.combinatorics.codes import Hinge
 from exact.geometry.domains.base import Curve
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Frame
-from exact.geometry.pencils.positions import CurvePoint, base_point, coordinates_sympy, position_bounds, position_float
+from exact.geometry.pencils.positions import (
+    CurvePoint,
+    base_point,
+    coordinates_sympy,
+    position_bounds,
+    position_float,
+)
 
 if TYPE_CHECKING:
     import sympy
@@ -23,10 +31,11 @@ if TYPE_CHECKING:
 @members_in_ieee_floats
 @dataclass(frozen=True)
 class Crossing:
-    """A point of the curve where hinges change sign, or, when `tangent`, touch zero without changing it.
+    """A point of the curve where hinges change sign, or, when `tangent`, touch zero without
+    changing it.
 
-    `undefined` marks a point where the norm divides by zero. On a circle positions are angles from u towards v in
-    [0, 2 pi), on a line parameters t.
+    `undefined` marks a point where the norm divides by zero. On a circle positions are angles from
+    u towards v in [0, 2 pi), on a line parameters t.
     """
 
     hinges: tuple[Hinge, ...]
@@ -37,22 +46,34 @@ class Crossing:
     curve: Curve
 
     def __repr__(self) -> str:
-        place = f"{'t' if self.frame.is_straight else 'angle'} {position_float(self.frame, self.direction):.6g}"
+        place = (
+            f"{'t' if self.frame.is_straight else 'angle'} "
+            f"{position_float(self.frame, self.direction):.6g}"
+        )
         what = "undefined" if self.undefined else "touched by" if self.tangent else "flips"
         return f"<crossing at {place}: {what} {shown(self.hinges, 100)}>"
 
     @property
     def point(self) -> sympy.Matrix:
-        """The exact point as a SymPy column; behind a norm the point of radius sqrt(n) on its sphere."""
+        """The exact point as a SymPy column; behind a norm the point of radius sqrt(n) on its
+        sphere.
+        """
         import sympy
 
         a, b = coordinates_sympy(self.direction)
-        u, v = (sympy.Matrix([sympy.Rational(int(x.p), int(x.q)) for x in w]) for w in (self.curve.u, self.curve.v))
+        u, v = (
+            sympy.Matrix([sympy.Rational(int(x.p), int(x.q)) for x in w])
+            for w in (self.curve.u, self.curve.v)
+        )
         scale = _scale(self.frame, self.direction)
         if scale == 0:
             pairs = zip(a * u + b * v, self._base(), strict=True)
-            return sympy.Matrix([finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs])
-        if isinstance(self.direction, IsolatedDirection):  # an algebraic number of high degree: nothing simplifies
+            return sympy.Matrix(
+                [finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs]
+            )
+        if isinstance(
+            self.direction, IsolatedDirection
+        ):  # an algebraic number of high degree: nothing simplifies
             return (a * u + b * v) / scale
         return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
 
@@ -64,38 +85,50 @@ class Crossing:
     def angle(self) -> sympy.Expr:
         """The exact angle as a SymPy expression (circles)."""
         if self.frame.is_straight:
-            raise InvalidInput("a straight line has no angle", value="angle", remedy="read .parameter")
+            raise InvalidInput(
+                "a straight line has no angle", value="angle", remedy="read .parameter"
+            )
         return exact_angle(self.frame, self.direction)
 
     @property
     def angle_float(self) -> float:
         """The angle in radians, in [0, 2 pi): the nearest float64 (circles)."""
         if self.frame.is_straight:
-            raise InvalidInput("a straight line has no angle", value="angle_float", remedy="read .parameter_float")
+            raise InvalidInput(
+                "a straight line has no angle", value="angle_float", remedy="read .parameter_float"
+            )
         return position_float(self.frame, self.direction)
 
     @property
     def parameter(self) -> sympy.Expr:
         """The exact parameter t as a SymPy expression (lines)."""
         if not self.frame.is_straight:
-            raise InvalidInput("a circle has no parameter t", value="parameter", remedy="read .angle")
+            raise InvalidInput(
+                "a circle has no parameter t", value="parameter", remedy="read .angle"
+            )
         return exact_parameter(self.frame, self.direction)
 
     @property
     def parameter_float(self) -> float:
         """The parameter t: the nearest float64 (lines)."""
         if not self.frame.is_straight:
-            raise InvalidInput("a circle has no parameter t", value="parameter_float", remedy="read .angle_float")
+            raise InvalidInput(
+                "a circle has no parameter t", value="parameter_float", remedy="read .angle_float"
+            )
         return position_float(self.frame, self.direction)
 
     def position_bounds(self, bits: int = 64) -> tuple[Fraction, Fraction]:
-        """Rational bounds on the parameter (lines, not at infinity) or the angle (circles), about 2^-bits apart, certified."""
+        """Rational bounds on the parameter (lines, not at infinity) or the angle (circles), about
+        2^-bits apart, certified.
+        """
         low, high = position_bounds(self.frame, self.direction, bits)
         return fraction(low), fraction(high)
 
 
 def exact_angle(frame: Frame, direction: CurvePoint) -> sympy.Expr:
-    """The angle on a circle: atan2 in the orthonormal frame (u, v - projection of v), brought to [0, 2 pi)."""
+    """The angle on a circle: atan2 in the orthonormal frame (u, v - projection of v), brought to
+    [0, 2 pi).
+    """
     import sympy
 
     a, b, det = (sympy_rational(x) for x in (frame.form.a, frame.form.b, frame.form.determinant))
@@ -112,9 +145,14 @@ def exact_parameter(frame: Frame, direction: CurvePoint) -> sympy.Expr:
     import sympy
 
     if isinstance(direction, IsolatedDirection):
-        assert frame.one is not None and frame.along is not None, "a circle has angles, not parameters"
+        assert frame.one is not None and frame.along is not None, (
+            "a circle has angles, not parameters"
+        )
         alpha, beta = coordinates_sympy(direction)
-        along, one = (sympy_rational(x) * alpha + sympy_rational(y) * beta for x, y in (frame.along, frame.one))
+        along, one = (
+            sympy_rational(x) * alpha + sympy_rational(y) * beta
+            for x, y in (frame.along, frame.one)
+        )
         return along / one
     parameter = frame.parameter(direction)
     if parameter is None:
@@ -130,7 +168,11 @@ def _scale(frame: Frame, direction: CurvePoint) -> sympy.Expr:
     if frame.one is not None:
         return a * sympy_rational(frame.one[0]) + b * sympy_rational(frame.one[1])
     form = frame.form
-    square = sympy_rational(form.a) * a * a + 2 * sympy_rational(form.b) * a * b + sympy_rational(form.c) * b * b
+    square = (
+        sympy_rational(form.a) * a * a
+        + 2 * sympy_rational(form.b) * a * b
+        + sympy_rational(form.c) * b * b
+    )
     return sympy.sqrt(sympy.expand(square) / sympy_rational(frame.radius_squared))
 
 

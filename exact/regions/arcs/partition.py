@@ -1,4 +1,6 @@
-"""Partitions of one-dimensional domains: arcs of circles, intervals of lines, with exact end points and lengths."""
+"""Partitions of one-dimensional domains: arcs of circles, intervals of lines, with exact end points
+and lengths.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,9 @@ _ZERO, _ONE = Rational(0), Rational(1)
 class CurvePartition(Partition):
     """The cells of a curve in order; on a circle the first starts at the first crossing after u.
 
-    A cell is a maximal arc on which the code is constant but for isolated points (a neuron that touches zero without
-    changing sign separates nothing; see `crossings`). One code can own several cells (MATH: "Networks").
+    A cell is a maximal arc on which the code is constant but for isolated points (a neuron that
+    touches zero without changing sign separates nothing; see `crossings`). One code can own several
+    cells (MATH: "Networks").
     """
 
     cells: CurveCells
@@ -68,7 +71,9 @@ class CurvePartition(Partition):
 
     @cached_property
     def codes(self) -> ByteArray:  # type: ignore[override]
-        """The spline codes, bit-packed; made when asked for: 10^5 neurons on a circle have 2.5 GB of them."""
+        """The spline codes, bit-packed; made when asked for: 10^5 neurons on a circle have 2.5 GB
+        of them.
+        """
         return self.cells.codes.packed()
 
     def __len__(self) -> int:
@@ -79,7 +84,12 @@ class CurvePartition(Partition):
 
     @classmethod
     def of_parts(
-        cls, network: Network, domain: Domain, engine: str, values: Mapping[str, Any], arrays: Mapping[str, Any]
+        cls,
+        network: Network,
+        domain: Domain,
+        engine: str,
+        values: Mapping[str, Any],
+        arrays: Mapping[str, Any],
     ) -> CurvePartition:
         return cls(network, domain, engine, curve_cells(values, arrays))
 
@@ -106,16 +116,23 @@ class CurvePartition(Partition):
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the number of cells and the sorted codes: the same for any engine, device or order of work."""
+        """sha256 of the number of cells and the sorted codes: the same for any engine, device or
+        order of work.
+        """
         return self.cells.codes.digest()
 
     @property
     def region_count(self) -> int:
-        """The number of open activation regions: only where each is convex, on a straight line without norm."""
+        """The number of open activation regions: only where each is convex, on a straight line
+        without norm.
+        """
         if self.frame.is_straight and not self.network.has_norm:
             return len(self)
-        raise InvalidInput("a code can own several cells here, so region_count has two meanings", value=self.domain,
-                           remedy="ask for code_count or cell_count")  # fmt: skip
+        raise InvalidInput(
+            "a code can own several cells here, so region_count has two meanings",
+            value=self.domain,
+            remedy="ask for code_count or cell_count",
+        )
 
     @cached_property
     def regions(self) -> Sequence[Arc]:
@@ -124,10 +141,19 @@ class CurvePartition(Partition):
     @cached_property
     def crossings(self) -> tuple[Crossing, ...]:
         """The points between cells in order, then the tangencies of single hinges."""
-        joints = ((self.hinges_between(before, after), self.cells.cuts[k]) for before, k, after in self._joints())
-        inner = [Crossing(flipped, False, cut.undefined, cut.direction, self.frame, self.image) for flipped, cut in joints]
+        joints = (
+            (self.hinges_between(before, after), self.cells.cuts[k])
+            for before, k, after in self._joints()
+        )
+        inner = [
+            Crossing(flipped, False, cut.undefined, cut.direction, self.frame, self.image)
+            for flipped, cut in joints
+        ]
         hinges = self.network.hinges
-        touching = [Crossing((hinges[h],), True, False, d, self.frame, self.image) for d, h in self.cells.tangent]
+        touching = [
+            Crossing((hinges[h],), True, False, d, self.frame, self.image)
+            for d, h in self.cells.tangent
+        ]
         return (*inner, *touching)
 
     def _joints(self) -> list[tuple[int, int, int]]:
@@ -138,31 +164,46 @@ class CurvePartition(Partition):
         return [(i - 1, i, i) for i in range(1, count)] if self.cells.cuts else []
 
     def ends_of(self, index: int) -> tuple[Cut, Cut] | None:
-        """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of dimension 0."""
+        """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of
+        dimension 0.
+        """
         cuts = self.cells.cuts
         return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
 
     def neighbours(self) -> IndexArray:
-        pairs = [(before, after) for before, cut, after in self._joints() if cut not in self.cells.undefined]
+        pairs = [
+            (before, after)
+            for before, cut, after in self._joints()
+            if cut not in self.cells.undefined
+        ]
         return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
     def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
-        """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges and its `position`.
+        """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges
+        and its `position`.
 
-        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is undefined join nothing.
-        Positions are the nearest float64; on a circle of more than 10,000 cuts angles to 2^-29 of a turn or better, so that
-        not all crossings need be made exact; `crossings` has them exactly.
+        A multigraph, because two arcs of a circle can meet at both ends. Points where a norm is
+        undefined join nothing. Positions are the nearest float64; on a circle of more than 10,000
+        cuts angles to 2^-29 of a turn or better, so that not all crossings need be made exact;
+        `crossings` has them exactly.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
         self._add_nodes(graph, witnesses)
         for before, cut, after in self._joints():
             if cut not in self.cells.undefined:
-                graph.add_edge(before, after, flipped=self.hinges_between(before, after), position=self._positions[cut])
+                graph.add_edge(
+                    before,
+                    after,
+                    flipped=self.hinges_between(before, after),
+                    position=self._positions[cut],
+                )
         return graph
 
     @cached_property
     def _positions(self) -> list[float]:
-        """The positions of all cuts: those of the exact points, on circles with very many cuts of points near them."""
+        """The positions of all cuts: those of the exact points, on circles with very many cuts of
+        points near them.
+        """
         cuts, bounds = self.cells.cuts, self.cells.enclosures
         many = len(cuts) > GRAPH_WITNESSES and not self.frame.is_straight
         if many and bounds is not None:
@@ -174,12 +215,18 @@ class CurvePartition(Partition):
         direction = self.direction_of(x)
         if not self.cells.cuts:
             return self._without_cuts(direction)
-        before = bisect.bisect_left(range(len(self)), 0, key=lambda i: self.cells.cuts[i].direction.compare(direction))
+        before = bisect.bisect_left(
+            range(len(self)), 0, key=lambda i: self.cells.cuts[i].direction.compare(direction)
+        )
         if before < len(self) and self.cells.cuts[before].direction.compare(direction) == 0:
-            raise InvalidInput("the point lies on a crossing", value=shown(x), remedy="move it off the crossing")
+            raise InvalidInput(
+                "the point lies on a crossing", value=shown(x), remedy="move it off the crossing"
+            )
         inside = self.cells.closed or self._is_on_arc(direction)
         if not inside:
-            raise InvalidInput("the point lies outside the domain", value=shown(x), remedy="give a point on it")
+            raise InvalidInput(
+                "the point lies outside the domain", value=shown(x), remedy="give a point on it"
+            )
         return (before - 1) % len(self)
 
     def _without_cuts(self, direction: Direction) -> int:
@@ -191,44 +238,70 @@ class CurvePartition(Partition):
         return compare_points(direction, first) > 0 and compare_points(direction, last) < 0
 
     def direction_of(self, x: Sequence[object]) -> Direction:
-        """The rational direction (alpha, beta) of a point of the curve; behind a norm modulo what P removes."""
+        """The rational direction (alpha, beta) of a point of the curve; behind a norm modulo what P
+        removes.
+        """
         rows = rows_of(self._columns(self.curve.state(), rationals(x, "x")))
         kept = independent_rows([row[:2] for row in rows], 2)
         equations = [rows[i] for i in kept]
         if len(kept) == 1:  # a line through the origin, or a sphere of two points, where v is zero
-            equations.append([*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO])
+            equations.append(
+                [*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO]
+            )
         solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
-        if solved is None or any(row[0] * solved[0] + row[1] * solved[1] != row[2] for row in [*rows, *self._unit()]):
-            raise InvalidInput("the point does not lie on the curve", value=shown(x), remedy="give alpha u + beta v")
+        if solved is None or any(
+            row[0] * solved[0] + row[1] * solved[1] != row[2] for row in [*rows, *self._unit()]
+        ):
+            raise InvalidInput(
+                "the point does not lie on the curve",
+                value=shown(x),
+                remedy="give alpha u + beta v",
+            )
         return Direction.rational(solved[0], solved[1])
 
     def _unit(self) -> list[list[Rational]]:
-        """On a straight line also the equation `one . (alpha, beta) = 1`, without which points at other scales would pass."""
+        """On a straight line also the equation `one . (alpha, beta) = 1`, without which points at
+        other scales would pass.
+        """
         return [] if self.curve.one is None else [[*self.curve.one, _ONE]]
 
     def _columns(self, state: RationalArray, x: list[Rational]) -> RationalArray:
         if len(x) != state.nrows():
-            raise InvalidInput("point does not fit the domain", value=f"{len(x)} coordinates",
-                               remedy=f"give {state.nrows()}")  # fmt: skip
-        joined = RationalArray(len(x), 3, [e for row, t in zip(rows_of(state), x, strict=True) for e in (*row, t)])
+            raise InvalidInput(
+                "point does not fit the domain",
+                value=f"{len(x)} coordinates",
+                remedy=f"give {state.nrows()}",
+            )
+        joined = RationalArray(
+            len(x), 3, [e for row, t in zip(rows_of(state), x, strict=True) for e in (*row, t)]
+        )
         norm = self.network.blocks[0].norm
         return joined if norm is None or self.frame.is_straight else norm.project(joined)
 
     def map_columns(self, index: int) -> RationalArray:
-        """The network's output over (alpha, beta, D): D is the constant behind a norm or on a circle (see curves)."""
+        """The network's output over (alpha, beta, D): D is the constant behind a norm or on a
+        circle (see curves).
+        """
         network = self.network
         network.require_piecewise_linear()
         if not network.has_norm:
             if self.curve.one is not None:
                 return self._propagate(network, self.curve.state(), self.curve.one, index)
-            return self._propagate(network, _with_root(self.curve.state()), (_ZERO, _ZERO, _ONE), index)
+            return self._propagate(
+                network, _with_root(self.curve.state()), (_ZERO, _ZERO, _ONE), index
+            )
         if network.blocks[0].norm is None:
-            raise Unsupported("maps behind a norm that is not in front are not computed along curves", value=self.domain,
-                              remedy="use network.from_block(k) to start at the norm")  # fmt: skip
+            raise Unsupported(
+                "maps behind a norm that is not in front are not computed along curves",
+                value=self.domain,
+                remedy="use network.from_block(k) to start at the norm",
+            )
         centred = _with_root(network.blocks[0].norm.project(self.curve.state()))
         return self._propagate(network.folded(), centred, (_ZERO, _ZERO, _ONE), index)
 
-    def _propagate(self, network: Network, state: RationalArray, one: Sequence[Rational], index: int) -> RationalArray:
+    def _propagate(
+        self, network: Network, state: RationalArray, one: Sequence[Rational], index: int
+    ) -> RationalArray:
         starts, bits = np.cumsum([0, *network.bits_per_layer]), self.code_of(index).bits
         rows = [[bool(b) for b in bits[a:b]] for a, b in itertools.pairwise(starts)]
         return network.propagate(state, one, lambda h, _: rows[h])
@@ -238,7 +311,9 @@ class CurvePartition(Partition):
 
 
 def _image(network: Network, curve: Curve) -> Curve:
-    """The curve that points are reported on: a circle behind a norm lies in the image of the norm's projection."""
+    """The curve that points are reported on: a circle behind a norm lies in the image of the norm's
+    projection.
+    """
     norm = network.blocks[0].norm
     if norm is None or curve.one is not None or curve.radius_squared is not None:
         return curve
@@ -275,14 +350,18 @@ class Arc(Region):
     def facets(self) -> tuple[Facet, ...]:
         """The crossings at the ends, and the ends of the domain; none at infinity.
 
-        `hyperplane` is the line through the end in the coefficients (alpha, beta) of the pencil, () when it is irrational.
+        `hyperplane` is the line through the end in the coefficients (alpha, beta) of the pencil, ()
+        when it is irrational.
         """
         ends = self._owner.ends_of(self.index)
         if ends is None:
             return ()
         frame = self._owner.frame
-        finite = [(cut, step) for cut, step in zip(ends, (-1, 1), strict=True)
-                  if not frame.is_straight or is_finite(frame, cut.direction)]  # fmt: skip
+        finite = [
+            (cut, step)
+            for cut, step in zip(ends, (-1, 1), strict=True)
+            if not frame.is_straight or is_finite(frame, cut.direction)
+        ]
         return tuple(self._facet(cut, step) for cut, step in finite)
 
     def _facet(self, cut: Cut, step: int) -> Facet:
@@ -300,7 +379,10 @@ class Arc(Region):
         if ends is None:
             return None
         owner = self._owner
-        first, last = (Crossing((), False, c.undefined, c.direction, owner.frame, owner.image).point for c in ends)
+        first, last = (
+            Crossing((), False, c.undefined, c.direction, owner.frame, owner.image).point
+            for c in ends
+        )
         return first, last
 
     @property
@@ -314,7 +396,8 @@ class Arc(Region):
 
     @property
     def parameters_float(self) -> tuple[float, float]:
-        """Start and end, each the nearest float64: angles in radians, the end beyond the start, or parameters t.
+        """Start and end, each the nearest float64: angles in radians, the end beyond the start, or
+        parameters t.
 
         A full circle is (0, 2 pi); the end of an arc that holds the angle 0 is above 2 pi.
         """
@@ -329,7 +412,11 @@ class Arc(Region):
     def length_float(self) -> float:
         """The length in the metric of the curve: the nearest float64."""
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
-        if ends is not None and frame.is_straight and not all(is_finite(frame, cut.direction) for cut in ends):
+        if (
+            ends is not None
+            and frame.is_straight
+            and not all(is_finite(frame, cut.direction) for cut in ends)
+        ):
             return math.inf
         return nearest_of(self._length)
 
@@ -340,13 +427,19 @@ class Arc(Region):
             return 2 * Ball.pi() * radius if len(self._owner) == 1 else Ball(0)
         first, last = (cut.direction for cut in ends)
         if not frame.is_straight:
-            turn = 2 * Ball.pi() if compare_points(first, last) == 0 else turn_ball(frame, first, last, bits)
+            turn = (
+                2 * Ball.pi()
+                if compare_points(first, last) == 0
+                else turn_ball(frame, first, last, bits)
+            )
             return None if turn is None else radius * turn
         return radius * gap_ball(frame, first, last, bits)
 
     @property
     def length(self) -> sympy.Expr:
-        """The exact length as a SymPy expression: radius times angle, or the distance of the end points."""
+        """The exact length as a SymPy expression: radius times angle, or the distance of the end
+        points.
+        """
         import sympy
 
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
@@ -357,10 +450,14 @@ class Arc(Region):
         if frame.is_straight:
             return radius * (exact_parameter(frame, last) - exact_parameter(frame, first))
         wraps = compare_points(last, first) <= 0
-        return radius * (exact_angle(frame, last) - exact_angle(frame, first) + (2 * sympy.pi if wraps else 0))
+        return radius * (
+            exact_angle(frame, last) - exact_angle(frame, first) + (2 * sympy.pi if wraps else 0)
+        )
 
     def symbolic(self) -> SymbolicRegion:
-        """Inequalities on the position (theta or t), and the map: in t on a line, in y = (y1, y2, ...) behind a norm."""
+        """Inequalities on the position (theta or t), and the map: in t on a line, in y = (y1, y2,
+        ...) behind a norm.
+        """
         import sympy
 
         straight = self._owner.frame.is_straight
@@ -375,7 +472,11 @@ class Arc(Region):
             return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
         (variable,) = set().union(*(part.free_symbols for part in found.inequalities))
         place = exact_parameter if self._owner.frame.is_straight else exact_angle
-        holes = [sympy.Ne(variable, place(self._owner.frame, cut.direction)) for cut in ends if cut.undefined]
+        holes = [
+            sympy.Ne(variable, place(self._owner.frame, cut.direction))
+            for cut in ends
+            if cut.undefined
+        ]
         return SymbolicRegion((*map(closed, found.inequalities), *holes), found.map)
 
     def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
@@ -396,16 +497,28 @@ class Arc(Region):
         owner = self._owner
         if owner.network.has_norm or not owner.frame.is_straight:
             return self.affine.sympy()
-        rows, one, along = rows_of(owner.map_columns(self.index)), owner.curve.one, owner.curve.along
+        rows, one, along = (
+            rows_of(owner.map_columns(self.index)),
+            owner.curve.one,
+            owner.curve.along,
+        )
         assert one is not None and along is not None
-        alpha, beta = ((_ONE, _ZERO), (_ZERO, _ONE)) if one[0] != 0 else ((_ZERO, -_ONE), (_ONE, _ZERO))
+        alpha, beta = (
+            ((_ONE, _ZERO), (_ZERO, _ONE)) if one[0] != 0 else ((_ZERO, -_ONE), (_ONE, _ZERO))
+        )
         point = [sympy_rational(a) + sympy_rational(b) * t for a, b in (alpha, beta)]
-        return sympy.Matrix([sympy_rational(row[0]) * point[0] + sympy_rational(row[1]) * point[1] for row in rows])
+        return sympy.Matrix(
+            [sympy_rational(row[0]) * point[0] + sympy_rational(row[1]) * point[1] for row in rows]
+        )
 
 
 def _line_through(direction: CurvePoint, step: int) -> tuple[int, ...]:
-    """The line of a rational direction as integers (alpha, beta, 0), positive inside; () when it is irrational."""
-    if isinstance(direction, IsolatedDirection) or not (direction.alpha.is_rational and direction.beta.is_rational):
+    """The line of a rational direction as integers (alpha, beta, 0), positive inside; () when it is
+    irrational.
+    """
+    if isinstance(direction, IsolatedDirection) or not (
+        direction.alpha.is_rational and direction.beta.is_rational
+    ):
         return ()
     a, b = direction.alpha.a, direction.beta.a
     return Halfspace.of([step * b, -step * a, _ZERO]).coefficients

@@ -21,14 +21,15 @@ from exact.regions.engine import Job
 @short_repr
 @dataclass(frozen=True)
 class FlatCells(Cells):
-    """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when asked for.
+    """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when
+    asked for.
 
-    `codes` are the spline codes, bit-packed as numpy.packbits does (R x
-    ceil(hinges / 8)). `witness(i)` is an exact point
-    strictly inside region i. `walls(i)` gives halfspaces among which all its facets are, the domain's included; without
-    it they are read off the code. `pairs()` lists every two regions that share a facet, once (E x 2); without it they are
-    found by rays and LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the domain
-    has no interior point. `decisions` counts what settled the questions on the way.
+    `codes` are the spline codes, bit-packed as numpy.packbits does (R x ceil(hinges / 8)).
+    `witness(i)` is an exact point strictly inside region i. `walls(i)` gives halfspaces among which
+    all its facets are, the domain's included; without it they are read off the code. `pairs()`
+    lists every two regions that share a facet, once (E x 2); without it they are found by rays and
+    LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the
+    domain has no interior point. `decisions` counts what settled the questions on the way.
     """
 
     codes: ByteArray
@@ -62,7 +63,14 @@ def no_cells(job: Job) -> FlatCells:
     """No region, because the budget ended before there was one."""
     hinges = job.network.hinge_count
     codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
-    return FlatCells(codes, hinges, _no_witness, Outcome.BUDGET_REACHED, "stopped early, before the first region", {})
+    return FlatCells(
+        codes,
+        hinges,
+        _no_witness,
+        Outcome.BUDGET_REACHED,
+        "stopped early, before the first region",
+        {},
+    )
 
 
 def _no_witness(index: int) -> Point:
@@ -74,10 +82,14 @@ def flat_refusal(network: Network, domain: Domain) -> str | None:
     if not isinstance(domain, FlatDomain):
         return f"it enumerates flat domains, not {type(domain).__name__}"
     if not domain.is_polyhedral:
-        return f"it knows domains by their walls, and a {type(domain).__name__} is round; round_layers cuts it"
+        return (
+            f"it knows domains by their walls, and a {type(domain).__name__} is round; "
+            f"round_layers cuts it"
+        )
     if network.has_norm:
         return (
             "the network has a norm, so its regions in a flat domain are not polytopes; "
-            "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers behind it"
+            "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers "
+            "behind it"
         )
     return network.jump_refusal

@@ -1,9 +1,10 @@
 """Certificates of flat domains: kinds `complex` and `facets`.
 
-An engine that builds the complex of all faces gives kind `complex`: vertices, faces, cells. For every other one each region
-gets a point inside, a point in every facet with the region behind it, and a Farkas vector for every halfspace that is no
-facet: kind `facets`. A partition that stopped early gets the latter, which then says that it is not complete. A domain
-without interior gets a Farkas vector.
+An engine that builds the complex of all faces gives kind `complex`: vertices, faces, cells. For
+every other one each region gets a point inside, a point in every facet with the region behind it,
+and a Farkas vector for every halfspace that is no facet: kind `facets`. A partition that stopped
+early gets the latter, which then says that it is not complete. A domain without interior gets a
+Farkas vector.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ from exact.regions.polytopes.facets import code_behind, facet_proofs, region_wal
 
 
 def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) -> Iterator[Json]:
-    """The records of a certificate; Unsupported for a round domain. Cost: see :func:`exact.regions.certificate.of`."""
+    """The records of a certificate; Unsupported for a round domain. Cost: see
+    :func:`exact.regions.certificate.of`.
+    """
     if not domain.is_polyhedral:
-        raise Unsupported("a round domain has no certificate", value=domain, remedy="partition a Box around it")
+        raise Unsupported(
+            "a round domain has no certificate", value=domain, remedy="partition a Box around it"
+        )
     return _Writer(network, domain.flat(), cells, maps and network.is_piecewise_linear).records()
 
 
@@ -41,7 +46,12 @@ def domain_record(domain: FlatDomain) -> Json:
 def _domain(flat: Flat, cube: bool) -> Json:
     rows, denominator = matrix_rows(list(flat.state().entries()), flat.dim + 1)
     walls = [hexadecimal(wall.coefficients) for wall in flat.walls]
-    return {"dim": flat.dim, "cube": cube, "chart": {"denominator": denominator, "rows": rows}, "walls": walls}
+    return {
+        "dim": flat.dim,
+        "cube": cube,
+        "chart": {"denominator": denominator, "rows": rows},
+        "walls": walls,
+    }
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,9 @@ class _Writer:
             yield self._header("facets", complete)
             yield from self._facets(order)
 
-    def _header(self, kind: str, complete: bool, faces: Sequence[int] = (), cube: bool = False) -> dict[str, Json]:
+    def _header(
+        self, kind: str, complete: bool, faces: Sequence[int] = (), cube: bool = False
+    ) -> dict[str, Json]:
         shared = header(self.network, kind, complete, len(self.cells), _domain(self.flat, cube))
         return shared | {"faces": list(faces), "maps": self.maps}
 
@@ -83,7 +95,9 @@ class _Writer:
         code = self.cells.codes[index].tobytes()
         record: dict[str, Json] = {"code": code.hex()}
         if self.maps:
-            image = self.network.propagate_code(self.flat.state(), SplineCode(code, self.network.bits_per_layer))
+            image = self.network.propagate_code(
+                self.flat.state(), SplineCode(code, self.network.bits_per_layer)
+            )
             rows, denominator = matrix_rows(list(image.entries()), self.flat.dim + 1)
             record["map"] = [denominator, *rows]
         return record
@@ -110,12 +124,24 @@ class _Writer:
             yield self._region(index) | self._walls(i, index, place, shared)
 
     def _walls(
-        self, number: int, index: int, place: Mapping[bytes, int], shared: dict[int, dict[Halfspace, tuple[Point, int]]]
+        self,
+        number: int,
+        index: int,
+        place: Mapping[bytes, int],
+        shared: dict[int, dict[Halfspace, tuple[Point, int]]],
     ) -> dict[str, Json]:
-        """Witness, facets and redundancy proofs; facets seen from here are kept in `shared` for the regions behind them."""
+        """Witness, facets and redundancy proofs; facets seen from here are kept in `shared` for the
+        regions behind them.
+        """
         bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges).astype(bool).tolist()
-        walls, witness, seen = region_walls(self.network, self.flat, bits), self.cells.witness(index), shared.pop(number, {})
-        proofs = facet_proofs(walls, witness, self.flat.dim, {wall: point for wall, (point, _) in seen.items()})
+        walls, witness, seen = (
+            region_walls(self.network, self.flat, bits),
+            self.cells.witness(index),
+            shared.pop(number, {}),
+        )
+        proofs = facet_proofs(
+            walls, witness, self.flat.dim, {wall: point for wall, (point, _) in seen.items()}
+        )
         facets = sorted(proofs.points)
         entries: list[Json] = []
         for name in facets:
@@ -124,7 +150,10 @@ class _Writer:
             if neighbour is not None and neighbour > number:
                 shared.setdefault(neighbour, {})[wall.opposite] = (point, number)
             entries.append([name, hexadecimal(point), neighbour])
-        redundant = [[name, _multipliers(proofs.redundant[name], facets)] for name in sorted(proofs.redundant)]
+        redundant = [
+            [name, _multipliers(proofs.redundant[name], facets)]
+            for name in sorted(proofs.redundant)
+        ]
         return {"witness": hexadecimal(witness), "facets": entries, "redundant": redundant}
 
     def _neighbour(self, wall: Halfspace, point: Point, place: Mapping[bytes, int]) -> int | None:

@@ -1,9 +1,10 @@
 """Facets of a region and the regions behind them, exactly.
 
-Two regions are adjacent iff they share a facet, that is a set of dimension d - 1. "Hamming distance 1" is neither
-necessary (duplicate neurons flip together) nor sufficient (regions may touch in less), so it is never used. The activation
-regions of a continuous piecewise linear network meet face to face, hence each facet has exactly one region behind it: its
-code is read off at an interior point of the facet, moved outward by an infinitesimal.
+Two regions are adjacent iff they share a facet, that is a set of dimension d - 1. "Hamming distance
+1" is neither necessary (duplicate neurons flip together) nor sufficient (regions may touch in
+less), so it is never used. The activation regions of a continuous piecewise linear network meet
+face to face, hence each facet has exactly one region behind it: its code is read off at an interior
+point of the facet, moved outward by an infinitesimal.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.linear_algebra import apply
-from exact.arithmetic.numbers import FloatArray, IntegerArray, Rational, RationalArray, nearest_float
+from exact.arithmetic.numbers import (
+    FloatArray,
+    IntegerArray,
+    Rational,
+    RationalArray,
+    nearest_float,
+)
 from exact.arithmetic.surds import sign
 from exact.errors import Undecided
 from exact.geometry.domains.base import Flat
@@ -29,7 +36,8 @@ from exact.propagation.cursor import advance, begin, layer_halfspaces
 
 @dataclass(frozen=True)
 class Wall:
-    """A facet of a region: its supporting halfspace (region inside), a point inside the facet, the code behind it.
+    """A facet of a region: its supporting halfspace (region inside), a point inside the facet, the
+    code behind it.
 
     `behind` is None when the facet lies on the edge of the domain.
     """
@@ -40,7 +48,9 @@ class Wall:
 
 
 def region_halfspaces(network: Network, flat: Flat, bits: Sequence[bool]) -> list[Halfspace]:
-    """The halfspace `breakpoint exceeded` of every hinge, on the region with these bits (constants included)."""
+    """The halfspace `breakpoint exceeded` of every hinge, on the region with these bits (constants
+    included).
+    """
     one = [Rational(0)] * flat.dim + [Rational(1)]
     cursor, start, found = begin(network, flat.state(), one), 0, list[Halfspace]()
     while cursor is not None:
@@ -52,20 +62,28 @@ def region_halfspaces(network: Network, flat: Flat, bits: Sequence[bool]) -> lis
 
 
 def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Halfspace, ...]:
-    """The distinct halfspaces that contain the region: of the domain, then of the hinges. Facets are among them."""
+    """The distinct halfspaces that contain the region: of the domain, then of the hinges. Facets
+    are among them.
+    """
     sides = zip(region_halfspaces(network, flat, bits), bits, strict=True)
-    inside = [halfspace if bit else halfspace.opposite for halfspace, bit in sides if not halfspace.is_constant]
+    inside = [
+        halfspace if bit else halfspace.opposite
+        for halfspace, bit in sides
+        if not halfspace.is_constant
+    ]
     return tuple(dict.fromkeys([*flat.walls, *inside]))
 
 
 @dataclass(frozen=True)
 class FacetProofs:
-    """Which of a list of distinct walls are facets of the region they cut out, with a proof for each; indices are the list's.
+    """Which of a list of distinct walls are facets of the region they cut out, with a proof for
+    each; indices are the list's.
 
-    `points[i]` lies on wall i and strictly inside every other wall: in the relative interior of facet i. `redundant[w]`
-    has rows i != w, all facets, and multipliers l_i > 0 with `sum_i l_i (n_i, b_i) + (0, s) = (n_w, b_w)` for one s >= 0,
-    where `n . x + b > 0` are the walls' coprime integer coefficients: inside the others, wall w is positive, so it is no
-    facet. No row at all means that n_w = 0. Every index is in exactly one of the two.
+    `points[i]` lies on wall i and strictly inside every other wall: in the relative interior of
+    facet i. `redundant[w]` has rows i != w, all facets, and multipliers l_i > 0 with `sum_i l_i
+    (n_i, b_i) + (0, s) = (n_w, b_w)` for one s >= 0, where `n . x + b > 0` are the walls' coprime
+    integer coefficients: inside the others, wall w is positive, so it is no facet. No row at all
+    means that n_w = 0. Every index is in exactly one of the two.
     """
 
     points: dict[int, Point]
@@ -73,18 +91,27 @@ class FacetProofs:
 
 
 def facet_proofs(
-    walls: Sequence[Halfspace], witness: Point, dim: int, known: Mapping[Halfspace, Point] | None = None
+    walls: Sequence[Halfspace],
+    witness: Point,
+    dim: int,
+    known: Mapping[Halfspace, Point] | None = None,
 ) -> FacetProofs:
-    """Decide for each of the distinct `walls` whether it is a facet of their intersection, and prove it.
+    """Decide for each of the distinct `walls` whether it is a facet of their intersection, and
+    prove it.
 
-    `witness` is strictly inside all walls. `known` gives points inside facets already found from behind. Most facets are
-    found by shooting rays from the witness (floats propose the first wall hit, the hit is confirmed exactly); for each
-    other wall one LP over the facets known so far proves redundancy, or leads to a new facet (Clarkson 1994). The redundant
-    come with the affine form of Farkas' lemma. Cost: one LP of the size of the answer per wall that no ray finds. Raises
+    `witness` is strictly inside all walls. `known` gives points inside facets already found from
+    behind. Most facets are found by shooting rays from the witness (floats propose the first wall
+    hit, the hit is confirmed exactly); for each other wall one LP over the facets known so far
+    proves redundancy, or leads to a new facet (Clarkson 1994). The redundant come with the affine
+    form of Farkas' lemma. Cost: one LP of the size of the answer per wall that no ray finds. Raises
     Undecided for a witness that is not inside.
     """
     if not is_inside(walls, witness):
-        raise Undecided("a witness is not strictly inside its walls", value=witness, remedy="please report the network")
+        raise Undecided(
+            "a witness is not strictly inside its walls",
+            value=witness,
+            remedy="please report the network",
+        )
     places = {wall: i for i, wall in enumerate(walls)}
     points = {places[wall]: point for wall, point in (known or {}).items() if wall in places}
     points |= dict(_shot(walls, witness, points))
@@ -96,9 +123,14 @@ def facet_proofs(
 
 
 def facets(
-    network: Network, flat: Flat, walls: Sequence[Halfspace], witness: Point, known: Mapping[Halfspace, Point] | None = None
+    network: Network,
+    flat: Flat,
+    walls: Sequence[Halfspace],
+    witness: Point,
+    known: Mapping[Halfspace, Point] | None = None,
 ) -> list[Wall]:
-    """The facets of the region cut out by `walls`, exactly: one per distinct halfspace that is not redundant.
+    """The facets of the region cut out by `walls`, exactly: one per distinct halfspace that is not
+    redundant.
 
     Arguments and cost as for `facet_proofs`; repeated walls count once.
     """
@@ -106,35 +138,61 @@ def facets(
     points = facet_proofs(walls, witness, flat.dim, known).points
     on_edge, chart = set(flat.walls), flat.state()
     return [
-        Wall(wall, points[i], None if wall in on_edge else _code_behind(network, chart, wall, points[i]))
+        Wall(
+            wall,
+            points[i],
+            None if wall in on_edge else _code_behind(network, chart, wall, points[i]),
+        )
         for i, wall in enumerate(walls)
         if i in points
     ]
 
 
 def _resolve(
-    walls: Sequence[Halfspace], index: int, witness: Point, points: dict[int, Point], redundant: dict[int, Farkas], dim: int
+    walls: Sequence[Halfspace],
+    index: int,
+    witness: Point,
+    points: dict[int, Point],
+    redundant: dict[int, Farkas],
+    dim: int,
 ) -> None:
-    """Decide wall `index` over the facets known, or find another facet: a point or a redundancy is added."""
+    """Decide wall `index` over the facets known, or find another facet: a point or a redundancy is
+    added.
+    """
     others = list(points)
     found = strict_feasibility([*(walls[i] for i in others), walls[index].opposite], dim)
     if isinstance(found, Farkas):
         redundant[index] = _redundancy(found, others)
         return
-    direction = [x * witness[-1] - w * found.point[-1] for x, w in zip(found.point[:-1], witness[:-1], strict=True)]
+    direction = [
+        x * witness[-1] - w * found.point[-1]
+        for x, w in zip(found.point[:-1], witness[:-1], strict=True)
+    ]
     facet, point = facet_hit(walls, witness, direction)
     points[facet] = point
 
 
 def _redundancy(proof: Farkas, others: Sequence[int]) -> Farkas:
-    """A Farkas vector of `others` and the opposite of a wall (the last row), scaled to 1 there and written for the wall."""
-    own = next(m for row, m in zip(proof.rows, proof.multipliers, strict=True) if row == len(others))
-    rest = [(others[row], m / own) for row, m in zip(proof.rows, proof.multipliers, strict=True) if row < len(others)]
+    """A Farkas vector of `others` and the opposite of a wall (the last row), scaled to 1 there and
+    written for the wall.
+    """
+    own = next(
+        m for row, m in zip(proof.rows, proof.multipliers, strict=True) if row == len(others)
+    )
+    rest = [
+        (others[row], m / own)
+        for row, m in zip(proof.rows, proof.multipliers, strict=True)
+        if row < len(others)
+    ]
     return Farkas(tuple(i for i, _ in rest), tuple(m for _, m in rest))
 
 
-def _shot(walls: Sequence[Halfspace], witness: Point, known: Container[int]) -> Iterator[tuple[int, Point]]:
-    """Facets not known that a ray from the witness along some normal hits first, each with the exact point hit."""
+def _shot(
+    walls: Sequence[Halfspace], witness: Point, known: Container[int]
+) -> Iterator[tuple[int, Point]]:
+    """Facets not known that a ray from the witness along some normal hits first, each with the
+    exact point hit.
+    """
     if not walls:
         return
     width, found = len(witness), set[int]()
@@ -142,7 +200,11 @@ def _shot(walls: Sequence[Halfspace], witness: Point, known: Container[int]) -> 
     hits = _first_hits(np.stack([wall.float_row for wall in walls]), witness)
     for index, shooter in sorted({(int(i), int(k)) for k, i in enumerate(hits) if i >= 0}):
         direction = [-x for x in walls[shooter].normal]
-        step = None if index in known or index in found else first_hit(witness, direction, [walls[index]])
+        step = (
+            None
+            if index in known or index in found
+            else first_hit(witness, direction, [walls[index]])
+        )
         if step is None:
             continue
         point = along(witness, direction, step)
@@ -153,7 +215,9 @@ def _shot(walls: Sequence[Halfspace], witness: Point, known: Container[int]) -> 
 
 
 def _first_hits(table: FloatArray, witness: Point) -> FloatArray:
-    """For the ray against each normal: the index of the wall that floats say it meets first, or -1."""
+    """For the ray against each normal: the index of the wall that floats say it meets first, or
+    -1.
+    """
     at = np.array([float(x) for x in affine_floats(witness)] + [1.0])
     with np.errstate(all="ignore"):  # what overflows or has no value only proposes nothing
         values, slopes = table @ at, -(table[:, :-1] @ table[:, :-1].T)
@@ -168,14 +232,20 @@ def affine_floats(point: Point) -> list[float]:
 
 
 def code_behind(network: Network, flat: Flat, wall: Halfspace, point: Point) -> tuple[bool, ...]:
-    """The code just outside the region at a point of its facet: signs are lexicographic in (value, derivative)."""
+    """The code just outside the region at a point of its facet: signs are lexicographic in (value,
+    derivative).
+    """
     return _code_behind(network, flat.state(), wall, point)
 
 
-def _code_behind(network: Network, chart: RationalArray, wall: Halfspace, point: Point) -> tuple[bool, ...]:
+def _code_behind(
+    network: Network, chart: RationalArray, wall: Halfspace, point: Point
+) -> tuple[bool, ...]:
     inputs = apply(chart, [*affine(point), Rational(1)])
     outward = apply(chart, [*(Rational(-x) for x in wall.normal), Rational(0)])
-    state = RationalArray(len(inputs), 2, [x for pair in zip(inputs, outward, strict=True) for x in pair])
+    state = RationalArray(
+        len(inputs), 2, [x for pair in zip(inputs, outward, strict=True) for x in pair]
+    )
     cursor, code = begin(network, state, (Rational(1), Rational(0))), list[bool]()
     while cursor is not None:
         z = cursor.current.pre_activations(cursor.inner, cursor.one)

@@ -1,9 +1,11 @@
-"""What a norm leaves for eps > 0: a network on the open ball of radius sqrt(n), its cells there, and the inputs behind them.
+"""What a norm leaves for eps > 0: a network on the open ball of radius sqrt(n), its cells there,
+and the inputs behind them.
 
-`norm(x) = gain y + bias` with y = P x sqrt(n) / sqrt(r^2 + n eps) ("var") or P x sqrt(n) / (r + sqrt(n) eps) ("std"), r = |P x|
-(MATH: "LayerNorm, exactly"). Both rules map onto the same open ball |y|^2 < n of the image of P, and a direction onto a
-radius of it. Gain and bias are folded into the first layer, so cells are convex polytopes cut by the ball. At a point y of
-the ball |y|^2 = n s^2, and the inputs there have P x = y T with
+`norm(x) = gain y + bias` with y = P x sqrt(n) / sqrt(r^2 + n eps) ("var") or P x sqrt(n) / (r +
+sqrt(n) eps) ("std"), r = |P x| (MATH: "LayerNorm, exactly"). Both rules map onto the same open ball
+|y|^2 < n of the image of P, and a direction onto a radius of it. Gain and bias are folded into the
+first layer, so cells are convex polytopes cut by the ball. At a point y of the ball |y|^2 = n s^2,
+and the inputs there have P x = y T with
 
     "var":  s = r / sqrt(r^2 + n eps),    T^2 = eps / (1 - s^2),
     "std":  s = r / (r + sqrt(n) eps),    T = eps (1 + s) / (1 - s^2).
@@ -46,21 +48,36 @@ _ZERO, _ONE = Rational(0), Rational(1)
 
 @in_ieee_floats
 def behind_norm(network: Network) -> tuple[Network, Ball]:
-    """The network behind its first norm as a function of y, gain and bias folded in, and the ball of all y.
+    """The network behind its first norm as a function of y, gain and bias folded in, and the ball
+    of all y.
 
-    Raises InvalidInput for a network without norm, for eps = 0 (no ball but a sphere) and for a norm that leaves a single
-    point; Unsupported where hidden layers stand in front of the norm or behind a second one.
+    Raises InvalidInput for a network without norm, for eps = 0 (no ball but a sphere) and for a
+    norm that leaves a single point; Unsupported where hidden layers stand in front of the norm or
+    behind a second one.
     """
     norm = network.norms[0] if network.norms else None
     if norm is None:
-        raise InvalidInput("the network has no norm, so its inputs fill no ball", value="no norm",
-                           remedy="give Ball(centre, radius_squared)")  # fmt: skip
+        raise InvalidInput(
+            "the network has no norm, so its inputs fill no ball",
+            value="no norm",
+            remedy="give Ball(centre, radius_squared)",
+        )
     if (reason := sphere_refusal(network, Sphere())) is not None:
-        raise Unsupported("the network does not live on one norm's ball", value=NormBall(), remedy=reason)
+        raise Unsupported(
+            "the network does not live on one norm's ball", value=NormBall(), remedy=reason
+        )
     if norm.eps == 0:
-        raise InvalidInput("eps is 0, so the image of the norm is a sphere, not a ball", value=norm, remedy="use Sphere()")
+        raise InvalidInput(
+            "eps is 0, so the image of the norm is a sphere, not a ball",
+            value=norm,
+            remedy="use Sphere()",
+        )
     if norm.sphere_dim < 0:
-        raise InvalidInput("the norm maps every input to one point", value=norm, remedy="give a norm of more coordinates")
+        raise InvalidInput(
+            "the norm maps every input to one point",
+            value=norm,
+            remedy="give a norm of more coordinates",
+        )
     return network.folded(), Ball([_ZERO] * norm.dim, norm.dim, norm.sphere_basis())
 
 
@@ -68,11 +85,13 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
 @short_repr
 @dataclass(frozen=True)
 class RadiusRange:
-    """The open interval of image radii |y| that a cell of the ball has, as squares: `inner < |y|^2 < outer`.
+    """The open interval of image radii |y| that a cell of the ball has, as squares: `inner < |y|^2
+    < outer`.
 
-    `inner` is 0 with `holds_centre` where the cell contains the centre. `outer` is n iff the cell comes arbitrarily near to
-    the sphere, so that inputs of every large radius are in it; `on_sphere` says whether it also has points on the sphere,
-    which are the limits eps = 0 (a cell that only touches the sphere has none).
+    `inner` is 0 with `holds_centre` where the cell contains the centre. `outer` is n iff the cell
+    comes arbitrarily near to the sphere, so that inputs of every large radius are in it;
+    `on_sphere` says whether it also has points on the sphere, which are the limits eps = 0 (a cell
+    that only touches the sphere has none).
     """
 
     inner: Fraction
@@ -91,8 +110,8 @@ class RadiusRange:
 class CellsByRadius:
     """How many cells of the ball the inputs of one radius meet, as an exact step function of it.
 
-    `breaks` are the squares |y|^2 = n s^2 at which the number changes, from 0 to n; `counts[i]` holds between breaks i and
-    i + 1. At a break itself ask :meth:`at`.
+    `breaks` are the squares |y|^2 = n s^2 at which the number changes, from 0 to n; `counts[i]`
+    holds between breaks i and i + 1. At a break itself ask :meth:`at`.
     """
 
     norm: Norm
@@ -104,13 +123,21 @@ class CellsByRadius:
         """The number of cells met at |y|^2 = square, 0 <= square < n."""
         value = fraction(rational(square, "square"))
         if not 0 <= value < self.norm.dim:
-            raise InvalidInput("no point of the ball is there", value=square, remedy=f"give 0 <= |y|^2 < {self.norm.dim}")
+            raise InvalidInput(
+                "no point of the ball is there",
+                value=square,
+                remedy=f"give 0 <= |y|^2 < {self.norm.dim}",
+            )
         return sum(one.met_by(value) for one in self.ranges)
 
     @property
     def radii_float(self) -> FloatArray:
-        """The input radii |P x| at the breaks, each the nearest float64; the last one is infinite."""
-        squares = [input_radius_squared(self.norm, rational(b) / self.norm.dim) for b in self.breaks[:-1]]
+        """The input radii |P x| at the breaks, each the nearest float64; the last one is
+        infinite.
+        """
+        squares = [
+            input_radius_squared(self.norm, rational(b) / self.norm.dim) for b in self.breaks[:-1]
+        ]
         return np.array([square.root_float() for square in squares] + [inf])
 
 
@@ -125,11 +152,13 @@ def input_radius_squared(norm: Norm, s_squared: Rational) -> Surd:
 
 
 class NormBallPartition(FlatPartition):
-    """The cells of a network on the open ball of its norm, eps > 0: one convex cell per spline code.
+    """The cells of a network on the open ball of its norm, eps > 0: one convex cell per spline
+    code.
 
-    `network` is the network with its norm. Witnesses are rational inputs; the points of the ball they stand for, and facets
-    and halfspaces, are over the rational basis `ball.directions` of the image of P. Counts, codes and adjacency are those of
-    the whole input space: every input, whatever its norm, lies in one cell or on a boundary.
+    `network` is the network with its norm. Witnesses are rational inputs; the points of the ball
+    they stand for, and facets and halfspaces, are over the rational basis `ball.directions` of the
+    image of P. Counts, codes and adjacency are those of the whole input space: every input,
+    whatever its norm, lies in one cell or on a boundary.
     """
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: FlatCells) -> None:
@@ -142,8 +171,11 @@ class NormBallPartition(FlatPartition):
         return self.folded
 
     def records(self, maps: bool) -> Iterator[Json]:
-        raise Unsupported("such a partition has no certificate", value=repr(self),
-                          remedy="polytopes, lines, circles and spheres have, behind one norm at most")  # fmt: skip
+        raise Unsupported(
+            "such a partition has no certificate",
+            value=repr(self),
+            remedy="polytopes, lines, circles and spheres have, behind one norm at most",
+        )
 
     @cached_property
     def regions(self) -> Sequence[NormBallCell]:
@@ -157,15 +189,18 @@ class NormBallPartition(FlatPartition):
     def locate(self, x: Sequence[object]) -> int:
         found = self.index_of(self.network.code(x))
         if found is None:
-            raise InvalidInput("the point lies in no region found", value=shown(x),
-                               remedy="give an input off the region boundaries")  # fmt: skip
+            raise InvalidInput(
+                "the point lies in no region found",
+                value=shown(x),
+                remedy="give an input off the region boundaries",
+            )
         return found
 
     def input_in(self, index: int) -> tuple[Fraction, ...]:
         """A rational input with the code of cell `index`, confirmed by exact signs behind the norm.
 
-        The input of the engine's witness y is y T with T as a rule irrational; a rational near T is taken, nearer until the
-        code is right, which ends because cells are open.
+        The input of the engine's witness y is y T with T as a rule irrational; a rational near T is
+        taken, nearer until the code is right, which ends because cells are open.
         """
         y, code = rationals(self.flat.ambient(self.witness_of(index))), self.code_of(index)
         bits = _FIRST_BITS
@@ -175,11 +210,16 @@ class NormBallPartition(FlatPartition):
             if self.network.code(x) == code:
                 return fractions(x)
             bits *= 2
-        raise Undecided("no rational input of a cell was found", value=f"cell {index}, {_MOST_BITS} bits",
-                        remedy="use image_point, a rational point of the ball in the cell")  # fmt: skip
+        raise Undecided(
+            "no rational input of a cell was found",
+            value=f"cell {index}, {_MOST_BITS} bits",
+            remedy="use image_point, a rational point of the ball in the cell",
+        )
 
     def radii(self, index: int) -> RadiusRange:
-        """The image radii of a cell, exactly: its nearest and farthest point from the centre of the ball."""
+        """The image radii of a cell, exactly: its nearest and farthest point from the centre of the
+        ball.
+        """
         body = self._chart.body
         shape, holds_centre = body.around(), True
         for wall in self._walls_around(index):
@@ -191,7 +231,9 @@ class NormBallPartition(FlatPartition):
         squares = [body.norm_squared(affine(vertex)) for vertex in shape.vertices]
         outer = min(max(squares), body.radius_squared)
         inner = _ZERO if holds_centre else _least_square(body, shape.vertices)
-        return RadiusRange(fraction(inner), fraction(outer), holds_centre, max(squares) > body.radius_squared)
+        return RadiusRange(
+            fraction(inner), fraction(outer), holds_centre, max(squares) > body.radius_squared
+        )
 
     @cached_property
     def _chart(self) -> RoundChart:
@@ -209,7 +251,9 @@ class NormBallPartition(FlatPartition):
 
 
 def _least_square(body: RoundBody, points: Sequence[Point]) -> Rational:
-    """The least |y|^2 over a hull of points: each step asks for a point nearer than the last one, until there is none."""
+    """The least |y|^2 over a hull of points: each step asks for a point nearer than the last one,
+    until there is none.
+    """
     least = min(body.norm_squared(affine(point)) for point in points)
     while least > 0:
         nearer = RoundBody(body.gram, least).nearest(points)
@@ -220,7 +264,9 @@ def _least_square(body: RoundBody, points: Sequence[Point]) -> Rational:
 
 
 def _near(norm: Norm, s_squared: Rational, bits: int) -> Rational:
-    """A rational within 2^-bits, relatively, of the T that takes a point of the ball back to an input."""
+    """A rational within 2^-bits, relatively, of the T that takes a point of the ball back to an
+    input.
+    """
     if norm.eps_rule == "var":
         return _root_near(norm.eps / (1 - s_squared), bits)
     return norm.eps * (1 + _root_near(s_squared, bits)) / (1 - s_squared)
@@ -247,10 +293,14 @@ class NormBallCell(Polytope):
 
     @property
     def image_point(self) -> tuple[Fraction, ...]:
-        """A rational point y of the ball in the cell, before gain and bias (its inputs may be irrational)."""
+        """A rational point y of the ball in the cell, before gain and bias (its inputs may be
+        irrational).
+        """
         return self._owner.flat.ambient(self._owner.witness_of(self.index))
 
     @property
     def radii(self) -> RadiusRange:
-        """The interval of |y|^2 over the cell; :func:`input_radius_squared` takes a square / n back to inputs."""
+        """The interval of |y|^2 over the cell; :func:`input_radius_squared` takes a square / n back
+        to inputs.
+        """
         return self._owner.radii(self.index)

@@ -1,7 +1,8 @@
 """Partitions of flat domains into convex polytopes: facets, adjacency, vertices, volumes, polygons.
 
-Bulk results are arrays (packed codes, adjacency, faces); a region is a light view that makes exact objects when asked.
-The partition and its regions stand in one file, longer than others, because each region asks its partition.
+Bulk results are arrays (packed codes, adjacency, faces); a region is a light view that makes exact
+objects when asked. The partition and its regions stand in one file, longer than others, because
+each region asks its partition.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ import numpy as np
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.linear_algebra import apply, matrix, rank
 from exact.arithmetic.nearest import in_range
-from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational, rationals
+from exact.arithmetic.numbers import (
+    Rational,
+    fraction,
+    fractions,
+    nearest_float,
+    rational,
+    rationals,
+)
 from exact.arithmetic.surds import Surd
 from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.geometry.combinatorics.codes import SplineCode, code_keys, find_key
@@ -28,7 +36,13 @@ from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.constructions import centroid
-from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, cells_of_facets, face_corners, with_regions_reordered
+from exact.geometry.polyhedra.faces import (
+    FaceComplex,
+    SymbolicPoint,
+    cells_of_facets,
+    face_corners,
+    with_regions_reordered,
+)
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded, root_multiple
 from exact.networks.affine_map import AffineMap
@@ -39,7 +53,13 @@ from exact.regions.engine import chart_of
 from exact.regions.partition import Partition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.facets import Wall, facet_proofs, facets, region_halfspaces, region_walls
+from exact.regions.polytopes.facets import (
+    Wall,
+    facet_proofs,
+    facets,
+    region_halfspaces,
+    region_walls,
+)
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.region import Facet, Region, SymbolicRegion
 from exact.regions.storage import Parts, travels
@@ -53,10 +73,12 @@ _VERTICES_KEPT = 1 << 16
 
 
 class FlatPartition(Partition):
-    """The open activation regions of a network without norm in a flat domain: convex polytopes, one per code.
+    """The open activation regions of a network without norm in a flat domain: convex polytopes, one
+    per code.
 
-    Regions are in canonical order, that of their codes; region i is number `order[i]` of the engine. They are open relative to
-    the affine hull of the domain, whose dimension is `flat.dim`; `evidence` says so where that is less than was given.
+    Regions are in canonical order, that of their codes; region i is number `order[i]` of the
+    engine. They are open relative to the affine hull of the domain, whose dimension is `flat.dim`;
+    `evidence` says so where that is less than was given.
     """
 
     cells: FlatCells
@@ -66,21 +88,31 @@ class FlatPartition(Partition):
         super().__init__(network, domain, engine, cells.codes[self.order], cells)
         self._keys = code_keys(self.codes)
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided("the engine returned a region twice", value=engine,
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "the engine returned a region twice",
+                value=engine,
+                remedy="this is a defect of the engine: please report the network",
+            )
         self.flat: Flat = chart_of(domain)
         if domain.empty is not None:
             cells = replace(cells, empty=domain.empty)
-            self.evidence = "the domain has no point at all, by a Farkas vector of its halfspaces with a negative sum"
+            self.evidence = (
+                "the domain has no point at all, by a Farkas vector of its halfspaces "
+                "with a negative sum"
+            )
         elif domain.is_lower_dimensional:
             self.evidence = f"on its affine hull of dimension {self.flat.dim}: {self.evidence}"
         self._flat_domain, self.cells = domain, cells
         self._walls: dict[int, tuple[Wall, ...]] = {}
-        self._shared: dict[int, dict[Halfspace, Point]] = {}  # facet points found from the other side
+        self._shared: dict[
+            int, dict[Halfspace, Point]
+        ] = {}  # facet points found from the other side
 
     @property
     def charted(self) -> Network:
-        """The network as a function on the flat chart: the one partitioned, unless a norm stands in front."""
+        """The network as a function on the flat chart: the one partitioned, unless a norm stands in
+        front.
+        """
         return self.network
 
     def parts(self, points: bool | None = None) -> Parts:
@@ -88,7 +120,12 @@ class FlatPartition(Partition):
 
     @classmethod
     def of_parts(
-        cls, network: Network, domain: Domain, engine: str, values: Mapping[str, Any], arrays: Mapping[str, Any]
+        cls,
+        network: Network,
+        domain: Domain,
+        engine: str,
+        values: Mapping[str, Any],
+        arrays: Mapping[str, Any],
     ) -> FlatPartition:
         make: Callable[..., FlatPartition] = cls  # the domain of a subclass need not be flat
         return make(network, domain, engine, flat_cells(network, domain, values, arrays))
@@ -119,38 +156,66 @@ class FlatPartition(Partition):
 
     @property
     def _knows_facets(self) -> bool:
-        """Whether the engine lists every facet between regions (one that stopped early does not know what is behind).
+        """Whether the engine lists every facet between regions (one that stopped early does not
+        know what is behind).
 
-        In a domain without walls around it, such as a ball, the engine must: facets of the polytopes may lie outside.
+        In a domain without walls around it, such as a ball, the engine must: facets of the
+        polytopes may lie outside.
         """
         lists = self.cells.pairs is not None or self.cells.faces is not None
         return lists and (self.outcome is Outcome.COMPLETE or not self._flat_domain.is_polyhedral)
 
     def facets_of(self, index: int) -> tuple[Facet, ...]:
-        """The facets of a region: those on the edge of the domain, then by the first hinge that flips."""
+        """The facets of a region: those on the edge of the domain, then by the first hinge that
+        flips.
+        """
         if not self._knows_facets:
             return tuple(self._facet_of_wall(index, wall) for wall in self.walls_of(index))
-        found = self._facets_by_faces(index) if self.faces is not None else self._facets_by_pairs(index)
+        found = (
+            self._facets_by_faces(index) if self.faces is not None else self._facets_by_pairs(index)
+        )
         place = {wall.coefficients: i for i, wall in enumerate(self.flat.walls)}
         edge = sorted((f for f in found if f.neighbour is None), key=lambda f: place[f.hyperplane])
-        return (*edge, *sorted((f for f in found if f.neighbour is not None), key=lambda f: f.flipped[0]))
+        return (
+            *edge,
+            *sorted((f for f in found if f.neighbour is not None), key=lambda f: f.flipped[0]),
+        )
 
     def _facets_by_faces(self, index: int) -> list[Facet]:
-        """Every wall that holds all vertices of a facet of the complex, with the cell on the other side of it."""
+        """Every wall that holds all vertices of a facet of the complex, with the cell on the other
+        side of it.
+        """
         assert self.faces is not None
         top, names = self.faces.dim, self.network.hinges
         places = {int(i): self._vertex(int(i)) for i in self.faces.corners.row(index)}
-        facets = [(int(k), face_corners(self.faces, top - 1, int(k))) for k in self.faces.boundary[top].row(index)]
-        flips = {neighbour: tuple(names[int(i)] for i in flipped) for neighbour, flipped in self.adjacency.row(index)}
+        facets = [
+            (int(k), face_corners(self.faces, top - 1, int(k)))
+            for k in self.faces.boundary[top].row(index)
+        ]
+        flips = {
+            neighbour: tuple(names[int(i)] for i in flipped)
+            for neighbour, flipped in self.adjacency.row(index)
+        }
         found = []
         for wall in dict.fromkeys(self._walls_around(index)):
-            on = {i for i, at in places.items() if wall.value(at.finite) == 0 == wall.slope(at.infinite)}
+            on = {
+                i
+                for i, at in places.items()
+                if wall.value(at.finite) == 0 == wall.slope(at.infinite)
+            }
             for behind in (self._cells_of_facets[k] for k, ends in facets if ends <= on):
                 neighbour = next((int(cell) for cell in behind if cell not in (index, -1)), None)
-                found.append(Facet(() if neighbour is None else flips[neighbour], neighbour, wall.coefficients))
+                found.append(
+                    Facet(
+                        () if neighbour is None else flips[neighbour], neighbour, wall.coefficients
+                    )
+                )
         if {facet.neighbour for facet in found} - {None} != flips.keys():
-            raise Undecided("a facet of the complex lies on no wall of its region", value=f"region {index}",
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "a facet of the complex lies on no wall of its region",
+                value=f"region {index}",
+                remedy="this is a defect of the engine: please report the network",
+            )
         return found
 
     @cached_property
@@ -159,17 +224,23 @@ class FlatPartition(Partition):
         return cells_of_facets(self.faces)
 
     def _facets_by_pairs(self, index: int) -> list[Facet]:
-        """A facet to every neighbour, and those on the edge of the domain by LPs over these walls and the domain's."""
+        """A facet to every neighbour, and those on the edge of the domain by LPs over these walls
+        and the domain's.
+        """
         inner, edge = self._facets_between(index), list(dict.fromkeys(self.flat.walls))
         walls = [*edge, *(Halfspace(facet.hyperplane) for facet in inner)]
         true = facet_proofs(walls, self.witness_of(index), self.flat.dim).points if edge else {}
-        return [*(Facet((), None, wall.coefficients) for i, wall in enumerate(edge) if i in true), *inner]
+        return [
+            *(Facet((), None, wall.coefficients) for i, wall in enumerate(edge) if i in true),
+            *inner,
+        ]
 
     def _facets_between(self, index: int) -> list[Facet]:
         """The facets to other regions. The first hinge that flips vanishes there.
 
-        All hinges before it agree on both sides, so it is one affine function around the facet, and it changes sign: its
-        hyperplane on this region is the facet's. (A later one may be zero all over this region.)
+        All hinges before it agree on both sides, so it is one affine function around the facet, and
+        it changes sign: its hyperplane on this region is the facet's. (A later one may be zero all
+        over this region.)
         """
         bits, names, found = self.code_of(index).bits, self.network.hinges, list[Facet]()
         sides = region_halfspaces(self.charted, self.flat, [bool(bit) for bit in bits])
@@ -184,24 +255,32 @@ class FlatPartition(Partition):
         self._require_polytopes()
         if index not in self._walls:
             seen = self._shared.get(index, {})
-            found = facets(self.charted, self.flat, self._walls_around(index), self.witness_of(index), seen)
+            found = facets(
+                self.charted, self.flat, self._walls_around(index), self.witness_of(index), seen
+            )
             self._walls[index] = tuple(found)
         return self._walls[index]
 
     @property
     def engine_faces(self) -> FaceComplex | None:
-        """The complex as the engine made it: its cell order[i] is region i; None from engines without one."""
+        """The complex as the engine made it: its cell order[i] is region i; None from engines
+        without one.
+        """
         return self.cells.faces
 
     def walls_known(self, index: int) -> tuple[Halfspace, ...]:
-        """Halfspaces over the parameters that cut out a region; redundant ones only where the engine knows no better."""
+        """Halfspaces over the parameters that cut out a region; redundant ones only where the
+        engine knows no better.
+        """
         return self._walls_around(index)
 
     def _walls_around(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces that cut out a region, among which its facets are."""
         if self.cells.walls is not None:
             return self.cells.walls(int(self.order[index]))
-        return region_walls(self.charted, self.flat, [bool(bit) for bit in self.code_of(index).bits])
+        return region_walls(
+            self.charted, self.flat, [bool(bit) for bit in self.code_of(index).bits]
+        )
 
     def _facet_of_wall(self, index: int, wall: Wall) -> Facet:
         if wall.behind is None:
@@ -211,13 +290,18 @@ class FlatPartition(Partition):
         return Facet(flipped, self.index_behind(wall), wall.halfspace.coefficients)
 
     def index_behind(self, wall: Wall) -> int | None:
-        """The region behind a facet; None on the edge of the domain or beyond an exhausted budget."""
+        """The region behind a facet; None on the edge of the domain or beyond an exhausted
+        budget.
+        """
         if wall.behind is None:
             return None
         found = find_key(self._keys, np.packbits(np.array(wall.behind, dtype=bool)).tobytes())
         if found is None and self.outcome is Outcome.COMPLETE:
-            raise Undecided("a facet leads to a region that the enumeration does not have", value=wall.halfspace,
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "a facet leads to a region that the enumeration does not have",
+                value=wall.halfspace,
+                remedy="this is a defect of the engine: please report the network",
+            )
         return found
 
     # ---- the graph
@@ -226,17 +310,21 @@ class FlatPartition(Partition):
     def adjacency(self) -> Adjacency:
         """Which regions share a facet, and which hinges flip there, as arrays (CSR), built once.
 
-        From the engine's pairs or faces where it lists them. Otherwise from true facets, found by rays and LPs, so that
-        regions that touch in less are not joined; every facet is then seen to lead to a region of the partition, which
-        closes a complete enumeration a second time.
+        From the engine's pairs or faces where it lists them. Otherwise from true facets, found by
+        rays and LPs, so that regions that touch in less are not joined; every facet is then seen to
+        lead to a region of the partition, which closes a complete enumeration a second time.
         """
         if self.cells.pairs is not None:
             place = np.empty(len(self), dtype=np.int64)
             place[self.order] = np.arange(len(self))
             return Adjacency.of_pairs(place[self.cells.pairs()], self.codes)
         if self.faces is not None:
-            return Adjacency.of_pairs(self._cells_of_facets[self._cells_of_facets[:, 1] >= 0], self.codes)
-        return Adjacency.of_pairs(np.array(list(self._pairs_by_facets()), dtype=np.int64).reshape(-1, 2), self.codes)
+            return Adjacency.of_pairs(
+                self._cells_of_facets[self._cells_of_facets[:, 1] >= 0], self.codes
+            )
+        return Adjacency.of_pairs(
+            np.array(list(self._pairs_by_facets()), dtype=np.int64).reshape(-1, 2), self.codes
+        )
 
     def _pairs_by_facets(self) -> Iterator[tuple[int, int]]:
         for index in range(len(self)):
@@ -250,9 +338,11 @@ class FlatPartition(Partition):
         return self.adjacency.pairs()
 
     def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
-        """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`, edges have `flipped` hinges.
+        """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
+        edges have `flipped` hinges.
 
-        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond 10,000 regions.
+        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
+        10,000 regions.
         """
         graph: nx.Graph[int] = nx.Graph()
         self._add_nodes(graph, witnesses)
@@ -264,7 +354,9 @@ class FlatPartition(Partition):
         return graph
 
     def pairs_flipping(self, layer: int) -> IndexArray:
-        """The pairs of regions (E x 2) that share a facet across which some hinge of hidden layer `layer` (1-based) flips."""
+        """The pairs of regions (E x 2) that share a facet across which some hinge of hidden layer
+        `layer` (1-based) flips.
+        """
         self.network.layer_range((layer, layer))
         ends = np.cumsum([0, *self.network.bits_per_layer])
         return self.adjacency.pairs_flipping(int(ends[layer - 1]), int(ends[layer]))
@@ -273,7 +365,9 @@ class FlatPartition(Partition):
 
     @cached_property
     def faces(self) -> FaceComplex | None:
-        """The polyhedral complex of vertices, edges, ..., regions, cell i being region i; None from engines without one."""
+        """The polyhedral complex of vertices, edges, ..., regions, cell i being region i; None from
+        engines without one.
+        """
         found = self.cells.faces
         return None if found is None else with_regions_reordered(found, self.order)
 
@@ -284,7 +378,9 @@ class FlatPartition(Partition):
         return lru_cache(_VERTICES_KEPT)(self.faces.vertex)
 
     def corners_of(self, index: int) -> tuple[list[Point], bool]:
-        """The finite vertices of a region in the parameters of the domain, and whether the region is bounded."""
+        """The finite vertices of a region in the parameters of the domain, and whether the region
+        is bounded.
+        """
         self._require_polytopes()
         if self.faces is not None:
             places = [self._vertex(int(i)) for i in self.faces.corners.row(index)]
@@ -294,8 +390,11 @@ class FlatPartition(Partition):
 
     def _require_polytopes(self) -> None:
         if not self._flat_domain.is_polyhedral:
-            raise Unsupported("the regions at the edge of this domain are no polytopes", value=self.domain,
-                              remedy="use codes, witnesses, graph() and facets, or partition a Box")  # fmt: skip
+            raise Unsupported(
+                "the regions at the edge of this domain are no polytopes",
+                value=self.domain,
+                remedy="use codes, witnesses, graph() and facets, or partition a Box",
+            )
 
     @cached_property
     def is_bounded(self) -> bool:
@@ -303,16 +402,24 @@ class FlatPartition(Partition):
         return not self._flat_domain.is_polyhedral or is_bounded(self.flat.walls, self.flat.dim)
 
     def solid(self, index: int) -> BoundedPolytope:
-        """A region as vertices, facets (in the order of `facets_of`) and their incidence; InvalidInput when unbounded."""
+        """A region as vertices, facets (in the order of `facets_of`) and their incidence;
+        InvalidInput when unbounded.
+        """
         points, bounded = self.corners_of(index)
         if not bounded:
-            raise InvalidInput("the region is unbounded, so it has no volume", value=f"region {index} of {self.domain!r}",
-                               remedy="partition a Box, or look at the regions with is_bounded only")  # fmt: skip
-        return BoundedPolytope.of(points, [Halfspace(facet.hyperplane) for facet in self.facets_of(index)])
+            raise InvalidInput(
+                "the region is unbounded, so it has no volume",
+                value=f"region {index} of {self.domain!r}",
+                remedy="partition a Box, or look at the regions with is_bounded only",
+            )
+        return BoundedPolytope.of(
+            points, [Halfspace(facet.hyperplane) for facet in self.facets_of(index)]
+        )
 
     @cached_property
     def volume(self) -> Fraction:
-        """The volume of all regions together, in the parameters of the domain: of a complete partition, the domain's.
+        """The volume of all regions together, in the parameters of the domain: of a complete
+        partition, the domain's.
 
         `measure` is that in input space. Raises InvalidInput when a region is unbounded.
         """
@@ -320,15 +427,18 @@ class FlatPartition(Partition):
 
     @property
     def measure(self) -> Surd:
-        """The d-dimensional measure of all regions together in input space, exactly; d is the dimension of the affine hull.
+        """The d-dimensional measure of all regions together in input space, exactly; d is the
+        dimension of the affine hull.
 
-        In a Box and in R^n it is the volume; in a slice, or on the affine hull of a flat polyhedron, a rational times a square
-        root. Raises InvalidInput when a region is unbounded.
+        In a Box and in R^n it is the volume; in a slice, or on the affine hull of a flat
+        polyhedron, a rational times a square root. Raises InvalidInput when a region is unbounded.
         """
         return self.measured(rational(self.volume))
 
     def measured(self, volume: Rational) -> Surd:
-        """The measure in input space of what has this volume in the parameters: times the root of their Gram determinant."""
+        """The measure in input space of what has this volume in the parameters: times the root of
+        their Gram determinant.
+        """
         basis = matrix(self.flat.directions, len(self.flat.origin))
         square = (basis * basis.transpose()).det()
         return root_multiple(volume / square.q, int(square.p * square.q))
@@ -339,21 +449,30 @@ class FlatPartition(Partition):
         point = self._parameters(rationals(x, "x"))
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
-            raise InvalidInput("the point lies in no region found", value=shown(x),
-                               remedy="give a point of the domain off the region boundaries")  # fmt: skip
+            raise InvalidInput(
+                "the point lies in no region found",
+                value=shown(x),
+                remedy="give a point of the domain off the region boundaries",
+            )
         return found
 
     def _parameters(self, x: list[Rational]) -> Point:
         """The parameters of a point of the domain's affine span."""
         if len(x) != len(self.flat.origin):
-            raise InvalidInput("point does not fit the domain", value=f"{len(x)} coordinates",
-                               remedy=f"give {len(self.flat.origin)}")  # fmt: skip
+            raise InvalidInput(
+                "point does not fit the domain",
+                value=f"{len(x)} coordinates",
+                remedy=f"give {len(self.flat.origin)}",
+            )
         shifted = [a - b for a, b in zip(x, self.flat.origin, strict=True)]
         basis = matrix(self.flat.directions, len(x))
         coordinates = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
         if apply(basis.transpose(), coordinates) != shifted:
-            raise InvalidInput("the point does not lie in the domain's span", value=shown(x),
-                               remedy="give a point of the slice")  # fmt: skip
+            raise InvalidInput(
+                "the point does not lie in the domain's span",
+                value=shown(x),
+                remedy="give a point of the slice",
+            )
         return homogeneous(coordinates)
 
     def _map_key(self, index: int) -> Hashable:
@@ -361,33 +480,52 @@ class FlatPartition(Partition):
         return tuple(self.charted.propagate_code(self.flat.state(), self.code_of(index)).entries())
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
-        """The regions of a two-dimensional domain as shapely polygons (for drawing), in region order.
+        """The regions of a two-dimensional domain as shapely polygons (for drawing), in region
+        order.
 
-        Coordinates are the domain's parameters, each the nearest float64: x1, x2 for Box and RealSpace, (s, t) for Plane. An
-        unbounded domain needs `clip`, a Box in these parameters; a region outside it gives an empty polygon.
+        Coordinates are the domain's parameters, each the nearest float64: x1, x2 for Box and
+        RealSpace, (s, t) for Plane. An unbounded domain needs `clip`, a Box in these parameters; a
+        region outside it gives an empty polygon.
         """
         from shapely import Polygon
 
         if self.flat.dim != 2:
-            raise InvalidInput("polygons need a two-dimensional domain", value=f"dimension {self.flat.dim}",
-                               remedy="partition a Plane through three points")  # fmt: skip
+            raise InvalidInput(
+                "polygons need a two-dimensional domain",
+                value=f"dimension {self.flat.dim}",
+                remedy="partition a Plane through three points",
+            )
         if clip is None and not self.is_bounded:
-            raise InvalidInput("the domain is unbounded, so its polygons may be", value=self.domain,
-                               remedy="give clip=Box(lo, hi, dim=2)")  # fmt: skip
+            raise InvalidInput(
+                "the domain is unbounded, so its polygons may be",
+                value=self.domain,
+                remedy="give clip=Box(lo, hi, dim=2)",
+            )
         if clip is not None and (clip.is_lower_dimensional or len(clip.lo) != 2):
-            raise InvalidInput("the clip is no rectangle", value=clip, remedy="give clip=Box(lo, hi, dim=2) with lo < hi")
+            raise InvalidInput(
+                "the clip is no rectangle",
+                value=clip,
+                remedy="give clip=Box(lo, hi, dim=2) with lo < hi",
+            )
         self._require_polytopes()
         edge = () if clip is None else clip.flat().walls
-        outlines = (_sorted_corners(self._clipped_corners(index, edge)) for index in range(len(self)))
+        outlines = (
+            _sorted_corners(self._clipped_corners(index, edge)) for index in range(len(self))
+        )
         return [Polygon(points) if len(points) >= 3 else Polygon() for points in outlines]
 
     def _clipped_corners(self, index: int, edge: tuple[Halfspace, ...]) -> list[Point]:
         if self._knows_facets and not edge:
             return self.corners_of(index)[0]
-        walls = [Halfspace(f.hyperplane) for f in self.facets_of(index)] if self._knows_facets else self._walls_around(index)
+        walls = (
+            [Halfspace(f.hyperplane) for f in self.facets_of(index)]
+            if self._knows_facets
+            else self._walls_around(index)
+        )
         return corners((*walls, *edge), 2)
 
     # ---- proofs
+
 
 class Polytope(Region):
     """A convex region of a flat domain."""
@@ -415,10 +553,11 @@ class Polytope(Region):
 
     @property
     def halfspaces(self) -> tuple[tuple[int, ...], ...]:
-        """An H-representation in the parameters of the domain: coprime integers (normal, offset), positive inside.
+        """An H-representation in the parameters of the domain: coprime integers (normal, offset),
+        positive inside.
 
-        Every distinct halfspace of the domain or of a hinge that contains the region, redundant ones too; the
-        hyperplanes of `facets` are those that are not.
+        Every distinct halfspace of the domain or of a hinge that contains the region, redundant
+        ones too; the hyperplanes of `facets` are those that are not.
         """
         owner = self._owner
         walls = region_walls(owner.charted, owner.flat, [bool(bit) for bit in self.code.bits])
@@ -426,11 +565,15 @@ class Polytope(Region):
 
     @property
     def vertices(self) -> tuple[tuple[Fraction, ...], ...]:
-        """The vertices in the parameters of the domain, exactly and sorted; of an unbounded region those that there are.
+        """The vertices in the parameters of the domain, exactly and sorted; of an unbounded region
+        those that there are.
 
-        From engines without faces: one exact solve per d-subset of the facets, refused beyond 200,000 subsets.
+        From engines without faces: one exact solve per d-subset of the facets, refused beyond
+        200,000 subsets.
         """
-        return tuple(sorted(fractions(affine(point)) for point in self._owner.corners_of(self.index)[0]))
+        return tuple(
+            sorted(fractions(affine(point)) for point in self._owner.corners_of(self.index)[0])
+        )
 
     @property
     def is_bounded(self) -> bool:
@@ -439,35 +582,41 @@ class Polytope(Region):
 
     @property
     def volume(self) -> Fraction:
-        """The d-dimensional volume in the parameters of the domain, exactly; InvalidInput for an unbounded region.
+        """The d-dimensional volume in the parameters of the domain, exactly; InvalidInput for an
+        unbounded region.
 
-        In a Box or RealSpace that is the volume in input space; in a Plane (s, t) = (1, 1) is one unit of area; on the affine
-        hull of a flat HPolytope it is that of the shadow on the coordinates that are parameters. A point has 1. `measure` is
-        always that in input space.
+        In a Box or RealSpace that is the volume in input space; in a Plane (s, t) = (1, 1) is one
+        unit of area; on the affine hull of a flat HPolytope it is that of the shadow on the
+        coordinates that are parameters. A point has 1. `measure` is always that in input space.
         """
         return fraction(self._owner.solid(self.index).volume)
 
     @property
     def measure(self) -> Surd:
-        """The d-dimensional measure in input space, exactly: rational, or a rational times a square root.
+        """The d-dimensional measure in input space, exactly: rational, or a rational times a square
+        root.
 
-        `float(measure)` and `measure.sympy()` convert it. Raises InvalidInput for an unbounded region.
+        `float(measure)` and `measure.sympy()` convert it. Raises InvalidInput for an unbounded
+        region.
         """
         return self._owner.measured(self._owner.solid(self.index).volume)
 
     @property
     def facet_measures(self) -> tuple[Surd, ...]:
-        """The (d-1)-dimensional measure of each of `facets`, exactly: rational, or a rational times a square root.
+        """The (d-1)-dimensional measure of each of `facets`, exactly: rational, or a rational times
+        a square root.
 
-        In the parameters of the domain; a point has measure 1. `float(measure)` and `measure.sympy()` convert it. Raises
-        InvalidInput for an unbounded region.
+        In the parameters of the domain; a point has measure 1. `float(measure)` and
+        `measure.sympy()` convert it. Raises InvalidInput for an unbounded region.
         """
         solid = self._owner.solid(self.index)
         return tuple(solid.facet_measure(k) for k in range(len(solid.walls)))
 
     @property
     def surface(self) -> sympy.Expr:
-        """The measure of the region's boundary, the sum of `facet_measures`, as an exact SymPy expression."""
+        """The measure of the region's boundary, the sum of `facet_measures`, as an exact SymPy
+        expression.
+        """
         import sympy
 
         return sympy.Add(*(measure.sympy() for measure in self.facet_measures))
@@ -482,22 +631,35 @@ class Polytope(Region):
         flat, network = self._owner.flat, self._owner.charted
         names = sympy.symbols(f"{_letter(flat)}1:{flat.dim + 1}", real=True)
         rows = [facet.hyperplane for facet in self.facets]
-        left = [sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1])) for row in rows]
+        left = [
+            sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1]))
+            for row in rows
+        ]
         columns = network.propagate_code(flat.state(), self.code)
-        return SymbolicRegion(tuple(x > 0 for x in left), AffineMap.of_columns(columns).sympy(names))
+        return SymbolicRegion(
+            tuple(x > 0 for x in left), AffineMap.of_columns(columns).sympy(names)
+        )
 
 
 def _letter(flat: Flat) -> str:
-    unit = all(v[i] == 1 and sum(x != 0 for x in v) == 1 for i, v in enumerate(flat.directions) if i < len(v))
+    unit = all(
+        v[i] == 1 and sum(x != 0 for x in v) == 1
+        for i, v in enumerate(flat.directions)
+        if i < len(v)
+    )
     return "x" if unit and flat.dim == len(flat.origin) and not any(flat.origin) else "s"
 
 
 def _sorted_corners(points: Sequence[Point]) -> list[tuple[float, float]]:
-    """Corners of a convex polygon counter-clockwise as floats; empty when they do not span a polygon."""
+    """Corners of a convex polygon counter-clockwise as floats; empty when they do not span a
+    polygon.
+    """
     if len(points) < 3 or rank([[*affine(p), Rational(1)] for p in points]) < 3:
         return []
     middle, places = affine(centroid(points)), [affine(point) for point in points]
-    gaps = (in_range([place[k] - middle[k] for place in places]) for k in range(2))  # stretched, the order around is the same
+    gaps = (
+        in_range([place[k] - middle[k] for place in places]) for k in range(2)
+    )  # stretched, the order around is the same
     turns = [atan2(nearest_float(y), nearest_float(x)) for x, y in zip(*gaps, strict=True)]
     around = sorted(zip(turns, (tuple(map(nearest_float, place)) for place in places), strict=True))
     return [(x, y) for _, (x, y) in around]

@@ -1,4 +1,6 @@
-"""The cells of a flat domain as JSON values and arrays: what travels between processes and lies in files."""
+"""The cells of a flat domain as JSON values and arrays: what travels between processes and lies in
+files.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ from exact.regions.storage import (
 
 
 def flat_parts(cells: FlatCells, domain: Domain, wanted: bool) -> Parts:
-    """JSON values and arrays that hold the cells: witnesses and faces where they are wanted; of a round domain always, because its walls do not tell its points."""
+    """JSON values and arrays that hold the cells: witnesses and faces where they are wanted; of a
+    round domain always, because its walls do not tell its points.
+    """
     arrays: Arrays = {"codes": cells.codes}
     values: dict[str, Json] = {"cells": "flat", "hinges": cells.hinges, **shared_values(cells)}
     wanted = wanted or not (isinstance(domain, FlatDomain) and domain.is_polyhedral)
@@ -54,22 +58,33 @@ def flat_parts(cells: FlatCells, domain: Domain, wanted: bool) -> Parts:
         values["faces"] = {"dim": cells.faces.dim, "vertices": cells.faces.vertex_count}
         arrays |= _face_arrays(cells.faces)
     if cells.empty is not None:
-        values["empty"] = {"rows": list(cells.empty.rows), "multipliers": rationals_text(cells.empty.multipliers)}
+        values["empty"] = {
+            "rows": list(cells.empty.rows),
+            "multipliers": rationals_text(cells.empty.multipliers),
+        }
     return values, arrays
 
 
 def _face_arrays(faces: FaceComplex) -> Arrays:
     arrays: Arrays = {}
-    for name, incidence in [*((f"faces.{k}", faces.boundary[k]) for k in range(1, faces.dim + 1)),
-                            ("faces.corners", faces.corners)]:  # fmt: skip
+    for name, incidence in [
+        *((f"faces.{k}", faces.boundary[k]) for k in range(1, faces.dim + 1)),
+        ("faces.corners", faces.corners),
+    ]:
         arrays |= incidence_arrays(name, incidence)
     points = (faces.vertex(i) for i in range(faces.vertex_count))
-    arrays["faces.vertices"] = text_array(integers_text((*point.finite, *point.infinite)) for point in points)
+    arrays["faces.vertices"] = text_array(
+        integers_text((*point.finite, *point.infinite)) for point in points
+    )
     return arrays
 
 
-def flat_cells(network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]) -> FlatCells:
-    """The cells that `flat_parts` took apart. Raises InvalidInput for parts that do not fit each other."""
+def flat_cells(
+    network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]
+) -> FlatCells:
+    """The cells that `flat_parts` took apart. Raises InvalidInput for parts that do not fit each
+    other.
+    """
     require_kind(values, "flat")
     codes, hinges = codes_of(values, arrays)
     witness: Callable[[int], Point] = _Inside(network, domain, codes, hinges)
@@ -80,8 +95,13 @@ def flat_cells(network: Network, domain: Domain, values: Mapping[str, Json], arr
     faces = _faces(values["faces"], arrays, len(codes)) if "faces" in values else None
     empty = None
     if "empty" in values:
-        empty = Farkas(tuple(int(i) for i in values["empty"]["rows"]), rationals_of_texts(values["empty"]["multipliers"]))
-    return FlatCells(codes, hinges, witness, **shared_fields(values), pairs=pairs, faces=faces, empty=empty)
+        empty = Farkas(
+            tuple(int(i) for i in values["empty"]["rows"]),
+            rationals_of_texts(values["empty"]["multipliers"]),
+        )
+    return FlatCells(
+        codes, hinges, witness, **shared_fields(values), pairs=pairs, faces=faces, empty=empty
+    )
 
 
 def _faces(values: Mapping[str, Json], arrays: Mapping[str, Any], regions: int) -> FaceComplex:
@@ -91,7 +111,9 @@ def _faces(values: Mapping[str, Json], arrays: Mapping[str, Any], regions: int) 
         boundary[k] = incidence_of(f"faces.{k}", arrays, bound)
         bound = len(boundary[k])
     if bound != regions:
-        raise InvalidInput("the complex has another number of regions", value=bound, remedy=f"give {regions}")
+        raise InvalidInput(
+            "the complex has another number of regions", value=bound, remedy=f"give {regions}"
+        )
     vertex = _Vertices(Listed(lines(arrays["faces.vertices"], count), 2 * dim + 1), dim)
     return FaceComplex(dim, boundary, incidence_of("faces.corners", arrays, count), count, vertex)
 
@@ -110,7 +132,9 @@ class _Vertices:
 
 @dataclass(frozen=True)
 class _Inside:
-    """Points strictly inside regions of a domain with walls, each by an LP that is tested exactly."""
+    """Points strictly inside regions of a domain with walls, each by an LP that is tested
+    exactly.
+    """
 
     network: Network
     domain: Domain
@@ -123,8 +147,9 @@ class _Inside:
         bits = np.unpackbits(self.codes[index], count=self.hinges).astype(bool).tolist()
         found = strict_feasibility(region_walls(self.network, flat, bits), flat.dim)
         if not isinstance(found, Interior):
-            raise Undecided("a region of the partition has no interior point", value=f"region {index}",
-                            remedy="the codes are not those of this network: enumerate again")  # fmt: skip
+            raise Undecided(
+                "a region of the partition has no interior point",
+                value=f"region {index}",
+                remedy="the codes are not those of this network: enumerate again",
+            )
         return found.point
-
-

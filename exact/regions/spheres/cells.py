@@ -1,4 +1,6 @@
-"""What engines for spheres return: a cell complex on a 2-sphere, or codes on spheres of any dimension."""
+"""What engines for spheres return: a cell complex on a 2-sphere, or codes on spheres of any
+dimension.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ from exact.regions.cells import Cells, Outcome
 @short_repr
 @dataclass(frozen=True)
 class SphereCells(Cells):
-    """Cells of a 2-sphere as a cell complex; cell 0 has the code `root`, and every arc says which hinges flip across it.
+    """Cells of a 2-sphere as a cell complex; cell 0 has the code `root`, and every arc says which
+    hinges flip across it.
 
-    `decisions` counts what settled the questions on the way ("filter", "exact", ...). `hinges` is the length of the code.
+    `decisions` counts what settled the questions on the way ("filter", "exact", ...). `hinges` is
+    the length of the code.
     """
 
     chart: SphereChart
@@ -36,12 +40,14 @@ class SphereCells(Cells):
 @short_repr
 @dataclass(frozen=True)
 class SphereCodes(Cells):
-    """Spline codes on a sphere of any dimension as arrays, in the engine's own order; each owns one cell or several.
+    """Spline codes on a sphere of any dimension as arrays, in the engine's own order; each owns one
+    cell or several.
 
-    `codes` are bit-packed as in `FlatCells`. On every code the pre-activations are affine in the coordinates y of the
-    chart, and `witness(i)` gives two points (y, 1) of that open polyhedron with `y' gram y` below and above
-    `radius_squared`: by convexity the code occurs on the sphere between them. `pairs()` lists every two codes that meet in
-    a facet, once (E x 2). `components(i)` is the number of connected cells of a code, None where it was not decided.
+    `codes` are bit-packed as in `FlatCells`. On every code the pre-activations are affine in the
+    coordinates y of the chart, and `witness(i)` gives two points (y, 1) of that open polyhedron
+    with `y' gram y` below and above `radius_squared`: by convexity the code occurs on the sphere
+    between them. `pairs()` lists every two codes that meet in a facet, once (E x 2).
+    `components(i)` is the number of connected cells of a code, None where it was not decided.
     """
 
     chart: SphereChart

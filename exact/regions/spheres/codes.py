@@ -1,7 +1,8 @@
 """Partitions of spheres into spline codes: any dimension from 2 on, any depth behind one norm.
 
-On every code the pre-activations are affine in the coordinates y of the sphere's chart, so a code is an open convex
-polytope cut by the sphere `y' gram y = radius_squared`. It may meet the sphere in several connected cells.
+On every code the pre-activations are affine in the coordinates y of the sphere's chart, so a code
+is an open convex polytope cut by the sphere `y' gram y = radius_squared`. It may meet the sphere in
+several connected cells.
 """
 
 from __future__ import annotations
@@ -42,19 +43,25 @@ if TYPE_CHECKING:
     import sympy
 
 _ZERO, _ONE = Rational(0), Rational(1)
-_HALVINGS = 2048  # a pair of the code needs the bits of the gap that its set leaves; more than these no input has shown
+# a pair of the code needs the bits of the gap that its set leaves; more than these no input has
+# shown
+_HALVINGS = 2048
 
 
 class CodePartition(Partition):
-    """The spline codes on a sphere of dimension k >= 2, in canonical order; code i is number `order[i]` of the engine.
+    """The spline codes on a sphere of dimension k >= 2, in canonical order; code i is number
+    `order[i]` of the engine.
 
-    A code owns one connected cell or several: `components(i)` counts them, exactly. Two codes are neighbours iff they share
-    a facet on the sphere, a set of dimension k - 1 there; facets are counted once per pair of codes.
+    A code owns one connected cell or several: `components(i)` counts them, exactly. Two codes are
+    neighbours iff they share a facet on the sphere, a set of dimension k - 1 there; facets are
+    counted once per pair of codes.
 
     >>> from exact import Sphere, partition
     >>> from exact.sources import tensors
-    >>> beam = tensors.mlp([([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]], [1, 1, 1, 1]), ([[1, 1, 1, 1]], [0])])
-    >>> found = partition(beam, Sphere(4), engine="sphere_polytopes")  # |x| < 1, |y| < 1 leaves the sphere at both ends
+    >>> sides = [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]]
+    >>> beam = tensors.mlp([(sides, [1, 1, 1, 1]), ([[1, 1, 1, 1]], [0])])
+    >>> # |x| < 1, |y| < 1 leaves the sphere at both ends
+    >>> found = partition(beam, Sphere(4), engine="sphere_polytopes")
     >>> found.code_count, found.cell_count, found.components(found.locate([0, "1/9", 1]))
     (9, 10, 2)
     """
@@ -66,8 +73,11 @@ class CodePartition(Partition):
         super().__init__(network, domain, engine, cells.codes[self.order], cells)
         self._keys = code_keys(self.codes)
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided("the engine returned a code twice", value=engine,
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "the engine returned a code twice",
+                value=engine,
+                remedy="this is a defect of the engine: please report the network",
+            )
         self.chart = cells.chart
 
     def parts(self, points: bool | None = None) -> Parts:
@@ -75,7 +85,12 @@ class CodePartition(Partition):
 
     @classmethod
     def of_parts(
-        cls, network: Network, domain: Domain, engine: str, values: Mapping[str, Any], arrays: Mapping[str, Any]
+        cls,
+        network: Network,
+        domain: Domain,
+        engine: str,
+        values: Mapping[str, Any],
+        arrays: Mapping[str, Any],
     ) -> CodePartition:
         return cls(network, domain, engine, code_cells(network, domain, values, arrays))
 
@@ -97,8 +112,11 @@ class CodePartition(Partition):
     @property
     def region_count(self) -> int:
         """Refused: a code is convex in the chart, but may meet the sphere in several cells."""
-        raise InvalidInput("a code can own several cells here, so region_count has two meanings", value=self.domain,
-                           remedy="ask for code_count or cell_count")  # fmt: skip
+        raise InvalidInput(
+            "a code can own several cells here, so region_count has two meanings",
+            value=self.domain,
+            remedy="ask for code_count or cell_count",
+        )
 
     @cached_property
     def _components(self) -> list[int | None]:
@@ -108,19 +126,24 @@ class CodePartition(Partition):
     def cell_count(self) -> int:
         """The number of connected cells of all codes; Undecided when it was left open for some.
 
-        Cost: that of `components` for every code, counted once and kept. It may take longer than the codes themselves did.
+        Cost: that of `components` for every code, counted once and kept. It may take longer than
+        the codes themselves did.
         """
         missing = sum(parts is None for parts in self._components)
         if missing:
-            raise Undecided("the number of cells was not decided for every code", value=f"{missing} codes left open",
-                            remedy="ask for code_count, or for components(i) of a code")  # fmt: skip
+            raise Undecided(
+                "the number of cells was not decided for every code",
+                value=f"{missing} codes left open",
+                remedy="ask for code_count, or for components(i) of a code",
+            )
         return sum(parts for parts in self._components if parts is not None)
 
     def components(self, index: int) -> int | None:
         """The number of connected cells of one code; None where it was not decided.
 
-        Cost: integer products of the vertices of its polytope, some 0.1 ms on S^2 and 0.5 ms on S^4. An engine that does not
-        keep polytopes (`sphere_flats`) has to cut it out of a simplex first, which takes about three times as long.
+        Cost: integer products of the vertices of its polytope, some 0.1 ms on S^2 and 0.5 ms on
+        S^4. An engine that does not keep polytopes (`sphere_flats`) has to cut it out of a simplex
+        first, which takes about three times as long.
         """
         return self.cells.components(int(self.order[index]))
 
@@ -141,7 +164,9 @@ class CodePartition(Partition):
         return self.adjacency.pairs()
 
     def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
-        """Nodes are codes with `code` and `witness`; an edge is a shared facet with the `flipped` hinges."""
+        """Nodes are codes with `code` and `witness`; an edge is a shared facet with the `flipped`
+        hinges.
+        """
         graph: nx.Graph[int] = nx.Graph()
         self._add_nodes(graph, witnesses)
         hinges = self.network.hinges
@@ -154,43 +179,64 @@ class CodePartition(Partition):
     # ---- points
 
     def straddling_of(self, index: int) -> tuple[Point, Point]:
-        """Two points (y, 1) of the open polytope of a code, one inside the sphere and one outside: it occurs between them."""
+        """Two points (y, 1) of the open polytope of a code, one inside the sphere and one outside:
+        it occurs between them.
+        """
         return self.cells.witness(int(self.order[index]))
 
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
-        """`breakpoint exceeded` for every hinge, in the coordinates of the chart, on one code (constants included)."""
+        """`breakpoint exceeded` for every hinge, in the coordinates of the chart, on one code
+        (constants included).
+        """
         bits = [bool(bit) for bit in self.code_of(index).bits]
         return tuple(halfspaces_along(self.chart.cursor, bits))
 
     def direction_of(self, x: Sequence[object]) -> tuple[Rational, ...]:
-        """The coordinates y of a vector of the sphere's linear space; behind a norm modulo what its projection removes.
+        """The coordinates y of a vector of the sphere's linear space; behind a norm modulo what its
+        projection removes.
 
         Raises InvalidInput for zero, and for vectors outside that space.
         """
         vector = rationals(x, "x")
         if len(vector) != len(self.chart.basis[0]):
-            raise InvalidInput("the point does not fit the domain", value=f"{len(vector)} coordinates",
-                               remedy=f"give {len(self.chart.basis[0])}")  # fmt: skip
-        columns = RationalArray(len(vector), len(self.chart.basis) + 1, [
-            e for row in zip(*self.chart.basis, vector, strict=True) for e in row])  # fmt: skip
+            raise InvalidInput(
+                "the point does not fit the domain",
+                value=f"{len(vector)} coordinates",
+                remedy=f"give {len(self.chart.basis[0])}",
+            )
+        columns = RationalArray(
+            len(vector),
+            len(self.chart.basis) + 1,
+            [e for row in zip(*self.chart.basis, vector, strict=True) for e in row],
+        )
         rows = rows_of(carried(self.network, columns))
         kept = independent_rows([row[:-1] for row in rows], len(rows[0]) - 1)
         y = solve(matrix([rows[i][:-1] for i in kept], len(kept)), [rows[i][-1] for i in kept])
         if y is None or not any(y) or any(dot(row[:-1], y) != row[-1] for row in rows):
-            raise InvalidInput("the point gives no direction on the sphere", value=shown(x),
-                               remedy="give a combination of the sphere's basis that is not zero")  # fmt: skip
+            raise InvalidInput(
+                "the point gives no direction on the sphere",
+                value=shown(x),
+                remedy="give a combination of the sphere's basis that is not zero",
+            )
         return tuple(y)
 
     def locate(self, x: Sequence[object]) -> int:
-        """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all around."""
+        """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all
+        around.
+        """
         bits = bits_at(self.chart, self.direction_of(x))
         found = None if bits is None else self.index_of(SplineCode.of(bits, self._layer_sizes))
         if bits is None:
-            raise InvalidInput("the point lies on a boundary", value=shown(x), remedy="move it off the boundary")
+            raise InvalidInput(
+                "the point lies on a boundary", value=shown(x), remedy="move it off the boundary"
+            )
         if found is None:
             complete = self.outcome is Outcome.COMPLETE
-            raise InvalidInput("the point lies in no code found", value=shown(x),
-                               remedy="please report the network" if complete else "raise the budget")  # fmt: skip
+            raise InvalidInput(
+                "the point lies in no code found",
+                value=shown(x),
+                remedy="please report the network" if complete else "raise the budget",
+            )
         return found
 
     # ---- maps
@@ -199,16 +245,27 @@ class CodePartition(Partition):
         """The network's output over (y, 1) on a code; NotPiecewiseLinear behind GELU or SiLU."""
         network, basis = self.network, self.chart.basis
         network.require_piecewise_linear()
-        state = carried(network, RationalArray(len(basis[0]), len(basis), [e for row in zip(*basis, strict=True) for e in row]))
-        widened = RationalArray(state.nrows(), len(basis) + 1, [e for row in rows_of(state) for e in (*row, _ZERO)])
-        return (network.folded() if network.has_norm else network).propagate_code(widened, self.code_of(index))
+        state = carried(
+            network,
+            RationalArray(
+                len(basis[0]), len(basis), [e for row in zip(*basis, strict=True) for e in row]
+            ),
+        )
+        widened = RationalArray(
+            state.nrows(), len(basis) + 1, [e for row in rows_of(state) for e in (*row, _ZERO)]
+        )
+        return (network.folded() if network.has_norm else network).propagate_code(
+            widened, self.code_of(index)
+        )
 
     def _map_key(self, index: int) -> Hashable:
         return tuple(self.map_columns(index).entries())
 
 
 def bits_at(chart: SphereChart, y: Sequence[Rational]) -> list[bool] | None:
-    """The spline code in the direction y of a chart; None where a hinge is zero that is not zero all around."""
+    """The spline code in the direction y of a chart; None where a hinge is zero that is not zero
+    all around.
+    """
     square = chart.radius_squared / dot(y, apply(chart.gram, y))
     bits, cursor = list[bool](), chart.cursor
     while cursor is not None:
@@ -222,7 +279,9 @@ def bits_at(chart: SphereChart, y: Sequence[Rational]) -> list[bool] | None:
 
 
 def _side(halfspace: Halfspace, y: Sequence[Rational], square: Rational) -> int | None:
-    """The side of a hyperplane on which `sqrt(square) y` lies, None on it; a constant is on its own side everywhere."""
+    """The side of a hyperplane on which `sqrt(square) y` lies, None on it; a constant is on its own
+    side everywhere.
+    """
     offset = Rational(halfspace.offset)
     if halfspace.is_constant:
         return 1 if offset > 0 else -1
@@ -243,7 +302,9 @@ class CodeRegion(Region):
 
     @property
     def straddling(self) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-        """Rational coordinates y of two points of the open polytope, inside and outside the sphere (the certificate)."""
+        """Rational coordinates y of two points of the open polytope, inside and outside the sphere
+        (the certificate).
+        """
         near, far = self._owner.straddling_of(self.index)
         return fractions(affine(near)), fractions(affine(far))
 
@@ -254,7 +315,8 @@ class CodeRegion(Region):
 
     @cached_property
     def direction(self) -> tuple[Rational, ...]:
-        """Rational coordinates y whose direction lies in the code's open set: found by halving the straddling pair.
+        """Rational coordinates y whose direction lies in the code's open set: found by halving the
+        straddling pair.
 
         Undecided when the pair is not one of this code, so that no halving comes to it.
         """
@@ -268,8 +330,11 @@ class CodeRegion(Region):
                 return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared
             near, far = (middle, far) if inside else (near, middle)
-        raise Undecided("no direction between the straddling pair has the code", value=f"code {self.index}",
-                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
+        raise Undecided(
+            "no direction between the straddling pair has the code",
+            value=f"code {self.index}",
+            remedy="this is a defect of the engine: please report the network",
+        )
 
     @property
     def witness(self) -> tuple[Fraction, ...]:
@@ -282,18 +347,24 @@ class CodeRegion(Region):
 
     @property
     def facets(self) -> tuple[Facet, ...]:
-        """The facets on the sphere by the first hinge that flips; `hyperplane` in the coordinates of the chart, inside > 0."""
+        """The facets on the sphere by the first hinge that flips; `hyperplane` in the coordinates
+        of the chart, inside > 0.
+        """
         owner, bits = self._owner, self.code.bits
         sides, names = owner.halfspaces_of(self.index), owner.network.hinges
         found = []
         for neighbour, flipped in owner.adjacency.row(self.index):
-            first = int(flipped[0])  # all hinges before it agree, so it is one affine function around the facet
+            first = int(
+                flipped[0]
+            )  # all hinges before it agree, so it is one affine function around the facet
             side = sides[first] if bits[first] else sides[first].opposite
             found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
         return tuple(sorted(found, key=lambda facet: facet.flipped[0]))
 
     def symbolic(self) -> SymbolicRegion:
-        """The code in symbols y1, y2, ... (coordinates of the chart, on the sphere): inequalities, and the map there."""
+        """The code in symbols y1, y2, ... (coordinates of the chart, on the sphere): inequalities,
+        and the map there.
+        """
         import sympy
 
         owner = self._owner
@@ -301,7 +372,10 @@ class CodeRegion(Region):
         sides = zip(owner.halfspaces_of(self.index), self.code.bits, strict=True)
         inside = dict.fromkeys(h if bit else h.opposite for h, bit in sides if not h.is_constant)
         inequalities = tuple(_value(h.coefficients, y) > 0 for h in inside)
-        rows = [[sympy.Rational(int(x.p), int(x.q)) for x in row] for row in rows_of(owner.map_columns(self.index))]
+        rows = [
+            [sympy.Rational(int(x.p), int(x.q)) for x in row]
+            for row in rows_of(owner.map_columns(self.index))
+        ]
         return SymbolicRegion(inequalities, sympy.Matrix([_value(row, y) for row in rows]))
 
 

@@ -1,4 +1,6 @@
-"""Cells and codes of spheres as JSON values and arrays: what travels between processes and lies in files."""
+"""Cells and codes of spheres as JSON values and arrays: what travels between processes and lies in
+files.
+"""
 
 from __future__ import annotations
 
@@ -47,16 +49,32 @@ _SPHERE_ARRAYS = ("arc_circle", "arc_ends", "arc_sides", "following", "walk_of",
 
 
 def sphere_parts(cells: SphereCells) -> Parts:
-    """All vertices, circles and arrays: floats chose the basis of the chart, so that goes with them."""
+    """All vertices, circles and arrays: floats chose the basis of the chart, so that goes with
+    them.
+    """
     found = cells.complex
-    arrays: Arrays = {name: np.asarray(getattr(found, name), dtype=np.int32) for name in _SPHERE_ARRAYS}
+    arrays: Arrays = {
+        name: np.asarray(getattr(found, name), dtype=np.int32) for name in _SPHERE_ARRAYS
+    }
     arrays |= incidence_arrays("flips", found.flips)
-    arrays["vertex_floats"], arrays["root"] = found.vertex_floats, np.asarray(cells.root, dtype=np.uint8)
+    arrays["vertex_floats"], arrays["root"] = (
+        found.vertex_floats,
+        np.asarray(cells.root, dtype=np.uint8),
+    )
     arrays["circles"] = text_array(integers_text(circle.coefficients) for circle in found.circles)
     points = (found.vertex(i) for i in range(found.vertex_count))
-    arrays["vertices"] = text_array(" ".join(rationals_text([x for s in point for x in (s.a, s.b, s.d)])) for point in points)
-    values = {"cells": "sphere", "hinges": cells.hinges, "basis": [rationals_text(row) for row in cells.chart.basis],
-              "count": found.cell_count, "vertices": found.vertex_count, "components": found.components, **shared_values(cells)}  # fmt: skip
+    arrays["vertices"] = text_array(
+        " ".join(rationals_text([x for s in point for x in (s.a, s.b, s.d)])) for point in points
+    )
+    values = {
+        "cells": "sphere",
+        "hinges": cells.hinges,
+        "basis": [rationals_text(row) for row in cells.chart.basis],
+        "count": found.cell_count,
+        "vertices": found.vertex_count,
+        "components": found.components,
+        **shared_values(cells),
+    }
     return values, arrays
 
 
@@ -66,42 +84,74 @@ def _chart(network: Network, domain: Domain, values: Mapping[str, Json]) -> Sphe
 
 def sphere_cells(
     network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]
-) -> SphereCells:  # fmt: skip
-    """The cells that `sphere_parts` took apart. Raises InvalidInput for parts that do not fit each other."""
+) -> SphereCells:
+    """The cells that `sphere_parts` took apart. Raises InvalidInput for parts that do not fit each
+    other.
+    """
     require_kind(values, "sphere")
     chart, hinges = _chart(network, domain, values), int(values["hinges"])
     cells, vertices, floats = int(values["count"]), int(values["vertices"]), arrays["vertex_floats"]
     circles = [Listed([row], 4)(0) for row in lines(arrays["circles"], None)]
     arcs, halves = len(arrays["arc_circle"]), len(arrays["following"])
     walks = len(arrays["cell_of_walk"])
-    bounds = {"arc_circle": ((arcs,), 0, len(circles)), "arc_ends": ((arcs, 2), -1, vertices),
-              "arc_sides": ((arcs, 2), 0, cells), "following": ((2 * arcs,), 0, halves), "walk_of": ((2 * arcs,), 0, walks),
-              "cell_of_walk": ((walks,), 0, cells)}  # fmt: skip
+    bounds = {
+        "arc_circle": ((arcs,), 0, len(circles)),
+        "arc_ends": ((arcs, 2), -1, vertices),
+        "arc_sides": ((arcs, 2), 0, cells),
+        "following": ((2 * arcs,), 0, halves),
+        "walk_of": ((2 * arcs,), 0, walks),
+        "cell_of_walk": ((walks,), 0, cells),
+    }
     for name, (shape, least, bound) in bounds.items():
         array = arrays[name]
         inside = array.shape == shape and array.dtype == np.int32
         if not inside or (array.size and not (least <= array.min() and array.max() < bound)):
-            raise InvalidInput("an array of the complex is damaged", value=name, remedy="save the partition again")
-    if floats.shape != (vertices, 3) or floats.dtype != np.float64 or arrays["root"].shape != (hinges,):
-        raise InvalidInput("an array of the complex is damaged", value="vertex_floats, root", remedy="save the partition again")
+            raise InvalidInput(
+                "an array of the complex is damaged", value=name, remedy="save the partition again"
+            )
+    if (
+        floats.shape != (vertices, 3)
+        or floats.dtype != np.float64
+        or arrays["root"].shape != (hinges,)
+    ):
+        raise InvalidInput(
+            "an array of the complex is damaged",
+            value="vertex_floats, root",
+            remedy="save the partition again",
+        )
     complex_ = SphereComplex(
-        chart.gram, chart.radius_squared, tuple(map(Halfspace, circles)), incidence_of("flips", arrays, max(hinges, 1)),
-        **{name: arrays[name] for name in _SPHERE_ARRAYS}, cell_count=cells, vertex_count=vertices,
-        components=int(values["components"]), vertex=_SurdPoints(lines(arrays["vertices"], vertices)), vertex_floats=floats,
-    )  # fmt: skip
-    return SphereCells(chart, complex_, arrays["root"].astype(bool), hinges, **shared_fields(values))
+        chart.gram,
+        chart.radius_squared,
+        tuple(map(Halfspace, circles)),
+        incidence_of("flips", arrays, max(hinges, 1)),
+        **{name: arrays[name] for name in _SPHERE_ARRAYS},
+        cell_count=cells,
+        vertex_count=vertices,
+        components=int(values["components"]),
+        vertex=_SurdPoints(lines(arrays["vertices"], vertices)),
+        vertex_floats=floats,
+    )
+    return SphereCells(
+        chart, complex_, arrays["root"].astype(bool), hinges, **shared_fields(values)
+    )
 
 
 @dataclass(frozen=True)
 class _SurdPoints:
-    """The vertices of a sphere's complex, which stand in lines of text: a, b, d of each coordinate."""
+    """The vertices of a sphere's complex, which stand in lines of text: a, b, d of each
+    coordinate.
+    """
 
     rows: list[str]
 
     def __call__(self, index: int) -> SurdPoint:
         numbers = rationals_of_texts(self.rows[index].split(" "))
         if len(numbers) != 9:
-            raise InvalidInput("a vertex has not three coordinates", value=f"{len(numbers)} numbers", remedy="give 9")
+            raise InvalidInput(
+                "a vertex has not three coordinates",
+                value=f"{len(numbers)} numbers",
+                remedy="give 9",
+            )
         return Surd(*numbers[:3]), Surd(*numbers[3:6]), Surd(*numbers[6:])
 
 
@@ -112,20 +162,33 @@ def code_parts(cells: SphereCodes, wanted: bool) -> Parts:
         both = (cells.witness(i) for i in range(len(cells)))
         arrays["straddling"] = text_array(integers_text((*near, *far)) for near, far in both)
     basis = [rationals_text(row) for row in cells.chart.basis]
-    return {"cells": "codes", "hinges": cells.hinges, "basis": basis, **shared_values(cells)}, arrays
+    return {
+        "cells": "codes",
+        "hinges": cells.hinges,
+        "basis": basis,
+        **shared_values(cells),
+    }, arrays
 
 
-def code_cells(network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]) -> SphereCodes:
-    """The codes that `code_parts` took apart. Raises InvalidInput for parts that do not fit each other."""
+def code_cells(
+    network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]
+) -> SphereCodes:
+    """The codes that `code_parts` took apart. Raises InvalidInput for parts that do not fit each
+    other.
+    """
     require_kind(values, "codes")
     codes, hinges = codes_of(values, arrays)
     chart = _chart(network, domain, values)
     cut = _CutCells(chart, codes, hinges)
     witness: Callable[[int], tuple[Point, Point]] = cut.straddling
     if "straddling" in arrays:
-        witness = _PairsOfPoints(Listed(lines(arrays["straddling"], len(codes)), 2 * (chart.dim + 2)))
+        witness = _PairsOfPoints(
+            Listed(lines(arrays["straddling"], len(codes)), 2 * (chart.dim + 2))
+        )
     pairs = Kept(indices(arrays["pairs"], (-1, 2), len(codes)))
-    return SphereCodes(chart, codes, hinges, witness, pairs, cut.components, **shared_fields(values))
+    return SphereCodes(
+        chart, codes, hinges, witness, pairs, cut.components, **shared_fields(values)
+    )
 
 
 @dataclass(frozen=True)
@@ -141,7 +204,9 @@ class _PairsOfPoints:
 
 @dataclass(frozen=True)
 class _CutCells:
-    """The polytopes of codes on a sphere, each cut out of a simplex by its own halfspaces when something is asked of it."""
+    """The polytopes of codes on a sphere, each cut out of a simplex by its own halfspaces when
+    something is asked of it.
+    """
 
     chart: SphereChart
     codes: ByteArray
@@ -164,17 +229,25 @@ class _CutCells:
         return lru_cache(maxsize=16)(self._cut)
 
     def _cut(self, index: int) -> VertexPolytope:
-        bits, cell = np.unpackbits(self.codes[index], count=self.hinges).astype(bool).tolist(), self._body.around()
+        bits, cell = (
+            np.unpackbits(self.codes[index], count=self.hinges).astype(bool).tolist(),
+            self._body.around(),
+        )
         for side in dict.fromkeys(_own_sides(halfspaces_along(self.chart.cursor, bits), bits)):
             part, _ = cell.split(side)
             if part is None:
-                raise Undecided("a code of the partition has no points", value=f"code {index}",
-                                remedy="the codes are not those of this network: enumerate again")  # fmt: skip
+                raise Undecided(
+                    "a code of the partition has no points",
+                    value=f"code {index}",
+                    remedy="the codes are not those of this network: enumerate again",
+                )
             cell = part
         return cell
 
 
 def _own_sides(halfspaces: Iterable[Halfspace], bits: list[bool]) -> list[Halfspace]:
-    return [h if bit else h.opposite for h, bit in zip(halfspaces, bits, strict=True) if not h.is_constant]
-
-
+    return [
+        h if bit else h.opposite
+        for h, bit in zip(halfspaces, bits, strict=True)
+        if not h.is_constant
+    ]

@@ -1,4 +1,6 @@
-"""Light views of the parts of a sphere that circles cut: vertices, arcs and cells, exact where they are asked."""
+"""Light views of the parts of a sphere that circles cut: vertices, arcs and cells, exact where they
+are asked.
+"""
 
 from __future__ import annotations
 
@@ -56,17 +58,25 @@ class SphereVertex(View):
 
     @property
     def point(self) -> sympy.Matrix:
-        """The exact point on the sphere as a SymPy column; behind a norm the normalised vector of length sqrt(n)."""
+        """The exact point on the sphere as a SymPy column; behind a norm the normalised vector of
+        length sqrt(n).
+        """
         import sympy
 
-        basis = [[sympy.Rational(int(x.p), int(x.q)) for x in row] for row in rows_of(self._owner.image)]
-        return (sympy.Matrix(basis) * sympy.Matrix([x.sympy() for x in self.coordinates])).applyfunc(sympy.radsimp)
+        basis = [
+            [sympy.Rational(int(x.p), int(x.q)) for x in row] for row in rows_of(self._owner.image)
+        ]
+        return (
+            sympy.Matrix(basis) * sympy.Matrix([x.sympy() for x in self.coordinates])
+        ).applyfunc(sympy.radsimp)
 
     @property
     def point_float(self) -> FloatArray:
         """The point on the sphere (n coordinates), each the nearest float64."""
         rows, y = rows_of(self._owner.image), self.coordinates
-        sums = (sum((c.scaled(x) for c, x in zip(y, row, strict=True)), Surd(_ZERO)) for row in rows)
+        sums = (
+            sum((c.scaled(x) for c, x in zip(y, row, strict=True)), Surd(_ZERO)) for row in rows
+        )
         return np.array([float(value) for value in sums], dtype=np.float64)
 
 
@@ -79,11 +89,16 @@ class SphereArc(View):
     index: int
 
     def __repr__(self) -> str:
-        return f"<arc {self.index} between cells {self.cells[0]} and {self.cells[1]}, length {self.length_float:.6g}>"
+        return (
+            f"<arc {self.index} between cells {self.cells[0]} and {self.cells[1]}, length "
+            f"{self.length_float:.6g}>"
+        )
 
     @property
     def circle(self) -> Halfspace:
-        """The halfspace over y whose boundary cuts the sphere in the circle; the arc has its inside on the left."""
+        """The halfspace over y whose boundary cuts the sphere in the circle; the arc has its inside
+        on the left.
+        """
         return self._owner.complex.circles[int(self._owner.complex.arc_circle[self.index])]
 
     @property
@@ -117,7 +132,9 @@ class SphereArc(View):
 
     @property
     def angle(self) -> Interval:
-        """The angle seen from the centre of the circle in its plane, in radians: 2 pi for a whole circle."""
+        """The angle seen from the centre of the circle in its plane, in radians: 2 pi for a whole
+        circle.
+        """
         return self._owner.geometry.angle(self.index)
 
     @property
@@ -127,7 +144,9 @@ class SphereArc(View):
 
 
 class SphereCell(Region):
-    """A cell of a sphere: a connected open set on which the code is constant (but for points where a hinge touches zero)."""
+    """A cell of a sphere: a connected open set on which the code is constant (but for points where
+    a hinge touches zero).
+    """
 
     _owner: SpherePartition
 
@@ -144,12 +163,16 @@ class SphereCell(Region):
 
     @property
     def walks(self) -> tuple[tuple[int, ...], ...]:
-        """The boundary components as tuples of half-edges with the cell on their left; half-edge h belongs to arc h // 2."""
+        """The boundary components as tuples of half-edges with the cell on their left; half-edge h
+        belongs to arc h // 2.
+        """
         return self._owner.walks_of(self.index)
 
     @property
     def euler_characteristic(self) -> int:
-        """2 minus the number of boundary components: 2 for the whole sphere, 1 for a disc, 0 for an annulus."""
+        """2 minus the number of boundary components: 2 for the whole sphere, 1 for a disc, 0 for an
+        annulus.
+        """
         return 2 - len(self._owner.tree.walks_of_cell.row(self.index))
 
     @property
@@ -164,7 +187,9 @@ class SphereCell(Region):
 
     @property
     def facets(self) -> tuple[Facet, ...]:
-        """One per arc along the boundary; hyperplanes in the coordinates y, positive on this side."""
+        """One per arc along the boundary; hyperplanes in the coordinates y, positive on this
+        side.
+        """
         owner, circles = self._owner, self._owner.complex.circles
         found = []
         for half in (half for walk in self.walks for half in walk):
@@ -176,7 +201,9 @@ class SphereCell(Region):
     @property
     def neighbours(self) -> tuple[int, ...]:
         """The cells behind its arcs, each once, in the order of the boundary."""
-        return tuple(dict.fromkeys(self._owner.side(half ^ 1) for walk in self.walks for half in walk))
+        return tuple(
+            dict.fromkeys(self._owner.side(half ^ 1) for walk in self.walks for half in walk)
+        )
 
     @property
     def area(self) -> Interval:
@@ -197,8 +224,9 @@ class SphereCell(Region):
     def coordinates(self) -> Vector:
         """Rational coordinates y of a vector whose direction lies inside the cell.
 
-        In the middle between two arcs on a great circle that crosses them: that they are consecutive crossings of the
-        cell's boundary, entering first, proves it. No hinge that touches the sphere inside the cell is zero there.
+        In the middle between two arcs on a great circle that crosses them: that they are
+        consecutive crossings of the cell's boundary, entering first, proves it. No hinge that
+        touches the sphere inside the cell is zero there.
         """
         walks = self.walks
         if not walks:
@@ -211,54 +239,81 @@ class SphereCell(Region):
                 found = self._inside(half, arcs, bits)
                 if found is not None and self._is_free(found):
                     return found
-        raise Undecided("no point inside the cell was found", value=f"cell {self.index}",
-                        remedy="the cell is thinner than 2,048 bits tell: look at its arcs")  # fmt: skip
+        raise Undecided(
+            "no point inside the cell was found",
+            value=f"cell {self.index}",
+            remedy="the cell is thinner than 2,048 bits tell: look at its arcs",
+        )
 
     def _is_free(self, y: Vector) -> bool:
         return not self._owner.touches(self.index, y)
 
     def _inside(self, half: int, arcs: dict[int, list[int]], bits: int) -> Vector | None:
-        """The middle of the way across the cell, on a great circle at nearly right angles to one of its arcs.
+        """The middle of the way across the cell, on a great circle at nearly right angles to one of
+        its arcs.
 
-        It starts away from the arc, on which the rational point may lie exactly, and tilted, so that symmetric arrangements
-        put no vertex on it.
+        It starts away from the arc, on which the rational point may lie exactly, and tilted, so
+        that symmetric arrangements put no vertex on it.
         """
         owner, middle = self._owner, self._owner.near_middle(half >> 1, bits)
-        pole = rounded([Ball(x) for x in owner.pole(int(owner.complex.arc_circle[half >> 1]))], bits)
-        aside = [7 * x - 5 * y + t * (1 << bits) / 64 for x, y, t in zip(middle, pole, _TILT, strict=True)]
+        pole = rounded(
+            [Ball(x) for x in owner.pole(int(owner.complex.arc_circle[half >> 1]))], bits
+        )
+        aside = [
+            7 * x - 5 * y + t * (1 << bits) / 64
+            for x, y, t in zip(middle, pole, _TILT, strict=True)
+        ]
         chord = Chord.through(owner.geometry, aside, middle)
         passages = None if chord is None else chord.crossings(arcs)
         if chord is None or not passages:
             return None
-        inside = [(first, last) for first, last in zip(passages, [*passages[1:], passages[0]], strict=True)
-                  if owner.side(2 * first.arc + (0 if first.rises else 1)) == self.index]  # fmt: skip
+        inside = [
+            (first, last)
+            for first, last in zip(passages, [*passages[1:], passages[0]], strict=True)
+            if owner.side(2 * first.arc + (0 if first.rises else 1)) == self.index
+        ]
         if not inside:
             return None
         widths = [float(last.angle - first.angle) % math.tau or math.tau for first, last in inside]
         widest = max(range(len(inside)), key=widths.__getitem__)
         found = chord.between(inside[widest][0].angle, inside[widest][1].angle)
-        return None if found is None else self._shortened(found, middle, arcs, max(4, 3 - math.frexp(widths[widest])[1]))
+        return (
+            None
+            if found is None
+            else self._shortened(found, middle, arcs, max(4, 3 - math.frexp(widths[widest])[1]))
+        )
 
-    def _shortened(self, point: Vector, towards: Vector, arcs: dict[int, list[int]], bits: int) -> Vector:
-        """A nearby vector of fewer bits, if the next arc of the cell seen from there is seen from inside."""
+    def _shortened(
+        self, point: Vector, towards: Vector, arcs: dict[int, list[int]], bits: int
+    ) -> Vector:
+        """A nearby vector of fewer bits, if the next arc of the cell seen from there is seen from
+        inside.
+        """
         for size in (bits, bits + 3):
             short = rounded([Ball(x) for x in point], size)
             chord = Chord.through(self._owner.geometry, short, towards)
             passages = None if chord is None else chord.crossings(arcs)
-            sees = passages and self._owner.side(2 * passages[0].arc + (1 if passages[0].rises else 0)) == self.index
+            sees = (
+                passages
+                and self._owner.side(2 * passages[0].arc + (1 if passages[0].rises else 0))
+                == self.index
+            )
             if sees and self._is_free(short):
                 return short
         return point
 
     @property
     def witness(self) -> tuple[Fraction, ...]:
-        """A rational vector of the input space whose direction lies inside, proved by crossings of the boundary."""
+        """A rational vector of the input space whose direction lies inside, proved by crossings of
+        the boundary.
+        """
         return self._owner.chart.ambient(self.coordinates)
 
     def symbolic(self) -> SymbolicRegion:
         """The halfspaces of the code and the map, in the coordinates of the chart on its sphere.
 
-        The symbols are x1, x2, x3 on a sphere without norm, s1, s2, s3 in a chart. Cells of one code share both.
+        The symbols are x1, x2, x3 on a sphere without norm, s1, s2, s3 in a chart. Cells of one
+        code share both.
         """
         import sympy
 
@@ -266,8 +321,14 @@ class SphereCell(Region):
         letter = "x" if isinstance(owner.domain, Sphere) and not owner.network.has_norm else "s"
         names = sympy.symbols(f"{letter}1:4", real=True)
         rows = [side.coefficients for side in owner.halfspaces_of(self.index)]
-        left = [sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1])) for row in rows]
-        return SymbolicRegion(tuple(x > 0 for x in left), AffineMap.of_columns(owner.map_columns(self.index)).sympy(names))
+        left = [
+            sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1]))
+            for row in rows
+        ]
+        return SymbolicRegion(
+            tuple(x > 0 for x in left),
+            AffineMap.of_columns(owner.map_columns(self.index)).sympy(names),
+        )
 
 
 def _moment_curve() -> Iterator[Vector]:

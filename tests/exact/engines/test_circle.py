@@ -1,4 +1,6 @@
-"""The circle engine: deep and normed curves against samples and 100 digits, seams, undefined points, refusals."""
+"""The circle engine: deep and normed curves against samples and 100 digits, seams, undefined
+points, refusals.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +52,14 @@ from tests.exact.reference import Floats, float_gaps
 # ---- every arc of small curves
 
 
-def deep(seed: int, widths: Sequence[int], norm: Norm | None = None, activation: Any = None) -> Network:
+def deep(
+    seed: int, widths: Sequence[int], norm: Norm | None = None, activation: Any = None
+) -> Network:
     generator = np.random.default_rng(seed)
-    layers = [Layer.of(generator.normal(size=(b, a)), generator.normal(size=b), activation or ReLU())
-              for a, b in pairwise(widths)]  # fmt: skip
+    layers = [
+        Layer.of(generator.normal(size=(b, a)), generator.normal(size=b), activation or ReLU())
+        for a, b in pairwise(widths)
+    ]
     layers[-1] = Layer.of(layers[-1].weight, layers[-1].bias)
     return Network((Block(tuple(layers), norm),))
 
@@ -62,22 +68,33 @@ def norm_later(seed: int, norm: Norm, residual: bool) -> Network:
     """One or two hidden layers, then a block behind a norm with another; it may have a skip."""
     n = norm.dim
     first = deep(seed, [2, 4, 3, n] if n > 2 else [2, 4, n]).blocks[0]
-    return Network((replace(first, residual=n == 2), Block(deep(seed + 1, [n, 4, n]).layers, norm, residual)))
+    return Network(
+        (replace(first, residual=n == 2), Block(deep(seed + 1, [n, 4, n]).layers, norm, residual))
+    )
 
 
 def path(network: Network, domain: Domain, positions: Floats) -> Floats:
-    """Points at angles or parameters, in float64; on a circle of directions they have length one."""
+    """Points at angles or parameters, in float64; on a circle of directions they have length
+    one.
+    """
     if not isinstance(domain, GreatCircle):
         assert isinstance(domain, Segment | Ray | Line)
         flat = domain.flat()
-        p, d = (np.array([float(fraction(x)) for x in w]) for w in (flat.origin, flat.directions[0]))
+        p, d = (
+            np.array([float(fraction(x)) for x in w]) for w in (flat.origin, flat.directions[0])
+        )
         return np.asarray(p + positions[:, None] * d)
     u, v = (np.array([float(fraction(x)) for x in w]) for w in (domain.u, domain.v))
     if network.norms and isinstance(network.norms[0], LayerNorm):
         u, v = (x - x.mean() for x in (u, v))
     across = v - u * (u @ v) / (u @ u)
-    ring = np.outer(np.cos(positions), u / np.linalg.norm(u)) + np.outer(np.sin(positions), across / np.linalg.norm(across))
-    return np.asarray(ring * (1.0 if domain.radius_squared is None else sqrt(float(fraction(domain.radius_squared)))))
+    ring = np.outer(np.cos(positions), u / np.linalg.norm(u)) + np.outer(
+        np.sin(positions), across / np.linalg.norm(across)
+    )
+    return np.asarray(
+        ring
+        * (1.0 if domain.radius_squared is None else sqrt(float(fraction(domain.radius_squared))))
+    )
 
 
 def positions_for(found: Partition, domain: Domain, count: int = 3000) -> Floats:
@@ -88,7 +105,9 @@ def positions_for(found: Partition, domain: Domain, count: int = 3000) -> Floats
     if isinstance(domain, Segment):
         return steps
     ends = [region.parameters_float[0] for region in found.regions[1:]]
-    positions = np.median(ends) + 3 * np.subtract(*np.quantile(ends, [0.75, 0.25])) * np.tan(pi * (steps - 0.5))
+    positions = np.median(ends) + 3 * np.subtract(*np.quantile(ends, [0.75, 0.25])) * np.tan(
+        pi * (steps - 0.5)
+    )
     return np.asarray(positions[positions > 0] if isinstance(domain, Ray) else positions)
 
 
@@ -98,27 +117,57 @@ CURVES: dict[str, tuple[Network, Domain]] = {
     "circle of a radius, deep": (deep(1, [3, 5, 4, 3, 1]), CIRCLE3),
     "circle, hard tanh": (deep(2, [3, 4, 4, 1], activation=HardTanh()), CIRCLE3),
     "layer norm, deep": (deep(3, [4, 5, 5, 2], LayerNorm.of(0, dim=4)), CIRCLE4),
-    "layer norm, gain and bias": (deep(4, [4, 6, 3, 2], LayerNorm.of(0, [1, -2, "1/2", 3], [0, 1, 0, -1])), CIRCLE4),
-    "rms, absolute value": (deep(5, [4, 5, 3, 2], RMSNorm.of(0, [1, -2, "1/2", 3]), AbsoluteValue()), CIRCLE4),
+    "layer norm, gain and bias": (
+        deep(4, [4, 6, 3, 2], LayerNorm.of(0, [1, -2, "1/2", 3], [0, 1, 0, -1])),
+        CIRCLE4,
+    ),
+    "rms, absolute value": (
+        deep(5, [4, 5, 3, 2], RMSNorm.of(0, [1, -2, "1/2", 3]), AbsoluteValue()),
+        CIRCLE4,
+    ),
     "segment, deep": (deep(6, [2, 6, 5, 4, 1]), Segment([-3, 2], [2, "-5/2"])),
     "line, leaky": (deep(7, [2, 6, 5, 1], activation=LeakyReLU()), Line([0, 1], [1, "1/3"])),
     "ray, deep": (deep(8, [2, 6, 5, 1]), Ray([1, 1], [-1, -2])),
-    "segment behind a norm, var": (deep(16, [3, 9, 5, 1], LayerNorm.of("1/10", dim=3)), Segment([-3, 2, 1], [2, -1, 0])),
-    "segment behind a norm, std": (deep(16, [3, 9, 5, 1], LayerNorm.of("1/10", dim=3, eps_rule="std")),
-                                   Segment([-3, 2, 1], [2, -1, 0])),
-    "line behind rms, std": (deep(10, [3, 6, 4, 1], RMSNorm.of("1/4", [1, 2, -1], eps_rule="std")),
-                             Line([0, 1, 2], [1, 1, -1])),
-    "line behind rms, var": (deep(10, [3, 6, 4, 1], RMSNorm.of("1/4", [1, 2, -1])), Line([0, 1, 2], [1, 1, -1])),
-    "norm later, segment": (norm_later(11, LayerNorm.of("1/100", dim=3), False), Segment([-2, -2], [2, 3])),
-    "norm later, residual": (norm_later(12, LayerNorm.of("1/100", dim=2), True), Segment([-2, 3], [2, -2])),
-    "norm later, std, line": (norm_later(13, LayerNorm.of("1/20", dim=3, eps_rule="std"), False), Line([0, 0], [2, 1])),
-    "norm later, rms, ray": (norm_later(14, RMSNorm.of("1/20", dim=3), False), Ray([-5, 1], [2, 1])),
-}  # fmt: skip
+    "segment behind a norm, var": (
+        deep(16, [3, 9, 5, 1], LayerNorm.of("1/10", dim=3)),
+        Segment([-3, 2, 1], [2, -1, 0]),
+    ),
+    "segment behind a norm, std": (
+        deep(16, [3, 9, 5, 1], LayerNorm.of("1/10", dim=3, eps_rule="std")),
+        Segment([-3, 2, 1], [2, -1, 0]),
+    ),
+    "line behind rms, std": (
+        deep(10, [3, 6, 4, 1], RMSNorm.of("1/4", [1, 2, -1], eps_rule="std")),
+        Line([0, 1, 2], [1, 1, -1]),
+    ),
+    "line behind rms, var": (
+        deep(10, [3, 6, 4, 1], RMSNorm.of("1/4", [1, 2, -1])),
+        Line([0, 1, 2], [1, 1, -1]),
+    ),
+    "norm later, segment": (
+        norm_later(11, LayerNorm.of("1/100", dim=3), False),
+        Segment([-2, -2], [2, 3]),
+    ),
+    "norm later, residual": (
+        norm_later(12, LayerNorm.of("1/100", dim=2), True),
+        Segment([-2, 3], [2, -2]),
+    ),
+    "norm later, std, line": (
+        norm_later(13, LayerNorm.of("1/20", dim=3, eps_rule="std"), False),
+        Line([0, 0], [2, 1]),
+    ),
+    "norm later, rms, ray": (
+        norm_later(14, RMSNorm.of("1/20", dim=3), False),
+        Ray([-5, 1], [2, 1]),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CURVES)
 def test_arcs_have_the_sampled_codes(name: str) -> None:
-    """3,000 samples have the code of the arc between whose float ends they lie; no arc is missing, none too much."""
+    """3,000 samples have the code of the arc between whose float ends they lie; no arc is missing,
+    none too much.
+    """
     network, domain = CURVES[name]
     found = partition(network, domain)
     assert len(found) > 5
@@ -129,7 +178,9 @@ def test_arcs_have_the_sampled_codes(name: str) -> None:
     ends = [region.parameters_float for region in found.regions]
     assert all(start < end for start, end in ends)
     starts = [start for start, _ in ends]
-    inside = [(bisect.bisect(starts, position) - 1) % len(starts) for position in positions.tolist()]
+    inside = [
+        (bisect.bisect(starts, position) - 1) % len(starts) for position in positions.tolist()
+    ]
     assert ((gaps > 0) == found.bits[inside])[clear].all()
 
 
@@ -143,7 +194,9 @@ def test_witnesses_have_the_code_of_their_arc(name: str) -> None:
         x = region.witness
         if isinstance(domain, GreatCircle) and domain.radius_squared is not None:
             length = sum(v * v for v in x)
-            scaled = np.array([float(v) for v in x]) * sqrt(float(fraction(domain.radius_squared)) / float(length))
+            scaled = np.array([float(v) for v in x]) * sqrt(
+                float(fraction(domain.radius_squared)) / float(length)
+            )
             assert ((float_gaps(network, scaled[None])[0] > 0) == region.code.bits).all()
         else:
             assert reference.code(judged, x) == str(region.code)
@@ -177,23 +230,32 @@ def test_cuda_runs_deep_curves_too() -> None:
 
 @pytest.mark.parametrize("threshold", [0, 10**9])
 @pytest.mark.parametrize("turns", range(4))
-@pytest.mark.parametrize(("rows", "codes"), [
-    ([[0, 1, 0]], ["1", "0"]),
-    ([[0, -1, 0]], ["0", "1"]),
-    ([[0, 1, 0], [0, -1, 0]], ["10", "01"]),
-    ([[0, 1, 0], [1, 0, 0]], ["11", "10", "00", "01"]),
-    ([[1, 0, -1]], ["0"]),
-    ([[-1, 0, 1]], ["1"]),
-    ([[1, 1, -1]], ["1", "0"]),
-    ([[1, 0, -1], [1, 1, -1], [1, -1, -1]], ["010", "000", "001"]),
-    ([[1, 0, 1], [1, 0, -1]], ["10"]),
-])  # fmt: skip
-def test_zeros_at_the_seam(rows: list[list[int]], codes: list[str], turns: int, threshold: int) -> None:
-    """Lines through or touching (1, 0) on the unit circle, and turned by right angles: the cyclic codes stay."""
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        ([[0, 1, 0]], ["1", "0"]),
+        ([[0, -1, 0]], ["0", "1"]),
+        ([[0, 1, 0], [0, -1, 0]], ["10", "01"]),
+        ([[0, 1, 0], [1, 0, 0]], ["11", "10", "00", "01"]),
+        ([[1, 0, -1]], ["0"]),
+        ([[-1, 0, 1]], ["1"]),
+        ([[1, 1, -1]], ["1", "0"]),
+        ([[1, 0, -1], [1, 1, -1], [1, -1, -1]], ["010", "000", "001"]),
+        ([[1, 0, 1], [1, 0, -1]], ["10"]),
+    ],
+)
+def test_zeros_at_the_seam(
+    rows: list[list[int]], codes: list[str], turns: int, threshold: int
+) -> None:
+    """Lines through or touching (1, 0) on the unit circle, and turned by right angles: the cyclic
+    codes stay.
+    """
     for _ in range(turns):
         rows = [[-y, x, c] for x, y, c in rows]
     for domain in (Sphere(radius_squared=1), GreatCircle([2, 0], [1, 1], radius_squared=1)):
-        network = tensors.mlp([([row[:2] for row in rows], [row[2] for row in rows]), ([[1] * len(rows)], [0])])
+        network = tensors.mlp(
+            [([row[:2] for row in rows], [row[2] for row in rows]), ([[1] * len(rows)], [0])]
+        )
         with mock.patch.object(isolation, "SMALL", threshold):
             found = partition(network, domain)
         seen = [str(region.code) for region in found.regions]
@@ -233,7 +295,9 @@ def test_a_cell_may_run_across_the_seam() -> None:
 def test_a_line_through_the_centre_is_cut_there(kind: type[Norm]) -> None:
     """x = (t, -t, 0): for eps = 0 the norm jumps at t = 0, even where the code does not."""
     rows = [[1, 0, 0], [1, 1, -2]]
-    network = Network((Block((Layer.of(rows, [0, 1], ReLU()), Layer.of([[1, 1]])), kind.of(0, dim=3)),))
+    network = Network(
+        (Block((Layer.of(rows, [0, 1], ReLU()), Layer.of([[1, 1]])), kind.of(0, dim=3)),)
+    )
     line, segment = Line([0, 0, 0], [1, -1, 0]), Segment([-1, 1, 0], [1, -1, 0])
     for domain, at, ends in ((line, 0, 2), (segment, Fraction(1, 2), 4)):
         found = partition(network, domain)
@@ -243,13 +307,22 @@ def test_a_line_through_the_centre_is_cut_there(kind: type[Norm]) -> None:
         assert crossing.undefined
         assert crossing.parameter == at
         assert found.graph().number_of_edges() == 0
-        assert [facet.neighbour for region in found.regions for facet in region.facets] == [None] * ends
-    constant = Network((Block((Layer.of(rows[1:], [1], ReLU()), Layer.of([[1]])), kind.of(0, dim=3)),))
-    assert [str(r.code) for r in partition(constant, Line([0, 0, 0], [1, -1, 0])).regions] == ["1", "1"]
+        assert [facet.neighbour for region in found.regions for facet in region.facets] == [
+            None
+        ] * ends
+    constant = Network(
+        (Block((Layer.of(rows[1:], [1], ReLU()), Layer.of([[1]])), kind.of(0, dim=3)),)
+    )
+    assert [str(r.code) for r in partition(constant, Line([0, 0, 0], [1, -1, 0])).regions] == [
+        "1",
+        "1",
+    ]
 
 
 def test_with_eps_nothing_is_undefined() -> None:
-    network = Network((Block((Layer.of([[1, 0, 0]], [0], ReLU()), Layer.of([[1]])), LayerNorm.of("1/9", dim=3)),))
+    network = Network(
+        (Block((Layer.of([[1, 0, 0]], [0], ReLU()), Layer.of([[1]])), LayerNorm.of("1/9", dim=3)),)
+    )
     found = partition(network, Line([0, 0, 0], [1, -1, 0]))
     assert isinstance(found, CurvePartition)
     assert [crossing.undefined for crossing in found.crossings] == [False]
@@ -257,7 +330,9 @@ def test_with_eps_nothing_is_undefined() -> None:
 
 
 def test_a_bend_of_the_norm_alone_cuts_nothing() -> None:
-    """eps beside the root: the norm is defined at the centre and bends there, but no hinge of a constant network flips."""
+    """eps beside the root: the norm is defined at the centre and bends there, but no hinge of a
+    constant network flips.
+    """
     norm = LayerNorm.of("1/9", dim=3, eps_rule="std")
     constant = Network((Block((Layer.of([[1, 1, -2]], [1], ReLU()), Layer.of([[1]])), norm),))
     for domain in (Line([0, 0, 0], [1, -1, 0]), Segment([-1, 1, 0], [2, -2, 0])):
@@ -290,14 +365,27 @@ def test_a_budget_on_regions_stops_early() -> None:
 def test_a_budget_that_suffices_is_complete() -> None:
     network = deep(1, [3, 8, 6, 1])
     whole = partition(network, CIRCLE3)
-    assert partition(network, CIRCLE3, budget=Budget(regions=len(whole) + 9, seconds=600)).outcome is Outcome.COMPLETE
+    assert (
+        partition(network, CIRCLE3, budget=Budget(regions=len(whole) + 9, seconds=600)).outcome
+        is Outcome.COMPLETE
+    )
     none = partition(network, CIRCLE3, budget=Budget(seconds=0))
     assert (none.outcome, len(none)) == (Outcome.BUDGET_REACHED, 0)
 
 
 def test_two_points_of_a_sphere_of_dimension_zero() -> None:
-    """LayerNorm in R^2 leaves +-(1, -1); with bias (0, 3) the inputs of the layer are (1, 2) and (-1, 4)."""
-    network = tensors.block([[1, 0], [0, 1], [1, 1]], [0, -3, -2], [[1, 1, 1]], [0], norm="layernorm", bias=[0, 3], eps=0.5)
+    """LayerNorm in R^2 leaves +-(1, -1); with bias (0, 3) the inputs of the layer are (1, 2) and
+    (-1, 4).
+    """
+    network = tensors.block(
+        [[1, 0], [0, 1], [1, 1]],
+        [0, -3, -2],
+        [[1, 1, 1]],
+        [0],
+        norm="layernorm",
+        bias=[0, 3],
+        eps=0.5,
+    )
     found = partition(network, Sphere())
     assert [str(region.code) for region in found.regions] == ["101", "011"]
     assert [region.length for region in found.regions] == [0, 0]
@@ -310,16 +398,32 @@ REFUSALS: dict[str, tuple[Network, Domain, str]] = {
     "flat domain": (deep(1, [2, 3, 1]), RealSpace(2), "one-dimensional"),
     "large sphere": (deep(1, [5, 3, 1], LayerNorm.of(0, dim=5)), Sphere(), "dimension 3"),
     "point without norm": (deep(1, [1, 3, 1]), Sphere(radius_squared=1), "dimension 0"),
-    "norm not in front": (Network((*deep(1, [2, 3, 2]).blocks, *deep(2, [2, 3, 1], NORM2).blocks)), Sphere(), "not in front"),
-    "bias in front": (Network((Block((Layer.of([[1, 0], [0, 1]], [1, 0]),)), *deep(2, [2, 3, 1], NORM2).blocks)),
-                      GreatCircle([1, 0], [0, 1]), "bias stands in front"),
-    "hidden layer in front": (Network((*deep(1, [2, 3, 2]).blocks, *deep(2, [2, 3, 1], NORM2).blocks)),
-                              GreatCircle([1, 0], [0, 1]), "hidden layers stand in front"),
-    "two norms": (Network((*deep(1, [2, 3, 2], NORM2).blocks, *deep(2, [2, 3, 1], NORM2).blocks)), Line([0, 1], [1, 1]),
-                  "2 norms"),
-    "skip around a norm": (Network((Block(deep(1, [2, 3, 2]).layers, NORM2, True), *deep(2, [2, 3, 1]).blocks)),
-                           Line([0, 1], [1, 1]), "skip connection"),
-}  # fmt: skip
+    "norm not in front": (
+        Network((*deep(1, [2, 3, 2]).blocks, *deep(2, [2, 3, 1], NORM2).blocks)),
+        Sphere(),
+        "not in front",
+    ),
+    "bias in front": (
+        Network((Block((Layer.of([[1, 0], [0, 1]], [1, 0]),)), *deep(2, [2, 3, 1], NORM2).blocks)),
+        GreatCircle([1, 0], [0, 1]),
+        "bias stands in front",
+    ),
+    "hidden layer in front": (
+        Network((*deep(1, [2, 3, 2]).blocks, *deep(2, [2, 3, 1], NORM2).blocks)),
+        GreatCircle([1, 0], [0, 1]),
+        "hidden layers stand in front",
+    ),
+    "two norms": (
+        Network((*deep(1, [2, 3, 2], NORM2).blocks, *deep(2, [2, 3, 1], NORM2).blocks)),
+        Line([0, 1], [1, 1]),
+        "2 norms",
+    ),
+    "skip around a norm": (
+        Network((Block(deep(1, [2, 3, 2]).layers, NORM2, True), *deep(2, [2, 3, 1]).blocks)),
+        Line([0, 1], [1, 1]),
+        "skip connection",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", REFUSALS)
@@ -340,12 +444,17 @@ def test_norms_and_skips_behind_the_last_hidden_layer_do_not_matter() -> None:
 
 
 def test_affine_blocks_in_front_of_the_norm_move_the_circle() -> None:
-    """The block x -> A x without bias, then the norm: the same arcs as the norm's own on A u, A v."""
+    """The block x -> A x without bias, then the norm: the same arcs as the norm's own on A u, A
+    v.
+    """
     matrix = [[1, 2, 0], [0, 1, "1/2"], [1, 0, -1]]
     behind = deep(4, [3, 5, 1], LayerNorm.of(0, dim=3))
     moved = Network((Block((Layer.of(matrix),)), *behind.blocks))
     u, v = [1, 0, 2], [0, 1, 1]
-    image = [[sum(Fraction(a) * x for a, x in zip(row, w, strict=True)) for row in matrix] for w in (u, v)]
+    image = [
+        [sum(Fraction(a) * x for a, x in zip(row, w, strict=True)) for row in matrix]
+        for w in (u, v)
+    ]
     first, second = partition(moved, GreatCircle(u, v)), partition(behind, GreatCircle(*image))
     assert first.digest == second.digest
     angles = [[region.parameters_float[0] for region in found.regions] for found in (first, second)]
@@ -359,22 +468,32 @@ def test_nearly_parallel_directions_of_very_different_lengths() -> None:
     plain = partition(network, GreatCircle([1, 0, 0], [0, 1, 0], radius_squared=2))
     found = partition(network, GreatCircle(u, v, radius_squared=2))
     assert [str(r.code) for r in found.regions] == [str(r.code) for r in plain.regions]
-    np.testing.assert_allclose([r.length_float for r in found.regions], [r.length_float for r in plain.regions])
+    np.testing.assert_allclose(
+        [r.length_float for r in found.regions], [r.length_float for r in plain.regions]
+    )
 
 
 def test_integers_on_a_line_behind_no_norm() -> None:
     """Kinks of |x - k| are exactly at k."""
-    network = tensors.mlp([([[1]] * 60, [-k for k in range(60)]), ([[1] * 60], [0])], activation=AbsoluteValue())
+    network = tensors.mlp(
+        [([[1]] * 60, [-k for k in range(60)]), ([[1] * 60], [0])], activation=AbsoluteValue()
+    )
     found = partition(network, Ray([Fraction(-1, 2)], [1]))
     assert isinstance(found, CurvePartition)
-    assert [crossing.parameter for crossing in found.crossings] == [k + Fraction(1, 2) for k in range(60)]
+    assert [crossing.parameter for crossing in found.crossings] == [
+        k + Fraction(1, 2) for k in range(60)
+    ]
     assert all(isinstance(region, Arc) for region in found.regions)
 
 
 @pytest.mark.parametrize("engine", ["circle", "nested_roots"])
 def test_an_undefined_point_where_earlier_neurons_cross_separates_the_cells(engine: str) -> None:
-    both = Block((Layer.of([[1], [-1]], [0, 0], ReLU()),))  # (t, 0) for t > 0, (0, -t) for t < 0: nothing to scale at t = 0
+    both = Block(
+        (Layer.of([[1], [-1]], [0, 0], ReLU()),)
+    )  # (t, 0) for t > 0, (0, -t) for t < 0: nothing to scale at t = 0
     network = Network((both, Block((Layer.of([[1, -1]], [0], ReLU()),), RMSNorm.of(0, dim=2))))
     found = partition(network, Segment([-1], [1]), engine=engine)
-    assert [(c.undefined, c.parameter_float, len(c.hinges)) for c in found.crossings] == [(True, 0.5, 3)]
+    assert [(c.undefined, c.parameter_float, len(c.hinges)) for c in found.crossings] == [
+        (True, 0.5, 3)
+    ]
     assert found.neighbours().tolist() == [] and found.graph().number_of_edges() == 0

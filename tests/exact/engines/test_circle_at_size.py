@@ -1,4 +1,6 @@
-"""Circles cut by many lines: quick, in the order of the closed form, without an object per crossing, degenerate or not."""
+"""Circles cut by many lines: quick, in the order of the closed form, without an object per
+crossing, degenerate or not.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +45,22 @@ def code_at(rows: Floats, vector: tuple[Fraction, ...]) -> list[bool]:
 
 
 def degenerate(count: int) -> Floats:
-    """Copies, opposites, rescaled rows, lines that miss or touch the circle or nearly do, pencils through points of it."""
+    """Copies, opposites, rescaled rows, lines that miss or touch the circle or nearly do, pencils
+    through points of it.
+    """
     rows, few = lines(count, 3), count // 20
     generator = np.random.default_rng(5)
     rows[:few] = -4 * rows[few : 2 * few]
     rows[2 * few : 3 * few] = rows[few : 2 * few]
-    rows[3 * few : 4 * few, 2] = 2 * np.hypot(rows[3 * few : 4 * few, 0], rows[3 * few : 4 * few, 1])
+    rows[3 * few : 4 * few, 2] = 2 * np.hypot(
+        rows[3 * few : 4 * few, 0], rows[3 * few : 4 * few, 1]
+    )
     rows[4 * few : 5 * few] = [3, 4, 5] * 2.0 ** generator.integers(-3, 4, (few, 1))
     rows[5 * few : 6 * few] = [3, 4, 5 * (1 - 2.0**-52)]
     slopes = generator.integers(-9, 10, (few, 2))
-    for k, (x, y) in enumerate(((1, 0), (3 / 5, -4 / 5))):  # the seam, and a point that floats only come near
+    for k, (x, y) in enumerate(
+        ((1, 0), (3 / 5, -4 / 5))
+    ):  # the seam, and a point that floats only come near
         part = slice((6 + k) * few, (7 + k) * few)
         rows[part, :2], rows[part, 2] = slopes * 5, -(slopes @ [5 * x, 5 * y]).round()
     return rows[generator.permutation(count)]
@@ -80,10 +88,15 @@ def test_many_lines_are_cut_quickly_and_in_the_order_of_the_closed_form() -> Non
 def test_degenerate_lines_are_cut_as_without_filter_and_copies() -> None:
     rows = degenerate(300)
     fast = cut(rows)
-    with mock.patch.object(isolation, "SMALL", 10**9), mock.patch.object(proportional, "_ENOUGH", 10**9):
+    with (
+        mock.patch.object(isolation, "SMALL", 10**9),
+        mock.patch.object(proportional, "_ENOUGH", 10**9),
+    ):
         slow = cut(rows)
     assert fast.digest == slow.digest
-    assert [c.hinges for c in fast.crossings if not c.tangent] == [c.hinges for c in slow.crossings if not c.tangent]
+    assert [c.hinges for c in fast.crossings if not c.tangent] == [
+        c.hinges for c in slow.crossings if not c.tangent
+    ]
     touched = [sorted(h for c in p.crossings if c.tangent for h in c.hinges) for p in (fast, slow)]
     assert touched[0] == touched[1] != []
     assert fast.decisions["exact"] < 0.5 * slow.decisions["exact"]
@@ -160,10 +173,14 @@ def test_a_budget_ends_in_the_middle_of_a_layer(regions: int) -> None:
     assert (len(part), part.outcome) == (regions, Outcome.BUDGET_REACHED)
     assert not part.cells.closed
     assert "stopped early" in part.evidence
-    expected = np.roll(whole.bits, 1, axis=0)[:regions]  # cut open, the circle starts in the cell around (1, 0)
+    expected = np.roll(whole.bits, 1, axis=0)[
+        :regions
+    ]  # cut open, the circle starts in the cell around (1, 0)
     assert np.array_equal(part.bits, expected)
     assert len(part.cells.cuts) == regions + 1
-    assert [code_at(rows, r.witness) for r in part.regions] == [r.code.bits.tolist() for r in part.regions]
+    assert [code_at(rows, r.witness) for r in part.regions] == [
+        r.code.bits.tolist() for r in part.regions
+    ]
 
 
 def test_items_are_made_once_and_like_those_of_a_list() -> None:

@@ -1,4 +1,6 @@
-"""The complex that cutting ends with: laws of polyhedral complexes, closed forms for its faces, and a second enumeration."""
+"""The complex that cutting ends with: laws of polyhedral complexes, closed forms for its faces, and
+a second enumeration.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +38,33 @@ def cut(network: Network, domain: FlatDomain) -> tuple[FlatCells, FaceComplex]:
 
 def generic(widths: Sequence[int], seed: int = 0, activation: Activation | None = None) -> Network:
     generator = np.random.default_rng(seed)
-    return tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise([*widths, 1])],
-                       activation)  # fmt: skip
+    return tensors.mlp(
+        [
+            (generator.normal(size=(b, a)), generator.normal(size=b))
+            for a, b in pairwise([*widths, 1])
+        ],
+        activation,
+    )
 
 
 def degenerate(seed: int, dim: int) -> Network:
     generator = np.random.default_rng(seed)
     widths = [dim, *generator.integers(2, 5, int(generator.integers(1, 4))).tolist()]
-    layers = [Layer.of(integers(generator, (b, a), 2), integers(generator, b, 2),
-                       [ReLU(), HardTanh()][int(generator.integers(2))]) for a, b in pairwise(widths)]  # fmt: skip
+    layers = [
+        Layer.of(
+            integers(generator, (b, a), 2),
+            integers(generator, b, 2),
+            [ReLU(), HardTanh()][int(generator.integers(2))],
+        )
+        for a, b in pairwise(widths)
+    ]
     return Network((Block(tuple(layers)),))
 
 
 def hidden(rows: Sequence[Sequence[Any]]) -> Network:
-    return tensors.mlp([([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])])
+    return tensors.mlp(
+        [([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])]
+    )
 
 
 def spans(faces: FaceComplex) -> list[list[Face]]:
@@ -57,7 +72,9 @@ def spans(faces: FaceComplex) -> list[list[Face]]:
     found = [[frozenset((i,)) for i in range(faces.vertex_count)]]
     for k in range(1, faces.dim + 1):
         rows = faces.boundary[k]
-        found.append([frozenset().union(*(found[-1][int(i)] for i in rows.row(f))) for f in range(len(rows))])
+        found.append(
+            [frozenset().union(*(found[-1][int(i)] for i in rows.row(f))) for f in range(len(rows))]
+        )
     return found
 
 
@@ -89,7 +106,9 @@ def check(network: Network, domain: FlatDomain) -> tuple[FlatCells, FaceComplex]
     cells, faces = cut(network, domain)
     flat, dim = domain.flat(), faces.dim
     at, span = [faces.vertex(i) for i in range(faces.vertex_count)], spans(faces)
-    assert [len(span[k]) for k in range(1, dim + 1)] == [len(faces.boundary[k]) for k in range(1, dim + 1)]
+    assert [len(span[k]) for k in range(1, dim + 1)] == [
+        len(faces.boundary[k]) for k in range(1, dim + 1)
+    ]
     assert len(set(at)) == len(at)
     assert all(len(set(level)) == len(level) for level in span)
     assert euler([len(level) for level in span]) == 1
@@ -97,7 +116,9 @@ def check(network: Network, domain: FlatDomain) -> tuple[FlatCells, FaceComplex]
         assert len(set(row.tolist())) == 2
     for k in range(2, dim + 1):  # two facets of a face meet in each of its ridges
         for f in range(len(span[k])):
-            ridges = Counter(int(i) for g in faces.boundary[k].row(f) for i in faces.boundary[k - 1].row(int(g)))
+            ridges = Counter(
+                int(i) for g in faces.boundary[k].row(f) for i in faces.boundary[k - 1].row(int(g))
+            )
             assert set(ridges.values()) == {2}
     for cell in range(len(cells)):
         within = faces_within(faces, cell)
@@ -112,9 +133,15 @@ def check(network: Network, domain: FlatDomain) -> tuple[FlatCells, FaceComplex]
 
 
 def check_facets(
-    cells: FlatCells, faces: FaceComplex, domain: FlatDomain, at: Sequence[SymbolicPoint], span: list[list[Face]]
+    cells: FlatCells,
+    faces: FaceComplex,
+    domain: FlatDomain,
+    at: Sequence[SymbolicPoint],
+    span: list[list[Face]],
 ) -> None:
-    """A facet is in two cells, or in one and on the edge of the domain; the pairs are those of the facets in two."""
+    """A facet is in two cells, or in one and on the edge of the domain; the pairs are those of the
+    facets in two.
+    """
     inside, dim = dict[int, list[int]](), faces.dim
     for cell in range(len(cells)):
         for facet in faces.boundary[dim].row(cell):
@@ -123,7 +150,9 @@ def check_facets(
     walls, pairs = domain.flat().walls, list[tuple[int, ...]]()
     for facet, owners in inside.items():
         points = [at[v] for v in span[dim - 1][facet]]
-        on_edge = any(all(sign(wall, p) == 0 for p in points) for wall in walls if not wall.is_constant)
+        on_edge = any(
+            all(sign(wall, p) == 0 for p in points) for wall in walls if not wall.is_constant
+        )
         at_infinity = bool(set.intersection(*(side(p) for p in points)))
         assert len(owners) == (1 if on_edge or at_infinity else 2)
         pairs += [tuple(sorted(owners))] if len(owners) == 2 else []
@@ -160,9 +189,13 @@ def test_laws_in_four_dimensions(domain: FlatDomain) -> None:
     check(degenerate(1, 4), domain)
 
 
-@pytest.mark.parametrize("domain", [RealSpace(2), Box(-1, 1, dim=2), RealSpace(3), Box(-1, 1, dim=3)], ids=repr)
+@pytest.mark.parametrize(
+    "domain", [RealSpace(2), Box(-1, 1, dim=2), RealSpace(3), Box(-1, 1, dim=3)], ids=repr
+)
 def test_generic_cells_are_simple(domain: FlatDomain) -> None:
-    """Off the kinks that deeper neurons share with earlier ones: in one layer, d facets of a cell meet at every vertex."""
+    """Off the kinks that deeper neurons share with earlier ones: in one layer, d facets of a cell
+    meet at every vertex.
+    """
     dim = domain.flat().dim
     cells, faces = check(generic((dim, 6), 2), domain)
     span = spans(faces)
@@ -173,8 +206,12 @@ def test_generic_cells_are_simple(domain: FlatDomain) -> None:
 
 @pytest.mark.parametrize(("n", "dim"), [(6, 1), (7, 2), (6, 3), (5, 4)])
 def test_faces_of_generic_arrangements(n: int, dim: int) -> None:
-    """n generic hyperplanes in R^d have C(n, d - k) sum_{i <= k} C(n - d + k, i) faces of dimension k off infinity."""
-    _, faces = check(hidden(np.random.default_rng(n).normal(size=(n, dim + 1)).tolist()), RealSpace(dim))
+    """n generic hyperplanes in R^d have C(n, d - k) sum_{i <= k} C(n - d + k, i) faces of dimension
+    k off infinity.
+    """
+    _, faces = check(
+        hidden(np.random.default_rng(n).normal(size=(n, dim + 1)).tolist()), RealSpace(dim)
+    )
     at = [faces.vertex(i) for i in range(faces.vertex_count)]
     for k, level in enumerate(spans(faces)):
         inner = [face for face in level if not set.intersection(*(side(at[v]) for v in face))]
@@ -183,13 +220,20 @@ def test_faces_of_generic_arrangements(n: int, dim: int) -> None:
 
 @pytest.mark.parametrize("sizes", [(3,), (2, 3), (0, 2), (2, 1, 2), (1, 1, 1, 1)])
 def test_faces_of_grids(sizes: tuple[int, ...]) -> None:
-    """n_i hyperplanes across axis i of a box: the product of paths with n_i + 2 vertices and n_i + 1 edges."""
+    """n_i hyperplanes across axis i of a box: the product of paths with n_i + 2 vertices and n_i +
+    1 edges.
+    """
     dim = len(sizes)
-    rows = [[*(int(i == axis) for i in range(dim)), Fraction(1, 2) - Fraction(k, 7)]
-            for axis, n in enumerate(sizes) for k in range(n)]  # fmt: skip
+    rows = [
+        [*(int(i == axis) for i in range(dim)), Fraction(1, 2) - Fraction(k, 7)]
+        for axis, n in enumerate(sizes)
+        for k in range(n)
+    ]
     expected = Counter[int]()
     for kinds in product((0, 1), repeat=dim):
-        expected[sum(kinds)] += prod(n + 1 if edge else n + 2 for n, edge in zip(sizes, kinds, strict=True))
+        expected[sum(kinds)] += prod(
+            n + 1 if edge else n + 2 for n, edge in zip(sizes, kinds, strict=True)
+        )
     for domain in (Box(-1, 1, dim=dim), RealSpace(dim)):
         _, faces = check(hidden(rows), domain)
         assert {k: len(level) for k, level in enumerate(spans(faces))} == expected
@@ -201,17 +245,25 @@ def test_faces_of_concurrent_planes() -> None:
     assert [len(level) for level in spans(faces)] == [8, 8 + 11, 18, 6]
 
 
-@pytest.mark.parametrize(("network", "domain"), [
-    (degenerate(3, 1), RealSpace(1)),
-    (degenerate(6, 1), Box(-1, 1, dim=1)),
-    (hidden([[1, 1, 0], [1, -1, 0], [1, 0, -1]]), RealSpace(2)),
-    (hidden([[1, 1, 0], [1, -1, 0], [1, 0, -1]]), Box(-1, 1, dim=2)),
-    (tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, -1]], [0]), ([[1]], [0])]), HPolytope([[1, 2, 2]])),
-    (hidden([[1, 1, 1, 0], [1, -1, 0, 0]]), Box(-1, 1, dim=3)),
-    (hidden([[1, 1, 0, 0]]), RealSpace(3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("network", "domain"),
+    [
+        (degenerate(3, 1), RealSpace(1)),
+        (degenerate(6, 1), Box(-1, 1, dim=1)),
+        (hidden([[1, 1, 0], [1, -1, 0], [1, 0, -1]]), RealSpace(2)),
+        (hidden([[1, 1, 0], [1, -1, 0], [1, 0, -1]]), Box(-1, 1, dim=2)),
+        (
+            tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, -1]], [0]), ([[1]], [0])]),
+            HPolytope([[1, 2, 2]]),
+        ),
+        (hidden([[1, 1, 1, 0], [1, -1, 0, 0]]), Box(-1, 1, dim=3)),
+        (hidden([[1, 1, 0, 0]]), RealSpace(3)),
+    ],
+)
 def test_the_complex_of_a_second_enumeration(network: Network, domain: FlatDomain) -> None:
-    """All faces of all regions, from the halfspaces of their codes by brute force, as sets of exact points."""
+    """All faces of all regions, from the halfspaces of their codes by brute force, as sets of exact
+    points.
+    """
     _, faces = cut(network, domain)
     other = with_faces(network, domain).faces
     assert other is not None

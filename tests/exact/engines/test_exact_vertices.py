@@ -1,4 +1,6 @@
-"""Exact vertices: planes by number, points by their planes, signs at infinity, and witnesses that survive bad floats."""
+"""Exact vertices: planes by number, points by their planes, signs at infinity, and witnesses that
+survive bad floats.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_meets_of_planes() -> None:
 
 
 def test_signs_are_lexicographic() -> None:
-    """On x = -K, y = (3 + K) / 2: the planes of the cube, lines, and lines that the point lies on."""
+    """On x = -K, y = (3 + K) / 2: the planes of the cube, lines, and lines that the point lies
+    on.
+    """
     vertices = plain()
     vertices.planes = lambda vertex: np.array([[0, 4], [4, 5], [0, 5]][vertex])
     assert [vertices.sign(0, plane) for plane in range(7)] == [0, 1, 1, 1, 0, -1, 1]
@@ -74,9 +78,15 @@ def test_floats_are_the_nearest() -> None:
     assert (finite.tolist(), infinite.tolist()) == ([0.0, 1.5], [-1.0, 0.5])
     assert (near[0], min(near[1], *far) > 0) == (0.0, True)
     (finite, near), (infinite, far) = vertices.floats(1)
-    assert (finite.tolist(), infinite.tolist(), far.tolist()) == ([-7 / 3, -7 / 3], [0.0, 0.0], [0.0, 0.0])
+    assert (finite.tolist(), infinite.tolist(), far.tolist()) == (
+        [-7 / 3, -7 / 3],
+        [0.0, 0.0],
+        [0.0, 0.0],
+    )
     gaps = [abs(Fraction(x) + Fraction(7, 3)) for x in finite]
-    assert all(0 < gap <= Fraction(e) < Fraction(1, 2**49) for gap, e in zip(gaps, near, strict=True))
+    assert all(
+        0 < gap <= Fraction(e) < Fraction(1, 2**49) for gap, e in zip(gaps, near, strict=True)
+    )
 
 
 def test_a_coordinate_that_rounds_to_zero_has_an_error() -> None:
@@ -84,7 +94,12 @@ def test_a_coordinate_that_rounds_to_zero_has_an_error() -> None:
     vertices.add_walls([((2**1100, 0, -1), 0), ((0, 1, 0), 0)])
     vertices.planes = lambda vertex: np.array([7, 8])
     (finite, near), (_, far) = vertices.floats(0)
-    assert (finite.tolist(), near[0] > 0, near[1], far.tolist()) == ([0.0, 0.0], True, 0.0, [0.0, 0.0])
+    assert (finite.tolist(), near[0] > 0, near[1], far.tolist()) == (
+        [0.0, 0.0],
+        True,
+        0.0,
+        [0.0, 0.0],
+    )
 
 
 def test_points_need_planes() -> None:
@@ -94,17 +109,32 @@ def test_points_need_planes() -> None:
 
 def deep(hard: bool = False) -> Network:
     generator = np.random.default_rng(3)
-    layers = [Layer.of(integers(generator, (b, a)), integers(generator, b), HardTanh(-1, "1/3") if hard else ReLU())
-              for a, b in pairwise((2, 3, 3, 2))]  # fmt: skip
-    skip = Block((Layer.of([[1, 2], [0, 1]], [1, 0]), Layer.of([[1, 0], ["1/2", 1]], [0, -1], ReLU())), residual=True)
+    layers = [
+        Layer.of(
+            integers(generator, (b, a)),
+            integers(generator, b),
+            HardTanh(-1, "1/3") if hard else ReLU(),
+        )
+        for a, b in pairwise((2, 3, 3, 2))
+    ]
+    skip = Block(
+        (Layer.of([[1, 2], [0, 1]], [1, 0]), Layer.of([[1, 0], ["1/2", 1]], [0, -1], ReLU())),
+        residual=True,
+    )
     return Network((skip, Block(tuple(layers))))
 
 
 @pytest.mark.parametrize("kept", [1, 2, 4096])
 @pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("domain", [RealSpace(2), Plane([0, "1/3"], [1, 1], [0, 2], s=(-1, 1), t=(0, 1))], ids=repr)
-def test_forms_of_hinges_on_regions(domain: FlatDomain, hard: bool, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The form of every plane is the halfspace of its hinge on its region, however many states are kept."""
+@pytest.mark.parametrize(
+    "domain", [RealSpace(2), Plane([0, "1/3"], [1, 1], [0, 2], s=(-1, 1), t=(0, 1))], ids=repr
+)
+def test_forms_of_hinges_on_regions(
+    domain: FlatDomain, hard: bool, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form of every plane is the halfspace of its hinge on its region, however many states are
+    kept.
+    """
     monkeypatch.setattr(exact_vertices, "_KEPT", kept)
     network, flat = deep(hard), domain.flat()
     cells = cut(network, domain)
@@ -114,16 +144,24 @@ def test_forms_of_hinges_on_regions(domain: FlatDomain, hard: bool, kept: int, m
     plane, expected = len(LINE), list[tuple[int, tuple[int, ...]]]()
     for layer, (start, end) in enumerate(pairwise(ends.tolist())):
         fronts = np.unique(cells.bits[:, :start], axis=0)
-        regions, hinges = np.nonzero(np.random.default_rng(layer).random((len(fronts), end - start)) < 0.8)
+        regions, hinges = np.nonzero(
+            np.random.default_rng(layer).random((len(fronts), end - start)) < 0.8
+        )
         vertices.add_hinges(plane, layer, regions, hinges, np.packbits(fronts, axis=1), start)
         for region, hinge in zip(regions.tolist(), hinges.tolist(), strict=True):
             bits = [*fronts[region].tolist(), *[False] * (network.hinge_count - start)]
-            expected.append((start + hinge, region_halfspaces(network, flat, bits)[start + hinge].coefficients))
+            expected.append(
+                (start + hinge, region_halfspaces(network, flat, bits)[start + hinge].coefficients)
+            )
         plane += len(regions)
     order = np.random.default_rng(0).permutation(len(expected)).tolist()
     found = {i: (vertices.hinge(len(LINE) + i), vertices.form(len(LINE) + i)) for i in order}
-    assert [found[i] for i in range(len(expected))] == [(hinge, (row, 0)) for hinge, row in expected]
-    assert [(vertices.hinge(i), vertices.form(i)) for i in range(3)] == [(-1, form) for form in LINE]
+    assert [found[i] for i in range(len(expected))] == [
+        (hinge, (row, 0)) for hinge, row in expected
+    ]
+    assert [(vertices.hinge(i), vertices.form(i)) for i in range(3)] == [
+        (-1, form) for form in LINE
+    ]
     assert len(vertices._cursors) <= max(kept, len(network.bits_per_layer))
 
 
@@ -151,19 +189,29 @@ class Floats:
 
 def boxed(lo: Fraction, hi: Fraction, positions: Array) -> tuple[Witnesses, list[SymbolicPoint]]:
     """The witness of the square between lo and hi."""
-    forms = [((lo.denominator, 0, -lo.numerator), 0), ((-hi.denominator, 0, hi.numerator), 0),
-             ((0, lo.denominator, -lo.numerator), 0), ((0, -hi.denominator, hi.numerator), 0)]  # fmt: skip
+    forms = [
+        ((lo.denominator, 0, -lo.numerator), 0),
+        ((-hi.denominator, 0, hi.numerator), 0),
+        ((0, lo.denominator, -lo.numerator), 0),
+        ((0, -hi.denominator, hi.numerator), 0),
+    ]
     vertices = ExactVertices(tensors.mlp([([[1, 1]], [0]), ([[1]], [0])]), SPACE)
     vertices.add_walls(forms)
     corners = [vertices.meet([forms[i], forms[j]]) for i, j in ((0, 2), (1, 2), (1, 3), (0, 3))]
-    return Witnesses(vertices, square(corners), Floats(positions), np.zeros((1, 1), np.uint8)), corners
+    return Witnesses(
+        vertices, square(corners), Floats(positions), np.zeros((1, 1), np.uint8)
+    ), corners
 
 
 GOOD = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 
-@pytest.mark.parametrize("positions", [GOOD, GOOD + 1e6, GOOD + np.inf, GOOD * np.nan, -GOOD, 0 * GOOD])
-@pytest.mark.parametrize("hi", [Fraction(1), Fraction(1, 2**70), Fraction(1, 10**400), Fraction(10) ** 400])
+@pytest.mark.parametrize(
+    "positions", [GOOD, GOOD + 1e6, GOOD + np.inf, GOOD * np.nan, -GOOD, 0 * GOOD]
+)
+@pytest.mark.parametrize(
+    "hi", [Fraction(1), Fraction(1, 2**70), Fraction(1, 10**400), Fraction(10) ** 400]
+)
 def test_witnesses_are_inside_whatever_floats_say(positions: Array, hi: Fraction) -> None:
     witness = boxed(Fraction(0), hi, positions)[0](0)
     assert all(0 < x < hi for x in fractions(affine(witness)))
@@ -186,7 +234,9 @@ def test_witnesses_of_unbounded_cells_go_far_enough() -> None:
     """Behind a wall at 10^30 the mean of the vertices is inside for large K only."""
     far = 10**30
     rows: list[list[int]] = [[1, 0, -far], [0, 1, far], [1, 1, 1], [3, -2, 5]]
-    network = tensors.mlp([([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * 4], [0])])
+    network = tensors.mlp(
+        [([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * 4], [0])]
+    )
     cells = cut(network, RealSpace(2))
     assert len(cells) == 11
     for i, bits in enumerate(cells.bits):
@@ -196,7 +246,9 @@ def test_witnesses_of_unbounded_cells_go_far_enough() -> None:
 
 @pytest.mark.parametrize("domain", [RealSpace(2), Box(-1, 1, dim=2)], ids=repr)
 def test_walls_are_the_facets_with_the_region_inside(domain: FlatDomain) -> None:
-    """Every wall is one of the region's own or the domain's, none twice; at infinity there is none."""
+    """Every wall is one of the region's own or the domain's, none twice; at infinity there is
+    none.
+    """
     network = deep()
     cells, flat = cut(network, domain), domain.flat()
     assert cells.walls is not None

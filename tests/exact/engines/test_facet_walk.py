@@ -41,7 +41,14 @@ from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import dot, exact_code, integers, regions_of, value
 
-ACTIVATIONS: tuple[Activation, ...] = (ReLU(), ReLU(), AbsoluteValue(), HardTanh(), LeakyReLU(), Identity())
+ACTIVATIONS: tuple[Activation, ...] = (
+    ReLU(),
+    ReLU(),
+    AbsoluteValue(),
+    HardTanh(),
+    LeakyReLU(),
+    Identity(),
+)
 
 
 def walk(network: Network, domain: FlatDomain, budget: Budget | None = None) -> FlatCells:
@@ -51,15 +58,29 @@ def walk(network: Network, domain: FlatDomain, budget: Budget | None = None) -> 
 def degenerate(seed: int) -> Network:
     """Integer weights in -2 .. 2: parallel, concurrent, repeated and dead neurons."""
     generator = np.random.default_rng(seed)
-    widths = [int(generator.integers(1, 4)), *generator.integers(1, 6, int(generator.integers(1, 4))).tolist()]
-    layers = [Layer.of(integers(generator, (b, a), 2), integers(generator, b, 2),
-                       ACTIVATIONS[int(generator.integers(len(ACTIVATIONS)))]) for a, b in pairwise(widths)]  # fmt: skip
+    widths = [
+        int(generator.integers(1, 4)),
+        *generator.integers(1, 6, int(generator.integers(1, 4))).tolist(),
+    ]
+    layers = [
+        Layer.of(
+            integers(generator, (b, a), 2),
+            integers(generator, b, 2),
+            ACTIVATIONS[int(generator.integers(len(ACTIVATIONS)))],
+        )
+        for a, b in pairwise(widths)
+    ]
     return Network((Block(tuple(layers)),))
 
 
 def generic(widths: Sequence[int], seed: int = 0) -> Network:
     generator = np.random.default_rng(seed)
-    return tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise([*widths, 1])])
+    return tensors.mlp(
+        [
+            (generator.normal(size=(b, a)), generator.normal(size=b))
+            for a, b in pairwise([*widths, 1])
+        ]
+    )
 
 
 def codes(cells: FlatCells) -> list[bytes]:
@@ -77,15 +98,25 @@ def pairs(cells: FlatCells) -> set[frozenset[bytes]]:
     return edges
 
 
-def pairs_by_facets(network: Network, domain: FlatDomain, cells: FlatCells) -> set[frozenset[bytes]]:
+def pairs_by_facets(
+    network: Network, domain: FlatDomain, cells: FlatCells
+) -> set[frozenset[bytes]]:
     """Pairs read off the facets of every region of an engine that knows none."""
     result = FlatPartition(network, domain, "lp_tree", cells)
-    return {frozenset({result.codes[i].tobytes(), result.codes[j].tobytes()}) for i in range(len(result))
-            for wall in result.walls_of(i) if (j := result.index_behind(wall)) is not None}  # fmt: skip
+    return {
+        frozenset({result.codes[i].tobytes(), result.codes[j].tobytes()})
+        for i in range(len(result))
+        for wall in result.walls_of(i)
+        if (j := result.index_behind(wall)) is not None
+    }
 
 
 def domains(dim: int) -> list[FlatDomain]:
-    found: list[FlatDomain] = [RealSpace(dim), Box(-1, 1, dim=dim), HPolytope([[*[1] * dim, 1], [-1, *[0] * (dim - 1), 2]])]
+    found: list[FlatDomain] = [
+        RealSpace(dim),
+        Box(-1, 1, dim=dim),
+        HPolytope([[*[1] * dim, 1], [-1, *[0] * (dim - 1), 2]]),
+    ]
     if dim > 1:
         unit: list[Any] = [[int(i == j) for j in range(dim)] for i in range(dim)]
         found += [Plane([0] * dim, unit[0], unit[-1]), Segment([-2] * dim, unit[0])]
@@ -94,13 +125,18 @@ def domains(dim: int) -> list[FlatDomain]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_degenerate_networks(seed: int) -> None:
-    """Codes against the tree and brute force, pairs against facets by rays and LPs, witnesses against the definition."""
+    """Codes against the tree and brute force, pairs against facets by rays and LPs, witnesses
+    against the definition.
+    """
     network = degenerate(seed)
     for domain in domains(network.input_dim)[seed % 2 :: 2]:
         cells, tree = walk(network, domain), LPTree().run(Job(network, domain))
         assert cells.outcome is Outcome.COMPLETE
         assert sorted(codes(cells)) == sorted(codes(tree))
-        if BruteForce().refusal(network, domain) is None and max(network.bits_per_layer, default=0) <= 6:
+        if (
+            BruteForce().refusal(network, domain) is None
+            and max(network.bits_per_layer, default=0) <= 6
+        ):
             assert sorted(codes(cells)) == sorted(codes(BruteForce().run(Job(network, domain))))
         if len(tree) <= 40:
             assert pairs(cells) == pairs_by_facets(network, domain, tree)
@@ -113,11 +149,22 @@ def check_regions(network: Network, domain: FlatDomain, cells: FlatCells) -> Non
         parameters = fractions(affine(witness))
         assert set(flat.walls) <= set(walls)
         assert all(dot(wall.coefficients, [*parameters, 1]) > 0 for wall in walls)
-        assert "".join(str(int(bit)) for bit in bits) == exact_code(network, flat.ambient(witness)).replace("|", "")
+        assert "".join(str(int(bit)) for bit in bits) == exact_code(
+            network, flat.ambient(witness)
+        ).replace("|", "")
 
 
-@pytest.mark.parametrize(("widths", "box"), [((1, 6, 5), False), ((2, 8, 6), True), ((2, 8, 6), False), ((3, 7, 4), True),
-                                             ((5, 6, 4), False), ((6, 4, 4), True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("widths", "box"),
+    [
+        ((1, 6, 5), False),
+        ((2, 8, 6), True),
+        ((2, 8, 6), False),
+        ((3, 7, 4), True),
+        ((5, 6, 4), False),
+        ((6, 4, 4), True),
+    ],
+)
 def test_generic_networks(widths: tuple[int, ...], box: bool) -> None:
     network = generic(widths, len(widths))
     domain: FlatDomain = Box(-2, 2, dim=widths[0]) if box else RealSpace(widths[0])
@@ -131,10 +178,14 @@ def test_generic_networks(widths: tuple[int, ...], box: bool) -> None:
 
 
 def test_walls_are_the_facets_between_regions() -> None:
-    """A region's walls are the domain's and its facets: each is needed, and they cut out the region."""
+    """A region's walls are the domain's and its facets: each is needed, and they cut out the
+    region.
+    """
     network = generic((2, 6, 4), 3)
     cells = walk(network, Box(-2, 2, dim=2))
-    count = np.bincount(np.concatenate([*cells.pairs()]), minlength=len(cells)) if cells.pairs else []
+    count = (
+        np.bincount(np.concatenate([*cells.pairs()]), minlength=len(cells)) if cells.pairs else []
+    )
     for i, (_, _, walls) in enumerate(regions_of(cells)):
         assert len(walls) == 4 + count[i]
 
@@ -143,13 +194,16 @@ def test_coordinates_that_nothing_depends_on_are_left_out() -> None:
     """In R^40 four neurons meet in all 16 ways; a witness has all 40 coordinates."""
     network = generic((40, 4, 3), 1)
     cells = walk(network, RealSpace(40))
-    assert {bits[:4].tobytes() for bits in cells.bits} == {np.array([k >> i & 1 for i in range(4)], dtype=bool).tobytes()
-                                                          for k in range(16)}  # fmt: skip
+    assert {bits[:4].tobytes() for bits in cells.bits} == {
+        np.array([k >> i & 1 for i in range(4)], dtype=bool).tobytes() for k in range(16)
+    }
     check_regions(network, RealSpace(40), cells)
 
 
 def test_copies_of_a_neuron_are_one_dimension() -> None:
-    """Dependent rows: the rank is below the number of rows, and all neurons but the copies are kept apart."""
+    """Dependent rows: the rank is below the number of rows, and all neurons but the copies are kept
+    apart.
+    """
     rows = [[1, 2, 0, 0], [2, 4, 0, 0], [-1, -2, 0, 0], [0, 0, 1, 1]]
     network = tensors.mlp([(rows, [0, 0, 1, 0]), ([[1, 1, 1, 1]], [0])])
     cells = walk(network, RealSpace(4))
@@ -177,7 +231,9 @@ def test_no_hinge_and_dead_layers() -> None:
     assert cells.outcome is Outcome.COMPLETE
 
 
-@pytest.mark.parametrize("engine", [FacetWalk(), LPTree(), BruteForce()], ids=lambda engine: engine.name)
+@pytest.mark.parametrize(
+    "engine", [FacetWalk(), LPTree(), BruteForce()], ids=lambda engine: engine.name
+)
 def test_contradictory_walls_give_a_proof(engine: Any) -> None:
     """x >= 1 and x <= 0; also y >= y + 1."""
     network = generic((2, 3))
@@ -186,8 +242,13 @@ def test_contradictory_walls_give_a_proof(engine: Any) -> None:
         assert (len(cells), cells.outcome, cells.bits.shape) == (0, Outcome.COMPLETE, (0, 3))
         walls: tuple[Halfspace, ...] = domain.flat().walls
         assert cells.empty is not None
-        total = [sum(m * walls[i].coefficients[k] for i, m in zip(cells.empty.rows, cells.empty.multipliers, strict=True))
-                 for k in range(3)]  # fmt: skip
+        total = [
+            sum(
+                m * walls[i].coefficients[k]
+                for i, m in zip(cells.empty.rows, cells.empty.multipliers, strict=True)
+            )
+            for k in range(3)
+        ]
         assert total[:2] == [0, 0]
         assert total[2] <= 0
         assert min(cells.empty.multipliers) > 0
@@ -210,7 +271,9 @@ def test_budgets_say_what_is_missing() -> None:
 
 
 def test_facets_that_lead_out_are_counted() -> None:
-    """From the middle of five intervals: two of them leave two ways out, one on each side; four leave one."""
+    """From the middle of five intervals: two of them leave two ways out, one on each side; four
+    leave one.
+    """
     network = tensors.mlp([([[1]] * 4, [2, 1, -1, -2]), ([[1] * 4], [0])])
     for limit, ways in ((1, 2), (2, 2), (3, 2), (4, 1)):
         part = walk(network, RealSpace(1), Budget(regions=limit))
@@ -243,7 +306,13 @@ def test_hinges_on_the_edge_of_the_domain_are_not_crossed() -> None:
 def test_walls_of_the_domain_that_repeat_and_that_are_hinges() -> None:
     """Each wall of a triangle twice, one of them a hinge too; a wall that is always true."""
     triangle = HPolytope([[1, 0, 0], [0, 1, 0], [2, 0, 0], [-1, -1, 4], [0, 3, 0], [0, 0, 1]])
-    network = tensors.mlp([([[1, 0], [1, -1], [0, 1]], [0, 0, -1]), ([[1, 1, 1], [1, -2, 0]], [-4, 0]), ([[1, 1]], [0])])
+    network = tensors.mlp(
+        [
+            ([[1, 0], [1, -1], [0, 1]], [0, 0, -1]),
+            ([[1, 1, 1], [1, -2, 0]], [-4, 0]),
+            ([[1, 1]], [0]),
+        ]
+    )
     cells = walk(network, triangle)
     tree = LPTree().run(Job(network, triangle))
     assert sorted(codes(cells)) == sorted(codes(tree))
@@ -273,11 +342,17 @@ def test_slivers_below_float_resolution() -> None:
     cells = walk(far, RealSpace(2))
     assert sorted(codes(cells)) == sorted(codes(LPTree().run(Job(far, RealSpace(2)))))
     assert len(cells) == 7
-    assert all(value(wall.coefficients, fractions(affine(w))) > 0 for _, w, walls in regions_of(cells) for wall in walls)
+    assert all(
+        value(wall.coefficients, fractions(affine(w))) > 0
+        for _, w, walls in regions_of(cells)
+        for wall in walls
+    )
 
 
 def test_deep_hinges_that_tie_on_a_region() -> None:
-    """relu(x) is zero for x < 0: the second layer's hinge is zero there, and flips with the first."""
+    """relu(x) is zero for x < 0: the second layer's hinge is zero there, and flips with the
+    first.
+    """
     network = tensors.mlp([([[1]], [0]), ([[3]], [0]), ([[1]], [0])])
     cells = walk(network, RealSpace(1))
     assert sorted(map(tuple, cells.bits.astype(int).tolist())) == [(0, 0), (1, 1)]
@@ -287,4 +362,6 @@ def test_deep_hinges_that_tie_on_a_region() -> None:
 def test_refusals() -> None:
     normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
     assert "norm" in str(FacetWalk().refusal(normed, RealSpace(3)))
-    assert "GreatCircle" in str(FacetWalk().refusal(generic((3, 2)), GreatCircle([1, 0, 0], [0, 1, 0])))
+    assert "GreatCircle" in str(
+        FacetWalk().refusal(generic((3, 2)), GreatCircle([1, 0, 0], [0, 1, 0]))
+    )

@@ -47,11 +47,16 @@ def functions(rows: Sequence[Sequence[object]], activation: object = None) -> La
 
 
 def random_rows(seed: int, count: int, form: Form = CIRCLE) -> list[list[float]]:
-    """Lines that cut the conic N = 1, pass it, touch it nearly or up to rounding; copies and opposites among them."""
+    """Lines that cut the conic N = 1, pass it, touch it nearly or up to rounding; copies and
+    opposites among them.
+    """
     generator = np.random.default_rng(seed)
     rows = generator.normal(size=(count, 3))
     a, b, c = (float(fraction(x)) for x in (form.a, form.b, form.c))
-    touching = np.sqrt((c * rows[:, 0] ** 2 - 2 * b * rows[:, 0] * rows[:, 1] + a * rows[:, 1] ** 2) / (a * c - b * b))
+    touching = np.sqrt(
+        (c * rows[:, 0] ** 2 - 2 * b * rows[:, 0] * rows[:, 1] + a * rows[:, 1] ** 2)
+        / (a * c - b * b)
+    )
     rows[:8, 2] = touching[:8] * (1 + generator.integers(-2, 3, 8) * 2.0**-52)
     rows[20:32, 2] = touching[20:32] * (1 - 10.0 ** -np.arange(4, 16))
     rows[8:12] = -rows[12:16]
@@ -59,7 +64,9 @@ def random_rows(seed: int, count: int, form: Form = CIRCLE) -> list[list[float]]
     return [[float(x) for x in row] for row in rows]
 
 
-def isolated(made: LayerFunctions, form: Form, threshold: int, ends: tuple[Edge, Edge] = FULL) -> tuple[list[Edge], Tally]:
+def isolated(
+    made: LayerFunctions, form: Form, threshold: int, ends: tuple[Edge, Edge] = FULL
+) -> tuple[list[Edge], Tally]:
     tally = Tally()
     with mock.patch.object(isolation, "SMALL", threshold):
         edges, _ = isolate(made, form, *ends, tally)
@@ -67,7 +74,9 @@ def isolated(made: LayerFunctions, form: Form, threshold: int, ends: tuple[Edge,
 
 
 def diamond(direction: Direction) -> mpmath.mpf:
-    x, y = (real(s.a) + real(s.b) * mpmath.sqrt(real(s.d)) for s in (direction.alpha, direction.beta))
+    x, y = (
+        real(s.a) + real(s.b) * mpmath.sqrt(real(s.d)) for s in (direction.alpha, direction.beta)
+    )
     share = y / (abs(x) + abs(y))
     return (share if y >= 0 else 4 + share) if x >= 0 else 2 - share
 
@@ -76,8 +85,12 @@ def diamond(direction: Direction) -> mpmath.mpf:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_filter_changes_nothing(seed: int, form: Form) -> None:
     rows = random_rows(seed, 60, form)
-    (fast, filtered), (slow, exact) = (isolated(functions(rows), form, threshold) for threshold in (0, 10**9))
-    assert [(sorted(a.rows), sorted(a.touching)) for a in fast] == [(sorted(b.rows), sorted(b.touching)) for b in slow]
+    (fast, filtered), (slow, exact) = (
+        isolated(functions(rows), form, threshold) for threshold in (0, 10**9)
+    )
+    assert [(sorted(a.rows), sorted(a.touching)) for a in fast] == [
+        (sorted(b.rows), sorted(b.touching)) for b in slow
+    ]
     assert all(a.find().compare(b.find()) == 0 for a, b in zip(fast, slow, strict=True))
     assert filtered.filtered > 25
     assert exact.filtered == 0
@@ -91,14 +104,20 @@ def test_enclosures_hold_their_point_and_stay_apart(seed: int, threshold: int) -
     with mpmath.workprec(900):
         for edge in edges:
             sigma = diamond(edge.find())
-            assert real(edge.lo) - mpmath.mpf(2) ** -800 <= sigma <= real(edge.hi) + mpmath.mpf(2) ** -800
+            assert (
+                real(edge.lo) - mpmath.mpf(2) ** -800
+                <= sigma
+                <= real(edge.hi) + mpmath.mpf(2) ** -800
+            )
             assert edge.hi - edge.lo < q(Fraction(1, 2**25))
     assert all(first.hi < second.lo for first, second in pairwise(edges))
 
 
 @pytest.mark.parametrize("threshold", [0, 10**9])
 def test_every_zero_of_a_wide_layer_is_found(threshold: int) -> None:
-    """By the closed form on the unit circle: phase +- arccos(-c / R), for all lines that are not nearly tangent."""
+    """By the closed form on the unit circle: phase +- arccos(-c / R), for all lines that are not
+    nearly tangent.
+    """
     rows = np.array(random_rows(9, 200))[32:]
     radius, phase = np.hypot(rows[:, 0], rows[:, 1]), np.arctan2(rows[:, 1], rows[:, 0])
     meets = np.abs(rows[:, 2]) < radius
@@ -106,19 +125,27 @@ def test_every_zero_of_a_wide_layer_is_found(threshold: int) -> None:
     angles = np.sort(np.concatenate([phase[meets] - spread, phase[meets] + spread]) % (2 * np.pi))
     edges, _ = isolated(functions(rows.tolist()), CIRCLE, threshold)
     with mpmath.workprec(200):
-        found = [mpmath.atan2(*(real(s.a) + real(s.b) * mpmath.sqrt(real(s.d)) for s in (d.beta, d.alpha)))
-                 for d in (edge.find() for edge in edges)]  # fmt: skip
+        found = [
+            mpmath.atan2(
+                *(real(s.a) + real(s.b) * mpmath.sqrt(real(s.d)) for s in (d.beta, d.alpha))
+            )
+            for d in (edge.find() for edge in edges)
+        ]
         np.testing.assert_allclose([float(x % (2 * mpmath.pi)) for x in found], angles, atol=1e-9)
 
 
 def test_equal_points_become_one_edge() -> None:
-    """x + y = 1, its multiple, and the lines x = 1, y = 1 through its two points; 3 x + 4 y = 5 touches."""
+    """x + y = 1, its multiple, and the lines x = 1, y = 1 through its two points; 3 x + 4 y = 5
+    touches.
+    """
     rows = [[1, 1, -1], [-2, -2, 2], [0, 1, -1], [1, 0, -1], [3, 4, -5], [1, -1, 1]]
     for threshold in (0, 10**9):
         edges, tally = isolated(functions(rows), CIRCLE, threshold)
         assert [(sorted(edge.rows), sorted(edge.touching)) for edge in edges] == [
-            ([], [4]), ([0, 1, 5], [2]), ([5], [])
-        ]  # fmt: skip
+            ([], [4]),
+            ([0, 1, 5], [2]),
+            ([5], []),
+        ]
         assert sorted(row for _, row in tally.tangent) == [2, 3, 4]
 
 
@@ -129,13 +156,20 @@ def test_a_line_that_touches_where_the_circle_is_cut_open(threshold: int) -> Non
         edges, tally = isolated(functions(rows), CIRCLE, threshold)
         assert [edge.rows for edge in edges] == [(1,), (1,)][: 2 * len(rows) - 2]
         assert sorted(row for _, row in tally.tangent) == [0, *range(2, len(rows))]
-        assert all(direction.compare(Direction.rational(q(1), q(0))) == 0 for direction, _ in tally.tangent)
+        assert all(
+            direction.compare(Direction.rational(q(1), q(0))) == 0 for direction, _ in tally.tangent
+        )
 
 
-@pytest.mark.parametrize("lo", [Fraction(1, 3), Fraction(2, 3), Fraction(1, 2), Fraction(2**60 + 1, 2**60)])
+@pytest.mark.parametrize(
+    "lo", [Fraction(1, 3), Fraction(2, 3), Fraction(1, 2), Fraction(2**60 + 1, 2**60)]
+)
 def test_float_bounds_are_rounded_outwards(lo: Fraction) -> None:
     for hi in (lo, lo + Fraction(1, 2**70), lo + Fraction(1, 7)):
-        low, high = (Fraction(x) for x in float_bounds(Edge(q(lo), q(hi), lambda: Direction.rational(q(1), q(0)))))
+        low, high = (
+            Fraction(x)
+            for x in float_bounds(Edge(q(lo), q(hi), lambda: Direction.rational(q(1), q(0))))
+        )
         assert lo - Fraction(1, 2**51) < low <= lo
         assert hi <= high < hi + Fraction(1, 2**51)
         assert low < lo or lo.denominator == 2
@@ -151,9 +185,13 @@ def test_the_part_between_two_edges_only() -> None:
 
 
 @pytest.mark.parametrize("activation", [ReLU(), HardTanh("-1/3", 2)])  # type: ignore[arg-type]
-@pytest.mark.parametrize("ones", [(0, 1), (Fraction(1, 3), Fraction(-2, 7)), (0, 0, 1), (Fraction(1, 3), 5, 1)])
+@pytest.mark.parametrize(
+    "ones", [(0, 1), (Fraction(1, 3), Fraction(-2, 7)), (0, 0, 1), (Fraction(1, 3), 5, 1)]
+)
 def test_balls_hold_the_exact_functions(ones: tuple[Fraction, ...], activation: object) -> None:
-    """p, q and c are the rows of weight times state plus bias times one, minus the breakpoint times one."""
+    """p, q and c are the rows of weight times state plus bias times one, minus the breakpoint times
+    one.
+    """
     generator = np.random.default_rng(3)
     weight, bias = generator.normal(size=(5, 4)), generator.normal(size=5)
     state = [[Fraction(x, 7) for x in row] for row in integers(generator, (4, len(ones)), 30)]
@@ -165,37 +203,63 @@ def test_balls_hold_the_exact_functions(ones: tuple[Fraction, ...], activation: 
     assert made.count == 5 * len(bends) == len(balls.mid)
     for index in range(made.count):
         neuron, k = divmod(index, len(bends))
-        row, constant = [Fraction(x) for x in weight[neuron].tolist()], Fraction(float(bias[neuron])) - bends[k]
+        row, constant = (
+            [Fraction(x) for x in weight[neuron].tolist()],
+            Fraction(float(bias[neuron])) - bends[k],
+        )
         columns = zip(zip(*state, strict=True), map(Fraction, ones), strict=True)
         known = [dot(row, column) + constant * one for column, one in columns]
         known += [Fraction(0)] * (3 - len(known))
         assert [fraction(x) for x in made.exact(index)] == known
         for j, value in enumerate(known):
-            assert abs(Fraction(float(balls.mid[index, j])) - value) <= Fraction(float(balls.rad[index, j]))
+            assert abs(Fraction(float(balls.mid[index, j])) - value) <= Fraction(
+                float(balls.rad[index, j])
+            )
 
 
 @pytest.mark.parametrize("sigma", [Fraction(k, 1024) for k in (0, 512, 1001, 1536, 1792, 3072)])
 def test_bits_are_signs_and_ties_are_off(sigma: Fraction) -> None:
     alpha, beta = (fraction(x) for x in dyadic_direction(q(sigma)))
-    rows: list[list[object]] = [[beta, -alpha, 0], [-beta, alpha, 0], [1, 2, 0], [0, 0, 1], [0, 0, 0], [1, 1, -3], [1, -1, 2]]
+    rows: list[list[object]] = [
+        [beta, -alpha, 0],
+        [-beta, alpha, 0],
+        [1, 2, 0],
+        [0, 0, 1],
+        [0, 0, 0],
+        [1, 1, -3],
+        [1, -1, 2],
+    ]
     tiny = Fraction(1, 2**200)
-    rows += [[beta + tiny, -alpha, 0], [beta - tiny, -alpha, 0], [beta, -alpha, tiny], [beta, -alpha, -tiny]]
+    rows += [
+        [beta + tiny, -alpha, 0],
+        [beta - tiny, -alpha, 0],
+        [beta, -alpha, tiny],
+        [beta, -alpha, -tiny],
+    ]
     made = functions(rows)
     with mpmath.workprec(600):
         root = mpmath.sqrt(real(alpha) ** 2 * 3 + real(alpha * beta) + 2 * real(beta) ** 2)
-        values = [real(Fraction(p)) * real(alpha) + real(Fraction(r)) * real(beta) + real(Fraction(c)) * root
-                  for p, r, c in rows]  # type: ignore[arg-type]  # fmt: skip
+        values = [
+            real(Fraction(p)) * real(alpha)
+            + real(Fraction(r)) * real(beta)
+            + real(Fraction(c)) * root
+            for p, r, c in rows
+        ]  # type: ignore[arg-type]
     for balls in (None, made.balls()):
         assert made.bits_at(q(sigma), SKEW, balls).tolist() == [sign(value) > 0 for value in values]
 
 
 def test_proved_enclosures_have_one_zero_each() -> None:
-    """Every listed interval has opposite exact signs at its ends; what is not undecided has two zeros or none."""
+    """Every listed interval has opposite exact signs at its ends; what is not undecided has two
+    zeros or none.
+    """
     rows = random_rows(5, 80, SKEW)
     made = functions(rows)
     g = Balls.of_rationals([SKEW.a, SKEW.b, SKEW.c, SKEW.determinant], "cpu")
     found = enclosed_zeros(made.balls(), g)
-    for row, low, high in zip(found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
+    for row, low, high in zip(
+        found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True
+    ):
         ends = [made.bits_at(Rational(*x.as_integer_ratio()), SKEW, None)[row] for x in (low, high)]
         assert ends[0] != ends[1]
     listed = np.bincount(found.rows.numpy(), minlength=80)
@@ -208,25 +272,43 @@ def test_proved_enclosures_have_one_zero_each() -> None:
 
 
 def test_proposals_away_from_a_zero_are_not_taken() -> None:
-    """y = 0 proposed where it is zero, a little beside, on the other side of the circle, and at x = y."""
+    """y = 0 proposed where it is zero, a little beside, on the other side of the circle, and at x =
+    y.
+    """
     f = Balls.exactly(torch.tensor([[0.0, 1.0, 0.0]] * 4, dtype=torch.float64))
     g = Balls.of_rationals([CIRCLE.a, CIRCLE.b, CIRCLE.c, CIRCLE.determinant], "cpu")
     x, y = torch.tensor([[-1, -1, 1, 1], [0, 2.0**-20, 2.0**-60, 1]], dtype=torch.float64)
-    assert filters._enclose(f, g, x, y, torch.ones(4, dtype=torch.bool))[2].tolist() == [True, False, False, False]
+    assert filters._enclose(f, g, x, y, torch.ones(4, dtype=torch.bool))[2].tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_intervals_are_as_wide_as_the_errors_ask_for() -> None:
-    """Functions known to 2^-40 only, and widths proposed as if they were exact: zeros of all they may be are inside."""
+    """Functions known to 2^-40 only, and widths proposed as if they were exact: zeros of all they
+    may be are inside.
+    """
     rows = torch.tensor(random_rows(4, 60), dtype=torch.float64)[32:]
-    f, slack = Balls(rows, torch.full_like(rows, 2.0**-40)), torch.tensor(2.0**-40, dtype=torch.float64)
+    f, slack = (
+        Balls(rows, torch.full_like(rows, 2.0**-40)),
+        torch.tensor(2.0**-40, dtype=torch.float64),
+    )
     g = Balls.of_rationals([CIRCLE.a, CIRCLE.b, CIRCLE.c, CIRCLE.determinant], "cpu")
-    with mock.patch.object(filters, "_proposed_widths", lambda f, g, sigma: torch.full_like(sigma, 2.0**-48)):
+    with mock.patch.object(
+        filters, "_proposed_widths", lambda f, g, sigma: torch.full_like(sigma, 2.0**-48)
+    ):
         found = enclosed_zeros(f, g)
     assert len(found.rows) > 20
-    for row, low, high in zip(found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
+    for row, low, high in zip(
+        found.rows.tolist(), found.low.tolist(), found.high.tolist(), strict=True
+    ):
         for shift in (-slack, slack):
             moved = functions([(rows[row] + shift * torch.tensor([0, 0, 1])).tolist()])
-            ends = [moved.bits_at(Rational(*x.as_integer_ratio()), CIRCLE, None)[0] for x in (low, high)]
+            ends = [
+                moved.bits_at(Rational(*x.as_integer_ratio()), CIRCLE, None)[0] for x in (low, high)
+            ]
             assert ends[0] != ends[1]
 
 
@@ -262,7 +344,9 @@ def test_points_closer_than_the_last_precision_are_undecided() -> None:
 
 def test_between_is_short() -> None:
     assert fraction(between(seam_edge(q(0)), seam_edge(q(4)))) == 2
-    assert fraction(between(edge_at(q(0), q(1), False), edge_at(q(-1), q(0), False))) == Fraction(3, 2)
+    assert fraction(between(edge_at(q(0), q(1), False), edge_at(q(-1), q(0), False))) == Fraction(
+        3, 2
+    )
     first, second = edge_at(q(100), q(1), False), edge_at(q(99), q(1), False)
     sigma = fraction(between(first, second))
     assert Fraction(1, 101) < sigma < Fraction(1, 100)

@@ -1,4 +1,6 @@
-"""The LP tree: its cells, its proofs, its budget; against arrangements whose numbers are known by formula."""
+"""The LP tree: its cells, its proofs, its budget; against arrangements whose numbers are known by
+formula.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +43,20 @@ def run(network: Network, domain: FlatDomain, budget: Budget | None = None) -> F
 
 
 def hidden(rows: list[list[object]]) -> Network:
-    return tensors.mlp([([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])])
+    return tensors.mlp(
+        [([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])]
+    )
 
 
 def deep(seed: int, dim: int, hard: bool = False) -> Network:
     generator = np.random.default_rng(seed)
     widths = [dim, 4, 3, 2]
-    layers = [Layer.of(integers(generator, (b, a)), integers(generator, b), HardTanh() if hard else ReLU())
-              for a, b in pairwise(widths)]  # fmt: skip
+    layers = [
+        Layer.of(
+            integers(generator, (b, a)), integers(generator, b), HardTanh() if hard else ReLU()
+        )
+        for a, b in pairwise(widths)
+    ]
     return Network((Block(tuple(layers)),))
 
 
@@ -66,7 +74,9 @@ DOMAINS: list[tuple[int, FlatDomain]] = [
 @pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize(("dim", "domain"), DOMAINS, ids=lambda value: repr(value))
 def test_cells_are_nonempty_different_and_true(dim: int, domain: FlatDomain, hard: bool) -> None:
-    """Each witness lies strictly inside its own walls and the domain, and has the code of its cell."""
+    """Each witness lies strictly inside its own walls and the domain, and has the code of its
+    cell.
+    """
     network, flat = deep(dim + 10 * hard, dim, hard), domain.flat()
     cells = run(network, domain)
     assert cells.outcome is Outcome.COMPLETE
@@ -91,7 +101,10 @@ def test_no_code_is_missing(dim: int, domain: FlatDomain) -> None:
         if all(dot(wall.coefficients, [*parameters, 1]) > 0 for wall in flat.walls):
             seen += 1
             columns = zip(*map(fractions, flat.directions), strict=True)
-            x = [o + dot(parameters, column) for o, column in zip(fractions(flat.origin), columns, strict=True)]
+            x = [
+                o + dot(parameters, column)
+                for o, column in zip(fractions(flat.origin), columns, strict=True)
+            ]
             assert exact_code(network, x).replace("|", "") in known
     assert seen > 5
 
@@ -105,21 +118,34 @@ def test_generic_planes_have_the_generic_number_of_cells(m: int, d: int) -> None
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_braid_planes_have_the_orders_of_n_numbers(n: int) -> None:
-    rows = [[*(int(k == i) - int(k == j) for k in range(n)), 0] for i in range(n) for j in range(i + 1, n)]
+    rows = [
+        [*(int(k == i) - int(k == j) for k in range(n)), 0]
+        for i in range(n)
+        for j in range(i + 1, n)
+    ]
     assert len(run(hidden(rows), RealSpace(n)).bits) == factorial(n)  # type: ignore[arg-type]
 
 
 def test_evidence_counts_the_branches() -> None:
-    """Each split adds one cell; a split is decided by a point on the hyperplane or by a point beyond it."""
+    """Each split adds one cell; a split is decided by a point on the hyperplane or by a point
+    beyond it.
+    """
     cells = run(hidden([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, -5], [0, 0, -1]]), RealSpace(2))
-    on, beyond, closed = (int(re.findall(rf"(\d+) {words}", cells.evidence)[0]) for words in ("by a point", "open", "closed"))
+    on, beyond, closed = (
+        int(re.findall(rf"(\d+) {words}", cells.evidence)[0])
+        for words in ("by a point", "open", "closed")
+    )
     assert len(cells.bits) == 9 == 1 + on + beyond
     assert (on > 0, closed > 0, "Farkas" in cells.evidence) == (True, True, True)
 
 
 def test_parallel_lines_and_their_opposites() -> None:
     """What lies beyond x = 2 lies beyond x = 1, in every strip of y; three lines come twice."""
-    rows = [[1, 0, -k] for k in range(4)] + [[0, 1, -k] for k in range(4)] + [[-1, 0, k] for k in range(1, 4)]
+    rows = (
+        [[1, 0, -k] for k in range(4)]
+        + [[0, 1, -k] for k in range(4)]
+        + [[-1, 0, k] for k in range(1, 4)]
+    )
     cells = run(hidden(rows), RealSpace(2))  # type: ignore[arg-type]
     assert len(cells.bits) == 25
     assert len({row.tobytes() for row in cells.bits}) == 25
@@ -152,11 +178,31 @@ def test_refusals() -> None:
 
 
 def test_copies_and_opposites_need_no_programme() -> None:
-    """Each of two lines four times: every bit follows from the first, in the layer and in the next one."""
-    rows = [[1, 2, -1], [0, 1, 0], [2, 4, -2], [-1, -2, 1], [0, -3, 0], [0, 2, 0], [3, 6, -3], [0, 0, 1]]
-    second = [[1, 0, 0, 0, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3]]
-    network = tensors.mlp([([r[:2] for r in rows], [r[2] for r in rows]), ([r[:8] for r in second], [r[8] for r in second]),
-                           ([[1, 1, 1]], [0])])  # fmt: skip
+    """Each of two lines four times: every bit follows from the first, in the layer and in the next
+    one.
+    """
+    rows = [
+        [1, 2, -1],
+        [0, 1, 0],
+        [2, 4, -2],
+        [-1, -2, 1],
+        [0, -3, 0],
+        [0, 2, 0],
+        [3, 6, -3],
+        [0, 0, 1],
+    ]
+    second = [
+        [1, 0, 0, 0, 0, 0, 0, 0, 0],
+        [-1, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0, 3],
+    ]
+    network = tensors.mlp(
+        [
+            ([r[:2] for r in rows], [r[2] for r in rows]),
+            ([r[:8] for r in second], [r[8] for r in second]),
+            ([[1, 1, 1]], [0]),
+        ]
+    )
     cells = run(network, RealSpace(2))
     assert sorted("".join(map(str, row)) for row in cells.bits.astype(int).tolist()) == sorted(
         [f"{a}{b}{a}{1 - a}{1 - b}{b}{a}1{a}01" for a in (0, 1) for b in (0, 1)]
@@ -166,7 +212,9 @@ def test_copies_and_opposites_need_no_programme() -> None:
 
 
 def test_what_floats_cannot_tell_is_decided_in_rationals() -> None:
-    """Kinks 2^-60 apart, a wedge of 2^-70, numbers beyond the range of floats; a sliver that no float point is in."""
+    """Kinks 2^-60 apart, a wedge of 2^-70, numbers beyond the range of floats; a sliver that no
+    float point is in.
+    """
     tiny, huge = Fraction(1, 2**60), Fraction(10) ** 400
     assert len(run(hidden([[1, 0], [1, -tiny], [1, -2 * tiny]]), RealSpace(1))) == 4
     assert len(run(hidden([[1, 0, 0], [1, tiny / 1024, 0], [0, 1, -1]]), RealSpace(2))) == 7
@@ -181,7 +229,15 @@ def test_what_floats_cannot_tell_is_decided_in_rationals() -> None:
 
 def test_most_programmes_are_decided_in_floats() -> None:
     generator = np.random.default_rng(0)
-    network = tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in ((4, 8), (8, 6), (6, 1))])
+    network = tensors.mlp(
+        [
+            (generator.normal(size=(b, a)), generator.normal(size=b))
+            for a, b in ((4, 8), (8, 6), (6, 1))
+        ]
+    )
     cells = run(network, Box(-1, 1, dim=4))
     assert cells.decisions["filter"] > 20 * cells.decisions["exact"]
-    assert cells.decisions["filter"] + cells.decisions["exact"] == cells.decisions["interiors"] + cells.decisions["farkas"]
+    assert (
+        cells.decisions["filter"] + cells.decisions["exact"]
+        == cells.decisions["interiors"] + cells.decisions["farkas"]
+    )

@@ -1,4 +1,6 @@
-"""The engine `nested_roots`: crossings known by hand behind two norms, and what the partition says about them."""
+"""The engine `nested_roots`: crossings known by hand behind two norms, and what the partition says
+about them.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def hidden(weight: object, bias: object) -> Layer:
 def two_norms(c: object, *layers: Layer) -> Network:
     """RMS, plus (1, 0), RMS again, then a hinge on its first coordinate at c.
 
-    On (t, 1) let w = sqrt(2) t / sqrt(t^2 + 1) > -1: the hinge is sqrt(2) (w + 1) > c sqrt(3 + 2 w).
+    On (t, 1) let w = sqrt(2) t / sqrt(t^2 + 1) > -1: the hinge is sqrt(2) (w + 1) > c sqrt(3 + 2
+    w).
     """
     shift = Block((Layer.of(IDENTITY, [1, 0]),), rms())
     return Network((shift, Block((hidden([[1, 0]], [-Fraction(str(c))]), *layers), rms())))
@@ -89,12 +92,16 @@ def test_the_second_norm_makes_a_quartic() -> None:
 
 
 def touching(c: object) -> Network:
-    """RMS of RMS is RMS: the hinge sqrt(2) (x + y) / |(x, y)| > c touches zero at (1, 1) for c = 2."""
+    """RMS of RMS is RMS: the hinge sqrt(2) (x + y) / |(x, y)| > c touches zero at (1, 1) for c =
+    2.
+    """
     first = Block((Layer.of(IDENTITY, [0, 0]),), rms())
     return Network((first, Block((hidden([[1, 1]], [-Fraction(str(c))]),), rms())))
 
 
-@pytest.mark.parametrize(("domain", "place"), [(LINE, 1.0), (GreatCircle([1, 0], [0, 1]), math.pi / 4)])
+@pytest.mark.parametrize(
+    ("domain", "place"), [(LINE, 1.0), (GreatCircle([1, 0], [0, 1]), math.pi / 4)]
+)
 def test_touching_at_exactly_c(domain: exact.geometry.domains.base.Domain, place: float) -> None:
     found = partition(touching(2), domain)
     assert len(found) == 1 and found.regions[0].code.bits.tolist() == [False]
@@ -109,14 +116,27 @@ def test_touching_fails_by_a_little_either_way() -> None:
     assert [str(r.code) for r in low.regions] == ["0", "1", "0"] and len(high) == 1
     assert not any(c.tangent for c in (*low.crossings, *high.crossings))
     assert low.crossings[0].parameter_float < 1 < low.crossings[1].parameter_float
-    assert low.regions[1].length_float == pytest.approx(4 * 2.0**-25, rel=1e-6)  # 2 cos(d) = 2 - d^2, t = 1 + 2 d
+    assert low.regions[1].length_float == pytest.approx(
+        4 * 2.0**-25, rel=1e-6
+    )  # 2 cos(d) = 2 - d^2, t = 1 + 2 d
 
 
 def test_a_hinge_that_touches_zero_where_two_quarters_meet_is_reported() -> None:
-    """The highest point of sqrt(2) x / |(x, y)| is the direction (1, 0) of the circle and t = 0 of the line (1, t)."""
-    network = Network((Block((Layer.of(IDENTITY, [0, 0]),), rms(gain=[1, 3])),
-                       Block((hidden([[0, 1], [1, 0]], [0, 0]),), rms())))  # fmt: skip
-    folded = Network((network.blocks[0], Block((hidden([[1, 0], [0, -1]], [0, 0]), hidden([[-1, 0]], [0])), rms())))
+    """The highest point of sqrt(2) x / |(x, y)| is the direction (1, 0) of the circle and t = 0 of
+    the line (1, t).
+    """
+    network = Network(
+        (
+            Block((Layer.of(IDENTITY, [0, 0]),), rms(gain=[1, 3])),
+            Block((hidden([[0, 1], [1, 0]], [0, 0]),), rms()),
+        )
+    )
+    folded = Network(
+        (
+            network.blocks[0],
+            Block((hidden([[1, 0], [0, -1]], [0, 0]), hidden([[-1, 0]], [0])), rms()),
+        )
+    )
     assert partition(folded, GreatCircle([0, 1], [1, 0])).outcome is Outcome.COMPLETE
     square = Network((touching(2).blocks[0], Block((hidden([[-1, -1]], [2]),), rms())))
     turned = partition(square, GreatCircle([1, 1], [1, -1]))
@@ -133,8 +153,14 @@ def test_neurons_of_two_layers_that_vanish_at_one_point_share_a_crossing() -> No
         network = Network((two_norms(1).blocks[0], Block(layers, rms())))
         found = partition(network, LINE)
         assert len(found.crossings) == expected
-        assert {(h.layer, h.neuron) for c in found.crossings for h in c.hinges} == {(1, 0), (1, 1), (2, 0)}
-        assert all(c.parameter_float == pytest.approx(2 - math.sqrt(3), abs=1e-14) for c in found.crossings)
+        assert {(h.layer, h.neuron) for c in found.crossings for h in c.hinges} == {
+            (1, 0),
+            (1, 1),
+            (2, 0),
+        }
+        assert all(
+            c.parameter_float == pytest.approx(2 - math.sqrt(3), abs=1e-14) for c in found.crossings
+        )
 
 
 def test_a_neuron_that_vanishes_on_an_arc_is_off_there_and_crosses_nowhere() -> None:
@@ -144,7 +170,9 @@ def test_a_neuron_that_vanishes_on_an_arc_is_off_there_and_crosses_nowhere() -> 
 
 def test_a_tie_of_two_neurons_of_one_layer_at_an_algebraic_number() -> None:
     layer = hidden([[1, 0], [3, 0], [-2, 0]], [-1, -3, 2])
-    (crossing,) = partition(Network((two_norms(1).blocks[0], Block((layer,), rms()))), LINE).crossings
+    (crossing,) = partition(
+        Network((two_norms(1).blocks[0], Block((layer,), rms()))), LINE
+    ).crossings
     assert [h.neuron for h in crossing.hinges] == [0, 1, 2]
 
 
@@ -176,7 +204,9 @@ def test_a_norm_that_is_undefined_on_a_whole_arc_is_refused_with_the_remedy() ->
     assert len(partition(softened, LINE)) == 1
 
 
-def test_what_cannot_be_decided_is_an_outcome_that_names_the_hinge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_decided_is_an_outcome_that_names_the_hinge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(root_isolation, "HIGHEST_DEGREE", 1)
     found = partition(touching(2), LINE)
     assert found.outcome is Outcome.UNDECIDED
@@ -207,7 +237,9 @@ def test_a_budget_stops_between_arcs() -> None:
 
 
 def skip_block(eps: object) -> Block:
-    return Block((hidden([[1, 2], [-1, 1]], [0, 1]), Layer.of([[1, 0], [1, 1]], [1, 0])), rms(eps=eps), True)
+    return Block(
+        (hidden([[1, 2], [-1, 1]], [0, 1]), Layer.of([[1, 0], [1, 1]], [1, 0])), rms(eps=eps), True
+    )
 
 
 def test_a_skip_connection_around_the_first_norm_needs_a_radius() -> None:
@@ -234,9 +266,16 @@ def test_a_radius_that_changes_nothing_is_refused_and_one_that_does_is_not() -> 
 
 
 def test_layer_norm_of_three_inputs_has_a_circle_of_its_own() -> None:
-    block = Block((hidden([[1, 0, 0], [0, 1, -1]], [Fraction(1, 3), 0]), Layer.of([[1, 0], [0, 1], [1, 1]], [0, 1, 0])),
-                  LayerNorm.of(eps=0, dim=3))  # fmt: skip
-    last = Block((hidden([[1, -1, 2], [0, 1, 1]], [Fraction(1, 5), 0]),), LayerNorm.of(eps=0, dim=3))
+    block = Block(
+        (
+            hidden([[1, 0, 0], [0, 1, -1]], [Fraction(1, 3), 0]),
+            Layer.of([[1, 0], [0, 1], [1, 1]], [0, 1, 0]),
+        ),
+        LayerNorm.of(eps=0, dim=3),
+    )
+    last = Block(
+        (hidden([[1, -1, 2], [0, 1, 1]], [Fraction(1, 5), 0]),), LayerNorm.of(eps=0, dim=3)
+    )
     network = Network((block, last))
     found = partition(network, Sphere())
     assert found.engine == "nested_roots"
@@ -249,9 +288,14 @@ def test_layer_norm_of_three_inputs_has_a_circle_of_its_own() -> None:
 def test_positions_of_a_ray_and_its_facets() -> None:
     found = partition(two_norms(1), Ray([0, 1], [1, 0]))
     first, last = found.regions
-    assert first.parameters_float == (0.0, pytest.approx(2 - math.sqrt(3))) and last.parameters_float[1] == math.inf
+    assert (
+        first.parameters_float == (0.0, pytest.approx(2 - math.sqrt(3)))
+        and last.parameters_float[1] == math.inf
+    )
     assert first.length_float == pytest.approx(2 - math.sqrt(3)) and last.length_float == math.inf
-    assert [f.neighbour for f in first.facets] == [None, 1] and [f.neighbour for f in last.facets] == [0]
+    assert [f.neighbour for f in first.facets] == [None, 1] and [
+        f.neighbour for f in last.facets
+    ] == [0]
     assert first.endpoints_float[1] == pytest.approx([2 - math.sqrt(3), 1])
 
 
@@ -259,16 +303,27 @@ def test_it_refuses_what_it_cannot_do() -> None:
     engine = NestedRoots()
     assert "one-dimensional" in str(engine.refusal(two_norms(1), exact.Box(-1, 1, dim=2)))
     behind = Network((Block((hidden(IDENTITY, [0, 0]),)), *two_norms(1).blocks))
-    assert "hidden layers stand in front" in str(engine.refusal(behind, GreatCircle([1, 0], [0, 1])))
+    assert "hidden layers stand in front" in str(
+        engine.refusal(behind, GreatCircle([1, 0], [0, 1]))
+    )
     biased = Network((Block((Layer.of(IDENTITY, [0, 1]),)), *two_norms(1).blocks))
     assert "a bias stands in front" in str(engine.refusal(biased, GreatCircle([1, 0], [0, 1])))
     assert engine.refusal(biased, GreatCircle([1, 0], [0, 1], radius_squared=1)) is None
 
 
 def test_an_interval_of_a_few_floats_is_given_up_not_halved_for_ever() -> None:
-    """(alpha - beta)^2 is zero at t = 1/2: between neighbouring floats no halving helps, and none may be written down."""
+    """(alpha - beta)^2 is zero at t = 1/2: between neighbouring floats no halving helps, and none
+    may be written down.
+    """
     ends = 0.5, float(np.nextafter(0.5, 1.0))
-    program = np.zeros(1, dtype=np.int64), np.array([[0, 2, 0, 0]]), np.array([1.0, -1.0, -1.0, 1.0]), np.zeros(4), 0, 3
+    program = (
+        np.zeros(1, dtype=np.int64),
+        np.array([[0, 2, 0, 0]]),
+        np.array([1.0, -1.0, -1.0, 1.0]),
+        np.zeros(4),
+        0,
+        3,
+    )
     assert not roots_are_positive(*program, *ends)
     assert not roots_are_positive(*program, float("nan"), float("nan"))
     assert not roots_are_positive(*program, 0.5, 0.5)
@@ -308,18 +363,35 @@ SHARED: dict[str, tuple[Network, exact.geometry.domains.base.Domain]] = {
 def test_points_do_not_depend_on_the_engine(name: str) -> None:
     """Behind one norm at most: the same cells, and exact points in the same words."""
     network, domain = SHARED[name]
-    one, other = (partition(network, domain, engine=engine) for engine in ("circle", "nested_roots"))
+    one, other = (
+        partition(network, domain, engine=engine) for engine in ("circle", "nested_roots")
+    )
     assert one.digest == other.digest and len(one.crossings) == len(other.crossings) > 0
     for a, b in zip(one.crossings, other.crossings, strict=True):
-        assert (a.hinges, a.tangent, a.undefined, a.point) == (b.hinges, b.tangent, b.undefined, b.point)
-        assert compare_points(a.direction, b.direction) == 0 and not isinstance(b.direction, IsolatedDirection)
+        assert (a.hinges, a.tangent, a.undefined, a.point) == (
+            b.hinges,
+            b.tangent,
+            b.undefined,
+            b.point,
+        )
+        assert compare_points(a.direction, b.direction) == 0 and not isinstance(
+            b.direction, IsolatedDirection
+        )
     assert [r.endpoints for r in one.regions] == [r.endpoints for r in other.regions]
     assert [r.length for r in one.regions] == [r.length for r in other.regions]
 
 
 def test_a_root_is_named_whatever_other_zeros_its_polynomial_has() -> None:
-    """Zeros of t^2 - 2 and t^3 - t - 1/10 and at 1/2, one far below: each is the number that lies in its enclosure."""
-    factors = [[-2, 0, 1], [Fraction(-1, 10), -1, 0, 1], [Fraction(-1, 2), 1], [2**300, 1], [Fraction(-3, 4), 0, 1]]
+    """Zeros of t^2 - 2 and t^3 - t - 1/10 and at 1/2, one far below: each is the number that lies
+    in its enclosure.
+    """
+    factors = [
+        [-2, 0, 1],
+        [Fraction(-1, 10), -1, 0, 1],
+        [Fraction(-1, 2), 1],
+        [2**300, 1],
+        [Fraction(-3, 4), 0, 1],
+    ]
     product = Polynomial([1])
     for factor in factors:
         product *= Polynomial([rational(c) for c in factor])
@@ -329,8 +401,12 @@ def test_a_root_is_named_whatever_other_zeros_its_polynomial_has() -> None:
         near = float(Fraction(int(root.low.p), int(root.low.q)))
         alpha, beta = IsolatedDirection(0, root.low, root.high, polynomial=product).sympy()
         assert float(beta) == pytest.approx(near) and float(alpha) == pytest.approx(1 - near)
-    cubic = Polynomial([Rational(1, 10), Rational(-1), 0, 1]) * Polynomial([2**300, 1])  # 0.1010.., 0.9456.., -1.05.., -2^300
-    wide = [IsolatedDirection(0, Rational(i, 2), Rational(i + 1, 2), polynomial=cubic) for i in (0, 1)]
+    cubic = Polynomial([Rational(1, 10), Rational(-1), 0, 1]) * Polynomial(
+        [2**300, 1]
+    )  # 0.1010.., 0.9456.., -1.05.., -2^300
+    wide = [
+        IsolatedDirection(0, Rational(i, 2), Rational(i + 1, 2), polynomial=cubic) for i in (0, 1)
+    ]
     assert [float(place.sympy()[1]) for place in wide] == pytest.approx([0.10103126, 0.94564927])
 
 
@@ -343,11 +419,23 @@ def test_a_surd_and_an_isolated_zero_are_compared_exactly() -> None:
 
 
 def test_extreme_ranges_end_and_go_to_circle() -> None:
-    """Vectors 10^340 apart in size, weights near 2^1000: polynomials whose coefficients say so much in vain."""
-    weight = [[3, -1, 2], [Fraction(2) ** 900, Fraction(-(2**900)), 5], [1, 1, -Fraction(1, 2**900)], [2, 0, 1]]
-    layers = hidden(weight, [1, 0, -2, Fraction(1, 2**700)]), hidden([[1, -1, 2, 1], [2, 3, -1, 0]], [1, -5])
+    """Vectors 10^340 apart in size, weights near 2^1000: polynomials whose coefficients say so much
+    in vain.
+    """
+    weight = [
+        [3, -1, 2],
+        [Fraction(2) ** 900, Fraction(-(2**900)), 5],
+        [1, 1, -Fraction(1, 2**900)],
+        [2, 0, 1],
+    ]
+    layers = (
+        hidden(weight, [1, 0, -2, Fraction(1, 2**700)]),
+        hidden([[1, -1, 2, 1], [2, 3, -1, 0]], [1, -5]),
+    )
     network = Network((Block(layers),))
-    domain = GreatCircle([10**170, 2 * 10**170, 0], [0, Fraction(1, 10**170), Fraction(3, 10**170)], radius_squared=3)
+    domain = GreatCircle(
+        [10**170, 2 * 10**170, 0], [0, Fraction(1, 10**170), Fraction(3, 10**170)], radius_squared=3
+    )
     chosen, forced = partition(network, domain), partition(network, domain, engine="nested_roots")
     assert chosen.engine == "circle" and forced.outcome is Outcome.COMPLETE
     assert chosen.digest == forced.digest
@@ -356,6 +444,10 @@ def test_extreme_ranges_end_and_go_to_circle() -> None:
 
 def test_a_neuron_is_zero_behind_a_norm_of_numbers_that_are_equal_whatever_its_root() -> None:
     clamp = Layer.of([[9, 0], [9, 0]], [0, 0], HardTanh(-1, 1))
-    equal = Block((clamp, Layer.of([[1, 1], [2, 0]], [0, 0])), rms(eps="1/100"))  # (2, 2), whose norm is irrational
-    found = Network((equal, Block((hidden([[1, -1]], [0]), Layer.of([[1]], [0])), rms(eps="1/100"))))
+    equal = Block(
+        (clamp, Layer.of([[1, 1], [2, 0]], [0, 0])), rms(eps="1/100")
+    )  # (2, 2), whose norm is irrational
+    found = Network(
+        (equal, Block((hidden([[1, -1]], [0]), Layer.of([[1]], [0])), rms(eps="1/100")))
+    )
     assert found.code([1, 1]).bits.tolist() == [True, True, True, True, False]

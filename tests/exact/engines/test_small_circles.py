@@ -44,11 +44,14 @@ def behind(norm: Norm | None, weight: Any, bias: Any, activation: Any = None) ->
     return Network((Block((Layer.of(weight, bias, activation or ReLU()),), norm=norm),))
 
 
-CUBE = behind(None, [[s * int(j == k) for j in range(3)] for k in range(3) for s in (1, -1)], [-1] * 6)
+CUBE = behind(
+    None, [[s * int(j == k) for j in range(3)] for k in range(3) for s in (1, -1)], [-1] * 6
+)
 
 
 @pytest.mark.parametrize(
-    ("square", "cells", "codes"), [("4", 26, 26), ("3", 18, 18), ("5/2", 26, 19), ("2", 14, 7), ("3/2", 7, 7), ("1", 1, 1)]
+    ("square", "cells", "codes"),
+    [("4", 26, 26), ("3", 18, 18), ("5/2", 26, 19), ("2", 14, 7), ("3/2", 7, 7), ("1", 1, 1)],
 )
 def test_planes_of_a_cube(square: str, cells: int, codes: int) -> None:
     found = run(CUBE, Sphere(radius_squared=square))
@@ -75,7 +78,10 @@ def test_layer_norm_in_four_dimensions_touches() -> None:
     assert "6 vertices - 12 arcs + 8 cells = 1 + 1" in found.evidence
     tiny = rational(1) / 2**50
     for shift, cells, vertices in ((tiny, 5, 0), (-tiny, 14, 12)):
-        assert (len(near := run(behind(LayerNorm.of(dim=4), np.eye(4), [-1 - shift] * 4), Sphere())), cells) == (cells, cells)
+        assert (
+            len(near := run(behind(LayerNorm.of(dim=4), np.eye(4), [-1 - shift] * 4), Sphere())),
+            cells,
+        ) == (cells, cells)
         assert near.complex.vertex_count == vertices
 
 
@@ -102,7 +108,9 @@ def test_codes_at_rational_directions(domain: Domain) -> None:
 
 
 def test_codes_inside_cells_of_a_great_sphere() -> None:
-    """Through three directions in six dimensions, behind gain and bias: inside small cells the network has their codes."""
+    """Through three directions in six dimensions, behind gain and bias: inside small cells the
+    network has their codes.
+    """
     rng = np.random.default_rng(2)
     norm = LayerNorm.of(dim=6, gain=rng.standard_normal(6), bias=rng.standard_normal(6), eps=0)
     network = behind(norm, rng.standard_normal((12, 6)), rng.standard_normal(12))
@@ -110,7 +118,9 @@ def test_codes_inside_cells_of_a_great_sphere() -> None:
     codes, complex_, checked = _codes(found), found.complex, 0
     for cell in range(len(found)):
         walks = np.flatnonzero(complex_.cell_of_walk == cell)
-        corners = complex_.vertex_floats[np.unique(complex_.arc_ends[np.flatnonzero(np.isin(complex_.walk_of, walks)) >> 1])]
+        corners = complex_.vertex_floats[
+            np.unique(complex_.arc_ends[np.flatnonzero(np.isin(complex_.walk_of, walks)) >> 1])
+        ]
         if len(corners) > 2 and _small(corners):
             middle = [rational(float(x)) for x in corners.mean(axis=0)]
             assert network.code(found.chart.ambient(middle)).bits.tolist() == codes[cell].tolist()
@@ -129,7 +139,10 @@ def test_two_breakpoints_are_two_circles() -> None:
 
 def test_networks_without_circles() -> None:
     plain = Network((Block((Layer.of([[1, 0, 0]]),)),))
-    for network, code in ((plain, []), (behind(None, [[0, 0, 0], [1, 0, 0]], [1, -7]), [True, False])):
+    for network, code in (
+        (plain, []),
+        (behind(None, [[0, 0, 0], [1, 0, 0]], [1, -7]), [True, False]),
+    ):
         found = run(network, Sphere(radius_squared=9))
         assert (len(found), found.root.tolist(), found.complex.walk_count) == (1, code, 0)
 
@@ -138,7 +151,10 @@ def test_budgets_leave_no_cells() -> None:
     counts = list[int]()
     done = run(CUBE, Sphere(radius_squared=4), budget=Budget(regions=26), progress=counts.append)
     assert (len(done), done.outcome, counts[-1]) == (26, Outcome.COMPLETE, 26)
-    for budget, reason in ((Budget(regions=25), "there are 26 cells"), (Budget(seconds=0), "the time was up")):
+    for budget, reason in (
+        (Budget(regions=25), "there are 26 cells"),
+        (Budget(seconds=0), "the time was up"),
+    ):
         stopped = run(CUBE, Sphere(radius_squared=4), budget=budget)
         assert (len(stopped), stopped.outcome) == (0, Outcome.BUDGET_REACHED)
         assert reason in stopped.evidence
@@ -151,10 +167,12 @@ DEEP = tensors.mlp([(np.eye(3), [0, 0, 1]), (np.eye(3), [1, 0, 0]), ([[1, 1, 1]]
 
 @pytest.mark.parametrize(
     ("network", "domain", "reason"),
-    [(CUBE, RealSpace(3), "it enumerates spheres, not RealSpace"),
-     (behind(LayerNorm.of(dim=5), np.eye(5), [0] * 5), Sphere(), "this sphere has dimension 3"),
-     (DEEP, Sphere(radius_squared=1), "by one hidden layer, and this network has 2")],
-)  # fmt: skip
+    [
+        (CUBE, RealSpace(3), "it enumerates spheres, not RealSpace"),
+        (behind(LayerNorm.of(dim=5), np.eye(5), [0] * 5), Sphere(), "this sphere has dimension 3"),
+        (DEEP, Sphere(radius_squared=1), "by one hidden layer, and this network has 2"),
+    ],
+)
 def test_refusals(network: Network, domain: Domain, reason: str) -> None:
     assert reason in str(SmallCircles().refusal(network, domain))
     with pytest.raises(Unsupported):
@@ -163,11 +181,17 @@ def test_refusals(network: Network, domain: Domain, reason: str) -> None:
 
 def test_partition_chooses_it() -> None:
     found = partition(CUBE, Sphere(radius_squared=4))
-    assert (found.engine, len(found.codes), found.outcome) == ("small_circles", 26, Outcome.COMPLETE)
+    assert (found.engine, len(found.codes), found.outcome) == (
+        "small_circles",
+        26,
+        Outcome.COMPLETE,
+    )
 
 
 def test_vertices_of_the_cube() -> None:
     """The vertex (1, 1, sqrt 2) of the cube's planes on |x| = 2, exactly."""
     complex_ = run(CUBE, Sphere(radius_squared=4)).complex
-    squares = {tuple(str((x * x).a) for x in complex_.vertex(v)) for v in range(complex_.vertex_count)}
+    squares = {
+        tuple(str((x * x).a) for x in complex_.vertex(v)) for v in range(complex_.vertex_count)
+    }
     assert squares == set(itertools.permutations(("1", "1", "2")))

@@ -1,4 +1,6 @@
-"""Codes from smallest strata: against polytopes, against surds alone, against cells of balls; floats that cannot tell."""
+"""Codes from smallest strata: against polytopes, against surds alone, against cells of balls;
+floats that cannot tell.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,12 @@ def only_exactly() -> Any:
     return mock.patch.object(sphere_flats._Search, "_walk", walk)
 
 
-CASES = [(seed, n, m, scale) for seed, (n, m, scale) in enumerate(
-    [(3, 9, 0.3), (3, 9, 1.5), (4, 8, 0.5), (4, 8, 2.0), (5, 6, 0.7), (5, 6, 1.8), (6, 4, 1.0)])]  # fmt: skip
+CASES = [
+    (seed, n, m, scale)
+    for seed, (n, m, scale) in enumerate(
+        [(3, 9, 0.3), (3, 9, 1.5), (4, 8, 0.5), (4, 8, 2.0), (5, 6, 0.7), (5, 6, 1.8), (6, 4, 1.0)]
+    )
+]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -81,14 +87,18 @@ def test_three_routes_agree(case: tuple[int, int, int, float]) -> None:
 
 def test_the_cases_have_uncut_spheres_and_missed_flats() -> None:
     decisions = [flats(gaussian(*case), 3).decisions for case in CASES]
-    assert sum(d["uncut"] > 0 for d in decisions) >= 2 and sum(d["missed"] > 0 for d in decisions) >= 3
+    assert (
+        sum(d["uncut"] > 0 for d in decisions) >= 2 and sum(d["missed"] > 0 for d in decisions) >= 3
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_small_integers_are_full_of_degeneracies(seed: int) -> None:
     generator = np.random.default_rng(seed)
     n = int(generator.integers(3, 6))
-    network = layer(generator.integers(-1, 2, size=(6, n)), generator.integers(-2, 3, size=6).tolist())
+    network = layer(
+        generator.integers(-1, 2, size=(6, n)), generator.integers(-2, 3, size=6).tolist()
+    )
     for square in (1, 2, "7/3"):
         found = flats(network, square)
         assert found.outcome is Outcome.COMPLETE
@@ -102,14 +112,20 @@ def test_some_of_the_small_integers_are_handed_over() -> None:
     touching = flats(layer(np.eye(3), [-1, -1, 0]), 2)
     assert touching.decisions["handed_over"] == 1 and "touch" in touching.evidence
     pencil = flats(layer([[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]], [0, 0, 0]), 1)
-    assert pencil.decisions["handed_over"] == 1 and len(pencil) == 6 and "codimension 2" in pencil.evidence
+    assert (
+        pencil.decisions["handed_over"] == 1
+        and len(pencil) == 6
+        and "codimension 2" in pencil.evidence
+    )
     parallel = flats(layer([[1, 0, 0], [1, 0, 0], [0, 1, 0]], [0, 1, 0]), 2)
     assert "handed_over" not in parallel.decisions and len(parallel) == 6
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_codes_are_the_cells_of_the_ball_that_leave_it(seed: int) -> None:
-    """Another engine's cells of the open ball, less those whose polytope is bounded with all vertices in the closed ball."""
+    """Another engine's cells of the open ball, less those whose polytope is bounded with all
+    vertices in the closed ball.
+    """
     n, square = 3, 3
     network = gaussian(20 + seed, n, 8, 0.6)
     inside = partition(network, Ball([0] * n, square))
@@ -120,7 +136,9 @@ def test_codes_are_the_cells_of_the_ball_that_leave_it(seed: int) -> None:
         index = whole.index_of(region.code)
         assert index is not None
         cell = whole.regions[index]
-        within = cell.is_bounded and all(sum(x * x for x in vertex) <= square for vertex in cell.vertices)
+        within = cell.is_bounded and all(
+            sum(x * x for x in vertex) <= square for vertex in cell.vertices
+        )
         if not within:
             kept.add(region.code.packed)
     assert answers(flats(network, square))[0] == kept
@@ -128,7 +146,9 @@ def test_codes_are_the_cells_of_the_ball_that_leave_it(seed: int) -> None:
 
 @pytest.mark.parametrize(("n", "m"), [(3, 12), (4, 10), (5, 8)])
 def test_the_most_codes_there_can_be(n: int, m: int) -> None:
-    """Hyperplanes next to the centre in general position: 2 sum_{i <= k} C(m - 1, i) codes on S^k, of one cell each."""
+    """Hyperplanes next to the centre in general position: 2 sum_{i <= k} C(m - 1, i) codes on S^k,
+    of one cell each.
+    """
     found = flats(gaussian(1, n, m, 2.0**-20), 1)
     assert len(found) == 2 * sum(comb(m - 1, i) for i in range(n))
     crossings = 2 * comb(m, n - 1)
@@ -137,7 +157,9 @@ def test_the_most_codes_there_can_be(n: int, m: int) -> None:
 
 @pytest.mark.parametrize("m", [63, 64, 65, 130])
 def test_codes_of_one_word_and_of_several(m: int) -> None:
-    """On S^2, F = 2 + V cells when circles are connected, each with its own code; pairs are arcs, E = 2 V."""
+    """On S^2, F = 2 + V cells when circles are connected, each with its own code; pairs are arcs, E
+    = 2 V.
+    """
     generator = np.random.default_rng(m)
     normals = generator.normal(size=(m, 3))
     found = flats(layer(normals, (2.0**-10 * generator.normal(size=m)).tolist()), 1)
@@ -157,9 +179,16 @@ def test_hashes_may_collide() -> None:
 
 @pytest.mark.parametrize("power", [40, 60, 200, None])
 def test_circles_through_nearly_one_point(power: int | None) -> None:
-    """Planes x = 0, y = 0, x + y = s on the unit sphere: two poles for s = 0, and two small triangles else."""
+    """Planes x = 0, y = 0, x + y = s on the unit sphere: two poles for s = 0, and two small
+    triangles else.
+    """
     shift = Fraction(0) if power is None else Fraction(1, 2**power)
-    network = tensors.mlp([([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]], [0, 0, -shift, Fraction(-1, 2)]), ([[1] * 4], [0])])
+    network = tensors.mlp(
+        [
+            ([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]], [0, 0, -shift, Fraction(-1, 2)]),
+            ([[1] * 4], [0]),
+        ]
+    )
     found = flats(network, 1)
     expected = SpherePolytopes().run(Job(network, Sphere(1)))
     assert answers(found) == answers(expected)
@@ -185,11 +214,15 @@ def test_a_metric_beyond_floats_is_handed_over() -> None:
     network = layer(np.eye(3), [0.25, -0.25, 0.5])
     found = SphereFlats().run(Job(network, GreatSphere(*far, radius_squared=1)))
     assert found.decisions["handed_over"] == 1 and "nearly singular" in found.evidence
-    assert answers(found) == answers(SpherePolytopes().run(Job(network, GreatSphere(*far, radius_squared=1))))
+    assert answers(found) == answers(
+        SpherePolytopes().run(Job(network, GreatSphere(*far, radius_squared=1)))
+    )
 
 
 def test_a_metric_that_floats_barely_resolve_is_measured() -> None:
-    """The kernel's bounds need |L' G L / r^2 - I| to be small; Cholesky in floats leaves 2^-53 times the condition number."""
+    """The kernel's bounds need |L' G L / r^2 - I| to be small; Cholesky in floats leaves 2^-53
+    times the condition number.
+    """
     near = sphere_flats._eta(RoundBody(RationalArray(2, 2, [2, 1, 1, 2]), Rational(3)))
     assert 0 < near < 2.0**-45
     skew = RationalArray(2, 2, [Rational(1), Rational(1), Rational(1), 1 + Rational(1, 2**30)])
@@ -200,7 +233,10 @@ def test_a_metric_that_floats_barely_resolve_is_measured() -> None:
 def test_results_do_not_depend_on_how_often_the_kernel_stops() -> None:
     network = gaussian(2, 4, 10, 1.0)
     whole = flats(network, 3)
-    with mock.patch.object(sphere_flats, "_CODES", 1 << 4), mock.patch.object(sphere_flats, "_OTHERS", 1):
+    with (
+        mock.patch.object(sphere_flats, "_CODES", 1 << 4),
+        mock.patch.object(sphere_flats, "_OTHERS", 1),
+    ):
         pieces = flats(network, 3)
     assert pieces.codes.tolist() == whole.codes.tolist()
     assert pieces.pairs().tolist() == whole.pairs().tolist() and pieces.decisions == whole.decisions
@@ -220,7 +256,9 @@ def test_a_budget_ends_between_portions() -> None:
 
 
 def touched() -> Network:
-    """Planes through the sphere of squared radius 1, others that touch it, and others that miss it by next to nothing."""
+    """Planes through the sphere of squared radius 1, others that touch it, and others that miss it
+    by next to nothing.
+    """
     miss = Fraction(-1) - Fraction(1, 2**60)
     rows = [[1, 2, 3], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [0, -1, 0], [0, 0, -1]]
     return tensors.mlp([(rows, [0, -1, -1, miss, -1, miss, miss]), ([[1] * 7], [0])])
@@ -233,8 +271,11 @@ def missed(seed: int) -> Network:
     return tensors.block(rows, bias, np.ones((1, 8)), [0], norm="layernorm")
 
 
-BESIDE = [(touched(), Sphere(1)), *((missed(seed), Sphere()) for seed in range(6)),
-          (tensors.mlp([([[0, 0, 0, -2], [2, 2, -1, 0]], [2, 1]), ([[1, 1]], [0])]), Sphere(1))]  # fmt: skip
+BESIDE = [
+    (touched(), Sphere(1)),
+    *((missed(seed), Sphere()) for seed in range(6)),
+    (tensors.mlp([([[0, 0, 0, -2], [2, 2, -1, 0]], [2, 1]), ([[1, 1]], [0])]), Sphere(1)),
+]
 
 
 @pytest.mark.parametrize("case", range(len(BESIDE)))
@@ -244,7 +285,9 @@ def test_straddling_points_have_the_bits_of_hinges_that_miss_the_sphere(case: in
     assert isinstance(found, CodePartition) and "handed_over" not in found.decisions
     for region in found.regions:
         for point in region.straddling:
-            bits = [sum(a * x for a, x in zip(side.coefficients, (*point, 1), strict=True)) > 0
-                    for side in found.halfspaces_of(region.index)]  # fmt: skip
+            bits = [
+                sum(a * x for a, x in zip(side.coefficients, (*point, 1), strict=True)) > 0
+                for side in found.halfspaces_of(region.index)
+            ]
             assert bits == region.code.bits.tolist()
     assert found.check().status is Status.COMPLETE

@@ -1,4 +1,6 @@
-"""Codes on spheres as polytopes: closed forms, degenerate planes, deep networks, budgets, refusals."""
+"""Codes on spheres as polytopes: closed forms, degenerate planes, deep networks, budgets,
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,17 @@ from math import comb, factorial
 import numpy as np
 import pytest
 
-from exact import Box, Budget, GreatCircle, GreatSphere, Network, Outcome, Sphere, Unsupported, partition
+from exact import (
+    Box,
+    Budget,
+    GreatCircle,
+    GreatSphere,
+    Network,
+    Outcome,
+    Sphere,
+    Unsupported,
+    partition,
+)
 from exact.regions.spheres.codes import CodePartition
 from exact.sources import tensors
 
@@ -29,11 +41,16 @@ def faces_of_a_cube(n: int) -> Network:
 
 def deep(seed: int, widths: list[int], scale: float = 1.0) -> Network:
     generator = np.random.default_rng(seed)
-    layers = [(generator.normal(size=(b, a)), scale * generator.normal(size=b)) for a, b in pairwise(widths)]
+    layers = [
+        (generator.normal(size=(b, a)), scale * generator.normal(size=b))
+        for a, b in pairwise(widths)
+    ]
     return tensors.mlp([*layers, (np.ones((1, widths[-1])), [0])])
 
 
-def codes(network: Network, radius_squared: object = None, engine: str = "sphere_polytopes") -> CodePartition:
+def codes(
+    network: Network, radius_squared: object = None, engine: str = "sphere_polytopes"
+) -> CodePartition:
     found = partition(network, Sphere(radius_squared), engine=engine)
     assert isinstance(found, CodePartition) and found.outcome is Outcome.COMPLETE
     return found
@@ -45,13 +62,20 @@ ENGINES = ["sphere_polytopes", "sphere_flats"]
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("n", [3, 4, 5])
 def test_the_faces_of_a_cube(n: int, engine: str) -> None:
-    """Planes x_i = +-1 on |x|^2 = R^2: codes are sum_{k < R^2} 2^k C(n, k), and one more inside when R^2 < n."""
+    """Planes x_i = +-1 on |x|^2 = R^2: codes are sum_{k < R^2} 2^k C(n, k), and one more inside
+    when R^2 < n.
+    """
     for twice in range(1, 2 * n + 3) if n < 5 else (3, 4, 7, 10):
-        expected = sum(2**k * comb(n, k) for k in range(1, n + 1) if 2 * k < twice) + (twice < 2 * n)
+        expected = sum(2**k * comb(n, k) for k in range(1, n + 1) if 2 * k < twice) + (
+            twice < 2 * n
+        )
         assert len(codes(faces_of_a_cube(n), f"{twice}/2", engine)) == expected
 
 
-@pytest.mark.parametrize(("square", "cells"), [("7/2", 26), (3, 18), ("5/2", 26), (2, 14), ("3/2", 7), (1, 1), ("1/2", 1)])
+@pytest.mark.parametrize(
+    ("square", "cells"),
+    [("7/2", 26), (3, 18), ("5/2", 26), (2, 14), ("3/2", 7), (1, 1), ("1/2", 1)],
+)
 def test_the_cells_of_a_cube_on_a_2_sphere(square: object, cells: int) -> None:
     for engine in ENGINES:
         assert codes(faces_of_a_cube(3), square, engine).cell_count == cells
@@ -75,13 +99,17 @@ def test_signs_and_orders_behind_layernorm(engine: str) -> None:
         rows = [[(k == i) - (k == j) for k in range(d)] for i, j in combinations(range(d), 2)]
         found = codes(planes(rows, [0] * len(rows), "layernorm"), None, engine)
         assert found.code_count == factorial(d)
-        assert len(found.neighbours()) == factorial(d) * (d - 1) // 2  # swaps of neighbours in the order
+        assert (
+            len(found.neighbours()) == factorial(d) * (d - 1) // 2
+        )  # swaps of neighbours in the order
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("shift", "expected"), [(0.0, 1), (2.0**-50, 6), (-(2.0**-50), 1)])
 def test_planes_that_touch(engine: str, shift: float, expected: int) -> None:
-    """d = k^2 + 1 and y_i = k: every plane touches the sphere in one point; a little lower it cuts off a cap."""
+    """d = k^2 + 1 and y_i = k: every plane touches the sphere in one point; a little lower it cuts
+    off a cap.
+    """
     found = codes(planes(np.eye(5), [-2.0 + shift] * 5, "layernorm"), None, engine)
     assert (found.code_count, found.cell_count) == (expected, expected)
 
@@ -90,12 +118,20 @@ def test_repeated_opposite_and_zero_rows() -> None:
     rows = [[1, 0, 0, 0], [2, 0, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
     for engine in ENGINES:
         found = codes(planes(rows, [0, 0, 0, 1, 0, 0]), 1, engine)
-        assert [str(region.code) for region in found.regions] == ["001100", "001101", "110100", "110101"]
+        assert [str(region.code) for region in found.regions] == [
+            "001100",
+            "001101",
+            "110100",
+            "110101",
+        ]
 
 
 def test_no_hinge_and_planes_outside_leave_one_code() -> None:
     for engine in ENGINES:
-        assert [str(region.code) for region in codes(planes(np.eye(4), [5, -5, 5, -5]), 4, engine).regions] == ["1010"]
+        assert [
+            str(region.code)
+            for region in codes(planes(np.eye(4), [5, -5, 5, -5]), 4, engine).regions
+        ] == ["1010"]
         found = codes(tensors.mlp([(np.eye(4), [0] * 4)]), 4, engine)
         assert (len(found), found.cell_count, found.neighbours().shape) == (1, 1, (0, 2))
 
@@ -118,7 +154,9 @@ def test_deep_codes_are_all_found_and_all_there(seed: int, widths: list[int]) ->
 
 
 def test_the_neighbours_of_a_deep_network_are_seen_on_great_circles() -> None:
-    """Two codes that follow each other on a random circle share a facet, for circles in general position."""
+    """Two codes that follow each other on a random circle share a facet, for circles in general
+    position.
+    """
     network = deep(5, [4, 4, 4])
     found = codes(network, 2)
     edges = {tuple(pair) for pair in found.neighbours().tolist()}
@@ -126,8 +164,13 @@ def test_the_neighbours_of_a_deep_network_are_seen_on_great_circles() -> None:
     for _ in range(12):
         u, v = generator.integers(-40, 41, size=(2, 4)).tolist()
         arcs = partition(network, GreatCircle(u, v, 2))
-        steps = [(found.index_of(arcs.code_of(a)), found.index_of(arcs.code_of(b))) for a, b in arcs.neighbours().tolist()]
-        seen |= {(min(step), max(step)) for step in steps if None not in step and step[0] != step[1]}  # type: ignore[type-var]
+        steps = [
+            (found.index_of(arcs.code_of(a)), found.index_of(arcs.code_of(b)))
+            for a, b in arcs.neighbours().tolist()
+        ]
+        seen |= {
+            (min(step), max(step)) for step in steps if None not in step and step[0] != step[1]
+        }  # type: ignore[type-var]
     assert len(seen) > 20
     assert seen <= edges
 
@@ -136,7 +179,9 @@ ON_2_SPHERES = [(0, [3, 6], 1), (1, [3, 5, 4], 2), (2, [3, 4, 3, 3], 1), (3, [3,
 
 
 @pytest.mark.parametrize(("seed", "widths", "square"), ON_2_SPHERES)
-def test_on_2_spheres_the_cells_are_those_of_the_cell_complex(seed: int, widths: list[int], square: object) -> None:
+def test_on_2_spheres_the_cells_are_those_of_the_cell_complex(
+    seed: int, widths: list[int], square: object
+) -> None:
     """The engines that build cells on a 2-sphere share nothing with this one."""
     network = deep(seed, widths, 0.7)
     cells, found = partition(network, Sphere(square)), codes(network, square)
@@ -144,7 +189,9 @@ def test_on_2_spheres_the_cells_are_those_of_the_cell_complex(seed: int, widths:
     owned = Counter(bytes(code) for code in cells.codes)
     assert owned == {bytes(code): found.components(i) for i, code in enumerate(found.codes)}
     arcs = {frozenset(bytes(cells.codes[i]) for i in pair) for pair in cells.neighbours().tolist()}
-    assert arcs == {frozenset(bytes(found.codes[i]) for i in pair) for pair in found.neighbours().tolist()}
+    assert arcs == {
+        frozenset(bytes(found.codes[i]) for i in pair) for pair in found.neighbours().tolist()
+    }
 
 
 def test_an_identity_layer_changes_nothing() -> None:

@@ -1,4 +1,6 @@
-"""Deep networks on 2-spheres: points, curves, other engines and invariances say the same as the complex."""
+"""Deep networks on 2-spheres: points, curves, other engines and invariances say the same as the
+complex.
+"""
 
 from __future__ import annotations
 
@@ -60,11 +62,16 @@ def bits(found: SpherePartition, cell: int) -> str:
 
 
 def check_complex(found: SpherePartition) -> None:
-    """Arcs flip what differs, walks follow the arcs, vertices are ends of three half-edges or more, areas fill the sphere."""
+    """Arcs flip what differs, walks follow the arcs, vertices are ends of three half-edges or more,
+    areas fill the sphere.
+    """
     at = found.complex
     for arc, (a, b) in enumerate(at.arc_sides.tolist()):
         flips = at.flips.row(int(at.arc_circle[arc])).tolist()
-        assert flips and np.flatnonzero(found.code_of(a).bits ^ found.code_of(b).bits).tolist() == flips
+        assert (
+            flips
+            and np.flatnonzero(found.code_of(a).bits ^ found.code_of(b).bits).tolist() == flips
+        )
     assert sorted(at.following.tolist()) == list(range(2 * at.arc_count))
     for half, after in enumerate(at.following.tolist()):
         assert at.walk_of[half] == at.walk_of[after]
@@ -72,13 +79,18 @@ def check_complex(found: SpherePartition) -> None:
         assert at.arc_sides[half >> 1, half & 1] == at.cell_of_walk[at.walk_of[half]]
     ends = at.arc_ends[at.arc_ends[:, 0] >= 0]
     assert (np.bincount(ends.ravel(), minlength=at.vertex_count) >= 3).all()
-    low, high = (sum((getattr(cell.area, name) for cell in found.regions), Fraction(0)) for name in ("lower", "upper"))
+    low, high = (
+        sum((getattr(cell.area, name) for cell in found.regions), Fraction(0))
+        for name in ("lower", "upper")
+    )
     assert low <= found.area.upper and high >= found.area.lower and high - low < Fraction(1, 2**50)
     assert all(cell.area.lower > 0 for cell in found.regions)
 
 
 def check_points(found: SpherePartition, points: Sequence[tuple[int, int]]) -> None:
-    """Rational points of the unit sphere have the codes of their cells, computed with fractions alone."""
+    """Rational points of the unit sphere have the codes of their cells, computed with fractions
+    alone.
+    """
     for s, t in points:
         x = on_unit_sphere(s, t, 7)
         try:
@@ -114,21 +126,33 @@ def test_a_curve_meets_the_cells_that_lie_on_it(seed: int) -> None:
     for arc, (a, b) in enumerate(pairwise([*cells, cells[0]])):
         if a != b:
             through_an_arc = frozenset((a, b)) in joined
-            assert through_an_arc or len(curve.hinges_between(arc, (arc + 1) % len(cells))) > 1, "else through a vertex"
+            assert through_an_arc or len(curve.hinges_between(arc, (arc + 1) % len(cells))) > 1, (
+                "else through a vertex"
+            )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_without_bias_the_cells_are_cones(seed: int) -> None:
     net = chain(np.random.default_rng(seed), [3, 5, 4, 3, 1], bias=False)
     found, cones = deep(net, Sphere(radius_squared="7/3")), partition(net, RealSpace(3))
-    assert (found.cell_count, found.code_count, found.digest) == (cones.region_count, cones.region_count, cones.digest)
+    assert (found.cell_count, found.code_count, found.digest) == (
+        cones.region_count,
+        cones.region_count,
+        cones.digest,
+    )
 
 
-@pytest.mark.parametrize("rows", [AXES, SIX, BANDS, [[0, 0, 0, 1]], [*SIX, *AXES, [1, 1, 1, 0], [1, 1, 1, 0], [-1, -1, -1, 0]]])
+@pytest.mark.parametrize(
+    "rows",
+    [AXES, SIX, BANDS, [[0, 0, 0, 1]], [*SIX, *AXES, [1, 1, 1, 0], [1, 1, 1, 0], [-1, -1, -1, 0]]],
+)
 @pytest.mark.parametrize("radius", [4, "5/2", 2, "3/2"])
 def test_one_hidden_layer_as_one_arrangement(rows: Sequence[Sequence[int]], radius: Any) -> None:
     domain = Sphere(radius_squared=radius)
-    found, other = deep(hidden(rows), domain), partition(hidden(rows), domain, engine="small_circles")
+    found, other = (
+        deep(hidden(rows), domain),
+        partition(hidden(rows), domain, engine="small_circles"),
+    )
     assert found.digest == other.digest
     assert sorted(found.areas_float()) == pytest.approx(sorted(other.areas_float()))  # type: ignore[attr-defined]
     same = ("vertex_count", "arc_count", "cell_count", "components", "walk_count")
@@ -139,18 +163,32 @@ def test_one_hidden_layer_as_one_arrangement(rows: Sequence[Sequence[int]], radi
 def test_layers_that_do_nothing_change_nothing(seed: int) -> None:
     """An identity layer behind a ReLU is on where the neuron is, so that the cells stay."""
     generator = np.random.default_rng(seed)
-    w, b = generator.integers(-3, 4, size=(4, 3)).tolist(), generator.integers(-3, 4, size=4).tolist()
+    w, b = (
+        generator.integers(-3, 4, size=(4, 3)).tolist(),
+        generator.integers(-3, 4, size=4).tolist(),
+    )
     once, same = (w, b), ([[int(i == j) for j in range(4)] for i in range(4)], [0] * 4)
-    short, long = deep(tensors.mlp([once, ([[1] * 4], [0])])), deep(tensors.mlp([once, same, same, ([[1] * 4], [0])]))
+    short, long = (
+        deep(tensors.mlp([once, ([[1] * 4], [0])])),
+        deep(tensors.mlp([once, same, same, ([[1] * 4], [0])])),
+    )
     assert sorted(short.areas_float()) == pytest.approx(sorted(long.areas_float()))
-    assert {bits(short, i) * 3 for i in range(len(short))} == {bits(long, i) for i in range(len(long))}
-    assert (short.complex.arc_count, short.complex.vertex_count) == (long.complex.arc_count, long.complex.vertex_count)
+    assert {bits(short, i) * 3 for i in range(len(short))} == {
+        bits(long, i) for i in range(len(long))
+    }
+    assert (short.complex.arc_count, short.complex.vertex_count) == (
+        long.complex.arc_count,
+        long.complex.vertex_count,
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_neurons_does_not_matter(seed: int) -> None:
     generator = np.random.default_rng(40 + seed)
-    weights = [(generator.integers(-3, 4, size=(b, a)), generator.integers(-3, 4, size=b)) for a, b in pairwise([3, 4, 4, 3])]
+    weights = [
+        (generator.integers(-3, 4, size=(b, a)), generator.integers(-3, 4, size=b))
+        for a, b in pairwise([3, 4, 4, 3])
+    ]
     turned, before = [], np.arange(3)
     for w, b in weights:
         order = generator.permutation(len(b))
@@ -160,7 +198,10 @@ def test_the_order_of_neurons_does_not_matter(seed: int) -> None:
     plain = [(w.tolist(), b.tolist()) for w, b in weights]
     first, second = (deep(tensors.mlp([*rows, last])) for rows in (plain, turned))
     assert (first.cell_count, first.code_count, first.complex.components) == (
-        second.cell_count, second.code_count, second.complex.components)  # fmt: skip
+        second.cell_count,
+        second.code_count,
+        second.complex.components,
+    )
     assert sorted(first.areas_float()) == pytest.approx(sorted(second.areas_float()))
 
 
@@ -168,8 +209,14 @@ def test_the_order_of_neurons_does_not_matter(seed: int) -> None:
 def test_other_activations_behind_a_norm(seed: int) -> None:
     generator = np.random.default_rng(seed)
     sizes = [3, 3, 2, 2]
-    layers = [Layer.of(generator.integers(-3, 4, size=(b, a)).tolist(), generator.integers(-3, 4, size=b).tolist(),
-                       BENDS[int(generator.integers(3))]) for a, b in pairwise(sizes)]  # fmt: skip
+    layers = [
+        Layer.of(
+            generator.integers(-3, 4, size=(b, a)).tolist(),
+            generator.integers(-3, 4, size=b).tolist(),
+            BENDS[int(generator.integers(3))],
+        )
+        for a, b in pairwise(sizes)
+    ]
     found = deep(Network((Block(tuple(layers), RMSNorm.of(eps=0, dim=3)),)), Sphere())
     check_complex(found)
     for cell in found.regions:
@@ -180,10 +227,17 @@ def test_other_activations_behind_a_norm(seed: int) -> None:
 def test_layer_norm_and_slices_through_it() -> None:
     generator = np.random.default_rng(3)
     norm = LayerNorm.of(eps=0, gain=generator.normal(size=5), bias=generator.normal(size=5))
-    layers = [Layer.of(generator.normal(size=(b, a)), generator.normal(size=b) / 2, bend)
-              for a, b, bend in ((5, 6, ReLU()), (6, 4, ReLU()), (4, 5, None))]  # fmt: skip
+    layers = [
+        Layer.of(generator.normal(size=(b, a)), generator.normal(size=b) / 2, bend)
+        for a, b, bend in ((5, 6, ReLU()), (6, 4, ReLU()), (4, 5, None))
+    ]
     first = Block(tuple(layers), norm)
-    second = Block((Layer.of(generator.normal(size=(3, 5)), generator.normal(size=3), ReLU()), Layer.of(np.ones((1, 3)))))
+    second = Block(
+        (
+            Layer.of(generator.normal(size=(3, 5)), generator.normal(size=3), ReLU()),
+            Layer.of(np.ones((1, 3))),
+        )
+    )
     net = Network((first, second))
     found = deep(net, GreatSphere(*generator.normal(size=(3, 5))))
     check_complex(found)
@@ -196,8 +250,12 @@ def test_layer_norm_and_slices_through_it() -> None:
 
 
 def test_a_hinge_that_bends_with_the_layer_in_front() -> None:
-    """relu(x) + relu(y) - relu(x + y) as layer 2: on where x and y differ in sign, in six cones and two."""
-    net = tensors.mlp([([[1, 0, 0], [0, 1, 0], [1, 1, 0]], [0, 0, 0]), ([[1, 1, -1]], [0]), ([[1]], [0])])
+    """relu(x) + relu(y) - relu(x + y) as layer 2: on where x and y differ in sign, in six cones and
+    two.
+    """
+    net = tensors.mlp(
+        [([[1, 0, 0], [0, 1, 0], [1, 1, 0]], [0, 0, 0]), ([[1, 1, -1]], [0]), ([[1]], [0])]
+    )
     found = deep(net)
     assert (found.cell_count, found.code_count) == (6, 6)
     check_complex(found)
@@ -214,7 +272,9 @@ def test_layer_two_is_zero_on_a_cell() -> None:
 @pytest.mark.parametrize(("sign", "cells"), [(1, 3), (-1, 3)], ids=["on", "off"])
 def test_a_circle_inside_a_cell_that_meets_no_arc(sign: int, cells: int) -> None:
     """Layer 1 is z + 9/10, layer 2 cuts the cap z > 19/20 out of its on-side, on or off in it."""
-    net = tensors.mlp([([[0, 0, 1]], ["9/10"]), ([[sign]], [Fraction(-37 * sign, 20)]), ([[1]], [0])])
+    net = tensors.mlp(
+        [([[0, 0, 1]], ["9/10"]), ([[sign]], [Fraction(-37 * sign, 20)]), ([[1]], [0])]
+    )
     found = deep(net)
     check_complex(found)
     assert sorted(cell.euler_characteristic for cell in found.regions) == [0, 1, 1]
@@ -222,8 +282,12 @@ def test_a_circle_inside_a_cell_that_meets_no_arc(sign: int, cells: int) -> None
 
 
 def test_one_circle_with_two_sets_of_flips() -> None:
-    """Hinge 2 of layer 2 flips on the half of the circle x = 0 where y > 0, and nowhere else on it."""
-    net = tensors.mlp([([[1, 0, 0], [0, 1, 0]], [0, 0]), ([[1, 0], [1, 1]], [0, 0]), ([[1, 1]], [0])])
+    """Hinge 2 of layer 2 flips on the half of the circle x = 0 where y > 0, and nowhere else on
+    it.
+    """
+    net = tensors.mlp(
+        [([[1, 0, 0], [0, 1, 0]], [0, 0]), ([[1, 0], [1, 1]], [0, 0]), ([[1, 1]], [0])]
+    )
     found = deep(net)
     check_complex(found)
     assert len(found) == 4
@@ -236,26 +300,44 @@ def test_all_dead() -> None:
 
 
 def test_a_circle_that_touches_the_arcs_around_a_cell() -> None:
-    """On R^2 = 2 the six circles touch; layer 2 touches them again, from inside and outside, at old vertices and new."""
-    net = tensors.mlp([([row[:3] for row in SIX], [row[3] for row in SIX]),
-                       ([[1, 1, 0, 0, 0, 0], [0, 0, 2, 1, 0, 0], [1, -1, 1, 0, 0, 3]], [0, -1, "-1/2"]),
-                       ([[1] * 3], [0])])  # fmt: skip
+    """On R^2 = 2 the six circles touch; layer 2 touches them again, from inside and outside, at old
+    vertices and new.
+    """
+    net = tensors.mlp(
+        [
+            ([row[:3] for row in SIX], [row[3] for row in SIX]),
+            ([[1, 1, 0, 0, 0, 0], [0, 0, 2, 1, 0, 0], [1, -1, 1, 0, 0, 3]], [0, -1, "-1/2"]),
+            ([[1] * 3], [0]),
+        ]
+    )
     for radius in (2, "5/4", 3):
         found = deep(net, Sphere(radius_squared=radius))
         check_complex(found)
 
 
-@pytest.mark.parametrize(("slope", "cells", "vertices", "arcs"), [(-1, 2, 0, 1), (1, 3, 1, 2), (0, 2, 0, 1)])
-def test_a_circle_that_touches_from_outside_leaves_no_vertex(slope: int, cells: int, vertices: int, arcs: int) -> None:
-    """Layer 2 is slope relu(x) + y - 1: where x > 0 its circle touches x = 0, in the inside for a positive slope only."""
+@pytest.mark.parametrize(
+    ("slope", "cells", "vertices", "arcs"), [(-1, 2, 0, 1), (1, 3, 1, 2), (0, 2, 0, 1)]
+)
+def test_a_circle_that_touches_from_outside_leaves_no_vertex(
+    slope: int, cells: int, vertices: int, arcs: int
+) -> None:
+    """Layer 2 is slope relu(x) + y - 1: where x > 0 its circle touches x = 0, in the inside for a
+    positive slope only.
+    """
     net = tensors.mlp([([[1, 0, 0], [0, 1, 0]], [0, 9]), ([[slope, 1]], [-10]), ([[1]], [0])])
     found = deep(net)
-    assert (len(found), found.complex.vertex_count, found.complex.arc_count) == (cells, vertices, arcs)
+    assert (len(found), found.complex.vertex_count, found.complex.arc_count) == (
+        cells,
+        vertices,
+        arcs,
+    )
     check_complex(found)
 
 
 def test_a_plane_through_a_vertex_is_not_pruned() -> None:
-    """The planes of a pencil pass through the irrational points of two circles exactly; floats are off by some ulps there."""
+    """The planes of a pencil pass through the irrational points of two circles exactly; floats are
+    off by some ulps there.
+    """
     first, second = [rational(x) for x in (3, 1, 2, -3)], [rational(x) for x in (1, -1, 3, "-5/2")]
     made = arrange([Halfspace.of(first), Halfspace.of(second)], identity(3), Rational(1))
     chart = sphere_chart(hidden(AXES), UNIT)
@@ -275,17 +357,29 @@ def test_a_plane_through_a_vertex_is_not_pruned() -> None:
 def test_duplicate_and_opposite_neurons_in_both_layers() -> None:
     rows = [[1, 2, 0], [1, 2, 0], [-1, -2, 0], [0, 1, 1]]
     second = [[1, 0, 0, -1], [1, 0, 0, -1], [-1, 0, 0, 1], [0, 0, 0, 0]]
-    found = deep(tensors.mlp([(rows, ["1/2", "1/2", "-1/2", 0]), (second, ["1/3", "1/3", "-1/3", 1]), ([[1] * 4], [0])]))
+    found = deep(
+        tensors.mlp(
+            [
+                (rows, ["1/2", "1/2", "-1/2", 0]),
+                (second, ["1/3", "1/3", "-1/3", 1]),
+                ([[1] * 4], [0]),
+            ]
+        )
+    )
     check_complex(found)
     check_points(found, SPREAD)
     assert max(len(found.flipped(e)) for e in range(len(found.arcs))) >= 3
 
 
 def test_cells_of_one_code_are_cut_apart() -> None:
-    """Two slabs meet the sphere in two patches of one code; the planes of layer 2 tell them apart, or cut only one."""
+    """Two slabs meet the sphere in two patches of one code; the planes of layer 2 tell them apart,
+    or cut only one.
+    """
     rows = [[0, 0, 4, 1], [0, 0, -4, 1], [4, 0, 0, 1], [-4, 0, 0, 1], [0, 1, 0, 9]]
     second = [[0, 0, 0, 0, 1], [1, 0, 1, 0, 0], [1, 0, 0, 0, 1]]
-    net = tensors.mlp([([r[:3] for r in rows], [r[3] for r in rows]), (second, [-9, -2, -11]), ([[1, 1, 1]], [0])])
+    net = tensors.mlp(
+        [([r[:3] for r in rows], [r[3] for r in rows]), (second, [-9, -2, -11]), ([[1, 1, 1]], [0])]
+    )
     found = deep(net)
     check_complex(found)
     check_points(found, SPREAD)
@@ -341,5 +435,7 @@ def test_a_point_has_one_key_however_it_is_written() -> None:
     assert point_key(one) == point_key(triple((1, 1), (0, "1/2"), ("1/2", 0), d=12))
     assert point_key(one) != point_key(triple((1, -2), (0, -1), ("1/2", 0), d=3))
     assert point_key(one) != point_key(triple((1, 2), (0, 1), ("1/2", 0), d=5))
-    assert point_key(triple((1, 2), (0, 1), (0, 0), d="9/4")) == point_key(triple((4, 0), ("3/2", 0), (0, 0), d=7))
+    assert point_key(triple((1, 2), (0, 1), (0, 0), d="9/4")) == point_key(
+        triple((4, 0), ("3/2", 0), (0, 0), d=7)
+    )
     assert point_key((Surd(Rational(1)),) * 3) == point_key(triple((1, 5), (1, 0), (1, 3), d=0))

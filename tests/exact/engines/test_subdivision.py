@@ -1,4 +1,6 @@
-"""Subdivision: its regions on generic and degenerate networks and every kind of domain, its budgets, and exact signs alone."""
+"""Subdivision: its regions on generic and degenerate networks and every kind of domain, its
+budgets, and exact signs alone.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +52,19 @@ from exact.sources import tensors
 from tests.exact.reference import exact_code, integers, regions_of, value
 
 TINY = Fraction(1, 2**1100)  # rounds to zero
-ACTIVATIONS: tuple[Activation, ...] = (ReLU(), ReLU(), AbsoluteValue(), HardTanh(), LeakyReLU(), Identity())
+ACTIVATIONS: tuple[Activation, ...] = (
+    ReLU(),
+    ReLU(),
+    AbsoluteValue(),
+    HardTanh(),
+    LeakyReLU(),
+    Identity(),
+)
 
 
-def cut(network: Network, domain: FlatDomain, budget: Budget | None = None, **options: Any) -> FlatCells:
+def cut(
+    network: Network, domain: FlatDomain, budget: Budget | None = None, **options: Any
+) -> FlatCells:
     return Subdivision().run(Job(network, domain, budget=budget or Budget(), **options))
 
 
@@ -68,46 +79,71 @@ def partition_of(network: Network, domain: FlatDomain, cells: FlatCells) -> Flat
 
 
 def edges(found: FlatPartition) -> set[tuple[int, int, tuple[Any, ...]]]:
-    return {(min(a, b), max(a, b), data["flipped"]) for a, b, data in found.graph().edges(data=True)}
+    return {
+        (min(a, b), max(a, b), data["flipped"]) for a, b, data in found.graph().edges(data=True)
+    }
 
 
 def check(network: Network, domain: FlatDomain, *, walls: bool = True) -> FlatCells:
-    """The regions of the LP tree, each with a witness strictly inside, and between them the facets that LPs find."""
+    """The regions of the LP tree, each with a witness strictly inside, and between them the facets
+    that LPs find.
+    """
     cells, tree = cut(network, domain), LPTree().run(Job(network, domain))
     assert cells.outcome is Outcome.COMPLETE
     assert codes(cells) == codes(tree)
     check_regions(network, domain, cells)
     if walls:
-        assert edges(partition_of(network, domain, cells)) == edges(partition_of(network, domain, tree))
+        assert edges(partition_of(network, domain, cells)) == edges(
+            partition_of(network, domain, tree)
+        )
     return cells
 
 
 def check_regions(network: Network, domain: FlatDomain, cells: FlatCells) -> None:
-    """The witness of every region is strictly inside its walls and the domain and has the region's code, in fractions."""
+    """The witness of every region is strictly inside its walls and the domain and has the region's
+    code, in fractions.
+    """
     flat = domain.flat()
     for bits, witness, walls in regions_of(cells):
         at = fractions(affine(witness))
         assert all(value(wall.coefficients, at) > 0 for wall in [*walls, *flat.walls])
-        assert "".join(str(int(bit)) for bit in bits) == exact_code(network, flat.ambient(witness)).replace("|", "")
+        assert "".join(str(int(bit)) for bit in bits) == exact_code(
+            network, flat.ambient(witness)
+        ).replace("|", "")
 
 
 def generic(widths: Sequence[int], seed: int = 0, activation: Activation | None = None) -> Network:
     generator = np.random.default_rng(seed)
-    return tensors.mlp([(generator.normal(size=(b, a)), generator.normal(size=b)) for a, b in pairwise([*widths, 1])],
-                       activation)  # fmt: skip
+    return tensors.mlp(
+        [
+            (generator.normal(size=(b, a)), generator.normal(size=b))
+            for a, b in pairwise([*widths, 1])
+        ],
+        activation,
+    )
 
 
 def degenerate(seed: int, dim: int) -> Network:
-    """Integers in -2 .. 2: parallel, concurrent, repeated and dead neurons, layers that vanish on open sets."""
+    """Integers in -2 .. 2: parallel, concurrent, repeated and dead neurons, layers that vanish on
+    open sets.
+    """
     generator = np.random.default_rng(seed)
     widths = [dim, *generator.integers(1, 5, int(generator.integers(1, 4))).tolist()]
-    layers = [Layer.of(integers(generator, (b, a), 2), integers(generator, b, 2),
-                       ACTIVATIONS[int(generator.integers(len(ACTIVATIONS)))]) for a, b in pairwise(widths)]  # fmt: skip
+    layers = [
+        Layer.of(
+            integers(generator, (b, a), 2),
+            integers(generator, b, 2),
+            ACTIVATIONS[int(generator.integers(len(ACTIVATIONS)))],
+        )
+        for a, b in pairwise(widths)
+    ]
     return Network((Block(tuple(layers)),))
 
 
 def hidden(rows: Sequence[Sequence[Any]]) -> Network:
-    return tensors.mlp([([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])])
+    return tensors.mlp(
+        [([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])]
+    )
 
 
 def unit(dim: int, index: int) -> list[int]:
@@ -115,14 +151,30 @@ def unit(dim: int, index: int) -> list[int]:
 
 
 def domains(dim: int) -> list[FlatDomain]:
-    """Boxes, all of R^d, polyhedra with and without ends, with walls twice and walls for nothing, planes, lines."""
+    """Boxes, all of R^d, polyhedra with and without ends, with walls twice and walls for nothing,
+    planes, lines.
+    """
     simplex = [[*unit(dim, i), 1] for i in range(dim)] + [[-1] * dim + [2]]
-    idle = [simplex[0], [2 * x for x in simplex[1 % dim]], [0] * dim + [1], [0] * dim + [3], [*unit(dim, 0), 9]]
+    idle = [
+        simplex[0],
+        [2 * x for x in simplex[1 % dim]],
+        [0] * dim + [1],
+        [0] * dim + [3],
+        [*unit(dim, 0), 9],
+    ]
     wedge = [[*[1] * dim, 1], [-1, *[0] * (dim - 1), 2]]
-    found: list[FlatDomain] = [RealSpace(dim), Box(-1, 1, dim=dim), Box([Fraction(-1, 3)] * dim, [2] * dim)]
+    found: list[FlatDomain] = [
+        RealSpace(dim),
+        Box(-1, 1, dim=dim),
+        Box([Fraction(-1, 3)] * dim, [2] * dim),
+    ]
     found += [HPolytope(simplex), HPolytope(wedge), HPolytope([*simplex, *idle])]
     if dim > 1:
-        found += [Segment([-2] * dim, [Fraction(1, 3)] * dim), Line([1] * dim, unit(dim, 0)), Ray([0] * dim, [2] * dim)]
+        found += [
+            Segment([-2] * dim, [Fraction(1, 3)] * dim),
+            Line([1] * dim, unit(dim, 0)),
+            Ray([0] * dim, [2] * dim),
+        ]
         third = [Fraction(1, 3)] * dim
         found += [Plane([0] * dim, unit(dim, 0), unit(dim, dim - 1))]
         found += [Plane(third, unit(dim, 0), unit(dim, 1), s=(-1, 2), t=(0, 1))]
@@ -132,8 +184,19 @@ def domains(dim: int) -> list[FlatDomain]:
 # ---- agreement
 
 
-@pytest.mark.parametrize(("widths", "box"), [((1, 8, 6), False), ((2, 8, 6), False), ((2, 6, 5, 4), True), ((3, 6, 4), True),
-                                             ((3, 5), False), ((4, 6), True), ((5, 4), True), ((6, 3), False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("widths", "box"),
+    [
+        ((1, 8, 6), False),
+        ((2, 8, 6), False),
+        ((2, 6, 5, 4), True),
+        ((3, 6, 4), True),
+        ((3, 5), False),
+        ((4, 6), True),
+        ((5, 4), True),
+        ((6, 3), False),
+    ],
+)
 def test_generic_networks(widths: tuple[int, ...], box: bool) -> None:
     domain: FlatDomain = Box(-1, 1, dim=widths[0]) if box else RealSpace(widths[0])
     cells = check(generic(widths, len(widths)), domain, walls=widths[0] < 4)
@@ -158,8 +221,11 @@ def test_every_domain_against_brute_force(seed: int) -> None:
         assert codes(cut(network, domain)) == codes(BruteForce().run(Job(network, domain)))
 
 
-@pytest.mark.parametrize("activation", [HardTanh(-1, "1/3"), HardTanh("1/3", 2), LeakyReLU("1/7"), AbsoluteValue()],
-                         ids=lambda a: a.name)  # fmt: skip
+@pytest.mark.parametrize(
+    "activation",
+    [HardTanh(-1, "1/3"), HardTanh("1/3", 2), LeakyReLU("1/7"), AbsoluteValue()],
+    ids=lambda a: a.name,
+)
 def test_other_activations(activation: Activation) -> None:
     check(generic((2, 4, 3), 1, activation), RealSpace(2))
     check(generic((3, 3, 2), 1, activation), Box(-1, 1, dim=3), walls=False)
@@ -167,16 +233,33 @@ def test_other_activations(activation: Activation) -> None:
 
 def test_skips_affine_layers_and_thirds() -> None:
     thirds = [[Fraction(1, 3), 1], [-1, Fraction(2, 3)]]
-    inside = (Layer.of([[1, 1], [2, -1], [0, 1]], [0, 1, -1], ReLU()), Layer.of([[1, 0, 1], [0, 1, -1]]))
-    blocks = (Block((Layer.of(thirds, [0, Fraction(1, 7)]),)), Block(inside, residual=True),
-              Block((Layer.of(thirds, [1, -1], HardTanh()), Layer.of(thirds, None, ReLU()), Layer.of([[1, 1]]))))  # fmt: skip
+    inside = (
+        Layer.of([[1, 1], [2, -1], [0, 1]], [0, 1, -1], ReLU()),
+        Layer.of([[1, 0, 1], [0, 1, -1]]),
+    )
+    blocks = (
+        Block((Layer.of(thirds, [0, Fraction(1, 7)]),)),
+        Block(inside, residual=True),
+        Block(
+            (
+                Layer.of(thirds, [1, -1], HardTanh()),
+                Layer.of(thirds, None, ReLU()),
+                Layer.of([[1, 1]]),
+            )
+        ),
+    )
     for domain in (RealSpace(2), Box(-2, 2, dim=2), HPolytope([[1, 1, 1]])):
         check(Network(blocks), domain)
 
 
 def test_volumes_fill_the_box() -> None:
     """A second proof that no region is missing."""
-    for network in (generic((2, 6, 5, 4), 3), generic((3, 5, 4), 3), degenerate(5, 3), degenerate(7, 2)):
+    for network in (
+        generic((2, 6, 5, 4), 3),
+        generic((3, 5, 4), 3),
+        degenerate(5, 3),
+        degenerate(7, 2),
+    ):
         dim = network.input_dim
         domain = Box(Fraction(-1, 2), 1, dim=dim)
         assert partition_of(network, domain, cut(network, domain)).volume == Fraction(3, 2) ** dim
@@ -185,15 +268,22 @@ def test_volumes_fill_the_box() -> None:
 # ---- zeros
 
 
-@pytest.mark.parametrize(("rows", "dim", "count"), [
-    ([[1, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0]], 2, 4),  # twice the same, opposite
-    ([[0, 0, 1], [0, 0, -1], [0, 0, 0], [1, 0, 0]], 2, 2),  # constants
-    ([[1, 0, -1], [0, 1, -1], [1, 1, -2], [1, -1, 0]], 2, 8),  # through a corner of [-1, 1]^2, one point
-    ([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]], 2, 8),
-    ([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 0]], 3, 14),
-    ([[1, -1, 0, 0], [0, 1, -1, 0], [1, 0, -1, 0]], 3, 6),  # braid
-    ([[1, k] for k in range(-3, 4)], 1, 8),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "dim", "count"),
+    [
+        ([[1, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0]], 2, 4),  # twice the same, opposite
+        ([[0, 0, 1], [0, 0, -1], [0, 0, 0], [1, 0, 0]], 2, 2),  # constants
+        (
+            [[1, 0, -1], [0, 1, -1], [1, 1, -2], [1, -1, 0]],
+            2,
+            8,
+        ),  # through a corner of [-1, 1]^2, one point
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]], 2, 8),
+        ([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 0]], 3, 14),
+        ([[1, -1, 0, 0], [0, 1, -1, 0], [1, 0, -1, 0]], 3, 6),  # braid
+        ([[1, k] for k in range(-3, 4)], 1, 8),
+    ],
+)
 def test_arrangements_with_known_counts(rows: list[list[int]], dim: int, count: int) -> None:
     assert len(check(hidden(rows), RealSpace(dim))) == count
     check(hidden(rows), Box(-1, 1, dim=dim))
@@ -201,13 +291,15 @@ def test_arrangements_with_known_counts(rows: list[list[int]], dim: int, count: 
 
 @pytest.mark.parametrize(("n", "dim"), [(6, 1), (6, 2), (5, 3), (5, 4), (4, 5)])
 def test_generic_arrangements_fill_real_space(n: int, dim: int) -> None:
-    assert len(cut(hidden(np.random.default_rng(n).normal(size=(n, dim + 1)).tolist()), RealSpace(dim))) == sum(
-        comb(n, i) for i in range(dim + 1)
-    )
+    assert len(
+        cut(hidden(np.random.default_rng(n).normal(size=(n, dim + 1)).tolist()), RealSpace(dim))
+    ) == sum(comb(n, i) for i in range(dim + 1))
 
 
 def test_neurons_that_vanish_on_a_region() -> None:
-    """relu(x): the second layer's neurons are zero for x < 0, so off; the third's are constant there."""
+    """relu(x): the second layer's neurons are zero for x < 0, so off; the third's are constant
+    there.
+    """
     second, third = ([[1, 0], [-1, 0], [1, -1]], [0, 0, 0]), ([[1, 1, 1], [0, 1, 0]], [0, -1])
     deep = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), second, third, ([[1, 1]], [0])])
     for domain in (RealSpace(2), Box(-1, 1, dim=2), HPolytope([[1, 1, 0]])):
@@ -215,9 +307,13 @@ def test_neurons_that_vanish_on_a_region() -> None:
 
 
 def test_boundaries_of_later_layers_on_those_of_earlier_ones() -> None:
-    """relu(x) - relu(y) bends along x = y, which the first layer bends along too; relu(x) + relu(y) along its own boundary."""
+    """relu(x) - relu(y) bends along x = y, which the first layer bends along too; relu(x) + relu(y)
+    along its own boundary.
+    """
     second = [[1, -1, 0], [1, 1, 0], [0, 0, 1], [1, 0, -1]]
-    network = tensors.mlp([([[1, 0], [0, 1], [1, -1]], [0] * 3), (second, [0] * 4), ([[1] * 4], [0])])
+    network = tensors.mlp(
+        [([[1, 0], [0, 1], [1, -1]], [0] * 3), (second, [0] * 4), ([[1] * 4], [0])]
+    )
     for domain in (RealSpace(2), Box(-1, 1, dim=2), Box(0, 1, dim=2)):
         check(network, domain)
 
@@ -245,9 +341,15 @@ def test_coordinates_that_round_to_zero() -> None:
     """A corner at 2^-1100 is no zero."""
     assert len(check(hidden([[1, 0]]), Box(-1, TINY, dim=1))) == 2
     rows = [[1, 0, 0], [0, 1, 0], [1, 1, -1]]
-    for domain in (Box([-1, -1], [TINY, TINY]), Box([-1, -1], [TINY, 1]), HPolytope([[-1, 0, TINY], [0, -1, TINY], [1, 1, 4]])):
+    for domain in (
+        Box([-1, -1], [TINY, TINY]),
+        Box([-1, -1], [TINY, 1]),
+        HPolytope([[-1, 0, TINY], [0, -1, TINY], [1, 1, 4]]),
+    ):
         check(hidden(rows), domain)
-    deep = tensors.mlp([([[0, 1], [0, 1]], [-TINY, 0]), ([[-1, 1], [0, 1]], [0, -TINY]), ([[1, 1]], [0])])
+    deep = tensors.mlp(
+        [([[0, 1], [0, 1]], [-TINY, 0]), ([[-1, 1], [0, 1]], [0, -TINY]), ([[1, 1]], [0])]
+    )
     for whole in (RealSpace(2), Box(-1, 1, dim=2)):
         check(deep, whole)
 
@@ -261,29 +363,48 @@ def test_numbers_beyond_floats() -> None:
     assert len(check(hidden(rows), RealSpace(2))) == 11
     for power in (-600, -400, 600):
         generator = np.random.default_rng(1)
-        layers = [(np.ldexp(generator.normal(size=(b, a)), power), None) for a, b in pairwise((2, 3, 3, 2, 1))]
+        layers = [
+            (np.ldexp(generator.normal(size=(b, a)), power), None)
+            for a, b in pairwise((2, 3, 3, 2, 1))
+        ]
         check(tensors.mlp(layers), Box(Fraction(-1, 2), 1, dim=2), walls=False)
 
 
 # ---- domains without a region
 
 
-@pytest.mark.parametrize("rows", [
-    [[1, 0, -1], [-1, 0, 1], [1, 1, -3], [0, -1, 1]],  # beside a line
-    [[1, 0, -1], [-1, 0, 0]],
-    [[0, 0, -1]],
-    [[1, 0, 0], [0, 1, 0], [-1, -1, 0], [1, 2, -1]],  # beside a point
-    [[1, 0, 0], [-1, 0, -1], [0, 1, 0], [0, -1, 1]],  # written like a box
-    [[1, 1, -1], [1, -1, -1], [-2, 0, 1]],
-])  # fmt: skip
-@pytest.mark.parametrize("network", [generic((2, 3, 2)), Network((Block((Layer.of([[1, 2]]),)),))], ids=["hinges", "none"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 0, -1], [-1, 0, 1], [1, 1, -3], [0, -1, 1]],  # beside a line
+        [[1, 0, -1], [-1, 0, 0]],
+        [[0, 0, -1]],
+        [[1, 0, 0], [0, 1, 0], [-1, -1, 0], [1, 2, -1]],  # beside a point
+        [[1, 0, 0], [-1, 0, -1], [0, 1, 0], [0, -1, 1]],  # written like a box
+        [[1, 1, -1], [1, -1, -1], [-2, 0, 1]],
+    ],
+)
+@pytest.mark.parametrize(
+    "network",
+    [generic((2, 3, 2)), Network((Block((Layer.of([[1, 2]]),)),))],
+    ids=["hinges", "none"],
+)
 def test_empty_domains_come_with_a_proof(rows: list[list[int]], network: Network) -> None:
     domain = HPolytope(rows)
     cells, walls = cut(network, domain), domain.flat().walls
-    assert (len(cells), cells.outcome, cells.bits.shape) == (0, Outcome.COMPLETE, (0, network.hinge_count))
+    assert (len(cells), cells.outcome, cells.bits.shape) == (
+        0,
+        Outcome.COMPLETE,
+        (0, network.hinge_count),
+    )
     assert cells.empty is not None
-    total = [sum(m * walls[i].coefficients[k] for i, m in zip(cells.empty.rows, cells.empty.multipliers, strict=True))
-             for k in range(3)]  # fmt: skip
+    total = [
+        sum(
+            m * walls[i].coefficients[k]
+            for i, m in zip(cells.empty.rows, cells.empty.multipliers, strict=True)
+        )
+        for k in range(3)
+    ]
     assert total[:2] == [0, 0]
     assert total[2] <= 0
     assert min(cells.empty.multipliers) > 0
@@ -295,7 +416,9 @@ def test_empty_domains_come_with_a_proof(rows: list[list[int]], network: Network
 
 @contextmanager
 def without_floats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is certain in floats: signs of points are unknown, and so is how far every plane is from its float row."""
+    """Nothing is certain in floats: signs of points are unknown, and so is how far every plane is
+    from its float row.
+    """
     with monkeypatch.context() as patch:
         patch.setattr(PointWalk, "signs", _unknown)
         for name in ("_enter_rows", "_set_planes"):
@@ -322,7 +445,9 @@ def faces_of(cells: FlatCells) -> list[set[frozenset[Any]]]:
     found.append([frozenset([faces.vertex(i)]) for i in range(faces.vertex_count)])
     for k in range(1, faces.dim + 1):
         rows = faces.boundary[k]
-        found.append([frozenset().union(*(found[-1][int(i)] for i in rows.row(f))) for f in range(len(rows))])
+        found.append(
+            [frozenset().union(*(found[-1][int(i)] for i in rows.row(f))) for f in range(len(rows))]
+        )
     assert all(len(set(level)) == len(level) for level in found)
     return [set(level) for level in found]
 
@@ -366,7 +491,10 @@ def test_points_in_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("domain", [RealSpace(2), Box(-1, 1, dim=2)], ids=repr)
 def test_the_device_changes_nothing(domain: FlatDomain) -> None:
     for network in (generic((2, 24, 24), 1), degenerate(3, 2)):
-        both = [partition_of(network, domain, cut(network, domain, device=device)) for device in ("cpu", "cuda")]
+        both = [
+            partition_of(network, domain, cut(network, domain, device=device))
+            for device in ("cpu", "cuda")
+        ]
         assert both[0].digest == both[1].digest
         assert edges(both[0]) == edges(both[1])
 
@@ -401,7 +529,11 @@ def test_a_budget_of_seconds_and_one_that_is_never_reached() -> None:
     assert 0 < len(late) < 100
     check_regions(network, RealSpace(2), late)
     whole = cut(network, RealSpace(2))
-    for budget in (Budget(regions=len(whole)), Budget(seconds=3600), Budget(regions=10**9, seconds=3600)):
+    for budget in (
+        Budget(regions=len(whole)),
+        Budget(seconds=3600),
+        Budget(regions=10**9, seconds=3600),
+    ):
         enough = cut(network, RealSpace(2), budget)
         assert enough.outcome is Outcome.COMPLETE
         assert codes(enough) == codes(whole)
@@ -433,9 +565,16 @@ def test_progress_is_told() -> None:
 def test_refusals() -> None:
     engine = Subdivision()
     assert engine.refusal(generic((2, 3)), RealSpace(2)) is None
-    assert f"above {MAX_DIM}" in str(engine.refusal(generic((MAX_DIM + 1, 2)), RealSpace(MAX_DIM + 1)))
-    assert engine.refusal(generic((MAX_DIM + 1, 2)), Line([0] * (MAX_DIM + 1), unit(MAX_DIM + 1, 0))) is None
-    assert "norm" in str(engine.refusal(tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms"), RealSpace(3)))
+    assert f"above {MAX_DIM}" in str(
+        engine.refusal(generic((MAX_DIM + 1, 2)), RealSpace(MAX_DIM + 1))
+    )
+    assert (
+        engine.refusal(generic((MAX_DIM + 1, 2)), Line([0] * (MAX_DIM + 1), unit(MAX_DIM + 1, 0)))
+        is None
+    )
+    assert "norm" in str(
+        engine.refusal(tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms"), RealSpace(3))
+    )
     assert "round" in str(engine.refusal(generic((2, 3)), Ball([0, 0], 1)))
     costs = [engine.cost(generic((d, 2)), RealSpace(d)) for d in range(1, MAX_DIM + 1)]
     assert costs == sorted(set(costs))
@@ -445,14 +584,21 @@ def test_the_cells_of_a_cube_of_two_to_the_d() -> None:
     """Coordinate hyperplanes: all codes, in every dimension up to the largest."""
     for dim in range(1, 7):
         rows = [[*unit(dim, i), 0] for i in range(dim)]
-        assert sorted(map(tuple, cut(hidden(rows), RealSpace(dim)).bits.tolist())) == list(product((False, True), repeat=dim))
+        assert sorted(map(tuple, cut(hidden(rows), RealSpace(dim)).bits.tolist())) == list(
+            product((False, True), repeat=dim)
+        )
 
 
 def test_witnesses_are_short_and_quick_at_any_range() -> None:
-    """Weights from 2^-1074 to 2^996 in R^4: the cube at infinity must be as large as 2^4000, and vertices have 5,000 digits."""
+    """Weights from 2^-1074 to 2^996 in R^4: the cube at infinity must be as large as 2^4000, and
+    vertices have 5,000 digits.
+    """
     generator = np.random.default_rng(0)
     sizes = [(8, 4), (8,), (1, 8)]
-    weight, bias, out = (np.ldexp(generator.normal(size=size), generator.integers(-1074, 996, size=size)) for size in sizes)
+    weight, bias, out = (
+        np.ldexp(generator.normal(size=size), generator.integers(-1074, 996, size=size))
+        for size in sizes
+    )
     network, started = tensors.mlp([(weight, bias), (out, None)]), time.process_time()
     found = partition_of(network, RealSpace(4), cut(network, RealSpace(4)))
     graph = found.graph()
@@ -460,4 +606,11 @@ def test_witnesses_are_short_and_quick_at_any_range() -> None:
     assert len(graph) == 163
     assert {len(graph.nodes[i]["witness"]) for i in graph} == {4}
     assert all(network.code(region.witness) == region.code for region in found.regions)
-    assert max(max(x.numerator.bit_length(), x.denominator.bit_length()) for r in found.regions for x in r.witness) < 2500
+    assert (
+        max(
+            max(x.numerator.bit_length(), x.denominator.bit_length())
+            for r in found.regions
+            for x in r.witness
+        )
+        < 2500
+    )

@@ -1,4 +1,6 @@
-"""`vertices`: one-layer arrangements against the LP tree, brute force, closed formulas and the count without listing."""
+"""`vertices`: one-layer arrangements against the LP tree, brute force, closed formulas and the
+count without listing.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def hidden(rows: Rows, activation: Any = None) -> Network:
     return tensors.mlp([(weight, bias), ([[1] * len(rows)], [0])], activation=activation)
 
 
-def run(network: Network, domain: FlatDomain, budget: Budget | None = None, device: str = "cpu") -> FlatCells:
+def run(
+    network: Network, domain: FlatDomain, budget: Budget | None = None, device: str = "cpu"
+) -> FlatCells:
     return Vertices().run(Job(network, domain, device, budget or Budget()))
 
 
@@ -106,7 +110,9 @@ def domains(d: int) -> list[FlatDomain]:
 @pytest.mark.parametrize("largest", [1, 2])
 @pytest.mark.parametrize("seed", range(24))
 def test_degenerate_layers_agree_with_the_lp_tree(seed: int, largest: int) -> None:
-    """Small integers: concurrent, parallel, duplicate, opposite and zero rows; two breakpoints in every other case."""
+    """Small integers: concurrent, parallel, duplicate, opposite and zero rows; two breakpoints in
+    every other case.
+    """
     generator = np.random.default_rng(100 + seed)
     d, m = int(generator.integers(1, 4)), int(generator.integers(1, 7))
     network = integral(seed, m, d, largest, HardTanh() if seed % 2 else ReLU())
@@ -122,7 +128,10 @@ def test_degenerate_layers_agree_with_the_lp_tree(seed: int, largest: int) -> No
 def test_generic_layers_agree_with_the_lp_tree(seed: int) -> None:
     generator = np.random.default_rng(seed)
     d, m = int(generator.integers(1, 5)), int(generator.integers(1, 7))
-    network, domain = generic(seed, m, d, HardTanh() if seed % 3 == 1 else None), domains(d)[seed % 6]
+    network, domain = (
+        generic(seed, m, d, HardTanh() if seed % 3 == 1 else None),
+        domains(d)[seed % 6],
+    )
     cells = run(network, domain)
     assert codes(cells) == codes(LPTree().run(Job(network, domain)))
     if d < 4:
@@ -137,9 +146,15 @@ def test_brute_force_agrees(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_float_weights_through_common_points(seed: int) -> None:
-    """Long coefficients and crowded vertices: their local arrangements are enumerated on their own."""
+    """Long coefficients and crowded vertices: their local arrangements are enumerated on their
+    own.
+    """
     generator = np.random.default_rng(seed)
-    d, m, kept = int(generator.integers(2, 4)), int(generator.integers(3, 8)), int(generator.integers(0, 3))
+    d, m, kept = (
+        int(generator.integers(2, 4)),
+        int(generator.integers(3, 8)),
+        int(generator.integers(0, 3)),
+    )
     weight = [[Fraction(float(x)) for x in row] for row in generator.normal(size=(m, d))]
     point = [Fraction(int(x), 2) for x in generator.integers(-2, 3, size=d)]
     bias = [-sum(w * x for w, x in zip(row, point, strict=True)) for row in weight]
@@ -183,7 +198,9 @@ def test_generic_hyperplanes(m: int, d: int) -> None:
 
 @pytest.mark.parametrize(("m", "d"), [(5, 2), (7, 3), (8, 4)])
 def test_central_generic_hyperplanes(m: int, d: int) -> None:
-    """Without bias only the spherical half is enumerated, and every code comes with its opposite."""
+    """Without bias only the spherical half is enumerated, and every code comes with its
+    opposite.
+    """
     generator = np.random.default_rng(d)
     cells = run(hidden([[*row, 0] for row in generator.normal(size=(m, d)).tolist()]), RealSpace(d))
     assert len(cells) == len(set(codes(cells))) == 2 * sum(comb(m - 1, i) for i in range(d))
@@ -193,28 +210,48 @@ def test_central_generic_hyperplanes(m: int, d: int) -> None:
 
 @pytest.mark.parametrize("n", [3, 4, 5, 6])
 def test_braid(n: int) -> None:
-    rows = [[*(int(k == i) - int(k == j) for k in range(n)), 0] for i in range(n) for j in range(i + 1, n)]
+    rows = [
+        [*(int(k == i) - int(k == j) for k in range(n)), 0]
+        for i in range(n)
+        for j in range(i + 1, n)
+    ]
     assert len(run(hidden(rows), RealSpace(n))) == factorial(n)
 
 
 @pytest.mark.parametrize(("n", "count"), [(2, 14), (3, 104), (4, 1882)])
 def test_linear_threshold_functions(n: int, count: int) -> None:
-    assert len(run(hidden([[1, *signs, 0] for signs in product((-1, 1), repeat=n)]), RealSpace(n + 1))) == count
+    assert (
+        len(run(hidden([[1, *signs, 0] for signs in product((-1, 1), repeat=n)]), RealSpace(n + 1)))
+        == count
+    )
 
 
 @pytest.mark.parametrize(("n", "count"), [(3, 32), (4, 370), (5, 11292)])
 def test_resonance(n: int, count: int) -> None:
-    assert len(run(hidden([[*bits, 0] for bits in product((0, 1), repeat=n) if any(bits)]), RealSpace(n))) == count
+    assert (
+        len(
+            run(
+                hidden([[*bits, 0] for bits in product((0, 1), repeat=n) if any(bits)]),
+                RealSpace(n),
+            )
+        )
+        == count
+    )
 
 
 def test_boolean_and_grid() -> None:
-    assert len(run(hidden([[*(int(i == j) for j in range(10)), 0] for i in range(10)]), RealSpace(10))) == 2**10
+    assert (
+        len(run(hidden([[*(int(i == j) for j in range(10)), 0] for i in range(10)]), RealSpace(10)))
+        == 2**10
+    )
     grid = [[*(int(i == j) for j in range(3)), -k] for i in range(3) for k in range(4)]
     assert len(run(hidden(grid), RealSpace(3))) == 5**3
 
 
 def test_hyperplanes_nearer_than_a_float_can_tell() -> None:
-    """Kinks at 0 and 2^-60, and three lines that miss a common point by 2^-60: floats abstain, integers decide."""
+    """Kinks at 0 and 2^-60, and three lines that miss a common point by 2^-60: floats abstain,
+    integers decide.
+    """
     tiny = Fraction(1, 2**60)
     assert len(run(hidden([[1, 0], [1, -tiny]]), RealSpace(1))) == 3
     lines = [["1", "0", "-1/3"], ["0", "1", "-1/7"]]
@@ -228,16 +265,26 @@ def test_hyperplanes_nearer_than_a_float_can_tell() -> None:
 
 @pytest.mark.parametrize("tiny", [Fraction(1, 2**70), Fraction(-1, 2**70)])
 def test_edges_that_hardly_rise(tiny: Fraction) -> None:
-    """The height is a combination of three normals with a coefficient of 2^-70: the side it decides is not guessed."""
-    first, second = [Fraction(1, 3), Fraction(2, 7), Fraction(-5, 11)], [Fraction(1, 9), Fraction(-3, 7), Fraction(4, 13)]
-    third = [Fraction(int(k == 0)) + Fraction(5, 3) * b + tiny * a for k, (a, b) in enumerate(zip(first, second, strict=True))]
+    """The height is a combination of three normals with a coefficient of 2^-70: the side it decides
+    is not guessed.
+    """
+    first, second = (
+        [Fraction(1, 3), Fraction(2, 7), Fraction(-5, 11)],
+        [Fraction(1, 9), Fraction(-3, 7), Fraction(4, 13)],
+    )
+    third = [
+        Fraction(int(k == 0)) + Fraction(5, 3) * b + tiny * a
+        for k, (a, b) in enumerate(zip(first, second, strict=True))
+    ]
     turn = lowest_vertices.generic_map(3)
     back = matrix([[Rational(turn[i][j]) for i in range(3)] for j in range(3)], 3)
     rows = [fractions(solve(back, rationals(row)) or ()) for row in (first, second, third)]
     network = hidden([[*row, b] for row, b in zip(rows, (1, Fraction(1, 3), -2), strict=True)])
     cells = run(network, RealSpace(3))
     assert (len(cells), len(set(codes(cells)))) == (8, 8)
-    network = hidden([[*row, b] for row, b in zip([*rows, rows[0]], (1, Fraction(1, 3), -2, 5), strict=True)])
+    network = hidden(
+        [[*row, b] for row, b in zip([*rows, rows[0]], (1, Fraction(1, 3), -2, 5), strict=True)]
+    )
     cells = run(network, RealSpace(3))
     assert codes(cells) == codes(LPTree().run(Job(network, RealSpace(3))))
     assert cells.decisions["exact"] > 1
@@ -246,8 +293,12 @@ def test_edges_that_hardly_rise(tiny: Fraction) -> None:
 @pytest.mark.parametrize("beyond", [0, Fraction(1, 2**70), Fraction(-1, 2**70)])
 def test_a_crowded_vertex_on_or_hardly_beside_a_wall(beyond: Fraction) -> None:
     point = [1 + beyond, Fraction(1, 3)]
-    normals = [[Fraction(float(x)) for x in row] for row in np.random.default_rng(1).normal(size=(5, 2))]
-    network = hidden([[*row, -sum(a * x for a, x in zip(row, point, strict=True))] for row in normals])
+    normals = [
+        [Fraction(float(x)) for x in row] for row in np.random.default_rng(1).normal(size=(5, 2))
+    ]
+    network = hidden(
+        [[*row, -sum(a * x for a, x in zip(row, point, strict=True))] for row in normals]
+    )
     box = Box(-1, 1, dim=2)
     assert codes(run(network, box)) == codes(LPTree().run(Job(network, box)))
 
@@ -260,10 +311,15 @@ def test_no_neuron_no_hinge_and_constant_rows() -> None:
     assert run(affine, RealSpace(2)).codes.shape == (1, 0)
     assert len(run(affine, Ball([0, 0], 1))) == len(run(affine, Box(-1, 1, dim=2))) == 1
     constant = hidden([[0, 0, 1], [0, 0, -1], [0, 0, 0], [1, 0, 0], [-2, 0, 0]])
-    assert sorted(run(constant, RealSpace(2)).bits.astype(int).tolist()) == [[1, 0, 0, 0, 1], [1, 0, 0, 1, 0]]
+    assert sorted(run(constant, RealSpace(2)).bits.astype(int).tolist()) == [
+        [1, 0, 0, 0, 1],
+        [1, 0, 0, 1, 0],
+    ]
 
 
-@pytest.mark.parametrize("rows", [[[1, 0, 0], [-1, 0, -1]], [[1, 1, -1], [-1, 0, 0], [0, -1, 0]], [[0, 0, -1]]])
+@pytest.mark.parametrize(
+    "rows", [[[1, 0, 0], [-1, 0, -1]], [[1, 1, -1], [-1, 0, 0], [0, -1, 0]], [[0, 0, -1]]]
+)
 def test_an_empty_domain_has_no_region_and_a_proof(rows: Rows) -> None:
     domain = HPolytope(rows)
     cells = run(generic(0, 4, 2), domain)
@@ -306,7 +362,9 @@ def test_witnesses_lie_in_their_cells(network: Network, domain: FlatDomain) -> N
         assert domain.contains(point)
         assert cells.walls is not None
         assert is_inside(cells.walls(index), point)
-        assert "".join(str(int(b)) for b in cells.bits[index]) == exact_code(network, flat.ambient(point)).replace("|", "")
+        assert "".join(str(int(b)) for b in cells.bits[index]) == exact_code(
+            network, flat.ambient(point)
+        ).replace("|", "")
 
 
 def test_witnesses_of_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,14 +408,18 @@ def test_radii_cover_the_error() -> None:
                 if k in (i, j):
                     continue
                 alpha, beta = _eliminated(engine.rows, (i, j), k)
-                scale = [Fraction(1, 1 << max(map(abs, engine.rows[r])).bit_length()) for r in (i, j, k)]
+                scale = [
+                    Fraction(1, 1 << max(map(abs, engine.rows[r])).bit_length()) for r in (i, j, k)
+                ]
                 for entry, exact in ((0, alpha * scale[2]), (1, beta * scale[2])):
                     error = abs(Fraction(float(tableau.mid[b, k, entry])) - exact)
                     assert error <= Fraction(float(tableau.rad[b, k, entry]))
 
 
 def _eliminated(rows: Rows, chosen: tuple[int, int], k: int) -> tuple[Fraction, Fraction]:
-    """Coefficients of row k over (height, 1) on the line of two others: row layout is (offset, height, rest)."""
+    """Coefficients of row k over (height, 1) on the line of two others: row layout is (offset,
+    height, rest).
+    """
     table = [[Fraction(int(x)) for x in rows[r]] for r in (*chosen, k)]
     for step, column in enumerate((2, 3)):
         if table[step][column] == 0:
@@ -394,11 +456,15 @@ def test_what_a_kernel_cannot_certify_is_done_otherwise(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(vertices, "swept", refuse)
     assert codes(run(network, RealSpace(3))) == expected
-    assert codes(run(network, Box(-1, 1, dim=3))) == codes(LPTree().run(Job(network, Box(-1, 1, dim=3))))
+    assert codes(run(network, Box(-1, 1, dim=3))) == codes(
+        LPTree().run(Job(network, Box(-1, 1, dim=3)))
+    )
 
 
 def test_coefficients_that_outgrow_64_bits() -> None:
-    """Concurrent planes with coefficients near 2^30: restriction overflows, and something else answers."""
+    """Concurrent planes with coefficients near 2^30: restriction overflows, and something else
+    answers.
+    """
     generator = np.random.default_rng(5)
     concurrent = [[*row, 0] for row in generator.integers(-(2**30), 2**30, size=(5, 3)).tolist()]
     network = hidden([*concurrent, [1, 0, 0, 5], [1, 1, 0, 5]])
@@ -417,11 +483,16 @@ def test_the_kernel_says_when_a_witness_lies_on_the_hyperplane_of_an_uncut_cell(
     facets = np.zeros((0, 1), dtype=np.uint64), np.zeros((0, 1))
     for x, status in ((0.5, kernel.UNCERTAIN), (0.75, kernel.OK)):
         cells = np.zeros((2, 1), dtype=np.uint64), np.array([[x, 0.0], [0.0, 0.0]])
-        assert kernel.insert(rows, nothing, 0, False, *cells, 1, *facets, 0, np.zeros(1, np.int64))[1] == status
+        assert (
+            kernel.insert(rows, nothing, 0, False, *cells, 1, *facets, 0, np.zeros(1, np.int64))[1]
+            == status
+        )
 
 
 def test_more_hyperplanes_than_fit_in_a_word() -> None:
-    """Over 64 distinct lines, many of them concurrent: several words per code, in the sweep and in the pairs."""
+    """Over 64 distinct lines, many of them concurrent: several words per code, in the sweep and in
+    the pairs.
+    """
     network = integral(9, 110, 2, 4)
     cells = run(network, RealSpace(2))
     given = arrangement(first_layer(network, RealSpace(2).flat()), (), 2)
@@ -432,7 +503,9 @@ def test_more_hyperplanes_than_fit_in_a_word() -> None:
     pairs = cells.pairs()
     changed = cells.bits[pairs[:, 0]] ^ cells.bits[pairs[:, 1]]
     lines = {tuple(given.plane == k) for k in range(len(given.planes))}
-    assert {tuple(row) for row in changed.tolist()} == {tuple(bool(x) for x in line) for line in lines}
+    assert {tuple(row) for row in changed.tolist()} == {
+        tuple(bool(x) for x in line) for line in lines
+    }
     assert len(pairs) == sum(_pieces(given.planes, k) for k in range(len(given.planes)))
 
 
@@ -449,7 +522,9 @@ CENTRAL = hidden([[*row, 0] for row in product((-1, 1), repeat=3)])
 
 
 @pytest.mark.parametrize("network", [generic(0, 9, 3), integral(0, 9, 3, 2), CENTRAL])
-@pytest.mark.parametrize("domain", [RealSpace(3), Box(-1, 1, dim=3), Ball([0, "1/3", 0], 1)], ids=repr)
+@pytest.mark.parametrize(
+    "domain", [RealSpace(3), Box(-1, 1, dim=3), Ball([0, "1/3", 0], 1)], ids=repr
+)
 def test_budgets(network: Network, domain: FlatDomain) -> None:
     whole = run(network, domain)
     part = run(network, domain, Budget(regions=5))
@@ -480,7 +555,9 @@ def test_refusals() -> None:
     normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
     assert "norm" in str(engine.refusal(normed, RealSpace(3)))
     assert "norm" in str(engine.refusal(normed, Ball([0, 0, 0], 1)))
-    assert "flat domains" in str(engine.refusal(generic(0, 2, 3), GreatCircle([1, 0, 0], [0, 1, 0])))
+    assert "flat domains" in str(
+        engine.refusal(generic(0, 2, 3), GreatCircle([1, 0, 0], [0, 1, 0]))
+    )
     assert engine.refusal(generic(0, 2, 3), Ball([0, 0, 0], 1)) is None
     assert "round" in str(LPTree().refusal(generic(0, 2, 3), Ball([0, 0, 0], 1)))
 
@@ -493,8 +570,15 @@ def test_cells_in_a_ball(seed: int) -> None:
     """Every sampled code is found, and the number is that of the count without listing."""
     generator = np.random.default_rng(seed)
     d, m = int(generator.integers(1, 4)), int(generator.integers(1, 8))
-    network = integral(seed, m, d, 2, HardTanh() if seed % 2 else None) if seed % 4 else generic(seed, m, d)
-    ball = Ball([Fraction(int(x), 2) for x in generator.integers(-2, 3, size=d)], Fraction(int(generator.integers(1, 9)), 3))
+    network = (
+        integral(seed, m, d, 2, HardTanh() if seed % 2 else None)
+        if seed % 4
+        else generic(seed, m, d)
+    )
+    ball = Ball(
+        [Fraction(int(x), 2) for x in generator.integers(-2, 3, size=d)],
+        Fraction(int(generator.integers(1, 9)), 3),
+    )
     cells = run(network, ball)
     assert len(cells) == len(set(codes(cells))) == region_count(network, ball)
     directions = generator.normal(size=(5000, d))
@@ -512,7 +596,12 @@ def test_cells_in_a_ball(seed: int) -> None:
 def test_a_ball_counts_only_what_it_meets() -> None:
     """Lines x = 1, y = 1 and x + y = 2 concern the disc of radius r by r^2 against 1 and 2."""
     network = hidden([[1, 0, -1], [0, 1, -1], [1, 1, -2]])
-    assert [len(run(network, Ball([0, 0], square))) for square in (1, "3/2", 2, "5/2")] == [1, 3, 3, 6]
+    assert [len(run(network, Ball([0, 0], square))) for square in (1, "3/2", 2, "5/2")] == [
+        1,
+        3,
+        3,
+        6,
+    ]
     cube = hidden([[*(int(i == j) for j in range(3)), s] for i in range(3) for s in (-1, 1)])
     assert [len(run(cube, Ball([0, 0, 0], square))) for square in (1, 2, 3, 4)] == [1, 7, 19, 27]
     tiny = Fraction(1, 2**60)
@@ -534,13 +623,19 @@ def test_generic_map_is_invertible_and_fixed() -> None:
 
 
 def test_a_level_below_is_dropped_when_nothing_needs_it() -> None:
-    given = essential(arrangement(first_layer(hidden([[1, 2, 0, 3], [2, 4, 0, 1]]), RealSpace(3).flat()), (), 3))
+    given = essential(
+        arrangement(first_layer(hidden([[1, 2, 0, 3], [2, 4, 0, 1]]), RealSpace(3).flat()), (), 3)
+    )
     assert isinstance(given, Essential)
     assert (given.dim, given.planes) == (1, 2)
 
 
-def test_a_sweep_that_gives_up_leaves_the_layer_to_the_next_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three lines through a point and one beside it; without the sweep the crowded point is enumerated on its own."""
+def test_a_sweep_that_gives_up_leaves_the_layer_to_the_next_method(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three lines through a point and one beside it; without the sweep the crowded point is
+    enumerated on its own.
+    """
 
     def give_up(*_: object) -> None:
         raise vertices.NotCertified

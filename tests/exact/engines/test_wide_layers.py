@@ -1,4 +1,6 @@
-"""One wide layer behind LayerNorm, up to the shape of GPT-2 small: complete, quick and right, against closed forms."""
+"""One wide layer behind LayerNorm, up to the shape of GPT-2 small: complete, quick and right,
+against closed forms.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ D_MODEL, D_MLP = 768, 3072
 
 
 class Wide(NamedTuple):
-    """A layer behind LayerNorm, a great circle, and the functions p cos + q sin + c of each neuron in float64."""
+    """A layer behind LayerNorm, a great circle, and the functions p cos + q sin + c of each neuron
+    in float64.
+    """
 
     network: Network
     u: Floats
@@ -33,12 +37,21 @@ class Wide(NamedTuple):
 def wide_layer(n: int, m: int, seed: int, device: str = "cpu") -> Wide:
     generator = np.random.default_rng(seed)
 
-    def draw(centre: float, spread: float, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def draw(
+        centre: float, spread: float, shape: tuple[int, ...]
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
         return generator.normal(centre, spread, shape).astype(np.float32)
 
-    w, b, gain, bias = draw(0, 0.02, (m, n)), draw(-0.3, 0.3, (m,)), draw(1, 0.2, (n,)), draw(0, 0.1, (n,))
+    w, b, gain, bias = (
+        draw(0, 0.02, (m, n)),
+        draw(-0.3, 0.3, (m,)),
+        draw(1, 0.2, (n,)),
+        draw(0, 0.1, (n,)),
+    )
     u, v, w_out = draw(0, 1, (n,)), draw(0, 1, (n,)), draw(0, 0.02, (8, m))
-    network = tensors.block(w, b, w_out, None, norm="layernorm", gain=gain, bias=bias, eps=1e-5, activation=GELU("tanh"))
+    network = tensors.block(
+        w, b, w_out, None, norm="layernorm", gain=gain, bias=bias, eps=1e-5, activation=GELU("tanh")
+    )
     w64, gain64 = w.astype(float), gain.astype(float)
     first, second = (x - x.mean() for x in (u.astype(float), v.astype(float)))
     across = second - first * (first @ second) / (first @ first)
@@ -50,14 +63,19 @@ def wide_layer(n: int, m: int, seed: int, device: str = "cpu") -> Wide:
     return Wide(network, u, v, functions, time.process_time() - started, found)
 
 
-@pytest.fixture(scope="module", params=[(64, 512), (D_MODEL, D_MLP)], ids=["64 x 512", "768 x 3072"])
+@pytest.fixture(
+    scope="module", params=[(64, 512), (D_MODEL, D_MLP)], ids=["64 x 512", "768 x 3072"]
+)
 def wide(request: pytest.FixtureRequest) -> Wide:
     return wide_layer(*request.param, seed=1)
 
 
 def crossing_angles(functions: Floats) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]]]:
     """The angles where p cos + q sin + c is zero, sorted, and the neuron of each."""
-    radius, phase = np.hypot(functions[:, 0], functions[:, 1]), np.arctan2(functions[:, 1], functions[:, 0])
+    radius, phase = (
+        np.hypot(functions[:, 0], functions[:, 1]),
+        np.arctan2(functions[:, 1], functions[:, 0]),
+    )
     meets = np.flatnonzero(np.abs(functions[:, 2]) < radius)
     spread = np.arccos(-functions[meets, 2] / radius[meets])
     angles = np.concatenate([phase[meets] - spread, phase[meets] + spread]) % (2 * pi)
@@ -74,7 +92,9 @@ def test_wide_layer_is_complete_and_quick(wide: Wide) -> None:
 
 
 def test_wide_layer_flips_one_neuron_at_each_angle(wide: Wide) -> None:
-    """All neurons in the order of their float angles, and a sample of the exact angles themselves."""
+    """All neurons in the order of their float angles, and a sample of the exact angles
+    themselves.
+    """
     angles, neurons = crossing_angles(wide.functions)
     changes = wide.found.bits ^ np.roll(wide.found.bits, 1, axis=0)
     assert (changes.sum(axis=1) == 1).all()
@@ -87,17 +107,25 @@ def test_wide_layer_flips_one_neuron_at_each_angle(wide: Wide) -> None:
 
 
 def test_wide_layer_has_the_sampled_signs(wide: Wide) -> None:
-    """Every bit of every arc, by the float64 sign at the middle of the arc (wherever that sign is clear)."""
+    """Every bit of every arc, by the float64 sign at the middle of the arc (wherever that sign is
+    clear).
+    """
     angles, _ = crossing_angles(wide.functions)
     middles = (angles + np.diff(angles, append=angles[0] + 2 * pi) / 2)[:, None]
-    values = wide.functions[:, 0] * np.cos(middles) + wide.functions[:, 1] * np.sin(middles) + wide.functions[:, 2]
+    values = (
+        wide.functions[:, 0] * np.cos(middles)
+        + wide.functions[:, 1] * np.sin(middles)
+        + wide.functions[:, 2]
+    )
     clear = np.abs(values) > 1e-11
     assert clear.mean() > 0.9999
     assert ((values > 0) == wide.found.bits)[clear].all()
 
 
 def test_wide_layer_agrees_with_codes_at_witnesses(wide: Wide) -> None:
-    """The sphere is eps = 0; the witness is only a direction, so its length must not matter either."""
+    """The sphere is eps = 0; the witness is only a direction, so its length must not matter
+    either.
+    """
     limit = reference.without_eps(wide.network)
     count = len(wide.found)
     for k in range(0, count, count // 6):
@@ -120,7 +148,11 @@ def test_wide_layer_signs_in_fractions(wide: Wide) -> None:
         weight = [fraction(w) for w in layer.weight.row(neuron)]
         a = sum(w * g * c for w, g, c in zip(weight, gain, centred, strict=True))
         b = layer.bias[neuron] + sum(w * h for w, h in zip(weight, bias, strict=True))
-        on = (a > 0 and b > 0) or (a > 0 and a * a > b * b * square) or (b > 0 and b * b * square > a * a)
+        on = (
+            (a > 0 and b > 0)
+            or (a > 0 and a * a > b * b * square)
+            or (b > 0 and b * b * square > a * a)
+        )
         assert bool(region.code.bits[neuron]) is on
 
 

@@ -1,4 +1,6 @@
-"""Compiled feasibility: whatever it says is certain, however thin the cell; on cells of ordinary size it says something."""
+"""Compiled feasibility: whatever it says is certain, however thin the cell; on cells of ordinary
+size it says something.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def decide(walls: Sequence[Halfspace], basis: Array | None = None) -> tuple[int,
 
 
 def is_right(walls: Sequence[Halfspace], answer: int, x: Array) -> bool:
-    """Whether an answer is true: an open cell holds the point, a closed one is empty by the exact simplex."""
+    """Whether an answer is true: an open cell holds the point, a closed one is empty by the exact
+    simplex.
+    """
     if answer == OPEN:
         point = point_of_floats(x)
         return all(wall.value(point) > 0 for wall in walls)
@@ -54,7 +58,9 @@ def test_random_cells_are_decided_and_right(seed: int) -> None:
 
 
 def test_both_answers_occur() -> None:
-    answers = [decide(halfspaces(thirds(np.random.default_rng(seed), (7, 4))))[0] for seed in range(60)]
+    answers = [
+        decide(halfspaces(thirds(np.random.default_rng(seed), (7, 4))))[0] for seed in range(60)
+    ]
     assert answers.count(OPEN) > 10
     assert answers.count(CLOSED) > 5
 
@@ -66,10 +72,17 @@ def test_thin_cells_are_never_misjudged(power: int, dim: int) -> None:
     for seed, width in ((seed, width) for seed in range(6) for width in (1, 0, -1)):
         normals = thirds(np.random.default_rng(100 * power + seed), (dim, dim))
         weights = [Fraction(1 + seed + i, 7) for i in range(dim)]
-        last = [-sum((w * row[j] for w, row in zip(weights, normals, strict=True)), Fraction(0)) for j in range(dim)]
+        last = [
+            -sum((w * row[j] for w, row in zip(weights, normals, strict=True)), Fraction(0))
+            for j in range(dim)
+        ]
         offsets = [Fraction(seed - 3, 5) for _ in range(dim)]
-        rest = -sum((w * b for w, b in zip(weights, offsets, strict=True)), Fraction(0)) + Fraction(width, 2**power)
-        walls = halfspaces([*([*row, b] for row, b in zip(normals, offsets, strict=True)), [*last, rest]])
+        rest = -sum((w * b for w, b in zip(weights, offsets, strict=True)), Fraction(0)) + Fraction(
+            width, 2**power
+        )
+        walls = halfspaces(
+            [*([*row, b] for row, b in zip(normals, offsets, strict=True)), [*last, rest]]
+        )
         if any(wall.is_constant for wall in walls):
             continue
         answer, x = decide(walls)
@@ -104,7 +117,9 @@ def test_any_start_gives_a_right_answer(seed: int) -> None:
 
 
 def test_vectors_that_prove_nothing_are_not_believed() -> None:
-    """A negative weight; one that may be negative; an inverse that is none, with walls that are open beyond 2^80."""
+    """A negative weight; one that may be negative; an inverse that is none, with walls that are
+    open beyond 2^80.
+    """
     rows = np.array([[1.0, 0.0, -5.0], [0.0, 1.0, -5.0], [1.0, -1.0, -5.0]])
     basis, inverse = np.arange(3), np.linalg.inv(np.vstack([rows[:, :2].T, np.ones(3)]))
     assert sorted(np.sign(inverse[:, 2])) == [-1, 1, 1]
@@ -118,13 +133,17 @@ def test_vectors_that_prove_nothing_are_not_believed() -> None:
     assert not feasibility.is_closed(thin, basis, inverse, QUIET)
     tiny = 2.0**-80
     far = np.array([[1.0, tiny, -1.0], [-1.0, tiny, 0.0], [1.0, 3 * tiny, -1.0]])
-    assert isinstance(exact_simplex(halfspaces([[Fraction(x) for x in row] for row in far.tolist()]), 2), Interior)
+    assert isinstance(
+        exact_simplex(halfspaces([[Fraction(x) for x in row] for row in far.tolist()]), 2), Interior
+    )
     weights = np.array([[0.0, 0.0, 0.25], [0.0, 0.0, 0.5], [0.0, 0.0, 0.25]])
     assert not feasibility.is_closed(far, basis, weights, QUIET)
 
 
 def test_normals_that_do_not_span() -> None:
-    """A strip in R^4, open and closed: what depends on one coordinate only is closed by rationals."""
+    """A strip in R^4, open and closed: what depends on one coordinate only is closed by
+    rationals.
+    """
     strip = halfspaces([[1, 2, 0, 0, 0], [-1, -2, 0, 0, 1]])
     answer, x = decide(strip)
     assert (answer, is_right(strip, answer, x)) == (OPEN, True)
@@ -132,7 +151,9 @@ def test_normals_that_do_not_span() -> None:
 
 
 def test_a_coordinate_that_was_left_out_comes_back() -> None:
-    """A start in which the second coordinate stays at zero, though the new wall needs it to move."""
+    """A start in which the second coordinate stays at zero, though the new wall needs it to
+    move.
+    """
     basis = np.array([0, FIXED - 1, -1])
     answer, x = decide(halfspaces([[1, 0, 0], [0, 1, -5], [-1, 1, 0]]), basis)
     assert answer == OPEN
@@ -160,7 +181,9 @@ def test_sides_are_certain_or_zero() -> None:
 
 
 def test_walls_of_a_square_are_sorted() -> None:
-    """Two edges of the domain, two facets, one wall far away, one that touches a corner (for rationals to settle)."""
+    """Two edges of the domain, two facets, one wall far away, one that touches a corner (for
+    rationals to settle).
+    """
     rows = [[1, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1], [1, 1, 5], [-1, -1, 2]]
     table, x, found = float_rows(halfspaces(rows), 2), np.empty(2), np.zeros(6, dtype=np.int64)
     assert feasibility.sort_walls(table, 2, x, found, QUIET) == OPEN

@@ -10,7 +10,9 @@ from exact.kernels.rows import masked_rows, rows_of_pairs
 def test_rows_of_pairs_and_masked_rows() -> None:
     """Integers, so that every order of summation gives the same."""
     generator = np.random.default_rng(0)
-    weights, bias, states = (generator.integers(-9, 10, shape).astype(np.float64) for shape in ((5, 7), (5,), (4, 7, 3)))
+    weights, bias, states = (
+        generator.integers(-9, 10, shape).astype(np.float64) for shape in ((5, 7), (5,), (4, 7, 3))
+    )
     cells, neurons = generator.integers(0, 4, 20), generator.integers(0, 5, 20)
     every = np.einsum("jr,crk->cjk", weights, states)
     every[:, :, -1] += bias

@@ -1,4 +1,6 @@
-"""The error bounds of the circle kernels against exact signs and high precision, and the reading of orders off enclosures."""
+"""The error bounds of the circle kernels against exact signs and high precision, and the reading of
+orders off enclosures.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,14 @@ def test_enclosures_contain_the_points(seed: int) -> None:
     found, checked, tightest = near_misses(30, seed), 0, 1.0
     rows = found.unit_rows()
     for i in range(len(found)):
-        others = np.array([j for j in range(len(found)) if j != i and found.meeting(i, j) > 0], dtype=np.int32)
-        low, high, hard = np.zeros(2 * len(others)), np.zeros(2 * len(others)), np.zeros(len(others), dtype=np.int64)
+        others = np.array(
+            [j for j in range(len(found)) if j != i and found.meeting(i, j) > 0], dtype=np.int32
+        )
+        low, high, hard = (
+            np.zeros(2 * len(others)),
+            np.zeros(2 * len(others)),
+            np.zeros(len(others), dtype=np.int64),
+        )
         missed = set(hard[: kernels.enclose(rows, i, others, low, high, hard)].tolist())
         for k in set(range(len(others))) - missed:
             for side in (0, 1):
@@ -79,7 +87,8 @@ def ordered(low: list[float], high: list[float]) -> tuple[int, list[int], list[i
 def test_orders_are_read_off_enclosures() -> None:
     assert ordered([2.0, 0.5, 1.0], [2.25, 0.75, 1.5]) == (0, [1, 2, 0], [0, 0, 0])
     assert ordered([2.0, 0.5, 1.0], [2.25, 1.0, 1.5]) == (1, [1, 2, 0], [0, 1, 0])
-    # what reaches over the seam is followed by what it meets there; a wide one hides all that it covers
+    # what reaches over the seam is followed by what it meets there; a wide one hides all that it
+    # covers
     assert ordered([3.5, 0.5, 1.5], [4.75, 0.75, 1.75]) == (1, [2, 0, 1], [0, 0, 1])
     assert ordered([0.0, 0.5, 1.5, 3.0], [2.0, 0.75, 1.75, 3.5]) == (2, [0, 1, 2, 3], [0, 1, 1, 0])
     assert ordered([0.0, 2.0], [4.0, 2.5])[0] == -1
@@ -93,7 +102,11 @@ def test_arcs_begin_at_the_entry_of_the_first_neighbour() -> None:
     circle, lead = np.zeros(4, dtype=np.int32), np.zeros(4, dtype=np.int32)
     assert kernels.number_arcs(starts, points, tied, out, circle, lead, first) == 4
     assert out.tolist() == [0, 2, 0, 1]
-    assert (circle.tolist(), lead.tolist(), first.tolist()) == ([0, 0, 0, 1], [0, 3, 1, -1], [0, 3, 4])
+    assert (circle.tolist(), lead.tolist(), first.tolist()) == (
+        [0, 0, 0, 1],
+        [0, 3, 1, -1],
+        [0, 3, 4],
+    )
 
 
 def test_walks_that_do_not_close_are_found() -> None:

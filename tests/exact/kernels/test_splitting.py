@@ -1,4 +1,6 @@
-"""Compiled splitting: float coordinates within their bounds, float signs that are right or unknown, and the tables."""
+"""Compiled splitting: float coordinates within their bounds, float signs that are right or unknown,
+and the tables.
+"""
 
 from __future__ import annotations
 
@@ -37,23 +39,42 @@ def finished(network: Network, domain: FlatDomain) -> tuple[Cutter, ExactVertice
 
 def generic(widths: Sequence[int], power: int = 0) -> Network:
     generator = np.random.default_rng(len(widths))
-    return tensors.mlp([(np.ldexp(generator.normal(size=(b, a)), power), generator.normal(size=b))
-                        for a, b in pairwise([*widths, 1])])  # fmt: skip
+    return tensors.mlp(
+        [
+            (np.ldexp(generator.normal(size=(b, a)), power), generator.normal(size=b))
+            for a, b in pairwise([*widths, 1])
+        ]
+    )
 
 
 def degenerate(widths: Sequence[int]) -> Network:
     generator = np.random.default_rng(sum(widths))
-    layers = [(integers(generator, (b, a), 2), integers(generator, b, 2)) for a, b in pairwise([*widths, 1])]
+    layers = [
+        (integers(generator, (b, a), 2), integers(generator, b, 2))
+        for a, b in pairwise([*widths, 1])
+    ]
     return tensors.mlp(layers, HardTanh(-1, Fraction(1, 3)))
 
 
-NETWORKS = [generic((1, 8, 6)), generic((2, 8, 6)), generic((3, 6, 4)), degenerate((2, 4, 3)), degenerate((3, 3, 2)),
-            generic((2, 4, 4, 4), -200), generic((2, 4, 4), 200), generic((2, 5), -530)]  # fmt: skip
+NETWORKS = [
+    generic((1, 8, 6)),
+    generic((2, 8, 6)),
+    generic((3, 6, 4)),
+    degenerate((2, 4, 3)),
+    degenerate((3, 3, 2)),
+    generic((2, 4, 4, 4), -200),
+    generic((2, 4, 4), 200),
+    generic((2, 5), -530),
+]
 
 
 def domains(network: Network) -> list[FlatDomain]:
     dim = network.input_dim
-    return [RealSpace(dim), Box(Fraction(-1, 3), 1, dim=dim), HPolytope([[1] * dim + [3], [-1, *[0] * (dim - 1), 2]])]
+    return [
+        RealSpace(dim),
+        Box(Fraction(-1, 3), 1, dim=dim),
+        HPolytope([[1] * dim + [3], [-1, *[0] * (dim - 1), 2]]),
+    ]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -65,7 +86,9 @@ def test_vertices_are_within_their_error(network: Network) -> None:
             point = exact.point(v)
             assert near(c.p[v], [Fraction(x, point.finite[-1]) for x in point.finite[:-1]], c.pe[v])
             if len(c.q) > 1:
-                assert near(c.q[v], [Fraction(x, point.finite[-1]) for x in point.infinite], c.qe[v])
+                assert near(
+                    c.q[v], [Fraction(x, point.finite[-1]) for x in point.infinite], c.qe[v]
+                )
             else:
                 assert point.is_finite
 
@@ -73,30 +96,48 @@ def test_vertices_are_within_their_error(network: Network) -> None:
 def near(floats: Array, exact: Sequence[Fraction], error: float) -> bool:
     if not error < np.inf:
         return True
-    return sum((Fraction(x) - y) ** 2 for x, y in zip(floats.tolist(), exact, strict=True)) <= Fraction(float(error)) ** 2
+    return (
+        sum((Fraction(x) - y) ** 2 for x, y in zip(floats.tolist(), exact, strict=True))
+        <= Fraction(float(error)) ** 2
+    )
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_float_signs_are_right_or_unknown(network: Network) -> None:
-    """Planes at vertices: never a wrong sign nor a zero; of generic networks in a box nearly all that are not zero."""
+    """Planes at vertices: never a wrong sign nor a zero; of generic networks in a box nearly all
+    that are not zero.
+    """
     for domain in domains(network):
         cutter, exact = finished(network, domain)
         c = cutter._c
-        pairs = [(v, h) for v in range(int(c.n[splitting.VERTICES])) for h in range(int(c.n[splitting.PLANES]))]
+        pairs = [
+            (v, h)
+            for v in range(int(c.n[splitting.VERTICES]))
+            for h in range(int(c.n[splitting.PLANES]))
+        ]
         chosen = np.random.default_rng(0).permutation(len(pairs))[:600].tolist()
         found = [splitting._float_sign(c, *pairs[i]) for i in chosen]
         truth = [exact.sign(*pairs[i]) for i in chosen]
         assert all(a in (b, UNKNOWN) for a, b in zip(found, truth, strict=True))
         known = sum(a != UNKNOWN for a in found)
-        assert known > 0.99 * sum(b != 0 for b in truth) or network not in NETWORKS[:3] or not isinstance(domain, Box)
+        assert (
+            known > 0.99 * sum(b != 0 for b in truth)
+            or network not in NETWORKS[:3]
+            or not isinstance(domain, Box)
+        )
 
 
-@pytest.mark.parametrize("network", [*NETWORKS, generic((3, 6), -525), generic((2, 6), -540), generic((2, 6), -1000)])
+@pytest.mark.parametrize(
+    "network", [*NETWORKS, generic((3, 6), -525), generic((2, 6), -540), generic((2, 6), -1000)]
+)
 def test_norms_of_planes_are_above(network: Network) -> None:
     cutter, _ = finished(network, domains(network)[0])
     c, d = cutter._c, network.input_dim
     for h in range(int(c.n[splitting.PLANES])):
-        assert sum(Fraction(x) ** 2 for x in c.plane[h, :d].tolist()) <= Fraction(float(c.anorm[h])) ** 2
+        assert (
+            sum(Fraction(x) ** 2 for x in c.plane[h, :d].tolist())
+            <= Fraction(float(c.anorm[h])) ** 2
+        )
         assert c.aerr[h] >= 0
         assert c.berr[h] >= 0
 
@@ -129,7 +170,9 @@ def solved(rows: Sequence[Row]) -> tuple[list[Fraction], list[Fraction]] | None:
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize("power", [0, 10, 25, 40, 50, 52, 60])
 def test_solutions_are_within_their_error(d: int, power: int) -> None:
-    """Planes that all but share a line, down to those that do; the bound holds, and is small where they are apart."""
+    """Planes that all but share a line, down to those that do; the bound holds, and is small where
+    they are apart.
+    """
     for seed in range(6):
         generator = np.random.default_rng(seed)
         rows = generator.normal(size=(d, d + 2))
@@ -160,21 +203,31 @@ def test_planes_anywhere_within_their_error(d: int, power: int) -> None:
         splitting.place(c, 0)
         step = Fraction(error) / (d + 1)
         for signs in generator.integers(0, 2, (4, d, d + 1)).tolist():
-            moved = [[*(x + step * (2 * s - 1) for x, s in zip(row[:d], own[:d], strict=True)),
-                      row[d] + Fraction(error) * (2 * own[d] - 1), row[d + 1]]
-                     for row, own in zip(rows, signs, strict=True)]  # fmt: skip
+            moved = [
+                [
+                    *(x + step * (2 * s - 1) for x, s in zip(row[:d], own[:d], strict=True)),
+                    row[d] + Fraction(error) * (2 * own[d] - 1),
+                    row[d + 1],
+                ]
+                for row, own in zip(rows, signs, strict=True)
+            ]
             truth = solved(moved)
             assert truth is not None or c.pe[0] == np.inf
-            assert truth is None or (near(c.p[0], truth[0], c.pe[0]) and near(c.q[0], truth[1], c.qe[0]))
+            assert truth is None or (
+                near(c.p[0], truth[0], c.pe[0]) and near(c.q[0], truth[1], c.qe[0])
+            )
 
 
-@pytest.mark.parametrize("rows", [
-    [[0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]],
-    [[1.0, 2.0, 0.0, 0.0], [2.0, 4.0, 1.0, 0.0]],
-    [[np.nan, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]],
-    [[np.inf, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0]],
-    [[1.0, 0.0, np.inf, 0.0], [0.0, 1.0, 0.0, 0.0]],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]],
+        [[1.0, 2.0, 0.0, 0.0], [2.0, 4.0, 1.0, 0.0]],
+        [[np.nan, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]],
+        [[np.inf, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0]],
+        [[1.0, 0.0, np.inf, 0.0], [0.0, 1.0, 0.0, 0.0]],
+    ],
+)
 def test_a_vertex_that_cannot_be_placed_signs_nothing(rows: list[list[float]]) -> None:
     c = cutting._empty(2, False, 1)
     c.plane[:2], c.anorm[:2], c.vplanes[0] = rows, 3.0, [0, 1]
@@ -195,14 +248,21 @@ def test_signs_of_points_anywhere_within_their_error(d: int, power: int) -> None
         if trial % 2:
             c.q[0] = generator.integers(-1, 2, d)
         shift = Fraction(error) / d
-        at = [Fraction(x) + shift * int(s) for x, s in zip(c.p[0].tolist(), generator.integers(-1, 2, d), strict=True)]
+        at = [
+            Fraction(x) + shift * int(s)
+            for x, s in zip(c.p[0].tolist(), generator.integers(-1, 2, d), strict=True)
+        ]
         row = generator.normal(size=d)
         through = float(sum(Fraction(a) * x for a, x in zip(row.tolist(), at, strict=True)))
         offset = -through * (1 + 2.0**-52 * int(generator.integers(-2, 3)))
         c.plane[0] = [*row, offset, 0.0]
         c.anorm[0] = np.linalg.norm(row) * (1 + 2.0**-40)
-        high = sum(Fraction(a) * Fraction(x) for a, x in zip(row.tolist(), c.q[0].tolist(), strict=True))
-        low = sum((Fraction(a) * x for a, x in zip(row.tolist(), at, strict=True)), Fraction(offset))
+        high = sum(
+            Fraction(a) * Fraction(x) for a, x in zip(row.tolist(), c.q[0].tolist(), strict=True)
+        )
+        low = sum(
+            (Fraction(a) * x for a, x in zip(row.tolist(), at, strict=True)), Fraction(offset)
+        )
         deciding = high or low
         assert splitting._float_sign(c, 0, 0) in (UNKNOWN, (deciding > 0) - (deciding < 0))
         if high:
@@ -213,13 +273,19 @@ def test_signs_of_points_anywhere_within_their_error(d: int, power: int) -> None
 @pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize("power", [-45, -20, -5])
 def test_a_sign_that_the_errors_leave_open_is_unknown(moved: str, d: int, power: int) -> None:
-    """By the floats the point is below the plane; by as much as they may be off, it is as far above."""
+    """By the floats the point is below the plane; by as much as they may be off, it is as far
+    above.
+    """
     generator, error, c = np.random.default_rng(d), 2.0**power, complex_of([[0] * (d + 2)] * d, 0.0)
     row, x = generator.normal(size=d), generator.normal(size=d)
     far = moved.endswith("infinity")
     (c.q if far else c.p)[0] = x
-    reach = {"normal": np.abs(x).sum() / d, "normal at infinity": np.abs(x).sum() / d, "offset": 1.0,
-             "point at infinity": np.abs(row).sum() / d}[moved]  # fmt: skip
+    reach = {
+        "normal": np.abs(x).sum() / d,
+        "normal at infinity": np.abs(x).sum() / d,
+        "offset": 1.0,
+        "point at infinity": np.abs(row).sum() / d,
+    }[moved]
     c.plane[0, :d], c.plane[0, d + far] = row, -float(row @ x) - error * float(reach) / 2
     c.anorm[0] = np.linalg.norm(row) * (1 + 2.0**-40)
     assert splitting._float_sign(c, 0, 0) == -1
@@ -230,13 +296,19 @@ def test_a_sign_that_the_errors_leave_open_is_unknown(moved: str, d: int, power:
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("gap", [0.1, 0.3, 0.45])
 def test_a_poor_inverse_is_paid_for(d: int, gap: float) -> None:
-    """With R = (1 - g) / A two steps leave g^2 of the solution undone: the bound is what is left, over 1 - g."""
+    """With R = (1 - g) / A two steps leave g^2 of the solution undone: the bound is what is left,
+    over 1 - g.
+    """
     scales = np.array([3.0, 0.25, 7.0])[:d]
-    rows = [[*(Fraction(s) * int(i == j) for j in range(d)), Fraction(5 * (i == 0)), Fraction(0)]
-            for i, s in enumerate(scales.tolist())]  # fmt: skip
+    rows = [
+        [*(Fraction(s) * int(i == j) for j in range(d)), Fraction(5 * (i == 0)), Fraction(0)]
+        for i, s in enumerate(scales.tolist())
+    ]
     c, truth = complex_of(rows, 0.0), solved(rows)
     inverse = np.diag((1 - gap) / scales)
-    error = splitting._solve(c, 0, inverse, np.diag(inverse) * (1 + 2.0**-40), gap * (1 + 2.0**-40), d, c.p)
+    error = splitting._solve(
+        c, 0, inverse, np.diag(inverse) * (1 + 2.0**-40), gap * (1 + 2.0**-40), d, c.p
+    )
     assert truth is not None
     assert near(c.p[0], truth[0], error)
     assert error < 1.001 * gap**2 * 5 / 3
@@ -246,13 +318,22 @@ def test_a_poor_inverse_is_paid_for(d: int, gap: float) -> None:
 
 
 def table(size: int, asked: int, hinges: int) -> Layer:
-    return Layer(np.zeros((0, hinges), np.int8), np.full(hinges, -1, np.int32), np.full(size, -1, np.int64),
-                 np.zeros(size, np.int8), np.zeros((asked, 2), np.int32), np.zeros(1, np.int64),
-                 np.zeros(hinges, np.uint8), np.zeros(1, np.int64))  # fmt: skip
+    return Layer(
+        np.zeros((0, hinges), np.int8),
+        np.full(hinges, -1, np.int32),
+        np.full(size, -1, np.int64),
+        np.zeros(size, np.int8),
+        np.zeros((asked, 2), np.int32),
+        np.zeros(1, np.int64),
+        np.zeros(hinges, np.uint8),
+        np.zeros(1, np.int64),
+    )
 
 
 def test_settled_signs_are_found_again() -> None:
-    """In a table at half its load, and in a larger one that it moved to; what was not settled is left to floats."""
+    """In a table at half its load, and in a larger one that it moved to; what was not settled is
+    left to floats.
+    """
     generator, hinges, count = np.random.default_rng(0), 7, 128
     c, layer = cutting._empty(2, False, 1), table(256, count, 7)
     c.hinge[:hinges] = np.arange(hinges)
@@ -277,13 +358,22 @@ def test_signs_at_the_start_of_a_layer_come_first() -> None:
     c.hinge[:2] = [0, 1]
     layer = table(16, 4, 2)._replace(signs=np.array([[1, UNKNOWN], [0, -1]], np.int8))
     c.pe[:] = np.inf
-    assert [splitting._sign(c, layer, v, h) for v in (0, 1, 2) for h in (0, 1)] == [1, UNKNOWN, 0, -1, UNKNOWN, UNKNOWN]
+    assert [splitting._sign(c, layer, v, h) for v in (0, 1, 2) for h in (0, 1)] == [
+        1,
+        UNKNOWN,
+        0,
+        -1,
+        UNKNOWN,
+        UNKNOWN,
+    ]
 
 
 def test_lists_of_chosen_rows() -> None:
     pool = np.array([9, 9, 4, 5, 6, 9, 7, 8], np.int32)
     starts, counts = np.array([2, 0, 6], np.int64), np.array([3, 0, 2], np.int32)
-    indptr, members = splitting.gathered(pool, starts, counts, np.array([2, 1, 0]), np.arange(10) * 10)
+    indptr, members = splitting.gathered(
+        pool, starts, counts, np.array([2, 1, 0]), np.arange(10) * 10
+    )
     assert (indptr.tolist(), members.tolist()) == ([0, 2, 2, 5], [70, 80, 40, 50, 60])
 
 
@@ -297,5 +387,8 @@ def test_rows_that_share_a_member() -> None:
 
 def test_rationals_of_the_reference() -> None:
     """The second opinion on vertices solves what it is given."""
-    assert solved([[1, 1, -3, 0], [1, -1, 1, 2]]) == ([Fraction(1), Fraction(2)], [Fraction(-1), Fraction(1)])
+    assert solved([[1, 1, -3, 0], [1, -1, 1, 2]]) == (
+        [Fraction(1), Fraction(2)],
+        [Fraction(-1), Fraction(1)],
+    )
     assert q(Fraction(1, 3)) == Rational(1, 3)

@@ -1,4 +1,6 @@
-"""The network read is compared with the module that runs: what else the module does is refused, rounding is not."""
+"""The network read is compared with the module that runs: what else the module does is refused,
+rounding is not.
+"""
 
 from __future__ import annotations
 
@@ -77,11 +79,15 @@ SAME: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str
+)
 @pytest.mark.parametrize("name", SAME)
 def test_forwards_that_are_their_blocks_are_read(name: str, dtype: torch.dtype) -> None:
     forward, residual = SAME[name]
-    module = Block(forward, residual).to(dtype)  # in training mode: the Dropout within does not count
+    module = Block(forward, residual).to(
+        dtype
+    )  # in training mode: the Dropout within does not count
     before = torch.get_rng_state()
     network = torch_modules.read(module)
     assert torch.equal(before, torch.get_rng_state())
@@ -89,10 +95,15 @@ def test_forwards_that_are_their_blocks_are_read(name: str, dtype: torch.dtype) 
     assert module.drop.training
     if name == "casts":  # which round in torch's own float64
         module._forward = pre_norm
-    double, x = module.eval().double(), torch.from_numpy(np.random.default_rng(0).normal(size=(20, 4)))
+    double, x = (
+        module.eval().double(),
+        torch.from_numpy(np.random.default_rng(0).normal(size=(20, 4))),
+    )
     with torch.no_grad():
         expected = torch.stack([double(row) for row in x])
-    np.testing.assert_allclose(network.forward_float(x.numpy()), expected.numpy(), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        network.forward_float(x.numpy()), expected.numpy(), rtol=1e-12, atol=1e-13
+    )
 
 
 OTHER: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
@@ -106,7 +117,9 @@ OTHER: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
 
 @pytest.mark.parametrize("name", OTHER)
 def test_forwards_that_are_something_else_are_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match="something else than the network read from it; got output 0 "):
+    with pytest.raises(
+        InvalidInput, match="something else than the network read from it; got output 0 "
+    ):
         torch_modules.read(Block(*OTHER[name]).bfloat16())
 
 
@@ -144,7 +157,9 @@ def test_what_leaves_no_trace_in_the_module_is_seen(monkeypatch: pytest.MonkeyPa
         torch_modules.read(S(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)))
 
 
-@pytest.mark.parametrize("size", [(), (0,), ("1", 1), (None, [], False, False), (None, [nn.ReLU()], "norm")], ids=str)
+@pytest.mark.parametrize(
+    "size", [(), (0,), ("1", 1), (None, [], False, False), (None, [nn.ReLU()], "norm")], ids=str
+)
 def test_descriptions_are_checked(size: tuple[Any, ...]) -> None:
     class Wrong(nn.Module):
         def exactlens_blocks(self) -> list[Any]:
@@ -156,8 +171,16 @@ def test_descriptions_are_checked(size: tuple[Any, ...]) -> None:
 
 def random_module(generator: np.random.Generator) -> nn.Sequential:
     """Norms, activations, widths, dtypes and scales at random, degenerate ones among them."""
-    bends: list[Callable[[], nn.Module]] = [nn.ReLU, lambda: nn.LeakyReLU(-3.5), nn.Hardtanh, nn.GELU, nn.SiLU, nn.Identity,
-                                            lambda: nn.GELU("tanh"), nn.ReLU6]  # fmt: skip
+    bends: list[Callable[[], nn.Module]] = [
+        nn.ReLU,
+        lambda: nn.LeakyReLU(-3.5),
+        nn.Hardtanh,
+        nn.GELU,
+        nn.SiLU,
+        nn.Identity,
+        lambda: nn.GELU("tanh"),
+        nn.ReLU6,
+    ]
     modules, width = list[nn.Module](), int(generator.integers(1, 9))
     for _ in range(int(generator.integers(1, 4))):
         if generator.random() < 0.5:
@@ -166,11 +189,17 @@ def random_module(generator: np.random.Generator) -> nn.Sequential:
         out = int(generator.choice([1, 2, 5, 40]))
         modules += [nn.Linear(width, out), bends[int(generator.integers(len(bends)))]()]
         width = out
-    module = S(*modules).to([torch.float16, torch.bfloat16, torch.float32, torch.float64][int(generator.integers(4))])
+    module = S(*modules).to(
+        [torch.float16, torch.bfloat16, torch.float32, torch.float64][int(generator.integers(4))]
+    )
     changes: list[Callable[[Tensor], Tensor]] = [
-        lambda p: torch.randn_like(p) * 10.0 ** float(generator.integers(-4, 4)), lambda p: p + 100, torch.sign,
-        lambda p: p * (torch.rand_like(p) > 0.5), lambda p: p * 2.0**-120 if p.dtype == torch.float64 else p,
-        lambda p: p * 1e150 if p.dtype == torch.float64 else p]  # fmt: skip
+        lambda p: torch.randn_like(p) * 10.0 ** float(generator.integers(-4, 4)),
+        lambda p: p + 100,
+        torch.sign,
+        lambda p: p * (torch.rand_like(p) > 0.5),
+        lambda p: p * 2.0**-120 if p.dtype == torch.float64 else p,
+        lambda p: p * 1e150 if p.dtype == torch.float64 else p,
+    ]
     change = changes[int(generator.integers(len(changes)))]
     with torch.no_grad():
         for parameter in module.parameters():
@@ -205,5 +234,8 @@ def test_the_bound_holds_against_a_hundred_digits() -> None:
                     _, exactly = reference.walk(network, [Fraction(c) for c in point])
                     pairs = zip(values.tolist(), exactly, strict=True)
                     off = [abs(reference.real(Fraction(value)) - number) for value, number in pairs]
-                    assert all(x <= reference.real(Fraction(error)) for x, error in zip(off, errors.tolist(), strict=True))
+                    assert all(
+                        x <= reference.real(Fraction(error))
+                        for x, error in zip(off, errors.tolist(), strict=True)
+                    )
                 compared += 1

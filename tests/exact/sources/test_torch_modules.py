@@ -12,7 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from exact import InvalidInput, LayerNorm, Network, Outcome, RMSNorm, Segment, Unsupported, partition
+from exact import (
+    InvalidInput,
+    LayerNorm,
+    Network,
+    Outcome,
+    RMSNorm,
+    Segment,
+    Unsupported,
+    partition,
+)
 from exact.arithmetic.numbers import fraction
 from exact.networks.norms import Norm
 from exact.sources import torch_modules
@@ -27,24 +36,46 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "gelu": lambda: S(nn.Linear(3, 5), nn.GELU(), nn.Linear(5, 2)),
     "gelu tanh": lambda: S(nn.Linear(3, 5), nn.GELU(approximate="tanh"), nn.Linear(5, 2)),
     "silu": lambda: S(nn.Linear(3, 5), nn.SiLU(), nn.Linear(5, 2)),
-    "passed over": lambda: S(nn.Flatten(), nn.Linear(3, 5), nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 2)),
-    "nested": lambda: S(S(nn.Linear(3, 5), S(nn.ReLU())), S(), S(nn.Linear(5, 4), nn.ReLU(), S(nn.Linear(4, 2)))),
+    "passed over": lambda: S(
+        nn.Flatten(), nn.Linear(3, 5), nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 2)
+    ),
+    "nested": lambda: S(
+        S(nn.Linear(3, 5), S(nn.ReLU())), S(), S(nn.Linear(5, 4), nn.ReLU(), S(nn.Linear(4, 2)))
+    ),
     "no bias": lambda: S(nn.Linear(3, 5, bias=False), nn.ReLU(), nn.Linear(5, 2, bias=False)),
     "linear after linear": lambda: S(nn.Linear(3, 5), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2)),
-    "two activations": lambda: S(nn.Linear(3, 5), nn.LeakyReLU(0.5), nn.Hardtanh(), nn.ReLU(), nn.Linear(5, 2)),
+    "two activations": lambda: S(
+        nn.Linear(3, 5), nn.LeakyReLU(0.5), nn.Hardtanh(), nn.ReLU(), nn.Linear(5, 2)
+    ),
     "activation last": lambda: S(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2), nn.LeakyReLU()),
     "layer norm in front": lambda: S(nn.LayerNorm(3), nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)),
     "rms norm in front": lambda: S(nn.RMSNorm(3), nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)),
-    "norms between": lambda: S(nn.Linear(3, 5), nn.ReLU(), nn.LayerNorm(5, eps=0.1), nn.Linear(5, 4), nn.ReLU(),
-                               S(nn.RMSNorm(4, eps=0.2), nn.Linear(4, 2))),
-    "norm without parameters": lambda: S(nn.LayerNorm(3, elementwise_affine=False), nn.Linear(3, 2)),
+    "norms between": lambda: S(
+        nn.Linear(3, 5),
+        nn.ReLU(),
+        nn.LayerNorm(5, eps=0.1),
+        nn.Linear(5, 4),
+        nn.ReLU(),
+        S(nn.RMSNorm(4, eps=0.2), nn.Linear(4, 2)),
+    ),
+    "norm without parameters": lambda: S(
+        nn.LayerNorm(3, elementwise_affine=False), nn.Linear(3, 2)
+    ),
     "norm without bias": lambda: S(nn.LayerNorm(3, bias=False), nn.Linear(3, 2)),
-    "activation behind a norm": lambda: S(nn.Linear(3, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 2)),
-    "activation behind an rms norm": lambda: S(nn.Linear(3, 6), nn.RMSNorm(6, eps=0.1), S(nn.LeakyReLU()), nn.Linear(6, 2)),
+    "activation behind a norm": lambda: S(
+        nn.Linear(3, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 2)
+    ),
+    "activation behind an rms norm": lambda: S(
+        nn.Linear(3, 6), nn.RMSNorm(6, eps=0.1), S(nn.LeakyReLU()), nn.Linear(6, 2)
+    ),
     "norm and activation in front": lambda: S(nn.LayerNorm(3), nn.ReLU(), nn.Linear(3, 2)),
-    "norm and two activations": lambda: S(nn.RMSNorm(3), nn.LeakyReLU(0.5), nn.Hardtanh(), nn.Linear(3, 2)),
-    "norm and activation at the end": lambda: S(nn.Linear(3, 5), nn.ReLU(), nn.LayerNorm(5), nn.Dropout(), nn.ReLU()),
-}  # fmt: skip
+    "norm and two activations": lambda: S(
+        nn.RMSNorm(3), nn.LeakyReLU(0.5), nn.Hardtanh(), nn.Linear(3, 2)
+    ),
+    "norm and activation at the end": lambda: S(
+        nn.Linear(3, 5), nn.ReLU(), nn.LayerNorm(5), nn.Dropout(), nn.ReLU()
+    ),
+}
 
 
 def random_module(name: str) -> nn.Module:
@@ -69,19 +100,29 @@ def outputs(module: nn.Module, x: Tensor) -> np.ndarray[Any, np.dtype[np.float64
 def test_parity_in_float64(name: str) -> None:
     module = random_module(name)
     network = torch_modules.read(module)
-    np.testing.assert_allclose(network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12, atol=1e-13
+    )
 
 
-ONE_BEND = [name for name in MODULES if name not in ("hardtanh", "relu6", "two activations", "norm and two activations")]
+ONE_BEND = [
+    name
+    for name in MODULES
+    if name not in ("hardtanh", "relu6", "two activations", "norm and two activations")
+]
 
 
 @pytest.mark.parametrize("name", ONE_BEND)
 def test_exact_codes_are_the_signs_that_torch_sees(name: str) -> None:
-    """Pre-activations by hooks on the inputs of the activations, where they are not within rounding of a bend."""
+    """Pre-activations by hooks on the inputs of the activations, where they are not within rounding
+    of a bend.
+    """
     module = random_module(name).eval()
     network = torch_modules.read(module)
     seen: list[Tensor] = []
-    bent = [m for m in module.modules() if isinstance(m, nn.ReLU | nn.LeakyReLU | nn.GELU | nn.SiLU)]
+    bent = [
+        m for m in module.modules() if isinstance(m, nn.ReLU | nn.LeakyReLU | nn.GELU | nn.SiLU)
+    ]
     hooks = [m.register_forward_pre_hook(lambda _, args: seen.append(args[0][0])) for m in bent]
     x = inputs()[:1]
     outputs(module, x)
@@ -100,17 +141,29 @@ def test_parameters_are_read_at_their_exact_values(dtype: torch.dtype) -> None:
         for parameter in module.parameters():
             parameter.copy_(torch.randn_like(parameter))
     network = torch_modules.read(module)
-    assert network.layers[0].weight.tolist() == [[Fraction(x) for x in row] for row in module[1].weight.double().tolist()]
-    assert [row[0] for row in network.norms[0].gain.tolist()] == [Fraction(x) for x in module[0].weight.double().tolist()]
+    assert network.layers[0].weight.tolist() == [
+        [Fraction(x) for x in row] for row in module[1].weight.double().tolist()
+    ]
+    assert [row[0] for row in network.norms[0].gain.tolist()] == [
+        Fraction(x) for x in module[0].weight.double().tolist()
+    ]
 
 
 def test_parameters_of_activations_and_norms() -> None:
     network = torch_modules.read(S(nn.LayerNorm(3, eps=1e-3), nn.Linear(3, 2), nn.LeakyReLU(0.3)))
     assert fraction(network.norms[0].eps) == Fraction(1e-3)
     assert fraction(network.layers[0].activation.slope) == Fraction(0.3)  # type: ignore[attr-defined]
-    assert [type(norm) for norm in torch_modules.read(S(nn.RMSNorm(3), nn.Linear(3, 2))).norms] == [RMSNorm]
-    single, double = (torch_modules.read(S(nn.RMSNorm(3), nn.Linear(3, 2)).to(t)) for t in (torch.float32, torch.float64))
-    assert [fraction(network.norms[0].eps) for network in (single, double)] == [Fraction(1, 2**23), Fraction(1, 2**52)]
+    assert [type(norm) for norm in torch_modules.read(S(nn.RMSNorm(3), nn.Linear(3, 2))).norms] == [
+        RMSNorm
+    ]
+    single, double = (
+        torch_modules.read(S(nn.RMSNorm(3), nn.Linear(3, 2)).to(t))
+        for t in (torch.float32, torch.float64)
+    )
+    assert [fraction(network.norms[0].eps) for network in (single, double)] == [
+        Fraction(1, 2**23),
+        Fraction(1, 2**52),
+    ]
 
 
 HALVES = [torch.float16, torch.bfloat16, torch.float32]
@@ -118,14 +171,23 @@ HALVES = [torch.float16, torch.bfloat16, torch.float32]
 
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("dtype", [*HALVES, torch.float64], ids=str)
-def test_the_eps_of_an_rms_norm_without_one_is_what_torch_adds(dtype: torch.dtype, affine: bool) -> None:
-    """At s = 2^-12 the norm of (s, -s) is s / sqrt(s^2 + eps), from which the eps that torch used is seen."""
+def test_the_eps_of_an_rms_norm_without_one_is_what_torch_adds(
+    dtype: torch.dtype, affine: bool
+) -> None:
+    """At s = 2^-12 the norm of (s, -s) is s / sqrt(s^2 + eps), from which the eps that torch used
+    is seen.
+    """
     norm, s = nn.RMSNorm(2, elementwise_affine=affine, dtype=dtype), 2.0**-12
     with torch.no_grad():
         seen = (s / norm(torch.tensor([s, -s], dtype=dtype))[0].double().item()) ** 2 - s**2
-    networks = [torch_modules.read(m) for m in (S(norm, nn.Linear(2, 2, dtype=dtype)),
-                                                S(nn.Linear(2, 2, dtype=dtype), norm, nn.ReLU()),
-                                                S(norm, nn.ReLU(), nn.Linear(2, 2, dtype=dtype)))]  # fmt: skip
+    networks = [
+        torch_modules.read(m)
+        for m in (
+            S(norm, nn.Linear(2, 2, dtype=dtype)),
+            S(nn.Linear(2, 2, dtype=dtype), norm, nn.ReLU()),
+            S(norm, nn.ReLU(), nn.Linear(2, 2, dtype=dtype)),
+        )
+    ]
     for network in networks:
         eps = fraction(network.norms[0].eps)
         assert eps == Fraction(1, 2**52 if dtype == torch.float64 else 2**23)
@@ -134,10 +196,14 @@ def test_the_eps_of_an_rms_norm_without_one_is_what_torch_adds(dtype: torch.dtyp
 
 
 def test_the_dtype_of_the_linears_decides_the_eps_not_that_of_the_gain() -> None:
-    single, double = (partial(nn.Linear, 3, 3, dtype=dtype) for dtype in (torch.float32, torch.float64))
+    single, double = (
+        partial(nn.Linear, 3, 3, dtype=dtype) for dtype in (torch.float32, torch.float64)
+    )
     mixed = torch_modules.read(S(nn.RMSNorm(3, dtype=torch.float32), double()))
     alone = torch_modules.read(S(nn.RMSNorm(3, dtype=torch.float64), nn.ReLU()))
-    assert [fraction(network.norms[0].eps) for network in (mixed, alone)] == [Fraction(1, 2**52)] * 2
+    assert [fraction(network.norms[0].eps) for network in (mixed, alone)] == [
+        Fraction(1, 2**52)
+    ] * 2
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -145,8 +211,13 @@ def test_the_dtype_of_the_linears_decides_the_eps_not_that_of_the_gain() -> None
         assert fraction(bare.norms[0].eps) == Fraction(1, 2**23)
     finally:
         torch.set_default_dtype(default)
-    for unclear in (S(nn.RMSNorm(3, elementwise_affine=False), nn.ReLU()), S(single(), nn.RMSNorm(3), double())):
-        with pytest.raises(InvalidInput, match=r"which is not clear here; got [01]; write nn\.RMSNorm\(n, eps="):
+    for unclear in (
+        S(nn.RMSNorm(3, elementwise_affine=False), nn.ReLU()),
+        S(single(), nn.RMSNorm(3), double()),
+    ):
+        with pytest.raises(
+            InvalidInput, match=r"which is not clear here; got [01]; write nn\.RMSNorm\(n, eps="
+        ):
             torch_modules.read(unclear)
 
 
@@ -156,7 +227,10 @@ class Transformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(4), nn.RMSNorm(4, eps=0.01)])
-        bodies = S(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4)), S(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 4))
+        bodies = (
+            S(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4)),
+            S(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 4)),
+        )
         self.bodies = nn.ModuleList(bodies)
         self.embed, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
 
@@ -167,7 +241,9 @@ class Transformer(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
     def exactlens_blocks(self) -> list[tuple[nn.Module | None, list[nn.Module], bool]]:
-        middle = [(norm, list(body), True) for norm, body in zip(self.norms, self.bodies, strict=True)]  # type: ignore[arg-type]
+        middle = [
+            (norm, list(body), True) for norm, body in zip(self.norms, self.bodies, strict=True)
+        ]  # type: ignore[arg-type]
         return [(None, [self.embed], False), *middle, (None, [self.head], False)]
 
 
@@ -176,8 +252,15 @@ def test_modules_that_describe_their_blocks() -> None:
     module = Transformer().double()
     network = torch_modules.read(module)
     assert [block.residual for block in network.blocks] == [False, True, True, False]
-    assert [type(block.norm) for block in network.blocks] == [type(None), LayerNorm, RMSNorm, type(None)]
-    np.testing.assert_allclose(network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12)
+    assert [type(block.norm) for block in network.blocks] == [
+        type(None),
+        LayerNorm,
+        RMSNorm,
+        type(None),
+    ]
+    np.testing.assert_allclose(
+        network.forward_float(inputs().numpy()), outputs(module, inputs()), rtol=1e-12
+    )
 
 
 NORMS_THEN_RELU: list[tuple[Callable[[], nn.Module], Any]] = [
@@ -188,8 +271,12 @@ NORMS_THEN_RELU: list[tuple[Callable[[], nn.Module], Any]] = [
 
 
 @pytest.mark.parametrize(("make", "kind"), NORMS_THEN_RELU)
-def test_an_activation_behind_a_norm_reads_the_norm_itself(make: Callable[[], nn.Module], kind: type[Norm]) -> None:
-    """The identity in between is exact, and along a segment the regions are those that torch sees."""
+def test_an_activation_behind_a_norm_reads_the_norm_itself(
+    make: Callable[[], nn.Module], kind: type[Norm]
+) -> None:
+    """The identity in between is exact, and along a segment the regions are those that torch
+    sees.
+    """
     torch.manual_seed(1)
     module = make().double()
     relu = next(m for m in module.modules() if isinstance(m, nn.ReLU))
@@ -197,7 +284,9 @@ def test_an_activation_behind_a_norm_reads_the_norm_itself(make: Callable[[], nn
     behind = network.blocks[-1]
     n = behind.input_dim
     assert isinstance(behind.norm, kind)
-    assert behind.layers[0].weight.tolist() == [[Fraction(int(i == j)) for j in range(n)] for i in range(n)]
+    assert behind.layers[0].weight.tolist() == [
+        [Fraction(int(i == j)) for j in range(n)] for i in range(n)
+    ]
     assert behind.layers[0].bias.tolist() == [[Fraction(0)]] * n
     p, q = np.random.default_rng(7).normal(size=(2, network.input_dim)) * 2
     found = partition(network, Segment(p, q))
@@ -253,15 +342,26 @@ UNSUPPORTED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "norm over two axes": (lambda: S(nn.LayerNorm((2, 2)), nn.Linear(2, 2)), "LayerNorm((2, 2)"),
     "norm at the end": (lambda: S(nn.Linear(2, 2), nn.LayerNorm(2)), "norm at the end"),
     "norms in a row": (lambda: S(nn.LayerNorm(2), nn.RMSNorm(2), nn.Linear(2, 2)), "two norms"),
-    "norm inside a residual block": (lambda: Described([(None, [nn.Linear(2, 2), nn.LayerNorm(2), nn.Linear(2, 2)], True)]),
-                                     "inside a residual block"),
-    "an activation behind another norm": (lambda: Described([(nn.BatchNorm1d(2), [nn.ReLU()], False)]), "BatchNorm1d"),
-    "an activation behind a norm over two axes": (lambda: S(nn.LayerNorm((2, 2)), nn.ReLU()), "LayerNorm((2, 2)"),
-    "another norm": (lambda: Described([(nn.BatchNorm1d(2), [nn.Linear(2, 2)], False)]), "BatchNorm1d"),
+    "norm inside a residual block": (
+        lambda: Described([(None, [nn.Linear(2, 2), nn.LayerNorm(2), nn.Linear(2, 2)], True)]),
+        "inside a residual block",
+    ),
+    "an activation behind another norm": (
+        lambda: Described([(nn.BatchNorm1d(2), [nn.ReLU()], False)]),
+        "BatchNorm1d",
+    ),
+    "an activation behind a norm over two axes": (
+        lambda: S(nn.LayerNorm((2, 2)), nn.ReLU()),
+        "LayerNorm((2, 2)",
+    ),
+    "another norm": (
+        lambda: Described([(nn.BatchNorm1d(2), [nn.Linear(2, 2)], False)]),
+        "BatchNorm1d",
+    ),
     "a Sequential with its own forward": (lambda: Skipping(nn.Linear(2, 2)), "Skipping"),
     "a Linear with its own forward": (lambda: S(Squaring(2, 2)), "Squaring"),
     "a LayerNorm with its own forward": (lambda: S(Shifted(2), nn.Linear(2, 2)), "Shifted"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
@@ -315,5 +415,7 @@ def test_reading_leaves_the_module_as_it_was() -> None:
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     with torch.no_grad():
         module[0].weight.zero_()
-    assert network.layers[0].weight.tolist() == [[Fraction(x) for x in row] for row in before["0.weight"].double().tolist()]
+    assert network.layers[0].weight.tolist() == [
+        [Fraction(x) for x in row] for row in before["0.weight"].double().tolist()
+    ]
     assert isinstance(network, Network)

@@ -1,4 +1,6 @@
-"""What a module does beside its weights is refused by name; what changes nothing is looked through, and nothing is changed."""
+"""What a module does beside its weights is refused by name; what changes nothing is looked through,
+and nothing is changed.
+"""
 
 from __future__ import annotations
 
@@ -60,27 +62,97 @@ def changed(change: Callable[[Any], Any]) -> Callable[[], nn.Module]:
 
 # what is done, what the message says, and the remedy
 MORE: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
-    "hook on a layer": (changed(lambda m: m[0].register_forward_hook(doubled)), "0: Linear, doubled", "handle.remove()"),
-    "hook on an activation": (changed(lambda m: m[1].register_forward_hook(doubled)), "1: ReLU", "handle.remove()"),
-    "hook on a parent": (changed(lambda m: m[2].register_forward_hook(doubled)), "2: Sequential", "handle.remove()"),
-    "hook on the module": (changed(lambda m: m.register_forward_hook(doubled)), "the module: Sequential", "handle.remove()"),
-    "hook with keywords": (changed(lambda m: m.register_forward_hook(lambda *_: None, with_kwargs=True)), "lambda", "remove()"),
-    "pre-hook": (changed(lambda m: m[2][0].register_forward_pre_hook(shifted)), "2.0: Linear, shifted", "handle.remove()"),
-    "own forward of a layer": (changed(lambda m: own_forward(m[0])), "forward of its own; got 0: Linear", "del module.forward"),
-    "own forward of a parent": (changed(own_forward), "a forward of its own; got the module", "del module.forward"),
-    "own call": (changed(lambda m: own_call(m[1])), "a _call_impl of its own; got 1: ReLU", "del module._call_impl"),
-    "call of a class": (lambda: S(Called(2, 2)), "a __call__ of its own; got 0: Called", "into forward"),
-    "call implementation of a class": (lambda: S(nn.Linear(2, 2), Implemented()), "got 1: Implemented", "into forward"),
-    "scripted": (lambda: torch.jit.script(small()), "a graph in the place of its layers", "that it was made from"),
-    "traced": (lambda: S(torch.jit.trace(small(), torch.ones(1, 3))), "a graph in the place of its layers", "was made from"),
-    "exported": (lambda: torch.fx.symbolic_trace(small()), "a graph in the place of its layers", "that it was made from"),
-    "weight_norm": (changed(lambda m: torch.nn.utils.weight_norm(m[0])), "Linear, weight_norm of weight", "remove_weight_norm"),
-    "spectral_norm": (changed(lambda m: torch.nn.utils.spectral_norm(m[0])), "spectral_norm of weight", "remove_spectral_norm"),
-    "pruning": (changed(lambda m: prune.l1_unstructured(m[0], "weight", 2)), "L1Unstructured pruning of weight",
-                "prune.remove(module, 'weight')"),
-    "pruned bias, twice": (changed(lambda m: [prune.random_unstructured(m[0], "bias", 1) for _ in range(2)]),
-                           "PruningContainer pruning of bias", "prune.remove(module, 'bias')"),
-}  # fmt: skip
+    "hook on a layer": (
+        changed(lambda m: m[0].register_forward_hook(doubled)),
+        "0: Linear, doubled",
+        "handle.remove()",
+    ),
+    "hook on an activation": (
+        changed(lambda m: m[1].register_forward_hook(doubled)),
+        "1: ReLU",
+        "handle.remove()",
+    ),
+    "hook on a parent": (
+        changed(lambda m: m[2].register_forward_hook(doubled)),
+        "2: Sequential",
+        "handle.remove()",
+    ),
+    "hook on the module": (
+        changed(lambda m: m.register_forward_hook(doubled)),
+        "the module: Sequential",
+        "handle.remove()",
+    ),
+    "hook with keywords": (
+        changed(lambda m: m.register_forward_hook(lambda *_: None, with_kwargs=True)),
+        "lambda",
+        "remove()",
+    ),
+    "pre-hook": (
+        changed(lambda m: m[2][0].register_forward_pre_hook(shifted)),
+        "2.0: Linear, shifted",
+        "handle.remove()",
+    ),
+    "own forward of a layer": (
+        changed(lambda m: own_forward(m[0])),
+        "forward of its own; got 0: Linear",
+        "del module.forward",
+    ),
+    "own forward of a parent": (
+        changed(own_forward),
+        "a forward of its own; got the module",
+        "del module.forward",
+    ),
+    "own call": (
+        changed(lambda m: own_call(m[1])),
+        "a _call_impl of its own; got 1: ReLU",
+        "del module._call_impl",
+    ),
+    "call of a class": (
+        lambda: S(Called(2, 2)),
+        "a __call__ of its own; got 0: Called",
+        "into forward",
+    ),
+    "call implementation of a class": (
+        lambda: S(nn.Linear(2, 2), Implemented()),
+        "got 1: Implemented",
+        "into forward",
+    ),
+    "scripted": (
+        lambda: torch.jit.script(small()),
+        "a graph in the place of its layers",
+        "that it was made from",
+    ),
+    "traced": (
+        lambda: S(torch.jit.trace(small(), torch.ones(1, 3))),
+        "a graph in the place of its layers",
+        "was made from",
+    ),
+    "exported": (
+        lambda: torch.fx.symbolic_trace(small()),
+        "a graph in the place of its layers",
+        "that it was made from",
+    ),
+    "weight_norm": (
+        changed(lambda m: torch.nn.utils.weight_norm(m[0])),
+        "Linear, weight_norm of weight",
+        "remove_weight_norm",
+    ),
+    "spectral_norm": (
+        changed(lambda m: torch.nn.utils.spectral_norm(m[0])),
+        "spectral_norm of weight",
+        "remove_spectral_norm",
+    ),
+    "pruning": (
+        changed(lambda m: prune.l1_unstructured(m[0], "weight", 2)),
+        "L1Unstructured pruning of weight",
+        "prune.remove(module, 'weight')",
+    ),
+    "pruned bias, twice": (
+        changed(lambda m: [prune.random_unstructured(m[0], "bias", 1) for _ in range(2)]),
+        "PruningContainer pruning of bias",
+        "prune.remove(module, 'bias')",
+    ),
+}
 
 
 @pytest.mark.filterwarnings("ignore")  # the older norms are deprecated
@@ -94,7 +166,10 @@ def test_what_runs_beside_the_weights_is_refused_by_name(name: str) -> None:
 
 
 def test_global_hooks_are_refused() -> None:
-    for register in (torch_module.register_module_forward_hook, torch_module.register_module_forward_pre_hook):
+    for register in (
+        torch_module.register_module_forward_hook,
+        torch_module.register_module_forward_pre_hook,
+    ):
         handle = register(lambda *_: None)  # type: ignore[arg-type]
         try:
             with pytest.raises(Unsupported, match=r"a global hook .*forward_"):
@@ -138,18 +213,24 @@ def test_the_remedies_are_remedies() -> None:
             expected = module(torch.ones(1, 3))
         remove(module[0])
         network = torch_modules.read(module)
-        assert network.forward_float([1, 1, 1]).tolist() == pytest.approx(expected[0].tolist(), rel=1e-5)
+        assert network.forward_float([1, 1, 1]).tolist() == pytest.approx(
+            expected[0].tolist(), rel=1e-5
+        )
 
 
 def same_state(before: dict[str, Tensor], module: nn.Module) -> bool:
     after = module.state_dict()
-    return before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    return before.keys() == after.keys() and all(
+        torch.equal(before[name], after[name]) for name in before
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "orthogonal"])
-def test_parametrized_weights_are_those_used_now(kind: str, dtype: torch.dtype, training: bool) -> None:
+def test_parametrized_weights_are_those_used_now(
+    kind: str, dtype: torch.dtype, training: bool
+) -> None:
     """In training mode spectral_norm moves its vectors at every look; reading does not."""
     module = small().to(dtype).train(training)
     getattr(parametrizations, kind)(module[0])
@@ -203,7 +284,10 @@ def test_a_hook_on_a_wrapper_counts() -> None:
 
 def test_lazy_modules_are_read_once_they_have_run() -> None:
     module = S(nn.LazyLinear(5), nn.ReLU(), nn.LazyLinear(2))
-    with pytest.raises(InvalidInput, match="a lazy module has no weights yet; got 0: LazyLinear, weight; run the module once"):
+    with pytest.raises(
+        InvalidInput,
+        match="a lazy module has no weights yet; got 0: LazyLinear, weight; run the module once",
+    ):
         torch_modules.read(module)
     module(torch.ones(1, 3))
     assert torch_modules.read(module).widths == (5,)

@@ -30,7 +30,9 @@ def test_every_edge_of_the_graph_is_drawn_through_its_facet(subject: object) -> 
         assert shapes[a].contains(start)
         assert shapes[b].contains(end)
         assert max(shapes[a].distance(middle), shapes[b].distance(middle)) < 1e-9
-        inside = shapely.LineString(line).intersection(shapely.union(shapes[a].buffer(1e-9), shapes[b].buffer(1e-9)))
+        inside = shapely.LineString(line).intersection(
+            shapely.union(shapes[a].buffer(1e-9), shapes[b].buffer(1e-9))
+        )
         assert inside.length == pytest.approx(shapely.LineString(line).length)
 
 
@@ -40,13 +42,17 @@ def test_edges_have_the_colour_of_the_layer_that_flips() -> None:
     artists = adjacency(found, ax)
     graph = found.graph()
     assert set(artists.layers) == {1, 2}
-    for (a, b), layer, colour in zip(artists.pairs, artists.layers, artists.edges.get_colors(), strict=True):
+    for (a, b), layer, colour in zip(
+        artists.pairs, artists.layers, artists.edges.get_colors(), strict=True
+    ):
         assert {hinge.layer for hinge in graph.edges[a, b]["flipped"]} == {layer}
         assert tuple(colour) == to_rgba(style.layer_colour(layer))
 
 
 def test_facets_that_flip_several_layers_have_a_colour_of_their_own() -> None:
-    both = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0]), ([[1]], [0])])  # layer 2 is relu of relu(x1)
+    both = tensors.mlp(
+        [([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0]), ([[1]], [0])]
+    )  # layer 2 is relu of relu(x1)
     _, ax = style.figure()
     artists = adjacency(partition(both, Box(-1, 1, dim=2)), ax)
     assert sorted(artists.layers) == [0, 0, 1, 1]
@@ -58,7 +64,10 @@ def test_one_node_per_region_inside_it() -> None:
     artists = adjacency(found, ax)
     assert artists.indices == tuple(range(len(found)))
     shapes = found.polygons()
-    assert all(shapes[i].contains(shapely.Point(p)) for i, p in zip(artists.indices, artists.nodes.get_offsets(), strict=True))
+    assert all(
+        shapes[i].contains(shapely.Point(p))
+        for i, p in zip(artists.indices, artists.nodes.get_offsets(), strict=True)
+    )
 
 
 def test_a_window_keeps_the_facets_that_it_shows() -> None:
@@ -66,7 +75,9 @@ def test_a_window_keeps_the_facets_that_it_shows() -> None:
     _, ax = style.figure()
     artists = adjacency(found, ax, clip=window, graph=found.graph())
     shapes = found.polygons(clip=window)
-    shared = [(a, b) for a, b in edges(found.graph()) if shapes[a].intersection(shapes[b]).length > 1e-9]
+    shared = [
+        (a, b) for a, b in edges(found.graph()) if shapes[a].intersection(shapes[b]).length > 1e-9
+    ]
     assert sorted(artists.pairs) == shared
     assert len(shared) < found.graph().number_of_edges()
 
@@ -79,13 +90,22 @@ def test_a_ring_joins_neighbouring_arcs_through_their_crossing(subject: object) 
     assert sorted(tuple(sorted(p)) for p in artists.pairs) == edges(found.graph())
     middles = [sum(region.parameters_float) / 2 for region in found.regions]
     positions = [data["position"] for *_, data in found.graph().edges(data=True)]
-    for (a, b), position, line in zip(artists.pairs, positions, artists.edges.get_segments(), strict=True):
+    for (a, b), position, line in zip(
+        artists.pairs, positions, artists.edges.get_segments(), strict=True
+    ):
         ends = {round(math.atan2(y, x) % (2 * math.pi), 9) for x, y in line[[0, -1]]}
         assert ends == {round(middles[i] % (2 * math.pi), 9) for i in (a, b)}
         angles = np.unwrap(np.arctan2(line[:, 1], line[:, 0]))
-        assert any(angles.min() <= position + turn <= angles.max() for turn in (-2 * math.pi, 0, 2 * math.pi))
-    length = sum(np.linalg.norm(np.diff(line, axis=0), axis=1).sum() for line in artists.edges.get_segments())
-    assert length == pytest.approx(2 * math.pi * np.linalg.norm(artists.nodes.get_offsets()[0]), rel=0.01)
+        assert any(
+            angles.min() <= position + turn <= angles.max()
+            for turn in (-2 * math.pi, 0, 2 * math.pi)
+        )
+    length = sum(
+        np.linalg.norm(np.diff(line, axis=0), axis=1).sum() for line in artists.edges.get_segments()
+    )
+    assert length == pytest.approx(
+        2 * math.pi * np.linalg.norm(artists.nodes.get_offsets()[0]), rel=0.01
+    )
 
 
 def test_two_arcs_meet_twice() -> None:

@@ -1,4 +1,6 @@
-"""The circle figure: arcs, hyperplanes and crossings are the partition's, and no text touches another."""
+"""The circle figure: arcs, hyperplanes and crossings are the partition's, and no text touches
+another.
+"""
 
 import math
 import re
@@ -41,7 +43,9 @@ def test_one_patch_per_arc_and_their_angles_sum_to_a_turn(subject: object) -> No
     assert len(artists.arcs) == len(artists.ring.get_paths()) == found.cell_count
     assert sum(w.theta2 - w.theta1 for w in artists.arcs) == pytest.approx(360)
     for wedge, region in zip(artists.arcs, found.regions, strict=True):
-        assert (math.radians(wedge.theta1), math.radians(wedge.theta2)) == pytest.approx(region.parameters_float)
+        assert (math.radians(wedge.theta1), math.radians(wedge.theta2)) == pytest.approx(
+            region.parameters_float
+        )
         assert wedge.r - wedge.width < CirclePlane.of(found).radius < wedge.r
 
 
@@ -72,12 +76,16 @@ def test_crossings_lie_on_the_circle_and_on_the_lines_of_their_neurons(subject: 
     segments = np.array(artists.hyperplanes.get_segments())
     for point in points:
         along, to_point = segments[:, 1] - segments[:, 0], point - segments[:, 0]
-        away = np.abs(along[:, 0] * to_point[:, 1] - along[:, 1] * to_point[:, 0]) / np.hypot(*along.T)
+        away = np.abs(along[:, 0] * to_point[:, 1] - along[:, 1] * to_point[:, 0]) / np.hypot(
+            *along.T
+        )
         assert away.min() < 1e-9
 
 
 def test_lines_that_miss_the_drawing_are_left_out() -> None:
-    found = partition(tensors.mlp([([[1, 0], [1, 0]], [9, 0]), ([[1, 1]], [0])]), Sphere(radius_squared=1))
+    found = partition(
+        tensors.mlp([([[1, 0], [1, 0]], [9, 0]), ([[1, 1]], [0])]), Sphere(radius_squared=1)
+    )
     artists, _ = draw(found)
     assert len(artists.hyperplanes.get_segments()) == 1
     assert "n1" in [t.get_text() for t in artists.labels]
@@ -85,7 +93,9 @@ def test_lines_that_miss_the_drawing_are_left_out() -> None:
 
 
 def test_tangencies_have_their_own_mark() -> None:
-    found = partition(tensors.mlp([([[1, 0], [0, 1]], [-1, 0.5]), ([[1, 1]], [0])]), Sphere(radius_squared=1))
+    found = partition(
+        tensors.mlp([([[1, 0], [0, 1]], [-1, 0.5]), ([[1, 1]], [0])]), Sphere(radius_squared=1)
+    )
     assert [c.tangent for c in found.crossings] == [False, False, True]
     fig = circle_figure(found)
     assert "tangency" in drawn.lines_of(fig)
@@ -100,20 +110,29 @@ def test_short_codes_are_written_at_their_arcs() -> None:
     found = subjects.arcs()
     artists, _ = draw(found)
     written = [text.get_text() for text in artists.labels]
-    assert sorted(t for t in written if not t.startswith("n")) == sorted(str(r.code) for r in found.regions)
+    assert sorted(t for t in written if not t.startswith("n")) == sorted(
+        str(r.code) for r in found.regions
+    )
     by_text = {text.get_text(): text.get_position() for text in artists.labels}
     for region in found.regions:
         angle = sum(region.parameters_float) / 2
         x, y = by_text[str(region.code)]
         assert (x >= 0) == (math.cos(angle) >= 0)
-        assert math.hypot(x - 1.2 * math.sqrt(3) * math.cos(angle), y - 1.2 * math.sqrt(3) * math.sin(angle)) < 1.2
+        assert (
+            math.hypot(
+                x - 1.2 * math.sqrt(3) * math.cos(angle), y - 1.2 * math.sqrt(3) * math.sin(angle)
+            )
+            < 1.2
+        )
 
 
 def test_long_codes_are_numbered_and_listed() -> None:
     found = subjects.sixty_arcs()
     fig = circle_figure(found)
     assert len(fig.axes) == 2
-    rows = [line.split() for line in drawn.lines_of(fig) if line.split()[0].isdigit() and "°" in line]
+    rows = [
+        line.split() for line in drawn.lines_of(fig) if line.split()[0].isdigit() and "°" in line
+    ]
     assert [int(row[0]) for row in rows] == list(range(60))
     assert [row[2] for row in rows] == [bytes(code).hex() for code in found.codes]
     for row, region in zip(rows, found.regions, strict=True):
@@ -173,7 +192,9 @@ def test_data_are_directions() -> None:
     data = 7 * plane.points(angles) + 3  # neither length nor mean matters behind LayerNorm
     artists, _ = draw(found, data=data, classes=[0, 1, 0])
     offsets = np.vstack([p.get_offsets() for p in artists.points])
-    np.testing.assert_allclose(np.arctan2(offsets[:, 1], offsets[:, 0]) % (2 * math.pi), angles[[0, 2, 1]])
+    np.testing.assert_allclose(
+        np.arctan2(offsets[:, 1], offsets[:, 0]) % (2 * math.pi), angles[[0, 2, 1]]
+    )
     assert np.hypot(*offsets.T).max() < 0.96 * plane.radius
 
 
@@ -197,8 +218,14 @@ def test_smooth_networks_have_circles_too() -> None:
     from exact import GELU
 
     rng = np.random.default_rng(0)
-    network = tensors.block(rng.integers(-8, 9, (5, 4)), np.zeros(5), np.ones((4, 5)), np.zeros(4), norm="layernorm",
-                            activation=GELU("tanh"))  # fmt: skip
+    network = tensors.block(
+        rng.integers(-8, 9, (5, 4)),
+        np.zeros(5),
+        np.ones((4, 5)),
+        np.zeros(4),
+        norm="layernorm",
+        activation=GELU("tanh"),
+    )
     found = partition(network, GreatCircle([1, 0, 0, 0], [0, 1, 0, 0]))
     assert len(draw(found)[0].arcs) == found.cell_count == 10
 
@@ -218,7 +245,9 @@ def test_crossings_have_exact_points() -> None:
         assert drawn.faults(circle_figure(found, labels="codes")) == []
         for crossing in found.crossings:
             text = exact_point(crossing)
-            (line,) = (x for x in lines if x.split()[0] == f"{math.degrees(crossing.angle_float):.2f}°")
+            (line,) = (
+                x for x in lines if x.split()[0] == f"{math.degrees(crossing.angle_float):.2f}°"
+            )
             assert text in line
             assert all(f"n{hinge.neuron}" in line for hinge in crossing.hinges)
             read = re.sub(r"√(\d+)", r"sqrt(\1)", text.replace("−", "-"))
@@ -229,10 +258,16 @@ def test_crossings_have_exact_points() -> None:
 def test_rows_of_crossings_have_the_colour_of_the_arc_that_begins_there() -> None:
     found = subjects.five_arcs()
     fig = circle_figure(found, labels="codes")
-    squares = next(c for c in fig.axes[1].collections if len(c.get_offsets()) == len(found.crossings)).get_facecolors()
+    squares = next(
+        c for c in fig.axes[1].collections if len(c.get_offsets()) == len(found.crossings)
+    ).get_facecolors()
     colours = arc_colours(found)
     for crossing, square in zip(found.crossings, squares, strict=True):
-        (arc,) = (r.index for r in found.regions if abs(r.parameters_float[0] - crossing.angle_float) % (2 * math.pi) < 1e-9)
+        (arc,) = (
+            r.index
+            for r in found.regions
+            if abs(r.parameters_float[0] - crossing.angle_float) % (2 * math.pi) < 1e-9
+        )
         assert tuple(square[:3]) == pytest.approx(to_rgb(colours[arc]))
 
 
@@ -240,5 +275,7 @@ def test_long_expressions_are_left_out() -> None:
     crossings = partition(subjects.block(6, shift=3.0), Sphere()).crossings
     assert [exact_point(crossing) for crossing in crossings] == [None] * len(crossings)
     assert exact_point(subjects.five_arcs().crossings[0], longest=3) is None
-    touching = partition(tensors.mlp([([[1, 0], [0, 1]], [-1, 0.5]), ([[1, 1]], [0])]), Sphere(radius_squared=1))
+    touching = partition(
+        tensors.mlp([([[1, 0], [0, 1]], [-1, 0.5]), ([[1, 1]], [0])]), Sphere(radius_squared=1)
+    )
     assert any("n0 touches" in line for line in drawn.lines_of(circle_figure(touching)))

@@ -26,7 +26,10 @@ def test_bars_are_exact_and_dots_are_samples() -> None:
     _, ax = style.figure()
     artists = sampled_against_exact(EXACT, SAMPLES, ax)
     assert [bar.get_width() for bar in artists.bars] == [28, 382]
-    assert [sorted(dots.get_offsets()[:, 0].tolist()) for dots in artists.samples] == [[20, 24, 28], [300, 310]]
+    assert [sorted(dots.get_offsets()[:, 0].tolist()) for dots in artists.samples] == [
+        [20, 24, 28],
+        [300, 310],
+    ]
     assert [line.get_xdata()[0] for line in artists.medians] == [24, 305]
     assert [text.get_text() for text in artists.numbers] == ["28", "382"]
     places = [bar.get_y() + bar.get_height() / 2 for bar in artists.bars]
@@ -36,7 +39,9 @@ def test_bars_are_exact_and_dots_are_samples() -> None:
 
 def test_the_whole_figures() -> None:
     losses, counts = loss_figure(RUNS), counts_figure(EXACT, SAMPLES)
-    assert {"none", "LayerNorm", "training step", "at the end: none 0.25, LayerNorm 0.2"} <= set(drawn.lines_of(losses))
+    assert {"none", "LayerNorm", "training step", "at the end: none 0.25, LayerNorm 0.2"} <= set(
+        drawn.lines_of(losses)
+    )
     assert {"exact", "one sample", "regions", "2:8", "382"} <= set(drawn.lines_of(counts))
     assert "the median sample finds 80% of the regions of 2:16-16" in drawn.lines_of(counts)
     assert drawn.faults(losses) == drawn.faults(counts) == []

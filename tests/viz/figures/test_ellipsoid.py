@@ -1,4 +1,6 @@
-"""The ellipsoid of a norm: outline, net, semi-axes with exact lengths, and images that lie on it."""
+"""The ellipsoid of a norm: outline, net, semi-axes with exact lengths, and images that lie on
+it.
+"""
 
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ def test_the_ellipse_has_the_exact_semi_axes() -> None:
     squares = [21 / 4, 7 / 4]
     assert [text.get_text() for text in artists.labels] == ["√(21/4)", "√(7/4)"]
     for k, line in enumerate(artists.semi_axes):
-        np.testing.assert_allclose(line.get_xydata()[1], np.eye(2)[k] * squares[k] ** 0.5, atol=1e-12)
+        np.testing.assert_allclose(
+            line.get_xydata()[1], np.eye(2)[k] * squares[k] ** 0.5, atol=1e-12
+        )
     for curve in (artists.outline.get_xydata(), artists.points[0].get_offsets()):
         np.testing.assert_allclose((np.asarray(curve) ** 2 / squares).sum(axis=1), 1)
     assert artists.net == ()
@@ -37,12 +41,17 @@ def test_with_eps_images_lie_inside() -> None:
 
 @pytest.mark.parametrize("norm", [RMSNorm.of(0, GAIN), LayerNorm.of(0, [1, 2, 3, 1])], ids=repr)
 def test_the_outline_holds_everything_that_is_drawn(norm: Norm) -> None:
-    """In parallel projection the outline of an ellipsoid is an ellipse around net, semi-axes and images."""
+    """In parallel projection the outline of an ellipsoid is an ellipse around net, semi-axes and
+    images.
+    """
     artists = draw(norm, points=np.random.default_rng(1).normal(size=(200, norm.dim)))
     outline = artists.outline.get_xydata()
     table = np.linalg.inv(np.cov(outline[:-1].T, bias=True) * 2)
     np.testing.assert_allclose(np.einsum("ki,ij,kj->k", outline, table, outline), 1, atol=1e-2)
-    inside = [np.concatenate([line.get_xydata() for line in artists.semi_axes]), np.asarray(artists.points[0].get_offsets())]
+    inside = [
+        np.concatenate([line.get_xydata() for line in artists.semi_axes]),
+        np.asarray(artists.points[0].get_offsets()),
+    ]
     inside += [np.concatenate(net.get_segments()) for net in artists.net]
     assert all((np.einsum("ki,ij,kj->k", points, table, points) < 1.01).all() for points in inside)
     near, far = (len(net.get_segments()) for net in artists.net)
@@ -55,17 +64,22 @@ def test_lengths_that_have_no_short_root_are_decimals() -> None:
     assert [text.get_text() for text in draw(RMSNorm.of(0, [0.3, 1])).labels] == ["√2", "0.424"]
 
 
-@pytest.mark.parametrize("norms", [
-    [LayerNorm.of(0, GAIN, BIAS), RMSNorm.of(0, GAIN, BIAS)],
-    [LayerNorm.of("1/2", [1, 2, 3, 1])],
-    [RMSNorm.of(0, [1, 0, 2]), RMSNorm.of(0, [1, 1, 1])],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "norms",
+    [
+        [LayerNorm.of(0, GAIN, BIAS), RMSNorm.of(0, GAIN, BIAS)],
+        [LayerNorm.of("1/2", [1, 2, 3, 1])],
+        [RMSNorm.of(0, [1, 0, 2]), RMSNorm.of(0, [1, 1, 1])],
+    ],
+)
 def test_the_whole_figure(norms: list[Norm]) -> None:
     fig = ellipsoid_figure(norms)
     lines = drawn.lines_of(fig)
     assert "What gain and bias make of a norm's sphere" in lines
     assert sum("semi-axes: roots of" in line for line in lines) == len(norms)
-    assert any("the inside too" in line for line in lines) == any(0 in n.gain.column() for n in norms)
+    assert any("the inside too" in line for line in lines) == any(
+        0 in n.gain.column() for n in norms
+    )
     assert drawn.faults(fig) == []
 
 

@@ -11,7 +11,14 @@ from viz import style
 from viz.figures.globe import cell_colours, globe, globe_figure
 from viz.sphere_arcs import SphereArcs
 
-SPHERES = [subjects.caps, subjects.bands, subjects.octants, subjects.uncut, subjects.normed, subjects.deep_sphere]
+SPHERES = [
+    subjects.caps,
+    subjects.bands,
+    subjects.octants,
+    subjects.uncut,
+    subjects.normed,
+    subjects.deep_sphere,
+]
 
 
 @pytest.mark.parametrize("subject", SPHERES)
@@ -20,11 +27,18 @@ def test_one_path_per_visible_cell_and_all_cells_from_two_sides(subject: object)
     chart = np.array([1.0, -2.0, 0.5])
     for sign in (1, -1):
         _, ax = style.figure(5, 5)
-        view = [sum(sign * float(c) * float(row[k]) for c, row in zip(chart, found.chart.basis, strict=True))
-                for k in range(len(found.chart.basis[0]))]  # fmt: skip
+        view = [
+            sum(
+                sign * float(c) * float(row[k])
+                for c, row in zip(chart, found.chart.basis, strict=True)
+            )
+            for k in range(len(found.chart.basis[0]))
+        ]
         artists = globe(found, ax, view=view)
         assert len(artists.cells.get_paths()) == len(artists.indices) == len(set(artists.indices))
-        assert set(artists.front_arcs) | set(artists.back_arcs) == set(range(found.complex.arc_count))
+        assert set(artists.front_arcs) | set(artists.back_arcs) == set(
+            range(found.complex.arc_count)
+        )
         seen |= set(artists.indices)
     assert seen == set(range(len(found)))
 
@@ -53,7 +67,9 @@ def test_codes_decide_colours(subject: object) -> None:
 
 
 def test_cells_of_one_code_have_one_colour() -> None:
-    """The octahedron's faces between six caps that overlap: eight cells of the code 000000, among 26 of 19 codes."""
+    """The octahedron's faces between six caps that overlap: eight cells of the code 000000, among
+    26 of 19 codes.
+    """
     rows = ([s * int(i == j) for j in range(3)] + [-1] for i in range(3) for s in (1, -1))
     found = subjects.planes_on_unit_sphere(*rows, radius_squared=Fraction(5, 2))
     colours = cell_colours(found, "code")[0]
@@ -84,10 +100,14 @@ def test_counts_titles_and_keys() -> None:
     lines = drawn.lines_of(globe_figure(subjects.bands()))
     assert "3 cells, 3 spline codes, 2 arcs, 0 vertices; exact" in lines
     assert {"A 2-sphere cut by circles", "a neuron changes sign", "on the far side"} <= set(lines)
-    assert "LayerNorm's 2-sphere, cut by its neurons" in drawn.lines_of(globe_figure(subjects.normed()))
+    assert "LayerNorm's 2-sphere, cut by its neurons" in drawn.lines_of(
+        globe_figure(subjects.normed())
+    )
     deep = drawn.lines_of(globe_figure(subjects.deep_sphere()))
     assert {"flips in layer 1", "flips in layer 2"} <= set(deep)
-    assert "1 cell, 1 spline code, 0 arcs, 0 vertices; exact" in drawn.lines_of(globe_figure(subjects.uncut()))
+    assert "1 cell, 1 spline code, 0 arcs, 0 vertices; exact" in drawn.lines_of(
+        globe_figure(subjects.uncut())
+    )
 
 
 def test_areas_have_a_bar() -> None:
@@ -100,7 +120,9 @@ def test_data_are_directions_in_front() -> None:
     found = subjects.normed()
     witnesses = np.array([[float(x) for x in region.witness] for region in found.regions])
     _, ax = style.figure(5, 5)
-    artists = globe(found, ax, data=3 * witnesses + 7, classes=[k % 2 for k in range(len(witnesses))])
+    artists = globe(
+        found, ax, data=3 * witnesses + 7, classes=[k % 2 for k in range(len(witnesses))]
+    )
     shown = np.concatenate([p.get_offsets() for p in artists.points])
     assert 0 < len(shown) < len(witnesses)
     paths = artists.cells.get_paths()

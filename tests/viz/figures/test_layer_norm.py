@@ -57,19 +57,30 @@ def test_moves_join_before_and_after() -> None:
     artists = draw(LAYER)
     for panel, before in ((0, CLOUD), (1, points(artists, 0))):
         np.testing.assert_allclose(np.array(artists.moves[panel]._segments3d)[:, 0], before)
-        np.testing.assert_allclose(np.array(artists.moves[panel]._segments3d)[:, 1], points(artists, panel))
+        np.testing.assert_allclose(
+            np.array(artists.moves[panel]._segments3d)[:, 1], points(artists, panel)
+        )
 
 
 def test_classes_are_told_apart() -> None:
     artists = draw(LAYER, classes=CLASSES)
-    assert [[len(cloud._offsets3d[0]) for cloud in panel] for panel in artists.clouds] == [[15, 15]] * 3
+    assert [[len(cloud._offsets3d[0]) for cloud in panel] for panel in artists.clouds] == [
+        [15, 15]
+    ] * 3
 
 
 @pytest.mark.parametrize("norm", [LAYER, RMS, LayerNorm.of(0.001, dim=3, eps_rule="std")])
 def test_the_whole_figure(norm: Norm) -> None:
     fig = layer_norm_figure(norm, CLOUD, classes=CLASSES, class_names=("a", "b"))
     lines = drawn.lines_of(fig)
-    assert {f"{type(norm).__name__} in three steps", "f: project", "g: scale", "h: gain and bias", "a", "b"} <= set(lines)
+    assert {
+        f"{type(norm).__name__} in three steps",
+        "f: project",
+        "g: scale",
+        "h: gain and bias",
+        "a",
+        "b",
+    } <= set(lines)
     assert sum(name in lines for name in ("x₁", "x₂", "x₃")) == 3
     assert any("ε = 0.001 beside the root" in line for line in lines) == (norm.eps != 0)
     assert drawn.faults(fig) == []

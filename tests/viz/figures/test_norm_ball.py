@@ -53,15 +53,22 @@ def test_arcs_have_the_colours_of_their_cells() -> None:
     ball, arcs = both("shallow")
     _, ax = style.figure()
     artists = norm_ball(ball, arcs, ax)
-    cells = {ball.code_of(i): colour for i, colour in zip(artists.indices, artists.cells.get_facecolors(), strict=True)}
+    cells = {
+        ball.code_of(i): colour
+        for i, colour in zip(artists.indices, artists.cells.get_facecolors(), strict=True)
+    }
     for region, colour in zip(arcs.regions, artists.ring.get_facecolors(), strict=True):
-        np.testing.assert_allclose(cells[region.code][:3], style.tint(tuple(colour[:3]), style.SOFT))
+        np.testing.assert_allclose(
+            cells[region.code][:3], style.tint(tuple(colour[:3]), style.SOFT)
+        )
     assert len(artists.lines.get_segments()) == len(_cutting(ball))
 
 
 def _cutting(ball: NormBallPartition) -> set[int]:
     """The neurons that separate cells of the ball."""
-    return {hinge.neuron for cell in ball.regions for facet in cell.facets for hinge in facet.flipped}
+    return {
+        hinge.neuron for cell in ball.regions for facet in cell.facets for hinge in facet.flipped
+    }
 
 
 @pytest.mark.parametrize("name", ["shallow", "deep"])
@@ -72,7 +79,9 @@ def test_curves_are_critical_radii(name: str) -> None:
     angles, radii = (np.asarray(values) for values in curve.get_data())
     plane = CirclePlane.of(arcs)
     for k in np.flatnonzero(np.isfinite(radii))[::37]:
-        expected = critical_radii(arcs.network, plane.points([angles[k]])[0].tolist()).critical_radius_float
+        expected = critical_radii(
+            arcs.network, plane.points([angles[k]])[0].tolist()
+        ).critical_radius_float
         assert radii[k] == pytest.approx(expected, rel=1e-6)
     crossings = len([c for c in arcs.crossings if not c.tangent])
     assert np.isnan(radii).sum() == crossings
@@ -85,13 +94,19 @@ def test_the_whole_figure(name: str) -> None:
     lines = drawn.lines_of(fig)
     assert any(line.startswith(f"{len(ball)} cells of the disc |y| < √3") for line in lines)
     assert any(line.startswith(f"{arcs.cell_count} arcs") for line in lines)
-    assert {"Critical radius of every direction", "ε beside the root", "arc of the circle (ε = 0)"} <= set(lines)
+    assert {
+        "Critical radius of every direction",
+        "ε beside the root",
+        "arc of the circle (ε = 0)",
+    } <= set(lines)
     assert drawn.faults(fig) == []
 
 
 def test_a_ball_that_nothing_cuts() -> None:
     network = tensors.block([[1, 1, 1]], [1], [[1]], [0], norm="layernorm", eps=1)
-    fig = norm_ball_figure(partition(network, NormBall()), partition(network, Sphere()), title="Uncut")
+    fig = norm_ball_figure(
+        partition(network, NormBall()), partition(network, Sphere()), title="Uncut"
+    )
     assert "Uncut" in drawn.lines_of(fig)
     assert drawn.faults(fig) == []
 

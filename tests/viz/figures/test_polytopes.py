@@ -22,7 +22,8 @@ def draw(partition: object, **options: object) -> tuple[object, object]:
 
 
 @pytest.mark.parametrize(
-    ("subject", "clip"), [(subjects.square, None), (subjects.slanted, None), (subjects.everywhere, WINDOW)]
+    ("subject", "clip"),
+    [(subjects.square, None), (subjects.slanted, None), (subjects.everywhere, WINDOW)],
 )
 def test_one_patch_per_region_and_they_tile_the_window(subject: object, clip: Box | None) -> None:
     partition = subject()
@@ -55,7 +56,9 @@ def test_equal_maps_have_one_colour() -> None:
     from exact import partition
     from exact.sources import tensors
 
-    dead = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0])])  # the second neuron reaches nothing
+    dead = tensors.mlp(
+        [([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0])]
+    )  # the second neuron reaches nothing
     found = partition(dead, Box(-1, 1, dim=2))
     by_map, by_code = (draw(found, colour_by=c)[0].regions.get_facecolor() for c in ("map", "code"))
     assert (len({tuple(c) for c in by_map}), len({tuple(c) for c in by_code})) == (2, 4)
@@ -63,7 +66,9 @@ def test_equal_maps_have_one_colour() -> None:
 
 def test_touching_regions_are_found() -> None:
     partition = subjects.square()
-    assert set(touching(partition.polygons())) >= {tuple(sorted(edge)) for edge in partition.graph().edges()}
+    assert set(touching(partition.polygons())) >= {
+        tuple(sorted(edge)) for edge in partition.graph().edges()
+    }
 
 
 def test_values_are_on_hinges_and_slopes() -> None:
@@ -72,14 +77,18 @@ def test_values_are_on_hinges_and_slopes() -> None:
     assert on.tolist() == [int(r.code.bits.sum()) for r in partition.regions]
     slope = draw(partition, colour_by="slope")[0].regions.get_array()
     chart = np.array([[1, 1, 0], [0, 1, 2]]).T
-    np.testing.assert_allclose(slope, [np.linalg.norm(r.affine.float64()[0] @ chart) for r in partition.regions])
+    np.testing.assert_allclose(
+        slope, [np.linalg.norm(r.affine.float64()[0] @ chart) for r in partition.regions]
+    )
 
 
 def test_points_carry_their_class() -> None:
     artists, _ = draw(subjects.square(), data=SQUARE, classes=[1, 0, 1, 1])
     assert [len(points.get_offsets()) for points in artists.points] == [1, 3]
     np.testing.assert_array_equal(artists.points[1].get_offsets(), SQUARE[[0, 2, 3]])
-    assert [tuple(p.get_facecolor()[0]) for p in artists.points] == [to_rgba(style.class_colour(c)) for c in (0, 1)]
+    assert [tuple(p.get_facecolor()[0]) for p in artists.points] == [
+        to_rgba(style.class_colour(c)) for c in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize("subject", [subjects.square, subjects.slanted])
@@ -93,7 +102,9 @@ def test_the_decision_boundary_is_a_zero_or_a_tie(subject: object) -> None:
         s, t = piece.mean(axis=0)
         point = (s, t) if subject is subjects.square else p0 + s * u + t * v
         values = partition.network.forward_float(point)
-        assert (values[0] if len(values) == 1 else np.ptp(np.sort(values)[-2:])) == pytest.approx(0, abs=1e-9)
+        assert (values[0] if len(values) == 1 else np.ptp(np.sort(values)[-2:])) == pytest.approx(
+            0, abs=1e-9
+        )
 
 
 def test_data_give_an_unbounded_partition_its_window() -> None:
@@ -130,10 +141,19 @@ def test_bad_input(subject: object, options: dict[str, object], message: str) ->
         (subjects.slanted, None, "slope"),
     ],
 )
-def test_the_whole_figure_says_what_it_shows(subject: object, clip: Box | None, colour_by: str) -> None:
+def test_the_whole_figure_says_what_it_shows(
+    subject: object, clip: Box | None, colour_by: str
+) -> None:
     partition = subject()
-    fig = polytopes_figure(partition, clip=clip, colour_by=colour_by, data=SQUARE, classes=[0, 1, 0, 1], decision=True,
-                           class_names=("upper", "lower"))  # fmt: skip
+    fig = polytopes_figure(
+        partition,
+        clip=clip,
+        colour_by=colour_by,
+        data=SQUARE,
+        classes=[0, 1, 0, 1],
+        decision=True,
+        class_names=("upper", "lower"),
+    )
     lines = drawn.lines_of(fig)
     assert any(line.startswith(f"{partition.region_count} regions, exact") for line in lines)
     assert any(line.startswith("colour: ") for line in lines)
@@ -150,24 +170,33 @@ def test_regions_outside_the_window_are_counted() -> None:
 
 
 def test_a_face_in_space_is_drawn_in_its_own_coordinates() -> None:
-    """A frozen coordinate and the hull of a flat polyhedron: axes bear the inputs that are parameters."""
+    """A frozen coordinate and the hull of a flat polyhedron: axes bear the inputs that are
+    parameters.
+    """
     from exact import HPolytope, partition
     from exact.sources import tensors
 
     network = tensors.mlp([([[1, 1, 0], [0, 1, 1], [1, 0, -1]], [0, 1, 0]), ([[1, 1, 1]], [0])])
     triangle = HPolytope([[1, 1, 1, -1], [-1, -1, -1, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
-    cases = [(Box([-1, 0, -1], [1, 0, 1]), ("input x₁", "input x₃"), 4), (triangle, ("input x₁", "input x₂"), 0.5)]
+    cases = [
+        (Box([-1, 0, -1], [1, 0, 1]), ("input x₁", "input x₃"), 4),
+        (triangle, ("input x₁", "input x₂"), 0.5),
+    ]
     for domain, names, area in cases:
         found = partition(network, domain)
         artists, ax = draw(found)
         assert (ax.get_xlabel(), ax.get_ylabel()) == names
-        assert sum(shapely.Polygon(path.vertices).area for path in artists.regions.get_paths()) == pytest.approx(area)
+        assert sum(
+            shapely.Polygon(path.vertices).area for path in artists.regions.get_paths()
+        ) == pytest.approx(area)
     with pytest.raises(InvalidInput, match="two-dimensional"):
         draw(partition(network, Box([-1, 0, 0], [1, 0, 0])))
 
 
 def test_the_ties_of_outputs_are_not_counted_as_regions_of_the_network() -> None:
-    network = tensors.mlp([([[1, 2], [2, -1], [1, 1]], [0, 1, -1]), ([[1, 0, 1], [0, 1, -1], [1, 1, 0]], [0, 1, 0])])
+    network = tensors.mlp(
+        [([[1, 2], [2, -1], [1, 1]], [0, 1, -1]), ([[1, 0, 1], [0, 1, -1], [1, 1, 0]], [0, 1, 0])]
+    )
     square = Box(-2, 2, dim=2)
     own, both = partition(network, square), partition(tied(network), square)
     assert len(own) < len(both)

@@ -45,13 +45,18 @@ def test_cells_tile_the_axis_in_order(name: str) -> None:
 def test_windows() -> None:
     segment = cells_along(CURVES["segment"]())
     assert (segment[0].start, segment[-1].end) == (0, 1)
-    line, positions = cells_along(CURVES["line"]()), [c.parameter_float for c in CURVES["line"]().crossings if not c.tangent]
+    line, positions = (
+        cells_along(CURVES["line"]()),
+        [c.parameter_float for c in CURVES["line"]().crossings if not c.tangent],
+    )
     assert line[0].start < min(positions) < max(positions) < line[-1].end < math.inf
     ray = CURVES["ray"]()
     positions = [c.parameter_float for c in ray.crossings if not c.tangent]
     assert cells_along(ray)[0].start == 0
     logarithmic = cells_along(ray, log=True)
-    assert (logarithmic[0].start, logarithmic[-1].end) == pytest.approx((min(positions) / 4, max(positions) * 4))
+    assert (logarithmic[0].start, logarithmic[-1].end) == pytest.approx(
+        (min(positions) / 4, max(positions) * 4)
+    )
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -82,7 +87,9 @@ def test_outputs_are_those_of_the_network(name: str) -> None:
             expected = found.network.forward_float(at[:, None] * np.array([1, 2, 4]))
         np.testing.assert_allclose(values, expected[:, k], atol=1e-9)
         assert dots.get_xdata().tolist() == [cell.start for cell in artists.cells[1:]]
-        np.testing.assert_allclose(np.interp(*[dots.get_xdata(), at, values]), dots.get_ydata(), atol=1e-9)
+        np.testing.assert_allclose(
+            np.interp(*[dots.get_xdata(), at, values]), dots.get_ydata(), atol=1e-9
+        )
 
 
 def test_between_kinks_a_segment_is_straight() -> None:
@@ -103,7 +110,11 @@ def test_the_strip_shows_every_cell_in_its_code_colour() -> None:
     spans = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in paths]
     assert spans == [(cell.start, cell.end) for cell in artists.cells]
     codes = [str(found.regions[cell.index].code) for cell in artists.cells]
-    pairs = [(codes[i] == codes[j], tuple(colours[i]) == tuple(colours[j])) for i in range(len(codes)) for j in range(i)]
+    pairs = [
+        (codes[i] == codes[j], tuple(colours[i]) == tuple(colours[j]))
+        for i in range(len(codes))
+        for j in range(i)
+    ]
     assert all(same == alike for same, alike in pairs)
 
 
@@ -120,7 +131,10 @@ def test_the_whole_figure(name: str) -> None:
     found, log = CURVES[name](), name == "ray"
     fig = profile_figure(found, log=log)
     lines = drawn.lines_of(fig)
-    assert any(line.startswith(f"{len(found)} cells with {found.code_count} spline codes, exact") for line in lines)
+    assert any(
+        line.startswith(f"{len(found)} cells with {found.code_count} spline codes, exact")
+        for line in lines
+    )
     assert {"bits flipped so far", "cells", "output"} <= set(lines)
     assert {"parameter t (logarithmic)", "parameter t", "angle θ (radians)"} & set(lines)
     assert fig.axes[2].get_xscale() == ("log" if log else "linear")

@@ -56,7 +56,9 @@ def test_a_point_lies_in_the_sector_of_its_arc(name: str) -> None:
     grid = np.random.default_rng(1).uniform(-2, 2, (60, 2))
     for index, polygon in zip(artists.indices, polygons(artists), strict=True):
         for x in grid[[polygon.contains(shapely.Point(p)) for p in grid]]:
-            code = found.network.code([float(v) for v in 1e6 * (linear @ x + offset)])  # far out, where eps is nothing
+            code = found.network.code(
+                [float(v) for v in 1e6 * (linear @ x + offset)]
+            )  # far out, where eps is nothing
             assert code == found.regions[index].code
 
 
@@ -68,14 +70,18 @@ def test_the_apex_is_where_the_norm_is_undefined() -> None:
 
 def one_cap(bias: float) -> object:
     """The circle of a single neuron."""
-    return partition(tensors.block(np.eye(3)[:1], [bias], [[1]] * 3, np.zeros(3), norm="layernorm"), Sphere())
+    return partition(
+        tensors.block(np.eye(3)[:1], [bias], [[1]] * 3, np.zeros(3), norm="layernorm"), Sphere()
+    )
 
 
 @pytest.mark.parametrize("name", EMBEDDINGS)
 def test_an_arc_of_more_than_half_a_turn(name: str) -> None:
     found = one_cap(-1.25)
     assert max(r.parameters_float[1] - r.parameters_float[0] for r in found.regions) > math.pi
-    assert sum(p.area for p in polygons(draw(found, embedding=EMBEDDINGS[name]))) == pytest.approx(16)
+    assert sum(p.area for p in polygons(draw(found, embedding=EMBEDDINGS[name]))) == pytest.approx(
+        16
+    )
 
 
 def test_a_reflex_sector_shows_on_both_sides_of_a_narrow_one() -> None:
@@ -83,7 +89,9 @@ def test_a_reflex_sector_shows_on_both_sides_of_a_narrow_one() -> None:
     narrow = min(found.regions, key=lambda r: r.length_float)
     middle = sum(narrow.parameters_float) / 2
     turn = np.array([[math.cos(middle), -math.sin(middle)], [math.sin(middle), math.cos(middle)]])
-    linear = CirclePlane.of(found).axes.T @ turn  # the apex is (-5, 0), and the narrow sector opens towards the window
+    linear = (
+        CirclePlane.of(found).axes.T @ turn
+    )  # the apex is (-5, 0), and the narrow sector opens towards the window
     artists = draw(found, embedding=(linear, linear @ [5, 0]))
     np.testing.assert_allclose(artists.apex, [-5, 0], atol=1e-12)
     assert sorted(artists.indices) == sorted([narrow.index, 1 - narrow.index, 1 - narrow.index])
@@ -118,7 +126,9 @@ def test_the_decision_changes_across_the_drawn_rays(outputs: int) -> None:
 
 
 def test_equal_codes_have_equal_colours() -> None:
-    slab = tensors.block([[1, -1, 0], [-1, 1, 0]], [0.5, 0.5], np.ones((3, 2)), np.zeros(3), norm="layernorm")
+    slab = tensors.block(
+        [[1, -1, 0], [-1, 1, 0]], [0.5, 0.5], np.ones((3, 2)), np.zeros(3), norm="layernorm"
+    )
     found = partition(slab, Sphere())
     assert (found.cell_count, found.code_count) == (4, 3)
     faces = [tuple(c) for c in draw(found).cones.get_facecolor()]
@@ -129,13 +139,18 @@ def test_equal_codes_have_equal_colours() -> None:
 def test_the_whole_figure() -> None:
     without = partition(subjects.mlp(2, 6, 2, seed=4), WINDOW)
     data = np.random.default_rng(0).uniform(-1, 1, (20, 2))
-    fig = sectors_figure(without, subjects.arcs(), (E, INSIDE), data=data, classes=[0, 1] * 10, decision=True)
+    fig = sectors_figure(
+        without, subjects.arcs(), (E, INSIDE), data=data, classes=[0, 1] * 10, decision=True
+    )
     lines = drawn.lines_of(fig)
     assert f"{len(without)} regions, exact" in lines
     assert "8 arcs with 8 spline codes, exact" in lines
     assert {"class 0", "class 1", "decision boundary"} <= set(lines)
     assert fig.axes[0].get_xlim() == fig.axes[1].get_xlim() == (-2, 2)
-    assert [sum(len(p.get_offsets()) for p in ax.collections if len(p.get_offsets()) > 1) for ax in fig.axes] == [20, 20]
+    assert [
+        sum(len(p.get_offsets()) for p in ax.collections if len(p.get_offsets()) > 1)
+        for ax in fig.axes
+    ] == [20, 20]
     assert drawn.faults(fig) == []
 
 
@@ -154,7 +169,9 @@ def test_bad_embeddings(found: object, embedding: object, message: str) -> None:
 
 
 def test_residual_blocks_have_no_decision_by_direction() -> None:
-    block = tensors.block(np.eye(3), np.zeros(3), np.eye(3), np.zeros(3), norm="layernorm", residual=True)
+    block = tensors.block(
+        np.eye(3), np.zeros(3), np.eye(3), np.zeros(3), norm="layernorm", residual=True
+    )
     found = partition(block, Sphere())
     assert len(draw(found).indices) == len(found)
     with pytest.raises(InvalidInput, match="more than the direction"):

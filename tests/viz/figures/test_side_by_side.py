@@ -1,4 +1,6 @@
-"""Polygons, rays and the sphere of one architecture: the panels show what was partitioned, and fit each other."""
+"""Polygons, rays and the sphere of one architecture: the panels show what was partitioned, and fit
+each other.
+"""
 
 from fractions import Fraction
 from functools import cache
@@ -27,8 +29,11 @@ def parts(dim: int) -> Parts:
     behind = subjects.block(6, dim=dim, shift=1.0)
     without = Network((Block(behind.blocks[0].layers),))
     u, v = [2, -1, 0, 1][:dim], [1, 1, -3, 0][:dim]
-    return (partition(without, Plane([0] * dim, u, v, s=(-1, 1), t=(-1, 1))), partition(behind, GreatCircle(u, v)),
-            partition(behind, Sphere()))  # fmt: skip
+    return (
+        partition(without, Plane([0] * dim, u, v, s=(-1, 1), t=(-1, 1))),
+        partition(behind, GreatCircle(u, v)),
+        partition(behind, Sphere()),
+    )
 
 
 @pytest.mark.parametrize("dim", [3, 4])
@@ -40,7 +45,9 @@ def test_the_whole_figure(dim: int) -> None:
     assert {"Without norm: polygons", "Behind the norm: rays", "class 0", "class 1"} <= set(lines)
     assert f"{len(plane)} regions, exact" in lines
     assert any(line.startswith(f"{len(rays)} arcs") for line in lines)
-    assert any(line.startswith(f"{len(behind)} {'arcs' if dim == 3 else 'cells'}") for line in lines)
+    assert any(
+        line.startswith(f"{len(behind)} {'arcs' if dim == 3 else 'cells'}") for line in lines
+    )
     assert drawn.faults(fig) == []
 
 
@@ -52,7 +59,11 @@ def test_sectors_of_a_slice_have_the_codes_of_its_points() -> None:
     np.testing.assert_allclose(drawing.apex, 0, atol=1e-12)
     for s, t in np.random.default_rng(1).integers(-99, 100, (40, 2)).tolist():
         place = (s / 100, t / 100)
-        (index,) = (drawing.indices[k] for k, path in enumerate(drawing.cones.get_paths()) if path.contains_point(place))
+        (index,) = (
+            drawing.indices[k]
+            for k, path in enumerate(drawing.cones.get_paths())
+            if path.contains_point(place)
+        )
         assert rays.locate([int(x) for x in s * u + t * v]) == index
 
 
@@ -61,12 +72,17 @@ def test_both_planes_have_the_same_coordinates() -> None:
     plane, rays, behind = parts(4)
     fig = side_by_side_figure(plane, rays, behind)
     polygons, cones = (ax.collections[0].get_paths() for ax in fig.axes[:2])
-    assert (len(polygons), len(cones)) == (len(plane), len(rays)), "every region is one path, in order"
+    assert (len(polygons), len(cones)) == (len(plane), len(rays)), (
+        "every region is one path, in order"
+    )
     u, v = ([int(x) for x in w] for w in (rays.domain.u, rays.domain.v))
     for s, t in np.random.default_rng(2).integers(-99, 100, (30, 2)).tolist():
         x = [Fraction(s * a + t * b, 100) for a, b in zip(u, v, strict=True)]
         place = (s / 100, t / 100)
-        left, middle = ([k for k, path in enumerate(paths) if path.contains_point(place)] for paths in (polygons, cones))
+        left, middle = (
+            [k for k, path in enumerate(paths) if path.contains_point(place)]
+            for paths in (polygons, cones)
+        )
         assert (left, middle) == ([plane.locate(x)], [rays.locate(x)])
 
 
@@ -91,7 +107,9 @@ def test_what_does_not_belong_together_is_refused() -> None:
     other = partition(rays.network, GreatCircle([1, 0, 0, 0], [0, 1, 0, 0]))
     with pytest.raises(InvalidInput, match="not those of this plane"):
         side_by_side_figure(plane, other, behind)
-    aside = partition(plane.network, Plane([0, 0, 0, 1], [2, -1, 0, 1], [1, 1, -3, 0], s=(-1, 1), t=(-1, 1)))
+    aside = partition(
+        plane.network, Plane([0, 0, 0, 1], [2, -1, 0, 1], [1, 1, -3, 0], s=(-1, 1), t=(-1, 1))
+    )
     with pytest.raises(InvalidInput, match="through the origin"):
         side_by_side_figure(aside, rays, behind)
     _, ax = style.figure(4, 4)

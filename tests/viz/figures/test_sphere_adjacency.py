@@ -11,7 +11,14 @@ from viz import style
 from viz.figures.sphere_adjacency import node_colours, sphere_adjacency, sphere_adjacency_figure
 from viz.sphere_arcs import SphereArcs
 
-SPHERES = [subjects.caps, subjects.bands, subjects.octants, subjects.uncut, subjects.normed, subjects.deep_sphere]
+SPHERES = [
+    subjects.caps,
+    subjects.bands,
+    subjects.octants,
+    subjects.uncut,
+    subjects.normed,
+    subjects.deep_sphere,
+]
 
 
 @pytest.mark.parametrize("subject", SPHERES)
@@ -25,7 +32,9 @@ def test_two_sides_show_every_node_once_and_every_edge(subject: object) -> None:
 
 
 def test_edges_stay_in_their_two_cells_of_discs() -> None:
-    """On the octants an edge is two short geodesics, from the middle of a triangle to the middle of its side."""
+    """On the octants an edge is two short geodesics, from the middle of a triangle to the middle of
+    its side.
+    """
     found = subjects.octants()
     arcs, (nodes, _) = SphereArcs.of(found), SphereArcs.of(found).deepest
     np.testing.assert_allclose(np.abs(nodes), 1 / np.sqrt(3), atol=0.04)
@@ -44,7 +53,9 @@ def test_no_text_touches_another(subject: object, colour_by: str) -> None:
 
 def test_decisions_are_those_of_the_network() -> None:
     found = subjects.normed()
-    nodes = np.array([found.frame_float @ [float(x) for x in cell.coordinates] for cell in found.regions])
+    nodes = np.array(
+        [found.frame_float @ [float(x) for x in cell.coordinates] for cell in found.regions]
+    )
     nodes /= np.linalg.norm(nodes, axis=1, keepdims=True)
     for colour, cell in zip(node_colours(found, nodes, "decision"), found.regions, strict=True):
         outputs = found.network.forward_float(1e6 * np.array([[float(x) for x in cell.witness]]))[0]

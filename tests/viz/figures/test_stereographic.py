@@ -1,4 +1,6 @@
-"""The stereographic map: circles stay circles, every point of the map is in the cell it belongs to."""
+"""The stereographic map: circles stay circles, every point of the map is in the cell it belongs
+to.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,14 @@ from tests.viz.test_hemisphere import ambient
 from viz import style
 from viz.figures.stereographic import stereographic, stereographic_figure
 
-SPHERES = [subjects.caps, subjects.bands, subjects.octants, subjects.uncut, subjects.normed, subjects.deep_sphere]
+SPHERES = [
+    subjects.caps,
+    subjects.bands,
+    subjects.octants,
+    subjects.uncut,
+    subjects.normed,
+    subjects.deep_sphere,
+]
 
 
 def back(projection: object, flat: np.ndarray) -> np.ndarray:
@@ -29,7 +38,9 @@ def test_every_point_of_the_map_is_in_its_cell_and_in_no_other(subject: object) 
     radius = 0.05 + artists.reach * spiral / 80
     flat = radius[:, None] * np.column_stack([np.cos(2.4 * spiral), np.sin(2.4 * spiral)])
     hits = np.array([drawn.inside(path, flat) for path in artists.cells.get_paths()])
-    owners = [found.locate(v) for v in ambient(artists.projection.arcs, back(artists.projection, flat))]
+    owners = [
+        found.locate(v) for v in ambient(artists.projection.arcs, back(artists.projection, flat))
+    ]
     assert (hits.sum(axis=0) == 1).all()
     assert [artists.indices[k] for k in hits.argmax(axis=0)] == owners
 

@@ -1,11 +1,14 @@
-"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius, and straight lines.
+"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius, and
+straight lines.
 
-Along a pencil every pre-activation is `p alpha + q beta + c N` (see curves). In each layer the zeros are isolated and put
-in order (see isolation): proposed in float64, proved by opposite signs around each, and where floats abstain -
-tangencies, zeros that coincide or nearly do - settled by comparing quadratic surds. A function has at most two zeros, so
-none is missing. Deeper layers repeat this inside every arc, where they are again functions of this shape. One norm may
-stand anywhere; a zero of its root splits the curve. Cost: one matrix product and a sort for the first layer, then the
-same per arc; zeros stay arrays until they are asked for (10^5 neurons on a circle: 0.4 s).
+Along a pencil every pre-activation is `p alpha + q beta + c N` (see curves). In each layer the
+zeros are isolated and put in order (see isolation): proposed in float64, proved by opposite signs
+around each, and where floats abstain - tangencies, zeros that coincide or nearly do - settled by
+comparing quadratic surds. A function has at most two zeros, so none is missing. Deeper layers
+repeat this inside every arc, where they are again functions of this shape. One norm may stand
+anywhere; a zero of its root splits the curve. Cost: one matrix product and a sort for the first
+layer, then the same per arc; zeros stay arrays until they are asked for (10^5 neurons on a circle:
+0.4 s).
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ _FULL_TURN = Rational(4)
 @short_repr
 @dataclass(frozen=True)
 class Arc:
-    """An open arc between two edges, the network's state on it (None without a hidden layer), the code so far."""
+    """An open arc between two edges, the network's state on it (None without a hidden layer), the
+    code so far.
+    """
 
     start: Edge
     end: Edge
@@ -69,7 +74,11 @@ class Circle(Engine):
     name = "circle"
 
     def refusal(self, network: Network, domain: Domain) -> str | None:
-        if isinstance(domain, Sphere | GreatCircle) and domain.radius_squared is not None and network.has_norm:
+        if (
+            isinstance(domain, Sphere | GreatCircle)
+            and domain.radius_squared is not None
+            and network.has_norm
+        ):
             return "behind a norm it knows circles of directions only, and this one has a radius"
         if isinstance(domain, Sphere):
             reason = _sphere_refusal(network)
@@ -110,7 +119,9 @@ class Circle(Engine):
 def _sphere_refusal(network: Network) -> str | None:
     norm = network.blocks[0].norm
     if norm is None and network.has_norm:
-        return "the norm is not in front of the first block; use network.from_block(k) to start there"
+        return (
+            "the norm is not in front of the first block; use network.from_block(k) to start there"
+        )
     size = _sphere_dim(network)
     if size < 0 or size > 1 or (size == 0 and norm is None):
         return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
@@ -123,18 +134,31 @@ def _sphere_dim(network: Network) -> int:
 
 
 def _constant_refusal(network: Network, curve: Curve) -> str | None:
-    """A circle of directions has no constant 1 in front of the first norm, so no bias may stand there."""
+    """A circle of directions has no constant 1 in front of the first norm, so no bias may stand
+    there.
+    """
     if curve.one is not None or not network.has_norm:
         return None
     first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
     if any(_has_bits(block) for block in network.blocks[:first]):
         return "hidden layers stand in front of the norm, so directions do not determine the circle"
-    biased = any(x != 0 for block in network.blocks[:first] for layer in block.layers for x in layer.as_affine.bias.column())
-    return "a bias stands in front of the norm; use network.from_block(k) to start at the norm" if biased else None
+    biased = any(
+        x != 0
+        for block in network.blocks[:first]
+        for layer in block.layers
+        for x in layer.as_affine.bias.column()
+    )
+    return (
+        "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
+        if biased
+        else None
+    )
 
 
 def _norm_refusal(network: Network) -> str | None:
-    """At most one norm before the last hidden layer, and no skip around it when hidden layers follow."""
+    """At most one norm before the last hidden layer, and no skip around it when hidden layers
+    follow.
+    """
     needed = _blocks_with_bits(network)
     with_norm = [i for i in needed if network.blocks[i].norm is not None]
     if len(with_norm) > 1:
@@ -155,20 +179,32 @@ def _has_bits(block: Block) -> bool:
 
 
 def _curve(network: Network, domain: Domain) -> Curve:
-    """The pencil of the domain; on circles v is replaced by a nearly orthogonal rational combination."""
+    """The pencil of the domain; on circles v is replaced by a nearly orthogonal rational
+    combination.
+    """
     if isinstance(domain, CurveDomain):
         curve = domain.curve()
     else:
         assert isinstance(domain, Sphere)
         norm = network.blocks[0].norm
         n = network.input_dim
-        basis = norm.sphere_basis() if norm else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
+        basis = (
+            norm.sphere_basis()
+            if norm
+            else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
+        )
         curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
-    return curve if curve.one is not None else well_conditioned(curve, curve_frame(curve, network).form)
+    return (
+        curve
+        if curve.one is not None
+        else well_conditioned(curve, curve_frame(curve, network).form)
+    )
 
 
 def well_conditioned(curve: Curve, form: Form) -> Curve:
-    """The same circle with v replaced by a rational combination that is nearly orthogonal to u and about as long."""
+    """The same circle with v replaced by a rational combination that is nearly orthogonal to u and
+    about as long.
+    """
     share = short_rational(form.b / form.a, 24)
     v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
     ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)
@@ -178,10 +214,17 @@ def well_conditioned(curve: Curve, form: Form) -> Curve:
 
 
 def curve_frame(curve: Curve, network: Network) -> Frame:
-    """The metric of a curve: behind a norm that of the projected directions, radius sqrt(n) (see norms)."""
+    """The metric of a curve: behind a norm that of the projected directions, radius sqrt(n) (see
+    norms).
+    """
     if curve.one is not None:
-        direction = [b * x - a * y for (a, b), x, y in ((curve.one, x, y) for x, y in zip(curve.u, curve.v, strict=True))]
-        return Frame(Form.gram(curve.u, curve.v, _ONE), dot(direction, direction), curve.one, curve.along)
+        direction = [
+            b * x - a * y
+            for (a, b), x, y in ((curve.one, x, y) for x, y in zip(curve.u, curve.v, strict=True))
+        ]
+        return Frame(
+            Form.gram(curve.u, curve.v, _ONE), dot(direction, direction), curve.one, curve.along
+        )
     norm = _first_norm(network)
     if norm is None:
         assert curve.radius_squared is not None
@@ -190,13 +233,18 @@ def curve_frame(curve: Curve, network: Network) -> Frame:
         columns, radius_squared = norm.project(_before_norm(network, curve)), Rational(norm.dim)
     form = Form.gram(*_two_columns(columns), _ONE)
     if form.determinant == 0:
-        raise InvalidInput("u and v do not span a circle of directions", value=f"u = {_text(curve.u)}, v = {_text(curve.v)}",
-                           remedy="give two vectors that stay independent under the norm's projection")  # fmt: skip
+        raise InvalidInput(
+            "u and v do not span a circle of directions",
+            value=f"u = {_text(curve.u)}, v = {_text(curve.v)}",
+            remedy="give two vectors that stay independent under the norm's projection",
+        )
     return Frame(form, radius_squared)
 
 
 def _text(vector: Sequence[Rational]) -> str:
-    return f"({', '.join(map(str, vector))})" if len(vector) <= 4 else f"a vector of R^{len(vector)}"
+    return (
+        f"({', '.join(map(str, vector))})" if len(vector) <= 4 else f"a vector of R^{len(vector)}"
+    )
 
 
 def _first_norm(network: Network) -> Norm | None:
@@ -217,20 +265,26 @@ def _two_columns(columns: RationalArray) -> tuple[list[Rational], list[Rational]
 
 
 def whole_curve(network: Network, curve: Curve) -> Arc:
-    """The whole curve as one arc; a circle is cut open at (1, 0), and closed again when cells are collected."""
+    """The whole curve as one arc; a circle is cut open at (1, 0), and closed again when cells are
+    collected.
+    """
     start, end = seam_edge(_ZERO), seam_edge(_FULL_TURN)
     if curve.end is not None:
         start, end = replace(start, seam=False), edge_at(*curve.end, undefined=False)
     state, form = curve.state(), CIRCLE
     one: tuple[Rational, ...] = curve.one if curve.one is not None else (_ZERO, _ZERO)
     if curve.radius_squared is not None:
-        state = RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
+        state = RationalArray(
+            state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)]
+        )
         one, form = (_ZERO, _ZERO, _ONE), Form.gram(curve.u, curve.v, curve.radius_squared)
     return Arc(start, end, begin(network, state, one), form)
 
 
 def only_arc(network: Network, curve: Curve) -> Arc:
-    """A circle of directions as one arc in front of the first hidden layer, behind the norm if there is one."""
+    """A circle of directions as one arc in front of the first hidden layer, behind the norm if
+    there is one.
+    """
     arc = whole_curve(network, curve)
     if arc.cursor is not None and arc.cursor.norm is not None:
         (arc,) = _apply_norm(arc, arc.cursor, arc.cursor.norm, Tally())
@@ -238,7 +292,9 @@ def only_arc(network: Network, curve: Curve) -> Arc:
 
 
 def _refine(arc: Arc, cursor: Cursor, tally: Tally, device: str) -> list[Arc]:
-    """Apply the next norm, or cut the arc by a hidden layer in front of others; the parts come in order."""
+    """Apply the next norm, or cut the arc by a hidden layer in front of others; the parts come in
+    order.
+    """
     if cursor.norm is not None:
         return _apply_norm(arc, cursor, cursor.norm, tally)
     zeros, bits = _cut(arc, cursor, tally, device)
@@ -255,7 +311,9 @@ def _refine(arc: Arc, cursor: Cursor, tally: Tally, device: str) -> list[Arc]:
 
 
 def _cut(arc: Arc, cursor: Cursor, tally: Tally, device: str) -> tuple[Isolated, BitArray]:
-    """The zeros of the hidden layer in front of the cursor, and its bits on the first part of the arc."""
+    """The zeros of the hidden layer in front of the cursor, and its bits on the first part of the
+    arc.
+    """
     functions = layer_functions(cursor, device)
     zeros, balls = isolate(functions, arc.form, arc.start, arc.end, tally)
     first = between(arc.start, zeros[0] if zeros else arc.end)
@@ -282,26 +340,44 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
     e, d = norm.eps_under_root, norm.eps_beside_root
     one = cursor.one
     gram = Form.gram(*_two_columns(centred), Rational(norm.dim))
-    form = Form(gram.a + e * one[0] * one[0], gram.b + e * one[0] * one[1], gram.c + e * one[1] * one[1])
+    form = Form(
+        gram.a + e * one[0] * one[0], gram.b + e * one[0] * one[1], gram.c + e * one[1] * one[1]
+    )
     if form == Form(_ZERO, _ZERO, _ZERO) and norm.eps == 0:
-        raise InvalidInput("the norm is undefined along a whole arc: P x = 0 and eps = 0", value="0 / 0",
-                           remedy="give a curve that the norm's projection does not collapse to a point")  # fmt: skip
+        raise InvalidInput(
+            "the norm is undefined along a whole arc: P x = 0 and eps = 0",
+            value="0 / 0",
+            remedy="give a curve that the norm's projection does not collapse to a point",
+        )
     shift = (d * one[0], d * one[1])
-    inner = [(g * x + b * shift[0], g * y + b * shift[1], b) for (x, y), g, b in
-             zip(rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True)]  # fmt: skip
+    inner = [
+        (g * x + b * shift[0], g * y + b * shift[1], b)
+        for (x, y), g, b in zip(
+            rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True
+        )
+    ]
     state = RationalArray(norm.dim, 3, [x for row in inner for x in row])
     following = pass_norm(cursor, state, (*shift, _ONE))
     kernel = form.kernel
     ends = [] if kernel is None or form.a == form.c == 0 else [kernel, (-kernel[0], -kernel[1])]
-    cuts = sorted_edges([edge_at(*end, undefined=norm.eps == 0) for end in ends], arc.start, arc.end, tally)
+    cuts = sorted_edges(
+        [edge_at(*end, undefined=norm.eps == 0) for end in ends], arc.start, arc.end, tally
+    )
     edges = [_without_norm(arc.start, ends) if norm.eps == 0 else arc.start, *cuts, arc.end]
-    return [replace(arc, start=a, end=b, cursor=following, form=form) for a, b in itertools.pairwise(edges)]
+    return [
+        replace(arc, start=a, end=b, cursor=following, form=form)
+        for a, b in itertools.pairwise(edges)
+    ]
 
 
 def _without_norm(start: Edge, ends: Sequence[tuple[Rational, Rational]]) -> Edge:
     """The crossing where an arc starts, marked where the root of the norm is zero just there."""
     at = start.find()
-    return replace(start, undefined=True) if any(at.compare(Direction.rational(*end)) == 0 for end in ends) else start
+    return (
+        replace(start, undefined=True)
+        if any(at.compare(Direction.rational(*end)) == 0 for end in ends)
+        else start
+    )
 
 
 def _two_points(network: Network) -> CurveCells:
@@ -310,8 +386,22 @@ def _two_points(network: Network) -> CurveCells:
     u = norm.sphere_basis()[0]
     curve = Curve(tuple(u), (_ZERO,) * norm.dim, None)
     frame = Frame(Form.gram(curve.u, curve.v, _ONE), Rational(norm.dim))
-    limit = Network(tuple(replace(b, norm=replace(b.norm, eps=_ZERO)) if b.norm else b for b in network.blocks))
+    limit = Network(
+        tuple(replace(b, norm=replace(b.norm, eps=_ZERO)) if b.norm else b for b in network.blocks)
+    )
     signs = (_ONE, -_ONE)
-    codes = RunningCodes.of_bits(np.stack([limit.code([s * x for x in u]).bits for s in signs]), closed=False)
-    return CurveCells(curve, frame, (), codes, [(s, _ZERO) for s in signs], (), Outcome.COMPLETE,
-                      "the sphere has two points, and both were evaluated exactly", {}, closed=False)  # fmt: skip
+    codes = RunningCodes.of_bits(
+        np.stack([limit.code([s * x for x in u]).bits for s in signs]), closed=False
+    )
+    return CurveCells(
+        curve,
+        frame,
+        (),
+        codes,
+        [(s, _ZERO) for s in signs],
+        (),
+        Outcome.COMPLETE,
+        "the sphere has two points, and both were evaluated exactly",
+        {},
+        closed=False,
+    )

@@ -24,7 +24,9 @@ _NONE: IndexArray = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Run:
-    """An arc cut by the last hidden layer: cells from edge to edge, the whole code of the first, the layer's first hinge."""
+    """An arc cut by the last hidden layer: cells from edge to edge, the whole code of the first,
+    the layer's first hinge.
+    """
 
     start: Edge
     end: Edge
@@ -57,7 +59,9 @@ class Run:
 
 
 class _Start(NamedTuple):
-    """Cells that start in one run: their numbers in it, enclosures of their edges, and what flips there (CSR sizes, rows)."""
+    """Cells that start in one run: their numbers in it, enclosures of their edges, and what flips
+    there (CSR sizes, rows).
+    """
 
     cells: IndexArray
     enclosures: FloatArray
@@ -65,18 +69,28 @@ class _Start(NamedTuple):
     rows: IndexArray
 
 
-def collected(network: Network, curve: Curve, frame: Frame, runs: Sequence[Run], tally: Tally, unexplored: int) -> CurveCells:
-    """Join cells across edges that change nothing, close the circle, and keep exact points for when they are asked for."""
+def collected(
+    network: Network, curve: Curve, frame: Frame, runs: Sequence[Run], tally: Tally, unexplored: int
+) -> CurveCells:
+    """Join cells across edges that change nothing, close the circle, and keep exact points for when
+    they are asked for.
+    """
     closed = curve.end is None and not unexplored
     parts = [_start(runs, number, closed) for number in range(len(runs))]
     numbers = np.repeat(np.arange(len(runs)), [len(part.cells) for part in parts])
     cells, sizes, rows = (np.concatenate([_NONE, *(part[k] for part in parts)]) for k in (0, 2, 3))
-    codes = _codes(network, runs, sizes, rows, at_start=numbers[:1].tolist() + cells[:1].tolist() == [0, 0])
+    codes = _codes(
+        network, runs, sizes, rows, at_start=numbers[:1].tolist() + cells[:1].tolist() == [0, 0]
+    )
     ends = [] if closed or not runs else [(len(runs) - 1, len(runs[-1]))]
-    bounds = [part.enclosures for part in parts] + [np.array([float_bounds(runs[n].edge(cell))]) for n, cell in ends]
+    bounds = [part.enclosures for part in parts] + [
+        np.array([float_bounds(runs[n].edge(cell))]) for n, cell in ends
+    ]
 
     def edge(index: int, ahead: int = 0) -> Edge:
-        number, cell = (int(numbers[index]), int(cells[index])) if index < len(cells) else (*ends, (0, 0))[0]
+        number, cell = (
+            (int(numbers[index]), int(cells[index])) if index < len(cells) else (*ends, (0, 0))[0]
+        )
         return runs[number].edge(cell + ahead)
 
     def cut(index: int) -> Cut:
@@ -87,7 +101,8 @@ def collected(network: Network, curve: Curve, frame: Frame, runs: Sequence[Run],
         return dyadic_direction(between(edge(index), edge(index, 1)))
 
     evidence = (
-        f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the float64 filter, "
+        f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the "
+        f"float64 filter, "
         f"{tally.exact} by exact surds"
     )
     return CurveCells(
@@ -102,14 +117,18 @@ def collected(network: Network, curve: Curve, frame: Frame, runs: Sequence[Run],
         {"filter": tally.filtered, "exact": tally.exact},
         closed=closed,
         enclosures=np.concatenate([np.zeros((0, 2)), *bounds]),
-        breaks=frozenset(int(i) for i in np.flatnonzero(cells == 0) if runs[numbers[i]].start.undefined),
+        breaks=frozenset(
+            int(i) for i in np.flatnonzero(cells == 0) if runs[numbers[i]].start.undefined
+        ),
     )
 
 
 def _start(runs: Sequence[Run], number: int, closed: bool) -> _Start:
-    """The cells that start in a run: at its own start unless nothing changes there, and at the zeros where hinges flip.
+    """The cells that start in a run: at its own start unless nothing changes there, and at the
+    zeros where hinges flip.
 
-    An open curve starts with a cell; a closed one at its first edge where something changes, and there from its last cell.
+    An open curve starts with a cell; a closed one at its first edge where something changes, and
+    there from its last cell.
     """
     run = runs[number]
     before = runs[number - 1].last_bits if number or closed else run.bits
@@ -123,15 +142,23 @@ def _start(runs: Sequence[Run], number: int, closed: bool) -> _Start:
         inner = _Start(kept + 1, bounds, sizes[kept], run.zeros.rows + run.offset)
     if len(flips) == 0 and (closed if number == 0 else not run.start.undefined):
         return inner
-    own = _Start(np.zeros(1, dtype=np.int64), np.array([float_bounds(run.start)]), np.array([len(flips)]), flips)
+    own = _Start(
+        np.zeros(1, dtype=np.int64),
+        np.array([float_bounds(run.start)]),
+        np.array([len(flips)]),
+        flips,
+    )
     return _Start(*(np.concatenate(pair) for pair in zip(own, inner, strict=True)))
 
 
-def _codes(network: Network, runs: Sequence[Run], sizes: IndexArray, rows: IndexArray, *, at_start: bool
-           ) -> RunningCodes:  # fmt: skip
+def _codes(
+    network: Network, runs: Sequence[Run], sizes: IndexArray, rows: IndexArray, *, at_start: bool
+) -> RunningCodes:
     """The codes of the cells; `at_start` says that the first cell starts where the curve does."""
     if not runs:
-        return RunningCodes(np.zeros(network.hinge_count, dtype=bool), np.zeros(1, dtype=np.int64), rows)
+        return RunningCodes(
+            np.zeros(network.hinge_count, dtype=bool), np.zeros(1, dtype=np.int64), rows
+        )
     first = runs[0].bits.copy()
     if not at_start and len(sizes):
         first[rows[: sizes[0]]] ^= True

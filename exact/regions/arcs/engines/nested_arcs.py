@@ -1,7 +1,8 @@
 """Arcs of a curve between exact points, and all zeros of the functions of one layer on them.
 
-An arc lies inside one quarter of the directions. Zeros are proved by the float64 kernel (exact.kernels.nested_roots) or
-decided exactly (exact.geometry.pencils.root_isolation); points are put in order by comparing isolated zeros, equal ones merged.
+An arc lies inside one quarter of the directions. Zeros are proved by the float64 kernel
+(exact.kernels.nested_roots) or decided exactly (exact.geometry.pencils.root_isolation); points are
+put in order by comparing isolated zeros, equal ones merged.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from exact.geometry.pencils.nested_functions import NestedFunction
 from exact.geometry.pencils.root_isolation import Interval, Zero, zeros_in
 from exact.propagation.norm_walks import BallState, ExactState, Program
 
-_MARGIN = 2.0**-20  # functions are looked at this far beyond the ends of an arc, where zeros may be close to an end
+_MARGIN = (
+    2.0**-20
+)  # functions are looked at this far beyond the ends of an arc, where zeros may be close to an end
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]
@@ -32,9 +35,11 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]
 @short_repr
 @dataclass(frozen=True)
 class Edge:
-    """A point that ends an arc, or a zero inside: the hinges of a layer that change sign there, and those that touch zero.
+    """A point that ends an arc, or a zero inside: the hinges of a layer that change sign there, and
+    those that touch zero.
 
-    Where a norm's root vanishes functions do not go on smoothly; `undefined` says that the norm divides by zero.
+    Where a norm's root vanishes functions do not go on smoothly; `undefined` says that the norm
+    divides by zero.
     """
 
     place: IsolatedDirection
@@ -50,7 +55,9 @@ class Edge:
 
 
 class Walk:
-    """A state in balls, and the exact one made from that of the walk before when it is asked for."""
+    """A state in balls, and the exact one made from that of the walk before when it is asked
+    for.
+    """
 
     def __init__(self, balls: BallState, make: Callable[[], ExactState]) -> None:
         self.balls, self._make = balls, make
@@ -64,7 +71,9 @@ class Walk:
 @short_repr
 @dataclass(frozen=True)
 class Arc:
-    """An open arc inside one quadrant, the state in front of stage `stage` on it, and the code so far."""
+    """An open arc inside one quadrant, the state in front of stage `stage` on it, and the code so
+    far.
+    """
 
     start: Edge
     end: Edge
@@ -113,7 +122,9 @@ class Arc:
 @short_repr
 @dataclass
 class Tally:
-    """How zeros were settled, and where hinges touch zero without changing sign; `check` may raise Stopped before each."""
+    """How zeros were settled, and where hinges touch zero without changing sign; `check` may raise
+    Stopped before each.
+    """
 
     filtered: int = 0
     exact: int = 0
@@ -131,7 +142,9 @@ def edge_at(quadrant: int, t: Rational) -> Edge:
 
 
 def separated(first: Edge, second: Edge) -> None:
-    """Narrow the enclosures of two different edges in order until the first lies entirely before the second."""
+    """Narrow the enclosures of two different edges in order until the first lies entirely before
+    the second.
+    """
     first.place.compare(second.place)
     bits = 64
     while first.place.high >= second.place.low:
@@ -141,7 +154,9 @@ def separated(first: Edge, second: Edge) -> None:
 
 
 def between(first: Edge, second: Edge) -> Rational:
-    """A rational t strictly between two edges: a float64, or when there is none a short dyadic number."""
+    """A rational t strictly between two edges: a float64, or when there is none a short dyadic
+    number.
+    """
     separated(first, second)
     low, high = first.place.high, second.place.low
     middle = nearest_float((low + high) / 2)
@@ -178,8 +193,13 @@ def program_arrays(program: Program) -> Arrays:
 class Functions:
     """Functions over the basis of one arc: balls for all of them, exact coefficients on demand."""
 
-    def __init__(self, arc: Arc, balls: BallMatrix, exact_row: Callable[[int], tuple[Rational, ...]],
-                 name: Callable[[int], str]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        arc: Arc,
+        balls: BallMatrix,
+        exact_row: Callable[[int], tuple[Rational, ...]],
+        name: Callable[[int], str],
+    ) -> None:
         self.arc, self.balls, self.name, self._exact_row = arc, balls, name, exact_row
         self._known: dict[int, NestedFunction] = {}
 
@@ -191,7 +211,9 @@ class Functions:
     def exact(self, index: int) -> NestedFunction:
         """One function, exactly."""
         if index not in self._known:
-            self._known[index] = NestedFunction(self.arc.walk.exact.chain, self._exact_row(index), *self.arc.inside)
+            self._known[index] = NestedFunction(
+                self.arc.walk.exact.chain, self._exact_row(index), *self.arc.inside
+            )
         return self._known[index]
 
     def vanishes(self, index: int) -> bool:
@@ -205,13 +227,19 @@ class Functions:
             return self.exact(index).sign_at(place.low) == 0
         function = self.exact(index)
         with ball_precision(128):
-            apart = function.over((place.low + place.high) / 2, (place.high - place.low) / 2).excludes_zero()
+            apart = function.over(
+                (place.low + place.high) / 2, (place.high - place.low) / 2
+            ).excludes_zero()
         return not apart and function.sign_at_point(place.point) == 0
 
     def touched_at_start(self) -> list[int]:
         """The functions that vanish at a rational start of the arc, but not on all of it."""
         t = self.arc.start.place.low
-        return [index for index in self._open(t)[1] if self.exact(index).sign_at(t) == 0 and not self.vanishes(index)]
+        return [
+            index
+            for index in self._open(t)[1]
+            if self.exact(index).sign_at(t) == 0 and not self.vanishes(index)
+        ]
 
     def zeros(self, tally: Tally) -> list[Edge]:
         """All zeros strictly inside the arc, in order."""
@@ -240,23 +268,46 @@ class Functions:
         try:
             return zeros_in(self.exact(row), self.arc.quadrant, intervals, self.arc.holds)
         except Undecided as error:
-            raise Undecided(f"{self.name(row)} cannot be decided on an interval", value=error.value,
-                            remedy=error.remedy) from error  # fmt: skip
+            raise Undecided(
+                f"{self.name(row)} cannot be decided on an interval",
+                value=error.value,
+                remedy=error.remedy,
+            ) from error
 
     def _isolated(self) -> list[tuple[int, float, float, bool]]:
         from exact.kernels.nested_roots import isolate
 
         room = 4 * self.count + 64
         rows = np.flatnonzero(np.any((self.balls.mid != 0) | (self.balls.rad != 0), axis=1))
-        mid, rad = np.ascontiguousarray(self.balls.mid[rows]), np.ascontiguousarray(self.balls.rad[rows])
+        mid, rad = (
+            np.ascontiguousarray(self.balls.mid[rows]),
+            np.ascontiguousarray(self.balls.rad[rows]),
+        )
         program = self.arc.walk.balls.program
         while True:
             numbers, low, high = np.zeros(room, dtype=np.int64), np.zeros(room), np.zeros(room)
             zeros = np.zeros(room, dtype=np.bool_)
-            found = isolate(*program_arrays(program), program.size, mid, rad, *self.arc.around, numbers, low, high, zeros)
+            found = isolate(
+                *program_arrays(program),
+                program.size,
+                mid,
+                rad,
+                *self.arc.around,
+                numbers,
+                low,
+                high,
+                zeros,
+            )
             if found >= 0:
-                return list(zip(rows[numbers[:found]].tolist(), low[:found].tolist(), high[:found].tolist(),
-                                zeros[:found].tolist(), strict=True))  # fmt: skip
+                return list(
+                    zip(
+                        rows[numbers[:found]].tolist(),
+                        low[:found].tolist(),
+                        high[:found].tolist(),
+                        zeros[:found].tolist(),
+                        strict=True,
+                    )
+                )
             room *= 4
 
     def bits_at(self, t: Rational) -> BitArray:
@@ -267,11 +318,15 @@ class Functions:
         return np.asarray(signs > 0)
 
     def _open(self, t: Rational) -> tuple[np.ndarray, list[int]]:
-        """The certain signs at a rational t, 0 where there is none, and the functions that floats leave open."""
+        """The certain signs at a rational t, 0 where there is none, and the functions that floats
+        leave open.
+        """
         from exact.kernels.nested_roots import point_signs
 
         program, signs = self.arc.walk.balls.program, np.zeros(self.count, dtype=np.int64)
         if _exactly(point := nearest_float(t)) == t:
-            signs = point_signs(*program_arrays(program), program.size, point, self.balls.mid, self.balls.rad)
+            signs = point_signs(
+                *program_arrays(program), program.size, point, self.balls.mid, self.balls.rad
+            )
         may_differ = np.any((self.balls.mid != 0) | (self.balls.rad != 0), axis=1)
         return signs, np.flatnonzero((signs == 0) & may_differ).tolist()

@@ -1,11 +1,14 @@
-"""`nested_roots`: one-dimensional domains through any number of norms, with every crossing isolated for certain.
+"""`nested_roots`: one-dimensional domains through any number of norms, with every crossing isolated
+for certain.
 
-Along an arc on which all earlier bits are fixed, a pre-activation is a polynomial in t and in nested square roots, one for
-each norm (see exact.geometry.pencils.nested_functions). Its zeros are isolated by float64 balls (exact.kernels.nested_roots); what those
-leave open - double zeros, zeros of two functions at one point - is decided by real balls of higher precision and then by
-elimination of the roots, which for the second norm gives a quartic in t (MATH: "Spheres"). A zero of a norm's root splits
-the curve. Where an eliminant would have too high a degree the outcome is UNDECIDED, and the cells up to there are returned.
-Cost: a few small matrix products for every arc and layer, then exact arithmetic for what is open.
+Along an arc on which all earlier bits are fixed, a pre-activation is a polynomial in t and in
+nested square roots, one for each norm (see exact.geometry.pencils.nested_functions). Its zeros are
+isolated by float64 balls (exact.kernels.nested_roots); what those leave open - double zeros, zeros
+of two functions at one point - is decided by real balls of higher precision and then by elimination
+of the roots, which for the second norm gives a quartic in t (MATH: "Spheres"). A zero of a norm's
+root splits the curve. Where an eliminant would have too high a degree the outcome is UNDECIDED, and
+the cells up to there are returned. Cost: a few small matrix products for every arc and layer, then
+exact arithmetic for what is open.
 """
 
 from __future__ import annotations
@@ -47,7 +50,16 @@ from exact.propagation.norm_walks import (
 )
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.arcs.engines.circle import curve_frame, well_conditioned
-from exact.regions.arcs.engines.nested_arcs import Arc, Edge, Functions, Tally, Walk, between, edge_at, program_arrays
+from exact.regions.arcs.engines.nested_arcs import (
+    Arc,
+    Edge,
+    Functions,
+    Tally,
+    Walk,
+    between,
+    edge_at,
+    program_arrays,
+)
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
 
@@ -105,7 +117,11 @@ def _leaves_the_middle(network: Network, domain: Domain) -> bool:
         curve = domain.curve()
         numbers = [*curve.u, *curve.v]
     sizes = nearest_floats([*numbers, *([] if radius_squared is None else [radius_squared])])
-    arrays = [array for layer in network.hidden_layers for array in (layer.weight.float64(), layer.bias.float64())]
+    arrays = [
+        array
+        for layer in network.hidden_layers
+        for array in (layer.weight.float64(), layer.bias.float64())
+    ]
     return any(_is_beyond(array) for array in (sizes, *arrays))
 
 
@@ -118,19 +134,31 @@ def _is_beyond(array: FloatArray) -> bool:
 def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | None:
     norm = network.blocks[0].norm
     if norm is None and network.has_norm and radius_squared is None:
-        return "the norm is not in front of the first block; use network.from_block(k) to start there"
+        return (
+            "the norm is not in front of the first block; use network.from_block(k) to start there"
+        )
     size = network.input_dim - 1 if norm is None else norm.sphere_dim
-    return None if size == 1 else f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
+    return (
+        None
+        if size == 1
+        else f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
+    )
 
 
 def _curve(network: Network, domain: Domain) -> tuple[Curve, Frame]:
-    """The pencil and its metric, as `circle` has them; on a circle of given radius points are inputs with that |x|^2."""
+    """The pencil and its metric, as `circle` has them; on a circle of given radius points are
+    inputs with that |x|^2.
+    """
     if isinstance(domain, CurveDomain):
         curve = domain.curve()
     else:
         assert isinstance(domain, Sphere)
         norm, n = network.blocks[0].norm, network.input_dim
-        basis = norm.sphere_basis() if norm else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
+        basis = (
+            norm.sphere_basis()
+            if norm
+            else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
+        )
         curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
     if curve.one is not None:
         return curve, curve_frame(curve, network)
@@ -150,15 +178,23 @@ def _circle_frame(curve: Curve, network: Network) -> Frame:
 class _Sweep:
     """The stages of one network along one curve, and what was settled how.
 
-    `quarter_zeros` lists hinges that vanish where a quarter starts: (hinges before the layer, hinge of the layer).
+    `quarter_zeros` lists hinges that vanish where a quarter starts: (hinges before the layer, hinge
+    of the layer).
     """
 
     def __init__(self, network: Network, curve: Curve, check: Callable[[], None]) -> None:
-        self.network, self.curve, self.stages, self.tally = network, curve, stages(network), Tally(check=check)
+        self.network, self.curve, self.stages, self.tally = (
+            network,
+            curve,
+            stages(network),
+            Tally(check=check),
+        )
         self.quarter_zeros = dict[int, list[tuple[int, int]]]()
 
     def quarters(self) -> list[Arc]:
-        """The whole curve cut at the multiples of a quarter turn of the diamond, the first on top of the stack."""
+        """The whole curve cut at the multiples of a quarter turn of the diamond, the first on top
+        of the stack.
+        """
         last, t = (3, _ONE) if self.curve.end is None else local(*self.curve.end)
         if t == 0:
             last, t = last - 1, _ONE
@@ -171,8 +207,12 @@ class _Sweep:
         if self.curve.radius_squared is not None:
             form = Form.gram(self.curve.u, self.curve.v, self.curve.radius_squared)
             chain = chain.extended(FormRoot(((form.a, form.b), (form.b, form.c))))
-            program = program.with_root(BallMatrix.of(RationalArray(2, 2, [form.a, form.b, form.b, form.c])))
-            state = RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
+            program = program.with_root(
+                BallMatrix.of(RationalArray(2, 2, [form.a, form.b, form.b, form.c]))
+            )
+            state = RationalArray(
+                state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)]
+            )
             one = (_ZERO, _ZERO, _ONE)
         exact = ExactState(chain, state, one)
         start, end = (edge_at(quadrant, t) for t in (_ZERO, stop))
@@ -195,13 +235,20 @@ class _Sweep:
             state = arc.walk.exact
             neuron, bend = divmod(index, len(layer.activation.breakpoints))
             row = layer.pre_activation(neuron, state.inner, state.one)
-            return tuple(x - layer.activation.breakpoints[bend] * y for x, y in zip(row, state.one, strict=True))
+            return tuple(
+                x - layer.activation.breakpoints[bend] * y
+                for x, y in zip(row, state.one, strict=True)
+            )
 
         functions = Functions(arc, balls, exact_row, lambda row: self._name(stage, row))
         inner = functions.zeros(self.tally)
-        self.tally.tangent += [(edge.place, stage.offset + row) for edge in inner for row in edge.touching]
+        self.tally.tangent += [
+            (edge.place, stage.offset + row) for edge in inner for row in edge.touching
+        ]
         if arc.start.is_quarter:
-            self.quarter_zeros.setdefault(arc.quadrant, []).extend((stage.offset, row) for row in functions.touched_at_start())
+            self.quarter_zeros.setdefault(arc.quadrant, []).extend(
+                (stage.offset, row) for row in functions.touched_at_start()
+            )
         edges, parts = [arc.start, *inner, arc.end], list[Arc]()
         bits = functions.bits_at(between(edges[0], edges[1]))
         for start, end in itertools.pairwise(edges):
@@ -224,7 +271,11 @@ class _Sweep:
         balls = arc.walk.balls
         program = balls.program.with_root(balls.form(norm))
         if roots_are_positive(*program_arrays(program), program.size, *arc.around):
-            return [arc.behind(Walk(balls.normalised(norm, program), lambda: _with_root(arc.walk.exact, norm)))]
+            return [
+                arc.behind(
+                    Walk(balls.normalised(norm, program), lambda: _with_root(arc.walk.exact, norm))
+                )
+            ]
         form = arc.walk.exact.form(norm)
         return [self._with_norm(part, norm, form) for part in self._cut_at_zeros(arc, form, norm)]
 
@@ -233,30 +284,51 @@ class _Sweep:
         balls, single = arc.walk.balls, rank_one(form)
         if single is None:
             program = balls.program.with_root(BallMatrix.of(form))
-            return arc.behind(Walk(balls.normalised(norm, program), lambda: _with_root(arc.walk.exact, norm)))
+            return arc.behind(
+                Walk(balls.normalised(norm, program), lambda: _with_root(arc.walk.exact, norm))
+            )
         square, line = single
-        if any(line) and NestedFunction(arc.walk.exact.chain, line, *arc.inside).sign_at(arc.middle) < 0:
+        if (
+            any(line)
+            and NestedFunction(arc.walk.exact.chain, line, *arc.inside).sign_at(arc.middle) < 0
+        ):
             line = tuple(-x for x in line)
         exact, root = arc.walk.exact, BallMatrix.of(RationalArray(1, 1, [square])).root()
         if exact.outside is None and norm.eps_beside_root == 0:
             state = exact.constant(norm, square, line)
-            return arc.behind(Walk(BallState.of(state, balls.program.with_constants(root)), lambda: state))
+            return arc.behind(
+                Walk(BallState.of(state, balls.program.with_constants(root)), lambda: state)
+            )
         scaled = BallMatrix.of(RationalArray(1, len(line), list(line))).times(root)
         step = LineRoot(square, line)
-        return arc.behind(Walk(balls.normalised(norm, balls.program.with_line(scaled)), lambda: exact.normalised(norm, step)))
+        return arc.behind(
+            Walk(
+                balls.normalised(norm, balls.program.with_line(scaled)),
+                lambda: exact.normalised(norm, step),
+            )
+        )
 
     def _cut_at_zeros(self, arc: Arc, form: RationalArray, norm: Norm) -> list[Arc]:
-        """Cut an arc where a norm's radicand x' F x vanishes: where all rows of F x do, because F is semidefinite."""
+        """Cut an arc where a norm's radicand x' F x vanishes: where all rows of F x do, because F
+        is semidefinite.
+        """
         rows = rows_of(form)
         rows = [rows[i] for i in independent_rows(rows, len(rows))]
-        balls = BallMatrix.of(RationalArray(len(rows), form.ncols(), [x for row in rows for x in row]))
-        functions = Functions(arc, balls, lambda index: tuple(rows[index]), lambda _: f"the root of {norm!r}")
+        balls = BallMatrix.of(
+            RationalArray(len(rows), form.ncols(), [x for row in rows for x in row])
+        )
+        functions = Functions(
+            arc, balls, lambda index: tuple(rows[index]), lambda _: f"the root of {norm!r}"
+        )
         free = {index for index in range(len(rows)) if not functions.vanishes(index)}
         if not free and norm.eps != 0:
             return [arc]
         if not free:
-            raise InvalidInput("a norm is undefined along a whole arc: P x = 0 and eps = 0", value="0 / 0",
-                               remedy="give the norm a positive eps, or start behind it: network.from_block(k)")  # fmt: skip
+            raise InvalidInput(
+                "a norm is undefined along a whole arc: P x = 0 and eps = 0",
+                value="0 / 0",
+                remedy="give the norm a positive eps, or start behind it: network.from_block(k)",
+            )
         met = [edge for edge in functions.zeros(self.tally) if {*edge.rows, *edge.touching} == free]
         cuts = [Edge(edge.place, smooth=False, undefined=norm.eps == 0) for edge in met]
         start, end = (self._end(edge, functions, free, norm) for edge in (arc.start, arc.end))
@@ -275,7 +347,9 @@ def _passed(stage: Stage, walk: Walk) -> Walk:
         return Walk(walk.balls.remember(), lambda: walk.exact.remember())
     if isinstance(stage, Affine):
         layer = stage.layer
-        return Walk(walk.balls.activated(layer, np.zeros(0, dtype=bool)), lambda: walk.exact.affine(layer))
+        return Walk(
+            walk.balls.activated(layer, np.zeros(0, dtype=bool)), lambda: walk.exact.affine(layer)
+        )
     return Walk(walk.balls.skipped(), lambda: walk.exact.skipped())
 
 
@@ -290,32 +364,56 @@ def _with_root(state: ExactState, norm: Norm) -> ExactState:
 # ---- cells
 
 
-def _collect(sweep: _Sweep, frame: Frame, leaves: Sequence[Arc], unexplored: int, failure: str | None) -> CurveCells:
+def _collect(
+    sweep: _Sweep, frame: Frame, leaves: Sequence[Arc], unexplored: int, failure: str | None
+) -> CurveCells:
     """Join arcs across edges that change nothing, close the circle, and pack the result."""
     network, tally, is_circle = sweep.network, sweep.tally, sweep.curve.end is None
     bits = [np.concatenate(leaf.bits) if leaf.bits else np.zeros(0, dtype=bool) for leaf in leaves]
-    kept = [k for k in range(len(leaves)) if k == 0 or leaves[k].start.undefined or bool(np.any(bits[k] != bits[k - 1]))]
-    starts = [leaves[k].start if k or is_circle else replace(leaves[k].start, undefined=False) for k in kept]
+    kept = [
+        k
+        for k in range(len(leaves))
+        if k == 0 or leaves[k].start.undefined or bool(np.any(bits[k] != bits[k - 1]))
+    ]
+    starts = [
+        leaves[k].start if k or is_circle else replace(leaves[k].start, undefined=False)
+        for k in kept
+    ]
     cells = np.array([bits[k] for k in kept], dtype=bool).reshape(len(kept), network.hinge_count)
     spots = [leaves[k] for k in kept]
     closed = is_circle and not unexplored
     if closed and not starts[0].undefined and (len(kept) == 1 or not np.any(cells[0] != cells[-1])):
         starts = starts[1:]
         cells, spots = (cells[1:], spots[1:]) if len(kept) > 1 else (cells, spots)
-    edges = starts if closed else [*starts, *(replace(leaf.end, undefined=leaf.end.undefined and unexplored > 0)
-                                              for leaf in leaves[-1:])]  # fmt: skip
+    edges = (
+        starts
+        if closed
+        else [
+            *starts,
+            *(
+                replace(leaf.end, undefined=leaf.end.undefined and unexplored > 0)
+                for leaf in leaves[-1:]
+            ),
+        ]
+    )
     evidence = (
-        f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the float64 filter, "
+        f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the "
+        f"float64 filter, "
         f"{tally.exact} functions by real balls and elimination"
     )
-    outcome = Outcome.UNDECIDED if failure else Outcome.BUDGET_REACHED if unexplored else Outcome.COMPLETE
+    outcome = (
+        Outcome.UNDECIDED if failure else Outcome.BUDGET_REACHED if unexplored else Outcome.COMPLETE
+    )
     return CurveCells(
         sweep.curve,
         frame,
         tuple(_cut(edge) for edge in edges),
         RunningCodes.of_bits(cells, closed=closed),
         [dyadic_direction(arc.quadrant + arc.middle) for arc in spots],
-        tuple((_direction(place), hinge) for place, hinge in [*tally.tangent, *_touched_quarters(sweep, leaves, bits, closed)]),
+        tuple(
+            (_direction(place), hinge)
+            for place, hinge in [*tally.tangent, *_touched_quarters(sweep, leaves, bits, closed)]
+        ),
         outcome,
         failure or (f"stopped early: {unexplored} arcs unexplored" if unexplored else evidence),
         {"filter": tally.filtered, "exact": tally.exact},
@@ -326,7 +424,9 @@ def _collect(sweep: _Sweep, frame: Frame, leaves: Sequence[Arc], unexplored: int
 def _touched_quarters(
     sweep: _Sweep, leaves: Sequence[Arc], bits: list[BitArray], closed: bool
 ) -> list[tuple[IsolatedDirection, int]]:
-    """Hinges that touch zero just where two quarters meet: they vanish there, and no bit of theirs or before them changes."""
+    """Hinges that touch zero just where two quarters meet: they vanish there, and no bit of theirs
+    or before them changes.
+    """
     found = []
     for k, leaf in enumerate(leaves):
         if leaf.start.is_quarter and (k or closed):
@@ -342,5 +442,7 @@ def _cut(edge: Edge) -> Cut:
 
 
 def _direction(place: IsolatedDirection) -> CurvePoint:
-    """The point as an exact direction, with coordinates in a quadratic field where it is seen to have them."""
+    """The point as an exact direction, with coordinates in a quadratic field where it is seen to
+    have them.
+    """
     return place.quadratic() or place

@@ -1,9 +1,11 @@
-"""`brute_force`: the oracle. Tests every one of the 2^m sign vectors of a layer in a cell; no LP, no tree, no float.
+"""`brute_force`: the oracle. Tests every one of the 2^m sign vectors of a layer in a cell; no LP,
+no tree, no float.
 
-A cell of an arrangement, made homogeneous, is an open cone; modulo the space on which every form vanishes it is spanned
-by extreme rays, each cut out by r - 1 independent forms (r the rank). So a sign vector is realised iff the rays that
-agree with it weakly include, for every form, one that is not zero there; their sum is then an interior point. Cost:
-C(m, r - 1) null vectors and 2^m codes per cell and layer; refused beyond 14 bits in a layer or 20,000 subsets.
+A cell of an arrangement, made homogeneous, is an open cone; modulo the space on which every form
+vanishes it is spanned by extreme rays, each cut out by r - 1 independent forms (r the rank). So a
+sign vector is realised iff the rays that agree with it weakly include, for every form, one that is
+not zero there; their sum is then an interior point. Cost: C(m, r - 1) null vectors and 2^m codes
+per cell and layer; refused beyond 14 bits in a layer or 20,000 subsets.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class BruteForce(Engine):
         if reason is None and isinstance(domain, FlatDomain):
             flat = chart_of(domain)
             subsets = comb(len(flat.walls) + network.hinge_count + 1, flat.dim)
-            reason = f"{subsets} subsets, more than {MAX_SUBSETS}" if subsets > MAX_SUBSETS else None
+            reason = (
+                f"{subsets} subsets, more than {MAX_SUBSETS}" if subsets > MAX_SUBSETS else None
+            )
         return reason
 
     def run(self, job: Job) -> FlatCells:
@@ -50,8 +54,11 @@ class BruteForce(Engine):
         flat = chart_of(job.domain)
         one = [Rational(0)] * flat.dim + [Rational(1)]
         watch, start = job.watch, begin(job.network, flat.state(), one)
-        found = (cell for _, _, witness in _realised((), flat.walls, flat.dim, watch)
-                 for cell in _explore(start, ((), flat.walls, witness), flat.dim, watch))  # fmt: skip
+        found = (
+            cell
+            for _, _, witness in _realised((), flat.walls, flat.dim, watch)
+            for cell in _explore(start, ((), flat.walls, witness), flat.dim, watch)
+        )
         cells, outcome = list[Cell](), Outcome.COMPLETE
         evidence = "every sign vector of every layer was tested in every cell"
         try:
@@ -60,13 +67,28 @@ class BruteForce(Engine):
                     raise Stopped
                 cells.append(cell)
         except Stopped:
-            outcome, evidence = Outcome.BUDGET_REACHED, "stopped early: sign vectors are left untested"
+            outcome, evidence = (
+                Outcome.BUDGET_REACHED,
+                "stopped early: sign vectors are left untested",
+            )
         hinges = job.network.hinge_count
         codes = packed([cell[0] for cell in cells], hinges)
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        proof = None if cells or outcome is not Outcome.COMPLETE else strict_feasibility(flat.walls, flat.dim)
-        return FlatCells(codes, hinges, lambda i: cells[i][2], outcome, evidence, {}, walls.__getitem__,
-                         empty=proof if isinstance(proof, Farkas) else None)  # fmt: skip
+        proof = (
+            None
+            if cells or outcome is not Outcome.COMPLETE
+            else strict_feasibility(flat.walls, flat.dim)
+        )
+        return FlatCells(
+            codes,
+            hinges,
+            lambda i: cells[i][2],
+            outcome,
+            evidence,
+            {},
+            walls.__getitem__,
+            empty=proof if isinstance(proof, Farkas) else None,
+        )
 
 
 def _explore(cursor: Cursor | None, cell: Cell, dim: int, watch: Watch) -> Iterator[Cell]:
@@ -78,29 +100,46 @@ def _explore(cursor: Cursor | None, cell: Cell, dim: int, watch: Watch) -> Itera
         yield from _explore(advance(cursor, z, bits), (cell[0] + bits, walls, witness), dim, watch)
 
 
-def _realised(free: Sequence[Halfspace], fixed: Sequence[Halfspace], dim: int, watch: Watch) -> Iterator[Cell]:
-    """Every sign vector of `free` that has an open cell inside `fixed`: its bits, its walls, a point."""
+def _realised(
+    free: Sequence[Halfspace], fixed: Sequence[Halfspace], dim: int, watch: Watch
+) -> Iterator[Cell]:
+    """Every sign vector of `free` that has an open cell inside `fixed`: its bits, its walls, a
+    point.
+    """
     moving = [h for h in free if not h.is_constant]
     if any(h.is_constant and h.offset <= 0 for h in fixed):
         return
-    forms = [h.coefficients for h in (*moving, *(h for h in fixed if not h.is_constant))] + [(0,) * dim + (1,)]
+    forms = [h.coefficients for h in (*moving, *(h for h in fixed if not h.is_constant))] + [
+        (0,) * dim + (1,)
+    ]
     rays, signs = _rays(forms, dim + 1, watch)
     for choice in _consistent(signs, len(moving), watch):
         point = primitive([sum(ray[i] for ray in rays[choice[1]]) for i in range(dim + 1)])
         chosen = iter(choice[0])
         bits = tuple(h.offset > 0 if h.is_constant else bool(next(chosen)) for h in free)
-        sides = [h if bit else h.opposite for h, bit in zip(free, bits, strict=True) if not h.is_constant]
+        sides = [
+            h if bit else h.opposite for h, bit in zip(free, bits, strict=True) if not h.is_constant
+        ]
         yield bits, (*fixed, *sides), point
 
 
-def _rays(forms: Sequence[tuple[int, ...]], width: int, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
+def _rays(
+    forms: Sequence[tuple[int, ...]], width: int, watch: Watch
+) -> tuple[np.ndarray, np.ndarray]:
     """All candidate extreme rays (as integer vectors) and the signs of every form on them."""
     rows = [[Rational(x) for x in form] for form in forms]
     kept = independent_rows([list(column) for column in zip(*rows, strict=True)], len(rows))
     reduced = [[row[j] for j in kept] for row in rows]
-    rays = {tuple(sign * int(x) for x in v) for subset in combinations(range(len(rows)), len(kept) - 1)
-            for v in _single([reduced[i] for i in subset], len(kept), watch) for sign in (1, -1)}  # fmt: skip
-    vectors, signs = np.empty(len(rays), dtype=object), np.zeros((len(rays), len(rows)), dtype=np.int8)
+    rays = {
+        tuple(sign * int(x) for x in v)
+        for subset in combinations(range(len(rows)), len(kept) - 1)
+        for v in _single([reduced[i] for i in subset], len(kept), watch)
+        for sign in (1, -1)
+    }
+    vectors, signs = (
+        np.empty(len(rays), dtype=object),
+        np.zeros((len(rays), len(rows)), dtype=np.int8),
+    )
     for k, ray in enumerate(sorted(rays)):
         full = [0] * width
         for j, x in zip(kept, ray, strict=True):
@@ -111,14 +150,20 @@ def _rays(forms: Sequence[tuple[int, ...]], width: int, watch: Watch) -> tuple[n
 
 
 def _single(rows: Sequence[list[Rational]], width: int, watch: Watch) -> list[list[Rational]]:
-    """A basis of the null space where that is a line, and nothing for a larger space: its rays come from other subsets."""
+    """A basis of the null space where that is a line, and nothing for a larger space: its rays come
+    from other subsets.
+    """
     watch.check()
     basis = null_space(rows, width)
     return basis if len(basis) == 1 else []
 
 
-def _consistent(signs: np.ndarray, free: int, watch: Watch) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """Sign vectors of the first `free` forms (the rest positive) that some set of rays realises strictly."""
+def _consistent(
+    signs: np.ndarray, free: int, watch: Watch
+) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Sign vectors of the first `free` forms (the rest positive) that some set of rays realises
+    strictly.
+    """
     allowed = np.all(signs[:, free:] >= 0, axis=1)
     for code in range(2**free):
         watch.check()

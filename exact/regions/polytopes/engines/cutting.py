@@ -30,14 +30,27 @@ _LARGE = 2**27
 Array = np.ndarray[Any, Any]
 _OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
 _OF_FACES = {"face", "seen", "work", "stack"}
-_OF_CELLS = {"cstart", "ccount", "vstart", "vcount", "kstart", "kcount", "cbase", "clink", "code", "cflag"}
+_OF_CELLS = {
+    "cstart",
+    "ccount",
+    "vstart",
+    "vcount",
+    "kstart",
+    "kcount",
+    "cbase",
+    "clink",
+    "code",
+    "cflag",
+}
 _OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
 
 
 class Cutter:
-    """A complex of a flat domain, its cells not yet cut by any layer; holds all state of one enumeration.
+    """A complex of a flat domain, its cells not yet cut by any layer; holds all state of one
+    enumeration.
 
-    Raises Stopped when `watch` is up: nothing can be cut from then on, but cells still have their vertices (see `middles`).
+    Raises Stopped when `watch` is up: nothing can be cut from then on, but cells still have their
+    vertices (see `middles`).
     """
 
     def __init__(self, flat: Flat, bits: int, exact: ExactVertices, watch: Watch) -> None:
@@ -60,7 +73,11 @@ class Cutter:
         if box:
             forms = [(wall.coefficients, 0) for pair in box for wall in pair]
         else:
-            forms = [(tuple([sign * int(i == k) for k in range(d)] + [0]), 1) for i in range(d) for sign in (1, -1)]
+            forms = [
+                (tuple([sign * int(i == k) for k in range(d)] + [0]), 1)
+                for i in range(d)
+                for sign in (1, -1)
+            ]
         self._exact.add_walls(forms)
         self._set_planes(0, [form for form, _ in forms], [k for _, k in forms])
         c.n[splitting.PLANES] = 2 * d
@@ -94,7 +111,9 @@ class Cutter:
             c.q[vertex], c.qe[vertex] = infinite, np.abs(far).max() * d
 
     def inside_walls(self) -> bool:
-        """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing does."""
+        """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing
+        does.
+        """
         walls = self._remaining
         if not walls:
             return True
@@ -106,7 +125,9 @@ class Cutter:
         forms = [wall.coefficients for wall in walls]
         self._exact.add_walls([(form, 0) for form in forms])
         self._set_planes(first, forms, [0] * len(forms))
-        signs = np.full((int(self._c.n[splitting.VERTICES]), len(walls)), splitting.UNKNOWN, np.int8)
+        signs = np.full(
+            (int(self._c.n[splitting.VERTICES]), len(walls)), splitting.UNKNOWN, np.int8
+        )
         self._open(signs, 0)
         cells, hinges = np.empty(len(walls), np.int64), np.empty(len(walls), np.int64)
         splitting.enlist(self._c, self._layer, cells, hinges)
@@ -120,7 +141,9 @@ class Cutter:
 
     # ---- layers
 
-    def begin_layer(self, layer: int, bit0: int, bits: int, points: PointWalk, maps: MapWalk) -> None:
+    def begin_layer(
+        self, layer: int, bit0: int, bits: int, points: PointWalk, maps: MapWalk
+    ) -> None:
         """Sign every vertex, list the hinges that may cut each cell, and enclose their forms."""
         c, n = self._c, self._c.n
         count, cells = int(n[splitting.VERTICES]), int(n[splitting.CELLS])
@@ -146,18 +169,26 @@ class Cutter:
         if not self._watch.has_room(count * bits):
             raise Stopped
         signs = np.empty((count, bits), np.int8)
-        finite = np.ones(count, bool) if self._bounded else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+        finite = (
+            np.ones(count, bool)
+            if self._bounded
+            else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+        )
         size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
             for start in range(0, len(where), size):
                 v = where[start : start + size]
                 self._watch.check()
                 far = not finite[v[0]]
-                signs[v] = points.signs(layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None)
+                signs[v] = points.signs(
+                    layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None
+                )
         self._signed += int(np.count_nonzero(signs != splitting.UNKNOWN))
         return signs
 
-    def _enter_rows(self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray) -> None:
+    def _enter_rows(
+        self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray
+    ) -> None:
         c, last, d = self._c, first + len(rows), self._dim
         largest = np.abs(rows[:, :-1]).max(axis=1)
         usable = (largest > _LEAST) & (largest < 1 / _LEAST)
@@ -173,11 +204,15 @@ class Cutter:
         head, flags = np.full(hinges, -1, np.int32), np.zeros(hinges, np.uint8)
         keys, values = np.full(_ASKED * 4, -1, np.int64), np.zeros(_ASKED * 4, np.int8)
         asked = np.zeros((_ASKED, 2), np.int32)
-        self._layer = Layer(signs, head, keys, values, asked, np.array([bit0], np.int64), flags, self._watch.alarm)
+        self._layer = Layer(
+            signs, head, keys, values, asked, np.array([bit0], np.int64), flags, self._watch.alarm
+        )
         self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
 
     def cut(self, job: Job) -> bool:
-        """Cut by every hinge of the layer; False when the number of regions asked for made it drop cells."""
+        """Cut by every hinge of the layer; False when the number of regions asked for made it drop
+        cells.
+        """
         assert self._layer is not None
         hinges, whole = len(self._layer.head), True
         if job.most is None and job.progress is None:
@@ -189,7 +224,9 @@ class Cutter:
         return whole
 
     def _within(self, job: Job) -> bool:
-        """Drop cells beyond the budget; those kept are cut to the end, so that what is returned are regions."""
+        """Drop cells beyond the budget; those kept are cut to the end, so that what is returned are
+        regions.
+        """
         count = int(self._c.n[splitting.CELLS])
         if not job.out_of_budget(count):
             return True
@@ -206,10 +243,18 @@ class Cutter:
                 self._settle()
             elif why == splitting.NEEDS_SPACE:
                 free = int(self._c.n[splitting.FREE_FACES]) + 8
-                self._room(vertices=free, faces=free, cells=free, pool=int(self._c.n[splitting.FREE_POOL]) + 64)
+                self._room(
+                    vertices=free,
+                    faces=free,
+                    cells=free,
+                    pool=int(self._c.n[splitting.FREE_POOL]) + 64,
+                )
             else:
-                raise Undecided("the faces of a cell do not close", value=int(self._c.n[splitting.NEURON]),
-                                remedy="this is a defect of the engine: please report the network")  # fmt: skip
+                raise Undecided(
+                    "the faces of a cell do not close",
+                    value=int(self._c.n[splitting.NEURON]),
+                    remedy="this is a defect of the engine: please report the network",
+                )
 
     def _settle(self) -> None:
         assert self._layer is not None
@@ -232,7 +277,9 @@ class Cutter:
 
     # ---- room
 
-    def _room(self, *, vertices: int = 0, faces: int = 0, cells: int = 0, planes: int = 0, pool: int = 0) -> None:
+    def _room(
+        self, *, vertices: int = 0, faces: int = 0, cells: int = 0, planes: int = 0, pool: int = 0
+    ) -> None:
         """Make room for so many more."""
         n = self._c.n
         wants = (
@@ -248,13 +295,21 @@ class Cutter:
             for name in sorted(names):
                 array = getattr(self._c, name)
                 if name == "pool" and used + more >= 2**31 - 1:
-                    raise TooLarge("the complex does not fit", value=f"{used + more:,} entries of face lists",
-                                   remedy="cut a smaller domain, or use engine='lp_tree', which keeps no faces")  # fmt: skip
+                    raise TooLarge(
+                        "the complex does not fit",
+                        value=f"{used + more:,} entries of face lists",
+                        remedy="cut a smaller domain, or use engine='lp_tree', which keeps no "
+                        "faces",
+                    )
                 if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
                     if not self._watch.has_room(used * array.itemsize * array[:1].size):
                         raise Stopped
-                    factor = 2 if array.nbytes > _LARGE else 4  # what is not yet used costs nothing, copies do
-                    grown = np.empty((max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype)
+                    factor = (
+                        2 if array.nbytes > _LARGE else 4
+                    )  # what is not yet used costs nothing, copies do
+                    grown = np.empty(
+                        (max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype
+                    )
                     grown[:used] = array[:used]
                     changes[name] = grown
         if changes:
@@ -287,9 +342,13 @@ class Cutter:
         return int(self._c.n[splitting.CELLS])
 
     def middles(self, first: int, count: int) -> FloatArray:
-        """Points about the middles of cells, also of those that are not cut to the end (count x d)."""
+        """Points about the middles of cells, also of those that are not cut to the end (count x
+        d).
+        """
         found = np.zeros((count, self._dim))
-        reach = 1.0 + float(np.abs(self._c.p[: int(self._c.n[splitting.VERTICES])]).max(initial=0.0))
+        reach = 1.0 + float(
+            np.abs(self._c.p[: int(self._c.n[splitting.VERTICES])]).max(initial=0.0)
+        )
         splitting.middles(self._c, first, 4.0 * reach, found)
         return found
 
@@ -314,28 +373,36 @@ class Cutter:
 
     def face_ids(self, dim: int) -> Array:
         """The numbers of the faces of a dimension 1 .. d - 1 that bound a cell."""
-        return np.flatnonzero(self.reached[0] & (self._c.face[: len(self.reached[0]), splitting.DIM] == dim))
+        return np.flatnonzero(
+            self.reached[0] & (self._c.face[: len(self.reached[0]), splitting.DIM] == dim)
+        )
 
     def boundary(self) -> dict[int, Incidence]:
         """What bounds what, renumbered without gaps."""
         c, found = self._c, dict[int, Incidence]()
         numbers = np.cumsum(self.reached[1]) - 1
         columns = (splitting.START, splitting.COUNT)
-        starts, counts = (c.face[: len(self.reached[0]), column].astype(np.int64) for column in columns)
+        starts, counts = (
+            c.face[: len(self.reached[0]), column].astype(np.int64) for column in columns
+        )
         for k in range(1, self._dim):
             ids = self.face_ids(k)
             found[k] = Incidence(*splitting.gathered(c.pool, starts, counts, ids, numbers))
             numbers = np.zeros(len(self.reached[0]), np.int64)
             numbers[ids] = np.arange(len(ids))
         every = np.arange(int(c.n[splitting.CELLS]))
-        found[self._dim] = Incidence(*splitting.gathered(c.pool, c.cstart, c.ccount.astype(np.int64), every, numbers))
+        found[self._dim] = Incidence(
+            *splitting.gathered(c.pool, c.cstart, c.ccount.astype(np.int64), every, numbers)
+        )
         return found
 
     def corners(self) -> Incidence:
         """The vertices of every cell."""
         c, every = self._c, np.arange(int(self._c.n[splitting.CELLS]))
         numbers = np.cumsum(self.reached[1]) - 1
-        return Incidence(*splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, numbers))
+        return Incidence(
+            *splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, numbers)
+        )
 
     def facet_planes(self) -> Array:
         """The plane of every (d - 1)-face, in the order of :meth:`boundary`."""
@@ -344,14 +411,18 @@ class Cutter:
         return np.asarray(self._c.face[self.face_ids(self._dim - 1), splitting.PLANE])
 
     def positions(self) -> FloatArray:
-        """The float coordinates of the vertices, in the order of :meth:`boundary`; infinite ones as NaN."""
+        """The float coordinates of the vertices, in the order of :meth:`boundary`; infinite ones as
+        NaN.
+        """
         finite: FloatArray = self._c.p[self.vertex_ids]
         if not self._bounded:
             finite[self._c.q[self.vertex_ids].any(axis=1)] = np.nan
         return finite
 
     def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
-        """The float coordinates of the vertices, in the order of :meth:`boundary`, and how far each may be off; None in R^d."""
+        """The float coordinates of the vertices, in the order of :meth:`boundary`, and how far each
+        may be off; None in R^d.
+        """
         return (self._c.p[self.vertex_ids], self._c.pe[self.vertex_ids]) if self._bounded else None
 
     def pairs(self, cells: Incidence) -> IndexArray:
@@ -367,7 +438,12 @@ class CutFaces(FaceComplex):
 
     def __init__(self, cutter: Cutter, exact: ExactVertices) -> None:
         ids = cutter.vertex_ids
-        own = {"dim": exact.dim, "vertex_count": len(ids), "vertex": lambda i: exact.point(int(ids[i])), "_cutter": cutter}
+        own = {
+            "dim": exact.dim,
+            "vertex_count": len(ids),
+            "vertex": lambda i: exact.point(int(ids[i])),
+            "_cutter": cutter,
+        }
         for name, value in own.items():
             object.__setattr__(self, name, value)
 
@@ -391,7 +467,9 @@ class CutFaces(FaceComplex):
 
 
 def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
-    """The walls as (lower, upper) pairs along the axes, when that is what they are and they leave room; else None."""
+    """The walls as (lower, upper) pairs along the axes, when that is what they are and they leave
+    room; else None.
+    """
     pairs: list[list[Halfspace | None]] = [[None, None] for _ in range(flat.dim)]
     for wall in flat.walls:
         axes = [i for i, x in enumerate(wall.normal) if x]
@@ -401,7 +479,9 @@ def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
     found = [(low, high) for low, high in pairs if low is not None and high is not None]
     if len(found) < flat.dim:
         return None
-    ends = [[Rational(-wall.offset, wall.normal[i]) for wall in pair] for i, pair in enumerate(found)]
+    ends = [
+        [Rational(-wall.offset, wall.normal[i]) for wall in pair] for i, pair in enumerate(found)
+    ]
     return found if all(low < high for low, high in ends) else None
 
 
@@ -421,26 +501,59 @@ def _empty(d: int, bounded: bool, width: int) -> Complex:
     far = 1 if bounded else v
     return Complex(
         i8(splitting.COUNTERS),
-        np.zeros((v, d)), np.zeros((far, d)), np.zeros(v), np.zeros(far), i4(v, d), i1(v), i4(v), i4(v),
-        i4(f, max(16, splitting.PLANE + d)), i4(f), i4(f), i4(f),
-        i8(m), i4(m), i8(m), i4(m), i8(m), i4(m), i4(m), i4(m), np.zeros((m, width), np.uint8), i1(m),
+        np.zeros((v, d)),
+        np.zeros((far, d)),
+        np.zeros(v),
+        np.zeros(far),
+        i4(v, d),
+        i1(v),
+        i4(v),
+        i4(v),
+        i4(f, max(16, splitting.PLANE + d)),
+        i4(f),
+        i4(f),
+        i4(f),
+        i8(m),
+        i4(m),
+        i8(m),
+        i4(m),
+        i8(m),
+        i4(m),
+        i4(m),
+        i4(m),
+        np.zeros((m, width), np.uint8),
+        i1(m),
         i4(max(2**16, 2 * d * 3**d + 2**d)),
-        np.zeros((m, d + 2)), np.zeros(m), np.zeros(m), np.zeros(m), i4(m),
-        np.zeros((4, d, d)), i8(d + 1),
-    )  # fmt: skip
+        np.zeros((m, d + 2)),
+        np.zeros(m),
+        np.zeros(m),
+        np.zeros(m),
+        i4(m),
+        np.zeros((4, d, d)),
+        i8(d + 1),
+    )
 
 
 def _cube(c: Complex, d: int) -> None:
-    """The faces of a cube; a face is known by what it does in each coordinate: at the lower wall, at the upper, between."""
+    """The faces of a cube; a face is known by what it does in each coordinate: at the lower wall,
+    at the upper, between.
+    """
     number: dict[tuple[int, ...], int] = {}
     top = 0
     for kind in sorted(product((0, 1, 2), repeat=d), key=lambda kind: kind.count(2)):
         dim = kind.count(2)
         planes = [2 * i + side for i, side in enumerate(kind) if side != 2]
-        counter = splitting.VERTICES if dim == 0 else splitting.CELLS if dim == d else splitting.FACES
+        counter = (
+            splitting.VERTICES if dim == 0 else splitting.CELLS if dim == d else splitting.FACES
+        )
         index = number[kind] = int(c.n[counter])
         c.n[counter] += 1
-        members = [number[(*kind[:i], side, *kind[i + 1 :])] for i in range(d) if kind[i] == 2 for side in (0, 1)]
+        members = [
+            number[(*kind[:i], side, *kind[i + 1 :])]
+            for i in range(d)
+            if kind[i] == 2
+            for side in (0, 1)
+        ]
         if dim == 0:
             c.vplanes[index] = planes
             continue

@@ -1,7 +1,8 @@
 """Exact coordinates of the vertices of a subdivision, and exact signs at them, made on demand.
 
-A vertex is the meet of d hyperplanes: walls of the domain, sides of the cube at infinity, or hinges of a hidden layer on a
-region of the layers before. Hinges become integer forms by exact propagation along the region's code.
+A vertex is the meet of d hyperplanes: walls of the domain, sides of the cube at infinity, or hinges
+of a hidden layer on a region of the layers before. Hinges become integer forms by exact propagation
+along the region's code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ import numpy as np
 
 from exact.arithmetic.arrays import ByteArray
 from exact.arithmetic.linear_algebra import matrix
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_floats, rounding_error
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    nearest_floats,
+    rounding_error,
+)
 from exact.errors import Undecided, certain
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import shortened
@@ -29,7 +36,9 @@ from exact.propagation.cursor import Cursor, advance, begin
 IntArray = np.ndarray[Any, Any]
 _ZERO, _ONE = Rational(0), Rational(1)
 _KEPT = 4096
-Segment = tuple[int, int, IntArray, IntArray, ByteArray, int]  # first plane, layer, regions, hinges, codes, first bit
+Segment = tuple[
+    int, int, IntArray, IntArray, ByteArray, int
+]  # first plane, layer, regions, hinges, codes, first bit
 Form = tuple[tuple[int, ...], int]  # (normal, offset) as integers, and the coefficient of K
 
 
@@ -55,8 +64,18 @@ class ExactVertices:
         """Planes that are there from the start, in order."""
         self._fixed += forms
 
-    def add_hinges(self, first: int, layer: int, regions: IntArray, hinges: IntArray, codes: ByteArray, bit0: int) -> None:
-        """Planes `first`, `first + 1`, ...: hinge of `layer` on the region whose code in front of it is codes[region]."""
+    def add_hinges(
+        self,
+        first: int,
+        layer: int,
+        regions: IntArray,
+        hinges: IntArray,
+        codes: ByteArray,
+        bit0: int,
+    ) -> None:
+        """Planes `first`, `first + 1`, ...: hinge of `layer` on the region whose code in front of
+        it is codes[region].
+        """
         self._segments.append((first, layer, regions, hinges, codes, bit0))
         self._starts.append(first)
 
@@ -114,7 +133,9 @@ class ExactVertices:
     def meet(self, forms: list[Form]) -> SymbolicPoint:
         """The one common point of d independent planes."""
         rows = [[Rational(x) for x in form[:-1]] for form, _ in forms]
-        right = RationalArray(self.dim, 2, [Rational(x) for form, k in forms for x in (-form[-1], -k)])
+        right = RationalArray(
+            self.dim, 2, [Rational(x) for form, k in forms for x in (-form[-1], -k)]
+        )
         solution = matrix(rows, self.dim).solve(right)
         p, q = ([solution[i, k] for i in range(self.dim)] for k in (0, 1))
         both = homogeneous([*p, *q])
@@ -127,10 +148,16 @@ class ExactVertices:
         value = high or sum(a * x for a, x in zip(form, point.finite, strict=True))
         return (value > 0) - (value < 0)
 
-    def floats(self, vertex: int) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
-        """The nearest float64 coordinates of the finite and the infinite part, each with bounds on the rounding errors."""
+    def floats(
+        self, vertex: int
+    ) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+        """The nearest float64 coordinates of the finite and the infinite part, each with bounds on
+        the rounding errors.
+        """
         point = self.point(vertex)
-        return _nearest(point.finite[:-1], point.finite[-1]), _nearest(point.infinite, point.finite[-1])
+        return _nearest(point.finite[:-1], point.finite[-1]), _nearest(
+            point.infinite, point.finite[-1]
+        )
 
 
 def _nearest(numerators: tuple[int, ...], denominator: int) -> tuple[FloatArray, FloatArray]:
@@ -149,13 +176,17 @@ class FloatGeometry(Protocol):
 
 
 class Witnesses:
-    """Exact interior points of regions, from the planes of their facets: the region is where all of them are positive.
+    """Exact interior points of regions, from the planes of their facets: the region is where all of
+    them are positive.
 
-    Floats propose a short dyadic near the mean of the vertices; what fails the exact test falls back on an exact mean of them,
-    with K large enough where some are at infinity, rounded to a short point inside.
+    Floats propose a short dyadic near the mean of the vertices; what fails the exact test falls
+    back on an exact mean of them, with K large enough where some are at infinity, rounded to a
+    short point inside.
     """
 
-    def __init__(self, vertices: ExactVertices, faces: FaceComplex, floats: FloatGeometry, codes: ByteArray) -> None:
+    def __init__(
+        self, vertices: ExactVertices, faces: FaceComplex, floats: FloatGeometry, codes: ByteArray
+    ) -> None:
         self._vertices, self._faces, self._floats, self._codes = vertices, faces, floats, codes
 
     @cached_property
@@ -175,7 +206,11 @@ class Witnesses:
         points = [self._faces.vertex(int(v)) for v in self._faces.corners.row(region)]
         found = _mean(points, walls)
         if not is_inside(walls, found):
-            raise Undecided("the mean of the vertices is not inside", value=region, remedy="please report the network")
+            raise Undecided(
+                "the mean of the vertices is not inside",
+                value=region,
+                remedy="please report the network",
+            )
         return shortened(found, walls)
 
     def walls(self, region: int) -> tuple[Halfspace, ...]:
@@ -199,17 +234,30 @@ class Witnesses:
 
 
 def _mean(points: list[SymbolicPoint], walls: tuple[Halfspace, ...]) -> Point:
-    """A mean of points, of weights that differ by less than 2 so that no common denominator is needed; K large for the walls.
+    """A mean of points, of weights that differ by less than 2 so that no common denominator is
+    needed; K large for the walls.
 
     Summing homogeneous points weighs each by its last coordinate; shifts make these equally long.
     """
     bits = max(point.finite[-1].bit_length() for point in points)
     shifts = [bits - point.finite[-1].bit_length() for point in points]
-    finite, drift = (_shifted_sum(rows, shifts) for rows in ([p.finite for p in points], [p.infinite for p in points]))
-    ratios = [-value // slope for wall in walls if (slope := wall.slope(drift)) > 0 and (value := wall.value(finite)) <= 0]
+    finite, drift = (
+        _shifted_sum(rows, shifts)
+        for rows in ([p.finite for p in points], [p.infinite for p in points])
+    )
+    ratios = [
+        -value // slope
+        for wall in walls
+        if (slope := wall.slope(drift)) > 0 and (value := wall.value(finite)) <= 0
+    ]
     power = max((ratio + 1).bit_length() for ratio in ratios) if ratios else 0
-    return primitive([*(x + (y << power) for x, y in zip(finite[:-1], drift, strict=True)), finite[-1]])
+    return primitive(
+        [*(x + (y << power) for x, y in zip(finite[:-1], drift, strict=True)), finite[-1]]
+    )
 
 
 def _shifted_sum(rows: list[tuple[int, ...]], shifts: list[int]) -> tuple[int, ...]:
-    return tuple(sum(x << shift for x, shift in zip(column, shifts, strict=True)) for column in zip(*rows, strict=True))
+    return tuple(
+        sum(x << shift for x, shift in zip(column, shifts, strict=True))
+        for column in zip(*rows, strict=True)
+    )

@@ -1,11 +1,13 @@
 """`facet_walk`: from region to region through true facets, breadth first, from any start.
 
-The regions met are complete when every true facet of every one of them leads to one of them, because the domain is
-connected and regions meet face to face. Whether a wall is a facet is settled by a point outside this wall and inside all
-others, or by a Farkas vector: in certified float64 (rays first, then LPs from the basis of the region's centre), else in
-rationals. What lies behind a facet is read off without evaluating the network: hinges on the facet's hyperplane take its
-other side, all others keep their sign there. Any dimension, any depth, any degeneracy; coordinates that no hinge depends on
-are left out. Memory holds one code and one witness per region. Cost: about one small LP per region and redundant wall.
+The regions met are complete when every true facet of every one of them leads to one of them,
+because the domain is connected and regions meet face to face. Whether a wall is a facet is settled
+by a point outside this wall and inside all others, or by a Farkas vector: in certified float64
+(rays first, then LPs from the basis of the region's centre), else in rationals. What lies behind a
+facet is read off without evaluating the network: hinges on the facet's hyperplane take its other
+side, all others keep their sign there. Any dimension, any depth, any degeneracy; coordinates that
+no hinge depends on are left out. Memory holds one code and one witness per region. Cost: about one
+small LP per region and redundant wall.
 """
 
 from __future__ import annotations
@@ -25,7 +27,14 @@ from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.errors import Undecided
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, float_rows, homogeneous, point_of_floats
+from exact.geometry.polyhedra.halfspace import (
+    Halfspace,
+    Point,
+    affine,
+    float_rows,
+    homogeneous,
+    point_of_floats,
+)
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
@@ -44,8 +53,8 @@ _INDEPENDENT = 2.0**-24  # of a float pivot, against the first; a proposal only
 class _Layer:
     """A hidden layer on the cell of one code of the layers before it.
 
-    `sides` numbers the halfspace `breakpoint exceeded` of each hinge among `_Sides`, -1 for a constant; `constant` are the
-    bits of the constants. `rows` are the halfspaces in floats.
+    `sides` numbers the halfspace `breakpoint exceeded` of each hinge among `_Sides`, -1 for a
+    constant; `constant` are the bits of the constants. `rows` are the halfspaces in floats.
     """
 
     cursor: Cursor
@@ -82,13 +91,20 @@ class _Sides:
         halfspaces = layer_halfspaces(cursor, z)
         numbers = [-1 if h.is_constant else self.number(h) for h in halfspaces]
         constant = [h.is_constant and h.offset > 0 for h in halfspaces]
-        return _Layer(cursor, z, np.array(numbers, dtype=np.int64), np.array(constant, dtype=np.uint8),
-                      float_rows(halfspaces, z.ncols() - 1))  # fmt: skip
+        return _Layer(
+            cursor,
+            z,
+            np.array(numbers, dtype=np.int64),
+            np.array(constant, dtype=np.uint8),
+            float_rows(halfspaces, z.ncols() - 1),
+        )
 
 
 @dataclass(frozen=True)
 class _Walls:
-    """The distinct walls of a region by number, the domain's first; the same in floats; and the hinges on each."""
+    """The distinct walls of a region by number, the domain's first; the same in floats; and the
+    hinges on each.
+    """
 
     sides: list[int]
     rows: FloatArray
@@ -120,7 +136,8 @@ class FacetWalk(Engine):
         return self.explore(job, start.point, None)
 
     def explore(self, job: Job, start: Point, radius: int | None) -> FlatCells:
-        """The regions within `radius` facets (None: all) of the one at a point strictly inside the domain.
+        """The regions within `radius` facets (None: all) of the one at a point strictly inside the
+        domain.
 
         A start on a boundary stands for the region that a generic infinitesimal step leads to.
         """
@@ -131,11 +148,12 @@ class FacetWalk(Engine):
 
 
 class _Chart:
-    """The domain without the coordinates that no hinge and no wall depends on: they stay where the start is.
+    """The domain without the coordinates that no hinge and no wall depends on: they stay where the
+    start is.
 
-    All normals lie in the row space of the first hidden layer and of the walls (without skip connections). Some r
-    coordinates are independent on it, r its rank, and then the slice through the start along these meets every region, with
-    the same codes, facets and redundant walls.
+    All normals lie in the row space of the first hidden layer and of the walls (without skip
+    connections). Some r coordinates are independent on it, r its rank, and then the slice through
+    the start along these meets every region, with the same codes, facets and redundant walls.
     """
 
     def __init__(self, network: Network, whole: Flat, start: Point) -> None:
@@ -143,18 +161,26 @@ class _Chart:
         cursor = begin(network, whole.state(), _constant(whole.dim))
         self.kept = list(range(whole.dim))
         if cursor is not None and not any(block.residual for block in network.blocks):
-            first = layer_halfspaces(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
+            first = layer_halfspaces(
+                cursor, cursor.current.pre_activations(cursor.inner, cursor.one)
+            )
             self.kept = _independent_coordinates([*first, *whole.walls], whole.dim)
         self.flat = whole if len(self.kept) == whole.dim else self._slice()
 
     def _slice(self) -> Flat:
         at = affine(self.start)
         fixed = [j for j in range(self.whole.dim) if j not in set(self.kept)]
-        origin = tuple(x + sum((at[j] * self.whole.directions[j][i] for j in fixed), Rational(0))
-                       for i, x in enumerate(self.whole.origin))  # fmt: skip
-        offsets = [sum((w.normal[j] * at[j] for j in fixed), Rational(w.offset)) for w in self.whole.walls]
-        walls = (Halfspace.of([*(Rational(w.normal[j]) for j in self.kept), offset])
-                 for w, offset in zip(self.whole.walls, offsets, strict=True))  # fmt: skip
+        origin = tuple(
+            x + sum((at[j] * self.whole.directions[j][i] for j in fixed), Rational(0))
+            for i, x in enumerate(self.whole.origin)
+        )
+        offsets = [
+            sum((w.normal[j] * at[j] for j in fixed), Rational(w.offset)) for w in self.whole.walls
+        ]
+        walls = (
+            Halfspace.of([*(Rational(w.normal[j]) for j in self.kept), offset])
+            for w, offset in zip(self.whole.walls, offsets, strict=True)
+        )
         return Flat(origin, tuple(self.whole.directions[j] for j in self.kept), tuple(walls))
 
     def inside(self, point: Point) -> Point:
@@ -171,7 +197,9 @@ class _Chart:
 
 
 def _independent_coordinates(halfspaces: Sequence[Halfspace], dim: int) -> list[int]:
-    """Coordinates on which the normals are as independent as on all: proposed by floats, proved by ranks; else all."""
+    """Coordinates on which the normals are as independent as on all: proposed by floats, proved by
+    ranks; else all.
+    """
     table = float_rows(halfspaces, dim)[:, :-1]
     if not len(table) or not np.isfinite(table).all():
         return list(range(dim))
@@ -190,7 +218,9 @@ def _constant(dim: int) -> list[Rational]:
 
 
 class _Walk:
-    """The regions found so far: codes (one byte per hinge), witnesses, facets crossed, and the queue."""
+    """The regions found so far: codes (one byte per hinge), witnesses, facets crossed, and the
+    queue.
+    """
 
     def __init__(self, job: Job, whole: Flat, start: Point) -> None:
         from exact.kernels import feasibility
@@ -214,7 +244,9 @@ class _Walk:
         """Start with no layer and no halfspace known."""
         self.sides, self.layers = _Sides(), dict[bytes, _Layer]()
         self.edges = [self.sides.number(wall) for wall in dict.fromkeys(self.flat.walls)]
-        self.first = self.sides.layer(begin(self.network, self.flat.state(), _constant(self.flat.dim)))
+        self.first = self.sides.layer(
+            begin(self.network, self.flat.state(), _constant(self.flat.dim))
+        )
 
     def run(self, radius: int | None) -> None:
         """Walk until every facet is crossed, or the budget or the radius is reached."""
@@ -239,23 +271,34 @@ class _Walk:
         whole = not self.queue and not self.leading_out
         pairs = self._pairs if whole else None
         outcome = Outcome.COMPLETE if whole else Outcome.BUDGET_REACHED
-        return FlatCells(np.packbits(bits, axis=1), hinges, self._witness, outcome, self._evidence(whole), self.decisions,
-                         self._facet_walls, pairs)  # fmt: skip
+        return FlatCells(
+            np.packbits(bits, axis=1),
+            hinges,
+            self._witness,
+            outcome,
+            self._evidence(whole),
+            self.decisions,
+            self._facet_walls,
+            pairs,
+        )
 
     def _evidence(self, whole: bool) -> str:
         crossed = len(self.codes) - len(self.queue)
         if whole:
             return (
-                f"closed under facets: each of the {len(self.pairs)} pairs of regions that share one was met, no true facet of "
+                f"closed under facets: each of the {len(self.pairs)} pairs of regions that share "
+                f"one was met, no true facet of "
                 f"the {crossed} regions leads elsewhere, and the domain is connected"
             )
         if self.outermost and not self.leading_out:
             return (
-                f"all regions within a number of facets of the start: every true facet of {crossed} regions was crossed, and "
+                f"all regions within a number of facets of the start: every true facet of "
+                f"{crossed} regions was crossed, and "
                 f"the {self.outermost} regions farthest away were not looked behind"
             )
         return (
-            f"stopped early: {self.leading_out} facets lead to regions left out, and {len(self.queue)} regions found were "
+            f"stopped early: {self.leading_out} facets lead to regions left out, and "
+            f"{len(self.queue)} regions found were "
             "not looked behind"
         )
 
@@ -270,11 +313,15 @@ class _Walk:
         return point if self.flat is self.chart.whole else self.chart.outside(point)
 
     def _facet_walls(self, region: int) -> tuple[Halfspace, ...]:
-        """The domain's walls, and the facets between regions (of a region not expanded: all its walls)."""
+        """The domain's walls, and the facets between regions (of a region not expanded: all its
+        walls).
+        """
         code, facets = self.codes[region], self.facets[region]
         sides = region_halfspaces(self.network, self.chart.whole, [bool(bit) for bit in code])
         numbers = range(len(code)) if facets is None else facets
-        inside = [sides[k] if code[k] else sides[k].opposite for k in numbers if not sides[k].is_constant]
+        inside = [
+            sides[k] if code[k] else sides[k].opposite for k in numbers if not sides[k].is_constant
+        ]
         return tuple(dict.fromkeys([*self.chart.whole.walls, *inside]))
 
     def _add(self, code: bytes, distance: int) -> int:
@@ -294,7 +341,9 @@ class _Walk:
         if len(self.layers) > _CACHE:
             self._forget()
         walls = self._walls(self.codes[region])
-        known = {self.sides.number(wall): other for wall, other in self.waiting.get(region, {}).items()}
+        known = {
+            self.sides.number(wall): other for wall, other in self.waiting.get(region, {}).items()
+        }
         self.witnesses[region], facets = self._facets(walls, known)
         self.waiting.pop(region, None)
         self.facets[region] = tuple(sorted({walls.hinges[i][0] for i in facets}))
@@ -330,8 +379,12 @@ class _Walk:
         undecided = [i for i in range(edges, size) if found[i] == self.kernel.UNDECIDED]
         for i in undecided:
             found[i] = 1 if self._is_facet(walls, i) else 2
-        self._count(exact=len(undecided), filter=open_before - len(undecided), redundant=int(np.count_nonzero(found == 2)),
-                    facets=int(np.count_nonzero(found[edges:] == 1)))  # fmt: skip
+        self._count(
+            exact=len(undecided),
+            filter=open_before - len(undecided),
+            redundant=int(np.count_nonzero(found == 2)),
+            facets=int(np.count_nonzero(found[edges:] == 1)),
+        )
         return witness, [i for i in range(edges, size) if found[i] == 1]
 
     def _count(self, **more: int) -> None:
@@ -339,7 +392,9 @@ class _Walk:
             self.decisions[name] += number
 
     def _is_facet(self, walls: _Walls, index: int) -> bool:
-        """Whether some point is outside one wall and inside all others; the segment to the region crosses a facet then."""
+        """Whether some point is outside one wall and inside all others; the segment to the region
+        crosses a facet then.
+        """
         sides = [side ^ int(i == index) for i, side in enumerate(walls.sides)]
         rows = [self.sides.halfspaces[i] for i in sides]
         return isinstance(strict_feasibility(rows, self.flat.dim, self.job.watch), Interior)
@@ -347,7 +402,10 @@ class _Walk:
     def _centre(self, walls: _Walls) -> FloatArray | Point:
         """A witness alone."""
         x, found = np.empty(self.flat.dim), np.ones(len(walls.sides), dtype=np.int64)
-        if self.kernel.sort_walls(walls.rows, len(found), x, found, np.zeros(1, dtype=np.int64)) == self.kernel.OPEN:
+        if (
+            self.kernel.sort_walls(walls.rows, len(found), x, found, np.zeros(1, dtype=np.int64))
+            == self.kernel.OPEN
+        ):
             return x
         return self._inside(walls)
 
@@ -355,7 +413,9 @@ class _Walk:
         rows = [self.sides.halfspaces[i] for i in walls.sides]
         found = strict_feasibility(rows, self.flat.dim, *([] if watch is None else [watch]))
         if not isinstance(found, Interior):
-            raise Undecided("a facet leads to an empty region", value=found, remedy="please report the network")
+            raise Undecided(
+                "a facet leads to an empty region", value=found, remedy="please report the network"
+            )
         return found.point
 
     def _walls(self, code: bytes) -> _Walls:
@@ -363,17 +423,25 @@ class _Walk:
         layers = list(self._layers(code))
         if not layers:
             return _Walls(list(self.edges), self.edge_rows.copy(), [[] for _ in self.edges])
-        on, bits = np.concatenate([layer.sides for layer in layers]), np.frombuffer(code, dtype=np.uint8)
+        on, bits = (
+            np.concatenate([layer.sides for layer in layers]),
+            np.frombuffer(code, dtype=np.uint8),
+        )
         moving = np.flatnonzero(on >= 0)
         hinges: dict[int, list[int]] = {side: [] for side in self.edges}
         for number, side in zip(moving.tolist(), (on ^ (bits == 0))[moving].tolist(), strict=True):
             hinges.setdefault(side, []).append(number)
         picked = [numbers[0] for numbers in list(hinges.values())[len(self.edges) :]]
-        rows = np.concatenate([layer.rows for layer in layers])[picked] * (bits[picked] * 2.0 - 1.0)[:, None]
+        rows = (
+            np.concatenate([layer.rows for layer in layers])[picked]
+            * (bits[picked] * 2.0 - 1.0)[:, None]
+        )
         return _Walls(list(hinges), np.concatenate([self.edge_rows, rows]), list(hinges.values()))
 
     def _layers(self, code: bytes) -> Iterator[_Layer]:
-        """The layers on the region with a code (of a code that is being written: on its beginning)."""
+        """The layers on the region with a code (of a code that is being written: on its
+        beginning).
+        """
         layer, end = self.first, 0
         while layer is not None:
             yield layer
@@ -392,7 +460,9 @@ class _Walk:
         return self.layers[before]
 
     def _behind(self, code: bytes, wall: int, hinges: Sequence[int]) -> bytes:
-        """The code behind a facet: hinges on its hyperplane take its outer side, constants their own, others keep theirs."""
+        """The code behind a facet: hinges on its hyperplane take its outer side, constants their
+        own, others keep theirs.
+        """
         there, layer, start = np.frombuffer(code, dtype=np.uint8).copy(), self.first, 0
         there[hinges] ^= 1
         while layer is not None:
@@ -407,7 +477,9 @@ class _Walk:
         return there.tobytes()
 
     def _code_beside(self, point: Point) -> bytes:
-        """The code at `point + e_1 t + e_2 t^2 + ...` for small t > 0: signs are lexicographic in (value, normal)."""
+        """The code at `point + e_1 t + e_2 t^2 + ...` for small t > 0: signs are lexicographic in
+        (value, normal).
+        """
         code, layer = bytearray(), self.first
         while layer is not None:
             for side, bit in zip(layer.sides.tolist(), layer.constant.tolist(), strict=True):

@@ -14,7 +14,9 @@ from exact.regions.polytopes.cells import FlatCells
 
 
 def point_cells(job: Job) -> FlatCells:
-    """The one region, of dimension 0, of a flat domain without parameters; none where the budget allows none."""
+    """The one region, of dimension 0, of a flat domain without parameters; none where the budget
+    allows none.
+    """
     assert isinstance(job.domain, FlatDomain)
     flat, bits, one = job.domain.flat(), list[bool](), [Rational(1)]
     cursor = begin(job.network, flat.state(), one)
@@ -24,10 +26,16 @@ def point_cells(job: Job) -> FlatCells:
         bits += here
         cursor = advance(cursor, z, here)
     hinges, stopped = job.network.hinge_count, job.out_of_budget(0)
-    evidence = "stopped before the point was reached" if stopped else f"at the point all {hinges} hinges were evaluated exactly"
+    evidence = (
+        "stopped before the point was reached"
+        if stopped
+        else f"at the point all {hinges} hinges were evaluated exactly"
+    )
     outcome = Outcome.BUDGET_REACHED if stopped else Outcome.COMPLETE
     codes = packed([] if stopped else [bits], hinges)
-    return FlatCells(codes, hinges, _origin, outcome, evidence, {"exact": hinges}, _no_walls, _no_pairs)
+    return FlatCells(
+        codes, hinges, _origin, outcome, evidence, {"exact": hinges}, _no_walls, _no_pairs
+    )
 
 
 def _origin(_: int) -> Point:

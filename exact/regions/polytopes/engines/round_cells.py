@@ -1,9 +1,11 @@
-"""Cells inside an open ball: polytopes cut out of a simplex around it, kept as far as they come into the ball.
+"""Cells inside an open ball: polytopes cut out of a simplex around it, kept as far as they come
+into the ball.
 
-A full-dimensional polytope meets the open ball iff its hull of vertices does: some vertex is inside, or its point nearest to
-the centre is (Wolfe's algorithm in rationals, `exact.geometry.polyhedra.minimum_norm`). A hyperplane that misses the ball has one side in it.
-Coordinates are those of a chart at the centre of the ball, with a Gram matrix for its metric, so no root ever occurs. Cost:
-every vertex of every polytope met on the way, in integers; any degeneracy.
+A full-dimensional polytope meets the open ball iff its hull of vertices does: some vertex is
+inside, or its point nearest to the centre is (Wolfe's algorithm in rationals,
+`exact.geometry.polyhedra.minimum_norm`). A hyperplane that misses the ball has one side in it.
+Coordinates are those of a chart at the centre of the ball, with a Gram matrix for its metric, so no
+root ever occurs. Cost: every vertex of every polytope met on the way, in integers; any degeneracy.
 """
 
 from __future__ import annotations
@@ -65,17 +67,28 @@ class RoundChart:
         return homogeneous([x + s for x, s in zip(point, self._shift, strict=True)])
 
     def witness(self, shape: VertexPolytope) -> Point:
-        """A point strictly inside a polytope that meets the ball, and inside the ball, in the ball's own chart."""
+        """A point strictly inside a polytope that meets the ball, and inside the ball, in the
+        ball's own chart.
+        """
         return self.own_point(inner_point(self.body, shape.vertices, shape.centroid()))
 
 
 def meets(body: RoundBody, points: Sequence[Point]) -> bool:
-    """Whether the hull of points comes into the open ball; the relative interior of the hull then does."""
-    return any(body.norm_squared(affine(point)) < body.radius_squared for point in points) or body.nearest(points).is_inside
+    """Whether the hull of points comes into the open ball; the relative interior of the hull then
+    does.
+    """
+    return (
+        any(body.norm_squared(affine(point)) < body.radius_squared for point in points)
+        or body.nearest(points).is_inside
+    )
 
 
-def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope, watch: Watch) -> Iterator[Part]:
-    """The parts of a polytope by the sides of the planes, as far as they meet the ball; raises Stopped."""
+def parts(
+    body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope, watch: Watch
+) -> Iterator[Part]:
+    """The parts of a polytope by the sides of the planes, as far as they meet the ball; raises
+    Stopped.
+    """
     fixed = list[bool]()
     for plane in planes:
         watch.check()
@@ -84,8 +97,12 @@ def parts(body: RoundBody, planes: Sequence[Halfspace], shape: VertexPolytope, w
 
 
 def _parts(
-    body: RoundBody, planes: Sequence[tuple[Halfspace, bool]], shape: VertexPolytope, bits: Bits, watch: Watch
-) -> Iterator[Part]:  # fmt: skip
+    body: RoundBody,
+    planes: Sequence[tuple[Halfspace, bool]],
+    shape: VertexPolytope,
+    bits: Bits,
+    watch: Watch,
+) -> Iterator[Part]:
     """The same from plane number `len(bits)` on; a fixed plane has one side in the ball."""
     for plane, fixed in planes[len(bits) :]:
         if fixed:
@@ -102,7 +119,9 @@ def _parts(
     yield bits, shape
 
 
-def inner_point(body: RoundBody, points: Sequence[Point], middle: Sequence[Rational]) -> list[Rational]:
+def inner_point(
+    body: RoundBody, points: Sequence[Point], middle: Sequence[Rational]
+) -> list[Rational]:
     """A point of the ball in the relative interior of a hull that meets it, where `middle` lies."""
     near = min((affine(point) for point in points), key=body.norm_squared)
     if body.norm_squared(near) >= body.radius_squared:

@@ -1,8 +1,9 @@
-"""`round_layers`: the cells of a network of any depth in an open ball, from polytopes that are cut layer by layer.
+"""`round_layers`: the cells of a network of any depth in an open ball, from polytopes that are cut
+layer by layer.
 
-A simplex around the ball is cut by the hinges of the first layer, every part that meets the ball by those of the next layer on
-it, and so on (`round_cells`). Facets between cells are the facets of the polytopes that meet the ball too; the code behind
-one is read off beside a point of it.
+A simplex around the ball is cut by the hinges of the first layer, every part that meets the ball by
+those of the next layer on it, and so on (`round_cells`). Facets between cells are the facets of the
+polytopes that meet the ball too; the code behind one is read off beside a point of it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
 from exact.regions.engine import Engine, Job
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.engines.round_cells import Bits, Part, RoundChart, inner_point, meets, parts
+from exact.regions.polytopes.engines.round_cells import (
+    Bits,
+    Part,
+    RoundChart,
+    inner_point,
+    meets,
+    parts,
+)
 from exact.regions.polytopes.facets import code_behind
 
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -39,7 +47,11 @@ class RoundLayers(Engine):
     def refusal(self, network: Network, domain: Domain) -> str | None:
         if not isinstance(domain, Ball):
             return f"it cuts balls, not {type(domain).__name__}"
-        return "the network has a norm; give NormBall(), or network.folded()" if network.has_norm else network.jump_refusal
+        return (
+            "the network has a norm; give NormBall(), or network.folded()"
+            if network.has_norm
+            else network.jump_refusal
+        )
 
     def cost(self, network: Network, domain: Domain) -> float:
         return 1000.0
@@ -60,7 +72,9 @@ class RoundLayers(Engine):
         return _as_flat(_View(job.network, chart, found, stopped))
 
 
-def _cells(chart: RoundChart, cursor: Cursor | None, bits: Bits, shape: VertexPolytope, watch: Watch) -> Iterator[Part]:
+def _cells(
+    chart: RoundChart, cursor: Cursor | None, bits: Bits, shape: VertexPolytope, watch: Watch
+) -> Iterator[Part]:
     """The cells within a polytope on which the hinges so far have these bits."""
     if cursor is None:
         yield bits, shape
@@ -72,7 +86,10 @@ def _cells(chart: RoundChart, cursor: Cursor | None, bits: Bits, shape: VertexPo
 
 def _as_flat(view: _View) -> FlatCells:
     hinges, count = view.network.hinge_count, len(view.cells)
-    evidence = f"a simplex around the ball, cut by every hinge on each part of it that has points in the ball: {count} cells"
+    evidence = (
+        f"a simplex around the ball, cut by every hinge on each part of it that has points "
+        f"in the ball: {count} cells"
+    )
     return FlatCells(
         packed([bits for bits, _ in view.cells], hinges),
         hinges,
@@ -104,7 +121,9 @@ class _View:
         return tuple(self.chart.own(wall) for wall in walls)
 
     def pairs(self) -> IndexArray:
-        """Every two cells that share a facet which meets the ball, by the code behind a point of it."""
+        """Every two cells that share a facet which meets the ball, by the code behind a point of
+        it.
+        """
         places = {bits: i for i, (bits, _) in enumerate(self.cells)}
         found = set[tuple[int, int]]()
         for i, (_, shape) in enumerate(self.cells):
@@ -115,12 +134,17 @@ class _View:
                     found |= set() if j is None else {(min(i, j), max(i, j))}
         return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
-    def _behind(self, wall: Halfspace, points: Sequence[Point], places: dict[Bits, int]) -> int | None:
+    def _behind(
+        self, wall: Halfspace, points: Sequence[Point], places: dict[Bits, int]
+    ) -> int | None:
         at = inner_point(self.chart.body, points, _mean(points))
         bits = code_behind(self.network, self.chart.flat, wall, homogeneous(at))
         if bits not in places and not self.stopped:
-            raise Undecided("a facet leads to a region that the enumeration does not have", value=wall,
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "a facet leads to a region that the enumeration does not have",
+                value=wall,
+                remedy="this is a defect of the engine: please report the network",
+            )
         return places.get(bits)
 
 

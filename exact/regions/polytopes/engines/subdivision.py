@@ -1,13 +1,17 @@
-"""`subdivision`: keep the polyhedral complex of vertices, edges, ..., cells, and cut it neuron by neuron.
+"""`subdivision`: keep the polyhedral complex of vertices, edges, ..., cells, and cut it neuron by
+neuron.
 
-In front of a hidden layer every pre-activation is affine on every cell. Its signs at all vertices of the complex come from
-one float64 pass with a proved error bound; a cell is cut by the neurons that have both signs on its vertices. The cutting is
-combinatorial (`exact.kernels.splitting`), needs nothing but signs -1, 0, +1, and handles zeros on vertices, edges, faces
-and whole cells. A new vertex is solved for from the d hyperplanes that define it, so errors do not pile up. Signs that
-floats leave open are decided by exact coordinates. Cost: linear in the complex, about 2^d faces a region.
+In front of a hidden layer every pre-activation is affine on every cell. Its signs at all vertices
+of the complex come from one float64 pass with a proved error bound; a cell is cut by the neurons
+that have both signs on its vertices. The cutting is combinatorial (`exact.kernels.splitting`),
+needs nothing but signs -1, 0, +1, and handles zeros on vertices, edges, faces and whole cells. A
+new vertex is solved for from the d hyperplanes that define it, so errors do not pile up. Signs that
+floats leave open are decided by exact coordinates. Cost: linear in the complex, about 2^d faces a
+region.
 
-All of R^d is the cube [-K, K]^d for a symbol K larger than every number: a vertex is `p + K q`, and signs are lexicographic
-in (q, p). Every region of R^d meets that cube, and regions share a facet in it iff they do in R^d.
+All of R^d is the cube [-K, K]^d for a symbol K larger than every number: a vertex is `p + K q`, and
+signs are lexicographic in (q, p). Every region of R^d meets that cube, and regions share a facet in
+it iff they do in R^d.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ class Subdivision(Engine):
     def refusal(self, network: Network, domain: Domain) -> str | None:
         reason = flat_refusal(network, domain)
         if reason is None and isinstance(domain, FlatDomain) and chart_of(domain).dim > MAX_DIM:
-            reason = f"dimension {chart_of(domain).dim} is above {MAX_DIM}, where a region has 2^d faces"
+            reason = (
+                f"dimension {chart_of(domain).dim} is above {MAX_DIM}, where a region has 2^d faces"
+            )
         return reason
 
     def cost(self, network: Network, domain: Domain) -> float:
@@ -63,7 +69,11 @@ class Subdivision(Engine):
         try:
             if not cutter.inside_walls():
                 proof = strict_feasibility(flat.walls, flat.dim)
-                require(isinstance(proof, Farkas), "no cell is left inside the walls, so they have no common point", proof)
+                require(
+                    isinstance(proof, Farkas),
+                    "no cell is left inside the walls, so they have no common point",
+                    proof,
+                )
                 assert isinstance(proof, Farkas)
                 return empty_cells(network.hinge_count, proof)
             walk = stages(network, flat)
@@ -99,4 +109,14 @@ def _cells(job: Job, cutter: Cutter, vertices: ExactVertices, whole: bool) -> Fl
     )
     witness = Witnesses(vertices, faces, cutter, codes)
     outcome = Outcome.COMPLETE if whole else Outcome.BUDGET_REACHED
-    return FlatCells(codes, hinges, witness, outcome, evidence, cutter.decisions, witness.walls, faces.pairs, faces)
+    return FlatCells(
+        codes,
+        hinges,
+        witness,
+        outcome,
+        evidence,
+        cutter.decisions,
+        witness.walls,
+        faces.pairs,
+        faces,
+    )

@@ -1,8 +1,10 @@
-"""What a subdivision has when its time or memory is up: cells that only some of the hinges have cut.
+"""What a subdivision has when its time or memory is up: cells that only some of the hinges have
+cut.
 
-No such cell is a region, but every one has points in it, and a point lies in a region: its code is read off there, in all
-layers, by certified floats, and exactly at a few points where those leave something open. Different cells lead to different
-regions as a rule; those that do not are told from the codes. Cost: the network at one point a cell.
+No such cell is a region, but every one has points in it, and a point lies in a region: its code is
+read off there, in all layers, by certified floats, and exactly at a few points where those leave
+something open. Different cells lead to different regions as a rule; those that do not are told from
+the codes. Cost: the network at one point a cell.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ import numpy as np
 from exact.arithmetic.arrays import ByteArray
 from exact.arithmetic.numbers import FloatArray, Rational
 from exact.geometry.domains.base import Flat
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, float_rows, is_inside, point_of_floats
+from exact.geometry.polyhedra.halfspace import (
+    Halfspace,
+    Point,
+    float_rows,
+    is_inside,
+    point_of_floats,
+)
 from exact.networks.network import Network
 from exact.propagation.cursor import advance, begin, layer_halfspaces
 from exact.propagation.enclosures import PointWalk
@@ -31,24 +39,40 @@ _TRIES = 64  # points read exactly where floats read none
 
 
 def unfinished(job: Job, flat: Flat, cutter: Cutter, points: PointWalk) -> FlatCells:
-    """The regions at the middles of the cells of a complex, as many as can be read within the watch's grace."""
+    """The regions at the middles of the cells of a complex, as many as can be read within the
+    watch's grace.
+    """
     hinges = job.network.hinge_count
     codes, at = _distinct(_read(job, flat, cutter, points), (hinges + 7) // 8, flat.dim, job.most)
-    evidence = f"stopped early: the codes of {len(codes)} regions were read at points of the {cutter.cell_count} cells so far"
-    return FlatCells(codes, hinges, lambda i: point_of_floats(at[i]), Outcome.BUDGET_REACHED, evidence, cutter.decisions,
-                     lambda i: _walls(job.network, flat, codes[i]))  # fmt: skip
+    evidence = (
+        f"stopped early: the codes of {len(codes)} regions were read at points of the "
+        f"{cutter.cell_count} cells so far"
+    )
+    return FlatCells(
+        codes,
+        hinges,
+        lambda i: point_of_floats(at[i]),
+        Outcome.BUDGET_REACHED,
+        evidence,
+        cutter.decisions,
+        lambda i: _walls(job.network, flat, codes[i]),
+    )
 
 
 def _walls(network: Network, flat: Flat, code: ByteArray) -> tuple[Halfspace, ...]:
     """The domain's walls, and one side of every hinge."""
     bits = [bool(bit) for bit in np.unpackbits(code, count=network.hinge_count)]
     sides = zip(region_halfspaces(network, flat, bits), bits, strict=True)
-    return tuple(dict.fromkeys([*flat.walls, *(h if bit else h.opposite for h, bit in sides if not h.is_constant)]))
+    return tuple(
+        dict.fromkeys(
+            [*flat.walls, *(h if bit else h.opposite for h, bit in sides if not h.is_constant)]
+        )
+    )
 
 
 def _distinct(
     found: Iterator[tuple[ByteArray, FloatArray]], width: int, dim: int, most: int | None
-) -> tuple[ByteArray, FloatArray]:  # fmt: skip
+) -> tuple[ByteArray, FloatArray]:
     """Every code once, with its point, in the order found."""
     parts = [(np.zeros((0, width), dtype=np.uint8), np.zeros((0, dim))), *found]
     codes, at = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
@@ -56,7 +80,9 @@ def _distinct(
     return codes[first], at[first]
 
 
-def _read(job: Job, flat: Flat, cutter: Cutter, points: PointWalk) -> Iterator[tuple[ByteArray, FloatArray]]:
+def _read(
+    job: Job, flat: Flat, cutter: Cutter, points: PointWalk
+) -> Iterator[tuple[ByteArray, FloatArray]]:
     """Packed codes and their points, block by block."""
     end, some = job.watch.grace(), False
     for first in range(0, cutter.cell_count, _BLOCK):
@@ -67,7 +93,12 @@ def _read(job: Job, flat: Flat, cutter: Cutter, points: PointWalk) -> Iterator[t
         if time.monotonic() > end:
             break
     if not some:
-        yield from _exactly(job.network, flat, islice(cutter.middles(0, min(_TRIES, cutter.cell_count)), _TRIES), end)
+        yield from _exactly(
+            job.network,
+            flat,
+            islice(cutter.middles(0, min(_TRIES, cutter.cell_count)), _TRIES),
+            end,
+        )
 
 
 def _by_floats(flat: Flat, points: PointWalk, at: FloatArray) -> tuple[ByteArray, np.ndarray]:
@@ -79,7 +110,9 @@ def _by_floats(flat: Flat, points: PointWalk, at: FloatArray) -> tuple[ByteArray
     return np.packbits(every == 1, axis=1), known
 
 
-def _exactly(network: Network, flat: Flat, at: Iterator[FloatArray], end: float) -> Iterator[tuple[ByteArray, FloatArray]]:
+def _exactly(
+    network: Network, flat: Flat, at: Iterator[FloatArray], end: float
+) -> Iterator[tuple[ByteArray, FloatArray]]:
     for place in at:
         bits = _code(network, flat, point_of_floats(place)) if np.isfinite(place).all() else None
         if bits is not None:
@@ -90,7 +123,10 @@ def _exactly(network: Network, flat: Flat, at: Iterator[FloatArray], end: float)
 
 def _code(network: Network, flat: Flat, point: Point) -> Sequence[bool] | None:
     """The code of the region that a point lies in; None outside the domain and on a boundary."""
-    cursor, bits = begin(network, flat.state(), [Rational(0)] * flat.dim + [Rational(1)]), list[bool]()
+    cursor, bits = (
+        begin(network, flat.state(), [Rational(0)] * flat.dim + [Rational(1)]),
+        list[bool](),
+    )
     inside = is_inside(flat.walls, point)
     while inside and cursor is not None:
         z = cursor.current.pre_activations(cursor.inner, cursor.one)

@@ -1,10 +1,13 @@
-"""`vertices`: the cells of one hidden layer, an arrangement of hyperplanes in R^d, in a polyhedron or in a ball.
+"""`vertices`: the cells of one hidden layer, an arrangement of hyperplanes in R^d, in a polyhedron
+or in a ball.
 
-The layer's forms are reduced exactly to distinct hyperplanes in as few coordinates as they need (`exact.geometry.arrangements.arrangement`). Simple
-arrangements come from their vertices, in blocks (`lowest_vertices`); degenerate ones with small integer coefficients by
-deletion and restriction in compiled loops (`restriction`); those with long coefficients from their vertices too, a crowded
-vertex by its own small arrangement; and should all that fail, from the LP tree. In a ball polytopes are cut by one
-hyperplane after another (`round_cells`). Cost: one form at one vertex for every bit of every code, in all but the last two.
+The layer's forms are reduced exactly to distinct hyperplanes in as few coordinates as they need
+(`exact.geometry.arrangements.arrangement`). Simple arrangements come from their vertices, in blocks
+(`lowest_vertices`); degenerate ones with small integer coefficients by deletion and restriction in
+compiled loops (`restriction`); those with long coefficients from their vertices too, a crowded
+vertex by its own small arrangement; and should all that fail, from the LP tree. In a ball polytopes
+are cut by one hyperplane after another (`round_cells`). Cost: one form at one vertex for every bit
+of every code, in all but the last two.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ _BLOCK = 2**16
 
 
 class Vertices(Engine):
-    """One hidden layer in any dimension, any degeneracy; blocks of cells are counted against the budget."""
+    """One hidden layer in any dimension, any degeneracy; blocks of cells are counted against the
+    budget.
+    """
 
     name = "vertices"
 
@@ -51,7 +56,9 @@ class Vertices(Engine):
         around = RealSpace(len(domain.centre)) if isinstance(domain, Ball) else domain
         reason = flat_refusal(network, around)
         if reason is None and len(network.hidden_layers) > 1:
-            reason = f"it cuts by one hidden layer, and this network has {len(network.hidden_layers)}"
+            reason = (
+                f"it cuts by one hidden layer, and this network has {len(network.hidden_layers)}"
+            )
         return reason
 
     def cost(self, network: Network, domain: Domain) -> float:
@@ -87,11 +94,14 @@ class Vertices(Engine):
 
 
 def _enumerated(job: Job, given: Arrangement) -> FlatCells:
-    """By vertices when the arrangement is simple, else by restriction when its coefficients are small, else by vertices
-    with the crowded ones treated on their own, and by LPs when even that fails."""
+    """By vertices when the arrangement is simple, else by restriction when its coefficients are
+    small, else by vertices with the crowded ones treated on their own, and by LPs when even that
+    fails."""
     reduced = essential(given)
     small = fits(reduced)
-    methods: list[Callable[[Job, Arrangement, Essential], FlatCells]] = [partial(_by_vertices, crowded=not small)]
+    methods: list[Callable[[Job, Arrangement, Essential], FlatCells]] = [
+        partial(_by_vertices, crowded=not small)
+    ]
     methods += [_by_restriction, partial(_by_vertices, crowded=True)] if small else []
     for method in methods:
         try:
@@ -104,7 +114,9 @@ def _enumerated(job: Job, given: Arrangement) -> FlatCells:
 def _by_programmes(job: Job, given: Arrangement) -> FlatCells:
     """The LP tree over the distinct hyperplanes."""
     normals, offsets = [h.normal for h in given.planes], [h.offset for h in given.planes]
-    layer = Layer.of(RationalMatrix.from_rationals(normals), RationalMatrix.from_rationals(offsets), ReLU())
+    layer = Layer.of(
+        RationalMatrix.from_rationals(normals), RationalMatrix.from_rationals(offsets), ReLU()
+    )
     domain = HPolytope(given.walls, dim=given.dim)
     cells = LPTree().run(replace(job, network=Network((Block((layer,)),)), domain=domain))
     view = _View(given, np.packbits(given.hinge_bits(cells.bits), axis=1))
@@ -150,7 +162,9 @@ class _Collected:
 
 
 def _with_opposites(block: BitArray) -> BitArray:
-    """Cells on the positive side of the first hyperplane of a central arrangement, then their opposites."""
+    """Cells on the positive side of the first hyperplane of a central arrangement, then their
+    opposites.
+    """
     cells = np.concatenate([np.ones((len(block), 1), dtype=bool), block], axis=1)
     return np.concatenate([cells, ~cells])
 
@@ -161,8 +175,10 @@ def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool
     kept.collect(source.blocks(), reduced.mirrored)
     counts = {"filter": source.decisions.filter, "exact": source.decisions.exact}
     evidence = (
-        f"each vertex of {len(given.planes)} distinct hyperplanes, at infinity too, is the lowest point of exactly one cell "
-        f"(of several, enumerated there, at {len(source.points)} points on more than {reduced.dim}): {kept.found} in the domain"
+        f"each vertex of {len(given.planes)} distinct hyperplanes, at infinity too, is the lowest "
+        f"point of exactly one cell "
+        f"(of several, enumerated there, at {len(source.points)} points on more than "
+        f"{reduced.dim}): {kept.found} in the domain"
     )
     return _cells(kept, evidence, counts, None)
 
@@ -178,18 +194,30 @@ def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
             found.append(part)
     except Stopped:
         kept.stopped = True
-    kept.add(np.array([sides for sides, _ in found], dtype=bool).reshape(len(found), len(given.planes)))
+    kept.add(
+        np.array([sides for sides, _ in found], dtype=bool).reshape(len(found), len(given.planes))
+    )
     evidence = (
-        f"a simplex around the ball, cut by {len(given.planes)} distinct hyperplanes, and of its parts those with points in "
+        f"a simplex around the ball, cut by {len(given.planes)} distinct hyperplanes, and of its "
+        f"parts those with points in "
         f"the ball: {kept.found}"
     )
-    return _cells(kept, evidence, {"filter": 0, "exact": kept.found}, lambda index: chart.witness(found[index][1]))
+    return _cells(
+        kept,
+        evidence,
+        {"filter": 0, "exact": kept.found},
+        lambda index: chart.witness(found[index][1]),
+    )
 
 
 def _local(job: Job, given: Arrangement) -> BitArray:
-    """The cells of an arrangement at a crowded vertex; raises Stopped, since some of them would be worth nothing."""
+    """The cells of an arrangement at a crowded vertex; raises Stopped, since some of them would be
+    worth nothing.
+    """
     empty = Network((Block((Layer.of([[0] * given.dim]),)),))
-    cells = _enumerated(Job(empty, HPolytope(given.walls, dim=given.dim), job.device, shared=job.watch), given)
+    cells = _enumerated(
+        Job(empty, HPolytope(given.walls, dim=given.dim), job.device, shared=job.watch), given
+    )
     if cells.outcome is not Outcome.COMPLETE:
         raise Stopped
     return given.plane_sides(cells.bits)
@@ -201,25 +229,39 @@ def _by_restriction(job: Job, given: Arrangement, reduced: Essential) -> FlatCel
     for begin in range(0, len(cells.words), _BLOCK):
         kept.add(cells.sides(begin, begin + _BLOCK), reduced.mirrored)
     evidence = (
-        f"the cells of {len(given.planes)} distinct hyperplanes: one, and for each hyperplane as many more as the earlier ones "
+        f"the cells of {len(given.planes)} distinct hyperplanes: one, and for each hyperplane as "
+        f"many more as the earlier ones "
         f"cut it into (deletion and restriction): {kept.found}"
     )
     return _cells(kept, evidence, {}, partial(_swept_witness, reduced, cells))
 
 
 def _swept_witness(reduced: Essential, cells: SweptCells, index: int) -> Point:
-    """The float64 witness of a cell, exactly as it is; every block of cells is followed by their opposites, if they are."""
+    """The float64 witness of a cell, exactly as it is; every block of cells is followed by their
+    opposites, if they are.
+    """
     block, within = divmod(index, _BLOCK * (1 + reduced.mirrored))
     size = min(_BLOCK, len(cells.words) - block * _BLOCK)
     coordinates = cells.points[block * _BLOCK + within % size].tolist()
     return reduced.lift([rational(x) for x in coordinates], opposite=within >= size)
 
 
-def _cells(kept: _Collected, evidence: str, counts: dict[str, int], witness: Callable[[int], Point] | None) -> FlatCells:
+def _cells(
+    kept: _Collected, evidence: str, counts: dict[str, int], witness: Callable[[int], Point] | None
+) -> FlatCells:
     outcome = Outcome.BUDGET_REACHED if kept.stopped else Outcome.COMPLETE
     evidence = f"stopped early, with {kept.found} cells" if kept.stopped else evidence
     view = _View(kept.given, kept.codes)
-    return FlatCells(view.codes, kept.given.hinges, witness or view.witness, outcome, evidence, counts, view.walls, view.pairs)
+    return FlatCells(
+        view.codes,
+        kept.given.hinges,
+        witness or view.witness,
+        outcome,
+        evidence,
+        counts,
+        view.walls,
+        view.pairs,
+    )
 
 
 @dataclass(frozen=True)
@@ -231,7 +273,9 @@ class _View:
 
     def sides(self, index: int) -> BitArray:
         """The sides of the distinct hyperplanes."""
-        bits = np.unpackbits(self.codes[index : index + 1], axis=1, count=self.given.hinges).astype(bool)
+        bits = np.unpackbits(self.codes[index : index + 1], axis=1, count=self.given.hinges).astype(
+            bool
+        )
         sides: BitArray = self.given.plane_sides(bits)[0]
         return sides
 
@@ -244,15 +288,20 @@ class _View:
         """A point strictly inside, proposed by an LP and tested exactly."""
         found = strict_feasibility(self.walls(index), self.given.dim)
         if not isinstance(found, Interior):
-            raise Undecided("a region of the enumeration has no interior point", value=f"region {index}",
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "a region of the enumeration has no interior point",
+                value=f"region {index}",
+                remedy="this is a defect of the engine: please report the network",
+            )
         return found.point
 
     def pairs(self) -> IndexArray:
-        """Every two cells whose codes differ in exactly the hinges on one hyperplane: they share a facet.
+        """Every two cells whose codes differ in exactly the hinges on one hyperplane: they share a
+        facet.
 
-        Both lie in the convex cut-out of all other hyperplanes and the domain, on either side of the one, which
-        therefore cuts it in a set of dimension d - 1. One probe of a hash table per cell and hyperplane.
+        Both lie in the convex cut-out of all other hyperplanes and the domain, on either side of
+        the one, which therefore cuts it in a set of dimension d - 1. One probe of a hash table per
+        cell and hyperplane.
         """
         from exact.kernels.arrangement import pairs_across
 

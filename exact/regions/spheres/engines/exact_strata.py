@@ -1,7 +1,9 @@
-"""Strata of an arrangement on a sphere, one at a time, in rationals and surds: what the float64 kernel leaves open.
+"""Strata of an arrangement on a sphere, one at a time, in rationals and surds: what the float64
+kernel leaves open.
 
-A set of hyperplanes names a flat. It misses the sphere, or meets it in a subsphere, or it is not simple: hyperplanes through it
-are dependent, or it touches the sphere in one point. Cost: one exact solve of the size of the set per flat.
+A set of hyperplanes names a flat. It misses the sphere, or meets it in a subsphere, or it is not
+simple: hyperplanes through it are dependent, or it touches the sphere in one point. Cost: one exact
+solve of the size of the set per flat.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class NotSimple(Exception):
 
 @dataclass(frozen=True)
 class Flat:
-    """Where c independent hyperplanes meet inside the sphere: the point next to the origin, and its squared norm."""
+    """Where c independent hyperplanes meet inside the sphere: the point next to the origin, and its
+    squared norm.
+    """
 
     foot: tuple[Rational, ...]
     norm_squared: Rational
@@ -44,12 +48,16 @@ class ExactFlats:
     found: list[tuple[Chosen, list[bool]]] = field(default_factory=list)
 
     def taken(self) -> list[tuple[Chosen, list[bool]]]:
-        """The strata found since the last call: their hyperplanes, and the sides of all others (false on their own)."""
+        """The strata found since the last call: their hyperplanes, and the sides of all others
+        (false on their own).
+        """
         found, self.found = self.found, []
         return found
 
     def flat(self, chosen: Sequence[int]) -> Flat | None:
-        """The flat of some hyperplanes, None when it misses the sphere. Raises NotSimple when they touch or are dependent."""
+        """The flat of some hyperplanes, None when it misses the sphere. Raises NotSimple when they
+        touch or are dependent.
+        """
         key = frozenset(chosen)
         if key not in self.known:
             self.known[key] = self._flat(sorted(chosen))
@@ -71,13 +79,17 @@ class ExactFlats:
             raise NotSimple(f"{len(chosen)} hyperplanes touch the sphere")
         return Flat(tuple(foot), square) if square < self.body.radius_squared else None
 
-    def _refuse_dependent(self, chosen: Sequence[int], rows: list[list[Rational]], offsets: list[Rational]) -> None:
+    def _refuse_dependent(
+        self, chosen: Sequence[int], rows: list[list[Rational]], offsets: list[Rational]
+    ) -> None:
         """Raises NotSimple when dependent hyperplanes have common points on the sphere."""
         if rank([[*row, x] for row, x in zip(rows, offsets, strict=True)]) > rank(rows):
             return
         kept = list[int]()
         for j, row in zip(chosen, rows, strict=True):
-            if rank([*([Rational(x) for x in self.planes[i].normal] for i in kept), row]) > len(kept):
+            if rank([*([Rational(x) for x in self.planes[i].normal] for i in kept), row]) > len(
+                kept
+            ):
                 kept.append(j)
         if self.flat(kept) is not None:
             raise NotSimple(f"{len(chosen)} hyperplanes through a flat of codimension {len(kept)}")
@@ -113,7 +125,10 @@ class ExactFlats:
             return
         others = [j for j in range(len(self.planes)) if j not in chosen]
         if all(self.flat((*chosen, j)) is None for j in others):
-            sides = [self._value(j, flat.foot) > 0 if j not in chosen else False for j in range(len(self.planes))]
+            sides = [
+                self._value(j, flat.foot) > 0 if j not in chosen else False
+                for j in range(len(self.planes))
+            ]
             self.found.append((chosen, sides))
 
     def _value(self, j: int, point: Sequence[Rational]) -> Rational:
@@ -124,11 +139,20 @@ class ExactFlats:
 
     def _cross(self, chosen: Chosen, flat: Flat) -> None:
         """The two points in which a line crosses the sphere."""
-        along = null_space([[Rational(x) for x in self.planes[j].normal] for j in chosen], self.body.dim)[0]
+        along = null_space(
+            [[Rational(x) for x in self.planes[j].normal] for j in chosen], self.body.dim
+        )[0]
         square = (self.body.radius_squared - flat.norm_squared) / self.body.norm_squared(along)
-        values = [(self._value(j, flat.foot), self._slope(j, along)) for j in range(len(self.planes))]
+        values = [
+            (self._value(j, flat.foot), self._slope(j, along)) for j in range(len(self.planes))
+        ]
         for end in (1, -1):
-            signs = [0 if j in chosen else sign_of_surd(a, end * b, square) for j, (a, b) in enumerate(values)]
+            signs = [
+                0 if j in chosen else sign_of_surd(a, end * b, square)
+                for j, (a, b) in enumerate(values)
+            ]
             if any(sign == 0 for j, sign in enumerate(signs) if j not in chosen):
-                raise NotSimple(f"more than {len(chosen)} hyperplanes through a point of the sphere")
+                raise NotSimple(
+                    f"more than {len(chosen)} hyperplanes through a point of the sphere"
+                )
             self.found.append((chosen, [sign > 0 for sign in signs]))

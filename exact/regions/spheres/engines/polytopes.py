@@ -1,10 +1,13 @@
-"""`sphere_polytopes`: the codes on a sphere of any dimension, as the polytopes of the flat arrangement that cross it.
+"""`sphere_polytopes`: the codes on a sphere of any dimension, as the polytopes of the flat
+arrangement that cross it.
 
-Inside a cell of the earlier layers every pre-activation is affine in the coordinates of the chart, so each layer cuts convex
-polytopes. A polytope is kept by its vertices, in integers, inside a simplex around the ball; a code occurs iff its polytope
-has points inside the sphere and outside, which is decided exactly (see `exact.geometry.polyhedra.minimum_norm`), and a subtree is dropped as
-soon as its polytope does not. Any dimension, any depth, any degeneracy. Cost: one exact product of the polytope's
-vertices with the hinges still open per node of the tree, which has at most two nodes and a few dropped ones per code.
+Inside a cell of the earlier layers every pre-activation is affine in the coordinates of the chart,
+so each layer cuts convex polytopes. A polytope is kept by its vertices, in integers, inside a
+simplex around the ball; a code occurs iff its polytope has points inside the sphere and outside,
+which is decided exactly (see `exact.geometry.polyhedra.minimum_norm`), and a subtree is dropped as
+soon as its polytope does not. Any dimension, any depth, any degeneracy. Cost: one exact product of
+the polytope's vertices with the hinges still open per node of the tree, which has at most two nodes
+and a few dropped ones per code.
 """
 
 from __future__ import annotations
@@ -55,7 +58,9 @@ def codes_refusal(network: Network, domain: Domain) -> str | None:
 
 
 def enumerate_polytopes(job: Job, chart: SphereChart, decisions: dict[str, int]) -> SphereCodes:
-    """Every code on the sphere of a chart; `decisions` are what an engine that hands over has counted so far."""
+    """Every code on the sphere of a chart; `decisions` are what an engine that hands over has
+    counted so far.
+    """
     tree = _Tree(job.network.hinge_count, chart)
     while tree.stack and not job.out_of_budget(len(tree.leaves.codes)):
         tree.grow()
@@ -63,12 +68,16 @@ def enumerate_polytopes(job: Job, chart: SphereChart, decisions: dict[str, int])
     codes = np.frombuffer(b"".join(leaves.codes), dtype=np.uint8).reshape(len(leaves.codes), width)
     outcome = Outcome.BUDGET_REACHED if tree.stack else Outcome.COMPLETE
     return SphereCodes(
-        chart, codes, job.network.hinge_count,
+        chart,
+        codes,
+        job.network.hinge_count,
         lambda i: straddling_pair(tree.body, leaves.cells[i]),
         lambda: leaves.pairs(tree.body),
         lambda i: components(tree.body, leaves.cells[i]),
-        outcome, tree.evidence(), {**decisions, **tree.decisions},
-    )  # fmt: skip
+        outcome,
+        tree.evidence(),
+        {**decisions, **tree.decisions},
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,9 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Node:
-    """A polytope that crosses the sphere, and a point of it inside; bit k of `on` is known unless k is in `open`, ascending."""
+    """A polytope that crosses the sphere, and a point of it inside; bit k of `on` is known unless k
+    is in `open`, ascending.
+    """
 
     layer: _Layer
     on: frozenset[int]
@@ -110,7 +121,9 @@ class _Leaves:
     cells: list[VertexPolytope] = field(default_factory=list)
 
     def pairs(self, body: RoundBody) -> IndexArray:
-        """Every two codes whose polytopes share a facet that crosses the sphere: the two have the same vertices there."""
+        """Every two codes whose polytopes share a facet that crosses the sphere: the two have the
+        same vertices there.
+        """
         waiting, found = dict[frozenset[Point], int](), list[tuple[int, int]]()
         for index, cell in enumerate(self.cells):
             sides = body.sides(cell.table)
@@ -145,8 +158,10 @@ class _Tree:
         if self.stack:
             return f"stopped early: {len(self.stack)} branches unexplored"
         return (
-            f"every branch of the tree is decided in integers: {self.decisions['cuts']} polytopes cut, of whose parts "
-            f"{self.decisions['beyond']} stay outside the sphere (Wolfe's algorithm, Cauchy-Schwarz) and "
+            f"every branch of the tree is decided in integers: {self.decisions['cuts']} polytopes "
+            f"cut, of whose parts "
+            f"{self.decisions['beyond']} stay outside the sphere (Wolfe's algorithm, "
+            f"Cauchy-Schwarz) and "
             f"{self.decisions['within']} inside it (all vertices)"
         )
 
@@ -187,7 +202,9 @@ class _Tree:
                 self.stack.append(_Node(layer, more, tuple(rest), part, inside))
 
     def _inside(self, cell: VertexPolytope, known: Point | None) -> Point | None:
-        """A point of a polytope inside the sphere, None when its interior does not meet the sphere."""
+        """A point of a polytope inside the sphere, None when its interior does not meet the
+        sphere.
+        """
         sides = self.body.sides(cell.table)
         if max(sides) <= 0:
             self.decisions["within"] += 1

@@ -1,11 +1,14 @@
-"""`sphere_flats`: the codes of one hidden layer on a sphere, from the smallest strata of its arrangement.
+"""`sphere_flats`: the codes of one hidden layer on a sphere, from the smallest strata of its
+arrangement.
 
-Every code's closure holds a smallest stratum: a crossing, where k hyperplanes meet the sphere S^k, or a whole subsphere in
-which fewer meet it and no other comes. At a simple stratum of c hyperplanes all 2^c completions of the other signs occur.
-Crossings are walked through depth first in compiled float64 with certificates (see kernels.sphere_flats), dropping every
-flat that misses the sphere with all its subsets; what floats leave open is decided in rationals and surds. A layer in which
-some stratum is not simple (dependent or touching hyperplanes) is handed over to `sphere_polytopes` as a whole.
-Cost: about a microsecond per crossing, and sorting 2^k codes for each. Source: MATH, "Spheres".
+Every code's closure holds a smallest stratum: a crossing, where k hyperplanes meet the sphere S^k,
+or a whole subsphere in which fewer meet it and no other comes. At a simple stratum of c hyperplanes
+all 2^c completions of the other signs occur. Crossings are walked through depth first in compiled
+float64 with certificates (see kernels.sphere_flats), dropping every flat that misses the sphere
+with all its subsets; what floats leave open is decided in rationals and surds. A layer in which
+some stratum is not simple (dependent or touching hyperplanes) is handed over to `sphere_polytopes`
+as a whole. Cost: about a microsecond per crossing, and sorting 2^k codes for each. Source: MATH,
+"Spheres".
 """
 
 from __future__ import annotations
@@ -18,7 +21,14 @@ from typing import Any
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_float, nearest_floats, rational
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    nearest_float,
+    nearest_floats,
+    rational,
+)
 from exact.errors import certain
 from exact.geometry.arrangements.arrangement import Arrangement, arrangement
 from exact.geometry.budgets import Stopped
@@ -54,7 +64,10 @@ class SphereFlats(Engine):
         if found is None and len(network.hidden_layers) > 1:
             return "it enumerates one hidden layer; sphere_polytopes goes deeper"
         if found is None and dim is not None and dim > _WIDEST:
-            return f"it enumerates spheres of dimension {_WIDEST} at most, not {dim}; sphere_polytopes does those"
+            return (
+                f"it enumerates spheres of dimension {_WIDEST} at most, not {dim}; "
+                f"sphere_polytopes does those"
+            )
         return found
 
     def cost(self, network: Network, domain: Domain) -> float:
@@ -66,26 +79,36 @@ class SphereFlats(Engine):
         try:
             outcome = search.run()
         except NotSimple as reason:
-            handed = {"filter": search.decisions["filter"], "exact": search.decisions["exact"], "handed_over": 1}
+            handed = {
+                "filter": search.decisions["filter"],
+                "exact": search.decisions["exact"],
+                "handed_over": 1,
+            }
             found = enumerate_polytopes(job, chart, handed)
             return _with_reason(found, str(reason))
         return search.codes(outcome)
 
 
 def _with_reason(found: SphereCodes, reason: str) -> SphereCodes:
-    return replace(found, evidence=f"{reason}, so strata are not simple; as polytopes, {found.evidence}")
+    return replace(
+        found, evidence=f"{reason}, so strata are not simple; as polytopes, {found.evidence}"
+    )
 
 
 @dataclass(frozen=True)
 class _Strata:
-    """Strata of c hyperplanes each (V x c), and the signs of all others there (V x words, bits of the c are zero)."""
+    """Strata of c hyperplanes each (V x c), and the signs of all others there (V x words, bits of
+    the c are zero).
+    """
 
     members: IndexArray
     codes: Words
 
 
 def _masks(count: int) -> Words:
-    """The bit of every hyperplane in a row of words, the first one highest, so that rows sort as packed codes do."""
+    """The bit of every hyperplane in a row of words, the first one highest, so that rows sort as
+    packed codes do.
+    """
     masks = np.zeros((count, max(1, (count + 63) // 64)), dtype=np.uint64)
     for j in range(count):
         masks[j, j >> 6] = 1 << (63 - (j & 63))
@@ -102,10 +125,14 @@ def _completions(codes: Words, bits: Words) -> Words:
 
 
 def _hashes(codes: Words) -> Words:
-    """A number for every row, of which nothing is assumed but that equal rows have equal ones; one word is its own."""
+    """A number for every row, of which nothing is assumed but that equal rows have equal ones; one
+    word is its own.
+    """
     found = codes[:, 0]
     for column in codes.T[1:]:
-        for _ in range(2):  # high bits have to reach low ones, since codes often differ in two high bits alone
+        for _ in range(
+            2
+        ):  # high bits have to reach low ones, since codes often differ in two high bits alone
             found = (found ^ (found >> _SHIFT)) * _MULTIPLIER
         found = (found ^ (found >> _SHIFT)) + column
     return found
@@ -162,8 +189,11 @@ class _Search:
         self.job, self.chart = job, chart
         self.body = RoundBody(chart.gram, chart.radius_squared)
         cursor = chart.cursor
-        hinges = () if cursor is None else layer_halfspaces(
-            cursor, cursor.current.pre_activations(cursor.inner, cursor.one))  # fmt: skip
+        hinges = (
+            ()
+            if cursor is None
+            else layer_halfspaces(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
+        )
         self.given = _crossing(hinges, self.body)
         self.masks = _masks(len(self.given.planes))
         self.exact = ExactFlats(self.given.planes, self.body, job.watch)
@@ -171,12 +201,20 @@ class _Search:
         self.waiting = list[Words]()
         self.words: Words = np.zeros((0, self.masks.shape[1]), dtype=np.uint64)
         self.decisions = {"filter": 0, "exact": 0, "missed": 0, "uncut": 0}
-        self.path: tuple[list[VertexPolytope], BitArray] = [self.body.around()], np.zeros(0, dtype=bool)
+        self.path: tuple[list[VertexPolytope], BitArray] = (
+            [self.body.around()],
+            np.zeros(0, dtype=bool),
+        )
 
     def run(self) -> Outcome:
         """Find all strata; BUDGET_REACHED with some of them. Raises NotSimple."""
         if not self.given.planes:
-            self._add(_Strata(np.zeros((1, 0), dtype=np.int64), np.zeros((1, self.masks.shape[1]), dtype=np.uint64)))
+            self._add(
+                _Strata(
+                    np.zeros((1, 0), dtype=np.int64),
+                    np.zeros((1, self.masks.shape[1]), dtype=np.uint64),
+                )
+            )
             return Outcome.COMPLETE
         try:
             for crossings, codes, uncut, left in self._walk():
@@ -201,18 +239,32 @@ class _Search:
         k, n = self.chart.dim, self.chart.dim + 1
         planes = kernel.Planes(*floats, self.masks, _eta(self.body))
         state = kernel.Walk(
-            np.zeros(k, dtype=np.int64), np.zeros(k, dtype=np.int64), np.zeros(1, dtype=np.int64),
-            np.zeros((k, n)), np.zeros((k, k)), np.zeros((k, n)), np.zeros((k, k)),
-            np.zeros((3, n)), np.zeros((n, n)), np.zeros((n, n)),
-        )  # fmt: skip
+            np.zeros(k, dtype=np.int64),
+            np.zeros(k, dtype=np.int64),
+            np.zeros(1, dtype=np.int64),
+            np.zeros((k, n)),
+            np.zeros((k, k)),
+            np.zeros((k, n)),
+            np.zeros((k, k)),
+            np.zeros((3, n)),
+            np.zeros((n, n)),
+            np.zeros((n, n)),
+        )
         counts, answer, room = np.zeros(4, dtype=np.int64), kernel.FULL, _CODES >> k
         uncut, left = (np.zeros((_OTHERS, k), dtype=np.int64) for _ in range(2))
         while answer == kernel.FULL:
             crossings = np.zeros((room, k), dtype=np.int64)
             codes = np.zeros((room, self.masks.shape[1]), dtype=np.uint64)
-            answer = kernel.traverse(planes, state, kernel.Found(crossings, codes, uncut, left, counts))
+            answer = kernel.traverse(
+                planes, state, kernel.Found(crossings, codes, uncut, left, counts)
+            )
             self.decisions["missed"] += int(counts[3])
-            yield crossings[: counts[0]], codes[: counts[0]], _sets(uncut[: counts[1]]), _sets(left[: counts[2]])
+            yield (
+                crossings[: counts[0]],
+                codes[: counts[0]],
+                _sets(uncut[: counts[1]]),
+                _sets(left[: counts[2]]),
+            )
 
     def _add(self, strata: _Strata) -> None:
         if len(strata.members):
@@ -222,15 +274,21 @@ class _Search:
                 self._merge()
 
     def _merge(self) -> None:
-        """Put the codes that wait among the others; done when they are as many, so the whole cost is that of sorting."""
+        """Put the codes that wait among the others; done when they are as many, so the whole cost
+        is that of sorting.
+        """
         self.words, self.waiting = _distinct(np.concatenate([self.words, *self.waiting])), []
 
     def _add_exact(self) -> None:
         """The strata that were found in rationals."""
         for chosen, sides in self.exact.taken():
             self.decisions["uncut" if len(chosen) < self.chart.dim else "exact"] += 1
-            code = np.bitwise_or.reduce(self.masks[[j for j, on in enumerate(sides) if on]], axis=0, initial=0)
-            self._add(_Strata(np.array([chosen], dtype=np.int64), np.asarray(code, dtype=np.uint64)[None]))
+            code = np.bitwise_or.reduce(
+                self.masks[[j for j, on in enumerate(sides) if on]], axis=0, initial=0
+            )
+            self._add(
+                _Strata(np.array([chosen], dtype=np.int64), np.asarray(code, dtype=np.uint64)[None])
+            )
 
     # ---- the result
 
@@ -238,22 +296,33 @@ class _Search:
         """The codes found, ascending by the sides of the hyperplanes."""
         self._merge()
         cell = lru_cache(maxsize=16)(self._cell)
-        packed = [self.packed(self.words[i : i + _BLOCK]) for i in range(0, len(self.words), _BLOCK)]
+        packed = [
+            self.packed(self.words[i : i + _BLOCK]) for i in range(0, len(self.words), _BLOCK)
+        ]
         return SphereCodes(
-            self.chart, np.concatenate(packed), self.given.hinges,
+            self.chart,
+            np.concatenate(packed),
+            self.given.hinges,
             lambda i: straddling_pair(self.body, cell(i), self.given.walls),
             self.pairs,
             lambda i: components(self.body, cell(i)),
-            outcome, self._evidence(outcome), self.decisions,
-        )  # fmt: skip
+            outcome,
+            self._evidence(outcome),
+            self.decisions,
+        )
 
     def _evidence(self, outcome: Outcome) -> str:
         if outcome is not Outcome.COMPLETE:
-            return f"stopped early: codes around {self.decisions['filter'] + self.decisions['exact']} crossings"
+            return (
+                f"stopped early: codes around "
+                f"{self.decisions['filter'] + self.decisions['exact']} crossings"
+            )
         k, found = self.chart.dim, self.decisions
         return (
-            f"the smallest strata of the arrangement on the sphere are {found['filter'] + found['exact']} crossings of {k} "
-            f"hyperplanes ({found['filter']} by Krawczyk's test, {found['exact']} in surds) and {found['uncut']} uncut "
+            f"the smallest strata of the arrangement on the sphere are "
+            f"{found['filter'] + found['exact']} crossings of {k} "
+            f"hyperplanes ({found['filter']} by Krawczyk's test, {found['exact']} in surds) and "
+            f"{found['uncut']} uncut "
             f"subspheres; all are simple, so the completions of their signs are all codes"
         )
 
@@ -266,9 +335,11 @@ class _Search:
         return np.packbits(self.given.hinge_bits(self.sides_of(words)), axis=1)
 
     def _cell(self, index: int) -> VertexPolytope:
-        """The polytope of a code without the hinges that miss the open ball, which cut nothing off the sphere's open cells.
+        """The polytope of a code without the hinges that miss the open ball, which cut nothing off
+        the sphere's open cells.
 
-        Cut from the last polytope asked for, as far as its code is the same: neighbours in order share most of theirs.
+        Cut from the last polytope asked for, as far as its code is the same: neighbours in order
+        share most of theirs.
         """
         sides = self.sides_of(self.words[index : index + 1])[0]
         path, before = self.path
@@ -280,20 +351,32 @@ class _Search:
         return path[-1]
 
     def pairs(self) -> IndexArray:
-        """Two codes that differ in one hyperplane at a stratum on it; every facet has a stratum in its closure."""
+        """Two codes that differ in one hyperplane at a stratum on it; every facet has a stratum in
+        its closure.
+        """
         groups, hashes = [_OnPlanes.of(strata) for strata in self._by_size()], _hashes(self.words)
         found = [np.zeros((0, 2), dtype=np.int64)]
         for plane, mask in enumerate(self.masks):
             near = [group.around(plane, self.masks) for group in groups]
             off = _distinct(np.concatenate(near))
-            found.append(np.stack([_places(self.words, hashes, off), _places(self.words, hashes, off | mask)], axis=1))
+            found.append(
+                np.stack(
+                    [_places(self.words, hashes, off), _places(self.words, hashes, off | mask)],
+                    axis=1,
+                )
+            )
         return np.concatenate(found)
 
     def _by_size(self) -> list[_Strata]:
         """The strata, joined by their number of hyperplanes."""
         sizes = sorted({strata.members.shape[1] for strata in self.strata})
         alike = [[s for s in self.strata if s.members.shape[1] == size] for size in sizes]
-        return [_Strata(np.concatenate([s.members for s in same]), np.concatenate([s.codes for s in same])) for same in alike]
+        return [
+            _Strata(
+                np.concatenate([s.members for s in same]), np.concatenate([s.codes for s in same])
+            )
+            for same in alike
+        ]
 
 
 def _cutting(cell: VertexPolytope, side: Halfspace) -> VertexPolytope:
@@ -304,7 +387,9 @@ def _cutting(cell: VertexPolytope, side: Halfspace) -> VertexPolytope:
 
 @dataclass(frozen=True)
 class _OnPlanes:
-    """Strata by the hyperplanes they lie on: `entries` are the places in the members, sorted by hyperplane."""
+    """Strata by the hyperplanes they lie on: `entries` are the places in the members, sorted by
+    hyperplane.
+    """
 
     strata: _Strata
     entries: IndexArray
@@ -322,20 +407,26 @@ class _OnPlanes:
         size = self.strata.members.shape[1]
         first, last = np.searchsorted(self.planes, [plane, plane + 1])
         rows, places = np.divmod(self.entries[first:last], max(size, 1))
-        others = self.strata.members[rows][np.arange(size) != places[:, None]].reshape(len(rows), max(size, 1) - 1)
+        others = self.strata.members[rows][np.arange(size) != places[:, None]].reshape(
+            len(rows), max(size, 1) - 1
+        )
         return _completions(self.strata.codes[rows], masks[others])
 
 
 def _crossing(hinges: Sequence[Halfspace], body: RoundBody) -> Arrangement:
-    """The distinct hyperplanes that meet the open ball, inside the others, which are constant on the sphere but for a point."""
+    """The distinct hyperplanes that meet the open ball, inside the others, which are constant on
+    the sphere but for a point.
+    """
     missing = [h for h in hinges if not h.is_constant and body.misses(h)]
     return arrangement(hinges, [h if h.offset > 0 else h.opposite for h in missing], body.dim)
 
 
 def _coordinates(body: RoundBody) -> RationalArray:
-    """A matrix L with L' G L near r^2 times the identity, from floats. Raises NotSimple for a nearly singular metric.
+    """A matrix L with L' G L near r^2 times the identity, from floats. Raises NotSimple for a
+    nearly singular metric.
 
-    A power of four brings G / r^2 to the size of one first, so that no radius is out of the range of floats.
+    A power of four brings G / r^2 to the size of one first, so that no radius is out of the range
+    of floats.
     """
     entries = [x / body.radius_squared for x in body.gram.entries()]
     largest = max(abs(x) for x in entries)
@@ -363,9 +454,16 @@ def _eta(body: RoundBody) -> float:
 
 
 def _float_planes(planes: Sequence[Halfspace], body: RoundBody) -> tuple[FloatArray, FloatArray]:
-    """Normals of length near one and offsets in coordinates in which the sphere is nearly |x| = 1, each within 4 U."""
+    """Normals of length near one and offsets in coordinates in which the sphere is nearly |x| = 1,
+    each within 4 U.
+    """
     change = _coordinates(body)
-    normals = RationalArray(len(planes), body.dim, [Rational(x) for plane in planes for x in plane.normal]) * change
+    normals = (
+        RationalArray(
+            len(planes), body.dim, [Rational(x) for plane in planes for x in plane.normal]
+        )
+        * change
+    )
     scaled = []
     for i, plane in enumerate(planes):
         row = [normals[i, j] for j in range(body.dim)]

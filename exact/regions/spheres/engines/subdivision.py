@@ -1,10 +1,13 @@
-"""`sphere_subdivision`: any number of hidden layers on a 2-sphere, all cells, arcs and vertices, exactly.
+"""`sphere_subdivision`: any number of hidden layers on a 2-sphere, all cells, arcs and vertices,
+exactly.
 
-On a cell of the layers so far the next layer's pre-activations are affine in the coordinates of the sphere again, so that its
-hinges are planes there. Every cell is cut on its own: the circles around it and the planes that may meet it are arranged
-(:func:`exact.geometry.circles.arrangement.arrange`), and what lies inside is flooded without crossing the circles around it, which
-the cell is on one side of. A plane is left out when certified floats say that it misses the cell. Then the cells are put
-together along the arcs they share (see sphere_tilings). Cost: an arrangement of a few circles for every cell that is cut.
+On a cell of the layers so far the next layer's pre-activations are affine in the coordinates of the
+sphere again, so that its hinges are planes there. Every cell is cut on its own: the circles around
+it and the planes that may meet it are arranged
+(:func:`exact.geometry.circles.arrangement.arrange`), and what lies inside is flooded without
+crossing the circles around it, which the cell is on one side of. A plane is left out when certified
+floats say that it misses the cell. Then the cells are put together along the arcs they share (see
+sphere_tilings). Cost: an arrangement of a few circles for every cell that is cut.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ _Thing = TypeVar("_Thing")
 class SphereSubdivision(Engine):
     """Several hidden layers on a 2-sphere, any degeneracy.
 
-    Cells of some of the layers are no cells of the network, so a budget that is used up leaves none.
+    Cells of some of the layers are no cells of the network, so a budget that is used up leaves
+    none.
     """
 
     name = "sphere_subdivision"
@@ -53,7 +57,10 @@ class SphereSubdivision(Engine):
     def refusal(self, network: Network, domain: Domain) -> str | None:
         reason = sphere_refusal(network, domain)
         if reason is None and sphere_dimension(network, domain) != 2:
-            reason = f"it cuts 2-spheres, and this sphere has dimension {sphere_dimension(network, domain)}"
+            reason = (
+                f"it cuts 2-spheres, and this sphere has dimension "
+                f"{sphere_dimension(network, domain)}"
+            )
         return reason
 
     def cost(self, network: Network, domain: Domain) -> float:
@@ -74,7 +81,9 @@ class SphereSubdivision(Engine):
 
 @dataclass
 class _Front:
-    """The network on all cells with one code: its position, and the hinges of the next layer as affine forms over (y, 1)."""
+    """The network on all cells with one code: its position, and the hinges of the next layer as
+    affine forms over (y, 1).
+    """
 
     cursor: Cursor
     z: RationalArray
@@ -82,7 +91,11 @@ class _Front:
     @classmethod
     def at(cls, cursor: Cursor | None) -> _Front | None:
         """In front of the next layer; None behind the last."""
-        return None if cursor is None else cls(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
+        return (
+            None
+            if cursor is None
+            else cls(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
+        )
 
     @cached_property
     def forms(self) -> list[Vector]:
@@ -150,13 +163,20 @@ class _Cutter:
         cutting = np.flatnonzero(signs == 0)
         self._decisions["misses"] += len(signs) - len(cutting)
         if not len(cutting):
-            gluing.add_cell(CutCell(cell, (signs > 0).tobytes(), [list(walk) for walk in stretches]))
+            gluing.add_cell(
+                CutCell(cell, (signs > 0).tobytes(), [list(walk) for walk in stretches])
+            )
             return
         self._decisions["arrangements"] += 1
         around = dict.fromkeys((s.circle, s.forward) for walk in stretches for s in walk)
-        sides = [self._places.circles[c] if forward else self._places.circles[c].opposite for c, forward in around]
+        sides = [
+            self._places.circles[c] if forward else self._places.circles[c].opposite
+            for c, forward in around
+        ]
         planes = [*sides, *(Halfspace.of(front.forms[i]) for i in cutting)]
-        made = arrange_while(lambda: not job.watch.is_up(), planes, self._chart.gram, self._chart.radius_squared)
+        made = arrange_while(
+            lambda: not job.watch.is_up(), planes, self._chart.gram, self._chart.radius_squared
+        )
         if made is None:
             raise Stopped
         for name in ("filter", "exact"):
@@ -173,24 +193,41 @@ class _Cutter:
         made = _complex(self._chart, self._places, self._tiling, self._codes, job.watch.check)
         root = np.frombuffer(self._codes[0], dtype=bool).copy()
         if made.euler_characteristic != 1 + made.components:
-            raise Undecided("Euler's relation fails", value=f"a defect of {made.euler_characteristic - 1 - made.components}",
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "Euler's relation fails",
+                value=f"a defect of {made.euler_characteristic - 1 - made.components}",
+                remedy="this is a defect of the engine: please report the network",
+            )
         whole = int(np.count_nonzero(made.arc_ends[:, 0] < 0))
         evidence = (
-            f"every cell of {len(job.network.hidden_layers)} hidden layers was cut by an arrangement, and both sides of every "
-            f"arc agree; Euler's relation holds: {made.vertex_count + whole} vertices - {made.arc_count} arcs + "
+            f"every cell of {len(job.network.hidden_layers)} hidden layers was cut by an "
+            f"arrangement, and both sides of every "
+            f"arc agree; Euler's relation holds: {made.vertex_count + whole} vertices - "
+            f"{made.arc_count} arcs + "
             f"{made.cell_count} cells = 1 + {made.components}"
         )
-        return SphereCells(self._chart, made, root, job.network.hinge_count, Outcome.COMPLETE, evidence, self._decisions)
+        return SphereCells(
+            self._chart,
+            made,
+            root,
+            job.network.hinge_count,
+            Outcome.COMPLETE,
+            evidence,
+            self._decisions,
+        )
 
 
 class _Piece:
-    """The cells of one arrangement that lie inside one cell of the tiling: on the positive side of its first planes.
+    """The cells of one arrangement that lie inside one cell of the tiling: on the positive side of
+    its first planes.
 
-    An arrangement may have a million cells: every loop over them calls `check`, which may raise Stopped.
+    An arrangement may have a million cells: every loop over them calls `check`, which may raise
+    Stopped.
     """
 
-    def __init__(self, made: CircleArrangement, around: int, places: Places, check: Callable[[], None]) -> None:
+    def __init__(
+        self, made: CircleArrangement, around: int, places: Places, check: Callable[[], None]
+    ) -> None:
         self._places, self._around, self._at, self._check = places, around, made.complex, check
         check()
         tree = CodeTree(made.complex, made.root)
@@ -199,14 +236,18 @@ class _Piece:
         self._walks, self._first = tree.walks_of_cell, tree.first_half_edge
         self._circles = [places.circle(plane) for plane in made.complex.circles]
         rows = made.complex.flips
-        self._is_old = np.array([bool((rows.row(i) < around).any()) for i in range(len(self._circles))], dtype=bool)
+        self._is_old = np.array(
+            [bool((rows.row(i) < around).any()) for i in range(len(self._circles))], dtype=bool
+        )
         self._points: dict[int, int] = {}
         sides = np.unpackbits(self._codes[:, : (around + 7) // 8], axis=1, count=around)
         self._kept: list[int] = np.flatnonzero(sides.all(axis=1)).tolist()
         check()
 
     def keep_cell(self, stretches: Sequence[Sequence[Stretch]]) -> None:
-        """Of several components on the right side of all circles around, keep the one with these stretches around it."""
+        """Of several components on the right side of all circles around, keep the one with these
+        stretches around it.
+        """
         parts = self._components()
         if len(parts) == 1:
             return
@@ -215,8 +256,11 @@ class _Piece:
             if self._is_around(members, own):
                 self._kept = members
                 return
-        raise Undecided("no part of an arrangement is the cell that was cut", value=f"{len(own)} stretches around it",
-                        remedy="this is a defect of the engine: please report the network")  # fmt: skip
+        raise Undecided(
+            "no part of an arrangement is the cell that was cut",
+            value=f"{len(own)} stretches around it",
+            remedy="this is a defect of the engine: please report the network",
+        )
 
     def _components(self) -> list[list[int]]:
         """The cells that were kept, in groups that hang together through the cutting circles."""
@@ -230,19 +274,31 @@ class _Piece:
         return list(parts.values())
 
     def _is_around(self, members: Sequence[int], own: set[Stretch]) -> bool:
-        """Whether the first stretch on the boundary of a component overlaps the boundary of the cell."""
-        half = next(h for f in members for w in self._walks.row(f) for h in self._walk(int(w))
-                    if self._is_old[self._at.arc_circle[h >> 1]])  # fmt: skip
+        """Whether the first stretch on the boundary of a component overlaps the boundary of the
+        cell.
+        """
+        half = next(
+            h
+            for f in members
+            for w in self._walks.row(f)
+            for h in self._walk(int(w))
+            if self._is_old[self._at.arc_circle[h >> 1]]
+        )
         found = self._stretch(half)
         same = [s for s in own if s.circle == found.circle]
         if found.start < 0 or any(s.start < 0 for s in same):
             return bool(same)
-        points = dict.fromkeys([found.start, found.end, *(p for s in same for p in (s.start, s.end))])
+        points = dict.fromkeys(
+            [found.start, found.end, *(p for s in same for p in (s.start, s.end))]
+        )
         place = {p: i for i, p in enumerate(self._places.around(found.circle, points))}
         count = len(place)
 
         def covered(s: Stretch) -> set[int]:
-            return {(place[s.start] + i) % count for i in range((place[s.end] - place[s.start]) % count or count)}
+            return {
+                (place[s.start] + i) % count
+                for i in range((place[s.end] - place[s.start]) % count or count)
+            }
 
         return any(covered(found) & covered(s) for s in same)
 
@@ -256,20 +312,34 @@ class _Piece:
 
     def _point(self, vertex: int) -> int:
         if vertex not in self._points:
-            self._points[vertex] = self._places.point(self._at.vertex(vertex)) if vertex >= 0 else -1
+            self._points[vertex] = (
+                self._places.point(self._at.vertex(vertex)) if vertex >= 0 else -1
+            )
         return self._points[vertex]
 
     def _stretch(self, half: int) -> Stretch:
         """A half-edge along the direction of its circle among the places."""
         circle, same = self._circles[int(self._at.arc_circle[half >> 1])]
         start, end = (self._point(int(v)) for v in self._at.arc_ends[half >> 1])
-        return Stretch(circle, start, end, not half & 1) if same else Stretch(circle, end, start, bool(half & 1))
+        return (
+            Stretch(circle, start, end, not half & 1)
+            if same
+            else Stretch(circle, end, start, bool(half & 1))
+        )
 
     def cells(self, gluing: Gluing) -> Iterator[tuple[BitArray, list[list[Stretch | int]]]]:
-        """The bits of the cutting planes and the walks of every cell inside; new arcs and points go to the gluing."""
+        """The bits of the cutting planes and the walks of every cell inside; new arcs and points go
+        to the gluing.
+        """
         arcs: dict[int, int] = {}
-        walks = {f: [list(self._walk(int(w))) for w in self._walks.row(f)] for f in self._polled(self._kept)}
-        halves = np.array([h for rows in self._polled(walks.values()) for walk in rows for h in walk], dtype=np.int64)
+        walks = {
+            f: [list(self._walk(int(w))) for w in self._walks.row(f)]
+            for f in self._polled(self._kept)
+        }
+        halves = np.array(
+            [h for rows in self._polled(walks.values()) for walk in rows for h in walk],
+            dtype=np.int64,
+        )
         is_old = self._is_old[self._at.arc_circle[halves >> 1]]
         ends = set(self._at.arc_ends[halves[~is_old] >> 1].ravel().tolist())
         for half in self._polled(halves[~is_old].tolist()):
@@ -300,15 +370,23 @@ def _polled(things: Iterable[_Thing], check: Callable[[], None]) -> Iterator[_Th
 
 
 def _complex(
-    chart: SphereChart, places: Places, tiling: Tiling, codes: Sequence[bytes], check: Callable[[], None] = lambda: None
+    chart: SphereChart,
+    places: Places,
+    tiling: Tiling,
+    codes: Sequence[bytes],
+    check: Callable[[], None] = lambda: None,
 ) -> SphereComplex:
-    """The arrays of a tiling; a circle has a carrier for every set of hinges that flip along it. `check` may raise Stopped."""
+    """The arrays of a tiling; a circle has a carrier for every set of hinges that flip along it.
+    `check` may raise Stopped.
+    """
     check()
     count = len(tiling.arcs)
     sides = np.array(tiling.sides, dtype=np.int32).reshape(count, 2)
     used = sorted({v for _, *ends in tiling.arcs for v in ends if v >= 0})
     number = {v: i for i, v in enumerate(used)} | {-1: -1}
-    ends = np.array([[number[a], number[b]] for _, a, b in tiling.arcs], dtype=np.int32).reshape(count, 2)
+    ends = np.array([[number[a], number[b]] for _, a, b in tiling.arcs], dtype=np.int32).reshape(
+        count, 2
+    )
     carriers, circle_of_arc = _carriers(tiling, codes, check)
     flips = [np.frombuffer(flipped, dtype=bool).nonzero()[0] for _, flipped in carriers]
     starts = np.cumsum([0, *map(len, flips)])
@@ -319,25 +397,47 @@ def _complex(
         return points[index]
 
     with ball_precision(_FLOAT_BITS):
-        floats = np.array([[float(x.ball()) for x in point] for point in _polled(points, check)]).reshape(len(points), 3)
+        floats = np.array(
+            [[float(x.ball()) for x in point] for point in _polled(points, check)]
+        ).reshape(len(points), 3)
     members = np.concatenate([np.zeros(0, np.int64), *flips]).astype(np.int64)
     return SphereComplex(
-        chart.gram, chart.radius_squared, tuple(places.circles[circle] for circle, _ in carriers),
-        Incidence(starts.astype(np.int64), members), circle_of_arc, ends, sides, following, walk_of, cell_of_walk,
-        len(codes), len(points), _component_count(ends, len(points)), vertex, floats)  # fmt: skip
+        chart.gram,
+        chart.radius_squared,
+        tuple(places.circles[circle] for circle, _ in carriers),
+        Incidence(starts.astype(np.int64), members),
+        circle_of_arc,
+        ends,
+        sides,
+        following,
+        walk_of,
+        cell_of_walk,
+        len(codes),
+        len(points),
+        _component_count(ends, len(points)),
+        vertex,
+        floats,
+    )
 
 
 def _carriers(
     tiling: Tiling, codes: Sequence[bytes], check: Callable[[], None]
-) -> tuple[list[tuple[int, bytes]], np.ndarray]:  # fmt: skip
+) -> tuple[list[tuple[int, bytes]], np.ndarray]:
     numbers: dict[tuple[int, bytes], int] = {}
     found = np.zeros(len(tiling.arcs), dtype=np.int32)
-    bits = np.frombuffer(b"".join(codes), dtype=bool).reshape(len(codes), len(codes[0]) if codes else 0)
-    for e, ((circle, _, _), (left, right)) in enumerate(_polled(zip(tiling.arcs, tiling.sides, strict=True), check)):
+    bits = np.frombuffer(b"".join(codes), dtype=bool).reshape(
+        len(codes), len(codes[0]) if codes else 0
+    )
+    for e, ((circle, _, _), (left, right)) in enumerate(
+        _polled(zip(tiling.arcs, tiling.sides, strict=True), check)
+    ):
         flipped = bits[left] ^ bits[right]
         if not flipped.any():
-            raise Undecided("an arc separates cells of one code", value=f"cells {left} and {right}",
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "an arc separates cells of one code",
+                value=f"cells {left} and {right}",
+                remedy="this is a defect of the engine: please report the network",
+            )
         found[e] = numbers.setdefault((circle, flipped.tobytes()), len(numbers))
     return list(numbers), found
 
@@ -357,7 +457,9 @@ def _component_count(ends: np.ndarray, points: int) -> int:
     """The connected components of the union of the circles."""
     whole = int(np.count_nonzero(ends[:, 0] < 0))
     inner = ends[ends[:, 0] >= 0]
-    graph = coo_array((np.ones(len(inner), dtype=np.int8), (inner[:, 0], inner[:, 1])), shape=(points, points))
+    graph = coo_array(
+        (np.ones(len(inner), dtype=np.int8), (inner[:, 0], inner[:, 1])), shape=(points, points)
+    )
     return whole + (int(connected_components(graph, directed=False)[0]) if points else 0)
 
 
@@ -366,4 +468,6 @@ def _stopped(job: Job, chart: SphereChart, found: int) -> SphereCells:
     nothing = _complex(chart, Places(chart.gram), Tiling(cells=[]), [])
     evidence = f"stopped early, after {found} cells of the first layers"
     hinges = job.network.hinge_count
-    return SphereCells(chart, nothing, np.zeros(hinges, dtype=bool), hinges, Outcome.BUDGET_REACHED, evidence, {})
+    return SphereCells(
+        chart, nothing, np.zeros(hinges, dtype=bool), hinges, Outcome.BUDGET_REACHED, evidence, {}
+    )

@@ -1,10 +1,12 @@
-"""Tilings of a 2-sphere by cells that are cut one by one, and put together again along the arcs they share.
+"""Tilings of a 2-sphere by cells that are cut one by one, and put together again along the arcs
+they share.
 
-A tiling lists circles, points, arcs and cells; a cell is the boundary walks around it. When every cell has been cut on its
-own, two cells that share an arc have both cut it, in the same places as far as new arcs end there, because pre-activations
-are continuous. Beyond that, a circle may touch the arc from outside, or an old vertex may concern only the other side: so the
-points of both sides are put in order along each circle, those that matter (old vertices, ends of new arcs) are kept, and the
-walks of both sides are written over the arcs between them.
+A tiling lists circles, points, arcs and cells; a cell is the boundary walks around it. When every
+cell has been cut on its own, two cells that share an arc have both cut it, in the same places as
+far as new arcs end there, because pre-activations are continuous. Beyond that, a circle may touch
+the arc from outside, or an old vertex may concern only the other side: so the points of both sides
+are put in order along each circle, those that matter (old vertices, ends of new arcs) are kept, and
+the walks of both sides are written over the arcs between them.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ _BITS = 128
 class Stretch:
     """A directed piece of a boundary: along a circle from one point to another, with or against it.
 
-    Points are those where it starts and ends along the circle's own direction, which has the positive side on the left;
-    both are -1 for a whole circle without a point.
+    Points are those where it starts and ends along the circle's own direction, which has the
+    positive side on the left; both are -1 for a whole circle without a point.
     """
 
     circle: int
@@ -40,7 +42,9 @@ class Stretch:
 
 @dataclass
 class CutCell:
-    """A cell after a cut: its part of the code, its walks over old stretches and new half-edges, the cell it came from."""
+    """A cell after a cut: its part of the code, its walks over old stretches and new half-edges,
+    the cell it came from.
+    """
 
     parent: int
     bits: bytes
@@ -49,7 +53,9 @@ class CutCell:
 
 @dataclass
 class Places:
-    """Circles and points of the sphere, each once: equal ones are recognised exactly, whatever made them."""
+    """Circles and points of the sphere, each once: equal ones are recognised exactly, whatever made
+    them.
+    """
 
     gram: RationalArray
     circles: list[Halfspace] = field(default_factory=list)
@@ -107,8 +113,14 @@ class Places:
         while rest:
             with ball_precision(bits):
                 start, *others = self._positions(circle, [first, *rest], bits)
-                turns = [(turn_between(start, place), point) for place, point in zip(others, rest, strict=True)]
-                known = sorted(((t, p) for t, p in turns if t is not None), key=lambda pair: ball_bounds(pair[0])[0])
+                turns = [
+                    (turn_between(start, place), point)
+                    for place, point in zip(others, rest, strict=True)
+                ]
+                known = sorted(
+                    ((t, p) for t, p in turns if t is not None),
+                    key=lambda pair: ball_bounds(pair[0])[0],
+                )
                 if len(known) == len(rest) and all(a[0] < b[0] for a, b in pairwise(known)):
                     return [first, *(point for _, point in known)]
             bits *= 2
@@ -116,10 +128,11 @@ class Places:
 
 
 def point_key(point: SurdPoint) -> tuple[object, ...]:
-    """A value that is equal for two triples of surds iff they are the same numbers, whatever radicands they are written with.
+    """A value that is equal for two triples of surds iff they are the same numbers, whatever
+    radicands they are written with.
 
-    With irrational parts `b_i sqrt(d)`, at least one of them nonzero: the rational parts, the first of the b_i^2 d with its
-    sign, and the quotients of the b_i. Rational roots are taken first.
+    With irrational parts `b_i sqrt(d)`, at least one of them nonzero: the rational parts, the first
+    of the b_i^2 d with its sign, and the quotients of the b_i. Rational roots are taken first.
     """
     d = next((x.d for x in point if not x.is_rational), Rational(0))
     if d == 0 or (d.p.is_square() and d.q.is_square()):
@@ -127,7 +140,12 @@ def point_key(point: SurdPoint) -> tuple[object, ...]:
         return tuple(_pair(x.a if x.is_rational else x.a + x.b * root) for x in point)
     slopes = [Rational(0) if x.is_rational else x.b for x in point]
     lead = next(b for b in slopes if b != 0)
-    return (*(_pair(x.a) for x in point), lead > 0, _pair(lead * lead * d), *(_pair(b / lead) for b in slopes))
+    return (
+        *(_pair(x.a) for x in point),
+        lead > 0,
+        _pair(lead * lead * d),
+        *(_pair(b / lead) for b in slopes),
+    )
 
 
 def _pair(value: Rational) -> tuple[int, int]:
@@ -136,10 +154,12 @@ def _pair(value: Rational) -> tuple[int, int]:
 
 @dataclass
 class Tiling:
-    """Arcs along circles and the walks of cells around them; half-edge 2e runs along arc e, 2e + 1 against it.
+    """Arcs along circles and the walks of cells around them; half-edge 2e runs along arc e, 2e + 1
+    against it.
 
-    Arc e follows its circle from `arcs[e][1]` to `arcs[e][2]`, the positive side on its left; -1, -1 for a whole circle.
-    `sides[e]` are the cells on its left and right, `cells[i]` the walks of cell i.
+    Arc e follows its circle from `arcs[e][1]` to `arcs[e][2]`, the positive side on its left; -1,
+    -1 for a whole circle. `sides[e]` are the cells on its left and right, `cells[i]` the walks of
+    cell i.
     """
 
     arcs: list[tuple[int, int, int]] = field(default_factory=list)
@@ -158,7 +178,9 @@ class Gluing:
         self._places, self._before = places, before
         self._arcs: list[tuple[int, int, int]] = []
         self._cut: list[CutCell] = []
-        self._points: dict[int, dict[int, bool]] = {}  # circle -> its points, and whether arcs end there
+        self._points: dict[
+            int, dict[int, bool]
+        ] = {}  # circle -> its points, and whether arcs end there
         for circle, start, end in before.arcs:
             row = self._points.setdefault(circle, {})
             if start >= 0:
@@ -170,7 +192,9 @@ class Gluing:
         return len(self._arcs) - 1
 
     def add_point(self, circle: int, point: int, *, is_end: bool) -> None:
-        """A point at which a stretch of an old circle was cut; `is_end` when a new arc ends there."""
+        """A point at which a stretch of an old circle was cut; `is_end` when a new arc ends
+        there.
+        """
         row = self._points[circle]
         row[point] = row.get(point, False) or is_end
 
@@ -182,7 +206,9 @@ class Gluing:
         return len(self._cut)
 
     def glued(self, check: Callable[[], None] = lambda: None) -> tuple[Tiling, list[CutCell]]:
-        """The next tiling, and its cells as they were added; `check` is called on the way, and may raise Stopped."""
+        """The next tiling, and its cells as they were added; `check` is called on the way, and may
+        raise Stopped.
+        """
         rows = dict[int, _Row]()
         for circle, points in self._points.items():
             check()
@@ -193,19 +219,33 @@ class Gluing:
         following = Tiling(self._arcs, [[-1, -1] for _ in self._arcs], [])
         for number, cell in enumerate(self._cut):
             check()
-            following.cells.append([self._walk(rows, walk, number, following.sides) for walk in cell.walks])
+            following.cells.append(
+                [self._walk(rows, walk, number, following.sides) for walk in cell.walks]
+            )
         if any(-1 in sides for sides in following.sides):
-            raise Undecided("an arc has a cell on one side only", value=f"{len(self._cut)} cells",
-                            remedy="this is a defect of the engine: please report the network")  # fmt: skip
+            raise Undecided(
+                "an arc has a cell on one side only",
+                value=f"{len(self._cut)} cells",
+                remedy="this is a defect of the engine: please report the network",
+            )
         return following, self._cut
 
     @staticmethod
-    def _walk(rows: dict[int, _Row], walk: Sequence[Stretch | int], cell: int, sides: list[list[int]]) -> Walk:
-        found = [half for part in walk for half in ([part] if isinstance(part, int) else rows[part.circle].halves(part))]
+    def _walk(
+        rows: dict[int, _Row], walk: Sequence[Stretch | int], cell: int, sides: list[list[int]]
+    ) -> Walk:
+        found = [
+            half
+            for part in walk
+            for half in ([part] if isinstance(part, int) else rows[part.circle].halves(part))
+        ]
         for half in found:
             if sides[half >> 1][half & 1] >= 0:
-                raise Undecided("two cells claim one side of an arc", value=(sides[half >> 1], cell),
-                                remedy="this is a defect of the engine: please report the network")  # fmt: skip
+                raise Undecided(
+                    "two cells claim one side of an arc",
+                    value=(sides[half >> 1], cell),
+                    remedy="this is a defect of the engine: please report the network",
+                )
             sides[half >> 1][half & 1] = cell
         return found
 
@@ -221,7 +261,9 @@ class _Row:
         self._arc_from: dict[int, int] = {}
 
     def _range(self, start: int, end: int) -> Iterator[int]:
-        """The places from one point to another along the circle, the last left out; all for a whole circle."""
+        """The places from one point to another along the circle, the last left out; all for a whole
+        circle.
+        """
         count = len(self._order)
         first = self._place[start] if start >= 0 else 0
         length = (self._place[end] - first) % count or count if start >= 0 else count
@@ -234,7 +276,9 @@ class _Row:
             self._arc_from[0] = len(arcs)
             arcs.append((self._circle, -1, -1))
             return
-        for a, b in zip(inner, [*inner[1:], self._place[end] if start >= 0 else inner[0]], strict=True):
+        for a, b in zip(
+            inner, [*inner[1:], self._place[end] if start >= 0 else inner[0]], strict=True
+        ):
             self._arc_from[a] = len(arcs)
             arcs.append((self._circle, self._order[a], self._order[b]))
 
