@@ -316,7 +316,7 @@ def others(scale: Fraction) -> dict[str, Callable[[], Any]]:
         ),
         "bounds": lambda: [
             bounds.region_bound(in_plane(scale), 2),
-            counting.arc_bound(in_plane(scale)),
+            bounds.arc_bound(in_plane(scale)),
         ],
         "cell count": lambda: counting.sphere_cell_count(behind(LayerNorm, 4, scale)),
         "region count": lambda: counting.region_count(one_layer(2, scale), Box(-2, 2, dim=2)),
