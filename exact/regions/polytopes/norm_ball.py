@@ -171,7 +171,13 @@ class NormBallPartition(FlatPartition):
         return self.folded
 
     def records(self, maps: bool) -> Iterator[Json]:
-        raise Unsupported(
+        raise self._no_certificate()
+
+    def domain_record(self) -> Json:
+        raise self._no_certificate()
+
+    def _no_certificate(self) -> Unsupported:
+        return Unsupported(
             "such a partition has no certificate",
             value=repr(self),
             remedy="polytopes, lines, circles and spheres have, behind one norm at most",

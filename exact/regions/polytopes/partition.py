@@ -134,7 +134,7 @@ class FlatPartition(Partition):
         return certificate.records(self.network, self._flat_domain, self.cells, maps)
 
     def domain_record(self) -> Json:
-        assert isinstance(self.domain, FlatDomain), "a norm's ball has no certificate"
+        assert isinstance(self.domain, FlatDomain), "a NormBallPartition refuses"
         return certificate.domain_record(self.domain)
 
     def _sorted_codes(self) -> ByteArray:
