@@ -9,28 +9,19 @@ from the cache) is reported apart.
 from __future__ import annotations
 
 import json
-import resource
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks import spheres
+from benchmarks.clock import filter_share, peak, timed
 from benchmarks.jobs import Job, problem, shape
-from exact import Outcome, Partition, Unsupported, partition
+from exact import Outcome, Unsupported, partition
 
 BLOCK = 1 << 16
 """Points that the limit evaluates at a time."""
-
-
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What the work returns, and the seconds it took."""
-    started = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - started
 
 
 SMALL_TRUTH = "braid-4"
@@ -51,21 +42,6 @@ def warm_up(job: Job) -> None:
             replace(job, net=f"{dim}: " + "-".join(["3"] * min(len(widths), 2)))
         )
     partition(network, domain, engine=job.engine, device=job.device)
-
-
-def peak() -> float:
-    """The largest resident size of this process so far, in megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def filter_share(found: Partition) -> float | None:
-    """The share of the decisions that the float filter settled, where the engine counts both
-    kinds.
-    """
-    settled = [found.decisions.get(name) for name in ("filter", "exact")]
-    if None in settled or not sum(settled):
-        return None
-    return settled[0] / sum(settled)
 
 
 def limits(job: Job, regions: int) -> dict[str, float]:

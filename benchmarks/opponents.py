@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import float_tree
+from benchmarks.clock import timed
 from benchmarks.jobs import Job, layers
-from benchmarks.measure import timed
 
 FOLDER = Path(__file__).parent
 PYTHON = FOLDER / ".venv" / "bin" / "python"

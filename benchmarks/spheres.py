@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.clock import filter_share, peak, timed
 from benchmarks.jobs import Job, layers, shape
+from benchmarks.quantities import Row, quantity, ratio
 
 if TYPE_CHECKING:
     from exact import CircleBatch, Network, Partition
     from exact.geometry.domains.base import Domain
 
-Row = dict[str, Any]
 WARM = 48
 """Neurons of the network on which kernels are compiled: enough that no engine takes its way for
 small ones.
@@ -91,7 +92,6 @@ def measure(job: Job) -> Row:
     """Everything about one job on a sphere, as a JSON object; `refused` says why an engine does not
     take it.
     """
-    from benchmarks.measure import peak, timed
     from exact import Unsupported
 
     try:
@@ -113,7 +113,6 @@ def measure(job: Job) -> Row:
 
 def of_partition(found: Partition) -> Row:
     """What one partition says about itself."""
-    from benchmarks.measure import filter_share
     from exact import Outcome
 
     size = len(found) * ((found.network.hinge_count + 7) // 8)
@@ -153,8 +152,6 @@ def product_seconds(job: Job) -> float:
     """Seconds for the weight times all spanning vectors in float64, the best of five."""
     import torch
 
-    from benchmarks.measure import timed
-
     _, u, v = geodesics(job)
     points, weight = (
         torch.from_numpy(x).to(job.device) for x in (np.vstack([u, v]), layers(job.net)[0][0])
@@ -188,8 +185,6 @@ HEADERS = (
 
 def columns(row: Row) -> list[str]:
     """One line of the table; the ratio to the bare matrix product is of seconds, for batches."""
-    from benchmarks.tables import quantity, ratio
-
     job, ours = row["job"], row["ours"]
     name = [job["net"], job["domain"]]
     if "regions" not in ours:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -126,6 +127,22 @@ def put_in_place(new: Path, place: Path, aside: Path) -> None:
             aside.rename(place)
         raise
     sync(place.parent)
+
+
+@contextmanager
+def published_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `folder` when the block ends.
+
+    Whole or not at all: where the block fails, what was there stays. Files in it are the block's to
+    sync.
+    """
+    unfinished = temporary_beside(folder)
+    try:
+        (unfinished / folder.name).mkdir(parents=True)
+        yield unfinished / folder.name
+        put_in_place(unfinished / folder.name, folder, unfinished / "replaced")
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 import exact
 from exact import InvalidInput
-from exact.atomic_files import holding, left_behind, made_folder, put_in_place, temporary_beside
+from exact.atomic_files import holding, left_behind, made_folder, published_folder
 from toy_models.checkpoints import MANIFEST, MANIFEST_BYTES, refuse_pickle, valid_name
 
 RESULTS, WEIGHTS = "results.json", ".safetensors"
@@ -58,13 +58,8 @@ def building(
     with made_folder(root), holding(lock, f"the run {folder}", "wait for it, or choose --name"):
         _recover(folder)
         refuse_existing(folder, replace=replace, remedy=remedy)
-        unfinished = temporary_beside(folder)
-        try:
-            (unfinished / name).mkdir(parents=True)
-            yield unfinished / name
-            put_in_place(unfinished / name, folder, unfinished / "replaced")
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with published_folder(folder) as unfinished:
+            yield unfinished
 
 
 def _recover(folder: Path) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,14 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
-from exact.atomic_files import (
-    holding,
-    made_folder,
-    put_in_place,
-    sync,
-    temporary_beside,
-    write_atomically,
-)
+from exact.atomic_files import holding, made_folder, published_folder, sync, write_atomically
 from exact.errors import InvalidInput, MissingExtra
 from toy_models.checkpoints import refuse_pickle, valid_name, versions
 from toy_models.tasks import SEEDS
@@ -187,14 +179,8 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
     ):
         remedy = "choose another name, or say overwrite=True to replace a model of ours"
         raise InvalidInput("the folder of the model exists already", value=folder, remedy=remedy)
-    unfinished = temporary_beside(folder)
-    with writing(folder):
-        try:
-            (unfinished / name).mkdir(parents=True)
-            _write_files(result, unfinished / name)
-            put_in_place(unfinished / name, folder, unfinished / "replaced")
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    with writing(folder), published_folder(folder) as unfinished:
+        _write_files(result, unfinished)
     return folder
 
 

@@ -1,0 +1,32 @@
+"""Seconds, memory and the share of the filter: what is read off a run, whatever was run."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+from exact import Partition
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What the work returns, and the seconds it took."""
+    started = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - started
+
+
+def peak() -> float:
+    """The largest resident size of this process so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def filter_share(found: Partition) -> float | None:
+    """The share of the decisions that the float filter settled, where the engine counts both
+    kinds.
+    """
+    settled = [found.decisions.get(name) for name in ("filter", "exact")]
+    if None in settled or not sum(settled):
+        return None
+    return settled[0] / sum(settled)
