@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,10 @@ from exact import (
     partition_circles,
 )
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
+from exact.check import verify_file
 from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
+from exact.instruments.loading import load
 from tests.exact.reference import integers
 from tests.truths import engines
 
@@ -277,6 +280,36 @@ def on_its_sphere(domain: Domain, x: FloatArray) -> FloatArray:
     )
 
 
+def has_its_proof(found: Partition, folder: Path, stored: str | None) -> None:
+    """The certificate is verified, or refused by name; the partition is saved, or refused by
+    name.
+    """
+    target = folder / f"{found.engine}.safetensors"
+    if isinstance(found.domain, NormBall):
+        with pytest.raises(Unsupported, match="no certificate"):
+            found.certificate(folder / "refused.jsonl")
+    else:
+        path = found.certificate(folder / f"{found.engine}.jsonl")
+        assert verify_file(path).status.value == "verified, complete"
+    if stored is None:
+        assert load(found.save(target)).digest == found.digest
+    else:
+        with pytest.raises(Unsupported, match=stored):
+            found.save(target)
+
+
+@pytest.mark.parametrize(("dim", "domain"), NORMED)
+def test_certificates_behind_a_norm_of_ones_own(dim: int, domain: Domain, tmp_path: Path) -> None:
+    network = behind(dim, dim, eps=Fraction(1, 9) if isinstance(domain, Segment) else 0)
+    for found in every_engine(network, domain):
+        has_its_proof(found, tmp_path, "WithoutTwo")
+
+
+def test_the_ball_of_a_norm_of_ones_own_has_no_certificate(tmp_path: Path) -> None:
+    for found in every_engine_of_ball(behind(1, 4, eps=Fraction(1, 9))):
+        has_its_proof(found, tmp_path, "WithoutTwo")
+
+
 STAIRS = [
     (2, Box(-2, 2, dim=2)),
     (2, Segment([-3, 1], [3, 2])),
@@ -297,6 +330,14 @@ def test_engines_with_an_activation_of_ones_own(dim: int, domain: Domain) -> Non
                 z = head.weight.float64() @ x + head.bias.float64()[:, 0]
                 assert bits.tolist() == [bool(v > t) for v in z for t in (0, 1)]
                 x = head.activation.forward_float(z)
+
+
+@pytest.mark.parametrize(("dim", "domain"), STAIRS)
+def test_certificates_with_an_activation_of_ones_own(
+    dim: int, domain: Domain, tmp_path: Path
+) -> None:
+    for found in every_engine(stairs(dim, dim), domain):
+        has_its_proof(found, tmp_path, "Staircase")
 
 
 def test_batches_counts_and_ties_with_an_activation_of_ones_own() -> None:
