@@ -310,6 +310,43 @@ def test_the_ball_of_a_norm_of_ones_own_has_no_certificate(tmp_path: Path) -> No
         has_its_proof(found, tmp_path, "WithoutTwo")
 
 
+class Living(exact.Norm):
+    """Takes off the coordinates that its gain kills: P depends on the norm, not on its class."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        rows, k = columns.nrows(), columns.ncols()
+        kept = [g != 0 for g in self.gain.column()]
+        return RationalArray(
+            rows, k, [columns[i, j] * Rational(kept[i]) for i in range(rows) for j in range(k)]
+        )
+
+    @property
+    def sphere_dim(self) -> int:
+        return sum(g != 0 for g in self.gain.column()) - 1
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        n = self.dim
+        return [
+            [Rational(int(i == j)) for j in range(n)]
+            for i, g in enumerate(self.gain.column())
+            if g != 0
+        ]
+
+
+def test_a_projection_that_depends_on_more_than_the_class() -> None:
+    norms = [Living.of(eps="1/9", gain=gain) for gain in ([1, 0, 2, 1], [1, 1, 0, 3])]
+    counts = list[int]()
+    for seed in range(3, 7):
+        heads = [layer(seed + k, 4, 4, exact.ReLU()) for k in range(2)]
+        blocks = [Block((head,), norm) for head, norm in zip(heads, norms, strict=True)]
+        network = Network((*blocks, Block((Layer.of([[1] * 4]),))))
+        for found in every_engine(network, Segment([1, 40, 2, 0], [0, 3, -1, 50])):
+            counts.append(len(found))
+            for region in found.regions:
+                assert network.code(region.witness) == region.code
+    assert max(counts) > 2
+
+
 STAIRS = [
     (2, Box(-2, 2, dim=2)),
     (2, Segment([-3, 1], [3, 2])),
