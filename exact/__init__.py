@@ -37,6 +37,7 @@ from exact.networks.affine_map import AffineMap
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
+from exact.networks.operators import LinearOperator
 from exact.partition import partition
 from exact.regions.arcs.batches import CircleBatch, partition_circles
 from exact.regions.cells import Outcome
@@ -70,6 +71,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Line",
+    "LinearOperator",
     "MissingExtra",
     "Network",
     "Norm",

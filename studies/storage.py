@@ -213,7 +213,7 @@ def _network(network: Network) -> dict[str, Json]:
         {
             "norm": None if block.norm is None else repr(block.norm),
             "layers": [
-                f"{layer.weight.shape[1]} -> {layer.width} {layer.activation.name}"
+                f"{layer.input_dim} -> {layer.width} {layer.activation.name}"
                 for layer in block.layers
             ],
             "residual": block.residual,

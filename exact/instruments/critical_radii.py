@@ -226,11 +226,11 @@ def critical_radii_float(network: Network, directions: Any, device: str = "cpu")
         (j, b - t)
         for j, b in enumerate(layer.bias.column())
         for t in layer.activation.breakpoints
-        if b != t and any(w != 0 for w in layer.weight.row(j))
+        if b != t and any(w != 0 for w in layer.operator.row(j))
     ]
     neurons = torch.tensor([j for j, _ in able], dtype=torch.int64, device=device)
     slopes, shift = (
-        matrix_product(layer.weight, columns, device)[neurons],
+        layer.operator.apply_balls(columns, device)[neurons],
         Balls.of_rationals([c for _, c in able], device),
     )
     sizes = np.maximum(
@@ -239,7 +239,7 @@ def critical_radii_float(network: Network, directions: Any, device: str = "cpu")
     )
     for place in np.flatnonzero(~_is_in_middle(sizes)).tolist():
         j, c = able[place]
-        *row, offset = in_range([*layer.weight.row(j), c])
+        *row, offset = in_range([*layer.operator.row(j), c])
         product = matrix_product(
             RationalMatrix.from_backend(matrix([row], norm.dim)), columns, device
         )
@@ -408,7 +408,7 @@ def flip_caps(network: Network) -> tuple[FlipCap, ...]:
     shifts = [b - t for b in layer.bias.column() for t in layer.activation.breakpoints]
     found = list[FlipCap]()
     for hinge, c in zip(folded.hinges, shifts, strict=True):
-        w = layer.weight.row(hinge.neuron)
+        w = layer.operator.row(hinge.neuron)
         square = dot(w, w) * ball.radius_squared
         if c != 0 and c * c < square:
             cosine = Surd(_ZERO, _ONE, c * c / square)

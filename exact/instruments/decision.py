@@ -153,14 +153,12 @@ def _check_ties(network: Network) -> None:
         and isinstance(layer.activation, AbsoluteValue)
     )
     one = [Fraction(1)]
-    rows = (
-        layer.weight.tolist() if plain and layer.weight.shape[1] * layer.width <= _MOST_TIES else []
-    )
+    rows = layer.weight.tolist() if plain and layer.input_dim * layer.width <= _MOST_TIES else []
     differences = all(sorted(x for x in row if x) == [-1, 1] for row in rows) or rows == [one]
     if not rows or not differences or any(layer.bias.column()):
         raise InvalidInput(
             "the network does not end in ties of its outputs",
-            value=f"last layer {layer.weight.shape}",
+            value=f"last layer {layer.shape}",
             remedy="partition tied(network)",
         )
 
@@ -191,12 +189,12 @@ def _outputs(network: Network) -> int:
     as `tied` does.
     """
     layer = network.layers[-1]
-    outputs = layer.weight.shape[1]
+    outputs = layer.input_dim
     expected = RationalMatrix.from_rationals(_differences(outputs, _all_pairs(outputs)))
     if layer.weight != expected or not isinstance(layer.activation, AbsoluteValue):
         raise InvalidInput(
             "the network does not end in the ties of all its outputs",
-            value=f"last layer {layer.weight.shape}",
+            value=f"last layer {layer.shape}",
             remedy="partition tied(network)",
         )
     return outputs

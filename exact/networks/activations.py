@@ -76,6 +76,22 @@ class Activation(ABC):
         return hashlib.sha256(f"{bends};{written};{name}".encode("utf-8", "surrogatepass")).digest()
 
     @property
+    def float_bounds(self) -> tuple[float, float]:
+        """A bound on |derivative|, and on the error of the function in float64 in units of
+        `2^-53 |z|`; infinite where none is known.
+
+        >>> ReLU().float_bounds, LeakyReLU(Rational(1, 4)).float_bounds
+        ((1.0, 0.0), (1.0, 0.25))
+        """
+        if not self.is_piecewise_linear:
+            return float("inf"), float("inf")
+        sloped = [(abs(slope), intercept) for slope, intercept in self.pieces if slope != 0]
+        steepest = nearest_float(max((slope for slope, _ in sloped), default=_ZERO))
+        if any(intercept != 0 for _, intercept in sloped):
+            return steepest, float("inf")
+        return steepest, nearest_float(max((s for s, _ in sloped if s != 1), default=_ZERO))
+
+    @property
     def is_continuous(self) -> bool:
         """Whether the bends ascend, with one piece more, and every two pieces meet at the bend
         between them.
@@ -230,6 +246,10 @@ class GELU(Smooth):
 
     approximate: Literal["none", "tanh"] = "none"
 
+    @property
+    def float_bounds(self) -> tuple[float, float]:
+        return 1.13, 64.0
+
     def forward_ball(self, z: Ball) -> Ball:
         if self.approximate == "tanh":
             return (
@@ -250,6 +270,10 @@ class GELU(Smooth):
 @dataclass(frozen=True)
 class SiLU(Smooth):
     """z sigmoid(z). Not piecewise linear."""
+
+    @property
+    def float_bounds(self) -> tuple[float, float]:
+        return 1.1, 64.0
 
     def forward_ball(self, z: Ball) -> Ball:
         return z / (1 + (-z).exp())

@@ -41,11 +41,7 @@ def walk_exact(blocks: Sequence[Block], point: list[Rational], last: int) -> Ite
             outside = RationalArray(len(scaled), 2, [x for row in scaled for x in row])
         for layer in block.layers:
             hidden += bool(layer.bits)
-            if (
-                layer.bits
-                and hidden == last
-                and layer.weight.shape[0] * layer.weight.shape[1] >= _WIDE
-            ):
+            if layer.bits and hidden == last and layer.width * layer.input_dim >= _WIDE:
                 yield _filtered_bits(layer, inner, one, radicand)
                 return
             z, bits = layer.pre_activations(inner, one), list[bool]()
@@ -204,7 +200,7 @@ class _BallWalk:
             value, bends = _ball_row(layer, j, y), layer.activation.breakpoints
             gaps = [value - Ball(t) for t in bends]
             if any(bool(gap.contains(0)) and not gap.is_zero() for gap in gaps):
-                exact = self._constant(layer.weight.row(j), layer.bias.row(j)[0])
+                exact = self._constant(layer.operator.row(j), layer.bias.row(j)[0])
                 if exact is None:
                     return None
                 z.append(Ball(exact))
@@ -268,14 +264,14 @@ class _BallWalk:
                 if taken is None:
                     if any(row):
                         return None
-                    row = [_ZERO] * layer.weight.shape[1]
+                    row = [_ZERO] * layer.input_dim
                     continue
                 constant += sum(
                     (r * intercept for r, (_, intercept) in zip(row, taken, strict=True)), _ZERO
                 )
                 row = [r * slope for r, (slope, _) in zip(row, taken, strict=True)]
                 constant += dot(row, layer.bias.column())
-                row = (RationalArray(1, len(row), row) * layer.weight.exact).entries()
+                row = layer.operator.pull_back(RationalArray(1, len(row), row)).entries()
             if block.norm is not None:
                 constant += dot(row, block.norm.bias.column())
                 scaled = [r * g for r, g in zip(row, block.norm.gain.column(), strict=True)]
@@ -289,6 +285,6 @@ class _BallWalk:
 
 def _ball_row(layer: Layer, neuron: int, y: list[Ball]) -> Ball:
     total = Ball(layer.bias.row(neuron)[0])
-    for w, v in zip(layer.weight.row(neuron), y, strict=True):
+    for w, v in zip(layer.operator.row(neuron), y, strict=True):
         total += Ball(w) * v
     return total

@@ -10,23 +10,53 @@ from typing import Any
 import numpy as np
 import torch
 
-from exact.arithmetic.enclosures.ball_tensors import Balls, matrix_product
+from exact.arithmetic.enclosures.ball_tensors import Balls
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.networks.activations import Activation, Identity
 from exact.networks.norms import Norm
+from exact.networks.operators import Dense, LinearOperator
 
 
 @short_repr
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Layer:
-    """`activation(weight x + bias)`; weight is (out x in), bias (out x 1)."""
+    """`activation(operator(x) + bias)`; the operator is linear, bias is (out x 1).
 
-    weight: RationalMatrix
+    A matrix in place of an operator stands for its :class:`Dense` one, and `weight` is the matrix
+    of any. In `dataclasses.replace` a new `weight` takes the place of the operator.
+
+    >>> layer = Layer.of([[1, 2]], [3])
+    >>> layer.operator, layer.shape, str(layer.weight)
+    (Dense(1 x 2), (1, 2), '[[1, 2]]')
+    """
+
+    operator: LinearOperator
     bias: RationalMatrix
     activation: Activation
+
+    def __init__(
+        self,
+        weight: RationalMatrix | LinearOperator | None = None,
+        bias: RationalMatrix | None = None,
+        activation: Activation | None = None,
+        *,
+        operator: LinearOperator | None = None,
+    ) -> None:
+        given = operator if weight is None else weight
+        found = Dense(given) if isinstance(given, RationalMatrix) else given
+        if not isinstance(found, LinearOperator) or not isinstance(bias, RationalMatrix):
+            raise InvalidInput(
+                "a layer needs a matrix or a linear operator, and a bias",
+                value=f"{given!r}, {bias!r}",
+                remedy="give a RationalMatrix each, or use Layer.of, which reads arrays",
+            )
+        object.__setattr__(self, "operator", found)
+        object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "activation", activation)
+        self._check()
 
     @classmethod
     def of(
@@ -36,44 +66,54 @@ class Layer:
         activation: Activation | None = None,
         name: str = "layer",
     ) -> Layer:
-        """Read arrays, tensors or nested rationals; a missing bias is zero, a missing activation
-        the identity.
+        """Read arrays, tensors, nested rationals or a linear operator; a missing bias is zero, a
+        missing activation the identity.
         """
-        matrix = RationalMatrix.read(weight, f"{name}.weight")
-        if not isinstance(weight, RationalMatrix) and _is_flat(weight):
-            raise InvalidInput(
-                f"{name}.weight is a vector",
-                value=f"{matrix.shape[0]} numbers",
-                remedy="give (out x in) rows",
-            )
-        column = np.zeros(matrix.shape[0]) if bias is None else bias
-        return cls(matrix, RationalMatrix.read(column, f"{name}.bias"), activation or Identity())
+        operator = weight if isinstance(weight, LinearOperator) else _dense(weight, name)
+        column = np.zeros(operator.shape[0]) if bias is None else bias
+        return cls(operator, RationalMatrix.read(column, f"{name}.bias"), activation or Identity())
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not isinstance(self.activation, Activation):
             raise InvalidInput(
                 "not an activation",
                 value=repr(self.activation),
                 remedy="give ReLU(), AbsoluteValue(), ...",
             )
-        if 0 in self.weight.shape:
+        if 0 in self.shape:
             raise InvalidInput(
                 "a layer has no neuron, or no input",
-                value=f"weight {self.weight.shape}",
+                value=f"weight {self.shape}",
                 remedy="leave the layer out, or give at least one row and one column",
             )
         _check_numbers(self.activation)
-        if self.bias.shape != (self.weight.shape[0], 1):
+        if self.bias.shape != (self.width, 1):
             raise InvalidInput(
                 "bias does not fit the weight",
-                value=f"weight {self.weight.shape}, bias {self.bias.shape}",
-                remedy=f"give a bias of length {self.weight.shape[0]}",
+                value=f"weight {self.shape}, bias {self.bias.shape}",
+                remedy=f"give a bias of length {self.width}",
             )
+
+    @property
+    def weight(self) -> RationalMatrix:
+        """The operator's (out x in) matrix, made where it is asked for."""
+        return self.operator.matrix
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of neurons and of inputs."""
+        outputs, inputs = self.operator.shape
+        return outputs, inputs
 
     @property
     def width(self) -> int:
         """The number of neurons."""
-        return self.weight.shape[0]
+        return self.shape[0]
+
+    @property
+    def input_dim(self) -> int:
+        """The number of inputs of each neuron."""
+        return self.shape[1]
 
     @property
     def bits(self) -> int:
@@ -107,13 +147,13 @@ class Layer:
         """`weight state + bias (x) one`, exactly: every neuron as coefficients over the basis
         functions.
         """
-        return self.weight.exact * state + self.bias.exact * RationalArray(1, len(one), list(one))
+        return self.operator.apply(state) + self.bias.exact * RationalArray(1, len(one), list(one))
 
     def pre_activation(
         self, neuron: int, state: RationalArray, one: Sequence[Rational]
     ) -> list[Rational]:
         """One row of :meth:`pre_activations`, converting no other weight."""
-        row = RationalArray(1, self.weight.shape[1], self.weight.row(neuron)) * state
+        row = RationalArray(1, self.input_dim, self.operator.row(neuron)) * state
         bias = self.bias.row(neuron)[0]
         return [x + bias * y for x, y in zip(row.entries(), one, strict=True)]
 
@@ -125,7 +165,7 @@ class Layer:
             torch.from_numpy(np.array(x)).to(device)
             for x in (self.bias.float64(), self.bias.float64_error())
         )
-        return matrix_product(self.weight, state, device) + Balls(mid, rad) * Balls.of_rationals(
+        return self.operator.apply_balls(state, device) + Balls(mid, rad) * Balls.of_rationals(
             one, device
         )
 
@@ -167,10 +207,10 @@ class Block:
                 "a block has no layer", value=self.layers, remedy="give at least one Layer"
             )
         for before, after in pairwise(self.layers):
-            if after.weight.shape[1] != before.width:
+            if after.input_dim != before.width:
                 raise InvalidInput(
                     "layers do not fit together",
-                    value=f"{before.weight.shape} then {after.weight.shape}",
+                    value=f"{before.shape} then {after.shape}",
                     remedy=f"the second weight needs {before.width} columns",
                 )
         if self.norm is not None and self.norm.dim != self.input_dim:
@@ -188,7 +228,7 @@ class Block:
 
     @property
     def input_dim(self) -> int:
-        return self.layers[0].weight.shape[1]
+        return self.layers[0].input_dim
 
     @property
     def output_dim(self) -> int:
@@ -202,7 +242,7 @@ class Block:
         y = x if self.norm is None else self.norm.forward_float(x)
         for layer in self.layers:
             y = layer.activation.forward_float(
-                y @ layer.weight.float64().T + layer.bias.float64().T
+                layer.operator.apply_float(y) + layer.bias.float64().T
             )
         return x + y if self.residual else y
 
@@ -219,6 +259,17 @@ def _check_numbers(activation: Activation) -> None:
                 value=f"{number!r} in {activation.name}",
                 remedy="write exact.arithmetic.numbers.rational(x) in breakpoints and pieces",
             )
+
+
+def _dense(weight: Any, name: str) -> Dense:
+    matrix = RationalMatrix.read(weight, f"{name}.weight")
+    if not isinstance(weight, RationalMatrix) and _is_flat(weight):
+        raise InvalidInput(
+            f"{name}.weight is a vector",
+            value=f"{matrix.shape[0]} numbers",
+            remedy="give (out x in) rows",
+        )
+    return Dense(matrix)
 
 
 def _is_flat(values: Any) -> bool:

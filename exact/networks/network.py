@@ -147,7 +147,7 @@ class Network:
                 f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm
             )
             for layer in block.layers:
-                digest.update(layer.weight.digest + layer.bias.digest + layer.activation.digest)
+                digest.update(layer.operator.digest + layer.bias.digest + layer.activation.digest)
         return digest.hexdigest()
 
     def from_block(self, index: int) -> Network:
@@ -246,7 +246,7 @@ class Network:
         layer, norm = first.layers[0], first.norm
         scaled = layer.weight.exact * _diagonal(norm.gain)
         weight = norm.project(scaled.transpose()).transpose()
-        bias = layer.bias.exact + layer.weight.exact * norm.bias.exact
+        bias = layer.bias.exact + layer.operator.apply(norm.bias.exact)
         head = Layer(
             RationalMatrix.from_backend(weight), RationalMatrix.from_backend(bias), layer.activation
         )

@@ -40,7 +40,7 @@ def region_bound(network: Network, dim: int) -> int:
     """
     bound, rank = 1, dim
     for layer in network.hidden_layers:
-        rank = min(rank, layer.weight.shape[1])
+        rank = min(rank, layer.input_dim)
         bound *= arrangement_bound(layer.bits, rank)
     return bound
 

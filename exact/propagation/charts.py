@@ -176,7 +176,7 @@ def carried(network: Network, columns: RationalArray) -> RationalArray:
             return block.norm.project(columns)
         inner = columns
         for layer in block.layers:
-            inner = layer.as_affine.weight.exact * inner
+            inner = layer.as_affine.operator.apply(inner)
         columns = columns + inner if block.residual else inner
     return columns
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -318,9 +318,7 @@ class BallState:
 
     def pre_activations(self, layer: Layer) -> BallMatrix:
         """`weight inner + bias (x) one`."""
-        return BallMatrix.read(layer.weight) @ self.inner + BallMatrix.read(layer.bias).times(
-            self.one
-        )
+        return layer.operator.enclose(self.inner) + BallMatrix.read(layer.bias).times(self.one)
 
     def hinges(self, layer: Layer) -> BallMatrix:
         """`z - breakpoint one` for every bit of the layer (bits x k)."""
@@ -378,12 +376,13 @@ class BallState:
 
     def _centred(self, norm: Norm) -> BallMatrix:
         """P x; the projector is asked for once, because it costs exact arithmetic."""
-        return _projector(norm.dim, type(norm)) @ self.inner
+        return _projector(norm) @ self.inner
 
 
-@cache
-def _projector(dim: int, kind: type[Norm]) -> BallMatrix:
-    return BallMatrix.of(kind.of(dim=dim).project(identity(dim)))
+@lru_cache(maxsize=32)
+def _projector(norm: Norm) -> BallMatrix:
+    """P as floats. Known by the norm itself: P of one's own may depend on more than the class."""
+    return BallMatrix.of(norm.project(identity(norm.dim)))
 
 
 def _number(value: Rational) -> BallMatrix:

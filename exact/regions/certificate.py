@@ -252,8 +252,8 @@ def matrix_rows(entries: Sequence[Rational], width: int) -> tuple[list[str], str
 
 def _layer_record(layer: Layer) -> Json:
     bias = layer.bias.column()
-    entries = [x for j in range(layer.width) for x in (*layer.weight.row(j), bias[j])]
-    rows, denominator = matrix_rows(entries, layer.weight.shape[1] + 1)
+    entries = [x for j in range(layer.width) for x in (*layer.operator.row(j), bias[j])]
+    rows, denominator = matrix_rows(entries, layer.input_dim + 1)
     return {
         "activation": _activation_record(layer.activation),
         "denominator": denominator,

@@ -91,9 +91,7 @@ def block(
         raise InvalidInput(
             "gain and bias need a norm", value="norm=None", remedy='give norm="layernorm" or "rms"'
         )
-    made = (
-        None if norm is None else _NORMS[norm].of(eps, gain, bias, head.weight.shape[1], eps_rule)
-    )
+    made = None if norm is None else _NORMS[norm].of(eps, gain, bias, head.input_dim, eps_rule)
     return Network(tuple(blocks_of([head, tail], made, residual)))
 
 

@@ -22,10 +22,10 @@ from exact.arithmetic.enclosures.ball_tensors import U
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
-from exact.networks.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.activations import Activation
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.networks.norms import LayerNorm, Norm
+from exact.networks.norms import Norm
 
 POINTS = 12
 _SEED = 20
@@ -189,15 +189,10 @@ def _norm(norm: Norm, x: _Rows) -> _Rows:
     """
     n = norm.dim
     g = 8 * (n + 8) * U
-    mean = (
-        x.values.mean(axis=1, keepdims=True)
-        if isinstance(norm, LayerNorm)
-        else np.zeros((len(x.values), 1))
-    )
-    spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0)
-    around = x.errors + (
-        x.errors.mean(axis=1, keepdims=True) if isinstance(norm, LayerNorm) else 0.0
-    )
+    centred = norm.projector() == "mean"
+    mean = x.values.mean(axis=1, keepdims=True) if centred else np.zeros((len(x.values), 1))
+    spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if centred else 0.0)
+    around = x.errors + (x.errors.mean(axis=1, keepdims=True) if centred else 0.0)
     c, dc = x.values - mean, around + g * spread + _TINY
     below = np.mean(c**2, axis=1, keepdims=True) + nearest_float(norm.eps_under_root)
     off = (
@@ -215,23 +210,8 @@ def _norm(norm: Norm, x: _Rows) -> _Rows:
     return _Rows(values, error * _UP + _TINY * (1 + scale + np.abs(norm.gain.float64().T)))
 
 
-_STEEPEST: dict[
-    type[Activation], tuple[float, float]
-] = {  # |derivative| <=, and the evaluation's error in u |z|
-    ReLU: (1.0, 0.0),
-    HardTanh: (1.0, 0.0),
-    Identity: (1.0, 0.0),
-    GELU: (1.13, 64.0),
-    SiLU: (1.1, 64.0),
-}
-
-
 def _activated(activation: Activation, z: _Rows) -> _Rows:
-    if isinstance(activation, LeakyReLU):
-        slope = abs(nearest_float(activation.slope))
-        steepest, own = max(1.0, slope), slope
-    else:
-        steepest, own = _STEEPEST[type(activation)]
+    steepest, own = activation.float_bounds
     error = (steepest * z.errors + own * U * z.sizes) * _UP
     return _Rows(
         activation.forward_float(z.values), error + (_TINY * (1 + steepest) if own else 0.0)

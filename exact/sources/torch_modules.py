@@ -219,7 +219,7 @@ def _append(layers: list[Layer], part: _Named, norm: Norm | None) -> None:
             )
         size = layers[-1].width if norm is None else norm.dim
         layers.append(Layer.of(torch.eye(size, device="cpu"), None, Identity(), name))
-    layers[-1] = Layer(layers[-1].weight, layers[-1].bias, make(module))
+    layers[-1] = Layer(layers[-1].operator, layers[-1].bias, make(module))
 
 
 def _refuse_integers(name: str, weight: torch.Tensor) -> None:

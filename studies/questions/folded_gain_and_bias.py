@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exact import Block, Network, Norm, RationalMatrix
+from exact import Block, Layer, Network, Norm, RationalMatrix
 from studies.finding import JSON, Answer, Finding, Question, Verdict
 from studies.questions.sampling import random_points
 from studies.subjects import LanguageLayer, Subjects, Toy
@@ -89,9 +89,9 @@ def first_neurons(network: Network, count: int) -> Network:
     """
     block = network.blocks[0]
     head, tail = block.layers
-    kept = replace(head, weight=_rows(head.weight, count), bias=_rows(head.bias, count))
+    kept = Layer(_rows(head.weight, count), _rows(head.bias, count), head.activation)
     columns = RationalMatrix.from_floats(tail.weight.float64()[:, :count].copy())
-    return Network((Block((kept, replace(tail, weight=columns)), block.norm),))
+    return Network((Block((kept, Layer(columns, tail.bias, tail.activation)), block.norm),))
 
 
 def _rows(matrix: RationalMatrix, count: int) -> RationalMatrix:

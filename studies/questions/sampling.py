@@ -20,7 +20,7 @@ def codes_float(network: Network, x: FloatArray) -> np.ndarray:
     for block in network.blocks:
         y = state if block.norm is None else block.norm.forward_float(state)
         for layer in block.layers:
-            z = y @ layer.weight.float64().T + layer.bias.float64().T
+            z = layer.operator.apply_float(y) + layer.bias.float64().T
             breakpoints = [nearest_float(t) for t in layer.activation.breakpoints]
             if breakpoints:
                 bits.append((z[:, :, None] > np.array(breakpoints)).reshape(len(z), -1))

@@ -99,3 +99,23 @@ def test_flipped_bits_are_those_that_differ(hinges: int) -> None:
     rows, bits = flipped_bits(np.packbits(first, axis=1), np.packbits(second, axis=1))
     expected = np.nonzero(first != second)
     assert rows.tolist() == expected[0].tolist() and bits.tolist() == expected[1].tolist()
+
+
+def test_a_distance_counts_symbols() -> None:
+    """Winners of four in two bits each: from the first to the last is one change, not two."""
+    winners = [[0, 3, 1], [3, 3, 1], [3, 0, 2]]
+    made = [[bit for k in each for bit in (k >> 1, k & 1)] for each in winners]
+    by_symbol = [SplineCode.of(bits, [4, 2], widths=[2, 2, 2]) for bits in made]
+    by_bit = [SplineCode.of(bits, [4, 2]) for bits in made]
+    for i in range(3):
+        for j in range(3):
+            changed = sum(a != b for a, b in zip(winners[i], winners[j], strict=True))
+            assert by_symbol[i].hamming(by_symbol[j]) == changed
+            assert by_bit[i].hamming(by_bit[j]) == sum(np.array(made[i]) != np.array(made[j]))
+        assert by_symbol[i].packed == by_bit[i].packed
+    assert SplineCode.of(made[0], [4, 2], widths=[1] * 6) == by_bit[0]
+    with pytest.raises(InvalidInput, match="different networks"):
+        by_symbol[0].hamming(by_bit[0])
+    for widths in ([2, 2], [2, 2, 3], [0, 2, 4]):
+        with pytest.raises(InvalidInput, match="do not cover its bits"):
+            SplineCode.of(made[0], [4, 2], widths=widths)

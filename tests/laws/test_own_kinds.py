@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,10 @@ from exact import (
     partition_circles,
 )
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
+from exact.check import verify_file
 from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
+from exact.instruments.loading import load
 from tests.exact.reference import integers
 from tests.truths import engines
 
@@ -277,6 +280,73 @@ def on_its_sphere(domain: Domain, x: FloatArray) -> FloatArray:
     )
 
 
+def has_its_proof(found: Partition, folder: Path, stored: str | None) -> None:
+    """The certificate is verified, or refused by name; the partition is saved, or refused by
+    name.
+    """
+    target = folder / f"{found.engine}.safetensors"
+    if isinstance(found.domain, NormBall):
+        with pytest.raises(Unsupported, match="no certificate"):
+            found.certificate(folder / "refused.jsonl")
+    else:
+        path = found.certificate(folder / f"{found.engine}.jsonl")
+        assert verify_file(path).status.value == "verified, complete"
+    if stored is None:
+        assert load(found.save(target)).digest == found.digest
+    else:
+        with pytest.raises(Unsupported, match=stored):
+            found.save(target)
+
+
+@pytest.mark.parametrize(("dim", "domain"), NORMED)
+def test_certificates_behind_a_norm_of_ones_own(dim: int, domain: Domain, tmp_path: Path) -> None:
+    network = behind(dim, dim, eps=Fraction(1, 9) if isinstance(domain, Segment) else 0)
+    for found in every_engine(network, domain):
+        has_its_proof(found, tmp_path, "WithoutTwo")
+
+
+def test_the_ball_of_a_norm_of_ones_own_has_no_certificate(tmp_path: Path) -> None:
+    for found in every_engine_of_ball(behind(1, 4, eps=Fraction(1, 9))):
+        has_its_proof(found, tmp_path, "WithoutTwo")
+
+
+class Living(exact.Norm):
+    """Takes off the coordinates that its gain kills: P depends on the norm, not on its class."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        rows, k = columns.nrows(), columns.ncols()
+        kept = [g != 0 for g in self.gain.column()]
+        return RationalArray(
+            rows, k, [columns[i, j] * Rational(kept[i]) for i in range(rows) for j in range(k)]
+        )
+
+    @property
+    def sphere_dim(self) -> int:
+        return sum(g != 0 for g in self.gain.column()) - 1
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        n = self.dim
+        return [
+            [Rational(int(i == j)) for j in range(n)]
+            for i, g in enumerate(self.gain.column())
+            if g != 0
+        ]
+
+
+def test_a_projection_that_depends_on_more_than_the_class() -> None:
+    norms = [Living.of(eps="1/9", gain=gain) for gain in ([1, 0, 2, 1], [1, 1, 0, 3])]
+    counts = list[int]()
+    for seed in range(3, 7):
+        heads = [layer(seed + k, 4, 4, exact.ReLU()) for k in range(2)]
+        blocks = [Block((head,), norm) for head, norm in zip(heads, norms, strict=True)]
+        network = Network((*blocks, Block((Layer.of([[1] * 4]),))))
+        for found in every_engine(network, Segment([1, 40, 2, 0], [0, 3, -1, 50])):
+            counts.append(len(found))
+            for region in found.regions:
+                assert network.code(region.witness) == region.code
+    assert max(counts) > 2
+
+
 STAIRS = [
     (2, Box(-2, 2, dim=2)),
     (2, Segment([-3, 1], [3, 2])),
@@ -297,6 +367,14 @@ def test_engines_with_an_activation_of_ones_own(dim: int, domain: Domain) -> Non
                 z = head.weight.float64() @ x + head.bias.float64()[:, 0]
                 assert bits.tolist() == [bool(v > t) for v in z for t in (0, 1)]
                 x = head.activation.forward_float(z)
+
+
+@pytest.mark.parametrize(("dim", "domain"), STAIRS)
+def test_certificates_with_an_activation_of_ones_own(
+    dim: int, domain: Domain, tmp_path: Path
+) -> None:
+    for found in every_engine(stairs(dim, dim), domain):
+        has_its_proof(found, tmp_path, "Staircase")
 
 
 def test_batches_counts_and_ties_with_an_activation_of_ones_own() -> None:

@@ -34,15 +34,26 @@ class SplineCode:
     001).
 
     `layer_sizes` counts the bits of each hidden layer it covers. Bit 1 iff the pre-activation
-    exceeds the breakpoint; equality, also on an open set, counts as off.
+    exceeds the breakpoint; equality, also on an open set, counts as off. A code is a sequence of
+    symbols, which a distance counts: symbol k stands in `widths[k]` consecutive bits, and without
+    widths every bit is one.
+
+    >>> SplineCode.of([0, 1, 1], [3], widths=[2, 1]).hamming(SplineCode.of([1, 0, 1], [3], [2, 1]))
+    1
     """
 
     packed: bytes
     layer_sizes: tuple[int, ...]
+    widths: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, bits: Sequence[Any] | BitArray, layer_sizes: Sequence[int]) -> SplineCode:
-        """Pack the bits; their number must be the sum of the layer sizes."""
+    def of(
+        cls,
+        bits: Sequence[Any] | BitArray,
+        layer_sizes: Sequence[int],
+        widths: Sequence[int] | None = None,
+    ) -> SplineCode:
+        """Pack the bits; their number must be the sum of the layer sizes, and of the widths."""
         array = np.asarray(bits, dtype=bool)
         if array.shape != (sum(layer_sizes),):
             raise InvalidInput(
@@ -50,7 +61,18 @@ class SplineCode:
                 value=array.shape,
                 remedy=f"give {sum(layer_sizes)} bits",
             )
-        return cls(np.packbits(array).tobytes(), tuple(layer_sizes))
+        if widths is not None and (min(widths, default=1) < 1 or sum(widths) != len(array)):
+            raise InvalidInput(
+                "the symbols of a spline code do not cover its bits",
+                value=f"widths {list(widths)[:10]}, {len(array)} bits",
+                remedy="give positive widths whose sum is the number of bits",
+            )
+        bit_each = widths is None or all(width == 1 for width in widths)
+        return cls(
+            np.packbits(array).tobytes(),
+            tuple(layer_sizes),
+            None if bit_each or widths is None else tuple(widths),
+        )
 
     @property
     def bits(self) -> BitArray:
@@ -58,14 +80,14 @@ class SplineCode:
         return np.unpackbits(np.frombuffer(self.packed, np.uint8), count=len(self)).astype(bool)
 
     def hamming(self, other: SplineCode) -> int:
-        """The number of bits in which two codes of the same network differ."""
-        if self.layer_sizes != other.layer_sizes:
+        """The number of symbols in which two codes of the same network differ."""
+        if (self.layer_sizes, self.widths) != (other.layer_sizes, other.widths):
             raise InvalidInput(
                 "codes of different networks have no Hamming distance",
                 value=other.layer_sizes,
                 remedy=f"compare with a code of layers {self.layer_sizes}",
             )
-        return int(np.count_nonzero(self.bits != other.bits))
+        return len(symbols_of(np.flatnonzero(self.bits != other.bits), self.widths))
 
     def __len__(self) -> int:
         return sum(self.layer_sizes)
@@ -108,3 +130,15 @@ def flipped_bits(first: ByteArray, second: ByteArray) -> tuple[IndexArray, Index
     rows, columns = np.nonzero(change)
     places, bits = np.nonzero(np.unpackbits(change[rows, columns][:, None], axis=1))
     return rows[places], columns[places] * 8 + bits
+
+
+def symbols_of(bits: IndexArray, widths: Sequence[int] | None) -> IndexArray:
+    """The symbols that some bits belong to, ascending and once each; without widths the bits
+    themselves.
+
+    >>> symbols_of(np.array([0, 1, 4]), [2, 1, 3]).tolist()
+    [0, 2]
+    """
+    if widths is None:
+        return np.unique(bits)
+    return np.unique(np.searchsorted(np.cumsum(widths), bits, side="right"))

@@ -124,7 +124,7 @@ def _keys(layer: Layer, suspects: IndexArray) -> list[tuple[int, ...]]:
     keys = []
     for neuron, bend in (divmod(k, len(layer.activation.breakpoints)) for k in suspects.tolist()):
         offset = layer.bias.row(neuron)[0] - layer.activation.breakpoints[bend]
-        row = coprime_integers([*layer.weight.row(neuron), offset])
+        row = coprime_integers([*layer.operator.row(neuron), offset])
         sign = -1 if next((x for x in row if x != 0), 0) < 0 else 1
         keys.append(tuple(sign * x for x in row))
     return keys
