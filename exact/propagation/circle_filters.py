@@ -20,15 +20,15 @@ import numpy as np
 import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
-from exact.arithmetic.enclosures.ball_tensors import U
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT_SCALED, U, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float
 from exact.networks.layers import Layer
 from exact.networks.norms import Norm
 from exact.propagation.enclosures import row_norms
 
 Tensor = torch.Tensor
-_UP = 1.0 + 2.0**-30
-_LEAST = 2.0**-400  # far above what underflow can do to a sum of products
+_UP = inflation(1 << 22)  # bounds are summed over the columns of a layer
+_LEAST = LEAST_ROOT_SCALED  # norms times rows; norms beyond 2^512 overflow
 _NOWHERE = 8.0  # beyond every diamond angle
 _NEARLY = 2.0**-20  # a basis further from orthonormal than this is left to exact arithmetic
 

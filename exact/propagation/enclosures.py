@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.enclosures.ball_tensors import U
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U, inflation
 from exact.arithmetic.numbers import (
     FloatArray,
     Rational,
@@ -36,8 +36,8 @@ from exact.networks.activations import Activation, ReLU
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 
-UP = 1.0 + 2.0**-40
-_LEAST = 2.0**-500
+UP = inflation(4096)  # bounds go through all layers of a network
+_LEAST = LEAST_ROOT  # norms are roots of sums of squares
 UNKNOWN = 2
 Tensor = torch.Tensor
 ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from exact.arithmetic.enclosures.ball_tensors import U
+from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.geometry.budgets import Watch
 from exact.kernels.rows import masked_rows, rows_of_pairs

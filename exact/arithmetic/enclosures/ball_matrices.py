@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
 from exact.arithmetic.numbers import (
     FloatArray,
     RationalArray,
@@ -17,18 +18,10 @@ from exact.arithmetic.numbers import (
     rounding_error,
 )
 
-_U = 2.0**-53
+_INFLATE = inflation(128)  # radii are products and sums of radii: some forty roundings
 
-
-_INFLATE = 1.0 + 2.0**-45
-
-
-_TINY = 2.0**-1000
-
-
-_beyond_floats = np.errstate(
-    over="ignore", invalid="ignore", divide="ignore"
-)  # an overflow is meant: its ball says nothing
+# an overflow is meant: its ball says nothing
+_beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,7 @@ class BallMatrix:
     @_beyond_floats
     def __add__(self, other: BallMatrix) -> BallMatrix:
         mid = self.mid + other.mid
-        return BallMatrix(mid, (self.rad + other.rad + np.abs(mid) * (2 * _U)) * _INFLATE)
+        return BallMatrix(mid, (self.rad + other.rad + np.abs(mid) * (2 * U)) * _INFLATE)
 
     @_beyond_floats
     def __matmul__(self, other: BallMatrix) -> BallMatrix:
@@ -63,10 +56,10 @@ class BallMatrix:
         exact zeros stay so.
         """
         size, n = np.abs(other.mid), self.mid.shape[1]
-        bound = np.abs(self.mid) @ (size * ((n + 4) * _U) + other.rad) + self.rad @ (
+        bound = np.abs(self.mid) @ (size * ((n + 4) * U) + other.rad) + self.rad @ (
             size + other.rad
         )
-        mid, rad = self.mid @ other.mid, bound * _INFLATE + n * _TINY
+        mid, rad = self.mid @ other.mid, bound * _INFLATE + n * LEAST
         if not np.all(mid):
             rad[~(self._may_differ_from_zero() @ other._may_differ_from_zero())] = 0.0
         return BallMatrix(mid, rad)
@@ -78,10 +71,10 @@ class BallMatrix:
         rad = (
             np.abs(self.mid) * factor.rad
             + self.rad * (np.abs(factor.mid) + factor.rad)
-            + np.abs(mid) * (2 * _U)
+            + np.abs(mid) * (2 * U)
         )
         open_entries = self._may_differ_from_zero() & factor._may_differ_from_zero()
-        return BallMatrix(mid, np.where(open_entries, rad * _INFLATE + _TINY, 0.0))
+        return BallMatrix(mid, np.where(open_entries, rad * _INFLATE + LEAST, 0.0))
 
     def _may_differ_from_zero(self) -> BitArray:
         found: BitArray = (self.mid != 0) | (self.rad != 0)
@@ -102,7 +95,7 @@ class BallMatrix:
         positive.
         """
         root = np.sqrt(self.mid)
-        return BallMatrix(root, (self.rad / root + root * (2 * _U)) * _INFLATE + _TINY)
+        return BallMatrix(root, (self.rad / root + root * (2 * U)) * _INFLATE + LEAST)
 
     def rows(self, chosen: np.ndarray) -> BallMatrix:
         """Some of the rows."""

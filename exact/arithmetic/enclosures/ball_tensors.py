@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL, U, inflation
 from exact.arithmetic.numbers import (
     Rational,
     RationalArray,
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Index = torch.Tensor | slice | int | tuple[slice | int, ...]
-U = 2.0**-53
-_TINY = 2.0**-1022
-_INFLATE = 1.0 + 2.0**-48
+_TINY, _INFLATE = LEAST_NORMAL, inflation(16)  # a radius is made of fewer roundings
 
 
 @contextmanager

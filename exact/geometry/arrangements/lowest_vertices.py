@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.enclosures.ball_tensors import U
+from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
 from exact.arithmetic.linear_algebra import dot, independent_rows, matrix, solve
 from exact.arithmetic.numbers import Rational, nearest_floats, rounding_error
 from exact.errors import certain
@@ -38,8 +38,8 @@ from exact.geometry.arrangements.arrangement import Arrangement, Essential, arra
 from exact.geometry.budgets import Watch
 from exact.geometry.polyhedra.halfspace import Halfspace
 
-_INFLATE = 1.0 + 2.0**-46
-_TINY = 2.0**-1000
+_INFLATE = inflation(64)  # a bound is made of some thirty roundings
+_TINY = LEAST
 _BLOCK = {
     "cpu": 2**17,
     "cuda": 2**23,

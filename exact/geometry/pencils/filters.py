@@ -9,7 +9,8 @@ import torch
 
 if TYPE_CHECKING:
     pass
-from exact.arithmetic.enclosures.ball_tensors import _TINY, Balls, U
+from exact.arithmetic.enclosures.ball_tensors import Balls
+from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL, U
 
 _GRID = 2.0**50
 
@@ -120,7 +121,7 @@ def _proposed_widths(f: Balls, g: Balls, sigma: torch.Tensor) -> torch.Tensor:
     da, db = 2.0 * (beta < 0).double() - 1.0, 1.0 - 2.0 * (alpha < 0).double()
     p, q, c = f.mid.unbind(1)
     across, along = g.mid[0] * alpha + g.mid[1] * beta, g.mid[1] * alpha + g.mid[2] * beta
-    root = (alpha * across + beta * along).clamp(min=_TINY).sqrt()
+    root = (alpha * across + beta * along).clamp(min=LEAST_NORMAL).sqrt()
     slope = p * da + q * db + c * (across * da + along * db) / root
     terms = (p * alpha).abs() + (q * beta).abs() + (c * root).abs()
     error = f.rad[:, 0] + f.rad[:, 1] + f.rad[:, 2] * root + 16 * U * terms

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
 from exact.errors import TooLarge, Undecided
 from exact.geometry.budgets import Stopped, Watch
@@ -23,7 +24,7 @@ from exact.propagation.region_maps import MapWalk
 from exact.regions.engine import Job
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
 
-_UP, _LEAST = 1.0 + 2.0**-40, 2.0**-500
+_UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these bounds
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
 _LARGE = 2**27
