@@ -16,6 +16,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
+from exact.arithmetic.numbers import RationalArray
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
 from exact.errors import InvalidInput
@@ -25,6 +26,7 @@ from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
 from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
+from exact.propagation.chart import Chart
 from exact.regions import certificate as certificates
 from exact.regions import storage
 from exact.regions.cells import Cells
@@ -51,6 +53,7 @@ class Partition(ABC):
 
     codes: ByteArray
     cells: Cells
+    chart: Chart
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -123,9 +126,17 @@ class Partition(ABC):
             remedy="partition a Segment, Ray, Line or circle with the engine circle",
         )
 
-    @abstractmethod
+    def map_columns(self, index: int) -> RationalArray:
+        """The network's output on a region over the parameters of the domain: coefficients, that of
+        the constant last (see `Chart.map_columns`).
+
+        Raises NotPiecewiseLinear behind GELU or SiLU.
+        """
+        return self.chart.map_columns(self.code_of(index))
+
     def _map_key(self, index: int) -> Hashable:
         """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
+        return tuple(self.map_columns(index).entries())
 
     def __bool__(self) -> NoReturn:
         raise TypeError(

@@ -226,7 +226,8 @@ def test_maps_over_the_chart_give_the_output(network: Network) -> None:
     found = of(network, None if network.has_norm else 4)
     for region in found.regions:
         symbolic = region.symbolic()
-        y = sympy.symbols(f"y1:{found.chart.dim + 2}", real=True)
+        letter = "s" if network.has_norm else "x"
+        y = sympy.symbols(f"{letter}1:{found.chart.dim + 2}", real=True)
         direction = [sympy.Rational(int(x.p), int(x.q)) for x in found.direction_of(region.witness)]
         size, entries = (
             found.chart.dim + 1,

@@ -7,7 +7,7 @@ each region asks its partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
@@ -18,16 +18,9 @@ import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.linear_algebra import apply, matrix, rank
+from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
-from exact.arithmetic.numbers import (
-    Rational,
-    fraction,
-    fractions,
-    nearest_float,
-    rational,
-    rationals,
-)
+from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
 from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.geometry.combinatorics.codes import SplineCode, code_keys, find_key
@@ -45,11 +38,10 @@ from exact.geometry.polyhedra.faces import (
 )
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded, root_multiple
-from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
+from exact.propagation.charts import AffineChart, chart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json
-from exact.regions.engine import chart_of
 from exact.regions.partition import Partition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
@@ -61,7 +53,7 @@ from exact.regions.polytopes.facets import (
     region_walls,
 )
 from exact.regions.polytopes.records import flat_cells, flat_parts
-from exact.regions.region import Facet, Region, SymbolicRegion
+from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts, travels
 
 if TYPE_CHECKING:
@@ -82,6 +74,7 @@ class FlatPartition(Partition):
     """
 
     cells: FlatCells
+    chart: AffineChart
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
         self.order: IndexArray = np.argsort(code_keys(cells.codes), kind="stable")
@@ -93,7 +86,8 @@ class FlatPartition(Partition):
                 value=engine,
                 remedy="this is a defect of the engine: please report the network",
             )
-        self.flat: Flat = chart_of(domain)
+        self.chart = self._chart_of(domain)
+        self.flat: Flat = self.chart.flat
         if domain.empty is not None:
             cells = replace(cells, empty=domain.empty)
             self.evidence = (
@@ -107,6 +101,11 @@ class FlatPartition(Partition):
         self._shared: dict[
             int, dict[Halfspace, Point]
         ] = {}  # facet points found from the other side
+
+    def _chart_of(self, domain: FlatDomain) -> AffineChart:
+        found = chart(self.charted, domain)
+        assert isinstance(found, AffineChart), "flat domains have affine charts"
+        return found
 
     @property
     def charted(self) -> Network:
@@ -446,7 +445,7 @@ class FlatPartition(Partition):
     # ---- points and pictures
 
     def locate(self, x: Sequence[object]) -> int:
-        point = self._parameters(rationals(x, "x"))
+        point = homogeneous(self.chart.coordinates(x))
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
             raise InvalidInput(
@@ -455,29 +454,6 @@ class FlatPartition(Partition):
                 remedy="give a point of the domain off the region boundaries",
             )
         return found
-
-    def _parameters(self, x: list[Rational]) -> Point:
-        """The parameters of a point of the domain's affine span."""
-        if len(x) != len(self.flat.origin):
-            raise InvalidInput(
-                "point does not fit the domain",
-                value=f"{len(x)} coordinates",
-                remedy=f"give {len(self.flat.origin)}",
-            )
-        shifted = [a - b for a, b in zip(x, self.flat.origin, strict=True)]
-        basis = matrix(self.flat.directions, len(x))
-        coordinates = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
-        if apply(basis.transpose(), coordinates) != shifted:
-            raise InvalidInput(
-                "the point does not lie in the domain's span",
-                value=shown(x),
-                remedy="give a point of the slice",
-            )
-        return homogeneous(coordinates)
-
-    def _map_key(self, index: int) -> Hashable:
-        """The map over the parameters of the domain: maps that agree on a slice are equal there."""
-        return tuple(self.charted.propagate_code(self.flat.state(), self.code_of(index)).entries())
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
         """The regions of a two-dimensional domain as shapely polygons (for drawing), in region
@@ -524,28 +500,16 @@ class FlatPartition(Partition):
         )
         return corners((*walls, *edge), 2)
 
-    # ---- proofs
-
 
 class Polytope(Region):
     """A convex region of a flat domain."""
 
     _owner: FlatPartition
 
-    def __init__(self, owner: FlatPartition, index: int) -> None:
-        self._owner, self.index = owner, index
-
     @property
-    def code(self) -> SplineCode:
-        return self._owner.code_of(self.index)
-
-    @property
-    def witness(self) -> tuple[Fraction, ...]:
-        return self._owner.flat.ambient(self._owner.witness_of(self.index))
-
-    @property
-    def affine(self) -> AffineMap:
-        return self._owner.network.affine_map(self.code)
+    def coordinates(self) -> list[Rational]:
+        """The parameters of the witness."""
+        return affine(self._owner.witness_of(self.index))
 
     @property
     def facets(self) -> tuple[Facet, ...]:
@@ -620,34 +584,6 @@ class Polytope(Region):
         import sympy
 
         return sympy.Add(*(measure.sympy() for measure in self.facet_measures))
-
-    def symbolic(self) -> SymbolicRegion:
-        """Inequalities of the facets in the domain's parameters, and the map in the same symbols.
-
-        The symbols are x1, x2, ... for Box and RealSpace, s1, s2, ... for slices and lines.
-        """
-        import sympy
-
-        flat, network = self._owner.flat, self._owner.charted
-        names = sympy.symbols(f"{_letter(flat)}1:{flat.dim + 1}", real=True)
-        rows = [facet.hyperplane for facet in self.facets]
-        left = [
-            sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1]))
-            for row in rows
-        ]
-        columns = network.propagate_code(flat.state(), self.code)
-        return SymbolicRegion(
-            tuple(x > 0 for x in left), AffineMap.of_columns(columns).sympy(names)
-        )
-
-
-def _letter(flat: Flat) -> str:
-    unit = all(
-        v[i] == 1 and sum(x != 0 for x in v) == 1
-        for i, v in enumerate(flat.directions)
-        if i < len(v)
-    )
-    return "x" if unit and flat.dim == len(flat.origin) and not any(flat.origin) else "s"
 
 
 def _sorted_corners(points: Sequence[Point]) -> list[tuple[float, float]]:
