@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import networkx as nx
 import numpy as np
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 GRAPH_WITNESSES = 10_000
+Kind = TypeVar("Kind", bound="Partition")
 
 
 @members_in_ieee_floats
@@ -54,6 +55,8 @@ class Partition(ABC):
     codes: ByteArray
     cells: Cells
     chart: Chart
+    codes_repeat: ClassVar[bool] = False
+    """Whether regions are connected cells, of which several can have one code."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -71,6 +74,18 @@ class Partition(ABC):
             cells.evidence,
             dict(cells.decisions),
         )
+
+    def seen_as(self, kind: type[Kind]) -> Kind:
+        """This partition as one of its kind, for what only that kind has; InvalidInput for
+        another.
+        """
+        if not isinstance(self, kind):
+            raise InvalidInput(
+                f"not a {kind.__name__}",
+                value=self,
+                remedy=f"partition a domain whose partition is a {kind.__name__}",
+            )
+        return self
 
     @property
     @abstractmethod
@@ -270,10 +285,21 @@ class Partition(ABC):
 
     @property
     def region_count(self) -> int:
-        """The number of open activation regions (codes with nonempty interior), where each is
-        convex.
+        """The number of open activation regions (codes with nonempty interior); InvalidInput where
+        they need not be convex.
         """
+        if not self._is_convex:
+            raise InvalidInput(
+                "a code can own several cells here, so region_count has two meanings",
+                value=self.domain,
+                remedy="ask for code_count or cell_count",
+            )
         return len(self)
+
+    @property
+    def _is_convex(self) -> bool:
+        """Whether every region is."""
+        return True
 
     @cached_property
     def linear_piece_count(self) -> int:

@@ -61,6 +61,7 @@ class CurvePartition(Partition):
 
     cells: CurveCells
     chart: PencilChart
+    codes_repeat = True
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
         super().__init__(network, domain, engine, None, cells)
@@ -121,17 +122,8 @@ class CurvePartition(Partition):
         return self.cells.codes.digest()
 
     @property
-    def region_count(self) -> int:
-        """The number of open activation regions: only where each is convex, on a straight line
-        without norm.
-        """
-        if self.frame.is_straight and not self.network.has_norm:
-            return len(self)
-        raise InvalidInput(
-            "a code can own several cells here, so region_count has two meanings",
-            value=self.domain,
-            remedy="ask for code_count or cell_count",
-        )
+    def _is_convex(self) -> bool:
+        return self.frame.is_straight and not self.network.has_norm
 
     @cached_property
     def regions(self) -> Sequence[Arc]:
@@ -166,7 +158,7 @@ class CurvePartition(Partition):
         """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of
         dimension 0.
         """
-        cuts = self.cells.cuts
+        cuts, index = self.cells.cuts, self._number(index)
         return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
 
     def neighbours(self) -> IndexArray:

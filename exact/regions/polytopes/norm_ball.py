@@ -221,6 +221,7 @@ class NormBallPartition(FlatPartition):
         """The image radii of a cell, exactly: its nearest and farthest point from the centre of the
         ball.
         """
+        index = self._number(index)
         body = self.chart.body
         shape, holds_centre = body.around(), True
         for wall in self._walls_around(index):

@@ -149,6 +149,7 @@ class FlatPartition(Partition):
 
     def witness_of(self, index: int) -> Point:
         """A point strictly inside a region, in the parameters of the domain (homogeneous)."""
+        index = self._number(index)
         return self.cells.witness(int(self.order[index]))
 
     # ---- facets
@@ -168,6 +169,7 @@ class FlatPartition(Partition):
         """The facets of a region: those on the edge of the domain, then by the first hinge that
         flips.
         """
+        index = self._number(index)
         if not self._knows_facets:
             return tuple(self._facet_of_wall(index, wall) for wall in self.walls_of(index))
         found = (
@@ -251,6 +253,7 @@ class FlatPartition(Partition):
 
     def walls_of(self, index: int) -> tuple[Wall, ...]:
         """The facets of a region with exact points inside them, by rays and LPs; found once."""
+        index = self._number(index)
         self._require_polytopes()
         if index not in self._walls:
             seen = self._shared.get(index, {})
@@ -271,7 +274,7 @@ class FlatPartition(Partition):
         """Halfspaces over the parameters that cut out a region; redundant ones only where the
         engine knows no better.
         """
-        return self._walls_around(index)
+        return self._walls_around(self._number(index))
 
     def _walls_around(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces that cut out a region, among which its facets are."""
@@ -380,6 +383,7 @@ class FlatPartition(Partition):
         """The finite vertices of a region in the parameters of the domain, and whether the region
         is bounded.
         """
+        index = self._number(index)
         self._require_polytopes()
         if self.faces is not None:
             places = [self._vertex(int(i)) for i in self.faces.corners.row(index)]

@@ -110,13 +110,9 @@ class CodePartition(Partition):
         return len(self)
 
     @property
-    def region_count(self) -> int:
-        """Refused: a code is convex in the chart, but may meet the sphere in several cells."""
-        raise InvalidInput(
-            "a code can own several cells here, so region_count has two meanings",
-            value=self.domain,
-            remedy="ask for code_count or cell_count",
-        )
+    def _is_convex(self) -> bool:
+        """A code is convex in the chart, but may meet the sphere in several cells."""
+        return False
 
     @cached_property
     def _components(self) -> list[int | None]:
@@ -145,7 +141,7 @@ class CodePartition(Partition):
         S^4. An engine that does not keep polytopes (`sphere_flats`) has to cut it out of a simplex
         first, which takes about three times as long.
         """
-        return self.cells.components(int(self.order[index]))
+        return self.cells.components(int(self.order[self._number(index)]))
 
     def index_of(self, code: SplineCode) -> int | None:
         """The index of a code, by bisection; None when it does not occur."""
@@ -182,7 +178,7 @@ class CodePartition(Partition):
         """Two points (y, 1) of the open polytope of a code, one inside the sphere and one outside:
         it occurs between them.
         """
-        return self.cells.witness(int(self.order[index]))
+        return self.cells.witness(int(self.order[self._number(index)]))
 
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
         """`breakpoint exceeded` for every hinge, in the coordinates of the chart, on one code

@@ -69,6 +69,7 @@ class SpherePartition(Partition):
 
     cells: SphereCells
     chart: SphereChart
+    codes_repeat = True
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
         super().__init__(network, domain, engine, None, cells)
@@ -136,12 +137,8 @@ class SpherePartition(Partition):
         return self.tree.count()
 
     @property
-    def region_count(self) -> int:
-        raise InvalidInput(
-            "a code can own several cells here, so region_count has two meanings",
-            value=self.domain,
-            remedy="ask for code_count or cell_count",
-        )
+    def _is_convex(self) -> bool:
+        return False
 
     # ---- cells, arcs, vertices
 
