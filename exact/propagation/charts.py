@@ -11,7 +11,7 @@ reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache, singledispatch
 from typing import TYPE_CHECKING
@@ -22,12 +22,10 @@ from exact.arithmetic.linear_algebra import dot, matrix, rows_of
 from exact.arithmetic.nearest import exponent, scaled_by
 from exact.arithmetic.numbers import Rational, RationalArray, fractions, nearest_floats, rational
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, Unsupported
-from exact.geometry.combinatorics.codes import SplineCode
-from exact.geometry.domains.base import Curve, Domain, Flat, FlatDomain
+from exact.errors import InvalidInput
+from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Ball
-from exact.geometry.domains.round import GreatSphere, Sphere
-from exact.geometry.pencils.pencil import Frame
+from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.layers import Block
@@ -41,6 +39,7 @@ from exact.propagation.chart import (
     widened,
 )
 from exact.propagation.cursor import Cursor, begin, pass_norm
+from exact.propagation.pencil_charts import PencilChart, pencil_chart, whole_basis
 
 if TYPE_CHECKING:
     import sympy
@@ -140,84 +139,6 @@ class BallChart(AffineChart):
 
 @short_repr
 @dataclass(frozen=True)
-class PencilChart(Chart):
-    """A line, or a circle, as directions (alpha, beta); `frame` is its metric."""
-
-    network: Network
-    curve: Curve
-    frame: Frame
-    off_span = "the point does not lie on the curve", "give alpha u + beta v"
-
-    @property
-    def dim(self) -> int:
-        return 1
-
-    @property
-    def is_projected(self) -> bool:
-        """Whether it is a circle of directions, on which only what the norm's projection leaves
-        counts.
-        """
-        has_radius = self.curve.radius_squared is not None
-        return self.curve.one is None and self.network.has_norm and not has_radius
-
-    @cached_property
-    def image(self) -> Curve:
-        """The curve that points are reported on: a circle behind a norm lies in the image of the
-        norm's projection.
-        """
-        if not self.is_projected:
-            return self.curve
-        rows = rows_of(carried(self.network, self.curve.state()))
-        return replace(self.curve, u=tuple(row[0] for row in rows), v=tuple(row[1] for row in rows))
-
-    def state(self) -> RationalArray:
-        """Over (alpha, beta) on a line without norm, else over (alpha, beta, D): D is the root
-        behind a norm, or the radius of a circle.
-        """
-        if self.network.has_norm:
-            if self.network.blocks[0].norm is None and not self.is_projected:
-                raise Unsupported(
-                    "maps behind a norm that is not in front are not computed along curves",
-                    value=self.network.norms[0],
-                    remedy="use network.from_block(k) to start at the norm",
-                )
-            return widened(carried(self.network, self.curve.state()))
-        return self.curve.state() if self.curve.one is not None else widened(self.curve.state())
-
-    def ambient(self, y: Sequence[Rational]) -> tuple[Fraction, ...]:
-        return self.curve.ambient(*y)
-
-    def map_columns(self, code: SplineCode) -> RationalArray:
-        if self.curve.one is None or self.network.has_norm:
-            return super().map_columns(code)
-        return self.network.propagate_code(self.state(), code, self.curve.one)
-
-    def symbols(self) -> tuple[sympy.Symbol, ...]:
-        import sympy
-
-        return (sympy.Symbol("theta" if self.curve.one is None else "t", real=True),)
-
-    @property
-    def _input_dim(self) -> int:
-        return len(self.curve.u)
-
-    def _solved(self, x: Sequence[Rational]) -> list[Rational] | None:
-        """On a line `one . (alpha, beta)` is 1; on a sphere of two points, where v is zero, so is
-        beta.
-        """
-        columns, point = self.curve.state(), matrix([[v] for v in x], 1)
-        if self.is_projected:
-            columns, point = carried(self.network, columns), carried(self.network, point)
-        rows, right = rows_of(columns), list(point.entries())
-        if self.curve.one is not None:
-            rows, right = [*rows, [*self.curve.one]], [*right, _ONE]
-        elif not any(row[1] for row in rows):
-            rows, right = [*rows, [_ZERO, _ONE]], [*right, _ZERO]
-        return combination(matrix(rows, 2), right)
-
-
-@short_repr
-@dataclass(frozen=True)
 class SphereChart(Chart):
     """The sphere `y' gram y = radius_squared` of dimension `dim`, and where the network stands on
     it.
@@ -272,10 +193,10 @@ class SphereChart(Chart):
 
 
 def chart(network: Network, domain: Domain) -> Chart:
-    """How a network stands on a domain, in a basis that the domain gives.
+    """How a network stands on a domain; of lines, which are flat and curves too, the flat chart.
 
-    Great circles and spheres of dimension 1 are left out: their engines choose a basis, and their
-    cells bring it. Raises InvalidInput for those.
+    Raises InvalidInput for a norm's ball, which is a `Ball` behind the norm, and where a norm's
+    projection collapses the directions of a domain.
     """
     return _chart_on(domain, network)
 
@@ -299,9 +220,16 @@ def _on_ball(domain: Ball, network: Network) -> BallChart:
     return BallChart.of(network, domain)
 
 
+@_chart_on.register
+def _on_circle(domain: GreatCircle, network: Network) -> PencilChart:
+    return pencil_chart(network, domain)
+
+
 @_chart_on.register(Sphere)
 @_chart_on.register(GreatSphere)
-def _on_sphere(domain: Sphere | GreatSphere, network: Network) -> SphereChart:
+def _on_sphere(domain: Sphere | GreatSphere, network: Network) -> Chart:
+    if sphere_dimension(network, domain) == 1:
+        return pencil_chart(network, domain)
     return sphere_chart(network, domain)
 
 
@@ -406,10 +334,7 @@ def chart_over(network: Network, domain: Domain, basis: tuple[Vector, ...]) -> S
 def _basis(network: Network, domain: Domain) -> tuple[Vector, ...]:
     if isinstance(domain, GreatSphere):
         return (domain.u, domain.v, domain.w)
-    norm, n = network.blocks[0].norm, network.input_dim
-    if norm is not None:
-        return tuple(map(tuple, norm.sphere_basis()))
-    return tuple(tuple(Rational(int(i == j)) for j in range(n)) for i in range(n))
+    return whole_basis(network)
 
 
 def _columns(basis: Sequence[Vector]) -> RationalArray:

@@ -35,6 +35,7 @@ from exact import (
     partition,
 )
 from exact.geometry.domains.base import Domain
+from exact.propagation.charts import chart
 from exact.regions.polytopes.norm_ball import behind_norm
 from exact.sources import tensors
 from tests.truths import engines
@@ -50,6 +51,7 @@ NORMED = tensors.block(
 )
 RMS = tensors.block([[1, 2], [3, -1]], ["1/2", 0], [[1, 1]], [0], norm="rms", eps=0)
 RMS_3 = tensors.block([[1, 2, 0], [3, -1, 1]], ["1/2", 0], [[1, 1]], [0], norm="rms", eps=0)
+TWO = tensors.block([[1, 2], [3, -1]], ["1/2", 0], [[1, 1]], [0], norm="layernorm", eps=0)
 WITH_EPS = tensors.block(
     [[1, 2, 1], [3, -1, 0]], ["1/2", 0], [[1, 1]], [0], norm="layernorm", eps=1
 )
@@ -80,6 +82,7 @@ JOBS: dict[str, tuple[Network, Domain]] = {
     "circle led in": (led_in(MIXED, RMS_3), GreatCircle([1, 0, 2], [0, 1, 1])),
     "circle led in by a skip": (led_in(MIXED, RMS_3, True), GreatCircle([1, 0, 2], [0, 1, 1])),
     "circle as a sphere": (RMS, Sphere()),
+    "two points": (TWO, Sphere()),
     "sphere": (SPACE, Sphere(2)),
     "sphere behind LayerNorm": (NORMED, Sphere()),
     "sphere behind RMSNorm": (RMS_3, Sphere()),
@@ -172,13 +175,28 @@ def test_coordinates_are_the_inverse_of_ambient(name: str, engine: str) -> None:
         result.chart.coordinates([1] * (dim + 1))
 
 
+@every_kind
+def test_a_domain_has_the_chart_of_its_partitions(name: str, engine: str) -> None:
+    network, domain = JOBS[name]
+    if isinstance(domain, NormBall):
+        with pytest.raises(InvalidInput, match="no chart of its own"):
+            chart(network, domain)
+        return
+    made, own = chart(network, domain), found(name, engine).chart
+    if made.symbols() == own.symbols():  # lines are flat and curves
+        assert type(made) is type(own) or name == "two points"
+        y = own.coordinates(found(name, engine).regions[0].witness)
+        assert made.ambient(y[: len(made.coordinates(own.ambient(y)))]) == own.ambient(y)
+    assert made.dim == own.dim or name == "two points"
+
+
 @pytest.mark.parametrize("name", ["slice", "segment", "circle", "great sphere", "round slice"])
 def test_a_point_off_the_span_has_no_coordinates(name: str) -> None:
-    chart = found(name, able(name)[0]).chart
+    own = found(name, able(name)[0]).chart
     off = {"segment": [0, 0], "great sphere": [1, 1, 1, 1]}.get(name, [7, -31, 5])
     with pytest.raises(InvalidInput, match="give") as error:
-        chart.coordinates(off)
-    assert chart.off_span[0] in str(error.value)
+        own.coordinates(off)
+    assert own.off_span[0] in str(error.value)
 
 
 @every_kind
@@ -193,7 +211,10 @@ def test_inequalities_are_in_the_symbols_of_the_chart(name: str, engine: str) ->
             assert symbolic.map.free_symbols <= set(names)
     own = name in ("box", "plane of numbers", "ball", "sphere", "three-sphere")
     lines = isinstance(JOBS[name][1], Segment | Ray | Line) and names[0].name == "t"
-    on_circle = isinstance(JOBS[name][1], GreatCircle) or name == "circle as a sphere"
+    on_circle = isinstance(JOBS[name][1], GreatCircle) or name in (
+        "circle as a sphere",
+        "two points",
+    )
     letter = "t" if lines else "theta" if on_circle else "x" if own else "s"
     assert names[0].name.rstrip("1") == letter
 

@@ -35,7 +35,7 @@ from exact.geometry.pencils.positions import (
 )
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.network import Network
-from exact.propagation.charts import PencilChart
+from exact.propagation.pencil_charts import PencilChart
 from exact.regions.arcs import certificate
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.arcs.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
