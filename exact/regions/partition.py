@@ -19,11 +19,13 @@ from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.numbers import RationalArray
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import InvalidInput
-from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, flipped_bits
+from exact.errors import InvalidInput, Undecided
+from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, find_key, flipped_bits
+from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import numbered
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
+from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
 from exact.propagation.chart import Chart
@@ -31,7 +33,7 @@ from exact.regions import certificate as certificates
 from exact.regions import storage
 from exact.regions.cells import Cells
 from exact.regions.certificate import Json
-from exact.regions.region import Region
+from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts
 
 if TYPE_CHECKING:
@@ -390,3 +392,85 @@ class Partition(ABC):
         See :func:`exact.regions.certificate.verified`.
         """
         return certificates.verified(self, maps=maps)
+
+
+class CodedPartition(Partition):
+    """One region for every code, in the order of their codes; region i is number `order[i]` of the
+    engine.
+    """
+
+    def __init__(
+        self, network: Network, domain: Domain, engine: str, codes: ByteArray, cells: Cells
+    ) -> None:
+        self.order: IndexArray = np.argsort(code_keys(codes), kind="stable")
+        super().__init__(network, domain, engine, codes[self.order], cells)
+        self._keys = code_keys(self.codes)
+        if bool(np.any(self._keys[1:] == self._keys[:-1])):
+            raise Undecided(
+                "the engine returned a region twice",
+                value=engine,
+                remedy="this is a defect of the engine: please report the network",
+            )
+
+    def _sorted_codes(self) -> ByteArray:
+        return self.codes
+
+    @property
+    def code_count(self) -> int:
+        """The number of spline codes, each of which is listed once."""
+        return len(self)
+
+    def index_of(self, code: SplineCode) -> int | None:
+        """The region with this code, by bisection; None when there is none."""
+        return find_key(self._keys, code.packed)
+
+    @abstractmethod
+    def halfspaces_of(self, index: int) -> Sequence[Halfspace]:
+        """`breakpoint exceeded` for every hinge, over the parameters, on one region (constants
+        included).
+        """
+
+    @property
+    @abstractmethod
+    def adjacency(self) -> Adjacency:
+        """Which regions share a facet, and which hinges flip there."""
+
+    def _reordered(self, pairs: IndexArray) -> Adjacency:
+        """The adjacency by the engine's pairs of its own numbers."""
+        place = np.empty(len(self), dtype=np.int64)
+        place[self.order] = np.arange(len(self))
+        return Adjacency.of_pairs(place[pairs], self.codes)
+
+    def facets_between(self, index: int) -> list[Facet]:
+        """The facets to other regions, by the first hinge that flips: it vanishes there.
+
+        All hinges before it agree on both sides, so it is one affine function around the facet, and
+        it changes sign: its hyperplane on this region is the facet's. (A later one may be zero all
+        over this region.)
+        """
+        bits, names, found = self.code_of(index).bits, self.network.hinges, list[Facet]()
+        sides = self.halfspaces_of(index)
+        for neighbour, flipped in self.adjacency.row(index):
+            first = int(flipped[0])
+            side = sides[first] if bits[first] else sides[first].opposite
+            found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
+        return sorted(found, key=lambda facet: facet.flipped[0])
+
+    def neighbours(self) -> IndexArray:
+        return self.adjacency.pairs()
+
+    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
+        """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
+        edges have `flipped` hinges.
+
+        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
+        10,000 regions.
+        """
+        graph: nx.Graph[int] = nx.Graph()
+        self._add_nodes(graph, witnesses)
+        hinges = self.network.hinges
+        for index in range(len(self)):
+            for neighbour, flipped in self.adjacency.row(index):
+                if neighbour > index:
+                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
+        return graph

@@ -276,7 +276,7 @@ def test_open_components_and_codes_given_twice_are_named() -> None:
     with pytest.raises(Undecided, match="2 codes left open"):
         CodePartition(BAND, found.domain, "vague", vague).cell_count  # noqa: B018
     twice = SphereCodes(**{**fields, "codes": cells.codes[[0, 0, 1]]})
-    with pytest.raises(Undecided, match="a code twice"):
+    with pytest.raises(Undecided, match="a region twice"):
         CodePartition(BAND, found.domain, "twice", twice)
 
 

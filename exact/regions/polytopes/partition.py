@@ -14,16 +14,15 @@ from functools import cached_property, lru_cache, partial
 from math import atan2
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
-from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
 from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
 from exact.errors import InvalidInput, Undecided, Unsupported, shown
-from exact.geometry.combinatorics.codes import SplineCode, code_keys, find_key
+from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
@@ -42,7 +41,7 @@ from exact.networks.network import Network
 from exact.propagation.charts import AffineChart, chart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json
-from exact.regions.partition import Partition
+from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.facets import (
@@ -64,7 +63,7 @@ if TYPE_CHECKING:
 _VERTICES_KEPT = 1 << 16
 
 
-class FlatPartition(Partition):
+class FlatPartition(CodedPartition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one
     per code.
 
@@ -77,15 +76,7 @@ class FlatPartition(Partition):
     chart: AffineChart
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
-        self.order: IndexArray = np.argsort(code_keys(cells.codes), kind="stable")
-        super().__init__(network, domain, engine, cells.codes[self.order], cells)
-        self._keys = code_keys(self.codes)
-        if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided(
-                "the engine returned a region twice",
-                value=engine,
-                remedy="this is a defect of the engine: please report the network",
-            )
+        super().__init__(network, domain, engine, cells.codes, cells)
         self.chart = self._chart_of(domain)
         self.flat: Flat = self.chart.flat
         if domain.empty is not None:
@@ -136,16 +127,9 @@ class FlatPartition(Partition):
         assert isinstance(self.domain, FlatDomain), "a norm's ball has no certificate"
         return certificate.domain_record(self.domain)
 
-    def _sorted_codes(self) -> ByteArray:
-        return self.codes
-
     @cached_property
     def regions(self) -> Sequence[Polytope]:
         return OnDemand(partial(Polytope, self), len(self))
-
-    def index_of(self, code: SplineCode) -> int | None:
-        """The region with this code, by bisection; None when there is none."""
-        return find_key(self._keys, code.packed)
 
     def witness_of(self, index: int) -> Point:
         """A point strictly inside a region, in the parameters of the domain (homogeneous)."""
@@ -228,7 +212,7 @@ class FlatPartition(Partition):
         """A facet to every neighbour, and those on the edge of the domain by LPs over these walls
         and the domain's.
         """
-        inner, edge = self._facets_between(index), list(dict.fromkeys(self.flat.walls))
+        inner, edge = self.facets_between(index), list(dict.fromkeys(self.flat.walls))
         walls = [*edge, *(Halfspace(facet.hyperplane) for facet in inner)]
         true = facet_proofs(walls, self.witness_of(index), self.flat.dim).points if edge else {}
         return [
@@ -236,20 +220,9 @@ class FlatPartition(Partition):
             *inner,
         ]
 
-    def _facets_between(self, index: int) -> list[Facet]:
-        """The facets to other regions. The first hinge that flips vanishes there.
-
-        All hinges before it agree on both sides, so it is one affine function around the facet, and
-        it changes sign: its hyperplane on this region is the facet's. (A later one may be zero all
-        over this region.)
-        """
-        bits, names, found = self.code_of(index).bits, self.network.hinges, list[Facet]()
-        sides = region_halfspaces(self.charted, self.flat, [bool(bit) for bit in bits])
-        for neighbour, flipped in self.adjacency.row(index):
-            first = int(flipped[0])
-            side = sides[first] if bits[first] else sides[first].opposite
-            found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
-        return found
+    def halfspaces_of(self, index: int) -> list[Halfspace]:
+        bits = [bool(bit) for bit in self.code_of(index).bits]
+        return region_halfspaces(self.charted, self.flat, bits)
 
     def walls_of(self, index: int) -> tuple[Wall, ...]:
         """The facets of a region with exact points inside them, by rays and LPs; found once."""
@@ -317,9 +290,7 @@ class FlatPartition(Partition):
         lead to a region of the partition, which closes a complete enumeration a second time.
         """
         if self.cells.pairs is not None:
-            place = np.empty(len(self), dtype=np.int64)
-            place[self.order] = np.arange(len(self))
-            return Adjacency.of_pairs(place[self.cells.pairs()], self.codes)
+            return self._reordered(self.cells.pairs())
         if self.faces is not None:
             return Adjacency.of_pairs(
                 self._cells_of_facets[self._cells_of_facets[:, 1] >= 0], self.codes
@@ -335,25 +306,6 @@ class FlatPartition(Partition):
                 if neighbour is not None and neighbour > index:
                     self._shared.setdefault(neighbour, {})[wall.halfspace.opposite] = wall.point
                     yield index, neighbour
-
-    def neighbours(self) -> IndexArray:
-        return self.adjacency.pairs()
-
-    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
-        """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
-        edges have `flipped` hinges.
-
-        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
-        10,000 regions.
-        """
-        graph: nx.Graph[int] = nx.Graph()
-        self._add_nodes(graph, witnesses)
-        hinges = self.network.hinges
-        for index in range(len(self)):
-            for neighbour, flipped in self.adjacency.row(index):
-                if neighbour > index:
-                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
-        return graph
 
     def pairs_flipping(self, layer: int) -> IndexArray:
         """The pairs of regions (E x 2) that share a facet across which some hinge of hidden layer

@@ -12,15 +12,11 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-import numpy as np
-
-from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.linear_algebra import apply, dot
 from exact.arithmetic.numbers import Rational, fractions
 from exact.arithmetic.surds import sign_of_surd
 from exact.errors import InvalidInput, Undecided, shown
-from exact.geometry.combinatorics.codes import SplineCode, code_keys, find_key
+from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain
@@ -31,7 +27,7 @@ from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import advance, halfspaces_along, layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
-from exact.regions.partition import Partition
+from exact.regions.partition import CodedPartition
 from exact.regions.region import Facet, Region
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCodes
@@ -47,7 +43,7 @@ _ZERO, _ONE = Rational(0), Rational(1)
 _HALVINGS = 2048
 
 
-class CodePartition(Partition):
+class CodePartition(CodedPartition):
     """The spline codes on a sphere of dimension k >= 2, in canonical order; code i is number
     `order[i]` of the engine.
 
@@ -69,15 +65,7 @@ class CodePartition(Partition):
     chart: SphereChart
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
-        self.order: IndexArray = np.argsort(code_keys(cells.codes), kind="stable")
-        super().__init__(network, domain, engine, cells.codes[self.order], cells)
-        self._keys = code_keys(self.codes)
-        if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided(
-                "the engine returned a code twice",
-                value=engine,
-                remedy="this is a defect of the engine: please report the network",
-            )
+        super().__init__(network, domain, engine, cells.codes, cells)
         self.chart = cells.chart
 
     def parts(self, points: bool | None = None) -> Parts:
@@ -103,11 +91,6 @@ class CodePartition(Partition):
     @cached_property
     def regions(self) -> Sequence[CodeRegion]:
         return OnDemand(partial(CodeRegion, self), len(self))
-
-    @property
-    def code_count(self) -> int:
-        """The number of spline codes, each of which is listed once."""
-        return len(self)
 
     @property
     def _is_convex(self) -> bool:
@@ -143,34 +126,12 @@ class CodePartition(Partition):
         """
         return self.cells.components(int(self.order[self._number(index)]))
 
-    def index_of(self, code: SplineCode) -> int | None:
-        """The index of a code, by bisection; None when it does not occur."""
-        return find_key(self._keys, code.packed)
-
     # ---- neighbours
 
     @cached_property
     def adjacency(self) -> Adjacency:
         """The codes that share a facet, as compressed sparse rows, with the hinges that flip."""
-        place = np.empty(len(self), dtype=np.int64)
-        place[self.order] = np.arange(len(self))
-        return Adjacency.of_pairs(place[self.cells.pairs()], self.codes)
-
-    def neighbours(self) -> IndexArray:
-        return self.adjacency.pairs()
-
-    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
-        """Nodes are codes with `code` and `witness`; an edge is a shared facet with the `flipped`
-        hinges.
-        """
-        graph: nx.Graph[int] = nx.Graph()
-        self._add_nodes(graph, witnesses)
-        hinges = self.network.hinges
-        for index in range(len(self)):
-            for neighbour, flipped in self.adjacency.row(index):
-                if neighbour > index:
-                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
-        return graph
+        return self._reordered(self.cells.pairs())
 
     # ---- points
 
@@ -287,16 +248,7 @@ class CodeRegion(Region):
         """The facets on the sphere by the first hinge that flips; `hyperplane` in the coordinates
         of the chart, inside > 0.
         """
-        owner, bits = self._owner, self.code.bits
-        sides, names = owner.halfspaces_of(self.index), owner.network.hinges
-        found = []
-        for neighbour, flipped in owner.adjacency.row(self.index):
-            first = int(
-                flipped[0]
-            )  # all hinges before it agree, so it is one affine function around the facet
-            side = sides[first] if bits[first] else sides[first].opposite
-            found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
-        return tuple(sorted(found, key=lambda facet: facet.flipped[0]))
+        return tuple(self._owner.facets_between(self.index))
 
     def _sides(self) -> list[tuple[int, ...]]:
         """The halfspaces of the code, each once, without those that are constant."""
