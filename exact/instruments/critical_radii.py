@@ -432,13 +432,13 @@ def quiet_share(network: Network) -> Any:
     import sympy
 
     wanted = {cap.hinge for cap in flip_caps(network)}
-    arcs = partition(network, Sphere())
-    if not isinstance(arcs, CurvePartition) or network.norms[0].sphere_dim != 1:
+    if network.norms[0].sphere_dim != 1:
         raise Unsupported(
             "the share is exact on circles only",
             value=f"a sphere of dimension {network.norms[0].sphere_dim}",
             remedy="use flip_caps, or eps_comparison for a sampled share",
         )
+    arcs = partition(network, Sphere()).seen_as(CurvePartition)
     kept = [i for i, hinge in enumerate(network.hinges) if hinge in wanted]
     centre = network.code([_ZERO] * network.input_dim).bits[kept]
     quiet = [arc.length for arc in arcs.regions if bool((arc.code.bits[kept] == centre).all())]

@@ -20,10 +20,8 @@ from exact.errors import InvalidInput
 from exact.networks.activations import AbsoluteValue
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.regions.arcs.partition import CurvePartition
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
-from exact.regions.spheres.partition import SpherePartition
 
 if TYPE_CHECKING:
     import sympy
@@ -132,7 +130,7 @@ def count_without_ties(found: Partition) -> int:
     _check_ties(found.network)
     own = found.bits[:, : found.network.hinge_count - found.network.layers[-1].width]
     codes, place = np.unique(np.packbits(own, axis=1), axis=0, return_inverse=True)
-    if not isinstance(found, CurvePartition | SpherePartition):
+    if not found.codes_repeat:
         return len(codes)
     place = place.reshape(-1)
     pieces: nx.Graph[int] = nx.Graph()

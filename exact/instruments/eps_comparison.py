@@ -85,8 +85,8 @@ def compare_eps(network: Network, *, samples: int = 1000, seed: int = 0) -> EpsC
         raise InvalidInput(
             "not a number of samples", value=repr(samples), remedy="give 0, 1, 2, ..."
         )
-    ball, sphere = partition(network, NormBall()), partition(network, Sphere())
-    assert isinstance(ball, NormBallPartition)
+    ball = partition(network, NormBall()).seen_as(NormBallPartition)
+    sphere = partition(network, Sphere())
     if ball.outcome is not Outcome.COMPLETE or sphere.outcome is not Outcome.COMPLETE:
         raise Undecided(
             "an enumeration is not complete",

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
-from exact.arithmetic.linear_algebra import apply, matrix
-from exact.arithmetic.numbers import Rational, rationals
+from exact.arithmetic.numbers import Rational
 from exact.errors import InvalidInput, Unsupported, shown
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import RealSpace
 from exact.geometry.polyhedra.halfspace import Point, homogeneous, is_inside, side
 from exact.networks.network import Network
+from exact.propagation.charts import AffineChart, chart
 from exact.regions.engine import Budget, Job, Progress
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.points import point_cells
@@ -53,8 +53,9 @@ def neighbourhood(
     """
     space = RealSpace(network.input_dim) if domain is None else domain
     _check(network, space, radius)
-    flat = space.flat()
-    start = _parameters(flat, x)
+    found = chart(network, space)
+    assert isinstance(found, AffineChart), "flat domains have affine charts"
+    flat, start = found.flat, homogeneous(found.coordinates(x))
     _check_start(network, flat, x, start)
     job = Job(network, space, budget=budget or Budget(), progress=progress)
     cells = FacetWalk().explore(job, start, radius) if flat.dim else point_cells(job)
@@ -71,31 +72,6 @@ def _check(network: Network, domain: FlatDomain, radius: int) -> None:
     reason = FacetWalk().refusal(network, domain)
     if reason is not None:
         raise Unsupported("no neighbourhood in facets here", value=repr(domain), remedy=reason)
-
-
-def _parameters(flat: Flat, x: Sequence[object]) -> Point:
-    """The parameters of a point of the domain's span."""
-    values = rationals(x, "x")
-    if len(values) != len(flat.origin):
-        raise InvalidInput(
-            "x does not fit the network",
-            value=f"{len(values)} numbers",
-            remedy=f"give {len(flat.origin)}",
-        )
-    shifted = [a - b for a, b in zip(values, flat.origin, strict=True)]
-    if flat.dim == len(values) and all(
-        row[j] == 1 and sum(v != 0 for v in row) == 1 for j, row in enumerate(flat.directions)
-    ):
-        return homogeneous(shifted)
-    basis = matrix(flat.directions, len(values))
-    found = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
-    if apply(basis.transpose(), found) != shifted:
-        raise InvalidInput(
-            "x does not lie in the domain's span",
-            value=shown(x),
-            remedy="give a point of the slice",
-        )
-    return homogeneous(found)
 
 
 def _check_start(network: Network, flat: Flat, x: Sequence[object], start: Point) -> None:

@@ -211,15 +211,17 @@ class Network:
             state = state + inner if block.residual else inner
         return state
 
-    def propagate_code(self, state: RationalArray, code: SplineCode) -> RationalArray:
-        """Carry functions whose last basis function is the constant 1 along the region with this
-        code (no norms).
+    def propagate_code(
+        self, state: RationalArray, code: SplineCode, one: Sequence[Rational] | None = None
+    ) -> RationalArray:
+        """Carry functions along the region with this code (no norms); without `one` the last basis
+        function is the constant 1.
 
         Raises NotPiecewiseLinear for GELU or SiLU.
         """
         self.require_piecewise_linear()
         layers = _split(code.bits, self.bits_per_layer, code.layer_sizes)
-        one = [_ZERO] * (state.ncols() - 1) + [_ONE]
+        one = [_ZERO] * (state.ncols() - 1) + [_ONE] if one is None else one
         return self.propagate(state, one, lambda h, _: layers[h])
 
     @in_ieee_floats

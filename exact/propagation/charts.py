@@ -1,11 +1,11 @@
-"""Spheres in rational coordinates: which sphere a domain and a network mean, and the network's
-first layer on it.
+"""The charts of all kinds of domains, and which sphere a domain and a network mean.
 
-A chart is a rational basis of a linear space of directions and its Gram matrix G in the metric in
-which the sphere is round; points are `y` with `y' G y = radius_squared`. An orthonormal basis would
-bring in square roots; G does not (MATH: "LayerNorm, exactly"). Behind a norm the metric is that of
-the projected directions and the radius sqrt(n); eps plays no part, because the sphere is the limit
-of all rays. Gain and bias are folded into what the first layer reads.
+The chart of a sphere is a rational basis of a linear space of directions and its Gram matrix G in
+the metric in which the sphere is round; points are `y` with `y' G y = radius_squared`. An
+orthonormal basis would bring in square roots; G does not (MATH: "LayerNorm, exactly"). Behind a
+norm the metric is that of the projected directions and the radius sqrt(n); eps plays no part,
+because the sphere is the limit of all rays. Gain and bias are folded into what the first layer
+reads.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, lru_cache, singledispatch
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,11 +23,26 @@ from exact.arithmetic.nearest import exponent, scaled_by
 from exact.arithmetic.numbers import Rational, RationalArray, fractions, nearest_floats, rational
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
-from exact.geometry.domains.base import Domain
-from exact.geometry.domains.round import GreatSphere, Sphere
+from exact.geometry.domains.base import Domain, Flat, FlatDomain
+from exact.geometry.domains.flat import Ball
+from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
+from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.layers import Block
 from exact.networks.network import Network
+from exact.propagation.chart import (
+    Chart,
+    are_units,
+    carried,
+    combination,
+    numbered_symbols,
+    widened,
+)
 from exact.propagation.cursor import Cursor, begin, pass_norm
+from exact.propagation.pencil_charts import PencilChart, pencil_chart, whole_basis
+
+if TYPE_CHECKING:
+    import sympy
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _LONG = 64  # vectors longer than 2^64 or shorter than 2^-64 are scaled
@@ -36,7 +53,93 @@ Vector = tuple[Rational, ...]
 
 @short_repr
 @dataclass(frozen=True)
-class SphereChart:
+class AffineChart(Chart):
+    """A flat domain in its own parameters; its network has no norm, or is the one behind it."""
+
+    network: Network
+    flat: Flat
+    off_span = "the point does not lie in the domain's span", "give a point of the slice"
+
+    @property
+    def dim(self) -> int:
+        return self.flat.dim
+
+    def state(self) -> RationalArray:
+        return self.flat.state()
+
+    def ambient(self, y: Sequence[Rational]) -> tuple[Fraction, ...]:
+        return self.flat.ambient(homogeneous(y))
+
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        return numbered_symbols(not any(self.flat.origin) and self._is_shifted, self.dim)
+
+    @cached_property
+    def _is_shifted(self) -> bool:
+        """Whether parameters are the input's coordinates, counted from the origin of the chart."""
+        return self.dim == self._input_dim and are_units(self.flat.directions)
+
+    @property
+    def _input_dim(self) -> int:
+        return len(self.flat.origin)
+
+    def _solved(self, x: Sequence[Rational]) -> list[Rational] | None:
+        gaps = [a - b for a, b in zip(x, self.flat.origin, strict=True)]
+        if self._is_shifted:
+            return gaps
+        return combination(matrix(self.flat.directions, len(x)).transpose(), gaps)
+
+
+@short_repr
+@dataclass(frozen=True)
+class BallChart(AffineChart):
+    """A ball in its own parameters, and in those from its centre, in which it is a quadratic form.
+
+    Behind a norm that is the ball of the images y, before gain and bias, and its points are no
+    inputs.
+    """
+
+    ball: Ball
+
+    @classmethod
+    def of(cls, network: Network, ball: Ball) -> BallChart:
+        """The chart of a ball on which a network without norm is a function."""
+        return cls(network, ball.flat(), ball)
+
+    @cached_property
+    def centred(self) -> Flat:
+        """The chart at the centre."""
+        return Flat(self.ball.centre, self.flat.directions, ())
+
+    @cached_property
+    def body(self) -> RoundBody:
+        """The ball as a form over that chart."""
+        rows = matrix(self.flat.directions, len(self.flat.origin))
+        return RoundBody(rows * rows.transpose(), self.ball.radius_squared)
+
+    @cached_property
+    def _shift(self) -> Vector:
+        return self.ball.centre if self.ball.directions is None else (_ZERO,) * self.dim
+
+    def from_centre(self, wall: Halfspace) -> Halfspace:
+        """A halfspace of the ball's own parameters."""
+        return self._moved(wall, 1)
+
+    def own(self, wall: Halfspace) -> Halfspace:
+        """The inverse of :meth:`from_centre`."""
+        return self._moved(wall, -1)
+
+    def _moved(self, wall: Halfspace, sign: int) -> Halfspace:
+        normal = [Rational(x) for x in wall.normal]
+        return Halfspace.of([*normal, wall.offset + sign * dot(normal, self._shift)])
+
+    def own_point(self, point: Sequence[Rational]) -> Point:
+        """A point in the ball's own parameters, homogeneous."""
+        return homogeneous([x + s for x, s in zip(point, self._shift, strict=True)])
+
+
+@short_repr
+@dataclass(frozen=True)
+class SphereChart(Chart):
     """The sphere `y' gram y = radius_squared` of dimension `dim`, and where the network stands on
     it.
 
@@ -45,20 +148,97 @@ class SphereChart:
     y_dim+1, 1); None for a network without hinges.
     """
 
+    network: Network
     basis: tuple[Vector, ...]
     gram: RationalArray
     radius_squared: Rational
     cursor: Cursor | None
+    off_span = (
+        "the point has no direction on the sphere",
+        "give a nonzero combination of the vectors that span it",
+    )
 
     @property
     def dim(self) -> int:
         """The dimension of the sphere: one less than the number of coordinates."""
         return len(self.basis) - 1
 
+    @cached_property
+    def image(self) -> RationalArray:
+        """The basis in the space of the sphere (n x (dim + 1)): behind a norm, what its projection
+        leaves of it.
+        """
+        return carried(self.network, _columns(self.basis))
+
+    def state(self) -> RationalArray:
+        return widened(self.image)
+
     def ambient(self, y: Sequence[Rational]) -> tuple[Fraction, ...]:
         """The input `sum_i y_i basis[i]`."""
         columns = zip(*self.basis, strict=True)
         return fractions(dot(y, column) for column in columns)
+
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        return numbered_symbols(
+            not self.network.has_norm and are_units(self.basis), len(self.basis)
+        )
+
+    @property
+    def _input_dim(self) -> int:
+        return len(self.basis[0])
+
+    def _solved(self, x: Sequence[Rational]) -> list[Rational] | None:
+        point = carried(self.network, matrix([[v] for v in x], 1)).entries()
+        return combination(self.image, point) if any(point) else None
+
+
+def chart(network: Network, domain: Domain) -> Chart:
+    """How a network stands on a domain; of lines, which are flat and curves too, the flat chart.
+
+    Raises InvalidInput for a norm's ball, which is a `Ball` behind the norm, and where a norm's
+    projection collapses the directions of a domain.
+    """
+    return _chart_on(domain, network)
+
+
+@singledispatch
+def _chart_on(domain: Domain, network: Network) -> Chart:
+    raise InvalidInput(
+        "the domain has no chart of its own",
+        value=domain,
+        remedy="take that of a partition of it: partition(network, domain).chart",
+    )
+
+
+@_chart_on.register
+def _on_flat(domain: FlatDomain, network: Network) -> AffineChart:
+    return AffineChart(network, flat_of(domain))
+
+
+@_chart_on.register
+def _on_ball(domain: Ball, network: Network) -> BallChart:
+    return BallChart.of(network, domain)
+
+
+@_chart_on.register
+def _on_circle(domain: GreatCircle, network: Network) -> PencilChart:
+    return pencil_chart(network, domain)
+
+
+@_chart_on.register(Sphere)
+@_chart_on.register(GreatSphere)
+def _on_sphere(domain: Sphere | GreatSphere, network: Network) -> Chart:
+    if sphere_dimension(network, domain) == 1:
+        return pencil_chart(network, domain)
+    return sphere_chart(network, domain)
+
+
+@lru_cache(maxsize=8)
+def flat_of(domain: FlatDomain) -> Flat:
+    """The affine map and the walls of a flat domain, made once: a box in hundreds of dimensions
+    takes a second for it.
+    """
+    return domain.flat()
 
 
 def sphere_dimension(network: Network, domain: Domain) -> int | None:
@@ -144,41 +324,21 @@ def chart_over(network: Network, domain: Domain, basis: tuple[Vector, ...]) -> S
     gram = _gram(network, basis)
     norm = network.norms[0] if network.norms else None
     if norm is not None:
-        return SphereChart(basis, gram, Rational(norm.dim), _behind_norm(network, basis))
+        return SphereChart(network, basis, gram, Rational(norm.dim), _behind_norm(network, basis))
     assert isinstance(domain, Sphere | GreatSphere) and domain.radius_squared is not None
     state = [[*column, _ZERO] for column in zip(*basis, strict=True)]
     cursor = begin(network, matrix(state, len(basis) + 1), [_ZERO] * len(basis) + [_ONE])
-    return SphereChart(basis, gram, domain.radius_squared, cursor)
+    return SphereChart(network, basis, gram, domain.radius_squared, cursor)
 
 
 def _basis(network: Network, domain: Domain) -> tuple[Vector, ...]:
     if isinstance(domain, GreatSphere):
         return (domain.u, domain.v, domain.w)
-    norm, n = network.blocks[0].norm, network.input_dim
-    if norm is not None:
-        return tuple(map(tuple, norm.sphere_basis()))
-    return tuple(tuple(Rational(int(i == j)) for j in range(n)) for i in range(n))
+    return whole_basis(network)
 
 
 def _columns(basis: Sequence[Vector]) -> RationalArray:
     return matrix(list(zip(*basis, strict=True)), len(basis))
-
-
-def carried(network: Network, columns: RationalArray) -> RationalArray:
-    """Vectors of the input space, carried to that of the sphere: through what stands in front of
-    the norm, and its projection.
-
-    No bias stands in front of a norm there, so this is linear; without a norm the vectors stay as
-    they are.
-    """
-    for block in network.blocks if network.has_norm else ():
-        if block.norm is not None:
-            return block.norm.project(columns)
-        inner = columns
-        for layer in block.layers:
-            inner = layer.as_affine.operator.apply(inner)
-        columns = columns + inner if block.residual else inner
-    return columns
 
 
 def _gram(network: Network, basis: Sequence[Vector]) -> RationalArray:

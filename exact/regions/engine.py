@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import inf
 from typing import TypeVar
 
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.budgets import Watch
-from exact.geometry.domains.base import Domain, Flat, FlatDomain
+from exact.geometry.domains.base import Domain
 from exact.networks.network import Network
+from exact.propagation.charts import flat_of as chart_of
 from exact.regions.cells import Cells, Outcome
+
+__all__ = ["Budget", "Engine", "Job", "Progress", "chart_of", "with_reason"]
 
 Progress = Callable[[int], None]
 
@@ -111,14 +113,6 @@ def with_reason(job: Job, cells: AnyCells) -> AnyCells:
     """The cells of a job that its budget ended, with the reason in their evidence."""
     reason = job.why_stopped(len(cells)) if cells.outcome is Outcome.BUDGET_REACHED else ""
     return replace(cells, evidence=f"{cells.evidence}; {reason}") if reason else cells  # type: ignore[type-var]
-
-
-@lru_cache(maxsize=8)
-def chart_of(domain: FlatDomain) -> Flat:
-    """The chart of a flat domain, made once: a box in hundreds of dimensions takes a second for
-    it.
-    """
-    return domain.flat()
 
 
 class Engine(ABC):

@@ -9,27 +9,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
+from exact.arithmetic.numbers import RationalArray
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import InvalidInput
-from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, flipped_bits
+from exact.errors import InvalidInput, Undecided
+from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, find_key, flipped_bits
+from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import numbered
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
+from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
+from exact.propagation.chart import Chart
 from exact.regions import certificate as certificates
 from exact.regions import storage
 from exact.regions.cells import Cells
 from exact.regions.certificate import Json
-from exact.regions.region import Region
+from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 
 GRAPH_WITNESSES = 10_000
+Kind = TypeVar("Kind", bound="Partition")
 
 
 @members_in_ieee_floats
@@ -51,6 +56,9 @@ class Partition(ABC):
 
     codes: ByteArray
     cells: Cells
+    chart: Chart
+    codes_repeat: ClassVar[bool] = False
+    """Whether regions are connected cells, of which several can have one code."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -68,6 +76,18 @@ class Partition(ABC):
             cells.evidence,
             dict(cells.decisions),
         )
+
+    def seen_as(self, kind: type[Kind]) -> Kind:
+        """This partition as one of its kind, for what only that kind has; InvalidInput for
+        another.
+        """
+        if not isinstance(self, kind):
+            raise InvalidInput(
+                f"not a {kind.__name__}",
+                value=self,
+                remedy=f"partition a domain whose partition is a {kind.__name__}",
+            )
+        return self
 
     @property
     @abstractmethod
@@ -123,9 +143,17 @@ class Partition(ABC):
             remedy="partition a Segment, Ray, Line or circle with the engine circle",
         )
 
-    @abstractmethod
+    def map_columns(self, index: int) -> RationalArray:
+        """The network's output on a region over the parameters of the domain: coefficients, that of
+        the constant last (see `Chart.map_columns`).
+
+        Raises NotPiecewiseLinear behind GELU or SiLU.
+        """
+        return self.chart.map_columns(self.code_of(index))
+
     def _map_key(self, index: int) -> Hashable:
         """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
+        return tuple(self.map_columns(index).entries())
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -259,10 +287,21 @@ class Partition(ABC):
 
     @property
     def region_count(self) -> int:
-        """The number of open activation regions (codes with nonempty interior), where each is
-        convex.
+        """The number of open activation regions (codes with nonempty interior); InvalidInput where
+        they need not be convex.
         """
+        if not self._is_convex:
+            raise InvalidInput(
+                "a code can own several cells here, so region_count has two meanings",
+                value=self.domain,
+                remedy="ask for code_count or cell_count",
+            )
         return len(self)
+
+    @property
+    def _is_convex(self) -> bool:
+        """Whether every region is."""
+        return True
 
     @cached_property
     def linear_piece_count(self) -> int:
@@ -353,3 +392,85 @@ class Partition(ABC):
         See :func:`exact.regions.certificate.verified`.
         """
         return certificates.verified(self, maps=maps)
+
+
+class CodedPartition(Partition):
+    """One region for every code, in the order of their codes; region i is number `order[i]` of the
+    engine.
+    """
+
+    def __init__(
+        self, network: Network, domain: Domain, engine: str, codes: ByteArray, cells: Cells
+    ) -> None:
+        self.order: IndexArray = np.argsort(code_keys(codes), kind="stable")
+        super().__init__(network, domain, engine, codes[self.order], cells)
+        self._keys = code_keys(self.codes)
+        if bool(np.any(self._keys[1:] == self._keys[:-1])):
+            raise Undecided(
+                "the engine returned a region twice",
+                value=engine,
+                remedy="this is a defect of the engine: please report the network",
+            )
+
+    def _sorted_codes(self) -> ByteArray:
+        return self.codes
+
+    @property
+    def code_count(self) -> int:
+        """The number of spline codes, each of which is listed once."""
+        return len(self)
+
+    def index_of(self, code: SplineCode) -> int | None:
+        """The region with this code, by bisection; None when there is none."""
+        return find_key(self._keys, code.packed)
+
+    @abstractmethod
+    def halfspaces_of(self, index: int) -> Sequence[Halfspace]:
+        """`breakpoint exceeded` for every hinge, over the parameters, on one region (constants
+        included).
+        """
+
+    @property
+    @abstractmethod
+    def adjacency(self) -> Adjacency:
+        """Which regions share a facet, and which hinges flip there."""
+
+    def _reordered(self, pairs: IndexArray) -> Adjacency:
+        """The adjacency by the engine's pairs of its own numbers."""
+        place = np.empty(len(self), dtype=np.int64)
+        place[self.order] = np.arange(len(self))
+        return Adjacency.of_pairs(place[pairs], self.codes)
+
+    def facets_between(self, index: int) -> list[Facet]:
+        """The facets to other regions, by the first hinge that flips: it vanishes there.
+
+        All hinges before it agree on both sides, so it is one affine function around the facet, and
+        it changes sign: its hyperplane on this region is the facet's. (A later one may be zero all
+        over this region.)
+        """
+        bits, names, found = self.code_of(index).bits, self.network.hinges, list[Facet]()
+        sides = self.halfspaces_of(index)
+        for neighbour, flipped in self.adjacency.row(index):
+            first = int(flipped[0])
+            side = sides[first] if bits[first] else sides[first].opposite
+            found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
+        return sorted(found, key=lambda facet: facet.flipped[0])
+
+    def neighbours(self) -> IndexArray:
+        return self.adjacency.pairs()
+
+    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
+        """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
+        edges have `flipped` hinges.
+
+        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
+        10,000 regions.
+        """
+        graph: nx.Graph[int] = nx.Graph()
+        self._add_nodes(graph, witnesses)
+        hinges = self.network.hinges
+        for index in range(len(self)):
+            for neighbour, flipped in self.adjacency.row(index):
+                if neighbour > index:
+                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
+        return graph

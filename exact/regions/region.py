@@ -5,14 +5,18 @@ expressions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
+from exact.arithmetic.numbers import Rational
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.networks.affine_map import AffineMap
+from exact.networks.network import Network
+from exact.propagation.chart import Chart
 
 if TYPE_CHECKING:
     import sympy
@@ -44,8 +48,17 @@ class SymbolicRegion:
     map: sympy.Matrix
 
 
-class Numbered(Protocol):
-    """What has parts with numbers."""
+class Owner(Protocol):
+    """What a region asks of its partition."""
+
+    network: Network
+
+    @property
+    def chart(self) -> Chart:
+        """The parameters of the domain."""
+
+    def code_of(self, index: int) -> SplineCode:
+        """The code of a region."""
 
     def numbers_alike(self, other: Any) -> bool:
         """Whether the parts of both have the same numbers."""
@@ -57,7 +70,7 @@ class View:
     """
 
     index: int
-    _owner: Numbered
+    _owner: Owner
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -80,29 +93,64 @@ class Region(View, ABC):
         super().__init_subclass__(**options)
         members_in_ieee_floats(cls)
 
+    def __init__(self, owner: Owner, index: int) -> None:
+        self._owner, self.index = owner, index
+
     @property
-    @abstractmethod
     def code(self) -> SplineCode:
         """The spline code."""
+        return self._owner.code_of(self.index)
 
     @property
     @abstractmethod
+    def coordinates(self) -> Sequence[Rational]:
+        """The parameters of an exact point inside; on circles and spheres of a vector that points
+        into the region.
+        """
+
+    @property
     def witness(self) -> tuple[Fraction, ...]:
-        """An exact point inside, in the network's input space."""
+        """An exact point inside, in the network's input space; on circles and spheres a vector that
+        points into the region.
+        """
+        return self._owner.chart.ambient(self.coordinates)
 
     @property
-    @abstractmethod
     def affine(self) -> AffineMap:
         """The exact affine map on the region; NotPiecewiseLinear behind GELU or SiLU."""
+        return self._owner.network.affine_map(self.code)
 
     @property
     @abstractmethod
     def facets(self) -> tuple[Facet, ...]:
         """The facets, each with the hinges that flip and the neighbour."""
 
-    @abstractmethod
     def symbolic(self) -> SymbolicRegion:
-        """Inequalities and map as SymPy expressions."""
+        """Inequalities and map as SymPy expressions, in the parameters of the domain.
+
+        The symbols are x1, x2, ... where those are the input's own coordinates, else s1, s2, ...; t
+        on a line and theta on a circle.
+        """
+        names = self._owner.chart.symbols()
+        return SymbolicRegion(self._inequalities(names), self._symbolic_map(names))
+
+    def _inequalities(self, names: Sequence[sympy.Symbol]) -> tuple[sympy.Basic, ...]:
+        import sympy
+
+        values = (
+            sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1]))
+            for row in self._sides()
+        )
+        return tuple(value > 0 for value in values)
+
+    def _sides(self) -> Sequence[tuple[int, ...]]:
+        """Halfspaces over the parameters that cut out the region: coprime integers, the offset
+        last.
+        """
+        return [facet.hyperplane for facet in self.facets]
+
+    def _symbolic_map(self, names: Sequence[sympy.Symbol]) -> sympy.Matrix:
+        return AffineMap.of_columns(self._owner.chart.map_columns(self.code)).sympy(names)
 
     def symbolic_closure(self) -> SymbolicRegion:
         """The same with the region's boundary, but for points at which a norm divides by zero:

@@ -226,7 +226,8 @@ def test_maps_over_the_chart_give_the_output(network: Network) -> None:
     found = of(network, None if network.has_norm else 4)
     for region in found.regions:
         symbolic = region.symbolic()
-        y = sympy.symbols(f"y1:{found.chart.dim + 2}", real=True)
+        letter = "s" if network.has_norm else "x"
+        y = sympy.symbols(f"{letter}1:{found.chart.dim + 2}", real=True)
         direction = [sympy.Rational(int(x.p), int(x.q)) for x in found.direction_of(region.witness)]
         size, entries = (
             found.chart.dim + 1,
@@ -275,7 +276,7 @@ def test_open_components_and_codes_given_twice_are_named() -> None:
     with pytest.raises(Undecided, match="2 codes left open"):
         CodePartition(BAND, found.domain, "vague", vague).cell_count  # noqa: B018
     twice = SphereCodes(**{**fields, "codes": cells.codes[[0, 0, 1]]})
-    with pytest.raises(Undecided, match="a code twice"):
+    with pytest.raises(Undecided, match="a region twice"):
         CodePartition(BAND, found.domain, "twice", twice)
 
 

@@ -40,8 +40,9 @@ from exact.propagation.circle_filters import (
     function_errors,
 )
 from exact.propagation.enclosures import row_norms
+from exact.propagation.pencil_charts import curve_frame
 from exact.regions.arcs.cells import CurveCells
-from exact.regions.arcs.engines.circle import Arc, Circle, curve_frame, layer_functions, only_arc
+from exact.regions.arcs.engines.circle import Arc, Circle, layer_functions, only_arc
 from exact.regions.arcs.engines.curve_cells import Run, collected
 from exact.regions.arcs.engines.isolation import (
     Isolated,

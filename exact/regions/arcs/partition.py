@@ -5,11 +5,8 @@ and lengths.
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +14,13 @@ import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.linear_algebra import independent_rows, matrix, rows_of, solve
+from exact.arithmetic.linear_algebra import rows_of
 from exact.arithmetic.nearest import nearest_of
-from exact.arithmetic.numbers import Ball, Rational, RationalArray, rationals
-from exact.errors import InvalidInput, Unsupported, shown
+from exact.arithmetic.numbers import Ball, Rational
+from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Curve, Domain
+from exact.geometry.domains.base import Domain
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import (
@@ -37,8 +34,8 @@ from exact.geometry.pencils.positions import (
     turn_ball,
 )
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
+from exact.propagation.pencil_charts import PencilChart
 from exact.regions.arcs import certificate
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.arcs.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
@@ -63,11 +60,14 @@ class CurvePartition(Partition):
     """
 
     cells: CurveCells
+    chart: PencilChart
+    codes_repeat = True
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
         super().__init__(network, domain, engine, None, cells)
         self.curve, self.frame = cells.curve, cells.frame
-        self.image = _image(network, cells.curve)
+        self.chart = PencilChart(network, cells.curve, cells.frame)
+        self.image = self.chart.image
 
     @cached_property
     def codes(self) -> ByteArray:  # type: ignore[override]
@@ -122,17 +122,8 @@ class CurvePartition(Partition):
         return self.cells.codes.digest()
 
     @property
-    def region_count(self) -> int:
-        """The number of open activation regions: only where each is convex, on a straight line
-        without norm.
-        """
-        if self.frame.is_straight and not self.network.has_norm:
-            return len(self)
-        raise InvalidInput(
-            "a code can own several cells here, so region_count has two meanings",
-            value=self.domain,
-            remedy="ask for code_count or cell_count",
-        )
+    def _is_convex(self) -> bool:
+        return self.frame.is_straight and not self.network.has_norm
 
     @cached_property
     def regions(self) -> Sequence[Arc]:
@@ -167,7 +158,7 @@ class CurvePartition(Partition):
         """The cuts where a cell starts and ends; None for a full circle, or a point of a sphere of
         dimension 0.
         """
-        cuts = self.cells.cuts
+        cuts, index = self.cells.cuts, self._number(index)
         return (cuts[index], cuts[(index + 1) % len(cuts)]) if cuts else None
 
     def neighbours(self) -> IndexArray:
@@ -241,88 +232,8 @@ class CurvePartition(Partition):
         """The rational direction (alpha, beta) of a point of the curve; behind a norm modulo what P
         removes.
         """
-        rows = rows_of(self._columns(self.curve.state(), rationals(x, "x")))
-        kept = independent_rows([row[:2] for row in rows], 2)
-        equations = [rows[i] for i in kept]
-        if len(kept) == 1:  # a line through the origin, or a sphere of two points, where v is zero
-            equations.append(
-                [*self.curve.one, _ONE] if self.curve.one is not None else [_ZERO, _ONE, _ZERO]
-            )
-        solved = solve(matrix([row[:2] for row in equations], 2), [row[2] for row in equations])
-        if solved is None or any(
-            row[0] * solved[0] + row[1] * solved[1] != row[2] for row in [*rows, *self._unit()]
-        ):
-            raise InvalidInput(
-                "the point does not lie on the curve",
-                value=shown(x),
-                remedy="give alpha u + beta v",
-            )
-        return Direction.rational(solved[0], solved[1])
-
-    def _unit(self) -> list[list[Rational]]:
-        """On a straight line also the equation `one . (alpha, beta) = 1`, without which points at
-        other scales would pass.
-        """
-        return [] if self.curve.one is None else [[*self.curve.one, _ONE]]
-
-    def _columns(self, state: RationalArray, x: list[Rational]) -> RationalArray:
-        if len(x) != state.nrows():
-            raise InvalidInput(
-                "point does not fit the domain",
-                value=f"{len(x)} coordinates",
-                remedy=f"give {state.nrows()}",
-            )
-        joined = RationalArray(
-            len(x), 3, [e for row, t in zip(rows_of(state), x, strict=True) for e in (*row, t)]
-        )
-        norm = self.network.blocks[0].norm
-        return joined if norm is None or self.frame.is_straight else norm.project(joined)
-
-    def map_columns(self, index: int) -> RationalArray:
-        """The network's output over (alpha, beta, D): D is the constant behind a norm or on a
-        circle (see curves).
-        """
-        network = self.network
-        network.require_piecewise_linear()
-        if not network.has_norm:
-            if self.curve.one is not None:
-                return self._propagate(network, self.curve.state(), self.curve.one, index)
-            return self._propagate(
-                network, _with_root(self.curve.state()), (_ZERO, _ZERO, _ONE), index
-            )
-        if network.blocks[0].norm is None:
-            raise Unsupported(
-                "maps behind a norm that is not in front are not computed along curves",
-                value=self.domain,
-                remedy="use network.from_block(k) to start at the norm",
-            )
-        centred = _with_root(network.blocks[0].norm.project(self.curve.state()))
-        return self._propagate(network.folded(), centred, (_ZERO, _ZERO, _ONE), index)
-
-    def _propagate(
-        self, network: Network, state: RationalArray, one: Sequence[Rational], index: int
-    ) -> RationalArray:
-        starts, bits = np.cumsum([0, *network.bits_per_layer]), self.code_of(index).bits
-        rows = [[bool(b) for b in bits[a:b]] for a, b in itertools.pairwise(starts)]
-        return network.propagate(state, one, lambda h, _: rows[h])
-
-    def _map_key(self, index: int) -> Hashable:
-        return tuple(self.map_columns(index).entries())
-
-
-def _image(network: Network, curve: Curve) -> Curve:
-    """The curve that points are reported on: a circle behind a norm lies in the image of the norm's
-    projection.
-    """
-    norm = network.blocks[0].norm
-    if norm is None or curve.one is not None or curve.radius_squared is not None:
-        return curve
-    rows = rows_of(norm.project(curve.state()))
-    return replace(curve, u=tuple(row[0] for row in rows), v=tuple(row[1] for row in rows))
-
-
-def _with_root(state: RationalArray) -> RationalArray:
-    return RationalArray(state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)])
+        alpha, beta = self.chart.coordinates(x)
+        return Direction.rational(alpha, beta)
 
 
 class Arc(Region):
@@ -330,21 +241,10 @@ class Arc(Region):
 
     _owner: CurvePartition
 
-    def __init__(self, owner: CurvePartition, index: int) -> None:
-        self._owner, self.index = owner, index
-
     @property
-    def code(self) -> SplineCode:
-        return self._owner.code_of(self.index)
-
-    @property
-    def witness(self) -> tuple[Fraction, ...]:
-        """A rational point inside; on a circle a vector whose direction is inside."""
-        return self._owner.curve.ambient(*self._owner.cells.witnesses[self.index])
-
-    @property
-    def affine(self) -> AffineMap:
-        return self._owner.network.affine_map(self.code)
+    def coordinates(self) -> tuple[Rational, Rational]:
+        """A rational direction (alpha, beta) inside."""
+        return self._owner.cells.witnesses[self.index]
 
     @property
     def facets(self) -> tuple[Facet, ...]:
@@ -454,23 +354,13 @@ class Arc(Region):
             exact_angle(frame, last) - exact_angle(frame, first) + (2 * sympy.pi if wraps else 0)
         )
 
-    def symbolic(self) -> SymbolicRegion:
-        """Inequalities on the position (theta or t), and the map: in t on a line, in y = (y1, y2,
-        ...) behind a norm.
-        """
-        import sympy
-
-        straight = self._owner.frame.is_straight
-        variable = sympy.Symbol("t" if straight else "theta", real=True)
-        return SymbolicRegion(self._inequalities(variable), self._symbolic_map(variable))
-
     def symbolic_closure(self) -> SymbolicRegion:
         import sympy
 
         found, ends = self.symbolic(), self._owner.ends_of(self.index)
         if ends is None or not any(cut.undefined for cut in ends):
             return SymbolicRegion(tuple(map(closed, found.inequalities)), found.map)
-        (variable,) = set().union(*(part.free_symbols for part in found.inequalities))
+        (variable,) = self._owner.chart.symbols()
         place = exact_parameter if self._owner.frame.is_straight else exact_angle
         holes = [
             sympy.Ne(variable, place(self._owner.frame, cut.direction))
@@ -479,9 +369,11 @@ class Arc(Region):
         ]
         return SymbolicRegion((*map(closed, found.inequalities), *holes), found.map)
 
-    def _inequalities(self, variable: sympy.Symbol) -> tuple[sympy.Basic, ...]:
+    def _inequalities(self, names: Sequence[sympy.Symbol]) -> tuple[sympy.Basic, ...]:
+        """Bounds on the position, theta or t."""
         import sympy
 
+        (variable,) = names
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
         if ends is None:
             return () if len(self._owner) == 1 else (sympy.Eq(variable, self.index * sympy.pi),)
@@ -491,10 +383,11 @@ class Arc(Region):
             return (sympy.Or(variable > first, variable < last),)
         return tuple(bound for bound in (variable > first, variable < last) if bound != sympy.true)
 
-    def _symbolic_map(self, t: sympy.Symbol) -> sympy.Matrix:
+    def _symbolic_map(self, names: Sequence[sympy.Symbol]) -> sympy.Matrix:
+        """In t on a line; on circles in the input x, behind a norm in y = (y1, y2, ...)."""
         import sympy
 
-        owner = self._owner
+        owner, (t,) = self._owner, names
         if owner.network.has_norm or not owner.frame.is_straight:
             return self.affine.sympy()
         rows, one, along = (

@@ -36,10 +36,9 @@ from exact.geometry.polyhedra.halfspace import Point, affine
 from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.propagation.charts import sphere_refusal
+from exact.propagation.charts import BallChart, sphere_refusal
 from exact.regions.certificate import Json
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.engines.round_cells import RoundChart
 from exact.regions.polytopes.partition import FlatPartition, Polytope
 
 _FIRST_BITS, _MOST_BITS = 4, 1 << 14
@@ -161,6 +160,8 @@ class NormBallPartition(FlatPartition):
     whatever its norm, lies in one cell or on a boundary.
     """
 
+    chart: BallChart
+
     def __init__(self, network: Network, domain: Domain, engine: str, cells: FlatCells) -> None:
         self.folded, self.ball = behind_norm(network)
         super().__init__(network, self.ball, engine, cells)
@@ -226,7 +227,8 @@ class NormBallPartition(FlatPartition):
         """The image radii of a cell, exactly: its nearest and farthest point from the centre of the
         ball.
         """
-        body = self._chart.body
+        index = self._number(index)
+        body = self.chart.body
         shape, holds_centre = body.around(), True
         for wall in self._walls_around(index):
             holds_centre = holds_centre and wall.offset > 0
@@ -240,10 +242,6 @@ class NormBallPartition(FlatPartition):
         return RadiusRange(
             fraction(inner), fraction(outer), holds_centre, max(squares) > body.radius_squared
         )
-
-    @cached_property
-    def _chart(self) -> RoundChart:
-        return RoundChart(self.ball)
 
     @cached_property
     def cells_by_radius(self) -> CellsByRadius:
@@ -302,7 +300,7 @@ class NormBallCell(Polytope):
         """A rational point y of the ball in the cell, before gain and bias (its inputs may be
         irrational).
         """
-        return self._owner.flat.ambient(self._owner.witness_of(self.index))
+        return self._owner.chart.ambient(self.coordinates)
 
     @property
     def radii(self) -> RadiusRange:

@@ -7,30 +7,22 @@ each region asks its partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from math import atan2
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
-from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.linear_algebra import apply, matrix, rank
+from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
-from exact.arithmetic.numbers import (
-    Rational,
-    fraction,
-    fractions,
-    nearest_float,
-    rational,
-    rationals,
-)
+from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
 from exact.errors import InvalidInput, Undecided, Unsupported, shown
-from exact.geometry.combinatorics.codes import SplineCode, code_keys, find_key
+from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
@@ -45,12 +37,11 @@ from exact.geometry.polyhedra.faces import (
 )
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded, root_multiple
-from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
+from exact.propagation.charts import AffineChart, chart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json
-from exact.regions.engine import chart_of
-from exact.regions.partition import Partition
+from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.facets import (
@@ -61,7 +52,7 @@ from exact.regions.polytopes.facets import (
     region_walls,
 )
 from exact.regions.polytopes.records import flat_cells, flat_parts
-from exact.regions.region import Facet, Region, SymbolicRegion
+from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts, travels
 
 if TYPE_CHECKING:
@@ -72,7 +63,7 @@ if TYPE_CHECKING:
 _VERTICES_KEPT = 1 << 16
 
 
-class FlatPartition(Partition):
+class FlatPartition(CodedPartition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one
     per code.
 
@@ -82,18 +73,12 @@ class FlatPartition(Partition):
     """
 
     cells: FlatCells
+    chart: AffineChart
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
-        self.order: IndexArray = np.argsort(code_keys(cells.codes), kind="stable")
-        super().__init__(network, domain, engine, cells.codes[self.order], cells)
-        self._keys = code_keys(self.codes)
-        if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided(
-                "the engine returned a region twice",
-                value=engine,
-                remedy="this is a defect of the engine: please report the network",
-            )
-        self.flat: Flat = chart_of(domain)
+        super().__init__(network, domain, engine, cells.codes, cells)
+        self.chart = self._chart_of(domain)
+        self.flat: Flat = self.chart.flat
         if domain.empty is not None:
             cells = replace(cells, empty=domain.empty)
             self.evidence = (
@@ -107,6 +92,11 @@ class FlatPartition(Partition):
         self._shared: dict[
             int, dict[Halfspace, Point]
         ] = {}  # facet points found from the other side
+
+    def _chart_of(self, domain: FlatDomain) -> AffineChart:
+        found = chart(self.charted, domain)
+        assert isinstance(found, AffineChart), "flat domains have affine charts"
+        return found
 
     @property
     def charted(self) -> Network:
@@ -137,19 +127,13 @@ class FlatPartition(Partition):
         assert isinstance(self.domain, FlatDomain), "a NormBallPartition refuses"
         return certificate.domain_record(self.domain)
 
-    def _sorted_codes(self) -> ByteArray:
-        return self.codes
-
     @cached_property
     def regions(self) -> Sequence[Polytope]:
         return OnDemand(partial(Polytope, self), len(self))
 
-    def index_of(self, code: SplineCode) -> int | None:
-        """The region with this code, by bisection; None when there is none."""
-        return find_key(self._keys, code.packed)
-
     def witness_of(self, index: int) -> Point:
         """A point strictly inside a region, in the parameters of the domain (homogeneous)."""
+        index = self._number(index)
         return self.cells.witness(int(self.order[index]))
 
     # ---- facets
@@ -169,6 +153,7 @@ class FlatPartition(Partition):
         """The facets of a region: those on the edge of the domain, then by the first hinge that
         flips.
         """
+        index = self._number(index)
         if not self._knows_facets:
             return tuple(self._facet_of_wall(index, wall) for wall in self.walls_of(index))
         found = (
@@ -227,7 +212,7 @@ class FlatPartition(Partition):
         """A facet to every neighbour, and those on the edge of the domain by LPs over these walls
         and the domain's.
         """
-        inner, edge = self._facets_between(index), list(dict.fromkeys(self.flat.walls))
+        inner, edge = self.facets_between(index), list(dict.fromkeys(self.flat.walls))
         walls = [*edge, *(Halfspace(facet.hyperplane) for facet in inner)]
         true = facet_proofs(walls, self.witness_of(index), self.flat.dim).points if edge else {}
         return [
@@ -235,23 +220,13 @@ class FlatPartition(Partition):
             *inner,
         ]
 
-    def _facets_between(self, index: int) -> list[Facet]:
-        """The facets to other regions. The first hinge that flips vanishes there.
-
-        All hinges before it agree on both sides, so it is one affine function around the facet, and
-        it changes sign: its hyperplane on this region is the facet's. (A later one may be zero all
-        over this region.)
-        """
-        bits, names, found = self.code_of(index).bits, self.network.hinges, list[Facet]()
-        sides = region_halfspaces(self.charted, self.flat, [bool(bit) for bit in bits])
-        for neighbour, flipped in self.adjacency.row(index):
-            first = int(flipped[0])
-            side = sides[first] if bits[first] else sides[first].opposite
-            found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
-        return found
+    def halfspaces_of(self, index: int) -> list[Halfspace]:
+        bits = [bool(bit) for bit in self.code_of(index).bits]
+        return region_halfspaces(self.charted, self.flat, bits)
 
     def walls_of(self, index: int) -> tuple[Wall, ...]:
         """The facets of a region with exact points inside them, by rays and LPs; found once."""
+        index = self._number(index)
         self._require_polytopes()
         if index not in self._walls:
             seen = self._shared.get(index, {})
@@ -272,7 +247,7 @@ class FlatPartition(Partition):
         """Halfspaces over the parameters that cut out a region; redundant ones only where the
         engine knows no better.
         """
-        return self._walls_around(index)
+        return self._walls_around(self._number(index))
 
     def _walls_around(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces that cut out a region, among which its facets are."""
@@ -315,9 +290,7 @@ class FlatPartition(Partition):
         lead to a region of the partition, which closes a complete enumeration a second time.
         """
         if self.cells.pairs is not None:
-            place = np.empty(len(self), dtype=np.int64)
-            place[self.order] = np.arange(len(self))
-            return Adjacency.of_pairs(place[self.cells.pairs()], self.codes)
+            return self._reordered(self.cells.pairs())
         if self.faces is not None:
             return Adjacency.of_pairs(
                 self._cells_of_facets[self._cells_of_facets[:, 1] >= 0], self.codes
@@ -333,25 +306,6 @@ class FlatPartition(Partition):
                 if neighbour is not None and neighbour > index:
                     self._shared.setdefault(neighbour, {})[wall.halfspace.opposite] = wall.point
                     yield index, neighbour
-
-    def neighbours(self) -> IndexArray:
-        return self.adjacency.pairs()
-
-    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
-        """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
-        edges have `flipped` hinges.
-
-        Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
-        10,000 regions.
-        """
-        graph: nx.Graph[int] = nx.Graph()
-        self._add_nodes(graph, witnesses)
-        hinges = self.network.hinges
-        for index in range(len(self)):
-            for neighbour, flipped in self.adjacency.row(index):
-                if neighbour > index:
-                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
-        return graph
 
     def pairs_flipping(self, layer: int) -> IndexArray:
         """The pairs of regions (E x 2) that share a facet across which some hinge of hidden layer
@@ -381,6 +335,7 @@ class FlatPartition(Partition):
         """The finite vertices of a region in the parameters of the domain, and whether the region
         is bounded.
         """
+        index = self._number(index)
         self._require_polytopes()
         if self.faces is not None:
             places = [self._vertex(int(i)) for i in self.faces.corners.row(index)]
@@ -446,7 +401,7 @@ class FlatPartition(Partition):
     # ---- points and pictures
 
     def locate(self, x: Sequence[object]) -> int:
-        point = self._parameters(rationals(x, "x"))
+        point = homogeneous(self.chart.coordinates(x))
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
             raise InvalidInput(
@@ -455,29 +410,6 @@ class FlatPartition(Partition):
                 remedy="give a point of the domain off the region boundaries",
             )
         return found
-
-    def _parameters(self, x: list[Rational]) -> Point:
-        """The parameters of a point of the domain's affine span."""
-        if len(x) != len(self.flat.origin):
-            raise InvalidInput(
-                "point does not fit the domain",
-                value=f"{len(x)} coordinates",
-                remedy=f"give {len(self.flat.origin)}",
-            )
-        shifted = [a - b for a, b in zip(x, self.flat.origin, strict=True)]
-        basis = matrix(self.flat.directions, len(x))
-        coordinates = apply((basis * basis.transpose()).inv(), apply(basis, shifted))
-        if apply(basis.transpose(), coordinates) != shifted:
-            raise InvalidInput(
-                "the point does not lie in the domain's span",
-                value=shown(x),
-                remedy="give a point of the slice",
-            )
-        return homogeneous(coordinates)
-
-    def _map_key(self, index: int) -> Hashable:
-        """The map over the parameters of the domain: maps that agree on a slice are equal there."""
-        return tuple(self.charted.propagate_code(self.flat.state(), self.code_of(index)).entries())
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
         """The regions of a two-dimensional domain as shapely polygons (for drawing), in region
@@ -524,28 +456,16 @@ class FlatPartition(Partition):
         )
         return corners((*walls, *edge), 2)
 
-    # ---- proofs
-
 
 class Polytope(Region):
     """A convex region of a flat domain."""
 
     _owner: FlatPartition
 
-    def __init__(self, owner: FlatPartition, index: int) -> None:
-        self._owner, self.index = owner, index
-
     @property
-    def code(self) -> SplineCode:
-        return self._owner.code_of(self.index)
-
-    @property
-    def witness(self) -> tuple[Fraction, ...]:
-        return self._owner.flat.ambient(self._owner.witness_of(self.index))
-
-    @property
-    def affine(self) -> AffineMap:
-        return self._owner.network.affine_map(self.code)
+    def coordinates(self) -> list[Rational]:
+        """The parameters of the witness."""
+        return affine(self._owner.witness_of(self.index))
 
     @property
     def facets(self) -> tuple[Facet, ...]:
@@ -620,34 +540,6 @@ class Polytope(Region):
         import sympy
 
         return sympy.Add(*(measure.sympy() for measure in self.facet_measures))
-
-    def symbolic(self) -> SymbolicRegion:
-        """Inequalities of the facets in the domain's parameters, and the map in the same symbols.
-
-        The symbols are x1, x2, ... for Box and RealSpace, s1, s2, ... for slices and lines.
-        """
-        import sympy
-
-        flat, network = self._owner.flat, self._owner.charted
-        names = sympy.symbols(f"{_letter(flat)}1:{flat.dim + 1}", real=True)
-        rows = [facet.hyperplane for facet in self.facets]
-        left = [
-            sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1]))
-            for row in rows
-        ]
-        columns = network.propagate_code(flat.state(), self.code)
-        return SymbolicRegion(
-            tuple(x > 0 for x in left), AffineMap.of_columns(columns).sympy(names)
-        )
-
-
-def _letter(flat: Flat) -> str:
-    unit = all(
-        v[i] == 1 and sum(x != 0 for x in v) == 1
-        for i, v in enumerate(flat.directions)
-        if i < len(v)
-    )
-    return "x" if unit and flat.dim == len(flat.origin) and not any(flat.origin) else "s"
 
 
 def _sorted_corners(points: Sequence[Point]) -> list[tuple[float, float]]:

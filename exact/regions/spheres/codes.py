@@ -7,40 +7,35 @@ several connected cells.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-import numpy as np
-
-from exact.arithmetic.arrays import IndexArray
-from exact.arithmetic.linear_algebra import apply, dot, independent_rows, matrix, rows_of, solve
-from exact.arithmetic.numbers import Rational, RationalArray, fractions, rationals
+from exact.arithmetic.linear_algebra import apply, dot
+from exact.arithmetic.numbers import Rational, fractions
 from exact.arithmetic.surds import sign_of_surd
 from exact.errors import InvalidInput, Undecided, shown
-from exact.geometry.combinatorics.codes import SplineCode, code_keys, find_key
+from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import shorter
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
-from exact.networks.affine_map import AffineMap
 from exact.networks.network import Network
-from exact.propagation.charts import SphereChart, carried
+from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import advance, halfspaces_along, layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
-from exact.regions.partition import Partition
-from exact.regions.region import Facet, Region, SymbolicRegion
+from exact.regions.partition import CodedPartition
+from exact.regions.region import Facet, Region
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.records import code_cells, code_parts
 from exact.regions.storage import Parts, travels
 
 if TYPE_CHECKING:
-    import sympy
+    pass
 
 _ZERO, _ONE = Rational(0), Rational(1)
 # a pair of the code needs the bits of the gap that its set leaves; more than these no input has
@@ -48,7 +43,7 @@ _ZERO, _ONE = Rational(0), Rational(1)
 _HALVINGS = 2048
 
 
-class CodePartition(Partition):
+class CodePartition(CodedPartition):
     """The spline codes on a sphere of dimension k >= 2, in canonical order; code i is number
     `order[i]` of the engine.
 
@@ -67,17 +62,10 @@ class CodePartition(Partition):
     """
 
     cells: SphereCodes
+    chart: SphereChart
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
-        self.order: IndexArray = np.argsort(code_keys(cells.codes), kind="stable")
-        super().__init__(network, domain, engine, cells.codes[self.order], cells)
-        self._keys = code_keys(self.codes)
-        if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided(
-                "the engine returned a code twice",
-                value=engine,
-                remedy="this is a defect of the engine: please report the network",
-            )
+        super().__init__(network, domain, engine, cells.codes, cells)
         self.chart = cells.chart
 
     def parts(self, points: bool | None = None) -> Parts:
@@ -105,18 +93,9 @@ class CodePartition(Partition):
         return OnDemand(partial(CodeRegion, self), len(self))
 
     @property
-    def code_count(self) -> int:
-        """The number of spline codes, each of which is listed once."""
-        return len(self)
-
-    @property
-    def region_count(self) -> int:
-        """Refused: a code is convex in the chart, but may meet the sphere in several cells."""
-        raise InvalidInput(
-            "a code can own several cells here, so region_count has two meanings",
-            value=self.domain,
-            remedy="ask for code_count or cell_count",
-        )
+    def _is_convex(self) -> bool:
+        """A code is convex in the chart, but may meet the sphere in several cells."""
+        return False
 
     @cached_property
     def _components(self) -> list[int | None]:
@@ -145,36 +124,14 @@ class CodePartition(Partition):
         S^4. An engine that does not keep polytopes (`sphere_flats`) has to cut it out of a simplex
         first, which takes about three times as long.
         """
-        return self.cells.components(int(self.order[index]))
-
-    def index_of(self, code: SplineCode) -> int | None:
-        """The index of a code, by bisection; None when it does not occur."""
-        return find_key(self._keys, code.packed)
+        return self.cells.components(int(self.order[self._number(index)]))
 
     # ---- neighbours
 
     @cached_property
     def adjacency(self) -> Adjacency:
         """The codes that share a facet, as compressed sparse rows, with the hinges that flip."""
-        place = np.empty(len(self), dtype=np.int64)
-        place[self.order] = np.arange(len(self))
-        return Adjacency.of_pairs(place[self.cells.pairs()], self.codes)
-
-    def neighbours(self) -> IndexArray:
-        return self.adjacency.pairs()
-
-    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
-        """Nodes are codes with `code` and `witness`; an edge is a shared facet with the `flipped`
-        hinges.
-        """
-        graph: nx.Graph[int] = nx.Graph()
-        self._add_nodes(graph, witnesses)
-        hinges = self.network.hinges
-        for index in range(len(self)):
-            for neighbour, flipped in self.adjacency.row(index):
-                if neighbour > index:
-                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
-        return graph
+        return self._reordered(self.cells.pairs())
 
     # ---- points
 
@@ -182,7 +139,7 @@ class CodePartition(Partition):
         """Two points (y, 1) of the open polytope of a code, one inside the sphere and one outside:
         it occurs between them.
         """
-        return self.cells.witness(int(self.order[index]))
+        return self.cells.witness(int(self.order[self._number(index)]))
 
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
         """`breakpoint exceeded` for every hinge, in the coordinates of the chart, on one code
@@ -197,28 +154,7 @@ class CodePartition(Partition):
 
         Raises InvalidInput for zero, and for vectors outside that space.
         """
-        vector = rationals(x, "x")
-        if len(vector) != len(self.chart.basis[0]):
-            raise InvalidInput(
-                "the point does not fit the domain",
-                value=f"{len(vector)} coordinates",
-                remedy=f"give {len(self.chart.basis[0])}",
-            )
-        columns = RationalArray(
-            len(vector),
-            len(self.chart.basis) + 1,
-            [e for row in zip(*self.chart.basis, vector, strict=True) for e in row],
-        )
-        rows = rows_of(carried(self.network, columns))
-        kept = independent_rows([row[:-1] for row in rows], len(rows[0]) - 1)
-        y = solve(matrix([rows[i][:-1] for i in kept], len(kept)), [rows[i][-1] for i in kept])
-        if y is None or not any(y) or any(dot(row[:-1], y) != row[-1] for row in rows):
-            raise InvalidInput(
-                "the point gives no direction on the sphere",
-                value=shown(x),
-                remedy="give a combination of the sphere's basis that is not zero",
-            )
-        return tuple(y)
+        return self.chart.coordinates(x)
 
     def locate(self, x: Sequence[object]) -> int:
         """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all
@@ -238,28 +174,6 @@ class CodePartition(Partition):
                 remedy="please report the network" if complete else "raise the budget",
             )
         return found
-
-    # ---- maps
-
-    def map_columns(self, index: int) -> RationalArray:
-        """The network's output over (y, 1) on a code; NotPiecewiseLinear behind GELU or SiLU."""
-        network, basis = self.network, self.chart.basis
-        network.require_piecewise_linear()
-        state = carried(
-            network,
-            RationalArray(
-                len(basis[0]), len(basis), [e for row in zip(*basis, strict=True) for e in row]
-            ),
-        )
-        widened = RationalArray(
-            state.nrows(), len(basis) + 1, [e for row in rows_of(state) for e in (*row, _ZERO)]
-        )
-        return (network.folded() if network.has_norm else network).propagate_code(
-            widened, self.code_of(index)
-        )
-
-    def _map_key(self, index: int) -> Hashable:
-        return tuple(self.map_columns(index).entries())
 
 
 def bits_at(chart: SphereChart, y: Sequence[Rational]) -> list[bool] | None:
@@ -293,13 +207,6 @@ class CodeRegion(Region):
 
     _owner: CodePartition
 
-    def __init__(self, owner: CodePartition, index: int) -> None:
-        self._owner, self.index = owner, index
-
-    @property
-    def code(self) -> SplineCode:
-        return self._owner.code_of(self.index)
-
     @property
     def straddling(self) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
         """Rational coordinates y of two points of the open polytope, inside and outside the sphere
@@ -314,7 +221,7 @@ class CodeRegion(Region):
         return self._owner.components(self.index)
 
     @cached_property
-    def direction(self) -> tuple[Rational, ...]:
+    def coordinates(self) -> tuple[Rational, ...]:
         """Rational coordinates y whose direction lies in the code's open set: found by halving the
         straddling pair.
 
@@ -337,49 +244,14 @@ class CodeRegion(Region):
         )
 
     @property
-    def witness(self) -> tuple[Fraction, ...]:
-        """A rational input whose direction lies in the code's open set on the sphere."""
-        return self._owner.chart.ambient(self.direction)
-
-    @property
-    def affine(self) -> AffineMap:
-        return self._owner.network.affine_map(self.code)
-
-    @property
     def facets(self) -> tuple[Facet, ...]:
         """The facets on the sphere by the first hinge that flips; `hyperplane` in the coordinates
         of the chart, inside > 0.
         """
-        owner, bits = self._owner, self.code.bits
-        sides, names = owner.halfspaces_of(self.index), owner.network.hinges
-        found = []
-        for neighbour, flipped in owner.adjacency.row(self.index):
-            first = int(
-                flipped[0]
-            )  # all hinges before it agree, so it is one affine function around the facet
-            side = sides[first] if bits[first] else sides[first].opposite
-            found.append(Facet(tuple(names[int(i)] for i in flipped), neighbour, side.coefficients))
-        return tuple(sorted(found, key=lambda facet: facet.flipped[0]))
+        return tuple(self._owner.facets_between(self.index))
 
-    def symbolic(self) -> SymbolicRegion:
-        """The code in symbols y1, y2, ... (coordinates of the chart, on the sphere): inequalities,
-        and the map there.
-        """
-        import sympy
-
-        owner = self._owner
-        y = sympy.symbols(f"y1:{len(owner.chart.basis) + 1}", real=True)
-        sides = zip(owner.halfspaces_of(self.index), self.code.bits, strict=True)
+    def _sides(self) -> list[tuple[int, ...]]:
+        """The halfspaces of the code, each once, without those that are constant."""
+        sides = zip(self._owner.halfspaces_of(self.index), self.code.bits, strict=True)
         inside = dict.fromkeys(h if bit else h.opposite for h, bit in sides if not h.is_constant)
-        inequalities = tuple(_value(h.coefficients, y) > 0 for h in inside)
-        rows = [
-            [sympy.Rational(int(x.p), int(x.q)) for x in row]
-            for row in rows_of(owner.map_columns(self.index))
-        ]
-        return SymbolicRegion(inequalities, sympy.Matrix([_value(row, y) for row in rows]))
-
-
-def _value(row: Sequence[object], y: Sequence[sympy.Symbol]) -> sympy.Expr:
-    import sympy
-
-    return sympy.Add(*(a * b for a, b in zip(row, (*y, sympy.Integer(1)), strict=True)))
+        return [side.coefficients for side in inside]

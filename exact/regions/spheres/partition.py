@@ -8,7 +8,7 @@ direction) or quadratic surds (on the sphere itself).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from math import inf
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.enclosures.intervals import Interval
-from exact.arithmetic.linear_algebra import Vector, apply, dot, matrix, rows_of, solve
+from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import (
     Ball,
     FloatArray,
@@ -26,27 +26,20 @@ from exact.arithmetic.numbers import (
     RationalArray,
     ball_precision,
     nearest_floats,
-    rationals,
 )
-from exact.arithmetic.surds import sign_of_surd
-from exact.errors import InvalidInput, Undecided, certain, shown
-from exact.geometry.circles.chords import Chord, near_middle
-from exact.geometry.circles.code_tree import CodeTree, rows_by_label
-from exact.geometry.circles.measures import RoundGeometry
+from exact.errors import InvalidInput, Undecided, shown
+from exact.geometry.circles.chords import Chord
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
-from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain
-from exact.geometry.polyhedra.halfspace import Halfspace, homogeneous
-from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.network import Network
-from exact.propagation.charts import carried
-from exact.propagation.cursor import Cursor, advance, layer_halfspaces
+from exact.propagation.charts import SphereChart
 from exact.regions.certificate import Json, round_domain
 from exact.regions.partition import Partition
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCells
 from exact.regions.spheres.codes import bits_at
+from exact.regions.spheres.cut_sphere import CutSphere
 from exact.regions.spheres.records import sphere_cells, sphere_parts
 from exact.regions.spheres.views import SphereArc, SphereCell, SphereVertex
 from exact.regions.storage import Parts
@@ -75,11 +68,14 @@ class SpherePartition(Partition):
     """
 
     cells: SphereCells
+    chart: SphereChart
+    codes_repeat = True
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
         super().__init__(network, domain, engine, None, cells)
+        self.cut = CutSphere(network, cells)
         self.chart, self.complex = cells.chart, cells.complex
-        self.tree, self.geometry = CodeTree(cells.complex, cells.root), RoundGeometry(cells.complex)
+        self.tree, self.geometry = self.cut.tree, self.cut.geometry
 
     def __len__(self) -> int:
         return self.complex.cell_count
@@ -141,12 +137,8 @@ class SpherePartition(Partition):
         return self.tree.count()
 
     @property
-    def region_count(self) -> int:
-        raise InvalidInput(
-            "a code can own several cells here, so region_count has two meanings",
-            value=self.domain,
-            remedy="ask for code_count or cell_count",
-        )
+    def _is_convex(self) -> bool:
+        return False
 
     # ---- cells, arcs, vertices
 
@@ -170,28 +162,15 @@ class SpherePartition(Partition):
 
         Half-edge h belongs to arc h // 2; odd ones run against it.
         """
-        return tuple(
-            tuple(self._walk(int(w))) for w in self.tree.walks_of_cell.row(self._number(index))
-        )
-
-    def _walk(self, walk: int) -> Iterator[int]:
-        first = half = int(self.tree.first_half_edge[walk])
-        while True:
-            yield half
-            half = int(self.complex.following[half])
-            if half == first:
-                return
+        return self.cut.walks_of(self._number(index))
 
     def side(self, half: int) -> int:
         """The cell on the left of a half-edge."""
-        return int(self.complex.arc_sides[half >> 1, half & 1])
+        return self.cut.side(half)
 
     def flipped(self, arc: int) -> tuple[Hinge, ...]:
         """The hinges that flip across an arc."""
-        hinges = self.network.hinges
-        return tuple(
-            hinges[int(i)] for i in self.complex.flips.row(int(self.complex.arc_circle[arc]))
-        )
+        return self.cut.flipped(arc)
 
     def neighbours(self) -> IndexArray:
         """The two cells of every arc (E x 2), one row per arc: two cells can share several."""
@@ -247,34 +226,18 @@ class SpherePartition(Partition):
 
     # ---- points
 
-    @cached_property
+    @property
     def image(self) -> RationalArray:
         """The basis of the chart in the space of the sphere (n x 3): behind a norm, what its
         projection leaves of it.
         """
-        return carried(self.network, matrix(list(zip(*self.chart.basis, strict=True)), 3))
+        return self.chart.image
 
     def coordinates_of(self, x: Sequence[object]) -> Vector:
         """The coordinates y of an input vector in the chart; InvalidInput when it has no direction
         on the sphere.
         """
-        point = rationals(x, "x")
-        if len(point) != len(self.chart.basis[0]):
-            raise InvalidInput(
-                "point does not fit the domain",
-                value=f"{len(point)} coordinates",
-                remedy=f"give {len(self.chart.basis[0])}",
-            )
-        column = carried(self.network, matrix([[v] for v in point], 1))
-        found = solve(self.chart.gram, (self.image.transpose() * column).entries())
-        found = certain(found, "the Gram matrix of a basis is regular")
-        if apply(self.image, found) != list(column.entries()) or not any(v != 0 for v in found):
-            raise InvalidInput(
-                "the point has no direction on the sphere",
-                value=shown(x),
-                remedy="give a nonzero combination of the vectors that span it",
-            )
-        return found
+        return list(self.chart.coordinates(x))
 
     def locate(self, x: Sequence[object]) -> int:
         """The cell that the direction of x lies in; InvalidInput on an arc, or off the sphere's
@@ -292,7 +255,7 @@ class SpherePartition(Partition):
             )
         if not self.complex.arc_count:
             return 0
-        if self._is_on_arc(y):
+        if self.cut.is_on_arc(y):
             raise InvalidInput(
                 "the point lies on the boundary of cells",
                 value=shown(x),
@@ -301,9 +264,9 @@ class SpherePartition(Partition):
         bits = bits_at(
             self.chart, y
         )  # none where a plane touches the sphere, which decides no cell
-        for target in self._targets():
+        for target in self.cut.targets():
             chord = Chord.through(self.geometry, y, target)
-            passage = None if chord is None else chord.first(self._arcs_of_circle)
+            passage = None if chord is None else chord.first(self.cut.arcs_of_circle)
             cell = (
                 None
                 if passage is None
@@ -326,141 +289,3 @@ class SpherePartition(Partition):
             value=shown(x),
             remedy="the point is closer to an arc than 2,048 bits tell: move it",
         )
-
-    @cached_property
-    def _arcs_of_circle(self) -> Incidence:
-        return rows_by_label(self.complex.arc_circle, len(self.complex.circles))
-
-    def _targets(self) -> Iterator[Vector]:
-        """Rational vectors near points of arcs spread over the complex."""
-        count, step = self.complex.arc_count, 0x9E3779B1
-        for k in range(_ATTEMPTS):
-            yield self.near_middle(k * step % count, 53)
-
-    def _is_on_arc(self, y: Vector) -> bool:
-        length = self.complex.radius_squared * dot(y, apply(self.chart.gram, y))
-        for carrier, plane in enumerate(self.complex.circles):
-            slope = sum((c * v for c, v in zip(plane.normal, y, strict=True)), _ZERO)
-            if (
-                sign_of_surd(slope * self.complex.radius_squared, Rational(plane.offset), length)
-                == 0
-            ):
-                chord = Chord.through(self.geometry, y, self._direction_across(carrier, y))
-                chord = certain(
-                    chord, "the pole of a circle is not on it, but for a point that is no circle"
-                )
-                if chord.starts_on(carrier, self._arcs_of_circle.row(carrier).tolist()):
-                    return True
-        return False
-
-    def _direction_across(self, carrier: int, y: Vector) -> Vector:
-        """A vector that is not parallel to y: that along the circle."""
-        return (
-            self.geometry.circle(carrier).along
-            if self.complex.circles[carrier].offset
-            else self.pole(carrier)
-        )
-
-    def pole(self, carrier: int) -> Vector:
-        """A vector towards the pole of a carrier on its positive side."""
-        return (
-            solve(self.chart.gram, [Rational(x) for x in self.complex.circles[carrier].normal])
-            or []
-        )
-
-    def near_middle(self, arc: int, bits: int) -> Vector:
-        """Integers of about `bits` bits, a vector in nearly the direction of a point well inside an
-        arc.
-        """
-        return near_middle(self.geometry, arc, bits)
-
-    # ---- maps
-
-    def map_columns(self, index: int) -> RationalArray:
-        """The network's output on a cell over (y_1, y_2, y_3, 1), y on the sphere."""
-        return self._body.propagate_code(self._state, self.code_of(index))
-
-    @cached_property
-    def _body(self) -> Network:
-        """The network as a function on the sphere: behind its norm, gain and bias folded in."""
-        return self.network.folded() if self.network.has_norm else self.network
-
-    @cached_property
-    def _state(self) -> RationalArray:
-        return matrix([[*row, _ZERO] for row in rows_of(self.image)], 4)
-
-    def _map_key(self, index: int) -> Hashable:
-        return tuple(self.map_columns(index).entries())
-
-    def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
-        """The code of a cell as open halfspaces over y, each once, without those that are
-        constant.
-        """
-        bits, found, cursor = (
-            iter(self.tree.bits(self._number(index))),
-            dict[Halfspace, None](),
-            self.chart.cursor,
-        )
-        while cursor is not None:
-            cursor = self._pass_layer(cursor, bits, found)
-        return tuple(found)
-
-    def touches(self, index: int, y: Vector) -> bool:
-        """Whether a hinge of a cell is zero in the direction y inside it: only where its plane
-        touches the sphere there.
-
-        Cost: the halfspaces of the cell behind several hidden layers; else a comparison per plane
-        that touches the sphere.
-        """
-        sides = (
-            self._touching if len(self.network.hidden_layers) == 1 else self.halfspaces_of(index)
-        )
-        if not sides:
-            return False
-        point = homogeneous(y)[:-1]
-        vector = [Rational(x) for x in point]
-        ratio = dot(vector, apply(self.chart.gram, vector)) / self.chart.radius_squared
-        return any(_is_zero_at(side, point, ratio) for side in sides)
-
-    @cached_property
-    def _touching(self) -> tuple[Halfspace, ...]:
-        """The hinges of the first layer whose planes touch the sphere."""
-        body = RoundBody(self.chart.gram, self.chart.radius_squared)
-        return tuple(
-            side for side in self._first_layer[1] if not side.is_constant and body.touches(side)
-        )
-
-    def _pass_layer(
-        self, cursor: Cursor, bits: Iterator[np.bool_], found: dict[Halfspace, None]
-    ) -> Cursor | None:
-        z, sides = self._first_layer if cursor is self.chart.cursor else _layer(cursor)
-        own = [bool(next(bits)) for _ in sides]
-        found.update(
-            {
-                side if on else side.opposite: None
-                for side, on in zip(sides, own, strict=True)
-                if not side.is_constant
-            }
-        )
-        return advance(cursor, z, own)
-
-    @cached_property
-    def _first_layer(self) -> tuple[RationalArray, tuple[Halfspace, ...]]:
-        assert self.chart.cursor is not None, "asked for layers that are there"
-        return _layer(self.chart.cursor)
-
-
-def _layer(cursor: Cursor) -> tuple[RationalArray, tuple[Halfspace, ...]]:
-    """The pre-activations of the layer in front of a cursor, and its halfspaces."""
-    z = cursor.current.pre_activations(cursor.inner, cursor.one)
-    return z, layer_halfspaces(cursor, z)
-
-
-def _is_zero_at(side: Halfspace, point: Sequence[int], ratio: Rational) -> bool:
-    """Whether a plane holds the direction of a point whose squared length is `ratio` times that of
-    the sphere's points.
-    """
-    slope, offset = side.slope(point), side.offset
-    if slope * offset >= 0:
-        return slope == offset == 0
-    return bool(slope**2 * ratio.q == offset**2 * ratio.p)

@@ -7,10 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,16 +22,14 @@ from exact.arithmetic.texts.printing import shown
 from exact.errors import Undecided
 from exact.geometry.circles.chords import Chord, rounded
 from exact.geometry.circles.complex import SurdPoint
-from exact.geometry.combinatorics.codes import Hinge, SplineCode
-from exact.geometry.domains.round import Sphere
+from exact.geometry.combinatorics.codes import Hinge
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.affine_map import AffineMap
-from exact.regions.region import Facet, Region, SymbolicRegion, View
+from exact.regions.region import Facet, Owner, Region, View
+from exact.regions.spheres.cut_sphere import CutSphere
 
 if TYPE_CHECKING:
     import sympy
 
-    from exact.regions.spheres.partition import SpherePartition
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _ATTEMPTS = 64
@@ -40,12 +37,18 @@ _TILT = Rational(3), Rational(-5), Rational(2)
 _WITNESS_BITS = (53, 106, 212, 424, 848, 1696)
 
 
+class CutPartition(Owner, Protocol):
+    """What the parts of a sphere ask of their partition."""
+
+    cut: CutSphere
+
+
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
 class SphereVertex(View):
     """A point where circles meet."""
 
-    _owner: SpherePartition
+    _owner: CutPartition
     index: int
 
     def __repr__(self) -> str:
@@ -54,7 +57,7 @@ class SphereVertex(View):
     @property
     def coordinates(self) -> SurdPoint:
         """The exact coordinates y in the chart, in one quadratic field."""
-        return self._owner.complex.vertex(self.index)
+        return self._owner.cut.complex.vertex(self.index)
 
     @property
     def point(self) -> sympy.Matrix:
@@ -64,7 +67,8 @@ class SphereVertex(View):
         import sympy
 
         basis = [
-            [sympy.Rational(int(x.p), int(x.q)) for x in row] for row in rows_of(self._owner.image)
+            [sympy.Rational(int(x.p), int(x.q)) for x in row]
+            for row in rows_of(self._owner.cut.chart.image)
         ]
         return (
             sympy.Matrix(basis) * sympy.Matrix([x.sympy() for x in self.coordinates])
@@ -73,7 +77,7 @@ class SphereVertex(View):
     @property
     def point_float(self) -> FloatArray:
         """The point on the sphere (n coordinates), each the nearest float64."""
-        rows, y = rows_of(self._owner.image), self.coordinates
+        rows, y = rows_of(self._owner.cut.chart.image), self.coordinates
         sums = (
             sum((c.scaled(x) for c, x in zip(y, row, strict=True)), Surd(_ZERO)) for row in rows
         )
@@ -85,7 +89,7 @@ class SphereVertex(View):
 class SphereArc(View):
     """An arc of a circle between two cells."""
 
-    _owner: SpherePartition
+    _owner: CutPartition
     index: int
 
     def __repr__(self) -> str:
@@ -99,48 +103,48 @@ class SphereArc(View):
         """The halfspace over y whose boundary cuts the sphere in the circle; the arc has its inside
         on the left.
         """
-        return self._owner.complex.circles[int(self._owner.complex.arc_circle[self.index])]
+        return self._owner.cut.complex.circles[int(self._owner.cut.complex.arc_circle[self.index])]
 
     @property
     def flipped(self) -> tuple[Hinge, ...]:
         """The hinges that flip across it."""
-        return self._owner.flipped(self.index)
+        return self._owner.cut.flipped(self.index)
 
     @property
     def cells(self) -> tuple[int, int]:
         """The cells on the inside and on the outside of the circle."""
-        inside, outside = self._owner.complex.arc_sides[self.index]
+        inside, outside = self._owner.cut.complex.arc_sides[self.index]
         return int(inside), int(outside)
 
     @property
     def is_whole(self) -> bool:
         """Whether it is a circle without vertices."""
-        return bool(self._owner.complex.arc_ends[self.index, 0] < 0)
+        return bool(self._owner.cut.complex.arc_ends[self.index, 0] < 0)
 
     @property
     def ends(self) -> tuple[SphereVertex, SphereVertex] | None:
         """Where it starts and ends; None for a whole circle."""
         if self.is_whole:
             return None
-        start, end = self._owner.complex.arc_ends[self.index]
+        start, end = self._owner.cut.complex.arc_ends[self.index]
         return SphereVertex(self._owner, int(start)), SphereVertex(self._owner, int(end))
 
     @property
     def length(self) -> Interval:
         """The length, certified to a relative width of 2^-63."""
-        return self._owner.geometry.length(self.index)
+        return self._owner.cut.geometry.length(self.index)
 
     @property
     def angle(self) -> Interval:
         """The angle seen from the centre of the circle in its plane, in radians: 2 pi for a whole
         circle.
         """
-        return self._owner.geometry.angle(self.index)
+        return self._owner.cut.geometry.angle(self.index)
 
     @property
     def length_float(self) -> float:
         """The length: the nearest float64."""
-        return self._owner.geometry.length_float(self.index)
+        return self._owner.cut.geometry.length_float(self.index)
 
 
 class SphereCell(Region):
@@ -148,32 +152,21 @@ class SphereCell(Region):
     a hinge touches zero).
     """
 
-    _owner: SpherePartition
-
-    def __init__(self, owner: SpherePartition, index: int) -> None:
-        self._owner, self.index = owner, index
-
-    @property
-    def code(self) -> SplineCode:
-        return self._owner.code_of(self.index)
-
-    @property
-    def affine(self) -> AffineMap:
-        return self._owner.network.affine_map(self.code)
+    _owner: CutPartition
 
     @property
     def walks(self) -> tuple[tuple[int, ...], ...]:
         """The boundary components as tuples of half-edges with the cell on their left; half-edge h
         belongs to arc h // 2.
         """
-        return self._owner.walks_of(self.index)
+        return self._owner.cut.walks_of(self.index)
 
     @property
     def euler_characteristic(self) -> int:
         """2 minus the number of boundary components: 2 for the whole sphere, 1 for a disc, 0 for an
         annulus.
         """
-        return 2 - len(self._owner.tree.walks_of_cell.row(self.index))
+        return 2 - len(self._owner.cut.tree.walks_of_cell.row(self.index))
 
     @property
     def is_disc(self) -> bool:
@@ -190,7 +183,7 @@ class SphereCell(Region):
         """One per arc along the boundary; hyperplanes in the coordinates y, positive on this
         side.
         """
-        owner, circles = self._owner, self._owner.complex.circles
+        owner, circles = self._owner.cut, self._owner.cut.complex.circles
         found = []
         for half in (half for walk in self.walks for half in walk):
             plane = circles[int(owner.complex.arc_circle[half >> 1])]
@@ -202,23 +195,23 @@ class SphereCell(Region):
     def neighbours(self) -> tuple[int, ...]:
         """The cells behind its arcs, each once, in the order of the boundary."""
         return tuple(
-            dict.fromkeys(self._owner.side(half ^ 1) for walk in self.walks for half in walk)
+            dict.fromkeys(self._owner.cut.side(half ^ 1) for walk in self.walks for half in walk)
         )
 
     @property
     def area(self) -> Interval:
         """The area on the sphere, certified to a relative width of 2^-63 (Gauss-Bonnet)."""
-        return self._owner.geometry.area(self.walks)
+        return self._owner.cut.geometry.area(self.walks)
 
     @property
     def area_float(self) -> float:
         """The area: the nearest float64."""
-        return self._owner.geometry.area_float(self.walks)
+        return self._owner.cut.geometry.area_float(self.walks)
 
     @property
     def perimeter(self) -> Interval:
         """The length of the boundary, certified; 0 for the whole sphere."""
-        return self._owner.geometry.perimeter(self.walks)
+        return self._owner.cut.geometry.perimeter(self.walks)
 
     @cached_property
     def coordinates(self) -> Vector:
@@ -232,8 +225,9 @@ class SphereCell(Region):
         if not walks:
             return next(y for y in _moment_curve() if self._is_free(y))
         arcs: dict[int, list[int]] = {}
+        carriers = self._owner.cut.complex.arc_circle
         for half in (half for walk in walks for half in walk):
-            arcs.setdefault(int(self._owner.complex.arc_circle[half >> 1]), []).append(half >> 1)
+            arcs.setdefault(int(carriers[half >> 1]), []).append(half >> 1)
         for bits in _WITNESS_BITS:
             for half in [half for walk in walks for half in walk][:_ATTEMPTS]:
                 found = self._inside(half, arcs, bits)
@@ -246,7 +240,7 @@ class SphereCell(Region):
         )
 
     def _is_free(self, y: Vector) -> bool:
-        return not self._owner.touches(self.index, y)
+        return not self._owner.cut.touches(self.index, y)
 
     def _inside(self, half: int, arcs: dict[int, list[int]], bits: int) -> Vector | None:
         """The middle of the way across the cell, on a great circle at nearly right angles to one of
@@ -255,7 +249,7 @@ class SphereCell(Region):
         It starts away from the arc, on which the rational point may lie exactly, and tilted, so
         that symmetric arrangements put no vertex on it.
         """
-        owner, middle = self._owner, self._owner.near_middle(half >> 1, bits)
+        owner, middle = self._owner.cut, self._owner.cut.near_middle(half >> 1, bits)
         pole = rounded(
             [Ball(x) for x in owner.pole(int(owner.complex.arc_circle[half >> 1]))], bits
         )
@@ -291,44 +285,20 @@ class SphereCell(Region):
         """
         for size in (bits, bits + 3):
             short = rounded([Ball(x) for x in point], size)
-            chord = Chord.through(self._owner.geometry, short, towards)
+            chord = Chord.through(self._owner.cut.geometry, short, towards)
             passages = None if chord is None else chord.crossings(arcs)
             sees = (
                 passages
-                and self._owner.side(2 * passages[0].arc + (1 if passages[0].rises else 0))
+                and self._owner.cut.side(2 * passages[0].arc + (1 if passages[0].rises else 0))
                 == self.index
             )
             if sees and self._is_free(short):
                 return short
         return point
 
-    @property
-    def witness(self) -> tuple[Fraction, ...]:
-        """A rational vector of the input space whose direction lies inside, proved by crossings of
-        the boundary.
-        """
-        return self._owner.chart.ambient(self.coordinates)
-
-    def symbolic(self) -> SymbolicRegion:
-        """The halfspaces of the code and the map, in the coordinates of the chart on its sphere.
-
-        The symbols are x1, x2, x3 on a sphere without norm, s1, s2, s3 in a chart. Cells of one
-        code share both.
-        """
-        import sympy
-
-        owner = self._owner
-        letter = "x" if isinstance(owner.domain, Sphere) and not owner.network.has_norm else "s"
-        names = sympy.symbols(f"{letter}1:4", real=True)
-        rows = [side.coefficients for side in owner.halfspaces_of(self.index)]
-        left = [
-            sum((c * x for c, x in zip(row, names, strict=False)), sympy.Integer(row[-1]))
-            for row in rows
-        ]
-        return SymbolicRegion(
-            tuple(x > 0 for x in left),
-            AffineMap.of_columns(owner.map_columns(self.index)).sympy(names),
-        )
+    def _sides(self) -> list[tuple[int, ...]]:
+        """The halfspaces of the code: cells of one code share them."""
+        return [side.coefficients for side in self._owner.cut.halfspaces(self.index)]
 
 
 def _moment_curve() -> Iterator[Vector]:

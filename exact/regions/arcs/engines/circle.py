@@ -20,8 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.linear_algebra import dot, rows_of
-from exact.arithmetic.nearest import short_rational
+from exact.arithmetic.linear_algebra import rows_of
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
@@ -34,6 +33,7 @@ from exact.networks.layers import Block
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.propagation.cursor import Cursor, advance, begin, pass_norm
+from exact.propagation.pencil_charts import pencil_chart, two_columns
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.curve_cells import Run, collected
 from exact.regions.arcs.engines.isolation import (
@@ -96,8 +96,8 @@ class Circle(Engine):
     def run(self, job: Job) -> CurveCells:
         if isinstance(job.domain, Sphere) and _sphere_dim(job.network) == 0:
             return _two_points(job.network)
-        curve = _curve(job.network, job.domain)
-        frame, tally = curve_frame(curve, job.network), Tally(check=job.watch.check)
+        chart, tally = pencil_chart(job.network, job.domain), Tally(check=job.watch.check)
+        curve, frame = chart.curve, chart.frame
         arcs, runs, found = [whole_curve(job.network, curve)], list[Run](), 0
         while arcs and not job.out_of_budget(found):
             arc, known = arcs.pop(), len(tally.tangent)
@@ -178,92 +178,6 @@ def _has_bits(block: Block) -> bool:
     return any(layer.bits for layer in block.layers)
 
 
-def _curve(network: Network, domain: Domain) -> Curve:
-    """The pencil of the domain; on circles v is replaced by a nearly orthogonal rational
-    combination.
-    """
-    if isinstance(domain, CurveDomain):
-        curve = domain.curve()
-    else:
-        assert isinstance(domain, Sphere)
-        norm = network.blocks[0].norm
-        n = network.input_dim
-        basis = (
-            norm.sphere_basis()
-            if norm
-            else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
-        )
-        curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
-    return (
-        curve
-        if curve.one is not None
-        else well_conditioned(curve, curve_frame(curve, network).form)
-    )
-
-
-def well_conditioned(curve: Curve, form: Form) -> Curve:
-    """The same circle with v replaced by a rational combination that is nearly orthogonal to u and
-    about as long.
-    """
-    share = short_rational(form.b / form.a, 24)
-    v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
-    ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)
-    bits = (int(ratio.p).bit_length() - int(ratio.q).bit_length()) // 2
-    scale = Rational(1 << bits) if bits >= 0 else Rational(1, 1 << -bits)
-    return replace(curve, v=tuple(scale * y for y in v))
-
-
-def curve_frame(curve: Curve, network: Network) -> Frame:
-    """The metric of a curve: behind a norm that of the projected directions, radius sqrt(n) (see
-    norms).
-    """
-    if curve.one is not None:
-        direction = [
-            b * x - a * y
-            for (a, b), x, y in ((curve.one, x, y) for x, y in zip(curve.u, curve.v, strict=True))
-        ]
-        return Frame(
-            Form.gram(curve.u, curve.v, _ONE), dot(direction, direction), curve.one, curve.along
-        )
-    norm = _first_norm(network)
-    if norm is None:
-        assert curve.radius_squared is not None
-        columns, radius_squared = curve.state(), curve.radius_squared
-    else:
-        columns, radius_squared = norm.project(_before_norm(network, curve)), Rational(norm.dim)
-    form = Form.gram(*_two_columns(columns), _ONE)
-    if form.determinant == 0:
-        raise InvalidInput(
-            "u and v do not span a circle of directions",
-            value=f"u = {_text(curve.u)}, v = {_text(curve.v)}",
-            remedy="give two vectors that stay independent under the norm's projection",
-        )
-    return Frame(form, radius_squared)
-
-
-def _text(vector: Sequence[Rational]) -> str:
-    return (
-        f"({', '.join(map(str, vector))})" if len(vector) <= 4 else f"a vector of R^{len(vector)}"
-    )
-
-
-def _first_norm(network: Network) -> Norm | None:
-    return network.norms[0] if network.norms else None
-
-
-def _before_norm(network: Network, curve: Curve) -> RationalArray:
-    """The pencil carried through affine blocks in front of the norm."""
-    if network.blocks[0].norm is not None or not network.hidden_layers:
-        return curve.state()
-    cursor = begin(network, curve.state(), (_ZERO, _ZERO))
-    return curve.state() if cursor is None or cursor.norm is None else cursor.inner
-
-
-def _two_columns(columns: RationalArray) -> tuple[list[Rational], list[Rational]]:
-    rows = rows_of(columns)
-    return [row[0] for row in rows], [row[1] for row in rows]
-
-
 def whole_curve(network: Network, curve: Curve) -> Arc:
     """The whole curve as one arc; a circle is cut open at (1, 0), and closed again when cells are
     collected.
@@ -339,7 +253,7 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
     centred = norm.project(cursor.inner)
     e, d = norm.eps_under_root, norm.eps_beside_root
     one = cursor.one
-    gram = Form.gram(*_two_columns(centred), Rational(norm.dim))
+    gram = Form.gram(*two_columns(centred), Rational(norm.dim))
     form = Form(
         gram.a + e * one[0] * one[0], gram.b + e * one[0] * one[1], gram.c + e * one[1] * one[1]
     )

@@ -48,8 +48,8 @@ from exact.propagation.norm_walks import (
     rank_one,
     stages,
 )
+from exact.propagation.pencil_charts import pencil_chart
 from exact.regions.arcs.cells import CurveCells, Cut
-from exact.regions.arcs.engines.circle import curve_frame, well_conditioned
 from exact.regions.arcs.engines.nested_arcs import (
     Arc,
     Edge,
@@ -89,7 +89,8 @@ class NestedRoots(Engine):
         return 80.0 if len(network.hidden_layers) <= 1 else 300.0
 
     def run(self, job: Job) -> CurveCells:
-        curve, frame = _curve(job.network, job.domain)
+        chart = pencil_chart(job.network, job.domain)
+        curve, frame = chart.curve, chart.frame
         sweep = _Sweep(job.network, curve, job.watch.check)
         arcs, leaves, failure = sweep.quarters(), list[Arc](), None
         while arcs and not job.out_of_budget(len(leaves)):
@@ -143,33 +144,6 @@ def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | 
         if size == 1
         else f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
     )
-
-
-def _curve(network: Network, domain: Domain) -> tuple[Curve, Frame]:
-    """The pencil and its metric, as `circle` has them; on a circle of given radius points are
-    inputs with that |x|^2.
-    """
-    if isinstance(domain, CurveDomain):
-        curve = domain.curve()
-    else:
-        assert isinstance(domain, Sphere)
-        norm, n = network.blocks[0].norm, network.input_dim
-        basis = (
-            norm.sphere_basis()
-            if norm
-            else [[Rational(int(i == j)) for j in range(n)] for i in range(n)]
-        )
-        curve = Curve(tuple(basis[0]), tuple(basis[1]), None, radius_squared=domain.radius_squared)
-    if curve.one is not None:
-        return curve, curve_frame(curve, network)
-    curve = well_conditioned(curve, _circle_frame(curve, network).form)
-    return curve, _circle_frame(curve, network)
-
-
-def _circle_frame(curve: Curve, network: Network) -> Frame:
-    if curve.radius_squared is None:
-        return curve_frame(curve, network)
-    return Frame(Form.gram(curve.u, curve.v, _ONE), curve.radius_squared)
 
 
 # ---- from arc to arcs

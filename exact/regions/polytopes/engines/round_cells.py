@@ -11,17 +11,13 @@ root ever occurs. Cost: every vertex of every polytope met on the way, in intege
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
-from exact.arithmetic.linear_algebra import dot, matrix
 from exact.arithmetic.numbers import Rational
 from exact.geometry.budgets import Watch
-from exact.geometry.domains.base import Flat
-from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.double_description import VertexPolytope
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.minimum_norm import RoundBody
+from exact.propagation.charts import BallChart
 
 _ZERO = Rational(0)
 Bits = tuple[bool, ...]
@@ -29,48 +25,11 @@ Part = tuple[Bits, VertexPolytope]
 """The sides of the hyperplanes, and the polytope they cut out of the simplex around the ball."""
 
 
-@dataclass(frozen=True)
-class RoundChart:
-    """A ball in coordinates from its centre; the ball's own chart may have another origin."""
-
-    ball: Ball
-
-    @cached_property
-    def flat(self) -> Flat:
-        """The chart at the centre."""
-        return Flat(self.ball.centre, self.ball.flat().directions, ())
-
-    @cached_property
-    def body(self) -> RoundBody:
-        """The ball as a form over that chart."""
-        rows = matrix(self.flat.directions, len(self.flat.origin))
-        return RoundBody(rows * rows.transpose(), self.ball.radius_squared)
-
-    @cached_property
-    def _shift(self) -> tuple[Rational, ...]:
-        return self.ball.centre if self.ball.directions is None else (_ZERO,) * self.flat.dim
-
-    def from_centre(self, wall: Halfspace) -> Halfspace:
-        """A halfspace of the ball's own chart."""
-        return self._moved(wall, 1)
-
-    def own(self, wall: Halfspace) -> Halfspace:
-        """The inverse of :meth:`from_centre`."""
-        return self._moved(wall, -1)
-
-    def _moved(self, wall: Halfspace, sign: int) -> Halfspace:
-        normal = [Rational(x) for x in wall.normal]
-        return Halfspace.of([*normal, wall.offset + sign * dot(normal, self._shift)])
-
-    def own_point(self, point: Sequence[Rational]) -> Point:
-        """A point of the ball's own chart, homogeneous."""
-        return homogeneous([x + s for x, s in zip(point, self._shift, strict=True)])
-
-    def witness(self, shape: VertexPolytope) -> Point:
-        """A point strictly inside a polytope that meets the ball, and inside the ball, in the
-        ball's own chart.
-        """
-        return self.own_point(inner_point(self.body, shape.vertices, shape.centroid()))
+def witness(chart: BallChart, shape: VertexPolytope) -> Point:
+    """A point strictly inside a polytope that meets the ball, and inside the ball, in the ball's
+    own parameters.
+    """
+    return chart.own_point(inner_point(chart.body, shape.vertices, shape.centroid()))
 
 
 def meets(body: RoundBody, points: Sequence[Point]) -> bool:

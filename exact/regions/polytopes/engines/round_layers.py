@@ -22,6 +22,7 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.networks.network import Network
+from exact.propagation.charts import BallChart
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
 from exact.regions.engine import Engine, Job
@@ -29,10 +30,10 @@ from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.round_cells import (
     Bits,
     Part,
-    RoundChart,
     inner_point,
     meets,
     parts,
+    witness,
 )
 from exact.regions.polytopes.facets import code_behind
 
@@ -58,8 +59,8 @@ class RoundLayers(Engine):
 
     def run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, Ball)
-        chart = RoundChart(job.domain)
-        cursor = begin(job.network, chart.flat.state(), [_ZERO] * chart.flat.dim + [_ONE])
+        chart = BallChart.of(job.network, job.domain)
+        cursor = begin(job.network, chart.centred.state(), [_ZERO] * chart.dim + [_ONE])
         found, stopped = list[Part](), False
         try:
             for part in _cells(chart, cursor, (), chart.body.around(), job.watch):
@@ -73,7 +74,7 @@ class RoundLayers(Engine):
 
 
 def _cells(
-    chart: RoundChart, cursor: Cursor | None, bits: Bits, shape: VertexPolytope, watch: Watch
+    chart: BallChart, cursor: Cursor | None, bits: Bits, shape: VertexPolytope, watch: Watch
 ) -> Iterator[Part]:
     """The cells within a polytope on which the hinges so far have these bits."""
     if cursor is None:
@@ -107,17 +108,17 @@ class _View:
     """What is asked of a cell is made from its polytope."""
 
     network: Network
-    chart: RoundChart
+    chart: BallChart
     cells: list[Part]
     stopped: bool
 
     def witness(self, index: int) -> Point:
         """A point of the cell inside the ball."""
-        return self.chart.witness(self.cells[index][1])
+        return witness(self.chart, self.cells[index][1])
 
     def walls(self, index: int) -> tuple[Halfspace, ...]:
         """The sides of the hinges that cut the polytope out of the simplex around the ball."""
-        walls = self.cells[index][1].walls[self.chart.flat.dim + 1 :]
+        walls = self.cells[index][1].walls[self.chart.dim + 1 :]
         return tuple(self.chart.own(wall) for wall in walls)
 
     def pairs(self) -> IndexArray:
@@ -129,7 +130,7 @@ class _View:
         for i, (_, shape) in enumerate(self.cells):
             for wall, corners in shape.facets().items():
                 points = [shape.vertices[k] for k in corners]
-                if wall > self.chart.flat.dim and meets(self.chart.body, points):
+                if wall > self.chart.dim and meets(self.chart.body, points):
                     j = self._behind(shape.walls[wall], points, places)
                     found |= set() if j is None else {(min(i, j), max(i, j))}
         return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
@@ -138,7 +139,7 @@ class _View:
         self, wall: Halfspace, points: Sequence[Point], places: dict[Bits, int]
     ) -> int | None:
         at = inner_point(self.chart.body, points, _mean(points))
-        bits = code_behind(self.network, self.chart.flat, wall, homogeneous(at))
+        bits = code_behind(self.network, self.chart.centred, wall, homogeneous(at))
         if bits not in places and not self.stopped:
             raise Undecided(
                 "a facet leads to a region that the enumeration does not have",

@@ -35,12 +35,13 @@ from exact.networks.activations import ReLU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.propagation.bounds import arrangement_bound
+from exact.propagation.charts import BallChart
 from exact.propagation.cursor import first_layer
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, chart_of
 from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
 from exact.regions.polytopes.engines.lp_tree import LPTree
-from exact.regions.polytopes.engines.round_cells import Part, RoundChart, parts
+from exact.regions.polytopes.engines.round_cells import Part, parts, witness
 
 _BLOCK = 2**16
 
@@ -184,7 +185,7 @@ def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool
 
 
 def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
-    chart, found, kept = RoundChart(ball), list[Part](), _Collected(given, job)
+    chart, found, kept = BallChart.of(job.network, ball), list[Part](), _Collected(given, job)
     planes = [chart.from_centre(plane) for plane in given.planes]
     try:
         for part in parts(chart.body, planes, chart.body.around(), job.watch):
@@ -206,7 +207,7 @@ def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
         kept,
         evidence,
         {"filter": 0, "exact": kept.found},
-        lambda index: chart.witness(found[index][1]),
+        lambda index: witness(chart, found[index][1]),
     )
 
 

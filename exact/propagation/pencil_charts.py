@@ -1,0 +1,177 @@
+"""The chart of lines and circles: a pencil of directions with its metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from exact.arithmetic.linear_algebra import dot, identity, matrix, rows_of
+from exact.arithmetic.nearest import short_rational
+from exact.arithmetic.numbers import Rational, RationalArray
+from exact.arithmetic.texts.printing import short_repr
+from exact.errors import InvalidInput, Unsupported
+from exact.geometry.combinatorics.codes import SplineCode
+from exact.geometry.domains.base import Curve, CurveDomain, Domain
+from exact.geometry.domains.round import Sphere
+from exact.geometry.pencils.pencil import Form, Frame
+from exact.networks.network import Network
+from exact.propagation.chart import Chart, carried, combination, widened
+
+if TYPE_CHECKING:
+    import sympy
+
+_ZERO, _ONE = Rational(0), Rational(1)
+
+
+@short_repr
+@dataclass(frozen=True)
+class PencilChart(Chart):
+    """A line, or a circle, as directions (alpha, beta); `frame` is its metric."""
+
+    network: Network
+    curve: Curve
+    frame: Frame
+    off_span = "the point does not lie on the curve", "give alpha u + beta v"
+
+    @property
+    def dim(self) -> int:
+        return 1
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether it is a circle of directions, on which only what the norm's projection leaves
+        counts.
+        """
+        has_radius = self.curve.radius_squared is not None
+        return self.curve.one is None and self.network.has_norm and not has_radius
+
+    @cached_property
+    def image(self) -> Curve:
+        """The curve that points are reported on: a circle behind a norm lies in the image of the
+        norm's projection.
+        """
+        if not self.is_projected:
+            return self.curve
+        rows = rows_of(carried(self.network, self.curve.state()))
+        return replace(self.curve, u=tuple(row[0] for row in rows), v=tuple(row[1] for row in rows))
+
+    def state(self) -> RationalArray:
+        """Over (alpha, beta) on a line without norm, else over (alpha, beta, D): D is the root
+        behind a norm, or the radius of a circle.
+        """
+        if self.network.has_norm:
+            if self.network.blocks[0].norm is None and not self.is_projected:
+                raise Unsupported(
+                    "maps behind a norm that is not in front are not computed along curves",
+                    value=self.network.norms[0],
+                    remedy="use network.from_block(k) to start at the norm",
+                )
+            return widened(carried(self.network, self.curve.state()))
+        return self.curve.state() if self.curve.one is not None else widened(self.curve.state())
+
+    def ambient(self, y: Sequence[Rational]) -> tuple[Fraction, ...]:
+        return self.curve.ambient(*y)
+
+    def map_columns(self, code: SplineCode) -> RationalArray:
+        if self.curve.one is None or self.network.has_norm:
+            return super().map_columns(code)
+        return self.network.propagate_code(self.state(), code, self.curve.one)
+
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        import sympy
+
+        return (sympy.Symbol("theta" if self.curve.one is None else "t", real=True),)
+
+    @property
+    def _input_dim(self) -> int:
+        return len(self.curve.u)
+
+    def _solved(self, x: Sequence[Rational]) -> list[Rational] | None:
+        """On a line `one . (alpha, beta)` is 1; on a sphere of two points, where v is zero, so is
+        beta.
+        """
+        columns, point = self.curve.state(), matrix([[v] for v in x], 1)
+        if self.is_projected:
+            columns, point = carried(self.network, columns), carried(self.network, point)
+        rows, right = rows_of(columns), list(point.entries())
+        if self.curve.one is not None:
+            rows, right = [*rows, [*self.curve.one]], [*right, _ONE]
+        elif not any(row[1] for row in rows):
+            rows, right = [*rows, [_ZERO, _ONE]], [*right, _ZERO]
+        return combination(matrix(rows, 2), right)
+
+
+def pencil_chart(network: Network, domain: Domain) -> PencilChart:
+    """The pencil of a curve, or of a sphere of dimension 1, with its metric.
+
+    On circles v is replaced by a nearly orthogonal rational combination. Raises InvalidInput where
+    the norm's projection collapses the circle.
+    """
+    if isinstance(domain, CurveDomain):
+        curve = domain.curve()
+    else:
+        assert isinstance(domain, Sphere)
+        u, v = whole_basis(network)
+        curve = Curve(u, v, None, radius_squared=domain.radius_squared)
+    if curve.one is None:
+        curve = well_conditioned(curve, curve_frame(curve, network).form)
+    return PencilChart(network, curve, curve_frame(curve, network))
+
+
+def whole_basis(network: Network) -> tuple[tuple[Rational, ...], ...]:
+    """A basis of the space of a whole sphere: the image of the norm in front, or all inputs."""
+    norm = network.blocks[0].norm
+    vectors = rows_of(identity(network.input_dim)) if norm is None else norm.sphere_basis()
+    return tuple(map(tuple, vectors))
+
+
+def well_conditioned(curve: Curve, form: Form) -> Curve:
+    """The same circle with v replaced by a rational combination that is nearly orthogonal to u and
+    about as long.
+    """
+    share = short_rational(form.b / form.a, 24)
+    v = [y - share * x for x, y in zip(curve.u, curve.v, strict=True)]
+    ratio = form.a / (form.c - 2 * share * form.b + share * share * form.a)
+    bits = (int(ratio.p).bit_length() - int(ratio.q).bit_length()) // 2
+    scale = Rational(1 << bits) if bits >= 0 else Rational(1, 1 << -bits)
+    return replace(curve, v=tuple(scale * y for y in v))
+
+
+def curve_frame(curve: Curve, network: Network) -> Frame:
+    """The metric of a curve: behind a norm that of the projected directions, radius sqrt(n) (see
+    norms); on a circle of given radius points are inputs with that |x|^2.
+    """
+    if curve.one is not None:
+        direction = [
+            b * x - a * y
+            for (a, b), x, y in ((curve.one, x, y) for x, y in zip(curve.u, curve.v, strict=True))
+        ]
+        return Frame(
+            Form.gram(curve.u, curve.v, _ONE), dot(direction, direction), curve.one, curve.along
+        )
+    if curve.radius_squared is not None:
+        return Frame(Form.gram(curve.u, curve.v, _ONE), curve.radius_squared)
+    columns = carried(network, curve.state())
+    form = Form.gram(*two_columns(columns), _ONE)
+    if form.determinant == 0:
+        raise InvalidInput(
+            "u and v do not span a circle of directions",
+            value=f"u = {_text(curve.u)}, v = {_text(curve.v)}",
+            remedy="give two vectors that stay independent under the norm's projection",
+        )
+    return Frame(form, Rational(columns.nrows()))
+
+
+def _text(vector: Sequence[Rational]) -> str:
+    return (
+        f"({', '.join(map(str, vector))})" if len(vector) <= 4 else f"a vector of R^{len(vector)}"
+    )
+
+
+def two_columns(columns: RationalArray) -> tuple[list[Rational], list[Rational]]:
+    """The columns of a matrix that has two, or more."""
+    rows = rows_of(columns)
+    return [row[0] for row in rows], [row[1] for row in rows]
