@@ -193,8 +193,21 @@ def test_a_tree_without_a_front_door_or_wings_has_nothing_to_count(tmp_path: Pat
 
 
 def test_hidden_and_written_folders_are_not_read(build: Build) -> None:
+    read = build().texts
     texts = {f"{name}/exact/a.py": "?" for name in (".venv", "build", "dist", "runs")}
-    assert set(build(texts).texts) == set(build().texts)
+    assert build(texts).texts == read
+
+
+def test_a_package_imports_relative_to_itself(build: Build) -> None:
+    tree = build(
+        {"exact/regions/arcs/__init__.py": "from .cells import CurveCells\nfrom .. import x"}
+    )
+    targets = [found.target for found in tree.imports["exact.regions.arcs"]]
+    assert targets == ["exact.regions.arcs.cells", "exact.regions"]
+
+
+def test_tests_may_be_long(build: Build) -> None:
+    assert slipping(build({"tests/long.py": "x = 1\n" * 451})) == set()
 
 
 def test_the_front_door_stands_above_the_highest_room_it_imports(build: Build) -> None:
@@ -307,6 +320,7 @@ def test_kinds_are_the_subclasses_and_the_members_of_a_union(build: Build) -> No
             "exact/regions/spheres/cells.py": "class SphereCells: ...\nclass Other: ...",
             "exact/regions/union.py": "Cells = CurveCells | SphereCells",
             "exact/regions/arcs/partition.py": "class Arc(region.Region[int]): ...",
+            "exact/regions/arcs/before.py": "class Late(BallCells): ...",
         }
     )
     assert house.kinds_of(tree) == {
@@ -315,6 +329,7 @@ def test_kinds_are_the_subclasses_and_the_members_of_a_union(build: Build) -> No
         "BallCells": {"exact.regions.polytopes"},
         "SphereCells": {"exact.regions.spheres"},
         "Arc": {"exact.regions.arcs"},
+        "Late": {"exact.regions.arcs"},
     }
 
 
