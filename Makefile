@@ -23,7 +23,7 @@ BENCH ?=
 FUZZ_COUNT ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint fuzz truths bench gpu clean
+.PHONY: help study test lint house fuzz truths bench gpu clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ lint: $(STAMP) ## ruff: rules and format; mypy --strict on exact
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict exact
+
+house: $(STAMP) ## folders, imports, circles and lengths in figures, each with its bound
+	$(BIN)/python -m tests.house
 
 fuzz: $(STAMP) ## twenty thousand small networks of every kind, then the property tests with many examples
 	$(BIN)/python -m tests.laws.fuzz --count $(FUZZ_COUNT) --workers $(WORKERS)

@@ -2,51 +2,28 @@
 has no tolerance.
 
 Every rule is a function from a module's name and text to a list of faults, so that it can be tried
-on texts that break it.
+on texts that break it. What is counted over the whole tree is in `house.py`, as are the floors.
 """
 
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
-from typing import Literal
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-
-# A module stands on the floor of the longest entry that is its name or a package around it, except
-# that the modules directly in `exact` must each be listed. A new engine, source, figure or question
-# needs no entry.
-FLOORS = {
-    "exact.errors": 0,
-    "exact.kernels": 0,
-    "exact.atomic_files": 1,
-    "exact.check": 1,
-    "exact.arithmetic": 1,
-    "exact.geometry": 2,
-    "exact.networks": 3,
-    "exact.propagation": 4,
-    "exact.sources": 4,
-    "exact.regions": 5,
-    "exact.regions.arcs": 6,
-    "exact.regions.polytopes": 6,
-    "exact.regions.spheres": 6,
-    "exact.partition": 7,
-    "exact.instruments": 8,
-    "exact": 9,
-    "toy_models": 10,
-    "viz": 10,
-    "studies": 11,
-    "benchmarks": 12,
-    "tests": 13,
-}
-PACKAGES = ("exact", "toy_models", "viz", "studies")
+from tests import house
+from tests.house import ROOT, Import, Tree, called_name, is_within
 
 ONLY_IMPORTERS = {"flint": ("exact.arithmetic.numbers",)}
 CHECKER_MAY_IMPORT = ("exact.errors", "exact.check")
+WITHOUT_TORCH = ("exact.arithmetic", "exact.geometry")
+TORCH_MODULES = (
+    "exact.arithmetic.enclosures.ball_tensors",  # arrays of balls, on any device
+    "exact.arithmetic.enclosures.float_environment",  # what torch's floats must do, it asks torch
+    "exact.arithmetic.stored_numbers",  # reads tensors of every kind, exactly
+    "exact.geometry.arrangements.lowest_vertices",  # batches of vertices, on any device
+    "exact.geometry.pencils.filters",  # batches of zeros, on any device
+)
 LAZY_ONLY = {
     "dask",
     "distributed",
@@ -62,122 +39,22 @@ FLOAT_PROPOSALS = (  # decided exactly elsewhere, or read from outside
     "exact.geometry.polyhedra.lp",
     "exact.sources",
 )
-TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 TOLERANT_NAMES = ("isclose", "allclose")
 SMALLEST_PLAIN_FLOAT = 0.01  # a float literal nearer to zero than this is a tolerance
 
-
-When = Literal["import", "call", "never"]  # at the top, inside a function, under `if TYPE_CHECKING`
-
-
-@dataclass(frozen=True)
-class Import:
-    # absolute dotted name: a module of ours where that is known, else what the statement names
-    target: str
-    line: int
-    when: When
-
-
-# ---- reading
-
-
-def module_paths() -> dict[str, Path]:
-    """Dotted name -> file, for every module of the four packages."""
-    paths = {}
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return paths
-
-
-PATHS = module_paths()
-TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PATHS.items()}
-
-
-def is_within(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".")
-
-
-def is_package(module: str) -> bool:
-    return module in PATHS and PATHS[module].name == "__init__.py"
+HERE = Tree.read(ROOT)
+TEXTS = {
+    name: text
+    for name, text in HERE.texts.items()
+    if any(is_within(name, package) for package in ("exact", "toy_models", "viz", "studies"))
+}
 
 
 def imports_of(module: str, text: str) -> list[Import]:
-    """Every import of the text: absolute, relative, inside functions, and `import_module("...")` by
-    a literal name.
-    """
-    return list(_walk_imports(ast.parse(text), module, "import"))
-
-
-def _walk_imports(node: ast.AST, module: str, when: When) -> Iterator[Import]:
-    for target in _targets(node, module):
-        yield Import(target, node.lineno, when)  # type: ignore[attr-defined]
-    if _is_type_checking(node):
-        when = "never"
-    elif when == "import" and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-        when = "call"
-    for child in ast.iter_child_nodes(node):
-        yield from _walk_imports(child, module, when)
-
-
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) in TYPE_CHECKING
-
-
-def _targets(node: ast.AST, module: str) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        base = _absolute_base(node, module)
-        for name in (f"{base}.{alias.name}" for alias in node.names):
-            yield name if name in PATHS or name in FLOORS else base
-    elif isinstance(node, ast.Call) and _called_name(node) in ("import_module", "__import__"):
-        yield from (
-            str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)
-        )
-
-
-def _absolute_base(node: ast.ImportFrom, module: str) -> str:
-    if node.level == 0:
-        return node.module or ""
-    steps_up = node.level - is_package(module)
-    package = ".".join(module.split(".")[: len(module.split(".")) - steps_up])
-    return f"{package}.{node.module}" if node.module else package
-
-
-def _called_name(node: ast.Call) -> str:
-    function = node.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return HERE.imports_of(module, text)
 
 
 # ---- rules
-
-
-def floor_of(module: str) -> int | None:
-    """The floor, None for what is not ours; LookupError for a module directly in `exact` that
-    nobody placed.
-    """
-    if module.startswith("exact.") and module.count(".") == 1 and module not in FLOORS:
-        raise LookupError(
-            f"{module} stands on no floor; give it one in FLOORS of tests/test_floors.py"
-        )
-    around = [name for name in FLOORS if is_within(module, name)]
-    return FLOORS[max(around, key=len)] if around else None
-
-
-def upward_imports(module: str, text: str) -> list[str]:
-    """Imports of a higher floor, or of another package on the same floor."""
-    own, faults = floor_of(module), []
-    for found in imports_of(module, text):
-        floor = floor_of(found.target)
-        if floor is None or own is None:
-            continue
-        neighbour = floor == own and found.target.split(".")[0] != module.split(".")[0]
-        if floor > own or neighbour:
-            faults.append(
-                f"{module}:{found.line} (floor {own}) imports {found.target} (floor {floor})"
-            )
-    return faults
 
 
 def foreign_imports(module: str, text: str) -> list[str]:
@@ -208,6 +85,22 @@ def checker_imports(module: str, text: str) -> list[str]:
     ]
     foreign = [i for i in found if not any(is_within(i.target, own) for own in CHECKER_MAY_IMPORT)]
     return [f"{module}:{i.line} imports {i.target}" for i in foreign]
+
+
+def torch_imports(module: str, text: str) -> list[str]:
+    """Exact arithmetic and geometry know no tensors, but for the modules that say so."""
+    if module in TORCH_MODULES or not any(is_within(module, room) for room in WITHOUT_TORCH):
+        return []
+    found = [i for i in imports_of(module, text) if is_within(i.target, "torch")]
+    return [f"{module}:{i.line} imports {i.target}" for i in found]
+
+
+def kernel_imports(module: str, text: str) -> list[str]:
+    """Kernels are leaves: numba caches by file, so that no kernel may rest on another file."""
+    if not is_within(module, "exact.kernels"):
+        return []
+    found = [i for i in imports_of(module, text) if HERE.is_ours(i.target)]
+    return [f"{module}:{i.line} imports {i.target}" for i in found]
 
 
 def tolerances(module: str, text: str) -> list[str]:
@@ -271,7 +164,7 @@ def _tolerance(node: ast.AST) -> str | None:
         and 0 < node.value < SMALLEST_PLAIN_FLOAT
     ):
         return f"the float literal {node.value!r}"
-    if isinstance(node, ast.Call) and _called_name(node) == "round":
+    if isinstance(node, ast.Call) and called_name(node) == "round":
         return "round("
     if isinstance(node, ast.ImportFrom):
         named = [alias.name for alias in node.names]
@@ -280,46 +173,48 @@ def _tolerance(node: ast.AST) -> str | None:
     return next((name for name in named if name.endswith(TOLERANT_NAMES)), None)
 
 
-def cycle(texts: dict[str, str]) -> list[str]:
-    """The modules of one cycle of imports that happen, first one repeated at the end; empty where
-    there is none.
-    """
-    graph = {}
-    for name, text in texts.items():
-        happening = {found.target for found in imports_of(name, text) if found.when != "never"}
-        graph[name] = happening & texts.keys() - {name}
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
-
-
 # ---- the house obeys the rules
 
 
-@pytest.mark.parametrize("module", PATHS)
+@pytest.mark.parametrize("module", HERE.texts)
 def test_imports_point_down(module: str) -> None:
-    assert upward_imports(module, TEXTS[module]) == []
+    text = HERE.texts[module]
+    assert house.upward_imports(HERE, module, text) == []
+    assert house.unplaced_imports(HERE, module, text) == []
+    assert house.wing_imports(HERE, module, text) == []
 
 
-@pytest.mark.parametrize("module", PATHS)
+@pytest.mark.parametrize("module", TEXTS)
 def test_libraries_are_imported_where_they_may_be(module: str) -> None:
     assert foreign_imports(module, TEXTS[module]) == []
     assert checker_imports(module, TEXTS[module]) == []
+    assert torch_imports(module, TEXTS[module]) == []
+    assert kernel_imports(module, TEXTS[module]) == []
 
 
-@pytest.mark.parametrize("module", [name for name in PATHS if is_within(name, "exact")])
+@pytest.mark.parametrize("module", [name for name in TEXTS if is_within(name, "exact")])
 def test_exact_has_no_tolerance(module: str) -> None:
     assert tolerances(module, TEXTS[module]) == []
 
 
 def test_no_import_cycle() -> None:
-    assert cycle(TEXTS) == []
+    """Imports of types count, and tests and benchmarks are searched too."""
+    assert house.circles_in(house.module_graph(HERE)).where == ()
+
+
+def test_no_floor_has_an_exception() -> None:
+    assert set() == house.EXCEPTIONS
 
 
 def test_the_packages_are_there() -> None:
-    assert {"exact", "toy_models", "viz", "studies"} <= PATHS.keys()
+    assert {"exact", "toy_models", "viz", "studies"} <= TEXTS.keys()
+
+
+@pytest.mark.parametrize(
+    "module", [*TORCH_MODULES, *FLOAT_PROPOSALS, *CHECKER_MAY_IMPORT, *ONLY_IMPORTERS["flint"]]
+)
+def test_a_module_that_a_rule_names_is_there(module: str) -> None:
+    assert module in TEXTS
 
 
 # ---- the rules find what they forbid
@@ -348,6 +243,17 @@ UPWARD = [
     ("toy_models.train", "import viz.style"),
     ("toy_models.train", "from studies.cli import main"),
     ("studies.cli", "from benchmarks import timing"),
+    ("benchmarks.jobs", "from tests.benchmarks import test_benchmarks"),
+    ("exact.geometry.polyhedra.faces", "from exact.networks.network import Network"),
+    ("exact.propagation.charts", "from exact.sources import tensors"),
+    ("exact.sources.tensors", "import exact.propagation.bounds"),
+    ("exact.kernels.rows", "from exact.arithmetic import arrays"),
+    ("exact.atomic_files", "from exact.check import check_certificate"),
+    ("exact.regions.engine", "from exact.regions.arcs import cells"),
+    ("exact.regions.engine", "from exact.regions.arcs.cells import CurveCells"),
+    ("exact.regions.arcs.cells", "from exact.regions.spheres.cells import SphereCells"),
+    ("exact.regions.arcs.cells", "from ..spheres import cells"),
+    ("exact.regions.region", "from exact import instruments"),
 ]
 
 DOWNWARD = [
@@ -355,27 +261,47 @@ DOWNWARD = [
     ("exact.geometry.polyhedra.lp", "from exact.arithmetic import numbers, surds"),
     (
         "exact.regions.arcs.engines.circle",
-        "from .base import Engine\nfrom ..network import Network",
+        "from .curve_cells import cells\nfrom ...engine import Engine",
     ),
     ("exact.partition", "from exact.regions.arcs.engines import circle"),
     ("viz.figures.arcs", "from exact import Partition\nfrom viz.style import BLUE"),
     ("studies.cli", "import exact, toy_models.train, viz.html, typer"),
+    ("exact.instruments.decision", "from exact.instruments.neighbourhood import rank"),
+    ("exact.regions.arcs.partition", "from exact.regions.arcs import cells"),
+    ("exact.regions.storage", "from exact.sources import weight_files"),
+    ("benchmarks.jobs", "from tests.truths import reading"),
+    ("tests.benchmarks.test_benchmarks", "from benchmarks import measure"),
 ]
 
 
 @pytest.mark.parametrize(("module", "text"), UPWARD)
 def test_an_upward_import_is_found(module: str, text: str) -> None:
-    assert len(upward_imports(module, text)) == 1
+    assert len(house.upward_imports(HERE, module, text)) == 1
 
 
 @pytest.mark.parametrize(("module", "text"), DOWNWARD)
 def test_a_downward_import_is_allowed(module: str, text: str) -> None:
-    assert upward_imports(module, text) == []
+    assert house.upward_imports(HERE, module, text) == []
 
 
-def test_an_unlisted_module_is_named() -> None:
-    with pytest.raises(LookupError, match=r"exact\.mystery stands on no floor"):
-        upward_imports("exact.mystery", "import math")
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("exact.mystery", "from exact.errors import InvalidInput"),
+        ("exact.mysteries.one", "from exact.errors import InvalidInput"),
+        ("exact.partition", "import exact.mystery"),
+    ],
+)
+def test_a_room_on_no_floor_is_named(module: str, text: str) -> None:
+    (fault,) = house.unplaced_imports(HERE, module, text)
+    assert "exact.myster" in fault
+    assert "stands on no floor" in fault
+
+
+def test_one_wing_in_another_is_found() -> None:
+    text = "from exact.regions.spheres import cells\nfrom exact.regions import engine"
+    assert len(house.wing_imports(HERE, "exact.regions.arcs.engines.circle", text)) == 1
+    assert house.wing_imports(HERE, "exact.partition", text) == []
 
 
 @pytest.mark.parametrize(
@@ -478,19 +404,20 @@ def test_a_checker_that_stands_apart_is_allowed() -> None:
     assert checker_imports("exact.check", text) == []
 
 
-def test_a_cycle_is_found() -> None:
-    texts = {
-        "exact.networks.network": "from exact.networks.norms import Norm",
-        "exact.networks.norms": "def f():\n    from exact.regions.region import Region",
-        "exact.regions.region": "import exact.networks.network",
-        "exact.geometry.domains.base": "from exact.networks.network import Network",
-    }
-    found = cycle(texts)
-    assert found[0] == found[-1]
-    assert set(found) == {"exact.networks.network", "exact.networks.norms", "exact.regions.region"}
-    assert cycle({**texts, "exact.networks.norms": "import math"}) == []
-    only_typed = (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from "
-        "exact.regions.region import Region"
-    )
-    assert cycle({**texts, "exact.networks.norms": only_typed}) == []
+@pytest.mark.parametrize(
+    "text", ["import torch", "from torch import nn", "def f():\n    import torch.nn.functional"]
+)
+def test_torch_in_exact_geometry_is_found(text: str) -> None:
+    assert len(torch_imports("exact.geometry.polyhedra.lp", text)) == 1
+    assert len(torch_imports("exact.arithmetic.surds", text)) == 1
+    assert torch_imports("exact.geometry.pencils.filters", text) == []
+    assert torch_imports("exact.propagation.norm_walks", text) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["import exact.errors", "from exact.kernels import rows", "from . import rows"]
+)
+def test_a_kernel_that_leans_on_ours_is_found(text: str) -> None:
+    assert len(kernel_imports("exact.kernels.splitting", text)) == 1
+    assert kernel_imports("exact.kernels.splitting", "import numba\nimport math") == []
+    assert kernel_imports("exact.geometry.polyhedra.lp", text) == []

@@ -1,9 +1,9 @@
 """Rational numbers and matrices: floats enter without loss, and nothing else in Exactlens touches
 the backend.
 
-A finite float is a dyadic rational, so a network of floats *is* a network of rationals (MATH:
-"Networks and what exact means"). The backend is FLINT through python-flint; this module is the only
-one that imports it.
+A finite float is a dyadic rational, so a network of floats *is* a network of rationals
+(mathematics.md, "Networks of rationals"). The backend is FLINT through python-flint; this module is
+the only one that imports it.
 """
 
 from __future__ import annotations

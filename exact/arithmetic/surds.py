@@ -1,9 +1,9 @@
 """Signs of expressions with square roots, decided by squaring; no float, no tolerance.
 
 Two fields occur. On one plane-and-circle crossing every coordinate is `a + b sqrt(d)`. Comparing
-crossings of two different planes brings in `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)` (MATH:
-"Predicates"). Radicands are non-negative rationals; square factors are never taken out, because
-signs do not need it.
+crossings of two different planes brings in `x + y sqrt(d) + z sqrt(e) + w sqrt(d e)`
+(mathematics.md, "Signs of square roots"). Radicands are non-negative rationals; square factors are
+never taken out, because signs do not need it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ a straight line, so along it a network of any depth has rational flips tau. With
 
 and r = t sqrt(q). Beyond the last flip, the critical radius, the direction is constant. A neuron of
 the first layer, z = tau a + c, flips at tau = -c / a iff that lies in the open range: on one ray at
-most once, and never for c = 0. Source: MATH, "LayerNorm, exactly".
+most once, and never for c = 0 (mathematics.md, "Critical radii").
 """
 
 from __future__ import annotations
@@ -390,10 +390,10 @@ class FlipCap:
 def flip_caps(network: Network) -> tuple[FlipCap, ...]:
     """The hinges of the first hidden layer that flip along some direction, each with its cap.
 
-    Hinge j flips iff 0 < |c_j| < sqrt(n) |w_j| (MATH: "LayerNorm, exactly"); its critical radius
-    then takes every value above that of the cap's pole and has no bound, unless the sphere has
-    dimension 0. So the supremum of all critical radii is infinite iff some hinge has a cap, else
-    zero: no direction ever flips. Closed form; needs one hidden layer.
+    Hinge j flips iff 0 < |c_j| < sqrt(n) |w_j| (mathematics.md, "Critical radii"); its critical
+    radius then takes every value above that of the cap's pole and has no bound, unless the sphere
+    has dimension 0. So the supremum of all critical radii is infinite iff some hinge has a cap,
+    else zero: no direction ever flips. Closed form; needs one hidden layer.
 
     >>> from exact.sources import tensors
     >>> network = tensors.block([[3, 0, 0], [0, 1, 0]], [-1, 2], [[1, 1]], [0], norm="rms", eps=1)

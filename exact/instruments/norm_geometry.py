@@ -1,4 +1,4 @@
-"""The geometry of a norm (seed 002): its three maps as exact maps, its image, and the axes of the
+"""The geometry of a norm: its three maps as exact maps, its image, and the axes of the
 image.
 
 `norm = h o g o f`: f projects (f(x) = P x, rational), g scales to the sphere or into the ball of
@@ -15,8 +15,8 @@ eigenvalues are
     the image).
 
 Source: Golub 1973, "Some modified matrix eigenvalue problems" (the secular equation and its
-interlacing zeros). Maps, image and axes stand in one file, longer than others, because each is read
-off the one before.
+interlacing zeros); mathematics.md, "The image of a norm". Maps, image and axes stand in one file,
+longer than others, because each is read off the one before.
 """
 
 from __future__ import annotations

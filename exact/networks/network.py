@@ -229,10 +229,10 @@ class Network:
         """The network behind its first norm, as a function of y = sqrt(n) P x / r, with gain and
         bias folded in.
 
-        The new first weight is `W diag(gain) P` and the new first bias `b + W bias` (MATH:
-        "LayerNorm, exactly"), so the map does not depend on the part of W that P kills. Blocks in
-        front of the norm are left out; a skip connection around the norm is dropped, since it adds
-        x and not y.
+        The new first weight is `W diag(gain) P` and the new first bias `b + W bias`
+        (mathematics.md, "LayerNorm and RMSNorm"), so the map does not depend on the part of W that
+        P kills. Blocks in front of the norm are left out; a skip connection around the norm is
+        dropped, since it adds x and not y.
         """
         index = self._norm_index()
         first, *rest = self.blocks[index:]
@@ -295,8 +295,7 @@ class Network:
 
     @in_ieee_floats
     def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
-        """The exact spline code at x, for hidden layers K..L (1-based, inclusive) or all (seed
-        001).
+        """The exact spline code at x, for hidden layers K..L (1-based, inclusive) or all.
 
         Exact for any number of norms: with one, signs of `a + b sqrt(c)`; with more, real balls of
         growing precision, and Undecided when 4,096 bits do not separate a pre-activation from zero.

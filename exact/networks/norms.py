@@ -2,9 +2,10 @@
 
 `norm(x) = gain * sqrt(n) P x / (scale of P x) + bias`, with P = I - 11'/n (LayerNorm) or I
 (RMSNorm) and r = |P x|. Two conventions place eps: "var" divides by sqrt(r^2 + n eps) (PyTorch,
-GPT-2), "std" by r + sqrt(n) eps (seed 002). With eps = 0 the image is the sphere of radius sqrt(n)
-in the image of P, before gain and bias. An orthonormal basis of that space would bring in sqrt(2),
-sqrt(6), ...; every computation here stays with P itself, which is rational.
+GPT-2), "std" by r + sqrt(n) eps (mathematics.md, "LayerNorm and RMSNorm"). With eps = 0 the image
+is the sphere of radius sqrt(n) in the image of P, before gain and bias. An orthonormal basis of
+that space would bring in sqrt(2), sqrt(6), ...; every computation here stays with P itself, which
+is rational.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 The chart of a sphere is a rational basis of a linear space of directions and its Gram matrix G in
 the metric in which the sphere is round; points are `y` with `y' G y = radius_squared`. An
-orthonormal basis would bring in square roots; G does not (MATH: "LayerNorm, exactly"). Behind a
-norm the metric is that of the projected directions and the radius sqrt(n); eps plays no part,
-because the sphere is the limit of all rays. Gain and bias are folded into what the first layer
-reads.
+orthonormal basis would bring in square roots; G does not (mathematics.md, "Rational coordinates on
+spheres"). Behind a norm the metric is that of the projected directions and the radius sqrt(n); eps
+plays no part, because the sphere is the limit of all rays. Gain and bias are folded into what the
+first layer reads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Claim 0.4: eps is negligible.
 
 With eps > 0 a direction has a critical radius r_crit: only beyond it is the code that of the
-direction at eps = 0 (MATH: "LayerNorm, exactly"). Whether a residual vector has the code of its
-direction is decided exactly. How far it is from the critical radius is read off the exact ray
+direction at eps = 0 (mathematics.md, "Critical radii"). Whether a residual vector has the code of
+its direction is decided exactly. How far it is from the critical radius is read off the exact ray
 through it, where the code changes last at the parameter t = r_crit / r, r = |P x|.
 """
 

@@ -28,8 +28,8 @@ class RayChanges:
 
     @property
     def crossed(self) -> bool:
-        """Whether the direction meets a boundary: it is not monosemantic in the sense of seed
-        000.
+        """Whether the direction meets a boundary: it is not monosemantic (mathematics.md, "Critical
+        radii").
         """
         return self.regions > 1
 

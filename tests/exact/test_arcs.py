@@ -429,8 +429,8 @@ def test_angles_and_parameters_are_not_mixed() -> None:
 @pytest.mark.parametrize("rule", ["var", "std"])
 @pytest.mark.parametrize("norm", ["layernorm", "rms"])
 def test_critical_radii_of_rays(norm: Any, rule: Any) -> None:
-    """MATH, "LayerNorm, exactly": neuron j flips on the ray of u where s = -c_j / a_j and r = f(s),
-    for every eps.
+    """mathematics.md, "Critical radii": neuron j flips on the ray of u where s = -c_j / a_j and r =
+    f(s), for every eps.
     """
     n, eps, offsets = 3, Fraction(1, 10), [Fraction(1, 4), Fraction(-1, 2), Fraction(1)]
     weight, u = [[1, 2, -1], [3, -1, 1], [-1, 0, 2]], [Fraction(1), Fraction(-2), Fraction(4)]

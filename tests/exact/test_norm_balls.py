@@ -219,8 +219,8 @@ def test_cells_that_reach_the_sphere_are_its_codes(make: Any, norm: str, n: int,
 @pytest.mark.parametrize("make", [block, deep])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_ball_is_a_hemisphere_one_dimension_up(make: Any, seed: int) -> None:
-    """Appending a coordinate that no neuron reads turns |y|^2 < n into half a sphere (MATH:
-    "LayerNorm, exactly").
+    """Appending a coordinate that no neuron reads turns |y|^2 < n into half a sphere
+    (mathematics.md, "LayerNorm and RMSNorm").
     """
     network = make(seed, "rms", 2, "var")
     first, *rest = network.folded().layers

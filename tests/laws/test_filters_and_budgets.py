@@ -104,8 +104,8 @@ def test_filter_survives_any_scale(scale: float) -> None:
 
 @pytest.mark.parametrize("name", ["layernorm", "rms"])
 def test_wide_layer_has_the_closed_form(name: str) -> None:
-    """MATH, "Wide layers": on the geodesic through u and v, neuron j crosses at phi_j +-
-    arccos(-c_j / R_j).
+    """mathematics.md, "Wide layers on a great circle": on the geodesic through u and v, neuron j
+    crosses at phi_j +- arccos(-c_j / R_j).
     """
     random = np.random.default_rng(2)
     n, count = 24, 300

@@ -62,8 +62,8 @@ def centred(kind: type[Norm], x: Vector) -> Vector:
 def test_critical_radii(
     kind: type[Norm], weight: Rows, bias: Vector, x: Vector, eps: Fraction, rule: Any
 ) -> None:
-    """MATH, "LayerNorm, exactly": neuron j flips along the ray iff c (a + c) < 0, where s = -c /
-    a.
+    """mathematics.md, "Critical radii": neuron j flips along the ray iff c (a + c) < 0, where s =
+    -c / a.
     """
     direction = centred(kind, x)
     assume(any(direction))

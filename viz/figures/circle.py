@@ -1,5 +1,5 @@
-"""LayerNorm's circle cut into arcs: what the hyperplanes of the neurons leave of it (source: seed
-000, here exact).
+"""LayerNorm's circle cut into arcs: what the hyperplanes of the neurons leave of it
+(mathematics.md, "Curves as pencils").
 
 The plane is 1^perp for LayerNorm in R^3, and the plane of any GreatCircle otherwise. Angles and end
 points are exact until they are drawn; here they become float64.

@@ -1,5 +1,5 @@
-"""The ellipsoid that gain and bias make of a norm's sphere, in its own axes (source: seed 002, here
-with exact axes).
+"""The ellipsoid that gain and bias make of a norm's sphere, in its own axes (mathematics.md, "The
+image of a norm").
 
 A norm of R^n whose image spans two or three dimensions is drawn in the coordinates of its
 semi-axes, the longest first, around its centre, the bias. Two dimensions are a curve; three are

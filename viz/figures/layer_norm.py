@@ -1,5 +1,5 @@
 """A norm in R^3 in its three steps: f projects, g scales to the sphere, h applies gain and bias
-(source: seed 000).
+(mathematics.md, "LayerNorm and RMSNorm").
 
 `norm = h g f` with f(x) = P x, g(y) = sqrt(n) y / |y| (eps as in the norm), h(y) = gain * y + bias.
 LayerNorm's P projects on the plane 1^perp and leaves a circle, then an ellipse; RMSNorm's P is the

@@ -5,7 +5,7 @@ On the left a plane through the origin, cut into polygons by the network without
 the same plane for the network behind LayerNorm: far enough out only the direction counts, so that
 its regions are sectors, one per arc of the great circle that the plane spans. On the right what all
 those directions are: the norm's circle or 2-sphere, with the great circle drawn in. Polygons, arcs
-and cells are exact (source: seed 000, which claimed rays and circles).
+and cells are exact; why there are sectors: mathematics.md, "Critical radii".
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Cells of a simple arrangement, each from the one vertex that is its lowest point: batched,
 streamed, no hash set.
 
-Vertex bijection (MATH, "Cells of hyperplane arrangements"): for a generic direction c every vertex,
-d hyperplanes, is the lowest point of exactly one cell. Cells unbounded below come from the same in
-fewer dimensions: cut by y_1 = -K_1, ..., and K_1 << K_2 << ..., the vertices of i < d hyperplanes
-are, to leading order, those of the arrangement of the last i coordinate columns with the column
-before them as offset, and all other signs there are reversed. The coordinates y are generic: a
-fixed invertible integer map of the given ones. Hyperplanes that are parallel never meet, their
-sides on each other are known from their coefficients alone. Where more than d hyperplanes meet in a
-point, all its bases are grouped and the cells above it are those of the central arrangement there
-on which c is positive: cells of its slice c = 1 that do not reappear at c = -1. Any other
-coincidence raises NotSimple: another method has to do it.
+Vertex bijection (mathematics.md, "Cells of hyperplane arrangements"): for a generic direction c
+every vertex, d hyperplanes, is the lowest point of exactly one cell. Cells unbounded below come
+from the same in fewer dimensions: cut by y_1 = -K_1, ..., and K_1 << K_2 << ..., the vertices of i
+< d hyperplanes are, to leading order, those of the arrangement of the last i coordinate columns
+with the column before them as offset, and all other signs there are reversed. The coordinates y are
+generic: a fixed invertible integer map of the given ones. Hyperplanes that are parallel never meet,
+their sides on each other are known from their coefficients alone. Where more than d hyperplanes
+meet in a point, all its bases are grouped and the cells above it are those of the central
+arrangement there on which c is positive: cells of its slice c = 1 that do not reappear at c = -1.
+Any other coincidence raises NotSimple: another method has to do it.
 
 Vertices are found line by line. A dictionary (tableau) writes every form over the slacks of i - 1
 hyperplanes and the height t along the line where they meet; a form `alpha t + beta` meets the line

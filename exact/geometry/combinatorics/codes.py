@@ -30,13 +30,12 @@ class Hinge(NamedTuple):
 
 @dataclass(frozen=True)
 class SplineCode:
-    """The bits of a spline code in layer-major order, packed as numpy.packbits does (source: seed
-    001).
+    """The bits of a spline code in layer-major order, packed as numpy.packbits does.
 
     `layer_sizes` counts the bits of each hidden layer it covers. Bit 1 iff the pre-activation
-    exceeds the breakpoint; equality, also on an open set, counts as off. A code is a sequence of
-    symbols, which a distance counts: symbol k stands in `widths[k]` consecutive bits, and without
-    widths every bit is one.
+    exceeds the breakpoint (mathematics.md, "Spline codes, regions and cells"); equality, also on an
+    open set, counts as off. A code is a sequence of symbols, which a distance counts: symbol k
+    stands in `widths[k]` consecutive bits, and without widths every bit is one.
 
     >>> SplineCode.of([0, 1, 1], [3], widths=[2, 1]).hamming(SplineCode.of([1, 0, 1], [3], [2, 1]))
     1

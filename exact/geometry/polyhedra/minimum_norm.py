@@ -1,10 +1,10 @@
 """How far from the origin a polytope reaches, in the metric of a Gram matrix: does it meet a
 sphere, and in how many parts?
 
-An open convex set meets the sphere |y| = r iff it has points with |y| < r and with |y| > r (MATH:
-"Spheres"). The norm is convex, so it is largest at a vertex. The smallest norm is found by Wolfe's
-algorithm in rationals, which ends with a point nearer than r, or with a vector x such that `v' G x
->= r |x|` at every vertex v: then no point is nearer (Cauchy-Schwarz).
+An open convex set meets the sphere |y| = r iff it has points with |y| < r and with |y| > r
+(mathematics.md, "Codes on spheres"). The norm is convex, so it is largest at a vertex. The smallest
+norm is found by Wolfe's algorithm in rationals, which ends with a point nearer than r, or with a
+vector x such that `v' G x >= r |x|` at every vertex v: then no point is nearer (Cauchy-Schwarz).
 """
 
 from __future__ import annotations

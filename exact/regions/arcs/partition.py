@@ -56,7 +56,7 @@ class CurvePartition(Partition):
 
     A cell is a maximal arc on which the code is constant but for isolated points (a neuron that
     touches zero without changing sign separates nothing; see `crossings`). One code can own several
-    cells (MATH: "Networks").
+    cells (mathematics.md, "Spline codes, regions and cells").
     """
 
     cells: CurveCells

@@ -2,10 +2,10 @@
 and the inputs behind them.
 
 `norm(x) = gain y + bias` with y = P x sqrt(n) / sqrt(r^2 + n eps) ("var") or P x sqrt(n) / (r +
-sqrt(n) eps) ("std"), r = |P x| (MATH: "LayerNorm, exactly"). Both rules map onto the same open ball
-|y|^2 < n of the image of P, and a direction onto a radius of it. Gain and bias are folded into the
-first layer, so cells are convex polytopes cut by the ball. At a point y of the ball |y|^2 = n s^2,
-and the inputs there have P x = y T with
+sqrt(n) eps) ("std"), r = |P x| (mathematics.md, "LayerNorm and RMSNorm"). Both rules map onto the
+same open ball |y|^2 < n of the image of P, and a direction onto a radius of it. Gain and bias are
+folded into the first layer, so cells are convex polytopes cut by the ball. At a point y of the ball
+|y|^2 = n s^2, and the inputs there have P x = y T with
 
     "var":  s = r / sqrt(r^2 + n eps),    T^2 = eps / (1 - s^2),
     "std":  s = r / (r + sqrt(n) eps),    T = eps (1 + s) / (1 - s^2).

@@ -5,10 +5,10 @@ Along an arc on which all earlier bits are fixed, a pre-activation is a polynomi
 nested square roots, one for each norm (see exact.geometry.pencils.nested_functions). Its zeros are
 isolated by float64 balls (exact.kernels.nested_roots); what those leave open - double zeros, zeros
 of two functions at one point - is decided by real balls of higher precision and then by elimination
-of the roots, which for the second norm gives a quartic in t (MATH: "Spheres"). A zero of a norm's
-root splits the curve. Where an eliminant would have too high a degree the outcome is UNDECIDED, and
-the cells up to there are returned. Cost: a few small matrix products for every arc and layer, then
-exact arithmetic for what is open.
+of the roots, which for the second norm gives a quartic in t (mathematics.md, "Several norms along a
+curve"). A zero of a norm's root splits the curve. Where an eliminant would have too high a degree
+the outcome is UNDECIDED, and the cells up to there are returned. Cost: a few small matrix products
+for every arc and layer, then exact arithmetic for what is open.
 """
 
 from __future__ import annotations

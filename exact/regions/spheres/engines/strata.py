@@ -7,8 +7,8 @@ all 2^c completions of the other signs occur. Crossings are walked through depth
 float64 with certificates (see kernels.sphere_flats), dropping every flat that misses the sphere
 with all its subsets; what floats leave open is decided in rationals and surds. A layer in which
 some stratum is not simple (dependent or touching hyperplanes) is handed over to `sphere_polytopes`
-as a whole. Cost: about a microsecond per crossing, and sorting 2^k codes for each. Source: MATH,
-"Spheres".
+as a whole. Cost: about a microsecond per crossing, and sorting 2^k codes for each. Source:
+mathematics.md, "Codes on spheres".
 """
 
 from __future__ import annotations
