@@ -16,6 +16,7 @@ from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.linear_algebra import Vector, apply, dot, solve
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.surds import sign_of_surd
+from exact.arithmetic.texts.printing import short_repr
 from exact.errors import certain
 from exact.geometry.circles.chords import Chord, near_middle
 from exact.geometry.circles.code_tree import CodeTree, rows_by_label
@@ -35,6 +36,7 @@ _ATTEMPTS = 64
 
 
 @members_in_ieee_floats
+@short_repr
 @dataclass(frozen=True, eq=False)
 class CutSphere:
     """The cells of a 2-sphere and where the network stands on them."""
