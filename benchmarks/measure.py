@@ -57,9 +57,8 @@ def limits(job: Job, regions: int) -> dict[str, float]:
     ]
     points = np.random.default_rng(0).uniform(-1, 1, size=(min(regions, BLOCK), network.input_dim))
     codes = np.empty((regions, (network.hinge_count + 7) // 8), dtype=np.uint8)
-    write(
-        codes, 0, signs_at(hidden, points)
-    )  # not timed: pages that are touched for the first time
+    # not timed: pages that are touched for the first time
+    write(codes, 0, signs_at(hidden, points))
     product = written = 0.0
     for first in range(0, regions, BLOCK):
         signs, seconds = timed(lambda first=first: signs_at(hidden, points[: regions - first]))

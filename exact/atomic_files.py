@@ -177,9 +177,8 @@ def _acquired(path: Path, what: str, remedy: str) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
             _lock(descriptor)
-            if _is_at(
-                descriptor, path
-            ):  # else the one who held it has taken the file away in the meantime
+            # else the one who held it has taken the file away in the meantime
+            if _is_at(descriptor, path):
                 _write_holder(descriptor)
                 return descriptor
         except OSError as error:

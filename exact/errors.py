@@ -101,9 +101,8 @@ def _number(over: int, under: int) -> str:
 
 def _digits(value: int) -> int:
     """The number of digits of an integer from 0."""
-    least = (
-        floor((value.bit_length() - 1) * log10(2)) if value else 0
-    )  # 10^least is at most the value
+    # 10^least is at most the value
+    least = floor((value.bit_length() - 1) * log10(2)) if value else 0
     return least + 1 + int(value >= 10 ** (least + 1))
 
 

@@ -537,9 +537,8 @@ def run(args: Sequence[str]) -> int:
 
 def _line(error: Exception, args: Sequence[str]) -> str | None:
     """The one line that tells of a mistake, or None for a defect of the program."""
-    if hasattr(
-        error, "format_message"
-    ):  # click's usage errors, from whichever package typer takes them
+    # click's usage errors, from whichever package typer takes them
+    if hasattr(error, "format_message"):
         known = {
             info.name or info.callback.__name__ for info in app.registered_commands if info.callback
         }

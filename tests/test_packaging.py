@@ -23,9 +23,8 @@ EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 INSTALLED_BY_MAKE = [*PROJECT["project"]["dependencies"], *EXTRAS["gpt2"], *EXTRAS["dev"]]
 # where the import has another name
 DISTRIBUTIONS = {"flint": "python-flint", "mpl_toolkits": "matplotlib", "sklearn": "scikit-learn"}
-CHOSEN_BY_TORCH = re.compile(
-    r"(nvidia|cuda|triton)(-.*)?"
-)  # its wheels for Linux name their own; its CPU wheels, none
+# its wheels for Linux name their own; its CPU wheels, none
+CHOSEN_BY_TORCH = re.compile(r"(nvidia|cuda|triton)(-.*)?")
 OLD_PYTHON = f"""#!/bin/sh
 [ "$1" = --version ] && echo Python 3.10.9 && exit 0
 exec {sys.executable} -c 'import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])' "$2"

@@ -21,11 +21,8 @@ from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import nearest_floats
 from exact.regions.spheres.partition import SpherePartition
 
-_CLIMBS, _DIRECTIONS, _STARTS = (
-    12,
-    8,
-    6,
-)  # steps towards the deepest point of a cell, tries per step, arcs to start from
+# steps towards the deepest point of a cell, tries per step, arcs to start from
+_CLIMBS, _DIRECTIONS, _STARTS = (12, 8, 6)
 _HALVINGS, _MANY = 30, 500  # beyond so many cells no step uphill is made
 
 
@@ -60,9 +57,8 @@ class SphereArcs:
                 remedy="partition Sphere() of LayerNorm in R^4 or RMSNorm in R^3, or a GreatSphere",
             )
         at, radius = partition.complex, nearest_root(partition.complex.radius_squared)
-        frame = (
-            partition.frame_float / radius
-        )  # takes y to the unit sphere; its determinant is positive
+        # takes y to the unit sphere; its determinant is positive
+        frame = partition.frame_float / radius
         rows = np.array([plane.float_row for plane in at.circles]).reshape(-1, 4)
         axis, height = _planes(rows, frame)
         centre, first, second = _frames(axis, height)

@@ -70,9 +70,8 @@ def nearest_root(square: Rational) -> float:
     shift = max(0, _ROOT_BITS - (p.bit_length() - q.bit_length()) // 2)
     whole, rest = divmod(p << 2 * shift, q)
     root = isqrt(whole)
-    cut = (
-        rest != 0 or root * root != whole
-    )  # then the root lies strictly between `root` and `root + 1`, never on a float
+    # then the root lies strictly between `root` and `root + 1`, never on a float
+    cut = rest != 0 or root * root != whole
     return nearest_float(Rational(2 * root + cut, 1 << (shift + 1)))
 
 

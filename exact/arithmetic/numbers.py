@@ -91,9 +91,8 @@ def _from_float(value: float | np.longdouble, name: str) -> fmpq:
         raise InvalidInput(
             f"{name} is not finite", value=value, remedy="give finite numbers only"
         ) from error
-    if numerator == 0 and isinstance(
-        value, float
-    ):  # or a subnormal, where the processor flushes them
+    # or a subnormal, where the processor flushes them
+    if numerator == 0 and isinstance(value, float):
         (bits,) = struct.unpack("<q", struct.pack("<d", value))
         return fmpq(bits, _UNITS) if bits >= 0 else fmpq(-(bits + 2**63), _UNITS)
     return fmpq(int(numerator), int(denominator))

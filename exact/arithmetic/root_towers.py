@@ -90,9 +90,8 @@ def on_interval(polynomial: Polynomial, low: Rational, high: Rational) -> Ball:
     bounds on all derivatives.
     """
     middle, half = (low + high) / 2, (high - low) / 2
-    first, *rest = polynomial(Polynomial([middle, 1])).coeffs() or [
-        Rational(0)
-    ]  # in powers of t - middle
+    # in powers of t - middle
+    first, *rest = polynomial(Polynomial([middle, 1])).coeffs() or [Rational(0)]
     spread = sum((abs(c) * half ** (k + 1) for k, c in enumerate(rest)), Rational(0))
     with ball_precision(64 + max(0, int(spread.q).bit_length() - int(spread.p).bit_length())):
         return Ball(first) + Ball(0, Ball(spread).upper())
@@ -380,9 +379,8 @@ def _narrowed(polynomial: Polynomial, low: Rational, high: Rational) -> RootPoin
     none lies there.
     """
     slope, count = polynomial.derivative(), 0
-    rising = sign(Rational(polynomial(low))) or sign(
-        Rational(slope(low))
-    )  # the sign just behind low
+    # the sign just behind low
+    rising = sign(Rational(polynomial(low))) or sign(Rational(slope(low)))
     while count < _NARROW or polynomial(low) == 0 or polynomial(high) == 0:
         middle = (low + high) / 2
         at = sign(Rational(polynomial(middle)))

@@ -224,9 +224,8 @@ def _wide(flat: np.ndarray[Any, Any], stored: str) -> FloatArray:
         values = bits.view(narrow).astype(np.float64)
     small = (exponent == 0) & (mantissa != 0)
     if small.any():
-        unit = 2.0 ** (
-            1 - ((1 << width - 2 - mantissa_bits) - 1) - mantissa_bits
-        )  # a normal float64
+        # a normal float64
+        unit = 2.0 ** (1 - ((1 << width - 2 - mantissa_bits) - 1) - mantissa_bits)
         values[small] = np.where(bits[small] >> (width - 1), -unit, unit) * mantissa[small]
     return values
 

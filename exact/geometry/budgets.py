@@ -22,10 +22,8 @@ import numpy as np
 SHARE = 0.5
 _LOOK = 0.02  # seconds between two looks at the memory
 _WAKE = 0.05  # seconds between two looks of the thread that rings the alarm
-_ROOM, _PART = (
-    0.2,
-    0.05,
-)  # seconds, and the part of a budget of seconds, that may be spent on putting results in order
+# seconds, and the part of a budget of seconds, that may be spent on putting results in order
+_ROOM, _PART = (0.2, 0.05)
 Alarm = np.ndarray[Any, np.dtype[np.int64]]
 
 

@@ -174,9 +174,8 @@ def _share_a_point(planes: Sequence[Plane], gram: RationalArray, square: Rationa
     point = solve(normals, [-c for _, c in planes])
     if point is not None:
         return dot(point, apply(gram, point)) == square
-    return (
-        rank([[*a, c] for a, c in planes]) == 2
-    )  # a pencil of planes through one line that meets the sphere
+    # a pencil of planes through one line that meets the sphere
+    return rank([[*a, c] for a, c in planes]) == 2
 
 
 def _not_simple(what: str) -> Unsupported:

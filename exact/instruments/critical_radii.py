@@ -347,9 +347,8 @@ def _radius(norm: Norm, s_squared: torch.Tensor, upwards: bool) -> torch.Tensor:
         nearest_float(scaled_by(norm.eps, -2 * power if norm.eps_rule == "var" else -power))
         * outward
     )
-    rest = (1.0 - s_squared).clamp(
-        min=0.0
-    )  # exact to half an ulp of at most 1; its error counts where it is small
+    # exact to half an ulp of at most 1; its error counts where it is small
+    rest = (1.0 - s_squared).clamp(min=0.0)
     rest = (rest - 2.0**-52 if upwards else rest + 2.0**-52).clamp(min=0.0)
     if norm.eps_rule == "var":
         value = (n * eps * s_squared / rest).sqrt()
@@ -358,9 +357,8 @@ def _radius(norm: Norm, s_squared: torch.Tensor, upwards: bool) -> torch.Tensor:
     value = value.nan_to_num(nan=0.0, posinf=inf) * outward
     for half in (power // 2, power - power // 2):  # at once, 2^power might be no float
         value = torch.ldexp(value, torch.tensor(half, device=value.device))
-    beyond = torch.nextafter(
-        value, torch.full_like(value, inf if upwards else 0.0)
-    )  # past what an underflow rounds
+    # past what an underflow rounds
+    beyond = torch.nextafter(value, torch.full_like(value, inf if upwards else 0.0))
     return torch.where(s_squared > 0, beyond, value)
 
 

@@ -106,9 +106,8 @@ class Scaling:
         if self.norm.eps_rule == "var":
             below = square + n * eps
             return Surd(_ZERO, 1 / below, n * below)
-        rest = (
-            square - n * eps * eps
-        )  # sqrt(n) / (|v| + sqrt(n) eps) = (sqrt(n |v|^2) - n eps) / (|v|^2 - n eps^2)
+        # sqrt(n) / (|v| + sqrt(n) eps) = (sqrt(n |v|^2) - n eps) / (|v|^2 - n eps^2)
+        rest = square - n * eps * eps
         return Surd(1 / (2 * eps)) if rest == 0 else Surd(-n * eps / rest, 1 / rest, n * square)
 
 

@@ -32,9 +32,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 OK, OVERFLOW, UNCERTAIN, LATE = 0, 1, 2, 3
-LARGEST = (
-    2**31 - 1
-)  # of a coefficient: products of two stay in 64 bits, and in the exact range of a cross product
+# of a coefficient: products of two stay in 64 bits, and in the exact range of a cross product
+LARGEST = 2**31 - 1
 _ROUNDING = 2.0**-52  # twice the unit roundoff
 _ROOM = (
     2.0**-20

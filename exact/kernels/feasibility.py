@@ -22,10 +22,8 @@ import numba
 import numpy as np
 
 OPEN, CLOSED, UNDECIDED = 1, 0, -1
-CAP, FIXED = (
-    -1,
-    -2,
-)  # basis members: the bound t <= 1; FIXED - j: coordinate j, which no row can move
+# basis members: the bound t <= 1; FIXED - j: coordinate j, which no row can move
+CAP, FIXED = (-1, -2)
 
 _U = 2.0**-53
 _TINY = 2.0**-500
@@ -260,9 +258,8 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
             for j in range(n):
                 total += inverse[k, j] * column[j]
             change[k] = total
-            if (
-                basis[k] <= FIXED and abs(total) > _SMALL
-            ):  # a row moves this coordinate: it has weight zero, so the step is
+            # a row moves this coordinate: it has weight zero, so the step is
+            if basis[k] <= FIXED and abs(total) > _SMALL:
                 leaving, least = k, -np.inf
             if total > _SMALL and basis[k] >= CAP and least >= 0.0:
                 ratio = max(inverse[k, d], 0.0) / total

@@ -313,9 +313,8 @@ def roots_are_positive(
         done += 1
         if _program(kinds, places, dm, dr, quadrant, middle, h, pm, pr, wm, wr, um, ur):
             continue
-        if (
-            done > 300 or not a < middle < b or b - a < (high - low) * 2.0**-12
-        ):  # 12 halvings: the stack has room for more
+        # 12 halvings: the stack has room for more
+        if done > 300 or not a < middle < b or b - a < (high - low) * 2.0**-12:
             return False
         stack[left, 0], stack[left, 1] = middle, b
         stack[left + 1, 0], stack[left + 1, 1] = a, middle
@@ -387,9 +386,8 @@ def isolate(
                 bend = (abs(v2) + r2) * h * _INFLATE
                 if abs(v0) > (r0 + h * (abs(v1) + r1 + bend)) * _INFLATE + _TINY:
                     continue
-                if (
-                    abs(v1) > (r1 + 2 * bend) * _INFLATE + _TINY
-                ):  # monotone: the signs at the ends decide
+                # monotone: the signs at the ends decide
+                if abs(v1) > (r1 + 2 * bend) * _INFLATE + _TINY:
                     if not ends_known:
                         ends_known = True
                         ends_sure = _program(

@@ -23,9 +23,8 @@ DONE, FULL = 0, 1  # answers of `traverse`
 _MISSED, _MET, _OPEN = 0, 1, 2
 _MOST_MISSED = 1 << 16  # flats in one call
 
-_ROUNDING = (
-    2.0**-47
-)  # above the error of a row's value at a point of length below 1.1, and of sums of at most 9 rows
+# above the error of a row's value at a point of length below 1.1, and of sums of at most 9 rows
+_ROUNDING = 2.0**-47
 _PRODUCT = 2.0**-45  # above the relative error of a product of two matrices of 9 x 9
 _DEPENDENT = 2.0**-20  # a row this close to the span of others is not used to go on
 _TANGENT = 2.0**-30  # a flat this close to the sphere is not gone on with

@@ -155,9 +155,8 @@ class Norm(ABC):
         scale = np.sqrt(mean_square + _shifted(self.eps_under_root, -2 * shift)) + _shifted(
             self.eps_beside_root, -shift
         )
-        with np.errstate(
-            invalid="ignore", over="ignore"
-        ):  # 0 / 0 is NaN and a gain may lead beyond float64: both are meant
+        # 0 / 0 is NaN and a gain may lead beyond float64: both are meant
+        with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(centred / scale * self.gain.float64().T + self.bias.float64().T)
 
     def __repr__(self) -> str:

@@ -119,11 +119,8 @@ def least_regions(network: Network, domain: FlatDomain, *, enough: float = inf) 
 _MOST_PLANES, _DEEPEST, _LEVELS = 256, 16, 3
 
 
-_SAMPLE, _SAMPLE_WIDE, _WIDE = (
-    64,
-    24,
-    64,
-)  # in more than _WIDE dimensions, where a system of equations takes long, fewer
+# in more than _WIDE dimensions, where a system of equations takes long, fewer
+_SAMPLE, _SAMPLE_WIDE, _WIDE = (64, 24, 64)
 
 
 def _off_centre(body: _Body, inside: Vector) -> Vector:

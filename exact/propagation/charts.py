@@ -385,9 +385,8 @@ def _nearly_orthogonal(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[
         return basis
     try:
         lower = np.linalg.inv(np.linalg.cholesky(entries / np.trace(entries)))
-    except (
-        np.linalg.LinAlgError
-    ):  # too close to singular for floats: slower filters, the same answer
+    # too close to singular for floats: slower filters, the same answer
+    except np.linalg.LinAlgError:
         return basis
     shares = matrix([[rational(float(np.float32(x))) for x in row] for row in lower], len(basis))
     return (

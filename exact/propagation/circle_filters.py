@@ -188,9 +188,8 @@ def bases(read: ReadOut, u: Tensor, v: Tensor, u_error: Tensor, v_error: Tensor)
 
 
 def _centred(read: ReadOut, x: Tensor, error: Tensor, g: float) -> tuple[Tensor, Tensor]:
-    if (
-        read.projector is not None
-    ):  # |P| <= 1 for the error of x, Cauchy-Schwarz for the rounding of the product
+    # |P| <= 1 for the error of x, Cauchy-Schwarz for the rounding of the product
+    if read.projector is not None:
         size, inexact = read.projector_norms
         return x @ read.projector.T, (error + row_norms(x) * ((g + 2 * U) * size + inexact)) * _UP
     if not read.centred:

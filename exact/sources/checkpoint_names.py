@@ -6,15 +6,10 @@ from collections.abc import Iterable
 
 from exact.errors import InvalidInput
 
-_IN_FRONT = (
-    "module.",
-    "base_model.model.",
-)  # DataParallel, DistributedDataParallel and averaged models; adapters
-_ANYWHERE = (
-    "_orig_mod.",
-    "_fsdp_wrapped_module.",
-    "_checkpoint_wrapped_module.",
-)  # compiled, sharded, recomputed modules
+# DataParallel, DistributedDataParallel and averaged models; adapters
+_IN_FRONT = ("module.", "base_model.model.")
+# compiled, sharded, recomputed modules
+_ANYWHERE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 
 
 def bare(name: str) -> str:

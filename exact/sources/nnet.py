@@ -80,9 +80,8 @@ class Nnet:
             ]
             for values, ends, name in ((lo, self.minima, "lo"), (hi, self.maxima, "hi"))
         ]
-        Box(
-            ends[0], ends[1]
-        )  # names the coordinate in raw units where there is nothing between its bounds
+        # names the coordinate in raw units where there is nothing between its bounds
+        Box(ends[0], ends[1])
         return Box(self.normalised(ends[0]), self.normalised(ends[1]))
 
     def raw_input(self, x: Sequence[object]) -> tuple[Fraction, ...]:

@@ -29,9 +29,8 @@ from exact.networks.norms import Norm
 
 POINTS = 12
 _SEED = 20
-_TINY = (
-    2.0**-1021
-)  # what an operation loses where the processor flushes subnormals, as operands or as results
+# what an operation loses where the processor flushes subnormals, as operands or as results
+_TINY = 2.0**-1021
 _UP = 1.0 + 2.0**-20  # for the rounding of the bound, a sum of at most 2^30 positive terms
 
 

@@ -246,9 +246,8 @@ def _norm(part: _Named | None) -> Norm | None:
     assert isinstance(module, nn.LayerNorm | nn.RMSNorm)
     kind = LayerNorm if isinstance(module, nn.LayerNorm) else RMSNorm
     if module.eps is None:
-        module.eps = _default_rms_eps(
-            part
-        )  # of our view: the comparison runs it in float64, where torch takes another
+        # of our view: the comparison runs it in float64, where torch takes another
+        module.eps = _default_rms_eps(part)
     gain, shift = (
         None if t is None else RationalMatrix.from_floats(t, f"{part.name} {name}")
         for name, t in (("weight", module.weight), ("bias", getattr(module, "bias", None)))

@@ -48,9 +48,8 @@ def _is_wrapper(module: nn.Module) -> bool:
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    dynamo = sys.modules.get(
-        "torch._dynamo.eval_frame"
-    )  # not imported here: without it nothing is compiled
+    # not imported here: without it nothing is compiled
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
     return dynamo is not None and type(module) is dynamo.OptimizedModule
 
 

@@ -50,12 +50,8 @@ class WeightFile:
             )
         try:
             return self._open("np").get_tensor(name)
-        except (
-            TypeError,
-            KeyError,
-            ValueError,
-            AttributeError,
-        ):  # bfloat16 and float8, which NumPy lacks
+        # bfloat16 and float8, which NumPy lacks
+        except (TypeError, KeyError, ValueError, AttributeError):
             found: torch.Tensor = self._open("pt").get_tensor(name)
             return found
 

@@ -126,9 +126,8 @@ def geodesic(network: Network, u: tuple[object, ...], v: tuple[object, ...]) -> 
         and circle.cells.cuts
         and circle.direction_of(v).compare(circle.cells.cuts[0].direction) > 0
     ):
-        steps = len(
-            circle
-        )  # the one arc reaches around the circle, and the short way leaves and enters it again
+        # the one arc reaches around the circle, and the short way leaves and enters it again
+        steps = len(circle)
     return Geodesic(circle, tuple((start + k) % len(circle) for k in range(steps + 1)))
 
 

@@ -15,9 +15,8 @@ from exact.geometry.polyhedra.affine_hulls import AffineHull, affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.lp import Farkas
 
-Row = tuple[
-    tuple[Fraction, ...], bool
-]  # (normal, offset), and whether it must be positive, not only >= 0
+# (normal, offset), and whether it must be positive, not only >= 0
+Row = tuple[tuple[Fraction, ...], bool]
 
 
 def solvable(rows: list[Row], dim: int) -> bool:

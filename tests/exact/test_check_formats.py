@@ -274,9 +274,8 @@ def test_an_activation_of_ones_own_is_proved_by_every_engine(dim: int, domain: D
             )
             counts.add((answer.digest, answer.regions))
             named |= "Shrink" in json.dumps(records_of(certificates.of(own))[0]["network"])
-    assert len(counts) == (
-        1 if dim != 3 or not isinstance(domain, Sphere) else 2
-    )  # cells, and codes
+    # cells, and codes
+    assert len(counts) == (1 if dim != 3 or not isinstance(domain, Sphere) else 2)
     assert not named
 
 

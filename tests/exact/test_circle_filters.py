@@ -98,9 +98,8 @@ def test_enclosures_are_not_much_wider_than_the_error() -> None:
 def test_what_is_no_number_or_overflows_decides_nothing(bad: float) -> None:
     for row in np.diag([bad] * 3) + (1 - np.eye(3)) * 0.5:
         found = circle_zeros(*(tensor([x]) for x in row), tensor([0.0]))
-        finite = (
-            np.isfinite(bad) and abs(row[2]) == bad
-        )  # an offset beyond every radius still misses
+        # an offset beyond every radius still misses
+        finite = np.isfinite(bad) and abs(row[2]) == bad
         assert not found.crosses.any()
         assert bool(found.misses) == finite
 

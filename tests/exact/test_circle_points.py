@@ -76,10 +76,8 @@ def test_circles_cross_touch_or_miss() -> None:
         [(1, 0, 0, -3), (0, 1, 0, -4), (0, 1, 0, -3), (0, 1, 0, 4), (1, 0, 0, -2), (0, 2, 0, -9)],
     )
     assert [found.meeting(0, j) for j in range(1, 6)] == [0, 1, 0, -1, -1]
-    assert [found.alignment(0, j) for j in (1, 3)] == [
-        -1,
-        1,
-    ]  # outside one another; one around the other
+    # outside one another; one around the other
+    assert [found.alignment(0, j) for j in (1, 3)] == [-1, 1]
     assert [found.side(0, j) for j in (1, 3, 4, 5)] == [-1, 1, 1, -1]
 
 

@@ -35,9 +35,8 @@ def test_table() -> None:
     lines = compare_eps(network, samples=400, seed=1).table.splitlines()
     values = [line.split()[-1] for line in lines]
     assert values[:5] == ["4", "4", "4", "0", "400"]
-    assert (
-        0.5 < float(values[5]) < 0.75
-    )  # the second neuron flips on directions below an angle of arccos(1 / sqrt(8))
+    # the second neuron flips on directions below an angle of arccos(1 / sqrt(8))
+    assert 0.5 < float(values[5]) < 0.75
     assert all(len(line) == 57 for line in lines)
     assert compare_eps(network, samples=0).table.splitlines() == [
         *lines[:4],

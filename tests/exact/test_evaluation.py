@@ -219,9 +219,8 @@ def twice_normalised(bias: object) -> Network:
 
 
 def test_a_tie_behind_two_norms_that_no_root_changes_is_a_zero() -> None:
-    assert (
-        str(twice_normalised(0).code([0, 1, 3])) == "00"
-    )  # the deviations are (-4, -1, 5) / 3, and 5 (-4) + 4 5 = 0
+    # the deviations are (-4, -1, 5) / 3, and 5 (-4) + 4 5 = 0
+    assert str(twice_normalised(0).code([0, 1, 3])) == "00"
 
 
 def test_a_tie_with_the_root_of_a_norm_is_undecided() -> None:
@@ -230,9 +229,8 @@ def test_a_tie_with_the_root_of_a_norm_is_undecided() -> None:
         (Layer.of([[1, 0], [0, 0]], [-1, 0], ReLU()), Layer.of([[1, 1]])), RMSNorm.of(0, dim=2)
     )
     with pytest.raises(Undecided, match="4,096 bits"):
-        Network((first, last)).code(
-            [1, 2]
-        )  # the second norm gives (1, 1), by the root of (2/5 + 2/5) / 2
+        # the second norm gives (1, 1), by the root of (2/5 + 2/5) / 2
+        Network((first, last)).code([1, 2])
 
 
 def test_next_to_a_tie_behind_two_norms() -> None:

@@ -260,11 +260,8 @@ def test_membership(rule: Any) -> None:
     """In, out and off the flat; eps decides whether the inside or the edge is the image."""
     sphere, ball = (LayerNorm.of(eps, [2, 2, 1], [1, 0, 0], eps_rule=rule) for eps in (0, "1/100"))
     inside = [1 + 2, 0 - 2, 0]  # y = (1, -1, 0) has |y|^2 = 2 < 3
-    outside = [
-        1 + 2 * Fraction(7, 5),
-        Fraction(-2, 5),
-        Fraction(-6, 5),
-    ]  # y = (7, -1, -6) / 5 has |y|^2 = 86 / 25
+    # y = (7, -1, -6) / 5 has |y|^2 = 86 / 25
+    outside = [1 + 2 * Fraction(7, 5), Fraction(-2, 5), Fraction(-6, 5)]
     assert [side_of(sphere, p) for p in (inside, outside, [1, 0, 0], [1, 0, 1])] == [
         -1,
         1,

@@ -30,9 +30,8 @@ from tests.exact.reference import exact_output, q, value
 from tests.truths import engines
 
 ACAS = Path(__file__).resolve().parents[2] / "docs" / "acasxu.md"
-HAT = tensors.mlp(
-    [([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1], [1, 0, 0]], [0, 0])]
-)  # a hat of height 1 at x = 1, and relu
+# a hat of height 1 at x = 1, and relu
+HAT = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1], [1, 0, 0]], [0, 0])])
 
 
 def made(network: Any, domain: Any, engine: str | None = None) -> FlatPartition:
@@ -63,9 +62,8 @@ def test_the_top_of_a_hat(engine: str) -> None:
     assert (answer.point, answer.nowhere, answer.proof(answer.region)) == ((1,), False, None)
     above = reached(found, [[1, 0, Fraction(-(10**30) - 1, 10**30)]])
     assert (above.point, above.region, above.nowhere) == (None, None, True)
-    assert above.decisions["filter"] == (
-        2 if engine == "subdivision" else 0
-    )  # floats cannot tell 1 + 10^-30 from 1
+    # floats cannot tell 1 + 10^-30 from 1
+    assert above.decisions["filter"] == (2 if engine == "subdivision" else 0)
     proved(above)
     assert reached(found, [[1, 0, -1], [0, 1, -2]]).nowhere
     assert reached(found, [[-1, 0, 0], [0, 1, -4]]).point == (4,)

@@ -201,9 +201,8 @@ def test_refusals_give_each_engines_reason(
         assert message.index(reasons[0]) < message.index(
             f"for other domains than {type(domain).__name__}: "
         )
-        for known in (
-            ENGINES
-        ):  # every engine stands behind one reason, in brackets, or among those for other domains
+        # every engine stands behind one reason, in brackets, or among those for other domains
+        for known in ENGINES:
             assert len(re.findall(rf"[(:,] ?{known.name}[,)]| {known.name} \(", message)) == 1, (
                 known.name
             )
@@ -323,9 +322,8 @@ def test_memory_ends_a_job() -> None:
     says how to go on.
     """
     network = wide(60, 8)
-    partition(
-        network, RealSpace(8), engine="vertices", budget=Budget(regions=10)
-    )  # kernels take memory when they are made
+    # kernels take memory when they are made
+    partition(network, RealSpace(8), engine="vertices", budget=Budget(regions=10))
     found = partition(
         network, RealSpace(8), engine="vertices", budget=Budget(bytes=2e7, seconds=60)
     )

@@ -276,9 +276,8 @@ def test_maps_are_compared_on_the_slice() -> None:
     assert sorted(str(region.code) for region in found.regions) == ["00", "10"]
     moved = partition(network, Plane([0, 0, 0], [1, 0, 1], [0, 1, 0]))
     assert (moved.region_count, moved.distinct_map_count) == (2, 2)
-    agreeing = tensors.mlp(
-        [([[1, 0, 0], [-1, 0, 1]], [0, 0]), ([[1, -1]], [0])]
-    )  # x for x > 0, x - z for x < 0
+    # x for x > 0, x - z for x < 0
+    agreeing = tensors.mlp([([[1, 0, 0], [-1, 0, 1]], [0, 0]), ([[1, -1]], [0])])
     assert partition(agreeing, RealSpace(3)).distinct_map_count == 4
     level = partition(agreeing, Plane([0, 0, 0], [1, 0, 0], [0, 1, 0]))
     assert (level.region_count, level.linear_piece_count, level.distinct_map_count) == (2, 1, 1)

@@ -142,18 +142,16 @@ def test_a_function_that_vanishes_identically_has_no_zero() -> None:
 
 def test_a_root_that_vanishes_inside_does_not_hide_zeros() -> None:
     absolute = Chain(0).extended(FormRoot(((ONE, -ONE), (-ONE, ONE))))  # |1 - 2 t|
-    f = NestedFunction(
-        absolute, (-ONE, Rational(3), -ONE), Rational(1, 2), ONE
-    )  # 4 t - 1 - |1 - 2 t| = 2 t beyond 1/2
+    # 4 t - 1 - |1 - 2 t| = 2 t beyond 1/2
+    f = NestedFunction(absolute, (-ONE, Rational(3), -ONE), Rational(1, 2), ONE)
     assert (
         zeros_in(
             f, 0, [(Rational(1, 2), ONE)], lambda place: place.compare_rational(Rational(1, 2)) > 0
         )
         == []
     )
-    g = NestedFunction(
-        absolute, (-Rational(1, 4), -Rational(1, 4), ONE), Rational(1, 2), ONE
-    )  # zero at 5/8
+    # zero at 5/8
+    g = NestedFunction(absolute, (-Rational(1, 4), -Rational(1, 4), ONE), Rational(1, 2), ONE)
     (zero,) = zeros_in(
         g, 0, [(Rational(1, 2), ONE)], lambda place: place.compare_rational(Rational(1, 2)) > 0
     )

@@ -129,16 +129,14 @@ def test_strips_are_two_cells_of_one_code() -> None:
 
 
 TINY = [
+    # radii of 4e-8
     [
         [1, 1, 1, "-6755399441055743/2251799813685248"],
         [3, -3, -3, "-5066549580791807/562949953421312"],
-    ],  # radii of 4e-8
+    ],
     [[1, 1, 1, Fraction(1, 2**1074) - 3], [3, -3, -3, Fraction(1, 2**1074) - 9]],  # radii of 2^-537
-    [
-        [1, Fraction(1, 2**1074), 0, "5/3"],
-        [0, 0, 1, "-5/3"],
-        [0, 1, 0, "-5/3"],
-    ],  # beyond floats as integers
+    # beyond floats as integers
+    [[1, Fraction(1, 2**1074), 0, "5/3"], [0, 0, 1, "-5/3"], [0, 1, 0, "-5/3"]],
 ]
 
 

@@ -644,9 +644,10 @@ def test_a_cell_listed_twice() -> None:
     for name in ("touching", "caps"):
         said = spoilt("sphere", name, change)
         assert "are put together" in said or "Euler" in said
+    # no circle
     assert "more vertices or cells than so many circles make" in spoilt(
         "sphere", "tangent planes", change
-    )  # no circle
+    )
 
 
 def test_a_chart_that_spans_no_sphere() -> None:

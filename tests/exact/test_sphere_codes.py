@@ -179,9 +179,8 @@ def test_directions_on_a_boundary_and_off_the_sphere_are_refused() -> None:
     with pytest.raises(InvalidInput, match="does not fit"):
         found.locate([1, 2])
     with pytest.raises(InvalidInput, match="on a boundary"):
-        of(tensors.mlp([([[1, 0, 0]], [-2]), ([[1]], [0])]), 4).locate(
-            [7, 0, 0]
-        )  # where the plane touches
+        # where the plane touches
+        of(tensors.mlp([([[1, 0, 0]], [-2]), ([[1]], [0])]), 4).locate([7, 0, 0])
     slice_ = partition(
         BAND,
         GreatSphere([1, 0, 0], [0, 1, 0], [0, 0, 1], radius_squared=4),

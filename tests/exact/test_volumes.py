@@ -72,9 +72,8 @@ def test_cubes_and_simplices(dim: int) -> None:
     ] * 2 * dim
     corner = body(*simplex(dim))
     assert fraction(corner.volume) == Fraction(1, factorial(dim))
-    slanted = corner.facet_measure(
-        dim
-    )  # its shadow is the simplex of one dimension less, seen under |(1, .., 1)|
+    # its shadow is the simplex of one dimension less, seen under |(1, .., 1)|
+    slanted = corner.facet_measure(dim)
     assert slanted.sympy() == sympy.sqrt(dim) / factorial(dim - 1)
     assert slanted.is_rational == (dim in (1, 4))
     assert [fraction(corner.facet_measure(k).a) for k in range(dim)] == [

@@ -106,9 +106,8 @@ def test_dead_layer_everywhere(engine: str) -> None:
 @pytest.mark.parametrize("engine", FLAT)
 def test_zero_on_an_open_set_is_off(engine: str) -> None:
     first = Layer.of([[1, 0], [1, 0]], [0, -1], ReLU())
-    ramp = Layer.of(
-        [[1, -1], [-1, 1]], [0, 1], ReLU()
-    )  # a clamp of x to [0, 1]: zero for x < 0, and 1 - clamp for x > 1
+    # a clamp of x to [0, 1]: zero for x < 0, and 1 - clamp for x > 1
+    ramp = Layer.of([[1, -1], [-1, 1]], [0, 1], ReLU())
     network = Network((Block((first, ramp, Layer.of([[1, 1]]))),))
     found = partition(network, RealSpace(2), engine=engine)
     assert codes(found) == {"00|01", "10|11", "11|10"}

@@ -151,10 +151,8 @@ def _curve(random: Random) -> tuple[Spec, tuple[str, int] | None, Domain]:
         [1, *(random.randint(-2, 2) for _ in range(dim - 1))],
         [0, 1, *(random.randint(-2, 2) for _ in range(dim - 2))],
     )
-    u[-1], v[-1] = (
-        3,
-        -4,
-    )  # no combination of them has equal entries, so that LayerNorm keeps them apart
+    # no combination of them has equal entries, so that LayerNorm keeps them apart
+    u[-1], v[-1] = (3, -4)
     norm = random.choice([None, ("layer", 0), ("rms", 0)])
     return (
         fuzz_spheres.network(random, dim, MOST_HINGES),

@@ -126,9 +126,8 @@ def relus(activation: str) -> list[tuple[Fraction, Fraction, Fraction]]:
 def in_relus(spec: Spec) -> Iterator[tuple[Row, ...]]:
     """The hidden layers as rows of ReLUs; linear layers are multiplied out."""
     n = spec.input_dim
-    forms = [
-        tuple(Fraction(int(i == j)) for j in range(n + 1)) for i in range(n)
-    ]  # the layer's inputs, over those of the last
+    # the layer's inputs, over those of the last
+    forms = [tuple(Fraction(int(i == j)) for j in range(n + 1)) for i in range(n)]
     for layer in spec.layers:
         values = list(rows_through(layer, forms))
         if layer.activation == "identity":

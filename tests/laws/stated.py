@@ -154,9 +154,8 @@ def require_domain(found: Stated, record: Record) -> None:
     circle, a sphere.
     """
     if found.kind in ("complex", "facets"):
-        least = (
-            1 if found.kind == "complex" else 0
-        )  # a point is a polyhedron; its one region has no faces
+        # a point is a polyhedron; its one region has no faces
+        least = 1 if found.kind == "complex" else 0
         require(found.dim == record["dim"] >= least, "no polyhedron")
         require(all(len(wall) == found.dim + 1 for wall in found.walls), "no polyhedron")
         require(

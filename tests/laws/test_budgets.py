@@ -220,10 +220,8 @@ def test_what_is_left_passes_its_own_check(
         assert {row.tobytes() for row in part.codes} <= {row.tobytes() for row in whole.codes}
         if part.outcome is Outcome.COMPLETE:
             assert part.digest == whole.digest
-        elif len(part) and engine not in (
-            "circle",
-            "nested_roots",
-        ):  # curves have certificates of the whole alone
+        # curves have certificates of the whole alone
+        elif len(part) and engine not in ("circle", "nested_roots"):
             verdict = part.check()
             assert verdict.status is Status.INCOMPLETE, verdict.reason
 

@@ -95,9 +95,8 @@ def test_filter_survives_any_scale(scale: float) -> None:
         for s in (1.0, scale)
     ]
     first, second = (partition(network, Sphere()) for network in networks)
-    rounding_moved = (
-        scale != 1.0
-    )  # scaled floats are rounded, so nearby crossings may move, but not their number
+    # scaled floats are rounded, so nearby crossings may move, but not their number
+    rounding_moved = scale != 1.0
     assert first.cell_count == second.cell_count
     assert rounding_moved or codes(first) == codes(second)
 

@@ -141,9 +141,8 @@ def every_engine(network: Network, domain: Domain) -> list[Partition]:
         for name in engines.ALL
         if engines.takes(name, network, domain)
     ]
-    codes = [
-        {region.code for region in each.regions} for each in found
-    ]  # on spheres some engines list cells, others codes
+    # on spheres some engines list cells, others codes
+    codes = [{region.code for region in each.regions} for each in found]
     assert found and all(each == codes[0] for each in codes)
     assert all(each.outcome is Outcome.COMPLETE for each in found)
     return found

@@ -265,9 +265,8 @@ def test_a_great_circle_meets_cells_of_the_sphere(job: SphereSpec, pair: Rows) -
     known = codes(whole)
     circle = partition(job.network, GreatCircle(u, v, job.radius_squared))
     for region, code in zip(circle.regions, codes(circle), strict=True):
-        if off_every_plane(
-            job, region.witness
-        ):  # the circle may lie in a plane, and is on its zero side there
+        # the circle may lie in a plane, and is on its zero side there
+        if off_every_plane(job, region.witness):
             assert known[whole.locate(region.witness)] == code
 
 

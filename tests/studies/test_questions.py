@@ -213,9 +213,8 @@ def test_a_ray_knows_its_regions_and_its_last_change() -> None:
 
 
 def test_the_code_at_the_critical_radius_is_not_yet_that_of_the_direction() -> None:
-    network = block(
-        [[1, 0, 0, 0]], [-1], "rms", Fraction(3, 4)
-    )  # on iff 2 s > 1, s = r / sqrt(r^2 + 3): r_crit = 1
+    # on iff 2 s > 1, s = r / sqrt(r^2 + 3): r_crit = 1
+    network = block([[1, 0, 0, 0]], [-1], "rms", Fraction(3, 4))
     assert changes_along(network, (1, 0, 0, 0)).last_float == 1
     assert not has_the_code_of_its_direction(network, (1, 0, 0, 0))
     assert has_the_code_of_its_direction(network, (1 + Fraction(1, 2**60), 0, 0, 0))
@@ -582,9 +581,8 @@ def test_ratios_of_medians() -> None:
     assert all(
         math.isnan(x) for x in ratio_of_medians(np.zeros((6, 6)), np.ones((6, 6), dtype=int), 0)
     )
-    triangle = np.array(
-        [[0.0, 10, 1], [10, 0, 1], [1, 1, 0]]
-    )  # without the third node neighbours are all pairs: ratio 1
+    # without the third node neighbours are all pairs: ratio 1
+    triangle = np.array([[0.0, 10, 1], [10, 0, 1], [1, 1, 0]])
     assert ratio_of_medians(triangle, (triangle == 10).astype(int), 0) == (10, 1, 10)
     assert ratio_of_two_samples(np.full(9, 2.0), np.full(9, 4.0), 0) == (0.5, 0.5, 0.5)
     assert ratio_of_two_samples(np.ones(9), np.zeros(9), 0) == (math.inf, math.inf, math.inf)

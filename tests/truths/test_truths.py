@@ -64,9 +64,8 @@ def test_every_truth_is_tried_on_an_engine() -> None:
 @pytest.mark.parametrize("engine", [*engines.ONE_LAYER, *engines.ON_CURVES])
 def test_every_engine_is_tried(engine: str) -> None:
     """An engine that refused more and more would be tried on less and less."""
-    least = {"vertices": 100, "circle": 100, "nested_roots": 99}.get(
-        engine, 150
-    )  # 99: no spheres of two points
+    # 99: no spheres of two points
+    least = {"vertices": 100, "circle": 100, "nested_roots": 99}.get(engine, 150)
     assert sum(name == engine for _, name in JOBS) >= least
 
 

@@ -31,9 +31,8 @@ from viz.figures.polytopes import class_handles
 
 _TURNS = np.linspace(0, 2 * math.pi, 361)
 _FAR = 200  # gains beyond 2^200 or below 2^-200 are drawn in a unit of their size
-_VIEW = np.array(
-    [0.5, -0.74, 0.45]
-)  # from where three dimensions are seen, in the coordinates of the semi-axes
+# from where three dimensions are seen, in the coordinates of the semi-axes
+_VIEW = np.array([0.5, -0.74, 0.45])
 _NET = 6  # meridians and parallels of the net
 
 
@@ -206,9 +205,8 @@ def _semi_axes(
                 solid_capstyle="round",
             )[0]
         )
-        unit = screen[:, k] / np.linalg.norm(
-            screen[:, k]
-        )  # also where a very short axis rounds to a point
+        # also where a very short axis rounds to a point
+        unit = screen[:, k] / np.linalg.norm(screen[:, k])
         labels.append(
             ax.annotate(
                 name,

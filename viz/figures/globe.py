@@ -37,11 +37,8 @@ ColourBy = Literal["auto", "code", "area"]
 Labels = Literal["auto", "codes", "numbers", "none"]
 _SOFT = 0.4
 _REACH = 1.05  # of the radius: where labels outside begin
-_DEFAULT_VIEW, _TILT, _WEAK = (
-    (0.74, -0.5, 0.45),
-    0.2,
-    0.05,
-)  # tilted, so that no circle of a symmetric case is edge-on
+# tilted, so that no circle of a symmetric case is edge-on
+_DEFAULT_VIEW, _TILT, _WEAK = ((0.74, -0.5, 0.45), 0.2, 0.05)
 _MOST_CODE_BITS, _MOST_LABELS, _MOST_HIDDEN = 16, 28, 400
 
 

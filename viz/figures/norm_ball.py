@@ -186,9 +186,8 @@ def _in_plane(
     ball: NormBallPartition, plane: CirclePlane, halfspaces: tuple[tuple[int, ...], ...]
 ) -> list[tuple[np.ndarray, float]]:
     """Halfspaces over the ball's chart as unit normals and offsets over the orthonormal plane."""
-    chart = (
-        np.array([nearest_floats(row) for row in ball.flat.directions]) @ plane.axes.T
-    )  # q = y chart
+    # q = y chart
+    chart = np.array([nearest_floats(row) for row in ball.flat.directions]) @ plane.axes.T
     found = []
     for row in halfspaces:
         *unit, offset = Halfspace(row).float_row

@@ -214,9 +214,8 @@ def _cone(chart: _PlaneMap, view: shapely.Polygon, start: float, end: float) -> 
     first, last = chart.directions([start, end])
     turn = math.copysign(1.0, float(np.linalg.det(chart.linear)))
     sweep = (turn * (last - first)) % (2 * math.pi)
-    if (sweep > math.pi) != (
-        end - start > math.pi
-    ):  # a linear map keeps half-turns: only rounding can leave their side
+    # a linear map keeps half-turns: only rounding can leave their side
+    if (sweep > math.pi) != (end - start > math.pi):
         sweep = 0.0 if end - start < math.pi / 2 else math.pi
     angles = first + turn * np.linspace(0, sweep, 2 + int(sweep / (2 * math.pi) * _STEPS_PER_TURN))
     rim = chart.apex + _radius(chart, view) * np.column_stack([np.cos(angles), np.sin(angles)])

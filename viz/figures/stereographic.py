@@ -78,17 +78,15 @@ class Stereographic:
         """An arc of the map: `a . u = h` is the circle (a.c - h) |p|^2 + 2 a.p = a.c + h."""
         arcs, c = self.arcs, self.arcs.circle[arc]
         axis, height = arcs.axis[c], arcs.height[c]
-        across = float(axis @ self.centre) - float(
-            height
-        )  # not zero: the centre of projection is inside a cell
+        # not zero: the centre of projection is inside a cell
+        across = float(axis @ self.centre) - float(height)
         middle = -np.array([axis @ self.right, axis @ self.up]) / across
         radius = math.sqrt(max(1 - float(height) ** 2, 0.0)) / abs(across)
         begin, end = (
             math.atan2(*(point - middle)[::-1]) for point in self.project(arcs.points(arc, [0, 1]))
         )
-        turn = (end - begin if across < 0 else begin - end) % (
-            2 * math.pi
-        )  # the positive side is on the left
+        # the positive side is on the left
+        turn = (end - begin if across < 0 else begin - end) % (2 * math.pi)
         if arcs.partition.complex.arc_ends[arc, 0] == arcs.partition.complex.arc_ends[arc, 1]:
             turn = 2 * math.pi
         elif turn > 2 * math.pi - _SAME and arcs.turn[arc] < 1:

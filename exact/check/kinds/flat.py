@@ -43,9 +43,8 @@ from exact.check.records import (
 )
 
 Choose = Callable[[int, Values], bool]
-_Crossing = tuple[
-    str, str, int
-]  # a facet on the way to another region: the place, the code behind it, the neighbour named
+# a facet on the way to another region: the place, the code behind it, the neighbour named
+_Crossing = tuple[str, str, int]
 
 
 def check_flat(header: Json, network: Network, claim: Claim, records: Records) -> tuple[str, str]:

@@ -42,9 +42,8 @@ from exact.check.records import (
 )
 from exact.check.stages import Stages
 
-Half = tuple[
-    int, int, int
-]  # circle, gap, and 0 for the side where its plane is positive or 1 for the other
+# circle, gap, and 0 for the side where its plane is positive or 1 for the other
+Half = tuple[int, int, int]
 
 
 class Signed(NamedTuple):

@@ -40,10 +40,8 @@ from exact.geometry.polyhedra.halfspace import Halfspace
 
 _INFLATE = inflation(64)  # a bound is made of some thirty roundings
 _TINY = LEAST
-_BLOCK = {
-    "cpu": 2**17,
-    "cuda": 2**23,
-}  # entries of a tableau block: cache on a CPU, memory on a GPU
+# entries of a tableau block: cache on a CPU, memory on a GPU
+_BLOCK = {"cpu": 2**17, "cuda": 2**23}
 _SEED = 20_240_229
 
 

@@ -28,9 +28,8 @@ from exact.geometry.combinatorics.incidence import Incidence
 
 _PRECISIONS = (128, 512, 2048)
 _MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
-_NEAR_MIDDLE = Rational(
-    17, 37
-)  # off the middle itself, where symmetric arrangements have their vertices
+# off the middle itself, where symmetric arrangements have their vertices
+_NEAR_MIDDLE = Rational(17, 37)
 Arcs = Mapping[int, Sequence[int]]
 
 

@@ -299,9 +299,8 @@ class RoundGeometry:
             total += sign * np.bincount(at.arc_sides[:, side], bends, minlength=at.cell_count)
         for half, turn in self._turns_float():
             total += np.bincount(at.cell_of_walk[at.walk_of[half]], turn, minlength=at.cell_count)
-        left = (
-            2 * np.pi * (2 - walks) - total + 2 * np.sin(np.pi) * (2 - walks)
-        )  # sin of the float pi is what it lacks
+        # sin of the float pi is what it lacks
+        left = 2 * np.pi * (2 - walks) - total + 2 * np.sin(np.pi) * (2 - walks)
         return np.asarray(nearest_float(at.radius_squared) * left)
 
     @cached_property

@@ -29,9 +29,8 @@ from exact.arithmetic.surds import Surd, sign_of_biquadratic, sign_of_surd
 from exact.geometry.circles.complex import SurdPoint
 
 Vector = tuple[Integer, Integer, Integer]
-Spot = tuple[
-    int, int
-]  # the other circle, and +1 where its positive side is left, -1 where it is entered
+# the other circle, and +1 where its positive side is left, -1 where it is entered
+Spot = tuple[int, int]
 _ZERO = Integer(0)
 _ROW_BITS, _FINE = 128, 2.0**-70
 _NARROW = 2.0**-44  # of an enclosure made in balls
@@ -227,9 +226,8 @@ class CirclePlanes:
             g = self.gram
             a = Ball(g[0][0]).sqrt()
             b, d = g[1][0] / a, g[2][0] / a
-            minor = Rational(
-                self.adjugate[2][2], g[0][0]
-            )  # of the first two rows: no difference, so no cancellation
+            # of the first two rows: no difference, so no cancellation
+            minor = Rational(self.adjugate[2][2], g[0][0])
             c = Ball(minor).sqrt()
             e = (g[2][1] - d * b) / c
             self._factors[bits] = (

@@ -14,9 +14,8 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.codes import flipped_bits
 from exact.geometry.combinatorics.incidence import Incidence
 
-_BLOCK = (
-    1 << 18
-)  # pairs whose codes are compared at a time, so that memory stays in proportion to the answer
+# pairs whose codes are compared at a time, so that memory stays in proportion to the answer
+_BLOCK = 1 << 18
 
 
 @short_repr

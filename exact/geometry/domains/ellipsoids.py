@@ -51,9 +51,8 @@ def inside_wall(quadric: Quadric, wall: Halfspace) -> Quadric:
     """The form on the hyperplane of `wall`, without its pivot coordinate."""
     k, a = pivot(wall), wall.coefficients
     kept = [j for j in range(len(a)) if j != k]
-    share = {
-        j: Rational(-a[j], a[k]) for j in kept
-    }  # the pivot coordinate is the sum of share[j] times coordinate j
+    # the pivot coordinate is the sum of share[j] times coordinate j
+    share = {j: Rational(-a[j], a[k]) for j in kept}
     return tuple(
         tuple(
             quadric[i][j]

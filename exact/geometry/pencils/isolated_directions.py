@@ -23,10 +23,8 @@ from exact.geometry.pencils.pencil import Direction, dyadic_direction, zeros
 if TYPE_CHECKING:
     import sympy
 
-_CLOSE = (
-    64,
-    128,
-)  # enclosures are narrowed to these many bits before equality is decided by algebra
+# enclosures are narrowed to these many bits before equality is decided by algebra
+_CLOSE = (64, 128)
 _MOST_BITS = 1 << 14
 
 
@@ -278,9 +276,8 @@ class IsolatedDirection:
             if not jet.is_monotone():
                 return False
             shift = ball_bounds((jet.middle[0] / jet.middle[1]).mid())[0]
-        reach = max(
-            width / 2, Rational(1, 1 << max(0, 2 * bits - 8))
-        )  # Newton doubles the bits; 2^8 for the curvature
+        # Newton doubles the bits; 2^8 for the curvature
+        reach = max(width / 2, Rational(1, 1 << max(0, 2 * bits - 8)))
         grid = 8 << int(1 / reach).bit_length()
         centre = Rational(int((middle - shift) * grid), grid)
         if not (self.low < centre - reach and centre + reach < self.high):

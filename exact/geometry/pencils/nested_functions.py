@@ -31,10 +31,8 @@ from exact.geometry.pencils.pencil import CIRCLE, Function
 from exact.geometry.pencils.pencil import Form as PencilForm
 
 _ZERO, _ONE = Rational(0), Rational(1)
-_BALL_BITS = (
-    96,
-    256,
-)  # precisions at which a sign is tried with balls before it is decided exactly
+# precisions at which a sign is tried with balls before it is decided exactly
+_BALL_BITS = (96, 256)
 REACH = (Rational(-1, 16), Rational(17, 16))
 """Where zeros of eliminants are looked for: t runs over [0, 1], and functions go on a little
 beyond.
@@ -185,9 +183,8 @@ class Chain:
             return [Nested.polynomial(list(pair)) for pair in quarter(self.quadrant)]
         values = self.steps[-1].extend(self.before.tower)
         radicands = max((value.radicands for value in values), key=len)
-        return [
-            Nested(value.terms, radicands) for value in values
-        ]  # all know every root: the next one gets a new number
+        # all know every root: the next one gets a new number
+        return [Nested(value.terms, radicands) for value in values]
 
     def at(self, t: Rational) -> list[Value]:
         """The basis at a rational t, at the working precision."""

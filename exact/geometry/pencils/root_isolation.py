@@ -22,10 +22,8 @@ from exact.geometry.pencils.nested_functions import NestedFunction
 
 Interval = tuple[Rational, Rational]
 Inside = Callable[[IsolatedDirection], bool]
-_EARLY, _LATE = (
-    40,
-    160,
-)  # widths 2^-bits at which halving gives up, with an eliminant at hand and without one
+# widths 2^-bits at which halving gives up, with an eliminant at hand and without one
+_EARLY, _LATE = (40, 160)
 _FEW, _MANY = 250, 1500  # intervals looked at likewise
 
 

@@ -58,10 +58,8 @@ from exact.regions.cells import Outcome
 from exact.regions.engine import Job
 
 RowArray = np.ndarray[Any, np.dtype[np.int32]]
-_AT_ONCE = {
-    "cpu": 1 << 16,
-    "cuda": 1 << 24,
-}  # functions that the filter treats together: on a CPU they fit its cache
+# functions that the filter treats together: on a CPU they fit its cache
+_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 24}
 _PRODUCTS = 256  # circles, about, whose pre-activations are kept at a time
 DEFAULT_LIMIT = 10**9
 

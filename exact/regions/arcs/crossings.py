@@ -71,9 +71,8 @@ class Crossing:
             return sympy.Matrix(
                 [finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs]
             )
-        if isinstance(
-            self.direction, IsolatedDirection
-        ):  # an algebraic number of high degree: nothing simplifies
+        # an algebraic number of high degree: nothing simplifies
+        if isinstance(self.direction, IsolatedDirection):
             return (a * u + b * v) / scale
         return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
 

@@ -549,9 +549,8 @@ def _sorted_corners(points: Sequence[Point]) -> list[tuple[float, float]]:
     if len(points) < 3 or rank([[*affine(p), Rational(1)] for p in points]) < 3:
         return []
     middle, places = affine(centroid(points)), [affine(point) for point in points]
-    gaps = (
-        in_range([place[k] - middle[k] for place in places]) for k in range(2)
-    )  # stretched, the order around is the same
+    # stretched, the order around is the same
+    gaps = (in_range([place[k] - middle[k] for place in places]) for k in range(2))
     turns = [atan2(nearest_float(y), nearest_float(x)) for x, y in zip(*gaps, strict=True)]
     around = sorted(zip(turns, (tuple(map(nearest_float, place)) for place in places), strict=True))
     return [(x, y) for _, (x, y) in around]

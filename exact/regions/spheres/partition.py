@@ -261,9 +261,8 @@ class SpherePartition(Partition):
                 value=shown(x),
                 remedy="move it off the arc",
             )
-        bits = bits_at(
-            self.chart, y
-        )  # none where a plane touches the sphere, which decides no cell
+        # none where a plane touches the sphere, which decides no cell
+        bits = bits_at(self.chart, y)
         for target in self.cut.targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self.cut.arcs_of_circle)

@@ -488,9 +488,8 @@ def test_integers_on_a_line_behind_no_norm() -> None:
 
 @pytest.mark.parametrize("engine", ["circle", "nested_roots"])
 def test_an_undefined_point_where_earlier_neurons_cross_separates_the_cells(engine: str) -> None:
-    both = Block(
-        (Layer.of([[1], [-1]], [0, 0], ReLU()),)
-    )  # (t, 0) for t > 0, (0, -t) for t < 0: nothing to scale at t = 0
+    # (t, 0) for t > 0, (0, -t) for t < 0: nothing to scale at t = 0
+    both = Block((Layer.of([[1], [-1]], [0, 0], ReLU()),))
     network = Network((both, Block((Layer.of([[1, -1]], [0], ReLU()),), RMSNorm.of(0, dim=2))))
     found = partition(network, Segment([-1], [1]), engine=engine)
     assert [(c.undefined, c.parameter_float, len(c.hinges)) for c in found.crossings] == [

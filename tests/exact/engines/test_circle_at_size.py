@@ -58,9 +58,8 @@ def degenerate(count: int) -> Floats:
     rows[4 * few : 5 * few] = [3, 4, 5] * 2.0 ** generator.integers(-3, 4, (few, 1))
     rows[5 * few : 6 * few] = [3, 4, 5 * (1 - 2.0**-52)]
     slopes = generator.integers(-9, 10, (few, 2))
-    for k, (x, y) in enumerate(
-        ((1, 0), (3 / 5, -4 / 5))
-    ):  # the seam, and a point that floats only come near
+    # the seam, and a point that floats only come near
+    for k, (x, y) in enumerate(((1, 0), (3 / 5, -4 / 5))):
         part = slice((6 + k) * few, (7 + k) * few)
         rows[part, :2], rows[part, 2] = slopes * 5, -(slopes @ [5 * x, 5 * y]).round()
     return rows[generator.permutation(count)]
@@ -173,9 +172,8 @@ def test_a_budget_ends_in_the_middle_of_a_layer(regions: int) -> None:
     assert (len(part), part.outcome) == (regions, Outcome.BUDGET_REACHED)
     assert not part.cells.closed
     assert "stopped early" in part.evidence
-    expected = np.roll(whole.bits, 1, axis=0)[
-        :regions
-    ]  # cut open, the circle starts in the cell around (1, 0)
+    # cut open, the circle starts in the cell around (1, 0)
+    expected = np.roll(whole.bits, 1, axis=0)[:regions]
     assert np.array_equal(part.bits, expected)
     assert len(part.cells.cuts) == regions + 1
     assert [code_at(rows, r.witness) for r in part.regions] == [

@@ -116,9 +116,8 @@ def test_touching_fails_by_a_little_either_way() -> None:
     assert [str(r.code) for r in low.regions] == ["0", "1", "0"] and len(high) == 1
     assert not any(c.tangent for c in (*low.crossings, *high.crossings))
     assert low.crossings[0].parameter_float < 1 < low.crossings[1].parameter_float
-    assert low.regions[1].length_float == pytest.approx(
-        4 * 2.0**-25, rel=1e-6
-    )  # 2 cos(d) = 2 - d^2, t = 1 + 2 d
+    # 2 cos(d) = 2 - d^2, t = 1 + 2 d
+    assert low.regions[1].length_float == pytest.approx(4 * 2.0**-25, rel=1e-6)
 
 
 def test_a_hinge_that_touches_zero_where_two_quarters_meet_is_reported() -> None:
@@ -401,9 +400,8 @@ def test_a_root_is_named_whatever_other_zeros_its_polynomial_has() -> None:
         near = float(Fraction(int(root.low.p), int(root.low.q)))
         alpha, beta = IsolatedDirection(0, root.low, root.high, polynomial=product).sympy()
         assert float(beta) == pytest.approx(near) and float(alpha) == pytest.approx(1 - near)
-    cubic = Polynomial([Rational(1, 10), Rational(-1), 0, 1]) * Polynomial(
-        [2**300, 1]
-    )  # 0.1010.., 0.9456.., -1.05.., -2^300
+    # 0.1010.., 0.9456.., -1.05.., -2^300
+    cubic = Polynomial([Rational(1, 10), Rational(-1), 0, 1]) * Polynomial([2**300, 1])
     wide = [
         IsolatedDirection(0, Rational(i, 2), Rational(i + 1, 2), polynomial=cubic) for i in (0, 1)
     ]
@@ -444,9 +442,8 @@ def test_extreme_ranges_end_and_go_to_circle() -> None:
 
 def test_a_neuron_is_zero_behind_a_norm_of_numbers_that_are_equal_whatever_its_root() -> None:
     clamp = Layer.of([[9, 0], [9, 0]], [0, 0], HardTanh(-1, 1))
-    equal = Block(
-        (clamp, Layer.of([[1, 1], [2, 0]], [0, 0])), rms(eps="1/100")
-    )  # (2, 2), whose norm is irrational
+    # (2, 2), whose norm is irrational
+    equal = Block((clamp, Layer.of([[1, 1], [2, 0]], [0, 0])), rms(eps="1/100"))
     found = Network(
         (equal, Block((hidden([[1, -1]], [0]), Layer.of([[1]], [0])), rms(eps="1/100")))
     )

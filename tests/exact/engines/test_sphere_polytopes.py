@@ -99,9 +99,8 @@ def test_signs_and_orders_behind_layernorm(engine: str) -> None:
         rows = [[(k == i) - (k == j) for k in range(d)] for i, j in combinations(range(d), 2)]
         found = codes(planes(rows, [0] * len(rows), "layernorm"), None, engine)
         assert found.code_count == factorial(d)
-        assert (
-            len(found.neighbours()) == factorial(d) * (d - 1) // 2
-        )  # swaps of neighbours in the order
+        # swaps of neighbours in the order
+        assert len(found.neighbours()) == factorial(d) * (d - 1) // 2
 
 
 @pytest.mark.parametrize("engine", ENGINES)

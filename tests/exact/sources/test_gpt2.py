@@ -196,9 +196,8 @@ def test_every_activation_of_transformers_is_read_as_it_is_or_refused_by_name(
         return
     z = torch.from_numpy(np.random.default_rng(0).normal(size=500) * 4)
     found = gpt2.read(folder, 0).layers[0].activation.forward_float(z.numpy())
-    np.testing.assert_allclose(
-        found, ACT2FN[name](z).numpy(), rtol=0, atol=4e-15
-    )  # a truncated constant is off by 1e-12
+    # a truncated constant is off by 1e-12
+    np.testing.assert_allclose(found, ACT2FN[name](z).numpy(), rtol=0, atol=4e-15)
 
 
 @pytest.mark.parametrize(("name", "activation"), ACTIVATIONS.items())

@@ -85,9 +85,8 @@ SAME: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
 @pytest.mark.parametrize("name", SAME)
 def test_forwards_that_are_their_blocks_are_read(name: str, dtype: torch.dtype) -> None:
     forward, residual = SAME[name]
-    module = Block(forward, residual).to(
-        dtype
-    )  # in training mode: the Dropout within does not count
+    # in training mode: the Dropout within does not count
+    module = Block(forward, residual).to(dtype)
     before = torch.get_rng_state()
     network = torch_modules.read(module)
     assert torch.equal(before, torch.get_rng_state())

@@ -50,9 +50,8 @@ def test_edges_have_the_colour_of_the_layer_that_flips() -> None:
 
 
 def test_facets_that_flip_several_layers_have_a_colour_of_their_own() -> None:
-    both = tensors.mlp(
-        [([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0]), ([[1]], [0])]
-    )  # layer 2 is relu of relu(x1)
+    # layer 2 is relu of relu(x1)
+    both = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0]), ([[1]], [0])])
     _, ax = style.figure()
     artists = adjacency(partition(both, Box(-1, 1, dim=2)), ax)
     assert sorted(artists.layers) == [0, 0, 1, 1]

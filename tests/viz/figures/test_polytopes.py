@@ -56,9 +56,8 @@ def test_equal_maps_have_one_colour() -> None:
     from exact import partition
     from exact.sources import tensors
 
-    dead = tensors.mlp(
-        [([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0])]
-    )  # the second neuron reaches nothing
+    # the second neuron reaches nothing
+    dead = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0]], [0])])
     found = partition(dead, Box(-1, 1, dim=2))
     by_map, by_code = (draw(found, colour_by=c)[0].regions.get_facecolor() for c in ("map", "code"))
     assert (len({tuple(c) for c in by_map}), len({tuple(c) for c in by_code})) == (2, 4)

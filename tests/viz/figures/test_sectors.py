@@ -56,9 +56,8 @@ def test_a_point_lies_in_the_sector_of_its_arc(name: str) -> None:
     grid = np.random.default_rng(1).uniform(-2, 2, (60, 2))
     for index, polygon in zip(artists.indices, polygons(artists), strict=True):
         for x in grid[[polygon.contains(shapely.Point(p)) for p in grid]]:
-            code = found.network.code(
-                [float(v) for v in 1e6 * (linear @ x + offset)]
-            )  # far out, where eps is nothing
+            # far out, where eps is nothing
+            code = found.network.code([float(v) for v in 1e6 * (linear @ x + offset)])
             assert code == found.regions[index].code
 
 
@@ -89,9 +88,8 @@ def test_a_reflex_sector_shows_on_both_sides_of_a_narrow_one() -> None:
     narrow = min(found.regions, key=lambda r: r.length_float)
     middle = sum(narrow.parameters_float) / 2
     turn = np.array([[math.cos(middle), -math.sin(middle)], [math.sin(middle), math.cos(middle)]])
-    linear = (
-        CirclePlane.of(found).axes.T @ turn
-    )  # the apex is (-5, 0), and the narrow sector opens towards the window
+    # the apex is (-5, 0), and the narrow sector opens towards the window
+    linear = CirclePlane.of(found).axes.T @ turn
     artists = draw(found, embedding=(linear, linear @ [5, 0]))
     np.testing.assert_allclose(artists.apex, [-5, 0], atol=1e-12)
     assert sorted(artists.indices) == sorted([narrow.index, 1 - narrow.index, 1 - narrow.index])

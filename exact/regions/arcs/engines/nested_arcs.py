@@ -24,9 +24,8 @@ from exact.geometry.pencils.nested_functions import NestedFunction
 from exact.geometry.pencils.root_isolation import Interval, Zero, zeros_in
 from exact.propagation.norm_walks import BallState, ExactState, Program
 
-_MARGIN = (
-    2.0**-20
-)  # functions are looked at this far beyond the ends of an arc, where zeros may be close to an end
+# functions are looked at this far beyond the ends of an arc, where zeros may be close to an end
+_MARGIN = 2.0**-20
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]

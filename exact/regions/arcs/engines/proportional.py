@@ -98,9 +98,8 @@ def _float_keys(layer: Layer, suspects: IndexArray) -> list[bytes]:
         [layer.weight.float64()[neurons], layer.bias.float64()[neurons]], axis=1
     )
     at_zero = np.array([t == 0 for t in layer.activation.breakpoints])[bends]
-    values = (
-        np.where(at_zero[:, None], _scaled(values), values) + 0.0
-    )  # adding zero turns -0.0 into 0.0
+    # adding zero turns -0.0 into 0.0
+    values = np.where(at_zero[:, None], _scaled(values), values) + 0.0
     return [row.tobytes() + bytes([bend]) for row, bend in zip(values, bends.tolist(), strict=True)]
 
 

@@ -305,9 +305,8 @@ class Cutter:
                 if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
                     if not self._watch.has_room(used * array.itemsize * array[:1].size):
                         raise Stopped
-                    factor = (
-                        2 if array.nbytes > _LARGE else 4
-                    )  # what is not yet used costs nothing, copies do
+                    # what is not yet used costs nothing, copies do
+                    factor = 2 if array.nbytes > _LARGE else 4
                     grown = np.empty(
                         (max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype
                     )

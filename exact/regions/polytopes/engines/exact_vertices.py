@@ -36,9 +36,8 @@ from exact.propagation.cursor import Cursor, advance, begin
 IntArray = np.ndarray[Any, Any]
 _ZERO, _ONE = Rational(0), Rational(1)
 _KEPT = 4096
-Segment = tuple[
-    int, int, IntArray, IntArray, ByteArray, int
-]  # first plane, layer, regions, hinges, codes, first bit
+# first plane, layer, regions, hinges, codes, first bit
+Segment = tuple[int, int, IntArray, IntArray, ByteArray, int]
 Form = tuple[tuple[int, ...], int]  # (normal, offset) as integers, and the coefficient of K
 
 

@@ -41,9 +41,8 @@ from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, 
 from exact.regions.polytopes.facets import region_halfspaces
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-_NO_BASIS = (
-    -2
-)  # FIXED of kernels.feasibility, less the number of rows of a basis: a start from nothing
+# FIXED of kernels.feasibility, less the number of rows of a basis: a start from nothing
+_NO_BASIS = -2
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,8 @@ from exact.propagation.charts import SphereChart
 from exact.regions.spheres.engines.tilings import Places, Stretch
 
 _BITS = 128
-_ROUND = (
-    2.0**-48
-)  # above the relative error of a sum of four float products and of the rounding of what enters it
+# above the relative error of a sum of four float products and of the rounding of what enters it
+_ROUND = 2.0**-48
 _MIDDLE = 2.0**-36  # above that of the middle of a disc, where the squared norm keeps ten bits
 _KEPT = 2.0**-10
 _Hull = tuple[FloatArray, FloatArray]

@@ -130,9 +130,8 @@ def _hashes(codes: Words) -> Words:
     """
     found = codes[:, 0]
     for column in codes.T[1:]:
-        for _ in range(
-            2
-        ):  # high bits have to reach low ones, since codes often differ in two high bits alone
+        # high bits have to reach low ones, since codes often differ in two high bits alone
+        for _ in range(2):
             found = (found ^ (found >> _SHIFT)) * _MULTIPLIER
         found = (found ^ (found >> _SHIFT)) + column
     return found
