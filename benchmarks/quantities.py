@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Row = dict[str, Any]
-"""What was measured of one job, by name."""
+"""What was measured on one job: `job`, `ours`, and `relucent`, `highs` where they ran."""
 
 
 def rate(result: Row | None) -> float | None:

@@ -8,9 +8,6 @@ from benchmarks import spheres
 from benchmarks.jobs import RECORDED, Job
 from benchmarks.quantities import Row, quantity, rate, ratio
 
-"""What was measured on one job: `job`, `ours`, and `relucent`, `highs` where they ran."""
-
-
 HEADERS = (
     "net",
     "domain",

@@ -12,6 +12,8 @@ left to exact arithmetic.
 
 `alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as
 UNDECIDED (see exact.geometry.budgets).
+
+Longer than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ half-width h a function cannot vanish if |f| > |f'| h + |f''/2| h^2, and has at 
 |f'| > |f''| h; then the signs at the ends decide. What stays open goes back to exact arithmetic.
 Source: Taylor's theorem with Lagrange's remainder; the bound on sums of products is Higham 2002,
 section 3.1.
+
+Longer than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 
 from __future__ import annotations
