@@ -19,8 +19,6 @@ what is going on ends as LATE.
 Codes are rows of 64-bit words, bit k of hyperplane k in word k // 64. The first `walls` rows are
 the walls of an open convex domain: only their positive side is kept.
 
-One module, because a compiled function is cached by the text of its own file only.
-
 Longer than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 

@@ -15,8 +15,6 @@ is cut as well, or lies on one closed side. F is replaced by its two closed halv
 in a new face, whose facets are the meets of the cut G with H, and the (k - 2)-faces of F that lie
 in H. A face with vertices on one side only is left as it is.
 
-One long module, because a compiled function is cached by the text of its own file only.
-
 Longer than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 
