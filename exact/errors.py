@@ -140,6 +140,10 @@ class ExactlensError(Exception):
 
     The message has three parts: what was wrong, the value received (long ones abbreviated), the
     remedy. A caller that wants the parts reads :attr:`wrong`, :attr:`value` and :attr:`remedy`.
+
+    >>> failure = ExactlensError("no such layer", value=7, remedy="give 1 to 3")
+    >>> str(failure), failure.value
+    ('no such layer; got 7; give 1 to 3', 7)
     """
 
     def __init__(self, wrong: str, *, value: object, remedy: str) -> None:
@@ -162,27 +166,71 @@ class ExactlensError(Exception):
 class InvalidInput(ExactlensError, ValueError):
     """The input cannot mean anything: non-finite weights, shapes that do not fit, an empty box, a
     missing file.
+
+    >>> from exact import Box
+    >>> try:
+    ...     Box(1, 0, dim=1)
+    ... except InvalidInput as failure:
+    ...     print(failure)
+    the box is empty; got lo[0] = 1, hi[0] = 0; give lo <= hi
     """
 
 
 class Unsupported(ExactlensError):
-    """The named engine or function cannot do this job; another one may."""
+    """The named engine or function cannot do this job; another one may.
+
+    >>> from exact import Ball, partition
+    >>> from exact.sources import tensors
+    >>> try:
+    ...     partition(tensors.mlp([([[1]], [0])]), Ball([0], 1), engine="lp_tree")
+    ... except Unsupported as failure:
+    ...     print(failure.wrong)
+    engine lp_tree cannot do this job
+    """
 
 
 class NotPiecewiseLinear(Unsupported):
-    """An affine map was asked of a network with a smooth activation (GELU, SiLU)."""
+    """An affine map was asked of a network with a smooth activation (GELU, SiLU).
+
+    >>> from exact import GELU
+    >>> try:
+    ...     GELU().pieces
+    ... except NotPiecewiseLinear as failure:
+    ...     print(failure.value)
+    GELU(approximate='none')
+    """
 
 
 class TooLarge(ExactlensError):
-    """An upper bound on the size of the job exceeds the limit that the caller set."""
+    """An upper bound on the size of the job exceeds the limit that the caller set.
+
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> try:
+    ...     partition(tensors.mlp([([[1]] * 9, range(9)), ([[1] * 9], [0])]), RealSpace(1), limit=5)
+    ... except TooLarge as failure:
+    ...     print(failure.value)
+    at least 10 regions (20 bytes of codes)
+    """
 
 
 class Undecided(ExactlensError):
-    """A sign could not be decided with the arithmetic at hand; no guess is made."""
+    """A sign could not be decided with the arithmetic at hand; no guess is made.
+
+    >>> raise Undecided("the sign of a root", value="z_3", remedy="ask with more bits")
+    Traceback (most recent call last):
+        ...
+    exact.errors.Undecided: the sign of a root; got z_3; ask with more bits
+    """
 
 
 class MissingExtra(ExactlensError, ImportError):
-    """An optional dependency is needed for this and is not installed."""
+    """An optional dependency is needed for this and is not installed.
+
+    >>> failure = MissingExtra("no pandas", value="pandas", remedy="pip install pandas")
+    >>> isinstance(failure, ImportError)
+    True
+    """
 
 
 def _rebuilt(kind: type[ExactlensError], wrong: str, value: object, remedy: str) -> ExactlensError:

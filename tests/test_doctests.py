@@ -34,3 +34,12 @@ def test_example(name: str) -> None:
     )
     assert result.attempted > 0
     assert result.failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("name", exact.__all__)
+def test_every_public_name_has_an_example(name: str) -> None:
+    found = getattr(exact, name)
+    assert any(
+        title.endswith(f".{found.__name__}") or title.startswith(f"{found.__module__}.{name}.")
+        for title in EXAMPLES
+    )

@@ -41,6 +41,15 @@ def load(path: str | Path) -> Partition:
     false one on purpose, `check()` proves from the codes, as for any partition. Raises InvalidInput
     for a file that is missing, damaged, truncated or something else, and for a version that this
     one does not read. Nothing is executed. Cost: one pass over the file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> result = partition(tensors.mlp([([[1], [2]], [0, -1]), ([[1, 1]], [0])]), RealSpace(1))
+    >>> with TemporaryDirectory() as folder:
+    ...     file = result.save(f"{folder}/three.safetensors")
+    ...     load(file) == result
+    True
     """
     stored = read(path)
     if not isinstance(stored.manifest.get("partition"), dict):

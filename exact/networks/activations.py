@@ -28,7 +28,19 @@ Piece = tuple[Rational, Rational]
 
 
 class Activation(ABC):
-    """A scalar function applied to every pre-activation of a layer."""
+    """A scalar function applied to every pre-activation of a layer.
+
+    >>> class Clipped(Activation):
+    ...     breakpoints = Rational(0), Rational(6)
+    ...     pieces = (
+    ...         (Rational(0), Rational(0)), (Rational(1), Rational(0)), (Rational(0), Rational(6))
+    ...     )
+    ...
+    ...     def forward_float(self, z):
+    ...         return np.clip(z, 0, 6)
+    >>> Clipped().is_continuous, Clipped().name
+    (True, 'Clipped()')
+    """
 
     @property
     @abstractmethod
@@ -115,7 +127,11 @@ def _hexadecimal(values: Iterable[Rational]) -> str:
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """max(z, 0)."""
+    """max(z, 0).
+
+    >>> ReLU().breakpoints == (0,), ReLU().pieces == ((0, 0), (1, 0))
+    (True, True)
+    """
 
     @property
     def breakpoints(self) -> tuple[Rational, ...]:
@@ -134,6 +150,9 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64
     nearest to 1/100).
+
+    >>> [(str(slope), str(intercept)) for slope, intercept in LeakyReLU(Rational(1, 4)).pieces]
+    [('1/4', '0'), ('1', '0')]
     """
 
     slope: Rational = _DEFAULT_SLOPE
@@ -155,7 +174,11 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class AbsoluteValue(Activation):
-    """|z|."""
+    """|z|.
+
+    >>> [str(slope) for slope, _ in AbsoluteValue().pieces], AbsoluteValue().is_continuous
+    (['-1', '1'], True)
+    """
 
     @property
     def breakpoints(self) -> tuple[Rational, ...]:
@@ -172,7 +195,11 @@ class AbsoluteValue(Activation):
 @short_repr
 @dataclass(frozen=True)
 class HardTanh(Activation):
-    """min(max(z, lo), hi) with lo < hi."""
+    """min(max(z, lo), hi) with lo < hi.
+
+    >>> [str(bend) for bend in HardTanh().breakpoints], len(HardTanh().pieces)
+    (['-1', '1'], 3)
+    """
 
     lo: Rational = -_ONE
     hi: Rational = _ONE
@@ -199,7 +226,11 @@ class HardTanh(Activation):
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """z: no breakpoint, no bit."""
+    """z: no breakpoint, no bit.
+
+    >>> Identity().breakpoints, Identity().is_piecewise_linear
+    ((), True)
+    """
 
     @property
     def breakpoints(self) -> tuple[Rational, ...]:
@@ -242,6 +273,9 @@ class Smooth(Activation):
 class GELU(Smooth):
     """z Phi(z) (`approximate="none"`), or its tanh form (`"tanh"`, GPT-2's gelu_new). Not piecewise
     linear.
+
+    >>> GELU().is_piecewise_linear, [str(bend) for bend in GELU("tanh").breakpoints]
+    (False, ['0'])
     """
 
     approximate: Literal["none", "tanh"] = "none"
@@ -269,7 +303,11 @@ class GELU(Smooth):
 
 @dataclass(frozen=True)
 class SiLU(Smooth):
-    """z sigmoid(z). Not piecewise linear."""
+    """z sigmoid(z). Not piecewise linear.
+
+    >>> SiLU().forward_float(np.array([0.0, 2.0])).round(4).tolist(), SiLU().is_piecewise_linear
+    ([0.0, 1.7616], False)
+    """
 
     @property
     def float_bounds(self) -> tuple[float, float]:

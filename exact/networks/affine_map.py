@@ -34,6 +34,12 @@ class AffineMap:
 
     `of` says what the argument is: the input x, or behind a norm the normalised vector y = sqrt(n)
     P x / |P x| before gain and bias. `skip` says that the block also adds its input x.
+
+    >>> from exact import Box, partition
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[2]], [1]), ([[3]], [0])])
+    >>> str(partition(net, Box(0, 1, dim=1)).regions[0].affine)
+    'x -> [[6]] x + [[3]]'
     """
 
     matrix: RationalMatrix

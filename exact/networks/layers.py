@@ -189,6 +189,11 @@ class Layer:
 class Block:
     """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip
     connection.
+
+    >>> from exact import ReLU
+    >>> block = Block((Layer.of([[1, 0], [0, 1]], activation=ReLU()),), residual=True)
+    >>> block.forward_float(np.array([[1.0, -2.0]])).tolist()
+    [[2.0, -2.0]]
     """
 
     layers: tuple[Layer, ...]

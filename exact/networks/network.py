@@ -39,6 +39,12 @@ _ZERO, _ONE = Rational(0), Rational(1)
 class Network:
     """Blocks in order. Hidden layers (those whose activation bends) are numbered from 1; see
     :class:`Hinge`.
+
+    >>> from exact import Block, Layer, ReLU
+    >>> hidden, last = Layer.of([[1, -1], [1, 1]], activation=ReLU()), Layer.of([[1, 1]])
+    >>> net = Network((Block((hidden, last)),))
+    >>> net.input_dim, net.widths, net.hinges[1], str(net.affine_map(net.code([3, 1])))
+    (2, (2,), Hinge(layer=1, neuron=1, breakpoint=0), 'x -> [[2, 0]] x + [[0]]')
     """
 
     blocks: tuple[Block, ...]

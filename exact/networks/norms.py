@@ -43,6 +43,10 @@ class Norm(ABC):
 
     A norm of one's own is a subclass with `project`, `sphere_dim` and `sphere_basis`; P must be an
     orthogonal projection and the basis one of its image, else making one raises InvalidInput.
+
+    >>> norm = LayerNorm.of(eps=0, dim=3)
+    >>> norm.sphere_dim, norm.project(matrix([[3], [0], [0]], 1)).entries() == [2, -1, -1]
+    (1, True)
     """
 
     dim: int
@@ -188,7 +192,11 @@ def _shifted(eps: Rational, powers: IndexArray) -> FloatArray:
 
 
 class LayerNorm(Norm):
-    """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2."""
+    """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2.
+
+    >>> LayerNorm.of(dim=4, eps=0).forward_float(np.array([[1.0, 1.0, 3.0, 3.0]])).tolist()
+    [[-1.0, -1.0, 1.0, 1.0]]
+    """
 
     def project(self, columns: RationalArray) -> RationalArray:
         rows, k = columns.nrows(), columns.ncols()
@@ -206,7 +214,11 @@ class LayerNorm(Norm):
 
 
 class RMSNorm(Norm):
-    """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1."""
+    """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1.
+
+    >>> RMSNorm.of(dim=2, eps=0).forward_float(np.array([[7.0, -1.0]])).tolist()
+    [[1.4, -0.2]]
+    """
 
     def project(self, columns: RationalArray) -> RationalArray:
         return columns

@@ -12,7 +12,14 @@ from exact.arithmetic.arrays import BitArray, ByteArray
 
 
 class Outcome(Enum):
-    """How an enumeration ended. Has no truth value: compare with `is`."""
+    """How an enumeration ended. Has no truth value: compare with `is`.
+
+    >>> from exact import Outcome, RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [0])])
+    >>> partition(net, RealSpace(2)).outcome is Outcome.COMPLETE
+    True
+    """
 
     COMPLETE = "complete"
     BUDGET_REACHED = "budget reached"

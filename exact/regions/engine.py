@@ -29,6 +29,9 @@ class Budget:
 
     The bytes are those that the process grows by. Without them memory is bounded all the same, by
     half of what is available when the job starts; `bytes=math.inf` takes that bound away.
+
+    >>> Budget(regions=100, seconds=2.5)
+    Budget(regions=100, seconds=2.5, bytes=None)
     """
 
     regions: int | None = None

@@ -52,6 +52,13 @@ class Partition(ABC):
     `outcome` says whether the enumeration is complete and `evidence` how that is known; `decisions`
     counts what settled the questions on the way ("filter" and "exact" zeros on curves; LP
     "interiors", "farkas" vectors, ... in R^d). No truth value.
+
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [0])])
+    >>> result = partition(net, RealSpace(2))
+    >>> len(result), result.outcome, result.engine, result.locate([3, -2]), len(result.neighbours())
+    (4, <Outcome.COMPLETE: 'complete'>, 'subdivision', 2, 4)
     """
 
     codes: ByteArray

@@ -30,6 +30,13 @@ class Facet:
     `hyperplane` is the normal and offset as coprime integers in the parameters of the domain,
     positive inside; `neighbour` is None on the edge of the domain, and when a budget ended before
     the region behind was found.
+
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [0])])
+    >>> facet = partition(net, RealSpace(2)).regions[0].facets[0]
+    >>> facet.flipped, facet.neighbour, facet.hyperplane
+    ((Hinge(layer=1, neuron=0, breakpoint=0),), 2, (-1, 0, 0))
     """
 
     flipped: tuple[Hinge, ...]
@@ -42,6 +49,13 @@ class Facet:
 class SymbolicRegion:
     """A region as SymPy: `inequalities` (all hold strictly inside) and `map`, a column of
     expressions.
+
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [0])])
+    >>> found = partition(net, RealSpace(2)).regions[-1].symbolic()
+    >>> found.inequalities, found.map
+    ((x1 > 0, x2 > 0), Matrix([[x1 - x2]]))
     """
 
     inequalities: tuple[sympy.Basic, ...]
@@ -87,6 +101,13 @@ class View:
 class Region(View, ABC):
     """One region of a partition. Regions of equal partitions are equal where they are the same
     region.
+
+    >>> from exact import RealSpace, partition
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [0])])
+    >>> region = partition(net, RealSpace(2)).regions[3]
+    >>> region.index, region.code, [str(x) for x in region.witness], str(region.affine)
+    (3, SplineCode(11), ['1', '1'], 'x -> [[1, -1]] x + [[0]]')
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -18,6 +18,9 @@ from exact.errors import InvalidInput
 class Hinge(NamedTuple):
     """One bit of the spline code: breakpoint `breakpoint` of neuron `neuron` of hidden layer
     `layer` (1-based).
+
+    >>> Hinge(1, 7), str(Hinge(2, 0, 1))
+    (Hinge(layer=1, neuron=7, breakpoint=0), '(2, 0)#1')
     """
 
     layer: int

@@ -90,7 +90,12 @@ class Curve:
 
 
 class Domain(ABC):
-    """A subset of the input space of a network."""
+    """A subset of the input space of a network.
+
+    >>> from exact import Box
+    >>> isinstance(Box(-1, 1, dim=2), Domain)
+    True
+    """
 
     @abstractmethod
     def check(self, input_dim: int) -> None:

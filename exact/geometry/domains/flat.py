@@ -98,7 +98,11 @@ class Box(FlatDomain):
 
 @dataclass(frozen=True)
 class RealSpace(FlatDomain):
-    """All of R^dim: no bounding box, so unbounded regions are found too."""
+    """All of R^dim: no bounding box, so unbounded regions are found too.
+
+    >>> RealSpace(3)
+    RealSpace(3)
+    """
 
     dim: int
 
@@ -283,6 +287,9 @@ class Plane(FlatDomain):
 
     Parameters (s, t) are the chart in which `polygons()` draws; bounds that coincide freeze a
     parameter, as in a Box. Raises InvalidInput when the points are collinear.
+
+    >>> Plane([0, 0, 0], [1, 0, 0], [0, 1, 1], s=(-1, 1), t=(0, 2))
+    Plane(through (0, 0, 0), (1, 0, 0), (0, 1, 1))
     """
 
     points: tuple[tuple[Rational, ...], ...]

@@ -31,6 +31,9 @@ class Sphere(Domain):
     on the way. A circle behind a norm may be given a radius where that changes anything, for eps >
     0 or a skip connection around the norm: then it consists of the inputs with |x|^2 =
     `radius_squared` in the image of the norm's projection.
+
+    >>> Sphere(), Sphere("9/4")
+    (Sphere(), Sphere(radius_squared=9/4))
     """
 
     radius_squared: Rational | None
@@ -59,6 +62,9 @@ class GreatCircle(CurveDomain):
     anything, for eps > 0 or a skip
     connection around the first norm: then the circle consists of the inputs `alpha u + beta v` with
     that |x|^2.
+
+    >>> GreatCircle([1, -1, 0], [0, 1, -1])
+    GreatCircle(through (1, -1, 0), (0, 1, -1))
     """
 
     u: tuple[Rational, ...]
@@ -95,6 +101,9 @@ class GreatSphere(Domain):
 
     Behind a norm it lies on the norm's sphere, through the projections of u, v and w; without one,
     |x|^2 = `radius_squared` is needed. Raises InvalidInput when the three vectors are dependent.
+
+    >>> GreatSphere([1, 0, 0], [0, 1, 0], [0, 0, 1], radius_squared=1)
+    GreatSphere(through (1, 0, 0), (0, 1, 0), (0, 0, 1))
     """
 
     u: tuple[Rational, ...]

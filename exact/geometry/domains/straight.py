@@ -61,7 +61,11 @@ _FROM_ZERO, _TO_ONE = Halfspace((1, 0)), Halfspace((-1, 1))
 
 @dataclass(frozen=True, init=False)
 class Segment(_StraightLine):
-    """The segment from p to q, with parameter t from 0 (p) to 1 (q)."""
+    """The segment from p to q, with parameter t from 0 (p) to 1 (q).
+
+    >>> Segment([0, 0], ["1/2", 3])
+    Segment((0, 0) to (1/2, 3))
+    """
 
     p: tuple[Rational, ...]
     q: tuple[Rational, ...]
@@ -87,7 +91,11 @@ class Segment(_StraightLine):
 
 @dataclass(frozen=True, init=False)
 class Ray(_StraightLine):
-    """The ray `origin + t direction`, t > 0. `origin=0` stands for the origin of the space."""
+    """The ray `origin + t direction`, t > 0. `origin=0` stands for the origin of the space.
+
+    >>> Ray(0, [1, 2])
+    Ray((0, 0) along (1, 2))
+    """
 
     origin: tuple[Rational, ...]
     direction: tuple[Rational, ...]
@@ -115,7 +123,11 @@ class Ray(_StraightLine):
 
 @dataclass(frozen=True, init=False)
 class Line(_StraightLine):
-    """The whole line `point + t direction`, t real."""
+    """The whole line `point + t direction`, t real.
+
+    >>> Line([0, 1], [1, 2])
+    Line((0, 1) along (1, 2))
+    """
 
     point: tuple[Rational, ...]
     direction: tuple[Rational, ...]

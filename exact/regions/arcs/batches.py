@@ -77,6 +77,13 @@ class CircleBatch(Sequence[CurvePartition]):
     packed codes (B x bytes) of the cells that start at the first events; on a circle that nothing
     cuts, that of the circle. `settled` holds the circles on which the filter abstained and exact
     algebra decided; their angles are those of `settled[i].curve`.
+
+    >>> from exact import partition_circles
+    >>> from exact.sources import tensors
+    >>> net = tensors.block([[1, 0, 2], [0, 1, 0]], [0, 0], [[1, 1]], [0], "layernorm", eps=0)
+    >>> batch = partition_circles(net, [[1, -1, 0], [1, 1, -2]], [[0, 1, -1], [1, 0, -1]])
+    >>> len(batch), batch.rows.tolist(), len(batch[0])
+    (2, [0, 1, 0, 1, 1, 0, 1, 0], 4)
     """
 
     network: Network
