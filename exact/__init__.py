@@ -6,7 +6,7 @@ float may propose, and never decides.
 
 from __future__ import annotations
 
-from exact.arithmetic.numbers import RationalMatrix
+from exact.arithmetic.numbers import RationalMatrix, rational
 from exact.errors import (
     ExactlensError,
     InvalidInput,
@@ -98,4 +98,5 @@ __all__ = [
     "neighbourhood",
     "partition",
     "partition_circles",
+    "rational",
 ]

@@ -262,7 +262,7 @@ def _check_numbers(activation: Activation) -> None:
             raise InvalidInput(
                 "a bend or a piece of an activation is no Rational",
                 value=f"{number!r} in {activation.name}",
-                remedy="write exact.arithmetic.numbers.rational(x) in breakpoints and pieces",
+                remedy="write exact.rational(x) in breakpoints and pieces",
             )
 
 

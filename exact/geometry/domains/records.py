@@ -45,7 +45,7 @@ def domain_record(domain: Domain) -> Json:
         raise Unsupported(
             "a domain of this kind has no record",
             value=type(domain).__name__,
-            remedy="use a domain of exact.geometry.domains.base, or pickle what you have",
+            remedy="use a domain that exact exports, or pickle what you have",
         )
     return {
         "kind": type(domain).__name__,
