@@ -31,7 +31,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_insi
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.evaluation import layer_bits
 from exact.networks.network import Network
-from exact.propagation.cursor import advance, begin, layer_halfspaces
+from exact.propagation.cursor import advance, begin, halfspaces_along
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,7 @@ def region_halfspaces(network: Network, flat: Flat, bits: Sequence[bool]) -> lis
     included).
     """
     one = [Rational(0)] * flat.dim + [Rational(1)]
-    cursor, start, found = begin(network, flat.state(), one), 0, list[Halfspace]()
-    while cursor is not None:
-        z = cursor.current.pre_activations(cursor.inner, cursor.one)
-        found += layer_halfspaces(cursor, z)
-        end = start + cursor.current.bits
-        cursor, start = advance(cursor, z, bits[start:end]), end
-    return found
+    return list(halfspaces_along(begin(network, flat.state(), one), bits))
 
 
 def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Halfspace, ...]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exact.arithmetic.linear_algebra import apply, dot
 from exact.arithmetic.numbers import Rational, fractions
-from exact.arithmetic.surds import sign_of_surd
 from exact.errors import InvalidInput, Undecided, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
@@ -24,7 +23,7 @@ from exact.geometry.polyhedra.double_description import shorter
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
-from exact.propagation.cursor import advance, halfspaces_along, layer_halfspaces
+from exact.propagation.cursor import halfspaces_along
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
 from exact.regions.partition import CodedPartition
@@ -33,9 +32,6 @@ from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.records import code_cells, code_parts
 from exact.regions.storage import Parts, travels
-
-if TYPE_CHECKING:
-    pass
 
 _ZERO, _ONE = Rational(0), Rational(1)
 # a pair of the code needs the bits of the gap that its set leaves; more than these no input has
@@ -160,7 +156,7 @@ class CodePartition(CodedPartition):
         """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all
         around.
         """
-        bits = bits_at(self.chart, self.direction_of(x))
+        bits = self.chart.bits_at(self.direction_of(x))
         found = None if bits is None else self.index_of(SplineCode.of(bits, self._layer_sizes))
         if bits is None:
             raise InvalidInput(
@@ -174,32 +170,6 @@ class CodePartition(CodedPartition):
                 remedy="please report the network" if complete else "raise the budget",
             )
         return found
-
-
-def bits_at(chart: SphereChart, y: Sequence[Rational]) -> list[bool] | None:
-    """The spline code in the direction y of a chart; None where a hinge is zero that is not zero
-    all around.
-    """
-    square = chart.radius_squared / dot(y, apply(chart.gram, y))
-    bits, cursor = list[bool](), chart.cursor
-    while cursor is not None:
-        z = cursor.current.pre_activations(cursor.inner, cursor.one)
-        own = [_side(halfspace, y, square) for halfspace in layer_halfspaces(cursor, z)]
-        if None in own:
-            return None
-        bits += [side == 1 for side in own]
-        cursor = advance(cursor, z, [side == 1 for side in own])
-    return bits
-
-
-def _side(halfspace: Halfspace, y: Sequence[Rational], square: Rational) -> int | None:
-    """The side of a hyperplane on which `sqrt(square) y` lies, None on it; a constant is on its own
-    side everywhere.
-    """
-    offset = Rational(halfspace.offset)
-    if halfspace.is_constant:
-        return 1 if offset > 0 else -1
-    return sign_of_surd(offset, dot([Rational(x) for x in halfspace.normal], y), square) or None
 
 
 class CodeRegion(Region):
@@ -232,7 +202,7 @@ class CodeRegion(Region):
         near, far = (affine(point) for point in owner.straddling_of(self.index))
         for _ in range(_HALVINGS):
             middle = [(a + b) / 2 for a, b in zip(near, far, strict=True)]
-            found = shorter(middle, lambda y: any(y) and bits_at(owner.chart, y) == wanted)
+            found = shorter(middle, lambda y: any(y) and owner.chart.bits_at(y) == wanted)
             if found is not None:
                 return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared

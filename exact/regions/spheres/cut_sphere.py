@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.linear_algebra import Vector, apply, dot, solve
 from exact.arithmetic.numbers import Rational, RationalArray
@@ -29,7 +30,6 @@ from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import Cursor, advance, layer_halfspaces
-from exact.regions.spheres.cells import SphereCells
 
 _ZERO = Rational(0)
 _ATTEMPTS = 64
@@ -39,20 +39,12 @@ _ATTEMPTS = 64
 @short_repr
 @dataclass(frozen=True, eq=False)
 class CutSphere:
-    """The cells of a 2-sphere and where the network stands on them."""
+    """The cells of a 2-sphere and where the network stands on them; cell 0 has the code `root`."""
 
     network: Network
-    cells: SphereCells
-
-    @property
-    def chart(self) -> SphereChart:
-        """The coordinates y."""
-        return self.cells.chart
-
-    @property
-    def complex(self) -> SphereComplex:
-        """Cells, arcs and vertices as arrays."""
-        return self.cells.complex
+    chart: SphereChart
+    complex: SphereComplex
+    root: BitArray
 
     @cached_property
     def geometry(self) -> RoundGeometry:
@@ -62,7 +54,7 @@ class CutSphere:
     @cached_property
     def tree(self) -> CodeTree:
         """The codes, as a tree over the arcs."""
-        return CodeTree(self.complex, self.cells.root)
+        return CodeTree(self.complex, self.root)
 
     # ---- boundaries
 

@@ -38,7 +38,6 @@ from exact.regions.certificate import Json, round_domain
 from exact.regions.partition import Partition
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCells
-from exact.regions.spheres.codes import bits_at
 from exact.regions.spheres.cut_sphere import CutSphere
 from exact.regions.spheres.records import sphere_cells, sphere_parts
 from exact.regions.spheres.views import SphereArc, SphereCell, SphereVertex
@@ -73,7 +72,7 @@ class SpherePartition(Partition):
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
         super().__init__(network, domain, engine, None, cells)
-        self.cut = CutSphere(network, cells)
+        self.cut = CutSphere(network, cells.chart, cells.complex, cells.root)
         self.chart, self.complex = cells.chart, cells.complex
         self.tree, self.geometry = self.cut.tree, self.cut.geometry
 
@@ -262,7 +261,7 @@ class SpherePartition(Partition):
                 remedy="move it off the arc",
             )
         # none where a plane touches the sphere, which decides no cell
-        bits = bits_at(self.chart, y)
+        bits = self.chart.bits_at(y)
         for target in self.cut.targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self.cut.arcs_of_circle)

@@ -130,7 +130,7 @@ class FacetWalk(Engine):
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:
-            return no_cells(job)
+            return no_cells(job.network.hinge_count)
         if isinstance(start, Farkas):
             return empty_cells(job.network.hinge_count, start)
         return self.explore(job, start.point, None)

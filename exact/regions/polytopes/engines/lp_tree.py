@@ -168,7 +168,7 @@ class LPTree(Engine):
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:
-            return no_cells(job)
+            return no_cells(job.network.hinge_count)
         if isinstance(start, Farkas):
             return empty_cells(hinges, start)
         tree = _Tree(job.network, flat, start.point, job.watch)
