@@ -3,7 +3,7 @@ the backend.
 
 A finite float is a dyadic rational, so a network of floats *is* a network of rationals
 (mathematics.md, "Networks of rationals"). The backend is FLINT through python-flint; this module is
-the only one that imports it.
+the only one that imports it. Numbers and matrices therefore stand in one file.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT_SCALED, U, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float
 from exact.networks.layers import Layer
 from exact.networks.norms import Norm
-from exact.propagation.enclosures import row_norms
 
 Tensor = torch.Tensor
 _UP = inflation(1 << 22)  # bounds are summed over the columns of a layer

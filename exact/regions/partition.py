@@ -1,5 +1,5 @@
 """What a partition offers whatever the domain: codes, counts that are never mixed, locating points,
-a digest.
+a digest. What can be asked of every kind of partition stands in one file, most of it docstrings.
 """
 
 from __future__ import annotations

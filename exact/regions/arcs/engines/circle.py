@@ -36,17 +36,8 @@ from exact.propagation.cursor import Cursor, advance, begin, pass_norm
 from exact.propagation.pencil_charts import pencil_chart, two_columns
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.curve_cells import Run, collected
-from exact.regions.arcs.engines.isolation import (
-    Edge,
-    Isolated,
-    LayerFunctions,
-    Tally,
-    between,
-    edge_at,
-    isolate,
-    seam_edge,
-    sorted_edges,
-)
+from exact.regions.arcs.engines.edges import Edge, Tally, between, edge_at, seam_edge, sorted_edges
+from exact.regions.arcs.engines.isolation import Isolated, LayerFunctions, isolate
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
 

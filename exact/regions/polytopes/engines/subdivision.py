@@ -18,16 +18,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from math import inf
 
 import numpy as np
 
-from exact.arithmetic.arrays import ByteArray
+from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.numbers import FloatArray, Rational
 from exact.errors import require
 from exact.geometry.budgets import Stopped
+from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Point, float_rows, is_inside, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
@@ -37,7 +40,7 @@ from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, chart_of
 from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
-from exact.regions.polytopes.engines.cutting import CutFaces, Cutter
+from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
 from exact.regions.polytopes.facets import region_walls
 
@@ -226,3 +229,38 @@ def _code(network: Network, flat: Flat, point: Point) -> Sequence[bool] | None:
         own = [x > 0 for x in values]
         bits, cursor = [*bits, *own], advance(cursor, z, own)
     return bits if inside else None
+
+
+class CutFaces(FaceComplex):
+    """The complex that a cutter ends with; its tables are made when first asked for."""
+
+    _cutter: Cutter
+
+    def __init__(self, cutter: Cutter, exact: ExactVertices) -> None:
+        ids = cutter.vertex_ids
+        own = {
+            "dim": exact.dim,
+            "vertex_count": len(ids),
+            "vertex": lambda i: exact.point(int(ids[i])),
+            "_cutter": cutter,
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what."""
+        return self._cutter.boundary()
+
+    @cached_property
+    def corners(self) -> Incidence:
+        """The vertices of every region."""
+        return self._cutter.corners()
+
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats, and bounds on their distances from the exact ones."""
+        return self._cutter.enclosed()
+
+    def pairs(self) -> IndexArray:
+        """Every two regions that share a facet."""
+        return self._cutter.pairs(self.boundary[self.dim])
