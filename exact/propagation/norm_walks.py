@@ -22,7 +22,7 @@ from exact.arithmetic.enclosures.ball_matrices import BallMatrix
 from exact.arithmetic.linear_algebra import identity, rows_of
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.geometry.pencils.nested_functions import Chain, Constants, SkipProduct, Step
-from exact.kernels.nested_roots import LINEAR, PRODUCT, ROOT
+from exact.kernels.nested_roots import LINEAR, PRODUCT, ROOT, Balls, Steps
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
@@ -230,6 +230,11 @@ class Program:
     rad: FloatArray
     size: int
     width: int
+
+    @property
+    def steps(self) -> Steps:
+        """The same for the kernel."""
+        return Steps(self.kinds, self.places, Balls(self.mid, self.rad), self.quadrant, self.size)
 
     @classmethod
     def start(cls, quadrant: int) -> Program:

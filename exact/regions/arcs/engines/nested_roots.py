@@ -32,6 +32,7 @@ from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
 from exact.geometry.pencils.nested_functions import Chain, FormRoot, LineRoot, NestedFunction
 from exact.geometry.pencils.pencil import Form, Frame, dyadic_direction
 from exact.geometry.pencils.positions import CurvePoint
+from exact.kernels.nested_roots import roots_are_positive
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
@@ -58,7 +59,6 @@ from exact.regions.arcs.engines.nested_arcs import (
     Walk,
     between,
     edge_at,
-    program_arrays,
 )
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
@@ -240,11 +240,9 @@ class _Sweep:
 
     def _normalised(self, arc: Arc, norm: Norm) -> list[Arc]:
         """Apply a norm; the arc is cut where its root vanishes."""
-        from exact.kernels.nested_roots import roots_are_positive
-
         balls = arc.walk.balls
         program = balls.program.with_root(balls.form(norm))
-        if roots_are_positive(*program_arrays(program), program.size, *arc.around):
+        if roots_are_positive(program.steps, *arc.around):
             return [
                 arc.behind(
                     Walk(balls.normalised(norm, program), lambda: _with_root(arc.walk.exact, norm))
