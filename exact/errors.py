@@ -124,11 +124,9 @@ def _listed(values: Any, left: str, right: str, most: int) -> str:
             return f"{left}{', '.join(entries)}{only}{right}"
     while entries and sum(map(len, entries)) + 2 * len(entries) > room:
         entries.pop()
-    return (
-        f"{left}{', '.join([*entries, f'... {len(values)} in all'])}{right}"
-        if entries
-        else f"<{len(values)} entries>"
-    )
+    if entries:
+        return f"{left}{', '.join([*entries, f'... {len(values)} in all'])}{right}"
+    return f"<{len(values)} entries>"
 
 
 def _cut(text: str, most: int) -> str:

@@ -372,11 +372,9 @@ class RationalMatrix:
         if isinstance(values, RationalMatrix):
             return values
         array = plain_array(values, name) if is_array(values) else None
-        return (
-            cls.from_rationals(values, name)
-            if array is None or array.dtype.kind in "OU"
-            else cls.from_floats(array, name)
-        )
+        if array is None or array.dtype.kind in "OU":
+            return cls.from_rationals(values, name)
+        return cls.from_floats(array, name)
 
     @cached_property
     def exact(self) -> fmpq_mat:

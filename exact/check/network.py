@@ -31,10 +31,8 @@ class Activation(NamedTuple):
     @classmethod
     def read(cls, record: Any, place: str) -> Activation:
         """Bends ascend, and two pieces agree where they meet: functions are continuous."""
-        unit, words = (
-            scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0],
-            get(record, "bends", str, place),
-        )
+        unit = scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0]
+        words = get(record, "bends", str, place)
         bends = integers(words, len(words.split()), f"{place}, bends")
         if any(low >= high for low, high in pairwise(bends)):
             raise Rejected(f"{place}: bends that do not ascend")
@@ -302,11 +300,9 @@ class Block:
     @classmethod
     def read(cls, record: Any, inputs: int, dialect: Dialect, place: str) -> Block:
         only(record, {"residual", "layers", "norm"}, place)
-        residual, listed, width = (
-            get(record, "residual", bool, place),
-            get(record, "layers", list, place),
-            inputs,
-        )
+        residual = get(record, "residual", bool, place)
+        listed = get(record, "layers", list, place)
+        width = inputs
         norm = (
             None
             if record.get("norm") is None

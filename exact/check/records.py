@@ -255,10 +255,8 @@ class Claim:
     @classmethod
     def read(cls, header: Json) -> Claim:
         kind, counts = get(header, "kind", str, "header"), get(header, "faces", list, "header")
-        regions, complete = (
-            get(header, "regions", int, "header"),
-            get(header, "complete", bool, "header"),
-        )
+        regions = get(header, "regions", int, "header")
+        complete = get(header, "complete", bool, "header")
         if not all(type(n) is int and n >= 0 for n in (*counts, regions)):
             raise Rejected("header: an unknown kind, or counts that are no counts")
         return cls(kind, complete, regions, counts, get(header, "maps", bool, "header"), [], {})

@@ -295,11 +295,9 @@ class Axis:
         """The length of the semi-axis: the nearest float64."""
         if self.squared is not None:
             return self.squared.root_float()
-        function, (low, high), n = (
-            _Secular(self.norm),
-            (rational(x) / self.norm.dim for x in self.bounds),
-            self.norm.dim,
-        )
+        function = _Secular(self.norm)
+        (low, high) = (rational(x) / self.norm.dim for x in self.bounds)
+        n = self.norm.dim
         while (length := nearest_root(n * low)) != nearest_root(n * high):
             low, high = function.narrowed(low, high, (low + high) / 2)
         return length

@@ -408,8 +408,6 @@ def _nearly_orthogonal(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[
     except np.linalg.LinAlgError:
         return basis
     shares = matrix([[rational(float(np.float32(x))) for x in row] for row in lower], len(basis))
-    return (
-        tuple(map(tuple, rows_of(shares * matrix(basis, len(basis[0])))))
-        if shares.det() != 0
-        else basis
-    )
+    if shares.det() != 0:
+        return tuple(map(tuple, rows_of(shares * matrix(basis, len(basis[0])))))
+    return basis

@@ -213,10 +213,8 @@ class PointWalk:
         ]
         x, ex, y, ey = tensors
         assert x is not None and ex is not None
-        points, skips = (
-            Points(x, at_least(ex), y, None if ey is None else at_least(ey)),
-            list[Points](),
-        )
+        points = Points(x, at_least(ex), y, None if ey is None else at_least(ey))
+        skips = list[Points]()
         for stage in self._stages[:layer]:
             points = self._through(stage, points, skips)
             points = _activated(stage, points)
@@ -229,11 +227,9 @@ class PointWalk:
         (points x hinges).
         """
         x = torch.from_numpy(p).to(self._device)
-        points, skips, found = (
-            Points(x, x.new_zeros(len(x))),
-            list[Points](),
-            [x.new_zeros((len(x), 0), dtype=torch.int8)],
-        )
+        points = Points(x, x.new_zeros(len(x)))
+        skips = list[Points]()
+        found = [x.new_zeros((len(x), 0), dtype=torch.int8)]
         for layer, stage in enumerate(self._stages):
             points = _activated(self._stages[layer - 1], points) if layer else points
             points = self._through(stage, points, skips)
@@ -314,10 +310,8 @@ def _activated(stage: Stage, points: Points) -> Points:
     unsure = high == UNKNOWN
     if bool(unsure.any()):
         lost = 2 * bends.steepest * z.abs() + 2 * bends.highest
-        errors, slack = (
-            errors + torch.where(unsure, lost, 0.0),
-            slack + torch.where(unsure, 2 * w.abs(), 0.0),
-        )
+        errors = errors + torch.where(unsure, lost, 0.0)
+        slack = slack + torch.where(unsure, 2 * w.abs(), 0.0)
         total, total_w = row_norms(errors), row_norms(slack)
     x, ex = _activate(bends, z, errors, total, piece, flat, True)
     y, ey = _activate(bends, w, slack, total_w, piece, flat, False)

@@ -34,10 +34,8 @@ class Affine:
         bias: FloatArray,
         bias_error: FloatArray | None,
     ) -> None:
-        self.weight, self.bias = (
-            torch.from_numpy(np.array(weight)),
-            torch.from_numpy(np.array(bias)),
-        )
+        self.weight = torch.from_numpy(np.array(weight))
+        self.bias = torch.from_numpy(np.array(bias))
         self.gamma = gamma_of(weight.shape[1])
         self.is_exact = weight_error is None and bias_error is None
         self.row_norms, zero = row_norms(self.weight), torch.zeros_like(self.bias)

@@ -139,11 +139,9 @@ def _add_face(upper: _Faces, lower: _Faces, listed: Any, dim: int, place: str) -
     parts = indices(listed, len(lower.tight), place)
     tight, positive, negative = -1, 0, 0
     for part in parts:
-        tight, positive, negative = (
-            tight & lower.tight[part],
-            positive | lower.positive[part],
-            negative | lower.negative[part],
-        )
+        tight = tight & lower.tight[part]
+        positive = positive | lower.positive[part]
+        negative = negative | lower.negative[part]
         lower.owners[part] += 1
     if dim == 1 and len(parts) != 2:
         raise Rejected(f"{place}: an edge without two ends")

@@ -90,11 +90,9 @@ class LowestVertices:
     def __init__(
         self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None
     ) -> None:
-        self.local, self.points, self.watch = (
-            local,
-            list[torch.Tensor](),
-            watch or Watch(most_bytes=inf),
-        )
+        self.local = local
+        self.points = list[torch.Tensor]()
+        self.watch = watch or Watch(most_bytes=inf)
         self.dim, self.planes, self.device = given.dim, given.planes, device
         bounds = bounds_of(given)
         self.boxed = bounds is not None
@@ -132,10 +130,8 @@ class LowestVertices:
 
     def _start(self, level: int) -> _Tableau:
         scales = [1 << max(abs(x) for x in row).bit_length() for row in self.rows]
-        mid, exactly = (
-            np.empty((self.count, level + 1)),
-            np.empty((self.count, level + 1), dtype=bool),
-        )
+        mid = np.empty((self.count, level + 1))
+        exactly = np.empty((self.count, level + 1), dtype=bool)
         for i, (row, scale) in enumerate(zip(self.rows, scales, strict=True)):
             self.watch.check()
             entries = [Rational(row[j], scale) for j in self._columns(level)]
@@ -200,10 +196,8 @@ class LowestVertices:
         """
         free = 2 + nodes.chosen.shape[1]
         each, walls = torch.arange(len(parents), device=self.device), slice(self.planes, self.count)
-        row, row_rad = (
-            nodes.mid[parents, chosen][:, None, :],
-            nodes.rad[parents, chosen][:, None, :],
-        )
+        row = nodes.mid[parents, chosen][:, None, :]
+        row_rad = nodes.rad[parents, chosen][:, None, :]
         mid, rad = nodes.mid[:, walls][parents], nodes.rad[:, walls][parents]
         best = row[:, 0, free:].abs().argmax(1) + free
         at = (each, slice(None), best)
@@ -228,10 +222,8 @@ class LowestVertices:
         if free + 1 == mid.shape[2]:  # a line: the walls leave an interval of heights
             height, spread = _quotient(-mid[:, :, 1], rad[:, :, 1], mid[:, :, 0], rad[:, :, 0])
             up = mid[:, :, 0] > 0
-            bottom, top = (
-                torch.where(up, height - spread, -1.0).amax(1),
-                torch.where(up, 1.0, height + spread).amin(1),
-            )
+            bottom = torch.where(up, height - spread, -1.0).amax(1)
+            top = torch.where(up, 1.0, height + spread).amin(1)
             reached &= bottom <= top
         return reached
 
@@ -332,10 +324,8 @@ class LowestVertices:
         if self.planes == self.count:
             return slice(None), cuts.expand(len(low), -1)
         walls = slice(self.planes, self.count)
-        alpha, free = (
-            lines.mid[:, walls, 0],
-            ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite(),
-        )
+        alpha = lines.mid[:, walls, 0]
+        free = ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite()
         up = (alpha > 0) ^ (level < self.dim)
         bottom = torch.where(free & up, low[:, walls], -torch.inf).amax(1, keepdim=True)
         top = torch.where(free & ~up, high[:, walls], torch.inf).amin(1, keepdim=True)

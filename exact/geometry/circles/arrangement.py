@@ -114,10 +114,8 @@ class _Carriers:
         self.geometry = geometry
         index, kept = dict[tuple[int, ...], int](), list[Halfspace]()
         self._constant = np.zeros(len(planes), dtype=bool)
-        self._carrier, self._turned = (
-            np.full(len(planes), -1, dtype=np.int64),
-            np.zeros(len(planes), dtype=bool),
-        )
+        self._carrier = np.full(len(planes), -1, dtype=np.int64)
+        self._turned = np.zeros(len(planes), dtype=bool)
         for p, plane in enumerate(planes):
             check()
             divisor = gcd(*plane.coefficients) or 1
@@ -267,11 +265,9 @@ class _Builder:
         """The next half-edge of every half-edge."""
         from exact.kernels import small_circles as kernels
 
-        meetings, following, crowded = (
-            self._meetings,
-            np.full(2 * arcs, -1, np.int32),
-            np.zeros(arcs, np.uint8),
-        )
+        meetings = self._meetings
+        following = np.full(2 * arcs, -1, np.int32)
+        crowded = np.zeros(arcs, np.uint8)
         marked = kernels.link_simple(
             meetings.starts,
             meetings.neighbour,

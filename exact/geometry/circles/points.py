@@ -67,10 +67,8 @@ class CirclePlanes:
         self.delta, self.square = _dot(self.gram[0], self.adjugate[0]), square // divisor
         self.normals, self.offsets = list[Vector](), list[Integer]()
         self.axes, self.norms = list[Vector](), list[Integer]()
-        self._factors, self._rows = (
-            dict[int, tuple[Ball, ...]](),
-            dict[tuple[int, int], tuple[Ball, ...]](),
-        )
+        self._factors = dict[int, tuple[Ball, ...]]()
+        self._rows = dict[tuple[int, int], tuple[Ball, ...]]()
 
     def __len__(self) -> int:
         return len(self.normals)
@@ -107,13 +105,11 @@ class CirclePlanes:
 
     def _products(self, i: int, j: int) -> tuple[Integer, Integer, Integer]:
         """(s_ij, w, R w - delta q)."""
-        s, t, mixed, c, e = (
-            self.norms[i],
-            self.norms[j],
-            _dot(self.axes[i], self.normals[j]),
-            self.offsets[i],
-            self.offsets[j],
-        )
+        s = self.norms[i]
+        t = self.norms[j]
+        mixed = _dot(self.axes[i], self.normals[j])
+        c = self.offsets[i]
+        e = self.offsets[j]
         w = s * t - mixed * mixed
         return mixed, w, self.square * w - self.delta * (c * c * t - 2 * c * e * mixed + e * e * s)
 

@@ -335,11 +335,9 @@ def _quadratic_roots(polynomial: Polynomial) -> list[Surd]:
         return [Surd(-polynomial[0] / polynomial[1])]
     c, b, a = (Rational(x) for x in polynomial.coeffs())
     square = b * b - 4 * a * c
-    return (
-        []
-        if square < 0
-        else [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
-    )
+    if square < 0:
+        return []
+    return [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
 
 
 def _root_sympy(point: RootPoint) -> sympy.Expr:

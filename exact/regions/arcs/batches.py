@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, rational
 from exact.errors import InvalidInput, TooLarge, Unsupported
+from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.round import GreatCircle
 from exact.geometry.pencils.pencil import diamond_directions_float
@@ -49,7 +50,7 @@ DEFAULT_LIMIT = 10**9
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class CircleBatch(Sequence[CurvePartition]):
+class CircleBatch(Items[CurvePartition]):
     """The great circles through rows of u and v, cut by one hidden layer; `batch[i]` is the
     partition of circle i.
 
@@ -114,16 +115,7 @@ class CircleBatch(Sequence[CurvePartition]):
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> CurvePartition: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[CurvePartition]: ...
-
-    def __getitem__(self, index: int | slice) -> CurvePartition | list[CurvePartition]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
+    def _item(self, place: int) -> CurvePartition:
         circle = self._circle(place)
         cells = self.settled[place] if place in self.settled else self._cells(place, circle)
         return CurvePartition(self.network, circle, Circle.name, cells)

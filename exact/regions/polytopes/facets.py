@@ -27,7 +27,7 @@ from exact.arithmetic.surds import sign
 from exact.errors import Undecided
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import along, facet_hit, first_hit
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside, sides_of
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.evaluation import layer_bits
 from exact.networks.network import Network
@@ -59,12 +59,7 @@ def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Ha
     """The distinct halfspaces that contain the region: of the domain, then of the hinges. Facets
     are among them.
     """
-    sides = zip(region_halfspaces(network, flat, bits), bits, strict=True)
-    inside = [
-        halfspace if bit else halfspace.opposite
-        for halfspace, bit in sides
-        if not halfspace.is_constant
-    ]
+    inside = sides_of(region_halfspaces(network, flat, bits), bits)
     return tuple(dict.fromkeys([*flat.walls, *inside]))
 
 

@@ -7,10 +7,9 @@ several connected cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import Any
 
 from exact.arithmetic.linear_algebra import apply, dot
 from exact.arithmetic.numbers import Rational, fractions
@@ -20,7 +19,7 @@ from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import shorter
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, sides_of
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import halfspaces_along
@@ -59,6 +58,7 @@ class CodePartition(CodedPartition):
 
     cells: SphereCodes
     chart: SphereChart
+    read_cells = staticmethod(code_cells)
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
         super().__init__(network, domain, engine, cells.codes, cells)
@@ -66,17 +66,6 @@ class CodePartition(CodedPartition):
 
     def parts(self, points: bool | None = None) -> Parts:
         return code_parts(self.cells, travels(len(self), points))
-
-    @classmethod
-    def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> CodePartition:
-        return cls(network, domain, engine, code_cells(network, domain, values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records_of_codes(self.network, self)
@@ -222,6 +211,5 @@ class CodeRegion(Region):
 
     def _sides(self) -> list[tuple[int, ...]]:
         """The halfspaces of the code, each once, without those that are constant."""
-        sides = zip(self._owner.halfspaces_of(self.index), self.code.bits, strict=True)
-        inside = dict.fromkeys(h if bit else h.opposite for h, bit in sides if not h.is_constant)
-        return [side.coefficients for side in inside]
+        sides = sides_of(self._owner.halfspaces_of(self.index), self.code.bits)
+        return [side.coefficients for side in dict.fromkeys(sides)]

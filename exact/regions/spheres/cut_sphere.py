@@ -107,7 +107,7 @@ class CutSphere:
                 sign_of_surd(slope * self.complex.radius_squared, Rational(plane.offset), length)
                 == 0
             ):
-                chord = Chord.through(self.geometry, y, self._direction_across(carrier, y))
+                chord = Chord.through(self.geometry, y, self._direction_across(carrier))
                 chord = certain(
                     chord, "the pole of a circle is not on it, but for a point that is no circle"
                 )
@@ -115,13 +115,11 @@ class CutSphere:
                     return True
         return False
 
-    def _direction_across(self, carrier: int, y: Vector) -> Vector:
-        """A vector that is not parallel to y: that along the circle."""
-        return (
-            self.geometry.circle(carrier).along
-            if self.complex.circles[carrier].offset
-            else self.pole(carrier)
-        )
+    def _direction_across(self, carrier: int) -> Vector:
+        """A vector that is not parallel to one of the circle: along a small one, or the pole."""
+        if self.complex.circles[carrier].offset:
+            return self.geometry.circle(carrier).along
+        return self.pole(carrier)
 
     def pole(self, carrier: int) -> Vector:
         """A vector towards the pole of a carrier on its positive side."""
@@ -142,11 +140,9 @@ class CutSphere:
         """The code of a cell as open halfspaces over y, each once, without those that are
         constant.
         """
-        bits, found, cursor = (
-            iter(self.tree.bits(index)),
-            dict[Halfspace, None](),
-            self.chart.cursor,
-        )
+        bits = iter(self.tree.bits(index))
+        found = dict[Halfspace, None]()
+        cursor = self.chart.cursor
         while cursor is not None:
             cursor = self._pass_layer(cursor, bits, found)
         return tuple(found)

@@ -8,10 +8,9 @@ direction) or quadratic surds (on the sphere itself).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from math import inf
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -68,6 +67,7 @@ class SpherePartition(Partition):
 
     cells: SphereCells
     chart: SphereChart
+    read_cells = staticmethod(sphere_cells)
     codes_repeat = True
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
@@ -81,17 +81,6 @@ class SpherePartition(Partition):
 
     def parts(self, points: bool | None = None) -> Parts:
         return sphere_parts(self.cells)
-
-    @classmethod
-    def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> SpherePartition:
-        return cls(network, domain, engine, sphere_cells(network, domain, values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records_of_cells(self.network, self.cells)

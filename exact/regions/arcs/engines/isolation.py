@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import overload
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from exact.arithmetic.nearest import exponent, in_range, scaled_by
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import require
+from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.pencils.filters import enclosed_zeros, pencil_values
 from exact.geometry.pencils.pencil import (
     CIRCLE,
@@ -151,7 +151,7 @@ class Proposed:
 
 @short_repr
 @dataclass(frozen=True, eq=False)
-class Isolated(Sequence[Edge]):
+class Isolated(Items[Edge]):
     """The zeros of the functions of a layer on an arc, in order, as arrays; edges are made when
     asked for.
 
@@ -182,16 +182,7 @@ class Isolated(Sequence[Edge]):
     def __len__(self) -> int:
         return len(self.low)
 
-    @overload
-    def __getitem__(self, index: int) -> Edge: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Edge]: ...
-
-    def __getitem__(self, index: int | slice) -> Edge | list[Edge]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
+    def _item(self, place: int) -> Edge:
         if place in self.settled:
             return self.settled[place]
         rows = self.rows[self.starts[place] : self.starts[place + 1]].tolist()
@@ -312,10 +303,8 @@ def _note_tangents(functions: LayerFunctions, edges: list[Edge], tally: Tally) -
 
 def _is_crowded(proposed: Proposed) -> BitArray:
     """Which proposed enclosures overlap another one."""
-    order, crowded = (
-        np.argsort(proposed.low, kind="stable"),
-        np.empty(len(proposed.low), dtype=bool),
-    )
+    order = np.argsort(proposed.low, kind="stable")
+    crowded = np.empty(len(proposed.low), dtype=bool)
     apart = np.append(_heads(proposed.low[order], proposed.high[order]), True)
     crowded[order] = ~(apart[1:] & apart[:-1])
     return crowded

@@ -273,7 +273,8 @@ class Functions:
         mid, rad = (np.ascontiguousarray(x[rows]) for x in (self.balls.mid, self.balls.rad))
         steps, ends = self.arc.walk.balls.program.steps, self.arc.around
         while True:
-            zeros = Zeros(np.zeros(room, int), *np.zeros((2, room)), np.zeros(room, bool))
+            low, high = np.zeros((2, room))
+            zeros = Zeros(np.zeros(room, int), low, high, np.zeros(room, bool))
             found = isolate(steps, Balls(mid, rad), *ends, zeros)
             if found >= 0:
                 numbers, *others = (array[:found] for array in zeros)

@@ -139,11 +139,9 @@ def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | 
             "the norm is not in front of the first block; use network.from_block(k) to start there"
         )
     size = network.input_dim - 1 if norm is None else norm.sphere_dim
-    return (
-        None
-        if size == 1
-        else f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
-    )
+    if size == 1:
+        return None
+    return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
 
 
 # ---- from arc to arcs

@@ -344,10 +344,8 @@ class _Walk:
         layers = list(self._layers(code))
         if not layers:
             return _Walls(list(self.edges), self.edge_rows.copy(), [[] for _ in self.edges])
-        on, bits = (
-            np.concatenate([layer.sides for layer in layers]),
-            np.frombuffer(code, dtype=np.uint8),
-        )
+        on = np.concatenate([layer.sides for layer in layers])
+        bits = np.frombuffer(code, dtype=np.uint8)
         moving = np.flatnonzero(on >= 0)
         hinges: dict[int, list[int]] = {side: [] for side in self.edges}
         for number, side in zip(moving.tolist(), (on ^ (bits == 0))[moving].tolist(), strict=True):

@@ -216,10 +216,8 @@ def _exactly(
 
 def _code(network: Network, flat: Flat, point: Point) -> Sequence[bool] | None:
     """The code of the region that a point lies in; None outside the domain and on a boundary."""
-    cursor, bits = (
-        begin(network, flat.state(), [Rational(0)] * flat.dim + [Rational(1)]),
-        list[bool](),
-    )
+    cursor = begin(network, flat.state(), [Rational(0)] * flat.dim + [Rational(1)])
+    bits = list[bool]()
     inside = is_inside(flat.walls, point)
     while inside and cursor is not None:
         z = cursor.current.pre_activations(cursor.inner, cursor.one)

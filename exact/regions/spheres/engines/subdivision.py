@@ -94,11 +94,9 @@ class _Front:
     @classmethod
     def at(cls, cursor: Cursor | None) -> _Front | None:
         """In front of the next layer; None behind the last."""
-        return (
-            None
-            if cursor is None
-            else cls(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
-        )
+        if cursor is None:
+            return None
+        return cls(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
 
     @cached_property
     def forms(self) -> list[Vector]:
@@ -151,10 +149,8 @@ class _Cutter:
             if key not in fronts:
                 job.watch.check()
                 fronts[key] = front.behind(cut.bits)
-        self._codes, self._fronts = (
-            [self._codes[cut.parent] + cut.bits for cut in cells],
-            [fronts[id(self._fronts[cut.parent]), cut.bits] for cut in cells],
-        )
+        self._codes = [self._codes[cut.parent] + cut.bits for cut in cells]
+        self._fronts = [fronts[id(self._fronts[cut.parent]), cut.bits] for cut in cells]
         return True
 
     def _cut_cell(self, cell: int, gluing: Gluing, job: Job) -> None:
@@ -324,11 +320,9 @@ class _Piece:
         """A half-edge along the direction of its circle among the places."""
         circle, same = self._circles[int(self._at.arc_circle[half >> 1])]
         start, end = (self._point(int(v)) for v in self._at.arc_ends[half >> 1])
-        return (
-            Stretch(circle, start, end, not half & 1)
-            if same
-            else Stretch(circle, end, start, bool(half & 1))
-        )
+        if same:
+            return Stretch(circle, start, end, not half & 1)
+        return Stretch(circle, end, start, bool(half & 1))
 
     def cells(self, gluing: Gluing) -> Iterator[tuple[BitArray, list[list[Stretch | int]]]]:
         """The bits of the cutting planes and the walks of every cell inside; new arcs and points go
