@@ -107,11 +107,10 @@ class Records:
         """
         chart = header["domain"].get("chart") if isinstance(header.get("domain"), dict) else None
         rows = chart.get("rows") if isinstance(chart, dict) else None
-        columns = (
-            rows[0].count(" ") + 1
-            if isinstance(rows, list) and rows and isinstance(rows[0], str)
-            else 1
-        )
+        if isinstance(rows, list) and rows and isinstance(rows[0], str):
+            columns = rows[0].count(" ") + 1
+        else:
+            columns = 1
         self.limit = min(LONGEST_LINE, ROOM + 64 * columns * length)
 
     def next(self, place: str) -> Any:

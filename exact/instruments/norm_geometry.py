@@ -339,11 +339,10 @@ class Axis:
             bits *= 2
 
     def _simple(self, bits: int) -> list[Ball]:
-        t = (
-            _refined(self.norm, self.bounds, bits)
-            if self.squared is None
-            else self.squared.ball() / self.norm.dim
-        )
+        if self.squared is None:
+            t = _refined(self.norm, self.bounds, bits)
+        else:
+            t = self.squared.ball() / self.norm.dim
         return [Ball(g) / (Ball(g * g) - t) for g in self.norm.gain.column()]
 
     @property

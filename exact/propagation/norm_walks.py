@@ -340,11 +340,10 @@ class BallState:
     def activated(self, layer: Layer, bits: BitArray) -> BallState:
         """Behind a layer, on the pieces that `bits` select (none for a layer without hinges)."""
         z = self.pre_activations(layer)
-        chosen = (
-            bits.reshape(layer.width, -1).sum(axis=1)
-            if layer.bits
-            else np.zeros(layer.width, dtype=np.int64)
-        )
+        if layer.bits:
+            chosen = bits.reshape(layer.width, -1).sum(axis=1)
+        else:
+            chosen = np.zeros(layer.width, dtype=np.int64)
         slopes, intercepts = (
             BallMatrix.of(_column([piece[i] for piece in layer.activation.pieces])) for i in (0, 1)
         )

@@ -136,11 +136,10 @@ def activate(
         piece = 0
         for bend in layer.bends:
             plain = unit == 1 and not bend
-            above = (
-                values
-                if plain
-                else tuple(unit * v - bend * o for v, o in zip(values, one, strict=True))
-            )
+            if plain:
+                above = values
+            else:
+                above = tuple(unit * v - bend * o for v, o in zip(values, one, strict=True))
             piece += choose(len(hinges), above)
             hinges.append(above)
         if layer.pieces:

@@ -246,11 +246,10 @@ class LowestVertices:
             order[:, 2 + depth], order[each, best] = best, 2 + depth
             wide = order[:, None, :].expand(mid.shape)
             mid, rad = mid.gather(2, wide), rad.gather(2, wide)
-        parts = (
-            [slice(0, self.count)]
-            if first is None
-            else [slice(0, self.count), slice(first, self.count)]
-        )
+        if first is None:
+            parts = [slice(0, self.count)]
+        else:
+            parts = [slice(0, self.count), slice(first, self.count)]
         columns = (
             [slice(0, mid.shape[2])] if first is None else [slice(0, 2), slice(2, mid.shape[2])]
         )

@@ -62,7 +62,7 @@ class CurvePartition(Partition):
     cells: CurveCells
     chart: PencilChart
     codes_repeat = True
-    read_cells = staticmethod(lambda _network, _domain, values, arrays: curve_cells(values, arrays))
+    read_cells = staticmethod(lambda network, domain, values, arrays: curve_cells(values, arrays))
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
         super().__init__(network, domain, engine, None, cells)

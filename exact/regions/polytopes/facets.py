@@ -189,11 +189,10 @@ def _shot(
     hits = _first_hits(np.stack([wall.float_row for wall in walls]), witness)
     for index, shooter in sorted({(int(i), int(k)) for k, i in enumerate(hits) if i >= 0}):
         direction = [-x for x in walls[shooter].normal]
-        step = (
-            None
-            if index in known or index in found
-            else first_hit(witness, direction, [walls[index]])
-        )
+        if index in known or index in found:
+            step = None
+        else:
+            step = first_hit(witness, direction, [walls[index]])
         if step is None:
             continue
         point = along(witness, direction, step)

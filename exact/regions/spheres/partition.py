@@ -254,11 +254,10 @@ class SpherePartition(Partition):
         for target in self.cut.targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self.cut.arcs_of_circle)
-            cell = (
-                None
-                if passage is None
-                else int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
-            )
+            if passage is None:
+                cell = None
+            else:
+                cell = int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
             if (
                 cell is not None
                 and bits is not None

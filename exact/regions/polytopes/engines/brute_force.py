@@ -72,11 +72,10 @@ class BruteForce(Engine):
         hinges = job.network.hinge_count
         codes = packed([cell[0] for cell in cells], hinges)
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        proof = (
-            None
-            if cells or outcome is not Outcome.COMPLETE
-            else strict_feasibility(flat.walls, flat.dim)
-        )
+        if cells or outcome is not Outcome.COMPLETE:
+            proof = None
+        else:
+            proof = strict_feasibility(flat.walls, flat.dim)
         return FlatCells(
             codes,
             hinges,

@@ -168,11 +168,10 @@ class Cutter:
         if not self._watch.has_room(count * bits):
             raise Stopped
         signs = np.empty((count, bits), np.int8)
-        finite = (
-            np.ones(count, bool)
-            if self._bounded
-            else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
-        )
+        if self._bounded:
+            finite = np.ones(count, bool)
+        else:
+            finite = ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
         size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
             for start in range(0, len(where), size):
