@@ -398,9 +398,7 @@ class RationalMatrix:
 
     def float64(self) -> FloatArray:
         """The nearest float64 array, approximate only where :attr:`is_float` is False."""
-        if self._floats is not None:
-            return self._floats
-        return self._rounded
+        return self._floats if self._floats is not None else self._rounded
 
     @cached_property
     def _rounded(self) -> FloatArray:
@@ -408,9 +406,7 @@ class RationalMatrix:
 
     def float64_error(self) -> FloatArray:
         """A bound on |float64() - exact|, entry by entry; zero where the storage is lossless."""
-        if self._floats is not None:
-            return np.zeros(self.shape)
-        return rounding_error(self._rounded)
+        return np.zeros(self.shape) if self._floats is not None else rounding_error(self._rounded)
 
     @cached_property
     def is_float(self) -> bool:

@@ -1,4 +1,5 @@
-"""The charts of all kinds of domains, and which sphere a domain and a network mean.
+"""The charts of flat domains, balls and spheres, and which sphere a domain and a network mean;
+those of lines and circles are in :mod:`exact.propagation.pencil_charts`.
 
 The chart of a sphere is a rational basis of a linear space of directions and its Gram matrix G in
 the metric in which the sphere is round; points are `y` with `y' G y = radius_squared`. An

@@ -110,9 +110,7 @@ class IsolatedDirection:
         """A square-free polynomial that vanishes at t; Undecided when its degree would be too
         high.
         """
-        if self._polynomial is not None:
-            return self._polynomial
-        return self._function.eliminant
+        return self._polynomial if self._polynomial is not None else self._function.eliminant
 
     def refine(self, bits: int) -> None:
         """Narrow the enclosure to at most 2^-bits."""
