@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
 
+from exact.arithmetic.stored_numbers import FloatArray as FloatArray
 from exact.arithmetic.stored_numbers import (
-    FloatArray,
     is_array,
     plain_array,
     subnormal,
@@ -39,31 +39,6 @@ Polynomial = fmpq_poly
 Ball = arb
 _LEAST_NORMAL = 2.0**-1022
 _UNITS = 2**1074  # of the least subnormal in 1
-
-__all__ = [
-    "Ball",
-    "FloatArray",
-    "Integer",
-    "IntegerArray",
-    "Polynomial",
-    "Rational",
-    "RationalArray",
-    "RationalMatrix",
-    "backend_defaults",
-    "ball_bounds",
-    "ball_precision",
-    "coprime_integers",
-    "fraction",
-    "fractions",
-    "listed",
-    "nearest_float",
-    "nearest_floats",
-    "rational",
-    "rationals",
-    "rounding_error",
-    "square_free",
-    "whole_number",
-]
 
 
 def rational(value: object, name: str = "number") -> fmpq:
