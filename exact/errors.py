@@ -110,11 +110,10 @@ def _listed(values: Any, left: str, right: str, most: int) -> str:
     """As many entries as fit."""
     entries, room = list[str](), most - len(f", ... {len(values)} in all") - 2
     for value in islice(values, most):
-        text = (
-            repr(value)
-            if isinstance(value, str) and len(value) < most
-            else abbreviated(value, most)
-        )
+        if isinstance(value, str) and len(value) < most:
+            text = repr(value)
+        else:
+            text = abbreviated(value, most)
         entries.append(text)
         if sum(map(len, entries)) + 2 * len(entries) > most:
             break
@@ -124,11 +123,9 @@ def _listed(values: Any, left: str, right: str, most: int) -> str:
             return f"{left}{', '.join(entries)}{only}{right}"
     while entries and sum(map(len, entries)) + 2 * len(entries) > room:
         entries.pop()
-    return (
-        f"{left}{', '.join([*entries, f'... {len(values)} in all'])}{right}"
-        if entries
-        else f"<{len(values)} entries>"
-    )
+    if entries:
+        return f"{left}{', '.join([*entries, f'... {len(values)} in all'])}{right}"
+    return f"<{len(values)} entries>"
 
 
 def _cut(text: str, most: int) -> str:

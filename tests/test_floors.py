@@ -18,9 +18,11 @@ ONLY_IMPORTERS = {"flint": ("exact.arithmetic.numbers",)}
 CHECKER_MAY_IMPORT = ("exact.errors", "exact.check")
 WITHOUT_TORCH = ("exact.arithmetic", "exact.geometry")
 TORCH_MODULES = (
+    "exact.arithmetic.enclosures.affine_maps",  # weights with their error norms, on any device
     "exact.arithmetic.enclosures.ball_tensors",  # arrays of balls, on any device
     "exact.arithmetic.enclosures.float_environment",  # what torch's floats must do, it asks torch
     "exact.arithmetic.stored_numbers",  # reads tensors of every kind, exactly
+    "exact.geometry.arrangements.generic_coordinates",  # which rows are parallel, on any device
     "exact.geometry.arrangements.lowest_vertices",  # batches of vertices, on any device
     "exact.geometry.pencils.filters",  # batches of zeros, on any device
 )

@@ -174,9 +174,8 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
     and `save` wrote it.
     """
     folder = Path(root) / valid_name(name)
-    if folder.is_symlink() or (
-        folder.exists() and not (overwrite and (folder / OWN_FILE).is_file())
-    ):
+    is_ours = overwrite and (folder / OWN_FILE).is_file()
+    if folder.is_symlink() or (folder.exists() and not is_ours):
         remedy = "choose another name, or say overwrite=True to replace a model of ours"
         raise InvalidInput("the folder of the model exists already", value=folder, remedy=remedy)
     with writing(folder), published_folder(folder) as unfinished:
@@ -186,9 +185,7 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing a model's folder. Raises InvalidInput, with who it is,
-    where one does.
-    """
+    """Keep other processes from writing a model's folder; InvalidInput says who is writing it."""
     lock = folder.with_name(f".{folder.name}.lock")
     with (
         made_folder(folder.parent),

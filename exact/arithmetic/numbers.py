@@ -3,7 +3,7 @@ the backend.
 
 A finite float is a dyadic rational, so a network of floats *is* a network of rationals
 (mathematics.md, "Networks of rationals"). The backend is FLINT through python-flint; this module is
-the only one that imports it.
+the only one that imports it. Numbers and matrices therefore stand in one file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
 
+from exact.arithmetic.stored_numbers import FloatArray as FloatArray
 from exact.arithmetic.stored_numbers import (
-    FloatArray,
     is_array,
     plain_array,
     subnormal,
@@ -39,31 +39,6 @@ Polynomial = fmpq_poly
 Ball = arb
 _LEAST_NORMAL = 2.0**-1022
 _UNITS = 2**1074  # of the least subnormal in 1
-
-__all__ = [
-    "Ball",
-    "FloatArray",
-    "Integer",
-    "IntegerArray",
-    "Polynomial",
-    "Rational",
-    "RationalArray",
-    "RationalMatrix",
-    "backend_defaults",
-    "ball_bounds",
-    "ball_precision",
-    "coprime_integers",
-    "fraction",
-    "fractions",
-    "listed",
-    "nearest_float",
-    "nearest_floats",
-    "rational",
-    "rationals",
-    "rounding_error",
-    "square_free",
-    "whole_number",
-]
 
 
 def rational(value: object, name: str = "number") -> fmpq:
@@ -372,11 +347,9 @@ class RationalMatrix:
         if isinstance(values, RationalMatrix):
             return values
         array = plain_array(values, name) if is_array(values) else None
-        return (
-            cls.from_rationals(values, name)
-            if array is None or array.dtype.kind in "OU"
-            else cls.from_floats(array, name)
-        )
+        if array is None or array.dtype.kind in "OU":
+            return cls.from_rationals(values, name)
+        return cls.from_floats(array, name)
 
     @cached_property
     def exact(self) -> fmpq_mat:
@@ -400,9 +373,7 @@ class RationalMatrix:
 
     def float64(self) -> FloatArray:
         """The nearest float64 array, approximate only where :attr:`is_float` is False."""
-        if self._floats is not None:
-            return self._floats
-        return self._rounded
+        return self._floats if self._floats is not None else self._rounded
 
     @cached_property
     def _rounded(self) -> FloatArray:
@@ -410,9 +381,7 @@ class RationalMatrix:
 
     def float64_error(self) -> FloatArray:
         """A bound on |float64() - exact|, entry by entry; zero where the storage is lossless."""
-        if self._floats is not None:
-            return np.zeros(self.shape)
-        return rounding_error(self._rounded)
+        return np.zeros(self.shape) if self._floats is not None else rounding_error(self._rounded)
 
     @cached_property
     def is_float(self) -> bool:

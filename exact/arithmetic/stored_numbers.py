@@ -88,11 +88,9 @@ def plain_array(values: Any, name: str) -> np.ndarray[Any, Any]:
             remedy="give a NumPy array or nested lists of rows of equal length",
         ) from error
     stored = getattr(values, "dtype", array.dtype)
-    return (
-        array
-        if array.dtype.kind in "OU"
-        else _widened(array, getattr(stored, "name", str(stored)), name)
-    )
+    if array.dtype.kind in "OU":
+        return array
+    return _widened(array, getattr(stored, "name", str(stored)), name)
 
 
 def subnormal(values: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -216,10 +214,8 @@ def _wide(flat: np.ndarray[Any, Any], stored: str) -> FloatArray:
         bits = bits.astype(np.uint32) << np.uint32(16)
     narrow, mantissa_bits = (np.float16, 10) if stored == "float16" else (np.float32, 23)
     width = 8 * bits.dtype.itemsize
-    mantissa, exponent = (
-        bits & ((1 << mantissa_bits) - 1),
-        bits >> mantissa_bits & (1 << width - 1 - mantissa_bits) - 1,
-    )
+    mantissa = bits & ((1 << mantissa_bits) - 1)
+    exponent = bits >> mantissa_bits & (1 << width - 1 - mantissa_bits) - 1
     with np.errstate(all="ignore"):  # a signalling NaN is named later, not here
         values = bits.view(narrow).astype(np.float64)
     small = (exponent == 0) & (mantissa != 0)

@@ -34,9 +34,7 @@ def sign_of_surd(a: Rational, b: Rational, d: Rational) -> int:
     1
     """
     first, second = sign(a), sign(b) if d > 0 else 0
-    if first * second >= 0:
-        return first or second
-    return first * sign(a * a - b * b * d)
+    return first or second if first * second >= 0 else first * sign(a * a - b * b * d)
 
 
 def sign_of_biquadratic(

@@ -103,11 +103,10 @@ class Verdict:
 
     def __repr__(self) -> str:
         reason = self.reason if len(self.reason) <= 90 else self.reason[:87] + "..."
-        about = (
-            f", network {self.network_sha256[:12]}, digest {self.digest[:12]}"
-            if self.network_sha256
-            else ""
-        )
+        if self.network_sha256:
+            about = f", network {self.network_sha256[:12]}, digest {self.digest[:12]}"
+        else:
+            about = ""
         return f"<{self.status.value}, {self.regions} regions: {' '.join(reason.split())}{about}>"
 
     def __bool__(self) -> bool:

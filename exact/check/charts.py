@@ -50,11 +50,10 @@ class Chart:
         """Of which points a sphere or circle consists."""
         if self.radius_squared is None:
             return "of directions"
-        text = (
-            str(self.radius_squared)
-            if self.radius_squared.numerator * self.radius_squared.denominator < 10**40
-            else "r"
-        )
+        if self.radius_squared.numerator * self.radius_squared.denominator < 10**40:
+            text = str(self.radius_squared)
+        else:
+            text = "r"
         return f"|x|^2 = {text}"
 
     def begin(self, network: Network) -> Stages:

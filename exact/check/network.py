@@ -31,10 +31,8 @@ class Activation(NamedTuple):
     @classmethod
     def read(cls, record: Any, place: str) -> Activation:
         """Bends ascend, and two pieces agree where they meet: functions are continuous."""
-        unit, words = (
-            scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0],
-            get(record, "bends", str, place),
-        )
+        unit = scaled(get(record, "unit", str, place), 0, f"{place}, unit")[0]
+        words = get(record, "bends", str, place)
         bends = integers(words, len(words.split()), f"{place}, bends")
         if any(low >= high for low, high in pairwise(bends)):
             raise Rejected(f"{place}: bends that do not ascend")
@@ -137,11 +135,10 @@ def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
     entries = [Fraction(x, denominator) for row in rows for x in row]
     floats = [float_of(x) for x in entries]
     lossless = all(y is not None for y in floats)
-    body = (
-        struct.pack(f"<{len(floats)}d", *floats)
-        if lossless
-        else ",".join(map(decimal, entries)).encode()
-    )
+    if lossless:
+        body = struct.pack(f"<{len(floats)}d", *floats)
+    else:
+        body = ",".join(map(decimal, entries)).encode()
     return hashlib.sha256(f"{(len(rows), width)}:{lossless}:".encode() + body).digest()
 
 
@@ -227,11 +224,10 @@ class Norm:
     @property
     def digest(self) -> bytes:
         """The sha256 of all of it."""
-        named = (
-            matrix_digest(self.matrix, len(self.gain), self.share)
-            if self.matrix
-            else self.projection.encode()
-        )
+        if self.matrix:
+            named = matrix_digest(self.matrix, len(self.gain), self.share)
+        else:
+            named = self.projection.encode()
         columns = [
             matrix_digest([[x] for x in column], 1, self.denominator)
             for column in (self.gain, self.bias)
@@ -302,16 +298,13 @@ class Block:
     @classmethod
     def read(cls, record: Any, inputs: int, dialect: Dialect, place: str) -> Block:
         only(record, {"residual", "layers", "norm"}, place)
-        residual, listed, width = (
-            get(record, "residual", bool, place),
-            get(record, "layers", list, place),
-            inputs,
-        )
-        norm = (
-            None
-            if record.get("norm") is None
-            else dialect.norm(get(record, "norm", dict, place), inputs, f"{place}, norm")
-        )
+        residual = get(record, "residual", bool, place)
+        listed = get(record, "layers", list, place)
+        width = inputs
+        if record.get("norm") is None:
+            norm = None
+        else:
+            norm = dialect.norm(get(record, "norm", dict, place), inputs, f"{place}, norm")
         layers = list[Layer]()
         for k, layer in enumerate(listed):
             layers.append(dialect.layer(layer, width, f"{place}, layer {k}"))

@@ -71,9 +71,7 @@ def sign(value: int) -> int:
 def sign_of_surd(a: int, b: int, d: int) -> int:
     """The sign of `a + b sqrt(d)`, d >= 0."""
     first, second = sign(a), sign(b) if d else 0
-    if first * second >= 0:
-        return first or second
-    return first * sign(a * a - b * b * d)
+    return first or second if first * second >= 0 else first * sign(a * a - b * b * d)
 
 
 def sign_of_two_surds(x: int, y: int, z: int, w: int, d: int, e: int) -> int:

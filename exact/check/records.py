@@ -107,11 +107,10 @@ class Records:
         """
         chart = header["domain"].get("chart") if isinstance(header.get("domain"), dict) else None
         rows = chart.get("rows") if isinstance(chart, dict) else None
-        columns = (
-            rows[0].count(" ") + 1
-            if isinstance(rows, list) and rows and isinstance(rows[0], str)
-            else 1
-        )
+        if isinstance(rows, list) and rows and isinstance(rows[0], str):
+            columns = rows[0].count(" ") + 1
+        else:
+            columns = 1
         self.limit = min(LONGEST_LINE, ROOM + 64 * columns * length)
 
     def next(self, place: str) -> Any:
@@ -255,10 +254,8 @@ class Claim:
     @classmethod
     def read(cls, header: Json) -> Claim:
         kind, counts = get(header, "kind", str, "header"), get(header, "faces", list, "header")
-        regions, complete = (
-            get(header, "regions", int, "header"),
-            get(header, "complete", bool, "header"),
-        )
+        regions = get(header, "regions", int, "header")
+        complete = get(header, "complete", bool, "header")
         if not all(type(n) is int and n >= 0 for n in (*counts, regions)):
             raise Rejected("header: an unknown kind, or counts that are no counts")
         return cls(kind, complete, regions, counts, get(header, "maps", bool, "header"), [], {})

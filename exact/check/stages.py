@@ -52,10 +52,8 @@ class Stages:
     ) -> None:
         self.network = network
         self.sizes = [len(layer.bends) * len(layer.weight) for layer in network.bent]
-        self._start, self._chain = (
-            Stage(columns, one, columns, scale, form=form),
-            list[tuple[tuple[bool, ...], Stage]](),
-        )
+        self._start = Stage(columns, one, columns, scale, form=form)
+        self._chain = list[tuple[tuple[bool, ...], Stage]]()
         if self.sizes:
             self._chain.append(((), self._settle(self._start)))
 

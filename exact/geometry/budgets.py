@@ -150,11 +150,9 @@ def readable_bytes(count: float) -> str:
     """A number of bytes in words."""
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
-            return (
-                f"{count / size:.3g} {unit}"
-                if count < 1000 * 10**12
-                else f"10^{len(str(int(count))) - 1} bytes"
-            )
+            if count < 1000 * 10**12:
+                return f"{count / size:.3g} {unit}"
+            return f"10^{len(str(int(count))) - 1} bytes"
     return f"{count:.0f} bytes"
 
 

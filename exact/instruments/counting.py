@@ -216,11 +216,9 @@ def region_count(network: Network, domain: FlatDomain) -> int:
     body = _Body(
         tuple(flat.walls), quadric_of(domain) if isinstance(domain, Ball) else None, flat.dim
     )
-    return (
-        _Counter(len(given.planes)).cells(_Section(given.planes, body), len(given.planes))
-        if body.is_open()
-        else 0
-    )
+    if body.is_open():
+        return _Counter(len(given.planes)).cells(_Section(given.planes, body), len(given.planes))
+    return 0
 
 
 @dataclass(frozen=True)

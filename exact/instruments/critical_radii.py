@@ -229,10 +229,8 @@ def critical_radii_float(network: Network, directions: Any, device: str = "cpu")
         if b != t and any(w != 0 for w in layer.operator.row(j))
     ]
     neurons = torch.tensor([j for j, _ in able], dtype=torch.int64, device=device)
-    slopes, shift = (
-        layer.operator.apply_balls(columns, device)[neurons],
-        Balls.of_rationals([c for _, c in able], device),
-    )
+    slopes = layer.operator.apply_balls(columns, device)[neurons]
+    shift = Balls.of_rationals([c for _, c in able], device)
     sizes = np.maximum(
         np.abs(layer.weight.float64()).max(axis=1)[neurons.cpu().numpy()],
         shift.mid.abs().cpu().numpy(),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from exact.arithmetic.texts.number_texts import Json
 from exact.errors import InvalidInput
@@ -15,7 +19,8 @@ from exact.regions.polytopes.norm_ball import NormBallPartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.codes import CodePartition
 from exact.regions.spheres.partition import SpherePartition
-from exact.regions.storage import OWN, Stored, read
+from exact.regions.storage import FORMAT, OWN, VERSION, Arrays, part_of, seal
+from exact.sources.weight_files import WeightFile, read_file
 
 _KINDS: Mapping[str, type[Partition]] = {
     kind.__name__: kind
@@ -97,3 +102,83 @@ def _restored(stored: Stored, record: Mapping[str, Json]) -> Partition:
                 remedy="save the partition again, or restore the file",
             )
     return found
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A store that was read: its manifest, and the file whose arrays it lists."""
+
+    manifest: Mapping[str, Json]
+    file: WeightFile
+
+    def arrays(self, prefix: str) -> Arrays:
+        """The arrays whose names begin so, without that beginning, each with the sha256 of the
+        manifest.
+        """
+        found = {}
+        for name in self.manifest["parts"]:
+            if name.startswith(prefix):
+                found[name[len(prefix) :]] = self.array(name)
+        return found
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """One array. Raises InvalidInput where it is not what the manifest says."""
+        array, part = np.asarray(self.file.tensor(name)), self.manifest["parts"].get(name)
+        if not isinstance(part, dict) or part_of(np.ascontiguousarray(array)) != {
+            k: part.get(k) for k in _PART
+        }:
+            raise InvalidInput(
+                "a part of the file was altered",
+                value=f"{name} in {self.file.path}",
+                remedy="save the partition again, or restore the file",
+            )
+        return array
+
+
+_PART = ("shape", "dtype", "sha256")
+
+
+def read(path: str | Path) -> Stored:
+    """Read the manifest of a store. Raises InvalidInput for any file that is none, and for a higher
+    version.
+    """
+    file = read_file(path)
+    text = file.metadata.get("exactlens")
+    if text is None:
+        raise InvalidInput(
+            "the file holds no partition",
+            value=str(file.path),
+            remedy="write one with partition.save(path); exact.sources.weight_files reads networks",
+        )
+    if "architecture" not in file.metadata or file.metadata.get("sha256") != seal(file.metadata):
+        raise InvalidInput(
+            "the file's metadata was altered: its sha256 differs",
+            value=str(file.path),
+            remedy="save the partition again, or restore the file",
+        )
+    manifest = file.json("exactlens")
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != FORMAT
+        or not isinstance(manifest.get("parts"), dict)
+    ):
+        raise InvalidInput(
+            "the file's manifest is not Exactlens'",
+            value=str(file.path),
+            remedy="save the partition again",
+        )
+    number = manifest.get("version")
+    if type(number) is not int or not 1 <= number <= VERSION:
+        raise InvalidInput(
+            "the file has a version that this Exactlens does not read",
+            value=repr(number)[:20],
+            remedy=f"use a newer Exactlens; this one reads 1 .. {VERSION}",
+        )
+    if set(manifest["parts"]) != set(file.names):
+        odd = sorted(set(manifest["parts"]) ^ set(file.names))[0]
+        raise InvalidInput(
+            "the file and its manifest list different parts",
+            value=f"{odd!r} in {file.path}",
+            remedy="save the partition again, or restore the file",
+        )
+    return Stored(manifest, file)

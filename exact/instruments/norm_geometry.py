@@ -295,11 +295,9 @@ class Axis:
         """The length of the semi-axis: the nearest float64."""
         if self.squared is not None:
             return self.squared.root_float()
-        function, (low, high), n = (
-            _Secular(self.norm),
-            (rational(x) / self.norm.dim for x in self.bounds),
-            self.norm.dim,
-        )
+        function = _Secular(self.norm)
+        (low, high) = (rational(x) / self.norm.dim for x in self.bounds)
+        n = self.norm.dim
         while (length := nearest_root(n * low)) != nearest_root(n * high):
             low, high = function.narrowed(low, high, (low + high) / 2)
         return length
@@ -341,11 +339,10 @@ class Axis:
             bits *= 2
 
     def _simple(self, bits: int) -> list[Ball]:
-        t = (
-            _refined(self.norm, self.bounds, bits)
-            if self.squared is None
-            else self.squared.ball() / self.norm.dim
-        )
+        if self.squared is None:
+            t = _refined(self.norm, self.bounds, bits)
+        else:
+            t = self.squared.ball() / self.norm.dim
         return [Ball(g) / (Ball(g * g) - t) for g in self.norm.gain.column()]
 
     @property

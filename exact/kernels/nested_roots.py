@@ -15,7 +15,7 @@ Longer than others: numba caches compiled functions by file, so that a kernel st
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -33,24 +33,102 @@ _DEPTH = 60
 Array = np.ndarray[Any, Any]
 
 
+class Balls(NamedTuple):
+    """Numbers within `rad` of `mid`, two float64 arrays of one shape.
+
+    Jets are balls whose last axis holds the first three Taylor coefficients of a function. Inner
+    loops take the arrays out first: a field of a tuple is counted as a reference at each use.
+    """
+
+    mid: Array
+    rad: Array
+
+
+class Steps(NamedTuple):
+    """A program in one quadrant: `places[i]` are start, size, outer and offset of step i, the last
+    one in the matrices `data`; the basis has `size` functions in the end.
+    """
+
+    kinds: Array
+    places: Array
+    data: Balls
+    quadrant: int
+    size: int
+
+
+class Workspace(NamedTuple):
+    """Jets (size x 3) of all basis functions at a point and over the interval around it, and room
+    for one quadratic form.
+    """
+
+    point: Balls
+    whole: Balls
+    form: Balls
+
+
+class Zeros(NamedTuple):
+    """Where `are_proved`, function `rows[i]` has exactly one zero between `lows[i]` and `highs[i]`,
+    a sign change; elsewhere nothing is known there.
+    """
+
+    rows: Array
+    lows: Array
+    highs: Array
+    are_proved: Array
+
+
+@numba.njit(cache=True, inline="always")
+def _row(balls: Balls, index: int) -> Balls:
+    return Balls(balls.mid[index], balls.rad[index])
+
+
+@numba.njit(cache=True, inline="always")
+def _part(balls: Balls, start: int, stop: int) -> Balls:
+    return Balls(balls.mid[start:stop], balls.rad[start:stop])
+
+
+@numba.njit(cache=True, inline="always")
+def _jet() -> Balls:
+    return Balls(np.empty(3), np.empty(3))
+
+
 @numba.njit(cache=True)
-def _dot(
-    am: Array, ar: Array, xm: Array, xr: Array, start: int, size: int, order: int
-) -> tuple[float, float]:
-    """sum_i a[i] x[start + i, order] as a ball."""
+def _jets(size: int) -> Balls:
+    return Balls(np.zeros((size, 3)), np.zeros((size, 3)))
+
+
+@numba.njit(cache=True)
+def _workspace(size: int) -> Workspace:
+    return Workspace(_jets(size), _jets(size), _jets(size))
+
+
+@numba.njit(cache=True, inline="always")
+def _dot(weights: Balls, x: Balls, start: int, order: int) -> tuple[float, float]:
+    """sum_i weights[i] x[start + i, order] as a ball."""
+    (am, ar), (xm, xr) = weights, x
     mid, absolute, spread = 0.0, 0.0, 0.0
+    size = am.shape[0]
     for i in range(size):
-        a, x = am[i], xm[start + i, order]
-        term = a * x
+        a, value, error = am[i], xm[start + i, order], xr[start + i, order]
+        term = a * value
         mid += term
         absolute += abs(term)
-        spread += abs(a) * xr[start + i, order] + ar[i] * (abs(x) + xr[start + i, order])
+        spread += abs(a) * error + ar[i] * (abs(value) + error)
     return mid, (spread + (size + 2) * _U * absolute) * _INFLATE + (size + 1) * _TINY
 
 
+@numba.njit(cache=True, inline="always")
+def _dot_jet(weights: Balls, x: Balls, start: int, out: Balls) -> None:
+    """The jet of sum_i weights[i] x[start + i]."""
+    out_m, out_r = out
+    for k in range(3):
+        out_m[k], out_r[k] = _dot(weights, x, start, k)
+
+
 @numba.njit(cache=True)
-def _jet_product(am: Array, ar: Array, bm: Array, br: Array, out_m: Array, out_r: Array) -> None:
+def _jet_product(a: Balls, b: Balls, out: Balls) -> None:
     """The first three Taylor coefficients of a product."""
+    (am, ar), (bm, br), (out_m, out_r) = a, b, out
     for k in range(3):
         mid, absolute, spread = 0.0, 0.0, 0.0
         for i in range(k + 1):
@@ -63,10 +141,11 @@ def _jet_product(am: Array, ar: Array, bm: Array, br: Array, out_m: Array, out_r
 
 
 @numba.njit(cache=True)
-def _jet_root(qm: Array, qr: Array, out_m: Array, out_r: Array) -> bool:
+def _jet_root(square: Balls, out: Balls) -> bool:
     """The first three Taylor coefficients of a root; False unless the radicand is certainly
     positive.
     """
+    (qm, qr), (out_m, out_r) = square, out
     if not qm[0] > qr[0] * (1.0 + 2.0**-40):
         return False
     root = np.sqrt(qm[0])
@@ -81,12 +160,12 @@ def _jet_root(qm: Array, qr: Array, out_m: Array, out_r: Array) -> bool:
     out_r[1] = (
         abs(qm[1]) * error + qr[1] * (inverse + error) + abs(out_m[1]) * 2 * _U
     ) * _INFLATE + _TINY
-    square = out_m[1] * out_m[1]
-    square_error = (
-        2 * abs(out_m[1]) * out_r[1] + out_r[1] * out_r[1] + square * 2 * _U
+    twice = out_m[1] * out_m[1]
+    twice_error = (
+        2 * abs(out_m[1]) * out_r[1] + out_r[1] * out_r[1] + twice * 2 * _U
     ) * _INFLATE + _TINY
-    top = qm[2] - square
-    top_error = (qr[2] + square_error + abs(top) * 2 * _U) * _INFLATE + _TINY
+    top = qm[2] - twice
+    top_error = (qr[2] + twice_error + abs(top) * 2 * _U) * _INFLATE + _TINY
     out_m[2] = top * inverse
     out_r[2] = (
         abs(top) * error + top_error * (inverse + error) + abs(out_m[2]) * 2 * _U
@@ -95,10 +174,11 @@ def _jet_root(qm: Array, qr: Array, out_m: Array, out_r: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def _tighten(pm: Array, pr: Array, wm: Array, wr: Array, h: float) -> None:
+def _tighten(point: Balls, whole: Balls, h: float) -> None:
     """Replace the value and slope over an interval by their mean value forms where those are
     narrower.
     """
+    (pm, pr), (wm, wr) = point, whole
     slope = pr[1] + 2 * h * (abs(wm[2]) + wr[2])
     slope = (slope + abs(pm[1]) * 2 * _U) * _INFLATE + _TINY
     if slope < wr[1]:
@@ -111,200 +191,119 @@ def _tighten(pm: Array, pr: Array, wm: Array, wr: Array, h: float) -> None:
 
 @numba.njit(cache=True)
 def _form_jet(
-    dm: Array,
-    dr: Array,
-    offset: int,
-    xm: Array,
-    xr: Array,
-    start: int,
-    size: int,
-    um: Array,
-    ur: Array,
-    qm: Array,
-    qr: Array,
+    data: Balls, offset: int, x: Balls, start: int, size: int, image: Balls, out: Balls
 ) -> None:
     """The quadratic form with matrix `data[offset:]` at the basis functions start .. start +
-    size.
+    size; `image` (size x 3) becomes the matrix times them.
     """
     for a in range(size):
         row = offset + a * size
-        for k in range(3):
-            um[a, k], ur[a, k] = _dot(
-                dm[row : row + size], dr[row : row + size], xm, xr, start, size, k
-            )
+        _dot_jet(_part(data, row, row + size), x, start, _row(image, a))
+    (xm, xr), (um, ur), (out_m, out_r) = x, image, out
     for k in range(3):
         mid, absolute, spread = 0.0, 0.0, 0.0
         for a in range(size):
             for i in range(k + 1):
-                x, u = xm[start + a, i], um[a, k - i]
-                term = x * u
+                value, u, error = xm[start + a, i], um[a, k - i], ur[a, k - i]
+                term = value * u
                 mid += term
                 absolute += abs(term)
-                spread += abs(x) * ur[a, k - i] + xr[start + a, i] * (abs(u) + ur[a, k - i])
-        qm[k] = mid
-        qr[k] = (spread + (3 * size + 2) * _U * absolute) * _INFLATE + (3 * size + 1) * _TINY
+                spread += abs(value) * error + xr[start + a, i] * (abs(u) + error)
+        out_m[k] = mid
+        out_r[k] = (spread + (3 * size + 2) * _U * absolute) * _INFLATE + (3 * size + 1) * _TINY
 
 
 @numba.njit(cache=True)
-def _program(
-    kinds: Array,
-    places: Array,
-    dm: Array,
-    dr: Array,
-    quadrant: int,
-    t: float,
-    h: float,
-    pm: Array,
-    pr: Array,
-    wm: Array,
-    wr: Array,
-    um: Array,
-    ur: Array,
-) -> bool:
-    """Taylor coefficients of all basis functions at t (p) and over [t - h, t + h] (w); False where
-    a root may vanish.
-    """
-    back, ahead = 1.0 - t, t
+def _coordinates(quadrant: int, t: float, h: float, point: Balls, whole: Balls) -> None:
+    """The jets of the two coordinates of a quadrant, +-(1 - t) and +-t: basis functions 0 and 1."""
     back_error = _U * (1.0 + abs(t))
     for side in range(2):
         falls = (side == 0) == (quadrant % 2 == 0)  # this coordinate is +-(1 - t), the other +-t
-        sign = 1.0
-        if (side == 0 and quadrant in (1, 2)) or (side == 1 and quadrant in (2, 3)):
-            sign = -1.0
-        pm[side, 0] = sign * (back if falls else ahead)
-        pr[side, 0] = back_error if falls else 0.0
-        pm[side, 1] = -sign if falls else sign
-        pr[side, 1] = 0.0
-        pm[side, 2] = 0.0
-        pr[side, 2] = 0.0
-        for k in range(3):
-            wm[side, k], wr[side, k] = pm[side, k], pr[side, k]
-        wr[side, 0] = (pr[side, 0] + h) * _INFLATE + _TINY
-    qm, qr, vm, vr = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    sm, sr, tm, tr = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    at = 2
+        negative = (side == 0 and quadrant in (1, 2)) or (side == 1 and quadrant in (2, 3))
+        sign = -1.0 if negative else 1.0
+        point.mid[side] = 0.0
+        point.rad[side] = 0.0
+        point.mid[side, 0] = sign * (1.0 - t if falls else t)
+        point.rad[side, 0] = back_error if falls else 0.0
+        point.mid[side, 1] = -sign if falls else sign
+        whole.mid[side] = point.mid[side]
+        whole.rad[side] = point.rad[side]
+        whole.rad[side, 0] = (point.rad[side, 0] + h) * _INFLATE + _TINY
+
+
+@numba.njit(cache=True)
+def _program(steps: Steps, t: float, h: float, work: Workspace) -> bool:
+    """Taylor coefficients of all basis functions at t (`work.point`) and over [t - h, t + h]
+    (`work.whole`); False where a root may vanish.
+    """
+    kinds, places, data, quadrant, _ = steps
+    point, whole, image = work
+    _coordinates(quadrant, t, h, point, whole)
+    q, q_whole, s, s_whole = _jet(), _jet(), _jet(), _jet()
+    at = 2  # basis functions before `at` are known
     for step in range(kinds.shape[0]):
-        start, size, outer, offset = (
-            places[step, 0],
-            places[step, 1],
-            places[step, 2],
-            places[step, 3],
-        )
+        place = places[step]
+        start, size, outer, offset = place[0], place[1], place[2], place[3]
         if kinds[step] == ROOT:
-            _form_jet(dm, dr, offset, pm, pr, start, size, um, ur, qm, qr)
-            _form_jet(dm, dr, offset, wm, wr, start, size, um, ur, vm, vr)
-            _tighten(qm, qr, vm, vr, h)
-            if not (_jet_root(qm, qr, pm[at], pr[at]) and _jet_root(vm, vr, wm[at], wr[at])):
+            _form_jet(data, offset, point, start, size, image, q)
+            _form_jet(data, offset, whole, start, size, image, q_whole)
+            _tighten(q, q_whole, h)
+            if not (_jet_root(q, _row(point, at)) and _jet_root(q_whole, _row(whole, at))):
                 return False
-            _tighten(pm[at], pr[at], wm[at], wr[at], h)
+            _tighten(_row(point, at), _row(whole, at), h)
             at += 1
         elif kinds[step] == LINEAR:
-            for k in range(3):
-                pm[at, k], pr[at, k] = _dot(
-                    dm[offset : offset + size], dr[offset : offset + size], pm, pr, start, size, k
-                )
-                wm[at, k], wr[at, k] = _dot(
-                    dm[offset : offset + size], dr[offset : offset + size], wm, wr, start, size, k
-                )
-            _tighten(pm[at], pr[at], wm[at], wr[at], h)
+            form = _part(data, offset, offset + size)
+            _dot_jet(form, point, start, _row(point, at))
+            _dot_jet(form, whole, start, _row(whole, at))
+            _tighten(_row(point, at), _row(whole, at), h)
             at += 1
         # the first `outer` functions times one form over all, then all times a form over the first
         # `outer`
         else:
-            middle = offset + size
-            for k in range(3):
-                qm[k], qr[k] = _dot(dm[offset:middle], dr[offset:middle], pm, pr, start, size, k)
-                vm[k], vr[k] = _dot(dm[offset:middle], dr[offset:middle], wm, wr, start, size, k)
-                sm[k], sr[k] = _dot(
-                    dm[middle : middle + outer],
-                    dr[middle : middle + outer],
-                    pm,
-                    pr,
-                    start,
-                    outer,
-                    k,
-                )
-                tm[k], tr[k] = _dot(
-                    dm[middle : middle + outer],
-                    dr[middle : middle + outer],
-                    wm,
-                    wr,
-                    start,
-                    outer,
-                    k,
-                )
+            over_all = _part(data, offset, offset + size)
+            over_first = _part(data, offset + size, offset + size + outer)
+            _dot_jet(over_all, point, start, q)
+            _dot_jet(over_all, whole, start, q_whole)
+            _dot_jet(over_first, point, start, s)
+            _dot_jet(over_first, whole, start, s_whole)
             for a in range(outer + size):
                 i = start + (a if a < outer else a - outer)
-                if a < outer:
-                    _jet_product(pm[i], pr[i], qm, qr, pm[at], pr[at])
-                    _jet_product(wm[i], wr[i], vm, vr, wm[at], wr[at])
-                else:
-                    _jet_product(pm[i], pr[i], sm, sr, pm[at], pr[at])
-                    _jet_product(wm[i], wr[i], tm, tr, wm[at], wr[at])
-                _tighten(pm[at], pr[at], wm[at], wr[at], h)
+                factor, factor_whole = (q, q_whole) if a < outer else (s, s_whole)
+                _jet_product(_row(point, i), factor, _row(point, at))
+                _jet_product(_row(whole, i), factor_whole, _row(whole, at))
+                _tighten(_row(point, at), _row(whole, at), h)
                 at += 1
     return True
 
 
 @numba.njit(cache=True)
-def _certain_sign(cm: Array, cr: Array, xm: Array, xr: Array, start: int) -> int:
+def _certain_sign(function: Balls, point: Balls, start: int) -> int:
     """The certain sign of a function at the point where the basis was evaluated, or 0."""
-    mid, rad = _dot(cm, cr, xm, xr, start, cm.shape[0], 0)
+    mid, rad = _dot(function, point, start, 0)
     if mid > rad:
         return 1
     return -1 if -mid > rad else 0
 
 
 @numba.njit(cache=True)
-def point_signs(
-    kinds: Array,
-    places: Array,
-    dm: Array,
-    dr: Array,
-    quadrant: int,
-    size: int,
-    t: float,
-    cm: Array,
-    cr: Array,
-) -> Array:
+def point_signs(steps: Steps, functions: Balls, t: float) -> Array:
     """The certain sign of every function (m x k balls) at a float t, or 0."""
-    m, k = cm.shape
-    pm, pr, wm, wr = (
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-    )
-    um, ur = np.zeros((size, 3)), np.zeros((size, 3))
-    signs = np.zeros(m, dtype=np.int64)
-    if _program(kinds, places, dm, dr, quadrant, t, 0.0, pm, pr, wm, wr, um, ur):
+    m, k = functions.mid.shape
+    work, signs = _workspace(steps.size), np.zeros(m, dtype=np.int64)
+    if _program(steps, t, 0.0, work):
         for j in range(m):
-            signs[j] = _certain_sign(cm[j], cr[j], pm, pr, size - k)
+            signs[j] = _certain_sign(_row(functions, j), work.point, steps.size - k)
     return signs
 
 
 @numba.njit(cache=True)
-def roots_are_positive(
-    kinds: Array,
-    places: Array,
-    dm: Array,
-    dr: Array,
-    quadrant: int,
-    size: int,
-    low: float,
-    high: float,
-) -> bool:
+def roots_are_positive(steps: Steps, low: float, high: float) -> bool:
     """Whether every radicand of the program is certainly positive on [low, high]; False also when
     floats cannot tell.
     """
-    pm, pr, wm, wr = (
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-    )
-    um, ur = np.zeros((size, 3)), np.zeros((size, 3))
-    stack = np.empty((_DEPTH + 2, 2))
+    work = _workspace(steps.size)
+    stack = np.empty((_DEPTH + 2, 2))  # intervals not yet settled, disjoint
     stack[0, 0], stack[0, 1] = low, high
     left, done = 1, 0
     while left > 0:
@@ -313,7 +312,7 @@ def roots_are_positive(
         middle = 0.5 * (a + b)
         h = max(b - middle, middle - a) * _INFLATE
         done += 1
-        if _program(kinds, places, dm, dr, quadrant, middle, h, pm, pr, wm, wr, um, ur):
+        if _program(steps, middle, h, work):
             continue
         # 12 halvings: the stack has room for more
         if done > 300 or not a < middle < b or b - a < (high - low) * 2.0**-12:
@@ -325,44 +324,19 @@ def roots_are_positive(
 
 
 @numba.njit(cache=True)
-def isolate(
-    kinds: Array,
-    places: Array,
-    dm: Array,
-    dr: Array,
-    quadrant: int,
-    size: int,
-    cm: Array,
-    cr: Array,
-    low: float,
-    high: float,
-    rows: Array,
-    lows: Array,
-    highs: Array,
-    zeros: Array,
-) -> int:
-    """Zeros of m functions (m x k balls) on [low, high]: how many entries of the last four arrays
-    are filled; -1: too few.
-
-    Where `zeros` is True, function `rows[i]` has exactly one zero between `lows[i]` and `highs[i]`,
-    a sign change; where it is False, nothing is known there. Every zero lies in one of these
-    intervals.
+def isolate(steps: Steps, functions: Balls, low: float, high: float, out: Zeros) -> int:
+    """Zeros of m functions (m x k balls) on [low, high]: how many entries of `out` are filled; -1:
+    too few. Every zero lies in one of these intervals.
     """
-    m, k = cm.shape
-    pm, pr, wm, wr = (
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-        np.zeros((size, 3)),
-    )
-    um, ur = np.zeros((size, 3)), np.zeros((size, 3))
-    om, orr = np.zeros((size, 3)), np.zeros((size, 3))  # scratch of points
-    nm, nr = np.zeros((size, 3)), np.zeros((size, 3))
-    spare_m, spare_r = np.zeros((size, 3)), np.zeros((size, 3))
+    m, k = functions.mid.shape
+    start = steps.size - k  # of the basis functions that the others combine
+    rows, lows, highs, are_proved = out
+    work, at_a, at_b = _workspace(steps.size), _workspace(steps.size), _workspace(steps.size)
+    # intervals not yet settled, the next one last: `lists[depth, :counts[depth]]` are the functions
+    # that one of this depth leaves open
     stack, depths = np.empty((_DEPTH + 2, 2)), np.empty(_DEPTH + 2, dtype=np.int64)
     lists, counts = np.empty((_DEPTH + 2, m), dtype=np.int64), np.zeros(_DEPTH + 2, dtype=np.int64)
-    for j in range(m):
-        lists[0, j] = j
+    lists[0] = np.arange(m)
     counts[0] = m
     stack[0, 0], stack[0, 1], depths[0] = low, high, 0
     left, found, done = 1, 0, 0
@@ -376,15 +350,15 @@ def isolate(
         last = b - a < finest or done > _MOST_INTERVALS or depth >= _DEPTH - 1
         middle = 0.5 * (a + b)
         h = max(b - middle, middle - a) * _INFLATE
-        known = _program(kinds, places, dm, dr, quadrant, middle, h, pm, pr, wm, wr, um, ur)
+        known = _program(steps, middle, h, work)
         ends_known, ends_sure, open_count = False, False, 0
         for position in range(counts[depth]):
             j = lists[depth, position]
-            settled = False
+            function, settled = _row(functions, j), False
             if known:
-                v0, r0 = _dot(cm[j], cr[j], pm, pr, size - k, k, 0)
-                v1, r1 = _dot(cm[j], cr[j], pm, pr, size - k, k, 1)
-                v2, r2 = _dot(cm[j], cr[j], wm, wr, size - k, k, 2)
+                v0, r0 = _dot(function, work.point, start, 0)
+                v1, r1 = _dot(function, work.point, start, 1)
+                v2, r2 = _dot(function, work.whole, start, 2)
                 bend = (abs(v2) + r2) * h * _INFLATE
                 if abs(v0) > (r0 + h * (abs(v1) + r1 + bend)) * _INFLATE + _TINY:
                     continue
@@ -392,51 +366,17 @@ def isolate(
                 if abs(v1) > (r1 + 2 * bend) * _INFLATE + _TINY:
                     if not ends_known:
                         ends_known = True
-                        ends_sure = _program(
-                            kinds,
-                            places,
-                            dm,
-                            dr,
-                            quadrant,
-                            a,
-                            0.0,
-                            om,
-                            orr,
-                            spare_m,
-                            spare_r,
-                            um,
-                            ur,
-                        )
-                        ends_sure = ends_sure and _program(
-                            kinds,
-                            places,
-                            dm,
-                            dr,
-                            quadrant,
-                            b,
-                            0.0,
-                            nm,
-                            nr,
-                            spare_m,
-                            spare_r,
-                            um,
-                            ur,
-                        )
+                        ends_sure = _program(steps, a, 0.0, at_a) and _program(steps, b, 0.0, at_b)
                     if ends_sure:
-                        first = _certain_sign(cm[j], cr[j], om, orr, size - k)
-                        second = _certain_sign(cm[j], cr[j], nm, nr, size - k)
+                        first = _certain_sign(function, at_a.point, start)
+                        second = _certain_sign(function, at_b.point, start)
                         settled = first != 0 and second != 0
-                        if settled and first != second:
-                            if found == rows.shape[0]:
-                                return -1
-                            rows[found], lows[found], highs[found], zeros[found] = j, a, b, True
-                            found += 1
-            if settled:
-                continue
-            if last:
+                        if settled and first == second:
+                            continue
+            if settled or last:
                 if found == rows.shape[0]:
                     return -1
-                rows[found], lows[found], highs[found], zeros[found] = j, a, b, False
+                rows[found], lows[found], highs[found], are_proved[found] = j, a, b, settled
                 found += 1
             else:
                 lists[depth + 1, open_count] = j
@@ -447,75 +387,38 @@ def isolate(
             stack[left + 1, 0], stack[left + 1, 1], depths[left + 1] = a, middle, depth + 1
             left += 2
     for i in range(found):
-        if zeros[i]:
-            lows[i], highs[i] = _narrowed(
-                kinds,
-                places,
-                dm,
-                dr,
-                quadrant,
-                size,
-                cm[rows[i]],
-                cr[rows[i]],
-                lows[i],
-                highs[i],
-                om,
-                orr,
-                spare_m,
-                spare_r,
-                um,
-                ur,
-            )
+        if are_proved[i]:
+            function = _row(functions, rows[i])
+            lows[i], highs[i] = _narrowed(steps, function, lows[i], highs[i], work)
     return found
 
 
 @numba.njit(cache=True)
 def _narrowed(
-    kinds: Array,
-    places: Array,
-    dm: Array,
-    dr: Array,
-    quadrant: int,
-    size: int,
-    cm: Array,
-    cr: Array,
-    low: float,
-    high: float,
-    pm: Array,
-    pr: Array,
-    wm: Array,
-    wr: Array,
-    um: Array,
-    ur: Array,
+    steps: Steps, function: Balls, low: float, high: float, work: Workspace
 ) -> tuple[float, float]:
     """A narrower interval around the one zero: Newton's method proposes, opposite certain signs at
     its ends prove.
     """
-    k = cm.shape[0]
+    start, point = steps.size - function.mid.shape[0], work.point
     x = 0.5 * (low + high)
-    _program(kinds, places, dm, dr, quadrant, low, 0.0, pm, pr, wm, wr, um, ur)
-    below = _certain_sign(cm, cr, pm, pr, size - k)
+    _program(steps, low, 0.0, work)
+    below = _certain_sign(function, point, start)
     for _ in range(8):
-        if not _program(kinds, places, dm, dr, quadrant, x, 0.0, pm, pr, wm, wr, um, ur):
+        if not _program(steps, x, 0.0, work):
             break
-        value, _rad = _dot(cm, cr, pm, pr, size - k, k, 0)
-        slope, _rad = _dot(cm, cr, pm, pr, size - k, k, 1)
+        value, _rad = _dot(function, point, start, 0)
+        slope, _rad = _dot(function, point, start, 1)
         moved = x - value / slope if slope != 0.0 else x
-        if not low < moved < high:
-            break
-        if moved == x:
+        if not low < moved < high or moved == x:
             break
         x = moved
     for width in (2.0**-49, 2.0**-46, 2.0**-42, 2.0**-36, 2.0**-30):
         a, b = x - width, x + width
         if a <= low or b >= high:
             break
-        if not _program(kinds, places, dm, dr, quadrant, a, 0.0, pm, pr, wm, wr, um, ur):
+        if not _program(steps, a, 0.0, work) or _certain_sign(function, point, start) != below:
             continue
-        if _certain_sign(cm, cr, pm, pr, size - k) != below:
-            continue
-        if not _program(kinds, places, dm, dr, quadrant, b, 0.0, pm, pr, wm, wr, um, ur):
-            continue
-        if _certain_sign(cm, cr, pm, pr, size - k) == -below:
+        if _program(steps, b, 0.0, work) and _certain_sign(function, point, start) == -below:
             return a, b
     return low, high

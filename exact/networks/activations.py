@@ -19,7 +19,8 @@ import numpy as np
 from scipy.special import erf, expit
 
 from exact.arithmetic.numbers import Ball, FloatArray, Rational, nearest_float, rational
-from exact.arithmetic.texts.printing import full_repr, short_repr
+from exact.arithmetic.texts.number_texts import full_repr
+from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, NotPiecewiseLinear
 
 _ZERO, _ONE = Rational(0), Rational(1)

@@ -1,7 +1,7 @@
 """How a network stands on a domain: what every kind of domain says of its parameters.
 
-The kinds are in :mod:`exact.propagation.charts`. Engines read a chart, and what users hold of their
-cells does; a chart knows neither, and it decides nothing by floats.
+The kinds are in :mod:`exact.propagation.charts` and `pencil_charts`. Engines read a chart, and what
+users hold of their cells does; a chart knows neither, and it decides nothing by floats.
 """
 
 from __future__ import annotations

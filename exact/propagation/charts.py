@@ -1,4 +1,5 @@
-"""The charts of all kinds of domains, and which sphere a domain and a network mean.
+"""The charts of flat domains, balls and spheres, and which sphere a domain and a network mean;
+those of lines and circles are in :mod:`exact.propagation.pencil_charts`.
 
 The chart of a sphere is a rational basis of a linear space of directions and its Gram matrix G in
 the metric in which the sphere is round; points are `y` with `y' G y = radius_squared`. An
@@ -18,14 +19,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exact.arithmetic.linear_algebra import dot, matrix, rows_of
+from exact.arithmetic.linear_algebra import apply, dot, identity, matrix, rows_of
 from exact.arithmetic.nearest import exponent, scaled_by
 from exact.arithmetic.numbers import Rational, RationalArray, fractions, nearest_floats, rational
+from exact.arithmetic.surds import sign_of_surd
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Ball
-from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
+from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.layers import Block
@@ -38,8 +40,7 @@ from exact.propagation.chart import (
     numbered_symbols,
     widened,
 )
-from exact.propagation.cursor import Cursor, begin, pass_norm
-from exact.propagation.pencil_charts import PencilChart, pencil_chart, whole_basis
+from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces, pass_norm
 
 if TYPE_CHECKING:
     import sympy
@@ -191,6 +192,31 @@ class SphereChart(Chart):
         point = carried(self.network, matrix([[v] for v in x], 1)).entries()
         return combination(self.image, point) if any(point) else None
 
+    def bits_at(self, y: Sequence[Rational]) -> list[bool] | None:
+        """The spline code in the direction y; None where a hinge is zero that is not zero all
+        around.
+        """
+        square = self.radius_squared / dot(y, apply(self.gram, y))
+        bits, cursor = list[bool](), self.cursor
+        while cursor is not None:
+            z = cursor.current.pre_activations(cursor.inner, cursor.one)
+            sides = [_side(halfspace, y, square) for halfspace in layer_halfspaces(cursor, z)]
+            if None in sides:
+                return None
+            own = [side == 1 for side in sides]
+            bits, cursor = [*bits, *own], advance(cursor, z, own)
+        return bits
+
+
+def _side(halfspace: Halfspace, y: Sequence[Rational], square: Rational) -> int | None:
+    """The side of a hyperplane on which `sqrt(square) y` lies, None on it; a constant is on its own
+    side everywhere.
+    """
+    offset = Rational(halfspace.offset)
+    if halfspace.is_constant:
+        return 1 if offset > 0 else -1
+    return sign_of_surd(offset, dot([Rational(x) for x in halfspace.normal], y), square) or None
+
 
 def chart(network: Network, domain: Domain) -> Chart:
     """How a network stands on a domain; of lines, which are flat and curves too, the flat chart.
@@ -198,11 +224,11 @@ def chart(network: Network, domain: Domain) -> Chart:
     Raises InvalidInput for a norm's ball, which is a `Ball` behind the norm, and where a norm's
     projection collapses the directions of a domain.
     """
-    return _chart_on(domain, network)
+    return chart_on(domain, network)
 
 
 @singledispatch
-def _chart_on(domain: Domain, network: Network) -> Chart:
+def chart_on(domain: Domain, network: Network) -> Chart:
     raise InvalidInput(
         "the domain has no chart of its own",
         value=domain,
@@ -210,27 +236,14 @@ def _chart_on(domain: Domain, network: Network) -> Chart:
     )
 
 
-@_chart_on.register
+@chart_on.register
 def _on_flat(domain: FlatDomain, network: Network) -> AffineChart:
     return AffineChart(network, flat_of(domain))
 
 
-@_chart_on.register
+@chart_on.register
 def _on_ball(domain: Ball, network: Network) -> BallChart:
     return BallChart.of(network, domain)
-
-
-@_chart_on.register
-def _on_circle(domain: GreatCircle, network: Network) -> PencilChart:
-    return pencil_chart(network, domain)
-
-
-@_chart_on.register(Sphere)
-@_chart_on.register(GreatSphere)
-def _on_sphere(domain: Sphere | GreatSphere, network: Network) -> Chart:
-    if sphere_dimension(network, domain) == 1:
-        return pencil_chart(network, domain)
-    return sphere_chart(network, domain)
 
 
 @lru_cache(maxsize=8)
@@ -331,6 +344,13 @@ def chart_over(network: Network, domain: Domain, basis: tuple[Vector, ...]) -> S
     return SphereChart(network, basis, gram, domain.radius_squared, cursor)
 
 
+def whole_basis(network: Network) -> tuple[Vector, ...]:
+    """A basis of the space of a whole sphere: the image of the norm in front, or all inputs."""
+    norm = network.blocks[0].norm
+    vectors = rows_of(identity(network.input_dim)) if norm is None else norm.sphere_basis()
+    return tuple(map(tuple, vectors))
+
+
 def _basis(network: Network, domain: Domain) -> tuple[Vector, ...]:
     if isinstance(domain, GreatSphere):
         return (domain.u, domain.v, domain.w)
@@ -389,8 +409,6 @@ def _nearly_orthogonal(basis: tuple[Vector, ...], gram: RationalArray) -> tuple[
     except np.linalg.LinAlgError:
         return basis
     shares = matrix([[rational(float(np.float32(x))) for x in row] for row in lower], len(basis))
-    return (
-        tuple(map(tuple, rows_of(shares * matrix(basis, len(basis[0])))))
-        if shares.det() != 0
-        else basis
-    )
+    if shares.det() != 0:
+        return tuple(map(tuple, rows_of(shares * matrix(basis, len(basis[0])))))
+    return basis

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT_SCALED, U, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float
 from exact.networks.layers import Layer
 from exact.networks.norms import Norm
-from exact.propagation.enclosures import row_norms
 
 Tensor = torch.Tensor
 _UP = inflation(1 << 22)  # bounds are summed over the columns of a layer
@@ -273,10 +273,8 @@ def circle_events(zeros: CircleZeros, offsets: Tensor, is_zero: Tensor) -> Circl
     keys = torch.cat([zeros.falling, zeros.rising], dim=1)
     keys.view(len(keys), 2, len(offsets)).masked_fill_(~crosses[:, None, :], _NOWHERE)
     order = _argsort(keys)
-    sigma, width = (
-        keys.gather(1, order),
-        torch.cat([zeros.width, zeros.width], dim=1).gather(1, order),
-    )
+    sigma = keys.gather(1, order)
+    width = torch.cat([zeros.width, zeros.width], dim=1).gather(1, order)
     low, high = sigma - width, sigma + width
     bits = torch.where(crosses, zeros.falling < zeros.rising, (offsets > 0) & ~is_zero)
     counts = 2 * crosses.sum(dim=1)
@@ -298,8 +296,6 @@ def circle_events(zeros: CircleZeros, offsets: Tensor, is_zero: Tensor) -> Circl
 
 def _argsort(keys: Tensor) -> Tensor:
     """The order of each row; numpy sorts several times faster on a CPU."""
-    return (
-        torch.from_numpy(np.argsort(keys.numpy(), axis=1))
-        if keys.device.type == "cpu"
-        else keys.argsort(dim=1)
-    )
+    if keys.device.type == "cpu":
+        return torch.from_numpy(np.argsort(keys.numpy(), axis=1))
+    return keys.argsort(dim=1)

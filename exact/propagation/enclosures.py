@@ -22,165 +22,15 @@ import numpy as np
 import torch
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U, inflation
-from exact.arithmetic.numbers import (
-    FloatArray,
-    Rational,
-    RationalMatrix,
-    nearest_floats,
-    rational,
-    rounding_error,
-)
+from exact.arithmetic.enclosures.affine_maps import UP, Affine, Tensor, at_least, row_norms
+from exact.arithmetic.enclosures.roundoff import U
+from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rational, rounding_error
 from exact.geometry.domains.base import Flat
 from exact.networks.activations import Activation, ReLU
-from exact.networks.layers import Layer
 from exact.networks.network import Network
 
-UP = inflation(4096)  # bounds go through all layers of a network
-_LEAST = LEAST_ROOT  # norms are roots of sums of squares
 UNKNOWN = 2
-Tensor = torch.Tensor
 ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]
-
-
-def _gamma(n: int) -> float:
-    """Relative error of a dot product with n terms and an offset, with room for the rounding of the
-    bound itself.
-    """
-    return (n + 4) * U * UP
-
-
-class Affine:
-    """`x -> W x + b` in float64 with what its error bounds need; everything in one place, computed
-    once.
-    """
-
-    def __init__(
-        self,
-        weight: FloatArray,
-        weight_error: FloatArray | None,
-        bias: FloatArray,
-        bias_error: FloatArray | None,
-    ) -> None:
-        self.weight, self.bias = (
-            torch.from_numpy(np.array(weight)),
-            torch.from_numpy(np.array(bias)),
-        )
-        self.gamma = _gamma(weight.shape[1])
-        self.is_exact = weight_error is None and bias_error is None
-        self.row_norms, zero = row_norms(self.weight), torch.zeros_like(self.bias)
-        self.row_errors = (
-            zero if weight_error is None else row_norms(torch.from_numpy(weight_error))
-        )
-        self.bias_errors = zero if bias_error is None else torch.from_numpy(np.array(bias_error))
-        self.error_rows = (
-            torch.stack(
-                [self.row_norms, self.row_errors, self.bias.abs() * self.gamma + self.bias_errors]
-            )
-            * UP
-        )
-
-    @cached_property
-    def frobenius(self) -> float:
-        """A bound on the Frobenius norm of W."""
-        return _whole(self.row_norms)
-
-    @cached_property
-    def spectral(self) -> float:
-        """A bound on the 2-norm of W."""
-        return _spectral_bound(self.weight.cpu())
-
-    @cached_property
-    def bias_norm(self) -> float:
-        """A bound on the 2-norm of b."""
-        return _whole(self.bias)
-
-    @cached_property
-    def weight_slack(self) -> float:
-        """A bound on the Frobenius norm of the rounding of W."""
-        return 0.0 if self.is_exact else _whole(self.row_errors)
-
-    @cached_property
-    def bias_slack(self) -> float:
-        """A bound on the 2-norm of the rounding of b."""
-        return 0.0 if self.is_exact else _whole(self.bias_errors)
-
-    @cached_property
-    def largest(self) -> tuple[float, float, float]:
-        """The largest entries of the rows of `error_rows`."""
-        a, b, c = (
-            self.error_rows.max(dim=1).values.tolist()
-            if self.error_rows.shape[1]
-            else (0.0, 0.0, 0.0)
-        )
-        return a, b, c
-
-    @classmethod
-    def of(cls, layer: Layer) -> Affine:
-        """The affine part of a layer."""
-        (weight, error), (bias, slack) = _floats(layer.weight), _floats(layer.bias)
-        return cls(weight, error, bias.ravel(), None if slack is None else slack.ravel())
-
-    def to(self, device: str) -> Affine:
-        """The same on another device."""
-        if device == "cpu":
-            return self
-        moved = object.__new__(Affine)
-        moved.__dict__.update(
-            {
-                k: v.to(device) if isinstance(v, torch.Tensor) else v
-                for k, v in self.__dict__.items()
-            }
-        )
-        return moved
-
-
-def _floats(matrix: RationalMatrix) -> tuple[FloatArray, FloatArray | None]:
-    return matrix.float64(), None if matrix.is_float else matrix.float64_error()
-
-
-def row_norms(values: Tensor) -> Tensor:
-    """An upper bound on the 2-norm of every row, zero only for zero: squares may underflow, by less
-    than the last term.
-    """
-    size: Tensor = torch.linalg.norm(values, dim=1)
-    bound = size * (UP + (values.shape[1] + 2) * U) + _LEAST
-    if bool((size == 0).any()):
-        bound = bound * ((size > 0) | (values != 0).any(dim=1))
-    return bound
-
-
-def at_least(errors: Tensor) -> Tensor:
-    """The errors, those that are not zero raised by 2^-500: a product of two such bounds does not
-    underflow to zero.
-    """
-    return torch.where(errors > 0, errors + _LEAST, errors)
-
-
-def _whole(values: Tensor) -> float:
-    return float(row_norms(values.reshape(1, -1)))
-
-
-def _spectral_bound(weight: Tensor) -> float:
-    """An upper bound on the 2-norm, as a rule within a fifth: |W|^2 = |W'W|, and |G|^2 = |G^2| for
-    the symmetric G.
-    """
-    scale = _whole(weight)
-    if not 0.0 < scale < float("inf"):
-        return scale
-    small = (weight if weight.shape[0] >= weight.shape[1] else weight.T) / scale
-    squared = _symmetric_bound(small.T @ small, (small.shape[0] + 4) * U, 3)
-    return min(scale, scale * float(np.sqrt(squared)) * UP)
-
-
-def _symmetric_bound(gram: Tensor, slack: float, squarings: int) -> float:
-    """An upper bound on the 2-norm of a symmetric matrix within `slack` of `gram`."""
-    size = _whole(gram)
-    if squarings == 0 or not size > 0.0:
-        return (size + slack) * UP
-    unit = gram / size
-    root = float(np.sqrt(_symmetric_bound(unit @ unit, (len(unit) + 4) * U, squarings - 1)))
-    return (size * (root + 4 * U) + slack) * UP
 
 
 _RELU = ReLU().breakpoints, ReLU().pieces
@@ -283,11 +133,17 @@ def stages(network: Network, flat: Flat) -> list[Stage]:
         for layer in block.layers:
             if layer.bits:
                 found.append(
-                    Stage(tuple(steps), Affine.of(layer), Bends(layer.activation), layer.bits)
+                    Stage(
+                        tuple(steps),
+                        Affine.of(layer.weight, layer.bias),
+                        Bends(layer.activation),
+                        layer.bits,
+                    )
                 )
                 steps = []
             elif len(found) < len(network.hidden_layers):
-                steps.append(Affine.of(layer.as_affine))
+                affine = layer.as_affine
+                steps.append(Affine.of(affine.weight, affine.bias))
         steps += ["leave"] if block.residual else []
     return found
 
@@ -357,10 +213,8 @@ class PointWalk:
         ]
         x, ex, y, ey = tensors
         assert x is not None and ex is not None
-        points, skips = (
-            Points(x, at_least(ex), y, None if ey is None else at_least(ey)),
-            list[Points](),
-        )
+        points = Points(x, at_least(ex), y, None if ey is None else at_least(ey))
+        skips = list[Points]()
         for stage in self._stages[:layer]:
             points = self._through(stage, points, skips)
             points = _activated(stage, points)
@@ -373,11 +227,9 @@ class PointWalk:
         (points x hinges).
         """
         x = torch.from_numpy(p).to(self._device)
-        points, skips, found = (
-            Points(x, x.new_zeros(len(x))),
-            list[Points](),
-            [x.new_zeros((len(x), 0), dtype=torch.int8)],
-        )
+        points = Points(x, x.new_zeros(len(x)))
+        skips = list[Points]()
+        found = [x.new_zeros((len(x), 0), dtype=torch.int8)]
         for layer, stage in enumerate(self._stages):
             points = _activated(self._stages[layer - 1], points) if layer else points
             points = self._through(stage, points, skips)
@@ -458,10 +310,8 @@ def _activated(stage: Stage, points: Points) -> Points:
     unsure = high == UNKNOWN
     if bool(unsure.any()):
         lost = 2 * bends.steepest * z.abs() + 2 * bends.highest
-        errors, slack = (
-            errors + torch.where(unsure, lost, 0.0),
-            slack + torch.where(unsure, 2 * w.abs(), 0.0),
-        )
+        errors = errors + torch.where(unsure, lost, 0.0)
+        slack = slack + torch.where(unsure, 2 * w.abs(), 0.0)
         total, total_w = row_norms(errors), row_norms(slack)
     x, ex = _activate(bends, z, errors, total, piece, flat, True)
     y, ey = _activate(bends, w, slack, total_w, piece, flat, False)

@@ -22,7 +22,7 @@ from exact.arithmetic.enclosures.ball_matrices import BallMatrix
 from exact.arithmetic.linear_algebra import identity, rows_of
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.geometry.pencils.nested_functions import Chain, Constants, SkipProduct, Step
-from exact.kernels.nested_roots import LINEAR, PRODUCT, ROOT
+from exact.kernels.nested_roots import LINEAR, PRODUCT, ROOT, Balls, Steps
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
@@ -231,6 +231,11 @@ class Program:
     size: int
     width: int
 
+    @property
+    def steps(self) -> Steps:
+        """The same for the kernel."""
+        return Steps(self.kinds, self.places, Balls(self.mid, self.rad), self.quadrant, self.size)
+
     @classmethod
     def start(cls, quadrant: int) -> Program:
         """(alpha, beta) alone."""
@@ -335,11 +340,10 @@ class BallState:
     def activated(self, layer: Layer, bits: BitArray) -> BallState:
         """Behind a layer, on the pieces that `bits` select (none for a layer without hinges)."""
         z = self.pre_activations(layer)
-        chosen = (
-            bits.reshape(layer.width, -1).sum(axis=1)
-            if layer.bits
-            else np.zeros(layer.width, dtype=np.int64)
-        )
+        if layer.bits:
+            chosen = bits.reshape(layer.width, -1).sum(axis=1)
+        else:
+            chosen = np.zeros(layer.width, dtype=np.int64)
         slopes, intercepts = (
             BallMatrix.of(_column([piece[i] for piece in layer.activation.pieces])) for i in (0, 1)
         )

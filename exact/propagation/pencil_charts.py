@@ -8,17 +8,18 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from exact.arithmetic.linear_algebra import dot, identity, matrix, rows_of
+from exact.arithmetic.linear_algebra import dot, matrix, rows_of
 from exact.arithmetic.nearest import short_rational
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
-from exact.geometry.domains.round import Sphere
+from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
 from exact.geometry.pencils.pencil import Form, Frame
 from exact.networks.network import Network
 from exact.propagation.chart import Chart, carried, combination, widened
+from exact.propagation.charts import chart_on, sphere_chart, sphere_dimension, whole_basis
 
 if TYPE_CHECKING:
     import sympy
@@ -121,11 +122,17 @@ def pencil_chart(network: Network, domain: Domain) -> PencilChart:
     return PencilChart(network, curve, curve_frame(curve, network))
 
 
-def whole_basis(network: Network) -> tuple[tuple[Rational, ...], ...]:
-    """A basis of the space of a whole sphere: the image of the norm in front, or all inputs."""
-    norm = network.blocks[0].norm
-    vectors = rows_of(identity(network.input_dim)) if norm is None else norm.sphere_basis()
-    return tuple(map(tuple, vectors))
+@chart_on.register
+def _on_circle(domain: GreatCircle, network: Network) -> PencilChart:
+    return pencil_chart(network, domain)
+
+
+@chart_on.register(Sphere)
+@chart_on.register(GreatSphere)
+def _on_sphere(domain: Sphere | GreatSphere, network: Network) -> Chart:
+    if sphere_dimension(network, domain) == 1:
+        return pencil_chart(network, domain)
+    return sphere_chart(network, domain)
 
 
 def well_conditioned(curve: Curve, form: Form) -> Curve:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.geometry.budgets import Watch
 from exact.kernels.rows import masked_rows, rows_of_pairs
-from exact.propagation.enclosures import UP, Affine, Stage, at_least, row_norms
+from exact.propagation.enclosures import Stage
 
 IndexArray = np.ndarray[Any, Any]
 Tensor = torch.Tensor

@@ -197,11 +197,10 @@ def spanned(basis: Sequence[Sequence[Rational]], radius_squared: Rational | None
     rows, denominator = matrix_rows(
         [x for row in zip(*basis, strict=True) for x in (*row, Rational(0))], len(basis) + 1
     )
-    radius = (
-        {}
-        if radius_squared is None
-        else {"radius_squared": hexadecimal([radius_squared.p, radius_squared.q])}
-    )
+    if radius_squared is None:
+        radius = {}
+    else:
+        radius = {"radius_squared": hexadecimal([radius_squared.p, radius_squared.q])}
     return {"chart": {"denominator": denominator, "rows": rows}, **radius}
 
 

@@ -1,15 +1,15 @@
 """What a partition offers whatever the domain: codes, counts that are never mixed, locating points,
-a digest.
+a digest. What can be asked of every kind of partition stands in one file, most of it docstrings.
 """
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
 import networkx as nx
 import numpy as np
@@ -34,7 +34,7 @@ from exact.regions import storage
 from exact.regions.cells import Cells
 from exact.regions.certificate import Json
 from exact.regions.region import Facet, Region
-from exact.regions.storage import Parts
+from exact.regions.storage import Arrays, Parts
 
 if TYPE_CHECKING:
     from shapely import Polygon
@@ -78,11 +78,9 @@ class Partition(ABC):
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
         self._layer_sizes, self.cells = network.bits_per_layer, cells
-        self.outcome, self.evidence, self.decisions = (
-            cells.outcome,
-            cells.evidence,
-            dict(cells.decisions),
-        )
+        self.outcome = cells.outcome
+        self.evidence = cells.evidence
+        self.decisions = dict(cells.decisions)
 
     def seen_as(self, kind: type[Kind]) -> Kind:
         """This partition as one of its kind, for what only that kind has; InvalidInput for
@@ -199,17 +197,18 @@ class Partition(ABC):
         10,000 regions.
         """
 
-    @classmethod
+    @staticmethod
     @abstractmethod
+    def read_cells(network: Network, domain: Domain, values: Json, arrays: Arrays) -> Cells:
+        """The cells of which `parts` are; InvalidInput where they do not fit each other."""
+
+    @classmethod
     def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> Partition:
+        cls, network: Network, domain: Domain, engine: str, values: Json, arrays: Arrays
+    ) -> Self:
         """The partition whose `parts` these are; InvalidInput where they do not fit each other."""
+        make: Callable[..., Self] = cls
+        return make(network, domain, engine, cls.read_cells(network, domain, values, arrays))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Network, domain, engine and the cells as plain arrays: what was computed from them stays

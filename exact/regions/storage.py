@@ -49,7 +49,6 @@ from exact.geometry.domains.records import domain_record
 from exact.networks.architectures import architecture
 from exact.networks.network import Network
 from exact.regions.cells import Cells, Outcome
-from exact.sources.weight_files import WeightFile, read_file
 
 FORMAT, VERSION = "exactlens-store", 1
 SUFFIX = ".safetensors"
@@ -128,16 +127,16 @@ def save(partition: Stores, path: str | Path, *, points: bool | None = None) -> 
     manifest = {
         "format": FORMAT,
         "version": VERSION,
-        "parts": {name: _part(arrays[name]) for name in sorted(arrays)},
+        "parts": {name: part_of(arrays[name]) for name in sorted(arrays)},
         "made_by": {"exactlens": _version()},
         "partition": record,
     }
     texts = {"architecture": json.dumps(line), "exactlens": json.dumps(manifest)}
-    write_atomically(target, packed(arrays, {**texts, "sha256": _seal(texts)}))
+    write_atomically(target, packed(arrays, {**texts, "sha256": seal(texts)}))
     return target
 
 
-def _seal(texts: Mapping[str, str]) -> str:
+def seal(texts: Mapping[str, str]) -> str:
     """The sha256 of the two texts of the metadata."""
     return hashlib.sha256(f"{texts['architecture']}\n{texts['exactlens']}".encode()).hexdigest()
 
@@ -170,7 +169,7 @@ def _target(path: object) -> Path:
     return target
 
 
-def _part(array: np.ndarray[Any, Any]) -> Json:
+def part_of(array: np.ndarray[Any, Any]) -> Json:
     return {
         "shape": list(array.shape),
         "dtype": str(array.dtype),
@@ -183,86 +182,6 @@ def _version() -> str:
         return version("exactlens")
     except PackageNotFoundError:
         return "not installed"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A store that was read: its manifest, and the file whose arrays it lists."""
-
-    manifest: Mapping[str, Json]
-    file: WeightFile
-
-    def arrays(self, prefix: str) -> Arrays:
-        """The arrays whose names begin so, without that beginning, each with the sha256 of the
-        manifest.
-        """
-        found = {}
-        for name in self.manifest["parts"]:
-            if name.startswith(prefix):
-                found[name[len(prefix) :]] = self.array(name)
-        return found
-
-    def array(self, name: str) -> np.ndarray[Any, Any]:
-        """One array. Raises InvalidInput where it is not what the manifest says."""
-        array, part = np.asarray(self.file.tensor(name)), self.manifest["parts"].get(name)
-        if not isinstance(part, dict) or _part(np.ascontiguousarray(array)) != {
-            k: part.get(k) for k in _PART
-        }:
-            raise InvalidInput(
-                "a part of the file was altered",
-                value=f"{name} in {self.file.path}",
-                remedy="save the partition again, or restore the file",
-            )
-        return array
-
-
-_PART = ("shape", "dtype", "sha256")
-
-
-def read(path: str | Path) -> Stored:
-    """Read the manifest of a store. Raises InvalidInput for any file that is none, and for a higher
-    version.
-    """
-    file = read_file(path)
-    text = file.metadata.get("exactlens")
-    if text is None:
-        raise InvalidInput(
-            "the file holds no partition",
-            value=str(file.path),
-            remedy="write one with partition.save(path); exact.sources.weight_files reads networks",
-        )
-    if "architecture" not in file.metadata or file.metadata.get("sha256") != _seal(file.metadata):
-        raise InvalidInput(
-            "the file's metadata was altered: its sha256 differs",
-            value=str(file.path),
-            remedy="save the partition again, or restore the file",
-        )
-    manifest = file.json("exactlens")
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("format") != FORMAT
-        or not isinstance(manifest.get("parts"), dict)
-    ):
-        raise InvalidInput(
-            "the file's manifest is not Exactlens'",
-            value=str(file.path),
-            remedy="save the partition again",
-        )
-    number = manifest.get("version")
-    if type(number) is not int or not 1 <= number <= VERSION:
-        raise InvalidInput(
-            "the file has a version that this Exactlens does not read",
-            value=repr(number)[:20],
-            remedy=f"use a newer Exactlens; this one reads 1 .. {VERSION}",
-        )
-    if set(manifest["parts"]) != set(file.names):
-        odd = sorted(set(manifest["parts"]) ^ set(file.names))[0]
-        raise InvalidInput(
-            "the file and its manifest list different parts",
-            value=f"{odd!r} in {file.path}",
-            remedy="save the partition again, or restore the file",
-        )
-    return Stored(manifest, file)
 
 
 # ---- what the records of the wings share

@@ -32,7 +32,7 @@ from exact import (
 )
 from exact.propagation import circle_filters
 from exact.propagation.circle_filters import CircleEvents
-from exact.regions.arcs import batches as circle_batches
+from exact.regions.arcs import batch_parts
 from exact.regions.arcs.batches import CircleBatch
 from exact.regions.arcs.engines import isolation
 from exact.sources import tensors
@@ -228,8 +228,8 @@ def test_chunks_and_the_way_of_sorting_change_nothing(name: str) -> None:
     whole = partition_circles(network, u, v, radius_squared=radius)
     for at_once, products in ((1, 1), (150, 2), (1 << 20, 64)):
         with (
-            mock.patch.dict(circle_batches._AT_ONCE, cpu=at_once),
-            mock.patch.object(circle_batches, "_PRODUCTS", products),
+            mock.patch.dict(batch_parts._AT_ONCE, cpu=at_once),
+            mock.patch.object(batch_parts, "_PRODUCTS", products),
         ):
             assert same(whole, partition_circles(network, u, v, radius_squared=radius))
     with mock.patch.object(circle_filters, "_argsort", lambda keys: keys.argsort(dim=1)):
@@ -279,7 +279,7 @@ def test_functions_with_vague_enclosures_are_left_to_algebra() -> None:
     undecided = np.array([[False] * 4, [False] * 3 + [True]])
     low, high, proved = middle - 1 / 32, middle + 1 / 32, np.array([True, False])
     events = CircleEvents(np.array([2, 6]), rows, low, high, undecided, proved, undecided)
-    found = circle_batches._proposed(events, 1)
+    found = batch_parts._proposed(events, 1)
     assert (found.rows.tolist(), found.undecided.tolist()) == ([0, 0], [1, 2, 3])
     assert found.low.tolist() == [1.0, 3 - 1 / 32]
     assert found.high.tolist() == [1 + 1 / 16, 3 + 1 / 32]

@@ -25,19 +25,11 @@ from exact import (
     RealSpace,
     ReLU,
 )
+from exact.arithmetic.enclosures.affine_maps import Affine, row_norms
 from exact.arithmetic.numbers import fraction
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.networks.layers import Block
-from exact.propagation.enclosures import (
-    UNKNOWN,
-    Affine,
-    PointWalk,
-    _bounds,
-    _total,
-    _values,
-    row_norms,
-    stages,
-)
+from exact.propagation.enclosures import UNKNOWN, PointWalk, _bounds, _total, _values, stages
 from exact.sources import tensors
 from tests.exact.reference import dot, integers
 
@@ -539,7 +531,7 @@ def test_pre_activations_are_within_their_bounds(power: int, rational: bool) -> 
     layer = Layer.of([[scale * x for x in row] for row in weight], [scale * x for x in bias])
     points = np.ldexp(generator.normal(size=(20, 30)), generator.integers(-20, 20, (20, 30)))
     for offset in (True, False):
-        op, x = Affine.of(layer), torch.from_numpy(points)
+        op, x = Affine.of(layer.weight, layer.bias), torch.from_numpy(points)
         still = torch.zeros(20, dtype=torch.float64)
         z, sizes = _values(op, x, still, offset)
         total = _total(op, still, sizes, offset)

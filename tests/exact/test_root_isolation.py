@@ -18,7 +18,7 @@ from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
 from exact.geometry.pencils.nested_functions import Chain, FormRoot, NestedFunction
 from exact.geometry.pencils.pencil import Direction, dyadic_direction
 from exact.geometry.pencils.root_isolation import zeros_in
-from exact.kernels.nested_roots import isolate, point_signs, roots_are_positive
+from exact.kernels.nested_roots import Balls, Zeros, isolate, point_signs, roots_are_positive
 from exact.propagation.norm_walks import Program
 
 ZERO, ONE = Rational(0), Rational(1)
@@ -53,37 +53,9 @@ def by_kernel(*rows: tuple[Rational, ...]) -> list[tuple[int, float, float, bool
         BallMatrix.of(RationalArray(2, 2, [x for row in FORM for x in row]))
     )
     balls = BallMatrix.of(RationalArray(len(rows), 3, [x for row in rows for x in row]))
-    numbers, low, high, zeros = (
-        np.zeros(99, dtype=np.int64),
-        np.zeros(99),
-        np.zeros(99),
-        np.zeros(99, dtype=np.bool_),
-    )
-    count = isolate(
-        program.kinds,
-        program.places,
-        program.mid,
-        program.rad,
-        0,
-        program.size,
-        balls.mid,
-        balls.rad,
-        -0.01,
-        1.01,
-        numbers,
-        low,
-        high,
-        zeros,
-    )
-    return sorted(
-        zip(
-            numbers[:count].tolist(),
-            low[:count].tolist(),
-            high[:count].tolist(),
-            zeros[:count].tolist(),
-            strict=True,
-        )
-    )
+    zeros = Zeros(np.zeros(99, int), np.zeros(99), np.zeros(99), np.zeros(99, bool))
+    count = isolate(program.steps, Balls(balls.mid, balls.rad), -0.01, 1.01, zeros)
+    return sorted(zip(*(array[:count].tolist() for array in zeros), strict=True))
 
 
 # ---- 1 = 3/4 N sqrt 2 ...: c + N with zeros where |x| = c |a + b|: t^2 + (1 - t)^2 = c^2, t = 1/2
@@ -243,17 +215,7 @@ def test_certain_signs_at_points(quadrant: int) -> None:
     balls = BallMatrix.of(RationalArray(5, 3, [x for row in rows for x in row]))
     chain = Chain(quadrant).extended(FormRoot(FORM))
     for t in (0.125, 0.4, 0.9):
-        signs = point_signs(
-            program.kinds,
-            program.places,
-            program.mid,
-            program.rad,
-            quadrant,
-            3,
-            t,
-            balls.mid,
-            balls.rad,
-        )
+        signs = point_signs(program.steps, Balls(balls.mid, balls.rad), t)
         exact = [
             NestedFunction(chain, row, ZERO, ONE).sign_at(Rational(*t.as_integer_ratio()))
             for row in rows
@@ -271,10 +233,7 @@ def test_a_radicand_with_a_zero_is_not_called_positive() -> None:
     nearly = Program.start(0).with_root(
         BallMatrix.of(RationalArray(2, 2, [ONE + TINY, -ONE, -ONE, ONE]))
     )
-    answers = [
-        roots_are_positive(p.kinds, p.places, p.mid, p.rad, 0, p.size, 0.0, 1.0)
-        for p in (positive, vanishing, nearly)
-    ]
+    answers = [roots_are_positive(p.steps, 0.0, 1.0) for p in (positive, vanishing, nearly)]
     assert answers[:2] == [True, False]
     assert not answers[2]  # it is positive, but 2^-50 is beyond the floats here: they abstain
 

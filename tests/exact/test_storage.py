@@ -16,8 +16,9 @@ import safetensors.numpy
 
 import exact
 from exact import Activation, Box, InvalidInput, Layer, Network, Unsupported, load, partition
+from exact.instruments.loading import read
 from exact.networks.architectures import architecture
-from exact.regions.storage import FORMAT, read
+from exact.regions.storage import FORMAT
 from exact.sources import tensors, weight_files
 from tests.exact.portable_jobs import JOBS, answers, network
 
@@ -110,14 +111,14 @@ def _rewritten(saved: Path, folder: Path, change: Callable[[Any, Any], Any]) -> 
     change(manifest, arrays)
     if isinstance(manifest.get("parts"), dict):
         manifest["parts"] = {
-            name: storage._part(np.ascontiguousarray(array)) for name, array in arrays.items()
+            name: storage.part_of(np.ascontiguousarray(array)) for name, array in arrays.items()
         }
     texts = {
         "architecture": stored.file.metadata["architecture"],
         "exactlens": json.dumps(manifest),
     }
     path = folder / "changed.safetensors"
-    safetensors.numpy.save_file(arrays, path, {**texts, "sha256": storage._seal(texts)})
+    safetensors.numpy.save_file(arrays, path, {**texts, "sha256": storage.seal(texts)})
     return path
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from exact.check.kinds import curves, flat
+from exact.check.kinds import curves, flat_domains
 from exact.check.network import Activation
 from tests.laws import fuzz_headers
 
@@ -33,7 +33,7 @@ def test_every_kind_is_tried_and_seeds_stay() -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "forgotten", "seed", "said"),
     [
-        (flat.Domain, "require_room", lambda self: None, 3, "6 regions, there are 0"),
+        (flat_domains.Domain, "require_room", lambda self: None, 3, "6 regions, there are 0"),
         (
             curves,
             "are_independent",

@@ -158,10 +158,8 @@ def matrix_product(weight: RationalMatrix, state: RationalArray, device: str) ->
     """
     w = torch.from_numpy(np.array(weight.float64())).to(device)
     entries = nearest_floats(state.entries()).reshape(state.nrows(), state.ncols())
-    x, dx = (
-        torch.from_numpy(entries).to(device),
-        torch.from_numpy(rounding_error(entries)).to(device),
-    )
+    x = torch.from_numpy(entries).to(device)
+    dx = torch.from_numpy(rounding_error(entries)).to(device)
     n = weight.shape[1]
     g = (n + 2) * U / (1 - (n + 2) * U)
     bound = w.abs() @ (x.abs() * (g * (1 + U)) + dx * (1 + g))

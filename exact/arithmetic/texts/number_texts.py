@@ -10,13 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.numbers import Rational
+from exact.arithmetic.numbers import Rational, backend_defaults
 from exact.errors import InvalidInput
 
 Json = Any
 ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
 _RATIONAL = re.compile(r"-?[0-9a-f]+(/[0-9a-f]+)?", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9a-f]+", re.ASCII)
+
+
+def full_repr(thing: object) -> str:
+    """The `repr` with nothing left out, the same however the backend of rationals has been told to
+    print.
+
+    >>> from exact.networks.activations import LeakyReLU
+    >>> full_repr(LeakyReLU(1))
+    'LeakyReLU(slope=1)'
+    """
+    made = type(thing).__repr__
+    with backend_defaults():
+        return str(getattr(made, "full", made)(thing))
 
 
 def rational_text(value: Rational) -> str:

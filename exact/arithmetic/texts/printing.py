@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sized
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from exact.arithmetic.numbers import backend_defaults
 from exact.errors import MOST, abbreviated
 
-__all__ = ["MOST", "fitted", "full_repr", "short_repr", "shown"]
+__all__ = ["MOST", "fitted", "short_repr", "shown"]
 
 _WIDTHS = (72, 48, 32, 20, 12)  # of the fields of an object, tried in turn
 Class = TypeVar("Class", bound=type)
@@ -35,19 +34,6 @@ def short_repr(cls: Class) -> Class:
     printed.full = full  # type: ignore[attr-defined]
     cls.__repr__ = printed  # type: ignore[assignment]
     return cls
-
-
-def full_repr(thing: object) -> str:
-    """The `repr` with nothing left out, the same however the backend of rationals has been told to
-    print.
-
-    >>> from exact.networks.activations import LeakyReLU
-    >>> full_repr(LeakyReLU(1))
-    'LeakyReLU(slope=1)'
-    """
-    made = type(thing).__repr__
-    with backend_defaults():
-        return str(getattr(made, "full", made)(thing))
 
 
 def fitted(name: str, pairs: Iterable[tuple[str, object]]) -> str:

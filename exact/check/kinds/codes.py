@@ -156,11 +156,10 @@ class _Tree:
             assert leaf is not None
             following = self._leaf(records, i + 1) if i + 1 < self.claim.regions else None
             ahead = -1 if following is None else self._shared(leaf, following)
-            needed = (
-                [d for d, bit in enumerate(leaf.bits) if d > (shared if bit else ahead)]
-                if self.claim.complete
-                else []
-            )
+            if self.claim.complete:
+                needed = [d for d, bit in enumerate(leaf.bits) if d > (shared if bit else ahead)]
+            else:
+                needed = []
             if sorted(leaf.proofs) != needed:
                 missing = min(set(needed) ^ set(leaf.proofs))
                 raise Rejected(

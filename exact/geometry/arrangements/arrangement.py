@@ -154,11 +154,9 @@ def _common_point(rows: Sequence[tuple[int, ...]]) -> list[Rational] | None:
         matrix([normals[k] for k in basis], len(basis)), [Rational(-rows[k][-1]) for k in basis]
     )
     point = certain(point, "independent rows have one common point")
-    return (
-        point
-        if all(dot(a, point) + row[-1] == 0 for a, row in zip(normals, rows, strict=True))
-        else None
-    )
+    if all(dot(a, point) + row[-1] == 0 for a, row in zip(normals, rows, strict=True)):
+        return point
+    return None
 
 
 def _steepest(normal: Sequence[int]) -> int:

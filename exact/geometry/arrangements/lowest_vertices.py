@@ -17,7 +17,8 @@ hyperplanes and the height t along the line where they meet; a form `alpha t + b
 at -beta / alpha, so signs at the vertices are comparisons of these heights, and the signs of the
 tight hyperplanes are read off the tableau. Each entry carries a proved radius (the running error
 analysis of exact.arithmetic.enclosures.ball_tensors); a vertex with an uncertain sign is computed
-again with integers.
+again with integers. The levels, lines and vertices of one enumeration share its tableaus and stand
+in one file.
 """
 
 from __future__ import annotations
@@ -31,10 +32,16 @@ import torch
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
-from exact.arithmetic.linear_algebra import dot, independent_rows, matrix, solve
+from exact.arithmetic.linear_algebra import dot, matrix, solve
 from exact.arithmetic.numbers import Rational, nearest_floats, rounding_error
 from exact.errors import certain
 from exact.geometry.arrangements.arrangement import Arrangement, Essential, arrangement
+from exact.geometry.arrangements.generic_coordinates import (
+    bounds_of,
+    in_unit_cube,
+    parallels_of,
+    turned,
+)
 from exact.geometry.budgets import Watch
 from exact.geometry.polyhedra.halfspace import Halfspace
 
@@ -42,7 +49,6 @@ _INFLATE = inflation(64)  # a bound is made of some thirty roundings
 _TINY = LEAST
 # entries of a tableau block: cache on a CPU, memory on a GPU
 _BLOCK = {"cpu": 2**17, "cuda": 2**23}
-_SEED = 20_240_229
 
 
 class NotSimple(Exception):
@@ -68,26 +74,6 @@ class _Tableau:
     chosen: torch.Tensor
 
 
-@dataclass(frozen=True)
-class _Parallels:
-    """Classes of parallel rows: `mask[j, k]` (k meets j nowhere, or k = j), `side[j, k]` the side
-    of k on j.
-    """
-
-    mask: torch.Tensor
-    side: torch.Tensor
-    some: bool
-
-
-def generic_map(dim: int) -> list[list[int]]:
-    """A fixed invertible integer matrix without structure (dim x dim)."""
-    generator = np.random.default_rng(_SEED)
-    while True:
-        rows = [[int(x) for x in generator.integers(-999, 1000, size=dim)] for _ in range(dim)]
-        if len(independent_rows([[Rational(x) for x in row] for row in rows], dim)) == dim:
-            return rows
-
-
 Local = Callable[[Arrangement], BitArray]
 """Enumerates the cells of a small arrangement: the sides of its hyperplanes (R x planes)."""
 
@@ -104,17 +90,15 @@ class LowestVertices:
     def __init__(
         self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None
     ) -> None:
-        self.local, self.points, self.watch = (
-            local,
-            list[torch.Tensor](),
-            watch or Watch(most_bytes=inf),
-        )
+        self.local = local
+        self.points = list[torch.Tensor]()
+        self.watch = watch or Watch(most_bytes=inf)
         self.dim, self.planes, self.device = given.dim, given.planes, device
-        bounds = _bounds(given)
+        bounds = bounds_of(given)
         self.boxed = bounds is not None
-        self.rows = _turned(given) if bounds is None else _in_unit_cube(given, bounds, self.watch)
+        self.rows = turned(given) if bounds is None else in_unit_cube(given, bounds, self.watch)
         self.count = len(self.rows)
-        self.parallels = _parallels(given.rows, device, self.watch)
+        self.parallels = parallels_of(given.rows, device, self.watch)
         self.block = _BLOCK[torch.device(device).type]
         self.decisions = Decisions()
 
@@ -146,10 +130,8 @@ class LowestVertices:
 
     def _start(self, level: int) -> _Tableau:
         scales = [1 << max(abs(x) for x in row).bit_length() for row in self.rows]
-        mid, exactly = (
-            np.empty((self.count, level + 1)),
-            np.empty((self.count, level + 1), dtype=bool),
-        )
+        mid = np.empty((self.count, level + 1))
+        exactly = np.empty((self.count, level + 1), dtype=bool)
         for i, (row, scale) in enumerate(zip(self.rows, scales, strict=True)):
             self.watch.check()
             entries = [Rational(row[j], scale) for j in self._columns(level)]
@@ -214,10 +196,8 @@ class LowestVertices:
         """
         free = 2 + nodes.chosen.shape[1]
         each, walls = torch.arange(len(parents), device=self.device), slice(self.planes, self.count)
-        row, row_rad = (
-            nodes.mid[parents, chosen][:, None, :],
-            nodes.rad[parents, chosen][:, None, :],
-        )
+        row = nodes.mid[parents, chosen][:, None, :]
+        row_rad = nodes.rad[parents, chosen][:, None, :]
         mid, rad = nodes.mid[:, walls][parents], nodes.rad[:, walls][parents]
         best = row[:, 0, free:].abs().argmax(1) + free
         at = (each, slice(None), best)
@@ -242,10 +222,8 @@ class LowestVertices:
         if free + 1 == mid.shape[2]:  # a line: the walls leave an interval of heights
             height, spread = _quotient(-mid[:, :, 1], rad[:, :, 1], mid[:, :, 0], rad[:, :, 0])
             up = mid[:, :, 0] > 0
-            bottom, top = (
-                torch.where(up, height - spread, -1.0).amax(1),
-                torch.where(up, 1.0, height + spread).amin(1),
-            )
+            bottom = torch.where(up, height - spread, -1.0).amax(1)
+            top = torch.where(up, 1.0, height + spread).amin(1)
             reached &= bottom <= top
         return reached
 
@@ -268,11 +246,10 @@ class LowestVertices:
             order[:, 2 + depth], order[each, best] = best, 2 + depth
             wide = order[:, None, :].expand(mid.shape)
             mid, rad = mid.gather(2, wide), rad.gather(2, wide)
-        parts = (
-            [slice(0, self.count)]
-            if first is None
-            else [slice(0, self.count), slice(first, self.count)]
-        )
+        if first is None:
+            parts = [slice(0, self.count)]
+        else:
+            parts = [slice(0, self.count), slice(first, self.count)]
         columns = (
             [slice(0, mid.shape[2])] if first is None else [slice(0, 2), slice(2, mid.shape[2])]
         )
@@ -346,10 +323,8 @@ class LowestVertices:
         if self.planes == self.count:
             return slice(None), cuts.expand(len(low), -1)
         walls = slice(self.planes, self.count)
-        alpha, free = (
-            lines.mid[:, walls, 0],
-            ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite(),
-        )
+        alpha = lines.mid[:, walls, 0]
+        free = ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite()
         up = (alpha > 0) ^ (level < self.dim)
         bottom = torch.where(free & up, low[:, walls], -torch.inf).amax(1, keepdim=True)
         top = torch.where(free & ~up, high[:, walls], torch.inf).amin(1, keepdim=True)
@@ -495,61 +470,6 @@ class LowestVertices:
         return given.hinge_bits(self.local(given))
 
 
-Bounds = list[tuple[Rational, Rational]]
-
-
-def _bounds(given: Essential) -> Bounds | None:
-    """The sides of the box that the walls put around everything, when they do: walls with one
-    coefficient, both ways.
-    """
-    found: list[dict[bool, Rational]] = [{} for _ in range(given.dim)]
-    for row in given.rows[given.planes :]:
-        axes = [j for j, x in enumerate(row[:-1]) if x]
-        if len(axes) == 1:
-            j, rising = axes[0], row[axes[0]] > 0
-            limit = Rational(-row[-1], row[j])
-            known = found[j].get(rising, limit)
-            found[j][rising] = max(known, limit) if rising else min(known, limit)
-    boxed = given.dim > 0 and all(len(ends) == 2 and ends[True] < ends[False] for ends in found)
-    return [(ends[True], ends[False]) for ends in found] if boxed else None
-
-
-def _turned(given: Essential) -> list[list[int]]:
-    """The rows in generic coordinates: offset, then the coefficients of y."""
-    turn = generic_map(given.dim)
-    return [
-        [
-            row[-1],
-            *(sum(x * t[j] for x, t in zip(row[:-1], turn, strict=True)) for j in range(given.dim)),
-        ]
-        for row in given.rows
-    ]
-
-
-def _in_unit_cube(given: Essential, bounds: Bounds, watch: Watch) -> list[list[int]]:
-    """The rows in coordinates t, y_2, ..., y_d that lie in [-1, 1] in the box: y from the box
-    itself, t a generic height.
-
-    With x_k = m_k + h_k y_k and t = sum_k g_k y_k / sum_k |g_k|, g_1 = 1024, the first y is
-    eliminated. All exact.
-    """
-    generator = np.random.default_rng(_SEED)
-    g = [1024, *(int(x) for x in generator.integers(1, 1024, size=given.dim - 1))]
-    total, rows = sum(g), []
-    for row in given.rows:
-        watch.check()
-        scaled = [x * (hi - lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)]
-        offset = sum(
-            (x * (hi + lo) / 2 for x, (lo, hi) in zip(row[:-1], bounds, strict=True)),
-            Rational(row[-1]),
-        )
-        others = [x - scaled[0] * Rational(k, g[0]) for x, k in zip(scaled[1:], g[1:], strict=True)]
-        rows.append(
-            list(Halfspace.of([offset, scaled[0] * Rational(total, g[0]), *others]).coefficients)
-        )
-    return rows
-
-
 def _quotient(
     mid: torch.Tensor, rad: torch.Tensor, by: torch.Tensor, by_rad: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -583,25 +503,3 @@ def _subtract(
     rad += mid.abs() * (2 * U)
     rad *= _INFLATE
     rad += _TINY
-
-
-def _parallels(rows: Sequence[Sequence[int]], device: str, watch: Watch) -> _Parallels:
-    """Which rows have proportional normals, and on which side of k the hyperplane j lies then."""
-    count = len(rows)
-    mask, side = np.eye(count, dtype=bool), np.zeros((count, count), dtype=bool)
-    classes: dict[tuple[int, ...], list[tuple[int, Rational, int]]] = {}
-    for k, row in enumerate(rows):
-        watch.check()
-        normal = Halfspace.of([Rational(x) for x in (*row[:-1], 0)]).normal
-        lead = next(x for x in normal if x)
-        unit = normal if lead > 0 else tuple(-x for x in normal)
-        pivot = next(j for j, x in enumerate(normal) if x)
-        classes.setdefault(unit, []).append(
-            (k, Rational(row[-1] * unit[pivot], row[pivot]), 1 if lead > 0 else -1)
-        )
-    for members in classes.values():
-        for j, level, _ in members:
-            for k, other, sign in members:
-                mask[j, k], side[j, k] = True, sign * (other - level) > 0
-    some = any(len(members) > 1 for members in classes.values())
-    return _Parallels(torch.from_numpy(mask).to(device), torch.from_numpy(side).to(device), some)

@@ -78,11 +78,9 @@ def _inserted(
     """The rows are distinct and not constant, so each is new where it is inserted."""
     from exact.kernels import arrangement as kernel
 
-    codes, points, count = (
-        np.zeros((1, words), dtype=np.uint64),
-        np.zeros((1, table.shape[1] - 1)),
-        1,
-    )
+    codes = np.zeros((1, words), dtype=np.uint64)
+    points = np.zeros((1, table.shape[1] - 1))
+    count = 1
     for plane, row in enumerate(table):
         if is_up(count - 1):
             return _stopped(table, plane, codes[:count], points[:count], walls, watch)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cmp_to_key, partial
+from functools import partial
 from math import gcd
 
 import numpy as np
@@ -34,7 +34,7 @@ from exact.errors import Undecided
 from exact.geometry.budgets import Stopped
 from exact.geometry.circles.complex import HalfEdgeArray, SphereComplex, SurdPoint
 from exact.geometry.circles.meetings import Meetings
-from exact.geometry.circles.points import CirclePlanes, Spot, cross
+from exact.geometry.circles.points import CirclePlanes, Rotation, Spot, cross
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.polyhedra.halfspace import Halfspace
 
@@ -114,10 +114,8 @@ class _Carriers:
         self.geometry = geometry
         index, kept = dict[tuple[int, ...], int](), list[Halfspace]()
         self._constant = np.zeros(len(planes), dtype=bool)
-        self._carrier, self._turned = (
-            np.full(len(planes), -1, dtype=np.int64),
-            np.zeros(len(planes), dtype=bool),
-        )
+        self._carrier = np.full(len(planes), -1, dtype=np.int64)
+        self._turned = np.zeros(len(planes), dtype=bool)
         for p, plane in enumerate(planes):
             check()
             divisor = gcd(*plane.coefficients) or 1
@@ -267,11 +265,9 @@ class _Builder:
         """The next half-edge of every half-edge."""
         from exact.kernels import small_circles as kernels
 
-        meetings, following, crowded = (
-            self._meetings,
-            np.full(2 * arcs, -1, np.int32),
-            np.zeros(arcs, np.uint8),
-        )
+        meetings = self._meetings
+        following = np.full(2 * arcs, -1, np.int32)
+        crowded = np.zeros(arcs, np.uint8)
         marked = kernels.link_simple(
             meetings.starts,
             meetings.neighbour,
@@ -306,7 +302,7 @@ class _Builder:
 
     def _link_crowd(self, members: dict[int, list[int]], following: HalfEdgeArray) -> None:
         """Link the half-edges at one vertex, given the arcs that leave it."""
-        order = _Rotation(self._carriers.geometry)
+        order = Rotation(self._carriers.geometry)
         half_edges = dict[tuple[int, int], int]()
         for e, points in members.items():
             i = int(np.searchsorted(self._meetings.starts, points[0] >> 1, side="right")) - 1
@@ -344,52 +340,6 @@ class _Builder:
         for v in np.flatnonzero(np.isnan(result[:, 0])).tolist():
             result[v] = [float(x) for x in self._vertex(vertex_point, v)]
         return result
-
-
-Outgoing = tuple[int, int]  # a circle, and +1 to leave the vertex along it, -1 against it
-
-
-class _Rotation:
-    """The counter-clockwise order in which circles leave one vertex."""
-
-    def __init__(self, geometry: CirclePlanes) -> None:
-        self._geometry = geometry
-        self._turns = dict[tuple[int, int], int]()
-
-    def add(self, i: int, j: int, turn: int) -> None:
-        """Circle j turns off circle i to the left (1) or to the right (-1); both, where they
-        touch.
-        """
-        self._turns[i, j] = self._turns.get((i, j), 0) + turn
-
-    def sorted(self, directions: list[Outgoing]) -> list[Outgoing]:
-        """The directions in counter-clockwise order."""
-        first = min(directions)
-        half = {d: self._half(first, d) for d in directions}
-
-        def compare(a: Outgoing, b: Outgoing) -> int:
-            return half[a] - half[b] or -self._turn(a, b) or self._bend(a, b)
-
-        return sorted(directions, key=cmp_to_key(compare))
-
-    def _turn(self, a: Outgoing, b: Outgoing) -> int:
-        return a[1] * b[1] * self._turns.get((a[0], b[0]), 0)
-
-    def _half(self, first: Outgoing, d: Outgoing) -> int:
-        turn = self._turn(first, d)
-        if turn == 0:
-            turn = (
-                first[1]
-                * d[1]
-                * (1 if first[0] == d[0] else self._geometry.alignment(first[0], d[0]))
-            )
-        return 0 if turn > 0 else 1
-
-    def _bend(self, a: Outgoing, b: Outgoing) -> int:
-        """The order of two circles that leave in the same direction: what bends more to the left
-        comes later.
-        """
-        return 0 if a == b else self._geometry.compare_curvature(a, b)
 
 
 class _Joiner:

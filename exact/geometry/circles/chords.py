@@ -139,10 +139,8 @@ class Chord:
         itself.
         """
         x, y = along * self.start_square, aside * self.ahead_square
-        cosine, sine = (
-            Ball(x) / Ball(self.start_square).sqrt(),
-            Ball(y) / Ball(self.ahead_square).sqrt(),
-        )
+        cosine = Ball(x) / Ball(self.start_square).sqrt()
+        sine = Ball(y) / Ball(self.ahead_square).sqrt()
         found = turn_between((Ball(1), Ball(0)), (cosine, sine))
         found = certain(found, "a rational sine has a certain sign")
         return found

@@ -168,11 +168,10 @@ class CircleLists:
         """
         missing = self.complex.walk_count - self.complex.cell_count if self.circles else 0
         parent, found = list(range(self.complex.walk_count)), list[Bridge]()
-        floats = (
-            range(_ATTEMPTS)
-            if missing and min(self._squares) > _SMALL * self.complex.radius_squared
-            else range(0)
-        )
+        if missing and min(self._squares) > _SMALL * self.complex.radius_squared:
+            floats = range(_ATTEMPTS)
+        else:
+            floats = range(0)
         for proposals in chain(
             (self._along(self._plane(k)) for k in floats), map(self._certain, range(_ATTEMPTS))
         ):

@@ -133,10 +133,8 @@ class CodeTree:
         from exact.kernels.sphere_tree import count_distinct
 
         hashes = self.hashes()
-        odd, chosen = (
-            np.zeros(len(self.root), dtype=np.uint8),
-            np.zeros(len(hashes), dtype=np.int32),
-        )
+        odd = np.zeros(len(self.root), dtype=np.uint8)
+        chosen = np.zeros(len(hashes), dtype=np.int32)
         by_hash = np.argsort(hashes, kind="stable").astype(np.int32)
         return int(count_distinct(hashes, by_hash, *self.tree[1:], *self._flips, odd, chosen))
 

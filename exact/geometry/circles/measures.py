@@ -170,20 +170,16 @@ class RoundGeometry:
 
     def _length(self, arc: int) -> Ball | None:
         angle = self._angle(arc)
-        return (
-            None
-            if angle is None
-            else angle * Ball(self.radius_squared(int(self.complex.arc_circle[arc]))).sqrt()
-        )
+        if angle is None:
+            return None
+        return angle * Ball(self.radius_squared(int(self.complex.arc_circle[arc]))).sqrt()
 
     def _bend(self, half: int) -> Ball | None:
         """The geodesic curvature along a half-edge, integrated: positive where it bends to the
         left.
         """
-        angle, plane = (
-            self._angle(half >> 1),
-            self.complex.circles[int(self.complex.arc_circle[half >> 1])],
-        )
+        angle = self._angle(half >> 1)
+        plane = self.complex.circles[int(self.complex.arc_circle[half >> 1])]
         scale = Ball(self.complex.radius_squared * self._product(plane, plane)).sqrt()
         return (
             None if angle is None else angle * (plane.offset if half & 1 else -plane.offset) / scale
@@ -340,11 +336,9 @@ class RoundGeometry:
         """The vertices in float64; where circles nearly touch, so that floats lose the point, from
         exact coordinates.
         """
-        at, near, rows = (
-            self.complex,
-            np.zeros(self.complex.vertex_count, dtype=bool),
-            self._rows_float,
-        )
+        at = self.complex
+        near = np.zeros(self.complex.vertex_count, dtype=bool)
+        rows = self._rows_float
         for low in range(0, len(at.following), _CHUNK):
             half = np.arange(low, min(low + _CHUNK, len(at.following)), dtype=at.following.dtype)
             a, b, _ = self._pairs(half)

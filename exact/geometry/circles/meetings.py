@@ -36,10 +36,8 @@ class Meetings:
         self.decisions = {"filter": 0, "exact": 0}
         self.rows = geometry.unit_rows() if filtered else np.zeros((0, 11))
         self.starts, self.neighbour, self.twin = self._slots()
-        self.points, self.tied = (
-            np.zeros(2 * len(self.twin), np.int32),
-            np.zeros(2 * len(self.twin), np.uint8),
-        )
+        self.points = np.zeros(2 * len(self.twin), np.int32)
+        self.tied = np.zeros(2 * len(self.twin), np.uint8)
 
     def sort_circle(self, i: int) -> None:
         """Order the points of circle i; each circle once, before anything is read off `points` and
@@ -146,10 +144,8 @@ class Meetings:
         """The circles that the added one crosses; None when it touches one."""
         from exact.kernels import small_circles as kernels
 
-        counts, asked = (
-            np.zeros(self.count + 1, dtype=np.int64),
-            np.zeros((self.count, 2), dtype=np.int64),
-        )
+        counts = np.zeros(self.count + 1, dtype=np.int64)
+        asked = np.zeros((self.count, 2), dtype=np.int64)
         if self.filtered:
             unknown = kernels.count_meetings(self.rows, self.count, counts, asked)
             doubtful = asked[:unknown, 0].tolist()

@@ -67,10 +67,8 @@ class CirclePlanes:
         self.delta, self.square = _dot(self.gram[0], self.adjugate[0]), square // divisor
         self.normals, self.offsets = list[Vector](), list[Integer]()
         self.axes, self.norms = list[Vector](), list[Integer]()
-        self._factors, self._rows = (
-            dict[int, tuple[Ball, ...]](),
-            dict[tuple[int, int], tuple[Ball, ...]](),
-        )
+        self._factors = dict[int, tuple[Ball, ...]]()
+        self._rows = dict[tuple[int, int], tuple[Ball, ...]]()
 
     def __len__(self) -> int:
         return len(self.normals)
@@ -107,13 +105,11 @@ class CirclePlanes:
 
     def _products(self, i: int, j: int) -> tuple[Integer, Integer, Integer]:
         """(s_ij, w, R w - delta q)."""
-        s, t, mixed, c, e = (
-            self.norms[i],
-            self.norms[j],
-            _dot(self.axes[i], self.normals[j]),
-            self.offsets[i],
-            self.offsets[j],
-        )
+        s = self.norms[i]
+        t = self.norms[j]
+        mixed = _dot(self.axes[i], self.normals[j])
+        c = self.offsets[i]
+        e = self.offsets[j]
         w = s * t - mixed * mixed
         return mixed, w, self.square * w - self.delta * (c * c * t - 2 * c * e * mixed + e * e * s)
 
@@ -374,3 +370,49 @@ class CircleOrder:
             foot, along, d, _ = self._planes.line(self._circle, j)
             self._lines[j] = (foot, along, d, cross(self._axis, foot), cross(self._axis, along))
         return self._lines[j]
+
+
+Outgoing = tuple[int, int]  # a circle, and +1 to leave the vertex along it, -1 against it
+
+
+class Rotation:
+    """The counter-clockwise order in which circles leave one vertex."""
+
+    def __init__(self, geometry: CirclePlanes) -> None:
+        self._geometry = geometry
+        self._turns = dict[tuple[int, int], int]()
+
+    def add(self, i: int, j: int, turn: int) -> None:
+        """Circle j turns off circle i to the left (1) or to the right (-1); both, where they
+        touch.
+        """
+        self._turns[i, j] = self._turns.get((i, j), 0) + turn
+
+    def sorted(self, directions: list[Outgoing]) -> list[Outgoing]:
+        """The directions in counter-clockwise order."""
+        first = min(directions)
+        half = {d: self._half(first, d) for d in directions}
+
+        def compare(a: Outgoing, b: Outgoing) -> int:
+            return half[a] - half[b] or -self._turn(a, b) or self._bend(a, b)
+
+        return sorted(directions, key=cmp_to_key(compare))
+
+    def _turn(self, a: Outgoing, b: Outgoing) -> int:
+        return a[1] * b[1] * self._turns.get((a[0], b[0]), 0)
+
+    def _half(self, first: Outgoing, d: Outgoing) -> int:
+        turn = self._turn(first, d)
+        if turn == 0:
+            turn = (
+                first[1]
+                * d[1]
+                * (1 if first[0] == d[0] else self._geometry.alignment(first[0], d[0]))
+            )
+        return 0 if turn > 0 else 1
+
+    def _bend(self, a: Outgoing, b: Outgoing) -> int:
+        """The order of two circles that leave in the same direction: what bends more to the left
+        comes later.
+        """
+        return 0 if a == b else self._geometry.compare_curvature(a, b)

@@ -1,19 +1,37 @@
-"""A sequence of items that are made when they are asked for."""
+"""Sequences of items that are made when they are asked for."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
-class OnDemand(Sequence[T]):
+class Items(Sequence[T]):
+    """A sequence whose subclass makes the item at a place from 0; indices run from -count to
+    count - 1, IndexError outside, and a slice is a list of the items themselves.
+    """
+
+    @abstractmethod
+    def _item(self, place: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self._item(place) for place in range(*index.indices(len(self)))]
+        return self._item(numbered(index, len(self)))
+
+
+class OnDemand(Items[T]):
     """`count` items that `make(index)` makes when they are asked for; with `keep` each is made
     once.
-
-    Indices run from -count to count - 1, IndexError outside; a slice is a list of the items
-    themselves.
 
     >>> squares = OnDemand(lambda i: i * i, 5)
     >>> squares[-1], squares[1:3]
@@ -29,16 +47,7 @@ class OnDemand(Sequence[T]):
     def __repr__(self) -> str:
         return f"<{self._count} of them, made when asked for>"
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self._count))]
-        place = numbered(index, self._count)
+    def _item(self, place: int) -> T:
         if self._kept is None:
             return self._make(place)
         if place not in self._kept:

@@ -213,10 +213,8 @@ class Ball(FlatDomain):
     directions: tuple[tuple[Rational, ...], ...] | None
 
     def __init__(self, centre: Any, radius_squared: Any, directions: Any = None) -> None:
-        middle, square = (
-            tuple(rationals(centre, "centre")),
-            rational(radius_squared, "radius_squared"),
-        )
+        middle = tuple(rationals(centre, "centre"))
+        square = rational(radius_squared, "radius_squared")
         if not middle:
             raise InvalidInput(
                 "the centre of the ball has no coordinate", value="()", remedy="give d >= 1 numbers"
@@ -238,11 +236,9 @@ class Ball(FlatDomain):
 
     def flat(self) -> Flat:
         n = len(self.centre)
-        return (
-            Flat((_ZERO,) * n, _unit_vectors(n), ())
-            if self.directions is None
-            else Flat(self.centre, self.directions, ())
-        )
+        if self.directions is None:
+            return Flat((_ZERO,) * n, _unit_vectors(n), ())
+        return Flat(self.centre, self.directions, ())
 
     @property
     def is_polyhedral(self) -> bool:

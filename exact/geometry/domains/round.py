@@ -45,11 +45,9 @@ class Sphere(Domain):
         return
 
     def __repr__(self) -> str:
-        return (
-            "Sphere()"
-            if self.radius_squared is None
-            else f"Sphere(radius_squared={shown(self.radius_squared)})"
-        )
+        if self.radius_squared is None:
+            return "Sphere()"
+        return f"Sphere(radius_squared={shown(self.radius_squared)})"
 
 
 @dataclass(frozen=True, init=False)

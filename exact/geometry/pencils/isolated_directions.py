@@ -110,9 +110,7 @@ class IsolatedDirection:
         """A square-free polynomial that vanishes at t; Undecided when its degree would be too
         high.
         """
-        if self._polynomial is not None:
-            return self._polynomial
-        return self._function.eliminant
+        return self._polynomial if self._polynomial is not None else self._function.eliminant
 
     def refine(self, bits: int) -> None:
         """Narrow the enclosure to at most 2^-bits."""
@@ -335,11 +333,9 @@ def _quadratic_roots(polynomial: Polynomial) -> list[Surd]:
         return [Surd(-polynomial[0] / polynomial[1])]
     c, b, a = (Rational(x) for x in polynomial.coeffs())
     square = b * b - 4 * a * c
-    return (
-        []
-        if square < 0
-        else [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
-    )
+    if square < 0:
+        return []
+    return [Surd(-b / (2 * a), k / (2 * a), square) for k in (Rational(1), Rational(-1))]
 
 
 def _root_sympy(point: RootPoint) -> sympy.Expr:

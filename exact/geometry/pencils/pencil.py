@@ -229,10 +229,8 @@ class Frame:
         On the basis that the engines choose, which is nearly orthonormal, that is 2^-48 of a turn.
         """
         form = self.form
-        lean, root = (
-            nearest_float(form.b / form.a),
-            nearest_root(form.determinant / (form.a * form.a)),
-        )
+        lean = nearest_float(form.b / form.a)
+        root = nearest_root(form.determinant / (form.a * form.a))
         alpha, beta = diamond_directions_float(sigma)
         angles: FloatArray = np.arctan2(beta * root, alpha + beta * lean)
         return np.where(angles < 0, angles + 2 * math.pi, angles)

@@ -181,11 +181,10 @@ def _sign_beside(
     limit: Any = None
     if 0 <= other < len(candidates):
         limit = candidates[other].high if step < 0 else candidates[other].low
-    gap = (
-        Rational(1, 1 << 20)
-        if limit is None
-        else abs((place.low if step < 0 else place.high) - limit) / 2
-    )
+    if limit is None:
+        gap = Rational(1, 1 << 20)
+    else:
+        gap = abs((place.low if step < 0 else place.high) - limit) / 2
     while True:
         beside = place.low - gap if step < 0 else place.high + gap
         if is_inside(IsolatedDirection(place.quadrant, beside, beside)):

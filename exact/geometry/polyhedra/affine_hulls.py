@@ -69,20 +69,18 @@ def affine_hull(rows: Sequence[Halfspace], dim: int) -> AffineHull | Farkas:
     while True:
         origin, directions = _flat(rows, tight, dim)
         free = [i for i, m in enumerate(tight) if not m]
-        inside = (
-            _restricted([rows[i] for i in free], origin, directions)
-            if any(tight)
-            else [*_coefficients(rows)]
-        )
+        if any(tight):
+            inside = _restricted([rows[i] for i in free], origin, directions)
+        else:
+            inside = [*_coefficients(rows)]
         kept = [k for k, values in enumerate(inside) if any(values)]
         walls = [Halfspace.of(inside[k]) for k in kept]
         found = _opposite(walls) or strict_feasibility(walls, len(directions))
         if isinstance(found, Interior):
-            left = (
-                [wall for wall in dict.fromkeys(walls) if not wall.is_constant]
-                if any(tight)
-                else walls
-            )
+            if any(tight):
+                left = [wall for wall in dict.fromkeys(walls) if not wall.is_constant]
+            else:
+                left = walls
             return AffineHull(
                 tuple(origin),
                 tuple(map(tuple, directions)),

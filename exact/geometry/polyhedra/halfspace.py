@@ -146,6 +146,12 @@ def side(halfspace: Halfspace, point: Point) -> int:
     return (value > 0) - (value < 0)
 
 
+def sides_of(halfspaces: Iterable[Halfspace], bits: Iterable[bool]) -> list[Halfspace]:
+    """Of each halfspace the side that its bit says, constants left out."""
+    pairs = zip(halfspaces, bits, strict=True)
+    return [h if bit else h.opposite for h, bit in pairs if not h.is_constant]
+
+
 def is_inside(halfspaces: Iterable[Halfspace], point: Point) -> bool:
     """Whether the point lies strictly inside every halfspace."""
     return all(halfspace.value(point) > 0 for halfspace in halfspaces)

@@ -140,10 +140,8 @@ def _only_dependency(
         if len(support) == 1:
             axis.setdefault(support[0], i)
     along = set(axis.values())
-    others, coordinates = (
-        [i for i in range(len(normals)) if i not in along],
-        [j for j in range(dim) if j not in axis],
-    )
+    others = [i for i in range(len(normals)) if i not in along]
+    coordinates = [j for j in range(dim) if j not in axis]
     watch.affords(_seconds_of_a_solve(min(len(others), len(coordinates))))
     found = null_space(
         [[Rational(normals[i][j]) for i in others] for j in coordinates], len(others)
@@ -205,11 +203,9 @@ def _propose(
 def _dense(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, ...]] | None:
     from exact.kernels.feasibility import CAP, FIXED, propose
 
-    basis, inverse, point = (
-        np.full(dim + 1, FIXED - dim - 1),
-        np.empty((dim + 1, dim + 1)),
-        np.empty(dim),
-    )
+    basis = np.full(dim + 1, FIXED - dim - 1)
+    inverse = np.empty((dim + 1, dim + 1))
+    point = np.empty(dim)
     t = propose(np.ascontiguousarray(table), len(table), basis, inverse, point, _UNLIMITED.alarm)
     if not np.isfinite(t):
         return None
@@ -238,10 +234,8 @@ def _model(table: FloatArray, dim: int) -> highspy.HighsLp:
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = dim + 1, count
     lp.col_cost_ = np.append(np.zeros(dim), -1.0)
-    lp.col_lower_, lp.col_upper_ = (
-        np.full(dim + 1, -infinity),
-        np.append(np.full(dim, infinity), 1.0),
-    )
+    lp.col_lower_ = np.full(dim + 1, -infinity)
+    lp.col_upper_ = np.append(np.full(dim, infinity), 1.0)
     lp.row_lower_, lp.row_upper_ = -table[:, dim], np.full(count, infinity)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_ = np.arange(0, (count + 1) * (dim + 1), dim + 1)

@@ -192,11 +192,10 @@ def straddling_pair(
     those that touch the sphere where the way out passes.
     """
     sides, middle = body.sides(cell.table), cell.interior()
-    near = (
-        affine(cell.vertices[sides.index(-1)])
-        if -1 in sides
-        else list(body.nearest(cell.vertices).point)
-    )
+    if -1 in sides:
+        near = affine(cell.vertices[sides.index(-1)])
+    else:
+        near = list(body.nearest(cell.vertices).point)
     far = affine(cell.vertices[sides.index(1)])
     inside, outside = (
         _towards(body, cell, middle, end, side) for end, side in ((near, -1), (far, 1))

@@ -112,11 +112,9 @@ def _volume(points: Sequence[Point]) -> Rational:
 def root_multiple(factor: Rational, square: int) -> Surd:
     """`factor * sqrt(square)`."""
     root = isqrt(square)
-    return (
-        Surd(factor * root)
-        if root * root == square
-        else Surd(Rational(0), factor, Rational(square))
-    )
+    if root * root == square:
+        return Surd(factor * root)
+    return Surd(Rational(0), factor, Rational(square))
 
 
 def corners(walls: Sequence[Halfspace], dim: int) -> list[Point]:

@@ -68,11 +68,9 @@ class CurveCells(Cells):
     @cached_property
     def undefined(self) -> frozenset[int]:
         """The cuts where a norm divides by zero."""
-        return (
-            frozenset(i for i, cut in enumerate(self.cuts) if cut.undefined)
-            if self.breaks is None
-            else self.breaks
-        )
+        if self.breaks is None:
+            return frozenset(i for i, cut in enumerate(self.cuts) if cut.undefined)
+        return self.breaks
 
     @property
     def bits(self) -> BitArray:

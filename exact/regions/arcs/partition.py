@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -62,6 +62,7 @@ class CurvePartition(Partition):
     cells: CurveCells
     chart: PencilChart
     codes_repeat = True
+    read_cells = staticmethod(lambda network, domain, values, arrays: curve_cells(values, arrays))
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
         super().__init__(network, domain, engine, None, cells)
@@ -81,17 +82,6 @@ class CurvePartition(Partition):
 
     def parts(self, points: bool | None = None) -> Parts:
         return curve_parts(self.cells)
-
-    @classmethod
-    def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> CurvePartition:
-        return cls(network, domain, engine, curve_cells(values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records(self.network, self.cells)
@@ -390,11 +380,9 @@ class Arc(Region):
         owner, (t,) = self._owner, names
         if owner.network.has_norm or not owner.frame.is_straight:
             return self.affine.sympy()
-        rows, one, along = (
-            rows_of(owner.map_columns(self.index)),
-            owner.curve.one,
-            owner.curve.along,
-        )
+        rows = rows_of(owner.map_columns(self.index))
+        one = owner.curve.one
+        along = owner.curve.along
         assert one is not None and along is not None
         alpha, beta = (
             ((_ONE, _ZERO), (_ZERO, _ONE)) if one[0] != 0 else ((_ZERO, -_ONE), (_ONE, _ZERO))

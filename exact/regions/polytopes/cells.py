@@ -15,7 +15,6 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas
 from exact.networks.network import Network
 from exact.regions.cells import Cells, Outcome
-from exact.regions.engine import Job
 
 
 @short_repr
@@ -55,22 +54,17 @@ class FlatCells(Cells):
 def empty_cells(hinges: int, proof: Farkas) -> FlatCells:
     """No region at all, because the walls of the domain leave no interior point."""
     evidence = "the walls of the domain have no common interior point, by a Farkas vector"
-    codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
-    return FlatCells(codes, hinges, _no_witness, Outcome.COMPLETE, evidence, {}, empty=proof)
+    return _none(hinges, Outcome.COMPLETE, evidence, proof)
 
 
-def no_cells(job: Job) -> FlatCells:
+def no_cells(hinges: int) -> FlatCells:
     """No region, because the budget ended before there was one."""
-    hinges = job.network.hinge_count
+    return _none(hinges, Outcome.BUDGET_REACHED, "stopped early, before the first region", None)
+
+
+def _none(hinges: int, outcome: Outcome, evidence: str, proof: Farkas | None) -> FlatCells:
     codes = np.zeros((0, (hinges + 7) // 8), dtype=np.uint8)
-    return FlatCells(
-        codes,
-        hinges,
-        _no_witness,
-        Outcome.BUDGET_REACHED,
-        "stopped early, before the first region",
-        {},
-    )
+    return FlatCells(codes, hinges, _no_witness, outcome, evidence, {}, empty=proof)
 
 
 def _no_witness(index: int) -> Point:

@@ -134,11 +134,9 @@ class _Writer:
         regions behind them.
         """
         bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges).astype(bool).tolist()
-        walls, witness, seen = (
-            region_walls(self.network, self.flat, bits),
-            self.cells.witness(index),
-            shared.pop(number, {}),
-        )
+        walls = region_walls(self.network, self.flat, bits)
+        witness = self.cells.witness(index)
+        seen = shared.pop(number, {})
         proofs = facet_proofs(
             walls, witness, self.flat.dim, {wall: point for wall, (point, _) in seen.items()}
         )

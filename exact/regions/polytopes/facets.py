@@ -27,11 +27,11 @@ from exact.arithmetic.surds import sign
 from exact.errors import Undecided
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import along, facet_hit, first_hit
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside, sides_of
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.evaluation import layer_bits
 from exact.networks.network import Network
-from exact.propagation.cursor import advance, begin, layer_halfspaces
+from exact.propagation.cursor import advance, begin, halfspaces_along
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,14 @@ def region_halfspaces(network: Network, flat: Flat, bits: Sequence[bool]) -> lis
     included).
     """
     one = [Rational(0)] * flat.dim + [Rational(1)]
-    cursor, start, found = begin(network, flat.state(), one), 0, list[Halfspace]()
-    while cursor is not None:
-        z = cursor.current.pre_activations(cursor.inner, cursor.one)
-        found += layer_halfspaces(cursor, z)
-        end = start + cursor.current.bits
-        cursor, start = advance(cursor, z, bits[start:end]), end
-    return found
+    return list(halfspaces_along(begin(network, flat.state(), one), bits))
 
 
 def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Halfspace, ...]:
     """The distinct halfspaces that contain the region: of the domain, then of the hinges. Facets
     are among them.
     """
-    sides = zip(region_halfspaces(network, flat, bits), bits, strict=True)
-    inside = [
-        halfspace if bit else halfspace.opposite
-        for halfspace, bit in sides
-        if not halfspace.is_constant
-    ]
+    inside = sides_of(region_halfspaces(network, flat, bits), bits)
     return tuple(dict.fromkeys([*flat.walls, *inside]))
 
 
@@ -200,11 +189,10 @@ def _shot(
     hits = _first_hits(np.stack([wall.float_row for wall in walls]), witness)
     for index, shooter in sorted({(int(i), int(k)) for k, i in enumerate(hits) if i >= 0}):
         direction = [-x for x in walls[shooter].normal]
-        step = (
-            None
-            if index in known or index in found
-            else first_hit(witness, direction, [walls[index]])
-        )
+        if index in known or index in found:
+            step = None
+        else:
+            step = first_hit(witness, direction, [walls[index]])
         if step is None:
             continue
         point = along(witness, direction, step)

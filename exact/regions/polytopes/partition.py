@@ -7,12 +7,12 @@ each region asks its partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from math import atan2
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from exact.errors import InvalidInput, Undecided, Unsupported, shown
 from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Domain, Flat, FlatDomain
+from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.constructions import centroid
 from exact.geometry.polyhedra.faces import (
@@ -74,6 +74,7 @@ class FlatPartition(CodedPartition):
 
     cells: FlatCells
     chart: AffineChart
+    read_cells = staticmethod(flat_cells)
 
     def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
         super().__init__(network, domain, engine, cells.codes, cells)
@@ -107,18 +108,6 @@ class FlatPartition(CodedPartition):
 
     def parts(self, points: bool | None = None) -> Parts:
         return flat_parts(self.cells, self.domain, travels(len(self), points))
-
-    @classmethod
-    def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> FlatPartition:
-        make: Callable[..., FlatPartition] = cls  # the domain of a subclass need not be flat
-        return make(network, domain, engine, flat_cells(network, domain, values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records(self.network, self._flat_domain, self.cells, maps)

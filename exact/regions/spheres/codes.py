@@ -7,24 +7,22 @@ several connected cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
 
 from exact.arithmetic.linear_algebra import apply, dot
 from exact.arithmetic.numbers import Rational, fractions
-from exact.arithmetic.surds import sign_of_surd
 from exact.errors import InvalidInput, Undecided, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import shorter
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, sides_of
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
-from exact.propagation.cursor import advance, halfspaces_along, layer_halfspaces
+from exact.propagation.cursor import halfspaces_along
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
 from exact.regions.partition import CodedPartition
@@ -33,9 +31,6 @@ from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.records import code_cells, code_parts
 from exact.regions.storage import Parts, travels
-
-if TYPE_CHECKING:
-    pass
 
 _ZERO, _ONE = Rational(0), Rational(1)
 # a pair of the code needs the bits of the gap that its set leaves; more than these no input has
@@ -63,6 +58,7 @@ class CodePartition(CodedPartition):
 
     cells: SphereCodes
     chart: SphereChart
+    read_cells = staticmethod(code_cells)
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
         super().__init__(network, domain, engine, cells.codes, cells)
@@ -70,17 +66,6 @@ class CodePartition(CodedPartition):
 
     def parts(self, points: bool | None = None) -> Parts:
         return code_parts(self.cells, travels(len(self), points))
-
-    @classmethod
-    def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> CodePartition:
-        return cls(network, domain, engine, code_cells(network, domain, values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records_of_codes(self.network, self)
@@ -160,7 +145,7 @@ class CodePartition(CodedPartition):
         """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all
         around.
         """
-        bits = bits_at(self.chart, self.direction_of(x))
+        bits = self.chart.bits_at(self.direction_of(x))
         found = None if bits is None else self.index_of(SplineCode.of(bits, self._layer_sizes))
         if bits is None:
             raise InvalidInput(
@@ -174,32 +159,6 @@ class CodePartition(CodedPartition):
                 remedy="please report the network" if complete else "raise the budget",
             )
         return found
-
-
-def bits_at(chart: SphereChart, y: Sequence[Rational]) -> list[bool] | None:
-    """The spline code in the direction y of a chart; None where a hinge is zero that is not zero
-    all around.
-    """
-    square = chart.radius_squared / dot(y, apply(chart.gram, y))
-    bits, cursor = list[bool](), chart.cursor
-    while cursor is not None:
-        z = cursor.current.pre_activations(cursor.inner, cursor.one)
-        own = [_side(halfspace, y, square) for halfspace in layer_halfspaces(cursor, z)]
-        if None in own:
-            return None
-        bits += [side == 1 for side in own]
-        cursor = advance(cursor, z, [side == 1 for side in own])
-    return bits
-
-
-def _side(halfspace: Halfspace, y: Sequence[Rational], square: Rational) -> int | None:
-    """The side of a hyperplane on which `sqrt(square) y` lies, None on it; a constant is on its own
-    side everywhere.
-    """
-    offset = Rational(halfspace.offset)
-    if halfspace.is_constant:
-        return 1 if offset > 0 else -1
-    return sign_of_surd(offset, dot([Rational(x) for x in halfspace.normal], y), square) or None
 
 
 class CodeRegion(Region):
@@ -232,7 +191,7 @@ class CodeRegion(Region):
         near, far = (affine(point) for point in owner.straddling_of(self.index))
         for _ in range(_HALVINGS):
             middle = [(a + b) / 2 for a, b in zip(near, far, strict=True)]
-            found = shorter(middle, lambda y: any(y) and bits_at(owner.chart, y) == wanted)
+            found = shorter(middle, lambda y: any(y) and owner.chart.bits_at(y) == wanted)
             if found is not None:
                 return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared
@@ -252,6 +211,5 @@ class CodeRegion(Region):
 
     def _sides(self) -> list[tuple[int, ...]]:
         """The halfspaces of the code, each once, without those that are constant."""
-        sides = zip(self._owner.halfspaces_of(self.index), self.code.bits, strict=True)
-        inside = dict.fromkeys(h if bit else h.opposite for h, bit in sides if not h.is_constant)
-        return [side.coefficients for side in inside]
+        sides = sides_of(self._owner.halfspaces_of(self.index), self.code.bits)
+        return [side.coefficients for side in dict.fromkeys(sides)]

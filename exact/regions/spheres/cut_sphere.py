@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.linear_algebra import Vector, apply, dot, solve
 from exact.arithmetic.numbers import Rational, RationalArray
@@ -29,7 +30,6 @@ from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import Cursor, advance, layer_halfspaces
-from exact.regions.spheres.cells import SphereCells
 
 _ZERO = Rational(0)
 _ATTEMPTS = 64
@@ -39,20 +39,12 @@ _ATTEMPTS = 64
 @short_repr
 @dataclass(frozen=True, eq=False)
 class CutSphere:
-    """The cells of a 2-sphere and where the network stands on them."""
+    """The cells of a 2-sphere and where the network stands on them; cell 0 has the code `root`."""
 
     network: Network
-    cells: SphereCells
-
-    @property
-    def chart(self) -> SphereChart:
-        """The coordinates y."""
-        return self.cells.chart
-
-    @property
-    def complex(self) -> SphereComplex:
-        """Cells, arcs and vertices as arrays."""
-        return self.cells.complex
+    chart: SphereChart
+    complex: SphereComplex
+    root: BitArray
 
     @cached_property
     def geometry(self) -> RoundGeometry:
@@ -62,7 +54,7 @@ class CutSphere:
     @cached_property
     def tree(self) -> CodeTree:
         """The codes, as a tree over the arcs."""
-        return CodeTree(self.complex, self.cells.root)
+        return CodeTree(self.complex, self.root)
 
     # ---- boundaries
 
@@ -115,7 +107,7 @@ class CutSphere:
                 sign_of_surd(slope * self.complex.radius_squared, Rational(plane.offset), length)
                 == 0
             ):
-                chord = Chord.through(self.geometry, y, self._direction_across(carrier, y))
+                chord = Chord.through(self.geometry, y, self._direction_across(carrier))
                 chord = certain(
                     chord, "the pole of a circle is not on it, but for a point that is no circle"
                 )
@@ -123,13 +115,11 @@ class CutSphere:
                     return True
         return False
 
-    def _direction_across(self, carrier: int, y: Vector) -> Vector:
-        """A vector that is not parallel to y: that along the circle."""
-        return (
-            self.geometry.circle(carrier).along
-            if self.complex.circles[carrier].offset
-            else self.pole(carrier)
-        )
+    def _direction_across(self, carrier: int) -> Vector:
+        """A vector that is not parallel to one of the circle: along a small one, or the pole."""
+        if self.complex.circles[carrier].offset:
+            return self.geometry.circle(carrier).along
+        return self.pole(carrier)
 
     def pole(self, carrier: int) -> Vector:
         """A vector towards the pole of a carrier on its positive side."""
@@ -150,11 +140,9 @@ class CutSphere:
         """The code of a cell as open halfspaces over y, each once, without those that are
         constant.
         """
-        bits, found, cursor = (
-            iter(self.tree.bits(index)),
-            dict[Halfspace, None](),
-            self.chart.cursor,
-        )
+        bits = iter(self.tree.bits(index))
+        found = dict[Halfspace, None]()
+        cursor = self.chart.cursor
         while cursor is not None:
             cursor = self._pass_layer(cursor, bits, found)
         return tuple(found)

@@ -8,10 +8,9 @@ direction) or quadratic surds (on the sphere itself).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from math import inf
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -38,7 +37,6 @@ from exact.regions.certificate import Json, round_domain
 from exact.regions.partition import Partition
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCells
-from exact.regions.spheres.codes import bits_at
 from exact.regions.spheres.cut_sphere import CutSphere
 from exact.regions.spheres.records import sphere_cells, sphere_parts
 from exact.regions.spheres.views import SphereArc, SphereCell, SphereVertex
@@ -69,11 +67,12 @@ class SpherePartition(Partition):
 
     cells: SphereCells
     chart: SphereChart
+    read_cells = staticmethod(sphere_cells)
     codes_repeat = True
 
     def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
         super().__init__(network, domain, engine, None, cells)
-        self.cut = CutSphere(network, cells)
+        self.cut = CutSphere(network, cells.chart, cells.complex, cells.root)
         self.chart, self.complex = cells.chart, cells.complex
         self.tree, self.geometry = self.cut.tree, self.cut.geometry
 
@@ -82,17 +81,6 @@ class SpherePartition(Partition):
 
     def parts(self, points: bool | None = None) -> Parts:
         return sphere_parts(self.cells)
-
-    @classmethod
-    def of_parts(
-        cls,
-        network: Network,
-        domain: Domain,
-        engine: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, Any],
-    ) -> SpherePartition:
-        return cls(network, domain, engine, sphere_cells(network, domain, values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records_of_cells(self.network, self.cells)
@@ -262,15 +250,14 @@ class SpherePartition(Partition):
                 remedy="move it off the arc",
             )
         # none where a plane touches the sphere, which decides no cell
-        bits = bits_at(self.chart, y)
+        bits = self.chart.bits_at(y)
         for target in self.cut.targets():
             chord = Chord.through(self.geometry, y, target)
             passage = None if chord is None else chord.first(self.cut.arcs_of_circle)
-            cell = (
-                None
-                if passage is None
-                else int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
-            )
+            if passage is None:
+                cell = None
+            else:
+                cell = int(self.complex.arc_sides[passage.arc, 1 if passage.rises else 0])
             if (
                 cell is not None
                 and bits is not None

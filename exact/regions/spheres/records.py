@@ -4,7 +4,7 @@ files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -25,7 +25,7 @@ from exact.errors import InvalidInput, Undecided
 from exact.geometry.circles.complex import SphereComplex, SurdPoint
 from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import VertexPolytope
-from exact.geometry.polyhedra.halfspace import Halfspace, Point
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, sides_of
 from exact.geometry.polyhedra.minimum_norm import RoundBody, components, straddling_pair
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart, chart_over
@@ -229,11 +229,9 @@ class _CutCells:
         return lru_cache(maxsize=16)(self._cut)
 
     def _cut(self, index: int) -> VertexPolytope:
-        bits, cell = (
-            np.unpackbits(self.codes[index], count=self.hinges).astype(bool).tolist(),
-            self._body.around(),
-        )
-        for side in dict.fromkeys(_own_sides(halfspaces_along(self.chart.cursor, bits), bits)):
+        bits = np.unpackbits(self.codes[index], count=self.hinges).astype(bool).tolist()
+        cell = self._body.around()
+        for side in dict.fromkeys(sides_of(halfspaces_along(self.chart.cursor, bits), bits)):
             part, _ = cell.split(side)
             if part is None:
                 raise Undecided(
@@ -243,11 +241,3 @@ class _CutCells:
                 )
             cell = part
         return cell
-
-
-def _own_sides(halfspaces: Iterable[Halfspace], bits: list[bool]) -> list[Halfspace]:
-    return [
-        h if bit else h.opposite
-        for h, bit in zip(halfspaces, bits, strict=True)
-        if not h.is_constant
-    ]

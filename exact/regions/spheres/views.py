@@ -271,11 +271,9 @@ class SphereCell(Region):
         widths = [float(last.angle - first.angle) % math.tau or math.tau for first, last in inside]
         widest = max(range(len(inside)), key=widths.__getitem__)
         found = chord.between(inside[widest][0].angle, inside[widest][1].angle)
-        return (
-            None
-            if found is None
-            else self._shortened(found, middle, arcs, max(4, 3 - math.frexp(widths[widest])[1]))
-        )
+        if found is None:
+            return None
+        return self._shortened(found, middle, arcs, max(4, 3 - math.frexp(widths[widest])[1]))
 
     def _shortened(
         self, point: Vector, towards: Vector, arcs: dict[int, list[int]], bits: int

@@ -21,18 +21,17 @@ from exact.geometry.pencils import filters
 from exact.geometry.pencils.filters import enclosed_zeros
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, dyadic_direction
 from exact.regions.arcs.engines import isolation
-from exact.regions.arcs.engines.isolation import (
+from exact.regions.arcs.engines.edges import (
     Edge,
-    LayerFunctions,
     Tally,
     between,
     edge_at,
     float_bounds,
-    isolate,
     seam_edge,
     separated,
     sorted_edges,
 )
+from exact.regions.arcs.engines.isolation import LayerFunctions, isolate
 from tests.exact.reference import dot, integers, q, real, sign
 
 FULL = (seam_edge(q(0)), seam_edge(q(4)))

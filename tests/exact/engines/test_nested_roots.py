@@ -39,7 +39,7 @@ from exact.geometry.pencils import root_isolation
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import compare_points
-from exact.kernels.nested_roots import roots_are_positive
+from exact.kernels.nested_roots import Balls, Steps, roots_are_positive
 from exact.networks.norms import Norm
 from exact.regions.arcs.engines.nested_roots import NestedRoots
 from exact.sources import tensors
@@ -315,17 +315,11 @@ def test_an_interval_of_a_few_floats_is_given_up_not_halved_for_ever() -> None:
     may be written down.
     """
     ends = 0.5, float(np.nextafter(0.5, 1.0))
-    program = (
-        np.zeros(1, dtype=np.int64),
-        np.array([[0, 2, 0, 0]]),
-        np.array([1.0, -1.0, -1.0, 1.0]),
-        np.zeros(4),
-        0,
-        3,
-    )
-    assert not roots_are_positive(*program, *ends)
-    assert not roots_are_positive(*program, float("nan"), float("nan"))
-    assert not roots_are_positive(*program, 0.5, 0.5)
+    form = Balls(np.array([1.0, -1.0, -1.0, 1.0]), np.zeros(4))
+    program = Steps(np.zeros(1, dtype=np.int64), np.array([[0, 2, 0, 0]]), form, 0, 3)
+    assert not roots_are_positive(program, *ends)
+    assert not roots_are_positive(program, float("nan"), float("nan"))
+    assert not roots_are_positive(program, 0.5, 0.5)
 
 
 # ---- the same points as `circle`

@@ -21,6 +21,7 @@ from exact.regions.engine import Job
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.codes import CodePartition
+from exact.regions.spheres.engines import code_words
 from exact.regions.spheres.engines import strata as sphere_flats
 from exact.regions.spheres.engines.exact_strata import NotSimple
 from exact.regions.spheres.engines.polytopes import SpherePolytopes
@@ -172,8 +173,15 @@ def test_hashes_may_collide() -> None:
     generator = np.random.default_rng(0)
     network = layer(generator.normal(size=(66, 3)), (2.0**-10 * generator.normal(size=66)).tolist())
     expected = answers(flats(network, 1))
-    hashes = sphere_flats._hashes
-    with mock.patch.object(sphere_flats, "_hashes", lambda codes: hashes(codes) & np.uint64(7)):
+    hashes = code_words.hashes_of
+
+    def colliding(codes: code_words.Words) -> code_words.Words:
+        return hashes(codes) & np.uint64(7)
+
+    with (
+        mock.patch.object(code_words, "hashes_of", colliding),
+        mock.patch.object(sphere_flats, "hashes_of", colliding),
+    ):
         assert answers(flats(network, 1)) == expected
 
 

@@ -34,7 +34,7 @@ from exact import (
 )
 from exact.arithmetic.linear_algebra import matrix, solve
 from exact.arithmetic.numbers import Rational, fractions, rationals
-from exact.geometry.arrangements import lowest_vertices, restriction
+from exact.geometry.arrangements import generic_coordinates, lowest_vertices, restriction
 from exact.geometry.arrangements.arrangement import Essential, arrangement, essential
 from exact.geometry.arrangements.lowest_vertices import LowestVertices, NotSimple
 from exact.geometry.domains.base import FlatDomain
@@ -276,7 +276,7 @@ def test_edges_that_hardly_rise(tiny: Fraction) -> None:
         Fraction(int(k == 0)) + Fraction(5, 3) * b + tiny * a
         for k, (a, b) in enumerate(zip(first, second, strict=True))
     ]
-    turn = lowest_vertices.generic_map(3)
+    turn = generic_coordinates.generic_map(3)
     back = matrix([[Rational(turn[i][j]) for i in range(3)] for j in range(3)], 3)
     rows = [fractions(solve(back, rationals(row)) or ()) for row in (first, second, third)]
     network = hidden([[*row, b] for row, b in zip(rows, (1, Fraction(1, 3), -2), strict=True)])
@@ -617,8 +617,8 @@ def test_a_gpu_finds_the_same_cells() -> None:
 
 def test_generic_map_is_invertible_and_fixed() -> None:
     for dim in range(1, 7):
-        rows = lowest_vertices.generic_map(dim)
-        assert rows == lowest_vertices.generic_map(dim)
+        rows = generic_coordinates.generic_map(dim)
+        assert rows == generic_coordinates.generic_map(dim)
         assert abs(np.linalg.det(np.array(rows, dtype=float))) > 0.5
 
 

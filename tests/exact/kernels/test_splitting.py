@@ -20,9 +20,9 @@ from exact.kernels import splitting
 from exact.kernels.splitting import UNKNOWN, Complex, Layer
 from exact.regions.engine import Job
 from exact.regions.polytopes.engines import cutting
-from exact.regions.polytopes.engines.cutting import CutFaces, Cutter
+from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
-from exact.regions.polytopes.engines.subdivision import Subdivision
+from exact.regions.polytopes.engines.subdivision import CutFaces, Subdivision
 from exact.sources import tensors
 from tests.exact.reference import integers, q
 

@@ -36,17 +36,8 @@ from exact.propagation.cursor import Cursor, advance, begin, pass_norm
 from exact.propagation.pencil_charts import pencil_chart, two_columns
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.curve_cells import Run, collected
-from exact.regions.arcs.engines.isolation import (
-    Edge,
-    Isolated,
-    LayerFunctions,
-    Tally,
-    between,
-    edge_at,
-    isolate,
-    seam_edge,
-    sorted_edges,
-)
+from exact.regions.arcs.engines.edges import Edge, Tally, between, edge_at, seam_edge, sorted_edges
+from exact.regions.arcs.engines.isolation import Isolated, LayerFunctions, isolate
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
 
@@ -148,11 +139,9 @@ def _constant_refusal(network: Network, curve: Curve) -> str | None:
         for layer in block.layers
         for x in layer.as_affine.bias.column()
     )
-    return (
-        "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
-        if biased
-        else None
-    )
+    if biased:
+        return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
+    return None
 
 
 def _norm_refusal(network: Network) -> str | None:
@@ -287,11 +276,9 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
 def _without_norm(start: Edge, ends: Sequence[tuple[Rational, Rational]]) -> Edge:
     """The crossing where an arc starts, marked where the root of the norm is zero just there."""
     at = start.find()
-    return (
-        replace(start, undefined=True)
-        if any(at.compare(Direction.rational(*end)) == 0 for end in ends)
-        else start
-    )
+    if any(at.compare(Direction.rational(*end)) == 0 for end in ends):
+        return replace(start, undefined=True)
+    return start
 
 
 def _two_points(network: Network) -> CurveCells:

@@ -16,7 +16,8 @@ from exact.geometry.domains.base import Curve
 from exact.geometry.pencils.pencil import Frame, dyadic_direction
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells, Cut
-from exact.regions.arcs.engines.isolation import Edge, Isolated, Tally, between, float_bounds
+from exact.regions.arcs.engines.edges import Edge, Tally, between, float_bounds
+from exact.regions.arcs.engines.isolation import Isolated
 from exact.regions.cells import Outcome
 
 _NONE: IndexArray = np.zeros(0, dtype=np.int64)

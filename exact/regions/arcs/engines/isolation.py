@@ -8,11 +8,9 @@ functions and their zeros.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cmp_to_key
-from typing import overload
+from functools import cache
 
 import numpy as np
 import torch
@@ -20,9 +18,10 @@ import torch
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.ball_tensors import Balls
 from exact.arithmetic.nearest import exponent, in_range, scaled_by
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_float, rational
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import Undecided, require
+from exact.errors import require
+from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.pencils.filters import enclosed_zeros, pencil_values
 from exact.geometry.pencils.pencil import (
     CIRCLE,
@@ -34,66 +33,22 @@ from exact.geometry.pencils.pencil import (
     zeros,
 )
 from exact.networks.layers import Layer
+from exact.regions.arcs.engines.edges import (
+    FULL_TURN,
+    Edge,
+    Tally,
+    exact_edge,
+    float_bounds,
+    in_one_order,
+    in_order,
+    is_inside,
+)
 from exact.regions.arcs.engines.proportional import Copies
 
-_FULL_TURN = Rational(4)
-_EDGE_BITS = 96
 _MIDDLE = (
     200  # floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
 )
 SMALL = 48  # below this many functions the exact path is faster than starting the filter
-
-
-@short_repr
-@dataclass(frozen=True)
-class Edge:
-    """A point of a curve enclosed by diamond angles `lo <= hi`; `find` gives the exact direction.
-
-    `rows` are the functions that change sign here, `touching` those that touch zero without
-    changing it. `undefined` marks a point where a norm divides by zero, `seam` the place where a
-    circle was cut open.
-    """
-
-    lo: Rational
-    hi: Rational
-    find: Callable[[], Direction]
-    rows: tuple[int, ...] = ()
-    touching: tuple[int, ...] = ()
-    undefined: bool = False
-    seam: bool = False
-
-    @property
-    def near(self) -> Direction:
-        """A rational direction inside the enclosure."""
-        return Direction.rational(*dyadic_direction((self.lo + self.hi) / 2))
-
-    def refined(self, bits: int) -> Edge:
-        """The same point in an enclosure of about `bits` bits."""
-        if self.lo == self.hi:
-            return self
-        lo, hi = self.find().diamond(bits)
-        return replace(self, lo=max(self.lo, lo), hi=min(self.hi, hi))
-
-
-def seam_edge(sigma: Rational) -> Edge:
-    """The edge at (1, 0), where a circle is cut open, seen from either side (diamond angle 0 or
-    4).
-    """
-    return Edge(sigma, sigma, lambda: Direction.rational(Rational(1), Rational(0)), seam=True)
-
-
-@short_repr
-@dataclass
-class Tally:
-    """How zeros were settled, and where hinges touch zero without changing sign (direction, hinge).
-
-    `check` is called before exact work, and may raise Stopped.
-    """
-
-    filtered: int = 0
-    exact: int = 0
-    tangent: list[tuple[Direction, int]] = field(default_factory=list)
-    check: Callable[[], None] = lambda: None
 
 
 @short_repr
@@ -196,7 +151,7 @@ class Proposed:
 
 @short_repr
 @dataclass(frozen=True, eq=False)
-class Isolated(Sequence[Edge]):
+class Isolated(Items[Edge]):
     """The zeros of the functions of a layer on an arc, in order, as arrays; edges are made when
     asked for.
 
@@ -227,16 +182,7 @@ class Isolated(Sequence[Edge]):
     def __len__(self) -> int:
         return len(self.low)
 
-    @overload
-    def __getitem__(self, index: int) -> Edge: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Edge]: ...
-
-    def __getitem__(self, index: int | slice) -> Edge | list[Edge]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
+    def _item(self, place: int) -> Edge:
         if place in self.settled:
             return self.settled[place]
         rows = self.rows[self.starts[place] : self.starts[place + 1]].tolist()
@@ -271,7 +217,7 @@ def isolate(
         edges = [
             edge for row in range(functions.count) for edge in _exactly(functions, row, form, tally)
         ]
-        ordered = _ordered([edge for edge in edges if _is_inside(edge, start, end)], tally)
+        ordered = in_order([edge for edge in edges if is_inside(edge, start, end)], tally)
         _note_tangents(functions, [*_at_seam(edges, start), *ordered], tally)
         return Isolated.of_edges(functions, form, ordered), None
     balls = functions.balls(form)
@@ -330,7 +276,7 @@ def arranged(
         )
         for i in doubtful.tolist()
     ]
-    inside = [edge for edge in edges if _is_inside(edge, start, end)]
+    inside = [edge for edge in edges if is_inside(edge, start, end)]
     low, high = (x[certain] for x in (proposed.low, proposed.high))
     made = _merged(functions, form, proposed.rows[certain], low, high, inside, copies, tally)
     seam = [_with_all(copies, edge) for edge in _at_seam(edges, start)]
@@ -357,10 +303,8 @@ def _note_tangents(functions: LayerFunctions, edges: list[Edge], tally: Tally) -
 
 def _is_crowded(proposed: Proposed) -> BitArray:
     """Which proposed enclosures overlap another one."""
-    order, crowded = (
-        np.argsort(proposed.low, kind="stable"),
-        np.empty(len(proposed.low), dtype=bool),
-    )
+    order = np.argsort(proposed.low, kind="stable")
+    crowded = np.empty(len(proposed.low), dtype=bool)
     apart = np.append(_heads(proposed.low[order], proposed.high[order]), True)
     crowded[order] = ~(apart[1:] & apart[:-1])
     return crowded
@@ -381,17 +325,8 @@ def _sorted_out(proposed: Proposed, start: Edge, end: Edge) -> tuple[IndexArray,
     """
     first, last = float_bounds(start), float_bounds(end)
     outside = (proposed.high < first[0]) | (proposed.low > last[1])
-    inside = (proposed.low > first[1]) & ((proposed.high < last[0]) | (end.lo >= _FULL_TURN))
+    inside = (proposed.low > first[1]) & ((proposed.high < last[0]) | (end.lo >= FULL_TURN))
     return np.flatnonzero(inside), np.flatnonzero(~inside & ~outside)
-
-
-def float_bounds(edge: Edge) -> tuple[float, float]:
-    """The enclosure of an edge in float64, rounded outwards."""
-    lo, hi = nearest_float(edge.lo), nearest_float(edge.hi)
-    return (
-        lo if rational(lo) <= edge.lo else math.nextafter(lo, -math.inf),
-        hi if rational(hi) >= edge.hi else math.nextafter(hi, math.inf),
-    )
 
 
 def _with_all(copies: Copies, edge: Edge) -> Edge:
@@ -424,7 +359,7 @@ def _merged(
         return _edge_of_row(functions, form, int(rows[i]), float(low[i]), float(high[i]))
 
     clusters = {
-        k: _settle([member(i) for i in order[heads[k] : heads[k] + sizes[k]].tolist()], tally)
+        k: in_one_order([member(i) for i in order[heads[k] : heads[k] + sizes[k]].tolist()], tally)
         for k in np.flatnonzero((sizes > 1) | (order[heads] >= len(rows))).tolist()
     }
     alone = np.ones(len(heads), dtype=bool)
@@ -485,101 +420,7 @@ def _exactly(functions: LayerFunctions, row: int, form: Form, tally: Tally) -> l
     tally.check()
     found = zeros(functions.exact(row), form)
     tally.exact += 1
-    crossing = [replace(_exact_edge(direction), rows=(row,)) for direction in found.simple]
+    crossing = [replace(exact_edge(direction), rows=(row,)) for direction in found.simple]
     return crossing + [
-        replace(_exact_edge(direction), touching=(row,)) for direction in found.tangent
+        replace(exact_edge(direction), touching=(row,)) for direction in found.tangent
     ]
-
-
-def _exact_edge(direction: Direction) -> Edge:
-    lo, hi = direction.diamond(_EDGE_BITS)
-    return Edge(max(Rational(0), lo), min(_FULL_TURN, hi), lambda: direction)
-
-
-def edge_at(alpha: Rational, beta: Rational, undefined: bool) -> Edge:
-    """An edge at a rational direction whose diamond angle is computed."""
-    return replace(_exact_edge(Direction.rational(alpha, beta)), undefined=undefined)
-
-
-def _is_inside(edge: Edge, start: Edge, end: Edge) -> bool:
-    """Whether a point lies strictly between two edges (an end at a full turn lies beyond every
-    direction).
-    """
-    if edge.hi < start.lo or edge.lo > end.hi:
-        return False
-    after = edge.lo > start.hi or edge.find().compare(start.find()) > 0
-    return after and (
-        edge.hi < end.lo or end.lo >= _FULL_TURN or edge.find().compare(end.find()) < 0
-    )
-
-
-def _ordered(edges: list[Edge], tally: Tally) -> list[Edge]:
-    """Sort edges, merge those at the same point, and make all enclosures disjoint."""
-    ordered, cluster = list[Edge](), list[Edge]()
-    reach = Rational(-1)
-    for edge in sorted(edges, key=lambda e: (e.lo, e.hi)):
-        if edge.lo > reach and cluster:
-            ordered += _settle(cluster, tally)
-            cluster = []
-        cluster.append(edge)
-        reach = max(reach, edge.hi)
-    return ordered + _settle(cluster, tally)
-
-
-def _settle(cluster: list[Edge], tally: Tally) -> list[Edge]:
-    """Order edges with overlapping enclosures by exact comparison; equal points become one edge."""
-    if len(cluster) <= 1:
-        return cluster
-    tally.check()
-    tally.exact += len(cluster)
-    exact = sorted(cluster, key=cmp_to_key(_compare))
-    merged = [exact[0]]
-    for edge in exact[1:]:
-        last = merged[-1]
-        if edge.find().compare(last.find()) == 0:
-            merged[-1] = replace(
-                last,
-                rows=last.rows + edge.rows,
-                touching=last.touching + edge.touching,
-                lo=max(last.lo, edge.lo),
-                hi=min(last.hi, edge.hi),
-            )
-        else:
-            merged.append(edge)
-    for k in range(len(merged) - 1):
-        merged[k], merged[k + 1] = separated(merged[k], merged[k + 1])
-    return merged
-
-
-def _compare(a: Edge, b: Edge) -> int:
-    return a.find().compare(b.find())
-
-
-def separated(first: Edge, second: Edge) -> tuple[Edge, Edge]:
-    """Two different points in order, with enclosures refined until the first lies entirely before
-    the second.
-    """
-    for bits in (128, 256, 512, 1024, 2048, 4096, 8192, 16384):
-        if first.hi < second.lo:
-            return first, second
-        first, second = first.refined(bits), second.refined(bits)
-    raise Undecided(
-        "two crossings on a curve are closer than 2^-16384 of a turn",
-        value=(first.rows, second.rows),
-        remedy="scale the weights; the points differ but no short rational separates them",
-    )
-
-
-def between(first: Edge, second: Edge) -> Rational:
-    """A short dyadic diamond angle strictly between two edges."""
-    first, second = separated(first, second)
-    gap = second.lo - first.hi
-    power = 1 << max(0, (int(gap.q) // max(1, int(gap.p))).bit_length() + 1)
-    return Rational(int(((first.hi + second.lo) / 2 * power).floor()), power)
-
-
-def sorted_edges(edges: Sequence[Edge], start: Edge, end: Edge, tally: Tally) -> list[Edge]:
-    """Those of the edges that lie strictly between start and end, in order, with disjoint
-    enclosures.
-    """
-    return _ordered([edge for edge in edges if _is_inside(edge, start, end)], tally)

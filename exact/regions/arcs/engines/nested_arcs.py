@@ -22,13 +22,11 @@ from exact.errors import Undecided
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.nested_functions import NestedFunction
 from exact.geometry.pencils.root_isolation import Interval, Zero, zeros_in
-from exact.propagation.norm_walks import BallState, ExactState, Program
+from exact.kernels.nested_roots import Balls, Zeros, isolate, point_signs
+from exact.propagation.norm_walks import BallState, ExactState
 
 # functions are looked at this far beyond the ends of an arc, where zeros may be close to an end
 _MARGIN = 2.0**-20
-
-
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]
 
 
 @short_repr
@@ -185,10 +183,6 @@ def _ordered(zeros: Sequence[tuple[int, Zero]]) -> list[Edge]:
     return edges
 
 
-def program_arrays(program: Program) -> Arrays:
-    return program.kinds, program.places, program.mid, program.rad, program.quadrant
-
-
 class Functions:
     """Functions over the basis of one arc: balls for all of them, exact coefficients on demand."""
 
@@ -274,39 +268,18 @@ class Functions:
             ) from error
 
     def _isolated(self) -> list[tuple[int, float, float, bool]]:
-        from exact.kernels.nested_roots import isolate
-
         room = 4 * self.count + 64
         rows = np.flatnonzero(np.any((self.balls.mid != 0) | (self.balls.rad != 0), axis=1))
-        mid, rad = (
-            np.ascontiguousarray(self.balls.mid[rows]),
-            np.ascontiguousarray(self.balls.rad[rows]),
-        )
-        program = self.arc.walk.balls.program
+        mid, rad = (np.ascontiguousarray(x[rows]) for x in (self.balls.mid, self.balls.rad))
+        steps, ends = self.arc.walk.balls.program.steps, self.arc.around
         while True:
-            numbers, low, high = np.zeros(room, dtype=np.int64), np.zeros(room), np.zeros(room)
-            zeros = np.zeros(room, dtype=np.bool_)
-            found = isolate(
-                *program_arrays(program),
-                program.size,
-                mid,
-                rad,
-                *self.arc.around,
-                numbers,
-                low,
-                high,
-                zeros,
-            )
+            low, high = np.zeros((2, room))
+            zeros = Zeros(np.zeros(room, int), low, high, np.zeros(room, bool))
+            found = isolate(steps, Balls(mid, rad), *ends, zeros)
             if found >= 0:
-                return list(
-                    zip(
-                        rows[numbers[:found]].tolist(),
-                        low[:found].tolist(),
-                        high[:found].tolist(),
-                        zeros[:found].tolist(),
-                        strict=True,
-                    )
-                )
+                numbers, *others = (array[:found] for array in zeros)
+                lists = (array.tolist() for array in (rows[numbers], *others))
+                return list(zip(*lists, strict=True))
             room *= 4
 
     def bits_at(self, t: Rational) -> BitArray:
@@ -320,12 +293,9 @@ class Functions:
         """The certain signs at a rational t, 0 where there is none, and the functions that floats
         leave open.
         """
-        from exact.kernels.nested_roots import point_signs
-
-        program, signs = self.arc.walk.balls.program, np.zeros(self.count, dtype=np.int64)
+        signs = np.zeros(self.count, dtype=np.int64)
         if _exactly(point := nearest_float(t)) == t:
-            signs = point_signs(
-                *program_arrays(program), program.size, point, self.balls.mid, self.balls.rad
-            )
+            steps = self.arc.walk.balls.program.steps
+            signs = point_signs(steps, Balls(self.balls.mid, self.balls.rad), point)
         may_differ = np.any((self.balls.mid != 0) | (self.balls.rad != 0), axis=1)
         return signs, np.flatnonzero((signs == 0) & may_differ).tolist()

@@ -32,6 +32,7 @@ from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
 from exact.geometry.pencils.nested_functions import Chain, FormRoot, LineRoot, NestedFunction
 from exact.geometry.pencils.pencil import Form, Frame, dyadic_direction
 from exact.geometry.pencils.positions import CurvePoint
+from exact.kernels.nested_roots import roots_are_positive
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
@@ -58,7 +59,6 @@ from exact.regions.arcs.engines.nested_arcs import (
     Walk,
     between,
     edge_at,
-    program_arrays,
 )
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
@@ -139,11 +139,9 @@ def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | 
             "the norm is not in front of the first block; use network.from_block(k) to start there"
         )
     size = network.input_dim - 1 if norm is None else norm.sphere_dim
-    return (
-        None
-        if size == 1
-        else f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
-    )
+    if size == 1:
+        return None
+    return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
 
 
 # ---- from arc to arcs
@@ -240,11 +238,9 @@ class _Sweep:
 
     def _normalised(self, arc: Arc, norm: Norm) -> list[Arc]:
         """Apply a norm; the arc is cut where its root vanishes."""
-        from exact.kernels.nested_roots import roots_are_positive
-
         balls = arc.walk.balls
         program = balls.program.with_root(balls.form(norm))
-        if roots_are_positive(*program_arrays(program), program.size, *arc.around):
+        if roots_are_positive(program.steps, *arc.around):
             return [
                 arc.behind(
                     Walk(balls.normalised(norm, program), lambda: _with_root(arc.walk.exact, norm))

@@ -20,7 +20,7 @@ from exact.arithmetic.linear_algebra import independent_rows, null_space
 from exact.arithmetic.numbers import Rational
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import Domain, FlatDomain
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, primitive
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, primitive, sides_of
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
@@ -67,18 +67,15 @@ class BruteForce(Engine):
                     raise Stopped
                 cells.append(cell)
         except Stopped:
-            outcome, evidence = (
-                Outcome.BUDGET_REACHED,
-                "stopped early: sign vectors are left untested",
-            )
+            outcome = Outcome.BUDGET_REACHED
+            evidence = "stopped early: sign vectors are left untested"
         hinges = job.network.hinge_count
         codes = packed([cell[0] for cell in cells], hinges)
         walls = [tuple(dict.fromkeys(cell[1])) for cell in cells]
-        proof = (
-            None
-            if cells or outcome is not Outcome.COMPLETE
-            else strict_feasibility(flat.walls, flat.dim)
-        )
+        if cells or outcome is not Outcome.COMPLETE:
+            proof = None
+        else:
+            proof = strict_feasibility(flat.walls, flat.dim)
         return FlatCells(
             codes,
             hinges,
@@ -117,10 +114,7 @@ def _realised(
         point = primitive([sum(ray[i] for ray in rays[choice[1]]) for i in range(dim + 1)])
         chosen = iter(choice[0])
         bits = tuple(h.offset > 0 if h.is_constant else bool(next(chosen)) for h in free)
-        sides = [
-            h if bit else h.opposite for h, bit in zip(free, bits, strict=True) if not h.is_constant
-        ]
-        yield bits, (*fixed, *sides), point
+        yield bits, (*fixed, *sides_of(free, bits)), point
 
 
 def _rays(
@@ -136,10 +130,8 @@ def _rays(
         for v in _single([reduced[i] for i in subset], len(kept), watch)
         for sign in (1, -1)
     }
-    vectors, signs = (
-        np.empty(len(rays), dtype=object),
-        np.zeros((len(rays), len(rows)), dtype=np.int8),
-    )
+    vectors = np.empty(len(rays), dtype=object)
+    signs = np.zeros((len(rays), len(rows)), dtype=np.int8)
     for k, ray in enumerate(sorted(rays)):
         full = [0] * width
         for j, x in zip(kept, ray, strict=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -15,35 +13,35 @@ from exact.errors import TooLarge, Undecided
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat
-from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.kernels import splitting
-from exact.kernels.splitting import Complex, Layer
+from exact.kernels.splitting import Layer
 from exact.propagation.enclosures import PointWalk
 from exact.propagation.region_maps import MapWalk
 from exact.regions.engine import Job
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
+from exact.regions.polytopes.engines.starting_cube import Array, box_of, empty_complex, enter_cube
 
 _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these bounds
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
 _LARGE = 2**27
-Array = np.ndarray[Any, Any]
-_OF_VERTICES = {"p", "q", "pe", "qe", "vplanes", "vsign", "vstamp", "vmark"}
-_OF_FACES = {"face", "seen", "work", "stack"}
-_OF_CELLS = {
-    "cstart",
-    "ccount",
-    "vstart",
-    "vcount",
-    "kstart",
-    "kcount",
+# the arrays of a complex that grow together
+_OF_VERTICES = ("p", "pe", "q", "qe", "vmark", "vplanes", "vsign", "vstamp")
+_OF_FACES = ("face", "seen", "stack", "work")
+_OF_CELLS = (
     "cbase",
+    "ccount",
+    "cflag",
     "clink",
     "code",
-    "cflag",
-}
-_OF_PLANES = {"plane", "aerr", "berr", "anorm", "hinge"}
+    "cstart",
+    "kcount",
+    "kstart",
+    "vcount",
+    "vstart",
+)
+_OF_PLANES = ("aerr", "anorm", "berr", "hinge", "plane")
 
 
 class Cutter:
@@ -56,10 +54,10 @@ class Cutter:
 
     def __init__(self, flat: Flat, bits: int, exact: ExactVertices, watch: Watch) -> None:
         self._flat, self._dim, self._exact, self._watch = flat, flat.dim, exact, watch
-        box = _box(flat)
+        box = box_of(flat)
         self._bounded = box is not None
         self._remaining = () if box else flat.walls
-        self._c = _empty(flat.dim, self._bounded, max(1, (bits + 7) // 8))
+        self._c = empty_complex(flat.dim, self._bounded, max(1, (bits + 7) // 8))
         exact.planes = lambda vertex: self._c.vplanes[vertex]
         self._start(box)
         self._layer: Layer | None = None
@@ -82,7 +80,7 @@ class Cutter:
         self._exact.add_walls(forms)
         self._set_planes(0, [form for form, _ in forms], [k for _, k in forms])
         c.n[splitting.PLANES] = 2 * d
-        _cube(c, d)
+        enter_cube(c, d)
         planes = c.vplanes[: c.n[splitting.VERTICES]]
         if box is None:
             c.q[: len(planes)] = 2.0 * (planes % 2) - 1.0
@@ -170,11 +168,10 @@ class Cutter:
         if not self._watch.has_room(count * bits):
             raise Stopped
         signs = np.empty((count, bits), np.int8)
-        finite = (
-            np.ones(count, bool)
-            if self._bounded
-            else ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
-        )
+        if self._bounded:
+            finite = np.ones(count, bool)
+        else:
+            finite = ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
         size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
             for start in range(0, len(where), size):
@@ -288,12 +285,12 @@ class Cutter:
             (_OF_FACES, splitting.FACES, faces),
             (_OF_CELLS, splitting.CELLS, cells),
             (_OF_PLANES, splitting.PLANES, planes),
-            ({"pool"}, splitting.POOL, pool),
+            (("pool",), splitting.POOL, pool),
         )
         changes = {}
         for names, counter, more in wants:
             used = int(n[counter])
-            for name in sorted(names):
+            for name in names:
                 array = getattr(self._c, name)
                 if name == "pool" and used + more >= 2**31 - 1:
                     raise TooLarge(
@@ -316,7 +313,7 @@ class Cutter:
             self._c = self._c._replace(**changes)
 
     def _keep(self, cells: Array) -> None:
-        for name in sorted(_OF_CELLS):
+        for name in _OF_CELLS:
             array = getattr(self._c, name)
             array[: len(cells)] = array[cells]
         self._dropped = self._dropped or len(cells) < int(self._c.n[splitting.CELLS])
@@ -429,142 +426,3 @@ class Cutter:
         """Every two cells that share a facet, from the facets of all cells."""
         count = int(cells.members.max(initial=-1)) + 1
         return np.asarray(splitting.paired(cells.starts, cells.members, count))
-
-
-class CutFaces(FaceComplex):
-    """The complex that a cutter ends with; its tables are made when first asked for."""
-
-    _cutter: Cutter
-
-    def __init__(self, cutter: Cutter, exact: ExactVertices) -> None:
-        ids = cutter.vertex_ids
-        own = {
-            "dim": exact.dim,
-            "vertex_count": len(ids),
-            "vertex": lambda i: exact.point(int(ids[i])),
-            "_cutter": cutter,
-        }
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
-
-    @cached_property
-    def boundary(self) -> dict[int, Incidence]:
-        """What bounds what."""
-        return self._cutter.boundary()
-
-    @cached_property
-    def corners(self) -> Incidence:
-        """The vertices of every region."""
-        return self._cutter.corners()
-
-    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
-        """The vertices as floats, and bounds on their distances from the exact ones."""
-        return self._cutter.enclosed()
-
-    def pairs(self) -> IndexArray:
-        """Every two regions that share a facet."""
-        return self._cutter.pairs(self.boundary[self.dim])
-
-
-def _box(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
-    """The walls as (lower, upper) pairs along the axes, when that is what they are and they leave
-    room; else None.
-    """
-    pairs: list[list[Halfspace | None]] = [[None, None] for _ in range(flat.dim)]
-    for wall in flat.walls:
-        axes = [i for i, x in enumerate(wall.normal) if x]
-        if len(axes) != 1 or pairs[axes[0]][wall.normal[axes[0]] < 0] is not None:
-            return None
-        pairs[axes[0]][wall.normal[axes[0]] < 0] = wall
-    found = [(low, high) for low, high in pairs if low is not None and high is not None]
-    if len(found) < flat.dim:
-        return None
-    ends = [
-        [Rational(-wall.offset, wall.normal[i]) for wall in pair] for i, pair in enumerate(found)
-    ]
-    return found if all(low < high for low, high in ends) else None
-
-
-def _empty(d: int, bounded: bool, width: int) -> Complex:
-    """Arrays with room for the cube."""
-    v, f, m = max(2**11, 2 ** (d + 1)), max(2**12, 3**d + 1), 2**11
-
-    def i4(*shape: int) -> Array:
-        return np.zeros(shape, np.int32)
-
-    def i1(size: int) -> Array:
-        return np.zeros(size, np.int8)
-
-    def i8(size: int) -> Array:
-        return np.zeros(size, np.int64)
-
-    far = 1 if bounded else v
-    return Complex(
-        i8(splitting.COUNTERS),
-        np.zeros((v, d)),
-        np.zeros((far, d)),
-        np.zeros(v),
-        np.zeros(far),
-        i4(v, d),
-        i1(v),
-        i4(v),
-        i4(v),
-        i4(f, max(16, splitting.PLANE + d)),
-        i4(f),
-        i4(f),
-        i4(f),
-        i8(m),
-        i4(m),
-        i8(m),
-        i4(m),
-        i8(m),
-        i4(m),
-        i4(m),
-        i4(m),
-        np.zeros((m, width), np.uint8),
-        i1(m),
-        i4(max(2**16, 2 * d * 3**d + 2**d)),
-        np.zeros((m, d + 2)),
-        np.zeros(m),
-        np.zeros(m),
-        np.zeros(m),
-        i4(m),
-        np.zeros((4, d, d)),
-        i8(d + 1),
-    )
-
-
-def _cube(c: Complex, d: int) -> None:
-    """The faces of a cube; a face is known by what it does in each coordinate: at the lower wall,
-    at the upper, between.
-    """
-    number: dict[tuple[int, ...], int] = {}
-    top = 0
-    for kind in sorted(product((0, 1, 2), repeat=d), key=lambda kind: kind.count(2)):
-        dim = kind.count(2)
-        planes = [2 * i + side for i, side in enumerate(kind) if side != 2]
-        counter = (
-            splitting.VERTICES if dim == 0 else splitting.CELLS if dim == d else splitting.FACES
-        )
-        index = number[kind] = int(c.n[counter])
-        c.n[counter] += 1
-        members = [
-            number[(*kind[:i], side, *kind[i + 1 :])]
-            for i in range(d)
-            if kind[i] == 2
-            for side in (0, 1)
-        ]
-        if dim == 0:
-            c.vplanes[index] = planes
-            continue
-        c.pool[top : top + len(members)] = members
-        if dim == d:
-            c.cstart[index], c.ccount[index] = top, len(members)
-        else:
-            c.face[index, splitting.DIM], c.face[index, splitting.START] = dim, top
-            c.face[index, splitting.COUNT] = len(members)
-            c.face[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
-        top += len(members)
-    c.pool[top : top + 2**d] = np.arange(2**d)
-    c.vstart[0], c.vcount[0] = top, 2**d
-    c.n[splitting.POOL] = top + 2**d

@@ -19,34 +19,25 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from scipy.linalg import qr
 
 from exact.arithmetic.arrays import IndexArray
-from exact.arithmetic.linear_algebra import rank
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
+from exact.arithmetic.numbers import FloatArray, RationalArray
 from exact.errors import Undecided
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
-from exact.geometry.polyhedra.halfspace import (
-    Halfspace,
-    Point,
-    affine,
-    float_rows,
-    homogeneous,
-    point_of_floats,
-)
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, float_rows, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, chart_of
 from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.polytopes.engines.essential_slices import EssentialSlice, constant
 from exact.regions.polytopes.facets import region_halfspaces
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 _CACHE = 5_000  # cells of earlier layers whose next layer is kept
-_INDEPENDENT = 2.0**-24  # of a float pivot, against the first; a proposal only
 
 
 @dataclass(frozen=True)
@@ -130,7 +121,7 @@ class FacetWalk(Engine):
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:
-            return no_cells(job)
+            return no_cells(job.network.hinge_count)
         if isinstance(start, Farkas):
             return empty_cells(job.network.hinge_count, start)
         return self.explore(job, start.point, None)
@@ -147,76 +138,6 @@ class FacetWalk(Engine):
         return walk.cells()
 
 
-class _Chart:
-    """The domain without the coordinates that no hinge and no wall depends on: they stay where the
-    start is.
-
-    All normals lie in the row space of the first hidden layer and of the walls (without skip
-    connections). Some r coordinates are independent on it, r its rank, and then the slice through
-    the start along these meets every region, with the same codes, facets and redundant walls.
-    """
-
-    def __init__(self, network: Network, whole: Flat, start: Point) -> None:
-        self.whole, self.start = whole, start
-        cursor = begin(network, whole.state(), _constant(whole.dim))
-        self.kept = list(range(whole.dim))
-        if cursor is not None and not any(block.residual for block in network.blocks):
-            first = layer_halfspaces(
-                cursor, cursor.current.pre_activations(cursor.inner, cursor.one)
-            )
-            self.kept = _independent_coordinates([*first, *whole.walls], whole.dim)
-        self.flat = whole if len(self.kept) == whole.dim else self._slice()
-
-    def _slice(self) -> Flat:
-        at = affine(self.start)
-        fixed = [j for j in range(self.whole.dim) if j not in set(self.kept)]
-        origin = tuple(
-            x + sum((at[j] * self.whole.directions[j][i] for j in fixed), Rational(0))
-            for i, x in enumerate(self.whole.origin)
-        )
-        offsets = [
-            sum((w.normal[j] * at[j] for j in fixed), Rational(w.offset)) for w in self.whole.walls
-        ]
-        walls = (
-            Halfspace.of([*(Rational(w.normal[j]) for j in self.kept), offset])
-            for w, offset in zip(self.whole.walls, offsets, strict=True)
-        )
-        return Flat(origin, tuple(self.whole.directions[j] for j in self.kept), tuple(walls))
-
-    def inside(self, point: Point) -> Point:
-        """A point of the slice's span in its own parameters."""
-        x = affine(point)
-        return homogeneous([x[j] for j in self.kept])
-
-    def outside(self, point: Point) -> Point:
-        """The parameters in the whole domain of a point of the slice."""
-        x = affine(self.start)
-        for j, value in zip(self.kept, affine(point), strict=True):
-            x[j] = value
-        return homogeneous(x)
-
-
-def _independent_coordinates(halfspaces: Sequence[Halfspace], dim: int) -> list[int]:
-    """Coordinates on which the normals are as independent as on all: proposed by floats, proved by
-    ranks; else all.
-    """
-    table = float_rows(halfspaces, dim)[:, :-1]
-    if not len(table) or not np.isfinite(table).all():
-        return list(range(dim))
-    _, upper, order = qr(table, mode="economic", pivoting=True)
-    sizes = np.abs(np.diagonal(upper))
-    chosen = sorted(int(j) for j in order[: int(np.count_nonzero(sizes > sizes[0] * _INDEPENDENT))])
-    rows = [[Rational(x) for x in h.normal] for h in halfspaces]
-    if len(chosen) in (0, dim) or rank([[row[j] for j in chosen] for row in rows]) < len(chosen):
-        return list(range(dim))
-    return chosen if len(chosen) == len(rows) or rank(rows) == len(chosen) else list(range(dim))
-
-
-def _constant(dim: int) -> list[Rational]:
-    """The coefficients of the constant 1."""
-    return [Rational(0)] * dim + [Rational(1)]
-
-
 class _Walk:
     """The regions found so far: codes (one byte per hinge), witnesses, facets crossed, and the
     queue.
@@ -226,7 +147,7 @@ class _Walk:
         from exact.kernels import feasibility
 
         self.kernel, self.job, self.network = feasibility, job, job.network
-        self.chart = _Chart(job.network, whole, start)
+        self.chart = EssentialSlice(job.network, whole, start)
         self.flat = self.chart.flat
         self.edge_rows = float_rows(list(dict.fromkeys(self.flat.walls)), self.flat.dim)
         self._forget()
@@ -245,7 +166,7 @@ class _Walk:
         self.sides, self.layers = _Sides(), dict[bytes, _Layer]()
         self.edges = [self.sides.number(wall) for wall in dict.fromkeys(self.flat.walls)]
         self.first = self.sides.layer(
-            begin(self.network, self.flat.state(), _constant(self.flat.dim))
+            begin(self.network, self.flat.state(), constant(self.flat.dim))
         )
 
     def run(self, radius: int | None) -> None:
@@ -423,10 +344,8 @@ class _Walk:
         layers = list(self._layers(code))
         if not layers:
             return _Walls(list(self.edges), self.edge_rows.copy(), [[] for _ in self.edges])
-        on, bits = (
-            np.concatenate([layer.sides for layer in layers]),
-            np.frombuffer(code, dtype=np.uint8),
-        )
+        on = np.concatenate([layer.sides for layer in layers])
+        bits = np.frombuffer(code, dtype=np.uint8)
         moving = np.flatnonzero(on >= 0)
         hinges: dict[int, list[int]] = {side: [] for side in self.edges}
         for number, side in zip(moving.tolist(), (on ^ (bits == 0))[moving].tolist(), strict=True):

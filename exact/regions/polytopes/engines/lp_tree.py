@@ -168,7 +168,7 @@ class LPTree(Engine):
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:
-            return no_cells(job)
+            return no_cells(job.network.hinge_count)
         if isinstance(start, Farkas):
             return empty_cells(hinges, start)
         tree = _Tree(job.network, flat, start.point, job.watch)
@@ -229,18 +229,16 @@ class _Tree:
         """
         following: _Node | None = self.stack.pop()
         while following is not None:
-            node = (
-                following
-                if following.floats is None
-                else self._descend(following, following.floats)
-            )
+            if following.floats is None:
+                node = following
+            else:
+                node = self._descend(following, following.floats)
             try:
                 self.watch.check()
-                following = (
-                    self._insert(node)
-                    if len(node.bits) < len(node.layer.halfspaces)
-                    else self._leave(node)
-                )
+                if len(node.bits) < len(node.layer.halfspaces):
+                    following = self._insert(node)
+                else:
+                    following = self._leave(node)
             except Stopped:
                 self.stack.append(node)
                 return

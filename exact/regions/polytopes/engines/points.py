@@ -26,11 +26,10 @@ def point_cells(job: Job) -> FlatCells:
         bits += here
         cursor = advance(cursor, z, here)
     hinges, stopped = job.network.hinge_count, job.out_of_budget(0)
-    evidence = (
-        "stopped before the point was reached"
-        if stopped
-        else f"at the point all {hinges} hinges were evaluated exactly"
-    )
+    if stopped:
+        evidence = "stopped before the point was reached"
+    else:
+        evidence = f"at the point all {hinges} hinges were evaluated exactly"
     outcome = Outcome.BUDGET_REACHED if stopped else Outcome.COMPLETE
     codes = packed([] if stopped else [bits], hinges)
     return FlatCells(

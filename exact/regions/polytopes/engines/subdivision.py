@@ -16,26 +16,39 @@ it iff they do in R^d.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice
 from math import inf
 
+import numpy as np
+
+from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.numbers import FloatArray, Rational
 from exact.errors import require
 from exact.geometry.budgets import Stopped
-from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.polyhedra.faces import FaceComplex
+from exact.geometry.polyhedra.halfspace import Point, float_rows, is_inside, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
+from exact.propagation.cursor import advance, begin, layer_halfspaces
 from exact.propagation.enclosures import PointWalk, Stage, stages
 from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, chart_of
 from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
-from exact.regions.polytopes.engines.cutting import CutFaces, Cutter
+from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
-from exact.regions.polytopes.engines.unfinished import unfinished
+from exact.regions.polytopes.facets import region_walls
 
 MAX_DIM = 8
 BYTES_PER_REGION = (100, 200, 300, 1_000, 2_000, 5_000, 11_000, 25_000, 60_000)
 """Half of what the complex of a random layer in a box was measured to take, by dimension."""
+_BLOCK = 2**12
+_TRIES = 64  # points read exactly where floats read none
 
 
 class Subdivision(Engine):
@@ -78,12 +91,12 @@ class Subdivision(Engine):
                 return empty_cells(network.hinge_count, proof)
             walk = stages(network, flat)
         except Stopped:
-            return no_cells(job)
+            return no_cells(job.network.hinge_count)
         points = PointWalk(walk, job.device)
         try:
             whole = _cut(job, cutter, points, MapWalk(walk, flat.dim, job.watch), walk)
         except Stopped:
-            return unfinished(job, flat, cutter, points)
+            return _unfinished(job, flat, cutter, points)
         return _cells(job, cutter, vertices, whole)
 
 
@@ -120,3 +133,132 @@ def _cells(job: Job, cutter: Cutter, vertices: ExactVertices, whole: bool) -> Fl
         faces.pairs,
         faces,
     )
+
+
+def _unfinished(job: Job, flat: Flat, cutter: Cutter, points: PointWalk) -> FlatCells:
+    """What there is when time or memory is up: the regions at the middles of the cells that only
+    some of the hinges have cut, as many as can be read within the watch's grace.
+
+    No such cell is a region, but every one has points in it, and a point lies in a region: its code
+    is read off there, in all layers, by certified floats, and exactly at a few points where those
+    leave something open. Different cells lead to different regions as a rule; those that do not are
+    told from the codes. Cost: the network at one point a cell.
+    """
+    hinges = job.network.hinge_count
+    codes, at = _distinct(_read(job, flat, cutter, points), (hinges + 7) // 8, flat.dim, job.most)
+    evidence = (
+        f"stopped early: the codes of {len(codes)} regions were read at points of the "
+        f"{cutter.cell_count} cells so far"
+    )
+    return FlatCells(
+        codes,
+        hinges,
+        lambda i: point_of_floats(at[i]),
+        Outcome.BUDGET_REACHED,
+        evidence,
+        cutter.decisions,
+        lambda i: region_walls(
+            job.network, flat, np.unpackbits(codes[i], count=hinges).astype(bool).tolist()
+        ),
+    )
+
+
+def _distinct(
+    found: Iterator[tuple[ByteArray, FloatArray]], width: int, dim: int, most: int | None
+) -> tuple[ByteArray, FloatArray]:
+    """Every code once, with its point, in the order found."""
+    parts = [(np.zeros((0, width), dtype=np.uint8), np.zeros((0, dim))), *found]
+    codes, at = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    first = np.sort(np.unique(codes, axis=0, return_index=True)[1])[:most]
+    return codes[first], at[first]
+
+
+def _read(
+    job: Job, flat: Flat, cutter: Cutter, points: PointWalk
+) -> Iterator[tuple[ByteArray, FloatArray]]:
+    """Packed codes and their points, block by block."""
+    end, some = job.watch.grace(), False
+    for first in range(0, cutter.cell_count, _BLOCK):
+        at = cutter.middles(first, min(_BLOCK, cutter.cell_count - first))
+        codes, known = _by_floats(flat, points, at)
+        some = some or bool(known.any())
+        yield codes[known], at[known]
+        if time.monotonic() > end:
+            break
+    if not some:
+        yield from _exactly(
+            job.network,
+            flat,
+            islice(cutter.middles(0, min(_TRIES, cutter.cell_count)), _TRIES),
+            end,
+        )
+
+
+def _by_floats(flat: Flat, points: PointWalk, at: FloatArray) -> tuple[ByteArray, np.ndarray]:
+    """The codes at points, and where every sign is certain and the point in the domain."""
+    from exact.kernels.feasibility import points_inside
+
+    every = points.all_signs(at)
+    known = (np.abs(every) == 1).all(axis=1) & points_inside(float_rows(flat.walls, flat.dim), at)
+    return np.packbits(every == 1, axis=1), known
+
+
+def _exactly(
+    network: Network, flat: Flat, at: Iterator[FloatArray], end: float
+) -> Iterator[tuple[ByteArray, FloatArray]]:
+    for place in at:
+        bits = _code(network, flat, point_of_floats(place)) if np.isfinite(place).all() else None
+        if bits is not None:
+            yield np.packbits(np.array(bits, dtype=bool))[None], place[None]
+        if time.monotonic() > end:
+            return
+
+
+def _code(network: Network, flat: Flat, point: Point) -> Sequence[bool] | None:
+    """The code of the region that a point lies in; None outside the domain and on a boundary."""
+    cursor = begin(network, flat.state(), [Rational(0)] * flat.dim + [Rational(1)])
+    bits = list[bool]()
+    inside = is_inside(flat.walls, point)
+    while inside and cursor is not None:
+        z = cursor.current.pre_activations(cursor.inner, cursor.one)
+        halfspaces = layer_halfspaces(cursor, z)
+        values = [h.offset if h.is_constant else h.value(point) for h in halfspaces]
+        inside = all(x != 0 or h.is_constant for x, h in zip(values, halfspaces, strict=True))
+        own = [x > 0 for x in values]
+        bits, cursor = [*bits, *own], advance(cursor, z, own)
+    return bits if inside else None
+
+
+class CutFaces(FaceComplex):
+    """The complex that a cutter ends with; its tables are made when first asked for."""
+
+    _cutter: Cutter
+
+    def __init__(self, cutter: Cutter, exact: ExactVertices) -> None:
+        ids = cutter.vertex_ids
+        own = {
+            "dim": exact.dim,
+            "vertex_count": len(ids),
+            "vertex": lambda i: exact.point(int(ids[i])),
+            "_cutter": cutter,
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what."""
+        return self._cutter.boundary()
+
+    @cached_property
+    def corners(self) -> Incidence:
+        """The vertices of every region."""
+        return self._cutter.corners()
+
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats, and bounds on their distances from the exact ones."""
+        return self._cutter.enclosed()
+
+    def pairs(self) -> IndexArray:
+        """Every two regions that share a facet."""
+        return self._cutter.pairs(self.boundary[self.dim])

@@ -78,7 +78,7 @@ class Vertices(Engine):
         try:
             return self._run(job)
         except Stopped:
-            return no_cells(job)
+            return no_cells(job.network.hinge_count)
 
     def _run(self, job: Job) -> FlatCells:
         assert isinstance(job.domain, FlatDomain)

@@ -135,10 +135,8 @@ class Hulls:
         )
         if stretch.start >= 0:
             first, last = (places.at(stretch.circle, v) for v in (stretch.start, stretch.end))
-            sine, cosine = (
-                first[0] * last[1] - first[1] * last[0],
-                first[0] * last[0] + first[1] * last[1],
-            )
+            sine = first[0] * last[1] - first[1] * last[0]
+            cosine = first[0] * last[0] + first[1] * last[1]
             square = first[0] * first[0] + first[1] * first[1]
             if sine > 0 and cosine > -square / 2:
                 a, b = ([x.ball() for x in places.points[v]] for v in (stretch.start, stretch.end))

@@ -93,11 +93,10 @@ def _stopped(job: Job, chart: SphereChart, made: CircleArrangement | None) -> Sp
     """No cells: those of fewer circles would be wrong, and some of all would leave sides of arcs
     unknown.
     """
-    reason = (
-        f"there are {made.complex.cell_count} cells"
-        if made
-        else "the time was up before all circles were in place"
-    )
+    if made:
+        reason = f"there are {made.complex.cell_count} cells"
+    else:
+        reason = "the time was up before all circles were in place"
     evidence, hinges = f"stopped early: {reason}", job.network.hinge_count
     nothing = SphereComplex(
         chart.gram,

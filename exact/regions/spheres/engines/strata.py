@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -42,16 +41,23 @@ from exact.propagation.cursor import layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
 from exact.regions.spheres.cells import SphereCodes
+from exact.regions.spheres.engines.code_words import (
+    Words,
+    completions,
+    distinct,
+    hashes_of,
+    masks,
+    packed_bytes,
+    places,
+)
 from exact.regions.spheres.engines.exact_strata import Chosen, ExactFlats, NotSimple
 from exact.regions.spheres.engines.polytopes import codes_refusal, enumerate_polytopes
 
-Words = np.ndarray[Any, np.dtype[np.uint64]]
 _CODES = 1 << 18  # that the crossings written by one call of the kernel may give
 _OTHERS = 1 << 12
 _WORST_ETA = 2.0**-30  # a metric that floats know no better than this is left to the polytopes
 _WIDEST = 8  # the largest k for which the kernel's bounds are proved
 _BLOCK = 1 << 18
-_SHIFT, _MULTIPLIER = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
 
 
 class SphereFlats(Engine):
@@ -105,77 +111,6 @@ class _Strata:
     codes: Words
 
 
-def _masks(count: int) -> Words:
-    """The bit of every hyperplane in a row of words, the first one highest, so that rows sort as
-    packed codes do.
-    """
-    masks = np.zeros((count, max(1, (count + 63) // 64)), dtype=np.uint64)
-    for j in range(count):
-        masks[j, j >> 6] = 1 << (63 - (j & 63))
-    return masks
-
-
-def _completions(codes: Words, bits: Words) -> Words:
-    """Every code with every subset of its bits (V x c x words) set: 2^c V rows."""
-    found = codes
-    for c in range(bits.shape[1]):
-        own = np.tile(bits[:, c], (1 << c, 1))
-        found = np.concatenate([found, found | own])
-    return found
-
-
-def _hashes(codes: Words) -> Words:
-    """A number for every row, of which nothing is assumed but that equal rows have equal ones; one
-    word is its own.
-    """
-    found = codes[:, 0]
-    for column in codes.T[1:]:
-        # high bits have to reach low ones, since codes often differ in two high bits alone
-        for _ in range(2):
-            found = (found ^ (found >> _SHIFT)) * _MULTIPLIER
-        found = (found ^ (found >> _SHIFT)) + column
-    return found
-
-
-def _distinct(codes: Words) -> Words:
-    """The rows once each, in ascending order of their hashes, and of the rows where these agree."""
-    hashes = _hashes(codes)
-    if codes.shape[1] == 1:
-        ordered, same = np.sort(codes, axis=0), np.zeros(0, dtype=bool)
-    else:
-        order = np.argsort(hashes)
-        ordered, hashes = codes[order], hashes[order]
-        same = hashes[1:] == hashes[:-1]
-    fresh = np.ones(len(ordered), dtype=bool)
-    fresh[1:] = False
-    for column in ordered.T:
-        fresh[1:] |= column[1:] != column[:-1]
-    if bool(np.any(fresh[1:][same])) if len(same) else False:
-        return _distinct_of_colliding(codes)
-    return ordered[fresh]
-
-
-def _distinct_of_colliding(codes: Words) -> Words:
-    """As `_distinct`, where different rows have one hash."""
-    ordered = codes[np.lexsort((*codes.T[::-1], _hashes(codes)))]
-    fresh = np.ones(len(ordered), dtype=bool)
-    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return ordered[fresh]
-
-
-def _places(ordered: Words, hashes: Words, codes: Words) -> IndexArray:
-    """Where rows stand among the rows of `_distinct`, which hold them and have these hashes."""
-    found = np.searchsorted(hashes, _hashes(codes))
-    while len(wrong := np.flatnonzero((ordered[found] != codes).any(axis=1))):
-        found[wrong] += 1
-    return found
-
-
-def _bytes(codes: Words) -> ByteArray:
-    """The words as packed bits."""
-    return codes.astype(">u8").view(np.uint8).reshape(len(codes), -1)
-
-
 def _sets(rows: IndexArray) -> list[Chosen]:
     """Rows of hyperplanes, filled up with -1, as tuples."""
     return [tuple(j for j in row if j >= 0) for row in rows.tolist()]
@@ -194,7 +129,7 @@ class _Search:
             else layer_halfspaces(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
         )
         self.given = _crossing(hinges, self.body)
-        self.masks = _masks(len(self.given.planes))
+        self.masks = masks(len(self.given.planes))
         self.exact = ExactFlats(self.given.planes, self.body, job.watch)
         self.strata = list[_Strata]()
         self.waiting = list[Words]()
@@ -268,7 +203,7 @@ class _Search:
     def _add(self, strata: _Strata) -> None:
         if len(strata.members):
             self.strata.append(strata)
-            self.waiting.append(_distinct(_completions(strata.codes, self.masks[strata.members])))
+            self.waiting.append(distinct(completions(strata.codes, self.masks[strata.members])))
             if sum(map(len, self.waiting)) > len(self.words):
                 self._merge()
 
@@ -276,7 +211,7 @@ class _Search:
         """Put the codes that wait among the others; done when they are as many, so the whole cost
         is that of sorting.
         """
-        self.words, self.waiting = _distinct(np.concatenate([self.words, *self.waiting])), []
+        self.words, self.waiting = distinct(np.concatenate([self.words, *self.waiting])), []
 
     def _add_exact(self) -> None:
         """The strata that were found in rationals."""
@@ -327,7 +262,7 @@ class _Search:
 
     def sides_of(self, words: Words) -> BitArray:
         """The sides of the hyperplanes (R x planes)."""
-        return np.unpackbits(_bytes(words), axis=1, count=len(self.given.planes)).astype(bool)
+        return np.unpackbits(packed_bytes(words), axis=1, count=len(self.given.planes)).astype(bool)
 
     def packed(self, words: Words) -> ByteArray:
         """The packed spline codes."""
@@ -353,14 +288,14 @@ class _Search:
         """Two codes that differ in one hyperplane at a stratum on it; every facet has a stratum in
         its closure.
         """
-        groups, hashes = [_OnPlanes.of(strata) for strata in self._by_size()], _hashes(self.words)
+        groups, hashes = [_OnPlanes.of(strata) for strata in self._by_size()], hashes_of(self.words)
         found = [np.zeros((0, 2), dtype=np.int64)]
         for plane, mask in enumerate(self.masks):
             near = [group.around(plane, self.masks) for group in groups]
-            off = _distinct(np.concatenate(near))
+            off = distinct(np.concatenate(near))
             found.append(
                 np.stack(
-                    [_places(self.words, hashes, off), _places(self.words, hashes, off | mask)],
+                    [places(self.words, hashes, off), places(self.words, hashes, off | mask)],
                     axis=1,
                 )
             )
@@ -409,7 +344,7 @@ class _OnPlanes:
         others = self.strata.members[rows][np.arange(size) != places[:, None]].reshape(
             len(rows), max(size, 1) - 1
         )
-        return _completions(self.strata.codes[rows], masks[others])
+        return completions(self.strata.codes[rows], masks[others])
 
 
 def _crossing(hinges: Sequence[Halfspace], body: RoundBody) -> Arrangement:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -23,13 +22,11 @@ from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.linear_algebra import Vector, rows_of
-from exact.arithmetic.numbers import FloatArray, RationalArray, ball_precision
+from exact.arithmetic.numbers import FloatArray, RationalArray
 from exact.errors import Undecided
 from exact.geometry.budgets import Stopped
 from exact.geometry.circles.arrangement import CircleArrangement, arrange_while
 from exact.geometry.circles.code_tree import CodeTree
-from exact.geometry.circles.complex import SphereComplex, SurdPoint
-from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.network import Network
@@ -39,10 +36,16 @@ from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job
 from exact.regions.spheres.cells import SphereCells
 from exact.regions.spheres.engines.pruning import Hulls, float_rows
-from exact.regions.spheres.engines.tilings import CutCell, Gluing, Places, Stretch, Tiling
-
-_FLOAT_BITS = 128
-_Thing = TypeVar("_Thing")
+from exact.regions.spheres.engines.tilings import (
+    CutCell,
+    Gluing,
+    Places,
+    Stretch,
+    Thing,
+    Tiling,
+    complex_of,
+    polled,
+)
 
 
 class SphereSubdivision(Engine):
@@ -91,11 +94,9 @@ class _Front:
     @classmethod
     def at(cls, cursor: Cursor | None) -> _Front | None:
         """In front of the next layer; None behind the last."""
-        return (
-            None
-            if cursor is None
-            else cls(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
-        )
+        if cursor is None:
+            return None
+        return cls(cursor, cursor.current.pre_activations(cursor.inner, cursor.one))
 
     @cached_property
     def forms(self) -> list[Vector]:
@@ -148,10 +149,8 @@ class _Cutter:
             if key not in fronts:
                 job.watch.check()
                 fronts[key] = front.behind(cut.bits)
-        self._codes, self._fronts = (
-            [self._codes[cut.parent] + cut.bits for cut in cells],
-            [fronts[id(self._fronts[cut.parent]), cut.bits] for cut in cells],
-        )
+        self._codes = [self._codes[cut.parent] + cut.bits for cut in cells]
+        self._fronts = [fronts[id(self._fronts[cut.parent]), cut.bits] for cut in cells]
         return True
 
     def _cut_cell(self, cell: int, gluing: Gluing, job: Job) -> None:
@@ -190,7 +189,7 @@ class _Cutter:
 
     def collected(self, job: Job) -> SphereCells:
         """The tiling as a complex, once all layers are through; raises Stopped."""
-        made = _complex(self._chart, self._places, self._tiling, self._codes, job.watch.check)
+        made = complex_of(self._chart, self._places, self._tiling, self._codes, job.watch.check)
         root = np.frombuffer(self._codes[0], dtype=bool).copy()
         if made.euler_characteristic != 1 + made.components:
             raise Undecided(
@@ -269,7 +268,7 @@ class _Piece:
         graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=shape)
         part = connected_components(graph, directed=False)[1]
         parts = dict[int, list[int]]()
-        for cell in self._polled(self._kept):
+        for cell in self.polled(self._kept):
             parts.setdefault(int(part[cell]), []).append(cell)
         return list(parts.values())
 
@@ -321,11 +320,9 @@ class _Piece:
         """A half-edge along the direction of its circle among the places."""
         circle, same = self._circles[int(self._at.arc_circle[half >> 1])]
         start, end = (self._point(int(v)) for v in self._at.arc_ends[half >> 1])
-        return (
-            Stretch(circle, start, end, not half & 1)
-            if same
-            else Stretch(circle, end, start, bool(half & 1))
-        )
+        if same:
+            return Stretch(circle, start, end, not half & 1)
+        return Stretch(circle, end, start, bool(half & 1))
 
     def cells(self, gluing: Gluing) -> Iterator[tuple[BitArray, list[list[Stretch | int]]]]:
         """The bits of the cutting planes and the walks of every cell inside; new arcs and points go
@@ -334,138 +331,37 @@ class _Piece:
         arcs: dict[int, int] = {}
         walks = {
             f: [list(self._walk(int(w))) for w in self._walks.row(f)]
-            for f in self._polled(self._kept)
+            for f in self.polled(self._kept)
         }
         halves = np.array(
-            [h for rows in self._polled(walks.values()) for walk in rows for h in walk],
+            [h for rows in self.polled(walks.values()) for walk in rows for h in walk],
             dtype=np.int64,
         )
         is_old = self._is_old[self._at.arc_circle[halves >> 1]]
         ends = set(self._at.arc_ends[halves[~is_old] >> 1].ravel().tolist())
-        for half in self._polled(halves[~is_old].tolist()):
+        for half in self.polled(halves[~is_old].tolist()):
             stretch = self._stretch(half)
             if half >> 1 not in arcs:
                 arcs[half >> 1] = gluing.add_arc(stretch.circle, stretch.start, stretch.end)
-        for half in self._polled(halves[is_old].tolist()):
+        for half in self.polled(halves[is_old].tolist()):
             circle = self._circles[int(self._at.arc_circle[half >> 1])][0]
             for vertex in (int(v) for v in self._at.arc_ends[half >> 1] if v >= 0):
                 gluing.add_point(circle, self._point(vertex), is_end=vertex in ends)
-        for cell, rows in self._polled(walks.items()):
+        for cell, rows in self.polled(walks.items()):
             bits = np.unpackbits(self._codes[cell], count=self._bits).astype(bool)
             yield bits[self._around :], [[self._step(half, arcs) for half in walk] for walk in rows]
 
-    def _polled(self, things: Iterable[_Thing]) -> Iterator[_Thing]:
-        return _polled(things, self._check)
+    def polled(self, things: Iterable[Thing]) -> Iterator[Thing]:
+        return polled(things, self._check)
 
     def _step(self, half: int, arcs: dict[int, int]) -> Stretch | int:
         stretch = self._stretch(half)
         return 2 * arcs[half >> 1] + (not stretch.forward) if half >> 1 in arcs else stretch
 
 
-def _polled(things: Iterable[_Thing], check: Callable[[], None]) -> Iterator[_Thing]:
-    """The same things, with a call of `check` before each."""
-    for thing in things:
-        check()
-        yield thing
-
-
-def _complex(
-    chart: SphereChart,
-    places: Places,
-    tiling: Tiling,
-    codes: Sequence[bytes],
-    check: Callable[[], None] = lambda: None,
-) -> SphereComplex:
-    """The arrays of a tiling; a circle has a carrier for every set of hinges that flip along it.
-    `check` may raise Stopped.
-    """
-    check()
-    count = len(tiling.arcs)
-    sides = np.array(tiling.sides, dtype=np.int32).reshape(count, 2)
-    used = sorted({v for _, *ends in tiling.arcs for v in ends if v >= 0})
-    number = {v: i for i, v in enumerate(used)} | {-1: -1}
-    ends = np.array([[number[a], number[b]] for _, a, b in tiling.arcs], dtype=np.int32).reshape(
-        count, 2
-    )
-    carriers, circle_of_arc = _carriers(tiling, codes, check)
-    flips = [np.frombuffer(flipped, dtype=bool).nonzero()[0] for _, flipped in carriers]
-    starts = np.cumsum([0, *map(len, flips)])
-    following, walk_of, cell_of_walk = _links(tiling, check)
-    points = [places.points[v] for v in used]
-
-    def vertex(index: int) -> SurdPoint:
-        return points[index]
-
-    with ball_precision(_FLOAT_BITS):
-        floats = np.array(
-            [[float(x.ball()) for x in point] for point in _polled(points, check)]
-        ).reshape(len(points), 3)
-    members = np.concatenate([np.zeros(0, np.int64), *flips]).astype(np.int64)
-    return SphereComplex(
-        chart.gram,
-        chart.radius_squared,
-        tuple(places.circles[circle] for circle, _ in carriers),
-        Incidence(starts.astype(np.int64), members),
-        circle_of_arc,
-        ends,
-        sides,
-        following,
-        walk_of,
-        cell_of_walk,
-        len(codes),
-        len(points),
-        _component_count(ends, len(points)),
-        vertex,
-        floats,
-    )
-
-
-def _carriers(
-    tiling: Tiling, codes: Sequence[bytes], check: Callable[[], None]
-) -> tuple[list[tuple[int, bytes]], np.ndarray]:
-    numbers: dict[tuple[int, bytes], int] = {}
-    found = np.zeros(len(tiling.arcs), dtype=np.int32)
-    bits = np.frombuffer(b"".join(codes), dtype=bool).reshape(
-        len(codes), len(codes[0]) if codes else 0
-    )
-    for e, ((circle, _, _), (left, right)) in enumerate(
-        _polled(zip(tiling.arcs, tiling.sides, strict=True), check)
-    ):
-        flipped = bits[left] ^ bits[right]
-        if not flipped.any():
-            raise Undecided(
-                "an arc separates cells of one code",
-                value=f"cells {left} and {right}",
-                remedy="this is a defect of the engine: please report the network",
-            )
-        found[e] = numbers.setdefault((circle, flipped.tobytes()), len(numbers))
-    return list(numbers), found
-
-
-def _links(tiling: Tiling, check: Callable[[], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The next half-edge of every half-edge, its walk, and the cell of every walk."""
-    following, walk_of = (np.full(2 * len(tiling.arcs), -1, dtype=np.int32) for _ in range(2))
-    cells: list[int] = []
-    for cell, walks in enumerate(_polled(tiling.cells, check)):
-        for walk in walks:
-            following[walk], walk_of[walk] = [*walk[1:], walk[0]], len(cells)
-            cells.append(cell)
-    return following, walk_of, np.array(cells, dtype=np.int32)
-
-
-def _component_count(ends: np.ndarray, points: int) -> int:
-    """The connected components of the union of the circles."""
-    whole = int(np.count_nonzero(ends[:, 0] < 0))
-    inner = ends[ends[:, 0] >= 0]
-    graph = coo_array(
-        (np.ones(len(inner), dtype=np.int8), (inner[:, 0], inner[:, 1])), shape=(points, points)
-    )
-    return whole + (int(connected_components(graph, directed=False)[0]) if points else 0)
-
-
 def _stopped(job: Job, chart: SphereChart, found: int) -> SphereCells:
     """No cells: those of some of the layers would be wrong ones."""
-    nothing = _complex(chart, Places(chart.gram), Tiling(cells=[]), [])
+    nothing = complex_of(chart, Places(chart.gram), Tiling(cells=[]), [])
     evidence = f"stopped early, after {found} cells of the first layers"
     hinges = job.network.hinge_count
     return SphereCells(

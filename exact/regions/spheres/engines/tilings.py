@@ -14,13 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.nearest import turn_between
 from exact.arithmetic.numbers import Ball, Rational, RationalArray, ball_bounds, ball_precision
 from exact.errors import Undecided
 from exact.geometry.circles.circle import Circle
-from exact.geometry.circles.complex import SurdPoint
+from exact.geometry.circles.complex import SphereComplex, SurdPoint
+from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.propagation.charts import SphereChart
 
 Walk = list[int]
 _BITS = 128
@@ -287,3 +294,108 @@ class _Row:
         places = list(self._range(stretch.start, stretch.end)) if self._order else [0]
         found = [2 * self._arc_from[i] for i in places if i in self._arc_from]
         return found if stretch.forward else [half + 1 for half in reversed(found)]
+
+
+_FLOAT_BITS = 128
+Thing = TypeVar("Thing")
+
+
+def polled(things: Iterable[Thing], check: Callable[[], None]) -> Iterator[Thing]:
+    """The same things, with a call of `check` before each."""
+    for thing in things:
+        check()
+        yield thing
+
+
+def complex_of(
+    chart: SphereChart,
+    places: Places,
+    tiling: Tiling,
+    codes: Sequence[bytes],
+    check: Callable[[], None] = lambda: None,
+) -> SphereComplex:
+    """The arrays of a tiling; a circle has a carrier for every set of hinges that flip along it.
+    `check` may raise Stopped.
+    """
+    check()
+    count = len(tiling.arcs)
+    sides = np.array(tiling.sides, dtype=np.int32).reshape(count, 2)
+    used = sorted({v for _, *ends in tiling.arcs for v in ends if v >= 0})
+    number = {v: i for i, v in enumerate(used)} | {-1: -1}
+    ends = np.array([[number[a], number[b]] for _, a, b in tiling.arcs], dtype=np.int32).reshape(
+        count, 2
+    )
+    carriers, circle_of_arc = _carriers(tiling, codes, check)
+    flips = [np.frombuffer(flipped, dtype=bool).nonzero()[0] for _, flipped in carriers]
+    starts = np.cumsum([0, *map(len, flips)])
+    following, walk_of, cell_of_walk = _links(tiling, check)
+    points = [places.points[v] for v in used]
+
+    def vertex(index: int) -> SurdPoint:
+        return points[index]
+
+    with ball_precision(_FLOAT_BITS):
+        floats = np.array(
+            [[float(x.ball()) for x in point] for point in polled(points, check)]
+        ).reshape(len(points), 3)
+    members = np.concatenate([np.zeros(0, np.int64), *flips]).astype(np.int64)
+    return SphereComplex(
+        chart.gram,
+        chart.radius_squared,
+        tuple(places.circles[circle] for circle, _ in carriers),
+        Incidence(starts.astype(np.int64), members),
+        circle_of_arc,
+        ends,
+        sides,
+        following,
+        walk_of,
+        cell_of_walk,
+        len(codes),
+        len(points),
+        _component_count(ends, len(points)),
+        vertex,
+        floats,
+    )
+
+
+def _carriers(
+    tiling: Tiling, codes: Sequence[bytes], check: Callable[[], None]
+) -> tuple[list[tuple[int, bytes]], np.ndarray]:
+    numbers: dict[tuple[int, bytes], int] = {}
+    found = np.zeros(len(tiling.arcs), dtype=np.int32)
+    bits = np.frombuffer(b"".join(codes), dtype=bool).reshape(
+        len(codes), len(codes[0]) if codes else 0
+    )
+    for e, ((circle, _, _), (left, right)) in enumerate(
+        polled(zip(tiling.arcs, tiling.sides, strict=True), check)
+    ):
+        flipped = bits[left] ^ bits[right]
+        if not flipped.any():
+            raise Undecided(
+                "an arc separates cells of one code",
+                value=f"cells {left} and {right}",
+                remedy="this is a defect of the engine: please report the network",
+            )
+        found[e] = numbers.setdefault((circle, flipped.tobytes()), len(numbers))
+    return list(numbers), found
+
+
+def _links(tiling: Tiling, check: Callable[[], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The next half-edge of every half-edge, its walk, and the cell of every walk."""
+    following, walk_of = (np.full(2 * len(tiling.arcs), -1, dtype=np.int32) for _ in range(2))
+    cells: list[int] = []
+    for cell, walks in enumerate(polled(tiling.cells, check)):
+        for walk in walks:
+            following[walk], walk_of[walk] = [*walk[1:], walk[0]], len(cells)
+            cells.append(cell)
+    return following, walk_of, np.array(cells, dtype=np.int32)
+
+
+def _component_count(ends: np.ndarray, points: int) -> int:
+    """The connected components of the union of the circles."""
+    whole = int(np.count_nonzero(ends[:, 0] < 0))
+    inner = ends[ends[:, 0] >= 0]
+    graph = coo_array(
+        (np.ones(len(inner), dtype=np.int8), (inner[:, 0], inner[:, 1])), shape=(points, points)
+    )
+    return whole + (int(connected_components(graph, directed=False)[0]) if points else 0)

@@ -1,0 +1,120 @@
+"""The complex that cutting starts from: one cube, and room for what comes."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from exact.arithmetic.numbers import Rational
+from exact.geometry.domains.base import Flat
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.kernels import splitting
+from exact.kernels.splitting import Complex
+
+Array = np.ndarray[Any, Any]
+
+
+def box_of(flat: Flat) -> list[tuple[Halfspace, Halfspace]] | None:
+    """The walls as (lower, upper) pairs along the axes, when that is what they are and they leave
+    room; else None.
+    """
+    pairs: list[list[Halfspace | None]] = [[None, None] for _ in range(flat.dim)]
+    for wall in flat.walls:
+        axes = [i for i, x in enumerate(wall.normal) if x]
+        if len(axes) != 1 or pairs[axes[0]][wall.normal[axes[0]] < 0] is not None:
+            return None
+        pairs[axes[0]][wall.normal[axes[0]] < 0] = wall
+    found = [(low, high) for low, high in pairs if low is not None and high is not None]
+    if len(found) < flat.dim:
+        return None
+    ends = [
+        [Rational(-wall.offset, wall.normal[i]) for wall in pair] for i, pair in enumerate(found)
+    ]
+    return found if all(low < high for low, high in ends) else None
+
+
+def empty_complex(d: int, bounded: bool, width: int) -> Complex:
+    """Arrays with room for the cube."""
+    v, f, m = max(2**11, 2 ** (d + 1)), max(2**12, 3**d + 1), 2**11
+
+    def i4(*shape: int) -> Array:
+        return np.zeros(shape, np.int32)
+
+    def i1(size: int) -> Array:
+        return np.zeros(size, np.int8)
+
+    def i8(size: int) -> Array:
+        return np.zeros(size, np.int64)
+
+    far = 1 if bounded else v
+    return Complex(
+        i8(splitting.COUNTERS),
+        np.zeros((v, d)),
+        np.zeros((far, d)),
+        np.zeros(v),
+        np.zeros(far),
+        i4(v, d),
+        i1(v),
+        i4(v),
+        i4(v),
+        i4(f, max(16, splitting.PLANE + d)),
+        i4(f),
+        i4(f),
+        i4(f),
+        i8(m),
+        i4(m),
+        i8(m),
+        i4(m),
+        i8(m),
+        i4(m),
+        i4(m),
+        i4(m),
+        np.zeros((m, width), np.uint8),
+        i1(m),
+        i4(max(2**16, 2 * d * 3**d + 2**d)),
+        np.zeros((m, d + 2)),
+        np.zeros(m),
+        np.zeros(m),
+        np.zeros(m),
+        i4(m),
+        np.zeros((4, d, d)),
+        i8(d + 1),
+    )
+
+
+def enter_cube(c: Complex, d: int) -> None:
+    """The faces of a cube; a face is known by what it does in each coordinate: at the lower wall,
+    at the upper, between.
+    """
+    number: dict[tuple[int, ...], int] = {}
+    top = 0
+    for kind in sorted(product((0, 1, 2), repeat=d), key=lambda kind: kind.count(2)):
+        dim = kind.count(2)
+        planes = [2 * i + side for i, side in enumerate(kind) if side != 2]
+        counter = (
+            splitting.VERTICES if dim == 0 else splitting.CELLS if dim == d else splitting.FACES
+        )
+        index = number[kind] = int(c.n[counter])
+        c.n[counter] += 1
+        members = [
+            number[(*kind[:i], side, *kind[i + 1 :])]
+            for i in range(d)
+            if kind[i] == 2
+            for side in (0, 1)
+        ]
+        if dim == 0:
+            c.vplanes[index] = planes
+            continue
+        c.pool[top : top + len(members)] = members
+        if dim == d:
+            c.cstart[index], c.ccount[index] = top, len(members)
+        else:
+            c.face[index, splitting.DIM], c.face[index, splitting.START] = dim, top
+            c.face[index, splitting.COUNT] = len(members)
+            c.face[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
+        top += len(members)
+    c.pool[top : top + 2**d] = np.arange(2**d)
+    c.vstart[0], c.vcount[0] = top, 2**d
+    c.n[splitting.POOL] = top + 2**d
