@@ -143,6 +143,13 @@ class Layer:
             Identity(),
         )
 
+    @in_ieee_floats
+    def forward_float(self, x: FloatArray) -> FloatArray:
+        """The layer in plain float64, without a bound on its rounding; x has shape (batch,
+        input_dim).
+        """
+        return self.activation.forward_float(self.operator.apply_float(x) + self.bias.float64().T)
+
     def pre_activations(self, state: RationalArray, one: Sequence[Rational]) -> RationalArray:
         """`weight state + bias (x) one`, exactly: every neuron as coefficients over the basis
         functions.
@@ -233,18 +240,6 @@ class Block:
     @property
     def output_dim(self) -> int:
         return self.layers[-1].width
-
-    @in_ieee_floats
-    def forward_float(self, x: FloatArray) -> FloatArray:
-        """The block in plain float64, without a bound on its rounding; x has shape (batch,
-        input_dim).
-        """
-        y = x if self.norm is None else self.norm.forward_float(x)
-        for layer in self.layers:
-            y = layer.activation.forward_float(
-                layer.operator.apply_float(y) + layer.bias.float64().T
-            )
-        return x + y if self.residual else y
 
 
 def _check_numbers(activation: Activation) -> None:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation import walk_balls, walk_exact
 from exact.networks.layers import Block, Layer
 from exact.networks.norms import Norm
+from exact.networks.steps import Operation, Step, Sum, steps_of, up_to, walk
 
 Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -65,6 +66,22 @@ class Network:
     def output_dim(self) -> int:
         """The dimension of the output."""
         return self.blocks[-1].output_dim
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """What is done to which values, in order: norms, layers and sums, which all walks go over.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.block([[3, 0]], [-1], [[1], [2]], [0, 0], norm="rms", residual=True)
+        >>> [(type(step.does).__name__, step.inputs) for step in net.steps]
+        [('RMSNorm', (0,)), ('Layer', (1,)), ('Layer', (2,)), ('Sum', (0, 3))]
+        """
+        return steps_of(self.blocks)
+
+    @cached_property
+    def steps_to_last_hinge(self) -> tuple[Step, ...]:
+        """The steps up to the last hidden layer, behind which nothing changes the code."""
+        return up_to(self.steps, len(self.hidden_layers))
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -182,8 +199,7 @@ class Network:
                 value=inputs.shape,
                 remedy=f"give {self.input_dim} columns",
             )
-        for block in self.blocks:
-            y = block.forward_float(y)
+        y = walk(self.steps, y, lambda does, *values: does.forward_float(*values))
         return y if inputs.ndim == 2 else y[0]
 
     def propagate(
@@ -195,21 +211,21 @@ class Network:
         the coefficients of the constant 1. `choose(h, z)` returns the bits of hidden layer h
         (0-based) from its pre-activations z.
         """
-        hidden = 0
-        for block in self.blocks:
-            if block.norm is not None:
+        hidden = count()
+
+        def apply(does: Operation, *values: RationalArray) -> RationalArray:
+            if isinstance(does, Sum):
+                return does.total(values)
+            if isinstance(does, Norm):
                 raise InvalidInput(
                     "functions are carried through blocks without norm only",
-                    value=block.norm,
+                    value=does,
                     remedy="use network.folded(), or start behind the norm: network.from_block(k)",
                 )
-            inner = state
-            for layer in block.layers:
-                z = layer.pre_activations(inner, one)
-                inner = layer.activate(z, one, choose(hidden, z) if layer.bits else ())
-                hidden += bool(layer.bits)
-            state = state + inner if block.residual else inner
-        return state
+            z = does.pre_activations(values[0], one)
+            return does.activate(z, one, choose(next(hidden), z) if does.bits else ())
+
+        return walk(self.steps, state, apply)
 
     def propagate_code(
         self, state: RationalArray, code: SplineCode, one: Sequence[Rational] | None = None
@@ -309,9 +325,8 @@ class Network:
                 value=f"{len(point)} coordinates",
                 remedy=f"give {self.input_dim}",
             )
-        rows = list(
-            (walk_exact if self._is_exact_at_points(last) else walk_balls)(self.blocks, point, last)
-        )
+        decide = walk_exact if self._is_exact_at_points(last) else walk_balls
+        rows = decide(self.steps, point, last)
         bits = [bit for row in rows[first - 1 : last] for bit in row]
         return SplineCode.of(bits, self.bits_per_layer[first - 1 : last])
 
