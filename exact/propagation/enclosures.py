@@ -35,6 +35,7 @@ from exact.geometry.domains.base import Flat
 from exact.networks.activations import Activation, ReLU
 from exact.networks.layers import Layer
 from exact.networks.network import Network
+from exact.networks.steps import Sum
 
 UP = inflation(4096)  # bounds go through all layers of a network
 _LEAST = LEAST_ROOT  # norms are roots of sums of squares
@@ -276,19 +277,15 @@ class Stage:
 def stages(network: Network, flat: Flat) -> list[Stage]:
     """The network over the parameters of a flat domain, cut at its hidden layers; no norms."""
     found, steps = list[Stage](), list[Affine | str]([] if _is_identity(flat) else [_chart(flat)])
-    for block in network.blocks:
-        if len(found) == len(network.hidden_layers):
-            break
-        steps += ["enter"] if block.residual else []
-        for layer in block.layers:
-            if layer.bits:
-                found.append(
-                    Stage(tuple(steps), Affine.of(layer), Bends(layer.activation), layer.bits)
-                )
-                steps = []
-            elif len(found) < len(network.hidden_layers):
-                steps.append(Affine.of(layer.as_affine))
-        steps += ["leave"] if block.residual else []
+    for k, (does, _, forgets) in enumerate(network.steps_to_last_hinge):
+        steps += [] if k in forgets else ["enter"]
+        if isinstance(does, Sum):
+            steps.append("leave")
+        elif isinstance(does, Layer) and does.bits:
+            found.append(Stage(tuple(steps), Affine.of(does), Bends(does.activation), does.bits))
+            steps = []
+        elif isinstance(does, Layer):
+            steps.append(Affine.of(does.as_affine))
     return found
 
 

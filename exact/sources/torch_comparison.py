@@ -9,6 +9,7 @@ last place; what it cannot bound (an overflow, a variance lost in rounding) is n
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,9 +24,10 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.networks.activations import Activation
-from exact.networks.layers import Block, Layer
+from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.steps import Operation, walk
 
 POINTS = 12
 _SEED = 20
@@ -157,17 +159,20 @@ class _Rows(NamedTuple):
 def _forward(network: Network, x: FloatArray) -> _Rows:
     rows = _Rows(x, np.zeros_like(x))
     with np.errstate(all="ignore"):
-        for block in network.blocks:
-            rows = _block(block, rows)
-    return rows
+        return walk(network.steps, rows, _applied)
 
 
-def _block(block: Block, x: _Rows) -> _Rows:
-    y = x if block.norm is None else _norm(block.norm, x)
-    for layer in block.layers:
-        y = _activated(layer.activation, _linear(layer, y))
-    if not block.residual:
-        return y
+def _applied(does: Operation, x: _Rows, *others: _Rows) -> _Rows:
+    if isinstance(does, Norm):
+        return _norm(does, x)
+    return (
+        _activated(does.activation, _linear(does, x))
+        if isinstance(does, Layer)
+        else reduce(_added, others, x)
+    )
+
+
+def _added(x: _Rows, y: _Rows) -> _Rows:
     return _Rows(x.values + y.values, (x.errors + y.errors + U * (x.sizes + y.sizes)) * _UP + _TINY)
 
 
