@@ -121,6 +121,13 @@ class Layer:
         return self.width * len(self.activation.breakpoints)
 
     @property
+    def symbols(self) -> tuple[int, ...]:
+        """How many values each symbol takes that this layer adds to the spline code: two, since
+        every bit is a symbol of its own.
+        """
+        return (2,) * self.bits
+
+    @property
     def as_affine(self) -> Layer:
         """A layer without bends with its activation's only piece in weight and bias, and the
         identity as its activation.

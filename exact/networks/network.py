@@ -23,7 +23,7 @@ from exact.arithmetic.linear_algebra import identity
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported
-from exact.geometry.combinatorics.codes import Hinge, SplineCode
+from exact.geometry.combinatorics.codes import Hinge, SplineCode, widths_of
 from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation import walk_balls, walk_exact
@@ -102,6 +102,28 @@ class Network:
     def bits_per_layer(self) -> tuple[int, ...]:
         """The number of spline-code bits of each hidden layer."""
         return tuple(layer.bits for layer in self.hidden_layers)
+
+    @cached_property
+    def symbols(self) -> tuple[int, ...]:
+        """How many values each symbol of a spline code takes, in order; a hinge takes two.
+
+        >>> from exact.sources import tensors
+        >>> tensors.mlp([([[1], [2]], [0, 0]), ([[1, 1]], [0])]).symbols
+        (2, 2)
+        """
+        return tuple(values for layer in self.hidden_layers for values in layer.symbols)
+
+    def require_bits(self, reader: str) -> None:
+        """Raise Unsupported where a symbol takes more than two values, which `reader` does not know
+        how to cut by.
+        """
+        wide = next((values for values in self.symbols if values > 2), None)
+        if wide is not None:
+            raise Unsupported(
+                f"{reader} read codes of bits alone",
+                value=f"a symbol of {wide} values",
+                remedy="take network.code(x) at single points",
+            )
 
     @property
     def jump_refusal(self) -> str | None:
@@ -328,7 +350,9 @@ class Network:
         decide = walk_exact if self._is_exact_at_points(last) else walk_balls
         rows = decide(self.steps, point, last)
         bits = [bit for row in rows[first - 1 : last] for bit in row]
-        return SplineCode.of(bits, self.bits_per_layer[first - 1 : last])
+        asked = self.hidden_layers[first - 1 : last]
+        symbols = [values for layer in asked for values in layer.symbols]
+        return SplineCode.of(bits, [layer.bits for layer in asked], widths_of(symbols))
 
     def layer_range(self, layers: tuple[int, int] | None) -> tuple[int, int]:
         """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""

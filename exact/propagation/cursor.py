@@ -65,6 +65,7 @@ class Cursor:
 
 def begin(network: Network, state: RationalArray, one: Sequence[Rational]) -> Cursor | None:
     """The cursor at the first stop, or None when the network has no hidden layer."""
+    network.require_bits("walks of functions")
     return _settled(Cursor(network, {0: state}, tuple(one))) if network.hidden_layers else None
 
 

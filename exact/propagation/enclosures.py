@@ -276,6 +276,7 @@ class Stage:
 
 def stages(network: Network, flat: Flat) -> list[Stage]:
     """The network over the parameters of a flat domain, cut at its hidden layers; no norms."""
+    network.require_bits("float walks")
     found, steps = list[Stage](), list[Affine | str]([] if _is_identity(flat) else [_chart(flat)])
     for k, (does, _, forgets) in enumerate(network.steps_to_last_hinge):
         steps += [] if k in forgets else ["enter"]

@@ -73,6 +73,7 @@ def stages(network: Network) -> tuple[Stage, ...]:
     """What happens up to the last hidden layer, in order; skip connections that end behind it are
     left out.
     """
+    network.require_bits("walks along curves")
     found, offset = list[Stage](), 0
     for k, (does, _, forgets) in enumerate(network.steps_to_last_hinge):
         if k not in forgets:
