@@ -193,11 +193,18 @@ def _norm(norm: Norm, x: _Rows) -> _Rows:
     """
     n = norm.dim
     g = 8 * (n + 8) * U
-    centred = norm.projector() == "mean"
-    mean = x.values.mean(axis=1, keepdims=True) if centred else np.zeros((len(x.values), 1))
-    spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if centred else 0.0)
-    around = x.errors + (x.errors.mean(axis=1, keepdims=True) if centred else 0.0)
-    c, dc = x.values - mean, around + g * spread + _TINY
+    projector = norm.projector()
+    if isinstance(projector, str):
+        centred = projector == "mean"
+        mean = x.values.mean(axis=1, keepdims=True) if centred else np.zeros((len(x.values), 1))
+        spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if centred else 0.0)
+        around = x.errors + (x.errors.mean(axis=1, keepdims=True) if centred else 0.0)
+        c = x.values - mean
+    else:  # however the module projects: entries of P are off by a rounding, as of the mean's 1/n
+        size = np.abs(projector.float64())
+        spread, around = x.sizes + x.sizes @ size, x.errors @ size
+        c = norm.project_float(x.values)
+    dc = around + g * spread + _TINY
     below = np.mean(c**2, axis=1, keepdims=True) + nearest_float(norm.eps_under_root)
     off = (
         np.mean(2 * np.abs(c) * dc + dc**2, axis=1, keepdims=True)
