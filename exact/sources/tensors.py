@@ -71,8 +71,8 @@ def block(
     optional gain and bias (length d_model) and `eps` under the root (`eps_rule="var"`, PyTorch and
     GPT-2) or beside it ("std"; mathematics.md, "LayerNorm and RMSNorm"). `residual` says what is
     added: "input" (or True) the block's input x, as in pre-norm models (GPT-2, LLaMA, OPT, most
-    others); "normed" the vector norm(x), as in post-norm models (BERT and its kin, where the norm in
-    front of the MLP belongs to the sum before it), which makes two blocks of the network
+    others); "normed" the vector norm(x), as in post-norm models (BERT and its kin, where the norm
+    in front of the MLP belongs to the sum before it), which makes two blocks of the network
     (:func:`blocks_of`).
 
     >>> layers = [[1, 2]], [0], [[1], [0]], [0, 0]
