@@ -27,9 +27,9 @@ from exact.geometry.combinatorics.codes import Hinge, SplineCode, widths_of
 from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation import walk_balls, walk_exact
-from exact.networks.layers import Block, Layer
+from exact.networks.layers import Block, Layer, Operation, steps_of, up_to
 from exact.networks.norms import Norm
-from exact.networks.steps import Operation, Step, Sum, steps_of, up_to, walk
+from exact.networks.steps import Step, Sum, walk
 
 Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)

@@ -2,7 +2,8 @@
 
 Value 0 is the network's input, and step k writes value k + 1. In a chain every step reads the value
 before it; a skip connection is a :class:`Sum` of two values, and any graph without circles has such
-an order. A kind of step of one's own touches this file, and the walks that can do it.
+an order. What is done is a norm, a layer or a sum: see `Operation` in
+:mod:`exact.networks.layers`, which makes steps of blocks.
 """
 
 from __future__ import annotations
@@ -10,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import takewhile
 from operator import add
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from exact.arithmetic.numbers import FloatArray
 from exact.errors import InvalidInput
-from exact.networks.layers import Block, Layer
-from exact.networks.norms import Norm
 
 T = TypeVar("T")
 
@@ -35,23 +33,23 @@ class Sum:
         return self.total(values)
 
 
-Operation: TypeAlias = Norm | Layer | Sum
-
-
 class Step(NamedTuple):
-    """`does` is applied to the values `inputs`; no later step reads the values `forgets`."""
+    """`does`, a norm, a layer or a sum, is applied to the values `inputs`; no later step reads the
+    values `forgets`.
+    """
 
-    does: Operation
+    does: Any
     inputs: tuple[int, ...]
     forgets: tuple[int, ...]
 
 
-def sequence(steps: Iterable[tuple[Operation, Sequence[int]]]) -> tuple[Step, ...]:
+def sequence(steps: Iterable[tuple[Any, Sequence[int]]]) -> tuple[Step, ...]:
     """Steps from what each does and the values that it reads.
 
     Raises InvalidInput where a step reads a value that is not there yet, or not as many as it
     takes: a sum takes any number, a norm or a layer one.
 
+    >>> from exact import Layer
     >>> [step.forgets for step in sequence([(Layer.of([[2]]), [0]), (Sum(), [0, 1])])]
     [(), (0, 1)]
     """
@@ -71,31 +69,13 @@ def sequence(steps: Iterable[tuple[Operation, Sequence[int]]]) -> tuple[Step, ..
     )
 
 
-def steps_of(blocks: Iterable[Block]) -> tuple[Step, ...]:
-    """The steps of blocks in order: norm, layers, and the sum of a skip connection."""
-    found: list[tuple[Operation, Sequence[int]]] = []
-    for block in blocks:
-        start = len(found)
-        for does in (*(() if block.norm is None else (block.norm,)), *block.layers):
-            found.append((does, [len(found)]))
-        if block.residual:
-            found.append((Sum(), [start, len(found)]))
-    return sequence(found)
-
-
-def up_to(steps: Sequence[Step], hidden: int) -> tuple[Step, ...]:
-    """The steps up to hidden layer number `hidden`, which is the last of them; none for 0."""
-    ends = [k for k, (does, *_) in enumerate(steps) if isinstance(does, Layer) and does.bits]
-    end = ends[hidden - 1] + 1 if hidden else 0
-    return sequence((does, inputs) for does, inputs, _ in steps[:end])
-
-
 def walk(steps: Sequence[Step], start: T, apply: Callable[..., T]) -> T:
     """The value that the last step writes, from the input `start`; without steps that input.
 
     `apply(does, *values)` is asked once for every step, in order; values that no later step reads
     are let go.
 
+    >>> from exact import Layer
     >>> double = Layer.of([[2]])
     >>> graph = sequence([(double, [0]), (double, [1]), (Sum(), [0, 1, 2])])
     >>> walk(graph, 1, lambda does, *values: sum(values) if does == Sum() else 2 * values[0])
@@ -107,23 +87,3 @@ def walk(steps: Sequence[Step], start: T, apply: Callable[..., T]) -> T:
         for i in forgets:
             del values[i]
     return values[len(steps)]
-
-
-# ---- what stands in front of what
-
-
-def layers_in_front(steps: Sequence[Step]) -> list[Layer]:
-    """The layers in front of the first norm."""
-    front = takewhile(lambda step: not isinstance(step.does, Norm), steps)
-    return [does for does, *_ in front if isinstance(does, Layer)]
-
-
-def norms_in(steps: Sequence[Step]) -> int:
-    """How many norms there are among the steps."""
-    return sum(isinstance(does, Norm) for does, *_ in steps)
-
-
-def passes_a_norm_by(steps: Sequence[Step]) -> bool:
-    """Whether a sum reads what stands in front of the first norm, and what stands behind it."""
-    place = next((k for k, (does, *_) in enumerate(steps) if isinstance(does, Norm)), len(steps))
-    return any(min(inputs) <= place < max(inputs) for _, inputs, _ in steps)

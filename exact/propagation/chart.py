@@ -15,10 +15,10 @@ from exact.arithmetic.linear_algebra import Vector, apply, matrix, rows_of, solv
 from exact.arithmetic.numbers import Rational, RationalArray, rationals
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import SplineCode
-from exact.networks.layers import Layer
+from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Operation, Sum, walk
+from exact.networks.steps import Sum, walk
 
 if TYPE_CHECKING:
     import sympy

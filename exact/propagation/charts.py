@@ -28,8 +28,8 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody
+from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
-from exact.networks.steps import layers_in_front, norms_in, passes_a_norm_by
 from exact.propagation.chart import (
     Chart,
     are_units,

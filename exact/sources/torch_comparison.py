@@ -24,10 +24,10 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.networks.activations import Activation
-from exact.networks.layers import Layer
+from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Operation, walk
+from exact.networks.steps import walk
 
 POINTS = 12
 _SEED = 20

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from exact.errors import Unsupported
 from exact.geometry.domains.base import Curve
+from exact.networks.layers import norms_in, passes_a_norm_by
 from exact.networks.network import Network
-from exact.networks.steps import norms_in, passes_a_norm_by
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, curve_domain, header, hexadecimal, over_common

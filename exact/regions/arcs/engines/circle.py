@@ -29,9 +29,9 @@ from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import GreatCircle, Sphere
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame
+from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import layers_in_front, norms_in, passes_a_norm_by
 from exact.propagation.cursor import Cursor, advance, begin, pass_norm
 from exact.propagation.pencil_charts import pencil_chart, two_columns
 from exact.regions.arcs.cells import CurveCells
