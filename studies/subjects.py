@@ -8,20 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 
 from exact import Network
 from exact.arithmetic.numbers import FloatArray
+from exact.networks.norms import NAMED
 from exact.sources import gpt2 as gpt2_source
 from exact.sources import torch_modules
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.models import NormName, ToyModel
 
 Report = Callable[[str], None]
-NORMS: tuple[NormName, ...] = ("none", "layernorm", "rms")
-NORM_NAMES = {"none": "no norm", "layernorm": "LayerNorm", "rms": "RMSNorm"}
+NORMS: tuple[NormName, ...] = get_args(NormName)
+NORM_NAMES = {"none": "no norm", **{name: kind.__name__ for name, kind in NAMED.items()}}
 POSITIONS, SEQUENCES, TOKENS = 64, 48, 480
 STEPS, LANGUAGE_STEPS = 1000, 320
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", _widths(self.widths))
         one_of("architecture", self.architecture, ("mlp", "residual"))
-        one_of("norm", self.norm, ("none", "layernorm", "rms"))
+        one_of("norm", self.norm, get_args(NormName))
         one_of("activation", self.activation, ACTIVATIONS)
         number("norm_eps", self.norm_eps)
         for name in ("norm_between", "norm_affine", "bias"):

@@ -4,19 +4,23 @@ A neuron with b breakpoints contributes b bits to the spline code, bit k set iff
 breakpoints[k]`; the number of set bits is the index of the affine piece. ReLU has one breakpoint
 (0), hard tanh two, the identity none. A smooth activation keeps the sign of its pre-activation as
 its one bit and has no pieces: it is not piecewise linear.
+
+All that is said about an activation stands here: its class, and by :func:`known` the names and the
+torch modules by which readers find it. To train one, it also needs a name in `toy_models.models`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from scipy.special import erf, expit
+from torch import nn
 
 from exact.arithmetic.numbers import Ball, FloatArray, Rational, nearest_float, rational
 from exact.arithmetic.texts.number_texts import full_repr
@@ -122,10 +126,43 @@ class Activation(ABC):
         )
 
 
+Kind = TypeVar("Kind", bound=type[Activation])
+KINDS: dict[str, type[Activation]] = {}  # what files call them: the names of the classes
+NAMED: dict[str, Activation] = {}  # what transformers calls them
+TORCH: dict[type[nn.Module], Callable[[nn.Module], Activation]] = {}
+
+
+def known(
+    torch: Mapping[type[nn.Module], Sequence[str]] | None = None,
+    named: Mapping[str, Sequence[object]] | None = None,
+) -> Callable[[Kind], Kind]:
+    """Let readers and files know a class of activations, a dataclass whose fields are numbers, or
+    texts where their default is one.
+
+    `torch` says which attributes of which modules the fields are, `named` which values they have
+    under the names of configurations.
+
+    >>> NAMED["relu6"], TORCH[nn.Hardtanh](nn.Hardtanh(-2, 3)), KINDS["ReLU"]()
+    (HardTanh(lo=0, hi=6), HardTanh(lo=-2, hi=3), ReLU())
+    """
+
+    def register(kind: Kind) -> Kind:
+        def reader(attributes: Sequence[str]) -> Callable[[nn.Module], Activation]:
+            return lambda module: kind(*(getattr(module, name) for name in attributes))
+
+        KINDS[kind.__name__] = kind
+        NAMED.update({name: kind(*values) for name, values in (named or {}).items()})
+        TORCH.update({module: reader(names) for module, names in (torch or {}).items()})
+        return kind
+
+    return register
+
+
 def _hexadecimal(values: Iterable[Rational]) -> str:
     return " ".join(f"{int(x.p):x}/{int(x.q):x}" for x in values)
 
 
+@known(torch={nn.ReLU: ()}, named={"relu": ()})
 @dataclass(frozen=True)
 class ReLU(Activation):
     """max(z, 0).
@@ -146,6 +183,7 @@ class ReLU(Activation):
         return np.maximum(z, 0.0)
 
 
+@known(torch={nn.LeakyReLU: ["negative_slope"]}, named={"leaky_relu": ()})
 @short_repr
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
@@ -173,6 +211,7 @@ class LeakyReLU(Activation):
         return np.where(z > 0, z, nearest_float(self.slope) * z)
 
 
+@known()
 @dataclass(frozen=True)
 class AbsoluteValue(Activation):
     """|z|.
@@ -193,6 +232,10 @@ class AbsoluteValue(Activation):
         return np.abs(z)
 
 
+@known(
+    torch={nn.Hardtanh: ["min_val", "max_val"], nn.ReLU6: ["min_val", "max_val"]},
+    named={"relu6": (0, 6)},
+)
 @short_repr
 @dataclass(frozen=True)
 class HardTanh(Activation):
@@ -225,6 +268,7 @@ class HardTanh(Activation):
         return np.clip(z, nearest_float(self.lo), nearest_float(self.hi))
 
 
+@known(torch={nn.Identity: ()}, named={"linear": ()})
 @dataclass(frozen=True)
 class Identity(Activation):
     """z: no breakpoint, no bit.
@@ -270,6 +314,17 @@ class Smooth(Activation):
         )
 
 
+@known(
+    torch={nn.GELU: ["approximate"]},
+    named={  # gelu_fast has another constant than the tanh form
+        "gelu_new": ["tanh"],
+        "gelu_pytorch_tanh": ["tanh"],
+        "gelu_python_tanh": ["tanh"],
+        "gelu_accurate": ["tanh"],
+        "gelu": ["none"],
+        "gelu_python": ["none"],
+    },
+)
 @dataclass(frozen=True)
 class GELU(Smooth):
     """z Phi(z) (`approximate="none"`), or its tanh form (`"tanh"`, GPT-2's gelu_new). Not piecewise
@@ -280,6 +335,14 @@ class GELU(Smooth):
     """
 
     approximate: Literal["none", "tanh"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.approximate not in ("none", "tanh"):
+            raise InvalidInput(
+                "unknown form of GELU",
+                value=repr(self.approximate),
+                remedy='write "none" or "tanh"',
+            )
 
     @property
     def float_bounds(self) -> tuple[float, float]:
@@ -302,6 +365,7 @@ class GELU(Smooth):
         return np.asarray(0.5 * z * (1.0 + erf(z / 2.0**0.5)))
 
 
+@known(torch={nn.SiLU: ()}, named={"silu": (), "swish": ()})
 @dataclass(frozen=True)
 class SiLU(Smooth):
     """z sigmoid(z). Not piecewise linear.

@@ -17,7 +17,7 @@ is a network (see :mod:`exact.sources.weight_files`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
@@ -33,27 +33,15 @@ from exact.arithmetic.numbers import (
 )
 from exact.arithmetic.texts.number_texts import rational_of_text, rational_text
 from exact.errors import InvalidInput, Unsupported
-from exact.networks.activations import (
-    GELU,
-    AbsoluteValue,
-    Activation,
-    HardTanh,
-    Identity,
-    LeakyReLU,
-    ReLU,
-    SiLU,
-)
+from exact.networks import activations, norms
+from exact.networks.activations import Activation
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.networks.norms import LayerNorm, Norm, RMSNorm
+from exact.networks.norms import Norm
 
 Json = Any
 Arrays = dict[str, np.ndarray[Any, Any]]
 Find = Callable[[str], Any]
-_ACTIVATIONS: Mapping[str, type[Activation]] = {
-    kind.__name__: kind for kind in (AbsoluteValue, GELU, HardTanh, Identity, LeakyReLU, ReLU, SiLU)
-}
-_NORMS: Mapping[str, type[Norm]] = {kind.__name__: kind for kind in (LayerNorm, RMSNorm)}
 _RULES = ("var", "std")
 
 
@@ -64,7 +52,7 @@ def architecture(network: Network) -> tuple[Json, Arrays]:
     """The architecture and the arrays of a network: float64 where that is lossless, else text in
     base 16 (uint8).
 
-    Raises Unsupported for a norm or an activation that is not Exactlens' own, because a file could
+    Raises Unsupported for a norm or an activation that is not known by name, because a file could
     not say what it does.
 
     >>> from exact.sources import tensors
@@ -93,11 +81,11 @@ def _block_line(name: str, block: Block, arrays: Arrays) -> Json:
 
 
 def _norm_line(name: str, norm: Norm, arrays: Arrays) -> Json:
-    if _NORMS.get(type(norm).__name__) is not type(norm):
+    if norms.KINDS.get(type(norm).__name__) is not type(norm):
         raise Unsupported(
             "a norm of one's own has no record",
             value=type(norm).__name__,
-            remedy=f"use {' or '.join(_NORMS)}, or pickle what you have",
+            remedy=f"use {' or '.join(norms.KINDS)}, make yours known, or pickle it",
         )
     return {
         "kind": type(norm).__name__,
@@ -111,13 +99,12 @@ def _norm_line(name: str, norm: Norm, arrays: Arrays) -> Json:
 
 def activation_line(activation: Activation) -> Json:
     """The name of an activation, or its kind and parameters."""
-    if _ACTIVATIONS.get(type(activation).__name__) is not type(activation) or not is_dataclass(
-        activation
-    ):
+    kinds = activations.KINDS
+    if kinds.get(type(activation).__name__) is not type(activation) or not is_dataclass(activation):
         raise Unsupported(
             "an activation of one's own has no record",
             value=type(activation).__name__,
-            remedy=f"use one of {', '.join(_ACTIVATIONS)}, or pickle what you have",
+            remedy=f"use one of {', '.join(sorted(kinds))}, make yours known, or pickle it",
         )
     own = {field.name: getattr(activation, field.name) for field in fields(activation)}
     texts = {
@@ -178,9 +165,9 @@ def _layer(line: Json, place: str, find: Find) -> Layer:
 
 
 def _norm(line: Json, place: str, find: Find) -> Norm:
-    kind = _NORMS.get(_get(line, "kind", str, place))
+    kind = norms.KINDS.get(_get(line, "kind", str, place))
     if kind is None:
-        raise _refused(f"{place}.kind", line["kind"], f"write {' or '.join(_NORMS)}")
+        raise _refused(f"{place}.kind", line["kind"], f"write {' or '.join(norms.KINDS)}")
     gain, bias = (
         None if line.get(name) is None else _matrix(_text(line[name], f"{place}.{name}"), find)
         for name in ("gain", "bias")
@@ -200,20 +187,22 @@ def activation_of(line: Json, place: str = "activation") -> Activation:
     (ReLU(), GELU(approximate='tanh'))
     """
     values = {"kind": line} if isinstance(line, str) else line
-    kind = _ACTIVATIONS.get(_get(values, "kind", str, place))
+    kinds = activations.KINDS
+    kind = kinds.get(_get(values, "kind", str, place))
     if kind is None:
-        raise _refused(f"{place}", values["kind"], f"write one of {', '.join(_ACTIVATIONS)}")
-    given = {
-        name: value if name == "approximate" else _number(value, f"{place}.{name}")
-        for name, value in values.items()
-        if name != "kind"
-    }
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if not given.keys() <= known or given.get("approximate", "none") not in ("none", "tanh"):
+        raise _refused(f"{place}", values["kind"], f"write one of {', '.join(sorted(kinds))}")
+    own = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    given = {name: value for name, value in values.items() if name != "kind"}
+    if not given.keys() <= own.keys():
         raise _refused(
-            place, values, f"a {kind.__name__} has {', '.join(sorted(known)) or 'no parameter'}"
+            place, values, f"a {kind.__name__} has {', '.join(sorted(own)) or 'no parameter'}"
         )
-    return kind(**given)
+    return kind(
+        **{
+            name: value if isinstance(own[name].default, str) else _number(value, f"{place}.{name}")
+            for name, value in given.items()
+        }
+    )
 
 
 def _matrix(name: str, find: Find, axes: int | None = None) -> RationalMatrix:

@@ -4,9 +4,8 @@ several.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,42 +15,44 @@ from exact.arithmetic.numbers import Ball, Rational, RationalArray, ball_precisi
 from exact.arithmetic.surds import sign_of_surd
 from exact.errors import InvalidInput, Undecided
 from exact.networks.activations import Smooth
+from exact.networks.layers import Layer, Operation, up_to
 from exact.networks.norms import Norm
-
-if TYPE_CHECKING:
-    from exact.networks.layers import Block, Layer
+from exact.networks.steps import Step, Sum, walk
 
 _Pieces = list[tuple[Rational, Rational]]
 _ZERO, _ONE = Rational(0), Rational(1)
 _WIDE = 4096  # from this many weights on the filter is faster than the exact product
 
 
-def walk_exact(blocks: Sequence[Block], point: list[Rational], last: int) -> Iterator[list[bool]]:
+def walk_exact(steps: Sequence[Step], point: list[Rational], last: int) -> list[list[bool]]:
     """The bits of hidden layers 1 .. last at a point, in the field Q(sqrt q) of the one norm.
 
     The last layer asked for is filtered in float64 first, so that only signs left open cost exact
-    rows.
+    rows. Values in front of the norm are columns of numbers, and `one` is what stands for 1.
     """
-    state, one, radicand, hidden = RationalArray(len(point), 1, point), [_ONE], _ZERO, 0
-    for block in blocks if last else ():
-        outside, inner = state, state
-        if block.norm is not None:
-            inner, one, radicand = _normalise_point(block.norm, state)
-            scaled = [[x * y for y in one] for x in state.entries()]
-            outside = RationalArray(len(scaled), 2, [x for row in scaled for x in row])
-        for layer in block.layers:
-            hidden += bool(layer.bits)
-            if layer.bits and hidden == last and layer.width * layer.input_dim >= _WIDE:
-                yield _filtered_bits(layer, inner, one, radicand)
-                return
-            z, bits = layer.pre_activations(inner, one), list[bool]()
-            if layer.bits:
-                bits = layer_bits(layer, z, one, partial(_sign, radicand))
-                yield bits
-            if hidden == last:
-                return
-            inner = layer.activate(z, one, bits)
-        state = outside + inner if block.residual else inner
+    rows, one, radicand = list[list[bool]](), [_ONE], _ZERO
+
+    def apply(does: Operation, *values: RationalArray) -> RationalArray:
+        nonlocal one, radicand
+        state = values[0]
+        if isinstance(does, Sum):
+            unit = RationalArray(1, len(one), one)
+            return does.total(x if x.ncols() == len(one) else x * unit for x in values)
+        if isinstance(does, Norm):
+            state, one, radicand = _normalise_point(does, state)
+            return state
+        is_last = bool(does.bits) and len(rows) == last - 1
+        if is_last and does.width * does.input_dim >= _WIDE:
+            rows.append(_filtered_bits(does, state, one, radicand))
+            return state
+        z, bits = does.pre_activations(state, one), list[bool]()
+        if does.bits:
+            bits = layer_bits(does, z, one, partial(_sign, radicand))
+            rows.append(bits)
+        return z if is_last else does.activate(z, one, bits)
+
+    walk(up_to(steps, last), RationalArray(len(point), 1, point), apply)
+    return rows
 
 
 def _filtered_bits(
@@ -117,7 +118,7 @@ def _sign(radicand: Rational, row: Sequence[Rational]) -> int:
     return sign_of_surd(row[0], row[1] if len(row) > 1 else _ZERO, radicand)
 
 
-def walk_balls(blocks: Sequence[Block], point: list[Rational], last: int) -> list[list[bool]]:
+def walk_balls(steps: Sequence[Step], point: list[Rational], last: int) -> list[list[bool]]:
     """The bits of hidden layers 1 .. last by real balls, the precision doubled until every sign is
     certain.
 
@@ -126,12 +127,14 @@ def walk_balls(blocks: Sequence[Block], point: list[Rational], last: int) -> lis
     known in rationals whatever the precision. Cost of that: a row through the layers since that
     norm.
     """
-    known = list(walk_exact(blocks, point, min(last, _exact_layers(blocks))))
+    needed = up_to(steps, last)
+    known = walk_exact(steps, point, min(last, _exact_layers(steps)))
     for bits in (128, 256, 512, 1024, 2048, 4096):
-        with ball_precision(bits):
-            rows = _BallWalk(blocks, point, known).bits(last)
-        if rows is not None:
-            return rows
+        try:
+            with ball_precision(bits):
+                return _BallWalk(needed, point, known).bits()
+        except _TooCoarse:
+            continue
     raise Undecided(
         "a pre-activation cannot be told from zero with 4,096 bits",
         value="a ball that contains 0",
@@ -139,62 +142,65 @@ def walk_balls(blocks: Sequence[Block], point: list[Rational], last: int) -> lis
     )
 
 
-def _exact_layers(blocks: Sequence[Block]) -> int:
+def _exact_layers(steps: Sequence[Step]) -> int:
     """How many hidden layers stand behind one norm at most, and behind no smooth activation."""
     count = norms = 0
-    for block in blocks:
-        norms += block.norm is not None
-        for layer in block.layers if norms < 2 else ():
-            count += bool(layer.bits)
-            if not layer.activation.is_piecewise_linear:
-                return count
+    for does, *_ in steps:
+        norms += isinstance(does, Norm)
         if norms > 1:
             break
+        if isinstance(does, Layer):
+            count += bool(does.bits)
+            if not does.activation.is_piecewise_linear:
+                break
     return count
 
 
-class _BallWalk:
-    """One walk at the working precision; `known` are the bits of the first hidden layers.
+class _TooCoarse(Exception):
+    """The working precision does not tell a number from zero."""
 
-    `passed` are the pieces taken, by block and layer, None where a layer is smooth.
+
+class _BallWalk:
+    """One walk at the working precision over steps that end with a hidden layer; `known` are the
+    bits of the first hidden layers.
+
+    `taken` are the pieces of every step so far, None where a layer is smooth.
     """
 
     def __init__(
-        self, blocks: Sequence[Block], point: list[Rational], known: list[list[bool]]
+        self, steps: Sequence[Step], point: list[Rational], known: list[list[bool]]
     ) -> None:
-        self._blocks, self._point, self._known = blocks, point, known
-        self._passed = list[list[_Pieces | None]]()
+        self._steps, self._point, self._known = steps, point, known
+        self._taken, self._rows = list[_Pieces | None](), list[list[bool]]()
 
-    def bits(self, last: int) -> list[list[bool]] | None:
-        """The bits of hidden layers 1 .. last; None when the precision does not tell a sign."""
-        rows, x = list[list[bool]](), [Ball(value) for value in self._point]
-        for block in self._blocks:
-            y: list[Ball] | None = x if block.norm is None else self._normalised(block.norm, x)
-            self._passed.append([])
-            for layer in block.layers:
-                known = (
-                    self._known[len(rows)] if layer.bits and len(rows) < len(self._known) else None
-                )
-                values = None if y is None else self._pre_activations(layer, y, known)
-                if values is None:
-                    return None
-                z, own = values
-                rows += [own] if layer.bits else []
-                if len(rows) == last:
-                    return rows
-                y = self._activated(layer, z, own)
-            assert y is not None, "a block has a layer"
-            x = [a + b for a, b in zip(x, y, strict=True)] if block.residual else y
-        return rows
+    def bits(self) -> list[list[bool]]:
+        """The bits of all hidden layers.
 
-    def _pre_activations(
-        self, layer: Layer, y: list[Ball], known: list[bool] | None
-    ) -> tuple[list[Ball], list[bool]] | None:
-        """The pre-activations and their bits; None where one that is not constant cannot be told
-        from a breakpoint.
+        Raises _TooCoarse where the precision does not tell a sign, or whether a norm is defined.
         """
-        if known is not None:
-            return [_ball_row(layer, j, y) for j in range(layer.width)], known
+        walk(self._steps, [Ball(value) for value in self._point], self._apply)
+        return self._rows
+
+    def _apply(self, does: Operation, *values: list[Ball]) -> list[Ball]:
+        taken: _Pieces | None = []
+        if isinstance(does, Sum):
+            found = [does.total(each) for each in zip(*values, strict=True)]
+        elif isinstance(does, Norm):
+            found = self._normalised(does, values[0])
+        else:
+            found, bits = self._pre_activations(does, values[0])
+            self._rows += [bits] if does.bits else []
+            if len(self._taken) < len(self._steps) - 1:
+                found, taken = _activated(does, found, bits)
+        self._taken.append(taken)
+        return found
+
+    def _pre_activations(self, layer: Layer, y: list[Ball]) -> tuple[list[Ball], list[bool]]:
+        """The pre-activations and their bits."""
+        if layer.bits and len(self._rows) < len(self._known):
+            return [_ball_row(layer, j, y) for j in range(layer.width)], self._known[
+                len(self._rows)
+            ]
         z, bits = list[Ball](), list[bool]()
         for j in range(layer.width):
             value, bends = _ball_row(layer, j, y), layer.activation.breakpoints
@@ -202,7 +208,7 @@ class _BallWalk:
             if any(bool(gap.contains(0)) and not gap.is_zero() for gap in gaps):
                 exact = self._constant(layer.operator.row(j), layer.bias.row(j)[0])
                 if exact is None:
-                    return None
+                    raise _TooCoarse
                 z.append(Ball(exact))
                 bits += [bool(exact > t) for t in bends]
             else:
@@ -210,23 +216,8 @@ class _BallWalk:
                 bits += [bool(gap > 0) for gap in gaps]
         return z, bits
 
-    def _activated(self, layer: Layer, z: list[Ball], bits: list[bool]) -> list[Ball]:
-        if isinstance(layer.activation, Smooth):
-            self._passed[-1].append(None)
-            return [layer.activation.forward_ball(v) for v in z]
-        per_neuron = len(layer.activation.breakpoints)
-        taken = [
-            layer.activation.pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])]
-            for j in range(len(z))
-        ]
-        self._passed[-1].append(taken)
-        return [
-            Ball(slope) * v + Ball(intercept)
-            for (slope, intercept), v in zip(taken, z, strict=True)
-        ]
-
-    def _normalised(self, norm: Norm, x: list[Ball]) -> list[Ball] | None:
-        """The norm of a vector; None where the precision leaves open whether it is defined."""
+    def _normalised(self, norm: Norm, x: list[Ball]) -> list[Ball]:
+        """The norm of a vector."""
         rows = rows_of(norm.project(identity(norm.dim)).transpose())
         centred = [
             sum((Ball(p) * v for p, v in zip(row, x, strict=True) if p), Ball(0)) for row in rows
@@ -235,52 +226,61 @@ class _BallWalk:
         if norm.eps == 0 and square.contains(0):
             if all(self._constant(row, _ZERO) == 0 for row in rows):
                 raise _undefined()
-            return None
+            raise _TooCoarse
         scale = square.sqrt() + Ball(norm.eps_beside_root)
         pairs = zip(norm.gain.column(), centred, norm.bias.column(), strict=True)
         return [Ball(g) * c / scale + Ball(b) for g, c, b in pairs]
 
     def _constant(
-        self, row: list[Rational], constant: Rational, blocks: int | None = None
+        self, row: list[Rational], constant: Rational, step: int | None = None
     ) -> Rational | None:
-        """The value of an affine form over what has been reached, if no root of a norm changes it;
-        else None.
+        """The value of an affine form over what a step reads, if no root of a norm changes it; else
+        None. Without `step` it is the one that is being taken.
 
-        The row is taken back through the pieces to the norms and along skip connections to the
-        point itself. A norm drops it where gain and projection leave nothing of it, or where what
-        they leave is zero at the norm's own input. With `blocks` the form is over the output of so
-        many of them.
+        The form is taken back through the pieces to the norms and along all ways to the point
+        itself. A norm drops it where gain and projection leave nothing of it, or where what they
+        leave is zero at the norm's own input.
         """
-        for number in reversed(range(len(self._passed) if blocks is None else blocks)):
-            block, passed = self._blocks[number], self._passed[number]
-            skipped = (
-                row
-                if block.residual and len(passed) == len(block.layers)
-                else [_ZERO] * block.input_dim
-            )
-            for layer, taken in zip(
-                reversed(block.layers[: len(passed)]), reversed(passed), strict=True
-            ):
-                if taken is None:
-                    if any(row):
-                        return None
-                    row = [_ZERO] * layer.input_dim
-                    continue
-                constant += sum(
-                    (r * intercept for r, (_, intercept) in zip(row, taken, strict=True)), _ZERO
-                )
-                row = [r * slope for r, (slope, _) in zip(row, taken, strict=True)]
-                constant += dot(row, layer.bias.column())
-                row = layer.operator.pull_back(RationalArray(1, len(row), row)).entries()
-            if block.norm is not None:
-                constant += dot(row, block.norm.bias.column())
-                scaled = [r * g for r, g in zip(row, block.norm.gain.column(), strict=True)]
-                scaled = block.norm.project(RationalArray(len(scaled), 1, scaled)).entries()
-                if any(scaled) and self._constant(scaled, _ZERO, number) != 0:
+        place = self._steps[len(self._taken) if step is None else step].inputs[0]
+        forms = {place: row}  # over values; what is left of the form is their sum
+        for k in reversed(range(place)):
+            row = forms.pop(k + 1, [])
+            if not any(row):
+                continue
+            does, inputs, _ = self._steps[k]
+            if isinstance(does, Norm):
+                constant += dot(row, does.bias.column())
+                scaled = [r * g for r, g in zip(row, does.gain.column(), strict=True)]
+                scaled = does.project(RationalArray(len(scaled), 1, scaled)).entries()
+                if any(scaled) and self._constant(scaled, _ZERO, k) != 0:
                     return None
-                row = [_ZERO] * block.input_dim
-            row = [r + s for r, s in zip(row, skipped, strict=True)]
-        return constant + dot(row, self._point)
+                continue
+            if isinstance(does, Layer):
+                taken = self._taken[k]
+                if taken is None:
+                    return None
+                constant += sum((r * b for r, (_, b) in zip(row, taken, strict=True)), _ZERO)
+                row = [r * slope for r, (slope, _) in zip(row, taken, strict=True)]
+                constant += dot(row, does.bias.column())
+                row = does.operator.pull_back(RationalArray(1, len(row), row)).entries()
+            for i in inputs:
+                forms[i] = (
+                    [x + y for x, y in zip(row, forms[i], strict=True)] if i in forms else row
+                )
+        return constant + (dot(forms[0], self._point) if 0 in forms else _ZERO)
+
+
+def _activated(layer: Layer, z: list[Ball], bits: list[bool]) -> tuple[list[Ball], _Pieces | None]:
+    """The output of a layer on the pieces that its bits choose, and these pieces; None for a smooth
+    one.
+    """
+    if isinstance(layer.activation, Smooth):
+        return [layer.activation.forward_ball(v) for v in z], None
+    size, pieces = len(layer.activation.breakpoints), layer.activation.pieces
+    taken = [pieces[sum(bits[j * size : (j + 1) * size])] for j in range(len(z))]
+    return [
+        Ball(slope) * v + Ball(intercept) for (slope, intercept), v in zip(taken, z, strict=True)
+    ], taken
 
 
 def _ball_row(layer: Layer, neuron: int, y: list[Ball]) -> Ball:

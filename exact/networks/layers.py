@@ -1,11 +1,11 @@
-"""Layers and blocks: affine maps with activations, behind an optional norm."""
+"""Layers and blocks: affine maps with activations, behind an optional norm; and blocks as steps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from itertools import pairwise, takewhile
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from exact.errors import InvalidInput
 from exact.networks.activations import Activation, Identity
 from exact.networks.norms import Norm
 from exact.networks.operators import Dense, LinearOperator
+from exact.networks.steps import Step, Sum, sequence
 
 
 @short_repr
@@ -121,6 +122,13 @@ class Layer:
         return self.width * len(self.activation.breakpoints)
 
     @property
+    def symbols(self) -> tuple[int, ...]:
+        """How many values each symbol takes that this layer adds to the spline code: two, since
+        every bit is a symbol of its own.
+        """
+        return (2,) * self.bits
+
+    @property
     def as_affine(self) -> Layer:
         """A layer without bends with its activation's only piece in weight and bias, and the
         identity as its activation.
@@ -142,6 +150,13 @@ class Layer:
             RationalMatrix.from_backend(bias),
             Identity(),
         )
+
+    @in_ieee_floats
+    def forward_float(self, x: FloatArray) -> FloatArray:
+        """The layer in plain float64, without a bound on its rounding; x has shape (batch,
+        input_dim).
+        """
+        return self.activation.forward_float(self.operator.apply_float(x) + self.bias.float64().T)
 
     def pre_activations(self, state: RationalArray, one: Sequence[Rational]) -> RationalArray:
         """`weight state + bias (x) one`, exactly: every neuron as coefficients over the basis
@@ -239,17 +254,50 @@ class Block:
     def output_dim(self) -> int:
         return self.layers[-1].width
 
-    @in_ieee_floats
-    def forward_float(self, x: FloatArray) -> FloatArray:
-        """The block in plain float64, without a bound on its rounding; x has shape (batch,
-        input_dim).
-        """
-        y = x if self.norm is None else self.norm.forward_float(x)
-        for layer in self.layers:
-            y = layer.activation.forward_float(
-                layer.operator.apply_float(y) + layer.bias.float64().T
-            )
-        return x + y if self.residual else y
+
+# ---- steps
+
+
+Operation: TypeAlias = Norm | Layer | Sum
+
+
+def steps_of(blocks: Iterable[Block]) -> tuple[Step, ...]:
+    """The steps of blocks in order: norm, layers, and the sum of a skip connection."""
+    found: list[tuple[Operation, Sequence[int]]] = []
+    for block in blocks:
+        start = len(found)
+        for does in (*(() if block.norm is None else (block.norm,)), *block.layers):
+            found.append((does, [len(found)]))
+        if block.residual:
+            found.append((Sum(), [start, len(found)]))
+    return sequence(found)
+
+
+def up_to(steps: Sequence[Step], hidden: int) -> tuple[Step, ...]:
+    """The steps up to hidden layer number `hidden`, which is the last of them; none for 0."""
+    ends = [k for k, (does, *_) in enumerate(steps) if isinstance(does, Layer) and does.bits]
+    end = ends[hidden - 1] + 1 if hidden else 0
+    return sequence((does, inputs) for does, inputs, _ in steps[:end])
+
+
+def layers_in_front(steps: Sequence[Step]) -> list[Layer]:
+    """The layers in front of the first norm."""
+    front = takewhile(lambda step: not isinstance(step.does, Norm), steps)
+    return [does for does, *_ in front if isinstance(does, Layer)]
+
+
+def norms_in(steps: Sequence[Step]) -> int:
+    """How many norms there are among the steps."""
+    return sum(isinstance(does, Norm) for does, *_ in steps)
+
+
+def passes_a_norm_by(steps: Sequence[Step]) -> bool:
+    """Whether a sum reads what stands in front of the first norm, and what stands behind it."""
+    place = next((k for k, (does, *_) in enumerate(steps) if isinstance(does, Norm)), len(steps))
+    return any(min(inputs) <= place < max(inputs) for _, inputs, _ in steps)
+
+
+# ---- checks
 
 
 def _check_numbers(activation: Activation) -> None:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,13 @@ from exact.arithmetic.linear_algebra import identity
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported
-from exact.geometry.combinatorics.codes import Hinge, SplineCode
+from exact.geometry.combinatorics.codes import Hinge, SplineCode, widths_of
 from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation import walk_balls, walk_exact
-from exact.networks.layers import Block, Layer
+from exact.networks.layers import Block, Layer, Operation, steps_of, up_to
 from exact.networks.norms import Norm
+from exact.networks.steps import Step, Sum, walk
 
 Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -73,6 +74,22 @@ class Network:
         return self.blocks[-1].output_dim
 
     @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """What is done to which values, in order: norms, layers and sums, which all walks go over.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.block([[3, 0]], [-1], [[1], [2]], [0, 0], norm="rms", residual=True)
+        >>> [(type(step.does).__name__, step.inputs) for step in net.steps]
+        [('RMSNorm', (0,)), ('Layer', (1,)), ('Layer', (2,)), ('Sum', (0, 3))]
+        """
+        return steps_of(self.blocks)
+
+    @cached_property
+    def steps_to_last_hinge(self) -> tuple[Step, ...]:
+        """The steps up to the last hidden layer, behind which nothing changes the code."""
+        return up_to(self.steps, len(self.hidden_layers))
+
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of all blocks in order."""
         return tuple(layer for block in self.blocks for layer in block.layers)
@@ -91,6 +108,28 @@ class Network:
     def bits_per_layer(self) -> tuple[int, ...]:
         """The number of spline-code bits of each hidden layer."""
         return tuple(layer.bits for layer in self.hidden_layers)
+
+    @cached_property
+    def symbols(self) -> tuple[int, ...]:
+        """How many values each symbol of a spline code takes, in order; a hinge takes two.
+
+        >>> from exact.sources import tensors
+        >>> tensors.mlp([([[1], [2]], [0, 0]), ([[1, 1]], [0])]).symbols
+        (2, 2)
+        """
+        return tuple(values for layer in self.hidden_layers for values in layer.symbols)
+
+    def require_bits(self, reader: str) -> None:
+        """Raise Unsupported where a symbol takes more than two values, which `reader` does not know
+        how to cut by.
+        """
+        wide = next((values for values in self.symbols if values > 2), None)
+        if wide is not None:
+            raise Unsupported(
+                f"{reader} read codes of bits alone",
+                value=f"a symbol of {wide} values",
+                remedy="take network.code(x) at single points",
+            )
 
     @property
     def jump_refusal(self) -> str | None:
@@ -188,8 +227,7 @@ class Network:
                 value=inputs.shape,
                 remedy=f"give {self.input_dim} columns",
             )
-        for block in self.blocks:
-            y = block.forward_float(y)
+        y = walk(self.steps, y, lambda does, *values: does.forward_float(*values))
         return y if inputs.ndim == 2 else y[0]
 
     def propagate(
@@ -201,21 +239,21 @@ class Network:
         the coefficients of the constant 1. `choose(h, z)` returns the bits of hidden layer h
         (0-based) from its pre-activations z.
         """
-        hidden = 0
-        for block in self.blocks:
-            if block.norm is not None:
+        hidden = count()
+
+        def apply(does: Operation, *values: RationalArray) -> RationalArray:
+            if isinstance(does, Sum):
+                return does.total(values)
+            if isinstance(does, Norm):
                 raise InvalidInput(
                     "functions are carried through blocks without norm only",
-                    value=block.norm,
+                    value=does,
                     remedy="use network.folded(), or start behind the norm: network.from_block(k)",
                 )
-            inner = state
-            for layer in block.layers:
-                z = layer.pre_activations(inner, one)
-                inner = layer.activate(z, one, choose(hidden, z) if layer.bits else ())
-                hidden += bool(layer.bits)
-            state = state + inner if block.residual else inner
-        return state
+            z = does.pre_activations(values[0], one)
+            return does.activate(z, one, choose(next(hidden), z) if does.bits else ())
+
+        return walk(self.steps, state, apply)
 
     def propagate_code(
         self, state: RationalArray, code: SplineCode, one: Sequence[Rational] | None = None
@@ -315,11 +353,12 @@ class Network:
                 value=f"{len(point)} coordinates",
                 remedy=f"give {self.input_dim}",
             )
-        rows = list(
-            (walk_exact if self._is_exact_at_points(last) else walk_balls)(self.blocks, point, last)
-        )
+        decide = walk_exact if self._is_exact_at_points(last) else walk_balls
+        rows = decide(self.steps, point, last)
         bits = [bit for row in rows[first - 1 : last] for bit in row]
-        return SplineCode.of(bits, self.bits_per_layer[first - 1 : last])
+        asked = self.hidden_layers[first - 1 : last]
+        symbols = [values for layer in asked for values in layer.symbols]
+        return SplineCode.of(bits, [layer.bits for layer in asked], widths_of(symbols))
 
     def layer_range(self, layers: tuple[int, int] | None) -> tuple[int, int]:
         """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""

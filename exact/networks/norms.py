@@ -6,15 +6,20 @@ GPT-2), "std" by r + sqrt(n) eps (mathematics.md, "LayerNorm and RMSNorm"). With
 is the sphere of radius sqrt(n) in the image of P, before gain and bias. An orthonormal basis of
 that space would bring in sqrt(2), sqrt(6), ...; every computation here stays with P itself, which
 is rational.
+
+All that is said about a norm stands here: its class, and by :func:`known` the names and the torch
+module by which readers find it. To train one, it also needs a name in `toy_models.models`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
+from torch import nn
 
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.linear_algebra import identity, matrix, rank
@@ -170,6 +175,31 @@ class Norm(ABC):
         )
 
 
+Kind = TypeVar("Kind", bound=type[Norm])
+KINDS: dict[str, type[Norm]] = {}  # what files call them: the names of the classes
+NAMED: dict[str, type[Norm]] = {}  # what functions of `sources` call them
+TORCH: dict[type[nn.Module], type[Norm]] = {}
+
+
+def known(name: str, torch: type[nn.Module] | None = None) -> Callable[[Kind], Kind]:
+    """Let readers and files know a class of norms, which its five fields make.
+
+    `torch` is a module that computes as it does and has `normalized_shape`, `eps` and `weight`, and
+    perhaps `bias`, as nn.LayerNorm has.
+
+    >>> NAMED["rms"] is TORCH[nn.RMSNorm] is KINDS["RMSNorm"] is RMSNorm
+    True
+    """
+
+    def register(kind: Kind) -> Kind:
+        KINDS[kind.__name__] = NAMED[name] = kind
+        if torch is not None:
+            TORCH[torch] = kind
+        return kind
+
+    return register
+
+
 def _in_range(x: FloatArray, at_least: IndexArray | int = -_FAR) -> tuple[FloatArray, IndexArray]:
     """Rows times 2^-k with entries below one, and k (batch x 1): the exponent of the largest entry,
     or `at_least`.
@@ -191,6 +221,7 @@ def _shifted(eps: Rational, powers: IndexArray) -> FloatArray:
     return np.asarray(np.ldexp(nearest_float(scaled_by(eps, -size)), size + powers))
 
 
+@known("layernorm", nn.LayerNorm)
 class LayerNorm(Norm):
     """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2.
 
@@ -213,6 +244,7 @@ class LayerNorm(Norm):
         return [[Rational((j == i) - (j == i + 1)) for j in range(n)] for i in range(n - 1)]
 
 
+@known("rms", nn.RMSNorm)
 class RMSNorm(Norm):
     """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1.
 

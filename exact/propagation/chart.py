@@ -15,7 +15,10 @@ from exact.arithmetic.linear_algebra import Vector, apply, matrix, rows_of, solv
 from exact.arithmetic.numbers import Rational, RationalArray, rationals
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import SplineCode
+from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
+from exact.networks.norms import Norm
+from exact.networks.steps import Sum, walk
 
 if TYPE_CHECKING:
     import sympy
@@ -127,11 +130,11 @@ def carried(network: Network, columns: RationalArray) -> RationalArray:
     No bias stands in front of a norm there, so this is linear; without a norm the vectors stay as
     they are.
     """
-    for block in network.blocks if network.has_norm else ():
-        if block.norm is not None:
-            return block.norm.project(columns)
-        inner = columns
-        for layer in block.layers:
-            inner = layer.as_affine.operator.apply(inner)
-        columns = columns + inner if block.residual else inner
-    return columns
+    end = next((k for k, step in enumerate(network.steps) if isinstance(step.does, Norm)), 0)
+
+    def through(does: Operation, *values: RationalArray) -> RationalArray:
+        if isinstance(does, Layer):
+            return does.as_affine.operator.apply(values[0])
+        return does.total(values) if isinstance(does, Sum) else does.project(values[0])
+
+    return walk(network.steps[: end + 1], columns, through) if network.has_norm else columns

@@ -30,7 +30,7 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody
-from exact.networks.layers import Block
+from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.propagation.chart import (
     Chart,
@@ -272,43 +272,28 @@ def sphere_refusal(network: Network, domain: Domain) -> str | None:
         return f"it enumerates spheres, not {type(domain).__name__}"
     if network.jump_refusal is not None:
         return network.jump_refusal
-    needed = _blocks_to_the_last_hinge(network)
-    with_norm = [i for i, block in enumerate(needed) if block.norm is not None]
     if not network.has_norm:
         return None
-    first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
-    if isinstance(domain, Sphere) and first > 0:
+    needed, front = network.steps_to_last_hinge, layers_in_front(network.steps)
+    if isinstance(domain, Sphere) and network.blocks[0].norm is None:
         return (
             "the norm is not in front of the first block; use network.from_block(k) to start there"
         )
-    if any(layer.bits for block in network.blocks[:first] for layer in block.layers):
+    if any(layer.bits for layer in front):
         return "hidden layers stand in front of the norm, so directions do not determine the sphere"
-    if any(
-        x != 0
-        for block in network.blocks[:first]
-        for layer in block.layers
-        for x in layer.as_affine.bias.column()
-    ):
+    if any(x != 0 for layer in front for x in layer.as_affine.bias.column()):
         return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
-    if len(with_norm) > 1:
+    if norms_in(needed) > 1:
         return (
-            f"hidden layers stand behind {len(with_norm)} norms; curves (GreatCircle, Segment, "
+            f"hidden layers stand behind {norms_in(needed)} norms; curves (GreatCircle, Segment, "
             f"...) can do that"
         )
-    if with_norm and with_norm[0] != len(needed) - 1 and needed[with_norm[0]].residual:
+    if passes_a_norm_by(needed):
         return (
             "hidden layers follow a skip connection around a norm; curves (GreatCircle, "
             "Segment, ...) can do that"
         )
     return None
-
-
-def _blocks_to_the_last_hinge(network: Network) -> tuple[Block, ...]:
-    last = max(
-        (i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)),
-        default=-1,
-    )
-    return network.blocks[: last + 1]
 
 
 def sphere_chart(network: Network, domain: Domain) -> SphereChart:

@@ -8,61 +8,65 @@ state of that walk between two stops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.layers import Block, Layer
+from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.steps import Step, Sum
 
 
 @short_repr
 @dataclass(frozen=True)
 class Cursor:
-    """A position in a network: in front of layer `layer` of block `block`, with that layer's exact
-    input `inner`.
+    """A position in a network: in front of step `at`, a norm or a hidden layer.
 
-    `outside` is the input of the block (for its skip connection), `one` the coefficients of the
-    constant 1, `hidden` the number of hidden layers already passed. `at_norm` says that the block's
-    norm has not been applied yet.
+    `values` are those that this step and later ones read, `one` the coefficients of the constant 1,
+    `hidden` the number of hidden layers already passed.
     """
 
     network: Network
-    inner: RationalArray
-    outside: RationalArray
+    values: Mapping[int, RationalArray]
     one: tuple[Rational, ...]
-    block: int = 0
-    layer: int = 0
+    at: int = 0
     hidden: int = 0
-    at_norm: bool = False
+
+    @property
+    def inner(self) -> RationalArray:
+        """What the step in front of the cursor reads."""
+        return self.values[self._step.inputs[0]]
 
     @property
     def current(self) -> Layer:
-        """The layer in front of the cursor."""
-        return self.network.blocks[self.block].layers[self.layer]
+        """The layer in front of the cursor, or behind the norm there."""
+        found = self._step.does if self.norm is None else self.network.steps[self.at + 1].does
+        assert isinstance(found, Layer), "a walk stops in front of a hidden layer or a norm"
+        return found
 
     @property
     def norm(self) -> Norm | None:
         """The norm that has to be applied next, or None."""
-        return self.network.blocks[self.block].norm if self.at_norm else None
+        return self._step.does if isinstance(self._step.does, Norm) else None
 
     @property
     def is_last_hidden(self) -> bool:
         """Whether the layer in front of the cursor is the last hidden one."""
         return self.hidden == len(self.network.hidden_layers) - 1
 
+    @property
+    def _step(self) -> Step:
+        return self.network.steps[self.at]
+
 
 def begin(network: Network, state: RationalArray, one: Sequence[Rational]) -> Cursor | None:
     """The cursor at the first stop, or None when the network has no hidden layer."""
-    if not network.hidden_layers:
-        return None
-    return _settle(
-        Cursor(network, state, state, tuple(one), at_norm=network.blocks[0].norm is not None)
-    )
+    network.require_bits("walks of functions")
+    return _settled(Cursor(network, {0: state}, tuple(one))) if network.hidden_layers else None
 
 
 def advance(cursor: Cursor, z: RationalArray, bits: Sequence[bool]) -> Cursor | None:
@@ -73,15 +77,15 @@ def advance(cursor: Cursor, z: RationalArray, bits: Sequence[bool]) -> Cursor | 
     """
     if cursor.is_last_hidden:
         return None
-    inner = cursor.current.activate(z, cursor.one, bits)
-    return _settle(replace(cursor, inner=inner, layer=cursor.layer + 1, hidden=cursor.hidden + 1))
+    behind = _behind(cursor, cursor.current.activate(z, cursor.one, bits))
+    return _settled(replace(behind, hidden=cursor.hidden + 1))
 
 
 def pass_norm(cursor: Cursor, inner: RationalArray, one: Sequence[Rational]) -> Cursor:
     """Replace the norm in front of the cursor by its value `inner` over a new basis, in which 1 is
     `one`.
     """
-    return _settle(replace(cursor, inner=inner, one=tuple(one), at_norm=False))
+    return _settled(replace(_behind(cursor, inner), one=tuple(one)))
 
 
 def layer_halfspaces(cursor: Cursor, z: RationalArray) -> tuple[Halfspace, ...]:
@@ -104,33 +108,24 @@ def halfspaces_along(cursor: Cursor | None, bits: Sequence[bool]) -> Iterator[Ha
         cursor, start = advance(cursor, z, bits[start:end]), end
 
 
-def _settle(cursor: Cursor) -> Cursor:
-    """Move through affine layers and block ends up to the next norm or hidden layer."""
-    while not cursor.at_norm:
-        block = cursor.network.blocks[cursor.block]
-        if cursor.layer == len(block.layers):
-            cursor = _leave(cursor, block)
-        elif cursor.current.bits:
-            break
+def _settled(cursor: Cursor) -> Cursor:
+    """Behind affine layers and sums, in front of the next norm or hidden layer."""
+    while True:
+        does, inputs, _ = cursor.network.steps[cursor.at]
+        if isinstance(does, Sum):
+            cursor = _behind(cursor, does.total(cursor.values[i] for i in inputs))
+        elif isinstance(does, Norm) or does.bits:
+            return cursor
         else:
-            z = cursor.current.pre_activations(cursor.inner, cursor.one)
-            cursor = replace(
-                cursor, inner=cursor.current.activate(z, cursor.one, ()), layer=cursor.layer + 1
-            )
-    return cursor
+            z = does.pre_activations(cursor.inner, cursor.one)
+            cursor = _behind(cursor, does.activate(z, cursor.one, ()))
 
 
-def _leave(cursor: Cursor, block: Block) -> Cursor:
-    state = cursor.outside + cursor.inner if block.residual else cursor.inner
-    following = cursor.network.blocks[cursor.block + 1]
-    return replace(
-        cursor,
-        inner=state,
-        outside=state,
-        block=cursor.block + 1,
-        layer=0,
-        at_norm=following.norm is not None,
-    )
+def _behind(cursor: Cursor, value: RationalArray) -> Cursor:
+    """Behind the step in front of the cursor, which gives `value`."""
+    forgets = cursor.network.steps[cursor.at].forgets
+    kept = {i: x for i, x in cursor.values.items() if i not in forgets}
+    return replace(cursor, values={**kept, cursor.at + 1: value}, at=cursor.at + 1)
 
 
 def first_layer(network: Network, flat: Flat) -> tuple[Halfspace, ...]:

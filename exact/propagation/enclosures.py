@@ -27,7 +27,9 @@ from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rational, rounding_error
 from exact.geometry.domains.base import Flat
 from exact.networks.activations import Activation, ReLU
+from exact.networks.layers import Layer
 from exact.networks.network import Network
+from exact.networks.steps import Sum
 
 UNKNOWN = 2
 ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]
@@ -125,26 +127,19 @@ class Stage:
 
 def stages(network: Network, flat: Flat) -> list[Stage]:
     """The network over the parameters of a flat domain, cut at its hidden layers; no norms."""
+    network.require_bits("float walks")
     found, steps = list[Stage](), list[Affine | str]([] if _is_identity(flat) else [_chart(flat)])
-    for block in network.blocks:
-        if len(found) == len(network.hidden_layers):
-            break
-        steps += ["enter"] if block.residual else []
-        for layer in block.layers:
-            if layer.bits:
-                found.append(
-                    Stage(
-                        tuple(steps),
-                        Affine.of(layer.weight, layer.bias),
-                        Bends(layer.activation),
-                        layer.bits,
-                    )
-                )
-                steps = []
-            elif len(found) < len(network.hidden_layers):
-                affine = layer.as_affine
-                steps.append(Affine.of(affine.weight, affine.bias))
-        steps += ["leave"] if block.residual else []
+    for k, (does, _, forgets) in enumerate(network.steps_to_last_hinge):
+        steps += [] if k in forgets else ["enter"]
+        if isinstance(does, Sum):
+            steps.append("leave")
+        elif isinstance(does, Layer) and does.bits:
+            affine = Affine.of(does.weight, does.bias)
+            found.append(Stage(tuple(steps), affine, Bends(does.activation), does.bits))
+            steps = []
+        elif isinstance(does, Layer):
+            straight = does.as_affine
+            steps.append(Affine.of(straight.weight, straight.bias))
     return found
 
 

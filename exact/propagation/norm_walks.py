@@ -26,6 +26,7 @@ from exact.kernels.nested_roots import LINEAR, PRODUCT, ROOT, Balls, Steps
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.steps import Sum
 
 _ZERO, _ONE = Rational(0), Rational(1)
 
@@ -72,25 +73,18 @@ def stages(network: Network) -> tuple[Stage, ...]:
     """What happens up to the last hidden layer, in order; skip connections that end behind it are
     left out.
     """
-    found: list[Stage] = []
-    last = len(network.hidden_layers)
-    hidden, offset = 0, 0
-    for block in network.blocks:
-        if hidden == last:
-            break
-        after = hidden + sum(bool(layer.bits) for layer in block.layers)
-        if block.residual and after < last:
+    network.require_bits("walks along curves")
+    found, offset = list[Stage](), 0
+    for k, (does, _, forgets) in enumerate(network.steps_to_last_hinge):
+        if k not in forgets:
             found.append(Remember())
-        if block.norm is not None:
-            found.append(Normalise(block.norm))
-        for layer in block.layers:
-            if hidden == last:
-                break
-            found.append(Bend(layer, offset) if layer.bits else Affine(layer))
-            hidden += bool(layer.bits)
-            offset += layer.bits
-        if block.residual and after < last:
+        if isinstance(does, Norm):
+            found.append(Normalise(does))
+        elif isinstance(does, Sum):
             found.append(Skip())
+        else:
+            found.append(Bend(does, offset) if does.bits else Affine(does))
+            offset += does.bits
     return tuple(found)
 
 

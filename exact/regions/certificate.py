@@ -178,6 +178,7 @@ def header(
     network: Network, kind: str, complete: bool, regions: int, domain: Json
 ) -> dict[str, Json]:
     """The first record of a certificate of any kind; who made it is filled in by :func:`of`."""
+    network.require_bits("certificates")
     return {
         "format": check.FORMAT,
         "kind": kind,

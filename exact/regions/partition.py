@@ -20,7 +20,14 @@ from exact.arithmetic.numbers import RationalArray
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
 from exact.errors import InvalidInput, Undecided
-from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, find_key, flipped_bits
+from exact.geometry.combinatorics.codes import (
+    Hinge,
+    SplineCode,
+    code_keys,
+    find_key,
+    flipped_bits,
+    widths_of,
+)
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import numbered
 from exact.geometry.domains.base import Domain
@@ -77,7 +84,7 @@ class Partition(ABC):
         self.network, self.domain, self.engine = network, domain, engine
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
-        self._layer_sizes, self.cells = network.bits_per_layer, cells
+        self._layout, self.cells = (network.bits_per_layer, widths_of(network.symbols)), cells
         self.outcome = cells.outcome
         self.evidence = cells.evidence
         self.decisions = dict(cells.decisions)
@@ -269,7 +276,7 @@ class Partition(ABC):
         """The spline code of one region; a negative index counts from the end, IndexError
         outside.
         """
-        return SplineCode(self.codes[self._number(index)].tobytes(), self._layer_sizes)
+        return SplineCode(self.codes[self._number(index)].tobytes(), *self._layout)
 
     def _number(self, index: int) -> int:
         """A region's index as a number from 0."""

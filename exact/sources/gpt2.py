@@ -18,30 +18,14 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from exact.arithmetic.numbers import FloatArray, rational, whole_number
+from exact.arithmetic.numbers import FloatArray, whole_number
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, MissingExtra, Unsupported
-from exact.networks.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks.activations import NAMED
 from exact.networks.network import Network
 from exact.sources import tensors
 from exact.sources.checkpoint_names import stored_names
 
-_ACTIVATIONS: dict[
-    str, Activation
-] = {  # by the names of transformers; its gelu_fast has another constant than the tanh form
-    "gelu_new": GELU("tanh"),
-    "gelu_pytorch_tanh": GELU("tanh"),
-    "gelu_python_tanh": GELU("tanh"),
-    "gelu_accurate": GELU("tanh"),
-    "gelu": GELU("none"),
-    "gelu_python": GELU("none"),
-    "relu": ReLU(),
-    "relu6": HardTanh(rational(0), rational(6)),
-    "leaky_relu": LeakyReLU(),
-    "linear": Identity(),
-    "silu": SiLU(),
-    "swish": SiLU(),
-}
 _PINNED = {
     name: "607a30d783dfa663caf39e06633721c8d4cfcd7e" for name in ("gpt2", "openai-community/gpt2")
 }
@@ -302,12 +286,12 @@ def _assemble(found: dict[str, FloatArray], config: dict[str, Any]) -> Network:
                 value=f"{name} {tuple(found[name].shape)}",
                 remedy=f"expected {shape}",
             )
-    activation = _ACTIVATIONS.get(str(config.get("activation_function", "gelu_new")))
+    activation = NAMED.get(str(config.get("activation_function", "gelu_new")))
     if activation is None:
         raise Unsupported(
             "unknown activation",
             value=config["activation_function"],
-            remedy=f"one of {list(_ACTIVATIONS)}",
+            remedy=f"one of {list(NAMED)}",
         )
     return tensors.block(
         found["mlp.c_fc.weight"].T,

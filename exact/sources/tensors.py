@@ -11,11 +11,9 @@ from exact.errors import InvalidInput
 from exact.networks.activations import Activation, Identity, ReLU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.networks.norms import EpsRule, LayerNorm, Norm, RMSNorm
+from exact.networks.norms import NAMED, EpsRule, Norm
 
-NormName = Literal["layernorm", "rms"]
 Residual = bool | Literal["input", "normed"]
-_NORMS: dict[str, type[Norm]] = {"layernorm": LayerNorm, "rms": RMSNorm}
 
 
 def mlp(
@@ -59,7 +57,7 @@ def block(
     b_in: Any,
     w_out: Any,
     b_out: Any,
-    norm: NormName | None = None,
+    norm: str | None = None,
     gain: Any = None,
     bias: Any = None,
     eps: object = 1e-5,
@@ -69,12 +67,13 @@ def block(
 ) -> Network:
     """One transformer MLP block: `[skip +] w_out act(w_in norm(x) + b_in) + b_out`.
 
-    `norm` is None, "layernorm" or "rms", with optional gain and bias (length d_model) and `eps`
-    under the root (`eps_rule="var"`, PyTorch and GPT-2) or beside it ("std"; mathematics.md,
-    "LayerNorm and RMSNorm"). `residual` says what is added: "input" (or True) the block's input x,
-    as in pre-norm models (GPT-2, LLaMA, OPT, most others); "normed" the vector norm(x), as in
-    post-norm models (BERT and its kin, where the norm in front of the MLP belongs to the sum before
-    it), which makes two blocks of the network (:func:`blocks_of`).
+    `norm` is None, "layernorm", "rms" or another name that `exact.networks.norms` knows, with
+    optional gain and bias (length d_model) and `eps` under the root (`eps_rule="var"`, PyTorch and
+    GPT-2) or beside it ("std"; mathematics.md, "LayerNorm and RMSNorm"). `residual` says what is
+    added: "input" (or True) the block's input x, as in pre-norm models (GPT-2, LLaMA, OPT, most
+    others); "normed" the vector norm(x), as in post-norm models (BERT and its kin, where the norm
+    in front of the MLP belongs to the sum before it), which makes two blocks of the network
+    (:func:`blocks_of`).
 
     >>> layers = [[1, 2]], [0], [[1], [0]], [0, 0]
     >>> made = [block(*layers, norm="rms", residual=kind) for kind in (False, "normed")]
@@ -83,15 +82,15 @@ def block(
     """
     head = Layer.of(w_in, b_in, activation or ReLU(), "w_in")
     tail = Layer.of(w_out, b_out, Identity(), "w_out")
-    if norm is not None and norm not in _NORMS:
+    if norm is not None and norm not in NAMED:
         raise InvalidInput(
-            "unknown norm", value=repr(norm), remedy='write "layernorm", "rms" or None'
+            "unknown norm", value=repr(norm), remedy=f"write one of {', '.join(NAMED)}, or None"
         )
     if norm is None and (gain is not None or bias is not None):
         raise InvalidInput(
             "gain and bias need a norm", value="norm=None", remedy='give norm="layernorm" or "rms"'
         )
-    made = None if norm is None else _NORMS[norm].of(eps, gain, bias, head.input_dim, eps_rule)
+    made = None if norm is None else NAMED[norm].of(eps, gain, bias, head.input_dim, eps_rule)
     return Network(tuple(blocks_of([head, tail], made, residual)))
 
 

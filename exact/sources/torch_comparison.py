@@ -9,6 +9,7 @@ last place; what it cannot bound (an overflow, a variance lost in rounding) is n
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,9 +24,10 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.networks.activations import Activation
-from exact.networks.layers import Block, Layer
+from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.steps import walk
 
 POINTS = 12
 _SEED = 20
@@ -157,17 +159,20 @@ class _Rows(NamedTuple):
 def _forward(network: Network, x: FloatArray) -> _Rows:
     rows = _Rows(x, np.zeros_like(x))
     with np.errstate(all="ignore"):
-        for block in network.blocks:
-            rows = _block(block, rows)
-    return rows
+        return walk(network.steps, rows, _applied)
 
 
-def _block(block: Block, x: _Rows) -> _Rows:
-    y = x if block.norm is None else _norm(block.norm, x)
-    for layer in block.layers:
-        y = _activated(layer.activation, _linear(layer, y))
-    if not block.residual:
-        return y
+def _applied(does: Operation, x: _Rows, *others: _Rows) -> _Rows:
+    if isinstance(does, Norm):
+        return _norm(does, x)
+    return (
+        _activated(does.activation, _linear(does, x))
+        if isinstance(does, Layer)
+        else reduce(_added, others, x)
+    )
+
+
+def _added(x: _Rows, y: _Rows) -> _Rows:
     return _Rows(x.values + y.values, (x.errors + y.errors + U * (x.sizes + y.sizes)) * _UP + _TINY)
 
 
@@ -188,11 +193,18 @@ def _norm(norm: Norm, x: _Rows) -> _Rows:
     """
     n = norm.dim
     g = 8 * (n + 8) * U
-    centred = norm.projector() == "mean"
-    mean = x.values.mean(axis=1, keepdims=True) if centred else np.zeros((len(x.values), 1))
-    spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if centred else 0.0)
-    around = x.errors + (x.errors.mean(axis=1, keepdims=True) if centred else 0.0)
-    c, dc = x.values - mean, around + g * spread + _TINY
+    projector = norm.projector()
+    if isinstance(projector, str):
+        centred = projector == "mean"
+        mean = x.values.mean(axis=1, keepdims=True) if centred else np.zeros((len(x.values), 1))
+        spread = x.sizes + (x.sizes.mean(axis=1, keepdims=True) if centred else 0.0)
+        around = x.errors + (x.errors.mean(axis=1, keepdims=True) if centred else 0.0)
+        c = x.values - mean
+    else:  # however the module projects: entries of P are off by a rounding, as of the mean's 1/n
+        size = np.abs(projector.float64())
+        spread, around = x.sizes + x.sizes @ size, x.errors @ size
+        c = norm.project_float(x.values)
+    dc = around + g * spread + _TINY
     below = np.mean(c**2, axis=1, keepdims=True) + nearest_float(norm.eps_under_root)
     off = (
         np.mean(2 * np.abs(c) * dc + dc**2, axis=1, keepdims=True)

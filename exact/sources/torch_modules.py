@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +11,17 @@ from torch import nn
 
 from exact.arithmetic.numbers import RationalMatrix
 from exact.errors import InvalidInput, Unsupported
-from exact.networks.activations import GELU, Activation, HardTanh, Identity, LeakyReLU, ReLU, SiLU
+from exact.networks import activations, norms
+from exact.networks.activations import Identity
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.networks.norms import LayerNorm, Norm, RMSNorm
+from exact.networks.norms import Norm
 from exact.sources.tensors import Residual, blocks_of, residual_name
 from exact.sources.torch_comparison import refuse_another_function
 from exact.sources.torch_views import Views, computes_as, refuse_more_than_weights
 
 Spec = tuple[nn.Module | None, list[nn.Module], Residual]
 
-_ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Activation]] = {
-    nn.ReLU: lambda m: ReLU(),
-    nn.LeakyReLU: lambda m: LeakyReLU(m.negative_slope),
-    nn.Hardtanh: lambda m: HardTanh(m.min_val, m.max_val),
-    nn.ReLU6: lambda m: HardTanh(0, 6),  # type: ignore[arg-type]
-    nn.GELU: lambda m: GELU(m.approximate),
-    nn.SiLU: lambda m: SiLU(),
-    nn.Identity: lambda m: Identity(),
-}
 _PASSED_OVER = (nn.Identity, nn.Dropout, nn.Flatten)
 
 
@@ -170,7 +162,7 @@ def _read_block(norm: _Named | None, named: list[_Named], residual: Residual) ->
     """
     blocks, layers, current = list[Block](), list[Layer](), norm
     for part in named:
-        if computes_as(part.module, nn.LayerNorm, nn.RMSNorm):
+        if computes_as(part.module, *norms.TORCH):
             if residual:
                 raise Unsupported(
                     "a norm stands inside a residual block",
@@ -202,13 +194,13 @@ def _append(layers: list[Layer], part: _Named, norm: Norm | None) -> None:
         _refuse_integers(f"{name}.weight", module.weight)
         layers.append(Layer.of(module.weight, module.bias, Identity(), name))
         return
-    make = _ACTIVATIONS.get(type(module))
+    make = activations.TORCH.get(type(module))
     if make is None:
-        known = ", ".join(kind.__name__ for kind in _ACTIVATIONS)
+        known = ", ".join(kind.__name__ for kind in [*norms.TORCH, *activations.TORCH])
         raise Unsupported(
             "unknown module",
             value=f"{name}: {type(module).__name__}",
-            remedy=f"use Linear, LayerNorm, RMSNorm or {known}",
+            remedy=f"use Linear, {known}",
         )
     if not layers or layers[-1].activation != Identity():
         if not layers and norm is None:
@@ -237,14 +229,14 @@ def _refuse_integers(name: str, weight: torch.Tensor) -> None:
 def _norm(part: _Named | None) -> Norm | None:
     if part is None:
         return None
-    module = part.module
-    known = isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1
-    if not known or not computes_as(module, nn.LayerNorm, nn.RMSNorm):
+    module: Any = part.module
+    kind = next((norm for own, norm in norms.TORCH.items() if computes_as(module, own)), None)
+    if kind is None or len(module.normalized_shape) != 1:
         raise Unsupported(
-            "unknown norm", value=repr(module), remedy="use nn.LayerNorm(n) or nn.RMSNorm(n)"
+            "unknown norm",
+            value=repr(module),
+            remedy=f"use {' or '.join(f'{own.__name__}(n)' for own in norms.TORCH)}",
         )
-    assert isinstance(module, nn.LayerNorm | nn.RMSNorm)
-    kind = LayerNorm if isinstance(module, nn.LayerNorm) else RMSNorm
     if module.eps is None:
         # of our view: the comparison runs it in float64, where torch takes another
         module.eps = _default_rms_eps(part)

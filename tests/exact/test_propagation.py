@@ -47,13 +47,13 @@ def point_state(point: list[Fraction]) -> RationalArray:
     return RationalArray(len(point), 1, [q(x) for x in point])
 
 
-def stops(network: Network, point: list[Fraction]) -> list[tuple[int, int, int, list[Fraction]]]:
-    """(block, layer, hidden, pre-activations) at every stop of a point's walk."""
+def stops(network: Network, point: list[Fraction]) -> list[tuple[int, int, list[Fraction]]]:
+    """(step, hidden, pre-activations) at every stop of a point's walk."""
     found, cursor = [], begin(network, point_state(point), [q(1)])
     while cursor is not None:
         z = cursor.current.pre_activations(cursor.inner, cursor.one)
         values = list(fractions(z.entries()))
-        found.append((cursor.block, cursor.layer, cursor.hidden, values))
+        found.append((cursor.at, cursor.hidden, values))
         bits = [
             value > bend
             for value in values
@@ -72,7 +72,7 @@ def test_a_walk_stops_at_every_hidden_layer(point: list[Fraction]) -> None:
     the reference.
     """
     seen = exact_walk(NETWORK, point)[0]
-    assert stops(NETWORK, point) == [(0, 1, 0, seen[1]), (2, 0, 1, seen[4]), (2, 1, 2, seen[5])]
+    assert stops(NETWORK, point) == [(1, 0, seen[1]), (5, 1, seen[4]), (6, 2, seen[5])]
 
 
 def test_a_network_without_hidden_layer_has_no_stop() -> None:
@@ -113,7 +113,7 @@ def test_advance_uses_the_pieces_that_the_bits_select() -> None:
     assert rows[0] == [0, 0, -1]
     assert rows[1] == RationalMatrix.from_backend(z).tolist()[1]
     assert rows[2] == [0, 0, 1]
-    assert (after.is_last_hidden, after.hidden, after.layer) == (True, 1, 1)
+    assert (after.is_last_hidden, after.hidden, after.at) == (True, 1, 1)
     assert (
         advance(after, after.current.pre_activations(after.inner, after.one), [True, True]) is None
     )
@@ -123,13 +123,12 @@ def test_a_walk_stops_in_front_of_a_norm() -> None:
     head = Block((layer(0, 2, 2, Identity()),), residual=True)
     network = Network((head, Block((layer(1, 2, 2, ReLU()),), LayerNorm.of(dim=2), residual=True)))
     cursor = first_cursor(network)
-    assert cursor.at_norm
     assert cursor.norm is network.blocks[1].norm
     (a, b), (c, d) = network.layers[0].weight.tolist()
     (e,), (f,) = network.layers[0].bias.tolist()
     assert RationalMatrix.from_backend(cursor.inner).tolist() == [[a + 1, b, e], [c, d + 1, f]]
     behind = pass_norm(cursor, RationalArray(2, 1, [q(3), q(4)]), [q(1)])
-    assert (behind.at_norm, behind.norm, behind.block, behind.layer) == (False, None, 1, 0)
+    assert (behind.norm, behind.at, behind.current) == (None, 3, network.layers[1])
     assert fractions(behind.inner.entries()) == (3, 4)
 
 

@@ -7,8 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exact.errors import InvalidInput
+from exact import (
+    Activation,
+    Ball,
+    Block,
+    Box,
+    GreatCircle,
+    HardTanh,
+    InvalidInput,
+    Layer,
+    Network,
+    ReLU,
+    Segment,
+    Sphere,
+    Unsupported,
+    partition,
+    partition_circles,
+)
 from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, find_key, flipped_bits
+from exact.geometry.domains.base import Domain
+from exact.propagation.enclosures import stages
+from exact.regions.certificate import header
+from tests.truths import engines
 
 SIZES = st.lists(st.integers(0, 11), min_size=1, max_size=4)
 
@@ -119,3 +139,61 @@ def test_a_distance_counts_symbols() -> None:
     for widths in ([2, 2], [2, 2, 3], [0, 2, 4]):
         with pytest.raises(InvalidInput, match="do not cover its bits"):
             SplineCode.of(made[0], [4, 2], widths=widths)
+
+
+class InPieces(Layer):
+    """A layer whose symbols are the pieces of its neurons, and not their bits."""
+
+    @property
+    def symbols(self) -> tuple[int, ...]:
+        return (len(self.activation.pieces),) * self.width
+
+
+def in_pieces(activation: Activation) -> Network:
+    """A plain layer of two, and one of two whose symbols are pieces."""
+    plain = Layer.of([[1, 0], [0, 1]], None, ReLU())
+    last = Layer.of([[1, 1], [1, -1]], [-2, -2], activation)
+    return Network((Block((plain, InPieces(last.operator, last.bias, last.activation))),))
+
+
+def test_codes_have_the_symbols_of_their_network() -> None:
+    """Both neurons of the second layer leap over a piece: by bits four changes, by symbols two."""
+    network = in_pieces(HardTanh())
+    assert network.symbols == (2, 2, 3, 3)
+    low, high = (network.code([x, 0]) for x in (-9, 9))
+    assert (str(low), str(high)) == ("00|0000", "10|1111")
+    assert high.widths == (1, 1, 2, 2)
+    assert low.hamming(high) == 3
+    assert network.code([9, 0], (1, 1)) == SplineCode.of([1, 0], [2])
+    assert in_pieces(ReLU()).code([9, 0]).widths is None  # two values each
+
+
+@pytest.mark.parametrize(
+    ("domain", "reader"),
+    [
+        (Box(-1, 1, dim=2), "float walks"),
+        (Ball([0, 0], 1), "walks of functions"),
+        (Segment([0, 0], [1, 1]), "walks along curves"),
+        (Sphere(1), "walks along curves"),
+        (GreatCircle([1, 0], [0, 1], radius_squared=1), "walks along curves"),
+    ],
+)
+def test_what_reads_bits_alone_refuses_wider_symbols(domain: Domain, reader: str) -> None:
+    network = in_pieces(HardTanh())
+    with pytest.raises(Unsupported, match=f"{reader} read codes of bits alone; got a symbol of 3"):
+        partition(network, domain)
+
+
+def test_engines_batches_and_certificates_refuse_wider_symbols_by_name() -> None:
+    network = in_pieces(HardTanh())
+    for name in engines.ALL:
+        for domain in (Box(-1, 1, dim=2), Segment([0, 0], [1, 1]), Sphere(1)):
+            with pytest.raises(Unsupported):
+                partition(network, domain, engine=name)
+    with pytest.raises(Unsupported, match="float walks read codes of bits alone"):
+        stages(network, Box(-1, 1, dim=2).flat())
+    with pytest.raises(Unsupported, match="certificates read codes of bits alone"):
+        header(network, "flat", True, 1, {})
+    one = Network((Block((network.layers[1],)),))
+    with pytest.raises(Unsupported, match="batches of circles read codes of bits alone"):
+        partition_circles(one, [[1, 0]], [[0, 1]], radius_squared=1)

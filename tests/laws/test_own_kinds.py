@@ -4,14 +4,19 @@ them, or refuses by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import exact
 from exact import (
@@ -32,11 +37,14 @@ from exact import (
     partition,
     partition_circles,
 )
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, rational
 from exact.check import verify_file
 from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
 from exact.instruments.loading import load
+from exact.networks import activations, norms
+from exact.networks.architectures import architecture, network_of
+from exact.sources import tensors, torch_modules
 from tests.exact.reference import integers
 from tests.truths import engines
 
@@ -605,3 +613,136 @@ def test_bends_that_are_no_rationals_are_refused() -> None:
         r"InFractions.*exact.rational",
     ):
         Layer.of([[1]], [0], InFractions())
+
+
+# ---- a norm and an activation that readers and files know: all about each is said beside its class
+
+
+class TwoOff(nn.Module):
+    """What `KnownNorm` does, in torch."""
+
+    def __init__(self, n: int, eps: float) -> None:
+        super().__init__()
+        self.normalized_shape, self.eps = (n,), eps
+        self.weight, self.bias = (nn.Parameter(torch.arange(a, a + n) / 4) for a in (1, -1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = torch.zeros_like(x)
+        first[..., 0], first[..., 1] = 1, -1
+        half = (x[..., :1] - x[..., 1:2]) / 2
+        c = x - x.mean(dim=-1, keepdim=True) - half * first
+        scale = (c.square().mean(dim=-1, keepdim=True) + self.eps).sqrt()
+        return c / scale * self.weight + self.bias
+
+
+class Ramp(nn.Module):
+    """What `KnownStairs` does, in torch."""
+
+    def __init__(self, top: float) -> None:
+        super().__init__()
+        self.top = top
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.minimum(x, torch.zeros_like(x)) + 3 * torch.relu(x - self.top)
+
+
+@pytest.fixture
+def known() -> Iterator[None]:
+    """The two classes below, known as long as a test runs."""
+    tables = (*(norms.KINDS, norms.NAMED, norms.TORCH), *(activations.KINDS, activations.NAMED))
+    with ExitStack() as stack:
+        for table in (*tables, activations.TORCH):
+            stack.enter_context(patch.dict(table))  # type: ignore[call-overload]
+        norms.known("two_off", TwoOff)(KnownNorm)
+        activations.known(torch={Ramp: ["top"]}, named={"ramp": ["1/2"]})(KnownStairs)
+        yield
+
+
+class KnownNorm(WithoutTwo):
+    """`WithoutTwo` under a name."""
+
+
+@dataclass(frozen=True)
+class KnownStairs(Activation):
+    """z below 0, flat up to `top`, steep beyond."""
+
+    top: Rational
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "top", rational(self.top))
+
+    @property
+    def breakpoints(self) -> tuple[Rational, ...]:
+        return Rational(0), self.top
+
+    @property
+    def pieces(self) -> tuple[tuple[Rational, Rational], ...]:
+        zero = Rational(0)
+        return (Rational(1), zero), (zero, zero), (Rational(3), -3 * self.top)
+
+    def forward_float(self, z: FloatArray) -> FloatArray:
+        return np.minimum(z, 0) + 3 * np.maximum(
+            z - float(Fraction(int(self.top.p), int(self.top.q))), 0
+        )
+
+
+def known_networks() -> list[tuple[Network, Domain]]:
+    """By arrays, and from a torch module whose norm stands behind a first layer."""
+    rng = np.random.default_rng(7)
+    w, b = integers(rng, (3, 5), 3), integers(rng, 3, 3)
+    ramp = activations.NAMED["ramp"]
+    block = tensors.block(w, b, [[1] * 3] * 5, None, norm="two_off", eps=0, activation=ramp)
+    torch.manual_seed(1)
+    modules = (nn.Linear(2, 3), Ramp(0.75), nn.Linear(3, 4), TwoOff(4, 0.5), nn.Linear(4, 2))
+    module = nn.Sequential(*modules, Ramp(0.25), nn.Linear(2, 2)).double()
+    return [(block, Sphere()), (torch_modules.read(module), Segment([-3, 1], [3, 2]))]
+
+
+@pytest.mark.usefixtures("known")
+def test_a_norm_and_an_activation_that_are_known_go_everywhere(tmp_path: Path) -> None:
+    for network, domain in known_networks():
+        assert [type(norm) for norm in network.norms] == [KnownNorm]
+        assert {type(layer.activation) for layer in network.hidden_layers} == {KnownStairs}
+        line, arrays = architecture(network)
+        assert network_of(json.loads(json.dumps(line)), arrays.__getitem__) == network
+        for found in every_engine(network, domain):
+            has_its_proof(found, tmp_path, stored=None)
+            assert all(network.code(r.witness) == r.code for r in found.regions)
+
+
+class OtherTwo(WithoutTwo):
+    """Takes (0, ..., 0, -1, 1) off in the place of (1, -1, 0, ..., 0)."""
+
+    def project(self, columns: RationalArray) -> RationalArray:
+        return turned(super().project(turned(columns)))
+
+    def sphere_basis(self) -> list[list[Rational]]:
+        return [vector[::-1] for vector in super().sphere_basis()]
+
+
+def turned(columns: RationalArray) -> RationalArray:
+    rows, k = columns.nrows(), columns.ncols()
+    return RationalArray(rows, k, [columns[rows - 1 - i, j] for i in range(rows) for j in range(k)])
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("wrong", [exact.LayerNorm, OtherTwo])
+def test_a_torch_norm_is_compared_by_what_it_does(wrong: type[exact.Norm]) -> None:
+    """The bound of the comparison holds for any projection, and is no licence."""
+    torch.manual_seed(2)
+    module = nn.Sequential(TwoOff(4, 0.5), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).double()
+    network = torch_modules.read(module)
+    x = torch.randn(20, 4, dtype=torch.float64) * 5
+    np.testing.assert_allclose(
+        network.forward_float(x.numpy()), module(x).detach().numpy(), rtol=1e-12, atol=1e-13
+    )
+    norms.TORCH[TwoOff] = wrong
+    with pytest.raises(InvalidInput, match="the module computes something else"):
+        torch_modules.read(module)
+
+
+def test_what_is_not_known_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput, match="unknown norm; got 'two_off'; write one of layernorm"):
+        tensors.block([[1]], [0], [[1]], [0], norm="two_off")
+    with pytest.raises(Unsupported, match="unknown module; got 1: Ramp"):
+        torch_modules.read(nn.Sequential(nn.Linear(2, 3), Ramp(1.0), nn.Linear(3, 1)))

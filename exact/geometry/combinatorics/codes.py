@@ -134,6 +134,16 @@ def flipped_bits(first: ByteArray, second: ByteArray) -> tuple[IndexArray, Index
     return rows[places], columns[places] * 8 + bits
 
 
+def widths_of(symbols: Sequence[int]) -> tuple[int, ...] | None:
+    """How many bits symbols with so many values take; None where each of them is a bit.
+
+    >>> widths_of([2, 3, 4]), widths_of([2, 2])
+    ((1, 2, 2), None)
+    """
+    widths = tuple((values - 1).bit_length() for values in symbols)
+    return None if all(width == 1 for width in widths) else widths
+
+
 def symbols_of(bits: IndexArray, widths: Sequence[int] | None) -> IndexArray:
     """The symbols that some bits belong to, ascending and once each; without widths the bits
     themselves.

@@ -301,6 +301,7 @@ def _joined(
 def _check(
     network: Network, u: RationalMatrix, v: RationalMatrix, radius: Rational | None, device: str
 ) -> None:
+    network.require_bits("batches of circles")
     if len(network.hidden_layers) != 1 or not network.blocks[0].layers[0].bits:
         raise Unsupported(
             "a batch of circles is cut by one hidden layer that stands first",

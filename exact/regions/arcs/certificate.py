@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from exact.errors import Unsupported
 from exact.geometry.domains.base import Curve
+from exact.networks.layers import norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.cells import Outcome
@@ -45,16 +46,12 @@ def records(network: Network, cells: CurveCells) -> Iterator[Json]:
 
 def _refusal(network: Network, curve: Curve) -> str | None:
     """Why the functions of a curve are not of the form `p alpha + q beta + c N`, or None."""
-    last = max(
-        (i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)),
-        default=-1,
-    )
-    normed = [i for i, block in enumerate(network.blocks[: last + 1]) if block.norm is not None]
-    if len(normed) > 1:
-        return f"hidden layers behind {len(normed)} norms"
-    if normed and curve.radius_squared is not None:
+    count = norms_in(network.steps_to_last_hinge)
+    if count > 1:
+        return f"hidden layers behind {count} norms"
+    if count and curve.radius_squared is not None:
         return "a radius and a norm"
-    skips = bool(normed) and normed[0] < last and network.blocks[normed[0]].residual
+    skips = passes_a_norm_by(network.steps_to_last_hinge)
     return "hidden layers behind a skip around a norm" if skips else None
 
 

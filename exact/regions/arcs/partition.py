@@ -90,7 +90,7 @@ class CurvePartition(Partition):
         return round_domain(self.network, self.domain)
 
     def code_of(self, index: int) -> SplineCode:
-        return SplineCode(self.cells.codes.row(self._number(index)).tobytes(), self._layer_sizes)
+        return SplineCode(self.cells.codes.row(self._number(index)).tobytes(), *self._layout)
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         hinges, codes, count = self.network.hinges, self.cells.codes, len(self)

@@ -146,7 +146,7 @@ class CodePartition(CodedPartition):
         around.
         """
         bits = self.chart.bits_at(self.direction_of(x))
-        found = None if bits is None else self.index_of(SplineCode.of(bits, self._layer_sizes))
+        found = None if bits is None else self.index_of(SplineCode.of(bits, *self._layout))
         if bits is None:
             raise InvalidInput(
                 "the point lies on a boundary", value=shown(x), remedy="move it off the boundary"

@@ -111,7 +111,7 @@ class SpherePartition(Partition):
         return self.tree.packed()
 
     def code_of(self, index: int) -> SplineCode:
-        return SplineCode.of(self.tree.bits(self._number(index)), self._layer_sizes)
+        return SplineCode.of(self.tree.bits(self._number(index)), *self._layout)
 
     def hinges_between(self, a: int, b: int) -> tuple[Hinge, ...]:
         hinges = self.network.hinges

@@ -29,7 +29,7 @@ from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import GreatCircle, Sphere
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame
-from exact.networks.layers import Block
+from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.propagation.cursor import Cursor, advance, begin, pass_norm
@@ -130,16 +130,10 @@ def _constant_refusal(network: Network, curve: Curve) -> str | None:
     """
     if curve.one is not None or not network.has_norm:
         return None
-    first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
-    if any(_has_bits(block) for block in network.blocks[:first]):
+    front = layers_in_front(network.steps)
+    if any(layer.bits for layer in front):
         return "hidden layers stand in front of the norm, so directions do not determine the circle"
-    biased = any(
-        x != 0
-        for block in network.blocks[:first]
-        for layer in block.layers
-        for x in layer.as_affine.bias.column()
-    )
-    if biased:
+    if any(x != 0 for layer in front for x in layer.as_affine.bias.column()):
         return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
     return None
 
@@ -148,23 +142,12 @@ def _norm_refusal(network: Network) -> str | None:
     """At most one norm before the last hidden layer, and no skip around it when hidden layers
     follow.
     """
-    needed = _blocks_with_bits(network)
-    with_norm = [i for i in needed if network.blocks[i].norm is not None]
-    if len(with_norm) > 1:
-        return f"hidden layers stand behind {len(with_norm)} norms, and it can do one"
-    if with_norm and with_norm[0] != needed[-1] and network.blocks[with_norm[0]].residual:
+    needed = network.steps_to_last_hinge
+    if norms_in(needed) > 1:
+        return f"hidden layers stand behind {norms_in(needed)} norms, and it can do one"
+    if passes_a_norm_by(needed):
         return "hidden layers follow a skip connection around a norm"
     return None
-
-
-def _blocks_with_bits(network: Network) -> list[int]:
-    """Blocks up to the last one that has a hidden layer."""
-    last = max((i for i, block in enumerate(network.blocks) if _has_bits(block)), default=-1)
-    return list(range(last + 1))
-
-
-def _has_bits(block: Block) -> bool:
-    return any(layer.bits for layer in block.layers)
 
 
 def whole_curve(network: Network, curve: Curve) -> Arc:
