@@ -24,6 +24,7 @@ from matplotlib.text import Text
 from exact import Hinge, InvalidInput
 from exact.regions.arcs.partition import CurvePartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.figures.polytopes import class_handles
 from viz.labels import Label, Row, Table, around_circle, exact_point, fit_circle, without_ties
 from viz.projections import CirclePlane
@@ -457,3 +458,12 @@ def _key(partition: CurvePartition) -> list[Artist]:
             )
         )
     return handles
+
+
+@figure("circle", CurvePartition)
+def _of(subject: Subject) -> Make | None:
+    """Arcs on a circle."""
+    if subject.partition.frame.is_straight:
+        return None
+    title = f"Arcs of {subject.name}"
+    return lambda: circle_figure(subject.partition, title=title, **subject.rows())
