@@ -11,15 +11,17 @@ stand in this one file, longer than others, because it is the list of what can b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import ClassVar
 
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import Rational, RationalArray, fractions
 from exact.arithmetic.texts.printing import short_repr, shown
 from exact.errors import InvalidInput
+from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.lp import Farkas
 
@@ -90,7 +92,20 @@ class Curve:
 
 
 class Domain(ABC):
-    """A subset of the input space of a network."""
+    """A subset of the input space of a network.
+
+    `cli` says how a command line asks for it, where it can.
+    """
+
+    cli: ClassVar[Option | None] = None
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        """The domain in R^dim that the points behind its option ask for; a bare 0 is the origin."""
+        make: Callable[..., Domain] = cls
+        return make(*((*point,) * dim if tuple(point) == (0,) else point for point in points))
 
     @abstractmethod
     def check(self, input_dim: int) -> None:

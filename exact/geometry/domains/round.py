@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from exact.arithmetic.linear_algebra import rank
@@ -10,6 +12,7 @@ from exact.arithmetic.numbers import Rational, rational, rationals
 from exact.arithmetic.texts.printing import shown
 from exact.errors import InvalidInput
 from exact.geometry.domains.base import Curve, CurveDomain, Domain, _same_length, _show
+from exact.geometry.domains.options import Option
 
 
 def _radius(value: object) -> Rational | None:
@@ -34,6 +37,21 @@ class Sphere(Domain):
     """
 
     radius_squared: Rational | None
+
+    cli = Option(
+        name="sphere",
+        points="",
+        help="The norm's sphere: arcs, cells or codes.",
+        place=20,
+        starts_at_norm=True,
+        takes_radius=True,
+    )
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        return cls(*points, radius_squared)
 
     def __init__(self, radius_squared: Any = None) -> None:
         object.__setattr__(self, "radius_squared", _radius(radius_squared))
@@ -64,6 +82,22 @@ class GreatCircle(CurveDomain):
     u: tuple[Rational, ...]
     v: tuple[Rational, ...]
     radius_squared: Rational | None
+
+    cli = Option(
+        name="great-circle",
+        points="U V",
+        help="The directions between U and V.",
+        example="1,0,-1 0,1,-1",
+        place=70,
+        starts_at_norm=True,
+        takes_radius=True,
+    )
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        return cls(*points, radius_squared)
 
     def __init__(self, u: Any, v: Any, radius_squared: Any = None) -> None:
         object.__setattr__(self, "u", tuple(rationals(u, "u")))
@@ -102,6 +136,22 @@ class GreatSphere(Domain):
     w: tuple[Rational, ...]
     radius_squared: Rational | None
 
+    cli = Option(
+        name="great-sphere",
+        points="U V W",
+        help="The 2-sphere through three.",
+        example="1,0,0,-1 0,1,0,-1 0,0,1,-1",
+        place=80,
+        starts_at_norm=True,
+        takes_radius=True,
+    )
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        return cls(*points, radius_squared)
+
     def __init__(self, u: Any, v: Any, w: Any, radius_squared: Any = None) -> None:
         for name, vector in (("u", u), ("v", v), ("w", w)):
             object.__setattr__(self, name, tuple(rationals(vector, name)))
@@ -134,6 +184,14 @@ class NormBall(Domain):
     >>> NormBall()
     NormBall()
     """
+
+    cli = Option(
+        name="norm-ball",
+        points="",
+        help="The open ball that the norm leaves for eps > 0.",
+        place=30,
+        starts_at_norm=True,
+    )
 
     def check(self, input_dim: int) -> None:
         return
