@@ -103,9 +103,20 @@ class Domain(ABC):
     def of_points(
         cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
     ) -> Domain:
-        """The domain in R^dim that the points behind its option ask for; a bare 0 is the origin."""
+        """The domain in R^dim that the points behind its option ask for.
+
+        A bare 0 is the origin, but for directions. Raises InvalidInput where the points do not span
+        the domain.
+
+        >>> from exact import Segment
+        >>> Segment.of_points([[0], [1, 2]], dim=2)
+        Segment((0, 0) to (1, 2))
+        """
         make: Callable[..., Domain] = cls
-        return make(*((*point,) * dim if tuple(point) == (0,) else point for point in points))
+        if cls.cli is not None and cls.cli.takes_radius:
+            return make(*points, radius_squared)
+        bare = ((*point,) * dim if len(point) == 1 and point[0] == 0 else point for point in points)
+        return make(*bare)
 
     @abstractmethod
     def check(self, input_dim: int) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from exact.arithmetic.linear_algebra import rank
@@ -47,12 +45,6 @@ class Sphere(Domain):
         takes_radius=True,
     )
 
-    @classmethod
-    def of_points(
-        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
-    ) -> Domain:
-        return cls(*points, radius_squared)
-
     def __init__(self, radius_squared: Any = None) -> None:
         object.__setattr__(self, "radius_squared", _radius(radius_squared))
 
@@ -92,12 +84,6 @@ class GreatCircle(CurveDomain):
         starts_at_norm=True,
         takes_radius=True,
     )
-
-    @classmethod
-    def of_points(
-        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
-    ) -> Domain:
-        return cls(*points, radius_squared)
 
     def __init__(self, u: Any, v: Any, radius_squared: Any = None) -> None:
         object.__setattr__(self, "u", tuple(rationals(u, "u")))
@@ -145,12 +131,6 @@ class GreatSphere(Domain):
         starts_at_norm=True,
         takes_radius=True,
     )
-
-    @classmethod
-    def of_points(
-        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
-    ) -> Domain:
-        return cls(*points, radius_squared)
 
     def __init__(self, u: Any, v: Any, w: Any, radius_squared: Any = None) -> None:
         for name, vector in (("u", u), ("v", v), ("w", w)):
