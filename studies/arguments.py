@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
-from exact import (
-    Box,
-    Domain,
-    GreatCircle,
-    GreatSphere,
-    InvalidInput,
-    Line,
-    NormBall,
-    Plane,
-    Ray,
-    RealSpace,
-    Segment,
-    Sphere,
-)
+from exact import Domain, InvalidInput
+from exact.geometry.domains.options import Option
 
 NUMBER = re.compile(r"[+-]?(\d+/\d+|(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?)", re.ASCII)
 SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) ?([A-Za-z]*)", re.ASCII)
@@ -37,7 +25,6 @@ UNITS = {
 LONGEST = 1000
 
 Vector = tuple[Fraction, ...]
-ORIGIN: Vector = (Fraction(0),)
 
 
 def number(text: str, option: str) -> Fraction:
@@ -134,6 +121,15 @@ def _setting(text: str) -> object:
     return float(Fraction(text)) if NUMBER.fullmatch(text) and "/" not in text else text
 
 
+def domain_kinds() -> dict[str, type[Domain]]:
+    """The domains that can be asked for, by the names of their options, as the help lists them."""
+    found = list[type[Domain]]([Domain])
+    for kind in found:
+        found += kind.__subclasses__()
+    stated = [kind for kind in found if "cli" in vars(kind) and kind.cli is not None]
+    return {kind.cli.name: kind for kind in sorted(stated, key=lambda kind: kind.cli.place)}
+
+
 @dataclass(frozen=True)
 class DomainRequest:
     """A domain as it was typed; `build` makes it once the dimension of the network is known."""
@@ -143,66 +139,22 @@ class DomainRequest:
     radius_squared: Fraction | None = None
 
     @property
+    def option(self) -> Option:
+        """What the class of the domain says of it."""
+        found = domain_kinds()[self.kind].cli
+        assert found is not None, "domain_kinds lists those that have one"
+        return found
+
+    @property
     def is_round(self) -> bool:
         """Whether it is a sphere or a circle of directions, or the norm's ball: all of them start
         at the norm.
         """
-        return self.kind in (*_WITH_RADIUS, "norm-ball")
+        return self.option.starts_at_norm
 
     def build(self, dim: int) -> Domain:
         """The domain in R^dim. Raises InvalidInput where the points cannot span it."""
-        return _BUILDERS[self.kind](self, dim)
-
-    def _spread(self, dim: int) -> list[Vector]:
-        """The points; a bare 0 is the origin."""
-        return [(Fraction(0),) * dim if point == ORIGIN else point for point in self.points]
-
-
-def _box(request: DomainRequest, dim: int) -> Domain:
-    for point in request.points:
-        if len(point) not in (1, dim):
-            raise InvalidInput(
-                "--box does not fit the network",
-                value=f"{len(point)} entries",
-                remedy=f"give 1 or {dim}",
-            )
-    lo, hi = (point * dim if len(point) == 1 else point for point in request.points)
-    return Box(lo, hi)
-
-
-_BUILDERS: Mapping[str, Callable[[DomainRequest, int], Domain]] = {
-    "box": _box,
-    "space": lambda request, dim: RealSpace(dim),
-    "sphere": lambda request, dim: Sphere(request.radius_squared),
-    "segment": lambda request, dim: Segment(*request._spread(dim)),
-    "ray": lambda request, dim: Ray(*request._spread(dim)),
-    "line": lambda request, dim: Line(*request._spread(dim)),
-    "plane": lambda request, dim: Plane(*request._spread(dim)),
-    "norm-ball": lambda request, dim: NormBall(),
-    "great-circle": lambda request, dim: GreatCircle(
-        request.points[0], request.points[1], request.radius_squared
-    ),
-    "great-sphere": lambda request, dim: GreatSphere(*request.points, request.radius_squared),
-}
-_WITH_RADIUS = ("sphere", "great-circle", "great-sphere")
-_POINTS = {
-    "box": 2,
-    "segment": 2,
-    "ray": 2,
-    "line": 2,
-    "plane": 3,
-    "great-circle": 2,
-    "great-sphere": 3,
-}
-_EXAMPLES = {
-    "box": "--box -1 1",
-    "segment": "--segment -1,-1 1,1",
-    "ray": "--ray 0 1,2,4",
-    "line": "--line 0,0 1,2",
-    "plane": "--plane 0,0,0 1,0,0 0,1,0",
-    "great-circle": "--great-circle 1,0,-1 0,1,-1",
-    "great-sphere": "--great-sphere 1,0,0,-1 0,1,0,-1 0,0,1,-1",
-}
+        return domain_kinds()[self.kind].of_points(self.points, dim, self.radius_squared)
 
 
 def domain(
@@ -225,17 +177,22 @@ def domain(
         return None
     radius = None if radius_squared is None else number(radius_squared, "--radius-squared")
     request = DomainRequest(named[0], vectors(given.get(named[0], ()), f"--{named[0]}"), radius)
-    if radius is not None and request.kind not in _WITH_RADIUS:
+    if radius is not None and not request.option.takes_radius:
+        *most, last = (
+            f"a {name.replace('-', ' ')}"
+            for name, kind in domain_kinds().items()
+            if kind.cli.takes_radius
+        )
         raise InvalidInput(
-            "only a sphere, a great circle or a great sphere has a radius",
+            f"only {', '.join(most)} or {last} has a radius",
             value=f"--{request.kind}",
             remedy="leave out --radius-squared",
         )
-    expected = _POINTS.get(request.kind, 0)
+    expected = request.option.size
     if len(request.points) != expected:
         raise InvalidInput(
             f"--{request.kind} takes {expected} points",
             value=f"{len(request.points)}",
-            remedy=f"write for instance {_EXAMPLES[request.kind]}",
+            remedy=f"write for instance --{request.kind} {request.option.example}",
         )
     return request

@@ -3,37 +3,44 @@
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 130 interrupted, 141 the reader of
 the output went away (the work is done all the same). Only typer is imported here: `exactlens
---help` must not wait for torch. All commands stand in this one file, longer than others, because it
-is the list of what can be typed.
+--help` must not wait for torch.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-if TYPE_CHECKING:
-    from studies.commands.job import JobOptions
+from studies.options import (
+    Device,
+    Force,
+    FromBlock,
+    How,
+    Limit,
+    ReluIsed,
+    Root,
+    Seed,
+    Target,
+    Where,
+    WhereDrawn,
+    Words,
+    gathered,
+    with_groups,
+)
+from studies.outlet import Outlet
 
-T = TypeVar("T")
 BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
-DOMAINS = ("box", "segment", "ray", "line", "plane", "great-circle", "great-sphere")
-SEVERAL = frozenset(f"--{name}" for name in (*DOMAINS, "widths", "task-option"))
-VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
 
 _EPILOG = (
     "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
-    "130 interrupted, "
-    "141 closed pipe."
+    "130 interrupted, 141 closed pipe."
 )
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -45,128 +52,6 @@ class SeveralValues(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, gathered(args))
-
-
-def gathered(args: Sequence[str]) -> list[str]:
-    """The arguments with the values of each such option joined into one, which is what typer can
-    read.
-
-    The first word behind an option is its value whatever it is; further ones must look like values.
-    """
-    rest, out = deque(args), list[str]()
-    while rest:
-        word = rest.popleft()
-        out.append(word)
-        if word == "--":
-            out += rest
-            break
-        if word.split("=")[0] not in SEVERAL:
-            continue
-        values = [out.pop()] if "=" in word else [rest.popleft()] if rest else []
-        while rest and VALUE.fullmatch(rest[0]):
-            values.append(rest.popleft())
-        out += [" ".join(values)] if values else []
-    return out
-
-
-# ---- options that several commands share
-
-Target = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run under --root, the path of a checkpoint, or a .safetensors file that says "
-        "its architecture (docs/files.md).",
-        show_default=False,
-    ),
-]
-Root = Annotated[Path, typer.Option(help="The folder of all runs.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact result.")]
-Seed = Annotated[int, typer.Option(help="Decides data, weights and random directions.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a run of the same name.")]
-Words = list[str] | None
-BoxOption = Annotated[
-    Words, typer.Option("--box", metavar="LO HI", help="A box; numbers, or vectors with commas.")
-]
-SegmentOption = Annotated[
-    Words, typer.Option("--segment", metavar="P Q", help="The segment from P to Q.")
-]
-RayOption = Annotated[
-    Words, typer.Option("--ray", metavar="ORIGIN DIRECTION", help="A ray; 0 is the origin.")
-]
-LineOption = Annotated[
-    Words, typer.Option("--line", metavar="POINT DIRECTION", help="A whole line.")
-]
-PlaneOption = Annotated[
-    Words, typer.Option("--plane", metavar="P0 P1 P2", help="The plane through three points.")
-]
-CircleOption = Annotated[
-    Words, typer.Option("--great-circle", metavar="U V", help="The directions between U and V.")
-]
-GreatSphereOption = Annotated[
-    Words, typer.Option("--great-sphere", metavar="U V W", help="The 2-sphere through three.")
-]
-SphereOption = Annotated[
-    bool, typer.Option("--sphere", help="The norm's sphere: arcs, cells or codes.")
-]
-NormBallOption = Annotated[
-    bool, typer.Option("--norm-ball", help="The open ball that the norm leaves for eps > 0.")
-]
-SpaceOption = Annotated[bool, typer.Option("--space", help="All of R^d.")]
-RadiusOption = Annotated[
-    str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")
-]
-BlockOption = Annotated[
-    int | None, typer.Option(help="Start at this block (default: the norm, for round domains).")
-]
-_ENGINES = "By name; default: by cost. A wrong name lists them all."
-EngineOption = Annotated[str | None, typer.Option(help=_ENGINES)]
-LimitOption = Annotated[
-    str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")
-]
-RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]
-SecondBudget = Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0.0)]
-_BYTES = (
-    "Stop when so much memory is taken: 500MB, 2GiB, or bytes; none: no bound (default: half "
-    "of what is free)."
-)
-ByteBudget = Annotated[str | None, typer.Option(metavar="SIZE", help=_BYTES, show_default=False)]
-ReluOption = Annotated[
-    bool, typer.Option("--relu-ised", help="Put ReLU in place of GELU and SiLU.")
-]
-CodesOption = Annotated[
-    bool, typer.Option("--codes-only", help="No affine maps: signs of pre-activations only.")
-]
-
-
-def _job(given: Mapping[str, Any]) -> JobOptions:
-    """The options that partition, graph and draw have in common, from all options of one of
-    them.
-    """
-    from studies import arguments
-    from studies.commands.job import JobOptions
-
-    words = {kind: given.get(kind.replace("-", "_")) or [] for kind in DOMAINS}
-    flags = [kind for kind in ("sphere", "norm-ball", "space") if given.get(kind.replace("-", "_"))]
-    request = arguments.domain(words, flags, given.get("radius_squared"))
-    names = (
-        "root",
-        "from_block",
-        "engine",
-        "device",
-        "budget_regions",
-        "budget_seconds",
-        "relu_ised",
-    )
-    same = {name: given[name] for name in names if name in given}
-    size = given.get("budget_bytes")
-    return JobOptions(
-        target=given["run"],
-        domain=request,
-        limit=arguments.limit(given["limit"]),
-        budget_bytes=None if size is None else arguments.memory(size),
-        **same,
-    )
 
 
 # ---- commands
@@ -242,29 +127,15 @@ def train(
 
 
 @app.command(cls=SeveralValues)
+@with_groups
 def partition(
-    ctx: typer.Context,
+    *,
     run: Target,
-    box: BoxOption = None,
-    sphere: SphereOption = False,
-    norm_ball: NormBallOption = False,
-    segment: SegmentOption = None,
-    ray: RayOption = None,
-    line: LineOption = None,
-    great_circle: CircleOption = None,
-    great_sphere: GreatSphereOption = None,
-    plane: PlaneOption = None,
-    space: SpaceOption = False,
-    radius_squared: RadiusOption = None,
-    from_block: BlockOption = None,
-    relu_ised: ReluOption = False,
-    codes_only: CodesOption = False,
-    engine: EngineOption = None,
-    device: Device = "cpu",
-    limit: LimitOption = "10000000000",
-    budget_regions: RegionBudget = None,
-    budget_seconds: SecondBudget = None,
-    budget_bytes: ByteBudget = None,
+    where: Where,
+    codes_only: Annotated[
+        bool, typer.Option("--codes-only", help="No affine maps: signs of pre-activations only.")
+    ] = False,
+    how: How,
     all_counts: Annotated[
         bool, typer.Option("--all-counts", help="Count linear pieces beyond 1,000 regions too.")
     ] = False,
@@ -298,9 +169,10 @@ def partition(
         exactlens partition moons-none --box -1 1 --certificate moons.jsonl.gz
     """
     from studies.commands import partition as command
+    from studies.commands.job import job_options
 
     return command.run(
-        _job(ctx.params),
+        job_options(run, {**where, **how, "root": root}),
         maps=not codes_only,
         all_counts=all_counts,
         show=show,
@@ -320,8 +192,8 @@ def check(
             help="The run, or checkpoint, whose weights it must be about.", show_default=False
         ),
     ] = None,
-    from_block: BlockOption = None,
-    relu_ised: ReluOption = False,
+    from_block: FromBlock = None,
+    relu_ised: ReluIsed = False,
     root: Root = Path("runs"),
 ) -> int:
     """Verify a certificate that `partition --certificate` wrote, with Python's integers and
@@ -347,29 +219,13 @@ def check(
 
 
 @app.command(cls=SeveralValues)
+@with_groups
 def graph(
-    ctx: typer.Context,
+    *,
     run: Target,
     out: Annotated[Path, typer.Option(help="A .json (node-link) or .graphml.", show_default=False)],
-    box: BoxOption = None,
-    sphere: SphereOption = False,
-    norm_ball: NormBallOption = False,
-    segment: SegmentOption = None,
-    ray: RayOption = None,
-    line: LineOption = None,
-    great_circle: CircleOption = None,
-    great_sphere: GreatSphereOption = None,
-    plane: PlaneOption = None,
-    space: SpaceOption = False,
-    radius_squared: RadiusOption = None,
-    from_block: BlockOption = None,
-    relu_ised: ReluOption = False,
-    engine: EngineOption = None,
-    device: Device = "cpu",
-    limit: LimitOption = "10000000000",
-    budget_regions: RegionBudget = None,
-    budget_seconds: SecondBudget = None,
-    budget_bytes: ByteBudget = None,
+    where: Where,
+    how: How,
     root: Root = Path("runs"),
 ) -> int:
     """Write the adjacency graph of a partition: nodes carry code and witness, edges the hinges that
@@ -382,27 +238,19 @@ def graph(
         exactlens graph moons-layernorm --sphere --out arcs.json
     """
     from studies.commands import graph as command
+    from studies.commands.job import job_options
 
-    return command.run(_job(ctx.params), out=out)
+    return command.run(job_options(run, {**where, **how, "root": root}), out=out)
 
 
 @app.command(cls=SeveralValues)
+@with_groups
 def draw(
-    ctx: typer.Context,
+    *,
     run: Target,
-    box: BoxOption = None,
-    sphere: SphereOption = False,
-    norm_ball: NormBallOption = False,
-    segment: SegmentOption = None,
-    ray: RayOption = None,
-    great_circle: CircleOption = None,
-    great_sphere: GreatSphereOption = None,
-    plane: PlaneOption = None,
-    radius_squared: RadiusOption = None,
-    from_block: BlockOption = None,
-    relu_ised: ReluOption = False,
+    where: WhereDrawn,
     device: Device = "cpu",
-    limit: LimitOption = "1000000",
+    limit: Limit = "1000000",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -426,8 +274,11 @@ def draw(
         exactlens draw moons-none --box -1 1 --out figures
     """
     from studies.commands import draw as command
+    from studies.commands.job import job_options
 
-    return command.run(_job(ctx.params), out=out)
+    return command.run(
+        job_options(run, {**where, "device": device, "limit": limit, "root": root}), out=out
+    )
 
 
 @app.command(cls=SeveralValues)
@@ -571,41 +422,6 @@ def _is_ours(error: Exception) -> bool:
     return errors is not None and isinstance(error, errors.ExactlensError)
 
 
-class Outlet:
-    """Standard output, for as long as it can be written.
-
-    When the reader goes away (`| head -1`), or the disk is full, the rest is dropped: whoever
-    prints goes on, and what is written to other files is written. `failure` tells why.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self.failure = stream, None
-
-    failure: OSError | None
-
-    def write(self, text: str) -> int:
-        """Write, unless that is no longer possible."""
-        return self._guarded(lambda: self._stream.write(text), len(text))
-
-    def flush(self) -> None:
-        """Flush, unless that is no longer possible."""
-        self._guarded(self._stream.flush, None)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def _guarded(self, act: Callable[[], T], instead: T) -> T:
-        try:
-            return act()
-        except OSError as error:
-            with open(
-                os.devnull, "wb"
-            ) as nowhere:  # what is still buffered goes there, and nothing fails again at the end
-                os.dup2(nowhere.fileno(), self._stream.fileno())
-            self.failure = error
-            return instead
-
-
 def main() -> None:
     """The entry point of `exactlens`."""
     outlet = Outlet(sys.stdout if sys.stdout is not None else open(os.devnull, "w"))  # noqa: SIM115 - until the end
@@ -615,13 +431,8 @@ def main() -> None:
     if isinstance(outlet.failure, BrokenPipeError):
         code = CLOSED_PIPE
     elif outlet.failure is not None:
-        print(
-            _line(
-                OSError(outlet.failure.errno, outlet.failure.strerror, "standard output"),
-                sys.argv[1:],
-            ),
-            file=sys.stderr,
-        )
+        failure = OSError(outlet.failure.errno, outlet.failure.strerror, "standard output")
+        print(_line(failure, sys.argv[1:]), file=sys.stderr)
         code = BAD_INPUT
     if code == INTERRUPTED:
         # CPython ends by SIGINT, whatever the exit code, when the interrupt passed through an

@@ -17,7 +17,7 @@ from typing import Any
 
 import exact
 from exact import InvalidInput
-from exact.atomic_files import holding, left_behind, made_folder, published_folder
+from exact.atomic_files import holding, left_behind, made_folder, published_folder, put_in_place
 from toy_models.checkpoints import MANIFEST, MANIFEST_BYTES, refuse_pickle, valid_name
 
 RESULTS, WEIGHTS = "results.json", ".safetensors"
@@ -70,7 +70,7 @@ def _recover(folder: Path) -> None:
     """
     for left in left_behind(folder):
         if not folder.exists() and (left / "replaced").is_dir():
-            (left / "replaced").rename(folder)
+            put_in_place(left / "replaced", folder, left / "aside")
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from exact.atomic_files import write_atomically
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.regions.arcs.crossings import Crossing
 from exact.regions.arcs.partition import Arc, CurvePartition
-from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.codes import CodePartition, CodeRegion
 from exact.regions.spheres.partition import SpherePartition
 from exact.regions.spheres.views import SphereCell
@@ -68,11 +68,7 @@ def document(
         "digest": partition.digest,
         "regions": [_region(region, maps) for region in partition.regions],
     }
-    if isinstance(partition, CurvePartition):
-        result["curve"] = {"u": _texts(partition.curve.u), "v": _texts(partition.curve.v)}
-        result["crossings"] = [_crossing(crossing) for crossing in partition.crossings]
-    if isinstance(partition, SpherePartition):
-        result["complex"] = _complex(partition)
+    result |= _own_values(partition)
     return {
         "format": FORMAT,
         "result": result,
@@ -81,6 +77,20 @@ def document(
         "how": _how(partition),
         "provenance": dict(provenance),
         "written_at": now(),
+    }
+
+
+@singledispatch
+def _own_values(partition: Partition) -> dict[str, Json]:
+    """What only partitions of one kind have."""
+    return {}
+
+
+@_own_values.register
+def _(partition: CurvePartition) -> dict[str, Json]:
+    return {
+        "curve": {"u": _texts(partition.curve.u), "v": _texts(partition.curve.v)},
+        "crossings": [_crossing(crossing) for crossing in partition.crossings],
     }
 
 
@@ -99,12 +109,8 @@ def counts(partition: Partition, *, maps: bool = True, all_counts: bool = False)
     Linear pieces need the adjacency graph, cells of codes a polytope each: beyond 1,000 regions on
     request only.
     """
-    found = {"codes": partition.code_count}
-    if not isinstance(partition, CodePartition):
-        found["cells"] = partition.cell_count
-    elif all_counts or len(partition) <= PIECES_UP_TO:
-        found |= _cells_of_codes(partition)
-    if _is_convex(partition):
+    found = {"codes": partition.code_count, **_cell_counts(partition, all_counts)}
+    if partition.is_convex:
         found["regions"] = partition.region_count
     if maps and not _has_norm_inside(partition.network):
         found["distinct_maps"] = partition.distinct_map_count
@@ -113,8 +119,16 @@ def counts(partition: Partition, *, maps: bool = True, all_counts: bool = False)
     return found
 
 
-def _cells_of_codes(partition: CodePartition) -> dict[str, int]:
+@singledispatch
+def _cell_counts(partition: Partition, all_counts: bool) -> dict[str, int]:
     """The number of cells, and that of the codes whose cells could not be counted."""
+    return {"cells": partition.cell_count}
+
+
+@_cell_counts.register
+def _(partition: CodePartition, all_counts: bool) -> dict[str, int]:
+    if not all_counts and len(partition) > PIECES_UP_TO:
+        return {}
     parts = [partition.components(i) for i in range(len(partition))]
     missing = sum(count is None for count in parts)
     return (
@@ -122,13 +136,6 @@ def _cells_of_codes(partition: CodePartition) -> dict[str, int]:
         if missing
         else {"cells": sum(count or 0 for count in parts)}
     )
-
-
-def _is_convex(partition: Partition) -> bool:
-    """Whether every code owns one convex region, so that there is a region count."""
-    if isinstance(partition, CurvePartition):
-        return partition.frame.is_straight and not partition.network.has_norm
-    return isinstance(partition, FlatPartition)
 
 
 def _has_norm_inside(network: Network) -> bool:
@@ -258,21 +265,37 @@ def _region(region: Region, maps: bool) -> dict[str, Json]:
         matrix = [_texts(row) for row in affine.matrix.tolist()]
         offset = [str(row[0]) for row in affine.offset.tolist()]
         values["map"] = {"of": affine.of, "skip": affine.skip, "matrix": matrix, "offset": offset}
-    if isinstance(region, Arc):
-        start, end = region.parameters_float
-        values |= {
-            "start_float": _finite(start),
-            "end_float": _finite(end),
-            "length_float": _finite(region.length_float),
-        }
-    if isinstance(region, SphereCell):
-        values |= {"area_float": region.area_float, "holes": region.holes}
-    if isinstance(region, CodeRegion):
-        values["cells"] = region.components
-    return values
+    return values | _measures(region)
 
 
-def _complex(partition: SpherePartition) -> dict[str, Json]:
+@singledispatch
+def _measures(region: Region) -> dict[str, Json]:
+    """What only regions of one kind have."""
+    return {}
+
+
+@_measures.register
+def _(region: Arc) -> dict[str, Json]:
+    start, end = region.parameters_float
+    return {
+        "start_float": _finite(start),
+        "end_float": _finite(end),
+        "length_float": _finite(region.length_float),
+    }
+
+
+@_measures.register
+def _(region: SphereCell) -> dict[str, Json]:
+    return {"area_float": region.area_float, "holes": region.holes}
+
+
+@_measures.register
+def _(region: CodeRegion) -> dict[str, Json]:
+    return {"cells": region.components}
+
+
+@_own_values.register
+def _(partition: SpherePartition) -> dict[str, Json]:
     """The cell complex in the coordinates y of the sphere `y' gram y = radius_squared`, y over the
     vectors of `basis`.
 
@@ -283,7 +306,7 @@ def _complex(partition: SpherePartition) -> dict[str, Json]:
     size = len(chart.basis)
     entries = _texts(chart.gram.entries())
     columns = (found.arc_circle[:, None], found.arc_ends, found.arc_sides)
-    return {
+    complex_ = {
         "basis": [_texts(row) for row in chart.basis],
         "radius_squared": str(chart.radius_squared),
         "gram": [entries[i * size : (i + 1) * size] for i in range(size)],
@@ -291,6 +314,7 @@ def _complex(partition: SpherePartition) -> dict[str, Json]:
         "vertices": [[_surd(x) for x in found.vertex(i)] for i in range(found.vertex_count)],
         "arcs": np.concatenate(columns, axis=1).tolist(),
     }
+    return {"complex": complex_}
 
 
 def _crossing(crossing: Crossing) -> dict[str, Json]:

@@ -22,6 +22,7 @@ from exact.arithmetic.enclosures.intervals import Interval
 from exact.atomic_files import made_folder, write_atomically
 from exact.regions.spheres.partition import SpherePartition
 from viz import style
+from viz.catalogue import Subject, Write, written
 from viz.figures.globe import cell_colours, sphere_counts, sphere_title, view_towards
 from viz.sphere_arcs import SphereArcs
 
@@ -225,3 +226,14 @@ def _colours(partition: SpherePartition) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+@written("globe.html", SpherePartition)
+def _of(subject: Subject) -> Write | None:
+    """A 2-sphere as a page that can be turned."""
+    if len(subject.partition) > MOST:
+        return None
+    title = f"Cells of {subject.name}"
+    return lambda folder: (
+        f"{save_globe(subject.partition, folder, 'globe', title=title)}, to be turned in a browser"
+    )

@@ -60,12 +60,9 @@ class CirclePlane:
         """The plane of a partitioned Sphere or GreatCircle; InvalidInput for straight lines and
         pairs of points.
         """
-        if not isinstance(partition, CurvePartition) or partition.frame.is_straight:
-            raise InvalidInput(
-                "this figure draws circles",
-                value=partition.domain,
-                remedy="partition a Sphere or GreatCircle",
-            )
+        wrong, remedy = "this figure draws circles", "partition a Sphere or GreatCircle"
+        if partition.seen_as(CurvePartition, wrong, remedy).frame.is_straight:
+            raise InvalidInput(wrong, value=partition.domain, remedy=remedy)
         norm, state = partition.network.blocks[0].norm, partition.curve.state()
         projected = state if norm is None else norm.project(state)
         pencil = nearest_floats(projected.entries()).reshape(-1, 2).T

@@ -16,7 +16,6 @@ from functools import cached_property
 
 import numpy as np
 
-from exact import InvalidInput
 from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import nearest_floats
 from exact.regions.spheres.partition import SpherePartition
@@ -50,12 +49,11 @@ class SphereArcs:
     @classmethod
     def of(cls, partition: SpherePartition) -> SphereArcs:
         """The arcs of a partition; InvalidInput for what is not a partitioned 2-sphere."""
-        if not isinstance(partition, SpherePartition):
-            raise InvalidInput(
-                "this figure draws 2-spheres",
-                value=getattr(partition, "domain", partition),
-                remedy="partition Sphere() of LayerNorm in R^4 or RMSNorm in R^3, or a GreatSphere",
-            )
+        partition.seen_as(
+            SpherePartition,
+            "this figure draws 2-spheres",
+            "partition Sphere() of LayerNorm in R^4 or RMSNorm in R^3, or a GreatSphere",
+        )
         at, radius = partition.complex, nearest_root(partition.complex.radius_squared)
         # takes y to the unit sphere; its determinant is positive
         frame = partition.frame_float / radius

@@ -89,15 +89,15 @@ class Partition(ABC):
         self.evidence = cells.evidence
         self.decisions = dict(cells.decisions)
 
-    def seen_as(self, kind: type[Kind]) -> Kind:
+    def seen_as(self, kind: type[Kind], wrong: str = "", remedy: str = "") -> Kind:
         """This partition as one of its kind, for what only that kind has; InvalidInput for
-        another.
+        another, in the words of the caller where there are some.
         """
         if not isinstance(self, kind):
             raise InvalidInput(
-                f"not a {kind.__name__}",
-                value=self,
-                remedy=f"partition a domain whose partition is a {kind.__name__}",
+                wrong or f"not a {kind.__name__}",
+                value=self.domain,
+                remedy=remedy or f"partition a domain whose partition is a {kind.__name__}",
             )
         return self
 
@@ -303,7 +303,7 @@ class Partition(ABC):
         """The number of open activation regions (codes with nonempty interior); InvalidInput where
         they need not be convex.
         """
-        if not self._is_convex:
+        if not self.is_convex:
             raise InvalidInput(
                 "a code can own several cells here, so region_count has two meanings",
                 value=self.domain,
@@ -312,8 +312,8 @@ class Partition(ABC):
         return len(self)
 
     @property
-    def _is_convex(self) -> bool:
-        """Whether every region is."""
+    def is_convex(self) -> bool:
+        """Whether every region is, and the only one of its code: then there is a region count."""
         return True
 
     @cached_property

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from exact import (
     partition,
 )
 from exact.sources import torch_modules, weight_files
-from studies.arguments import DomainRequest
+from studies import arguments
+from studies.arguments import DomainRequest, domain_kinds
 from studies.runs import find, provenance
 from toy_models.checkpoints import Checkpoint, load
 
@@ -50,6 +51,26 @@ class JobOptions:
     budget_seconds: float | None = None
     budget_bytes: float | None = None
     relu_ised: bool = False
+
+
+def job_options(run: str, given: Mapping[str, Any]) -> JobOptions:
+    """What partition, graph and draw have in common, from the values of their shared options; those
+    a command does not take are as `JobOptions` has them.
+    """
+    values = {name: given.get(name.replace("-", "_")) for name in domain_kinds()}
+    pointed = [name for name, kind in domain_kinds().items() if kind.cli.size]
+    words = {name: values[name] or [] for name in pointed}
+    flags = [name for name, value in values.items() if value and name not in words]
+    request = arguments.domain(words, flags, given.get("radius_squared"))
+    names = {one.name for one in fields(JobOptions)} - {"limit", "budget_bytes"}
+    size = given.get("budget_bytes")
+    return JobOptions(
+        run,
+        domain=request,
+        limit=arguments.limit(given["limit"]),
+        budget_bytes=None if size is None else arguments.memory(size),
+        **{name: value for name, value in given.items() if name in names},
+    )
 
 
 @dataclass(frozen=True)
@@ -142,11 +163,7 @@ def _norm_position(network: Network) -> int:
 def built_domain(options: JobOptions, network: Network) -> Domain:
     """The domain that was asked for, in the input space of `network`."""
     if options.domain is None:
-        remedy = (
-            "give one of --box, --sphere, --norm-ball, --segment, --ray, --line, --great-circle, "
-            "--great-sphere, "
-            "--plane, --space"
-        )
+        remedy = f"give one of {', '.join(f'--{name}' for name in domain_kinds())}"
         raise InvalidInput("there is no domain", value="nothing", remedy=remedy)
     return options.domain.build(network.input_dim)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import singledispatch
 from pathlib import Path
 
 from rich.console import Console
 
-from exact import AffineMap, Outcome, Partition, Unsupported
+from exact import AffineMap, Outcome, Partition, Region, Unsupported
 from exact.regions import certificate as certificates
 from exact.regions.arcs.partition import Arc, CurvePartition
 from exact.regions.spheres.codes import CodePartition
@@ -97,13 +98,8 @@ def _print_region(screen: Console, found: Partition, index: int, maps: bool) -> 
     region = found.regions[index]
     screen.print(f"region {region.index}")
     screen.print(f"  code     {_cut(str(region.code), CODE)}")
-    if isinstance(region, Arc):
-        start, end = region.parameters_float
-        screen.print(
-            f"  from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)"
-        )
-    if isinstance(region, SphereCell):
-        screen.print(f"  area     {region.area_float:.6g}, {region.holes} holes  (float)")
+    for line in _measures(region):
+        screen.print(f"  {line}")
     entries = ", ".join(map(_short, region.witness[:COLUMNS]))
     named = "towards" if _has_directions(found) else "witness"
     screen.print(f"  {named}  ({entries}{_more(len(region.witness), COLUMNS)})")
@@ -112,13 +108,40 @@ def _print_region(screen: Console, found: Partition, index: int, maps: bool) -> 
             screen.print(f"  {'map' if number == 0 else '':9}{line}")
 
 
+@singledispatch
+def _measures(region: Region) -> list[str]:
+    """The line about size and place that only regions of one kind have."""
+    return []
+
+
+@_measures.register
+def _(region: Arc) -> list[str]:
+    start, end = region.parameters_float
+    return [f"from     {start:.6g} to {end:.6g}, length {region.length_float:.6g}  (floats)"]
+
+
+@_measures.register
+def _(region: SphereCell) -> list[str]:
+    return [f"area     {region.area_float:.6g}, {region.holes} holes  (float)"]
+
+
+@singledispatch
 def _has_directions(found: Partition) -> bool:
     """Whether a witness is a vector whose direction lies in the region: a sphere need not hold a
     rational point.
     """
-    if isinstance(found, CurvePartition):
-        return not found.frame.is_straight
-    return isinstance(found, SpherePartition | CodePartition)
+    return False
+
+
+@_has_directions.register
+def _(found: CurvePartition) -> bool:
+    return not found.frame.is_straight
+
+
+@_has_directions.register(SpherePartition)
+@_has_directions.register(CodePartition)
+def _(found: Partition) -> bool:
+    return True
 
 
 def _map_lines(affine: AffineMap) -> list[str]:

@@ -50,8 +50,7 @@ class Arcs:
 
 def arcs_of(network: Network) -> Arcs:
     """Partition the circle of a norm in R^3."""
-    found = partition(network, Sphere())
-    assert isinstance(found, CurvePartition)
+    found = partition(network, Sphere()).seen_as(CurvePartition)
     return Arcs(found, shared_codes(found), sympy.expand(sum(arc.length for arc in found.regions)))
 
 
@@ -134,9 +133,8 @@ def ensemble_finding(seed: int, width: int, count: int) -> Finding:
     config = ModelConfig(widths=(width,), norm="layernorm", embed_dim=0, input_dim=3, output_dim=4)
     hits = 0
     for index in range(count):
-        found = partition(torch_modules.read(initialised(config, seed * count + index)), Sphere())
-        assert isinstance(found, CurvePartition)
-        hits += shared_codes(found) > 0
+        toy = torch_modules.read(initialised(config, seed * count + index))
+        hits += shared_codes(partition(toy, Sphere()).seen_as(CurvePartition)) > 0
     share = Share(hits, count)
     low, high = share.interval
     return Finding(
@@ -164,8 +162,7 @@ def _figure(toy: Toy) -> Figure:
 def _draw(toy: Toy) -> Canvas:
     from viz.figures.circle import circle_figure
 
-    found = partition(toy.block, Sphere())
-    assert isinstance(found, CurvePartition)
+    found = partition(toy.block, Sphere()).seen_as(CurvePartition)
     classes = toy.dataset.targets[:SHOWN].tolist()
     return circle_figure(
         found, title=f"LayerNorm's circle, {toy.name}", data=toy.residuals[:SHOWN], classes=classes
@@ -196,8 +193,8 @@ def _sectors(subjects: Subjects) -> list[Figure]:
 def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
     from viz.figures.sectors import sectors_figure
 
-    plane, arcs = cells_of(without), cells_of(behind)
-    assert isinstance(plane, FlatPartition) and isinstance(arcs, CurvePartition)
+    plane = cells_of(without).seen_as(FlatPartition)
+    arcs = cells_of(behind).seen_as(CurvePartition)
     embedding = behind.network.blocks[0].layers[0]
     pair = embedding.weight.float64(), embedding.bias.float64()[:, 0]
     classes = behind.dataset.targets[:SHOWN].tolist()

@@ -65,8 +65,7 @@ def _has_two_sphere(network: Network) -> bool:
 
 def cells_finding(subject: str, network: Network, seed: int) -> Finding:
     """All cells of a 2-sphere, held against sampled codes and the generic maximum."""
-    found, neurons = partition(network, Sphere()), network.hinge_count
-    assert isinstance(found, SpherePartition)
+    found, neurons = partition(network, Sphere()).seen_as(SpherePartition), network.hinge_count
     sampled = distinct_codes(
         codes_float(network, FAR * random_points(network.input_dim, SAMPLES, seed))
     )
@@ -117,8 +116,7 @@ def geodesic(network: Network, u: tuple[object, ...], v: tuple[object, ...]) -> 
     """Partition the great circle through two vectors and find, exactly, the cells between them (the
     shorter way).
     """
-    circle = partition(network, GreatCircle(u, v))
-    assert isinstance(circle, CurvePartition)
+    circle = partition(network, GreatCircle(u, v)).seen_as(CurvePartition)
     start, end = circle.locate(u), circle.locate(v)
     steps = (end - start) % len(circle)
     if (
@@ -180,8 +178,7 @@ def _globe(toy: Toy) -> Figure:
 def _draw_globe(toy: Toy) -> Canvas:
     from viz.figures.globe import globe_figure
 
-    found = partition(toy.block, Sphere())
-    assert isinstance(found, SpherePartition)
+    found = partition(toy.block, Sphere()).seen_as(SpherePartition)
     classes = toy.dataset.targets[:SHOWN].tolist()
     return globe_figure(
         found, title=f"The 2-sphere of {toy.name}", data=toy.residuals[:SHOWN], classes=classes
@@ -217,13 +214,10 @@ def _draw_side_by_side(without: Toy, behind: Toy) -> Canvas:
 
     u, v = (1, 0, -1), (0, 1, 1)
     plane = partition(without.block, Plane([0, 0, 0], u, v, s=(-2, 2), t=(-2, 2)))
-    rays, sphere = partition(behind.block, GreatCircle(u, v)), partition(behind.block, Sphere())
-    assert isinstance(plane, FlatPartition) and isinstance(rays, CurvePartition)
-    assert isinstance(sphere, CurvePartition | SpherePartition)
     return side_by_side_figure(
-        plane,
-        rays,
-        sphere,
+        plane.seen_as(FlatPartition),
+        partition(behind.block, GreatCircle(u, v)).seen_as(CurvePartition),
+        partition(behind.block, Sphere()),
         title=f"Without and with a norm: {behind.name}",
         data=behind.residuals[:SHOWN],
         classes=behind.dataset.targets[:SHOWN].tolist(),

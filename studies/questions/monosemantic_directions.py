@@ -77,8 +77,7 @@ def exact_share(network: Network) -> tuple[sympy.Expr, float, int, int]:
     far_out = network if network.has_norm else without_biases(network)
     arcs = partition(
         far_out, GreatCircle(*CENTRED_CIRCLE, radius_squared=None if network.has_norm else 1)
-    )
-    assert isinstance(arcs, CurvePartition)
+    ).seen_as(CurvePartition)
     crossed = [arc for arc in arcs.regions if changes_along(network, arc.witness).crossed]
     if len(crossed) in (0, len(arcs)):
         return sympy.Integer(bool(crossed)), float(bool(crossed)), len(crossed), len(arcs)

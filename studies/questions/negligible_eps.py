@@ -139,8 +139,9 @@ def _draw_ray(layer: LanguageLayer) -> Canvas:
     from viz.figures.profiles import profile_figure
 
     ray = partition(layer.network.relu_ised(), Ray(0, layer.vectors[0].tolist()))
-    assert isinstance(ray, CurvePartition)
-    return profile_figure(ray, title=f"{layer.name}: along a residual vector", log=True)
+    return profile_figure(
+        ray.seen_as(CurvePartition), title=f"{layer.name}: along a residual vector", log=True
+    )
 
 
 QUESTION = Question(CLAIM, "Is eps negligible?", ask)

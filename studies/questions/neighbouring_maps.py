@@ -88,7 +88,7 @@ def same_map_finding(subject: str, found: Partition, seed: int) -> Finding:
     forward pass.
     """
     rng = np.random.default_rng(seed)
-    if isinstance(found, FlatPartition):
+    if found.is_convex:  # a plane, else directions
         points = [
             tuple(float(c) for c in row)
             for row in rng.uniform(-1.5, 1.5, (POINTS, found.network.input_dim))
@@ -273,16 +273,13 @@ def _figures(subjects: Subjects) -> tuple[Figure, ...]:
 def _draw_graph(toy: Toy) -> Canvas:
     from viz.figures.adjacency import adjacency_figure
 
-    found = cells_of(toy)
-    assert isinstance(found, FlatPartition)
-    return adjacency_figure(found)
+    return adjacency_figure(cells_of(toy).seen_as(FlatPartition))
 
 
 def _draw(toy: Toy) -> Canvas:
     from viz.figures.polytopes import polytopes_figure
 
-    found = cells_of(toy)
-    assert isinstance(found, FlatPartition)
+    found = cells_of(toy).seen_as(FlatPartition)
     classes = toy.dataset.targets[:300].tolist()
     return polytopes_figure(
         found, title=toy.name, data=toy.inputs[:300], classes=classes, decision=True

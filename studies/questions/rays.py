@@ -43,8 +43,7 @@ def changes_along(network: Network, direction: Sequence[object]) -> RayChanges:
 
 @lru_cache(maxsize=20_000)
 def _changes_along(network: Network, direction: Vector) -> RayChanges:
-    ray = partition(network, Ray(0, direction))
-    assert isinstance(ray, CurvePartition)
+    ray = partition(network, Ray(0, direction)).seen_as(CurvePartition)
     return RayChanges(len(ray), ray.regions[-1].parameters_float[0])
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from exact import Network, Partition, Segment, Sphere, partition
 from exact.arithmetic.numbers import FloatArray
-from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.intervals import percent
 from studies.questions.neighbouring_maps import PLANE, enumerated
@@ -134,7 +133,6 @@ def _language_segments(layer: LanguageLayer) -> list[tuple[FloatArray, FloatArra
 def flips_on(network: Network, p: FloatArray, q: FloatArray) -> int:
     """The exact number of neuron flips along a straight segment."""
     found = partition(network, Segment(p.tolist(), q.tolist()))
-    assert isinstance(found, CurvePartition)
     return sum(len(crossing.hinges) for crossing in found.crossings if not crossing.tangent)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import asdict
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from exact import Box, InvalidInput, Ray, Segment
+from exact.geometry.domains.options import Option
 from studies import arguments
 from studies.arguments import DomainRequest, domain, integers, limit, number, settings, vectors
+from studies.options import domain_options
 
 
 @pytest.mark.parametrize(
@@ -127,5 +132,37 @@ def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> Non
     assert example[0] == f"--{kind}"
 
 
-def test_every_domain_of_the_command_line_can_be_built() -> None:
-    assert arguments._POINTS.keys() | {"sphere", "space", "norm-ball"} == arguments._BUILDERS.keys()
+def test_what_the_help_reads_is_what_the_domains_state() -> None:
+    stated = [asdict(kind.cli) for kind in arguments.domain_kinds().values()]
+    read = [asdict(Option(**option)) for option in domain_options()]
+    assert read == stated
+    assert len({option["place"] for option in stated}) == len(stated) == 10
+
+
+def test_every_domain_of_the_command_line_can_be_built_from_its_example() -> None:
+    for name, kind in arguments.domain_kinds().items():
+        radius = "2" if kind.cli.takes_radius else None
+        given = {name: kind.cli.example.split()} if kind.cli.size else {}
+        asked = domain(given, [] if given else [name], radius)
+        assert asked is not None
+        assert type(asked.build(len(asked.points[-1]) if given else 3)) is kind
+
+
+def test_a_new_domain_touches_no_table(tmp_path: Path) -> None:
+    """Its class states the option: the help reads it in the text, the request asks the class."""
+    text = "class Two(Domain):\n    cli = Option(name='two', points='A B', help='New.', place=15)\n"
+    (tmp_path / "two.py").write_text(text)
+    assert [option["name"] for option in domain_options(tmp_path)] == ["two"]
+
+    class Two(Segment):
+        cli = Option(name="two", points="A B", help="New.", place=15)
+
+    try:
+        asked = domain({"two": ["0", "1,1"]}, [], None)
+        assert asked is not None
+        assert list(arguments.domain_kinds())[:2] == ["box", "two"]
+        assert type(asked.build(2)) is Two
+    finally:
+        del Two, asked
+        gc.collect()  # a class lives in its base's list of subclasses until it is collected
+    assert "two" not in arguments.domain_kinds()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exact import InvalidInput
+from exact import InvalidInput, atomic_files
 from studies.runs import RESULTS, building, find, provenance, writable
 
 LEFT = re.compile(r"\.mine\.[0-9a-f]{16}\.tmp")
@@ -61,14 +61,17 @@ def test_the_old_run_comes_back_when_the_new_one_cannot_be_moved(
 
 @pytest.mark.parametrize("left", [".mine.tmp", ".mine.0123456789abcdef.tmp"])
 def test_a_run_that_was_killed_between_two_renames_is_found_again(
-    tmp_path: Path, left: str
+    tmp_path: Path, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path, "mine", "old")
     (tmp_path / left).mkdir()
     (tmp_path / "mine").rename(tmp_path / left / "replaced")
+    synced, sync = list[Path](), atomic_files.sync
+    monkeypatch.setattr(atomic_files, "sync", lambda folder: (synced.append(folder), sync(folder)))
     with pytest.raises(InvalidInput, match="exists already"):
         build(tmp_path, "mine", "new")
     assert (tmp_path / "mine" / RESULTS).read_text() == "old"
+    assert synced == [tmp_path]  # so that it is there after a power cut too
 
 
 @pytest.mark.parametrize("left", [".mine.tmp", ".mine.0123456789abcdef.tmp"])

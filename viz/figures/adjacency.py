@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from exact import Box, Hinge
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.figures.circle import circle_axes
 from viz.figures.polytopes import check_flat, count_of, fit_height, frame
 from viz.labels import without_ties
@@ -120,32 +122,36 @@ def adjacency_figure(
     """A complete figure of :func:`adjacency`, or for circles of :func:`adjacency_ring`."""
     with style.house():
         fig, ax = style.figure(5.6, 6.4)
-        ring = not isinstance(partition, FlatPartition)
-        drawn = (
-            adjacency_ring(partition, ax)
-            if ring
-            else adjacency(partition, ax, clip=clip, graph=graph)
-        )
+        drawn, what, handles = _drawn(partition, ax, clip, graph)
         degree = 2 * len(drawn.pairs) / max(len(drawn.indices), 1)
-        what = (
-            f"{len(partition):,} arcs, exact{without_ties(partition)}"
-            if ring
-            else count_of(partition, len(drawn.indices))
-        )
         style.headline(
             ax,
             title,
             f"{what}; {len(drawn.pairs):,} edges drawn\nmean degree {degree:.3g} in this picture",
         )
-        style.key(
-            fig,
-            [
-                *_key(drawn.layers),
-                *([_chord_handle()] if ring and partition.code_count < len(partition) else []),
-            ],
-        )
+        style.key(fig, [*_key(drawn.layers), *handles])
         fit_height(fig, ax)
     return fig
+
+
+@singledispatch
+def _drawn(
+    partition: CurvePartition, ax: Axes, clip: Box | None, graph: Any
+) -> tuple[Adjacency, str, list[Artist]]:
+    """What is drawn, how many regions it has in words, and what the key says of it: here, of a
+    circle.
+    """
+    drawn = adjacency_ring(partition, ax)
+    handles = [_chord_handle()] if partition.code_count < len(partition) else []
+    return drawn, f"{len(partition):,} arcs, exact{without_ties(partition)}", handles
+
+
+@_drawn.register
+def _(
+    partition: FlatPartition, ax: Axes, clip: Box | None, graph: Any
+) -> tuple[Adjacency, str, list[Artist]]:
+    drawn = adjacency(partition, ax, clip=clip, graph=graph)
+    return drawn, count_of(partition, len(drawn.indices)), []
 
 
 def _layer(flipped: Iterable[Hinge]) -> int:
@@ -232,3 +238,18 @@ def _key(layers: Sequence[int]) -> list[Artist]:
 
 def _chord_handle() -> Artist:
     return Line2D([], [], color=style.MUTED, linewidth=style.THIN, linestyle=":", label="same code")
+
+
+@figure("adjacency", FlatPartition)
+def _polygons(subject: Subject) -> Make:
+    """Which regions of a box or plane share a facet."""
+    title = f"Which regions of {subject.name} share a facet"
+    return lambda: adjacency_figure(subject.partition, title=title)
+
+
+@figure("adjacency", CurvePartition)
+def _ring(subject: Subject) -> Make | None:
+    """Which arcs of a circle touch."""
+    if subject.partition.frame.is_straight:
+        return None
+    return lambda: adjacency_figure(subject.partition, title=f"Which arcs of {subject.name} touch")

@@ -21,11 +21,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Wedge
 from matplotlib.text import Text
 
-from exact import Hinge, InvalidInput
+from exact import InvalidInput
 from exact.regions.arcs.partition import CurvePartition
 from viz import style
+from viz.arc_tables import arc_table, crossing_table
+from viz.catalogue import Make, Subject, figure
 from viz.figures.polytopes import class_handles
-from viz.labels import Label, Row, Table, around_circle, exact_point, fit_circle, without_ties
+from viz.labels import Label, Table, around_circle, fit_circle, without_ties
 from viz.projections import CirclePlane
 
 Spans = Sequence[tuple[float, float]]
@@ -33,8 +35,7 @@ Labels = Literal["auto", "codes", "numbers", "none"]
 _RING = (0.965, 1.035)  # inner and outer edge of the arcs, in radii
 _REACH, _REACH_OF_MANY, _TEXT = 1.13, 1.07, 1.2  # where hyperplanes end, where labels begin
 _MOST_CODE_BITS, _MOST_CODES, _MOST_NAMED, _MOST_ROWS, _MOST_UNLISTED = 16, 32, 14, 96, 40
-_MOST_TICKS, _MOST_DOTS, _MOST_CROSSINGS = 24, 120, 24
-_SAME = 1e-12  # radians: an arc begins at the crossing, not a turn before it
+_MOST_TICKS, _MOST_DOTS = 24, 120
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,11 @@ def circle_figure(
     """
     with style.house():
         kind = _kind(partition, labels)
-        table = _table(partition) if kind == "numbers" and len(partition) <= _MOST_ROWS else None
-        table = _crossing_table(partition) if kind == "codes" else table
+        colours, table = arc_colours(partition), None
+        if kind == "codes":
+            table = crossing_table(partition, colours)
+        elif kind == "numbers" and len(partition) <= _MOST_ROWS:
+            table = arc_table(partition, colours)
         fig, ax, side = _canvas(table)
         below = style.headline(
             ax, title or _title(partition), f"{_counts(partition)}\n{_meaning(partition)}"
@@ -314,78 +318,6 @@ def _arc_labels(partition: CurvePartition, radius: float, kind: str, spans: Span
     return labels if listed else sorted(labels, key=lambda label: -label.priority)[:_MOST_UNLISTED]
 
 
-def _table(partition: CurvePartition) -> Table:
-    """One row per arc: number, start in degrees, code in hexadecimal, and the neurons that flip
-    where it starts.
-    """
-    rows = []
-    for region, colour in zip(partition.regions, arc_colours(partition), strict=True):
-        flips = " ".join(
-            _flip(partition, region.index, hinge)
-            for hinge in (region.facets[0].flipped if region.facets else ())
-        )
-        start = f"{math.degrees(region.parameters_float[0]):6.2f}°"
-        rows.append(
-            Row(
-                colour,
-                (f"{region.index:>3}", start, partition.codes[region.index].tobytes().hex(), flips),
-            )
-        )
-    return Table(("arc", " starts", "code (hex)", "flips"), tuple(rows), style.TINY)
-
-
-def _crossing_table(partition: CurvePartition) -> Table | None:
-    """One row per crossing: its angle, its exact point (≈ where that is long), and the neurons that
-    flip or touch zero.
-    """
-    points = [exact_point(crossing) for crossing in partition.crossings[:_MOST_CROSSINGS]]
-    if len(partition.crossings) > _MOST_CROSSINGS or not any(points):
-        return None
-    starts, colours, rows = (
-        [region.parameters_float[0] for region in partition.regions],
-        arc_colours(partition),
-        [],
-    )
-    deep = len(partition.network.widths) > 1
-    for crossing, point in zip(partition.crossings, points, strict=True):
-        angle = crossing.angle_float
-        begun = max(
-            range(len(starts)), key=lambda i: -((angle - starts[i] + _SAME) % (2 * math.pi))
-        )
-        names = " ".join(
-            f"{hinge.layer}.{hinge.neuron}" if deep else f"n{hinge.neuron}"
-            for hinge in crossing.hinges
-        )
-        near = (
-            ""
-            if point
-            else "≈ " + ", ".join(f"{float(x):.4g}" for x in _point_float(partition, angle))
-        )
-        rows.append(
-            Row(
-                colours[begun],
-                (
-                    f"{math.degrees(angle):6.2f}°",
-                    point or near,
-                    names + " touches" * crossing.tangent,
-                ),
-            )
-        )
-    return Table(("   angle", "exact point", "flips"), tuple(rows), style.TINY)
-
-
-def _point_float(partition: CurvePartition, angle: float) -> np.ndarray:
-    """A point of the circle in R^n."""
-    return CirclePlane.of(partition).points([angle])[0]
-
-
-def _flip(partition: CurvePartition, index: int, hinge: Hinge) -> str:
-    """The sign after the flip and the neuron, with its layer in deep networks."""
-    on = partition.code_of(index).bits[partition.network.hinges.index(hinge)]
-    layer = f"{hinge.layer}." if len(partition.network.widths) > 1 else ""
-    return f"{'+' if on else '−'}{layer}{hinge.neuron}"
-
-
 def _canvas(table: Table | None) -> tuple[Figure, Axes, Axes | None]:
     """A figure with the circle's axes, and beside them those of the table if there is one."""
     if table is None:
@@ -457,3 +389,12 @@ def _key(partition: CurvePartition) -> list[Artist]:
             )
         )
     return handles
+
+
+@figure("circle", CurvePartition)
+def _of(subject: Subject) -> Make | None:
+    """Arcs on a circle."""
+    if subject.partition.frame.is_straight:
+        return None
+    title = f"Arcs of {subject.name}"
+    return lambda: circle_figure(subject.partition, title=title, **subject.rows())

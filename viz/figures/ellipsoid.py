@@ -22,11 +22,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from exact import InvalidInput, Norm
+from exact import GreatCircle, GreatSphere, InvalidInput, Norm
 from exact.arithmetic.numbers import nearest_float
+from exact.geometry.domains.base import FlatDomain
 from exact.instruments.norm_geometry import Ellipsoid
 from exact.instruments.norm_geometry import ellipsoid as axes_of
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.norm_ball import NormBallPartition
+from exact.regions.spheres.partition import SpherePartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.figures.polytopes import class_handles
 
 _TURNS = np.linspace(0, 2 * math.pi, 361)
@@ -307,3 +312,19 @@ def _key(solid: bool) -> list[Artist]:
         if solid
         else handles
     )
+
+
+@figure("ellipsoid", CurvePartition, SpherePartition, NormBallPartition)
+def _of(subject: Subject) -> Make | None:
+    """The image of the norm in front, for the domains that are all of it."""
+    norm = subject.partition.network.blocks[0].norm
+    if (
+        norm is None
+        or norm.sphere_dim not in (1, 2)
+        or isinstance(subject.partition.domain, GreatCircle | GreatSphere | FlatDomain)
+    ):
+        return None
+    rows = subject.rows()
+    points = {"points": rows["data"], "classes": rows["classes"]} if rows else {}
+    title = f"The image of the norm of {subject.name}"
+    return lambda: ellipsoid_figure([norm], title=title, **points)

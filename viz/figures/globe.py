@@ -9,9 +9,9 @@ Bézier pieces of ellipses.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -25,9 +25,10 @@ from matplotlib.patches import Circle
 from matplotlib.path import Path
 from matplotlib.text import Text
 
-from exact import InvalidInput, Outcome
+from exact import InvalidInput, Outcome, Sphere
 from exact.regions.spheres.partition import SpherePartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.figures.polytopes import class_handles
 from viz.hemisphere import Hemisphere
 from viz.labels import Label, around_circle, fit_circle, text_width, without_ties
@@ -396,3 +397,15 @@ def _data(
         )
         for c in sorted(set(labels.tolist()))
     )
+
+
+@figure("globe", SpherePartition)
+def _of(subject: Subject) -> Make:
+    """A 2-sphere as a globe."""
+    title, rows = f"Cells of {subject.name}", sphere_rows(subject)
+    return lambda: globe_figure(subject.partition, title=title, **rows)
+
+
+def sphere_rows(subject: Subject) -> Mapping[str, Any]:
+    """The data of a subject where the sphere is all directions, not a slice of them."""
+    return subject.rows() if isinstance(subject.partition.domain, Sphere) else {}

@@ -22,13 +22,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Wedge
 
-from exact import InvalidInput, Network, SplineCode
+from exact import InvalidInput, Network, Sphere, SplineCode, partition
 from exact.arithmetic.numbers import nearest_float, nearest_floats, rational
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.instruments.critical_radii import critical_radii, critical_radii_float
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.norm_ball import NormBallPartition, input_radius_squared
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.figures.circle import circle_axes
 from viz.labels import without_ties
 from viz.projections import CirclePlane
@@ -160,18 +161,14 @@ def norm_ball_figure(
 
 
 def _check(ball: NormBallPartition, arcs: CurvePartition) -> None:
-    if not isinstance(ball, NormBallPartition) or ball.flat.dim != 2:
-        raise InvalidInput(
-            "this figure draws balls of two dimensions",
-            value=ball.domain,
-            remedy="partition NormBall() of LayerNorm in R^3 or RMSNorm in R^2",
-        )
-    if not isinstance(arcs, CurvePartition) or arcs.network.sha256 != ball.network.sha256:
-        raise InvalidInput(
-            "the arcs are not those of the ball's network",
-            value=arcs.domain,
-            remedy="give partition(network, Sphere()) of the same network",
-        )
+    wrong = "this figure draws balls of two dimensions"
+    remedy = "partition NormBall() of LayerNorm in R^3 or RMSNorm in R^2"
+    if ball.seen_as(NormBallPartition, wrong, remedy).flat.dim != 2:
+        raise InvalidInput(wrong, value=ball.domain, remedy=remedy)
+    wrong = "the arcs are not those of the ball's network"
+    remedy = "give partition(network, Sphere()) of the same network"
+    if arcs.seen_as(CurvePartition, wrong, remedy).network.sha256 != ball.network.sha256:
+        raise InvalidInput(wrong, value=arcs.domain, remedy=remedy)
 
 
 def _cell(ball: NormBallPartition, plane: CirclePlane, index: int) -> shapely.Geometry:
@@ -295,3 +292,15 @@ def _key() -> list[Artist]:
             label="ε beside the root",
         ),
     ]
+
+
+@figure("norm_ball", NormBallPartition)
+def _of(subject: Subject) -> Make:
+    """The disc that a norm leaves for eps > 0, beside the critical radii."""
+    ball = subject.partition
+    if ball.flat.dim != 2:
+        raise InvalidInput(
+            "only balls of two dimensions are drawn", value=ball.domain, remedy="give --sphere"
+        )
+    arcs = partition(ball.network, Sphere()).seen_as(CurvePartition)
+    return lambda: norm_ball_figure(ball, arcs, title=f"What ε > 0 leaves of {subject.name}")

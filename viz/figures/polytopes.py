@@ -22,6 +22,7 @@ from exact.arithmetic.numbers import nearest_floats
 from exact.geometry.domains.base import Flat
 from exact.regions.polytopes.partition import FlatPartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.decision import pieces_in_polygon
 from viz.labels import without_ties
 
@@ -120,12 +121,9 @@ def polytopes_figure(
 
 def check_flat(partition: FlatPartition) -> None:
     """Raise InvalidInput unless the partition consists of polygons."""
-    if not isinstance(partition, FlatPartition):
-        raise InvalidInput(
-            "this figure draws polygons",
-            value=partition.domain,
-            remedy="partition a Box, Plane or RealSpace",
-        )
+    partition.seen_as(
+        FlatPartition, "this figure draws polygons", "partition a Box, Plane or RealSpace"
+    )
 
 
 def _window(partition: FlatPartition, clip: Box | None, data: np.ndarray | None) -> Box | None:
@@ -322,3 +320,24 @@ def frame(ax: Axes, partition: FlatPartition, shapes: Sequence[shapely.Polygon])
     ax.set(xlabel=across, ylabel=up)
     ax.set_aspect("equal")
     ax.spines[:].set_visible(True)
+
+
+@figure("polytopes", FlatPartition)
+def _of(subject: Subject) -> Make:
+    """Polytopes in a box or plane, with the decision of the network."""
+    found = subject.partition
+    if found.flat.dim != 2:
+        raise InvalidInput(
+            "only two-dimensional domains are drawn as polytopes",
+            value=found.domain,
+            remedy="give a --plane",
+        )
+    in_plane = isinstance(found.domain, Plane) or len(found.flat.origin) != 2
+    decision = found.network.is_piecewise_linear
+    return lambda: polytopes_figure(
+        found,
+        title=f"Regions of {subject.name}",
+        decision=decision,
+        colour_by="map" if decision else "code",
+        **({} if in_plane else subject.rows()),
+    )

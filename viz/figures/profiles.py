@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from exact import InvalidInput
 from exact.regions.arcs.partition import CurvePartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.labels import without_ties
 from viz.projections import outputs_on_circle, outputs_on_line
 
@@ -201,13 +202,10 @@ def profile_figure(
 
 
 def _check(partition: CurvePartition, log: bool) -> None:
-    if not isinstance(partition, CurvePartition):
-        raise InvalidInput(
-            "profiles follow curves",
-            value=partition.domain,
-            remedy="partition a Ray, Segment or GreatCircle",
-        )
-    if log and not partition.frame.is_straight:
+    curve = partition.seen_as(
+        CurvePartition, "profiles follow curves", "partition a Ray, Segment or GreatCircle"
+    )
+    if log and not curve.frame.is_straight:
         raise InvalidInput(
             "angles have no logarithmic axis",
             value=partition.domain,
@@ -268,3 +266,12 @@ def _counts(partition: CurvePartition) -> str:
         f"{cells:,} cell{'s' * (cells != 1)} with {codes:,} spline code{'s' * (codes != 1)}, "
         f"exact{without_ties(partition)}"
     )
+
+
+@figure("profile", CurvePartition)
+def _of(subject: Subject) -> Make:
+    """Code, outputs and cells along a ray, a segment or a circle."""
+    kind = type(subject.partition.domain).__name__
+    round_ = {"Sphere": "the circle", "GreatCircle": "a great circle"}
+    where = round_.get(kind, f"a {kind.lower()}")
+    return lambda: profile_figure(subject.partition, title=f"Along {where} of {subject.name}")

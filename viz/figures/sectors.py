@@ -25,6 +25,7 @@ from exact.arithmetic.numbers import nearest_floats
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.decision import angles_on_arc
 from viz.figures.circle import arc_colours
 from viz.figures.polytopes import (
@@ -259,3 +260,37 @@ def _ray(chart: _PlaneMap, view: shapely.Polygon, angle: float) -> np.ndarray:
     (direction,) = chart.directions([angle])
     tip = chart.apex + _radius(chart, view) * np.array([math.cos(direction), math.sin(direction)])
     return np.array(shapely.LineString([chart.apex, tip]).intersection(view).coords)
+
+
+@figure("sectors", CurvePartition)
+def _of(subject: Subject) -> Make | None:
+    """The sectors of the input plane where an affine embedding of it stands in front of a norm
+    whose image is a plane.
+    """
+    layers = [layer for block in subject.before for layer in block.layers]
+    norm = subject.partition.network.blocks[0].norm
+    if (
+        len(layers) != 1
+        or layers[0].bits
+        or layers[0].weight.shape[1] != 2
+        or norm is None
+        or norm.sphere_dim != 1
+        or subject.partition.frame.is_straight
+    ):
+        return None
+    embedding = layers[0].weight.float64(), layers[0].bias.float64()[:, 0]
+    return lambda: _alone(subject, embedding)
+
+
+@style.house()
+def _alone(subject: Subject, embedding: tuple[np.ndarray, np.ndarray]) -> Figure:
+    rows = subject.rows_in_front()
+    fig, ax = style.figure(5.6, 6.0)
+    sectors(subject.partition, ax, embedding, Box(-1, 1, dim=2), decision=True, **rows)
+    style.headline(
+        ax,
+        f"Sectors of {subject.name}",
+        f"{len(subject.partition)} arcs, exact; colour: spline code; limit of small ε",
+    )
+    style.key(fig, [*class_handles(rows.get("classes")), decision_handle()])
+    return fig

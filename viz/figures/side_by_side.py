@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import singledispatch
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,6 +35,8 @@ from viz.labels import without_ties
 from viz.sphere_arcs import SphereArcs
 
 _TURN = 361
+Rows = np.ndarray | None
+Classes = Sequence[int] | None
 
 
 def side_by_side_figure(
@@ -77,11 +80,9 @@ def side_by_side_figure(
         )
         left.set(xlabel="s (times u)", ylabel="t (times v)")
         middle.set(xlabel="s (times u)", ylabel="t (times v)")
-        _sphere(right, behind, u, v, data, classes)
+        slices = _sphere(behind, right, u, v, data, classes)
         handles = class_handles(classes if data is not None else None, class_names)
-        style.key(
-            fig, [*([_slice_handle()] if isinstance(behind, SpherePartition) else []), *handles]
-        )
+        style.key(fig, [*slices, *handles])
     return fig
 
 
@@ -134,31 +135,33 @@ def _directions(plane: FlatPartition, rays: CurvePartition) -> tuple[np.ndarray,
     return nearest_floats(domain.points[1]), nearest_floats(domain.points[2])
 
 
+@singledispatch
 def _sphere(
-    ax: Axes,
-    behind: CurvePartition | SpherePartition,
-    u: np.ndarray,
-    v: np.ndarray,
-    data: np.ndarray | None,
-    classes: Sequence[int] | None,
-) -> None:
-    """The right panel."""
-    if isinstance(behind, CurvePartition):
-        arcs = (
-            f"{behind.cell_count} arcs with {behind.code_count} spline codes, "
-            f"exact{without_ties(behind)}"
-        )
-        style.headline(
-            ax, "All directions: the norm's circle", f"{arcs}\nlines: hyperplanes of the neurons"
-        )
-        circle(behind, ax, labels="none", data=data, classes=classes)
-        return
+    behind: SpherePartition, ax: Axes, u: np.ndarray, v: np.ndarray, data: Rows, classes: Classes
+) -> list[Line2D]:
+    """The right panel, and what the key says of it."""
     meaning = "the plane in the middle is one great circle of it"
     style.headline(ax, "All directions: the norm's 2-sphere", f"{sphere_counts(behind)}\n{meaning}")
     arcs_ = SphereArcs.of(behind)
     view = _beside(arcs_, u, v)
     globe(behind, ax, view=view, labels="none", data=data, classes=classes)
     great_circle(arcs_, ax, Hemisphere.seen_from(arcs_, arcs_.unit(np.array([view]))[0]), u, v)
+    return [_slice_handle()]
+
+
+@_sphere.register
+def _(
+    behind: CurvePartition, ax: Axes, u: np.ndarray, v: np.ndarray, data: Rows, classes: Classes
+) -> list[Line2D]:
+    arcs = (
+        f"{behind.cell_count} arcs with {behind.code_count} spline codes, "
+        f"exact{without_ties(behind)}"
+    )
+    style.headline(
+        ax, "All directions: the norm's circle", f"{arcs}\nlines: hyperplanes of the neurons"
+    )
+    circle(behind, ax, labels="none", data=data, classes=classes)
+    return []
 
 
 def _beside(arcs: SphereArcs, u: np.ndarray, v: np.ndarray) -> list[float]:

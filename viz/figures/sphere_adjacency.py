@@ -24,6 +24,7 @@ from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import nearest_floats
 from exact.regions.spheres.partition import SpherePartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.figures.globe import area_bar, area_scale, draw_paths, sphere_counts, view_towards
 from viz.hemisphere import Hemisphere
 from viz.projections import outputs_on_sphere
@@ -32,6 +33,9 @@ from viz.sphere_arcs import SphereArcs
 NodeColour = Literal["area", "decision"]
 _STEPS, _RING = 9, 64  # points of each half of an edge; samples of a whole circle
 _MANY, _MOST = 150, 5000
+
+MOST_NODES = 1_000
+"""The most cells whose nodes the command draws."""
 
 
 @dataclass(frozen=True)
@@ -211,3 +215,12 @@ def _decisions(partition: SpherePartition) -> list[Artist]:
         Line2D([], [], linestyle="", marker="o", color=style.class_colour(k), label=name)
         for k, name in enumerate(names)
     ]
+
+
+@figure("adjacency", SpherePartition)
+def _of(subject: Subject) -> Make | None:
+    """Which cells of a 2-sphere share an arc, for so few that their nodes can be told apart."""
+    if len(subject.partition) > MOST_NODES:
+        return None
+    title = f"Which cells of {subject.name} share an arc"
+    return lambda: sphere_adjacency_figure(subject.partition, title=title)

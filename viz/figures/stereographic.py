@@ -23,6 +23,7 @@ from matplotlib.text import Text
 
 from exact.regions.spheres.partition import SpherePartition
 from viz import style
+from viz.catalogue import Make, Subject, figure
 from viz.curves_in_plane import Piece, closed_path, open_path
 from viz.figures.globe import (
     ColourBy,
@@ -35,6 +36,7 @@ from viz.figures.globe import (
     label_kind,
     line_handles,
     sphere_counts,
+    sphere_rows,
     sphere_title,
 )
 from viz.figures.polytopes import class_handles
@@ -313,3 +315,10 @@ def _data(
         )
         for c in sorted(set(labels.tolist()))
     )
+
+
+@figure("stereographic", SpherePartition)
+def _of(subject: Subject) -> Make:
+    """A 2-sphere as a map."""
+    title, rows = f"Cells of {subject.name}, as a map", sphere_rows(subject)
+    return lambda: stereographic_figure(subject.partition, title=title, **rows)

@@ -11,15 +11,17 @@ stand in this one file, longer than others, because it is the list of what can b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import ClassVar
 
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import Rational, RationalArray, fractions
 from exact.arithmetic.texts.printing import short_repr, shown
 from exact.errors import InvalidInput
+from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.lp import Farkas
 
@@ -92,10 +94,33 @@ class Curve:
 class Domain(ABC):
     """A subset of the input space of a network.
 
+    `cli` says how a command line asks for it, where it can.
+
     >>> from exact import Box
     >>> isinstance(Box(-1, 1, dim=2), Domain)
     True
     """
+
+    cli: ClassVar[Option | None] = None
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        """The domain in R^dim that the points behind its option ask for.
+
+        A bare 0 is the origin, but for directions. Raises InvalidInput where the points do not span
+        the domain.
+
+        >>> from exact import Segment
+        >>> Segment.of_points([[0], [1, 2]], dim=2)
+        Segment((0, 0) to (1, 2))
+        """
+        make: Callable[..., Domain] = cls
+        if cls.cli is not None and cls.cli.takes_radius:
+            return make(*points, radius_squared)
+        bare = ((*point,) * dim if len(point) == 1 and point[0] == 0 else point for point in points)
+        return make(*bare)
 
     @abstractmethod
     def check(self, input_dim: int) -> None:

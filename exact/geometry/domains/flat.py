@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from exact.geometry.domains.base import (
     _ONE,
     _REPR,
     _ZERO,
+    Domain,
     Flat,
     FlatDomain,
     _bound,
@@ -24,6 +26,7 @@ from exact.geometry.domains.base import (
     _show,
     _unit_vectors,
 )
+from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.affine_hulls import AffineHull, affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.lp import Farkas
@@ -43,6 +46,14 @@ class Box(FlatDomain):
 
     lo: tuple[Rational, ...]
     hi: tuple[Rational, ...]
+
+    cli = Option(
+        name="box",
+        points="LO HI",
+        help="A box; numbers, or vectors with commas.",
+        example="-1 1",
+        place=10,
+    )
 
     def __init__(self, lo: Any, hi: Any, dim: int | None = None) -> None:
         given = {len(x) for x in (lo, hi) if _has_entries(x)}
@@ -66,6 +77,20 @@ class Box(FlatDomain):
                 )
         object.__setattr__(self, "lo", tuple(bounds[0]))
         object.__setattr__(self, "hi", tuple(bounds[1]))
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        for point in points:
+            if len(point) not in (1, dim):
+                raise InvalidInput(
+                    "--box does not fit the network",
+                    value=f"{len(point)} entries",
+                    remedy=f"give 1 or {dim}",
+                )
+        lo, hi = ((*point,) * dim if len(point) == 1 else point for point in points)
+        return cls(lo, hi)
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.lo), input_dim)
@@ -105,6 +130,14 @@ class RealSpace(FlatDomain):
     """
 
     dim: int
+
+    cli = Option(name="space", points="", help="All of R^d.", place=100)
+
+    @classmethod
+    def of_points(
+        cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
+    ) -> Domain:
+        return cls(dim)
 
     def __post_init__(self) -> None:
         if type(self.dim) is not int or self.dim < 1:
@@ -290,6 +323,14 @@ class Plane(FlatDomain):
 
     points: tuple[tuple[Rational, ...], ...]
     bounds: Box | None
+
+    cli = Option(
+        name="plane",
+        points="P0 P1 P2",
+        help="The plane through three points.",
+        example="0,0,0 1,0,0 0,1,0",
+        place=90,
+    )
 
     def __init__(self, p0: Any, p1: Any, p2: Any, s: Any = None, t: Any = None) -> None:
         points = tuple(tuple(rationals(p, f"p{i}")) for i, p in enumerate((p0, p1, p2)))

@@ -10,6 +10,7 @@ from exact.arithmetic.numbers import Rational, rational, rationals
 from exact.arithmetic.texts.printing import shown
 from exact.errors import InvalidInput
 from exact.geometry.domains.base import Curve, CurveDomain, Domain, _same_length, _show
+from exact.geometry.domains.options import Option
 
 
 def _radius(value: object) -> Rational | None:
@@ -37,6 +38,15 @@ class Sphere(Domain):
     """
 
     radius_squared: Rational | None
+
+    cli = Option(
+        name="sphere",
+        points="",
+        help="The norm's sphere: arcs, cells or codes.",
+        place=20,
+        starts_at_norm=True,
+        takes_radius=True,
+    )
 
     def __init__(self, radius_squared: Any = None) -> None:
         object.__setattr__(self, "radius_squared", _radius(radius_squared))
@@ -68,6 +78,16 @@ class GreatCircle(CurveDomain):
     u: tuple[Rational, ...]
     v: tuple[Rational, ...]
     radius_squared: Rational | None
+
+    cli = Option(
+        name="great-circle",
+        points="U V",
+        help="The directions between U and V.",
+        example="1,0,-1 0,1,-1",
+        place=70,
+        starts_at_norm=True,
+        takes_radius=True,
+    )
 
     def __init__(self, u: Any, v: Any, radius_squared: Any = None) -> None:
         object.__setattr__(self, "u", tuple(rationals(u, "u")))
@@ -109,6 +129,16 @@ class GreatSphere(Domain):
     w: tuple[Rational, ...]
     radius_squared: Rational | None
 
+    cli = Option(
+        name="great-sphere",
+        points="U V W",
+        help="The 2-sphere through three.",
+        example="1,0,0,-1 0,1,0,-1 0,0,1,-1",
+        place=80,
+        starts_at_norm=True,
+        takes_radius=True,
+    )
+
     def __init__(self, u: Any, v: Any, w: Any, radius_squared: Any = None) -> None:
         for name, vector in (("u", u), ("v", v), ("w", w)):
             object.__setattr__(self, name, tuple(rationals(vector, name)))
@@ -141,6 +171,14 @@ class NormBall(Domain):
     >>> NormBall()
     NormBall()
     """
+
+    cli = Option(
+        name="norm-ball",
+        points="",
+        help="The open ball that the norm leaves for eps > 0.",
+        place=30,
+        starts_at_norm=True,
+    )
 
     def check(self, input_dim: int) -> None:
         return

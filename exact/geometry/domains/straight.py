@@ -20,6 +20,7 @@ from exact.geometry.domains.base import (
     _same_length,
     _show,
 )
+from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.halfspace import Halfspace
 
 
@@ -70,6 +71,10 @@ class Segment(_StraightLine):
     p: tuple[Rational, ...]
     q: tuple[Rational, ...]
 
+    cli = Option(
+        name="segment", points="P Q", help="The segment from P to Q.", example="-1,-1 1,1", place=40
+    )
+
     def __init__(self, p: Any, q: Any) -> None:
         object.__setattr__(self, "p", tuple(rationals(p, "p")))
         object.__setattr__(self, "q", tuple(rationals(q, "q")))
@@ -99,6 +104,14 @@ class Ray(_StraightLine):
 
     origin: tuple[Rational, ...]
     direction: tuple[Rational, ...]
+
+    cli = Option(
+        name="ray",
+        points="ORIGIN DIRECTION",
+        help="A ray; 0 is the origin.",
+        example="0 1,2,4",
+        place=50,
+    )
 
     def __init__(self, origin: Any, direction: Any) -> None:
         object.__setattr__(self, "direction", tuple(rationals(direction, "direction")))
@@ -131,6 +144,10 @@ class Line(_StraightLine):
 
     point: tuple[Rational, ...]
     direction: tuple[Rational, ...]
+
+    cli = Option(
+        name="line", points="POINT DIRECTION", help="A whole line.", example="0,0 1,2", place=60
+    )
 
     def __init__(self, point: Any, direction: Any) -> None:
         object.__setattr__(self, "point", tuple(rationals(point, "point")))

@@ -112,7 +112,7 @@ class CurvePartition(Partition):
         return self.cells.codes.digest()
 
     @property
-    def _is_convex(self) -> bool:
+    def is_convex(self) -> bool:
         return self.frame.is_straight and not self.network.has_norm
 
     @cached_property

@@ -78,7 +78,7 @@ class CodePartition(CodedPartition):
         return OnDemand(partial(CodeRegion, self), len(self))
 
     @property
-    def _is_convex(self) -> bool:
+    def is_convex(self) -> bool:
         """A code is convex in the chart, but may meet the sphere in several cells."""
         return False
 

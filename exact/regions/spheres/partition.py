@@ -125,7 +125,7 @@ class SpherePartition(Partition):
         return self.tree.count()
 
     @property
-    def _is_convex(self) -> bool:
+    def is_convex(self) -> bool:
         return False
 
     # ---- cells, arcs, vertices
