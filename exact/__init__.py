@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from exact.arithmetic.numbers import RationalMatrix
 from exact.errors import (
+    EngineDefect,
     ExactlensError,
     InvalidInput,
     MissingExtra,
@@ -58,6 +59,7 @@ __all__ = [
     "Budget",
     "CircleBatch",
     "Domain",
+    "EngineDefect",
     "ExactlensError",
     "Facet",
     "GreatCircle",

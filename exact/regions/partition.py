@@ -19,7 +19,7 @@ from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.numbers import RationalArray
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import InvalidInput, Undecided
+from exact.errors import EngineDefect, InvalidInput
 from exact.geometry.combinatorics.codes import Hinge, SplineCode, code_keys, find_key, flipped_bits
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import numbered
@@ -406,11 +406,7 @@ class CodedPartition(Partition):
         super().__init__(network, domain, engine, codes[self.order], cells)
         self._keys = code_keys(self.codes)
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided(
-                "the engine returned a region twice",
-                value=engine,
-                remedy="this is a defect of the engine: please report the network",
-            )
+            raise EngineDefect("the engine returned a region twice", value=engine)
 
     def _sorted_codes(self) -> ByteArray:
         return self.codes

@@ -16,12 +16,12 @@ import scipy.sparse
 from exact import (
     AbsoluteValue,
     Box,
+    EngineDefect,
     HardTanh,
     InvalidInput,
     Network,
     Outcome,
     RealSpace,
-    Undecided,
     partition,
 )
 from exact.geometry.combinatorics.dual_graph import Adjacency, reordered
@@ -167,7 +167,7 @@ def test_pairs_that_flip_a_layer() -> None:
 def test_a_region_given_twice_is_refused() -> None:
     found = flat(small(1, 2, (4, 3)), Box(-2, 2, dim=2))
     cells = FlatCells(found.codes[[0, 1, 0]], 7, found.witness_of, Outcome.COMPLETE, "twice", {})
-    with pytest.raises(Undecided, match="returned a region twice"):
+    with pytest.raises(EngineDefect, match="returned a region twice"):
         FlatPartition(found.network, Box(-2, 2, dim=2), "twice", cells)
 
 

@@ -14,6 +14,7 @@ import sympy
 from exact import (
     Block,
     Budget,
+    EngineDefect,
     GreatSphere,
     InvalidInput,
     Layer,
@@ -275,7 +276,7 @@ def test_open_components_and_codes_given_twice_are_named() -> None:
     with pytest.raises(Undecided, match="2 codes left open"):
         CodePartition(BAND, found.domain, "vague", vague).cell_count  # noqa: B018
     twice = SphereCodes(**{**fields, "codes": cells.codes[[0, 0, 1]]})
-    with pytest.raises(Undecided, match="a region twice"):
+    with pytest.raises(EngineDefect, match="a region twice"):
         CodePartition(BAND, found.domain, "twice", twice)
 
 
@@ -370,5 +371,5 @@ def test_a_pair_of_another_code_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     pairs = [found.straddling_of(i) for i in range(len(found))]
     monkeypatch.setattr("exact.regions.spheres.codes._HALVINGS", 16)
     monkeypatch.setattr(found, "straddling_of", lambda index: pairs[(index + 1) % len(pairs)])
-    with pytest.raises(Undecided, match="no direction between the straddling pair"):
+    with pytest.raises(EngineDefect, match="no direction between the straddling pair"):
         _ = found.regions[0].witness

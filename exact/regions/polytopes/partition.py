@@ -21,7 +21,7 @@ from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
 from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
-from exact.errors import InvalidInput, Undecided, Unsupported, shown
+from exact.errors import EngineDefect, InvalidInput, Unsupported, shown
 from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
@@ -196,10 +196,8 @@ class FlatPartition(CodedPartition):
                     )
                 )
         if {facet.neighbour for facet in found} - {None} != flips.keys():
-            raise Undecided(
-                "a facet of the complex lies on no wall of its region",
-                value=f"region {index}",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a facet of the complex lies on no wall of its region", value=f"region {index}"
             )
         return found
 
@@ -272,10 +270,8 @@ class FlatPartition(CodedPartition):
             return None
         found = find_key(self._keys, np.packbits(np.array(wall.behind, dtype=bool)).tobytes())
         if found is None and self.outcome is Outcome.COMPLETE:
-            raise Undecided(
-                "a facet leads to a region that the enumeration does not have",
-                value=wall.halfspace,
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a facet leads to a region that the enumeration does not have", value=wall.halfspace
             )
         return found
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from exact.arithmetic.linear_algebra import apply, dot
 from exact.arithmetic.numbers import Rational, fractions
 from exact.arithmetic.surds import sign_of_surd
-from exact.errors import InvalidInput, Undecided, shown
+from exact.errors import EngineDefect, InvalidInput, Undecided, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
@@ -225,7 +225,7 @@ class CodeRegion(Region):
         """Rational coordinates y whose direction lies in the code's open set: found by halving the
         straddling pair.
 
-        Undecided when the pair is not one of this code, so that no halving comes to it.
+        EngineDefect when the pair is not one of this code, so that no halving comes to it.
         """
         owner = self._owner
         wanted = [bool(bit) for bit in self.code.bits]
@@ -237,10 +237,8 @@ class CodeRegion(Region):
                 return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared
             near, far = (middle, far) if inside else (near, middle)
-        raise Undecided(
-            "no direction between the straddling pair has the code",
-            value=f"code {self.index}",
-            remedy="this is a defect of the engine: please report the network",
+        raise EngineDefect(
+            "no direction between the straddling pair has the code", value=f"code {self.index}"
         )
 
     @property

@@ -14,7 +14,7 @@ import pytest
 
 from exact import Box, HardTanh, Layer, Network, Plane, RealSpace, ReLU
 from exact.arithmetic.numbers import fractions
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
@@ -226,7 +226,7 @@ def test_a_witness_between_neighbouring_numbers() -> None:
 
 def test_corners_that_span_nothing_are_undecided() -> None:
     """Walls the wrong way round: no point is inside, and none is given."""
-    with pytest.raises(Undecided, match="not inside"):
+    with pytest.raises(EngineDefect, match="not inside"):
         boxed(Fraction(1), Fraction(0), GOOD)[0](0)
 
 

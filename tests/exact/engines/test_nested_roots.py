@@ -16,6 +16,7 @@ import exact
 from exact import (
     Block,
     Budget,
+    EngineDefect,
     GreatCircle,
     HardTanh,
     InvalidInput,
@@ -211,6 +212,20 @@ def test_what_cannot_be_decided_is_an_outcome_that_names_the_hinge(
     assert found.outcome is Outcome.UNDECIDED
     assert "neuron 0 of hidden layer 1" in found.evidence and "diamond angles 1.5" in found.evidence
     assert len(found) == 1  # the half of the line before
+
+
+@pytest.mark.parametrize("place", ["nested_arcs.zeros_in", "nested_roots._Sweep.refined"])
+def test_a_defect_is_no_sign_that_was_left_undecided(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Whatever catches Undecided lets it through."""
+
+    def broken(*_: object) -> None:
+        raise EngineDefect("a fact does not hold", value="this test")
+
+    monkeypatch.setattr(f"exact.regions.arcs.engines.{place}", broken)
+    with pytest.raises(EngineDefect, match="please report the network"):
+        partition(touching(2), LINE)
 
 
 def test_deep_towers_beyond_the_highest_degree_are_undecided_only_where_they_touch() -> None:

@@ -23,7 +23,7 @@ from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.ball_matrices import BallMatrix
 from exact.arithmetic.linear_algebra import independent_rows, rows_of
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_floats
-from exact.errors import InvalidInput, Undecided
+from exact.errors import EngineDefect, InvalidInput, Undecided
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
@@ -104,6 +104,8 @@ class NestedRoots(Engine):
             except Stopped:
                 arcs.append(arc)
                 del sweep.tally.tangent[known:]
+            except EngineDefect:
+                raise
             except Undecided as error:
                 arcs.append(arc)
                 failure = f"undecided: {error}"

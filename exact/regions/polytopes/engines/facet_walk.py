@@ -24,7 +24,7 @@ from scipy.linalg import qr
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.linear_algebra import rank
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
 from exact.geometry.polyhedra.halfspace import (
@@ -413,9 +413,7 @@ class _Walk:
         rows = [self.sides.halfspaces[i] for i in walls.sides]
         found = strict_feasibility(rows, self.flat.dim, *([] if watch is None else [watch]))
         if not isinstance(found, Interior):
-            raise Undecided(
-                "a facet leads to an empty region", value=found, remedy="please report the network"
-            )
+            raise EngineDefect("a facet leads to an empty region", value=found)
         return found.point
 
     def _walls(self, code: bytes) -> _Walls:

@@ -15,7 +15,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import Rational
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball
@@ -141,10 +141,8 @@ class _View:
         at = inner_point(self.chart.body, points, _mean(points))
         bits = code_behind(self.network, self.chart.centred, wall, homogeneous(at))
         if bits not in places and not self.stopped:
-            raise Undecided(
-                "a facet leads to a region that the enumeration does not have",
-                value=wall,
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a facet leads to a region that the enumeration does not have", value=wall
             )
         return places.get(bits)
 

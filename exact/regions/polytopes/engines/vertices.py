@@ -22,7 +22,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.numbers import RationalMatrix, rational
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.arrangements.arrangement import Arrangement, Essential, arrangement, essential
 from exact.geometry.arrangements.lowest_vertices import LowestVertices, NotSimple
 from exact.geometry.arrangements.restriction import NotCertified, SweptCells, fits, swept
@@ -289,10 +289,8 @@ class _View:
         """A point strictly inside, proposed by an LP and tested exactly."""
         found = strict_feasibility(self.walls(index), self.given.dim)
         if not isinstance(found, Interior):
-            raise Undecided(
-                "a region of the enumeration has no interior point",
-                value=f"region {index}",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a region of the enumeration has no interior point", value=f"region {index}"
             )
         return found.point
 

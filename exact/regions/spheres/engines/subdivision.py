@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.linear_algebra import Vector, rows_of
 from exact.arithmetic.numbers import FloatArray, RationalArray, ball_precision
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped
 from exact.geometry.circles.arrangement import CircleArrangement, arrange_while
 from exact.geometry.circles.code_tree import CodeTree
@@ -193,10 +193,9 @@ class _Cutter:
         made = _complex(self._chart, self._places, self._tiling, self._codes, job.watch.check)
         root = np.frombuffer(self._codes[0], dtype=bool).copy()
         if made.euler_characteristic != 1 + made.components:
-            raise Undecided(
+            raise EngineDefect(
                 "Euler's relation fails",
                 value=f"a defect of {made.euler_characteristic - 1 - made.components}",
-                remedy="this is a defect of the engine: please report the network",
             )
         whole = int(np.count_nonzero(made.arc_ends[:, 0] < 0))
         evidence = (
@@ -256,10 +255,9 @@ class _Piece:
             if self._is_around(members, own):
                 self._kept = members
                 return
-        raise Undecided(
+        raise EngineDefect(
             "no part of an arrangement is the cell that was cut",
             value=f"{len(own)} stretches around it",
-            remedy="this is a defect of the engine: please report the network",
         )
 
     def _components(self) -> list[list[int]]:
@@ -433,10 +431,8 @@ def _carriers(
     ):
         flipped = bits[left] ^ bits[right]
         if not flipped.any():
-            raise Undecided(
-                "an arc separates cells of one code",
-                value=f"cells {left} and {right}",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "an arc separates cells of one code", value=f"cells {left} and {right}"
             )
         found[e] = numbers.setdefault((circle, flipped.tobytes()), len(numbers))
     return list(numbers), found
