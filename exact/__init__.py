@@ -39,10 +39,10 @@ from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.networks.operators import LinearOperator
-from exact.partition import partition
+from exact.partition import Choice, choose, partition
 from exact.regions.arcs.batches import CircleBatch, partition_circles
 from exact.regions.cells import Outcome
-from exact.regions.engine import Budget
+from exact.regions.engine import Budget, Problem, Refusal
 from exact.regions.partition import Partition
 from exact.regions.region import Facet, Region, SymbolicRegion
 
@@ -57,6 +57,7 @@ __all__ = [
     "Block",
     "Box",
     "Budget",
+    "Choice",
     "CircleBatch",
     "Domain",
     "EngineDefect",
@@ -82,11 +83,13 @@ __all__ = [
     "Outcome",
     "Partition",
     "Plane",
+    "Problem",
     "RMSNorm",
     "RationalMatrix",
     "Ray",
     "ReLU",
     "RealSpace",
+    "Refusal",
     "Region",
     "Segment",
     "SiLU",
@@ -96,6 +99,7 @@ __all__ = [
     "TooLarge",
     "Undecided",
     "Unsupported",
+    "choose",
     "load",
     "neighbourhood",
     "partition",

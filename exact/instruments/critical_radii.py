@@ -50,7 +50,8 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.partition import partition
 from exact.regions.arcs.partition import CurvePartition
-from exact.regions.polytopes.norm_ball import behind_norm, input_radius_squared
+from exact.regions.engine import behind_norm
+from exact.regions.polytopes.norm_ball import input_radius_squared
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _MIDDLE = (
@@ -125,7 +126,7 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     layers behind it.
 
     With eps = 0 the ray is one point of the sphere: no flip, one code. Raises InvalidInput for an x
-    that P sends to zero, and the refusals of :func:`exact.regions.polytopes.norm_ball.behind_norm`.
+    that P sends to zero, and the refusals of :func:`exact.regions.engine.behind_norm`.
     Cost: one partition of a straight line.
 
     >>> from exact.sources import tensors

@@ -28,7 +28,6 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody
-from exact.networks.layers import Block
 from exact.networks.network import Network
 from exact.propagation.chart import (
     Chart,
@@ -253,53 +252,8 @@ def sphere_dimension(network: Network, domain: Domain) -> int | None:
     return network.input_dim - 1 if norm is None else norm.sphere_dim
 
 
-def sphere_refusal(network: Network, domain: Domain) -> str | None:
-    """Why a network does not live on the sphere of a domain (of any dimension), or None."""
-    if not isinstance(domain, Sphere | GreatSphere):
-        return f"it enumerates spheres, not {type(domain).__name__}"
-    if network.jump_refusal is not None:
-        return network.jump_refusal
-    needed = _blocks_to_the_last_hinge(network)
-    with_norm = [i for i, block in enumerate(needed) if block.norm is not None]
-    if not network.has_norm:
-        return None
-    first = next(i for i, block in enumerate(network.blocks) if block.norm is not None)
-    if isinstance(domain, Sphere) and first > 0:
-        return (
-            "the norm is not in front of the first block; use network.from_block(k) to start there"
-        )
-    if any(layer.bits for block in network.blocks[:first] for layer in block.layers):
-        return "hidden layers stand in front of the norm, so directions do not determine the sphere"
-    if any(
-        x != 0
-        for block in network.blocks[:first]
-        for layer in block.layers
-        for x in layer.as_affine.bias.column()
-    ):
-        return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
-    if len(with_norm) > 1:
-        return (
-            f"hidden layers stand behind {len(with_norm)} norms; curves (GreatCircle, Segment, "
-            f"...) can do that"
-        )
-    if with_norm and with_norm[0] != len(needed) - 1 and needed[with_norm[0]].residual:
-        return (
-            "hidden layers follow a skip connection around a norm; curves (GreatCircle, "
-            "Segment, ...) can do that"
-        )
-    return None
-
-
-def _blocks_to_the_last_hinge(network: Network) -> tuple[Block, ...]:
-    last = max(
-        (i for i, block in enumerate(network.blocks) if any(layer.bits for layer in block.layers)),
-        default=-1,
-    )
-    return network.blocks[: last + 1]
-
-
 def sphere_chart(network: Network, domain: Domain) -> SphereChart:
-    """The chart of a sphere that :func:`sphere_refusal` accepts.
+    """The chart of a sphere on which a network lives.
 
     Raises InvalidInput when the norm's projection collapses the directions of a GreatSphere.
     """

@@ -33,6 +33,7 @@ from exact.regions import certificate as certificates
 from exact.regions import storage
 from exact.regions.cells import Cells
 from exact.regions.certificate import Json
+from exact.regions.engine import Problem
 from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts
 
@@ -65,12 +66,13 @@ class Partition(ABC):
         members_in_ieee_floats(cls)
 
     def __init__(
-        self, network: Network, domain: Domain, engine: str, codes: ByteArray | None, cells: Cells
+        self, problem: Problem, engine: str, codes: ByteArray | None, cells: Cells
     ) -> None:
-        self.network, self.domain, self.engine = network, domain, engine
+        self.problem, self.engine = problem, engine
+        self.network, self.domain = problem.asked
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
-        self._layer_sizes, self.cells = network.bits_per_layer, cells
+        self._layer_sizes, self.cells = self.network.bits_per_layer, cells
         self.outcome, self.evidence, self.decisions = (
             cells.outcome,
             cells.evidence,
@@ -399,11 +401,9 @@ class CodedPartition(Partition):
     engine.
     """
 
-    def __init__(
-        self, network: Network, domain: Domain, engine: str, codes: ByteArray, cells: Cells
-    ) -> None:
+    def __init__(self, problem: Problem, engine: str, codes: ByteArray, cells: Cells) -> None:
         self.order: IndexArray = np.argsort(code_keys(codes), kind="stable")
-        super().__init__(network, domain, engine, codes[self.order], cells)
+        super().__init__(problem, engine, codes[self.order], cells)
         self._keys = code_keys(self.codes)
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
             raise EngineDefect("the engine returned a region twice", value=engine)

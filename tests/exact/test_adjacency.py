@@ -16,7 +16,7 @@ from exact.arithmetic.numbers import Rational, fraction, fractions
 from exact.errors import EngineDefect
 from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.facets import (
     FacetProofs,
@@ -108,7 +108,7 @@ def test_facets_of_random_regions(dim: int, seed: int) -> None:
         Layer.of([[1, 1]], [0], Identity()),
     ]
     network, box = Network((Block(tuple(layers)),)), Box(-2, 2, dim=dim)
-    cells = LPTree().run(Job(network, box))
+    cells = LPTree().run(Job(Problem(network, box)))
     flat = box.flat()
     for bits, witness in [(bits.tolist(), witness) for bits, witness, _ in regions_of(cells)][:8]:
         walls = region_walls(network, flat, bits)

@@ -55,7 +55,7 @@ from exact.regions.arcs.engines.isolation import (
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.cells import Outcome
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 
 RowArray = np.ndarray[Any, np.dtype[np.int32]]
 # functions that the filter treats together: on a CPU they fit its cache
@@ -143,7 +143,7 @@ class CircleBatch(Sequence[CurvePartition]):
         place = range(len(self))[index]
         circle = self._circle(place)
         cells = self.settled[place] if place in self.settled else self._cells(place, circle)
-        return CurvePartition(self.network, circle, Circle.name, cells)
+        return CurvePartition(Problem(self.network, circle), Circle.name, cells)
 
     @property
     def outcome(self) -> Outcome:
@@ -508,7 +508,7 @@ def _settled(
         circle = GreatCircle(u.row(part.begin + k), v.row(part.begin + k), radius)
         if not part.usable[k]:
             with one_thread():
-                found = Circle().run(Job(network, circle))
+                found = Circle().run(Job(Problem(network, circle)))
             assert isinstance(found, CurveCells)
             return found
         return _rearranged(

@@ -41,6 +41,7 @@ from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.arcs.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.certificate import Json, round_domain
+from exact.regions.engine import Problem
 from exact.regions.partition import GRAPH_WITNESSES, Partition
 from exact.regions.region import Facet, Region, SymbolicRegion, closed
 from exact.regions.storage import Parts
@@ -63,10 +64,10 @@ class CurvePartition(Partition):
     chart: PencilChart
     codes_repeat = True
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
-        super().__init__(network, domain, engine, None, cells)
+    def __init__(self, problem: Problem, engine: str, cells: CurveCells) -> None:
+        super().__init__(problem, engine, None, cells)
         self.curve, self.frame = cells.curve, cells.frame
-        self.chart = PencilChart(network, cells.curve, cells.frame)
+        self.chart = PencilChart(self.network, cells.curve, cells.frame)
         self.image = self.chart.image
 
     @cached_property
@@ -91,7 +92,7 @@ class CurvePartition(Partition):
         values: Mapping[str, Any],
         arrays: Mapping[str, Any],
     ) -> CurvePartition:
-        return cls(network, domain, engine, curve_cells(values, arrays))
+        return cls(Problem.of(network, domain), engine, curve_cells(values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records(self.network, self.cells)

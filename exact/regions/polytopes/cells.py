@@ -9,13 +9,12 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.geometry.domains.base import Domain, FlatDomain
+from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas
-from exact.networks.network import Network
 from exact.regions.cells import Cells, Outcome
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem, Refusal, jump_refusal
 
 
 @short_repr
@@ -77,19 +76,27 @@ def _no_witness(index: int) -> Point:
     raise IndexError(f"region {index} of 0")
 
 
-def flat_refusal(network: Network, domain: Domain) -> str | None:
-    """The refusal shared by engines for flat domains: curved domains, norms."""
-    if not isinstance(domain, FlatDomain):
-        return f"it enumerates flat domains, not {type(domain).__name__}"
-    if not domain.is_polyhedral:
-        return (
-            f"it knows domains by their walls, and a {type(domain).__name__} is round; "
-            f"round_layers cuts it"
+def flat_refusal(problem: Problem) -> Refusal | None:
+    """The refusal shared by engines for flat domains with walls."""
+    domain = problem.domain
+    if isinstance(domain, FlatDomain) and not domain.is_polyhedral:
+        return Refusal(
+            f"it knows domains by their walls, and a {type(domain).__name__} is round",
+            advice="round_layers cuts it",
+            needs="domains with walls",
         )
-    if network.has_norm:
-        return (
-            "the network has a norm, so its regions in a flat domain are not polytopes; "
+    return affine_refusal(problem)
+
+
+def affine_refusal(problem: Problem) -> Refusal | None:
+    """That of engines for all flat domains: others, norms, and jumps."""
+    if not isinstance(problem.domain, FlatDomain):
+        return Refusal.elsewhere("flat domains", problem.domain)
+    if problem.network.has_norm:
+        return Refusal(
+            "the network has a norm",
+            "so its regions in a flat domain are not polytopes",
             "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers "
-            "behind it"
+            "behind it",
         )
-    return network.jump_refusal
+    return jump_refusal(problem.network)

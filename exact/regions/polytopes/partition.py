@@ -41,6 +41,7 @@ from exact.networks.network import Network
 from exact.propagation.charts import AffineChart, chart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json
+from exact.regions.engine import Problem
 from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
@@ -75,9 +76,12 @@ class FlatPartition(CodedPartition):
     cells: FlatCells
     chart: AffineChart
 
-    def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
-        super().__init__(network, domain, engine, cells.codes, cells)
-        self.chart = self._chart_of(domain)
+    def __init__(self, problem: Problem, engine: str, cells: FlatCells) -> None:
+        super().__init__(problem, engine, cells.codes, cells)
+        domain, found = problem.domain, chart(problem.network, problem.domain)
+        assert isinstance(domain, FlatDomain), "engines for flat domains refuse others"
+        assert isinstance(found, AffineChart), "flat domains have affine charts"
+        self.chart = found
         self.flat: Flat = self.chart.flat
         if domain.empty is not None:
             cells = replace(cells, empty=domain.empty)
@@ -93,18 +97,6 @@ class FlatPartition(CodedPartition):
             int, dict[Halfspace, Point]
         ] = {}  # facet points found from the other side
 
-    def _chart_of(self, domain: FlatDomain) -> AffineChart:
-        found = chart(self.charted, domain)
-        assert isinstance(found, AffineChart), "flat domains have affine charts"
-        return found
-
-    @property
-    def charted(self) -> Network:
-        """The network as a function on the flat chart: the one partitioned, unless a norm stands in
-        front.
-        """
-        return self.network
-
     def parts(self, points: bool | None = None) -> Parts:
         return flat_parts(self.cells, self.domain, travels(len(self), points))
 
@@ -117,8 +109,8 @@ class FlatPartition(CodedPartition):
         values: Mapping[str, Any],
         arrays: Mapping[str, Any],
     ) -> FlatPartition:
-        make: Callable[..., FlatPartition] = cls  # the domain of a subclass need not be flat
-        return make(network, domain, engine, flat_cells(network, domain, values, arrays))
+        cells = flat_cells(network, domain, values, arrays)
+        return cls(Problem.of(network, domain), engine, cells)
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records(self.network, self._flat_domain, self.cells, maps)
@@ -220,7 +212,7 @@ class FlatPartition(CodedPartition):
 
     def halfspaces_of(self, index: int) -> list[Halfspace]:
         bits = [bool(bit) for bit in self.code_of(index).bits]
-        return region_halfspaces(self.charted, self.flat, bits)
+        return region_halfspaces(self.problem.network, self.flat, bits)
 
     def walls_of(self, index: int) -> tuple[Wall, ...]:
         """The facets of a region with exact points inside them, by rays and LPs; found once."""
@@ -229,7 +221,11 @@ class FlatPartition(CodedPartition):
         if index not in self._walls:
             seen = self._shared.get(index, {})
             found = facets(
-                self.charted, self.flat, self._walls_around(index), self.witness_of(index), seen
+                self.problem.network,
+                self.flat,
+                self._walls_around(index),
+                self.witness_of(index),
+                seen,
             )
             self._walls[index] = tuple(found)
         return self._walls[index]
@@ -252,7 +248,7 @@ class FlatPartition(CodedPartition):
         if self.cells.walls is not None:
             return self.cells.walls(int(self.order[index]))
         return region_walls(
-            self.charted, self.flat, [bool(bit) for bit in self.code_of(index).bits]
+            self.problem.network, self.flat, [bool(bit) for bit in self.code_of(index).bits]
         )
 
     def _facet_of_wall(self, index: int, wall: Wall) -> Facet:
@@ -476,7 +472,9 @@ class Polytope(Region):
         ones too; the hyperplanes of `facets` are those that are not.
         """
         owner = self._owner
-        walls = region_walls(owner.charted, owner.flat, [bool(bit) for bit in self.code.bits])
+        walls = region_walls(
+            owner.problem.network, owner.flat, [bool(bit) for bit in self.code.bits]
+        )
         return tuple(wall.coefficients for wall in walls)
 
     @property

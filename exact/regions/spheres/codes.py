@@ -27,6 +27,7 @@ from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import advance, halfspaces_along, layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
+from exact.regions.engine import Problem
 from exact.regions.partition import CodedPartition
 from exact.regions.region import Facet, Region
 from exact.regions.spheres import certificate
@@ -64,8 +65,8 @@ class CodePartition(CodedPartition):
     cells: SphereCodes
     chart: SphereChart
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
-        super().__init__(network, domain, engine, cells.codes, cells)
+    def __init__(self, problem: Problem, engine: str, cells: SphereCodes) -> None:
+        super().__init__(problem, engine, cells.codes, cells)
         self.chart = cells.chart
 
     def parts(self, points: bool | None = None) -> Parts:
@@ -80,7 +81,7 @@ class CodePartition(CodedPartition):
         values: Mapping[str, Any],
         arrays: Mapping[str, Any],
     ) -> CodePartition:
-        return cls(network, domain, engine, code_cells(network, domain, values, arrays))
+        return cls(Problem.of(network, domain), engine, code_cells(network, domain, values, arrays))
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records_of_codes(self.network, self)

@@ -35,6 +35,7 @@ from exact.geometry.domains.base import Domain
 from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
 from exact.regions.certificate import Json, round_domain
+from exact.regions.engine import Problem
 from exact.regions.partition import Partition
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCells
@@ -71,9 +72,9 @@ class SpherePartition(Partition):
     chart: SphereChart
     codes_repeat = True
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
-        super().__init__(network, domain, engine, None, cells)
-        self.cut = CutSphere(network, cells)
+    def __init__(self, problem: Problem, engine: str, cells: SphereCells) -> None:
+        super().__init__(problem, engine, None, cells)
+        self.cut = CutSphere(self.network, cells)
         self.chart, self.complex = cells.chart, cells.complex
         self.tree, self.geometry = self.cut.tree, self.cut.geometry
 
@@ -92,7 +93,9 @@ class SpherePartition(Partition):
         values: Mapping[str, Any],
         arrays: Mapping[str, Any],
     ) -> SpherePartition:
-        return cls(network, domain, engine, sphere_cells(network, domain, values, arrays))
+        return cls(
+            Problem.of(network, domain), engine, sphere_cells(network, domain, values, arrays)
+        )
 
     def records(self, maps: bool) -> Iterator[Json]:
         return certificate.records_of_cells(self.network, self.cells)

@@ -20,7 +20,7 @@ from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines import exact_vertices
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
@@ -43,7 +43,7 @@ def plain(flat: Flat = SPACE) -> ExactVertices:
 
 
 def cut(network: Network, domain: FlatDomain) -> FlatCells:
-    return Subdivision().run(Job(network, domain))
+    return Subdivision().run(Job(Problem(network, domain)))
 
 
 def test_meets_of_planes() -> None:

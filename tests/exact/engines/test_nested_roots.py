@@ -43,6 +43,7 @@ from exact.geometry.pencils.positions import compare_points
 from exact.kernels.nested_roots import roots_are_positive
 from exact.networks.norms import Norm
 from exact.regions.arcs.engines.nested_roots import NestedRoots
+from exact.regions.engine import Problem
 from exact.sources import tensors
 
 IDENTITY = [[1, 0], [0, 1]]
@@ -315,14 +316,16 @@ def test_positions_of_a_ray_and_its_facets() -> None:
 
 def test_it_refuses_what_it_cannot_do() -> None:
     engine = NestedRoots()
-    assert "one-dimensional" in str(engine.refusal(two_norms(1), exact.Box(-1, 1, dim=2)))
+    assert "one-dimensional" in str(engine.refusal(Problem(two_norms(1), exact.Box(-1, 1, dim=2))))
     behind = Network((Block((hidden(IDENTITY, [0, 0]),)), *two_norms(1).blocks))
     assert "hidden layers stand in front" in str(
-        engine.refusal(behind, GreatCircle([1, 0], [0, 1]))
+        engine.refusal(Problem(behind, GreatCircle([1, 0], [0, 1])))
     )
     biased = Network((Block((Layer.of(IDENTITY, [0, 1]),)), *two_norms(1).blocks))
-    assert "a bias stands in front" in str(engine.refusal(biased, GreatCircle([1, 0], [0, 1])))
-    assert engine.refusal(biased, GreatCircle([1, 0], [0, 1], radius_squared=1)) is None
+    assert "a bias stands in front" in str(
+        engine.refusal(Problem(biased, GreatCircle([1, 0], [0, 1])))
+    )
+    assert engine.refusal(Problem(biased, GreatCircle([1, 0], [0, 1], radius_squared=1))) is None
 
 
 def test_an_interval_of_a_few_floats_is_given_up_not_halved_for_ever() -> None:

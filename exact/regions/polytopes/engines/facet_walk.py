@@ -26,7 +26,7 @@ from exact.arithmetic.linear_algebra import rank
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
-from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.halfspace import (
     Halfspace,
     Point,
@@ -39,7 +39,7 @@ from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, chart_of
+from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
 from exact.regions.polytopes.facets import region_halfspaces
 
@@ -116,17 +116,16 @@ class FacetWalk(Engine):
 
     name = "facet_walk"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        return flat_refusal(network, domain)
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return flat_refusal(problem)
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        if isinstance(domain, CurveDomain):
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
         return 450.0
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat = chart_of(job.domain)
+        flat = job.problem.flat
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:
@@ -141,8 +140,7 @@ class FacetWalk(Engine):
 
         A start on a boundary stands for the region that a generic infinitesimal step leads to.
         """
-        assert isinstance(job.domain, FlatDomain)
-        walk = _Walk(job, chart_of(job.domain), start)
+        walk = _Walk(job, job.problem.flat, start)
         walk.run(radius)
         return walk.cells()
 

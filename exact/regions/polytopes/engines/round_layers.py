@@ -17,7 +17,6 @@ from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import Rational
 from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
-from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
@@ -25,7 +24,7 @@ from exact.networks.network import Network
 from exact.propagation.charts import BallChart
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal, jump_refusal
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.round_cells import (
     Bits,
@@ -45,16 +44,14 @@ class RoundLayers(Engine):
 
     name = "round_layers"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        if not isinstance(domain, Ball):
-            return f"it cuts balls, not {type(domain).__name__}"
-        return (
-            "the network has a norm; give NormBall(), or network.folded()"
-            if network.has_norm
-            else network.jump_refusal
-        )
+    def refusal(self, problem: Problem) -> Refusal | None:
+        if not isinstance(problem.domain, Ball):
+            return Refusal.elsewhere("balls", problem.domain, "cuts")
+        if problem.network.has_norm:
+            return Refusal("the network has a norm", advice="give NormBall(), or network.folded()")
+        return jump_refusal(problem.network)
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 1000.0
 
     def run(self, job: Job) -> FlatCells:

@@ -27,8 +27,8 @@ from exact.geometry.arrangements.arrangement import Arrangement, Essential, arra
 from exact.geometry.arrangements.lowest_vertices import LowestVertices, NotSimple
 from exact.geometry.arrangements.restriction import NotCertified, SweptCells, fits, swept
 from exact.geometry.budgets import Stopped
-from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
-from exact.geometry.domains.flat import Ball, HPolytope, RealSpace
+from exact.geometry.domains.base import CurveDomain
+from exact.geometry.domains.flat import Ball, HPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 from exact.networks.activations import ReLU
@@ -38,8 +38,14 @@ from exact.propagation.bounds import arrangement_bound
 from exact.propagation.charts import BallChart
 from exact.propagation.cursor import first_layer
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, chart_of
-from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.engine import Engine, Job, Problem, Refusal, one_layer_refusal
+from exact.regions.polytopes.cells import (
+    FlatCells,
+    affine_refusal,
+    empty_cells,
+    flat_refusal,
+    no_cells,
+)
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.round_cells import Part, parts, witness
 
@@ -53,26 +59,20 @@ class Vertices(Engine):
 
     name = "vertices"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        around = RealSpace(len(domain.centre)) if isinstance(domain, Ball) else domain
-        reason = flat_refusal(network, around)
-        if reason is None and len(network.hidden_layers) > 1:
-            reason = (
-                f"it cuts by one hidden layer, and this network has {len(network.hidden_layers)}"
-            )
-        return reason
+    def refusal(self, problem: Problem) -> Refusal | None:
+        reason = affine_refusal if isinstance(problem.domain, Ball) else flat_refusal
+        return reason(problem) or one_layer_refusal(problem.network)
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        assert isinstance(domain, FlatDomain)
-        if isinstance(domain, CurveDomain):
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
-        dim, hinges = chart_of(domain).dim, network.hinge_count
-        if chart_of(domain).walls:
+        dim, hinges = problem.flat.dim, problem.network.hinge_count
+        if problem.flat.walls:
             return 12.0 if dim >= 4 and hinges >= 40 else 50.0
         return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
 
-    def bytes_per_region(self, network: Network, domain: Domain) -> float:
-        return 2.0 * ((network.hinge_count + 7) // 8)  # the blocks, and all of them in one
+    def bytes_per_region(self, problem: Problem) -> float:
+        return 2.0 * ((problem.network.hinge_count + 7) // 8)  # the blocks, and all of them in one
 
     def run(self, job: Job) -> FlatCells:
         try:
@@ -81,8 +81,7 @@ class Vertices(Engine):
             return no_cells(job)
 
     def _run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat = chart_of(job.domain)
+        flat = job.problem.flat
         given = arrangement(first_layer(job.network, flat), flat.walls, flat.dim)
         if isinstance(job.domain, Ball):
             return _in_ball(job, given, job.domain)
@@ -217,7 +216,8 @@ def _local(job: Job, given: Arrangement) -> BitArray:
     """
     empty = Network((Block((Layer.of([[0] * given.dim]),)),))
     cells = _enumerated(
-        Job(empty, HPolytope(given.walls, dim=given.dim), job.device, shared=job.watch), given
+        Job(Problem(empty, HPolytope(given.walls, dim=given.dim)), job.device, shared=job.watch),
+        given,
     )
     if cells.outcome is not Outcome.COMPLETE:
         raise Stopped

@@ -30,14 +30,13 @@ from exact.geometry.circles.arrangement import CircleArrangement, arrange_while
 from exact.geometry.circles.code_tree import CodeTree
 from exact.geometry.circles.complex import SphereComplex, SurdPoint
 from exact.geometry.combinatorics.incidence import Incidence
-from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.network import Network
-from exact.propagation.charts import SphereChart, sphere_chart, sphere_dimension, sphere_refusal
+from exact.propagation.charts import SphereChart, sphere_chart
 from exact.propagation.cursor import Cursor, advance
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.spheres.cells import SphereCells
+from exact.regions.spheres.engines.polytopes import two_sphere_refusal
 from exact.regions.spheres.engines.pruning import Hulls, float_rows
 from exact.regions.spheres.engines.tilings import CutCell, Gluing, Places, Stretch, Tiling
 
@@ -54,16 +53,10 @@ class SphereSubdivision(Engine):
 
     name = "sphere_subdivision"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        reason = sphere_refusal(network, domain)
-        if reason is None and sphere_dimension(network, domain) != 2:
-            reason = (
-                f"it cuts 2-spheres, and this sphere has dimension "
-                f"{sphere_dimension(network, domain)}"
-            )
-        return reason
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return two_sphere_refusal(problem)
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 300.0
 
     def run(self, job: Job) -> SphereCells:
