@@ -17,6 +17,7 @@ from exact.errors import (
     Undecided,
     Unsupported,
 )
+from exact.geometry.budgets import Budget
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
@@ -42,7 +43,7 @@ from exact.networks.operators import LinearOperator
 from exact.partition import Choice, choose, partition
 from exact.regions.arcs.batches import CircleBatch, partition_circles
 from exact.regions.cells import Outcome
-from exact.regions.engine import Budget, Problem, Refusal
+from exact.regions.engine import Problem, Refusal
 from exact.regions.partition import Partition
 from exact.regions.region import Facet, Region, SymbolicRegion
 

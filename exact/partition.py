@@ -11,6 +11,7 @@ from math import inf
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.errors import InvalidInput, Unsupported
+from exact.geometry.budgets import Budget
 from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.domains.round import NormBall
 from exact.networks.network import Network
@@ -19,16 +20,7 @@ from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.nested_roots import NestedRoots
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.cells import Cells
-from exact.regions.engine import (
-    Budget,
-    Engine,
-    Job,
-    Problem,
-    Progress,
-    Refusal,
-    all_refusals,
-    with_reason,
-)
+from exact.regions.engine import Engine, Job, Problem, Progress, Refusal, all_refusals, with_reason
 from exact.regions.partition import Partition
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.brute_force import BruteForce

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational
 from exact.errors import InvalidInput, Unsupported, shown
+from exact.geometry.budgets import Budget
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import RealSpace
 from exact.geometry.polyhedra.halfspace import Point, homogeneous, is_inside, side
 from exact.networks.network import Network
 from exact.propagation.charts import AffineChart, chart
-from exact.regions.engine import Budget, Job, Problem, Progress
+from exact.regions.engine import Job, Problem, Progress
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.facets import region_halfspaces

@@ -16,7 +16,7 @@ from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
-from exact.geometry.budgets import Watch, readable_bytes
+from exact.geometry.budgets import Budget, Watch, readable_bytes, readable_count
 from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
@@ -303,42 +303,6 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
 
 
 @short_repr
-@dataclass(frozen=True)
-class Budget:
-    """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means
-    no bound of one's own.
-
-    The bytes are those that the process grows by. Without them memory is bounded all the same, by
-    half of what is available when the job starts; `bytes=math.inf` takes that bound away.
-    """
-
-    regions: int | None = None
-    seconds: float | None = None
-    bytes: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, bound in (
-            ("regions", self.regions),
-            ("seconds", self.seconds),
-            ("bytes", self.bytes),
-        ):
-            numbers = int if name == "regions" else int | float
-            if bound is not None and (
-                isinstance(bound, bool) or not (isinstance(bound, numbers) and bound >= 0)
-            ):
-                raise InvalidInput(
-                    f"a budget of {name} is not a number from 0",
-                    value=repr(bound),
-                    remedy=f"write Budget({name}=100), or leave it out",
-                )
-
-    @property
-    def is_endless(self) -> bool:
-        """Whether it bounds nothing."""
-        return self.regions is None and self.seconds is None and self.bytes is None
-
-
-@short_repr
 @dataclass
 class Job:
     """One call of partition: what to enumerate, where the filters run, when to stop.
@@ -365,33 +329,28 @@ class Job:
     def _check(self) -> None:
         import torch
 
-        if not isinstance(self.budget, Budget):
-            raise InvalidInput(
-                "not a budget",
-                value=repr(self.budget),
-                remedy="write budget=Budget(seconds=10) or Budget(regions=100)",
-            )
-        if self.limit is not None and (
-            isinstance(self.limit, bool) or not (isinstance(self.limit, int) and self.limit >= 0)
-        ):
-            raise InvalidInput(
-                "not a limit",
-                value=repr(self.limit),
-                remedy="give a whole number of regions, or None",
-            )
-        if self.progress is not None and not callable(self.progress):
-            raise InvalidInput(
-                "progress cannot be called",
-                value=repr(self.progress),
-                remedy="give a function of one number, or None",
-            )
-        device = self.device
-        if not isinstance(device, str) or re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is None:
-            raise InvalidInput("unknown device", value=repr(device), remedy='write "cpu" or "cuda"')
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise InvalidInput(
-                "no CUDA device is available", value=repr(device), remedy='write device="cpu"'
-            )
+        budget, limit, progress, device = self.budget, self.limit, self.progress, self.device
+        is_count = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
+        known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device)
+        is_here = not known or device.startswith("cpu") or torch.cuda.is_available()
+        _require(
+            isinstance(budget, Budget),
+            "not a budget",
+            budget,
+            "write budget=Budget(seconds=10) or Budget(regions=100)",
+        )
+        _require(
+            limit is None or is_count,
+            "not a limit",
+            limit,
+            "give a whole number of regions, or None",
+        )
+        wanted = "give a function of one number, or None"
+        _require(
+            progress is None or callable(progress), "progress cannot be called", progress, wanted
+        )
+        _require(bool(known), "unknown device", device, 'write "cpu" or "cuda"')
+        _require(is_here, "no CUDA device is available", device, 'write device="cpu"')
 
     @property
     def network(self) -> Network:
@@ -422,22 +381,17 @@ class Job:
             return self.watch.reason
         if self.most == self.budget.regions:
             return f"the budget of {self.most:,} regions is reached: give a larger one to go on"
-        return (
-            f"the limit of {self.most:,} regions is reached: give limit=None or a larger one "
-            f"to go on"
-        )
+        told = f"the limit of {self.most:,} regions is reached"
+        return f"{told}: give limit=None or a larger one to go on"
 
     def require_room(self, bytes_each: float) -> None:
         """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
         so many bytes a region; all else is stopped when it is. Raises TooLarge.
         """
         network, domain, most_bytes = self.network, self.domain, self.watch.most_bytes
-        if (
-            self.budget.regions is not None
-            or self.budget.seconds is not None
-            or not isinstance(domain, FlatDomain)
-            or isinstance(domain, CurveDomain)
-        ):
+        if self.budget.regions is not None or self.budget.seconds is not None:
+            return
+        if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
             return
         limit = inf if self.limit is None else self.limit
         most = min(most_bytes / bytes_each if bytes_each else inf, limit)
@@ -445,19 +399,20 @@ class Job:
             return
         least = least_regions(network, domain, enough=most)
         if least > most:
-            size = least * ((network.hinge_count + 7) // 8)
+            size = readable_count(least * ((network.hinge_count + 7) // 8))
             told = "" if self.limit is None else f", and the limit is {self.limit:,}"
             way = "limit=None" if least > limit else "Budget(bytes=...)"
             raise TooLarge(
                 "the job is too large",
-                value=f"at least {_readable(least)} regions ({_readable(size)} bytes of codes)",
+                value=f"at least {readable_count(least)} regions ({size} bytes of codes)",
                 remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is "
                 f"room for {readable_bytes(most_bytes)}{told}",
             )
 
 
-def _readable(count: int) -> str:
-    return f"{count:,}" if count < 10**15 else f"10^{len(str(count)) - 1}"
+def _require(holds: bool, wrong: str, value: object, remedy: str) -> None:
+    if not holds:
+        raise InvalidInput(wrong, value=repr(value), remedy=remedy)
 
 
 AnyCells = TypeVar("AnyCells", bound=Cells)
@@ -467,9 +422,6 @@ def with_reason(job: Job, cells: AnyCells) -> AnyCells:
     """The cells of a job that its budget ended, with the reason in their evidence."""
     reason = job.why_stopped(len(cells)) if cells.outcome is Outcome.BUDGET_REACHED else ""
     return replace(cells, evidence=f"{cells.evidence}; {reason}") if reason else cells  # type: ignore[type-var]
-
-
-# ---- the engine
 
 
 class Engine(ABC):

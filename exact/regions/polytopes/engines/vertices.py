@@ -117,8 +117,8 @@ def _by_programmes(job: Job, given: Arrangement) -> FlatCells:
     layer = Layer.of(
         RationalMatrix.from_rationals(normals), RationalMatrix.from_rationals(offsets), ReLU()
     )
-    domain = HPolytope(given.walls, dim=given.dim)
-    cells = LPTree().run(replace(job, network=Network((Block((layer,)),)), domain=domain))
+    problem = Problem(Network((Block((layer,)),)), HPolytope(given.walls, dim=given.dim))
+    cells = LPTree().run(replace(job, problem=problem))
     view = _View(given, np.packbits(given.hinge_bits(cells.bits), axis=1))
     return replace(cells, codes=view.codes, hinges=given.hinges, pairs=view.pairs)
 
