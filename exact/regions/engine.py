@@ -22,7 +22,8 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.networks.network import Network
 from exact.propagation.bounds import least_regions, region_bound
-from exact.propagation.charts import flat_of, sphere_dimension
+from exact.propagation.chart import Chart
+from exact.propagation.charts import chart, flat_of, sphere_dimension
 from exact.propagation.norm_walks import radius_matters
 from exact.regions.cells import Cells, Outcome
 
@@ -148,9 +149,6 @@ NORM_IS_NOT_FIRST = Refusal(
 )
 
 
-# ---- the problem
-
-
 @short_repr
 @dataclass(frozen=True)
 class Problem:
@@ -211,6 +209,11 @@ class Problem:
         """The chart of a flat domain."""
         assert isinstance(self.domain, FlatDomain), "engines for flat domains refuse others"
         return flat_of(self.domain)
+
+    @cached_property
+    def chart(self) -> Chart:
+        """How the network stands on the domain; the flat chart of a line."""
+        return chart(self.network, self.domain)
 
     @cached_property
     def sphere_dim(self) -> int | None:
@@ -297,9 +300,6 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
             remedy="give a norm of more coordinates",
         )
     return network.folded(), Ball([Rational(0)] * norm.dim, norm.dim, norm.sphere_basis())
-
-
-# ---- the job
 
 
 @short_repr

@@ -38,7 +38,7 @@ from exact.geometry.polyhedra.faces import (
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded, root_multiple
 from exact.networks.network import Network
-from exact.propagation.charts import AffineChart, chart
+from exact.propagation.charts import AffineChart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json
 from exact.regions.engine import Problem
@@ -78,7 +78,7 @@ class FlatPartition(CodedPartition):
 
     def __init__(self, problem: Problem, engine: str, cells: FlatCells) -> None:
         super().__init__(problem, engine, cells.codes, cells)
-        domain, found = problem.domain, chart(problem.network, problem.domain)
+        domain, found = problem.domain, problem.chart
         assert isinstance(domain, FlatDomain), "engines for flat domains refuse others"
         assert isinstance(found, AffineChart), "flat domains have affine charts"
         self.chart = found

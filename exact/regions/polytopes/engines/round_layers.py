@@ -55,8 +55,8 @@ class RoundLayers(Engine):
         return 1000.0
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, Ball)
-        chart = BallChart.of(job.network, job.domain)
+        chart = job.problem.chart
+        assert isinstance(chart, BallChart), "it refuses other domains"
         cursor = begin(job.network, chart.centred.state(), [_ZERO] * chart.dim + [_ONE])
         found, stopped = list[Part](), False
         try:

@@ -83,8 +83,8 @@ class Vertices(Engine):
     def _run(self, job: Job) -> FlatCells:
         flat = job.problem.flat
         given = arrangement(first_layer(job.network, flat), flat.walls, flat.dim)
-        if isinstance(job.domain, Ball):
-            return _in_ball(job, given, job.domain)
+        if isinstance(job.problem.chart, BallChart):
+            return _in_ball(job, given, job.problem.chart)
         job.watch.check()
         start = strict_feasibility(flat.walls, flat.dim, job.watch)
         if isinstance(start, Farkas):
@@ -183,8 +183,8 @@ def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool
     return _cells(kept, evidence, counts, None)
 
 
-def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
-    chart, found, kept = BallChart.of(job.network, ball), list[Part](), _Collected(given, job)
+def _in_ball(job: Job, given: Arrangement, chart: BallChart) -> FlatCells:
+    found, kept = list[Part](), _Collected(given, job)
     planes = [chart.from_centre(plane) for plane in given.planes]
     try:
         for part in parts(chart.body, planes, chart.body.around(), job.watch):
