@@ -35,6 +35,7 @@ from exact import (
 )
 from exact.check import Status
 from exact.geometry.domains.base import Domain
+from exact.regions.engine import Problem
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.codes import CodePartition
 from tests.laws.random_networks import HINGES, Bits, codes
@@ -205,8 +206,9 @@ def verdict(claim: Claim, only: Sequence[str] = ()) -> Iterator[str]:
     of codes.
     """
     sets = dict[str, set[Bits]]()
+    read = Problem.of(claim.network, claim.domain)
     for engine in only or engines.ALL:
-        if not engines.takes(engine, claim.network, claim.domain):
+        if not engines.takes(engine, read.network, read.domain):
             continue
         try:
             found = partition(claim.network, claim.domain, engine=engine)

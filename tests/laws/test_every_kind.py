@@ -37,6 +37,7 @@ from exact import (
 )
 from exact.geometry.domains.base import Domain
 from exact.propagation.charts import chart
+from exact.regions.engine import Problem
 from exact.sources import tensors
 from tests.truths import engines
 
@@ -98,7 +99,8 @@ JOBS: dict[str, tuple[Network, Domain]] = {
 
 def able(name: str) -> list[str]:
     """The engines that do not refuse a job."""
-    return [engine for engine in engines.ALL if engines.takes(engine, *JOBS[name])]
+    read = Problem.of(*JOBS[name])
+    return [engine for engine in engines.ALL if engines.takes(engine, read.network, read.domain)]
 
 
 CASES = [(name, engine) for name in JOBS for engine in able(name)]
