@@ -577,7 +577,7 @@ def test_refusals() -> None:
         )
     )
     assert "round" in str(engine.refusal(Problem(generic((2, 3)), Ball([0, 0], 1))))
-    costs = [engine.cost(generic((d, 2)), RealSpace(d)) for d in range(1, MAX_DIM + 1)]
+    costs = [engine.cost(Problem(generic((d, 2)), RealSpace(d))) for d in range(1, MAX_DIM + 1)]
     assert costs == sorted(set(costs))
 
 
