@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from exact.arithmetic.numbers import RationalMatrix, rational
 from exact.errors import (
+    EngineDefect,
     ExactlensError,
     InvalidInput,
     MissingExtra,
@@ -16,6 +17,7 @@ from exact.errors import (
     Undecided,
     Unsupported,
 )
+from exact.geometry.budgets import Budget
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
@@ -38,10 +40,10 @@ from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.networks.operators import LinearOperator
-from exact.partition import partition
+from exact.partition import Choice, choose, partition
 from exact.regions.arcs.batches import CircleBatch, partition_circles
 from exact.regions.cells import Outcome
-from exact.regions.engine import Budget
+from exact.regions.engine import Problem, Refusal
 from exact.regions.partition import Partition
 from exact.regions.region import Facet, Region, SymbolicRegion
 
@@ -56,8 +58,10 @@ __all__ = [
     "Block",
     "Box",
     "Budget",
+    "Choice",
     "CircleBatch",
     "Domain",
+    "EngineDefect",
     "ExactlensError",
     "Facet",
     "GreatCircle",
@@ -80,11 +84,13 @@ __all__ = [
     "Outcome",
     "Partition",
     "Plane",
+    "Problem",
     "RMSNorm",
     "RationalMatrix",
     "Ray",
     "ReLU",
     "RealSpace",
+    "Refusal",
     "Region",
     "Segment",
     "SiLU",
@@ -94,6 +100,7 @@ __all__ = [
     "TooLarge",
     "Undecided",
     "Unsupported",
+    "choose",
     "load",
     "neighbourhood",
     "partition",

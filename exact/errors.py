@@ -221,6 +221,19 @@ class Undecided(ExactlensError):
     """
 
 
+class EngineDefect(Undecided):
+    """A proof of ours failed: a bug of an engine, no sign that was left undecided."""
+
+    def __init__(
+        self,
+        wrong: str,
+        *,
+        value: object,
+        remedy: str = "this is a defect of the engine: please report the network",
+    ) -> None:
+        super().__init__(wrong, value=value, remedy=remedy)
+
+
 class MissingExtra(ExactlensError, ImportError):
     """An optional dependency is needed for this and is not installed.
 
@@ -235,26 +248,16 @@ def _rebuilt(kind: type[ExactlensError], wrong: str, value: object, remedy: str)
 
 
 def certain(value: _T | None, fact: str) -> _T:
-    """The value; Undecided where there is none, although there is one by the stated `fact`: a
-    defect of ours, no input's.
-    """
+    """The value; EngineDefect where there is none, although there is one by the stated `fact`."""
     if value is None:
-        raise Undecided(
-            f"what must hold does not: {fact}",
-            value=None,
-            remedy="this is a defect of the engine: please report the network",
-        )
+        raise EngineDefect(f"what must hold does not: {fact}", value=None)
     return value
 
 
 def require(holds: bool, fact: str, value: object) -> None:
-    """Undecided unless a stated `fact` about `value` holds: a defect of ours, no input's."""
+    """EngineDefect unless a stated `fact` about `value` holds."""
     if not holds:
-        raise Undecided(
-            f"what must hold does not: {fact}",
-            value=value,
-            remedy="this is a defect of the engine: please report the network",
-        )
+        raise EngineDefect(f"what must hold does not: {fact}", value=value)
 
 
 def shown(point: Sequence[object]) -> str:

@@ -13,11 +13,15 @@ import os
 import threading
 import time
 import weakref
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from exact.arithmetic.texts.printing import short_repr
+from exact.errors import InvalidInput
 
 SHARE = 0.5
 _LOOK = 0.02  # seconds between two looks at the memory
@@ -25,6 +29,45 @@ _WAKE = 0.05  # seconds between two looks of the thread that rings the alarm
 # seconds, and the part of a budget of seconds, that may be spent on putting results in order
 _ROOM, _PART = (0.2, 0.05)
 Alarm = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@short_repr
+@dataclass(frozen=True)
+class Budget:
+    """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means
+    no bound of one's own.
+
+    The bytes are those that the process grows by. Without them memory is bounded all the same, by
+    half of what is available when the job starts; `bytes=math.inf` takes that bound away.
+
+    >>> Budget(regions=100, seconds=2.5)
+    Budget(regions=100, seconds=2.5, bytes=None)
+    """
+
+    regions: int | None = None
+    seconds: float | None = None
+    bytes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, bound in (
+            ("regions", self.regions),
+            ("seconds", self.seconds),
+            ("bytes", self.bytes),
+        ):
+            numbers = int if name == "regions" else int | float
+            if bound is not None and (
+                isinstance(bound, bool) or not (isinstance(bound, numbers) and bound >= 0)
+            ):
+                raise InvalidInput(
+                    f"a budget of {name} is not a number from 0",
+                    value=repr(bound),
+                    remedy=f"write Budget({name}=100), or leave it out",
+                )
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it bounds nothing."""
+        return self.regions is None and self.seconds is None and self.bytes is None
 
 
 class Stopped(Exception):
@@ -154,6 +197,11 @@ def readable_bytes(count: float) -> str:
                 return f"{count / size:.3g} {unit}"
             return f"10^{len(str(int(count))) - 1} bytes"
     return f"{count:.0f} bytes"
+
+
+def readable_count(count: int) -> str:
+    """A number in digits, or by its size."""
+    return f"{count:,}" if count < 10**15 else f"10^{len(str(count)) - 1}"
 
 
 def resident_bytes() -> int:

@@ -50,12 +50,12 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.partition import partition
 from exact.regions.arcs.partition import CurvePartition
-from exact.regions.polytopes.norm_ball import behind_norm, input_radius_squared
+from exact.regions.engine import behind_norm
+from exact.regions.polytopes.norm_ball import input_radius_squared
 
 _ZERO, _ONE = Rational(0), Rational(1)
-_MIDDLE = (
-    200  # floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
-)
+# floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
+_MIDDLE = 200
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 
 
@@ -125,8 +125,8 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     layers behind it.
 
     With eps = 0 the ray is one point of the sphere: no flip, one code. Raises InvalidInput for an x
-    that P sends to zero, and the refusals of :func:`exact.regions.polytopes.norm_ball.behind_norm`.
-    Cost: one partition of a straight line.
+    that P sends to zero, and what :func:`exact.regions.engine.behind_norm` raises. Cost: one
+    partition of a straight line.
 
     >>> from exact.sources import tensors
     >>> network = tensors.block([[3, 0]], [-1], [[1]], [0], norm="rms", eps=1)

@@ -15,7 +15,7 @@ import numpy as np
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.numbers import FloatArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, Undecided
+from exact.errors import EngineDefect, InvalidInput, Undecided
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.round import NormBall, Sphere
 from exact.instruments.critical_radii import critical_radii, critical_radii_float
@@ -97,7 +97,7 @@ def compare_eps(network: Network, *, samples: int = 1000, seed: int = 0) -> EpsC
     reaching = [ball.radii(i).on_sphere for i in range(len(ball))]
     codes = [ball.code_of(i) for i in range(len(ball))]
     if limits != {code for code, reaches in zip(codes, reaching, strict=True) if reaches}:
-        raise Undecided(
+        raise EngineDefect(
             "the sphere and the cells of the ball that reach it have different codes",
             value=(ball, sphere),
             remedy="this is a defect of an engine: please report the network",

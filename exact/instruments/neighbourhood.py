@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational
 from exact.errors import InvalidInput, Unsupported, shown
+from exact.geometry.budgets import Budget
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import RealSpace
 from exact.geometry.polyhedra.halfspace import Point, homogeneous, is_inside, side
 from exact.networks.network import Network
 from exact.propagation.charts import AffineChart, chart
-from exact.regions.engine import Budget, Job, Progress
+from exact.regions.engine import Job, Problem, Progress
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.facets import region_halfspaces
@@ -52,26 +53,29 @@ def neighbourhood(
     ['000', '100', '110']
     """
     space = RealSpace(network.input_dim) if domain is None else domain
-    _check(network, space, radius)
+    problem = Problem(network, space)
+    _check(problem, radius)
     found = chart(network, space)
     assert isinstance(found, AffineChart), "flat domains have affine charts"
     flat, start = found.flat, homogeneous(found.coordinates(x))
     _check_start(network, flat, x, start)
-    job = Job(network, space, budget=budget or Budget(), progress=progress)
+    job = Job(problem, budget=budget or Budget(), progress=progress)
     cells = FacetWalk().explore(job, start, radius) if flat.dim else point_cells(job)
-    return FlatPartition(network, space, FacetWalk.name, cells)
+    return FlatPartition(problem, FacetWalk.name, cells)
 
 
-def _check(network: Network, domain: FlatDomain, radius: int) -> None:
+def _check(problem: Problem, radius: int) -> None:
     if isinstance(radius, bool) or not isinstance(radius, int) or radius < 0:
         raise InvalidInput(
             "the radius is not a number of facets", value=repr(radius), remedy="give 0, 1, 2, ..."
         )
-    domain.check(network.input_dim)
-    network.require_piecewise_linear()
-    reason = FacetWalk().refusal(network, domain)
+    problem.domain.check(problem.network.input_dim)
+    problem.network.require_piecewise_linear()
+    reason = FacetWalk().refusal(problem)
     if reason is not None:
-        raise Unsupported("no neighbourhood in facets here", value=repr(domain), remedy=reason)
+        raise Unsupported(
+            "no neighbourhood in facets here", value=repr(problem.domain), remedy=str(reason)
+        )
 
 
 def _check_start(network: Network, flat: Flat, x: Sequence[object], start: Point) -> None:

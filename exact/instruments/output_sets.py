@@ -21,7 +21,7 @@ from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.numbers import Rational, RationalArray, listed, rationals
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Undecided
-from exact.geometry.budgets import Watch
+from exact.geometry.budgets import Budget, Watch
 from exact.geometry.polyhedra.affine_hulls import affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
@@ -31,7 +31,6 @@ from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.propagation.enclosures import PointWalk, stages
 from exact.regions.cells import Outcome
-from exact.regions.engine import Budget
 from exact.regions.polytopes.partition import FlatPartition
 
 Decided = Point | Farkas

@@ -132,24 +132,6 @@ class Network:
             )
 
     @property
-    def jump_refusal(self) -> str | None:
-        """Why engines that go beyond curves refuse the network: facets behind a jump can border
-        several regions; or None.
-        """
-        jumping = (
-            layer.activation
-            for layer in self.hidden_layers[:-1]
-            if not layer.activation.is_continuous
-        )
-        found = next(jumping, None)
-        return (
-            None
-            if found is None
-            else f"hidden layers stand behind {found.name}, which jumps, so hinges break off at "
-            f"facets"
-        )
-
-    @property
     def hinge_count(self) -> int:
         """The number of bits of the spline code."""
         return sum(self.bits_per_layer)

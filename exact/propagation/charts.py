@@ -30,7 +30,6 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody
-from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.propagation.chart import (
     Chart,
@@ -266,38 +265,8 @@ def sphere_dimension(network: Network, domain: Domain) -> int | None:
     return network.input_dim - 1 if norm is None else norm.sphere_dim
 
 
-def sphere_refusal(network: Network, domain: Domain) -> str | None:
-    """Why a network does not live on the sphere of a domain (of any dimension), or None."""
-    if not isinstance(domain, Sphere | GreatSphere):
-        return f"it enumerates spheres, not {type(domain).__name__}"
-    if network.jump_refusal is not None:
-        return network.jump_refusal
-    if not network.has_norm:
-        return None
-    needed, front = network.steps_to_last_hinge, layers_in_front(network.steps)
-    if isinstance(domain, Sphere) and network.blocks[0].norm is None:
-        return (
-            "the norm is not in front of the first block; use network.from_block(k) to start there"
-        )
-    if any(layer.bits for layer in front):
-        return "hidden layers stand in front of the norm, so directions do not determine the sphere"
-    if any(x != 0 for layer in front for x in layer.as_affine.bias.column()):
-        return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
-    if norms_in(needed) > 1:
-        return (
-            f"hidden layers stand behind {norms_in(needed)} norms; curves (GreatCircle, Segment, "
-            f"...) can do that"
-        )
-    if passes_a_norm_by(needed):
-        return (
-            "hidden layers follow a skip connection around a norm; curves (GreatCircle, "
-            "Segment, ...) can do that"
-        )
-    return None
-
-
 def sphere_chart(network: Network, domain: Domain) -> SphereChart:
-    """The chart of a sphere that :func:`sphere_refusal` accepts.
+    """The chart of a sphere on which a network lives.
 
     Raises InvalidInput when the norm's projection collapses the directions of a GreatSphere.
     """

@@ -94,16 +94,14 @@ def direction_refusal(network: Network) -> str | None:
     """
     for stage in stages(network):
         if isinstance(stage, Remember):
-            return (
-                "hidden layers follow a skip connection around the first norm; give radius_squared="
-            )
+            return "hidden layers follow a skip connection around the first norm"
         if isinstance(stage, Normalise):
             return None
         if isinstance(stage, Bend):
-            return "hidden layers stand in front of the norm; give radius_squared="
+            return "hidden layers stand in front of the norm"
         if isinstance(stage, Affine) and any(x != 0 for x in stage.layer.as_affine.bias.column()):
-            return "a bias stands in front of the norm; give radius_squared="
-    return "no norm stands in front of the last hidden layer; give radius_squared="
+            return "a bias stands in front of the norm"
+    return "no norm stands in front of the last hidden layer"
 
 
 def radius_matters(network: Network) -> bool:

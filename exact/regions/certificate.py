@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from exact import check
 from exact.arithmetic.numbers import Rational
 from exact.atomic_files import publishing
-from exact.errors import InvalidInput, Undecided, Unsupported
+from exact.errors import EngineDefect, InvalidInput, Unsupported
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.networks.activations import Activation
@@ -100,7 +100,7 @@ def verified(partition: Certified, *, maps: bool = True) -> check.Verdict:
     """Make the certificate of a partition and verify it; the verdict is about this network, this
     domain and these codes.
 
-    Raises as :func:`of` does, and Undecided where the certificate speaks of another network or
+    Raises as :func:`of` does, and EngineDefect where the certificate speaks of another network or
     domain, or of other codes. Cost: that of :func:`of` and of `exact.check.verify`.
 
     >>> from exact import Box, partition
@@ -123,7 +123,7 @@ def verified(partition: Certified, *, maps: bool = True) -> check.Verdict:
         partition.digest,
         complete,
     ):
-        raise Undecided(
+        raise EngineDefect(
             "the certificate speaks of another partition",
             value=verdict,
             remedy="this is a defect of the writer: please report the network",

@@ -1,63 +1,301 @@
-"""What every engine shares: the job, the budget, and what `partition` asks of an engine."""
+"""What every engine shares: the problem, why an engine refuses one, the budget, the job, and what
+`partition` asks of an engine.
+"""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import inf
 from typing import TypeVar
 
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.numbers import Rational
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput
-from exact.geometry.budgets import Watch
-from exact.geometry.domains.base import Domain
+from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
+from exact.geometry.budgets import Budget, Watch, readable_bytes, readable_count
+from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.domains.flat import Ball
+from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
+from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
-from exact.propagation.charts import flat_of as chart_of
+from exact.propagation.bounds import least_regions, region_bound
+from exact.propagation.chart import Chart
+from exact.propagation.charts import chart, flat_of, sphere_dimension
+from exact.propagation.norm_walks import radius_matters
 from exact.regions.cells import Cells, Outcome
-
-__all__ = ["Budget", "Engine", "Job", "Progress", "chart_of", "with_reason"]
 
 Progress = Callable[[int], None]
 
 
-@short_repr
+# ---- why an engine cannot do a problem
+
+
 @dataclass(frozen=True)
-class Budget:
-    """A bound on the number of regions, on seconds, on bytes of memory, or on several; None means
-    no bound of one's own.
+class Refusal:
+    """Why an engine cannot do a problem: a `fact`, what follows from it, and what to do instead.
 
-    The bytes are those that the process grows by. Without them memory is bounded all the same, by
-    half of what is available when the job starts; `bytes=math.inf` takes that bound away.
+    `needs` names the domains that an engine cuts which cuts none of this kind. `of_size` says that
+    an engine's own reach is exceeded, in dimensions or layers; other facts are about the network.
 
-    >>> Budget(regions=100, seconds=2.5)
-    Budget(regions=100, seconds=2.5, bytes=None)
+    >>> str(Refusal("the network has 2 norms", "and it can do one", "cut along a Line"))
+    'the network has 2 norms, and it can do one; cut along a Line'
     """
 
-    regions: int | None = None
-    seconds: float | None = None
-    bytes: float | None = None
+    fact: str
+    so: str = ""
+    advice: str = ""
+    needs: str = ""
+    of_size: bool = False
 
-    def __post_init__(self) -> None:
-        for name, bound in (
-            ("regions", self.regions),
-            ("seconds", self.seconds),
-            ("bytes", self.bytes),
-        ):
-            numbers = int if name == "regions" else int | float
-            if bound is not None and (
-                isinstance(bound, bool) or not (isinstance(bound, numbers) and bound >= 0)
-            ):
-                raise InvalidInput(
-                    f"a budget of {name} is not a number from 0",
-                    value=repr(bound),
-                    remedy=f"write Budget({name}=100), or leave it out",
-                )
+    @classmethod
+    def elsewhere(cls, needs: str, domain: Domain, verb: str = "enumerates") -> Refusal:
+        """That of an engine for domains of other kinds."""
+        return cls(f"it {verb} {needs}, not {type(domain).__name__}", needs=needs)
 
     @property
-    def is_endless(self) -> bool:
-        """Whether it bounds nothing."""
-        return self.regions is None and self.seconds is None and self.bytes is None
+    def statement(self) -> str:
+        """The fact and what follows."""
+        return f"{self.fact}, {self.so}" if self.so else self.fact
+
+    def __str__(self) -> str:
+        return _joined(self.statement, self.advice)
+
+
+def all_refusals(refusals: Mapping[str, Refusal], kind: str) -> str:
+    """The refusals of engines in one sentence, every fact once: first those about the network, last
+    the engines for other domains than this kind.
+
+    >>> flat = Refusal("it cuts balls, not Box", needs="balls")
+    >>> norm = Refusal("there is a norm", advice="use Sphere")
+    >>> all_refusals({"a": flat, "b": norm, "c": Refusal("there is a norm", "so no")}, "Box")
+    'there is a norm, so no; use Sphere (b, c); for other domains than Box: a (balls)'
+    """
+    facts, others = dict[tuple[bool, str], dict[str, Refusal]](), dict[str, list[str]]()
+    for engine, refusal in refusals.items():
+        if refusal.needs:
+            others.setdefault(refusal.needs, []).append(engine)
+        else:
+            facts.setdefault((refusal.of_size, refusal.fact), {})[engine] = refusal
+    clauses = list[str]()
+    for key in sorted(facts, key=lambda key: key[0]):
+        told = facts[key].values()
+        statement = max((one.statement for one in told), key=len)
+        advice = dict.fromkeys(one.advice for one in told)
+        clauses.append(f"{_joined(statement, *advice)} ({', '.join(facts[key])})")
+    elsewhere = ", ".join(f"{', '.join(names)} ({needs})" for needs, names in others.items())
+    return _joined(*clauses, elsewhere and f"for other domains than {kind}: {elsewhere}")
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
+
+
+def jump_refusal(network: Network) -> Refusal | None:
+    """That of engines that go beyond curves: facets behind a jump can border several regions."""
+    for layer in network.hidden_layers[:-1]:
+        if not layer.activation.is_continuous:
+            return Refusal(
+                f"hidden layers stand behind {layer.activation.name}, which jumps",
+                "so hinges break off at facets",
+            )
+    return None
+
+
+def in_front_refusal(network: Network, place: str) -> Refusal | None:
+    """That of directions, on a sphere or a circle, in front of a norm: no constant 1 is there."""
+    front = layers_in_front(network.steps)
+    if any(layer.bits for layer in front):
+        return Refusal(
+            "hidden layers stand in front of the norm",
+            f"so directions do not determine the {place}",
+        )
+    if any(x != 0 for layer in front for x in layer.as_affine.bias.column()):
+        return Refusal(
+            "a bias stands in front of the norm",
+            advice="use network.from_block(k) to start at the norm",
+        )
+    return None
+
+
+def one_norm_refusal(network: Network, so: str = "", advice: str = "") -> Refusal | None:
+    """That of engines for one norm before the last hidden layer, and no skip around it when hidden
+    layers follow.
+    """
+    needed = network.steps_to_last_hinge
+    if norms_in(needed) > 1:
+        return Refusal(f"hidden layers stand behind {norms_in(needed)} norms", so, advice)
+    if passes_a_norm_by(needed):
+        return Refusal("hidden layers follow a skip connection around a norm", advice=advice)
+    return None
+
+
+def one_layer_refusal(network: Network) -> Refusal | None:
+    """That of engines that cut by one hidden layer."""
+    layers = len(network.hidden_layers)
+    found = Refusal(f"it cuts by one hidden layer, and this network has {layers}", of_size=True)
+    return None if layers <= 1 else found
+
+
+NORM_IS_NOT_FIRST = Refusal(
+    "the norm is not in front of the first block", advice="use network.from_block(k) to start there"
+)
+
+
+@short_repr
+@dataclass(frozen=True)
+class Problem:
+    """What engines cut: a network on a domain that fit, with what is derived of both once.
+
+    For a `NormBall` that is the network behind its norm on the ball of all its values, and `given`
+    is the network and the domain as they were given.
+
+    >>> from exact import Sphere
+    >>> from exact.sources import tensors
+    >>> net = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="layernorm", eps="1/9")
+    >>> problem = Problem.of(net, NormBall())
+    >>> type(problem.domain).__name__, problem.network.has_norm, problem.asked == (net, NormBall())
+    ('Ball', False, True)
+    >>> Problem.of(net, Sphere()).sphere_dim
+    1
+    """
+
+    network: Network
+    domain: Domain
+    given: tuple[Network, Domain] | None = None
+
+    @classmethod
+    @in_ieee_floats
+    def of(cls, network: Network, domain: Domain) -> Problem:
+        """The problem of a network and a domain.
+
+        Raises InvalidInput where they do not fit, NotPiecewiseLinear for hidden layers behind a
+        smooth activation, and what :func:`behind_norm` raises.
+        """
+        if not isinstance(network, Network):
+            raise InvalidInput(
+                "not a network",
+                value=type(network).__name__,
+                remedy="read it first with exact.sources.torch_modules.read(module)",
+            )
+        if not isinstance(domain, Domain):
+            raise InvalidInput(
+                "not a domain",
+                value=repr(domain),
+                remedy="give Box, RealSpace, Plane, Segment, ..., Sphere",
+            )
+        domain.check(network.input_dim)
+        problem = cls(network, domain)
+        problem._check_radius()
+        _check_smooth(network)
+        if isinstance(domain, NormBall):
+            return cls(*behind_norm(network), (network, domain))
+        return problem
+
+    @property
+    def asked(self) -> tuple[Network, Domain]:
+        """The network and the domain as they were given."""
+        return self.given or (self.network, self.domain)
+
+    @property
+    def flat(self) -> Flat:
+        """The chart of a flat domain."""
+        assert isinstance(self.domain, FlatDomain), "engines for flat domains refuse others"
+        return flat_of(self.domain)
+
+    @cached_property
+    def chart(self) -> Chart:
+        """How the network stands on the domain; the flat chart of a line."""
+        return chart(self.network, self.domain)
+
+    @cached_property
+    def sphere_dim(self) -> int | None:
+        """The dimension of the sphere that the domain means; None where it is none, -1 where there
+        is none.
+        """
+        return sphere_dimension(self.network, self.domain)
+
+    @cached_property
+    def sphere_refusal(self) -> Refusal | None:
+        """Why the network does not live on the sphere of the domain (of any dimension), or None."""
+        network = self.network
+        if self.sphere_dim is None:
+            return Refusal.elsewhere("spheres", self.domain)
+        if (jump := jump_refusal(network)) is not None or not network.has_norm:
+            return jump
+        if isinstance(self.domain, Sphere) and network.blocks[0].norm is None:
+            return NORM_IS_NOT_FIRST
+        return in_front_refusal(network, "sphere") or one_norm_refusal(
+            network, advice="curves (GreatCircle, Segment, ...) can do that"
+        )
+
+    def _check_radius(self) -> None:
+        network, domain = self.network, self.domain
+        if not isinstance(domain, Sphere | GreatCircle | GreatSphere):
+            return
+        if not network.has_norm:
+            if domain.radius_squared is None:
+                raise InvalidInput(
+                    "the network has no norm, so the radius is unknown",
+                    value=domain,
+                    remedy="give radius_squared=",
+                )
+            return
+        is_circle = isinstance(domain, GreatCircle) or self.sphere_dim == 1
+        if domain.radius_squared is not None and not (is_circle and radius_matters(network)):
+            raise InvalidInput(
+                "the network's norm fixes the radius",
+                value=domain,
+                remedy="leave out radius_squared=",
+            )
+
+
+def _check_smooth(network: Network) -> None:
+    for layer in network.hidden_layers[:-1]:
+        if not layer.activation.is_piecewise_linear:
+            raise NotPiecewiseLinear(
+                "hidden layers stand behind a smooth activation, so there are no affine regions",
+                value=layer.activation.name,
+                remedy="partition the first hidden layer only, or use network.relu_ised()",
+            )
+
+
+@in_ieee_floats
+def behind_norm(network: Network) -> tuple[Network, Ball]:
+    """The network behind its first norm as a function of y, gain and bias folded in, and the ball
+    of all y.
+
+    Raises InvalidInput for a network without norm, for eps = 0 (no ball but a sphere) and for a
+    norm that leaves a single point; Unsupported where hidden layers stand in front of the norm or
+    behind a second one.
+    """
+    norm = network.norms[0] if network.norms else None
+    if norm is None:
+        raise InvalidInput(
+            "the network has no norm, so its inputs fill no ball",
+            value="no norm",
+            remedy="give Ball(centre, radius_squared)",
+        )
+    if (refusal := Problem(network, Sphere()).sphere_refusal) is not None:
+        raise Unsupported(
+            "the network does not live on one norm's ball", value=NormBall(), remedy=str(refusal)
+        )
+    if norm.eps == 0:
+        raise InvalidInput(
+            "eps is 0, so the image of the norm is a sphere, not a ball",
+            value=norm,
+            remedy="use Sphere()",
+        )
+    if norm.sphere_dim < 0:
+        raise InvalidInput(
+            "the norm maps every input to one point",
+            value=norm,
+            remedy="give a norm of more coordinates",
+        )
+    return network.folded(), Ball([Rational(0)] * norm.dim, norm.dim, norm.sphere_basis())
 
 
 @short_repr
@@ -65,12 +303,12 @@ class Budget:
 class Job:
     """One call of partition: what to enumerate, where the filters run, when to stop.
 
-    `limit` bounds the regions as the budget does. The clock starts when the job is made; jobs that
-    share a `watch` share it.
+    `limit` bounds the regions of a job whose budget bounds neither regions nor seconds. The clock
+    starts when the job is made; jobs that share a `watch` share it. Raises InvalidInput for what is
+    no device, budget, progress or limit.
     """
 
-    network: Network
-    domain: Domain
+    problem: Problem
     device: str = "cpu"
     budget: Budget = field(default_factory=Budget)
     progress: Progress | None = None
@@ -79,15 +317,51 @@ class Job:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self._check()
+        if self.budget.regions is not None or self.budget.seconds is not None:
+            self.limit = None
         self.watch = self.shared = self.shared or Watch(self.budget.seconds, self.budget.bytes)
+
+    def _check(self) -> None:
+        import torch
+
+        budget, limit, progress, device = self.budget, self.limit, self.progress, self.device
+        is_count = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
+        known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device)
+        is_here = not known or device.startswith("cpu") or torch.cuda.is_available()
+        _require(
+            isinstance(budget, Budget),
+            "not a budget",
+            budget,
+            "write budget=Budget(seconds=10) or Budget(regions=100)",
+        )
+        _require(
+            limit is None or is_count,
+            "not a limit",
+            limit,
+            "give a whole number of regions, or None",
+        )
+        wanted = "give a function of one number, or None"
+        _require(
+            progress is None or callable(progress), "progress cannot be called", progress, wanted
+        )
+        _require(bool(known), "unknown device", device, 'write "cpu" or "cuda"')
+        _require(is_here, "no CUDA device is available", device, 'write device="cpu"')
+
+    @property
+    def network(self) -> Network:
+        """What is cut by."""
+        return self.problem.network
+
+    @property
+    def domain(self) -> Domain:
+        """What is cut."""
+        return self.problem.domain
 
     @property
     def most(self) -> int | None:
         """The number of regions that ends the job, by the budget or the limit."""
-        return min(
-            (bound for bound in (self.budget.regions, self.limit) if bound is not None),
-            default=None,
-        )
+        return self.limit if self.budget.regions is None else self.budget.regions
 
     def out_of_budget(self, found: int) -> bool:
         """Report progress and say whether the budget is used up after `found` regions."""
@@ -103,10 +377,38 @@ class Job:
             return self.watch.reason
         if self.most == self.budget.regions:
             return f"the budget of {self.most:,} regions is reached: give a larger one to go on"
-        return (
-            f"the limit of {self.most:,} regions is reached: give limit=None or a larger one "
-            f"to go on"
-        )
+        told = f"the limit of {self.most:,} regions is reached"
+        return f"{told}: give limit=None or a larger one to go on"
+
+    def require_room(self, bytes_each: float) -> None:
+        """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
+        so many bytes a region; all else is stopped when it is. Raises TooLarge.
+        """
+        network, domain, most_bytes = self.network, self.domain, self.watch.most_bytes
+        if self.budget.regions is not None or self.budget.seconds is not None:
+            return
+        if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
+            return
+        limit = inf if self.limit is None else self.limit
+        most = min(most_bytes / bytes_each if bytes_each else inf, limit)
+        if network.has_norm or region_bound(network, self.problem.flat.dim) <= most:
+            return
+        least = least_regions(network, domain, enough=most)
+        if least > most:
+            size = readable_count(least * ((network.hinge_count + 7) // 8))
+            told = "" if self.limit is None else f", and the limit is {self.limit:,}"
+            way = "limit=None" if least > limit else "Budget(bytes=...)"
+            raise TooLarge(
+                "the job is too large",
+                value=f"at least {readable_count(least)} regions ({size} bytes of codes)",
+                remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is "
+                f"room for {readable_bytes(most_bytes)}{told}",
+            )
+
+
+def _require(holds: bool, wrong: str, value: object, remedy: str) -> None:
+    if not holds:
+        raise InvalidInput(wrong, value=repr(value), remedy=remedy)
 
 
 AnyCells = TypeVar("AnyCells", bound=Cells)
@@ -124,20 +426,20 @@ class Engine(ABC):
     name: str
 
     @abstractmethod
-    def refusal(self, network: Network, domain: Domain) -> str | None:
+    def refusal(self, problem: Problem) -> Refusal | None:
         """Why this engine cannot do the job, or None when it can."""
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         """Rough microseconds per region, by which `partition` chooses among engines; infinite: on
         request only.
         """
         return inf
 
-    def bytes_per_region(self, network: Network, domain: Domain) -> float:
+    def bytes_per_region(self, problem: Problem) -> float:
         """About how much memory a region takes, at least: by this a job is refused that cannot
         fit.
         """
-        return float((network.hinge_count + 7) // 8)
+        return float((problem.network.hinge_count + 7) // 8)
 
     @abstractmethod
     def run(self, job: Job) -> Cells:

@@ -19,7 +19,7 @@ from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.numbers import RationalArray
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import InvalidInput, Undecided
+from exact.errors import EngineDefect, InvalidInput
 from exact.geometry.combinatorics.codes import (
     Hinge,
     SplineCode,
@@ -40,6 +40,7 @@ from exact.regions import certificate as certificates
 from exact.regions import storage
 from exact.regions.cells import Cells
 from exact.regions.certificate import Json
+from exact.regions.engine import Problem
 from exact.regions.region import Facet, Region
 from exact.regions.storage import Arrays, Parts
 
@@ -79,14 +80,14 @@ class Partition(ABC):
         members_in_ieee_floats(cls)
 
     def __init__(
-        self, network: Network, domain: Domain, engine: str, codes: ByteArray | None, cells: Cells
+        self, problem: Problem, engine: str, codes: ByteArray | None, cells: Cells
     ) -> None:
-        self.network, self.domain, self.engine = network, domain, engine
+        self.problem, self.engine = problem, engine
+        self.network, self.domain = problem.asked
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
-        self._layout, self.cells = (network.bits_per_layer, widths_of(network.symbols)), cells
-        self.outcome = cells.outcome
-        self.evidence = cells.evidence
+        self._layout = self.network.bits_per_layer, widths_of(self.network.symbols)
+        self.cells, self.outcome, self.evidence = cells, cells.outcome, cells.evidence
         self.decisions = dict(cells.decisions)
 
     def seen_as(self, kind: type[Kind], wrong: str = "", remedy: str = "") -> Kind:
@@ -412,18 +413,12 @@ class CodedPartition(Partition):
     engine.
     """
 
-    def __init__(
-        self, network: Network, domain: Domain, engine: str, codes: ByteArray, cells: Cells
-    ) -> None:
+    def __init__(self, problem: Problem, engine: str, codes: ByteArray, cells: Cells) -> None:
         self.order: IndexArray = np.argsort(code_keys(codes), kind="stable")
-        super().__init__(network, domain, engine, codes[self.order], cells)
+        super().__init__(problem, engine, codes[self.order], cells)
         self._keys = code_keys(self.codes)
         if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise Undecided(
-                "the engine returned a region twice",
-                value=engine,
-                remedy="this is a defect of the engine: please report the network",
-            )
+            raise EngineDefect("the engine returned a region twice", value=engine)
 
     def _sorted_codes(self) -> ByteArray:
         return self.codes

@@ -18,6 +18,7 @@ from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.regions.cells import Outcome
+from exact.regions.engine import Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.partition import FlatPartition
 
@@ -99,4 +100,4 @@ def listed(
         pairs=(lambda: edges) if pairs else None,
         faces=complex_of(found, order) if faces else None,
     )
-    return FlatPartition(found.network, found.domain, "listed", cells)  # type: ignore[arg-type]
+    return FlatPartition(Problem(found.network, found.domain), "listed", cells)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ import sympy
 from exact import Domain, Network, partition
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.regions.engine import Problem
 from exact.regions.polytopes.facets import region_walls
 from exact.regions.polytopes.partition import FlatPartition
 
@@ -41,7 +42,7 @@ def with_faces(network: Network, domain: Domain) -> FlatPartition:
     faces = complex_of(
         [[*((w.normal, w.offset, 0) for w in region), *sides] for region in walls], dim
     )
-    return FlatPartition(network, domain, found.engine, replace(cells, faces=faces))  # type: ignore[arg-type]
+    return FlatPartition(Problem(network, domain), found.engine, replace(cells, faces=faces))  # type: ignore[arg-type]
 
 
 def cube_sides(dim: int) -> list[Constraint]:

@@ -13,10 +13,10 @@ import sympy
 
 from exact import AbsoluteValue, Box, Identity, Layer, Network, RealSpace, ReLU, partition
 from exact.arithmetic.numbers import Rational, fraction, fractions
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.facets import (
     FacetProofs,
@@ -108,7 +108,7 @@ def test_facets_of_random_regions(dim: int, seed: int) -> None:
         Layer.of([[1, 1]], [0], Identity()),
     ]
     network, box = Network((Block(tuple(layers)),)), Box(-2, 2, dim=dim)
-    cells = LPTree().run(Job(network, box))
+    cells = LPTree().run(Job(Problem(network, box)))
     flat = box.flat()
     for bits, witness in [(bits.tolist(), witness) for bits, witness, _ in regions_of(cells)][:8]:
         walls = region_walls(network, flat, bits)
@@ -304,5 +304,5 @@ def test_walls_at_the_ends_of_the_float_range_give_no_warning(state: str) -> Non
 
 @pytest.mark.parametrize("witness", [(3, 0, 0, 1), (1, 0, 0, 1), (-1, -1, -1, 1)])
 def test_a_witness_that_is_not_inside_is_refused(witness: tuple[int, ...]) -> None:
-    with pytest.raises(Undecided, match="not strictly inside"):
+    with pytest.raises(EngineDefect, match="not strictly inside"):
         facet_proofs([Halfspace(tuple(row)) for row in CUBE], witness, 3)

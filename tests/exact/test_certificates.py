@@ -15,6 +15,7 @@ from exact import Ball, Box, Budget, Line, RealSpace, Unsupported, check, partit
 from exact.check import Status
 from exact.partition import ENGINES
 from exact.regions import certificate as certificates
+from exact.regions.engine import Problem
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
@@ -159,7 +160,7 @@ def test_every_engine_has_its_results_proved(seed: int) -> None:
     spec, domain = fuzz.job(seed)
     digests = set()
     for engine in ENGINES:
-        if engine.name != "circle" and engine.refusal(spec.network, domain) is None:
+        if engine.name != "circle" and engine.refusal(Problem(spec.network, domain)) is None:
             verdict = certificates.verified(partition(spec.network, domain, engine=engine.name))
             assert verdict.status is Status.COMPLETE, (engine.name, verdict.reason)
             digests.add(verdict.digest)

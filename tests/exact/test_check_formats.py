@@ -42,6 +42,7 @@ from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
 from exact.partition import ENGINES
 from exact.regions import certificate as certificates
+from exact.regions.engine import Problem
 from tests.exact import own_parts, round_jobs
 from tests.exact import test_check as flat_jobs
 from tests.exact.forgeries import Record, numbers, records_of, verdict, written
@@ -266,7 +267,7 @@ def test_an_activation_of_ones_own_is_proved_by_every_engine(dim: int, domain: D
     network = net(dim, Shrink(), 2, 2) if dim < 3 else net(dim, Shrink(), 3)
     counts, named = set[tuple[str, int]](), False
     for engine in ENGINES:
-        if engine.refusal(network, domain) is None:
+        if engine.refusal(Problem(network, domain)) is None:
             own = partition(network, domain, engine=engine.name)
             answer = own.check()
             assert (answer.status, answer.network_sha256) == (Status.COMPLETE, network.sha256), (
@@ -294,7 +295,10 @@ def test_an_activation_without_bends_is_applied() -> None:
             GreatCircle([1, 0], [0, 1], radius_squared=2),
         ):
             for engine in ("lp_tree", "facet_walk", "circle", "nested_roots"):
-                if next(e for e in ENGINES if e.name == engine).refusal(network, domain) is None:
+                if (
+                    next(e for e in ENGINES if e.name == engine).refusal(Problem(network, domain))
+                    is None
+                ):
                     assert (
                         partition(network, domain, engine=engine).check().status is Status.COMPLETE
                     ), engine
@@ -421,7 +425,7 @@ def test_a_norm_of_ones_own_is_proved_by_every_engine(dim: int, domain: Domain, 
     )
     network, tried = normed(norm), 0
     for engine in ENGINES:
-        if engine.refusal(network, domain) is None:
+        if engine.refusal(Problem(network, domain)) is None:
             answer = partition(network, domain, engine=engine.name).check()
             assert (answer.status, answer.network_sha256) == (Status.COMPLETE, network.sha256), (
                 engine.name

@@ -12,12 +12,12 @@ import pytest
 
 from exact import (
     Box,
+    EngineDefect,
     GreatCircle,
     GreatSphere,
     HPolytope,
     Segment,
     Sphere,
-    Undecided,
     check,
     partition,
 )
@@ -488,7 +488,7 @@ def test_a_certificate_of_another_domain_or_network_is_no_check(
     assert own.digest == wide.digest
     whole = list(certificates.of(wide))
     monkeypatch.setattr(certificates, "of", lambda *_, **__: iter(whole))
-    with pytest.raises(Undecided, match="the certificate speaks of another partition"):
+    with pytest.raises(EngineDefect, match="the certificate speaks of another partition"):
         own.check()
     other = partition(
         tensors.mlp([(flat_jobs.SIGNS, [0, 0, -1]), ([[1, -1, 3]], [0])]), Box(-2, 2, dim=2)
@@ -497,5 +497,5 @@ def test_a_certificate_of_another_domain_or_network_is_no_check(
     monkeypatch.undo()
     whole = list(certificates.of(other))
     monkeypatch.setattr(certificates, "of", lambda *_, **__: iter(whole))
-    with pytest.raises(Undecided, match="the certificate speaks of another partition"):
+    with pytest.raises(EngineDefect, match="the certificate speaks of another partition"):
         own.check()

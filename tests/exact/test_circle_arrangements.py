@@ -15,7 +15,7 @@ import pytest
 from exact.arithmetic.linear_algebra import dot, identity, matrix
 from exact.arithmetic.numbers import Rational, RationalArray, rational
 from exact.arithmetic.surds import Surd
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.circles import arrangement as circle_arrangements
 from exact.geometry.circles.arrangement import CircleArrangement, arrange, arrange_while
 from exact.geometry.circles.complex import HalfEdgeArray
@@ -334,7 +334,7 @@ def test_it_can_be_stopped() -> None:
 
 def test_a_defect_in_eulers_relation_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circle_arrangements._Joiner, "pairs", lambda self: [(0, 0)])
-    with pytest.raises(Undecided, match="Euler's relation fails"):
+    with pytest.raises(EngineDefect, match="Euler's relation fails"):
         arrange(CUBE, identity(3), Rational(3, 2))
 
 
@@ -347,5 +347,5 @@ def test_a_walk_that_does_not_close_is_no_result(monkeypatch: pytest.MonkeyPatch
         return following
 
     monkeypatch.setattr(circle_arrangements._Builder, "_linked", broken)
-    with pytest.raises(Undecided, match="does not close"):
+    with pytest.raises(EngineDefect, match="does not close"):
         arrange(CUBE, identity(3), Rational(3))

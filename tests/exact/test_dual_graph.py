@@ -16,15 +16,16 @@ import scipy.sparse
 from exact import (
     AbsoluteValue,
     Box,
+    EngineDefect,
     HardTanh,
     InvalidInput,
     Network,
     Outcome,
     RealSpace,
-    Undecided,
     partition,
 )
 from exact.geometry.combinatorics.dual_graph import Adjacency, reordered
+from exact.regions.engine import Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
@@ -132,7 +133,7 @@ def test_part_of_a_partition_finds_its_facets_itself() -> None:
         {},
         pairs=lambda: pairs,
     )
-    part = FlatPartition(whole.network, Box(-2, 2, dim=2), "part", cells)
+    part = FlatPartition(Problem(whole.network, Box(-2, 2, dim=2)), "part", cells)
     assert part.adjacency.pairs().tolist() == pairs.tolist()
     for mine, theirs in zip(part.regions, whole.regions[:kept], strict=True):
         assert [f.hyperplane for f in mine.facets] == [f.hyperplane for f in theirs.facets]
@@ -167,8 +168,8 @@ def test_pairs_that_flip_a_layer() -> None:
 def test_a_region_given_twice_is_refused() -> None:
     found = flat(small(1, 2, (4, 3)), Box(-2, 2, dim=2))
     cells = FlatCells(found.codes[[0, 1, 0]], 7, found.witness_of, Outcome.COMPLETE, "twice", {})
-    with pytest.raises(Undecided, match="returned a region twice"):
-        FlatPartition(found.network, Box(-2, 2, dim=2), "twice", cells)
+    with pytest.raises(EngineDefect, match="returned a region twice"):
+        FlatPartition(Problem(found.network, Box(-2, 2, dim=2)), "twice", cells)
 
 
 def test_witnesses_of_the_graph_are_made_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +232,7 @@ def test_a_million_regions_fit() -> None:
     )
     tracemalloc.start()
     started = time.process_time()
-    found = FlatPartition(network, RealSpace(dim), "orthants", cells)
+    found = FlatPartition(Problem(network, RealSpace(dim)), "orthants", cells)
     assert found.region_count == found.code_count == 1 << dim and len(found.digest) == 64
     assert found.adjacency.edge_count == axes << dim - 1
     peak = tracemalloc.get_traced_memory()[1]

@@ -25,6 +25,7 @@ from exact import (
 )
 from exact.geometry.domains.base import CurveDomain, Domain
 from exact.partition import ENGINES
+from exact.regions.engine import Problem
 from exact.regions.partition import Partition
 from exact.sources import tensors
 
@@ -100,7 +101,10 @@ def slowdown(net: Network, domain: Domain) -> str:
     chosen = partition(net, domain).engine
     own, whole = seconds(net, domain, chosen, 600.0)
     for engine in ENGINES:
-        if engine.name in (chosen, "brute_force") or engine.refusal(net, domain) is not None:
+        if (
+            engine.name in (chosen, "brute_force")
+            or engine.refusal(Problem(net, domain)) is not None
+        ):
             continue
         other, found = seconds(net, domain, engine.name, max(1.0, 4 * own))
         if type(found) is type(whole) and isinstance(domain, CurveDomain) <= (

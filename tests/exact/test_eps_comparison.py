@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import InvalidInput, NormBall, Outcome, Sphere, Undecided, partition
+from exact import EngineDefect, InvalidInput, NormBall, Outcome, Sphere, Undecided, partition
 from exact.instruments import eps_comparison
 from exact.instruments.eps_comparison import compare_eps
 from exact.sources import tensors
@@ -68,7 +68,7 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         "Sphere()": partition(block(2, "layernorm", 3, "var"), Sphere()),
     }
     monkeypatch.setattr(eps_comparison, "partition", lambda _, domain: other[repr(domain)])
-    with pytest.raises(Undecided, match="different codes"):
+    with pytest.raises(EngineDefect, match="different codes"):
         compare_eps(network)
     other["Sphere()"].outcome = Outcome.BUDGET_REACHED
     with pytest.raises(Undecided, match="not complete"):
@@ -86,5 +86,5 @@ def test_a_code_too_many_on_either_side_is_told(
         "Sphere()": partition(made[sphere], Sphere()),
     }
     monkeypatch.setattr(eps_comparison, "partition", lambda _, domain: other[repr(domain)])
-    with pytest.raises(Undecided, match="different codes"):
+    with pytest.raises(EngineDefect, match="different codes"):
         compare_eps(made[ball], samples=0)

@@ -19,12 +19,12 @@ from exact import (
     Unsupported,
     partition,
 )
+from exact.geometry.budgets import Budget
 from exact.geometry.domains.base import FlatDomain
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import GELU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.regions.engine import Budget
 from exact.sources import tensors
 
 

@@ -26,11 +26,11 @@ from exact import (
 from exact.arithmetic.numbers import fraction, rational
 from exact.instruments.counting import region_count
 from exact.networks.layers import Block
+from exact.regions.engine import behind_norm
 from exact.regions.polytopes.norm_ball import (
     CellsByRadius,
     NormBallPartition,
     RadiusRange,
-    behind_norm,
     input_radius_squared,
 )
 from exact.sources import tensors

@@ -22,6 +22,7 @@ from exact import (
     LayerNorm,
     Line,
     Network,
+    NormBall,
     NotPiecewiseLinear,
     Outcome,
     Plane,
@@ -37,7 +38,8 @@ from exact import (
 )
 from exact.geometry import budgets
 from exact.geometry.domains.base import Domain
-from exact.partition import DEFAULT_LIMIT, ENGINES, _grouped
+from exact.partition import DEFAULT_LIMIT, ENGINES, choose
+from exact.regions.engine import Problem, all_refusals
 from exact.sources import tensors
 
 EYE = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -101,7 +103,7 @@ def test_engines_have_different_names() -> None:
     [Segment([-1, -1, 1], [1, 1, 2]), Ray([1, 0, 0], [-1, 1, 2]), Line([0, 1, 0], [1, 1, -1])],
 )
 def test_every_engine_does_straight_lines(domain: Domain) -> None:
-    names = [engine.name for engine in ENGINES if engine.refusal(PLAIN, domain) is None]
+    names = [engine.name for engine in ENGINES if engine.refusal(Problem(PLAIN, domain)) is None]
     assert set(names) >= FOR_LINES
     found = [partition(PLAIN, domain, engine=name) for name in names]
     assert [result.engine for result in found] == names
@@ -212,21 +214,53 @@ def test_refusals_give_each_engines_reason(
     "domain", [Box(-1, 1, dim=3), Ball([0, 0, 0], 1), Sphere(), GreatCircle([1, 0, 0], [0, 1, 0])]
 )
 def test_one_kind_of_reason_is_that_of_the_domain(domain: Domain) -> None:
-    """What no network could change is the last clause: each engine's words for it are understood
-    there.
-    """
+    """What no network could change is the last clause, and says so in each engine's own words."""
     kind = type(domain).__name__
     told = {
         engine.name: reason
         for engine in ENGINES
-        if (reason := engine.refusal(PLAIN, domain)) is not None
+        if (reason := engine.refusal(Problem(PLAIN, domain))) is not None
     }
-    _, _, others = _grouped(told, kind).partition(f"for other domains than {kind}: ")
+    _, _, others = all_refusals(told, kind).partition(f"for other domains than {kind}: ")
     named = set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", others)))
     assert named == {
-        name for name, reason in told.items() if f"not {kind}" in reason or "walls" in reason
+        name
+        for name, reason in told.items()
+        if f"not {kind}" in str(reason) or "walls" in str(reason)
     }
     assert len(named) >= 4
+
+
+@pytest.mark.parametrize(
+    ("network", "domain"),
+    [
+        (PLAIN, Box(-1, 1, dim=3)),
+        (PLAIN, Line([0, 1, 0], [1, 1, 1])),
+        (NORMED, GreatCircle([1, 0, 0], [0, 1, 0])),
+        (NORMED, Sphere()),
+        (PLAIN, Ball([0, 0, 0], 1)),
+    ],
+    ids=repr,
+)
+def test_a_choice_is_what_partition_does(network: Network, domain: Domain) -> None:
+    choice = choose(Problem.of(network, domain))
+    assert choice.engine.name == partition(network, domain).engine
+    assert choice.costs[choice.engine.name] == min(choice.costs.values())
+    assert {*choice.costs, *choice.refusals} == {engine.name for engine in ENGINES}
+    for name, refusal in choice.refusals.items():
+        with pytest.raises(Unsupported) as caught:
+            partition(network, domain, engine=name)
+        assert str(caught.value).endswith(f"{name}: {refusal}")
+
+
+def test_the_norm_is_looked_behind_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the problem; engine, partition and certificate share what it found."""
+    network = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="layernorm", eps="1/9")
+    folded, calls = Network.folded, list[Network]()
+    monkeypatch.setattr(Network, "folded", lambda self: (calls.append(self), folded(self))[1])
+    found = partition(network, NormBall())
+    assert found.regions[0].witness is not None
+    assert calls == [network]
 
 
 def test_unknown_engine_names_the_known_ones() -> None:

@@ -30,6 +30,7 @@ from exact import (
     Unsupported,
     partition,
 )
+from exact.regions.engine import Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.partition import FlatPartition, Polytope
 from exact.sources import tensors
@@ -391,7 +392,7 @@ def test_a_ball_is_no_polytope() -> None:
     cells = FlatCells(
         codes, 3, points.__getitem__, Outcome.COMPLETE, "by hand", {}, pairs=lambda: pairs
     )
-    found = FlatPartition(network, Ball([0, 0], 4), "by hand", cells)
+    found = FlatPartition(Problem(network, Ball([0, 0], 4)), "by hand", cells)
     assert found.graph().number_of_edges() == 4 and found.is_bounded
     assert [[facet.hyperplane for facet in region.facets] for region in found.regions] == [
         [(-1, 0, 0), (0, -1, 0)],

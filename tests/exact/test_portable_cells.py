@@ -247,7 +247,7 @@ def test_points_that_stay_behind_are_made_again(name: str) -> None:
     values, arrays = found.parts(points=False)
     assert not {"witnesses", "straddling", "faces.vertices"} & arrays.keys()
     cells = type(found).of_parts(found.network, found.domain, found.engine, values, arrays).cells
-    again: Partition = type(found)(found.network, found.domain, found.engine, cells)  # type: ignore[call-arg,arg-type]
+    again: Partition = type(found)(found.problem, found.engine, cells)  # type: ignore[call-arg,arg-type]
     assert again == found
     assert [again.locate(region.witness) for region in again.regions] == list(range(len(found)))
     assert again.check().status is found.check().status

@@ -30,7 +30,7 @@ from exact.geometry.domains.base import Flat, FlatDomain
 from exact.networks.layers import Block
 from exact.propagation.enclosures import stages
 from exact.propagation.region_maps import MapWalk
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.sources import tensors
 from tests.exact.reference import dot, integers
@@ -121,7 +121,7 @@ def check(network: Network, domain: FlatDomain, seed: int, tight: float | None =
     flat, generator = domain.flat(), np.random.default_rng(seed)
     sizes = network.bits_per_layer
     walk, ends = MapWalk(stages(network, flat), flat.dim), np.cumsum([0, *sizes])
-    bits = LPTree().run(Job(network, domain)).bits
+    bits = LPTree().run(Job(Problem(network, domain))).bits
     for layer, (codes, parents) in enumerate(prefixes(bits, sizes)):
         if layer:
             walk.enter(parents, codes[:, ends[layer - 1] :])

@@ -14,6 +14,7 @@ import sympy
 from exact import (
     Block,
     Budget,
+    EngineDefect,
     GreatSphere,
     InvalidInput,
     Layer,
@@ -26,6 +27,7 @@ from exact import (
 from exact.arithmetic.linear_algebra import rows_of
 from exact.arithmetic.numbers import fraction
 from exact.geometry.combinatorics.codes import SplineCode
+from exact.regions.engine import Problem
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.codes import CodePartition, CodeRegion
 from exact.regions.spheres.partition import SpherePartition
@@ -273,10 +275,10 @@ def test_open_components_and_codes_given_twice_are_named() -> None:
     fields = {name: getattr(cells, name) for name in cells.__dataclass_fields__}
     vague = SphereCodes(**{**fields, "components": lambda i: None if i < 2 else 1})
     with pytest.raises(Undecided, match="2 codes left open"):
-        CodePartition(BAND, found.domain, "vague", vague).cell_count  # noqa: B018
+        CodePartition(Problem(BAND, found.domain), "vague", vague).cell_count  # noqa: B018
     twice = SphereCodes(**{**fields, "codes": cells.codes[[0, 0, 1]]})
-    with pytest.raises(Undecided, match="a region twice"):
-        CodePartition(BAND, found.domain, "twice", twice)
+    with pytest.raises(EngineDefect, match="a region twice"):
+        CodePartition(Problem(BAND, found.domain), "twice", twice)
 
 
 def test_a_code_that_does_not_occur_has_no_index() -> None:
@@ -370,5 +372,5 @@ def test_a_pair_of_another_code_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     pairs = [found.straddling_of(i) for i in range(len(found))]
     monkeypatch.setattr("exact.regions.spheres.codes._HALVINGS", 16)
     monkeypatch.setattr(found, "straddling_of", lambda index: pairs[(index + 1) % len(pairs)])
-    with pytest.raises(Undecided, match="no direction between the straddling pair"):
+    with pytest.raises(EngineDefect, match="no direction between the straddling pair"):
         _ = found.regions[0].witness

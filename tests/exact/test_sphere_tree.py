@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exact import Undecided
+from exact import EngineDefect
 from exact.arithmetic.linear_algebra import identity
 from exact.arithmetic.numbers import Rational
 from exact.geometry.circles import code_tree as module
@@ -68,7 +68,7 @@ def test_a_sphere_without_circles() -> None:
 
 def test_cells_that_hang_together_nowhere_are_a_defect() -> None:
     found = tree()
-    with pytest.raises(Undecided, match="not connected"):
+    with pytest.raises(EngineDefect, match="not connected"):
         _ = CodeTree(
             replace(found.complex, cell_count=found.complex.cell_count + 1), found.root
         ).tree

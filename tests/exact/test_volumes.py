@@ -17,6 +17,7 @@ from exact.arithmetic.numbers import fraction
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded
+from exact.regions.engine import Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
@@ -315,7 +316,7 @@ def test_a_line_cut_once() -> None:
     cells = FlatCells(
         codes, 1, [(1, 1), (0, 1)].__getitem__, Outcome.COMPLETE, "by hand", {}, faces=faces
     )
-    found = FlatPartition(network, RealSpace(1), "by hand", cells)
+    found = FlatPartition(Problem(network, RealSpace(1)), "by hand", cells)
     assert found.faces is not None and found.faces.boundary[1].row(0).tolist() == [0, 1]
     assert [region.facets for region in found.regions] == [
         region.facets for region in flat(network, RealSpace(1)).regions
@@ -341,7 +342,7 @@ def test_a_half_plane_cut_once() -> None:
     )
     codes, at = np.array([[0], [128]], dtype=np.uint8), [(-1, 0, 1), (1, 0, 1)]
     cells = FlatCells(codes, 1, at.__getitem__, Outcome.COMPLETE, "by hand", {}, faces=faces)
-    found = FlatPartition(network, RealSpace(2), "by hand", cells)
+    found = FlatPartition(Problem(network, RealSpace(2)), "by hand", cells)
     assert [region.facets for region in found.regions] == [
         region.facets for region in flat(network, RealSpace(2)).regions
     ]

@@ -44,7 +44,7 @@ from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
 from exact.partition import ENGINES, partition
 from exact.propagation import bounds
-from exact.regions.polytopes.norm_ball import behind_norm
+from exact.regions.engine import Problem
 from exact.sources import tensors, torch_modules
 
 TINY = Fraction(1, 2**1060)
@@ -167,8 +167,7 @@ def partitions(scale: Fraction) -> dict[str, Callable[[], Any]]:
     found = dict[str, Callable[[], Any]]()
     for index, (network, domain) in enumerate(places(scale)):
         for engine in ENGINES:
-            read = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
-            if engine.refusal(*read) is None:
+            if engine.refusal(Problem.of(network, domain)) is None:
                 name = (
                     f"{engine.name} on {type(domain).__name__} "
                     f"{index}{' subnormal' * (scale == TINY)}"

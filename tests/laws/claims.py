@@ -35,7 +35,7 @@ from exact import (
 )
 from exact.check import Status
 from exact.geometry.domains.base import Domain
-from exact.regions.polytopes.norm_ball import behind_norm
+from exact.regions.engine import Problem
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.codes import CodePartition
 from tests.laws.random_networks import HINGES, Bits, codes
@@ -206,13 +206,9 @@ def verdict(claim: Claim, only: Sequence[str] = ()) -> Iterator[str]:
     of codes.
     """
     sets = dict[str, set[Bits]]()
-    read, place = (
-        behind_norm(claim.network)
-        if isinstance(claim.domain, NormBall)
-        else (claim.network, claim.domain)
-    )
+    read = Problem.of(claim.network, claim.domain)
     for engine in only or engines.ALL:
-        if not engines.takes(engine, read, place):
+        if not engines.takes(engine, read.network, read.domain):
             continue
         try:
             found = partition(claim.network, claim.domain, engine=engine)

@@ -28,7 +28,7 @@ from exact import (
     partition_circles,
 )
 from exact.geometry.domains.base import Domain
-from exact.regions.polytopes.norm_ball import behind_norm
+from exact.regions.engine import Problem
 from tests.laws import ambient, fuzz, fuzz_spheres
 from tests.laws.ambient_jobs import TINY, float_array
 from tests.laws.random_networks import LayerSpec, Spec
@@ -128,12 +128,9 @@ def job(seed: int) -> Job:
 
 
 def _engine(random: Random, made: Job) -> str:
-    read = (
-        behind_norm(made.network())
-        if isinstance(made.domain, NormBall)
-        else (made.network(), made.domain)
-    )
-    return random.choice([name for name in engines.ALL if engines.takes(name, *read)])
+    read = Problem.of(made.network(), made.domain)
+    able = [name for name in engines.ALL if engines.takes(name, read.network, read.domain)]
+    return random.choice(able)
 
 
 def _flat(random: Random) -> tuple[Spec, None, Domain]:

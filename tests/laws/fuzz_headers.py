@@ -52,6 +52,7 @@ from exact.check.network import Network as CheckedNetwork
 from exact.check.records import Rejected
 from exact.partition import ENGINES
 from exact.regions import certificate as certificates
+from exact.regions.engine import Problem
 from tests.exact.forgeries import Record, mutant, network_in, numbers, records_of, signed, written
 from tests.exact.own_parts import Contrast, Shrink
 from tests.laws import stated
@@ -137,7 +138,7 @@ def job(seed: int) -> HeaderJob:
         try:
             found = HeaderJob(seed, kind, *MADE[kind](draw))
             engine = next(e for e in ENGINES if e.name == BY[kind])
-            if engine.refusal(found.network, found.domain) is None:
+            if engine.refusal(Problem(found.network, found.domain)) is None:
                 partition(found.network, found.domain, engine=engine.name)
                 return found
         except InvalidInput:  # a chart that the norm folds, a box that is flat

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from exact import Ball, Box, HPolytope, Outcome, RealSpace, Segment, Unsupported, partition
 from exact.geometry.polyhedra.halfspace import is_farkas
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from tests.laws.random_networks import POSITIVE, Spec, codes, edges, specs, vectors
 from tests.truths import engines, oracle
@@ -109,7 +109,7 @@ def test_contradictory_domains_have_no_region_and_a_proof(
         0,
     )
     assert (found.code_count, found.linear_piece_count, found.distinct_map_count) == (0, 0, 0)
-    cells = engines.BY_NAME[engine].run(Job(engines.SHALLOW, domain))
+    cells = engines.BY_NAME[engine].run(Job(Problem(engines.SHALLOW, domain)))
     assert isinstance(cells, FlatCells)
     assert cells.empty is not None
     assert is_farkas(
@@ -120,7 +120,11 @@ def test_contradictory_domains_have_no_region_and_a_proof(
 @pytest.mark.parametrize("engine", engines.ONE_LAYER)
 def test_what_is_open_has_no_proof_of_emptiness(engine: str) -> None:
     cells = engines.BY_NAME[engine].run(
-        Job(engines.SHALLOW, HPolytope([[1, 0, 0], [0, 1, 0], [-1, -1, Fraction(1, 2**80)]]))
+        Job(
+            Problem(
+                engines.SHALLOW, HPolytope([[1, 0, 0], [0, 1, 0], [-1, -1, Fraction(1, 2**80)]])
+            )
+        )
     )
     assert isinstance(cells, FlatCells)
     assert len(cells) > 0

@@ -37,7 +37,7 @@ from exact import (
 )
 from exact.geometry.domains.base import Domain
 from exact.propagation.charts import chart
-from exact.regions.polytopes.norm_ball import behind_norm
+from exact.regions.engine import Problem
 from exact.sources import tensors
 from tests.truths import engines
 
@@ -99,9 +99,8 @@ JOBS: dict[str, tuple[Network, Domain]] = {
 
 def able(name: str) -> list[str]:
     """The engines that do not refuse a job."""
-    network, domain = JOBS[name]
-    read = behind_norm(network) if isinstance(domain, NormBall) else (network, domain)
-    return [engine for engine in engines.ALL if engines.takes(engine, *read)]
+    read = Problem.of(*JOBS[name])
+    return [engine for engine in engines.ALL if engines.takes(engine, read.network, read.domain)]
 
 
 CASES = [(name, engine) for name in JOBS for engine in able(name)]

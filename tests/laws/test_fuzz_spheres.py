@@ -13,7 +13,7 @@ import pytest
 
 from exact.partition import partition
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem
 from exact.regions.spheres.cells import SphereCells, SphereCodes
 from exact.regions.spheres.engines.polytopes import SpherePolytopes
 from exact.regions.spheres.engines.small_circles import SmallCircles
@@ -62,7 +62,7 @@ def job_for(engine: Engine) -> fuzz_spheres.SphereSpec:
     """A job of one layer on a 2-sphere with several circles that meet."""
     for job in jobs():
         if (
-            engine.refusal(job.network, job.domain) is None
+            engine.refusal(Problem(job.network, job.domain)) is None
             and (job.opinion.counts or {}).get("vertices", 0) > 4
         ):
             return job

@@ -39,6 +39,7 @@ from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision
 from exact.instruments.loading import load
 from exact.networks.operators import Dense
+from exact.regions.engine import Problem
 from tests.truths import engines
 
 KERNEL = (2, -1, 3)
@@ -119,7 +120,7 @@ def test_every_engine_gives_what_it_gives_for_the_matrix(
     own, plain = pair(dim, norm, deep)
     taken = 0
     for name in engines.ALL:
-        refusals = [engines.BY_NAME[name].refusal(net, domain) for net in (own, plain)]
+        refusals = [engines.BY_NAME[name].refusal(Problem(net, domain)) for net in (own, plain)]
         assert refusals[0] == refusals[1]
         if refusals[0] is not None:
             continue

@@ -10,6 +10,7 @@ from typing import Any
 from exact import GreatCircle, Network, RealSpace, Sphere
 from exact.geometry.domains.base import Domain
 from exact.partition import ENGINES
+from exact.regions.engine import Problem
 from exact.sources import tensors
 
 BY_NAME = {engine.name: engine for engine in ENGINES}
@@ -19,7 +20,7 @@ DEEP = tensors.mlp([([[1, 2], [2, 1]], [0, 1]), ([[1, -1]], [1]), ([[1]], [0])])
 
 def takes(engine: str, network: Network, domain: Domain) -> bool:
     """Whether the engine does not refuse."""
-    return BY_NAME[engine].refusal(network, domain) is None
+    return BY_NAME[engine].refusal(Problem(network, domain)) is None
 
 
 def in_space(dim: int, deep: bool = False) -> Network:

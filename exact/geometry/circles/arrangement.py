@@ -30,7 +30,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray
 from exact.arithmetic.numbers import FloatArray, Integer, Rational, RationalArray
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped
 from exact.geometry.circles.complex import HalfEdgeArray, SphereComplex, SurdPoint
 from exact.geometry.circles.meetings import Meetings
@@ -64,7 +64,7 @@ def arrange(
     Any planes will do: constant ones, ones that miss or touch the sphere (they flip nowhere),
     duplicates and opposites (one carrier), circles that touch, coincide in points, lie inside one
     another. `filtered=False` decides every sign by integers, with the same result; for small
-    inputs. Raises Undecided when Euler's relation fails.
+    inputs. Raises EngineDefect when Euler's relation fails.
 
     Cost: m^2 pairs of circles, a sort along each, and a constant number of steps for each crossing.
 
@@ -203,7 +203,7 @@ class _Builder:
         walk_of = np.zeros(2 * arcs, np.int32)
         walks = int(kernels.trace_walks(following, walk_of))
         if walks < 0:
-            raise Undecided(
+            raise EngineDefect(
                 "a walk around a cell does not close",
                 value=f"{len(starts) - 1} circles",
                 remedy="report these planes: the arrangement is wrong",
@@ -232,7 +232,7 @@ class _Builder:
             self._vertex_floats(vertex_point),
         )
         if result.euler_characteristic != 1 + components:
-            raise Undecided(
+            raise EngineDefect(
                 "Euler's relation fails",
                 value=f"a defect of {result.euler_characteristic - 1 - components}",
                 remedy="report these planes: the arrangement is wrong",

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.circles.complex import HalfEdgeArray, SphereComplex
 from exact.geometry.combinatorics.incidence import Incidence
 
@@ -58,9 +58,7 @@ class CodeTree:
 
     @cached_property
     def tree(self) -> Tree:
-        """The breadth-first tree; Undecided when the dual graph is not connected, which would be a
-        defect.
-        """
+        """The breadth-first tree; EngineDefect when the dual graph is not connected."""
         from exact.kernels.sphere_tree import breadth_first
 
         at, walks, count = self.complex, self.walks_of_cell, self.complex.cell_count
@@ -79,10 +77,9 @@ class CodeTree:
             depth,
         )
         if reached != count:
-            raise Undecided(
+            raise EngineDefect(
                 "the cells of a sphere are not connected through its arcs",
                 value=f"{reached} of {count}",
-                remedy="this is a defect of the engine: please report the network",
             )
         carrier = at.arc_circle[via] if at.arc_count else via
         return Tree(order, parent, np.ascontiguousarray(carrier, dtype=np.int32), depth)

@@ -36,7 +36,7 @@ from exact.arithmetic.numbers import (
     nearest_floats,
     rational,
 )
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.circles.circle import Circle
 from exact.geometry.circles.complex import HalfEdgeArray, SphereComplex, SurdPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
@@ -155,7 +155,7 @@ class RoundGeometry:
                 if found is not None and found.rel_accuracy_bits() >= _ACCURACY:
                     return Interval.of(found)
             bits *= 2
-        raise Undecided(
+        raise EngineDefect(
             "a measure cannot be told from zero",
             value=f"{_MOST_BITS} bits",
             remedy="this is a defect of the complex: please report it",

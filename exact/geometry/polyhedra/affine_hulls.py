@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from exact.arithmetic.linear_algebra import Vector, independent_rows, matrix, rows_of, solve
 from exact.arithmetic.numbers import Rational
-from exact.errors import Undecided, require
+from exact.errors import EngineDefect, require
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 
@@ -196,7 +196,7 @@ def _lifted(
     found = [x + (max(more, _ZERO) + 1) * m for x, m in zip(found, tight, strict=True)]
     sums = _summed(rows, found)
     if any(sums[:-1]) or sums[-1] > 0 or min(found) < 0:
-        raise Undecided(
+        raise EngineDefect(
             "a Farkas vector on a flat does not hold for the rows as given",
             value=used,
             remedy="this is a defect: please report the domain",

@@ -18,7 +18,7 @@ import numpy as np
 
 from exact.arithmetic.linear_algebra import dot, independent_rows, matrix, null_space, solve
 from exact.arithmetic.numbers import FloatArray, Rational
-from exact.errors import Undecided, certain
+from exact.errors import EngineDefect, certain
 from exact.geometry.budgets import Watch
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is_farkas, is_inside
@@ -80,11 +80,7 @@ def _checked(result: Interior | Farkas, rows: Sequence[Halfspace], dim: int) -> 
     else:
         proved = is_farkas([rows[i] for i in result.rows], result.multipliers, dim)
     if not proved:
-        raise Undecided(
-            "a linear programme ended without a proof",
-            value=result,
-            remedy="please report the network",
-        )
+        raise EngineDefect("a linear programme ended without a proof", value=result)
     return Interior(shortened(result.point, rows)) if isinstance(result, Interior) else result
 
 

@@ -37,7 +37,7 @@ from exact.regions.arcs.engines.circle import Arc, Circle, layer_functions, only
 from exact.regions.arcs.engines.curve_cells import Run, collected
 from exact.regions.arcs.engines.edges import Tally, between
 from exact.regions.arcs.engines.isolation import Isolated, LayerFunctions, Proposed, arranged
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 
 RowArray = np.ndarray[Any, np.dtype[np.int32]]
 # functions that the filter treats together: on a CPU they fit its cache
@@ -207,7 +207,7 @@ def settled_circle(
         circle = GreatCircle(u.row(part.begin + k), v.row(part.begin + k), radius)
         if not part.usable[k]:
             with one_thread():
-                found = Circle().run(Job(network, circle))
+                found = Circle().run(Job(Problem(network, circle)))
             assert isinstance(found, CurveCells)
             return found
         chart = CircleChart.of(network, circle, float(part.share[k]), float(part.scale[k]))

@@ -44,6 +44,7 @@ from exact.regions.arcs.engines.isolation import Isolated
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.cells import Outcome
+from exact.regions.engine import Problem
 
 DEFAULT_LIMIT = 10**9
 
@@ -125,7 +126,7 @@ class CircleBatch(Items[CurvePartition]):
     def _item(self, place: int) -> CurvePartition:
         circle = self._circle(place)
         cells = self.settled[place] if place in self.settled else self._cells(place, circle)
-        return CurvePartition(self.network, circle, Circle.name, cells)
+        return CurvePartition(Problem(self.network, circle), Circle.name, cells)
 
     @property
     def outcome(self) -> Outcome:

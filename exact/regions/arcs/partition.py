@@ -20,7 +20,6 @@ from exact.arithmetic.numbers import Ball, Rational
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Domain
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import (
@@ -34,13 +33,13 @@ from exact.geometry.pencils.positions import (
     turn_ball,
 )
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.network import Network
 from exact.propagation.pencil_charts import PencilChart
 from exact.regions.arcs import certificate
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.arcs.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.certificate import Json, round_domain
+from exact.regions.engine import Problem
 from exact.regions.partition import GRAPH_WITNESSES, Partition
 from exact.regions.region import Facet, Region, SymbolicRegion, closed
 from exact.regions.storage import Parts
@@ -64,10 +63,10 @@ class CurvePartition(Partition):
     codes_repeat = True
     read_cells = staticmethod(lambda network, domain, values, arrays: curve_cells(values, arrays))
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: CurveCells) -> None:
-        super().__init__(network, domain, engine, None, cells)
+    def __init__(self, problem: Problem, engine: str, cells: CurveCells) -> None:
+        super().__init__(problem, engine, None, cells)
         self.curve, self.frame = cells.curve, cells.frame
-        self.chart = PencilChart(network, cells.curve, cells.frame)
+        self.chart = PencilChart(self.network, cells.curve, cells.frame)
         self.image = self.chart.image
 
     @cached_property

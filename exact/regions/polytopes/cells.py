@@ -9,11 +9,9 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas
-from exact.networks.network import Network
 from exact.regions.cells import Cells, Outcome
 
 
@@ -69,21 +67,3 @@ def _none(hinges: int, outcome: Outcome, evidence: str, proof: Farkas | None) ->
 
 def _no_witness(index: int) -> Point:
     raise IndexError(f"region {index} of 0")
-
-
-def flat_refusal(network: Network, domain: Domain) -> str | None:
-    """The refusal shared by engines for flat domains: curved domains, norms."""
-    if not isinstance(domain, FlatDomain):
-        return f"it enumerates flat domains, not {type(domain).__name__}"
-    if not domain.is_polyhedral:
-        return (
-            f"it knows domains by their walls, and a {type(domain).__name__} is round; "
-            f"round_layers cuts it"
-        )
-    if network.has_norm:
-        return (
-            "the network has a norm, so its regions in a flat domain are not polytopes; "
-            "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers "
-            "behind it"
-        )
-    return network.jump_refusal

@@ -24,7 +24,7 @@ from exact.arithmetic.numbers import (
     nearest_float,
 )
 from exact.arithmetic.surds import sign
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import along, facet_hit, first_hit
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside, sides_of
@@ -93,14 +93,10 @@ def facet_proofs(
     hit, the hit is confirmed exactly); for each other wall one LP over the facets known so far
     proves redundancy, or leads to a new facet (Clarkson 1994). The redundant come with the affine
     form of Farkas' lemma. Cost: one LP of the size of the answer per wall that no ray finds. Raises
-    Undecided for a witness that is not inside.
+    EngineDefect for a witness that is not inside.
     """
     if not is_inside(walls, witness):
-        raise Undecided(
-            "a witness is not strictly inside its walls",
-            value=witness,
-            remedy="please report the network",
-        )
+        raise EngineDefect("a witness is not strictly inside its walls", value=witness)
     places = {wall: i for i, wall in enumerate(walls)}
     points = {places[wall]: point for wall, point in (known or {}).items() if wall in places}
     points |= dict(_shot(walls, witness, points))

@@ -29,55 +29,17 @@ from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Undecided, Unsupported, certain, shown
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball
-from exact.geometry.domains.round import NormBall, Sphere
 from exact.geometry.polyhedra.halfspace import Point, affine
 from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.propagation.charts import BallChart, sphere_refusal
+from exact.propagation.charts import BallChart
 from exact.regions.certificate import Json
-from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.partition import FlatPartition, Polytope
 
 _FIRST_BITS, _MOST_BITS = 4, 1 << 14
 _ZERO, _ONE = Rational(0), Rational(1)
-
-
-@in_ieee_floats
-def behind_norm(network: Network) -> tuple[Network, Ball]:
-    """The network behind its first norm as a function of y, gain and bias folded in, and the ball
-    of all y.
-
-    Raises InvalidInput for a network without norm, for eps = 0 (no ball but a sphere) and for a
-    norm that leaves a single point; Unsupported where hidden layers stand in front of the norm or
-    behind a second one.
-    """
-    norm = network.norms[0] if network.norms else None
-    if norm is None:
-        raise InvalidInput(
-            "the network has no norm, so its inputs fill no ball",
-            value="no norm",
-            remedy="give Ball(centre, radius_squared)",
-        )
-    if (reason := sphere_refusal(network, Sphere())) is not None:
-        raise Unsupported(
-            "the network does not live on one norm's ball", value=NormBall(), remedy=reason
-        )
-    if norm.eps == 0:
-        raise InvalidInput(
-            "eps is 0, so the image of the norm is a sphere, not a ball",
-            value=norm,
-            remedy="use Sphere()",
-        )
-    if norm.sphere_dim < 0:
-        raise InvalidInput(
-            "the norm maps every input to one point",
-            value=norm,
-            remedy="give a norm of more coordinates",
-        )
-    return network.folded(), Ball([_ZERO] * norm.dim, norm.dim, norm.sphere_basis())
 
 
 @members_in_ieee_floats
@@ -162,14 +124,15 @@ class NormBallPartition(FlatPartition):
 
     chart: BallChart
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: FlatCells) -> None:
-        self.folded, self.ball = behind_norm(network)
-        super().__init__(network, self.ball, engine, cells)
-        self.domain = domain
+    @property
+    def folded(self) -> Network:
+        """The network behind the norm, gain and bias folded in."""
+        return self.problem.network
 
     @property
-    def charted(self) -> Network:
-        return self.folded
+    def ball(self) -> Ball:
+        """The ball of the norm's values, before gain and bias."""
+        return self.chart.ball
 
     def records(self, maps: bool) -> Iterator[Json]:
         raise self._no_certificate()

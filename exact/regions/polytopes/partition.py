@@ -21,7 +21,7 @@ from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
 from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
-from exact.errors import InvalidInput, Undecided, Unsupported, shown
+from exact.errors import EngineDefect, InvalidInput, Unsupported, shown
 from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
@@ -37,10 +37,10 @@ from exact.geometry.polyhedra.faces import (
 )
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded, root_multiple
-from exact.networks.network import Network
-from exact.propagation.charts import AffineChart, chart
+from exact.propagation.charts import AffineChart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json
+from exact.regions.engine import Problem
 from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
@@ -76,9 +76,12 @@ class FlatPartition(CodedPartition):
     chart: AffineChart
     read_cells = staticmethod(flat_cells)
 
-    def __init__(self, network: Network, domain: FlatDomain, engine: str, cells: FlatCells) -> None:
-        super().__init__(network, domain, engine, cells.codes, cells)
-        self.chart = self._chart_of(domain)
+    def __init__(self, problem: Problem, engine: str, cells: FlatCells) -> None:
+        super().__init__(problem, engine, cells.codes, cells)
+        domain, found = problem.domain, problem.chart
+        assert isinstance(domain, FlatDomain), "engines for flat domains refuse others"
+        assert isinstance(found, AffineChart), "flat domains have affine charts"
+        self.chart = found
         self.flat: Flat = self.chart.flat
         if domain.empty is not None:
             cells = replace(cells, empty=domain.empty)
@@ -93,18 +96,6 @@ class FlatPartition(CodedPartition):
         self._shared: dict[
             int, dict[Halfspace, Point]
         ] = {}  # facet points found from the other side
-
-    def _chart_of(self, domain: FlatDomain) -> AffineChart:
-        found = chart(self.charted, domain)
-        assert isinstance(found, AffineChart), "flat domains have affine charts"
-        return found
-
-    @property
-    def charted(self) -> Network:
-        """The network as a function on the flat chart: the one partitioned, unless a norm stands in
-        front.
-        """
-        return self.network
 
     def parts(self, points: bool | None = None) -> Parts:
         return flat_parts(self.cells, self.domain, travels(len(self), points))
@@ -185,10 +176,8 @@ class FlatPartition(CodedPartition):
                     )
                 )
         if {facet.neighbour for facet in found} - {None} != flips.keys():
-            raise Undecided(
-                "a facet of the complex lies on no wall of its region",
-                value=f"region {index}",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a facet of the complex lies on no wall of its region", value=f"region {index}"
             )
         return found
 
@@ -211,7 +200,7 @@ class FlatPartition(CodedPartition):
 
     def halfspaces_of(self, index: int) -> list[Halfspace]:
         bits = [bool(bit) for bit in self.code_of(index).bits]
-        return region_halfspaces(self.charted, self.flat, bits)
+        return region_halfspaces(self.problem.network, self.flat, bits)
 
     def walls_of(self, index: int) -> tuple[Wall, ...]:
         """The facets of a region with exact points inside them, by rays and LPs; found once."""
@@ -220,7 +209,11 @@ class FlatPartition(CodedPartition):
         if index not in self._walls:
             seen = self._shared.get(index, {})
             found = facets(
-                self.charted, self.flat, self._walls_around(index), self.witness_of(index), seen
+                self.problem.network,
+                self.flat,
+                self._walls_around(index),
+                self.witness_of(index),
+                seen,
             )
             self._walls[index] = tuple(found)
         return self._walls[index]
@@ -243,7 +236,7 @@ class FlatPartition(CodedPartition):
         if self.cells.walls is not None:
             return self.cells.walls(int(self.order[index]))
         return region_walls(
-            self.charted, self.flat, [bool(bit) for bit in self.code_of(index).bits]
+            self.problem.network, self.flat, [bool(bit) for bit in self.code_of(index).bits]
         )
 
     def _facet_of_wall(self, index: int, wall: Wall) -> Facet:
@@ -261,10 +254,8 @@ class FlatPartition(CodedPartition):
             return None
         found = find_key(self._keys, np.packbits(np.array(wall.behind, dtype=bool)).tobytes())
         if found is None and self.outcome is Outcome.COMPLETE:
-            raise Undecided(
-                "a facet leads to a region that the enumeration does not have",
-                value=wall.halfspace,
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a facet leads to a region that the enumeration does not have", value=wall.halfspace
             )
         return found
 
@@ -469,7 +460,9 @@ class Polytope(Region):
         ones too; the hyperplanes of `facets` are those that are not.
         """
         owner = self._owner
-        walls = region_walls(owner.charted, owner.flat, [bool(bit) for bit in self.code.bits])
+        walls = region_walls(
+            owner.problem.network, owner.flat, [bool(bit) for bit in self.code.bits]
+        )
         return tuple(wall.coefficients for wall in walls)
 
     @property

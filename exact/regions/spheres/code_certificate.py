@@ -17,7 +17,7 @@ from typing import Protocol
 from exact.arithmetic.arrays import ByteArray
 from exact.arithmetic.linear_algebra import apply
 from exact.arithmetic.numbers import Rational
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
@@ -106,11 +106,7 @@ class CodeWriter:
             parts = _split(self._path[depth], rows[depth])
             own, other = parts if bit else parts[::-1]
             if own is None:
-                raise Undecided(
-                    "a code has no interior point",
-                    value=f"code {index}",
-                    remedy="please report the network",
-                )
+                raise EngineDefect("a code has no interior point", value=f"code {index}")
             if depth == len(self._path) - 1:
                 self._path.append(own)
             if wanted:
@@ -129,9 +125,7 @@ class CodeWriter:
             return {"near": self._facets(walls, polytope)}
         nearest = self.body.nearest(polytope.vertices)
         if nearest.is_inside:
-            raise Undecided(
-                "a code that occurs is not listed", value=bits, remedy="please report the network"
-            )
+            raise EngineDefect("a code that occurs is not listed", value=bits)
         normal = apply(self.body.gram, nearest.point)
         heights = [
             Halfspace.of([*normal, _ZERO]).value(v) * Rational(1, v[-1]) for v in polytope.vertices
@@ -165,9 +159,7 @@ class CodeWriter:
             [*(wall for _, wall in named), *([beyond] if beyond else [])], self.body.dim
         )
         if not isinstance(proof, Farkas):
-            raise Undecided(
-                "a polytope without a point has one", value=bits, remedy="please report the network"
-            )
+            raise EngineDefect("a polytope without a point has one", value=bits)
         kept = [
             (named[i][0], x)
             for i, x in zip(proof.rows, proof.multipliers, strict=True)

@@ -13,18 +13,17 @@ from functools import cached_property, partial
 
 from exact.arithmetic.linear_algebra import apply, dot
 from exact.arithmetic.numbers import Rational, fractions
-from exact.errors import InvalidInput, Undecided, shown
+from exact.errors import EngineDefect, InvalidInput, Undecided, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import shorter
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, sides_of
-from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
 from exact.propagation.cursor import halfspaces_along
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
+from exact.regions.engine import Problem
 from exact.regions.partition import CodedPartition
 from exact.regions.region import Facet, Region
 from exact.regions.spheres import certificate
@@ -60,8 +59,8 @@ class CodePartition(CodedPartition):
     chart: SphereChart
     read_cells = staticmethod(code_cells)
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCodes) -> None:
-        super().__init__(network, domain, engine, cells.codes, cells)
+    def __init__(self, problem: Problem, engine: str, cells: SphereCodes) -> None:
+        super().__init__(problem, engine, cells.codes, cells)
         self.chart = cells.chart
 
     def parts(self, points: bool | None = None) -> Parts:
@@ -184,7 +183,7 @@ class CodeRegion(Region):
         """Rational coordinates y whose direction lies in the code's open set: found by halving the
         straddling pair.
 
-        Undecided when the pair is not one of this code, so that no halving comes to it.
+        EngineDefect when the pair is not one of this code, so that no halving comes to it.
         """
         owner = self._owner
         wanted = [bool(bit) for bit in self.code.bits]
@@ -196,10 +195,8 @@ class CodeRegion(Region):
                 return tuple(found)
             inside = dot(middle, apply(owner.chart.gram, middle)) < owner.chart.radius_squared
             near, far = (middle, far) if inside else (near, middle)
-        raise Undecided(
-            "no direction between the straddling pair has the code",
-            value=f"code {self.index}",
-            remedy="this is a defect of the engine: please report the network",
+        raise EngineDefect(
+            "no direction between the straddling pair has the code", value=f"code {self.index}"
         )
 
     @property

@@ -30,10 +30,9 @@ from exact.errors import InvalidInput, Undecided, shown
 from exact.geometry.circles.chords import Chord
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Domain
-from exact.networks.network import Network
 from exact.propagation.charts import SphereChart
 from exact.regions.certificate import Json, round_domain
+from exact.regions.engine import Problem
 from exact.regions.partition import Partition
 from exact.regions.spheres import certificate
 from exact.regions.spheres.cells import SphereCells
@@ -70,9 +69,9 @@ class SpherePartition(Partition):
     read_cells = staticmethod(sphere_cells)
     codes_repeat = True
 
-    def __init__(self, network: Network, domain: Domain, engine: str, cells: SphereCells) -> None:
-        super().__init__(network, domain, engine, None, cells)
-        self.cut = CutSphere(network, cells.chart, cells.complex, cells.root)
+    def __init__(self, problem: Problem, engine: str, cells: SphereCells) -> None:
+        super().__init__(problem, engine, None, cells)
+        self.cut = CutSphere(self.network, cells.chart, cells.complex, cells.root)
         self.chart, self.complex = cells.chart, cells.complex
         self.tree, self.geometry = self.cut.tree, self.cut.geometry
 

@@ -28,7 +28,7 @@ from exact.arithmetic.numbers import fractions
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.halfspace import affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines.brute_force import MAX_BITS, BruteForce
 from exact.sources import tensors
 from tests.exact.reference import exact_code, integers, regions_of
@@ -41,7 +41,7 @@ def hidden(rows: Any) -> Network:
 
 
 def codes(network: Network, domain: FlatDomain) -> set[str]:
-    cells = BruteForce().run(Job(network, domain))
+    cells = BruteForce().run(Job(Problem(network, domain)))
     assert cells.outcome is Outcome.COMPLETE
     return {"".join(str(int(bit)) for bit in bits) for bits in cells.bits}
 
@@ -85,7 +85,7 @@ def test_deep_cells_are_true(hard: bool) -> None:
         Layer.of(integers(generator, (3, 3)), integers(generator, 3), ReLU()),
     ]
     network = Network((Block(tuple(layers)),))
-    cells = BruteForce().run(Job(network, Box(-2, 3, dim=2)))
+    cells = BruteForce().run(Job(Problem(network, Box(-2, 3, dim=2))))
     for bits, witness, walls in regions_of(cells):
         x = fractions(affine(witness))
         assert exact_code(network, x).replace("|", "") == "".join(str(int(bit)) for bit in bits)
@@ -106,19 +106,24 @@ def test_ties_and_constants() -> None:
 
 def test_it_refuses_large_jobs_by_their_numbers() -> None:
     wide = hidden([[1, k] for k in range(MAX_BITS + 1)])
-    assert "15 bits, more than 14" in str(BruteForce().refusal(wide, RealSpace(1)))
+    assert "15 bits, more than 14" in str(BruteForce().refusal(Problem(wide, RealSpace(1))))
     with pytest.raises(Unsupported, match="15 bits"):
         partition(wide, RealSpace(1), engine="brute_force")
     many = hidden([[int(i == j) for j in range(9)] + [0] for i in range(9)])
-    assert f"{comb(18 + 9 + 1, 9)} subsets" in str(BruteForce().refusal(many, Box(-1, 1, dim=9)))
-    assert BruteForce().refusal(hidden([[1, k] for k in range(MAX_BITS)]), RealSpace(1)) is None
+    assert f"{comb(18 + 9 + 1, 9)} subsets" in str(
+        BruteForce().refusal(Problem(many, Box(-1, 1, dim=9)))
+    )
+    assert (
+        BruteForce().refusal(Problem(hidden([[1, k] for k in range(MAX_BITS)]), RealSpace(1)))
+        is None
+    )
 
 
 def test_it_refuses_norms_and_curves() -> None:
     normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
-    assert "norm" in str(BruteForce().refusal(normed, RealSpace(3)))
+    assert "norm" in str(BruteForce().refusal(Problem(normed, RealSpace(3))))
     assert "GreatCircle" in str(
-        BruteForce().refusal(hidden([[1, 0, 0]]), GreatCircle([1, 0], [0, 1]))
+        BruteForce().refusal(Problem(hidden([[1, 0, 0]]), GreatCircle([1, 0], [0, 1])))
     )
 
 
@@ -130,10 +135,10 @@ def test_it_runs_only_on_request() -> None:
 @pytest.mark.parametrize("budget", [Budget(regions=3), Budget(seconds=0)])
 def test_a_budget_ends_it(budget: Budget) -> None:
     network = hidden([[1, 0, 0], [0, 1, 0], [1, 1, -1]])
-    cells = BruteForce().run(Job(network, RealSpace(2), budget=budget))
+    cells = BruteForce().run(Job(Problem(network, RealSpace(2)), budget=budget))
     assert cells.outcome is Outcome.BUDGET_REACHED
     assert len(cells) == (budget.regions or 0)
     assert (
-        BruteForce().run(Job(network, RealSpace(2), budget=Budget(regions=8))).outcome
+        BruteForce().run(Job(Problem(network, RealSpace(2)), budget=Budget(regions=8))).outcome
         is Outcome.COMPLETE
     )

@@ -19,7 +19,7 @@ from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.facets import region_halfspaces
@@ -31,7 +31,7 @@ Face = frozenset[int]
 
 
 def cut(network: Network, domain: FlatDomain) -> tuple[FlatCells, FaceComplex]:
-    cells = Subdivision().run(Job(network, domain))
+    cells = Subdivision().run(Job(Problem(network, domain)))
     assert cells.faces is not None
     return cells, cells.faces
 

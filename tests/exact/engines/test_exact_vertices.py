@@ -14,13 +14,13 @@ import pytest
 
 from exact import Box, HardTanh, Layer, Network, Plane, RealSpace, ReLU
 from exact.arithmetic.numbers import fractions
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines import exact_vertices
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
@@ -43,7 +43,7 @@ def plain(flat: Flat = SPACE) -> ExactVertices:
 
 
 def cut(network: Network, domain: FlatDomain) -> FlatCells:
-    return Subdivision().run(Job(network, domain))
+    return Subdivision().run(Job(Problem(network, domain)))
 
 
 def test_meets_of_planes() -> None:
@@ -226,7 +226,7 @@ def test_a_witness_between_neighbouring_numbers() -> None:
 
 def test_corners_that_span_nothing_are_undecided() -> None:
     """Walls the wrong way round: no point is inside, and none is given."""
-    with pytest.raises(Undecided, match="not inside"):
+    with pytest.raises(EngineDefect, match="not inside"):
         boxed(Fraction(1), Fraction(0), GOOD)[0](0)
 
 

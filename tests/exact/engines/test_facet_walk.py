@@ -32,7 +32,7 @@ from exact.geometry.domains.base import FlatDomain
 from exact.geometry.domains.flat import HPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.brute_force import BruteForce
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
@@ -52,7 +52,7 @@ ACTIVATIONS: tuple[Activation, ...] = (
 
 
 def walk(network: Network, domain: FlatDomain, budget: Budget | None = None) -> FlatCells:
-    return FacetWalk().run(Job(network, domain, budget=budget or Budget()))
+    return FacetWalk().run(Job(Problem(network, domain), budget=budget or Budget()))
 
 
 def degenerate(seed: int) -> Network:
@@ -102,7 +102,7 @@ def pairs_by_facets(
     network: Network, domain: FlatDomain, cells: FlatCells
 ) -> set[frozenset[bytes]]:
     """Pairs read off the facets of every region of an engine that knows none."""
-    result = FlatPartition(network, domain, "lp_tree", cells)
+    result = FlatPartition(Problem(network, domain), "lp_tree", cells)
     return {
         frozenset({result.codes[i].tobytes(), result.codes[j].tobytes()})
         for i in range(len(result))
@@ -130,14 +130,16 @@ def test_degenerate_networks(seed: int) -> None:
     """
     network = degenerate(seed)
     for domain in domains(network.input_dim)[seed % 2 :: 2]:
-        cells, tree = walk(network, domain), LPTree().run(Job(network, domain))
+        cells, tree = walk(network, domain), LPTree().run(Job(Problem(network, domain)))
         assert cells.outcome is Outcome.COMPLETE
         assert sorted(codes(cells)) == sorted(codes(tree))
         if (
-            BruteForce().refusal(network, domain) is None
+            BruteForce().refusal(Problem(network, domain)) is None
             and max(network.bits_per_layer, default=0) <= 6
         ):
-            assert sorted(codes(cells)) == sorted(codes(BruteForce().run(Job(network, domain))))
+            assert sorted(codes(cells)) == sorted(
+                codes(BruteForce().run(Job(Problem(network, domain))))
+            )
         if len(tree) <= 40:
             assert pairs(cells) == pairs_by_facets(network, domain, tree)
         check_regions(network, domain, cells)
@@ -168,7 +170,7 @@ def check_regions(network: Network, domain: FlatDomain, cells: FlatCells) -> Non
 def test_generic_networks(widths: tuple[int, ...], box: bool) -> None:
     network = generic(widths, len(widths))
     domain: FlatDomain = Box(-2, 2, dim=widths[0]) if box else RealSpace(widths[0])
-    cells, tree = walk(network, domain), LPTree().run(Job(network, domain))
+    cells, tree = walk(network, domain), LPTree().run(Job(Problem(network, domain)))
     assert sorted(codes(cells)) == sorted(codes(tree))
     if len(tree) < 150:
         assert pairs(cells) == pairs_by_facets(network, domain, tree)
@@ -219,7 +221,7 @@ def test_a_skip_connection_keeps_every_coordinate() -> None:
     second = Block((Layer.of([[0, 1]], [-1], ReLU()),))
     network = Network((first, second))
     cells = walk(network, RealSpace(2))
-    assert sorted(codes(cells)) == sorted(codes(LPTree().run(Job(network, RealSpace(2)))))
+    assert sorted(codes(cells)) == sorted(codes(LPTree().run(Job(Problem(network, RealSpace(2))))))
     assert len(cells) == 4
 
 
@@ -238,7 +240,7 @@ def test_contradictory_walls_give_a_proof(engine: Any) -> None:
     """x >= 1 and x <= 0; also y >= y + 1."""
     network = generic((2, 3))
     for domain in (HPolytope([[1, 0, -1], [-1, 0, 0]]), HPolytope([[0, 0, -1]])):
-        cells = engine.run(Job(network, domain))
+        cells = engine.run(Job(Problem(network, domain)))
         assert (len(cells), cells.outcome, cells.bits.shape) == (0, Outcome.COMPLETE, (0, 3))
         walls: tuple[Halfspace, ...] = domain.flat().walls
         assert cells.empty is not None
@@ -284,7 +286,7 @@ def test_facets_that_lead_out_are_counted() -> None:
 def test_progress_is_told() -> None:
     seen: list[int] = []
     network = tensors.mlp([([[1], [1]], [0, -1]), ([[1, 1]], [0])])
-    FacetWalk().run(Job(network, RealSpace(1), progress=seen.append))
+    FacetWalk().run(Job(Problem(network, RealSpace(1)), progress=seen.append))
     assert seen == [0, 1, 2, 3]
 
 
@@ -314,7 +316,7 @@ def test_walls_of_the_domain_that_repeat_and_that_are_hinges() -> None:
         ]
     )
     cells = walk(network, triangle)
-    tree = LPTree().run(Job(network, triangle))
+    tree = LPTree().run(Job(Problem(network, triangle)))
     assert sorted(codes(cells)) == sorted(codes(tree))
     assert pairs(cells) == pairs_by_facets(network, triangle, tree)
     check_regions(network, triangle, cells)
@@ -335,12 +337,16 @@ def test_slivers_below_float_resolution() -> None:
     """Kinks 2^-60 apart, a wedge of 2^-70, and numbers beyond the range of floats."""
     tiny, huge = Fraction(1, 2**60), Fraction(10) ** 400
     kinks = tensors.mlp([([[1], [1], [1]], [0, -tiny, -2 * tiny]), ([[1, 1, 1]], [0])])
-    assert len(walk(kinks, RealSpace(1))) == len(LPTree().run(Job(kinks, RealSpace(1)))) == 4
+    assert (
+        len(walk(kinks, RealSpace(1))) == len(LPTree().run(Job(Problem(kinks, RealSpace(1))))) == 4
+    )
     wedge = tensors.mlp([([[1, 0], [1, tiny / 1024], [0, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])])
-    assert len(walk(wedge, RealSpace(2))) == len(LPTree().run(Job(wedge, RealSpace(2)))) == 7
+    assert (
+        len(walk(wedge, RealSpace(2))) == len(LPTree().run(Job(Problem(wedge, RealSpace(2))))) == 7
+    )
     far = tensors.mlp([([[1, 0], [0, huge], [1, 1]], [-huge, 1, -(huge**2)]), ([[1, 1, 1]], [0])])
     cells = walk(far, RealSpace(2))
-    assert sorted(codes(cells)) == sorted(codes(LPTree().run(Job(far, RealSpace(2)))))
+    assert sorted(codes(cells)) == sorted(codes(LPTree().run(Job(Problem(far, RealSpace(2))))))
     assert len(cells) == 7
     assert all(
         value(wall.coefficients, fractions(affine(w))) > 0
@@ -361,7 +367,7 @@ def test_deep_hinges_that_tie_on_a_region() -> None:
 
 def test_refusals() -> None:
     normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
-    assert "norm" in str(FacetWalk().refusal(normed, RealSpace(3)))
+    assert "norm" in str(FacetWalk().refusal(Problem(normed, RealSpace(3))))
     assert "GreatCircle" in str(
-        FacetWalk().refusal(generic((3, 2)), GreatCircle([1, 0, 0], [0, 1, 0]))
+        FacetWalk().refusal(Problem(generic((3, 2)), GreatCircle([1, 0, 0], [0, 1, 0])))
     )

@@ -31,7 +31,7 @@ from exact.arithmetic.numbers import fractions
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.halfspace import affine
 from exact.networks.layers import Block
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.sources import tensors
@@ -39,7 +39,7 @@ from tests.exact.reference import dot, exact_code, integers, regions_of
 
 
 def run(network: Network, domain: FlatDomain, budget: Budget | None = None) -> FlatCells:
-    return LPTree().run(Job(network, domain, budget=budget or Budget()))
+    return LPTree().run(Job(Problem(network, domain), budget=budget or Budget()))
 
 
 def hidden(rows: list[list[object]]) -> Network:
@@ -172,9 +172,11 @@ def test_layers_without_hinges_and_contradictory_walls() -> None:
 
 def test_refusals() -> None:
     normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
-    assert "norm" in str(LPTree().refusal(normed, RealSpace(3)))
-    assert "GreatCircle" in str(LPTree().refusal(deep(0, 3), GreatCircle([1, 0, 0], [0, 1, 0])))
-    assert LPTree().refusal(deep(0, 3), Line([0, 0, 0], [1, 1, 1])) is None
+    assert "norm" in str(LPTree().refusal(Problem(normed, RealSpace(3))))
+    assert "GreatCircle" in str(
+        LPTree().refusal(Problem(deep(0, 3), GreatCircle([1, 0, 0], [0, 1, 0])))
+    )
+    assert LPTree().refusal(Problem(deep(0, 3), Line([0, 0, 0], [1, 1, 1]))) is None
 
 
 def test_copies_and_opposites_need_no_programme() -> None:

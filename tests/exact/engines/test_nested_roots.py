@@ -16,6 +16,7 @@ import exact
 from exact import (
     Block,
     Budget,
+    EngineDefect,
     GreatCircle,
     HardTanh,
     InvalidInput,
@@ -42,6 +43,7 @@ from exact.geometry.pencils.positions import compare_points
 from exact.kernels.nested_roots import Balls, Steps, roots_are_positive
 from exact.networks.norms import Norm
 from exact.regions.arcs.engines.nested_roots import NestedRoots
+from exact.regions.engine import Problem
 from exact.sources import tensors
 
 IDENTITY = [[1, 0], [0, 1]]
@@ -213,6 +215,20 @@ def test_what_cannot_be_decided_is_an_outcome_that_names_the_hinge(
     assert len(found) == 1  # the half of the line before
 
 
+@pytest.mark.parametrize("place", ["nested_arcs.zeros_in", "nested_roots._Sweep.refined"])
+def test_a_defect_is_no_sign_that_was_left_undecided(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Whatever catches Undecided lets it through."""
+
+    def broken(*_: object) -> None:
+        raise EngineDefect("a fact does not hold", value="this test")
+
+    monkeypatch.setattr(f"exact.regions.arcs.engines.{place}", broken)
+    with pytest.raises(EngineDefect, match="please report the network"):
+        partition(touching(2), LINE)
+
+
 def test_deep_towers_beyond_the_highest_degree_are_undecided_only_where_they_touch() -> None:
     shift, last = Block((Layer.of(IDENTITY, [1, 1]),), rms()), touching(2).blocks[1]
     found = partition(Network((*[shift] * 6, last)), LINE)  # still highest at (1, 1)
@@ -300,14 +316,16 @@ def test_positions_of_a_ray_and_its_facets() -> None:
 
 def test_it_refuses_what_it_cannot_do() -> None:
     engine = NestedRoots()
-    assert "one-dimensional" in str(engine.refusal(two_norms(1), exact.Box(-1, 1, dim=2)))
+    assert "one-dimensional" in str(engine.refusal(Problem(two_norms(1), exact.Box(-1, 1, dim=2))))
     behind = Network((Block((hidden(IDENTITY, [0, 0]),)), *two_norms(1).blocks))
     assert "hidden layers stand in front" in str(
-        engine.refusal(behind, GreatCircle([1, 0], [0, 1]))
+        engine.refusal(Problem(behind, GreatCircle([1, 0], [0, 1])))
     )
     biased = Network((Block((Layer.of(IDENTITY, [0, 1]),)), *two_norms(1).blocks))
-    assert "a bias stands in front" in str(engine.refusal(biased, GreatCircle([1, 0], [0, 1])))
-    assert engine.refusal(biased, GreatCircle([1, 0], [0, 1], radius_squared=1)) is None
+    assert "a bias stands in front" in str(
+        engine.refusal(Problem(biased, GreatCircle([1, 0], [0, 1])))
+    )
+    assert engine.refusal(Problem(biased, GreatCircle([1, 0], [0, 1], radius_squared=1))) is None
 
 
 def test_an_interval_of_a_few_floats_is_given_up_not_halved_for_ever() -> None:

@@ -25,6 +25,7 @@ from exact import (
     partition,
 )
 from exact.instruments.counting import region_count
+from exact.regions.engine import Problem
 from exact.regions.polytopes.engines.round_layers import RoundLayers
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
@@ -175,9 +176,9 @@ def test_budgets_stop_it() -> None:
 
 def test_what_it_refuses() -> None:
     engine, network = RoundLayers(), generic(0, 2, 3, 1)
-    assert engine.refusal(network, Ball([0, 0], 1)) is None
-    assert "Box" in str(engine.refusal(network, Box(-1, 1, dim=2)))
+    assert engine.refusal(Problem(network, Ball([0, 0], 1))) is None
+    assert "Box" in str(engine.refusal(Problem(network, Box(-1, 1, dim=2))))
     normed = tensors.block([[1, 2]], [0], [[1]], [0], norm="rms")
-    assert "folded" in str(engine.refusal(normed, Ball([0, 0], 1)))
+    assert "folded" in str(engine.refusal(Problem(normed, Ball([0, 0], 1))))
     with pytest.raises(Unsupported, match="vertices"):
         partition(generic(0, 2, 3, 3, 1), Ball([0, 0], 1), engine="vertices")

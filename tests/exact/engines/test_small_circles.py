@@ -27,7 +27,7 @@ from exact import (
 )
 from exact.arithmetic.numbers import rational
 from exact.geometry.domains.base import Domain
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.spheres.cells import SphereCells
 from exact.regions.spheres.engines.small_circles import SmallCircles
 from exact.sources import tensors
@@ -36,8 +36,8 @@ from tests.exact.sphere_complexes import cell_codes, check_half_edges
 
 def run(network: Network, domain: Domain, **job: Any) -> SphereCells:
     engine = SmallCircles()
-    assert engine.refusal(network, domain) is None
-    return engine.run(Job(network, domain, **job))
+    assert engine.refusal(Problem(network, domain)) is None
+    return engine.run(Job(Problem(network, domain), **job))
 
 
 def behind(norm: Norm | None, weight: Any, bias: Any, activation: Any = None) -> Network:
@@ -174,7 +174,7 @@ DEEP = tensors.mlp([(np.eye(3), [0, 0, 1]), (np.eye(3), [1, 0, 0]), ([[1, 1, 1]]
     ],
 )
 def test_refusals(network: Network, domain: Domain, reason: str) -> None:
-    assert reason in str(SmallCircles().refusal(network, domain))
+    assert reason in str(SmallCircles().refusal(Problem(network, domain)))
     with pytest.raises(Unsupported):
         partition(network, domain, engine="small_circles")
 

@@ -17,7 +17,7 @@ from exact import Ball, Budget, GreatSphere, Network, Outcome, RealSpace, Sphere
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.check import Status
 from exact.geometry.polyhedra.minimum_norm import RoundBody
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.codes import CodePartition
@@ -39,7 +39,7 @@ def gaussian(seed: int, n: int, m: int, scale: float) -> Network:
 
 
 def flats(network: Network, radius_squared: object) -> SphereCodes:
-    return SphereFlats().run(Job(network, Sphere(radius_squared)))
+    return SphereFlats().run(Job(Problem(network, Sphere(radius_squared))))
 
 
 def answers(found: SphereCodes) -> tuple[set[bytes], set[frozenset[bytes]]]:
@@ -74,7 +74,7 @@ def test_three_routes_agree(case: tuple[int, int, int, float]) -> None:
     network = gaussian(*case)
     found = flats(network, 3)
     assert "handed_over" not in found.decisions
-    expected = SpherePolytopes().run(Job(network, Sphere(3)))
+    expected = SpherePolytopes().run(Job(Problem(network, Sphere(3))))
     assert answers(found) == answers(expected)
     places = {bytes(code): i for i, code in enumerate(expected.codes)}
     for i in range(0, len(found), 1 + len(found) // 6):
@@ -103,7 +103,9 @@ def test_small_integers_are_full_of_degeneracies(seed: int) -> None:
     for square in (1, 2, "7/3"):
         found = flats(network, square)
         assert found.outcome is Outcome.COMPLETE
-        assert answers(found) == answers(SpherePolytopes().run(Job(network, Sphere(square))))
+        assert answers(found) == answers(
+            SpherePolytopes().run(Job(Problem(network, Sphere(square))))
+        )
 
 
 def test_some_of_the_small_integers_are_handed_over() -> None:
@@ -198,7 +200,7 @@ def test_circles_through_nearly_one_point(power: int | None) -> None:
         ]
     )
     found = flats(network, 1)
-    expected = SpherePolytopes().run(Job(network, Sphere(1)))
+    expected = SpherePolytopes().run(Job(Problem(network, Sphere(1))))
     assert answers(found) == answers(expected)
     if power is not None and power > 48:
         assert found.decisions["exact"] > 0
@@ -214,16 +216,16 @@ def test_flats_that_nearly_touch(sign: int) -> None:
     assert len(found) == (4 if sign > 0 else 3)
     assert len(found.pairs()) == (4 if sign > 0 else 2)
     assert ("handed_over" in found.decisions) is (sign == 0)
-    assert answers(found) == answers(SpherePolytopes().run(Job(network, Sphere(2))))
+    assert answers(found) == answers(SpherePolytopes().run(Job(Problem(network, Sphere(2)))))
 
 
 def test_a_metric_beyond_floats_is_handed_over() -> None:
     far = [[1, 0, 0], [1, 2**-40, 0], [0, 0, 1]]
     network = layer(np.eye(3), [0.25, -0.25, 0.5])
-    found = SphereFlats().run(Job(network, GreatSphere(*far, radius_squared=1)))
+    found = SphereFlats().run(Job(Problem(network, GreatSphere(*far, radius_squared=1))))
     assert found.decisions["handed_over"] == 1 and "nearly singular" in found.evidence
     assert answers(found) == answers(
-        SpherePolytopes().run(Job(network, GreatSphere(*far, radius_squared=1)))
+        SpherePolytopes().run(Job(Problem(network, GreatSphere(*far, radius_squared=1))))
     )
 
 
@@ -253,7 +255,7 @@ def test_results_do_not_depend_on_how_often_the_kernel_stops() -> None:
 def test_a_budget_ends_between_portions() -> None:
     network = gaussian(2, 4, 10, 1.0)
     with mock.patch.object(sphere_flats, "_CODES", 1 << 4):
-        found = SphereFlats().run(Job(network, Sphere(3), budget=Budget(regions=20)))
+        found = SphereFlats().run(Job(Problem(network, Sphere(3)), budget=Budget(regions=20)))
     assert found.outcome is Outcome.BUDGET_REACHED
     codes, edges = answers(found)
     every, all_edges = answers(flats(network, 3))

@@ -40,7 +40,7 @@ from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.halfspace import affine
 from exact.networks.layers import Block
 from exact.propagation.enclosures import UNKNOWN, PointWalk
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines import cutting
 from exact.regions.polytopes.engines.brute_force import BruteForce
@@ -65,7 +65,7 @@ ACTIVATIONS: tuple[Activation, ...] = (
 def cut(
     network: Network, domain: FlatDomain, budget: Budget | None = None, **options: Any
 ) -> FlatCells:
-    return Subdivision().run(Job(network, domain, budget=budget or Budget(), **options))
+    return Subdivision().run(Job(Problem(network, domain), budget=budget or Budget(), **options))
 
 
 def codes(cells: FlatCells) -> list[bytes]:
@@ -75,7 +75,7 @@ def codes(cells: FlatCells) -> list[bytes]:
 
 
 def partition_of(network: Network, domain: FlatDomain, cells: FlatCells) -> FlatPartition:
-    return FlatPartition(network, domain, "subdivision", cells)
+    return FlatPartition(Problem(network, domain), "subdivision", cells)
 
 
 def edges(found: FlatPartition) -> set[tuple[int, int, tuple[Any, ...]]]:
@@ -88,7 +88,7 @@ def check(network: Network, domain: FlatDomain, *, walls: bool = True) -> FlatCe
     """The regions of the LP tree, each with a witness strictly inside, and between them the facets
     that LPs find.
     """
-    cells, tree = cut(network, domain), LPTree().run(Job(network, domain))
+    cells, tree = cut(network, domain), LPTree().run(Job(Problem(network, domain)))
     assert cells.outcome is Outcome.COMPLETE
     assert codes(cells) == codes(tree)
     check_regions(network, domain, cells)
@@ -218,7 +218,7 @@ def test_every_domain_against_brute_force(seed: int) -> None:
     if network.hinge_count > 9:
         network = degenerate(seed + 100, dim)
     for domain in domains(dim):
-        assert codes(cut(network, domain)) == codes(BruteForce().run(Job(network, domain)))
+        assert codes(cut(network, domain)) == codes(BruteForce().run(Job(Problem(network, domain))))
 
 
 @pytest.mark.parametrize(
@@ -561,19 +561,23 @@ def test_progress_is_told() -> None:
 
 def test_refusals() -> None:
     engine = Subdivision()
-    assert engine.refusal(generic((2, 3)), RealSpace(2)) is None
+    assert engine.refusal(Problem(generic((2, 3)), RealSpace(2))) is None
     assert f"above {MAX_DIM}" in str(
-        engine.refusal(generic((MAX_DIM + 1, 2)), RealSpace(MAX_DIM + 1))
+        engine.refusal(Problem(generic((MAX_DIM + 1, 2)), RealSpace(MAX_DIM + 1)))
     )
     assert (
-        engine.refusal(generic((MAX_DIM + 1, 2)), Line([0] * (MAX_DIM + 1), unit(MAX_DIM + 1, 0)))
+        engine.refusal(
+            Problem(generic((MAX_DIM + 1, 2)), Line([0] * (MAX_DIM + 1), unit(MAX_DIM + 1, 0)))
+        )
         is None
     )
     assert "norm" in str(
-        engine.refusal(tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms"), RealSpace(3))
+        engine.refusal(
+            Problem(tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms"), RealSpace(3))
+        )
     )
-    assert "round" in str(engine.refusal(generic((2, 3)), Ball([0, 0], 1)))
-    costs = [engine.cost(generic((d, 2)), RealSpace(d)) for d in range(1, MAX_DIM + 1)]
+    assert "round" in str(engine.refusal(Problem(generic((2, 3)), Ball([0, 0], 1))))
+    costs = [engine.cost(Problem(generic((d, 2)), RealSpace(d))) for d in range(1, MAX_DIM + 1)]
     assert costs == sorted(set(costs))
 
 

@@ -43,7 +43,7 @@ from exact.instruments.counting import region_count
 from exact.kernels import arrangement as kernel
 from exact.networks.layers import Block
 from exact.propagation.cursor import first_layer
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines import vertices
 from exact.regions.polytopes.engines.brute_force import BruteForce
@@ -64,7 +64,7 @@ def hidden(rows: Rows, activation: Any = None) -> Network:
 def run(
     network: Network, domain: FlatDomain, budget: Budget | None = None, device: str = "cpu"
 ) -> FlatCells:
-    return Vertices().run(Job(network, domain, device, budget or Budget()))
+    return Vertices().run(Job(Problem(network, domain), device, budget or Budget()))
 
 
 def codes(cells: FlatCells) -> list[bytes]:
@@ -119,7 +119,7 @@ def test_degenerate_layers_agree_with_the_lp_tree(seed: int, largest: int) -> No
     domain = domains(d)[seed // 2 % 6]
     cells = run(network, domain)
     assert cells.outcome is Outcome.COMPLETE
-    assert codes(cells) == codes(LPTree().run(Job(network, domain)))
+    assert codes(cells) == codes(LPTree().run(Job(Problem(network, domain))))
     assert len(set(codes(cells))) == len(cells) == region_count(network, domain)
     assert edges(cells) == true_edges(network, domain, "lp_tree")
 
@@ -133,7 +133,7 @@ def test_generic_layers_agree_with_the_lp_tree(seed: int) -> None:
         domains(d)[seed % 6],
     )
     cells = run(network, domain)
-    assert codes(cells) == codes(LPTree().run(Job(network, domain)))
+    assert codes(cells) == codes(LPTree().run(Job(Problem(network, domain))))
     if d < 4:
         assert edges(cells) == true_edges(network, domain, "lp_tree")
 
@@ -141,7 +141,7 @@ def test_generic_layers_agree_with_the_lp_tree(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_brute_force_agrees(seed: int) -> None:
     network, domain = integral(50 + seed, 5, 2, 2, AbsoluteValue()), domains(2)[seed % 6]
-    assert codes(run(network, domain)) == codes(BruteForce().run(Job(network, domain)))
+    assert codes(run(network, domain)) == codes(BruteForce().run(Job(Problem(network, domain))))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -161,7 +161,7 @@ def test_float_weights_through_common_points(seed: int) -> None:
     bias[:kept] = [x + 1 for x in bias[:kept]]
     network = hidden([[*row, b] for row, b in zip(weight, bias, strict=True)])
     for domain in (RealSpace(d), Box(-1, 1, dim=d), Box(-2, 1, dim=d)):
-        assert codes(run(network, domain)) == codes(LPTree().run(Job(network, domain)))
+        assert codes(run(network, domain)) == codes(LPTree().run(Job(Problem(network, domain))))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_float_weights_through_common_points(seed: int) -> None:
 )
 def test_slices(dim: int, domain: FlatDomain) -> None:
     for network in (integral(1, 6, dim, 2), generic(2, 6, dim, HardTanh())):
-        assert codes(run(network, domain)) == codes(LPTree().run(Job(network, domain)))
+        assert codes(run(network, domain)) == codes(LPTree().run(Job(Problem(network, domain))))
 
 
 def test_an_affine_layer_before_and_a_skip_connection() -> None:
@@ -184,7 +184,7 @@ def test_an_affine_layer_before_and_a_skip_connection() -> None:
     hinged = Block((Layer.of([[1, 2], [0, 1]]), bent, Layer.of([[1, 0, 1], [0, 1, 1]])))
     network = Network((Block((Layer.of([[1, 0], [3, 1]]),), residual=True), hinged))
     for domain in (RealSpace(2), Box(-1, 1, dim=2)):
-        assert codes(run(network, domain)) == codes(LPTree().run(Job(network, domain)))
+        assert codes(run(network, domain)) == codes(LPTree().run(Job(Problem(network, domain))))
 
 
 # ---- numbers known by formula
@@ -260,7 +260,7 @@ def test_hyperplanes_nearer_than_a_float_can_tell() -> None:
     assert missing.decisions["exact"] >= 3
     near = hidden([[1, 0, 0], [0, 1, 0], [1, 1, -tiny], [1, -1, 0], [1, 2, 1]])
     for domain in (RealSpace(2), Box(-1, 1, dim=2)):
-        assert codes(run(near, domain)) == codes(LPTree().run(Job(near, domain)))
+        assert codes(run(near, domain)) == codes(LPTree().run(Job(Problem(near, domain))))
 
 
 @pytest.mark.parametrize("tiny", [Fraction(1, 2**70), Fraction(-1, 2**70)])
@@ -286,7 +286,7 @@ def test_edges_that_hardly_rise(tiny: Fraction) -> None:
         [[*row, b] for row, b in zip([*rows, rows[0]], (1, Fraction(1, 3), -2, 5), strict=True)]
     )
     cells = run(network, RealSpace(3))
-    assert codes(cells) == codes(LPTree().run(Job(network, RealSpace(3))))
+    assert codes(cells) == codes(LPTree().run(Job(Problem(network, RealSpace(3)))))
     assert cells.decisions["exact"] > 1
 
 
@@ -300,7 +300,7 @@ def test_a_crowded_vertex_on_or_hardly_beside_a_wall(beyond: Fraction) -> None:
         [[*row, -sum(a * x for a, x in zip(row, point, strict=True))] for row in normals]
     )
     box = Box(-1, 1, dim=2)
-    assert codes(run(network, box)) == codes(LPTree().run(Job(network, box)))
+    assert codes(run(network, box)) == codes(LPTree().run(Job(Problem(network, box))))
 
 
 # ---- empty things
@@ -335,7 +335,7 @@ def test_walls_of_the_domain_may_be_hyperplanes_of_the_layer() -> None:
     network = hidden([[1, 0, 1], [-1, 0, 1], [-1, 0, -1], [1, 0, 0], [0, 1, -1]])
     box = Box(-1, 1, dim=2)
     cells = run(network, box)
-    assert codes(cells) == codes(LPTree().run(Job(network, box)))
+    assert codes(cells) == codes(LPTree().run(Job(Problem(network, box))))
     assert len(cells) == 2
 
 
@@ -457,7 +457,7 @@ def test_what_a_kernel_cannot_certify_is_done_otherwise(monkeypatch: pytest.Monk
     monkeypatch.setattr(vertices, "swept", refuse)
     assert codes(run(network, RealSpace(3))) == expected
     assert codes(run(network, Box(-1, 1, dim=3))) == codes(
-        LPTree().run(Job(network, Box(-1, 1, dim=3)))
+        LPTree().run(Job(Problem(network, Box(-1, 1, dim=3))))
     )
 
 
@@ -468,7 +468,9 @@ def test_coefficients_that_outgrow_64_bits() -> None:
     generator = np.random.default_rng(5)
     concurrent = [[*row, 0] for row in generator.integers(-(2**30), 2**30, size=(5, 3)).tolist()]
     network = hidden([*concurrent, [1, 0, 0, 5], [1, 1, 0, 5]])
-    assert codes(run(network, RealSpace(3))) == codes(LPTree().run(Job(network, RealSpace(3))))
+    assert codes(run(network, RealSpace(3))) == codes(
+        LPTree().run(Job(Problem(network, RealSpace(3))))
+    )
 
 
 def test_the_kernel_says_when_coefficients_grow_too_long() -> None:
@@ -544,22 +546,22 @@ def test_progress_is_told() -> None:
     """From zero on, and again when a degenerate layer makes the engine change its method."""
     for network, restarts in ((generic(0, 8, 3), 0), (integral(0, 8, 3, 2), 1)):
         seen: list[int] = []
-        found = len(Vertices().run(Job(network, RealSpace(3), progress=seen.append)))
+        found = len(Vertices().run(Job(Problem(network, RealSpace(3)), progress=seen.append)))
         assert sum(b < a for a, b in pairwise(seen)) <= restarts
         assert seen[0] == 0 < max(seen) <= found
 
 
 def test_refusals() -> None:
     engine, deep = Vertices(), tensors.mlp([([[1, 2]], [0]), ([[1]], [0]), ([[1]], [0])])
-    assert "2" in str(engine.refusal(deep, RealSpace(2)))
+    assert "2" in str(engine.refusal(Problem(deep, RealSpace(2))))
     normed = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="rms")
-    assert "norm" in str(engine.refusal(normed, RealSpace(3)))
-    assert "norm" in str(engine.refusal(normed, Ball([0, 0, 0], 1)))
+    assert "norm" in str(engine.refusal(Problem(normed, RealSpace(3))))
+    assert "norm" in str(engine.refusal(Problem(normed, Ball([0, 0, 0], 1))))
     assert "flat domains" in str(
-        engine.refusal(generic(0, 2, 3), GreatCircle([1, 0, 0], [0, 1, 0]))
+        engine.refusal(Problem(generic(0, 2, 3), GreatCircle([1, 0, 0], [0, 1, 0])))
     )
-    assert engine.refusal(generic(0, 2, 3), Ball([0, 0, 0], 1)) is None
-    assert "round" in str(LPTree().refusal(generic(0, 2, 3), Ball([0, 0, 0], 1)))
+    assert engine.refusal(Problem(generic(0, 2, 3), Ball([0, 0, 0], 1))) is None
+    assert "round" in str(LPTree().refusal(Problem(generic(0, 2, 3), Ball([0, 0, 0], 1))))
 
 
 # ---- balls
@@ -641,8 +643,8 @@ def test_a_sweep_that_gives_up_leaves_the_layer_to_the_next_method(
         raise vertices.NotCertified
 
     network, domain = hidden([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 3]]), RealSpace(2)
-    expected = {row.tobytes() for row in LPTree().run(Job(network, domain)).codes}
+    expected = {row.tobytes() for row in LPTree().run(Job(Problem(network, domain))).codes}
     monkeypatch.setattr(vertices, "swept", give_up)
-    cells = Vertices().run(Job(network, domain))
+    cells = Vertices().run(Job(Problem(network, domain)))
     assert {row.tobytes() for row in cells.codes} == expected
     assert "enumerated there, at 1 points" in cells.evidence

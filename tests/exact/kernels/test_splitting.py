@@ -18,7 +18,7 @@ from exact.arithmetic.numbers import Rational, RationalArray, fraction
 from exact.geometry.domains.base import FlatDomain
 from exact.kernels import splitting
 from exact.kernels.splitting import UNKNOWN, Complex, Layer
-from exact.regions.engine import Job
+from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines import cutting
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
@@ -32,7 +32,7 @@ Row = Sequence[Fraction | int]
 
 def finished(network: Network, domain: FlatDomain) -> tuple[Cutter, ExactVertices]:
     """The state in which an enumeration ends."""
-    faces = Subdivision().run(Job(network, domain)).faces
+    faces = Subdivision().run(Job(Problem(network, domain))).faces
     assert isinstance(faces, CutFaces)
     return faces._cutter, faces._cutter._exact
 

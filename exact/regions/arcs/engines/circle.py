@@ -26,10 +26,9 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.running_codes import RunningCodes
-from exact.geometry.domains.base import Curve, CurveDomain, Domain
+from exact.geometry.domains.base import Curve, CurveDomain
 from exact.geometry.domains.round import GreatCircle, Sphere
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame
-from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.propagation.cursor import Cursor, advance, begin, pass_norm
@@ -39,7 +38,15 @@ from exact.regions.arcs.engines.curve_cells import Run, collected
 from exact.regions.arcs.engines.edges import Edge, Tally, between, edge_at, seam_edge, sorted_edges
 from exact.regions.arcs.engines.isolation import Isolated, LayerFunctions, isolate
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import (
+    NORM_IS_NOT_FIRST,
+    Engine,
+    Job,
+    Problem,
+    Refusal,
+    in_front_refusal,
+    one_norm_refusal,
+)
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _FULL_TURN = Rational(4)
@@ -64,28 +71,32 @@ class Circle(Engine):
 
     name = "circle"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
+    def refusal(self, problem: Problem) -> Refusal | None:
+        network, domain = problem.network, problem.domain
+        radius = getattr(domain, "radius_squared", None)
+        if isinstance(domain, Sphere | GreatCircle) and radius is not None and network.has_norm:
+            return Refusal(
+                "behind a norm it knows circles of directions only, and this one has a radius"
+            )
+        reason = curve_refusal(problem)
         if (
-            isinstance(domain, Sphere | GreatCircle)
-            and domain.radius_squared is not None
-            and network.has_norm
+            isinstance(domain, Sphere)
+            and network.blocks[0].norm is not None
+            and problem.sphere_dim == 0
         ):
-            return "behind a norm it knows circles of directions only, and this one has a radius"
-        if isinstance(domain, Sphere):
-            reason = _sphere_refusal(network)
-        elif not isinstance(domain, CurveDomain):
-            reason = f"it enumerates one-dimensional domains, not {type(domain).__name__}"
-        else:
-            reason = _constant_refusal(network, domain.curve())
-        return reason or _norm_refusal(network)
+            reason = None  # two points
+        elif isinstance(domain, CurveDomain) and domain.curve().one is None and network.has_norm:
+            reason = in_front_refusal(network, "circle")
+        return reason or one_norm_refusal(network, so="and it can do one")
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        if len(network.hidden_layers) > 1:
+    def cost(self, problem: Problem) -> float:
+        if len(problem.network.hidden_layers) > 1:
             return 3000.0  # behind the first layer, a filter for every arc
-        return 5.0 + 4000.0 / max(60, network.hinge_count)  # one filter, which costs 4 ms to start
+        # one filter, which costs 4 ms to start
+        return 5.0 + 4000.0 / max(60, problem.network.hinge_count)
 
     def run(self, job: Job) -> CurveCells:
-        if isinstance(job.domain, Sphere) and _sphere_dim(job.network) == 0:
+        if job.problem.sphere_dim == 0:
             return _two_points(job.network)
         chart, tally = pencil_chart(job.network, job.domain), Tally(check=job.watch.check)
         curve, frame = chart.curve, chart.frame
@@ -107,47 +118,18 @@ class Circle(Engine):
         return collected(job.network, curve, frame, runs, tally, len(arcs) + max(0, excess))
 
 
-def _sphere_refusal(network: Network) -> str | None:
-    norm = network.blocks[0].norm
-    if norm is None and network.has_norm:
-        return (
-            "the norm is not in front of the first block; use network.from_block(k) to start there"
-        )
-    size = _sphere_dim(network)
-    if size < 0 or size > 1 or (size == 0 and norm is None):
-        return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
-    return None
-
-
-def _sphere_dim(network: Network) -> int:
-    norm = network.blocks[0].norm
-    return network.input_dim - 1 if norm is None else norm.sphere_dim
-
-
-def _constant_refusal(network: Network, curve: Curve) -> str | None:
-    """A circle of directions has no constant 1 in front of the first norm, so no bias may stand
-    there.
-    """
-    if curve.one is not None or not network.has_norm:
+def curve_refusal(problem: Problem) -> Refusal | None:
+    """That of engines for curves: other domains, and spheres of other dimensions than 1."""
+    network, domain, dim = problem.network, problem.domain, problem.sphere_dim
+    if not isinstance(domain, CurveDomain | Sphere):
+        return Refusal.elsewhere("one-dimensional domains", domain)
+    if not isinstance(domain, Sphere):
         return None
-    front = layers_in_front(network.steps)
-    if any(layer.bits for layer in front):
-        return "hidden layers stand in front of the norm, so directions do not determine the circle"
-    if any(x != 0 for layer in front for x in layer.as_affine.bias.column()):
-        return "a bias stands in front of the norm; use network.from_block(k) to start at the norm"
-    return None
-
-
-def _norm_refusal(network: Network) -> str | None:
-    """At most one norm before the last hidden layer, and no skip around it when hidden layers
-    follow.
-    """
-    needed = network.steps_to_last_hinge
-    if norms_in(needed) > 1:
-        return f"hidden layers stand behind {norms_in(needed)} norms, and it can do one"
-    if passes_a_norm_by(needed):
-        return "hidden layers follow a skip connection around a norm"
-    return None
+    if network.has_norm and network.blocks[0].norm is None and domain.radius_squared is None:
+        return NORM_IS_NOT_FIRST
+    advice = "use GreatCircle(u, v) for a geodesic on it"
+    found = Refusal(f"the sphere has dimension {dim}, not 1", advice=advice, of_size=True)
+    return None if dim == 1 else found
 
 
 def whole_curve(network: Network, curve: Curve) -> Arc:

@@ -261,7 +261,7 @@ class Functions:
         try:
             return zeros_in(self.exact(row), self.arc.quadrant, intervals, self.arc.holds)
         except Undecided as error:
-            raise Undecided(
+            raise type(error)(
                 f"{self.name(row)} cannot be decided on an interval",
                 value=error.value,
                 remedy=error.remedy,

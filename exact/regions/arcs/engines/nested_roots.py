@@ -23,11 +23,10 @@ from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.ball_matrices import BallMatrix
 from exact.arithmetic.linear_algebra import independent_rows, rows_of
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_floats
-from exact.errors import InvalidInput, Undecided
+from exact.errors import EngineDefect, InvalidInput, Undecided
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
-from exact.geometry.domains.round import Sphere
 from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
 from exact.geometry.pencils.nested_functions import Chain, FormRoot, LineRoot, NestedFunction
 from exact.geometry.pencils.pencil import Form, Frame, dyadic_direction
@@ -51,6 +50,7 @@ from exact.propagation.norm_walks import (
 )
 from exact.propagation.pencil_charts import pencil_chart
 from exact.regions.arcs.cells import CurveCells, Cut
+from exact.regions.arcs.engines.circle import curve_refusal
 from exact.regions.arcs.engines.nested_arcs import (
     Arc,
     Edge,
@@ -61,7 +61,7 @@ from exact.regions.arcs.engines.nested_arcs import (
     edge_at,
 )
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _MIDDLE = 2.0**100
@@ -72,21 +72,24 @@ class NestedRoots(Engine):
 
     name = "nested_roots"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        if not isinstance(domain, CurveDomain | Sphere):
-            return f"it enumerates one-dimensional domains, not {type(domain).__name__}"
+    def refusal(self, problem: Problem) -> Refusal | None:
+        network, domain = problem.network, problem.domain
+        reason = curve_refusal(problem)
+        if reason is not None and reason.needs:
+            return reason
         if not network.hidden_layers:
-            return "the network has no hidden layer"
+            return Refusal("the network has no hidden layer")
         if isinstance(domain, CurveDomain) and domain.curve().one is not None:
             return None
-        radius = getattr(domain, "radius_squared", None)
-        reason = _sphere_refusal(network, radius) if isinstance(domain, Sphere) else None
-        return reason or (direction_refusal(network) if radius is None else None)
+        if reason is None and getattr(domain, "radius_squared", None) is None:
+            fact = direction_refusal(network)
+            reason = None if fact is None else Refusal(fact, advice="give radius_squared=")
+        return reason
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        if _leaves_the_middle(network, domain):
+    def cost(self, problem: Problem) -> float:
+        if _leaves_the_middle(problem.network, problem.domain):
             return 5000.0  # its filter says nothing there
-        return 80.0 if len(network.hidden_layers) <= 1 else 300.0
+        return 80.0 if len(problem.network.hidden_layers) <= 1 else 300.0
 
     def run(self, job: Job) -> CurveCells:
         chart = pencil_chart(job.network, job.domain)
@@ -104,6 +107,8 @@ class NestedRoots(Engine):
             except Stopped:
                 arcs.append(arc)
                 del sweep.tally.tangent[known:]
+            except EngineDefect:
+                raise
             except Undecided as error:
                 arcs.append(arc)
                 failure = f"undecided: {error}"
@@ -130,18 +135,6 @@ def _is_beyond(array: FloatArray) -> bool:
     """Whether some number that is not zero lies outside 2^-100 to 2^100."""
     size = np.abs(array)
     return bool(np.any((size > _MIDDLE) | ((size < 1 / _MIDDLE) & (size > 0))))
-
-
-def _sphere_refusal(network: Network, radius_squared: Rational | None) -> str | None:
-    norm = network.blocks[0].norm
-    if norm is None and network.has_norm and radius_squared is None:
-        return (
-            "the norm is not in front of the first block; use network.from_block(k) to start there"
-        )
-    size = network.input_dim - 1 if norm is None else norm.sphere_dim
-    if size == 1:
-        return None
-    return f"the sphere has dimension {size}, not 1; use GreatCircle(u, v) for a geodesic on it"
 
 
 # ---- from arc to arcs

@@ -19,14 +19,13 @@ import numpy as np
 from exact.arithmetic.linear_algebra import independent_rows, null_space
 from exact.arithmetic.numbers import Rational
 from exact.geometry.budgets import Stopped, Watch
-from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, primitive, sides_of
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
-from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
-from exact.regions.engine import Engine, Job, chart_of
-from exact.regions.polytopes.cells import FlatCells, flat_refusal
+from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.refusals import flat_refusal
 
 MAX_BITS, MAX_SUBSETS = 14, 20_000
 Cell = tuple[tuple[bool, ...], tuple[Halfspace, ...], Point]
@@ -37,21 +36,20 @@ class BruteForce(Engine):
 
     name = "brute_force"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        reason = flat_refusal(network, domain)
-        if reason is None and max(network.bits_per_layer, default=0) > MAX_BITS:
-            reason = f"a hidden layer has {max(network.bits_per_layer)} bits, more than {MAX_BITS}"
-        if reason is None and isinstance(domain, FlatDomain):
-            flat = chart_of(domain)
-            subsets = comb(len(flat.walls) + network.hinge_count + 1, flat.dim)
-            reason = (
-                f"{subsets} subsets, more than {MAX_SUBSETS}" if subsets > MAX_SUBSETS else None
-            )
-        return reason
+    def refusal(self, problem: Problem) -> Refusal | None:
+        network, reason = problem.network, flat_refusal(problem)
+        if reason is not None:
+            return reason
+        if max(network.bits_per_layer, default=0) > MAX_BITS:
+            fact = f"a hidden layer has {max(network.bits_per_layer)} bits, more than {MAX_BITS}"
+            return Refusal(fact, of_size=True)
+        flat = problem.flat
+        subsets = comb(len(flat.walls) + network.hinge_count + 1, flat.dim)
+        found = Refusal(f"{subsets} subsets, more than {MAX_SUBSETS}", of_size=True)
+        return found if subsets > MAX_SUBSETS else None
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat = chart_of(job.domain)
+        flat = job.problem.flat
         one = [Rational(0)] * flat.dim + [Rational(1)]
         watch, start = job.watch, begin(job.network, flat.state(), one)
         found = (

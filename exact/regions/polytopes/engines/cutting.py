@@ -9,7 +9,7 @@ import numpy as np
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
-from exact.errors import TooLarge, Undecided
+from exact.errors import EngineDefect, TooLarge
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat
@@ -248,10 +248,8 @@ class Cutter:
                     pool=int(self._c.n[splitting.FREE_POOL]) + 64,
                 )
             else:
-                raise Undecided(
-                    "the faces of a cell do not close",
-                    value=int(self._c.n[splitting.NEURON]),
-                    remedy="this is a defect of the engine: please report the network",
+                raise EngineDefect(
+                    "the faces of a cell do not close", value=int(self._c.n[splitting.NEURON])
                 )
 
     def _settle(self) -> None:

@@ -24,7 +24,7 @@ from exact.arithmetic.numbers import (
     nearest_floats,
     rounding_error,
 )
-from exact.errors import Undecided, certain
+from exact.errors import EngineDefect, certain
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
@@ -205,11 +205,7 @@ class Witnesses:
         points = [self._faces.vertex(int(v)) for v in self._faces.corners.row(region)]
         found = _mean(points, walls)
         if not is_inside(walls, found):
-            raise Undecided(
-                "the mean of the vertices is not inside",
-                value=region,
-                remedy="please report the network",
-            )
+            raise EngineDefect("the mean of the vertices is not inside", value=region)
         return shortened(found, walls)
 
     def walls(self, region: int) -> tuple[Halfspace, ...]:

@@ -22,18 +22,18 @@ import numpy as np
 
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray, RationalArray
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
-from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, float_rows, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
-from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, chart_of
-from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.essential_slices import EssentialSlice, constant
 from exact.regions.polytopes.facets import region_halfspaces
+from exact.regions.polytopes.refusals import flat_refusal
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -107,17 +107,16 @@ class FacetWalk(Engine):
 
     name = "facet_walk"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        return flat_refusal(network, domain)
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return flat_refusal(problem)
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        if isinstance(domain, CurveDomain):
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
         return 450.0
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat = chart_of(job.domain)
+        flat = job.problem.flat
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:
@@ -132,8 +131,7 @@ class FacetWalk(Engine):
 
         A start on a boundary stands for the region that a generic infinitesimal step leads to.
         """
-        assert isinstance(job.domain, FlatDomain)
-        walk = _Walk(job, chart_of(job.domain), start)
+        walk = _Walk(job, job.problem.flat, start)
         walk.run(radius)
         return walk.cells()
 
@@ -334,9 +332,7 @@ class _Walk:
         rows = [self.sides.halfspaces[i] for i in walls.sides]
         found = strict_feasibility(rows, self.flat.dim, *([] if watch is None else [watch]))
         if not isinstance(found, Interior):
-            raise Undecided(
-                "a facet leads to an empty region", value=found, remedy="please report the network"
-            )
+            raise EngineDefect("a facet leads to an empty region", value=found)
         return found.point
 
     def _walls(self, code: bytes) -> _Walls:

@@ -22,7 +22,7 @@ import numpy as np
 
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_floats
 from exact.geometry.budgets import Stopped, Watch
-from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.constructions import step_inside
 from exact.geometry.polyhedra.halfspace import (
     Halfspace,
@@ -36,9 +36,10 @@ from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, chart_of
-from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.facets import region_halfspaces
+from exact.regions.polytopes.refusals import flat_refusal
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 # FIXED of kernels.feasibility, less the number of rows of a basis: a start from nothing
@@ -154,17 +155,16 @@ class LPTree(Engine):
 
     name = "lp_tree"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        return flat_refusal(network, domain)
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return flat_refusal(problem)
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        if isinstance(domain, CurveDomain):
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
-        return 45.0 if len(network.hidden_layers) == 1 else 85.0
+        return 45.0 if len(problem.network.hidden_layers) == 1 else 85.0
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat, hinges = chart_of(job.domain), job.network.hinge_count
+        flat, hinges = job.problem.flat, job.network.hinge_count
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:

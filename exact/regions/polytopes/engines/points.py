@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from exact.arithmetic.numbers import Rational
-from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.propagation.cursor import advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
@@ -17,8 +16,7 @@ def point_cells(job: Job) -> FlatCells:
     """The one region, of dimension 0, of a flat domain without parameters; none where the budget
     allows none.
     """
-    assert isinstance(job.domain, FlatDomain)
-    flat, bits, one = job.domain.flat(), list[bool](), [Rational(1)]
+    flat, bits, one = job.problem.flat, list[bool](), [Rational(1)]
     cursor = begin(job.network, flat.state(), one)
     while cursor is not None:
         z = cursor.current.pre_activations(cursor.inner, cursor.one)

@@ -15,9 +15,8 @@ import numpy as np
 
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import Rational
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
-from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
@@ -25,7 +24,7 @@ from exact.networks.network import Network
 from exact.propagation.charts import BallChart
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal, jump_refusal
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.round_cells import (
     Bits,
@@ -45,21 +44,19 @@ class RoundLayers(Engine):
 
     name = "round_layers"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        if not isinstance(domain, Ball):
-            return f"it cuts balls, not {type(domain).__name__}"
-        return (
-            "the network has a norm; give NormBall(), or network.folded()"
-            if network.has_norm
-            else network.jump_refusal
-        )
+    def refusal(self, problem: Problem) -> Refusal | None:
+        if not isinstance(problem.domain, Ball):
+            return Refusal.elsewhere("balls", problem.domain, "cuts")
+        if problem.network.has_norm:
+            return Refusal("the network has a norm", advice="give NormBall(), or network.folded()")
+        return jump_refusal(problem.network)
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 1000.0
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, Ball)
-        chart = BallChart.of(job.network, job.domain)
+        chart = job.problem.chart
+        assert isinstance(chart, BallChart), "it refuses other domains"
         cursor = begin(job.network, chart.centred.state(), [_ZERO] * chart.dim + [_ONE])
         found, stopped = list[Part](), False
         try:
@@ -141,10 +138,8 @@ class _View:
         at = inner_point(self.chart.body, points, _mean(points))
         bits = code_behind(self.network, self.chart.centred, wall, homogeneous(at))
         if bits not in places and not self.stopped:
-            raise Undecided(
-                "a facet leads to a region that the enumeration does not have",
-                value=wall,
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a facet leads to a region that the enumeration does not have", value=wall
             )
         return places.get(bits)
 

@@ -29,7 +29,7 @@ from exact.arithmetic.numbers import FloatArray, Rational
 from exact.errors import require
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.incidence import Incidence
-from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Point, float_rows, is_inside, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
@@ -38,11 +38,12 @@ from exact.propagation.cursor import advance, begin, layer_halfspaces
 from exact.propagation.enclosures import PointWalk, Stage, stages
 from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, chart_of
-from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
 from exact.regions.polytopes.facets import region_walls
+from exact.regions.polytopes.refusals import flat_refusal
 
 MAX_DIM = 8
 BYTES_PER_REGION = (100, 200, 300, 1_000, 2_000, 5_000, 11_000, 25_000, 60_000)
@@ -56,27 +57,23 @@ class Subdivision(Engine):
 
     name = "subdivision"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        reason = flat_refusal(network, domain)
-        if reason is None and isinstance(domain, FlatDomain) and chart_of(domain).dim > MAX_DIM:
-            reason = (
-                f"dimension {chart_of(domain).dim} is above {MAX_DIM}, where a region has 2^d faces"
-            )
+    def refusal(self, problem: Problem) -> Refusal | None:
+        reason = flat_refusal(problem)
+        if reason is None and problem.flat.dim > MAX_DIM:
+            fact = f"dimension {problem.flat.dim} is above {MAX_DIM}, where a region has 2^d faces"
+            return Refusal(fact, of_size=True)
         return reason
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        assert isinstance(domain, FlatDomain)
-        if isinstance(domain, CurveDomain):
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
-        return 3.0 ** chart_of(domain).dim / 6
+        return 3.0**problem.flat.dim / 6
 
-    def bytes_per_region(self, network: Network, domain: Domain) -> float:
-        assert isinstance(domain, FlatDomain)
-        return BYTES_PER_REGION[chart_of(domain).dim] + (network.hinge_count + 7) // 8
+    def bytes_per_region(self, problem: Problem) -> float:
+        return BYTES_PER_REGION[problem.flat.dim] + (problem.network.hinge_count + 7) // 8
 
     def run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat, network = chart_of(job.domain), job.network
+        flat, network = job.problem.flat, job.network
         vertices = ExactVertices(network, flat)
         cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices, job.watch)
         try:

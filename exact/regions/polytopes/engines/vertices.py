@@ -22,13 +22,13 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.numbers import RationalMatrix, rational
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.arrangements.arrangement import Arrangement, Essential, arrangement, essential
 from exact.geometry.arrangements.lowest_vertices import LowestVertices, NotSimple
 from exact.geometry.arrangements.restriction import NotCertified, SweptCells, fits, swept
 from exact.geometry.budgets import Stopped
-from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
-from exact.geometry.domains.flat import Ball, HPolytope, RealSpace
+from exact.geometry.domains.base import CurveDomain
+from exact.geometry.domains.flat import Ball, HPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
 from exact.networks.activations import ReLU
@@ -38,10 +38,11 @@ from exact.propagation.bounds import arrangement_bound
 from exact.propagation.charts import BallChart
 from exact.propagation.cursor import first_layer
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, chart_of
-from exact.regions.polytopes.cells import FlatCells, empty_cells, flat_refusal, no_cells
+from exact.regions.engine import Engine, Job, Problem, Refusal, one_layer_refusal
+from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.round_cells import Part, parts, witness
+from exact.regions.polytopes.refusals import affine_refusal, flat_refusal
 
 _BLOCK = 2**16
 
@@ -53,26 +54,20 @@ class Vertices(Engine):
 
     name = "vertices"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        around = RealSpace(len(domain.centre)) if isinstance(domain, Ball) else domain
-        reason = flat_refusal(network, around)
-        if reason is None and len(network.hidden_layers) > 1:
-            reason = (
-                f"it cuts by one hidden layer, and this network has {len(network.hidden_layers)}"
-            )
-        return reason
+    def refusal(self, problem: Problem) -> Refusal | None:
+        reason = affine_refusal if isinstance(problem.domain, Ball) else flat_refusal
+        return reason(problem) or one_layer_refusal(problem.network)
 
-    def cost(self, network: Network, domain: Domain) -> float:
-        assert isinstance(domain, FlatDomain)
-        if isinstance(domain, CurveDomain):
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
-        dim, hinges = chart_of(domain).dim, network.hinge_count
-        if chart_of(domain).walls:
+        dim, hinges = problem.flat.dim, problem.network.hinge_count
+        if problem.flat.walls:
             return 12.0 if dim >= 4 and hinges >= 40 else 50.0
         return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
 
-    def bytes_per_region(self, network: Network, domain: Domain) -> float:
-        return 2.0 * ((network.hinge_count + 7) // 8)  # the blocks, and all of them in one
+    def bytes_per_region(self, problem: Problem) -> float:
+        return 2.0 * ((problem.network.hinge_count + 7) // 8)  # the blocks, and all of them in one
 
     def run(self, job: Job) -> FlatCells:
         try:
@@ -81,11 +76,10 @@ class Vertices(Engine):
             return no_cells(job.network.hinge_count)
 
     def _run(self, job: Job) -> FlatCells:
-        assert isinstance(job.domain, FlatDomain)
-        flat = chart_of(job.domain)
+        flat = job.problem.flat
         given = arrangement(first_layer(job.network, flat), flat.walls, flat.dim)
-        if isinstance(job.domain, Ball):
-            return _in_ball(job, given, job.domain)
+        if isinstance(job.problem.chart, BallChart):
+            return _in_ball(job, given, job.problem.chart)
         job.watch.check()
         start = strict_feasibility(flat.walls, flat.dim, job.watch)
         if isinstance(start, Farkas):
@@ -118,8 +112,8 @@ def _by_programmes(job: Job, given: Arrangement) -> FlatCells:
     layer = Layer.of(
         RationalMatrix.from_rationals(normals), RationalMatrix.from_rationals(offsets), ReLU()
     )
-    domain = HPolytope(given.walls, dim=given.dim)
-    cells = LPTree().run(replace(job, network=Network((Block((layer,)),)), domain=domain))
+    problem = Problem(Network((Block((layer,)),)), HPolytope(given.walls, dim=given.dim))
+    cells = LPTree().run(replace(job, problem=problem))
     view = _View(given, np.packbits(given.hinge_bits(cells.bits), axis=1))
     return replace(cells, codes=view.codes, hinges=given.hinges, pairs=view.pairs)
 
@@ -184,8 +178,8 @@ def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool
     return _cells(kept, evidence, counts, None)
 
 
-def _in_ball(job: Job, given: Arrangement, ball: Ball) -> FlatCells:
-    chart, found, kept = BallChart.of(job.network, ball), list[Part](), _Collected(given, job)
+def _in_ball(job: Job, given: Arrangement, chart: BallChart) -> FlatCells:
+    found, kept = list[Part](), _Collected(given, job)
     planes = [chart.from_centre(plane) for plane in given.planes]
     try:
         for part in parts(chart.body, planes, chart.body.around(), job.watch):
@@ -217,7 +211,8 @@ def _local(job: Job, given: Arrangement) -> BitArray:
     """
     empty = Network((Block((Layer.of([[0] * given.dim]),)),))
     cells = _enumerated(
-        Job(empty, HPolytope(given.walls, dim=given.dim), job.device, shared=job.watch), given
+        Job(Problem(empty, HPolytope(given.walls, dim=given.dim)), job.device, shared=job.watch),
+        given,
     )
     if cells.outcome is not Outcome.COMPLETE:
         raise Stopped
@@ -289,10 +284,8 @@ class _View:
         """A point strictly inside, proposed by an LP and tested exactly."""
         found = strict_feasibility(self.walls(index), self.given.dim)
         if not isinstance(found, Interior):
-            raise Undecided(
-                "a region of the enumeration has no interior point",
-                value=f"region {index}",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "a region of the enumeration has no interior point", value=f"region {index}"
             )
         return found.point
 

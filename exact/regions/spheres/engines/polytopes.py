@@ -21,15 +21,13 @@ import numpy as np
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import IntegerArray, RationalArray
 from exact.errors import certain
-from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous
 from exact.geometry.polyhedra.minimum_norm import RoundBody, components, straddling_pair
-from exact.networks.network import Network
-from exact.propagation.charts import SphereChart, sphere_chart, sphere_dimension, sphere_refusal
+from exact.propagation.charts import SphereChart, sphere_chart
 from exact.propagation.cursor import Cursor, advance, layer_halfspaces
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.spheres.cells import SphereCodes
 
 
@@ -38,23 +36,31 @@ class SpherePolytopes(Engine):
 
     name = "sphere_polytopes"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        return codes_refusal(network, domain)
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return codes_refusal(problem)
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 1000.0
 
     def run(self, job: Job) -> SphereCodes:
         return enumerate_polytopes(job, sphere_chart(job.network, job.domain), {})
 
 
-def codes_refusal(network: Network, domain: Domain) -> str | None:
+def codes_refusal(problem: Problem) -> Refusal | None:
     """The refusal shared by engines that list codes on spheres of dimension 2 and more."""
-    found = sphere_refusal(network, domain)
-    dim = sphere_dimension(network, domain)
-    if found is None and dim is not None and dim < 2:
-        return f"it enumerates spheres of dimension 2 and more, not {dim}; circle does those"
-    return found
+    reason, dim = problem.sphere_refusal, problem.sphere_dim
+    if reason is None and dim is not None and dim < 2:
+        fact = f"it enumerates spheres of dimension 2 and more, not {dim}"
+        return Refusal(fact, advice="circle does those", of_size=True)
+    return reason
+
+
+def two_sphere_refusal(problem: Problem) -> Refusal | None:
+    """That of engines that find the connected cells of 2-spheres."""
+    reason, dim = problem.sphere_refusal, problem.sphere_dim
+    if reason is None and dim != 2:
+        return Refusal(f"it cuts 2-spheres, and this sphere has dimension {dim}", of_size=True)
+    return reason
 
 
 def enumerate_polytopes(job: Job, chart: SphereChart, decisions: dict[str, int]) -> SphereCodes:

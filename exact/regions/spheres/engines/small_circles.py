@@ -14,14 +14,13 @@ import numpy as np
 from exact.geometry.circles.arrangement import CircleArrangement, arrange_while
 from exact.geometry.circles.complex import SphereComplex, SurdPoint
 from exact.geometry.combinatorics.incidence import Incidence
-from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.network import Network
-from exact.propagation.charts import SphereChart, sphere_chart, sphere_dimension, sphere_refusal
+from exact.propagation.charts import SphereChart, sphere_chart
 from exact.propagation.cursor import layer_halfspaces
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal, one_layer_refusal
 from exact.regions.spheres.cells import SphereCells
+from exact.regions.spheres.engines.polytopes import two_sphere_refusal
 
 
 class SmallCircles(Engine):
@@ -33,21 +32,10 @@ class SmallCircles(Engine):
 
     name = "small_circles"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        reason = sphere_refusal(network, domain)
-        if reason is not None:
-            return reason
-        if sphere_dimension(network, domain) != 2:
-            return (
-                f"it cuts 2-spheres, and this sphere has dimension "
-                f"{sphere_dimension(network, domain)}"
-            )
-        layers = len(network.hidden_layers)
-        return (
-            None if layers <= 1 else f"it cuts by one hidden layer, and this network has {layers}"
-        )
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return two_sphere_refusal(problem) or one_layer_refusal(problem.network)
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 1.0
 
     def run(self, job: Job) -> SphereCells:

@@ -31,15 +31,13 @@ from exact.arithmetic.numbers import (
 from exact.errors import certain
 from exact.geometry.arrangements.arrangement import Arrangement, arrangement
 from exact.geometry.budgets import Stopped
-from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.minimum_norm import RoundBody, components, straddling_pair
-from exact.networks.network import Network
-from exact.propagation.charts import SphereChart, sphere_chart, sphere_dimension
+from exact.propagation.charts import SphereChart, sphere_chart
 from exact.propagation.cursor import layer_halfspaces
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.spheres.cells import SphereCodes
 from exact.regions.spheres.engines.code_words import (
     Words,
@@ -65,18 +63,19 @@ class SphereFlats(Engine):
 
     name = "sphere_flats"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        found, dim = codes_refusal(network, domain), sphere_dimension(network, domain)
-        if found is None and len(network.hidden_layers) > 1:
-            return "it enumerates one hidden layer; sphere_polytopes goes deeper"
-        if found is None and dim is not None and dim > _WIDEST:
-            return (
-                f"it enumerates spheres of dimension {_WIDEST} at most, not {dim}; "
-                f"sphere_polytopes does those"
-            )
-        return found
+    def refusal(self, problem: Problem) -> Refusal | None:
+        reason, dim = codes_refusal(problem), problem.sphere_dim
+        if reason is not None or dim is None:
+            return reason
+        if len(problem.network.hidden_layers) > 1:
+            advice = "sphere_polytopes goes deeper"
+            return Refusal("it enumerates one hidden layer", advice=advice, of_size=True)
+        if dim > _WIDEST:
+            fact = f"it enumerates spheres of dimension {_WIDEST} at most, not {dim}"
+            return Refusal(fact, advice="sphere_polytopes does those", of_size=True)
+        return None
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 20.0
 
     def run(self, job: Job) -> SphereCodes:

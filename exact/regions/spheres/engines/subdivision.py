@@ -23,18 +23,17 @@ from scipy.sparse.csgraph import connected_components
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.linear_algebra import Vector, rows_of
 from exact.arithmetic.numbers import FloatArray, RationalArray
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped
 from exact.geometry.circles.arrangement import CircleArrangement, arrange_while
 from exact.geometry.circles.code_tree import CodeTree
-from exact.geometry.domains.base import Domain
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.networks.network import Network
-from exact.propagation.charts import SphereChart, sphere_chart, sphere_dimension, sphere_refusal
+from exact.propagation.charts import SphereChart, sphere_chart
 from exact.propagation.cursor import Cursor, advance
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job
+from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.spheres.cells import SphereCells
+from exact.regions.spheres.engines.polytopes import two_sphere_refusal
 from exact.regions.spheres.engines.pruning import Hulls, float_rows
 from exact.regions.spheres.engines.tilings import (
     CutCell,
@@ -57,16 +56,10 @@ class SphereSubdivision(Engine):
 
     name = "sphere_subdivision"
 
-    def refusal(self, network: Network, domain: Domain) -> str | None:
-        reason = sphere_refusal(network, domain)
-        if reason is None and sphere_dimension(network, domain) != 2:
-            reason = (
-                f"it cuts 2-spheres, and this sphere has dimension "
-                f"{sphere_dimension(network, domain)}"
-            )
-        return reason
+    def refusal(self, problem: Problem) -> Refusal | None:
+        return two_sphere_refusal(problem)
 
-    def cost(self, network: Network, domain: Domain) -> float:
+    def cost(self, problem: Problem) -> float:
         return 300.0
 
     def run(self, job: Job) -> SphereCells:
@@ -192,10 +185,9 @@ class _Cutter:
         made = complex_of(self._chart, self._places, self._tiling, self._codes, job.watch.check)
         root = np.frombuffer(self._codes[0], dtype=bool).copy()
         if made.euler_characteristic != 1 + made.components:
-            raise Undecided(
+            raise EngineDefect(
                 "Euler's relation fails",
                 value=f"a defect of {made.euler_characteristic - 1 - made.components}",
-                remedy="this is a defect of the engine: please report the network",
             )
         whole = int(np.count_nonzero(made.arc_ends[:, 0] < 0))
         evidence = (
@@ -255,10 +247,9 @@ class _Piece:
             if self._is_around(members, own):
                 self._kept = members
                 return
-        raise Undecided(
+        raise EngineDefect(
             "no part of an arrangement is the cell that was cut",
             value=f"{len(own)} stretches around it",
-            remedy="this is a defect of the engine: please report the network",
         )
 
     def _components(self) -> list[list[int]]:

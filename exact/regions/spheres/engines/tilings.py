@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.nearest import turn_between
 from exact.arithmetic.numbers import Ball, Rational, RationalArray, ball_bounds, ball_precision
-from exact.errors import Undecided
+from exact.errors import EngineDefect
 from exact.geometry.circles.circle import Circle
 from exact.geometry.circles.complex import SphereComplex, SurdPoint
 from exact.geometry.combinatorics.incidence import Incidence
@@ -230,10 +230,8 @@ class Gluing:
                 [self._walk(rows, walk, number, following.sides) for walk in cell.walks]
             )
         if any(-1 in sides for sides in following.sides):
-            raise Undecided(
-                "an arc has a cell on one side only",
-                value=f"{len(self._cut)} cells",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "an arc has a cell on one side only", value=f"{len(self._cut)} cells"
             )
         return following, self._cut
 
@@ -248,10 +246,8 @@ class Gluing:
         ]
         for half in found:
             if sides[half >> 1][half & 1] >= 0:
-                raise Undecided(
-                    "two cells claim one side of an arc",
-                    value=(sides[half >> 1], cell),
-                    remedy="this is a defect of the engine: please report the network",
+                raise EngineDefect(
+                    "two cells claim one side of an arc", value=(sides[half >> 1], cell)
                 )
             sides[half >> 1][half & 1] = cell
         return found
@@ -371,10 +367,8 @@ def _carriers(
     ):
         flipped = bits[left] ^ bits[right]
         if not flipped.any():
-            raise Undecided(
-                "an arc separates cells of one code",
-                value=f"cells {left} and {right}",
-                remedy="this is a defect of the engine: please report the network",
+            raise EngineDefect(
+                "an arc separates cells of one code", value=f"cells {left} and {right}"
             )
         found[e] = numbers.setdefault((circle, flipped.tobytes()), len(numbers))
     return list(numbers), found
