@@ -10,11 +10,12 @@ from math import inf
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
-from exact.errors import InvalidInput, Unsupported
-from exact.geometry.budgets import Budget
-from exact.geometry.domains.base import Domain, FlatDomain
+from exact.errors import InvalidInput, TooLarge, Unsupported
+from exact.geometry.budgets import Budget, readable_bytes, readable_count
+from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
 from exact.geometry.domains.round import NormBall
 from exact.networks.network import Network
+from exact.propagation.bounds import least_regions, region_bound
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.nested_roots import NestedRoots
@@ -111,7 +112,7 @@ def partition(
     problem = Problem.of(network, domain)
     job = Job(problem, device, Budget() if budget is None else budget, progress, limit)
     chosen = choose(problem, engine).engine
-    job.require_room(chosen.bytes_per_region(problem))
+    _require_room(job, chosen.bytes_per_region(problem))
     cells = _run(chosen, job)
     kind = type(cells) if problem.given is None else NormBall
     return VIEWS[kind](problem, chosen.name, cells)
@@ -179,6 +180,32 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
         value=f"{problem.domain!r}",
         remedy=all_refusals(told, type(problem.domain).__name__),
     )
+
+
+def _require_room(job: Job, bytes_each: float) -> None:
+    """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
+    so many bytes a region; all else is stopped when it is. Raises TooLarge.
+    """
+    network, domain, most_bytes = job.network, job.domain, job.watch.most_bytes
+    if job.budget.regions is not None or job.budget.seconds is not None:
+        return
+    if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
+        return
+    limit = inf if job.limit is None else job.limit
+    most = min(most_bytes / bytes_each if bytes_each else inf, limit)
+    if network.has_norm or region_bound(network, job.problem.flat.dim) <= most:
+        return
+    least = least_regions(network, domain, enough=most)
+    if least > most:
+        size = readable_count(least * ((network.hinge_count + 7) // 8))
+        told = "" if job.limit is None else f", and the limit is {job.limit:,}"
+        way = "limit=None" if least > limit else "Budget(bytes=...)"
+        raise TooLarge(
+            "the job is too large",
+            value=f"at least {readable_count(least)} regions ({size} bytes of codes)",
+            remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is "
+            f"room for {readable_bytes(most_bytes)}{told}",
+        )
 
 
 def _run(engine: Engine, job: Job) -> Cells:

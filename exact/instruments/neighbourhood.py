@@ -14,7 +14,8 @@ from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import RealSpace
 from exact.geometry.polyhedra.halfspace import Point, homogeneous, is_inside, side
 from exact.networks.network import Network
-from exact.propagation.charts import AffineChart, chart
+from exact.propagation.chart import chart
+from exact.propagation.charts import AffineChart
 from exact.regions.engine import Job, Problem, Progress
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.points import point_cells

@@ -9,12 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache, singledispatch
 from typing import TYPE_CHECKING, ClassVar
 
 from exact.arithmetic.linear_algebra import Vector, apply, matrix, rows_of, solve
 from exact.arithmetic.numbers import Rational, RationalArray, rationals
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import SplineCode
+from exact.geometry.domains.base import Domain, Flat, FlatDomain
+from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
@@ -93,6 +96,44 @@ class Chart(ABC):
     @abstractmethod
     def _solved(self, x: Vector) -> Vector | None:
         """The parameters of a point of the right size, or None."""
+
+
+def chart(network: Network, domain: Domain) -> Chart:
+    """How a network stands on a domain; of lines, which are flat and curves too, the flat chart.
+
+    Raises InvalidInput for a norm's ball, which is a `Ball` behind the norm, and where a norm's
+    projection collapses the directions of a domain.
+    """
+    return chart_on(domain, network)
+
+
+@singledispatch
+def chart_on(domain: Domain, network: Network) -> Chart:
+    raise InvalidInput(
+        "the domain has no chart of its own",
+        value=domain,
+        remedy="take that of a partition of it: partition(network, domain).chart",
+    )
+
+
+@lru_cache(maxsize=8)
+def flat_of(domain: FlatDomain) -> Flat:
+    """The affine map and the walls of a flat domain, made once: a box in hundreds of dimensions
+    takes a second for it.
+    """
+    return domain.flat()
+
+
+def sphere_dimension(network: Network, domain: Domain) -> int | None:
+    """The dimension of the sphere that a domain means; None for domains that are no spheres, -1
+    when there is none.
+    """
+    if isinstance(domain, GreatSphere):
+        return 2
+    if not isinstance(domain, Sphere):
+        return None
+    norm = network.blocks[0].norm
+    return network.input_dim - 1 if norm is None else norm.sphere_dim
 
 
 def combination(columns: RationalArray, x: Sequence[Rational]) -> Vector | None:

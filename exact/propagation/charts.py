@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache, singledispatch
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,9 @@ from exact.propagation.chart import (
     Chart,
     are_units,
     carried,
+    chart_on,
     combination,
+    flat_of,
     numbered_symbols,
     widened,
 )
@@ -217,24 +219,6 @@ def _side(halfspace: Halfspace, y: Sequence[Rational], square: Rational) -> int 
     return sign_of_surd(offset, dot([Rational(x) for x in halfspace.normal], y), square) or None
 
 
-def chart(network: Network, domain: Domain) -> Chart:
-    """How a network stands on a domain; of lines, which are flat and curves too, the flat chart.
-
-    Raises InvalidInput for a norm's ball, which is a `Ball` behind the norm, and where a norm's
-    projection collapses the directions of a domain.
-    """
-    return chart_on(domain, network)
-
-
-@singledispatch
-def chart_on(domain: Domain, network: Network) -> Chart:
-    raise InvalidInput(
-        "the domain has no chart of its own",
-        value=domain,
-        remedy="take that of a partition of it: partition(network, domain).chart",
-    )
-
-
 @chart_on.register
 def _on_flat(domain: FlatDomain, network: Network) -> AffineChart:
     return AffineChart(network, flat_of(domain))
@@ -243,26 +227,6 @@ def _on_flat(domain: FlatDomain, network: Network) -> AffineChart:
 @chart_on.register
 def _on_ball(domain: Ball, network: Network) -> BallChart:
     return BallChart.of(network, domain)
-
-
-@lru_cache(maxsize=8)
-def flat_of(domain: FlatDomain) -> Flat:
-    """The affine map and the walls of a flat domain, made once: a box in hundreds of dimensions
-    takes a second for it.
-    """
-    return domain.flat()
-
-
-def sphere_dimension(network: Network, domain: Domain) -> int | None:
-    """The dimension of the sphere that a domain means; None for domains that are no spheres, -1
-    when there is none.
-    """
-    if isinstance(domain, GreatSphere):
-        return 2
-    if not isinstance(domain, Sphere):
-        return None
-    norm = network.blocks[0].norm
-    return network.input_dim - 1 if norm is None else norm.sphere_dim
 
 
 def sphere_chart(network: Network, domain: Domain) -> SphereChart:

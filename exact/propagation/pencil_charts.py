@@ -18,8 +18,8 @@ from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
 from exact.geometry.pencils.pencil import Form, Frame
 from exact.networks.network import Network
-from exact.propagation.chart import Chart, carried, combination, widened
-from exact.propagation.charts import chart_on, sphere_chart, sphere_dimension, whole_basis
+from exact.propagation.chart import Chart, carried, chart_on, combination, sphere_dimension, widened
+from exact.propagation.charts import sphere_chart, whole_basis
 
 if TYPE_CHECKING:
     import sympy

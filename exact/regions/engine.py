@@ -15,16 +15,14 @@ from typing import TypeVar
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, NotPiecewiseLinear, TooLarge, Unsupported
-from exact.geometry.budgets import Budget, Watch, readable_bytes, readable_count
-from exact.geometry.domains.base import CurveDomain, Domain, Flat, FlatDomain
+from exact.errors import InvalidInput, NotPiecewiseLinear, Unsupported
+from exact.geometry.budgets import Budget, Watch
+from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
-from exact.propagation.bounds import least_regions, region_bound
-from exact.propagation.chart import Chart
-from exact.propagation.charts import chart, flat_of, sphere_dimension
+from exact.propagation.chart import Chart, chart, flat_of, sphere_dimension
 from exact.propagation.norm_walks import radius_matters
 from exact.regions.cells import Cells, Outcome
 
@@ -379,31 +377,6 @@ class Job:
             return f"the budget of {self.most:,} regions is reached: give a larger one to go on"
         told = f"the limit of {self.most:,} regions is reached"
         return f"{told}: give limit=None or a larger one to go on"
-
-    def require_room(self, bytes_each: float) -> None:
-        """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
-        so many bytes a region; all else is stopped when it is. Raises TooLarge.
-        """
-        network, domain, most_bytes = self.network, self.domain, self.watch.most_bytes
-        if self.budget.regions is not None or self.budget.seconds is not None:
-            return
-        if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
-            return
-        limit = inf if self.limit is None else self.limit
-        most = min(most_bytes / bytes_each if bytes_each else inf, limit)
-        if network.has_norm or region_bound(network, self.problem.flat.dim) <= most:
-            return
-        least = least_regions(network, domain, enough=most)
-        if least > most:
-            size = readable_count(least * ((network.hinge_count + 7) // 8))
-            told = "" if self.limit is None else f", and the limit is {self.limit:,}"
-            way = "limit=None" if least > limit else "Budget(bytes=...)"
-            raise TooLarge(
-                "the job is too large",
-                value=f"at least {readable_count(least)} regions ({size} bytes of codes)",
-                remedy=f"give {way}, a smaller domain, or a budget of regions or seconds; there is "
-                f"room for {readable_bytes(most_bytes)}{told}",
-            )
 
 
 def _require(holds: bool, wrong: str, value: object, remedy: str) -> None:

@@ -36,7 +36,7 @@ from exact import (
     partition,
 )
 from exact.geometry.domains.base import Domain
-from exact.propagation.charts import chart
+from exact.propagation.chart import chart
 from exact.regions.engine import Problem
 from exact.sources import tensors
 from tests.truths import engines
