@@ -4,9 +4,10 @@ Partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
@@ -35,8 +36,8 @@ from exact.regions.polytopes.norm_ball import NormBallPartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.cells import SphereCells, SphereCodes
 from exact.regions.spheres.codes import CodePartition
-from exact.regions.spheres.engines.polytopes import SpherePolytopes
 from exact.regions.spheres.engines.small_circles import SmallCircles
+from exact.regions.spheres.engines.sphere_polytopes import SpherePolytopes
 from exact.regions.spheres.engines.strata import SphereFlats
 from exact.regions.spheres.engines.subdivision import SphereSubdivision
 from exact.regions.spheres.partition import SpherePartition
@@ -57,7 +58,7 @@ ENGINES: tuple[Engine, ...] = (
 )
 """Every engine; `partition` takes the one that can do the job at the least cost."""
 
-VIEWS: Mapping[type[Cells | Domain], Callable[..., Partition]] = {
+VIEWS: Mapping[type[Cells | Domain], type[Any]] = {
     FlatCells: FlatPartition,
     CurveCells: CurvePartition,
     SphereCells: SpherePartition,
