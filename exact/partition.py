@@ -4,10 +4,9 @@ Partition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
@@ -58,7 +57,7 @@ ENGINES: tuple[Engine, ...] = (
 )
 """Every engine; `partition` takes the one that can do the job at the least cost."""
 
-VIEWS: Mapping[type[Cells | Domain], type[Any]] = {
+VIEWS: Mapping[type[Cells | Domain], type[Partition]] = {
     FlatCells: FlatPartition,
     CurveCells: CurvePartition,
     SphereCells: SpherePartition,
@@ -115,8 +114,8 @@ def partition(
     chosen = choose(problem, engine).engine
     _require_room(job, chosen.bytes_per_region(problem))
     cells = _run(chosen, job)
-    kind = type(cells) if problem.given is None else NormBall
-    return VIEWS[kind](problem, chosen.name, cells)
+    view: Callable[..., Partition] = VIEWS[type(cells) if problem.given is None else NormBall]
+    return view(problem, chosen.name, cells)
 
 
 @dataclass(frozen=True)
