@@ -44,6 +44,7 @@ from exact.regions.cells import Outcome
 from exact.regions.engine import Budget
 from exact.regions.partition import Partition
 from exact.regions.region import Facet, Region, SymbolicRegion
+from exact.sources.gated import GatedMLP, QuadraticForm
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,7 @@ __all__ = [
     "Domain",
     "ExactlensError",
     "Facet",
+    "GatedMLP",
     "GreatCircle",
     "GreatSphere",
     "HPolytope",
@@ -80,6 +82,7 @@ __all__ = [
     "Outcome",
     "Partition",
     "Plane",
+    "QuadraticForm",
     "RMSNorm",
     "RationalMatrix",
     "Ray",
