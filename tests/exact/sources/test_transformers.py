@@ -7,7 +7,8 @@ dropped turns a parity test red.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from exact.sources import transformers as source
 from exact.sources.transformers import FAMILIES, Family, mlp, norm_path
 
 N, M, LAYERS = 16, 24, 2
-EPS = 0.37
+EPS = 11.37  # beside the large vectors of a random model
 SMALL = {"hidden_size": N, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "vocab_size": 40}
 LLAMA = SMALL | {
     "intermediate_size": M,
@@ -405,8 +406,6 @@ def test_an_mlp_named_by_hand(layer: Any) -> None:
     ],
 )
 def test_a_wrong_description_is_seen_by_running_the_model(wrong: dict[str, Any]) -> None:
-    from dataclasses import replace
-
     with pytest.raises(ExactlensError, match=r"computes something else|beside its weights"):
         mlp(OwnModel(), 1, family=replace(OWN, **wrong))
 
@@ -429,12 +428,6 @@ def test_another_familys_row_by_name(models: dict[str, Any]) -> None:
 
 
 # ---- what is refused
-
-
-def restored(model: Any) -> Iterator[Any]:
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    yield model
-    model.load_state_dict(state)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -479,7 +472,7 @@ def test_other_families(model_type: str) -> None:
             transformers.AutoConfig.for_model(model_type, **small)
         )
     wrong = {
-        "phi3": "gate and up are fused in one matrix; got phi3: layers.0.mlp.gate_up_proj.weight; split",
+        "phi3": "fused in one matrix; got phi3: layers.0.mlp.gate_up_proj.weight; split",
         "gpt_oss": "gate and up are fused in one matrix; got gpt_oss",
         "mixtral": "fused in one matrix|mixture of experts",
         "t5": "family of the model is not known; got t5",
@@ -506,7 +499,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], type[Ex
     "no bias": (
         lambda s, c: c.update(mlp_bias=True),
         InvalidInput,
-        "lacks a tensor; got .*gate_proj.bias",
+        "lacks a tensor; got .*up_proj.bias",
     ),
     "adapter": (
         lambda s, c: s.update(
@@ -607,10 +600,12 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_folders_say_what_they_are(tmp_path: Path) -> None:
     model = random_model("qwen2")
     model.save_pretrained(tmp_path)
-    with pytest.raises(Unsupported, match="not a GPT-2; got qwen2; .*exact.sources.transformers"):
+    with pytest.raises(
+        Unsupported, match=r"not a GPT-2; got qwen2; .*exact\.sources\.transformers"
+    ):
         gpt2.read(tmp_path, 0)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2"}))
-    with pytest.raises(InvalidInput, match="no usable|no such layer"):
+    with pytest.raises(InvalidInput, match=r"no usable|no such layer"):
         mlp(tmp_path, 5)
     state = load_file(tmp_path / "model.safetensors")
     save_file({f"_orig_mod.{k}": v for k, v in state.items()}, tmp_path / "model.safetensors")
