@@ -26,6 +26,7 @@ from exact.errors import InvalidInput, Unsupported
 
 _CALLS = ("__call__", "_wrapped_call_impl", "_call_impl")
 _BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
+_LENS = "transformer_lens."
 _WATCH = "__nnsight__"  # where nnsight keeps what it knows of a module
 
 
@@ -49,9 +50,9 @@ def _name_inside(module: nn.Module) -> str | None:
     )
     if type(module) in known:
         return "module"
-    is_bridge = type(module).__module__.startswith("transformer_lens.")
     inside = "_original_component"
-    return inside if is_bridge and vars(module)["_modules"].get(inside) is not None else None
+    held = vars(module)["_modules"].get(inside) if _is_of_lens(module) else None
+    return None if held is None else inside
 
 
 def _is_compiled(module: nn.Module) -> bool:
@@ -82,8 +83,9 @@ def refuse_more_than_weights(module: nn.Module) -> None:
             )
         _refuse_lazy(part, where)
         for _, hook in _hooks(part, ("_forward_pre_hooks", "_forward_hooks")):
-            _refuse_hook(hook, where)
-        if not _is_compiled(part):
+            if not _is_wiring(part):
+                _refuse_hook(hook, where)
+        if not _is_compiled(part) and not _is_of_lens(part):
             _refuse_own_calls(part, where)
 
 
@@ -152,6 +154,19 @@ def _refuse_own_calls(part: nn.Module, where: str) -> None:
                 value=where,
                 remedy="put what it does into forward",
             )
+
+
+def _is_wiring(part: nn.Module) -> bool:
+    """Whether all hooks of a hook point are TransformerLens' own, which tie it to another one."""
+    handles = getattr(part, "fwd_hooks", []) if _is_of_lens(part) else []
+    hooks = [getattr(handle, "user_hook", None) for handle in handles]
+    return bool(hooks) and all(
+        str(getattr(hook, "__module__", "")).startswith(_LENS) for hook in hooks
+    )
+
+
+def _is_of_lens(module: nn.Module) -> bool:
+    return type(module).__module__.startswith(_LENS)
 
 
 def _is_watched(module: nn.Module) -> bool:

@@ -300,7 +300,10 @@ def _live(model: Any) -> nn.Module:
         )
     inside = unwrapped(inside)
     original = getattr(inside, "original_model", None)
-    return original if isinstance(original, nn.Module) else inside
+    if not isinstance(original, nn.Module):
+        return inside
+    refuse_more_than_weights(inside)  # hooks stand at points beside the model, too
+    return original
 
 
 def _dictionary(config: Any) -> Mapping[str, Any]:
