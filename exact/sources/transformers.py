@@ -1,20 +1,17 @@
 """MLPs of Hugging Face `transformers` models: live objects, checkpoint folders, plain tensors.
 
-A family of models is one row of FAMILIES: where its blocks keep norm, up, gate and down, and what
-its config.json calls eps and activation. What is read is the norm in front of the MLP and the MLP,
-from tensors and config alone; a live object is also run, in float64, and compared with what was
-read. Read through are `torch.compile`, DataParallel, a TransformerLens `TransformerBridge` and
-nnsight's `NNsight` and `LanguageModel`; neither package is imported.
+A family of models is one row of the table in :mod:`exact.sources.families`. What is read is the
+norm in front of the MLP and the MLP, from tensors and config alone; a live object is also run, in
+float64, and compared with what was read. Read through are `torch.compile`, DataParallel, a
+TransformerLens `TransformerBridge` and nnsight's `NNsight` and `LanguageModel`; neither package is
+imported.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,150 +28,13 @@ from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.networks.activations import NAMED, Activation
 from exact.networks.network import Network
-from exact.sources import checkpoint_folders
-from exact.sources.checkpoint_folders import Tensors
-from exact.sources.checkpoint_names import bare, stored_names
+from exact.sources.checkpoint_names import bare
+from exact.sources.families import FAMILIES, Family
 from exact.sources.gated import GatedMLP
+from exact.sources.model_tensors import ModelTensors, model_tensors
 from exact.sources.tensors import Residual, block, gated_mlp
 from exact.sources.torch_comparison import refuse_another_function
 from exact.sources.torch_views import Views, refuse_more_than_weights, unwrapped
-
-T = TypeVar("T")
-Said: TypeAlias = T | tuple[str, T]
-"""A value, or the entry of config.json that holds it, with what a missing entry means."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """Where the blocks of a family keep the parts of an MLP, and what is said of them.
-
-    `norm`, `up`, `down` and, where the MLP is gated, `gate` are modules by their path in a block;
-    `norm` is None where no norm stands in front. `blocks` is the name of the list of blocks.
-    `transposed` weights are (in x out), as those of Conv1D. The norm's gain is its weight plus
-    `gain_plus`. `bias` and `affine` say whether the layers have biases and the norm has weights
-    (None: as stored). `skip` is what the residual stream adds to the MLP: the block's "input"
-    behind attention (pre-norm), the "normed" vector (post-norm), or neither: "parallel", where the
-    norm reads the block's input and attention is added beside the MLP, and "norm behind", where
-    the MLP's output passes another norm, which is not read. `otherwise` names an entry of
-    config.json and what changes where it is false. `runs` are the modules that compute the MLP
-    behind its norm, in turn; left out, it is the one module that holds up and down.
-    """
-
-    norm: str | None
-    up: str
-    down: str
-    gate: str | None = None
-    blocks: str = "layers"
-    runs: tuple[str, ...] = ()
-    transposed: bool = False
-    norm_kind: Literal["layernorm", "rms"] = "layernorm"
-    gain_plus: int = 0
-    eps: Said[float] = ("layer_norm_eps", 1e-5)
-    activation: Said[str | Activation] = ("hidden_act", "gelu")
-    renamed: Mapping[str, str] | None = None
-    bias: Said[bool] | None = True
-    affine: Said[bool] | None = True
-    skip: Literal["input", "normed", "parallel", "norm behind"] = "input"
-    otherwise: tuple[str, Mapping[str, Any]] | None = None
-    depth: str = "num_hidden_layers"
-    sizes: tuple[str, str] | None = ("hidden_size", "intermediate_size")
-
-    def said_in(self, config: Mapping[str, Any]) -> Family:
-        """The family as this config has it."""
-        key, changes = self.otherwise or ("", {})
-        return self if config.get(key, True) else replace(self, otherwise=None, **changes)
-
-    @property
-    def layers(self) -> dict[str, str]:
-        """Names of the layers by what they are."""
-        named = {"up": self.up, "gate": self.gate, "down": self.down}
-        return {part: name for part, name in named.items() if name is not None}
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules that compute the MLP with its norm, in turn; empty where it is not known."""
-        heads = {name.rpartition(".")[0] for name in self.layers.values()}
-        runs = self.runs or (tuple(heads) if len(heads) == 1 and heads != {""} else ())
-        return runs if self.norm is None or not runs else (self.norm, *runs)
-
-
-_NEOX = Family(
-    "post_attention_layernorm",
-    "mlp.dense_h_to_4h",
-    "mlp.dense_4h_to_h",
-    skip="parallel",
-    otherwise=("use_parallel_residual", {"skip": "input"}),
-)
-_LLAMA = Family(
-    "post_attention_layernorm",
-    "mlp.up_proj",
-    "mlp.down_proj",
-    gate="mlp.gate_proj",
-    norm_kind="rms",
-    eps=("rms_norm_eps", 1e-6),
-    activation=("hidden_act", "silu"),
-    bias=False,
-)
-_GEMMA = replace(_LLAMA, gain_plus=1, activation=("hidden_act", "gelu_pytorch_tanh"))
-_GEMMA_2 = replace(
-    _GEMMA,
-    norm="pre_feedforward_layernorm",
-    activation=("hidden_activation", "gelu_pytorch_tanh"),
-    skip="norm behind",
-)
-FAMILIES: dict[str, Family] = {
-    "gpt2": Family(
-        "ln_2",
-        "mlp.c_fc",
-        "mlp.c_proj",
-        blocks="h",
-        transposed=True,
-        eps=("layer_norm_epsilon", 1e-5),
-        activation=("activation_function", "gelu_new"),
-        depth="n_layer",
-        sizes=("n_embd", "n_inner"),
-    ),
-    "gpt_neox": _NEOX,
-    "phi": Family(
-        "input_layernorm",
-        "mlp.fc1",
-        "mlp.fc2",
-        activation=("hidden_act", "gelu_new"),
-        skip="parallel",
-    ),
-    "opt": Family(
-        "final_layer_norm",
-        "fc1",
-        "fc2",
-        runs=("fc1", "activation_fn", "fc2"),
-        eps=1e-5,  # in no config
-        activation=("activation_function", "relu"),
-        bias=("enable_bias", True),
-        affine=("layer_norm_elementwise_affine", True),
-        otherwise=("do_layer_norm_before", {"norm": "self_attn_layer_norm", "skip": "normed"}),
-        sizes=("hidden_size", "ffn_dim"),
-    ),
-    "llama": replace(_LLAMA, bias=("mlp_bias", False)),
-    "qwen2": _LLAMA,
-    "qwen3": _LLAMA,
-    "mistral": _LLAMA,
-    "gemma": replace(_GEMMA, renamed={"gelu": "gelu_pytorch_tanh"}),  # as transformers reads it
-    "gemma2": _GEMMA_2,
-    "gemma3": _GEMMA_2,
-    "gemma3_text": _GEMMA_2,
-    "bert": Family(
-        "attention.output.LayerNorm",
-        "intermediate.dense",
-        "output.dense",
-        blocks="layer",
-        runs=("intermediate", "output.dense"),
-        eps=("layer_norm_eps", 1e-12),
-        skip="normed",
-    ),
-}
-"""Families by the `model_type` of their config."""
-
-_OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
 def mlp(
@@ -190,7 +50,7 @@ def mlp(
     `model` is a live model (any head), a folder with config.json and safetensors (or a hub name),
     or a state dict, with its `config` (a dict or a config object). `layer` counts from 0, or is the
     path of a block or its MLP ("model.layers.3", "model.layers.3.mlp"). The family is what the
-    config says; `family` names another row of FAMILIES, or is a :class:`Family` of your own.
+    config says; `family` names another row of its table, or is a `Family` of your own.
     `residual` adds what the residual stream adds behind the MLP, where that is the norm's input
     (pre-norm) or its output (post-norm: BERT, OPT with do_layer_norm_before false).
 
@@ -214,7 +74,7 @@ def mlp(
     >>> mlp(state, 0, config={"model_type": "gpt2", "n_embd": 2, "n_layer": 1}).widths
     (8,)
     """
-    given = _given(model, config)
+    given = model_tensors(model, config)
     row = _family(given, family)
     where = _place(given, row, layer)
     _refuse_quantised(given.config)
@@ -235,7 +95,7 @@ def norm_path(
     >>> norm_path(state, 0, config={"model_type": "phi", "num_hidden_layers": 1})
     'model.layers.0.input_layernorm'
     """
-    given = _given(model, config)
+    given = model_tensors(model, config)
     row = _family(given, family)
     where = _place(given, row, layer)
     if row.norm is None:
@@ -247,99 +107,10 @@ def norm_path(
     return f"{where}.{row.norm}".lstrip(".")
 
 
-# ---- what was given
-
-
-@dataclass(frozen=True)
-class _Given:
-    """Tensors by their bare names, what the config says, the names that are stored; the model where
-    it lives.
-    """
-
-    tensors: Tensors
-    config: Mapping[str, Any]
-    stored: Mapping[str, str]
-    model: nn.Module | None = None
-
-
-def _given(model: Any, config: Any) -> _Given:
-    if config is not None and not isinstance(model, Mapping):
-        raise InvalidInput(
-            "a config is for state dicts",
-            value=type(model).__name__,
-            remedy="leave it out: models and folders have their own",
-        )
-    if isinstance(model, str | Path):
-        where = checkpoint_folders.folder(model)
-        return _named(checkpoint_folders.tensors(where), checkpoint_folders.config(where))
-    if isinstance(model, Mapping):
-        return _named(_held(model), _dictionary(config))
-    found = _live(model)
-    held = _held(Views().of(found).state_dict())
-    return _named(held, _dictionary(getattr(found, "config", None)), found)
-
-
-def _held(state: Mapping[str, Any]) -> Tensors:
-    return {str(name): partial(_itself, tensor) for name, tensor in state.items()}
-
-
-def _itself(tensor: Any) -> Any:
-    return tensor
-
-
-def _live(model: Any) -> nn.Module:
-    """The transformers model inside its wrappers: nnsight's keep it in `_module`, TransformerLens'
-    bridge in `original_model`.
-    """
-    inside = getattr(model, "_module", model) if not isinstance(model, nn.Module) else model
-    if not isinstance(inside, nn.Module):
-        raise InvalidInput(
-            "not a model",
-            value=type(model).__name__,
-            remedy="give a transformers model, a checkpoint folder, or a state dict with config=",
-        )
-    inside = unwrapped(inside)
-    original = getattr(inside, "original_model", None)
-    if not isinstance(original, nn.Module):
-        return inside
-    refuse_more_than_weights(inside)  # hooks stand at points beside the model, too
-    return original
-
-
-def _dictionary(config: Any) -> Mapping[str, Any]:
-    found = config.to_dict() if hasattr(config, "to_dict") else config
-    return found if isinstance(found, Mapping) else {}
-
-
-def _named(tensors: Tensors, config: Mapping[str, Any], model: nn.Module | None = None) -> _Given:
-    text = config.get("text_config")  # of models that see, too
-    said = config if not isinstance(text, Mapping) else {**text, **_quantisation(config)}
-    stored = {}
-    for name, kept in stored_names(tensors).items():
-        old = next((end for end in _OLD if name.endswith(end)), None)
-        stored[name if old is None else name.removesuffix(old) + _OLD[old]] = kept
-    return _Given({name: tensors[kept] for name, kept in stored.items()}, said, stored, model)
-
-
-def _quantisation(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: config[key] for key in ("quantization_config",) if config.get(key) is not None}
-
-
-def _refuse_quantised(config: Mapping[str, Any]) -> None:
-    quantised = config.get("quantization_config")
-    if quantised is not None:
-        method = quantised.get("quant_method") if isinstance(quantised, Mapping) else quantised
-        raise Unsupported(
-            "the checkpoint is quantised",
-            value=method,
-            remedy="save the dequantised model, and read that",
-        )
-
-
 # ---- the family, and the place of the layer
 
 
-def _family(given: _Given, family: str | Family | None) -> Family:
+def _family(given: ModelTensors, family: str | Family | None) -> Family:
     name = given.config.get("model_type") if family is None else family
     row = name if isinstance(name, Family) else FAMILIES.get(str(name))
     if row is None:
@@ -369,7 +140,18 @@ def _refuse_fused(names: Iterable[str], family: str) -> None:
             )
 
 
-def _place(given: _Given, row: Family, layer: int | str) -> str:
+def _refuse_quantised(config: Mapping[str, Any]) -> None:
+    quantised = config.get("quantization_config")
+    if quantised is not None:
+        method = quantised.get("quant_method") if isinstance(quantised, Mapping) else quantised
+        raise Unsupported(
+            "the checkpoint is quantised",
+            value=method,
+            remedy="save the dequantised model, and read that",
+        )
+
+
+def _place(given: ModelTensors, row: Family, layer: int | str) -> str:
     """The path of the block: what stands in front of the names of its parts."""
     if isinstance(layer, str):
         return _place_of_path(given, row, layer)
@@ -392,7 +174,7 @@ def _place(given: _Given, row: Family, layer: int | str) -> str:
     return next(iter(found), own)
 
 
-def _place_of_path(given: _Given, row: Family, path: str) -> str:
+def _place_of_path(given: ModelTensors, row: Family, path: str) -> str:
     end = f".{row.up}.weight"
     there = [name.removesuffix(end) for name in given.tensors if name.endswith(end)]
     asked = bare(f"{path}.").removesuffix(".")
@@ -411,7 +193,7 @@ def _place_of_path(given: _Given, row: Family, path: str) -> str:
     return found[0]
 
 
-def _depth(given: _Given, row: Family) -> int:
+def _depth(given: ModelTensors, row: Family) -> int:
     """As the config says, or else as many as have a number."""
     if row.depth in given.config:
         count: int = _number(given.config, row.depth, int)
@@ -443,7 +225,7 @@ def _skip(row: Family, residual: bool) -> Residual:
 # ---- the numbers
 
 
-def _assembled(given: _Given, row: Family, where: str, skip: Residual) -> Network | GatedMLP:
+def _assembled(given: ModelTensors, row: Family, where: str, skip: Residual) -> Network | GatedMLP:
     arrays = _arrays(given, row, where)
     made: dict[str, Any] = {"activation": _activation(given.config, row)}
     if row.norm is not None:
@@ -490,7 +272,7 @@ def _said(config: Mapping[str, Any], entry: Any) -> Any:
     return config.get(*entry) if isinstance(entry, tuple) else entry
 
 
-def _arrays(given: _Given, row: Family, where: str) -> dict[str, FloatArray]:
+def _arrays(given: ModelTensors, row: Family, where: str) -> dict[str, FloatArray]:
     """The tensors of the layer by their names within it, all that there must be and no others."""
     start = f"{where}." if where else ""
     owners = (*row.modules, *row.layers.values(), *([] if row.norm is None else [row.norm]))

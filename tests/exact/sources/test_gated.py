@@ -45,10 +45,8 @@ def gated(
     if norm is not None:
         more = {"norm": norm, "gain": drawn(N) + 3, "bias": drawn(N)} | more
         more |= {"bias": None} if norm == "rms" else {}
-    return tensors.gated_mlp(
-        drawn(M, N), drawn(M, N), drawn(OUT, M), drawn(M), drawn(M), drawn(OUT),
-        activation=activation, **more,
-    )  # fmt: skip
+    weights = [drawn(M, N), drawn(M, N), drawn(OUT, M), drawn(M), drawn(M), drawn(OUT)]
+    return tensors.gated_mlp(*weights, activation=activation, **more)
 
 
 def by_hand(mlp: GatedMLP, n: list[Fraction], output: int) -> Fraction:

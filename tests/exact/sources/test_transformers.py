@@ -24,7 +24,8 @@ from exact import GELU, ExactlensError, GatedMLP, InvalidInput, Network, ReLU, S
 from exact.arithmetic.numbers import fraction
 from exact.sources import gpt2, torch_comparison
 from exact.sources import transformers as source
-from exact.sources.transformers import FAMILIES, Family, mlp, norm_path
+from exact.sources.families import FAMILIES, Family
+from exact.sources.transformers import mlp, norm_path
 
 N, M, LAYERS = 16, 24, 2
 EPS = 11.37  # beside the large vectors of a random model
