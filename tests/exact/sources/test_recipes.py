@@ -39,10 +39,10 @@ def test_a_recipe_gives_what_the_library_computes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Libraries that compute in float32 agree to its rounding."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     for package in NEEDS[name]:
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
     names: dict[str, Any] = {}
     exec(compile(RECIPES[name], name, "exec"), names)
     y, found = names["y"], names["network"].forward_float(names["x"])
@@ -54,7 +54,7 @@ def test_a_recipe_gives_what_the_library_computes(
 def test_every_family_is_in_the_table() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row.split("|")[1])}
-    assert named - {"do_layer_norm_before"} == FAMILIES.keys() - {"gemma3_text"}
+    assert named - {"model_type", "do_layer_norm_before"} == FAMILIES.keys() - {"gemma3_text"}
 
 
 def drawn(*shape: int, seed: int = 0) -> Any:
