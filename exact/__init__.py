@@ -46,6 +46,7 @@ from exact.regions.cells import Outcome
 from exact.regions.engine import Problem, Refusal
 from exact.regions.partition import Partition
 from exact.regions.region import Facet, Region, SymbolicRegion
+from exact.sources.gated import GatedMLP, QuadraticForm
 
 __version__ = "0.1.0"
 
@@ -64,6 +65,7 @@ __all__ = [
     "EngineDefect",
     "ExactlensError",
     "Facet",
+    "GatedMLP",
     "GreatCircle",
     "GreatSphere",
     "HPolytope",
@@ -85,6 +87,7 @@ __all__ = [
     "Partition",
     "Plane",
     "Problem",
+    "QuadraticForm",
     "RMSNorm",
     "RationalMatrix",
     "Ray",
