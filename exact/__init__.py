@@ -23,6 +23,7 @@ from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.instruments.batches.nearest_boundaries import NearestBoundaries, nearest_boundaries
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import (
@@ -77,6 +78,7 @@ __all__ = [
     "Line",
     "LinearOperator",
     "MissingExtra",
+    "NearestBoundaries",
     "Network",
     "Norm",
     "NormBall",
@@ -102,6 +104,7 @@ __all__ = [
     "Unsupported",
     "choose",
     "load",
+    "nearest_boundaries",
     "neighbourhood",
     "partition",
     "partition_circles",
