@@ -132,7 +132,7 @@ def nearest_boundaries(
     >>> found.neurons.tolist(), found.on.tolist(), found.decisions
     ([[0], [1]], [[True], [False]], {'filter': 2, 'exact': 0})
     >>> found.exact(0)[0].squared_distance.sympy(), found.exact(1)[0].cosine()
-    (14/9 - 4*sqrt(17)/9 + ..., 5*sqrt(26)/26)
+    (7/6 - 2*sqrt(17)/9, 5*sqrt(26)/26)
     """
     count = require_k(k)
     source = _source(network, layer, count)
@@ -271,9 +271,9 @@ class _Search:
         self._read_off(start, measured, chosen, image, error, powers)
 
     def _left(self, measured: Measured, i: int) -> list[int]:
-        found: list[int] = torch.nonzero(candidates(measured, self.k, slice(i, i + 1))[0])[
-            :, 0
-        ].tolist()
+        """The hinges that may be among the nearest of row i of a chunk."""
+        among = candidates(measured, self.k, slice(i, i + 1))[0][0]
+        found: list[int] = torch.nonzero(among)[:, 0].tolist()
         return found
 
     def _measure(
