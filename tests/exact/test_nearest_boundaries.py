@@ -5,7 +5,7 @@ partitions.
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import mpmath
 import numpy as np
@@ -217,7 +217,7 @@ def test_deep_networks_against_the_facets_of_the_region(depth: int) -> None:
     network = tensors.mlp(
         [
             (draw.integers(-5, 6, size=(b, a)), draw.integers(-5, 6, size=b))
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            for a, b in pairwise(sizes)
         ]
     )
     cells = partition(network, RealSpace(2))

@@ -29,9 +29,9 @@ from exact.geometry.combinatorics.codes import Hinge
 from exact.instruments.batches.hinges.cell_hinges import CellHinges, ExactRows
 from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPoints, image_of
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
-from exact.instruments.batches.points import Errors, Rows, read_rows, require_k
 from exact.instruments.batches.hinges.read_off import NAMES, Seen
 from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
+from exact.instruments.batches.points import Errors, Rows, read_rows, require_k
 from exact.instruments.tables import frame
 from exact.networks.network import Network
 from exact.networks.norms import Norm

@@ -91,7 +91,7 @@ class Seen:
         if self.norm is None:
             value, error = self.along, self.along_error
         else:
-            eps = _scaled_eps(self.norm, self.powers)
+            eps = scaled_eps(self.norm, self.powers)
             shift = eps / (self.length if self.norm.eps_rule == "std" else self.length**2)
             factor = 1.0 + shift if self.norm.eps_rule == "std" else np.sqrt(1.0 + shift)
             value = self.along - self.cosine * factor
@@ -122,7 +122,7 @@ class Seen:
                 self.cosine_error,
                 self.sine,
                 self.sine_error,
-                _scaled_eps(self.norm, self.powers),
+                scaled_eps(self.norm, self.powers),
                 self.norm.eps_rule,
             )
             error = self.length * (self.along_error + self.across_error + 2 * self.relative)
@@ -137,7 +137,7 @@ class Seen:
             }
 
 
-def _scaled_eps(norm: Norm, powers: IndexArray) -> FloatArray:
+def scaled_eps(norm: Norm, powers: IndexArray) -> FloatArray:
     """n eps or sqrt(n) eps, for points divided by 2^powers."""
     if norm.eps_rule == "var":
         return np.asarray(np.ldexp(nearest_float(norm.dim * norm.eps), -2 * powers))
