@@ -1,0 +1,136 @@
+"""Hinges at points in rationals and surds: which is nearer, how far, on which side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, cmp_to_key
+from typing import TYPE_CHECKING
+
+from exact.arithmetic.linear_algebra import dot
+from exact.arithmetic.numbers import Rational, RationalArray, fraction
+from exact.arithmetic.surds import Surd, sign_of_surd
+from exact.errors import InvalidInput
+from exact.geometry.combinatorics.codes import Hinge
+from exact.instruments.batches.hinges.cell_hinges import ExactRows
+from exact.instruments.batches.hinges.hinge_rows import ExactHinge, HingeRows
+from exact.instruments.batches.points import Rows
+from exact.networks.norms import Norm
+
+if TYPE_CHECKING:
+    import sympy
+
+_ZERO = Rational(0)
+
+
+@dataclass(frozen=True)
+class ExactBoundary:
+    """One of the nearest hinges of one point, exactly.
+
+    Without a norm `squared_distance` is rational; behind one with eps = 0 it is a surd, with eps >
+    0 None, as it is of degree four: see `distances_float` with its bound. `cosine`, behind a norm,
+    is that of the angle on the sphere, times `sqrt(n) |P x|` a surd: `scaled_cosine`.
+    """
+
+    hinge: Hinge
+    on: bool
+    squared_distance: Surd | None
+    scaled_cosine: Surd | None
+    scale_squared: Fraction
+
+    def cosine(self) -> sympy.Expr:
+        """The cosine of the angle as a SymPy expression; InvalidInput without a norm."""
+        import sympy
+
+        if self.scaled_cosine is None:
+            raise InvalidInput(
+                "without a norm there is no angle",
+                value=self.hinge,
+                remedy="ask for squared_distance",
+            )
+        scale = sympy.Rational(self.scale_squared.numerator, self.scale_squared.denominator)
+        return sympy.simplify(self.scaled_cosine.sympy() / sympy.sqrt(scale))
+
+
+def image_of(norm: Norm, point: list[Rational]) -> list[Rational]:
+    """P of the norm on a point."""
+    return list(norm.project(RationalArray(len(point), 1, point)).entries())
+
+
+@dataclass(frozen=True)
+class ExactPoints:
+    """Signs, keys and distances of hinges at points, in surds."""
+
+    norm: Norm | None
+    known: HingeRows | ExactRows
+    rows: Rows
+
+    @property
+    def hinges(self) -> tuple[Hinge, ...]:
+        return self.known.hinges
+
+    def hinge(self, row: int, j: int) -> ExactHinge:
+        return self.known.at(row, j) if isinstance(self.known, ExactRows) else self.known.exact(j)
+
+    @cached_property
+    def _points(self) -> dict[int, tuple[list[Rational], Rational]]:
+        return {}
+
+    def point(self, row: int) -> tuple[list[Rational], Rational]:
+        """P x and its squared length."""
+        if row not in self._points:
+            x = self.rows.exact(row)
+            image = x if self.norm is None else image_of(self.norm, x)
+            self._points.clear()  # rows are asked about one after another
+            self._points[row] = image, dot(image, image)
+        return self._points[row]
+
+    def has_boundary(self, row: int, j: int) -> bool:
+        """Whether the hinge has a boundary: w != 0, and behind a norm it cuts the sphere."""
+        hinge = self.hinge(row, j)
+        if self.norm is None:
+            return bool(hinge.square != 0)
+        return bool(hinge.offset * hinge.offset < self.norm.dim * hinge.square)
+
+    def key(self, row: int, j: int) -> Surd:
+        """Larger is nearer: minus the squared distance, or cos(phi - theta) sqrt(n) |P x|."""
+        hinge, (image, square) = self.hinge(row, j), self.point(row)
+        along = dot(hinge.normal, image)
+        if self.norm is None:
+            return Surd(-((along + hinge.offset) ** 2) / hinge.square)
+        n = self.norm.dim
+        radicand = (hinge.square * square - along * along) * (
+            n * hinge.square - hinge.offset * hinge.offset
+        )
+        return Surd(-along * hinge.offset / hinge.square, 1 / hinge.square, radicand)
+
+    def nearest(self, row: int, candidates: list[int], k: int) -> list[int]:
+        """The k nearest of the candidates in order; fewer, where fewer have a boundary."""
+        keyed = [(self.key(row, j), j) for j in candidates if self.has_boundary(row, j)]
+
+        def compare(a: tuple[Surd, int], b: tuple[Surd, int]) -> int:
+            return b[0].compare(a[0]) or a[1] - b[1]
+
+        return [j for _, j in sorted(keyed, key=cmp_to_key(compare))[:k]]
+
+    def is_on(self, row: int, j: int) -> bool:
+        """Whether the hinge is on at the point, eps included."""
+        hinge, (image, square) = self.hinge(row, j), self.point(row)
+        along, norm = dot(hinge.normal, image), self.norm
+        if norm is None:
+            return bool(along + hinge.offset > 0)
+        radicand = square / norm.dim + norm.eps_under_root
+        constant = along + hinge.offset * norm.eps_beside_root
+        return sign_of_surd(constant, hinge.offset, radicand) > 0
+
+    def boundary(self, row: int, j: int) -> ExactBoundary:
+        key, (_, square) = self.key(row, j), self.point(row)
+        on, hinge = self.is_on(row, j), self.hinges[j]
+        if self.norm is None:
+            return ExactBoundary(hinge, on, Surd(-key.a), None, Fraction(1))
+        scale = square * self.norm.dim
+        distance = None
+        if self.norm.eps == 0:
+            near = (key * key).scaled(Rational(1, self.norm.dim)) if key.sign() > 0 else Surd(_ZERO)
+            distance = Surd(square) - near
+        return ExactBoundary(hinge, on, distance, key, fraction(scale))

@@ -1,0 +1,375 @@
+"""The hinges nearest to each of many points: whose boundary is how far, on the norm's sphere and in
+the space of inputs.
+
+The set with the code of x is the intersection of what each hinge allows, so the distance to its
+complement is the least of the distances to each hinge's own boundary, in any metric. In one hidden
+layer that boundary is a hyperplane, or behind a norm a circle of the sphere, everywhere. Deeper
+hinges are affine inside the set of a code only and bend outside it: there the nearest one is exact,
+the second nearest is not. Floats with proved bounds choose; where two hinges are too close, surds
+decide (mathematics.md, "Nearest boundaries").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
+from exact.arithmetic.numbers import FloatArray
+from exact.errors import InvalidInput, Unsupported
+from exact.geometry.combinatorics.codes import Hinge
+from exact.instruments.batches.hinges.cell_hinges import CellHinges, ExactRows
+from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPoints, image_of
+from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
+from exact.instruments.batches.hinges.read_off import NAMES, Seen
+from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
+from exact.instruments.batches.points import Errors, Rows, read_rows, require_k
+from exact.instruments.tables import frame
+from exact.networks.network import Network
+from exact.networks.norms import Norm
+
+Tensor = torch.Tensor
+_CHUNK = 1 << 20  # entries of the largest array of a chunk
+_SMALLEST = 16  # rows of a chunk
+
+
+@members_in_ieee_floats
+@dataclass(frozen=True, eq=False)
+class NearestBoundaries:
+    """The k nearest hinges of N points, nearest first; arrays are N x k.
+
+    `layers` and `neurons` name hinges as :class:`exact.Hinge` does (`breakpoints` too); 0 and -1
+    stand where there is none: the point is bad and kept, or fewer hinges than k have a boundary.
+    `on` is the side of the point. `angles_float` are NaN without a norm. Every float is within its
+    `_bound` of the exact number. Equally near hinges stand in the order of the code.
+    """
+
+    network: Network
+    k: int
+    layer: int | None
+    rows: Rows
+    layers: IndexArray
+    neurons: IndexArray
+    breakpoints: IndexArray
+    on: BitArray
+    angles_float: FloatArray
+    angles_bound: FloatArray
+    distances_float: FloatArray
+    distances_bound: FloatArray
+    decisions: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    def __repr__(self) -> str:
+        return f"<nearest boundaries of {len(self):,} points, k = {self.k}>"
+
+    @cached_property
+    def _exactly(self) -> ExactPoints:
+        return _source(self.network, self.layer, self.k).exactly(self.rows)
+
+    def exact(self, index: int) -> tuple[ExactBoundary, ...]:
+        """The hinges of one point exactly, nearest first."""
+        place = range(len(self))[index]
+        named = zip(self.layers[place], self.neurons[place], self.breakpoints[place], strict=True)
+        wanted = [Hinge(int(a), int(b), int(c)) for a, b, c in named if a > 0]
+        number = {hinge: j for j, hinge in enumerate(self._exactly.hinges)}
+        return tuple(self._exactly.boundary(place, number[hinge]) for hinge in wanted)
+
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The columns of the table: one line for each point and hinge."""
+        count, k = self.neurons.shape
+        named = {"row": np.repeat(np.arange(count), k), "rank": np.tile(np.arange(k), count)}
+        found = ["layers", "neurons", "breakpoints", "on", "angles_float", "angles_bound"]
+        found += ["distances_float", "distances_bound"]
+        short = {"layers": "layer", "neurons": "neuron", "breakpoints": "breakpoint"}
+        return named | {
+            short.get(name, name.replace("angles", "angle").replace("distances", "distance")): (
+                getattr(self, name).ravel()
+            )
+            for name in found
+        }
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame."""
+        return frame(self.columns())
+
+
+@in_ieee_floats
+def nearest_boundaries(
+    network: Network,
+    X: Any,
+    k: int = 1,
+    device: str = "cpu",
+    layer: int | None = None,
+    errors: Errors = "raise",
+) -> NearestBoundaries:
+    """The k hinges nearest to each row of X (N x n): by the distance |w . x + c| / |w|, and behind
+    a norm by the angle on its sphere.
+
+    Behind a norm the angle is that between the direction of P x and the hinge's circle, `|angle(u,
+    w_j) - theta_j|`, the geometry of eps = 0; hinges whose circle misses or only touches the sphere
+    have none. `distances_float` is the distance of x from the hinge's zero set among all inputs,
+    eps included (for eps = 0 an infimum, where the nearest point is P x = 0).
+
+    `layer=1` takes the hinges of the first hidden layer alone. Deeper ones bend outside the set
+    with x's code: among all hinges of a deep network k is 1, and Unsupported otherwise. Raises
+    InvalidInput for other widths, NaN, and P x = 0, with the row's number; `errors="keep"` marks
+    such rows. Cost: one matrix product and some ten operations for each point and hinge, of a deep
+    network a product of weights for each point.
+
+    >>> from exact.sources import tensors
+    >>> net = tensors.block([[3, 0], [0, 1]], [-1, 0], [[1, 1]], [0], norm="rms", eps=0)
+    >>> found = nearest_boundaries(net, [[1, 2], [5, -1]])
+    >>> found.neurons.tolist(), found.on.tolist(), found.decisions
+    ([[0], [1]], [[True], [False]], {'filter': 2, 'exact': 0})
+    >>> found.exact(0)[0].squared_distance.sympy(), found.exact(1)[0].cosine()
+    (7/6 - 2*sqrt(17)/9, 5*sqrt(26)/26)
+    """
+    count = require_k(k)
+    source = _source(network, layer, count)
+    given = read_rows(X, network.input_dim, errors)
+    rows = _defined(source.norm, given, errors)
+    return _Search(network, layer, rows, count, device).run()
+
+
+def _defined(norm: Norm | None, rows: Rows, errors: Errors) -> Rows:
+    """Rows with P x != 0 where there is a norm."""
+    if norm is None:
+        return rows
+    values = torch.from_numpy(np.array(rows.matrix.float64()))
+    size = row_norms(values)
+    near, error = projected(norm, values, 2 * U * size)
+    unsure = ~(torch.linalg.norm(near, dim=1) * (1 - NEARLY) > error) | ~size.isfinite()
+    zero = np.zeros(len(rows), dtype=bool)
+    for i in torch.nonzero(unsure)[:, 0].tolist():
+        if rows.usable[i]:
+            zero[i] = not any(image_of(norm, rows.exact(i)))
+    if zero.any() and errors == "raise":
+        raise InvalidInput(
+            f"the norm's projection of row {int(np.flatnonzero(zero)[0])} of X is zero",
+            value=f"{int(zero.sum())} such rows of {len(rows)}",
+            remedy='leave them out, or write errors="keep" to have them marked',
+        )
+    return Rows(rows.matrix, rows.usable & ~zero)
+
+
+def _source(network: Network, layer: int | None, k: int) -> _Source:
+    """Where hinges come from: the first layer, or the code set of each point."""
+    if layer is not None:
+        network.layer_range((layer, layer))
+    deep = len(network.hidden_layers) > 1 or not network.blocks[0].layers[0].bits
+    if layer is not None and layer > 1:
+        raise Unsupported(
+            "hinges of a deeper layer bend outside the set with the point's code",
+            value=f"layer={layer}",
+            remedy="write layer=1, or layer=None and k=1",
+        )
+    if not deep or layer == 1:
+        return _Source(HingeRows.of(network, "nearest_boundaries"))
+    if k > 1:
+        raise Unsupported(
+            "of a deep network only the nearest hinge is known: others bend outside the cell",
+            value=f"k={k}",
+            remedy="write k=1, or layer=1 for hinges of the first hidden layer",
+        )
+    return _Source(CellHinges.of(network))
+
+
+@dataclass(frozen=True)
+class _Source:
+    hinges: HingeRows | CellHinges
+
+    @property
+    def norm(self) -> Norm | None:
+        return self.hinges.norm
+
+    def exactly(self, rows: Rows) -> ExactPoints:
+        """The same in rationals."""
+        source = self.hinges
+        known = source.rows(rows) if isinstance(source, CellHinges) else source
+        return ExactPoints(self.norm, known, rows)
+
+
+class _Search:
+    """One run over all rows in chunks."""
+
+    def __init__(
+        self, network: Network, layer: int | None, rows: Rows, k: int, device: str
+    ) -> None:
+        self.network, self.layer, self.rows, self.k, self.device = network, layer, rows, k, device
+        source = _source(network, layer, k)
+        self.norm, self.source = source.norm, source.hinges
+        self.exactly = source.exactly(rows)
+        self.hinges = self.exactly.hinges
+        self.shared = None if isinstance(self.source, CellHinges) else self.source.floats(device)
+        self.cap = None
+        if self.norm is not None and self.shared is not None:
+            self.cap = self.shared.cap(self.norm.dim)
+        count = len(rows)
+        self.chosen = np.full((count, k), -1, dtype=np.int64)
+        self.on = np.zeros((count, k), dtype=bool)
+        self.values = {
+            name: np.full((count, k), np.nan)
+            for name in ("angles_float", "angles_bound", "distances_float", "distances_bound")
+        }
+        self.decided = {"filter": 0, "exact": 0}
+
+    def run(self) -> NearestBoundaries:
+        for start, stop in self._chunks():
+            self._chunk(start, stop)
+        place = np.array([tuple(h) for h in self.hinges] + [(0, -1, -1)], dtype=np.int64)
+        named = place[self.chosen]
+        self.on[self.chosen < 0] = False
+        return NearestBoundaries(
+            self.network,
+            self.k,
+            self.layer,
+            self.rows,
+            named[..., 0],
+            named[..., 1],
+            named[..., 2],
+            self.on,
+            self.values["angles_float"],
+            self.values["angles_bound"],
+            self.values["distances_float"],
+            self.values["distances_bound"],
+            self.decided,
+        )
+
+    def _chunks(self) -> Iterator[tuple[int, int]]:
+        width = len(self.hinges)
+        if isinstance(self.source, CellHinges):
+            width = self.source.floats_a_row
+        size = max(_SMALLEST, _CHUNK // max(1, width))
+        for start in range(0, len(self.rows), size):
+            yield start, min(len(self.rows), start + size)
+
+    def _chunk(self, start: int, stop: int) -> None:
+        x, powers = self.rows.floats(start, stop, self.device)
+        size = row_norms(x)
+        image, error = projected(self.norm, x, 2 * U * size)
+        measured = self._measure(start, stop, x, image, error, powers)
+        picked, sure = picked_of(measured, self.k)
+        chosen, certain = picked.cpu().numpy(), sure.cpu().numpy()
+        usable = self.rows.usable[start:stop]
+        chosen[~usable] = -1
+        for i in np.flatnonzero(usable & ~certain).tolist():
+            found = self.exactly.nearest(start + i, self._left(measured, i), self.k)
+            chosen[i] = found + [-1] * (self.k - len(found))
+        self.decided["filter"] += int((usable & certain).sum())
+        self.decided["exact"] += int((usable & ~certain).sum())
+        self.chosen[start:stop] = chosen
+        self._read_off(start, measured, chosen, image, error, powers)
+
+    def _left(self, measured: Measured, i: int) -> list[int]:
+        """The hinges that may be among the nearest of row i of a chunk."""
+        among = candidates(measured, self.k, slice(i, i + 1))[0][0]
+        found: list[int] = torch.nonzero(among)[:, 0].tolist()
+        return found
+
+    def _measure(
+        self, start: int, stop: int, x: Tensor, image: Tensor, error: Tensor, powers: Tensor
+    ) -> Measured:
+        length = torch.linalg.norm(image, dim=1)
+        if self.norm is None:
+            if isinstance(self.source, CellHinges):
+                factor = torch.ldexp(torch.ones_like(error), -powers)
+                return self._cells(start, stop, x, error, factor)
+            return self._planes(x, error, powers)
+        slack = (2 * error / length) * ROOM + (x.shape[1] + 4) * U * ROOM
+        slack = torch.where(slack < NEARLY, slack, torch.inf)
+        unit = image / length[:, None]
+        if isinstance(self.source, CellHinges):
+            return self._cells(start, stop, unit, slack, torch.ones_like(slack))
+        assert self.shared is not None
+        cap, n = self.cap, x.shape[1]
+        assert cap is not None
+        along = unit @ self.shared.normals.T
+        loose = (slack + self.shared.normal_error + (n + 2) * U) * ROOM
+        unknown = ~(cap.cuts | cap.misses)
+        return on_sphere(along, loose, cap, unknown, cap.misses)
+
+    def _planes(self, x: Tensor, error: Tensor, powers: Tensor) -> Measured:
+        """Signed distances, divided by 2^powers."""
+        assert self.shared is not None
+        height, slack = self.shared.heights
+        factor = torch.ldexp(torch.ones_like(error), -powers)
+        along = torch.addmm(factor[:, None] * height, x, self.shared.normals.T)
+        size, n = row_norms(x), x.shape[1]
+        # |height| U for the sum; the offset's own error scales with the row
+        slack = (slack + (n + 4) * U * height.abs()) * ROOM
+        loose = (size * (self.shared.normal_error + (n + 4) * U) + error) * ROOM + LEAST_ROOT
+        spread = (loose[:, None] + factor[:, None] * slack) if bool((factor != 1).any()) else None
+        unknown = ~(self.shared.known & height.isfinite())
+        none = torch.zeros_like(unknown)
+        if spread is None:
+            spread = loose[:, None] + slack
+        zero = torch.zeros_like(loose)
+        return Measured(along, spread, along.abs(), zero, spread, unknown, none)
+
+    def _cells(self, start: int, stop: int, at: Tensor, error: Tensor, factor: Tensor) -> Measured:
+        assert isinstance(self.source, CellHinges)
+        assert isinstance(self.exactly.known, ExactRows)
+        found = self.source.measure(self.exactly.known, start, stop, at, error, factor)
+        if found.cap is None:
+            zero = torch.zeros_like(error)
+            return Measured(
+                found.along,
+                found.along_error,
+                found.along.abs(),
+                zero,
+                found.along_error,
+                found.unknown,
+                found.without,
+            )
+        without = (found.cap.misses & ~found.unknown) | found.without
+        unknown = ~(found.cap.cuts | without)
+        loose = found.along_error.masked_fill(unknown | without, 0.0).amax(dim=1)
+        return on_sphere(found.along, loose, found.cap, unknown, without)
+
+    def _read_off(
+        self,
+        start: int,
+        measured: Measured,
+        chosen: IndexArray,
+        image: Tensor,
+        error: Tensor,
+        powers: Tensor,
+    ) -> None:
+        """Angles, distances and sides of the chosen hinges; exact where floats know nothing."""
+        index = torch.from_numpy(chosen).clamp(min=0).to(self.device)
+
+        def pick(values: Tensor | None) -> FloatArray:
+            if values is None:
+                return np.zeros(chosen.shape)
+            wide = values.expand(len(index), -1) if values.ndim == 1 else values
+            return np.array(wide.gather(1, index).cpu().numpy())
+
+        length = torch.linalg.norm(image, dim=1)
+        relative = error / length * ROOM + (image.shape[1] + 4) * U
+        seen = Seen(
+            self.norm,
+            np.repeat(powers.cpu().numpy()[:, None], self.k, axis=1),
+            np.repeat(length.cpu().numpy()[:, None], self.k, axis=1),
+            np.repeat(relative.cpu().numpy()[:, None], self.k, axis=1),
+            *(pick(getattr(measured, name)) for name in NAMES),
+        )
+        lost = seen.lost(pick(measured.unknown.to(torch.float64)) > 0) & (chosen >= 0)
+        for i, column in zip(*np.nonzero(lost), strict=True):
+            seen.patch((i, column), self.exactly, start + i, int(chosen[i, column]))
+        rows, columns = np.nonzero(chosen >= 0)
+        for name, values in (seen.angles() | seen.distances()).items():
+            self.values[name][start + rows, columns] = values[rows, columns]
+        side, known = seen.sides()
+        self.on[start + rows, columns] = side[rows, columns]
+        for i, column in zip(*np.nonzero(~known & (chosen >= 0)), strict=True):
+            self.on[start + i, column] = self.exactly.is_on(start + i, int(chosen[i, column]))
