@@ -18,6 +18,7 @@ from exact.errors import (
     Unsupported,
 )
 from exact.geometry.budgets import Budget
+from exact.geometry.combinatorics.code_batches import Codes, hamming
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
@@ -60,6 +61,7 @@ __all__ = [
     "Budget",
     "Choice",
     "CircleBatch",
+    "Codes",
     "Domain",
     "EngineDefect",
     "ExactlensError",
@@ -101,6 +103,7 @@ __all__ = [
     "Undecided",
     "Unsupported",
     "choose",
+    "hamming",
     "load",
     "neighbourhood",
     "partition",
