@@ -35,8 +35,8 @@ from exact.regions.polytopes.norm_ball import NormBallPartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.cells import SphereCells, SphereCodes
 from exact.regions.spheres.codes import CodePartition
-from exact.regions.spheres.engines.polytopes import SpherePolytopes
 from exact.regions.spheres.engines.small_circles import SmallCircles
+from exact.regions.spheres.engines.sphere_polytopes import SpherePolytopes
 from exact.regions.spheres.engines.strata import SphereFlats
 from exact.regions.spheres.engines.subdivision import SphereSubdivision
 from exact.regions.spheres.partition import SpherePartition
@@ -57,7 +57,7 @@ ENGINES: tuple[Engine, ...] = (
 )
 """Every engine; `partition` takes the one that can do the job at the least cost."""
 
-VIEWS: Mapping[type[Cells | Domain], Callable[..., Partition]] = {
+VIEWS: Mapping[type[Cells | Domain], type[Partition]] = {
     FlatCells: FlatPartition,
     CurveCells: CurvePartition,
     SphereCells: SpherePartition,
@@ -114,8 +114,8 @@ def partition(
     chosen = choose(problem, engine).engine
     _require_room(job, chosen.bytes_per_region(problem))
     cells = _run(chosen, job)
-    kind = type(cells) if problem.given is None else NormBall
-    return VIEWS[kind](problem, chosen.name, cells)
+    view: Callable[..., Partition] = VIEWS[type(cells) if problem.given is None else NormBall]
+    return view(problem, chosen.name, cells)
 
 
 @dataclass(frozen=True)

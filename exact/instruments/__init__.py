@@ -1,1 +1,3 @@
-"""Questions asked of networks and partitions; each file stands alone."""
+"""What is computed of networks and partitions beyond the regions: counts, radii, decisions, norms;
+each file stands alone.
+"""

@@ -13,19 +13,12 @@ from exact.arithmetic.texts.number_texts import Json
 from exact.errors import InvalidInput
 from exact.geometry.domains.records import domain_of_record
 from exact.networks.architectures import network_of
-from exact.regions.arcs.partition import CurvePartition
+from exact.partition import VIEWS
 from exact.regions.partition import Partition
-from exact.regions.polytopes.norm_ball import NormBallPartition
-from exact.regions.polytopes.partition import FlatPartition
-from exact.regions.spheres.codes import CodePartition
-from exact.regions.spheres.partition import SpherePartition
 from exact.regions.storage import FORMAT, OWN, VERSION, Arrays, part_of, seal
 from exact.sources.weight_files import WeightFile, read_file
 
-_KINDS: Mapping[str, type[Partition]] = {
-    kind.__name__: kind
-    for kind in (CodePartition, CurvePartition, FlatPartition, NormBallPartition, SpherePartition)
-}
+_KINDS: Mapping[str, type[Partition]] = {kind.__name__: kind for kind in VIEWS.values()}
 _DAMAGE = (
     KeyError,
     IndexError,

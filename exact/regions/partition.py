@@ -216,7 +216,8 @@ class Partition(ABC):
     ) -> Self:
         """The partition whose `parts` these are; InvalidInput where they do not fit each other."""
         make: Callable[..., Self] = cls
-        return make(network, domain, engine, cls.read_cells(network, domain, values, arrays))
+        cells = cls.read_cells(network, domain, values, arrays)
+        return make(Problem.of(network, domain), engine, cells)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Network, domain, engine and the cells as plain arrays: what was computed from them stays

@@ -1,9 +1,11 @@
 """Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), GPT-2 (`gpt2`),
-`.nnet` files (`nnet`).
+`.nnet` files (`nnet`), weights with their architecture (`weight_files`).
+
+A new source is a file here and a line below; the command line reads runs and `weight_files`.
 """
 
 from __future__ import annotations
 
-from exact.sources import gpt2, nnet, tensors, torch_modules
+from exact.sources import gpt2, nnet, tensors, torch_modules, weight_files
 
-__all__ = ["gpt2", "nnet", "tensors", "torch_modules"]
+__all__ = ["gpt2", "nnet", "tensors", "torch_modules", "weight_files"]

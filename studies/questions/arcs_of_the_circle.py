@@ -19,8 +19,8 @@ from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
-from studies.questions.intervals import Share
 from studies.questions.neighbouring_maps import cells_of
+from studies.questions.shared.intervals import Share
 from studies.subjects import Subjects, Toy
 from toy_models.models import ModelConfig, initialised
 

@@ -18,8 +18,8 @@ from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.partition import SpherePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
-from studies.questions.rays import affordable
-from studies.questions.sampling import codes_float, distinct_codes, random_points
+from studies.questions.shared.rays import affordable
+from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:

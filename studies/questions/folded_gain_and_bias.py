@@ -12,7 +12,7 @@ import numpy as np
 
 from exact import Block, Layer, Network, Norm, RationalMatrix
 from studies.finding import JSON, Answer, Finding, Question, Verdict
-from studies.questions.sampling import random_points
+from studies.questions.shared.sampling import random_points
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 CLAIM = "0.5"

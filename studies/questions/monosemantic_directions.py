@@ -19,9 +19,9 @@ import sympy
 from exact import GreatCircle, Network, partition
 from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
-from studies.questions.intervals import Share, percent
-from studies.questions.pictures import Row, forest
-from studies.questions.rays import (
+from studies.questions.shared.intervals import Share, percent
+from studies.questions.shared.pictures import Row, forest
+from studies.questions.shared.rays import (
     affordable,
     centred,
     changes_along,

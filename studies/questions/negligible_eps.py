@@ -17,9 +17,14 @@ from exact import Network, Ray, partition
 from exact.arithmetic.numbers import FloatArray, fraction, nearest_float
 from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
-from studies.questions.intervals import Share, finite, percent
-from studies.questions.pictures import Row, forest
-from studies.questions.rays import affordable, centred, changes_along, has_the_code_of_its_direction
+from studies.questions.shared.intervals import Share, finite, percent
+from studies.questions.shared.pictures import Row, forest
+from studies.questions.shared.rays import (
+    affordable,
+    centred,
+    changes_along,
+    has_the_code_of_its_direction,
+)
 from studies.subjects import LanguageLayer, Subjects
 
 if TYPE_CHECKING:

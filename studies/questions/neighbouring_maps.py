@@ -19,9 +19,9 @@ from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
-from studies.questions.intervals import finite, ratio_of_medians, ratio_of_two_samples
-from studies.questions.rays import affordable, centred
-from studies.questions.sampling import random_points
+from studies.questions.shared.intervals import finite, ratio_of_medians, ratio_of_two_samples
+from studies.questions.shared.rays import affordable, centred
+from studies.questions.shared.sampling import random_points
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:

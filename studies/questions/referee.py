@@ -15,11 +15,11 @@ import numpy as np
 from exact import Network, Partition, Segment, Sphere, partition
 from exact.arithmetic.numbers import FloatArray
 from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
-from studies.questions.intervals import percent
 from studies.questions.neighbouring_maps import PLANE, enumerated
-from studies.questions.pictures import curves
-from studies.questions.rays import affordable
-from studies.questions.sampling import codes_float, distinct_codes, random_points
+from studies.questions.shared.intervals import percent
+from studies.questions.shared.pictures import curves
+from studies.questions.shared.rays import affordable
+from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 CLAIM = "referee"

@@ -166,3 +166,8 @@ def test_names_tell_parameters_apart() -> None:
         SiLU(),
     ]
     assert len({activation.name for activation in activations}) == len(activations)
+
+
+def test_a_form_of_gelu_that_is_not_known_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="unknown form of GELU; got 'sigmoid'"):
+        GELU("sigmoid")  # type: ignore[arg-type]

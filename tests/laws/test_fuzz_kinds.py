@@ -20,7 +20,7 @@ from exact.regions.engine import Engine, Job
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.codes import CodePartition
-from exact.regions.spheres.engines.polytopes import SpherePolytopes
+from exact.regions.spheres.engines.sphere_polytopes import SpherePolytopes
 from exact.regions.spheres.engines.strata import SphereFlats
 from tests.laws import claims, fuzz, fuzz_certificates, fuzz_tangent, fuzz_ulp
 from tests.laws.claims import Claim

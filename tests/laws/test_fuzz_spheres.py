@@ -15,8 +15,8 @@ from exact.partition import partition
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem
 from exact.regions.spheres.cells import SphereCells, SphereCodes
-from exact.regions.spheres.engines.polytopes import SpherePolytopes
 from exact.regions.spheres.engines.small_circles import SmallCircles
+from exact.regions.spheres.engines.sphere_polytopes import SpherePolytopes
 from tests.laws import fuzz_spheres
 from tests.truths import engines
 

@@ -43,14 +43,14 @@ from studies.questions import (
     neighbouring_maps,
     referee,
 )
-from studies.questions.intervals import (
+from studies.questions.shared.intervals import (
     Share,
     finite,
     percent,
     ratio_of_medians,
     ratio_of_two_samples,
 )
-from studies.questions.rays import (
+from studies.questions.shared.rays import (
     affordable,
     centred,
     changes_along,
@@ -58,7 +58,7 @@ from studies.questions.rays import (
     random_directions,
     with_eps,
 )
-from studies.questions.sampling import codes_float
+from studies.questions.shared.sampling import codes_float
 from studies.subjects import LanguageLayer, Subjects, Toy, prepare
 from toy_models import ModelConfig, language, make
 from toy_models.models import NormName, initialised

@@ -1,1 +1,1 @@
-"""One reader for each kind of certificate."""
+"""Verifiers of the kinds of certificate that `KINDS` of `exact.check` lists, and their parts."""

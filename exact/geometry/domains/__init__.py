@@ -1,1 +1,3 @@
-"""Where a network can be partitioned: boxes, polyhedra, lines, circles, spheres, balls."""
+"""Where a network can be partitioned: boxes, polyhedra, lines, circles, spheres, balls. A domain is
+one class in `flat`, `straight` or `round`, which states its own option of the command line.
+"""

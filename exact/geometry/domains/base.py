@@ -4,8 +4,8 @@ A flat domain is a closed convex set, given as an affine map from parameters R^d
 input space with halfspaces in parameter space. The map is a chart of the set's affine hull, so the
 points strictly inside all halfspaces are dense in it, and the regions are those relative to the
 hull: a set of lower dimension is not empty. A curve is a pencil `alpha u + beta v`: a straight line
-is an arc of its directions, a circle all directions (alpha : beta) around the origin. All domains
-stand in this one file, longer than others, because it is the list of what can be partitioned.
+is an arc of its directions, a circle all directions (alpha : beta) around the origin. The kinds
+stand in `flat`, `straight` and `round`, the list of what can be partitioned.
 """
 
 from __future__ import annotations

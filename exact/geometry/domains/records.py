@@ -9,35 +9,24 @@ from typing import Any
 from exact.arithmetic.numbers import Rational
 from exact.arithmetic.texts.number_texts import rational_of_text, rational_text
 from exact.errors import InvalidInput, Unsupported
+from exact.geometry.domains import flat, round, straight
 from exact.geometry.domains.base import Domain
-from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
-from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
-from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.geometry.domains.flat import Box, Plane
 from exact.geometry.polyhedra.halfspace import Halfspace
 
 Json = Any
 _KINDS: Mapping[str, type[Domain]] = {
-    kind.__name__: kind
-    for kind in (
-        Ball,
-        Box,
-        GreatCircle,
-        GreatSphere,
-        HPolytope,
-        Line,
-        NormBall,
-        Plane,
-        Ray,
-        RealSpace,
-        Segment,
-        Sphere,
-    )
+    name: kind
+    for module in (flat, round, straight)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, Domain) and kind.__module__ == module.__name__
 }
 
 
 def domain_record(domain: Domain) -> Json:
     """A domain as JSON values. Raises Unsupported for a kind that is not Exactlens' own.
 
+    >>> from exact import Sphere
     >>> domain_record(Sphere(10))
     {'kind': 'Sphere', 'radius_squared': 'a'}
     """

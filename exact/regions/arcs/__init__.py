@@ -1,1 +1,3 @@
-"""Curves cut into arcs and intervals."""
+"""Curves cut into arcs and intervals: what engines return (`cells`), what users hold (`partition`,
+`batches`), proofs (`certificate`), engines.
+"""

@@ -1,1 +1,3 @@
-"""Spheres cut into cells and codes."""
+"""Spheres cut into cells and codes: what engines return (`cells`), what users hold (`partition`,
+`codes`), proofs (`certificate`), engines.
+"""

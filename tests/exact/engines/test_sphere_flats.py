@@ -24,7 +24,7 @@ from exact.regions.spheres.codes import CodePartition
 from exact.regions.spheres.engines import code_words
 from exact.regions.spheres.engines import strata as sphere_flats
 from exact.regions.spheres.engines.exact_strata import NotSimple
-from exact.regions.spheres.engines.polytopes import SpherePolytopes
+from exact.regions.spheres.engines.sphere_polytopes import SpherePolytopes
 from exact.regions.spheres.engines.strata import SphereFlats
 from exact.sources import tensors
 

@@ -19,9 +19,9 @@ from exact.geometry.domains.base import FlatDomain
 from exact.kernels import splitting
 from exact.kernels.splitting import UNKNOWN, Complex, Layer
 from exact.regions.engine import Job, Problem
-from exact.regions.polytopes.engines import cutting
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
+from exact.regions.polytopes.engines.starting_cube import empty_complex
 from exact.regions.polytopes.engines.subdivision import CutFaces, Subdivision
 from exact.sources import tensors
 from tests.exact.reference import integers, q
@@ -148,7 +148,7 @@ def test_norms_of_planes_are_above(network: Network) -> None:
 def complex_of(rows: Sequence[Row], errors: float) -> Complex:
     """A complex of R^d with one vertex, held by these planes (normal, offset, coefficient of K)."""
     d = len(rows)
-    c = cutting._empty(d, False, 1)
+    c = empty_complex(d, False, 1)
     c.plane[:d] = [[float(x) for x in row] for row in rows]
     c.aerr[:d] = c.berr[:d] = errors
     c.anorm[:d] = np.linalg.norm(c.plane[:d, :d], axis=1) * (1 + 2.0**-40)
@@ -229,7 +229,7 @@ def test_planes_anywhere_within_their_error(d: int, power: int) -> None:
     ],
 )
 def test_a_vertex_that_cannot_be_placed_signs_nothing(rows: list[list[float]]) -> None:
-    c = cutting._empty(2, False, 1)
+    c = empty_complex(2, False, 1)
     c.plane[:2], c.anorm[:2], c.vplanes[0] = rows, 3.0, [0, 1]
     c.plane[2], c.anorm[2] = [1.0, 1.0, 5.0, 0.0], 2.0
     splitting.place(c, 0)
@@ -335,7 +335,7 @@ def test_settled_signs_are_found_again() -> None:
     left to floats.
     """
     generator, hinges, count = np.random.default_rng(0), 7, 128
-    c, layer = cutting._empty(2, False, 1), table(256, count, 7)
+    c, layer = empty_complex(2, False, 1), table(256, count, 7)
     c.hinge[:hinges] = np.arange(hinges)
     questions = generator.permutation([(v, h) for v in range(40) for h in range(hinges)])
     signs = generator.integers(-1, 2, len(questions)).astype(np.int8)
@@ -354,7 +354,7 @@ def test_settled_signs_are_found_again() -> None:
 
 
 def test_signs_at_the_start_of_a_layer_come_first() -> None:
-    c = cutting._empty(1, True, 1)
+    c = empty_complex(1, True, 1)
     c.hinge[:2] = [0, 1]
     layer = table(16, 4, 2)._replace(signs=np.array([[1, UNKNOWN], [0, -1]], np.int8))
     c.pe[:] = np.inf

@@ -1,1 +1,3 @@
-"""Engines that cut flat domains: one file each."""
+"""Engines that cut flat domains, and their parts: an engine is a class that `ENGINES` of
+`exact.partition` lists; the other files here serve them.
+"""

@@ -1,1 +1,3 @@
-"""Engines that cut spheres: one file each."""
+"""Engines that cut spheres, and their parts: an engine is a class that `ENGINES` of
+`exact.partition` lists; the other files here serve them.
+"""

@@ -20,7 +20,7 @@ from exact.propagation.cursor import layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal, one_layer_refusal
 from exact.regions.spheres.cells import SphereCells
-from exact.regions.spheres.engines.polytopes import two_sphere_refusal
+from exact.regions.spheres.engines.sphere_polytopes import two_sphere_refusal
 
 
 class SmallCircles(Engine):

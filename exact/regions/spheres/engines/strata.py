@@ -49,7 +49,7 @@ from exact.regions.spheres.engines.code_words import (
     places,
 )
 from exact.regions.spheres.engines.exact_strata import Chosen, ExactFlats, NotSimple
-from exact.regions.spheres.engines.polytopes import codes_refusal, enumerate_polytopes
+from exact.regions.spheres.engines.sphere_polytopes import codes_refusal, enumerate_polytopes
 
 _CODES = 1 << 18  # that the crossings written by one call of the kernel may give
 _OTHERS = 1 << 12

@@ -33,8 +33,8 @@ from exact.propagation.cursor import Cursor, advance
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.spheres.cells import SphereCells
-from exact.regions.spheres.engines.polytopes import two_sphere_refusal
 from exact.regions.spheres.engines.pruning import Hulls, float_rows
+from exact.regions.spheres.engines.sphere_polytopes import two_sphere_refusal
 from exact.regions.spheres.engines.tilings import (
     CutCell,
     Gluing,

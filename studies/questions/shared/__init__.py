@@ -1,0 +1,1 @@
+"""What several questions use: intervals with proofs, samples, rays, pictures; no question."""
