@@ -33,7 +33,7 @@ class Codes(Items[SplineCode]):
     >>> net = tensors.block([[1, 0], [0, 1], [1, 1]], [0, 0, -1], [[1, 1, 1]] * 2, [0, 0], "rms")
     >>> codes = net.codes([[2, 1], [-1, 3], [0, 0]])
     >>> [str(code) for code in codes], codes.packed.tolist(), codes.decisions
-    (['111', '011', '000'], [[224], [96], [0]], {'filter': 2, 'exact': 1})
+    (['111', '010', '000'], [[224], [64], [0]], {'filter': 2, 'exact': 1})
     """
 
     packed: ByteArray
