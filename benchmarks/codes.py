@@ -1,9 +1,9 @@
 """Packed exact codes beside the bare float64 product of the same batch, in turn, in one run:
 `python -m benchmarks.codes`.
 
-The layer has the shape of GPT-2 small's, 768 -> 3072 behind LayerNorm. Each round computes `X @ W.T`
-in chunks of a size that suits it, and then the codes; what is compared is the least of all times,
-and every hundredth row with its exact code where that is asked for.
+The layer has the shape of GPT-2 small's, 768 -> 3072 behind LayerNorm. Each round computes
+`X @ W.T` in chunks of a size that suits it, and then the codes; what is compared is the least of
+all times.
 """
 
 from __future__ import annotations

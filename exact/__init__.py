@@ -24,6 +24,7 @@ from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import (
@@ -86,6 +87,7 @@ __all__ = [
     "Outcome",
     "Partition",
     "Plane",
+    "PrecisionCodes",
     "Problem",
     "RMSNorm",
     "RationalMatrix",
@@ -103,6 +105,7 @@ __all__ = [
     "Undecided",
     "Unsupported",
     "choose",
+    "codes_in_precision",
     "hamming",
     "load",
     "neighbourhood",
