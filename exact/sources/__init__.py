@@ -6,6 +6,6 @@ A new source is a file here and a line below; the command line reads runs and `w
 
 from __future__ import annotations
 
-from exact.sources import gpt2, nnet, tensors, torch_modules, weight_files
+from exact.sources import gpt2, nnet, residual_streams, tensors, torch_modules, weight_files
 
-__all__ = ["gpt2", "nnet", "tensors", "torch_modules", "weight_files"]
+__all__ = ["gpt2", "nnet", "residual_streams", "tensors", "torch_modules", "weight_files"]
