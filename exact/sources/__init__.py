@@ -1,5 +1,6 @@
 """Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), GPT-2 (`gpt2`),
-`.nnet` files (`nnet`), weights with their architecture (`weight_files`).
+`.nnet` files (`nnet`), weights with their architecture (`weight_files`);
+and the vectors that they read in a model (`residual_streams`).
 
 A new source is a file here and a line below; the command line reads runs and `weight_files`.
 """

@@ -338,7 +338,8 @@ def _manifest(
         texts.update(f"{piece.text}:{piece.begin}:{piece.ids};".encode())
     for name, weight in model.named_parameters():
         weights.update(f"{name}:{weight.dtype}:{tuple(weight.shape)};".encode())
-        weights.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+        stored = weight.detach().cpu().reshape(-1).view(torch.uint8)
+        weights.update(stored.numpy().tobytes())
     return {
         "format": 1,
         "model": weights.hexdigest(),
