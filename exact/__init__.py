@@ -18,6 +18,7 @@ from exact.errors import (
     Unsupported,
 )
 from exact.geometry.budgets import Budget
+from exact.geometry.combinatorics.code_batches import Codes, hamming
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
@@ -26,6 +27,7 @@ from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.instruments.batches.directions import expected_crossings, firing_shares
 from exact.instruments.batches.nearest_boundaries import nearest_boundaries
 from exact.instruments.batches.pair_logic import joint_counts, pair_logic
+from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
 from exact.instruments.batches.soft_codes import soft_codes
 from exact.instruments.loading import load
 from exact.instruments.map_change import map_change
@@ -66,6 +68,7 @@ __all__ = [
     "Budget",
     "Choice",
     "CircleBatch",
+    "Codes",
     "Domain",
     "EngineDefect",
     "ExactlensError",
@@ -91,6 +94,7 @@ __all__ = [
     "Outcome",
     "Partition",
     "Plane",
+    "PrecisionCodes",
     "Problem",
     "QuadraticForm",
     "RMSNorm",
@@ -109,8 +113,10 @@ __all__ = [
     "Undecided",
     "Unsupported",
     "choose",
+    "codes_in_precision",
     "expected_crossings",
     "firing_shares",
+    "hamming",
     "joint_counts",
     "load",
     "map_change",

@@ -280,6 +280,41 @@ def up_to(steps: Sequence[Step], hidden: int) -> tuple[Step, ...]:
     return sequence((does, inputs) for does, inputs, _ in steps[:end])
 
 
+def _place(blocks: Sequence[Block], hidden: int) -> tuple[int, int]:
+    """The block of hidden layer number `hidden` (from 1), and its place there."""
+    places = [
+        (b, k)
+        for b, block in enumerate(blocks)
+        for k, layer in enumerate(block.layers)
+        if layer.bits
+    ]
+    return places[hidden - 1]
+
+
+def blocks_up_to(blocks: Sequence[Block], hidden: int) -> tuple[Block, ...]:
+    """The blocks up to hidden layer number `hidden`, which is the last layer; a sum behind it is
+    left out.
+    """
+    b, k = _place(blocks, hidden)
+    return (*blocks[:b], Block(blocks[b].layers[: k + 1], blocks[b].norm))
+
+
+def blocks_behind(blocks: Sequence[Block], hidden: int) -> tuple[Block, ...]:
+    """The blocks behind hidden layer number `hidden`.
+
+    Raises InvalidInput where a skip connection leads around the layer.
+    """
+    b, k = _place(blocks, hidden)
+    if blocks[b].residual:
+        raise InvalidInput(
+            "a skip connection leads around the place of the cut",
+            value=f"block {b}, behind hidden layer {hidden}",
+            remedy=f"cut in front of the block: network.from_block({b})",
+        )
+    rest = blocks[b].layers[k + 1 :]
+    return (*([Block(rest)] if rest else []), *blocks[b + 1 :])
+
+
 def layers_in_front(steps: Sequence[Step]) -> list[Layer]:
     """The layers in front of the first norm."""
     front = takewhile(lambda step: not isinstance(step.does, Norm), steps)

@@ -17,17 +17,26 @@ from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
-from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.linear_algebra import diagonal
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix, rationals
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported
+from exact.geometry.combinatorics.code_batches import Codes, Errors
 from exact.geometry.combinatorics.codes import Hinge, SplineCode, widths_of
 from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
-from exact.networks.evaluation import walk_balls, walk_exact
-from exact.networks.layers import Block, Layer, Operation, steps_of, up_to
+from exact.networks.evaluation.batches import InputRows, codes_of, hidden_of
+from exact.networks.evaluation.points import walk_balls, walk_exact
+from exact.networks.layers import (
+    Block,
+    Layer,
+    Operation,
+    blocks_behind,
+    blocks_up_to,
+    steps_of,
+    up_to,
+)
 from exact.networks.norms import Norm
 from exact.networks.steps import Step, Sum, walk
 
@@ -169,7 +178,7 @@ class Network:
         """
         digest = hashlib.sha256(b"exactlens network 2")
         for block in self.blocks:
-            norm = b"" if block.norm is None else _norm_digest(block.norm)
+            norm = b"" if block.norm is None else block.norm.digest
             digest.update(
                 f"block:{block.residual}:{len(block.layers)}:{len(norm)}:".encode() + norm
             )
@@ -187,6 +196,28 @@ class Network:
             )
         return Network(self.blocks[index:])
 
+    def from_layer(self, number: int) -> Network:
+        """The network behind hidden layer `number - 1` (from 1): what it does with the output of
+        `up_to_layer(number - 1)`, linear layers in between included.
+
+        Raises InvalidInput where a skip connection leads around the place, and for a layer that is
+        not there.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[2]], [0]), ([[3]], [1]), ([[1]], [0])])
+        >>> net.up_to_layer(1).forward_float([5.0]), net.from_layer(2).forward_float([10.0])
+        (array([10.]), array([31.]))
+        """
+        self.layer_range((number, number))
+        return self if number == 1 else Network(blocks_behind(self.blocks, number - 1))
+
+    def up_to_layer(self, number: int) -> Network:
+        """The network up to hidden layer `number` (from 1) and its activation, in front of whatever
+        a skip connection adds later.
+        """
+        self.layer_range((number, number))
+        return Network(blocks_up_to(self.blocks, number))
+
     def relu_ised(self) -> Network:
         """The same weights with ReLU in place of every smooth activation: a different, piecewise
         linear network.
@@ -201,16 +232,35 @@ class Network:
         """The forward pass in plain float64, with no bound on its rounding; x has shape (batch,
         input_dim) or (input_dim,).
         """
+        inputs = self._float_rows(x)
+        y = walk(
+            self.steps, np.atleast_2d(inputs), lambda does, *values: does.forward_float(*values)
+        )
+        return y if inputs.ndim == 2 else y[0]
+
+    @in_ieee_floats
+    def hidden_float(self, x: Any, activated: bool = False) -> tuple[FloatArray, ...]:
+        """The pre-activations of every hidden layer in plain float64, or its outputs, without a
+        bound; each has shape (batch, width), or (width,) at one point.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1], [-1]], [0, 1]), ([[1, 1]], [0])])
+        >>> [z.tolist() for z in net.hidden_float([[3.0], [0.5]])]
+        [[[3.0, -2.0], [0.5, 0.5]]]
+        """
+        inputs = self._float_rows(x)
+        found = hidden_of(self.steps_to_last_hinge, np.atleast_2d(inputs), activated)
+        return found if inputs.ndim == 2 else tuple(z[0] for z in found)
+
+    def _float_rows(self, x: Any) -> FloatArray:
         inputs = np.asarray(x, dtype=np.float64)
-        y = np.atleast_2d(inputs)
-        if y.shape[1] != self.input_dim:
+        if inputs.ndim not in (1, 2) or inputs.shape[-1] != self.input_dim:
             raise InvalidInput(
                 "input does not fit the network",
                 value=inputs.shape,
                 remedy=f"give {self.input_dim} columns",
             )
-        y = walk(self.steps, y, lambda does, *values: does.forward_float(*values))
-        return y if inputs.ndim == 2 else y[0]
+        return inputs
 
     def propagate(
         self, state: RationalArray, one: Sequence[Rational], choose: Chooser
@@ -246,7 +296,7 @@ class Network:
         Raises NotPiecewiseLinear for GELU or SiLU.
         """
         self.require_piecewise_linear()
-        layers = _split(code.bits, self.bits_per_layer, code.layer_sizes)
+        layers = code.last_layers(self.bits_per_layer)
         one = [_ZERO] * (state.ncols() - 1) + [_ONE] if one is None else one
         return self.propagate(state, one, lambda h, _: layers[h])
 
@@ -272,7 +322,7 @@ class Network:
                 remedy="take one block: Network((network.blocks[k],))",
             )
         layer, norm = first.layers[0], first.norm
-        scaled = layer.weight.exact * _diagonal(norm.gain)
+        scaled = layer.weight.exact * diagonal(norm.gain.column())
         weight = norm.project(scaled.transpose()).transpose()
         bias = layer.bias.exact + layer.operator.apply(norm.bias.exact)
         head = Layer(
@@ -342,6 +392,28 @@ class Network:
         symbols = [values for layer in asked for values in layer.symbols]
         return SplineCode.of(bits, [layer.bits for layer in asked], widths_of(symbols))
 
+    @in_ieee_floats
+    def codes(
+        self,
+        x: Any,
+        layers: tuple[int, int] | None = None,
+        *,
+        device: str = "cpu",
+        errors: Errors = "raise",
+    ) -> Codes:
+        """The exact spline codes at the rows of an (N x d) array of floats or rationals, as
+        :meth:`code` gives them row by row; see :class:`Codes`.
+
+        A float64 filter with a proved bound runs in chunks on `device`, and :meth:`code` decides
+        the rows on which it abstains. A row without a code (a NaN, an undefined norm, an undecided
+        sign) raises with its number, or with ``errors="keep"`` is kept in `failures`. Cost: of one
+        wide layer behind a norm some tenths more than the matrix product in float64.
+        """
+        asked, rows = self.layer_range(layers), InputRows(x, self.input_dim)
+        return codes_of(
+            self.steps, asked, rows, lambda point: self.code(point, asked), device, errors
+        )
+
     def layer_range(self, layers: tuple[int, int] | None) -> tuple[int, int]:
         """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""
         if layers is None:
@@ -365,34 +437,9 @@ class Network:
         )
 
 
-def _norm_digest(norm: Norm) -> bytes:
-    projection = norm.projector()
-    named = projection.encode() if isinstance(projection, str) else projection.digest
-    eps = ";".join(
-        f"{int(x.p):x}/{int(x.q):x}" for x in (norm.eps_under_root, norm.eps_beside_root)
-    )
-    return hashlib.sha256(
-        named + f";{eps};".encode() + norm.gain.digest + norm.bias.digest
-    ).digest()
-
-
 def _relu_ised(layer: Layer) -> Layer:
     return layer if layer.activation.is_piecewise_linear else replace(layer, activation=ReLU())
 
 
 def _layers(blocks: Sequence[Block]) -> Iterator[Layer]:
     return (layer for block in blocks for layer in block.layers)
-
-
-def _diagonal(column: RationalMatrix) -> RationalArray:
-    matrix = identity(column.shape[0])
-    for i, x in enumerate(column.column()):
-        matrix[i, i] = x
-    return matrix
-
-
-def _split(bits: BitArray, sizes: Sequence[int], all_sizes: Sequence[int]) -> list[list[bool]]:
-    """The bits of each of the last `len(sizes)` hidden layers."""
-    flat = [bool(b) for b in bits][sum(all_sizes) - sum(sizes) :]
-    starts = np.cumsum([0, *sizes])
-    return [flat[a:b] for a, b in pairwise(starts)]

@@ -13,6 +13,7 @@ module by which readers find it. To train one, it also needs a name in `toy_mode
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,6 +140,16 @@ class Norm(ABC):
     def eps_beside_root(self) -> Rational:
         """The share of eps added to the root mean square."""
         return self.eps if self.eps_rule == "std" else _ZERO
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of projection, eps, gain and bias, whatever the class is called."""
+        projection = self.projector()
+        named = projection.encode() if isinstance(projection, str) else projection.digest
+        shares = (self.eps_under_root, self.eps_beside_root)
+        eps = ";".join(f"{int(x.p):x}/{int(x.q):x}" for x in shares)
+        body = named + f";{eps};".encode() + self.gain.digest + self.bias.digest
+        return hashlib.sha256(body).digest()
 
     def project_float(self, x: FloatArray) -> FloatArray:
         """P applied to every row of x (batch x dim), in float64 (approximate)."""

@@ -16,10 +16,11 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
-from exact.arithmetic.numbers import RationalArray
+from exact.arithmetic.numbers import RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
 from exact.errors import EngineDefect, InvalidInput
+from exact.geometry.combinatorics.code_batches import Errors
 from exact.geometry.combinatorics.codes import (
     Hinge,
     SplineCode,
@@ -142,6 +143,28 @@ class Partition(ABC):
         else:
             wrong, remedy = "none of the regions found so far", "give a larger budget"
         return InvalidInput(f"the point lies in {wrong}", value=shown(x), remedy=remedy)
+
+    def locate_all(self, x: Any, errors: Errors = "raise") -> IndexArray:
+        """The index of the region of every row of an (N x d) array or of N points; with
+        ``errors="keep"`` -1 where :meth:`locate` raises. Cost: that of `locate`, N times.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> found = partition(tensors.mlp([([[1]], [0]), ([[1]], [0])]), Box(-1, 1, dim=1))
+        >>> found.locate_all([[-0.5], [0], [0.25], [7]], errors="keep").tolist()
+        [0, -1, 1, -1]
+        """
+        found = list[int]()
+        for number, row in enumerate(listed(x, "x")):
+            try:
+                found.append(self.locate(row))
+            except InvalidInput as error:
+                if errors != "keep":
+                    raise InvalidInput(
+                        f"row {number} of x: {error.wrong}", value=error.value, remedy=error.remedy
+                    ) from error
+                found.append(-1)
+        return np.array(found, dtype=np.int64)
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
         """The regions of a two-dimensional domain as shapely polygons; InvalidInput for any other

@@ -326,3 +326,18 @@ def test_indices_count_from_the_end_on_every_kind(found: Partition) -> None:
         ):
             with pytest.raises(IndexError, match=f"region {index} of {count}"):
                 ask(index)
+
+
+def test_many_points_are_located_one_by_one() -> None:
+    draw = np.random.default_rng(0)
+    net = tensors.mlp([(draw.normal(size=(5, 2)), draw.normal(size=5)), (np.ones((1, 5)), [0.0])])
+    found = partition(net, Box(-1, 1, dim=2))
+    x = draw.uniform(-1, 1, size=(30, 2))
+    assert found.locate_all(x).tolist() == [found.locate(row) for row in x]
+    assert found.locate_all([region.witness for region in found.regions]).tolist() == [
+        *range(len(found))
+    ]
+    x[3] = 9.0
+    with pytest.raises(InvalidInput, match="row 3 of x: "):
+        found.locate_all(x)
+    assert np.flatnonzero(found.locate_all(x, errors="keep") == -1).tolist() == [3]

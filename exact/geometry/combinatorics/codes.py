@@ -81,6 +81,11 @@ class SplineCode:
         """The bits as a bool array."""
         return np.unpackbits(np.frombuffer(self.packed, np.uint8), count=len(self)).astype(bool)
 
+    def last_layers(self, sizes: Sequence[int]) -> list[list[bool]]:
+        """The bits of each of the last `len(sizes)` hidden layers."""
+        flat = [bool(b) for b in self.bits][len(self) - sum(sizes) :]
+        return [flat[a:b] for a, b in itertools.pairwise(np.cumsum([0, *sizes]))]
+
     def hamming(self, other: SplineCode) -> int:
         """The number of symbols in which two codes of the same network differ."""
         if (self.layer_sizes, self.widths) != (other.layer_sizes, other.widths):

@@ -1,0 +1,1 @@
+"""Spline codes at exact points: one by one, and in batches."""

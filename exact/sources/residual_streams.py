@@ -1,0 +1,392 @@
+"""Vectors of the residual stream in front of each MLP's norm, of live `transformers` models.
+
+What is captured is what the norm in front of the MLP reads, by a hook on that module: with a
+parallel residual (GPT-NeoX, Phi) the block's input, in post-norm models (BERT) the sum behind
+attention. Numbers are stored in the type in which the model computes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import nn
+
+from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.numbers import whole_number
+from exact.atomic_files import holding, left_behind, write_atomically
+from exact.errors import InvalidInput, TooLarge, Unsupported
+from exact.geometry.budgets import available_bytes, readable_bytes
+
+_NORMS = {  # the module whose input is captured, in the model without its head
+    "gpt2": "h.{}.ln_2",
+    "gpt_neox": "layers.{}.post_attention_layernorm",
+    "phi": "layers.{}.input_layernorm",
+    "opt": "decoder.layers.{}.final_layer_norm",
+    "llama": "layers.{}.post_attention_layernorm",
+    "qwen2": "layers.{}.post_attention_layernorm",
+    "qwen3": "layers.{}.post_attention_layernorm",
+    "mistral": "layers.{}.post_attention_layernorm",
+    "gemma": "layers.{}.post_attention_layernorm",
+    "gemma2": "layers.{}.pre_feedforward_layernorm",
+    "gemma3_text": "layers.{}.pre_feedforward_layernorm",
+    "bert": "encoder.layer.{}.attention.output.LayerNorm",
+}
+_MANIFEST, _SHARD, _LOCK = "streams.json", "shard-{:05d}.safetensors", ".streams.lock"
+_SHARE = 0.5  # of the free memory that vectors without a folder may take
+_INDICES = ("tokens", "positions", "sequences")
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualStreams:
+    """The captured rows: token `tokens[i]` at place `positions[i]` of text `sequences[i]`.
+
+    `vectors(layer)` (N x d, a tensor of the model's type) is what the norm in front of that layer's
+    MLP read; instruments take it as it is.
+    """
+
+    layers: tuple[int, ...]
+    tokens: IndexArray
+    positions: IndexArray
+    sequences: IndexArray
+    _read: Callable[[int], torch.Tensor]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        texts = len(np.unique(self.sequences))
+        return f"<{len(self):,} vectors of {texts:,} texts in front of layers {self.layers}>"
+
+    def vectors(self, layer: int) -> torch.Tensor:
+        """The vectors in front of one of the layers, as the model counts them (from 0).
+
+        Raises InvalidInput for a layer that was not captured.
+        """
+        if layer not in self.layers:
+            raise InvalidInput(
+                "the layer was not captured", value=layer, remedy=f"give one of {self.layers}"
+            )
+        return self._read(layer)
+
+
+def capture(
+    model: nn.Module,
+    texts: Any,
+    layers: Sequence[int],
+    tokenizer: Any = None,
+    *,
+    norms: Mapping[int, str] | None = None,
+    folder: str | Path | None = None,
+    batch_size: int = 8,
+    length: int | None = None,
+    shard_rows: int = 1 << 16,
+) -> ResidualStreams:
+    """Run a model on texts and keep the vectors in front of the MLP norms of `layers` (from 0).
+
+    `texts` are strings (or the Path of a file, a text a line), which `tokenizer` turns into ids, or
+    sequences of token ids. Texts longer than `length` (the most that the model takes) are run in
+    pieces, and a position counts from the start of its text. Rows of padding are left out. The
+    model runs where its weights are, in evaluation mode. `norms` gives the path of the module to
+    listen at for each layer, of a model whose family is not known.
+
+    With a `folder` the rows go to shards of about `shard_rows` rows there, each of which appears
+    whole or not at all; the same call goes on behind the last one that is there. Raises
+    InvalidInput for texts, layers and ids that are not there and a folder of another call, TooLarge
+    for what does not fit into memory without a folder, Unsupported for an unknown family without
+    `norms`.
+    """
+    for name, size in (("batch_size", batch_size), ("shard_rows", shard_rows)):
+        if whole_number(size, name) < 1:
+            raise InvalidInput(f"{name} is not positive", value=size, remedy="give 1 or more")
+    pieces = _pieces(_token_ids(model, texts, tokenizer), _most(model, length))
+    modules = _modules(model, layers, norms)
+    shards = list(_shards(pieces, batch_size, shard_rows))
+    if folder is None:
+        _require_room(model, pieces, len(modules))
+        rows = _joined([_run_shard(model, modules, shard) for shard in shards], tuple(modules))
+        return _streams(tuple(modules), rows, lambda layer: rows[f"layer.{layer}"])
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    with holding(place / _LOCK, "the folder", "wait for it, or give another folder"):
+        _begin(place, _manifest(model, pieces, layers, norms, batch_size, shard_rows))
+        for number, shard in enumerate(shards):
+            target = place / _SHARD.format(number)
+            for rest in left_behind(target):
+                rest.unlink()
+            if not target.exists():
+                write_atomically(target, save(_run_shard(model, modules, shard)))
+    return _stored(place, tuple(modules), len(shards))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Token ids that are run together: those of one text from `begin` on."""
+
+    text: int
+    begin: int
+    ids: tuple[int, ...]
+
+
+# ---- texts
+
+
+def _token_ids(model: nn.Module, texts: Any, tokenizer: Any) -> list[list[int]]:
+    if isinstance(texts, Path):
+        if not texts.is_file():
+            raise InvalidInput("no such text file", value=str(texts), remedy="give a file of text")
+        texts = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if any(isinstance(text, str) for text in texts):
+        if tokenizer is None:
+            raise InvalidInput(
+                "texts need a tokenizer",
+                value=texts[0],
+                remedy="give the model's tokenizer, or sequences of token ids",
+            )
+        texts = [tokenizer(text)["input_ids"] for text in texts]
+    found = [[int(token) for token in text] for text in texts]
+    vocabulary = model.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    for number, ids in enumerate(found):
+        bad = next((token for token in ids if not 0 <= token < vocabulary), None)
+        if bad is not None or not ids:
+            raise InvalidInput(
+                f"text {number} has {'no token' if bad is None else 'a token that is not there'}",
+                value=bad,
+                remedy=f"give ids 0 .. {vocabulary - 1}",
+            )
+    if not found:
+        raise InvalidInput("there is no text", value=texts, remedy="give at least one")
+    return found
+
+
+def _most(model: nn.Module, length: int | None) -> int:
+    """The number of tokens of the longest piece."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    if length is not None and not 1 <= length <= (most or length):
+        raise InvalidInput(
+            "no such length of pieces", value=length, remedy=f"give 1 .. {most or 'more'}"
+        )
+    return length or most or 1 << 20
+
+
+def _pieces(texts: Sequence[Sequence[int]], most: int) -> list[_Piece]:
+    return [
+        _Piece(number, begin, tuple(ids[begin : begin + most]))
+        for number, ids in enumerate(texts)
+        for begin in range(0, len(ids), most)
+    ]
+
+
+def _shards(
+    pieces: Sequence[_Piece], batch_size: int, shard_rows: int
+) -> Iterator[list[list[_Piece]]]:
+    """Batches of pieces, as many together as make `shard_rows` rows."""
+    shard, rows = list[list[_Piece]](), 0
+    for begin in range(0, len(pieces), batch_size):
+        shard.append(list(pieces[begin : begin + batch_size]))
+        rows += sum(len(piece.ids) for piece in shard[-1])
+        if rows >= shard_rows:
+            yield shard
+            shard, rows = [], 0
+    if shard:
+        yield shard
+
+
+# ---- the model
+
+
+def _modules(
+    model: nn.Module, layers: Sequence[int], norms: Mapping[int, str] | None
+) -> dict[int, nn.Module]:
+    """The modules to listen at; those of a family stand in the model without its head."""
+    kind = getattr(model.config, "model_type", None)
+    if norms is None and kind not in _NORMS:
+        raise Unsupported(
+            "the family of the model is not known",
+            value=kind,
+            remedy="give norms={layer: the path of the norm in front of its MLP}",
+        )
+    base = model if norms is not None else getattr(model, "base_model", model)
+    known, found = dict(base.named_modules()), dict[int, nn.Module]()
+    for layer in layers:
+        path = _NORMS[str(kind)].format(layer) if norms is None else norms.get(layer, "")
+        if not path or path not in known:
+            there = [
+                k
+                for k in range(len(known))
+                if norms is None and _NORMS[str(kind)].format(k) in known
+            ]
+            raise InvalidInput(
+                "the model has no such layer, or no norm there",
+                value=f"layer {layer}: {path!r}",
+                remedy=f"give layers of {there or 'norms='}",
+            )
+        found[layer] = known[path]
+    if not found:
+        raise InvalidInput("no layer is asked for", value=layers, remedy="give at least one")
+    return found
+
+
+@contextmanager
+def _listening(modules: Mapping[int, nn.Module]) -> Iterator[dict[int, torch.Tensor]]:
+    """What each of the modules reads, after a forward."""
+    heard = dict[int, torch.Tensor]()
+
+    def listener(layer: int) -> Callable[..., None]:
+        def listen(_: nn.Module, args: Any, kwargs: Any) -> None:
+            heard[layer] = (args[0] if args else next(iter(kwargs.values()))).detach()
+
+        return listen
+
+    with ExitStack() as stack:
+        for layer, module in modules.items():
+            hook = module.register_forward_pre_hook(listener(layer), with_kwargs=True)
+            stack.callback(hook.remove)
+        yield heard
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _run_shard(
+    model: nn.Module, modules: Mapping[int, nn.Module], shard: Sequence[Sequence[_Piece]]
+) -> dict[str, torch.Tensor]:
+    with _evaluating(model):
+        return _joined([_run(model, modules, batch) for batch in shard], tuple(modules))
+
+
+def _run(
+    model: nn.Module, modules: Mapping[int, nn.Module], batch: Sequence[_Piece]
+) -> dict[str, torch.Tensor]:
+    """One batch, padded on the right; the rows of its tokens alone."""
+    longest = max(len(piece.ids) for piece in batch)
+    ids = torch.zeros((len(batch), longest), dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for i, piece in enumerate(batch):
+        ids[i, : len(piece.ids)] = torch.tensor(piece.ids)
+        mask[i, : len(piece.ids)] = 1
+    device = next(model.parameters()).device
+    with _listening(modules) as heard:
+        run = getattr(model, "base_model", model)
+        run(input_ids=ids.to(device), attention_mask=mask.to(device))
+    kept = mask.bool()
+    rows = {
+        "tokens": ids[kept],
+        "positions": torch.cat([p.begin + torch.arange(len(p.ids)) for p in batch]),
+        "sequences": torch.cat([torch.full((len(p.ids),), p.text) for p in batch]),
+    }
+    for layer in modules:
+        if layer not in heard:
+            raise InvalidInput(
+                "the module did not run", value=f"layer {layer}", remedy="give another in norms="
+            )
+        whole = heard[layer].reshape(len(batch), longest, -1).cpu()
+        rows[f"layer.{layer}"] = whole[kept].contiguous()
+    return rows
+
+
+def _joined(parts: Sequence[dict[str, torch.Tensor]], layers: Sequence[int]) -> dict[str, Any]:
+    names = [*_INDICES, *(f"layer.{layer}" for layer in layers)]
+    return {name: torch.cat([part[name] for part in parts]) for name in names}
+
+
+def _require_room(model: nn.Module, pieces: Sequence[_Piece], layers: int) -> None:
+    weight = model.get_input_embeddings().weight  # type: ignore[operator]
+    width = getattr(model.config, "hidden_size", weight.shape[1])
+    needed = sum(len(piece.ids) for piece in pieces) * width * weight.element_size() * layers
+    room = available_bytes()
+    if room is not None and needed > _SHARE * room:
+        raise TooLarge(
+            "the vectors do not fit into memory",
+            value=readable_bytes(needed),
+            remedy="give folder=, where they are streamed to shards, or fewer layers",
+        )
+
+
+# ---- folders
+
+
+def _manifest(
+    model: nn.Module,
+    pieces: Sequence[_Piece],
+    layers: Sequence[int],
+    norms: Mapping[int, str] | None,
+    batch_size: int,
+    shard_rows: int,
+) -> dict[str, Any]:
+    texts, weights = hashlib.sha256(), hashlib.sha256()
+    for piece in pieces:
+        texts.update(f"{piece.text}:{piece.begin}:{piece.ids};".encode())
+    for name, weight in model.named_parameters():
+        weights.update(f"{name}:{weight.dtype}:{tuple(weight.shape)};".encode())
+        stored = weight.detach().cpu().reshape(-1).view(torch.uint8)
+        weights.update(stored.numpy().tobytes())
+    return {
+        "format": 1,
+        "model": weights.hexdigest(),
+        "texts": texts.hexdigest(),
+        "layers": list(layers),
+        "norms": {str(layer): path for layer, path in (norms or {}).items()},
+        "batch_size": batch_size,
+        "shard_rows": shard_rows,
+    }
+
+
+def _begin(place: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, or check that the one that is there is that of the same call."""
+    path = place / _MANIFEST
+    if not path.exists():
+        write_atomically(path, json.dumps(manifest, indent=1).encode())
+        return
+    try:
+        there = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        there = {}
+    other = [key for key in manifest if there.get(key) != manifest[key]]
+    if other:
+        raise InvalidInput(
+            "the folder holds streams of another call",
+            value=f"{place}: another {', '.join(other)}",
+            remedy="give another folder, or the same model, texts and options to go on",
+        )
+
+
+def _stored(place: Path, layers: tuple[int, ...], shards: int) -> ResidualStreams:
+    paths = [place / _SHARD.format(number) for number in range(shards)]
+
+    def read(name: str) -> torch.Tensor:
+        parts = list[torch.Tensor]()
+        for path in paths:
+            with safe_open(str(path), framework="pt") as archive:
+                parts.append(archive.get_tensor(name))
+        return torch.cat(parts)
+
+    return _streams(
+        layers, {name: read(name) for name in _INDICES}, lambda layer: read(f"layer.{layer}")
+    )
+
+
+def _streams(
+    layers: tuple[int, ...], rows: Mapping[str, torch.Tensor], read: Callable[[int], torch.Tensor]
+) -> ResidualStreams:
+    tokens, positions, sequences = (rows[name].numpy() for name in _INDICES)
+    return ResidualStreams(layers, tokens, positions, sequences, read)
