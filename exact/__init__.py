@@ -42,6 +42,7 @@ from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.networks.operators import LinearOperator
 from exact.partition import Choice, choose, partition
 from exact.regions.arcs.batches import CircleBatch, partition_circles
+from exact.regions.arcs.lines.batches import LineBatch, partition_lines
 from exact.regions.cells import Outcome
 from exact.regions.engine import Problem, Refusal
 from exact.regions.partition import Partition
@@ -75,6 +76,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Line",
+    "LineBatch",
     "LinearOperator",
     "MissingExtra",
     "Network",
@@ -105,5 +107,6 @@ __all__ = [
     "neighbourhood",
     "partition",
     "partition_circles",
+    "partition_lines",
     "rational",
 ]
