@@ -9,7 +9,9 @@ points, is made from the same arrays when asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +20,7 @@ import torch
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
@@ -224,19 +227,21 @@ def partition_lines(
     _check(network, first, second, kind, device)
     network.require_bits("batches of lines")
     pieces, settled, stored = list[_Part](), dict[int, CurveCells](), 0
-    for begin, part in _parts(network, first, second, kind, device):
-        own = {}
-        for k in np.flatnonzero(~part.proved).tolist():
-            own[k] = _settled(network, first, second, kind, begin + k)
-        settled.update({begin + k: cells for k, cells in own.items()})
-        pieces.append(part.with_cells(own))
-        stored += len(pieces[-1].rows)
-        if limit is not None and stored > limit:
-            raise TooLarge(
-                "the batch is too large",
-                value=f"{stored:,} crossings on {begin + len(part.proved):,} lines",
-                remedy=f"give limit=None to go on, or fewer lines; the limit is {limit:,}",
-            )
+    with closing(_parts(network, first, second, kind, device)) as parts:
+        for begin, part in parts:
+            own = {
+                k: _settled(network, first, second, kind, begin + k)
+                for k in np.flatnonzero(~part.proved).tolist()
+            }
+            settled.update({begin + k: cells for k, cells in own.items()})
+            pieces.append(part.with_cells(own))
+            stored += len(pieces[-1].rows)
+            if limit is not None and stored > limit:
+                raise TooLarge(
+                    "the batch is too large",
+                    value=f"{stored:,} crossings on {begin + len(part.proved):,} lines",
+                    remedy=f"give limit=None to go on, or fewer lines; the limit is {limit:,}",
+                )
     return _joined(network, (first, second, kind), pieces, settled)
 
 
@@ -274,12 +279,12 @@ class _Part(NamedTuple):
         )
         starts, parts, at = np.cumsum(self.counts) - self.counts, [], 0
         for k in sorted(settled):
-            rows, bounds = float_events(settled[k])
+            flips, bounds = float_events(settled[k])
             parts += [
                 (self.rows[at : starts[k]], self.low[at : starts[k]], self.high[at : starts[k]]),
-                (rows.astype(np.int32), bounds[:, 0], bounds[:, 1]),
+                (flips.astype(np.int32), bounds[:, 0], bounds[:, 1]),
             ]
-            counts[k], cell_counts[k], at = len(rows), len(settled[k]), int(starts[k])
+            counts[k], cell_counts[k], at = len(flips), len(settled[k]), int(starts[k])
             codes[k] = np.packbits(settled[k].codes.first)
         parts.append((self.rows[at:], self.low[at:], self.high[at:]))
         rows, low, high = (np.concatenate(x) for x in zip(*parts, strict=True))
@@ -288,7 +293,7 @@ class _Part(NamedTuple):
 
 def _parts(
     network: Network, p: RationalMatrix, q: RationalMatrix, kind: Kind, device: str
-) -> Iterator[tuple[int, _Part]]:
+) -> Generator[tuple[int, _Part], None, None]:
     """The lines in parts, by the filter where it knows the network."""
     count, where = p.shape[0], device.split(":")[0]
     if not is_filtered(network):
@@ -296,18 +301,20 @@ def _parts(
         return
     plan = LinePlan.of(network, device)
     few = max(1, _AT_ONCE[where] // plan.widest)
-    todo = [(begin, min(begin + few, count)) for begin in range(0, count, few)][::-1]
-    while todo:
-        begin, end = todo.pop()
+
+    def solved(begin: int, end: int) -> list[tuple[int, _Part]]:
         ends, errors, one = _ends(p, q, slice(begin, end), kind, device)
         found = line_events(plan, ends, errors, one, _MOST[where])
-        if found is None and end - begin > 1:
-            middle = (begin + end) // 2
-            todo += [(middle, end), (begin, middle)]
-        elif found is None:
-            yield begin, _unproved(network, 1)
-        else:
-            yield begin, _part(found, kind)
+        if found is not None:
+            return [(begin, _part(found, kind))]
+        middle = (begin + end) // 2
+        return solved(begin, middle) + solved(middle, end)
+
+    threads = torch.get_num_threads()
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
+        begins = range(0, count, few)
+        for parts in pool.map(lambda begin: solved(begin, min(begin + few, count)), begins):
+            yield from parts
 
 
 def _unproved(network: Network, count: int) -> _Part:
@@ -340,7 +347,8 @@ def _rows(vectors: RationalMatrix, those: slice, device: str) -> tuple[torch.Ten
 
 def _part(found: LineEvents, kind: Kind) -> _Part:
     lines, low, high, hinges, bits, proved = (x.cpu().numpy() for x in found)
-    rows, first = hinges.astype(np.int32), bits
+    rows: RowArray = hinges.astype(np.int32)
+    first = bits
     counts = np.bincount(lines, minlength=len(proved))
     if kind != "segment":
         low, high = low / (1.0 - low) * (1.0 - 8 * U), high / (1.0 - high) * (1.0 + 8 * U)
@@ -354,7 +362,7 @@ def _part(found: LineEvents, kind: Kind) -> _Part:
         low, high = np.where(back, -high, low)[order], np.where(back, -low, high)[order]
         first = bits[0::2].copy()
         np.logical_xor.at(first, (lines[back] // 2, rows[back]), True)
-        rows, counts = rows[order], halves[0::2] + halves[1::2]
+        rows, counts = rows[order].astype(np.int32), halves[0::2] + halves[1::2]
     codes = np.packbits(first, axis=1)
     return _Part(counts, rows, low, high, codes, counts + 1, proved)
 

@@ -272,7 +272,7 @@ def line_events(
                         return None
                     for i in {*values} - {*plan.forgets[k]}:
                         values[i] = _of_pieces(values[i], parents)
-                    z, error = _of_pieces(z, parents), error[parents]
+                    z, error = _of_pieces(z, parents), error.of(parents)
                     local = None if root is None else root.of(pieces.line)
                     values[k + 1] = _bent(does, z, unit, error, local, pieces)
         for i in plan.forgets[k]:
@@ -351,7 +351,8 @@ class _Error(NamedTuple):
     size: Tensor
     one: Tensor
 
-    def __getitem__(self, rows: Tensor) -> _Error:  # type: ignore[override]
+    def of(self, rows: Tensor) -> _Error:
+        """That of some pieces."""
         return _Error(self.carried[rows], self.size[rows], self.one[rows])
 
 
