@@ -74,7 +74,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Write: make $(firstword $(MAKECMDGOALS)) PYTHON=/path/to/python3.11" >&2; \
 	exit 1
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,dev]"
+	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,results,dev]"
 	@touch $@
 
 $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)

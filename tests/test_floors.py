@@ -30,6 +30,7 @@ LAZY_ONLY = {
     "dask",
     "distributed",
     "nnsight",
+    "pandas",
     "pyarrow",
     "sklearn",
     "transformer_lens",

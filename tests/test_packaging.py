@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-INSTALLED_BY_MAKE = [*PROJECT["project"]["dependencies"], *EXTRAS["gpt2"], *EXTRAS["dev"]]
+INSTALLED_BY_MAKE = [
+    *PROJECT["project"]["dependencies"],
+    *(name for extra in ("gpt2", "results", "dev") for name in EXTRAS[extra]),
+]
 # where the import has another name
 DISTRIBUTIONS = {"flint": "python-flint", "mpl_toolkits": "matplotlib", "sklearn": "scikit-learn"}
 # its wheels for Linux name their own; its CPU wheels, none

@@ -1,0 +1,64 @@
+"""Columns as a pandas table or a Parquet file; both libraries belong to the extra `results`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exact.atomic_files import publishing
+from exact.errors import InvalidInput, MissingExtra
+
+
+def frame(columns: Mapping[str, Any]) -> Any:
+    """A pandas DataFrame of columns of equal length.
+
+    Raises InvalidInput where the lengths differ, MissingExtra without pandas.
+
+    >>> frame({"row": [0, 1], "neuron": np.array([5, 7])}).to_dict("list")
+    {'row': [0, 1], 'neuron': [5, 7]}
+    """
+    return _library("pandas").DataFrame(_equally_long(columns))
+
+
+def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
+    """Write columns of equal length to a Parquet file, whole or not at all; returns its path.
+
+    Raises InvalidInput where the lengths differ, MissingExtra without pyarrow.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_parquet(Path(folder) / "a.parquet", {"row": np.arange(3)}).name
+    'a.parquet'
+    """
+    table = _library("pyarrow").table(_equally_long(columns))
+    with publishing(Path(path)) as file:
+        _library("pyarrow.parquet").write_table(table, file)
+    return Path(path)
+
+
+def _equally_long(columns: Mapping[str, Any]) -> dict[str, Any]:
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    if len({array.shape for array in arrays.values()}) > 1 or any(
+        array.ndim != 1 for array in arrays.values()
+    ):
+        raise InvalidInput(
+            "the columns of a table are not equally long",
+            value={name: array.shape for name, array in arrays.items()},
+            remedy="give arrays with one axis and one length",
+        )
+    return arrays
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingExtra(
+            "tables need a library that is not installed",
+            value=name,
+            remedy="pip install 'exactlens[results]'",
+        ) from error
