@@ -23,6 +23,7 @@ from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.instruments.batches.steering import Steering, steering
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import (
@@ -98,6 +99,7 @@ __all__ = [
     "SiLU",
     "Sphere",
     "SplineCode",
+    "Steering",
     "SymbolicRegion",
     "TooLarge",
     "Undecided",
@@ -109,4 +111,5 @@ __all__ = [
     "partition_circles",
     "partition_lines",
     "rational",
+    "steering",
 ]

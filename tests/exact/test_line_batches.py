@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from typing import Any
 
@@ -36,6 +37,7 @@ from exact.regions.arcs.lines import batches, filters
 from exact.sources import tensors
 from tests.exact.own_parts import Contrast
 
+RULES: tuple[Any, ...] = ("var", "std")
 DOMAINS: dict[str, Any] = {"segment": Segment, "ray": Ray, "line": Line}
 ACTIVATIONS = (ReLU(), HardTanh("-1/3", 2), LeakyReLU("1/4"), AbsoluteValue())
 
@@ -44,7 +46,7 @@ def network(seed: int, widths: list[int], norm: Norm | None = None, **parts: Any
     """Small integers (ties, copies, dead neurons) or float32 weights."""
     generator = np.random.default_rng(seed)
     layers = []
-    for before, width in zip(widths[:-1], widths[1:], strict=True):
+    for before, width in itertools.pairwise(widths):
         if parts.get("integers"):
             weight: Any = generator.integers(-2, 3, (width, before))
             bias: Any = generator.integers(-2, 3, width)
@@ -80,10 +82,7 @@ def test_small_integers_to_the_last_crossing(data: st.DataObject) -> None:
     norms = (None, LayerNorm, RMSNorm, Contrast)
     kind = data.draw(st.sampled_from(sorted(DOMAINS)))
     cls, eps = data.draw(st.sampled_from(norms)), data.draw(st.sampled_from([0, "1/10", 1e-5]))
-    rule, activation = (
-        data.draw(st.sampled_from(["var", "std"])),
-        data.draw(st.sampled_from(ACTIVATIONS)),
-    )
+    rule, activation = (data.draw(st.sampled_from(RULES)), data.draw(st.sampled_from(ACTIVATIONS)))
     norm = None
     if cls is not None:
         norm = cls.of(eps, gain=[1, -2, "1/3"], bias=[0, 1, "1/3"], eps_rule=rule)
@@ -116,7 +115,7 @@ def test_floats_are_proved_by_the_filter(norm: str, kind: str, activation: Any) 
         net = network(5, widths, made, activation=activation)
         if norm == "zero" and len(widths) > 2:
             continue
-        batch = agrees(net, *generator.normal(size=(2, 3, 5)), kind)
+        batch = agrees(net, generator.normal(size=(3, 5)), generator.normal(size=(3, 5)), kind)
         assert batch.decisions["filter"] > 0
         saturates = isinstance(activation, HardTanh) and len(widths) > 2 and made is None
         if kind == "segment" or not saturates:  # else hinges are constant towards infinity
@@ -139,11 +138,12 @@ def test_skips_and_blocks() -> None:
     block = Block((hidden, out), residual=True)
     whole = Network((block, block, block))
     assert filters.is_filtered(whole)
-    batch = agrees(whole, *generator.normal(size=(2, 3, 4)), "segment")
+    batch = agrees(whole, generator.normal(size=(3, 4)), generator.normal(size=(3, 4)), "segment")
     assert batch.decisions["settled lines"] == 0
     behind = Network((Block((hidden, out), LayerNorm.of(dim=4)),) * 2)
     assert not filters.is_filtered(behind)
-    assert agrees(behind, *generator.normal(size=(2, 2, 4)), "segment").decisions["filter"] > 0
+    ends = generator.normal(size=(2, 2, 4))
+    assert agrees(behind, ends[0], ends[1], "segment").decisions["filter"] > 0
 
 
 def test_ties_are_left_to_exact_algebra() -> None:

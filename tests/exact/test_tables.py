@@ -33,9 +33,7 @@ def test_unequal_columns_are_refused(columns: dict[str, object], tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_library_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("pandas", "pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (lambda: frame(COLUMNS), lambda: write_parquet(tmp_path / "t", COLUMNS)):

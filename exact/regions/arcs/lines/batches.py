@@ -65,8 +65,10 @@ class LineBatch(Items[CurvePartition]):
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1, 1], [1, -1]], [0, 1]), ([[1, -2]], [0]), ([[1]], [0])])
     >>> batch = partition_lines(net, [[-1, -2], [3, 1]], [[2, 2], [1, 2]], kind="ray")
-    >>> len(batch), batch.rows.tolist(), batch.alphas_float(1).tolist(), len(batch[0])
-    (2, [0, 2], [], 3)
+    >>> len(batch), batch.cell_counts.tolist(), batch.rows.tolist()
+    (2, [3, 3], [0, 2, 2, 1])
+    >>> [str(crossing.parameter) for crossing in batch[1].crossings]
+    ['2/5', '3']
     """
 
     network: Network
