@@ -29,6 +29,7 @@ from exact.instruments.batches.nearest_boundaries import nearest_boundaries
 from exact.instruments.batches.pair_logic import joint_counts, pair_logic
 from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
 from exact.instruments.batches.soft_codes import soft_codes
+from exact.instruments.batches.steering import Steering, steering
 from exact.instruments.loading import load
 from exact.instruments.map_change import map_change
 from exact.instruments.neighbourhood import neighbourhood
@@ -49,6 +50,7 @@ from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.networks.operators import LinearOperator
 from exact.partition import Choice, choose, partition
 from exact.regions.arcs.batches import CircleBatch, partition_circles
+from exact.regions.arcs.lines.batches import LineBatch, partition_lines
 from exact.regions.cells import Outcome
 from exact.regions.engine import Problem, Refusal
 from exact.regions.partition import Partition
@@ -85,6 +87,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Line",
+    "LineBatch",
     "LinearOperator",
     "MissingExtra",
     "Network",
@@ -108,6 +111,7 @@ __all__ = [
     "SiLU",
     "Sphere",
     "SplineCode",
+    "Steering",
     "SymbolicRegion",
     "TooLarge",
     "Undecided",
@@ -125,6 +129,8 @@ __all__ = [
     "pair_logic",
     "partition",
     "partition_circles",
+    "partition_lines",
     "rational",
     "soft_codes",
+    "steering",
 ]

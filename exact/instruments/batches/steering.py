@@ -1,0 +1,333 @@
+"""Every crossing of `x + alpha d`: which neurons flip, on or off, and at which strength, when a
+vector is steered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.roundoff import U
+from exact.arithmetic.linear_algebra import matrix
+from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float, rational
+from exact.arithmetic.stored_numbers import is_array, plain_array
+from exact.errors import InvalidInput, shown
+from exact.instruments.tables import frame
+from exact.networks.network import Network
+from exact.regions.arcs.crossings import exact_parameter, sympy_rational
+from exact.regions.arcs.lines.batches import LineBatch, partition_lines
+
+if TYPE_CHECKING:
+    import sympy
+
+Errors = Literal["raise", "keep"]
+_SPLIT = 134217729.0  # 2^27 + 1 halves the digits of a float64
+_SMALL = (
+    2.0**-30
+)  # what is no smaller beside a direction is not zero; what is, is looked at exactly
+
+
+@dataclass(frozen=True, eq=False)
+class Steering:
+    """The crossings of many steered vectors, one vector after another, in the order of alpha.
+
+    Crossing k is that of vector `rows[k]` in direction `directions[k]`, at alpha within
+    `alphas_bound[k]` of `alphas_float[k]`: breakpoint `breakpoints[k]` of neuron `neurons[k]` in
+    hidden layer `layers[k]` (from 1, as Hinge counts) of block `blocks[k]`, which `on[k]` turns on
+    for larger alpha. `failures` names the vectors that were refused (row and direction), with why.
+    """
+
+    lines: LineBatch
+    alphas: tuple[Rational, Rational]
+    rows: IndexArray
+    directions: IndexArray
+    alphas_float: FloatArray
+    alphas_bound: FloatArray
+    blocks: IndexArray
+    layers: IndexArray
+    neurons: IndexArray
+    breakpoints: IndexArray
+    on: BitArray
+    product: bool
+    failures: Mapping[tuple[int, int], str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        steered = len(self.lines) + len(self.failures)
+        return f"<{len(self):,} crossings of {steered:,} steered vectors>"
+
+    def to_pandas(self) -> Any:
+        """A table with the columns row, (direction,) alpha, block, layer, neuron, on; breakpoint
+        where neurons have several.
+        """
+        columns = {
+            "row": self.rows,
+            "direction": self.directions,
+            "alpha": self.alphas_float,
+            "block": self.blocks,
+            "layer": self.layers,
+            "neuron": self.neurons,
+            "breakpoint": self.breakpoints,
+            "on": self.on,
+        }
+        left_out = set() if self.product else {"direction"}
+        left_out |= set() if self.breakpoints.any() else {"breakpoint"}
+        return frame({name: column for name, column in columns.items() if name not in left_out})
+
+    def exact(self, index: int) -> sympy.Expr:
+        """The exact alpha of one crossing.
+
+        Raises Undecided behind several norms where it has too high a degree.
+        """
+        place = range(len(self))[index]
+        line = int(np.searchsorted(self.lines.starts, place, side="right")) - 1
+        found = self.lines[line]
+        within = place - int(self.lines.starts[line])
+        step = int(np.searchsorted(found.cells.codes.starts, within, side="right")) - 1
+        t = exact_parameter(found.frame, found.cells.cuts[step].direction)
+        low, high = (sympy_rational(x) for x in self.alphas)
+        return low + (high - low) * t
+
+
+@in_ieee_floats
+def steering(
+    network: Network,
+    x: Any,
+    d: Any,
+    *,
+    alphas: tuple[Any, Any] = (0, 1),
+    product: bool = False,
+    errors: Errors = "raise",
+    first_block: int = 0,
+    device: str = "cpu",
+    limit: int | None = 10**9,
+) -> Steering:
+    """Every crossing of `x[i] + alpha d`, lo < alpha < hi, exactly, through any depth, eps
+    included.
+
+    `d` is one direction, or one a row of x, or with `product` any number of directions, each for
+    every row. `alphas` are lo and hi. `first_block` is how the model counts the network's first
+    block. With `errors="keep"` vectors that make no sense are left out and named in `failures`,
+    else the first one raises.
+
+    Raises InvalidInput (another width, NaN in row i, direction zero or, in front of a norm, one
+    that its projection takes to zero, an empty range), TooLarge, Undecided.
+
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [0, 2]], [0, 1]), ([[1, -1]], [0]), ([[1]], [0])])
+    >>> found = steering(net, [[-1, 1], [2, -4]], [1, 1], alphas=(0, 10))
+    >>> found.rows.tolist(), found.layers.tolist(), found.neurons.tolist(), found.on.tolist()
+    ([0, 1, 1], [1, 1, 2], [0, 1, 0], [True, True, False])
+    >>> [str(found.exact(k)) for k in range(3)]
+    ['1', '7/2', '9']
+    """
+    if not isinstance(network, Network):
+        raise InvalidInput(
+            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
+        )
+    if errors not in ("raise", "keep"):
+        raise InvalidInput(
+            "errors is neither raise nor keep", value=repr(errors), remedy='write errors="keep"'
+        )
+    low, high = (rational(bound, "alphas") for bound in alphas)
+    if low >= high:
+        raise InvalidInput(
+            "the range of alpha is empty",
+            value=f"{nearest_float(low)} to {nearest_float(high)}",
+            remedy="give alphas=(lo, hi) with lo < hi",
+        )
+    vectors, directions = _vectors(network, x, "x"), _vectors(network, d, "d")
+    rows, places = _pairs(vectors.rows, directions.rows, product)
+    unseen = {j: _fault(network, directions.matrix, j) for j in range(directions.rows)}
+    faults = unseen | dict(directions.faults)
+    found = [
+        vectors.faults.get(i) or faults[j]
+        for i, j in zip(rows.tolist(), places.tolist(), strict=True)
+    ]
+    for fault in found:
+        if fault is not None and errors == "raise":
+            raise fault
+    failures = {
+        (int(rows[k]), int(places[k])): str(fault)
+        for k, fault in enumerate(found)
+        if fault is not None
+    }
+    sound = np.array([fault is None for fault in found], dtype=bool)
+    rows, places = rows[sound], places[sound]
+    ends = [_moved(vectors.matrix, directions.matrix, rows, places, at) for at in (low, high)]
+    lines = partition_lines(network, *ends, device=device, limit=limit)
+    return _read(lines, (low, high), rows, places, product, failures, first_block)
+
+
+class _Rows(NamedTuple):
+    """Vectors, those that are not finite replaced by 0, and what is wrong with them."""
+
+    matrix: RationalMatrix
+    faults: Mapping[int, InvalidInput]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.matrix.shape[0]
+
+
+def _vectors(network: Network, values: Any, name: str) -> _Rows:
+    """Rows of the network's width; one vector is one row."""
+    faults, array = dict[int, InvalidInput](), _float_rows(values, name)
+    if array is not None:
+        for row in np.flatnonzero(~np.isfinite(array).all(axis=1)).tolist():
+            column = int(np.flatnonzero(~np.isfinite(array[row]))[0])
+            faults[row] = InvalidInput(
+                f"row {row} of {name} is not finite",
+                value=f"{array[row, column]} in column {column}",
+                remedy='leave it out, or write errors="keep"',
+            )
+            array[row] = 0.0
+    found = RationalMatrix.read(values if array is None else array, name)
+    if array is None and not hasattr(values[0], "__len__"):
+        found = RationalMatrix.from_backend(found.exact.transpose())
+    if found.shape[1] != network.input_dim:
+        raise InvalidInput(
+            f"{name} has another width than the network",
+            value=found.shape,
+            remedy=f"give vectors of length {network.input_dim}",
+        )
+    return _Rows(found, faults)
+
+
+def _float_rows(values: Any, name: str) -> FloatArray | None:
+    """Floats as rows, copied; None for whatever else is given."""
+    array = plain_array(values, name) if is_array(values) else np.array(values, dtype=object)
+    kinds = {type(value) for value in array.flat} if array.dtype.kind == "O" else set()
+    if array.dtype.kind != "f" and not (float in kinds and kinds <= {float, int}):
+        return None
+    rows: FloatArray = np.array(array, dtype=np.float64)
+    return rows.reshape(1, -1) if rows.ndim == 1 else rows if rows.ndim == 2 else None
+
+
+def _pairs(vectors: int, directions: int, product: bool) -> tuple[IndexArray, IndexArray]:
+    """Row and direction of every steered vector."""
+    if product:
+        return np.repeat(np.arange(vectors), directions), np.tile(np.arange(directions), vectors)
+    if directions not in (1, vectors):
+        raise InvalidInput(
+            "d is neither one direction nor one a row of x",
+            value=f"{directions} directions, {vectors} rows",
+            remedy="write product=True to steer every row in every direction",
+        )
+    return np.arange(vectors), np.arange(vectors) % max(1, directions)
+
+
+def _fault(network: Network, directions: RationalMatrix, place: int) -> InvalidInput | None:
+    """What is wrong with a direction: it is zero, or the norm in front does not see it."""
+    floats = directions.float64()[place]
+    norm = network.blocks[0].norm
+    seen = floats if norm is None else norm.project_float(floats[None])[0]
+    if np.abs(seen).max(initial=0.0) > np.abs(floats).max(initial=0.0) * _SMALL:
+        return None
+    exact = directions.row(place)
+    if not any(exact):
+        return InvalidInput(
+            f"direction {place} of d is zero", value=0, remedy='leave it out, or errors="keep"'
+        )
+    if norm is None or any(norm.project(matrix([[v] for v in exact], 1)).entries()):
+        return None
+    return InvalidInput(
+        f"{type(norm).__name__} does not see direction {place} of d",
+        value=shown(exact),
+        remedy="give one that its projection does not take to 0 (LayerNorm: not along the ones)",
+    )
+
+
+def _moved(
+    x: RationalMatrix, d: RationalMatrix, rows: IndexArray, places: IndexArray, alpha: Rational
+) -> RationalMatrix:
+    """x + alpha d: in float64 where no digit is lost, else in rationals."""
+    near = nearest_float(alpha)
+    if x.is_float and d.is_float and rational(near) == alpha:
+        with np.errstate(all="ignore"):
+            start, step = x.float64()[rows], d.float64()[places]
+            moved, lost = _sum(start, step, near)
+        if not lost or not len(rows):
+            return RationalMatrix.from_floats(moved)
+    pairs = zip(rows.tolist(), places.tolist(), strict=True)
+    return RationalMatrix.from_rationals(
+        [[a + alpha * b for a, b in zip(x.row(i), d.row(j), strict=True)] for i, j in pairs]
+    )
+
+
+def _sum(x: FloatArray, d: FloatArray, alpha: float) -> tuple[FloatArray, bool]:
+    """x + alpha d, and whether a rounding error is not zero, by Dekker's and Knuth's
+    error-free transformations (Ogita, Rump, Oishi 2005), far from underflow and overflow.
+    """
+    product = alpha * d
+    high, high_d = (_SPLIT * v - (_SPLIT * v - v) for v in (np.float64(alpha), d))
+    low, low_d = alpha - high, d - high_d
+    lost = low * low_d - (((product - high * high_d) - low * high_d) - high * low_d)
+    total = x + product
+    back = total - x
+    missing = (x - (total - back)) + (product - back)
+    sizes = np.abs(np.concatenate([product.ravel(), d.ravel()]))
+    middle = (sizes == 0) | ((sizes > 2.0**-400) & (sizes < 2.0**400))
+    return total, bool(np.any(lost) or np.any(missing) or not middle.all())
+
+
+def _read(
+    lines: LineBatch,
+    alphas: tuple[Rational, Rational],
+    rows: IndexArray,
+    places: IndexArray,
+    product: bool,
+    failures: Mapping[tuple[int, int], str],
+    first_block: int,
+) -> Steering:
+    """The events of segments as crossings."""
+    network = lines.network
+    counts = np.diff(lines.starts)
+    owner, hinge = np.repeat(np.arange(len(lines)), counts), lines.rows.astype(np.int64)
+    names = np.array(network.hinges, dtype=np.int64).reshape(-1, 3)
+    of_layer = [b for b, block in enumerate(network.blocks) for layer in block.layers if layer.bits]
+    block = np.array(of_layer, dtype=np.int64) + first_block
+    low, high = nearest_float(alphas[0]), nearest_float(alphas[1])
+    span = high - low
+    near = (lines.low + lines.high) / 2
+    at = low + span * near
+    size = abs(low) + abs(high)
+    bound = (span * (lines.high - lines.low) / 2 + 8 * U * size) * (1 + 8 * U)
+    layer, neuron, bend = names[hinge].T if len(hinge) else np.zeros((3, 0), dtype=np.int64)
+    return Steering(
+        lines,
+        alphas,
+        rows[owner],
+        places[owner],
+        at,
+        bound,
+        block[layer - 1],
+        layer,
+        neuron,
+        bend,
+        _turns_on(lines, owner, hinge),
+        product,
+        failures,
+    )
+
+
+def _turns_on(lines: LineBatch, owner: IndexArray, hinge: IndexArray) -> BitArray:
+    """Whether each event turns its hinge on: by its first bit and how often it has flipped."""
+    bits = np.unpackbits(lines.first_codes, axis=1)
+    key = owner * max(1, lines.network.hinge_count) + hinge
+    order = np.argsort(key, kind="stable")
+    same = np.concatenate([[False], key[order][1:] == key[order][:-1]])[: len(order)]
+    place = np.arange(len(order))
+    before = place - np.maximum.accumulate(np.where(same, 0, place)) if len(order) else place
+    flips = np.empty(len(order), dtype=np.int64)
+    flips[order] = before
+    on: BitArray = (bits[owner, hinge] + flips) % 2 == 0
+    return on

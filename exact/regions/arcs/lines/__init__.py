@@ -1,0 +1,1 @@
+"""Many straight lines at once, through any depth."""

@@ -1,0 +1,162 @@
+"""Steering: every crossing of x + alpha d, judged by the partition of the same segment."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exact import (
+    Block,
+    HardTanh,
+    InvalidInput,
+    Layer,
+    LayerNorm,
+    MissingExtra,
+    Network,
+    Norm,
+    ReLU,
+    RMSNorm,
+    Segment,
+    partition,
+    rational,
+    steering,
+)
+from exact.instruments.batches.steering import Steering
+from exact.regions.arcs.crossings import exact_parameter, sympy_rational
+from exact.sources import tensors
+from tests.exact.own_parts import Contrast
+
+NORMS: tuple[Any, ...] = (None, LayerNorm, RMSNorm, Contrast)
+
+
+def net_of(seed: int, hidden: list[int], norm: Norm | None, activation: Any) -> Network:
+    generator, layers, before = np.random.default_rng(seed), list[Layer](), 3
+    for width in hidden:
+        weight = generator.integers(-2, 3, (width, before))
+        layers.append(Layer.of(weight, generator.integers(-2, 3, width), activation))
+        before = width
+    return Network((Block((*layers, Layer.of(np.ones((1, before)))), norm),))
+
+
+def enumerated(net: Network, x: list[int], d: list[int], low: Any, high: Any) -> list[Any]:
+    """(exact alpha, layer, neuron, breakpoint, on) of all crossings, by `partition`."""
+    ends = [[a + rational(at) * b for a, b in zip(x, d, strict=True)] for at in (low, high)]
+    whole = partition(net, Segment(*ends))
+    start, found = sympy_rational(rational(low)), list[Any]()
+    span = sympy_rational(rational(high) - rational(low))
+    for k, crossing in enumerate(c for c in whole.crossings if not c.tangent):
+        alpha = start + span * exact_parameter(whole.frame, whole.cells.cuts[k + 1].direction)
+        after = whole.regions[k + 1].code.bits
+        bits = [bool(after[net.hinges.index(hinge)]) for hinge in crossing.hinges]
+        pairs = zip(crossing.hinges, bits, strict=True)
+        found += [(str(alpha), *hinge, bit) for hinge, bit in pairs]
+    return found
+
+
+def listed(found: Steering, row: int) -> list[Any]:
+    return [
+        (
+            str(found.exact(k)),
+            int(found.layers[k]),
+            int(found.neurons[k]),
+            int(found.breakpoints[k]),
+            bool(found.on[k]),
+        )
+        for k in range(len(found))
+        if found.rows[k] == row
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_every_crossing_is_that_of_the_partition(data: st.DataObject) -> None:
+    cls = data.draw(st.sampled_from(NORMS))
+    rule: Any = data.draw(st.sampled_from(["var", "std"]))
+    eps = data.draw(st.sampled_from(["1/10", 1e-5]))
+    activation = data.draw(st.sampled_from([ReLU(), HardTanh("-1/3", 2)]))
+    norm = None
+    if cls is not None:
+        norm = cls.of(eps, gain=[1, -2, "1/3"], bias=[0, 1, "1/3"], eps_rule=rule)
+    seed = data.draw(st.integers(0, 10**6))
+    net = net_of(seed, data.draw(st.sampled_from([[6], [4, 4], [3, 3, 3]])), norm, activation)
+    generator = np.random.default_rng(seed)
+    x = generator.integers(-3, 4, (2, 3)).tolist()
+    d = [[1, -1, 2], [2, 1, 0]]
+    found = steering(net, x, d, alphas=("-7/3", 4))
+    for row in range(2):
+        assert listed(found, row) == enumerated(net, x[row], d[row], "-7/3", 4)
+    assert np.all(found.alphas_bound < 1e-9)
+
+
+def test_one_direction_all_pairs_and_blocks() -> None:
+    net = net_of(3, [6], LayerNorm.of("1/10", dim=3), ReLU())
+    x, d = [[1.0, -2.0, 0.5], [0.25, 1.0, 3.0]], [[1.0, 0.5, -1.0], [0.0, 2.0, 1.0]]
+    one = steering(net, x, d[0], alphas=(-9, 9))
+    pairs = steering(net, x, d, alphas=(-9, 9), product=True, first_block=7)
+    mine = pairs.directions == 0
+    assert one.alphas_float.tolist() == pairs.alphas_float[mine].tolist()
+    assert set(pairs.blocks.tolist()) == {7}
+    assert set(pairs.directions.tolist()) == {0, 1}
+    two = Network(
+        (*net_of(3, [6], None, ReLU()).blocks, *tensors.mlp([([[1]], [0]), ([[1]], [0])]).blocks)
+    )
+    found = steering(two, x, d, alphas=(-9, 9))
+    assert np.array_equal(found.blocks, found.layers - 1)
+
+
+def test_a_table() -> None:
+    pandas = pytest.importorskip("pandas")
+    found = steering(net_of(3, [6], None, ReLU()), [[1, 2, 3]], [1, 0, -1], alphas=(-9, 9))
+    table = found.to_pandas()
+    assert isinstance(table, pandas.DataFrame)
+    assert list(table.columns) == ["row", "alpha", "block", "layer", "neuron", "on"]
+    assert len(table) == len(found) > 0
+    x, d = [[1, 2, 3]], [1, 0, -1]
+    bent = net_of(3, [9], None, HardTanh(0, 1))
+    both = steering(bent, x, d, alphas=(-9, 9), product=True).to_pandas()
+    assert {"direction", "breakpoint"} <= {*both.columns}
+
+
+def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    found = steering(net_of(3, [6], None, ReLU()), [[1, 2, 3]], [1, 0, -1])
+    with pytest.raises(MissingExtra, match="results"):
+        found.to_pandas()
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("x", "d", "parts", "wrong"),
+    [
+        ([[1.0, 2.0, 3.0]], [2.0, 2.0, 2.0], {}, "LayerNorm does not see direction 0"),
+        ([[1.0, 2.0, 3.0]], [0.0, 0.0, 0.0], {}, "direction 0 of d is zero"),
+        ([[1.0, 2.0, 3.0], [1.0, NAN, 0.0]], [1.0, 0.0, 0.0], {}, "row 1 of x is not finite"),
+        ([[1.0, 2.0, 3.0]], [1.0, NAN, 0.0], {}, "row 0 of d is not finite"),
+        ([[1.0, 2.0]], [1.0, 0.0, 0.0], {}, "x has another width"),
+        ([[1, 2, 3]], [[1], [0]], {}, "d has another width"),
+        ([[1, 2, 3]] * 3, [[1, 0, 0]] * 2, {}, "neither one direction nor one a row"),
+        ([[1, 2, 3]], [1, 0, 0], {"alphas": (1, 1)}, "the range of alpha is empty"),
+        ([[1, 2, 3]], [1, 0, 0], {"errors": "hush"}, "errors is neither"),
+    ],
+)
+def test_bad_input(x: Any, d: Any, parts: dict[str, Any], wrong: str) -> None:
+    net = net_of(3, [6], LayerNorm.of("1/10", dim=3), ReLU())
+    with pytest.raises(InvalidInput, match=wrong):
+        steering(net, x, d, **parts)
+
+
+def test_bad_rows_are_kept_where_asked() -> None:
+    net = net_of(3, [6], LayerNorm.of("1/10", dim=3), ReLU())
+    x = [[1.0, 2.0, 3.0], [1.0, NAN, 0.0], [4.0, -2.0, 0.0]]
+    d = [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    found = steering(net, x, d, alphas=(-9, 9), errors="keep")
+    assert {*found.failures} == {(1, 1), (2, 2)}
+    assert set(found.rows.tolist()) == {0}
+    assert listed(found, 0) == listed(steering(net, x[:1], d[:1], alphas=(-9, 9)), 0)
