@@ -26,7 +26,8 @@ class Family:
     norm reads the block's input and attention is added beside the MLP, and "norm behind", where
     the MLP's output passes another norm, which is not read. `otherwise` names an entry of
     config.json and what changes where it is false. `runs` are the modules that compute the MLP
-    behind its norm, in turn; left out, it is the one module that holds up and down.
+    behind its norm, in turn; left out, it is the one module that holds up and down. Where there is
+    none, a live model is not run to compare it.
     """
 
     norm: str | None

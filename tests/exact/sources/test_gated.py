@@ -217,3 +217,19 @@ def test_what_does_not_fit_is_refused() -> None:
             call()
         assert caught.value.remedy
     assert mlp.up.activation == Identity()
+
+
+def test_the_bound_of_a_product_holds_at_its_corners() -> None:
+    """Errors of both factors, far above rounding, at their worst signs."""
+    rng = np.random.default_rng(2)
+    values, errors = rng.normal(size=(2, 4, 50)), rng.uniform(0, 0.5, size=(2, 4, 50))
+    x, y = (torch_comparison._Rows(*pair) for pair in zip(values, errors, strict=True))
+    found = torch_comparison._multiplied(x, y)
+    for s in (-1, 1):
+        for t in (-1, 1):
+            corner = (x.values + s * x.errors) * (y.values + t * y.errors)
+            assert (np.abs(corner - found.values) <= found.errors).all()
+    exact = torch_comparison._multiplied(*(torch_comparison._Rows(v, 0 * v) for v in values))
+    for a, b, c, bound in zip(*(z.ravel() for z in (*values, *exact)), strict=True):
+        assert abs(Fraction(a) * Fraction(b) - Fraction(c)) <= bound
+    assert (exact.errors < 1e-14).all()
