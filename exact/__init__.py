@@ -48,6 +48,7 @@ from exact.regions.cells import Outcome
 from exact.regions.engine import Problem, Refusal
 from exact.regions.partition import Partition
 from exact.regions.region import Facet, Region, SymbolicRegion
+from exact.sources.gated import GatedMLP, QuadraticForm
 
 __version__ = "0.1.0"
 
@@ -67,6 +68,7 @@ __all__ = [
     "EngineDefect",
     "ExactlensError",
     "Facet",
+    "GatedMLP",
     "GreatCircle",
     "GreatSphere",
     "HPolytope",
@@ -89,6 +91,7 @@ __all__ = [
     "Plane",
     "PrecisionCodes",
     "Problem",
+    "QuadraticForm",
     "RMSNorm",
     "RationalMatrix",
     "Ray",

@@ -222,7 +222,11 @@ class Undecided(ExactlensError):
 
 
 class EngineDefect(Undecided):
-    """A proof of ours failed: a bug of an engine, no sign that was left undecided."""
+    """A proof of ours failed: a bug of an engine, no sign that was left undecided.
+
+    >>> EngineDefect("two cells have one code", value=7).remedy
+    'this is a defect of the engine: please report the network'
+    """
 
     def __init__(
         self,

@@ -122,11 +122,25 @@ def partition(
 class Choice:
     """The engine for a problem, the costs of all that can do it (about microseconds a region), and
     why the others cannot.
+
+    >>> from exact import NormBall
+    >>> from exact.sources import tensors
+    >>> net = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="layernorm", eps="1/9")
+    >>> print(str(choose(Problem.of(net, NormBall()))).splitlines()[0])
+    vertices (20 us a region); also: round_layers (1000 us a region)
     """
 
     engine: Engine
     costs: Mapping[str, float]
     refusals: Mapping[str, Refusal]
+
+    def __str__(self) -> str:
+        """The choice on one line, then a line for each engine that refuses."""
+        told = {name: f"{name} ({cost:g} us a region)" for name, cost in self.costs.items()}
+        chosen = told.pop(self.engine.name)
+        also = f"; also: {', '.join(told.values())}" if told else ""
+        refused = (f"{name}: {refusal}" for name, refusal in self.refusals.items())
+        return "\n".join((f"{chosen}{also}", *refused))
 
 
 @in_ieee_floats
@@ -156,6 +170,12 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
     >>> str(choice.refusals["circle"])
     'it enumerates one-dimensional domains, not Box'
     """
+    if not isinstance(problem, Problem):
+        raise InvalidInput(
+            "not a problem",
+            value=type(problem).__name__,
+            remedy="write choose(Problem.of(network, domain))",
+        )
     known = {one.name: one for one in ENGINES}
     if engine is not None and not (isinstance(engine, str) and engine in known):
         raise InvalidInput(

@@ -92,6 +92,15 @@ class Activation(ABC):
         bends = ",".join(_hexadecimal([bend]) for bend in self.breakpoints)
         return hashlib.sha256(f"{bends};{written};{name}".encode("utf-8", "surrogatepass")).digest()
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one class and the same function; dataclasses compare their fields."""
+        if not isinstance(other, Activation):
+            return NotImplemented
+        return type(self) is type(other) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.digest))
+
     @property
     def float_bounds(self) -> tuple[float, float]:
         """A bound on |derivative|, and on the error of the function in float64 in units of

@@ -205,9 +205,9 @@ class Block:
     """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip
     connection.
 
-    >>> from exact import ReLU
+    >>> from exact import Network, ReLU
     >>> block = Block((Layer.of([[1, 0], [0, 1]], activation=ReLU()),), residual=True)
-    >>> block.forward_float(np.array([[1.0, -2.0]])).tolist()
+    >>> Network((block,)).forward_float(np.array([[1.0, -2.0]])).tolist()
     [[2.0, -2.0]]
     """
 
@@ -337,9 +337,17 @@ def passes_a_norm_by(steps: Sequence[Step]) -> bool:
 
 def _check_numbers(activation: Activation) -> None:
     """The bends and pieces of an activation of one's own are backend rationals, which no Fraction
-    or float stands for.
+    or float stands for; bends ascend, and there is one piece more.
     """
     pieces = activation.pieces if activation.is_piecewise_linear else ()
+    bends = activation.breakpoints
+    ascend = all(low < high for low, high in pairwise(bends))
+    if not ascend or (activation.is_piecewise_linear and len(pieces) != len(bends) + 1):
+        raise InvalidInput(
+            "the bends of an activation do not ascend, or its pieces do not fit them",
+            value=f"{len(bends)} bends, {len(pieces)} pieces in {activation.name}",
+            remedy="give breakpoints in ascending order, and one piece more than breakpoints",
+        )
     for number in (*activation.breakpoints, *(x for piece in pieces for x in piece)):
         if not isinstance(number, Rational):
             raise InvalidInput(

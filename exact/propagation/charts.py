@@ -238,10 +238,12 @@ def sphere_chart(network: Network, domain: Domain) -> SphereChart:
     gram = _gram(network, basis)
     if isinstance(domain, GreatSphere):
         if gram.det() == 0:
+            left = network.norms[0].sphere_dim if network.has_norm else network.input_dim - 1
+            way = "give three vectors that stay independent under the norm's projection"
             raise InvalidInput(
                 "u, v and w do not span a sphere of directions",
                 value=domain,
-                remedy="give three vectors that stay independent under the norm's projection",
+                remedy=way if left >= 2 else f"no three do on a sphere of dimension {left}",
             )
         basis = _of_middle_size(basis, gram)
         basis = _nearly_orthogonal(basis, _gram(network, basis))

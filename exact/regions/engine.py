@@ -398,6 +398,9 @@ class Engine(ABC):
 
     name: str
 
+    def __repr__(self) -> str:
+        return f"<engine {self.name}>"
+
     @abstractmethod
     def refusal(self, problem: Problem) -> Refusal | None:
         """Why this engine cannot do the job, or None when it can."""

@@ -39,7 +39,7 @@ from exact.networks.network import Network
 from exact.propagation.chart import Chart
 from exact.regions import certificate as certificates
 from exact.regions import storage
-from exact.regions.cells import Cells
+from exact.regions.cells import Cells, Outcome
 from exact.regions.certificate import Json
 from exact.regions.engine import Problem
 from exact.regions.region import Facet, Region
@@ -157,6 +157,14 @@ class Partition(ABC):
                     ) from error
                 found.append(-1)
         return np.array(found, dtype=np.int64)
+
+    def _not_located(self, x: Sequence[object]) -> InvalidInput:
+        """That no region found holds x."""
+        if self.outcome is Outcome.COMPLETE:
+            wrong, remedy = "no region", "give a point of the domain off the region boundaries"
+        else:
+            wrong, remedy = "none of the regions found so far", "give a larger budget"
+        return InvalidInput(f"the point lies in {wrong}", value=shown(x), remedy=remedy)
 
     def polygons(self, clip: Box | None = None) -> list[Polygon]:
         """The regions of a two-dimensional domain as shapely polygons; InvalidInput for any other

@@ -1,5 +1,5 @@
-"""Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), GPT-2 (`gpt2`),
-`.nnet` files (`nnet`), weights with their architecture (`weight_files`);
+"""Where networks come from: arrays (`tensors`), torch modules (`torch_modules`), language models
+(`transformers`, `gpt2`), `.nnet` files (`nnet`), weights with their architecture (`weight_files`);
 and the vectors that they read in a model (`residual_streams`).
 
 A new source is a file here and a line below; the command line reads runs and `weight_files`.
@@ -7,6 +7,22 @@ A new source is a file here and a line below; the command line reads runs and `w
 
 from __future__ import annotations
 
-from exact.sources import gpt2, nnet, residual_streams, tensors, torch_modules, weight_files
+from exact.sources import (
+    gpt2,
+    nnet,
+    residual_streams,
+    tensors,
+    torch_modules,
+    transformers,
+    weight_files,
+)
 
-__all__ = ["gpt2", "nnet", "residual_streams", "tensors", "torch_modules", "weight_files"]
+__all__ = [
+    "gpt2",
+    "nnet",
+    "residual_streams",
+    "tensors",
+    "torch_modules",
+    "transformers",
+    "weight_files",
+]

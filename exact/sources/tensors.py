@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from exact.errors import InvalidInput
-from exact.networks.activations import Activation, Identity, ReLU
+from exact.networks.activations import Activation, Identity, ReLU, SiLU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import NAMED, EpsRule, Norm
+from exact.sources.gated import GatedMLP
 
 Residual = bool | Literal["input", "normed"]
 
@@ -82,6 +83,44 @@ def block(
     """
     head = Layer.of(w_in, b_in, activation or ReLU(), "w_in")
     tail = Layer.of(w_out, b_out, Identity(), "w_out")
+    made = _norm(norm, gain, bias, eps, head.input_dim, eps_rule)
+    return Network(tuple(blocks_of([head, tail], made, residual)))
+
+
+def gated_mlp(
+    w_gate: Any,
+    w_up: Any,
+    w_down: Any,
+    b_gate: Any = None,
+    b_up: Any = None,
+    b_down: Any = None,
+    norm: str | None = None,
+    gain: Any = None,
+    bias: Any = None,
+    eps: object = 1e-5,
+    activation: Activation | None = None,
+    eps_rule: EpsRule = "var",
+) -> GatedMLP:
+    """One gated MLP: `w_down (act(w_gate n + b_gate) * (w_up n + b_up)) + b_down`, n = norm(x).
+
+    Weights are (out x in), the activation is SiLU, and `norm`, `gain`, `bias`, `eps` and `eps_rule`
+    are those of :func:`block`.
+
+    >>> gated_mlp([[1, 0]], [[0, 1]], [[2]], norm="rms").gate.norms
+    (RMSNorm(dim=2, eps=1e-05, eps_rule='var'),)
+    """
+    gate = Layer.of(w_gate, b_gate, activation or SiLU(), "w_gate")
+    up, down = (
+        Layer.of(weight, shift, Identity(), name)
+        for weight, shift, name in ((w_up, b_up, "w_up"), (w_down, b_down, "w_down"))
+    )
+    made = _norm(norm, gain, bias, eps, gate.input_dim, eps_rule)
+    return GatedMLP(Network((Block((gate,), made),)), up, down)
+
+
+def _norm(
+    norm: str | None, gain: Any, bias: Any, eps: object, dim: int, eps_rule: EpsRule
+) -> Norm | None:
     if norm is not None and norm not in NAMED:
         raise InvalidInput(
             "unknown norm", value=repr(norm), remedy=f"write one of {', '.join(NAMED)}, or None"
@@ -90,8 +129,7 @@ def block(
         raise InvalidInput(
             "gain and bias need a norm", value="norm=None", remedy='give norm="layernorm" or "rms"'
         )
-    made = None if norm is None else NAMED[norm].of(eps, gain, bias, head.input_dim, eps_rule)
-    return Network(tuple(blocks_of([head, tail], made, residual)))
+    return None if norm is None else NAMED[norm].of(eps, gain, bias, dim, eps_rule)
 
 
 def blocks_of(

@@ -28,6 +28,7 @@ from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.networks.steps import walk
+from exact.sources.gated import GatedMLP
 
 POINTS = 12
 _SEED = 20
@@ -36,9 +37,9 @@ _TINY = 2.0**-1021
 _UP = 1.0 + 2.0**-20  # for the rounding of the bound, a sum of at most 2^30 positive terms
 
 
-def refuse_another_function(network: Network, module: nn.Module) -> None:
-    """Raise InvalidInput where `module(x)` in float64 is not the network read, beyond the rounding
-    of both.
+def refuse_another_function(network: Network | GatedMLP, module: nn.Module) -> None:
+    """Raise InvalidInput where `module(x)` in float64 is not the network (or gated MLP) read,
+    beyond the rounding of both.
 
     The points are seeded: 12 of R^n, at scales from 1/8 to 64, and the origin. The module runs as
     it is, on the CPU, every float tensor widened to float64 on the way into every operation. Cost:
@@ -156,10 +157,13 @@ class _Rows(NamedTuple):
         return sizes
 
 
-def _forward(network: Network, x: FloatArray) -> _Rows:
+def _forward(network: Network | GatedMLP, x: FloatArray) -> _Rows:
     rows = _Rows(x, np.zeros_like(x))
     with np.errstate(all="ignore"):
-        return walk(network.steps, rows, _applied)
+        if isinstance(network, Network):
+            return walk(network.steps, rows, _applied)
+        gate, up = (walk(part.steps, rows, _applied) for part in (network.gate, network.ups))
+        return _linear(network.down, _multiplied(gate, up))
 
 
 def _applied(does: Operation, x: _Rows, *others: _Rows) -> _Rows:
@@ -174,6 +178,12 @@ def _applied(does: Operation, x: _Rows, *others: _Rows) -> _Rows:
 
 def _added(x: _Rows, y: _Rows) -> _Rows:
     return _Rows(x.values + y.values, (x.errors + y.errors + U * (x.sizes + y.sizes)) * _UP + _TINY)
+
+
+def _multiplied(x: _Rows, y: _Rows) -> _Rows:
+    """|fl(x y) - X Y| <= |X| dy + |Y| dx + dx dy + u |x| |y|; sizes bound all four."""
+    errors = x.errors * y.sizes + y.errors * x.sizes + U * x.sizes * y.sizes
+    return _Rows(x.values * y.values, errors * _UP + _TINY * (1 + x.sizes + y.sizes))
 
 
 def _linear(layer: Layer, x: _Rows) -> _Rows:

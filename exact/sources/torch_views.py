@@ -26,25 +26,33 @@ from exact.errors import InvalidInput, Unsupported
 
 _CALLS = ("__call__", "_wrapped_call_impl", "_call_impl")
 _BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
+_LENS = "transformer_lens."
+_WATCH = "__nnsight__"  # where nnsight keeps what it knows of a module
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module inside `torch.compile`, DataParallel, DistributedDataParallel and AveragedModel,
-    which compute as it does.
+    """The module inside `torch.compile`, DataParallel, DistributedDataParallel, AveragedModel and
+    the components of TransformerLens' bridge, which compute as it does.
     """
-    while _is_wrapper(module):
-        inside = vars(module)["_modules"]
-        module = inside["_orig_mod" if _is_compiled(module) else "module"]
+    while (inside := _name_inside(module)) is not None:
+        module = vars(module)["_modules"][inside]
     return module
 
 
-def _is_wrapper(module: nn.Module) -> bool:
+def _name_inside(module: nn.Module) -> str | None:
+    """What a wrapper calls the module that it wraps; None for other modules."""
+    if _is_compiled(module):
+        return "_orig_mod"
     known = (
         nn.DataParallel,
         nn.parallel.DistributedDataParallel,
         torch.optim.swa_utils.AveragedModel,
     )
-    return _is_compiled(module) or type(module) in known
+    if type(module) in known:
+        return "module"
+    inside = "_original_component"
+    held = vars(module)["_modules"].get(inside) if _is_of_lens(module) else None
+    return None if held is None else inside
 
 
 def _is_compiled(module: nn.Module) -> bool:
@@ -75,8 +83,9 @@ def refuse_more_than_weights(module: nn.Module) -> None:
             )
         _refuse_lazy(part, where)
         for _, hook in _hooks(part, ("_forward_pre_hooks", "_forward_hooks")):
-            _refuse_hook(hook, where)
-        if not _is_compiled(part):
+            if not _is_wiring(part):
+                _refuse_hook(hook, where)
+        if not _is_compiled(part) and not _is_of_lens(part):
             _refuse_own_calls(part, where)
 
 
@@ -134,7 +143,7 @@ def _refuse_hook(hook: Any, where: str) -> None:
 
 def _refuse_own_calls(part: nn.Module, where: str) -> None:
     own = [name for name in ("forward", *_CALLS) if name in vars(part)]
-    if own:
+    if own and not (own == ["forward"] and _is_watched(part)):
         raise Unsupported(
             f"this instance has a {own[0]} of its own", value=where, remedy=f"del module.{own[0]}"
         )
@@ -145,6 +154,27 @@ def _refuse_own_calls(part: nn.Module, where: str) -> None:
                 value=where,
                 remedy="put what it does into forward",
             )
+
+
+def _is_wiring(part: nn.Module) -> bool:
+    """Whether all hooks of a hook point are TransformerLens' own, which tie it to another one."""
+    handles = getattr(part, "fwd_hooks", []) if _is_of_lens(part) else []
+    hooks = [getattr(handle, "user_hook", None) for handle in handles]
+    return bool(hooks) and all(
+        str(getattr(hook, "__module__", "")).startswith(_LENS) for hook in hooks
+    )
+
+
+def _is_of_lens(module: nn.Module) -> bool:
+    return type(module).__module__.startswith(_LENS)
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether the instance's forward is nnsight's, which runs that of the class outside of
+    traces.
+    """
+    state = vars(module).get(_WATCH)
+    return state is not None and getattr(state, "original", None) is type(module).forward
 
 
 class Views:
@@ -181,7 +211,9 @@ class Views:
             "_parameters": dict(module._parameters),
             "_compiled_call_impl": None,
         }
-        vars(view).update(vars(module) | own)
+        watched = {"forward", _WATCH} if _is_watched(module) else set()
+        kept = {name: value for name, value in vars(module).items() if name not in watched}
+        vars(view).update(kept | own)
         return _plain(view) if parametrize.is_parametrized(view) else view
 
 

@@ -198,12 +198,14 @@ class CurvePartition(Partition):
         before = bisect.bisect_left(
             range(len(self)), 0, key=lambda i: self.cells.cuts[i].direction.compare(direction)
         )
-        if before < len(self) and self.cells.cuts[before].direction.compare(direction) == 0:
-            raise InvalidInput(
-                "the point lies on a crossing", value=shown(x), remedy="move it off the crossing"
+        cuts = self.cells.cuts
+        if before < len(cuts) and cuts[before].direction.compare(direction) == 0:
+            is_end = not self.cells.closed and before in (0, len(self))
+            wrong = (
+                "the point is an end of the domain" if is_end else "the point lies on a crossing"
             )
-        inside = self.cells.closed or self._is_on_arc(direction)
-        if not inside:
+            raise InvalidInput(wrong, value=shown(x), remedy="move it into a region")
+        if not self.cells.closed and not self._is_on_arc(direction):
             raise InvalidInput(
                 "the point lies outside the domain", value=shown(x), remedy="give a point on it"
             )
@@ -222,6 +224,12 @@ class CurvePartition(Partition):
         removes.
         """
         alpha, beta = self.chart.coordinates(x)
+        if alpha == 0 and beta == 0:
+            raise InvalidInput(
+                "the vector has no direction on the curve",
+                value=shown(x),
+                remedy="give one that is not zero, behind a norm also when it is projected",
+            )
         return Direction.rational(alpha, beta)
 
 

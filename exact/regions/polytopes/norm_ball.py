@@ -27,7 +27,7 @@ from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import FloatArray, Rational, fraction, fractions, rational, rationals
 from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, Undecided, Unsupported, certain, shown
+from exact.errors import InvalidInput, Undecided, Unsupported, certain
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.halfspace import Point, affine
@@ -159,11 +159,7 @@ class NormBallPartition(FlatPartition):
     def locate(self, x: Sequence[object]) -> int:
         found = self.index_of(self.network.code(x))
         if found is None:
-            raise InvalidInput(
-                "the point lies in no region found",
-                value=shown(x),
-                remedy="give an input off the region boundaries",
-            )
+            raise self._not_located(x)
         return found
 
     def input_in(self, index: int) -> tuple[Fraction, ...]:

@@ -384,10 +384,10 @@ class FlatPartition(CodedPartition):
         point = homogeneous(self.chart.coordinates(x))
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
+            raise self._not_located(x)
+        if any(not h.is_constant and h.value(point) == 0 for h in self.halfspaces_of(found)):
             raise InvalidInput(
-                "the point lies in no region found",
-                value=shown(x),
-                remedy="give a point of the domain off the region boundaries",
+                "the point lies on a boundary", value=shown(x), remedy="move it off the boundary"
             )
         return found
 

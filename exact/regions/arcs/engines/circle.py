@@ -127,7 +127,7 @@ def curve_refusal(problem: Problem) -> Refusal | None:
         return None
     if network.has_norm and network.blocks[0].norm is None and domain.radius_squared is None:
         return NORM_IS_NOT_FIRST
-    advice = "use GreatCircle(u, v) for a geodesic on it"
+    advice = "use GreatCircle(u, v) for a geodesic on it" if dim is not None and dim > 1 else ""
     found = Refusal(f"the sphere has dimension {dim}, not 1", advice=advice, of_size=True)
     return None if dim == 1 else found
 
