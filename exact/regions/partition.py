@@ -151,8 +151,8 @@ class Partition(ABC):
         >>> from exact import Box, partition
         >>> from exact.sources import tensors
         >>> found = partition(tensors.mlp([([[1]], [0]), ([[1]], [0])]), Box(-1, 1, dim=1))
-        >>> found.locate_all([[-0.5], [0], [0.25], [7]], errors="keep").tolist()
-        [0, -1, 1, -1]
+        >>> found.locate_all([[-0.5], [0.25], [7]], errors="keep").tolist()
+        [0, 1, -1]
         """
         found = list[int]()
         for number, row in enumerate(listed(x, "x")):

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -37,7 +38,7 @@ from exact import (
     partition,
 )
 from exact.arithmetic.linear_algebra import matrix
-from exact.arithmetic.numbers import Rational, RationalArray
+from exact.arithmetic.numbers import Rational, RationalArray, rationals
 from exact.geometry.combinatorics import code_batches
 from exact.networks.evaluation import batches
 from exact.sources import tensors
@@ -158,6 +159,40 @@ def test_what_counts_is_the_distance_from_the_mean() -> None:
     assert net.codes(x).decisions == {"filter": 100, "exact": 0}
     assert net.codes(x * 2.0**-1050).decisions["exact"] == 0
     assert net.codes(x * 2.0**900).decisions["exact"] == 0
+
+
+@pytest.mark.parametrize("kind", [LayerNorm, RMSNorm, PairMeans])
+@pytest.mark.parametrize("eps", [0, 1e-5, Fraction(7, 3)])
+@pytest.mark.parametrize("rule", ["var", "std"])
+def test_the_bound_of_a_norm_holds(kind: Any, eps: Any, rule: Any) -> None:
+    """Against 60 digits, from subnormal rows to rows of 1e300, with the mean far and near."""
+    draw = np.random.default_rng(0)
+    norm = kind.of(eps, draw.normal(size=6), draw.normal(size=6), eps_rule=rule)
+    x = draw.normal(size=(60, 6)) * 10.0 ** draw.integers(-8, 8, (60, 1))
+    x[20:40] = draw.normal(size=(20, 6)) + 10.0 ** draw.integers(0, 12, (20, 1))
+    x[40:50] *= 1e290
+    x[50:60] *= 1e-300
+    found = batches._normalised(
+        norm, batches.Rows(torch.from_numpy(x), torch.zeros(60, dtype=torch.float64))
+    )
+    with mpmath.workdps(60):
+        for row, y, bound in zip(x, found.mid.tolist(), found.error.tolist(), strict=True):
+            column = RationalArray(6, 1, rationals(row.tolist()))
+            c = [mpmath.mpf(int(v.p)) / int(v.q) for v in norm.project(column).entries()]
+            under, beside, *rest = (
+                mpmath.mpf(int(v.p)) / int(v.q)
+                for v in (
+                    norm.eps_under_root,
+                    norm.eps_beside_root,
+                    *norm.gain.column(),
+                    *norm.bias.column(),
+                )
+            )
+            scale = mpmath.sqrt(sum(v * v for v in c) / 6 + under) + beside
+            exact = [g * v / scale + b for g, v, b in zip(rest[:6], c, rest[6:], strict=True)]
+            assert mpmath.norm([a - b for a, b in zip(y, exact, strict=True)]) <= bound
+    generic = found.error[:20] if kind is PairMeans else found.error[:40]
+    assert float(generic.max()) < 1e-13
 
 
 def test_points_on_a_boundary_are_off_and_exact() -> None:

@@ -60,6 +60,12 @@ class PrecisionCodes:
     the pre-activation of that neuron: 0.01 says that the vectors w and y are within 0.6 degrees of
     a right angle where b = 0. `overflowed` marks the rows that left the range of the type; they
     count nowhere.
+
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, -1], [1, 1]], [0, 0]), ([[1, 1]], [0])])
+    >>> found = codes_in_precision(net, [[257, 256], [3, 1]], "bf16")
+    >>> found.wrong_bits.tolist(), found.wrong_bit_shares_float.tolist()
+    ([1], [0.25])
     """
 
     dtype: str
