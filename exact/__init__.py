@@ -49,7 +49,7 @@ from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.networks.operators import LinearOperator
 from exact.partition import Choice, choose, partition
-from exact.regions.arcs.batches import CircleBatch, partition_circles
+from exact.regions.arcs.circles.batches import CircleBatch, partition_circles
 from exact.regions.arcs.lines.batches import LineBatch, partition_lines
 from exact.regions.cells import Outcome
 from exact.regions.engine import Problem, Refusal

@@ -42,7 +42,7 @@ from exact.instruments.critical_radii import critical_radii
 from exact.networks.activations import GELU, HardTanh, LeakyReLU, SiLU
 from exact.networks.layers import Block, Layer
 from exact.networks.norms import LayerNorm, RMSNorm
-from exact.regions.arcs.batches import partition_circles
+from exact.regions.arcs.circles.batches import partition_circles
 from exact.sources import tensors
 
 NAN, INF = math.nan, math.inf

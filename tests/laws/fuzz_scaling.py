@@ -31,7 +31,7 @@ from exact.instruments.critical_radii import critical_radii, critical_radii_floa
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, RMSNorm
-from exact.regions.arcs.batches import partition_circles
+from exact.regions.arcs.circles.batches import partition_circles
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.norm_ball import NormBallPartition
 from exact.regions.polytopes.partition import FlatPartition

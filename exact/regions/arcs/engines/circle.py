@@ -37,16 +37,9 @@ from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.curve_cells import Run, collected
 from exact.regions.arcs.engines.edges import Edge, Tally, between, edge_at, seam_edge, sorted_edges
 from exact.regions.arcs.engines.isolation import Isolated, LayerFunctions, isolate
+from exact.regions.arcs.refusals import curve_refusal
 from exact.regions.cells import Outcome
-from exact.regions.engine import (
-    NORM_IS_NOT_FIRST,
-    Engine,
-    Job,
-    Problem,
-    Refusal,
-    in_front_refusal,
-    one_norm_refusal,
-)
+from exact.regions.engine import Engine, Job, Problem, Refusal, in_front_refusal, one_norm_refusal
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _FULL_TURN = Rational(4)
@@ -116,20 +109,6 @@ class Circle(Engine):
         if excess > 0:
             runs[-1] = runs[-1].up_to(len(runs[-1]) - excess)
         return collected(job.network, curve, frame, runs, tally, len(arcs) + max(0, excess))
-
-
-def curve_refusal(problem: Problem) -> Refusal | None:
-    """That of engines for curves: other domains, and spheres of other dimensions than 1."""
-    network, domain, dim = problem.network, problem.domain, problem.sphere_dim
-    if not isinstance(domain, CurveDomain | Sphere):
-        return Refusal.elsewhere("one-dimensional domains", domain)
-    if not isinstance(domain, Sphere):
-        return None
-    if network.has_norm and network.blocks[0].norm is None and domain.radius_squared is None:
-        return NORM_IS_NOT_FIRST
-    advice = "use GreatCircle(u, v) for a geodesic on it" if dim is not None and dim > 1 else ""
-    found = Refusal(f"the sphere has dimension {dim}, not 1", advice=advice, of_size=True)
-    return None if dim == 1 else found
 
 
 def whole_curve(network: Network, curve: Curve) -> Arc:

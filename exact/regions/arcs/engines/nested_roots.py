@@ -50,7 +50,6 @@ from exact.propagation.norm_walks import (
 )
 from exact.propagation.pencil_charts import pencil_chart
 from exact.regions.arcs.cells import CurveCells, Cut
-from exact.regions.arcs.engines.circle import curve_refusal
 from exact.regions.arcs.engines.nested_arcs import (
     Arc,
     Edge,
@@ -60,6 +59,7 @@ from exact.regions.arcs.engines.nested_arcs import (
     between,
     edge_at,
 )
+from exact.regions.arcs.refusals import curve_refusal
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 

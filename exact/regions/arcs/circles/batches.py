@@ -29,7 +29,8 @@ from exact.geometry.domains.round import GreatCircle
 from exact.geometry.pencils.pencil import diamond_directions_float
 from exact.networks.network import Network
 from exact.propagation.circle_filters import ReadOut
-from exact.regions.arcs.batch_parts import (
+from exact.regions.arcs.cells import CurveCells
+from exact.regions.arcs.circles.batch_parts import (
     CircleChart,
     Piece,
     RowArray,
@@ -37,7 +38,6 @@ from exact.regions.arcs.batch_parts import (
     piece_of,
     settled_circle,
 )
-from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.edges import Tally
 from exact.regions.arcs.engines.isolation import Isolated

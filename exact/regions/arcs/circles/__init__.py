@@ -1,0 +1,1 @@
+"""Many great circles through one hidden layer at once: batches of arc partitions."""
