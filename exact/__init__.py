@@ -25,6 +25,7 @@ from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sph
 from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.instruments.batches.directions import expected_crossings, firing_shares
 from exact.instruments.batches.nearest_boundaries import nearest_boundaries
+from exact.instruments.batches.neuron_status import neuron_status
 from exact.instruments.batches.pair_logic import joint_counts, pair_logic
 from exact.instruments.batches.soft_codes import soft_codes
 from exact.instruments.loading import load
@@ -113,6 +114,7 @@ __all__ = [
     "map_change",
     "nearest_boundaries",
     "neighbourhood",
+    "neuron_status",
     "pair_logic",
     "partition",
     "partition_circles",

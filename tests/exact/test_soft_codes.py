@@ -80,7 +80,7 @@ def test_one_flip_is_one_outer_product_whatever_the_gauge() -> None:
         )
     )
     moved = map_change(shifted, a, b)
-    assert np.abs((moved.matrix.float64() - found.matrix.float64())).max() < 1e-12
+    assert np.abs(moved.matrix.float64() - found.matrix.float64()).max() < 1e-12
 
 
 def test_equal_codes_change_nothing() -> None:
