@@ -26,7 +26,7 @@ from exact import (
     neuron_status,
     partition,
 )
-from exact.instruments.batches.neuron_status import Status
+from exact.instruments.batches.neurons.neuron_status import Status
 from exact.sources import tensors
 
 TRIANGLE = [[0, 0], [2, 1], [1, 3]]
