@@ -24,14 +24,15 @@ from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.geometry.domains.straight import Line, Ray, Segment
-from exact.instruments.batches.directions import expected_crossings, firing_shares
-from exact.instruments.batches.nearest_boundaries import nearest_boundaries
-from exact.instruments.batches.pair_logic import joint_counts, pair_logic
+from exact.instruments.batches.neurons.directions import expected_crossings, firing_shares
+from exact.instruments.batches.neurons.map_change import map_change
+from exact.instruments.batches.neurons.nearest_boundaries import nearest_boundaries
+from exact.instruments.batches.neurons.neuron_status import neuron_status
+from exact.instruments.batches.neurons.pair_logic import joint_counts, pair_logic
+from exact.instruments.batches.neurons.soft_codes import soft_codes
 from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
-from exact.instruments.batches.soft_codes import soft_codes
 from exact.instruments.batches.steering import Steering, steering
 from exact.instruments.loading import load
-from exact.instruments.map_change import map_change
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import (
     GELU,
@@ -126,6 +127,7 @@ __all__ = [
     "map_change",
     "nearest_boundaries",
     "neighbourhood",
+    "neuron_status",
     "pair_logic",
     "partition",
     "partition_circles",

@@ -210,6 +210,18 @@ def test_equal_hinges_are_decided_exactly_and_counted() -> None:
     assert found.decisions["exact"] == 2
 
 
+@pytest.mark.parametrize("norm", [None, LayerNorm.of(1, dim=3), RMSNorm.of(0, dim=3)])
+def test_hinges_that_differ_by_their_rounding_only_are_equal(norm: Norm | None) -> None:
+    """Each is the same hinge times an integer, whose unit normal rounds in its own way."""
+    factors = np.array([13, 7, 11, 3, 1, 29, 17, 23, 37])
+    rows, shifts = factors[:, None] * np.array([1, 5, -3]), factors * 2
+    network = Network((Block((Layer.of(rows, shifts, ReLU()),), norm),))
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    found = nearest_boundaries(network, points, k=3)
+    assert found.neurons.tolist() == [[0, 1, 2]] * 20
+    assert found.decisions == {"filter": 0, "exact": 20}
+
+
 @pytest.mark.parametrize("depth", [2, 3])
 def test_deep_networks_against_the_facets_of_the_region(depth: int) -> None:
     draw = np.random.default_rng(depth)

@@ -1,4 +1,4 @@
-"""Logic of pairs, shares and crossings on spheres against enumeration, sampling and closed forms."""
+"""Logic of pairs, shares and crossings against cells, samples and closed forms."""
 
 from __future__ import annotations
 
@@ -69,8 +69,6 @@ def test_touching_caps_are_decided_exactly() -> None:
     """theta = pi / 3 around e1, and caps around e2 and -e1 that touch it; a bit less does not."""
     rows = [[1, 0], [-1, 0], [-1, 0], [2, 0], [-1, 0]]
     shifts = [-0.5, 0.5, 0.5 - 2.0**-50, -1, -0.5]
-    unit = RMSNorm.of(0, gain=[0.5, 0.5], dim=2)  # times sqrt 2: rational cosines need n = 4
-    del unit
     network = Network(
         (Block((Layer.of([[*r, 0, 0] for r in rows], shifts, ReLU()),), RMSNorm.of(0, dim=4)),)
     )
@@ -82,12 +80,12 @@ def test_touching_caps_are_decided_exactly() -> None:
 
 
 def test_what_data_shows_is_counted_exactly() -> None:
-    network = drawn(LayerNorm, 4, 6, 3)
+    network = drawn(LayerNorm, 4, 12, 3)
     points = np.random.default_rng(1).integers(-3, 4, size=(300, 4)) + np.array([0, 0, 0, 0.5])
     bits = np.array([network.code(x.tolist()).bits for x in points])
     counts = joint_counts(network, points)
-    for i in range(6):
-        for j in range(6):
+    for i in range(12):
+        for j in range(12):
             a, b = bits[:, i], bits[:, j]
             assert counts["both_on"][i, j] == (a & b).sum()
             assert counts["only_i"][i, j] == (a & ~b).sum()

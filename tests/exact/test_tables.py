@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from exact import InvalidInput, MissingExtra
-from exact.instruments.tables import frame, write_parquet
+from exact.instruments.batches.tables import frame, write_parquet
 
 COLUMNS = {"row": np.arange(3), "angle": np.array([0.5, np.nan, np.inf]), "on": [True, False, True]}
 

@@ -21,7 +21,7 @@ from exact.arithmetic.numbers import FloatArray, RationalMatrix, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.geometry.combinatorics.code_batches import Codes, Errors
-from exact.instruments.tables import frame
+from exact.instruments.batches.tables import frame
 from exact.networks.activations import (
     GELU,
     AbsoluteValue,

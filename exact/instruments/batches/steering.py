@@ -17,7 +17,7 @@ from exact.arithmetic.linear_algebra import matrix
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float, rational
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, shown
-from exact.instruments.tables import frame
+from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 from exact.regions.arcs.crossings import exact_parameter, sympy_rational
 from exact.regions.arcs.lines.batches import LineBatch, partition_lines

@@ -7,14 +7,19 @@ from fractions import Fraction
 from functools import cached_property, cmp_to_key
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
+from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational, RationalArray, fraction
 from exact.arithmetic.surds import Surd, sign_of_surd
 from exact.errors import InvalidInput
 from exact.geometry.combinatorics.codes import Hinge
 from exact.instruments.batches.hinges.cell_hinges import ExactRows
-from exact.instruments.batches.hinges.hinge_rows import ExactHinge, HingeRows
-from exact.instruments.batches.points import Rows
+from exact.instruments.batches.hinges.hinge_rows import NEARLY, ExactHinge, HingeRows, projected
+from exact.instruments.batches.points import Errors, Rows
 from exact.networks.norms import Norm
 
 if TYPE_CHECKING:
@@ -134,3 +139,26 @@ class ExactPoints:
             near = (key * key).scaled(Rational(1, self.norm.dim)) if key.sign() > 0 else Surd(_ZERO)
             distance = Surd(square) - near
         return ExactBoundary(hinge, on, distance, key, fraction(scale))
+
+
+def defined(norm: Norm | None, rows: Rows, errors: Errors) -> Rows:
+    """Rows with P x != 0 where there is a norm; InvalidInput names the first other one, or it is
+    marked.
+    """
+    if norm is None:
+        return rows
+    values = torch.from_numpy(np.array(rows.matrix.float64()))
+    size = row_norms(values)
+    near, error = projected(norm, values, 2 * U * size)
+    unsure = ~(torch.linalg.norm(near, dim=1) * (1 - NEARLY) > error) | ~size.isfinite()
+    zero = np.zeros(len(rows), dtype=bool)
+    for i in torch.nonzero(unsure)[:, 0].tolist():
+        if rows.usable[i]:
+            zero[i] = not any(image_of(norm, rows.exact(i)))
+    if zero.any() and errors == "raise":
+        raise InvalidInput(
+            f"the norm's projection of row {int(np.flatnonzero(zero)[0])} of X is zero",
+            value=f"{int(zero.sum())} such rows of {len(rows)}",
+            remedy='leave them out, or write errors="keep" to have them marked',
+        )
+    return Rows(rows.matrix, rows.usable & ~zero)

@@ -51,8 +51,10 @@ def _factor(hinges: HingeRows, length: Tensor, powers: Tensor) -> Tensor:
     """
     norm = hinges.norm
     if norm is None:
-        return torch.ldexp(1.0 / length, -powers)
+        plain: Tensor = torch.ldexp(1.0 / length, -powers)
+        return plain
     eps = torch.from_numpy(scaled_eps(norm, powers.cpu().numpy())).to(length.device)
     shift = eps / length if norm.eps_rule == "std" else eps / length**2
-    factor: Tensor = 1.0 + shift if norm.eps_rule == "std" else torch.sqrt(1.0 + shift)
-    return factor / norm.dim**0.5
+    factor = 1.0 + shift if norm.eps_rule == "std" else torch.sqrt(1.0 + shift)
+    scaled: Tensor = factor / norm.dim**0.5
+    return scaled

@@ -3,8 +3,9 @@
 Without a norm hinge j is `w_j . x + c_j`. Behind a norm it is `sqrt(n) w_j . y + c_j sqrt(|y|^2 +
 n eps)` over y = P x, times a positive factor, with `w_j = P (gain W_j)` and `c_j = b_j + W_j . bias
 - t`: on the sphere a cap around w_j, on within the angle theta_j, `cos theta_j = -c_j / (sqrt(n)
-|w_j|)`. It cuts the sphere iff `c_j^2 < n |w_j|^2` (mathematics.md, "Wide layers"). Floats decide
-that, and what they leave open rationals do. Source of the bounds: Higham 2002, section 3.1.
+|w_j|)`. It cuts the sphere iff `c_j^2 < n |w_j|^2` (mathematics.md, "Nearest boundaries"). Floats
+decide that, and what they leave open rationals do. Source of the bounds: Higham 2002, section
+3.1.
 """
 
 from __future__ import annotations

@@ -24,15 +24,15 @@ from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.numbers import FloatArray
-from exact.errors import InvalidInput, Unsupported
+from exact.errors import Unsupported
 from exact.geometry.combinatorics.codes import Hinge
 from exact.instruments.batches.hinges.cell_hinges import CellHinges, ExactRows
-from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPoints, image_of
+from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPoints, defined
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
 from exact.instruments.batches.hinges.read_off import NAMES, Seen
 from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
 from exact.instruments.batches.points import Errors, Rows, read_rows, require_k
-from exact.instruments.tables import frame
+from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 
@@ -137,29 +137,8 @@ def nearest_boundaries(
     count = require_k(k)
     source = _source(network, layer, count)
     given = read_rows(X, network.input_dim, errors)
-    rows = _defined(source.norm, given, errors)
+    rows = defined(source.norm, given, errors)
     return _Search(network, layer, rows, count, device).run()
-
-
-def _defined(norm: Norm | None, rows: Rows, errors: Errors) -> Rows:
-    """Rows with P x != 0 where there is a norm."""
-    if norm is None:
-        return rows
-    values = torch.from_numpy(np.array(rows.matrix.float64()))
-    size = row_norms(values)
-    near, error = projected(norm, values, 2 * U * size)
-    unsure = ~(torch.linalg.norm(near, dim=1) * (1 - NEARLY) > error) | ~size.isfinite()
-    zero = np.zeros(len(rows), dtype=bool)
-    for i in torch.nonzero(unsure)[:, 0].tolist():
-        if rows.usable[i]:
-            zero[i] = not any(image_of(norm, rows.exact(i)))
-    if zero.any() and errors == "raise":
-        raise InvalidInput(
-            f"the norm's projection of row {int(np.flatnonzero(zero)[0])} of X is zero",
-            value=f"{int(zero.sum())} such rows of {len(rows)}",
-            remedy='leave them out, or write errors="keep" to have them marked',
-        )
-    return Rows(rows.matrix, rows.usable & ~zero)
 
 
 def _source(network: Network, layer: int | None, k: int) -> _Source:

@@ -17,7 +17,7 @@ from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.errors import InvalidInput
 from exact.instruments.batches.points import read_rows
-from exact.instruments.tables import frame
+from exact.instruments.batches.tables import frame
 from exact.networks.activations import Smooth
 from exact.networks.layers import Layer
 from exact.networks.network import Network
@@ -79,7 +79,7 @@ def soft_codes(network: Network, X: Any) -> SoftCodes:
     >>> net = Network((Block((Layer.of([[1], [2]], [0, 0], GELU()), Layer.of([[1, 1]]))),))
     >>> found = soft_codes(net, [[0], [1]])
     >>> found.gates_float.round(3).tolist(), found.entropy_float.round(3).tolist()
-    ([[0.5, 0.5], [0.841, 0.977]], [1.0, 0.393])
+    ([[0.5, 0.5], [0.841, 0.977]], [1.0, 0.394])
     """
     x = np.array(read_rows(X, network.input_dim).matrix.float64())
     gates, heights = list[FloatArray](), list[FloatArray]()

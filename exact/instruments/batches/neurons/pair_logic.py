@@ -25,10 +25,11 @@ from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational
 from exact.arithmetic.surds import sign, sign_of_surd
 from exact.errors import InvalidInput
+from exact.instruments.batches.hinges.exact_points import defined
 from exact.instruments.batches.hinges.first_layer_bits import first_layer_bits
 from exact.instruments.batches.hinges.hinge_rows import ROOM, Caps, HingeRows, UnitHinges
 from exact.instruments.batches.points import read_rows
-from exact.instruments.tables import frame
+from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 
 Tensor = torch.Tensor
@@ -191,8 +192,9 @@ def joint_counts(network: Network, X: Any, device: str = "cpu") -> dict[str, Ind
     >>> {name: int(table[0, 1]) for name, table in joint_counts(net, [[-1], [0.5], [2]]).items()}
     {'both_off': 0, 'only_j': 1, 'only_i': 1, 'both_on': 1}
     """
-    rows = read_rows(X, network.input_dim)
-    bits = first_layer_bits(rows, HingeRows.of(network, "joint_counts"), device)
+    hinges = HingeRows.of(network, "joint_counts")
+    rows = defined(hinges.norm, read_rows(X, network.input_dim), "raise")
+    bits = first_layer_bits(rows, hinges, device)
     both = _products(bits)
     alone, count = np.diag(both), len(bits)
     only_i, only_j = alone[:, None] - both, alone[None, :] - both

@@ -1,0 +1,1 @@
+"""What neurons do near points, on domains and to each other."""

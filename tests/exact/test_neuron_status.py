@@ -1,0 +1,127 @@
+"""The status of neurons against all regions of each domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from exact import (
+    AbsoluteValue,
+    Ball,
+    Block,
+    Box,
+    Domain,
+    HPolytope,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Network,
+    NormBall,
+    ReLU,
+    RMSNorm,
+    Sphere,
+    Unsupported,
+    neuron_status,
+    partition,
+)
+from exact.instruments.batches.neurons.neuron_status import Status
+from exact.sources import tensors
+
+TRIANGLE = [[0, 0], [2, 1], [1, 3]]
+DOMAINS: dict[str, Callable[[], Domain]] = {
+    "box": lambda: Box([-1, 0], [1, 2]),
+    "ball": lambda: Ball([0.5, 0], 2),
+    "triangle": lambda: HPolytope([[-1, 2, 0], [3, -1, 0], [-2, -1, 5]]),
+    "circle": lambda: Sphere(2),
+}
+
+
+def drawn(seed: int, *widths: int, activation: object = None, norm: object = None) -> Network:
+    draw, layers = np.random.default_rng(seed), []
+    before = 2 if norm is None else norm.dim  # type: ignore[attr-defined]
+    for width in widths:
+        shift = draw.integers(-6, 7, size=width)
+        layers.append(
+            Layer.of(draw.integers(-2, 3, size=(width, before)), shift, activation or ReLU())
+        )
+        before = width
+    return Network((Block(tuple(layers), norm),))
+
+
+def judged(network: Network, domain: Domain, limit: int = 10_000) -> None:
+    found, bits = neuron_status(network, domain, limit), partition(network, domain).bits
+    wanted = np.where(bits.all(axis=0), 1, np.where(bits.any(axis=0), 0, -1))
+    known = found.status != Status.UNDECIDED
+    assert (found.status == wanted)[known].all()
+    assert known.all() or limit < 10
+    assert (np.array(found.proved_by) != "").tolist() == known.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("widths", [(9,), (5, 5)])
+def test_domains_without_a_norm(name: str, seed: int, widths: tuple[int, ...]) -> None:
+    if (name == "ball" and len(widths) == 1) or name != "ball":
+        judged(drawn(seed, *widths), DOMAINS[name]())
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("activation", [AbsoluteValue(), LeakyReLU()])
+def test_other_activations(activation: object, seed: int) -> None:
+    judged(drawn(seed, 5, 4, activation=activation), Box([-1, 0], [1, 2]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_behind_norms(seed: int) -> None:
+    gain, bias = [1, -2, 0.5, 1], [0.5, 0, 0, 1]
+    judged(drawn(seed, 8, norm=LayerNorm.of(0, gain, bias)), Sphere())
+    judged(drawn(seed, 5, 4, norm=RMSNorm.of(0, gain[:3], bias[:3])), Sphere())
+    judged(drawn(seed, 6, norm=LayerNorm.of(1, gain, bias)), NormBall())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_hull_of_points_is_its_polyhedron(seed: int) -> None:
+    network = drawn(seed, 12)
+    points = neuron_status(network, TRIANGLE)
+    assert (points.status == neuron_status(network, DOMAINS["triangle"]()).status).all()
+    deep = drawn(seed, 4, 4)
+    found = neuron_status(deep, np.array(TRIANGLE, dtype=float))
+    wanted = neuron_status(deep, DOMAINS["triangle"]())
+    known = found.status != Status.UNDECIDED
+    assert (found.status == wanted.status)[known].all()
+
+
+def test_touching_is_no_crossing() -> None:
+    net = Network(
+        (Block((Layer.of([[1, 1], [1, 1], [-1, -1], [0, 0]], [2, 2 - 2.0**-50, -2, 0], ReLU()),)),)
+    )
+    for domain in (Box(-1, 1, dim=2), Ball([0, 0], 2), Sphere(2), [[-1, -1], [1, 1]]):
+        assert neuron_status(net, domain).status.tolist() == [1, 0, -1, -1]
+
+
+def test_intervals_hold_and_what_is_left_is_undecided() -> None:
+    network, open_ones = drawn(1, 6, 6, 6), 0
+    for limit in (1, 10_000):
+        judged(network, Box(-1, 1, dim=2), limit)
+        found = neuron_status(network, Box(-1, 1, dim=2), limit)
+        open_ones += found.count(Status.UNDECIDED)
+    assert open_ones > 0
+    x = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
+    for k, layer in enumerate(network.hidden_layers):
+        z = x @ layer.weight.float64().T + layer.bias.float64()[:, 0]
+        inside = slice(6 * k, 6 * k + 6)
+        assert (found.lower_float[inside] <= z.min(axis=0)).all()
+        assert (z.max(axis=0) <= found.upper_float[inside]).all()
+        x = np.maximum(z, 0)
+    table = found.to_pandas()
+    assert set(table.status) <= {"always", "never", "sometimes"} and len(table) == 18
+
+
+def test_other_domains_are_refused_by_name() -> None:
+    normed = drawn(0, 4, norm=RMSNorm.of(0, dim=3))
+    with pytest.raises(Unsupported, match="no status here"):
+        neuron_status(normed, Box(-1, 1, dim=3))
+    with pytest.raises(Unsupported, match="no status here"):
+        neuron_status(tensors.mlp([([[1, 2]], [0]), ([[1]], [0])]), NormBall())
