@@ -45,7 +45,8 @@ _DOMAINS: Mapping[str, type[Segment] | type[Ray] | type[Line]] = {
     "ray": Ray,
     "line": Line,
 }
-_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}  # functions in front of the first cut
+_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}  # functions that are treated together, about
+_PIECES = 64  # pieces that are expected on a line in front of the last layer
 _MOST = {"cpu": 1 << 22, "cuda": 1 << 26}  # numbers of a column that are kept at a time
 DEFAULT_LIMIT = 10**9
 
@@ -302,7 +303,8 @@ def _parts(
         yield 0, _unproved(network, count)
         return
     plan = LinePlan.of(network, device)
-    few = max(1, _AT_ONCE[where] // plan.widest)
+    cuts = network.hinge_count - network.bits_per_layer[-1]
+    few = max(1, _AT_ONCE[where] // (plan.widest * min(1 + cuts, _PIECES)))
 
     def solved(begin: int, end: int) -> list[tuple[int, _Part]]:
         ends, errors, one = _ends(p, q, slice(begin, end), kind, device)

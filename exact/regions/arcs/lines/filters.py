@@ -226,7 +226,6 @@ class _Found:
     """
 
     line: Tensor
-    near: Tensor
     low: Tensor
     high: Tensor
     hinge: Tensor
@@ -248,7 +247,7 @@ def line_events(
     pieces = _Pieces(lines, start, torch.ones_like(start), None, lines)
     none = torch.zeros(0, dtype=ends.dtype, device=device)
     index = torch.zeros(0, dtype=torch.int64, device=device)
-    found = _Found(index, none, none, none, index, index > 0, errors.isfinite())
+    found = _Found(index, none, none, index, index > 0, errors.isfinite())
     first, offset = list[Tensor](), 0
     for k, (does, inputs) in enumerate(plan.steps):
         given = [values[i] for i in inputs]
@@ -568,13 +567,14 @@ class _Flat(NamedTuple):
             return value
         return torch.addcmul(value, self.third, self.root.at(f))
 
-    def slope(self, f: Tensor) -> Tensor:
-        """The derivative at f."""
+    def with_slope(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """The value and the derivative at f."""
         if self.third is None or self.root is None:
-            return self.across
+            return self.at(f), self.across
         a, b, c = self.root[:3]
-        rise = (b - a) + f * (a + c - 2 * b)
-        return self.across + self.third * rise / self.root.at(f)
+        there, rise = self.root.at(f), torch.addcmul(b - a, f, a + c - 2 * b)
+        value = torch.addcmul(torch.addcmul(self.start, f, self.across), self.third, there)
+        return value, torch.addcmul(self.across, self.third, rise / there)
 
     def least(self) -> Tensor:
         """Where the function is flat, about; anything where it nowhere is."""
@@ -602,16 +602,19 @@ class _Flat(NamedTuple):
         return torch.minimum(values[0], values[1]) > room * _UP
 
     def enclosed(self, left: Tensor, right: Tensor, rising: Tensor) -> tuple[Tensor, ...]:
-        """The zero between `left` and `right`: proposal, enclosure, and whether it is proved."""
+        """The zero between `left` and `right`: an enclosure, and whether it is proved."""
         near = self._proposed(left, right)
-        width = 4 * self.bound / self.slope(near).abs() + 4 * U
+        value, slope = self.with_slope(near)
+        if self.third is not None:
+            near = near - value / slope
+        width = 4 * self.bound / slope.abs() + 4 * U
         low, high = near - width, near + width
         sign = torch.where(rising, 1.0, -1.0)
         proved = (sign * self.at(low) < -self.bound) & (sign * self.at(high) > self.bound)
-        return near, low, high, proved & (low > left) & (high < right)
+        return low, high, proved & (low > left) & (high < right)
 
     def _proposed(self, left: Tensor, right: Tensor) -> Tensor:
-        """Of the closed forms the one that fits better, after two steps of Newton's."""
+        """A zero in closed form: of two the one inside where the sign of the affine part fits."""
         if self.third is None or self.root is None:
             return -self.start / self.across
         a, b, c = self.root[:3]
@@ -620,47 +623,39 @@ class _Flat(NamedTuple):
         first = self.start * self.across - square * (b - a)
         zeroth = self.start * self.start - square * a
         root = (first * first - second * zeroth).clamp(min=0.0).sqrt()
-        sum_ = -(first + torch.copysign(root, first))
-        best = (left + right) / 2
-        size = self.at(best).abs()
-        for one in (sum_ / second, zeroth / sum_):
-            inside = (one > left) & (one < right)
-            there = torch.where(inside, one, best)
-            value = self.at(there).abs()
-            best, size = torch.where(value < size, there, best), torch.minimum(value, size)
-        for _ in range(2):
-            step = best - self.at(best) / self.slope(best)
-            best = torch.where((step > left) & (step < right), step, best)
-        return best
+        total = -(first + torch.copysign(root, first))
+        one, other = total / second, zeroth / total
+        fits = (one > left) & (one < right)
+        fits &= torch.addcmul(self.start, one, self.across) * self.third <= 0
+        return torch.where(fits, one, other)
 
 
 def _merge(events: list[tuple[Tensor, ...]], pieces: _Pieces, found: _Found, offset: int) -> None:
     """Put new events among those before, and let go of lines where enclosures meet."""
-    rows, columns, near, low, high, proved = (torch.cat(x) for x in zip(*events, strict=True))
-    line = pieces.line[rows]
-    found.proved[line[~proved]] = False
-    new = torch.ones_like(line, dtype=torch.bool)
-    whole = [
-        torch.cat([old, more])
-        for old, more in (
-            (found.line, line),
-            (found.near, near),
-            (found.low, low),
-            (found.high, high),
-            (found.hinge, columns + offset),
-            (torch.zeros_like(found.new), new),
-        )
-    ]
-    kept = torch.nonzero(found.proved[whole[0]])[:, 0]
-    order = kept[torch.argsort(whole[0][kept] + whole[1][kept])]
-    line, low, high = (whole[k][order] for k in (0, 2, 3))
-    meets = torch.where(line[1:] == line[:-1], ~(high[:-1] < low[1:]), line[1:] < line[:-1])
-    found.proved[line[1:][meets]] = False
-    found.proved[line[:-1][meets]] = False
-    order = order[found.proved[line]]
-    found.line, found.near, found.low, found.high, found.hinge, found.new = (
-        x[order] for x in whole
+    rows, columns, low, high, proved = (
+        torch.cat(x) if len(x) > 1 else x[0] for x in zip(*events, strict=True)
     )
+    line, hinge = pieces.line[rows], columns + offset
+    found.proved[line[~proved]] = False
+    new = torch.ones_like(proved)
+    if len(found.line):
+        line, low, high = (
+            torch.cat(pair) for pair in ((found.line, line), (found.low, low), (found.high, high))
+        )
+        hinge, new = torch.cat([found.hinge, hinge]), torch.cat([torch.zeros_like(found.new), new])
+    order = torch.argsort(torch.where(found.proved[line], line + (low + high) / 2, torch.inf))
+    line, low, high = line[order], low[order], high[order]
+    kept = found.proved[line]
+    meets = torch.where(line[1:] == line[:-1], ~(high[:-1] < low[1:]), line[1:] < line[:-1])
+    meets &= kept[1:] & kept[:-1]
+    if bool(meets.any()):
+        found.proved[line[1:][meets]] = False
+        found.proved[line[:-1][meets]] = False
+        kept = found.proved[line]
+    if not bool(kept.all()):
+        line, low, high, order = line[kept], low[kept], high[kept], order[kept]
+    found.line, found.low, found.high = line, low, high
+    found.hinge, found.new = hinge[order], new[order]
 
 
 def _pieces_between(found: _Found, before: _Pieces, count: int) -> tuple[_Pieces, Tensor]:
