@@ -128,6 +128,7 @@ def test_hinges_that_a_line_crosses_twice() -> None:
     net = tensors.block(weight, [0, 0, 0.9], [[1, 1, 1]], [0], norm="rms", eps=1e-3)
     found = partition_lines(net, [[3, -9, 1, 0]], [[3, 9, 1, 0]])
     assert found.rows.tolist() == [2, 2]
+    assert found.decisions == {"filter": 2, "exact": 0, "settled lines": 0}
     agrees(net, [[3, -9, 1, 0], [3, -9, 1, 1]], [[3, 9, 1, 0], [3, 9, 1, 2]], "segment")
 
 

@@ -424,18 +424,30 @@ def _bent(
     if root is not None and z.root is not None:
         there = root.at(middle)
         at, unit = at + z.root * there[:, None], unit + one.root * there
-    over = at[:, :, None] > unit[:, None, None] * layer.bends
-    return _activated(layer, z, over.sum(dim=2), one, error, root)
+    if len(layer.bends) == 1:
+        over = at > unit[:, None] * layer.bends
+        slope = torch.where(over, layer.slopes[1], layer.slopes[0])
+        cut = torch.where(over, layer.intercepts[1], layer.intercepts[0])
+    else:
+        piece = (at[:, :, None] > unit[:, None, None] * layer.bends).sum(dim=2)
+        slope, cut = layer.slopes[piece], layer.intercepts[piece]
+    return _activated(layer, z, (slope, cut), one, error, root)
 
 
 def _activated(
-    layer: LayerFloats, z: Columns, piece: Tensor | None, one: One, error: _Error, root: Root | None
+    layer: LayerFloats,
+    z: Columns,
+    pieces: tuple[Tensor, Tensor] | None,
+    one: One,
+    error: _Error,
+    root: Root | None,
 ) -> Columns:
-    """Behind the activation on the given piece of each neuron (None: on its only one)."""
+    """Behind the activation with the given slope and intercept of each neuron (None: its only
+    piece).
+    """
     slopes, cuts = layer.slopes, layer.intercepts
-    slope = slopes[0] if piece is None else slopes[piece]
-    cut = cuts[0] if piece is None else cuts[piece]
-    ends = z.ends * (slope if piece is None else slope[:, None, :])
+    slope, cut = (slopes[:1, None], cuts[:1, None]) if pieces is None else pieces
+    ends = z.ends * slope[:, None, :]
     third = None if z.root is None else z.root * slope
     steepest, farthest = float(slopes.abs().max()), float(cuts.abs().max())
     if farthest:
