@@ -155,6 +155,12 @@ def test_ties_are_left_to_exact_algebra() -> None:
     agrees(net, [["1/3", "-1/7"]], [["1/3", 2]], "ray")
 
 
+def test_a_sign_that_floats_lose_is_no_sign() -> None:
+    """At its start the hinge is 2^-60, and 0 in any float sum of 1, 2^-60 and -1 in that order."""
+    net = tensors.mlp([([[1, 1, -1]], [0]), ([[1]], [0])])
+    agrees(net, [[1, 2.0**-60, 1]], [[0, 0, 1]], "segment")
+
+
 def test_chunks_and_splits_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(1, [4, 16, 16])
     p, q = np.random.default_rng(2).normal(size=(2, 40, 4))

@@ -24,19 +24,21 @@ from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
-from exact.errors import ExactlensError, InvalidInput, TooLarge
+from exact.errors import ExactlensError, InvalidInput, TooLarge, Undecided
 from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
+from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
-from exact.regions.arcs.lines.cells import ProvedLine, float_events, settled_line
+from exact.regions.arcs.engines.nested_roots import NestedRoots
+from exact.regions.arcs.lines.cells import ProvedLine, float_events
 from exact.regions.arcs.lines.filters import LineEvents, LinePlan, is_filtered, line_events
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.cells import Outcome
-from exact.regions.engine import Problem
+from exact.regions.engine import Job, Problem
 
 Kind = Literal["segment", "ray", "line"]
 RowArray = np.ndarray[Any, np.dtype[np.int32]]
@@ -48,6 +50,7 @@ _DOMAINS: Mapping[str, type[Segment] | type[Ray] | type[Line]] = {
 _AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}  # functions that are treated together, about
 _PIECES = 64  # pieces that are expected on a line in front of the last layer
 _MOST = {"cpu": 1 << 22, "cuda": 1 << 26}  # numbers of a column that are kept at a time
+_ENGINES = (Circle(), NestedRoots())
 DEFAULT_LIMIT = 10**9
 
 
@@ -252,10 +255,27 @@ def _settled(
     network: Network, p: RationalMatrix, q: RationalMatrix, kind: str, place: int
 ) -> CurveCells:
     try:
-        return settled_line(network, _DOMAINS[kind](p.row(place), q.row(place)))
+        return _settled_line(network, _DOMAINS[kind](p.row(place), q.row(place)))
     except ExactlensError as error:
         error.args = (f"line {place}: {error}",)
         raise
+
+
+def _settled_line(network: Network, domain: CurveDomain) -> CurveCells:
+    """One line by exact algebra. Raises Undecided where that cannot decide all of it."""
+    problem = Problem.of(network, domain)
+    able = [engine for engine in _ENGINES if engine.refusal(problem) is None]
+    engine = min(able, key=lambda one: one.cost(problem))
+    with one_thread():
+        cells = engine.run(Job(problem))
+    assert isinstance(cells, CurveCells)
+    if cells.outcome is not Outcome.COMPLETE:
+        raise Undecided(
+            "a line is not cut to its end",
+            value=repr(domain),
+            remedy=f"{cells.evidence}: leave it out of the batch",
+        )
+    return cells
 
 
 class _Part(NamedTuple):
