@@ -33,7 +33,7 @@ from exact import (
     partition_lines,
 )
 from exact.geometry.pencils.positions import position_float
-from exact.regions.arcs.lines import batches, filters
+from exact.regions.arcs.lines import batches, columns
 from exact.sources import tensors
 from tests.exact.own_parts import Contrast
 
@@ -138,11 +138,11 @@ def test_skips_and_blocks() -> None:
     out = Layer.of(generator.normal(size=(4, 6)), generator.normal(size=4))
     block = Block((hidden, out), residual=True)
     whole = Network((block, block, block))
-    assert filters.is_filtered(whole)
+    assert columns.is_filtered(whole)
     batch = agrees(whole, generator.normal(size=(3, 4)), generator.normal(size=(3, 4)), "segment")
     assert batch.decisions["settled lines"] == 0
     behind = Network((Block((hidden, out), LayerNorm.of(dim=4)),) * 2)
-    assert not filters.is_filtered(behind)
+    assert not columns.is_filtered(behind)
     ends = generator.normal(size=(2, 2, 4))
     assert agrees(behind, ends[0], ends[1], "segment").decisions["filter"] > 0
 

@@ -34,7 +34,8 @@ from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.nested_roots import NestedRoots
 from exact.regions.arcs.lines.cells import ProvedLine, float_events
-from exact.regions.arcs.lines.filters import LineEvents, LinePlan, is_filtered, line_events
+from exact.regions.arcs.lines.columns import LinePlan, is_filtered
+from exact.regions.arcs.lines.filters import LineEvents, line_events
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.cells import Outcome
