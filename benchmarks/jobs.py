@@ -141,6 +141,8 @@ ROUND = (
     ("2: 10000", "sphere"),
     ("2: 100000", "sphere"),
     ("768: 3072", "1000 geodesics"),
+    ("768: 3072", "1000 segments"),
+    ("16: 64x3", "1000 segments"),
     ("3: 64", "sphere"),
     ("3: 256", "sphere"),
     ("3: 1024", "sphere"),
@@ -168,6 +170,7 @@ QUICK = (
     Job("quick", "4: 6", "sphere"),
     Job("quick", "5: 9", "great sphere"),
     Job("quick", "6: 9", "7 geodesics"),
+    Job("quick", "6: 9x2", "7 segments"),
 )
 
 SUITES: dict[str, tuple[Job, ...]] = {

@@ -4,7 +4,9 @@ their table.
 A job's domain is "sphere" (|x|^2 = 100 d without a norm, which nearly all planes of a default
 initialisation cut, and all their intersections), "norm" (RMSNorm in front: |y|^2 = d), "great
 sphere" (LayerNorm in front, the 2-sphere through three random activations), or "1000 geodesics"
-(LayerNorm in front, great circles through pairs of random activations, as one batch).
+(LayerNorm in front, great circles through pairs of random activations, as one batch), or "1000
+segments" (between pairs of random activations, as one batch; LayerNorm with eps in front where
+there is one hidden layer, none in front of more).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from benchmarks.jobs import Job, layers, shape
 from benchmarks.quantities import Row, quantity, ratio
 
 if TYPE_CHECKING:
-    from exact import CircleBatch, Network, Partition
+    from exact import CircleBatch, LineBatch, Network, Partition
     from exact.geometry.domains.base import Domain
 
 WARM = 48
@@ -32,7 +34,7 @@ LARGEST_CODES = 100_000_000
 
 
 def is_batch(job: Job) -> bool:
-    return job.domain.endswith("geodesics")
+    return job.domain.endswith(("geodesics", "segments"))
 
 
 def network_of(job: Job) -> Network:
@@ -43,10 +45,11 @@ def network_of(job: Job) -> Network:
     from exact.sources import tensors
 
     plain = tensors.mlp(layers(job.net))
-    if job.domain == "sphere":
+    segments = job.domain.endswith("segments")
+    if job.domain == "sphere" or (segments and len(plain.widths) > 1):
         return plain
-    kind = RMSNorm if job.domain == "norm" else LayerNorm
-    return Network((Block(plain.layers, kind.of(0, dim=plain.input_dim)),))
+    kind, eps = RMSNorm if job.domain == "norm" else LayerNorm, 1e-5 if segments else 0
+    return Network((Block(plain.layers, kind.of(eps, dim=plain.input_dim)),))
 
 
 def problem(job: Job) -> tuple[Network, Domain]:
@@ -60,8 +63,8 @@ def problem(job: Job) -> tuple[Network, Domain]:
 
 
 def geodesics(job: Job) -> tuple[Network, np.ndarray, np.ndarray]:
-    """The network, and the vectors that span the circles of a batch (float32, as activations
-    are).
+    """The network, and the vectors that span the circles of a batch, or the ends of its segments
+    (float32, as activations are).
     """
     dim, count = shape(job.net)[0], int(job.domain.split()[0])
     u, v = (
@@ -74,16 +77,18 @@ def smaller(job: Job) -> Job:
     """A job of the same kind for compiling."""
     dim, widths = shape(job.net)
     net = f"{dim}: " + "-".join(str(min(WARM, width)) for width in widths)
-    return replace(job, net=net, domain="2 geodesics" if is_batch(job) else job.domain)
+    domain = f"2 {job.domain.split()[1]}" if is_batch(job) else job.domain
+    return replace(job, net=net, domain=domain)
 
 
 def solve(job: Job) -> Any:
     """The work that is timed, as a function without arguments: everything is read before."""
-    from exact import partition, partition_circles
+    from exact import partition, partition_circles, partition_lines
 
     if is_batch(job):
         network, u, v = geodesics(job)
-        return lambda: partition_circles(network, u, v, device=job.device, limit=None)
+        cut = partition_lines if job.domain.endswith("segments") else partition_circles
+        return lambda: cut(network, u, v, device=job.device, limit=None)
     network, domain = problem(job)
     return lambda: partition(network, domain, engine=job.engine, device=job.device, limit=None)
 
@@ -128,7 +133,7 @@ def of_partition(found: Partition) -> Row:
     }
 
 
-def of_batch(job: Job, found: CircleBatch) -> Row:
+def of_batch(job: Job, found: CircleBatch | LineBatch) -> Row:
     """What a batch says about itself, and the bare matrix product of all pre-activations on the
     same device.
     """
@@ -138,7 +143,7 @@ def of_batch(job: Job, found: CircleBatch) -> Row:
     return {
         "regions": int(found.cell_counts.sum()),
         "kind": "cells",
-        "engine": "circle batch",
+        "engine": "line batch" if job.domain.endswith("segments") else "circle batch",
         "complete": found.outcome is Outcome.COMPLETE,
         "filter_share": 1 - settled / count,
         "abstained": settled,
@@ -149,18 +154,20 @@ def of_batch(job: Job, found: CircleBatch) -> Row:
 
 
 def product_seconds(job: Job) -> float:
-    """Seconds for the weight times all spanning vectors in float64, the best of five."""
+    """Seconds for the weights times two vectors a curve in float64, the best of five."""
     import torch
 
     _, u, v = geodesics(job)
-    points, weight = (
-        torch.from_numpy(x).to(job.device) for x in (np.vstack([u, v]), layers(job.net)[0][0])
+    points, *weights = (
+        torch.from_numpy(x).to(job.device)
+        for x in (np.vstack([u, v]), *(weight for weight, _ in layers(job.net)[:-1]))
     )
 
     def work() -> None:
-        (
-            points @ weight.T
-        ).sum().item()  # one number, so that a device has finished when it is here
+        last = points
+        for weight in weights:
+            last = last @ weight.T
+        last.sum().item()  # one number, so that a device has finished when it is here
 
     return min(timed(work)[1] for _ in range(5))
 

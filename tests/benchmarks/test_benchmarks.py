@@ -11,7 +11,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import float_tree, measure, opponents, spheres, tables
 from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
-from exact import GreatCircle, partition
+from exact import GreatCircle, Segment, partition
 
 JOBS = [job for suite in SUITES.values() for job in suite]
 NOWHERE = Path("/nonexistent/python")
@@ -116,6 +116,15 @@ def test_a_batch_of_geodesics_counts_the_cells_of_all_circles() -> None:
     row = spheres.measure(job)
     assert (len(each), row["regions"]) == (7, sum(each))
     assert row["product"] > 0
+
+
+def test_a_batch_of_segments_counts_the_cells_of_all() -> None:
+    for net in ("6: 9", "6: 9x2"):
+        job = Job("quick", net, "7 segments")
+        network, u, v = spheres.geodesics(job)
+        each = [len(partition(network, Segment(a, b))) for a, b in zip(u, v, strict=True)]
+        assert network.has_norm == (net == "6: 9")
+        assert spheres.measure(job)["regions"] == sum(each)
 
 
 def test_spheres_have_a_table_of_their_own() -> None:

@@ -33,7 +33,7 @@ from exact import (
     partition_lines,
 )
 from exact.geometry.pencils.positions import position_float
-from exact.regions.arcs.lines import batches, filters
+from exact.regions.arcs.lines import batches, columns
 from exact.sources import tensors
 from tests.exact.own_parts import Contrast
 
@@ -128,6 +128,7 @@ def test_hinges_that_a_line_crosses_twice() -> None:
     net = tensors.block(weight, [0, 0, 0.9], [[1, 1, 1]], [0], norm="rms", eps=1e-3)
     found = partition_lines(net, [[3, -9, 1, 0]], [[3, 9, 1, 0]])
     assert found.rows.tolist() == [2, 2]
+    assert found.decisions == {"filter": 2, "exact": 0, "settled lines": 0}
     agrees(net, [[3, -9, 1, 0], [3, -9, 1, 1]], [[3, 9, 1, 0], [3, 9, 1, 2]], "segment")
 
 
@@ -137,11 +138,11 @@ def test_skips_and_blocks() -> None:
     out = Layer.of(generator.normal(size=(4, 6)), generator.normal(size=4))
     block = Block((hidden, out), residual=True)
     whole = Network((block, block, block))
-    assert filters.is_filtered(whole)
+    assert columns.is_filtered(whole)
     batch = agrees(whole, generator.normal(size=(3, 4)), generator.normal(size=(3, 4)), "segment")
     assert batch.decisions["settled lines"] == 0
     behind = Network((Block((hidden, out), LayerNorm.of(dim=4)),) * 2)
-    assert not filters.is_filtered(behind)
+    assert not columns.is_filtered(behind)
     ends = generator.normal(size=(2, 2, 4))
     assert agrees(behind, ends[0], ends[1], "segment").decisions["filter"] > 0
 
@@ -152,6 +153,12 @@ def test_ties_are_left_to_exact_algebra() -> None:
     assert batch.decisions["settled lines"] == 2
     assert pickle.loads(pickle.dumps(batch)) == batch
     agrees(net, [["1/3", "-1/7"]], [["1/3", 2]], "ray")
+
+
+def test_a_sign_that_floats_lose_is_no_sign() -> None:
+    """At its start the hinge is 2^-60, and 0 in any float sum of 1, 2^-60 and -1 in that order."""
+    net = tensors.mlp([([[1, 1, -1]], [0]), ([[1]], [0])])
+    agrees(net, [[1, 2.0**-60, 1]], [[0, 0, 1]], "segment")
 
 
 def test_chunks_and_splits_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,19 +24,22 @@ from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
-from exact.errors import ExactlensError, InvalidInput, TooLarge
+from exact.errors import ExactlensError, InvalidInput, TooLarge, Undecided
 from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
+from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
-from exact.regions.arcs.lines.cells import ProvedLine, float_events, settled_line
-from exact.regions.arcs.lines.filters import LineEvents, LinePlan, is_filtered, line_events
+from exact.regions.arcs.engines.nested_roots import NestedRoots
+from exact.regions.arcs.lines.cells import ProvedLine, float_events
+from exact.regions.arcs.lines.columns import LinePlan, is_filtered
+from exact.regions.arcs.lines.filters import LineEvents, line_events
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
 from exact.regions.cells import Outcome
-from exact.regions.engine import Problem
+from exact.regions.engine import Job, Problem
 
 Kind = Literal["segment", "ray", "line"]
 RowArray = np.ndarray[Any, np.dtype[np.int32]]
@@ -45,8 +48,10 @@ _DOMAINS: Mapping[str, type[Segment] | type[Ray] | type[Line]] = {
     "ray": Ray,
     "line": Line,
 }
-_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}  # functions in front of the first cut
+_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}  # functions that are treated together, about
+_PIECES = 64  # pieces that are expected on a line in front of the last layer
 _MOST = {"cpu": 1 << 22, "cuda": 1 << 26}  # numbers of a column that are kept at a time
+_ENGINES = (Circle(), NestedRoots())
 DEFAULT_LIMIT = 10**9
 
 
@@ -251,10 +256,27 @@ def _settled(
     network: Network, p: RationalMatrix, q: RationalMatrix, kind: str, place: int
 ) -> CurveCells:
     try:
-        return settled_line(network, _DOMAINS[kind](p.row(place), q.row(place)))
+        return _settled_line(network, _DOMAINS[kind](p.row(place), q.row(place)))
     except ExactlensError as error:
         error.args = (f"line {place}: {error}",)
         raise
+
+
+def _settled_line(network: Network, domain: CurveDomain) -> CurveCells:
+    """One line by exact algebra. Raises Undecided where that cannot decide all of it."""
+    problem = Problem.of(network, domain)
+    able = [engine for engine in _ENGINES if engine.refusal(problem) is None]
+    engine = min(able, key=lambda one: one.cost(problem))
+    with one_thread():
+        cells = engine.run(Job(problem))
+    assert isinstance(cells, CurveCells)
+    if cells.outcome is not Outcome.COMPLETE:
+        raise Undecided(
+            "a line is not cut to its end",
+            value=repr(domain),
+            remedy=f"{cells.evidence}: leave it out of the batch",
+        )
+    return cells
 
 
 class _Part(NamedTuple):
@@ -302,7 +324,8 @@ def _parts(
         yield 0, _unproved(network, count)
         return
     plan = LinePlan.of(network, device)
-    few = max(1, _AT_ONCE[where] // plan.widest)
+    cuts = network.hinge_count - network.bits_per_layer[-1]
+    few = max(1, _AT_ONCE[where] // (plan.widest * min(1 + cuts, _PIECES)))
 
     def solved(begin: int, end: int) -> list[tuple[int, _Part]]:
         ends, errors, one = _ends(p, q, slice(begin, end), kind, device)

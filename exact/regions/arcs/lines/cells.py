@@ -9,10 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
-from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, Rational
-from exact.errors import Undecided
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import CurveDomain
@@ -22,15 +20,12 @@ from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance
 from exact.propagation.pencil_charts import curve_frame
 from exact.regions.arcs.cells import CurveCells, Cut
-from exact.regions.arcs.engines.circle import Arc, Circle, layer_functions, only_arc
+from exact.regions.arcs.engines.circle import Arc, layer_functions, only_arc
 from exact.regions.arcs.engines.edges import Edge, between, float_bounds
 from exact.regions.arcs.engines.isolation import Isolated
-from exact.regions.arcs.engines.nested_roots import NestedRoots
 from exact.regions.cells import Outcome
-from exact.regions.engine import Job, Problem
 
 _OUT = 8 * U  # what a handful of roundings change, relatively
-_ENGINES = (Circle(), NestedRoots())
 
 
 class ProvedLine:
@@ -126,23 +121,6 @@ def diamond_angles(
         for t in (low, high)
     ]
     return angles[0] * (1.0 - _OUT), np.minimum(angles[1] * (1.0 + _OUT), 2.0)
-
-
-def settled_line(network: Network, domain: CurveDomain) -> CurveCells:
-    """One line by exact algebra. Raises Undecided where that cannot decide all of it."""
-    problem = Problem.of(network, domain)
-    able = [engine for engine in _ENGINES if engine.refusal(problem) is None]
-    engine = min(able, key=lambda one: one.cost(problem))
-    with one_thread():
-        cells = engine.run(Job(problem))
-    assert isinstance(cells, CurveCells)
-    if cells.outcome is not Outcome.COMPLETE:
-        raise Undecided(
-            "a line is not cut to its end",
-            value=repr(domain),
-            remedy=f"{cells.evidence}: leave it out of the batch",
-        )
-    return cells
 
 
 def float_events(cells: CurveCells) -> tuple[IndexArray, FloatArray]:
