@@ -45,6 +45,9 @@ class QuadraticForm:
     `matrix` is symmetric, of size n + 1; its last row holds half of the linear part, and the
     constant. `of` says what the argument is: the input x, or behind a norm y = sqrt(n) P x / |P x|
     before gain and bias, as for an AffineMap.
+
+    >>> QuadraticForm(RationalMatrix.from_rationals([[1, "1/2"], ["1/2", 3]]))([2])
+    Fraction(9, 1)
     """
 
     matrix: RationalMatrix

@@ -40,6 +40,12 @@ class Steering:
     `alphas_bound[k]` of `alphas_float[k]`: breakpoint `breakpoints[k]` of neuron `neurons[k]` in
     hidden layer `layers[k]` (from 1, as Hinge counts) of block `blocks[k]`, which `on[k]` turns on
     for larger alpha. `failures` names the vectors that were refused (row and direction), with why.
+
+    >>> from exact.sources import tensors
+    >>> net = tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, 1]], None)])
+    >>> found = steering(net, [[-1, 0]], [[1, 0]], alphas=(0, 4))
+    >>> found.alphas_float.tolist(), found.neurons.tolist(), found.on.tolist()
+    ([1.0, 2.0], [0, 1], [True, True])
     """
 
     lines: LineBatch
