@@ -26,7 +26,7 @@ from exact.geometry.combinatorics.code_batches import Codes, Errors
 from exact.geometry.combinatorics.codes import Hinge, SplineCode, widths_of
 from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
-from exact.networks.evaluation.batches import InputRows, codes_of, hidden_of
+from exact.networks.evaluation.batches import InputRows, codes_of, float_rows, hidden_of
 from exact.networks.evaluation.points import walk_balls, walk_exact
 from exact.networks.layers import (
     Block,
@@ -232,7 +232,7 @@ class Network:
         """The forward pass in plain float64, with no bound on its rounding; x has shape (batch,
         input_dim) or (input_dim,).
         """
-        inputs = self._float_rows(x)
+        inputs = float_rows(x, self.input_dim)
         y = walk(
             self.steps, np.atleast_2d(inputs), lambda does, *values: does.forward_float(*values)
         )
@@ -248,19 +248,9 @@ class Network:
         >>> [z.tolist() for z in net.hidden_float([[3.0], [0.5]])]
         [[[3.0, -2.0], [0.5, 0.5]]]
         """
-        inputs = self._float_rows(x)
+        inputs = float_rows(x, self.input_dim)
         found = hidden_of(self.steps_to_last_hinge, np.atleast_2d(inputs), activated)
         return found if inputs.ndim == 2 else tuple(z[0] for z in found)
-
-    def _float_rows(self, x: Any) -> FloatArray:
-        inputs = np.asarray(x, dtype=np.float64)
-        if inputs.ndim not in (1, 2) or inputs.shape[-1] != self.input_dim:
-            raise InvalidInput(
-                "input does not fit the network",
-                value=inputs.shape,
-                remedy=f"give {self.input_dim} columns",
-            )
-        return inputs
 
     def propagate(
         self, state: RationalArray, one: Sequence[Rational], choose: Chooser
@@ -345,9 +335,16 @@ class Network:
         """The exact affine map on the region with this code; behind a norm, the map of y (see
         :meth:`folded`).
 
-        Raises NotPiecewiseLinear for GELU or SiLU, Unsupported for several norms.
+        Raises InvalidInput for the code of another network or of some layers only,
+        NotPiecewiseLinear for GELU or SiLU, Unsupported for several norms.
         """
         self.require_piecewise_linear()
+        if tuple(getattr(code, "layer_sizes", ())) != self.bits_per_layer:
+            raise InvalidInput(
+                "not a code of all hidden layers of this network",
+                value=repr(code),
+                remedy=f"give a SplineCode of layers {self.bits_per_layer}",
+            )
         if self.has_norm:
             body, skip = self.folded(), any(block.residual and block.norm for block in self.blocks)
         else:
@@ -418,10 +415,9 @@ class Network:
         """Check a range K..L of hidden layers, 1-based and inclusive; None means all of them."""
         if layers is None:
             return 1, len(self.hidden_layers)
-        pair = (
-            isinstance(layers, tuple) and len(layers) == 2 and all(type(x) is int for x in layers)
-        )
-        first, last = layers if pair else (0, 0)
+        pair = isinstance(layers, tuple) and len(layers) == 2
+        whole = pair and all(isinstance(x, int | np.integer) and x is not True for x in layers)
+        first, last = map(int, layers) if whole else (0, 0)
         if not 1 <= first <= last <= len(self.hidden_layers):
             raise InvalidInput(
                 "no such range of hidden layers",

@@ -82,7 +82,7 @@ class ResidualStreams:
 def capture(
     model: nn.Module,
     texts: Any,
-    layers: Sequence[int],
+    layers: int | Sequence[int],
     tokenizer: Any = None,
     *,
     norms: Mapping[int, str] | None = None,
@@ -109,6 +109,7 @@ def capture(
         if whole_number(size, name) < 1:
             raise InvalidInput(f"{name} is not positive", value=size, remedy="give 1 or more")
     pieces = _pieces(_token_ids(model, texts, tokenizer), _most(model, length))
+    layers = [layers] if isinstance(layers, int) else list(layers)
     modules = _modules(model, layers, norms)
     shards = list(_shards(pieces, batch_size, shard_rows))
     if folder is None:
@@ -145,6 +146,8 @@ def _token_ids(model: nn.Module, texts: Any, tokenizer: Any) -> list[list[int]]:
         if not texts.is_file():
             raise InvalidInput("no such text file", value=str(texts), remedy="give a file of text")
         texts = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
+    if not hasattr(texts, "__iter__"):
+        raise InvalidInput("no texts", value=texts, remedy="give strings, or lists of token ids")
     texts = [texts] if isinstance(texts, str) else list(texts)
     if any(isinstance(text, str) for text in texts):
         if tokenizer is None:
@@ -154,14 +157,21 @@ def _token_ids(model: nn.Module, texts: Any, tokenizer: Any) -> list[list[int]]:
                 remedy="give the model's tokenizer, or sequences of token ids",
             )
         texts = [tokenizer(text)["input_ids"] for text in texts]
-    found = [[int(token) for token in text] for text in texts]
+    for number, text in enumerate(texts):
+        if not hasattr(text, "__len__"):
+            raise InvalidInput(
+                f"text {number} is no sequence of token ids",
+                value=text,
+                remedy="give a list of lists, one for each text",
+            )
+    found = [[whole_number(token, "a token id") for token in text] for text in texts]
     vocabulary = model.get_input_embeddings().num_embeddings  # type: ignore[operator]
     for number, ids in enumerate(found):
         bad = next((token for token in ids if not 0 <= token < vocabulary), None)
         if bad is not None or not ids:
             raise InvalidInput(
                 f"text {number} has {'no token' if bad is None else 'a token that is not there'}",
-                value=bad,
+                value=len(ids) if bad is None else bad,
                 remedy=f"give ids 0 .. {vocabulary - 1}",
             )
     if not found:

@@ -127,6 +127,11 @@ def _matrix(codes: Codes, first: ByteArray, second: ByteArray) -> IndexArray:
 
 
 def _check(a: Codes, b: Codes, pairs: bool) -> None:
+    for given in (a, b):
+        if not isinstance(given, Codes):
+            raise InvalidInput(
+                "no codes", value=type(given).__name__, remedy="give network.codes(X)"
+            )
     if (a.layer_sizes, a.widths) != (b.layer_sizes, b.widths):
         raise InvalidInput(
             "codes of different networks have no Hamming distance",

@@ -12,6 +12,8 @@ from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, whole_number
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput
+from exact.networks.evaluation.batches import nested_rows
+from exact.networks.network import Network
 
 Errors = Literal["raise", "keep"]
 
@@ -57,6 +59,7 @@ def read_rows(values: Any, dim: int, errors: Errors = "raise", name: str = "X") 
     given = plain_array(values, name) if is_array(values) else values
     if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype != object:
         given = given[None]
+    given = nested_rows(given, dim)
     bad = _not_finite(given)
     if bad.any() and errors == "raise":
         raise InvalidInput(
@@ -67,8 +70,6 @@ def read_rows(values: Any, dim: int, errors: Errors = "raise", name: str = "X") 
     if bad.any():
         given = np.where(bad[:, None], 0, given)
     matrix = RationalMatrix.read(given, name)
-    if matrix.shape[1] != dim and matrix.shape == (dim, 1):
-        matrix = RationalMatrix.from_backend(matrix.exact.transpose())
     if matrix.shape[1] != dim:
         raise InvalidInput(
             f"{name} does not fit the network",
@@ -77,6 +78,16 @@ def read_rows(values: Any, dim: int, errors: Errors = "raise", name: str = "X") 
         )
     usable = ~bad if len(bad) else np.ones(matrix.shape[0], dtype=bool)
     return Rows(matrix, usable)
+
+
+def require_hinges(network: Network) -> None:
+    """Raise InvalidInput for a network in which nothing bends."""
+    if not network.hinge_count:
+        raise InvalidInput(
+            "the network has no hidden layer, so there are no hinges",
+            value=network,
+            remedy="give one with an activation that bends",
+        )
 
 
 def _not_finite(values: Any) -> BitArray:

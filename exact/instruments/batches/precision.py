@@ -17,10 +17,11 @@ from torch.nn import functional
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
-from exact.arithmetic.numbers import FloatArray, RationalMatrix, nearest_float
-from exact.arithmetic.stored_numbers import plain_array
+from exact.arithmetic.numbers import FloatArray, nearest_float
+from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.geometry.combinatorics.code_batches import Codes, Errors
+from exact.instruments.batches.points import require_hinges
 from exact.instruments.batches.tables import frame
 from exact.networks.activations import (
     GELU,
@@ -32,7 +33,7 @@ from exact.networks.activations import (
     ReLU,
     SiLU,
 )
-from exact.networks.evaluation.batches import require_device
+from exact.networks.evaluation.batches import float_rows, nested_rows, require_device
 from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
@@ -159,8 +160,11 @@ def codes_in_precision(
             value=f"device={device!r}",
             remedy='give device="cuda", or "float32" or "bfloat16" on a CPU',
         )
+    require_hinges(network)
     exact = network.codes(x, device=device, errors=errors)
-    rows = RationalMatrix.read(x, "X").float64() if isinstance(x, list | tuple) else x
+    rows, dim = x, network.input_dim
+    if not is_array(x) or np.ndim(x) != 2:
+        rows = np.atleast_2d(float_rows(nested_rows(x, dim), dim))
     forward, parts = _Forward(network, name, device), list[_Part]()
     size = max(1, _ENTRIES // max(max(layer.shape) for layer in network.layers))
     for begin in range(0, len(exact), size):
@@ -171,7 +175,7 @@ def codes_in_precision(
                 raise Unsupported(
                     f"row {begin + place} of X leaves the range of {name}",
                     value=where,
-                    remedy='scale it, take "bfloat16", or write errors="keep" to mark such rows',
+                    remedy='scale it, take a wider type, or write errors="keep" to mark such rows',
                 )
         parts.append(part)
     return _compared(network, exact, name, device, parts, rows, size)
@@ -217,7 +221,7 @@ class _Forward:
                 raise InvalidInput(
                     f"a weight of {what} leaves the range of {self._name}",
                     value=float(beyond[0]),
-                    remedy='take "bfloat16" or "float32"',
+                    remedy="take a type with more exponents",
                 )
         return first.to(self._device), second.to(self._device)
 

@@ -4,7 +4,7 @@ vector is steered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -142,6 +142,8 @@ def steering(
         raise InvalidInput(
             "errors is neither raise nor keep", value=repr(errors), remedy='write errors="keep"'
         )
+    if not isinstance(alphas, Sequence) or len(alphas) != 2 or isinstance(alphas, str):
+        raise InvalidInput("alphas is no range", value=repr(alphas), remedy="give (lo, hi)")
     low, high = (rational(bound, "alphas") for bound in alphas)
     if low >= high:
         raise InvalidInput(
@@ -196,8 +198,10 @@ def _vectors(network: Network, values: Any, name: str) -> _Rows:
                 remedy='leave it out, or write errors="keep"',
             )
             array[row] = 0.0
+    if array is None and not len(values):
+        raise InvalidInput(f"{name} has no vector", value=values, remedy="give at least one row")
     found = RationalMatrix.read(values if array is None else array, name)
-    if array is None and not hasattr(values[0], "__len__"):
+    if array is None and (not hasattr(values[0], "__len__") or isinstance(values[0], str)):
         found = RationalMatrix.from_backend(found.exact.transpose())
     if found.shape[1] != network.input_dim:
         raise InvalidInput(

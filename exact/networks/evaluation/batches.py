@@ -20,6 +20,7 @@ makes a bound that no number exceeds. Written in torch alone, for CPU and GPU.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,8 +70,10 @@ class InputRows:
     """The points of an (N x d) array, read in chunks, or of nested rationals."""
 
     def __init__(self, values: Any, dim: int) -> None:
-        is_plain = is_array(values) and np.ndim(values) == 2 and _kind(values) not in "OUiu"
-        self._values = values if is_plain else RationalMatrix.read(_rows_in(values, dim), "X")
+        values = nested_rows(values, dim)
+        values = values.reshape(1, -1) if is_array(values) and np.ndim(values) == 1 else values
+        is_plain = is_array(values) and np.ndim(values) == 2 and _kind(values) not in "OUiub"
+        self._values = values if is_plain else RationalMatrix.read(values, "X")
         shape = tuple(self._values.shape)
         if len(shape) != 2 or shape[1] != dim:
             raise InvalidInput(
@@ -111,9 +114,21 @@ def _kind(values: Any) -> str:
     return "f" if found == "V" else str(found)
 
 
-def _rows_in(values: Any, dim: int) -> Any:
-    """No row at all has the right width."""
-    return np.zeros((0, dim)) if isinstance(values, list | tuple) and not values else values
+def nested_rows(values: Any, dim: int) -> Any:
+    """Nested lists as rows: none has the right width, one vector is one row, and floats with a NaN
+    among them are an array, whose bad rows can be named.
+    """
+    if not isinstance(values, list | tuple):
+        return values
+    if not values:
+        return np.zeros((0, dim))
+    is_row = not hasattr(values[0], "__len__") or isinstance(values[0], str)
+    rows = [values] if is_row else values
+    numbers = [x for row in rows if isinstance(row, list | tuple) for x in row]
+    broken = any(isinstance(x, float) and not math.isfinite(x) for x in numbers)
+    if broken and all(isinstance(x, float) or x == float(x) for x in numbers):
+        return np.array(rows, dtype=np.float64)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -299,6 +314,23 @@ def _projected(norm: Norm, x: Rows) -> tuple[Rows, Tensor]:
     return Rows(found, error * UP + LEAST), row_norms(found)
 
 
+def float_rows(x: Any, dim: int) -> FloatArray:
+    """One point (dim), or points as rows (B x dim), in float64."""
+    if is_array(x):
+        inputs = np.asarray(plain_array(x, "x"), dtype=np.float64)
+    else:
+        rows = nested_rows(x, dim)
+        is_point = isinstance(x, list | tuple) and len(x) > 0 and rows is not x
+        is_read = isinstance(rows, np.ndarray)
+        inputs = rows if is_read else RationalMatrix.read(rows, "x").float64()
+        inputs = inputs[0] if is_point and len(inputs) == 1 else inputs
+    if inputs.ndim not in (1, 2) or inputs.shape[-1] != dim:
+        raise InvalidInput(
+            "input does not fit the network", value=inputs.shape, remedy=f"give {dim} columns"
+        )
+    return inputs
+
+
 # ---- batches
 
 
@@ -325,7 +357,8 @@ def codes_of(
     sizes = tuple(layer.bits for layer in hidden)
     packed = np.zeros((points.count, (sum(sizes) + 7) // 8), dtype=np.uint8)
     exact, failures = 0, dict[int, ExactlensError]()
-    for begin, found, certain in _filtered(BatchFilter(needed, device), points, first):
+    chunks = _filtered(BatchFilter(needed, device), points, first) if symbols else ()
+    for begin, found, certain in chunks:
         packed[begin : begin + len(found)] = found
         for place in np.flatnonzero(~certain):
             row, exact = begin + int(place), exact + 1

@@ -31,7 +31,7 @@ from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPo
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
 from exact.instruments.batches.hinges.read_off import NAMES, Seen
 from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
-from exact.instruments.batches.points import Errors, Rows, read_rows, require_k
+from exact.instruments.batches.points import Errors, Rows, read_rows, require_hinges, require_k
 from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 from exact.networks.norms import Norm
@@ -136,6 +136,7 @@ def nearest_boundaries(
     """
     count = require_k(k)
     source = _source(network, layer, count)
+    require_hinges(network)
     given = read_rows(X, network.input_dim, errors)
     rows = defined(source.norm, given, errors)
     return _Search(network, layer, rows, count, device).run()

@@ -229,7 +229,7 @@ def _in_hull(rows: HingeRows, points: Any) -> Reach:
         error = (np.linalg.norm(normal) * sizes + abs(offset)) * (rows.dim + 8) * 2 * U
         ends = list[Rational]()
         for values in (z, -z):
-            near = np.flatnonzero(values <= values.min() + 2 * error).tolist()
+            near = np.flatnonzero(~(values > values.min() + 2 * error)).tolist()  # all, of a NaN
             exact = [dot(hinge.normal, hull.exact(i)) + hinge.offset for i in near]
             ends.append(min(exact) if values is z else max(exact))
         low, high = ends

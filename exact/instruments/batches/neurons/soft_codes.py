@@ -16,12 +16,14 @@ from scipy.special import xlogy
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.errors import InvalidInput
-from exact.instruments.batches.points import read_rows
+from exact.instruments.batches.points import read_rows, require_hinges
 from exact.instruments.batches.tables import frame
 from exact.networks.activations import Smooth
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.steps import walk
+
+_TINY = 2.0**-500  # the gate of a smaller z differs from 1/2 by less than that
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,8 @@ class SoftCodes:
 
     `gates_float` are in [0, 1] (a hair outside nowhere; hard layers have 0 and 1),
     `pre_activations_float` the z less the bend, `relu_gap_float` (N) the 2-norm of the true output
-    minus that of the network with ReLU instead, `output_norms_float` (N) that of the true output.
+    minus that of the network with ReLU instead, `output_norms_float` (N) that of the true output;
+    NaN or inf where a forward pass overflows.
     """
 
     layer_sizes: tuple[int, ...]
@@ -75,21 +78,24 @@ class SoftCodes:
 def soft_codes(network: Network, X: Any) -> SoftCodes:
     """The soft codes of every row of X (N x n), and how far the ReLU-ised network's output is.
 
+    Raises InvalidInput for rows of another width, and for a network without hidden layers.
+
     >>> from exact import GELU, Block
     >>> net = Network((Block((Layer.of([[1], [2]], [0, 0], GELU()), Layer.of([[1, 1]]))),))
     >>> found = soft_codes(net, [[0], [1]])
     >>> found.gates_float.round(3).tolist(), found.entropy_float.round(3).tolist()
     ([[0.5, 0.5], [0.841, 0.977]], [1.0, 0.394])
     """
+    require_hinges(network)
     x = np.array(read_rows(X, network.input_dim).matrix.float64())
     gates, heights = list[FloatArray](), list[FloatArray]()
 
     def apply(does: Any, *values: FloatArray) -> FloatArray:
         if isinstance(does, Layer) and does.bits:
             z = does.operator.apply_float(values[0]) + does.bias.float64().T
-            for bend in does.activation.breakpoints:
-                gates.append(_gates(does, z, nearest_float(bend)))
-                heights.append(z - nearest_float(bend))
+            bends = [nearest_float(bend) for bend in does.activation.breakpoints]
+            gates.append(_by_neuron([_gates(does, z, bend) for bend in bends]))
+            heights.append(_by_neuron([z - bend for bend in bends]))
         found: FloatArray = does.forward_float(*values)
         return found
 
@@ -104,10 +110,17 @@ def soft_codes(network: Network, X: Any) -> SoftCodes:
     )
 
 
+def _by_neuron(bends: list[FloatArray]) -> FloatArray:
+    """Values (N x width) of each bend as columns in the order of hinges: neuron by neuron."""
+    return np.stack(bends, axis=2).reshape(len(bends[0]), -1)
+
+
 def _gates(layer: Layer, z: FloatArray, bend: float) -> FloatArray:
-    """f(z) / z of a smooth layer, 1/2 at zero; 0 or 1 of a hard one."""
+    """f(z) / z of a smooth layer, 1/2 at zero and where f(z) would underflow; 0 or 1 of a hard
+    one.
+    """
     if not isinstance(layer.activation, Smooth):
         return np.asarray((z > bend).astype(np.float64))
     value = layer.activation.forward_float(z)
-    found: FloatArray = np.divide(value, z, out=np.full_like(z, 0.5), where=z != 0)
+    found: FloatArray = np.divide(value, z, out=np.full_like(z, 0.5), where=np.abs(z) > _TINY)
     return np.clip(found, 0.0, 1.0)
