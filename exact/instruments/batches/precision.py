@@ -113,18 +113,20 @@ class PrecisionCodes:
     def _counted(self) -> int:
         return len(self.exact) - int(self.overflowed.sum())
 
-    def to_pandas(self) -> Any:
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
         """The wrong bits: columns row, layer, neuron, breakpoint, on, margin."""
-        return frame(
-            {
-                "row": self.rows,
-                "layer": self.layers,
-                "neuron": self.neurons,
-                "breakpoint": self.breakpoints,
-                "on": self.on,
-                "margin": self.margins_float,
-            }
-        )
+        return {
+            "row": self.rows,
+            "layer": self.layers,
+            "neuron": self.neurons,
+            "breakpoint": self.breakpoints,
+            "on": self.on,
+            "margin": self.margins_float,
+        }
+
+    def to_pandas(self) -> Any:
+        """The table of wrong bits as a pandas DataFrame."""
+        return frame(self.columns())
 
 
 @in_ieee_floats
