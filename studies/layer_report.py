@@ -28,19 +28,19 @@ def _float(name: str, form: str) -> Cell:
     return cell
 
 
-TOTALS: tuple[tuple[str, Cell], ...] = (
-    ("distinct codes", lambda one: f"{one['distinct_codes']:,}"),
-    ("bits on", _float("on_share_float", ".1%")),
-    ("Hamming to next token", _float("hamming_mean_float", ",.1f")),
-    ("median angle", _float("angle_median_degrees_float", ".3g")),
-    ("median distance", _float("distance_median_float", ".3g")),
-    ("never on", lambda one: f"{one['never']:,}"),
-    ("always on", lambda one: f"{one['always']:,}"),
-    ("wrong bits", _float("wrong_bits_share_float", ".3%")),
-    ("wrong codes", _float("wrong_codes_share_float", ".1%")),
-    ("crossings", _float("crossings_mean_float", ",.1f")),
-    ("expected", _float("expected_mean_float", ",.1f")),
-)
+TOTALS: Mapping[str, Cell] = {
+    "distinct codes": lambda one: f"{one['distinct_codes']:,}",
+    "bits on": _float("on_share_float", ".1%"),
+    "Hamming to next token": _float("hamming_mean_float", ",.1f"),
+    "median angle": _float("angle_median_degrees_float", ".3g"),
+    "median distance": _float("distance_median_float", ".3g"),
+    "never on": lambda one: f"{one['never']:,}",
+    "always on": lambda one: f"{one['always']:,}",
+    "wrong bits": _float("wrong_bits_share_float", ".3%"),
+    "wrong codes": _float("wrong_codes_share_float", ".1%"),
+    "crossings": _float("crossings_mean_float", ",.1f"),
+    "expected": _float("expected_mean_float", ",.1f"),
+}
 """The columns of the table of layers, and what stands in them."""
 
 

@@ -87,9 +87,7 @@ def measure(
         "neuron": named[:, 1],
         "tokens_on": fired,
         "share": fired / len(codes),
-        "uniform_share": firing_shares(network)
-        if network.has_norm
-        else np.full(len(fired), np.nan),
+        "uniform_share": uniform,
         "nearest_of": _counted(near.neurons[:, 0], network.hinge_count),
         "wrong_bits": _counted(low.neurons, network.hinge_count),
     }

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from studies.options import Device, Force, Root, Seed, Words
+from studies.options import Device, Force, ReluIsed, Root, Seed, Words
 
 Asked = Annotated[
     str,
@@ -139,6 +139,7 @@ def steer(
     product: Annotated[
         bool, typer.Option("--product", help="Steer every vector in every direction.")
     ] = False,
+    relu_ised: ReluIsed = False,
     keep: Keep = False,
     device: Device = "cpu",
     out: TableFile = None,
@@ -161,6 +162,7 @@ def steer(
         alphas=alphas or [],
         layer=layer,
         product=product,
+        relu_ised=relu_ised,
         keep=keep,
         device=device,
         out=out,
@@ -180,6 +182,7 @@ def codes(
             show_default=False,
         ),
     ] = None,
+    relu_ised: ReluIsed = False,
     keep: Keep = False,
     device: Device = "cpu",
     out: TableFile = None,
@@ -200,6 +203,7 @@ def codes(
         vectors=vectors,
         layer=layer,
         dtype=dtype,
+        relu_ised=relu_ised,
         keep=keep,
         device=device,
         out=out,

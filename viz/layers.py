@@ -88,6 +88,6 @@ class LayerFigure:
         ax.set(
             xlim=(0, most),
             ylim=(0, most),
-            xlabel="expected on a random arc of that angle (Crofton)",
+            xlabel="expected for that angle (Crofton)",
             ylabel="boundaries crossed",
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
-from exact import Codes, codes_in_precision, hamming
-from studies.commands.job import console
+from exact import Codes, PrecisionCodes, codes_in_precision, hamming
+from studies.commands.job import console, in_options, in_words_of_the_command_line
 from studies.commands.networks import asked
 from studies.commands.tables import require_writable, write_table
 from studies.commands.vectors import read_rows
@@ -19,6 +20,7 @@ def run(
     *,
     vectors: Path,
     layer: int | None,
+    relu_ised: bool,
     dtype: str | None,
     keep: bool,
     device: str,
@@ -27,16 +29,17 @@ def run(
 ) -> int:
     """Print what the codes of all rows say, write them, and return the exit code."""
     require_writable(out)
-    found = asked(target, root, layer)
+    found = asked(target, root, layer, relu_ised)
     network = found.network
     rows = read_rows(vectors, network.input_dim, "--vectors")
     errors = "keep" if keep else "raise"
     low = None
-    if dtype is None:
-        codes = network.codes(rows, device=device, errors=errors)
-    else:
-        low = codes_in_precision(network, rows, dtype, device=device, errors=errors)
-        codes = low.exact
+    with in_words_of_the_command_line(codes_only=False):
+        if dtype is None:
+            codes = network.codes(rows, device=device, errors=errors)
+        else:
+            low = codes_in_precision(network, rows, dtype, device=device, errors=errors)
+            codes = low.exact
     columns = {
         "row": np.arange(len(codes)),
         "code": np.array([row.tobytes().hex() for row in codes.packed], dtype=object),
@@ -55,18 +58,9 @@ def run(
     if len(good) > 1 and not codes.failures:
         screen.print(f"  neighbours differ in {_steps(codes):.1f} of {network.hinge_count:,} bits")
     if low is not None:
-        shares = zip(low.wrong_bit_shares_float, low.wrong_code_shares_float, strict=True)
-        margins = low.largest_margins_float
-        for number, (bits, wrong) in enumerate(shares, found.layers_before + 1):
-            screen.print(
-                f"  {low.dtype}, hidden layer {number}: {bits:.4%} of the bits and {wrong:.2%} of "
-                f"the codes are wrong, to a margin of "
-                f"{margins[number - found.layers_before - 1]:.2g}"
-            )
-        if low.overflowed.any():
-            screen.print(f"  {int(low.overflowed.sum()):,} rows have no code in {low.dtype}")
+        _print_precision(screen, low, found.layers_before + 1)
     for row, why in codes.failures.items():
-        screen.print(f"left out: row {row}: {why}")
+        screen.print(f"left out: row {row}: {in_options(str(why))}")
     decided = codes.decisions
     screen.print(
         f"evidence: {decided['filter']:,} codes are proved by error bounds, {decided['exact']:,} "
@@ -75,6 +69,23 @@ def run(
     if out is not None:
         screen.print(f"written to {out}")
     return 0
+
+
+def _print_precision(screen: Console, low: PrecisionCodes, first: int) -> None:
+    """A line for each hidden layer, of which the first has the number `first`."""
+    layers = zip(
+        low.wrong_bit_shares_float,
+        low.wrong_code_shares_float,
+        low.largest_margins_float,
+        strict=True,
+    )
+    for number, (bits, wrong, margin) in enumerate(layers, first):
+        screen.print(
+            f"  {low.dtype}, hidden layer {number}: {bits:.4%} of the bits and {wrong:.2%} of "
+            f"the codes are wrong, to a margin of {margin:.2g}"
+        )
+    if low.overflowed.any():
+        screen.print(f"  {int(low.overflowed.sum()):,} rows have no code in {low.dtype}")
 
 
 def _steps(codes: Codes) -> float:

@@ -30,15 +30,15 @@ def mlp_network(model: str | Path, layer: int) -> tuple[Network, bool]:
     return (found.gate, True) if isinstance(found, GatedMLP) else (found, False)
 
 
-def asked(target: str, root: Path, layer: int | None) -> Asked:
+def asked(target: str, root: Path, layer: int | None, relu_ised: bool) -> Asked:
     """The network behind a target: a model folder, or (with a layer) a hub name; else a run.
 
     `layer` is that in front of whose MLP (from 0), or of whose hidden layer in a run (from 1), the
     vectors stand.
     """
     if _is_model(target, root, layer):
-        return _of_model(target, layer)
-    opened = open_run(JobOptions(target, root, None))
+        return _of_model(target, layer, relu_ised)
+    opened = open_run(JobOptions(target, root, None, relu_ised=relu_ised))
     if layer is None:
         return Asked(opened.label(), opened.network)
     behind = opened.network.from_layer(layer)
@@ -52,7 +52,7 @@ def _is_model(target: str, root: Path, layer: int | None) -> bool:
     return layer is not None and not Path(target).exists() and not (root / target).exists()
 
 
-def _of_model(target: str, layer: int | None) -> Asked:
+def _of_model(target: str, layer: int | None, relu_ised: bool) -> Asked:
     folder = checkpoint_folders.folder(target)
     if layer is None:
         raise InvalidInput(
@@ -62,4 +62,5 @@ def _of_model(target: str, layer: int | None) -> Asked:
         )
     network, gated = mlp_network(folder, layer)
     label = f"{target}, layer {layer}: {network.input_dim} -> {network.hinge_count}"
+    network = network.relu_ised() if relu_ised else network
     return Asked(f"{label} ({GATE})" if gated else label, network, layer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exact import InvalidInput, steering
 from studies import arguments
-from studies.commands.job import console
+from studies.commands.job import console, in_options, in_words_of_the_command_line
 from studies.commands.networks import asked
 from studies.commands.tables import require_writable, shown, write_table
 from studies.commands.vectors import read_rows
@@ -22,6 +22,7 @@ def run(
     direction: Path,
     alphas: Sequence[str],
     layer: int | None,
+    relu_ised: bool,
     product: bool,
     keep: bool,
     device: str,
@@ -37,7 +38,7 @@ def run(
             value=" ".join(alphas) or "nothing",
             remedy="write --alphas 0 8",
         )
-    found = asked(target, root, layer)
+    found = asked(target, root, layer, relu_ised)
     network = found.network
     rows = read_rows(vectors, network.input_dim, "--vectors")
     directions = read_rows(direction, network.input_dim, "--direction")
@@ -47,18 +48,20 @@ def run(
             value=f"{len(directions)} directions, {len(rows)} vectors",
             remedy="add --product to steer every vector in every direction",
         )
-    table = steering(
-        network,
-        rows,
-        directions,
-        alphas=(ends[0][0], ends[1][0]),
-        product=product,
-        errors="keep" if keep else "raise",
-        first_block=found.blocks_before,
-        device=device,
-    )
+    with in_words_of_the_command_line(codes_only=False):
+        table = steering(
+            network,
+            rows,
+            directions,
+            alphas=(ends[0][0], ends[1][0]),
+            product=product,
+            errors="keep" if keep else "raise",
+            first_block=found.blocks_before,
+            device=device,
+        )
     columns = table.columns()
     columns["layer"] = columns["layer"] + found.layers_before
+    columns["alpha_bound"] = table.alphas_bound
     if out is not None:
         write_table(out, columns)
     screen = console()
@@ -68,7 +71,7 @@ def run(
     if len(table) > SHOWN:
         screen.print(f"... {len(table):,} in all")
     for (row, place), why in table.failures.items():
-        screen.print(f"left out: vector {row}, direction {place}: {why}")
+        screen.print(f"left out: vector {row}, direction {place}: {in_options(why)}")
     decided = table.lines.decisions
     screen.print(
         f"evidence: every crossing is isolated and in order; {decided['exact']:,} needed exact "
