@@ -218,32 +218,23 @@ def load(folder: str | Path) -> Any:
 
 
 def tokenise(text: bytes | str, folder: str | Path | None = None) -> Tensor:
-    """The tokens of `text` as an int64 tensor (tokens,): its bytes, or what the tokenizer in
-    `folder` makes of it.
-
-    Raises InvalidInput for an empty text, and whatever `tokenizer` raises.
+    """The tokens of `text` as an int64 tensor (tokens,); InvalidInput for an empty text, and what
+    `tokenizer` raises.
     """
     raw = text.encode() if isinstance(text, str) else text
     if not raw:
-        raise InvalidInput(
-            "the text is empty", value=repr(text), remedy="give at least one character"
-        )
+        raise InvalidInput("the text is empty", value=repr(text), remedy="give a character")
     return torch.tensor(tokenizer(folder)(raw))
 
 
 def tokenizer(folder: str | Path | None) -> Callable[[bytes], list[int]]:
-    """What makes tokens of UTF-8 text: the tokenizer in `folder`, or the bytes themselves.
-
-    A folder that `save` wrote has no tokenizer files and takes bytes. Raises InvalidInput for a
-    folder that has neither, MissingExtra without transformers.
+    """What makes tokens of UTF-8 text: the tokenizer in `folder`, or (no folder, or one that `save`
+    wrote) its bytes. InvalidInput where there is neither, MissingExtra without transformers.
     """
     if folder is None or _json(Path(folder) / OWN_FILE).get("tokens") == "bytes":
         return list
     if not any((Path(folder) / file).is_file() for file in TOKENIZERS):
-        remedy = (
-            "put tokenizer.json (or vocab.json and merges.txt) beside the weights, or pass "
-            "tokens of your own"
-        )
+        remedy = "put tokenizer.json (or vocab.json and merges.txt) beside the weights"
         raise InvalidInput("the folder has no tokenizer", value=folder, remedy=remedy)
     found = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return lambda raw: list(found(raw.decode(errors="replace"))["input_ids"])

@@ -376,7 +376,7 @@ def test_a_layer_without_a_norm_has_distances_alone(tmp_path: Path) -> None:
     figure = LayerFigure(
         "Layer", np.ones(3), "distance", np.array([0.0, 1.0]), None, np.array([2, 3]), None
     ).draw()
-    assert [ax.get_xlabel() for ax in figure.axes][0] == "distance"
+    assert figure.axes[0].get_xlabel() == "distance"
     empty = LayerFigure(
         "Layer", np.full(2, np.nan), "distance", np.array([0.5]), None, np.zeros(0), None
     ).draw()
