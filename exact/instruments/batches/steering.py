@@ -66,6 +66,12 @@ class Steering:
     def columns(self) -> dict[str, np.ndarray[Any, Any]]:
         """The columns of the table: row, (direction,) alpha, block, layer, neuron, on; breakpoint
         where neurons have several.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [0, 2]], [0, 1]), ([[1, -1]], [0])])
+        >>> table = steering(net, [[-1, 1]], [1, 0], alphas=(0, 2)).columns()
+        >>> {name: column.tolist() for name, column in table.items() if name != "alpha"}
+        {'row': [0], 'block': [0], 'layer': [1], 'neuron': [0], 'on': [True]}
         """
         columns = {
             "row": self.rows,
