@@ -67,6 +67,28 @@ def integers(values: Sequence[str], option: str) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
+def layers(text: str, count: int) -> tuple[int, ...]:
+    """Layers from 0 in order: "all", or numbers and ranges with commas, "0,3-5".
+
+    Raises InvalidInput for anything else and for layers that are not there; the remedy names those
+    that are.
+    """
+    if text.strip() == "all":
+        return tuple(range(count))
+    found = set[int]()
+    for word in text.split(","):
+        ends = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", word)
+        first, last = (int(ends[1]), int(ends[2] or ends[1])) if ends else (0, -1)
+        if not first <= last < count:
+            raise InvalidInput(
+                "--layers names a layer that is not there, or no layer",
+                value=repr(word[:40]),
+                remedy=f"give all, or numbers and ranges of 0 .. {count - 1}, such as 0,1-2",
+            )
+        found |= set(range(first, last + 1))
+    return tuple(sorted(found))
+
+
 def limit(text: str) -> int | None:
     """An upper bound on the number of regions, or None for "none"."""
     if text.strip().lower() == "none":

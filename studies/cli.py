@@ -1,4 +1,5 @@
-"""The command line: `exactlens train | partition | check | graph | draw | gpt2 | study`.
+"""The command line: `exactlens train | partition | check | graph | draw | gpt2 | steer | codes |
+study`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 130 interrupted, 141 the reader of
@@ -18,6 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from studies import models
 from studies.options import (
     Device,
     Force,
@@ -281,61 +283,8 @@ def draw(
     )
 
 
-@app.command(cls=SeveralValues)
-def gpt2(
-    model: Annotated[
-        str | None,
-        typer.Argument(metavar="FOLDER_OR_NAME", help="A GPT-2 checkpoint.", show_default=False),
-    ] = None,
-    layer: Annotated[int, typer.Option(help="Which block, from 0.")] = 4,
-    geodesics: Annotated[
-        int | None,
-        typer.Option(
-            help="How many great circles (default: 8, or all of --vectors).",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
-    vectors: Annotated[
-        Path | None, typer.Option(help="Directions, two rows per circle: .safetensors or .npy.")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    train_tiny: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Train a tiny GPT-2 into this folder first.")
-    ] = None,
-    steps: Annotated[int, typer.Option(help="Of --train-tiny.", min=1)] = 500,
-    force: Force = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the numbers to this .json.", show_default=False)
-    ] = None,
-) -> int:
-    """Cut great circles through the directions that a GPT-2 MLP layer reads, exactly.
-
-    A name such as gpt2 is looked up on the Hugging Face hub; a folder works offline.
-
-    Examples:
-
-        exactlens gpt2 --train-tiny runs/tiny-gpt2
-
-        exactlens gpt2 runs/tiny-gpt2 --layer 1 --geodesics 8
-
-        exactlens gpt2 gpt2 --layer 4 --device cuda
-    """
-    from studies.commands import gpt2 as command
-
-    return command.run(
-        model,
-        layer=layer,
-        geodesics=geodesics,
-        vectors=vectors,
-        seed=seed,
-        device=device,
-        train_tiny=train_tiny,
-        steps=steps,
-        force=force,
-        out=out,
-    )
+for _command in (models.gpt2, models.steer, models.codes):
+    app.command(cls=SeveralValues)(_command)
 
 
 @app.command()

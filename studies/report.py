@@ -58,7 +58,7 @@ def render(
     the end.
     """
     illustrated = [section for section in sections if section.pictures]
-    return _template().render(
+    return template("report.html.j2").render(
         title=title,
         facts=facts,
         groups=[group for section in sections for group in _groups(section)],
@@ -137,7 +137,8 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A template of the folder, which escapes every text."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(
         loader=loader,
@@ -146,4 +147,4 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

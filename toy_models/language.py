@@ -35,6 +35,7 @@ from toy_models.validation import at_least, number
 BYTES = 256
 SEPARATOR = b"\0"
 OWN_FILE = "exactlens.json"
+TOKENIZERS = ("tokenizer.json", "vocab.json")
 OWN_FORMAT = "exactlens-language-model-1"
 
 
@@ -217,27 +218,26 @@ def load(folder: str | Path) -> Any:
 
 
 def tokenise(text: bytes | str, folder: str | Path | None = None) -> Tensor:
-    """The tokens of `text` as an int64 tensor (tokens,): its bytes, or what the tokenizer in
-    `folder` makes of it.
-
-    A folder that `save` wrote has no tokenizer files and takes bytes. Raises InvalidInput for an
-    empty text and for a folder that has neither, MissingExtra without transformers.
+    """The tokens of `text` as an int64 tensor (tokens,); InvalidInput for an empty text, and what
+    `tokenizer` raises.
     """
     raw = text.encode() if isinstance(text, str) else text
     if not raw:
-        raise InvalidInput(
-            "the text is empty", value=repr(text), remedy="give at least one character"
-        )
+        raise InvalidInput("the text is empty", value=repr(text), remedy="give a character")
+    return torch.tensor(tokenizer(folder)(raw))
+
+
+def tokenizer(folder: str | Path | None) -> Callable[[bytes], list[int]]:
+    """What makes tokens of UTF-8 text: the tokenizer in `folder`, or (no folder, or one that `save`
+    wrote) its bytes. InvalidInput where there is neither, MissingExtra without transformers.
+    """
     if folder is None or _json(Path(folder) / OWN_FILE).get("tokens") == "bytes":
-        return torch.frombuffer(bytearray(raw), dtype=torch.uint8).long()
-    if not any((Path(folder) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
-        remedy = (
-            "put tokenizer.json (or vocab.json and merges.txt) beside the weights, or pass "
-            "tokens of your own"
-        )
+        return list
+    if not any((Path(folder) / file).is_file() for file in TOKENIZERS):
+        remedy = "put tokenizer.json (or vocab.json and merges.txt) beside the weights"
         raise InvalidInput("the folder has no tokenizer", value=folder, remedy=remedy)
-    tokenizer = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return torch.tensor(tokenizer(raw.decode(errors="replace"))["input_ids"])
+    found = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return lambda raw: list(found(raw.decode(errors="replace"))["input_ids"])
 
 
 def windows(tokens: Tensor, positions: int, count: int | None = None) -> Tensor:

@@ -107,6 +107,16 @@ def norm_path(
     return f"{where}.{row.norm}".lstrip(".")
 
 
+def layer_count(model: Any, *, config: Any = None, family: str | Family | None = None) -> int:
+    """How many layers a model has, as :func:`mlp` counts them.
+
+    >>> layer_count({}, config={"model_type": "gpt2", "n_layer": 12})
+    12
+    """
+    given = model_tensors(model, config)
+    return _depth(given, _family(given, family))
+
+
 # ---- the family, and the place of the layer
 
 

@@ -1,5 +1,5 @@
-"""`exactlens gpt2`: exact arcs on great circles through the directions that a GPT-2 MLP layer
-reads.
+"""`exactlens gpt2`: exact arcs on great circles through the directions that an MLP layer of a
+language model reads, or its layers on a text.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from exact import GreatCircle, InvalidInput, Network, Partition, partition
 from exact.atomic_files import write_atomically
-from exact.sources import gpt2 as source
+from studies.commands import text as on_text
 from studies.commands.job import console, spinner
+from studies.commands.networks import GATE, mlp_network
+from studies.commands.vectors import read_vectors
 from studies.runs import provenance, writable
 from studies.storage import now, sha256
-from toy_models.checkpoints import refuse_pickle
 from toy_models.language import LanguageConfig, LanguageResult, save, train_language_model, writing
 
 FORMAT = "exactlens-geodesics-1"
 RANDOM_CIRCLES = 8
+DEFAULT_LAYER = 4
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Geodesic:
 def run(
     model: str | None,
     *,
-    layer: int,
+    text: Path | None,
+    layers: str | None,
+    layer: int | None,
     geodesics: int | None,
     vectors: Path | None,
     seed: int,
@@ -74,23 +76,49 @@ def run(
     force: bool,
     out: Path | None,
 ) -> int:
-    """Train a tiny model where that was asked for, then partition the circles of `model`, if one
-    was named.
+    """Train a tiny model where that was asked for, then ask `model`, if one was named: on a text,
+    or on circles.
     """
     screen = console()
-    if out is not None:
+    _refuse_mixed(text, layers, layer, vectors)
+    if out is not None and text is None:
         writable(out, (".json",))
-    if train_tiny is not None:
-        _train(screen, train_tiny, LanguageConfig(steps=steps, seed=seed, device=device), force)
-    elif model is None:
+    if model is None and (train_tiny is None or text is not None):
         raise InvalidInput(
             "there is no model",
             value="nothing",
             remedy="give a folder or a hub name, or --train-tiny OUT",
         )
+    if train_tiny is not None:
+        _train(screen, train_tiny, LanguageConfig(steps=steps, seed=seed, device=device), force)
+    if model is not None and text is not None:
+        chosen = layers or ("all" if layer is None else str(layer))
+        most = on_text.PAIRS if geodesics is None else geodesics
+        return on_text.run(on_text.TextOptions(model, text, chosen, most, device, out))
     if model is not None:
-        _measure(screen, model, layer, geodesics, vectors, seed, device, out)
+        where = DEFAULT_LAYER if layer is None else layer
+        _measure(screen, model, where, geodesics, vectors, seed, device, out)
     return 0
+
+
+def _refuse_mixed(
+    text: Path | None, layers: str | None, layer: int | None, vectors: Path | None
+) -> None:
+    """Refuse options of circles beside those of a text."""
+    if text is None and layers is not None:
+        raise InvalidInput(
+            "--layers are those of a text",
+            value=layers,
+            remedy="add --text FILE, or give --layer for circles",
+        )
+    if layers is not None and layer is not None:
+        raise InvalidInput(
+            "--layer and --layers are given", value=f"{layer} and {layers}", remedy="keep one"
+        )
+    if text is not None and vectors is not None:
+        raise InvalidInput(
+            "a text has its own vectors", value=f"--vectors {vectors}", remedy="keep one of both"
+        )
 
 
 def _train(screen: Console, folder: Path, config: LanguageConfig, force: bool) -> None:
@@ -123,12 +151,14 @@ def _measure(
     device: str,
     out: Path | None,
 ) -> None:
-    network = source.read(model, layer)
+    network, gated = mlp_network(model, layer)
     pairs = _pairs(network.input_dim, geodesics, vectors, seed)
     screen.print(
         f"{model}, layer {layer}: {network.input_dim} -> {network.hinge_count} -> "
         f"{network.output_dim}"
     )
+    if gated:
+        screen.print(GATE)
     found, seconds = [], []
     with spinner("geodesics") as count:
         for number, (circle, time_taken) in enumerate(_partitioned(network, pairs, device)):
@@ -169,7 +199,7 @@ def _pairs(dim: int, count: int | None, vectors: Path | None, seed: int) -> np.n
         return np.random.default_rng(seed).standard_normal(
             (RANDOM_CIRCLES if count is None else count, 2, dim)
         )
-    rows = _rows(vectors)
+    rows = read_vectors(vectors)
     if rows.ndim != 2 or rows.shape[1] != dim or len(rows) < 2:
         raise InvalidInput(
             "the vectors do not fit the layer",
@@ -190,34 +220,6 @@ def _pairs(dim: int, count: int | None, vectors: Path | None, seed: int) -> np.n
             remedy=f"leave out --geodesics, or give at most {len(rows) // 2}",
         )
     return rows[: 2 * circles].reshape(circles, 2, dim)
-
-
-def _rows(path: Path) -> np.ndarray:
-    """The only matrix of a safetensors file, or the one called "vectors"; or the array of a .npy
-    file. No pickles.
-    """
-    refuse_pickle(path)
-    if not path.is_file():
-        raise InvalidInput(
-            "the file of vectors is missing", value=path, remedy="give a .safetensors or .npy file"
-        )
-    try:
-        if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
-        arrays = load_file(path)
-    except (ValueError, SafetensorError) as error:
-        raise InvalidInput(
-            "the file of vectors cannot be read",
-            value=f"{path}: {error}",
-            remedy="write it with numpy.save or safetensors.numpy.save_file",
-        ) from error
-    if len(arrays) > 1 and "vectors" not in arrays:
-        raise InvalidInput(
-            "the file has several tensors",
-            value=", ".join(sorted(arrays)),
-            remedy='call one of them "vectors"',
-        )
-    return arrays["vectors"] if "vectors" in arrays else next(iter(arrays.values()))
 
 
 def _table(found: list[Geodesic], seconds: list[float]) -> Table:

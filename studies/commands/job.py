@@ -228,6 +228,7 @@ _WORDS = (
     (r"engine='(\w+)'", r"--engine \1"),
     (r'device="cpu"', "--device cpu"),
     (r"limit=None", "--limit none"),
+    (r'errors="keep"', "--keep"),
     (r"a budget of regions or seconds", "a budget such as --budget-seconds 60"),
     (r"Budget\(bytes=\.\.\.\)", "a larger --budget-bytes"),
 )
@@ -242,15 +243,15 @@ def in_options(text: str) -> str:
 
 
 @contextmanager
-def in_words_of_the_command_line() -> Iterator[None]:
-    """Remedies that name Python arguments become the options of the same meaning."""
+def in_words_of_the_command_line(*, codes_only: bool = True) -> Iterator[None]:
+    """Remedies that name Python arguments become the options of the same meaning; whether
+    `--codes-only` is one of the command's.
+    """
     try:
         yield
     except NotPiecewiseLinear as error:
-        remedy = (
-            "add --relu-ised to put ReLU in its place, or where there is one hidden layer "
-            "--codes-only"
-        )
+        remedy = "add --relu-ised to put ReLU in its place"
+        remedy += ", or where there is one hidden layer --codes-only" if codes_only else ""
         raise NotPiecewiseLinear(error.wrong, value=error.value, remedy=remedy) from error
     except ExactlensError as error:
         raise type(error)(

@@ -251,7 +251,7 @@ def test_the_page_fits_phones_and_paper() -> None:
 
 def test_a_value_that_the_template_lacks_is_an_error_not_a_gap() -> None:
     with pytest.raises(jinja2.UndefinedError):
-        report._template().render(title="only a title")
+        report.template("report.html.j2").render(title="only a title")
 
 
 def test_provenance_is_flattened_without_what_holds_nothing() -> None:

@@ -120,18 +120,27 @@ class PrecisionCodes:
     def _counted(self) -> int:
         return len(self.exact) - int(self.overflowed.sum())
 
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The wrong bits: columns row, layer, neuron, breakpoint, on, margin.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, -1]], [0]), ([[1]], [0])])
+        >>> found = codes_in_precision(net, [[257, 256], [3, 1]], "bf16").columns()
+        >>> {name: found[name].tolist() for name in ("row", "layer", "neuron", "on")}
+        {'row': [0], 'layer': [1], 'neuron': [0], 'on': [True]}
+        """
+        return {
+            "row": self.rows,
+            "layer": self.layers,
+            "neuron": self.neurons,
+            "breakpoint": self.breakpoints,
+            "on": self.on,
+            "margin": self.margins_float,
+        }
+
     def to_pandas(self) -> Any:
-        """The wrong bits: columns row, layer, neuron, breakpoint, on, margin."""
-        return frame(
-            {
-                "row": self.rows,
-                "layer": self.layers,
-                "neuron": self.neurons,
-                "breakpoint": self.breakpoints,
-                "on": self.on,
-                "margin": self.margins_float,
-            }
-        )
+        """The table of wrong bits as a pandas DataFrame."""
+        return frame(self.columns())
 
 
 @in_ieee_floats

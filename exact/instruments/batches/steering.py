@@ -69,9 +69,15 @@ class Steering:
         steered = len(self.lines) + len(self.failures)
         return f"<{len(self):,} crossings of {steered:,} steered vectors>"
 
-    def to_pandas(self) -> Any:
-        """A table with the columns row, (direction,) alpha, block, layer, neuron, on; breakpoint
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The columns of the table: row, (direction,) alpha, block, layer, neuron, on; breakpoint
         where neurons have several.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [0, 2]], [0, 1]), ([[1, -1]], [0])])
+        >>> table = steering(net, [[-1, 1]], [1, 0], alphas=(0, 2)).columns()
+        >>> {name: column.tolist() for name, column in table.items() if name != "alpha"}
+        {'row': [0], 'block': [0], 'layer': [1], 'neuron': [0], 'on': [True]}
         """
         columns = {
             "row": self.rows,
@@ -85,7 +91,11 @@ class Steering:
         }
         left_out = set() if self.product else {"direction"}
         left_out |= set() if self.breakpoints.any() else {"breakpoint"}
-        return frame({name: column for name, column in columns.items() if name not in left_out})
+        return {name: column for name, column in columns.items() if name not in left_out}
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame."""
+        return frame(self.columns())
 
     def exact(self, index: int) -> sympy.Expr:
         """The exact alpha of one crossing.
@@ -323,21 +333,7 @@ def _read(
         layer,
         neuron,
         bend,
-        _turns_on(lines, owner, hinge),
+        lines.turns_on,
         product,
         failures,
     )
-
-
-def _turns_on(lines: LineBatch, owner: IndexArray, hinge: IndexArray) -> BitArray:
-    """Whether each event turns its hinge on: by its first bit and how often it has flipped."""
-    bits = np.unpackbits(lines.first_codes, axis=1)
-    key = owner * max(1, lines.network.hinge_count) + hinge
-    order = np.argsort(key, kind="stable")
-    same = np.concatenate([[False], key[order][1:] == key[order][:-1]])[: len(order)]
-    place = np.arange(len(order))
-    before = place - np.maximum.accumulate(np.where(same, 0, place)) if len(order) else place
-    flips = np.empty(len(order), dtype=np.int64)
-    flips[order] = before
-    on: BitArray = (bits[owner, hinge] + flips) % 2 == 0
-    return on

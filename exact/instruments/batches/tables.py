@@ -21,7 +21,7 @@ def frame(columns: Mapping[str, Any]) -> Any:
     >>> frame({"row": [0, 1], "neuron": np.array([5, 7])}).to_dict("list")
     {'row': [0, 1], 'neuron': [5, 7]}
     """
-    return _library("pandas").DataFrame(_equally_long(columns))
+    return require_library("pandas").DataFrame(_equally_long(columns))
 
 
 def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
@@ -34,9 +34,9 @@ def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
     ...     write_parquet(Path(folder) / "a.parquet", {"row": np.arange(3)}).name
     'a.parquet'
     """
-    table = _library("pyarrow").table(_equally_long(columns))
+    table = require_library("pyarrow").table(_equally_long(columns))
     with publishing(Path(path)) as file:
-        _library("pyarrow.parquet").write_table(table, file)
+        require_library("pyarrow.parquet").write_table(table, file)
     return Path(path)
 
 
@@ -53,7 +53,12 @@ def _equally_long(columns: Mapping[str, Any]) -> dict[str, Any]:
     return arrays
 
 
-def _library(name: str) -> Any:
+def require_library(name: str) -> Any:
+    """An optional library of tables; MissingExtra where it is not installed.
+
+    >>> require_library("pandas").__name__
+    'pandas'
+    """
     try:
         return import_module(name)
     except ImportError as error:

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
@@ -147,6 +147,22 @@ class LineBatch(Items[CurvePartition]):
             "exact": sum(one.decisions["exact"] for one in cells),
             "settled lines": len(self.settled),
         }
+
+    @property
+    def turns_on(self) -> BitArray:
+        """Whether each event turns its hinge on, for larger t: by the hinge's first bit and how
+        often it has flipped before.
+        """
+        hinge = self.rows.astype(np.int64)
+        owner = np.repeat(np.arange(len(self)), np.diff(self.starts))
+        bits = (self.first_codes[owner, hinge // 8] >> (7 - hinge % 8)) & 1
+        key = owner * max(1, self.network.hinge_count) + hinge
+        order = np.argsort(key, kind="stable")
+        begins = np.flatnonzero(np.diff(key[order], prepend=-1))
+        flips = np.empty(len(order), dtype=np.int64)
+        flips[order] = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+        on: BitArray = (bits + flips) % 2 == 0
+        return on
 
     def codes(self, index: int) -> RunningCodes:
         """The codes of the cells of one line, from its start."""

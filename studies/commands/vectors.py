@@ -1,0 +1,74 @@
+"""Vectors that users bring: a .npy, .safetensors or .csv file, one vector a row. No pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from exact import InvalidInput, TooLarge
+from exact.arithmetic.stored_numbers import plain_array
+from exact.geometry.budgets import available_bytes, readable_bytes
+from toy_models.checkpoints import refuse_pickle
+
+SUFFIXES = (".npy", ".safetensors", ".csv")
+_SHARE = 0.5  # of the free memory that vectors may take
+_COPIES = 3  # as they are read, in float64, and scaled
+
+
+def read_vectors(path: Path) -> np.ndarray:
+    """The array of a .npy or .csv file; the only matrix of a safetensors file, or the one called
+    "vectors". Raises TooLarge for what does not fit into memory, before it is read.
+    """
+    refuse_pickle(path)
+    if not path.is_file() or path.suffix not in SUFFIXES:
+        raise InvalidInput(
+            "the file of vectors is missing, or of another kind",
+            value=path,
+            remedy=f"give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file",
+        )
+    require_room(_COPIES * path.stat().st_size, "give a file of fewer vectors")
+    try:
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        if path.suffix == ".csv":
+            return np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
+        arrays = load_file(path)
+    except (ValueError, SafetensorError) as error:
+        raise InvalidInput(
+            "the file of vectors cannot be read",
+            value=f"{path}: {error}",
+            remedy="write it with numpy.save or safetensors.numpy.save_file, or as numbers and "
+            "commas alone",
+        ) from error
+    if len(arrays) != 1 and "vectors" not in arrays:
+        raise InvalidInput(
+            "the file has no tensor, or several",
+            value=", ".join(sorted(arrays)) or "none",
+            remedy='call one of them "vectors"',
+        )
+    found = arrays["vectors"] if "vectors" in arrays else next(iter(arrays.values()))
+    return np.asarray(plain_array(found, "vectors"))
+
+
+def read_rows(path: Path, width: int, option: str) -> np.ndarray:
+    """The vectors of an option as a matrix (rows x width); one vector is one row."""
+    found = np.atleast_2d(read_vectors(path))
+    if found.ndim != 2 or found.shape[1] != width or not len(found):
+        raise InvalidInput(
+            f"{option} does not fit the network",
+            value=f"{path} {found.shape}",
+            remedy=f"give rows of {width} numbers",
+        )
+    return found
+
+
+def require_room(needed: int, remedy: str) -> None:
+    """Raise TooLarge for vectors that take more than half of the free memory."""
+    room = available_bytes()
+    if room is not None and needed > _SHARE * room:
+        raise TooLarge(
+            "the vectors do not fit into memory", value=readable_bytes(needed), remedy=remedy
+        )
