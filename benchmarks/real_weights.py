@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.__main__ import setting
+from benchmarks.clock import setting
 from benchmarks.tables import markdown, plain
 from exact import (
     GELU,
@@ -179,7 +179,7 @@ def measure(network: Network, x: FLOAT, lines: int, compared: int) -> Sheet:
     sheet.same((np.abs(near.angles_float[:, 0] - angles[:, 0]) < 1e-7).tolist())
     put["angle to the nearest boundary (median)"] = f"{np.median(near.angles_float):.2e}"
     away = near.distances_float[:, 0] / np.linalg.norm(x - x.mean(axis=1, keepdims=True), axis=1)
-    put["distance over |P x| (median)"] = f"{np.median(away):.2e}"
+    put["distance over the length of P x (median)"] = f"{np.median(away):.2e}"
     put["neurons that are nearest somewhere"] = f"{len(np.unique(near.neurons))}"
 
     batch = timed("partition_lines", lambda: partition_lines(network, p, q))
@@ -217,7 +217,7 @@ def measure(network: Network, x: FLOAT, lines: int, compared: int) -> Sheet:
     if not network.hidden_layers[0].activation.is_piecewise_linear:
         soft = timed("soft_codes", lambda: soft_codes(network, x))
         put["entropy of soft codes, bits (mean)"] = f"{soft.entropy_float.mean():.3f}"
-        put["pre-activations with |z| < 1/2"] = f"{soft.band_float(0.5).mean():.1%}"
+        put["pre-activations nearer to 0 than 1/2"] = f"{soft.band_float(0.5).mean():.1%}"
         put["error of ReLU for GELU, of the output's norm (median)"] = (
             f"{np.median(soft.relu_gap_float / soft.output_norms_float):.1%}"
         )
@@ -312,8 +312,12 @@ def main(arguments: list[str] | None = None) -> int:
         f"lines and circles go through pairs of them",
         f"trained: the embeddings of two sentences that say the same have cosine {alike:.2f}, "
         f"of two that do not {apart:.2f}",
-        f"codes, crossings and boundaries of GELU are those of z = 0; no CUDA device: "
-        f"{not torch.cuda.is_available()}",
+        f"found again: the nearest boundaries of all tokens by the formula in plain floats; codes, "
+        f"segments, circles and steered vectors of {chosen.compared} pairs of tokens one by one",
+        "codes, crossings and boundaries of GELU are those of z = 0",
+        "run on a CPU; "
+        + ("a" if torch.cuda.is_available() else "no")
+        + " CUDA device was at hand",
         setting(torch.get_num_threads()),
     ]
     chosen.page.write_text(page(facts, sheets))
