@@ -79,7 +79,7 @@ LOADS = {
     "firing_shares": Load(lambda net, x, on: firing_shares(net), 0, "all neurons"),
     "expected_crossings": Load(lambda net, x, on: expected_crossings(net), 0, "all neurons"),
     "critical_radii_float": Load(
-        lambda net, x, on: critical_radii_float(net, x, on), 100, "vectors"
+        lambda net, x, on: critical_radii_float(net, x, on), 10, "vectors"
     ),
     "soft_codes": Load(lambda net, x, on: soft_codes(net, x), 10_000, "vectors"),
     "codes_in_precision": Load(

@@ -239,11 +239,11 @@ def mean_crossings(toy: Toy) -> Iterator[bool]:
     yield abs(expected_crossings(toy.network).crossings_float - wanted) < 1e-9
 
 
-def radii(toy: Toy) -> Iterator[bool]:
+def radii(toy: Toy, device: str = "cpu") -> Iterator[bool]:
     """Bounds on critical radii, against all flips of each ray."""
     if toy.norm is None or toy.norm.eps == 0 or not toy.is_shallow:
         return
-    found = critical_radii_float(toy.network, toy.x[:LINES])
+    found = critical_radii_float(toy.network, toy.x[:LINES], device)
     for i, point in enumerate(toy.x[:LINES]):
         flips = critical_radii(toy.network, point.tolist()).flips
         last = flips[-1].radius_float if flips else 0.0
@@ -255,15 +255,21 @@ def softly(toy: Toy) -> Verdicts:
 
 
 def in_precision(toy: Toy, device: str = "cpu") -> Iterator[bool]:
-    """The wrong bits named are those in which what was computed differs from the enumeration."""
+    """The wrong bits named are those in which what was computed differs from the enumeration, at
+    the points and a rounding away from crossings between them.
+    """
+    x, d = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+    at = steering(toy.network, x, d, alphas=(0, 2))
+    points = np.vstack([toy.x, x[at.rows] + at.alphas_float[:, None] * d[at.rows]])
+    bits = np.array([toy.whole.regions[toy.whole.locate(row)].code.bits for row in points])
     for dtype in ("float32", "bfloat16"):
-        found = codes_in_precision(toy.network, toy.x, dtype, device=device)
-        yield from (found.exact.bits == toy.bits).ravel().tolist()
-        wrong = np.zeros_like(toy.bits)
+        found = codes_in_precision(toy.network, points, dtype, device=device)
+        yield from (found.exact.bits == bits).ravel().tolist()
+        wrong = np.zeros_like(bits)
         hinges = [tuple(h) for h in toy.network.hinges]
         named = zip(found.layers, found.neurons, found.breakpoints, strict=True)
         wrong[found.rows, [hinges.index((int(a), int(b), int(c))) for a, b, c in named]] = True
-        yield from (wrong == (found.computed.bits != toy.bits)).ravel().tolist()
+        yield from (wrong == (found.computed.bits != bits)).ravel().tolist()
 
 
 def changes(toy: Toy) -> Iterator[bool]:
@@ -311,19 +317,24 @@ ON_DEVICES = [
     "nearest_boundaries",
     "pair_logic",
     "joint_counts",
+    "critical_radii_float",
     "codes_in_precision",
 ]
 
 
 def random_toy(kind: str, eps: str, widths: tuple[int, ...], seed: int) -> Toy:
-    """Normal weights; gain and bias of the norm are not trivial."""
+    """Normal weights; gain and bias of the norm are not trivial. In a layer of six, neuron 1
+    implies neuron 0, neuron 2 excludes it, and neuron 3 covers with it.
+    """
     draw = np.random.default_rng(seed)
     dim = 4 if kind == "layernorm" else 3
     sizes = [dim, *widths]
-    layers = [
-        Layer.of(draw.normal(size=(b, a)), draw.normal(size=b) / 2, ReLU())
-        for a, b in pairwise(sizes)
-    ]
+    parts_of = [(draw.normal(size=(b, a)), draw.normal(size=b) / 2) for a, b in pairwise(sizes)]
+    weight, bias = parts_of[0]
+    if len(bias) >= 6:
+        weight[1:4] = weight[0] * np.array([[2], [-1], [-1]])
+        bias[1:4] = 2 * bias[0] - 0.5, -bias[0] - 0.25, -bias[0] + 0.25
+    layers = [Layer.of(weight, bias, ReLU()) for weight, bias in parts_of]
     parts = draw.uniform(0.5, 2, dim), draw.normal(size=dim) / 4
     norms: dict[str, Callable[[], Norm | None]] = {
         "none": lambda: None,

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from exact import pair_logic
 from tests.exact.instruments_on_toys import INSTRUMENTS, ON_DEVICES, Toy, toys
 
 all_toys = cache(toys)
@@ -23,6 +24,8 @@ def test_norms_have_eps_gain_bias_and_toys_are_trained_too() -> None:
     assert {norm.eps == 0 for norm in norms} == {True, False}
     assert {type(norm).__name__ for norm in norms} == {"LayerNorm", "RMSNorm"}
     assert sum("trained" in toy.name for toy in all_toys()) == 3
+    related = [pair_logic(toy.network) for toy in all_toys()[3:6]]
+    assert any(len(x.implies) and len(x.exclusive) and len(x.covering) for x in related)
     assert {len(toy.network.hidden_layers) for toy in all_toys()} == {1, 2, 3}
 
 
