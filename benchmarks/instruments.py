@@ -96,7 +96,7 @@ def judged(names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
     for name in names:
         verdicts = [list(INSTRUMENTS[name](toy)) for toy in every]
         answers = sum(map(len, verdicts))
-        found[name] = (sum(map(bool, verdicts)), answers, answers - sum(map(sum, verdicts)))
+        found[name] = (sum(map(bool, verdicts)), answers, answers - int(sum(map(sum, verdicts))))
     return found
 
 
