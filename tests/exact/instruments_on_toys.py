@@ -333,7 +333,7 @@ def random_toy(kind: str, eps: str, widths: tuple[int, ...], seed: int) -> Toy:
     weight, bias = parts_of[0]
     if len(bias) >= 6:
         weight[1:4] = weight[0] * np.array([[2], [-1], [-1]])
-        bias[1:4] = 2 * bias[0] - 0.5, -bias[0] - 0.25, -bias[0] + 0.25
+        bias[1:4] = 2 * bias[0] - 0.5, -bias[0] - 0.25, -bias[0] + 0.5
     layers = [Layer.of(weight, bias, ReLU()) for weight, bias in parts_of]
     parts = draw.uniform(0.5, 2, dim), draw.normal(size=dim) / 4
     norms: dict[str, Callable[[], Norm | None]] = {
