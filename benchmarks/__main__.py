@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import opponents, spheres, tables
+from benchmarks import instruments, opponents, spheres, tables
+from benchmarks.clock import setting
 from benchmarks.jobs import QUICK, SUITES, Job
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,7 +30,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
         "suites",
         nargs="*",
         metavar="suite",
-        help=f"of {', '.join(SUITES)}; all of them if left out",
+        help=f"of {', '.join(SUITES)}; all of them if left out; or instruments, which has "
+        "options of its own",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny networks and limits: does it still run?"
@@ -100,22 +100,6 @@ def run(job: Job, chosen: argparse.Namespace) -> dict[str, Any]:
     return row
 
 
-def setting(threads: int) -> str:
-    """One line about the machine and the versions."""
-    import numpy
-    import torch
-
-    import exact
-
-    cuda = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return (
-        f"exactlens {exact.__version__}, Python {platform.python_version()}, torch "
-        f"{torch.__version__}, numpy "
-        f"{numpy.__version__}, {platform.machine()}, {threads} threads{cuda}, "
-        f"{time.strftime('%Y-%m-%d')}"
-    )
-
-
 def wrong(rows: Iterable[dict[str, Any]]) -> list[str]:
     """The jobs that failed, and those on which a finished tree of float programmes counts
     otherwise.
@@ -142,7 +126,10 @@ def wrong(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    chosen = options(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["instruments"]:
+        return instruments.main(given[1:])
+    chosen = options(given)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(chosen.threads)))
     print(line := setting(chosen.threads), flush=True)
     rows = []

@@ -1,12 +1,19 @@
-"""Seconds, memory and the share of the filter: what is read off a run, whatever was run."""
+"""Seconds, memory, the share of the filter and the setting: what is read off a run, whatever was
+run.
+"""
 
 from __future__ import annotations
 
+import platform
 import resource
 import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy
+import torch
+
+import exact
 from exact import Partition
 
 
@@ -30,3 +37,14 @@ def filter_share(found: Partition) -> float | None:
     if None in settled or not sum(settled):
         return None
     return settled[0] / sum(settled)
+
+
+def setting(threads: int) -> str:
+    """One line about the machine and the versions."""
+    cuda = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return (
+        f"exactlens {exact.__version__}, Python {platform.python_version()}, torch "
+        f"{torch.__version__}, numpy "
+        f"{numpy.__version__}, {platform.machine()}, {threads} threads{cuda}, "
+        f"{time.strftime('%Y-%m-%d')}"
+    )

@@ -9,9 +9,10 @@ from unittest import mock
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import float_tree, measure, opponents, spheres, tables
+from benchmarks import float_tree, instruments, measure, opponents, spheres, tables
 from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
 from exact import GreatCircle, Segment, partition
+from tests.exact.instruments_on_toys import INSTRUMENTS, random_toy
 
 JOBS = [job for suite in SUITES.values() for job in suite]
 NOWHERE = Path("/nonexistent/python")
@@ -207,3 +208,23 @@ def test_ratios_and_rates() -> None:
         },
     }
     assert tables.growth([row])[1] == ["2: 64", "e", "1,000", "0.01", "10.0", "2.0", "5.0"]
+
+
+def test_instruments_are_judged_and_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "instruments.md"
+    given = ["instruments", "--width", "6", "16", "--rows", "12", "--rounds", "1"]
+    given += ["--page", str(page), "--only", "network.codes", "expected_crossings", "map_change"]
+    toys = [random_toy("none", "0", (5,), 1), random_toy("rms", "1/10", (5,), 2)]
+    with mock.patch.object(instruments, "toys", lambda: toys):
+        assert command.main(given) == 0
+        text = page.read_text()
+        assert "one layer 6 -> 16 behind" in text
+        assert "| network.codes | 2 | 400 | 0 | 12 vectors |" in text
+        assert "| expected_crossings | 1 | 1 | 0 | all neurons |" in text
+        assert "| map_change | 1 |" in text
+        with mock.patch.dict(INSTRUMENTS, {"network.codes": lambda toy: [True, False]}):
+            assert command.main(given[:-2]) == 1
+    assert "| network.codes | 2 | 4 | 2 |" in page.read_text()
+    assert "network.codes" in capsys.readouterr().out

@@ -1,0 +1,365 @@
+"""Every batched instrument on toys, and the same answers by full enumeration: what the tests and
+the table of docs/instruments.md compare.
+
+A toy is random or trained, flat, behind LayerNorm or behind RMSNorm, small enough for `partition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise, permutations
+from typing import Any
+
+import numpy as np
+
+from exact import (
+    Block,
+    GreatCircle,
+    Layer,
+    LayerNorm,
+    Line,
+    Network,
+    Norm,
+    NormBall,
+    Partition,
+    Ray,
+    RealSpace,
+    ReLU,
+    RMSNorm,
+    Segment,
+    Sphere,
+    codes_in_precision,
+    expected_crossings,
+    firing_shares,
+    hamming,
+    joint_counts,
+    map_change,
+    nearest_boundaries,
+    pair_logic,
+    partition,
+    partition_circles,
+    partition_lines,
+    soft_codes,
+    steering,
+)
+from exact.arithmetic.numbers import fraction
+from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.regions.arcs.crossings import exact_parameter
+from exact.sources import torch_modules
+from toy_models import ModelConfig, TrainConfig, fit
+
+Verdicts = Iterable[bool]
+Float = np.ndarray[Any, np.dtype[np.float64]]
+POINTS, LINES = 40, 4
+
+
+@dataclass(frozen=True, eq=False)
+class Toy:
+    """A network with points of its input, and its partitions."""
+
+    name: str
+    network: Network
+
+    @property
+    def norm(self) -> Norm | None:
+        return self.network.norms[0] if self.network.norms else None
+
+    @property
+    def is_shallow(self) -> bool:
+        return len(self.network.hidden_layers) == 1
+
+    @cached_property
+    def whole(self) -> Partition:
+        """All codes: in the space, on the sphere of the norm, or in its ball where eps > 0."""
+        if self.norm is None:
+            return partition(self.network, RealSpace(self.network.input_dim))
+        return self.sphere if self.norm.eps == 0 else partition(self.network, NormBall())
+
+    @cached_property
+    def sphere(self) -> Partition:
+        return partition(self.network, Sphere())
+
+    @cached_property
+    def x(self) -> Float:
+        draw = np.random.default_rng(len(self.name))
+        return draw.normal(size=(POINTS, self.network.input_dim)) * 2
+
+    @cached_property
+    def places(self) -> list[int]:
+        return [self.whole.locate(row) for row in self.x]
+
+    @cached_property
+    def bits(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """The codes of the enumerated regions in which the points lie."""
+        return np.array([self.whole.regions[place].code.bits for place in self.places])
+
+
+def codes(toy: Toy, device: str = "cpu") -> Verdicts:
+    return (toy.network.codes(toy.x, device=device).bits == toy.bits).ravel().tolist()
+
+
+def distances_of_codes(toy: Toy, device: str = "cpu") -> Verdicts:
+    found = toy.network.codes(toy.x, device=device)
+    wanted = (toy.bits[:, None] != toy.bits[None]).sum(axis=2)
+    return (hamming(found, found, pairs=False) == wanted).ravel().tolist()
+
+
+def lines(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    for kind, domain in (("segment", Segment), ("ray", Ray), ("line", Line)):
+        p, q = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+        batch = partition_lines(toy.network, p, q, kind=kind, device=device)  # type: ignore[arg-type]
+        for i in range(LINES):
+            alone = partition(toy.network, domain(p[i], q[i]))
+            crossed = [c.hinges for c in alone.crossings if not c.tangent]
+            yield [c.hinges for c in batch[i].crossings if not c.tangent] == crossed
+            yield batch[i].digest == alone.digest
+            yield batch.cell_counts[i] == len(alone)
+
+
+def circles(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    if not toy.is_shallow:
+        return
+    p, q = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+    radius = 4 if toy.norm is None else None
+    batch = partition_circles(toy.network, p, q, radius_squared=radius, device=device)
+    for i in range(LINES):
+        alone = partition(toy.network, GreatCircle(p[i], q[i], radius))
+        yield [c.hinges for c in batch[i].crossings] == [c.hinges for c in alone.crossings]
+        yield batch[i].digest == alone.digest
+
+
+def steered(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    x, d = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+    found = steering(toy.network, x, d, alphas=(0, 2), device=device)
+    for row in range(LINES):
+        alone, wanted = partition(toy.network, Segment(x[row], x[row] + 2 * d[row])), []
+        for k, crossing in enumerate(c for c in alone.crossings if not c.tangent):
+            t = exact_parameter(alone.frame, alone.cells.cuts[k + 1].direction)
+            after = alone.regions[k + 1].code.bits
+            for hinge in crossing.hinges:
+                wanted.append((hinge.layer, hinge.neuron, after[toy.network.hinges.index(hinge)]))
+                near = found.alphas_float[found.rows == row][len(wanted) - 1 :][:1]
+                yield len(near) == 1 and abs(near[0] - 2 * float(t)) < 1e-9
+        mine = found.rows == row
+        named = (found.layers[mine], found.neurons[mine], found.on[mine])
+        yield list(zip(*(a.tolist() for a in named), strict=True)) == wanted
+
+
+def nearest(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    """The nearest facet of the region of each point; behind a norm by angle, on its sphere."""
+    if toy.norm is not None and not toy.is_shallow:
+        return
+    found = nearest_boundaries(toy.network, toy.x, device=device)
+    for i, point in enumerate(toy.x):
+        hinge = (found.layers[i, 0], found.neurons[i, 0])
+        on = toy.bits[i][[tuple(h)[:2] for h in toy.network.hinges].index(hinge)]
+        yield bool(found.on[i, 0] == on)
+        if toy.norm is None:
+            facets = toy.whole.regions[toy.places[i]].facets
+            near = {named[:2]: away for named, away in flat_distances(facets, point)}
+            (exact,) = found.exact(i)
+            yield fraction(exact.squared_distance.a) == min(near.values()) == near[hinge]
+        else:
+            region = toy.sphere.regions[toy.sphere.locate(point)]
+            near = dict(angles(toy, region.facets, point))
+            yield min(near, key=near.__getitem__) == hinge
+            yield abs(near[hinge] - found.angles_float[i, 0]) < 1e-9
+
+
+def flat_distances(facets: Iterable[Any], point: Float) -> Iterator[tuple[Any, Any]]:
+    """Hinges of facets with the squares of their planes' distances, in rationals."""
+    at = [Fraction(value) for value in point.tolist()]
+    for facet in facets:
+        *normal, offset = (Fraction(value) for value in facet.hyperplane)
+        height = sum(a * b for a, b in zip(normal, at, strict=True)) + offset
+        for hinge in facet.flipped:
+            yield tuple(hinge), height**2 / sum(a * a for a in normal)
+
+
+def angles(toy: Toy, facets: Iterable[Any], point: Float) -> Iterator[tuple[Any, float]]:
+    """Hinges of facets with the angles to their circles, in floats."""
+    norm, first = toy.norm, toy.network.hidden_layers[0]
+    assert norm is not None
+    weight = first.weight.float64() * norm.gain.float64().T
+    offset = (first.weight.float64() @ norm.bias.float64() + first.bias.float64())[:, 0]
+    normals, y = norm.project_float(weight), norm.project_float(point[None])[0]
+    for facet in facets:
+        for hinge in facet.flipped:
+            w, size = normals[hinge[1]], np.linalg.norm(normals[hinge[1]])
+            phi = np.arccos(w @ y / size / np.linalg.norm(y))
+            theta = np.arccos(-offset[hinge[1]] / size / norm.dim**0.5)
+            yield tuple(hinge)[:2], abs(phi - theta)
+
+
+def pairs(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    """All relations, against the codes of the sphere's regions."""
+    if toy.norm is None or not toy.is_shallow:
+        return
+    found, bits = pair_logic(toy.network, device), toy.sphere.bits
+    related = {
+        name: {tuple(pair) for pair in getattr(found, name).tolist()}
+        for name in ("implies", "exclusive", "covering")
+    }
+    for j, constant in enumerate(found.constant.tolist()):
+        yield bool((bits[:, j] == bits[0, j]).all()) == (constant != 0)
+    for i, j in permutations(np.flatnonzero(found.constant == 0).tolist(), 2):
+        a, b = bits[:, i], bits[:, j]
+        yield bool((a & ~b).any()) != ((i, j) in related["implies"])
+        if i < j:
+            yield bool((a & b).any()) != ((i, j) in related["exclusive"])
+            yield bool((~a & ~b).any()) != ((i, j) in related["covering"])
+
+
+def counted(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    on = toy.bits[:, : toy.network.bits_per_layer[0]].astype(int)
+    found = joint_counts(toy.network, toy.x, device)
+    yield from (found["both_on"] == on.T @ on).ravel().tolist()
+    yield from (found["only_i"] == on.T @ (1 - on)).ravel().tolist()
+    yield from (found["both_off"] == (1 - on).T @ (1 - on)).ravel().tolist()
+
+
+def shares(toy: Toy) -> Iterator[bool]:
+    """Firing shares by the areas of the regions of the sphere."""
+    if toy.norm is None or not toy.is_shallow:
+        return
+    area = np.array([region.area_float for region in toy.sphere.regions])
+    wanted = toy.sphere.bits.T @ area / area.sum()
+    yield from (np.abs(firing_shares(toy.network) - wanted) < 1e-9).tolist()
+
+
+def mean_crossings(toy: Toy) -> Iterator[bool]:
+    """Crofton's mean by the length of all borders of the regions, over pi times the radius."""
+    if toy.norm is None or not toy.is_shallow:
+        return
+    length = sum(float(region.perimeter) for region in toy.sphere.regions) / 2
+    wanted = length / np.pi / toy.norm.dim**0.5
+    yield abs(expected_crossings(toy.network).crossings_float - wanted) < 1e-9
+
+
+def radii(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    """Bounds on critical radii, against all flips of each ray."""
+    if toy.norm is None or toy.norm.eps == 0 or not toy.is_shallow:
+        return
+    found = critical_radii_float(toy.network, toy.x[:LINES], device)
+    for i, point in enumerate(toy.x[:LINES]):
+        flips = critical_radii(toy.network, point.tolist()).flips
+        last = flips[-1].radius_float if flips else 0.0
+        yield bool(found.lower[i] <= last * (1 + 1e-12) and last <= found.upper[i] * (1 + 1e-12))
+
+
+def softly(toy: Toy) -> Verdicts:
+    return (soft_codes(toy.network, toy.x).gates_float == toy.bits).ravel().tolist()
+
+
+def in_precision(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    """The wrong bits named are those in which what was computed differs from the enumeration, at
+    the points and a rounding away from crossings between them.
+    """
+    x, d = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+    at = steering(toy.network, x, d, alphas=(0, 2))
+    points = np.vstack([toy.x, x[at.rows] + at.alphas_float[:, None] * d[at.rows]])
+    bits = np.array([toy.whole.regions[toy.whole.locate(row)].code.bits for row in points])
+    for dtype in ("float32", "bfloat16"):
+        found = codes_in_precision(toy.network, points, dtype, device=device)
+        yield from (found.exact.bits == bits).ravel().tolist()
+        wrong = np.zeros_like(bits)
+        hinges = [tuple(h) for h in toy.network.hinges]
+        named = zip(found.layers, found.neurons, found.breakpoints, strict=True)
+        wrong[found.rows, [hinges.index((int(a), int(b), int(c))) for a, b, c in named]] = True
+        yield from (wrong == (found.computed.bits != bits)).ravel().tolist()
+
+
+def changes(toy: Toy) -> Iterator[bool]:
+    """Changes of the map across every facet of the first regions, against the regions' own maps."""
+    if toy.norm is not None:
+        return
+    for region in list(toy.whole.regions)[:10]:
+        for facet in region.facets:
+            if facet.neighbour is not None:
+                other = toy.whole.regions[facet.neighbour]
+                found = map_change(toy.network, region.code, other.code)
+                yield {tuple(h) for h in found.flipped} == {
+                    tuple(h) for h in toy.network.hinges if tuple(h)[:2] in flips_of(facet)
+                }
+                step = other.affine.matrix.exact - region.affine.matrix.exact
+                yield bool(found.matrix.exact == step) and found.rank <= len(found.flipped)
+
+
+def flips_of(facet: Any) -> set[tuple[int, int]]:
+    return {tuple(hinge)[:2] for hinge in facet.flipped}
+
+
+INSTRUMENTS: dict[str, Callable[..., Verdicts]] = {
+    "network.codes": codes,
+    "hamming": distances_of_codes,
+    "partition_lines": lines,
+    "steering": steered,
+    "partition_circles": circles,
+    "nearest_boundaries": nearest,
+    "pair_logic": pairs,
+    "joint_counts": counted,
+    "firing_shares": shares,
+    "expected_crossings": mean_crossings,
+    "critical_radii_float": radii,
+    "soft_codes": softly,
+    "codes_in_precision": in_precision,
+    "map_change": changes,
+}
+ON_DEVICES = [
+    "network.codes",
+    "hamming",
+    "partition_lines",
+    "steering",
+    "partition_circles",
+    "nearest_boundaries",
+    "pair_logic",
+    "joint_counts",
+    "critical_radii_float",
+    "codes_in_precision",
+]
+
+
+def random_toy(kind: str, eps: str, widths: tuple[int, ...], seed: int) -> Toy:
+    """Normal weights; gain and bias of the norm are not trivial. In a layer of six, neuron 1
+    implies neuron 0, neuron 2 excludes it, and neuron 3 covers with it.
+    """
+    draw = np.random.default_rng(seed)
+    dim = 4 if kind == "layernorm" else 3
+    sizes = [dim, *widths]
+    parts_of = [(draw.normal(size=(b, a)), draw.normal(size=b) / 2) for a, b in pairwise(sizes)]
+    weight, bias = parts_of[0]
+    if len(bias) >= 6:
+        weight[1:4] = weight[0] * np.array([[2], [-1], [-1]])
+        bias[1:4] = 2 * bias[0] - 0.5, -bias[0] - 0.25, -bias[0] + 0.5
+    layers = [Layer.of(weight, bias, ReLU()) for weight, bias in parts_of]
+    parts = draw.uniform(0.5, 2, dim), draw.normal(size=dim) / 4
+    norms: dict[str, Callable[[], Norm | None]] = {
+        "none": lambda: None,
+        "layernorm": lambda: LayerNorm.of(eps, *parts),
+        "rms": lambda: RMSNorm.of(eps, *parts),
+    }
+    last = Layer.of(draw.normal(size=(2, sizes[-1])))
+    name = f"{kind}, eps {eps}, {'-'.join(map(str, widths))}"
+    return Toy(name, Network((Block((*layers, last), norms[kind]()),)))
+
+
+def trained_toy(kind: Any) -> Toy:
+    """A net that separates two moons, embedded in front of its norm; read from its embedding on."""
+    widths = {"none": 0, "layernorm": 4, "rms": 3}
+    model = ModelConfig((7,), kind, embed_dim=widths[kind], norm_eps=1e-3)
+    config = TrainConfig(model=model, steps=200, samples=200, dtype="float64")
+    read = torch_modules.read(fit(config, progress=False).model)
+    return Toy(f"trained, {kind}", read if kind == "none" else Network(read.blocks[1:]))
+
+
+def toys() -> list[Toy]:
+    """All of them."""
+    found = [random_toy("none", "0", widths, 1) for widths in ((6,), (5, 4), (4, 4, 3))]
+    for kind in ("layernorm", "rms"):
+        found += [random_toy(kind, eps, (6,), 2) for eps in ("0", "1/10", "1e-5")]
+        found += [random_toy(kind, eps, (5, 4), 3) for eps in ("0", "1/10")]
+        found.append(random_toy(kind, "1/10", (4, 3, 3), 4))
+    return found + [trained_toy(kind) for kind in ("none", "layernorm", "rms")]
