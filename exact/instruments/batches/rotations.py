@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.elliptic_arcs import ArcLengths, elliptic_lengths
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
@@ -70,7 +70,8 @@ class Rotations:
     `angles_bound[k]` of `angles_float[k]`: breakpoint `breakpoints[k]` of neuron `neurons[k]` in
     `layers[k]`, which `on[k]` turns on. There the velocity of the output, along the angle, jumps
     by a vector of norm `kinks_float[k]` within `kinks_bound[k]`: |slope change| |W_out,j| |z_j'|.
-    `arc_counts` are exact; v lies at `ends_float`, within `ends_bound`. `failures` names the rows
+    `arc_counts` are exact. `first_codes` (packed) are the codes just before the first crossings,
+    a row for each of `geodesics`, the rows that were not refused. v lies at `ends_float`, within `ends_bound`. `failures` names the rows
     that were refused, with why.
 
     >>> from exact.sources import tensors
@@ -97,6 +98,7 @@ class Rotations:
     kinks_float: FloatArray
     kinks_bound: FloatArray
     arc_counts: IndexArray
+    first_codes: ByteArray
     ends_float: FloatArray
     ends_bound: FloatArray
     failures: Mapping[int, str]
@@ -510,7 +512,10 @@ def _read(
     rounding = (slopes.columns.shape[1] + 16) * 4 * UNIT
     kinks, bounds = size * speed, size * (off + speed * rounding) * 1.01 + LEAST_NORMAL
     bounds[np.isnan(bounds)] = np.inf
-    kept = events.kept
+    kept, before = events.kept, _before(circles)
+    on = _turns_on(events, before)
+    at_u = ~kept & (events.angles == 0)
+    before[events.owner[at_u], events.hinge[at_u]] ^= True
     usable = np.zeros(count, dtype=bool)
     usable[good] = True
     points = np.bincount(events.owner[kept & circles.opens], minlength=len(circles))
@@ -528,10 +533,11 @@ def _read(
         np.ones(int(kept.sum()), dtype=np.int64),
         neuron[kept],
         bend[kept],
-        _turns_on(events, _before(circles))[kept],
+        on[kept],
         kinks[kept],
         bounds[kept],
         arc_counts,
+        np.packbits(before, axis=1),
         spread(frames.ends, usable, np.nan),
         spread(frames.ends_bound, usable, np.nan),
         failures,
@@ -544,7 +550,11 @@ def _read(
 def _path_lengths(found: Rotations) -> ArcLengths:
     """The lengths of all circles, one at a time."""
     slopes, circles, frames = _Slopes.of(found.network), found.circles, found.frames
-    before, values, bounds = _before(circles), np.zeros(len(circles)), np.zeros(len(circles))
+    values, bounds, count = (
+        np.zeros(len(circles)),
+        np.zeros(len(circles)),
+        circles.network.hinge_count,
+    )
     starts = np.searchsorted(found.rows, np.append(found.geodesics, len(found)))
     for start, p, q in _products(found.network, frames, "cpu"):
         for k in range(len(p)):
@@ -554,7 +564,7 @@ def _path_lengths(found: Rotations) -> ArcLengths:
                 slopes,
                 np.stack([p[k], q[k]]),
                 frames.errors[place] * slopes.row_norms,
-                before[place],
+                np.unpackbits(found.first_codes[place], count=count).astype(bool),
                 found.neurons[mine] * len(slopes.changes) + found.breakpoints[mine],
                 found.on[mine],
                 found.angles_float[mine],
