@@ -70,9 +70,9 @@ class Rotations:
     `angles_bound[k]` of `angles_float[k]`: breakpoint `breakpoints[k]` of neuron `neurons[k]` in
     `layers[k]`, which `on[k]` turns on. There the velocity of the output, along the angle, jumps
     by a vector of norm `kinks_float[k]` within `kinks_bound[k]`: |slope change| |W_out,j| |z_j'|.
-    `arc_counts` are exact. `first_codes` (packed) are the codes just before the first crossings,
-    a row for each of `geodesics`, the rows that were not refused. v lies at `ends_float`, within `ends_bound`. `failures` names the rows
-    that were refused, with why.
+    `arc_counts` are exact. `first_codes` (packed) are the codes just before the first crossings, a
+    row for each of `geodesics`, the rows that were not refused. v lies at `ends_float`, within
+    `ends_bound`. `failures` names the rows that were refused, with why.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1, -1], [0, 1]], None), ([[3, 4]], None)])
@@ -624,7 +624,7 @@ def _path_length(
     )
     moved = np.abs(change) * norms[neuron] * (radius + 2 * errors)[neuron]
     bound = arcs.bounds.sum() + off * end[0] + end[1] * (sums + inexact)
-    bound += moved @ (angles_bound + _ANGLE)
+    bound += moved @ (angles_bound + end[1] + _ANGLE)
     bound += 2 * (len(hinge) + 8) * UNIT * arcs.values.sum()
     power = front + behind
     return math.ldexp(arcs.values.sum(), power), math.ldexp(bound * 1.01, power) + LEAST_NORMAL
