@@ -18,14 +18,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from flint import arb
 
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL, U
-from exact.arithmetic.numbers import FloatArray
+from exact.arithmetic.numbers import Ball, FloatArray
 
 _POINTS = 12
-_RULE = [arb.legendre_p_root(_POINTS, k, weight=True) for k in range(_POINTS)]
+_RULE = [Ball.legendre_p_root(_POINTS, k, weight=True) for k in range(_POINTS)]
 _NODES, _WEIGHTS = (np.array([float(pair[k].mid()) for pair in _RULE]) for k in (0, 1))
 _QUARTER = math.pi / 2
 _SMALL = 2.0**-54  # beside the semi-axis
