@@ -180,6 +180,16 @@ def test_lengths_of_arcs_lie_within_their_bounds() -> None:
         assert off <= found.bounds[0] < 1e-11
 
 
+def test_what_the_squared_speed_is_off_by_is_in_the_bound() -> None:
+    """A flat ellipse made round by 10^-6 of its squared axis is longer by more than roundings."""
+    for off in (1e-6, 1e-10):
+        flat, round_ = np.array([[1.0, 0, 0]]), np.array([[1.0, 0, off]])
+        ends = np.zeros(1), np.full(1, math.pi)
+        first = elliptic_lengths(flat, np.full(1, off), *ends)
+        second = elliptic_lengths(round_, np.zeros(1), *ends)
+        assert 0 < second.values[0] - first.values[0] <= first.bounds[0] < 100 * off
+
+
 def test_the_error_of_the_rule_is_bounded_before_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """With three points and a loose goal the rule is what is wrong, and its bound holds."""
     nodes, weights = np.polynomial.legendre.leggauss(3)
