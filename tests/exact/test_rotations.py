@@ -213,6 +213,7 @@ def test_points_on_hinges_and_nearly_parallel_rows() -> None:
     assert found.arc_counts.tolist() == [2, 1]
     assert found.ends_float.tolist() == [math.pi / 2, 2.0**-60]
     assert abs(found.lengths_float[1] - 2.0**-60) <= found.lengths_bound[1] < 1e-13
+    assert abs(found.lengths_float[0] - 1) <= found.lengths_bound[0] < 1e-10
     ring = rotations(net, [[1, 0], [1, 0]], [[0, 1], [1, 2.0**-60]], radius_squared=1, whole=True)
     assert ring.angles_float[ring.rows == 0].tolist() == ring.angles_float[ring.rows == 1].tolist()
     assert ring.angles_float[0] == 0 and ring.neurons[:2].tolist() == [1, 2]
