@@ -31,6 +31,7 @@ from exact.instruments.batches.neurons.neuron_status import neuron_status
 from exact.instruments.batches.neurons.pair_logic import joint_counts, pair_logic
 from exact.instruments.batches.neurons.soft_codes import soft_codes
 from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
+from exact.instruments.batches.rotations import Rotations, rotations
 from exact.instruments.batches.steering import Steering, steering
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
@@ -108,6 +109,7 @@ __all__ = [
     "RealSpace",
     "Refusal",
     "Region",
+    "Rotations",
     "Segment",
     "SiLU",
     "Sphere",
@@ -133,6 +135,7 @@ __all__ = [
     "partition_circles",
     "partition_lines",
     "rational",
+    "rotations",
     "soft_codes",
     "steering",
 ]

@@ -260,7 +260,7 @@ def partition_circles(
         )
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
     radius = None if radius_squared is None else rational(radius_squared, "radius_squared")
-    _check(network, first, second, radius, device)
+    require_circles(network, first, second, radius, device)
     width, count = network.hinge_count, first.shape[0]
     if limit is not None and 2 * width * count > limit:
         raise TooLarge(
@@ -299,9 +299,10 @@ def _joined(
     )
 
 
-def _check(
+def require_circles(
     network: Network, u: RationalMatrix, v: RationalMatrix, radius: Rational | None, device: str
 ) -> None:
+    """Refuse by name what :func:`partition_circles` cannot cut."""
     network.require_bits("batches of circles")
     if len(network.hidden_layers) != 1 or not network.blocks[0].layers[0].bits:
         raise Unsupported(
