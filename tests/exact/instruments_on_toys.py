@@ -1,5 +1,5 @@
 """Every batched instrument on toys, and the same answers by full enumeration: what the tests and
-the table of docs/instruments.md compare.
+the table of `python -m benchmarks instruments` compare.
 
 A toy is random or trained, flat, behind LayerNorm or behind RMSNorm, small enough for `partition`.
 """

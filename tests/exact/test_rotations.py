@@ -309,9 +309,8 @@ def test_rows_that_are_kept() -> None:
 def test_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     found = rotations(NET, [[1, -1, 0]], [[0, 1, -1]])
     table = found.to_pandas()
-    assert list(table.columns) == [
-        "row", "angle", "angle_bound", "layer", "neuron", "on", "kink", "kink_bound"
-    ]  # fmt: skip
+    columns = "row angle angle_bound layer neuron on kink kink_bound"
+    assert list(table.columns) == columns.split()
     assert table["neuron"].tolist() == [0, 1] and table["layer"].tolist() == [1, 1]
     lengths = found.lengths_to_pandas()
     assert lengths["arcs"].tolist() == [3] and lengths["length"][0] == found.lengths_float[0]

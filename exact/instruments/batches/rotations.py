@@ -1,5 +1,8 @@
 """Rotations from u to v: where neurons flip along geodesics, how sharply the output bends there,
 and how long its path is.
+
+Crossings, kinks and lengths stand in one file, longer than others, because each is read off the one
+before.
 """
 
 from __future__ import annotations
