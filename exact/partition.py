@@ -134,6 +134,9 @@ class Choice:
     costs: Mapping[str, float]
     refusals: Mapping[str, Refusal]
 
+    def __repr__(self) -> str:
+        return f"<{self.engine.name}; {len(self.costs)} engines can, {len(self.refusals)} refuse>"
+
     def __str__(self) -> str:
         """The choice on one line, then a line for each engine that refuses."""
         told = {name: f"{name} ({cost:g} us a region)" for name, cost in self.costs.items()}

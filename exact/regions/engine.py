@@ -32,6 +32,7 @@ Progress = Callable[[int], None]
 # ---- why an engine cannot do a problem
 
 
+@short_repr
 @dataclass(frozen=True)
 class Refusal:
     """Why an engine cannot do a problem: a `fact`, what follows from it, and what to do instead.

@@ -32,7 +32,7 @@ from exact import (
 )
 from exact.propagation import circle_filters
 from exact.propagation.circle_filters import CircleEvents
-from exact.regions.arcs import batch_parts
+from exact.regions.arcs.circles import batch_parts
 from exact.regions.arcs.circles.batches import CircleBatch
 from exact.regions.arcs.engines import isolation
 from exact.sources import tensors

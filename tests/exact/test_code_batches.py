@@ -246,7 +246,8 @@ def test_no_row_and_no_bit() -> None:
     ("x", "told"),
     [
         (np.zeros((2, 3)), "X does not fit the network; got shape (2, 3); give an (N, 4) array"),
-        (np.zeros(4), "X does not fit"),
+        (np.zeros(4), "row 0 of X: the norm is undefined here"),
+        (np.zeros(3), "X does not fit"),
         (
             np.array([[1.0, 2, 3, 4], [1, np.nan, 1, 1]]),
             "row 1 of X: X[1][1] is not finite; got nan",
@@ -255,7 +256,7 @@ def test_no_row_and_no_bit() -> None:
             np.array([[1.0, 2, 3, 4], [1, 1, 1, -np.inf]]),
             "row 1 of X: X[1][3] is not finite; got -inf",
         ),
-        ([[1, 2, 3, float("nan")]], "X[0, 3] is not finite"),
+        ([[1, 2, 3, float("nan")]], "row 0 of X: X[0][3] is not finite"),
         (np.array([[1.0, 2, 3, 4], [5.0] * 4]), "row 1 of X: the norm is undefined here"),
         ("text", "X is not a sequence"),
     ],

@@ -309,7 +309,7 @@ def test_locate(square: FlatPartition) -> None:
 
 @pytest.mark.parametrize("x", [[3, 0], [0, "-11/10"]])
 def test_locate_refuses_points_outside(square: FlatPartition, x: list[object]) -> None:
-    with pytest.raises(InvalidInput, match="lies in no region found"):
+    with pytest.raises(InvalidInput, match="lies in no region"):
         square.locate(x)
     with pytest.raises(InvalidInput):
         square.affine_at(x)
@@ -324,12 +324,12 @@ def test_locate_refuses_other_spaces(square: FlatPartition) -> None:
         found.locate([1, 1, 1])
 
 
-def test_locate_on_a_boundary_is_the_off_side() -> None:
-    """The code at a boundary is that of the points where the neuron is off, which is a region
-    here.
-    """
+def test_locate_refuses_boundaries() -> None:
+    """The code there is that of the points where the neuron is off, but the point is in no region."""
     found = partition(tensors.mlp([([[1, 0]], [0]), ([[1]], [0])]), SQUARE)
-    assert str(found.regions[found.locate([0, 1])].code) == "0"
+    assert str(found.code([0, 1])) == "0"
+    with pytest.raises(InvalidInput, match="lies on a boundary"):
+        found.locate([0, 1])
 
 
 # ---- other dimensions, budgets
@@ -401,7 +401,7 @@ def test_a_ball_is_no_polytope() -> None:
         [(1, 0, 0), (0, 1, 0)],
     ]
     assert found.locate([1, "-1/2"]) == 2
-    with pytest.raises(InvalidInput, match="lies in no region found"):
+    with pytest.raises(InvalidInput, match="lies in no region"):
         found.locate([2, 0])
     region = found.regions[0]
     for attempt in (

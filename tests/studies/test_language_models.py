@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from exact import InvalidInput, codes_in_precision, nearest_boundaries, steering
-from exact.instruments import tables
+from exact.instruments.batches import tables
 from exact.sources import transformers
 from exact.sources.residual_streams import capture
 from studies import arguments, cli, layer_tables

@@ -64,7 +64,7 @@ def test_a_kind_without_figures_has_those_of_its_base_and_only_then() -> None:
         pass
 
     square = subjects.square()
-    again = Own(square.network, square.domain, square.engine, square.cells)
+    again = Own(square.problem, square.engine, square.cells)
     assert len(figures_of(Subject("it", again))) == 2
 
 

@@ -10,6 +10,7 @@ brackets the sheet moves by at most sqrt(1 + slope^2) times their difference.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -101,11 +102,14 @@ def distances(found: Sheet, h: FloatArray, rho: FloatArray, error: FloatArray) -
     return Feet(value, (width + 16 * U * size + error + away) * 1.01)
 
 
-def _bracket(derivative: object, s: FloatArray, top: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _bracket(
+    derivative: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
+    s: FloatArray,
+    top: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
     """Points on both sides of the foot near s, proved by the signs there; 0 and above `top` need no
     proof.
     """
-    assert callable(derivative)
     ends = list[FloatArray]()
     for side in (-1.0, 1.0):
         step, end = 8 * U * (s + top), np.full_like(s, np.nan)
