@@ -325,7 +325,7 @@ def test_locate_refuses_other_spaces(square: FlatPartition) -> None:
 
 
 def test_locate_refuses_boundaries() -> None:
-    """The code there is that of the points where the neuron is off, but the point is in no region."""
+    """The code there is that of points where the neuron is off; the point is in no region."""
     found = partition(tensors.mlp([([[1, 0]], [0]), ([[1]], [0])]), SQUARE)
     assert str(found.code([0, 1])) == "0"
     with pytest.raises(InvalidInput, match="lies on a boundary"):

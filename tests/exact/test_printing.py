@@ -77,6 +77,23 @@ def roots() -> Iterator[object]:
         Box([LONG] * 2, [2 * LONG] * 2),
         Segment([LONG, 0], [0, LONG]),
     ]
+    layer = tensors.block(np.eye(3), [1, 2, 3], np.eye(3), None, norm="layernorm")
+    rows = [[1, -1, 0], [0, 2, 5]]
+    gated = tensors.gated_mlp(*[np.eye(3)] * 3, activation=exact.ReLU())
+    problem = exact.Problem.of(layer, Segment(*rows))
+    yield from (
+        layer.codes(rows),
+        exact.codes_in_precision(layer, rows, "bf16"),
+        exact.steering(layer, rows, [1, 0, 0]),
+        exact.rotations(layer, rows[:1], rows[1:]),
+        exact.partition_lines(layer, rows[:1], rows[1:]),
+        exact.nearest_boundaries(layer, rows),
+        gated,
+        gated.quadratic_form(gated.gate.code(rows[0]), 0),
+        exact.choose(problem),
+        next(iter(exact.choose(problem).refusals.values())),
+        problem,
+    )
     long = Rational(3**900)
     yield from (
         wide,

@@ -59,6 +59,9 @@ class Frames(NamedTuple):
     ends: FloatArray
     ends_bound: FloatArray
 
+    def __repr__(self) -> str:
+        return f"<frames of {len(self.ends):,} circles>"
+
     def chosen(self, places: IndexArray) -> Frames:
         """Some of them."""
         return Frames(*(values[places] for values in self))

@@ -21,6 +21,8 @@ from exact.arithmetic.numbers import FloatArray
 
 _STEPS = 100  # each step halves the bracket at least every second time, or ends as Newton's does
 
+Slope = Callable[[FloatArray], tuple[FloatArray, FloatArray]]  # values, and their errors
+
 
 class Sheet(NamedTuple):
     """`h = shift + slope sqrt(rho^2 + core)`, and how far it may be from the exact one near a point
@@ -102,11 +104,7 @@ def distances(found: Sheet, h: FloatArray, rho: FloatArray, error: FloatArray) -
     return Feet(value, (width + 16 * U * size + error + away) * 1.01)
 
 
-def _bracket(
-    derivative: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
-    s: FloatArray,
-    top: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
+def _bracket(derivative: Slope, s: FloatArray, top: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Points on both sides of the foot near s, proved by the signs there; 0 and above `top` need no
     proof.
     """
