@@ -26,21 +26,9 @@ from exact.arithmetic.numbers import whole_number
 from exact.atomic_files import holding, left_behind, write_atomically
 from exact.errors import InvalidInput, TooLarge, Unsupported
 from exact.geometry.budgets import available_bytes, readable_bytes
+from exact.sources.torch_views import unwrapped
+from exact.sources.transformers import norm_path
 
-_NORMS = {  # the module whose input is captured, in the model without its head
-    "gpt2": "h.{}.ln_2",
-    "gpt_neox": "layers.{}.post_attention_layernorm",
-    "phi": "layers.{}.input_layernorm",
-    "opt": "decoder.layers.{}.final_layer_norm",
-    "llama": "layers.{}.post_attention_layernorm",
-    "qwen2": "layers.{}.post_attention_layernorm",
-    "qwen3": "layers.{}.post_attention_layernorm",
-    "mistral": "layers.{}.post_attention_layernorm",
-    "gemma": "layers.{}.post_attention_layernorm",
-    "gemma2": "layers.{}.pre_feedforward_layernorm",
-    "gemma3_text": "layers.{}.pre_feedforward_layernorm",
-    "bert": "encoder.layer.{}.attention.output.LayerNorm",
-}
 _MANIFEST, _SHARD, _LOCK = "streams.json", "shard-{:05d}.safetensors", ".streams.lock"
 _SHARE = 0.5  # of the free memory that vectors without a folder may take
 _INDICES = ("tokens", "positions", "sequences")
@@ -218,33 +206,32 @@ def _shards(
 def _modules(
     model: nn.Module, layers: Sequence[int], norms: Mapping[int, str] | None
 ) -> dict[int, nn.Module]:
-    """The modules to listen at; those of a family stand in the model without its head."""
-    kind = getattr(model.config, "model_type", None)
-    if norms is None and kind not in _NORMS:
-        raise Unsupported(
-            "the family of the model is not known",
-            value=kind,
-            remedy="give norms={layer: the path of the norm in front of its MLP}",
-        )
-    base = model if norms is not None else getattr(model, "base_model", model)
-    known, found = dict(base.named_modules()), dict[int, nn.Module]()
+    """The modules to listen at: those that stand in front of what `transformers.mlp` reads."""
+    known = dict(unwrapped(model).named_modules())
+    found = dict[int, nn.Module]()
     for layer in layers:
-        path = _NORMS[str(kind)].format(layer) if norms is None else norms.get(layer, "")
+        path = _norm_path(model, layer) if norms is None else norms.get(layer, "")
         if not path or path not in known:
-            there = [
-                k
-                for k in range(len(known))
-                if norms is None and _NORMS[str(kind)].format(k) in known
-            ]
             raise InvalidInput(
-                "the model has no such layer, or no norm there",
+                "the model has no such module",
                 value=f"layer {layer}: {path!r}",
-                remedy=f"give layers of {there or 'norms='}",
+                remedy="give norms={layer: the path of the norm in front of its MLP}",
             )
         found[layer] = known[path]
     if not found:
         raise InvalidInput("no layer is asked for", value=layers, remedy="give at least one")
     return found
+
+
+def _norm_path(model: nn.Module, layer: int) -> str:
+    try:
+        return norm_path(model, layer)
+    except Unsupported as error:
+        raise Unsupported(
+            error.wrong,
+            value=error.value,
+            remedy="give norms={layer: the path of the norm in front of its MLP}",
+        ) from error
 
 
 @contextmanager

@@ -12,15 +12,19 @@ from transformers import (
     AutoModelForCausalLM,
     BertConfig,
     BertModel,
+    Gemma2Config,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
+    MistralConfig,
     OPTConfig,
     PhiConfig,
+    Qwen3Config,
 )
 
 from exact import InvalidInput, TooLarge, Unsupported
-from exact.sources import gpt2, residual_streams
+from exact.sources import gpt2, residual_streams, transformers
+from exact.sources.families import FAMILIES
 from exact.sources.residual_streams import capture
 
 SMALL: dict[str, Any] = {"vocab_size": 50, "max_position_embeddings": 12}
@@ -31,7 +35,20 @@ CONFIGS = [
     GPTNeoXConfig(**DEEP, intermediate_size=16, use_parallel_residual=True),
     PhiConfig(**DEEP, intermediate_size=16),
     OPTConfig(**DEEP, ffn_dim=16, word_embed_proj_dim=8),
+    Qwen3Config(**DEEP, intermediate_size=16, num_key_value_heads=2, head_dim=4),
+    MistralConfig(**DEEP, intermediate_size=16, num_key_value_heads=2),
+    Gemma2Config(**DEEP, intermediate_size=16, num_key_value_heads=2, head_dim=4),
 ]
+READS = {  # the module in front of the MLP, as each family's own forward has it
+    "gpt2": "h.{}.ln_2",
+    "llama": "layers.{}.post_attention_layernorm",
+    "gpt_neox": "layers.{}.post_attention_layernorm",
+    "phi": "layers.{}.input_layernorm",
+    "opt": "decoder.layers.{}.final_layer_norm",
+    "qwen3": "layers.{}.post_attention_layernorm",
+    "mistral": "layers.{}.post_attention_layernorm",
+    "gemma2": "layers.{}.pre_feedforward_layernorm",
+}
 TEXTS = [[1, 2, 3], [4, 5, 6, 7, 8], [9], list(range(10, 40))]
 
 
@@ -55,7 +72,7 @@ def test_every_row_is_what_the_norm_reads_alone(config: Any) -> None:
     assert found.positions.tolist() == [0, 1, 2, 0, 1, 2, 3, 4, 0, *range(30)]
     assert found.sequences.tolist() == [0] * 3 + [1] * 5 + [2] + [3] * 30
     for layer in (0, 1):
-        path = residual_streams._NORMS[config.model_type].format(layer)
+        path = READS[config.model_type].format(layer)
         alone = []
         model.eval()
         hook = model.base_model.get_submodule(path).register_forward_pre_hook(
@@ -66,7 +83,8 @@ def test_every_row_is_what_the_norm_reads_alone(config: Any) -> None:
         hook.remove()
         model.train()
         assert found.vectors(layer).dtype == torch.float64
-        torch.testing.assert_close(found.vectors(layer), torch.cat(alone).detach())
+        near = {"rtol": 1e-5, "atol": 1e-5} if config.model_type == "gemma2" else {}  # float32 norms
+        torch.testing.assert_close(found.vectors(layer), torch.cat(alone).detach(), **near)
 
 
 def test_the_network_read_makes_the_output_of_the_mlp(tmp_path: Path) -> None:
@@ -97,6 +115,26 @@ def test_post_norm_models_give_the_sum_behind_attention() -> None:
     model(torch.tensor([[1, 2, 3]]))
     hook.remove()
     torch.testing.assert_close(found.vectors(0), sums[0])
+
+
+def test_a_norm_behind_the_sum_is_the_one_in_front_of_the_mlp() -> None:
+    """OPT-350m's order: the norm behind attention feeds the MLP, the last one stands behind it."""
+    model = model_of(
+        OPTConfig(**DEEP, ffn_dim=16, word_embed_proj_dim=8, do_layer_norm_before=False)
+    )
+    found = capture(model, TEXTS[:3], [0, 1], batch_size=1)
+    for layer in (0, 1):
+        outputs: list[torch.Tensor] = []
+        block = model.model.decoder.layers[layer]
+        hook = block.fc2.register_forward_hook(lambda *args, to=outputs: to.append(args[2]))
+        model.eval()
+        for text in TEXTS[:3]:
+            model(torch.tensor([text]))
+        hook.remove()
+        expected = torch.cat([y.reshape(-1, 8) for y in outputs]).detach().numpy()
+        network = transformers.mlp(model, layer)
+        got = network.forward_float(found.vectors(layer).numpy())
+        np.testing.assert_allclose(got, expected, 1e-9, 1e-12)
 
 
 def words(text: str) -> dict[str, list[int]]:
@@ -157,7 +195,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
         ([[1, 50]], [0], r"text 0 has a token that is not there; got 50; give ids 0 .. 49"),
         ([[1], []], [0], "text 1 has no token"),
         ([], [0], "there is no text"),
-        ([[1]], [2], r"no such layer, or no norm there; .*give layers of \[0, 1\]"),
+        ([[1]], [2], r"the checkpoint has no such layer; got 2; give 0 .. 1"),
         ([[1]], [], "no layer is asked for"),
         (Path("/nowhere.txt"), [0], "no such text file"),
     ],
@@ -170,14 +208,14 @@ def test_what_cannot_be_run(texts: Any, layers: list[int], told: str) -> None:
 def test_other_families_by_their_norms(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(CONFIGS[0])
     expected = capture(model, TEXTS, [1]).vectors(1)
-    model.config.model_type = "mystery"
-    with pytest.raises(Unsupported, match="got mystery; give norms="):
+    monkeypatch.delitem(FAMILIES, "gpt2")
+    with pytest.raises(Unsupported, match="got gpt2; give norms="):
         capture(model, TEXTS, [1])
     found = capture(model, TEXTS, [1], norms={1: "transformer.h.1.ln_2"})
     assert torch.equal(found.vectors(1), expected)
     with pytest.raises(InvalidInput, match="was not captured"):
         found.vectors(0)
-    with pytest.raises(InvalidInput, match="give layers of norms="):
+    with pytest.raises(InvalidInput, match="give norms=.layer"):
         capture(model, TEXTS, [1], norms={1: "transformer.h.1.ln_9"})
     monkeypatch.setattr(residual_streams, "available_bytes", lambda: 100)
     with pytest.raises(TooLarge, match="give folder="):
