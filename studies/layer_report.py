@@ -36,6 +36,9 @@ TOTALS: Mapping[str, Cell] = {
     "median distance": _float("distance_median_float", ".3g"),
     "never on": lambda one: f"{one['never']:,}",
     "always on": lambda one: f"{one['always']:,}",
+    "never / always everywhere": lambda one: (
+        f"{one['never_anywhere']:,} / {one['always_anywhere']:,}"
+    ),
     "wrong bits": _float("wrong_bits_share_float", ".3%"),
     "wrong codes": _float("wrong_codes_share_float", ".1%"),
     "crossings": _float("crossings_mean_float", ",.1f"),

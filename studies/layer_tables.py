@@ -15,11 +15,14 @@ import numpy as np
 from exact import (
     Codes,
     Network,
+    NormBall,
+    Sphere,
     codes_in_precision,
     expected_crossings,
     firing_shares,
     hamming,
     nearest_boundaries,
+    neuron_status,
     partition_lines,
 )
 from exact.arithmetic.arrays import IndexArray
@@ -88,6 +91,7 @@ def measure(
         "tokens_on": fired,
         "share": fired / len(codes),
         "uniform_share": uniform,
+        "anywhere": _anywhere(network),
         "nearest_of": _counted(near.neurons[:, 0], network.hinge_count),
         "wrong_bits": _counted(low.neurons, network.hinge_count),
     }
@@ -106,6 +110,8 @@ def measure(
         "never_neurons": neurons["neuron"][fired == 0][:LISTED].tolist(),
         "always": int((fired == len(codes)).sum()),
         "always_neurons": neurons["neuron"][fired == len(codes)][:LISTED].tolist(),
+        "never_anywhere": int((neurons["anywhere"] == "never").sum()),
+        "always_anywhere": int((neurons["anywhere"] == "always").sum()),
         "dtype": low.dtype,
         "wrong_bits_share_float": float(low.wrong_bit_shares_float[0]),
         "wrong_codes_share_float": float(low.wrong_code_shares_float[0]),
@@ -152,6 +158,19 @@ def _fired(packed: np.ndarray, count: int) -> IndexArray:
             axis=0, dtype=np.int64
         )
     return total
+
+
+def _anywhere(network: Network) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """The status of each neuron over all inputs, with proof; "unknown" without a norm, whose range
+    is the only bound of a residual stream.
+    """
+    if not network.has_norm:
+        return np.full(network.hinge_count, "unknown", dtype=object)
+    domain = Sphere() if network.norms[0].eps == 0 else NormBall()
+    names: np.ndarray[Any, np.dtype[np.object_]] = np.array(
+        neuron_status(network, domain).names, dtype=object
+    )
+    return names
 
 
 def _crossings(

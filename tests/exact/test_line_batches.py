@@ -32,6 +32,7 @@ from exact import (
     partition,
     partition_lines,
 )
+from exact.check import Status
 from exact.geometry.pencils.positions import position_float
 from exact.regions.arcs.lines import batches, columns
 from exact.sources import tensors
@@ -120,6 +121,18 @@ def test_floats_are_proved_by_the_filter(norm: str, kind: str, activation: Any) 
         saturates = isinstance(activation, HardTanh) and len(widths) > 2 and made is None
         if kind == "segment" or not saturates:  # else hinges are constant towards infinity
             assert batch.decisions["settled lines"] == 0
+
+
+@pytest.mark.parametrize("norm", ["none", "var"])
+@pytest.mark.parametrize("kind", sorted(DOMAINS))
+def test_every_partition_of_a_batch_passes_its_check(norm: str, kind: str) -> None:
+    placed = None if norm == "none" else LayerNorm.of("1e-5", dim=4)
+    net = network(7, [4, 9, 7], placed)
+    generator = np.random.default_rng(3)
+    p, q = generator.normal(size=(2, 6, 4))
+    batch = partition_lines(net, p, q, kind=kind)  # type: ignore[arg-type]
+    for made in batch:
+        assert made.check().status is Status.COMPLETE
 
 
 def test_hinges_that_a_line_crosses_twice() -> None:

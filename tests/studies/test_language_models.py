@@ -25,10 +25,20 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from exact import InvalidInput, codes_in_precision, nearest_boundaries, steering
+from exact import (
+    Block,
+    InvalidInput,
+    Layer,
+    LayerNorm,
+    Network,
+    ReLU,
+    codes_in_precision,
+    nearest_boundaries,
+    steering,
+)
 from exact.instruments.batches import tables
 from exact.sources import transformers
-from exact.sources.residual_streams import capture
+from exact.sources.residual_streams import ResidualStreams, capture
 from studies import arguments, cli, layer_tables
 from studies.commands import text, vectors
 from viz import style
@@ -370,6 +380,25 @@ def test_text_capture_codes_steering_and_a_figure(models: Path, tmp_path: Path) 
     ).draw()
     svg, png = style.save(figure, tmp_path, "layer")
     assert svg.stat().st_size > 5000 and png.stat().st_size > 5000
+
+
+@pytest.mark.parametrize("eps", [0, 1e-5])
+def test_what_no_input_can_do_is_told_from_what_no_token_does(eps: float) -> None:
+    """The norm's sphere has radius 2 here: w y + b lies within 2 |P w| = 8 ** 0.5 of b."""
+    weight = np.tile([1.0, -1.0, 0.0, 0.0], (4, 1))
+    layer = Layer.of(weight, np.array([-3.0, 3.0, 1.0, -2.8]), ReLU())
+    network = Network((Block((layer, Layer.of(np.ones((1, 4)))), LayerNorm.of(eps, dim=4)),))
+    rows = np.array([[3.0, 1.0, 0.0, 5.0], [4.0, 1.0, 0.0, 5.0]])
+    places = (np.arange(2), np.arange(2), np.zeros(2, dtype=np.int64))
+    streams = ResidualStreams((0,), *places, lambda _: torch.from_numpy(rows))
+    found = layer_tables.measure(network, rows, streams, geodesics=1)
+    assert found.tables["neurons"]["anywhere"].tolist() == ["never", "always"] + ["sometimes"] * 2
+    assert found.tables["neurons"]["tokens_on"].tolist() == [0, 2, 2, 0]
+    assert (found.summary["never"], found.summary["never_anywhere"]) == (2, 1)
+    assert (found.summary["always"], found.summary["always_anywhere"]) == (2, 1)
+    bare = Network((Block(network.blocks[0].layers),))
+    found = layer_tables.measure(bare, rows, streams, geodesics=1)
+    assert set(found.tables["neurons"]["anywhere"]) == {"unknown"}
 
 
 def test_a_layer_without_a_norm_has_distances_alone(tmp_path: Path) -> None:

@@ -406,7 +406,7 @@ def _named(error: ExactlensError, row: int) -> ExactlensError:
 
 def require_device(device: str) -> None:
     """InvalidInput unless torch can compute on the device."""
-    known = isinstance(device, str) and re.fullmatch(r"cpu|cuda(:\d+)?", device) is not None
+    known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is not None
     if not known or (device.startswith("cuda") and not torch.cuda.is_available()):
         raise InvalidInput(
             "no such device is available", value=repr(device), remedy='write device="cpu"'

@@ -1,9 +1,13 @@
-"""Why engines for curves cannot do a problem."""
+"""Why engines for curves cannot do a problem, and batches of curves cannot begin."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from exact.errors import InvalidInput
 from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.round import Sphere
+from exact.networks.network import Network
 from exact.regions.engine import NORM_IS_NOT_FIRST, Problem, Refusal
 
 
@@ -19,3 +23,15 @@ def curve_refusal(problem: Problem) -> Refusal | None:
     advice = "use GreatCircle(u, v) for a geodesic on it" if dim is not None and dim > 1 else ""
     found = Refusal(f"the sphere has dimension {dim}, not 1", advice=advice, of_size=True)
     return None if dim == 1 else found
+
+
+def require_batch(network: Any, limit: Any) -> None:
+    """InvalidInput unless a batch can begin: with a network, and a limit of crossings or None."""
+    if not isinstance(network, Network):
+        raise InvalidInput(
+            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
+        )
+    if limit is not None and not (isinstance(limit, int) and limit >= 0):
+        raise InvalidInput(
+            "not a limit", value=repr(limit), remedy="give a whole number of crossings, or None"
+        )

@@ -83,7 +83,9 @@ def test_every_row_is_what_the_norm_reads_alone(config: Any) -> None:
         hook.remove()
         model.train()
         assert found.vectors(layer).dtype == torch.float64
-        near = {"rtol": 1e-5, "atol": 1e-5} if config.model_type == "gemma2" else {}  # float32 norms
+        near = (
+            {"rtol": 1e-5, "atol": 1e-5} if config.model_type == "gemma2" else {}
+        )  # float32 norms
         torch.testing.assert_close(found.vectors(layer), torch.cat(alone).detach(), **near)
 
 
@@ -215,7 +217,7 @@ def test_other_families_by_their_norms(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(found.vectors(1), expected)
     with pytest.raises(InvalidInput, match="was not captured"):
         found.vectors(0)
-    with pytest.raises(InvalidInput, match="give norms=.layer"):
+    with pytest.raises(InvalidInput, match=r"give norms=\{layer"):
         capture(model, TEXTS, [1], norms={1: "transformer.h.1.ln_9"})
     monkeypatch.setattr(residual_streams, "available_bytes", lambda: 100)
     with pytest.raises(TooLarge, match="give folder="):

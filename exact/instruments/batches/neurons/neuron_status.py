@@ -69,6 +69,11 @@ class NeuronStatus:
     upper_float: FloatArray
     proved_by: tuple[str, ...]
 
+    @property
+    def names(self) -> list[str]:
+        """The status of every hinge in words: never, sometimes, always, undecided."""
+        return [Status(int(s)).name.lower() for s in self.status]
+
     def count(self, status: Status) -> int:
         """How many hinges have a status."""
         return int((self.status == status).sum())
@@ -85,7 +90,7 @@ class NeuronStatus:
                 "layer": hinges[:, 0],
                 "neuron": hinges[:, 1],
                 "breakpoint": hinges[:, 2],
-                "status": [Status(int(s)).name.lower() for s in self.status],
+                "status": self.names,
                 "lower": self.lower_float,
                 "upper": self.upper_float,
                 "proved_by": list(self.proved_by),

@@ -10,14 +10,12 @@ exact points, is made from the same arrays when asked for.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
@@ -27,6 +25,7 @@ from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.round import GreatCircle
 from exact.geometry.pencils.pencil import diamond_directions_float
+from exact.networks.evaluation.batches import require_device
 from exact.networks.network import Network
 from exact.propagation.circle_filters import ReadOut
 from exact.regions.arcs.cells import CurveCells
@@ -43,6 +42,7 @@ from exact.regions.arcs.engines.edges import Tally
 from exact.regions.arcs.engines.isolation import Isolated
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
+from exact.regions.arcs.refusals import require_batch
 from exact.regions.cells import Outcome
 from exact.regions.engine import Problem
 
@@ -250,14 +250,7 @@ def partition_circles(
     >>> batch.cell_counts.tolist(), [str(region.code) for region in batch[1].regions]
     ([4, 4], ['01', '00', '10', '11'])
     """
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
-    if limit is not None and not (isinstance(limit, int) and limit >= 0):
-        raise InvalidInput(
-            "not a limit", value=repr(limit), remedy="give a whole number of crossings, or None"
-        )
+    require_batch(network, limit)
     first, second = RationalMatrix.read(u, "u"), RationalMatrix.read(v, "v")
     radius = None if radius_squared is None else rational(radius_squared, "radius_squared")
     require_circles(network, first, second, radius, device)
@@ -326,8 +319,4 @@ def require_circles(
         raise InvalidInput(
             "a circle has no positive radius", value=radius, remedy="give radius_squared > 0"
         )
-    known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is not None
-    if not known or (device.startswith("cuda") and not torch.cuda.is_available()):
-        raise InvalidInput(
-            "no such device is available", value=repr(device), remedy='write device="cpu"'
-        )
+    require_device(device)

@@ -8,7 +8,6 @@ points, is made from the same arrays when asked for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,6 +28,7 @@ from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.networks.evaluation.batches import require_device
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
@@ -38,6 +38,7 @@ from exact.regions.arcs.lines.columns import LinePlan, is_filtered
 from exact.regions.arcs.lines.filters import LineEvents, line_events
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.arcs.records import curve_cells, curve_parts
+from exact.regions.arcs.refusals import require_batch
 from exact.regions.cells import Outcome
 from exact.regions.engine import Job, Problem
 
@@ -238,14 +239,7 @@ def partition_lines(
     >>> batch.cell_counts.tolist(), [str(region.code) for region in batch[0].regions]
     ([4, 2], ['000', '100', '110', '111'])
     """
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
-    if limit is not None and not (isinstance(limit, int) and limit >= 0):
-        raise InvalidInput(
-            "not a limit", value=repr(limit), remedy="give a whole number of crossings, or None"
-        )
+    require_batch(network, limit)
     first, second = RationalMatrix.read(p, "p"), RationalMatrix.read(q, "q")
     _check(network, first, second, kind, device)
     network.require_bits("batches of lines")
@@ -431,11 +425,7 @@ def _check(network: Network, p: RationalMatrix, q: RationalMatrix, kind: str, de
             value=f"{p.shape} and {q.shape}",
             remedy=f"give two arrays of shape (B, {network.input_dim})",
         )
-    known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device) is not None
-    if not known or (device.startswith("cuda") and not torch.cuda.is_available()):
-        raise InvalidInput(
-            "no such device is available", value=repr(device), remedy='write device="cpu"'
-        )
+    require_device(device)
     short = q.float64() == (p.float64() if kind == "segment" else 0.0)
     for place in np.flatnonzero(short.all(axis=1)).tolist():
         end = p.row(place) if kind == "segment" else [0] * q.shape[1]
