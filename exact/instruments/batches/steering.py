@@ -6,15 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
-from exact.arithmetic.enclosures.roundoff import U
+from exact.arithmetic.enclosures.roundoff import LEAST, U
 from exact.arithmetic.linear_algebra import matrix
-from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float, rational
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    RationalMatrix,
+    nearest_float,
+    rational,
+)
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, shown
 from exact.instruments.batches.tables import frame
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
     import sympy
 
 Errors = Literal["raise", "keep"]
-_SPLIT = 134217729.0  # 2^27 + 1 halves the digits of a float64
 _SMALL = (
     2.0**-30
 )  # what is no smaller beside a direction is not zero; what is, is looked at exactly
@@ -269,34 +276,67 @@ def _fault(network: Network, directions: RationalMatrix, place: int) -> InvalidI
 def _moved(
     x: RationalMatrix, d: RationalMatrix, rows: IndexArray, places: IndexArray, alpha: Rational
 ) -> RationalMatrix:
-    """x + alpha d: in float64 where no digit is lost, else in rationals."""
-    near = nearest_float(alpha)
-    if x.is_float and d.is_float and rational(near) == alpha:
-        with np.errstate(all="ignore"):
-            start, step = x.float64()[rows], d.float64()[places]
-            moved, lost = _sum(start, step, near)
-        if not lost or not len(rows):
-            return RationalMatrix.from_floats(moved)
-    pairs = zip(rows.tolist(), places.tolist(), strict=True)
-    return RationalMatrix.from_rationals(
-        [[a + alpha * b for a, b in zip(x.row(i), d.row(j), strict=True)] for i, j in pairs]
-    )
+    """x[rows] + alpha d[places]."""
+    if alpha == 0 and x.is_float:
+        return RationalMatrix.from_floats(x.float64()[rows])
+    return _Moved(x, d, rows, places, alpha)
 
 
-def _sum(x: FloatArray, d: FloatArray, alpha: float) -> tuple[FloatArray, bool]:
-    """x + alpha d, and whether a rounding error is not zero, by Dekker's and Knuth's
-    error-free transformations (Ogita, Rump, Oishi 2005), far from underflow and overflow.
+class _Moved(RationalMatrix):
+    """x[rows] + alpha d[places]: floats with a bound for all, rationals of the rows that are asked
+    for.
     """
-    product = alpha * d
-    high, high_d = (_SPLIT * v - (_SPLIT * v - v) for v in (np.float64(alpha), d))
-    low, low_d = alpha - high, d - high_d
-    lost = low * low_d - (((product - high * high_d) - low * high_d) - high * low_d)
-    total = x + product
-    back = total - x
-    missing = (x - (total - back)) + (product - back)
-    sizes = np.abs(np.concatenate([product.ravel(), d.ravel()]))
-    middle = (sizes == 0) | ((sizes > 2.0**-400) & (sizes < 2.0**400))
-    return total, bool(np.any(lost) or np.any(missing) or not middle.all())
+
+    def __init__(
+        self,
+        x: RationalMatrix,
+        d: RationalMatrix,
+        rows: IndexArray,
+        places: IndexArray,
+        alpha: Rational,
+    ) -> None:
+        super().__init__(None, None, (len(rows), x.shape[1]))
+        self._given = x, d, rows, places, alpha
+
+    @cached_property
+    def exact(self) -> RationalArray:
+        """All of them in the backend."""
+        return matrix([self.row(index) for index in range(self.shape[0])], self.shape[1])
+
+    def row(self, index: int) -> list[Rational]:
+        """One row as backend rationals, making no other row."""
+        x, d, rows, places, alpha = self._given
+        pairs = zip(x.row(int(rows[index])), d.row(int(places[index])), strict=True)
+        return [start + alpha * step for start, step in pairs]
+
+    def float64(self) -> FloatArray:
+        """Near the rows: within `float64_error`."""
+        return self._floats_with_errors[0]
+
+    def float64_error(self) -> FloatArray:
+        """A bound on |float64() - exact|, entry by entry."""
+        return self._floats_with_errors[1]
+
+    @cached_property
+    def _floats_with_errors(self) -> tuple[FloatArray, FloatArray]:
+        """Three operations are rounded: alpha, the product, the sum."""
+        x, d, rows, places, alpha = self._given
+        near = nearest_float(alpha)
+        with np.errstate(all="ignore"):
+            start, step = x.float64()[rows], near * d.float64()[places]
+            error = 4 * U * (np.abs(start) + np.abs(step)) + LEAST
+            for known, those, scale in ((x, rows, 1.0), (d, places, abs(near))):
+                if not known.is_float:
+                    error += 2 * scale * known.float64_error()[those]
+            return start + step, error
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the floats are known to be the rows."""
+        return False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _Moved, self._given
 
 
 def _read(
