@@ -19,7 +19,9 @@ import numpy as np
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 
-_STEPS = 100  # each step halves the bracket at least every second time, or ends as Newton's does
+_STEPS = (
+    100  # each halves the bracket or is Newton's; they may end anywhere, the brackets are proved
+)
 
 Slope = Callable[[FloatArray], tuple[FloatArray, FloatArray]]  # values, and their errors
 
@@ -93,7 +95,7 @@ def distances(found: Sheet, h: FloatArray, rho: FloatArray, error: FloatArray) -
             newton = s - value / (stretch - pull * bent)
         inside = (newton > low) & (newton < high)
         s, before = np.where(inside, newton, (low + high) / 2), s
-        if bool((s == before).all()):
+        if bool((np.abs(s - before) <= 2 * U * (s + top)).all()):
             break
     low, high = _bracket(derivative, s, top)
     gap = height - found.slope * np.sqrt(s * s + found.core)
@@ -117,5 +119,7 @@ def _bracket(derivative: Slope, s: FloatArray, top: FloatArray) -> tuple[FloatAr
             limit = tried <= 0 if side < 0 else tried >= top * (1 + 6 * U)
             good = np.isnan(end) & (limit | (side * value > error))
             end, step = np.where(good, tried, end), 4 * step
+            if not np.isnan(end).any():
+                break
         ends.append(np.where(np.isnan(end), 0.0 if side < 0 else 2 * top, end))
     return ends[0], ends[1]

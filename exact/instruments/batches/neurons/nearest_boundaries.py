@@ -11,7 +11,10 @@ decide (mathematics.md, "Nearest boundaries").
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +24,7 @@ import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.numbers import FloatArray
@@ -37,8 +41,9 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 
 Tensor = torch.Tensor
-_CHUNK = 1 << 20  # entries of the largest array of a chunk
+_CHUNK = 1 << 19  # entries of the largest array of a chunk
 _SMALLEST = 16  # rows of a chunk
+_READ = 1 << 13  # rows whose distances are found at a time
 
 
 @members_in_ieee_floats
@@ -179,6 +184,22 @@ class _Source:
         return ExactPoints(self.norm, known, rows)
 
 
+@dataclass(frozen=True)
+class _Filtered:
+    """What floats say of rows start .. stop: the hinges measured, the k that are nearest (B x k)
+    and whether that is certain (B); |P x|, its relative error and the powers of two (B).
+    """
+
+    start: int
+    stop: int
+    measured: Measured
+    picked: Tensor
+    sure: Tensor
+    length: Tensor
+    relative: Tensor
+    powers: Tensor
+
+
 class _Search:
     """One run over all rows in chunks."""
 
@@ -202,10 +223,16 @@ class _Search:
             for name in ("angles_float", "angles_bound", "distances_float", "distances_bound")
         }
         self.decided = {"filter": 0, "exact": 0}
+        self.seen = {
+            name: np.zeros((count, k))
+            for name in (*NAMES, "length", "relative", "powers", "unknown")
+        }
 
     def run(self) -> NearestBoundaries:
-        for start, stop in self._chunks():
-            self._chunk(start, stop)
+        for found in self._filtered():
+            self._choose(found)
+        for start in range(0, len(self.rows), _READ):
+            self._read_off(slice(start, start + _READ))
         place = np.array([tuple(h) for h in self.hinges] + [(0, -1, -1)], dtype=np.int64)
         named = place[self.chosen]
         self.on[self.chosen < 0] = False
@@ -225,6 +252,23 @@ class _Search:
             self.decided,
         )
 
+    def _filtered(self) -> Iterator[_Filtered]:
+        """The chunks in turn. Hinges that all rows share are measured in as many threads as torch
+        has, each with a chunk of its own, a few chunks ahead of what is read.
+        """
+        if isinstance(self.source, CellHinges) or self.device != "cpu":
+            yield from itertools.starmap(self._filter, self._chunks())
+            return
+        threads = torch.get_num_threads()
+        with one_thread(), ThreadPoolExecutor(threads) as pool:
+            ahead = deque[Future[_Filtered]]()
+            for start, stop in self._chunks():
+                ahead.append(pool.submit(self._filter, start, stop))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
     def _chunks(self) -> Iterator[tuple[int, int]]:
         width = len(self.hinges)
         if isinstance(self.source, CellHinges):
@@ -233,22 +277,37 @@ class _Search:
         for start in range(0, len(self.rows), size):
             yield start, min(len(self.rows), start + size)
 
-    def _chunk(self, start: int, stop: int) -> None:
+    def _filter(self, start: int, stop: int) -> _Filtered:
+        """The nearest by floats."""
         x, powers = self.rows.floats(start, stop, self.device)
-        size = row_norms(x)
-        image, error = projected(self.norm, x, 2 * U * size)
+        image, error = projected(self.norm, x, 2 * U * row_norms(x))
         measured = self._measure(start, stop, x, image, error, powers)
-        picked, sure = picked_of(measured, self.k)
-        chosen, certain = picked.cpu().numpy(), sure.cpu().numpy()
+        length = torch.linalg.norm(image, dim=1)
+        relative = error / length * ROOM + (image.shape[1] + 4) * U
+        return _Filtered(
+            start, stop, measured, *picked_of(measured, self.k), length, relative, powers
+        )
+
+    def _choose(self, found: _Filtered) -> None:
+        """The nearest for certain, and what floats know of them."""
+        start, stop, measured = found.start, found.stop, found.measured
+        chosen, certain = found.picked.cpu().numpy(), found.sure.cpu().numpy()
         usable = self.rows.usable[start:stop]
         chosen[~usable] = -1
         for i in np.flatnonzero(usable & ~certain).tolist():
-            found = self.exactly.nearest(start + i, self._left(measured, i), self.k)
-            chosen[i] = found + [-1] * (self.k - len(found))
+            exact = self.exactly.nearest(start + i, self._left(measured, i), self.k)
+            chosen[i] = exact + [-1] * (self.k - len(exact))
         self.decided["filter"] += int((usable & certain).sum())
         self.decided["exact"] += int((usable & ~certain).sum())
         self.chosen[start:stop] = chosen
-        self._read_off(start, measured, chosen, image, error, powers)
+        index = torch.from_numpy(chosen).clamp(min=0).to(self.device)
+        for name in NAMES:
+            values = getattr(measured, name)
+            if values is not None:
+                self.seen[name][start:stop] = _gathered(values, index)
+        self.seen["unknown"][start:stop] = _gathered(measured.unknown, index)
+        for name in ("length", "relative", "powers"):
+            self.seen[name][start:stop] = getattr(found, name).cpu().numpy()[:, None]
 
     def _left(self, measured: Measured, i: int) -> list[int]:
         """The hinges that may be among the nearest of row i of a chunk."""
@@ -316,40 +375,26 @@ class _Search:
         loose = found.along_error.masked_fill(unknown | without, 0.0).amax(dim=1)
         return on_sphere(found.along, loose, found.cap, unknown, without)
 
-    def _read_off(
-        self,
-        start: int,
-        measured: Measured,
-        chosen: IndexArray,
-        image: Tensor,
-        error: Tensor,
-        powers: Tensor,
-    ) -> None:
+    def _read_off(self, those: slice) -> None:
         """Angles, distances and sides of the chosen hinges; exact where floats know nothing."""
-        index = torch.from_numpy(chosen).clamp(min=0).to(self.device)
-
-        def pick(values: Tensor | None) -> FloatArray:
-            if values is None:
-                return np.zeros(chosen.shape)
-            wide = values.expand(len(index), -1) if values.ndim == 1 else values
-            return np.array(wide.gather(1, index).cpu().numpy())
-
-        length = torch.linalg.norm(image, dim=1)
-        relative = error / length * ROOM + (image.shape[1] + 4) * U
-        seen = Seen(
-            self.norm,
-            np.repeat(powers.cpu().numpy()[:, None], self.k, axis=1),
-            np.repeat(length.cpu().numpy()[:, None], self.k, axis=1),
-            np.repeat(relative.cpu().numpy()[:, None], self.k, axis=1),
-            *(pick(getattr(measured, name)) for name in NAMES),
-        )
-        lost = seen.lost(pick(measured.unknown.to(torch.float64)) > 0) & (chosen >= 0)
+        chosen, start = self.chosen[those], those.start
+        known = {name: values[those] for name, values in self.seen.items()}
+        unknown, powers = known.pop("unknown") > 0, known.pop("powers").astype(np.int64)
+        seen = Seen(self.norm, powers, **known)
+        lost = seen.lost(unknown) & (chosen >= 0)
         for i, column in zip(*np.nonzero(lost), strict=True):
             seen.patch((i, column), self.exactly, start + i, int(chosen[i, column]))
         rows, columns = np.nonzero(chosen >= 0)
         for name, values in (seen.angles() | seen.distances()).items():
             self.values[name][start + rows, columns] = values[rows, columns]
-        side, known = seen.sides()
+        side, sure = seen.sides()
         self.on[start + rows, columns] = side[rows, columns]
-        for i, column in zip(*np.nonzero(~known & (chosen >= 0)), strict=True):
+        for i, column in zip(*np.nonzero(~sure & (chosen >= 0)), strict=True):
             self.on[start + i, column] = self.exactly.is_on(start + i, int(chosen[i, column]))
+
+
+def _gathered(values: Tensor, index: Tensor) -> FloatArray:
+    """Of each row of a chunk (or of the hinges that all share) the entries at `index`."""
+    wide = values.expand(len(index), -1) if values.ndim == 1 else values
+    found: FloatArray = wide.gather(1, index).to(torch.float64).cpu().numpy()
+    return found
