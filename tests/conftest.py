@@ -1,8 +1,9 @@
-"""What every test shares: thread counts, the offline rule, hypothesis profiles and the `gpu`
-marker.
+"""What every test shares: thread counts, the offline rule, hypothesis profiles and the
+markers `gpu` and `needs`.
 """
 
 import os
+from importlib.util import find_spec
 
 # These are read when torch, matplotlib and huggingface_hub are imported, so they are set before any
 # test module is.
@@ -39,12 +40,20 @@ def _cuda_is_available() -> bool:
     return torch.cuda.is_available()
 
 
+def _lacks(item: pytest.Item) -> bool:
+    """Whether a test marked `needs` names a package that is not installed."""
+    packages = [name for mark in item.iter_markers("needs") for name in mark.args]
+    return any(find_spec(name) is None for name in packages)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests marked `gpu` where there is no CUDA device: a skip would read as something
-    left undone.
+    """Deselect the tests marked `gpu` where there is no CUDA device, and those that need a package
+    which is not there: a skip would read as something left undone.
     """
-    gpu = [item for item in items if item.get_closest_marker("gpu")]
-    if not gpu or _cuda_is_available():
-        return
-    config.hook.pytest_deselected(items=gpu)
-    items[:] = [item for item in items if item not in gpu]
+    gpu = {item for item in items if item.get_closest_marker("gpu")}
+    if gpu and _cuda_is_available():
+        gpu.clear()
+    left_out = [item for item in items if item in gpu or _lacks(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,10 +111,9 @@ def test_one_direction_all_pairs_and_blocks() -> None:
 
 
 def test_a_table() -> None:
-    pandas = pytest.importorskip("pandas")
     found = steering(net_of(3, [6], None, ReLU()), [[1, 2, 3]], [1, 0, -1], alphas=(-9, 9))
     table = found.to_pandas()
-    assert isinstance(table, pandas.DataFrame)
+    assert isinstance(table, pd.DataFrame)
     assert list(table.columns) == ["row", "alpha", "block", "layer", "neuron", "on"]
     assert len(table) == len(found) > 0
     x, d = [[1, 2, 3]], [1, 0, -1]

@@ -33,15 +33,15 @@ def test_every_recipe_is_on_the_page() -> None:
     assert RECIPES.keys() == NEEDS.keys()
 
 
-@pytest.mark.parametrize("name", NEEDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.needs(*NEEDS[name])) for name in NEEDS]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_recipe_gives_what_the_library_computes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Libraries that compute in float32 agree to its rounding."""
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    for package in NEEDS[name]:
-        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(RECIPES[name], name, "exec"), names)

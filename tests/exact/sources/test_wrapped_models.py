@@ -30,10 +30,15 @@ def watched(model: nn.Module) -> Any:
 
 
 def really_watched(model: nn.Module) -> Any:
-    return pytest.importorskip("nnsight").NNsight(model)
+    import nnsight
+
+    return nnsight.NNsight(model)
 
 
-@pytest.mark.parametrize("wrap", [watched, really_watched])
+WATCHED = [watched, pytest.param(really_watched, marks=pytest.mark.needs("nnsight"))]
+
+
+@pytest.mark.parametrize("wrap", WATCHED)
 @pytest.mark.parametrize("case", CASES)
 def test_nnsight(case: str, wrap: Any) -> None:
     plain, model = mlp(random_model(case), 1).sha256, random_model(case)
@@ -44,7 +49,7 @@ def test_nnsight(case: str, wrap: Any) -> None:
     assert names == {name: set(vars(part)) for name, part in model.named_modules()}
 
 
-@pytest.mark.parametrize("wrap", [watched, really_watched])
+@pytest.mark.parametrize("wrap", WATCHED)
 def test_an_own_forward_inside_nnsight_is_still_refused(wrap: Any) -> None:
     model = random_model("gpt2")
     part = model.transformer.h[1].mlp
@@ -140,7 +145,6 @@ def test_hooks_on_a_bridge_are_refused_but_for_its_own_wiring() -> None:
 @pytest.fixture
 def real_bridge(tmp_path: Path) -> Any:
     """TransformerLens' bridge around a model, with a tokenizer of forty words."""
-    pytest.importorskip("transformer_lens")
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -162,6 +166,7 @@ def real_bridge(tmp_path: Path) -> Any:
     return boot
 
 
+@pytest.mark.needs("transformer_lens")
 @pytest.mark.parametrize("case", CASES)
 def test_transformer_lens(case: str, real_bridge: Any) -> None:
     """Before compatibility mode the network is the model's; behind it another: gains are one, and
