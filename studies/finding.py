@@ -49,6 +49,13 @@ WORDS = {
 }
 """How a verdict reads, by the kind of its finding."""
 
+HEADINGS = {
+    Kind.ESTIMATE: "Estimates (of claims)",
+    Kind.CENSUS: "Censuses (of one net each)",
+    Kind.THEOREM: "Theorems (checks of the code)",
+}
+"""The kinds in the order in which they are shown, and what they are called."""
+
 
 @dataclass(frozen=True)
 class Ruling:

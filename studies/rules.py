@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from exact.errors import EngineDefect, InvalidInput, TooLarge, Undecided
 from studies.finding import JSON, Finding, Kind, Ruling, Verdict
@@ -26,8 +27,8 @@ Zone = tuple[float, float]
 class Rule(ABC):
     """How a verdict follows from estimates: `text` says it, `decide` does it.
 
-    `arity` is the number of estimates it judges, `bounds` the range of each of them: a rule that
-    could not come out either way within it is refused when it is made.
+    A rule has `parts` that judge one estimate each, against margins of their own; one that could
+    come out one way only is refused when it is made.
     """
 
     @property
@@ -37,13 +38,8 @@ class Rule(ABC):
 
     @property
     @abstractmethod
-    def bounds(self) -> tuple[Bounds, ...]:
-        """The range of each statistic."""
-
-    @property
-    @abstractmethod
-    def margins(self) -> tuple[tuple[float, ...], ...]:
-        """The numbers that each statistic is compared with."""
+    def parts(self) -> tuple[Part, ...]:
+        """The rules on one estimate each, in the order in which `decide` takes these."""
 
     @abstractmethod
     def decide(self, *estimates: Estimate) -> Ruling:
@@ -54,11 +50,6 @@ class Rule(ABC):
     @abstractmethod
     def at_least(self, least: int) -> Rule:
         """The same rule for another number of networks, which its text says: `--quick` has few."""
-
-    @property
-    def arity(self) -> int:
-        """The number of estimates."""
-        return len(self.bounds)
 
     def undecided(self, why: str) -> Ruling:
         """The ruling on a subject that could not be measured."""
@@ -108,7 +99,8 @@ class OnInterval(Rule):
 
     @property
     def text(self) -> str:
-        over = f" over at least {self.least} {self.unit}" if self.least > 1 else ""
+        least = f"at least {self.least} " if self.least > 1 else ""
+        over = f" over {least}{self.unit}"
         refuted = " or ".join(map(_said, self.refutes))
         return (
             f"supported iff the {CONFIDENCE:.0%} interval of {self.of}{over} lies "
@@ -116,13 +108,14 @@ class OnInterval(Rule):
         )
 
     @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        return (self.range,)
+    def parts(self) -> tuple[Part, ...]:
+        return (self,)
 
     @property
-    def margins(self) -> tuple[tuple[float, ...], ...]:
+    def margins(self) -> tuple[float, ...]:
+        """What the interval is compared with, ascending."""
         ends = {end for zone in (self.supports, *self.refutes) for end in zone}
-        return (tuple(sorted(filter(math.isfinite, ends))),)
+        return tuple(sorted(filter(math.isfinite, ends)))
 
     def at_least(self, least: int) -> OnInterval:
         return replace(self, least=least) if self.unit == NETS else self
@@ -138,13 +131,13 @@ iff within (-0.25, 0.25), else undecided
 
     def decide(self, *estimates: Estimate) -> Ruling:
         (found,) = _checked(self, estimates)
-        if not found.is_exact and found.unit != self.unit:
+        if found.unit != self.unit:
             raise InvalidInput(
                 "a rule is asked of other units than it speaks of",
                 value=found.unit,
                 remedy=f"draw {self.unit}, or write unit={found.unit!r} in the rule",
             )
-        if not found.is_exact and found.clusters < self.least:
+        if found.clusters < self.least:
             return self.undecided(f"only {found.clusters} {self.unit}")
         if found.interval is None:
             return self.undecided(found.why)
@@ -211,9 +204,7 @@ def within(
     return OnInterval(of, (low, high), reachable or outside, range, unit, least)
 
 
-def equivalent(
-    margin: float, of: str, *, unit: str = NETS, least: int = MINIMUM
-) -> OnInterval:
+def equivalent(margin: float, of: str, *, unit: str = NETS, least: int = MINIMUM) -> OnInterval:
     """Supported iff the interval lies within +-margin, refuted iff outside."""
     return within(-margin, margin, of, unit=unit, least=least)
 
@@ -231,7 +222,6 @@ class OnValue(Rule):
     limit: float
     low_supports: bool
     range: Bounds = EVERYWHERE
-    said: str = ""
 
     def __post_init__(self) -> None:
         if not self.range[0] <= self.limit < self.range[1]:
@@ -243,19 +233,18 @@ class OnValue(Rule):
 
     @property
     def text(self) -> str:
-        if self.said:
-            return self.said
         sides = (f"is at most {self.limit:g}", f"exceeds {self.limit:g}")
         first, second = sides if self.low_supports else sides[::-1]
         return f"supported iff {self.of}, an exact value, {first}, refuted iff it {second}"
 
     @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        return (self.range,)
+    def parts(self) -> tuple[Part, ...]:
+        return (self,)
 
     @property
-    def margins(self) -> tuple[tuple[float, ...], ...]:
-        return ((self.limit,),)
+    def margins(self) -> tuple[float, ...]:
+        """What the value is compared with."""
+        return (self.limit,)
 
     def at_least(self, least: int) -> OnValue:
         return self
@@ -288,8 +277,21 @@ def exceeds(limit: float, of: str, *, range: Bounds = EVERYWHERE) -> OnValue:
     return OnValue(of, limit, False, range)
 
 
-def theorem(what: str) -> OnValue:
+@dataclass(frozen=True)
+class Theorem(OnValue):
+    """Of the number of violations of what cannot fail. Made by `theorem`."""
+
+    open_if: str = ""
+
+    @property
+    def text(self) -> str:
+        left = f", left open where {self.open_if}" if self.open_if else ""
+        return f"holds iff {self.of}{left}; anything else is a defect of the code"
+
+
+def theorem(what: str, *, open_if: str = "") -> Theorem:
     """Of the number of violations of a theorem: holds iff there is none, else the code is wrong.
+    `open_if` says when the check tells nothing (an `Estimate.unknown`).
 
     >>> rule = theorem("the lengths of the arcs sum to 2 pi sqrt(3)")
     >>> print(rule.text)
@@ -297,8 +299,11 @@ def theorem(what: str) -> OnValue:
     >>> rule.decide(Estimate.exactly(0)).verdict
     <Verdict.SUPPORTED: 'supported'>
     """
-    said = f"holds iff {what}; anything else is a defect of the code"
-    return OnValue("the number of violations", 0, True, (0, math.inf), said)
+    return Theorem(what, 0, True, (0, math.inf), open_if)
+
+
+Part: TypeAlias = OnInterval | OnValue
+"""A rule on one estimate."""
 
 
 # ---- conjunction
@@ -313,30 +318,27 @@ class Both(Rule):
 
     @property
     def text(self) -> str:
-        return f"(1) {self.first.text}; (2) {self.second.text}; supported iff both, refuted iff one is refuted"
+        return (
+            f"(1) {self.first.text}; (2) {self.second.text}; "
+            "supported iff both are, refuted iff one is, else undecided"
+        )
 
     @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        return self.first.bounds + self.second.bounds
-
-    @property
-    def margins(self) -> tuple[tuple[float, ...], ...]:
-        return self.first.margins + self.second.margins
+    def parts(self) -> tuple[Part, ...]:
+        return self.first.parts + self.second.parts
 
     def at_least(self, least: int) -> Both:
         return Both(self.first.at_least(least), self.second.at_least(least))
 
     def decide(self, *estimates: Estimate) -> Ruling:
         _checked(self, estimates)
-        parts = (
-            self.first.decide(*estimates[: self.first.arity]),
-            self.second.decide(*estimates[self.first.arity :]),
-        )
-        verdicts = [part.verdict for part in parts]
+        split = len(self.first.parts)
+        rulings = self.first.decide(*estimates[:split]), self.second.decide(*estimates[split:])
+        verdicts = [ruling.verdict for ruling in rulings]
         if Verdict.REFUTED in verdicts:
             return Ruling(self.text, Verdict.REFUTED)
         if Verdict.UNDECIDED in verdicts:
-            reasons = [f"({k}) {part.why}" for k, part in enumerate(parts, 1) if part.why]
+            reasons = [f"({k}) {found.why}" for k, found in enumerate(rulings, 1) if found.why]
             return self.undecided("; ".join(reasons))
         return Ruling(self.text, Verdict.SUPPORTED)
 
@@ -349,13 +351,23 @@ class Claim:
     """A statement, what kind of evidence there is for it, and the rule that judges it.
 
     A question makes its claims when it is imported, before there are data, and every finding
-    through one of them.
+    through one of them. Raises InvalidInput for a rule that does not go with the kind: a theorem
+    counts violations, and what is sampled is judged by intervals.
     """
 
     number: str
     statement: str
     kind: Kind
     rule: Rule
+
+    def __post_init__(self) -> None:
+        wanted = {Kind.THEOREM: Theorem, Kind.CENSUS: Part, Kind.ESTIMATE: OnInterval}[self.kind]
+        if not all(isinstance(part, wanted) for part in self.rule.parts):
+            raise InvalidInput(
+                f"this rule does not go with the kind {self.kind.value}",
+                value=self.rule.text,
+                remedy="theorems go with theorem(...), estimates with rules on intervals",
+            )
 
     def finding(
         self,
@@ -401,10 +413,10 @@ class Claim:
 
 
 def _checked(rule: Rule, estimates: tuple[Estimate, ...]) -> tuple[Estimate, ...]:
-    if len(estimates) != rule.arity:
+    if len(estimates) != len(rule.parts):
         raise InvalidInput(
             "a rule judges another number of estimates",
-            value=f"{len(estimates)} for a rule on {rule.arity}",
+            value=f"{len(estimates)} for a rule on {len(rule.parts)}",
             remedy="give one estimate to each part of the rule",
         )
     return estimates

@@ -36,8 +36,8 @@ def over_clusters(
     `clusters` has one value a cluster, or an array for each. Whole clusters are drawn; the
     statistic sees the values of all that were drawn, as one array. BCa from 10 clusters on; below
     10 a t interval around the statistic with the jackknife's standard error over clusters, which
-    for means of one value a cluster is Student's. One cluster, values that are not finite and values
-    that are all equal have no interval, and the estimate says why.
+    for means of one value a cluster is Student's. One cluster, values that are not finite, and
+    values that are all equal have no interval, and the estimate says why.
 
     >>> found = over_clusters([1.0, 2, 3, 4], np.random.default_rng(0))
     >>> str(found), found.method

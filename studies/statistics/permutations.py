@@ -168,9 +168,10 @@ def mantel(
         )
     upper = np.triu_indices(len(first), 1)
     for entries in (first[upper], second[upper]):
-        if len(entries) < 3 or not np.isfinite(entries).all() or not np.ptp(entries):
-            why = "fewer than three items" if len(entries) < 3 else "entries not finite, or all equal"
-            return PermutationTest(None, None, None, 0, why)
+        if len(entries) < 3:
+            return PermutationTest(None, None, None, 0, f"{len(first)} items are too few")
+        if not np.isfinite(entries).all() or not np.ptp(entries):
+            return PermutationTest(None, None, None, 0, "entries not finite, or all equal")
     one, other = (_standard(matrix, upper, ranked) for matrix in (first, second))
     across = other[upper]
 
