@@ -4,7 +4,7 @@ real) GPT-2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,10 @@ from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
 from exact.sources import gpt2 as gpt2_source
 from exact.sources import torch_modules
+from studies.training import Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.models import NormName, ToyModel
+from toy_models.train import TrainingDiverged
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
@@ -64,6 +66,16 @@ class Toy:
         before = self.network.blocks[: len(self.network.blocks) - len(self.block.blocks)]
         return Network(before).forward_float(self.inputs) if before else self.inputs
 
+    @property
+    def training(self) -> Training | None:
+        """How it was trained; None for a toy that was not."""
+        return None if self.result is None else Training.of(self.name, self.result)
+
+    def must_have_learned(self) -> None:
+        """Degenerate for a toy that was trained and did not learn: it says nothing of training."""
+        if self.training is not None:
+            self.training.require()
+
 
 @dataclass(frozen=True)
 class LanguageLayer:
@@ -91,7 +103,8 @@ class Subjects:
 
     `toys`: one hidden layer in R^3, the same task, data, seed and width for every norm. `deep`: two
     hidden layers on moons, behind an embedding R^2 -> R^3 where there is a norm. `spheres`:
-    LayerNorm in R^4. `language`: layers of GPT-2s.
+    LayerNorm in R^4. `language`: layers of GPT-2s. `failed`: toys whose training diverged, so that
+    there is nothing to examine but the report tells of them.
     """
 
     toys: dict[str, Toy]
@@ -100,11 +113,18 @@ class Subjects:
     language: tuple[LanguageLayer, ...]
     seed: int = 0
     device: str = "cpu"
+    failed: tuple[Training, ...] = ()
 
     @property
     def all_toys(self) -> tuple[Toy, ...]:
         """The toys of every kind."""
         return (*self.toys.values(), *self.deep.values(), *self.spheres.values())
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """How every toy was trained, those without a network included."""
+        found = (toy.training for toy in self.all_toys)
+        return (*(training for training in found if training is not None), *self.failed)
 
 
 def prepare(
@@ -125,14 +145,19 @@ def prepare(
     """
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
+    failed: list[Training] = []
     toys, deep, spheres = (
-        {key: _trained(folder, f"{group}-{key}", config, report) for key, config in configs.items()}
+        {
+            key: toy
+            for key, config in configs.items()
+            for toy in _trained(folder, f"{group}-{key}", config, report, failed)
+        }
         for group, configs in _configs(seed, device).items()
     )
     layers = _tiny_layers(folder, seed, device, report)
     if gpt2 is not None and real is not None:
         layers += _real_layers(real, Path(gpt2).name, report)
-    return Subjects(toys, deep, spheres, layers, seed, device)
+    return Subjects(toys, deep, spheres, layers, seed, device, tuple(failed))
 
 
 def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
@@ -152,15 +177,22 @@ def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
     }
 
 
-def _trained(folder: Path, name: str, config: TrainConfig, report: Report) -> Toy:
+def _trained(
+    folder: Path, name: str, config: TrainConfig, report: Report, failed: list[Training]
+) -> Iterator[Toy]:
+    """The trained toy; one whose training diverges is written down as failed instead."""
     shape = "-".join(map(str, config.model.widths))
     label = f"{config.task} ({shape}), {NORM_NAMES[config.model.norm]}"
     report(f"training {label}")
-    result = fit(config, progress=False)
+    try:
+        result = fit(config, progress=False)
+    except TrainingDiverged as failure:
+        failed.append(Training(label, config.seed, failure=str(failure)))
+        return
     checkpoints.save(
         folder / "models", name, result.model, checkpoints.Provenance.of(result), overwrite=True
     )
-    return Toy.of(label, result.model, config.dataset(), result)
+    yield Toy.of(label, result.model, config.dataset(), result)
 
 
 def _tiny_layers(folder: Path, seed: int, device: str, report: Report) -> tuple[LanguageLayer, ...]:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from exact import (
 )
 from exact.sources import tensors
 from studies import subjects as subjects_module
-from studies.finding import Answer, Finding, Question, Verdict, number
+from studies.finding import Answer, Finding, Kind, Verdict, number
+from studies.question import Question
 from studies.questions import (
     QUESTIONS,
     arcs_of_the_circle,
@@ -59,9 +61,11 @@ from studies.questions.shared.rays import (
     with_eps,
 )
 from studies.questions.shared.sampling import codes_float
+from studies.statistics import Degenerate
 from studies.subjects import LanguageLayer, Subjects, Toy, prepare
-from toy_models import ModelConfig, language, make
+from toy_models import ModelConfig, TrainConfig, fit, language, make
 from toy_models.models import NormName, initialised
+from toy_models.train import Score
 
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
 
@@ -186,16 +190,25 @@ def test_one_crossed_arc_is_enough() -> None:
 def test_rays_decide_what_they_can_and_no_more() -> None:
     directions = random_directions(3, 12, 0)
     bare, normed = block([[1, -1, 0]], [1], None), block([[1, -1, 0]], [1])
-    ask = monosemantic_directions.rays_finding
-    assert ask("", bare, directions, "", wanted=True).verdict is SUPPORTED
-    assert ask("", block([[1, -1, 0]], [0], None), directions, "", wanted=True).verdict is UNDECIDED
-    assert ask("", normed, directions, "", wanted=False).verdict is REFUTED
-    assert ask("", block([[1, -1, 0]], [0]), directions, "", wanted=False).verdict is UNDECIDED
-    assert (
-        ask("", with_eps(normed, 0), directions, "", wanted=False, proved=True).verdict is SUPPORTED
+    some, none, never = (
+        partial(monosemantic_directions.rays_finding, claim, "")
+        for claim in (
+            monosemantic_directions.WITHOUT_SAMPLED,
+            monosemantic_directions.WITH_EPS_SAMPLED,
+            monosemantic_directions.WITH,
+        )
     )
+    assert some(bare, directions).verdict is SUPPORTED
+    assert some(block([[1, -1, 0]], [0], None), directions).verdict is UNDECIDED
+    assert none(normed, directions).verdict is REFUTED
+    assert none(block([[1, -1, 0]], [0]), directions).verdict is UNDECIDED
+    many = random_directions(3, 60, 0)
+    assert some(block([[1, -1, 0]], [0], None), many).verdict is REFUTED
+    assert none(block([[1, -1, 0]], [0]), many).verdict is SUPPORTED
+    assert never(with_eps(normed, 0), directions).word == "holds (checks the code)"
+    assert never(normed, directions).is_alarm
     crossed = sum(x - y < 0 for x, y, _ in directions)
-    assert ask("", bare, directions, "", wanted=True).data["crossed"] == crossed
+    assert some(bare, directions).data["crossed"] == crossed
 
 
 # ---- rays
@@ -269,10 +282,12 @@ def test_arcs_that_do_not_fill_the_circle_are_noticed() -> None:
     )
 
 
-def test_an_ensemble_is_refuted_by_one_network() -> None:
-    assert arcs_of_the_circle.ensemble_finding(0, width=1, count=20).verdict is SUPPORTED
+def test_an_ensemble_is_judged_by_the_share_of_its_nets() -> None:
+    assert arcs_of_the_circle.ensemble_finding(0, width=1, count=80).verdict is SUPPORTED
     wider = arcs_of_the_circle.ensemble_finding(0, width=4, count=40)
     assert wider.verdict is REFUTED and 0 < number(wider.data["with_shared_code"]) <= 40
+    few = arcs_of_the_circle.ensemble_finding(0, width=4, count=20)
+    assert (few.verdict, few.why) == (UNDECIDED, "only 20 nets")
 
 
 # ---- 0.3
@@ -329,15 +344,18 @@ def test_a_geodesic_takes_the_short_way() -> None:
 
 
 def test_crossings_that_flip_several_neurons_are_noticed() -> None:
-    residuals = np.random.default_rng(0).standard_normal((12, 4))
+    rng = np.random.default_rng(0)
+    residuals, rows = rng.standard_normal((12, 4)), rng.standard_normal((90, 4)).tolist()
     single = cells_of_spheres.geodesics_finding(
-        layer_of(block(GENERIC, [1, 0, -1], activation=GELU("tanh")), residuals)
-    )
-    double = cells_of_spheres.geodesics_finding(
-        layer_of(block([*GENERIC, GENERIC[0]], [1, 0, -1, 1]), residuals)
+        layer_of(block(rows, [0] * 90, activation=GELU("tanh")), residuals)
     )
     assert single.verdict is SUPPORTED and single.data["single_flips"] == single.data["crossings"]
+    double = cells_of_spheres.geodesics_finding(
+        layer_of(block([*rows, *rows[:9]], [0] * 99), residuals)
+    )
     assert double.verdict is REFUTED
+    few = cells_of_spheres.geodesics_finding(layer_of(block(GENERIC, [1, 0, -1]), residuals))
+    assert few.verdict is UNDECIDED and few.data["single_flips"] == few.data["crossings"]
 
 
 # ---- 0.4
@@ -446,6 +464,7 @@ def test_neighbouring_maps_of_a_staircase_and_of_a_zigzag() -> None:
     assert neighbouring_maps.neighbours_finding("", shuffled, 0).verdict is UNDECIDED
     few = neighbouring_maps.neighbours_finding("", partition(line([1, 2]), Box(-1, 3, dim=1)), 0)
     assert few.verdict is UNDECIDED and few.data == {"cells": 3}
+    assert few.why.startswith("fewer than 5 cells")
 
 
 def test_one_cell_has_one_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,21 +507,23 @@ def test_the_path_of_maps_is_supported_refuted_and_undecided() -> None:
     )
     across = [[12, -2, -10], [2, -12, 10]] * 6
     assert neighbouring_maps.path_finding(layer_of(cap, across), 0).verdict is REFUTED
-    uncut = neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0)
-    assert uncut.verdict is UNDECIDED and uncut.data == {"geodesics": 0}
+    with pytest.raises(Degenerate, match="fewer than two geodesics cross a boundary; got 0 of 6"):
+        neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0)
 
 
 # ---- the referee
 
 
 def test_sampled_counts_of_quadrants_and_of_a_sliver() -> None:
-    quadrants = partition(tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])]), referee.PLANE)
+    quadrants = partition(
+        tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])]), neighbouring_maps.PLANE
+    )
     points = [referee.grid(1), referee.grid(2), referee.grid(4)]
     counted = referee.tally(quadrants, points)
     assert (counted.samples, counted.found, counted.exact) == ((1, 4, 16), (1, 4, 4), 4)
     assert referee.count_finding("", counted).verdict is SUPPORTED
     sliver = partition(
-        tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), referee.PLANE
+        tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), neighbouring_maps.PLANE
     )
     missed = referee.count_finding("", referee.tally(sliver, points))
     assert (
@@ -524,7 +545,8 @@ def test_a_strip_between_two_samples_is_not_seen() -> None:
         ]
     )
     assert referee.flips_on(hat, *there) == 5 and referee.sampled_flips(hat, *there) == 3
-    assert referee.segments_finding("", strip, [there]).verdict is SUPPORTED
+    assert referee.segments_finding("", strip, [there] * 30).verdict is SUPPORTED
+    assert referee.segments_finding("", strip, [there]).verdict is UNDECIDED
     twins = tensors.mlp([([[1, 0], [2, 0]], [-0.5, -1]), ([[1, 1]], [0])])
     assert referee.flips_on(twins, *there) == 2 == referee.sampled_flips(twins, *there)
     missed = referee.segments_finding("", hat, [there])
@@ -636,10 +658,36 @@ def test_findings_fit_a_table_and_json(question: Question, answers: dict[str, An
     assert findings and len({(f.statement, f.subject) for f in findings}) == len(findings)
     for finding in findings:
         assert finding.claim == question.claim and isinstance(finding.verdict, Verdict)
-        assert (
-            0 < len(finding.value) <= 160 and len(finding.subject) <= 80 and "iff" in finding.rule
-        )
-        json.dumps(asdict(finding), allow_nan=False)
+        assert 0 < len(finding.value) <= 160 and len(finding.subject) <= 80
+        assert bool(finding.why) == (finding.verdict is UNDECIDED)
+        json.dumps(finding.values(), allow_nan=False)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.claim)
+def test_every_finding_is_one_of_a_claim_of_its_question(
+    question: Question, answers: dict[str, Answer]
+) -> None:
+    made = {(c.statement, c.kind, c.rule.text) for c in question.claims}
+    found = {(f.statement, f.kind, f.rule) for f in answers[question.claim].findings}
+    assert found and found <= made
+
+
+KINDS = {
+    "0.1": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
+    "0.2": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
+    "0.3": {Kind.THEOREM, Kind.ESTIMATE},
+    "0.4": {Kind.ESTIMATE},
+    "0.5": {Kind.THEOREM},
+    "0.6": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
+    "referee": {Kind.CENSUS, Kind.ESTIMATE},
+}
+
+
+def test_what_cannot_fail_is_a_theorem(answers: dict[str, Answer]) -> None:
+    assert {number: {f.kind for f in a.findings} for number, a in answers.items()} == KINDS
+    at_zero = [f for f in answers["0.1"].findings if f.subject.endswith("eps = 0")]
+    assert at_zero and {f.kind for f in at_zero} == {Kind.THEOREM}
+    assert not any(f.is_alarm for answer in answers.values() for f in answer.findings)
 
 
 def test_every_kind_of_subject_is_asked(untrained: Subjects, answers: dict[str, Answer]) -> None:
@@ -665,6 +713,117 @@ def test_figures_have_names_of_their_own_and_can_be_drawn(
         assert (
             figure.caption.endswith(".") and svg.stat().st_size > 2000 and png.stat().st_size > 2000
         )
+
+
+def dead(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
+    """A toy of which every weight is zero and every bias -1."""
+    data = make(task, count=60)
+    model = initialised(ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data), 1)
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if "layers" in name:
+                values.fill_(-1.0 if name.endswith("bias") else 0.0)
+    return Toy.of(f"dead {task} {norm}", model, data)
+
+
+def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, few in (
+        (arcs_of_the_circle, "ENSEMBLE", 4),
+        (cells_of_spheres, "SAMPLES", 100),
+        (referee, "GRIDS", (3,)),
+        (referee, "RANDOM", (10,)),
+        (referee, "DIRECTIONS", (10,)),
+    ):
+        monkeypatch.setattr(module, name, few)
+    norms: tuple[NormName, ...] = ("none", "layernorm", "rms")
+    rng = np.random.default_rng(0)
+    lives = block(rng.standard_normal((8, 6)).tolist(), [1] * 8)
+    silent = block(np.zeros((8, 6)).tolist(), [-1] * 8)
+    layers = (
+        layer_of(lives, np.ones((4, 6))),
+        layer_of(lives, np.ones((0, 6))),
+        layer_of(silent, rng.standard_normal((5, 6))),
+    )
+    subjects = Subjects(
+        {norm: dead("direction3", norm, (4,)) for norm in norms},
+        {norm: dead("moons", norm, (5, 5), 0 if norm == "none" else 3) for norm in norms},
+        {"layernorm": dead("direction4", "layernorm", (4,))},
+        tuple(
+            replace(layer, name=name)
+            for name, layer in zip(("constant", "no text", "silent"), layers, strict=True)
+        ),
+    )
+    answers = {question.claim: question.ask(subjects) for question in QUESTIONS}
+    found = [f for answer in answers.values() for f in answer.findings]
+    assert not any(f.is_alarm for f in found)
+    assert all(bool(f.why) == (f.verdict is UNDECIDED) for f in found)
+    of_the_net = ("text, random directions", "constant, random directions", "norm taken out")
+    estimates = [
+        f
+        for f in found
+        if f.kind is Kind.ESTIMATE
+        and (f.subject.startswith("silent") or not any(part in f.subject for part in of_the_net))
+    ]
+    assert {f.verdict for f in estimates} == {UNDECIDED}
+    reasons = " ".join(f.why for f in found)
+    for said in (
+        "every neuron of the first layer is constant; got 8 neurons",
+        "vectors without a direction; got 4 of 4",
+        "no vectors; got 0 of 0",
+        "pairs of vectors of one direction; got 2 of 2",
+        "no pairs of vectors",
+        "no geodesic crosses a boundary",
+        "fewer than two geodesics",
+        "fewer than 5 cells",
+        "segments without a length; got 2 of 2",
+        "no segments",
+        "no neuron flips on a segment",
+        "only 4 nets",
+    ):
+        assert said in reasons, said
+    undrawn = []
+    for figure in (f for answer in answers.values() for f in answer.figures):
+        try:
+            figure.draw()
+        except Degenerate:
+            undrawn.append(figure.name)
+    assert undrawn == ["sectors-moons", "ray-of-a-residual"]
+
+
+def test_claims_about_a_toy_that_did_not_learn_are_left_open() -> None:
+    toy = toy_of("layernorm", [[1, -1, 0], [1, 1, -2]], [1.0, 0.0])
+    config = TrainConfig("direction3", ModelConfig(widths=(2,), norm="layernorm", embed_dim=0))
+    result = replace(fit(replace(config, steps=1), progress=False), held_out_score=Score(2.0, 0.4))
+    subjects = subjects_of({"layernorm": replace(toy, result=result)})
+    assert [t.lacks.endswith("%") for t in subjects.trainings] == [True]
+    for module in (monosemantic_directions, negligible_eps, neighbouring_maps):
+        for finding in module.ask(subjects).findings:
+            if finding.kind is not Kind.THEOREM:
+                assert finding.verdict is UNDECIDED and "did not learn" in finding.why
+    (own,) = (f for f in arcs_of_the_circle._of_toy(replace(toy, result=result)) if "did" in f.why)
+    assert own.verdict is UNDECIDED
+
+
+def test_a_toy_whose_training_diverges_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = {
+        norm: TrainConfig(
+            model=ModelConfig(widths=(3,), norm=norm), steps=9, learning_rate=rate, seed=4
+        )
+        for norm, rate in (("none", 1e30), ("layernorm", 1e-2))
+    }
+    monkeypatch.setattr(
+        subjects_module,
+        "_configs",
+        lambda seed, device: {"toys": configs, "deep": {}, "spheres": {}},
+    )
+    monkeypatch.setattr(subjects_module, "_tiny_layers", lambda *_: ())
+    found = prepare(tmp_path)
+    assert list(found.toys) == ["layernorm"]
+    first, last = found.trainings
+    assert first.name == "moons (3), LayerNorm" and first.seed == 4
+    assert last.name == "moons (3), no norm" and "diverged" in last.lacks
 
 
 @pytest.fixture(scope="module")
