@@ -27,8 +27,9 @@ from torch.nn import functional
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.atomic_files import holding, made_folder, published_folder, sync, write_atomically
 from exact.errors import InvalidInput, MissingExtra
-from toy_models.checkpoints import refuse_pickle, valid_name, versions
-from toy_models.tasks import SEEDS
+from toy_models.checkpoints import versions
+from toy_models.draws import SEEDS
+from toy_models.stored_files import refuse_pickle, valid_name
 from toy_models.train import finite, present_device, progress_bar
 from toy_models.validation import at_least, number
 

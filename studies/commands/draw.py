@@ -9,7 +9,8 @@ from pathlib import Path
 from exact import InvalidInput
 from studies.arguments import DomainRequest
 from studies.commands.job import JobOptions, Result, console, enumerate_regions, open_run
-from studies.runs import find, refuse_links
+from studies.runs import find
+from toy_models.stored_files import refuse_links
 from viz.catalogue import Subject, figures_of
 
 MOST_DATA = 400

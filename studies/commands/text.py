@@ -33,8 +33,9 @@ from studies.commands.networks import GATE, mlp_network
 from studies.commands.vectors import require_room
 from studies.layer_report import TOTALS, figure_of, render, totals
 from studies.layer_tables import measure
-from studies.runs import provenance, refuse_links
+from studies.runs import provenance
 from toy_models import language
+from toy_models.stored_files import refuse_links
 
 TOKENIZER = (*language.TOKENIZERS, "tokenizer*", "merges.txt", "special_tokens_map.json")
 PAIRS = 256
