@@ -39,7 +39,7 @@ from studies.options import (
 )
 from studies.outlet import Outlet
 
-BAD_INPUT, THEOREM_FAILS, INTERRUPTED, CLOSED_PIPE = 2, 5, 130, 141
+BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
 
 _EPILOG = (
     "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
@@ -70,11 +70,23 @@ def exactlens() -> None:
 @app.command(cls=SeveralValues)
 def train(
     task: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="moons, circles, spirals, xor, checkerboard, blobs, direction, sparse_features."
+            help="moons (default), circles, spirals, xor, checkerboard, blobs, "
+            "hierarchical_blobs, direction, shells, direction_and_length, sparse_features, or "
+            "package:function for your own.",
+            show_default=False,
         ),
-    ] = "moons",
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Your own data in place of a task: arrays inputs (rows x numbers) and targets "
+            "(class numbers from 0, or rows of floats for a regression).",
+            show_default=False,
+        ),
+    ] = None,
     norm: Annotated[str, typer.Option(help="none, layernorm or rms.")] = "none",
     widths: Annotated[
         Words, typer.Option("--widths", metavar="N...", help="Hidden widths: 16 16 or 16,16.")
@@ -84,7 +96,9 @@ def train(
         str, typer.Option(help="relu, leaky_relu, hardtanh, gelu, gelu_tanh, silu, identity.")
     ] = "relu",
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 1000,
-    samples: Annotated[int, typer.Option(help="Rows of data.")] = 1000,
+    samples: Annotated[
+        int | None, typer.Option(help="Rows of the task (default: 1000).", show_default=False)
+    ] = None,
     learning_rate: Annotated[
         float, typer.Option(help="At the start; it falls along half a cosine.")
     ] = 1e-2,
@@ -97,11 +111,16 @@ def train(
     ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
-    name: Annotated[str | None, typer.Option(help="Of the run (default: TASK-NORM).")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the run (default: TASK-NORM, or FILE-NORM).")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
 ) -> int:
-    """Train a toy network and save it as a run.
+    """Train a toy network and save it as a run, on a task or on data of your own.
+
+    A task of your own, package:function, is a function of (count, seed=0) that returns a
+    toy_models.Dataset; its rows are saved with the run, as those of --data are.
 
     Examples:
 
@@ -109,6 +128,8 @@ def train(
 
         exactlens train --task direction --norm layernorm --widths 8 --task-option dimension=3
         classes=4 --name dirs
+
+        exactlens train --data mine.npz --norm layernorm --widths 16
     """
     from studies import arguments
     from studies.commands import train as command
@@ -126,7 +147,7 @@ def train(
         "dtype": dtype,
         "task_options": options,
     }
-    return command.run(shape, training, name=name, root=out, force=force)
+    return command.run(shape, training, data=data, name=name, root=out, force=force)
 
 
 @app.command(cls=SeveralValues)
@@ -290,7 +311,44 @@ for _command in (models.gpt2, models.steer, models.codes):
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Option(help="Of the run; the default one is replaced.")] = "study",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the run (default: study, or study-part for a part of it; these are replaced).",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLAIMS",
+            help="Ask these questions alone: 0.1,0.4. A wrong one lists them all.",
+            show_default=False,
+        ),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN|FILE|gpt2:FOLDER",
+            help="Ask them of this run, .safetensors file, or GPT-2 instead; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Rows for a network of --on that has none: inputs and targets, as for train.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Networks in an ensemble (default: as the question says).", min=1),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few networks and few tokens: a first look.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     gpt2: Annotated[
@@ -300,7 +358,10 @@ def study(
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
 ) -> int:
-    """Train, enumerate, compare with GPT-2, and write the report.
+    """Train, enumerate, compare with GPT-2, and write the report; or ask some of the questions, of
+    networks of your own.
+
+    A question that a network of yours does not fit leaves a row that says what it needs.
 
     Exit codes: 0 done, whatever the verdicts; 5 a theorem fails, so that the code is wrong.
 
@@ -309,11 +370,18 @@ def study(
         exactlens study
 
         exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
-    """
-    from studies import study as command
 
-    result = command.run(name, root=out, seed=seed, device=device, gpt2=gpt2, force=force)
-    return THEOREM_FAILS if result.alarms else 0
+        exactlens study --only 0.1,0.4 --quick
+
+        exactlens study --only 0.1 --on moons-layernorm --on mine.safetensors --data mine.npz
+    """
+    from studies.commands import study as command
+
+    return command.run(
+        command.StudyOptions(
+            name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick
+        )
+    )
 
 
 # ---- errors

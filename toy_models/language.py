@@ -185,6 +185,19 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
     return folder
 
 
+def was_trained_so(folder: str | Path, config: LanguageConfig) -> bool:
+    """Whether `folder` holds what `save` writes of `train_language_model(config)` with the versions
+    of libraries that run here.
+    """
+    own = _json(Path(folder) / OWN_FILE)
+    text = standard_library_text(config.text_bytes)
+    return (
+        own.get("training") == asdict(config)
+        and own.get("versions") == _versions()
+        and own.get("text_sha256") == hashlib.sha256(text).hexdigest()
+    )
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Keep other processes from writing a model's folder; InvalidInput says who is writing it."""
@@ -406,9 +419,13 @@ def _own_json(result: LanguageResult) -> bytes:
         "training": asdict(result.config),
         "held_out_loss": result.held_out_loss,
         "text_sha256": result.text_sha256,
-        "versions": {**versions(), "transformers": _transformers().__version__},
+        "versions": _versions(),
     }
     return (json.dumps(own, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _versions() -> dict[str, str]:
+    return {**versions(), "transformers": _transformers().__version__}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from studies.questions.shared.rays import affordable, centred
 from studies.questions.shared.sampling import random_points
 from studies.rules import Claim, below, theorem
 from studies.statistics import Degenerate, Estimate
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -101,14 +101,27 @@ def _of_toy(toy: Toy, found: Partition, seed: int) -> list[Finding]:
     return [same_map_finding(toy.name, found, seed), NEIGHBOURS.guarded(toy.name, neighbours)]
 
 
-def cells_of(toy: Toy) -> Partition | None:
+def fits(subject: Subject) -> bool:
+    """Whether all cells can be listed; of a language layer geodesics are walked instead."""
+    if isinstance(subject, Toy):
+        return _listed(subject) is not None
+    return subject.network.has_norm
+
+
+def _listed(toy: Toy) -> tuple[Network, Domain] | None:
     """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3; None for other
     sizes.
     """
     if not toy.network.has_norm and toy.network.input_dim == 2:
-        return enumerated(toy.network, PLANE)
+        return toy.network, PLANE
     norm = toy.block.blocks[0].norm
-    return enumerated(toy.block, Sphere()) if norm is not None and norm.sphere_dim == 1 else None
+    return (toy.block, Sphere()) if norm is not None and norm.sphere_dim == 1 else None
+
+
+def cells_of(toy: Toy) -> Partition | None:
+    """The partition of a toy whose cells can be listed, None for others."""
+    listed = _listed(toy)
+    return None if listed is None else enumerated(*listed)
 
 
 @lru_cache(maxsize=16)
@@ -275,7 +288,7 @@ def _change(network: Network, neurons: np.ndarray, signs: np.ndarray) -> float:
 def _figures(subjects: Subjects) -> tuple[Figure, ...]:
     planes = [
         toy
-        for toy in subjects.deep.values()
+        for toy in (*subjects.toys.values(), *subjects.deep.values())
         if not toy.network.has_norm and toy.network.input_dim == 2
     ]
     caption = (
@@ -288,12 +301,10 @@ def _figures(subjects: Subjects) -> tuple[Figure, ...]:
         "facet (not for shared corners)."
     )
     polygons = [
-        Figure(f"polytopes-{t.dataset.name}", f"{t.name}. {caption}", partial(_draw, t))
-        for t in planes
+        Figure(f"polytopes-{t.slug}", f"{t.name}. {caption}", partial(_draw, t)) for t in planes
     ]
     graphs = [
-        Figure(f"adjacency-{t.dataset.name}", f"{t.name}. {graph}", partial(_draw_graph, t))
-        for t in planes
+        Figure(f"adjacency-{t.slug}", f"{t.name}. {graph}", partial(_draw_graph, t)) for t in planes
     ]
     return (*polygons, *graphs)
 
@@ -308,12 +319,16 @@ def _draw(toy: Toy) -> Canvas:
     from viz.figures.polytopes import polytopes_figure
 
     found = cells_of(toy).seen_as(FlatPartition)
-    classes = toy.dataset.targets[:300].tolist()
-    return polytopes_figure(
-        found, title=toy.name, data=toy.inputs[:300], classes=classes, decision=True
-    )
+    return polytopes_figure(found, title=toy.name, decision=True, **toy.shown(300, inputs=True))
 
 
 QUESTION = Question(
-    CLAIM, "Do neighbouring cells have similar maps?", ask, (SAME, NEIGHBOURS, PATH)
+    CLAIM,
+    "Do neighbouring cells have similar maps?",
+    ask,
+    (SAME, NEIGHBOURS, PATH),
+    groups=("toys", "deep", "language"),
+    fits=fits,
+    needs="two inputs and no norm, or a norm that leaves a circle (LayerNorm in R^3, RMSNorm in "
+    "R^2), or a language layer behind a norm",
 )

@@ -25,7 +25,7 @@ from studies.questions.shared.rays import affordable
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.rules import SHARE, Claim, above, exceeds
 from studies.statistics import Estimate
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 CLAIM = "referee"
 NEARLY_ALL, MOST = 0.99, 0.8
@@ -89,10 +89,15 @@ def ask(subjects: Subjects) -> Answer:
         for pair in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
     ]
     findings = [count_finding(subject, counted) for subject, counted in tallies]
-    asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
+    asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys if toy.dataset is not None]
     asked += [(one.name, one.network, _language_segments(one)) for one in subjects.language]
     findings += [PATH.guarded(one[0], partial(segments_finding, *one)) for one in asked]
     return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
+
+
+def fits(subject: Subject) -> bool:
+    """Whether there are data to draw segments between."""
+    return not isinstance(subject, Toy) or (subject.dataset is not None and len(subject.rows) > 1)
 
 
 def _planes(toy: Toy, seed: int) -> list[tuple[str, Tally]]:
@@ -134,8 +139,9 @@ def count_finding(subject: str, counted: Tally) -> Finding:
 
 
 def _toy_segments(toy: Toy) -> list[tuple[FloatArray, FloatArray]]:
-    rows = toy.residuals[: 2 * SEGMENTS]
-    return list(zip(rows[::2], rows[1::2], strict=True))
+    rows = toy.residuals[: 2 * min(SEGMENTS, len(toy.residuals) // 2)]
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return [(p, q) for p, q in pairs if not np.array_equal(p, q)]
 
 
 def _language_segments(layer: LanguageLayer) -> list[tuple[FloatArray, FloatArray]]:
@@ -197,4 +203,12 @@ def _figure(tallies: Sequence[tuple[str, Tally]]) -> Figure:
     return Figure("sampled-counts", caption, lambda: curves(lines, title, SUBTITLE, *axes))
 
 
-QUESTION = Question(CLAIM, "What does sampling see?", ask, (COUNT, PATH))
+QUESTION = Question(
+    CLAIM,
+    "What does sampling see?",
+    ask,
+    (COUNT, PATH),
+    groups=("toys", "deep", "language"),
+    fits=fits,
+    needs="data",
+)

@@ -487,9 +487,7 @@ def test_a_network_that_was_altered_is_refused(tmp_path: Path, change: str) -> N
         replace_weights(folder, safetensors.torch.save({"w": torch.eye(2)}))
     else:
         weights_of(folder).write_bytes(content[:-1] + (b"" if change == "truncate" else b"!"))
-    with pytest.raises(
-        InvalidInput, match=r"sha256 is not|truncated|say its architecture"
-    ):
+    with pytest.raises(InvalidInput, match=r"sha256 is not|truncated|say its architecture"):
         load(folder)
 
 
