@@ -5,6 +5,7 @@ Pickles are refused by name, and symbolic links are not followed.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,3 +91,19 @@ def content_of(folder: Path, what: str, entry: Mapping[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         refuse(f"the {what} file is altered: its sha256 is not that of the manifest", path)
     return content
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        remedy = "restore the file"
+        raise InvalidInput(
+            "the file is not JSON", value=f"{path}: {error}", remedy=remedy
+        ) from error
+    if not isinstance(values, dict):
+        raise InvalidInput("the file is not a JSON object", value=path, remedy="restore the file")
+    return values

@@ -1,5 +1,5 @@
-"""`exactlens train`: train a toy, on a task or on data of one's own, and save it with its loss curve
-as a run.
+"""`exactlens train`: train a toy, on a task or on data of one's own, and save it as a run, with its
+loss curve.
 """
 
 from __future__ import annotations

@@ -216,5 +216,5 @@ QUESTION = Question(
     (CUT, OWN, OWN_IN_MOST),
     groups=("toys", "deep"),
     fits=fits,
-    needs="one LayerNorm, in R^3, in front of all hidden layers that are asked",
+    needs="one LayerNorm, in R^3, that no skip goes around",
 )
