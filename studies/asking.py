@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exact import EngineDefect, ExactlensError, InvalidInput
-from studies.finding import Answer, Finding
+from studies.finding import Answer
 from studies.question import Question
+from studies.statistics.estimates import Degenerate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -74,13 +75,17 @@ def _numbered(answers: Sequence[Answer]) -> Iterator[Figure]:
             yield replace(figure, name=f"{figure.name}-{number}")
 
 
-def drawn(figure: Figure, question: Question, subjects: Subjects) -> Canvas | Finding:
-    """The picture, or for subjects that a user gave the finding that says why there is none."""
+def drawn(figure: Figure, subjects: Subjects) -> Canvas | str:
+    """The picture, or why there is none: a degenerate subject, or a refusal of one that a user
+    gave.
+    """
     try:
         return figure.draw()
     except EngineDefect:
         raise
+    except Degenerate as why:
+        return str(why)
     except ExactlensError as refusal:
         if not subjects.own:
             raise
-        return question.not_asked(f"the figure {figure.name}", str(refusal))
+        return str(refusal)

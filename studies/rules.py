@@ -137,10 +137,10 @@ iff within (-0.25, 0.25), else undecided
                 value=found.unit,
                 remedy=f"draw {self.unit}, or write unit={found.unit!r} in the rule",
             )
-        if found.clusters < self.least:
-            return self.undecided(f"only {found.clusters} {self.unit}")
         if found.interval is None:
             return self.undecided(found.why)
+        if found.clusters < self.least:
+            return self.undecided(f"only {found.clusters} {self.unit}")
         low, high = found.interval
         if _inside(low, high, self.supports):
             return Ruling(self.text, Verdict.SUPPORTED)

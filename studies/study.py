@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,8 +129,7 @@ def _sections(
     sections, taken = [], set[str]()
     for question in questions:
         steps.begin(f"{question.claim} {question.title}")
-        answer = asking.answer(question, subjects)
-        findings, pictures = list(answer.findings), []
+        answer, pictures, undrawn = asking.answer(question, subjects), [], []
         for figure in answer.figures:
             if figure.name in taken:
                 raise ValueError(
@@ -139,15 +138,14 @@ def _sections(
                 )
             taken.add(figure.name)
             steps.begin(f"{question.claim} drawing {figure.name}")
-            canvas = asking.drawn(figure, question, subjects)
-            if isinstance(canvas, Finding):
-                findings.append(canvas)
+            canvas = asking.drawn(figure, subjects)
+            if isinstance(canvas, str):
+                undrawn.append((figure.name, canvas))
                 continue
             files = style.save(canvas, folder, figure.name)
             pictures.append(report.Picture(figure.name, figure.caption, *files))
-        sections.append(
-            report.Section(question.claim, question.title, tuple(findings), tuple(pictures))
-        )
+        found = (answer.findings, tuple(pictures), tuple(undrawn))
+        sections.append(report.Section(question.claim, question.title, *found))
     return tuple(sections)
 
 
@@ -217,6 +215,7 @@ def _question_values(section: report.Section) -> dict[str, Any]:
         "title": section.title,
         "findings": findings,
         "figures": figures,
+        "not_drawn": [{"name": name, "why": why} for name, why in section.undrawn],
     }
 
 
@@ -227,10 +226,7 @@ def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[re
         svg, png = (new / path.relative_to(old) for path in (picture.svg, picture.png))
         return report.Picture(picture.name, picture.caption, svg, png)
 
-    return tuple(
-        report.Section(s.claim, s.title, s.findings, tuple(map(moved, s.pictures)))
-        for s in sections
-    )
+    return tuple(replace(s, pictures=tuple(map(moved, s.pictures))) for s in sections)
 
 
 # ---- what is shown

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from studies.training import Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.datasets import require_sound
 from toy_models.models import NormName
+from toy_models.train import TrainingDiverged
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
@@ -279,10 +280,13 @@ def prepare(
     """
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
+    failed: list[Training] = []
     toys, deep, spheres = (
-        {key: _trained(folder, f"{group}-{key}", config, report) for key, config in configs.items()}
-        if group in groups
-        else {}
+        {
+            key: toy
+            for key, config in (configs.items() if group in groups else ())
+            for toy in _trained(folder, f"{group}-{key}", config, report, failed)
+        }
         for group, configs in _configs(seed, device).items()
     )
     tokens = QUICK_TOKENS if quick else TOKENS
@@ -291,7 +295,9 @@ def prepare(
         layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
     if gpt2 is not None and real is not None:
         layers += real_layers(real, Path(gpt2).name, report, tokens)
-    return Subjects(toys, deep, spheres, layers, seed, device, seeds=seeds, quick=quick)
+    return Subjects(
+        toys, deep, spheres, layers, seed, device, tuple(failed), seeds=seeds, quick=quick
+    )
 
 
 def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
@@ -311,15 +317,22 @@ def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
     }
 
 
-def _trained(folder: Path, name: str, config: TrainConfig, report: Report) -> Toy:
+def _trained(
+    folder: Path, name: str, config: TrainConfig, report: Report, failed: list[Training]
+) -> Iterator[Toy]:
+    """The trained toy; one whose training diverges is written down as failed instead."""
     shape = "-".join(map(str, config.model.widths))
     label = f"{config.task} ({shape}), {NORM_NAMES[config.model.norm]}"
     report(f"training {label}")
-    result = fit(config, progress=False)
+    try:
+        result = fit(config, progress=False)
+    except TrainingDiverged as failure:
+        failed.append(Training(label, config.seed, failure=str(failure)))
+        return
     checkpoints.save(
         folder / "models", name, result.model, checkpoints.Provenance.of(result), overwrite=True
     )
-    return Toy.of(label, result.model, config.dataset(), result)
+    yield Toy.of(label, result.model, config.dataset(), result)
 
 
 def _tiny_layers(

@@ -34,6 +34,10 @@ DTYPES: MappingProxyType[str, torch.dtype] = MappingProxyType(
 LossName = Literal["cross_entropy", "mse"]
 
 
+class TrainingDiverged(InvalidInput):
+    """The loss of a training stopped being finite: there is no model."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What to train, and how; it survives a trip through JSON unchanged.
@@ -180,7 +184,8 @@ def fit(
     are put into a random order that the seed decides, since a file may have them class by class,
     before the share `held_out` is cut off. Raises InvalidInput for a device that is not there, a
     loss that does not fit the task, dimensions that do not fit the model, data that
-    `toy_models.datasets.require_sound` refuses, and a loss that stops being finite.
+    `toy_models.datasets.require_sound` refuses, and (TrainingDiverged) a loss that stops being
+    finite.
     """
     data = config.dataset() if dataset is None else _own_rows(dataset, config.seed)
     if dataset is not None:
@@ -276,14 +281,14 @@ def score(
 
 
 def finite(loss: float, step: int, learning_rate: float) -> float:
-    """`loss` itself. Raises InvalidInput when it is NaN or infinite."""
+    """`loss` itself. Raises TrainingDiverged when it is NaN or infinite."""
     if not math.isfinite(loss):
         remedy = (
             "write a smaller learning_rate, or a larger norm_eps where a norm meets constant "
             "vectors"
         )
         value = f"loss = {loss} at step {step} with learning_rate = {learning_rate:g}"
-        raise InvalidInput(
+        raise TrainingDiverged(
             "the training diverged: its loss is not finite", value=value, remedy=remedy
         )
     return loss

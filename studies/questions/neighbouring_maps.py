@@ -20,6 +20,7 @@ from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
+from studies.questions import monosemantic_directions
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
 from studies.questions.shared.intervals import (
     bootstrapped,
@@ -83,9 +84,8 @@ def ask(subjects: Subjects) -> Answer:
     """Maps within a cell, across facets and crossings, and along geodesics."""
     findings: list[Finding] = []
     for toy in (*subjects.toys.values(), *subjects.deep.values()):
-        found = cells_of(toy)
-        if found is not None:
-            findings += _of_toy(toy, found, subjects.seed)
+        if fits(toy):
+            findings += _of_toy(toy, subjects.seed)
     findings += [
         PATH.guarded(layer.name, partial(path_finding, layer, subjects.seed))
         for layer in subjects.language
@@ -93,35 +93,31 @@ def ask(subjects: Subjects) -> Answer:
     return Answer(tuple(findings), _figures(subjects))
 
 
-def _of_toy(toy: Toy, found: Partition, seed: int) -> list[Finding]:
+def _of_toy(toy: Toy, seed: int) -> list[Finding]:
     def neighbours() -> Finding:
         toy.must_have_learned()
-        return neighbours_finding(toy.name, found, seed)
+        return neighbours_finding(toy.name, cells_of(toy), seed)
 
-    return [same_map_finding(toy.name, found, seed), NEIGHBOURS.guarded(toy.name, neighbours)]
+    same = SAME.guarded(toy.name, lambda: same_map_finding(toy.name, cells_of(toy), seed))
+    return [same, NEIGHBOURS.guarded(toy.name, neighbours)]
 
 
 def fits(subject: Subject) -> bool:
-    """Whether all cells can be listed; of a language layer geodesics are walked instead."""
-    if isinstance(subject, Toy):
-        return _listed(subject) is not None
-    return subject.network.has_norm
-
-
-def _listed(toy: Toy) -> tuple[Network, Domain] | None:
-    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3; None for other
-    sizes.
+    """Whether all cells can be listed: of a toy of the plane, or behind a norm with a circle that
+    hides the length. Of a language layer geodesics are walked instead.
     """
-    if not toy.network.has_norm and toy.network.input_dim == 2:
-        return toy.network, PLANE
-    norm = toy.block.blocks[0].norm
-    return (toy.block, Sphere()) if norm is not None and norm.sphere_dim == 1 else None
+    if not isinstance(subject, Toy) or not monosemantic_directions.fits(subject):
+        return not isinstance(subject, Toy) and subject.network.has_norm
+    norm = subject.block.blocks[0].norm
+    plane = not subject.network.has_norm and subject.network.input_dim == 2
+    return plane or (norm is not None and norm.sphere_dim == 1)
 
 
-def cells_of(toy: Toy) -> Partition | None:
-    """The partition of a toy whose cells can be listed, None for others."""
-    listed = _listed(toy)
-    return None if listed is None else enumerated(*listed)
+def cells_of(toy: Toy) -> Partition:
+    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3."""
+    if toy.network.has_norm:
+        return enumerated(toy.block, Sphere())
+    return enumerated(toy.network, PLANE)
 
 
 @lru_cache(maxsize=16)
@@ -181,7 +177,7 @@ def _difference(found: Partition, point: Sequence[float]) -> float:
 def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
     """Distances of maps across every facet or crossing, against those of all pairs of cells."""
     if len(found) < FEWEST_CELLS:
-        why = f"{len(found)} cells are too few to compare neighbours with all pairs"
+        why = f"fewer than {FEWEST_CELLS} cells: too few to compare neighbours with all pairs"
         return NEIGHBOURS.undecided(subject, why, data={"cells": len(found)})
     distances, adjacent = map_distances(found), adjacency(found)
     ratio, low, high = ratio_of_medians(distances, adjacent, seed)
@@ -330,5 +326,5 @@ QUESTION = Question(
     groups=("toys", "deep", "language"),
     fits=fits,
     needs="two inputs and no norm, or a norm that leaves a circle (LayerNorm in R^3, RMSNorm in "
-    "R^2), or a language layer behind a norm",
+    "R^2) and that no skip goes around, or a language layer behind a norm",
 )
