@@ -18,6 +18,7 @@ from exact import Network, Partition, Segment, partition
 from exact.arithmetic.numbers import FloatArray
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
+from studies.questions import neighbouring_maps
 from studies.questions.neighbouring_maps import cells_of
 from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.pictures import curves
@@ -117,8 +118,7 @@ def _planes(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
 
 
 def _circle(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
-    norm = toy.block.blocks[0].norm
-    if norm is None or norm.sphere_dim != 1:
+    if not neighbouring_maps.fits(toy):
         return []
     far = [2.0**40 * random_points(toy.block.input_dim, count, seed) for count in DIRECTIONS]
     return [(f"{toy.name}, random directions", far)]
@@ -151,10 +151,9 @@ def _language_segments(layer: LanguageLayer) -> list[tuple[FloatArray, FloatArra
 
 
 def _pairs(rows: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
-    """Every two rows that differ."""
+    """Every two rows."""
     even = rows[: len(rows) // 2 * 2]
-    pairs = zip(even[::2], even[1::2], strict=True)
-    return [(p, q) for p, q in pairs if not np.array_equal(p, q)]
+    return list(zip(even[::2], even[1::2], strict=True))
 
 
 def flips_on(network: Network, p: FloatArray, q: FloatArray) -> int:
