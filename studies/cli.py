@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from studies import models
+from studies import models, studying
 from studies.options import (
     Device,
     Force,
@@ -39,7 +39,7 @@ from studies.options import (
 )
 from studies.outlet import Outlet
 
-BAD_INPUT, THEOREM_FAILS, INTERRUPTED, CLOSED_PIPE = 2, 5, 130, 141
+BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
 
 _EPILOG = (
     "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
@@ -70,11 +70,23 @@ def exactlens() -> None:
 @app.command(cls=SeveralValues)
 def train(
     task: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="moons, circles, spirals, xor, checkerboard, blobs, direction, sparse_features."
+            help="moons (default), circles, spirals, xor, checkerboard, blobs, "
+            "hierarchical_blobs, direction, shells, direction_and_length, sparse_features, or "
+            "package:function for your own.",
+            show_default=False,
         ),
-    ] = "moons",
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Your own data in place of a task: arrays inputs (rows x numbers) and targets "
+            "(class numbers from 0, or rows of floats for a regression).",
+            show_default=False,
+        ),
+    ] = None,
     norm: Annotated[str, typer.Option(help="none, layernorm or rms.")] = "none",
     widths: Annotated[
         Words, typer.Option("--widths", metavar="N...", help="Hidden widths: 16 16 or 16,16.")
@@ -84,7 +96,9 @@ def train(
         str, typer.Option(help="relu, leaky_relu, hardtanh, gelu, gelu_tanh, silu, identity.")
     ] = "relu",
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 1000,
-    samples: Annotated[int, typer.Option(help="Rows of data.")] = 1000,
+    samples: Annotated[
+        int | None, typer.Option(help="Rows of the task (default: 1000).", show_default=False)
+    ] = None,
     learning_rate: Annotated[
         float, typer.Option(help="At the start; it falls along half a cosine.")
     ] = 1e-2,
@@ -97,11 +111,16 @@ def train(
     ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
-    name: Annotated[str | None, typer.Option(help="Of the run (default: TASK-NORM).")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the run (default: TASK-NORM, or FILE-NORM).")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
 ) -> int:
-    """Train a toy network and save it as a run.
+    """Train a toy network and save it as a run, on a task or on data of your own.
+
+    A task of your own, package:function, is a function of (count, seed=0) that returns a
+    toy_models.Dataset; its rows are saved with the run, as those of --data are.
 
     Examples:
 
@@ -109,6 +128,8 @@ def train(
 
         exactlens train --task direction --norm layernorm --widths 8 --task-option dimension=3
         classes=4 --name dirs
+
+        exactlens train --data mine.npz --norm layernorm --widths 16
     """
     from studies import arguments
     from studies.commands import train as command
@@ -126,7 +147,7 @@ def train(
         "dtype": dtype,
         "task_options": options,
     }
-    return command.run(shape, training, name=name, root=out, force=force)
+    return command.run(shape, training, data=data, name=name, root=out, force=force)
 
 
 @app.command(cls=SeveralValues)
@@ -286,35 +307,7 @@ def draw(
 
 for _command in (models.gpt2, models.steer, models.codes):
     app.command(cls=SeveralValues)(_command)
-
-
-@app.command()
-def study(
-    name: Annotated[str, typer.Option(help="Of the run; the default one is replaced.")] = "study",
-    seed: Seed = 0,
-    device: Device = "cpu",
-    gpt2: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
-    force: Force = False,
-) -> int:
-    """Train, enumerate, compare with GPT-2, and write the report.
-
-    Exit codes: 0 done, whatever the verdicts; 5 a theorem fails, so that the code is wrong.
-
-    Examples:
-
-        exactlens study
-
-        exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
-    """
-    from studies import study as command
-
-    result = command.run(name, root=out, seed=seed, device=device, gpt2=gpt2, force=force)
-    return THEOREM_FAILS if result.alarms else 0
-
+app.command()(studying.study)
 
 # ---- errors
 

@@ -18,7 +18,8 @@ from typing import Any
 import exact
 from exact import InvalidInput
 from exact.atomic_files import holding, left_behind, made_folder, published_folder, put_in_place
-from toy_models.checkpoints import MANIFEST, MANIFEST_BYTES, refuse_pickle, valid_name
+from toy_models.checkpoints import MANIFEST, MANIFEST_BYTES
+from toy_models.stored_files import refuse_links, refuse_pickle, valid_name
 
 RESULTS, WEIGHTS = "results.json", ".safetensors"
 LIBRARIES = (
@@ -86,17 +87,6 @@ def refuse_existing(folder: Path, *, replace: bool, remedy: str) -> None:
             value=folder,
             remedy="choose another --name",
         )
-
-
-def refuse_links(*paths: Path) -> None:
-    """Raise InvalidInput for a symbolic link."""
-    for path in paths:
-        if path.is_symlink():
-            raise InvalidInput(
-                "symbolic links are not followed",
-                value=path,
-                remedy=f"give {path.resolve()} itself",
-            )
 
 
 def find(target: str, root: Path) -> Path:

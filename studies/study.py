@@ -5,7 +5,7 @@ the findings.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from exact.atomic_files import write_atomically
-from studies import report, runs, storage
-from studies.finding import HEADINGS, Answer, Finding, Kind, Verdict, counted
+from studies import asking, report, runs, storage
+from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 
 if TYPE_CHECKING:
     from studies.question import Question
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from studies.training import Training
 
 FORMAT = "exactlens-study-2"
-DEFAULT_NAME = "study"
+DEFAULT_NAME, PART_NAME = DEFAULT_NAMES = "study", "study-part"
 TITLE = "What LayerNorm does to polytopes"
 STYLES = {
     **{(kind, Verdict.UNDECIDED): "dim" for kind in Kind},
@@ -78,22 +78,27 @@ def run(
     force: bool = False,
     questions: Sequence[Question] | None = None,
     prepare: Prepare | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> StudyResult:
     """Run the study `name` under `root` and print its findings.
 
-    The folder appears whole or not at all; only the default study is replaced without `force`.
+    The folder appears whole or not at all; only the default studies are replaced without `force`.
     `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
-    the study's own. Raises InvalidInput for a name that is taken, and whatever a question raises: a
-    study with a hole is none.
+    the study's own; `told` is what results and report say of them. Raises InvalidInput for a name
+    that is taken, and whatever a question raises: a study with a hole is none. Of subjects that a
+    user gave (`Subjects.of`), those that a question cannot be asked of are findings that say so.
     """
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
-    with runs.building(root, name, replace=force or name == DEFAULT_NAME) as folder:
+    with runs.building(root, name, replace=force or name in DEFAULT_NAMES) as folder:
         with _Steps.shown(screen) as steps:
             asked, ready = _own(steps, questions, prepare)
             subjects = ready(folder, seed=seed, device=device, gpt2=gpt2, progress=steps.begin)
             sections = _sections(asked, subjects, folder / "figures", steps)
         seconds = time.monotonic() - started
-        made_by = runs.provenance(seed=seed, device=device, gpt2=gpt2, networks=_networks(subjects))
+        networks = _networks(subjects)
+        made_by = runs.provenance(
+            seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=networks
+        )
         _write(folder, name, sections, subjects.trainings, made_by, begun_at, seconds)
     result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
     _print(screen, result)
@@ -119,14 +124,12 @@ def _own(
 def _sections(
     questions: Sequence[Question], subjects: Subjects, folder: Path, steps: _Steps
 ) -> tuple[report.Section, ...]:
-    from studies.statistics import Degenerate
     from viz import style
 
     sections, taken = [], set[str]()
     for question in questions:
         steps.begin(f"{question.claim} {question.title}")
-        answer: Answer = question.ask(subjects)
-        pictures, undrawn = [], []
+        answer, pictures, undrawn = asking.answer(question, subjects), [], []
         for figure in answer.figures:
             if figure.name in taken:
                 raise ValueError(
@@ -135,12 +138,12 @@ def _sections(
                 )
             taken.add(figure.name)
             steps.begin(f"{question.claim} drawing {figure.name}")
-            try:
-                files = style.save(figure.draw(), folder, figure.name)
-            except Degenerate as why:
-                undrawn.append((figure.name, str(why)))
-            else:
-                pictures.append(report.Picture(figure.name, figure.caption, *files))
+            canvas = asking.drawn(figure, subjects)
+            if isinstance(canvas, str):
+                undrawn.append((figure.name, canvas))
+                continue
+            files = style.save(canvas, folder, figure.name)
+            pictures.append(report.Picture(figure.name, figure.caption, *files))
         found = (answer.findings, tuple(pictures), tuple(undrawn))
         sections.append(report.Section(question.claim, question.title, *found))
     return tuple(sections)

@@ -1,70 +1,116 @@
-"""What the questions are asked of: toys trained on the spot, and the MLP layers of a tiny (or a
-real) GPT-2.
+"""What the questions are asked of: toys trained on the spot, the MLP layers of a tiny (or a real)
+GPT-2, or networks of one's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import torch
+from torch import nn
 
-from exact import Network
+from exact import GatedMLP, InvalidInput, Network, Unsupported
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
 from exact.sources import gpt2 as gpt2_source
-from exact.sources import torch_modules
+from exact.sources import torch_modules, transformers
+from studies.statistics.estimates import QUICK
 from studies.training import Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
-from toy_models.models import NormName, ToyModel
+from toy_models.datasets import require_sound
+from toy_models.models import NormName
 from toy_models.train import TrainingDiverged
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
 NORM_NAMES = {"none": "no norm", **{name: kind.__name__ for name, kind in NAMED.items()}}
-POSITIONS, SEQUENCES, TOKENS = 64, 48, 480
+TINY = "tiny-gpt2"
+GROUPS = ("toys", "deep", "spheres", "language")
+POSITIONS, SEQUENCES, TOKENS, QUICK_TOKENS = 64, 48, 480, 120
 STEPS, LANGUAGE_STEPS = 1000, 320
+LONGEST_NAME = 60  # of a network of one's own: findings add words to it, and tables are narrow
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A trained toy. `block` is `network` from the norm on, or from the same place where there is
-    no norm.
+    """A network that a study examines. `block` is `network` from its first norm on; without a norm,
+    from the first layer with a bend, or the first block with a skip.
+
+    `model` is what the network was read from, or the network itself. `dataset` are rows in front of
+    the network, None where there are none: questions that need them leave such a toy out.
     """
 
     name: str
     norm: str
     network: Network
     block: Network
-    model: ToyModel
-    dataset: Dataset
+    model: nn.Module | Network
+    dataset: Dataset | None
     result: TrainResult | None = None
 
     @classmethod
     def of(
-        cls, name: str, model: ToyModel, dataset: Dataset, result: TrainResult | None = None
+        cls,
+        name: str,
+        model: nn.Module | Network,
+        dataset: Dataset | None = None,
+        result: TrainResult | None = None,
     ) -> Toy:
-        """Read a model back as an exact network."""
-        network = torch_modules.read(model)
-        embedded = int(not network.blocks[0].norm and len(network.blocks) > 1)
-        return cls(
-            name, model.config.norm, network, network.from_block(embedded), model, dataset, result
-        )
+        """A subject from any torch module that `exact.sources.torch_modules.read` takes, or from an
+        exact network.
+
+        Raises InvalidInput for rows that do not fit the network or cannot be used, and what the
+        reader raises, which names the module that it does not know.
+        """
+        network = model if isinstance(model, Network) else torch_modules.read(model)
+        if dataset is not None:
+            _require_fit(name, network, require_sound(dataset, f"the data of {name}"))
+        block = network.from_block(_start(network))
+        return cls(name, _norm_name(network), network, block, model, dataset, result)
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of file names."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    @property
+    def rows(self) -> Dataset:
+        """The data. Raises InvalidInput where there are none."""
+        if self.dataset is None:
+            raise InvalidInput(
+                "there are no data for the network",
+                value=self.name,
+                remedy="give a Dataset: Toy.of(name, model, dataset)",
+            )
+        return self.dataset
 
     @cached_property
     def inputs(self) -> FloatArray:
         """The data, float64 (samples, input_dim)."""
-        return np.asarray(self.dataset.inputs.detach().cpu().double().numpy())
+        return np.asarray(self.rows.inputs.detach().cpu().double().numpy())
 
     @cached_property
     def residuals(self) -> FloatArray:
         """The vectors that enter `block`, float64 (samples, d_model)."""
         before = self.network.blocks[: len(self.network.blocks) - len(self.block.blocks)]
         return Network(before).forward_float(self.inputs) if before else self.inputs
+
+    def shown(self, count: int, *, inputs: bool = False) -> dict[str, Any]:
+        """What figures show of the data: `data`, the first rows in front of the block (or of the
+        network, its `inputs`), and their `classes` where it is a classification.
+        """
+        if self.dataset is None:
+            return {}
+        is_classes = self.dataset.kind == "classification"
+        classes = self.dataset.targets[:count].tolist() if is_classes else None
+        return {"data": (self.inputs if inputs else self.residuals)[:count], "classes": classes}
 
     @property
     def training(self) -> Training | None:
@@ -75,6 +121,31 @@ class Toy:
         """Degenerate for a toy that was trained and did not learn: it says nothing of training."""
         if self.training is not None:
             self.training.require()
+
+
+def _norm_name(network: Network) -> str:
+    """What toys call the norm, or the name of its class."""
+    if not network.has_norm:
+        return "none"
+    kind = type(network.norms[0])
+    return next((name for name, known in NAMED.items() if known is kind), kind.__name__)
+
+
+def _start(network: Network) -> int:
+    """The block at which the questions start."""
+    blocks = list(enumerate(network.blocks))
+    behind = [i for i, block in blocks if block.norm is not None]
+    bent = [i for i, one in blocks if one.residual or any(layer.bits for layer in one.layers)]
+    return [*behind, *bent, 0][0]
+
+
+def _require_fit(name: str, network: Network, dataset: Dataset) -> None:
+    if dataset.input_dim != network.input_dim:
+        raise InvalidInput(
+            f"the data do not fit the network {name}",
+            value=f"rows of {dataset.input_dim} numbers",
+            remedy=f"give rows of {network.input_dim}",
+        )
 
 
 @dataclass(frozen=True)
@@ -97,14 +168,21 @@ class LanguageLayer:
         return np.asarray(self.residuals.detach().cpu().double().numpy())
 
 
+Subject: TypeAlias = Toy | LanguageLayer
+
+
 @dataclass(frozen=True)
 class Subjects:
-    """Everything that a study examines.
+    """Everything that a study examines; what it does not have is empty.
 
     `toys`: one hidden layer in R^3, the same task, data, seed and width for every norm. `deep`: two
     hidden layers on moons, behind an embedding R^2 -> R^3 where there is a norm. `spheres`:
     LayerNorm in R^4. `language`: layers of GPT-2s. `failed`: toys whose training diverged, so that
     there is nothing to examine but the report tells of them.
+
+    `own` are subjects that a user gave: a question is asked of those that fit it, and the study
+    says which do not. `seeds` is how many networks an ensemble has, where that was said, and
+    `quick` asks for few of everything.
     """
 
     toys: dict[str, Toy]
@@ -114,6 +192,42 @@ class Subjects:
     seed: int = 0
     device: str = "cpu"
     failed: tuple[Training, ...] = ()
+    own: bool = False
+    seeds: int | None = None
+    quick: bool = False
+
+    @classmethod
+    def of(cls, *subjects: Subject, **options: Any) -> Subjects:
+        """Subjects of one's own: toys of one hidden layer, deeper ones, and language layers.
+
+        `options` are `seed`, `device`, `seeds` and `quick`. Raises InvalidInput for none, for two
+        of one name (figures are called after it) and for names that are empty or too long.
+        """
+        _require_names(subjects)
+        toys = {str(i): one for i, one in enumerate(subjects) if isinstance(one, Toy)}
+        shallow = {i: toy for i, toy in toys.items() if len(toy.block.hidden_layers) == 1}
+        deep = {i: toy for i, toy in toys.items() if i not in shallow}
+        layers = tuple(one for one in subjects if isinstance(one, LanguageLayer))
+        return cls(shallow, deep, {}, layers, own=True, **options)
+
+    @property
+    def each(self) -> tuple[Subject, ...]:
+        """Every toy and every language layer."""
+        return (*self.all_toys, *self.language)
+
+    def only(self, kept: Collection[Subject]) -> Subjects:
+        """These subjects without all others."""
+        chosen = {id(one) for one in kept}
+        groups = {
+            name: {key: toy for key, toy in getattr(self, name).items() if id(toy) in chosen}
+            for name in ("toys", "deep", "spheres")
+        }
+        layers = tuple(layer for layer in self.language if id(layer) in chosen)
+        return replace(self, language=layers, **groups)
+
+    def nets(self, usual: int) -> int:
+        """How many networks an ensemble has: what was said, few if quick, else the usual number."""
+        return self.seeds or (min(QUICK, usual) if self.quick else usual)
 
     @property
     def all_toys(self) -> tuple[Toy, ...]:
@@ -127,6 +241,22 @@ class Subjects:
         return (*(training for training in found if training is not None), *self.failed)
 
 
+def _require_names(subjects: Sequence[Subject]) -> None:
+    if not subjects:
+        remedy = "give toys (Toy.of) or language layers"
+        raise InvalidInput("there is nothing to ask", value="no subject", remedy=remedy)
+    taken = set[str]()
+    for one in subjects:
+        name = one.slug if isinstance(one, Toy) else one.name
+        if not 0 < len(one.name) <= LONGEST_NAME or not name:
+            remedy = f"write 1 to {LONGEST_NAME} characters, with letters or digits"
+            raise InvalidInput("a subject cannot be called so", value=one.name, remedy=remedy)
+        if name in taken:
+            remedy = "give each a name of its own"
+            raise InvalidInput("two subjects have one name", value=one.name, remedy=remedy)
+        taken.add(name)
+
+
 def prepare(
     folder: Path,
     *,
@@ -134,14 +264,19 @@ def prepare(
     device: str = "cpu",
     gpt2: str | Path | None = None,
     progress: Report | None = None,
+    groups: Collection[str] = GROUPS,
+    seeds: int | None = None,
+    quick: bool = False,
+    earlier: Path | None = None,
 ) -> Subjects:
     """Train every toy and the tiny GPT-2, write their checkpoints under `folder`, and read all of
     them back.
 
     `gpt2` names a hub model or a folder with real GPT-2 weights and its tokenizer, whose first,
-    middle and last layer are examined too. `progress` is called with a line before each step. Takes
-    about half a minute on two cores. Raises InvalidInput for a checkpoint or device that is not
-    there, MissingExtra without transformers.
+    middle and last layer are examined too. `progress` is called with a line before each step. Only
+    the `groups` that are asked for are trained. The tiny GPT-2 of an `earlier` study is taken over
+    where it was trained alike. Takes about half a minute on two cores. Raises InvalidInput for a
+    checkpoint or device that is not there, MissingExtra without transformers.
     """
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
@@ -149,15 +284,20 @@ def prepare(
     toys, deep, spheres = (
         {
             key: toy
-            for key, config in configs.items()
+            for key, config in (configs.items() if group in groups else ())
             for toy in _trained(folder, f"{group}-{key}", config, report, failed)
         }
         for group, configs in _configs(seed, device).items()
     )
-    layers = _tiny_layers(folder, seed, device, report)
+    tokens = QUICK_TOKENS if quick else TOKENS
+    layers: tuple[LanguageLayer, ...] = ()
+    if "language" in groups:
+        layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
     if gpt2 is not None and real is not None:
-        layers += _real_layers(real, Path(gpt2).name, report)
-    return Subjects(toys, deep, spheres, layers, seed, device, tuple(failed))
+        layers += real_layers(real, Path(gpt2).name, report, tokens)
+    return Subjects(
+        toys, deep, spheres, layers, seed, device, tuple(failed), seeds=seeds, quick=quick
+    )
 
 
 def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
@@ -195,33 +335,50 @@ def _trained(
     yield Toy.of(label, result.model, config.dataset(), result)
 
 
-def _tiny_layers(folder: Path, seed: int, device: str, report: Report) -> tuple[LanguageLayer, ...]:
-    report("training a tiny GPT-2 on the standard library's sources")
+def _tiny_layers(
+    folder: Path,
+    seed: int,
+    device: str,
+    report: Report,
+    tokens: int = TOKENS,
+    earlier: Path | None = None,
+) -> tuple[LanguageLayer, ...]:
     config = language.LanguageConfig(steps=LANGUAGE_STEPS, seed=seed, device=device)
-    result = language.train_language_model(config, progress=False)
-    saved = language.save(result, folder / "models", "tiny-gpt2", overwrite=True)
-    return _layers(saved, "tiny GPT-2", range(config.layers), report)
+    place = folder / "models" / TINY
+    there = None if earlier is None else earlier / "models" / TINY
+    if there is not None and language.was_trained_so(there, config):
+        report("taking over the tiny GPT-2 of the study before")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(there, place)
+    else:
+        report("training a tiny GPT-2 on the standard library's sources")
+        result = language.train_language_model(config, progress=False)
+        language.save(result, place.parent, place.name, overwrite=True)
+    return _layers(place, "tiny GPT-2", range(config.layers), report, tokens)
 
 
-def _real_layers(folder: Path, name: str, report: Report) -> tuple[LanguageLayer, ...]:
-    count = int(gpt2_source.config(folder)["n_layer"])
-    return _layers(folder, name, sorted({0, count // 2, count - 1}), report)
+def real_layers(
+    folder: Path, name: str, report: Report, tokens: int = TOKENS
+) -> tuple[LanguageLayer, ...]:
+    """The first, middle and last layer of a GPT-2 in a folder."""
+    count = transformers.layer_count(folder)
+    return _layers(folder, name, sorted({0, count // 2, count - 1}), report, tokens)
 
 
 def _layers(
-    folder: Path, name: str, numbers: range | list[int], report: Report
+    folder: Path, name: str, numbers: Sequence[int], report: Report, count: int
 ) -> tuple[LanguageLayer, ...]:
     model = language.load(folder)
     tokens = language.windows(_held_out_tokens(folder), POSITIONS, SEQUENCES)
     layers = []
     for number in numbers:
         report(f"reading layer {number} of {name}")
-        vectors = _spread(language.capture_residuals(model, number, tokens).flat(skip=4))
-        layers.append(
-            LanguageLayer(
-                f"{name}, layer {number}", number, gpt2_source.read(folder, number), vectors, folder
-            )
-        )
+        network = transformers.mlp(folder, number)
+        if isinstance(network, GatedMLP):
+            remedy = "give a model whose MLPs are not gated"
+            raise Unsupported("a gated MLP is no subject of a study", value=name, remedy=remedy)
+        vectors = _spread(language.capture_residuals(model, number, tokens).flat(skip=4), count)
+        layers.append(LanguageLayer(f"{name}, layer {number}", number, network, vectors, folder))
     return tuple(layers)
 
 
@@ -231,12 +388,12 @@ def _held_out_tokens(folder: Path) -> torch.Tensor:
     return language.tokenise(text[-(len(text) // 10) :], folder)
 
 
-def _spread(vectors: torch.Tensor) -> torch.Tensor:
+def _spread(vectors: torch.Tensor, count: int = TOKENS) -> torch.Tensor:
     """Vectors spread evenly over the sequences, in an order of which every prefix is spread as
     well.
     """
     order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))
-    return vectors[order[:TOKENS]].clone()
+    return vectors[order[:count]].clone()
 
 
 def _checkpoint(name_or_folder: str | Path, report: Report) -> Path:

@@ -1,9 +1,10 @@
-"""Networks small enough to take apart exactly: tasks, models, a trainer, checkpoints, and a tiny
-GPT-2.
+"""Networks small enough to take apart exactly: tasks and your own data, models, a trainer,
+checkpoints, and a tiny GPT-2.
 """
 
+from toy_models.datasets import Dataset
 from toy_models.models import ModelConfig, ToyModel
-from toy_models.tasks import TASKS, Dataset, make
+from toy_models.tasks import TASKS, make, register
 from toy_models.train import TrainConfig, TrainResult, fit
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "TrainResult",
     "fit",
     "make",
+    "register",
 ]

@@ -1,22 +1,25 @@
-"""Toy models on disk: one folder each, with weights in safetensors and everything else in JSON.
+"""Networks on disk: one folder each, with weights in safetensors, data in .npz where there are, and
+everything else in JSON.
 
     <root>/<name>/weights-<first 16 digits of their sha256>.safetensors
+    <root>/<name>/data-<first 16 digits of their sha256>.npz
     <root>/<name>/checkpoint.json
 
-The JSON names its weights file, and is written last: until it is renamed into place the old
-checkpoint is whole, afterwards the new one is. Pickles are refused by name, symbolic links are not
-followed, and nothing is allocated for a model before the shapes in the file agree with its config.
+A checkpoint holds a toy model, or any `exact.Network`, whose weights file says its architecture
+(`exact.sources.weight_files`). The JSON names its files, and is written last: until it is renamed
+into place the old checkpoint is whole, afterwards the new one is. Pickles are refused by name,
+symbolic links are not followed, nothing is allocated for a model before the shapes in the file
+agree with its config, and no task that the JSON names is run to read it.
 """
 
-import hashlib
 import json
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -26,18 +29,30 @@ from torch import Tensor, nn
 from exact.atomic_files import holding, left_behind, made_folder, write_atomically
 from exact.errors import InvalidInput
 from exact.networks.architectures import activation_line, number_line
-from exact.sources import torch_modules
+from exact.networks.network import Network
+from exact.sources import torch_modules, weight_files
 from exact.sources.checkpoint_names import stored_names
 from exact.sources.torch_views import refuse_more_than_weights, unwrapped
+from toy_models import datasets, tasks
+from toy_models.datasets import Dataset
 from toy_models.models import ModelConfig, ToyModel
+from toy_models.stored_files import (
+    content_of,
+    entry_of,
+    refuse,
+    refuse_links,
+    refuse_pickle,
+    require_keys,
+    valid_name,
+)
 from toy_models.train import DTYPES, TrainConfig, TrainResult
-from toy_models.validation import mapping, one_of
+from toy_models.validation import one_of
 
 FORMAT = "exactlens-toy-checkpoint-1"
 MANIFEST = "checkpoint.json"
 MANIFEST_BYTES = 2**20
-PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NETWORK = "network"  # in the place of a config: the weights say what they make
+ENTRY = {"file", "bytes", "sha256"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,8 @@ class Provenance:
     """Where weights come from: the training that made them, what it reached, and the versions that
     ran it.
 
-    `training` is None for a model that this package did not train.
+    `training` is None for a model that this package did not train. `task` is the name of the task
+    or of the data; a task that this process does not know is None in `training`.
     """
 
     training: TrainConfig | None
@@ -62,7 +78,7 @@ class Provenance:
         config, reached = result.config, result.training_score
         return cls(
             config,
-            config.task,
+            result.training.name,
             config.seed,
             config.steps,
             reached.loss,
@@ -86,48 +102,79 @@ class Provenance:
         """The provenance that `to_json` wrote. Raises InvalidInput for keys that are missing or
         unknown.
         """
-        _exact_keys("provenance", values, {entry.name for entry in fields(cls)})
+        require_keys("provenance", values, {entry.name for entry in fields(cls)})
         training = values["training"]
-        return cls(
-            **{**values, "training": None if training is None else TrainConfig.from_json(training)}
-        )
+        return cls(**{**values, "training": None if training is None else _config_of(training)})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A model read from disk, in evaluation mode on the CPU, with its provenance and the sha256 of
     its weights file.
+
+    `model` is a toy model, or the exact network that was saved. `dataset` are the rows that were
+    saved with it.
     """
 
-    model: ToyModel
+    model: ToyModel | Network
     provenance: Provenance
     sha256: str
+    dataset: Dataset | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """The exact network of the model."""
+        return self.model if isinstance(self.model, Network) else torch_modules.read(self.model)
+
+    @cached_property
+    def data(self) -> Dataset | None:
+        """The rows that were saved with the model, else those of the task it was trained on, made
+        again; None where neither is known.
+        """
+        training = self.provenance.training
+        if self.dataset is not None or training is None or training.task is None:
+            return self.dataset
+        return training.dataset()
 
 
 def save(
-    root: str | Path, name: str, model: ToyModel, provenance: Provenance, *, overwrite: bool = False
+    root: str | Path,
+    name: str,
+    model: nn.Module | Network,
+    provenance: Provenance | None = None,
+    *,
+    dataset: Dataset | None = None,
+    overwrite: bool = False,
 ) -> Path:
-    """Write `model` as the checkpoint `name` under `root`, and return its folder.
+    """Write a toy model or an exact network as the checkpoint `name` under `root`, and return its
+    folder.
 
-    A wrapper (`torch.compile`, DataParallel) is taken off first. Raises InvalidInput for a name
-    that could leave the root, a folder that exists already (unless `overwrite`) or that another
-    process is writing, weights that are not finite and what `load` would refuse; Unsupported for
-    hooks and the like, which no weights hold. Nothing is written then.
+    A wrapper (`torch.compile`, DataParallel) is taken off a model first. A network comes back
+    equal: numbers that no float64 is are stored as fractions, in text. `dataset` are rows to keep
+    with it, for runs on data of your own; `provenance` is by default that of a model from
+    elsewhere. Raises InvalidInput for a name that could leave the root, a folder that exists
+    already (unless `overwrite`) or that another process is writing, rows that do not fit, weights
+    that are not finite and what `load` would refuse; Unsupported for hooks and the like, which no
+    weights hold, and for norms and activations of your own that have no name. Nothing is written
+    then.
     """
-    model = _plain(model)
     folder = Path(root) / valid_name(name)
-    _refuse_links(folder, folder / MANIFEST)
+    refuse_links(folder, folder / MANIFEST)
     if folder.exists() and not (overwrite and folder.is_dir()):
         remedy = "choose another name, or say overwrite=True to replace a checkpoint"
         raise InvalidInput(
             "the folder of the checkpoint exists already", value=folder, remedy=remedy
         )
-    weights, entry = _packed(model)
+    found = model if isinstance(model, Network) else _plain(model)
+    files = {"weights": (_packed(found), ".safetensors")}
+    if dataset is not None:
+        files["data"] = (_rows_for(found, dataset).to_bytes(), ".npz")
+    entries = {what: entry_of(content, what, suffix) for what, (content, suffix) in files.items()}
     own = {
         "format": FORMAT,
-        "model": model.config.to_json(),
-        "weights": entry,
-        "provenance": provenance.to_json(),
+        "model": NETWORK if isinstance(found, Network) else found.config.to_json(),
+        **entries,
+        "provenance": (provenance or Provenance.untrained()).to_json(),
     }
     manifest = json.dumps(own, indent=2, allow_nan=False) + "\n"
     lock = folder.with_name(f".{name}.lock")
@@ -136,16 +183,27 @@ def save(
         holding(lock, f"the checkpoint {name}", "wait for it, or choose another name"),
     ):
         with made_folder(folder):
-            write_atomically(folder / entry["file"], weights)
+            for what, (content, _) in files.items():
+                write_atomically(folder / entries[what]["file"], content)
             write_atomically(folder / MANIFEST, manifest.encode())
-        for superseded in [
-            *folder.glob("weights-*"),
-            *folder.glob(".weights-*.tmp"),
-            *left_behind(folder / MANIFEST),
-        ]:
-            if superseded.name != entry["file"]:
-                superseded.unlink()
+        _clear(folder, {entry["file"] for entry in entries.values()})
     return folder
+
+
+def _clear(folder: Path, kept: set[str]) -> None:
+    """Remove the files of the checkpoint before, and what killed processes left."""
+    superseded = [
+        path
+        for what in ("weights", "data")
+        for path in _files(folder, what)
+        if path.name not in kept
+    ]
+    for path in [*superseded, *left_behind(folder / MANIFEST)]:
+        path.unlink()
+
+
+def _files(folder: Path, what: str) -> list[Path]:
+    return [*folder.glob(f"{what}-*"), *folder.glob(f".{what}-*.tmp")]
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -160,39 +218,30 @@ def load(path: str | Path) -> Checkpoint:
     refuse_pickle(path)
     folder = path.parent if path.name == MANIFEST else path
     manifest = _manifest(folder)
-    config = ModelConfig.from_json(manifest["model"])
-    weights = manifest["weights"]
-    stored = _tensors(_weights(folder, weights), folder)
+    provenance = Provenance.from_json(manifest["provenance"])
+    weights, rows = manifest["weights"], manifest.get("data")
+    content = content_of(folder, "weights", weights)
+    if manifest["model"] == NETWORK:
+        model: ToyModel | Network = weight_files.read(folder / weights["file"])
+    else:
+        model = _filled(ModelConfig.from_json(manifest["model"]), content, folder)
+    dataset = None
+    if rows is not None:
+        where = str(folder / rows["file"])
+        name = provenance.task or folder.name
+        dataset = datasets.of_bytes(content_of(folder, "data", rows), where, name)
+    return Checkpoint(model, provenance, weights["sha256"], dataset)
+
+
+def _filled(config: ModelConfig, content: bytes, folder: Path) -> ToyModel:
+    """The toy model of a config with the weights of a file."""
+    stored = _tensors(content, folder)
     tensors = {own: stored[name] for own, name in stored_names(stored).items()}
     model = _empty(config)
     _refuse_other_shapes(tensors, model.state_dict(), str(folder))
     _refuse_non_finite(tensors, str(folder))
     model.load_state_dict(tensors, assign=True)
-    return Checkpoint(model.eval(), Provenance.from_json(manifest["provenance"]), weights["sha256"])
-
-
-def valid_name(name: str) -> str:
-    """`name` itself, if it can name a run or checkpoint without leaving its root.
-
-    Raises InvalidInput unless it has 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or
-    digit.
-    """
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        remedy = (
-            "write 1 to 64 letters, digits, dots, dashes or underscores, the first a letter "
-            "or digit"
-        )
-        raise InvalidInput("the name could leave its folder", value=repr(name), remedy=remedy)
-    return name
-
-
-def refuse_pickle(path: Path) -> None:
-    """Raise InvalidInput for a file whose suffix is that of a pickle, whether or not it exists."""
-    if path.suffix.lower() in PICKLES:
-        remedy = "save the weights as safetensors (safetensors.torch.save_file) and read those"
-        raise InvalidInput(
-            "a pickle can run any code when it is read, so it is refused", value=path, remedy=remedy
-        )
+    return model.eval()
 
 
 def versions() -> dict[str, str]:
@@ -244,15 +293,17 @@ def _named(module: nn.Module, place: str, names: Mapping[str, str]) -> dict[str,
     }
 
 
-def _plain(model: torch.nn.Module) -> ToyModel:
+def _plain(model: object) -> ToyModel:
     """The model inside its wrappers, if its weights are all that it is."""
-    refuse_more_than_weights(model)
-    inner = unwrapped(model)
+    inner = model
+    if isinstance(model, nn.Module):
+        refuse_more_than_weights(model)
+        inner = unwrapped(model)
     if not isinstance(inner, ToyModel):
         raise InvalidInput(
             "not a toy model",
             value=type(inner).__name__,
-            remedy="give a toy_models.models.ToyModel",
+            remedy="give a ToyModel, or an exact network: exact.sources.torch_modules.read(module)",
         )
     _refuse_other_shapes(inner.state_dict(), _empty(inner.config).state_dict(), "the model")
     return inner
@@ -263,55 +314,59 @@ def _empty(config: ModelConfig) -> ToyModel:
         return ToyModel(config)
 
 
-def _packed(model: ToyModel) -> tuple[bytes, dict[str, Any]]:
-    """The weights in the safetensors format, and their entry in the manifest."""
+def _packed(model: ToyModel | Network) -> bytes:
+    """The weights in the safetensors format, with their architecture."""
+    if isinstance(model, Network):
+        return weight_files.packed(model)
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
     _refuse_non_finite(tensors, "the model")
-    content = safetensors.torch.save(tensors, {"architecture": _architecture(model)})
-    digest = hashlib.sha256(content).hexdigest()
-    return content, {
-        "file": f"weights-{digest[:16]}.safetensors",
-        "bytes": len(content),
-        "sha256": digest,
-    }
+    return safetensors.torch.save(tensors, {"architecture": _architecture(model)})
+
+
+def _rows_for(model: ToyModel | Network, dataset: Dataset) -> Dataset:
+    """The rows, if the model can read them."""
+    found = datasets.require_sound(dataset, "the data set")
+    width = model.input_dim if isinstance(model, Network) else model.config.input_dim
+    if found.input_dim != width:
+        raise InvalidInput(
+            "the data set does not fit the network",
+            value=f"{found.input_dim} inputs in {found.name}",
+            remedy=f"give rows of {width} numbers",
+        )
+    return found
+
+
+def _config_of(values: Any) -> TrainConfig:
+    """The training of a checkpoint; a task that is not known here is left out, since the weights
+    are what they are without it.
+    """
+    known = not isinstance(values, Mapping) or values.get("task") in tasks.TASKS
+    return TrainConfig.from_json(values if known else {**values, "task": None, "task_options": {}})
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    _refuse_links(folder, folder / MANIFEST)
+    refuse_links(folder, folder / MANIFEST)
     path = folder / MANIFEST
     if not path.is_file():
         remedy = f"give the folder that toy_models.checkpoints.save returned; it holds a {MANIFEST}"
         raise InvalidInput("there is no checkpoint", value=folder, remedy=remedy)
     if path.stat().st_size > MANIFEST_BYTES:
-        _refuse(f"the file is larger than {MANIFEST_BYTES} bytes", path)
+        refuse(f"the file is larger than {MANIFEST_BYTES} bytes", path)
     try:
         manifest = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             "the file is not JSON", value=f"{path}: {error}", remedy="save the model again"
         ) from error
-    _exact_keys(f"manifest {path}", manifest, {"format", "model", "weights", "provenance"})
+    keys = {"format", "model", "weights", "provenance"}
+    require_keys(f"manifest {path}", manifest, keys, ("data",))
     one_of(f"format in {path}", manifest["format"], [FORMAT])
-    _exact_keys(f"weights entry in {path}", manifest["weights"], {"file", "bytes", "sha256"})
+    for what in ("weights", "data"):
+        if what in manifest:
+            require_keys(f"{what} entry in {path}", manifest[what], ENTRY)
     return dict(manifest)
-
-
-def _weights(folder: Path, entry: Mapping[str, Any]) -> bytes:
-    """The content of the weights file, once its size and hash are those of the manifest."""
-    path = folder / valid_name(entry["file"])
-    _refuse_links(path)
-    if not path.is_file():
-        _refuse("the weights file is missing", path)
-    if path.stat().st_size != entry["bytes"]:
-        _refuse(
-            f"the weights file is truncated or altered: {entry['bytes']} bytes were written", path
-        )
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        _refuse("the weights file is altered: its sha256 is not that of the manifest", path)
-    return content
 
 
 def _tensors(content: bytes, folder: Path) -> dict[str, Tensor]:
@@ -329,7 +384,7 @@ def _refuse_other_shapes(
 ) -> None:
     dtypes = {tensor.dtype for tensor in tensors.values()}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES.values()):
-        _refuse(
+        refuse(
             f"the weights are not all of one dtype among {', '.join(DTYPES)}",
             f"{dtypes} in {where}",
         )
@@ -338,7 +393,7 @@ def _refuse_other_shapes(
             tuple(side[name].shape) if name in side else "absent" for side in (tensors, expected)
         )
         if own != wanted:
-            _refuse(
+            refuse(
                 f"the weights do not fit the config: {name} should be {wanted}", f"{own} in {where}"
             )
 
@@ -354,26 +409,3 @@ def _refuse_non_finite(tensors: Mapping[str, Tensor], where: str) -> None:
                 value=value,
                 remedy="train again with a smaller learning_rate",
             )
-
-
-def _exact_keys(what: str, values: object, keys: set[str]) -> None:
-    mapping(what, values)
-    if isinstance(values, Mapping) and set(values) != keys:
-        wrong = ", ".join(sorted(set(values) ^ keys))
-        raise InvalidInput(
-            f"the {what} has missing or unknown keys", value=wrong, remedy="save the model again"
-        )
-
-
-def _refuse_links(*paths: Path) -> None:
-    for path in paths:
-        if path.is_symlink():
-            raise InvalidInput(
-                "symbolic links are not followed",
-                value=path,
-                remedy=f"give {path.resolve()} itself",
-            )
-
-
-def _refuse(wrong: str, value: object) -> NoReturn:
-    raise InvalidInput(wrong, value=value, remedy="save the model again, or restore the file")

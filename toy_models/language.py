@@ -3,20 +3,20 @@ has.
 
 The text is the source code of Python's own standard library, the tokens are its bytes: nothing is
 downloaded. The model is transformers' GPT2LMHeadModel and its checkpoint an ordinary folder, so
-that whatever reads it reads GPT-2 too. `capture_residuals` collects what the MLP of a layer sees
-before its LayerNorm, for any GPT-2.
+that whatever reads it reads GPT-2 too; with another norm, or SoLU, it is a variant that only this
+module loads (`toy_models.variants`), whose MLPs `exact.sources.transformers.mlp` reads all the
+same. `capture_residuals` collects what the MLP of a layer sees before its norm, for any GPT-2,
+`capture_activations` what its neurons do.
 """
 
 import hashlib
 import json
 import os
 import re
-import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -26,16 +26,17 @@ from torch.nn import functional
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.atomic_files import holding, made_folder, published_folder, sync, write_atomically
-from exact.errors import InvalidInput, MissingExtra
-from toy_models.checkpoints import refuse_pickle, valid_name, versions
-from toy_models.tasks import SEEDS
+from exact.errors import InvalidInput
+from toy_models import variants
+from toy_models.checkpoints import versions
+from toy_models.draws import SEEDS
+from toy_models.stored_files import json_object, refuse_pickle, valid_name
+from toy_models.texts import OWN_FILE, SEPARATOR, standard_library_text, tokenise, windows
 from toy_models.train import finite, present_device, progress_bar
-from toy_models.validation import at_least, number
+from toy_models.validation import at_least, flag, number, one_of
+from toy_models.variants import transformers
 
 BYTES = 256
-SEPARATOR = b"\0"
-OWN_FILE = "exactlens.json"
-TOKENIZERS = ("tokenizer.json", "vocab.json")
 OWN_FORMAT = "exactlens-language-model-1"
 
 
@@ -44,8 +45,11 @@ class LanguageConfig:
     """The shape and the training of a tiny GPT-2: `layers` blocks of width `width`, MLPs four times
     as wide.
 
-    `context` and `text_bytes` count bytes, which are the tokens. A tenth of the text is held out.
-    Raises InvalidInput for a setting that no such model can have.
+    `norm` stands in front of attention, of every MLP and of the unembedding: "layernorm" as in
+    GPT-2, "rmsnorm", or "none". `activation` is "gelu_new" as in GPT-2, "gelu", "relu", "silu" or
+    "solu", z softmax(z); with SoLU `norm_behind_activation` puts a LayerNorm between the activation
+    and the layer behind it. `context` and `text_bytes` count bytes, which are the tokens. A tenth
+    of the text is held out. Raises InvalidInput for a setting that no such model can have.
     """
 
     layers: int = 3
@@ -59,8 +63,19 @@ class LanguageConfig:
     text_bytes: int = 1_000_000
     seed: int = 0
     device: str = "cpu"
+    norm: str = "layernorm"
+    activation: str = "gelu_new"
+    norm_behind_activation: bool = False
 
     def __post_init__(self) -> None:
+        one_of("norm", self.norm, variants.MODEL_TYPES)
+        one_of("activation", self.activation, variants.ACTIVATIONS)
+        flag("norm_behind_activation", self.norm_behind_activation)
+        if self.norm_behind_activation and self.activation != variants.SOLU:
+            remedy = 'write activation="solu", or leave norm_behind_activation out'
+            raise InvalidInput(
+                "a norm behind the activation is SoLU's", value=self.activation, remedy=remedy
+            )
         for name in ("layers", "width", "heads", "steps", "batch_size"):
             at_least(name, getattr(self, name), 1)
         at_least("context", self.context, 2)
@@ -108,28 +123,20 @@ class Residuals:
         return self.vectors[:, skip:].flatten(0, 1)
 
 
-def standard_library_text(limit: int = 1_000_000) -> bytes:
-    """The first `limit` bytes of the standard library's top-level modules, a zero byte after each.
+@dataclass(frozen=True)
+class Activations:
+    """What the neurons of block `layer` do on tokens (sequences, positions), on the CPU.
 
-    The order is that of the sha256 of the module names: the same everywhere, and not alphabetical.
-    The text itself differs between versions of Python. Raises InvalidInput where Python comes
-    without its sources.
+    Float tensors (sequences, positions, d_mlp): `pre_activations` enter the activation,
+    `activations` leave it, `outputs` enter the layer behind; the last two differ where a norm
+    stands between.
     """
-    at_least("limit", limit, 1)
-    folder = Path(sysconfig.get_path("stdlib"))
-    text = bytearray()
-    for path in sorted(
-        folder.glob("*.py"), key=lambda path: hashlib.sha256(path.name.encode()).digest()
-    ):
-        text += path.read_bytes() + SEPARATOR
-        if len(text) >= limit:
-            break
-    if not text:
-        remedy = "pass a text of your own"
-        raise InvalidInput(
-            "the standard library has no source files here", value=folder, remedy=remedy
-        )
-    return bytes(text[:limit])
+
+    layer: int
+    pre_activations: Tensor
+    activations: Tensor
+    outputs: Tensor
+    tokens: Tensor
 
 
 def train_language_model(
@@ -184,6 +191,19 @@ def save(result: LanguageResult, root: str | Path, name: str, *, overwrite: bool
     return folder
 
 
+def was_trained_so(folder: str | Path, config: LanguageConfig) -> bool:
+    """Whether `folder` holds what `save` writes of `train_language_model(config)` with the versions
+    of libraries that run here.
+    """
+    own = json_object(Path(folder) / OWN_FILE)
+    text = standard_library_text(config.text_bytes)
+    return (
+        own.get("training") == asdict(config)
+        and own.get("versions") == _versions()
+        and own.get("text_sha256") == hashlib.sha256(text).hexdigest()
+    )
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Keep other processes from writing a model's folder; InvalidInput says who is writing it."""
@@ -196,8 +216,8 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def load(folder: str | Path) -> Any:
-    """The GPT2LMHeadModel in a checkpoint folder, float32, in evaluation mode on the CPU; the
-    network is never asked.
+    """The GPT2LMHeadModel, or the variant of it, in a checkpoint folder, float32, in evaluation
+    mode on the CPU; the network is never asked.
 
     Raises InvalidInput for a folder that is not there, is not GPT-2's, has no safetensors, or lacks
     or garbles weights, MissingExtra without transformers.
@@ -211,53 +231,12 @@ def load(folder: str | Path) -> Any:
     if not any(folder.glob("*.safetensors")):
         remedy = "convert the weights to safetensors: pickles are refused"
         raise InvalidInput("the folder has no safetensors", value=folder, remedy=remedy)
-    if _json(config).get("model_type") != "gpt2":
+    said = json_object(config)
+    if said.get("model_type") not in variants.MODEL_TYPES.values():
         remedy = "give a checkpoint whose config.json says model_type gpt2"
         raise InvalidInput("the model is not a GPT-2", value=folder, remedy=remedy)
-    return _read_model(folder).eval()
-
-
-def tokenise(text: bytes | str, folder: str | Path | None = None) -> Tensor:
-    """The tokens of `text` as an int64 tensor (tokens,); InvalidInput for an empty text, and what
-    `tokenizer` raises.
-    """
-    raw = text.encode() if isinstance(text, str) else text
-    if not raw:
-        raise InvalidInput("the text is empty", value=repr(text), remedy="give a character")
-    return torch.tensor(tokenizer(folder)(raw))
-
-
-def tokenizer(folder: str | Path | None) -> Callable[[bytes], list[int]]:
-    """What makes tokens of UTF-8 text: the tokenizer in `folder`, or (no folder, or one that `save`
-    wrote) its bytes. InvalidInput where there is neither, MissingExtra without transformers.
-    """
-    if folder is None or _json(Path(folder) / OWN_FILE).get("tokens") == "bytes":
-        return list
-    if not any((Path(folder) / file).is_file() for file in TOKENIZERS):
-        remedy = "put tokenizer.json (or vocab.json and merges.txt) beside the weights"
-        raise InvalidInput("the folder has no tokenizer", value=folder, remedy=remedy)
-    found = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return lambda raw: list(found(raw.decode(errors="replace"))["input_ids"])
-
-
-def windows(tokens: Tensor, positions: int, count: int | None = None) -> Tensor:
-    """Consecutive windows (sequences, positions) of a row of tokens, at most `count`, spread evenly
-    over the row.
-
-    Raises InvalidInput when the row is shorter than one window.
-    """
-    at_least("positions", positions, 1)
-    available = len(tokens) // positions
-    if not available:
-        remedy = "give a longer text, or write smaller positions"
-        raise InvalidInput(
-            "the text is shorter than one window", value=f"{len(tokens)} tokens", remedy=remedy
-        )
-    rows = tokens[: available * positions].reshape(available, positions)
-    if count is None or count >= available:
-        return rows
-    at_least("count", count, 1)
-    return rows[torch.arange(count) * available // count]
+    made = variants.class_of(said["model_type"], said.get("activation_function", ""))
+    return _read_model(folder, made).eval()
 
 
 def capture_residuals(model: Any, layer: int, tokens: Tensor, *, batch_size: int = 16) -> Residuals:
@@ -267,26 +246,68 @@ def capture_residuals(model: Any, layer: int, tokens: Tensor, *, batch_size: int
     Blocks count from 0. Raises InvalidInput for a layer that is not there and for tokens that do
     not fit the model.
     """
+    found = _captured(model, layer, tokens, lambda block: {"vectors": block.ln_2}, batch_size)
+    return Residuals(layer, found["vectors"], tokens)
+
+
+def capture_activations(
+    model: Any, layer: int, tokens: Tensor, *, batch_size: int = 16
+) -> Activations:
+    """Run `tokens` (sequences, positions) through a GPT-2 and keep what the neurons of block
+    `layer` do, whatever their activation.
+
+    Raises InvalidInput as `capture_residuals` does.
+    """
+
+    def parts(block: Any) -> dict[str, nn.Module]:
+        behind = getattr(block.mlp.act, "norm", None)
+        last = block.mlp.c_proj
+        return {
+            "pre_activations": block.mlp.act,
+            "activations": last if behind is None else behind,
+            "outputs": last,
+        }
+
+    return Activations(layer, **_captured(model, layer, tokens, parts, batch_size), tokens=tokens)
+
+
+def _captured(
+    model: Any,
+    layer: int,
+    tokens: Tensor,
+    parts: Callable[[Any], Mapping[str, nn.Module]],
+    batch_size: int,
+) -> dict[str, Tensor]:
+    """What enters the modules that `parts` picks from a block, by name, on the CPU."""
     blocks = model.transformer.h
     at_least("layer", layer, 0, below=len(blocks))
     _refuse_tokens(tokens, model.config)
-    kept: list[Tensor] = []
-    hook = blocks[layer].ln_2.register_forward_pre_hook(
-        lambda _, inputs: kept.append(inputs[0].cpu())
-    )
+    kept: dict[str, list[Tensor]] = {}
+
+    def keeping(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        kept[name] = []
+        return lambda _, inputs: kept[name].append(inputs[0].cpu())
+
+    hooks = [
+        module.register_forward_pre_hook(keeping(name))
+        for name, module in parts(blocks[layer]).items()
+    ]
     device = next(model.parameters()).device
     try:
         with torch.no_grad():
             for batch in torch.split(tokens, batch_size):
                 model.eval()(input_ids=batch.to(device), use_cache=False)
     finally:
-        hook.remove()
-    return Residuals(layer, torch.cat(kept), tokens)
+        for hook in hooks:
+            hook.remove()
+    return {name: torch.cat(found) for name, found in kept.items()}
 
 
 def _untrained(config: LanguageConfig) -> Any:
-    transformers = _transformers()
-    shape = transformers.GPT2Config(
+    shape = variants.shape_of(
+        config.norm,
+        config.activation,
+        config.norm_behind_activation,
         vocab_size=BYTES,
         n_positions=config.context,
         n_embd=config.width,
@@ -300,7 +321,8 @@ def _untrained(config: LanguageConfig) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
-        return transformers.GPT2LMHeadModel(shape).to(present_device(config.device))
+        made = variants.class_of(shape.model_type, shape.activation_function)
+        return made(shape).to(present_device(config.device))
 
 
 def _train(
@@ -373,8 +395,7 @@ def _write_files(result: LanguageResult, folder: Path) -> None:
         sync(file)
 
 
-def _read_model(folder: Path) -> Any:
-    model_class = _transformers().GPT2LMHeadModel
+def _read_model(folder: Path, model_class: Any) -> Any:
     options = {
         "local_files_only": True,
         "use_safetensors": True,
@@ -405,31 +426,19 @@ def _own_json(result: LanguageResult) -> bytes:
         "training": asdict(result.config),
         "held_out_loss": result.held_out_loss,
         "text_sha256": result.text_sha256,
-        "versions": {**versions(), "transformers": _transformers().__version__},
+        "versions": _versions(),
     }
     return (json.dumps(own, indent=2, allow_nan=False) + "\n").encode()
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
-        remedy = "restore the file"
-        raise InvalidInput(
-            "the file is not JSON", value=f"{path}: {error}", remedy=remedy
-        ) from error
-    if not isinstance(values, dict):
-        raise InvalidInput("the file is not a JSON object", value=path, remedy="restore the file")
-    return values
+def _versions() -> dict[str, str]:
+    return {**versions(), "transformers": transformers().__version__}
 
 
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """Keep transformers from drawing progress bars for files of a megabyte."""
-    logging = _transformers().utils.logging
+    logging = transformers().utils.logging
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -437,14 +446,3 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def _transformers() -> ModuleType:
-    try:
-        import transformers
-    except ImportError as error:
-        remedy = 'install the extra: pip install "exactlens[gpt2]"'
-        raise MissingExtra(
-            "language models need transformers", value=str(error), remedy=remedy
-        ) from error
-    return transformers

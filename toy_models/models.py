@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from exact.errors import InvalidInput
-from toy_models.tasks import SEEDS, Dataset
+from toy_models.datasets import Dataset
+from toy_models.draws import SEEDS
 from toy_models.validation import at_least, flag, mapping, number, one_of
 
 Architecture = Literal["mlp", "residual"]

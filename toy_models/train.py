@@ -1,5 +1,5 @@
 """One trainer for every toy: a frozen config in, a model with its loss curve, scores and snapshots
-out.
+out; on a task, or on data of your own.
 
 The config's seed decides data, initial weights and batches, each through a generator of its own;
 the global random state is neither read nor changed. Weights repeat bit for bit on the same machine
@@ -23,8 +23,9 @@ from torch.nn import functional
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import InvalidInput
 from toy_models import tasks
+from toy_models.datasets import Dataset, require_sound
+from toy_models.draws import SEEDS
 from toy_models.models import ModelConfig, ToyModel, initialised
-from toy_models.tasks import SEEDS, Dataset
 from toy_models.validation import at_least, mapping, number, one_of
 
 DTYPES: MappingProxyType[str, torch.dtype] = MappingProxyType(
@@ -42,14 +43,15 @@ class TrainConfig:
     """What to train, and how; it survives a trip through JSON unchanged.
 
     `task` and `task_options` name the data (`toy_models.tasks.make`), of which the share `held_out`
-    is kept from training. `loss` None means cross-entropy for a classification and mean squared
-    error for a regression; "mse" on a classification regresses on one-hot targets. The optimiser is
-    AdamW, its learning rate falls along half a cosine to zero. Snapshots are taken before the first
-    step, after the last, and every `snapshot_every` steps in between (0: none). Raises InvalidInput
-    for a setting that cannot be meant.
+    is kept from training; the task None stands for data of your own, which `fit` takes. `loss` None
+    means cross-entropy for a classification and mean squared error for a regression; "mse" on a
+    classification regresses on one-hot targets. The optimiser is AdamW, its learning rate falls
+    along half a cosine to zero. Snapshots are taken before the first step, after the last, and
+    every `snapshot_every` steps in between (0: none). Raises InvalidInput for a setting that cannot
+    be meant.
     """
 
-    task: str = "moons"
+    task: str | None = "moons"
     model: ModelConfig = field(default_factory=ModelConfig)
     task_options: Mapping[str, Any] = field(default_factory=dict)
     samples: int = 1000
@@ -65,7 +67,8 @@ class TrainConfig:
     snapshot_every: int = 0
 
     def __post_init__(self) -> None:
-        one_of("task", self.task, tasks.TASKS)
+        if self.task is not None:
+            one_of("task", self.task, tasks.TASKS)
         one_of("loss", self.loss, (None, "cross_entropy", "mse"))
         one_of("dtype", self.dtype, DTYPES)
         for name, minimum in (
@@ -88,7 +91,12 @@ class TrainConfig:
             )
 
     def dataset(self) -> Dataset:
-        """All rows of the task, those held out included."""
+        """All rows of the task, those held out included. Raises InvalidInput where there is no
+        task.
+        """
+        if self.task is None:
+            remedy = "write task=..., or give the data: fit(config, dataset=...)"
+            raise InvalidInput("the config names no task", value=self.task, remedy=remedy)
         return tasks.make(self.task, count=self.samples, seed=self.seed, **self.task_options)
 
     def to_json(self) -> dict[str, Any]:
@@ -134,8 +142,8 @@ class TrainResult:
     """A trained model, the loss of every step, its scores, and the snapshots in order of their
     steps.
 
-    `config.model` carries the dimensions of the task. `held_out_score` is None when no rows were
-    held out.
+    `config.model` carries the dimensions of the task. `config.task` is None for data of your own.
+    `held_out_score` is None when no rows were held out.
     """
 
     config: TrainConfig
@@ -146,6 +154,11 @@ class TrainResult:
     training_score: Score
     held_out_score: Score | None
     snapshots: tuple[Snapshot, ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        """All rows, in the order in which they were cut: training first, then held out."""
+        return self.training.joined(self.held_out)
 
     def model_at(self, step: int) -> ToyModel:
         """A copy of the model as it was after `step` steps, on the CPU; step 0 is the untrained
@@ -161,13 +174,22 @@ class TrainResult:
 
 
 @one_thread()
-def fit(config: TrainConfig, *, progress: bool = True) -> TrainResult:
-    """Train the model of `config` on its task.
+def fit(
+    config: TrainConfig, *, dataset: Dataset | None = None, progress: bool = True
+) -> TrainResult:
+    """Train the model of `config` on its task, or on a data set of your own.
 
-    Raises InvalidInput for a device that is not there, a loss that does not fit the task,
-    dimensions that do not fit the model, and (TrainingDiverged) a loss that stops being finite.
+    With `dataset` (`Dataset.of` makes one of arrays) the task, its options and `samples` are not
+    used: the config of the result has the task None and the number of rows that there are. Its rows
+    are put into a random order that the seed decides, since a file may have them class by class,
+    before the share `held_out` is cut off. Raises InvalidInput for a device that is not there, a
+    loss that does not fit the task, dimensions that do not fit the model, data that
+    `toy_models.datasets.require_sound` refuses, and (TrainingDiverged) a loss that stops being
+    finite.
     """
-    data = config.dataset()
+    data = config.dataset() if dataset is None else _own_rows(dataset, config.seed)
+    if dataset is not None:
+        config = replace(config, task=None, task_options={}, samples=len(data))
     config = replace(config, model=config.model.fitted_to(data))
     loss_of = _loss(config.loss, data)
     model = initialised(config.model, config.seed).to(
@@ -175,7 +197,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     )
     training, held_out = data.split(config.held_out)
     trainer = _Trainer(config, model, _placed(training, config), loss_of)
-    with progress_bar(f"{config.task}, norm {config.model.norm}", config.steps, progress) as report:
+    with progress_bar(f"{data.name}, norm {config.model.norm}", config.steps, progress) as report:
         losses, snapshots = trainer.run(report)
     held_out_score = score(model, _placed(held_out, config), loss_of) if len(held_out) else None
     training_score = snapshots[-1].score
@@ -236,6 +258,14 @@ class _Trainer:
         result = score(self.model, self.data, self.loss_of)
         finite(result.loss, step, self.config.learning_rate)
         return Snapshot(step, weights, result)
+
+
+def _own_rows(dataset: Dataset, seed: int) -> Dataset:
+    data = require_sound(dataset, "the data set")
+    if len(data) < 2:
+        remedy = "give at least two"
+        raise InvalidInput("the data set has one row", value=data.name, remedy=remedy)
+    return data.shuffled(seed)
 
 
 def score(

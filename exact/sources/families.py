@@ -92,18 +92,19 @@ _GEMMA_2 = replace(
     activation=("hidden_activation", "gelu_pytorch_tanh"),
     skip="norm behind",
 )
+_GPT2 = Family(
+    "ln_2",
+    "mlp.c_fc",
+    "mlp.c_proj",
+    blocks="h",
+    transposed=True,
+    eps=("layer_norm_epsilon", 1e-5),
+    activation=("activation_function", "gelu_new"),
+    depth="n_layer",
+    sizes=("n_embd", "n_inner"),
+)
 FAMILIES: dict[str, Family] = {
-    "gpt2": Family(
-        "ln_2",
-        "mlp.c_fc",
-        "mlp.c_proj",
-        blocks="h",
-        transposed=True,
-        eps=("layer_norm_epsilon", 1e-5),
-        activation=("activation_function", "gelu_new"),
-        depth="n_layer",
-        sizes=("n_embd", "n_inner"),
-    ),
+    "gpt2": _GPT2,
     "gpt_neox": _NEOX,
     "phi": Family(
         "input_layernorm",
@@ -141,5 +142,7 @@ FAMILIES: dict[str, Family] = {
         eps=("layer_norm_eps", 1e-12),
         skip="normed",
     ),
+    "gpt2_rmsnorm": replace(_GPT2, norm_kind="rms"),  # toys: GPT-2 with other norms
+    "gpt2_without_norm": replace(_GPT2, norm=None),
 }
 """Families by the `model_type` of their config."""

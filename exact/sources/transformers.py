@@ -236,8 +236,8 @@ def _skip(row: Family, residual: bool) -> Residual:
 
 
 def _assembled(given: ModelTensors, row: Family, where: str, skip: Residual) -> Network | GatedMLP:
-    arrays = _arrays(given, row, where)
     made: dict[str, Any] = {"activation": _activation(given.config, row)}
+    arrays = _arrays(given, row, where)
     if row.norm is not None:
         eps: Any = row.eps
         made |= {
@@ -273,6 +273,12 @@ def _activation(config: Mapping[str, Any], row: Family) -> Activation:
     if isinstance(said, Activation):
         return said
     found = NAMED.get((row.renamed or {}).get(str(said), str(said)))
+    if said == "solu":
+        raise Unsupported(
+            "SoLU, z softmax(z), mixes all neurons: it is not piecewise affine and has no codes",
+            value=said,
+            remedy="capture the activations by a hook, and measure those",
+        )
     if found is None:
         raise Unsupported("unknown activation", value=said, remedy=f"one of {list(NAMED)}")
     return found

@@ -1,8 +1,8 @@
-"""Networks from .safetensors files whose metadata says which tensors make which layer.
+"""Networks in .safetensors files whose metadata says which tensors make which layer.
 
 The metadata entry `architecture` is the JSON text of :mod:`exact.networks.architectures`. Files of
-`partition.save` and the weights of toy checkpoints have it; `safetensors.torch.save_file(tensors,
-path, metadata={"architecture": line})` writes it to any.
+:func:`write` and of `partition.save` and the weights of checkpoints have it;
+`safetensors.torch.save_file(tensors, path, metadata={"architecture": line})` writes it to any.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from exact.atomic_files import write_atomically
 from exact.errors import InvalidInput
-from exact.networks.architectures import network_of
+from exact.networks.architectures import architecture, network_of
 from exact.networks.network import Network
 
 if TYPE_CHECKING:
     import torch
 
+SUFFIX = ".safetensors"
 _LONGEST_HEADER = 100_000_000  # what the format itself allows
 _EXAMPLE = (
     '{"blocks": [{"layers": [{"weight": "0.weight", "bias": "0.bias", '
@@ -97,6 +101,56 @@ def read(path: str | Path) -> Network:
     (2,)
     """
     return read_file(path).network()
+
+
+def write(path: str | Path, network: Network) -> Path:
+    """Write a network to a .safetensors file from which :func:`read` makes an equal one.
+
+    Tensors whose numbers all are float64 are stored as such. Of the others every number is stored
+    as a fraction in text, so nothing is rounded. The file is whole or absent, and replaces one of
+    the same name. Raises InvalidInput for another suffix and for a folder that is not there,
+    Unsupported for a norm or an activation of one's own that is not known by name.
+
+    >>> import tempfile
+    >>> from exact.sources import tensors
+    >>> third = tensors.mlp([([["1/3", 1]], [0])])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(read(write(f"{folder}/third.safetensors", third)) == third)
+    True
+    """
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InvalidInput(
+            "the name of a file of weights ends otherwise",
+            value=target,
+            remedy=f"end it in {SUFFIX}",
+        )
+    if target.is_dir() or target.is_symlink():
+        raise InvalidInput(
+            "a folder or a link stands where the weights are to go",
+            value=target,
+            remedy="give another name",
+        )
+    if not target.parent.is_dir():
+        raise InvalidInput(
+            "the folder of the file does not exist", value=target.parent, remedy="make it first"
+        )
+    write_atomically(target, packed(network))
+    return target
+
+
+def packed(network: Network) -> bytes:
+    """The content of the file that :func:`write` writes; equal networks make equal bytes.
+
+    >>> from exact.sources import tensors
+    >>> b'"architecture"' in packed(tensors.mlp([([[1, 2]], [0])]))
+    True
+    """
+    from safetensors.numpy import save
+
+    line, arrays = architecture(network)
+    held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return save(held, {"architecture": json.dumps(line)})
 
 
 def read_file(path: str | Path) -> WeightFile:

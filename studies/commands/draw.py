@@ -9,7 +9,8 @@ from pathlib import Path
 from exact import InvalidInput
 from studies.arguments import DomainRequest
 from studies.commands.job import JobOptions, Result, console, enumerate_regions, open_run
-from studies.runs import find, refuse_links
+from studies.runs import find
+from toy_models.stored_files import refuse_links
 from viz.catalogue import Subject, figures_of
 
 MOST_DATA = 400
@@ -62,12 +63,11 @@ def fitting(options: JobOptions) -> DomainRequest:
 
 
 def _subject(result: Result) -> Subject:
-    """The partition with rows of the task that the run was trained on, where that is known."""
+    """The partition with rows of the data that the run was trained on, where they are known."""
     opened = result.opened
     subject = Subject(opened.name, result.partition, opened.whole.blocks[: opened.start])
-    training = None if opened.checkpoint is None else opened.checkpoint.provenance.training
-    if training is None:
+    rows = None if opened.checkpoint is None else opened.checkpoint.data
+    if rows is None:
         return subject
-    rows = training.dataset()
     classes = rows.targets[:MOST_DATA].tolist() if rows.kind == "classification" else None
     return replace(subject, inputs=rows.inputs[:MOST_DATA].double().numpy(), classes=classes)

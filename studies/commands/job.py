@@ -27,7 +27,7 @@ from exact import (
     Partition,
     partition,
 )
-from exact.sources import torch_modules, weight_files
+from exact.sources import weight_files
 from studies import arguments
 from studies.arguments import DomainRequest, domain_kinds
 from studies.runs import find, provenance
@@ -133,7 +133,7 @@ def open_run(options: JobOptions) -> Opened:
     """
     place = find(options.target, options.root)
     checkpoint = load(place) if place.is_dir() else None
-    whole = weight_files.read(place) if checkpoint is None else torch_modules.read(checkpoint.model)
+    whole = weight_files.read(place) if checkpoint is None else checkpoint.network
     start = options.from_block
     if start is None:
         start = (

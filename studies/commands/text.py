@@ -33,10 +33,13 @@ from studies.commands.networks import GATE, mlp_network
 from studies.commands.vectors import require_room
 from studies.layer_report import TOTALS, figure_of, render, totals
 from studies.layer_tables import measure
-from studies.runs import provenance, refuse_links
-from toy_models import language
+from studies.runs import provenance
+from toy_models import language, texts
+from toy_models.stored_files import refuse_links
+from toy_models.variants import MODEL_TYPES
 
-TOKENIZER = (*language.TOKENIZERS, "tokenizer*", "merges.txt", "special_tokens_map.json")
+TOKENIZER = (*texts.TOKENIZERS, "tokenizer*", "merges.txt", "special_tokens_map.json")
+VARIANTS = set(MODEL_TYPES.values()) - {"gpt2"}
 PAIRS = 256
 SHOWN = ("distinct codes", "median angle", "never on", "wrong codes", "crossings")
 _SUMMARY, _STREAMS, _LOCK, _REPORT = "layer.json", "streams", ".report.lock", "report.html"
@@ -177,12 +180,16 @@ def _texts(path: Path, folder: Path) -> list[list[int]]:
         ) from error
     if not lines:
         raise InvalidInput("the text is empty", value=path, remedy="give at least one line")
-    tokens = language.tokenizer(folder)
+    tokens = texts.tokenizer(folder)
     return [tokens(line.encode()) for line in lines]
 
 
 def _model(folder: Path, device: str) -> Any:
-    """The model without its head, with the types of its weights, in evaluation mode."""
+    """The model without its head, with the types of its weights, in evaluation mode; one of our
+    variants of GPT-2 with its head, as it was trained.
+    """
+    if checkpoint_folders.config(folder).get("model_type") in VARIANTS:
+        return language.load(folder).to(device)
     try:
         from transformers import AutoModel
         from transformers.utils import logging

@@ -1,4 +1,6 @@
-"""`exactlens train`: train a toy and save it, with its loss curve, as a run."""
+"""`exactlens train`: train a toy, on a task or on data of one's own, and save it as a run, with its
+loss curve.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +11,75 @@ from typing import Any
 
 import numpy as np
 
+from exact import InvalidInput
 from exact.atomic_files import write_atomically
 from exact.sources import torch_modules
 from studies.commands.job import console
+from studies.own_code import SEPARATOR, imported
 from studies.runs import building
-from toy_models import ModelConfig, TrainConfig, TrainResult, fit
+from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, datasets, fit, tasks
 from toy_models.checkpoints import Provenance, save
 from viz import style
 from viz.figures.curves import loss_figure
 
-SMOOTHING = 25
+SMOOTHING, DEFAULT_TASK = 25, "moons"
 
 
 def run(
     shape: Mapping[str, Any],
     training: Mapping[str, Any],
     *,
+    data: Path | None,
     name: str | None,
     root: Path,
     force: bool,
 ) -> int:
-    """Train, save, and print what was reached and where it lies."""
-    config = TrainConfig(model=ModelConfig(**shape), **training)
-    chosen = f"{config.task}-{config.model.norm}" if name is None else name
+    """Train, save, and print what was reached and where it lies.
+
+    The rows of data, and of a task of one's own, are saved with the run: nothing else makes them
+    again in another process.
+    """
+    task, rows = _asked(training["task"], data, training)
+    given = {name: value for name, value in training.items() if value is not None}
+    config = TrainConfig(model=ModelConfig(**shape), **{**given, "task": task})
+    of = str(task if rows is None else rows.name).rpartition(SEPARATOR)[2]
+    chosen = f"{of}-{config.model.norm}" if name is None else name
+    if rows is not None:
+        _print_data(rows, data)
     with building(root, chosen, replace=force) as folder:
-        result = fit(config, progress=console(stderr=True).is_terminal)
-        save(folder.parent, chosen, result.model, Provenance.of(result), overwrite=True)
+        result = fit(config, dataset=rows, progress=console(stderr=True).is_terminal)
+        kept = None if tasks.is_built_in(config.task) else result.dataset
+        own = Provenance.of(result)
+        save(folder.parent, chosen, result.model, own, dataset=kept, overwrite=True)
         _save_losses(folder, result)
     _print(result, root / chosen)
     return 0
+
+
+def _asked(
+    task: str | None, data: Path | None, training: Mapping[str, Any]
+) -> tuple[str | None, Dataset | None]:
+    """The name of the task, imported where it is one's own, or None and the rows of a file."""
+    if data is None:
+        named = DEFAULT_TASK if task is None else task
+        if SEPARATOR in named and named not in tasks.TASKS:
+            tasks.register(named, imported(named, "--task"))
+        return named, None
+    beside = {"--task": task, "--samples": training["samples"]}
+    beside["--task-option"] = training["task_options"] or None
+    for option, value in beside.items():
+        if value is not None:
+            raise InvalidInput(
+                f"--data and {option} are given", value=f"{data} and {value}", remedy="keep one"
+            )
+    return None, datasets.read(data)
+
+
+def _print_data(rows: Dataset, path: Path | None) -> None:
+    what = f"{rows.output_dim} classes"
+    if rows.kind == "regression":
+        what = f"a regression on {rows.output_dim} numbers"
+    console().print(f"{path}: {len(rows):,} rows of {rows.input_dim} inputs, {what}")
 
 
 def _save_losses(folder: Path, result: TrainResult) -> None:
@@ -66,16 +108,17 @@ def _loss_curve(result: TrainResult) -> Any:
         "one batch": list(range(1, len(losses) + 1)),
         f"mean of {window}": list(range(window, len(losses) + 1)),
     }
-    title = f"Training on {config.task}, norm {config.model.norm}"
+    title = f"Training on {result.training.name}, norm {config.model.norm}"
     return loss_figure(runs, title=title, steps=steps, log=min(losses) > 0)
 
 
 def _print(result: TrainResult, folder: Path) -> None:
     config, screen = result.config, console()
+    name = result.training.name
     hinges = torch_modules.read(result.model).hinge_count
     reached = [("training", result.training_score), ("held out", result.held_out_score)]
     screen.print(
-        f"{config.task}, norm {config.model.norm}, widths "
+        f"{name}, norm {config.model.norm}, widths "
         f"{' '.join(map(str, config.model.widths))}: {hinges} hinges"
     )
     for what, score in reached:

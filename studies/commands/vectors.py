@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from exact import InvalidInput, TooLarge
 from exact.arithmetic.stored_numbers import plain_array
 from exact.geometry.budgets import available_bytes, readable_bytes
-from toy_models.checkpoints import refuse_pickle
+from toy_models.stored_files import refuse_pickle
 
 SUFFIXES = (".npy", ".safetensors", ".csv")
 _SHARE = 0.5  # of the free memory that vectors may take

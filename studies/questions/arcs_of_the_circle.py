@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING
 
 import sympy
 
-from exact import Network, Outcome, Sphere, partition
+from exact import LayerNorm, Network, Outcome, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
+from studies.questions import monosemantic_directions
 from studies.questions.neighbouring_maps import cells_of, enumerated
 from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.rays import must_live, spanning
 from studies.rules import SHARE, Claim, at_most, below, theorem
 from studies.statistics import NETS, Estimate
-from studies.subjects import Subjects, Toy
+from studies.subjects import Subject, Subjects, Toy
 from toy_models.models import ModelConfig, initialised
 
 if TYPE_CHECKING:
@@ -79,15 +80,23 @@ def ask(subjects: Subjects) -> Answer:
     """Arcs, lengths, codes and maps on the trained toys, and shared codes in an ensemble of
     untrained ones.
     """
-    toys = [
-        toy for toy in (*subjects.toys.values(), *subjects.deep.values()) if toy.norm == "layernorm"
-    ]
+    toys = [toy for toy in (*subjects.toys.values(), *subjects.deep.values()) if fits(toy)]
     findings: list[Finding] = []
     for toy in toys:
         findings += _of_toy(toy)
     figures = [_figure(toy) for toy in toys] + _sectors(subjects)
-    findings += [ensemble_finding(subjects.seed, width, ENSEMBLE) for width in ENSEMBLE_WIDTHS]
+    if not subjects.own:
+        nets = subjects.nets(ENSEMBLE)
+        findings += [ensemble_finding(subjects.seed, width, nets) for width in ENSEMBLE_WIDTHS]
     return Answer(tuple(findings), tuple(figures))
+
+
+def fits(subject: Subject) -> bool:
+    """Whether one LayerNorm leaves a circle, and nothing of the length reaches hinges behind."""
+    if not isinstance(subject, Toy) or len(subject.block.norms) != 1:
+        return False
+    norm = subject.block.norms[0]
+    return isinstance(norm, LayerNorm) and norm.dim == 3 and monosemantic_directions.fits(subject)
 
 
 def _of_toy(toy: Toy) -> list[Finding]:
@@ -162,17 +171,14 @@ def _figure(toy: Toy) -> Figure:
         "inside are directions of the "
         "data, by class."
     )
-    return Figure(f"arcs-{toy.dataset.name}", caption, lambda: _draw(toy))
+    return Figure(f"arcs-{toy.slug}", caption, lambda: _draw(toy))
 
 
 def _draw(toy: Toy) -> Canvas:
     from viz.figures.circle import circle_figure
 
     found = partition(toy.block, Sphere()).seen_as(CurvePartition)
-    classes = toy.dataset.targets[:SHOWN].tolist()
-    return circle_figure(
-        found, title=f"LayerNorm's circle, {toy.name}", data=toy.residuals[:SHOWN], classes=classes
-    )
+    return circle_figure(found, title=f"LayerNorm's circle, {toy.name}", **toy.shown(SHOWN))
 
 
 def _sectors(subjects: Subjects) -> list[Figure]:
@@ -186,14 +192,12 @@ def _sectors(subjects: Subjects) -> list[Figure]:
     ):
         return []
     caption = (
-        f"The task {without.dataset.name} without a norm and behind LayerNorm (embedded in R^3): "
+        f"The task {without.rows.name} without a norm and behind LayerNorm (embedded in R^3): "
         f"polygons become sectors, "
         "since only the direction of the embedded point matters. Dots are data by class, the "
         "thick line is the decision."
     )
-    return [
-        Figure(f"sectors-{without.dataset.name}", caption, lambda: _draw_sectors(without, behind))
-    ]
+    return [Figure(f"sectors-{without.rows.name}", caption, lambda: _draw_sectors(without, behind))]
 
 
 def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
@@ -204,10 +208,15 @@ def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
     plane = cells_of(without).seen_as(FlatPartition)
     arcs = cells_of(behind).seen_as(CurvePartition)
     pair = embedding.weight.float64(), embedding.bias.float64()[:, 0]
-    classes = behind.dataset.targets[:SHOWN].tolist()
-    return sectors_figure(
-        plane, arcs, pair, data=behind.inputs[:SHOWN], classes=classes, decision=True
-    )
+    return sectors_figure(plane, arcs, pair, decision=True, **behind.shown(SHOWN, inputs=True))
 
 
-QUESTION = Question(CLAIM, "Does every arc have its own map?", ask, (CUT, OWN, OWN_IN_MOST))
+QUESTION = Question(
+    CLAIM,
+    "Does every arc have its own map?",
+    ask,
+    (CUT, OWN, OWN_IN_MOST),
+    groups=("toys", "deep"),
+    fits=fits,
+    needs="one LayerNorm, in R^3, that no skip goes around",
+)

@@ -24,7 +24,7 @@ from studies.questions.shared.rays import Pair, affordable, spanning
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.rules import SHARE, Claim, above, theorem
 from studies.statistics import Degenerate, Estimate
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -61,11 +61,7 @@ def ask(subjects: Subjects) -> Answer:
     """The exact cells of the 2-spheres of the toys, and exact arcs on great circles of the language
     layers.
     """
-    toys = [
-        toy
-        for toy in (*subjects.spheres.values(), *subjects.toys.values())
-        if _has_two_sphere(toy.block)
-    ]
+    toys = [toy for toy in (*subjects.spheres.values(), *subjects.toys.values()) if fits(toy)]
     findings = [
         CELLS.guarded(toy.name, partial(cells_finding, toy.name, toy.block, subjects.seed))
         for toy in toys
@@ -76,9 +72,12 @@ def ask(subjects: Subjects) -> Answer:
     return Answer(tuple(findings), tuple([*map(_globe, toys), *_side_by_side(subjects)]))
 
 
-def _has_two_sphere(network: Network) -> bool:
-    norm = network.blocks[0].norm
-    return norm is not None and norm.sphere_dim == 2 and len(network.hidden_layers) == 1
+def fits(subject: Subject) -> bool:
+    """Whether one hidden layer cuts the 2-sphere of a norm; a language layer has geodesics."""
+    if not isinstance(subject, Toy):
+        return subject.network.has_norm
+    norm, hidden = subject.block.blocks[0].norm, subject.block.hidden_layers
+    return norm is not None and norm.sphere_dim == 2 and len(hidden) == 1
 
 
 def cells_finding(subject: str, network: Network, seed: int) -> Finding:
@@ -189,17 +188,14 @@ def _globe(toy: Toy) -> Figure:
         f"equal colour means equal "
         "spline code, dashed arcs are on the far side, dots are directions of the data by class."
     )
-    return Figure(f"globe-{toy.norm}-{toy.block.hinge_count}", caption, lambda: _draw_globe(toy))
+    return Figure(f"globe-{toy.slug}", caption, lambda: _draw_globe(toy))
 
 
 def _draw_globe(toy: Toy) -> Canvas:
     from viz.figures.globe import globe_figure
 
     found = partition(toy.block, Sphere()).seen_as(SpherePartition)
-    classes = toy.dataset.targets[:SHOWN].tolist()
-    return globe_figure(
-        found, title=f"The 2-sphere of {toy.name}", data=toy.residuals[:SHOWN], classes=classes
-    )
+    return globe_figure(found, title=f"The 2-sphere of {toy.name}", **toy.shown(SHOWN))
 
 
 def _side_by_side(subjects: Subjects) -> list[Figure]:
@@ -236,9 +232,17 @@ def _draw_side_by_side(without: Toy, behind: Toy) -> Canvas:
         partition(behind.block, GreatCircle(u, v)).seen_as(CurvePartition),
         partition(behind.block, Sphere()),
         title=f"Without and with a norm: {behind.name}",
-        data=behind.residuals[:SHOWN],
-        classes=behind.dataset.targets[:SHOWN].tolist(),
+        **behind.shown(SHOWN),
     )
 
 
-QUESTION = Question(CLAIM, "Cells of spheres in higher dimensions", ask, (CELLS, ALIKE))
+QUESTION = Question(
+    CLAIM,
+    "Cells of spheres in higher dimensions",
+    ask,
+    (CELLS, ALIKE),
+    groups=("toys", "spheres", "language"),
+    fits=fits,
+    needs="one hidden layer behind LayerNorm in R^4 or RMSNorm in R^3, or a language layer "
+    "behind a norm",
+)

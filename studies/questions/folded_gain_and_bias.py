@@ -17,7 +17,7 @@ from studies.question import Question
 from studies.questions.shared.sampling import random_points
 from studies.rules import Claim, theorem
 from studies.statistics import Estimate
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 CLAIM = "0.5"
 WITHIN = 2.0**-40
@@ -35,10 +35,15 @@ POINTS, CODES, NEURONS_IF_WIDE, WIDE = 1000, 40, 8, 2_000_000
 
 def ask(subjects: Subjects) -> Answer:
     """Codes and outputs of every network behind a norm against those of its fold."""
-    toys = [toy for toy in subjects.all_toys if toy.block.has_norm]
+    toys = [toy for toy in subjects.all_toys if fits(toy)]
     findings = [_toy(toy, subjects.seed) for toy in toys]
     findings += [_layer(layer, subjects.seed) for layer in subjects.language]
     return Answer(tuple(findings))
+
+
+def fits(subject: Subject) -> bool:
+    """Whether there is one norm to fold."""
+    return len((subject.block if isinstance(subject, Toy) else subject.network).norms) == 1
 
 
 def _toy(toy: Toy, seed: int) -> Finding:
@@ -129,4 +134,6 @@ def finding_of(subject: str, network: Network, folded: Network, seed: int) -> Fi
     return FOLDS.finding(subject, violations, value=value, data=data)
 
 
-QUESTION = Question(CLAIM, "Do gain and bias fold?", ask, (FOLDS,))
+QUESTION = Question(
+    CLAIM, "Do gain and bias fold?", ask, (FOLDS,), fits=fits, needs="one norm, in front of layers"
+)

@@ -36,7 +36,7 @@ from studies.questions.shared.rays import (
 )
 from studies.rules import SHARE, Claim, above, at_most, below, exceeds, theorem
 from studies.statistics import Estimate
-from studies.subjects import NORM_NAMES, LanguageLayer, Subjects, Toy
+from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -91,6 +91,15 @@ def ask(subjects: Subjects) -> Answer:
     for layer in subjects.language:
         findings += _language(layer, subjects.seed)
     return Answer(tuple(findings), (*_figures(findings), *_norm_figures(subjects)))
+
+
+def fits(subject: Subject) -> bool:
+    """Whether there is no norm, or one whose length no skip hands on to hinges behind it."""
+    if not isinstance(subject, Toy):
+        return subject.network.has_norm
+    first, *rest = subject.block.blocks
+    hinges = any(layer.bits for block in rest for layer in block.layers)
+    return first.norm is None or not (first.residual and hinges)
 
 
 # ---- one hidden layer in R^3: exact shares
@@ -269,12 +278,12 @@ def _norm_figures(subjects: Subjects) -> list[Figure]:
     }
     figures = []
     for toy in subjects.toys.values():
-        if toy.norm == "layernorm" and toy.block.input_dim == 3:
+        if toy.norm == "layernorm" and toy.block.input_dim == 3 and toy.dataset is not None:
             caption = (
                 f"The data of {toy.name} in R^3 through LayerNorm's three steps; every ray "
                 f"from the origin ends in one point."
             )
-            figures.append(Figure("layer-norm", caption, partial(_draw_norm, toy)))
+            figures.append(Figure(f"layer-norm-{toy.slug}", caption, partial(_draw_norm, toy)))
     if losses:
         caption = (
             "Training losses of the toys of one hidden layer: the same data, seed and width "
@@ -289,9 +298,8 @@ def _draw_norm(toy: Toy) -> Canvas:
 
     norm = toy.block.blocks[0].norm
     assert norm is not None
-    return layer_norm_figure(
-        norm, toy.residuals[:SHOWN], classes=toy.dataset.targets[:SHOWN].tolist()
-    )
+    shown = toy.shown(SHOWN)
+    return layer_norm_figure(norm, shown["data"], classes=shown["classes"])
 
 
 def _draw_losses(losses: dict[str, tuple[float, ...]]) -> Canvas:
@@ -301,4 +309,13 @@ def _draw_losses(losses: dict[str, tuple[float, ...]]) -> Canvas:
 
 
 CLAIMS = (WITH, WITH_EPS, WITH_EPS_SAMPLED, WITHOUT, WITHOUT_SAMPLED)
-QUESTION = Question(CLAIM, "Is every direction monosemantic?", ask, CLAIMS)
+QUESTION = Question(
+    CLAIM,
+    "Is every direction monosemantic?",
+    ask,
+    CLAIMS,
+    groups=("toys", "deep", "language"),
+    fits=fits,
+    needs="layers that see their input through a norm alone, or no norm at all (of a language "
+    "layer: a norm)",
+)

@@ -30,7 +30,7 @@ from studies.questions.shared.rays import (
     must_live,
 )
 from studies.rules import SHARE, Claim, below
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -57,12 +57,19 @@ def ask(subjects: Subjects) -> Answer:
     """The exact critical radius of the direction of every residual vector, against the vector's own
     length.
     """
-    toys = [toy for toy in subjects.all_toys if toy.block.has_norm]
+    toys = [toy for toy in subjects.all_toys if fits(toy)]
     findings = [SAME_CODE.guarded(toy.name, partial(_of_toy, toy)) for toy in toys]
     findings += [
         SAME_CODE.guarded(layer.name, partial(_of_layer, layer)) for layer in subjects.language
     ]
     return Answer(tuple(findings), (_figure(findings), *map(_ray_figure, subjects.language[:1])))
+
+
+def fits(subject: Subject) -> bool:
+    """Whether there is a norm, and vectors in front of it."""
+    if isinstance(subject, Toy):
+        return subject.block.has_norm and subject.dataset is not None
+    return subject.network.has_norm
 
 
 def _of_toy(toy: Toy) -> Finding:
@@ -163,4 +170,6 @@ def _draw_ray(layer: LanguageLayer) -> Canvas:
     )
 
 
-QUESTION = Question(CLAIM, "Is eps negligible?", ask, (SAME_CODE,))
+QUESTION = Question(
+    CLAIM, "Is eps negligible?", ask, (SAME_CODE,), fits=fits, needs="a norm, and data before it"
+)

@@ -20,6 +20,7 @@ from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
+from studies.questions import monosemantic_directions
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
 from studies.questions.shared.intervals import (
     bootstrapped,
@@ -31,7 +32,7 @@ from studies.questions.shared.rays import affordable, centred
 from studies.questions.shared.sampling import random_points
 from studies.rules import Claim, below, theorem
 from studies.statistics import Degenerate, Estimate
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -83,7 +84,7 @@ def ask(subjects: Subjects) -> Answer:
     """Maps within a cell, across facets and crossings, and along geodesics."""
     findings: list[Finding] = []
     for toy in (*subjects.toys.values(), *subjects.deep.values()):
-        if _has_cells(toy):
+        if fits(toy):
             findings += _of_toy(toy, subjects.seed)
     findings += [
         PATH.guarded(layer.name, partial(path_finding, layer, subjects.seed))
@@ -101,10 +102,14 @@ def _of_toy(toy: Toy, seed: int) -> list[Finding]:
     return [same, NEIGHBOURS.guarded(toy.name, neighbours)]
 
 
-def _has_cells(toy: Toy) -> bool:
-    """Whether all cells of a toy are listed: one of the plane, or behind a norm with a circle."""
-    norm = toy.block.blocks[0].norm
-    plane = not toy.network.has_norm and toy.network.input_dim == 2
+def fits(subject: Subject) -> bool:
+    """Whether all cells can be listed: of a toy of the plane, or behind a norm with a circle that
+    hides the length. Of a language layer geodesics are walked instead.
+    """
+    if not isinstance(subject, Toy) or not monosemantic_directions.fits(subject):
+        return not isinstance(subject, Toy) and subject.network.has_norm
+    norm = subject.block.blocks[0].norm
+    plane = not subject.network.has_norm and subject.network.input_dim == 2
     return plane or (norm is not None and norm.sphere_dim == 1)
 
 
@@ -279,7 +284,7 @@ def _change(network: Network, neurons: np.ndarray, signs: np.ndarray) -> float:
 def _figures(subjects: Subjects) -> tuple[Figure, ...]:
     planes = [
         toy
-        for toy in subjects.deep.values()
+        for toy in (*subjects.toys.values(), *subjects.deep.values())
         if not toy.network.has_norm and toy.network.input_dim == 2
     ]
     caption = (
@@ -292,12 +297,10 @@ def _figures(subjects: Subjects) -> tuple[Figure, ...]:
         "facet (not for shared corners)."
     )
     polygons = [
-        Figure(f"polytopes-{t.dataset.name}", f"{t.name}. {caption}", partial(_draw, t))
-        for t in planes
+        Figure(f"polytopes-{t.slug}", f"{t.name}. {caption}", partial(_draw, t)) for t in planes
     ]
     graphs = [
-        Figure(f"adjacency-{t.dataset.name}", f"{t.name}. {graph}", partial(_draw_graph, t))
-        for t in planes
+        Figure(f"adjacency-{t.slug}", f"{t.name}. {graph}", partial(_draw_graph, t)) for t in planes
     ]
     return (*polygons, *graphs)
 
@@ -312,12 +315,16 @@ def _draw(toy: Toy) -> Canvas:
     from viz.figures.polytopes import polytopes_figure
 
     found = cells_of(toy).seen_as(FlatPartition)
-    classes = toy.dataset.targets[:300].tolist()
-    return polytopes_figure(
-        found, title=toy.name, data=toy.inputs[:300], classes=classes, decision=True
-    )
+    return polytopes_figure(found, title=toy.name, decision=True, **toy.shown(300, inputs=True))
 
 
 QUESTION = Question(
-    CLAIM, "Do neighbouring cells have similar maps?", ask, (SAME, NEIGHBOURS, PATH)
+    CLAIM,
+    "Do neighbouring cells have similar maps?",
+    ask,
+    (SAME, NEIGHBOURS, PATH),
+    groups=("toys", "deep", "language"),
+    fits=fits,
+    needs="two inputs and no norm, or a norm that leaves a circle (LayerNorm in R^3, RMSNorm in "
+    "R^2) and that no skip goes around, or a language layer behind a norm",
 )

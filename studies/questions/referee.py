@@ -18,6 +18,7 @@ from exact import Network, Partition, Segment, partition
 from exact.arithmetic.numbers import FloatArray
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
+from studies.questions import neighbouring_maps
 from studies.questions.neighbouring_maps import cells_of
 from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.pictures import curves
@@ -25,7 +26,7 @@ from studies.questions.shared.rays import affordable
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.rules import SHARE, Claim, above, exceeds
 from studies.statistics import Degenerate, Estimate
-from studies.subjects import LanguageLayer, Subjects, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 
 CLAIM = "referee"
 NEARLY_ALL, MOST = 0.99, 0.8
@@ -94,10 +95,15 @@ def ask(subjects: Subjects) -> Answer:
         for toy in toys
         for subject, samples in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
     ]
-    asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
+    asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys if toy.dataset is not None]
     asked += [(one.name, one.network, _language_segments(one)) for one in subjects.language]
     findings += [PATH.guarded(one[0], partial(segments_finding, *one)) for one in asked]
     return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
+
+
+def fits(subject: Subject) -> bool:
+    """Whether there are data to draw segments between."""
+    return not isinstance(subject, Toy) or (subject.dataset is not None and len(subject.rows) > 1)
 
 
 def _planes(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
@@ -112,8 +118,7 @@ def _planes(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
 
 
 def _circle(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
-    norm = toy.block.blocks[0].norm
-    if norm is None or norm.sphere_dim != 1:
+    if not neighbouring_maps.fits(toy):
         return []
     far = [2.0**40 * random_points(toy.block.input_dim, count, seed) for count in DIRECTIONS]
     return [(f"{toy.name}, random directions", far)]
@@ -216,4 +221,12 @@ def _figure(tallies: Sequence[tuple[str, Tally]]) -> Figure:
     return Figure("sampled-counts", caption, lambda: curves(lines, title, SUBTITLE, *axes))
 
 
-QUESTION = Question(CLAIM, "What does sampling see?", ask, (COUNT, PATH))
+QUESTION = Question(
+    CLAIM,
+    "What does sampling see?",
+    ask,
+    (COUNT, PATH),
+    groups=("toys", "deep", "language"),
+    fits=fits,
+    needs="data",
+)

@@ -39,6 +39,7 @@ class Subjects:
         default_factory=lambda: (Toy("a toy", tensors.mlp([([[1]], [0]), ([[1]], [0])])),)
     )
     language: tuple[Toy, ...] = ()
+    own: bool = False
     trainings: tuple[Training, ...] = (
         Training("a toy", 0, Fit(0.5, 0.75, None), Fit(0.6, 0.7, None)),
     )

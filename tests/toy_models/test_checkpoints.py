@@ -1,5 +1,6 @@
 """Round trips bit for bit, a crash at every step of a save, and every kind of bad file."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,9 +14,13 @@ import safetensors.torch
 import torch
 from torch.nn.utils import parametrizations, prune
 
+from exact import GELU, LeakyReLU, RationalMatrix
+from exact.arithmetic.numbers import Rational, RationalArray
 from exact.errors import ExactlensError, InvalidInput, Unsupported
-from toy_models import checkpoints
+from exact.sources import tensors, torch_modules, weight_files
+from toy_models import checkpoints, tasks
 from toy_models.checkpoints import Provenance, load, save
+from toy_models.datasets import Dataset
 from toy_models.models import ModelConfig, ToyModel, initialised
 from toy_models.train import TrainConfig, fit
 
@@ -73,6 +78,8 @@ def test_a_trained_model_comes_back_bit_for_bit(tmp_path: Path, dtype: str) -> N
         assert read.provenance == Provenance.of(result)
     inputs = result.training.inputs.to(next(read.model.parameters()).dtype)
     assert torch.equal(read.model(inputs), result.model(inputs))
+    assert read.dataset is None
+    assert read.data is not None and torch.equal(read.data.inputs, config.dataset().inputs)
     assert read.provenance.loss == result.training_score.loss
     assert read.provenance.training == result.config
     assert set(read.provenance.versions) == {"exactlens", "python", "torch"}
@@ -335,7 +342,8 @@ def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
         (pruned, Unsupported, "RandomUnstructured pruning of weight"),
         (parametrized, InvalidInput, r"do not fit the config: .* in the model"),
         (model_of().bfloat16(), InvalidInput, "not all of one dtype among float32, float64"),
-        (torch.nn.Linear(1, 1), InvalidInput, "not a toy model; got Linear"),
+        (torch.nn.Linear(1, 1), InvalidInput, "not a toy model; got Linear; .*torch_modules.read"),
+        ({"weight": 1}, InvalidInput, "not a toy model; got dict"),
     ]
     for model, kind, message in faults:
         with pytest.raises(kind, match=message):
@@ -423,3 +431,138 @@ def test_a_file_in_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None
         with pytest.raises(InvalidInput, match="exists already"):
             save(tmp_path, "toy", model_of(), Provenance.untrained(), overwrite=overwrite)
     assert (tmp_path / "toy").read_text() == "mine"
+
+
+# ---- any network, and data
+
+
+THIRDS = RationalMatrix.from_backend(RationalArray(2, 2, [Rational(1, 3), 0, -7, Rational(2, 9)]))
+NETWORKS = {
+    "floats": tensors.mlp([([[1.5, -0.1], [0, 3]], [0.1, 0]), ([[1, 1]], None)]),
+    "fractions": tensors.mlp([([["1/3", "-1/7"], [2, 3]], ["1/10", 0]), ([[1, "22/7"]], ["1/9"])]),
+    "norm": tensors.block(
+        THIRDS, [0, 1], [[1, 2], [3, 4]], ["1/3", 0], norm="rms", gain=["2/3", 1], eps="1/7"
+    ),
+    "activation": tensors.mlp([([[1, 2]], [0]), ([[1]], [0])], activation=LeakyReLU("1/100")),
+    "smooth": tensors.mlp([([[1, 2]], [0]), ([[1]], [0])], activation=GELU("tanh")),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_network_comes_back_equal(tmp_path: Path, name: str) -> None:
+    network = NETWORKS[name]
+    read = load(save(tmp_path, "mine", network))
+    assert read.model == read.network == network
+    assert read.network.sha256 == network.sha256
+    assert (read.provenance.training, read.provenance.task, read.data) == (None, None, None)
+    file = weights_of(tmp_path / "mine")
+    assert read.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert weight_files.read(file) == network, "the weights are a network by themselves"
+    with pytest.raises(InvalidInput, match="exists already"):
+        save(tmp_path, "mine", network)
+    save(tmp_path, "mine", model_of(), overwrite=True)
+    assert same_bits(load(tmp_path / "mine").model, model_of())  # type: ignore[arg-type]
+    assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_the_network_of_a_toy_model_is_that_of_its_weights(folder: Path) -> None:
+    assert load(folder).network == torch_modules.read(model_of())
+
+
+def test_a_network_that_a_file_cannot_say_is_not_saved(tmp_path: Path) -> None:
+    class Bent(LeakyReLU):
+        """Of which no reader knows."""
+
+    network = tensors.mlp([([[1, 2]], [0]), ([[1]], [0])], activation=Bent("1/2"))
+    with pytest.raises(Unsupported, match="an activation of one's own has no record; got Bent"):
+        save(tmp_path, "mine", network)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", ["flip", "truncate", "architecture"])
+def test_a_network_that_was_altered_is_refused(tmp_path: Path, change: str) -> None:
+    folder = save(tmp_path, "mine", NETWORKS["fractions"])
+    content = weights_of(folder).read_bytes()
+    if change == "architecture":
+        replace_weights(folder, safetensors.torch.save({"w": torch.eye(2)}))
+    else:
+        weights_of(folder).write_bytes(content[:-1] + (b"" if change == "truncate" else b"!"))
+    with pytest.raises(InvalidInput, match=r"sha256 is not|truncated|say its architecture"):
+        load(folder)
+
+
+def rows(count: int = 30, width: int = 2) -> Dataset:
+    points = torch.arange(float(count * width)).reshape(count, width)
+    return Dataset.of(points, torch.arange(count) % 3, name="mine", parents=[0, 0, 1])
+
+
+@pytest.mark.parametrize("model", [NETWORKS["fractions"], model_of()])
+def test_rows_are_kept_with_a_model(tmp_path: Path, model: Any) -> None:
+    folder = save(tmp_path, "mine", model, dataset=rows())
+    read = load(folder)
+    assert read.dataset is read.data and read.dataset is not None
+    assert read.dataset.sha256 == rows().sha256
+    assert torch.equal(read.dataset.targets, rows().targets)
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {
+        "weights",
+        "data",
+        "checkpoint.json",
+    }
+    save(tmp_path, "mine", model, dataset=rows(9), overwrite=True)
+    other = load(folder).dataset
+    assert other is not None and len(other) == 9 and len(list(folder.iterdir())) == 3
+    save(tmp_path, "mine", model, overwrite=True)
+    assert load(folder).dataset is None and len(list(folder.iterdir())) == 2
+
+
+def test_rows_that_do_not_fit_or_were_altered_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"does not fit the network; got 3 inputs in mine; .* 2"):
+        save(tmp_path, "mine", model_of(), dataset=rows(width=3))
+    with pytest.raises(InvalidInput, match="the data set is not a Dataset"):
+        save(tmp_path, "mine", model_of(), dataset=7)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    folder = save(tmp_path, "mine", model_of(), dataset=rows())
+    [file] = folder.glob("data-*")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"!")
+    with pytest.raises(InvalidInput, match="the data file is altered"):
+        load(folder)
+    file.unlink()
+    with pytest.raises(InvalidInput, match="the data file is missing"):
+        load(folder)
+    edit_manifest(folder, lambda manifest: manifest.update(data=[]))
+    with pytest.raises(InvalidInput, match=r"data entry .* does not map names"):
+        load(folder)
+
+
+def test_a_run_on_data_of_ones_own_tells_of_them(tmp_path: Path) -> None:
+    result = fit(
+        TrainConfig(steps=5, model=ModelConfig(widths=(3,))), dataset=rows(), progress=False
+    )
+    folder = save(tmp_path, "mine", result.model, Provenance.of(result), dataset=result.dataset)
+    read = load(folder)
+    assert read.provenance.task == "mine" and read.provenance.training == result.config
+    assert read.data is not None and read.data.name == "mine"
+    assert read.data.sha256 == result.dataset.sha256
+
+
+def test_a_task_that_is_not_known_here_does_not_hide_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything imported or run that the file names."""
+    with monkeypatch.context() as patched:
+        known = {**tasks._KNOWN, "os:getcwd": tasks.moons}
+        patched.setattr(tasks, "TASKS", known)
+        config = TrainConfig(
+            task="os:getcwd", task_options={"noise": 0.5}, steps=5, model=ModelConfig(widths=(3,))
+        )
+        result = fit(config, progress=False)
+        folder = save(tmp_path, "mine", result.model, Provenance.of(result), dataset=result.dataset)
+        assert load(folder).provenance.training == result.config
+    read = load(folder)
+    assert same_bits(read.model, result.model)  # type: ignore[arg-type]
+    assert read.provenance.task == "os:getcwd"
+    assert read.provenance.training == dataclasses.replace(
+        result.config, task=None, task_options={}
+    )
+    assert read.data is not None and len(read.data) == 1000

@@ -19,8 +19,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from exact.errors import InvalidInput, MissingExtra
-from exact.sources import gpt2
+from exact.errors import InvalidInput, MissingExtra, Unsupported
+from exact.sources import gpt2, transformers
 from toy_models import language
 from toy_models.language import (
     LanguageConfig,
@@ -305,6 +305,10 @@ BAD_CONFIGS = [
     ({"learning_rate": 0.0}, "learning_rate .* got 0.0"),
     ({"weight_decay": math.nan}, "weight_decay .* got nan"),
     ({"device": "cuda:99"}, "unknown or absent device; got 'cuda:99'"),
+    ({"norm": "rms"}, "unknown norm; got 'rms'; write one of layernorm, rmsnorm, none"),
+    ({"activation": "tanh"}, "unknown activation; got 'tanh'; write one of gelu_new, gelu, relu"),
+    ({"norm_behind_activation": 1}, "norm_behind_activation is neither true nor false"),
+    ({"norm_behind_activation": True}, "behind the activation is SoLU's; got gelu_new; write act"),
     ({"learning_rate": 1e30}, "its loss is not finite; got loss = nan at step"),
 ]
 
@@ -407,3 +411,136 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r'pip install "exactlens\[gpt2\]"'):
         train_language_model(TINY, progress=False)
+
+
+# ---- other norms and activations
+
+
+VARIANTS = [
+    ("layernorm", "relu", False),
+    ("layernorm", "solu", True),
+    ("rmsnorm", "relu", False),
+    ("rmsnorm", "solu", False),
+    ("none", "relu", False),
+    ("none", "gelu_new", False),
+    ("none", "solu", True),
+]
+SMALL = dataclasses.replace(TINY, layers=1, steps=3)
+
+
+def variant(norm: str, activation: str, behind: bool, **more: Any) -> LanguageResult:
+    config = dataclasses.replace(
+        SMALL, norm=norm, activation=activation, norm_behind_activation=behind, **more
+    )
+    return train_language_model(config, progress=False)
+
+
+@pytest.mark.parametrize(("norm", "activation", "behind"), VARIANTS)
+def test_a_variant_is_what_it_says_and_comes_back(
+    norm: str, activation: str, behind: bool, tmp_path: Path
+) -> None:
+    result = variant(norm, activation, behind)
+    body = result.model.transformer
+    kinds = {
+        "layernorm": torch.nn.LayerNorm,
+        "rmsnorm": torch.nn.RMSNorm,
+        "none": torch.nn.Identity,
+    }
+    for module in (body.ln_f, body.h[0].ln_1, body.h[0].ln_2):
+        assert type(module) is kinds[norm]
+    act = body.h[0].mlp.act
+    z = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
+    wanted = {
+        "relu": z.relu(),
+        "gelu_new": torch.nn.functional.gelu(z, approximate="tanh"),
+        "solu": z * z.softmax(dim=-1),
+    }[activation]
+    if behind:
+        wanted = torch.nn.functional.layer_norm(wanted, (64,), act.norm.weight, act.norm.bias)
+    torch.testing.assert_close(act(z), wanted)
+    folder = language.save(result, tmp_path, "variant")
+    loaded, tokens = language.load(folder), sample()
+    assert torch.equal(loaded(input_ids=tokens).logits, result.model(input_ids=tokens).logits)
+    assert LanguageConfig(**json.loads((folder / "exactlens.json").read_text())["training"]) == (
+        result.config
+    )
+    assert language.language_loss(loaded, tokens) == pytest.approx(
+        language.language_loss(result.model, tokens)
+    )
+
+
+@pytest.mark.parametrize("norm", ["layernorm", "rmsnorm", "none"])
+def test_variants_with_relu_are_exact_networks(norm: str, tmp_path: Path) -> None:
+    result = variant(norm, "relu", False)
+    folder = language.save(result, tmp_path, "variant")
+    x = capture_residuals(result.model, 0, sample()).flat().double()
+    block = copy.deepcopy(result.model.transformer.h[0]).double()
+    expected = block.mlp(block.ln_2(x)).detach()
+    for source in (folder, result.model):
+        read = transformers.mlp(source, 0)
+        torch.testing.assert_close(
+            torch.from_numpy(read.forward_float(x.numpy())), expected, rtol=0, atol=1e-12
+        )
+        assert read.is_piecewise_linear
+        assert [type(n).__name__ for n in read.norms] == {
+            "layernorm": ["LayerNorm"],
+            "rmsnorm": ["RMSNorm"],
+            "none": [],
+        }[norm]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("norm", ["layernorm", "none"])
+def test_solu_has_no_codes_and_is_refused_by_name(norm: str, behind: bool, tmp_path: Path) -> None:
+    result = variant(norm, "solu", behind, steps=1)
+    folder = language.save(result, tmp_path, "variant")
+    for source in (folder, result.model):
+        with pytest.raises(Unsupported, match=r"SoLU, z softmax\(z\), mixes all neurons"):
+            transformers.mlp(source, 0)
+
+
+@pytest.mark.parametrize(("norm", "activation", "behind"), VARIANTS)
+def test_activations_are_what_the_neurons_do(norm: str, activation: str, behind: bool) -> None:
+    model, tokens = variant(norm, activation, behind, steps=1).model, sample()
+    found = language.capture_activations(model, 0, tokens, batch_size=2)
+    block = model.transformer.h[0]
+    x = capture_residuals(model, 0, tokens).vectors
+    with torch.no_grad():
+        z = block.mlp.c_fc(block.ln_2(x))
+        torch.testing.assert_close(found.pre_activations, z)
+        torch.testing.assert_close(found.outputs, block.mlp.act(z))
+        if behind:
+            torch.testing.assert_close(found.activations, z * z.softmax(dim=-1))
+            torch.testing.assert_close(found.outputs, block.mlp.act.norm(found.activations))
+        else:
+            assert torch.equal(found.activations, found.outputs)
+    assert found.layer == 0 and torch.equal(found.tokens, tokens)
+    assert not any(module._forward_pre_hooks for module in block.modules())
+    with pytest.raises(InvalidInput, match=r"layer .* got 1"):
+        language.capture_activations(model, 1, tokens)
+
+
+def test_variants_share_data_and_weights() -> None:
+    first, second = (variant(norm, "relu", False, steps=1) for norm in ("layernorm", "rmsnorm"))
+    assert first.text_sha256 == second.text_sha256
+    assert abs(first.losses[0] - second.losses[0]) < 0.1
+
+
+def test_a_model_that_was_trained_alike_is_known(folder: Path, tmp_path: Path) -> None:
+    assert language.was_trained_so(folder, TINY)
+    assert not language.was_trained_so(folder, dataclasses.replace(TINY, seed=6))
+    assert not language.was_trained_so(tmp_path / "nothing", TINY)
+    own = folder / "exactlens.json"
+    own.write_text(own.read_text().replace('"torch": "', '"torch": "0.'))
+    assert not language.was_trained_so(folder, TINY)
+
+
+def test_other_readers_do_not_take_a_variant_for_gpt2(tmp_path: Path) -> None:
+    folder = language.save(variant("rmsnorm", "relu", False, steps=1), tmp_path, "variant")
+    with pytest.raises(Unsupported, match="the checkpoint is not a GPT-2; got gpt2_rmsnorm"):
+        gpt2.read(folder, 0)
+    path = transformers.norm_path(folder, 0)
+    assert path == "transformer.h.0.ln_2"
+    bare = language.save(variant("none", "relu", False, steps=1), tmp_path, "bare")
+    with pytest.raises(InvalidInput, match="no norm stands in front of the MLP"):
+        transformers.norm_path(bare, 0)

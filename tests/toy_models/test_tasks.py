@@ -1,6 +1,7 @@
 """Every task against its definition, recomputed from the points."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -39,12 +40,13 @@ def test_the_seed_decides_everything_and_the_global_state_nothing(name: str) -> 
     assert not torch.equal(first.inputs, other.inputs)
 
 
-@pytest.mark.parametrize("name", [*IN_THE_PLANE, "blobs"])
+@pytest.mark.parametrize("name", [*IN_THE_PLANE, "blobs", "hierarchical_blobs", "shells"])
 def test_classes_are_balanced_in_random_order(name: str) -> None:
     data = make(name, count=301)
     counts = data.targets.bincount(minlength=data.output_dim)
     assert int(counts.max() - counts.min()) <= 1
-    assert 0.3 < (data.targets[1:] != data.targets[:-1]).double().mean() < 0.8
+    change, expected = (data.targets[1:] != data.targets[:-1]).double().mean(), 1 - 1 / len(counts)
+    assert abs(change - expected) < 0.2
 
 
 @pytest.mark.parametrize("name", IN_THE_PLANE)
@@ -129,6 +131,77 @@ def test_without_centring_the_direction_is_that_of_the_point() -> None:
     assert 3.5 < lengths.max() <= 4
 
 
+@pytest.mark.parametrize(("dimension", "classes", "gap"), [(1, 2, 0.0), (3, 3, 0.2), (5, 4, 0.9)])
+def test_the_radius_alone_tells_the_shell(dimension: int, classes: int, gap: float) -> None:
+    data = tasks.shells(2000, dimension=dimension, classes=classes, gap=gap, seed=3)
+    radius = classes * data.inputs.norm(dim=1)
+    assert torch.equal(radius.floor().long(), data.targets)
+    across = radius - data.targets
+    assert across.min() >= gap / 2 - 1e-12 and across.max() <= 1 - gap / 2 + 1e-12
+    assert across.max() - across.min() > 0.95 * (1 - gap)
+
+
+def test_the_direction_says_nothing_of_the_shell() -> None:
+    data = tasks.shells(6000, seed=1)
+    units = data.inputs / data.inputs.norm(dim=1, keepdim=True)
+    means = torch.stack([units[data.targets == c].mean(dim=0) for c in range(3)])
+    assert means.norm(dim=1).max() < 0.05
+    octants = ((units > 0).long() * torch.tensor([1, 2, 4])).sum(dim=1)
+    shares = torch.stack(
+        [octants[data.targets == c].bincount(minlength=8) / 2000 for c in range(3)]
+    )
+    assert (shares - 1 / 8).abs().max() < 0.03
+    noisy = tasks.shells(6000, noise=0.1, seed=1)
+    assert 0.09 < (noisy.inputs - data.inputs).std() < 0.11
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_class_is_direction_and_length_together(centred: bool) -> None:
+    options = {"dimension": 3, "centred": centred, "seed": 2}
+    data = tasks.direction_and_length(3000, directions=4, lengths=3, **options)  # type: ignore[arg-type]
+    prototypes = tasks.direction_prototypes(classes=4, **options)  # type: ignore[arg-type]
+    radius = data.inputs.norm(dim=1)
+    direction = (data.inputs @ prototypes.T).argmax(dim=1)
+    length = ((radius.log2() + 2) * 3 / 4).floor().long()
+    assert torch.equal(direction * 3 + length, data.targets)
+    assert data.parents is not None and torch.equal(data.parents[data.targets], direction)
+    assert length.bincount().tolist() == [1000, 1000, 1000]
+    assert radius.min() >= 1 / 4 and radius.max() <= 4
+    # neither tells of the other: every length has every direction equally often
+    table = torch.stack([direction[length == k].bincount(minlength=4) / 1000 for k in range(3)])
+    assert (table - table.mean(dim=0)).abs().max() < 0.05
+    assert data.output_dim == 12 and set(data.targets.tolist()) == set(range(12))
+
+
+@pytest.mark.parametrize(("dimension", "parents", "children"), [(1, 2, 2), (2, 3, 3), (4, 5, 4)])
+def test_clouds_of_one_parent_stand_together(dimension: int, parents: int, children: int) -> None:
+    shape = {"dimension": dimension, "parents": parents, "children": children, "seed": 5}
+    centres = tasks.hierarchy_centres(**shape, nearness=0.24)  # type: ignore[arg-type]
+    data = tasks.hierarchical_blobs(400, **shape, nearness=0.24, spread=0.0)  # type: ignore[arg-type]
+    assert torch.equal(data.inputs, centres[data.targets])
+    assert data.parents is not None
+    assert data.parents.tolist() == [p for p in range(parents) for _ in range(children)]
+    related = data.parents[:, None] == data.parents
+    gaps = torch.cdist(centres, centres)
+    for row, own in zip(gaps, related, strict=True):
+        assert row[own].max() < row[~own].min()
+    middles = torch.stack([centres[data.parents == p] for p in range(parents)])
+    if dimension == 1:
+        torch.testing.assert_close(
+            middles.mean(dim=1).norm(dim=1), torch.ones(parents, dtype=torch.float64)
+        )
+
+
+def test_hierarchical_blobs_can_be_told_apart() -> None:
+    data = make("hierarchical_blobs", count=3000, seed=1)
+    centres = tasks.hierarchy_centres(seed=1)
+    assert (torch.cdist(data.inputs, centres).argmin(dim=1) == data.targets).double().mean() > 0.97
+    assert 0.075 < (data.inputs - centres[data.targets]).std() < 0.085
+    assert torch.equal(
+        data.targets.bincount(), torch.full((9,), 333).index_fill(0, torch.arange(3), 334)
+    )
+
+
 def test_sparse_features_are_superposed_by_the_frame() -> None:
     data = tasks.sparse_features(4000, features=7, dimension=3, density=0.1, seed=6)
     frame = tasks.feature_frame(features=7, dimension=3, seed=6)
@@ -187,6 +260,16 @@ BAD = [
         "no superposition; got 3 features in R\\^3",
     ),
     ("sparse_features", {"density": -1.0}, "density .* got -1.0"),
+    ("shells", {"gap": 1.0}, "gap .* got 1.0"),
+    ("shells", {"classes": 1}, "classes .* got 1"),
+    ("shells", {"count": 2}, "count .* got 2"),
+    ("direction_and_length", {"lengths": 1}, "lengths .* got 1"),
+    ("direction_and_length", {"directions": 1}, "directions .* got 1"),
+    ("direction_and_length", {"dimension": 2}, "dimension .* got 2"),
+    ("hierarchical_blobs", {"nearness": 0.25}, "nearness .* got 0.25"),
+    ("hierarchical_blobs", {"nearness": 0}, "nearness .* got 0"),
+    ("hierarchical_blobs", {"spread": -1}, "noise .* got -1"),
+    ("hierarchical_blobs", {"dimension": 1, "children": 3}, "a line has two directions only"),
 ]
 
 
@@ -208,3 +291,91 @@ def test_a_data_set_refuses_shapes_that_disagree() -> None:
         Dataset(inputs, labels, "classification", 2, 2, "own")
     with pytest.raises(InvalidInput, match="give inputs"):
         Dataset(inputs, torch.zeros(5), "regression", 2, 1, "own")
+
+
+# ---- tasks of one's own
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is registered is forgotten again."""
+    known = dict(tasks._KNOWN)
+    monkeypatch.setattr(tasks, "_KNOWN", known)
+    monkeypatch.setattr(tasks, "TASKS", known)
+
+
+def halves(count: int, seed: int = 0, *, shift: float = 0.0) -> Dataset:
+    labels = torch.arange(count) % 2
+    points = torch.rand(count, 2, generator=torch.Generator().manual_seed(seed)) - 1
+    return Dataset.of(points + labels[:, None] + shift, labels)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_task_of_ones_own_is_made_by_its_name() -> None:
+    tasks.register("pkg.mod:halves", halves)
+    data = make("pkg.mod:halves", count=40, seed=3, shift=1.0)
+    assert data.name == "pkg.mod:halves" and len(data) == 40
+    assert torch.equal(data.inputs, halves(40, 3, shift=1.0).inputs)
+    assert tasks.options_of("pkg.mod:halves") == ("shift",)
+    assert not tasks.is_built_in("pkg.mod:halves") and tasks.is_built_in("moons")
+    with pytest.raises(InvalidInput, match=r"unknown option of the task pkg\.mod:halves; got 'up'"):
+        make("pkg.mod:halves", up=1)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_task_may_take_any_option_and_call_its_count_otherwise() -> None:
+    tasks.register("any", lambda n, *, seed=0, **more: halves(n, seed, shift=more["by"]))
+    assert tasks.options_of("any") is None
+    assert make("any", count=6, by=2.0).inputs.min() > 1
+    tasks.register("n", lambda n, seed=0, by=0.0: halves(n, seed, shift=by))
+    assert tasks.options_of("n") == ("by",)
+
+
+@pytest.mark.usefixtures("registry")
+def test_names_are_taken_once() -> None:
+    tasks.register("mine", halves)
+    with pytest.raises(InvalidInput, match=r"has the name already; got mine; .* say replace=True"):
+        tasks.register("mine", halves)
+    tasks.register("mine", lambda n, seed=0: halves(n, seed, shift=3.0), replace=True)
+    assert make("mine").inputs.min() > 2
+    for replacing in (False, True):
+        with pytest.raises(InvalidInput, match=r"has the name already; got moons; choose another$"):
+            tasks.register("moons", halves, replace=replacing)
+
+
+BAD_TASKS: list[tuple[Any, Any, str]] = [
+    ("", halves, "no task can have the name; got ''"),
+    ("../x", halves, "no task can have the name"),
+    ("x" * 65, halves, "no task can have the name"),
+    (3, halves, "no task can have the name; got 3"),
+    ("mine", halves(4), "the task mine is no function; got Dataset"),
+    ("mine", lambda: halves(4), "cannot be called as function.count, seed=seed.; got too many"),
+    ("mine", lambda count: halves(count), "cannot be called .* got got an unexpected"),
+    ("mine", lambda count, width, seed=0: halves(count), "missing a required argument: 'width'"),
+]
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(("name", "function", "message"), BAD_TASKS)
+def test_what_is_no_task_is_refused(name: Any, function: Any, message: str) -> None:
+    before = dict(TASKS)
+    with pytest.raises(InvalidInput, match=message):
+        tasks.register(name, function)
+    assert dict(tasks.TASKS) == before
+
+
+BAD_RETURNS: list[tuple[Any, str]] = [
+    (lambda count, seed=0: ([[1.0]], [0]), "returns is not a Dataset; got tuple"),
+    (lambda count, seed=0: None, "returns is not a Dataset; got NoneType"),
+    (lambda count, seed=0: halves(count + 1), "another number of rows; got 11 rows for count=10"),
+    (lambda count, seed=0: halves(count)._rows(slice(0, 0)), "returns has no rows"),
+    (lambda count, seed=0: halves(count, shift=math.inf), "not finite; got inputs"),
+]
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(("function", "message"), BAD_RETURNS)
+def test_what_a_task_returns_is_looked_at(function: Any, message: str) -> None:
+    tasks.register("mine", function)
+    with pytest.raises(InvalidInput, match=message):
+        make("mine", count=10)

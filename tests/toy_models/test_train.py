@@ -12,7 +12,8 @@ import torch
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import InvalidInput
-from toy_models import train
+from toy_models import tasks, train
+from toy_models.datasets import Dataset
 from toy_models.models import ModelConfig, initialised
 from toy_models.train import TrainConfig, TrainResult, fit, progress_bar
 
@@ -229,6 +230,87 @@ def test_a_config_survives_json() -> None:
     assert torch.equal(
         changed.dataset().inputs, TrainConfig.from_json(changed.to_json()).dataset().inputs
     )
+
+
+# ---- data of one's own
+
+
+def sorted_rows() -> Dataset:
+    """Two clouds, class by class: a prefix of the rows is no fair sample."""
+    rows = torch.cat([torch.full((60, 2), -1.0), torch.full((60, 2), 1.0)])
+    jitter = 0.1 * torch.randn(120, 2, generator=torch.Generator().manual_seed(0))
+    return Dataset.of(rows + jitter, [0] * 60 + [1] * 60, name="clouds")
+
+
+def test_a_data_set_of_ones_own_is_learned() -> None:
+    data = sorted_rows()
+    result = fit(dataclasses.replace(SHORT, samples=7), dataset=data, progress=False)
+    assert (result.config.task, result.config.samples, result.config.task_options) == (
+        None,
+        120,
+        {},
+    )
+    assert (result.config.model.input_dim, result.config.model.output_dim) == (2, 2)
+    assert (len(result.training), len(result.held_out)) == (96, 24)
+    assert result.training.name == "clouds"
+    assert result.held_out_score is not None and result.held_out_score.accuracy == 1
+    assert 4 < int(result.held_out.targets.sum()) < 20, "rows are mixed before they are cut"
+    whole = result.dataset
+    assert torch.equal(whole.inputs, data.shuffled(SHORT.seed).inputs)
+    assert torch.equal(whole.targets, data.shuffled(SHORT.seed).targets)
+    again = fit(SHORT, dataset=data, progress=False)
+    other = fit(dataclasses.replace(SHORT, seed=1), dataset=data, progress=False)
+    assert again.losses == result.losses != other.losses
+    assert not torch.equal(other.training.inputs, result.training.inputs)
+
+
+def test_a_regression_of_ones_own_is_learned() -> None:
+    x = torch.linspace(-1, 1, 200, dtype=torch.float64)[:, None]
+    result = fit(
+        dataclasses.replace(SHORT, steps=300), dataset=Dataset.of(x, x.abs()), progress=False
+    )
+    assert result.training_score.accuracy is None and result.training_score.loss < 0.01
+
+
+def test_a_config_without_a_task_needs_data() -> None:
+    config = dataclasses.replace(SHORT, task=None)
+    assert TrainConfig.from_json(config.to_json()) == config
+    with pytest.raises(InvalidInput, match=r"the config names no task; got None; write task="):
+        fit(config, progress=False)
+    assert fit(config, dataset=sorted_rows(), progress=False).config.task is None
+
+
+def test_data_that_cannot_be_trained_on_are_named() -> None:
+    data = sorted_rows()
+    faults: list[tuple[Any, TrainConfig, str]] = [
+        ((data.inputs, data.targets), SHORT, "the data set is not a Dataset; got tuple"),
+        (data._rows(slice(0, 1)), SHORT, "the data set has one row; got clouds"),
+        (
+            dataclasses.replace(data, inputs=data.inputs / 0),
+            SHORT,
+            r"not finite; got inputs\[0, 0\] = -inf",
+        ),
+        (
+            data,
+            dataclasses.replace(SHORT, model=ModelConfig(input_dim=3)),
+            "input_dim does not fit the task clouds; got 3; write input_dim=2",
+        ),
+    ]
+    for rows, config, message in faults:
+        with pytest.raises(InvalidInput, match=message):
+            fit(config, dataset=rows, progress=False)
+
+
+def test_a_task_of_ones_own_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = dict(tasks._KNOWN)
+    monkeypatch.setattr(tasks, "_KNOWN", known)
+    monkeypatch.setattr(tasks, "TASKS", known)
+    tasks.register("near", lambda count, seed=0, gap=0.5: tasks.xor(count, gap=gap, seed=seed))
+    config = dataclasses.replace(SHORT, task="near", task_options={"gap": 0.25})
+    result = fit(config, progress=False)
+    assert result.config.task == result.training.name == "near"
+    assert result.dataset.inputs.abs().min() >= 0.25
+    assert TrainConfig.from_json(config.to_json()) == config
 
 
 BAD = [

@@ -12,7 +12,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from exact import GELU, HardTanh, InvalidInput, LayerNorm, LeakyReLU, Network, RMSNorm
+from exact import GELU, Block, HardTanh, InvalidInput, Layer, LayerNorm, LeakyReLU, Network, RMSNorm
 from exact.sources import tensors, torch_modules, weight_files
 from toy_models.checkpoints import Provenance, save
 from toy_models.models import ModelConfig, initialised
@@ -260,3 +260,40 @@ def test_quantised_weights_are_refused_and_small_floats_read(tmp_path: Path) -> 
         match=r"whole numbers; got 0\.weight of dtype .*int8; scale quantised weights back",
     ):
         weight_files.read(tmp_path / "net.safetensors")
+
+
+# ---- writing
+
+
+def test_a_network_is_written_and_read_exactly(tmp_path: Path) -> None:
+    norm = LayerNorm.of("1/3", gain=["2/7", 3], bias=[0, "-1/9"], eps_rule="std")
+    first = Layer.of([["1/3", 1], [0, "1/1000003"]], ["1/10", -1], HardTanh("-1/3", 2))
+    second = Layer.of([[0.1, 2], [3, 4]], None)
+    network = Network((Block((first, second), norm, residual=True), Block((second,))))
+    path = weight_files.write(tmp_path / "net.safetensors", network)
+    again = weight_files.read(path)
+    assert again == network and again.sha256 == network.sha256
+    content = path.read_bytes()
+    assert content == weight_files.packed(again)
+    held = safetensors.numpy.load(content)
+    assert held["blocks.0.layers.0.weight"].tobytes() == b"2 2\n1/3 1 0 1/f4243"
+    assert held["blocks.1.layers.0.weight"].dtype == np.float64
+    weight_files.write(path, tensors.mlp([([[1]], [0])]))
+    assert weight_files.read(path).input_dim == 1 and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("net.npz", r"ends otherwise; got .*net.npz; end it in \.safetensors"),
+        ("folder.safetensors", "a folder or a link stands"),
+        ("link.safetensors", "a folder or a link stands"),
+        ("nowhere/net.safetensors", "the folder of the file does not exist; got .*nowhere;"),
+    ],
+)
+def test_places_where_nothing_is_written(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "link.safetensors").symlink_to("elsewhere")
+    with pytest.raises(InvalidInput, match=message):
+        weight_files.write(tmp_path / name, tensors.mlp([([[1]], [0])]))
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.safetensors", "link.safetensors"}

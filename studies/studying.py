@@ -1,0 +1,86 @@
+"""The command that runs a study: `exactlens study`. As in `studies.cli`, only typer is imported
+here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studies.options import Device, Force, Seed
+
+
+def study(
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the run (default: study, or study-part for a part of it; these are replaced).",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLAIMS",
+            help="Ask these questions alone: 0.1,0.4. A wrong one lists them all.",
+            show_default=False,
+        ),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN|FILE|gpt2:FOLDER",
+            help="Ask them of this run, .safetensors file, or GPT-2 instead; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Rows for a network of --on that has none: inputs and targets, as for train.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Networks in an ensemble (default: as the question says).", min=1),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few networks and few tokens: a first look.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    gpt2: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+    force: Force = False,
+) -> int:
+    """Train, enumerate, compare with GPT-2, and write the report; or ask some of the questions, of
+    networks of your own.
+
+    A question that a network of yours does not fit leaves a row that says what it needs.
+
+    Exit codes: 0 done, whatever the verdicts; 5 a theorem fails, so that the code is wrong.
+
+    Examples:
+
+        exactlens study
+
+        exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
+
+        exactlens study --only 0.1,0.4 --quick
+
+        exactlens study --only 0.1 --on moons-layernorm --on mine.safetensors --data mine.npz
+    """
+    from studies.commands import study as command
+
+    return command.run(
+        command.StudyOptions(
+            name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick
+        )
+    )
