@@ -35,7 +35,7 @@ from studies.rules import (
     theorem,
     within,
 )
-from studies.statistics import MINIMUM, QUICK, SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics import MINIMUM, NETS, QUICK, SEQUENCES, Degenerate, Estimate, over_clusters
 
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
 
@@ -201,6 +201,17 @@ CLAIMS = [(question, claim) for question in QUESTIONS for claim in question.clai
 def test_every_rule_of_a_question_can_come_out_either_way(question: Question, claim: Claim) -> None:
     assert {SUPPORTED, REFUTED} <= outcomes(claim.rule)
     assert claim.number == question.claim and " iff " in claim.rule.text
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.claim)
+def test_rules_about_training_want_thirty_nets(question: Question) -> None:
+    over_nets = [
+        part
+        for one in question.claims
+        for part in one.rule.parts
+        if isinstance(part, OnInterval) and part.unit == NETS
+    ]
+    assert all(part.least >= MINIMUM for part in over_nets)
 
 
 @dataclass(frozen=True)
