@@ -29,9 +29,11 @@ import torch
 import typer
 
 from exact import Box, InvalidInput, partition
-from exact.sources import torch_modules
-from studies import arguments, cli
+from exact.sources import tensors, torch_modules, weight_files
+from studies import arguments, asking, cli, subjects
 from studies.cli import gathered
+from studies.questions import QUESTIONS
+from toy_models import Dataset, checkpoints, tasks
 from toy_models.checkpoints import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +60,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--activation gelu --widths 5 --name gelu",
     ):
         assert cli.run(["train", *words.split(), *QUICK, *root]) == 0
+    (folder / "mine.npz").write_bytes(rows().to_bytes())
     return folder
+
+
+def rows(count: int = 60) -> Dataset:
+    """Data of one's own, class by class."""
+    points = np.random.default_rng(0).standard_normal((count, 3))
+    return Dataset.of(points, np.arange(count) * 3 // count)
 
 
 @pytest.fixture
@@ -192,6 +201,13 @@ def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
     assert command.make_context(name, words).params
 
 
+def test_the_help_of_train_names_every_task(call: Call) -> None:
+    shown = " ".join(call("train --help").out.replace("│", " ").split())
+    for name in tasks.TASKS:
+        if name not in ("direction3", "direction4"):  # short for an option of direction
+            assert name in shown, name
+
+
 def test_there_are_examples_for_every_command() -> None:
     assert all(
         examples(info.callback.__name__) for info in cli.app.registered_commands if info.callback
@@ -257,6 +273,182 @@ def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_of_ones_own_are_trained_on_and_kept(call: Call) -> None:
+    result = call("train --data mine.npz --norm layernorm --widths 6 --steps 20 --seed 3")
+    assert (result.code, result.err) == (0, "")
+    assert "mine.npz: 60 rows of 3 inputs, 3 classes" in result.out
+    read = load("runs/mine-layernorm")
+    assert (read.provenance.task, read.provenance.training.task) == ("mine", None)
+    assert read.provenance.training.samples == 60
+    assert read.dataset is not None and read.dataset.sha256 == rows().shuffled(3).sha256
+    drawn = call("draw mine-layernorm --out figures")
+    assert (drawn.code, drawn.err) == (0, "")
+    assert {path.stem for path in Path("figures").glob("*.svg")} == {
+        "circle",
+        "adjacency",
+        "ellipsoid",
+        "profile",
+    }
+    again = call("train --data mine.npz --norm layernorm --widths 6 --steps 20 --seed 3 --force")
+    assert again.code == 0
+    assert load("runs/mine-layernorm").sha256 == read.sha256
+
+
+def test_a_regression_of_ones_own_is_trained_on(call: Call) -> None:
+    x = np.linspace(-1, 1, 40)[:, None]
+    np.savez("goals.npz", inputs=np.hstack([x, -x]), targets=np.abs(x))
+    result = call("train --data goals.npz --widths 4 --steps 20")
+    assert (result.code, result.err) == (0, "")
+    assert "a regression on 1 numbers" in result.out
+    assert call("draw goals-none --out figures").code == 0
+
+
+@pytest.fixture
+def own_tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modules and tasks that a test imports are forgotten again."""
+    known, there = dict(tasks._KNOWN), set(sys.modules)
+    monkeypatch.setattr(tasks, "_KNOWN", known)
+    monkeypatch.setattr(tasks, "TASKS", known)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield
+    for name in set(sys.modules) - there:
+        if name.startswith("users_"):
+            del sys.modules[name]
+
+
+OWN_TASK = """
+import torch
+from toy_models import Dataset
+
+three = 3
+
+def halves(count, seed=0, shift=0.0):
+    points = torch.rand(count, 2, generator=torch.Generator().manual_seed(seed)) - 0.5
+    return Dataset.of(points + shift, points[:, 0] > 0)
+
+def nothing(count, seed=0):
+    return None
+"""
+
+
+@pytest.mark.usefixtures("own_tasks")
+def test_a_task_of_ones_own_is_trained_on_and_its_rows_are_kept(call: Call) -> None:
+    Path("users_task.py").write_text(OWN_TASK)
+    line = "train --task users_task:halves --task-option shift=2 --samples 50 --widths 4 --steps 9"
+    result = call(line)
+    assert (result.code, result.err) == (0, "")
+    assert "users_task:halves, norm none, widths 4" in result.out
+    read = load("runs/halves-none")
+    assert read.provenance.task == read.provenance.training.task == "users_task:halves"
+    assert read.dataset is not None and len(read.dataset) == 50
+    assert float(read.dataset.inputs.min()) > 1
+    del tasks._KNOWN["users_task:halves"]  # what another process knows of it
+    Path("users_task.py").unlink()
+    assert load("runs/halves-none").provenance.training.task is None
+    drawn = call("draw halves-none --box 1,1 3,3 --out figures")
+    assert (drawn.code, drawn.err) == (0, "")
+    assert str(Path.cwd()) not in sys.path
+
+
+# ---- networks of one's own
+
+
+def test_every_command_takes_a_network_of_ones_own(call: Call) -> None:
+    """Fractions that no float is come from a file and from a checkpoint alike."""
+    network = tensors.mlp(
+        [([["1/3", 1], [0, "1/7"], [1, 1]], [0, "1/9", -1]), ([[1, 1, 1], [0, 1, 2]], [0, 0])]
+    )
+    weight_files.write("mine.safetensors", network)
+    data = Dataset.of(np.random.default_rng(0).standard_normal((30, 2)), np.arange(30) % 2)
+    checkpoints.save("runs", "mine", network, dataset=data)
+    found = []
+    for target in ("mine", "mine.safetensors"):
+        done = call(f"partition {target} --box -1 1 --out p.json --certificate c.jsonl")
+        assert (done.code, done.err) == (0, "")
+        result = json.loads(Path("p.json").read_text())["result"]
+        assert result["network"]["sha256"] == network.sha256
+        assert any("/" in entry for region in result["regions"] for entry in region["witness"])
+        found.append(result["digest"])
+        assert call(f"check c.jsonl --run {target}").code == 0
+        assert call(f"graph {target} --box -1 1 --out g.json").code == 0
+        drawn = call(f"draw {target} --out figures")
+        assert (drawn.code, drawn.err) == (0, "")
+        np.save("x.npy", np.eye(2))
+        assert call(f"codes {target} --vectors x.npy").code == 0
+    assert found[0] == found[1] == partition(network, Box(-1, 1, dim=2)).digest
+
+
+# ---- studies
+
+
+def test_a_question_is_asked_of_runs_and_files(call: Call) -> None:
+    weight_files.write("mine.safetensors", tensors.mlp([([[1, 2, 3]], [1]), ([[1]], [0])]))
+    result = call("study --only 0.1,0.5 --on moons-layernorm --on mine.safetensors --quick")
+    assert (result.code, result.err) == (0, "")
+    values = json.loads(Path("runs/study-part/results.json").read_text())
+    assert [question["claim"] for question in values["questions"]] == ["0.1", "0.5"]
+    told = {(f["claim"], f["subject"]): f for q in values["questions"] for f in q["findings"]}
+    assert told["0.1", "moons-layernorm, eps = 0"]["verdict"] == "supported"
+    assert told["0.1", "mine.safetensors"]["data"]["arcs"] > 0
+    left = told["0.5", "mine.safetensors"]
+    assert (left["value"], left["verdict"]) == ("not asked", "undecided")
+    assert left["why"] == "needs one norm, in front of layers"
+    made_by = values["provenance"]
+    assert (made_by["only"], made_by["on"]) == ("0.1,0.5", "moons-layernorm, mine.safetensors")
+    assert made_by["quick"] is True and "data" not in made_by
+    network = torch_modules.read(load("runs/moons-layernorm").model)
+    assert made_by["networks"]["moons-layernorm"] == network.sha256
+    assert (
+        "not asked" in result.out
+        and "not asked" in Path("runs/study-part/report/index.html").read_text()
+    )
+
+
+def test_rows_are_given_to_a_network_without_any(call: Call) -> None:
+    norm = tensors.block(np.eye(3), [1, 0, 0], np.eye(3), None, norm="layernorm", eps=1e-5)
+    weight_files.write("mine.safetensors", norm)
+    line = "study --only 0.4 --on mine.safetensors --name mine"
+    assert call(line).code == 0
+    [finding] = json.loads(Path("runs/mine/results.json").read_text())["questions"][0]["findings"]
+    assert finding["why"] == "needs a norm, and data before it"
+    assert call(f"{line} --data mine.npz --force").code == 0
+    [finding] = json.loads(Path("runs/mine/results.json").read_text())["questions"][0]["findings"]
+    assert finding["data"]["residuals"] == 60
+
+
+def test_a_language_model_of_ones_own_is_asked(call: Call, tiny: Path) -> None:
+    result = call(f"study --only 0.5 --on gpt2:{tiny} --quick")
+    assert (result.code, result.err) == (0, "")
+    values = json.loads(Path("runs/study-part/results.json").read_text())
+    told = [f["subject"] for f in values["questions"][0]["findings"]]
+    assert told == [f"gpt2, layer {k}, ReLU for GELU" for k in (0, 1, 2)]
+
+
+def test_a_part_of_a_study_has_a_name_of_its_own_and_trains_no_more_than_it_needs() -> None:
+    from studies import study
+    from studies.commands.study import StudyOptions, _prepare, _told
+
+    def named(**options: Any) -> str:
+        return StudyOptions(None, Path("runs"), **options).chosen_name
+
+    assert named() == named(seed=3, gpt2="x") == study.DEFAULT_NAME
+    assert {named(only="0.1"), named(on=("x",)), named(quick=True), named(seeds=9)} == {
+        study.PART_NAME
+    }
+    assert StudyOptions("mine", Path("runs"), quick=True).chosen_name == "mine"
+    options = StudyOptions(None, Path("runs"), only="0.2", seeds=7, quick=True)
+    prepare: Any = _prepare(options, asking.chosen(QUESTIONS, "0.2"))
+    assert prepare.func is subjects.prepare
+    assert prepare.keywords == {
+        "groups": {"toys", "deep"},
+        "seeds": 7,
+        "quick": True,
+        "earlier": Path("runs/study-part"),
+    }
+    assert _told(options) == {"only": "0.2", "seeds": 7, "quick": True}
+    assert _told(StudyOptions(None, Path("runs"))) == {}
 
 
 # ---- partition
@@ -688,6 +880,21 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "nan vectors": lambda: np.save("nan.npy", np.full((2, 64), np.nan)),
     "pickled gpt2": lambda: write_pickled_gpt2(Path("pickled")),
     "occupied": lambda: Path("taken").write_text("a file"),
+    "bad data": lambda: (
+        np.savez("nan.npz", inputs=[[1.0, 2], [np.nan, 3]], targets=[0, 1]),
+        np.savez("missing.npz", inputs=[[1.0, 2], [3, 4]]),
+        np.savez("lengths.npz", inputs=np.ones((3, 2)), targets=[0, 1]),
+        np.savez("one.npz", inputs=np.ones((3, 2)), targets=[0, 0, 0]),
+        np.savez("floats.npz", inputs=np.ones((3, 2)), targets=[0, 1, 0.5]),
+        np.savez("objects.npz", inputs=np.array([{}], dtype=object), targets=[0]),
+        np.savez("wide.npz", inputs=np.ones((4, 9)), targets=[0, 1, 0, 1]),
+        Path("text.npz").write_text("hello"),
+    ),
+    "own task": lambda: (
+        Path("users_module.py").write_text(OWN_TASK),
+        Path("users_broken.py").write_text("import torch\n1 / 0"),
+        Path("users_lacking.py").write_text("import no_such_library"),
+    ),
 }
 
 
@@ -802,6 +1009,42 @@ MISTAKES = [
     ("short vectors", "gpt2 {tiny} --layer 0 --vectors short.npy --out g.json", "64 columns"),
     ("nan vectors", "gpt2 {tiny} --layer 0 --vectors nan.npy --out g.json", "finite"),
     (None, "gpt2 {tiny} --layer 0 --geodesics 0", "--geodesics"),
+    (
+        "bad data",
+        "train --data nan.npz --name a",
+        r"inputs\[1, 0\] = nan in nan.npz; mend .* row 1",
+    ),
+    ("bad data", "train --data missing.npz --name a", "the data have no array 'targets'"),
+    ("bad data", "train --data lengths.npz --name a", r"inputs \(3, 2\), targets \(2,\) in leng"),
+    ("bad data", "train --data one.npz --name a", "one class only; got class 0 in all 3 rows"),
+    ("bad data", "train --data floats.npz --name a", r"no class; got targets\[2\] = 0.5 in floats"),
+    ("bad data", "train --data objects.npz --name a", "cannot be read; got objects.npz"),
+    ("bad data", "train --data text.npz --name a", "cannot be read; got text.npz"),
+    (None, "train --data nosuch.npz --name a", "missing, or is no .npz; got nosuch.npz"),
+    (None, "train --data runs --name a", "missing, or is no .npz"),
+    (None, "train --data mine.npz --task moons", "--data and --task are given; got mine.npz and m"),
+    (None, "train --data mine.npz --samples 9", "--data and --samples are given"),
+    (None, "train --data mine.npz --task-option a=1", "--data and --task-option are given"),
+    (None, "train --data mine.npz --norm none --name ../out", "could leave its folder"),
+    ("own task", "train --task users_module:three", "that is no function; got users_module:three"),
+    ("own task", "train --task users_module:four", "no such function; got users_module:four; def"),
+    ("own task", "train --task users_module:nothing", "is not a Dataset; got NoneType"),
+    ("own task", "train --task users_nosuch:task", "there is no module of that name for --task"),
+    ("own task", "train --task users_broken:task", "users_broken: ZeroDivisionError: division by"),
+    ("own task", "train --task users_lacking:task", "ModuleNotFoundError: No module named 'no_su"),
+    ("own task", "train --task 'users module:task'", "--task does not name a function"),
+    ("own task", "train --task users_module:halves --task-option up=1", "unknown option of the t"),
+    (None, "study --only 9.9", "no question on the claim; got '9.9'; write .* 0.1, 0.2, 0.3, 0.4"),
+    (None, "study --only 0.1,", "no question on the claim; got ''"),
+    (None, "study --only 0.1 --on nosuch", "no run or checkpoint of that name"),
+    (None, "study --only 0.1 --on moons-none --on moons-none", "named twice; got moons-none"),
+    (None, "study --only 0.1 --on model.pt", "a pickle can run any code"),
+    (None, "study --only 0.1 --on gpt2:nosuch", "nosuch"),
+    (None, "study --only 0.1 --on gelu --data nosuch.npz", "missing, or is no .npz"),
+    (None, "study --only 0.1 --data mine.npz", "--data are the rows of a network of your own"),
+    (None, "study --seeds 0", "--seeds"),
+    ("unsaid", "study --only 0.1 --on plain.safetensors", "does not say its architecture"),
+    (None, "study --only 0.1 --on moons-none --name moons-none", "exists already"),
     (None, "study --name ../outside", "could leave its folder"),
     (None, "study --name moons-none", "exists already"),
     (None, "study --gpt2 ./nosuch", "nosuch"),
@@ -809,6 +1052,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.usefixtures("own_tasks")
 @pytest.mark.parametrize(
     ("before", "line", "named"), MISTAKES, ids=[line for _, line, _ in MISTAKES]
 )

@@ -5,6 +5,7 @@ asked of those it fits, and of every other there is a word why not.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from studies.question import Question
 from studies.questions import QUESTIONS
 from studies.statistics import Degenerate
 from studies.subjects import LONGEST_NAME, LanguageLayer, Subject, Subjects, Toy
-from toy_models import Dataset, ModelConfig, TrainConfig, checkpoints, fit
+from toy_models import Dataset, ModelConfig, TrainConfig, checkpoints, datasets, fit, tasks
 from toy_models.checkpoints import Provenance
 from toy_models.models import initialised
 
@@ -416,3 +417,32 @@ def test_rows_that_do_not_fit_are_named(root: Path) -> None:
     (root.parent / "rows.npz").write_bytes(rows(2).to_bytes())
     with pytest.raises(InvalidInput, match="do not fit the network bare; got rows of 2 numbers"):
         prepared(root, "bare", data=root.parent / "rows.npz")
+
+
+# ---- the page
+
+
+def test_the_examples_of_the_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "your-own.md").read_text()
+    known = dict(tasks._KNOWN)
+    monkeypatch.setattr(tasks, "_KNOWN", known)
+    monkeypatch.setattr(tasks, "TASKS", known)
+    monkeypatch.chdir(tmp_path)
+    printed = []
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, {})
+        printed.append(capsys.readouterr().out)
+    assert len(printed) == 3
+    assert float(printed[0]) > 0.9
+    assert printed[1].startswith("['holds (checks the code)', 'fails in this net']")
+    assert printed[2].split("\n")[:2] == [
+        "(256,)",
+        "torch.Size([3, 64, 256]) torch.Size([3, 64, 256])",
+    ]
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"my-study", "mine", "tiny-rms"}
+    assert weight_files.read("mine.safetensors") == checkpoints.load("runs/mine").network
+    named = set(re.findall(r"^\| `([a-z]+)` \| \(", page, re.MULTILINE))
+    assert named == set(datasets.ARRAYS)
+    assert all(f"`{name}`" in page for name in tasks._BUILT_IN)

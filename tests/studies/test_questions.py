@@ -881,6 +881,42 @@ def test_residuals_are_what_the_layer_reads(prepared: tuple[Path, Subjects, list
     assert (gaps < 1e-4).any() and torch.cdist(layer.residuals, kept[0][:4]).min() > 1e-3
 
 
+def test_only_the_groups_that_are_asked_for_are_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects_module, "STEPS", 3)
+    found = prepare(tmp_path, groups=("spheres",), seeds=7, quick=True)
+    assert [toy.norm for toy in found.each] == ["layernorm"] * 2  # type: ignore[union-attr]
+    assert (found.toys, found.deep, found.language, found.own) == ({}, {}, (), False)
+    assert (found.nets(200), found.quick) == (7, True)
+    names = {path.name for path in (tmp_path / "models").iterdir()}
+    assert names == {"spheres-layernorm-12", "spheres-layernorm-24"}
+
+
+def test_the_tiny_model_of_a_study_before_is_taken_over(
+    prepared: tuple[Path, Subjects, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects_module, "LANGUAGE_STEPS", 2)
+    monkeypatch.setattr(subjects_module, "SEQUENCES", 4)
+    folder, before, _ = prepared
+    said: list[str] = []
+    layers = subjects_module._tiny_layers(tmp_path, 1, "cpu", said.append, 30, folder)
+    assert said[0] == "taking over the tiny GPT-2 of the study before"
+    assert [layer.network for layer in layers] == [layer.network for layer in before.language]
+    assert layers[0].folder == tmp_path / "models" / "tiny-gpt2" and len(layers[0].vectors) == 30
+    subjects_module._tiny_layers(tmp_path / "other", 2, "cpu", said.append, 30, folder)
+    assert "training a tiny GPT-2 on the standard library's sources" in said
+
+
+def test_an_ensemble_has_as_many_nets_as_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arcs_of_the_circle, "ENSEMBLE_WIDTHS", (4,))
+    for options, count in (({"seeds": 3}, 3), ({"quick": True}, 5)):
+        found = arcs_of_the_circle.ask(Subjects({}, {}, {}, (), **options))  # type: ignore[arg-type]
+        assert [f.subject for f in found.findings] == [
+            f"{count} untrained toys, 4 neurons, LayerNorm"
+        ]
+
+
 def test_real_weights_are_examined_beside_the_tiny_model(
     prepared: tuple[Path, Subjects, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
