@@ -64,7 +64,7 @@ class Provenance:
             config,
             config.task,
             config.seed,
-            config.steps,
+            result.steps,
             reached.loss,
             reached.accuracy,
             versions(),
