@@ -132,7 +132,7 @@ class TrainResult:
     steps.
 
     `config.model` carries the dimensions of the task. `held_out_score` is None when no rows were
-    held out. `diverged_at` is the step after which a training in an ensemble had no finite loss,
+    held out. `diverged_at` is the step at which a training in an ensemble had no finite loss left,
     and None where that did not happen (`fit` raises in its place): losses and snapshots are those
     before, model and scores those of the last snapshot.
     """

@@ -116,13 +116,11 @@ class TrainingCache:
 
     def clear(self) -> int:
         """Delete all entries and what killed processes left of some; returns how many files went.
-        Other files stay.
+        Other files stay, and so does the folder.
         """
         gone = [*self._files()]
         for place in gone:
             place.unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
         return len(gone)
 
     def _files(self) -> Iterator[Path]:
@@ -163,7 +161,8 @@ def _packed(result: TrainResult) -> bytes:
         "diverged_at": result.diverged_at,
     }
     text = json.dumps(about, sort_keys=True)
-    return safetensors.torch.save(tensors, {"about": text, "sha256": _digest(tensors, text)})
+    header = json.dumps({"about": text, "sha256": _digest(tensors, text)})
+    return safetensors.torch.save(tensors, {"toy": header})
 
 
 def _unpacked(content: bytes, start: Preparation) -> TrainResult:
@@ -184,10 +183,10 @@ def _unpacked(content: bytes, start: Preparation) -> TrainResult:
 
 
 def _metadata(content: bytes) -> tuple[str, str]:
-    """The texts `about` and `sha256` in the header of a safetensors file."""
+    """What an entry is about, and its sha256: from the header of a safetensors file."""
     size = int.from_bytes(content[:8], "little")
     try:
-        found: Any = json.loads(content[8 : 8 + size])["__metadata__"]
+        found: Any = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["toy"])
         return str(found["about"]), str(found["sha256"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _Damaged("it has no header") from error
