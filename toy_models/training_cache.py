@@ -2,12 +2,12 @@
 
     <folder>/<sha256 of what decides the result>.safetensors
 
-What decides is the config with the dimensions of its task, the format below, the version of torch,
-and the text of the modules that make data, models and steps: a change of one leaves the old
-entries unread. An entry appears whole or not at all and carries a sha256 of its content; one that
-is damaged is trained again, and said to be. Processes that train the same toy write the same name,
-and the last one stands. Nothing is kept unless a cache is given, and nothing is deleted but by
-`clear`.
+What decides is the config with the dimensions of its task, its rows, the format below, the version
+of torch, and the text of the modules that make models and steps: a change of one leaves the old
+entries unread, so that a task that was registered anew under its name finds none of the old ones.
+An entry appears whole or not at all and carries a sha256 of its content; one that is damaged is
+trained again, and said to be. Processes that train the same toy write the same name, and the last
+one stands. Nothing is kept unless a cache is given, and nothing is deleted but by `clear`.
 """
 
 import hashlib
@@ -27,10 +27,11 @@ import torch
 from torch import Tensor
 
 from exact.atomic_files import made_folder, write_atomically
-from toy_models.train import Preparation, Score, Snapshot, TrainConfig, TrainResult
+from toy_models.datasets import Dataset
+from toy_models.train import Preparation, Score, Snapshot, TrainResult
 
 FORMAT = 1
-DECIDING = ("tasks.py", "models.py", "train.py", "ensembles.py")
+DECIDING = ("draws.py", "models.py", "train.py", "ensembles.py")
 OWN = re.compile(r"\.?[0-9a-f]{64}\.safetensors(\.[0-9a-f]{16}\.tmp)?")
 
 Report = Callable[[str], None]
@@ -68,11 +69,12 @@ class TrainingCache:
         """The cache beside the runs of a folder, under a name that no run can have."""
         return cls(Path(runs, ".cache", "toys"))
 
-    def place(self, config: TrainConfig) -> Path:
-        """The file of a config that knows its dimensions (`Preparation.config`)."""
+    def place(self, toy: Preparation | TrainResult) -> Path:
+        """The file of a toy, trained or not."""
         decides = {
             "format": FORMAT,
-            "config": config.to_json(),
+            "config": toy.config.to_json(),
+            "rows": _rows(toy.training, toy.held_out),
             "torch": torch.__version__,
             "sources": _sources(),
         }
@@ -83,7 +85,7 @@ class TrainingCache:
         """The result that was kept for a config, in the model of `start`, or None. `report` is
         called with a line about an entry that is damaged.
         """
-        place = self.place(start.config)
+        place = self.place(start)
         try:
             content = place.read_bytes()
         except FileNotFoundError:
@@ -98,7 +100,7 @@ class TrainingCache:
     def keep(self, result: TrainResult) -> None:
         """Write a result of training. Raises OSError where the disk does not take it."""
         with made_folder(self.folder):
-            write_atomically(self.place(result.config), _packed(result))
+            write_atomically(self.place(result), _packed(result))
 
     def __len__(self) -> int:
         return sum(not place.name.startswith(".") for place in self._files())
@@ -137,6 +139,15 @@ def _sources() -> str:
     folder = Path(__file__).parent
     texts = [place.read_bytes() for name in DECIDING if (place := folder / name).is_file()]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
+def _rows(*parts: Dataset) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for rows in (part.inputs, part.targets):
+            digest.update(f"{rows.dtype} {tuple(rows.shape)}:".encode())
+            digest.update(rows.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _packed(result: TrainResult) -> bytes:

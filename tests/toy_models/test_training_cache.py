@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from toy_models import ensembles, training_cache
+from toy_models import ensembles, tasks, training_cache
 from toy_models.ensembles import fit_ensemble, fit_many
 from toy_models.models import ModelConfig
 from toy_models.train import Preparation, TrainConfig, TrainResult, fit, untrained
@@ -53,7 +53,7 @@ def test_what_is_read_is_what_was_kept(changes: dict[str, Any], tmp_path: Path) 
     (expected,) = fit_ensemble([config], progress=False)
     kept.keep(expected)
     assert_equal(kept.find(Preparation.of(config), silence), expected)
-    assert (len(kept), kept.size) == (1, kept.place(expected.config).stat().st_size)
+    assert (len(kept), kept.size) == (1, kept.place(expected).stat().st_size)
     assert (expected.diverged_at is not None) == ("learning_rate" in changes)
 
 
@@ -114,7 +114,7 @@ def damaged(content: bytes) -> dict[str, bytes]:
 def test_a_damaged_entry_is_trained_again_and_said(tmp_path: Path) -> None:
     kept, lines = TrainingCache(tmp_path), list[str]()
     (expected,) = fit_ensemble([TINY], cache=kept, report=lines.append, progress=False)
-    place = kept.place(expected.config)
+    place = kept.place(expected)
     whole = place.read_bytes()
     for what, content in damaged(whole).items():
         place.write_bytes(content)
@@ -132,7 +132,7 @@ def test_an_entry_about_another_config_is_not_believed(tmp_path: Path) -> None:
     kept, lines = TrainingCache(tmp_path), list[str]()
     first, second = (untrained(dataclasses.replace(TINY, seed=seed)) for seed in (0, 1))
     kept.keep(first)
-    kept.place(first.config).rename(kept.place(second.config))
+    kept.place(first).rename(kept.place(second))
     assert kept.find(Preparation.of(second.config), lines.append) is None
     assert "(it is about another config)" in lines[0]
 
@@ -148,15 +148,32 @@ def test_the_name_is_a_digest_of_all_that_decides(
         {"dtype": "float64"},
         {"model": dataclasses.replace(config.model, norm="rms")},
     ]
-    names = {kept.place(dataclasses.replace(config, **one)).name for one in [{}, *changes]}
-    assert kept.place(dataclasses.replace(config)).name in names
+    starts = [Preparation.of(dataclasses.replace(TINY, **one)) for one in [{}, *changes]]
+    names = {kept.place(start).name for start in starts}
+    assert kept.place(Preparation.of(TINY)).name in names
     for part, value in [("FORMAT", 2), ("_sources", lambda: "other"), ("torch.__version__", "0")]:
         with monkeypatch.context() as patch:
             patch.setattr(f"toy_models.training_cache.{part}", value)
-            names.add(kept.place(config).name)
+            names.add(kept.place(starts[0]).name)
     assert len(names) == 9
     assert kept.folder == tmp_path
     assert TrainingCache.under(tmp_path).folder == tmp_path / ".cache" / "toys"
+
+
+def test_a_task_registered_anew_finds_no_old_toy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, lines = TrainingCache(tmp_path), list[str]()
+    known = dict(tasks._KNOWN)
+    monkeypatch.setattr(tasks, "_KNOWN", known)
+    monkeypatch.setattr(tasks, "TASKS", known)
+    for gap in (0.5, 0.25):
+        tasks.register(
+            "corner", lambda count, seed=0, g=gap: tasks.xor(count, gap=g, seed=seed), replace=True
+        )
+        config = dataclasses.replace(TINY, task="corner")
+        fit_ensemble([config], cache=kept, report=lines.append, progress=False)
+    assert [line.split(" in ")[0] for line in lines] == ["1 toys: 0 read, 1 trained and kept"] * 2
 
 
 def test_the_sources_that_decide_are_there() -> None:
