@@ -84,7 +84,7 @@ def run(
     The folder appears whole or not at all; only the default study is replaced without `force`.
     `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
     the study's own. Raises InvalidInput for a name that is taken, and whatever a question raises: a
-    study with a hole is none.
+    study with a hole is none. A theorem that fails raises nothing: it is among the `alarms`.
     """
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
     with runs.building(root, name, replace=force or name == DEFAULT_NAME) as folder:
