@@ -49,7 +49,7 @@ class Rule(ABC):
 
     @abstractmethod
     def at_least(self, least: int) -> Rule:
-        """The same rule for another number of networks, which its text says: `--quick` has few."""
+        """The same rule for another number of networks: quick studies have few."""
 
     def undecided(self, why: str) -> Ruling:
         """The ruling on a subject that could not be measured."""
@@ -402,7 +402,7 @@ class Claim:
             return self.undecided(subject, str(failure))
 
     def at_least(self, least: int) -> Claim:
-        """The same claim for another number of networks: `--quick` has few."""
+        """The same claim for another number of networks: quick studies have few."""
         return replace(self, rule=self.rule.at_least(least))
 
     def _found(
