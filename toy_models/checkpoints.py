@@ -80,7 +80,7 @@ class Provenance:
             config,
             result.training.name,
             config.seed,
-            config.steps,
+            result.steps,
             reached.loss,
             reached.accuracy,
             versions(),

@@ -8,7 +8,7 @@ and libraries, not across machines: to repeat a result elsewhere, keep the weigh
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
@@ -32,6 +32,7 @@ DTYPES: MappingProxyType[str, torch.dtype] = MappingProxyType(
     {"float32": torch.float32, "float64": torch.float64}
 )
 LossName = Literal["cross_entropy", "mse"]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class TrainingDiverged(InvalidInput):
@@ -143,7 +144,10 @@ class TrainResult:
     steps.
 
     `config.model` carries the dimensions of the task. `config.task` is None for data of your own.
-    `held_out_score` is None when no rows were held out.
+    `held_out_score` is None when no rows were held out. `diverged_at` is the step at which a
+    training in an ensemble had no finite loss left, and None where that did not happen (`fit`
+    raises in its place): losses and snapshots are those before, model and scores those of the last
+    snapshot.
     """
 
     config: TrainConfig
@@ -154,6 +158,12 @@ class TrainResult:
     training_score: Score
     held_out_score: Score | None
     snapshots: tuple[Snapshot, ...]
+    diverged_at: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that made the weights of `model`: 0 for an untrained network."""
+        return self.snapshots[-1].step if self.snapshots else 0
 
     @property
     def dataset(self) -> Dataset:
@@ -173,6 +183,63 @@ class TrainResult:
         return model.eval()
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What a training starts from: the config with the dimensions of its task, the untrained model
+    on its device, and the rows; `data` are the training rows beside the model, in its dtype.
+    """
+
+    config: TrainConfig
+    model: ToyModel
+    training: Dataset
+    held_out: Dataset
+    data: Dataset
+    loss_of: LossFunction
+
+    @classmethod
+    def of(cls, config: TrainConfig, dataset: Dataset | None = None) -> "Preparation":
+        """All of it, from the config alone, or for a data set as `fit` takes it. Raises
+        InvalidInput as `fit` does.
+        """
+        rows = config.dataset() if dataset is None else _own_rows(dataset, config.seed)
+        if dataset is not None:
+            config = replace(config, task=None, task_options={}, samples=len(rows))
+        config = replace(config, model=config.model.fitted_to(rows))
+        loss_of = _loss(config.loss, rows)
+        model = initialised(config.model, config.seed).to(
+            present_device(config.device), DTYPES[config.dtype]
+        )
+        training, held_out = rows.split(config.held_out)
+        return cls(config, model, training, held_out, _placed(training, config), loss_of)
+
+    def snapshot(self, step: int) -> Snapshot:
+        """The weights of the model and their score, which need not be finite."""
+        weights = {
+            name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()
+        }
+        return Snapshot(step, weights, score(self.model, self.data, self.loss_of))
+
+    def result(
+        self, losses: Sequence[float], snapshots: Sequence[Snapshot], diverged_at: int | None = None
+    ) -> TrainResult:
+        """What came of the training; the model has the weights of the last snapshot."""
+        held_out = None
+        if len(self.held_out):
+            held_out = score(self.model, _placed(self.held_out, self.config), self.loss_of)
+        reached = snapshots[-1] if snapshots else self.snapshot(0)
+        return TrainResult(
+            self.config,
+            self.model,
+            self.training,
+            self.held_out,
+            tuple(losses),
+            reached.score,
+            held_out,
+            tuple(snapshots),
+            diverged_at,
+        )
+
+
 @one_thread()
 def fit(
     config: TrainConfig, *, dataset: Dataset | None = None, progress: bool = True
@@ -187,33 +254,38 @@ def fit(
     `toy_models.datasets.require_sound` refuses, and (TrainingDiverged) a loss that stops being
     finite.
     """
-    data = config.dataset() if dataset is None else _own_rows(dataset, config.seed)
-    if dataset is not None:
-        config = replace(config, task=None, task_options={}, samples=len(data))
-    config = replace(config, model=config.model.fitted_to(data))
-    loss_of = _loss(config.loss, data)
-    model = initialised(config.model, config.seed).to(
-        present_device(config.device), DTYPES[config.dtype]
-    )
-    training, held_out = data.split(config.held_out)
-    trainer = _Trainer(config, model, _placed(training, config), loss_of)
-    with progress_bar(f"{data.name}, norm {config.model.norm}", config.steps, progress) as report:
-        losses, snapshots = trainer.run(report)
-    held_out_score = score(model, _placed(held_out, config), loss_of) if len(held_out) else None
-    training_score = snapshots[-1].score
-    return TrainResult(
-        config, model, training, held_out, losses, training_score, held_out_score, snapshots
-    )
+    start = Preparation.of(config, dataset)
+    label = f"{start.training.name}, norm {config.model.norm}"
+    with progress_bar(label, config.steps, progress) as report:
+        losses, snapshots = _Trainer(start).run(report)
+    return start.result(losses, snapshots)
+
+
+@one_thread()
+def untrained(config: TrainConfig, *, zero_biases: bool = False) -> TrainResult:
+    """What `fit(config)` starts from, as a result with no step: its data, its initial weights and
+    their scores, and the snapshot of step 0.
+
+    `zero_biases` sets every bias to zero, that of a norm included. Raises InvalidInput as `fit`
+    does, also for a score that is not finite.
+
+    >>> result = untrained(TrainConfig(samples=100), zero_biases=True)
+    >>> result.steps, result.losses, [snapshot.step for snapshot in result.snapshots]
+    (0, (), [0])
+    """
+    start = Preparation.of(config)
+    if zero_biases:
+        for name, parameter in start.model.named_parameters():
+            if name.rpartition(".")[2] == "bias":
+                torch.nn.init.zeros_(parameter)
+    return start.result((), [finite_score(start.snapshot(0), start.config)])
 
 
 @dataclass(frozen=True)
 class _Trainer:
-    """The loop itself; `data` lies on the device of `model`, in its dtype."""
+    """The loop itself."""
 
-    config: TrainConfig
-    model: ToyModel
-    data: Dataset
-    loss_of: Callable[[Tensor, Tensor], Tensor]
+    start: Preparation
 
     def run(
         self, report: Callable[[float], None]
@@ -221,43 +293,31 @@ class _Trainer:
         """All steps; returns their losses and the snapshots, and leaves the model in evaluation
         mode.
         """
+        config, model, data = self.start.config, self.start.model, self.start.data
         optimiser = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.config.steps)
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
         losses, snapshots = [], [self.snapshot(0)]
         for step, rows in enumerate(self.batches(), start=1):
-            loss = self.loss_of(self.model.train()(self.data.inputs[rows]), self.data.targets[rows])
-            losses.append(finite(loss.item(), step, self.config.learning_rate))
+            loss = self.start.loss_of(model.train()(data.inputs[rows]), data.targets[rows])
+            losses.append(finite(loss.item(), step, config.learning_rate))
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
             decay.step()
             report(losses[-1])
-            if step == self.config.steps or (
-                self.config.snapshot_every and step % self.config.snapshot_every == 0
-            ):
+            if is_kept(step, config):
                 snapshots.append(self.snapshot(step))
         return tuple(losses), tuple(snapshots)
 
     def batches(self) -> Iterator[Tensor]:
-        """The row numbers of each step's batch, drawn with replacement."""
-        generator = torch.Generator().manual_seed(self.config.seed)
-        size = min(self.config.batch_size, len(self.data))
-        for _ in range(self.config.steps):
-            yield torch.randint(len(self.data), (size,), generator=generator).to(
-                self.data.inputs.device
-            )
+        """The row numbers of each step's batch."""
+        for block in drawn_rows(self.start.config, len(self.start.data)):
+            yield from block.to(self.start.data.inputs.device)
 
     def snapshot(self, step: int) -> Snapshot:
-        weights = {
-            name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()
-        }
-        result = score(self.model, self.data, self.loss_of)
-        finite(result.loss, step, self.config.learning_rate)
-        return Snapshot(step, weights, result)
+        return finite_score(self.start.snapshot(step), self.start.config)
 
 
 def _own_rows(dataset: Dataset, seed: int) -> Dataset:
@@ -268,9 +328,29 @@ def _own_rows(dataset: Dataset, seed: int) -> Dataset:
     return data.shuffled(seed)
 
 
-def score(
-    model: torch.nn.Module, data: Dataset, loss_of: Callable[[Tensor, Tensor], Tensor]
-) -> Score:
+def is_kept(step: int, config: TrainConfig) -> bool:
+    """Whether a snapshot is taken after a step, from 1."""
+    every = config.snapshot_every
+    return step == config.steps or bool(every and step % every == 0)
+
+
+def drawn_rows(config: TrainConfig, rows: int, steps: int = 64) -> Iterator[Tensor]:
+    """The row numbers of the batches of so many steps at a time (steps, batch), drawn with
+    replacement; how many plays no part in the numbers.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    size = min(config.batch_size, rows)
+    for begun in range(0, config.steps, steps):
+        yield torch.randint(rows, (min(steps, config.steps - begun), size), generator=generator)
+
+
+def finite_score(snapshot: Snapshot, config: TrainConfig) -> Snapshot:
+    """`snapshot` itself. Raises InvalidInput when its loss is NaN or infinite."""
+    finite(snapshot.score.loss, snapshot.step, config.learning_rate)
+    return snapshot
+
+
+def score(model: torch.nn.Module, data: Dataset, loss_of: LossFunction) -> Score:
     """The score of `model` on all rows of `data`, in evaluation mode."""
     with torch.no_grad():
         outputs = model.eval()(data.inputs)
@@ -317,7 +397,7 @@ def present_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _loss(name: LossName | None, data: Dataset) -> Callable[[Tensor, Tensor], Tensor]:
+def _loss(name: LossName | None, data: Dataset) -> LossFunction:
     if data.kind == "regression":
         if name == "cross_entropy":
             remedy = "write loss='mse', or leave it out"
@@ -325,10 +405,11 @@ def _loss(name: LossName | None, data: Dataset) -> Callable[[Tensor, Tensor], Te
                 "cross-entropy needs classes", value=f"the regression {data.name}", remedy=remedy
             )
         return functional.mse_loss
-    return _one_hot_mse if name == "mse" else functional.cross_entropy
+    return one_hot_mse if name == "mse" else functional.cross_entropy
 
 
-def _one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+def one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean squared error of outputs (batch, classes) to the one-hot vectors of classes."""
     return functional.mse_loss(
         outputs, functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
     )
