@@ -192,18 +192,15 @@ def save(
 
 def _clear(folder: Path, kept: set[str]) -> None:
     """Remove the files of the checkpoint before, and what killed processes left."""
-    superseded = [
-        path
-        for what in ("weights", "data")
-        for path in _files(folder, what)
-        if path.name not in kept
-    ]
-    for path in [*superseded, *left_behind(folder / MANIFEST)]:
-        path.unlink()
-
-
-def _files(folder: Path, what: str) -> list[Path]:
-    return [*folder.glob(f"{what}-*"), *folder.glob(f".{what}-*.tmp")]
+    for path in [
+        *folder.glob("weights-*"),
+        *folder.glob(".weights-*.tmp"),
+        *folder.glob(f"data-{'[0-9a-f]' * 16}.npz"),
+        *folder.glob(".data-*.tmp"),
+        *left_behind(folder / MANIFEST),
+    ]:
+        if path.name not in kept:
+            path.unlink()
 
 
 def load(path: str | Path) -> Checkpoint:

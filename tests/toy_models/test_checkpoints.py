@@ -511,8 +511,11 @@ def test_rows_are_kept_with_a_model(tmp_path: Path, model: Any) -> None:
     save(tmp_path, "mine", model, dataset=rows(9), overwrite=True)
     other = load(folder).dataset
     assert other is not None and len(other) == 9 and len(list(folder.iterdir())) == 3
+    (folder / "data-of-others.npz").write_bytes(b"precious")
+    (folder / ".data-0123.npz.0123456789abcdef.tmp").write_bytes(b"half")
     save(tmp_path, "mine", model, overwrite=True)
-    assert load(folder).dataset is None and len(list(folder.iterdir())) == 2
+    assert load(folder).dataset is None
+    assert (folder / "data-of-others.npz").is_file() and len(list(folder.iterdir())) == 3
 
 
 def test_rows_that_do_not_fit_or_were_altered_are_refused(tmp_path: Path) -> None:

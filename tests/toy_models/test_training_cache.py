@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from exact.errors import InvalidInput
 from toy_models import ensembles, tasks, training_cache
 from toy_models.ensembles import fit_ensemble, fit_many
 from toy_models.models import ModelConfig
@@ -174,6 +175,8 @@ def test_a_task_registered_anew_finds_no_old_toy(
         config = dataclasses.replace(TINY, task="corner")
         fit_ensemble([config], cache=kept, report=lines.append, progress=False)
     assert [line.split(" in ")[0] for line in lines] == ["1 toys: 0 read, 1 trained and kept"] * 2
+    with pytest.raises(InvalidInput, match="the config names no task"):
+        fit_many(dataclasses.replace(TINY, task=None), [0], cache=kept, progress=False)
 
 
 def test_the_sources_that_decide_are_there() -> None:
