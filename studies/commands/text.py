@@ -23,7 +23,7 @@ from exact.atomic_files import (
     sync,
     write_atomically,
 )
-from exact.instruments.batches.tables import require_library, write_parquet
+from exact.geometry.combinatorics.tables import require_library, write_parquet
 from exact.networks.evaluation.batches import require_device
 from exact.sources import checkpoint_folders, transformers
 from exact.sources.residual_streams import ResidualStreams, capture

@@ -114,7 +114,7 @@ def test_a_table() -> None:
     found = steering(net_of(3, [6], None, ReLU()), [[1, 2, 3]], [1, 0, -1], alphas=(-9, 9))
     table = found.to_pandas()
     assert isinstance(table, pandas.DataFrame)
-    assert list(table.columns) == ["row", "alpha", "block", "layer", "neuron", "on"]
+    assert list(table.columns) == ["row", "alpha", "alpha_bound", "block", "layer", "neuron", "on"]
     assert len(table) == len(found) > 0
     x, d = [[1, 2, 3]], [1, 0, -1]
     bent = net_of(3, [9], None, HardTanh(0, 1))

@@ -36,7 +36,7 @@ from exact import (
     nearest_boundaries,
     steering,
 )
-from exact.instruments.batches import tables
+from exact.geometry.combinatorics import tables
 from exact.sources import transformers
 from exact.sources.residual_streams import ResidualStreams, capture
 from studies import arguments, cli, layer_tables
@@ -290,10 +290,9 @@ def test_steering_writes_the_table_of_the_instrument(call: Call, suffix: str) ->
         transformers.mlp("gpt2", 2), np.load("x.npy"), np.load("d.npy"), alphas=("-1/2", 3)
     ).to_pandas()
     found = read(f"s.{suffix}")
-    bound = found.pop("alpha_bound")
     wanted["block"] = 2
     pd.testing.assert_frame_equal(found, wanted, check_exact=True)
-    assert len(found) > 5 and (bound > 0).all() and (bound < 1e-9).all()
+    assert len(found) > 5 and found.alpha_bound.between(0, 1e-9, inclusive="neither").all()
     assert f"{len(found):,} crossings" in result.out
 
 
@@ -361,7 +360,7 @@ def test_text_capture_codes_steering_and_a_figure(models: Path, tmp_path: Path) 
     assert 0 <= low.wrong_bit_shares_float[0] < 0.05
     direction = (rows[1] - rows[0]).double().numpy()
     table = steering(network, rows, direction, alphas=(0, 1)).to_pandas()
-    assert list(table.columns) == ["row", "alpha", "block", "layer", "neuron", "on"]
+    assert list(table.columns) == ["row", "alpha", "alpha_bound", "block", "layer", "neuron", "on"]
     end = network.codes(rows.double().numpy() + direction)
     flipped = np.zeros(low.exact.bits.shape, dtype=bool)
     for row, neuron in zip(table.row, table.neuron, strict=True):

@@ -26,13 +26,13 @@ from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.numbers import FloatArray
 from exact.errors import Unsupported
 from exact.geometry.combinatorics.codes import Hinge
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.instruments.batches.hinges.cell_hinges import CellHinges, ExactRows
 from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPoints, defined
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
 from exact.instruments.batches.hinges.read_off import NAMES, Seen
 from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
 from exact.instruments.batches.points import Errors, Rows, read_rows, require_hinges, require_k
-from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 
@@ -43,7 +43,7 @@ _SMALLEST = 16  # rows of a chunk
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class NearestBoundaries:
+class NearestBoundaries(Tabular):
     """The k nearest hinges of N points, nearest first; arrays are N x k.
 
     `layers` and `neurons` name hinges as :class:`exact.Hinge` does (`breakpoints` too); 0 and -1
@@ -84,7 +84,7 @@ class NearestBoundaries:
         number = {hinge: j for j, hinge in enumerate(self._exactly.hinges)}
         return tuple(self._exactly.boundary(place, number[hinge]) for hinge in wanted)
 
-    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+    def columns(self) -> Columns:
         """The columns of the table: one line for each point and hinge."""
         count, k = self.neurons.shape
         named = {"row": np.repeat(np.arange(count), k), "rank": np.tile(np.arange(k), count)}
@@ -97,10 +97,6 @@ class NearestBoundaries:
             )
             for name in found
         }
-
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame."""
-        return frame(self.columns())
 
 
 @in_ieee_floats

@@ -23,6 +23,7 @@ from exact.arithmetic.linear_algebra import dot, matrix, solve
 from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_float, nearest_floats
 from exact.errors import InvalidInput, TooLarge, Unsupported, certain
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.domains.flat import Ball, Box, RealSpace
 from exact.geometry.domains.round import NormBall, Sphere
@@ -30,7 +31,6 @@ from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.lp import Interior, strict_feasibility
 from exact.instruments.batches.hinges.hinge_rows import ExactHinge, HingeRows
 from exact.instruments.batches.points import read_rows
-from exact.instruments.batches.tables import frame
 from exact.networks.activations import Activation
 from exact.networks.layers import Layer
 from exact.networks.network import Network
@@ -56,7 +56,7 @@ class Status(IntEnum):
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class NeuronStatus:
+class NeuronStatus(Tabular):
     """The status of every hinge, in the order of the code, as integers of :class:`Status`.
 
     `lower_float <= z - bend <= upper_float` on the domain, proved; infinite where nothing is known.
@@ -82,20 +82,18 @@ class NeuronStatus:
         parts = [f"{self.count(status):,} {status.name.lower()}" for status in Status]
         return f"<{', '.join(parts)}>"
 
-    def to_pandas(self) -> Any:
+    def columns(self) -> Columns:
         """A line for each hinge: layer, neuron, breakpoint, status by name, interval, proof."""
         hinges = np.array([tuple(h) for h in self.network.hinges], dtype=np.int64).reshape(-1, 3)
-        return frame(
-            {
-                "layer": hinges[:, 0],
-                "neuron": hinges[:, 1],
-                "breakpoint": hinges[:, 2],
-                "status": self.names,
-                "lower": self.lower_float,
-                "upper": self.upper_float,
-                "proved_by": list(self.proved_by),
-            }
-        )
+        return {
+            "layer": hinges[:, 0],
+            "neuron": hinges[:, 1],
+            "breakpoint": hinges[:, 2],
+            "status": np.array(self.names),
+            "lower": self.lower_float,
+            "upper": self.upper_float,
+            "proved_by": np.array(self.proved_by),
+        }
 
 
 @in_ieee_floats
