@@ -440,6 +440,29 @@ def test_bad_rows_are_named_or_kept() -> None:
     assert list(table.columns[:4]) == ["row", "rank", "layer", "neuron"] and len(table) == 4
 
 
+@pytest.mark.parametrize("norm", [None, LayerNorm.of("1/9", dim=4)])
+@pytest.mark.parametrize("kept", [0, 5])
+def test_bad_rows_of_deep_networks_are_passed_over(norm: Norm | None, kept: int) -> None:
+    """Floats, and thirds beside them: what is left has the answers that it has alone."""
+    network = Network((Block((layer(6, 4), layer(5, 6), layer(4, 5)), norm),))
+    points = DRAW.integers(-9, 10, size=(6, 4)) / 4
+    bad = points.copy()
+    bad[kept:, 2] = np.nan
+    found = nearest_boundaries(network, bad, errors="keep")
+    assert (found.layers[:, 0] > 0).tolist() == [True] * kept + [False] * (6 - kept)
+    for i in range(kept):
+        alone = nearest_boundaries(network, points[i])
+        assert found.neurons[i] == alone.neurons[0] and found.on[i] == alone.on[0]
+        place = network.hinges.index(found.exact(i)[0].hinge)
+        assert found.on[i, 0] == network.code(points[i].tolist()).bits[place]
+    if norm is not None:
+        thirds = [[Fraction(int(4 * x), 12) for x in row] for row in points] + [[1, 1, 1, 1]]
+        kept_thirds = nearest_boundaries(network, thirds, errors="keep")
+        for i, row in enumerate(thirds[:-1]):
+            assert kept_thirds.neurons[i] == nearest_boundaries(network, [row]).neurons[0]
+        assert kept_thirds.layers[-1, 0] == 0
+
+
 def test_smooth_layers_have_boundaries_where_they_are_the_first() -> None:
     smooth = Network((Block((layer(5, 4, GELU()), layer(3, 5)), LayerNorm.of(1, GAIN, BIAS)),))
     assert (nearest_boundaries(smooth, DRAW.normal(size=(3, 4)), layer=1, k=2).layers == 1).all()

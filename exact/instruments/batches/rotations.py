@@ -241,8 +241,8 @@ def rotations(
     good = np.array([i for i in range(len(first)) if i not in faults], dtype=np.int64)
     circles = partition_circles(
         network,
-        _chosen(first.matrix, good),
-        _chosen(second.matrix, good),
+        first.chosen(good),
+        second.chosen(good),
         radius_squared=radius,
         device=device,
         limit=limit,
@@ -269,14 +269,6 @@ def _require_path(network: Network) -> None:
             value=activation.name,
             remedy="write partition_circles for its crossings",
         )
-
-
-def _chosen(rows: RationalMatrix, places: IndexArray) -> RationalMatrix:
-    if len(places) == rows.shape[0]:
-        return rows
-    if rows.is_float or not len(places):
-        return RationalMatrix.from_floats(rows.float64()[places])
-    return RationalMatrix.from_rationals([rows.row(i) for i in places.tolist()])
 
 
 # ---- bases
