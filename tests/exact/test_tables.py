@@ -70,6 +70,7 @@ RESULTS: dict[str, Callable[[], Tabular]] = {
     "rotations": lambda: rotations(ROUND, [[1, 2]], [[-3, 1]], whole=True),
     "nearest boundaries": lambda: nearest_boundaries(FLAT, X, k=2),
     "neuron status": lambda: neuron_status(FLAT, Box(-1, 1, dim=2)),
+    "neuron status on data": lambda: neuron_status(FLAT, Box(-1, 1, dim=2)).with_data(X),
     "pair logic": lambda: pair_logic(ROUND),
     "no related pairs": lambda: pair_logic(
         tensors.block([[1, 0], [0, 1]], [0, 0], [[1, 1]], [0], "rms", eps=0)
