@@ -1,7 +1,7 @@
 """The batched instruments: on toys against full enumeration, and at GPT-2's shape beside the bare
 product: `python -m benchmarks instruments`.
 
-Each instrument answers for every toy of `tests/exact/instruments_on_toys.py`, and every answer is
+Each instrument answers for every toy of `studies/instruments_on_toys.py`, and every answer is
 compared. Then it runs on one layer 768 -> 3072 behind LayerNorm with eps, in turn with the float64
 product of the same batch with the weight; the least of all times of each side counts.
 """
@@ -34,7 +34,7 @@ from exact import (
     steering,
 )
 from exact.instruments.critical_radii import critical_radii_float
-from tests.exact.instruments_on_toys import INSTRUMENTS, toys
+from studies.instruments_on_toys import INSTRUMENTS, toys
 
 PAGE = Path(__file__).parents[1] / "docs" / "instruments.md"
 Run = Callable[[Network, Any, str], object]
@@ -128,7 +128,7 @@ def page(lines: list[list[str]], shape: str, facts: Sequence[str]) -> str:
         "# Batched instruments, judged on toys and timed at GPT-2's shape\n\nMade by `python -m "
         "benchmarks instruments`. The toys are random and trained networks without norm, behind "
         "LayerNorm and\nbehind RMSNorm, with eps = 0 and eps > 0, one to three hidden layers deep "
-        "(`tests/exact/instruments_on_toys.py`); each answer is\ncompared with the partition of "
+        "(`studies/instruments_on_toys.py`); each answer is\ncompared with the partition of "
         f"the whole space, sphere, ball or line. The times are those of one layer {shape} behind "
         "LayerNorm\nwith gain, bias and eps, beside the float64 product of the same batch with the "
         "weight (of the weight with itself where no vectors\nare given), measured in turn."

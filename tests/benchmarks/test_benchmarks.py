@@ -12,7 +12,7 @@ from benchmarks import __main__ as command
 from benchmarks import float_tree, instruments, measure, opponents, spheres, tables
 from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
 from exact import GreatCircle, Segment, partition
-from tests.exact.instruments_on_toys import INSTRUMENTS, random_toy
+from studies.instruments_on_toys import INSTRUMENTS, random_toy
 
 JOBS = [job for suite in SUITES.values() for job in suite]
 NOWHERE = Path("/nonexistent/python")

@@ -1,5 +1,5 @@
-"""Every batched instrument on toys, and the same answers by full enumeration: what the tests and
-the table of `python -m benchmarks instruments` compare.
+"""Every batched instrument on toys, and the same answers by full enumeration: what the tests, the
+study and the table of `python -m benchmarks instruments` compare.
 
 A toy is random or trained, flat, behind LayerNorm or behind RMSNorm, small enough for `partition`.
 """
@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
+from scipy import integrate
 
 from exact import (
+    Ball,
     Block,
+    Box,
+    Domain,
     GreatCircle,
     Layer,
     LayerNorm,
@@ -38,10 +42,12 @@ from exact import (
     joint_counts,
     map_change,
     nearest_boundaries,
+    neuron_status,
     pair_logic,
     partition,
     partition_circles,
     partition_lines,
+    rotations,
     soft_codes,
     steering,
 )
@@ -131,6 +137,73 @@ def circles(toy: Toy, device: str = "cpu") -> Iterator[bool]:
         yield batch[i].digest == alone.digest
 
 
+def turned(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    """Crossings with their angles, kinks and lengths of the output's path, from u to v and all
+    around: by the arcs of each circle and the maps of their codes.
+    """
+    if not toy.is_shallow:
+        return
+    u, v = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+    radius = 4 if toy.norm is None else None
+    for whole in (False, True):
+        found = rotations(toy.network, u, v, radius_squared=radius, whole=whole, device=device)
+        for i in range(LINES):
+            path = enumerated_path(toy, u[i], v[i], radius, whole)
+            mine = found.rows == i
+            named = zip(found.neurons[mine].tolist(), found.on[mine].tolist(), strict=True)
+            yield list(named) == [(hinge[1], on) for _, hinge, on, _ in path.crossings]
+            angles, kinks = found.angles_float[mine], found.kinks_float[mine]
+            for k, (angle, _, _, kink) in enumerate(path.crossings):
+                yield k < len(angles) and abs(angles[k] - angle) < 1e-9
+                yield k < len(kinks) and abs(kinks[k] - kink) < 1e-8 * (1 + kink)
+            yield found.arc_counts[i] == path.arcs
+            yield abs(found.lengths_float[i] - path.length) < 1e-6 * (1 + path.length)
+
+
+@dataclass(frozen=True)
+class Path:
+    """Crossings (angle, hinge, on, kink), the number of arcs, the length of the output's path."""
+
+    crossings: list[tuple[float, Any, bool, float]]
+    arcs: int
+    length: float
+
+
+def enumerated_path(toy: Toy, u: Float, v: Float, radius: int | None, whole: bool) -> Path:
+    """What the partition of the circle through u and v says, in floats."""
+    alone = partition(toy.network, GreatCircle(u, v, radius))
+    a, b = (x if toy.norm is None else toy.norm.project_float(x[None])[0] for x in (u, v))
+    size = (radius or toy.network.input_dim) ** 0.5
+    e, across = a / np.linalg.norm(a), b - a * (a @ b) / (a @ a)
+    f = across / np.linalg.norm(across)
+    end = 2 * np.pi if whole else float(np.arctan2(b @ f, b @ e))
+    maps = [toy.network.affine_map(region.code).matrix.float64() for region in alone.regions]
+    hinges = [tuple(hinge) for hinge in toy.network.hinges]
+
+    def velocity(k: int, angles: Any) -> Any:
+        moved = size * (np.multiply.outer(np.cos(angles), f) - np.multiply.outer(np.sin(angles), e))
+        return moved @ maps[k].T
+
+    cuts = [c for c in alone.crossings if not c.tangent]
+    places = [c.angle_float for c in cuts]
+    crossings = list[tuple[float, Any, bool, float]]()
+    for k, cut in enumerate(cuts):  # arc k starts at cut k
+        kink = float(np.linalg.norm(velocity(k, places[k]) - velocity(k - 1, places[k])))
+        for hinge in cut.hinges if 0 < places[k] < end else ():
+            on = bool(alone.regions[k].code.bits[hinges.index(tuple(hinge))])
+            crossings.append((places[k], tuple(hinge), on, kink))
+    arcs = [(places[k - 1] - 2 * np.pi * (k == 0), places[k], k - 1) for k in range(len(cuts))]
+    arcs.append((places[-1], places[0] + 2 * np.pi, len(cuts) - 1) if cuts else (0.0, end, 0))
+    length = 0.0
+    for start, stop, k in arcs:
+        low, high = max(start, 0.0), min(stop, end)
+        if low < high:
+            speed = partial(lambda k, at: float(np.linalg.norm(velocity(k, at))), k)
+            length += integrate.quad(speed, low, high, limit=200)[0]
+    between = sum(place < end for place in places)
+    return Path(crossings, len(alone) if whole else between + 1, length)
+
+
 def steered(toy: Toy, device: str = "cpu") -> Iterator[bool]:
     x, d = toy.x[:LINES], toy.x[LINES : 2 * LINES]
     found = steering(toy.network, x, d, alphas=(0, 2), device=device)
@@ -211,6 +284,32 @@ def pairs(toy: Toy, device: str = "cpu") -> Iterator[bool]:
         if i < j:
             yield bool((a & b).any()) != ((i, j) in related["exclusive"])
             yield bool((~a & ~b).any()) != ((i, j) in related["covering"])
+
+
+def statuses(toy: Toy) -> Iterator[bool]:
+    """Of all hinges on every domain, by the codes of its regions; and how often data fires."""
+    for domain, cells in enumerated_domains(toy):
+        found, bits = neuron_status(toy.network, domain), cells.bits
+        wanted = np.where(bits.all(axis=0), 1, np.where(bits.any(axis=0), 0, -1))
+        yield from (found.status == wanted).tolist()
+    if toy.norm is not None and cells is toy.whole:
+        shown = found.with_data(toy.x)
+        yield from (shown.counts == toy.bits.sum(axis=0)).tolist()
+        yield not len(shown.against)
+
+
+def enumerated_domains(toy: Toy) -> Iterator[tuple[Domain, Partition]]:
+    if toy.norm is not None:
+        yield Sphere(), toy.sphere
+        if toy.norm.eps > 0:
+            yield NormBall(), toy.whole
+        return
+    dim = toy.network.input_dim
+    domains: list[Domain] = [Box(-1, 1, dim=dim)]
+    if toy.is_shallow:
+        domains += [Ball([0] * dim, 2), Sphere(2)]
+    for domain in domains:
+        yield domain, partition(toy.network, domain)
 
 
 def counted(toy: Toy, device: str = "cpu") -> Iterator[bool]:
@@ -298,7 +397,9 @@ INSTRUMENTS: dict[str, Callable[..., Verdicts]] = {
     "partition_lines": lines,
     "steering": steered,
     "partition_circles": circles,
+    "rotations": turned,
     "nearest_boundaries": nearest,
+    "neuron_status": statuses,
     "pair_logic": pairs,
     "joint_counts": counted,
     "firing_shares": shares,
@@ -314,6 +415,7 @@ ON_DEVICES = [
     "partition_lines",
     "steering",
     "partition_circles",
+    "rotations",
     "nearest_boundaries",
     "pair_logic",
     "joint_counts",
