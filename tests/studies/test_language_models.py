@@ -243,6 +243,30 @@ def test_an_interrupted_report_goes_on_and_is_that_of_one_run(
     assert changed.code == 2 and "another texts" in changed.err
 
 
+def test_a_layer_of_an_older_version_is_measured_anew(call: Call) -> None:
+    line = "gpt2 gpt2 --text t.txt --layers 0-1 --geodesics 3 --out r"
+    assert call(line).code == 0
+    page, path = Path("r/report.html").read_text(), Path("r/layer-01/layer.json")
+    kept = Path("r/layer-00/layer.json").read_bytes()
+    there = json.loads(path.read_text())
+    assert there.keys() > layer_tables.SUMMARY
+    older = {name: value for name, value in there.items() if not name.endswith("_anywhere")}
+    path.write_text(json.dumps(older))
+    Path("r/layer-01/neurons.parquet").unlink()
+    result = call(line)
+    told = "layer 1: measured anew, it was written without always_anywhere, never_anywhere"
+    assert result.code == 0 and told in result.err.replace("\n", " ")
+    assert "layer 0" not in result.err and Path("r/layer-00/layer.json").read_bytes() == kept
+    again = json.loads(path.read_text())
+    assert again | {"seconds_float": 0} == there | {"seconds_float": 0}
+    assert "anywhere" in parquet(path.parent, "neurons")
+    assert len(Path("r/report.html").read_text()) > len(page) / 2
+    for broken in ("[]", "{}", '{"request": 3}', "{"):
+        path.write_text(broken)
+        result = call(line)
+        assert result.code == 2 and "a layer of the report cannot be read" in result.err
+
+
 def test_one_layer_and_fewer_pairs_may_be_asked_for(call: Call) -> None:
     assert call("gpt2 gpt2 --text t.txt --layer 1 --geodesics 3 --out r").code == 0
     assert len(parquet(Path("r/layer-01"), "pairs")) == 3
@@ -367,6 +391,7 @@ def test_text_capture_codes_steering_and_a_figure(models: Path, tmp_path: Path) 
         flipped[row, neuron] ^= True
     assert (flipped == (low.exact.bits ^ end.bits)).all()
     found = layer_tables.measure(network, rows.double().numpy(), streams, geodesics=9)
+    assert found.summary.keys() == layer_tables.SUMMARY
     tokens, neurons, pairs = (found.tables[name] for name in PARTS[:3])
     figure = LayerFigure(
         "Layer 1",
