@@ -131,7 +131,9 @@ def steering(
     else the first one raises.
 
     Raises InvalidInput (another width, NaN in row i, direction zero or, in front of a norm, one
-    that its projection takes to zero, an empty range), TooLarge, Undecided.
+    that its projection takes to zero, an empty range), TooLarge, Undecided. Along a direction that
+    the norm does not see nothing flips at any strength: `partition_lines` has one cell there, but
+    here it is a mistake in d.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1, 0], [0, 2]], [0, 1]), ([[1, -1]], [0]), ([[1]], [0])])
