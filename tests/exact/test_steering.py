@@ -167,7 +167,7 @@ def test_bad_rows_are_kept_where_asked() -> None:
 def test_what_the_norm_does_not_see_is_one_cell_and_no_direction_to_steer_in(eps: int) -> None:
     """Far along the ones, whatever the start; twenty across them, neurons flip."""
     network = tensors.block([[1, 0, 2], [0, 1, 0]], [0, 0], [[1, 1]], [0], "layernorm", eps=eps)
-    x, ones, across = np.array([[1.0, 2, 4], [-3, 0, 1]]), [1, 1, 1], [1, -1, 0]
+    x, ones, across = np.array([[1.0, 4, 2], [-3, 0, 1]]), [1, 1, 1], [1, -1, 0]
     for step, crossed in ((100 * np.ones(3), False), (np.array([20.0, -20, 0]), True)):
         batch = partition_lines(network, x, x + step)
         assert ((batch.cell_counts > 1) == crossed).all()
