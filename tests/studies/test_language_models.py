@@ -198,6 +198,9 @@ def test_the_tables_of_a_text_are_those_of_its_vectors(
         assert summary["crossings"] == len(crossings) == pairs.crossings.sum()
     page = Path("r/report.html").read_text()
     assert page.count("data:image/svg+xml;base64,") == len(layers)
+    # wide things are read on narrow screens by scrolling them, heads are not broken inside words
+    assert page.count('class="wide scroll"') == len(layers) and 'class="scroll"' in page
+    assert "overflow-wrap: normal" in page.split("</style>")[0]
     assert ("gated" in page) == (name == "llama")
     assert parquet(Path("r"), "layers").layer.tolist() == list(layers)
 
