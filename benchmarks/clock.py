@@ -8,6 +8,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -39,12 +40,20 @@ def filter_share(found: Partition) -> float | None:
     return settled[0] / sum(settled)
 
 
+def processor() -> str:
+    """What the processor calls itself, where the system tells, and its kind."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{named[0]} ({platform.machine()})" if named else platform.machine()
+
+
 def setting(threads: int) -> str:
     """One line about the machine and the versions."""
     cuda = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return (
         f"exactlens {exact.__version__}, Python {platform.python_version()}, torch "
         f"{torch.__version__}, numpy "
-        f"{numpy.__version__}, {platform.machine()}, {threads} threads{cuda}, "
+        f"{numpy.__version__}, {processor()}, {threads} threads{cuda}, "
         f"{time.strftime('%Y-%m-%d')}"
     )

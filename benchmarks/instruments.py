@@ -1,7 +1,7 @@
 """The batched instruments: on toys against full enumeration, and at GPT-2's shape beside the bare
 product: `python -m benchmarks instruments`.
 
-Each instrument answers for every toy of `tests/exact/instruments_on_toys.py`, and every answer is
+Each instrument answers for every toy of `studies/enumerated_toys.py`, and every answer is
 compared. Then it runs on one layer 768 -> 3072 behind LayerNorm with eps, in turn with the float64
 product of the same batch with the weight; the least of all times of each side counts.
 """
@@ -22,19 +22,23 @@ from benchmarks.codes import layer
 from benchmarks.tables import markdown, plain
 from exact import (
     Network,
+    NormBall,
     codes_in_precision,
     expected_crossings,
     firing_shares,
     joint_counts,
     nearest_boundaries,
+    neuron_status,
     pair_logic,
     partition_circles,
     partition_lines,
+    rotations,
     soft_codes,
     steering,
 )
 from exact.instruments.critical_radii import critical_radii_float
-from tests.exact.instruments_on_toys import INSTRUMENTS, toys
+from studies.enumerated_toys import toys
+from studies.instruments_on_toys import INSTRUMENTS, judged
 
 PAGE = Path(__file__).parents[1] / "docs" / "instruments.md"
 Run = Callable[[Network, Any, str], object]
@@ -71,9 +75,13 @@ LOADS = {
     "partition_circles": Load(
         lambda net, x, on: partition_circles(net, *ends(x), device=on), 2_000, "geodesics", 2
     ),
+    "rotations": Load(
+        lambda net, x, on: rotations(net, *ends(x), device=on), 2_000, "geodesics", 2
+    ),
     "nearest_boundaries": Load(
         lambda net, x, on: nearest_boundaries(net, x, device=on), 10_000, "vectors"
     ),
+    "neuron_status": Load(lambda net, x, on: neuron_status(net, NormBall()), 0, "all neurons"),
     "pair_logic": Load(lambda net, x, on: pair_logic(net, on), 0, "all pairs"),
     "joint_counts": Load(lambda net, x, on: joint_counts(net, x, on), 10_000, "vectors"),
     "firing_shares": Load(lambda net, x, on: firing_shares(net), 0, "all neurons"),
@@ -90,19 +98,9 @@ LOADS = {
 }
 
 
-def judged(names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-    """For each instrument, the toys that it can answer for, answers compared and differences."""
-    found, every = dict[str, tuple[int, int, int]](), toys()
-    for name in names:
-        verdicts = [list(INSTRUMENTS[name](toy)) for toy in every]
-        answers = sum(map(len, verdicts))
-        found[name] = (sum(map(bool, verdicts)), answers, answers - int(sum(map(sum, verdicts))))
-    return found
-
-
 def beside(load: Load, network: Network, rows: int, rounds: int, device: str) -> list[str]:
     """The batch, the least seconds of the bare product and of the instrument in turn, the ratio."""
-    count = min(rows, load.rows)
+    count = max(load.each, min(rows, load.rows)) if load.rows else 0
     x = np.random.default_rng(1).normal(size=(count, network.input_dim))
     weight = torch.from_numpy(np.array(network.layers[0].weight.float64())).to(device)
     left = torch.from_numpy(x).to(device) if count else weight
@@ -125,13 +123,14 @@ def beside(load: Load, network: Network, rows: int, rounds: int, device: str) ->
 def page(lines: list[list[str]], shape: str, facts: Sequence[str]) -> str:
     """The page of the documentation."""
     lead = (
-        "# Batched instruments, judged on toys and timed at GPT-2's shape\n\nMade by `python -m "
-        "benchmarks instruments`. The toys are random and trained networks without norm, behind "
-        "LayerNorm and\nbehind RMSNorm, with eps = 0 and eps > 0, one to three hidden layers deep "
-        "(`tests/exact/instruments_on_toys.py`); each answer is\ncompared with the partition of "
-        f"the whole space, sphere, ball or line. The times are those of one layer {shape} behind "
-        "LayerNorm\nwith gain, bias and eps, beside the float64 product of the same batch with the "
-        "weight (of the weight with itself where no vectors\nare given), measured in turn."
+        "# Batched instruments, judged on toys and timed beside the bare product\n\n"
+        "Made by `python -m benchmarks instruments`. The toys are random and trained networks "
+        "without norm, behind LayerNorm and\nbehind RMSNorm, with eps = 0 and eps > 0, one to "
+        "three hidden layers deep (`studies/enumerated_toys.py`); each answer is\ncompared "
+        "with the partition of the whole space, sphere, ball or line. The times are those of one "
+        f"layer {shape} behind LayerNorm\nwith gain, bias and eps, beside the float64 product of "
+        "the same batch with the weight (of the weight with itself where no vectors\nare given), "
+        "measured in turn."
     )
     return "\n\n".join([lead, markdown(lines), "\n".join(f"- {fact}" for fact in facts)]) + "\n"
 
@@ -146,12 +145,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--page", type=Path, default=PAGE, help="what is written")
     chosen = parser.parse_args(arguments)
+    if not chosen.page.parent.is_dir():
+        parser.error(f"no folder for the page: {chosen.page.parent}; give --page another")
     head = ["instrument", "toys", "answers compared", "differences", "batch", "product s", "s", "x"]
-    lines, wrong = [head], 0
+    lines, wrong, every = [head], 0, toys()
     network = layer(*chosen.width)
-    for name, (count, answers, differences) in judged(chosen.only).items():
-        wrong += differences
-        row = [name, str(count), f"{answers:,}", str(differences), *[""] * 4]
+    for name in chosen.only:
+        compared = judged(name, every)
+        wrong += compared.differences
+        counts = len(compared.toys), compared.answers, compared.differences
+        row = [name, *(f"{count:,}" for count in counts), *[""] * 4]
         if name in LOADS:
             row[4:] = beside(LOADS[name], network, chosen.rows, chosen.rounds, chosen.device)
         lines.append(row)

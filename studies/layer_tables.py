@@ -33,6 +33,36 @@ from exact.sources.residual_streams import ResidualStreams
 Columns = Mapping[str, Any]
 LISTED = 12  # neurons of a summary
 _ROWS = 1 << 12  # of codes that are unpacked at a time
+SUMMARY = frozenset(
+    [
+        "tokens",
+        "width",
+        "neurons",
+        "distinct_codes",
+        "on_share_float",
+        "hamming_mean_float",
+        "angle_median_degrees_float",
+        "distance_median_float",
+        "nearest_neurons",
+        "never",
+        "never_neurons",
+        "always",
+        "always_neurons",
+        "never_anywhere",
+        "always_anywhere",
+        "dtype",
+        "wrong_bits_share_float",
+        "wrong_codes_share_float",
+        "wrong_margin_float",
+        "geodesics",
+        "crossings",
+        "crossings_mean_float",
+        "expected_mean_float",
+        "decided_exactly",
+        "seconds_float",
+    ]
+)
+"""What a summary has; one that lacks some of it is of an older version."""
 
 
 @dataclass(frozen=True)

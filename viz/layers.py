@@ -60,7 +60,7 @@ class LayerFigure:
 
     def _fired(self, ax: Axes) -> None:
         never, always = (int((self.fired == share).sum()) for share in (0.0, 1.0))
-        style.headline(ax, "Firing", f"{never:,} neurons never on this text, {always:,} always")
+        style.headline(ax, "Firing", f"neurons never on this text: {never:,}, always: {always:,}")
         if self.uniform is None:
             ax.hist(self.fired, bins=_BINS, color=style.tint(style.GREEN, style.SOFT))
             ax.set(xlabel="share of tokens on which a neuron is on", ylabel="neurons")

@@ -61,7 +61,6 @@ def run(
         )
     columns = table.columns()
     columns["layer"] = columns["layer"] + found.layers_before
-    columns["alpha_bound"] = table.alphas_bound
     if out is not None:
         write_table(out, columns)
     screen = console()

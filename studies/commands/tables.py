@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from exact.atomic_files import write_atomically
-from exact.instruments.batches.tables import require_library, write_parquet
+from exact.geometry.combinatorics.tables import require_library, write_parquet
 from studies.runs import writable
 
 SUFFIXES = (".parquet", ".csv")

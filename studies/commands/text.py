@@ -23,7 +23,7 @@ from exact.atomic_files import (
     sync,
     write_atomically,
 )
-from exact.instruments.batches.tables import require_library, write_parquet
+from exact.geometry.combinatorics.tables import require_library, write_parquet
 from exact.networks.evaluation.batches import require_device
 from exact.sources import checkpoint_folders, transformers
 from exact.sources.residual_streams import ResidualStreams, capture
@@ -32,7 +32,7 @@ from studies.commands.job import console
 from studies.commands.networks import GATE, mlp_network
 from studies.commands.vectors import require_room
 from studies.layer_report import TOTALS, figure_of, render, totals
-from studies.layer_tables import measure
+from studies.layer_tables import SUMMARY, measure
 from studies.runs import provenance
 from toy_models import language, texts
 from toy_models.stored_files import refuse_links
@@ -116,14 +116,18 @@ def _layer(
     request: Mapping[str, Any],
     device: str,
 ) -> dict[str, Any]:
-    """The summary of a layer: the one that is there, or a new one with its tables and its
-    figure.
+    """The summary of a layer: the one that is there, or where it is missing or of an older version
+    a new one with its tables and its figure.
     """
     place = out / f"layer-{layer:02d}"
     for rest in left_behind(place):
         shutil.rmtree(rest)
     if place.exists():
-        return _done(place, request)
+        there = _done(place, request)
+        if there.keys() >= SUMMARY:
+            return there
+        older = ", ".join(sorted(SUMMARY - there.keys()))
+        console(stderr=True).print(f"layer {layer}: measured anew, it was written without {older}")
     network, gated = mlp_network(folder, layer)
     require_room(
         len(streams) * network.input_dim * 8 * _COPIES, "give a shorter text, or cut it in parts"
@@ -153,19 +157,20 @@ def _layer(
 def _done(place: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     path = place / _SUMMARY
     try:
-        there = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        there = dict(json.loads(path.read_text("utf-8")))
+        asked = dict(there["request"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise InvalidInput(
             "a layer of the report cannot be read", value=path, remedy="remove the layer's folder"
         ) from error
-    other = [name for name in request if there.get("request", {}).get(name) != request[name]]
+    other = [name for name in request if asked.get(name) != request[name]]
     if other:
         raise InvalidInput(
             "the folder holds a report of another call",
             value=f"{place}: another {', '.join(other)}",
             remedy="give another --out, or the same model, text and --geodesics to go on",
         )
-    return dict(there)
+    return there
 
 
 def _texts(path: Path, folder: Path) -> list[list[int]]:

@@ -9,6 +9,7 @@ from studies.questions import (
     arcs_of_the_circle,
     cells_of_spheres,
     folded_gain_and_bias,
+    instruments,
     monosemantic_directions,
     negligible_eps,
     neighbouring_maps,
@@ -23,6 +24,7 @@ QUESTIONS: tuple[Question, ...] = (
     folded_gain_and_bias.QUESTION,
     neighbouring_maps.QUESTION,
     referee.QUESTION,
+    instruments.QUESTION,
 )
 
 __all__ = ["QUESTIONS", "Question"]

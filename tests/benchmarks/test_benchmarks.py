@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import torch
 
 from benchmarks import __main__ as command
 from benchmarks import float_tree, instruments, measure, opponents, spheres, tables
 from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
 from exact import GreatCircle, Segment, partition
-from tests.exact.instruments_on_toys import INSTRUMENTS, random_toy
+from studies.enumerated_toys import random_toy
+from studies.instruments_on_toys import INSTRUMENTS, Compared
 
 JOBS = [job for suite in SUITES.values() for job in suite]
 NOWHERE = Path("/nonexistent/python")
@@ -228,3 +231,23 @@ def test_instruments_are_judged_and_timed(
             assert command.main(given[:-2]) == 1
     assert "| network.codes | 2 | 4 | 2 |" in page.read_text()
     assert "network.codes" in capsys.readouterr().out
+    assert platform.machine() in text and f"{torch.get_num_threads()} threads" in text
+
+
+def test_instruments_are_timed_in_turn_or_not_at_all(tmp_path: Path) -> None:
+    """At the least size of all loads; and no time is spent where nothing could be written."""
+    page = tmp_path / "instruments.md"
+    given = ["--width", "6", "16", "--rows", "1", "--rounds", "1", "--page", str(page)]
+    toys = [random_toy("rms", "1/10", (5,), 2)]
+    with (
+        mock.patch.object(instruments, "toys", lambda: toys),
+        mock.patch.object(instruments, "judged", lambda *_: Compared(("one",), 1, 0)),
+    ):
+        assert instruments.main(given) == 0
+        rows = [line.split(" | ") for line in page.read_text().splitlines() if line[:2] == "| "]
+        assert [row[0][2:] for row in rows] == ["instrument", *INSTRUMENTS]
+        for name, *_, batch, bare, own, ratio in rows[1:]:
+            filled = [bool(x.strip(" |")) for x in (batch, bare, own, ratio)]
+            assert filled == [name[2:] in instruments.LOADS] * 4
+        with pytest.raises(SystemExit):
+            instruments.main([*given, "--page", str(tmp_path / "no" / "page.md")])

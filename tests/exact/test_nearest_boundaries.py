@@ -28,6 +28,7 @@ from exact import (
     partition,
 )
 from exact.arithmetic.numbers import fraction
+from exact.instruments.batches.hinges import sheets
 from exact.sources import tensors
 
 DRAW = np.random.default_rng(3)
@@ -95,7 +96,8 @@ def distance(norm: Norm, x: mpmath.matrix, w: mpmath.matrix, c: mpmath.mpf) -> m
     """By searching the zero set itself, a curve over the distance from the axis."""
     y, length, n = project(norm, x), mpmath.norm(w), norm.dim
     h = (w.T * y)[0] / length
-    rho, kappa = mpmath.sqrt(mpmath.norm(y) ** 2 - h * h), -c / (mpmath.sqrt(n) * length)
+    rho = mpmath.sqrt(max(mpmath.norm(y) ** 2 - h * h, 0))
+    kappa = -c / (mpmath.sqrt(n) * length)
     eps = number(norm.eps)
 
     def height(s: mpmath.mpf) -> mpmath.mpf:
@@ -154,6 +156,134 @@ def test_every_hinge_behind_a_norm_in_order(kind: type[Norm], eps: object, rule:
                     found.distances_bound[i, place] + 2e-16
                 )
             assert (exact.squared_distance is None) == (eps != 0)
+
+
+@pytest.mark.parametrize(("kind", "eps", "rule"), CASES)
+def test_every_hinge_behind_a_norm_by_distance(kind: type[Norm], eps: object, rule: str) -> None:
+    """Against the distances of all hinges at 32 digits; equal ones in the order of the code."""
+    norm = kind.of(eps, GAIN, BIAS, eps_rule=rule)
+    network = behind(norm, 9)
+    axes = [[float(x) for x in w] for w, _ in caps(network)[:2]]
+    points = np.vstack([DRAW.integers(-20, 21, size=(3, 4)) / 16 + np.arange(4) / 2, *axes])
+    found = nearest_boundaries(network, points, k=9, by="distance")
+    by_angle = nearest_boundaries(network, points, k=9)
+    for i, point in enumerate(points):
+        x, wanted = column(point), list[tuple[mpmath.mpf, int]]()
+        for j, (w, c) in enumerate(caps(network)):
+            if angle(norm, x, w, c) is not None:
+                wanted.append((mpmath.nint(distance(norm, x, w, c) * 10**12), j))
+        count = len(wanted)
+        assert found.neurons[i, :count].tolist() == [j for _, j in sorted(wanted)]
+        assert (found.neurons[i, count:] == -1).all()
+        assert [x.hinge.neuron for x in found.exact(i)] == found.neurons[i, :count].tolist()
+        for place, j in enumerate(found.neurons[i, :count].tolist()):
+            same = by_angle.neurons[i].tolist().index(j)
+            for name in ("on", "angles_float", "distances_float"):
+                assert getattr(found, name)[i, place] == getattr(by_angle, name)[i, same]
+    for k in (1, 3):
+        first = nearest_boundaries(network, points, k=k, by="distance")
+        assert (first.neurons == found.neurons[:, :k]).all()
+    assert sum(found.decisions.values()) == len(points) and found.by == "distance"
+
+
+CURVED, PLANE = [1, 0, 0, 0], [1, 1, 2, 2]
+MEETINGS = {  # rule, eps, point, a plane through the centre as far from it as the sheet of CURVED
+    "var": ("1/2", ["7/4", "3/4", 0, 0], PLANE, Fraction(5, 8)),
+    "std": ("3/2", [5, "5/2", 0, 0], [0, 1, 2, 0], Fraction(5, 4)),
+}
+
+
+@pytest.mark.parametrize("rule", MEETINGS)
+@pytest.mark.parametrize(
+    "change", [0, "1/10000000000000000000000000", "-1/10000000000000000000000"]
+)
+@pytest.mark.parametrize("turned", [1, -1])
+def test_equal_distances_of_a_plane_and_a_curved_sheet(
+    rule: str, change: str | int, turned: int
+) -> None:
+    """The sheet's nearest point is rational, and so its squared distance; another offset, by far
+    less than floats tell, moves it.
+    """
+    eps, point, plane, square = MEETINGS[rule]
+    norm = RMSNorm.of(eps, dim=4, eps_rule=rule)  # type: ignore[arg-type]
+    curved = [turned * x for x in CURVED], -turned * (1 + Fraction(change))
+    for order in ((curved, (plane, 0)), ((plane, 0), curved)):
+        rows, shifts = ([pair[k] for pair in order] for k in (0, 1))
+        network = Network((Block((Layer.of(rows, shifts, ReLU()),), norm),))
+        found = nearest_boundaries(network, [point], k=2, by="distance")
+        near = distance(norm, column(point), column(curved[0]), number(curved[1]))
+        assert abs(near**2 - number(square)) < 1e-13
+        assert abs(found.distances_float[0, 0] - float(square) ** 0.5) <= 1e-12
+        assert found.decisions == {"filter": 0, "exact": 1}
+        first = 0 if not change else order.index(curved if Fraction(change) > 0 else (plane, 0))
+        assert found.neurons[0].tolist() == [first, 1 - first]
+
+
+@pytest.mark.parametrize("rule", ["var", "std"])
+def test_distances_are_within_the_bounds_that_leave_few(rule: str) -> None:
+    draw, zero = np.random.default_rng(6), np.zeros(3000)
+    angles, eps = draw.uniform(0.05, 3.09, 3000), draw.choice([0, 0.1, 3], 3000)
+    sheet = sheets.sheet(np.cos(angles), zero, np.sin(angles), zero, eps, rule)
+    h, rho = draw.normal(size=3000), np.abs(draw.normal(size=3000))
+    feet = sheets.distances(sheet, h, rho, zero)
+    low, high = sheets.reach(sheet, h, rho, zero)
+    assert (low <= feet.distances + feet.bounds).all()
+    assert (high >= feet.distances - feet.bounds).all()
+    assert (high * np.sin(angles) < low * 1.03 + 1e-9).all() and np.median(low / high) > 0.6
+
+
+def test_equal_hinges_by_distance() -> None:
+    factors = np.array([13, -7, 11, 3, -1, 29, 17, -23, 37])
+    rows, shifts = factors[:, None] * np.array([1, 5, -3]), factors * 2
+    for norm in (LayerNorm.of(1, dim=3), RMSNorm.of("1/3", dim=3, eps_rule="std")):
+        network = Network((Block((Layer.of(rows, shifts, ReLU()),), norm),))
+        points = np.random.default_rng(0).normal(size=(20, 3))
+        found = nearest_boundaries(network, points, k=3, by="distance")
+        assert found.neurons.tolist() == [[0, 1, 2]] * 20
+        assert found.decisions == {"filter": 0, "exact": 20}
+
+
+@pytest.mark.parametrize(("kind", "rule"), [(RMSNorm, "std"), (LayerNorm, "var")])
+def test_deep_networks_by_distance(kind: type[Norm], rule: str) -> None:
+    """Against all hinges, continued as they are at the point, at 32 digits."""
+    norm = kind.of("1/7", GAIN, BIAS, eps_rule=rule)
+    network = behind(norm, 6, 5, 4)
+    points = np.random.default_rng(8).normal(size=(8, 4)) / 4
+    found = nearest_boundaries(network, points, by="distance")
+    other = nearest_boundaries(network, points)
+    for i, point in enumerate(points):
+        away = []
+        for hinge, (w, c) in zip(network.hinges, continued(network, point), strict=True):
+            if angle(norm, column(point), w, c) is not None:
+                away.append((distance(norm, column(point), w, c), tuple(hinge)))
+        least, hinge = min(away, key=lambda pair: (mpmath.nint(pair[0] * 10**12), pair[1]))
+        assert (found.layers[i, 0], found.neurons[i, 0], 0) == hinge
+        assert abs(found.distances_float[i, 0] - least) <= found.distances_bound[i, 0] + 1e-15
+    assert found.layers.max() > 1 and (found.neurons != other.neurons).any()
+
+
+def continued(network: Network, point: np.ndarray) -> list[tuple[mpmath.matrix, mpmath.mpf]]:
+    """Normal and offset of all hinges behind a norm, continued from the pieces at the point."""
+    bits, found = network.code(point.tolist()).bits.astype(int).tolist(), caps(network)
+    rows = mpmath.matrix([list(w) for w, _ in found]), mpmath.matrix([c for _, c in found])
+    for before, layer in pairwise(network.hidden_layers):
+        on, bits = mpmath.diag(bits[: before.width]), bits[before.width :]
+        weight = mpmath.matrix([list(column(layer.weight.row(j))) for j in range(layer.width)])
+        shift = column(layer.bias.column())
+        rows = weight * on * rows[0], weight * on * rows[1] + shift
+        found += [(rows[0][j, :].T, rows[1][j]) for j in range(layer.width)]
+    return found
+
+
+def test_orders_that_are_refused() -> None:
+    plain = Network((Block((layer(5, 4),)),))
+    points = DRAW.normal(size=(3, 4))
+    assert nearest_boundaries(plain, points, by="distance").by == "distance"
+    assert nearest_boundaries(plain, points).by == "distance"
+    with pytest.raises(InvalidInput, match="without a norm there are no angles"):
+        nearest_boundaries(plain, points, by="angle")
+    with pytest.raises(InvalidInput, match="unknown order of hinges"):
+        nearest_boundaries(plain, points, by="depth")  # type: ignore[arg-type]
 
 
 def test_planes_without_a_norm_in_order_and_exactly() -> None:
@@ -308,6 +438,29 @@ def test_bad_rows_are_named_or_kept() -> None:
     assert np.isnan(kept.angles_float[1:3]).all() and kept.exact(1) == ()
     table = kept.to_pandas()
     assert list(table.columns[:4]) == ["row", "rank", "layer", "neuron"] and len(table) == 4
+
+
+@pytest.mark.parametrize("norm", [None, LayerNorm.of("1/9", dim=4)])
+@pytest.mark.parametrize("kept", [0, 5])
+def test_bad_rows_of_deep_networks_are_passed_over(norm: Norm | None, kept: int) -> None:
+    """Floats, and thirds beside them: what is left has the answers that it has alone."""
+    network = Network((Block((layer(6, 4), layer(5, 6), layer(4, 5)), norm),))
+    points = DRAW.integers(-9, 10, size=(6, 4)) / 4
+    bad = points.copy()
+    bad[kept:, 2] = np.nan
+    found = nearest_boundaries(network, bad, errors="keep")
+    assert (found.layers[:, 0] > 0).tolist() == [True] * kept + [False] * (6 - kept)
+    for i in range(kept):
+        alone = nearest_boundaries(network, points[i])
+        assert found.neurons[i] == alone.neurons[0] and found.on[i] == alone.on[0]
+        place = network.hinges.index(found.exact(i)[0].hinge)
+        assert found.on[i, 0] == network.code(points[i].tolist()).bits[place]
+    if norm is not None:
+        thirds = [[Fraction(int(4 * x), 12) for x in row] for row in points] + [[1, 1, 1, 1]]
+        kept_thirds = nearest_boundaries(network, thirds, errors="keep")
+        for i, row in enumerate(thirds[:-1]):
+            assert kept_thirds.neurons[i] == nearest_boundaries(network, [row]).neurons[0]
+        assert kept_thirds.layers[-1, 0] == 0
 
 
 def test_smooth_layers_have_boundaries_where_they_are_the_first() -> None:

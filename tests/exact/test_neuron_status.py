@@ -13,7 +13,9 @@ from exact import (
     Block,
     Box,
     Domain,
+    HardTanh,
     HPolytope,
+    InvalidInput,
     Layer,
     LayerNorm,
     LeakyReLU,
@@ -125,3 +127,44 @@ def test_other_domains_are_refused_by_name() -> None:
         neuron_status(normed, Box(-1, 1, dim=3))
     with pytest.raises(Unsupported, match="no status here"):
         neuron_status(tensors.mlp([([[1, 2]], [0]), ([[1]], [0])]), NormBall())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("activation", [ReLU(), HardTanh(-1, 3)])
+def test_data_of_the_domain_shows_what_is_proved(seed: int, activation: object) -> None:
+    """A point of every region of a box, and its corners, at which hinges may be zero."""
+    network, box = drawn(seed, 5, 4, activation=activation), Box([-1, 0], [1, 2])
+    points = [list(region.witness) for region in partition(network, box).regions]
+    found = neuron_status(network, box).with_data(points + [[a, b] for a in box.lo for b in box.hi])
+    shares = found.data_shares_float
+    assert ((shares > 0) & (shares < 1))[found.status == Status.SOMETIMES].all()
+    assert not shares[found.status == Status.NEVER].any() and not len(found.against)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_data_behind_a_norm(seed: int) -> None:
+    network = drawn(seed, 5, 4, norm=RMSNorm.of(1, [1, -2, 0.5]))
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=(200, 3)) * draw.choice([0, 0.1, 1, 100], size=(200, 1))
+    status = neuron_status(network, NormBall())
+    found, codes = status.with_data(x), np.array([network.code(list(row)).bits for row in x])
+    assert (found.counts == codes.sum(axis=0)).all() and found.rows == len(x)
+    assert (found.data_shares_float == codes.mean(axis=0)).all() and not len(found.against)
+    assert (found.status == status.status).all() and found.proved_by == status.proved_by
+    assert list(found.to_pandas()) == [*status.columns(), "data_share", "data_against"]
+
+
+def test_rows_outside_the_domain_may_contradict_it() -> None:
+    """Neuron 0 is zero in a corner, and still on everywhere else."""
+    layers = ([[1, 1], [-1, -1], [0, 1], [0, 1]], [2, -2, 0, -1]), ([[1, 1, 0, 0]], [1])
+    status = neuron_status(tensors.mlp(layers), Box(-1, 1, dim=2))
+    assert status.names == ["always", "never", "sometimes", "never"]
+    found = status.with_data([[-1, -1], [-3, 0], ["1/3", 2], [0, "1/2"]])
+    assert found.against.tolist() == [[1, 0], [1, 1], [2, 3]]
+    assert found.columns()["data_against"].tolist() == [1, 1, 0, 1]
+    assert found.data_shares_float.tolist() == [0.5, 0.25, 0.5, 0.25]
+    assert repr(found).endswith("; 4 rows of data, 3 times against it>")
+    nothing = status.with_data(np.zeros((0, 2)))
+    assert np.isnan(nothing.data_shares_float).all() and not len(nothing.against)
+    with pytest.raises(InvalidInput, match="row 1 of X is not finite"):
+        status.with_data(np.array([[0.0, 1.0], [np.nan, 0.0]]))

@@ -24,6 +24,7 @@ from exact import (
     RMSNorm,
     Segment,
     partition,
+    partition_lines,
     rational,
     steering,
 )
@@ -114,7 +115,7 @@ def test_a_table() -> None:
     found = steering(net_of(3, [6], None, ReLU()), [[1, 2, 3]], [1, 0, -1], alphas=(-9, 9))
     table = found.to_pandas()
     assert isinstance(table, pd.DataFrame)
-    assert list(table.columns) == ["row", "alpha", "block", "layer", "neuron", "on"]
+    assert list(table.columns) == ["row", "alpha", "alpha_bound", "block", "layer", "neuron", "on"]
     assert len(table) == len(found) > 0
     x, d = [[1, 2, 3]], [1, 0, -1]
     bent = net_of(3, [9], None, HardTanh(0, 1))
@@ -160,3 +161,26 @@ def test_bad_rows_are_kept_where_asked() -> None:
     assert {*found.failures} == {(1, 1), (2, 2)}
     assert set(found.rows.tolist()) == {0}
     assert listed(found, 0) == listed(steering(net, x[:1], d[:1], alphas=(-9, 9)), 0)
+
+
+@pytest.mark.parametrize("eps", [0, 1])
+def test_what_the_norm_does_not_see_is_one_cell_and_no_direction_to_steer_in(eps: int) -> None:
+    """Far along the ones, whatever the start; twenty across them, neurons flip."""
+    network = tensors.block([[1, 0, 2], [0, 1, 0]], [0, 0], [[1, 1]], [0], "layernorm", eps=eps)
+    x, ones, across = np.array([[1.0, 4, 2], [-3, 0, 1]]), [1, 1, 1], [1, -1, 0]
+    for step, crossed in ((100 * np.ones(3), False), (np.array([20.0, -20, 0]), True)):
+        batch = partition_lines(network, x, x + step)
+        assert ((batch.cell_counts > 1) == crossed).all()
+        for i in range(2):
+            assert batch[i].digest == partition(network, Segment(x[i], x[i] + step)).digest
+    assert network.codes(x) == network.codes(x + 100)
+    with pytest.raises(InvalidInput, match="LayerNorm does not see direction 0 of d"):
+        steering(network, x, ones, alphas=(0, 100))
+    kept = steering(network, x, [ones, across], alphas=(0, 20), product=True, errors="keep")
+    assert kept.failures.keys() == {(0, 0), (1, 0)} and len(kept) > 0
+    assert set(kept.directions.tolist()) == {1}
+    if eps == 0:
+        with pytest.raises(InvalidInput, match=r"line 0: the norm is undefined"):
+            partition_lines(network, [ones], [[2, 2, 2]])
+    else:
+        assert partition_lines(network, [ones], [[2, 2, 2]]).cell_counts.tolist() == [1]

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from exact import InvalidInput, MissingExtra
-from exact.instruments.batches.tables import frame, write_parquet
+from exact import (
+    Box,
+    InvalidInput,
+    MissingExtra,
+    codes_in_precision,
+    map_change,
+    nearest_boundaries,
+    neuron_status,
+    pair_logic,
+    rotations,
+    soft_codes,
+    steering,
+)
+from exact.geometry.combinatorics.tables import Tabular, frame, write_parquet
+from exact.sources import tensors
 
 COLUMNS = {"row": np.arange(3), "angle": np.array([0.5, np.nan, np.inf]), "on": [True, False, True]}
 
@@ -39,3 +53,75 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
     for call in (lambda: frame(COLUMNS), lambda: write_parquet(tmp_path / "t", COLUMNS)):
         with pytest.raises(MissingExtra, match=r"pip install 'exactlens\[results\]'"):
             call()
+
+
+X = [[257, 256], [3, 1], [-1, 2]]
+FLAT = tensors.mlp([([[1, -1], [1, 1], [0, 1]], [0, 0, -1]), ([[1, 1, 2]], [0])])
+ROUND = tensors.block([[1, 0], [1, 0], [-1, 0]], [0, -1, -1], [[1] * 3], [0], "rms", eps=0)
+RESULTS: dict[str, Callable[[], Tabular]] = {
+    "codes": lambda: FLAT.codes(X),
+    "codes with a failure": lambda: FLAT.codes(
+        np.array([[np.nan, 1.0], [1.0, 2.0]]), errors="keep"
+    ),
+    "steering": lambda: steering(FLAT, X, [1, 0], alphas=(-9, 9)),
+    "steering in several directions": lambda: steering(
+        FLAT, X, np.eye(2), alphas=(-9, 9), product=True
+    ),
+    "rotations": lambda: rotations(ROUND, [[1, 2]], [[-3, 1]], whole=True),
+    "nearest boundaries": lambda: nearest_boundaries(FLAT, X, k=2),
+    "neuron status": lambda: neuron_status(FLAT, Box(-1, 1, dim=2)),
+    "neuron status on data": lambda: neuron_status(FLAT, Box(-1, 1, dim=2)).with_data(X),
+    "pair logic": lambda: pair_logic(ROUND),
+    "no related pairs": lambda: pair_logic(
+        tensors.block([[1, 0], [0, 1]], [0, 0], [[1, 1]], [0], "rms", eps=0)
+    ),
+    "wrong bits": lambda: codes_in_precision(FLAT, X, "bf16"),
+    "no wrong bits": lambda: codes_in_precision(FLAT, X, "float64"),
+    "soft codes": lambda: soft_codes(FLAT, X),
+    "map change": lambda: map_change(FLAT, FLAT.code([3, 1]), FLAT.code([-1, 2])),
+}
+NO_LINES = {"no related pairs", "no wrong bits"}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_is_a_table_and_a_file(name: str, tmp_path: Path) -> None:
+    import pandas
+
+    found = RESULTS[name]()
+    table, path = found.to_pandas(), tmp_path / "table.parquet"
+    assert found.to_parquet(path) == path and [*tmp_path.iterdir()] == [path]
+    read = pandas.read_parquet(path)
+    assert (len(table) == 0) == (name in NO_LINES) and list(read) == list(found.columns())
+    for column, values in found.columns().items():
+        for held in (read, table):
+            np.testing.assert_array_equal(held[column].to_numpy(), values)
+        kinds = {str if isinstance(value, str) else type(value) for value in values.tolist()}
+        assert len(kinds) == (name not in NO_LINES) and kinds <= {int, float, bool, str, bytes}
+        if values.dtype.kind in "ifb":
+            assert read[column].dtype == table[column].dtype == values.dtype
+
+
+def test_what_a_table_may_be_asked_for_is_in_the_file_too(tmp_path: Path) -> None:
+    import pandas
+
+    soft, pairs = soft_codes(FLAT, X), pair_logic(ROUND)
+    soft.to_parquet(tmp_path / "soft", tau=300), pairs.to_parquet(tmp_path / "pairs", X)
+    assert pandas.read_parquet(tmp_path / "soft").band.tolist() == [2 / 3, 1.0, 1.0]
+    read = pandas.read_parquet(tmp_path / "pairs")
+    pandas.testing.assert_frame_equal(read, pairs.to_pandas(X), check_dtype=False)
+    found = rotations(ROUND, X[:2], X[1:])
+    found.lengths_to_parquet(tmp_path / "lengths")
+    read = pandas.read_parquet(tmp_path / "lengths")
+    pandas.testing.assert_frame_equal(read, found.lengths_to_pandas())
+
+
+def test_a_result_without_the_library_names_the_extra_and_leaves_no_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("pandas", "pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found = FLAT.codes(X)
+    for call in (found.to_pandas, lambda: found.to_parquet(tmp_path / "t.parquet")):
+        with pytest.raises(MissingExtra, match=r"pip install 'exactlens\[results\]'"):
+            call()
+    assert not list(tmp_path.iterdir())

@@ -33,13 +33,16 @@ from exact import (
 )
 from exact.sources import tensors
 from studies import subjects as subjects_module
+from studies.enumerated_toys import random_toys
 from studies.finding import Answer, Finding, Kind, Verdict, number
+from studies.instruments_on_toys import INSTRUMENTS
 from studies.question import Question
 from studies.questions import (
     QUESTIONS,
     arcs_of_the_circle,
     cells_of_spheres,
     folded_gain_and_bias,
+    instruments,
     monosemantic_directions,
     negligible_eps,
     neighbouring_maps,
@@ -578,6 +581,30 @@ def test_sampled_codes_are_the_exact_ones_off_the_boundaries(
     )
 
 
+# ---- the instruments
+
+
+def test_what_instruments_answer_is_compared(
+    untrained: Subjects, answers: dict[str, Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = {finding.subject: finding for finding in answers["instruments"].findings}
+    assert findings.keys() == INSTRUMENTS.keys()
+    assert all(finding.verdict is SUPPORTED for finding in findings.values())
+    toys = instruments.trained(untrained)
+    norms = [toy.norm for toy in toys]
+    assert [type(norm).__name__ for norm in norms] == ["NoneType", "RMSNorm", "LayerNorm"]
+    asked = findings["rotations"].data["toys"]
+    assert isinstance(asked, list) and {toy.name for toy in toys} < set(asked)
+    for answered, verdict in (([True, False], REFUTED), ([], UNDECIDED)):
+        monkeypatch.setitem(INSTRUMENTS, "rotations", lambda toy, given=answered: given)
+        found = instruments.finding_of("rotations", toys)
+        assert found.verdict is verdict
+    monkeypatch.setitem(INSTRUMENTS, "rotations", lambda toy: [True, toy.norm is None])
+    found = instruments.finding_of("rotations", toys)
+    assert found.verdict is REFUTED and found.value == "6 answers on 3 toys, 2 differ"
+    assert found.data["differences"] == 2
+
+
 # ---- intervals
 
 
@@ -643,12 +670,14 @@ def answers(untrained: Subjects) -> dict[str, Answer]:
         patch.setattr(arcs_of_the_circle, "ENSEMBLE", 30)
         patch.setattr(cells_of_spheres, "SAMPLES", 5000)
         patch.setattr(referee, "GRIDS", (10, 30))
+        patch.setattr(instruments, "random_toys", lambda: random_toys()[:4])
         patch.setattr(referee, "RANDOM", (100, 1000))
         return {question.claim: question.ask(untrained) for question in QUESTIONS}
 
 
 def test_the_questions_are_those_of_the_claims() -> None:
-    assert [q.claim for q in QUESTIONS] == ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "referee"]
+    numbered = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6"]
+    assert [q.claim for q in QUESTIONS] == [*numbered, "referee", "instruments"]
     assert all(isinstance(q, Question) and q.title for q in QUESTIONS)
 
 
@@ -680,6 +709,7 @@ KINDS = {
     "0.5": {Kind.THEOREM},
     "0.6": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
     "referee": {Kind.CENSUS, Kind.ESTIMATE},
+    "instruments": {Kind.THEOREM},
 }
 
 

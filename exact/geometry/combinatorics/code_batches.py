@@ -13,13 +13,14 @@ from exact.errors import ExactlensError, InvalidInput, TooLarge
 from exact.geometry.budgets import available_bytes, readable_bytes
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.lazy import Items
+from exact.geometry.combinatorics.tables import Columns, Tabular
 
 Errors = Literal["raise", "keep"]
 _ENTRIES = 1 << 24  # of the unpacked codes of a chunk
 
 
 @dataclass(frozen=True, eq=False)
-class Codes(Items[SplineCode]):
+class Codes(Items[SplineCode], Tabular):
     """The spline codes of N points, row by row as :meth:`Network.code` gives them; `codes[i]` is
     the SplineCode of row i.
 
@@ -58,6 +59,12 @@ class Codes(Items[SplineCode]):
     def _bits(self, begin: int, end: int) -> BitArray:
         count = sum(self.layer_sizes)
         return np.unpackbits(self.packed[begin:end], axis=1, count=count).view(np.bool_)
+
+    def columns(self) -> Columns:
+        """The columns of the table: row, code (the packed bits, as bytes), has_code."""
+        rows = np.arange(len(self))
+        packed = np.array([row.tobytes() for row in self.packed], dtype=object)
+        return {"row": rows, "code": packed, "has_code": ~np.isin(rows, list(self.failures))}
 
     def __eq__(self, other: object) -> bool:
         """Whether the same rows have the same codes."""

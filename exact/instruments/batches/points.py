@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, whole_number
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput
@@ -31,6 +31,14 @@ class Rows:
     def exact(self, index: int) -> list[Rational]:
         """One row as rationals."""
         return self.matrix.row(index)
+
+    def chosen(self, places: IndexArray) -> RationalMatrix:
+        """Some rows, in ascending order."""
+        if len(places) == len(self):
+            return self.matrix
+        if self.matrix.is_float or not len(places):
+            return RationalMatrix.from_floats(self.matrix.float64()[places])
+        return RationalMatrix.from_rationals([self.exact(i) for i in places.tolist()])
 
     def floats(self, start: int, stop: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
         """The nearest floats of rows start .. stop, each row divided by 2^power so that its

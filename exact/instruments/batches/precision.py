@@ -21,8 +21,8 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.geometry.combinatorics.code_batches import Codes, Errors
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.instruments.batches.points import require_hinges
-from exact.instruments.batches.tables import frame
 from exact.networks.activations import (
     GELU,
     AbsoluteValue,
@@ -52,7 +52,7 @@ _ENTRIES = 1 << 22  # of the widest array of a chunk
 
 
 @dataclass(frozen=True, eq=False)
-class PrecisionCodes:
+class PrecisionCodes(Tabular):
     """The codes that torch computes in one type, and every bit of them that is wrong.
 
     Wrong bit e is that of neuron `neurons[e]` (bend `breakpoints[e]`) of hidden layer `layers[e]`
@@ -120,7 +120,7 @@ class PrecisionCodes:
     def _counted(self) -> int:
         return len(self.exact) - int(self.overflowed.sum())
 
-    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+    def columns(self) -> Columns:
         """The wrong bits: columns row, layer, neuron, breakpoint, on, margin.
 
         >>> from exact.sources import tensors
@@ -137,10 +137,6 @@ class PrecisionCodes:
             "on": self.on,
             "margin": self.margins_float,
         }
-
-    def to_pandas(self) -> Any:
-        """The table of wrong bits as a pandas DataFrame."""
-        return frame(self.columns())
 
 
 @in_ieee_floats

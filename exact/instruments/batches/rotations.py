@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,10 +26,10 @@ from exact.arithmetic.enclosures.roundoff import U as UNIT
 from exact.arithmetic.linear_algebra import dot, matrix
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_floats, rational
 from exact.errors import InvalidInput, NotPiecewiseLinear, Undecided, Unsupported, shown
+from exact.geometry.combinatorics.tables import Columns, Tabular, frame, write_parquet
 from exact.geometry.pencils.pencil import Direction, diamond_directions_float
 from exact.geometry.pencils.positions import compare_points, position_float
 from exact.instruments.batches.points import Errors, Rows, read_rows, spread
-from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 from exact.propagation.circle_filters import ReadOut, bases
 from exact.regions.arcs.circles.batches import (
@@ -69,7 +70,7 @@ class Frames(NamedTuple):
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class Rotations:
+class Rotations(Tabular):
     """Geodesics through rows of U and V, cut by one hidden layer, one after another from u on.
 
     Crossing k lies on geodesic `rows[k]`, counter-clockwise at an angle from u within
@@ -116,7 +117,7 @@ class Rotations:
         what = "great circles" if self.whole else "geodesics"
         return f"<{len(self.rows):,} crossings of {len(self):,} {what}>"
 
-    def to_pandas(self) -> Any:
+    def columns(self) -> Columns:
         """The crossings, with the columns row, angle, angle_bound, layer, neuron, on, kink,
         kink_bound; breakpoint where neurons have several.
         """
@@ -133,20 +134,25 @@ class Rotations:
         }
         if not self.breakpoints.any():
             del columns["breakpoint"]
-        return frame(columns)
+        return columns
+
+    def _length_columns(self) -> Columns:
+        return {
+            "row": np.arange(len(self)),
+            "arcs": self.arc_counts,
+            "end": self.ends_float,
+            "end_bound": self.ends_bound,
+            "length": self.lengths_float,
+            "length_bound": self.lengths_bound,
+        }
 
     def lengths_to_pandas(self) -> Any:
         """The geodesics, with the columns row, arcs, end, end_bound, length, length_bound."""
-        return frame(
-            {
-                "row": np.arange(len(self)),
-                "arcs": self.arc_counts,
-                "end": self.ends_float,
-                "end_bound": self.ends_bound,
-                "length": self.lengths_float,
-                "length_bound": self.lengths_bound,
-            }
-        )
+        return frame(self._length_columns())
+
+    def lengths_to_parquet(self, path: str | Path) -> Path:
+        """Write the table of the geodesics, as `to_parquet` writes that of the crossings."""
+        return write_parquet(path, self._length_columns())
 
     def exact(self, index: int) -> CurvePartition:
         """The partition of the whole circle through rows `index` of U and V, with exact points.
@@ -235,8 +241,8 @@ def rotations(
     good = np.array([i for i in range(len(first)) if i not in faults], dtype=np.int64)
     circles = partition_circles(
         network,
-        _chosen(first.matrix, good),
-        _chosen(second.matrix, good),
+        first.chosen(good),
+        second.chosen(good),
         radius_squared=radius,
         device=device,
         limit=limit,
@@ -263,14 +269,6 @@ def _require_path(network: Network) -> None:
             value=activation.name,
             remedy="write partition_circles for its crossings",
         )
-
-
-def _chosen(rows: RationalMatrix, places: IndexArray) -> RationalMatrix:
-    if len(places) == rows.shape[0]:
-        return rows
-    if rows.is_float or not len(places):
-        return RationalMatrix.from_floats(rows.float64()[places])
-    return RationalMatrix.from_rationals([rows.row(i) for i in places.tolist()])
 
 
 # ---- bases

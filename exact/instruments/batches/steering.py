@@ -25,7 +25,7 @@ from exact.arithmetic.numbers import (
 )
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, shown
-from exact.instruments.batches.tables import frame
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.networks.network import Network
 from exact.regions.arcs.crossings import exact_parameter, sympy_rational
 from exact.regions.arcs.lines.batches import LineBatch, partition_lines
@@ -40,7 +40,7 @@ _SMALL = (
 
 
 @dataclass(frozen=True, eq=False)
-class Steering:
+class Steering(Tabular):
     """The crossings of many steered vectors, one vector after another, in the order of alpha.
 
     Crossing k is that of vector `rows[k]` in direction `directions[k]`, at alpha within
@@ -76,20 +76,21 @@ class Steering:
         steered = len(self.lines) + len(self.failures)
         return f"<{len(self):,} crossings of {steered:,} steered vectors>"
 
-    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The columns of the table: row, (direction,) alpha, block, layer, neuron, on; breakpoint
-        where neurons have several.
+    def columns(self) -> Columns:
+        """The columns of the table: row, (direction,) alpha, alpha_bound, block, layer, neuron, on;
+        breakpoint where neurons have several.
 
         >>> from exact.sources import tensors
         >>> net = tensors.mlp([([[1, 0], [0, 2]], [0, 1]), ([[1, -1]], [0])])
         >>> table = steering(net, [[-1, 1]], [1, 0], alphas=(0, 2)).columns()
-        >>> {name: column.tolist() for name, column in table.items() if name != "alpha"}
+        >>> {name: column.tolist() for name, column in table.items() if name[:5] != "alpha"}
         {'row': [0], 'block': [0], 'layer': [1], 'neuron': [0], 'on': [True]}
         """
         columns = {
             "row": self.rows,
             "direction": self.directions,
             "alpha": self.alphas_float,
+            "alpha_bound": self.alphas_bound,
             "block": self.blocks,
             "layer": self.layers,
             "neuron": self.neurons,
@@ -99,10 +100,6 @@ class Steering:
         left_out = set() if self.product else {"direction"}
         left_out |= set() if self.breakpoints.any() else {"breakpoint"}
         return {name: column for name, column in columns.items() if name not in left_out}
-
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame."""
-        return frame(self.columns())
 
     def exact(self, index: int) -> sympy.Expr:
         """The exact alpha of one crossing.
@@ -141,7 +138,9 @@ def steering(
     else the first one raises.
 
     Raises InvalidInput (another width, NaN in row i, direction zero or, in front of a norm, one
-    that its projection takes to zero, an empty range), TooLarge, Undecided.
+    that its projection takes to zero, an empty range), TooLarge, Undecided. Along a direction that
+    the norm does not see nothing flips at any strength: `partition_lines` has one cell there, but
+    here it is a mistake in d.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1, 0], [0, 2]], [0, 1]), ([[1, -1]], [0]), ([[1]], [0])])

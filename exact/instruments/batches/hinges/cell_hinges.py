@@ -20,7 +20,6 @@ from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational, RationalArray, nearest_floats
 from exact.errors import Unsupported
 from exact.geometry.combinatorics.codes import Hinge
-from exact.geometry.domains.flat import RealSpace
 from exact.instruments.batches.hinges.hinge_rows import (
     NEARLY,
     ROOM,
@@ -34,7 +33,6 @@ from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.networks.steps import Sum, walk
-from exact.propagation.enclosures import UNKNOWN, PointWalk, stages
 
 Tensor = torch.Tensor
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -200,17 +198,9 @@ class ExactRows:
 
     @cached_property
     def _codes(self) -> BitArray:
-        network, points = self.source.network, self.points
-        found = np.zeros((len(points), network.hinge_count), dtype=bool)
-        unsure = np.ones(len(points), dtype=bool)
-        if self.source.norm is None and points.matrix.is_float:
-            flat = RealSpace(network.input_dim).flat()
-            signs = PointWalk(stages(network, flat), "cpu").all_signs(
-                np.array(points.matrix.float64())
-            )
-            found, unsure = signs == 1, (signs == UNKNOWN).any(axis=1)
-        for i in np.flatnonzero(unsure & points.usable).tolist():
-            found[i] = network.code(points.exact(i)).bits
+        network, usable = self.source.network, np.flatnonzero(self.points.usable)
+        found = np.zeros((len(self.points), network.hinge_count), dtype=bool)
+        found[usable] = network.codes(self.points.chosen(usable)).bits
         return found
 
     def bits(self, start: int, stop: int) -> BitArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, cmp_to_key
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,13 +19,19 @@ from exact.errors import InvalidInput
 from exact.geometry.combinatorics.codes import Hinge
 from exact.instruments.batches.hinges.cell_hinges import ExactRows
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ExactHinge, HingeRows, projected
+from exact.instruments.batches.hinges.sheet_distances import SheetDistance
 from exact.instruments.batches.points import Errors, Rows
 from exact.networks.norms import Norm
 
 if TYPE_CHECKING:
     import sympy
 
+By = Literal["angle", "distance"]
 _ZERO = Rational(0)
+
+
+class _Ordered(Protocol):
+    def compare(self, other: Any) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,14 @@ def image_of(norm: Norm, point: list[Rational]) -> list[Rational]:
 
 @dataclass(frozen=True)
 class ExactPoints:
-    """Signs, keys and distances of hinges at points, in surds."""
+    """Signs, keys and distances of hinges at points, in surds; `by` says what orders the hinges
+    behind a norm.
+    """
 
     norm: Norm | None
     known: HingeRows | ExactRows
     rows: Rows
+    by: By = "angle"
 
     @property
     def hinges(self) -> tuple[Hinge, ...]:
@@ -111,12 +120,26 @@ class ExactPoints:
 
     def nearest(self, row: int, candidates: list[int], k: int) -> list[int]:
         """The k nearest of the candidates in order; fewer, where fewer have a boundary."""
-        keyed = [(self.key(row, j), j) for j in candidates if self.has_boundary(row, j)]
+        keyed = [(self._far(row, j), j) for j in candidates if self.has_boundary(row, j)]
 
-        def compare(a: tuple[Surd, int], b: tuple[Surd, int]) -> int:
-            return b[0].compare(a[0]) or a[1] - b[1]
+        def compare(a: tuple[_Ordered, int], b: tuple[_Ordered, int]) -> int:
+            return a[0].compare(b[0]) or a[1] - b[1]
 
         return [j for _, j in sorted(keyed, key=cmp_to_key(compare))[:k]]
+
+    def _far(self, row: int, j: int) -> _Ordered:
+        """What is increasing in the distance by which hinges are ordered. With eps = 0 the apex is
+        the nearest point of all circles more than a right angle away.
+        """
+        norm = self.norm
+        if self.by == "distance" and norm is not None and norm.eps != 0:
+            hinge, (image, square) = self.hinge(row, j), self.point(row)
+            along = dot(hinge.normal, image)
+            return SheetDistance(norm, along, hinge.square, hinge.offset, square)
+        key = self.key(row, j)
+        if self.by == "distance" and norm is not None and key.sign() < 0:
+            return Surd(_ZERO)
+        return key.scaled(Rational(-1))
 
     def is_on(self, row: int, j: int) -> bool:
         """Whether the hinge is on at the point, eps included."""

@@ -22,6 +22,7 @@ from exact.networks.norms import Norm
 _ONE = Rational(1)
 
 NAMES = ("along", "along_error", "cosine", "cosine_error", "sine", "sine_error")
+_ALL = ("powers", "length", "relative", *NAMES)
 
 
 @dataclass(frozen=True)
@@ -112,23 +113,36 @@ class Seen:
             "angles_bound": 2.2 * error + 16 * U,
         }
 
+    def at(self, rows: IndexArray, columns: IndexArray) -> Seen:
+        """Some of the hinges, as one axis."""
+        shape = np.broadcast_shapes(self.length.shape, self.along.shape)
+        kept = [np.broadcast_to(getattr(self, name), shape)[rows, columns] for name in _ALL]
+        return Seen(self.norm, *kept)
+
+    def feet(self) -> sheets.Feet:
+        """The distances behind a norm, divided by 2^powers."""
+        return sheets.distances(*self._sheets())
+
+    def reach(self) -> tuple[FloatArray, FloatArray]:
+        """Bounds on them that are quickly found."""
+        return sheets.reach(*self._sheets())
+
+    def _sheets(self) -> tuple[sheets.Sheet, FloatArray, FloatArray, FloatArray]:
+        """The zero sets, and the points beside them with errors, all divided by 2^powers."""
+        norm = self.norm
+        assert norm is not None, "asked behind norms only"
+        eps = scaled_eps(norm, self.powers)
+        errors = self.cosine, self.cosine_error, self.sine, self.sine_error
+        error = self.length * (self.along_error + self.across_error + 2 * self.relative)
+        h, rho = self.length * self.along, self.length * self.across
+        return sheets.sheet(*errors, eps, norm.eps_rule), h, rho, error * 1.05
+
     def distances(self) -> dict[str, FloatArray]:
         """The distances in the space of inputs."""
         if self.norm is None:
             value, bound = np.abs(self.along), self.along_error
         else:
-            found = sheets.sheet(
-                self.cosine,
-                self.cosine_error,
-                self.sine,
-                self.sine_error,
-                scaled_eps(self.norm, self.powers),
-                self.norm.eps_rule,
-            )
-            error = self.length * (self.along_error + self.across_error + 2 * self.relative)
-            feet = sheets.distances(
-                found, self.length * self.along, self.length * self.across, error * 1.05
-            )
+            feet = self.feet()
             value, bound = feet.distances, feet.bounds
         with np.errstate(over="ignore"):
             return {

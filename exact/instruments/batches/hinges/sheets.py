@@ -60,6 +60,21 @@ def sheet(
     return Sheet(cosine * eps / square, slope, (slope * eps) ** 2, loose, eps + 0.0 * slope)
 
 
+def reach(
+    found: Sheet, h: FloatArray, rho: FloatArray, error: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds on the distance of points as in :func:`distances`: at most their gap to the sheet
+    along the axis, at least that over sqrt(1 + slope^2), as the sheet is nowhere steeper.
+    """
+    root = np.sqrt(rho * rho + found.core)
+    gap = np.abs(h - found.shift - found.slope * root)
+    size = np.abs(h) + np.abs(found.shift) + np.abs(found.slope) * root
+    off = error * (1 + np.abs(found.slope)) + 16 * U * size
+    off = (off + found.loose * (np.hypot(h, rho) + gap + found.reach)) * 1.01
+    low = np.maximum(gap - off, 0.0) / np.sqrt(1 + found.slope**2)
+    return low * 0.99, (gap + off) * 1.01
+
+
 @dataclass(frozen=True)
 class Feet:
     """Distances and bounds on their errors."""

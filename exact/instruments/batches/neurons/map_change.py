@@ -15,13 +15,14 @@ from exact.arithmetic.linear_algebra import rank, rows_of
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.networks.network import Network
 
 
 @members_in_ieee_floats
 @short_repr
 @dataclass(frozen=True)
-class MapChange:
+class MapChange(Tabular):
     """`matrix` (out x n) and `offset` (out x 1) are the second map minus the first, exactly;
     `flipped` are the hinges in which the codes differ.
     """
@@ -39,6 +40,11 @@ class MapChange:
     def singular_values_float(self) -> FloatArray:
         """The singular values, from the largest, as LAPACK finds them in float64."""
         return np.asarray(np.linalg.svd(self.matrix.float64(), compute_uv=False))
+
+    def columns(self) -> Columns:
+        """The hinges that flip: layer, neuron, breakpoint."""
+        hinges = np.array([tuple(h) for h in self.flipped], dtype=np.int64).reshape(-1, 3)
+        return {"layer": hinges[:, 0], "neuron": hinges[:, 1], "breakpoint": hinges[:, 2]}
 
 
 @in_ieee_floats

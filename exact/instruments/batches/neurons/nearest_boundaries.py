@@ -28,15 +28,16 @@ from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.numbers import FloatArray
-from exact.errors import Unsupported
+from exact.errors import InvalidInput, Unsupported
 from exact.geometry.combinatorics.codes import Hinge
+from exact.geometry.combinatorics.tables import Columns, Tabular
+from exact.instruments.batches.hinges.by_distance import by_distance
 from exact.instruments.batches.hinges.cell_hinges import CellHinges, ExactRows
-from exact.instruments.batches.hinges.exact_points import ExactBoundary, ExactPoints, defined
+from exact.instruments.batches.hinges.exact_points import By, ExactBoundary, ExactPoints, defined
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
 from exact.instruments.batches.hinges.read_off import NAMES, Seen
 from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
 from exact.instruments.batches.points import Errors, Rows, read_rows, require_hinges, require_k
-from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 
@@ -48,8 +49,8 @@ _READ = 1 << 13  # rows whose distances are found at a time
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class NearestBoundaries:
-    """The k nearest hinges of N points, nearest first; arrays are N x k.
+class NearestBoundaries(Tabular):
+    """The k nearest hinges of N points, nearest first `by` angle or distance; arrays are N x k.
 
     `layers` and `neurons` name hinges as :class:`exact.Hinge` does (`breakpoints` too); 0 and -1
     stand where there is none: the point is bad and kept, or fewer hinges than k have a boundary.
@@ -60,6 +61,7 @@ class NearestBoundaries:
     network: Network
     k: int
     layer: int | None
+    by: By
     rows: Rows
     layers: IndexArray
     neurons: IndexArray
@@ -79,7 +81,7 @@ class NearestBoundaries:
 
     @cached_property
     def _exactly(self) -> ExactPoints:
-        return _source(self.network, self.layer, self.k).exactly(self.rows)
+        return _source(self.network, self.layer, self.k).exactly(self.rows, self.by)
 
     def exact(self, index: int) -> tuple[ExactBoundary, ...]:
         """The hinges of one point exactly, nearest first."""
@@ -89,7 +91,7 @@ class NearestBoundaries:
         number = {hinge: j for j, hinge in enumerate(self._exactly.hinges)}
         return tuple(self._exactly.boundary(place, number[hinge]) for hinge in wanted)
 
-    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+    def columns(self) -> Columns:
         """The columns of the table: one line for each point and hinge."""
         count, k = self.neurons.shape
         named = {"row": np.repeat(np.arange(count), k), "rank": np.tile(np.arange(k), count)}
@@ -103,10 +105,6 @@ class NearestBoundaries:
             for name in found
         }
 
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame."""
-        return frame(self.columns())
-
 
 @in_ieee_floats
 def nearest_boundaries(
@@ -116,20 +114,23 @@ def nearest_boundaries(
     device: str = "cpu",
     layer: int | None = None,
     errors: Errors = "raise",
+    by: By | None = None,
 ) -> NearestBoundaries:
     """The k hinges nearest to each row of X (N x n): by the distance |w . x + c| / |w|, and behind
-    a norm by the angle on its sphere.
+    a norm by the angle on its sphere, or with `by="distance"` by the distance among inputs.
 
     Behind a norm the angle is that between the direction of P x and the hinge's circle, `|angle(u,
     w_j) - theta_j|`, the geometry of eps = 0; hinges whose circle misses or only touches the sphere
     have none. `distances_float` is the distance of x from the hinge's zero set among all inputs,
-    eps included (for eps = 0 an infimum, where the nearest point is P x = 0).
+    eps included (for eps = 0 an infimum, where the nearest point is P x = 0: there all hinges more
+    than a right angle away are equally far). Both orders are exact.
 
     `layer=1` takes the hinges of the first hidden layer alone. Deeper ones bend outside the set
     with x's code: among all hinges of a deep network k is 1, and Unsupported otherwise. Raises
-    InvalidInput for other widths, NaN, and P x = 0, with the row's number; `errors="keep"` marks
-    such rows. Cost: one matrix product and some ten operations for each point and hinge, of a deep
-    network a product of weights for each point.
+    InvalidInput for other widths, for angles without a norm, and for NaN and P x = 0 with the row's
+    number; `errors="keep"` marks such rows. Cost: one matrix product and some ten operations for
+    each point and hinge, by distance some fifty on the CPU, of a deep network a product of weights
+    for each point.
 
     >>> from exact.sources import tensors
     >>> net = tensors.block([[3, 0], [0, 1]], [-1, 0], [[1, 1]], [0], norm="rms", eps=0)
@@ -138,13 +139,29 @@ def nearest_boundaries(
     ([[0], [1]], [[True], [False]], {'filter': 2, 'exact': 0})
     >>> found.exact(0)[0].squared_distance.sympy(), found.exact(1)[0].cosine()
     (7/6 - 2*sqrt(17)/9, 5*sqrt(26)/26)
+    >>> net = tensors.block([[1, 0], [0, 1]], [1, 0], [[1, 1]], [0], norm="rms", eps=4)
+    >>> [nearest_boundaries(net, [[-1, 1]], by=by).neurons.tolist() for by in ("angle", "distance")]
+    [[[0]], [[1]]]
     """
     count = require_k(k)
     source = _source(network, layer, count)
     require_hinges(network)
+    order = _order(by, source.norm)
     given = read_rows(X, network.input_dim, errors)
     rows = defined(source.norm, given, errors)
-    return _Search(network, layer, rows, count, device).run()
+    return _Search(network, layer, order, rows, count, device).run()
+
+
+def _order(by: object, norm: Norm | None) -> By:
+    if by not in (None, "angle", "distance"):
+        raise InvalidInput(
+            "unknown order of hinges", value=repr(by), remedy='write by="angle" or "distance"'
+        )
+    if by == "angle" and norm is None:
+        raise InvalidInput(
+            "without a norm there are no angles", value='by="angle"', remedy='write by="distance"'
+        )
+    return "distance" if by == "distance" or norm is None else "angle"
 
 
 def _source(network: Network, layer: int | None, k: int) -> _Source:
@@ -177,11 +194,11 @@ class _Source:
     def norm(self) -> Norm | None:
         return self.hinges.norm
 
-    def exactly(self, rows: Rows) -> ExactPoints:
+    def exactly(self, rows: Rows, by: By) -> ExactPoints:
         """The same in rationals."""
         source = self.hinges
         known = source.rows(rows) if isinstance(source, CellHinges) else source
-        return ExactPoints(self.norm, known, rows)
+        return ExactPoints(self.norm, known, rows, by)
 
 
 @dataclass(frozen=True)
@@ -204,12 +221,13 @@ class _Search:
     """One run over all rows in chunks."""
 
     def __init__(
-        self, network: Network, layer: int | None, rows: Rows, k: int, device: str
+        self, network: Network, layer: int | None, by: By, rows: Rows, k: int, device: str
     ) -> None:
-        self.network, self.layer, self.rows, self.k, self.device = network, layer, rows, k, device
+        self.network, self.layer, self.by = network, layer, by
+        self.rows, self.k, self.device = rows, k, device
         source = _source(network, layer, k)
         self.norm, self.source = source.norm, source.hinges
-        self.exactly = source.exactly(rows)
+        self.exactly = source.exactly(rows, by)
         self.hinges = self.exactly.hinges
         self.shared = None if isinstance(self.source, CellHinges) else self.source.floats(device)
         self.cap = None
@@ -240,6 +258,7 @@ class _Search:
             self.network,
             self.k,
             self.layer,
+            self.by,
             self.rows,
             named[..., 0],
             named[..., 1],
@@ -284,6 +303,10 @@ class _Search:
         measured = self._measure(start, stop, x, image, error, powers)
         length = torch.linalg.norm(image, dim=1)
         relative = error / length * ROOM + (image.shape[1] + 4) * U
+        if self.by == "distance" and self.norm is not None:
+            sizes = (a.cpu().numpy()[:, None] for a in (powers, length, relative))
+            all_of = (getattr(measured, name).cpu().numpy() for name in NAMES)
+            measured = by_distance(measured, Seen(self.norm, *sizes, *all_of), self.k)
         return _Filtered(
             start, stop, measured, *picked_of(measured, self.k), length, relative, powers
         )

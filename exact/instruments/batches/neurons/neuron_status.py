@@ -11,13 +11,11 @@ where they are few. What is left is undecided, and says its interval.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.linear_algebra import dot, matrix, solve
 from exact.arithmetic.nearest import nearest_root
@@ -29,8 +27,8 @@ from exact.geometry.domains.round import NormBall, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.lp import Interior, strict_feasibility
 from exact.instruments.batches.hinges.hinge_rows import ExactHinge, HingeRows
+from exact.instruments.batches.neurons.statuses import NeuronStatus, Status
 from exact.instruments.batches.points import read_rows
-from exact.instruments.batches.tables import frame
 from exact.networks.activations import Activation
 from exact.networks.layers import Layer
 from exact.networks.network import Network
@@ -45,66 +43,14 @@ _WIDER = 8  # units of roundoff that an interval of closed form is widened by
 Interval = tuple[FloatArray, FloatArray]
 
 
-class Status(IntEnum):
-    """What a hinge is on a domain."""
-
-    NEVER = -1
-    SOMETIMES = 0
-    ALWAYS = 1
-    UNDECIDED = 2
-
-
-@members_in_ieee_floats
-@dataclass(frozen=True, eq=False)
-class NeuronStatus:
-    """The status of every hinge, in the order of the code, as integers of :class:`Status`.
-
-    `lower_float <= z - bend <= upper_float` on the domain, proved; infinite where nothing is known.
-    `proved_by` is "closed form", "bounds", "points", "regions" or "" (undecided).
-    """
-
-    network: Network
-    status: np.ndarray[Any, np.dtype[np.int8]]
-    lower_float: FloatArray
-    upper_float: FloatArray
-    proved_by: tuple[str, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """The status of every hinge in words: never, sometimes, always, undecided."""
-        return [Status(int(s)).name.lower() for s in self.status]
-
-    def count(self, status: Status) -> int:
-        """How many hinges have a status."""
-        return int((self.status == status).sum())
-
-    def __repr__(self) -> str:
-        parts = [f"{self.count(status):,} {status.name.lower()}" for status in Status]
-        return f"<{', '.join(parts)}>"
-
-    def to_pandas(self) -> Any:
-        """A line for each hinge: layer, neuron, breakpoint, status by name, interval, proof."""
-        hinges = np.array([tuple(h) for h in self.network.hinges], dtype=np.int64).reshape(-1, 3)
-        return frame(
-            {
-                "layer": hinges[:, 0],
-                "neuron": hinges[:, 1],
-                "breakpoint": hinges[:, 2],
-                "status": self.names,
-                "lower": self.lower_float,
-                "upper": self.upper_float,
-                "proved_by": list(self.proved_by),
-            }
-        )
-
-
 @in_ieee_floats
 def neuron_status(network: Network, domain: Any, limit: int = 10_000) -> NeuronStatus:
     """The status of every hinge on a domain: Sphere or NormBall behind the norm, Sphere(r^2), Ball,
     Box, a polyhedron, or the convex hull of the rows of an array.
 
     Deeper layers that bounds and points leave open are decided by listing at most `limit` regions;
-    hulls of points have no such list. Behind a norm other domains are Unsupported.
+    hulls of points have no such list. Behind a norm other domains are Unsupported. What data shows
+    beside it: `.with_data(X)`.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1], [1], [1]], [0, 2, -2]), ([[1, 1, -4]], [1]), ([[1]], [0])])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,11 @@ from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational
 from exact.arithmetic.surds import sign, sign_of_surd
 from exact.errors import InvalidInput
+from exact.geometry.combinatorics.tables import Columns, Tabular, frame, write_parquet
 from exact.instruments.batches.hinges.exact_points import defined
 from exact.instruments.batches.hinges.first_layer_bits import first_layer_bits
 from exact.instruments.batches.hinges.hinge_rows import ROOM, Caps, HingeRows, UnitHinges
 from exact.instruments.batches.points import read_rows
-from exact.instruments.batches.tables import frame
 from exact.networks.network import Network
 
 Tensor = torch.Tensor
@@ -39,7 +40,7 @@ _COUNTED = 1 << 22  # rows of bits that are multiplied at once: float32 counts t
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class PairLogic:
+class PairLogic(Tabular):
     """The related pairs of hinges of the first layer that cut the sphere (P x 2 each, ascending).
 
     `implies[k] = (i, j)`: where i is on, j is; equal caps imply each other. `exclusive` pairs are
@@ -65,18 +66,26 @@ class PairLogic:
         for name in ("implies", "exclusive", "covering"):
             yield name, getattr(self, name)
 
-    def to_pandas(self, X: Any = None) -> Any:
+    def columns(self, X: Any = None) -> Columns:
         """A line for each related pair: relation, i, j; with data X (N x n) also how often both are
         off, only j, only i, and both are on.
         """
         pairs = np.vstack([pairs for _, pairs in self._kinds()])
-        names = np.concatenate([[name] * len(found) for name, found in self._kinds()])
-        columns: dict[str, Any] = {"relation": names, "i": pairs[:, 0], "j": pairs[:, 1]}
+        kinds, sizes = zip(*((name, len(found)) for name, found in self._kinds()), strict=True)
+        columns = {"relation": np.repeat(kinds, sizes), "i": pairs[:, 0], "j": pairs[:, 1]}
         if X is not None:
             counts = joint_counts(self.network, X)
             for name, table in counts.items():
                 columns[name] = table[pairs[:, 0], pairs[:, 1]]
-        return frame(columns)
+        return columns
+
+    def to_pandas(self, X: Any = None) -> Any:
+        """The table as a pandas DataFrame, with what data X shows."""
+        return frame(self.columns(X))
+
+    def to_parquet(self, path: str | Path, X: Any = None) -> Path:
+        """Write the table to a Parquet file, with what data X shows."""
+        return write_parquet(path, self.columns(X))
 
 
 @in_ieee_floats

@@ -8,6 +8,7 @@ tanh form by its approximation), SiLU by the logistic function of z: these are t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from scipy.special import xlogy
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.errors import InvalidInput
+from exact.geometry.combinatorics.tables import Columns, Tabular, frame, write_parquet
 from exact.instruments.batches.points import read_rows, require_hinges
-from exact.instruments.batches.tables import frame
 from exact.networks.activations import Smooth
 from exact.networks.layers import Layer
 from exact.networks.network import Network
@@ -27,7 +28,7 @@ _TINY = 2.0**-500  # the gate of a smaller z differs from 1/2 by less than that
 
 
 @dataclass(frozen=True, eq=False)
-class SoftCodes:
+class SoftCodes(Tabular):
     """Gates of all hidden layers at N points, layer by layer (N x bits).
 
     `gates_float` are in [0, 1] (a hair outside nowhere; hard layers have 0 and 1),
@@ -61,17 +62,23 @@ class SoftCodes:
         found: FloatArray = (np.abs(self.pre_activations_float) < tau).mean(axis=1)
         return found
 
-    def to_pandas(self, tau: float = 0.5) -> Any:
+    def columns(self, tau: float = 0.5) -> Columns:
         """A line for each point: entropy, share of the band |z| < tau, gap to ReLU, output norm."""
-        return frame(
-            {
-                "row": np.arange(len(self)),
-                "entropy": self.entropy_float,
-                "band": self.band_float(tau),
-                "relu_gap": self.relu_gap_float,
-                "output_norm": self.output_norms_float,
-            }
-        )
+        return {
+            "row": np.arange(len(self)),
+            "entropy": self.entropy_float,
+            "band": self.band_float(tau),
+            "relu_gap": self.relu_gap_float,
+            "output_norm": self.output_norms_float,
+        }
+
+    def to_pandas(self, tau: float = 0.5) -> Any:
+        """The table as a pandas DataFrame."""
+        return frame(self.columns(tau))
+
+    def to_parquet(self, path: str | Path, tau: float = 0.5) -> Path:
+        """Write the table to a Parquet file."""
+        return write_parquet(path, self.columns(tau))
 
 
 @in_ieee_floats

@@ -230,8 +230,11 @@ def partition_lines(
     threads that torch has. `limit` bounds the number of crossings that are stored (20 bytes each).
     Cost: a product of (2 x pieces) rows with each weight, and a few passes over its result.
 
-    Raises InvalidInput (shapes, lines without length), TooLarge, NotPiecewiseLinear (hidden layers
-    behind GELU or SiLU), Undecided.
+    A line that the norm in front sees as one point (LayerNorm: along the ones) is one cell, as
+    nothing flips on it; `steering` refuses such a direction, which nobody steers in on purpose.
+
+    Raises InvalidInput (shapes, lines without length, lines on which P x = 0 where eps = 0),
+    TooLarge, NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
 
     >>> from exact.sources import tensors
     >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])

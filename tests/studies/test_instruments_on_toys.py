@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 
 from exact import pair_logic
-from tests.exact.instruments_on_toys import INSTRUMENTS, ON_DEVICES, Toy, toys
+from studies.enumerated_toys import Toy, toys
+from studies.instruments_on_toys import INSTRUMENTS, ON_DEVICES
 
 all_toys = cache(toys)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,32 @@ import numpy as np
 
 from exact.atomic_files import publishing
 from exact.errors import InvalidInput, MissingExtra
+
+Columns = dict[str, Any]
+
+
+class Tabular(ABC):
+    """A result with a table: raw numbers, arrays of equal length by the name of their column."""
+
+    @abstractmethod
+    def columns(self) -> Columns:
+        """The columns of the table."""
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame; MissingExtra without pandas."""
+        return frame(self.columns())
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the table to a Parquet file, whole or not at all; MissingExtra without pyarrow.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
+        >>> with TemporaryDirectory() as folder:
+        ...     net.codes([[1, 1], [-1, 2]]).to_parquet(Path(folder) / "codes.parquet").name
+        'codes.parquet'
+        """
+        return write_parquet(path, self.columns())
 
 
 def frame(columns: Mapping[str, Any]) -> Any:

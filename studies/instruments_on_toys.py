@@ -1,7 +1,5 @@
-"""Every batched instrument on toys, and the same answers by full enumeration: what the tests and
-the table of `python -m benchmarks instruments` compare.
-
-A toy is random or trained, flat, behind LayerNorm or behind RMSNorm, small enough for `partition`.
+"""Every batched instrument on toys, and the same answers by full enumeration: what the tests, the
+study and the table of `python -m benchmarks instruments` compare.
 """
 
 from __future__ import annotations
@@ -9,26 +7,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from itertools import pairwise, permutations
+from functools import partial
+from itertools import permutations
 from typing import Any
 
 import numpy as np
+from scipy import integrate
 
 from exact import (
-    Block,
+    Ball,
+    Box,
+    Domain,
     GreatCircle,
-    Layer,
-    LayerNorm,
     Line,
-    Network,
-    Norm,
     NormBall,
     Partition,
     Ray,
-    RealSpace,
-    ReLU,
-    RMSNorm,
     Segment,
     Sphere,
     codes_in_precision,
@@ -38,63 +32,22 @@ from exact import (
     joint_counts,
     map_change,
     nearest_boundaries,
+    neuron_status,
     pair_logic,
     partition,
     partition_circles,
     partition_lines,
+    rotations,
     soft_codes,
     steering,
 )
 from exact.arithmetic.numbers import fraction
 from exact.instruments.critical_radii import critical_radii, critical_radii_float
 from exact.regions.arcs.crossings import exact_parameter
-from exact.sources import torch_modules
-from toy_models import ModelConfig, TrainConfig, fit
+from studies.enumerated_toys import Float, Toy
 
 Verdicts = Iterable[bool]
-Float = np.ndarray[Any, np.dtype[np.float64]]
-POINTS, LINES = 40, 4
-
-
-@dataclass(frozen=True, eq=False)
-class Toy:
-    """A network with points of its input, and its partitions."""
-
-    name: str
-    network: Network
-
-    @property
-    def norm(self) -> Norm | None:
-        return self.network.norms[0] if self.network.norms else None
-
-    @property
-    def is_shallow(self) -> bool:
-        return len(self.network.hidden_layers) == 1
-
-    @cached_property
-    def whole(self) -> Partition:
-        """All codes: in the space, on the sphere of the norm, or in its ball where eps > 0."""
-        if self.norm is None:
-            return partition(self.network, RealSpace(self.network.input_dim))
-        return self.sphere if self.norm.eps == 0 else partition(self.network, NormBall())
-
-    @cached_property
-    def sphere(self) -> Partition:
-        return partition(self.network, Sphere())
-
-    @cached_property
-    def x(self) -> Float:
-        draw = np.random.default_rng(len(self.name))
-        return draw.normal(size=(POINTS, self.network.input_dim)) * 2
-
-    @cached_property
-    def places(self) -> list[int]:
-        return [self.whole.locate(row) for row in self.x]
-
-    @cached_property
-    def bits(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """The codes of the enumerated regions in which the points lie."""
-        return np.array([self.whole.regions[place].code.bits for place in self.places])
+LINES = 4
 
 
 def codes(toy: Toy, device: str = "cpu") -> Verdicts:
@@ -131,6 +84,73 @@ def circles(toy: Toy, device: str = "cpu") -> Iterator[bool]:
         yield batch[i].digest == alone.digest
 
 
+def turned(toy: Toy, device: str = "cpu") -> Iterator[bool]:
+    """Crossings with their angles, kinks and lengths of the output's path, from u to v and all
+    around: by the arcs of each circle and the maps of their codes.
+    """
+    if not toy.is_shallow:
+        return
+    u, v = toy.x[:LINES], toy.x[LINES : 2 * LINES]
+    radius = 4 if toy.norm is None else None
+    for whole in (False, True):
+        found = rotations(toy.network, u, v, radius_squared=radius, whole=whole, device=device)
+        for i in range(LINES):
+            path = enumerated_path(toy, u[i], v[i], radius, whole)
+            mine = found.rows == i
+            named = zip(found.neurons[mine].tolist(), found.on[mine].tolist(), strict=True)
+            yield list(named) == [(hinge[1], on) for _, hinge, on, _ in path.crossings]
+            angles, kinks = found.angles_float[mine], found.kinks_float[mine]
+            for k, (angle, _, _, kink) in enumerate(path.crossings):
+                yield k < len(angles) and abs(angles[k] - angle) < 1e-9
+                yield k < len(kinks) and abs(kinks[k] - kink) < 1e-8 * (1 + kink)
+            yield found.arc_counts[i] == path.arcs
+            yield abs(found.lengths_float[i] - path.length) < 1e-6 * (1 + path.length)
+
+
+@dataclass(frozen=True)
+class Path:
+    """Crossings (angle, hinge, on, kink), the number of arcs, the length of the output's path."""
+
+    crossings: list[tuple[float, Any, bool, float]]
+    arcs: int
+    length: float
+
+
+def enumerated_path(toy: Toy, u: Float, v: Float, radius: int | None, whole: bool) -> Path:
+    """What the partition of the circle through u and v says, in floats."""
+    alone = partition(toy.network, GreatCircle(u, v, radius))
+    a, b = (x if toy.norm is None else toy.norm.project_float(x[None])[0] for x in (u, v))
+    size = (radius or toy.network.input_dim) ** 0.5
+    e, across = a / np.linalg.norm(a), b - a * (a @ b) / (a @ a)
+    f = across / np.linalg.norm(across)
+    end = 2 * np.pi if whole else float(np.arctan2(b @ f, b @ e))
+    maps = [toy.network.affine_map(region.code).matrix.float64() for region in alone.regions]
+    hinges = [tuple(hinge) for hinge in toy.network.hinges]
+
+    def velocity(k: int, angles: Any) -> Any:
+        moved = size * (np.multiply.outer(np.cos(angles), f) - np.multiply.outer(np.sin(angles), e))
+        return moved @ maps[k].T
+
+    cuts = [c for c in alone.crossings if not c.tangent]
+    places = [c.angle_float for c in cuts]
+    crossings = list[tuple[float, Any, bool, float]]()
+    for k, cut in enumerate(cuts):  # arc k starts at cut k
+        kink = float(np.linalg.norm(velocity(k, places[k]) - velocity(k - 1, places[k])))
+        for hinge in cut.hinges if 0 < places[k] < end else ():
+            on = bool(alone.regions[k].code.bits[hinges.index(tuple(hinge))])
+            crossings.append((places[k], tuple(hinge), on, kink))
+    arcs = [(places[k - 1] - 2 * np.pi * (k == 0), places[k], k - 1) for k in range(len(cuts))]
+    arcs.append((places[-1], places[0] + 2 * np.pi, len(cuts) - 1) if cuts else (0.0, end, 0))
+    length = 0.0
+    for start, stop, k in arcs:
+        low, high = max(start, 0.0), min(stop, end)
+        if low < high:
+            speed = partial(lambda k, at: float(np.linalg.norm(velocity(k, at))), k)
+            length += integrate.quad(speed, low, high, limit=200)[0]
+    between = sum(place < end for place in places)
+    return Path(crossings, len(alone) if whole else between + 1, length)
+
+
 def steered(toy: Toy, device: str = "cpu") -> Iterator[bool]:
     x, d = toy.x[:LINES], toy.x[LINES : 2 * LINES]
     found = steering(toy.network, x, d, alphas=(0, 2), device=device)
@@ -155,6 +175,9 @@ def nearest(toy: Toy, device: str = "cpu") -> Iterator[bool]:
     found = nearest_boundaries(toy.network, toy.x, device=device)
     for i, point in enumerate(toy.x):
         hinge = (found.layers[i, 0], found.neurons[i, 0])
+        if not hinge[0]:  # no hinge has a boundary
+            yield len(toy.whole if toy.norm is None else toy.sphere) == 1
+            continue
         on = toy.bits[i][[tuple(h)[:2] for h in toy.network.hinges].index(hinge)]
         yield bool(found.on[i, 0] == on)
         if toy.norm is None:
@@ -165,7 +188,7 @@ def nearest(toy: Toy, device: str = "cpu") -> Iterator[bool]:
         else:
             region = toy.sphere.regions[toy.sphere.locate(point)]
             near = dict(angles(toy, region.facets, point))
-            yield min(near, key=near.__getitem__) == hinge
+            yield near[hinge] - min(near.values()) < 1e-9
             yield abs(near[hinge] - found.angles_float[i, 0]) < 1e-9
 
 
@@ -211,6 +234,32 @@ def pairs(toy: Toy, device: str = "cpu") -> Iterator[bool]:
         if i < j:
             yield bool((a & b).any()) != ((i, j) in related["exclusive"])
             yield bool((~a & ~b).any()) != ((i, j) in related["covering"])
+
+
+def statuses(toy: Toy) -> Iterator[bool]:
+    """Of all hinges on every domain, by the codes of its regions; and how often data fires."""
+    for domain, cells in enumerated_domains(toy):
+        found, bits = neuron_status(toy.network, domain), cells.bits
+        wanted = np.where(bits.all(axis=0), 1, np.where(bits.any(axis=0), 0, -1))
+        yield from (found.status == wanted).tolist()
+    if toy.norm is not None and cells is toy.whole:
+        shown = found.with_data(toy.x)
+        yield from (shown.counts == toy.bits.sum(axis=0)).tolist()
+        yield not len(shown.against)
+
+
+def enumerated_domains(toy: Toy) -> Iterator[tuple[Domain, Partition]]:
+    if toy.norm is not None:
+        yield Sphere(), toy.sphere
+        if toy.norm.eps > 0:
+            yield NormBall(), toy.whole
+        return
+    dim = toy.network.input_dim
+    domains: list[Domain] = [Box(-1, 1, dim=dim)]
+    if toy.is_shallow:
+        domains += [Ball([0] * dim, 2), Sphere(2)]
+    for domain in domains:
+        yield domain, partition(toy.network, domain)
 
 
 def counted(toy: Toy, device: str = "cpu") -> Iterator[bool]:
@@ -298,7 +347,9 @@ INSTRUMENTS: dict[str, Callable[..., Verdicts]] = {
     "partition_lines": lines,
     "steering": steered,
     "partition_circles": circles,
+    "rotations": turned,
     "nearest_boundaries": nearest,
+    "neuron_status": statuses,
     "pair_logic": pairs,
     "joint_counts": counted,
     "firing_shares": shares,
@@ -314,6 +365,7 @@ ON_DEVICES = [
     "partition_lines",
     "steering",
     "partition_circles",
+    "rotations",
     "nearest_boundaries",
     "pair_logic",
     "joint_counts",
@@ -322,44 +374,18 @@ ON_DEVICES = [
 ]
 
 
-def random_toy(kind: str, eps: str, widths: tuple[int, ...], seed: int) -> Toy:
-    """Normal weights; gain and bias of the norm are not trivial. In a layer of six, neuron 1
-    implies neuron 0, neuron 2 excludes it, and neuron 3 covers with it.
-    """
-    draw = np.random.default_rng(seed)
-    dim = 4 if kind == "layernorm" else 3
-    sizes = [dim, *widths]
-    parts_of = [(draw.normal(size=(b, a)), draw.normal(size=b) / 2) for a, b in pairwise(sizes)]
-    weight, bias = parts_of[0]
-    if len(bias) >= 6:
-        weight[1:4] = weight[0] * np.array([[2], [-1], [-1]])
-        bias[1:4] = 2 * bias[0] - 0.5, -bias[0] - 0.25, -bias[0] + 0.5
-    layers = [Layer.of(weight, bias, ReLU()) for weight, bias in parts_of]
-    parts = draw.uniform(0.5, 2, dim), draw.normal(size=dim) / 4
-    norms: dict[str, Callable[[], Norm | None]] = {
-        "none": lambda: None,
-        "layernorm": lambda: LayerNorm.of(eps, *parts),
-        "rms": lambda: RMSNorm.of(eps, *parts),
-    }
-    last = Layer.of(draw.normal(size=(2, sizes[-1])))
-    name = f"{kind}, eps {eps}, {'-'.join(map(str, widths))}"
-    return Toy(name, Network((Block((*layers, last), norms[kind]()),)))
+@dataclass(frozen=True)
+class Compared:
+    """The toys that an instrument answers for, and of how many answers how many differ."""
+
+    toys: tuple[str, ...]
+    answers: int
+    differences: int
 
 
-def trained_toy(kind: Any) -> Toy:
-    """A net that separates two moons, embedded in front of its norm; read from its embedding on."""
-    widths = {"none": 0, "layernorm": 4, "rms": 3}
-    model = ModelConfig((7,), kind, embed_dim=widths[kind], norm_eps=1e-3)
-    config = TrainConfig(model=model, steps=200, samples=200, dtype="float64")
-    read = torch_modules.read(fit(config, progress=False).model)
-    return Toy(f"trained, {kind}", read if kind == "none" else Network(read.blocks[1:]))
-
-
-def toys() -> list[Toy]:
-    """All of them."""
-    found = [random_toy("none", "0", widths, 1) for widths in ((6,), (5, 4), (4, 4, 3))]
-    for kind in ("layernorm", "rms"):
-        found += [random_toy(kind, eps, (6,), 2) for eps in ("0", "1/10", "1e-5")]
-        found += [random_toy(kind, eps, (5, 4), 3) for eps in ("0", "1/10")]
-        found.append(random_toy(kind, "1/10", (4, 3, 3), 4))
-    return found + [trained_toy(kind) for kind in ("none", "layernorm", "rms")]
+def judged(name: str, among: Iterable[Toy]) -> Compared:
+    """All answers of an instrument, compared."""
+    found = {toy.name: [bool(x) for x in INSTRUMENTS[name](toy)] for toy in among}
+    asked = tuple(toy for toy, verdicts in found.items() if verdicts)
+    answers = sum(map(len, found.values()))
+    return Compared(asked, answers, answers - sum(map(sum, found.values())))
