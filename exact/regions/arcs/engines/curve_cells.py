@@ -141,7 +141,7 @@ def _start(runs: Sequence[Run], number: int, closed: bool) -> _Start:
         kept = np.flatnonzero(sizes)
         bounds = np.stack([run.zeros.low, run.zeros.high], axis=1)[kept]
         inner = _Start(kept + 1, bounds, sizes[kept], run.zeros.rows + run.offset)
-    if len(flips) == 0 and (closed if number == 0 else not run.start.undefined):
+    if len(flips) == 0 and (closed or number) and not run.start.undefined:
         return inner
     own = _Start(
         np.zeros(1, dtype=np.int64),
