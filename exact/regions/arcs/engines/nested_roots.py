@@ -27,6 +27,7 @@ from exact.errors import EngineDefect, InvalidInput, Undecided
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
+from exact.geometry.pencils.ellipses import point_between
 from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
 from exact.geometry.pencils.nested_functions import Chain, FormRoot, LineRoot, NestedFunction
 from exact.geometry.pencils.pencil import Frame, dyadic_direction
@@ -367,7 +368,7 @@ def _collect(
         frame,
         tuple(_cut(edge) for edge in edges),
         RunningCodes.of_bits(cells, closed=closed),
-        [dyadic_direction(arc.quadrant + arc.middle) for arc in spots],
+        [_witness(sweep.curve, arc) for arc in spots],
         tuple(
             (_direction(place), hinge)
             for place, hinge in [*tally.tangent, *_touched_quarters(sweep, leaves, bits, closed)]
@@ -377,6 +378,14 @@ def _collect(
         {"filter": tally.filtered, "exact": tally.exact},
         closed=closed,
     )
+
+
+def _witness(curve: Curve, arc: Arc) -> tuple[Rational, Rational]:
+    """A rational direction inside an arc, on an ellipse one with a rational point."""
+    if curve.centre is None:
+        return dyadic_direction(arc.quadrant + arc.middle)
+    low, high = arc.inside
+    return point_between(arc.quadrant + low, arc.quadrant + high, curve.cosine)
 
 
 def _touched_quarters(
