@@ -244,7 +244,7 @@ def _cosine(p: Sequence[Rational], q: Sequence[Rational]) -> Rational:
         raise InvalidInput(
             "the cosine of the angle between p and q is irrational",
             value=f"p = {_show((p,))}, q = {_show((q,))}",
-            remedy=f"give cosine={near!r}, which is near it: the ellipse goes through p and q still",
+            remedy=f"give one near it, cosine={near!r}: the ellipse still goes through p and q",
         )
     return sign * size
 

@@ -31,8 +31,8 @@ from exact.geometry.domains.round import Ellipse, GreatCircle, Sphere
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.propagation.cursor import Cursor, advance, begin, pass_norm
 from exact.propagation.chart import carried
+from exact.propagation.cursor import Cursor, advance, begin, pass_norm
 from exact.propagation.pencil_charts import begun, pencil_chart, two_columns
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.curve_cells import Run, collected
