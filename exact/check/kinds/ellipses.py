@@ -5,8 +5,8 @@ M the root of a form F / unit in (alpha, beta, N). Lines through the point alpha
 = 1 meet it once more: with the cosine k over a denominator d, at `alpha = d (c^2 - s^2)`, `beta = 2
 s (d c + k s)`, `N = d (c^2 + s^2) + 2 k c s`, once for every direction (c : s). The cotangent -c /
 s runs from minus to plus infinity while (alpha : beta) makes a turn from (1, 0) on, where it is
-infinite. So a hinge is `A + c M`, with polynomials A and F of degree 2 and 4 in it, and 0 only where
-`unit A^2 - c^2 F` is: between two roots of that (of A, where it is zero throughout) it has one sign,
+infinite. So a hinge is `A + c M` with polynomials A and F of degree 2 and 4 in it, and 0 only where
+`unit A^2 - c^2 F` is: between two roots of that (of A, where it is 0 throughout) it has one sign,
 seen at a rational point. Roots are isolated and told apart by Sturm's theorem: the polynomial, its
 derivative and the remainders behind them change their signs so many times less at b than at a as
 there are roots between, if a and b are none.

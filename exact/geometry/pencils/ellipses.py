@@ -80,14 +80,18 @@ class Axes(NamedTuple):
         return cls((a + c) / 2, x * x + lean * lean / share, x, lean, share)
 
 
-def length_ball(curve: Curve, start: Ball, turn: Ball) -> Ball:
-    """The length of an ellipse from the angle `start` on, modulo pi, over the angle `turn`."""
+def length_ball(curve: Curve, start: tuple[Ball, Ball], turn: Ball) -> Ball:
+    """The length of an ellipse over the angle `turn`, from a direction on, in an orthonormal frame
+    of the parameters. The opposite direction, which gives the same, is taken on the left, where
+    angles jump.
+    """
     axes = Axes.of(curve)
     if axes.square == 0:
         return Ball(axes.mean).sqrt() * turn
     radius = Ball(axes.square).sqrt()
     phase = Ball.atan2(Ball(axes.lean) / Ball(axes.share).sqrt(), Ball(axes.x))
-    first, parameter = start + phase / 2, 2 * radius / (axes.mean + radius)
+    x, y = (-start[0], -start[1]) if bool(start[0] < 0) else start
+    first, parameter = Ball.atan2(y, x) + phase / 2, 2 * radius / (axes.mean + radius)
     whole = elliptic_e(first + turn, parameter) - elliptic_e(first, parameter)
     return (axes.mean + radius).sqrt() * whole
 

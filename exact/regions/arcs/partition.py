@@ -25,8 +25,8 @@ from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import (
     CurvePoint,
-    angle_ball,
     compare_points,
+    coordinates,
     gap_ball,
     is_finite,
     one_turn_on,
@@ -340,11 +340,11 @@ class Arc(Region):
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
         turn: Ball | None = 2 * Ball.pi()
         if ends is None:
-            return length_ball(self._owner.curve, Ball(0), 2 * Ball.pi())
+            return length_ball(self._owner.curve, (Ball(1), Ball(0)), 2 * Ball.pi())
         first, last = (cut.direction for cut in ends)
         if compare_points(first, last) != 0:
             turn = turn_ball(frame, first, last, bits)
-        start = angle_ball(frame, first, bits)
+        start = frame.orthonormal(*coordinates(first, bits))
         return None if turn is None else length_ball(self._owner.curve, start, turn)
 
     @property
