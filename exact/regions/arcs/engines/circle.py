@@ -1,5 +1,5 @@
-"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius, and
-straight lines.
+"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius,
+straight lines, and ellipses, behind a norm around the origin.
 
 Along a pencil every pre-activation is `p alpha + q beta + c N` (see curves). In each layer the
 zeros are isolated and put in order (see isolation): proposed in float64, proved by opposite signs
@@ -29,6 +29,7 @@ from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain
 from exact.geometry.domains.round import Ellipse, GreatCircle, Sphere
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame
+from exact.networks.layers import norms_in
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.propagation.chart import carried
@@ -81,7 +82,7 @@ class Circle(Engine):
             reason = None  # two points
         elif isinstance(domain, CurveDomain) and domain.curve().one is None and network.has_norm:
             reason = in_front_refusal(network, "circle")
-        if reason is None and isinstance(domain, Ellipse) and network.has_norm:
+        if isinstance(domain, Ellipse):
             reason = _ellipse_refusal(network, domain)
         return reason or one_norm_refusal(network, so="and it can do one")
 
@@ -126,14 +127,19 @@ def whole_curve(network: Network, curve: Curve) -> Arc:
 
 
 def _ellipse_refusal(network: Network, domain: Ellipse) -> Refusal | None:
-    """Why the value of a norm on an ellipse has not one root of a form in (alpha, beta): of its
-    input P x the constant part is left, or eps beside its root is another root.
+    """Why behind a norm hinges are not `p cos t + q sin t + c N` with the root N of a form in cos t
+    and sin t: P x has a constant part, or eps beside the root stands for a second one.
     """
-    norm, centre = network.norms[0], matrix([[x] for x in domain.centre], 1)
-    if any(x != 0 for x in norm.project(carried(network, centre)).entries()):
-        return Refusal("behind a norm it knows ellipses around what P maps to 0")
+    if not norms_in(network.steps_to_last_hinge):
+        return None
+    so, norm = "and it knows one root, of a form in cos t and sin t", network.norms[0]
+    centre = matrix([[x] for x in domain.centre], 1)
+    if in_front_refusal(network, "ellipse") is not None or any(
+        x != 0 for x in norm.project(carried(network, centre)).entries()
+    ):
+        return Refusal("the norm reads more than multiples of cos t and sin t", so)
     if norm.eps_beside_root != 0:
-        return Refusal("eps stands beside the root of the norm")
+        return Refusal("eps stands beside the root of the norm", so)
     return None
 
 
