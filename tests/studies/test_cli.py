@@ -342,6 +342,8 @@ DOMAINS = {
     "--space": "RealSpace",
     "--box -1,-2 1,2": "Box",
     "--great-circle 1,0 0,1 --radius-squared 1/2": "GreatCircle",
+    "--ellipse 0 2,0 1,1": "Ellipse",
+    "--ellipse 1/2,-1 2,0 1,1": "Ellipse",
     "--sphere --radius-squared 2": "Sphere",
 }
 

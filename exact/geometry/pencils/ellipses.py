@@ -31,7 +31,7 @@ def point_between(low: Rational, high: Rational, cosine: Rational) -> tuple[Rati
     short as a few tries find.
 
     >>> point_between(Rational(1, 2), Rational(1), Rational(0))
-    (7/25, 24/25)
+    (9/41, 40/41)
     """
     alpha, beta = dyadic_direction((low + high) / 2)
     square, unit = Form(_ONE, cosine, _ONE)(alpha, beta), _FIRST
