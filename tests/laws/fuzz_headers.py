@@ -446,7 +446,7 @@ def curve_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
         yield "another number of cells"
     around = list(zip(witnesses, codes, strict=True))
     if problem.cosine is not None:
-        around = [*around, ([-x for x in witnesses[0]], codes[0])]
+        around = half_a_turn(around)
     elif problem.end is None:
         around = (
             [*around, around[0]]
@@ -465,6 +465,19 @@ def curve_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
             yield "a code between two cells, or twice"
         elif one == other and set(met) - {one}:
             yield "a code inside a cell"
+
+
+def half_a_turn(around: list[tuple[list[Fraction], str]]) -> list[tuple[list[Fraction], str]]:
+    """Directions in order, of which opposite ones mean the same point of an ellipse, until the
+    first one comes back.
+    """
+    (first, code), *others = around
+    found = [(first, code)]
+    for direction, other in others:
+        u, v = found[-1][0], direction
+        ahead = u[0] * v[1] - u[1] * v[0] > 0
+        found.append((direction if ahead else [-x for x in direction], other))
+    return [*found, ([-x for x in first], code)]
 
 
 def between(u: Sequence[Fraction], v: Sequence[Fraction], count: int) -> Iterator[list[Fraction]]:
