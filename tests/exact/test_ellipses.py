@@ -35,7 +35,7 @@ from exact.geometry.pencils.ellipses import half_turn_direction, length_ball, po
 from exact.geometry.pencils.isolated_directions import local
 from exact.regions import certificate as certificates
 from exact.sources import tensors
-from tests.exact.forgeries import Record, records_of, signed
+from tests.exact.forgeries import Record, numbers, records_of, signed, written
 from tests.exact.reference import q
 
 # ---- rational points, lengths
@@ -257,6 +257,11 @@ def honest() -> list[Record]:
     return records_of(certificates.of(found))
 
 
+def opposite(record: Record) -> str:
+    """The same point, by the direction that no file may write."""
+    return written([-x for x in numbers(record["witness"])])
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -273,8 +278,9 @@ def honest() -> list[Record]:
             "do not span an ellipse",
         ),
         (lambda r: r[0]["domain"]["chart"].update(rows=["1 2", "1 2", "0 0"]), "integers"),
-        (lambda r: r[1].update(witness="1 0"), "cell 0: the witness does not lie between"),
-        (lambda r: r[2].update(witness="1 -1"), "cell 1: the witness does not lie between"),
+        (lambda r: r[1].update(witness=opposite(r[1])), "cell 0: the witness does not lie between"),
+        (lambda r: r[2].update(witness=opposite(r[2])), "cell 1: the witness does not lie between"),
+        (lambda r: r[2].update(witness="1 0"), "cell 1: "),
         (lambda r: r[1].update(undefined=True), "cell 0: a cut where a norm is undefined"),
         (lambda r: r[2].update(undefined=True), "cell 1: a cut where a norm is undefined"),
     ],

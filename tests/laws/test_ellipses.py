@@ -345,6 +345,10 @@ def test_where_the_norm_is_undefined_the_curve_is_split(at_start: bool) -> None:
             result.locate(ones)
         closures = [region.symbolic_closure().inequalities for region in result.regions]
         assert sum(isinstance(part, sympy.Ne) for each in closures for part in each) == 4
+    # biases that hold every hinge on: both cells have one code
+    steady = tensors.block(rows, [90, 90], [[1, 1]], [0], norm="layernorm", eps=0)
+    for result in partitions(steady, domain):
+        assert (len(result), result.code_count, len(result.neighbours())) == (2, 1, 0)
     # with eps the norm is defined there
     smooth = tensors.block(rows, [1, 0], [[1, 1]], [0], norm="layernorm", eps=1)
     assert not any(c.undefined for one in partitions(smooth, domain) for c in one.crossings)
@@ -360,6 +364,28 @@ def test_an_ellipse_on_which_the_norm_is_undefined_everywhere() -> None:
             partition(own, Ellipse([1, 0], [0, 1]), engine=engine)
 
 
+def test_points_and_lengths_from_half_a_turn_on() -> None:
+    """There a direction of surds has a coordinate that is zero, and no ball says so."""
+    own = tensors.mlp([([[0, -1]], [1]), ([[1]], [2])])
+    for result in partitions(own, Ellipse([-1, -1], [-2, -1], cosine="-3/5")):
+        lengths = [region.length_float for region in result.regions]
+        assert lengths == [float(sympy.N(region.length, 40)) for region in result.regions]
+        assert result.regions[0].parameters_float[0] == math.pi
+        assert result.regions[0].endpoints_float[0].tolist() == [1.0, 1.0]  # type: ignore[index]
+
+
+def test_coordinates_of_end_points_are_nearest() -> None:
+    """A coordinate that is zero, and one that is not, but small beside what it is the sum of."""
+    tiny = Rational(1, 2**160)
+    for offset in (Rational(0), tiny):
+        own = tensors.mlp([([[1, 0]], [-offset]), ([[1]], [0])])
+        for result in partitions(own, Ellipse([3, 1], [0, 2], [1, 5])):
+            for crossing, region in zip(result.crossings, result.regions, strict=True):
+                start = region.endpoints_float[0]  # type: ignore[index]
+                assert start[0] == float(offset.p) / float(offset.q)
+                assert start[1] == float(sympy.N(crossing.point[1], 40))
+
+
 def test_a_curve_that_nothing_cuts() -> None:
     own = tensors.mlp([([[1, 0]], [9]), ([[1]], [0])])
     for result in partitions(own, Ellipse([1, 1], [0, 2], [1, 0])):
@@ -367,6 +393,9 @@ def test_a_curve_that_nothing_cuts() -> None:
         assert (region.endpoints, region.facets, region.parameters_float) == (None, (), (0.0, TAU))
         assert region.length_float == float(sympy.N(region.length, 40))
         assert result.locate(region.witness) == 0
+    (whole,) = partition(own, Ellipse([2, 0], [0, 2])).regions
+    assert whole.length == 4 * sympy.pi  # type: ignore[attr-defined]
+    assert whole.length_float == 4 * math.pi  # type: ignore[attr-defined]
 
 
 # ---- points and what is refused

@@ -177,8 +177,7 @@ class _Sweep(Generic[Point]):
         closing, witness = self._flips(record), self._witness(record)
         undefined = self._is_undefined(record)
         if self.closed and (closing or undefined):
-            behind = self.points.at(witness, "cell 0")
-            self.first = self.cut = self._cut(bits, closing, undefined, behind)[0]
+            self.first = self.cut = self._cut(bits, closing, undefined, is_first=True)[0]
         if (not self.closed and closing) or (self.closed and self.count > 1 and self.first is None):
             raise Rejected(
                 "cell 0: flips at the start of a line, or none where cells of a circle meet"
@@ -215,11 +214,11 @@ class _Sweep(Generic[Point]):
         self.claim.add({"code": written_code(self.code, self.hinges)}, self.hinges, self.place)
 
     def _cut(
-        self, bits: Sequence[bool], flips: Integers, undefined: bool, behind: Point | None = None
+        self, bits: Sequence[bool], flips: Integers, undefined: bool, is_first: bool = False
     ) -> tuple[Point, int]:
         """The point of a cut, and how many layers go on behind it with the same functions.
 
-        `bits` are those of the cell before it or, with a point `behind` it, of the cell there.
+        `bits` are those of the cell before it or, of the first cut of a circle, behind it.
         """
         layers = [
             next(k for k in range(len(self.stages.sizes)) if hinge < self.offsets[k + 1])
@@ -228,11 +227,11 @@ class _Sweep(Generic[Point]):
         kept = min(layers) + 1 if layers else len(self.stages.sizes)
         found: Point | None = None
         if undefined:
-            found, behind_norm = self._undefined_at(bits, kept, behind)
+            found, behind_norm = self._undefined_at(bits, kept)
             kept = min(kept, behind_norm)
         for hinge, layer in zip(flips, layers, strict=True):
             if layer < kept:
-                here = self._change(bits, layer, hinge, behind)
+                here = self._change(bits, layer, hinge, is_first)
                 if found is not None and self.points.compare(found, here):
                     raise Rejected(
                         f"{self.place}: hinge {hinge} does not change its sign where the cut is"
@@ -245,47 +244,41 @@ class _Sweep(Generic[Point]):
             )
         return found, kept
 
-    def _change(self, bits: Sequence[bool], layer: int, hinge: int, behind: Point | None) -> Point:
+    def _change(self, bits: Sequence[bool], layer: int, hinge: int, is_first: bool) -> Point:
         """Where a hinge changes its sign as its bit says; the change is crossed off the list of its
         stretch.
         """
-        j, rises = hinge - self.offsets[layer], bits[hinge] == (behind is not None)
-        if behind is None:
-            changes = self.stretches[layer].changes[j]
-        else:
+        j, rises = hinge - self.offsets[layer], bits[hinge] == is_first
+        if is_first:
             stage = self.stages.at(layer, bits)
             changes = self.points.sign_changes(stage.hinges[j], stage.form)
-        found = self._meant([at for at, rising in changes if rising == rises], behind)
+        else:
+            changes = self.stretches[layer].changes[j]
+        found = self._next([at for at, rising in changes if rising == rises])
         if found is None:
             raise Rejected(
                 f"{self.place}: hinge {hinge} flips, and changes its sign nowhere around"
             )
-        if behind is None:
+        if not is_first:
             place = next(k for k, (at, _) in enumerate(changes) if at is found)
             self.stretches[layer].named.add((j, place))
         return found
 
-    def _meant(self, candidates: Sequence[Point], behind: Point | None) -> Point | None:
-        """Of points in any order the next one after the last cut, or the last one before a point
-        `behind` them; where there is none, the next or last one around.
+    def _next(self, candidates: Sequence[Point]) -> Point | None:
+        """Of points in any order the next one after the last cut, else the first of all: cuts are
+        in order from the seam on.
         """
-        compare = self.points.compare
+        compare, cut = self.points.compare, self.cut
         ordered = sorted(candidates, key=cmp_to_key(compare))
-        if behind is not None:
-            before = [at for at in ordered if compare(at, behind) < 0]
-            return next(reversed(before or ordered), None)
-        cut = self.cut
         after = [at for at in ordered if cut is None or compare(cut, at) < 0]
         return next(iter(after or ordered), None)
 
-    def _undefined_at(
-        self, bits: Sequence[bool], kept: int, behind: Point | None
-    ) -> tuple[Point, int]:
+    def _undefined_at(self, bits: Sequence[bool], kept: int) -> tuple[Point, int]:
         """Where the norm is undefined, and the first layer behind the norm."""
         for layer in range(len(self.stages.sizes)):
             form = self.stages.at(layer, bits).form
             if form is not None and form.undefined:
-                found = self._meant(self.points.zeros(form), behind)
+                found = self._next(self.points.zeros(form))
                 if found is not None:
                     return found, layer
             if form is not None or layer >= kept:

@@ -86,8 +86,6 @@ def length_ball(curve: Curve, start: tuple[Ball, Ball], turn: Ball) -> Ball:
     angles jump.
     """
     axes = Axes.of(curve)
-    if axes.square == 0:
-        return Ball(axes.mean).sqrt() * turn
     radius = Ball(axes.square).sqrt()
     phase = Ball.atan2(Ball(axes.lean) / Ball(axes.share).sqrt(), Ball(axes.x))
     x, y = (-start[0], -start[1]) if bool(start[0] < 0) else start

@@ -25,7 +25,7 @@ from exact.arithmetic.numbers import (
 )
 from exact.geometry.domains.base import Curve
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
-from exact.geometry.pencils.pencil import Direction, Form, Frame, Function
+from exact.geometry.pencils.pencil import Direction, Frame
 
 if TYPE_CHECKING:
     import sympy
@@ -167,27 +167,18 @@ def point_floats(frame: Frame, curve: Curve, point: CurvePoint) -> FloatArray:
     def coordinate(x: Rational, y: Rational, c: Rational, bits: int) -> Ball:
         alpha, beta = shares(bits)
         value = alpha * Ball(x) + beta * Ball(y) + Ball(c)
-        if value.contains(0) and _vanishes(frame.form, point, (x, y, c)):
-            return Ball(0)
-        return value
+        return Ball(0) if c == 0 and value.contains(0) and _vanishes(point, x, y) else value
 
     centre = (_ZERO,) * len(curve.u) if curve.centre is None else curve.centre
     rows = zip(curve.u, curve.v, centre, strict=True)
     return np.array([nearest_of(partial(coordinate, *row)) for row in rows], dtype=np.float64)
 
 
-def _vanishes(form: Form, point: CurvePoint, function: Function) -> bool:
-    """Whether `x alpha + y beta + c N` is zero for certain, N the root of the form."""
-    if not isinstance(point, Direction):
-        return False
-    x, y, c = function
-    alpha, beta = point.alpha, point.beta
-    value = alpha.scaled(x) + beta.scaled(y)
-    if c == 0 or value.sign() * c >= 0:
-        return c == 0 and value.sign() == 0
-    square = alpha * alpha.scaled(form.a) + alpha * beta.scaled(2 * form.b)
-    square = square + beta * beta.scaled(form.c)
-    return (value * value - square.scaled(c * c)).sign() == 0
+def _vanishes(point: CurvePoint, x: Rational, y: Rational) -> bool:
+    """Whether `x alpha + y beta` is zero for certain."""
+    return (
+        isinstance(point, Direction) and (point.alpha.scaled(x) + point.beta.scaled(y)).sign() == 0
+    )
 
 
 def scale_ball(frame: Frame, alpha: Ball, beta: Ball) -> Ball:
