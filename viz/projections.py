@@ -55,7 +55,7 @@ class CirclePlane:
 
     axes: np.ndarray
     radius: float
-    centre: np.ndarray
+    centre: np.ndarray | float = 0.0
     names: tuple[str, str] = ("e₁ (angle 0°)", "e₂ (angle 90°)")
 
     @classmethod
@@ -77,8 +77,7 @@ class CirclePlane:
                 value=partition.domain,
                 remedy="draw networks of more inputs",
             )
-        radius = nearest_root(partition.frame.radius_squared)
-        return cls(orthonormal(pencil), radius, np.zeros(pencil.shape[1]))
+        return cls(orthonormal(pencil), nearest_root(partition.frame.radius_squared))
 
     @classmethod
     def _of_ellipse(cls, domain: Ellipse) -> CirclePlane:
@@ -123,8 +122,7 @@ class CirclePlane:
         powers = -np.frexp(np.abs(weight).max(axis=1, initial=0.0, keepdims=True))[1]
         weight = np.ldexp(weight, powers)
         normals = np.repeat((weight * gain) @ self.axes.T, len(breakpoints), axis=0)
-        shifts = (weight @ np.broadcast_to(bias, weight.shape[1]))[:, None]
-        shifts = shifts + (weight @ self.centre)[:, None]
+        shifts = (weight @ np.broadcast_to(bias + self.centre, weight.shape[1]))[:, None]
         offsets = np.ldexp(layer.bias.float64() - breakpoints, powers) + shifts
         return normals, offsets.reshape(-1)
 
