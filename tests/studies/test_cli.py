@@ -542,6 +542,7 @@ def test_a_graph_of_a_budget_ends_with_its_code(call: Call) -> None:
             "moons-layernorm --great-circle 1,0,-1 0,1,-1",
             {"circle", "adjacency", "sectors", "profile"},
         ),
+        ("moons-layernorm --ellipse 0 1,0 1,1", {"circle", "adjacency", "profile"}),
         ("moons-layernorm --segment -1,-1 1,1", {"profile"}),
         ("moons-none --segment -1,-1 1,1", {"profile"}),
         ("moons-none --plane 0,0 2,0 0,2 --box -1 1", None),

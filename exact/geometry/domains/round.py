@@ -221,7 +221,7 @@ class Ellipse(CurveDomain):
         cls, points: Sequence[Sequence[Fraction]], dim: int, radius_squared: Fraction | None = None
     ) -> Ellipse:
         centre, u, v = points
-        return cls(u, v, None if list(centre) == [0] and len(u) > 1 else centre)
+        return cls(u, v, None if list(centre) == [0] else centre)
 
     def check(self, input_dim: int) -> None:
         self._check_dim(len(self.u), input_dim)
