@@ -22,7 +22,7 @@ from exact.geometry.combinatorics.code_batches import Codes, hamming
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
-from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
+from exact.geometry.domains.round import Ellipse, GreatCircle, GreatSphere, NormBall, Sphere
 from exact.geometry.domains.straight import Line, Ray, Segment
 from exact.instruments.batches.neurons.directions import expected_crossings, firing_shares
 from exact.instruments.batches.neurons.map_change import map_change
@@ -74,6 +74,7 @@ __all__ = [
     "CircleBatch",
     "Codes",
     "Domain",
+    "Ellipse",
     "EngineDefect",
     "ExactlensError",
     "Facet",

@@ -83,7 +83,7 @@ def partition(
     """Cut `domain` into the activation regions of `network`, exactly.
 
     Domains: Box, RealSpace, Plane, HPolytope (polytopes, networks without norm), Ball, NormBall;
-    Segment, Ray, Line, GreatCircle (arcs, also behind norms); GreatSphere (connected cells);
+    Segment, Ray, Line, GreatCircle, Ellipse (arcs, also behind norms); GreatSphere (cells);
     Sphere, of dimension 0 and 1 (points, arcs), 2 (cells), 3 and more (codes). On a sphere or
     circle behind a norm without `radius_squared` only directions count: the first norm's eps plays
     no part, those of later norms do.
@@ -150,9 +150,10 @@ class Choice:
 def choose(problem: Problem, engine: str | None = None) -> Choice:
     """The engine that `partition` takes: the cheapest that can do the problem, or the named one.
 
-    - Curves (GreatCircle, Segment, Ray, Line, a Sphere that is a circle): `circle` for one hidden
-      layer behind one norm at most (5 to 72); `nested_roots` for more hidden layers (300), behind
-      several norms, and on a circle with a radius behind a norm.
+    - Curves (GreatCircle, Ellipse, Segment, Ray, Line, a Sphere that is a circle): `circle` for one
+      hidden layer behind one norm at most (5 to 72); `nested_roots` for more hidden layers (300),
+      behind several norms, on a circle with a radius behind a norm, and on an ellipse where the
+      norm reads a centre or a bias, or eps stands beside its root.
     - Box, RealSpace, Plane, HPolytope: the cheapest of `subdivision` (3^d / 6, to d = 8), for one
       hidden layer `vertices` (2 to 50), and `lp_tree` (45, deeper 85). `facet_walk` (450) and
       `brute_force` come on request only, and so do all of these on a line.

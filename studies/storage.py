@@ -25,6 +25,7 @@ import numpy as np
 from exact import Domain, Hinge, InvalidInput, Network, Outcome, Partition, Region
 from exact.arithmetic.surds import Surd
 from exact.atomic_files import write_atomically
+from exact.geometry.domains.base import Curve
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.regions.arcs.crossings import Crossing
 from exact.regions.arcs.partition import Arc, CurvePartition
@@ -89,9 +90,17 @@ def _own_values(partition: Partition) -> dict[str, Json]:
 @_own_values.register
 def _(partition: CurvePartition) -> dict[str, Json]:
     return {
-        "curve": {"u": _texts(partition.curve.u), "v": _texts(partition.curve.v)},
+        "curve": _curve(partition.curve),
         "crossings": [_crossing(crossing) for crossing in partition.crossings],
     }
+
+
+def _curve(curve: Curve) -> dict[str, Json]:
+    """The vectors of a curve; of an ellipse its centre and cosine, too."""
+    vectors: dict[str, Json] = {"u": _texts(curve.u), "v": _texts(curve.v)}
+    if curve.centre is None:
+        return vectors
+    return vectors | {"centre": _texts(curve.centre), "cosine": str(curve.cosine)}
 
 
 def _how(partition: Partition) -> dict[str, Json]:
@@ -318,8 +327,8 @@ def _(partition: SpherePartition) -> dict[str, Json]:
 
 
 def _crossing(crossing: Crossing) -> dict[str, Json]:
-    """A crossing; its exact point is alpha u + beta v, over 1 on a line and in direction on a
-    circle.
+    """A crossing; its exact point is alpha u + beta v, over 1 on a line, in direction on a circle,
+    and on an ellipse in direction from its centre.
 
     Behind several norms alpha and beta are roots of polynomials of any degree: they are null there,
     and the position stands for the point, as the float64 nearest to it.

@@ -33,7 +33,7 @@ def test_the_first_example_prints_what_the_readme_shows() -> None:
 
 def test_every_domain_of_the_second_example_is_answered() -> None:
     lines = run(PYTHON_BLOCKS[1]).splitlines()
-    assert len(lines) == 11
+    assert len(lines) == 12
     assert all(re.search(r"\d+ cells", line) for line in lines)
 
 

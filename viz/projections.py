@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exact import InvalidInput, Network, Norm, RationalMatrix
+from exact import Ellipse, InvalidInput, Network, Norm, RationalMatrix
 from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import nearest_floats
 from exact.regions.arcs.partition import CurvePartition
@@ -49,20 +49,25 @@ class CirclePlane:
     second.
 
     `axes` is (2, n): behind a norm it spans a plane in the image of P; `radius` is that of the
-    circle.
+    circle. Of an ellipse it is the plane of (cos t, sin t), where it is the unit circle: `axes` are
+    the vectors behind them, and `centre` is its own.
     """
 
     axes: np.ndarray
     radius: float
+    centre: np.ndarray | float = 0.0
+    names: tuple[str, str] = ("e₁ (angle 0°)", "e₂ (angle 90°)")
 
     @classmethod
     def of(cls, partition: CurvePartition) -> CirclePlane:
-        """The plane of a partitioned Sphere or GreatCircle; InvalidInput for straight lines and
-        pairs of points.
+        """The plane of a partitioned Sphere, GreatCircle or Ellipse; InvalidInput for straight
+        lines and pairs of points.
         """
-        wrong, remedy = "this figure draws circles", "partition a Sphere or GreatCircle"
+        wrong, remedy = "this figure draws circles", "partition a Sphere, GreatCircle or Ellipse"
         if partition.seen_as(CurvePartition, wrong, remedy).frame.is_straight:
             raise InvalidInput(wrong, value=partition.domain, remedy=remedy)
+        if isinstance(partition.domain, Ellipse):
+            return cls._of_ellipse(partition.domain)
         norm, state = partition.network.blocks[0].norm, partition.curve.state()
         projected = state if norm is None else norm.project(state)
         pencil = nearest_floats(projected.entries()).reshape(-1, 2).T
@@ -73,6 +78,13 @@ class CirclePlane:
                 remedy="draw networks of more inputs",
             )
         return cls(orthonormal(pencil), nearest_root(partition.frame.radius_squared))
+
+    @classmethod
+    def _of_ellipse(cls, domain: Ellipse) -> CirclePlane:
+        u, v, centre = (nearest_floats(vector) for vector in (domain.u, domain.v, domain.centre))
+        cosine = nearest_floats([domain.cosine])[0]
+        across = (v - cosine * u) / nearest_root(1 - domain.cosine * domain.cosine)
+        return cls(np.array([u, across]), 1.0, centre, ("cos t", "sin t"))
 
     @property
     def radius_name(self) -> str:
@@ -86,7 +98,11 @@ class CirclePlane:
 
     def points(self, angles: Sequence[float] | np.ndarray) -> np.ndarray:
         """Points of the circle in R^n, (k, n)."""
-        return self.flat_points(angles) @ self.axes
+        return self.flat_points(angles) @ self.axes + self.centre
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """The coordinates in the plane of points of R^n (k, n), projected on it: (k, 2)."""
+        return (np.asarray(points, dtype=np.float64) - self.centre) @ np.linalg.pinv(self.axes)
 
     def flat_points(self, angles: Sequence[float] | np.ndarray) -> np.ndarray:
         """Points of the circle in the two coordinates of the plane, (k, 2)."""
@@ -106,7 +122,7 @@ class CirclePlane:
         powers = -np.frexp(np.abs(weight).max(axis=1, initial=0.0, keepdims=True))[1]
         weight = np.ldexp(weight, powers)
         normals = np.repeat((weight * gain) @ self.axes.T, len(breakpoints), axis=0)
-        shifts = (weight @ np.broadcast_to(bias, weight.shape[1]))[:, None]
+        shifts = (weight @ np.broadcast_to(bias + self.centre, weight.shape[1]))[:, None]
         offsets = np.ldexp(layer.bias.float64() - breakpoints, powers) + shifts
         return normals, offsets.reshape(-1)
 
@@ -122,12 +138,15 @@ def outputs_on_circle(
     partition: CurvePartition, angles: Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """The network's outputs at points of the circle, (k, outputs); behind a norm at eps = 0, its
-    limit far out.
+    limit far out, but on an ellipse at its points.
 
     A skip connection around the norm is left out, as in `Network.folded`: it adds the input, not
     its direction. Raises InvalidInput when more blocks read that sum.
     """
-    return outputs_on_sphere(partition.network, CirclePlane.of(partition).points(angles))
+    points = CirclePlane.of(partition).points(angles)
+    if isinstance(partition.domain, Ellipse):
+        return partition.network.forward_float(points)
+    return outputs_on_sphere(partition.network, points)
 
 
 def outputs_on_sphere(network: Network, points: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from numbers import Rational as AbstractRational
 from typing import Any
 
 import numpy as np
-from flint import arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
+from flint import acb, arb, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_mat
 
 from exact.arithmetic.stored_numbers import FloatArray as FloatArray
 from exact.arithmetic.stored_numbers import (
@@ -262,6 +262,13 @@ def _exactly(point: arb) -> fmpq:
     mantissa, exponent = point.man_exp()
     power = int(exponent)
     return fmpq(int(mantissa) << power) if power >= 0 else fmpq(int(mantissa), 1 << -power)
+
+
+def elliptic_e(amplitude: arb, parameter: arb) -> arb:
+    """The elliptic integral of the second kind, of sqrt(1 - parameter sin^2 s) from 0 to the
+    amplitude; a ball without any information where the parameter may be 1.
+    """
+    return acb.elliptic_e_inc(acb(amplitude), acb(parameter)).real
 
 
 def square_free(polynomial: fmpq_poly) -> fmpq_poly:

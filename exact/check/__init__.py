@@ -4,8 +4,9 @@ Nothing here is shared with what makes certificates: only Python's integers and 
 decides, no tolerance. The weights are read from the certificate itself, and the verdict says by
 sha256 which network it speaks about. The format, and why the checks prove what the verdict says,
 stand in `docs/certificates.md`, and in short at the top of the modules here: `flat` for polytopes,
-`curves` for lines and circles, `spheres` for the cells of 2-spheres, `codes` for spheres of any
-dimension. Whoever doubts a result can read this folder, and run it with `exact.errors` alone.
+`curves` for lines, circles and ellipses, `spheres` for the cells of 2-spheres, `codes` for spheres
+of any dimension. Whoever doubts a result can read this folder, and run it with `exact.errors`
+alone.
 """
 
 from __future__ import annotations

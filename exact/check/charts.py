@@ -45,6 +45,13 @@ class Chart:
             Fraction(top, bottom),
         )
 
+    @classmethod
+    def around(cls, record: Any, dim: int, inputs: int) -> Chart:
+        """That of an ellipse: behind the vectors stands its centre."""
+        chart = Layer.chart(record, inputs, dim)
+        columns = [list(column) for column in zip(*chart.weight, strict=True)]
+        return cls([*columns, list(chart.bias)], chart.denominator, None)
+
     @property
     def size(self) -> str:
         """Of which points a sphere or circle consists."""

@@ -20,7 +20,7 @@ def domain_digest(record: Json) -> str:
     written. Of the vectors around a circle or a sphere only their span counts.
     """
     rows = _rows(record["chart"])
-    if not record.keys() & {"walls", "end"}:
+    if not record.keys() & {"walls", "end", "cosine"}:
         rows = _echelon([list(column) for column in zip(*rows, strict=True)][:-1])
     parts = [",".join(" ".join(map(written, row)) for row in rows)]
     if "walls" in record:
@@ -35,6 +35,8 @@ def domain_digest(record: Json) -> str:
         ]
     if "radius_squared" in record:
         parts += ["radius", written(Fraction(*_numbers(record["radius_squared"])))]
+    if "cosine" in record:
+        parts += ["cosine", written(Fraction(*_numbers(record["cosine"])))]
     if "end" in record:
         parts += [
             "end",

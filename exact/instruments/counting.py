@@ -204,6 +204,12 @@ def region_count(network: Network, domain: FlatDomain) -> int:
     >>> region_count(lines, RealSpace(2))
     6
     """
+    if not isinstance(domain, FlatDomain):
+        raise Unsupported(
+            "regions are counted in flat domains",
+            value=domain,
+            remedy="partition the network on it: len(partition(network, domain))",
+        )
     domain.check(network.input_dim)
     if network.has_norm or len(network.hidden_layers) > 1:
         raise Unsupported(

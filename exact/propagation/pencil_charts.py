@@ -1,4 +1,4 @@
-"""The chart of lines and circles: a pencil of directions with its metric."""
+"""The chart of lines, circles and ellipses: a pencil of directions with its metric."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
-from exact.geometry.domains.round import GreatCircle, GreatSphere, Sphere
+from exact.geometry.domains.round import Ellipse, GreatCircle, GreatSphere, Sphere
 from exact.geometry.pencils.pencil import Form, Frame
 from exact.networks.network import Network
 from exact.propagation.chart import Chart, carried, chart_on, combination, sphere_dimension, widened
@@ -30,7 +30,7 @@ _ZERO, _ONE = Rational(0), Rational(1)
 @short_repr
 @dataclass(frozen=True)
 class PencilChart(Chart):
-    """A line, or a circle, as directions (alpha, beta); `frame` is its metric."""
+    """A line, a circle or an ellipse as directions (alpha, beta); `frame` is its metric."""
 
     network: Network
     curve: Curve
@@ -46,8 +46,7 @@ class PencilChart(Chart):
         """Whether it is a circle of directions, on which only what the norm's projection leaves
         counts.
         """
-        has_radius = self.curve.radius_squared is not None
-        return self.curve.one is None and self.network.has_norm and not has_radius
+        return self.curve.is_of_directions and self.network.has_norm
 
     @cached_property
     def image(self) -> Curve:
@@ -61,7 +60,8 @@ class PencilChart(Chart):
 
     def state(self) -> RationalArray:
         """Over (alpha, beta) on a line without norm, else over (alpha, beta, D): D is the root
-        behind a norm, or the radius of a circle.
+        behind a norm, or the radius of a circle; on an ellipse over (alpha, beta, N), behind a norm
+        with D.
         """
         if self.network.has_norm:
             if self.network.blocks[0].norm is None and not self.is_projected:
@@ -71,7 +71,8 @@ class PencilChart(Chart):
                     remedy="use network.from_block(k) to start at the norm",
                 )
             return widened(carried(self.network, self.curve.state()))
-        return self.curve.state() if self.curve.one is not None else widened(self.curve.state())
+        is_circle = self.curve.one is None and self.curve.centre is None
+        return widened(self.curve.state()) if is_circle else self.curve.state()
 
     def ambient(self, y: Sequence[Rational]) -> tuple[Fraction, ...]:
         return self.curve.ambient(*y)
@@ -92,9 +93,11 @@ class PencilChart(Chart):
 
     def _solved(self, x: Sequence[Rational]) -> list[Rational] | None:
         """On a line `one . (alpha, beta)` is 1; on a sphere of two points, where v is zero, so is
-        beta.
+        beta. On an ellipse they count from the centre.
         """
-        columns, point = self.curve.state(), matrix([[v] for v in x], 1)
+        if self.curve.centre is not None:
+            x = [a - c for a, c in zip(x, self.curve.centre, strict=True)]
+        columns, point = _directions(self.curve), matrix([[v] for v in x], 1)
         if self.is_projected:
             columns, point = carried(self.network, columns), carried(self.network, point)
         rows, right = rows_of(columns), list(point.entries())
@@ -108,8 +111,8 @@ class PencilChart(Chart):
 def pencil_chart(network: Network, domain: Domain) -> PencilChart:
     """The pencil of a curve, or of a sphere of dimension 1, with its metric.
 
-    On circles v is replaced by a nearly orthogonal rational combination. Raises InvalidInput where
-    the norm's projection collapses the circle.
+    On circles v is replaced by a nearly orthogonal rational combination; on ellipses (alpha, beta)
+    stay as they are. Raises InvalidInput where the norm's projection collapses the circle.
     """
     if isinstance(domain, CurveDomain):
         curve = domain.curve()
@@ -117,13 +120,14 @@ def pencil_chart(network: Network, domain: Domain) -> PencilChart:
         assert isinstance(domain, Sphere)
         u, v = whole_basis(network)
         curve = Curve(u, v, None, radius_squared=domain.radius_squared)
-    if curve.one is None:
+    if curve.one is None and curve.centre is None:
         curve = well_conditioned(curve, curve_frame(curve, network).form)
     return PencilChart(network, curve, curve_frame(curve, network))
 
 
-@chart_on.register
-def _on_circle(domain: GreatCircle, network: Network) -> PencilChart:
+@chart_on.register(GreatCircle)
+@chart_on.register(Ellipse)
+def _on_circle(domain: GreatCircle | Ellipse, network: Network) -> PencilChart:
     return pencil_chart(network, domain)
 
 
@@ -149,7 +153,8 @@ def well_conditioned(curve: Curve, form: Form) -> Curve:
 
 def curve_frame(curve: Curve, network: Network) -> Frame:
     """The metric of a curve: behind a norm that of the projected directions, radius sqrt(n) (see
-    norms); on a circle of given radius points are inputs with that |x|^2.
+    norms); on a circle of given radius points are inputs with that |x|^2. An ellipse has that of
+    its parameters, in which it is the unit circle.
     """
     if curve.one is not None:
         direction = [
@@ -161,6 +166,8 @@ def curve_frame(curve: Curve, network: Network) -> Frame:
         )
     if curve.radius_squared is not None:
         return Frame(Form.gram(curve.u, curve.v, _ONE), curve.radius_squared)
+    if curve.centre is not None:
+        return Frame(Form(_ONE, curve.cosine, _ONE), _ONE)
     columns = carried(network, curve.state())
     form = Form.gram(*two_columns(columns), _ONE)
     if form.determinant == 0:
@@ -170,6 +177,25 @@ def curve_frame(curve: Curve, network: Network) -> Frame:
             remedy="give two vectors that stay independent under the norm's projection",
         )
     return Frame(form, Rational(columns.nrows()))
+
+
+def begun(curve: Curve) -> tuple[RationalArray, tuple[Rational, ...], Form | None]:
+    """The inputs and the constant 1 as coefficients over (alpha, beta), and (0, 0) for 1 on a
+    circle of directions. Where it is the root N of a form, over (alpha, beta, N), with the form.
+    """
+    if curve.one is not None:
+        return curve.state(), curve.one, None
+    if curve.centre is not None:
+        return curve.state(), (_ZERO, _ZERO, _ONE), Form(_ONE, curve.cosine, _ONE)
+    if curve.radius_squared is None:
+        return curve.state(), (_ZERO, _ZERO), None
+    root = Form.gram(curve.u, curve.v, curve.radius_squared)
+    return widened(curve.state()), (_ZERO, _ZERO, _ONE), root
+
+
+def _directions(curve: Curve) -> RationalArray:
+    """The two vectors of a pencil as columns."""
+    return matrix(list(zip(curve.u, curve.v, strict=True)), 2)
 
 
 def _text(vector: Sequence[Rational]) -> str:

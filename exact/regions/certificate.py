@@ -193,10 +193,15 @@ def header(
     }
 
 
-def spanned(basis: Sequence[Sequence[Rational]], radius_squared: Rational | None) -> Json:
-    """The vectors that span a domain, as columns."""
+def spanned(
+    basis: Sequence[Sequence[Rational]],
+    radius_squared: Rational | None,
+    centre: Sequence[Rational] | None = None,
+) -> Json:
+    """The vectors that span a domain, as columns, and its centre, 0 by default."""
+    middle = [Rational(0)] * len(basis[0]) if centre is None else centre
     rows, denominator = matrix_rows(
-        [x for row in zip(*basis, strict=True) for x in (*row, Rational(0))], len(basis) + 1
+        [x for row in zip(*basis, middle, strict=True) for x in row], len(basis) + 1
     )
     if radius_squared is None:
         radius = {}
@@ -221,7 +226,12 @@ def round_domain(network: Network, domain: Domain) -> Json:
 
 
 def curve_domain(curve: Curve) -> Json:
-    """A curve as a certificate states it: the vectors that span it, and its radius or ends."""
+    """A curve as a certificate states it: the vectors that span it, and its radius or ends, or the
+    cosine of an ellipse.
+    """
+    if curve.centre is not None:
+        cosine = hexadecimal([curve.cosine.p, curve.cosine.q])
+        return spanned((curve.u, curve.v), None, curve.centre) | {"cosine": cosine}
     domain = spanned((curve.u, curve.v), None if curve.one is not None else curve.radius_squared)
     if curve.end is None or curve.one is None:
         return domain

@@ -58,7 +58,7 @@ def fitting(options: JobOptions) -> DomainRequest:
     raise InvalidInput(
         "no domain fits this network by itself",
         value=f"{network.input_dim} inputs, {len(network.norms)} norms",
-        remedy="give --plane, --great-circle, --great-sphere, --ray or --segment",
+        remedy="give --plane, --great-circle, --great-sphere, --ellipse, --ray or --segment",
     )
 
 

@@ -135,7 +135,7 @@ def _has_directions(found: Partition) -> bool:
 
 @_has_directions.register
 def _(found: CurvePartition) -> bool:
-    return not found.frame.is_straight
+    return not found.frame.is_straight and found.curve.centre is None
 
 
 @_has_directions.register(SpherePartition)

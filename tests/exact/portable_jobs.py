@@ -15,6 +15,7 @@ from exact import (
     Block,
     Box,
     Budget,
+    Ellipse,
     ExactlensError,
     GreatCircle,
     GreatSphere,
@@ -116,6 +117,12 @@ JOBS: dict[str, Job] = {
     ),
     "circle behind two norms": partial(
         partition, network(4, 5, 4, 1, norms=2), GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], 3)
+    ),
+    "ellipse": partial(
+        partition, network(3, 5, 4, 1), Ellipse([2, 0, 1], [0, 1, 1], [0, "1/3", 0], "1/2")
+    ),
+    "ellipse behind a norm": partial(
+        partition, network(3, 5, 1, norms=1), Ellipse.through([2, 0, 1], [0, 1, 1], [0, -3, 0])
     ),
     "two points": partial(partition, network(2, 4, 1, norms=1), Sphere()),
     "stopped curve": partial(

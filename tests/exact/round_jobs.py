@@ -12,6 +12,7 @@ import numpy as np
 from exact import (
     Block,
     Domain,
+    Ellipse,
     GreatCircle,
     GreatSphere,
     Layer,
@@ -27,6 +28,7 @@ from exact.arithmetic.numbers import Rational
 from exact.regions import certificate as certificates
 from exact.sources import tensors
 from tests.exact.forgeries import Record, records_of
+from tests.truths import engines
 
 EIGHTHS = [["1/8", 1, 0, 2, "-3/8"], [0, "5/8", 1, -1, 1], [1, 0, "-7/8", 1, 2]]
 UNITS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -116,6 +118,15 @@ CURVES: dict[str, tuple[Network, Domain]] = {
         random_mlp(6, 3, 4, 1),
         GreatCircle(["1/3", 0, 1], [0, "1/7", 1], radius_squared="5/3"),
     ),
+    "ellipse": (random_mlp(6, 3, 4, 4, 1), Ellipse([1, 0, 1], [0, 2, 1], ["1/3", 0, -1], "3/5")),
+    "ellipse of corners": (OCTAHEDRON, Ellipse([1, 0, 0], [0, 2, 0], [0, 0, 1])),
+    "ellipse behind a norm": (block(6, 3, 5), Ellipse([1, 2, -1], [3, 0, 1], [1, 1, 1])),
+    "ellipse beside the origin": (block(6, 3, 5, "rms"), Ellipse.through(*UNITS)),
+    "undefined on an ellipse": (block(6, 3, 5, eps=0), Ellipse([1, 1, 1], [1, 2, -1])),
+    "undefined where it starts": (
+        tensors.block([[1, 0, -2], [0, 1, 1]], [1, 0], [[1, 1]], [0], "layernorm", eps=0),
+        Ellipse([1, 0, 0], [0, 1, 0], [0, 1, 1]),
+    ),
 }
 SPHERES: dict[str, tuple[Network, Domain]] = {
     "general": (random_mlp(0, 3, 4, 1), Sphere(1)),
@@ -161,9 +172,10 @@ ALL = [(kind, name) for kind, jobs in JOBS.items() for name in jobs]
 @functools.cache
 def found(kind: str, name: str) -> Partition:
     network, domain = JOBS[kind][name]
-    return partition(
-        network, domain, engine={"curve": "circle", "codes": "sphere_polytopes"}.get(kind)
-    )
+    engine = {"curve": "circle", "codes": "sphere_polytopes"}.get(kind)
+    if engine == "circle" and not engines.takes(engine, network, domain):
+        engine = "nested_roots"
+    return partition(network, domain, engine=engine)
 
 
 @functools.cache

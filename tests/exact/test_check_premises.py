@@ -279,7 +279,11 @@ def test_a_line_of_one_point(one: str, rows: list[str]) -> None:
         ("ray", lambda r: r[0]["domain"].update(walls=[]), "no entry walls"),
         ("ray", lambda r: r[0]["domain"].update(dim=1), "no entry dim"),
         ("ray", lambda r: r[1].update(undefined=True), "cell 0: there is no entry undefined"),
-        ("corners", lambda r: r[1].update(undefined=True), "cell 0: there is no entry undefined"),
+        (
+            "corners",
+            lambda r: r[1].update(undefined=True),
+            "cell 0: a cut where a norm is undefined",
+        ),
         ("ray", lambda r: r[2].update(code=r[1]["code"]), "cell 1: there is no entry code"),
         ("undefined", lambda r: r[2].update(undefined=False), "cell 1: undefined, or not"),
         ("undefined", lambda r: r[2].update(undefined=1), "cell 1: undefined, or not"),

@@ -11,6 +11,7 @@ from exact import (
     Ball,
     Box,
     Domain,
+    Ellipse,
     GreatCircle,
     GreatSphere,
     HPolytope,
@@ -43,6 +44,8 @@ DOMAINS: list[Domain] = [
     Sphere("1/3"),
     GreatCircle([1, 0, 0], [0, 1, 0]),
     GreatCircle([1, 0, 0], [0, 1, 0], 3),
+    Ellipse([1, 0, 0], [0, 1, "1/3"]),
+    Ellipse([1, 0], [0, 1], ["1/2", 3], "-4/5"),
     GreatSphere([1, 0, 0], [0, 1, 0], [0, 0, 1], 2),
     NormBall(),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from exact import (
     Ball,
     Box,
+    Ellipse,
     GreatCircle,
     HPolytope,
     InvalidInput,
@@ -123,6 +125,61 @@ def test_great_circle_is_a_pencil_without_scale() -> None:
     assert RationalMatrix.from_backend(curve.state()).tolist() == [[1, 0], [0, 3], [2, 1]]
 
 
+def test_an_ellipse_has_a_third_column() -> None:
+    curve = Ellipse([1, 0, 2], [0, 3, 1], [0, 0, "1/2"], cosine="3/5").curve()
+    assert (curve.one, curve.end, curve.radius_squared, curve.is_of_directions) == (
+        None,
+        None,
+        None,
+        False,
+    )
+    rows = RationalMatrix.from_backend(curve.state()).tolist()
+    assert rows == [[1, 0, 0], [0, 3, 0], [2, 1, Fraction(1, 2)]]
+    assert curve.ambient(q(2), q(-1)) == (2, -3, Fraction(7, 2))
+    assert Ellipse([1, 0], [0, 1]) == Ellipse([1, 0], [0, 1], 0) == Ellipse([1, 0], [0, 1], [0, 0])
+    shown = "Ellipse((1, 0), (1, 1), centre (0, 1/3), cosine -1/2)"
+    assert repr(Ellipse([1, 0], [1, 1], [0, THIRD], "-1/2")) == shown
+
+
+def test_slerp_and_the_ellipse_through_three_points() -> None:
+    assert Ellipse.slerp([3, 0], [0, -2]) == Ellipse([3, 0], [0, -2])
+    assert Ellipse.slerp([3, 4], [-3, 4]).cosine == q(Fraction(7, 25))
+    # |p| |q| is rational though |p| is not
+    assert Ellipse.slerp([1, 1], [-3, 0, 1][:2], cosine="-2/3").cosine == q(Fraction(-2, 3))
+    assert Ellipse.slerp([1, 1], [-2, -1], cosine=-0.5).cosine == q(Fraction(-1, 2))
+    assert Ellipse.slerp([2, 1], [4, 2 - 4]).cosine == q(Fraction(3, 5))
+    a, b, c = [1, 0, 2], [0, THIRD, 1], [5, -1, 1]
+    curve = Ellipse.through(a, b, c).curve()
+    for point, alpha, beta in ((a, 1, 0), (b, 0, 1), (c, -1, -1)):
+        assert alpha * alpha - alpha * beta + beta * beta == 1
+        assert curve.ambient(q(alpha), q(beta)) == tuple(map(Fraction, point))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Ellipse([1, 2], [-2, -4]), "u and v do not span an ellipse; got u = (1, 2)"),
+        (lambda: Ellipse([0, 0], [1, 0]), "give two independent vectors"),
+        (lambda: Ellipse([1, 2], [0, 1, 0]), "points of one domain differ in dimension"),
+        (lambda: Ellipse([1, 2], [0, 1], [1]), "points of one domain differ in dimension"),
+        (lambda: Ellipse([1, 2], [0, 1], 1), "centre is not a sequence; got 1"),
+        (lambda: Ellipse([1, 2], [0, 1], cosine=1), "give a rational between -1 and 1"),
+        (lambda: Ellipse([1, 2], [0, 1], cosine="-5/4"), "not the cosine of an angle between"),
+        (lambda: Ellipse([1, 2], [0, 1], cosine=float("nan")), "cosine is not finite"),
+        (lambda: Ellipse.slerp([1, 1], [1, 0]), "irrational; got p = (1, 1), q = (1, 0)"),
+        (lambda: Ellipse.slerp([1, 1], [-1, 0]), "give one near it, cosine=-0.7071067811865476"),
+        (lambda: Ellipse.slerp([1, 1], [10**30 + 1, 10**30]), "cosine=0.9999999999999999"),
+        (lambda: Ellipse.slerp([1, 1], [2, 2]), "give two independent vectors"),
+        (lambda: Ellipse.slerp([1, 1], [2]), "points of one domain differ in dimension"),
+        (lambda: Ellipse.through([0, 0], [1, 1], [3, 3]), "three points on one line"),
+        (lambda: Ellipse.through([0, 0], [1, 1], [3]), "points of one domain differ in dimension"),
+    ],
+)
+def test_what_is_no_ellipse(make: Callable[[], Ellipse], words: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        make()
+
+
 def test_sphere_radius() -> None:
     assert Sphere().radius_squared is None
     assert fractions([Sphere(radius_squared=0.1).radius_squared]) == (Fraction(0.1),)  # type: ignore[list-item]
@@ -138,6 +195,7 @@ DOMAINS: list[tuple[Domain, int]] = [
     (Ray(0, [1, 0, 0]), 3),
     (Line([0, 0, 0], [1, 0, 0]), 3),
     (GreatCircle([1, 0, 0], [0, 1, 0]), 3),
+    (Ellipse([1, 0, 0], [0, 1, 0]), 3),
 ]
 
 

@@ -62,6 +62,7 @@ def roots() -> Iterator[object]:
     u, v, w = wide_rows(generator, 3)
     domains = [
         GreatCircle(u, v),
+        exact.Ellipse(u, v, w, LONG / (LONG + 1)),
         GreatSphere(u, v, w),
         Segment(u, v),
         Ray(u, v),

@@ -25,6 +25,7 @@ from exact import (
     Block,
     Box,
     Domain,
+    Ellipse,
     GreatCircle,
     GreatSphere,
     HardTanh,
@@ -91,7 +92,13 @@ class HeaderJob:
     @property
     def lines(self) -> list[bytes]:
         """The certificate."""
-        return list(certificates.of(partition(self.network, self.domain, engine=BY[self.kind])))
+        engine = engine_of(self.kind, self.domain)
+        return list(certificates.of(partition(self.network, self.domain, engine=engine)))
+
+
+def engine_of(kind: str, domain: Domain) -> str:
+    """What makes certificates of a kind."""
+    return "nested_roots" if isinstance(domain, Ellipse) else BY[kind]
 
 
 def integers(draw: Random, count: int) -> list[int]:
@@ -137,9 +144,10 @@ def job(seed: int) -> HeaderJob:
     while True:
         try:
             found = HeaderJob(seed, kind, *MADE[kind](draw))
-            engine = next(e for e in ENGINES if e.name == BY[kind])
+            name = engine_of(kind, found.domain)
+            engine = next(e for e in ENGINES if e.name == name)
             if engine.refusal(Problem(found.network, found.domain)) is None:
-                partition(found.network, found.domain, engine=engine.name)
+                partition(found.network, found.domain, engine=name)
                 return found
         except InvalidInput:  # a chart that the norm folds, a box that is flat
             continue
@@ -165,6 +173,9 @@ def _curve(draw: Random) -> tuple[Network, Domain]:
     u, v = integers(draw, dim), integers(draw, dim)
     if draw.random() < 0.5:
         return network(draw, dim, 6, norm), draw.choice([Segment, Ray, Line])(u, v)
+    if draw.random() < 0.4:
+        cosine = draw.choice([0, "1/2", "-3/5"])
+        return network(draw, dim, 6, norm), Ellipse(u, v, integers(draw, dim), cosine)
     return network(draw, dim, 6, norm), GreatCircle(
         u, v, radius_squared=None if behind else draw.choice([1, 2, "3/4"])
     )
@@ -434,7 +445,9 @@ def curve_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
     if len(codes) != records[0]["regions"]:
         yield "another number of cells"
     around = list(zip(witnesses, codes, strict=True))
-    if problem.end is None:
+    if problem.cosine is not None:
+        around = half_a_turn(around)
+    elif problem.end is None:
         around = (
             [*around, around[0]]
             if len(around) > 1
@@ -452,6 +465,19 @@ def curve_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
             yield "a code between two cells, or twice"
         elif one == other and set(met) - {one}:
             yield "a code inside a cell"
+
+
+def half_a_turn(around: list[tuple[list[Fraction], str]]) -> list[tuple[list[Fraction], str]]:
+    """Directions in order, of which opposite ones mean the same point of an ellipse, until the
+    first one comes back.
+    """
+    (first, code), *others = around
+    found = [(first, code)]
+    for direction, other in others:
+        u, v = found[-1][0], direction
+        ahead = u[0] * v[1] - u[1] * v[0] > 0
+        found.append((direction if ahead else [-x for x in direction], other))
+    return [*found, ([-x for x in first], code)]
 
 
 def between(u: Sequence[Fraction], v: Sequence[Fraction], count: int) -> Iterator[list[Fraction]]:

@@ -57,6 +57,7 @@ class Stated:
     radius_squared: Fraction | None
     end: Row | None
     one: Row | None
+    cosine: Fraction | None = None
 
     @property
     def dim(self) -> int:
@@ -144,7 +145,8 @@ def stated(header: Record) -> Stated:
         tuple(map(Fraction, numbers(domain[key]))) if key in domain else None
         for key in ("end", "one")
     )
-    found = Stated(tuple(blocks), header["kind"], chart, walls, radius, end, one)
+    cosine = fraction(domain["cosine"]) if "cosine" in domain else None
+    found = Stated(tuple(blocks), header["kind"], chart, walls, radius, end, one, cosine)
     require_domain(found, domain)
     return found
 
@@ -165,6 +167,11 @@ def require_domain(found: Stated, record: Record) -> None:
         return
     require(not record.keys() & {"walls", "cube"}, "a wall around a curve or sphere")
     columns = [tuple(column) for column in zip(*found.chart, strict=True)]
+    if found.cosine is not None:
+        others = (found.radius_squared, found.end, found.one)
+        require(found.kind == "curve" and found.dim == 2 and not any(others), "no ellipse")
+        require(-1 < found.cosine < 1 and rank(columns[:2]) == 2, "no ellipse")
+        return
     require(not any(columns[-1]), "directions with an offset")
     if found.kind == "curve" and (found.end is not None or found.one is not None):
         require(
@@ -346,6 +353,8 @@ def code_at(problem: Stated, direction: Sequence[Fraction | int]) -> str | None:
 
 
 def _code_at(problem: Stated, direction: Sequence[Fraction | int], *, strict: bool) -> str | None:
+    if problem.cosine is not None:
+        return _code_on_ellipse(problem, problem.cosine, *map(Fraction, direction), strict=strict)
     x = [
         sum((y * c for y, c in zip(row, direction, strict=False)), Fraction(0))
         for row in problem.chart
@@ -362,6 +371,16 @@ def _code_at(problem: Stated, direction: Sequence[Fraction | int], *, strict: bo
         q = sum((y * y for y in x), Fraction(0)) / problem.radius_squared
         return _bits(problem, [(y, Fraction(0)) for y in x], (Fraction(0), Fraction(1)), q, strict)
     return _bits(problem, [(y, Fraction(0)) for y in x], None, Fraction(0), strict)
+
+
+def _code_on_ellipse(
+    problem: Stated, k: Fraction, c: Fraction, s: Fraction, *, strict: bool
+) -> str | None:
+    """At the second point of the ellipse on a line through the one at half a turn."""
+    size = c * c + 2 * k * c * s + s * s
+    alpha, beta = (c * c - s * s) / size, 2 * s * (c + k * s) / size
+    point = [(alpha * u + beta * v + middle, Fraction(0)) for u, v, middle in problem.chart]
+    return _bits(problem, point, (Fraction(1), Fraction(0)), Fraction(0), strict)
 
 
 def _bits(

@@ -20,6 +20,7 @@ from exact import (
     Ball,
     Block,
     Box,
+    Ellipse,
     GreatCircle,
     GreatSphere,
     HPolytope,
@@ -83,6 +84,10 @@ JOBS: dict[str, tuple[Network, Domain]] = {
     "circle led in": (led_in(MIXED, RMS_3), GreatCircle([1, 0, 2], [0, 1, 1])),
     "circle led in by a skip": (led_in(MIXED, RMS_3, True), GreatCircle([1, 0, 2], [0, 1, 1])),
     "circle as a sphere": (RMS, Sphere()),
+    "ellipse": (SPACE, Ellipse([1, 0, 2], [1, 2, 1], [0, "1/2", -1])),
+    "ellipse of slerp": (PLANE, Ellipse.slerp([3, 4], [-1, 0])),
+    "ellipse behind a norm": (WITH_EPS, Ellipse([1, 0, 2], [0, 3, 1], cosine="3/5")),
+    "ellipse beside the origin": (WITH_EPS, Ellipse([1, 0, 2], [0, 3, 1], [1, 0, 0])),
     "two points": (TWO, Sphere()),
     "sphere": (SPACE, Sphere(2)),
     "sphere behind LayerNorm": (NORMED, Sphere()),
@@ -117,7 +122,7 @@ def found(name: str, engine: str) -> Partition:
 
 def is_flat(name: str) -> bool:
     """Whether points have parameters, not only directions."""
-    return not isinstance(JOBS[name][1], Sphere | GreatSphere | GreatCircle)
+    return not isinstance(JOBS[name][1], Sphere | GreatSphere | GreatCircle | Ellipse)
 
 
 @every_kind
@@ -190,7 +195,9 @@ def test_a_domain_has_the_chart_of_its_partitions(name: str, engine: str) -> Non
     assert made.dim == own.dim or name == "two points"
 
 
-@pytest.mark.parametrize("name", ["slice", "segment", "circle", "great sphere", "round slice"])
+@pytest.mark.parametrize(
+    "name", ["slice", "segment", "circle", "ellipse", "great sphere", "round slice"]
+)
 def test_a_point_off_the_span_has_no_coordinates(name: str) -> None:
     own = found(name, able(name)[0]).chart
     off = {"segment": [0, 0], "great sphere": [1, 1, 1, 1]}.get(name, [7, -31, 5])
@@ -211,7 +218,7 @@ def test_inequalities_are_in_the_symbols_of_the_chart(name: str, engine: str) ->
             assert symbolic.map.free_symbols <= set(names)
     own = name in ("box", "plane of numbers", "ball", "sphere", "three-sphere")
     lines = isinstance(JOBS[name][1], Segment | Ray | Line) and names[0].name == "t"
-    on_circle = isinstance(JOBS[name][1], GreatCircle) or name in (
+    on_circle = isinstance(JOBS[name][1], GreatCircle | Ellipse) or name in (
         "circle as a sphere",
         "two points",
     )
@@ -249,6 +256,10 @@ def place(result: Partition, name: str, region: Any) -> tuple[np.ndarray, np.nda
             return x, y
     elif is_flat(name):
         return x, np.array([*y, 1.0])
+    if isinstance(JOBS[name][1], Ellipse):
+        y = np.array([*y, 1.0])
+        if not result.network.has_norm:
+            return x, y
     carried = x
     for block in result.network.blocks[:-1] if "led in" in name else ():
         weight = block.layers[0].weight.float64()

@@ -122,6 +122,7 @@ def test_one_domain_at_a_time() -> None:
         ("segment", "0 1 2"),
         ("great-circle", "1,0"),
         ("great-sphere", "1,0,0 0,1,0"),
+        ("ellipse", "1,0 0,1"),
     ],
 )
 def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> None:
@@ -136,7 +137,7 @@ def test_what_the_help_reads_is_what_the_domains_state() -> None:
     stated = [asdict(kind.cli) for kind in arguments.domain_kinds().values()]
     read = [asdict(Option(**option)) for option in domain_options()]
     assert read == stated
-    assert len({option["place"] for option in stated}) == len(stated) == 10
+    assert len({option["place"] for option in stated}) == len(stated) == 11
 
 
 def test_every_domain_of_the_command_line_can_be_built_from_its_example() -> None:

@@ -534,6 +534,8 @@ DOMAINS = {
     "--space": "RealSpace",
     "--box -1,-2 1,2": "Box",
     "--great-circle 1,0 0,1 --radius-squared 1/2": "GreatCircle",
+    "--ellipse 0 2,0 1,1": "Ellipse",
+    "--ellipse 1/2,-1 2,0 1,1": "Ellipse",
     "--sphere --radius-squared 2": "Sphere",
 }
 
@@ -732,6 +734,7 @@ def test_a_graph_of_a_budget_ends_with_its_code(call: Call) -> None:
             "moons-layernorm --great-circle 1,0,-1 0,1,-1",
             {"circle", "adjacency", "sectors", "profile"},
         ),
+        ("moons-layernorm --ellipse 0 1,0 1,1", {"circle", "adjacency", "profile"}),
         ("moons-layernorm --segment -1,-1 1,1", {"profile"}),
         ("moons-none --segment -1,-1 1,1", {"profile"}),
         ("moons-none --plane 0,0 2,0 0,2 --box -1 1", None),

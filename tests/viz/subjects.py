@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from exact import Block, Box, GreatCircle, Network, Plane, RealSpace, Sphere, partition
+from exact import Block, Box, Ellipse, GreatCircle, Network, Plane, RealSpace, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.partition import SpherePartition
@@ -90,6 +90,14 @@ def geodesic() -> CurvePartition:
     return partition(
         block(40, 5, dim=16), GreatCircle(rng.integers(-8, 9, 16), rng.integers(-8, 9, 16))
     )
+
+
+@cache
+def ellipse(behind: bool = False) -> CurvePartition:
+    """The ellipse through three inputs, by a network without norm or behind one."""
+    rng = np.random.default_rng(2)
+    network = block(8, 2, dim=3) if behind else mlp(3, 6, 2)
+    return partition(network, Ellipse.through(*rng.integers(-3, 4, (3, 3))))
 
 
 def planes_on_unit_sphere(*rows: list[int], radius_squared: object = 1) -> SpherePartition:

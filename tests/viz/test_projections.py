@@ -34,6 +34,25 @@ def middles(circle: object) -> np.ndarray:
     return np.array([sum(region.parameters_float) / 2 for region in circle.regions])
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_of_an_ellipse_the_plane_is_that_of_its_parameter(behind: bool) -> None:
+    found = subjects.ellipse(behind)
+    plane, angles = CirclePlane.of(found), middles(found)
+    starts = [region.parameters_float[0] for region in found.regions]
+    ends = [region.endpoints_float[0] for region in found.regions]
+    np.testing.assert_allclose(plane.points(starts), ends, atol=1e-12)
+    np.testing.assert_allclose(plane.seen(plane.points(angles)), plane.flat_points(angles))
+    for region, point in zip(found.regions, plane.points(angles), strict=True):
+        assert found.network.code(point) == region.code
+    outputs = found.network.forward_float(plane.points(angles))
+    np.testing.assert_array_equal(outputs_on_circle(found, angles), outputs)
+    if not behind:
+        normals, offsets = plane.first_layer(found.network)
+        on = plane.flat_points(angles) @ normals.T + offsets > 0
+        codes = [region.code.bits[: on.shape[1]] for region in found.regions]
+        np.testing.assert_array_equal(on, np.array(codes))
+
+
 def test_orthonormal_rows_span_and_keep_the_first_direction() -> None:
     vectors = np.array([[-3.0, 0, 4], [1, 1, 1]])
     rows = orthonormal(vectors)

@@ -1,8 +1,9 @@
 """LayerNorm's circle cut into arcs: what the hyperplanes of the neurons leave of it
 (mathematics.md, "Curves as pencils").
 
-The plane is 1^perp for LayerNorm in R^3, and the plane of any GreatCircle otherwise. Angles and end
-points are exact until they are drawn; here they become float64.
+The plane is 1^perp for LayerNorm in R^3, and the plane of any GreatCircle otherwise; an ellipse is
+drawn as the circle of its (cos t, sin t). Angles and end points are exact until they are drawn;
+here they become float64.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Wedge
 from matplotlib.text import Text
 
-from exact import InvalidInput
+from exact import Ellipse, InvalidInput
 from exact.regions.arcs.partition import CurvePartition
 from viz import style
 from viz.arc_tables import arc_table, crossing_table
@@ -61,7 +62,8 @@ def circle(
     data: np.ndarray | None = None,
     classes: Sequence[int] | None = None,
 ) -> CircleArtists:
-    """Draw a partitioned circle (Sphere of dimension 1, or GreatCircle) in its plane.
+    """Draw a partitioned circle (Sphere of dimension 1, or GreatCircle) in its plane, an ellipse in
+    that of (cos t, sin t).
 
     Arcs with equal codes have equal colours. Lines are the hinges of the first layer, gain and bias
     folded in, with ticks on their on side. `labels`: "codes" (bits, for short codes), "numbers"
@@ -148,7 +150,7 @@ def circle_axes(ax: Axes, plane: CirclePlane) -> None:
     ticks, names = [-plane.radius, 0, plane.radius], [f"−{root}", "0", root]
     ax.set_xticks(ticks, names)
     ax.set_yticks(ticks, names)
-    ax.set(xlabel="e₁ (angle 0°)", ylabel="e₂ (angle 90°)")
+    ax.set(xlabel=plane.names[0], ylabel=plane.names[1])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
 
@@ -195,6 +197,8 @@ def _lines(partition: CurvePartition, plane: CirclePlane) -> list[_Line]:
     """The lines in which the first layer's hinges meet the plane, as far as they come near the
     circle.
     """
+    if isinstance(partition.domain, Ellipse) and partition.network.has_norm:
+        return []  # no lines: the norm bends them
     normals, offsets = plane.first_layer(partition.network)
     reach, found = (_REACH if len(normals) <= _MOST_TICKS else _REACH_OF_MANY) * plane.radius, []
     for hinge, normal, offset in zip(partition.network.hinges, normals, offsets, strict=False):
@@ -287,7 +291,7 @@ def _data(
     """Directions as dots just inside the ring, a class per radius."""
     if data is None:
         return ()
-    flat = np.asarray(data, dtype=np.float64) @ plane.axes.T
+    flat = plane.seen(data)
     angles = np.arctan2(flat[:, 1], flat[:, 0])
     labels = np.zeros(len(flat), dtype=int) if classes is None else np.asarray(classes, dtype=int)
     return tuple(
@@ -330,6 +334,8 @@ def _canvas(table: Table | None) -> tuple[Figure, Axes, Axes | None]:
 
 def _title(partition: CurvePartition) -> str:
     norm = partition.network.blocks[0].norm
+    if isinstance(partition.domain, Ellipse):
+        return "An ellipse cut into arcs, in its parameter t"
     return (
         "A circle cut into arcs"
         if norm is None

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from exact import GreatCircle, GreatSphere, InvalidInput, Norm
+from exact import Ellipse, GreatCircle, GreatSphere, InvalidInput, Norm
 from exact.arithmetic.numbers import nearest_float
 from exact.geometry.domains.base import FlatDomain
 from exact.instruments.norm_geometry import Ellipsoid
@@ -321,7 +321,7 @@ def _of(subject: Subject) -> Make | None:
     if (
         norm is None
         or norm.sphere_dim not in (1, 2)
-        or isinstance(subject.partition.domain, GreatCircle | GreatSphere | FlatDomain)
+        or isinstance(subject.partition.domain, Ellipse | GreatCircle | GreatSphere | FlatDomain)
     ):
         return None
     rows = subject.rows()

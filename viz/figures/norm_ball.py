@@ -167,7 +167,8 @@ def _check(ball: NormBallPartition, arcs: CurvePartition) -> None:
         raise InvalidInput(wrong, value=ball.domain, remedy=remedy)
     wrong = "the arcs are not those of the ball's network"
     remedy = "give partition(network, Sphere()) of the same network"
-    if arcs.seen_as(CurvePartition, wrong, remedy).network.sha256 != ball.network.sha256:
+    is_same = arcs.seen_as(CurvePartition, wrong, remedy).network.sha256 == ball.network.sha256
+    if not is_same or not arcs.chart.is_projected:
         raise InvalidInput(wrong, value=arcs.domain, remedy=remedy)
 
 

@@ -25,6 +25,7 @@ from viz.labels import without_ties
 from viz.projections import outputs_on_circle, outputs_on_line
 
 _SAMPLES, _MOST_KINKS, _MOST_OUTPUTS = 800, 150, 4
+_ROUND = {"Sphere": "the circle", "GreatCircle": "a great circle", "Ellipse": "an ellipse"}
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def profile_figure(
         where = (
             f"Along the {type(partition.domain).__name__.lower()}"
             if straight
-            else "Around the circle"
+            else f"Around {_ROUND[type(partition.domain).__name__]}"
         )
         shown, total = len(drawn.outputs), partition.network.output_dim
         some = (
@@ -272,6 +273,5 @@ def _counts(partition: CurvePartition) -> str:
 def _of(subject: Subject) -> Make:
     """Code, outputs and cells along a ray, a segment or a circle."""
     kind = type(subject.partition.domain).__name__
-    round_ = {"Sphere": "the circle", "GreatCircle": "a great circle"}
-    where = round_.get(kind, f"a {kind.lower()}")
+    where = _ROUND.get(kind, f"a {kind.lower()}")
     return lambda: profile_figure(subject.partition, title=f"Along {where} of {subject.name}")

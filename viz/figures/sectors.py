@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from exact import Box, InvalidInput
+from exact import Box, Ellipse, InvalidInput
 from exact.arithmetic.numbers import nearest_floats
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
@@ -276,6 +276,7 @@ def _of(subject: Subject) -> Make | None:
         or norm is None
         or norm.sphere_dim != 1
         or subject.partition.frame.is_straight
+        or isinstance(subject.partition.domain, Ellipse)
     ):
         return None
     embedding = layers[0].weight.float64(), layers[0].bias.float64()[:, 0]

@@ -65,7 +65,8 @@ class Curve:
 
     On a straight line the functional `one` is the constant 1, so that the points are `(alpha u +
     beta v) / one` and the parameter t is `along / one`. A circle has neither. `radius_squared` is
-    the squared radius of a circle that no norm supplies.
+    the squared radius of a circle that no norm supplies. An ellipse has a `centre`: its points are
+    `centre + (alpha u + beta v) / N` with N^2 = alpha^2 + 2 cosine alpha beta + beta^2.
     """
 
     u: tuple[Rational, ...]
@@ -74,21 +75,29 @@ class Curve:
     one: Pair | None = None
     along: Pair | None = None
     radius_squared: Rational | None = None
+    centre: tuple[Rational, ...] | None = None
+    cosine: Rational = _ZERO
+
+    @property
+    def is_of_directions(self) -> bool:
+        """Whether it is a circle whose radius is left to a norm."""
+        return self.one is None and self.radius_squared is None and self.centre is None
 
     def state(self) -> RationalArray:
-        """The inputs as coefficients over (alpha, beta)."""
-        return RationalArray(
-            len(self.u), 2, [x for pair in zip(self.u, self.v, strict=True) for x in pair]
-        )
+        """The inputs as coefficients over (alpha, beta), on an ellipse over (alpha, beta, N)."""
+        columns = (self.u, self.v, *(() if self.centre is None else (self.centre,)))
+        rows = zip(*columns, strict=True)
+        return RationalArray(len(self.u), len(columns), [x for row in rows for x in row])
 
     def ambient(self, alpha: Rational, beta: Rational) -> tuple[Fraction, ...]:
         """The input at a rational direction: a point of the line, or a vector along that direction
-        of the circle.
+        of the circle; from the centre of an ellipse, a point of it where N is 1.
         """
         scale = _ONE if self.one is None else self.one[0] * alpha + self.one[1] * beta
-        return fractions(
-            (alpha * x + beta * y) / scale for x, y in zip(self.u, self.v, strict=True)
-        )
+        points = [(alpha * x + beta * y) / scale for x, y in zip(self.u, self.v, strict=True)]
+        if self.centre is None:
+            return fractions(points)
+        return fractions(x + c for x, c in zip(points, self.centre, strict=True))
 
 
 class Domain(ABC):

@@ -164,13 +164,14 @@ def point_floats(frame: Frame, curve: Curve, point: CurvePoint) -> FloatArray:
             scale = scale_ball(frame, alpha, beta)
             return alpha / scale, beta / scale
 
-    def coordinate(x: Rational, y: Rational, bits: int) -> Ball:
+    def coordinate(x: Rational, y: Rational, c: Rational, bits: int) -> Ball:
         alpha, beta = shares(bits)
-        value = alpha * Ball(x) + beta * Ball(y)
-        return Ball(0) if value.contains(0) and _vanishes(point, x, y) else value
+        value = alpha * Ball(x) + beta * Ball(y) + Ball(c)
+        return Ball(0) if c == 0 and value.contains(0) and _vanishes(point, x, y) else value
 
-    pairs = zip(curve.u, curve.v, strict=True)
-    return np.array([nearest_of(partial(coordinate, x, y)) for x, y in pairs], dtype=np.float64)
+    centre = (_ZERO,) * len(curve.u) if curve.centre is None else curve.centre
+    rows = zip(curve.u, curve.v, centre, strict=True)
+    return np.array([nearest_of(partial(coordinate, *row)) for row in rows], dtype=np.float64)
 
 
 def _vanishes(point: CurvePoint, x: Rational, y: Rational) -> bool:

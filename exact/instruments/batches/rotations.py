@@ -212,8 +212,10 @@ def rotations(
     the output's path.
 
     u and v are N x n. Behind a norm the geodesics are those of its sphere, else `radius_squared`
-    gives their radius. Lengths are found when asked for. With `errors="keep"` rows that make no
-    sense are left out and named in `failures`, else the first one raises.
+    gives their radius: vectors count by their directions. Between two of unequal lengths as they
+    are, write `partition(network, Ellipse.slerp(u[i], v[i], cosine))` for each pair. Lengths are
+    found when asked for. With `errors="keep"` rows that make no sense are left out and named in
+    `failures`, else the first one raises.
 
     Raises InvalidInput (another width, NaN in row i, vectors that are zero, parallel, or not seen
     by the norm), Unsupported (more than one hidden layer, a skip connection, an activation that

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from exact.arithmetic.numbers import Rational
 from exact.errors import Unsupported
 from exact.geometry.domains.base import Curve
+from exact.geometry.pencils.ellipses import half_turn_direction
 from exact.networks.layers import norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells
@@ -44,6 +46,12 @@ def records(network: Network, cells: CurveCells) -> Iterator[Json]:
     return _curve_records(header(network, "curve", True, len(cells), curve_domain(curve)), cells)
 
 
+def _witness(cells: CurveCells, index: int) -> tuple[Rational, Rational]:
+    """A direction inside; on an ellipse that of half the turn."""
+    witness, curve = cells.witnesses[index], cells.curve
+    return witness if curve.centre is None else half_turn_direction(*witness, curve.cosine)
+
+
 def _refusal(network: Network, curve: Curve) -> str | None:
     """Why the functions of a curve are not of the form `p alpha + q beta + c N`, or None."""
     count = norms_in(network.steps_to_last_hinge)
@@ -59,8 +67,9 @@ def _curve_records(first: Json, cells: CurveCells) -> Iterator[Json]:
     yield first
     code = {"code": cells.codes.row(0).tobytes().hex()}
     for i in range(len(cells)):
-        undefined = {"undefined": True} if i and cells.cuts[i].undefined else {}
-        witness = hexadecimal(over_common(cells.witnesses[i])[0])
+        is_cut = bool(cells.cuts) and (i > 0 or cells.closed)
+        undefined = {"undefined": True} if is_cut and cells.cuts[i].undefined else {}
+        witness = hexadecimal(over_common(_witness(cells, i))[0])
         yield {
             **(code if i == 0 else {}),
             "flips": cells.codes.flips(i).tolist(),

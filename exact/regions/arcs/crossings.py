@@ -72,9 +72,18 @@ class Crossing:
                 [finite if x == 0 else sympy.sign(x) * sympy.oo for x, finite in pairs]
             )
         # an algebraic number of high degree: nothing simplifies
+        centre = self._centre()
         if isinstance(self.direction, IsolatedDirection):
-            return (a * u + b * v) / scale
-        return (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
+            return centre + (a * u + b * v) / scale
+        whole = (a * u + b * v).applyfunc(lambda x: sympy.radsimp(sympy.simplify(x / scale)))
+        return centre + whole
+
+    def _centre(self) -> sympy.Matrix:
+        """That of an ellipse, else zero."""
+        import sympy
+
+        centre = self.curve.centre or (Rational(0),) * len(self.curve.u)
+        return sympy.Matrix([sympy_rational(x) for x in centre])
 
     def _base(self) -> list[sympy.Rational]:
         """A finite point of the line: coordinates that do not run to infinity keep its values."""

@@ -20,11 +20,13 @@ from exact.arithmetic.numbers import Ball, Rational
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.pencils.ellipses import length_ball, length_sympy
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import (
     CurvePoint,
     compare_points,
+    coordinates,
     gap_ball,
     is_finite,
     one_turn_on,
@@ -319,6 +321,8 @@ class Arc(Region):
 
     def _length(self, bits: int) -> Ball | None:
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if self._owner.curve.centre is not None:
+            return self._elliptic_length(bits)
         radius = Ball(frame.radius_squared).sqrt()
         if ends is None:
             return 2 * Ball.pi() * radius if len(self._owner) == 1 else Ball(0)
@@ -332,14 +336,27 @@ class Arc(Region):
             return None if turn is None else radius * turn
         return radius * gap_ball(frame, first, last, bits)
 
+    def _elliptic_length(self, bits: int) -> Ball | None:
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        turn: Ball | None = 2 * Ball.pi()
+        if ends is None:
+            return length_ball(self._owner.curve, (Ball(1), Ball(0)), 2 * Ball.pi())
+        first, last = (cut.direction for cut in ends)
+        if compare_points(first, last) != 0:
+            turn = turn_ball(frame, first, last, bits)
+        start = frame.orthonormal(*coordinates(first, bits))
+        return None if turn is None else length_ball(self._owner.curve, start, turn)
+
     @property
     def length(self) -> sympy.Expr:
-        """The exact length as a SymPy expression: radius times angle, or the distance of the end
-        points.
+        """The exact length as a SymPy expression: radius times angle, the distance of the end
+        points, or on an ellipse an elliptic integral.
         """
         import sympy
 
         ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if self._owner.curve.centre is not None:
+            return self._elliptic_length_sympy()
         radius = sympy.sqrt(sympy_rational(frame.radius_squared))
         if ends is None:
             return 2 * sympy.pi * radius if len(self._owner) == 1 else sympy.Integer(0)
@@ -350,6 +367,16 @@ class Arc(Region):
         return radius * (
             exact_angle(frame, last) - exact_angle(frame, first) + (2 * sympy.pi if wraps else 0)
         )
+
+    def _elliptic_length_sympy(self) -> sympy.Expr:
+        import sympy
+
+        ends, frame = self._owner.ends_of(self.index), self._owner.frame
+        if ends is None:
+            return length_sympy(self._owner.curve, sympy.Integer(0), 2 * sympy.pi)
+        first, last = (exact_angle(frame, cut.direction) for cut in ends)
+        wraps = compare_points(ends[1].direction, ends[0].direction) <= 0
+        return length_sympy(self._owner.curve, first, last + (2 * sympy.pi if wraps else 0))
 
     def symbolic_closure(self) -> SymbolicRegion:
         import sympy

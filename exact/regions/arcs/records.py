@@ -295,11 +295,21 @@ def _curve_record(curve: Curve) -> Json:
         "radius_squared": None
         if curve.radius_squared is None
         else rational_text(curve.radius_squared),
+        **({} if curve.centre is None else _ellipse_record(curve.centre, curve.cosine)),
     }
 
 
+def _ellipse_record(centre: Sequence[Rational], cosine: Rational) -> dict[str, Json]:
+    return {"centre": rationals_text(centre), "cosine": rational_text(cosine)}
+
+
 def _curve(record: Mapping[str, Json]) -> Curve:
-    radius = record["radius_squared"]
+    radius, ellipse = record["radius_squared"], dict[str, Any]()
+    if "centre" in record:
+        ellipse = {
+            "centre": rationals_of_texts(record["centre"]),
+            "cosine": rational_of_text(record["cosine"]),
+        }
     return Curve(
         rationals_of_texts(record["u"]),
         rationals_of_texts(record["v"]),
@@ -307,6 +317,7 @@ def _curve(record: Mapping[str, Json]) -> Curve:
         _read_pair(record["one"]),
         _read_pair(record["along"]),
         None if radius is None else rational_of_text(radius),
+        **ellipse,
     )
 
 

@@ -230,6 +230,19 @@ def test_smooth_networks_have_circles_too() -> None:
     assert len(draw(found)[0].arcs) == found.cell_count == 10
 
 
+def test_an_ellipse_is_drawn_in_its_parameter() -> None:
+    free, behind = subjects.ellipse(), subjects.ellipse(behind=True)
+    points = np.array([[1.0, 2, 3], [3, 2, 1]])
+    for found, lines in ((free, True), (behind, False)):
+        artists, _ = draw(found, data=points)
+        assert len(artists.arcs) == len(found)
+        assert (len(artists.hyperplanes.get_segments()) > 0) == lines
+        fig = circle_figure(found)
+        written = drawn.lines_of(fig)
+        assert {"An ellipse cut into arcs, in its parameter t", "cos t", "sin t"} <= set(written)
+        assert drawn.faults(fig) == []
+
+
 def test_bad_input() -> None:
     with pytest.raises(InvalidInput, match="unknown labels"):
         draw(subjects.arcs(), labels="loud")

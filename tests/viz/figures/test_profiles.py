@@ -19,6 +19,7 @@ CURVES = {
     "ray": lambda: partition(subjects.block(6, shift=1.0), Ray(0, [1, 2, 4])),
     "circle": subjects.arcs,
     "geodesic": subjects.geodesic,
+    "ellipse": subjects.ellipse,
 }
 
 

@@ -1,5 +1,5 @@
-"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius, and
-straight lines.
+"""`circle`: every one-dimensional domain, exactly - circles behind a norm or of a given radius,
+straight lines, and ellipses, behind a norm around the origin.
 
 Along a pencil every pre-activation is `p alpha + q beta + c N` (see curves). In each layer the
 zeros are isolated and put in order (see isolation): proposed in float64, proved by opposite signs
@@ -20,19 +20,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.linear_algebra import rows_of
+from exact.arithmetic.linear_algebra import matrix, rows_of
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain
-from exact.geometry.domains.round import GreatCircle, Sphere
+from exact.geometry.domains.round import Ellipse, GreatCircle, Sphere
 from exact.geometry.pencils.pencil import CIRCLE, Direction, Form, Frame
+from exact.networks.layers import norms_in
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.propagation.chart import carried
 from exact.propagation.cursor import Cursor, advance, begin, pass_norm
-from exact.propagation.pencil_charts import pencil_chart, two_columns
+from exact.propagation.pencil_charts import begun, pencil_chart, two_columns
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.curve_cells import Run, collected
 from exact.regions.arcs.engines.edges import Edge, Tally, between, edge_at, seam_edge, sorted_edges
@@ -80,6 +82,8 @@ class Circle(Engine):
             reason = None  # two points
         elif isinstance(domain, CurveDomain) and domain.curve().one is None and network.has_norm:
             reason = in_front_refusal(network, "circle")
+        if isinstance(domain, Ellipse):
+            reason = _ellipse_refusal(network, domain)
         return reason or one_norm_refusal(network, so="and it can do one")
 
     def cost(self, problem: Problem) -> float:
@@ -118,14 +122,25 @@ def whole_curve(network: Network, curve: Curve) -> Arc:
     start, end = seam_edge(_ZERO), seam_edge(_FULL_TURN)
     if curve.end is not None:
         start, end = replace(start, seam=False), edge_at(*curve.end, undefined=False)
-    state, form = curve.state(), CIRCLE
-    one: tuple[Rational, ...] = curve.one if curve.one is not None else (_ZERO, _ZERO)
-    if curve.radius_squared is not None:
-        state = RationalArray(
-            state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)]
-        )
-        one, form = (_ZERO, _ZERO, _ONE), Form.gram(curve.u, curve.v, curve.radius_squared)
-    return Arc(start, end, begin(network, state, one), form)
+    state, one, form = begun(curve)
+    return Arc(start, end, begin(network, state, one), CIRCLE if form is None else form)
+
+
+def _ellipse_refusal(network: Network, domain: Ellipse) -> Refusal | None:
+    """Why behind a norm hinges are not `p cos t + q sin t + c N` with the root N of a form in cos t
+    and sin t: P x has a constant part, or eps beside the root stands for a second one.
+    """
+    if not norms_in(network.steps_to_last_hinge):
+        return None
+    so, norm = "and it knows one root, of a form in cos t and sin t", network.norms[0]
+    centre = matrix([[x] for x in domain.centre], 1)
+    if in_front_refusal(network, "ellipse") is not None or any(
+        x != 0 for x in norm.project(carried(network, centre)).entries()
+    ):
+        return Refusal("the norm reads more than multiples of cos t and sin t", so)
+    if norm.eps_beside_root != 0:
+        return Refusal("eps stands beside the root of the norm", so)
+    return None
 
 
 def only_arc(network: Network, curve: Curve) -> Arc:
@@ -185,11 +200,9 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
     """The norm's value over (alpha, beta, N); the arc is cut where the norm's root N is zero."""
     centred = norm.project(cursor.inner)
     e, d = norm.eps_under_root, norm.eps_beside_root
-    one = cursor.one
+    one, square = cursor.one, _square_of_one(cursor, arc.form)
     gram = Form.gram(*two_columns(centred), Rational(norm.dim))
-    form = Form(
-        gram.a + e * one[0] * one[0], gram.b + e * one[0] * one[1], gram.c + e * one[1] * one[1]
-    )
+    form = Form(gram.a + e * square.a, gram.b + e * square.b, gram.c + e * square.c)
     if form == Form(_ZERO, _ZERO, _ZERO) and norm.eps == 0:
         raise InvalidInput(
             "the norm is undefined along a whole arc: P x = 0 and eps = 0",
@@ -199,7 +212,7 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
     shift = (d * one[0], d * one[1])
     inner = [
         (g * x + b * shift[0], g * y + b * shift[1], b)
-        for (x, y), g, b in zip(
+        for (x, y, *_), g, b in zip(
             rows_of(centred), norm.gain.column(), norm.bias.column(), strict=True
         )
     ]
@@ -215,6 +228,12 @@ def _apply_norm(arc: Arc, cursor: Cursor, norm: Norm, tally: Tally) -> list[Arc]
         replace(arc, start=a, end=b, cursor=following, form=form)
         for a, b in itertools.pairwise(edges)
     ]
+
+
+def _square_of_one(cursor: Cursor, root: Form) -> Form:
+    """The square of the constant 1, which on an ellipse is the root N itself."""
+    (p, q, *c) = cursor.one
+    return root if c else Form(p * p, p * q, q * q)
 
 
 def _without_norm(start: Edge, ends: Sequence[tuple[Rational, Rational]]) -> Edge:

@@ -13,10 +13,11 @@ from exact.arithmetic.numbers import FloatArray, Rational
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve
+from exact.geometry.pencils.ellipses import point_between
 from exact.geometry.pencils.pencil import Frame, dyadic_direction
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells, Cut
-from exact.regions.arcs.engines.edges import Edge, Tally, between, float_bounds
+from exact.regions.arcs.engines.edges import Edge, Tally, between, float_bounds, separated
 from exact.regions.arcs.engines.isolation import Isolated
 from exact.regions.cells import Outcome
 
@@ -99,7 +100,10 @@ def collected(
         return Cut(found.find, found.near, found.undefined)
 
     def witness(index: int) -> tuple[Rational, Rational]:
-        return dyadic_direction(between(edge(index), edge(index, 1)))
+        if curve.centre is None:
+            return dyadic_direction(between(edge(index), edge(index, 1)))
+        first, second = separated(edge(index), edge(index, 1))
+        return point_between(first.hi, second.lo, curve.cosine)
 
     evidence = (
         f"every zero of every pre-activation is isolated and in order: {tally.filtered} by the "
@@ -141,7 +145,7 @@ def _start(runs: Sequence[Run], number: int, closed: bool) -> _Start:
         kept = np.flatnonzero(sizes)
         bounds = np.stack([run.zeros.low, run.zeros.high], axis=1)[kept]
         inner = _Start(kept + 1, bounds, sizes[kept], run.zeros.rows + run.offset)
-    if len(flips) == 0 and (closed if number == 0 else not run.start.undefined):
+    if len(flips) == 0 and (closed or number) and not run.start.undefined:
         return inner
     own = _Start(
         np.zeros(1, dtype=np.int64),

@@ -27,9 +27,10 @@ from exact.errors import EngineDefect, InvalidInput, Undecided
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
+from exact.geometry.pencils.ellipses import point_between
 from exact.geometry.pencils.isolated_directions import IsolatedDirection, local
 from exact.geometry.pencils.nested_functions import Chain, FormRoot, LineRoot, NestedFunction
-from exact.geometry.pencils.pencil import Form, Frame, dyadic_direction
+from exact.geometry.pencils.pencil import Frame, dyadic_direction
 from exact.geometry.pencils.positions import CurvePoint
 from exact.kernels.nested_roots import roots_are_positive
 from exact.networks.layers import Layer
@@ -48,7 +49,7 @@ from exact.propagation.norm_walks import (
     rank_one,
     stages,
 )
-from exact.propagation.pencil_charts import pencil_chart
+from exact.propagation.pencil_charts import begun, pencil_chart
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.arcs.engines.nested_arcs import (
     Arc,
@@ -79,7 +80,7 @@ class NestedRoots(Engine):
             return reason
         if not network.hidden_layers:
             return Refusal("the network has no hidden layer")
-        if isinstance(domain, CurveDomain) and domain.curve().one is not None:
+        if isinstance(domain, CurveDomain) and not domain.curve().is_of_directions:
             return None
         if reason is None and getattr(domain, "radius_squared", None) is None:
             fact = direction_refusal(network)
@@ -121,7 +122,7 @@ def _leaves_the_middle(network: Network, domain: Domain) -> bool:
     radius_squared, numbers = getattr(domain, "radius_squared", None), list[Rational]()
     if isinstance(domain, CurveDomain):
         curve = domain.curve()
-        numbers = [*curve.u, *curve.v]
+        numbers = [*curve.u, *curve.v, *(curve.centre or ())]
     sizes = nearest_floats([*numbers, *([] if radius_squared is None else [radius_squared])])
     arrays = [
         array
@@ -167,18 +168,13 @@ class _Sweep:
         return arcs[::-1]
 
     def _quarter(self, quadrant: int, stop: Rational) -> Arc:
-        chain, program, state = Chain(quadrant), Program.start(quadrant), self.curve.state()
-        one: tuple[Rational, ...] = self.curve.one if self.curve.one is not None else (_ZERO, _ZERO)
-        if self.curve.radius_squared is not None:
-            form = Form.gram(self.curve.u, self.curve.v, self.curve.radius_squared)
+        chain, program = Chain(quadrant), Program.start(quadrant)
+        state, one, form = begun(self.curve)
+        if form is not None:
             chain = chain.extended(FormRoot(((form.a, form.b), (form.b, form.c))))
             program = program.with_root(
                 BallMatrix.of(RationalArray(2, 2, [form.a, form.b, form.b, form.c]))
             )
-            state = RationalArray(
-                state.nrows(), 3, [x for row in rows_of(state) for x in (*row, _ZERO)]
-            )
-            one = (_ZERO, _ZERO, _ONE)
         exact = ExactState(chain, state, one)
         start, end = (edge_at(quadrant, t) for t in (_ZERO, stop))
         return Arc(start, end, Walk(BallState.of(exact, program), lambda: exact))
@@ -372,7 +368,7 @@ def _collect(
         frame,
         tuple(_cut(edge) for edge in edges),
         RunningCodes.of_bits(cells, closed=closed),
-        [dyadic_direction(arc.quadrant + arc.middle) for arc in spots],
+        [_witness(sweep.curve, arc) for arc in spots],
         tuple(
             (_direction(place), hinge)
             for place, hinge in [*tally.tangent, *_touched_quarters(sweep, leaves, bits, closed)]
@@ -382,6 +378,14 @@ def _collect(
         {"filter": tally.filtered, "exact": tally.exact},
         closed=closed,
     )
+
+
+def _witness(curve: Curve, arc: Arc) -> tuple[Rational, Rational]:
+    """A rational direction inside an arc, on an ellipse one with a rational point."""
+    if curve.centre is None:
+        return dyadic_direction(arc.quadrant + arc.middle)
+    low, high = arc.inside
+    return point_between(arc.quadrant + low, arc.quadrant + high, curve.cosine)
 
 
 def _touched_quarters(
