@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from exact import (
     Ball,
     Box,
+    Ellipse,
     GreatCircle,
     HardTanh,
     HPolytope,
@@ -376,5 +377,8 @@ def test_region_count_refuses_what_it_cannot_count() -> None:
     ):
         with pytest.raises(Unsupported, match="one hidden layer"):
             region_count(network, RealSpace(2))
+    for curve in (GreatCircle([1, 0], [0, 1], radius_squared=1), Ellipse([1, 0], [1, 2])):
+        with pytest.raises(Unsupported, match="counted in flat domains"):
+            region_count(tensors.mlp([([[1, 1]], [0]), ([[1]], None)]), curve)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="does not fit"):
         region_count(random_network(0, [2, 3, 1]), RealSpace(3))
