@@ -75,6 +75,8 @@ class Partition(ABC):
     chart: Chart
     codes_repeat: ClassVar[bool] = False
     """Whether regions are connected cells, of which several can have one code."""
+    domains: ClassVar[tuple[type[Domain], ...]]
+    """The kinds of domains that are cut into such regions."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -247,8 +249,14 @@ class Partition(ABC):
     ) -> Self:
         """The partition whose `parts` these are; InvalidInput where they do not fit each other."""
         make: Callable[..., Self] = cls
-        cells = cls.read_cells(network, domain, values, arrays)
-        return make(Problem.of(network, domain), engine, cells)
+        problem = Problem.of(network, domain)
+        if not isinstance(domain, cls.domains):
+            raise InvalidInput(
+                f"a {cls.__name__} is of another kind of domain",
+                value=domain,
+                remedy=f"give {' or '.join(kind.__name__ for kind in cls.domains)}",
+            )
+        return make(problem, engine, cls.read_cells(network, domain, values, arrays))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Network, domain, engine and the cells as plain arrays: what was computed from them stays

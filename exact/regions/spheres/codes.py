@@ -17,6 +17,7 @@ from exact.errors import EngineDefect, InvalidInput, Undecided, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.geometry.polyhedra.double_description import shorter
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, sides_of
 from exact.propagation.charts import SphereChart
@@ -57,6 +58,7 @@ class CodePartition(CodedPartition):
 
     cells: SphereCodes
     chart: SphereChart
+    domains = (Sphere, GreatSphere)
     read_cells = staticmethod(code_cells)
 
     def __init__(self, problem: Problem, engine: str, cells: SphereCodes) -> None:

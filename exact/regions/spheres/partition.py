@@ -30,6 +30,7 @@ from exact.errors import InvalidInput, Undecided, shown
 from exact.geometry.circles.chords import Chord
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.propagation.charts import SphereChart
 from exact.regions.certificate import Json, round_domain
 from exact.regions.engine import Problem
@@ -66,6 +67,7 @@ class SpherePartition(Partition):
 
     cells: SphereCells
     chart: SphereChart
+    domains = (Sphere, GreatSphere)
     read_cells = staticmethod(sphere_cells)
     codes_repeat = True
 
