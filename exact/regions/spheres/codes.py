@@ -143,8 +143,8 @@ class CodePartition(CodedPartition):
         return self.chart.coordinates(x)
 
     def locate(self, x: Sequence[object]) -> int:
-        """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all
-        around.
+        """The code in the direction of x, whatever its length; InvalidInput where a hinge is zero
+        that is not zero all around. :meth:`code` reads x itself (see `Partition.locate`).
         """
         bits = self.chart.bits_at(self.direction_of(x))
         found = None if bits is None else self.index_of(SplineCode.of(bits, *self._layout))

@@ -229,8 +229,8 @@ class SpherePartition(Partition):
         return list(self.chart.coordinates(x))
 
     def locate(self, x: Sequence[object]) -> int:
-        """The cell that the direction of x lies in; InvalidInput on an arc, or off the sphere's
-        space.
+        """The cell that the direction of x lies in, whatever the length of x; InvalidInput on an
+        arc, or off the sphere's space. :meth:`code` reads x itself (see `Partition.locate`).
 
         Along great circles from x to the first arc; Undecided where its cell has another code than
         x. Cost: an exact comparison per circle.
