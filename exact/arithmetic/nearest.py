@@ -21,11 +21,14 @@ from exact.arithmetic.numbers import (
     ball_bounds,
     ball_precision,
     nearest_float,
+    rational,
 )
 
 _FIRST_BITS, _MOST_BITS = 128, 1 << 13
 # of an integer root: more than twice what a float64 has, so that one bit tells what was cut off
 _ROOT_BITS = 128
+# half of the bits of a float64; and a number that no sum of a few terms of its size takes beyond
+_HALF, _LARGE = 26, Rational(1 << 1000)
 
 
 def nearest_of(enclose: Callable[[int], Ball | None]) -> float:
@@ -46,6 +49,28 @@ def nearest_of(enclose: Callable[[int], Ball | None]) -> float:
                     return found[0] + 0.0  # an underflow has no sign
         bits *= 2
     return found[0] if abs(found[0]) < abs(found[1]) else found[1]
+
+
+def follow(found: object, exact: Sequence[Rational]) -> bool:
+    """Whether floats that somebody computed are these exact values, to half of a float64's digits
+    of the largest: what tells a wrong formula from rounding, and decides nothing else. Values
+    beyond float64 are not judged.
+
+    >>> follow(np.array([0.1, 0.2]), [Rational(1, 10), Rational(1, 5)])
+    True
+    >>> follow([0.1, 0.3], [Rational(1, 10), Rational(1, 5)]), follow([0.1], [])
+    (False, False)
+    """
+    values = np.asarray(found)
+    if values.dtype.kind != "f" or values.size != len(exact):
+        return False
+    largest = max(map(abs, exact), default=Rational(0))
+    if largest >= _LARGE:
+        return True
+    pairs = zip(values.reshape(-1).tolist(), exact, strict=True)
+    return bool(np.isfinite(values).all()) and all(
+        abs(rational(value) - x) * (1 << _HALF) <= largest for value, x in pairs
+    )
 
 
 def exact_root(square: Rational) -> Rational | None:

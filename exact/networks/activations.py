@@ -16,24 +16,37 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 from scipy.special import erf, expit
 from torch import nn
 
-from exact.arithmetic.numbers import Ball, FloatArray, Rational, nearest_float, rational
+from exact.arithmetic.nearest import follow
+from exact.arithmetic.numbers import (
+    Ball,
+    FloatArray,
+    Rational,
+    ball_bounds,
+    nearest_float,
+    rational,
+)
 from exact.arithmetic.texts.number_texts import full_repr
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, NotPiecewiseLinear
+from exact.errors import InvalidInput, NotPiecewiseLinear, require_methods
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_FAR = 2.0**500  # points beyond are not asked of a float pass
 _DEFAULT_SLOPE = rational(0.01)
 Piece = tuple[Rational, Rational]
 
 
 class Activation(ABC):
     """A scalar function applied to every pre-activation of a layer.
+
+    One of one's own is a subclass with `breakpoints`, `pieces` and `forward_float`. A layer refuses
+    it with InvalidInput where bends do not ascend, pieces do not fit them, or the float pass is
+    another function.
 
     >>> class Clipped(Activation):
     ...     breakpoints = Rational(0), Rational(6)
@@ -46,6 +59,10 @@ class Activation(ABC):
     >>> Clipped().is_continuous, Clipped().name
     (True, 'Clipped()')
     """
+
+    def __new__(cls, *given: object, **named: object) -> Self:
+        require_methods(cls, "activation")
+        return super().__new__(cls)
 
     @property
     @abstractmethod
@@ -165,6 +182,96 @@ def known(
         return kind
 
     return register
+
+
+def check_activation(activation: Activation) -> None:
+    """InvalidInput unless an activation of one's own keeps its promises, as far as a few points
+    tell: bends ascend, there is one piece more, all are Rationals, which no Fraction or float
+    stands for, and the float pass follows the pieces.
+    """
+    if type(activation).__module__ == __name__:
+        return
+    bends, name = activation.breakpoints, type(activation).__name__
+    if not _are_rationals(bends):
+        raise InvalidInput(
+            f"breakpoints of the activation {name} is no tuple of Rationals",
+            value=repr(bends)[:60],
+            remedy="give exact.rational(x) for each bend, and () for none",
+        )
+    if any(low >= high for low, high in pairwise(bends)):
+        raise InvalidInput(
+            f"breakpoints of the activation {name} do not ascend",
+            value=bends,
+            remedy="give them in ascending order, each once",
+        )
+    if activation.is_piecewise_linear:
+        _check_pieces(activation, name)
+    elif not isinstance(activation, Smooth):
+        raise InvalidInput(
+            f"the activation {name} has neither pieces nor enclosures",
+            value="is_piecewise_linear = False",
+            remedy="derive it from exact.networks.activations.Smooth, with forward_ball",
+        )
+    else:
+        _check_enclosures(activation, name)
+
+
+def _check_pieces(activation: Activation, name: str) -> None:
+    pieces, bends = activation.pieces, activation.breakpoints
+    if not isinstance(pieces, tuple | list) or not all(
+        _are_rationals(piece) and len(piece) == 2 for piece in pieces
+    ):
+        raise InvalidInput(
+            f"pieces of the activation {name} are no pairs of Rationals",
+            value=repr(pieces)[:60],
+            remedy="give (slope, intercept) for each piece, of exact.rational(x)",
+        )
+    if len(pieces) != len(bends) + 1:
+        raise InvalidInput(
+            f"pieces of the activation {name} do not fit its breakpoints",
+            value=f"{len(bends)} breakpoints, {len(pieces)} pieces",
+            remedy="give one piece more than breakpoints, from left to right",
+        )
+    points = [x for x in map(nearest_float, _between(bends)) if abs(x) < _FAR]
+    inside = [rational(x) for x in points]
+    exact = [
+        slope * x + intercept
+        for x in inside
+        for slope, intercept in [pieces[sum(x > bend for bend in bends)]]
+    ]
+    found = activation.forward_float(np.array(points))
+    if not follow(found, exact):
+        raise InvalidInput(
+            f"forward_float of the activation {name} is another function than its pieces",
+            value=f"{repr(found)[:60]} at {points}",
+            remedy="let it take an array and give slope z + intercept of each z's piece",
+        )
+
+
+def _check_enclosures(activation: Smooth, name: str) -> None:
+    balls: list[object] = [activation.forward_ball(Ball(x)) for x in (-1, 2)]
+    found = activation.forward_float(np.array([-1.0, 2.0]))
+    middles = [
+        sum(ball_bounds(b), _ZERO) / 2 for b in balls if isinstance(b, Ball) and b.is_finite()
+    ]
+    if len(middles) < 2 or not follow(found, middles):
+        raise InvalidInput(
+            f"forward_ball of the activation {name} is another function than forward_float",
+            value=f"{repr(balls)[:60]}, {repr(found)[:60]} at -1 and 2",
+            remedy="let forward_ball enclose what forward_float computes",
+        )
+
+
+def _are_rationals(values: object) -> bool:
+    return isinstance(values, tuple | list) and all(isinstance(x, Rational) for x in values)
+
+
+def _between(bends: Sequence[Rational]) -> list[Rational]:
+    """A point inside every piece."""
+    if not bends:
+        return [_ONE]
+    middles = [(low + high) / 2 for low, high in pairwise(bends)]
+    return [bends[0] - 1 - abs(bends[0]), *middles, bends[-1] + 1 + abs(bends[-1])]
 
 
 def _hexadecimal(values: Iterable[Rational]) -> str:

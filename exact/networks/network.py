@@ -34,6 +34,7 @@ from exact.networks.layers import (
     Operation,
     blocks_behind,
     blocks_up_to,
+    parts,
     steps_of,
     up_to,
 )
@@ -60,6 +61,7 @@ class Network:
     blocks: tuple[Block, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", parts(self.blocks, Block, "a network"))
         if not self.blocks:
             raise InvalidInput(
                 "a network has no block", value=self.blocks, remedy="give at least one Block"
