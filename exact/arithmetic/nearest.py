@@ -56,6 +56,8 @@ def follow(found: object, exact: Sequence[Rational]) -> bool:
     of the largest: what tells a wrong formula from rounding, and decides nothing else. Values
     beyond float64 are not judged.
 
+    >>> import numpy as np
+    >>> from exact.arithmetic.numbers import Rational
     >>> follow(np.array([0.1, 0.2]), [Rational(1, 10), Rational(1, 5)])
     True
     >>> follow([0.1, 0.3], [Rational(1, 10), Rational(1, 5)]), follow([0.1], [])
@@ -76,6 +78,7 @@ def follow(found: object, exact: Sequence[Rational]) -> bool:
 def exact_root(square: Rational) -> Rational | None:
     """The square root of a rational that is not negative, where it is rational.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> exact_root(Rational(9, 4)), exact_root(Rational(2))
     (3/2, None)
     """
@@ -88,6 +91,7 @@ def nearest_root(square: Rational) -> float:
     """The float64 nearest to the square root of a rational that is not negative, also where its
     square is no float64.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> nearest_root(Rational(2)), nearest_root(Rational(1, 10**400))
     (1.4142135623730951, 1e-200)
     """
@@ -127,6 +131,7 @@ def short_rational(value: Rational, bits: int) -> Rational:
     """A dyadic number with a numerator of about `bits` bits, within 2^(1 - bits) of a value of any
     size, relatively.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> short_rational(Rational(1, 3), 4)
     5/16
     """

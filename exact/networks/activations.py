@@ -5,8 +5,9 @@ breakpoints[k]`; the number of set bits is the index of the affine piece. ReLU h
 (0), hard tanh two, the identity none. A smooth activation keeps the sign of its pre-activation as
 its one bit and has no pieces: it is not piecewise linear.
 
-All that is said about an activation stands here: its class, and by :func:`known` the names and the
-torch modules by which readers find it. To train one, it also needs a name in `toy_models.models`.
+All that is said about an activation stands in this one file: its class, and by :func:`known` the
+names and the torch modules by which readers find it. To train one, it also needs a name in
+`toy_models.models`.
 """
 
 from __future__ import annotations
@@ -48,14 +49,13 @@ class Activation(ABC):
     it with InvalidInput where bends do not ascend, pieces do not fit them, or the float pass is
     another function.
 
+    >>> from exact import rational
     >>> class Clipped(Activation):
-    ...     breakpoints = Rational(0), Rational(6)
-    ...     pieces = (
-    ...         (Rational(0), Rational(0)), (Rational(1), Rational(0)), (Rational(0), Rational(6))
-    ...     )
-    ...
+    ...     zero, one, six = rational(0), rational(1), rational(6)
+    ...     breakpoints = zero, six
+    ...     pieces = (zero, zero), (one, zero), (zero, six)
     ...     def forward_float(self, z):
-    ...         return np.clip(z, 0, 6)
+    ...         return z.clip(0, 6)
     >>> Clipped().is_continuous, Clipped().name
     (True, 'Clipped()')
     """
@@ -101,7 +101,8 @@ class Activation(ABC):
         """sha256 of bends and pieces, whatever the class is called; of bends and name where there
         are no pieces.
 
-        >>> LeakyReLU(Rational(0)).digest == ReLU().digest
+        >>> from exact import rational
+        >>> LeakyReLU(0).digest == ReLU().digest
         True
         """
         pieces, name = (self.pieces, "") if self.is_piecewise_linear else ((), self.name)
@@ -123,7 +124,8 @@ class Activation(ABC):
         """A bound on |derivative|, and on the error of the function in float64 in units of
         `2^-53 |z|`; infinite where none is known.
 
-        >>> ReLU().float_bounds, LeakyReLU(Rational(1, 4)).float_bounds
+        >>> from exact import rational
+        >>> ReLU().float_bounds, LeakyReLU("1/4").float_bounds
         ((1.0, 0.0), (1.0, 0.25))
         """
         if not self.is_piecewise_linear:
@@ -168,6 +170,8 @@ def known(
     `torch` says which attributes of which modules the fields are, `named` which values they have
     under the names of configurations.
 
+    >>> from torch import nn
+    >>> from exact.networks.activations import KINDS, NAMED, TORCH
     >>> NAMED["relu6"], TORCH[nn.Hardtanh](nn.Hardtanh(-2, 3)), KINDS["ReLU"]()
     (HardTanh(lo=0, hi=6), HardTanh(lo=-2, hi=3), ReLU())
     """
@@ -306,7 +310,7 @@ class LeakyReLU(Activation):
     """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64
     nearest to 1/100).
 
-    >>> [(str(slope), str(intercept)) for slope, intercept in LeakyReLU(Rational(1, 4)).pieces]
+    >>> [(str(slope), str(intercept)) for slope, intercept in LeakyReLU("1/4").pieces]
     [('1/4', '0'), ('1', '0')]
     """
 
@@ -486,6 +490,7 @@ class GELU(Smooth):
 class SiLU(Smooth):
     """z sigmoid(z). Not piecewise linear.
 
+    >>> import numpy as np
     >>> SiLU().forward_float(np.array([0.0, 2.0])).round(4).tolist(), SiLU().is_piecewise_linear
     ([0.0, 1.7616], False)
     """

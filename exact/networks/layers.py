@@ -207,6 +207,7 @@ class Block:
     """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip
     connection.
 
+    >>> import numpy as np
     >>> from exact import Network, ReLU
     >>> block = Block((Layer.of([[1, 0], [0, 1]], activation=ReLU()),), residual=True)
     >>> Network((block,)).forward_float(np.array([[1.0, -2.0]])).tolist()

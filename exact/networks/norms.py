@@ -50,6 +50,7 @@ class Norm(ABC):
     A norm of one's own is a subclass with `project`, `sphere_dim` and `sphere_basis`; P must be an
     orthogonal projection and the basis one of its image, else making one raises InvalidInput.
 
+    >>> from exact.arithmetic.linear_algebra import matrix
     >>> norm = LayerNorm.of(eps=0, dim=3)
     >>> norm.sphere_dim, norm.project(matrix([[3], [0], [0]], 1)).entries() == [2, -1, -1]
     (1, True)
@@ -203,6 +204,8 @@ def known(name: str, torch: type[nn.Module] | None = None) -> Callable[[Kind], K
     `torch` is a module that computes as it does and has `normalized_shape`, `eps` and `weight`, and
     perhaps `bias`, as nn.LayerNorm has.
 
+    >>> from torch import nn
+    >>> from exact.networks.norms import KINDS, NAMED, TORCH
     >>> NAMED["rms"] is TORCH[nn.RMSNorm] is KINDS["RMSNorm"] is RMSNorm
     True
     """
@@ -241,6 +244,7 @@ def _shifted(eps: Rational, powers: IndexArray) -> FloatArray:
 class LayerNorm(Norm):
     """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2.
 
+    >>> import numpy as np
     >>> LayerNorm.of(dim=4, eps=0).forward_float(np.array([[1.0, 1.0, 3.0, 3.0]])).tolist()
     [[-1.0, -1.0, 1.0, 1.0]]
     """
@@ -264,6 +268,7 @@ class LayerNorm(Norm):
 class RMSNorm(Norm):
     """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1.
 
+    >>> import numpy as np
     >>> RMSNorm.of(dim=2, eps=0).forward_float(np.array([[7.0, -1.0]])).tolist()
     [[1.4, -0.2]]
     """

@@ -43,6 +43,8 @@ class LinearOperator(ABC):
     Equal operators have equal matrices, whatever their classes are; cost of comparing: their
     matrices once.
 
+    >>> from exact.arithmetic.numbers import RationalArray
+    >>> from exact.networks.operators import Dense
     >>> class Difference(LinearOperator):
     ...     shape = (1, 2)
     ...     def apply(self, columns):
