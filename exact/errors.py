@@ -264,6 +264,19 @@ def require(holds: bool, fact: str, value: object) -> None:
         raise EngineDefect(f"what must hold does not: {fact}", value=value)
 
 
+def require_methods(kind: type, part: str) -> None:
+    """InvalidInput where a class of one's own lacks methods of the abstract class of a `part` of
+    networks.
+    """
+    missing: frozenset[str] = getattr(kind, "__abstractmethods__", frozenset())
+    if missing:
+        raise InvalidInput(
+            f"the class {kind.__name__} is no {part} yet",
+            value=f"nothing for {', '.join(sorted(missing))}",
+            remedy=f"write {'it' if len(missing) == 1 else 'them'} as the base class says",
+        )
+
+
 def shown(point: Sequence[object]) -> str:
     """A point for messages: up to eight coordinates, long numbers abbreviated, more by their
     number.

@@ -34,7 +34,7 @@ def number(text: str, option: str) -> Fraction:
     Raises InvalidInput for anything else, NaN and infinities included.
     """
     remedy = (
-        "write decimals or fractions, such as 0.5 or -1/3, with commas inside a vector: 1,0,-1/2"
+        "write decimals or fractions, such as 0.5 or -1/3, in vectors with commas alone: 1,0,-1/2"
     )
     if len(text) > LONGEST or not NUMBER.fullmatch(text):
         raise InvalidInput(
@@ -57,7 +57,7 @@ def vectors(values: Sequence[str], option: str) -> tuple[Vector, ...]:
 def integers(values: Sequence[str], option: str) -> tuple[int, ...]:
     """Integers separated by spaces or commas. Raises InvalidInput for anything else."""
     words = " ".join(values).replace(",", " ").split()
-    for word in words:
+    for word in words or [""]:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", word):
             raise InvalidInput(
                 f"{option} has an entry that is not an integer",
@@ -123,7 +123,7 @@ def settings(values: Sequence[str], option: str) -> dict[str, object]:
     text.
     """
     pairs = {}
-    for word in " ".join(values).split():
+    for word in [word for given in values for word in given.split() or [""]]:
         key, equals, value = word.partition("=")
         if not equals or not key.isidentifier():
             raise InvalidInput(
@@ -210,11 +210,13 @@ def domain(
             value=f"--{request.kind}",
             remedy="leave out --radius-squared",
         )
-    expected = request.option.size
-    if len(request.points) != expected:
+    option, count = request.option, len(request.points)
+    if count != option.size:
+        typed = " ".join(given[request.kind]).strip()
         raise InvalidInput(
-            f"--{request.kind} takes {expected} points",
-            value=f"{len(request.points)}",
-            remedy=f"write for instance --{request.kind} {request.option.example}",
+            f"--{request.kind} takes {option.size} values, {option.points}",
+            value=f"{count}: {typed}" if count else "none",
+            remedy=f"write for instance --{request.kind} {option.example}, with spaces between "
+            "the values, and commas inside a vector",
         )
     return request

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,6 +123,8 @@ def train(
     A task of your own, package:function, is a function of (count, seed=0) that returns a
     toy_models.Dataset; its rows are saved with the run, as those of --data are.
 
+    The run is a folder under --out; the other commands take it by its name.
+
     Examples:
 
         exactlens train --task moons --norm layernorm --widths 16 16
@@ -220,8 +223,9 @@ def check(
     relu_ised: ReluIsed = False,
     root: Root = Path("runs"),
 ) -> int:
-    """Verify a certificate that `partition --certificate` wrote, with Python's integers and
-    fractions alone.
+    """Verify a certificate that `partition --certificate` wrote.
+
+    Python's integers and fractions alone decide.
 
     Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate.
 
@@ -252,8 +256,10 @@ def graph(
     how: How,
     root: Root = Path("runs"),
 ) -> int:
-    """Write the adjacency graph of a partition: nodes carry code and witness, edges the hinges that
-    flip.
+    """Write the adjacency graph of a partition, with codes and witnesses.
+
+    A node is a region with its code and a point in it (the point up to 10,000 regions), an edge a
+    shared facet with the hinges that flip: (layer, neuron, breakpoint).
 
     Examples:
 
@@ -339,7 +345,7 @@ def _line(error: Exception, args: Sequence[str]) -> str | None:
             info.name or info.callback.__name__ for info in app.registered_commands if info.callback
         }
         command = f"exactlens {args[0]}" if args[0] in known else "exactlens"
-        wrong = error.format_message().rstrip(".")
+        wrong = _plain(error.format_message().rstrip("."))
         text = f"{wrong[:1].lower()}{wrong[1:]}; got {' '.join(args)}; see {command} --help"
     elif isinstance(error, OSError) and error.strerror:
         text = (
@@ -351,6 +357,19 @@ def _line(error: Exception, args: Sequence[str]) -> str | None:
     else:
         return None
     return "error: " + "".join(c if c.isprintable() else " " for c in text)
+
+
+_BOUNDS = (
+    (r"Input should be a valid (number|integer).*", r"not a \1"),
+    (r"Input should be greater than or equal to (\S+)", r"less than \1"),
+)
+
+
+def _plain(text: str) -> str:
+    """A message about the value of an option, in words for who typed it."""
+    for pattern, words in _BOUNDS:
+        text = re.sub(pattern, words, text)
+    return text
 
 
 _LOOK = "check the path and its permissions"

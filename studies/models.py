@@ -20,7 +20,8 @@ Asked = Annotated[
     ),
 ]
 Vectors = Annotated[
-    Path, typer.Option(help="One a row: .npy, .safetensors or .csv.", show_default=False)
+    Path,
+    typer.Option(help="The vectors, one a row: .npy, .safetensors or .csv.", show_default=False),
 ]
 InFront = Annotated[
     int | None,
@@ -90,10 +91,10 @@ def gpt2(
         ),
     ] = None,
 ) -> int:
-    """Ask the MLP layers of a language model on a text, or cut great circles through the directions
-    that one layer reads, exactly.
+    """Ask the MLP layers of a language model, on a text or along great circles.
 
-    A name such as gpt2 is looked up on the Hugging Face hub; a folder works offline. With --text:
+    Circles go through directions that one layer reads: random ones, or those of --vectors. A name
+    such as gpt2 is looked up on the Hugging Face hub; a folder works offline. With --text:
     report.html, and for each layer codes, nearest boundaries, firing, bfloat16, and crossings from
     token to token as Parquet files (docs/language-models.md). Interrupted, the same call goes on.
 
@@ -130,10 +131,20 @@ def steer(
     target: Asked,
     vectors: Vectors,
     direction: Annotated[
-        Path, typer.Option(help="One direction, or one for each vector.", show_default=False)
+        Path,
+        typer.Option(
+            help="One direction d, or one for each vector x: .npy, .safetensors or .csv.",
+            show_default=False,
+        ),
     ],
     alphas: Annotated[
-        Words, typer.Option("--alphas", metavar="LO HI", help="The strengths.", show_default=False)
+        Words,
+        typer.Option(
+            "--alphas",
+            metavar="LO HI",
+            help="The strengths alpha between which crossings are looked for, such as 0 8.",
+            show_default=False,
+        ),
     ],
     layer: InFront = None,
     product: Annotated[
@@ -145,7 +156,9 @@ def steer(
     out: TableFile = None,
     root: Root = Path("runs"),
 ) -> int:
-    """Find every crossing of x + alpha d: which neurons flip, on or off, and at which strength.
+    """Find which neurons flip along x + alpha d, on or off, and at which strength alpha.
+
+    Every crossing is found, exactly, through all hidden layers; the first ones are printed.
 
     Examples:
 
@@ -189,6 +202,8 @@ def codes(
     root: Root = Path("runs"),
 ) -> int:
     """Compute the exact spline codes of vectors, and what a low precision makes of them.
+
+    A code has one bit a neuron: whether its pre-activation is positive.
 
     Examples:
 

@@ -34,15 +34,31 @@ Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact r
 Seed = Annotated[int, typer.Option(help="Decides data, weights and random directions.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a run of the same name.")]
 Words = list[str] | None
-Radius = Annotated[str | None, typer.Option(help="Of a sphere or circle that no norm supplies.")]
+Radius = Annotated[
+    str | None, typer.Option(help="The square of the radius, where no norm fixes it, such as 4.")
+]
 FromBlock = Annotated[
-    int | None, typer.Option(help="Start at this block (default: the norm, for round domains).")
+    int | None,
+    typer.Option(
+        help="Leave out the blocks before this one, from 0 (default: those before the norm, for "
+        "spheres, circles and the ball)."
+    ),
 ]
 ReluIsed = Annotated[bool, typer.Option("--relu-ised", help="Put ReLU in place of GELU and SiLU.")]
 Engine = Annotated[
-    str | None, typer.Option(help="By name; default: by cost. A wrong name lists them all.")
+    str | None,
+    typer.Option(
+        help="The method by its name, such as subdivision; a wrong one lists them all (default: "
+        "the cheapest that can do the job)."
+    ),
 ]
-Limit = Annotated[str, typer.Option(help="Refuse jobs that may have more regions; none: no limit.")]
+Limit = Annotated[
+    str,
+    typer.Option(
+        help="The most regions (on circles and spheres: cells or codes): a job whose first hidden "
+        "layer alone makes more is refused, any other ends there; none: no limit."
+    ),
+]
 RegionBudget = Annotated[int | None, typer.Option(help="Stop after so many regions.", min=1)]
 SecondBudget = Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0.0)]
 _BYTES = (
@@ -85,16 +101,24 @@ def _stated(module: ast.Module) -> Iterator[ast.Call]:
 
 # ---- options that take several values
 
-_POINTED = (option["name"] for option in domain_options() if option["points"])
-SEVERAL = frozenset(f"--{name}" for name in (*_POINTED, "widths", "task-option", "alphas"))
-VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
+_SIZES = {
+    **{f"--{option['name']}": len(option["points"].split()) for option in domain_options()},
+    "--alphas": 2,
+}
+SEVERAL = frozenset({"--widths", "--task-option", *(name for name, size in _SIZES.items() if size)})
+VALUE = re.compile(
+    r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+|[(\[].*", re.IGNORECASE
+)
+"""Numbers, vectors, settings, and what is meant as a vector but stands in brackets."""
 
 
 def gathered(args: Sequence[str]) -> list[str]:
     """The arguments with the values of each such option joined into one, which is what typer can
     read.
 
-    The first word behind an option is its value whatever it is; further ones must look like values.
+    As many words behind an option are its values as it takes, unless they are options themselves;
+    further ones must look like values. An option without any has the empty text, which its reader
+    refuses.
     """
     rest, out = deque(args), list[str]()
     while rest:
@@ -105,11 +129,17 @@ def gathered(args: Sequence[str]) -> list[str]:
             break
         if word.split("=")[0] not in SEVERAL:
             continue
-        values = [out.pop()] if "=" in word else [rest.popleft()] if rest else []
-        while rest and VALUE.fullmatch(rest[0]):
+        values = [out.pop()] if "=" in word else []
+        wanted = _SIZES.get(word.split("=")[0], 1)
+        while rest and (_is_missing(values, wanted, rest[0]) or VALUE.fullmatch(rest[0])):
             values.append(rest.popleft())
-        out += [" ".join(values)] if values else []
+        out.append(" ".join(values))
     return out
+
+
+def _is_missing(values: Sequence[str], wanted: int, word: str) -> bool:
+    """Whether an option has fewer values than it takes, and the next word is no option."""
+    return len(" ".join(values).split()) < wanted and not word.startswith("--")
 
 
 # ---- groups of options
@@ -126,7 +156,9 @@ def _of_domain(option: Mapping[str, Any]) -> Parameter:
     name = option["name"].replace("-", "_")
     if not option["points"]:
         return _shared(name, Annotated[bool, typer.Option(flag, help=says)], False)
-    taken = typer.Option(flag, metavar=option["points"], help=says)
+    taken = typer.Option(
+        flag, metavar=option["points"], help=f"{says[:-1]}, such as {flag} {option['example']}."
+    )
     return _shared(name, Annotated[Words, taken], None)
 
 

@@ -112,8 +112,8 @@ def find(target: str, root: Path) -> Path:
         )
         raise InvalidInput(
             "there is no run or checkpoint of that name",
-            value=target,
-            remedy=f"{remedy}; or a {WEIGHTS} file",
+            value=target if root == Path("runs") else f"{target}, with --root {root}",
+            remedy=f"{remedy}; or give a {WEIGHTS} file",
         )
     return folder
 

@@ -63,6 +63,7 @@ def study(
     """Train, enumerate, compare with GPT-2, and write the report; or ask some of the questions, of
     networks of your own.
 
+    The report is an HTML page, runs/NAME/report/index.html; with --gpt2 real weights are asked too.
     A question that a network of yours does not fit leaves a row that says what it needs.
 
     Exit codes: 0 done, whatever the verdicts; 5 a theorem fails, so that the code is wrong.

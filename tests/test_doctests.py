@@ -1,7 +1,10 @@
-"""Every example in a docstring of `exact` and `studies` runs and prints what it says."""
+"""Every example in a docstring of `exact` and `studies` runs and prints what it says; those of
+`exact` when they are pasted behind `from exact import *` and the import of what they are about.
+"""
 
 from __future__ import annotations
 
+import copy
 import doctest
 import importlib
 import pkgutil
@@ -34,11 +37,26 @@ def test_there_are_examples() -> None:
     assert sum(len(test.examples) for test in EXAMPLES.values()) >= 9
 
 
+PUBLIC = {"exact": exact, **{name: getattr(exact, name) for name in exact.__all__}}
+
+
+def _pasted(name: str) -> doctest.DocTest:
+    """An example with the names that its reader has: the public ones, and its own."""
+    found = copy.copy(EXAMPLES[name])
+    module = found.globs["__name__"]
+    if not module.startswith("exact"):
+        return found
+    own = name.removeprefix(module).split(".")[1:2]
+    there = {one: found.globs[one] for one in own}
+    found.globs = {**PUBLIC, **there, "__name__": "__main__"}
+    return found
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name: str) -> None:
     report: list[str] = []
     result = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST).run(
-        EXAMPLES[name], out=report.append
+        _pasted(name), out=report.append
     )
     assert result.attempted > 0
     assert result.failed == 0, "".join(report)

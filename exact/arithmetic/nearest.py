@@ -21,11 +21,14 @@ from exact.arithmetic.numbers import (
     ball_bounds,
     ball_precision,
     nearest_float,
+    rational,
 )
 
 _FIRST_BITS, _MOST_BITS = 128, 1 << 13
 # of an integer root: more than twice what a float64 has, so that one bit tells what was cut off
 _ROOT_BITS = 128
+# half of the bits of a float64; and a number that no sum of a few terms of its size takes beyond
+_HALF, _LARGE = 26, Rational(1 << 1000)
 
 
 def nearest_of(enclose: Callable[[int], Ball | None]) -> float:
@@ -48,9 +51,34 @@ def nearest_of(enclose: Callable[[int], Ball | None]) -> float:
     return found[0] if abs(found[0]) < abs(found[1]) else found[1]
 
 
+def follow(found: object, exact: Sequence[Rational]) -> bool:
+    """Whether floats that somebody computed are these exact values, to half of a float64's digits
+    of the largest: what tells a wrong formula from rounding, and decides nothing else. Values
+    beyond float64 are not judged.
+
+    >>> import numpy as np
+    >>> from exact.arithmetic.numbers import Rational
+    >>> follow(np.array([0.1, 0.2]), [Rational(1, 10), Rational(1, 5)])
+    True
+    >>> follow([0.1, 0.3], [Rational(1, 10), Rational(1, 5)]), follow([0.1], [])
+    (False, False)
+    """
+    values = np.asarray(found)
+    if values.dtype.kind != "f" or values.size != len(exact):
+        return False
+    largest = max(map(abs, exact), default=Rational(0))
+    if largest >= _LARGE:
+        return True
+    pairs = zip(values.reshape(-1).tolist(), exact, strict=True)
+    return bool(np.isfinite(values).all()) and all(
+        abs(rational(value) - x) * (1 << _HALF) <= largest for value, x in pairs
+    )
+
+
 def exact_root(square: Rational) -> Rational | None:
     """The square root of a rational that is not negative, where it is rational.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> exact_root(Rational(9, 4)), exact_root(Rational(2))
     (3/2, None)
     """
@@ -63,6 +91,7 @@ def nearest_root(square: Rational) -> float:
     """The float64 nearest to the square root of a rational that is not negative, also where its
     square is no float64.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> nearest_root(Rational(2)), nearest_root(Rational(1, 10**400))
     (1.4142135623730951, 1e-200)
     """
@@ -102,6 +131,7 @@ def short_rational(value: Rational, bits: int) -> Rational:
     """A dyadic number with a numerator of about `bits` bits, within 2^(1 - bits) of a value of any
     size, relatively.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> short_rational(Rational(1, 3), 4)
     5/16
     """

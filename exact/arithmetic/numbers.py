@@ -129,6 +129,7 @@ def listed(values: Any, name: str = "vector") -> list[Any]:
 def whole_number(value: object, name: str = "number") -> int:
     """Return an int or a NumPy integer as int; refuse anything else, such as 2.5, "3" or True.
 
+    >>> import numpy as np
     >>> whole_number(np.int64(3))
     3
     """
@@ -275,6 +276,7 @@ def square_free(polynomial: fmpq_poly) -> fmpq_poly:
     """The polynomial with the same zeros, each of them simple, and coprime integer coefficients;
     not for the zero polynomial.
 
+    >>> from exact.arithmetic.numbers import Polynomial
     >>> square_free(Polynomial([0, 0, 1, 2]))    # t^2 (1 + 2 t)
     2*x^2 + x
     """

@@ -30,6 +30,7 @@ def sign(value: Rational) -> int:
 def sign_of_surd(a: Rational, b: Rational, d: Rational) -> int:
     """The sign of `a + b sqrt(d)` for a radicand `d >= 0`: compare a^2 with b^2 d.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> sign_of_surd(Rational(3), Rational(-2), Rational(2))   # 3 - 2 sqrt(2) = 0.17...
     1
     """

@@ -194,10 +194,10 @@ def only(record: Any, names: Set[str], place: str) -> None:
 def integers(text: Any, count: int, place: str) -> Integers:
     """Integers in base 16, in lower case, separated by spaces."""
     try:
-        if not _DIGITS.issuperset(text):
+        if not isinstance(text, str) or not _DIGITS.issuperset(text):
             raise ValueError(place)
         values = [int(word, 16) for word in text.split()]
-    except (AttributeError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise Rejected(f"{place}: not a list of integers in base 16") from error
     if len(values) != count:
         raise Rejected(f"{place}: {len(values)} integers where {count} belong")

@@ -42,6 +42,7 @@ def tied(network: Network, pairs: Sequence[Pair] | None = None) -> Network:
     the one hinge is on iff the output is positive. Raises InvalidInput for pairs that are no two
     outputs.
 
+    >>> from exact.instruments.decision import boundary
     >>> from exact import RealSpace, partition
     >>> from exact.sources import tensors
     >>> # 2 relu(x) and relu(-x) + 1
@@ -120,6 +121,7 @@ def count_without_ties(found: Partition) -> int:
     elsewhere the cells that hang together across ties. Raises InvalidInput for partitions of
     networks that do not end in ties.
 
+    >>> from exact.instruments.decision import tied
     >>> from exact import RealSpace, partition
     >>> from exact.sources import tensors
     >>> both = tensors.mlp([([[1], [-1]], [0, 0]), ([[2, 0], [0, 1]], [0, 1])])

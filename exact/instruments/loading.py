@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from exact.arithmetic.texts.number_texts import Json
+from exact.arithmetic.texts.records import Record
 from exact.errors import InvalidInput
 from exact.geometry.domains.records import domain_of_record
 from exact.networks.architectures import network_of
@@ -19,16 +20,6 @@ from exact.regions.storage import FORMAT, OWN, VERSION, Arrays, part_of, seal
 from exact.sources.weight_files import WeightFile, read_file
 
 _KINDS: Mapping[str, type[Partition]] = {kind.__name__: kind for kind in VIEWS.values()}
-_DAMAGE = (
-    KeyError,
-    IndexError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    AssertionError,
-    ZeroDivisionError,
-    OverflowError,
-)
 
 
 def load(path: str | Path) -> Partition:
@@ -56,37 +47,25 @@ def load(path: str | Path) -> Partition:
             value=str(stored.file.path),
             remedy="write one with partition.save",
         )
-    try:
-        return _restored(stored, stored.manifest["partition"])
-    except InvalidInput:
-        raise
-    except (
-        _DAMAGE
-    ) as error:  # parts that contradict each other in a way that no reader of theirs foresaw
-        raise InvalidInput(
-            "the partition in the file is damaged",
-            value=f"{stored.file.path}: {type(error).__name__} {error}",
-            remedy="save the partition again, or restore the file",
-        ) from error
+    return _restored(stored, Record.of(stored.manifest["partition"], "the partition"))
 
 
-def _restored(stored: Stored, record: Mapping[str, Json]) -> Partition:
-    kind = _KINDS.get(record["kind"])
+def _restored(stored: Stored, record: Record) -> Partition:
+    kind = _KINDS.get(record.text("kind"))
     if kind is None:
         raise InvalidInput(
             "no such kind of partition",
-            value=repr(record["kind"])[:60],
+            value=repr(record.text("kind"))[:60],
             remedy=f"give one of {', '.join(_KINDS)}",
         )
     network = network_of(stored.file.json("architecture"), stored.array)
-    domain = domain_of_record(record["domain"])
-    domain.check(network.input_dim)
+    domain = domain_of_record(record.values.get("domain"))
     found = kind.of_parts(
-        network, domain, str(record["engine"]), record["cells"], stored.arrays(OWN)
+        network, domain, record.text("engine"), record.values.get("cells"), stored.arrays(OWN)
     )
     for what, own, said in (
-        ("network", network.sha256, record["network_sha256"]),
-        ("codes", found.digest, record["digest"]),
+        ("network", network.sha256, record.text("network_sha256")),
+        ("codes", found.digest, record.text("digest")),
     ):
         if own != said:
             raise InvalidInput(

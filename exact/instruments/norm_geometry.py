@@ -238,6 +238,7 @@ def is_image(norm: Norm, z: Sequence[object]) -> bool:
     For eps > 0 the image is the open ellipsoid in its flat; for eps = 0 its surface, or all of it
     with the surface where zero gains flatten the sphere.
 
+    >>> from exact.instruments.norm_geometry import side_of
     >>> from exact import LayerNorm
     >>> norm = LayerNorm.of(eps=0, dim=3)
     >>> is_image(norm, [1, -1, 0]), side_of(norm, [1, -1, 0]), side_of(norm, [1, 1, 1])

@@ -5,8 +5,9 @@ breakpoints[k]`; the number of set bits is the index of the affine piece. ReLU h
 (0), hard tanh two, the identity none. A smooth activation keeps the sign of its pre-activation as
 its one bit and has no pieces: it is not piecewise linear.
 
-All that is said about an activation stands here: its class, and by :func:`known` the names and the
-torch modules by which readers find it. To train one, it also needs a name in `toy_models.models`.
+All that is said about an activation stands in this one file: its class, and by :func:`known` the
+names and the torch modules by which readers find it. To train one, it also needs a name in
+`toy_models.models`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 from scipy.special import erf, expit
 from torch import nn
 
-from exact.arithmetic.numbers import Ball, FloatArray, Rational, nearest_float, rational
+from exact.arithmetic.nearest import follow
+from exact.arithmetic.numbers import (
+    Ball,
+    FloatArray,
+    Rational,
+    ball_bounds,
+    nearest_float,
+    rational,
+)
 from exact.arithmetic.texts.number_texts import full_repr
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, NotPiecewiseLinear
+from exact.errors import InvalidInput, NotPiecewiseLinear, require_methods
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_FAR = 2.0**500  # points beyond are not asked of a float pass
 _DEFAULT_SLOPE = rational(0.01)
 Piece = tuple[Rational, Rational]
 
@@ -35,17 +45,24 @@ Piece = tuple[Rational, Rational]
 class Activation(ABC):
     """A scalar function applied to every pre-activation of a layer.
 
+    One of one's own is a subclass with `breakpoints`, `pieces` and `forward_float`. A layer refuses
+    it with InvalidInput where bends do not ascend, pieces do not fit them, or the float pass is
+    another function.
+
+    >>> from exact import rational
     >>> class Clipped(Activation):
-    ...     breakpoints = Rational(0), Rational(6)
-    ...     pieces = (
-    ...         (Rational(0), Rational(0)), (Rational(1), Rational(0)), (Rational(0), Rational(6))
-    ...     )
-    ...
+    ...     zero, one, six = rational(0), rational(1), rational(6)
+    ...     breakpoints = zero, six
+    ...     pieces = (zero, zero), (one, zero), (zero, six)
     ...     def forward_float(self, z):
-    ...         return np.clip(z, 0, 6)
+    ...         return z.clip(0, 6)
     >>> Clipped().is_continuous, Clipped().name
     (True, 'Clipped()')
     """
+
+    def __new__(cls, *given: object, **named: object) -> Self:
+        require_methods(cls, "activation")
+        return super().__new__(cls)
 
     @property
     @abstractmethod
@@ -84,7 +101,8 @@ class Activation(ABC):
         """sha256 of bends and pieces, whatever the class is called; of bends and name where there
         are no pieces.
 
-        >>> LeakyReLU(Rational(0)).digest == ReLU().digest
+        >>> from exact import rational
+        >>> LeakyReLU(0).digest == ReLU().digest
         True
         """
         pieces, name = (self.pieces, "") if self.is_piecewise_linear else ((), self.name)
@@ -106,7 +124,8 @@ class Activation(ABC):
         """A bound on |derivative|, and on the error of the function in float64 in units of
         `2^-53 |z|`; infinite where none is known.
 
-        >>> ReLU().float_bounds, LeakyReLU(Rational(1, 4)).float_bounds
+        >>> from exact import rational
+        >>> ReLU().float_bounds, LeakyReLU("1/4").float_bounds
         ((1.0, 0.0), (1.0, 0.25))
         """
         if not self.is_piecewise_linear:
@@ -151,6 +170,8 @@ def known(
     `torch` says which attributes of which modules the fields are, `named` which values they have
     under the names of configurations.
 
+    >>> from torch import nn
+    >>> from exact.networks.activations import KINDS, NAMED, TORCH
     >>> NAMED["relu6"], TORCH[nn.Hardtanh](nn.Hardtanh(-2, 3)), KINDS["ReLU"]()
     (HardTanh(lo=0, hi=6), HardTanh(lo=-2, hi=3), ReLU())
     """
@@ -165,6 +186,96 @@ def known(
         return kind
 
     return register
+
+
+def check_activation(activation: Activation) -> None:
+    """InvalidInput unless an activation of one's own keeps its promises, as far as a few points
+    tell: bends ascend, there is one piece more, all are Rationals, which no Fraction or float
+    stands for, and the float pass follows the pieces.
+    """
+    if type(activation).__module__ == __name__:
+        return
+    bends, name = activation.breakpoints, type(activation).__name__
+    if not _are_rationals(bends):
+        raise InvalidInput(
+            f"breakpoints of the activation {name} is no tuple of Rationals",
+            value=repr(bends)[:60],
+            remedy="give exact.rational(x) for each bend, and () for none",
+        )
+    if any(low >= high for low, high in pairwise(bends)):
+        raise InvalidInput(
+            f"breakpoints of the activation {name} do not ascend",
+            value=bends,
+            remedy="give them in ascending order, each once",
+        )
+    if activation.is_piecewise_linear:
+        _check_pieces(activation, name)
+    elif not isinstance(activation, Smooth):
+        raise InvalidInput(
+            f"the activation {name} has neither pieces nor enclosures",
+            value="is_piecewise_linear = False",
+            remedy="derive it from exact.networks.activations.Smooth, with forward_ball",
+        )
+    else:
+        _check_enclosures(activation, name)
+
+
+def _check_pieces(activation: Activation, name: str) -> None:
+    pieces, bends = activation.pieces, activation.breakpoints
+    if not isinstance(pieces, tuple | list) or not all(
+        _are_rationals(piece) and len(piece) == 2 for piece in pieces
+    ):
+        raise InvalidInput(
+            f"pieces of the activation {name} are no pairs of Rationals",
+            value=repr(pieces)[:60],
+            remedy="give (slope, intercept) for each piece, of exact.rational(x)",
+        )
+    if len(pieces) != len(bends) + 1:
+        raise InvalidInput(
+            f"pieces of the activation {name} do not fit its breakpoints",
+            value=f"{len(bends)} breakpoints, {len(pieces)} pieces",
+            remedy="give one piece more than breakpoints, from left to right",
+        )
+    points = [x for x in map(nearest_float, _between(bends)) if abs(x) < _FAR]
+    inside = [rational(x) for x in points]
+    exact = [
+        slope * x + intercept
+        for x in inside
+        for slope, intercept in [pieces[sum(x > bend for bend in bends)]]
+    ]
+    found = activation.forward_float(np.array(points))
+    if not follow(found, exact):
+        raise InvalidInput(
+            f"forward_float of the activation {name} is another function than its pieces",
+            value=f"{repr(found)[:60]} at {points}",
+            remedy="let it take an array and give slope z + intercept of each z's piece",
+        )
+
+
+def _check_enclosures(activation: Smooth, name: str) -> None:
+    balls: list[object] = [activation.forward_ball(Ball(x)) for x in (-1, 2)]
+    found = activation.forward_float(np.array([-1.0, 2.0]))
+    middles = [
+        sum(ball_bounds(b), _ZERO) / 2 for b in balls if isinstance(b, Ball) and b.is_finite()
+    ]
+    if len(middles) < 2 or not follow(found, middles):
+        raise InvalidInput(
+            f"forward_ball of the activation {name} is another function than forward_float",
+            value=f"{repr(balls)[:60]}, {repr(found)[:60]} at -1 and 2",
+            remedy="let forward_ball enclose what forward_float computes",
+        )
+
+
+def _are_rationals(values: object) -> bool:
+    return isinstance(values, tuple | list) and all(isinstance(x, Rational) for x in values)
+
+
+def _between(bends: Sequence[Rational]) -> list[Rational]:
+    """A point inside every piece."""
+    if not bends:
+        return [_ONE]
+    middles = [(low + high) / 2 for low, high in pairwise(bends)]
+    return [bends[0] - 1 - abs(bends[0]), *middles, bends[-1] + 1 + abs(bends[-1])]
 
 
 def _hexadecimal(values: Iterable[Rational]) -> str:
@@ -199,7 +310,7 @@ class LeakyReLU(Activation):
     """z for z > 0, else slope * z. A float slope is taken at its exact value (0.01 is the float64
     nearest to 1/100).
 
-    >>> [(str(slope), str(intercept)) for slope, intercept in LeakyReLU(Rational(1, 4)).pieces]
+    >>> [(str(slope), str(intercept)) for slope, intercept in LeakyReLU("1/4").pieces]
     [('1/4', '0'), ('1', '0')]
     """
 
@@ -379,6 +490,7 @@ class GELU(Smooth):
 class SiLU(Smooth):
     """z sigmoid(z). Not piecewise linear.
 
+    >>> import numpy as np
     >>> SiLU().forward_float(np.array([0.0, 2.0])).round(4).tolist(), SiLU().is_piecewise_linear
     ([0.0, 1.7616], False)
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
-from exact.networks.activations import Activation, Identity
+from exact.networks import norms
+from exact.networks.activations import Activation, Identity, check_activation
 from exact.networks.norms import Norm
-from exact.networks.operators import Dense, LinearOperator
+from exact.networks.operators import Dense, LinearOperator, check_operator
 from exact.networks.steps import Step, Sum, sequence
 
 
@@ -81,13 +82,14 @@ class Layer:
                 value=repr(self.activation),
                 remedy="give ReLU(), AbsoluteValue(), ...",
             )
+        check_operator(self.operator)
         if 0 in self.shape:
             raise InvalidInput(
                 "a layer has no neuron, or no input",
                 value=f"weight {self.shape}",
                 remedy="leave the layer out, or give at least one row and one column",
             )
-        _check_numbers(self.activation)
+        check_activation(self.activation)
         if self.bias.shape != (self.width, 1):
             raise InvalidInput(
                 "bias does not fit the weight",
@@ -205,6 +207,7 @@ class Block:
     """`[x +] layers(norm(x))`: consecutive layers behind an optional norm, with an optional skip
     connection.
 
+    >>> import numpy as np
     >>> from exact import Network, ReLU
     >>> block = Block((Layer.of([[1, 0], [0, 1]], activation=ReLU()),), residual=True)
     >>> Network((block,)).forward_float(np.array([[1.0, -2.0]])).tolist()
@@ -216,6 +219,13 @@ class Block:
     residual: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", parts(self.layers, Layer, "a block"))
+        if self.norm is not None and not isinstance(self.norm, Norm):
+            raise InvalidInput(
+                "the norm of a block is no norm",
+                value=repr(self.norm),
+                remedy=f"give {' or '.join(f'{name}.of(dim=...)' for name in norms.KINDS)}",
+            )
         if not isinstance(self.residual, bool):
             raise InvalidInput(
                 "residual of a block is neither true nor false",
@@ -258,6 +268,7 @@ class Block:
 # ---- steps
 
 
+Part = TypeVar("Part")
 Operation: TypeAlias = Norm | Layer | Sum
 
 
@@ -335,26 +346,18 @@ def passes_a_norm_by(steps: Sequence[Step]) -> bool:
 # ---- checks
 
 
-def _check_numbers(activation: Activation) -> None:
-    """The bends and pieces of an activation of one's own are backend rationals, which no Fraction
-    or float stands for; bends ascend, and there is one piece more.
+def parts(given: object, kind: type[Part], of: str) -> tuple[Part, ...]:
+    """The layers of a block or the blocks of a network, as a tuple; InvalidInput for anything
+    else.
     """
-    pieces = activation.pieces if activation.is_piecewise_linear else ()
-    bends = activation.breakpoints
-    ascend = all(low < high for low, high in pairwise(bends))
-    if not ascend or (activation.is_piecewise_linear and len(pieces) != len(bends) + 1):
+    if not isinstance(given, tuple | list) or not all(isinstance(one, kind) for one in given):
+        name = kind.__name__
         raise InvalidInput(
-            "the bends of an activation do not ascend, or its pieces do not fit them",
-            value=f"{len(bends)} bends, {len(pieces)} pieces in {activation.name}",
-            remedy="give breakpoints in ascending order, and one piece more than breakpoints",
+            f"{of} is made of other things than of {name}s",
+            value=repr(given),
+            remedy=f"give ({name}(...),), a tuple even of one",
         )
-    for number in (*activation.breakpoints, *(x for piece in pieces for x in piece)):
-        if not isinstance(number, Rational):
-            raise InvalidInput(
-                "a bend or a piece of an activation is no Rational",
-                value=f"{number!r} in {activation.name}",
-                remedy="write exact.rational(x) in breakpoints and pieces",
-            )
+    return tuple(given)
 
 
 def _dense(weight: Any, name: str) -> Dense:

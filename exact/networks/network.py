@@ -34,6 +34,7 @@ from exact.networks.layers import (
     Operation,
     blocks_behind,
     blocks_up_to,
+    parts,
     steps_of,
     up_to,
 )
@@ -60,6 +61,7 @@ class Network:
     blocks: tuple[Block, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", parts(self.blocks, Block, "a network"))
         if not self.blocks:
             raise InvalidInput(
                 "a network has no block", value=self.blocks, remedy="give at least one Block"
@@ -372,7 +374,13 @@ class Network:
 
         Exact for any number of norms: with one, signs of `a + b sqrt(c)`; with more, real balls of
         growing precision, and Undecided when 4,096 bits do not separate a pre-activation from zero.
-        Behind a smooth activation too.
+        Behind a smooth activation too. x is an input as it is, on a sphere or not; where
+        `partition.locate` takes a direction, this takes the vector.
+
+        >>> from exact.sources import tensors
+        >>> shifted = tensors.mlp([([[1, 0], [0, 1]], [-1, 0]), ([[1, 1]], [0])])
+        >>> str(shifted.code(["3/5", "4/5"])), str(shifted.code([3, 4]))
+        ('01', '11')
         """
         first, last = self.layer_range(layers)
         point = rationals(x, "x")

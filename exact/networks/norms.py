@@ -24,7 +24,7 @@ from torch import nn
 
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.linear_algebra import identity, matrix, rank
-from exact.arithmetic.nearest import exponent, scaled_by
+from exact.arithmetic.nearest import exponent, follow, scaled_by
 from exact.arithmetic.numbers import (
     FloatArray,
     Rational,
@@ -34,7 +34,7 @@ from exact.arithmetic.numbers import (
     rational,
     whole_number,
 )
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, require_methods
 
 EpsRule = Literal["var", "std"]
 Projector = RationalMatrix | Literal["identity", "mean"]
@@ -50,6 +50,7 @@ class Norm(ABC):
     A norm of one's own is a subclass with `project`, `sphere_dim` and `sphere_basis`; P must be an
     orthogonal projection and the basis one of its image, else making one raises InvalidInput.
 
+    >>> from exact.arithmetic.linear_algebra import matrix
     >>> norm = LayerNorm.of(eps=0, dim=3)
     >>> norm.sphere_dim, norm.project(matrix([[3], [0], [0]], 1)).entries() == [2, -1, -1]
     (1, True)
@@ -61,7 +62,12 @@ class Norm(ABC):
     bias: RationalMatrix
     eps_rule: EpsRule = "var"
 
+    def __new__(cls, *given: object, **named: object) -> Self:
+        require_methods(cls, "norm")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        _check_fields(self)
         if type(self) not in (LayerNorm, RMSNorm):
             _check_projection(self)
 
@@ -198,6 +204,8 @@ def known(name: str, torch: type[nn.Module] | None = None) -> Callable[[Kind], K
     `torch` is a module that computes as it does and has `normalized_shape`, `eps` and `weight`, and
     perhaps `bias`, as nn.LayerNorm has.
 
+    >>> from torch import nn
+    >>> from exact.networks.norms import KINDS, NAMED, TORCH
     >>> NAMED["rms"] is TORCH[nn.RMSNorm] is KINDS["RMSNorm"] is RMSNorm
     True
     """
@@ -236,6 +244,7 @@ def _shifted(eps: Rational, powers: IndexArray) -> FloatArray:
 class LayerNorm(Norm):
     """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2.
 
+    >>> import numpy as np
     >>> LayerNorm.of(dim=4, eps=0).forward_float(np.array([[1.0, 1.0, 3.0, 3.0]])).tolist()
     [[-1.0, -1.0, 1.0, 1.0]]
     """
@@ -259,6 +268,7 @@ class LayerNorm(Norm):
 class RMSNorm(Norm):
     """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1.
 
+    >>> import numpy as np
     >>> RMSNorm.of(dim=2, eps=0).forward_float(np.array([[7.0, -1.0]])).tolist()
     [[1.4, -0.2]]
     """
@@ -274,17 +284,48 @@ class RMSNorm(Norm):
         return [[Rational(int(i == j)) for j in range(self.dim)] for i in range(self.dim)]
 
 
+def _check_fields(norm: Norm) -> None:
+    """InvalidInput unless the five fields are what :meth:`Norm.of` makes of its arguments."""
+    column, numbers = (norm.dim, 1), (norm.gain, norm.bias)
+    fits = type(norm.dim) is int and isinstance(norm.eps, Rational)
+    if not fits or not all(isinstance(x, RationalMatrix) and x.shape == column for x in numbers):
+        raise InvalidInput(
+            f"the fields of the norm {type(norm).__name__} are not exact numbers of its dimension",
+            value=f"dim {norm.dim!r}, eps {norm.eps!r}",
+            remedy=f"make it with {type(norm).__name__}.of(eps, gain, bias, dim)",
+        )
+
+
 def _check_projection(norm: Norm) -> None:
     """InvalidInput unless P is an orthogonal projection whose image the basis of the sphere
-    spans.
+    spans, and which floats follow.
     """
-    n, basis = norm.dim, norm.sphere_basis()
+    n, basis, name = norm.dim, norm.sphere_basis(), type(norm).__name__
     found = norm.project(identity(n))
+    if not isinstance(found, RationalArray) or (found.nrows(), found.ncols()) != (n, n):
+        raise InvalidInput(
+            f"project() of the norm {name} gives no matrix of its columns' shape",
+            value=f"{found!r} from the {n} unit vectors",
+            remedy="give a RationalArray with an image for each column",
+        )
     if found * found != found or found.transpose() != found:
         raise InvalidInput(
-            "project() of a norm is no orthogonal projection",
-            value=type(norm).__name__,
+            f"project() of the norm {name} is no orthogonal projection",
+            value=found,
             remedy="let it apply one symmetric matrix P with P P = P to every column",
+        )
+    listed = isinstance(basis, list | tuple) and type(norm.sphere_dim) is int
+    if not listed or not all(
+        isinstance(row, list | tuple)
+        and len(row) == n
+        and all(isinstance(x, Rational) for x in row)
+        for row in basis
+    ):
+        raise InvalidInput(
+            f"sphere_basis() of the norm {name} gives no vectors of Rationals, or sphere_dim is "
+            "no int",
+            value=f"{repr(basis)[:60]}, sphere_dim {norm.sphere_dim!r}",
+            remedy=f"give lists of {n} entries exact.rational(x), one more than sphere_dim",
         )
     columns = matrix(basis, n).transpose()
     trace = sum((found[i, i] for i in range(n)), _ZERO)
@@ -295,9 +336,23 @@ def _check_projection(norm: Norm) -> None:
         or found * columns != columns
     ):
         raise InvalidInput(
-            "sphere_basis() is no basis of the image of project()",
-            value=f"{len(basis)} vectors, rank {trace}",
+            f"sphere_basis() of the norm {name} is no basis of the image of project()",
+            value=f"{len(basis)} vectors, sphere_dim {norm.sphere_dim}, rank {trace}",
             remedy="give sphere_dim + 1 independent vectors that project() leaves as they are",
+        )
+    if norm.projector() != Norm.projector(norm):
+        raise InvalidInput(
+            f"projector() of the norm {name} is another map than project()",
+            value=norm.projector(),
+            remedy='give "identity", "mean" or the matrix of P, or leave it out',
+        )
+    ramp = [1 + k % 5 for k in range(n)]
+    images = norm.project_float(np.array([ramp], dtype=np.float64))
+    if not follow(images, (found * matrix([[Rational(x)] for x in ramp], 1)).entries()):
+        raise InvalidInput(
+            f"project_float of the norm {name} is another map than project()",
+            value=f"{repr(images)[:60]} of {ramp}",
+            remedy="let it take rows (batch x dim) and give P x of each, or leave it out",
         )
 
 

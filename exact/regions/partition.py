@@ -75,6 +75,8 @@ class Partition(ABC):
     chart: Chart
     codes_repeat: ClassVar[bool] = False
     """Whether regions are connected cells, of which several can have one code."""
+    domains: ClassVar[tuple[type[Domain], ...]]
+    """The kinds of domains that are cut into such regions."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -134,6 +136,19 @@ class Partition(ABC):
     def locate(self, x: Sequence[object]) -> int:
         """The index of the region that x lies in; InvalidInput on a boundary or outside the
         domain.
+
+        On circles and spheres x stands for its direction, whatever its length: the point of the
+        sphere along it is located, whose coordinates need not be rational. :meth:`code` reads x
+        itself, as an input; the code in its direction is `code_of(locate(x))`. Both agree for x on
+        the sphere, and everywhere else for x in the domain.
+
+        >>> from exact import Sphere, partition
+        >>> from exact.sources import tensors
+        >>> shifted = tensors.mlp([([[1, 0], [0, 1]], [-1, 0]), ([[1, 1]], [0])])
+        >>> circle = partition(shifted, Sphere(radius_squared=4))
+        >>> x = ["1/2", "1/2"]  # towards the point (sqrt 2, sqrt 2) of the circle
+        >>> str(circle.code_of(circle.locate(x))), str(circle.code(x))
+        ('11', '01')
         """
 
     def _not_located(self, x: Sequence[object]) -> InvalidInput:
@@ -247,8 +262,14 @@ class Partition(ABC):
     ) -> Self:
         """The partition whose `parts` these are; InvalidInput where they do not fit each other."""
         make: Callable[..., Self] = cls
-        cells = cls.read_cells(network, domain, values, arrays)
-        return make(Problem.of(network, domain), engine, cells)
+        problem = Problem.of(network, domain)
+        if not isinstance(domain, cls.domains):
+            raise InvalidInput(
+                f"a {cls.__name__} is of another kind of domain",
+                value=domain,
+                remedy=f"give {' or '.join(kind.__name__ for kind in cls.domains)}",
+            )
+        return make(problem, engine, cls.read_cells(network, domain, values, arrays))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Network, domain, engine and the cells as plain arrays: what was computed from them stays
@@ -364,7 +385,20 @@ class Partition(ABC):
         return len({self._map_key(i) for i in range(len(self))})
 
     def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
-        """The exact spline code at x for hidden layers K..L (1-based, inclusive), or all."""
+        """The exact spline code at the input x for hidden layers K..L (1-based, inclusive), or all.
+
+        It is that of `network.code`: x is read as it is, in the domain or not, while
+        :meth:`locate` takes the direction of x on circles and spheres.
+
+        >>> from exact import GreatCircle, partition
+        >>> from exact.sources import tensors
+        >>> shifted = tensors.mlp([([[1, 0], [0, 1]], [-1, 0]), ([[1, 1]], [0])])
+        >>> circle = partition(shifted, GreatCircle([1, 0], [0, 1], radius_squared=25))
+        >>> [str(circle.code(x)) for x in (["3/5", "4/5"], [3, 4], [30, 40])]
+        ['01', '11', '11']
+        >>> [circle.locate(x) for x in (["3/5", "4/5"], [3, 4], [30, 40])]
+        [0, 0, 0]
+        """
         return self.network.code(x, layers)
 
     def affine_at(self, x: Sequence[object]) -> AffineMap:

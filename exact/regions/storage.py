@@ -40,9 +40,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.texts.number_texts import Json, integers_of_text
+from exact.arithmetic.texts.number_texts import Json, integers_of_text, lines
+from exact.arithmetic.texts.records import Record
 from exact.atomic_files import write_atomically
 from exact.errors import InvalidInput
+from exact.geometry.combinatorics.codes import code_keys
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.records import domain_record
@@ -86,25 +88,34 @@ def shared_values(cells: Cells) -> dict[str, Json]:
     return {"outcome": cells.outcome.value, "evidence": cells.evidence, "decisions": decisions}
 
 
-def shared_fields(values: Mapping[str, Json]) -> dict[str, Any]:
+def shared_fields(record: Record) -> dict[str, Any]:
     """The inverse of :func:`shared_values`, as fields of cells."""
+    outcome, counts = record.text("outcome"), record.record("decisions")
+    if outcome not in {one.value for one in Outcome}:
+        raise InvalidInput(
+            "no such outcome",
+            value=repr(outcome)[:60],
+            remedy=f"give {' or '.join(one.value for one in Outcome)}",
+        )
     return {
-        "outcome": Outcome(values["outcome"]),
-        "evidence": str(values["evidence"]),
-        "decisions": {str(name): int(count) for name, count in values["decisions"].items()},
+        "outcome": Outcome(outcome),
+        "evidence": record.text("evidence"),
+        "decisions": {name: counts.number(name) for name in counts.values},
     }
 
 
-def require_kind(values: Mapping[str, Json], kind: str) -> None:
-    """InvalidInput where stored cells are of another kind than the partition that is made of
-    them.
+def record_of(values: Json, kind: str) -> Record:
+    """The JSON values of cells; InvalidInput where they are of another kind than the partition
+    that is made of them.
     """
-    if values.get("cells") != kind:
+    record = Record.of(values, "the cells")
+    if record.text("cells") != kind:
         raise InvalidInput(
             "the cells are of another kind",
-            value=repr(values.get("cells"))[:60],
+            value=repr(record.text("cells"))[:60],
             remedy=f"give {kind}",
         )
+    return record
 
 
 def save(partition: Stores, path: str | Path, *, points: bool | None = None) -> Path:
@@ -194,46 +205,90 @@ def incidence_arrays(name: str, incidence: Incidence) -> Arrays:
     }
 
 
-def codes_of(values: Mapping[str, Json], arrays: Mapping[str, Any]) -> tuple[ByteArray, int]:
-    codes, hinges = arrays["codes"], int(values["hinges"])
-    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != (hinges + 7) // 8:
+def array_of(
+    arrays: Mapping[str, Any], name: str, dtype: type[np.generic], shape: tuple[int, ...]
+) -> Any:
+    """The array of that name, of the dtype and the shape, in which -1 stands for any length;
+    InvalidInput where there is none.
+    """
+    array = arrays.get(name)
+    if array is None:
+        raise InvalidInput("an array is missing", value=name, remedy="save the partition again")
+    fits = array.dtype == dtype and array.ndim == len(shape)
+    if not fits or any(k not in (-1, size) for k, size in zip(shape, array.shape, strict=True)):
         raise InvalidInput(
-            "the codes do not fit the number of hinges",
-            value=f"{codes.dtype} {codes.shape}",
-            remedy=f"give uint8 rows of {(hinges + 7) // 8} bytes",
+            f"the array {name} does not fit the others",
+            value=f"{array.dtype} {array.shape}",
+            remedy=f"give {np.dtype(dtype)} of shape {shape}",
+        )
+    return array
+
+
+def hinges_of(record: Record, network: Network) -> int:
+    """The length of the codes, which the network tells too."""
+    hinges = record.number("hinges")
+    if hinges != network.hinge_count:
+        raise InvalidInput(
+            "the codes are those of another number of hinges",
+            value=hinges,
+            remedy=f"give {network.hinge_count}",
+        )
+    return hinges
+
+
+def codes_of(network: Network, record: Record, arrays: Mapping[str, Any]) -> tuple[ByteArray, int]:
+    """The codes, each once, and their length."""
+    hinges = hinges_of(record, network)
+    codes = array_of(arrays, "codes", np.uint8, (-1, (hinges + 7) // 8))
+    if len(np.unique(code_keys(codes))) != len(codes):
+        raise InvalidInput(
+            "a code stands twice among those of the regions",
+            value=f"{len(codes)} codes",
+            remedy="save the partition again",
         )
     return codes, hinges
 
 
-def indices(array: Any, shape: tuple[int, ...], bound: int) -> IndexArray:
-    """An array of indices below a bound, checked."""
-    fits = array.dtype == np.int64 and array.ndim == len(shape)
-    fits = fits and all(
-        wanted in (-1, size) for wanted, size in zip(shape, array.shape, strict=True)
-    )
-    if not fits or (array.size and not (array.min() >= 0 and array.max() < bound)):
+def indices(
+    arrays: Mapping[str, Any],
+    name: str,
+    shape: tuple[int, ...],
+    bound: int,
+    *,
+    dtype: type[np.generic] = np.int64,
+    least: int = 0,
+) -> Any:
+    """An array of whole numbers from `least`, below a bound."""
+    found = array_of(arrays, name, dtype, shape)
+    if found.size and not (found.min() >= least and found.max() < bound):
         raise InvalidInput(
-            "an array of indices is damaged",
-            value=f"{array.dtype} {array.shape}",
-            remedy=f"give int64 of shape {shape}, each from 0 to {bound - 1}",
+            f"the array {name} holds an index that does not exist",
+            value=f"{found.min()} to {found.max()}",
+            remedy=f"give {least} to {bound - 1}",
         )
-    found: IndexArray = array
     return found
 
 
-def incidence_of(name: str, arrays: Mapping[str, Any], bound: int) -> Incidence:
-    members = indices(arrays[f"{name}.members"], (-1,), bound)
-    starts = indices(arrays[f"{name}.starts"], (-1,), len(members) + 1)
-    if (
-        len(starts) == 0
-        or starts[0] != 0
-        or starts[-1] != len(members)
-        or np.any(np.diff(starts) < 0)
-    ):
+def steps_of(arrays: Mapping[str, Any], name: str, members: int) -> IndexArray:
+    """Where the rows of a list of so many members start: from 0, ascending, to the end."""
+    starts: IndexArray = indices(arrays, name, (-1,), members + 1)
+    if len(starts) == 0 or starts[0] != 0 or starts[-1] != members or np.any(np.diff(starts) < 0):
         raise InvalidInput(
-            "an array of rows is damaged", value=name, remedy="save the partition again"
+            f"the array {name} does not ascend from 0 to the number of members",
+            value=f"{len(starts)} entries",
+            remedy="save the partition again",
         )
-    return Incidence(starts, members)
+    return starts
+
+
+def incidence_of(name: str, arrays: Mapping[str, Any], bound: int) -> Incidence:
+    members = indices(arrays, f"{name}.members", (-1,), bound)
+    return Incidence(steps_of(arrays, f"{name}.starts", len(members)), members)
+
+
+def text_lines(arrays: Mapping[str, Any], name: str, count: int | None) -> list[str]:
+    """The lines of an array of text, so many of them where a number is given."""
+    return lines(array_of(arrays, name, np.uint8, (-1,)), count)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _tensor(path: Path, name: str) -> Any:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{path.name} is not JSON", value=str(path), remedy="save the checkpoint again"
         ) from error

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _LONGEST_HEADER = 100_000_000  # what the format itself allows
+# the dtypes that NumPy has; it lacks bfloat16 and the floats of 8 bits
+_OF_NUMPY = {"BOOL", "F64", "F32", "F16", *(f"{s}{bits}" for s in "IU" for bits in (8, 16, 32, 64))}
 _EXAMPLE = (
     '{"blocks": [{"layers": [{"weight": "0.weight", "bias": "0.bias", '
     '"activation": "ReLU"}, ...]}]}'
@@ -52,12 +54,11 @@ class WeightFile:
                 value=f"{name!r} in {self.path}",
                 remedy=f"name one of {_some(self.names)}",
             )
-        try:
-            return self._open("np").get_tensor(name)
-        # bfloat16 and float8, which NumPy lacks
-        except (TypeError, KeyError, ValueError, AttributeError):
-            found: torch.Tensor = self._open("pt").get_tensor(name)
-            return found
+        file = self._open("np")
+        if file.get_slice(name).get_dtype() in _OF_NUMPY:
+            return file.get_tensor(name)
+        found: torch.Tensor = self._open("pt").get_tensor(name)
+        return found
 
     def json(self, entry: str) -> Any:
         """An entry of the metadata that is JSON text. Raises InvalidInput where it is not."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from exact.check import Status, Verdict, verify_file
-from studies.commands.job import JobOptions, console, open_run
+from studies.commands.job import JobOptions, console, in_words_of_the_command_line, open_run
 
 EXIT_CODES = {Status.COMPLETE: 0, Status.INCOMPLETE: 3, Status.REJECTED: 4}
 
@@ -15,7 +15,8 @@ def run(path: Path, options: JobOptions | None) -> int:
     """Print the verdict and return its exit code; with `options`, the certificate must speak of the
     network of that run.
     """
-    verdict = verify_file(path)
+    with in_words_of_the_command_line():
+        verdict = verify_file(path)
     if options is not None and verdict.status is not Status.REJECTED:
         verdict = _compared(verdict, options)
     screen = console()

@@ -163,9 +163,16 @@ def _norm_position(network: Network) -> int:
 def built_domain(options: JobOptions, network: Network) -> Domain:
     """The domain that was asked for, in the input space of `network`."""
     if options.domain is None:
-        remedy = f"give one of {', '.join(f'--{name}' for name in domain_kinds())}"
-        raise InvalidInput("there is no domain", value="nothing", remedy=remedy)
-    return options.domain.build(network.input_dim)
+        first = "sphere" if network.has_norm else "box"
+        example = " ".join(filter(None, (f"--{first}", domain_kinds()[first].cli.example)))
+        others = ", ".join(f"--{name}" for name in domain_kinds() if name != first)
+        raise InvalidInput(
+            "no option says which part of the input space to cut",
+            value=f"{options.target} alone",
+            remedy=f"add for instance {example}, or one of {others}",
+        )
+    with in_words_of_the_command_line():
+        return options.domain.build(network.input_dim)
 
 
 def enumerate_regions(options: JobOptions, *, maps: bool = False) -> Result:
@@ -216,6 +223,11 @@ def spinner(what: str) -> Iterator[Any]:
 
 
 _WORDS = (
+    (r"give radius_squared > 0", "give --radius-squared above 0"),
+    (
+        r"use Sphere, GreatCircle, Segment, Ray or Line",
+        "use --sphere, --great-circle U V, --segment P Q, --ray or --line",
+    ),
     (r"give radius_squared=", "give --radius-squared, such as --radius-squared 1"),
     (r"leave out radius_squared=", "leave out --radius-squared"),
     (r"give Ball\(centre, radius_squared\)", "give --box, or another domain"),
@@ -225,6 +237,7 @@ _WORDS = (
     (r"Sphere\(\)", "--sphere"),
     (r"network\.from_block\(k\)", "--from-block K"),
     (r"network\.relu_ised\(\)", "--relu-ised"),
+    (r"partition\.certificate\(path\)", "exactlens partition --certificate"),
     (r"engine='(\w+)'", r"--engine \1"),
     (r'device="cpu"', "--device cpu"),
     (r"limit=None", "--limit none"),

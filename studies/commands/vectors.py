@@ -23,12 +23,11 @@ def read_vectors(path: Path) -> np.ndarray:
     "vectors". Raises TooLarge for what does not fit into memory, before it is read.
     """
     refuse_pickle(path)
-    if not path.is_file() or path.suffix not in SUFFIXES:
-        raise InvalidInput(
-            "the file of vectors is missing, or of another kind",
-            value=path,
-            remedy=f"give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file",
-        )
+    known = f"give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file"
+    if not path.is_file():
+        raise InvalidInput("the file of vectors is missing", value=path, remedy=known)
+    if path.suffix not in SUFFIXES:
+        raise InvalidInput("the file of vectors is of another kind", value=path, remedy=known)
     require_room(_COPIES * path.stat().st_size, "give a file of fewer vectors")
     try:
         if path.suffix == ".npy":

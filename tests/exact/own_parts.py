@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact import Activation, Norm, RMSNorm
-from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_float
 
 
 class Shrink(Activation):
@@ -47,10 +47,8 @@ class Pieced(Activation):
         return self.parts
 
     def forward_float(self, z: FloatArray) -> FloatArray:
-        place = np.searchsorted([float(bend.p) / float(bend.q) for bend in self.bends], z)
-        slopes, intercepts = np.array(
-            [[float(x.p) / float(x.q) for x in part] for part in self.parts]
-        ).T
+        place = np.searchsorted([nearest_float(bend) for bend in self.bends], z)
+        slopes, intercepts = np.array([[nearest_float(x) for x in part] for part in self.parts]).T
         return np.asarray(slopes[place] * z + intercepts[place])
 
 

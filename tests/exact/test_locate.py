@@ -14,6 +14,7 @@ from exact import (
     Activation,
     Box,
     Budget,
+    Domain,
     GreatCircle,
     GreatSphere,
     InvalidInput,
@@ -21,13 +22,22 @@ from exact import (
     Network,
     Outcome,
     Segment,
+    Sphere,
     choose,
     partition,
     rational,
 )
+from exact.arithmetic.numbers import rationals
 from exact.partition import ENGINES
 from exact.regions.engine import Problem
 from exact.sources import tensors
+
+
+def _shifted(dim: int) -> Network:
+    """Every coordinate minus 1/2, and their sum."""
+    rows = [[int(i == j) for j in range(dim)] for i in range(dim)] + [[1] * dim]
+    return tensors.mlp([(rows, ["-1/2"] * dim + ["-1/3"]), ([[1] * (dim + 1)], None)])
+
 
 HINGE = tensors.mlp([([[1]], [0]), ([[1]], None)])
 KINK = tensors.mlp([([[1, 1], [1, -1]], [0, 0]), ([[1, 1]], None)])
@@ -71,6 +81,40 @@ def test_a_vector_without_direction_is_refused() -> None:
     block = tensors.block([[1, 2, 3]], [0], [[1]], [0], norm="layernorm")
     with pytest.raises(InvalidInput, match="has no direction"):
         partition(block, GreatCircle([1, -1, 0], [0, 1, -1])).locate([1, 1, 1])
+
+
+ROUND: dict[str, tuple[Network, Domain, list[list[object]]]] = {
+    "circle": (_shifted(2), Sphere(25), [[3, 4], [4, 3], [-3, 4], [0, -5], ["7/5", "24/5"]]),
+    "circle through two": (
+        _shifted(3),
+        GreatCircle([1, 0, 0], [0, 1, 1], 9),
+        [[1, 2, 2], [-1, 2, 2], ["7/3", "4/3", "4/3"]],
+    ),
+    "2-sphere": (_shifted(3), Sphere(9), [[1, 2, 2], [-2, 1, 2], [2, 2, -1], [0, 0, 3]]),
+    "great 2-sphere": (
+        _shifted(4),
+        GreatSphere([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], 9),
+        [[1, 2, 2, 0], [-2, 1, 2, 0]],
+    ),
+    "3-sphere": (_shifted(4), Sphere(4), [[1, 1, 1, 1], [-1, 1, 1, -1], [2, 0, 0, 0]]),
+}
+
+
+@pytest.mark.parametrize("kind", ROUND)
+def test_locate_takes_a_direction_and_code_takes_the_vector(kind: str) -> None:
+    """Of points on the sphere both are one; elsewhere `locate` asks for the point along x."""
+    network, domain, points = ROUND[kind]
+    found, apart = partition(network, domain), 0
+    for point in points:
+        x = rationals(point)
+        place = found.locate(x)
+        assert found.code_of(place) == found.code(x) == network.code(x)
+        for scale in (rational("1/9"), rational(7)):
+            scaled = [scale * y for y in x]
+            assert found.locate(scaled) == place
+            assert found.code(scaled) == network.code(scaled)
+            apart += network.code(scaled) != found.code_of(place)
+    assert apart, "lengths that matter are among them"
 
 
 def test_the_ends_of_a_segment_are_called_ends() -> None:

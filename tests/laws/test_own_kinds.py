@@ -609,8 +609,8 @@ class InFractions(Jump):
 def test_bends_that_are_no_rationals_are_refused() -> None:
     with pytest.raises(
         InvalidInput,
-        match=r"no Rational; got Fraction\(1, 2\) in "
-        r"InFractions.*exact.rational",
+        match=r"breakpoints of the activation InFractions is no tuple of Rationals; "
+        r"got \(Fraction\(1, 2\),\); .*exact.rational",
     ):
         Layer.of([[1]], [0], InFractions())
 

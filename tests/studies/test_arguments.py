@@ -92,7 +92,9 @@ def test_a_box_spreads_bare_numbers_over_the_dimension() -> None:
     request = domain({"box": ["-1 1/2,2"]}, [], None)
     assert request is not None
     assert request.build(2) == Box([-1, -1], [Fraction(1, 2), 2])
-    with pytest.raises(InvalidInput, match="2 entries; give 1 or 3"):
+    with pytest.raises(
+        InvalidInput, match="corner of 2 entries; give one number, or 3 with commas"
+    ):
         request.build(3)
 
 
@@ -126,9 +128,9 @@ def test_one_domain_at_a_time() -> None:
     ],
 )
 def test_a_wrong_number_of_points_shows_an_example(kind: str, words: str) -> None:
-    with pytest.raises(InvalidInput, match=f"--{kind} takes . points") as caught:
+    with pytest.raises(InvalidInput, match=f"--{kind} takes . values, ") as caught:
         domain({kind: [words]}, [], None)
-    example = caught.value.remedy.removeprefix("write for instance ").split()
+    example = caught.value.remedy.removeprefix("write for instance ").split(", with")[0].split()
     assert domain({kind: [" ".join(example[1:])]}, [], None) is not None
     assert example[0] == f"--{kind}"
 

@@ -32,6 +32,7 @@ from exact import Box, InvalidInput, partition
 from exact.sources import tensors, torch_modules, weight_files
 from studies import arguments, asking, cli, subjects
 from studies.cli import gathered
+from studies.options import domain_options
 from studies.questions import QUESTIONS
 from toy_models import Dataset, checkpoints, tasks
 from toy_models.checkpoints import load
@@ -122,9 +123,13 @@ def module(*words: str, cwd: Path) -> subprocess.Popen[str]:
         ("--box -1 1 moons", ["--box", "-1 1", "moons"]),
         ("--box -1/2,.5 1e1,+2 ./runs", ["--box", "-1/2,.5 1e1,+2", "./runs"]),
         ("--box -1 nan", ["--box", "-1 nan"]),
-        ("--box a b", ["--box", "a", "b"]),
-        ("--box --sphere", ["--box", "--sphere"]),
-        ("--box", ["--box"]),
+        ("--box a b c", ["--box", "a b", "c"]),
+        ("--box (-1,-1) (1,1)", ["--box", "(-1,-1) (1,1)"]),
+        ("--box --sphere", ["--box", "", "--sphere"]),
+        ("--box -1 --sphere", ["--box", "-1", "--sphere"]),
+        ("--box", ["--box", ""]),
+        ("--widths", ["--widths", ""]),
+        ("--alphas 0 x y", ["--alphas", "0 x", "y"]),
         ("--task-option a=1 b=x --seed 1", ["--task-option", "a=1 b=x", "--seed", "1"]),
         ("--seed 1 2", ["--seed", "1", "2"]),
         ("-- --box 1 2", ["--", "--box", "1", "2"]),
@@ -165,6 +170,26 @@ def test_every_help_shows_examples(call: Call, command: str) -> None:
     assert f"exactlens {command} " in result.out or f"exactlens {command}\n" in result.out.replace(
         " \n", "\n"
     )
+
+
+@pytest.mark.parametrize("command", ["partition", "graph", "draw"])
+def test_the_help_says_what_to_write_behind_an_option(call: Call, command: str) -> None:
+    """Every option of a domain that takes values shows some, and the limit says what it counts."""
+    words = " ".join(call(f"{command} --help").out.replace("│", " ").split())
+    for option in domain_options():
+        if f"--{option['name']} " in words and option["points"]:
+            assert f"such as --{option['name']} {option['example']}." in words
+    assert "The most regions (on circles and spheres: cells or codes)" in words
+
+
+def test_the_list_of_commands_has_no_broken_line(call: Call) -> None:
+    """What a command does is one line of its docstring: a second one would be broken anywhere."""
+    shown = " ".join(call("--help").out.replace("│", " ").split())
+    for info in cli.app.registered_commands:
+        assert info.callback is not None
+        first = (info.callback.__doc__ or "").split("\n")[0]
+        assert first.endswith(".")
+        assert first in shown
 
 
 def test_no_arguments_print_the_help(call: Call) -> None:
@@ -931,8 +956,24 @@ MISTAKES = [
     (None, "partition moons-none --box 1 -1 --out p.json", r"lo\[0\] = 1, hi\[0\] = -1"),
     (None, "partition moons-none --box -1 nan --out p.json", "'nan'"),
     (None, "partition moons-none --box -1 1/0 --out p.json", "divides by zero"),
-    (None, "partition moons-none --box -1,0,0 1,1,1 --out p.json", "3 entries; give 1 or 2"),
-    (None, "partition moons-none --box -1 --out p.json", "--box takes 2 points; got 1"),
+    (
+        None,
+        "partition moons-none --box -1,0,0 1,1,1 --out p.json",
+        "of 3 entries; give one number, or 2",
+    ),
+    (None, "partition moons-none --box -1 --out p.json", "--box takes 2 values, LO HI; got 1: -1;"),
+    (None, "partition moons-none --box --out p.json", "--box takes 2 values, LO HI; got none;"),
+    (None, "partition moons-none --box -1,1 --out p.json", "2 values, LO HI; got 1: -1,1; write"),
+    (None, "partition moons-none --box -1 1 2 --out p.json", "2 values, LO HI; got 3: -1 1 2;"),
+    (None, "partition moons-none --box (-1,-1) (1,1) --out p.json", r"'\(-1'; .* commas alone"),
+    (None, "partition moons-none --box -1 one --out p.json", "--box has an entry .* got 'one'"),
+    (None, "partition moons-none --sphere --radius-squared 0", "give --radius-squared above 0"),
+    (None, "partition moons-none --box -1 1 --root nowhere", "moons-none, with --root nowhere"),
+    (
+        None,
+        "partition moons-none --box -1 1 --budget-seconds x",
+        "'--budget-seconds': not a number",
+    ),
     (None, "partition moons-none --plane 0,0 1,1 2,2 --out p.json", "collinear"),
     (None, "partition moons-none --plane 0,0,0 1,0,0 0,1,0 --out p.json", "dimension 3"),
     (None, "partition moons-none --segment 0,0 0,0 --out p.json", "no length"),
@@ -940,8 +981,13 @@ MISTAKES = [
     (None, "partition moons-none --sphere --out p.json", "give --radius-squared"),
     (None, "partition moons-none --box -1 1 --sphere", "more than one domain"),
     (None, "partition moons-none --box -1 1 --radius-squared 2", "only a sphere"),
-    (None, "partition moons-none --out p.json", "there is no domain"),
-    (None, "partition moons-layernorm --box -1 1 --out p.json", "not polytopes"),
+    (
+        None,
+        "partition moons-none --out p.json",
+        "moons-none alone; add for instance --box -1 1, or",
+    ),
+    (None, "partition moons-layernorm --out p.json", "alone; add for instance --sphere, or"),
+    (None, "partition moons-layernorm --box -1 1 --out p.json", "not polytopes; use --sphere"),
     (None, "partition gelu --box -1 1 --out p.json", "--relu-ised"),
     (None, "partition moons-none --box -1 1 --limit 3 --out p.json", "--limit none"),
     (None, "partition moons-none --box -1 1 --limit 0", "positive integer"),
@@ -953,7 +999,7 @@ MISTAKES = [
     (None, "partition moons-none --box -1 1 --engine magic", "no such engine"),
     (None, "partition moons-none --box -1 1 --device tpu", "unknown device"),
     (None, "partition moons-none --box -1 1 --from-block 7", "no such block"),
-    (None, "partition moons-none --box -1 1 --budget-regions 0", "--budget-regions"),
+    (None, "partition moons-none --box -1 1 --budget-regions 0", "'--budget-regions': less than 1"),
     (
         None,
         "partition moons-none --box -1 1 --budget-bytes 5M --out p.json",
@@ -975,6 +1021,12 @@ MISTAKES = [
     (None, "train --task nosuch", "moons, circles"),
     (None, "train --norm batch", "none, layernorm, rms"),
     (None, "train --widths 16 x --name a", "x"),
+    (None, "train --widths --name a", "--widths has an entry that is not an integer"),
+    (None, "train --task-option --name a", "--task-option has an entry without KEY=VALUE"),
+    (None, "check nosuch.jsonl", "exactlens partition --certificate wrote"),
+    (None, "codes moons-none --vectors nosuch.npy", "the file of vectors is missing"),
+    (None, "codes moons-none --vectors taken.txt", "the file of vectors is missing"),
+    ("occupied", "codes moons-none --vectors taken", "is of another kind"),
     (None, "train --widths 0 --name a", "widths"),
     (None, "train --name ../outside", "could leave its folder"),
     (None, "train --name .hidden", "could leave its folder"),

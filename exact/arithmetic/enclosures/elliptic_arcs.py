@@ -61,6 +61,7 @@ def elliptic_lengths(
     `gram` (K x 3) holds |a|^2, a b, |b|^2, and `gram_errors` bounds the error of the squared speed
     they give. All must be finite.
 
+    >>> import numpy as np
     >>> found = elliptic_lengths(np.array([[1.0, 0.0, 1.0]]), np.zeros(1), np.zeros(1), np.ones(1))
     >>> bool(abs(found.values[0] - 1) <= found.bounds[0] < 1e-13)
     True

@@ -15,6 +15,7 @@ from exact.arithmetic.texts.printing import short_repr
 class Interval:
     """A real number between two rationals, with certainty.
 
+    >>> from fractions import Fraction
     >>> Interval(Fraction(1, 2), Fraction(3, 4)).contains(Fraction(2, 3))
     True
     """

@@ -35,6 +35,7 @@ def full_repr(thing: object) -> str:
 def rational_text(value: Rational) -> str:
     """`p/q` in base 16, or `p`.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> rational_text(Rational(-1, 10)), rational_text(Rational(255))
     ('-1/a', 'ff')
     """

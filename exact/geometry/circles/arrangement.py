@@ -68,6 +68,8 @@ def arrange(
 
     Cost: m^2 pairs of circles, a sort along each, and a constant number of steps for each crossing.
 
+    >>> from exact.arithmetic.numbers import Rational
+    >>> from exact.geometry.polyhedra.halfspace import Halfspace
     >>> from exact.arithmetic.linear_algebra import identity
     >>> planes = [Halfspace((1, 0, 0, 0)), Halfspace((0, 1, 0, 0)), Halfspace((0, 0, 1, -3))]
     >>> cut = arrange(planes, identity(3), Rational(4))

@@ -153,6 +153,7 @@ def symbols_of(bits: IndexArray, widths: Sequence[int] | None) -> IndexArray:
     """The symbols that some bits belong to, ascending and once each; without widths the bits
     themselves.
 
+    >>> import numpy as np
     >>> symbols_of(np.array([0, 1, 4]), [2, 1, 3]).tolist()
     [0, 2]
     """

@@ -44,6 +44,7 @@ class RunningCodes:
     def of_bits(cls, bits: BitArray, *, closed: bool) -> RunningCodes:
         """From all codes (R x hinges); `closed` says that the first cell follows the last.
 
+        >>> import numpy as np
         >>> bits = np.array([[False, True], [True, True]])
         >>> RunningCodes.of_bits(bits, closed=True).flips(0).tolist()
         [0]

@@ -45,6 +45,7 @@ def frame(columns: Mapping[str, Any]) -> Any:
 
     Raises InvalidInput where the lengths differ, MissingExtra without pandas.
 
+    >>> import numpy as np
     >>> frame({"row": [0, 1], "neuron": np.array([5, 7])}).to_dict("list")
     {'row': [0, 1], 'neuron': [5, 7]}
     """
@@ -56,6 +57,8 @@ def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
 
     Raises InvalidInput where the lengths differ, MissingExtra without pyarrow.
 
+    >>> import numpy as np
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     write_parquet(Path(folder) / "a.parquet", {"row": np.arange(3)}).name

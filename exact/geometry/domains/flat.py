@@ -50,7 +50,7 @@ class Box(FlatDomain):
     cli = Option(
         name="box",
         points="LO HI",
-        help="A box; numbers, or vectors with commas.",
+        help="The box from LO to HI: one number for all coordinates, or vectors (0,-1 2,1).",
         example="-1 1",
         place=10,
     )
@@ -86,8 +86,11 @@ class Box(FlatDomain):
             if len(point) not in (1, dim):
                 raise InvalidInput(
                     "--box does not fit the network",
-                    value=f"{len(point)} entries",
-                    remedy=f"give 1 or {dim}",
+                    value=f"a corner of {len(point)} entries",
+                    remedy=f"give one number, or {dim} with commas: --box -1 1 or --box "
+                    f"{','.join(['-1'] * dim)} {','.join(['1'] * dim)}"
+                    if dim <= 8
+                    else f"give one number, or {dim} with commas: --box -1 1",
                 )
         lo, hi = ((*point,) * dim if len(point) == 1 else point for point in points)
         return cls(lo, hi)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Option:
-    """The option `--name` and the points behind it; `points` names them, one word each.
+    """The option `--name` and the points behind it; `points` names them, one word each, and
+    `example` shows them: the help and every message for other points do.
 
     `place` orders the options in the help. `starts_at_norm` says that the domain lies behind the
     network's first norm where there is one, `takes_radius` that it may be given a radius. The

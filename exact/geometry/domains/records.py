@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -54,20 +54,27 @@ def domain_of_record(record: Json) -> Domain:
             "no such domain", value=repr(record)[:60], remedy=f"give one of {', '.join(_KINDS)}"
         )
     given = {name: _decoded(value) for name, value in record.items() if name != "kind"}
-    try:
-        return _plane(**given) if kind is Plane else kind(**given)
-    except TypeError as error:
-        names = ", ".join(field.name for field in fields(kind))  # type: ignore[arg-type]
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if given.keys() != set(names):
         raise InvalidInput(
-            "a domain has other fields", value=repr(record)[:60], remedy=f"give {names}"
-        ) from error
+            "a domain has other fields",
+            value=repr(record)[:60],
+            remedy=f"give {', '.join(names) or 'none'}",
+        )
+    return _plane(**given) if kind is Plane else kind(**given)
 
 
-def _plane(points: Sequence[Any], bounds: Box | None) -> Plane:
-    if len(points) != 3:
-        raise InvalidInput("a plane goes through three points", value=len(points), remedy="give 3")
+def _plane(points: Any, bounds: Any) -> Plane:
+    if not isinstance(points, tuple) or len(points) != 3:
+        raise InvalidInput(
+            "a plane goes through three points", value=repr(points)[:60], remedy="give 3"
+        )
     if bounds is None:
         return Plane(*points)
+    if not isinstance(bounds, Box) or len(bounds.lo) != 2:
+        raise InvalidInput(
+            "a plane is bounded by a rectangle", value=repr(bounds)[:60], remedy="give a Box of R^2"
+        )
     s, t = zip(bounds.lo, bounds.hi, strict=True)
     return Plane(points[0], points[1], points[2], s, t)
 

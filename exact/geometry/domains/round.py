@@ -56,7 +56,7 @@ class Sphere(Domain):
     cli = Option(
         name="sphere",
         points="",
-        help="The norm's sphere: arcs, cells or codes.",
+        help="The sphere that the norm leaves, or that of --radius-squared.",
         place=20,
         starts_at_norm=True,
         takes_radius=True,
@@ -96,7 +96,7 @@ class GreatCircle(CurveDomain):
     cli = Option(
         name="great-circle",
         points="U V",
-        help="The directions between U and V.",
+        help="The circle of directions through U and V.",
         example="1,0,-1 0,1,-1",
         place=70,
         starts_at_norm=True,
@@ -269,7 +269,7 @@ class GreatSphere(Domain):
     cli = Option(
         name="great-sphere",
         points="U V W",
-        help="The 2-sphere through three.",
+        help="The 2-sphere of directions through U, V and W.",
         example="1,0,0,-1 0,1,0,-1 0,0,1,-1",
         place=80,
         starts_at_norm=True,

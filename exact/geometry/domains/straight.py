@@ -108,7 +108,7 @@ class Ray(_StraightLine):
     cli = Option(
         name="ray",
         points="ORIGIN DIRECTION",
-        help="A ray; 0 is the origin.",
+        help="The ray from ORIGIN along DIRECTION; 0 is the origin.",
         example="0 1,2,4",
         place=50,
     )
@@ -146,7 +146,11 @@ class Line(_StraightLine):
     direction: tuple[Rational, ...]
 
     cli = Option(
-        name="line", points="POINT DIRECTION", help="A whole line.", example="0,0 1,2", place=60
+        name="line",
+        points="POINT DIRECTION",
+        help="The whole line through POINT along DIRECTION.",
+        example="0,0 1,2",
+        place=60,
     )
 
     def __init__(self, point: Any, direction: Any) -> None:

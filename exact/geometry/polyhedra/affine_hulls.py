@@ -61,6 +61,7 @@ def affine_hull(rows: Sequence[Halfspace], dim: int) -> AffineHull | Farkas:
     A row that is 0 everywhere says nothing. Cost: one exact LP, and one more for every time that
     equalities are found.
 
+    >>> from exact.geometry.polyhedra.halfspace import Halfspace
     >>> hull = affine_hull([Halfspace((1, 1, -1)), Halfspace((-1, -1, 1)), Halfspace((1, 0, 0))], 2)
     >>> hull.origin, hull.directions, hull.walls
     ((0, 1), ((1, -1),), (Halfspace(coefficients=(1, 0)),))

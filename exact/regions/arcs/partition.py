@@ -20,6 +20,8 @@ from exact.arithmetic.numbers import Ball, Rational
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.domains.base import CurveDomain
+from exact.geometry.domains.round import Sphere
 from exact.geometry.pencils.ellipses import length_ball, length_sympy
 from exact.geometry.pencils.isolated_directions import IsolatedDirection
 from exact.geometry.pencils.pencil import Direction
@@ -63,7 +65,10 @@ class CurvePartition(Partition):
     cells: CurveCells
     chart: PencilChart
     codes_repeat = True
-    read_cells = staticmethod(lambda network, domain, values, arrays: curve_cells(values, arrays))
+    domains = (CurveDomain, Sphere)
+    read_cells = staticmethod(
+        lambda network, domain, values, arrays: curve_cells(network, values, arrays)
+    )
 
     def __init__(self, problem: Problem, engine: str, cells: CurveCells) -> None:
         super().__init__(problem, engine, None, cells)

@@ -21,13 +21,12 @@ from exact.arithmetic.numbers import Polynomial, Rational
 from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.number_texts import (
     Json,
-    lines,
-    rational_of_text,
     rational_text,
     rationals_of_texts,
     rationals_text,
     text_array,
 )
+from exact.arithmetic.texts.records import Record
 from exact.errors import InvalidInput, require
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve
@@ -43,8 +42,19 @@ from exact.geometry.pencils.nested_functions import (
 )
 from exact.geometry.pencils.pencil import Direction, Form, Frame
 from exact.geometry.pencils.positions import CurvePoint
+from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells, Cut
-from exact.regions.storage import Arrays, Parts, require_kind, shared_fields, shared_values
+from exact.regions.storage import (
+    Arrays,
+    Parts,
+    array_of,
+    indices,
+    record_of,
+    shared_fields,
+    shared_values,
+    steps_of,
+    text_lines,
+)
 
 
 def curve_parts(cells: CurveCells) -> Parts:
@@ -52,7 +62,7 @@ def curve_parts(cells: CurveCells) -> Parts:
     writer = _Writer()
     record = {
         "cuts": [
-            [writer.point(cut.direction), *_pair(_plain(cut.near)), cut.undefined]
+            [writer.point(cut.direction), *_pair(_plain(cut.near)), bool(cut.undefined)]
             for cut in cells.cuts
         ],
         "tangent": [[writer.point(point), int(hinge)] for point, hinge in cells.tangent],
@@ -69,7 +79,7 @@ def curve_parts(cells: CurveCells) -> Parts:
         arrays["enclosures"] = cells.enclosures
     values = {
         "cells": "curve",
-        "closed": cells.closed,
+        "closed": bool(cells.closed),
         "curve": _curve_record(cells.curve),
         "frame": _frame_record(cells.frame),
         "breaks": None if cells.breaks is None else sorted(int(i) for i in cells.breaks),
@@ -78,74 +88,73 @@ def curve_parts(cells: CurveCells) -> Parts:
     return values, arrays
 
 
-def curve_cells(values: Mapping[str, Json], arrays: Mapping[str, Any]) -> CurveCells:
+def curve_cells(network: Network, values: Json, arrays: Mapping[str, Any]) -> CurveCells:
     """The cells that `curve_parts` took apart. Raises InvalidInput for parts that do not fit each
     other.
     """
-    require_kind(values, "curve")
-    record = json.loads(lines(arrays["points"], 1)[0])
-    reader = _Reader([_chain(steps["quadrant"], steps["steps"]) for steps in record["chains"]])
+    record = record_of(values, "curve")
+    points = Record.of_text(text_lines(arrays, "points", 1)[0], "the points of a curve")
+    reader = _Reader([_chain(chain) for chain in points.records("chains")])
     cuts = [
-        Cut(
-            partial(_itself, reader.point(point)),
-            Direction.rational(*rationals_of_texts(near)),
-            bool(undefined),
-        )
-        for point, *near, undefined in record["cuts"]
+        Cut(partial(_itself, reader.point(point)), _near(near), _truth(undefined))
+        for point, *near, undefined in points.rows("cuts", 4)
     ]
-    codes = _running_codes(arrays)
-    witnesses = [_two(rationals_of_texts(pair)) for pair in record["witnesses"]]
-    closed, breaks, enclosures = bool(values["closed"]), values["breaks"], arrays.get("enclosures")
+    codes = _running_codes(network.hinge_count, arrays)
+    witnesses = [_two(rationals_of_texts(pair)) for pair in points.rows("witnesses", 2)]
+    closed, enclosures = record.truth("closed"), None
+    if "enclosures" in arrays:
+        enclosures = array_of(arrays, "enclosures", np.float64, (len(cuts), 2))
     expected = len(codes) if closed or not len(codes) else len(codes) + 1
-    if (
-        len(witnesses) != len(codes)
-        or (cuts and len(cuts) != expected)
-        or not _encloses(enclosures, len(cuts))
-    ):
+    if len(witnesses) != len(codes) or (cuts and len(cuts) != expected):
         raise InvalidInput(
             "the cells of a curve do not fit its cuts",
             value=f"{len(codes)} cells, {len(cuts)} cuts",
             remedy="save the partition again",
         )
+    curve = _curve(network, record.record("curve"))
     return CurveCells(
-        _curve(values["curve"]),
-        _frame(values["frame"]),
+        curve,
+        _frame(curve, record.record("frame")),
         tuple(cuts),
         codes,
         witnesses,
-        tuple((reader.point(point), int(hinge)) for point, hinge in record["tangent"]),
-        **shared_fields(values),
+        tuple(_touching(reader, network, *pair) for pair in points.rows("tangent", 2)),
+        **shared_fields(record),
         closed=closed,
         enclosures=enclosures,
-        breaks=None if breaks is None else frozenset(int(i) for i in breaks),
+        breaks=frozenset(record.numbers("breaks", len(cuts))) if "breaks" in record else None,
     )
 
 
-def _encloses(enclosures: Any, cuts: int) -> bool:
-    return enclosures is None or (enclosures.dtype == np.float64 and enclosures.shape == (cuts, 2))
+def _running_codes(hinges: int, arrays: Mapping[str, Any]) -> RunningCodes:
+    first = array_of(arrays, "first", np.uint8, (hinges,))
+    rows = indices(arrays, "flips", (-1,), hinges)
+    return RunningCodes(first.astype(bool), steps_of(arrays, "starts", len(rows)), rows)
 
 
-def _running_codes(arrays: Mapping[str, Any]) -> RunningCodes:
-    first, starts, rows = arrays["first"], arrays["starts"], arrays["flips"]
-    fits = (
-        first.dtype == np.uint8
-        and starts.dtype == rows.dtype == np.int64
-        and first.ndim == starts.ndim == rows.ndim == 1
-    )
-    fits = (
-        fits
-        and len(starts) > 0
-        and starts[0] == 0
-        and starts[-1] == len(rows)
-        and not np.any(np.diff(starts) < 0)
-    )
-    if not fits or (len(rows) and not (rows.min() >= 0 and rows.max() < len(first))):
-        raise InvalidInput(
-            "the codes along a curve are damaged",
-            value=f"{len(starts) - 1} cells",
-            remedy="save again",
-        )
-    return RunningCodes(first.astype(bool), starts, rows)
+def _near(pair: Sequence[Json]) -> Direction:
+    alpha, beta = rationals_of_texts(pair)
+    if alpha == beta == 0:
+        raise _wrong("a direction is zero", "0, 0", "give two numbers, not both zero")
+    return Direction.rational(alpha, beta)
+
+
+def _truth(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong("a cut is neither defined nor undefined", value, "give true or false")
+    return value
+
+
+def _touching(
+    reader: _Reader, network: Network, point: Json, hinge: Json
+) -> tuple[CurvePoint, int]:
+    if type(hinge) is not int or not 0 <= hinge < network.hinge_count:
+        raise _wrong("no such hinge", hinge, f"give 0 to {network.hinge_count - 1}")
+    return reader.point(point), hinge
+
+
+def _wrong(what: str, value: Json, remedy: str) -> InvalidInput:
+    return InvalidInput(what, value=repr(value)[:60], remedy=remedy)
 
 
 def _itself(point: CurvePoint) -> CurvePoint:
@@ -201,28 +210,19 @@ class _Reader:
         """The point that a writer wrote."""
         if isinstance(record, list):
             numbers = rationals_of_texts(record)
-            if len(numbers) != 6:
-                raise InvalidInput(
-                    "a direction has not two coordinates",
-                    value=f"{len(numbers)} numbers",
-                    remedy="give 6",
-                )
+            if len(numbers) != 6 or min(numbers[2], numbers[5]) < 0:
+                raise _wrong("a direction has not two coordinates", record, "give a, b, d twice")
             return Direction(Surd(*numbers[:3]), Surd(*numbers[3:]))
-        place = (
-            int(record["quadrant"]),
-            rational_of_text(record["low"]),
-            rational_of_text(record["high"]),
-        )
-        if "polynomial" in record:
+        zero = Record.of(record, "a point of a curve")
+        place = zero.number("quadrant", 4), zero.rational("low"), zero.rational("high")
+        if "polynomial" in zero:
             return IsolatedDirection(
-                *place, polynomial=Polynomial(list(rationals_of_texts(record["polynomial"])))
+                *place, polynomial=Polynomial(list(zero.rationals("polynomial")))
             )
-        if "chain" not in record:
+        if "chain" not in zero:
             return IsolatedDirection(*place)
-        low, high = rationals_of_texts(record["arc"])
-        function = NestedFunction(
-            self.chains[record["chain"]], rationals_of_texts(record["row"]), low, high
-        )
+        chain = self.chains[zero.number("chain", len(self.chains))]
+        function = NestedFunction(chain, zero.rationals("row"), *zero.rationals("arc", 2))
         return IsolatedDirection(*place, partial(_the_function, function))
 
 
@@ -241,19 +241,19 @@ def _step_record(step: Step) -> Json:
     return {"inner": rationals_text(step.inner), "outer": rationals_text(step.outer)}
 
 
-def _step(record: Mapping[str, Json]) -> Step:
+def _step(record: Record) -> Step:
     if "form" in record:
-        return FormRoot(tuple(rationals_of_texts(row) for row in record["form"]))
+        return FormRoot(tuple(rationals_of_texts(row) for row in record.rows("form")))
     if "line" in record:
-        return LineRoot(rational_of_text(record["square"]), rationals_of_texts(record["line"]))
+        return LineRoot(record.rational("square"), record.rationals("line"))
     if "square" in record:
-        return Constants(rational_of_text(record["square"]))
-    return SkipProduct(rationals_of_texts(record["inner"]), rationals_of_texts(record["outer"]))
+        return Constants(record.rational("square"))
+    return SkipProduct(record.rationals("inner"), record.rationals("outer"))
 
 
-def _chain(quadrant: int, steps: Sequence[Mapping[str, Json]]) -> Chain:
-    chain = Chain(int(quadrant))
-    for step in steps:
+def _chain(record: Record) -> Chain:
+    chain = Chain(record.number("quadrant", 4))
+    for step in record.records("steps"):
         chain = chain.extended(_step(step))
     return chain
 
@@ -281,8 +281,8 @@ def _maybe(pair: Sequence[Rational] | None) -> Json:
     return None if pair is None else rationals_text(pair)
 
 
-def _read_pair(record: Json) -> tuple[Rational, Rational] | None:
-    return None if record is None else _two(rationals_of_texts(record))
+def _read_pair(record: Record, name: str) -> tuple[Rational, Rational] | None:
+    return _two(record.rationals(name, 2)) if name in record else None
 
 
 def _curve_record(curve: Curve) -> Json:
@@ -303,22 +303,14 @@ def _ellipse_record(centre: Sequence[Rational], cosine: Rational) -> dict[str, J
     return {"centre": rationals_text(centre), "cosine": rational_text(cosine)}
 
 
-def _curve(record: Mapping[str, Json]) -> Curve:
-    radius, ellipse = record["radius_squared"], dict[str, Any]()
-    if "centre" in record:
-        ellipse = {
-            "centre": rationals_of_texts(record["centre"]),
-            "cosine": rational_of_text(record["cosine"]),
-        }
-    return Curve(
-        rationals_of_texts(record["u"]),
-        rationals_of_texts(record["v"]),
-        _read_pair(record["end"]),
-        _read_pair(record["one"]),
-        _read_pair(record["along"]),
-        None if radius is None else rational_of_text(radius),
-        **ellipse,
-    )
+def _curve(network: Network, record: Record) -> Curve:
+    radius = record.rational("radius_squared") if "radius_squared" in record else None
+    u, v = (record.rationals(name, network.input_dim) for name in ("u", "v"))
+    end, one, along = (_read_pair(record, name) for name in ("end", "one", "along"))
+    if "centre" not in record:
+        return Curve(u, v, end, one, along, radius)
+    centre, cosine = record.rationals("centre", network.input_dim), record.rational("cosine")
+    return Curve(u, v, end, one, along, radius, centre, cosine)
 
 
 def _frame_record(frame: Frame) -> Json:
@@ -330,10 +322,11 @@ def _frame_record(frame: Frame) -> Json:
     }
 
 
-def _frame(record: Mapping[str, Json]) -> Frame:
-    return Frame(
-        Form(*rationals_of_texts(record["form"])),
-        rational_of_text(record["radius_squared"]),
-        _read_pair(record["one"]),
-        _read_pair(record["along"]),
-    )
+def _frame(curve: Curve, record: Record) -> Frame:
+    """The metric, which knows a straight line by the same functionals as the curve."""
+    one, along = _read_pair(record, "one"), _read_pair(record, "along")
+    if (one, along) != (curve.one, curve.along) or (one is None) != (along is None):
+        raise _wrong(
+            "a curve and its metric differ", record.values.get("one"), "save the partition again"
+        )
+    return Frame(Form(*record.rationals("form", 3)), record.rational("radius_squared"), one, along)

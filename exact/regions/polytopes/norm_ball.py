@@ -30,6 +30,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Undecided, Unsupported, certain
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.flat import Ball
+from exact.geometry.domains.round import NormBall
 from exact.geometry.polyhedra.halfspace import Point, affine
 from exact.geometry.polyhedra.minimum_norm import RoundBody
 from exact.networks.network import Network
@@ -123,6 +124,7 @@ class NormBallPartition(FlatPartition):
     """
 
     chart: BallChart
+    domains = (NormBall,)
 
     @property
     def folded(self) -> Network:

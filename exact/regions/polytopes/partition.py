@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from math import atan2
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from exact.errors import EngineDefect, InvalidInput, Unsupported, shown
 from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
-from exact.geometry.domains.base import Flat, FlatDomain
+from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.constructions import centroid
 from exact.geometry.polyhedra.faces import (
@@ -74,6 +74,7 @@ class FlatPartition(CodedPartition):
 
     cells: FlatCells
     chart: AffineChart
+    domains: ClassVar[tuple[type[Domain], ...]] = (FlatDomain,)
     read_cells = staticmethod(flat_cells)
 
     def __init__(self, problem: Problem, engine: str, cells: FlatCells) -> None:

@@ -11,14 +11,8 @@ from typing import Any
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray
-from exact.arithmetic.texts.number_texts import (
-    Json,
-    integers_text,
-    lines,
-    rationals_of_texts,
-    rationals_text,
-    text_array,
-)
+from exact.arithmetic.texts.number_texts import Json, integers_text, rationals_text, text_array
+from exact.arithmetic.texts.records import Record
 from exact.errors import InvalidInput, Undecided
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Domain, FlatDomain
@@ -37,9 +31,10 @@ from exact.regions.storage import (
     incidence_arrays,
     incidence_of,
     indices,
-    require_kind,
+    record_of,
     shared_fields,
     shared_values,
+    text_lines,
 )
 
 
@@ -49,7 +44,7 @@ def flat_parts(cells: FlatCells, domain: Domain, wanted: bool) -> Parts:
     """
     arrays: Arrays = {"codes": cells.codes}
     values: dict[str, Json] = {"cells": "flat", "hinges": cells.hinges, **shared_values(cells)}
-    wanted = wanted or not (isinstance(domain, FlatDomain) and domain.is_polyhedral)
+    wanted = wanted or not _has_walls(domain)
     if wanted:
         arrays["witnesses"] = text_array(integers_text(cells.witness(i)) for i in range(len(cells)))
     if cells.pairs is not None:
@@ -63,6 +58,11 @@ def flat_parts(cells: FlatCells, domain: Domain, wanted: bool) -> Parts:
             "multipliers": rationals_text(cells.empty.multipliers),
         }
     return values, arrays
+
+
+def _has_walls(domain: Domain) -> bool:
+    """Whether walls tell the points of a domain."""
+    return isinstance(domain, FlatDomain) and domain.is_polyhedral
 
 
 def _face_arrays(faces: FaceComplex) -> Arrays:
@@ -80,32 +80,31 @@ def _face_arrays(faces: FaceComplex) -> Arrays:
 
 
 def flat_cells(
-    network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]
+    network: Network, domain: Domain, values: Json, arrays: Mapping[str, Any]
 ) -> FlatCells:
     """The cells that `flat_parts` took apart. Raises InvalidInput for parts that do not fit each
     other.
     """
-    require_kind(values, "flat")
-    codes, hinges = codes_of(values, arrays)
+    record = record_of(values, "flat")
+    codes, hinges = codes_of(network, record, arrays)
     witness: Callable[[int], Point] = _Inside(network, domain, codes, hinges)
-    if "witnesses" in arrays:
-        rows = lines(arrays["witnesses"], len(codes))
+    if "witnesses" in arrays or not _has_walls(domain):
+        rows = text_lines(arrays, "witnesses", len(codes))
         witness = Listed(rows, len(rows[0].split(" ")) if rows else 0)
-    pairs = Kept(indices(arrays["pairs"], (-1, 2), len(codes))) if "pairs" in arrays else None
-    faces = _faces(values["faces"], arrays, len(codes)) if "faces" in values else None
+    pairs = Kept(indices(arrays, "pairs", (-1, 2), len(codes))) if "pairs" in arrays else None
+    faces = _faces(record.record("faces"), arrays, len(codes)) if "faces" in record else None
     empty = None
-    if "empty" in values:
-        empty = Farkas(
-            tuple(int(i) for i in values["empty"]["rows"]),
-            rationals_of_texts(values["empty"]["multipliers"]),
-        )
+    if "empty" in record:
+        proof = record.record("empty")
+        numbers = tuple(proof.numbers("rows"))
+        empty = Farkas(numbers, proof.rationals("multipliers", len(numbers)))
     return FlatCells(
-        codes, hinges, witness, **shared_fields(values), pairs=pairs, faces=faces, empty=empty
+        codes, hinges, witness, **shared_fields(record), pairs=pairs, faces=faces, empty=empty
     )
 
 
-def _faces(values: Mapping[str, Json], arrays: Mapping[str, Any], regions: int) -> FaceComplex:
-    dim, count = int(values["dim"]), int(values["vertices"])
+def _faces(record: Record, arrays: Mapping[str, Any], regions: int) -> FaceComplex:
+    dim, count = record.number("dim"), record.number("vertices")
     boundary, bound = dict[int, Incidence](), count
     for k in range(1, dim + 1):
         boundary[k] = incidence_of(f"faces.{k}", arrays, bound)
@@ -114,7 +113,7 @@ def _faces(values: Mapping[str, Json], arrays: Mapping[str, Any], regions: int) 
         raise InvalidInput(
             "the complex has another number of regions", value=bound, remedy=f"give {regions}"
         )
-    vertex = _Vertices(Listed(lines(arrays["faces.vertices"], count), 2 * dim + 1), dim)
+    vertex = _Vertices(Listed(text_lines(arrays, "faces.vertices", count), 2 * dim + 1), dim)
     return FaceComplex(dim, boundary, incidence_of("faces.corners", arrays, count), count, vertex)
 
 

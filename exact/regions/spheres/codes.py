@@ -17,6 +17,7 @@ from exact.errors import EngineDefect, InvalidInput, Undecided, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.geometry.polyhedra.double_description import shorter
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, sides_of
 from exact.propagation.charts import SphereChart
@@ -57,6 +58,7 @@ class CodePartition(CodedPartition):
 
     cells: SphereCodes
     chart: SphereChart
+    domains = (Sphere, GreatSphere)
     read_cells = staticmethod(code_cells)
 
     def __init__(self, problem: Problem, engine: str, cells: SphereCodes) -> None:
@@ -141,8 +143,8 @@ class CodePartition(CodedPartition):
         return self.chart.coordinates(x)
 
     def locate(self, x: Sequence[object]) -> int:
-        """The code in the direction of x; InvalidInput where a hinge is zero that is not zero all
-        around.
+        """The code in the direction of x, whatever its length; InvalidInput where a hinge is zero
+        that is not zero all around. :meth:`code` reads x itself (see `Partition.locate`).
         """
         bits = self.chart.bits_at(self.direction_of(x))
         found = None if bits is None else self.index_of(SplineCode.of(bits, *self._layout))

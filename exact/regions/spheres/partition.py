@@ -30,6 +30,7 @@ from exact.errors import InvalidInput, Undecided, shown
 from exact.geometry.circles.chords import Chord
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
+from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.propagation.charts import SphereChart
 from exact.regions.certificate import Json, round_domain
 from exact.regions.engine import Problem
@@ -66,6 +67,7 @@ class SpherePartition(Partition):
 
     cells: SphereCells
     chart: SphereChart
+    domains = (Sphere, GreatSphere)
     read_cells = staticmethod(sphere_cells)
     codes_repeat = True
 
@@ -227,8 +229,8 @@ class SpherePartition(Partition):
         return list(self.chart.coordinates(x))
 
     def locate(self, x: Sequence[object]) -> int:
-        """The cell that the direction of x lies in; InvalidInput on an arc, or off the sphere's
-        space.
+        """The cell that the direction of x lies in, whatever the length of x; InvalidInput on an
+        arc, or off the sphere's space. :meth:`code` reads x itself (see `Partition.locate`).
 
         Along great circles from x to the first arc; Undecided where its cell has another code than
         x. Cost: an exact comparison per circle.

@@ -10,17 +10,19 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from exact.arithmetic.arrays import ByteArray
+from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.number_texts import (
     Json,
     integers_text,
-    lines,
     rationals_of_texts,
     rationals_text,
     text_array,
 )
+from exact.arithmetic.texts.records import Record
 from exact.errors import InvalidInput, Undecided
 from exact.geometry.circles.complex import SphereComplex, SurdPoint
 from exact.geometry.domains.base import Domain
@@ -28,6 +30,7 @@ from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, sides_of
 from exact.geometry.polyhedra.minimum_norm import RoundBody, components, straddling_pair
 from exact.networks.network import Network
+from exact.propagation.chart import sphere_dimension
 from exact.propagation.charts import SphereChart, chart_over
 from exact.propagation.cursor import halfspaces_along
 from exact.regions.spheres.cells import SphereCells, SphereCodes
@@ -36,13 +39,16 @@ from exact.regions.storage import (
     Kept,
     Listed,
     Parts,
+    array_of,
     codes_of,
+    hinges_of,
     incidence_arrays,
     incidence_of,
     indices,
-    require_kind,
+    record_of,
     shared_fields,
     shared_values,
+    text_lines,
 )
 
 _SPHERE_ARRAYS = ("arc_circle", "arc_ends", "arc_sides", "following", "walk_of", "cell_of_walk")
@@ -78,62 +84,96 @@ def sphere_parts(cells: SphereCells) -> Parts:
     return values, arrays
 
 
-def _chart(network: Network, domain: Domain, values: Mapping[str, Json]) -> SphereChart:
-    return chart_over(network, domain, tuple(rationals_of_texts(row) for row in values["basis"]))
+def _chart(network: Network, domain: Domain, record: Record, dim: int | None) -> SphereChart:
+    """The chart over the basis that was written, of a sphere of that dimension."""
+    rows = [rationals_of_texts(row) for row in record.rows("basis", network.input_dim)]
+    chart = None if len(rows) != (dim or 0) + 1 else chart_over(network, domain, tuple(rows))
+    if chart is None or chart.gram.det() == 0:
+        raise InvalidInput(
+            "the basis does not span the sphere",
+            value=f"{len(rows)} vectors",
+            remedy=f"give {(dim or 0) + 1} independent ones",
+        )
+    return chart
 
 
 def sphere_cells(
-    network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]
+    network: Network, domain: Domain, values: Json, arrays: Mapping[str, Any]
 ) -> SphereCells:
     """The cells that `sphere_parts` took apart. Raises InvalidInput for parts that do not fit each
     other.
     """
-    require_kind(values, "sphere")
-    chart, hinges = _chart(network, domain, values), int(values["hinges"])
-    cells, vertices, floats = int(values["count"]), int(values["vertices"]), arrays["vertex_floats"]
-    circles = [Listed([row], 4)(0) for row in lines(arrays["circles"], None)]
-    arcs, halves = len(arrays["arc_circle"]), len(arrays["following"])
-    walks = len(arrays["cell_of_walk"])
+    record = record_of(values, "sphere")
+    chart, hinges = _chart(network, domain, record, 2), hinges_of(record, network)
+    cells, vertices = record.number("count"), record.number("vertices")
+    circles = [Listed([row], 4)(0) for row in text_lines(arrays, "circles", None)]
+    arcs = len(array_of(arrays, "arc_circle", np.int32, (-1,)))
+    walks = len(array_of(arrays, "cell_of_walk", np.int32, (-1,)))
     bounds = {
         "arc_circle": ((arcs,), 0, len(circles)),
         "arc_ends": ((arcs, 2), -1, vertices),
         "arc_sides": ((arcs, 2), 0, cells),
-        "following": ((2 * arcs,), 0, halves),
+        "following": ((2 * arcs,), 0, 2 * arcs),
         "walk_of": ((2 * arcs,), 0, walks),
         "cell_of_walk": ((walks,), 0, cells),
     }
-    for name, (shape, least, bound) in bounds.items():
-        array = arrays[name]
-        inside = array.shape == shape and array.dtype == np.int32
-        if not inside or (array.size and not (least <= array.min() and array.max() < bound)):
-            raise InvalidInput(
-                "an array of the complex is damaged", value=name, remedy="save the partition again"
-            )
-    if (
-        floats.shape != (vertices, 3)
-        or floats.dtype != np.float64
-        or arrays["root"].shape != (hinges,)
-    ):
+    found = {
+        name: indices(arrays, name, shape, bound, dtype=np.int32, least=least)
+        for name, (shape, least, bound) in bounds.items()
+    }
+    flips = incidence_of("flips", arrays, max(hinges, 1))
+    _require_walks(found, cells)
+    if len(flips) != len(circles):
         raise InvalidInput(
-            "an array of the complex is damaged",
-            value="vertex_floats, root",
-            remedy="save the partition again",
+            "the flips are those of another number of circles",
+            value=len(flips),
+            remedy=f"give {len(circles)}",
         )
     complex_ = SphereComplex(
         chart.gram,
         chart.radius_squared,
         tuple(map(Halfspace, circles)),
-        incidence_of("flips", arrays, max(hinges, 1)),
-        **{name: arrays[name] for name in _SPHERE_ARRAYS},
+        flips,
+        **found,
         cell_count=cells,
         vertex_count=vertices,
-        components=int(values["components"]),
-        vertex=_SurdPoints(lines(arrays["vertices"], vertices)),
-        vertex_floats=floats,
+        components=record.number("components"),
+        vertex=_SurdPoints(text_lines(arrays, "vertices", vertices)),
+        vertex_floats=array_of(arrays, "vertex_floats", np.float64, (vertices, 3)),
     )
-    return SphereCells(
-        chart, complex_, arrays["root"].astype(bool), hinges, **shared_fields(values)
+    root = array_of(arrays, "root", np.uint8, (hinges,)).astype(bool)
+    return SphereCells(chart, complex_, root, hinges, **shared_fields(record))
+
+
+def _require_walks(found: Mapping[str, Any], cells: int) -> None:
+    """InvalidInput unless half-edges follow each other around walks, each with its cell on the
+    left, and lead from every cell to every other: what the loops over them rely on.
+    """
+    following, walk_of, cell_of_walk = (
+        found[name] for name in ("following", "walk_of", "cell_of_walk")
     )
+    halves, sides = np.arange(len(following)), cell_of_walk[walk_of].reshape(-1, 2)
+    fits = (
+        np.array_equal(np.sort(following), halves)
+        and np.array_equal(walk_of[following], walk_of)
+        and len(np.unique(walk_of)) == len(cell_of_walk)
+        and _parts(halves, following, len(halves)) == len(cell_of_walk)
+        and np.array_equal(sides, found["arc_sides"])
+    )
+    if not fits or _parts(sides[:, 0], sides[:, 1], cells) > 1:
+        raise InvalidInput(
+            "the arcs of the complex do not lead around its cells",
+            value=f"{len(following)} half-edges, {cells} cells",
+            remedy="save the partition again",
+        )
+
+
+def _parts(first: IndexArray, second: IndexArray, count: int) -> int:
+    """How many connected parts a graph of so many nodes has, of the edges' two ends."""
+    if count == 0:
+        return 0
+    edges = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(count, count))
+    return int(connected_components(edges, directed=False, return_labels=False))
 
 
 @dataclass(frozen=True)
@@ -171,23 +211,23 @@ def code_parts(cells: SphereCodes, wanted: bool) -> Parts:
 
 
 def code_cells(
-    network: Network, domain: Domain, values: Mapping[str, Json], arrays: Mapping[str, Any]
+    network: Network, domain: Domain, values: Json, arrays: Mapping[str, Any]
 ) -> SphereCodes:
     """The codes that `code_parts` took apart. Raises InvalidInput for parts that do not fit each
     other.
     """
-    require_kind(values, "codes")
-    codes, hinges = codes_of(values, arrays)
-    chart = _chart(network, domain, values)
+    record = record_of(values, "codes")
+    codes, hinges = codes_of(network, record, arrays)
+    chart = _chart(network, domain, record, sphere_dimension(network, domain))
     cut = _CutCells(chart, codes, hinges)
     witness: Callable[[int], tuple[Point, Point]] = cut.straddling
     if "straddling" in arrays:
         witness = _PairsOfPoints(
-            Listed(lines(arrays["straddling"], len(codes)), 2 * (chart.dim + 2))
+            Listed(text_lines(arrays, "straddling", len(codes)), 2 * (chart.dim + 2))
         )
-    pairs = Kept(indices(arrays["pairs"], (-1, 2), len(codes)))
+    pairs = Kept(indices(arrays, "pairs", (-1, 2), len(codes)))
     return SphereCodes(
-        chart, codes, hinges, witness, pairs, cut.components, **shared_fields(values)
+        chart, codes, hinges, witness, pairs, cut.components, **shared_fields(record)
     )
 
 

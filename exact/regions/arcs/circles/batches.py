@@ -216,9 +216,7 @@ def _restored(parts: dict[str, Any]) -> CircleBatch:
     """A batch from what its `__reduce__` gave."""
     batch, settled = CircleBatch(**{**parts, "settled": {}}), dict[int, CurveCells]()
     for place, (values, arrays) in parts["settled"].items():
-        found = curve_cells(values, arrays)
-        assert isinstance(found, CurveCells)
-        settled[place] = found
+        settled[place] = curve_cells(batch.network, values, arrays)
     return replace(batch, settled=settled)
 
 

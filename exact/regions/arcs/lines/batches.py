@@ -207,7 +207,7 @@ def _restored(parts: dict[str, Any]) -> LineBatch:
     """A batch from what its `__reduce__` gave."""
     batch, settled = LineBatch(**{**parts, "settled": {}}), dict[int, CurveCells]()
     for place, (values, arrays) in parts["settled"].items():
-        settled[place] = curve_cells(values, arrays)
+        settled[place] = curve_cells(batch.network, values, arrays)
     return replace(batch, settled=settled)
 
 
