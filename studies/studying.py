@@ -60,8 +60,9 @@ def study(
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
 ) -> int:
-    """Train, enumerate, compare with GPT-2, and write the report; or ask some of the questions, of
-    networks of your own.
+    """Train toys, cut them up, ask the questions, and write the report.
+
+    Some of the questions, with --only; of networks of your own, with --on.
 
     The report is an HTML page, runs/NAME/report/index.html; with --gpt2 real weights are asked too.
     A question that a network of yours does not fit leaves a row that says what it needs.

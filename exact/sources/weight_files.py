@@ -114,6 +114,7 @@ def write(path: str | Path, network: Network) -> Path:
 
     >>> import tempfile
     >>> from exact.sources import tensors
+    >>> from exact.sources.weight_files import read
     >>> third = tensors.mlp([([["1/3", 1]], [0])])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     print(read(write(f"{folder}/third.safetensors", third)) == third)

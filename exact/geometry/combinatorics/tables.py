@@ -30,6 +30,7 @@ class Tabular(ABC):
     def to_parquet(self, path: str | Path) -> Path:
         """Write the table to a Parquet file, whole or not at all; MissingExtra without pyarrow.
 
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from exact.sources import tensors
         >>> net = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])

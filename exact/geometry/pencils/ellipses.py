@@ -30,6 +30,7 @@ def point_between(low: Rational, high: Rational, cosine: Rational) -> tuple[Rati
     """(alpha, beta) with N = 1 and a diamond angle strictly between two, 0 <= low < high <= 4; as
     short as a few tries find.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> point_between(Rational(1, 2), Rational(1), Rational(0))
     (9/41, 40/41)
     """
@@ -51,6 +52,7 @@ def half_turn_direction(
 ) -> tuple[Rational, Rational]:
     """The direction (c : 1) of a point with N = 1 that is not the one at t = 0.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> half_turn_direction(Rational(-3, 5), Rational(4, 5), Rational(0))
     (1/2, 1)
     """
