@@ -44,6 +44,7 @@ _ROOM = (
 
 @numba.njit(cache=True)
 def _gcd(a: int, b: int) -> int:
+    """The greatest common divisor of two numbers from 0; of 0 and 0 it is 0."""
     while b:
         a, b = b, a % b
     return a
@@ -67,6 +68,8 @@ def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array,
     width = len(wall)
     result = np.zeros((count, width - 1), dtype=np.int64)
     scale, sign = abs(wall[pivot]), 1 if wall[pivot] > 0 else -1
+    # row k |w_p| - wall r_p sign(w_p) has no pivot coordinate; a positive multiple, so sides stay.
+    # Both products are below 2^62, and so is their difference in size below 2^63
     for k in range(count):
         own, divisor, at = rows[k, pivot] * sign, 0, 0
         for axis in range(width):
@@ -75,6 +78,7 @@ def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array,
                 result[k, at] = value
                 divisor = _gcd(divisor, abs(value))
                 at += 1
+        # coprime again: rows that coincide in the wall are equal or opposite
         if divisor > 1:
             for axis in range(width - 1):
                 result[k, axis] //= divisor
@@ -119,17 +123,20 @@ def _clear_side(row: Array, point: Array, index: int) -> int:
 
 @numba.njit(cache=True)
 def _bit(codes: Array, index: int, plane: int) -> bool:
+    """Bit `plane` of the code of a cell."""
     word: np.uint64 = codes[index, plane >> 6]
     return bool((word >> np.uint64(plane & 63)) & np.uint64(1))
 
 
 @numba.njit(cache=True)
 def _set_bit(codes: Array, index: int, plane: int) -> None:
+    """Set bit `plane` of the code of a cell."""
     codes[index, plane >> 6] |= np.uint64(1) << np.uint64(plane & 63)
 
 
 @numba.njit(cache=True)
 def _hash(codes: Array, index: int) -> np.uint64:
+    """A 64-bit hash of one code; equal codes have equal hashes."""
     state = np.uint64(0x9E3779B97F4A7C15)
     for word in range(codes.shape[1]):
         state ^= codes[index, word]
@@ -142,6 +149,7 @@ def _hash(codes: Array, index: int) -> np.uint64:
 
 @numba.njit(cache=True)
 def _same(a: Array, i: int, b: Array, j: int) -> bool:
+    """Whether row i of a is row j of b."""
     for word in range(a.shape[1]):  # noqa: SIM110 - numba compiles loops, not generators
         if a[i, word] != b[j, word]:
             return False
@@ -152,6 +160,7 @@ def _same(a: Array, i: int, b: Array, j: int) -> bool:
 def hash_table(codes: Array) -> Array:
     """An open-addressing table of the rows: slot -> index + 1, or 0."""
     size = 4
+    # at most half full: probes end
     while size < 2 * len(codes):
         size *= 2
     table = np.zeros(size, dtype=np.int64)
@@ -198,6 +207,8 @@ def _place(
     square = 0.0
     for axis in range(dim):
         square += float(rows[plane, axis]) * float(rows[plane, axis])
+    # how far until the first active hyperplane: the value is that on the cell's side, where it is
+    # positive
     step = np.inf
     for i in range(len(active)):
         k = active[i]
@@ -213,6 +224,7 @@ def _place(
     step = 0.5 * step if step < np.inf else 1.0 / np.sqrt(square)
     for axis in range(dim):
         points[at, axis] = start[axis] + side * step * rows[plane, axis]
+    # whatever floats proposed: the point is certainly in the cell, and on its side of the plane
     for i in range(len(active)):
         if certain_side(rows[active[i]], points, at) != (1 if _bit(codes, cell, active[i]) else -1):
             return UNCERTAIN
@@ -244,6 +256,7 @@ def insert(
         if alarm[0] != 0:
             return 0, LATE
         found = _find(table, facet_codes, codes, cell)
+        # not cut: the whole cell is on the side of its witness
         if found < 0:
             here = certain_side(rows[plane], points, cell)
             if here == 0:
@@ -253,6 +266,8 @@ def insert(
             if here > 0:
                 _set_bit(codes, cell, plane)
             continue
+        # cut: `start` is the facet's witness (dim - 1 coordinates), put back into the hyperplane by
+        # the pivot coordinate
         here = _clear_side(rows[plane], points, cell)
         missing = float(rows[plane, dim])
         at = 0
@@ -267,6 +282,8 @@ def insert(
                 return 0, UNCERTAIN
             _set_bit(codes, cell, plane)
             continue
+        # the new cell has the code of the old one but for this hyperplane; the old witness stays on
+        # its own side where it is clear of the cut
         for word in range(codes.shape[1]):
             codes[size, word] = codes[cell, word]
         if here == 0:
@@ -303,6 +320,8 @@ def classify(rows: Array, active: Array, plane: int) -> tuple[int, int, int]:
     if largest_normal(rows[plane]) < 0:
         offset = rows[plane, width - 1]
         return 0, -1, (1 if offset > 0 else (-1 if offset < 0 else 0))
+    # coprime rows coincide as hyperplanes iff they are equal up to sign; the first coefficient
+    # tells the sign unless it is zero in both
     for i in range(len(active)):
         k = active[i]
         sign = 1 if rows[k, 0] == rows[plane, 0] else -1
@@ -364,6 +383,7 @@ def _before(rows: Array, i: int, j: int) -> int:
     after turning.
     """
     a, b = rows[i, 0], rows[j, 0]
+    # both zeros times |a| |b|: -row[1] / row[0] without division, in 64 bits
     left, right = rows[i, 1] * (b if b > 0 else -b), rows[j, 1] * (a if a > 0 else -a)
     value = (left if a > 0 else -left) - (right if b > 0 else -right)
     return 1 if value > 0 else (-1 if value < 0 else 0)
@@ -382,6 +402,7 @@ def _sorted_zeros(rows: Array) -> Array:
             order[count], zeros[count] = k, -rows[k, 1] / rows[k, 0]
             count += 1
     order = order[:count][np.argsort(zeros[:count])]
+    # insertion sort by exact comparisons: linear where floats were right
     for at in range(1, count):
         moving, to = order[at], at
         while to > 0 and _before(rows, order[to - 1], moving) < 0:
@@ -395,6 +416,7 @@ def _sorted_zeros(rows: Array) -> Array:
 def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
     """The cells of points on a line, from left to right, with the middle of each gap as witness."""
     nothing = np.zeros((0, words), dtype=np.uint64), np.zeros((0, 1))
+    # a constant wall that is not positive leaves nothing
     for k in range(walls):
         if rows[k, 0] == 0 and rows[k, 1] <= 0:
             return nothing[0], nothing[1], OK
@@ -409,6 +431,7 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
         np.zeros((max(last - first, 0) + 1, words), dtype=np.uint64),
         np.zeros((max(last - first, 0) + 1, 1)),
     )
+    # the code at minus infinity; every zero passed flips one bit
     code = np.zeros((1, words), dtype=np.uint64)
     for k in range(len(rows)):
         if rows[k, 0] < 0 or (rows[k, 0] == 0 and rows[k, 1] > 0):
@@ -418,6 +441,7 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
         if gap > 0:
             k = order[gap - 1]
             code[0, k >> 6] ^= np.uint64(1) << np.uint64(k & 63)
+        # outside the walls, or a gap without points between equal zeros
         if (
             gap < first
             or gap > last
@@ -444,6 +468,7 @@ def _clears(point: float, zero: float) -> bool:
 
 @numba.njit(cache=True)
 def _between(left: float, right: float) -> float:
+    """A point between two zeros, which may be infinite."""
     if left == -np.inf:
         return 0.0 if right == np.inf else right - max(1.0, abs(right))
     return left + max(1.0, abs(left)) if right == np.inf else left + 0.5 * (right - left)
@@ -470,6 +495,8 @@ def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Arr
         np.zeros(len(rows), np.int64),
     )
     active, known = np.zeros(len(rows), np.int64), 0
+    # codes (count x words) and witnesses (count x dim) of the cells of the rows before; `active`
+    # are those of them that are neither constant nor copies
     for plane in range(len(rows)):
         if alarm[0] != 0:
             return codes[:0], points[:0], LATE
@@ -479,6 +506,7 @@ def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Arr
                 return codes[:0], points[:0], OK
             continue
         pivot = largest_normal(rows[plane])
+        # the facets in this hyperplane: cells of the rows before, restricted to it
         below, status = restricted(rows, plane, rows[plane], pivot)
         if status != OK:
             return codes[:0], points[:0], status
@@ -536,6 +564,7 @@ def pairs_across(codes: Array, masks: Array) -> Array:
         np.zeros(len(masks), dtype=np.int64),
         np.zeros(len(masks), dtype=np.uint64),
     )
+    # a pair is found from the side where the mask's lowest bit is clear: once
     for k in range(len(masks)):
         while masks[k, first_word[k]] == 0:
             first_word[k] += 1
@@ -544,6 +573,7 @@ def pairs_across(codes: Array, masks: Array) -> Array:
     found, count = np.zeros((len(codes) * 2 + 16, 2), dtype=np.int64), 0
     probe = np.zeros((1, codes.shape[1]), dtype=np.uint64)
     for cell in range(len(codes)):
+        # room for all masks of one cell
         if count + len(masks) > len(found):
             wider = np.zeros((len(found) * 2 + len(masks), 2), dtype=np.int64)
             wider[:count] = found[:count]

@@ -45,6 +45,7 @@ def side(row: Array, x: Array) -> int:
         value += term
         size += abs(term)
         spread += abs(x[j])
+    # rounding of d + 1 terms (Higham 3.1), 4 U of each entry, TINY of each for underflow
     bound = (d + 9) * _U * size + (d + 4) * _TINY * spread
     if value > bound:
         return 1
@@ -77,6 +78,8 @@ def shorten(x: Array, radius: float) -> None:
     d = x.shape[0]
     if not 2.0**-400 < radius < 2.0**400:
         return
+    # a step of the grid is at most radius / (2 sqrt d): the point moves by a quarter of the radius
+    # at most
     bits = int(np.ceil(-np.log2(radius / np.sqrt(d)))) + 1
     scale = 2.0 ** float(bits)
     for j in range(d):
@@ -92,6 +95,7 @@ def settle(rows: Array, x: Array) -> bool:
     """
     count, d = rows.shape[0], x.shape[0]
     radius = 1.0
+    # the least value stands for the distance to the nearest row; what comes of it is checked below
     for i in range(count):
         value = rows[i, d]
         for j in range(d):
@@ -125,6 +129,8 @@ def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
     reduced = np.empty((d, d))
     pivots = np.full(d, -1, np.int64)
     size, work = 0, np.empty(d)
+    # reduced[:size] are independent rows in echelon form with pivots pivots[:size]; `work` is row i
+    # without their parts
     for i in range(count):
         if size == d or alarm[0] != 0:
             break
@@ -145,6 +151,7 @@ def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
             pivots[size] = best
             basis[size] = i
             size += 1
+    # a coordinate without a pivot: no row chosen moves it, and a unit vector takes its place
     taken = np.zeros(d, np.uint8)
     for k in range(size):
         taken[pivots[k]] = 1
@@ -163,6 +170,7 @@ def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     n = basis.shape[0]
     a = np.empty((n, n))
     column = np.empty(n)
+    # a (n x n): the members as columns
     for k in range(n):
         _column(rows, basis[k], column)
         for i in range(n):
@@ -170,6 +178,7 @@ def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     for i in range(n):
         for j in range(n):
             inverse[i, j] = 1.0 if i == j else 0.0
+    # columns before k of `a` are those of the identity, and inverse x (the first a) = a
     for k in range(n):
         best = k
         for i in range(k + 1, n):
@@ -199,6 +208,8 @@ def _start(rows: Array, count: int, basis: Array, inverse: Array, alarm: Array) 
     """Factor the proposed basis if it is one with weights >= 0, else a crash basis."""
     n = basis.shape[0]
     if basis[n - 1] != FIXED - n and _factor(rows, basis, inverse, alarm):
+        # weights of the rows and the cap are the last column of the inverse; a coordinate that is
+        # fixed may have any sign
         good = True
         for k in range(n):
             if basis[k] > CAP - 1 and inverse[k, n - 1] < -_SMALL:
@@ -227,6 +238,7 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
             return np.nan
         if step % 64 == 63 and not _factor(rows, basis, inverse, alarm):
             return np.nan
+        # prices c_B B^-1: x is minus the first d of them, t the last
         t = 0.0
         for j in range(n):
             price = 0.0
@@ -240,8 +252,10 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
         reach = 1.0
         for j in range(d):
             reach = max(reach, abs(x[j]))
+        # the objective only falls: no point is inside all rows
         if t < -_SMALL * reach:
             return t
+        # the row that x violates most enters: a . x + b - t is its reduced cost; or the cap, 1 - t
         entering, worst = FIXED, -_SLACK * reach
         for i in range(count):
             gap = rows[i, d] - t
@@ -254,6 +268,8 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
         if entering == FIXED:
             return t
         _column(rows, entering, column)
+        # change = B^-1 (entering column); the least ratio of weight to change leaves, among equal
+        # ones the largest change
         leaving, least = -1, np.inf
         for k in range(n):
             total = 0.0
@@ -272,6 +288,7 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
                     leaving = k
         if leaving < 0:
             return np.nan
+        # the inverse of the new basis: one step of Gauss-Jordan
         scale = 1.0 / change[leaving]
         for j in range(n):
             inverse[leaving, j] *= scale
@@ -290,6 +307,8 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     """
     n = basis.shape[0]
     d = n - 1
+    # B y = (0, ..., 0, 1): weights y of the rows that cancel the normals and sum to 1, near the
+    # last column of R
     matrix, weights, column = np.empty((n, n)), np.empty(n), np.empty(n)
     for k in range(n):
         if basis[k] < 0:
@@ -298,6 +317,7 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
         weights[k] = inverse[k, d]
         for i in range(n):
             matrix[i, k] = column[i]
+    # bounds on |B y - (0, ..., 0, 1)|, entry by entry, with the errors of the rows
     residual = np.empty(n)
     for i in range(n):
         total, size = -1.0 if i == d else 0.0, 1.0 if i == d else 0.0
@@ -305,6 +325,7 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
             total += matrix[i, k] * weights[k]
             size += abs(matrix[i, k] * weights[k])
         residual[i] = abs(total) + (n + 9) * _U * size + (n + 4) * _TINY
+    # |y* - y| <= |R| residual / (1 - |I - R B|) in the maximum norm; 1 / (1 - 1/4) < 1.5
     shift = 0.0
     for i in range(n):
         row, moved = 0.0, 0.0
@@ -319,6 +340,7 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
             return False
         shift = max(shift, moved)
     shift = shift * 1.5
+    # exact weights are positive, and offsets weighted by them sum to less than zero
     total, size, spread = 0.0, 0.0, 1.0
     for k in range(n):
         if not weights[k] > shift:
@@ -375,6 +397,7 @@ def descend(
     d = n - 1
     inverse, other, own = np.empty((n, n)), np.empty(d), np.empty(n, np.int64)
     branches, closed = 0, 0
+    # x is certainly inside rows[:count]; bits before k are written
     for k in range(start, hinges.shape[0]):
         if known[k] >= 2:
             bits[k] = bits[(known[k] - 2) >> 1] ^ (known[k] & 1)
@@ -385,6 +408,7 @@ def descend(
         where = side(hinges[k], x)
         if where == 0:
             return UNDECIDED, k, count, branches, closed
+        # the other side of the hinge, inside the walls: one more row
         for j in range(n):
             rows[count, j] = -where * hinges[k, j]
             own[j] = basis[j]
@@ -395,6 +419,8 @@ def descend(
         if answer == CLOSED:
             closed += 1
             continue
+        # both sides are met: the other one is noted with its point and basis, this one becomes a
+        # wall
         branch_at[branches], branch_count[branches] = k, count
         for j in range(n):
             branch_basis[branches, j] = own[j]
@@ -431,6 +457,7 @@ def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None
     count, n = rows.shape
     d = n - 1
     values, y = np.empty(count), np.empty(d)
+    # values[i] > 0: x is inside all rows
     for i in range(count):
         values[i] = rows[i, d]
         for j in range(d):
@@ -438,6 +465,7 @@ def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None
     for k in range(edges, count):
         if alarm[0] != 0:
             return
+        # along x - t row_k: the row met first is a facet if the next is met clearly later
         first, time, following = -1, np.inf, np.inf
         for i in range(count):
             slope = 0.0
@@ -451,6 +479,7 @@ def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None
                     following = hit
         if first < edges or found[first] != 0:
             continue
+        # a point behind the first row and in front of the next
         step = time + 0.5 * min(following - time, max(time, 1.0))
         for j in range(d):
             y[j] = x[j] - step * rows[k, j]
@@ -477,11 +506,13 @@ def sort_walls(rows: Array, edges: int, x: Array, found: Array, alarm: Array) ->
     for i in range(edges, count):
         if found[i] != 0:
             continue
+        # row i turned round: OPEN means a point outside this row and inside all others
         own = False
         for k in range(n):
             own = own or centre[k] == i
             basis[k] = centre[k]
             rows[i, k] *= -1.0
+        # the centre's basis is one for the turned rows only where row i is no member
         if own:
             basis[:] = FIXED - n
         answer = decide(rows, count, basis, inverse, y, alarm)

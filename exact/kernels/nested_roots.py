@@ -79,26 +79,31 @@ class Zeros(NamedTuple):
 
 @numba.njit(cache=True, inline="always")
 def _row(balls: Balls, index: int) -> Balls:
+    """Ball or jet number `index`, a view."""
     return Balls(balls.mid[index], balls.rad[index])
 
 
 @numba.njit(cache=True, inline="always")
 def _part(balls: Balls, start: int, stop: int) -> Balls:
+    """Balls from `start` to `stop`, a view."""
     return Balls(balls.mid[start:stop], balls.rad[start:stop])
 
 
 @numba.njit(cache=True, inline="always")
 def _jet() -> Balls:
+    """Room for one jet."""
     return Balls(np.empty(3), np.empty(3))
 
 
 @numba.njit(cache=True)
 def _jets(size: int) -> Balls:
+    """Zero jets (size x 3)."""
     return Balls(np.zeros((size, 3)), np.zeros((size, 3)))
 
 
 @numba.njit(cache=True)
 def _workspace(size: int) -> Workspace:
+    """Room for the basis of a program."""
     return Workspace(_jets(size), _jets(size), _jets(size))
 
 
@@ -148,6 +153,7 @@ def _jet_root(square: Balls, out: Balls) -> bool:
     (qm, qr), (out_m, out_r) = square, out
     if not qm[0] > qr[0] * (1.0 + 2.0**-40):
         return False
+    # N = sqrt q: |sqrt x - sqrt m| <= r / sqrt m
     root = np.sqrt(qm[0])
     out_m[0] = root
     out_r[0] = (qr[0] / root + root * 2 * _U) * _INFLATE + _TINY
@@ -156,10 +162,12 @@ def _jet_root(square: Balls, out: Balls) -> bool:
         return False
     inverse = 0.5 / root  # 1 / (2 N): |1/x - 1/m| <= r / (m (m - r))
     error = (0.5 * out_r[0] / (root * low) + inverse * 2 * _U) * _INFLATE + _TINY
+    # N' = q' / (2 N)
     out_m[1] = qm[1] * inverse
     out_r[1] = (
         abs(qm[1]) * error + qr[1] * (inverse + error) + abs(out_m[1]) * 2 * _U
     ) * _INFLATE + _TINY
+    # N''/2 = (q''/2 - N'^2) / (2 N)
     twice = out_m[1] * out_m[1]
     twice_error = (
         2 * abs(out_m[1]) * out_r[1] + out_r[1] * out_r[1] + twice * 2 * _U
@@ -179,6 +187,7 @@ def _tighten(point: Balls, whole: Balls, h: float) -> None:
     narrower.
     """
     (pm, pr), (wm, wr) = point, whole
+    # over [t - h, t + h]: f' within f'(t) +- 2 h |f''/2|, f within f(t) +- h |f'|
     slope = pr[1] + 2 * h * (abs(wm[2]) + wr[2])
     slope = (slope + abs(pm[1]) * 2 * _U) * _INFLATE + _TINY
     if slope < wr[1]:
@@ -199,6 +208,7 @@ def _form_jet(
     for a in range(size):
         row = offset + a * size
         _dot_jet(_part(data, row, row + size), x, start, _row(image, a))
+    # x' M x: the products of x and M x, coefficient by coefficient
     (xm, xr), (um, ur), (out_m, out_r) = x, image, out
     for k in range(3):
         mid, absolute, spread = 0.0, 0.0, 0.0
@@ -306,6 +316,7 @@ def roots_are_positive(steps: Steps, low: float, high: float) -> bool:
     stack = np.empty((_DEPTH + 2, 2))  # intervals not yet settled, disjoint
     stack[0, 0], stack[0, 1] = low, high
     left, done = 1, 0
+    # the program is certain over what was taken off; stack[:left] is what remains of [low, high]
     while left > 0:
         left -= 1
         a, b = stack[left, 0], stack[left, 1]
@@ -341,6 +352,8 @@ def isolate(steps: Steps, functions: Balls, low: float, high: float, out: Zeros)
     stack[0, 0], stack[0, 1], depths[0] = low, high, 0
     left, found, done = 1, 0, 0
     finest = max((high - low) * _SHARE, _FINEST)
+    # every zero lies in an interval of `out`, or of the stack with its function in that depth's
+    # list
     while left > 0:
         left -= 1
         a, b, depth = stack[left, 0], stack[left, 1], depths[left]
@@ -360,6 +373,7 @@ def isolate(steps: Steps, functions: Balls, low: float, high: float, out: Zeros)
                 v1, r1 = _dot(function, work.point, start, 1)
                 v2, r2 = _dot(function, work.whole, start, 2)
                 bend = (abs(v2) + r2) * h * _INFLATE
+                # |f| > |f'| h + |f''/2| h^2: no zero here
                 if abs(v0) > (r0 + h * (abs(v1) + r1 + bend)) * _INFLATE + _TINY:
                     continue
                 # monotone: the signs at the ends decide
@@ -373,6 +387,7 @@ def isolate(steps: Steps, functions: Balls, low: float, high: float, out: Zeros)
                         settled = first != 0 and second != 0
                         if settled and first == second:
                             continue
+            # settled: one zero, by opposite signs; last: left to exact arithmetic
             if settled or last:
                 if found == rows.shape[0]:
                     return -1
@@ -381,6 +396,7 @@ def isolate(steps: Steps, functions: Balls, low: float, high: float, out: Zeros)
             else:
                 lists[depth + 1, open_count] = j
                 open_count += 1
+        # both halves with the functions left open, the left half next
         if not last and open_count > 0:
             counts[depth + 1] = open_count
             stack[left, 0], stack[left, 1], depths[left] = middle, b, depth + 1
@@ -404,6 +420,7 @@ def _narrowed(
     x = 0.5 * (low + high)
     _program(steps, low, 0.0, work)
     below = _certain_sign(function, point, start)
+    # Newton from the middle, inside the interval
     for _ in range(8):
         if not _program(steps, x, 0.0, work):
             break
@@ -413,6 +430,7 @@ def _narrowed(
         if not low < moved < high or moved == x:
             break
         x = moved
+    # the narrowest interval around x whose ends have certain opposite signs
     for width in (2.0**-49, 2.0**-46, 2.0**-42, 2.0**-36, 2.0**-30):
         a, b = x - width, x + width
         if a <= low or b >= high:

@@ -20,6 +20,7 @@ def rows_of_pairs(
     x k).
     """
     n, k = states.shape[1], states.shape[2]
+    # out (pairs x k) is filled row by row; the last of k functions is the constant 1
     for i in range(cells.shape[0]):
         cell, neuron = cells[i], neurons[i]
         for a in range(k):
@@ -51,6 +52,7 @@ def masked_rows(
         parent = parents[cell]
         for a in range(k):
             out[i, a] = 0.0
+        # neurons that are off pass nothing on
         for r in range(n):
             if bits[cell, r]:
                 w = weights[neuron, r]

@@ -36,6 +36,7 @@ Array = np.ndarray[Any, Any]
 
 @numba.njit(cache=True, inline="always")
 def _delta(rows: Array, i: int, j: int) -> float:
+    """Delta of circles i and j (rows of eleven), within 80 U."""
     g = rows[i, 0] * rows[j, 0] + rows[i, 1] * rows[j, 1] + rows[i, 2] * rows[j, 2]
     t = g - rows[i, 3] * rows[j, 3]
     return rows[i, 4] * rows[j, 4] - t * t
@@ -52,6 +53,7 @@ def count_meetings(rows: Array, first: int, counts: Array, asked: Array) -> int:
     unknown = 0
     for i in range(len(rows)):
         for j in range(max(i + 1, first), len(rows)):
+            # beyond its error Delta's sign is certain; between, the pair is asked
             delta = _delta(rows, i, j)
             if delta > _E:
                 counts[i] += 1
@@ -70,6 +72,8 @@ def fill_slots(
     """Write the slots of every circle, neighbours ascending; `meets` answers the pairs asked, in
     their order.
     """
+    # slots of circle i are starts[i] .. starts[i + 1]; room[i] is the next free one. Pairs come in
+    # ascending order, so that neighbours do
     room, question = starts[:-1].copy(), 0
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
@@ -118,6 +122,7 @@ def enclose(rows: Array, i: int, others: Array, low: Array, high: Array, hard: A
         delta = rows[i, 4] * rows[j, 4] - t * t
         q = rows[j, 3] - h * g
         known = delta > 2 * _E
+        # both directions (x, y) of the frame, s of either sign; e bounds the error of a coordinate
         if known:
             s = np.sqrt(delta)
             e = 48 * U + 1.0001 * _E / s
@@ -133,6 +138,7 @@ def enclose(rows: Array, i: int, others: Array, low: Array, high: Array, hard: A
                 if not error < _WIDEST:
                     known = False
                     break
+                # the diamond angle of (x, y), by the quarter in which it is steep or flat
                 if abs(x) < abs(y):
                     sigma = 1.0 - x / size if y > 0.0 else 3.0 + x / size
                 else:
@@ -171,6 +177,7 @@ def certain_order(
     """
     n, scale = len(keys), 2.0 ** min(61 - shift, 50)
     mask = (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
+    # points whose enclosures pass 4 come again below zero
     wrapped = -1.0
     for k in range(n):
         wrapped = max(wrapped, high[k] - 4.0)
@@ -183,6 +190,7 @@ def certain_order(
         reach = max(reach, high[np.int64(keys[k] & mask)])
     if begin < 0:
         return -1
+    # reach: the largest upper bound of all points with lower keys, and of those that wrap around
     uncertain = 0
     reach = wrapped
     for k in range(begin):
@@ -227,9 +235,11 @@ def number_arcs(
         at = begin
         while points[at] != begin:
             at += 1
+        # back to the first of the points that are one with the first neighbour's entry
         while tied[at]:
             at -= 1
         arc -= 1
+        # once around: an arc begins at every point that is not one with the point before
         for _ in range(end - begin):
             p = points[at]
             if not tied[at]:
@@ -245,6 +255,7 @@ def number_arcs(
 
 @numba.njit(cache=True, inline="always")
 def _root(parent: Array, x: int) -> int:
+    """The root of a class, halving the path to it."""
     while parent[x] != x:
         parent[x] = parent[parent[x]]
         x = parent[x]
@@ -253,6 +264,7 @@ def _root(parent: Array, x: int) -> int:
 
 @numba.njit(cache=True, inline="always")
 def _join(parent: Array, a: int, b: int) -> bool:
+    """Join two classes, the lesser root being that of both; whether they were two."""
     a, b = _root(parent, a), _root(parent, b)
     if a == b:
         return False
@@ -316,6 +328,7 @@ def number_vertices(
     parent = ends[:, 1]
     for e in range(len(lead)):
         parent[e] = e
+    # entering i along j is leaving j along i: the arcs that leave both points start in one vertex
     for t in range(len(twin)):
         if twin[t] > t:
             _join(parent, out[2 * t], out[2 * twin[t] + 1])
@@ -331,6 +344,7 @@ def number_vertices(
             count += 1
         else:
             ends[e, 0] = ends[root, 0]
+    # an arc ends where the next one of its circle starts
     for i in range(len(starts) - 1):
         begin, end = first_arc[i], first_arc[i + 1]
         for e in range(begin, end):
@@ -367,10 +381,13 @@ def link_simple(
         for at in range(begin, end):
             after = at + 1 if at + 1 < end else begin
             p = points[at]
+            # more than two circles here: the caller links these
             if tied[at] or tied[after]:
                 marked += 0 if crowded[out[p]] else 1
                 crowded[out[p]] = 1
             elif p & 1:
+                # at a crossing: two arcs begin (own, other) and two end (before, prior); half-edge
+                # 2e runs along arc e, 2e + 1 against it
                 j, own = neighbour[p >> 1], out[p]
                 other = out[2 * twin[p >> 1]]
                 before = own - 1 if own > first else last
@@ -393,6 +410,7 @@ def trace_walks(following: Array, walk_of: Array) -> int:
         if walk_of[start] >= 0:
             continue
         h = start
+        # where `following` is a permutation, the walk ends where it began
         while walk_of[h] < 0:
             walk_of[h] = count
             h = following[h]
@@ -427,6 +445,7 @@ def float_points(
         if leaving[k]:
             s = -s
         q = rows[j, 3] - rows[i, 3] * g
+        # as in `enclose`: a direction of circle i's frame a, b
         x, y = p * q + r * s, r * q - p * s
         size = np.sqrt(x * x + y * y)
         clear = size > _WIDEST
@@ -434,6 +453,7 @@ def float_points(
         for axis in range(3):
             total = 0.0
             for c in range(3):
+                # h nu + sqrt(1 - h^2) (x a + y b) / |(x, y)|
                 z = rows[i, 3] * rows[i, c] + radius * (x * rows[i, 5 + c] + y * rows[i, 8 + c])
                 total += frame[axis, c] * z
             result[k, axis] = total

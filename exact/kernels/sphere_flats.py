@@ -92,6 +92,7 @@ def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
     for f in range(k):
         s[f] = 0.0
     s[c] = 1.0
+    # twice: u becomes orthogonal to frame[:c] up to rounding, and s keeps u = sum s_f a_f
     for _ in range(2):
         for e in range(c):
             t = 0.0
@@ -101,6 +102,7 @@ def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
                 u[i] -= t * walk.frame[e, i]
             for f in range(e + 1):
                 s[f] -= t * walk.shares[e, f]
+    # size = |u|, value = a . foot + b: how far the flat so far is off hyperplane j
     size, value = 0.0, planes.offsets[j]
     for i in range(n):
         size += u[i] * u[i]
@@ -110,6 +112,7 @@ def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
     walk.chosen[c] = j
     if size < _DEPENDENT:
         return _MISSED if _is_missed(planes, walk, c + 1, s) else _OPEN
+    # the foot moves along u; weights keep foot = sum weights_f a_f
     step, square = -value / size, 0.0
     for f in range(c + 1):
         s[f] /= size
@@ -119,6 +122,7 @@ def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
         foot = step * u[i] + (walk.feet[c - 1, i] if c > 0 else 0.0)
         walk.feet[c, i] = foot
         square += foot * foot
+    # the point next to the origin is inside the sphere: floats say that it is met
     if square < 1.0 - _TANGENT:
         return _MET
     return _MISSED if _is_missed(planes, walk, c + 1, walk.weights[c]) else _OPEN
@@ -133,6 +137,7 @@ def _is_missed(planes: Planes, walk: Walk, c: int, weights: Array) -> bool:
     for f in range(c):
         height += weights[f] * planes.offsets[walk.chosen[f]]
         size += abs(weights[f])
+    # length is |A' l|^2; points of the sphere are no longer than 1 + 2 n eta
     for i in range(n):
         total = 0.0
         for f in range(c):
@@ -161,6 +166,7 @@ def _is_uncut(planes: Planes, walk: Walk, c: int) -> bool:
 def _direction(walk: Walk, q: Array) -> None:
     """A unit vector along the line on which the d - 1 chosen hyperplanes meet."""
     n, k, least, best = q.shape[0], walk.chosen.shape[0], 2.0, 0
+    # the axis that is nearest to orthogonal to the frame: what is left of it is not small
     for i in range(n):
         total = 0.0
         for e in range(k):
@@ -191,6 +197,7 @@ def _invert(a: Array, inverse: Array) -> bool:
     for i in range(n):
         for j in range(n):
             inverse[i, j] = 1.0 if i == j else 0.0
+    # columns before c of `a` are those of the identity, and inverse x (the first a) = a
     for c in range(n):
         best = c
         for i in range(c + 1, n):
@@ -257,6 +264,7 @@ def _radius(planes: Planes, walk: Walk, x: Array, residual: Array) -> float:
         for f in range(n):
             x[i] -= walk.inverse[i, f] * residual[f]
     largest = _residuals(planes, walk, x, residual)
+    # J at the moved point; R is that of the point before, which is near enough
     _fill(planes, walk, x)
     size, defect = 0.0, 0.0
     for i in range(n):
@@ -268,8 +276,10 @@ def _radius(planes: Planes, walk: Walk, x: Array, residual: Array) -> float:
                 total += walk.inverse[i, e] * walk.jacobian[e, f]
             off += abs(total)
         size, defect = max(size, row), max(defect, off)
+    # |R F(x)| with rounding and eta; twice that is tried as delta
     first = size * (largest + _ROUNDING + planes.eta) * (1.0 + _PRODUCT)
     radius = 2.0 * first
+    # max |I - R J| over the cube of half-width delta: J moves by delta in its last row alone
     contraction = defect + size * (_PRODUCT + n * radius + 2.0 * n * planes.eta)
     return radius * (1.0 + _PRODUCT) if contraction < _CONTRACTION else -1.0
 
@@ -287,6 +297,8 @@ def _signs(planes: Planes, walk: Walk, x: Array, radius: float, out: Array) -> b
         value = planes.offsets[j]
         for i in range(n):
             value += planes.normals[j, i] * x[i]
+        # the sign at the crossing itself: delta moves a form of a unit normal by sqrt(n) delta at
+        # most
         if value > margin:
             for w in range(out.shape[0]):
                 out[w] |= planes.masks[j, w]
@@ -296,6 +308,7 @@ def _signs(planes: Planes, walk: Walk, x: Array, radius: float, out: Array) -> b
                 own = own or walk.chosen[f] == j
             if not own:
                 return False
+    # the chosen ones are zero there: their bits stay clear
     for f in range(k):
         for w in range(out.shape[0]):
             out[w] &= ~planes.masks[walk.chosen[f], w]
@@ -313,6 +326,7 @@ def _crossings(planes: Planes, walk: Walk, found: Found) -> bool:
     square = 1.0
     for i in range(n):
         square -= walk.feet[k - 1, i] * walk.feet[k - 1, i]
+    # foot +- reach q, each moved to its crossing; both are certain, apart, and on their own side
     for end in range(2):
         reach = np.sqrt(square) * (1.0 - 2.0 * end)
         for i in range(n):
@@ -336,6 +350,7 @@ def _crossings(planes: Planes, walk: Walk, found: Found) -> bool:
 
 @numba.njit(**_OPTIONS)
 def _note(walk: Walk, c: int, rows: Array, at: int) -> None:
+    """Write the first c chosen hyperplanes to row `at`, ended by -1."""
     for f in range(walk.chosen.shape[0]):
         rows[at, f] = walk.chosen[f] if f < c else -1
 
@@ -358,12 +373,14 @@ def traverse(planes: Planes, walk: Walk, found: Found) -> int:
             or found.counts[2] == found.left.shape[0]
         ):
             return FULL
+        # chosen[:c] is a set whose flat is met; following[c] is the next hyperplane to try with it
         c = walk.depth[0]
         j = walk.following[c]
         if j == count:
             walk.depth[0] = c - 1
             continue
         walk.following[c] = j + 1
+        # in ascending order, so that every set is come to once
         answer = _extend(planes, walk, c, j)
         if answer == _MISSED:
             found.counts[3] += 1

@@ -37,12 +37,14 @@ def breadth_first(
     `members[starts[c] : starts[c + 1]]` are the walks of cell c, `first[w]` is a half-edge of walk
     w. `parent` arrives as -1.
     """
+    # order[:reached] are the cells met so far, order[:at] those whose neighbours all are
     order[0], parent[0], depth[0] = 0, 0, 0
     reached, at = 1, 0
     while at < reached:
         cell = order[at]
         at += 1
         for place in range(starts[cell], starts[cell + 1]):
+            # once around each boundary walk: the twin of a half-edge has the neighbour on its left
             begin = first[members[place]]
             half = begin
             while True:
@@ -60,6 +62,7 @@ def breadth_first(
 @kernel
 def hash_cells(order: Array, parent: Array, carrier: Array, keys: Array, hashes: Array) -> None:
     """hashes[cell] = hashes[parent] XOR keys[carrier], the root's hash being zero."""
+    # parents come before their children in `order`
     for at in range(1, order.shape[0]):
         cell = order[at]
         hashes[cell] = hashes[parent[cell]] ^ keys[carrier[cell]]
@@ -73,6 +76,8 @@ def fill_codes(
     for at in range(1, order.shape[0]):
         cell = order[at]
         before = parent[cell]
+        # the parent's code (bytes), then the hinges of one carrier, row `row` of the flips, turned
+        # over
         for byte in range(codes.shape[1]):
             codes[cell, byte] = codes[before, byte]
         row = carrier[cell]
@@ -97,6 +102,7 @@ def difference(
     """
     more = 0
     while a != b:
+        # the deeper one goes up, so that both meet at the lowest common ancestor
         if depth[a] < depth[b]:
             a, b = b, a
         row = carrier[a]
@@ -131,6 +137,8 @@ def count_distinct(
         if at == 0 or hashes[cell] != hashes[sorted_cells[at - 1]]:
             kept = 0
         known = False
+        # chosen[:kept] are cells of this hash with different codes; `odd` is zero again after the
+        # second walk along the same path
         for place in range(kept):
             changed = difference(cell, chosen[place], parent, carrier, depth, starts, members, odd)
             difference(cell, chosen[place], parent, carrier, depth, starts, members, odd)

@@ -47,50 +47,72 @@ Array = np.ndarray[Any, Any]
 kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 
 
+class Vertices(NamedTuple):
+    """Vertices as points `finite + K infinite` within the errors; in a bounded domain the arrays of
+    the infinite parts have one row, which nobody reads.
+    """
+
+    finite: Array  # float64 (vertices x d)
+    infinite: Array  # float64 (vertices x d)
+    finite_error: Array  # float64: a bound on the 2-norm of the error
+    infinite_error: Array
+    planes: Array  # int32 (vertices x d): the hyperplanes that define each
+    sign: Array  # int8: that of the current neuron, where `stamp` is the current one
+    stamp: Array  # int32
+    mark: Array  # int32: the last list that took it in
+
+
+class Faces(NamedTuple):
+    """Faces of dimension 1 .. d - 1."""
+
+    # int32 (faces x columns): all of a face, as a rule one line of the cache: the columns DIM ..
+    # WITHIN, then its d - k hyperplanes
+    rows: Array
+    # int32: the neuron that last reached a face, times 4, and the signs of its vertices (PLUS,
+    # MINUS); apart from the rows, since it is read most
+    seen: Array
+    work: Array  # int32: the faces that the current neuron reaches, by falling dimension
+    stack: Array  # int32: scratch
+
+
+class Cells(NamedTuple):
+    """Cells, each with three lists in the pool: facets (of an interval its two ends), corners,
+    and candidates, the hyperplanes that may cut it, by neuron.
+    """
+
+    facet_start: Array  # int64: where its facets begin
+    facet_count: Array  # int32
+    corner_start: Array  # int64
+    corner_count: Array  # int32
+    candidate_start: Array  # int64
+    candidate_count: Array  # int32
+    base: Array  # int32: the cell of the start of the layer that it is a part of
+    link: Array  # int32: the next cell in its bucket, -1 at the end
+    code: Array  # uint8 (cells x bytes)
+    flag: Array  # int8: the signs of the current neuron on it (PLUS, MINUS)
+
+
+class Planes(NamedTuple):
+    """Hyperplanes `a . x + b + K c = 0` in float64, with what the floats may be off."""
+
+    rows: Array  # float64 (planes x (d + 2)): a, b, c
+    normal_error: Array  # float64: a bound on the 2-norm of the error of a
+    offset_error: Array  # float64: a bound on the error of b
+    normal_size: Array  # float64: a bound on |a|
+    hinge: Array  # int32: the hinge of the layer that it is a form of, -1 for walls
+
+
 class Complex(NamedTuple):
     """The arrays of the complex; `n` holds how much of them is in use."""
 
     n: Array  # int64 counters
-    # vertices: `p + K q` within `pe` and `qe`; the d hyperplanes that define each; sign and stamp
-    # of the current neuron
-    p: Array
-    q: Array
-    pe: Array
-    qe: Array
-    vplanes: Array
-    vsign: Array
-    vstamp: Array
-    vmark: Array
-    # faces of dimension 1 .. d - 1
-    # a row holds all of a face, as a rule one line of the cache: the columns DIM .. WITHIN, then
-    # its hyperplanes
-    face: Array
-    # the neuron that last reached a face, times 4, and the signs of its vertices; apart, since most
-    # read
-    seen: Array
-    work: Array
-    stack: Array
-    # cells
-    cstart: Array
-    ccount: Array
-    vstart: Array
-    vcount: Array
-    kstart: Array  # candidates: hyperplanes that may cut the cell, by neuron
-    kcount: Array
-    cbase: Array
-    clink: Array
-    code: Array
-    cflag: Array
-    pool: Array
-    # hyperplanes a . x + b + K c = 0 with bounds on the 2-norm of the error of a and on that of b;
-    # the hinge of each
-    plane: Array
-    aerr: Array
-    berr: Array
-    anorm: Array
-    hinge: Array
+    vertices: Vertices
+    faces: Faces
+    cells: Cells
+    planes: Planes
+    pool: Array  # int32: the members of all lists
     scratch: Array  # float64 (4 x d x d)
-    levels: Array  # where each dimension begins in `work`
+    levels: Array  # int64 (d + 1): where each dimension begins in `faces.work`
 
 
 class Layer(NamedTuple):
@@ -113,27 +135,32 @@ class Layer(NamedTuple):
 @kernel
 def _float_sign(c: Complex, v: int, h: int) -> int:
     """The sign of hyperplane h at vertex v, or UNKNOWN."""
-    d = c.p.shape[1]
-    plane, p = c.plane, c.p
+    d = c.vertices.finite.shape[1]
+    plane, p = c.planes.rows, c.vertices.finite
     gamma = (d + 3) * _U * _UP
-    if c.q.shape[0] > 1:
+    # K grows without bound: the part of K decides unless it is exactly zero, which only zeros
+    # without errors are
+    if c.vertices.infinite.shape[0] > 1:
         value, size, norm, bits = 0.0, 0.0, 0.0, 0.0
         for i in range(d):
-            t = plane[h, i] * c.q[v, i]
+            t = plane[h, i] * c.vertices.infinite[v, i]
             value += t
             size += abs(t)
-            norm += c.q[v, i] * c.q[v, i]
-            bits += abs(c.q[v, i])
+            norm += c.vertices.infinite[v, i] * c.vertices.infinite[v, i]
+            bits += abs(c.vertices.infinite[v, i])
         value += plane[h, d + 1]
         size += abs(plane[h, d + 1])
-        if bits > 0.0 or c.qe[v] > 0.0 or plane[h, d + 1] != 0.0:
+        if bits > 0.0 or c.vertices.infinite_error[v] > 0.0 or plane[h, d + 1] != 0.0:
             err = (
-                c.anorm[h] * c.qe[v] + c.aerr[h] * (np.sqrt(norm) + c.qe[v] + _LEAST) + gamma * size
+                c.planes.normal_size[h] * c.vertices.infinite_error[v]
+                + c.planes.normal_error[h] * (np.sqrt(norm) + c.vertices.infinite_error[v] + _LEAST)
+                + gamma * size
             ) * _UP + _TINY
             if abs(value) > err:
                 return 1 if value > 0 else -1
             if not (value == 0.0 and err <= _TINY):
                 return UNKNOWN
+    # the finite part: |error| <= |a| |dx| + |da| (|x| + |dx|) + |db| + rounding of d + 1 terms
     value, size, norm = plane[h, d], abs(plane[h, d]), 0.0
     for i in range(d):
         t = plane[h, i] * p[v, i]
@@ -141,9 +168,9 @@ def _float_sign(c: Complex, v: int, h: int) -> int:
         size += abs(t)
         norm += p[v, i] * p[v, i]
     err = (
-        c.anorm[h] * c.pe[v]
-        + c.aerr[h] * (np.sqrt(norm) + c.pe[v] + _LEAST)
-        + c.berr[h]
+        c.planes.normal_size[h] * c.vertices.finite_error[v]
+        + c.planes.normal_error[h] * (np.sqrt(norm) + c.vertices.finite_error[v] + _LEAST)
+        + c.planes.offset_error[h]
         + gamma * size
     ) * _UP + _TINY
     if abs(value) > err:
@@ -163,11 +190,14 @@ def _slot(keys: Array, key: int) -> int:
 
 @kernel
 def _sign(c: Complex, layer: Layer, v: int, h: int) -> int:
-    j = c.hinge[h]
+    """The sign of hyperplane h at vertex v: that of the layer, a settled one, or by floats."""
+    j = c.planes.hinge[h]
+    # vertices that stood before the layer have all its signs (vertices x hinges) already
     if v < layer.signs.shape[0]:
         s = layer.signs[v, j]
         if s != UNKNOWN:
             return s
+    # a key is (vertex, hinge) as one number
     if c.n[KNOWN] > 0:
         slot = _slot(layer.keys, v * layer.head.shape[0] + j)
         if layer.keys[slot] != -1:
@@ -183,10 +213,10 @@ def settle(c: Complex, layer: Layer, signs: Array) -> None:
     hinges = layer.head.shape[0]
     for i in range(c.n[ASKED]):
         v, h = layer.asked[i, 0], layer.asked[i, 1]
-        slot = _slot(layer.keys, np.int64(v) * hinges + c.hinge[h])
+        slot = _slot(layer.keys, np.int64(v) * hinges + c.planes.hinge[h])
         if layer.keys[slot] == -1:
             c.n[KNOWN] += 1
-        layer.keys[slot] = np.int64(v) * hinges + c.hinge[h]
+        layer.keys[slot] = np.int64(v) * hinges + c.planes.hinge[h]
         layer.values[slot] = signs[i]
     c.n[ASKED] = 0
 
@@ -204,9 +234,9 @@ def rehash(keys: Array, values: Array, new_keys: Array, new_values: Array) -> No
 @kernel
 def _push(c: Complex, layer: Layer, cell: int) -> None:
     """Put a cell into the bucket of its first candidate."""
-    if c.kcount[cell] > 0:
-        j = c.hinge[c.pool[c.kstart[cell]]]
-        c.clink[cell] = layer.head[j]
+    if c.cells.candidate_count[cell] > 0:
+        j = c.planes.hinge[c.pool[c.cells.candidate_start[cell]]]
+        c.cells.link[cell] = layer.head[j]
         layer.head[j] = cell
 
 
@@ -231,7 +261,9 @@ def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
     """
     m = flags.shape[0]
     flags[:] = 0
-    for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
+    for i in range(
+        c.cells.corner_start[cell], c.cells.corner_start[cell] + c.cells.corner_count[cell]
+    ):
         row = signs[c.pool[i]]
         for j in range(m):
             s = row[j]
@@ -240,7 +272,8 @@ def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
 
 @kernel
 def _set_bit(c: Complex, cell: int, bit: int) -> None:
-    c.code[cell, bit >> 3] |= np.uint8(128 >> (bit & 7))
+    """Set a bit of the cell's packed code, the first hinge in the highest bit of the first byte."""
+    c.cells.code[cell, bit >> 3] |= np.uint8(128 >> (bit & 7))
 
 
 @kernel
@@ -254,19 +287,21 @@ def enlist(c: Complex, layer: Layer, cells: Array, hinges: Array) -> None:
         if layer.alarm[0] != 0:
             return
         _flags(c, layer.signs, cell, flags)
-        c.kstart[cell], c.cbase[cell] = top, cell
+        c.cells.candidate_start[cell], c.cells.base[cell] = top, cell
+        # one sign on all corners: the hinge does not cut the cell, and its bit is known
         for j in range(m):
             if flags[j] >= 3:
                 c.pool[top] = plane + count
-                c.hinge[plane + count] = j
+                c.planes.hinge[plane + count] = j
                 cells[count], hinges[count] = cell, j
                 top += 1
                 count += 1
             elif flags[j] == 1:
                 _set_bit(c, cell, bit0 + j)
-        c.kcount[cell] = top - c.kstart[cell]
+        c.cells.candidate_count[cell] = top - c.cells.candidate_start[cell]
     c.n[POOL] = top
     c.n[PLANES] = plane + count
+    # buckets are linked lists; pushed from the last cell on, each begins with its lowest
     layer.head[:] = -1
     for cell in range(c.n[CELLS] - 1, -1, -1):
         _push(c, layer, cell)
@@ -286,6 +321,7 @@ def _invert(a: Array, inverse: Array) -> bool:
     for i in range(d):
         for j in range(d):
             inverse[i, j] = 1.0 if i == j else 0.0
+    # columns before k of `a` are those of the identity, and inverse x (the first a) = a
     for k in range(d):
         best = k
         for i in range(k + 1, d):
@@ -318,42 +354,49 @@ def place(c: Complex, v: int) -> None:
     For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R
     (A* x + b*)| / (1 - |G|).
     """
-    d = c.p.shape[1]
+    d = c.vertices.finite.shape[1]
     a, inverse, columns = c.scratch[0], c.scratch[1], c.scratch[2, 0]
+    # A*: the normals of the d hyperplanes through the vertex, one a row
     for i in range(d):
-        h = c.vplanes[v, i]
+        h = c.vertices.planes[v, i]
         for j in range(d):
-            a[i, j] = c.plane[h, j]
+            a[i, j] = c.planes.rows[h, j]
     good = _invert(a, inverse)
+    # columns[i] bounds |R e_i|; spread bounds |R| times the errors of the rows and their products
     gap, spread = 0.0, 0.0
     for i in range(d):
         columns[i] = 0.0
         for j in range(d):
             columns[i] += inverse[j, i] * inverse[j, i]
         columns[i] = np.sqrt(columns[i]) * _UP
-        h = c.vplanes[v, i]
-        spread += columns[i] * (c.aerr[h] + (d + 2) * _U * c.anorm[h])
+        h = c.vertices.planes[v, i]
+        spread += columns[i] * (c.planes.normal_error[h] + (d + 2) * _U * c.planes.normal_size[h])
     for i in range(d):
         for j in range(d):
             t = 1.0 if i == j else 0.0
             for k in range(d):
-                t -= inverse[i, k] * c.plane[c.vplanes[v, k], j]
+                t -= inverse[i, k] * c.planes.rows[c.vertices.planes[v, k], j]
             gap += t * t
+    # |I - R A*|, first for the rows as floats, then with their errors
     gap = (np.sqrt(gap) + spread) * _UP
+    # no bound: the vertex is anywhere, and every sign at it is asked of exact arithmetic
     if not good or not gap < 0.5:
-        c.pe[v] = np.inf
-        c.p[v, :] = 0.0
-        if c.q.shape[0] > 1:
-            c.qe[v] = np.inf
-            c.q[v, :] = 0.0
+        c.vertices.finite_error[v] = np.inf
+        c.vertices.finite[v, :] = 0.0
+        if c.vertices.infinite.shape[0] > 1:
+            c.vertices.infinite_error[v] = np.inf
+            c.vertices.infinite[v, :] = 0.0
         return
-    c.pe[v] = _solve(c, v, inverse, columns, gap, d, c.p)
-    if c.q.shape[0] > 1:
+    c.vertices.finite_error[v] = _solve(c, v, inverse, columns, gap, d, c.vertices.finite)
+    # the direction in which the vertex goes with K: zero where no hyperplane moves
+    if c.vertices.infinite.shape[0] > 1:
         some = False
         for i in range(d):
-            some |= c.plane[c.vplanes[v, i], d + 1] != 0.0
-        c.q[v, :] = 0.0
-        c.qe[v] = _solve(c, v, inverse, columns, gap, d + 1, c.q) if some else 0.0
+            some |= c.planes.rows[c.vertices.planes[v, i], d + 1] != 0.0
+        c.vertices.infinite[v, :] = 0.0
+        c.vertices.infinite_error[v] = (
+            _solve(c, v, inverse, columns, gap, d + 1, c.vertices.infinite) if some else 0.0
+        )
 
 
 @kernel
@@ -361,33 +404,35 @@ def _solve(
     c: Complex, v: int, inverse: Array, columns: Array, gap: float, side: int, x: Array
 ) -> float:
     """x[v] = -inverse @ plane[:, side], refined once; returns the bound on its error."""
-    d = c.p.shape[1]
+    d = c.vertices.finite.shape[1]
     rest = c.scratch[3, 0]
     for i in range(d):
-        rest[i] = c.plane[c.vplanes[v, i], side]
+        rest[i] = c.planes.rows[c.vertices.planes[v, i], side]
         x[v, i] = 0.0
+    # x -= R (A x + b), twice: the second pass takes off what the first one left
     for _ in range(2):
         for i in range(d):
             for j in range(d):
                 x[v, i] -= inverse[i, j] * rest[j]
         for i in range(d):
-            h = c.vplanes[v, i]
-            rest[i] = c.plane[h, side]
+            h = c.vertices.planes[v, i]
+            rest[i] = c.planes.rows[h, side]
             for j in range(d):
-                rest[i] += c.plane[h, j] * x[v, j]
+                rest[i] += c.planes.rows[h, j] * x[v, j]
+    # |R (A* x + b*)| <= sum over rows of |R e_i| (residual + its rounding + errors of the row)
     norm = 0.0
     for i in range(d):
         norm += x[v, i] * x[v, i]
     norm = np.sqrt(norm) * _UP + _LEAST
     total = 0.0
     for i in range(d):
-        h = c.vplanes[v, i]
-        size = abs(c.plane[h, side])
+        h = c.vertices.planes[v, i]
+        size = abs(c.planes.rows[h, side])
         for j in range(d):
-            size += abs(c.plane[h, j] * x[v, j])
-        offset = c.berr[h] if side == d else 0.0
+            size += abs(c.planes.rows[h, j] * x[v, j])
+        offset = c.planes.offset_error[h] if side == d else 0.0
         total += columns[i] * (
-            abs(rest[i]) + (d + 3) * _U * size + c.aerr[h] * norm + offset + _TINY
+            abs(rest[i]) + (d + 3) * _U * size + c.planes.normal_error[h] * norm + offset + _TINY
         )
     return total / (1.0 - gap) * _UP + _TINY
 
@@ -398,26 +443,29 @@ def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
     stamp = c.n[STAMP]
     cell = np.int64(layer.head[j])
     while cell >= 0 and layer.alarm[0] == 0:
-        h = c.pool[c.kstart[cell]]
+        h = c.pool[c.cells.candidate_start[cell]]
         flag = 0
-        for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
+        for i in range(
+            c.cells.corner_start[cell], c.cells.corner_start[cell] + c.cells.corner_count[cell]
+        ):
             v = c.pool[i]
-            if c.vstamp[v] != stamp:
-                c.vstamp[v] = stamp
-                c.vsign[v] = _sign(c, layer, v, h)
-                if c.vsign[v] == UNKNOWN:
+            # a vertex of several cells is signed once; ZEROS counts those on the hyperplane
+            if c.vertices.stamp[v] != stamp:
+                c.vertices.stamp[v] = stamp
+                c.vertices.sign[v] = _sign(c, layer, v, h)
+                if c.vertices.sign[v] == UNKNOWN:
                     k = c.n[ASKED]
                     if k < layer.asked.shape[0]:
                         layer.asked[k, 0], layer.asked[k, 1] = v, h
                         c.n[ASKED] = k + 1
-                c.n[ZEROS] += c.vsign[v] == 0
-            s = c.vsign[v]
+                c.n[ZEROS] += c.vertices.sign[v] == 0
+            s = c.vertices.sign[v]
             if s == 1:
                 flag |= PLUS
             elif s == -1:
                 flag |= MINUS
-        c.cflag[cell] = flag
-        cell = np.int64(c.clink[cell])
+        c.cells.flag[cell] = flag
+        cell = np.int64(c.cells.link[cell])
     return c.n[ASKED] > 0
 
 
@@ -426,35 +474,39 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
     """List in `work` all faces of the cut cells by falling dimension, and bound the space that
     cutting them takes.
     """
-    d, stamp, top, cuts = c.p.shape[1], c.n[STAMP], 0, 0
+    d, stamp, top, cuts = c.vertices.finite.shape[1], c.n[STAMP], 0, 0
     cell = np.int64(layer.head[j])
     while cell >= 0 and layer.alarm[0] == 0:
-        if c.cflag[cell] == 3:
-            h = c.pool[c.kstart[cell]]
+        if c.cells.flag[cell] == 3:
+            h = c.pool[c.cells.candidate_start[cell]]
             cuts += 1
+            # facets of cut cells first: `work` is ordered by falling dimension, each face once
             if d > 1:
-                for i in range(c.cstart[cell], c.cstart[cell] + c.ccount[cell]):
+                for i in range(
+                    c.cells.facet_start[cell], c.cells.facet_start[cell] + c.cells.facet_count[cell]
+                ):
                     f = c.pool[i]
-                    if c.seen[f] >> 2 != stamp:
-                        c.seen[f] = stamp << 2
-                        c.face[f, BY] = h
-                        c.work[top] = f
+                    if c.faces.seen[f] >> 2 != stamp:
+                        c.faces.seen[f] = stamp << 2
+                        c.faces.rows[f, BY] = h
+                        c.faces.work[top] = f
                         top += 1
-        cell = np.int64(c.clink[cell])
+        cell = np.int64(c.cells.link[cell])
     levels[d - 1 if d > 1 else 0] = 0
     begin = 0
+    # work[begin:end] are the faces of dimension k; behind them come their facets
     for k in range(d - 1, 1, -1):
         end = top
         for w in range(begin, end):
             if layer.alarm[0] != 0:
                 break
-            f = c.work[w]
-            for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
+            f = c.faces.work[w]
+            for i in range(c.faces.rows[f, START], c.faces.rows[f, START] + c.faces.rows[f, COUNT]):
                 g = c.pool[i]
-                if c.seen[g] >> 2 != stamp:
-                    c.seen[g] = stamp << 2
-                    c.face[g, BY] = c.face[f, BY]
-                    c.work[top] = g
+                if c.faces.seen[g] >> 2 != stamp:
+                    c.faces.seen[g] = stamp << 2
+                    c.faces.rows[g, BY] = c.faces.rows[f, BY]
+                    c.faces.work[top] = g
                     top += 1
         begin = end
         levels[k - 1] = begin
@@ -468,22 +520,24 @@ def _classify(c: Complex, levels: Array, top: int) -> None:
     """Flag every face of `work` by the signs of its vertices, edges first, and add up the space
     that the cuts take.
     """
-    d, end, faces, space = c.p.shape[1], top, 0, 0
+    d, end, faces, space = c.vertices.finite.shape[1], top, 0, 0
+    # faces of dimension k - 1 have their flags: a face has the signs of its facets
     for k in range(1, d):
         for w in range(levels[k], end):
-            f = c.work[w]
+            f = c.faces.work[w]
             flag = 0
-            for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
+            for i in range(c.faces.rows[f, START], c.faces.rows[f, START] + c.faces.rows[f, COUNT]):
                 g = c.pool[i]
                 if k == 1:
-                    s = c.vsign[g]
+                    s = c.vertices.sign[g]
                     flag |= PLUS if s == 1 else (MINUS if s == -1 else 0)
                 else:
-                    flag |= c.seen[g] & 3
-            c.seen[f] |= flag
+                    flag |= c.faces.seen[g] & 3
+            c.faces.seen[f] |= flag
+            # a cut face leaves a second half and a meet, and writes three lists
             if flag == 3:
                 faces += 2
-                space += 5 * c.face[f, COUNT] + 8
+                space += 5 * c.faces.rows[f, COUNT] + 8
         end = levels[k]
     c.n[FREE_FACES] += faces
     c.n[FREE_POOL] += space
@@ -491,43 +545,47 @@ def _classify(c: Complex, levels: Array, top: int) -> None:
 
 @kernel
 def _new_vertex(c: Complex, planes: Array, count: int, h: int) -> int:
+    """The vertex where `count` = d - 1 hyperplanes meet hyperplane h; its sign is 0."""
     v = c.n[VERTICES]
     c.n[VERTICES] = v + 1
     for i in range(count):
-        c.vplanes[v, i] = planes[i]
-    c.vplanes[v, count] = h
-    c.vstamp[v] = c.n[STAMP]
-    c.vsign[v] = 0
-    c.vmark[v] = 0
+        c.vertices.planes[v, i] = planes[i]
+    c.vertices.planes[v, count] = h
+    c.vertices.stamp[v] = c.n[STAMP]
+    c.vertices.sign[v] = 0
+    c.vertices.mark[v] = 0
     place(c, v)
     return v
 
 
 @kernel
 def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
+    """A face that `count` hyperplanes hold, without a list yet."""
     f = c.n[FACES]
     c.n[FACES] = f + 1
-    c.face[f, DIM] = dim
-    c.seen[f], c.face[f, MARKED] = 0, 0
+    c.faces.rows[f, DIM] = dim
+    c.faces.seen[f], c.faces.rows[f, MARKED] = 0, 0
     for i in range(count):
-        c.face[f, PLANE + i] = planes[i]
+        c.faces.rows[f, PLANE + i] = planes[i]
     return f
 
 
 @kernel
 def _split_edge(c: Complex, e: int) -> None:
-    d = c.p.shape[1]
-    start = c.face[e, START]
+    """Cut edge e at a new vertex: e keeps the half on the positive side."""
+    d = c.vertices.finite.shape[1]
+    start = c.faces.rows[e, START]
     a, b = c.pool[start], c.pool[start + 1]
-    plus, minus = (a, b) if c.vsign[a] == 1 else (b, a)
-    x = _new_vertex(c, c.face[e, PLANE:], d - 1, c.face[e, BY])
-    other = _new_face(c, 1, c.face[e, PLANE:], d - 1)
+    plus, minus = (a, b) if c.vertices.sign[a] == 1 else (b, a)
+    x = _new_vertex(c, c.faces.rows[e, PLANE:], d - 1, c.faces.rows[e, BY])
+    other = _new_face(c, 1, c.faces.rows[e, PLANE:], d - 1)
     top = c.n[POOL]
     c.pool[top], c.pool[top + 1], c.pool[top + 2], c.pool[top + 3] = plus, x, x, minus
-    c.face[e, START], c.face[other, START] = top, top + 2
-    c.face[other, COUNT] = 2
+    c.faces.rows[e, START], c.faces.rows[other, START] = top, top + 2
+    c.faces.rows[other, COUNT] = 2
     c.n[POOL] = top + 4
-    c.face[e, ABOVE], c.face[e, BELOW], c.face[e, WITHIN] = e, other, x
+    # who lists e finds here what stands for it: its halves, and the meet
+    c.faces.rows[e, ABOVE], c.faces.rows[e, BELOW], c.faces.rows[e, WITHIN] = e, other, x
 
 
 @kernel
@@ -539,21 +597,23 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     mark, size = c.n[MARK], 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.seen[g] & 3 == 3:
-            c.pool[top + size] = c.face[g, WITHIN]
+        # facets that are cut meet the hyperplane in what cutting them made
+        if c.faces.seen[g] & 3 == 3:
+            c.pool[top + size] = c.faces.rows[g, WITHIN]
             size += 1
             continue
         if c.n[ZEROS] == 0:
             continue
-        for w in range(c.face[g, START], c.face[g, START] + c.face[g, COUNT]):
+        # others meet it at most in a face of theirs that lies in it: all its signs are zero
+        for w in range(c.faces.rows[g, START], c.faces.rows[g, START] + c.faces.rows[g, COUNT]):
             e = c.pool[w]
             if k == 2:
-                if c.vsign[e] == 0 and c.vmark[e] != mark:
-                    c.vmark[e] = mark
+                if c.vertices.sign[e] == 0 and c.vertices.mark[e] != mark:
+                    c.vertices.mark[e] = mark
                     c.pool[top + size] = e
                     size += 1
-            elif c.seen[e] & 3 == 0 and c.face[e, MARKED] != mark:
-                c.face[e, MARKED] = mark
+            elif c.faces.seen[e] & 3 == 0 and c.faces.rows[e, MARKED] != mark:
+                c.faces.rows[e, MARKED] = mark
                 c.pool[top + size] = e
                 size += 1
     return size
@@ -565,18 +625,19 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     returns the first's length.
     """
     top, first = c.n[POOL], 0
+    # facets on the positive side, then on the negative: cut ones go to both, by halves
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.seen[g] & PLUS:
-            c.pool[top + first] = c.face[g, ABOVE] if c.seen[g] & 3 == 3 else g
+        if c.faces.seen[g] & PLUS:
+            c.pool[top + first] = c.faces.rows[g, ABOVE] if c.faces.seen[g] & 3 == 3 else g
             first += 1
     c.pool[top + first] = zero
     first += 1
     second = 0
     for i in range(start, start + count):
         g = c.pool[i]
-        if c.seen[g] & MINUS:
-            c.pool[top + first + second] = c.face[g, BELOW] if c.seen[g] & 3 == 3 else g
+        if c.faces.seen[g] & MINUS:
+            c.pool[top + first + second] = c.faces.rows[g, BELOW] if c.faces.seen[g] & 3 == 3 else g
             second += 1
     c.pool[top + first + second] = zero
     c.n[POOL] = top + first + second + 1
@@ -585,20 +646,26 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
 
 @kernel
 def _split_face(c: Complex, f: int, k: int) -> bool:
-    d = c.p.shape[1]
-    start, count = c.face[f, START], c.face[f, COUNT]
+    """Cut a k-face whose facets are cut already; f keeps the half on the positive side.
+
+    False when the meet of a polygon is no edge, which no exact signs can cause.
+    """
+    d = c.vertices.finite.shape[1]
+    start, count = c.faces.rows[f, START], c.faces.rows[f, COUNT]
     top = c.n[POOL]
     size = _section(c, k, start, count, top)
     c.n[POOL] = top + size
-    zero = _new_face(c, k - 1, c.face[f, PLANE:], d - k)
-    c.face[zero, PLANE + d - k] = c.face[f, BY]
-    c.face[zero, START], c.face[zero, COUNT] = top, size
-    other = _new_face(c, k, c.face[f, PLANE:], d - k)
+    # the meet: one more hyperplane holds it, its list is that of the section
+    zero = _new_face(c, k - 1, c.faces.rows[f, PLANE:], d - k)
+    c.faces.rows[zero, PLANE + d - k] = c.faces.rows[f, BY]
+    c.faces.rows[zero, START], c.faces.rows[zero, COUNT] = top, size
+    # the halves: the same hyperplanes hold both
+    other = _new_face(c, k, c.faces.rows[f, PLANE:], d - k)
     top = c.n[POOL]
     first = _halves(c, start, count, zero)
-    c.face[f, START], c.face[f, COUNT] = top, first
-    c.face[other, START], c.face[other, COUNT] = top + first, c.n[POOL] - top - first
-    c.face[f, ABOVE], c.face[f, BELOW], c.face[f, WITHIN] = f, other, zero
+    c.faces.rows[f, START], c.faces.rows[f, COUNT] = top, first
+    c.faces.rows[other, START], c.faces.rows[other, COUNT] = top + first, c.n[POOL] - top - first
+    c.faces.rows[f, ABOVE], c.faces.rows[f, BELOW], c.faces.rows[f, WITHIN] = f, other, zero
     return k > 2 or size == 2
 
 
@@ -608,21 +675,21 @@ def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
     it would crash.)
     """
     size, height = 0, 1
-    c.stack[0] = f
+    c.faces.stack[0] = f
     while height > 0:
         height -= 1
-        g = c.stack[height]
-        edge = c.face[g, DIM] == 1
-        for i in range(c.face[g, START], c.face[g, START] + c.face[g, COUNT]):
+        g = c.faces.stack[height]
+        edge = c.faces.rows[g, DIM] == 1
+        for i in range(c.faces.rows[g, START], c.faces.rows[g, START] + c.faces.rows[g, COUNT]):
             e = c.pool[i]
             if edge:
-                if c.vmark[e] != mark:
-                    c.vmark[e] = mark
+                if c.vertices.mark[e] != mark:
+                    c.vertices.mark[e] = mark
                     c.pool[top + size] = e
                     size += 1
-            elif c.face[e, MARKED] != mark:
-                c.face[e, MARKED] = mark
-                c.stack[height] = e
+            elif c.faces.rows[e, MARKED] != mark:
+                c.faces.rows[e, MARKED] = mark
+                c.faces.stack[height] = e
                 height += 1
     return size
 
@@ -630,18 +697,19 @@ def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
 @kernel
 def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
     """Cut a cell in two: the half where the neuron is on keeps its number."""
-    d, h = c.p.shape[1], c.pool[c.kstart[cell]]
-    start, count, healthy = c.cstart[cell], c.ccount[cell], True
+    d, h = c.vertices.finite.shape[1], c.pool[c.cells.candidate_start[cell]]
+    start, count, healthy = c.cells.facet_start[cell], c.cells.facet_count[cell], True
     other = c.n[CELLS]
     c.n[CELLS] = other + 1
-    c.cbase[other] = c.cbase[cell]
-    for i in range(c.code.shape[1]):
-        c.code[other, i] = c.code[cell, i]
-    _set_bit(c, cell, layer.bit0[0] + c.hinge[h])
+    c.cells.base[other] = c.cells.base[cell]
+    for i in range(c.cells.code.shape[1]):
+        c.cells.code[other, i] = c.cells.code[cell, i]
+    _set_bit(c, cell, layer.bit0[0] + c.planes.hinge[h])
+    # an interval: its facets are two vertices, and the meet is the new one
     if d == 1:
         a, b = c.pool[start], c.pool[start + 1]
-        plus, minus = (a, b) if c.vsign[a] == 1 else (b, a)
-        x = _new_vertex(c, c.face[0, PLANE:], 0, h)
+        plus, minus = (a, b) if c.vertices.sign[a] == 1 else (b, a)
+        x = _new_vertex(c, c.faces.rows[0, PLANE:], 0, h)
         top = c.n[POOL]
         c.pool[top], c.pool[top + 1], c.pool[top + 2], c.pool[top + 3], c.pool[top + 4] = (
             plus,
@@ -651,20 +719,28 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
             x,
         )
         c.n[POOL] = top + 5
-        c.cstart[cell], c.cstart[other], c.ccount[other] = top, top + 2, 2
+        c.cells.facet_start[cell], c.cells.facet_start[other], c.cells.facet_count[other] = (
+            top,
+            top + 2,
+            2,
+        )
         zero_start, zeros = top + 4, 1
+    # the meet is a facet of both halves, held by the hinge's hyperplane alone
     else:
         top = c.n[POOL]
         size = _section(c, d, start, count, top)
         c.n[POOL] = top + size
-        zero = _new_face(c, d - 1, c.face[0, PLANE:], 0)
-        c.face[zero, PLANE + 0] = h
-        c.face[zero, START], c.face[zero, COUNT] = top, size
+        zero = _new_face(c, d - 1, c.faces.rows[0, PLANE:], 0)
+        c.faces.rows[zero, PLANE + 0] = h
+        c.faces.rows[zero, START], c.faces.rows[zero, COUNT] = top, size
         healthy = d > 2 or size == 2
         top = c.n[POOL]
         first = _halves(c, start, count, zero)
-        c.cstart[cell], c.ccount[cell] = top, first
-        c.cstart[other], c.ccount[other] = top + first, c.n[POOL] - top - first
+        c.cells.facet_start[cell], c.cells.facet_count[cell] = top, first
+        c.cells.facet_start[other], c.cells.facet_count[other] = (
+            top + first,
+            c.n[POOL] - top - first,
+        )
         c.n[MARK] += 1
         zero_start = c.n[POOL]
         zeros = _corners_of(c, zero, c.n[MARK], zero_start)
@@ -676,20 +752,23 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
 
 @kernel
 def _share_corners(c: Complex, cell: int, other: int, zero_start: int, zeros: int) -> None:
-    start, count, top = c.vstart[cell], c.vcount[cell], c.n[POOL]
+    """Write the corners of both halves: those on its side, and those of the meet (`zeros` entries
+    of the pool from `zero_start` on), among them all old ones with sign 0.
+    """
+    start, count, top = c.cells.corner_start[cell], c.cells.corner_count[cell], c.n[POOL]
     size = 0
     for side in (1, -1):
         begin = top + size
         for i in range(start, start + count):
             v = c.pool[i]
-            if c.vsign[v] == side:
+            if c.vertices.sign[v] == side:
                 c.pool[top + size] = v
                 size += 1
         for i in range(zeros):
             c.pool[top + size] = c.pool[zero_start + i]
             size += 1
         which = cell if side == 1 else other
-        c.vstart[which], c.vcount[which] = begin, top + size - begin
+        c.cells.corner_start[which], c.cells.corner_count[which] = begin, top + size - begin
     c.n[POOL] = top + size
 
 
@@ -699,7 +778,9 @@ def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
     at 3 or more.
     """
     flag = 0
-    for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
+    for i in range(
+        c.cells.corner_start[cell], c.cells.corner_start[cell] + c.cells.corner_count[cell]
+    ):
         s = _sign(c, layer, c.pool[i], h)
         flag |= 1 if s == 1 else (2 if s == -1 else (4 if s == UNKNOWN else 0))
         if flag >= 3:
@@ -712,8 +793,14 @@ def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
     """Give each half the remaining candidates that may cut it, and the bits of those that do
     not.
     """
-    start, count, bit0 = c.kstart[cell] + 1, c.kcount[cell] - 1, layer.bit0[0]
+    start, count, bit0 = (
+        c.cells.candidate_start[cell] + 1,
+        c.cells.candidate_count[cell] - 1,
+        layer.bit0[0],
+    )
     top = c.n[POOL]
+    # what does not cut the whole cuts no half: only its candidates are looked at, the first being
+    # done
     for which in (cell, other):
         begin = top
         for i in range(start, start + count):
@@ -723,8 +810,8 @@ def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
                 c.pool[top] = h
                 top += 1
             elif flag == 1:
-                _set_bit(c, which, bit0 + c.hinge[h])
-        c.kstart[which], c.kcount[which] = begin, top - begin
+                _set_bit(c, which, bit0 + c.planes.hinge[h])
+        c.cells.candidate_start[which], c.cells.candidate_count[which] = begin, top - begin
     c.n[POOL] = top
     _push(c, layer, cell)
     _push(c, layer, other)
@@ -733,19 +820,21 @@ def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
 @kernel
 def _advance(c: Complex, layer: Layer, cell: int) -> None:
     """A cell that the neuron does not cut: its bit, and its next candidate."""
-    if c.cflag[cell] == PLUS:
-        _set_bit(c, cell, layer.bit0[0] + c.hinge[c.pool[c.kstart[cell]]])
-    c.kstart[cell] += 1
-    c.kcount[cell] -= 1
+    if c.cells.flag[cell] == PLUS:
+        _set_bit(c, cell, layer.bit0[0] + c.planes.hinge[c.pool[c.cells.candidate_start[cell]]])
+    c.cells.candidate_start[cell] += 1
+    c.cells.candidate_count[cell] -= 1
     _push(c, layer, cell)
 
 
 @kernel
 def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     """Cut the faces of all cells in bucket j that hinge j cuts, edges first."""
-    d = c.p.shape[1]
+    d = c.vertices.finite.shape[1]
     c.n[STAMP] += 1
     c.n[ZEROS] = 0
+    # no face is cut before all signs are known and the room is there: until then a call begins
+    # again
     if _ask_signs(c, layer, j):
         return NEEDS_SIGNS
     top = _reach(c, layer, j, c.levels)
@@ -753,20 +842,24 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
         return LATE
     _classify(c, c.levels, top)
     free = c.n[FREE_FACES] + 8
-    room = c.n[FACES] + free <= c.face.shape[0] and c.n[VERTICES] + free <= c.p.shape[0]
+    room = (
+        c.n[FACES] + free <= c.faces.rows.shape[0]
+        and c.n[VERTICES] + free <= c.vertices.finite.shape[0]
+    )
     if not (
         room
-        and c.n[CELLS] + free <= c.cstart.shape[0]
+        and c.n[CELLS] + free <= c.cells.facet_start.shape[0]
         and c.n[POOL] + c.n[FREE_POOL] <= c.pool.shape[0]
     ):
         return NEEDS_SPACE
     end, healthy = top, True
+    # edges first: a face is cut when its facets are
     for k in range(1, d):
         for w in range(c.levels[k], end):
-            f = c.work[w]
+            f = c.faces.work[w]
             if layer.alarm[0] != 0:
                 return LATE
-            if c.seen[f] & 3 == 3:
+            if c.faces.seen[f] & 3 == 3:
                 if k == 1:
                     _split_edge(c, f)
                 else:
@@ -784,19 +877,20 @@ def _cut_cells(c: Complex, layer: Layer, j: int) -> int:
         if layer.alarm[0] != 0:
             return LATE
         cell = np.int64(layer.head[j])
-        corners = np.int64(c.vcount[cell])
+        # all that a split can write: lists of facets, corners and candidates of both halves
+        corners = np.int64(c.cells.corner_count[cell])
         space = (
-            5 * np.int64(c.ccount[cell])
+            5 * np.int64(c.cells.facet_count[cell])
             + 5 * corners
             + 2 * corners * corners
-            + 2 * np.int64(c.kcount[cell])
+            + 2 * np.int64(c.cells.candidate_count[cell])
             + 8
         )
         if c.n[POOL] + space > c.pool.shape[0]:
             c.n[FREE_POOL] = space
             return NEEDS_SPACE
-        layer.head[j] = c.clink[cell]
-        if c.cflag[cell] == 3:
+        layer.head[j] = c.cells.link[cell]
+        if c.cells.flag[cell] == 3:
             if not _split_cell(c, layer, cell):
                 return BROKEN
         else:
@@ -815,6 +909,7 @@ def split(c: Complex, layer: Layer, stop: int) -> int:
     are listed still, but nothing can be cut any more.
     """
     while c.n[NEURON] < stop:
+        # HALFWAY: the faces of this neuron are cut, its cells not yet all
         j = c.n[NEURON]
         if c.n[HALFWAY] == 0 and layer.head[j] >= 0:
             why = _cut_faces(c, layer, j)
@@ -834,26 +929,30 @@ def middles(c: Complex, first: int, far: float, out: Array) -> None:
     """Write the means of the vertices of cells `first`, `first + 1`, ... to the rows of `out`, with
     K = `far`.
     """
-    d = c.p.shape[1]
+    d = c.vertices.finite.shape[1]
     for row in range(out.shape[0]):
         cell = first + row
         for j in range(d):
             total = 0.0
-            for i in range(c.vstart[cell], c.vstart[cell] + c.vcount[cell]):
-                total += c.p[c.pool[i], j]
-                if c.q.shape[0] > 1:
-                    total += far * c.q[c.pool[i], j]
-            out[row, j] = total / c.vcount[cell]
+            for i in range(
+                c.cells.corner_start[cell], c.cells.corner_start[cell] + c.cells.corner_count[cell]
+            ):
+                total += c.vertices.finite[c.pool[i], j]
+                if c.vertices.infinite.shape[0] > 1:
+                    total += far * c.vertices.infinite[c.pool[i], j]
+            out[row, j] = total / c.cells.corner_count[cell]
 
 
 @numba.njit(cache=True)
 def reached(c: Complex, faces: Array, vertices: Array) -> None:
     """Mark every face and vertex of the cells."""
-    d = c.p.shape[1]
+    d = c.vertices.finite.shape[1]
     stack = np.empty(c.n[FACES] + 1, np.int32)
     for cell in range(c.n[CELLS]):
         top = 0
-        for i in range(c.cstart[cell], c.cstart[cell] + c.ccount[cell]):
+        for i in range(
+            c.cells.facet_start[cell], c.cells.facet_start[cell] + c.cells.facet_count[cell]
+        ):
             g = c.pool[i]
             if d == 1:
                 vertices[g] = True
@@ -861,12 +960,13 @@ def reached(c: Complex, faces: Array, vertices: Array) -> None:
                 faces[g] = True
                 stack[top] = g
                 top += 1
+        # depth first: a face enters the stack once, since it is marked before
         while top > 0:
             top -= 1
             f = stack[top]
-            for i in range(c.face[f, START], c.face[f, START] + c.face[f, COUNT]):
+            for i in range(c.faces.rows[f, START], c.faces.rows[f, START] + c.faces.rows[f, COUNT]):
                 g = c.pool[i]
-                if c.face[f, DIM] == 1:
+                if c.faces.rows[f, DIM] == 1:
                     vertices[g] = True
                 elif not faces[g]:
                     faces[g] = True

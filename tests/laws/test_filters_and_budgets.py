@@ -264,7 +264,7 @@ def no_floats() -> Iterator[None]:
 
     def unknown_rows(self: cutting.Cutter, first: int, *given: np.ndarray) -> None:  # type: ignore[type-arg]
         rows(self, first, *given)
-        self._c.berr[first : first + len(given[0])] = 1e300
+        self._c.planes.offset_error[first : first + len(given[0])] = 1e300
 
     with (
         mock.patch.object(cutting.Cutter, "_signs", unknown_signs),

@@ -430,7 +430,7 @@ def _unknown(self: PointWalk, layer: int, p: Any, *rest: Any) -> Any:
 def _with_infinite_errors(method: Any) -> Any:
     def enter(self: Cutter, first: int, *rest: Any) -> None:
         method(self, first, *rest)
-        self._c.aerr[:], self._c.berr[:] = np.inf, np.inf
+        self._c.planes.normal_error[:], self._c.planes.offset_error[:] = np.inf, np.inf
 
     return enter
 

@@ -84,10 +84,16 @@ def test_vertices_are_within_their_error(network: Network) -> None:
         c = cutter._c
         for v in range(int(c.n[splitting.VERTICES])):
             point = exact.point(v)
-            assert near(c.p[v], [Fraction(x, point.finite[-1]) for x in point.finite[:-1]], c.pe[v])
-            if len(c.q) > 1:
+            assert near(
+                c.vertices.finite[v],
+                [Fraction(x, point.finite[-1]) for x in point.finite[:-1]],
+                c.vertices.finite_error[v],
+            )
+            if len(c.vertices.infinite) > 1:
                 assert near(
-                    c.q[v], [Fraction(x, point.finite[-1]) for x in point.infinite], c.qe[v]
+                    c.vertices.infinite[v],
+                    [Fraction(x, point.finite[-1]) for x in point.infinite],
+                    c.vertices.infinite_error[v],
                 )
             else:
                 assert point.is_finite
@@ -135,11 +141,11 @@ def test_norms_of_planes_are_above(network: Network) -> None:
     c, d = cutter._c, network.input_dim
     for h in range(int(c.n[splitting.PLANES])):
         assert (
-            sum(Fraction(x) ** 2 for x in c.plane[h, :d].tolist())
-            <= Fraction(float(c.anorm[h])) ** 2
+            sum(Fraction(x) ** 2 for x in c.planes.rows[h, :d].tolist())
+            <= Fraction(float(c.planes.normal_size[h])) ** 2
         )
-        assert c.aerr[h] >= 0
-        assert c.berr[h] >= 0
+        assert c.planes.normal_error[h] >= 0
+        assert c.planes.offset_error[h] >= 0
 
 
 # ---- solving for a vertex
@@ -149,10 +155,10 @@ def complex_of(rows: Sequence[Row], errors: float) -> Complex:
     """A complex of R^d with one vertex, held by these planes (normal, offset, coefficient of K)."""
     d = len(rows)
     c = empty_complex(d, False, 1)
-    c.plane[:d] = [[float(x) for x in row] for row in rows]
-    c.aerr[:d] = c.berr[:d] = errors
-    c.anorm[:d] = np.linalg.norm(c.plane[:d, :d], axis=1) * (1 + 2.0**-40)
-    c.vplanes[0] = np.arange(d)
+    c.planes.rows[:d] = [[float(x) for x in row] for row in rows]
+    c.planes.normal_error[:d] = c.planes.offset_error[:d] = errors
+    c.planes.normal_size[:d] = np.linalg.norm(c.planes.rows[:d, :d], axis=1) * (1 + 2.0**-40)
+    c.vertices.planes[0] = np.arange(d)
     return c
 
 
@@ -183,12 +189,12 @@ def test_solutions_are_within_their_error(d: int, power: int) -> None:
         splitting.place(c, 0)
         truth = solved(exact_rows)
         if truth is None:
-            assert c.pe[0] == c.qe[0] == np.inf
+            assert c.vertices.finite_error[0] == c.vertices.infinite_error[0] == np.inf
             continue
-        assert near(c.p[0], truth[0], c.pe[0])
-        assert near(c.q[0], truth[1], c.qe[0])
+        assert near(c.vertices.finite[0], truth[0], c.vertices.finite_error[0])
+        assert near(c.vertices.infinite[0], truth[1], c.vertices.infinite_error[0])
         if power == 0:
-            assert max(c.pe[0], c.qe[0]) < 2.0**-35
+            assert max(c.vertices.finite_error[0], c.vertices.infinite_error[0]) < 2.0**-35
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
@@ -212,9 +218,10 @@ def test_planes_anywhere_within_their_error(d: int, power: int) -> None:
                 for row, own in zip(rows, signs, strict=True)
             ]
             truth = solved(moved)
-            assert truth is not None or c.pe[0] == np.inf
+            assert truth is not None or c.vertices.finite_error[0] == np.inf
             assert truth is None or (
-                near(c.p[0], truth[0], c.pe[0]) and near(c.q[0], truth[1], c.qe[0])
+                near(c.vertices.finite[0], truth[0], c.vertices.finite_error[0])
+                and near(c.vertices.infinite[0], truth[1], c.vertices.infinite_error[0])
             )
 
 
@@ -230,10 +237,10 @@ def test_planes_anywhere_within_their_error(d: int, power: int) -> None:
 )
 def test_a_vertex_that_cannot_be_placed_signs_nothing(rows: list[list[float]]) -> None:
     c = empty_complex(2, False, 1)
-    c.plane[:2], c.anorm[:2], c.vplanes[0] = rows, 3.0, [0, 1]
-    c.plane[2], c.anorm[2] = [1.0, 1.0, 5.0, 0.0], 2.0
+    c.planes.rows[:2], c.planes.normal_size[:2], c.vertices.planes[0] = rows, 3.0, [0, 1]
+    c.planes.rows[2], c.planes.normal_size[2] = [1.0, 1.0, 5.0, 0.0], 2.0
     splitting.place(c, 0)
-    assert not (c.pe[0] < np.inf and c.qe[0] < np.inf)
+    assert not (c.vertices.finite_error[0] < np.inf and c.vertices.infinite_error[0] < np.inf)
     assert splitting._float_sign(c, 0, 2) == UNKNOWN
 
 
@@ -244,21 +251,24 @@ def test_signs_of_points_anywhere_within_their_error(d: int, power: int) -> None
     generator = np.random.default_rng(d - power)
     for trial in range(40):
         error, c = 2.0**power, complex_of([[0] * (d + 2)] * d, 0.0)
-        c.p[0], c.pe[0] = generator.normal(size=d), error
+        c.vertices.finite[0], c.vertices.finite_error[0] = generator.normal(size=d), error
         if trial % 2:
-            c.q[0] = generator.integers(-1, 2, d)
+            c.vertices.infinite[0] = generator.integers(-1, 2, d)
         shift = Fraction(error) / d
         at = [
             Fraction(x) + shift * int(s)
-            for x, s in zip(c.p[0].tolist(), generator.integers(-1, 2, d), strict=True)
+            for x, s in zip(
+                c.vertices.finite[0].tolist(), generator.integers(-1, 2, d), strict=True
+            )
         ]
         row = generator.normal(size=d)
         through = float(sum(Fraction(a) * x for a, x in zip(row.tolist(), at, strict=True)))
         offset = -through * (1 + 2.0**-52 * int(generator.integers(-2, 3)))
-        c.plane[0] = [*row, offset, 0.0]
-        c.anorm[0] = np.linalg.norm(row) * (1 + 2.0**-40)
+        c.planes.rows[0] = [*row, offset, 0.0]
+        c.planes.normal_size[0] = np.linalg.norm(row) * (1 + 2.0**-40)
         high = sum(
-            Fraction(a) * Fraction(x) for a, x in zip(row.tolist(), c.q[0].tolist(), strict=True)
+            Fraction(a) * Fraction(x)
+            for a, x in zip(row.tolist(), c.vertices.infinite[0].tolist(), strict=True)
         )
         low = sum(
             (Fraction(a) * x for a, x in zip(row.tolist(), at, strict=True)), Fraction(offset)
@@ -279,17 +289,26 @@ def test_a_sign_that_the_errors_leave_open_is_unknown(moved: str, d: int, power:
     generator, error, c = np.random.default_rng(d), 2.0**power, complex_of([[0] * (d + 2)] * d, 0.0)
     row, x = generator.normal(size=d), generator.normal(size=d)
     far = moved.endswith("infinity")
-    (c.q if far else c.p)[0] = x
+    (c.vertices.infinite if far else c.vertices.finite)[0] = x
     reach = {
         "normal": np.abs(x).sum() / d,
         "normal at infinity": np.abs(x).sum() / d,
         "offset": 1.0,
         "point at infinity": np.abs(row).sum() / d,
     }[moved]
-    c.plane[0, :d], c.plane[0, d + far] = row, -float(row @ x) - error * float(reach) / 2
-    c.anorm[0] = np.linalg.norm(row) * (1 + 2.0**-40)
+    c.planes.rows[0, :d], c.planes.rows[0, d + far] = (
+        row,
+        -float(row @ x) - error * float(reach) / 2,
+    )
+    c.planes.normal_size[0] = np.linalg.norm(row) * (1 + 2.0**-40)
     assert splitting._float_sign(c, 0, 0) == -1
-    (c.berr if moved == "offset" else c.qe if moved == "point at infinity" else c.aerr)[0] = error
+    (
+        c.planes.offset_error
+        if moved == "offset"
+        else c.vertices.infinite_error
+        if moved == "point at infinity"
+        else c.planes.normal_error
+    )[0] = error
     assert splitting._float_sign(c, 0, 0) == UNKNOWN
 
 
@@ -307,10 +326,10 @@ def test_a_poor_inverse_is_paid_for(d: int, gap: float) -> None:
     c, truth = complex_of(rows, 0.0), solved(rows)
     inverse = np.diag((1 - gap) / scales)
     error = splitting._solve(
-        c, 0, inverse, np.diag(inverse) * (1 + 2.0**-40), gap * (1 + 2.0**-40), d, c.p
+        c, 0, inverse, np.diag(inverse) * (1 + 2.0**-40), gap * (1 + 2.0**-40), d, c.vertices.finite
     )
     assert truth is not None
-    assert near(c.p[0], truth[0], error)
+    assert near(c.vertices.finite[0], truth[0], error)
     assert error < 1.001 * gap**2 * 5 / 3
 
 
@@ -336,7 +355,7 @@ def test_settled_signs_are_found_again() -> None:
     """
     generator, hinges, count = np.random.default_rng(0), 7, 128
     c, layer = empty_complex(2, False, 1), table(256, count, 7)
-    c.hinge[:hinges] = np.arange(hinges)
+    c.planes.hinge[:hinges] = np.arange(hinges)
     questions = generator.permutation([(v, h) for v in range(40) for h in range(hinges)])
     signs = generator.integers(-1, 2, len(questions)).astype(np.int8)
     layer.asked[:] = questions[:count]
@@ -345,7 +364,7 @@ def test_settled_signs_are_found_again() -> None:
     assert (c.n[splitting.ASKED], c.n[splitting.KNOWN]) == (0, count)
     wider = table(1024, count, hinges)
     splitting.rehash(layer.keys, layer.values, wider.keys, wider.values)
-    c.pe[:] = np.inf
+    c.vertices.finite_error[:] = np.inf
     for known in (layer, wider):
         found = [splitting._sign(c, known, v, h) for v, h in questions.tolist()]
         assert found == [*signs[:count].tolist(), *[UNKNOWN] * (len(questions) - count)]
@@ -355,9 +374,9 @@ def test_settled_signs_are_found_again() -> None:
 
 def test_signs_at_the_start_of_a_layer_come_first() -> None:
     c = empty_complex(1, True, 1)
-    c.hinge[:2] = [0, 1]
+    c.planes.hinge[:2] = [0, 1]
     layer = table(16, 4, 2)._replace(signs=np.array([[1, UNKNOWN], [0, -1]], np.int8))
-    c.pe[:] = np.inf
+    c.vertices.finite_error[:] = np.inf
     assert [splitting._sign(c, layer, v, h) for v in (0, 1, 2) for h in (0, 1)] == [
         1,
         UNKNOWN,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.kernels import splitting
-from exact.kernels.splitting import Layer
+from exact.kernels.splitting import Cells, Faces, Layer, Planes, Vertices
 from exact.propagation.enclosures import PointWalk
 from exact.propagation.region_maps import MapWalk
 from exact.regions.engine import Job
@@ -26,22 +28,7 @@ _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these b
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _ASKED = 1024
 _LARGE = 2**27
-# the arrays of a complex that grow together
-_OF_VERTICES = ("p", "pe", "q", "qe", "vmark", "vplanes", "vsign", "vstamp")
-_OF_FACES = ("face", "seen", "stack", "work")
-_OF_CELLS = (
-    "cbase",
-    "ccount",
-    "cflag",
-    "clink",
-    "code",
-    "cstart",
-    "kcount",
-    "kstart",
-    "vcount",
-    "vstart",
-)
-_OF_PLANES = ("aerr", "anorm", "berr", "hinge", "plane")
+Group = TypeVar("Group", Vertices, Faces, Cells, Planes)
 
 
 class Cutter:
@@ -58,7 +45,7 @@ class Cutter:
         self._bounded = box is not None
         self._remaining = () if box else flat.walls
         self._c = empty_complex(flat.dim, self._bounded, max(1, (bits + 7) // 8))
-        exact.planes = lambda vertex: self._c.vplanes[vertex]
+        exact.planes = lambda vertex: self._c.vertices.planes[vertex]
         self._start(box)
         self._layer: Layer | None = None
         self._signed, self._settled = 0, 0
@@ -81,14 +68,17 @@ class Cutter:
         self._set_planes(0, [form for form, _ in forms], [k for _, k in forms])
         c.n[splitting.PLANES] = 2 * d
         enter_cube(c, d)
-        planes = c.vplanes[: c.n[splitting.VERTICES]]
+        planes = c.vertices.planes[: c.n[splitting.VERTICES]]
         if box is None:
-            c.q[: len(planes)] = 2.0 * (planes % 2) - 1.0
+            c.vertices.infinite[: len(planes)] = 2.0 * (planes % 2) - 1.0
             return
         ends = [Rational(-form[-1], form[i // 2]) for i, (form, _) in enumerate(forms)]
         floats = nearest_floats(ends)
         errors = np.where([end == 0 for end in ends], 0.0, rounding_error(floats))
-        c.p[: len(planes)], c.pe[: len(planes)] = floats[planes], errors[planes].max(axis=1) * d
+        c.vertices.finite[: len(planes)], c.vertices.finite_error[: len(planes)] = (
+            floats[planes],
+            errors[planes].max(axis=1) * d,
+        )
 
     def _set_planes(self, first: int, forms: list[tuple[int, ...]], infinite: list[int]) -> None:
         """Exact integer forms as float rows with a normal of length near one."""
@@ -96,18 +86,21 @@ class Cutter:
         for i, (form, k) in enumerate(zip(forms, infinite, strict=True), first):
             size = max(abs(x) for x in form[:-1])
             row = nearest_floats([Rational(x, size) for x in form])
-            c.plane[i, : d + 1], c.plane[i, d + 1] = row, k
-            c.aerr[i] = np.linalg.norm(row[:-1]) * 2.0**-52 * _UP + _LEAST
-            c.berr[i] = abs(row[-1]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
-            c.anorm[i] = np.linalg.norm(row[:-1]) * _UP + _LEAST
-            c.hinge[i] = -1
+            c.planes.rows[i, : d + 1], c.planes.rows[i, d + 1] = row, k
+            c.planes.normal_error[i] = np.linalg.norm(row[:-1]) * 2.0**-52 * _UP + _LEAST
+            c.planes.offset_error[i] = abs(row[-1]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
+            c.planes.normal_size[i] = np.linalg.norm(row[:-1]) * _UP + _LEAST
+            c.planes.hinge[i] = -1
 
     def _refresh(self, vertex: int) -> None:
         """Take the float coordinates of a vertex from its exact ones."""
         (c, d), (finite, near), (infinite, far) = (self._c, self._dim), *self._exact.floats(vertex)
-        c.p[vertex], c.pe[vertex] = finite, np.abs(near).max() * d
+        c.vertices.finite[vertex], c.vertices.finite_error[vertex] = finite, np.abs(near).max() * d
         if not self._bounded:
-            c.q[vertex], c.qe[vertex] = infinite, np.abs(far).max() * d
+            c.vertices.infinite[vertex], c.vertices.infinite_error[vertex] = (
+                infinite,
+                np.abs(far).max() * d,
+            )
 
     def inside_walls(self) -> bool:
         """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing
@@ -133,9 +126,9 @@ class Cutter:
         self._cut_all(len(walls))
         full = np.packbits(np.ones(len(walls), bool))
         count = int(self._c.n[splitting.CELLS])
-        inside = np.flatnonzero((self._c.code[:count, : len(full)] == full).all(axis=1))
+        inside = np.flatnonzero((self._c.cells.code[:count, : len(full)] == full).all(axis=1))
         self._keep(inside)
-        self._c.code[:] = 0
+        self._c.cells.code[:] = 0
         return len(inside) > 0
 
     # ---- layers
@@ -147,9 +140,11 @@ class Cutter:
         c, n = self._c, self._c.n
         count, cells = int(n[splitting.VERTICES]), int(n[splitting.CELLS])
         if layer > 0:
-            before = np.unpackbits(c.code[:cells], axis=1, count=bit0)[:, self._starts_at : bit0]
-            maps.enter(c.cbase[:cells].astype(np.int64), before)
-        codes = c.code[:cells].copy()
+            before = np.unpackbits(c.cells.code[:cells], axis=1, count=bit0)[
+                :, self._starts_at : bit0
+            ]
+            maps.enter(c.cells.base[:cells].astype(np.int64), before)
+        codes = c.cells.code[:cells].copy()
         self._starts_at = bit0
         self._open(self._signs(layer, count, bits, points), bit0)
         wanted = int(splitting.count_candidates(c, self._layer))
@@ -171,7 +166,9 @@ class Cutter:
         if self._bounded:
             finite = np.ones(count, bool)
         else:
-            finite = ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+            finite = ~(
+                c.vertices.infinite[:count].any(axis=1) | (c.vertices.infinite_error[:count] > 0)
+            )
         size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
             for start in range(0, len(where), size):
@@ -179,7 +176,11 @@ class Cutter:
                 self._watch.check()
                 far = not finite[v[0]]
                 signs[v] = points.signs(
-                    layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None
+                    layer,
+                    c.vertices.finite[v],
+                    c.vertices.finite_error[v],
+                    c.vertices.infinite[v] if far else None,
+                    c.vertices.infinite_error[v] if far else None,
                 )
         self._signed += int(np.count_nonzero(signs != splitting.UNKNOWN))
         return signs
@@ -193,9 +194,14 @@ class Cutter:
         scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
         with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
             scaled = rows * scale[:, None]
-            c.plane[first:last, : d + 1], c.plane[first:last, d + 1] = scaled, 0.0
-            c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
-            c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
+            c.planes.rows[first:last, : d + 1], c.planes.rows[first:last, d + 1] = scaled, 0.0
+            c.planes.normal_error[first:last], c.planes.offset_error[first:last] = (
+                a_err * scale * _UP,
+                b_err * scale * _UP,
+            )
+            c.planes.normal_size[first:last] = (
+                np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
+            )
 
     def _open(self, signs: Array, bit0: int) -> None:
         hinges = signs.shape[1]
@@ -277,42 +283,42 @@ class Cutter:
         self, *, vertices: int = 0, faces: int = 0, cells: int = 0, planes: int = 0, pool: int = 0
     ) -> None:
         """Make room for so many more."""
-        n = self._c.n
-        wants = (
-            (_OF_VERTICES, splitting.VERTICES, vertices),
-            (_OF_FACES, splitting.FACES, faces),
-            (_OF_CELLS, splitting.CELLS, cells),
-            (_OF_PLANES, splitting.PLANES, planes),
-            (("pool",), splitting.POOL, pool),
+        c, used = self._c, self._c.n
+        self._c = c._replace(
+            vertices=self._grown(c.vertices, int(used[splitting.VERTICES]), vertices),
+            faces=self._grown(c.faces, int(used[splitting.FACES]), faces),
+            cells=self._grown(c.cells, int(used[splitting.CELLS]), cells),
+            planes=self._grown(c.planes, int(used[splitting.PLANES]), planes),
+            pool=self._longer(c.pool, int(used[splitting.POOL]), pool),
         )
-        changes = {}
-        for names, counter, more in wants:
-            used = int(n[counter])
-            for name in names:
-                array = getattr(self._c, name)
-                if name == "pool" and used + more >= 2**31 - 1:
-                    raise TooLarge(
-                        "the complex does not fit",
-                        value=f"{used + more:,} entries of face lists",
-                        remedy="cut a smaller domain, or use engine='lp_tree', which keeps no "
-                        "faces",
-                    )
-                if len(array) < used + more + 1 and not (name in ("q", "qe") and self._bounded):
-                    if not self._watch.has_room(used * array.itemsize * array[:1].size):
-                        raise Stopped
-                    # what is not yet used costs nothing, copies do
-                    factor = 2 if array.nbytes > _LARGE else 4
-                    grown = np.empty(
-                        (max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype
-                    )
-                    grown[:used] = array[:used]
-                    changes[name] = grown
-        if changes:
-            self._c = self._c._replace(**changes)
+
+    def _grown(self, group: Group, used: int, more: int) -> Group:
+        """The arrays of one kind, which grow together: as many rows belong to each."""
+        made: Callable[..., Group] = type(group)
+        return made(*(self._longer(array, used, more) for array in group))
+
+    def _longer(self, array: Array, used: int, more: int) -> Array:
+        """An array with room for `more` rows behind those in use; one of a single row stands for
+        none. Raises Stopped where memory is up, TooLarge where the pool's indices are.
+        """
+        if array is self._c.pool and used + more >= 2**31 - 1:
+            raise TooLarge(
+                "the complex does not fit",
+                value=f"{used + more:,} entries of face lists",
+                remedy="cut a smaller domain, or use engine='lp_tree', which keeps no faces",
+            )
+        if len(array) >= used + more + 1 or len(array) == 1:
+            return array
+        if not self._watch.has_room(used * array.itemsize * array[:1].size):
+            raise Stopped
+        # what is not yet used costs nothing, copies do
+        factor = 2 if array.nbytes > _LARGE else 4
+        grown = np.empty((max(factor * len(array), used + more + 1), *array.shape[1:]), array.dtype)
+        grown[:used] = array[:used]
+        return grown
 
     def _keep(self, cells: Array) -> None:
-        for name in _OF_CELLS:
-            array = getattr(self._c, name)
+        for array in self._c.cells:
             array[: len(cells)] = array[cells]
         self._dropped = self._dropped or len(cells) < int(self._c.n[splitting.CELLS])
         self._c.n[splitting.CELLS] = len(cells)
@@ -342,14 +348,14 @@ class Cutter:
         """
         found = np.zeros((count, self._dim))
         reach = 1.0 + float(
-            np.abs(self._c.p[: int(self._c.n[splitting.VERTICES])]).max(initial=0.0)
+            np.abs(self._c.vertices.finite[: int(self._c.n[splitting.VERTICES])]).max(initial=0.0)
         )
         splitting.middles(self._c, first, 4.0 * reach, found)
         return found
 
     def codes(self, hinges: int) -> ByteArray:
         """The packed codes of the cells."""
-        return self._c.code[: int(self._c.n[splitting.CELLS]), : (hinges + 7) // 8].copy()
+        return self._c.cells.code[: int(self._c.n[splitting.CELLS]), : (hinges + 7) // 8].copy()
 
     @cached_property
     def reached(self) -> tuple[BitArray, BitArray]:
@@ -369,7 +375,7 @@ class Cutter:
     def face_ids(self, dim: int) -> Array:
         """The numbers of the faces of a dimension 1 .. d - 1 that bound a cell."""
         return np.flatnonzero(
-            self.reached[0] & (self._c.face[: len(self.reached[0]), splitting.DIM] == dim)
+            self.reached[0] & (self._c.faces.rows[: len(self.reached[0]), splitting.DIM] == dim)
         )
 
     def boundary(self) -> dict[int, Incidence]:
@@ -378,7 +384,7 @@ class Cutter:
         numbers = np.cumsum(self.reached[1]) - 1
         columns = (splitting.START, splitting.COUNT)
         starts, counts = (
-            c.face[: len(self.reached[0]), column].astype(np.int64) for column in columns
+            c.faces.rows[: len(self.reached[0]), column].astype(np.int64) for column in columns
         )
         for k in range(1, self._dim):
             ids = self.face_ids(k)
@@ -387,7 +393,9 @@ class Cutter:
             numbers[ids] = np.arange(len(ids))
         every = np.arange(int(c.n[splitting.CELLS]))
         found[self._dim] = Incidence(
-            *splitting.gathered(c.pool, c.cstart, c.ccount.astype(np.int64), every, numbers)
+            *splitting.gathered(
+                c.pool, c.cells.facet_start, c.cells.facet_count.astype(np.int64), every, numbers
+            )
         )
         return found
 
@@ -396,29 +404,38 @@ class Cutter:
         c, every = self._c, np.arange(int(self._c.n[splitting.CELLS]))
         numbers = np.cumsum(self.reached[1]) - 1
         return Incidence(
-            *splitting.gathered(c.pool, c.vstart, c.vcount.astype(np.int64), every, numbers)
+            *splitting.gathered(
+                c.pool, c.cells.corner_start, c.cells.corner_count.astype(np.int64), every, numbers
+            )
         )
 
     def facet_planes(self) -> Array:
         """The plane of every (d - 1)-face, in the order of :meth:`boundary`."""
         if self._dim == 1:
-            return np.asarray(self._c.vplanes[self.vertex_ids, 0])
-        return np.asarray(self._c.face[self.face_ids(self._dim - 1), splitting.PLANE])
+            return np.asarray(self._c.vertices.planes[self.vertex_ids, 0])
+        return np.asarray(self._c.faces.rows[self.face_ids(self._dim - 1), splitting.PLANE])
 
     def positions(self) -> FloatArray:
         """The float coordinates of the vertices, in the order of :meth:`boundary`; infinite ones as
         NaN.
         """
-        finite: FloatArray = self._c.p[self.vertex_ids]
+        finite: FloatArray = self._c.vertices.finite[self.vertex_ids]
         if not self._bounded:
-            finite[self._c.q[self.vertex_ids].any(axis=1)] = np.nan
+            finite[self._c.vertices.infinite[self.vertex_ids].any(axis=1)] = np.nan
         return finite
 
     def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
         """The float coordinates of the vertices, in the order of :meth:`boundary`, and how far each
         may be off; None in R^d.
         """
-        return (self._c.p[self.vertex_ids], self._c.pe[self.vertex_ids]) if self._bounded else None
+        return (
+            (
+                self._c.vertices.finite[self.vertex_ids],
+                self._c.vertices.finite_error[self.vertex_ids],
+            )
+            if self._bounded
+            else None
+        )
 
     def pairs(self, cells: Incidence) -> IndexArray:
         """Every two cells that share a facet, from the facets of all cells."""

@@ -50,37 +50,42 @@ def empty_complex(d: int, bounded: bool, width: int) -> Complex:
 
     far = 1 if bounded else v
     return Complex(
-        i8(splitting.COUNTERS),
-        np.zeros((v, d)),
-        np.zeros((far, d)),
-        np.zeros(v),
-        np.zeros(far),
-        i4(v, d),
-        i1(v),
-        i4(v),
-        i4(v),
-        i4(f, max(16, splitting.PLANE + d)),
-        i4(f),
-        i4(f),
-        i4(f),
-        i8(m),
-        i4(m),
-        i8(m),
-        i4(m),
-        i8(m),
-        i4(m),
-        i4(m),
-        i4(m),
-        np.zeros((m, width), np.uint8),
-        i1(m),
-        i4(max(2**16, 2 * d * 3**d + 2**d)),
-        np.zeros((m, d + 2)),
-        np.zeros(m),
-        np.zeros(m),
-        np.zeros(m),
-        i4(m),
-        np.zeros((4, d, d)),
-        i8(d + 1),
+        n=i8(splitting.COUNTERS),
+        vertices=splitting.Vertices(
+            finite=np.zeros((v, d)),
+            infinite=np.zeros((far, d)),
+            finite_error=np.zeros(v),
+            infinite_error=np.zeros(far),
+            planes=i4(v, d),
+            sign=i1(v),
+            stamp=i4(v),
+            mark=i4(v),
+        ),
+        faces=splitting.Faces(
+            rows=i4(f, max(16, splitting.PLANE + d)), seen=i4(f), work=i4(f), stack=i4(f)
+        ),
+        cells=splitting.Cells(
+            facet_start=i8(m),
+            facet_count=i4(m),
+            corner_start=i8(m),
+            corner_count=i4(m),
+            candidate_start=i8(m),
+            candidate_count=i4(m),
+            base=i4(m),
+            link=i4(m),
+            code=np.zeros((m, width), np.uint8),
+            flag=i1(m),
+        ),
+        planes=splitting.Planes(
+            rows=np.zeros((m, d + 2)),
+            normal_error=np.zeros(m),
+            offset_error=np.zeros(m),
+            normal_size=np.zeros(m),
+            hinge=i4(m),
+        ),
+        pool=i4(max(2**16, 2 * d * 3**d + 2**d)),
+        scratch=np.zeros((4, d, d)),
+        levels=i8(d + 1),
     )
 
 
@@ -105,16 +110,16 @@ def enter_cube(c: Complex, d: int) -> None:
             for side in (0, 1)
         ]
         if dim == 0:
-            c.vplanes[index] = planes
+            c.vertices.planes[index] = planes
             continue
         c.pool[top : top + len(members)] = members
         if dim == d:
-            c.cstart[index], c.ccount[index] = top, len(members)
+            c.cells.facet_start[index], c.cells.facet_count[index] = top, len(members)
         else:
-            c.face[index, splitting.DIM], c.face[index, splitting.START] = dim, top
-            c.face[index, splitting.COUNT] = len(members)
-            c.face[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
+            c.faces.rows[index, splitting.DIM], c.faces.rows[index, splitting.START] = dim, top
+            c.faces.rows[index, splitting.COUNT] = len(members)
+            c.faces.rows[index, splitting.PLANE : splitting.PLANE + d - dim] = planes
         top += len(members)
     c.pool[top : top + 2**d] = np.arange(2**d)
-    c.vstart[0], c.vcount[0] = top, 2**d
+    c.cells.corner_start[0], c.cells.corner_count[0] = top, 2**d
     c.n[splitting.POOL] = top + 2**d
