@@ -1,5 +1,5 @@
 """The command line: `exactlens train | partition | check | graph | draw | gpt2 | steer | codes |
-study`.
+study | cache`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 130 interrupted, 141 the reader of
@@ -311,6 +311,24 @@ def study(
 
     command.run(name, root=out, seed=seed, device=device, gpt2=gpt2, force=force)
     return 0
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete them.")] = False,
+    root: Root = Path("runs"),
+) -> int:
+    """Say where toys that were trained in numbers are kept, and how large they are.
+
+    Examples:
+
+        exactlens cache
+
+        exactlens cache --clear
+    """
+    from studies.commands import cache as command
+
+    return command.run(root, clear=clear)
 
 
 # ---- errors

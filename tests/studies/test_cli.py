@@ -32,6 +32,7 @@ from exact import Box, InvalidInput, partition
 from exact.sources import torch_modules
 from studies import arguments, cli
 from studies.cli import gathered
+from toy_models import TrainConfig, TrainingCache, fit_many
 from toy_models.checkpoints import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,6 +191,19 @@ def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
     name, *words = shlex.split(line)
     command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
     assert command.make_context(name, words).params
+
+
+def test_the_cache_of_toys_is_told_and_cleared(call: Call) -> None:
+    config = TrainConfig(steps=1, samples=10, batch_size=4, snapshot_every=1)
+    kept = TrainingCache.under("runs")
+    fit_many(config, range(2), cache=kept, progress=False, report=lambda line: None)
+    told = [
+        f"{kept.folder}: 2 toys, {kept.size / 1e6:.1f} MB",
+        f"{kept.folder}: 2 files deleted, {kept.size / 1e6:.1f} MB",
+    ]
+    for line, expected in zip(examples("cache"), told, strict=True):
+        assert call(line) == (0, f"{expected}\n", "")
+    assert call("cache").out == f"{kept.folder}: 0 toys, 0.0 MB\n"
 
 
 def test_there_are_examples_for_every_command() -> None:
