@@ -16,6 +16,7 @@ from exact import (
     Box,
     Budget,
     Domain,
+    EngineDefect,
     GreatCircle,
     GreatSphere,
     InvalidInput,
@@ -240,6 +241,28 @@ def test_a_circle_that_one_network_does_not_cut() -> None:
 CUTS = [([0, 0], 1), ([1, 0], 0)]
 
 
+def test_norms_of_two_kinds_meet_on_a_circle_of_inputs() -> None:
+    before, after = (pair(norm, 3, 4, 1)[0] for norm in ("layernorm", "rms"))
+    found = region_events(before, after, GreatCircle([1, 0, 0], [0, 1, 2]))
+    check_events(found)
+    points = [[c, s, 2 * s] for c in range(-9, 10) for s in range(-9, 10) if c or s]
+    cells = [one.locate_all(points, errors="keep") for one in (found.before, found.after)]
+    seen = {(i, j) for i, j in np.stack(cells, axis=1).tolist() if min(i, j) >= 0}
+    assert len(seen) > 3
+    assert seen <= {*map(tuple, found.pairs.tolist())}
+
+
+def test_cells_of_two_curves_do_not_meet() -> None:
+    network = pair("mlp", 2, 4, 1)[0]
+    first, second = (partition(network, Segment([0, 0], [1, k])) for k in (1, 2))
+    with pytest.raises(Unsupported, match="the cells lie on curves of different bases"):
+        first.meetings(second)
+    flat = partition(network, RealSpace(2))
+    assert flat.meetings(flat) is None
+    with pytest.raises(InvalidInput, match="not a CurvePartition"):
+        first.meetings(flat)
+
+
 # ---- spheres and balls, judged by points
 
 
@@ -381,6 +404,14 @@ def test_norms_that_cannot_be_shared_are_refused() -> None:
     hidden = Network((Block(layers(np.random.default_rng(0), 3, 3, 3)), *first.blocks))
     with pytest.raises(Unsupported, match="hidden layers stand in front of the norm; got 1 blocks"):
         side_by_side(hidden, hidden)
+
+
+def test_a_code_that_one_network_has_not_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    from exact.instruments.comparisons import region_events as module
+
+    monkeypatch.setattr(module, "bits_of_each", lambda network: bits_of_each(network)[::-1])
+    with pytest.raises(EngineDefect, match="has a code that one of them has not"):
+        region_events(*pair("mlp", 2, 4, 1), RealSpace(2))
 
 
 # ---- a history
