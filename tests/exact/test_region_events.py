@@ -241,15 +241,17 @@ def test_a_circle_that_one_network_does_not_cut() -> None:
 CUTS = [([0, 0], 1), ([1, 0], 0)]
 
 
-def test_norms_of_two_kinds_meet_on_a_circle_of_inputs() -> None:
+def test_norms_of_two_kinds_meet_on_a_segment_but_measure_angles_differently() -> None:
     before, after = (pair(norm, 3, 4, 1)[0] for norm in ("layernorm", "rms"))
-    found = region_events(before, after, GreatCircle([1, 0, 0], [0, 1, 2]))
+    found = region_events(before, after, Segment([-3, 1, 2], [3, 0, -2]))
     check_events(found)
-    points = [[c, s, 2 * s] for c in range(-9, 10) for s in range(-9, 10) if c or s]
+    points = [[Fraction(k, 9) - 3, 1 - Fraction(k, 54), 2 - Fraction(2 * k, 27)] for k in range(54)]
     cells = [one.locate_all(points, errors="keep") for one in (found.before, found.after)]
     seen = {(i, j) for i, j in np.stack(cells, axis=1).tolist() if min(i, j) >= 0}
     assert len(seen) > 3
     assert seen <= {*map(tuple, found.pairs.tolist())}
+    with pytest.raises(Unsupported, match="the cells lie on curves of different bases"):
+        region_events(before, after, GreatCircle([1, 0, 0], [0, 1, 2]))
 
 
 def test_cells_of_two_curves_do_not_meet() -> None:

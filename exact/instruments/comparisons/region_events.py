@@ -128,8 +128,9 @@ def region_events(
 
     On curves the crossings of both are merged, behind any norms. Elsewhere both are partitioned
     side by side (see `side_by_side`): every region of that partition lies in one cell of each. So
-    there a norm must be the same for both, and read the same vectors. `limit` and `budget` are
-    those of `partition`, for each of the enumerations.
+    there a norm must be the same for both, and read the same vectors; so it must on circles of
+    directions, whose angles it measures. `limit` and `budget` are those of `partition`, for each of
+    the enumerations.
 
     Raises InvalidInput for networks of different shapes, Unsupported for norms that cannot be
     shared, Undecided where two crossings of curves behind several norms cannot be told apart, and

@@ -95,7 +95,7 @@ def _shared_front(first: Network, second: Network) -> tuple[Sequence[Block], Nor
         raise Unsupported(
             "only one norm of each network can be shared",
             value=f"{len(places[0])} and {len(places[1])} norms",
-            remedy="compare on a curve (Segment, GreatCircle, ...), or start at the last norm: "
+            remedy="compare along a Segment, Ray or Line, or start at the last norm: "
             "network.from_block(k)",
         )
     (place,) = places[0]
@@ -104,14 +104,14 @@ def _shared_front(first: Network, second: Network) -> tuple[Sequence[Block], Nor
         raise Unsupported(
             "the norms stand behind different layers, so they read different vectors",
             value=f"{place} blocks in front of the norm",
-            remedy="compare on a curve (Segment, GreatCircle, ...), or what stands behind the "
+            remedy="compare along a Segment, Ray or Line, or what stands behind the "
             f"norm: network.from_block({place})",
         )
     if any(layer.bits for block in fronts[0] for layer in block.layers):
         raise Unsupported(
             "hidden layers stand in front of the norm",
             value=f"{place} blocks",
-            remedy="compare on a curve (Segment, GreatCircle, ...)",
+            remedy="compare along a Segment, Ray or Line",
         )
     norms = [_without_affine(network.norms[0]) for network in (first, second)]
     if norms[0] != norms[1]:

@@ -94,7 +94,8 @@ def meeting_cells(first: CurveCells, second: CurveCells) -> IndexArray:
         raise Unsupported(
             "the cells lie on curves of different bases",
             value=f"{first.curve!r} and {second.curve!r}",
-            remedy="partition one domain behind equal norms",
+            remedy="compare along a Segment, Ray or Line; circles of directions need equal norms, "
+            "and equal layers in front of them",
         )
     if not first.cuts and not second.cuts and len(first) == len(second):
         return np.repeat(np.arange(len(first), dtype=np.int64)[:, None], 2, axis=1)
