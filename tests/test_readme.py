@@ -37,6 +37,15 @@ def test_every_domain_of_the_second_example_is_answered() -> None:
     assert all(re.search(r"\d+ cells", line) for line in lines)
 
 
+def test_the_example_of_toys_tells_of_each_arm_and_of_regions() -> None:
+    (block,) = [block for block in PYTHON_BLOCKS if "population(" in block]
+    *arms, events = run(block).splitlines()
+    assert [line.split()[0] for line in arms] == ["trained", "untrained", "zero_biases"]
+    assert re.fullmatch(
+        r"codes: \d+ kept, \d+ dead, \d+ born; cells: \d+ split, \d+ merged", events
+    )
+
+
 def test_paths_named_in_the_tables_exist() -> None:
     rows = [line for line in README.splitlines() if line.startswith("| ") and "`" in line]
     named = {path for row in rows for path in re.findall(r"`([a-z_]+/[\w/.]*)`", row)}
