@@ -88,11 +88,16 @@ def _some(
     chosen = rng.choice(_available(a, b), count, replace=False)
     if a is not b:
         return a[chosen // len(b)], b[chosen % len(b)]
-    # pair k of the triangle: row r starts at r (r - 1) / 2
-    row = (1 + np.sqrt(1 + 8 * chosen.astype(np.float64))).astype(np.int64) // 2
-    row -= row * (row - 1) // 2 > chosen
-    row += (row + 1) * row // 2 <= chosen
-    return a[row], a[chosen - row * (row - 1) // 2]
+    row, column = _below_the_diagonal(chosen)
+    return a[row], a[column]
+
+
+def _below_the_diagonal(place: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """Row and column of the entries below a diagonal, counted row by row: row r begins at r (r - 1)
+    / 2. The root is near enough to be exact below 10^7 rows.
+    """
+    row = (1 + np.sqrt(1 + 8 * place.astype(np.float64))).astype(np.int64) // 2
+    return row, place - row * (row - 1) // 2
 
 
 def strata(lengths: FloatArray, count: int = STRATA) -> IndexArray:

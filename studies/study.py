@@ -85,8 +85,9 @@ def run(
     The folder appears whole or not at all; only the default studies are replaced without `force`.
     `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
     the study's own; `told` is what results and report say of them. Raises InvalidInput for a name
-    that is taken, and whatever a question raises: a study with a hole is none. Of subjects that a
-    user gave (`Subjects.of`), those that a question cannot be asked of are findings that say so.
+    that is taken, and whatever a question raises: a study with a hole is none. A theorem that fails
+    raises nothing: it is among the `alarms`. Of subjects that a user gave (`Subjects.of`), those
+    that a question cannot be asked of are findings that say so.
     """
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
     with runs.building(root, name, replace=force or name in DEFAULT_NAMES) as folder:

@@ -223,8 +223,8 @@ def _language(layer: LanguageLayer, seed: int) -> list[Finding]:
         return rays_finding(claim, subject, taken, along)
 
     return [
-        claim.guarded(subject, partial(measured, claim, subject, *on))
-        for claim, subject, *on in asked
+        claim.guarded(subject, partial(measured, claim, subject, taken, rows))
+        for claim, subject, taken, rows in asked
     ]
 
 

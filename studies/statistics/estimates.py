@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 MINIMUM = 30
 """Networks that a verdict about training needs; a rule over fewer leaves its claim undecided."""
 QUICK = 5
-"""Networks of a study with `--quick`."""
+"""Networks of a quick study."""
 NETS, SEQUENCES = "nets", "sequences"
 
 

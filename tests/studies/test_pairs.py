@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from exact import InvalidInput
 from exact.sources import tensors
-from studies.pairs import Pairs, balanced, strata
+from studies.pairs import Pairs, _below_the_diagonal, balanced, strata
 from studies.statistics import Degenerate
 
 
@@ -61,6 +61,14 @@ def test_every_pair_can_be_drawn(size: int) -> None:
     same = size * (size - 1) // 2
     assert Counter(pairs.different.tolist()) == {False: 2 * same, True: size * size}
     assert len(set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))) == len(pairs)
+
+
+def test_the_corners_of_rows_are_found_up_to_ten_million_rows() -> None:
+    rows = np.concatenate([np.arange(1, 2000), 10**7 - np.arange(2000), [1 << 20, (1 << 22) + 1]])
+    first, last = rows * (rows - 1) // 2, rows * (rows + 1) // 2 - 1
+    for places, columns in ((first, np.zeros_like(rows)), (last, rows - 1)):
+        row, column = _below_the_diagonal(places)
+        assert np.array_equal(row, rows) and np.array_equal(column, columns)
 
 
 def test_the_smallest_class_sets_the_number() -> None:

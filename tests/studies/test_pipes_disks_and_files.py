@@ -212,6 +212,7 @@ def _nothing() -> object:
     class Nothing:
         all_toys = ()
         language = ()
+        trainings = ()
 
     return Nothing()
 

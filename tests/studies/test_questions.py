@@ -799,7 +799,7 @@ def test_claims_about_a_toy_that_did_not_learn_are_left_open() -> None:
     for module in (monosemantic_directions, negligible_eps, neighbouring_maps):
         for finding in module.ask(subjects).findings:
             if finding.kind is not Kind.THEOREM:
-                assert finding.verdict is UNDECIDED and "did not train" in finding.why
+                assert finding.verdict is UNDECIDED and "did not learn" in finding.why
     (own,) = (f for f in arcs_of_the_circle._of_toy(replace(toy, result=result)) if "did" in f.why)
     assert own.verdict is UNDECIDED
 

@@ -35,7 +35,7 @@ from studies.rules import (
     theorem,
     within,
 )
-from studies.statistics import MINIMUM, QUICK, SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics import MINIMUM, NETS, QUICK, SEQUENCES, Degenerate, Estimate, over_clusters
 
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
 
@@ -50,8 +50,8 @@ def over(low: float, high: float, clusters: int = MINIMUM, unit: str = "nets") -
 FORMS: list[tuple[Rule, str]] = [
     (above(0.5, "T"), "lies above 0.5, refuted iff below 0.5, else undecided"),
     (below(0.5, "T"), "lies below 0.5, refuted iff above 0.5, else undecided"),
-    (larger_than("U", "T", 0.1), "of T minus that of U over at least 30 nets lies above 0.1"),
-    (smaller_than("U", "T", 0.1), "of T minus that of U over at least 30 nets lies below -0.1"),
+    (larger_than("U", "T", 0.1), "over at least 30 nets of T minus that of U lies above 0.1"),
+    (smaller_than("U", "T", 0.1), "over at least 30 nets of T minus that of U lies below -0.1"),
     (equivalent(0.2, "T"), "lies within (-0.2, 0.2), refuted iff below -0.2 or above 0.2"),
     (within(0.9, 1.1, "T"), "lies within (0.9, 1.1), refuted iff below 0.9 or above 1.1"),
     (above(0.2, "T").against(equivalent(0.2, "T")), "above 0.2, refuted iff within (-0.2, 0.2)"),
@@ -61,7 +61,7 @@ FORMS: list[tuple[Rule, str]] = [
 @pytest.mark.parametrize(("rule", "said"), FORMS, ids=lambda x: x if isinstance(x, str) else "")
 def test_the_text_carries_margin_and_direction(rule: Rule, said: str) -> None:
     assert said in rule.text
-    assert rule.text.startswith("supported iff the 95% interval of T")
+    assert rule.text.startswith("supported iff the 95% interval over at least 30 nets of T")
     assert rule.decide(over(9, 10)).rule == rule.text
 
 
@@ -201,6 +201,17 @@ CLAIMS = [(question, claim) for question in QUESTIONS for claim in question.clai
 def test_every_rule_of_a_question_can_come_out_either_way(question: Question, claim: Claim) -> None:
     assert {SUPPORTED, REFUTED} <= outcomes(claim.rule)
     assert claim.number == question.claim and " iff " in claim.rule.text
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.claim)
+def test_rules_about_training_want_thirty_nets(question: Question) -> None:
+    over_nets = [
+        part
+        for one in question.claims
+        for part in one.rule.parts
+        if isinstance(part, OnInterval) and part.unit == NETS
+    ]
+    assert all(part.least >= MINIMUM for part in over_nets)
 
 
 @dataclass(frozen=True)

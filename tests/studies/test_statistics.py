@@ -30,7 +30,7 @@ from studies.statistics import (
     stratified_difference,
     wilson,
 )
-from studies.statistics.permutations import PairTest
+from studies.statistics.permutations import PairTest, PermutationTest
 
 # Student's extra hours of sleep (1908), the first of two drugs and the second
 SLEEP = np.array(
@@ -244,28 +244,42 @@ def test_welch_is_that_of_the_sleepers() -> None:
     assert found.error_ratio == pytest.approx(ratio, rel=1e-4)
 
 
-def exact_p(given: dict[str, Any], alternative: str) -> float:
-    """The share of all orders of the labels that are at least as extreme."""
+def enumerated(given: dict[str, Any]) -> tuple[float, np.ndarray]:
+    """The effect, and that of every order of the labels."""
     labels, first, second = given["labels"], given["first"], given["second"]
+    strata = given.get("strata", np.zeros(len(first), dtype=int))
 
     def effect(order: Any) -> float:
         mixed = labels[list(order)]
-        different = mixed[first] != mixed[second]
-        if different.all() or not different.any():
-            return math.inf
-        return float(given["values"][different].mean() - given["values"][~different].mean())
+        gaps = []
+        for stratum in set(strata.tolist()):
+            values, different = (
+                x[strata == stratum] for x in (given["values"], mixed[first] != mixed[second])
+            )
+            if different.any() and not different.all():
+                gaps.append(values[different].mean() - values[~different].mean())
+        return float(np.mean(gaps))
 
-    whole = effect(range(len(labels)))
-    drawn = np.array([effect(order) for order in permutations(range(len(labels)))])
+    orders = permutations(range(len(labels)))
+    return effect(range(len(labels))), np.array([effect(order) for order in orders])
+
+
+def agrees(found: PermutationTest, whole: float, drawn: np.ndarray, alternative: str) -> bool:
+    """Whether a test by 1,000 draws has the p-value and the spread of all permutations."""
     if alternative == "two-sided":
-        drawn, whole = abs(drawn), abs(whole)
-    if alternative == "less":
-        return float((drawn <= whole + 1e-12).mean())
-    return float((drawn >= whole - 1e-12).mean())
+        extreme = abs(drawn) >= abs(whole) - 1e-12
+    else:
+        sign = 1 if alternative == "greater" else -1
+        extreme = sign * drawn >= sign * whole - 1e-12
+    low, high = binomial(1000, float(extreme.mean()))
+    assert found.value == pytest.approx(whole) and found.draws == 1000
+    assert found.standard_error == pytest.approx(float(drawn.std()), rel=0.1)
+    return low + 1 <= round((found.p or 0) * 1001) <= high + 1
 
 
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
-def test_permuted_labels_give_the_enumerated_p(alternative: Any) -> None:
+@pytest.mark.parametrize("stratified", [False, True])
+def test_permuted_labels_give_the_enumerated_p(alternative: Any, stratified: bool) -> None:
     first, second = np.triu_indices(6, 1)
     given = {
         "values": rng(21).normal(size=len(first)) + (first % 2 != second % 2),
@@ -273,13 +287,10 @@ def test_permuted_labels_give_the_enumerated_p(alternative: Any) -> None:
         "second": second,
         "labels": np.arange(6) % 2,
     }
-    wanted, found = (
-        exact_p(given, alternative),
-        permute_labels(**given, rng=rng(), alternative=alternative),
-    )
-    low, high = binomial(1000, wanted)
-    assert low + 1 <= round((found.permutation.p or 0) * 1001) <= high + 1
-    assert found.permutation.draws == 1000
+    if stratified:
+        given |= {"strata": np.arange(15) % 3, "values": given["values"] + 9 * (np.arange(15) % 3)}
+    found = permute_labels(**given, rng=rng(), alternative=alternative)
+    assert agrees(found.permutation, *enumerated(given), alternative)
 
 
 def test_an_undefined_permutation_counts_as_extreme() -> None:
@@ -298,19 +309,16 @@ def test_an_undefined_permutation_counts_as_extreme() -> None:
 
 @pytest.mark.parametrize("ranked", [True, False])
 def test_mantel_gives_the_enumerated_p(ranked: bool) -> None:
-    one, other = (np.abs(x[:, None] - x[None]) for x in rng(22).normal(size=(2, 5)))
+    one, other = (np.abs(x[:, None] - x[None]) for x in rng(22).normal(size=(2, 6)))
     other = one + 0.8 * other
-    upper = np.triu_indices(5, 1)
+    upper = np.triu_indices(6, 1)
     correlate = stats.spearmanr if ranked else stats.pearsonr
     drawn = [
         correlate(one[np.ix_(order, order)][upper], other[upper]).statistic
-        for order in map(list, permutations(range(5)))
+        for order in map(list, permutations(range(6)))
     ]
     whole = correlate(one[upper], other[upper]).statistic
-    found = mantel(one, other, rng(), ranked=ranked)
-    assert found.value == pytest.approx(whole)
-    low, high = binomial(1000, float((np.array(drawn) >= whole - 1e-12).mean()))
-    assert low + 1 <= round((found.p or 0) * 1001) <= high + 1
+    assert agrees(mantel(one, other, rng(), ranked=ranked), whole, np.array(drawn), "greater")
 
 
 def test_no_p_is_smaller_than_the_draws_allow() -> None:

@@ -47,7 +47,7 @@ def test_r_squared_is_one_minus_the_loss_over_the_variance() -> None:
 def test_below_ninety_per_cent_a_toy_did_not_learn(net: Training, lacks: str) -> None:
     assert net.lacks == lacks == net.values()["lacks"]
     if lacks:
-        with pytest.raises(Degenerate, match=r"did not train; got .*\(seed 0\)"):
+        with pytest.raises(Degenerate, match=r"did not learn; got .* with seed 0"):
             net.require()
     else:
         net.require()

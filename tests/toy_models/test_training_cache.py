@@ -216,11 +216,12 @@ def test_a_task_that_was_registered_is_kept_by_its_rows(
     known = dict(tasks._KNOWN)
     monkeypatch.setattr(tasks, "_KNOWN", known)
     monkeypatch.setattr(tasks, "TASKS", known)
-    kept, config, found = TrainingCache(tmp_path), dataclasses.replace(TINY, task="mine"), []
+    kept, found = TrainingCache(tmp_path), []
     for gap in (0.5, 0.5, 0.25):
         tasks.register(
             "mine", lambda n, seed=0, gap=gap: tasks.xor(n, gap=gap, seed=seed), replace=True
         )
+        config = dataclasses.replace(TINY, task="mine")
         found += fit_many(config, [0], cache=kept, report=lambda _: None, progress=False)
     assert len(kept) == 2
     assert found[0].losses == found[1].losses != found[2].losses
