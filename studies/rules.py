@@ -49,7 +49,7 @@ class Rule(ABC):
 
     @abstractmethod
     def at_least(self, least: int) -> Rule:
-        """The same rule for another number of networks, as its text says: quick studies have few."""
+        """The same rule for another number of networks: quick studies have few."""
 
     def undecided(self, why: str) -> Ruling:
         """The ruling on a subject that could not be measured."""
