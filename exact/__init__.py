@@ -33,6 +33,7 @@ from exact.instruments.batches.neurons.soft_codes import soft_codes
 from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
 from exact.instruments.batches.rotations import Rotations, rotations
 from exact.instruments.batches.steering import Steering, steering
+from exact.instruments.comparisons.region_events import RegionEvents, region_events, region_history
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import (
@@ -109,6 +110,7 @@ __all__ = [
     "RealSpace",
     "Refusal",
     "Region",
+    "RegionEvents",
     "Rotations",
     "Segment",
     "SiLU",
@@ -135,6 +137,8 @@ __all__ = [
     "partition_circles",
     "partition_lines",
     "rational",
+    "region_events",
+    "region_history",
     "rotations",
     "soft_codes",
     "steering",

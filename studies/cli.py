@@ -1,5 +1,5 @@
 """The command line: `exactlens train | partition | check | graph | draw | gpt2 | steer | codes |
-study`.
+study | cache`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails
@@ -308,6 +308,25 @@ def draw(
 for _command in (models.gpt2, models.steer, models.codes):
     app.command(cls=SeveralValues)(_command)
 app.command()(studying.study)
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete them.")] = False,
+    root: Root = Path("runs"),
+) -> int:
+    """Say where toys that were trained in numbers are kept, and how large they are.
+
+    Examples:
+
+        exactlens cache
+
+        exactlens cache --clear
+    """
+    from studies.commands import cache as command
+
+    return command.run(root, clear=clear)
+
 
 # ---- errors
 

@@ -130,6 +130,15 @@ class Partition(ABC):
                 region.index, code=region.code, **({"witness": region.witness} if wanted else {})
             )
 
+    def meetings(self, other: Partition) -> IndexArray | None:
+        """The cells of this partition and of another of the same domain that have inner points in
+        common, as pairs of indices (P x 2), ascending; None where the kind cannot tell without
+        cutting by both networks. Of partitions that ended early there are none.
+
+        Raises Undecided where two crossings cannot be told apart.
+        """
+        return None
+
     @abstractmethod
     def locate(self, x: Sequence[object]) -> int:
         """The index of the region that x lies in; InvalidInput on a boundary or outside the

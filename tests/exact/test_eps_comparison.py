@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from exact import EngineDefect, InvalidInput, NormBall, Outcome, Sphere, Undecided, partition
-from exact.instruments import eps_comparison
-from exact.instruments.eps_comparison import compare_eps
+from exact.instruments.comparisons import eps_comparison
+from exact.instruments.comparisons.eps_comparison import compare_eps
 from exact.sources import tensors
 from tests.exact.test_norm_balls import KINDS, block, deep
 

@@ -35,8 +35,8 @@ from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.printing import shown
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.instruments import norm_geometry
+from exact.instruments.comparisons.eps_comparison import compare_eps
 from exact.instruments.critical_radii import critical_radii, critical_radii_float, flip_caps
-from exact.instruments.eps_comparison import compare_eps
 from exact.sources import tensors
 
 LONG = Fraction(2**401 + 1, 3**200)
@@ -160,6 +160,8 @@ def roots() -> Iterator[object]:
         critical_radii_float(norm, np.ones((9, 2))),
         flip_caps(norm),
         compare_eps(norm, samples=3),
+        exact.region_events(norm, norm, NormBall()),
+        exact.region_events(norm, norm, NormBall(), budget=exact.Budget(regions=1)),
     )
     yield from (norm_geometry.ellipsoid(norm.norms[0]), norm_geometry.decompose(norm.norms[0]))
     yield norm_geometry.image_points(norm.norms[0], np.ones((99, 2)))

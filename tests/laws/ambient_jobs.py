@@ -41,7 +41,8 @@ from exact import (
     Sphere,
 )
 from exact.geometry.domains.base import Domain
-from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
+from exact.instruments import counting, critical_radii, decision, norm_geometry
+from exact.instruments.comparisons import eps_comparison
 from exact.partition import ENGINES, partition
 from exact.propagation import bounds
 from exact.regions.engine import Problem

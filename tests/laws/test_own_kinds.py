@@ -40,7 +40,8 @@ from exact import (
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, rational
 from exact.check import verify_file
 from exact.geometry.domains.base import Domain
-from exact.instruments import counting, critical_radii, decision, eps_comparison, norm_geometry
+from exact.instruments import counting, critical_radii, decision, norm_geometry
+from exact.instruments.comparisons import eps_comparison
 from exact.instruments.loading import load
 from exact.networks import activations, norms
 from exact.networks.architectures import architecture, network_of

@@ -33,7 +33,7 @@ from exact.sources import tensors, torch_modules, weight_files
 from studies import arguments, asking, cli, subjects
 from studies.cli import gathered
 from studies.questions import QUESTIONS
-from toy_models import Dataset, checkpoints, tasks
+from toy_models import Dataset, TrainConfig, TrainingCache, checkpoints, fit_many, tasks
 from toy_models.checkpoints import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,6 +206,19 @@ def test_the_help_of_train_names_every_task(call: Call) -> None:
     for name in tasks.TASKS:
         if name not in ("direction3", "direction4"):  # short for an option of direction
             assert name in shown, name
+
+
+def test_the_cache_of_toys_is_told_and_cleared(call: Call) -> None:
+    config = TrainConfig(steps=1, samples=10, batch_size=4, snapshot_every=1)
+    kept = TrainingCache.under("runs")
+    fit_many(config, range(2), cache=kept, progress=False, report=lambda line: None)
+    told = [
+        f"{kept.folder}: 2 toys, {kept.size / 1e6:.1f} MB",
+        f"{kept.folder}: 2 files deleted, {kept.size / 1e6:.1f} MB",
+    ]
+    for line, expected in zip(examples("cache"), told, strict=True):
+        assert call(line) == (0, f"{expected}\n", "")
+    assert call("cache").out == f"{kept.folder}: 0 toys, 0.0 MB\n"
 
 
 def test_there_are_examples_for_every_command() -> None:

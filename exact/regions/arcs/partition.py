@@ -35,9 +35,10 @@ from exact.geometry.pencils.positions import (
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.propagation.pencil_charts import PencilChart
 from exact.regions.arcs import certificate
-from exact.regions.arcs.cells import CurveCells, Cut
+from exact.regions.arcs.cells import CurveCells, Cut, meeting_cells
 from exact.regions.arcs.crossings import Crossing, exact_angle, exact_parameter, sympy_rational
 from exact.regions.arcs.records import curve_cells, curve_parts
+from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, round_domain
 from exact.regions.engine import Problem
 from exact.regions.partition import GRAPH_WITNESSES, Partition
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     import sympy
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_NONE = np.zeros((0, 2), dtype=np.int64)
 
 
 class CurvePartition(Partition):
@@ -157,6 +159,10 @@ class CurvePartition(Partition):
             if cut not in self.cells.undefined
         ]
         return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def meetings(self, other: Partition) -> IndexArray | None:
+        complete = all(one.outcome is Outcome.COMPLETE for one in (self, other))
+        return meeting_cells(self.cells, other.seen_as(CurvePartition).cells) if complete else _NONE
 
     def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges
