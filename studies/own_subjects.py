@@ -48,6 +48,9 @@ def prepare(
 
 
 def _toy(target: str, root: Path, rows: Dataset | None) -> Toy:
+    if (Path(target) / "config.json").is_file():
+        remedy = f"write --on {LANGUAGE}{target}"
+        raise InvalidInput("the folder holds a language model", value=target, remedy=remedy)
     opened = open_run(JobOptions(target, root, None))
     checkpoint = opened.checkpoint
     own = None if checkpoint is None else checkpoint.data

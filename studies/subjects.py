@@ -162,6 +162,15 @@ class LanguageLayer:
     residuals: torch.Tensor
     folder: Path
 
+    @property
+    def relu_ised(self) -> tuple[str, Network]:
+        """The piecewise affine network of the layer, ReLU put in the place of smooth activations,
+        under a name that says so where it is another one.
+        """
+        affine = self.network.relu_ised()
+        name = self.name if affine == self.network else f"{self.name}, ReLU for GELU"
+        return name, affine
+
     @cached_property
     def vectors(self) -> FloatArray:
         """The residual vectors in float64 (lossless)."""

@@ -130,16 +130,16 @@ def hierarchical_blobs(
     parents: int = 3,
     children: int = 3,
     nearness: float = 0.2,
-    spread: float = 0.08,
+    spread: float = 0.06,
     seed: int = 0,
 ) -> Dataset:
     """Gaussian clouds within clouds in R^dimension: `parents` groups of `children` classes each.
 
-    The centres of the parents lie on the unit sphere, kept apart. Those of the children lie around
-    their parent's, kept apart too, at `nearness` times the distance between the closest two
-    parents, 0 < nearness < 1/4: so every class is nearer to all classes of its parent than to any
-    other. Class c belongs to parent c // children, as `Dataset.parents` says. Classes are balanced,
-    and `spread` is the standard deviation of a cloud.
+    The centres of the parents lie on a sphere, kept apart. Those of the children lie around their
+    parent's, kept apart too, at `nearness` times the distance between the closest two parents,
+    0 < nearness < 1/4: so every class is nearer to all classes of its parent than to any other. All
+    are scaled into the unit ball. Class c belongs to parent c // children, as `Dataset.parents`
+    says. Classes are balanced, and `spread` is the standard deviation of a cloud.
     """
     centres = hierarchy_centres(
         dimension=dimension, parents=parents, children=children, nearness=nearness, seed=seed
@@ -161,7 +161,7 @@ def hierarchy_centres(
     of_parents = draws.separated_directions(dimension, parents, generator)
     radius = nearness * torch.pdist(of_parents).min()
     own = [draws.separated_directions(dimension, children, generator) for _ in range(parents)]
-    return (of_parents[:, None] + radius * torch.stack(own)).flatten(0, 1)
+    return (of_parents[:, None] + radius * torch.stack(own)).flatten(0, 1) / (1 + radius)
 
 
 def direction(

@@ -53,11 +53,10 @@ def _toy(toy: Toy, seed: int) -> Finding:
 
 
 def _layer(layer: LanguageLayer, seed: int) -> Finding:
-    network = layer.network.relu_ised()
+    name, network = layer.relu_ised
     wide = network.hinge_count * network.input_dim > WIDE
     part = first_neurons(network, NEURONS_IF_WIDE) if wide else network
-    name = f"{layer.name}, first {NEURONS_IF_WIDE} neurons" if wide else layer.name
-    name = f"{name}, ReLU for GELU"
+    name = f"{name}, first {NEURONS_IF_WIDE} neurons" if wide else name
     return FOLDS.guarded(name, lambda: finding_of(name, part, part.folded(), seed))
 
 

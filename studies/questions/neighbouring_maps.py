@@ -226,7 +226,7 @@ def path_finding(layer: LanguageLayer, seed: int) -> Finding:
     """Changes of the ReLU-ised layer's map at single crossings, against the change from one
     residual to another.
     """
-    network = layer.network.relu_ised()
+    name, network = layer.relu_ised
     pairs = residual_pairs(layer, affordable(network, GEODESICS))
     found = [map_changes(network, u, v) for u, v in pairs]
     kept = [(single, whole) for single, whole in found if len(single)]
@@ -247,7 +247,7 @@ def path_finding(layer: LanguageLayer, seed: int) -> Finding:
         f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}], {crossings} crossings on {len(kept)} geodesics"
     )
     data = {**_ratio_data(ratio, low, high), "crossings": crossings, "geodesics": len(kept)}
-    return PATH.finding(f"{layer.name}, ReLU for GELU", judged, value=value, data=data)
+    return PATH.finding(name, judged, value=value, data=data)
 
 
 def map_changes(

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from exact import (
+    GELU,
     Block,
     EngineDefect,
     InvalidInput,
@@ -100,6 +101,14 @@ def test_without_a_norm_the_block_starts_at_the_first_bend_or_skip() -> None:
     config = ModelConfig((4, 4), "none", "residual", input_dim=3, output_dim=2)
     toy = Toy.of("residual", initialised(config, 0))
     assert toy.block == toy.network
+
+
+def test_a_language_layer_says_where_relu_stands_for_another_activation() -> None:
+    smooth = tensors.block(*([np.eye(4), None] * 2), norm="rms", activation=GELU())
+    names = {network(4): "l", smooth: "l, ReLU for GELU"}
+    for found, name in names.items():
+        layer = LanguageLayer("l", 0, found, torch.ones(4, 4), Path("."))
+        assert layer.relu_ised == (name, found.relu_ised())
 
 
 BAD_TOYS: list[tuple[Any, Any, type[Exception], str]] = [
@@ -402,6 +411,7 @@ def test_rows_are_given_to_those_that_have_none(root: Path) -> None:
         (["moons", "moons/"], {}, "two subjects have one name; got moons"),
         (["model.pt"], {}, "a pickle can run any code"),
         (["gpt2:nowhere"], {}, "nowhere"),
+        (["tiny"], {}, "holds a language model; got tiny; write --on gpt2:tiny"),
         (["bare"], {"data": Path("nosuch.npz")}, r"is no \.npz; got nosuch\.npz"),
     ],
 )
@@ -409,6 +419,8 @@ def test_what_is_not_there_is_named(
     root: Path, on: list[str], options: dict[str, Any], message: str, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(root)
+    Path("tiny").mkdir()
+    Path("tiny/config.json").write_text("{}")
     with pytest.raises(InvalidInput, match=message):
         prepared(Path("."), *on, **options)
 
