@@ -2,8 +2,9 @@
 study`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
-complete, or its certificate, 4 a certificate that is rejected, 130 interrupted, 141 the reader of
-the output went away (the work is done all the same). Only typer is imported here: `exactlens
+complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails
+(its report is written all the same), 130 interrupted, 141 the reader of the output went away (the
+work is done all the same). Only typer is imported here: `exactlens
 --help` must not wait for torch.
 """
 
@@ -38,11 +39,11 @@ from studies.options import (
 )
 from studies.outlet import Outlet
 
-BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
+BAD_INPUT, THEOREM_FAILS, INTERRUPTED, CLOSED_PIPE = 2, 5, 130, 141
 
 _EPILOG = (
     "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
-    "130 interrupted, 141 closed pipe."
+    "5 a theorem fails in a study: the code is wrong, 130 interrupted, 141 closed pipe."
 )
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -301,6 +302,8 @@ def study(
 ) -> int:
     """Train, enumerate, compare with GPT-2, and write the report.
 
+    Exit codes: 0 done, whatever the verdicts; 5 a theorem fails, so that the code is wrong.
+
     Examples:
 
         exactlens study
@@ -309,8 +312,8 @@ def study(
     """
     from studies import study as command
 
-    command.run(name, root=out, seed=seed, device=device, gpt2=gpt2, force=force)
-    return 0
+    result = command.run(name, root=out, seed=seed, device=device, gpt2=gpt2, force=force)
+    return THEOREM_FAILS if result.alarms else 0
 
 
 # ---- errors

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,12 +18,22 @@ from typing import Any
 
 import jinja2
 
-from studies.finding import Finding, Verdict
+from studies.finding import HEADINGS, WORDS, Finding, Kind, Verdict, counted
+from studies.training import Training, families
 
 LARGEST_SVG = 3 * 2**20
 LONGEST_DATA = 2500
 WIDE = 1.3
-MARKS = {Verdict.SUPPORTED: "✓", Verdict.REFUTED: "✗", Verdict.UNDECIDED: "?"}
+MARKS = {
+    (Kind.ESTIMATE, Verdict.SUPPORTED): "✓",
+    (Kind.ESTIMATE, Verdict.REFUTED): "✗",
+    (Kind.CENSUS, Verdict.SUPPORTED): "●",
+    (Kind.CENSUS, Verdict.REFUTED): "○",
+    (Kind.THEOREM, Verdict.SUPPORTED): "∎",
+    (Kind.THEOREM, Verdict.REFUTED): "!!",
+    **{(kind, Verdict.UNDECIDED): "?" for kind in Kind},
+}
+"""One character for a verdict, by the kind of its finding."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,12 @@ def render(
     *,
     facts: Sequence[tuple[str, str]],
     provenance: Mapping[str, Any],
+    trainings: Sequence[Training] = (),
 ) -> str:
-    """The report as HTML. `facts` are shown under the title, `provenance` (nested) as a table at
-    the end.
+    """The report as HTML. `facts` are shown under the title, `trainings` as a table by name,
+    `provenance` (nested) as a table at the end.
     """
+    findings = [finding for section in sections for finding in section.findings]
     illustrated = [section for section in sections if section.pictures]
     return template("report.html.j2").render(
         title=title,
@@ -66,17 +77,39 @@ def render(
             (s, [(p.name, p.caption, data_uri(p), is_wide(p)) for p in s.pictures])
             for s in illustrated
         ],
-        tally=_tally([finding for section in sections for finding in section.findings]),
-        overview=[(section, _tally(section.findings)) for section in sections],
-        marks={verdict.value: mark for verdict, mark in MARKS.items()},
+        kinds=HEADINGS,
+        tally=tally(findings),
+        overview=[(section, tally(section.findings)) for section in sections],
+        alarms=[finding for finding in findings if finding.is_alarm],
+        families=list(families(trainings)),
         provenance=list(flattened(provenance)),
     )
 
 
-def _tally(findings: Sequence[Finding]) -> list[tuple[str, str, int]]:
-    """(verdict, mark, how many) for every verdict."""
-    found = Counter(finding.verdict for finding in findings)
-    return [(verdict.value, MARKS[verdict], found[verdict]) for verdict in Verdict]
+@dataclass(frozen=True)
+class Badge:
+    """A verdict as it is shown: its class, mark and words, and how many findings have it."""
+
+    style: str
+    mark: str
+    word: str
+    count: int = 1
+
+    @classmethod
+    def of(cls, kind: Kind, verdict: Verdict, count: int = 1) -> Badge:
+        """The badge of a verdict on a finding of this kind."""
+        return cls(f"{kind} {verdict}", MARKS[kind, verdict], WORDS[kind, verdict], count)
+
+
+def tally(findings: Sequence[Finding]) -> dict[Kind, list[Badge]]:
+    """How many findings have each verdict, for each kind apart; kinds without a finding have
+    nothing to count.
+    """
+    return {
+        kind: [Badge.of(kind, verdict, count) for verdict, count in found.items()]
+        for kind, found in counted(findings).items()
+        if any(found.values())
+    }
 
 
 def data_uri(picture: Picture) -> str:
@@ -94,22 +127,25 @@ def is_wide(picture: Picture) -> bool:
 
 @dataclass(frozen=True)
 class _Group:
-    """Findings of one claim that share statement and rule, so that the report says these once."""
+    """Findings of one claim that share kind, statement and rule, so that the report says these
+    once, after the verdicts.
+    """
 
     claim: str
+    kind: Kind
     statement: str
     rule: str
-    rows: tuple[tuple[Finding, str], ...]
+    verdicts: list[Badge]
+    rows: tuple[tuple[Finding, Badge, str], ...]
 
 
 def _groups(section: Section) -> Iterator[_Group]:
-    shared: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in section.findings:
-        shared.setdefault((finding.claim, finding.statement, finding.rule), []).append(finding)
-    for (claim, statement, rule), findings in shared.items():
-        yield _Group(
-            claim, statement, rule, tuple((finding, _numbers(finding)) for finding in findings)
-        )
+    shared: dict[tuple[str, Kind, str, str], list[Finding]] = {}
+    for one in section.findings:
+        shared.setdefault((one.claim, one.kind, one.statement, one.rule), []).append(one)
+    for (claim, kind, statement, rule), found in shared.items():
+        rows = tuple((one, Badge.of(kind, one.verdict), _numbers(one)) for one in found)
+        yield _Group(claim, kind, statement, rule, tally(found)[kind], rows)
 
 
 def _numbers(finding: Finding) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +20,24 @@ from rich.text import Text
 
 from exact.atomic_files import write_atomically
 from studies import report, runs, storage
-from studies.finding import Answer, Finding, Question, Verdict
+from studies.finding import HEADINGS, Answer, Finding, Kind, Verdict, counted
 
 if TYPE_CHECKING:
+    from studies.question import Question
     from studies.subjects import Subjects
+    from studies.training import Training
 
-FORMAT = "exactlens-study-1"
+FORMAT = "exactlens-study-2"
 DEFAULT_NAME = "study"
 TITLE = "What LayerNorm does to polytopes"
 STYLES = {
-    Verdict.SUPPORTED: "bold bright_blue",
-    Verdict.REFUTED: "bold yellow",
-    Verdict.UNDECIDED: "dim",
+    **{(kind, Verdict.UNDECIDED): "dim" for kind in Kind},
+    (Kind.ESTIMATE, Verdict.SUPPORTED): "bold bright_blue",
+    (Kind.ESTIMATE, Verdict.REFUTED): "bold yellow",
+    (Kind.CENSUS, Verdict.SUPPORTED): "bright_blue",
+    (Kind.CENSUS, Verdict.REFUTED): "yellow",
+    (Kind.THEOREM, Verdict.SUPPORTED): "dim",
+    (Kind.THEOREM, Verdict.REFUTED): "bold white on red",
 }
 WIDTH_OF_A_PIPE = 120
 
@@ -50,6 +56,11 @@ class StudyResult:
     def findings(self) -> tuple[Finding, ...]:
         """The findings of all questions, in order."""
         return tuple(finding for section in self.sections for finding in section.findings)
+
+    @property
+    def alarms(self) -> tuple[Finding, ...]:
+        """The theorems that failed: the code is wrong."""
+        return tuple(finding for finding in self.findings if finding.is_alarm)
 
     @property
     def page(self) -> Path:
@@ -83,7 +94,7 @@ def run(
             sections = _sections(asked, subjects, folder / "figures", steps)
         seconds = time.monotonic() - started
         made_by = runs.provenance(seed=seed, device=device, gpt2=gpt2, networks=_networks(subjects))
-        _write(folder, name, sections, made_by, begun_at, seconds)
+        _write(folder, name, sections, subjects.trainings, made_by, begun_at, seconds)
     result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
     _print(screen, result)
     return result
@@ -144,6 +155,7 @@ def _write(
     folder: Path,
     name: str,
     sections: Sequence[report.Section],
+    trainings: Sequence[Training],
     made_by: Any,
     begun_at: datetime,
     seconds: float,
@@ -155,6 +167,8 @@ def _write(
         "format": FORMAT,
         "questions": questions,
         "questions_sha256": storage.sha256(questions),
+        "verdicts": _verdicts(sections),
+        "trainings": [training.values() for training in trainings],
         "provenance": made_by,
     }
     storage.write(folder / runs.RESULTS, {**values, **times})
@@ -170,16 +184,27 @@ def _write(
         f"{library} {version}" for library, version in made_by["libraries"].items()
     )
     page = report.render(
-        TITLE, sections, facts=facts, provenance={**made_by, "libraries": libraries, **times}
+        TITLE,
+        sections,
+        facts=facts,
+        provenance={**made_by, "libraries": libraries, **times},
+        trainings=trainings,
     )
     (folder / "report").mkdir()
     write_atomically(folder / "report" / "index.html", page.encode())
 
 
+def _verdicts(sections: Sequence[report.Section]) -> dict[str, dict[str, int]]:
+    """How many findings of each kind have each verdict."""
+    findings = [finding for section in sections for finding in section.findings]
+    return {
+        kind.value: {verdict.value: count for verdict, count in found.items()}
+        for kind, found in counted(findings).items()
+    }
+
+
 def _question_values(section: report.Section) -> dict[str, Any]:
-    findings = [
-        {**asdict(finding), "verdict": finding.verdict.value} for finding in section.findings
-    ]
+    findings = [finding.values() for finding in section.findings]
     figures = [{"name": picture.name, "caption": picture.caption} for picture in section.pictures]
     return {
         "claim": section.claim,
@@ -251,14 +276,29 @@ class _Steps:
 
 
 def _print(screen: Console, result: StudyResult) -> None:
-    table = Table("claim", "subject", "value", "verdict", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.columns[3].no_wrap = True
-    for finding in result.findings:
-        mark = f"{report.MARKS[finding.verdict]} {finding.verdict.value}"
-        table.add_row(
-            *map(Text, (finding.claim, finding.subject, finding.value)),
-            Text(mark, STYLES[finding.verdict]),
-        )
-    screen.print(table)
-    screen.print(f"{len(result.findings)} findings in {result.seconds:.0f} s")
+    for kind, heading in HEADINGS.items():
+        found = [finding for finding in result.findings if finding.kind is kind]
+        if found:
+            screen.print(f"\n{heading}", style="bold")
+            screen.print(_table(found))
+    for kind, badges in report.tally(result.findings).items():
+        told = ", ".join(f"{badge.count} {badge.word}" for badge in badges if badge.count)
+        screen.print(f"{kind.value + ':':10}{told}")
+    screen.print(f"in {result.seconds:.0f} s")
+    for alarm in result.alarms:
+        text = f"ALARM: a theorem fails, the code is wrong: {alarm.claim} {alarm.subject}"
+        screen.print(text, style=STYLES[alarm.kind, alarm.verdict], soft_wrap=True)
     screen.print(f"report: {result.page}", soft_wrap=True)
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table("verdict", "claim", "subject", "value", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for finding in findings:
+        mark = f"{report.MARKS[finding.kind, finding.verdict]} {finding.word}"
+        told = f"{finding.value}; {finding.why}" if finding.why else finding.value
+        table.add_row(
+            Text(mark, STYLES[finding.kind, finding.verdict]),
+            *map(Text, (finding.claim, finding.subject, told)),
+        )
+    return table

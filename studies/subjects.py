@@ -18,6 +18,7 @@ from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
 from exact.sources import gpt2 as gpt2_source
 from exact.sources import torch_modules
+from studies.training import Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.models import NormName, ToyModel
 
@@ -64,6 +65,16 @@ class Toy:
         before = self.network.blocks[: len(self.network.blocks) - len(self.block.blocks)]
         return Network(before).forward_float(self.inputs) if before else self.inputs
 
+    @property
+    def training(self) -> Training | None:
+        """How it was trained; None for a toy that was not."""
+        return None if self.result is None else Training.of(self.name, self.result)
+
+    def must_have_learned(self) -> None:
+        """Degenerate for a toy that was trained and did not learn: it says nothing of training."""
+        if self.training is not None:
+            self.training.require()
+
 
 @dataclass(frozen=True)
 class LanguageLayer:
@@ -91,7 +102,8 @@ class Subjects:
 
     `toys`: one hidden layer in R^3, the same task, data, seed and width for every norm. `deep`: two
     hidden layers on moons, behind an embedding R^2 -> R^3 where there is a norm. `spheres`:
-    LayerNorm in R^4. `language`: layers of GPT-2s.
+    LayerNorm in R^4. `language`: layers of GPT-2s. `failed`: toys whose training diverged, so that
+    there is nothing to examine but the report tells of them.
     """
 
     toys: dict[str, Toy]
@@ -100,11 +112,18 @@ class Subjects:
     language: tuple[LanguageLayer, ...]
     seed: int = 0
     device: str = "cpu"
+    failed: tuple[Training, ...] = ()
 
     @property
     def all_toys(self) -> tuple[Toy, ...]:
         """The toys of every kind."""
         return (*self.toys.values(), *self.deep.values(), *self.spheres.values())
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """How every toy was trained, those without a network included."""
+        found = (toy.training for toy in self.all_toys)
+        return (*(training for training in found if training is not None), *self.failed)
 
 
 def prepare(

@@ -4,7 +4,7 @@ command.
 
 from __future__ import annotations
 
-from studies.finding import Question
+from studies.question import Question
 from studies.questions import (
     arcs_of_the_circle,
     cells_of_spheres,

@@ -1,13 +1,14 @@
 """Claim 0.2: for n = 3 the hyperplanes cut the circle of LayerNorm into arcs, and each arc is a
 transformation of its own.
 
-The first half is geometry and is verified exactly: the arc lengths add up to 2 pi sqrt(3). The
-second half fails where one code owns several arcs (a slab meets a circle in two), and one network
-is enough to refute it.
+The first half is a theorem, and its run checks the code: the arc lengths add up to 2 pi sqrt(3).
+The second half fails where one code owns several arcs (a slab meets a circle in two); an ensemble
+says how often it does.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,9 +19,12 @@ from exact import Network, Outcome, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
-from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
+from studies.finding import JSON, Answer, Figure, Finding, Kind
+from studies.question import Question
 from studies.questions.neighbouring_maps import cells_of
-from studies.questions.shared.intervals import Share
+from studies.questions.shared.intervals import Share, percent
+from studies.rules import SHARE, Claim, at_most, below, theorem
+from studies.statistics import NETS, Estimate
 from studies.subjects import Subjects, Toy
 from toy_models.models import ModelConfig, initialised
 
@@ -28,14 +32,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.2"
-CUT = "Neurons cut the circle of LayerNorm in R^3 into arcs, with one affine map on each."
-OWN = "Each arc is a different transformation."
-RULE_CUT = (
-    "supported iff the enumeration is complete and the exact lengths sum to 2*pi*sqrt(3), "
-    "refuted iff they do not"
+RARE = 0.05
+CUT = Claim(
+    CLAIM,
+    "Neurons cut the circle of LayerNorm in R^3 into arcs, with one affine map on each.",
+    Kind.THEOREM,
+    theorem("the enumeration is complete and the exact lengths sum to 2*pi*sqrt(3)"),
 )
-RULE_OWN = "supported iff there are as many affine maps as arcs, refuted iff there are fewer"
-RULE_ENSEMBLE = "refuted iff in at least one network a code owns two arcs; supported iff in none"
+OWN = Claim(
+    CLAIM,
+    "Each arc is a different transformation.",
+    Kind.CENSUS,
+    at_most(0, "the number of arcs without an affine map of their own", range=(0, math.inf)),
+)
+OWN_IN_MOST = Claim(
+    CLAIM,
+    f"Each arc is a different transformation, in all untrained nets but {percent(RARE)}.",
+    Kind.ESTIMATE,
+    below(RARE, "the share of nets in which a code owns two arcs", range=SHARE),
+)
 ENSEMBLE, ENSEMBLE_WIDTHS, SHOWN = 200, (4, 12, 36), 200
 
 
@@ -68,11 +83,20 @@ def ask(subjects: Subjects) -> Answer:
     ]
     findings: list[Finding] = []
     for toy in toys:
-        found = arcs_of(toy.block)
-        findings += [cut_finding(toy.name, found), own_map_finding(toy.name, found)]
+        findings += _of_toy(toy)
     figures = [_figure(toy) for toy in toys] + _sectors(subjects)
     findings += [ensemble_finding(subjects.seed, width, ENSEMBLE) for width in ENSEMBLE_WIDTHS]
     return Answer(tuple(findings), tuple(figures))
+
+
+def _of_toy(toy: Toy) -> list[Finding]:
+    found = arcs_of(toy.block)
+
+    def own() -> Finding:
+        toy.must_have_learned()
+        return own_map_finding(toy.name, found)
+
+    return [cut_finding(toy.name, found), OWN.guarded(toy.name, own)]
 
 
 def cut_finding(subject: str, found: Arcs) -> Finding:
@@ -91,15 +115,7 @@ def cut_finding(subject: str, found: Arcs) -> Finding:
         "lengths_float": [arc.length_float for arc in found.partition.regions],
         "spline_codes": [str(arc.code) for arc in found.partition.regions],
     }
-    return Finding(
-        CLAIM,
-        CUT,
-        subject,
-        RULE_CUT,
-        value,
-        Verdict.SUPPORTED if complete else Verdict.REFUTED,
-        data,
-    )
+    return CUT.finding(subject, Estimate.exactly(not complete), value=value, data=data)
 
 
 def own_map_finding(subject: str, found: Arcs) -> Finding:
@@ -115,15 +131,7 @@ def own_map_finding(subject: str, found: Arcs) -> Finding:
         "maps": maps,
         "codes_with_several_arcs": found.shared_codes,
     }
-    return Finding(
-        CLAIM,
-        OWN,
-        subject,
-        RULE_OWN,
-        value,
-        Verdict.SUPPORTED if maps == cells else Verdict.REFUTED,
-        data,
-    )
+    return OWN.finding(subject, Estimate.exactly(cells - maps), value=value, data=data)
 
 
 def ensemble_finding(seed: int, width: int, count: int) -> Finding:
@@ -137,14 +145,11 @@ def ensemble_finding(seed: int, width: int, count: int) -> Finding:
         hits += shared_codes(partition(toy, Sphere()).seen_as(CurvePartition)) > 0
     share = Share(hits, count)
     low, high = share.interval
-    return Finding(
-        CLAIM,
-        OWN,
+    return OWN_IN_MOST.finding(
         f"{count} untrained toys, {width} neurons, LayerNorm",
-        RULE_ENSEMBLE,
-        f"{share} have a code with several arcs",
-        Verdict.REFUTED if hits else Verdict.SUPPORTED,
-        {"networks": count, "with_shared_code": hits, "low_float": low, "high_float": high},
+        share.estimate(NETS),
+        value=f"{share} have a code with several arcs",
+        data={"networks": count, "with_shared_code": hits, "low_float": low, "high_float": high},
     )
 
 
@@ -203,4 +208,4 @@ def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
     )
 
 
-QUESTION = Question(CLAIM, "Does every arc have its own map?", ask)
+QUESTION = Question(CLAIM, "Does every arc have its own map?", ask, (CUT, OWN, OWN_IN_MOST))

@@ -17,28 +17,41 @@ from exact import GreatCircle, Network, Outcome, Plane, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.partition import SpherePartition
-from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
+from studies.finding import JSON, Answer, Figure, Finding, Kind
+from studies.question import Question
+from studies.questions.shared.intervals import Share
 from studies.questions.shared.rays import affordable
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
+from studies.rules import SHARE, Claim, above, theorem
+from studies.statistics import Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.3"
-CELLS = (
-    "On a 2-sphere (LayerNorm in R^4, RMSNorm in R^3) each neuron cuts along a circle, and "
-    "the circles bound the cells."
+ALMOST_ALL = 0.99
+CELLS = Claim(
+    CLAIM,
+    "On a 2-sphere (LayerNorm in R^4, RMSNorm in R^3) each neuron cuts along a circle, and the "
+    "circles bound the cells.",
+    Kind.THEOREM,
+    theorem(
+        "every sampled code is among the codes found, and cells <= m^2 - m + 2 for m neurons",
+        open_if="the partition ends early",
+    ),
 )
-ALIKE = "In higher dimensions a geodesic crosses the boundary of one neuron at a time."
-RULE_CELLS = (
-    "supported iff the enumeration is complete, every sampled code is among the codes found, and "
-    "cells <= m^2 - m + 2 for m "
-    "neurons, else refuted; a partition that ends early is undecided"
-)
-RULE_ALIKE = (
-    "supported iff every geodesic is enumerated completely and each of its crossings "
-    "flips one neuron, else refuted"
+ALIKE = Claim(
+    CLAIM,
+    "In higher dimensions a geodesic crosses the boundary of one neuron at a time.",
+    Kind.ESTIMATE,
+    above(
+        ALMOST_ALL,
+        "the share of crossings that flip one neuron",
+        range=SHARE,
+        unit="crossings",
+        least=1,
+    ),
 )
 SAMPLES, GEODESICS, SHOWN = 50_000, 6, 300
 FAR = 2.0**20  # samples are taken where eps no longer matters
@@ -54,7 +67,9 @@ def ask(subjects: Subjects) -> Answer:
         if _has_two_sphere(toy.block)
     ]
     findings = [cells_finding(toy.name, toy.block, subjects.seed) for toy in toys]
-    findings += [geodesics_finding(layer) for layer in subjects.language]
+    findings += [
+        ALIKE.guarded(layer.name, partial(geodesics_finding, layer)) for layer in subjects.language
+    ]
     return Answer(tuple(findings), tuple([*map(_globe, toys), *_side_by_side(subjects)]))
 
 
@@ -71,10 +86,9 @@ def cells_finding(subject: str, network: Network, seed: int) -> Finding:
     )
     missed = len(sampled - {row.tobytes() for row in found.codes})
     most = neurons * neurons - neurons + 2
-    holds = missed == 0 and len(found) <= most
-    verdict = Verdict.SUPPORTED if holds else Verdict.REFUTED
+    violations = Estimate.exactly(missed + max(0, len(found) - most))
     if found.outcome is not Outcome.COMPLETE:
-        verdict = Verdict.UNDECIDED
+        violations = Estimate.unknown("the partition ended early")
     shares = found.areas_float() / float(found.area)
     discs = sum(found.regions[i].is_disc for i in range(len(found)))
     value = (
@@ -96,7 +110,7 @@ def cells_finding(subject: str, network: Network, seed: int) -> Finding:
         "samples": SAMPLES,
         "missed": missed,
     }
-    return Finding(CLAIM, CELLS, subject, RULE_CELLS, value, verdict, data)
+    return CELLS.finding(subject, violations, value=value, data=data)
 
 
 @dataclass(frozen=True)
@@ -139,31 +153,32 @@ def residual_pairs(
 
 def geodesics_finding(layer: LanguageLayer) -> Finding:
     """Great circles through residual vectors."""
-    found = [
-        geodesic(layer.network, u, v)
-        for u, v in residual_pairs(layer, affordable(layer.network, GEODESICS))
-    ]
+    pairs = residual_pairs(layer, affordable(layer.network, GEODESICS))
+    found = [geodesic(layer.network, u, v) for u, v in pairs]
     joints = [c for g in found for c in g.circle.crossings if not c.tangent]
-    complete = all(g.circle.outcome is Outcome.COMPLETE for g in found)
-    single = sum(len(c.hinges) == 1 for c in joints)
+    if not joints:
+        raise Degenerate(
+            "no geodesic crosses a boundary", value=f"{len(found)} geodesics", remedy="take others"
+        )
+    share = Share(sum(len(c.hinges) == 1 for c in joints), len(joints))
+    single = share.estimate("crossings")
+    if not all(g.circle.outcome is Outcome.COMPLETE for g in found):
+        single = Estimate.unknown("a partition ended early", unit="crossings")
     arcs = [len(g.circle) for g in found]
     between = [g.crossings for g in found]
     value = (
         f"{min(arcs)}-{max(arcs)} arcs a circle (at most {2 * layer.network.hinge_count}), "
-        f"{min(between)}-{max(between)} "
-        f"crossings between residuals; {single} of {len(joints)} crossings flip one neuron"
+        f"{min(between)}-{max(between)} crossings between residuals; {share.hits} of "
+        f"{share.total} crossings flip one neuron"
     )
-    verdict = Verdict.SUPPORTED if complete and single == len(joints) else Verdict.REFUTED
     data: dict[str, JSON] = {
         "circles": len(found),
         "arcs": list(arcs),
         "crossings_between_residuals": list(between),
-        "single_flips": single,
-        "crossings": len(joints),
+        "single_flips": share.hits,
+        "crossings": share.total,
     }
-    return Finding(
-        CLAIM, ALIKE, f"{layer.name}, {len(found)} geodesics", RULE_ALIKE, value, verdict, data
-    )
+    return ALIKE.finding(f"{layer.name}, {len(found)} geodesics", single, value=value, data=data)
 
 
 def _globe(toy: Toy) -> Figure:
@@ -224,4 +239,4 @@ def _draw_side_by_side(without: Toy, behind: Toy) -> Canvas:
     )
 
 
-QUESTION = Question(CLAIM, "Cells of spheres in higher dimensions", ask)
+QUESTION = Question(CLAIM, "Cells of spheres in higher dimensions", ask, (CELLS, ALIKE))

@@ -1,7 +1,8 @@
 """Claim 0.5: the norm's gain and bias fold into the next layer.
 
 The fold `W diag(gain) P`, `b + W bias` is exact in rationals. It is compared with the unfolded
-network in two ways: spline codes at rational points, exactly, and outputs in float64.
+network in two ways: spline codes at rational points, exactly, and outputs in float64. It is a
+theorem, and the run checks the code.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exact import Block, Layer, Network, Norm, RationalMatrix
-from studies.finding import JSON, Answer, Finding, Question, Verdict
+from studies.finding import JSON, Answer, Finding, Kind
+from studies.question import Question
 from studies.questions.shared.sampling import random_points
+from studies.rules import Claim, theorem
+from studies.statistics import Estimate
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 CLAIM = "0.5"
-STATEMENT = "Gain and bias of the norm fold into the next layer without changing the network."
 WITHIN = 2.0**-40
-RULE = (
-    "supported iff every spline code is equal exactly and float64 outputs agree to 2^-40 of the "
-    "largest; refuted iff a code "
-    "differs; else undecided"
+FOLDS = Claim(
+    CLAIM,
+    "Gain and bias of the norm fold into the next layer without changing the network.",
+    Kind.THEOREM,
+    theorem(
+        "every spline code is equal exactly",
+        open_if="float64 outputs differ by more than 2^-40 of the largest",
+    ),
 )
 POINTS, CODES, NEURONS_IF_WIDE, WIDE = 1000, 40, 8, 2_000_000
 
@@ -101,10 +108,9 @@ def _rows(matrix: RationalMatrix, count: int) -> RationalMatrix:
 def finding_of(subject: str, network: Network, folded: Network, seed: int) -> Finding:
     """The finding from comparing `network` with `folded`."""
     found = parity(network, folded, seed)
-    if found.equal_codes < found.codes:
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.SUPPORTED if found.relative_float <= WITHIN else Verdict.UNDECIDED
+    violations = Estimate.exactly(found.codes - found.equal_codes)
+    if not violations.value and found.relative_float > WITHIN:
+        violations = Estimate.unknown("the float64 outputs differ")
     value = (
         f"{found.equal_codes} of {found.codes} codes equal exactly; float64 outputs within "
         f"{found.absolute_float:.1e} "
@@ -117,7 +123,7 @@ def finding_of(subject: str, network: Network, folded: Network, seed: int) -> Fi
         "absolute_difference_float": found.absolute_float,
         "relative_difference_float": found.relative_float,
     }
-    return Finding(CLAIM, STATEMENT, subject, RULE, value, verdict, data)
+    return FOLDS.finding(subject, violations, value=value, data=data)
 
 
-QUESTION = Question(CLAIM, "Do gain and bias fold?", ask)
+QUESTION = Question(CLAIM, "Do gain and bias fold?", ask, (FOLDS,))

@@ -4,11 +4,13 @@ not.
 A direction is monosemantic when its spline code is constant along the whole ray from the origin.
 For one hidden layer that is the same for all directions of an arc between two crossings at
 infinity, so the share of crossed directions on a circle is a sum of exact arc lengths. Deeper
-networks and wide layers get exact rays along random directions and a Wilson interval.
+networks and wide layers get exact rays along random directions and a Wilson interval. At eps = 0
+the answer is a theorem, so that there the run checks the code.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,7 +20,8 @@ import sympy
 
 from exact import GreatCircle, Network, partition
 from exact.regions.arcs.partition import CurvePartition
-from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
+from studies.finding import JSON, Answer, Figure, Finding, Kind, number
+from studies.question import Question
 from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.rays import (
@@ -29,28 +32,51 @@ from studies.questions.shared.rays import (
     with_eps,
     without_biases,
 )
+from studies.rules import SHARE, Claim, above, at_most, below, exceeds, theorem
+from studies.statistics import Estimate
 from studies.subjects import NORM_NAMES, LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.1"
-WITH = "Behind a norm with eps = 0 every direction is monosemantic."
-WITH_EPS = (
-    "Behind the norm as trained, with eps > 0, every direction is monosemantic along its whole ray."
-)
-WITHOUT = "Without a norm there are directions that are not monosemantic."
 RAYS, LANGUAGE_RAYS, SHOWN = 60, 16, 150
 CENTRED_CIRCLE = ((1, -1, 0), (1, 1, -2))  # an orthogonal basis of the vectors of mean zero in R^3
+SOME = 0.1
+CROSSED, CROSSED_ARCS = "the share of crossed rays", "the number of crossed arcs of directions"
+SOME_TOLD = percent(SOME)
 
-RULE_NONE = "supported iff the share of crossed directions is 0, refuted iff it is positive"
-RULE_SOME = "supported iff the share of crossed directions is positive, refuted iff it is exactly 0"
-RULE_RAYS_NONE = (
-    "refuted iff a sampled ray is crossed; else supported at eps = 0 (proved in "
-    "general), undecided at eps > 0"
+WITH = Claim(
+    CLAIM,
+    "Behind a norm with eps = 0 every direction is monosemantic.",
+    Kind.THEOREM,
+    theorem("no direction is crossed"),
 )
-RULE_RAYS_SOME = (
-    "supported iff a sampled ray is crossed (exactly); else undecided, since rays are a sample"
+WITH_EPS = Claim(
+    CLAIM,
+    "Behind the norm as trained, with eps > 0, every direction is monosemantic along its whole "
+    "ray.",
+    Kind.CENSUS,
+    at_most(0, CROSSED_ARCS, range=(0, math.inf)),
+)
+WITH_EPS_SAMPLED = Claim(
+    CLAIM,
+    f"Behind the norm as trained, with eps > 0, all directions but {SOME_TOLD} are monosemantic "
+    "along their whole ray.",
+    Kind.ESTIMATE,
+    below(SOME, CROSSED, range=SHARE, unit="rays", least=1),
+)
+WITHOUT = Claim(
+    CLAIM,
+    "Without a norm there are directions that are not monosemantic.",
+    Kind.CENSUS,
+    exceeds(0, CROSSED_ARCS, range=(0, math.inf)),
+)
+WITHOUT_SAMPLED = Claim(
+    CLAIM,
+    f"Without a norm more than {SOME_TOLD} of directions are not monosemantic.",
+    Kind.ESTIMATE,
+    above(SOME, CROSSED, range=SHARE, unit="rays", least=1),
 )
 
 
@@ -89,67 +115,56 @@ def exact_share(network: Network) -> tuple[sympy.Expr, float, int, int]:
 
 
 def _of_toy(toy: Toy, seed: int) -> list[Finding]:
-    if len(toy.block.hidden_layers) != 1 or toy.block.input_dim != 3:
-        return _by_rays(toy.name, toy.block, random_directions(toy.block.input_dim, RAYS, seed))
+    exact = len(toy.block.hidden_layers) == 1 and toy.block.input_dim == 3
     if toy.norm == "none":
-        return [_exact_finding(toy.name, toy.block, WITHOUT, wanted=True)]
+        return [_judged(toy, toy.name, toy.block, WITHOUT if exact else WITHOUT_SAMPLED, seed)]
+    as_trained = WITH_EPS if exact else WITH_EPS_SAMPLED
     return [
-        _exact_finding(f"{toy.name}, eps = 0", with_eps(toy.block, 0), WITH, wanted=False),
-        _exact_finding(f"{toy.name}, eps as trained", toy.block, WITH_EPS, wanted=False),
+        _judged(toy, f"{toy.name}, eps = 0", with_eps(toy.block, 0), WITH, seed),
+        _judged(toy, f"{toy.name}, eps as trained", toy.block, as_trained, seed),
     ]
 
 
-def _exact_finding(subject: str, network: Network, statement: str, *, wanted: bool) -> Finding:
+def _judged(toy: Toy, subject: str, network: Network, claim: Claim, seed: int) -> Finding:
+    """The share of directions where it is known exactly, rays along some of them elsewhere."""
+
+    def measured() -> Finding:
+        if claim.kind is not Kind.THEOREM:
+            toy.must_have_learned()
+        if len(network.hidden_layers) == 1 and network.input_dim == 3:
+            return exact_finding(claim, subject, network)
+        return rays_finding(
+            claim, subject, network, random_directions(network.input_dim, RAYS, seed)
+        )
+
+    return claim.guarded(subject, measured)
+
+
+def exact_finding(claim: Claim, subject: str, network: Network) -> Finding:
+    """The finding from the exact share, by the number of arcs that are crossed."""
     share, share_float, crossed, arcs = exact_share(network)
-    holds = (crossed > 0) == wanted
-    value = f"{percent(share_float)} of directions crossed, exactly ({crossed} of {arcs} arcs)"
-    return Finding(
-        CLAIM,
-        statement,
+    return claim.finding(
         subject,
-        RULE_SOME if wanted else RULE_NONE,
-        value,
-        Verdict.SUPPORTED if holds else Verdict.REFUTED,
-        {"share": str(share), "share_float": share_float, "crossed_arcs": crossed, "arcs": arcs},
+        Estimate.exactly(crossed),
+        value=f"{percent(share_float)} of directions crossed, exactly ({crossed} of {arcs} arcs)",
+        data={
+            "share": str(share),
+            "share_float": share_float,
+            "crossed_arcs": crossed,
+            "arcs": arcs,
+        },
     )
 
 
 # ---- deep networks and GPT-2 layers: exact rays along sampled directions
 
 
-def _by_rays(
-    subject: str, network: Network, directions: Sequence[Sequence[float]]
-) -> list[Finding]:
-    if not network.has_norm:
-        return [rays_finding(subject, network, directions, WITHOUT, wanted=True)]
-    return [
-        rays_finding(
-            f"{subject}, eps = 0", with_eps(network, 0), directions, WITH, wanted=False, proved=True
-        ),
-        rays_finding(f"{subject}, eps as trained", network, directions, WITH_EPS, wanted=False),
-    ]
-
-
 def rays_finding(
-    subject: str,
-    network: Network,
-    directions: Sequence[Sequence[float]],
-    statement: str,
-    *,
-    wanted: bool,
-    proved: bool = False,
+    claim: Claim, subject: str, network: Network, directions: Sequence[Sequence[float]]
 ) -> Finding:
-    """The finding from exact rays along the given directions; `wanted` says whether the statement
-    asks for crossings.
-    """
+    """The finding from exact rays along the given directions."""
     rays = [changes_along(network, direction) for direction in directions]
     share = Share(sum(ray.crossed for ray in rays), len(rays))
-    if wanted:
-        verdict = Verdict.SUPPORTED if share.hits else Verdict.UNDECIDED
-    else:
-        verdict = (
-            Verdict.REFUTED if share.hits else Verdict.SUPPORTED if proved else Verdict.UNDECIDED
-        )
     mean = sum(ray.regions - 1 for ray in rays) / len(rays)
     low, high = share.interval
     data: dict[str, JSON] = {
@@ -164,15 +179,8 @@ def rays_finding(
     if network.has_norm and share.hits:
         data["median_critical_radius_float"] = critical_radius_float(network, directions)
         value += f", last at r = {data['median_critical_radius_float']:.2g} (median)"
-    return Finding(
-        CLAIM,
-        statement,
-        subject,
-        RULE_RAYS_SOME if wanted else RULE_RAYS_NONE,
-        value,
-        verdict,
-        data,
-    )
+    found = Estimate.exactly(share.hits) if claim is WITH else share.estimate("rays")
+    return claim.finding(subject, found, value=value, data=data)
 
 
 def critical_radius_float(network: Network, directions: Sequence[Sequence[float]]) -> float:
@@ -187,25 +195,19 @@ def critical_radius_float(network: Network, directions: Sequence[Sequence[float]
 
 
 def _language(layer: LanguageLayer, seed: int) -> list[Finding]:
-    count = affordable(layer.network, LANGUAGE_RAYS)
+    count, network = affordable(layer.network, LANGUAGE_RAYS), layer.network
     residuals = [tuple(row) for row in layer.vectors[:count].tolist()]
-    drawn = random_directions(layer.network.input_dim, count, seed)
+    drawn = random_directions(network.input_dim, count, seed)
+    along = f"{layer.name}, residual directions"
+    asked = (
+        (WITH, f"{along}, eps = 0", with_eps(network, 0), residuals),
+        (WITH_EPS_SAMPLED, f"{along}, eps as trained", network, residuals),
+        (WITH_EPS_SAMPLED, f"{layer.name}, random directions, eps as trained", network, drawn),
+        (WITHOUT_SAMPLED, f"{layer.name}, norm taken out", _without_norm(network), drawn),
+    )
     return [
-        *_by_rays(f"{layer.name}, residual directions", layer.network, residuals),
-        rays_finding(
-            f"{layer.name}, random directions, eps as trained",
-            layer.network,
-            drawn,
-            WITH_EPS,
-            wanted=False,
-        ),
-        rays_finding(
-            f"{layer.name}, norm taken out",
-            _without_norm(layer.network),
-            drawn,
-            WITHOUT,
-            wanted=True,
-        ),
+        claim.guarded(subject, partial(rays_finding, claim, subject, taken, directions))
+        for claim, subject, taken, directions in asked
     ]
 
 
@@ -218,7 +220,7 @@ def _without_norm(network: Network) -> Network:
 
 
 def _figures(findings: list[Finding]) -> tuple[Figure, ...]:
-    rows = [_row(finding) for finding in findings]
+    rows = [_row(finding) for finding in findings if finding.data]
     caption = (
         "The share of directions from the origin along which the spline code changes, in per "
         "cent; exact on the toys of one "
@@ -290,4 +292,5 @@ def _draw_losses(losses: dict[str, tuple[float, ...]]) -> Canvas:
     return loss_figure(losses)
 
 
-QUESTION = Question(CLAIM, "Is every direction monosemantic?", ask)
+CLAIMS = (WITH, WITH_EPS, WITH_EPS_SAMPLED, WITHOUT, WITHOUT_SAMPLED)
+QUESTION = Question(CLAIM, "Is every direction monosemantic?", ask, CLAIMS)

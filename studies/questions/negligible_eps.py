@@ -9,6 +9,7 @@ through it, where the code changes last at the parameter t = r_crit / r, r = |P 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from exact import Network, Ray, partition
 from exact.arithmetic.numbers import FloatArray, fraction, nearest_float
 from exact.regions.arcs.partition import CurvePartition
-from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict, number
-from studies.questions.shared.intervals import Share, finite, percent
+from studies.finding import JSON, Answer, Figure, Finding, Kind, number
+from studies.question import Question
+from studies.questions.shared.intervals import Share, finite
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.rays import (
     affordable,
@@ -25,21 +27,26 @@ from studies.questions.shared.rays import (
     changes_along,
     has_the_code_of_its_direction,
 )
-from studies.subjects import LanguageLayer, Subjects
+from studies.rules import SHARE, Claim, below
+from studies.subjects import LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.4"
-STATEMENT = (
-    "The eps of the norm is negligible: residual vectors have the spline code of their "
-    "direction at eps = 0."
-)
 NEGLIGIBLE = 0.02
-RULE = (
-    f"supported iff the 95% interval of the share of residuals with another code than their "
-    f"direction's at eps = 0 lies below "
-    f"{percent(NEGLIGIBLE)}, refuted iff above, else undecided"
+SAME_CODE = Claim(
+    CLAIM,
+    "The eps of the norm is negligible: residual vectors have the spline code of their direction "
+    "at eps = 0.",
+    Kind.ESTIMATE,
+    below(
+        NEGLIGIBLE,
+        "the share of residuals with another code than their direction's at eps = 0",
+        range=SHARE,
+        unit="residuals",
+        least=1,
+    ),
 )
 RESIDUALS, RAYS = 480, 60
 
@@ -49,14 +56,21 @@ def ask(subjects: Subjects) -> Answer:
     length.
     """
     toys = [toy for toy in subjects.all_toys if toy.block.has_norm]
-    findings = [finding_of(toy.name, toy.block, toy.residuals[:RESIDUALS]) for toy in toys]
-    for layer in subjects.language:
-        findings.append(
-            finding_of(
-                layer.name, layer.network, layer.vectors[: affordable(layer.network, RESIDUALS)]
-            )
-        )
+    findings = [SAME_CODE.guarded(toy.name, partial(_of_toy, toy)) for toy in toys]
+    findings += [
+        SAME_CODE.guarded(layer.name, partial(_of_layer, layer)) for layer in subjects.language
+    ]
     return Answer(tuple(findings), (_figure(findings), *map(_ray_figure, subjects.language[:1])))
+
+
+def _of_toy(toy: Toy) -> Finding:
+    toy.must_have_learned()
+    return finding_of(toy.name, toy.block, toy.residuals[:RESIDUALS])
+
+
+def _of_layer(layer: LanguageLayer) -> Finding:
+    count = affordable(layer.network, RESIDUALS)
+    return finding_of(layer.name, layer.network, layer.vectors[:count])
 
 
 def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding:
@@ -64,13 +78,6 @@ def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding
     inside = sum(not has_the_code_of_its_direction(network, x) for x in residuals.tolist())
     share = Share(inside, len(residuals))
     low, high = share.interval
-    verdict = (
-        Verdict.SUPPORTED
-        if high < NEGLIGIBLE
-        else Verdict.REFUTED
-        if low > NEGLIGIBLE
-        else Verdict.UNDECIDED
-    )
     ratios, critical = against_critical_radius(network, residuals[:RAYS])
     median, (first, last) = (
         float(np.median(ratios)),
@@ -92,7 +99,9 @@ def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding
         "median_critical_radius_float": float(np.median(critical)),
         "largest_critical_radius_float": float(np.max(critical)),
     }
-    return Finding(CLAIM, STATEMENT, f"{subject}, eps = {eps:.3g}", RULE, value, verdict, data)
+    return SAME_CODE.finding(
+        f"{subject}, eps = {eps:.3g}", share.estimate("residuals"), value=value, data=data
+    )
 
 
 def against_critical_radius(
@@ -149,4 +158,4 @@ def _draw_ray(layer: LanguageLayer) -> Canvas:
     )
 
 
-QUESTION = Question(CLAIM, "Is eps negligible?", ask)
+QUESTION = Question(CLAIM, "Is eps negligible?", ask, (SAME_CODE,))

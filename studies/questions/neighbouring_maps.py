@@ -8,6 +8,7 @@ projected, gain folded in) wherever it is crossed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -17,33 +18,61 @@ import numpy as np
 from exact import Box, Domain, Network, Partition, Sphere, partition
 from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
-from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
+from studies.finding import JSON, Answer, Figure, Finding, Kind
+from studies.question import Question
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
-from studies.questions.shared.intervals import finite, ratio_of_medians, ratio_of_two_samples
+from studies.questions.shared.intervals import (
+    bootstrapped,
+    finite,
+    ratio_of_medians,
+    ratio_of_two_samples,
+)
 from studies.questions.shared.rays import affordable, centred
 from studies.questions.shared.sampling import random_points
+from studies.rules import Claim, below, theorem
+from studies.statistics import Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.6"
-SAME = "All points of one cell undergo the same affine map."
+RATIO = (0.0, math.inf)
+SAME = Claim(
+    CLAIM,
+    "All points of one cell undergo the same affine map.",
+    Kind.THEOREM,
+    theorem(
+        "at every sampled point the cell's exact map and the float64 forward pass agree to 2^-40 "
+        "of the largest output"
+    ),
+)
 NEAR = "Neighbouring cells have similar affine maps."
-RULE_SAME = (
-    "supported iff at every sampled point the cell's exact map and the float64 forward pass agree "
-    "to 2^-40 of the largest "
-    "output, refuted iff they do not"
+NEIGHBOURS = Claim(
+    CLAIM,
+    NEAR,
+    Kind.CENSUS,
+    below(
+        1,
+        "the ratio of the median Frobenius distance between neighbours to that between all pairs "
+        "of cells",
+        range=RATIO,
+        unit="cells",
+        least=1,
+    ),
 )
-RULE_NEAR = (
-    "ratio of the median Frobenius distance between neighbours to that between all pairs of "
-    "cells: supported iff its 95% "
-    "bootstrap interval lies below 1, refuted iff above, else undecided"
-)
-RULE_PATH = (
-    "ratio of the median change of the map at one crossing to the median change from end to end "
-    "of a geodesic: supported iff "
-    "its 95% bootstrap interval lies below 1, refuted iff above, else undecided"
+PATH = Claim(
+    CLAIM,
+    NEAR,
+    Kind.ESTIMATE,
+    below(
+        1,
+        "the ratio of the median change of the map at one crossing to that from end to end of a "
+        "geodesic",
+        range=RATIO,
+        unit="geodesics",
+        least=2,
+    ),
 )
 POINTS, GEODESICS, WITHIN, FAR = 200, 10, 2.0**-40, 2.0**40
 FEWEST_CELLS = 5
@@ -56,12 +85,20 @@ def ask(subjects: Subjects) -> Answer:
     for toy in (*subjects.toys.values(), *subjects.deep.values()):
         found = cells_of(toy)
         if found is not None:
-            findings += [
-                same_map_finding(toy.name, found, subjects.seed),
-                neighbours_finding(toy.name, found, subjects.seed),
-            ]
-    findings += [path_finding(layer, subjects.seed) for layer in subjects.language]
+            findings += _of_toy(toy, found, subjects.seed)
+    findings += [
+        PATH.guarded(layer.name, partial(path_finding, layer, subjects.seed))
+        for layer in subjects.language
+    ]
     return Answer(tuple(findings), _figures(subjects))
+
+
+def _of_toy(toy: Toy, found: Partition, seed: int) -> list[Finding]:
+    def neighbours() -> Finding:
+        toy.must_have_learned()
+        return neighbours_finding(toy.name, found, seed)
+
+    return [same_map_finding(toy.name, found, seed), NEIGHBOURS.guarded(toy.name, neighbours)]
 
 
 def cells_of(toy: Toy) -> Partition | None:
@@ -98,20 +135,16 @@ def same_map_finding(subject: str, found: Partition, seed: int) -> Finding:
             tuple(int(c) for c in row)
             for row in np.rint(1000 * random_points(found.network.input_dim, POINTS, seed))
         ]
-    gap = max(_difference(found, point) for point in points)
-    verdict = Verdict.SUPPORTED if gap <= WITHIN else Verdict.REFUTED
+    gaps = [_difference(found, point) for point in points]
     value = (
-        f"map and forward pass differ by at most {gap:.1e} of the output at {POINTS} points "
+        f"map and forward pass differ by at most {max(gaps):.1e} of the output at {POINTS} points "
         f"of {len(found)} cells"
     )
-    return Finding(
-        CLAIM,
-        SAME,
+    return SAME.finding(
         subject,
-        RULE_SAME,
-        value,
-        verdict,
-        {"points": POINTS, "largest_difference_float": gap},
+        Estimate.exactly(sum(not gap <= WITHIN for gap in gaps)),
+        value=value,
+        data={"points": POINTS, "largest_difference_float": finite(max(gaps))},
     )
 
 
@@ -135,12 +168,11 @@ def _difference(found: Partition, point: Sequence[float]) -> float:
 def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
     """Distances of maps across every facet or crossing, against those of all pairs of cells."""
     if len(found) < FEWEST_CELLS:
-        value = f"{len(found)} cells are too few to compare neighbours with all pairs"
-        return Finding(
-            CLAIM, NEAR, subject, RULE_NEAR, value, Verdict.UNDECIDED, {"cells": len(found)}
-        )
+        why = f"{len(found)} cells are too few to compare neighbours with all pairs"
+        return NEIGHBOURS.undecided(subject, why, data={"cells": len(found)})
     distances, adjacent = map_distances(found), adjacency(found)
     ratio, low, high = ratio_of_medians(distances, adjacent, seed)
+    judged = bootstrapped((ratio, low, high), len(distances), "cells")
     upper = np.triu_indices(len(distances), 1)
     edges = int(adjacent[upper].sum())
     value = (
@@ -154,7 +186,7 @@ def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
         "maps": found.distinct_map_count,
         "median_of_all_pairs_float": float(np.median(distances[upper])),
     }
-    return Finding(CLAIM, NEAR, subject, RULE_NEAR, value, _below_one(low, high), data)
+    return NEIGHBOURS.finding(subject, judged, value=value, data=data)
 
 
 def _ratio_data(ratio: float, low: float, high: float) -> dict[str, JSON]:
@@ -178,10 +210,6 @@ def adjacency(found: Partition) -> np.ndarray:
     return counts
 
 
-def _below_one(low: float, high: float) -> Verdict:
-    return Verdict.SUPPORTED if high < 1 else Verdict.REFUTED if low > 1 else Verdict.UNDECIDED
-
-
 # ---- language layers, along geodesics
 
 
@@ -194,23 +222,23 @@ def path_finding(layer: LanguageLayer, seed: int) -> Finding:
     found = [map_changes(network, u, v) for u, v in pairs]
     kept = [(single, whole) for single, whole in found if len(single)]
     if len(kept) < 2:
-        value = "fewer than two geodesics cross a boundary"
-        return Finding(
-            CLAIM, NEAR, layer.name, RULE_PATH, value, Verdict.UNDECIDED, {"geodesics": len(kept)}
+        raise Degenerate(
+            "fewer than two geodesics cross a boundary",
+            value=f"{len(kept)} of {len(pairs)}",
+            remedy="take others",
         )
     singles, wholes = (
         np.array([np.median(single) for single, _ in kept]),
         np.array([whole for _, whole in kept]),
     )
     ratio, low, high = ratio_of_two_samples(singles, wholes, seed)
+    judged = bootstrapped((ratio, low, high), len(kept), "geodesics")
     crossings = sum(len(single) for single, _ in kept)
     value = (
         f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}], {crossings} crossings on {len(kept)} geodesics"
     )
     data = {**_ratio_data(ratio, low, high), "crossings": crossings, "geodesics": len(kept)}
-    return Finding(
-        CLAIM, NEAR, f"{layer.name}, ReLU for GELU", RULE_PATH, value, _below_one(low, high), data
-    )
+    return PATH.finding(f"{layer.name}, ReLU for GELU", judged, value=value, data=data)
 
 
 def map_changes(
@@ -286,4 +314,6 @@ def _draw(toy: Toy) -> Canvas:
     )
 
 
-QUESTION = Question(CLAIM, "Do neighbouring cells have similar maps?", ask)
+QUESTION = Question(
+    CLAIM, "Do neighbouring cells have similar maps?", ask, (SAME, NEIGHBOURS, PATH)
+)

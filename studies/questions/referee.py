@@ -9,28 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
 from exact import Network, Partition, Segment, Sphere, partition
 from exact.arithmetic.numbers import FloatArray
-from studies.finding import JSON, Answer, Figure, Finding, Question, Verdict
+from studies.finding import JSON, Answer, Figure, Finding, Kind
+from studies.question import Question
 from studies.questions.neighbouring_maps import PLANE, enumerated
-from studies.questions.shared.intervals import percent
+from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.pictures import curves
 from studies.questions.shared.rays import affordable
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
+from studies.rules import SHARE, Claim, above, exceeds
+from studies.statistics import Estimate
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 CLAIM = "referee"
-COUNT = "Distinct codes of sampled points count the regions."
-PATH = "Hamming distances summed over 50 samples along a segment count the crossings."
-RULE_COUNT = (
-    "supported iff the largest sample finds every region, refuted iff it misses one (the "
-    "exact count is known)"
+NEARLY_ALL, MOST = 0.99, 0.8
+COUNT = Claim(
+    CLAIM,
+    "Distinct codes of sampled points count the regions.",
+    Kind.CENSUS,
+    exceeds(NEARLY_ALL, "the share of the exact codes that the largest sample finds", range=SHARE),
 )
-RULE_PATH = (
-    "supported iff the sampled sum equals the exact number of flips on every segment, else refuted"
+PATH = Claim(
+    CLAIM,
+    "Hamming distances summed over 50 samples along a segment count the crossings.",
+    Kind.ESTIMATE,
+    above(
+        MOST,
+        "the share of segments on which the sampled sum is the exact number of flips",
+        range=SHARE,
+        unit="segments",
+        least=1,
+    ),
 )
 GRIDS, RANDOM, DIRECTIONS = (
     (10, 20, 50, 100, 200, 400),
@@ -74,11 +89,9 @@ def ask(subjects: Subjects) -> Answer:
         for pair in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
     ]
     findings = [count_finding(subject, counted) for subject, counted in tallies]
-    findings += [segments_finding(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
-    findings += [
-        segments_finding(layer.name, layer.network, _language_segments(layer))
-        for layer in subjects.language
-    ]
+    asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
+    asked += [(one.name, one.network, _language_segments(one)) for one in subjects.language]
+    findings += [PATH.guarded(one[0], partial(segments_finding, *one)) for one in asked]
     return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
 
 
@@ -115,9 +128,9 @@ def tally(exact: Partition, samples: Sequence[FloatArray]) -> Tally:
 
 
 def count_finding(subject: str, counted: Tally) -> Finding:
-    """Whether the largest sample found every region."""
-    verdict = Verdict.SUPPORTED if counted.found[-1] == counted.exact else Verdict.REFUTED
-    return Finding(CLAIM, COUNT, subject, RULE_COUNT, counted.value, verdict, counted.data())
+    """How many of the regions the largest sample found."""
+    share = Estimate.exactly(Fraction(counted.found[-1], counted.exact))
+    return COUNT.finding(subject, share, value=counted.value, data=counted.data())
 
 
 def _toy_segments(toy: Toy) -> list[tuple[FloatArray, FloatArray]]:
@@ -152,7 +165,7 @@ def segments_finding(
     exact = np.array([flips_on(network, p, q) for p, q in segments])
     sampled = np.array([sampled_flips(network, p, q) for p, q in segments])
     ends = np.array([sampled_flips(network, p, q, 2) for p, q in segments])
-    wrong, total = int((sampled != exact).sum()), max(int(exact.sum()), 1)
+    right, total = Share(int((sampled == exact).sum()), len(segments)), max(int(exact.sum()), 1)
     bias = float((sampled - exact).mean())
     seen, by_ends = percent(sampled.sum() / total), percent(ends.sum() / total)
     value = (
@@ -164,17 +177,11 @@ def segments_finding(
         "exact": exact.tolist(),
         "sampled": sampled.tolist(),
         "ends": ends.tolist(),
-        "wrong": wrong,
+        "wrong": right.total - right.hits,
         "bias_float": bias,
     }
-    return Finding(
-        CLAIM,
-        PATH,
-        f"{subject}, {len(segments)} segments",
-        RULE_PATH,
-        value,
-        Verdict.REFUTED if wrong else Verdict.SUPPORTED,
-        data,
+    return PATH.finding(
+        f"{subject}, {len(segments)} segments", right.estimate("segments"), value=value, data=data
     )
 
 
@@ -190,4 +197,4 @@ def _figure(tallies: Sequence[tuple[str, Tally]]) -> Figure:
     return Figure("sampled-counts", caption, lambda: curves(lines, title, SUBTITLE, *axes))
 
 
-QUESTION = Question(CLAIM, "What does sampling see?", ask)
+QUESTION = Question(CLAIM, "What does sampling see?", ask, (COUNT, PATH))

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from exact import (
 )
 from exact.sources import tensors
 from studies import subjects as subjects_module
-from studies.finding import Answer, Finding, Question, Verdict, number
+from studies.finding import Answer, Finding, Kind, Verdict, number
+from studies.question import Question
 from studies.questions import (
     QUESTIONS,
     arcs_of_the_circle,
@@ -59,6 +61,7 @@ from studies.questions.shared.rays import (
     with_eps,
 )
 from studies.questions.shared.sampling import codes_float
+from studies.statistics import Degenerate
 from studies.subjects import LanguageLayer, Subjects, Toy, prepare
 from toy_models import ModelConfig, language, make
 from toy_models.models import NormName, initialised
@@ -186,16 +189,25 @@ def test_one_crossed_arc_is_enough() -> None:
 def test_rays_decide_what_they_can_and_no_more() -> None:
     directions = random_directions(3, 12, 0)
     bare, normed = block([[1, -1, 0]], [1], None), block([[1, -1, 0]], [1])
-    ask = monosemantic_directions.rays_finding
-    assert ask("", bare, directions, "", wanted=True).verdict is SUPPORTED
-    assert ask("", block([[1, -1, 0]], [0], None), directions, "", wanted=True).verdict is UNDECIDED
-    assert ask("", normed, directions, "", wanted=False).verdict is REFUTED
-    assert ask("", block([[1, -1, 0]], [0]), directions, "", wanted=False).verdict is UNDECIDED
-    assert (
-        ask("", with_eps(normed, 0), directions, "", wanted=False, proved=True).verdict is SUPPORTED
+    some, none, never = (
+        partial(monosemantic_directions.rays_finding, claim, "")
+        for claim in (
+            monosemantic_directions.WITHOUT_SAMPLED,
+            monosemantic_directions.WITH_EPS_SAMPLED,
+            monosemantic_directions.WITH,
+        )
     )
+    assert some(bare, directions).verdict is SUPPORTED
+    assert some(block([[1, -1, 0]], [0], None), directions).verdict is UNDECIDED
+    assert none(normed, directions).verdict is REFUTED
+    assert none(block([[1, -1, 0]], [0]), directions).verdict is UNDECIDED
+    many = random_directions(3, 60, 0)
+    assert some(block([[1, -1, 0]], [0], None), many).verdict is REFUTED
+    assert none(block([[1, -1, 0]], [0]), many).verdict is SUPPORTED
+    assert never(with_eps(normed, 0), directions).word == "holds (checks the code)"
+    assert never(normed, directions).is_alarm
     crossed = sum(x - y < 0 for x, y, _ in directions)
-    assert ask("", bare, directions, "", wanted=True).data["crossed"] == crossed
+    assert some(bare, directions).data["crossed"] == crossed
 
 
 # ---- rays
@@ -269,10 +281,12 @@ def test_arcs_that_do_not_fill_the_circle_are_noticed() -> None:
     )
 
 
-def test_an_ensemble_is_refuted_by_one_network() -> None:
-    assert arcs_of_the_circle.ensemble_finding(0, width=1, count=20).verdict is SUPPORTED
+def test_an_ensemble_is_judged_by_the_share_of_its_nets() -> None:
+    assert arcs_of_the_circle.ensemble_finding(0, width=1, count=80).verdict is SUPPORTED
     wider = arcs_of_the_circle.ensemble_finding(0, width=4, count=40)
     assert wider.verdict is REFUTED and 0 < number(wider.data["with_shared_code"]) <= 40
+    few = arcs_of_the_circle.ensemble_finding(0, width=4, count=20)
+    assert (few.verdict, few.why) == (UNDECIDED, "only 20 nets")
 
 
 # ---- 0.3
@@ -329,15 +343,18 @@ def test_a_geodesic_takes_the_short_way() -> None:
 
 
 def test_crossings_that_flip_several_neurons_are_noticed() -> None:
-    residuals = np.random.default_rng(0).standard_normal((12, 4))
+    rng = np.random.default_rng(0)
+    residuals, rows = rng.standard_normal((12, 4)), rng.standard_normal((90, 4)).tolist()
     single = cells_of_spheres.geodesics_finding(
-        layer_of(block(GENERIC, [1, 0, -1], activation=GELU("tanh")), residuals)
-    )
-    double = cells_of_spheres.geodesics_finding(
-        layer_of(block([*GENERIC, GENERIC[0]], [1, 0, -1, 1]), residuals)
+        layer_of(block(rows, [0] * 90, activation=GELU("tanh")), residuals)
     )
     assert single.verdict is SUPPORTED and single.data["single_flips"] == single.data["crossings"]
+    double = cells_of_spheres.geodesics_finding(
+        layer_of(block([*rows, *rows[:9]], [0] * 99), residuals)
+    )
     assert double.verdict is REFUTED
+    few = cells_of_spheres.geodesics_finding(layer_of(block(GENERIC, [1, 0, -1]), residuals))
+    assert few.verdict is UNDECIDED and few.data["single_flips"] == few.data["crossings"]
 
 
 # ---- 0.4
@@ -446,6 +463,7 @@ def test_neighbouring_maps_of_a_staircase_and_of_a_zigzag() -> None:
     assert neighbouring_maps.neighbours_finding("", shuffled, 0).verdict is UNDECIDED
     few = neighbouring_maps.neighbours_finding("", partition(line([1, 2]), Box(-1, 3, dim=1)), 0)
     assert few.verdict is UNDECIDED and few.data == {"cells": 3}
+    assert few.why == "3 cells are too few to compare neighbours with all pairs"
 
 
 def test_one_cell_has_one_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,8 +506,8 @@ def test_the_path_of_maps_is_supported_refuted_and_undecided() -> None:
     )
     across = [[12, -2, -10], [2, -12, 10]] * 6
     assert neighbouring_maps.path_finding(layer_of(cap, across), 0).verdict is REFUTED
-    uncut = neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0)
-    assert uncut.verdict is UNDECIDED and uncut.data == {"geodesics": 0}
+    with pytest.raises(Degenerate, match="fewer than two geodesics cross a boundary; got 0 of 6"):
+        neighbouring_maps.path_finding(layer_of(block([[1, -1, 0]], [9]), across), 0)
 
 
 # ---- the referee
@@ -524,7 +542,8 @@ def test_a_strip_between_two_samples_is_not_seen() -> None:
         ]
     )
     assert referee.flips_on(hat, *there) == 5 and referee.sampled_flips(hat, *there) == 3
-    assert referee.segments_finding("", strip, [there]).verdict is SUPPORTED
+    assert referee.segments_finding("", strip, [there] * 30).verdict is SUPPORTED
+    assert referee.segments_finding("", strip, [there]).verdict is UNDECIDED
     twins = tensors.mlp([([[1, 0], [2, 0]], [-0.5, -1]), ([[1, 1]], [0])])
     assert referee.flips_on(twins, *there) == 2 == referee.sampled_flips(twins, *there)
     missed = referee.segments_finding("", hat, [there])
@@ -636,10 +655,36 @@ def test_findings_fit_a_table_and_json(question: Question, answers: dict[str, An
     assert findings and len({(f.statement, f.subject) for f in findings}) == len(findings)
     for finding in findings:
         assert finding.claim == question.claim and isinstance(finding.verdict, Verdict)
-        assert (
-            0 < len(finding.value) <= 160 and len(finding.subject) <= 80 and "iff" in finding.rule
-        )
-        json.dumps(asdict(finding), allow_nan=False)
+        assert 0 < len(finding.value) <= 160 and len(finding.subject) <= 80
+        assert bool(finding.why) == (finding.verdict is UNDECIDED)
+        json.dumps(finding.values(), allow_nan=False)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.claim)
+def test_every_finding_is_one_of_a_claim_of_its_question(
+    question: Question, answers: dict[str, Answer]
+) -> None:
+    made = {(c.statement, c.kind, c.rule.text) for c in question.claims}
+    found = {(f.statement, f.kind, f.rule) for f in answers[question.claim].findings}
+    assert found and found <= made
+
+
+KINDS = {
+    "0.1": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
+    "0.2": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
+    "0.3": {Kind.THEOREM, Kind.ESTIMATE},
+    "0.4": {Kind.ESTIMATE},
+    "0.5": {Kind.THEOREM},
+    "0.6": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
+    "referee": {Kind.CENSUS, Kind.ESTIMATE},
+}
+
+
+def test_what_cannot_fail_is_a_theorem(answers: dict[str, Answer]) -> None:
+    assert {number: {f.kind for f in a.findings} for number, a in answers.items()} == KINDS
+    at_zero = [f for f in answers["0.1"].findings if f.subject.endswith("eps = 0")]
+    assert at_zero and {f.kind for f in at_zero} == {Kind.THEOREM}
+    assert not any(f.is_alarm for answer in answers.values() for f in answer.findings)
 
 
 def test_every_kind_of_subject_is_asked(untrained: Subjects, answers: dict[str, Answer]) -> None:

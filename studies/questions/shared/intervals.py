@@ -1,5 +1,5 @@
-"""Uncertainty of what is sampled: Wilson intervals for shares, bootstrap intervals for ratios of
-medians.
+"""Uncertainty within one network: Wilson intervals for shares of what is drawn in it, bootstrap
+intervals for ratios of medians.
 """
 
 from __future__ import annotations
@@ -8,24 +8,32 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from exact.arithmetic.numbers import FloatArray
-
-CONFIDENCE = 0.95
+from exact.errors import certain
+from studies.statistics import CONFIDENCE, Degenerate, Estimate, wilson
 
 
 @dataclass(frozen=True)
 class Share:
-    """`hits` of `total` independent draws, with its 95% Wilson interval [low, high]."""
+    """`hits` of `total` independent draws, with its 95% Wilson interval [low, high]. Degenerate for
+    a share of nothing.
+    """
 
     hits: int
     total: int
 
+    def __post_init__(self) -> None:
+        if not self.total:
+            raise Degenerate("a share of nothing", value=0, remedy="draw at least one")
+
+    def estimate(self, unit: str) -> Estimate:
+        """The share as what a rule judges; `unit` names the draws."""
+        return wilson(self.hits, self.total, unit=unit)
+
     @property
     def interval(self) -> tuple[float, float]:
-        found = binomtest(self.hits, self.total).proportion_ci(CONFIDENCE, method="wilson")
-        return float(found.low), float(found.high)
+        return certain(self.estimate("draws").interval, "draws have an interval")
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -85,6 +93,15 @@ def ratio_of_two_samples(
         whole = np.median(first) / np.median(second)
     low, high = _interval(drawn)
     return float(whole), low, high
+
+
+def bootstrapped(found: tuple[float, float, float], count: int, unit: str) -> Estimate:
+    """A ratio with its bootstrap interval as what a rule judges."""
+    value, low, high = found
+    if any(map(math.isnan, found)) or not math.isfinite(value):
+        why = "the ratio is not finite"
+        return Estimate.unknown(why, clusters=count, unit=unit)
+    return Estimate(value, (low, high), count, unit, "bootstrap")
 
 
 def _interval(drawn: FloatArray) -> tuple[float, float]:

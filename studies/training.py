@@ -1,0 +1,161 @@
+"""How well the toys of a study learned: losses, accuracies, and which of them did not train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from studies.finding import JSON
+from studies.statistics.estimates import Degenerate
+from toy_models import Dataset, TrainResult
+from toy_models.train import Score
+
+LEARNED = 0.9
+"""A classification below this accuracy, on training or held-out rows, did not learn."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The score on some rows: the loss, the accuracy of a classification, R^2 of a regression.
+
+    R^2 is 1 - loss / variance of the targets, None where that is zero or the loss no squared error.
+    """
+
+    loss: float
+    accuracy: float | None
+    r_squared: float | None
+
+    @classmethod
+    def of(cls, score: Score, rows: Dataset) -> Fit:
+        """The fit that a score on these rows means."""
+        if rows.kind != "regression":
+            return cls(score.loss, score.accuracy, None)
+        targets = rows.targets.double()
+        variance = float((targets - targets.mean(dim=0)).square().mean())
+        return cls(score.loss, None, 1 - score.loss / variance if variance else None)
+
+    @property
+    def text(self) -> str:
+        """The accuracy, or the loss and R^2, for a table."""
+        if self.accuracy is not None:
+            return f"{self.accuracy:.1%}"
+        told = "" if self.r_squared is None else f", R² {self.r_squared:.3f}"
+        return f"loss {self.loss:.3g}{told}"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one net was trained: `name` says architecture, task and norm and is shared by the nets of
+    other seeds; `failure` says why there is no net at all.
+    """
+
+    name: str
+    seed: int
+    training: Fit | None = None
+    held_out: Fit | None = None
+    failure: str = ""
+
+    @classmethod
+    def of(cls, name: str, result: TrainResult) -> Training:
+        """What a trainer's result says."""
+        held_out = result.held_out_score
+        return cls(
+            name,
+            result.config.seed,
+            Fit.of(result.training_score, result.training),
+            None if held_out is None else Fit.of(held_out, result.held_out),
+        )
+
+    @property
+    def lacks(self) -> str:
+        """Why this net cannot stand for a trained one; empty where it can, and for regressions,
+        whose loss and R^2 are told instead.
+        """
+        if self.failure:
+            return self.failure
+        for rows, fit in (("training", self.training), ("held-out", self.held_out)):
+            if fit is not None and fit.accuracy is not None and fit.accuracy < LEARNED:
+                return f"did not learn: {rows} accuracy {fit.accuracy:.1%}"
+        return ""
+
+    def require(self) -> None:
+        """Degenerate for a net that did not train."""
+        if self.lacks:
+            raise Degenerate(
+                f"{self.name} did not train",
+                value=f"{self.lacks} (seed {self.seed})",
+                remedy=f"train it to {LEARNED:.0%}",
+            )
+
+    def values(self) -> dict[str, JSON]:
+        """All of it as JSON values."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "training": _values(self.training),
+            "held_out": _values(self.held_out),
+            "lacks": self.lacks,
+        }
+
+
+def _values(fit: Fit | None) -> JSON:
+    if fit is None:
+        return None
+    return {
+        "loss_float": fit.loss,
+        "accuracy_float": fit.accuracy,
+        "r_squared_float": fit.r_squared,
+    }
+
+
+@dataclass(frozen=True)
+class Family:
+    """The nets of one name, a seed each, in order of their seeds."""
+
+    name: str
+    nets: tuple[Training, ...]
+
+    @property
+    def seeds(self) -> str:
+        """All seeds, runs of them as a range: 0-29, 31."""
+        numbers = [net.seed for net in self.nets]
+        runs = [
+            [number for _, number in run]
+            for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+        ]
+        return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)
+
+    def told(self, rows: str) -> str:
+        """The fits on "training" or "held_out" rows: one, or the lowest and the highest."""
+        fits = [getattr(net, rows) for net in self.nets]
+        found = [fit for fit in fits if fit is not None]
+        if not found:
+            return "—"
+        found.sort(key=lambda fit: fit.accuracy if fit.accuracy is not None else -fit.loss)
+        ends = dict.fromkeys((found[0].text, found[-1].text))
+        return " to ".join(ends)
+
+    @property
+    def details(self) -> str:
+        """A line for each net."""
+        lines = []
+        for net in self.nets:
+            fits = (net.training, "training"), (net.held_out, "held out")
+            told = [f"{fit.text} {rows}" for fit, rows in fits if fit is not None]
+            lines.append(f"seed {net.seed}: {', '.join([*told, net.lacks]).removesuffix(', ')}")
+        return "\n".join(lines)
+
+    @property
+    def lacking(self) -> tuple[Training, ...]:
+        """The nets that did not train."""
+        return tuple(net for net in self.nets if net.lacks)
+
+
+def families(trainings: Iterable[Training]) -> Iterator[Family]:
+    """Nets by name, in the order in which names appear."""
+    found: dict[str, list[Training]] = {}
+    for training in trainings:
+        found.setdefault(training.name, []).append(training)
+    for name, nets in found.items():
+        yield Family(name, tuple(sorted(nets, key=lambda net: net.seed)))
