@@ -161,6 +161,6 @@ def require_extra(library: str, extra: str, what: str) -> Any:
     except ImportError as error:
         raise MissingExtra(
             f"{what} needs a library that is not installed",
-            value=library.split(".")[0],
+            value=error.name or library,
             remedy=f"pip install 'exactlens[{extra}]'",
         ) from error

@@ -25,6 +25,7 @@ from exact import (
     Unsupported,
 )
 from exact.arithmetic.numbers import FloatArray, nearest_float
+from exact.geometry.combinatorics.codes import code_keys
 from exact.networks.activations import Identity
 from exact.networks.steps import Sum, walk
 
@@ -51,11 +52,14 @@ def codes_float(network: Network, x: FloatArray) -> np.ndarray:
 def occurrences(codes: np.ndarray) -> Counter[bytes]:
     """How often each different row of a bool array occurs; keys are the packed rows."""
     packed = np.packbits(codes, axis=1)
-    return Counter(row.tobytes() for row in packed)
+    keys, counts = np.unique(code_keys(packed), return_counts=True)
+    width = packed.shape[1]
+    names = (bytes(key).ljust(width, b"\0") for key in keys)  # numpy leaves out zeros at the end
+    return Counter(dict(zip(names, counts.tolist(), strict=True)))
 
 
 def unpacked(codes: Counter[bytes], hinges: int) -> np.ndarray:
-    """The different codes as rows of bools, in the order in which they were met."""
+    """The different codes as rows of bools."""
     packed = np.array([list(code) for code in codes], dtype=np.uint8).reshape(len(codes), -1)
     return np.unpackbits(packed, axis=1, count=hinges).astype(bool)
 
@@ -96,7 +100,7 @@ def not_for(domain: Domain, *kinds: str) -> Unsupported:
 
 def on_sphere(network: Network, sphere: Sphere, x: FloatArray) -> FloatArray:
     """Vectors scaled onto the sphere, projected first where a norm supplies it."""
-    return _scaled(_projected(network, x), input_radius(network, sphere))
+    return _scaled(projected(network, x), input_radius(network, sphere))
 
 
 def input_radius(network: Network, domain: Sphere | GreatCircle) -> float:
@@ -123,7 +127,8 @@ def sphere_dimension(network: Network, domain: Domain) -> int:
     raise not_for(domain, "Box", "Sphere")
 
 
-def _projected(network: Network, x: FloatArray) -> FloatArray:
+def projected(network: Network, x: FloatArray) -> FloatArray:
+    """P of the first norm applied to rows; without a norm the rows."""
     norm = network.blocks[0].norm
     return x if norm is None else norm.project_float(x)
 
@@ -178,8 +183,8 @@ def circle_path(
 ) -> Path:
     """The great circle through the directions of two rows (1, n)."""
     radius = input_radius(network, domain)
-    first = _scaled(_projected(network, u), 1.0)
-    second = _projected(network, v)
+    first = _scaled(projected(network, u), 1.0)
+    second = projected(network, v)
     second = _scaled(second - (second @ first.T) * first, 1.0)
     columns = np.concatenate([0 * first, radius * first, radius * second])
     return Path("round", columns, 2 * math.pi * radius_float(network, domain))

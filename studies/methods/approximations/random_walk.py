@@ -23,12 +23,14 @@ from studies.methods.passes import (
     not_for,
     occurrences,
     points_float,
+    projected,
     radius_float,
     unpacked,
 )
 from studies.methods.richness import chao1
 
-NUMBER, STEPS, WALKERS = "E9", (100, 1_000, 10_000), 20
+NUMBER, STEPS = "E9", (100, 1_000, 10_000)
+WALKERS, LONGEST = 20, 100  # walkers at least, and steps of each at most
 OVER = 1e-9  # how far behind a wall the next region begins, of the size of the domain
 USE = "hit-and-run (Smith 1984) through the walls of regions"
 
@@ -37,7 +39,7 @@ USE = "hit-and-run (Smith 1984) through the walls of regions"
 def random_walk(
     network: Network, domain: Domain, budget: int, rng: np.random.Generator
 ) -> MethodEstimate:
-    """The different codes that 20 walkers visit in a Box or on a Sphere."""
+    """The different codes that 20 walkers or more visit in a Box or on a Sphere."""
     met, passes = visits(network, domain, budget, rng)
     return MethodEstimate(float(len(met)), None, passes, unpacked(met, network.hinge_count))
 
@@ -58,7 +60,7 @@ def visits(
     direction.
     """
     room = _room(network, domain)
-    points = room.start(min(WALKERS, budget), rng)
+    points = room.start(min(max(WALKERS, budget // LONGEST), budget), rng)
     met: Counter[bytes] = Counter()
     here, passes = np.zeros(len(points)), 0
     for _ in range(max(1, budget // len(points))):
@@ -125,9 +127,9 @@ class _SphereRoom:
 
     def columns(self, points: FloatArray, rng: np.random.Generator) -> FloatArray:
         """A great circle from each point in a random tangent direction."""
-        unit, norm = _unit(points), self.network.blocks[0].norm
-        drawn = rng.standard_normal(points.shape)
-        drawn = drawn if norm is None else norm.project_float(drawn)
+        # projected anew at every step, since a drift off the sphere's space would grow
+        unit = _unit(projected(self.network, points))
+        drawn = projected(self.network, rng.standard_normal(points.shape))
         tangent = _unit(drawn - (drawn * unit).sum(axis=1, keepdims=True) * unit)
         radius = radius_float(self.network, self.domain)
         return np.stack([0 * points, radius * unit, radius * tangent], axis=1)

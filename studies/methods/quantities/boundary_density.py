@@ -32,7 +32,7 @@ def boundary_density(network: Network, domain: Domain) -> float:
         if isinstance(found, CurvePartition):
             return sum(1 for c in found.crossings if not c.tangent) / (2 * pi * radius)
         if isinstance(found, SpherePartition):
-            return crofton(2) * float(found.lengths_float.sum()) / (4 * pi * radius**2)
+            return crofton(2) * float(found.lengths_float().sum()) / (4 * pi * radius**2)
     raise Unsupported(
         "boundaries have no exact area here",
         value=domain,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from exact import Domain, Network, Outcome, Partition, Undecided, partition
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def whole_partition(network: Network, domain: Domain) -> Partition:
     """The partition of a domain, remembered; Undecided where it is not complete."""
     found = partition(network, domain)

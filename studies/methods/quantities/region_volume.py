@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
 
 from exact import Box, Domain, Network
 from exact.arithmetic.numbers import fractions
-from exact.regions.polytopes.partition import FlatPartition
 from studies.methods.quantities.partitions import whole_partition
 from studies.methods.quantity import Quantity
 
@@ -27,14 +29,22 @@ def box_volume(box: Box) -> Fraction:
     return product
 
 
-def covered_share(found: FlatPartition, box: Box, codes: object) -> float:
-    """The share of a box that the regions with these codes (bool, codes x hinges) fill, exactly
-    added up.
+def covered_share(network: Network, box: Box, codes: np.ndarray) -> float:
+    """The share of a box that the regions with these codes (bool, codes x hinges) fill: of exact
+    volumes, each rounded once.
     """
-    known = {bits.tobytes(): index for index, bits in enumerate(found.bits)}
-    indices = {known[code.tobytes()] for code in codes if code.tobytes() in known}
-    volume = sum((found.regions[index].volume for index in indices), Fraction(0))
-    return float(volume / box_volume(box))
+    shares = _shares_float(network, box)
+    return sum(shares.get(code, 0.0) for code in {row.tobytes() for row in np.packbits(codes, 1)})
+
+
+@lru_cache(maxsize=2)
+def _shares_float(network: Network, box: Box) -> dict[bytes, float]:
+    """The share of the box of every region, by its packed code."""
+    found, whole = whole_partition(network, box), box_volume(box)
+    return {
+        code.tobytes(): float(region.volume / whole)
+        for code, region in zip(found.codes, found.regions, strict=True)
+    }
 
 
 QUANTITY = Quantity(
