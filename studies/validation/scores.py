@@ -8,7 +8,7 @@ kind, trained or not, so that a net in which nothing crosses has one too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class Group:
 class Score:
     """What is known of a group.
 
-    `bias` is the mean error over nets with its interval, `rmse` the root of the mean squared error,
+    `bias` is the mean error over nets with its interval over seeds, `rmse` the root of the mean squared error,
     both relative to the exact values, or in decades where `scale` is "log10", or plain shares where
     it is "share". `spearman` is the rank correlation of values and exact values over nets.
     `coverage` is the share of own intervals that hold the exact value. `asked` counts estimates,
@@ -189,16 +189,17 @@ def _score(
     good = [row for row in rows if row.is_ok]
     normalised = QUANTITIES[group.quantity].normalised
     told = scale if scale == "log10" else "relative" if normalised else "share"
-    nets, errors, squares = list[NetValue](), list[float](), list[float]()
+    nets, by_seed, squares = list[NetValue](), dict[int, list[float]](), list[float]()
     for part, own in parts:
         unit = means[_kind(part)] if normalised else 1.0
         for net in net_values(own).values():
             nets.append(net)
             error, square = _error(net, told, unit)
-            errors.append(error)
+            by_seed.setdefault(net.seed, []).append(error)
             squares.append(square)
-    rng = np.random.default_rng(0)
-    bias = over_clusters(errors, rng, draws=DRAWS) if errors else Estimate.unknown("no nets")
+    # nets of one seed share data and questions
+    clusters = [np.array(errors) for errors in by_seed.values()]
+    bias = over_clusters(clusters, np.random.default_rng(0), unit="seeds", draws=DRAWS)
     held = [_holds(row) for row in good if not math.isnan(row.low)]
     return Score(
         group,
@@ -256,15 +257,3 @@ def _mean(values: Iterable[float]) -> float:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def best_of(found: Iterable[Score], chosen: Callable[[Score], bool]) -> Iterator[Score]:
-    """Of each method and dimension the score with the largest budget, among those chosen."""
-    largest: dict[tuple[str, str, int], Score] = {}
-    for score in found:
-        key = (score.group.quantity, score.group.method, score.group.dimension)
-        if chosen(score) and (
-            key not in largest or score.group.budget > largest[key].group.budget
-        ):
-            largest[key] = score
-    yield from largest.values()
