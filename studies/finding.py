@@ -130,7 +130,7 @@ class Finding:
 
 def counted(findings: Sequence[Finding]) -> dict[Kind, dict[Verdict, int]]:
     """How many findings of each kind have each verdict; there is no total over kinds."""
-    found = {kind: dict.fromkeys(Verdict, 0) for kind in Kind}
+    found = {kind: dict.fromkeys(Verdict, 0) for kind in HEADINGS}
     for finding in findings:
         found[finding.kind][finding.verdict] += 1
     return found

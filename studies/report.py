@@ -48,12 +48,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """What one question found."""
+    """What one question found; `undrawn` names the figures that a degenerate subject has not, and
+    why.
+    """
 
     claim: str
     title: str
     findings: tuple[Finding, ...]
     pictures: tuple[Picture, ...]
+    undrawn: tuple[tuple[str, str], ...] = ()
 
 
 def render(
@@ -68,7 +71,7 @@ def render(
     `provenance` (nested) as a table at the end.
     """
     findings = [finding for section in sections for finding in section.findings]
-    illustrated = [section for section in sections if section.pictures]
+    illustrated = [section for section in sections if section.pictures or section.undrawn]
     return template("report.html.j2").render(
         title=title,
         facts=facts,
@@ -143,7 +146,10 @@ def _groups(section: Section) -> Iterator[_Group]:
     shared: dict[tuple[str, Kind, str, str], list[Finding]] = {}
     for one in section.findings:
         shared.setdefault((one.claim, one.kind, one.statement, one.rule), []).append(one)
-    for (claim, kind, statement, rule), found in shared.items():
+    order = list(HEADINGS)
+    for (claim, kind, statement, rule), found in sorted(
+        shared.items(), key=lambda group: order.index(group[0][1])
+    ):
         rows = tuple((one, Badge.of(kind, one.verdict), _numbers(one)) for one in found)
         yield _Group(claim, kind, statement, rule, tally(found)[kind], rows)
 

@@ -103,7 +103,7 @@ class OnInterval(Rule):
         over = f" over {least}{self.unit}"
         refuted = " or ".join(map(_said, self.refutes))
         return (
-            f"supported iff the {CONFIDENCE:.0%} interval of {self.of}{over} lies "
+            f"supported iff the {CONFIDENCE:.0%} interval{over} of {self.of} lies "
             f"{_said(self.supports)}, refuted iff {refuted}, else undecided"
         )
 
@@ -124,7 +124,7 @@ class OnInterval(Rule):
         """Refuted iff the other rule on the same statistic is supported.
 
         >>> print(above(0.25, "the gap").against(equivalent(0.25, "the gap")).text)
-        supported iff the 95% interval of the gap over at least 30 nets lies above 0.25, refuted \
+        supported iff the 95% interval over at least 30 nets of the gap lies above 0.25, refuted \
 iff within (-0.25, 0.25), else undecided
         """
         return replace(self, refutes=(counter.supports,))
@@ -137,10 +137,10 @@ iff within (-0.25, 0.25), else undecided
                 value=found.unit,
                 remedy=f"draw {self.unit}, or write unit={found.unit!r} in the rule",
             )
-        if found.clusters < self.least:
-            return self.undecided(f"only {found.clusters} {self.unit}")
         if found.interval is None:
             return self.undecided(found.why)
+        if found.clusters < self.least:
+            return self.undecided(f"only {found.clusters} {self.unit}")
         low, high = found.interval
         if _inside(low, high, self.supports):
             return Ruling(self.text, Verdict.SUPPORTED)
@@ -176,8 +176,8 @@ def larger_than(
     """On paired differences, subject - control: supported iff larger by more than the margin.
 
     >>> print(larger_than("the untrained net of the same seed", "purity", 0.1).text)
-    supported iff the 95% interval of purity minus that of the untrained net of the same seed \
-over at least 30 nets lies above 0.1, refuted iff below 0.1, else undecided
+    supported iff the 95% interval over at least 30 nets of purity minus that of the untrained \
+net of the same seed lies above 0.1, refuted iff below 0.1, else undecided
     """
     return above(margin, f"{of} minus that of {control}", unit=unit, least=least)
 
@@ -361,8 +361,12 @@ class Claim:
     rule: Rule
 
     def __post_init__(self) -> None:
-        wanted = {Kind.THEOREM: Theorem, Kind.CENSUS: Part, Kind.ESTIMATE: OnInterval}[self.kind]
-        if not all(isinstance(part, wanted) for part in self.rule.parts):
+        wanted: dict[Kind, tuple[type[Rule], ...]] = {
+            Kind.THEOREM: (Theorem,),
+            Kind.CENSUS: (OnInterval, OnValue),
+            Kind.ESTIMATE: (OnInterval,),
+        }
+        if not all(isinstance(part, wanted[self.kind]) for part in self.rule.parts):
             raise InvalidInput(
                 f"this rule does not go with the kind {self.kind.value}",
                 value=self.rule.text,

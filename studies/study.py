@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,13 +119,14 @@ def _own(
 def _sections(
     questions: Sequence[Question], subjects: Subjects, folder: Path, steps: _Steps
 ) -> tuple[report.Section, ...]:
+    from studies.statistics import Degenerate
     from viz import style
 
     sections, taken = [], set[str]()
     for question in questions:
         steps.begin(f"{question.claim} {question.title}")
         answer: Answer = question.ask(subjects)
-        pictures = []
+        pictures, undrawn = [], []
         for figure in answer.figures:
             if figure.name in taken:
                 raise ValueError(
@@ -134,14 +135,14 @@ def _sections(
                 )
             taken.add(figure.name)
             steps.begin(f"{question.claim} drawing {figure.name}")
-            pictures.append(
-                report.Picture(
-                    figure.name, figure.caption, *style.save(figure.draw(), folder, figure.name)
-                )
-            )
-        sections.append(
-            report.Section(question.claim, question.title, answer.findings, tuple(pictures))
-        )
+            try:
+                files = style.save(figure.draw(), folder, figure.name)
+            except Degenerate as why:
+                undrawn.append((figure.name, str(why)))
+            else:
+                pictures.append(report.Picture(figure.name, figure.caption, *files))
+        found = (answer.findings, tuple(pictures), tuple(undrawn))
+        sections.append(report.Section(question.claim, question.title, *found))
     return tuple(sections)
 
 
@@ -211,6 +212,7 @@ def _question_values(section: report.Section) -> dict[str, Any]:
         "title": section.title,
         "findings": findings,
         "figures": figures,
+        "not_drawn": [{"name": name, "why": why} for name, why in section.undrawn],
     }
 
 
@@ -221,10 +223,7 @@ def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[re
         svg, png = (new / path.relative_to(old) for path in (picture.svg, picture.png))
         return report.Picture(picture.name, picture.caption, svg, png)
 
-    return tuple(
-        report.Section(s.claim, s.title, s.findings, tuple(map(moved, s.pictures)))
-        for s in sections
-    )
+    return tuple(replace(s, pictures=tuple(map(moved, s.pictures))) for s in sections)
 
 
 # ---- what is shown

@@ -4,7 +4,7 @@ real) GPT-2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from exact.sources import torch_modules
 from studies.training import Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.models import NormName, ToyModel
+from toy_models.train import TrainingDiverged
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
@@ -144,14 +145,19 @@ def prepare(
     """
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
+    failed: list[Training] = []
     toys, deep, spheres = (
-        {key: _trained(folder, f"{group}-{key}", config, report) for key, config in configs.items()}
+        {
+            key: toy
+            for key, config in configs.items()
+            for toy in _trained(folder, f"{group}-{key}", config, report, failed)
+        }
         for group, configs in _configs(seed, device).items()
     )
     layers = _tiny_layers(folder, seed, device, report)
     if gpt2 is not None and real is not None:
         layers += _real_layers(real, Path(gpt2).name, report)
-    return Subjects(toys, deep, spheres, layers, seed, device)
+    return Subjects(toys, deep, spheres, layers, seed, device, tuple(failed))
 
 
 def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
@@ -171,15 +177,22 @@ def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
     }
 
 
-def _trained(folder: Path, name: str, config: TrainConfig, report: Report) -> Toy:
+def _trained(
+    folder: Path, name: str, config: TrainConfig, report: Report, failed: list[Training]
+) -> Iterator[Toy]:
+    """The trained toy; one whose training diverges is written down as failed instead."""
     shape = "-".join(map(str, config.model.widths))
     label = f"{config.task} ({shape}), {NORM_NAMES[config.model.norm]}"
     report(f"training {label}")
-    result = fit(config, progress=False)
+    try:
+        result = fit(config, progress=False)
+    except TrainingDiverged as failure:
+        failed.append(Training(label, config.seed, failure=str(failure)))
+        return
     checkpoints.save(
         folder / "models", name, result.model, checkpoints.Provenance.of(result), overwrite=True
     )
-    return Toy.of(label, result.model, config.dataset(), result)
+    yield Toy.of(label, result.model, config.dataset(), result)
 
 
 def _tiny_layers(folder: Path, seed: int, device: str, report: Report) -> tuple[LanguageLayer, ...]:

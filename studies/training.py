@@ -72,19 +72,21 @@ class Training:
         """Why this net cannot stand for a trained one; empty where it can, and for regressions,
         whose loss and R^2 are told instead.
         """
-        if self.failure:
-            return self.failure
+        return self.failure or (f"did not learn: {self._low}" if self._low else "")
+
+    @property
+    def _low(self) -> str:
         for rows, fit in (("training", self.training), ("held-out", self.held_out)):
             if fit is not None and fit.accuracy is not None and fit.accuracy < LEARNED:
-                return f"did not learn: {rows} accuracy {fit.accuracy:.1%}"
+                return f"{rows} accuracy {fit.accuracy:.1%}"
         return ""
 
     def require(self) -> None:
         """Degenerate for a net that did not train."""
         if self.lacks:
             raise Degenerate(
-                f"{self.name} did not train",
-                value=f"{self.lacks} (seed {self.seed})",
+                "the toy did not learn",
+                value=f"{self.failure or self._low} with seed {self.seed}",
                 remedy=f"train it to {LEARNED:.0%}",
             )
 

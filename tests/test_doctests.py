@@ -1,4 +1,4 @@
-"""Every example in a docstring of `exact` runs and prints what it says."""
+"""Every example in a docstring of `exact` and `studies` runs and prints what it says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import pkgutil
 import pytest
 
 import exact
+import studies
 
-MODULES = ["exact", *(found.name for found in pkgutil.walk_packages(exact.__path__, "exact."))]
+MODULES = [
+    name
+    for package in (exact, studies)
+    for name in (
+        package.__name__,
+        *(m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")),
+    )
+]
 EXAMPLES = {
     test.name: test
     for name in MODULES

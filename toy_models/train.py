@@ -33,6 +33,10 @@ DTYPES: MappingProxyType[str, torch.dtype] = MappingProxyType(
 LossName = Literal["cross_entropy", "mse"]
 
 
+class TrainingDiverged(InvalidInput):
+    """The loss of a training stopped being finite: there is no model."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What to train, and how; it survives a trip through JSON unchanged.
@@ -161,7 +165,7 @@ def fit(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     """Train the model of `config` on its task.
 
     Raises InvalidInput for a device that is not there, a loss that does not fit the task,
-    dimensions that do not fit the model, and a loss that stops being finite.
+    dimensions that do not fit the model, and (TrainingDiverged) a loss that stops being finite.
     """
     data = config.dataset()
     config = replace(config, model=config.model.fitted_to(data))
@@ -247,14 +251,14 @@ def score(
 
 
 def finite(loss: float, step: int, learning_rate: float) -> float:
-    """`loss` itself. Raises InvalidInput when it is NaN or infinite."""
+    """`loss` itself. Raises TrainingDiverged when it is NaN or infinite."""
     if not math.isfinite(loss):
         remedy = (
             "write a smaller learning_rate, or a larger norm_eps where a norm meets constant "
             "vectors"
         )
         value = f"loss = {loss} at step {step} with learning_rate = {learning_rate:g}"
-        raise InvalidInput(
+        raise TrainingDiverged(
             "the training diverged: its loss is not finite", value=value, remedy=remedy
         )
     return loss

@@ -21,8 +21,9 @@ from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
-from studies.questions.neighbouring_maps import cells_of
+from studies.questions.neighbouring_maps import cells_of, enumerated
 from studies.questions.shared.intervals import Share, percent
+from studies.questions.shared.rays import must_live, spanning
 from studies.rules import SHARE, Claim, at_most, below, theorem
 from studies.statistics import NETS, Estimate
 from studies.subjects import Subjects, Toy
@@ -65,7 +66,7 @@ class Arcs:
 
 def arcs_of(network: Network) -> Arcs:
     """Partition the circle of a norm in R^3."""
-    found = partition(network, Sphere()).seen_as(CurvePartition)
+    found = enumerated(network, Sphere()).seen_as(CurvePartition)
     return Arcs(found, shared_codes(found), sympy.expand(sum(arc.length for arc in found.regions)))
 
 
@@ -90,13 +91,13 @@ def ask(subjects: Subjects) -> Answer:
 
 
 def _of_toy(toy: Toy) -> list[Finding]:
-    found = arcs_of(toy.block)
-
     def own() -> Finding:
         toy.must_have_learned()
-        return own_map_finding(toy.name, found)
+        must_live(toy.block)
+        return own_map_finding(toy.name, arcs_of(toy.block))
 
-    return [cut_finding(toy.name, found), OWN.guarded(toy.name, own)]
+    cut = CUT.guarded(toy.name, lambda: cut_finding(toy.name, arcs_of(toy.block)))
+    return [cut, OWN.guarded(toy.name, own)]
 
 
 def cut_finding(subject: str, found: Arcs) -> Finding:
@@ -198,9 +199,10 @@ def _sectors(subjects: Subjects) -> list[Figure]:
 def _draw_sectors(without: Toy, behind: Toy) -> Canvas:
     from viz.figures.sectors import sectors_figure
 
+    embedding = behind.network.blocks[0].layers[0]
+    spanning(behind.block, embedding.weight.float64().T.tolist())
     plane = cells_of(without).seen_as(FlatPartition)
     arcs = cells_of(behind).seen_as(CurvePartition)
-    embedding = behind.network.blocks[0].layers[0]
     pair = embedding.weight.float64(), embedding.bias.float64()[:, 0]
     classes = behind.dataset.targets[:SHOWN].tolist()
     return sectors_figure(

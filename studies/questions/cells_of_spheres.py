@@ -20,7 +20,7 @@ from exact.regions.spheres.partition import SpherePartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions.shared.intervals import Share
-from studies.questions.shared.rays import affordable
+from studies.questions.shared.rays import Pair, affordable, spanning
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.rules import SHARE, Claim, above, theorem
 from studies.statistics import Degenerate, Estimate
@@ -66,7 +66,10 @@ def ask(subjects: Subjects) -> Answer:
         for toy in (*subjects.spheres.values(), *subjects.toys.values())
         if _has_two_sphere(toy.block)
     ]
-    findings = [cells_finding(toy.name, toy.block, subjects.seed) for toy in toys]
+    findings = [
+        CELLS.guarded(toy.name, partial(cells_finding, toy.name, toy.block, subjects.seed))
+        for toy in toys
+    ]
     findings += [
         ALIKE.guarded(layer.name, partial(geodesics_finding, layer)) for layer in subjects.language
     ]
@@ -143,12 +146,11 @@ def geodesic(network: Network, u: tuple[object, ...], v: tuple[object, ...]) -> 
     return Geodesic(circle, tuple((start + k) % len(circle) for k in range(steps + 1)))
 
 
-def residual_pairs(
-    layer: LanguageLayer, count: int
-) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
-    """Pairs of residual vectors of different tokens."""
-    rows = [tuple(row) for row in layer.vectors[: 2 * count].tolist()]
-    return list(zip(rows[::2], rows[1::2], strict=True))
+def residual_pairs(layer: LanguageLayer, count: int) -> list[Pair]:
+    """Pairs of residual vectors of different tokens. Raises Degenerate where they have one
+    direction.
+    """
+    return spanning(layer.network, layer.vectors[: 2 * count].tolist())
 
 
 def geodesics_finding(layer: LanguageLayer) -> Finding:

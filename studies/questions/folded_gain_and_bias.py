@@ -42,7 +42,9 @@ def ask(subjects: Subjects) -> Answer:
 
 
 def _toy(toy: Toy, seed: int) -> Finding:
-    return finding_of(toy.name, toy.block, toy.block.folded(), seed)
+    return FOLDS.guarded(
+        toy.name, lambda: finding_of(toy.name, toy.block, toy.block.folded(), seed)
+    )
 
 
 def _layer(layer: LanguageLayer, seed: int) -> Finding:
@@ -50,7 +52,8 @@ def _layer(layer: LanguageLayer, seed: int) -> Finding:
     wide = network.hinge_count * network.input_dim > WIDE
     part = first_neurons(network, NEURONS_IF_WIDE) if wide else network
     name = f"{layer.name}, first {NEURONS_IF_WIDE} neurons" if wide else layer.name
-    return finding_of(f"{name}, ReLU for GELU", part, part.folded(), seed)
+    name = f"{name}, ReLU for GELU"
+    return FOLDS.guarded(name, lambda: finding_of(name, part, part.folded(), seed))
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def parity(network: Network, folded: Network, seed: int) -> Parity:
     x = random_points(network.input_dim, POINTS, seed)
     outputs = network.forward_float(x)
     gap = float(np.abs(outputs - refolded.forward_float(x)).max())
-    return Parity(equal, CODES, gap, gap / float(np.abs(outputs).max()))
+    return Parity(equal, CODES, gap, gap / (float(np.abs(outputs).max()) or 1.0))
 
 
 def behind_plain_norm(network: Network, folded: Network) -> Network:

@@ -28,6 +28,8 @@ from studies.questions.shared.rays import (
     affordable,
     centred,
     changes_along,
+    directed,
+    must_live,
     random_directions,
     with_eps,
     without_biases,
@@ -39,6 +41,7 @@ from studies.subjects import NORM_NAMES, LanguageLayer, Subjects, Toy
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
+Directions = Sequence[Sequence[float]]
 CLAIM = "0.1"
 RAYS, LANGUAGE_RAYS, SHOWN = 60, 16, 150
 CENTRED_CIRCLE = ((1, -1, 0), (1, 1, -2))  # an orthogonal basis of the vectors of mean zero in R^3
@@ -131,6 +134,7 @@ def _judged(toy: Toy, subject: str, network: Network, claim: Claim, seed: int) -
     def measured() -> Finding:
         if claim.kind is not Kind.THEOREM:
             toy.must_have_learned()
+            must_live(network)
         if len(network.hidden_layers) == 1 and network.input_dim == 3:
             return exact_finding(claim, subject, network)
         return rays_finding(
@@ -159,11 +163,9 @@ def exact_finding(claim: Claim, subject: str, network: Network) -> Finding:
 # ---- deep networks and GPT-2 layers: exact rays along sampled directions
 
 
-def rays_finding(
-    claim: Claim, subject: str, network: Network, directions: Sequence[Sequence[float]]
-) -> Finding:
+def rays_finding(claim: Claim, subject: str, network: Network, directions: Directions) -> Finding:
     """The finding from exact rays along the given directions."""
-    rays = [changes_along(network, direction) for direction in directions]
+    rays = [changes_along(network, direction) for direction in directed(network, directions)]
     share = Share(sum(ray.crossed for ray in rays), len(rays))
     mean = sum(ray.regions - 1 for ray in rays) / len(rays)
     low, high = share.interval
@@ -205,9 +207,15 @@ def _language(layer: LanguageLayer, seed: int) -> list[Finding]:
         (WITH_EPS_SAMPLED, f"{layer.name}, random directions, eps as trained", network, drawn),
         (WITHOUT_SAMPLED, f"{layer.name}, norm taken out", _without_norm(network), drawn),
     )
+
+    def measured(claim: Claim, subject: str, taken: Network, along: Directions) -> Finding:
+        if claim.kind is not Kind.THEOREM:
+            must_live(taken)
+        return rays_finding(claim, subject, taken, along)
+
     return [
-        claim.guarded(subject, partial(rays_finding, claim, subject, taken, directions))
-        for claim, subject, taken, directions in asked
+        claim.guarded(subject, partial(measured, claim, subject, taken, rows))
+        for claim, subject, taken, rows in asked
     ]
 
 

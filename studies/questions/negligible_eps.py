@@ -25,7 +25,9 @@ from studies.questions.shared.rays import (
     affordable,
     centred,
     changes_along,
+    directed,
     has_the_code_of_its_direction,
+    must_live,
 )
 from studies.rules import SHARE, Claim, below
 from studies.subjects import LanguageLayer, Subjects, Toy
@@ -75,8 +77,10 @@ def _of_layer(layer: LanguageLayer) -> Finding:
 
 def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding:
     """Share of residuals with another code than their direction's, and the median of r / r_crit."""
-    inside = sum(not has_the_code_of_its_direction(network, x) for x in residuals.tolist())
-    share = Share(inside, len(residuals))
+    must_live(network)
+    vectors = directed(network, residuals.tolist())
+    inside = sum(not has_the_code_of_its_direction(network, x) for x in vectors)
+    share = Share(inside, len(vectors))
     low, high = share.interval
     ratios, critical = against_critical_radius(network, residuals[:RAYS])
     median, (first, last) = (
@@ -152,7 +156,8 @@ def _ray_figure(layer: LanguageLayer) -> Figure:
 def _draw_ray(layer: LanguageLayer) -> Canvas:
     from viz.figures.profiles import profile_figure
 
-    ray = partition(layer.network.relu_ised(), Ray(0, layer.vectors[0].tolist()))
+    (first,) = directed(layer.network, layer.vectors[:1].tolist())
+    ray = partition(layer.network.relu_ised(), Ray(0, first))
     return profile_figure(
         ray.seen_as(CurvePartition), title=f"{layer.name}: along a residual vector", log=True
     )

@@ -83,9 +83,8 @@ def ask(subjects: Subjects) -> Answer:
     """Maps within a cell, across facets and crossings, and along geodesics."""
     findings: list[Finding] = []
     for toy in (*subjects.toys.values(), *subjects.deep.values()):
-        found = cells_of(toy)
-        if found is not None:
-            findings += _of_toy(toy, found, subjects.seed)
+        if _has_cells(toy):
+            findings += _of_toy(toy, subjects.seed)
     findings += [
         PATH.guarded(layer.name, partial(path_finding, layer, subjects.seed))
         for layer in subjects.language
@@ -93,22 +92,27 @@ def ask(subjects: Subjects) -> Answer:
     return Answer(tuple(findings), _figures(subjects))
 
 
-def _of_toy(toy: Toy, found: Partition, seed: int) -> list[Finding]:
+def _of_toy(toy: Toy, seed: int) -> list[Finding]:
     def neighbours() -> Finding:
         toy.must_have_learned()
-        return neighbours_finding(toy.name, found, seed)
+        return neighbours_finding(toy.name, cells_of(toy), seed)
 
-    return [same_map_finding(toy.name, found, seed), NEIGHBOURS.guarded(toy.name, neighbours)]
+    same = SAME.guarded(toy.name, lambda: same_map_finding(toy.name, cells_of(toy), seed))
+    return [same, NEIGHBOURS.guarded(toy.name, neighbours)]
 
 
-def cells_of(toy: Toy) -> Partition | None:
-    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3; None for other
-    sizes.
-    """
-    if not toy.network.has_norm and toy.network.input_dim == 2:
-        return enumerated(toy.network, PLANE)
+def _has_cells(toy: Toy) -> bool:
+    """Whether all cells of a toy are listed: one of the plane, or behind a norm with a circle."""
     norm = toy.block.blocks[0].norm
-    return enumerated(toy.block, Sphere()) if norm is not None and norm.sphere_dim == 1 else None
+    plane = not toy.network.has_norm and toy.network.input_dim == 2
+    return plane or (norm is not None and norm.sphere_dim == 1)
+
+
+def cells_of(toy: Toy) -> Partition:
+    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3."""
+    if toy.network.has_norm:
+        return enumerated(toy.block, Sphere())
+    return enumerated(toy.network, PLANE)
 
 
 @lru_cache(maxsize=16)
@@ -168,7 +172,7 @@ def _difference(found: Partition, point: Sequence[float]) -> float:
 def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
     """Distances of maps across every facet or crossing, against those of all pairs of cells."""
     if len(found) < FEWEST_CELLS:
-        why = f"{len(found)} cells are too few to compare neighbours with all pairs"
+        why = f"fewer than {FEWEST_CELLS} cells: too few to compare neighbours with all pairs"
         return NEIGHBOURS.undecided(subject, why, data={"cells": len(found)})
     distances, adjacent = map_distances(found), adjacency(found)
     ratio, low, high = ratio_of_medians(distances, adjacent, seed)

@@ -14,17 +14,17 @@ from functools import partial
 
 import numpy as np
 
-from exact import Network, Partition, Segment, Sphere, partition
+from exact import Network, Partition, Segment, partition
 from exact.arithmetic.numbers import FloatArray
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
-from studies.questions.neighbouring_maps import PLANE, enumerated
+from studies.questions.neighbouring_maps import cells_of
 from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.pictures import curves
 from studies.questions.shared.rays import affordable
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
 from studies.rules import SHARE, Claim, above, exceeds
-from studies.statistics import Estimate
+from studies.statistics import Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subjects, Toy
 
 CLAIM = "referee"
@@ -83,36 +83,40 @@ class Tally:
 def ask(subjects: Subjects) -> Answer:
     """Sampled counts of regions, arcs and crossings against the exact ones."""
     toys = (*subjects.toys.values(), *subjects.deep.values())
-    tallies = [
-        pair
+    tallies: list[tuple[str, Tally]] = []
+
+    def counted(toy: Toy, subject: str, samples: Sequence[FloatArray]) -> Finding:
+        tallies.append((subject, tally(cells_of(toy), samples)))
+        return count_finding(*tallies[-1])
+
+    findings = [
+        COUNT.guarded(subject, partial(counted, toy, subject, samples))
         for toy in toys
-        for pair in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
+        for subject, samples in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
     ]
-    findings = [count_finding(subject, counted) for subject, counted in tallies]
     asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys]
     asked += [(one.name, one.network, _language_segments(one)) for one in subjects.language]
     findings += [PATH.guarded(one[0], partial(segments_finding, *one)) for one in asked]
     return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
 
 
-def _planes(toy: Toy, seed: int) -> list[tuple[str, Tally]]:
+def _planes(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
     if toy.network.input_dim != 2:
         return []
-    exact = enumerated(toy.network, PLANE)
     rng = np.random.default_rng(seed)
     randoms = [rng.uniform(-1.5, 1.5, (count, 2)) for count in RANDOM]
     return [
-        (f"{toy.name}, grid on the square", tally(exact, [grid(side) for side in GRIDS])),
-        (f"{toy.name}, random points of the square", tally(exact, randoms)),
+        (f"{toy.name}, grid on the square", [grid(side) for side in GRIDS]),
+        (f"{toy.name}, random points of the square", randoms),
     ]
 
 
-def _circle(toy: Toy, seed: int) -> list[tuple[str, Tally]]:
+def _circle(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
     norm = toy.block.blocks[0].norm
     if norm is None or norm.sphere_dim != 1:
         return []
     far = [2.0**40 * random_points(toy.block.input_dim, count, seed) for count in DIRECTIONS]
-    return [(f"{toy.name}, random directions", tally(enumerated(toy.block, Sphere()), far))]
+    return [(f"{toy.name}, random directions", far)]
 
 
 def grid(side: int) -> FloatArray:
@@ -134,13 +138,17 @@ def count_finding(subject: str, counted: Tally) -> Finding:
 
 
 def _toy_segments(toy: Toy) -> list[tuple[FloatArray, FloatArray]]:
-    rows = toy.residuals[: 2 * SEGMENTS]
-    return list(zip(rows[::2], rows[1::2], strict=True))
+    return _pairs(toy.residuals[: 2 * SEGMENTS])
 
 
 def _language_segments(layer: LanguageLayer) -> list[tuple[FloatArray, FloatArray]]:
-    rows = layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)]
-    return list(zip(rows[::2], rows[1::2], strict=True))
+    return _pairs(layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)])
+
+
+def _pairs(rows: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+    """Every two rows."""
+    even = rows[: len(rows) // 2 * 2]
+    return list(zip(even[::2], even[1::2], strict=True))
 
 
 def flips_on(network: Network, p: FloatArray, q: FloatArray) -> int:
@@ -162,10 +170,21 @@ def segments_finding(
     """Sampled against exact flips along segments between data points; the two ends alone are
     counted too.
     """
+    points = sum(np.array_equal(p, q) for p, q in segments)
+    if points or not segments:
+        raise Degenerate(
+            "segments without a length" if segments else "no segments",
+            value=f"{points} of {len(segments)}",
+            remedy="take other data",
+        )
     exact = np.array([flips_on(network, p, q) for p, q in segments])
+    if not exact.any():
+        raise Degenerate(
+            "no neuron flips on a segment", value=f"{len(segments)} segments", remedy="take others"
+        )
     sampled = np.array([sampled_flips(network, p, q) for p, q in segments])
     ends = np.array([sampled_flips(network, p, q, 2) for p, q in segments])
-    right, total = Share(int((sampled == exact).sum()), len(segments)), max(int(exact.sum()), 1)
+    right, total = Share(int((sampled == exact).sum()), len(segments)), int(exact.sum())
     bias = float((sampled - exact).mean())
     seen, by_ends = percent(sampled.sum() / total), percent(ends.sum() / total)
     value = (

@@ -44,6 +44,7 @@ def over_clusters(
     ('2.5 [0.446, 4.55] over 4 nets', 't')
     """
     groups = [np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in clusters]
+    groups.sort(key=lambda values: (len(values), values.tolist()))  # any order, one interval
     count = len(groups)
     broken = sum(not (len(values) and np.isfinite(values).all()) for values in groups)
     if not count or broken:
@@ -99,9 +100,14 @@ def _by_bootstrap(
 ) -> Estimate:
     count, values = len(groups), np.concatenate(groups)
     plain = statistic is np.mean and len(values) == count
+    base, spread = (values.min(), np.ptp(values)) if plain else (0.0, 1.0)
+    portions = (values - base) / spread
 
     def mean_of_drawn(drawn: np.ndarray, axis: int = -1) -> FloatArray:
-        return np.asarray(np.mean(values[drawn], axis=axis))
+        """The mean of values between 0 and 1, rounded, so that equal means are ties whatever the
+        order of their sums.
+        """
+        return np.asarray(np.rint(np.mean(portions[drawn], axis=axis) * 2**40) / 2**40)
 
     def of_drawn(drawn: np.ndarray) -> float:
         return statistic(np.concatenate([groups[place] for place in drawn]))
@@ -115,9 +121,10 @@ def _by_bootstrap(
         # without acceleration, where a median is the same without any one of the units
         again = {"n_resamples": 0, "bootstrap_result": drawn, "method": "percentile"}
         ends["percentile"] = stats.bootstrap(data, function, **again, **options).confidence_interval
-    for method, (low, high) in ends.items():
+    for method, found in ends.items():
+        low, high = (float(base + spread * end) for end in found)
         if math.isfinite(low) and math.isfinite(high) and low < high:
-            return Estimate(whole, (float(low), float(high)), count, unit, method)
+            return Estimate(whole, (low, high), count, unit, method)
     why = f"the bootstrap over these {count} {unit} is degenerate"
     return Estimate.unknown(why, clusters=count, unit=unit, value=whole)
 

@@ -63,8 +63,9 @@ from studies.questions.shared.rays import (
 from studies.questions.shared.sampling import codes_float
 from studies.statistics import Degenerate
 from studies.subjects import LanguageLayer, Subjects, Toy, prepare
-from toy_models import ModelConfig, language, make
+from toy_models import ModelConfig, TrainConfig, fit, language, make
 from toy_models.models import NormName, initialised
+from toy_models.train import Score
 
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
 
@@ -463,7 +464,7 @@ def test_neighbouring_maps_of_a_staircase_and_of_a_zigzag() -> None:
     assert neighbouring_maps.neighbours_finding("", shuffled, 0).verdict is UNDECIDED
     few = neighbouring_maps.neighbours_finding("", partition(line([1, 2]), Box(-1, 3, dim=1)), 0)
     assert few.verdict is UNDECIDED and few.data == {"cells": 3}
-    assert few.why == "3 cells are too few to compare neighbours with all pairs"
+    assert few.why.startswith("fewer than 5 cells")
 
 
 def test_one_cell_has_one_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,13 +515,15 @@ def test_the_path_of_maps_is_supported_refuted_and_undecided() -> None:
 
 
 def test_sampled_counts_of_quadrants_and_of_a_sliver() -> None:
-    quadrants = partition(tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])]), referee.PLANE)
+    quadrants = partition(
+        tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])]), neighbouring_maps.PLANE
+    )
     points = [referee.grid(1), referee.grid(2), referee.grid(4)]
     counted = referee.tally(quadrants, points)
     assert (counted.samples, counted.found, counted.exact) == ((1, 4, 16), (1, 4, 4), 4)
     assert referee.count_finding("", counted).verdict is SUPPORTED
     sliver = partition(
-        tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), referee.PLANE
+        tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), neighbouring_maps.PLANE
     )
     missed = referee.count_finding("", referee.tally(sliver, points))
     assert (
@@ -710,6 +713,117 @@ def test_figures_have_names_of_their_own_and_can_be_drawn(
         assert (
             figure.caption.endswith(".") and svg.stat().st_size > 2000 and png.stat().st_size > 2000
         )
+
+
+def dead(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
+    """A toy of which every weight is zero and every bias -1."""
+    data = make(task, count=60)
+    model = initialised(ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data), 1)
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if "layers" in name:
+                values.fill_(-1.0 if name.endswith("bias") else 0.0)
+    return Toy.of(f"dead {task} {norm}", model, data)
+
+
+def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, few in (
+        (arcs_of_the_circle, "ENSEMBLE", 4),
+        (cells_of_spheres, "SAMPLES", 100),
+        (referee, "GRIDS", (3,)),
+        (referee, "RANDOM", (10,)),
+        (referee, "DIRECTIONS", (10,)),
+    ):
+        monkeypatch.setattr(module, name, few)
+    norms: tuple[NormName, ...] = ("none", "layernorm", "rms")
+    rng = np.random.default_rng(0)
+    lives = block(rng.standard_normal((8, 6)).tolist(), [1] * 8)
+    silent = block(np.zeros((8, 6)).tolist(), [-1] * 8)
+    layers = (
+        layer_of(lives, np.ones((4, 6))),
+        layer_of(lives, np.ones((0, 6))),
+        layer_of(silent, rng.standard_normal((5, 6))),
+    )
+    subjects = Subjects(
+        {norm: dead("direction3", norm, (4,)) for norm in norms},
+        {norm: dead("moons", norm, (5, 5), 0 if norm == "none" else 3) for norm in norms},
+        {"layernorm": dead("direction4", "layernorm", (4,))},
+        tuple(
+            replace(layer, name=name)
+            for name, layer in zip(("constant", "no text", "silent"), layers, strict=True)
+        ),
+    )
+    answers = {question.claim: question.ask(subjects) for question in QUESTIONS}
+    found = [f for answer in answers.values() for f in answer.findings]
+    assert not any(f.is_alarm for f in found)
+    assert all(bool(f.why) == (f.verdict is UNDECIDED) for f in found)
+    of_the_net = ("text, random directions", "constant, random directions", "norm taken out")
+    estimates = [
+        f
+        for f in found
+        if f.kind is Kind.ESTIMATE
+        and (f.subject.startswith("silent") or not any(part in f.subject for part in of_the_net))
+    ]
+    assert {f.verdict for f in estimates} == {UNDECIDED}
+    reasons = " ".join(f.why for f in found)
+    for said in (
+        "every neuron of the first layer is constant; got 8 neurons",
+        "vectors without a direction; got 4 of 4",
+        "no vectors; got 0 of 0",
+        "pairs of vectors of one direction; got 2 of 2",
+        "no pairs of vectors",
+        "no geodesic crosses a boundary",
+        "fewer than two geodesics",
+        "fewer than 5 cells",
+        "segments without a length; got 2 of 2",
+        "no segments",
+        "no neuron flips on a segment",
+        "only 4 nets",
+    ):
+        assert said in reasons, said
+    undrawn = []
+    for figure in (f for answer in answers.values() for f in answer.figures):
+        try:
+            figure.draw()
+        except Degenerate:
+            undrawn.append(figure.name)
+    assert undrawn == ["sectors-moons", "ray-of-a-residual"]
+
+
+def test_claims_about_a_toy_that_did_not_learn_are_left_open() -> None:
+    toy = toy_of("layernorm", [[1, -1, 0], [1, 1, -2]], [1.0, 0.0])
+    config = TrainConfig("direction3", ModelConfig(widths=(2,), norm="layernorm", embed_dim=0))
+    result = replace(fit(replace(config, steps=1), progress=False), held_out_score=Score(2.0, 0.4))
+    subjects = subjects_of({"layernorm": replace(toy, result=result)})
+    assert [t.lacks.endswith("%") for t in subjects.trainings] == [True]
+    for module in (monosemantic_directions, negligible_eps, neighbouring_maps):
+        for finding in module.ask(subjects).findings:
+            if finding.kind is not Kind.THEOREM:
+                assert finding.verdict is UNDECIDED and "did not learn" in finding.why
+    (own,) = (f for f in arcs_of_the_circle._of_toy(replace(toy, result=result)) if "did" in f.why)
+    assert own.verdict is UNDECIDED
+
+
+def test_a_toy_whose_training_diverges_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = {
+        norm: TrainConfig(
+            model=ModelConfig(widths=(3,), norm=norm), steps=9, learning_rate=rate, seed=4
+        )
+        for norm, rate in (("none", 1e30), ("layernorm", 1e-2))
+    }
+    monkeypatch.setattr(
+        subjects_module,
+        "_configs",
+        lambda seed, device: {"toys": configs, "deep": {}, "spheres": {}},
+    )
+    monkeypatch.setattr(subjects_module, "_tiny_layers", lambda *_: ())
+    found = prepare(tmp_path)
+    assert list(found.toys) == ["layernorm"]
+    first, last = found.trainings
+    assert first.name == "moons (3), LayerNorm" and first.seed == 4
+    assert last.name == "moons (3), no norm" and "diverged" in last.lacks
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ import jinja2
 import pytest
 
 from studies import report
-from studies.finding import Finding, Verdict
-from studies.report import Picture, Section, render
+from studies.finding import HEADINGS, WORDS, Finding, Kind, Ruling, Verdict
+from studies.report import MARKS, Picture, Section, render
+from studies.training import Fit, Training
 
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=http://evil.example/x "
@@ -70,25 +71,28 @@ def picture(
     return Picture(name, caption, folder / f"{name}.svg", folder / f"{name}.png")
 
 
-def finding(verdict: Verdict = Verdict.SUPPORTED, **changes: object) -> Finding:
+def finding(
+    verdict: Verdict = Verdict.SUPPORTED, rule: str = "a rule", why: str = "", **changes: object
+) -> Finding:
     values = {
         "claim": "0.1",
         "statement": "a statement",
         "subject": "a toy",
-        "rule": "a rule",
+        "kind": Kind.ESTIMATE,
+        "ruling": Ruling(rule, verdict, why),
         "value": "3 of 4",
-        "verdict": verdict,
     }
     return Finding(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def page(*sections: Section) -> Page:
+def page(*sections: Section, trainings: tuple[Training, ...] = ()) -> Page:
     return Page(
         render(
             "A title",
             sections,
             facts=[("seed", "0")],
             provenance={"version": "1", "libraries": {"torch": "2"}},
+            trainings=trainings,
         )
     )
 
@@ -127,15 +131,14 @@ def test_findings_with_one_statement_and_rule_say_them_once_and_others_apart() -
     )
 
 
-@pytest.mark.parametrize(
-    ("verdict", "mark"),
-    [(Verdict.SUPPORTED, "✓"), (Verdict.REFUTED, "✗"), (Verdict.UNDECIDED, "?")],
-)
-def test_a_verdict_is_told_by_word_mark_and_class(verdict: Verdict, mark: str) -> None:
-    shown = page(Section("0.1", "A question", (finding(verdict),), ()))
-    assert f"{mark} 1 {verdict.value}" in shown.text
-    assert {"class": f"verdict {verdict.value}"} in shown.of("span")
-    assert f"{mark} {verdict.value}" in shown.text.replace(f"{mark} 1 {verdict.value}", "")
+@pytest.mark.parametrize(("kind", "verdict"), list(WORDS))
+def test_a_verdict_is_told_by_word_mark_and_class(kind: Kind, verdict: Verdict) -> None:
+    shown = page(Section("0.1", "A question", (finding(verdict, kind=kind),), ()))
+    mark, word = MARKS[kind, verdict], WORDS[kind, verdict]
+    assert f"{mark} 1 {word}" in shown.text
+    assert {"class": f"verdict {kind.value} {verdict.value}"} in shown.of("span")
+    assert f"{mark} {word}" in shown.text.replace(f"{mark} 1 {word}", "")
+    assert len({MARKS[kind, one] for one in Verdict}) == len(Verdict)
 
 
 def test_the_overview_counts_the_verdicts_of_every_question() -> None:
@@ -146,6 +149,64 @@ def test_the_overview_counts_the_verdicts_of_every_question() -> None:
     )
     assert "0.1 First ✓ 2 ✗ 1 0.2 Second ? 1" in shown.text
     assert "✓ 2 supported ✗ 1 refuted ? 1 undecided" in shown.text
+
+
+def test_kinds_are_shown_apart_and_never_counted_together() -> None:
+    found = tuple(finding(kind=kind) for kind in (*Kind, Kind.THEOREM, Kind.CENSUS, Kind.CENSUS))
+    shown = page(Section("0.1", "A question", found, ())).text
+    assert "Estimates (of claims) ✓ 1 supported ✗ 0 refuted ? 0 undecided Censuses" in shown
+    assert "● 3 holds in this net" in shown and "∎ 2 holds (checks the code)" in shown
+    assert "0.1 A question ✓ 1 ● 3 ∎ 2 How to read it" in shown
+    assert shown.count("a statement") == 3  # same statement and rule, but other kinds
+    counts = shown.partition("Estimates (of claims)")[2].partition("How to read it")[0]
+    assert "6" not in counts and set(HEADINGS) == set(Kind)
+    findings = shown.partition("Findings Verdict")[2]
+    places = [findings.index(f"a statement {kind.value}:") for kind in HEADINGS]
+    assert places == sorted(places)  # what is said of the claim comes first
+
+
+def test_the_verdicts_of_a_claim_come_before_its_details() -> None:
+    rows = (finding(value="the value"), finding(Verdict.REFUTED, why="", subject="other"))
+    shown = page(Section("0.1", "A question", rows, ())).text.partition("Findings Verdict")[2]
+    parts = ("a statement", "✓ 1 supported", "✗ 1 refuted", "Rule: a rule", "✓ supported", "a toy")
+    places = [shown.index(part) for part in (*parts, "the value")]
+    assert places == sorted(places)
+
+
+def test_an_undecided_finding_says_why() -> None:
+    shown = page(
+        Section("0.1", "A question", (finding(Verdict.UNDECIDED, why="only 4 nets"),), ())
+    ).text
+    assert "why: only 4 nets" in shown
+    assert "why:" not in page(Section("0.1", "A question", (finding(),), ())).text
+
+
+def test_a_theorem_that_fails_is_an_alarm_at_the_top() -> None:
+    wrong = finding(Verdict.REFUTED, kind=Kind.THEOREM, value="7 violations")
+    shown = page(Section("0.1", "A question", (finding(), wrong), ()))
+    assert {"class": "alarm", "role": "alert"} in shown.of("div")
+    assert "the code is wrong" in shown.text.partition("Estimates (of claims)")[0]
+    assert "7 violations" in shown.text.partition("At a glance")[0]
+    fine = page(Section("0.1", "A question", (finding(Verdict.REFUTED),), ()))
+    assert not any(one.get("role") == "alert" for one in fine.of("div"))
+
+
+def training(seed: int, accuracy: float, name: str = "moons (16-16), LayerNorm") -> Training:
+    return Training(name, seed, Fit(0.1, 1.0, None), Fit(0.2, accuracy, None))
+
+
+def test_how_every_toy_learned_is_told_with_all_seeds() -> None:
+    nets = (*(training(seed, 0.95 + seed / 100) for seed in (0, 1, 2, 4)), training(3, 0.8, "xor"))
+    regression = Training("sine", 0, Fit(0.25, None, 0.5), Fit(0.3, None, None))
+    diverged = Training("spirals", 7, failure="the loss is not finite")
+    shown = page(trainings=(*nets, regression, diverged)).text.partition("How to read it")[0]
+    assert "moons (16-16), LayerNorm" in shown and "0–2, 4 100.0% 95.0% to 99.0%" in shown
+    for seed in (0, 1, 2, 4):
+        assert f"seed {seed}: 100.0% training, {0.95 + seed / 100:.1%} held out" in shown
+    assert "xor 3 100.0% 80.0% seed 3 did not learn: held-out accuracy 80.0%" in shown
+    assert "sine 0 loss 0.25, R² 0.500 loss 0.3" in shown
+    assert "spirals 7 — — seed 7 the loss is not finite" in shown
+    assert "How the toys learned" not in page().text
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

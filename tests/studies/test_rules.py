@@ -50,8 +50,8 @@ def over(low: float, high: float, clusters: int = MINIMUM, unit: str = "nets") -
 FORMS: list[tuple[Rule, str]] = [
     (above(0.5, "T"), "lies above 0.5, refuted iff below 0.5, else undecided"),
     (below(0.5, "T"), "lies below 0.5, refuted iff above 0.5, else undecided"),
-    (larger_than("U", "T", 0.1), "of T minus that of U over at least 30 nets lies above 0.1"),
-    (smaller_than("U", "T", 0.1), "of T minus that of U over at least 30 nets lies below -0.1"),
+    (larger_than("U", "T", 0.1), "over at least 30 nets of T minus that of U lies above 0.1"),
+    (smaller_than("U", "T", 0.1), "over at least 30 nets of T minus that of U lies below -0.1"),
     (equivalent(0.2, "T"), "lies within (-0.2, 0.2), refuted iff below -0.2 or above 0.2"),
     (within(0.9, 1.1, "T"), "lies within (0.9, 1.1), refuted iff below 0.9 or above 1.1"),
     (above(0.2, "T").against(equivalent(0.2, "T")), "above 0.2, refuted iff within (-0.2, 0.2)"),
@@ -61,7 +61,7 @@ FORMS: list[tuple[Rule, str]] = [
 @pytest.mark.parametrize(("rule", "said"), FORMS, ids=lambda x: x if isinstance(x, str) else "")
 def test_the_text_carries_margin_and_direction(rule: Rule, said: str) -> None:
     assert said in rule.text
-    assert rule.text.startswith("supported iff the 95% interval of T")
+    assert rule.text.startswith("supported iff the 95% interval over at least 30 nets of T")
     assert rule.decide(over(9, 10)).rule == rule.text
 
 

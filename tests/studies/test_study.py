@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import pytest
 
 from exact import InvalidInput, Network
 from exact.sources import tensors
-from studies import study
-from studies.finding import Answer, Figure, Finding, Question, Verdict
+from studies import cli, study
+from studies.finding import Answer, Figure, Finding, Kind, Ruling, Verdict
+from studies.question import Question
+from studies.statistics import Degenerate
+from studies.training import Fit, Training
 from viz import style
 
 
@@ -35,6 +39,9 @@ class Subjects:
         default_factory=lambda: (Toy("a toy", tensors.mlp([([[1]], [0]), ([[1]], [0])])),)
     )
     language: tuple[Toy, ...] = ()
+    trainings: tuple[Training, ...] = (
+        Training("a toy", 0, Fit(0.5, 0.75, None), Fit(0.6, 0.7, None)),
+    )
 
 
 def prepare(
@@ -53,20 +60,31 @@ def line() -> Any:
 
 
 def supported(subjects: Any) -> Answer:
-    found = Finding(
-        "0.1",
-        "A statement",
-        "a toy",
-        "a rule",
-        f"seed {subjects.seed}",
-        Verdict.SUPPORTED,
-        {"exact": "1/3"},
-    )
+    ruling = Ruling("a rule", Verdict.SUPPORTED)
+    told = f"seed {subjects.seed}"
+    found = finding("0.1", Kind.ESTIMATE, ruling, told, {"exact": "1/3"})
     return Answer((found,), (Figure("line", "A line", line),))
 
 
+def finding(claim: str, kind: Kind, ruling: Ruling, value: str, data: Any = None) -> Finding:
+    return Finding(claim, "A statement", "a toy", kind, ruling, value, data or {})
+
+
 def refuted(subjects: Any) -> Answer:
-    return Answer((Finding("0.2", "Another", "a toy", "a rule", "<b>never</b>", Verdict.REFUTED),))
+    ruling = Ruling("a rule", Verdict.REFUTED)
+    return Answer((finding("0.2", Kind.ESTIMATE, ruling, "<b>never</b>"),))
+
+
+def open_theorems(subjects: Any, verdict: Verdict = Verdict.SUPPORTED) -> Answer:
+    ruling = Ruling("a theorem", verdict)
+    why = Ruling("a rule", Verdict.UNDECIDED, "only 4 nets")
+    return Answer(
+        (
+            finding("0.3", Kind.THEOREM, ruling, "4 cells"),
+            finding("0.3", Kind.CENSUS, Ruling("a rule", Verdict.REFUTED), "5 cells"),
+            finding("0.3", Kind.ESTIMATE, why, "6 cells"),
+        )
+    )
 
 
 QUESTIONS = (
@@ -123,12 +141,79 @@ def test_the_same_findings_are_in_the_table_the_numbers_and_the_report(
         "<b>never</b>",
         "✓ supported",
         "✗ refuted",
-        "2 findings",
+        "estimate: 1 supported, 1 refuted",
         f"report: {result.page}",
     ):
         assert text in printed
     assert "&lt;b&gt;never&lt;/b&gt;" in page
     assert "seed 7" in page
+
+
+def test_kinds_are_apart_in_what_is_printed_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(tmp_path, questions=(*QUESTIONS, Question("0.3", "Third", open_theorems)))
+    printed = capsys.readouterr().out
+    assert "estimate: 1 supported, 1 refuted, 1 undecided" in printed
+    assert "census:   1 fails in this net" in printed
+    assert "theorem:  1 holds (checks the code)" in printed
+    assert "6 cells; only 4 nets" in printed and "5 findings" not in printed
+    values = json.loads((result.folder / "results.json").read_text())
+    assert values["verdicts"] == {
+        "theorem": {"supported": 1, "refuted": 0, "undecided": 0},
+        "census": {"supported": 0, "refuted": 1, "undecided": 0},
+        "estimate": {"supported": 1, "refuted": 1, "undecided": 1},
+    }
+    third = values["questions"][2]["findings"]
+    assert [finding["kind"] for finding in third] == ["theorem", "census", "estimate"]
+    assert [finding["why"] for finding in third] == ["", "", "only 4 nets"]
+    assert result.alarms == () and "ALARM" not in printed
+
+
+def test_a_figure_of_a_degenerate_subject_is_told_of(tmp_path: Path) -> None:
+    def fails() -> Any:
+        raise Degenerate("no vectors", value=0, remedy="take a longer text")
+
+    def asked(subjects: Any) -> Answer:
+        return Answer(supported(subjects).findings, (Figure("empty", "No line", fails),))
+
+    result = run(tmp_path, questions=(Question("0.1", "The first question", asked),))
+    assert "figures/empty.svg" not in files(result.folder)
+    (question,) = json.loads((result.folder / "results.json").read_text())["questions"]
+    assert question["not_drawn"] == [
+        {"name": "empty", "why": "no vectors; got 0; take a longer text"}
+    ]
+    assert "empty is not drawn: no vectors; got 0; take a longer text" in result.page.read_text()
+
+
+def test_how_the_toys_learned_is_written_and_shown(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    (toy,) = json.loads((result.folder / "results.json").read_text())["trainings"]
+    assert toy["held_out"] == {"loss_float": 0.6, "accuracy_float": 0.7, "r_squared_float": None}
+    assert (toy["name"], toy["seed"]) == ("a toy", 0)
+    assert toy["lacks"] == "did not learn: training accuracy 75.0%"
+    assert "did not learn: training accuracy 75.0%" in result.page.read_text()
+
+
+def test_a_theorem_that_fails_is_an_alarm_and_the_report_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails = Question("0.3", "Third", partial(open_theorems, verdict=Verdict.REFUTED))
+    result = run(tmp_path, questions=(*QUESTIONS, fails))
+    assert [alarm.value for alarm in result.alarms] == ["4 cells"]
+    assert "ALARM: a theorem fails, the code is wrong: 0.3 a toy" in capsys.readouterr().out
+    assert 'role="alert"' in result.page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(Verdict.SUPPORTED, 0), (Verdict.REFUTED, 5), (Verdict.UNDECIDED, 0)]
+)
+def test_the_exit_code_tells_of_a_theorem_that_fails_and_of_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, code: int
+) -> None:
+    asked = (*QUESTIONS, Question("0.3", "Third", partial(open_theorems, verdict=verdict)))
+    monkeypatch.setattr(study, "_own", lambda *_: (asked, prepare))
+    assert cli.run(["study", "--out", str(tmp_path)]) == code
 
 
 def test_every_step_is_shown_with_its_time(
@@ -201,7 +286,15 @@ def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_value_that_json_cannot_hold_is_an_error(tmp_path: Path) -> None:
     def not_a_number(_: Any) -> Answer:
         return Answer(
-            (Finding("0.1", "s", "t", "r", "v", Verdict.SUPPORTED, {"x_float": float("nan")}),)
+            (
+                finding(
+                    "0.1",
+                    Kind.ESTIMATE,
+                    Ruling("r", Verdict.SUPPORTED),
+                    "v",
+                    {"x_float": float("nan")},
+                ),
+            )
         )
 
     with pytest.raises(ValueError, match="JSON"):

@@ -4,15 +4,17 @@ last change is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from exact import Layer, Network, RationalMatrix, Ray, partition
-from exact.arithmetic.numbers import FloatArray, rational
+from exact import Layer, Network, Norm, RationalMatrix, Ray, partition
+from exact.arithmetic.linear_algebra import rank
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, rational
 from exact.regions.arcs.partition import CurvePartition
+from studies.statistics import Degenerate
 
 Vector = tuple[object, ...]
 
@@ -72,6 +74,69 @@ def without_biases(network: Network) -> Network:
 
 def _without_bias(layer: Layer) -> Layer:
     return replace(layer, bias=RationalMatrix.from_floats(np.zeros(layer.width)))
+
+
+Pair = tuple[Vector, Vector]
+
+
+def directed(network: Network, rows: Sequence[Sequence[object]]) -> list[Vector]:
+    """Vectors as they are. Raises Degenerate where there is none, and for those that the norm in
+    front takes to zero (exactly), as a dead embedding leaves them: they have no direction.
+    """
+    found = [tuple(row) for row in rows]
+    lost = sum(not any(_centred_exactly(network, row)) for row in found)
+    if lost or not found:
+        raise Degenerate(
+            "vectors without a direction" if found else "no vectors",
+            value=f"{lost} of {len(found)}",
+            remedy="take a longer text, or a network whose embedding lives",
+        )
+    return found
+
+
+def spanning(network: Network, rows: Sequence[Sequence[object]]) -> list[Pair]:
+    """Every two rows as a pair. Raises Degenerate where there is none, and for pairs of one
+    direction (exactly), between which there is no way.
+    """
+    found = list(zip(*(map(tuple, rows[k : len(rows) // 2 * 2 : 2]) for k in (0, 1)), strict=True))
+    lost = sum(rank([_centred_exactly(network, row) for row in pair]) < 2 for pair in found)
+    if lost or not found:
+        raise Degenerate(
+            "pairs of vectors of one direction" if found else "no pairs of vectors",
+            value=f"{lost} of {len(found)}",
+            remedy="take a longer text, or a network whose embedding lives",
+        )
+    return found
+
+
+def must_live(network: Network) -> None:
+    """Raises Degenerate for a network whose first hidden layer is constant (exactly): no neuron of
+    it depends on the direction, and what is found of it is empty.
+    """
+    layer, norm = network.blocks[0].layers[0], network.blocks[0].norm
+    for row in layer.weight.float64().tolist():
+        gained = row if norm is None else [a * b for a, b in _by_gain(row, norm)]
+        if any(_centred_exactly(network, tuple(gained))):
+            return
+    raise Degenerate(
+        "every neuron of the first layer is constant",
+        value=f"{layer.width} neurons",
+        remedy="take a network that trained",
+    )
+
+
+def _by_gain(row: Sequence[float], norm: Norm) -> Iterator[tuple[Rational, Rational]]:
+    """Each weight beside the gain that it is multiplied by."""
+    for weight, gain in zip(row, norm.gain.column(), strict=True):
+        yield rational(weight, "weight"), gain
+
+
+def _centred_exactly(network: Network, row: Vector) -> list[Rational]:
+    """P x for the norm in front of the network, x without one."""
+    vector, norm = [rational(x, "x") for x in row], network.blocks[0].norm
+    if norm is None:
+        return vector
+    return list(norm.project(RationalArray(len(vector), 1, vector)).entries())
 
 
 def random_directions(dim: int, count: int, seed: int) -> list[tuple[int, ...]]:

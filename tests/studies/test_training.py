@@ -1,0 +1,83 @@
+"""How well a toy learned is told from its trainer's scores, and what did not learn says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from studies.statistics import Degenerate
+from studies.training import Fit, Training, families
+from toy_models import Dataset, ModelConfig, TrainConfig, fit
+from toy_models.train import Score, TrainingDiverged
+
+
+def classified(training: float, held_out: float | None = None, seed: int = 0) -> Training:
+    other = None if held_out is None else Fit(0.2, held_out, None)
+    return Training("moons", seed, Fit(0.1, training, None), other)
+
+
+def rows(kind: str, targets: object) -> Dataset:
+    values = torch.as_tensor(np.asarray(targets))
+    width = values.shape[1] if values.ndim == 2 else 2
+    return Dataset(torch.zeros(len(values), 1).double(), values, kind, 1, width, "rows")  # type: ignore[arg-type]
+
+
+def test_r_squared_is_one_minus_the_loss_over_the_variance() -> None:
+    targets = [[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]]  # variances 8/3 and 0, mean 4/3
+    found = Fit.of(Score(1 / 3, None), rows("regression", targets))
+    assert found.r_squared == pytest.approx(0.75) and found.accuracy is None
+    assert found.text == "loss 0.333, R² 0.750"
+    constant = Fit.of(Score(1.0, None), rows("regression", [[1.0], [1.0]]))
+    assert constant.r_squared is None and constant.text == "loss 1"
+    assert Fit.of(Score(0.5, 0.875), rows("classification", [0, 1])).text == "87.5%"
+
+
+@pytest.mark.parametrize(
+    ("net", "lacks"),
+    [
+        (classified(0.95, 0.9), ""),
+        (classified(0.95), ""),
+        (classified(0.95, 0.89), "did not learn: held-out accuracy 89.0%"),
+        (classified(0.5, 0.95), "did not learn: training accuracy 50.0%"),
+        (Training("sine", 0, Fit(9.0, None, -3.0)), ""),  # told by its loss and R^2
+        (Training("moons", 0, failure="the loss is not finite"), "the loss is not finite"),
+    ],
+)
+def test_below_ninety_per_cent_a_toy_did_not_learn(net: Training, lacks: str) -> None:
+    assert net.lacks == lacks == net.values()["lacks"]
+    if lacks:
+        with pytest.raises(Degenerate, match=r"did not learn; got .* with seed 0"):
+            net.require()
+    else:
+        net.require()
+
+
+def test_a_result_of_the_trainer_is_told() -> None:
+    model = ModelConfig(widths=(4,), norm="layernorm", embed_dim=3)
+    result = fit(TrainConfig(task="moons", model=model, steps=3, seed=5), progress=False)
+    found = Training.of("moons (4), LayerNorm", result)
+    assert (found.name, found.seed) == ("moons (4), LayerNorm", 5)
+    assert found.training == Fit(result.training_score.loss, result.training_score.accuracy, None)
+    assert result.held_out_score is not None and found.held_out is not None
+    assert found.held_out.accuracy == result.held_out_score.accuracy
+    alone = fit(TrainConfig(task="moons", model=model, steps=1, held_out=0.0), progress=False)
+    assert Training.of("", alone).held_out is None
+
+
+def test_a_training_that_diverges_is_a_failure_of_its_own() -> None:
+    with pytest.raises(TrainingDiverged, match="its loss is not finite"):
+        fit(TrainConfig(learning_rate=1e30, steps=20), progress=False)
+
+
+def test_families_list_their_seeds_and_the_range_of_their_fits() -> None:
+    nets = [classified(0.99, 0.9 + seed / 100, seed) for seed in (4, 2, 1, 0, 7)]
+    (moons, sine) = families([*nets, Training("sine", 3, Fit(0.25, None, 0.5))])
+    assert (moons.name, moons.seeds) == ("moons", "0–2, 4, 7")
+    assert moons.told("training") == "99.0%" and moons.told("held_out") == "90.0% to 97.0%"
+    assert moons.lacking == () and [net.seed for net in moons.nets] == [0, 1, 2, 4, 7]
+    assert moons.details.splitlines()[1] == "seed 1: 99.0% training, 91.0% held out"
+    assert sine.told("training") == "loss 0.25, R² 0.500" and sine.told("held_out") == "—"
+    (bad,) = families([classified(0.95, 0.5), Training("moons", 1, failure="it diverged")])
+    assert [net.seed for net in bad.lacking] == [0, 1]
+    assert bad.details.splitlines()[1] == "seed 1: it diverged"
