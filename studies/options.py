@@ -86,7 +86,9 @@ def _stated(module: ast.Module) -> Iterator[ast.Call]:
 # ---- options that take several values
 
 _POINTED = (option["name"] for option in domain_options() if option["points"])
-SEVERAL = frozenset(f"--{name}" for name in (*_POINTED, "widths", "task-option", "alphas", "budget"))
+SEVERAL = frozenset(
+    f"--{name}" for name in (*_POINTED, "widths", "task-option", "alphas", "budget")
+)
 VALUE = re.compile(r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+", re.IGNORECASE)
 
 

@@ -37,12 +37,7 @@ LIBRARIES = {"cluster": "sklearn.cluster"}
 
 
 def run(
-    names: Sequence[str],
-    *,
-    budgets: Sequence[int],
-    quick: bool,
-    out: Path,
-    force: bool,
+    names: Sequence[str], *, budgets: Sequence[int], quick: bool, out: Path, force: bool
 ) -> int:
     """Judge the methods, write everything, print the table, and return the exit code."""
     methods = chosen(names)

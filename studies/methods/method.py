@@ -87,9 +87,7 @@ class Method:
         return f"<method {self.name} of {self.quantity}>"
 
 
-def method(
-    quantity: str, *, name: str | None = None, **known: Any
-) -> Callable[[Function], Method]:
+def method(quantity: str, *, name: str | None = None, **known: Any) -> Callable[[Function], Method]:
     """Make a `Method` of the function below; its name is the function's unless another is given.
 
     Raises InvalidInput for a quantity without a referee.

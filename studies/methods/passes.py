@@ -12,18 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exact import (
-    Box,
-    Domain,
-    GreatCircle,
-    Layer,
-    Network,
-    Norm,
-    ReLU,
-    Segment,
-    Sphere,
-    Unsupported,
-)
+from exact import Box, Domain, GreatCircle, Layer, Network, Norm, ReLU, Segment, Sphere, Unsupported
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.geometry.combinatorics.codes import code_keys
 from exact.networks.activations import Identity
@@ -41,9 +30,9 @@ def codes_float(network: Network, x: FloatArray) -> np.ndarray:
     """
     rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
     bits = [
-        (z[:, :, None] > np.array([nearest_float(t) for t in layer.activation.breakpoints])).reshape(
-            len(rows), -1
-        )
+        (
+            z[:, :, None] > np.array([nearest_float(t) for t in layer.activation.breakpoints])
+        ).reshape(len(rows), -1)
         for layer, z in zip(network.hidden_layers, network.hidden_float(rows), strict=True)
     ]
     return np.concatenate(bits, axis=1) if bits else np.zeros((len(rows), 0), dtype=bool)

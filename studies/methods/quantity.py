@@ -76,7 +76,9 @@ class MapQuantity(Quantity):
     def compare(self, estimate: MethodEstimate, truth: Any) -> Comparison:
         from scipy.stats import spearmanr
 
-        value, exact = (np.asarray(x, dtype=np.float64).reshape(-1) for x in (estimate.value, truth))
+        value, exact = (
+            np.asarray(x, dtype=np.float64).reshape(-1) for x in (estimate.value, truth)
+        )
         varies = np.ptp(value) > 0 and np.ptp(exact) > 0
         rank = float(spearmanr(value, exact).statistic) if varies else math.nan
         total, whole = float(value.sum()), float(exact.sum())

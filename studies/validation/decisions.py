@@ -88,9 +88,7 @@ def rule_of(comparison: str, quantity: str, least: int) -> Rule:
 Pairs = Sequence[tuple[NetValue, NetValue]]
 
 
-def _comparisons(
-    kinds: Mapping[Group, Sequence[Row]],
-) -> Iterator[tuple[str, Group, Pairs]]:
+def _comparisons(kinds: Mapping[Group, Sequence[Row]]) -> Iterator[tuple[str, Group, Pairs]]:
     """Each comparison with its nets in pairs, subject first."""
     for group, rows in kinds.items():
         if group.trained == "trained":

@@ -86,7 +86,8 @@ def lines(
         Line(
             one,
             agree.get(
-                (one.group.quantity, one.group.method, one.group.budget, one.group.dimension), (0, 0)
+                (one.group.quantity, one.group.method, one.group.budget, one.group.dimension),
+                (0, 0),
             ),
         )
         for one in pooled
@@ -154,7 +155,7 @@ def figure(found: Sequence[Score], methods: Sequence[Method]) -> Figure | None:
     """Errors against budgets, a panel a quantity; None where nothing has a relative error."""
     from viz.figures.error_curves import ErrorCurve, error_figure
 
-    panels: dict[str, tuple[str, list[ErrorCurve]]] = {}
+    panels: dict[str, tuple[list[str], list[ErrorCurve]]] = {}
     for method in methods:
         own = [
             one
@@ -172,21 +173,23 @@ def figure(found: Sequence[Score], methods: Sequence[Method]) -> Figure | None:
             for d in sorted({one.group.dimension for one in own})
         }
         title = QUANTITIES[method.quantity].title
-        _, curves = panels.setdefault(title, (method.unit, []))
+        units, curves = panels.setdefault(title, ([], []))
+        units += [method.unit] * (method.unit not in units)
         curves.append(ErrorCurve(method.name, budgets, errors))
     if not panels:
         return None
     return error_figure(
-        {title: (f"budget ({unit}, ...)", curves) for title, (unit, curves) in panels.items()},
+        {
+            title: (f"budget: {', '.join(units)}", curves)
+            for title, (units, curves) in panels.items()
+        },
         subtitle="thin: one dimension; bold: all",
     )
 
 
 def _rmse(found: Sequence[Score], dimension: int, budget: int) -> float:
     hits = [
-        one.rmse
-        for one in found
-        if (one.group.dimension, one.group.budget) == (dimension, budget)
+        one.rmse for one in found if (one.group.dimension, one.group.budget) == (dimension, budget)
     ]
     return hits[0] if hits else math.nan
 
@@ -209,7 +212,9 @@ def render(
         facts=told(rows),
         heads=HEADS,
         lines=[line.cells() for line in lines(found, decided)],
-        methods=[(m.number, m.name, QUANTITIES[m.quantity].title, m.unit, m.source) for m in methods],
+        methods=[
+            (m.number, m.name, QUANTITIES[m.quantity].title, m.unit, m.source) for m in methods
+        ],
         decisions=[_decided(one) for one in decided if one.nets],
         missed=missed(rows),
         picture=None if picture is None else (data_uri(picture), picture.caption),

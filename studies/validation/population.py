@@ -124,7 +124,9 @@ def population(kind: NetKind, seeds: Sequence[int], steps: int = STEPS) -> Itera
     """The nets of a kind, two for each seed: untrained, and the same after training. A training that
     diverges leaves a Net without a network.
     """
-    for seed, result in zip(seeds, trained([kind.config(seed, steps) for seed in seeds]), strict=True):
+    for seed, result in zip(
+        seeds, trained([kind.config(seed, steps) for seed in seeds]), strict=True
+    ):
         data = kind.config(seed, steps).dataset()
         inputs = np.asarray(data.inputs.double().numpy())
         labels = np.asarray(data.targets.numpy())

@@ -81,8 +81,9 @@ def opened(folder: Path, settings: Settings, *, force: bool) -> Iterator[Path]:
     refuse_links(folder)
     if folder.exists() and not folder.is_dir():
         raise InvalidInput("the folder is a file", value=folder, remedy="give another --out")
-    with made_folder(folder), holding(
-        folder / LOCK, f"the validation {folder}", "wait for it, or give --out"
+    with (
+        made_folder(folder),
+        holding(folder / LOCK, f"the validation {folder}", "wait for it, or give --out"),
     ):
         _refuse_others(folder, settings, force)
         write_atomically(
@@ -127,17 +128,13 @@ def collected(folder: Path, settings: Settings, report: Report) -> list[Row]:
         for seed in _made(parts, kind, missing, settings):
             done += 1
             report(f"{kind.name}, seed {seed}", done, total)
-    rows = [
-        row for kind in kinds for seed in seeds for row in read_rows(_part(parts, kind, seed))
-    ]
+    rows = [row for kind in kinds for seed in seeds for row in read_rows(_part(parts, kind, seed))]
     write_rows(folder / ROWS, rows)
     shutil.rmtree(parts)
     return rows
 
 
-def _made(
-    parts: Path, kind: NetKind, seeds: Sequence[int], settings: Settings
-) -> Iterator[int]:
+def _made(parts: Path, kind: NetKind, seeds: Sequence[int], settings: Settings) -> Iterator[int]:
     """Judge the nets of some seeds, and write the rows of each; yields the seeds."""
     waiting: list[Row] = []
     nets = population(kind, seeds, settings.scope.steps)

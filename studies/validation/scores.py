@@ -200,7 +200,7 @@ def _score(
     # nets of one seed share data and questions
     clusters = [np.array(errors) for errors in by_seed.values()]
     bias = over_clusters(clusters, np.random.default_rng(0), unit="seeds", draws=DRAWS)
-    held = [_holds(row) for row in good if not math.isnan(row.low)]
+    held = [holds(row) for row in good if not math.isnan(row.low)]
     return Score(
         group,
         told,
@@ -234,7 +234,8 @@ def _error(net: NetValue, scale: str, unit: float) -> tuple[float, float]:
     return error, error**2
 
 
-def _holds(row: Row) -> bool:
+def holds(row: Row) -> bool:
+    """Whether the interval of an estimate holds the exact value, to the rounding of floats."""
     slack = CLOSE * abs(row.truth)
     return row.low - slack <= row.truth <= row.high + slack
 

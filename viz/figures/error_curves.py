@@ -70,9 +70,17 @@ def error_curves(curves: Sequence[ErrorCurve], ax: Axes, unit: str) -> tuple[Lin
             markersize=4,
             label=curve.name,
         )
-    ax.set(xscale="log", yscale="log", xlabel=unit)
-    ax.set_ylim(bottom=FLOOR / 2)
+    ax.set(xlabel=unit)
+    ax.set_ylim(FLOOR / 2, 2 * max(_largest(curves), 100 * FLOOR))
+    style.logarithmic(ax, "x")
+    style.logarithmic(ax, "y")
     return tuple(bold)
+
+
+def _largest(curves: Sequence[ErrorCurve]) -> float:
+    """The largest error of all, 0 without any."""
+    known = [error for curve in curves for row in curve.errors.values() for error in row]
+    return max((error for error in known if math.isfinite(error)), default=0.0)
 
 
 def error_figure(
@@ -92,7 +100,7 @@ def error_figure(
             error_curves(curves, ax, unit)
             style.headline(ax, title, subtitle)
             ax.legend(loc="best", fontsize=style.TINY)
-        for ax in places[:: columns]:
+        for ax in places[::columns]:
             ax.set_ylabel("relative error (RMS over nets)")
         for ax in places[len(panels) :]:
             ax.set_axis_off()

@@ -34,7 +34,9 @@ def hdbscan_clusters(
     cluster = require_extra("sklearn.cluster", "cluster", "clustering codes")
     points = domain.first(budget)
     distances = hamming_matrix(codes_float(network, points))
-    found = cluster.HDBSCAN(min_cluster_size=min(LEAST, len(points)), metric="precomputed", copy=True)
+    found = cluster.HDBSCAN(
+        min_cluster_size=min(LEAST, len(points)), metric="precomputed", copy=True
+    )
     labels = found.fit_predict(distances)
     return MethodEstimate(float(labels.max(initial=-1) + 1), None, len(points))
 

@@ -32,7 +32,9 @@ def grid_heat_map(
     return _map(network, domain, budget, 0.0)
 
 
-@method("edge_length_map", unit="grid points", budgets=GRIDS, number=NUMBER, source=f"{USE}, blurred")
+@method(
+    "edge_length_map", unit="grid points", budgets=GRIDS, number=NUMBER, source=f"{USE}, blurred"
+)
 def blurred_heat_map(
     network: Network, domain: Domain, budget: int, rng: np.random.Generator
 ) -> MethodEstimate:

@@ -13,16 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from exact import (
-    Domain,
-    LayerNorm,
-    Network,
-    Norm,
-    RationalMatrix,
-    ReLU,
-    RMSNorm,
-    Unsupported,
-)
+from exact import Domain, LayerNorm, Network, Norm, RationalMatrix, ReLU, RMSNorm, Unsupported
 from exact.arithmetic.numbers import nearest_float
 from exact.networks.activations import Identity
 from exact.networks.steps import Sum, walk

@@ -33,7 +33,9 @@ def montufar_bound(
     network: Network, domain: Domain, budget: int, rng: np.random.Generator
 ) -> MethodEstimate:
     """Montufar's bound."""
-    return MethodEstimate(float(montufar(ambient_dimension(network, domain), network.bits_per_layer)))
+    return MethodEstimate(
+        float(montufar(ambient_dimension(network, domain), network.bits_per_layer))
+    )
 
 
 @method(
@@ -78,8 +80,6 @@ def serra(inputs: int, widths: tuple[int, ...]) -> int:
         if layer == len(widths):
             return 1
         n = widths[layer]
-        return sum(
-            comb(n, j) * behind(layer + 1, min(dim, n - j)) for j in range(min(dim, n) + 1)
-        )
+        return sum(comb(n, j) * behind(layer + 1, min(dim, n - j)) for j in range(min(dim, n) + 1))
 
     return behind(0, inputs)

@@ -61,7 +61,7 @@ def crofton(dim: int) -> float:
 
 QUANTITY = Quantity(
     "boundary_density",
-    "breakpoints per length of random lines",
+    "breakpoints per length",
     "Box without a norm; Sphere of dimension 1 or 2",
     boundary_density,
     (10, 30, 100, 300),

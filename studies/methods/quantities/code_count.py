@@ -13,8 +13,5 @@ def code_count(network: Network, domain: Domain) -> int:
 
 
 QUANTITY = Quantity(
-    "code_count",
-    "number of spline codes",
-    "Box without a norm; Sphere with or without one",
-    code_count,
+    "code_count", "number of codes", "Box without a norm; Sphere with or without one", code_count
 )

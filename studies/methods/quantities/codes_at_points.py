@@ -18,7 +18,7 @@ def codes_at_points(network: Network, domain: Domain) -> np.ndarray:
 
 QUANTITY = BitsQuantity(
     "codes_at_points",
-    "codes at data points",
+    "codes at points",
     "Cloud of data points, with or without a norm",
     codes_at_points,
     (1, 10, 100),

@@ -66,7 +66,7 @@ def _add(lengths: FloatArray, p: FloatArray, q: FloatArray, step: FloatArray) ->
 
 QUANTITY = MapQuantity(
     "edge_length_map",
-    "length of edges in pixels of a map",
+    "edge lengths in a map",
     "Box in the plane, without a norm",
     edge_length_map,
     (256, 1_024, 4_096),

@@ -24,14 +24,14 @@ def flips_per_length(network: Network, domain: Domain) -> float:
 
 ALONG_SEGMENT = Quantity(
     "flips_per_length",
-    "sign changes per length of a segment",
+    "flips per length of segments",
     "Segment between two data points, with or without a norm",
     flips_per_length,
     (10, 100, 1_000),
 )
 AROUND_CURVE = Quantity(
     "flips_around_curve",
-    "sign changes around a closed curve",
+    "flips around a closed curve",
     "GreatCircle through two data points",
     flips,
     (10, 100, 1_000),

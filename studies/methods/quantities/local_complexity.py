@@ -15,14 +15,14 @@ def local_complexity(network: Network, domain: Domain) -> int:
 
 IN_CROSS_POLYTOPE = Quantity(
     "local_complexity",
-    "neurons that flip in a cross-polytope",
+    "flips in a cross-polytope",
     "CrossPolytope around a data point, without a norm",
     local_complexity,
     (1, 2, 3, 4),
 )
 IN_BALL = Quantity(
     "local_complexity_of_ball",
-    "neurons that flip in a ball",
+    "flips in a ball",
     "Ball around a data point, without a norm",
     local_complexity,
     (1, 2, 3, 4),

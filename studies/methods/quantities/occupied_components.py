@@ -16,9 +16,7 @@ def occupied_components(network: Network, domain: Domain) -> int:
     """
     if not isinstance(domain, Cloud) or domain.box is None:
         raise InvalidInput(
-            "occupied cells need points in a box",
-            value=domain,
-            remedy="give Cloud(points, box)",
+            "occupied cells need points in a box", value=domain, remedy="give Cloud(points, box)"
         )
     found = whole_partition(network, domain.box)
     held = set(found.locate_all(domain.points).tolist())
@@ -30,7 +28,7 @@ def occupied_components(network: Network, domain: Domain) -> int:
 
 QUANTITY = Quantity(
     "occupied_components",
-    "connected sets of cells that hold data",
+    "connected occupied cells",
     "Cloud of data points in a Box, without a norm",
     occupied_components,
     (50, 100, 200),

@@ -48,9 +48,5 @@ def _shares_float(network: Network, box: Box) -> dict[bytes, float]:
 
 
 QUANTITY = Quantity(
-    "region_volume",
-    "share of a region in a box",
-    "Box without a norm",
-    region_volume,
-    (100, 1_000, 10_000),
+    "region_volume", "volume of a region", "Box without a norm", region_volume, (100, 1_000, 10_000)
 )
