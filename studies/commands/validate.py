@@ -30,8 +30,9 @@ from viz import style
 QUICK_BUDGET, WIDTH = 1_000, 120
 TITLE = "Approximate methods before their exact referees"
 CAPTION = (
-    "Relative error (root of the mean square over nets) against the budget; a line a method, errors "
-    "below 0.0001 at the lower edge. Upper bounds are off by orders of magnitude and not drawn."
+    "Relative error (root of the mean square over nets) against the budget; a line a method, "
+    "errors below 0.0001 at the lower edge. Upper bounds are off by orders of magnitude and not "
+    "drawn."
 )
 LIBRARIES = {"cluster": "sklearn.cluster"}
 
@@ -75,8 +76,8 @@ def run(
 
 
 def chosen(names: Sequence[str]) -> tuple[Method, ...]:
-    """The methods of these names, E numbers or `package:function`; all built-in ones without
-    names. Raises InvalidInput for a name that is none, and two methods of one name, MissingExtra for a
+    """The methods of these names, E numbers or `package:function`; all built-in ones without names.
+    Raises InvalidInput for a name that is none, and two methods of one name, MissingExtra for a
     named method whose library is not installed.
     """
     found: list[Method] = []

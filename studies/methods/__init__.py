@@ -5,7 +5,8 @@
 """
 
 from studies.methods.approximations import METHODS
-from studies.methods.method import Method, MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import Method, method
 from studies.methods.quantities import QUANTITIES
 from studies.methods.quantity import Quantity
 

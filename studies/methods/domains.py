@@ -81,7 +81,7 @@ class CrossPolytope(HPolytope):
     steps_float: FloatArray
 
     def vertices_float(self, directions: int) -> FloatArray:
-        """The vertices along the first directions (2 x directions, n), `centre + radius v` first."""
+        """The vertices along the first directions, those of `centre + radius v` first."""
         steps = self.steps_float[:directions]
         return np.concatenate([self.centre_float + steps, self.centre_float - steps])
 

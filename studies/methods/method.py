@@ -18,25 +18,11 @@ from typing import Any, Literal
 import numpy as np
 
 from exact import Domain, InvalidInput, MissingExtra, Network
+from studies.methods.estimate import MethodEstimate
 from studies.methods.quantities import QUANTITIES
 
-Function = Callable[[Network, Domain, int, np.random.Generator], "MethodEstimate"]
+Function = Callable[[Network, Domain, int, np.random.Generator], MethodEstimate]
 Scale = Literal["relative", "log10"]
-
-
-@dataclass(frozen=True)
-class MethodEstimate:
-    """What a method found: a value, an interval of 95% or None, and the inputs it sent through the
-    network. Nothing is checked here: `Quantity.fault` says what is wrong with an estimate.
-
-    `codes`, where the method has them, are the spline codes that it met (bool, codes x hinges): in
-    a box the referee adds up the volume of their regions.
-    """
-
-    value: Any
-    interval: tuple[float, float] | None = None
-    forward_passes: int = 0
-    codes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

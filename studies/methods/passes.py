@@ -219,8 +219,8 @@ def forms_along(network: Network, columns: FloatArray, place: FloatArray) -> Flo
     walkers are: (walkers, hinges, k).
 
     `columns` (walkers, k, n) are the inputs over k basis functions, of which the first is the
-    constant 1, and `place` (walkers, k) holds their values where the walkers are. Behind a norm columns are those of
-    points of its sphere. Raises Unsupported for activations other than ReLU.
+    constant 1, and `place` (walkers, k) holds their values where the walkers are. Behind a norm
+    columns are those of points of its sphere. Raises Unsupported for activations other than ReLU.
     """
     found: list[FloatArray] = []
     apply = partial(_apply_form, place=place, found=found)

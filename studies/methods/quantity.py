@@ -6,14 +6,12 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from exact import Domain, Network
-
-if TYPE_CHECKING:
-    from studies.methods.method import MethodEstimate
+from studies.methods.estimate import MethodEstimate
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Does the conclusion survive? The verdicts that values of a method lead to, beside the exact ones.
 
-Three comparisons, of nets of the same seed: trained against untrained; LayerNorm against no norm; and
-for segments, two classes against one. Each is judged by one rule on the mean difference over nets,
-once with the exact values and once with those of a method; they agree where the verdict is the same.
+Three comparisons, of nets of the same seed: trained against untrained; LayerNorm against no norm;
+and for segments, two classes against one. Each is judged by one rule on the mean difference over
+nets, once with the exact values and once with those of a method; they agree where the verdict is
+the same.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ def _decided(
 def _judged(
     rule: Rule, differences: np.ndarray, known: dict[tuple[object, ...], tuple[Estimate, Verdict]]
 ) -> tuple[Estimate, Verdict]:
-    """The mean difference and its verdict, once for the same numbers: the bootstrap of equal numbers
-    is the same.
+    """The mean difference and its verdict, once for the same numbers: the bootstrap of equal
+    numbers is the same.
     """
     key = (rule.text, differences.tobytes())
     if key not in known:

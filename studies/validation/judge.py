@@ -32,10 +32,11 @@ _NAN = math.nan
 class Row:
     """One estimate of one method on one domain of one net.
 
-    `outcome` is "ok", or begins with "raised", "nonsense", "refused" (the method says that it has no
-    meaning there), "missing" (a library), "no referee" or "no net", and says why behind a colon. `value`, `truth` and
-    `error` are what `Quantity.compare` says; `within` too. `covered` is the exact share of a box
-    that the regions of the codes fill that the method met. Numbers that there are not are NaN.
+    `outcome` is "ok", or begins with "raised", "nonsense", "refused" (the method says that it has
+    no meaning there), "missing" (a library), "no referee" or "no net", and says why behind a colon.
+    `value`, `truth` and `error` are what `Quantity.compare` says; `within` too. `covered` is the
+    exact share of a box that the regions of the codes fill that the method met. Numbers that there
+    are not are NaN.
     """
 
     quantity: str

@@ -1,8 +1,8 @@
 """The networks that methods are judged on: seeds of a few kinds, each trained and untrained.
 
 Two families. "box": no norm, data in R^d, asked on a box of R^d. "sphere": no norm, LayerNorm or
-RMSNorm in front, asked on the d-sphere that the norm leaves, or on the sphere of its radius: so that
-the three can be compared, widths and dimension d agree.
+RMSNorm in front, asked on the d-sphere that the norm leaves, or on the sphere of its radius: so
+that the three can be compared, widths and dimension d agree.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ KINDS = tuple(
 
 
 def population(kind: NetKind, seeds: Sequence[int], steps: int = STEPS) -> Iterator[Net]:
-    """The nets of a kind, two for each seed: untrained, and the same after training. A training that
-    diverges leaves a Net without a network.
+    """The nets of a kind, two for each seed: untrained, and the same after training. A training
+    that diverges leaves a Net without a network.
     """
     for seed, result in zip(
         seeds, trained([kind.config(seed, steps) for seed in seeds]), strict=True
@@ -142,7 +142,7 @@ def population(kind: NetKind, seeds: Sequence[int], steps: int = STEPS) -> Itera
 
 
 def trained(configs: Sequence[TrainConfig]) -> list[TrainResult | str]:
-    """The results of all configs, or why a training failed. The one place where nets are trained."""
+    """The results of all configs, or why one failed. The one place where nets are trained."""
     found: list[TrainResult | str] = []
     for config in configs:
         try:

@@ -1,4 +1,5 @@
-"""Where each quantity is asked of a net: domains that depend on kind and seed only, and on the data.
+"""Where each quantity is asked of a net: domains that depend on kind and seed only, and on the
+data.
 
 A net and its untrained twin are asked on the same domains.
 """

@@ -1,8 +1,8 @@
 """What a validation writes: rows as it goes, tables at the end; what is done stays done.
 
-A folder holds `settings.json`, `rows.parquet` (every estimate), `scores.parquet`, `decisions.parquet`,
-`errors.svg`, `errors.png` and `index.html`. While it runs, `parts/` has a file for each kind and
-seed, and the same call goes on behind them.
+A folder holds `settings.json`, `rows.parquet` (every estimate), `scores.parquet`,
+`decisions.parquet`, `errors.svg`, `errors.png` and `index.html`. While it runs, `parts/` has a file
+for each kind and seed, and the same call goes on behind them.
 """
 
 from __future__ import annotations

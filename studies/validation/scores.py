@@ -1,8 +1,8 @@
 """How good methods are: bias, error, correlation, coverage and cost, over nets.
 
 The net is the unit: the items of a net (its segments, its places) are averaged first, so that a net
-has one value and one exact value. Errors are relative to the mean exact value of all nets of the same
-kind, trained or not, so that a net in which nothing crosses has one too.
+has one value and one exact value. Errors are relative to the mean exact value of all nets of the
+same kind, trained or not, so that a net in which nothing crosses has one too.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class Group:
 class Score:
     """What is known of a group.
 
-    `bias` is the mean error over nets with its interval over seeds, `rmse` the root of the mean squared error,
-    both relative to the exact values, or in decades where `scale` is "log10", or plain shares where
-    it is "share". `spearman` is the rank correlation of values and exact values over nets.
-    `coverage` is the share of own intervals that hold the exact value. `asked` counts estimates,
-    `failed` those that are none, refusals left out, which `refused` counts.
+    `bias` is the mean error over nets with its interval over seeds, `rmse` the root of the mean
+    squared error, both relative to the exact values, or in decades where `scale` is "log10", or
+    plain shares where it is "share". `spearman` is the rank correlation of values and exact values
+    over nets. `coverage` is the share of own intervals that hold the exact value. `asked` counts
+    estimates, `failed` those that are none, refusals left out, which `refused` counts.
     """
 
     group: Group

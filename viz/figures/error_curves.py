@@ -39,8 +39,8 @@ class ErrorCurve:
 
 
 def error_curves(curves: Sequence[ErrorCurve], ax: Axes, unit: str) -> tuple[Line2D, ...]:
-    """A bold line for each method over its budgets, all dimensions together, and a thin one for each
-    dimension; both axes are logarithmic. Returns the bold ones.
+    """A bold line for each method over its budgets, all dimensions together, and a thin one for
+    each dimension; both axes are logarithmic. Returns the bold ones.
 
     Raises InvalidInput where a method has not one error a budget.
     """

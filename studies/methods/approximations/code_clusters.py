@@ -1,8 +1,9 @@
 """E10, clusters of codes: HDBSCAN on the Hamming distances of the codes of data.
 
-HDBSCAN is Campello, Moulavi and Sander 2013, here scikit-learn's (extra `cluster`). [definition as in
-the study of monosemantic clusters: codes of data, precomputed Hamming distances, min_cluster_size 10;
-noise is no cluster.] Distances are integers, so that ties are broken by the order of the rows.
+HDBSCAN is Campello, Moulavi and Sander 2013, here scikit-learn's (extra `cluster`). [definition as
+in the study of monosemantic clusters: codes of data, precomputed Hamming distances,
+min_cluster_size 10; noise is no cluster.] Distances are integers, so that ties are broken by the
+order of the rows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import numpy as np
 
 from exact import Domain, Network
 from studies.methods.domains import Cloud
-from studies.methods.method import MethodEstimate, method, require_extra
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method, require_extra
 from studies.methods.passes import codes_float, not_for
 
 LEAST = 10  # points of a cluster

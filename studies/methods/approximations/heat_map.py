@@ -15,7 +15,8 @@ from scipy.ndimage import gaussian_filter
 from exact import Box, Domain, Network
 from exact.arithmetic.numbers import FloatArray
 from studies.methods.approximations.sampled_regions import grid
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import box_bounds, codes_float, not_for
 from studies.methods.quantities.edge_lengths import PIXELS
 

@@ -15,7 +15,8 @@ from scipy import stats
 
 from exact import Box, Domain, Network, Unsupported
 from exact.arithmetic.numbers import FloatArray
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import Path, box_bounds, not_for, path_of, random_path
 
 NUMBER = "E2"
@@ -38,7 +39,7 @@ def line_flips(
     norm.
     """
     path = path_of(network, domain)
-    nodes, flips, passes = broken(network, path)
+    _, flips, passes = broken(network, path)
     return MethodEstimate(flips / path.length, None, passes)
 
 

@@ -2,8 +2,8 @@
 
 Humayun, Balestriero and Baraniuk 2024, "Deep Networks Always Grok and Here is Why" (arXiv
 2402.15555). [definition as in their code: V random orthonormal directions v, the vertices x +- r v
-are sent through, and in every layer the neurons count whose sign is not the same at all 2 V of them.]
-Deeper layers bend between the vertices, which nothing sees.
+are sent through, and in every layer the neurons count whose sign is not the same at all 2 V of
+them.] Deeper layers bend between the vertices, which nothing sees.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from exact import Ball, Domain, Network
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from studies.methods.domains import CrossPolytope
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import not_for
 
 NUMBER, DIRECTIONS = "E7", (1, 2, 3, 4)

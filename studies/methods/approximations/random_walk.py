@@ -1,8 +1,8 @@
 """E9, random walks: from region to region through the wall that a random direction meets.
 
-[definition as in hit-and-run sampling (Smith 1984), with steps to the region behind the wall.] Walls
-and codes come from float passes that carry a direction along; Chao1 treats visits as draws, which
-they are not.
+[definition as in hit-and-run sampling (Smith 1984), with steps to the region behind the wall.]
+Walls and codes come from float passes that carry a direction along; Chao1 treats visits as draws,
+which they are not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from exact import Box, Domain, Network, Sphere
 from exact.arithmetic.numbers import FloatArray
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import (
     box_bounds,
     chord,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from exact import Box, Domain, Network
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import (
     box_bounds,
     codes_float,

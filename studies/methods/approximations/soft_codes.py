@@ -1,8 +1,8 @@
 """E12, soft codes: a softmax over the affine pieces of each neuron, thresholded at one half.
 
 Balestriero and Baraniuk 2018, "From Hard to Soft: Understanding Deep Network Nonlinearities via
-Vector Quantization and Statistical Inference" (arXiv 1810.09274). [definition as in their paper:
-p proportional to exp(beta / (1 - beta) piece), and the layer gives on sum p_r piece_r.] Of a ReLU the
+Vector Quantization and Statistical Inference" (arXiv 1810.09274). [definition as in their paper: p
+proportional to exp(beta / (1 - beta) piece), and the layer gives on sum p_r piece_r.] Of a ReLU the
 pieces are 0 and z; the budget is the sharpness beta / (1 - beta). The first layer is exact for any
 beta; the deeper ones read its soft output.
 """
@@ -19,7 +19,8 @@ from exact.arithmetic.numbers import FloatArray
 from exact.networks.activations import Identity
 from exact.networks.steps import walk
 from studies.methods.domains import Cloud
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import not_for
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from exact import Domain, Network
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import codes_float, flips_between, path_of
 
 

@@ -1,8 +1,9 @@
 """E3, transitions: how often codes change around a closed curve.
 
-Novak et al. 2018, "Sensitivity and Generalization in Neural Networks" (arXiv 1802.08760). [definition
-as in their section on transitions: the l1 distances of consecutive codes at k equidistant points of a
-closed curve are summed; theirs is an ellipse through three training points.]
+Novak et al. 2018, "Sensitivity and Generalization in Neural Networks" (arXiv 1802.08760).
+[definition as in their section on transitions: the l1 distances of consecutive codes at k
+equidistant points of a closed curve are summed; theirs is an ellipse through three training
+points.]
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from exact import Domain, Network
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import codes_float, flips_between, path_of
 
 

@@ -15,7 +15,8 @@ from math import comb, prod
 import numpy as np
 
 from exact import Domain, Network, Sphere
-from studies.methods.method import MethodEstimate, method
+from studies.methods.estimate import MethodEstimate
+from studies.methods.method import method
 from studies.methods.passes import sphere_dimension
 
 NUMBER, ONCE = "E11", (1,)

@@ -1,8 +1,8 @@
 """Boundary density: what a random line meets per length, from the exact area of all boundaries.
 
-By Crofton's formula uniform random lines through a body meet a hypersurface of area S on average c_d
-S / V times per length, c_d = Gamma(d/2) / (sqrt(pi) Gamma((d+1)/2)) the mean of |cos| of a direction
-to a normal; great circles of a d-sphere likewise. So no line is drawn here.
+By Crofton's formula uniform random lines through a body meet a hypersurface of area S on average
+c_d S / V times per length, c_d = Gamma(d/2) / (sqrt(pi) Gamma((d+1)/2)) the mean of |cos| of a
+direction to a normal; great circles of a d-sphere likewise. So no line is drawn here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 from math import gamma, pi, sqrt
 
 from exact import Box, Domain, Network, Sphere, Unsupported
-from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.partition import SpherePartition
-from studies.methods.passes import radius_float
+from studies.methods.passes import radius_float, sphere_dimension
 from studies.methods.quantities.partitions import whole_partition
 from studies.methods.quantity import Quantity
 
@@ -25,14 +24,16 @@ def boundary_density(network: Network, domain: Domain) -> float:
     Raises Unsupported for spheres of dimension 3 and more, and other domains.
     """
     found = whole_partition(network, domain)
-    if isinstance(domain, Box) and isinstance(found, FlatPartition):
-        return crofton(found.flat.dim) * inner_area(found) / float(found.volume)
-    if isinstance(domain, Sphere):
-        radius = radius_float(network, domain)
-        if isinstance(found, CurvePartition):
-            return sum(1 for c in found.crossings if not c.tangent) / (2 * pi * radius)
-        if isinstance(found, SpherePartition):
-            return crofton(2) * float(found.lengths_float().sum()) / (4 * pi * radius**2)
+    if isinstance(domain, Box):
+        flat = found.seen_as(FlatPartition)
+        return crofton(flat.flat.dim) * inner_area(flat) / float(flat.volume)
+    dim = sphere_dimension(network, domain) if isinstance(domain, Sphere) else 0
+    if isinstance(domain, Sphere) and dim == 1:
+        count = sum(not crossing.tangent for crossing in found.crossings)
+        return count / (2 * pi * radius_float(network, domain))
+    if isinstance(domain, Sphere) and dim == 2:
+        length = float(found.seen_as(SpherePartition).lengths_float().sum())
+        return crofton(2) * length / (4 * pi * radius_float(network, domain) ** 2)
     raise Unsupported(
         "boundaries have no exact area here",
         value=domain,

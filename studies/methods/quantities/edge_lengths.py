@@ -30,8 +30,7 @@ def edge_length_map(network: Network, domain: Domain) -> FloatArray:
             value=domain,
             remedy="give Box(lo, hi, dim=2)",
         )
-    found = whole_partition(network, domain)
-    assert isinstance(found, FlatPartition)
+    found = whole_partition(network, domain).seen_as(FlatPartition)
     lower, upper = (np.array([nearest_float(x) for x in end]) for end in (domain.lo, domain.hi))
     lengths = np.zeros((PIXELS, PIXELS))
     for p, q in inner_edges(found):

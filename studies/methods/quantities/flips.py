@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from exact import Domain, Network, Segment
-from exact.arithmetic.numbers import nearest_float
 from exact.arithmetic.nearest import nearest_root
 from studies.methods.quantities.partitions import whole_partition
 from studies.methods.quantity import Quantity
