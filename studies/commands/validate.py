@@ -16,14 +16,14 @@ from exact.atomic_files import write_atomically
 from exact.instruments.batches.tables import write_parquet
 from studies.commands.job import console
 from studies.methods import METHODS, QUANTITIES, Method
-from studies.methods.method import load, require_extra
+from studies.methods.interface import load, require_extra
 from studies.report import Picture
 from studies.runs import provenance
 from studies.statistics import MINIMUM
 from studies.validation import page
 from studies.validation.decisions import Decision, decisions
 from studies.validation.population import Scope
-from studies.validation.results import Settings, collected, opened, table
+from studies.validation.results import DECISIONS, PAGE, SCORES, Settings, collected, opened, table
 from studies.validation.scores import Score, scores
 from viz import style
 
@@ -65,13 +65,13 @@ def run(
         html = page.render(
             TITLE, methods, found, decided, rows, picture, provenance(seed=0, device="cpu")
         )
-        write_atomically(folder / "index.html", html.encode())
+        write_atomically(folder / PAGE, html.encode())
     for shown in _shown(found, decided):
         screen.print(shown)
     screen.print(page.told(rows))
     for method, outcome, count in page.missed(rows)[: page.MISSED]:
         screen.print(f"  {count:6,}  {method}: {outcome}")
-    screen.print(f"report: {out / 'index.html'}")
+    screen.print(f"report: {out / PAGE}")
     return 0
 
 
@@ -125,11 +125,11 @@ def _write(
 ) -> None:
     """The tables of scores and decisions; what has no rows is not written."""
     for name, rows in (
-        ("scores", [one.columns() for one in found]),
-        ("decisions", [one.columns() for one in decided]),
+        (SCORES, [one.columns() for one in found]),
+        (DECISIONS, [one.columns() for one in decided]),
     ):
         if rows:
-            write_parquet(folder / f"{name}.parquet", table(rows))
+            write_parquet(folder / name, table(rows))
 
 
 def _drawn(folder: Path, found: Sequence[Score], methods: Sequence[Method]) -> Picture | None:

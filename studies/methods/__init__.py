@@ -6,7 +6,7 @@
 
 from studies.methods.approximations import METHODS
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import Method, method
+from studies.methods.interface import Method, method
 from studies.methods.quantities import QUANTITIES
 from studies.methods.quantity import Quantity
 

@@ -20,7 +20,7 @@ from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.methods.approximations.endpoint_hamming import endpoint_hamming
 from studies.methods.approximations.sampled_regions import sampled_codes, sampled_codes_chao1
 from studies.methods.approximations.stepped_hamming import stepped_hamming
-from studies.methods.method import Method
+from studies.methods.interface import Method
 from studies.methods.quantities.flips import flips_per_length
 from studies.question import Question
 from studies.questions.shared.intervals import percent

@@ -30,6 +30,8 @@ from studies.validation.population import NetKind, Scope, population
 
 FORMAT = "exactlens-validation-1"
 SETTINGS, ROWS, PARTS, LOCK = "settings.json", "rows.parquet", "parts", ".validation.lock"
+SCORES, DECISIONS, PAGE = "scores.parquet", "decisions.parquet", "index.html"
+WRITTEN = (ROWS, SCORES, DECISIONS, PAGE, "errors.svg", "errors.png")
 Report = Callable[[str, int, int], None]  # what is done, how many parts, of how many
 
 
@@ -110,7 +112,8 @@ def _refuse_others(folder: Path, settings: Settings, force: bool) -> None:
             value=folder,
             remedy="add --force to replace it, or give another --out",
         )
-    (folder / ROWS).unlink(missing_ok=True)
+    for name in WRITTEN:
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ from studies.methods.approximations import (
     transitions,
     upper_bounds,
 )
-from studies.methods.method import Method
+from studies.methods.interface import Method
 
 METHODS: tuple[Method, ...] = (
     sampled_regions.sampled_codes,

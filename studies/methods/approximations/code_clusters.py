@@ -13,7 +13,7 @@ import numpy as np
 from exact import Domain, Network
 from studies.methods.domains import Cloud
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method, require_extra
+from studies.methods.interface import method, require_extra
 from studies.methods.passes import codes_float, not_for
 
 LEAST = 10  # points of a cluster

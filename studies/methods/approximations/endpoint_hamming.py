@@ -9,7 +9,7 @@ import numpy as np
 
 from exact import Domain, Network
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import codes_float, flips_between, path_of
 
 

@@ -16,7 +16,7 @@ from exact import Box, Domain, Network
 from exact.arithmetic.numbers import FloatArray
 from studies.methods.approximations.sampled_regions import grid
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import box_bounds, codes_float, not_for
 from studies.methods.quantities.edge_lengths import PIXELS
 

@@ -16,7 +16,7 @@ from scipy import stats
 from exact import Box, Domain, Network, Unsupported
 from exact.arithmetic.numbers import FloatArray
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import Path, box_bounds, not_for, path_of, random_path
 
 NUMBER = "E2"

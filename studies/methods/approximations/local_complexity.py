@@ -14,7 +14,7 @@ from exact import Ball, Domain, Network
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from studies.methods.domains import CrossPolytope
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import not_for
 
 NUMBER, DIRECTIONS = "E7", (1, 2, 3, 4)

@@ -19,7 +19,7 @@ from exact.networks.activations import Identity
 from exact.networks.steps import Sum, walk
 from studies.methods.domains import Cloud
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import not_for
 
 TYPES = {8: torch.bfloat16, 11: torch.float16, 24: torch.float32}

@@ -9,7 +9,7 @@ import numpy as np
 
 from exact import Box, Domain, Network
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import box_bounds, codes_float, not_for, points_float
 from studies.statistics import wilson
 

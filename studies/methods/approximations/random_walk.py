@@ -16,7 +16,7 @@ import numpy as np
 from exact import Box, Domain, Network, Sphere
 from exact.arithmetic.numbers import FloatArray
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import (
     box_bounds,
     chord,

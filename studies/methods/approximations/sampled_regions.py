@@ -11,7 +11,7 @@ import numpy as np
 
 from exact import Box, Domain, Network
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import (
     box_bounds,
     codes_float,

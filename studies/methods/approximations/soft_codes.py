@@ -20,7 +20,7 @@ from exact.networks.activations import Identity
 from exact.networks.steps import walk
 from studies.methods.domains import Cloud
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import not_for
 
 

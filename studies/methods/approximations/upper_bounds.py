@@ -16,7 +16,7 @@ import numpy as np
 
 from exact import Domain, Network, Sphere
 from studies.methods.estimate import MethodEstimate
-from studies.methods.method import method
+from studies.methods.interface import method
 from studies.methods.passes import sphere_dimension
 
 NUMBER, ONCE = "E11", (1,)
