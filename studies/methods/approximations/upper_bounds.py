@@ -73,7 +73,7 @@ def serra(inputs: int, widths: tuple[int, ...]) -> int:
     """The bound for a number of inputs and the widths of hidden layers.
 
     >>> serra(2, (3,)), serra(2, (3, 3))
-    (7, 43)
+    (7, 40)
     """
 
     @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -17,11 +18,12 @@ from exact.instruments.batches.tables import require_library
 from studies import cli
 from studies.commands import validate
 from studies.commands.validate import chosen
-from studies.methods import METHODS, Method, interface
-from studies.validation import results
+from studies.methods import METHODS, QUANTITIES, Method, interface
+from studies.validation import judge, results
 from studies.validation.population import Scope
 from studies.validation.results import Settings, read_rows, table, write_rows
 
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "validate.md").read_text("utf-8")
 OWN = """
 from studies.methods import MethodEstimate, method
 
@@ -260,6 +262,34 @@ def validate_rows() -> list[Any]:
         Row(*names, False, 0, 0, "", "ok", 1.5, 2.0, -0.5, passes=7),
         Row(*names, True, 0, 0, "same", "raised: it"),
     ]
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of docs/validate.md in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_method_of_the_page_runs(call: Call, tmp_path: Path) -> None:
+    (source,) = blocks("python")
+    (tmp_path / "of_the_page.py").write_text(source)
+    found = call("--method of_the_page:twice_the_codes --out there")
+    assert found.code == 0, found.err
+    rows = read_rows(tmp_path / "there" / "rows.parquet")
+    assert len(rows) == 32 and all(row.is_ok and row.value == 2 * row.low for row in rows)
+
+
+def test_the_page_knows_every_method_quantity_and_file() -> None:
+    for one in METHODS:
+        assert f"| {one.number} |" in PAGE and f"`{one.name}`" in PAGE, one.name
+        assert f"`{one.quantity}`" in PAGE
+    for name in (*QUANTITIES, *results.WRITTEN, results.SETTINGS):
+        assert f"`{name}`" in PAGE, name
+    for outcome in (judge.RAISED, judge.NONSENSE, judge.REFUSED, judge.MISSING, judge.NO_REFEREE):
+        assert f"`{outcome}: ..." in " ".join(PAGE.split()), outcome
+    (commands,) = blocks("sh")
+    for line in commands.splitlines():
+        words = shlex.split(line, comments=True)
+        assert words[:2] == ["exactlens", "validate"]
 
 
 def test_the_command_knows_the_libraries_of_extras() -> None:
