@@ -1,5 +1,5 @@
 """The command line: `exactlens train | partition | check | graph | draw | gpt2 | steer | codes |
-study | cache`.
+study | validate | cache`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails
@@ -332,6 +332,49 @@ def cache(
     from studies.commands import cache as command
 
     return command.run(root, clear=clear)
+
+
+@app.command(cls=SeveralValues)
+def validate(
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A method or its number (E1), or package:function of your own; repeat it for "
+            "several (default: all).",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        Words,
+        typer.Option("--budget", metavar="N...", help="Budgets, in place of those of each method."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Five seeds, dimensions 1 to 3, budgets to 1,000.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="The folder of tables, figure and report.")] = Path(
+        "runs/validation"
+    ),
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a validation with other settings.")
+    ] = False,
+) -> int:
+    """Judge approximate methods by exact referees, on trained and untrained nets.
+
+    Interrupted, the same call goes on. docs/validate.md says what each method is, and how to bring
+    one of your own: one function.
+
+    Examples:
+
+        exactlens validate --quick
+
+        exactlens validate --method E7 --method mymodule:my_function --out runs/mine
+    """
+    from studies import arguments
+    from studies.commands import validate as command
+
+    budgets = () if budget is None else arguments.integers(budget, "--budget")
+    return command.run(method or [], budgets=budgets, quick=quick, out=out, force=force)
 
 
 # ---- errors

@@ -105,7 +105,9 @@ _SIZES = {
     **{f"--{option['name']}": len(option["points"].split()) for option in domain_options()},
     "--alphas": 2,
 }
-SEVERAL = frozenset({"--widths", "--task-option", *(name for name, size in _SIZES.items() if size)})
+SEVERAL = frozenset(
+    {"--widths", "--task-option", "--budget", *(name for name, size in _SIZES.items() if size)}
+)
 VALUE = re.compile(
     r"[+-]?(\d|\.\d|nan\b|inf\b)[^\s/]*(/\d[^\s]*)?|[a-z_]+=\S+|[(\[].*", re.IGNORECASE
 )

@@ -18,10 +18,11 @@ from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.partition import SpherePartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
+from studies.methods.passes import codes_float
 from studies.question import Question
 from studies.questions.shared.intervals import Share
 from studies.questions.shared.rays import Pair, affordable, spanning
-from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
+from studies.questions.shared.sampling import distinct_codes, random_points
 from studies.rules import SHARE, Claim, above, theorem
 from studies.statistics import Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy

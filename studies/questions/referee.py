@@ -1,153 +1,149 @@
-"""The referee: what sampled counts find of the exact ones.
+"""The referee: what sampling sees of codes and crossings, over nets.
 
-Three approximations in common use are run beside the exact enumeration: distinct codes on a grid or
-at random points of a plane, distinct codes of random directions on a circle, and the summed Hamming
-distance of 50 samples along a segment.
+A small part of `exactlens validate`: 30 trained and 30 untrained nets of two hidden layers in the
+plane, and segments between residual vectors of language models. Random points count codes, Chao's
+interval claims to hold their number, Hamming distances of two ends and of 50 samples count flips;
+each is judged by the share of nets on which it is right, so that verdicts do not hang on one net.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exact import Network, Partition, Segment, partition
+from exact import Network, Segment
 from exact.arithmetic.numbers import FloatArray
 from studies.finding import JSON, Answer, Figure, Finding, Kind
+from studies.methods.approximations.endpoint_hamming import endpoint_hamming
+from studies.methods.approximations.sampled_regions import sampled_codes, sampled_codes_chao1
+from studies.methods.approximations.stepped_hamming import stepped_hamming
+from studies.methods.interface import Method
+from studies.methods.quantities.flips import flips_per_length
 from studies.question import Question
-from studies.questions import neighbouring_maps
-from studies.questions.neighbouring_maps import cells_of
-from studies.questions.shared.intervals import Share, percent
-from studies.questions.shared.pictures import curves
+from studies.questions.shared.intervals import percent
 from studies.questions.shared.rays import affordable
-from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
-from studies.rules import SHARE, Claim, above, exceeds
-from studies.statistics import Degenerate, Estimate
-from studies.subjects import LanguageLayer, Subject, Subjects, Toy
+from studies.rules import SHARE, Claim, above
+from studies.statistics import MINIMUM, Degenerate, wilson
+from studies.statistics import NETS as NETS_UNIT
+from studies.subjects import LanguageLayer, Subjects
+from studies.training import LEARNED
+from studies.validation.judge import Row, judge
+from studies.validation.population import Net, NetKind, population
+from studies.validation.scores import NetValue, holds, net_values, scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 CLAIM = "referee"
-NEARLY_ALL, MOST = 0.99, 0.8
-COUNT = Claim(
-    CLAIM,
-    "Distinct codes of sampled points count the regions.",
-    Kind.CENSUS,
-    exceeds(NEARLY_ALL, "the share of the exact codes that the largest sample finds", range=SHARE),
+TOKENS = "segments"
+KIND = NetKind("box", "none", 2)
+NETS, POINTS, STEPS, SEGMENTS = 30, 10_000, 50, 24
+COUNTED, SEEN, FEWEST = 0.05, 0.01, 10
+MOST, NEARLY_ALL = 0.5, 0.85  # 30 nets of 30 have the interval [0.886, 1]
+METHODS = (sampled_codes, sampled_codes_chao1, endpoint_hamming, stepped_hamming)
+
+
+def _claim(statement: str, what: str, *, unit: str = NETS_UNIT, margin: float = MOST) -> Claim:
+    least = MINIMUM if unit == NETS_UNIT else FEWEST
+    rule = above(margin, f"the share of {unit} {what}", range=SHARE, unit=unit, least=least)
+    return Claim(CLAIM, statement, Kind.ESTIMATE, rule)
+
+
+COUNT = _claim(
+    f"Distinct codes of {POINTS:,} random points count the codes.",
+    f"whose number of codes is met within {percent(COUNTED)}",
 )
-PATH = Claim(
-    CLAIM,
-    "Hamming distances summed over 50 samples along a segment count the crossings.",
-    Kind.ESTIMATE,
-    above(
-        MOST,
-        "the share of segments on which the sampled sum is the exact number of flips",
-        range=SHARE,
-        unit="segments",
-        least=1,
-    ),
+COVER = _claim(
+    f"Chao's 95% interval from {POINTS:,} random points holds the number of codes.",
+    "whose interval holds it",
+    margin=NEARLY_ALL,
 )
-GRIDS, RANDOM, DIRECTIONS = (
-    (10, 20, 50, 100, 200, 400),
-    (100, 1000, 10_000, 100_000),
-    (10, 30, 100, 300, 1000, 10_000),
-)
-STEPS, SEGMENTS = 50, 24
-SUBTITLE = "share of the exact number of spline codes, by number of samples"
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Numbers of samples, and how many different codes each sample found, of an exact number."""
-
-    samples: tuple[int, ...]
-    found: tuple[int, ...]
-    exact: int
-
-    @property
-    def value(self) -> str:
-        largest = list(zip(self.samples, self.found, strict=True))[-3:]
-        return f"{self.exact} exactly; " + ", ".join(
-            f"{percent(f / self.exact)} with {n:,}" for n, f in largest
-        )
-
-    def data(self) -> dict[str, JSON]:
-        return {
-            "exact": self.exact,
-            "samples": list(self.samples),
-            "found": list(self.found),
-            "bias_float": [f / self.exact - 1 for f in self.found],
-        }
+SAMPLED = f"Hamming distances summed over {STEPS} samples along segments count the flips."
+ENDS = "The Hamming distance of both ends of segments counts the flips."
+RIGHT = f"whose flips are met within {percent(SEEN)}"
+STEPPED, BY_ENDS = _claim(SAMPLED, RIGHT), _claim(ENDS, RIGHT)
+STEPPED_TOKENS, ENDS_TOKENS = _claim(SAMPLED, RIGHT, unit=TOKENS), _claim(ENDS, RIGHT, unit=TOKENS)
 
 
 def ask(subjects: Subjects) -> Answer:
-    """Sampled counts of regions, arcs and crossings against the exact ones."""
-    toys = (*subjects.toys.values(), *subjects.deep.values())
-    tallies: list[tuple[str, Tally]] = []
-
-    def counted(toy: Toy, subject: str, samples: Sequence[FloatArray]) -> Finding:
-        tallies.append((subject, tally(cells_of(toy), samples)))
-        return count_finding(*tallies[-1])
-
-    findings = [
-        COUNT.guarded(subject, partial(counted, toy, subject, samples))
-        for toy in toys
-        for subject, samples in (_circle if toy.network.has_norm else _planes)(toy, subjects.seed)
-    ]
-    asked = [(toy.name, toy.block, _toy_segments(toy)) for toy in toys if toy.dataset is not None]
-    asked += [(one.name, one.network, _language_segments(one)) for one in subjects.language]
-    findings += [PATH.guarded(one[0], partial(segments_finding, *one)) for one in asked]
-    return Answer(tuple(findings), (_figure(tallies),) if tallies else ())
+    """Methods before their referees, on nets of their own and on segments between tokens."""
+    seeds = range(1_000 * subjects.seed, 1_000 * subjects.seed + NETS)
+    nets = list(population(KIND, seeds))
+    rows = [row for found in judge(METHODS, nets, most=POINTS) for row in found]
+    findings: list[Finding] = []
+    for arm in ("untrained", "trained"):
+        lacking = unlearned(nets) if arm == "trained" else []
+        own = [row for row in rows if row.trained == (arm == "trained") and row.seed not in lacking]
+        findings += net_findings(f"{arm} nets in the plane", own, lacking)
+    for layer in subjects.language:
+        pairs = _pairs(layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)])
+        findings += _of_layer(layer, pairs)
+    return Answer(tuple(findings), (_figure(rows),) if any(row.is_ok for row in rows) else ())
 
 
-def fits(subject: Subject) -> bool:
-    """Whether there are data to draw segments between."""
-    return not isinstance(subject, Toy) or (subject.dataset is not None and len(subject.rows) > 1)
+# ---- nets
 
 
-def _planes(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
-    if toy.network.input_dim != 2:
-        return []
-    rng = np.random.default_rng(seed)
-    randoms = [rng.uniform(-1.5, 1.5, (count, 2)) for count in RANDOM]
+def unlearned(nets: Sequence[Net]) -> list[int]:
+    """The seeds of nets whose training failed or stayed below 90%; they stand for nothing."""
     return [
-        (f"{toy.name}, grid on the square", [grid(side) for side in GRIDS]),
-        (f"{toy.name}, random points of the square", randoms),
+        net.seed
+        for net in nets
+        if net.trained and (net.network is None or not net.accuracy >= LEARNED)
     ]
 
 
-def _circle(toy: Toy, seed: int) -> list[tuple[str, list[FloatArray]]]:
-    if not neighbouring_maps.fits(toy):
-        return []
-    far = [2.0**40 * random_points(toy.block.input_dim, count, seed) for count in DIRECTIONS]
-    return [(f"{toy.name}, random directions", far)]
+def net_findings(subject: str, rows: Sequence[Row], lacking: Sequence[int]) -> list[Finding]:
+    """How many nets each method is right on."""
+    counted, stepped = _values(rows, sampled_codes, POINTS), _values(rows, stepped_hamming, STEPS)
+    ends = _values(rows, endpoint_hamming, endpoint_hamming.budgets[-1])
+    chao = [row for row in _rows(rows, sampled_codes_chao1, POINTS) if row.is_ok]
+    held = {row.seed: holds(row) for row in chao}
+    return [
+        _finding(COUNT, subject, _within(counted, COUNTED), _bias(counted), lacking),
+        _finding(COVER, subject, held, "", lacking),
+        _finding(STEPPED, subject, _within(stepped, SEEN), _bias(stepped), lacking),
+        _finding(BY_ENDS, subject, _within(ends, SEEN), _bias(ends), lacking),
+    ]
 
 
-def grid(side: int) -> FloatArray:
-    """The centres of side x side equal squares that tile [-3/2, 3/2]^2."""
-    ticks = 1.5 * ((2 * np.arange(side) + 1) / side - 1)
-    return np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+def _rows(rows: Sequence[Row], method: Method, budget: int) -> list[Row]:
+    return [row for row in rows if (row.method, row.budget) == (method.name, budget)]
 
 
-def tally(exact: Partition, samples: Sequence[FloatArray]) -> Tally:
-    """Count the distinct codes of every sample; the exact number is that of codes."""
-    found = [len(distinct_codes(codes_float(exact.network, points))) for points in samples]
-    return Tally(tuple(map(len, samples)), tuple(found), exact.code_count)
+def _values(rows: Sequence[Row], method: Method, budget: int) -> dict[int, NetValue]:
+    return net_values(_rows(rows, method, budget))
 
 
-def count_finding(subject: str, counted: Tally) -> Finding:
-    """How many of the regions the largest sample found."""
-    share = Estimate.exactly(Fraction(counted.found[-1], counted.exact))
-    return COUNT.finding(subject, share, value=counted.value, data=counted.data())
+def _within(values: Mapping[int, NetValue], margin: float) -> dict[int, bool]:
+    return {seed: abs(net.value - net.truth) <= margin * net.truth for seed, net in values.items()}
 
 
-def _toy_segments(toy: Toy) -> list[tuple[FloatArray, FloatArray]]:
-    return _pairs(toy.residuals[: 2 * SEGMENTS])
+def _bias(values: Mapping[int, NetValue]) -> str:
+    truth = sum(net.truth for net in values.values())
+    if not truth:
+        return ""
+    share = sum(net.value for net in values.values()) / truth
+    return f"; {percent(round(share, 9))} of the exact total"
 
 
-def _language_segments(layer: LanguageLayer) -> list[tuple[FloatArray, FloatArray]]:
-    return _pairs(layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)])
+def _finding(
+    claim: Claim, subject: str, right: Mapping[int, bool], more: str, lacking: Sequence[int]
+) -> Finding:
+    share = wilson(sum(right.values()), len(right))
+    data: dict[str, JSON] = {
+        "seeds": list(right),
+        "right": [seed for seed, hit in right.items() if hit],
+        "did_not_learn": list(lacking),
+        **share.data("share"),
+    }
+    return claim.finding(subject, share, value=f"{share}{more}", data=data)
+
+
+# ---- segments between tokens
 
 
 def _pairs(rows: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
@@ -156,77 +152,85 @@ def _pairs(rows: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
     return list(zip(even[::2], even[1::2], strict=True))
 
 
-def flips_on(network: Network, p: FloatArray, q: FloatArray) -> int:
-    """The exact number of neuron flips along a straight segment."""
-    found = partition(network, Segment(p.tolist(), q.tolist()))
-    return sum(len(crossing.hinges) for crossing in found.crossings if not crossing.tangent)
-
-
-def sampled_flips(network: Network, p: FloatArray, q: FloatArray, steps: int = STEPS) -> int:
-    """The Hamming distances between consecutive samples, summed."""
-    t = np.linspace(0, 1, steps)[:, None]
-    codes = codes_float(network, (1 - t) * p + t * q)
-    return int((codes[1:] != codes[:-1]).sum())
+def _of_layer(
+    layer: LanguageLayer, pairs: Sequence[tuple[FloatArray, FloatArray]]
+) -> list[Finding]:
+    asked: Sequence[tuple[Claim, Method, int]] = (
+        (STEPPED_TOKENS, stepped_hamming, STEPS),
+        (ENDS_TOKENS, endpoint_hamming, endpoint_hamming.budgets[-1]),
+    )
+    found: list[Callable[[], Finding]] = [
+        partial(segments_finding, claim, layer.name, layer.network, pairs, method, budget)
+        for claim, method, budget in asked
+    ]
+    return [
+        claim.guarded(layer.name, measure)
+        for (claim, _, _), measure in zip(asked, found, strict=True)
+    ]
 
 
 def segments_finding(
-    subject: str, network: Network, segments: Sequence[tuple[FloatArray, FloatArray]]
+    claim: Claim,
+    subject: str,
+    network: Network,
+    pairs: Sequence[tuple[FloatArray, FloatArray]],
+    method: Method,
+    budget: int,
 ) -> Finding:
-    """Sampled against exact flips along segments between data points; the two ends alone are
-    counted too.
-    """
-    points = sum(np.array_equal(p, q) for p, q in segments)
-    if points or not segments:
+    """On how many segments between pairs of vectors a method is right."""
+    points = sum(np.array_equal(p, q) for p, q in pairs)
+    if points or not pairs:
         raise Degenerate(
-            "segments without a length" if segments else "no segments",
-            value=f"{points} of {len(segments)}",
+            "segments without a length" if pairs else "no segments",
+            value=f"{points} of {len(pairs)}",
             remedy="take other data",
         )
-    exact = np.array([flips_on(network, p, q) for p, q in segments])
+    segments = [Segment(p.tolist(), q.tolist()) for p, q in pairs]
+    exact = np.array([flips_per_length(network, segment) for segment in segments])
     if not exact.any():
         raise Degenerate(
-            "no neuron flips on a segment", value=f"{len(segments)} segments", remedy="take others"
+            "no neuron flips on a segment", value=f"{len(pairs)} segments", remedy="take others"
         )
-    sampled = np.array([sampled_flips(network, p, q) for p, q in segments])
-    ends = np.array([sampled_flips(network, p, q, 2) for p, q in segments])
-    right, total = Share(int((sampled == exact).sum()), len(segments)), int(exact.sum())
-    bias = float((sampled - exact).mean())
-    seen, by_ends = percent(sampled.sum() / total), percent(ends.sum() / total)
-    value = (
-        f"{seen} of {exact.sum()} flips seen (bias {bias:+.2g} a segment); {by_ends} by the "
-        f"ends alone"
-    )
-    data = {
-        "segments": len(segments),
-        "exact": exact.tolist(),
-        "sampled": sampled.tolist(),
-        "ends": ends.tolist(),
-        "wrong": right.total - right.hits,
-        "bias_float": bias,
+    rng = np.random.default_rng(0)
+    found = np.array([method(network, segment, budget, rng).value for segment in segments])
+    right = np.abs(found - exact) <= SEEN * exact
+    share = wilson(int(right.sum()), len(right), unit=TOKENS)
+    lengths = np.array([float(np.linalg.norm(q - p)) for p, q in pairs])
+    seen = percent(round(float((found * lengths).sum() / (exact * lengths).sum()), 9))
+    data: dict[str, JSON] = {
+        "exact": np.rint(exact * lengths).astype(int).tolist(),
+        "found": np.rint(found * lengths).astype(int).tolist(),
+        **share.data("share"),
     }
-    return PATH.finding(
-        f"{subject}, {len(segments)} segments", right.estimate("segments"), value=value, data=data
-    )
+    return claim.finding(subject, share, value=f"{share}; {seen} of the exact total", data=data)
 
 
-def _figure(tallies: Sequence[tuple[str, Tally]]) -> Figure:
-    lines = [(name, t.samples, [100 * f / t.exact for f in t.found]) for name, t in tallies]
+# ---- figure
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
     caption = (
-        "The share of the exact number of spline codes, in per cent, that samples of growing size "
-        "find (logarithmic): points "
-        "on a grid or at random in the square [-3/2, 3/2]², or random directions of the circle. "
-        "Small regions escape."
+        "Relative errors (root of the mean square over nets, trained and untrained) of sampled "
+        "counts against the number of samples, on nets of two hidden layers in the plane. Errors "
+        "below 0.0001 are drawn at the lower edge."
     )
-    title, axes = "What sampled counts find", ("samples", "codes found / %")
-    return Figure("sampled-counts", caption, lambda: curves(lines, title, SUBTITLE, *axes))
+
+    def draw() -> Canvas:
+        from studies.validation.page import figure
+
+        drawn = figure(scores(rows, {}), METHODS)
+        assert drawn is not None
+        return drawn
+
+    return Figure("sampled-counts", caption, draw)
 
 
 QUESTION = Question(
     CLAIM,
     "What does sampling see?",
     ask,
-    (COUNT, PATH),
-    groups=("toys", "deep", "language"),
-    fits=fits,
-    needs="data",
+    (COUNT, COVER, STEPPED, BY_ENDS, STEPPED_TOKENS, ENDS_TOKENS),
+    groups=("language",),
+    fits=lambda subject: isinstance(subject, LanguageLayer),
+    needs="vectors of a language model",
 )

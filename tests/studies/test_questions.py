@@ -36,6 +36,11 @@ from studies import subjects as subjects_module
 from studies.enumerated_toys import random_toys
 from studies.finding import Answer, Finding, Kind, Verdict, number
 from studies.instruments_on_toys import INSTRUMENTS
+from studies.methods import Method
+from studies.methods.approximations.endpoint_hamming import endpoint_hamming
+from studies.methods.approximations.sampled_regions import sampled_codes, sampled_codes_chao1
+from studies.methods.approximations.stepped_hamming import stepped_hamming
+from studies.methods.passes import codes_float
 from studies.question import Question
 from studies.questions import (
     QUESTIONS,
@@ -63,9 +68,10 @@ from studies.questions.shared.rays import (
     random_directions,
     with_eps,
 )
-from studies.questions.shared.sampling import codes_float
 from studies.statistics import Degenerate
 from studies.subjects import LanguageLayer, Subjects, Toy, prepare
+from studies.validation.judge import Row
+from studies.validation.population import Net
 from toy_models import ModelConfig, TrainConfig, fit, language, make
 from toy_models.models import NormName, initialised
 from toy_models.train import Score
@@ -94,6 +100,7 @@ def line(slopes: list[int]) -> Network:
 
 
 SLAB = [[1, -1, 0], [-1, 1, 0]]
+QUADRANTS = tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])])
 GENERIC = [[1, -2, 0, 3], [2, 1, -1, 0], [0, 3, 1, -1]]
 
 
@@ -517,29 +524,64 @@ def test_the_path_of_maps_is_supported_refuted_and_undecided() -> None:
 # ---- the referee
 
 
-def test_sampled_counts_of_quadrants_and_of_a_sliver() -> None:
-    quadrants = partition(
-        tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])]), neighbouring_maps.PLANE
-    )
-    points = [referee.grid(1), referee.grid(2), referee.grid(4)]
-    counted = referee.tally(quadrants, points)
-    assert (counted.samples, counted.found, counted.exact) == ((1, 4, 16), (1, 4, 4), 4)
-    assert referee.count_finding("", counted).verdict is SUPPORTED
-    sliver = partition(
-        tensors.mlp([([[1, 0], [1, 0]], [0, -1e-6]), ([[1, 1]], [0])]), neighbouring_maps.PLANE
-    )
-    missed = referee.count_finding("", referee.tally(sliver, points))
-    assert (
-        missed.verdict is REFUTED
-        and missed.data["exact"] == 3
-        and missed.data["found"] == [1, 2, 2]
-    )
+def row_of(method: Method, budget: int, seed: int, value: float, truth: float, **more: Any) -> Row:
+    """A row of the referee on an untrained net."""
+    names = (method.quantity, method.name, method.number, method.unit)
+    kind = referee.KIND
+    where = (kind.family, kind.norm, kind.dimension, False)
+    error = {"value": value, "truth": truth, "error": value - truth}
+    return Row(*names, budget, *where, seed, 0, "", "ok", **error, **more)
+
+
+def rows_of(counted: list[float], stepped: list[float], held: int) -> list[Row]:
+    """Rows of as many nets, each with ten codes and ten flips."""
+    rows = []
+    for seed, (count, steps) in enumerate(zip(counted, stepped, strict=True)):
+        low = 9.0 if seed < held else 11.0
+        rows += [
+            row_of(sampled_codes, referee.POINTS, seed, count, 10),
+            row_of(sampled_codes_chao1, referee.POINTS, seed, 12, 10, low=low, high=13.0),
+            row_of(stepped_hamming, referee.STEPS, seed, steps, 10),
+            row_of(endpoint_hamming, 2, seed, steps - 1, 10),
+        ]
+    return rows
+
+
+def test_the_referee_supports_refutes_and_leaves_open() -> None:
+    def verdicts(*given: Any) -> list[Verdict]:
+        found = referee.net_findings("nets", rows_of(*given), [])
+        assert [f.rule for f in found] == [c.rule.text for c in referee.QUESTION.claims[:4]]
+        return [f.verdict for f in found]
+
+    right, wrong, mixed = [10.0] * 30, [8.0] * 30, [10.0, 8.0] * 15
+    assert verdicts(right, right, 30) == [SUPPORTED, SUPPORTED, SUPPORTED, REFUTED]
+    assert verdicts(wrong, [11.0] * 30, 3) == [REFUTED, REFUTED, REFUTED, SUPPORTED]
+    assert verdicts(mixed, mixed, 24) == [UNDECIDED, UNDECIDED, UNDECIDED, REFUTED]
+    assert verdicts(right[:29], right[:29], 29) == [UNDECIDED] * 4
+    assert verdicts([], [], 0) == [UNDECIDED] * 4
+
+
+def test_a_count_within_its_margin_is_right_and_one_beyond_is_not() -> None:
+    within, beyond = [10 * (1 - referee.COUNTED)] * 30, [10 * (1 - referee.COUNTED) - 0.01] * 30
+    flips = [10.0] * 30
+    assert referee.net_findings("", rows_of(within, flips, 30), [])[0].verdict is SUPPORTED
+    assert referee.net_findings("", rows_of(beyond, flips, 30), [])[0].verdict is REFUTED
+
+
+def test_nets_that_did_not_learn_stand_for_nothing() -> None:
+    nets = [
+        Net(referee.KIND, seed, True, QUADRANTS, np.zeros((1, 2)), np.zeros(1), accuracy)
+        for seed, accuracy in enumerate((0.95, 0.5, math.nan))
+    ]
+    assert referee.unlearned(nets) == [1, 2]
+    assert referee.unlearned([replace(nets[0], network=None), replace(nets[1], trained=False)]) == [
+        0
+    ]
 
 
 def test_a_strip_between_two_samples_is_not_seen() -> None:
+    there = [(np.array([0.0, 0.0]), np.array([1.0, 0.0]))]
     strip = tensors.mlp([([[1, 0], [1, 0]], [-0.5, -0.501]), ([[1, -1]], [0])])
-    there = np.array([0.0, 0.0]), np.array([1.0, 0.0])
-    assert referee.flips_on(strip, *there) == 2 and referee.sampled_flips(strip, *there) == 2
     hat = tensors.mlp(
         [
             ([[1, 0], [1, 0], [1, 0]], [-0.5, -0.5005, -0.501]),
@@ -547,13 +589,29 @@ def test_a_strip_between_two_samples_is_not_seen() -> None:
             ([[1, 1]], [0]),
         ]
     )
-    assert referee.flips_on(hat, *there) == 5 and referee.sampled_flips(hat, *there) == 3
-    assert referee.segments_finding("", strip, [there] * 30).verdict is SUPPORTED
-    assert referee.segments_finding("", strip, [there]).verdict is UNDECIDED
-    twins = tensors.mlp([([[1, 0], [2, 0]], [-0.5, -1]), ([[1, 1]], [0])])
-    assert referee.flips_on(twins, *there) == 2 == referee.sampled_flips(twins, *there)
-    missed = referee.segments_finding("", hat, [there])
-    assert missed.verdict is REFUTED and missed.data["bias_float"] == -2
+
+    def stepped(network: Network, count: int) -> Finding:
+        claim = referee.STEPPED_TOKENS
+        return referee.segments_finding(claim, "", network, there * count, stepped_hamming, 50)
+
+    assert stepped(strip, 10).verdict is SUPPORTED and stepped(strip, 9).verdict is UNDECIDED
+    missed = stepped(hat, 10)
+    assert missed.verdict is REFUTED
+    assert (missed.data["exact"], missed.data["found"]) == ([5] * 10, [3] * 10)
+    by_ends = referee.segments_finding(
+        referee.ENDS_TOKENS, "", strip, there * 10, endpoint_hamming, 2
+    )
+    assert by_ends.verdict is SUPPORTED
+
+
+def test_few_nets_leave_the_referee_open_at_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nets of another seed are other nets."""
+    monkeypatch.setattr(referee, "NETS", 2)
+    answers = [referee.ask(Subjects({}, {}, {}, (), seed)).findings for seed in (0, 1)]
+    assert [len(found) for found in answers] == [8, 8]
+    assert [f.data["seeds"] for f in answers[1][:1]] == [[1000, 1001]]
+    assert {f.verdict for found in answers for f in found} == {UNDECIDED}
+    assert {f.why for found in answers for f in found} <= {f"only {k} nets" for k in range(3)}
 
 
 @pytest.mark.parametrize("norm", ["layernorm", "rms", None])
@@ -669,9 +727,8 @@ def answers(untrained: Subjects) -> dict[str, Answer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arcs_of_the_circle, "ENSEMBLE", 30)
         patch.setattr(cells_of_spheres, "SAMPLES", 5000)
-        patch.setattr(referee, "GRIDS", (10, 30))
+        patch.setattr(referee, "NETS", 2)
         patch.setattr(instruments, "random_toys", lambda: random_toys()[:4])
-        patch.setattr(referee, "RANDOM", (100, 1000))
         return {question.claim: question.ask(untrained) for question in QUESTIONS}
 
 
@@ -708,7 +765,7 @@ KINDS = {
     "0.4": {Kind.ESTIMATE},
     "0.5": {Kind.THEOREM},
     "0.6": {Kind.THEOREM, Kind.CENSUS, Kind.ESTIMATE},
-    "referee": {Kind.CENSUS, Kind.ESTIMATE},
+    "referee": {Kind.ESTIMATE},
     "instruments": {Kind.THEOREM},
 }
 
@@ -760,9 +817,7 @@ def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.M
     for module, name, few in (
         (arcs_of_the_circle, "ENSEMBLE", 4),
         (cells_of_spheres, "SAMPLES", 100),
-        (referee, "GRIDS", (3,)),
-        (referee, "RANDOM", (10,)),
-        (referee, "DIRECTIONS", (10,)),
+        (referee, "NETS", 1),
     ):
         monkeypatch.setattr(module, name, few)
     norms: tuple[NormName, ...] = ("none", "layernorm", "rms")

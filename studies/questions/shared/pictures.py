@@ -52,31 +52,3 @@ def forest(
         ax.tick_params(axis="y", length=0)
         style.headline(ax, title, subtitle)
         return figure
-
-
-def curves(
-    lines: Sequence[tuple[str, Sequence[float], Sequence[float]]],
-    title: str,
-    subtitle: str,
-    x_axis: str,
-    y_axis: str,
-) -> Figure:
-    """Lines (name, x, y) over a logarithmic x."""
-    from viz import style
-
-    with style.house():
-        figure: Figure
-        figure, ax = style.figure(width=6.4, height=4.2)
-        for index, (name, x, y) in enumerate(lines):
-            ax.plot(
-                x,
-                y,
-                color=style.series_colour(index),
-                linewidth=style.LINE,
-                marker=style.MARKERS[index % 8],
-                label=name,
-            )
-        ax.set(xlabel=x_axis, ylabel=y_axis, xscale="log")
-        ax.legend(loc="lower right")
-        style.headline(ax, title, subtitle)
-        return figure

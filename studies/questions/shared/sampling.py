@@ -1,32 +1,12 @@
-"""What sampling sees: float64 spline codes of many points at once. Approximate, and only ever
-compared with exact results.
+"""Samples, and how many different codes they have. Approximate, and only ever compared with exact
+results.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from exact import Network
-from exact.arithmetic.numbers import FloatArray, nearest_float
-
-
-def codes_float(network: Network, x: FloatArray) -> np.ndarray:
-    """The spline codes of points (batch, n) by a float64 forward pass: bool (batch, hinges).
-
-    A hinge is on where its pre-activation exceeds its breakpoint; near a boundary rounding may say
-    otherwise.
-    """
-    state, bits = np.atleast_2d(np.asarray(x, dtype=np.float64)), []
-    for block in network.blocks:
-        y = state if block.norm is None else block.norm.forward_float(state)
-        for layer in block.layers:
-            z = layer.operator.apply_float(y) + layer.bias.float64().T
-            breakpoints = [nearest_float(t) for t in layer.activation.breakpoints]
-            if breakpoints:
-                bits.append((z[:, :, None] > np.array(breakpoints)).reshape(len(z), -1))
-            y = layer.activation.forward_float(z)
-        state = state + y if block.residual else y
-    return np.concatenate(bits, axis=1) if bits else np.zeros((len(state), 0), dtype=bool)
+from exact.arithmetic.numbers import FloatArray
 
 
 def distinct_codes(codes: np.ndarray) -> set[bytes]:
