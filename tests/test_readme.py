@@ -4,10 +4,13 @@ exist.
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -63,3 +66,45 @@ def test_commands_named_exist() -> None:
     named = set(re.findall(r"^exactlens ([a-z0-9]+)", README, re.MULTILINE))
     shown = run(HELP)
     assert named and all(command in shown for command in named)
+
+
+PLACES = {  # what one adds: the folder of its row, and the files that the row names
+    "norm": ("exact/networks/", ("norms.py",)),
+    "activation": ("exact/networks/", ("activations.py",)),
+    "layer that is no dense matrix": ("exact/networks/", ("operators.py",)),
+    "engine": ("exact/regions/polytopes/", ("exact/partition.py",)),
+    "figure": ("viz/", ("viz/figures/", "viz/catalogue.py")),
+    "question": ("studies/", ("studies/questions/",)),
+    "source": ("exact/sources/", ("exact/sources/",)),
+    "kind of region": ("exact/regions/", ("__init__.py",)),
+    "instrument": ("exact/instruments/", ("batches/",)),
+    "domain": ("exact/geometry/", ("exact/geometry/domains/",)),
+    "task": ("toy_models/", ("toy_models/tasks.py",)),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_whoever_adds_something_is_told_where(what: str) -> None:
+    """One row says it, by a folder and files that are there."""
+    folder, files = PLACES[what]
+    rows = [line for line in README.splitlines() if re.match(r"\| \d+ \|", line)]
+    told = [row for row in rows if re.search(rf"\b{what}\b[,:]", row.split("|")[4])]
+    assert len(told) == 1
+    assert f"`{folder}`" in told[0]
+    for file in files:
+        assert f"`{file}`" in told[0]
+        assert (ROOT / file).exists() or (ROOT / folder / file).exists()
+
+
+@pytest.mark.parametrize("wing", ["arcs", "polytopes", "spheres"])
+def test_a_folder_of_engines_says_which_of_its_files_are_engines(wing: str) -> None:
+    from exact.partition import ENGINES
+
+    module = importlib.import_module(f"exact.regions.{wing}.engines")
+    words = set(re.findall(r"`(\w+)`", (module.__doc__ or "").split("lists")[1].split(";")[0]))
+    here = {
+        one.name: type(one).__module__.rsplit(".", 1)[-1]
+        for one in ENGINES
+        if type(one).__module__.startswith(module.__name__)
+    }
+    assert words == {*here, *here.values()}

@@ -18,6 +18,8 @@ either coordinate together, so it errs by `e / (|x| + |y| - 4 e)` and 16 U round
 A slot is one circle met by another: `neighbour[t]`, with the same meeting seen from there at
 `twin[t]`. Its points are 2t, where the neighbour's positive side is entered, and 2t + 1, where it
 is left. Entering i along j is leaving j along i.
+
+Longer than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 
 from __future__ import annotations

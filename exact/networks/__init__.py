@@ -1,3 +1,4 @@
-"""Networks as data: layers and their operators, norms, activations, exact values at points. A norm,
-an activation, an operator of another kind is one class here.
+"""Networks as data: layers and their operators, norms, activations, exact values at points. A norm
+is one class in `norms`, an activation one in `activations`, a layer that is no dense matrix one
+operator in `operators`.
 """

@@ -2,7 +2,8 @@
 (`transformers`, `gpt2`), `.nnet` files (`nnet`), weights with their architecture (`weight_files`);
 and the vectors that they read in a model (`residual_streams`).
 
-A new source is a file here and a line below; the command line reads runs and `weight_files`.
+A new source is a file here with a function that returns a `Network`, and its name twice below. The
+command line reads runs and `weight_files`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The questions, one file each; a new one needs a line here and inherits training, report and
-command.
+"""The questions, one file each with its `QUESTION`; a new one is imported and listed here, and
+inherits training, report and command.
 """
 
 from __future__ import annotations

@@ -14,13 +14,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import Activation, Box, HardTanh, HPolytope, Layer, Line, Network, Plane, RealSpace, ReLU
+from exact import (
+    Activation,
+    Box,
+    HardTanh,
+    HPolytope,
+    Layer,
+    Line,
+    Network,
+    Plane,
+    RealSpace,
+    ReLU,
+    TooLarge,
+)
+from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.kernels import splitting
 from exact.networks.layers import Block
 from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines.cutting import Cutter
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices
 from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.facets import region_halfspaces
 from exact.sources import tensors
@@ -274,3 +290,48 @@ def points_of(faces: FaceComplex) -> list[set[frozenset[tuple[Fraction, ...]]]]:
     points = [faces.vertex(i) for i in range(faces.vertex_count)]
     at = [tuple(Fraction(x, p.finite[-1]) for x in (*p.finite, *p.infinite)) for p in points]
     return [{frozenset(at[v] for v in face) for face in level} for level in spans(faces)]
+
+
+# ---- the arrays grow
+
+
+def cutter(domain: FlatDomain, watch: Watch | None = None) -> Cutter:
+    """A complex that no layer has cut."""
+    flat, network = domain.flat(), hidden([[1, 1, 0]])
+    return Cutter(flat, 1, ExactVertices(network, flat), watch or Watch())
+
+
+@pytest.mark.parametrize("domain", [Box(-1, 1, dim=2), RealSpace(2)])
+def test_the_arrays_of_a_kind_grow_together_and_keep_what_they_hold(domain: FlatDomain) -> None:
+    """Of a bounded domain the infinite parts stay one row, which stands for none."""
+    found = cutter(domain)
+    before = found._c
+    more = len(before.vertices.finite) + 1
+    found._room(vertices=more)
+    after, used = found._c, int(before.n[splitting.VERTICES])
+    for name, old, new in zip(
+        splitting.Vertices._fields, before.vertices, after.vertices, strict=True
+    ):
+        if len(old) == 1:
+            assert new is old, name
+            assert isinstance(domain, Box)
+        else:
+            assert len(new) >= used + more, name
+            assert np.array_equal(new[:used], old[:used])
+            assert new.dtype == old.dtype
+    assert all(new is old for new, old in zip(after.faces, before.faces, strict=True))
+    assert after.pool is before.pool
+
+
+def test_more_members_than_an_index_counts_are_refused() -> None:
+    found = cutter(Box(-1, 1, dim=2))
+    used = int(found._c.n[splitting.POOL])
+    with pytest.raises(TooLarge, match="2,147,483,647 entries of face lists"):
+        found._room(pool=2**31 - 1 - used)
+
+
+def test_no_array_grows_beyond_the_memory() -> None:
+    found = cutter(Box(-1, 1, dim=2), Watch(most_bytes=0))
+    with pytest.raises(Stopped):
+        found._room(cells=10**6)
+    assert found.cell_count == 1
