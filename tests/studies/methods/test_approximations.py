@@ -148,13 +148,16 @@ def test_transitions_close_the_curve(budget: int, seen: int) -> None:
     assert run(transitions, QUADRANTS, circle, budget).value == seen
 
 
-def test_a_heat_map_sees_a_vertical_line_by_one_direction() -> None:
-    line = tensors.mlp([([[1, 0]], [-0.3]), ([[1]], [0])])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_heat_map_sees_a_line_along_an_axis_by_one_direction(axis: int) -> None:
+    line = tensors.mlp([(np.eye(2)[axis : axis + 1], [-0.3]), ([[1]], [0])])
     found = run(grid_heat_map, line, SQUARE, 32**2).value
     assert found.shape == (16, 16) and found.sum() == pytest.approx(2 * math.pi / 4)
-    assert np.flatnonzero(found.sum(axis=1)).tolist() == [10]  # 0.3 of -1 .. 1 in 16 columns
+    # 0.3 of -1 .. 1 in 16 pixels
+    assert np.flatnonzero(found.sum(axis=1 - axis)).tolist() == [10]
     blurred = run(blurred_heat_map, line, SQUARE, 32**2).value
-    assert blurred.sum() == pytest.approx(found.sum()) and (blurred.sum(axis=1) > 0).sum() > 3
+    assert blurred.sum() == pytest.approx(found.sum())
+    assert (blurred.sum(axis=1 - axis) > 0).sum() > 3
     with pytest.raises(Unsupported, match="no meaning"):
         run(grid_heat_map, TENT, Box(-1, 1, dim=1), 100)
 
@@ -172,7 +175,10 @@ def test_directions_are_orthonormal_and_the_budget_counts_them() -> None:
     assert frame @ frame.T == pytest.approx(np.eye(3))
     square = CrossPolytope([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], 1)
     assert [run(vertex_signs, QUADRANTS, square, k).value for k in (1, 2, 9)] == [1, 2, 2]
-    assert [run(vertex_signs, QUADRANTS, square, k).forward_passes for k in (1, 2, 9)] == [2, 4, 4]
+    disc = Ball([0.0, 0.0], 1)
+    for method, domain in ((vertex_signs, square), (vertex_signs_in_ball, disc)):
+        passes = [run(method, QUADRANTS, domain, k).forward_passes for k in (1, 2, 9)]
+        assert passes == [2, 4, 4]
 
 
 def test_monte_carlo_volume_is_a_share_of_points_with_its_interval() -> None:
@@ -232,7 +238,11 @@ def test_low_precision_has_a_known_wrong_bit() -> None:
 def test_low_precision_knows_the_norms_of_torch(norm: str) -> None:
     rng = np.random.default_rng(2)
     network = tensors.block(
-        *(rng.standard_normal(s) for s in ((5, 4), 5, (4, 5), 4)), norm=norm, residual=True
+        *(rng.standard_normal(s) for s in ((5, 4), 5, (4, 5), 4)),
+        norm=norm,
+        gain=rng.uniform(0.5, 2, 4),
+        bias=rng.standard_normal(4),
+        residual=True,
     )
     cloud = Cloud(rng.standard_normal((30, 4)))
     exact = np.array([network.code(x.tolist()).bits for x in cloud.points], dtype=bool)

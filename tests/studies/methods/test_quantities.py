@@ -175,8 +175,9 @@ def test_covered_volume_counts_each_code_once() -> None:
 
 
 def test_occupied_cells_hang_together_by_facets() -> None:
-    opposite = np.array([[0.5, 0.5], [-0.5, -0.5]])
-    assert occupied_components(QUADRANTS, Cloud(opposite, SQUARE)) == 2  # a corner is no facet
+    for sign in (1, -1):
+        opposite = np.array([[0.5, 0.5 * sign], [-0.5, -0.5 * sign]])
+        assert occupied_components(QUADRANTS, Cloud(opposite, SQUARE)) == 2  # a corner is no facet
     joined = np.array([[0.5, 0.5], [0.5, -0.5], [-0.5, -0.5], [-0.4, -0.4]])
     assert occupied_components(QUADRANTS, Cloud(joined, SQUARE)) == 1
     with pytest.raises(InvalidInput, match="points in a box"):
