@@ -11,7 +11,7 @@ wide layers get exact rays along random directions and a Wilson interval.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -249,10 +249,13 @@ def nets_finding(nets: Nets, seed: int) -> Finding:
 
 def bare_nets_finding(nets: Nets) -> Finding:
     """The control: nets without a norm and without biases."""
-    counts = [directions(network).crossed for network in nets.networks]
-    value = f"no cell of directions crossed in {counts.count(0)} of {len(counts)} nets"
+    found = [directions(network) for network in nets.networks]
+    crossed, tried = sum(one.crossed for one in found), sum(one.cells for one in found)
     return BARE.finding(
-        f"{nets.told}, no norm", Estimate.exactly(sum(counts)), value=value, data=nets.data
+        f"{nets.told}, no norm",
+        Estimate.exactly(crossed),
+        value=f"{crossed} of {tried:,} cells of directions crossed",
+        data={**nets.data, "crossed": crossed, "tried": tried},
     )
 
 
@@ -335,17 +338,17 @@ def _without_norm(network: Network) -> Network:
 
 
 def _figures(findings: list[Finding]) -> tuple[Figure, ...]:
-    rows = [_row(finding) for finding in findings if "share_float" in finding.data]
+    rows = [row for finding in findings for row in _rows(finding)]
     caption = (
         "The share of directions from the origin along which the spline code changes, in per "
         "cent: exact for one toy of one hidden layer, the mean over nets with its interval for "
-        "many, 95% Wilson intervals where rays are sampled. Behind a norm this is with eps as "
-        "trained: at eps = 0 nothing is crossed, and with eps > 0 the code changes close to the "
-        "origin (how close: claim 0.4)."
+        "many, 95% Wilson intervals where rays are sampled. Behind a norm nothing is crossed at "
+        "eps = 0, nor is anything without a norm and without biases; with eps as trained the code "
+        "changes close to the origin (how close: claim 0.4)."
     )
     title, subtitle = (
         "Directions that meet a boundary",
-        "squares: exact; dots: 95% intervals, over nets or sampled rays",
+        "squares: exact, or alike in all nets; dots: 95% intervals, over nets or sampled rays",
     )
     return (
         Figure(
@@ -356,13 +359,17 @@ def _figures(findings: list[Finding]) -> tuple[Figure, ...]:
     )
 
 
-def _row(finding: Finding) -> Row:
+def _rows(finding: Finding) -> Iterator[Row]:
+    """What a finding checks at eps = 0 or without biases, and what it measures."""
     data = finding.data
-    low, high = (data.get(key) for key in _keys(data))
+    if "tried" in data:
+        yield Row(finding.subject, 100 * number(data["crossed"]) / number(data["tried"]))
+    if "share_float" not in data:
+        return
     label = finding.subject.replace("eps = 0", "eps as trained")
-    if low is None or high is None:
-        return Row(label, 100 * number(data["share_float"]))
-    return Row(label, *(100 * number(x) for x in (data["share_float"], low, high)))
+    middle, *ends = (data.get(key) for key in ("share_float", *_keys(data)))
+    low, high = (None if end is None else 100 * number(end) for end in ends)
+    yield Row(label, 100 * number(middle), low, high)
 
 
 def _keys(data: Mapping[str, JSON]) -> tuple[str, str]:
