@@ -182,6 +182,7 @@ def nets_finding(by_width: Sequence[Nets], norm: str, seed: int) -> Finding:
     lost = sum(nets.left_out for nets in by_width)
     width_told = ", ".join(f"{sum(map(bool, found))} of {len(found)}" for found in counts)
     data: dict[str, JSON] = {
+        "nets": f"{NORM_NAMES[norm]}, {by_width[0].arm}",
         "networks": count,
         "with_shared_code": share.hits,
         "low_float": share.interval[0],
@@ -218,7 +219,6 @@ def _shared_codes(findings: Sequence[Finding]) -> Figure:
 def _draw_shares(findings: Sequence[Finding]) -> Canvas:
     rows = []
     for finding in findings:
-        arm, norm = finding.subject.split(", ")[1:3]
         hits, totals = (
             cast("list[int]", finding.data[key])
             for key in ("with_shared_code_by_width", "networks_by_width")
@@ -227,7 +227,9 @@ def _draw_shares(findings: Sequence[Finding]) -> Canvas:
             if total:
                 share = Share(hit, total)
                 ends = (100 * end for end in share.interval)
-                rows.append(Row(f"{norm}, {arm}, {width} neurons", 100 * hit / total, *ends))
+                rows.append(
+                    Row(f"{finding.data['nets']}, {width} neurons", 100 * hit / total, *ends)
+                )
     title, subtitle = "Nets with a code on two arcs", "95% intervals over nets"
     return forest(rows, title, subtitle, "nets / %", mark=100 * RARE)
 
