@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ import sympy
 from exact import LayerNorm, Network, Outcome, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
+from exact.sources import torch_modules
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions import monosemantic_directions
@@ -31,7 +33,7 @@ from studies.questions.shared.rays import must_live, spanning
 from studies.rules import SHARE, Claim, at_most, below, theorem
 from studies.statistics import NETS, Estimate, over_clusters
 from studies.subjects import NORM_NAMES, Subject, Subjects, Toy
-from toy_models import ModelConfig, TrainConfig
+from toy_models import ModelConfig, TrainConfig, TrainResult
 from toy_models.models import NormName
 from toy_models.populations import Arm
 
@@ -168,14 +170,19 @@ def ensembles_finding(subjects: Subjects, norm: NormName) -> list[Finding]:
         )
         for group, width in enumerate(WIDTHS)
     ]
-    return [nets_finding(nets, norm, subjects.seed) for nets in zip(*by_width, strict=True)]
+    return [
+        OWN_IN_MOST.guarded(
+            f"{arm} nets, {NORM_NAMES[norm]}", partial(nets_finding, nets, norm, subjects.seed)
+        )
+        for arm, nets in zip(arms, zip(*by_width, strict=True), strict=True)
+    ]
 
 
 def nets_finding(by_width: Sequence[Nets], norm: str, seed: int) -> Finding:
     """The share of nets with a code on several arcs, all widths together, and the mean number of
     such codes.
     """
-    counts = [[_shared_in(network) for network in nets.networks] for nets in by_width]
+    counts = [[_shared_in(one) for one in nets.results] for nets in by_width]
     every = [count for found in counts for count in found]
     mean = over_clusters(every, np.random.default_rng(seed))
     share, count = Share(sum(map(bool, every)), len(every)), len(every)
@@ -204,7 +211,8 @@ def nets_finding(by_width: Sequence[Nets], norm: str, seed: int) -> Finding:
     )
 
 
-def _shared_in(network: Network) -> int:
+def _shared_in(result: TrainResult) -> int:
+    network = torch_modules.read(result.model)
     return shared_codes(partition(network, Sphere()).seen_as(CurvePartition))
 
 
@@ -218,7 +226,7 @@ def _shared_codes(findings: Sequence[Finding]) -> Figure:
 
 def _draw_shares(findings: Sequence[Finding]) -> Canvas:
     rows = []
-    for finding in findings:
+    for finding in (one for one in findings if one.data):
         hits, totals = (
             cast("list[int]", finding.data[key])
             for key in ("with_shared_code_by_width", "networks_by_width")

@@ -41,6 +41,7 @@ from studies.statistics import NETS, Estimate, over_clusters, share_above
 from studies.subjects import NORM_NAMES, NORMS, LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 from toy_models.models import NormName
+from toy_models.populations import Arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -229,41 +230,44 @@ def rays_finding(subject: str, network: Network, rows: Rows) -> Finding:
 def _of_many(subjects: Subjects, norm: NormName) -> list[Finding]:
     """Nets of many seeds, trained and not; without a norm also without biases."""
     config = TrainConfig(task="direction3", model=ModelConfig((WIDTH,), norm, embed_dim=0))
+    arms: tuple[Arm, ...] = ("trained", "untrained")
     if norm != "none":
-        return [
-            normed_nets_finding(nets, norm, subjects.seed)
-            for nets in ensemble(subjects, config, ("trained", "untrained"))
-        ]
-    *with_biases, bare = ensemble(subjects, config, ("trained", "untrained", "zero_biases"))
-    found = [nets_finding(nets, subjects.seed) for nets in with_biases]
-    return [*found, bare_nets_finding(bare)]
+        asked = [(WITH, nets, normed_nets_finding) for nets in ensemble(subjects, config, arms)]
+    else:
+        *others, bare = ensemble(subjects, config, (*arms, "zero_biases"))
+        asked = [(WITHOUT_IN_MOST, nets, nets_finding) for nets in others]
+        asked.append((BARE, bare, bare_nets_finding))
+    told = f"{NORM_NAMES[norm]}, eps = 0" if norm != "none" else NORM_NAMES[norm]
+    found = []
+    for claim, nets, finding_of in asked:
+        subject = f"{nets.told}, {told}"
+        found.append(claim.guarded(subject, partial(finding_of, subject, nets, subjects.seed)))
+    return found
 
 
-def nets_finding(nets: Nets, seed: int) -> Finding:
+def nets_finding(subject: str, nets: Nets, seed: int) -> Finding:
     """In how many nets without a norm more than some directions are crossed."""
     shares, told, data = _shares(nets, seed)
-    return WITHOUT_IN_MOST.finding(
-        f"{nets.told}, no norm", share_above(shares, SOME), value=told, data=data
-    )
+    return WITHOUT_IN_MOST.finding(subject, share_above(shares, SOME), value=told, data=data)
 
 
-def bare_nets_finding(nets: Nets) -> Finding:
+def bare_nets_finding(subject: str, nets: Nets, _: int) -> Finding:
     """The control: nets without a norm and without biases."""
     found = [directions(network) for network in nets.networks]
     crossed, tried = sum(one.crossed for one in found), sum(one.cells for one in found)
     return BARE.finding(
-        f"{nets.told}, no norm",
+        subject,
         Estimate.exactly(crossed),
         value=f"{crossed} of {tried:,} cells of directions crossed",
         data={**nets.data, "crossed": crossed, "tried": tried},
     )
 
 
-def normed_nets_finding(nets: Nets, norm: str, seed: int) -> Finding:
+def normed_nets_finding(subject: str, nets: Nets, seed: int) -> Finding:
     """Rays of nets behind a norm at eps = 0, and what eps > 0 leaves."""
     crossed = 0
     last = []
-    for result, network in zip(nets.results, nets.networks, strict=True):
+    for network, result in zip(nets.networks, nets.results, strict=True):
         rows = np.asarray(result.dataset.inputs.double().numpy())
         still = with_eps(network, 0)
         crossed += sum(changes_along(still, row).crossed for row in rows[:RAYS_OF_A_NET].tolist())
@@ -272,7 +276,7 @@ def normed_nets_finding(nets: Nets, norm: str, seed: int) -> Finding:
     tried = RAYS_OF_A_NET * len(nets.results)
     data |= {"crossed": crossed, "tried": tried, "largest_ratio_float": finite(max(last))}
     return WITH.finding(
-        f"{nets.told}, {NORM_NAMES[norm]}, eps = 0",
+        subject,
         Estimate.exactly(crossed),
         value=f"{crossed} of {tried} rays crossed; with eps as trained {told}, the "
         f"last time at r_crit / r = {max(last):.2g} of the data's r at most",

@@ -27,7 +27,7 @@ from studies.questions.shared.nets import Nets, ensemble
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.rays import changes_along, directed, must_live, with_eps
 from studies.rules import SHARE, Claim, above, theorem
-from studies.statistics import Estimate, over_clusters
+from studies.statistics import Degenerate, Estimate, over_clusters
 from studies.subjects import Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 
@@ -194,14 +194,21 @@ def _of_toy(toy: Toy) -> list[Finding]:
 def of_nets(nets: Nets, blocks: int, seed: int) -> list[Finding]:
     """Stacks of many seeds: the theorem on the first layer, and the share of the second."""
     subject = f"{nets.told}, {blocks} residual blocks"
-    stacks = [
-        Stack.of(network, np.asarray(one.dataset.inputs.double().numpy()), DIRECTIONS)
-        for network, one in zip(nets.networks, nets.results, strict=True)
-    ]
+    try:
+        stacks = [
+            Stack.of(network, np.asarray(one.dataset.inputs.double().numpy()), DIRECTIONS)
+            for network, one in zip(nets.networks, nets.results, strict=True)
+        ]
+    except Degenerate as why:
+        return [claim.undecided(subject, str(why)) for claim in (FIRST, SECOND)]
+    return [first_finding(subject, stacks), second_finding(subject, nets, stacks, seed)]
+
+
+def second_finding(subject: str, nets: Nets, stacks: Sequence[Stack], seed: int) -> Finding:
+    """The share of directions that the second layer crosses, over nets."""
     found = over_clusters([stack.share() for stack in stacks], np.random.default_rng(seed))
-    data = {**nets.data, **found.data("share"), **_data(stacks)}
-    second = SECOND.finding(subject, found, value=f"{found}, {_told(stacks)}", data=data)
-    return [first_finding(subject, stacks), second]
+    data = {**nets.data, **_data(stacks), **found.data("share")}
+    return SECOND.finding(subject, found, value=f"{found}, {_told(stacks)}", data=data)
 
 
 def first_finding(subject: str, stacks: Sequence[Stack]) -> Finding:
