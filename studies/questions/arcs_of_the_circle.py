@@ -187,7 +187,6 @@ def nets_finding(by_width: Sequence[Nets], norm: str, seed: int) -> Finding:
     mean = over_clusters(every, np.random.default_rng(seed))
     share, count = Share(sum(map(bool, every)), len(every)), len(every)
     lost = sum(nets.left_out for nets in by_width)
-    width_told = ", ".join(f"{sum(map(bool, found))} of {len(found)}" for found in counts)
     data: dict[str, JSON] = {
         "nets": f"{NORM_NAMES[norm]}, {by_width[0].arm}",
         "networks": count,
@@ -205,8 +204,7 @@ def nets_finding(by_width: Sequence[Nets], norm: str, seed: int) -> Finding:
         f"{count} nets, {by_width[0].arm}, {NORM_NAMES[norm]}, {min(WIDTHS)} to {max(WIDTHS)} "
         f"neurons{left_out}",
         share.estimate(NETS),
-        value=f"{share} have a code with several arcs (by width {width_told}); such codes a net: "
-        f"{mean}",
+        value=f"{share} have a code with several arcs; such codes a net: {mean}",
         data=data,
     )
 

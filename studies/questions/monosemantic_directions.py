@@ -181,7 +181,7 @@ def as_trained(network: Network, rows: Rows, inputs: Rows | None) -> tuple[str, 
     text = f"; with eps as trained {told} of directions, {mean:.3g} times on average"
     if inputs is not None:
         data["largest_ratio_float"] = finite(ratio := largest_ratio(network, inputs))
-        text += f", the last time at r_crit / r = {ratio:.2g} of the data's r"
+        text += f", at r_crit / r up to {ratio:.2g} for the data"
     return text, data
 
 
@@ -248,7 +248,9 @@ def _of_many(subjects: Subjects, norm: NormName) -> list[Finding]:
 def nets_finding(subject: str, nets: Nets, seed: int) -> Finding:
     """In how many nets without a norm more than some directions are crossed."""
     shares, told, data = _shares(nets, seed)
-    return WITHOUT_IN_MOST.finding(subject, share_above(shares, SOME), value=told, data=data)
+    return WITHOUT_IN_MOST.finding(
+        subject, share_above(shares, SOME), value=f"crossed are {told}", data=data
+    )
 
 
 def bare_nets_finding(subject: str, nets: Nets, _: int) -> Finding:
@@ -278,8 +280,8 @@ def normed_nets_finding(subject: str, nets: Nets, seed: int) -> Finding:
     return WITH.finding(
         subject,
         Estimate.exactly(crossed),
-        value=f"{crossed} of {tried} rays crossed; with eps as trained {told}, the "
-        f"last time at r_crit / r = {max(last):.2g} of the data's r at most",
+        value=f"{crossed} of {tried} rays crossed; with eps as trained {told}, at "
+        f"r_crit / r up to {max(last):.2g} for the data",
         data=data,
     )
 
@@ -292,8 +294,7 @@ def _shares(nets: Nets, seed: int) -> tuple[list[float], str, dict[str, JSON]]:
     share, mean = (over_clusters(values, rng, unit=NETS) for values in (shares, counts))
     data = {**nets.data, **share.data("share"), **mean.data("mean_crossings"), "shares": shares}
     told = (
-        f"{percent(float(np.mean(shares)))} of directions are crossed (at least "
-        f"{percent(min(shares))}), "
+        f"{percent(float(np.mean(shares)))} of directions (at least {percent(min(shares))}), "
         f"{np.mean(counts):.3g} times on average"
     )
     return shares, told, data

@@ -175,7 +175,7 @@ class Stack:
 def _of_toy(toy: Toy) -> list[Finding]:
     def second() -> Finding:
         toy.must_have_learned()
-        must_live(toy.block)
+        must_live(Network(toy.block.blocks[1:]))
         stack = Stack.of(toy.block, toy.residuals, DIRECTIONS_OF_A_TOY)
         share = Share(sum(one.second for one in stack.ways), len(stack.ways))
         low, high = share.interval
