@@ -308,7 +308,7 @@ def largest_ratio(network: Network, inputs: Rows) -> float:
         return max(changes_along(network, row).last_float for row in directed(network, inputs))
     upper = critical_radii_float(network, np.asarray(inputs)).upper
     ratios = upper / np.array([np.linalg.norm(centred(network, row)) for row in inputs])
-    for place in np.flatnonzero(np.isinf(ratios)):
+    for place in np.flatnonzero(np.isinf(ratios)).tolist():
         ratios[place] = changes_along(network, inputs[place]).last_float
     return float(ratios.max())
 
