@@ -4,7 +4,7 @@ off it: loops over vertices, compiled.
 The complex is simple: every vertex lies on exactly d hinges and walls. Then each of its 2d
 half-edges (a walls' outer side has none) leaves one hinge to one side, and two half-edges that
 leave different hinges span a 2-face. A vertex has d slots, one for each hinge; half-edge
-`2 d v + 2 s + t` leaves the hinge in slot s of vertex v to the side t (1: on), and `twin` is the
+`(v << shift) + 2 s + t` leaves the hinge in slot s of vertex v to the side t (1: on), and `twin` is the
 half-edge that comes back along the same edge from its other end. Nothing else is kept: no edges, no
 faces, no cells.
 
@@ -38,8 +38,8 @@ import numpy as np
 UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
 # counters
-VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT, PHASE, POSITION, NEED = range(11)
-COUNTERS = 11
+VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT, PHASE, POSITION, NEED, SHIFT = range(12)
+COUNTERS = 12
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -67,12 +67,14 @@ class Skeleton(NamedTuple):
     qe: Array
     hinge: Array  # int32 (V x d): the hinge in each slot
     plane: Array  # int32 (V x d): a row that vanishes where this hinge does, on a cell around v
-    twin: Array  # int32 (2d V): -1 where there is no edge
-    link: Array  # int32 (2d V): the next half-edge in the same bucket
+    twin: Array  # int32 (V << n[SHIFT]): -1 where there is no edge
+    link: Array  # int32 (V << n[SHIFT]): the next half-edge in the same bucket
     base: Array  # int32 (V): the cell, in front of the layer, where all hinges through v are off
     on: Array  # uint64 (V x W): the hinges that are on
     zero: Array  # uint64 (V x W): the hinges through v
     up: Array  # uint32 (V): the half-edges that rise
+    height: Array  # float64 (V x 1 or 2): along the direction, and that of q
+    slack: Array  # bounds on the errors of the heights
     first: Array  # int64 (V + 1): the number of the first cell whose lowest vertex this is
     # hyperplanes a . x + b + K c = 0 with bounds on the 2-norm of the error of a and on that of b
     row: Array
@@ -89,7 +91,10 @@ class Skeleton(NamedTuple):
     size: Array
     cuts: Array
     asked: Array  # int32 (vertex, hyperplane)
-    scratch: Array  # float64 (4 x d x d)
+    # float64 (3 x d x d): a matrix, its inverse, and what is eliminated
+    scratch: Array
+    # float64 (7 x d): the inverse's columns' norms, a residual, right sides, and bounds on rows
+    lines: Array
     # the layer of every hinge (-1 for walls), and the words' masks of the layers before each
     layer: Array
     before: Array
@@ -133,37 +138,66 @@ def _invert(a: Array, inverse: Array) -> bool:
 
 
 @kernel
-def _solve(c: Skeleton, v: int, gap: float, side: int, x: Array) -> float:
-    """x[v] = -inverse @ row[:, side], refined once; returns the bound on its error."""
-    d = c.p.shape[1]
-    inverse, columns, rest = c.scratch[1], c.scratch[2, 0], c.scratch[3, 0]
+def _solve(scratch: Array, lines: Array, right: int, gap: float, x: Array) -> float:
+    """x = -inverse @ lines[right], refined once; returns the bound on its error."""
+    d = x.shape[0]
+    a, inverse, columns, rest, b = scratch[0], scratch[1], lines[0], lines[1], lines[right]
     for i in range(d):
-        rest[i] = c.row[c.plane[v, i], side]
-        x[v, i] = 0.0
+        rest[i] = b[i]
+        x[i] = 0.0
     for _ in range(2):
         for i in range(d):
+            t = 0.0
             for j in range(d):
-                x[v, i] -= inverse[i, j] * rest[j]
+                t += inverse[i, j] * rest[j]
+            x[i] -= t
         for i in range(d):
-            h = c.plane[v, i]
-            rest[i] = c.row[h, side]
+            t = b[i]
             for j in range(d):
-                rest[i] += c.row[h, j] * x[v, j]
+                t += a[i, j] * x[j]
+            rest[i] = t
     norm = 0.0
     for i in range(d):
-        norm += x[v, i] * x[v, i]
+        norm += x[i] * x[i]
     norm = np.sqrt(norm) * _UP + _LEAST
     total = 0.0
     for i in range(d):
-        h = c.plane[v, i]
-        size = abs(c.row[h, side])
+        size = abs(b[i])
         for j in range(d):
-            size += abs(c.row[h, j] * x[v, j])
-        offset = c.berr[h] if side == d else 0.0
+            size += abs(a[i, j] * x[j])
         total += columns[i] * (
-            abs(rest[i]) + (d + 3) * _U * size + c.aerr[h] * norm + offset + _TINY
+            abs(rest[i]) + (d + 3) * _U * size + lines[4, i] * norm + lines[5, i] + _TINY
         )
     return total / (1.0 - gap) * _UP + _TINY
+
+
+@kernel
+def _prepare(scratch: Array, lines: Array) -> float:
+    """Invert the matrix; a bound on |G|, see `place_vertex`, or infinity."""
+    d = scratch.shape[1]
+    a, inverse, columns, rest = scratch[0], scratch[1], lines[0], lines[1]
+    for i in range(d):
+        for j in range(d):
+            scratch[2, i, j] = a[i, j]
+    if not _invert(scratch[2], inverse):
+        return np.inf
+    gap, spread = 0.0, 0.0
+    for i in range(d):
+        columns[i] = 0.0
+    for i in range(d):
+        for j in range(d):
+            columns[j] += inverse[i, j] * inverse[i, j]
+            rest[j] = 1.0 if i == j else 0.0
+        for k in range(d):
+            factor = inverse[i, k]
+            for j in range(d):
+                rest[j] -= factor * a[k, j]
+        for j in range(d):
+            gap += rest[j] * rest[j]
+    for i in range(d):
+        columns[i] = np.sqrt(columns[i]) * _UP
+        spread += columns[i] * (lines[4, i] + (d + 2) * _U * lines[6, i])
+    return (np.sqrt(gap) + spread) * _UP
 
 
 @kernel
@@ -174,32 +208,17 @@ def place_vertex(c: Skeleton, v: int) -> None:
     For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R
     (A* x + b*)| / (1 - |G|).
     """
-    d = c.p.shape[1]
-    a, inverse, columns = c.scratch[0], c.scratch[1], c.scratch[2, 0]
+    d, scratch, lines, infinite = c.p.shape[1], c.scratch, c.lines, c.q.shape[0] > 1
+    some = False
     for i in range(d):
         h = c.plane[v, i]
         for j in range(d):
-            a[i, j] = c.row[h, j]
-    good = _invert(a, inverse)
-    gap, spread = 0.0, 0.0
-    for i in range(d):
-        columns[i] = 0.0
-        for j in range(d):
-            columns[i] += inverse[j, i] * inverse[j, i]
-        columns[i] = np.sqrt(columns[i]) * _UP
-        h = c.plane[v, i]
-        spread += columns[i] * (c.aerr[h] + (d + 2) * _U * c.anorm[h])
-        for j in range(d):
-            a[i, j] = c.row[h, j]
-    for i in range(d):
-        for j in range(d):
-            t = 1.0 if i == j else 0.0
-            for k in range(d):
-                t -= inverse[i, k] * a[k, j]
-            gap += t * t
-    gap = (np.sqrt(gap) + spread) * _UP
-    infinite = c.q.shape[0] > 1
-    if not good or not gap < 0.5:
+            scratch[0, i, j] = c.row[h, j]
+        lines[2, i], lines[3, i] = c.row[h, d], c.row[h, d + 1]
+        lines[4, i], lines[5, i], lines[6, i] = c.aerr[h], c.berr[h], c.anorm[h]
+        some |= lines[3, i] != 0.0
+    gap = _prepare(scratch, lines)
+    if not gap < 0.5:
         c.pe[v] = np.inf
         for i in range(d):
             c.p[v, i] = 0.0
@@ -208,50 +227,49 @@ def place_vertex(c: Skeleton, v: int) -> None:
         if infinite:
             c.qe[v] = np.inf
         return
-    c.pe[v] = _solve(c, v, gap, d, c.p)
+    c.pe[v] = _solve(scratch, lines, 2, gap, c.p[v])
     if infinite:
-        some = False
         for i in range(d):
-            some |= c.row[c.plane[v, i], d + 1] != 0.0
+            lines[5, i] = 0.0
             c.q[v, i] = 0.0
-        c.qe[v] = _solve(c, v, gap, d + 1, c.q) if some else 0.0
+        c.qe[v] = _solve(scratch, lines, 3, gap, c.q[v]) if some else 0.0
 
 
 @kernel
-def _sign(c: Skeleton, v: int, h: int) -> int:
-    """The sign of row h at vertex v, or UNKNOWN."""
-    d = c.p.shape[1]
-    row, p = c.row, c.p
-    gamma = (d + 3) * _U * _UP
-    if c.q.shape[0] > 1:
-        value, size, norm, bits = 0.0, 0.0, 0.0, 0.0
-        for i in range(d):
-            t = row[h, i] * c.q[v, i]
-            value += t
-            size += abs(t)
-            norm += c.q[v, i] * c.q[v, i]
-            bits += abs(c.q[v, i])
-        value += row[h, d + 1]
-        size += abs(row[h, d + 1])
-        if bits > 0.0 or c.qe[v] > 0.0 or row[h, d + 1] != 0.0:
-            err = (
-                c.anorm[h] * c.qe[v] + c.aerr[h] * (np.sqrt(norm) + c.qe[v] + _LEAST) + gamma * size
-            ) * _UP + _TINY
-            if abs(value) > err:
-                return 1 if value > 0 else -1
-            if not (value == 0.0 and err <= _TINY):
-                return UNKNOWN
-    value, size, norm = row[h, d], abs(row[h, d]), 0.0
+def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float) -> int:
+    """The sign of a row's part in K at a vertex, 0 where it is zero for certain, or UNKNOWN."""
+    d = q.shape[0]
+    value, size, norm, bits = row[d + 1], abs(row[d + 1]), 0.0, 0.0
     for i in range(d):
-        t = row[h, i] * p[v, i]
+        t = row[i] * q[i]
         value += t
         size += abs(t)
-        norm += p[v, i] * p[v, i]
+        norm += q[i] * q[i]
+        bits += abs(q[i])
+    if bits == 0.0 and qe == 0.0 and row[d + 1] == 0.0:
+        return 0
+    err = (anorm * qe + aerr * (np.sqrt(norm) + qe + _LEAST) + (d + 3) * _U * _UP * size) * _UP
+    err += _TINY
+    if abs(value) > err:
+        return 1 if value > 0 else -1
+    return 0 if value == 0.0 and err <= _TINY else UNKNOWN
+
+
+@kernel
+def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: float) -> int:
+    """The sign of a row without its part in K at a vertex, or UNKNOWN."""
+    d = p.shape[0]
+    value, size, norm = row[d], abs(row[d]), 0.0
+    for i in range(d):
+        t = row[i] * p[i]
+        value += t
+        size += abs(t)
+        norm += p[i] * p[i]
     err = (
-        c.anorm[h] * c.pe[v]
-        + c.aerr[h] * (np.sqrt(norm) + c.pe[v] + _LEAST)
-        + c.berr[h]
-        + gamma * size
+        anorm * pe
+        + aerr * (np.sqrt(norm) + pe + _LEAST)
+        + berr
+        + (d + 3) * _U * _UP * size
     ) * _UP + _TINY
     if abs(value) > err:
         return 1 if value > 0 else -1
@@ -271,15 +289,15 @@ def _hash(layer: int, words: Array, before: Array) -> int:
 
 
 @kernel
-def find_cell(c: Skeleton, layer: int, words: Array) -> int:
+def _find(table: Array, code: Array, layer: int, words: Array, before: Array) -> int:
     """The cell in front of a layer whose code these words have there; -1 when there is none."""
-    mask = c.table.shape[0] - 1
-    slot = _hash(layer, words, c.before[layer]) & mask
-    while c.table[slot] != -1:
-        cell = c.table[slot]
-        same = c.code[cell, c.code.shape[1] - 1] == np.uint64(layer)
+    mask = table.shape[0] - 1
+    slot = _hash(layer, words, before) & mask
+    while table[slot] != -1:
+        cell = table[slot]
+        same = code[cell, words.shape[0]] == np.uint64(layer)
         for w in range(words.shape[0]):
-            same &= c.code[cell, w] == words[w] & c.before[layer, w]
+            same &= code[cell, w] == words[w] & before[w]
         if same:
             return cell
         slot = (slot + 1) & mask
@@ -291,7 +309,7 @@ def find_cells(c: Skeleton, layer: int, codes: Array, out: Array) -> bool:
     """The cells in front of a layer with these codes; False when one is missing."""
     known = True
     for i in range(codes.shape[0]):
-        out[i] = find_cell(c, layer, codes[i])
+        out[i] = _find(c.table, c.code, layer, codes[i], c.before[layer])
         known &= out[i] >= 0
     return known
 
@@ -309,34 +327,15 @@ def enter_cells(c: Skeleton, first: int, stop: int) -> None:
 
 
 @kernel
-def _plane_of(c: Skeleton, cell: int, place: int) -> int:
-    """The row of a hinge on a cell; -1 where the hinge does not cut it."""
-    for h in range(c.start[cell], c.start[cell] + c.count[cell]):
-        if c.place[h] == place:
+def _plane_of(place_of: Array, first: int, count: int, place: int) -> int:
+    """The row of a hinge among those of a cell; -1 where the hinge does not cut it."""
+    for h in range(first, first + count):
+        if place_of[h] == place:
             return h
     return -1
 
 
 # ---- buckets
-
-
-@kernel
-def _push(c: Skeleton, half: int, after: int) -> None:
-    """Put an edge into the bucket of the first hinge of the layer, behind `after`, that cuts it."""
-    d2 = 2 * c.p.shape[1]
-    v, w = half // d2, c.twin[half] // d2
-    for k in range(c.own.shape[0]):
-        if c.own[k] == 0 or (k << 6) + 63 <= after:
-            continue
-        cut = (c.on[v, k] ^ c.on[w, k]) & ~(c.zero[v, k] | c.zero[w, k]) & c.own[k]
-        if after >= k << 6:
-            cut &= np.uint64(0xFFFFFFFFFFFFFFFE) << np.uint64(after & 63)
-        if cut != 0:
-            place = (k << 6) + _lowest_bit(cut)
-            c.link[half] = c.head[place]
-            c.head[place] = half
-            c.size[place] += 1
-            return
 
 
 @kernel
@@ -358,166 +357,169 @@ def _lowest_bit(word: int) -> int:
 
 
 @kernel
+def _first_cut(on: Array, zero: Array, own: Array, v: int, w: int, after: int) -> int:
+    """The first hinge of the layer, behind `after`, that has both signs at v and w; -1: none."""
+    for k in range((after + 1) >> 6, own.shape[0]):
+        cut = (on[v, k] ^ on[w, k]) & ~(zero[v, k] | zero[w, k]) & own[k]
+        if after >= k << 6:
+            cut &= np.uint64(0xFFFFFFFFFFFFFFFE) << np.uint64(after & 63)
+        if cut != 0:
+            return (k << 6) + _lowest_bit(cut)
+    return -1
+
+
+@kernel
 def fill_buckets(c: Skeleton) -> None:
     """Put every edge that the layer cuts into its bucket."""
-    twin = c.twin
-    for half in range(c.n[VERTICES] * 2 * c.p.shape[1]):
+    shift, twin = c.n[SHIFT], c.twin
+    for half in range(c.n[VERTICES] << shift):
         if twin[half] > half:
-            _push(c, half, -1)
+            place = _first_cut(c.on, c.zero, c.own, half >> shift, twin[half] >> shift, -1)
+            if place >= 0:
+                c.link[half], c.head[place] = c.head[place], half
+                c.size[place] += 1
 
 
 # ---- cutting
 
 
 @kernel
-def _row_at(c: Skeleton, x: int, slot: int, v: int, w: int, leaves_v: int, leaves_w: int) -> int:
-    """A row of the hinge in a slot of x that vanishes where the hinge does around x.
-
-    The rows of v are those of the cell where all hinges through v are off. That cell is around x
-    too, in front of the hinge's layer, unless x is on the on side of the hinge that its edge leaves
-    at v, and that hinge is in an earlier layer; and so for w.
-    """
-    place, d2 = c.hinge[x, slot], 2 * c.p.shape[1]
-    layer = c.layer[place]
-    for u, half in ((v, leaves_v), (w, leaves_w)):
-        k = half % d2
-        left = c.layer[c.hinge[u, k >> 1]]
-        if not k & 1 or left < 0 or left >= layer:
-            for s in range(c.p.shape[1]):
-                if c.hinge[u, s] == place:
-                    return c.plane[u, s]
-    cell = find_cell(c, layer, c.on[x])
-    return -1 if cell < 0 else _plane_of(c, cell, place)
-
-
-@kernel
-def _base_of(c: Skeleton, layer: int, x: int, v: int, w: int, leaves_v: int, leaves_w: int) -> int:
-    """The cell in front of the layer around x where all hinges through x are off."""
-    d2 = 2 * c.p.shape[1]
-    for u, half in ((v, leaves_v), (w, leaves_w)):
-        k = half % d2
-        left = c.layer[c.hinge[u, k >> 1]]
-        if not k & 1 or left < 0 or left >= layer:
-            return c.base[u]
-    return find_cell(c, layer, c.on[x])
-
-
-@kernel
-def _new_vertex(c: Skeleton, half: int, place: int) -> bool:
-    """Cut an edge by a hinge; False when the rows for that are missing, which cannot be."""
-    d, twin = c.p.shape[1], c.twin
-    back = twin[half]
-    v, w = half // (2 * d), back // (2 * d)
-    x = c.n[VERTICES]
-    c.n[VERTICES] = x + 1
-    slot, k, bit = (half % (2 * d)) >> 1, place >> 6, np.uint64(place & 63)
-    for i in range(2 * d):
-        c.twin[2 * d * x + i] = -1
-    for j in range(c.on.shape[1]):
-        c.zero[x, j] = c.zero[v, j] & c.zero[w, j]
-        c.on[x, j] = c.on[v, j] | c.on[w, j]
-    c.zero[x, k] |= np.uint64(1) << bit
-    c.on[x, k] &= ~(np.uint64(1) << bit)
-    layer, known = c.layer[place], True
-    c.base[x] = _base_of(c, layer, x, v, w, half, back)
-    for i in range(d):
-        if i == slot:
-            c.hinge[x, i] = place
-            c.plane[x, i] = _plane_of(c, c.base[x], place)
-        else:
-            c.hinge[x, i] = c.hinge[v, i]
-            c.plane[x, i] = _row_at(c, x, i, v, w, half, back)
-        known &= c.plane[x, i] >= 0
-    side = np.int64((c.on[v, k] >> bit) & np.uint64(1))
-    mine = 2 * d * x + 2 * slot
-    twin[half], twin[mine + side] = mine + side, half
-    twin[back], twin[mine + 1 - side] = mine + 1 - side, back
-    if not known:
-        return False
-    place_vertex(c, x)
-    return _set_signs(c, x, v, w, place)
-
-
-@kernel
-def _set_signs(c: Skeleton, x: int, v: int, w: int, place: int) -> bool:
-    """The signs at x of the later hinges that cut its edge too; unknown ones are asked for."""
-    for k in range(place >> 6, c.own.shape[0]):
-        cut = (c.on[v, k] ^ c.on[w, k]) & ~(c.zero[v, k] | c.zero[w, k]) & c.own[k]
-        if k == place >> 6:
-            cut &= np.uint64(0xFFFFFFFFFFFFFFFE) << np.uint64(place & 63)
-        while cut != 0:
-            bit = np.uint64(1) << np.uint64(_lowest_bit(cut))
-            h = _plane_of(c, c.base[x], (k << 6) + _lowest_bit(cut))
-            if h < 0:
-                return False
-            sign = _sign(c, x, h)
-            if sign != 1:
-                c.on[x, k] &= ~bit
-            if sign == UNKNOWN:
-                c.asked[c.n[ASKED], 0], c.asked[c.n[ASKED], 1] = x, h
-                c.n[ASKED] += 1
-            else:
-                c.n[FILTERED] += 1
-            cut &= ~bit
-    return True
-
-
-@kernel
-def _slot_of(c: Skeleton, v: int, place: int) -> int:
-    for s in range(c.p.shape[1]):
-        if c.hinge[v, s] == place:
+def _slot_of(hinge: Array, v: int, place: int) -> int:
+    for s in range(hinge.shape[1]):
+        if hinge[v, s] == place:
             return s
     return -1
 
 
 @kernel
-def _join(c: Skeleton, x: int, slot: int, i: int, side: int) -> bool:
-    """Join new vertex x within the 2-face to the side of the hinge in slot i; see the module.
+def _new_vertex(c: Skeleton, half: int, place: int) -> bool:
+    """Cut an edge by a hinge; False when a row for that is missing, which cannot be.
 
-    `slot` is that of the hinge that cuts. At u the walk is about to leave hinge `leave` to side
-    `to`, and stays on hinge `stay`, to whose side `beside` the face lies.
+    The rows of v are those of the cell where all hinges through v are off. In front of a layer that
+    cell is around x too, unless the edge leaves at v a hinge of an earlier layer to its on side;
+    and so for w. Where neither end serves, the cell is looked up by its code.
     """
-    d2 = 2 * c.p.shape[1]
-    twin = c.twin
-    at = twin[d2 * x + 2 * slot + 1]
-    leave, to = c.hinge[x, i], side
-    for _ in range(c.n[VERTICES]):
-        u = at // d2
-        stay, beside = c.hinge[u, (at % d2) >> 1], at & 1
-        s = _slot_of(c, u, leave)
-        if s < 0:
+    d, twin, shift = c.p.shape[1], c.twin, c.n[SHIFT]
+    back = twin[half]
+    v, w, mask = half >> shift, back >> shift, (1 << shift) - 1
+    x = c.n[VERTICES]
+    c.n[VERTICES] = x + 1
+    slot, k, bit = (half & mask) >> 1, place >> 6, np.uint64(1) << np.uint64(place & 63)
+    for i in range(x << shift, (x + 1) << shift):
+        twin[i] = -1
+    for j in range(c.on.shape[1]):
+        c.zero[x, j] = c.zero[v, j] & c.zero[w, j]
+        c.on[x, j] = c.on[v, j] | c.on[w, j]
+    c.zero[x, k] |= bit
+    c.on[x, k] &= ~bit
+    # up to these layers the cells of v and of w are around x
+    deepest = 1 << 30
+    far_v = far_w = deepest
+    if half & 1 and c.layer[c.hinge[v, slot]] >= 0:
+        far_v = c.layer[c.hinge[v, slot]]
+    other = (back & mask) >> 1
+    if back & 1 and c.layer[c.hinge[w, other]] >= 0:
+        far_w = c.layer[c.hinge[w, other]]
+    layer, known = c.layer[place], True
+    if layer <= far_v:
+        c.base[x] = c.base[v]
+    elif layer <= far_w:
+        c.base[x] = c.base[w]
+    else:
+        c.base[x] = _find(c.table, c.code, layer, c.on[x], c.before[layer])
+        if c.base[x] < 0:
             return False
-        at = twin[d2 * u + 2 * s + to]
-        if at < 0:
-            return False
-        if at // d2 >= c.n[FIRST]:
-            y = at // d2
-            s = _slot_of(c, y, stay)
-            if s < 0 or twin[d2 * y + 2 * s + beside] != -1 or y == x:
+    for i in range(d):
+        if i == slot:
+            c.hinge[x, i] = place
+            cell = c.base[x]
+            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.count[cell], place)
+            known &= c.plane[x, i] >= 0
+            continue
+        mine = c.hinge[v, i]
+        c.hinge[x, i] = mine
+        if c.layer[mine] <= far_v:
+            c.plane[x, i] = c.plane[v, i]
+        elif c.layer[mine] <= far_w:
+            c.plane[x, i] = c.plane[w, _slot_of(c.hinge, w, mine)]
+        else:
+            own = c.layer[mine]
+            cell = _find(c.table, c.code, own, c.on[x], c.before[own])
+            if cell < 0:
                 return False
-            twin[d2 * x + 2 * i + side] = d2 * y + 2 * s + beside
-            twin[d2 * y + 2 * s + beside] = d2 * x + 2 * i + side
-            return True
-        leave, to = stay, beside
-    return False
+            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.count[cell], mine)
+            known &= c.plane[x, i] >= 0
+    side = np.int64(c.on[v, k] & bit != 0)
+    mine = (x << shift) + 2 * slot
+    twin[half], twin[mine + side] = mine + side, half
+    twin[back], twin[mine + 1 - side] = mine + 1 - side, back
+    return known
 
 
 @kernel
-def _joined(c: Skeleton) -> bool:
-    """Join the new vertices, those that are not yet."""
-    d, first = c.p.shape[1], c.n[FIRST]
-    for x in range(first, c.n[VERTICES]):
-        slot = _slot_of(c, x, c.n[POSITION])
-        v = c.twin[2 * d * x + 2 * slot + 1] // (2 * d)
+def _set_signs(c: Skeleton, x: int, v: int, w: int, place: int) -> bool:
+    """The signs at x of the later hinges that cut its edge too; unknown ones are asked for."""
+    cell = c.base[x]
+    while True:
+        place = _first_cut(c.on, c.zero, c.own, v, w, place)
+        if place < 0:
+            return True
+        h = _plane_of(c.place, c.start[cell], c.count[cell], place)
+        if h < 0:
+            return False
+        sign = 0
+        if c.q.shape[0] > 1:
+            sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x])
+        if sign == 0:
+            sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x])
+        if sign != 1:
+            c.on[x, place >> 6] &= ~(np.uint64(1) << np.uint64(place & 63))
+        if sign == UNKNOWN:
+            c.asked[c.n[ASKED], 0], c.asked[c.n[ASKED], 1] = x, h
+            c.n[ASKED] += 1
+        else:
+            c.n[FILTERED] += 1
+
+
+@kernel
+def _joined(hinge: Array, twin: Array, shift: int, first: int, stop: int, place: int) -> bool:
+    """Join the new vertices `first`, ..., `stop` - 1 of the hinge at `place`: see the module.
+
+    For new vertex x and one side of one of its hinges, that is for one 2-face: at vertex u the walk
+    is about to leave hinge `leave` to side `to`, and stays on hinge `stay`, to whose side `beside`
+    the face lies; `at` is the half-edge by which it came.
+    """
+    d, mask = hinge.shape[1], (1 << shift) - 1
+    for x in range(first, stop):
+        slot = _slot_of(hinge, x, place)
+        start = np.int64(twin[(x << shift) + 2 * slot + 1])
+        v = start >> shift
         for i in range(d):
             if i == slot:
                 continue
-            s = _slot_of(c, v, c.hinge[x, i])
+            s = i
+            if hinge[v, s] != hinge[x, i]:
+                s = _slot_of(hinge, v, hinge[x, i])
             for side in range(2):
+                mine = (x << shift) + 2 * i + side
                 # a wall has nothing outside, at v as at x
-                if c.twin[2 * d * v + 2 * s + side] >= 0 and c.twin[2 * d * x + 2 * i + side] < 0:
-                    if not _join(c, x, slot, i, side):
-                        return False
+                if twin[(v << shift) + 2 * s + side] < 0 or twin[mine] >= 0:
+                    continue
+                at, leave, to = start, np.int64(hinge[x, i]), side
+                for _ in range(stop):
+                    u = at >> shift
+                    stay, beside = np.int64(hinge[u, (at & mask) >> 1]), at & 1
+                    at = np.int64(twin[(u << shift) + 2 * _slot_of(hinge, u, leave) + to])
+                    if at < 0 or at >> shift >= first:
+                        break
+                    leave, to = stay, beside
+                y = at >> shift
+                if y < first or y == x:
+                    return False
+                yours = (y << shift) + 2 * _slot_of(hinge, y, stay) + beside
+                if twin[yours] != -1:
+                    return False
+                twin[mine], twin[yours] = yours, mine
     return True
 
 
@@ -529,45 +531,51 @@ def cut(c: Skeleton) -> int:
     NEEDS_SPACE: n[NEED] more vertices are wanted. BROKEN: the faces do not close, which no exact
     signs can cause. LATE: the alarm was set.
     """
-    d2 = 2 * c.p.shape[1]
-    twin, link = c.twin, c.link
-    while c.n[POSITION] < c.head.shape[0]:
-        place = c.n[POSITION]
-        if c.n[PHASE] == 0:
+    twin, link, shift, n = c.twin, c.link, c.n[SHIFT], c.n
+    while n[POSITION] < c.head.shape[0]:
+        place = n[POSITION]
+        if n[PHASE] == 0:
             if c.head[place] < 0:
-                c.n[POSITION] += 1
+                n[POSITION] += 1
                 continue
             if c.alarm[0] != 0:
                 return LATE
-            c.n[NEED] = c.size[place]
-            room = min(c.base.shape[0] - c.n[VERTICES], c.cuts.shape[0])
-            if c.size[place] > room:
+            n[NEED] = c.size[place]
+            if n[NEED] > min(c.base.shape[0] - n[VERTICES], c.cuts.shape[0]):
                 return NEEDS_SPACE
             half, count = np.int64(c.head[place]), 0
             while half >= 0:
                 c.cuts[count] = half
                 count += 1
                 half = np.int64(link[half])
-            c.n[AT], c.n[COUNT], c.n[FIRST], c.n[PHASE] = 0, count, c.n[VERTICES], 1
-        while c.n[AT] < c.n[COUNT]:
-            if c.n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
+            n[AT], n[COUNT], n[FIRST], n[PHASE] = 0, count, n[VERTICES], 1
+        while n[AT] < n[COUNT]:
+            if n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
                 return NEEDS_SIGNS
             if c.alarm[0] != 0:
                 return LATE
-            if not _new_vertex(c, c.cuts[c.n[AT]], place):
+            half, x = np.int64(c.cuts[n[AT]]), n[VERTICES]
+            v, w = half >> shift, np.int64(twin[half]) >> shift
+            if not _new_vertex(c, half, place):
                 return BROKEN
-            c.n[AT] += 1
-        if c.n[ASKED] > 0:
+            place_vertex(c, x)
+            if not _set_signs(c, x, v, w, place):
+                return BROKEN
+            n[AT] += 1
+        if n[ASKED] > 0:
             return NEEDS_SIGNS
-        if not _joined(c):
+        if not _joined(c.hinge, twin, shift, n[FIRST], n[VERTICES], place):
             return BROKEN
-        for x in range(c.n[FIRST], c.n[VERTICES]):
-            for half in range(d2 * x, d2 * x + d2):
-                other = np.int64(twin[half])
-                if other >= 0 and (other // d2 < c.n[FIRST] or other > half):
-                    _push(c, half, place)
-        c.head[place], c.size[place], c.n[PHASE] = -1, 0, 0
-        c.n[POSITION] += 1
+        for x in range(n[FIRST], n[VERTICES]):
+            for half in range(x << shift, (x + 1) << shift):
+                back = np.int64(twin[half])
+                if back >= 0 and (back >> shift < n[FIRST] or back > half):
+                    to = _first_cut(c.on, c.zero, c.own, x, back >> shift, place)
+                    if to >= 0:
+                        link[half], c.head[to] = c.head[to], half
+                        c.size[to] += 1
+        c.head[place], c.size[place], n[PHASE] = -1, 0, 0
+        n[POSITION] += 1
     return DONE
 
 
@@ -579,47 +587,47 @@ def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
     """Set `up`: the half-edges along which `direction` rises. Returns how many edges floats leave
     open; of these as many as fit are listed in `unsure`, by one of their half-edges.
     """
-    d, count = c.p.shape[1], 0
-    d2, twin = 2 * d, c.twin
+    d, count, shift = c.p.shape[1], 0, c.n[SHIFT]
+    twin, up, height, slack, mask = c.twin, c.up, c.height, c.slack, (1 << shift) - 1
     length = 0.0
     for i in range(d):
         length += direction[i] * direction[i]
     length = np.sqrt(length) * _UP
-    infinite = c.q.shape[0] > 1
+    gamma = (d + 3) * _U * _UP
     for v in range(c.n[VERTICES]):
-        c.up[v] = 0
-    for half in range(c.n[VERTICES] * d2):
+        up[v] = 0
+        for far in range(height.shape[1]):
+            x = c.q[v] if far else c.p[v]
+            value, size = 0.0, 0.0
+            for i in range(d):
+                t = direction[i] * x[i]
+                value += t
+                size += abs(t)
+            error = c.qe[v] if far else c.pe[v]
+            some = size > 0.0 or error > 0.0
+            height[v, far] = value
+            slack[v, far] = (length * error + gamma * size) * _UP + _TINY if some else 0.0
+    for half in range(c.n[VERTICES] << shift):
         other = np.int64(twin[half])
         if other < half:
             continue
-        v, w = half // d2, other // d2
+        v, w = half >> shift, other >> shift
         sign = 0
-        if infinite:
-            value, size, some = 0.0, 0.0, c.qe[v] + c.qe[w]
-            for i in range(d):
-                value += direction[i] * c.q[w, i] - direction[i] * c.q[v, i]
-                size += abs(direction[i] * c.q[w, i]) + abs(direction[i] * c.q[v, i])
-                some += abs(c.q[w, i]) + abs(c.q[v, i])
-            if some > 0.0:
-                err = (
-                    length * (c.qe[v] + c.qe[w]) + (2 * d + 3) * _U * _UP * size
-                ) * _UP + _TINY
-                sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
-        if sign == 0:
-            value, size = 0.0, 0.0
-            for i in range(d):
-                value += direction[i] * c.p[w, i] - direction[i] * c.p[v, i]
-                size += abs(direction[i] * c.p[w, i]) + abs(direction[i] * c.p[v, i])
-            err = (length * (c.pe[v] + c.pe[w]) + (2 * d + 3) * _U * _UP * size) * _UP + _TINY
-            sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
+        for far in range(height.shape[1] - 1, -1, -1):
+            if sign == 0:
+                value = height[w, far] - height[v, far]
+                err = (slack[v, far] + slack[w, far]) * _UP
+                err += (abs(height[v, far]) + abs(height[w, far])) * 2 * _U
+                if err > 0.0 or far == 0:
+                    sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
         if sign == UNKNOWN:
             if count < unsure.shape[0]:
                 unsure[count] = half
             count += 1
         elif sign == 1:
-            c.up[v] |= np.uint32(1) << np.uint32(half % d2)
+            up[v] |= np.uint32(1) << np.uint32(half & mask)
         else:
-            c.up[w] |= np.uint32(1) << np.uint32(other % d2)
+            up[w] |= np.uint32(1) << np.uint32(other & mask)
     return count
 
 
@@ -629,12 +637,13 @@ def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
 @kernel
 def number_cells(c: Skeleton) -> int:
     """Number the cells by their lowest vertices, in the vertices' order; returns how many."""
-    d, total = c.p.shape[1], 0
+    d, total, up = c.p.shape[1], 0, c.up
     for v in range(c.n[VERTICES]):
         c.first[v] = total
         each = 1
         for s in range(d):
-            each *= ((c.up[v] >> np.uint32(2 * s)) & 1) + ((c.up[v] >> np.uint32(2 * s + 1)) & 1)
+            both = (np.int64(up[v]) >> 2 * s) & 3
+            each *= (both & 1) + (both >> 1)
         total += each
     c.first[c.n[VERTICES]] = total
     c.n[CELLS] = total
@@ -646,15 +655,15 @@ def list_cells(c: Skeleton, codes: Array) -> None:
     """Write the codes of all cells, as words, in the order of their numbers."""
     d, words, number = c.p.shape[1], c.on.shape[1], 0
     for v in range(c.n[VERTICES]):
-        each = c.first[v + 1] - c.first[v]
-        for k in range(each):
+        up = np.int64(c.up[v])
+        for k in range(c.first[v + 1] - c.first[v]):
             rest = k
             for j in range(words):
                 codes[number, j] = c.on[v, j]
             for s in range(d):
-                low, high = (c.up[v] >> np.uint32(2 * s)) & 1, (c.up[v] >> np.uint32(2 * s + 1)) & 1
-                side = high
-                if low + high == 2:
+                both = (up >> 2 * s) & 3
+                side = both >> 1
+                if both == 3:
                     side = rest & 1
                     rest >>= 1
                 place = c.hinge[v, s]
@@ -664,18 +673,19 @@ def list_cells(c: Skeleton, codes: Array) -> None:
 
 
 @kernel
-def cell_at(c: Skeleton, v: int, code: Array) -> int:
-    """The number of the cell around v with a code, found by going down within it."""
-    d, words, twin = c.p.shape[1], c.on.shape[1], c.twin
-    u = v
-    for _ in range(c.n[VERTICES]):
-        number, unit, falls = c.first[u], 1, -1
+def _cell_at(
+    hinge: Array, twin: Array, up: Array, first: Array, shift: int, v: int, code: Array
+) -> int:
+    """The number of the cell around v with a code, found by going down within it; -1: none."""
+    d, behind, u = hinge.shape[1], 64 * code.shape[0], np.int64(v)
+    for _ in range(first.shape[0]):
+        number, unit, rises = first[u], 1, np.int64(up[u])
+        falls = -1
         for s in range(d):
-            place = c.hinge[u, s]
-            side = 1
-            if place < 64 * words:
+            place, side = hinge[u, s], 1
+            if place < behind:
                 side = np.int64((code[place >> 6] >> np.uint64(place & 63)) & np.uint64(1))
-            both = (c.up[u] >> np.uint32(2 * s)) & 3
+            both = (rises >> 2 * s) & 3
             if not (both >> side) & 1:
                 falls = 2 * s + side
                 break
@@ -684,38 +694,56 @@ def cell_at(c: Skeleton, v: int, code: Array) -> int:
                 unit *= 2
         if falls < 0:
             return number
-        if twin[2 * d * u + falls] < 0:
+        u = np.int64(twin[(u << shift) + falls]) >> shift
+        if u < 0:
             return -1
-        u = twin[2 * d * u + falls] // (2 * d)
     return -1
 
 
 @kernel
-def list_pairs(c: Skeleton, code: Array, pairs: Array) -> int:
-    """Write the two cells of every facet that no wall holds, at its lowest vertex; returns how
-    many, or -1 when a cell is not found. With no room in `pairs`, counts only.
+def count_pairs(c: Skeleton) -> int:
+    """The number of facets that no wall holds."""
+    d, behind, count = c.p.shape[1], 64 * c.on.shape[1], 0
+    for v in range(c.n[VERTICES]):
+        up = np.int64(c.up[v])
+        for j in range(d):
+            if c.hinge[v, j] < behind:
+                each = 1
+                for s in range(d):
+                    if s != j:
+                        both = (up >> 2 * s) & 3
+                        each *= (both & 1) + (both >> 1)
+                count += each
+    return count
+
+
+@kernel
+def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
+    """Write the two cells of every facet that no wall holds, at its lowest vertex; False when a
+    cell is not found.
     """
-    d, words, twin, count = c.p.shape[1], c.on.shape[1], c.twin, 0
+    d, words, count, shift = c.p.shape[1], c.on.shape[1], 0, c.n[SHIFT]
+    hinge, twin, first = c.hinge, c.twin, c.first
     for v in range(c.n[VERTICES]):
         if c.alarm[0] != 0:
-            return count
+            return True
+        up = np.int64(c.up[v])
         for j in range(d):
-            if c.hinge[v, j] >= 64 * words:
+            own = hinge[v, j]
+            if own >= 64 * words:
                 continue
             each = 1
             for s in range(d):
                 if s != j:
-                    both = (c.up[v] >> np.uint32(2 * s)) & 3
+                    both = (up >> 2 * s) & 3
                     each *= (both & 1) + (both >> 1)
-            if pairs.shape[0] == 0:
-                count += each
-                continue
+            there = (up >> 2 * j) & 3
             for k in range(each):
+                low, high, unit, rest = first[v], first[v], 1, k
                 for w in range(words):
                     code[w] = c.on[v, w]
-                low, high, unit, rest = c.first[v], c.first[v], 1, k
                 for s in range(d):
-                    both = (c.up[v] >> np.uint32(2 * s)) & 3
+                    both = (up >> 2 * s) & 3
                     if s == j:
                         if both == 3:
                             high += unit
@@ -728,55 +756,58 @@ def list_pairs(c: Skeleton, code: Array, pairs: Array) -> int:
                         low += side * unit
                         high += side * unit
                         unit *= 2
-                    place = c.hinge[v, s]
+                    place = hinge[v, s]
                     if side and place < 64 * words:
                         code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-                place = c.hinge[v, j]
-                both = (c.up[v] >> np.uint32(2 * j)) & 3
-                if not both & 1:
-                    low = cell_at(c, twin[2 * d * v + 2 * j] // (2 * d), code)
-                if not both & 2:
-                    code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-                    high = cell_at(c, twin[2 * d * v + 2 * j + 1] // (2 * d), code)
+                if not there & 1:
+                    u = twin[(v << shift) + 2 * j] >> shift
+                    low = _cell_at(hinge, twin, c.up, first, shift, u, code)
+                if not there & 2:
+                    code[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
+                    u = twin[(v << shift) + 2 * j + 1] >> shift
+                    high = _cell_at(hinge, twin, c.up, first, shift, u, code)
                 if low < 0 or high < 0:
-                    return -1
+                    return False
                 pairs[count, 0], pairs[count, 1] = low, high
                 count += 1
-    return count
+    return True
 
 
 @kernel
-def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array, bases: Array) -> bool:
+def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
     """For every cell the hinges of the layer that are on at a vertex of it, and off at one (cells x
-    words); and for every vertex the cell where all hinges through it are off.
+    words); and for every vertex its base.
     """
-    d, words = c.p.shape[1], c.on.shape[1]
+    d, words, shift, own = c.p.shape[1], c.on.shape[1], c.n[SHIFT], c.own
+    hinge, twin = c.hinge, c.twin
     for v in range(c.n[VERTICES]):
         if c.alarm[0] != 0:
             return True
+        there = 0
+        for k in range(2 * d):
+            there |= np.int64(twin[(v << shift) + k] >= 0) << k
         for sides in range(1 << d):
             for w in range(words):
-                code[w] = c.on[v, w] & ~c.own[w]
-            there = True
+                code[w] = c.on[v, w] & ~own[w]
+            known = True
             for s in range(d):
-                side, place = (sides >> s) & 1, c.hinge[v, s]
-                there &= c.twin[2 * d * v + 2 * s + side] >= 0
+                side, place = (sides >> s) & 1, hinge[v, s]
+                known &= (there >> (2 * s + side)) & 1 != 0
                 if side and place < 64 * words:
                     code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-            if not there:
+            if not known:
                 continue
-            cell = cell_at(c, v, code)
+            cell = _cell_at(hinge, twin, c.up, c.first, shift, v, code)
             if cell < 0:
                 return False
             for w in range(words):
-                plus[cell, w] |= c.on[v, w] & c.own[w]
-                minus[cell, w] |= ~(c.on[v, w] | c.zero[v, w]) & c.own[w]
+                plus[cell, w] |= c.on[v, w] & own[w]
+                minus[cell, w] |= ~(c.on[v, w] | c.zero[v, w]) & own[w]
         for w in range(words):
-            code[w] = c.on[v, w] & ~c.own[w]
-        cell = cell_at(c, v, code)
-        if cell < 0:
+            code[w] = c.on[v, w] & ~own[w]
+        c.base[v] = _cell_at(hinge, twin, c.up, c.first, shift, v, code)
+        if c.base[v] < 0:
             return False
-        bases[v] = cell
     return True
 
 
@@ -785,7 +816,7 @@ def middles(c: Skeleton, first: int, far: float, out: Array) -> None:
     """Write points inside cells around the vertices `first`, ...: the means of each and of its
     neighbours along one half-edge of every slot, with K = `far`.
     """
-    d = c.p.shape[1]
+    d, shift = c.p.shape[1], c.n[SHIFT]
     for row in range(out.shape[0]):
         v = first + row
         for i in range(d):
@@ -793,8 +824,9 @@ def middles(c: Skeleton, first: int, far: float, out: Array) -> None:
             if c.q.shape[0] > 1:
                 out[row, i] += far * c.q[v, i]
         for s in range(d):
-            half = c.twin[2 * d * v + 2 * s + 1] if c.twin[2 * d * v + 2 * s + 1] >= 0 else c.twin[2 * d * v + 2 * s]
-            u = half // (2 * d) if half >= 0 else v
+            half = (v << shift) + 2 * s
+            u = max(c.twin[half], c.twin[half + 1]) >> shift
+            u = v if u < 0 else u
             for i in range(d):
                 out[row, i] += c.p[u, i]
                 if c.q.shape[0] > 1:

@@ -30,7 +30,7 @@ _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these b
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _LARGE = 2**27
 _TRIES = 16  # directions: an edge is perpendicular to a few of them at most
-_OF_VERTICES = ("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up")
+_OF_VERTICES = ("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack")
 _OF_HALVES = ("twin", "link")
 _OF_PLANES = ("row", "aerr", "berr", "anorm", "place")
 _OF_CELLS = ("start", "count", "code")
@@ -52,6 +52,7 @@ class EdgeCutter:
         self, flat: Flat, bits_per_layer: Sequence[int], exact: ExactVertices, watch: Watch
     ) -> None:
         self._flat, self._dim, self._exact, self._watch = flat, flat.dim, exact, watch
+        self._shift = _shift(flat.dim)
         self._bits = tuple(bits_per_layer)
         self._words = max(1, (sum(self._bits) + 63) // 64)
         self._copies: Copies = []
@@ -72,6 +73,7 @@ class EdgeCutter:
         """
         d, layers, before = self._dim, *self._places()
         c = _arrays(d, self._bounded, layers, before)
+        c.n[kernel.SHIFT] = self._shift
         if box:
             forms: list[Form] = [(wall.coefficients, 0) for pair in box for wall in pair]
         else:
@@ -86,10 +88,10 @@ class EdgeCutter:
         wall = 2 * np.arange(d) + upper
         c.n[kernel.VERTICES] = 2**d
         c.plane[: 2**d], c.hinge[: 2**d] = wall, wall + 64 * self._words
-        twin = c.twin[: 2**d * 2 * d].reshape(2**d, d, 2)
+        twin = c.twin[: 2**d << self._shift].reshape(2**d, -1)
         # inside is the side where a wall's form is positive: every half-edge leaves to side 1
         other = vertices[:, None] ^ (1 << np.arange(d))
-        twin[:, :, 1] = 2 * d * other + 2 * np.arange(d) + 1
+        twin[:, 1 : 2 * d : 2] = (other << self._shift) + 2 * np.arange(d) + 1
         for v in range(2**d):
             self._refresh(v)
         return c
@@ -196,14 +198,17 @@ class EdgeCutter:
         c.hinge[:size] = c.plane[:size] + 64 * self._words
         for name in ("base", "on", "zero"):
             getattr(c, name)[:size] = 0
-        twin = inside.twin[: count * 2 * d].reshape(count, 2 * d)[kept].astype(np.int64)
-        other = number[twin // (2 * d)]
+        twin = inside.twin[: count << self._shift].reshape(count, -1)[kept].astype(np.int64)
+        other, rest = number[twin >> self._shift], twin & ((1 << self._shift) - 1)
         gone = (twin < 0) | (other < 0)
-        c.twin[: size * 2 * d] = np.where(gone, -1, other * 2 * d + twin % (2 * d)).reshape(-1)
+        twin = np.where(gone, -1, (other << self._shift) + rest)
+        c.twin[: size << self._shift] = twin.reshape(-1)
         far = c.q[:size].any(axis=1) | (c.qe[:size] > 0)
         if not self._bounded and not far.any():
             self._bounded = True
-            self.c = c._replace(q=np.zeros((1, d)), qe=np.zeros(1))
+            self.c = c._replace(
+                q=np.zeros((1, d)), qe=np.zeros(1), height=c.height[:, :1].copy(), slack=c.slack[:, :1].copy()
+            )
         return size > 0
 
     # ---- layers
@@ -318,7 +323,7 @@ class EdgeCutter:
         """
         c, cells, bits = self.c, len(words), self._bits[number]
         plus, minus = np.zeros_like(words), np.zeros_like(words)
-        if not kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus, c.base):
+        if not kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus):
             raise EngineDefect("a cell around a vertex was not found", value=number)
         self._watch.check()
         low = bit0 // 8
@@ -399,9 +404,8 @@ class EdgeCutter:
 
     def _room(self, *, vertices: int = 0, planes: int = 0, cells: int = 0) -> None:
         """Make room for so many more."""
-        c, d2 = self.c, 2 * self._dim
-        used = int(c.n[kernel.VERTICES])
-        if (used + vertices) * d2 >= 2**31 - 1:
+        c, used = self.c, int(self.c.n[kernel.VERTICES])
+        if (used + vertices) << self._shift >= 2**31 - 1:
             raise TooLarge(
                 "the skeleton does not fit",
                 value=f"{used + vertices:,} vertices",
@@ -412,7 +416,7 @@ class EdgeCutter:
             changes["cuts"] = np.zeros(2 * vertices, np.int32)
         for names, count, more in (
             (_OF_VERTICES, used, vertices),
-            (_OF_HALVES, used * d2, vertices * d2),
+            (_OF_HALVES, used << self._shift, vertices << self._shift),
             (_OF_PLANES, int(c.n[kernel.PLANES]), planes),
             (_OF_CELLS, self._first_cell, cells),
         ):
@@ -453,13 +457,13 @@ class EdgeCutter:
         for half in unsure[:count].tolist():
             self._watch.check()
             ends = half, int(c.twin[half])
-            v, w = (end // (2 * self._dim) for end in ends)
+            v, w = (end >> self._shift for end in ends)
             order = _compare(direction, self._exact.point(v), self._exact.point(w))
             self._settled += 1
             if order == 0:
                 return False
             low = ends[order < 0]
-            c.up[low // (2 * self._dim)] |= np.uint32(1 << low % (2 * self._dim))
+            c.up[low >> self._shift] |= np.uint32(1 << (low & ((1 << self._shift) - 1)))
         return True
 
     def _cell_words(self) -> Array:
@@ -485,22 +489,22 @@ class EdgeCutter:
 
     def pairs(self) -> IndexArray:
         """Every two cells that share a facet."""
-        code, none = np.zeros(self._words, np.uint64), np.empty((0, 2), np.int64)
-        pairs = np.empty((max(1, kernel.list_pairs(self.c, code, none)), 2), np.int64)
-        count = kernel.list_pairs(self.c, code, pairs)
-        require(count >= 0, "a facet lies between two cells", count)
-        return pairs[:count]
+        pairs = np.empty((int(kernel.count_pairs(self.c)), 2), np.int64)
+        found = kernel.list_pairs(self.c, np.zeros(self._words, np.uint64), pairs)
+        self._watch.check()
+        require(found, "a facet lies between two cells", len(pairs))
+        return pairs
 
     def corners(self, region: int, code: ByteArray) -> IndexArray:
         """The vertices of a cell, given its full code: those reached from the lowest one."""
-        c, d2 = self.c, 2 * self._dim
+        c = self.c
         bits = np.unpackbits(code)
         start = int(np.searchsorted(c.first, region, side="right")) - 1
         found, seen = [start], {start}
         for v in found:
             for slot, hinge in enumerate(c.hinge[v].tolist()):
                 side = 1 if hinge >= 64 * self._words else int(bits[hinge ^ 7])
-                w = int(c.twin[d2 * v + 2 * slot + side]) // d2
+                w = int(c.twin[(v << self._shift) + 2 * slot + side]) >> self._shift
                 if w not in seen:
                     seen.add(w)
                     found.append(w)
@@ -550,12 +554,14 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         qe=np.zeros(far),
         hinge=np.zeros((vertices, dim), i4),
         plane=np.zeros((vertices, dim), i4),
-        twin=np.full(vertices * 2 * dim, -1, i4),
-        link=np.zeros(vertices * 2 * dim, i4),
+        twin=np.full(vertices << _shift(dim), -1, i4),
+        link=np.zeros(vertices << _shift(dim), i4),
         base=np.zeros(vertices, i4),
         on=np.zeros((vertices, words), u8),
         zero=np.zeros((vertices, words), u8),
         up=np.zeros(vertices, np.uint32),
+        height=np.zeros((vertices, 1 if bounded else 2)),
+        slack=np.zeros((vertices, 1 if bounded else 2)),
         first=np.zeros(1, np.int64),
         row=np.zeros((planes, dim + 2), f8),
         aerr=np.zeros(planes),
@@ -569,13 +575,19 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         size=np.zeros(64 * words, i4),
         cuts=np.zeros(2**10, i4),
         asked=np.zeros((max(2**10, 2**8 * words), 2), i4),
-        scratch=np.zeros((4, dim, dim)),
+        scratch=np.zeros((3, dim, dim)),
+        lines=np.zeros((7, dim)),
         layer=layers,
         before=before,
         table=np.full(2**10, -1, i4),
         own=np.zeros(words, u8),
         alarm=np.zeros(1, np.int64),
     )
+
+
+def _shift(dim: int) -> int:
+    """The bits that number the half-edges of a vertex."""
+    return (2 * dim - 1).bit_length()
 
 
 def _as_words(packed: ByteArray) -> Array:
