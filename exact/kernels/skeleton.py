@@ -20,8 +20,8 @@ is in the slot of the twin, and the side of the face is the side to which the tw
 sides tell the faces apart that one set of hinges supports, as bent hinges do.
 
 Reading off. A direction makes every edge rise at one end. Each cell, and each facet, has one lowest
-vertex: that where its edges all rise. Cells are numbered by their lowest vertices; from any other
-vertex of it a cell's number is found by going down within it.
+vertex: that where its edges all rise. Cells are numbered by their lowest vertices, and are found
+from other vertices by their codes, which are different.
 
 Signs are float64 with a proved error bound; those left open are asked for. A zero is refused
 (NOT_SIMPLE). Longer than others: numba caches compiled functions by file, so that a kernel stays in
@@ -38,8 +38,8 @@ import numpy as np
 UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
 # counters
-VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT, PHASE, POSITION, NEED, SHIFT = range(12)
-COUNTERS = 12
+VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT, PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(14)
+COUNTERS = 14
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -673,34 +673,6 @@ def list_cells(c: Skeleton, codes: Array) -> None:
 
 
 @kernel
-def _cell_at(
-    hinge: Array, twin: Array, up: Array, first: Array, shift: int, v: int, code: Array
-) -> int:
-    """The number of the cell around v with a code, found by going down within it; -1: none."""
-    d, behind, u = hinge.shape[1], 64 * code.shape[0], np.int64(v)
-    for _ in range(first.shape[0]):
-        number, unit, rises = first[u], 1, np.int64(up[u])
-        falls = -1
-        for s in range(d):
-            place, side = hinge[u, s], 1
-            if place < behind:
-                side = np.int64((code[place >> 6] >> np.uint64(place & 63)) & np.uint64(1))
-            both = (rises >> 2 * s) & 3
-            if not (both >> side) & 1:
-                falls = 2 * s + side
-                break
-            if both == 3:
-                number += side * unit
-                unit *= 2
-        if falls < 0:
-            return number
-        u = np.int64(twin[(u << shift) + falls]) >> shift
-        if u < 0:
-            return -1
-    return -1
-
-
-@kernel
 def count_pairs(c: Skeleton) -> int:
     """The number of facets that no wall holds."""
     d, behind, count = c.p.shape[1], 64 * c.on.shape[1], 0
@@ -722,8 +694,9 @@ def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
     """Write the two cells of every facet that no wall holds, at its lowest vertex; False when a
     cell is not found.
     """
-    d, words, count, shift = c.p.shape[1], c.on.shape[1], 0, c.n[SHIFT]
-    hinge, twin, first = c.hinge, c.twin, c.first
+    d, words, count, hinge, first = c.p.shape[1], c.on.shape[1], 0, c.hinge, c.first
+    layer, cell0 = np.int64(c.n[LAYER]), c.n[CELL]
+    before = c.before[layer]
     for v in range(c.n[VERTICES]):
         if c.alarm[0] != 0:
             return True
@@ -760,12 +733,10 @@ def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
                     if side and place < 64 * words:
                         code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
                 if not there & 1:
-                    u = twin[(v << shift) + 2 * j] >> shift
-                    low = _cell_at(hinge, twin, c.up, first, shift, u, code)
+                    low = _find(c.table, c.code, layer, code, before) - cell0
                 if not there & 2:
                     code[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
-                    u = twin[(v << shift) + 2 * j + 1] >> shift
-                    high = _cell_at(hinge, twin, c.up, first, shift, u, code)
+                    high = _find(c.table, c.code, layer, code, before) - cell0
                 if low < 0 or high < 0:
                     return False
                 pairs[count, 0], pairs[count, 1] = low, high
@@ -779,7 +750,8 @@ def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
     words); and for every vertex its base.
     """
     d, words, shift, own = c.p.shape[1], c.on.shape[1], c.n[SHIFT], c.own
-    hinge, twin = c.hinge, c.twin
+    hinge, twin, layer, cell0 = c.hinge, c.twin, np.int64(c.n[LAYER]), c.n[CELL]
+    before = c.before[layer]
     for v in range(c.n[VERTICES]):
         if c.alarm[0] != 0:
             return True
@@ -797,7 +769,7 @@ def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
                     code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
             if not known:
                 continue
-            cell = _cell_at(hinge, twin, c.up, c.first, shift, v, code)
+            cell = _find(c.table, c.code, layer, code, before) - cell0
             if cell < 0:
                 return False
             for w in range(words):
@@ -805,7 +777,7 @@ def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
                 minus[cell, w] |= ~(c.on[v, w] | c.zero[v, w]) & own[w]
         for w in range(words):
             code[w] = c.on[v, w] & ~own[w]
-        c.base[v] = _cell_at(hinge, twin, c.up, c.first, shift, v, code)
+        c.base[v] = _find(c.table, c.code, layer, code, before)
         if c.base[v] < 0:
             return False
     return True

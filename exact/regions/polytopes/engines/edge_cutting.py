@@ -57,7 +57,7 @@ class EdgeCutter:
         self._words = max(1, (sum(self._bits) + 63) // 64)
         self._copies: Copies = []
         self._signed, self._settled, self._tried = 0, 0, 0
-        self._first_cell, self._cells = 0, 0  # in front of the last layer
+        self._parents_from, self._cells = 0, 0
         exact.planes = lambda vertex: self.c.plane[vertex]
         box = box_of(flat)
         self._bounded = box is not None
@@ -217,27 +217,47 @@ class EdgeCutter:
         self, number: int, layer: Layer, stage: Stage, points: PointWalk, maps: MapWalk
     ) -> int:
         """Cut by the hinges of a hidden layer; returns how many cells there were before."""
-        c, bit0, bits = self.c, sum(self._bits[:number]), self._bits[number]
-        cells = self._number_cells()
-        words = self._cell_words()
-        codes = self._full(words)
+        bit0, bits = sum(self._bits[:number]), self._bits[number]
+        words = self._list_cells(number)
+        codes, cells = self._full(words), len(words)
         if number > 0:
             parents = np.empty(cells, np.int64)
-            found = kernel.find_cells(c, number - 1, words, parents)
+            found = kernel.find_cells(self.c, number - 1, words, parents)
             require(found, "every cell lies in one in front of the last layer", number)
             start = bit0 - self._bits[number - 1]
             before = np.unpackbits(codes, axis=1, count=bit0)[:, start:]
-            maps.enter(parents - self._first_cell, before)
-        self._first_cell += self._cells if number else 0
-        self._cells = cells
+            maps.enter(parents - self._parents_from, before)
         hinges = self._hinges(layer, stage, bit0)
         own = np.zeros(64 * self._words, bool)
         own[bit0 + hinges] = True
-        c.own[:] = _as_words(np.packbits(own)[None])[0]
+        self.c.own[:] = _as_words(np.packbits(own)[None])[0]
         self._set_signs(number, hinges, bits, bit0, points)
-        self._list_cells(number, words, codes, bit0, maps)
+        self._list_rows(number, codes, bit0, maps)
         self._cut()
         return cells
+
+    def _list_cells(self, number: int) -> Array:
+        """The codes in front of a layer of its cells, which are entered in the table, as words
+        without the hinges that follow others.
+        """
+        n, cells = self.c.n, self._number_cells()
+        self._parents_from = int(n[kernel.CELL])
+        n[kernel.CELL], n[kernel.LAYER] = self._cells, number
+        self._room(cells=cells)
+        c, first, stop = self.c, self._cells, self._cells + cells
+        self._cells = stop
+        words = np.empty((cells, self._words), np.uint64)
+        kernel.list_cells(c, words)
+        c.code[first:stop, :-1], c.code[first:stop, -1] = words, number
+        c.count[first:stop] = 0
+        size = len(c.table)
+        while size < 3 * stop:
+            size *= 2
+        if size > len(c.table):
+            self.c = c = c._replace(table=np.full(size, -1, np.int32))
+            first = 0
+        kernel.enter_cells(c, first, stop)
+        return words
 
     def _hinges(self, layer: Layer, stage: Stage, bit0: int) -> Array:
         """The hinges of the layer that are no multiples of earlier ones; those are noted."""
@@ -315,41 +335,24 @@ class EdgeCutter:
             raise NotSimple
         signs[signs == 0] = -1
 
-    def _list_cells(
-        self, number: int, words: Array, codes: ByteArray, bit0: int, maps: MapWalk
-    ) -> None:
-        """Enter the cells in front of the layer, each with the rows of the hinges that may cut
-        it.
-        """
-        c, cells, bits = self.c, len(words), self._bits[number]
-        plus, minus = np.zeros_like(words), np.zeros_like(words)
-        if not kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus):
-            raise EngineDefect("a cell around a vertex was not found", value=number)
+    def _list_rows(self, number: int, codes: ByteArray, bit0: int, maps: MapWalk) -> None:
+        """The rows of the hinges that may cut each cell in front of the layer."""
+        c, cells, bits = self.c, len(codes), self._bits[number]
+        plus, minus = (np.zeros((cells, self._words), np.uint64) for _ in range(2))
+        found = kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus)
         self._watch.check()
+        require(found, "the cells around a vertex are listed", number)
         low = bit0 // 8
-        both = (plus & minus).view(np.uint8)[:, low : (bit0 + bits + 7) // 8]
-        regions, place = np.nonzero(np.unpackbits(both, axis=1))
-        hinges = place + 8 * low - bit0
-        self._room(planes=len(regions), cells=cells)
-        c = self.c
-        first, cell0 = int(c.n[kernel.PLANES]), self._first_cell
+        both = (plus & minus).astype("<u8").view(np.uint8)[:, low : (bit0 + bits + 7) // 8]
+        regions, places = np.nonzero(np.unpackbits(both, axis=1))
+        hinges = places + 8 * low - bit0
+        self._room(planes=len(regions))
+        c, first, cell0 = self.c, int(self.c.n[kernel.PLANES]), int(self.c.n[kernel.CELL])
         counts = np.bincount(regions, minlength=cells)
         c.start[cell0 : cell0 + cells] = first + np.cumsum(counts) - counts
         c.count[cell0 : cell0 + cells] = counts
-        c.code[cell0 : cell0 + cells, :-1] = words
-        c.code[cell0 : cell0 + cells, -1] = number
         c.place[first : first + len(regions)] = (bit0 + hinges) ^ 7
-        c.base[: c.n[kernel.VERTICES]] += cell0
-        size = len(c.table)
-        while size < 3 * (cell0 + cells):
-            size *= 2
-        begin = cell0
-        if size > len(c.table):
-            self.c = c = c._replace(table=np.full(size, -1, np.int32))
-            begin = 0
-        kernel.enter_cells(c, begin, cell0 + cells)
-        rows, a_err, b_err = maps.rows(number, regions, hinges)
-        self._enter_rows(first, rows, a_err, b_err)
+        self._enter_rows(first, *maps.rows(number, regions, hinges))
         self._exact.add_hinges(first, number, regions, hinges, codes, bit0)
         c.n[kernel.PLANES] = first + len(regions)
 
@@ -418,7 +421,7 @@ class EdgeCutter:
             (_OF_VERTICES, used, vertices),
             (_OF_HALVES, used << self._shift, vertices << self._shift),
             (_OF_PLANES, int(c.n[kernel.PLANES]), planes),
-            (_OF_CELLS, self._first_cell, cells),
+            (_OF_CELLS, self._cells, cells),
         ):
             for name in names:
                 array = getattr(c, name)
@@ -466,14 +469,6 @@ class EdgeCutter:
             c.up[low >> self._shift] |= np.uint32(1 << (low & ((1 << self._shift) - 1)))
         return True
 
-    def _cell_words(self) -> Array:
-        """The codes of the cells as words, without the hinges that follow others."""
-        words = np.empty((int(self.c.n[kernel.CELLS]), self._words), np.uint64)
-        if not self._watch.has_room(words.nbytes):
-            raise Stopped
-        kernel.list_cells(self.c, words)
-        return words
-
     def _full(self, words: Array) -> ByteArray:
         """Packed codes with all hinges."""
         codes = words.astype("<u8").view(np.uint8)[:, : (sum(self._bits) + 7) // 8]
@@ -484,8 +479,7 @@ class EdgeCutter:
 
     def codes(self) -> ByteArray:
         """The packed codes of the cells."""
-        self._number_cells()
-        return self._full(self._cell_words())
+        return self._full(self._list_cells(len(self._bits)))
 
     def pairs(self) -> IndexArray:
         """Every two cells that share a facet."""
