@@ -29,6 +29,7 @@ from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.engines.round_layers import RoundLayers
+from exact.regions.polytopes.engines.skeleton import Skeleton
 from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.engines.vertices import Vertices
 from exact.regions.polytopes.norm_ball import NormBallPartition
@@ -45,6 +46,7 @@ ENGINES: tuple[Engine, ...] = (
     Circle(),
     NestedRoots(),
     Subdivision(),
+    Skeleton(),
     Vertices(),
     RoundLayers(),
     LPTree(),
