@@ -155,9 +155,10 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
     - Curves (GreatCircle, Segment, Ray, Line, a Sphere that is a circle): `circle` for one hidden
       layer behind one norm at most (5 to 72); `nested_roots` for more hidden layers (300), behind
       several norms, and on a circle with a radius behind a norm.
-    - Box, RealSpace, Plane, HPolytope: the cheapest of `subdivision` (3^d / 6, to d = 8), for one
-      hidden layer `vertices` (2 to 50), and `lp_tree` (45, deeper 85). `facet_walk` (450) and
-      `brute_force` come on request only, and so do all of these on a line.
+    - Box, RealSpace, Plane, HPolytope: the cheapest of `skeleton` (1 to 40, to d = 8),
+      `subdivision` (3^d / 6, to d = 8), for one hidden layer `vertices` (2 to 50), and `lp_tree`
+      (45, deeper 85). `facet_walk` (450) and `brute_force` come on request only, and so do all of
+      these on a line.
     - Ball, NormBall: `vertices` for one hidden layer, `round_layers` (1000) for more.
     - 2-spheres: `small_circles` (1) for one hidden layer, `sphere_subdivision` (300) for more.
     - Spheres of dimension 3 and more: `sphere_flats` (20) for one hidden layer, to dimension 8,

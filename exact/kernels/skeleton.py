@@ -2,9 +2,9 @@
 off it: loops over vertices, compiled.
 
 The complex is simple: every vertex lies on exactly d hinges and walls. Then each of its 2d
-half-edges (a walls' outer side has none) leaves one hinge to one side, and two half-edges that
-leave different hinges span a 2-face. A vertex has d slots, one for each hinge; half-edge
-`(v << shift) + 2 s + t` leaves the hinge in slot s of vertex v to the side t (1: on), and `twin` is the
+half-edges (a wall's outer side has none) leaves one hinge to one side, and two half-edges that
+leave different hinges span a 2-face. A vertex has d slots, one for each hinge; half-edge `(v <<
+shift) + 2 s + t` leaves the hinge in slot s of vertex v to the side t (1: on), and `twin` is the
 half-edge that comes back along the same edge from its other end. Nothing else is kept: no edges, no
 faces, no cells.
 
@@ -38,7 +38,8 @@ import numpy as np
 UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
 # counters
-VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT, PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(14)
+VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT = range(8)
+PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(8, 14)
 COUNTERS = 14
 
 _U = 2.0**-53
@@ -84,7 +85,7 @@ class Skeleton(NamedTuple):
     place: Array  # int32: the hinge of each
     # cells in front of each layer: the rows of its hinges that may cut them, and the code
     start: Array
-    count: Array
+    rows: Array
     code: Array
     # buckets of half-edges by hinge, and how many each holds
     head: Array
@@ -266,10 +267,7 @@ def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: floa
         size += abs(t)
         norm += p[i] * p[i]
     err = (
-        anorm * pe
-        + aerr * (np.sqrt(norm) + pe + _LEAST)
-        + berr
-        + (d + 3) * _U * _UP * size
+        anorm * pe + aerr * (np.sqrt(norm) + pe + _LEAST) + berr + (d + 3) * _U * _UP * size
     ) * _UP + _TINY
     if abs(value) > err:
         return 1 if value > 0 else -1
@@ -280,7 +278,7 @@ def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: floa
 
 
 @kernel
-def _hash(layer: int, words: Array, before: Array) -> int:
+def _hash(layer: int, words: Array, before: Array) -> Any:
     value = np.uint64(layer + 1) * np.uint64(0x9E3779B97F4A7C15)
     for w in range(words.shape[0]):
         value = (value ^ (words[w] & before[w])) * np.uint64(0xBF58476D1CE4E5B9)
@@ -339,7 +337,7 @@ def _plane_of(place_of: Array, first: int, count: int, place: int) -> int:
 
 
 @kernel
-def _lowest_bit(word: int) -> int:
+def _lowest_bit(word: Any) -> int:
     place = 0
     if word & np.uint64(0xFFFFFFFF) == 0:
         word >>= np.uint64(32)
@@ -433,7 +431,7 @@ def _new_vertex(c: Skeleton, half: int, place: int) -> bool:
         if i == slot:
             c.hinge[x, i] = place
             cell = c.base[x]
-            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.count[cell], place)
+            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.rows[cell], place)
             known &= c.plane[x, i] >= 0
             continue
         mine = c.hinge[v, i]
@@ -447,7 +445,7 @@ def _new_vertex(c: Skeleton, half: int, place: int) -> bool:
             cell = _find(c.table, c.code, own, c.on[x], c.before[own])
             if cell < 0:
                 return False
-            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.count[cell], mine)
+            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.rows[cell], mine)
             known &= c.plane[x, i] >= 0
     side = np.int64(c.on[v, k] & bit != 0)
     mine = (x << shift) + 2 * slot
@@ -464,7 +462,7 @@ def _set_signs(c: Skeleton, x: int, v: int, w: int, place: int) -> bool:
         place = _first_cut(c.on, c.zero, c.own, v, w, place)
         if place < 0:
             return True
-        h = _plane_of(c.place, c.start[cell], c.count[cell], place)
+        h = _plane_of(c.place, c.start[cell], c.rows[cell], place)
         if h < 0:
             return False
         sign = 0
@@ -505,7 +503,8 @@ def _joined(hinge: Array, twin: Array, shift: int, first: int, stop: int, place:
                 # a wall has nothing outside, at v as at x
                 if twin[(v << shift) + 2 * s + side] < 0 or twin[mine] >= 0:
                     continue
-                at, leave, to = start, np.int64(hinge[x, i]), side
+                to: Any = side
+                at, leave = start, np.int64(hinge[x, i])
                 for _ in range(stop):
                     u = at >> shift
                     stay, beside = np.int64(hinge[u, (at & mask) >> 1]), at & 1
@@ -543,20 +542,20 @@ def cut(c: Skeleton) -> int:
             n[NEED] = c.size[place]
             if n[NEED] > min(c.base.shape[0] - n[VERTICES], c.cuts.shape[0]):
                 return NEEDS_SPACE
-            half, count = np.int64(c.head[place]), 0
-            while half >= 0:
-                c.cuts[count] = half
+            edge, count = np.int64(c.head[place]), 0
+            while edge >= 0:
+                c.cuts[count] = edge
                 count += 1
-                half = np.int64(link[half])
+                edge = np.int64(link[edge])
             n[AT], n[COUNT], n[FIRST], n[PHASE] = 0, count, n[VERTICES], 1
         while n[AT] < n[COUNT]:
             if n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
                 return NEEDS_SIGNS
             if c.alarm[0] != 0:
                 return LATE
-            half, x = np.int64(c.cuts[n[AT]]), n[VERTICES]
-            v, w = half >> shift, np.int64(twin[half]) >> shift
-            if not _new_vertex(c, half, place):
+            edge, x = np.int64(c.cuts[n[AT]]), n[VERTICES]
+            v, w = edge >> shift, np.int64(twin[edge]) >> shift
+            if not _new_vertex(c, edge, place):
                 return BROKEN
             place_vertex(c, x)
             if not _set_signs(c, x, v, w, place):
@@ -640,7 +639,7 @@ def number_cells(c: Skeleton) -> int:
     d, total, up = c.p.shape[1], 0, c.up
     for v in range(c.n[VERTICES]):
         c.first[v] = total
-        each = 1
+        each: Any = 1
         for s in range(d):
             both = (np.int64(up[v]) >> 2 * s) & 3
             each *= (both & 1) + (both >> 1)
@@ -657,7 +656,7 @@ def list_cells(c: Skeleton, codes: Array) -> None:
     for v in range(c.n[VERTICES]):
         up = np.int64(c.up[v])
         for k in range(c.first[v + 1] - c.first[v]):
-            rest = k
+            rest: Any = k
             for j in range(words):
                 codes[number, j] = c.on[v, j]
             for s in range(d):
@@ -680,7 +679,7 @@ def count_pairs(c: Skeleton) -> int:
         up = np.int64(c.up[v])
         for j in range(d):
             if c.hinge[v, j] < behind:
-                each = 1
+                each: Any = 1
                 for s in range(d):
                     if s != j:
                         both = (up >> 2 * s) & 3
@@ -705,14 +704,15 @@ def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
             own = hinge[v, j]
             if own >= 64 * words:
                 continue
-            each = 1
+            each: Any = 1
             for s in range(d):
                 if s != j:
                     both = (up >> 2 * s) & 3
                     each *= (both & 1) + (both >> 1)
             there = (up >> 2 * j) & 3
             for k in range(each):
-                low, high, unit, rest = first[v], first[v], 1, k
+                rest: Any = k
+                low, high, unit = first[v], first[v], 1
                 for w in range(words):
                     code[w] = c.on[v, w]
                 for s in range(d):
@@ -755,7 +755,7 @@ def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
     for v in range(c.n[VERTICES]):
         if c.alarm[0] != 0:
             return True
-        there = 0
+        there: Any = 0
         for k in range(2 * d):
             there |= np.int64(twin[(v << shift) + k] >= 0) << k
         for sides in range(1 << d):

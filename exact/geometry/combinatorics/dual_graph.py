@@ -14,6 +14,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.codes import words_of
 from exact.geometry.combinatorics.incidence import Incidence
 
+
 @short_repr
 @dataclass(frozen=True)
 class Adjacency:

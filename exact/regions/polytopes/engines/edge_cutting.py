@@ -30,10 +30,12 @@ _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these b
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _LARGE = 2**27
 _TRIES = 16  # directions: an edge is perpendicular to a few of them at most
-_OF_VERTICES = ("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack")
+_OF_VERTICES = (
+    *("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack"),
+)
 _OF_HALVES = ("twin", "link")
 _OF_PLANES = ("row", "aerr", "berr", "anorm", "place")
-_OF_CELLS = ("start", "count", "code")
+_OF_CELLS = ("start", "rows", "code")
 Array = np.ndarray[Any, Any]
 Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
 
@@ -77,9 +79,7 @@ class EdgeCutter:
         if box:
             forms: list[Form] = [(wall.coefficients, 0) for pair in box for wall in pair]
         else:
-            forms = [
-                ((*(sign * x for x in row), 0), 1) for row in _generic(d) for sign in (1, -1)
-            ]
+            forms = [((*(sign * x for x in row), 0), 1) for row in _generic(d) for sign in (1, -1)]
         self.c = c
         self._exact.add_walls(forms)
         self._enter_walls(forms)
@@ -97,7 +97,7 @@ class EdgeCutter:
         return c
 
     def _places(self) -> tuple[Array, Array]:
-        """The layer of every place (-1: a wall), and for each layer the places before it as words."""
+        """The layer of every place (-1: a wall), and for each layer the places before, as words."""
         words, count = self._words, len(self._bits)
         layers = np.zeros(64 * words, np.int32)
         before = np.zeros((count + 1, 64 * words), bool)
@@ -165,7 +165,7 @@ class EdgeCutter:
         new.own[:] = _as_words(np.packbits(np.arange(64 * words) < walls)[None])[0]
         new.place[first : first + walls] ^= 7
         new.n[:] = c.n
-        new.start[0], new.count[0] = first, walls
+        new.start[0], new.rows[0] = first, walls
         return new
 
     def _sign_walls(self, first: int, walls: int) -> None:
@@ -206,9 +206,8 @@ class EdgeCutter:
         far = c.q[:size].any(axis=1) | (c.qe[:size] > 0)
         if not self._bounded and not far.any():
             self._bounded = True
-            self.c = c._replace(
-                q=np.zeros((1, d)), qe=np.zeros(1), height=c.height[:, :1].copy(), slack=c.slack[:, :1].copy()
-            )
+            self.c = c._replace(q=np.zeros((1, d)), qe=np.zeros(1))
+            self.c = self.c._replace(height=c.height[:, :1].copy(), slack=c.slack[:, :1].copy())
         return size > 0
 
     # ---- layers
@@ -249,7 +248,7 @@ class EdgeCutter:
         words = np.empty((cells, self._words), np.uint64)
         kernel.list_cells(c, words)
         c.code[first:stop, :-1], c.code[first:stop, -1] = words, number
-        c.count[first:stop] = 0
+        c.rows[first:stop] = 0
         size = len(c.table)
         while size < 3 * stop:
             size *= 2
@@ -350,7 +349,7 @@ class EdgeCutter:
         c, first, cell0 = self.c, int(self.c.n[kernel.PLANES]), int(self.c.n[kernel.CELL])
         counts = np.bincount(regions, minlength=cells)
         c.start[cell0 : cell0 + cells] = first + np.cumsum(counts) - counts
-        c.count[cell0 : cell0 + cells] = counts
+        c.rows[cell0 : cell0 + cells] = counts
         c.place[first : first + len(regions)] = (bit0 + hinges) ^ 7
         self._enter_rows(first, *maps.rows(number, regions, hinges))
         self._exact.add_hinges(first, number, regions, hinges, codes, bit0)
@@ -445,9 +444,10 @@ class EdgeCutter:
         count = int(self.c.n[kernel.VERTICES])
         if len(self.c.first) < count + 1:
             self.c = self.c._replace(first=np.zeros(count + 1, np.int64))
-        for self._tried in range(self._tried, _TRIES):
+        while self._tried < _TRIES:
             if self._rises(_direction(self._dim, self._tried)):
                 return int(kernel.number_cells(self.c))
+            self._tried += 1
         raise NotSimple
 
     def _rises(self, direction: tuple[int, ...]) -> bool:
@@ -563,7 +563,7 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         anorm=np.zeros(planes),
         place=np.zeros(planes, i4),
         start=np.zeros(2**8, i4),
-        count=np.zeros(2**8, i4),
+        rows=np.zeros(2**8, i4),
         code=np.zeros((2**8, words + 1), u8),
         head=np.full(64 * words, -1, i4),
         size=np.zeros(64 * words, i4),
