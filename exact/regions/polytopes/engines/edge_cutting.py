@@ -597,7 +597,7 @@ def _alike(stage: Stage) -> list[int]:
     each = np.arange(len(weight))
     leading = weight[each, np.abs(weight).argmax(axis=1)]
     used = np.flatnonzero((leading != 0) & np.isfinite(leading))
-    rows = np.round(weight[used] / leading[used, None], 9) + 0.0
+    rows = (weight[used] / leading[used, None]).astype(np.float32) + np.float32(0)
     _, group, sizes = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
     return [int(i) for i in used[sizes[group.reshape(-1)] > 1]]
 

@@ -48,6 +48,8 @@ from exact.regions.polytopes.refusals import flat_refusal
 
 COSTS = (0.5, 1.0, 2.0, 2.5, 3.0, 4.5, 6.5, 15.0, 40.0)
 """Microseconds a region, by dimension, measured on random networks in a box."""
+LEFT = "left to subdivision"
+"""What `decisions` counts for a job that was done by `subdivision`."""
 _PART = 10**7
 """A job that may list no more regions than this, of more, is left to `subdivision`."""
 
@@ -83,7 +85,11 @@ class Skeleton(Engine):
 
 def _with_all_faces(job: Job, why: str) -> FlatCells:
     cells = Subdivision().run(job)
-    return replace(cells, evidence=f"{why}, so all faces were kept: {cells.evidence}")
+    return replace(
+        cells,
+        evidence=f"{why}, so all faces were kept: {cells.evidence}",
+        decisions={**cells.decisions, LEFT: 1},
+    )
 
 
 def _enumerated(job: Job) -> FlatCells:
