@@ -1,5 +1,5 @@
 """The vertices and edges of a growing complex, and the conversation with the compiled kernel that
-cuts them.
+cuts them. Longer than others: all that changes the arrays stands in one file.
 """
 
 from __future__ import annotations
