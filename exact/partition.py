@@ -15,7 +15,7 @@ from exact.geometry.budgets import Budget, readable_bytes, readable_count
 from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
 from exact.geometry.domains.round import NormBall
 from exact.networks.network import Network
-from exact.propagation.bounds import least_regions, region_bound
+from exact.propagation.bounds import arrangement_bound, least_regions
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.nested_roots import NestedRoots
@@ -219,8 +219,9 @@ def _require_room(job: Job, bytes_each: float) -> None:
         return
     limit = inf if job.limit is None else job.limit
     most = min(most_bytes / bytes_each if bytes_each else inf, limit)
-    if network.has_norm or region_bound(network, job.problem.flat.dim) <= most:
-        return
+    dim, first = job.problem.flat.dim, network.hidden_layers[:1]
+    if network.has_norm or sum(arrangement_bound(one.bits, dim) for one in first) <= most:
+        return  # the flats of the first layer cannot be more
     least = least_regions(network, domain, enough=most)
     if least > most:
         size = readable_count(least * ((network.hinge_count + 7) // 8))

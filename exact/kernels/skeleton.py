@@ -50,7 +50,9 @@ Array = np.ndarray[Any, Any]
 
 # Without reference counts: a call that hands on all arrays would else count every one of them,
 # twice.
-kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
+kernel = numba.njit(  # type: ignore[call-overload]
+    cache=True, nogil=True, _nrt=False, error_model="numpy"
+)
 
 
 class Skeleton(NamedTuple):
@@ -202,38 +204,45 @@ def _prepare(scratch: Array, lines: Array) -> float:
 
 
 @kernel
-def place_vertex(c: Skeleton, v: int) -> None:
-    """Solve for the float coordinates of a vertex from its rows, with a proved bound on the
-    distance to the exact one.
+def _place(
+    planes: Array,
+    row: Array,
+    slack: tuple[Array, Array, Array],
+    scratch: Array,
+    lines: Array,
+    x: Array,
+    y: Array,
+    far: bool,
+) -> tuple[float, float]:
+    """Solve for the float coordinates x of a vertex from its rows, and where `far` for those in K,
+    y; returns proved bounds on their distances to the exact ones.
 
     For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R
     (A* x + b*)| / (1 - |G|).
     """
-    d, scratch, lines, infinite = c.p.shape[1], c.scratch, c.lines, c.q.shape[0] > 1
-    some = False
+    d, some = x.shape[0], False
+    aerr, berr, anorm = slack
     for i in range(d):
-        h = c.plane[v, i]
+        h = planes[i]
         for j in range(d):
-            scratch[0, i, j] = c.row[h, j]
-        lines[2, i], lines[3, i] = c.row[h, d], c.row[h, d + 1]
-        lines[4, i], lines[5, i], lines[6, i] = c.aerr[h], c.berr[h], c.anorm[h]
+            scratch[0, i, j] = row[h, j]
+        lines[2, i], lines[3, i] = row[h, d], row[h, d + 1]
+        lines[4, i], lines[5, i], lines[6, i] = aerr[h], berr[h], anorm[h]
         some |= lines[3, i] != 0.0
     gap = _prepare(scratch, lines)
     if not gap < 0.5:
-        c.pe[v] = np.inf
         for i in range(d):
-            c.p[v, i] = 0.0
-            if infinite:
-                c.q[v, i] = 0.0
-        if infinite:
-            c.qe[v] = np.inf
-        return
-    c.pe[v] = _solve(scratch, lines, 2, gap, c.p[v])
-    if infinite:
+            x[i] = 0.0
+            if far:
+                y[i] = 0.0
+        return np.inf, np.inf
+    near, beyond = _solve(scratch, lines, 2, gap, x), 0.0
+    if far:
         for i in range(d):
-            lines[5, i] = 0.0
-            c.q[v, i] = 0.0
-        c.qe[v] = _solve(scratch, lines, 3, gap, c.q[v]) if some else 0.0
+            lines[5, i], y[i] = 0.0, 0.0
+        if some:
+            beyond = _solve(scratch, lines, 3, gap, y)
+    return near, beyond
 
 
 @kernel
@@ -390,93 +399,98 @@ def _slot_of(hinge: Array, v: int, place: int) -> int:
 
 
 @kernel
-def _new_vertex(c: Skeleton, half: int, place: int) -> bool:
-    """Cut an edge by a hinge; False when a row for that is missing, which cannot be.
+def _new_vertices(c: Skeleton, place: int) -> int:
+    """Cut the edges n[AT], ... of the list by a hinge; NEEDS_SIGNS where `asked` is full, BROKEN
+    where a row is missing, which cannot be. One loop, as a call that hands on all arrays costs as
+    much as what it does.
 
     The rows of v are those of the cell where all hinges through v are off. In front of a layer that
-    cell is around x too, unless the edge leaves at v a hinge of an earlier layer to its on side;
-    and so for w. Where neither end serves, the cell is looked up by its code.
+    cell is around the new vertex x too, unless the edge leaves at v a hinge of an earlier layer to
+    its on side; and so for the edge's other end w. Where neither serves, the cell is looked up by
+    its code.
     """
-    d, twin, shift = c.p.shape[1], c.twin, c.n[SHIFT]
-    back = twin[half]
-    v, w, mask = half >> shift, back >> shift, (1 << shift) - 1
-    x = c.n[VERTICES]
-    c.n[VERTICES] = x + 1
-    slot, k, bit = (half & mask) >> 1, place >> 6, np.uint64(1) << np.uint64(place & 63)
-    for i in range(x << shift, (x + 1) << shift):
-        twin[i] = -1
-    for j in range(c.on.shape[1]):
-        c.zero[x, j] = c.zero[v, j] & c.zero[w, j]
-        c.on[x, j] = c.on[v, j] | c.on[w, j]
-    c.zero[x, k] |= bit
-    c.on[x, k] &= ~bit
-    # up to these layers the cells of v and of w are around x
-    deepest = 1 << 30
-    far_v = far_w = deepest
-    if half & 1 and c.layer[c.hinge[v, slot]] >= 0:
-        far_v = c.layer[c.hinge[v, slot]]
-    other = (back & mask) >> 1
-    if back & 1 and c.layer[c.hinge[w, other]] >= 0:
-        far_w = c.layer[c.hinge[w, other]]
-    layer, known = c.layer[place], True
-    if layer <= far_v:
-        c.base[x] = c.base[v]
-    elif layer <= far_w:
-        c.base[x] = c.base[w]
-    else:
-        c.base[x] = _find(c.table, c.code, layer, c.on[x], c.before[layer])
-        if c.base[x] < 0:
-            return False
-    for i in range(d):
-        if i == slot:
-            c.hinge[x, i] = place
-            cell = c.base[x]
-            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.rows[cell], place)
-            known &= c.plane[x, i] >= 0
-            continue
-        mine = c.hinge[v, i]
-        c.hinge[x, i] = mine
-        if c.layer[mine] <= far_v:
-            c.plane[x, i] = c.plane[v, i]
-        elif c.layer[mine] <= far_w:
-            c.plane[x, i] = c.plane[w, _slot_of(c.hinge, w, mine)]
+    d, twin, shift, n, hinge, plane = c.p.shape[1], c.twin, c.n[SHIFT], c.n, c.hinge, c.plane
+    mask, far, slack = (1 << shift) - 1, c.q.shape[0] > 1, (c.aerr, c.berr, c.anorm)
+    on, zero, layers, layer = c.on, c.zero, c.layer, c.layer[place]
+    k, bit = place >> 6, np.uint64(1) << np.uint64(place & 63)
+    while n[AT] < n[COUNT]:
+        if n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
+            return NEEDS_SIGNS
+        if c.alarm[0] != 0:
+            return LATE
+        half = np.int64(c.cuts[n[AT]])
+        back = np.int64(twin[half])
+        v, w, x = half >> shift, back >> shift, n[VERTICES]
+        slot, other = (half & mask) >> 1, (back & mask) >> 1
+        n[AT] += 1
+        n[VERTICES] += 1
+        for i in range(x << shift, (x + 1) << shift):
+            twin[i] = -1
+        for j in range(on.shape[1]):
+            zero[x, j] = zero[v, j] & zero[w, j]
+            on[x, j] = on[v, j] | on[w, j]
+        zero[x, k] |= bit
+        on[x, k] &= ~bit
+        # up to these layers the cells of v and of w are around x
+        deep_v = deep_w = 1 << 30
+        if half & 1 and layers[hinge[v, slot]] >= 0:
+            deep_v = layers[hinge[v, slot]]
+        if back & 1 and layers[hinge[w, other]] >= 0:
+            deep_w = layers[hinge[w, other]]
+        if layer <= deep_v:
+            base = c.base[v]
+        elif layer <= deep_w:
+            base = c.base[w]
         else:
-            own = c.layer[mine]
-            cell = _find(c.table, c.code, own, c.on[x], c.before[own])
-            if cell < 0:
-                return False
-            c.plane[x, i] = _plane_of(c.place, c.start[cell], c.rows[cell], mine)
-            known &= c.plane[x, i] >= 0
-    side = np.int64(c.on[v, k] & bit != 0)
-    mine = (x << shift) + 2 * slot
-    twin[half], twin[mine + side] = mine + side, half
-    twin[back], twin[mine + 1 - side] = mine + 1 - side, back
-    return known
-
-
-@kernel
-def _set_signs(c: Skeleton, x: int, v: int, w: int, place: int) -> bool:
-    """The signs at x of the later hinges that cut its edge too; unknown ones are asked for."""
-    cell = c.base[x]
-    while True:
-        place = _first_cut(c.on, c.zero, c.own, v, w, place)
-        if place < 0:
-            return True
-        h = _plane_of(c.place, c.start[cell], c.rows[cell], place)
-        if h < 0:
-            return False
-        sign = 0
-        if c.q.shape[0] > 1:
-            sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x])
-        if sign == 0:
-            sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x])
-        if sign != 1:
-            c.on[x, place >> 6] &= ~(np.uint64(1) << np.uint64(place & 63))
-        if sign == UNKNOWN:
-            c.asked[c.n[ASKED], 0], c.asked[c.n[ASKED], 1] = x, h
-            c.n[ASKED] += 1
-        else:
-            c.n[FILTERED] += 1
+            base = _find(c.table, c.code, layer, on[x], c.before[layer])
+        if base < 0:
+            return BROKEN
+        c.base[x] = base
+        for i in range(d):
+            mine = np.int64(hinge[v, i])
+            if i == slot:
+                mine = place
+                h = _plane_of(c.place, c.start[base], c.rows[base], place)
+            elif layers[mine] <= deep_v:
+                h = plane[v, i]
+            elif layers[mine] <= deep_w:
+                h = plane[w, _slot_of(hinge, w, mine)]
+            else:
+                cell = _find(c.table, c.code, layers[mine], on[x], c.before[layers[mine]])
+                if cell < 0:
+                    return BROKEN
+                h = _plane_of(c.place, c.start[cell], c.rows[cell], mine)
+            if h < 0:
+                return BROKEN
+            hinge[x, i], plane[x, i] = mine, h
+        side = np.int64(on[v, k] & bit != 0)
+        at = (x << shift) + 2 * slot
+        twin[half], twin[at + side] = at + side, half
+        twin[back], twin[at + 1 - side] = at + 1 - side, back
+        y = x if far else 0
+        c.pe[x], beyond = _place(plane[x], c.row, slack, c.scratch, c.lines, c.p[x], c.q[y], far)
+        if far:
+            c.qe[x] = beyond
+        # the signs of the later hinges that cut the edge too
+        to = _first_cut(on, zero, c.own, v, w, place)
+        while to >= 0:
+            h = _plane_of(c.place, c.start[base], c.rows[base], to)
+            if h < 0:
+                return BROKEN
+            sign = 0
+            if far:
+                sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x])
+            if sign == 0:
+                sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x])
+            if sign != 1:
+                on[x, to >> 6] &= ~(np.uint64(1) << np.uint64(to & 63))
+            if sign == UNKNOWN:
+                c.asked[n[ASKED], 0], c.asked[n[ASKED], 1] = x, h
+                n[ASKED] += 1
+            else:
+                n[FILTERED] += 1
+            to = _first_cut(on, zero, c.own, v, w, to)
+    return NEEDS_SIGNS if n[ASKED] > 0 else DONE
 
 
 @kernel
@@ -548,21 +562,9 @@ def cut(c: Skeleton) -> int:
                 count += 1
                 edge = np.int64(link[edge])
             n[AT], n[COUNT], n[FIRST], n[PHASE] = 0, count, n[VERTICES], 1
-        while n[AT] < n[COUNT]:
-            if n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
-                return NEEDS_SIGNS
-            if c.alarm[0] != 0:
-                return LATE
-            edge, x = np.int64(c.cuts[n[AT]]), n[VERTICES]
-            v, w = edge >> shift, np.int64(twin[edge]) >> shift
-            if not _new_vertex(c, edge, place):
-                return BROKEN
-            place_vertex(c, x)
-            if not _set_signs(c, x, v, w, place):
-                return BROKEN
-            n[AT] += 1
-        if n[ASKED] > 0:
-            return NEEDS_SIGNS
+        why = _new_vertices(c, place)
+        if why != DONE:
+            return why
         if not _joined(c.hinge, twin, shift, n[FIRST], n[VERTICES], place):
             return BROKEN
         for x in range(n[FIRST], n[VERTICES]):

@@ -183,6 +183,14 @@ def test_multiples_of_neurons_count_once() -> None:
         assert not is_left(compare(network, domain))
 
 
+def test_multiples_of_what_is_zero_everywhere_are_off() -> None:
+    """Behind a layer that is dead on the domain: a neuron, its copy and its opposite."""
+    second = ([[1, 1], [-1, -1], [2, 2]], [0, 0, 0])
+    network = tensors.mlp([([[1, 0], [0, 1]], [-9, -9]), second, ([[1, 1, 1]], [0])])
+    cells = compare(network, Box(-1, 1, dim=2))
+    assert (cells.bits.any(), is_left(cells)) == (False, False)
+
+
 @pytest.mark.parametrize(
     "rows",
     [

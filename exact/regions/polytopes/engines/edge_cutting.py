@@ -330,7 +330,9 @@ class EdgeCutter:
             some |= bool(signs[vertex] != 0)
             if some and signs[vertex] == 0:
                 raise NotSimple
-        if some and bool((signs == 0).any()):
+        if not some:  # then so are its multiples, the opposite ones too
+            self._copies = [copy for copy in self._copies if copy[1] != bit0 + hinge]
+        elif bool((signs == 0).any()):
             raise NotSimple
         signs[signs == 0] = -1
 
