@@ -447,7 +447,7 @@ def _new_vertices(c: Skeleton, place: int) -> int:
             return BROKEN
         c.base[x] = base
         for i in range(d):
-            mine = np.int64(hinge[v, i])
+            mine: Any = np.int64(hinge[v, i])
             if i == slot:
                 mine = place
                 h = _plane_of(c.place, c.start[base], c.rows[base], place)
