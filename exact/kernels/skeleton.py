@@ -23,9 +23,9 @@ Reading off. A direction makes every edge rise at one end. Each cell, and each f
 vertex: that where its edges all rise. Cells are numbered by their lowest vertices, and are found
 from other vertices by their codes, which are different.
 
-Signs are float64 with a proved error bound; those left open are asked for. A zero is refused
-(NOT_SIMPLE). Longer than others: numba caches compiled functions by file, so that a kernel stays in
-one file.
+Signs are float64 with a proved error bound; those left open are asked for, and a zero among them is
+refused. Longer than others: numba caches compiled functions by file, so that a kernel stays in one
+file.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ import numpy as np
 UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
 # counters
-VERTICES, PLANES, CELLS, ASKED, FILTERED, AT, FIRST, COUNT = range(8)
-PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(8, 14)
-COUNTERS = 14
+VERTICES, PLANES, ASKED, FILTERED, AT, FIRST, COUNT = range(7)
+PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(7, 13)
+COUNTERS = 13
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -647,7 +647,6 @@ def number_cells(c: Skeleton) -> int:
             each *= (both & 1) + (both >> 1)
         total += each
     c.first[c.n[VERTICES]] = total
-    c.n[CELLS] = total
     return total
 
 

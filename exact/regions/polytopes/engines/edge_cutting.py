@@ -148,7 +148,7 @@ class EdgeCutter:
         self._sign_walls(first, len(forms))
         self._cut()
         inside, self.c = self.c, outside
-        return self._keep_inside(inside, len(forms))
+        return self._keep_inside(inside)
 
     def _for_walls(self, first: int, walls: int) -> Skeleton:
         """The cube as it stands, to be cut by walls as if they were hinges of one layer."""
@@ -180,7 +180,7 @@ class EdgeCutter:
                 if sign > 0:
                     c.on[v, place >> 6] |= np.uint64(1 << (place & 63))
 
-    def _keep_inside(self, inside: Skeleton, walls: int) -> bool:
+    def _keep_inside(self, inside: Skeleton) -> bool:
         """Take over the vertices on no wall's off side."""
         count, d = int(inside.n[kernel.VERTICES]), self._dim
         kept = np.flatnonzero(
@@ -282,7 +282,7 @@ class EdgeCutter:
     ) -> None:
         """Sign every vertex, and set the bits of the hinges that are on."""
         c, count = self.c, int(self.c.n[kernel.VERTICES])
-        if not self._watch.has_room(count * bits):
+        if not self._watch.has_room(3 * count * bits):
             raise Stopped
         signs = self._signs(number, count, bits, points)
         open_ = np.zeros(bits, bool)
@@ -343,10 +343,7 @@ class EdgeCutter:
         found = kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus)
         self._watch.check()
         require(found, "the cells around a vertex are listed", number)
-        low = bit0 // 8
-        both = (plus & minus).astype("<u8").view(np.uint8)[:, low : (bit0 + bits + 7) // 8]
-        regions, places = np.nonzero(np.unpackbits(both, axis=1))
-        hinges = places + 8 * low - bit0
+        regions, hinges = _set_bits(plus & minus, bit0, bits)
         self._room(planes=len(regions))
         c, first, cell0 = self.c, int(self.c.n[kernel.PLANES]), int(self.c.n[kernel.CELL])
         counts = np.bincount(regions, minlength=cells)
@@ -584,6 +581,18 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
 def _shift(dim: int) -> int:
     """The bits that number the half-edges of a vertex."""
     return (2 * dim - 1).bit_length()
+
+
+def _set_bits(words: Array, bit0: int, bits: int) -> tuple[IndexArray, IndexArray]:
+    """The rows and the numbers of the bits that are set among `bits` from `bit0` on."""
+    low, rows = bit0 // 8, max(1, _BLOCK * 64 // max(1, bits))
+    packed = words.astype("<u8", copy=False).view(np.uint8)[:, low : (bit0 + bits + 7) // 8]
+    found = [
+        np.nonzero(np.unpackbits(packed[start : start + rows], axis=1))
+        for start in range(0, len(words), rows)
+    ]
+    regions = np.concatenate([row + k * rows for k, (row, _) in enumerate(found)])
+    return regions, np.concatenate([place for _, place in found]) + 8 * low - bit0
 
 
 def _as_words(packed: ByteArray) -> Array:
