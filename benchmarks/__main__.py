@@ -143,6 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
         tables.others(rows),
     ):
         print("\n" + tables.plain(lines) if len(lines) > 1 else "")
+    print(tables.left(rows))
     chosen.results.mkdir(parents=True, exist_ok=True)
     (chosen.results / "benchmarks.json").write_text(
         json.dumps({"setting": line, "rows": rows}, indent=1) + "\n"

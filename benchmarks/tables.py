@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from benchmarks import spheres
 from benchmarks.jobs import RECORDED, Job
 from benchmarks.quantities import Row, quantity, rate, ratio
+from exact.regions.polytopes.engines.skeleton import LEFT
 
 HEADERS = (
     "net",
@@ -35,9 +36,10 @@ def columns(row: Row) -> list[str]:
         return [*name, job["engine"] or "", ours.get("failed", "refused")[:60], *[""] * 9]
     own, share = rate(ours), ours["filter_share"]
     device = "" if job["device"] == "cpu" else f" ({job['device']})"
+    left = " (left to subdivision)" if ours["decisions"].get(LEFT) else ""
     return [
         *name,
-        ours["engine"] + device,
+        ours["engine"] + left + device,
         f"{ours['regions']:,}{'' if ours['complete'] else ' (stopped)'}",
         quantity(ours["seconds"]),
         quantity(own),
@@ -49,6 +51,13 @@ def columns(row: Row) -> list[str]:
         quantity(ours["peak_mb"]),
         quantity(ours["compiling"]),
     ]
+
+
+def left(rows: Iterable[Row]) -> str:
+    """How many jobs of the skeleton were not simple, so that all faces had to be kept."""
+    own = [row["ours"] for row in rows if row["ours"].get("engine") == "skeleton"]
+    count = sum(1 for ours in own if ours["decisions"].get(LEFT))
+    return f"skeleton left {count} of {len(own)} jobs to subdivision" if own else ""
 
 
 def line(row: Row) -> list[str]:

@@ -15,7 +15,7 @@ from exact.geometry.budgets import Budget, readable_bytes, readable_count
 from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
 from exact.geometry.domains.round import NormBall
 from exact.networks.network import Network
-from exact.propagation.bounds import least_regions, region_bound
+from exact.propagation.bounds import arrangement_bound, least_regions
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.nested_roots import NestedRoots
@@ -29,6 +29,7 @@ from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.engines.round_layers import RoundLayers
+from exact.regions.polytopes.engines.skeleton import Skeleton
 from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.engines.vertices import Vertices
 from exact.regions.polytopes.norm_ball import NormBallPartition
@@ -45,6 +46,7 @@ ENGINES: tuple[Engine, ...] = (
     Circle(),
     NestedRoots(),
     Subdivision(),
+    Skeleton(),
     Vertices(),
     RoundLayers(),
     LPTree(),
@@ -154,9 +156,10 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
       hidden layer behind one norm at most (5 to 72); `nested_roots` for more hidden layers (300),
       behind several norms, on a circle with a radius behind a norm, and on an ellipse where the
       norm reads a centre or a bias, or eps stands beside its root.
-    - Box, RealSpace, Plane, HPolytope: the cheapest of `subdivision` (3^d / 6, to d = 8), for one
-      hidden layer `vertices` (2 to 50), and `lp_tree` (45, deeper 85). `facet_walk` (450) and
-      `brute_force` come on request only, and so do all of these on a line.
+    - Box, RealSpace, Plane, HPolytope: the cheapest of `skeleton` (1 to 40, to d = 8),
+      `subdivision` (3^d / 6, to d = 8), for one hidden layer `vertices` (2 to 50), and `lp_tree`
+      (45, deeper 85). `facet_walk` (450) and `brute_force` come on request only, and so do all of
+      these on a line.
     - Ball, NormBall: `vertices` for one hidden layer, `round_layers` (1000) for more.
     - 2-spheres: `small_circles` (1) for one hidden layer, `sphere_subdivision` (300) for more.
     - Spheres of dimension 3 and more: `sphere_flats` (20) for one hidden layer, to dimension 8,
@@ -217,8 +220,9 @@ def _require_room(job: Job, bytes_each: float) -> None:
         return
     limit = inf if job.limit is None else job.limit
     most = min(most_bytes / bytes_each if bytes_each else inf, limit)
-    if network.has_norm or region_bound(network, job.problem.flat.dim) <= most:
-        return
+    dim, first = job.problem.flat.dim, network.hidden_layers[:1]
+    if network.has_norm or sum(arrangement_bound(one.bits, dim) for one in first) <= most:
+        return  # the flats of the first layer cannot be more
     least = least_regions(network, domain, enough=most)
     if least > most:
         size = readable_count(least * ((network.hinge_count + 7) // 8))

@@ -16,3 +16,6 @@ KeyArray = np.ndarray[Any, np.dtype[np.bytes_]]
 
 
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+WordArray = np.ndarray[Any, np.dtype[np.uint64]]

@@ -72,7 +72,7 @@ def _touching() -> Network:
     return Network((Block((layer, Layer.of([[1, 1, 1, 1, 1]]))),))
 
 
-_FLAT = ("brute_force", "subdivision", "vertices", "lp_tree", "facet_walk")
+_FLAT = ("brute_force", "subdivision", "skeleton", "vertices", "lp_tree", "facet_walk")
 _THREE = HPolytope([[1, 0, 0, 1], [-1, -1, -1, 2], [0, 1, 0, 1], [0, 0, 1, 1]])
 _LINE = Line([0, 1, 0, 0], [1, 1, 0, 2])
 

@@ -64,13 +64,14 @@ POINTS = [0, 0, 0], [1, 0, 0], [0, 1, 1]
 @pytest.mark.parametrize(
     ("network", "domain", "engine"),
     [
-        (PLAIN, Box(-1, 1, dim=3), "subdivision"),
-        (PLAIN, RealSpace(3), "subdivision"),
+        (PLAIN, Box(-1, 1, dim=3), "skeleton"),
+        (PLAIN, RealSpace(3), "skeleton"),
         (PLAIN, Plane(*POINTS), "subdivision"),
         (PLAIN, Ball([0, 0, 0], 1), "vertices"),
         (wide(4), RealSpace(4), "vertices"),
-        (wide(4), Box(-1, 1, dim=4), "subdivision"),
-        (wide(7), Box(-1, 1, dim=7), "lp_tree"),
+        (wide(4), Box(-1, 1, dim=4), "skeleton"),
+        (wide(8), Box(-1, 1, dim=8), "skeleton"),
+        (wide(9), Box(-1, 1, dim=9), "lp_tree"),
         (PLAIN, Segment([-1, -1, 1], [1, 1, 2]), "circle"),
         (PLAIN, Ray(0, [1, 1, 1]), "circle"),
         (PLAIN, Line([0, 1, 0], [1, 1, 1]), "circle"),
@@ -118,8 +119,8 @@ REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
         [
             "the network has a norm, so its regions in a flat domain are not polytopes; use "
             "Sphere, GreatCircle, Segment",
-            "the layers behind it (subdivision, vertices, lp_tree, facet_walk, brute_force); for "
-            "other domains than Box: ",
+            "the layers behind it (subdivision, skeleton, vertices, lp_tree, facet_walk, "
+            "brute_force); for other domains than Box: ",
             "circle, nested_roots (one-dimensional domains), round_layers (balls), small_circles",
         ],
     ),
@@ -130,7 +131,7 @@ REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
         [
             "the network has a norm, so its regions",
             "give NormBall(), or network.folded() (vertices, round_layers); for other",
-            "subdivision, lp_tree, facet_walk, brute_force (domains with walls)",
+            "subdivision, skeleton, lp_tree, facet_walk, brute_force (domains with walls)",
         ],
     ),
     (
@@ -142,8 +143,8 @@ REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
             "(small_circles, ",
             "; the sphere has dimension 3, not 1; use GreatCircle(u, v) for a geodesic on it "
             "(circle, nested_roots); for other",
-            "than Sphere: subdivision, vertices, lp_tree, facet_walk, brute_force (flat domains), "
-            "round_layers (balls)",
+            "than Sphere: subdivision, skeleton, vertices, lp_tree, facet_walk, brute_force (flat "
+            "domains), round_layers (balls)",
         ],
     ),
     (

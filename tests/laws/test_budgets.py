@@ -60,6 +60,11 @@ LONG: dict[str, dict[str, Job]] = {
         "degenerate": (integral(4, 60), RealSpace(4)),
         "dimension 8": (network(8, 60), Box(-1, 1, dim=8)),
     },
+    "skeleton": {
+        "deep": (network(4, 60, 60, 60), Box(-1, 1, dim=4)),
+        "whole space": (network(6, 60), RealSpace(6)),
+        "degenerate": (integral(4, 60), RealSpace(4)),
+    },
     "vertices": {
         "simple": (network(8, 60), RealSpace(8)),
         "box": (network(8, 60), Box(-1, 1, dim=8)),

@@ -71,6 +71,7 @@ REACH = {
     "lp_tree": Reach(regions=4_000),
     "vertices": Reach(regions=400_000, slow=2_000_000, edges=400_000),
     "subdivision": Reach(regions=3_000, edges=3_000, dim=4),
+    "skeleton": Reach(regions=3_000, edges=3_000, dim=4),
     "facet_walk": Reach(regions=500, edges=500),
     "sphere_flats": Reach(regions=70, slow=2_000, dim=8),
     "sphere_polytopes": Reach(regions=30, slow=2_000, dim=8),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray, KeyArray
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray, KeyArray, WordArray
 from exact.errors import InvalidInput
 
 
@@ -118,6 +118,17 @@ def code_keys(codes: ByteArray) -> KeyArray:
     if codes.shape[1] == 0:
         return np.zeros(len(codes), dtype="S1")
     return np.ascontiguousarray(codes).view(f"S{codes.shape[1]}")[:, 0]
+
+
+def words_of(codes: ByteArray) -> WordArray:
+    """Packed codes as rows of 64-bit words, filled up with zeros; the first byte is the lowest.
+
+    >>> words_of(np.array([[1, 2]], dtype=np.uint8)).tolist()
+    [[513]]
+    """
+    padded = np.zeros((len(codes), (codes.shape[1] + 7) // 8 * 8), dtype=np.uint8)
+    padded[:, : codes.shape[1]] = codes
+    return padded.view("<u8").astype(np.uint64, copy=False)
 
 
 def find_key(keys: KeyArray, packed: bytes) -> int | None:

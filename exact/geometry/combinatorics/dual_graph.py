@@ -11,11 +11,8 @@ import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.geometry.combinatorics.codes import flipped_bits
+from exact.geometry.combinatorics.codes import words_of
 from exact.geometry.combinatorics.incidence import Incidence
-
-# pairs whose codes are compared at a time, so that memory stays in proportion to the answer
-_BLOCK = 1 << 18
 
 
 @short_repr
@@ -39,16 +36,13 @@ class Adjacency:
         """The graph with the given edges (E x 2, each once, in either order) over regions with
         these packed codes.
 
-        Cost: sorting 2 E entries and comparing 2 E pairs of codes, vectorised.
+        Cost: linear in E and the pairs of codes compared, in compiled loops.
         """
-        rows, columns = (
-            np.concatenate([pairs[:, k], pairs[:, 1 - k]]).astype(np.int64) for k in (0, 1)
-        )
-        order = np.lexsort((columns, rows))
-        rows, columns = rows[order], columns[order]
-        return cls(
-            _starts(np.bincount(rows, minlength=len(codes))), columns, _flips(rows, columns, codes)
-        )
+        from exact.kernels.neighbours import neighbour_rows
+
+        starts, columns = np.zeros(len(codes) + 1, np.int64), np.empty(2 * len(pairs), np.int64)
+        neighbour_rows(pairs.astype(np.int64, copy=False), starts, columns)
+        return cls(starts, columns, _flips(starts, columns, codes))
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -94,15 +88,16 @@ def _starts(lengths: IndexArray) -> IndexArray:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _flips(rows: IndexArray, columns: IndexArray, codes: ByteArray) -> Incidence:
+def _flips(starts: IndexArray, columns: IndexArray, codes: ByteArray) -> Incidence:
     """For every entry the bits in which the codes of its two regions differ."""
-    lengths, members = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for start in range(0, len(rows), _BLOCK):
-        first, second = rows[start : start + _BLOCK], columns[start : start + _BLOCK]
-        entries, bits = flipped_bits(codes[first], codes[second])
-        lengths.append(np.bincount(entries, minlength=len(first)))
-        members.append(bits)
-    return Incidence(_starts(np.concatenate(lengths)), np.concatenate(members))
+    from exact.kernels.neighbours import count_flips, list_flips
+
+    words, flips = words_of(codes), np.zeros(len(columns) + 1, np.int64)
+    count_flips(words, starts, columns, flips)
+    flips = np.cumsum(flips)
+    members = np.empty(flips[-1], np.int64)
+    list_flips(words, starts, columns, members)
+    return Incidence(flips, members)
 
 
 def reordered(incidence: Incidence, order: IndexArray) -> Incidence:

@@ -85,7 +85,7 @@ class ExactVertices:
         if plane not in self._forms:
             first, layer, regions, hinges, codes, bit0 = self._segment(plane)
             code, hinge = codes[int(regions[plane - first])], int(hinges[plane - first])
-            self._forms[plane] = self._hinge(layer, code, bit0, hinge), 0
+            self._forms[plane] = self.hinge_form(layer, code, bit0, hinge)
         return self._forms[plane]
 
     def hinge(self, plane: int) -> int:
@@ -98,11 +98,12 @@ class ExactVertices:
     def _segment(self, plane: int) -> Segment:
         return self._segments[bisect_right(self._starts, plane) - 1]
 
-    def _hinge(self, layer: int, code: ByteArray, bit0: int, hinge: int) -> tuple[int, ...]:
+    def hinge_form(self, layer: int, code: ByteArray, bit0: int, hinge: int) -> Form:
+        """The integer form of a hinge of `layer` on the region with this code in front of it."""
         cursor = self._cursor(layer, np.unpackbits(code, count=bit0).astype(bool).tolist())
         bends = cursor.current.activation.breakpoints
         row = cursor.current.pre_activation(hinge // len(bends), cursor.inner, cursor.one)
-        return Halfspace.of([*row[:-1], row[-1] - bends[hinge % len(bends)]]).coefficients
+        return Halfspace.of([*row[:-1], row[-1] - bends[hinge % len(bends)]]).coefficients, 0
 
     def _cursor(self, layer: int, bits: list[bool]) -> Cursor:
         """The exact state in front of a hidden layer on the region with these bits before it."""
@@ -129,6 +130,10 @@ class ExactVertices:
             self._points[vertex] = self.meet([self.form(int(h)) for h in self.planes(vertex)])
         return self._points[vertex]
 
+    def forget_points(self) -> None:
+        """Vertices are numbered anew."""
+        self._points.clear()
+
     def meet(self, forms: list[Form]) -> SymbolicPoint:
         """The one common point of d independent planes."""
         rows = [[Rational(x) for x in form[:-1]] for form, _ in forms]
@@ -142,7 +147,11 @@ class ExactVertices:
 
     def sign(self, vertex: int, plane: int) -> int:
         """The exact sign of a plane's form at a vertex."""
-        (form, k), point = self.form(plane), self.point(vertex)
+        return self.sign_of(vertex, self.form(plane))
+
+    def sign_of(self, vertex: int, of: Form) -> int:
+        """The exact sign of a form at a vertex."""
+        (form, k), point = of, self.point(vertex)
         high = sum(a * x for a, x in zip(form, point.infinite, strict=False)) + k * point.finite[-1]
         value = high or sum(a * x for a, x in zip(form, point.finite, strict=True))
         return (value > 0) - (value < 0)
@@ -203,7 +212,7 @@ class Witnesses:
         if proposed is not None and is_inside(walls, proposed):
             return proposed
         points = [self._faces.vertex(int(v)) for v in self._faces.corners.row(region)]
-        found = _mean(points, walls)
+        found = mean_inside(points, walls)
         if not is_inside(walls, found):
             raise EngineDefect("the mean of the vertices is not inside", value=region)
         return shortened(found, walls)
@@ -228,7 +237,7 @@ class Witnesses:
         return short_point(middle, float((rows[:, :-1] @ middle + rows[:, -1]).min()))
 
 
-def _mean(points: list[SymbolicPoint], walls: tuple[Halfspace, ...]) -> Point:
+def mean_inside(points: list[SymbolicPoint], walls: tuple[Halfspace, ...]) -> Point:
     """A mean of points, of weights that differ by less than 2 so that no common denominator is
     needed; K large for the walls.
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from math import inf
+from typing import Protocol
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class Subdivision(Engine):
         try:
             whole = _cut(job, cutter, points, MapWalk(walk, flat.dim, job.watch), walk)
         except Stopped:
-            return _unfinished(job, flat, cutter, points)
+            return unfinished(job, flat, cutter, points)
         return _cells(job, cutter, vertices, whole)
 
 
@@ -132,7 +133,22 @@ def _cells(job: Job, cutter: Cutter, vertices: ExactVertices, whole: bool) -> Fl
     )
 
 
-def _unfinished(job: Job, flat: Flat, cutter: Cutter, points: PointWalk) -> FlatCells:
+class Unfinished(Protocol):
+    """What has been cut when a job ends early."""
+
+    @property
+    def cell_count(self) -> int:
+        """The cells so far, or as many places as there are to look at."""
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """How many signs floats decided, and how many exact coordinates."""
+
+    def middles(self, first: int, count: int) -> FloatArray:
+        """Points inside cells `first`, `first + 1`, ... (count x d)."""
+
+
+def unfinished(job: Job, flat: Flat, cutter: Unfinished, points: PointWalk) -> FlatCells:
     """What there is when time or memory is up: the regions at the middles of the cells that only
     some of the hinges have cut, as many as can be read within the watch's grace.
 
@@ -171,7 +187,7 @@ def _distinct(
 
 
 def _read(
-    job: Job, flat: Flat, cutter: Cutter, points: PointWalk
+    job: Job, flat: Flat, cutter: Unfinished, points: PointWalk
 ) -> Iterator[tuple[ByteArray, FloatArray]]:
     """Packed codes and their points, block by block."""
     end, some = job.watch.grace(), False

@@ -1,0 +1,808 @@
+"""Cut the 1-skeleton of a polyhedral complex by the neurons of one layer, and read cells and facets
+off it: loops over vertices, compiled.
+
+The complex is simple: every vertex lies on exactly d hinges and walls. Then each of its 2d
+half-edges (a wall's outer side has none) leaves one hinge to one side, and two half-edges that
+leave different hinges span a 2-face. A vertex has d slots, one for each hinge; half-edge `(v <<
+shift) + 2 s + t` leaves the hinge in slot s of vertex v to the side t (1: on), and `twin` is the
+half-edge that comes back along the same edge from its other end. Nothing else is kept: no edges, no
+faces, no cells.
+
+An edge waits in the bucket of the first neuron that cuts it, so that a layer costs what it creates.
+A neuron cuts each of its edges in a new vertex, on the d - 1 hinges of the edge and its own.
+
+How new vertices are paired. A 2-face that the neuron cuts is convex and has a vertex on either side
+(zeros at vertices are refused), so that exactly two of its edges are cut, and the new edge within
+it joins their cut points. From one of these the other is found by walking around the face on the
+side where the neuron is on. At every vertex the walk knows the hinge that it stays on and the one
+that it leaves next, each with the side of it that the face is on: the hinge met at the next vertex
+is in the slot of the twin, and the side of the face is the side to which the twin leaves it. The
+sides tell the faces apart that one set of hinges supports, as bent hinges do.
+
+Reading off. A direction makes every edge rise at one end. Each cell, and each facet, has one lowest
+vertex: that where its edges all rise. Cells are numbered by their lowest vertices, and are found
+from other vertices by their codes, which are different.
+
+Signs are float64 with a proved error bound; those left open are asked for, and a zero among them is
+refused. Longer than others: numba caches compiled functions by file, so that a kernel stays in one
+file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+UNKNOWN = 2
+DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
+# counters
+VERTICES, PLANES, ASKED, FILTERED, AT, FIRST, COUNT = range(7)
+PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(7, 13)
+COUNTERS = 13
+
+_U = 2.0**-53
+_TINY, _LEAST = 2.0**-1000, 2.0**-500
+_UP = 1.0 + 2.0**-40
+
+Array = np.ndarray[Any, Any]
+
+# Without reference counts: a call that hands on all arrays would else count every one of them,
+# twice.
+kernel = numba.njit(  # type: ignore[call-overload]
+    cache=True, nogil=True, _nrt=False, error_model="numpy"
+)
+
+
+class Skeleton(NamedTuple):
+    """The arrays of the skeleton; `n` holds how much of them is in use.
+
+    A hinge is known by its place in a code: bit `b` of the packed code is place `b ^ 7`, bit
+    `place & 63` of word `place >> 6`. Walls have the places behind all words.
+    """
+
+    n: Array  # int64 counters
+    # vertices: `p + K q` within `pe` and `qe`
+    p: Array
+    q: Array
+    pe: Array
+    qe: Array
+    hinge: Array  # int32 (V x d): the hinge in each slot
+    plane: Array  # int32 (V x d): a row that vanishes where this hinge does, on a cell around v
+    twin: Array  # int32 (V << n[SHIFT]): -1 where there is no edge
+    link: Array  # int32 (V << n[SHIFT]): the next half-edge in the same bucket
+    base: Array  # int32 (V): the cell, in front of the layer, where all hinges through v are off
+    on: Array  # uint64 (V x W): the hinges that are on
+    zero: Array  # uint64 (V x W): the hinges through v
+    up: Array  # uint32 (V): the half-edges that rise
+    height: Array  # float64 (V x 1 or 2): along the direction, and that of q
+    slack: Array  # bounds on the errors of the heights
+    first: Array  # int64 (V + 1): the number of the first cell whose lowest vertex this is
+    # hyperplanes a . x + b + K c = 0 with bounds on the 2-norm of the error of a and on that of b
+    row: Array
+    aerr: Array
+    berr: Array
+    anorm: Array
+    place: Array  # int32: the hinge of each
+    # cells in front of each layer: the rows of its hinges that may cut them, and the code
+    start: Array
+    rows: Array
+    code: Array
+    # buckets of half-edges by hinge, and how many each holds
+    head: Array
+    size: Array
+    cuts: Array
+    asked: Array  # int32 (vertex, hyperplane)
+    # float64 (3 x d x d): a matrix, its inverse, and what is eliminated
+    scratch: Array
+    # float64 (7 x d): the inverse's columns' norms, a residual, right sides, and bounds on rows
+    lines: Array
+    # the layer of every hinge (-1 for walls), and the words' masks of the layers before each
+    layer: Array
+    before: Array
+    table: Array  # int32: open-addressed, cells by layer and code
+    own: Array  # uint64 (W): the hinges of the layer
+    alarm: Array
+
+
+# ---- coordinates
+
+
+@kernel
+def _invert(a: Array, inverse: Array) -> bool:
+    """Gauss-Jordan with row pivoting on a d x d matrix (destroyed); False when a pivot vanishes."""
+    d = a.shape[0]
+    for i in range(d):
+        for j in range(d):
+            inverse[i, j] = 1.0 if i == j else 0.0
+    for k in range(d):
+        best = k
+        for i in range(k + 1, d):
+            if abs(a[i, k]) > abs(a[best, k]):
+                best = i
+        if not abs(a[best, k]) > 0.0:
+            return False
+        if best != k:
+            for j in range(d):
+                a[k, j], a[best, j] = a[best, j], a[k, j]
+                inverse[k, j], inverse[best, j] = inverse[best, j], inverse[k, j]
+        scale = 1.0 / a[k, k]
+        for j in range(d):
+            a[k, j] *= scale
+            inverse[k, j] *= scale
+        for i in range(d):
+            if i != k and a[i, k] != 0.0:
+                factor = a[i, k]
+                for j in range(d):
+                    a[i, j] -= factor * a[k, j]
+                    inverse[i, j] -= factor * inverse[k, j]
+    return True
+
+
+@kernel
+def _solve(scratch: Array, lines: Array, right: int, gap: float, x: Array) -> float:
+    """x = -inverse @ lines[right], refined once; returns the bound on its error."""
+    d = x.shape[0]
+    a, inverse, columns, rest, b = scratch[0], scratch[1], lines[0], lines[1], lines[right]
+    for i in range(d):
+        rest[i] = b[i]
+        x[i] = 0.0
+    for _ in range(2):
+        for i in range(d):
+            t = 0.0
+            for j in range(d):
+                t += inverse[i, j] * rest[j]
+            x[i] -= t
+        for i in range(d):
+            t = b[i]
+            for j in range(d):
+                t += a[i, j] * x[j]
+            rest[i] = t
+    norm = 0.0
+    for i in range(d):
+        norm += x[i] * x[i]
+    norm = np.sqrt(norm) * _UP + _LEAST
+    total = 0.0
+    for i in range(d):
+        size = abs(b[i])
+        for j in range(d):
+            size += abs(a[i, j] * x[j])
+        total += columns[i] * (
+            abs(rest[i]) + (d + 3) * _U * size + lines[4, i] * norm + lines[5, i] + _TINY
+        )
+    return total / (1.0 - gap) * _UP + _TINY
+
+
+@kernel
+def _prepare(scratch: Array, lines: Array) -> float:
+    """Invert the matrix; a bound on |G|, see `place_vertex`, or infinity."""
+    d = scratch.shape[1]
+    a, inverse, columns, rest = scratch[0], scratch[1], lines[0], lines[1]
+    for i in range(d):
+        for j in range(d):
+            scratch[2, i, j] = a[i, j]
+    if not _invert(scratch[2], inverse):
+        return np.inf
+    gap, spread = 0.0, 0.0
+    for i in range(d):
+        columns[i] = 0.0
+    for i in range(d):
+        for j in range(d):
+            columns[j] += inverse[i, j] * inverse[i, j]
+            rest[j] = 1.0 if i == j else 0.0
+        for k in range(d):
+            factor = inverse[i, k]
+            for j in range(d):
+                rest[j] -= factor * a[k, j]
+        for j in range(d):
+            gap += rest[j] * rest[j]
+    for i in range(d):
+        columns[i] = np.sqrt(columns[i]) * _UP
+        spread += columns[i] * (lines[4, i] + (d + 2) * _U * lines[6, i])
+    return (np.sqrt(gap) + spread) * _UP
+
+
+@kernel
+def _place(
+    planes: Array,
+    row: Array,
+    slack: tuple[Array, Array, Array],
+    scratch: Array,
+    lines: Array,
+    x: Array,
+    y: Array,
+    far: bool,
+) -> tuple[float, float]:
+    """Solve for the float coordinates x of a vertex from its rows, and where `far` for those in K,
+    y; returns proved bounds on their distances to the exact ones.
+
+    For exact rows A*, offsets b* and any approximate inverse R, with G = I - R A*: |x* - x| <= |R
+    (A* x + b*)| / (1 - |G|).
+    """
+    d, some = x.shape[0], False
+    aerr, berr, anorm = slack
+    for i in range(d):
+        h = planes[i]
+        for j in range(d):
+            scratch[0, i, j] = row[h, j]
+        lines[2, i], lines[3, i] = row[h, d], row[h, d + 1]
+        lines[4, i], lines[5, i], lines[6, i] = aerr[h], berr[h], anorm[h]
+        some |= lines[3, i] != 0.0
+    gap = _prepare(scratch, lines)
+    if not gap < 0.5:
+        for i in range(d):
+            x[i] = 0.0
+            if far:
+                y[i] = 0.0
+        return np.inf, np.inf
+    near, beyond = _solve(scratch, lines, 2, gap, x), 0.0
+    if far:
+        for i in range(d):
+            lines[5, i], y[i] = 0.0, 0.0
+        if some:
+            beyond = _solve(scratch, lines, 3, gap, y)
+    return near, beyond
+
+
+@kernel
+def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float) -> int:
+    """The sign of a row's part in K at a vertex, 0 where it is zero for certain, or UNKNOWN."""
+    d = q.shape[0]
+    value, size, norm, bits = row[d + 1], abs(row[d + 1]), 0.0, 0.0
+    for i in range(d):
+        t = row[i] * q[i]
+        value += t
+        size += abs(t)
+        norm += q[i] * q[i]
+        bits += abs(q[i])
+    if bits == 0.0 and qe == 0.0 and row[d + 1] == 0.0:
+        return 0
+    err = (anorm * qe + aerr * (np.sqrt(norm) + qe + _LEAST) + (d + 3) * _U * _UP * size) * _UP
+    err += _TINY
+    if abs(value) > err:
+        return 1 if value > 0 else -1
+    return 0 if value == 0.0 and err <= _TINY else UNKNOWN
+
+
+@kernel
+def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: float) -> int:
+    """The sign of a row without its part in K at a vertex, or UNKNOWN."""
+    d = p.shape[0]
+    value, size, norm = row[d], abs(row[d]), 0.0
+    for i in range(d):
+        t = row[i] * p[i]
+        value += t
+        size += abs(t)
+        norm += p[i] * p[i]
+    err = (
+        anorm * pe + aerr * (np.sqrt(norm) + pe + _LEAST) + berr + (d + 3) * _U * _UP * size
+    ) * _UP + _TINY
+    if abs(value) > err:
+        return 1 if value > 0 else -1
+    return UNKNOWN
+
+
+# ---- the cells in front of a layer
+
+
+@kernel
+def _hash(layer: int, words: Array, before: Array) -> Any:
+    value = np.uint64(layer + 1) * np.uint64(0x9E3779B97F4A7C15)
+    for w in range(words.shape[0]):
+        value = (value ^ (words[w] & before[w])) * np.uint64(0xBF58476D1CE4E5B9)
+        value ^= value >> np.uint64(29)
+    return np.int64(value >> np.uint64(1))
+
+
+@kernel
+def _find(table: Array, code: Array, layer: int, words: Array, before: Array) -> int:
+    """The cell in front of a layer whose code these words have there; -1 when there is none."""
+    mask = table.shape[0] - 1
+    slot = _hash(layer, words, before) & mask
+    while table[slot] != -1:
+        cell = table[slot]
+        same = code[cell, words.shape[0]] == np.uint64(layer)
+        for w in range(words.shape[0]):
+            same &= code[cell, w] == words[w] & before[w]
+        if same:
+            return cell
+        slot = (slot + 1) & mask
+    return -1
+
+
+@kernel
+def find_cells(c: Skeleton, layer: int, codes: Array, out: Array) -> bool:
+    """The cells in front of a layer with these codes; False when one is missing."""
+    known = True
+    for i in range(codes.shape[0]):
+        out[i] = _find(c.table, c.code, layer, codes[i], c.before[layer])
+        known &= out[i] >= 0
+    return known
+
+
+@kernel
+def enter_cells(c: Skeleton, first: int, stop: int) -> None:
+    """Put cells into the table: their codes, with the layer in the last word, are in `code`."""
+    mask, width = c.table.shape[0] - 1, c.code.shape[1] - 1
+    for cell in range(first, stop):
+        layer = np.int64(c.code[cell, width])
+        slot = _hash(layer, c.code[cell, :width], c.before[layer]) & mask
+        while c.table[slot] != -1:
+            slot = (slot + 1) & mask
+        c.table[slot] = cell
+
+
+@kernel
+def _plane_of(place_of: Array, first: int, count: int, place: int) -> int:
+    """The row of a hinge among those of a cell; -1 where the hinge does not cut it."""
+    for h in range(first, first + count):
+        if place_of[h] == place:
+            return h
+    return -1
+
+
+# ---- buckets
+
+
+@kernel
+def _lowest_bit(word: Any) -> int:
+    place = 0
+    if word & np.uint64(0xFFFFFFFF) == 0:
+        word >>= np.uint64(32)
+        place += 32
+    if word & np.uint64(0xFFFF) == 0:
+        word >>= np.uint64(16)
+        place += 16
+    if word & np.uint64(0xFF) == 0:
+        word >>= np.uint64(8)
+        place += 8
+    while word & np.uint64(1) == 0:
+        word >>= np.uint64(1)
+        place += 1
+    return place
+
+
+@kernel
+def _first_cut(on: Array, zero: Array, own: Array, v: int, w: int, after: int) -> int:
+    """The first hinge of the layer, behind `after`, that has both signs at v and w; -1: none."""
+    for k in range((after + 1) >> 6, own.shape[0]):
+        cut = (on[v, k] ^ on[w, k]) & ~(zero[v, k] | zero[w, k]) & own[k]
+        if after >= k << 6:
+            cut &= np.uint64(0xFFFFFFFFFFFFFFFE) << np.uint64(after & 63)
+        if cut != 0:
+            return (k << 6) + _lowest_bit(cut)
+    return -1
+
+
+@kernel
+def fill_buckets(c: Skeleton) -> None:
+    """Put every edge that the layer cuts into its bucket."""
+    shift, twin = c.n[SHIFT], c.twin
+    for half in range(c.n[VERTICES] << shift):
+        if twin[half] > half:
+            place = _first_cut(c.on, c.zero, c.own, half >> shift, twin[half] >> shift, -1)
+            if place >= 0:
+                c.link[half], c.head[place] = c.head[place], half
+                c.size[place] += 1
+
+
+# ---- cutting
+
+
+@kernel
+def _slot_of(hinge: Array, v: int, place: int) -> int:
+    for s in range(hinge.shape[1]):
+        if hinge[v, s] == place:
+            return s
+    return -1
+
+
+@kernel
+def _new_vertices(c: Skeleton, place: int) -> int:
+    """Cut the edges n[AT], ... of the list by a hinge; NEEDS_SIGNS where `asked` is full, BROKEN
+    where a row is missing, which cannot be. One loop, as a call that hands on all arrays costs as
+    much as what it does.
+
+    The rows of v are those of the cell where all hinges through v are off. In front of a layer that
+    cell is around the new vertex x too, unless the edge leaves at v a hinge of an earlier layer to
+    its on side; and so for the edge's other end w. Where neither serves, the cell is looked up by
+    its code.
+    """
+    d, twin, shift, n, hinge, plane = c.p.shape[1], c.twin, c.n[SHIFT], c.n, c.hinge, c.plane
+    mask, far, slack = (1 << shift) - 1, c.q.shape[0] > 1, (c.aerr, c.berr, c.anorm)
+    on, zero, layers, layer = c.on, c.zero, c.layer, c.layer[place]
+    k, bit = place >> 6, np.uint64(1) << np.uint64(place & 63)
+    while n[AT] < n[COUNT]:
+        if n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
+            return NEEDS_SIGNS
+        if c.alarm[0] != 0:
+            return LATE
+        half = np.int64(c.cuts[n[AT]])
+        back = np.int64(twin[half])
+        v, w, x = half >> shift, back >> shift, n[VERTICES]
+        slot, other = (half & mask) >> 1, (back & mask) >> 1
+        n[AT] += 1
+        n[VERTICES] += 1
+        for i in range(x << shift, (x + 1) << shift):
+            twin[i] = -1
+        for j in range(on.shape[1]):
+            zero[x, j] = zero[v, j] & zero[w, j]
+            on[x, j] = on[v, j] | on[w, j]
+        zero[x, k] |= bit
+        on[x, k] &= ~bit
+        # up to these layers the cells of v and of w are around x
+        deep_v = deep_w = 1 << 30
+        if half & 1 and layers[hinge[v, slot]] >= 0:
+            deep_v = layers[hinge[v, slot]]
+        if back & 1 and layers[hinge[w, other]] >= 0:
+            deep_w = layers[hinge[w, other]]
+        if layer <= deep_v:
+            base = c.base[v]
+        elif layer <= deep_w:
+            base = c.base[w]
+        else:
+            base = _find(c.table, c.code, layer, on[x], c.before[layer])
+        if base < 0:
+            return BROKEN
+        c.base[x] = base
+        for i in range(d):
+            mine: Any = np.int64(hinge[v, i])
+            if i == slot:
+                mine = place
+                h = _plane_of(c.place, c.start[base], c.rows[base], place)
+            elif layers[mine] <= deep_v:
+                h = plane[v, i]
+            elif layers[mine] <= deep_w:
+                h = plane[w, _slot_of(hinge, w, mine)]
+            else:
+                cell = _find(c.table, c.code, layers[mine], on[x], c.before[layers[mine]])
+                if cell < 0:
+                    return BROKEN
+                h = _plane_of(c.place, c.start[cell], c.rows[cell], mine)
+            if h < 0:
+                return BROKEN
+            hinge[x, i], plane[x, i] = mine, h
+        side = np.int64(on[v, k] & bit != 0)
+        at = (x << shift) + 2 * slot
+        twin[half], twin[at + side] = at + side, half
+        twin[back], twin[at + 1 - side] = at + 1 - side, back
+        y = x if far else 0
+        c.pe[x], beyond = _place(plane[x], c.row, slack, c.scratch, c.lines, c.p[x], c.q[y], far)
+        if far:
+            c.qe[x] = beyond
+        # the signs of the later hinges that cut the edge too
+        to = _first_cut(on, zero, c.own, v, w, place)
+        while to >= 0:
+            h = _plane_of(c.place, c.start[base], c.rows[base], to)
+            if h < 0:
+                return BROKEN
+            sign = 0
+            if far:
+                sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x])
+            if sign == 0:
+                sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x])
+            if sign != 1:
+                on[x, to >> 6] &= ~(np.uint64(1) << np.uint64(to & 63))
+            if sign == UNKNOWN:
+                c.asked[n[ASKED], 0], c.asked[n[ASKED], 1] = x, h
+                n[ASKED] += 1
+            else:
+                n[FILTERED] += 1
+            to = _first_cut(on, zero, c.own, v, w, to)
+    return NEEDS_SIGNS if n[ASKED] > 0 else DONE
+
+
+@kernel
+def _joined(hinge: Array, twin: Array, shift: int, first: int, stop: int, place: int) -> bool:
+    """Join the new vertices `first`, ..., `stop` - 1 of the hinge at `place`: see the module.
+
+    For new vertex x and one side of one of its hinges, that is for one 2-face: at vertex u the walk
+    is about to leave hinge `leave` to side `to`, and stays on hinge `stay`, to whose side `beside`
+    the face lies; `at` is the half-edge by which it came.
+    """
+    d, mask = hinge.shape[1], (1 << shift) - 1
+    for x in range(first, stop):
+        slot = _slot_of(hinge, x, place)
+        start = np.int64(twin[(x << shift) + 2 * slot + 1])
+        v = start >> shift
+        for i in range(d):
+            if i == slot:
+                continue
+            s = i
+            if hinge[v, s] != hinge[x, i]:
+                s = _slot_of(hinge, v, hinge[x, i])
+            for side in range(2):
+                mine = (x << shift) + 2 * i + side
+                # a wall has nothing outside, at v as at x
+                if twin[(v << shift) + 2 * s + side] < 0 or twin[mine] >= 0:
+                    continue
+                to: Any = side
+                at, leave = start, np.int64(hinge[x, i])
+                for _ in range(stop):
+                    u = at >> shift
+                    stay, beside = np.int64(hinge[u, (at & mask) >> 1]), at & 1
+                    at = np.int64(twin[(u << shift) + 2 * _slot_of(hinge, u, leave) + to])
+                    if at < 0 or at >> shift >= first:
+                        break
+                    leave, to = stay, beside
+                y = at >> shift
+                if y < first or y == x:
+                    return False
+                yours = (y << shift) + 2 * _slot_of(hinge, y, stay) + beside
+                if twin[yours] != -1:
+                    return False
+                twin[mine], twin[yours] = yours, mine
+    return True
+
+
+@kernel
+def cut(c: Skeleton) -> int:
+    """Cut by the hinges of the layer, one after another from n[POSITION] on; says why it stopped.
+
+    NEEDS_SIGNS: `asked` lists what to settle; a zero means that the complex is not simple.
+    NEEDS_SPACE: n[NEED] more vertices are wanted. BROKEN: the faces do not close, which no exact
+    signs can cause. LATE: the alarm was set.
+    """
+    twin, link, shift, n = c.twin, c.link, c.n[SHIFT], c.n
+    while n[POSITION] < c.head.shape[0]:
+        place = n[POSITION]
+        if n[PHASE] == 0:
+            if c.head[place] < 0:
+                n[POSITION] += 1
+                continue
+            if c.alarm[0] != 0:
+                return LATE
+            n[NEED] = c.size[place]
+            if n[NEED] > min(c.base.shape[0] - n[VERTICES], c.cuts.shape[0]):
+                return NEEDS_SPACE
+            edge, count = np.int64(c.head[place]), 0
+            while edge >= 0:
+                c.cuts[count] = edge
+                count += 1
+                edge = np.int64(link[edge])
+            n[AT], n[COUNT], n[FIRST], n[PHASE] = 0, count, n[VERTICES], 1
+        why = _new_vertices(c, place)
+        if why != DONE:
+            return why
+        if not _joined(c.hinge, twin, shift, n[FIRST], n[VERTICES], place):
+            return BROKEN
+        for x in range(n[FIRST], n[VERTICES]):
+            for half in range(x << shift, (x + 1) << shift):
+                back = np.int64(twin[half])
+                if back >= 0 and (back >> shift < n[FIRST] or back > half):
+                    to = _first_cut(c.on, c.zero, c.own, x, back >> shift, place)
+                    if to >= 0:
+                        link[half], c.head[to] = c.head[to], half
+                        c.size[to] += 1
+        c.head[place], c.size[place], n[PHASE] = -1, 0, 0
+        n[POSITION] += 1
+    return DONE
+
+
+# ---- heights
+
+
+@kernel
+def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
+    """Set `up`: the half-edges along which `direction` rises. Returns how many edges floats leave
+    open; of these as many as fit are listed in `unsure`, by one of their half-edges.
+    """
+    d, count, shift = c.p.shape[1], 0, c.n[SHIFT]
+    twin, up, height, slack, mask = c.twin, c.up, c.height, c.slack, (1 << shift) - 1
+    length = 0.0
+    for i in range(d):
+        length += direction[i] * direction[i]
+    length = np.sqrt(length) * _UP
+    gamma = (d + 3) * _U * _UP
+    for v in range(c.n[VERTICES]):
+        up[v] = 0
+        for far in range(height.shape[1]):
+            x = c.q[v] if far else c.p[v]
+            value, size = 0.0, 0.0
+            for i in range(d):
+                t = direction[i] * x[i]
+                value += t
+                size += abs(t)
+            error = c.qe[v] if far else c.pe[v]
+            some = size > 0.0 or error > 0.0
+            height[v, far] = value
+            slack[v, far] = (length * error + gamma * size) * _UP + _TINY if some else 0.0
+    for half in range(c.n[VERTICES] << shift):
+        other = np.int64(twin[half])
+        if other < half:
+            continue
+        v, w = half >> shift, other >> shift
+        sign = 0
+        for far in range(height.shape[1] - 1, -1, -1):
+            if sign == 0:
+                value = height[w, far] - height[v, far]
+                err = (slack[v, far] + slack[w, far]) * _UP
+                err += (abs(height[v, far]) + abs(height[w, far])) * 2 * _U
+                if err > 0.0 or far == 0:
+                    sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
+        if sign == UNKNOWN:
+            if count < unsure.shape[0]:
+                unsure[count] = half
+            count += 1
+        elif sign == 1:
+            up[v] |= np.uint32(1) << np.uint32(half & mask)
+        else:
+            up[w] |= np.uint32(1) << np.uint32(other & mask)
+    return count
+
+
+# ---- cells
+
+
+@kernel
+def number_cells(c: Skeleton) -> int:
+    """Number the cells by their lowest vertices, in the vertices' order; returns how many."""
+    d, total, up = c.p.shape[1], 0, c.up
+    for v in range(c.n[VERTICES]):
+        c.first[v] = total
+        each: Any = 1
+        for s in range(d):
+            both = (np.int64(up[v]) >> 2 * s) & 3
+            each *= (both & 1) + (both >> 1)
+        total += each
+    c.first[c.n[VERTICES]] = total
+    return total
+
+
+@kernel
+def list_cells(c: Skeleton, codes: Array) -> None:
+    """Write the codes of all cells, as words, in the order of their numbers."""
+    d, words, number = c.p.shape[1], c.on.shape[1], 0
+    for v in range(c.n[VERTICES]):
+        up = np.int64(c.up[v])
+        for k in range(c.first[v + 1] - c.first[v]):
+            rest: Any = k
+            for j in range(words):
+                codes[number, j] = c.on[v, j]
+            for s in range(d):
+                both = (up >> 2 * s) & 3
+                side = both >> 1
+                if both == 3:
+                    side = rest & 1
+                    rest >>= 1
+                place = c.hinge[v, s]
+                if side and place < 64 * words:
+                    codes[number, place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+            number += 1
+
+
+@kernel
+def count_pairs(c: Skeleton) -> int:
+    """The number of facets that no wall holds."""
+    d, behind, count = c.p.shape[1], 64 * c.on.shape[1], 0
+    for v in range(c.n[VERTICES]):
+        up = np.int64(c.up[v])
+        for j in range(d):
+            if c.hinge[v, j] < behind:
+                each: Any = 1
+                for s in range(d):
+                    if s != j:
+                        both = (up >> 2 * s) & 3
+                        each *= (both & 1) + (both >> 1)
+                count += each
+    return count
+
+
+@kernel
+def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
+    """Write the two cells of every facet that no wall holds, at its lowest vertex; False when a
+    cell is not found.
+    """
+    d, words, count, hinge, first = c.p.shape[1], c.on.shape[1], 0, c.hinge, c.first
+    layer, cell0 = np.int64(c.n[LAYER]), c.n[CELL]
+    before = c.before[layer]
+    for v in range(c.n[VERTICES]):
+        if c.alarm[0] != 0:
+            return True
+        up = np.int64(c.up[v])
+        for j in range(d):
+            own = hinge[v, j]
+            if own >= 64 * words:
+                continue
+            each: Any = 1
+            for s in range(d):
+                if s != j:
+                    both = (up >> 2 * s) & 3
+                    each *= (both & 1) + (both >> 1)
+            there = (up >> 2 * j) & 3
+            for k in range(each):
+                rest: Any = k
+                low, high, unit = first[v], first[v], 1
+                for w in range(words):
+                    code[w] = c.on[v, w]
+                for s in range(d):
+                    both = (up >> 2 * s) & 3
+                    if s == j:
+                        if both == 3:
+                            high += unit
+                            unit *= 2
+                        continue
+                    side = both >> 1
+                    if both == 3:
+                        side = rest & 1
+                        rest >>= 1
+                        low += side * unit
+                        high += side * unit
+                        unit *= 2
+                    place = hinge[v, s]
+                    if side and place < 64 * words:
+                        code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+                if not there & 1:
+                    low = _find(c.table, c.code, layer, code, before) - cell0
+                if not there & 2:
+                    code[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
+                    high = _find(c.table, c.code, layer, code, before) - cell0
+                if low < 0 or high < 0:
+                    return False
+                pairs[count, 0], pairs[count, 1] = low, high
+                count += 1
+    return True
+
+
+@kernel
+def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
+    """For every cell the hinges of the layer that are on at a vertex of it, and off at one (cells x
+    words); and for every vertex its base.
+    """
+    d, words, shift, own = c.p.shape[1], c.on.shape[1], c.n[SHIFT], c.own
+    hinge, twin, layer, cell0 = c.hinge, c.twin, np.int64(c.n[LAYER]), c.n[CELL]
+    before = c.before[layer]
+    for v in range(c.n[VERTICES]):
+        if c.alarm[0] != 0:
+            return True
+        there: Any = 0
+        for k in range(2 * d):
+            there |= np.int64(twin[(v << shift) + k] >= 0) << k
+        for sides in range(1 << d):
+            for w in range(words):
+                code[w] = c.on[v, w] & ~own[w]
+            known = True
+            for s in range(d):
+                side, place = (sides >> s) & 1, hinge[v, s]
+                known &= (there >> (2 * s + side)) & 1 != 0
+                if side and place < 64 * words:
+                    code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+            if not known:
+                continue
+            cell = _find(c.table, c.code, layer, code, before) - cell0
+            if cell < 0:
+                return False
+            for w in range(words):
+                plus[cell, w] |= c.on[v, w] & own[w]
+                minus[cell, w] |= ~(c.on[v, w] | c.zero[v, w]) & own[w]
+        for w in range(words):
+            code[w] = c.on[v, w] & ~own[w]
+        c.base[v] = _find(c.table, c.code, layer, code, before)
+        if c.base[v] < 0:
+            return False
+    return True
+
+
+@kernel
+def middles(c: Skeleton, first: int, far: float, out: Array) -> None:
+    """Write points inside cells around the vertices `first`, ...: the means of each and of its
+    neighbours along one half-edge of every slot, with K = `far`.
+    """
+    d, shift = c.p.shape[1], c.n[SHIFT]
+    for row in range(out.shape[0]):
+        v = first + row
+        for i in range(d):
+            out[row, i] = c.p[v, i]
+            if c.q.shape[0] > 1:
+                out[row, i] += far * c.q[v, i]
+        for s in range(d):
+            half = (v << shift) + 2 * s
+            u = max(c.twin[half], c.twin[half + 1]) >> shift
+            u = v if u < 0 else u
+            for i in range(d):
+                out[row, i] += c.p[u, i]
+                if c.q.shape[0] > 1:
+                    out[row, i] += far * c.q[u, i]
+        for i in range(d):
+            out[row, i] /= d + 1

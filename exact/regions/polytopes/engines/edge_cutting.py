@@ -1,0 +1,639 @@
+"""The vertices and edges of a growing complex, and the conversation with the compiled kernel that
+cuts them. Longer than others: all that changes the arrays stands in one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
+from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats
+from exact.errors import EngineDefect, TooLarge, require
+from exact.geometry.budgets import Stopped, Watch
+from exact.geometry.domains.base import Flat
+from exact.geometry.polyhedra.faces import SymbolicPoint
+from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.kernels import skeleton as kernel
+from exact.kernels.skeleton import Skeleton
+from exact.networks.layers import Layer
+from exact.propagation.enclosures import PointWalk, Stage
+from exact.propagation.region_maps import MapWalk
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Form
+from exact.regions.polytopes.engines.starting_cube import box_of
+
+_UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these bounds
+_BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
+_LARGE = 2**27
+_TRIES = 16  # directions: an edge is perpendicular to a few of them at most
+_OF_VERTICES = (
+    *("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack"),
+)
+_OF_HALVES = ("twin", "link")
+_OF_PLANES = ("row", "aerr", "berr", "anorm", "place")
+_OF_CELLS = ("start", "rows", "code")
+Array = np.ndarray[Any, Any]
+Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
+
+
+class NotSimple(Exception):
+    """More than d hinges and walls meet in a vertex, or no direction tried is generic."""
+
+
+class EdgeCutter:
+    """The vertices and edges of a flat domain; holds all state of one enumeration.
+
+    Raises Stopped when `watch` is up, and NotSimple.
+    """
+
+    def __init__(
+        self, flat: Flat, bits_per_layer: Sequence[int], exact: ExactVertices, watch: Watch
+    ) -> None:
+        self._flat, self._dim, self._exact, self._watch = flat, flat.dim, exact, watch
+        self._shift = _shift(flat.dim)
+        self._bits = tuple(bits_per_layer)
+        self._words = max(1, (sum(self._bits) + 63) // 64)
+        self._copies: Copies = []
+        self._signed, self._settled, self._tried = 0, 0, 0
+        self._parents_from, self._cells = 0, 0
+        exact.planes = lambda vertex: self.c.plane[vertex]
+        box = box_of(flat)
+        self._bounded = box is not None
+        self._walls = () if box else flat.walls
+        self.c = self._cube(box)
+
+    # ---- the domain
+
+    def _cube(self, box: list[tuple[Halfspace, Halfspace]] | None) -> Skeleton:
+        """The box, or a parallelepiped of size K with generic walls, cut by nothing yet.
+
+        Vertex v is at the upper wall of pair i iff bit i of v is set; slot i holds that wall.
+        """
+        d, layers, before = self._dim, *self._places()
+        c = _arrays(d, self._bounded, layers, before)
+        c.n[kernel.SHIFT] = self._shift
+        if box:
+            forms: list[Form] = [(wall.coefficients, 0) for pair in box for wall in pair]
+        else:
+            forms = [((*(sign * x for x in row), 0), 1) for row in _generic(d) for sign in (1, -1)]
+        self.c = c
+        self._exact.add_walls(forms)
+        self._enter_walls(forms)
+        vertices = np.arange(2**d)
+        upper = (vertices[:, None] >> np.arange(d)) & 1
+        wall = 2 * np.arange(d) + upper
+        c.n[kernel.VERTICES] = 2**d
+        c.plane[: 2**d], c.hinge[: 2**d] = wall, wall + 64 * self._words
+        twin = c.twin[: 2**d << self._shift].reshape(2**d, -1)
+        # inside is the side where a wall's form is positive: every half-edge leaves to side 1
+        other = vertices[:, None] ^ (1 << np.arange(d))
+        twin[:, 1 : 2 * d : 2] = (other << self._shift) + 2 * np.arange(d) + 1
+        for v in range(2**d):
+            self._refresh(v)
+        return c
+
+    def _places(self) -> tuple[Array, Array]:
+        """The layer of every place (-1: a wall), and for each layer the places before, as words."""
+        words, count = self._words, len(self._bits)
+        layers = np.zeros(64 * words, np.int32)
+        before = np.zeros((count + 1, 64 * words), bool)
+        start = 0
+        for layer, bits in enumerate(self._bits):
+            layers[np.arange(start, start + bits) ^ 7] = layer
+            start += bits
+            before[layer + 1, :start] = True
+        walls = np.full(2 * self._dim + len(self._flat.walls), -1, np.int32)
+        return np.concatenate([layers, walls]), _as_words(np.packbits(before, axis=1))
+
+    def _enter_walls(self, forms: list[Form]) -> None:
+        """Exact integer forms as float rows with a normal of length near one."""
+        c, d = self.c, self._dim
+        first = int(c.n[kernel.PLANES])
+        for i, (form, k) in enumerate(forms, first):
+            size = max(abs(x) for x in form[:-1])
+            row = nearest_floats([Rational(x, size) for x in (*form, k)])
+            c.row[i] = row
+            c.aerr[i] = np.linalg.norm(row[:d]) * 2.0**-52 * _UP + _LEAST
+            c.berr[i] = abs(row[d]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
+            c.anorm[i] = np.linalg.norm(row[:d]) * _UP + _LEAST
+            c.place[i] = 64 * self._words + i
+        c.n[kernel.PLANES] = first + len(forms)
+
+    def _refresh(self, vertex: int) -> None:
+        """Take the float coordinates of a vertex from its exact ones."""
+        (c, d), (finite, near), (infinite, far) = (self.c, self._dim), *self._exact.floats(vertex)
+        c.p[vertex], c.pe[vertex] = finite, np.abs(near).max() * d
+        if not self._bounded:
+            c.q[vertex], c.qe[vertex] = infinite, np.abs(far).max() * d
+
+    def inside_walls(self) -> bool:
+        """Cut by the walls of a domain that is no box and keep what lies inside; False when nothing
+        does.
+        """
+        walls = tuple(dict.fromkeys(self._walls))
+        if any(wall.is_constant and wall.offset <= 0 for wall in walls):
+            return False
+        forms: list[Form] = [(wall.coefficients, 0) for wall in walls if not wall.is_constant]
+        if not forms:
+            return True
+        self._exact.add_walls(forms)
+        self._room(planes=len(forms))
+        first, outside = int(self.c.n[kernel.PLANES]), self.c
+        self._enter_walls(forms)
+        self.c = self._for_walls(first, len(forms))
+        self._sign_walls(first, len(forms))
+        self._cut()
+        inside, self.c = self.c, outside
+        return self._keep_inside(inside)
+
+    def _for_walls(self, first: int, walls: int) -> Skeleton:
+        """The cube as it stands, to be cut by walls as if they were hinges of one layer."""
+        c, d = self.c, self._dim
+        words = (walls + 63) // 64
+        layers = np.concatenate([np.zeros(64 * words, np.int32), np.full(first, -1, np.int32)])
+        new = _arrays(d, self._bounded, layers, np.zeros((2, words), np.uint64))
+        for name in ("p", "q", "pe", "qe", "plane", "twin"):
+            array = getattr(c, name)
+            getattr(new, name)[: len(array)] = array
+        new = new._replace(**{name: getattr(c, name).copy() for name in _OF_PLANES})
+        new.hinge[: 2**d] = c.plane[: 2**d] + 64 * words
+        new.place[first : first + walls] = np.arange(walls)
+        new.own[:] = _as_words(np.packbits(np.arange(64 * words) < walls)[None])[0]
+        new.place[first : first + walls] ^= 7
+        new.n[:] = c.n
+        new.start[0], new.rows[0] = first, walls
+        return new
+
+    def _sign_walls(self, first: int, walls: int) -> None:
+        c = self.c
+        for v in range(int(c.n[kernel.VERTICES])):
+            for plane in range(first, first + walls):
+                self._watch.check()
+                sign, place = self._exact.sign(v, plane), int(c.place[plane])
+                self._settled += 1
+                if sign == 0:
+                    raise NotSimple
+                if sign > 0:
+                    c.on[v, place >> 6] |= np.uint64(1 << (place & 63))
+
+    def _keep_inside(self, inside: Skeleton) -> bool:
+        """Take over the vertices on no wall's off side."""
+        count, d = int(inside.n[kernel.VERTICES]), self._dim
+        kept = np.flatnonzero(
+            ((inside.on[:count] | inside.zero[:count]) & inside.own == inside.own).all(axis=1)
+        )
+        number = np.full(count, -1, np.int64)
+        number[kept] = np.arange(len(kept))
+        self._exact.forget_points()
+        self.c.n[kernel.VERTICES] = 0
+        self._room(vertices=len(kept))
+        c, size = self.c, len(kept)
+        c.n[kernel.VERTICES] = size
+        for name in ("p", "pe", "plane", *(() if self._bounded else ("q", "qe"))):
+            getattr(c, name)[:size] = getattr(inside, name)[kept]
+        c.hinge[:size] = c.plane[:size] + 64 * self._words
+        for name in ("base", "on", "zero"):
+            getattr(c, name)[:size] = 0
+        twin = inside.twin[: count << self._shift].reshape(count, -1)[kept].astype(np.int64)
+        other, rest = number[twin >> self._shift], twin & ((1 << self._shift) - 1)
+        gone = (twin < 0) | (other < 0)
+        twin = np.where(gone, -1, (other << self._shift) + rest)
+        c.twin[: size << self._shift] = twin.reshape(-1)
+        far = c.q[:size].any(axis=1) | (c.qe[:size] > 0)
+        if not self._bounded and not far.any():
+            self._bounded = True
+            self.c = c._replace(q=np.zeros((1, d)), qe=np.zeros(1))
+            self.c = self.c._replace(height=c.height[:, :1].copy(), slack=c.slack[:, :1].copy())
+        return size > 0
+
+    # ---- layers
+
+    def cut_layer(
+        self, number: int, layer: Layer, stage: Stage, points: PointWalk, maps: MapWalk
+    ) -> int:
+        """Cut by the hinges of a hidden layer; returns how many cells there were before."""
+        bit0, bits = sum(self._bits[:number]), self._bits[number]
+        words = self._list_cells(number)
+        codes, cells = self._full(words), len(words)
+        if number > 0:
+            parents = np.empty(cells, np.int64)
+            found = kernel.find_cells(self.c, number - 1, words, parents)
+            require(found, "every cell lies in one in front of the last layer", number)
+            start = bit0 - self._bits[number - 1]
+            before = np.unpackbits(codes, axis=1, count=bit0)[:, start:]
+            maps.enter(parents - self._parents_from, before)
+        hinges = self._hinges(layer, stage, bit0)
+        own = np.zeros(64 * self._words, bool)
+        own[bit0 + hinges] = True
+        self.c.own[:] = _as_words(np.packbits(own)[None])[0]
+        self._set_signs(number, hinges, bits, bit0, points)
+        self._list_rows(number, codes, bit0, maps)
+        self._cut()
+        return cells
+
+    def _list_cells(self, number: int) -> Array:
+        """The codes in front of a layer of its cells, which are entered in the table, as words
+        without the hinges that follow others.
+        """
+        n, cells = self.c.n, self._number_cells()
+        self._parents_from = int(n[kernel.CELL])
+        n[kernel.CELL], n[kernel.LAYER] = self._cells, number
+        self._room(cells=cells)
+        c, first, stop = self.c, self._cells, self._cells + cells
+        self._cells = stop
+        words = np.empty((cells, self._words), np.uint64)
+        kernel.list_cells(c, words)
+        c.code[first:stop, :-1], c.code[first:stop, -1] = words, number
+        c.rows[first:stop] = 0
+        size = len(c.table)
+        while size < 3 * stop:
+            size *= 2
+        if size > len(c.table):
+            self.c = c = c._replace(table=np.full(size, -1, np.int32))
+            first = 0
+        kernel.enter_cells(c, first, stop)
+        return words
+
+    def _hinges(self, layer: Layer, stage: Stage, bit0: int) -> Array:
+        """The hinges of the layer that are no multiples of earlier ones; those are noted."""
+        per, rows = len(layer.activation.breakpoints), _alike(stage)
+        first: dict[Halfspace, int] = {}
+        dropped = set[int]()
+        for neuron in rows:
+            bends = layer.activation.breakpoints
+            weight, bias = layer.operator.row(neuron), layer.bias.row(neuron)[0]
+            for k, bend in enumerate(bends):
+                form, hinge = Halfspace.of([*weight, bias - bend]), neuron * per + k
+                if form in first or form.opposite in first:
+                    flips = form not in first
+                    leader = first[form.opposite if flips else form]
+                    self._copies.append((bit0 + hinge, bit0 + leader, flips))
+                    dropped.add(hinge)
+                else:
+                    first[form] = hinge
+        return np.array([h for h in range(layer.bits) if h not in dropped], np.int64)
+
+    def _set_signs(
+        self, number: int, hinges: Array, bits: int, bit0: int, points: PointWalk
+    ) -> None:
+        """Sign every vertex, and set the bits of the hinges that are on."""
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
+        if not self._watch.has_room(3 * count * bits):
+            raise Stopped
+        signs = self._signs(number, count, bits, points)
+        open_ = np.zeros(bits, bool)
+        open_[hinges] = np.logical_or(signs == 0, signs == kernel.UNKNOWN)[:, hinges].any(axis=0)
+        for hinge in np.flatnonzero(open_).tolist():
+            self._settle_column(number, hinge, bit0, signs[:, hinge])
+        mask = np.zeros(bits, bool)
+        mask[hinges] = True
+        left = bit0 % 8
+        on = np.zeros((count, left + bits), bool)
+        on[:, left:] = (signs == 1) & mask
+        packed = np.packbits(on, axis=1)
+        c.on[:count].view(np.uint8)[:, bit0 // 8 : bit0 // 8 + packed.shape[1]] |= packed
+
+    def _signs(self, layer: int, count: int, bits: int, points: PointWalk) -> Array:
+        c = self.c
+        signs = np.empty((count, bits), np.int8)
+        if self._bounded:
+            finite = np.ones(count, bool)
+        else:
+            finite = ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+        size = max(256, _BLOCK // max(1, bits))
+        for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
+            for start in range(0, len(where), size):
+                v = where[start : start + size]
+                self._watch.check()
+                far = not finite[v[0]]
+                signs[v] = points.signs(
+                    layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None
+                )
+        self._signed += int(np.count_nonzero(signs != kernel.UNKNOWN))
+        return signs
+
+    def _settle_column(self, number: int, hinge: int, bit0: int, signs: Array) -> None:
+        """Decide the open signs of a hinge at all vertices, in place. One that is zero at all of
+        them is so on all the domain, and counts as off.
+        """
+        some = bool((np.abs(signs) == 1).any())
+        for vertex in np.flatnonzero(signs == kernel.UNKNOWN).tolist():
+            self._watch.check()
+            code = self._full(self.c.on[vertex : vertex + 1])[0]
+            form = self._exact.hinge_form(number, code, bit0, hinge)
+            signs[vertex] = self._exact.sign_of(vertex, form)
+            self._settled += 1
+            some |= bool(signs[vertex] != 0)
+            if some and signs[vertex] == 0:
+                raise NotSimple
+        if not some:  # then so are its multiples, the opposite ones too
+            self._copies = [copy for copy in self._copies if copy[1] != bit0 + hinge]
+        elif bool((signs == 0).any()):
+            raise NotSimple
+        signs[signs == 0] = -1
+
+    def _list_rows(self, number: int, codes: ByteArray, bit0: int, maps: MapWalk) -> None:
+        """The rows of the hinges that may cut each cell in front of the layer."""
+        c, cells, bits = self.c, len(codes), self._bits[number]
+        plus, minus = (np.zeros((cells, self._words), np.uint64) for _ in range(2))
+        found = kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus)
+        self._watch.check()
+        require(found, "the cells around a vertex are listed", number)
+        regions, hinges = _set_bits(plus & minus, bit0, bits)
+        self._room(planes=len(regions))
+        c, first, cell0 = self.c, int(self.c.n[kernel.PLANES]), int(self.c.n[kernel.CELL])
+        counts = np.bincount(regions, minlength=cells)
+        c.start[cell0 : cell0 + cells] = first + np.cumsum(counts) - counts
+        c.rows[cell0 : cell0 + cells] = counts
+        c.place[first : first + len(regions)] = (bit0 + hinges) ^ 7
+        self._enter_rows(first, *maps.rows(number, regions, hinges))
+        self._exact.add_hinges(first, number, regions, hinges, codes, bit0)
+        c.n[kernel.PLANES] = first + len(regions)
+
+    def _enter_rows(
+        self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray
+    ) -> None:
+        c, last, d = self.c, first + len(rows), self._dim
+        largest = np.abs(rows[:, :-1]).max(axis=1, initial=0.0)
+        usable = (largest > _LEAST) & (largest < 1 / _LEAST)
+        scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
+            scaled = rows * scale[:, None]
+            c.row[first:last, : d + 1], c.row[first:last, d + 1] = scaled, 0.0
+            c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
+            c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
+
+    def _cut(self) -> None:
+        c = self.c
+        c.head[:], c.size[:] = -1, 0
+        c.n[kernel.POSITION] = c.n[kernel.PHASE] = 0
+        self.c = c._replace(alarm=self._watch.alarm)
+        kernel.fill_buckets(self.c)
+        while (why := kernel.cut(self.c)) != kernel.DONE:
+            self._watch.check()
+            if why == kernel.NEEDS_SIGNS:
+                self._settle()
+            elif why == kernel.NEEDS_SPACE:
+                self._room(vertices=int(self.c.n[kernel.NEED]))
+            else:
+                raise EngineDefect(
+                    "the faces of a cell do not close", value=int(self.c.n[kernel.POSITION])
+                )
+
+    def _settle(self) -> None:
+        """Decide the signs asked for exactly."""
+        c, count = self.c, int(self.c.n[kernel.ASKED])
+        questions = c.asked[:count].tolist()
+        for vertex, plane in questions:
+            self._watch.check()
+            sign = self._exact.sign(vertex, plane)
+            if sign == 0:
+                raise NotSimple
+            if sign > 0:
+                place = int(c.place[plane])
+                c.on[vertex, place >> 6] |= np.uint64(1 << (place & 63))
+        for vertex in {vertex for vertex, _ in questions}:
+            self._refresh(vertex)
+        self._settled += count
+        c.n[kernel.ASKED] = 0
+
+    # ---- room
+
+    def _room(self, *, vertices: int = 0, planes: int = 0, cells: int = 0) -> None:
+        """Make room for so many more."""
+        c, used = self.c, int(self.c.n[kernel.VERTICES])
+        if (used + vertices) << self._shift >= 2**31 - 1:
+            raise TooLarge(
+                "the skeleton does not fit",
+                value=f"{used + vertices:,} vertices",
+                remedy="cut a smaller domain, or use engine='lp_tree', which keeps none",
+            )
+        changes = dict[str, Array]()
+        if vertices > len(c.cuts):
+            changes["cuts"] = np.zeros(2 * vertices, np.int32)
+        for names, count, more in (
+            (_OF_VERTICES, used, vertices),
+            (_OF_HALVES, used << self._shift, vertices << self._shift),
+            (_OF_PLANES, int(c.n[kernel.PLANES]), planes),
+            (_OF_CELLS, self._cells, cells),
+        ):
+            for name in names:
+                array = getattr(c, name)
+                if len(array) >= count + more or (name in ("q", "qe") and self._bounded):
+                    continue
+                if not self._watch.has_room(count * array.itemsize * array[:1].size):
+                    raise Stopped
+                # what is not yet used costs nothing, copies do
+                factor = 2 if array.nbytes > _LARGE else 4
+                size = max(factor * len(array), count + more)
+                grown = np.empty((size, *array.shape[1:]), array.dtype)
+                grown[:count] = array[:count]
+                changes[name] = grown
+        if changes:
+            self.c = c._replace(**changes)
+
+    # ---- reading
+
+    def _number_cells(self) -> int:
+        """Find a direction along which every edge rises or falls, and number the cells by it."""
+        count = int(self.c.n[kernel.VERTICES])
+        if len(self.c.first) < count + 1:
+            self.c = self.c._replace(first=np.zeros(count + 1, np.int64))
+        while self._tried < _TRIES:
+            if self._rises(_direction(self._dim, self._tried)):
+                return int(kernel.number_cells(self.c))
+            self._tried += 1
+        raise NotSimple
+
+    def _rises(self, direction: tuple[int, ...]) -> bool:
+        """Set for every edge where it rises; False where one is perpendicular to the direction."""
+        c, unsure = self.c, np.empty(2**10, np.int64)
+        along = np.array(direction, np.float64)
+        while (count := kernel.rising(c, along, unsure)) > len(unsure):
+            unsure = np.empty(count, np.int64)
+        self._signed += int(c.n[kernel.VERTICES]) * self._dim - count
+        for half in unsure[:count].tolist():
+            self._watch.check()
+            ends = half, int(c.twin[half])
+            v, w = (end >> self._shift for end in ends)
+            order = _compare(direction, self._exact.point(v), self._exact.point(w))
+            self._settled += 1
+            if order == 0:
+                return False
+            low = ends[order < 0]
+            c.up[low >> self._shift] |= np.uint32(1 << (low & ((1 << self._shift) - 1)))
+        return True
+
+    def _full(self, words: Array) -> ByteArray:
+        """Packed codes with all hinges."""
+        codes = words.astype("<u8").view(np.uint8)[:, : (sum(self._bits) + 7) // 8]
+        for bit, leader, flips in self._copies:
+            on = (codes[:, leader >> 3] >> (7 - (leader & 7))) & 1
+            codes[:, bit >> 3] |= (on ^ flips) << (7 - (bit & 7))
+        return np.ascontiguousarray(codes)
+
+    def codes(self) -> ByteArray:
+        """The packed codes of the cells."""
+        return self._full(self._list_cells(len(self._bits)))
+
+    def pairs(self) -> IndexArray:
+        """Every two cells that share a facet."""
+        pairs = np.empty((int(kernel.count_pairs(self.c)), 2), np.int64)
+        found = kernel.list_pairs(self.c, np.zeros(self._words, np.uint64), pairs)
+        self._watch.check()
+        require(found, "a facet lies between two cells", len(pairs))
+        return pairs
+
+    def corners(self, region: int, code: ByteArray) -> IndexArray:
+        """The vertices of a cell, given its full code: those reached from the lowest one."""
+        c = self.c
+        bits = np.unpackbits(code)
+        start = int(np.searchsorted(c.first, region, side="right")) - 1
+        found, seen = [start], {start}
+        for v in found:
+            for slot, hinge in enumerate(c.hinge[v].tolist()):
+                side = 1 if hinge >= 64 * self._words else int(bits[hinge ^ 7])
+                w = int(c.twin[(v << self._shift) + 2 * slot + side]) >> self._shift
+                if w not in seen:
+                    seen.add(w)
+                    found.append(w)
+        return np.array(found)
+
+    def hinges_at(self, vertices: IndexArray) -> list[int]:
+        """The hinges through some of these vertices, as bits of the code; -1 - k for wall k."""
+        behind = 64 * self._words
+        every = np.unique(self.c.hinge[vertices]).tolist()
+        return [behind - 1 - hinge if hinge >= behind else hinge ^ 7 for hinge in every]
+
+    def near(self, vertices: IndexArray) -> FloatArray:
+        """The float coordinates of vertices; infinite ones as NaN."""
+        finite: FloatArray = self.c.p[vertices]
+        if not self._bounded:
+            finite[self.c.q[vertices].any(axis=1)] = np.nan
+        return finite
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """How many signs floats decided, and how many exact coordinates."""
+        return {"filter": self._signed + int(self.c.n[kernel.FILTERED]), "exact": self._settled}
+
+    @property
+    def cell_count(self) -> int:
+        """The vertices so far: at each there is a point inside a cell."""
+        return int(self.c.n[kernel.VERTICES])
+
+    def middles(self, first: int, count: int) -> FloatArray:
+        """Points inside cells around vertices `first`, `first + 1`, ... (count x d)."""
+        found = np.zeros((count, self._dim))
+        reach = 1.0 + float(np.abs(self.c.p[: self.cell_count]).max(initial=0.0))
+        kernel.middles(self.c, first, 4.0 * reach, found)
+        return found
+
+
+def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
+    """Room for a cube, hinges of the given layers, and what comes."""
+    words, vertices, planes = before.shape[1], max(2**10, 2**dim), 2**10
+    far = 1 if bounded else vertices
+    i4, f8, u8 = np.int32, np.float64, np.uint64
+    return Skeleton(
+        n=np.zeros(kernel.COUNTERS, np.int64),
+        p=np.zeros((vertices, dim)),
+        q=np.zeros((far, dim)),
+        pe=np.zeros(vertices),
+        qe=np.zeros(far),
+        hinge=np.zeros((vertices, dim), i4),
+        plane=np.zeros((vertices, dim), i4),
+        twin=np.full(vertices << _shift(dim), -1, i4),
+        link=np.zeros(vertices << _shift(dim), i4),
+        base=np.zeros(vertices, i4),
+        on=np.zeros((vertices, words), u8),
+        zero=np.zeros((vertices, words), u8),
+        up=np.zeros(vertices, np.uint32),
+        height=np.zeros((vertices, 1 if bounded else 2)),
+        slack=np.zeros((vertices, 1 if bounded else 2)),
+        first=np.zeros(1, np.int64),
+        row=np.zeros((planes, dim + 2), f8),
+        aerr=np.zeros(planes),
+        berr=np.zeros(planes),
+        anorm=np.zeros(planes),
+        place=np.zeros(planes, i4),
+        start=np.zeros(2**8, i4),
+        rows=np.zeros(2**8, i4),
+        code=np.zeros((2**8, words + 1), u8),
+        head=np.full(64 * words, -1, i4),
+        size=np.zeros(64 * words, i4),
+        cuts=np.zeros(2**10, i4),
+        asked=np.zeros((max(2**10, 2**8 * words), 2), i4),
+        scratch=np.zeros((3, dim, dim)),
+        lines=np.zeros((7, dim)),
+        layer=layers,
+        before=before,
+        table=np.full(2**10, -1, i4),
+        own=np.zeros(words, u8),
+        alarm=np.zeros(1, np.int64),
+    )
+
+
+def _shift(dim: int) -> int:
+    """The bits that number the half-edges of a vertex."""
+    return (2 * dim - 1).bit_length()
+
+
+def _set_bits(words: Array, bit0: int, bits: int) -> tuple[IndexArray, IndexArray]:
+    """The rows and the numbers of the bits that are set among `bits` from `bit0` on."""
+    low, rows = bit0 // 8, max(1, _BLOCK * 64 // max(1, bits))
+    packed = words.astype("<u8", copy=False).view(np.uint8)[:, low : (bit0 + bits + 7) // 8]
+    found = [
+        np.nonzero(np.unpackbits(packed[start : start + rows], axis=1))
+        for start in range(0, len(words), rows)
+    ]
+    regions = np.concatenate([row + k * rows for k, (row, _) in enumerate(found)])
+    return regions, np.concatenate([place for _, place in found]) + 8 * low - bit0
+
+
+def _as_words(packed: ByteArray) -> Array:
+    """Packed rows of a multiple of 64 bits as words: bit b of a row is place `b ^ 7`."""
+    return np.ascontiguousarray(packed).view("<u8").astype(np.uint64)
+
+
+def _alike(stage: Stage) -> list[int]:
+    """The neurons whose weights look like a multiple of another's, in floats: a proposal."""
+    weight = stage.last.weight.numpy()
+    if not weight.size:
+        return []
+    each = np.arange(len(weight))
+    leading = weight[each, np.abs(weight).argmax(axis=1)]
+    used = np.flatnonzero((leading != 0) & np.isfinite(leading))
+    rows = (weight[used] / leading[used, None]).astype(np.float32) + np.float32(0)
+    _, group, sizes = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    return [int(i) for i in used[sizes[group.reshape(-1)] > 1]]
+
+
+def _generic(dim: int) -> list[tuple[int, ...]]:
+    """The normals of a parallelepiped that no hinge of a network in use is parallel to."""
+    random = Random(dim)
+    return [
+        tuple(random.randint(-99, 99) + 1000 * (i == j) for j in range(dim)) for i in range(dim)
+    ]
+
+
+def _direction(dim: int, number: int) -> tuple[int, ...]:
+    random = Random(number)
+    return tuple(random.randint(1, 999) * random.choice((1, -1)) for _ in range(dim))
+
+
+def _compare(direction: Sequence[int], a: SymbolicPoint, b: SymbolicPoint) -> int:
+    """Whether b is higher than a along the direction (1), lower (-1), or neither (0)."""
+    far, near = (
+        sum(
+            x * (high * a.finite[-1] - low * b.finite[-1])
+            for x, high, low in zip(direction, *ends, strict=True)
+        )
+        for ends in ((b.infinite, a.infinite), (b.finite[:-1], a.finite[:-1]))
+    )
+    value = far or near
+    return (value > 0) - (value < 0)

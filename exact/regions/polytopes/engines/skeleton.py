@@ -1,0 +1,229 @@
+"""`skeleton`: keep vertices and edges only, cut them neuron by neuron, and read off cells and
+facets at their lowest vertices.
+
+In front of a hidden layer every pre-activation is affine on every cell. Its signs at all vertices
+come from one float64 pass with a proved error bound; edges whose ends have different signs get a
+new vertex, solved for from its d hyperplanes, and new vertices are joined within the 2-faces that
+are cut (`exact.kernels.skeleton`). At the end a direction makes every edge rise at one end: each
+cell and each facet has one vertex from which all its edges rise, and is read off there. Signs and
+heights that floats leave open are decided by exact coordinates. Cost: linear in the vertices, of
+which there are about as many as regions; no face between edge and region is ever made.
+
+That needs a simple complex: d hinges and walls through every vertex, no more. Hinges that are
+multiples of each other count once. Where a zero shows that it is not simple the job is done again
+by `subdivision`, which keeps all faces, and so is a job that may list a part of the regions only;
+the evidence says so.
+
+All of R^d is a parallelepiped of size K, a symbol larger than every number, with generic integer
+walls: a vertex is `p + K q`, and signs are lexicographic in (q, p).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from math import inf
+
+import numpy as np
+
+from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.errors import EngineDefect, TooLarge, require
+from exact.geometry.budgets import Stopped
+from exact.geometry.combinatorics.codes import code_keys
+from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.domains.base import CurveDomain
+from exact.geometry.polyhedra.constructions import shortened
+from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, with_regions_reordered
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
+from exact.geometry.polyhedra.lp import Farkas, short_point, strict_feasibility
+from exact.propagation.enclosures import PointWalk, stages
+from exact.propagation.region_maps import MapWalk
+from exact.regions.cells import Outcome
+from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
+from exact.regions.polytopes.engines.edge_cutting import EdgeCutter, NotSimple
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices, mean_inside
+from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision, unfinished
+from exact.regions.polytopes.refusals import flat_refusal
+
+COSTS = (0.5, 1.0, 2.0, 2.5, 3.0, 4.5, 6.5, 15.0, 40.0)
+"""Microseconds a region, by dimension, measured on random networks in a box."""
+LEFT = "left to subdivision"
+"""What `decisions` counts for a job that was done by `subdivision`."""
+_PART = 10**7
+"""A job that may list no more regions than this, of more, is left to `subdivision`."""
+
+
+class Skeleton(Engine):
+    """Vertices and edges only, in low dimension; complete unless the budget ends first."""
+
+    name = "skeleton"
+
+    def refusal(self, problem: Problem) -> Refusal | None:
+        reason = flat_refusal(problem)
+        if reason is None and problem.flat.dim > MAX_DIM:
+            fact = f"dimension {problem.flat.dim} is above {MAX_DIM}, where 2^d cells meet"
+            return Refusal(fact, of_size=True)
+        return reason
+
+    def cost(self, problem: Problem) -> float:
+        if isinstance(problem.domain, CurveDomain):
+            return inf  # the engines for curves tell the crossings too
+        return COSTS[problem.flat.dim]
+
+    def bytes_per_region(self, problem: Problem) -> float:
+        return 60.0 * problem.flat.dim + (problem.network.hinge_count + 7) // 8
+
+    def run(self, job: Job) -> FlatCells:
+        if (job.most or inf) < _PART:
+            return _with_all_faces(job, "a part of the regions may be wanted")
+        try:
+            return _enumerated(job)
+        except NotSimple:
+            return _with_all_faces(job, "more than d hinges and walls meet in a point")
+
+
+def _with_all_faces(job: Job, why: str) -> FlatCells:
+    cells = Subdivision().run(job)
+    return replace(
+        cells,
+        evidence=f"{why}, so all faces were kept: {cells.evidence}",
+        decisions={**cells.decisions, LEFT: 1},
+    )
+
+
+def _enumerated(job: Job) -> FlatCells:
+    """Raises NotSimple."""
+    flat, network = job.problem.flat, job.network
+    exact = ExactVertices(network, flat)
+    try:
+        cutter = EdgeCutter(flat, network.bits_per_layer, exact, job.watch)
+        if not cutter.inside_walls():
+            proof = strict_feasibility(flat.walls, flat.dim)
+            require(isinstance(proof, Farkas), "no vertex is left inside the walls", proof)
+            assert isinstance(proof, Farkas)
+            return empty_cells(network.hinge_count, proof)
+        walk = stages(network, flat)
+    except Stopped:
+        return no_cells(network.hinge_count)
+    points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim, job.watch)
+    try:
+        for number, (layer, stage) in enumerate(zip(network.hidden_layers, walk, strict=True)):
+            count = cutter.cut_layer(number, layer, stage, points, maps)
+            if job.progress is not None:
+                job.progress(count)
+        codes = cutter.codes()
+        pairs = cutter.pairs()
+    except Stopped:
+        return unfinished(job, flat, cutter, points)
+    if job.progress is not None:
+        job.progress(len(codes))
+    view = _View(job.problem, cutter, exact, codes)
+    evidence = (
+        f"each cell and each facet was read off at its lowest vertex, of "
+        f"{cutter.cell_count:,}, all simple: {len(codes):,}"
+    )
+    return FlatCells(
+        codes,
+        network.hinge_count,
+        view.witness,
+        Outcome.COMPLETE,
+        evidence,
+        cutter.decisions,
+        view.walls,
+        lambda: pairs,
+        LatticeFaces(job.problem, codes),
+    )
+
+
+class _View:
+    """What is asked of a region is made from its vertices."""
+
+    def __init__(
+        self, problem: Problem, cutter: EdgeCutter, exact: ExactVertices, codes: ByteArray
+    ) -> None:
+        self._network, self._flat = problem.network, problem.flat
+        self._cutter, self._exact, self._codes = cutter, exact, codes
+        self._ends = np.cumsum(self._network.bits_per_layer)
+
+    def walls(self, region: int) -> tuple[Halfspace, ...]:
+        """The halfspaces of the facets, walls at infinity left out."""
+        return self._walls(region, self._cutter.corners(region, self._codes[region]))
+
+    def _walls(self, region: int, corners: IndexArray) -> tuple[Halfspace, ...]:
+        found, code = list[Halfspace](), self._codes[region]
+        bits = np.unpackbits(code)
+        for hinge in self._cutter.hinges_at(corners):
+            if hinge < 0:
+                form, k = self._exact.form(-1 - hinge)
+                found += [Halfspace(form)] if k == 0 else []
+                continue
+            layer = int(np.searchsorted(self._ends, hinge, side="right"))
+            bit0 = int(self._ends[layer - 1]) if layer else 0
+            wall = Halfspace(self._exact.hinge_form(layer, code, bit0, hinge - bit0)[0])
+            found.append(wall if bits[hinge] else wall.opposite)
+        return tuple(found)
+
+    def witness(self, region: int) -> Point:
+        """A point strictly inside: floats propose a short dyadic near the mean of the vertices,
+        else an exact mean of the lowest vertex and those at the ends of its edges.
+        """
+        corners = self._cutter.corners(region, self._codes[region])
+        walls = self._walls(region, corners)
+        middle = self._cutter.near(corners).mean(axis=0)
+        if walls and np.isfinite(middle).all():
+            rows = np.stack([wall.float_row for wall in walls])
+            room = float((rows[:, :-1] @ middle + rows[:, -1]).min())
+            proposed = short_point(middle, room)
+            if proposed is not None and is_inside(walls, proposed):
+                return proposed
+        ends = corners[: 1 + self._flat.dim]  # the lowest vertex, and those next to it
+        found = mean_inside([self._exact.point(int(v)) for v in ends], walls)
+        if not is_inside(walls, found):
+            raise EngineDefect("the mean of the vertices is not inside", value=region)
+        return shortened(found, walls)
+
+
+class LatticeFaces(FaceComplex):
+    """The complex of all faces, cut by `subdivision` when it is first asked for."""
+
+    _problem: Problem
+    _codes: ByteArray
+
+    def __init__(self, problem: Problem, codes: ByteArray) -> None:
+        own = {"dim": problem.flat.dim, "_problem": problem, "_codes": codes}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def _made(self) -> FaceComplex:
+        cells = Subdivision().run(Job(self._problem))
+        if cells.outcome is not Outcome.COMPLETE or cells.faces is None:
+            raise TooLarge(
+                "the complex of all faces does not fit",
+                value=cells.evidence,
+                remedy="ask for codes, adjacency and witnesses, which need no faces",
+            )
+        place = np.argsort(code_keys(cells.codes), kind="stable")
+        order = np.empty(len(place), np.int64)
+        order[np.argsort(code_keys(self._codes), kind="stable")] = place
+        return with_regions_reordered(cells.faces, order)
+
+    @property
+    def boundary(self) -> dict[int, Incidence]:
+        """What bounds what."""
+        return self._made.boundary
+
+    @property
+    def corners(self) -> Incidence:
+        """The vertices of every region."""
+        return self._made.corners
+
+    @property
+    def vertex_count(self) -> int:
+        """The number of vertices."""
+        return self._made.vertex_count
+
+    def vertex(self, index: int) -> SymbolicPoint:
+        """A vertex, exactly."""
+        return self._made.vertex(index)

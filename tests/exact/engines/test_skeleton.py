@@ -1,0 +1,364 @@
+"""The skeleton: its regions, facets and vertices are those of the complex of all faces, on every
+kind of domain; what is not simple is left to `subdivision`, and said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import comb
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exact import (
+    Box,
+    Budget,
+    HardTanh,
+    HPolytope,
+    Layer,
+    Line,
+    Network,
+    Outcome,
+    Plane,
+    RealSpace,
+    ReLU,
+    partition,
+)
+from exact.check import Status
+from exact.errors import EngineDefect
+from exact.geometry.domains.base import FlatDomain
+from exact.geometry.polyhedra.faces import SymbolicPoint
+from exact.networks.layers import Block
+from exact.propagation.enclosures import UNKNOWN, PointWalk, Stage, stages
+from exact.propagation.region_maps import MapWalk
+from exact.regions.engine import Job, Problem
+from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines import edge_cutting
+from exact.regions.polytopes.engines.edge_cutting import EdgeCutter
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices
+from exact.regions.polytopes.engines.skeleton import COSTS, LEFT, Skeleton
+from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision
+from exact.regions.polytopes.partition import FlatPartition
+from exact.sources import tensors
+
+SIMPLEX = HPolytope([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [-1, -2, -3, 4]])
+WEDGE = HPolytope([[1, 2, 3, 1], [2, -1, 1, 2]])
+
+
+def generic(*widths: int, seed: int = 0) -> Network:
+    """Hidden layers of random floats."""
+    generator = np.random.default_rng(seed)
+    layers = [
+        (generator.normal(size=(m, n)), generator.normal(size=m) / 2) for n, m in pairwise(widths)
+    ]
+    return tensors.mlp([*layers, (np.ones((1, widths[-1])), None)])
+
+
+def hidden(rows: Sequence[Sequence[Any]]) -> Network:
+    """One hidden layer whose rows end with the bias."""
+    return tensors.mlp(
+        [([row[:-1] for row in rows], [row[-1] for row in rows]), ([[1] * len(rows)], [0])]
+    )
+
+
+def run(network: Network, domain: FlatDomain, budget: Budget | None = None) -> FlatCells:
+    return Skeleton().run(Job(Problem(network, domain), budget=budget or Budget()))
+
+
+def compare(network: Network, domain: FlatDomain) -> FlatCells:
+    """The cells, seen to be those of subdivision with the same facets."""
+    problem = Problem(network, domain)
+    cells, other = run(network, domain), Subdivision().run(Job(problem))
+    own, its = FlatPartition(problem, "own", cells), FlatPartition(problem, "its", other)
+    assert own.outcome is its.outcome is Outcome.COMPLETE
+    assert own.digest == its.digest
+    assert np.array_equal(own.codes, its.codes)
+    assert np.array_equal(own.adjacency.indptr, its.adjacency.indptr)
+    assert np.array_equal(own.adjacency.indices, its.adjacency.indices)
+    assert np.array_equal(own.adjacency.flipped.members, its.adjacency.flipped.members)
+    for index in range(0, len(own), 1 + len(own) // 5):
+        region = own.regions[index]
+        assert network.code(region.witness) == region.code
+        walls, others = own.walls_known(index), its.walls_known(index)
+        assert {wall.coefficients for wall in walls} == {wall.coefficients for wall in others}
+    return cells
+
+
+def is_left(cells: FlatCells) -> bool:
+    """Whether subdivision did it, which both evidence and decisions must say then."""
+    assert ("all faces were kept" in cells.evidence) == (LEFT in cells.decisions)
+    return LEFT in cells.decisions
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [(1, 5, 5), (2, 9), (2, 6, 6, 6), (3, 12), (3, 8, 8), (3, 5, 5, 5), (4, 7, 7), (5, 9), (6, 8)],
+    ids=repr,
+)
+def test_boxes(widths: tuple[int, ...]) -> None:
+    assert not is_left(compare(generic(*widths), Box(-1, Fraction(3, 2), dim=widths[0])))
+
+
+@pytest.mark.parametrize("widths", [(1, 4, 4), (2, 6, 6), (3, 9), (3, 5, 5), (4, 5, 5)], ids=repr)
+def test_whole_space(widths: tuple[int, ...]) -> None:
+    assert not is_left(compare(generic(*widths, seed=1), RealSpace(widths[0])))
+
+
+@pytest.mark.parametrize(
+    "domain", [SIMPLEX, WEDGE, Plane([0, 0, 0], [1, 0, 1], [0, 1, 3])], ids=repr
+)
+def test_polyhedra_and_planes(domain: FlatDomain) -> None:
+    assert not is_left(compare(generic(3, 6, 5, seed=2), domain))
+
+
+def test_a_line() -> None:
+    assert not is_left(compare(generic(3, 6, 5), Line([0, 1, 0], [1, 1, 2])))
+
+
+def test_more_hinges_than_bits_in_a_word() -> None:
+    assert not is_left(compare(generic(2, 70, 9, seed=3), Box(0, Fraction(1, 2), dim=2)))
+
+
+def test_activations_and_skips() -> None:
+    generator = np.random.default_rng(5)
+    first, second = (
+        Layer.of(generator.normal(size=(3, 3)), generator.normal(size=3), activation)
+        for activation in (HardTanh(), ReLU())
+    )
+    network = Network((Block((first, second), residual=True), Block((second,))))
+    assert not is_left(compare(network, Box(-3, Fraction(7, 2), dim=3)))
+
+
+def test_counts_of_generic_hyperplanes() -> None:
+    """Zaslavsky, in R^d."""
+    for dim, planes in ((1, 7), (2, 8), (3, 8), (4, 7), (7, 3)):
+        cells = run(generic(dim, planes), RealSpace(dim))
+        assert len(cells) == sum(comb(planes, i) for i in range(dim + 1))
+        assert not is_left(cells)
+
+
+def test_vertices_and_edges_are_those_of_the_complex() -> None:
+    """And every half-edge is the twin of its twin."""
+    network, domain = generic(3, 7, 6), Box(-1, 1, dim=3)
+    job = Job(Problem(network, domain))
+    exact = ExactVertices(network, job.problem.flat)
+    cutter = EdgeCutter(job.problem.flat, network.bits_per_layer, exact, job.watch)
+    each, points, maps = walks(network, job)
+    for number, layer in enumerate(network.hidden_layers):
+        cutter.cut_layer(number, layer, each[number], points, maps)
+    faces = Subdivision().run(job).faces
+    assert faces is not None
+    twin = cutter.c.twin[: cutter.cell_count << 3]
+    there = np.flatnonzero(twin >= 0)
+    assert np.array_equal(twin[twin[there]], there)
+    assert (cutter.cell_count, len(there)) == (faces.vertex_count, 2 * len(faces.boundary[1]))
+    points = {exact.point(v) for v in range(cutter.cell_count)}
+    assert points == {faces.vertex(v) for v in range(faces.vertex_count)}
+
+
+def walks(network: Network, job: Job) -> tuple[list[Stage], PointWalk, MapWalk]:
+    walk = stages(network, job.problem.flat)
+    return walk, PointWalk(walk, "cpu"), MapWalk(walk, job.problem.flat.dim)
+
+
+# ---- what is not generic
+
+
+def test_multiples_of_neurons_count_once() -> None:
+    """In both layers: copies, opposites, multiples, and neurons that are zero everywhere."""
+    first = [[1, 2, "1/3"], [-2, -4, "-2/3"], [3, -1, "1/5"], ["1/2", 1, "1/6"], [0, 0, 0]]
+    second = [[1, 1, -1, 2, 5, "1/7"], [2, 2, -2, 4, 10, "2/7"], [-1, -1, 1, -2, -5, "-1/7"]]
+    layers = [first, second]
+    network = tensors.mlp(
+        [
+            *(([row[:-1] for row in rows], [row[-1] for row in rows]) for rows in layers),
+            ([[1, 1, 1]], [0]),
+        ]
+    )
+    for domain in (Box(-1, 1, dim=2), RealSpace(2)):
+        assert not is_left(compare(network, domain))
+
+
+def test_multiples_of_what_is_zero_everywhere_are_off() -> None:
+    """Behind a layer that is dead on the domain: a neuron, its copy and its opposite."""
+    second = ([[1, 1], [-1, -1], [2, 2]], [0, 0, 0])
+    network = tensors.mlp([([[1, 0], [0, 1]], [-9, -9]), second, ([[1, 1, 1]], [0])])
+    cells = compare(network, Box(-1, 1, dim=2))
+    assert (cells.bits.any(), is_left(cells)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 0, 0], [0, 1, 0], [1, 1, 0]],  # three lines through a point
+        [[1, 0, -1], [0, 1, 0]],  # on a wall
+        [[1, 1, 0], [2, 1, 3]],  # through corners
+        [[1, 1, -2], [1, 0, 0]],  # at one corner only
+    ],
+    ids=repr,
+)
+def test_what_is_not_simple_is_left_to_subdivision(rows: list[list[int]]) -> None:
+    assert is_left(compare(hidden(rows), Box(-1, 1, dim=2)))
+
+
+def test_zero_biases_are_left_to_subdivision() -> None:
+    network = tensors.mlp(
+        [(np.random.default_rng(k).normal(size=(4, n)), None) for k, n in enumerate((3, 4))]
+        + [([[1, 1, 1, 1]], None)]
+    )
+    assert is_left(compare(network, RealSpace(3)))
+
+
+def test_a_vertex_of_the_domain_that_is_not_simple() -> None:
+    pyramid = HPolytope(
+        [[1, 0, -1, 1], [-1, 0, -1, 1], [0, 1, -1, 1], [0, -1, -1, 1], [0, 0, 1, 0]]
+    )
+    assert is_left(compare(generic(3, 4), pyramid))
+
+
+def test_nearly_concurrent_hyperplanes() -> None:
+    """Floats cannot tell whether three lines meet: exact ones do, at vertices old and new."""
+    tiny = Fraction(1, 2**80)
+    third, fifth = Fraction(1, 3), Fraction(1, 5)
+    rows = [[1, 0, -third], [0, 1, -fifth], [1, 1, tiny - third - fifth]]
+    cells = compare(hidden(rows), RealSpace(2))
+    assert (len(cells), is_left(cells)) == (7, False)
+    assert cells.decisions["exact"] > 0
+    assert not is_left(compare(hidden([[1, 1, -2 - tiny], [1, 1, -2 + tiny]]), Box(-1, 1, dim=2)))
+
+
+def test_exact_signs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no sign from the float walk."""
+    signs = PointWalk.signs
+
+    def unknown(self: PointWalk, *given: Any) -> Any:
+        return np.full_like(signs(self, *given), UNKNOWN)
+
+    network, domain = generic(2, 5, 4), Box(-1, 1, dim=2)
+    before = compare(network, domain)
+    monkeypatch.setattr(PointWalk, "signs", unknown)
+    after = run(network, domain)
+    assert np.array_equal(before.codes, after.codes)
+    assert after.decisions["exact"] > before.decisions["exact"]
+
+
+def test_a_direction_that_is_not_generic_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edges of a box are perpendicular to the axes."""
+    direction = edge_cutting._direction
+    monkeypatch.setattr(
+        edge_cutting, "_direction", lambda dim, k: (1, 0, 0) if k == 0 else direction(dim, k)
+    )
+    cells = compare(generic(3, 6, 4), Box(-1, 1, dim=3))
+    assert not is_left(cells)
+    monkeypatch.setattr(edge_cutting, "_direction", lambda dim, k: (1, 0, 0))
+    assert is_left(compare(generic(3, 6, 4), Box(-1, 1, dim=3)))
+
+
+def test_equal_heights_are_seen_exactly() -> None:
+    assert edge_cutting._compare((1, 2), _point(1, 1), _point(3, 0)) == 0
+    assert edge_cutting._compare((1, 2), _point(1, 1), _point(3, 1)) == 1
+    assert edge_cutting._compare((1, 2), _point(9, 9, (1, 0)), _point(0, 0, (0, 1))) == 1
+    assert edge_cutting._compare((1, 2), _point(9, 9, (2, 0)), _point(0, 0, (0, 1))) == -1
+
+
+def _point(x: int, y: int, far: tuple[int, int] = (0, 0)) -> Any:
+    return SymbolicPoint((x, y, 1), far)
+
+
+def test_a_face_that_does_not_close_is_a_defect() -> None:
+    network, job = generic(3, 6), Job(Problem(generic(3, 6), Box(-1, 1, dim=3)))
+    cutter = EdgeCutter(
+        job.problem.flat,
+        network.bits_per_layer,
+        ExactVertices(network, job.problem.flat),
+        job.watch,
+    )
+    cutter.c.twin[1] = -1
+    stages, points, maps = walks(network, job)
+    with pytest.raises(EngineDefect, match=r"close|listed"):
+        cutter.cut_layer(0, network.hidden_layers[0], stages[0], points, maps)
+
+
+# ---- domains without points, budgets
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[[1, 0, -2], [-1, 0, 1]], [[0, 0, -1]], [[3, 1, 0], [-2, 3, -5], [-1, -4, 2]]],
+    ids=repr,
+)
+def test_empty_domains(rows: list[list[int]]) -> None:
+    cells = run(generic(2, 3), HPolytope(rows))
+    assert (len(cells), cells.outcome) == (0, Outcome.COMPLETE)
+    assert cells.empty is not None
+
+
+def test_a_budget_of_regions_is_left_to_subdivision() -> None:
+    cells = run(generic(3, 8), RealSpace(3), Budget(regions=9))
+    assert (len(cells), cells.outcome, is_left(cells)) == (9, Outcome.BUDGET_REACHED, True)
+
+
+def test_seconds_keep_what_was_found() -> None:
+    network, domain = generic(4, 40, 40), Box(-1, 1, dim=4)
+    run(generic(4, 6, 6), domain)
+    cells = run(network, domain, Budget(seconds=0.05))
+    assert cells.outcome is Outcome.BUDGET_REACHED
+    assert "stopped early" in cells.evidence
+    assert len(cells) == len({row.tobytes() for row in cells.codes})
+    for index in range(0, len(cells), 1 + len(cells) // 3):
+        point = cells.witness(index)
+        code = network.code([Fraction(int(x), int(point[-1])) for x in point[:-1]])
+        assert code.packed == cells.codes[index].tobytes()
+
+
+def test_no_time_no_region() -> None:
+    cells = run(generic(3, 5), SIMPLEX, Budget(seconds=0))
+    assert (len(cells), cells.outcome) == (0, Outcome.BUDGET_REACHED)
+
+
+def test_progress_ends_with_the_number_of_regions() -> None:
+    told = list[int]()
+    cells = Skeleton().run(Job(Problem(generic(3, 6, 4), SIMPLEX), progress=told.append))
+    assert (told[0], told[-1]) == (1, len(cells))
+
+
+# ---- what is made on demand
+
+
+def test_faces_are_those_of_subdivision_in_this_order() -> None:
+    network, domain = generic(3, 6, 4), Box(-1, 1, dim=3)
+    found = partition(network, domain, engine="skeleton")
+    assert found.volume == 8
+    assert sum(region.volume for region in found.regions) == 8
+    assert found.check().status is Status.COMPLETE
+    for region in (found.regions[0], found.regions[len(found) // 2]):
+        assert all(facet.neighbour != region.index for facet in region.facets)
+
+
+def test_witnesses_at_any_range() -> None:
+    """Weights from 2^-1074 to 2^996 in R^3."""
+    generator = np.random.default_rng(0)
+    weight, bias = (
+        np.ldexp(generator.normal(size=size), generator.integers(-1074, 996, size=size))
+        for size in ((5, 3), (5,))
+    )
+    network, started = tensors.mlp([(weight, bias), (np.ones((1, 5)), None)]), time.process_time()
+    compare(network, RealSpace(3))
+    assert time.process_time() - started < 20
+
+
+# ---- the engine
+
+
+def test_refusals_and_costs() -> None:
+    engine, above = Skeleton(), MAX_DIM + 1
+    assert engine.refusal(Problem(generic(3, 2), RealSpace(3))) is None
+    assert f"above {MAX_DIM}" in str(engine.refusal(Problem(generic(above, 2), RealSpace(above))))
+    assert len(COSTS) == above
+    for dim in range(1, above):
+        problem = Problem(generic(dim, 2), Box(-1, 1, dim=dim))
+        assert (engine.cost(problem) < Subdivision().cost(problem)) == (dim >= 3)
