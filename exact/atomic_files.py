@@ -23,6 +23,31 @@ _HELD = dict[str, int]()  # lock files of this process, and the threads that hol
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
+def place_to_write(path: object, what: str, example: str) -> Path:
+    """The path at which `what` is to be written: that of a file in a folder that is there.
+
+    Raises InvalidInput for what is no path, for a folder, and where the folder is missing.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInput(
+            "not a path", value=repr(path)[:60], remedy="give the name of a file to write"
+        )
+    target = Path(path)
+    if target.is_dir():
+        raise InvalidInput(
+            f"a folder stands where the {what} is to go",
+            value=str(target),
+            remedy=f"give a file in it, such as {target / example}",
+        )
+    if not target.parent.is_dir():
+        raise InvalidInput(
+            "no such folder",
+            value=str(target.parent),
+            remedy=f"make it before {target.name} is written there",
+        )
+    return target
+
+
 @contextmanager
 def publishing(target: Path) -> Iterator[BinaryIO]:
     """A file to fill, which takes the name `target` when the block ends well, and leaves no trace

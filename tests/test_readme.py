@@ -77,7 +77,7 @@ PLACES = {  # what one adds: the folder of its row, and the files that the row n
     "question": ("studies/", ("studies/questions/",)),
     "source": ("exact/sources/", ("exact/sources/",)),
     "kind of region": ("exact/regions/", ("__init__.py",)),
-    "instrument": ("exact/instruments/", ("batches/",)),
+    "instrument": ("exact/instruments/", ("exact/instruments/batches/",)),
     "domain": ("exact/geometry/", ("exact/geometry/domains/",)),
     "task": ("toy_models/", ("toy_models/tasks.py",)),
 }

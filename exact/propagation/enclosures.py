@@ -13,10 +13,10 @@ a neuron is on by the sign of its part in K, and where that is zero for certain 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -113,6 +113,9 @@ class Points:
     ey: Tensor | None = None
 
 
+Value = TypeVar("Value")
+
+
 @dataclass(frozen=True)
 class Stage:
     """What leads from one hidden layer to the next: steps (an affine map, or "enter" and "leave" of
@@ -123,6 +126,25 @@ class Stage:
     last: Affine
     bends: Bends
     bits: int
+
+    def through(
+        self,
+        value: Value,
+        skips: list[Value],
+        moved: Callable[[Affine, Value], Value],
+        added: Callable[[Value, Value], Value],
+    ) -> Value:
+        """A value in front of the layer, from that behind the layer before; `skips` are those that
+        skip connections hold.
+        """
+        for step in self.steps:
+            if isinstance(step, Affine):
+                value = moved(step, value)
+            elif step == "enter":
+                skips.append(value)
+            else:
+                value = added(skips.pop(), value)
+        return value
 
 
 def stages(network: Network, flat: Flat) -> list[Stage]:
@@ -211,10 +233,10 @@ class PointWalk:
         points = Points(x, at_least(ex), y, None if ey is None else at_least(ey))
         skips = list[Points]()
         for stage in self._stages[:layer]:
-            points = self._through(stage, points, skips)
+            points = stage.through(points, skips, _moved, _sum)
             points = _activated(stage, points)
         stage = self._stages[layer]
-        points = self._through(stage, points, skips)
+        points = stage.through(points, skips, _moved, _sum)
         return self._layer_signs(stage, points).cpu().numpy()
 
     def all_signs(self, p: FloatArray) -> ByteMatrix:
@@ -227,19 +249,9 @@ class PointWalk:
         found = [x.new_zeros((len(x), 0), dtype=torch.int8)]
         for layer, stage in enumerate(self._stages):
             points = _activated(self._stages[layer - 1], points) if layer else points
-            points = self._through(stage, points, skips)
+            points = stage.through(points, skips, _moved, _sum)
             found.append(self._layer_signs(stage, points))
         return torch.cat(found, dim=1).cpu().numpy()
-
-    def _through(self, stage: Stage, points: Points, skips: list[Points]) -> Points:
-        for step in stage.steps:
-            if step == "enter":
-                skips.append(points)
-            elif step == "leave":
-                points = _sum(skips.pop(), points)
-            else:
-                points = _moved(step, points)  # type: ignore[arg-type]
-        return points
 
     def _layer_signs(self, stage: Stage, points: Points) -> Tensor:
         z, sizes = _values(stage.last, points.x, points.ex, True)

@@ -77,17 +77,7 @@ class MapWalk:
             last = self._stages[layer - 1]
             maps = _bent(last, _mapped(last.last, before), index, self._bits[layer - 1][regions])
             skips = [Maps(m.a[index], m.linear[index], m.offset[index]) for m in outer]
-        return self._through(self._stages[layer], maps, skips)
-
-    def _through(self, stage: Stage, maps: Maps, skips: list[Maps]) -> tuple[Maps, list[Maps]]:
-        for step in stage.steps:
-            if step == "enter":
-                skips.append(maps)
-            elif step == "leave":
-                maps = _map_sum(skips.pop(), maps)
-            else:
-                maps = _mapped(step, maps)  # type: ignore[arg-type]
-        return maps, skips
+        return self._stages[layer].through(maps, skips, _mapped, _map_sum), skips
 
     def rows(
         self, layer: int, regions: IndexArray, hinges: IndexArray

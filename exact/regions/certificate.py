@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import lcm
@@ -20,8 +19,8 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from exact import check
 from exact.arithmetic.numbers import Rational
-from exact.atomic_files import publishing
-from exact.errors import EngineDefect, InvalidInput, Unsupported
+from exact.atomic_files import place_to_write, publishing
+from exact.errors import EngineDefect, Unsupported
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.networks.activations import Activation
@@ -68,31 +67,10 @@ def write(
     Raises as :func:`of` does, InvalidInput where the folder is missing or the path is that of a
     folder, and OSError. Cost: see :func:`of`; one line is in memory at a time.
     """
-    target = _target(path)
+    target = place_to_write(path, "certificate", "certificate.jsonl.gz")
     with _published(target) as file:
         for line in of(partition, maps=maps, made_by=made_by):
             file.write(line)
-    return target
-
-
-def _target(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidInput(
-            "not a path", value=repr(path), remedy="give the name of a file to write"
-        )
-    target = Path(path)
-    if target.is_dir():
-        raise InvalidInput(
-            "a folder stands where the certificate is to go",
-            value=str(target),
-            remedy=f"give a file in it, such as {target / 'certificate.jsonl.gz'}",
-        )
-    if not target.parent.is_dir():
-        raise InvalidInput(
-            "no such folder",
-            value=str(target.parent),
-            remedy=f"make it before {target.name} is written there",
-        )
     return target
 
 

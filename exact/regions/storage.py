@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -42,7 +41,7 @@ import numpy as np
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.number_texts import Json, integers_of_text, lines
 from exact.arithmetic.texts.records import Record
-from exact.atomic_files import write_atomically
+from exact.atomic_files import place_to_write, write_atomically
 from exact.errors import InvalidInput
 from exact.geometry.combinatorics.codes import code_keys
 from exact.geometry.combinatorics.incidence import Incidence
@@ -153,29 +152,18 @@ def seal(texts: Mapping[str, str]) -> str:
 
 
 def _target(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidInput(
-            "not a path", value=repr(path)[:60], remedy="give the name of a file to write"
-        )
-    target = Path(path)
+    target = place_to_write(path, "partition", f"partition{SUFFIX}")
     if target.suffix != SUFFIX:
         raise InvalidInput(
             "the name of a saved partition ends otherwise",
             value=str(target),
             remedy=f"end it in {SUFFIX}",
         )
-    if target.is_dir() or target.is_symlink():
-        kind = "folder" if target.is_dir() else "symbolic link"
+    if target.is_symlink():
         raise InvalidInput(
-            f"a {kind} stands where the partition is to go",
+            "a symbolic link stands where the partition is to go",
             value=str(target),
             remedy="give another name",
-        )
-    if not target.parent.is_dir():
-        raise InvalidInput(
-            "no such folder",
-            value=str(target.parent),
-            remedy=f"make it before {target.name} is written there",
         )
     return target
 

@@ -9,9 +9,10 @@ up (None), and another one is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from exact.geometry.circles.measures import RoundGeometry
 from exact.geometry.combinatorics.incidence import Incidence
 
 _PRECISIONS = (128, 512, 2048)
+Found = TypeVar("Found")
 _MORE_BITS, _MOST_BITS = 64, 4096  # of the working precision beyond those of the result
 # off the middle itself, where symmetric arrangements have their vertices
 _NEAR_MIDDLE = Rational(17, 37)
@@ -87,12 +89,7 @@ class Chord:
 
         As short as doubling its bits finds it; None when 4,096 bits do not.
         """
-        for precision in _PRECISIONS:
-            with ball_precision(precision):
-                found = self._between(first, last, 2 * precision)
-            if found is not None:
-                return found
-        return None
+        return _at_last(lambda bits: self._between(first, last, 2 * bits))
 
     def _between(self, first: Ball, last: Ball, most: int) -> Vector | None:
         """The same with at most so many bits, at the working precision."""
@@ -120,11 +117,9 @@ class Chord:
 
         Raises Undecided when 2,048 bits do not tell it from an end that it is not.
         """
-        for bits in _PRECISIONS:
-            with ball_precision(bits):
-                arc = self._arc_at(carrier, members, Ball(0))
-            if arc is not None:
-                return arc >= 0
+        arc = _at_last(lambda _: self._arc_at(carrier, members, Ball(0)))
+        if arc is not None:
+            return arc >= 0
         ends = {int(v) for arc in members for v in self.geometry.complex.arc_ends[arc]}
         if any(is_towards(self.geometry.complex.vertex(v), self.start) for v in ends):
             return True
@@ -152,12 +147,7 @@ class Chord:
         None when it meets a vertex or the start lies on one of the arcs, or so nearly that 2,048
         bits do not tell.
         """
-        for bits in _PRECISIONS:
-            with ball_precision(bits):
-                found = self._crossings(arcs)
-                if found is not None:
-                    return found
-        return None
+        return _at_last(lambda _: self._crossings(arcs))
 
     def first(self, arcs: Incidence) -> Passage | None:
         """The first crossing of the arcs, row c of which lists those on carrier c; None when there
@@ -166,12 +156,7 @@ class Chord:
         Cost: two angles a carrier; only carriers up to the first crossing are looked at more
         closely.
         """
-        for bits in _PRECISIONS:
-            with ball_precision(bits):
-                found = self._first(arcs)
-                if found is not None:
-                    return found
-        return None
+        return _at_last(lambda _: self._first(arcs))
 
     def _first(self, arcs: Incidence) -> Passage | None:
         waiting: list[tuple[Ball, int, bool]] = []
@@ -306,6 +291,16 @@ def is_towards(point: SurdPoint, vector: Vector) -> bool:
     ]
     size = sum((x.scaled(v) for x, v in zip(point, vector, strict=True)), Surd(Rational(0)))
     return size.sign() > 0 and not any(gap.sign() for gap in gaps)
+
+
+def _at_last(ask: Callable[[int], Found | None]) -> Found | None:
+    """The answer at the first working precision, in bits, that gives one; None where none does."""
+    for bits in _PRECISIONS:
+        with ball_precision(bits):
+            found = ask(bits)
+        if found is not None:
+            return found
+    return None
 
 
 def _within_turn(angle: Ball) -> Ball:

@@ -10,10 +10,10 @@ its kind.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -124,6 +124,36 @@ def curve_cells(network: Network, values: Json, arrays: Mapping[str, Any]) -> Cu
         enclosures=enclosures,
         breaks=frozenset(record.numbers("breaks", len(cuts))) if "breaks" in record else None,
     )
+
+
+Batch = TypeVar("Batch", bound="Settled")
+
+
+class Settled(Protocol):
+    """A batch of curves, a dataclass: some are kept by their cells, those that exact algebra
+    settled.
+    """
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def settled(self) -> Mapping[int, CurveCells]: ...
+
+
+def batch_parts(batch: Settled) -> dict[str, Any]:
+    """The fields of a batch as they are, and the cells of settled curves as plain arrays."""
+    own = {entry.name: getattr(batch, entry.name) for entry in fields(batch)}  # type: ignore[arg-type]
+    return own | {"settled": {place: curve_parts(cells) for place, cells in batch.settled.items()}}
+
+
+def batch_of_parts(kind: Callable[..., Batch], parts: Mapping[str, Any]) -> Batch:
+    """The batch that `batch_parts` took apart."""
+    cells = {
+        place: curve_cells(parts["network"], values, arrays)
+        for place, (values, arrays) in parts["settled"].items()
+    }
+    return kind(**{**parts, "settled": cells})
 
 
 def _running_codes(hinges: int, arrays: Mapping[str, Any]) -> RunningCodes:

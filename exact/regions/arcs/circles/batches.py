@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.edges import Tally
 from exact.regions.arcs.engines.isolation import Isolated
 from exact.regions.arcs.partition import CurvePartition
-from exact.regions.arcs.records import curve_cells, curve_parts
+from exact.regions.arcs.records import batch_of_parts, batch_parts
 from exact.regions.arcs.refusals import require_batch
 from exact.regions.cells import Outcome
 from exact.regions.engine import Problem
@@ -101,14 +101,7 @@ class CircleBatch(Items[CurvePartition]):
         return hash((self.network, self.u, self.v, self.radius_squared))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """The arrays as they are, and the circles that exact algebra settled by their cells as
-        plain arrays.
-        """
-        settled = {place: curve_parts(cells) for place, cells in self.settled.items()}
-        return _restored, (
-            {entry.name: getattr(self, entry.name) for entry in fields(self)}
-            | {"settled": settled},
-        )
+        return batch_of_parts, (CircleBatch, batch_parts(self))
 
     def _circle(self, place: int) -> GreatCircle:
         return GreatCircle(self.u.row(place), self.v.row(place), self.radius_squared)
@@ -210,14 +203,6 @@ class CircleBatch(Items[CurvePartition]):
             {},
         )
         return chart.collected(zeros, bits, Tally(filtered=len(rows)))
-
-
-def _restored(parts: dict[str, Any]) -> CircleBatch:
-    """A batch from what its `__reduce__` gave."""
-    batch, settled = CircleBatch(**{**parts, "settled": {}}), dict[int, CurveCells]()
-    for place, (values, arrays) in parts["settled"].items():
-        settled[place] = curve_cells(batch.network, values, arrays)
-    return replace(batch, settled=settled)
 
 
 @in_ieee_floats

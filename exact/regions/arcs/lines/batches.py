@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ from exact.regions.arcs.lines.cells import ProvedLine, float_events
 from exact.regions.arcs.lines.columns import LinePlan, is_filtered
 from exact.regions.arcs.lines.filters import LineEvents, line_events
 from exact.regions.arcs.partition import CurvePartition
-from exact.regions.arcs.records import curve_cells, curve_parts
+from exact.regions.arcs.records import batch_of_parts, batch_parts
 from exact.regions.arcs.refusals import require_batch
 from exact.regions.cells import Outcome
 from exact.regions.engine import Job, Problem
@@ -104,12 +104,7 @@ class LineBatch(Items[CurvePartition]):
         return hash((self.network, self.p, self.q, self.kind))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """The arrays as they are, and the lines that exact algebra settled by their cells as plain
-        arrays.
-        """
-        settled = {place: curve_parts(cells) for place, cells in self.settled.items()}
-        whole = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return _restored, (whole | {"settled": settled},)
+        return batch_of_parts, (LineBatch, batch_parts(self))
 
     def __repr__(self) -> str:
         cells, name = int(self.cell_counts.sum()), self.kind
@@ -201,14 +196,6 @@ class LineBatch(Items[CurvePartition]):
             (self.low[events], self.high[events]),
             first.astype(bool),
         )
-
-
-def _restored(parts: dict[str, Any]) -> LineBatch:
-    """A batch from what its `__reduce__` gave."""
-    batch, settled = LineBatch(**{**parts, "settled": {}}), dict[int, CurveCells]()
-    for place, (values, arrays) in parts["settled"].items():
-        settled[place] = curve_cells(batch.network, values, arrays)
-    return replace(batch, settled=settled)
 
 
 @in_ieee_floats
