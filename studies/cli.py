@@ -308,6 +308,7 @@ def draw(
 for _command in (models.gpt2, models.steer, models.codes):
     app.command(cls=SeveralValues)(_command)
 app.command()(studying.study)
+app.command()(studying.moved)
 
 # ---- errors
 

@@ -1,13 +1,19 @@
-"""The one picture that every question needs: values with their intervals, one subject a row."""
+"""The pictures that several questions need: values with their intervals, one subject a row, and
+curves. What an axis cannot hold stands at its edge, with a mark of its own: nothing vanishes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Line = tuple[str, Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,19 @@ class Row:
     value: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The value and the ends."""
+        return tuple(x for x in (self.value, self.low, self.high) if x is not None)
+
+
+def beyond(rows: Iterable[Row]) -> str:
+    """What a caption says of the rows whose value the axis cannot hold; empty where there is
+    none.
+    """
+    names = [row.label for row in rows if not math.isfinite(row.value)]
+    return f" An arrow at the edge: infinite ({'; '.join(names)})." if names else ""
 
 
 def forest(
@@ -30,28 +49,87 @@ def forest(
     scale: Literal["linear", "log"] = "linear",
 ) -> Figure:
     """Values as dots over their intervals, exact ones as filled squares; `mark` draws a vertical
-    line.
+    line. Infinite values are arrows at the edge, and so are zeros on a logarithmic axis.
     """
     from viz import style
 
     with style.house():
         figure: Figure
         figure, ax = style.figure(width=7.2, height=1.2 + 0.24 * len(rows))
+        low, high = _window([*(x for row in rows for x in row.numbers), mark], scale)
         for place, row in enumerate(reversed(rows)):
             exact = row.low is None or row.high is None
             if row.low is not None and row.high is not None:
-                ax.plot(
-                    [row.low, row.high], [place, place], color=style.MUTED, linewidth=style.LINE
-                )
+                ends = [min(max(end, low), high) for end in (row.low, row.high)]
+                ax.plot(ends, [place, place], color=style.MUTED, linewidth=style.LINE)
             marker, colour = ("s", style.BLUE) if exact else ("o", style.VERMILLION)
-            ax.plot(row.value, place, marker=marker, color=colour, markersize=4.5)
+            if not low <= row.value <= high:
+                marker = ">" if row.value > high else "<"
+            value = min(max(row.value, low), high)
+            ax.plot(value, place, marker=marker, color=colour, markersize=4.5, clip_on=False)
         if mark is not None:
             ax.axvline(mark, color=style.HAIRLINE, linewidth=style.LINE, zorder=0)
         ax.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
-        ax.set(xlabel=axis, xscale=scale)
+        ax.set(xlabel=axis, xscale=scale, xlim=(low, high))
         ax.tick_params(axis="y", length=0)
         style.headline(ax, title, subtitle)
         return figure
+
+
+def _window(values: Iterable[float | None], scale: str) -> tuple[float, float]:
+    """The ends of an axis that shows all values it can hold, with a margin."""
+    shown = [
+        x for x in values if x is not None and math.isfinite(x) and (scale == "linear" or x > 0)
+    ]
+    low, high = min(shown, default=1.0), max(shown, default=1.0)
+    if scale == "log":
+        margin = (high / low) ** 0.06 if high > low else 10.0
+        return low / margin, high * margin
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def sweeps(
+    panels: Sequence[tuple[str, Sequence[Line]]], title: str, subtitle: str, x_axis: str
+) -> Figure:
+    """Panels (axis, lines) side by side on logarithmic axes; zeros are open marks at the lower
+    edge.
+    """
+    from viz import style
+
+    with style.house():
+        figure: Figure
+        figure, axes = style.figure(
+            4.9 + 3.4 * (len(panels) - 1), 4.4, 1, len(panels), squeeze=False
+        )
+        axes = axes[0]
+        for ax, (axis, lines) in zip(axes, panels, strict=True):
+            _sweep(ax, lines)
+            ax.set(xlabel=x_axis, ylabel=axis)
+        axes[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        style.headline(axes[0], title, subtitle)
+        return figure
+
+
+def _sweep(ax: Axes, lines: Sequence[Line]) -> None:
+    from viz import style
+
+    low, high = _window([y for _, _, found in lines for y in found], "log")
+    for index, (name, x, y) in enumerate(lines):
+        colour, marker = style.series_colour(index), style.MARKERS[index % 8]
+        seen = [value if value > 0 else math.nan for value in y]
+        ax.plot(x, seen, color=colour, linewidth=style.LINE, marker=marker, label=name)
+        none = [place for place, value in zip(x, y, strict=True) if not value > 0]
+        ax.plot(
+            none,
+            [low] * len(none),
+            linestyle="",
+            marker=marker,
+            markerfacecolor=style.PAPER,
+            markeredgecolor=colour,
+            clip_on=False,
+        )
+    ax.set(xscale="log", yscale="log", ylim=(low, high))
 
 
 def curves(
