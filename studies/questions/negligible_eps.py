@@ -3,8 +3,8 @@
 Two things could show it: the spline code, and what comes out. Every vector in front of a norm has
 its code, and the code at eps = 0, which is that of its direction; both are exact, by the float
 filter of `Network.codes` and exact arithmetic where that abstains. The output with eps is compared
-with that at eps = 0 in float64, relative to the longer of the two. How far a vector is from where its code
-would change is r / r_crit (mathematics.md, "Critical radii").
+with that at eps = 0 in float64, relative to the longer of the two. How far a vector is from where
+its code would change is r / r_crit (mathematics.md, "Critical radii").
 
 What is said of a language layer is drawn by sequences, what is said of training by networks. Other
 arms: the same weights with the rule "std", which adds eps to the standard deviation instead of the
@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exact import Network, Ray, hamming, partition
+from exact import Codes, Network, Ray, hamming, partition
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.instruments.critical_radii import critical_radii, critical_radii_float
@@ -30,7 +30,7 @@ from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.intervals import finite, percent, share_over
 from studies.questions.shared.nets import Nets, ensemble
-from studies.questions.shared.pictures import Row, beyond, forest, sweeps
+from studies.questions.shared.pictures import Curve, Row, beyond, forest, sweeps
 from studies.questions.shared.rays import (
     centred,
     changes_along,
@@ -40,7 +40,7 @@ from studies.questions.shared.rays import (
     with_rule,
 )
 from studies.rules import SHARE, Claim, below
-from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters, wilson
 from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 from toy_models.models import NormName
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 CLAIM = "0.4"
 RESIDUALS = "residuals"
 NEGLIGIBLE, CHANGE = 0.02, 0.01
-RAYS, RADII, SWEPT, DRAWS = 60, 1_000, 2_000, 999
+RAYS, RADII, SWEPT, DRAWS = 60, 500, 1_000, 499
+UNTRAINED = ", untrained"
 EPS = tuple(f"1e-{k}" for k in range(12, 2, -1))
 ARMS: tuple[Arm, ...] = ("trained", "untrained")
 NORMS: tuple[NormName, ...] = ("layernorm", "rms")
@@ -136,26 +137,40 @@ class Effect:
         return float(self.other.mean()), float(median), float(high)
 
 
-def effect(network: Network, vectors: FloatArray) -> Effect:
-    """What the eps of a network does to vectors. Raises Degenerate where there is none, and for
-    those that have no direction behind the norm.
+@dataclass(frozen=True)
+class Outcomes:
+    """The codes and the outputs of a network at vectors."""
+
+    codes: Codes
+    outputs: FloatArray
+
+    @classmethod
+    def of(cls, network: Network, vectors: FloatArray) -> Outcomes:
+        """Codes exactly, outputs in float64. Raises Degenerate where there is no vector, and for
+        those that have no direction behind a norm.
+        """
+        if not len(vectors):
+            directed(network, [])
+        codes = network.codes(vectors, errors="keep")
+        if codes.failures:
+            raise Degenerate(
+                "vectors without a direction",
+                value=f"{len(codes.failures)} of {len(vectors)}",
+                remedy="take a longer text, or a network whose embedding lives",
+            )
+        return cls(codes, network.forward_float(vectors))
+
+
+def effect(network: Network, vectors: FloatArray, limit: Outcomes | None = None) -> Effect:
+    """What the eps of a network does to vectors; `limit` are the outcomes at eps = 0, if they are
+    known. Raises Degenerate as `Outcomes.of` does.
     """
-    limit = with_eps(network, 0)
-    if not len(vectors):
-        directed(network, [])
-    ends = [one.codes(vectors, errors="keep") for one in (network, limit)]
-    lost = len({row for codes in ends for row in codes.failures})
-    if lost:
-        raise Degenerate(
-            "vectors without a direction",
-            value=f"{lost} of {len(vectors)}",
-            remedy="take a longer text, or a network whose embedding lives",
-        )
-    with_it, without = (one.forward_float(vectors) for one in (network, limit))
-    gap = np.linalg.norm(with_it - without, axis=1)
-    size = np.maximum(*(np.linalg.norm(rows, axis=1) for rows in (with_it, without)))
+    limit = limit or Outcomes.of(with_eps(network, 0), vectors)
+    found = Outcomes.of(network, vectors)
+    gap = np.linalg.norm(found.outputs - limit.outputs, axis=1)
+    size = np.maximum(*(np.linalg.norm(one.outputs, axis=1) for one in (found, limit)))
     change = np.divide(gap, size, out=np.zeros_like(gap), where=gap > 0)
-    return Effect(hamming(*ends) > 0, change)
+    return Effect(hamming(found.codes, limit.codes) > 0, change)
 
 
 def quantile_99(values: FloatArray) -> float:
@@ -246,7 +261,7 @@ def _of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
     arms = [(layer.name, layer, layer.network, True)]
     arms += [(f"{layer.name}, eps beside the root", layer, with_rule(layer.network, "std"), False)]
     if layer.untrained is not None:
-        arms += [(f"{layer.name}, untrained", layer.untrained, layer.untrained.network, True)]
+        arms += [(f"{layer.name}{UNTRAINED}", layer.untrained, layer.untrained.network, True)]
     found: list[Finding] = []
     for arm in arms:
         found += _guarded(arm[0], unit, partial(measured, *arm))
@@ -255,7 +270,9 @@ def _of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
 
 def _sweep(network: Network, vectors: FloatArray) -> list[JSON]:
     """For every eps: the share of other codes, median and 99th percentile of the change."""
-    return [[eps, *effect(with_eps(network, eps), vectors[:SWEPT]).row] for eps in EPS]
+    taken = vectors[:SWEPT]
+    limit = Outcomes.of(with_eps(network, 0), taken)
+    return [[eps, *effect(with_eps(network, eps), taken, limit).row] for eps in EPS]
 
 
 def _radii(network: Network, vectors: FloatArray) -> dict[str, JSON]:
@@ -275,7 +292,7 @@ def _radii(network: Network, vectors: FloatArray) -> dict[str, JSON]:
 
 def against_critical_radius(network: Network, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
     """r / r_crit of vectors (infinite where the direction never changes), and r_crit itself, both
-    float64: of 1,000 behind one hidden layer, of 60 behind several.
+    float64: of 500 behind one hidden layer, of 60 behind several.
     """
     hidden = network.hidden_layers
     wide = len(network.norms) == 1 and len(hidden) == 1 and network.layers[0] is hidden[0]
@@ -325,6 +342,8 @@ def nets_findings(subject: str, nets: Nets, rule: str, subjects: Subjects) -> li
         whys = "no net learned"
         return [one[NETS].at_least(least).undecided(subject, whys) for one in (CODE, OUTPUT)]
     share, median, high = (over_clusters(column, rng) for column in rows.T)
+    if not rows[:, 0].any():
+        share = _none(nets)
     spread = f"largest of a net {percent(float(rows[:, 0].max()))}; {nets.told}"
     return [
         CODE[NETS]
@@ -345,6 +364,14 @@ def nets_findings(subject: str, nets: Nets, rule: str, subjects: Subjects) -> li
             data={**median.data("median"), **high.data("percentile_99"), **nets.data},
         ),
     ]
+
+
+def _none(nets: Nets) -> Estimate:
+    """The share where no net has a vector with another code: the nets do not differ, and of each
+    the rows leave open what Wilson's interval of one net says.
+    """
+    found = wilson(0, min(len(one.dataset) for one in nets.results))
+    return replace(found, clusters=len(nets.results), method="Wilson, of one net")
 
 
 def _rows(nets: Nets, rule: str) -> Iterator[tuple[float, float, float]]:
@@ -395,15 +422,18 @@ def _sweep_figure(findings: Iterable[Finding]) -> Figure:
 
 def _draw_sweep(told: Sequence[tuple[str, JSON]]) -> Canvas:
     panels = []
+    bare = [name.removesuffix(UNTRAINED) for name, _ in told]
+    groups = {name: place for place, name in enumerate(dict.fromkeys(bare))}
     for column, axis in ((1, "share of other codes"), (3, "99th percentile of the change")):
         lines = []
-        for name, table in told:
+        for (name, table), base in zip(told, bare, strict=True):
             assert isinstance(table, Sequence)
             rows = [row for row in table if isinstance(row, Sequence)]
             x, y = [float(str(row[0])) for row in rows], [number(row[column]) for row in rows]
-            lines.append((name, x, y))
+            lines.append(Curve(name, x, y, groups[base], name.endswith(UNTRAINED)))
         panels.append((axis, lines))
-    return sweeps(panels, "What eps changes", "logarithmic axes", "eps")
+    subtitle = "exact codes and float64 outputs against those at eps = 0"
+    return sweeps(panels, "What eps changes", subtitle, "eps")
 
 
 def _ray_figure(layer: LanguageLayer) -> Figure:
@@ -430,10 +460,11 @@ def ray_caption(layer: LanguageLayer) -> str:
     )
     at_last, at_one = (percent(gap) for gap in gaps)
     place = "below" if last < 1 else "beyond"
+    times = "once" if count == 1 else f"{count} times, last"
     return (
-        f"{start} The code changes {count} times, last at t = {last:.2g}, {place} t = 1; the "
-        f"output goes on changing: it is {at_last} of its length away from that at eps = 0 at the "
-        f"last change, and {at_one} at t = 1."
+        f"{start} The code changes {times} at t = {last:.2g}, {place} t = 1; the output goes on "
+        f"changing: from that at eps = 0 it is {at_last} of its length away at the last change, "
+        f"and {at_one} at t = 1."
     )
 
 

@@ -28,7 +28,7 @@ from studies.question import Question
 from studies.questions import monosemantic_directions
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
 from studies.questions.shared.nets import ensemble
-from studies.questions.shared.pictures import Line, sweeps
+from studies.questions.shared.pictures import Curve, sweeps
 from studies.questions.shared.rays import affordable, with_eps
 from studies.questions.shared.sampling import random_points
 from studies.rules import Claim, Rule, at_most, below, theorem, within
@@ -85,7 +85,7 @@ FEWEST_CELLS, FEWEST_PAIRS, FEWEST_DISTANCES = 5, 10, 3
 PLANE, CUBE = Box(-1.5, 1.5, dim=2), Box(-1.5, 1.5, dim=3)
 ARMS: tuple[Arm, ...] = ("trained", "untrained")
 FAMILIES: tuple[tuple[str, tuple[int, ...], NormName], ...] = (
-    ("moons", (8, 8), "none"),
+    ("circles", (8, 8), "none"),
     ("direction3", (12,), "none"),
     ("direction3", (12,), "layernorm"),
     ("direction3", (12,), "rms"),
@@ -386,18 +386,21 @@ class Changes:
 
 
 def _growth_figures(grown: Sequence[tuple[str, Sequence[Steps]]]) -> tuple[Figure, ...]:
-    lines = [(subject, *_curve(steps)) for subject, steps in grown]
-    lines = [line for line in lines if len(line[1])]
+    lines = [
+        Curve(subject, *_curve(steps), place // len(ARMS), bool(place % len(ARMS)))
+        for place, (subject, steps) in enumerate(grown)
+    ]
+    lines = [line for line in lines if line.x]
     if not lines:
         return ()
     caption = (
         "How far apart the maps of two cells are, by the exact Hamming distance h of their codes: "
-        "the median over pairs of cells, divided by that at h = 1, mean over nets. The black line "
+        "the median over pairs of cells, divided by that at h = 1, mean over nets. The dotted line "
         "is the square root of h."
     )
-    most = max(x[-1] for _, x, _ in lines)
-    root = ("square root of h", [1.0, most], [1.0, math.sqrt(most)])
-    return (Figure("maps-by-hamming-distance", caption, partial(_draw_growth, [root, *lines])),)
+    most = max(line.x[-1] for line in lines)
+    lines = [Curve("square root of h", [1.0, most], [1.0, math.sqrt(most)], -1), *lines]
+    return (Figure("maps-by-hamming-distance", caption, partial(_draw_growth, lines)),)
 
 
 def _curve(steps: Sequence[Steps]) -> tuple[list[float], list[float]]:
@@ -409,9 +412,10 @@ def _curve(steps: Sequence[Steps]) -> tuple[list[float], list[float]]:
     return [float(h) for h in shared], ys
 
 
-def _draw_growth(lines: Sequence[Line]) -> Canvas:
+def _draw_growth(lines: Sequence[Curve]) -> Canvas:
     panel = ("distance of maps / that at h = 1", lines)
-    return sweeps([panel], "Maps by Hamming distance", "logarithmic axes", "Hamming distance h")
+    subtitle = "solid: trained, dashed: untrained"
+    return sweeps([panel], "Maps by Hamming distance", subtitle, "Hamming distance h")
 
 
 def _figures(subjects: Subjects) -> tuple[Figure, ...]:

@@ -127,8 +127,8 @@ def test_the_caption_of_a_ray_says_what_the_figure_shows() -> None:
     # one neuron, r_crit = 1; the output 2 s - 1 is 0 there, and 1 at eps = 0
     network = block([[1, 0, 0, 0]], [-1], "rms", Fraction(3, 4))
     told = negligible_eps.ray_caption(layer_of(network, [[4.0, 0, 0, 0]]))
-    assert "changes 1 times, last at t = 0.25, below t = 1" in told
-    assert "100% of its length away from that at eps = 0 at the last change, and 16.5% at" in told
+    assert "changes once at t = 0.25, below t = 1" in told
+    assert "100% of its length away at the last change, and 16.5% at t = 1" in told
     assert "beyond t = 1" in negligible_eps.ray_caption(layer_of(network, [[0.5, 0, 0, 0]]))
     assert "never changes" in negligible_eps.ray_caption(layer_of(network, [[-1.0, 0, 0, 0]]))
     assert "Not drawn" in negligible_eps.ray_caption(layer_of(block(PAIR, [1, 1]), [[1, 1, 1]]))

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Line = tuple[str, Sequence[float], Sequence[float]]
-
 
 @dataclass(frozen=True)
 class Row:
@@ -89,47 +87,71 @@ def _window(values: Iterable[float | None], scale: str) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A line of points; those of one `group` have one colour, and a `dashed` one beside a solid one
+    is its control.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    group: int = 0
+    dashed: bool = False
+
+
 def sweeps(
-    panels: Sequence[tuple[str, Sequence[Line]]], title: str, subtitle: str, x_axis: str
+    panels: Sequence[tuple[str, Sequence[Curve]]], title: str, subtitle: str, x_axis: str
 ) -> Figure:
-    """Panels (axis, lines) side by side on logarithmic axes; zeros are open marks at the lower
-    edge.
+    """Panels (axis, curves) side by side on logarithmic axes; zeros are open marks at the lower
+    edge. A curve of group -1 is a thin reference without marks.
     """
     from viz import style
 
     with style.house():
         figure: Figure
-        figure, axes = style.figure(
-            4.9 + 3.4 * (len(panels) - 1), 4.4, 1, len(panels), squeeze=False
-        )
-        axes = axes[0]
-        for ax, (axis, lines) in zip(axes, panels, strict=True):
+        width = 3.4 * len(panels) + 3.6
+        figure, axes = style.figure(width, 4.0, 1, len(panels), squeeze=False)
+        for ax, (axis, lines) in zip(axes[0], panels, strict=True):
             _sweep(ax, lines)
             ax.set(xlabel=x_axis, ylabel=axis)
-        axes[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        style.headline(axes[0], title, subtitle)
+        axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        style.headline(axes[0][0], title, subtitle)
         return figure
 
 
-def _sweep(ax: Axes, lines: Sequence[Line]) -> None:
+def _sweep(ax: Axes, lines: Sequence[Curve]) -> None:
     from viz import style
 
-    low, high = _window([y for _, _, found in lines for y in found], "log")
-    for index, (name, x, y) in enumerate(lines):
-        colour, marker = style.series_colour(index), style.MARKERS[index % 8]
-        seen = [value if value > 0 else math.nan for value in y]
-        ax.plot(x, seen, color=colour, linewidth=style.LINE, marker=marker, label=name)
-        none = [place for place, value in zip(x, y, strict=True) if not value > 0]
+    low, high = _window([y for line in lines for y in line.y], "log")
+    for line in lines:
+        drawn = line.group >= 0
+        colour = style.series_colour(line.group) if drawn else style.INK
+        seen = [value if value > 0 else math.nan for value in line.y]
+        ax.plot(
+            line.x,
+            seen,
+            color=colour,
+            linewidth=style.LINE,
+            linestyle=(":" if not drawn else "--" if line.dashed else "-"),
+            marker=style.MARKERS[line.group % 8] if drawn else "",
+            markersize=4,
+            label=line.label,
+        )
+        none = [place for place, value in zip(line.x, line.y, strict=True) if not value > 0]
         ax.plot(
             none,
             [low] * len(none),
             linestyle="",
-            marker=marker,
+            marker=style.MARKERS[line.group % 8],
+            markersize=4,
             markerfacecolor=style.PAPER,
             markeredgecolor=colour,
             clip_on=False,
         )
-    ax.set(xscale="log", yscale="log", ylim=(low, high))
+    ax.set(ylim=(low, high))
+    style.logarithmic(ax, "x")
+    style.logarithmic(ax, "y")
 
 
 def curves(
