@@ -28,6 +28,7 @@ from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoin
 from toy_models.datasets import require_sound
 from toy_models.models import NormName
 from toy_models.train import TrainingDiverged
+from toy_models.training_cache import TrainingCache
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
@@ -193,7 +194,7 @@ class Subjects:
 
     `own` are subjects that a user gave: a question is asked of those that fit it, and the study
     says which do not. `seeds` is how many networks an ensemble has, where that was said, and
-    `quick` asks for few of everything.
+    `quick` asks for few of everything. Nets of ensembles are kept in the `cache`.
     """
 
     toys: dict[str, Toy]
@@ -206,6 +207,7 @@ class Subjects:
     own: bool = False
     seeds: int | None = None
     quick: bool = False
+    cache: TrainingCache | None = None
 
     @classmethod
     def of(cls, *subjects: Subject, **options: Any) -> Subjects:
@@ -286,8 +288,9 @@ def prepare(
     `gpt2` names a hub model or a folder with real GPT-2 weights and its tokenizer, whose first,
     middle and last layer are examined too. `progress` is called with a line before each step. Only
     the `groups` that are asked for are trained. The tiny GPT-2 of an `earlier` study is taken over
-    where it was trained alike. Takes about half a minute on two cores. Raises InvalidInput for a
-    checkpoint or device that is not there, MissingExtra without transformers.
+    where it was trained alike, and the nets of ensembles are kept beside it. Takes about half a
+    minute on two cores. Raises InvalidInput for a checkpoint or device that is not there,
+    MissingExtra without transformers.
     """
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
@@ -306,9 +309,9 @@ def prepare(
         layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
     if gpt2 is not None and real is not None:
         layers += real_layers(real, Path(gpt2).name, report, tokens)
-    return Subjects(
-        toys, deep, spheres, layers, seed, device, tuple(failed), seeds=seeds, quick=quick
-    )
+    cache = None if earlier is None else TrainingCache.under(earlier.parent)
+    found = (toys, deep, spheres, layers, seed, device, tuple(failed))
+    return Subjects(*found, seeds=seeds, quick=quick, cache=cache)
 
 
 def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:

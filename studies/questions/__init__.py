@@ -12,11 +12,13 @@ from studies.questions import (
     monosemantic_directions,
     negligible_eps,
     neighbouring_maps,
+    one_layer_or_two,
     referee,
 )
 
 QUESTIONS: tuple[Question, ...] = (
     monosemantic_directions.QUESTION,
+    one_layer_or_two.QUESTION,
     arcs_of_the_circle.QUESTION,
     cells_of_spheres.QUESTION,
     negligible_eps.QUESTION,

@@ -1,18 +1,21 @@
 """Claim 0.2: for n = 3 the hyperplanes cut the circle of LayerNorm into arcs, and each arc is a
-transformation of its own.
+transformation of its own; RMSNorm in R^2 leaves a circle too.
 
-The first half is a theorem, and its run checks the code: the arc lengths add up to 2 pi sqrt(3).
-The second half fails where one code owns several arcs (a slab meets a circle in two); an ensemble
-says how often it does.
+The first half is a theorem, and its run checks the code: the arc lengths add up to 2 pi sqrt(n).
+The second half fails where one code owns several arcs (a slab meets a circle in two); ensembles of
+trained and untrained nets say how often it does.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import sympy
 
 from exact import LayerNorm, Network, Outcome, Sphere, partition
@@ -24,11 +27,15 @@ from studies.question import Question
 from studies.questions import monosemantic_directions
 from studies.questions.neighbouring_maps import cells_of, enumerated
 from studies.questions.shared.intervals import Share, percent
+from studies.questions.shared.nets import Nets, ensemble
+from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.rays import must_live, spanning
 from studies.rules import SHARE, Claim, at_most, below, theorem
-from studies.statistics import NETS, Estimate
-from studies.subjects import Subject, Subjects, Toy
-from toy_models.models import ModelConfig, initialised
+from studies.statistics import NETS, Estimate, over_clusters
+from studies.subjects import NORM_NAMES, Subject, Subjects, Toy
+from toy_models import ModelConfig, TrainConfig, TrainResult
+from toy_models.models import NormName
+from toy_models.populations import Arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -37,23 +44,28 @@ CLAIM = "0.2"
 RARE = 0.05
 CUT = Claim(
     CLAIM,
-    "Neurons cut the circle of LayerNorm in R^3 into arcs, with one affine map on each.",
+    "The hyperplanes of the neurons cut the norm's circle into arcs, and all of an arc undergoes "
+    "one affine map.",
     Kind.THEOREM,
-    theorem("the enumeration is complete and the exact lengths sum to 2*pi*sqrt(3)"),
+    theorem("the enumeration is complete and the exact lengths sum to 2*pi*sqrt(n) in R^n"),
 )
 OWN = Claim(
     CLAIM,
-    "Each arc is a different transformation.",
+    "Different arcs undergo different transformations.",
     Kind.CENSUS,
     at_most(0, "the number of arcs without an affine map of their own", range=(0, math.inf)),
 )
 OWN_IN_MOST = Claim(
     CLAIM,
-    f"Each arc is a different transformation, in all untrained nets but {percent(RARE)}.",
+    f"Different arcs undergo different transformations, in all nets but {percent(RARE)}.",
     Kind.ESTIMATE,
     below(RARE, "the share of nets in which a code owns two arcs", range=SHARE),
 )
-ENSEMBLE, ENSEMBLE_WIDTHS, SHOWN = 200, (4, 12, 36), 200
+WIDTHS, SHOWN = (4, 8, 12, 24, 36), 200
+TASKS: dict[NormName, TrainConfig] = {
+    "layernorm": TrainConfig(task="direction3"),
+    "rms": TrainConfig(task="direction", task_options={"dimension": 2, "centred": False}),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Arcs:
 
 
 def arcs_of(network: Network) -> Arcs:
-    """Partition the circle of a norm in R^3."""
+    """Partition the circle of a norm."""
     found = enumerated(network, Sphere()).seen_as(CurvePartition)
     return Arcs(found, shared_codes(found), sympy.expand(sum(arc.length for arc in found.regions)))
 
@@ -77,8 +89,8 @@ def shared_codes(found: CurvePartition) -> int:
 
 
 def ask(subjects: Subjects) -> Answer:
-    """Arcs, lengths, codes and maps on the trained toys, and shared codes in an ensemble of
-    untrained ones.
+    """Arcs, lengths, codes and maps on the trained toys, and shared codes in ensembles, trained and
+    not.
     """
     toys = [toy for toy in (*subjects.toys.values(), *subjects.deep.values()) if fits(toy)]
     findings: list[Finding] = []
@@ -86,17 +98,17 @@ def ask(subjects: Subjects) -> Answer:
         findings += _of_toy(toy)
     figures = [_figure(toy) for toy in toys] + _sectors(subjects)
     if not subjects.own:
-        nets = subjects.nets(ENSEMBLE)
-        findings += [ensemble_finding(subjects.seed, width, nets) for width in ENSEMBLE_WIDTHS]
+        ensembles = [one for norm in TASKS for one in ensembles_finding(subjects, norm)]
+        findings += ensembles
+        figures.append(_shared_codes(ensembles))
     return Answer(tuple(findings), tuple(figures))
 
 
 def fits(subject: Subject) -> bool:
-    """Whether one LayerNorm leaves a circle, and nothing of the length reaches hinges behind."""
+    """Whether one norm leaves a circle, and nothing of the length reaches hinges behind."""
     if not isinstance(subject, Toy) or len(subject.block.norms) != 1:
         return False
-    norm = subject.block.norms[0]
-    return isinstance(norm, LayerNorm) and norm.dim == 3 and monosemantic_directions.fits(subject)
+    return subject.block.norms[0].sphere_dim == 1 and monosemantic_directions.fits(subject)
 
 
 def _of_toy(toy: Toy) -> list[Finding]:
@@ -111,7 +123,7 @@ def _of_toy(toy: Toy) -> list[Finding]:
 
 def cut_finding(subject: str, found: Arcs) -> Finding:
     """Whether the arcs tile the circle."""
-    whole = 2 * sympy.pi * sympy.sqrt(3)
+    whole = 2 * sympy.pi * sympy.sqrt(found.partition.network.norms[0].dim)
     complete = found.partition.outcome is Outcome.COMPLETE and found.length == whole
     cells = found.partition.cell_count
     value = f"{cells} arcs, lengths sum to {str(found.length).replace(' ', '')} exactly"
@@ -144,32 +156,98 @@ def own_map_finding(subject: str, found: Arcs) -> Finding:
     return OWN.finding(subject, Estimate.exactly(cells - maps), value=value, data=data)
 
 
-def ensemble_finding(seed: int, width: int, count: int) -> Finding:
-    """How often a code owns several arcs in untrained networks with torch's usual initial
-    weights.
+def ensembles_finding(subjects: Subjects, norm: NormName) -> list[Finding]:
+    """How often a code owns several arcs: in trained nets of every width, and in the same nets
+    untrained.
     """
-    config = ModelConfig(widths=(width,), norm="layernorm", embed_dim=0, input_dim=3, output_dim=4)
-    hits = 0
-    for index in range(count):
-        toy = torch_modules.read(initialised(config, seed * count + index))
-        hits += shared_codes(partition(toy, Sphere()).seen_as(CurvePartition)) > 0
-    share = Share(hits, count)
-    low, high = share.interval
+    arms: tuple[Arm, ...] = ("trained", "untrained")
+    by_width = [
+        ensemble(
+            subjects,
+            replace(TASKS[norm], model=ModelConfig((width,), norm, embed_dim=0)),
+            arms,
+            group=group,
+        )
+        for group, width in enumerate(WIDTHS)
+    ]
+    return [
+        OWN_IN_MOST.guarded(
+            f"{arm} nets, {NORM_NAMES[norm]}", partial(nets_finding, nets, norm, subjects.seed)
+        )
+        for arm, nets in zip(arms, zip(*by_width, strict=True), strict=True)
+    ]
+
+
+def nets_finding(by_width: Sequence[Nets], norm: str, seed: int) -> Finding:
+    """The share of nets with a code on several arcs, all widths together, and the mean number of
+    such codes.
+    """
+    counts = [[_shared_in(one) for one in nets.results] for nets in by_width]
+    every = [count for found in counts for count in found]
+    mean = over_clusters(every, np.random.default_rng(seed))
+    share, count = Share(sum(map(bool, every)), len(every)), len(every)
+    lost = sum(nets.left_out for nets in by_width)
+    data: dict[str, JSON] = {
+        "nets": f"{NORM_NAMES[norm]}, {by_width[0].arm}",
+        "networks": count,
+        "with_shared_code": share.hits,
+        "low_float": share.interval[0],
+        "high_float": share.interval[1],
+        "did_not_learn": lost,
+        "widths": list(WIDTHS),
+        "with_shared_code_by_width": [sum(map(bool, found)) for found in counts],
+        "networks_by_width": [len(found) for found in counts],
+        **mean.data("mean_codes"),
+    }
+    left_out = f", {lost} more did not learn" if lost else ""
     return OWN_IN_MOST.finding(
-        f"{count} untrained toys, {width} neurons, LayerNorm",
+        f"{count} nets, {by_width[0].arm}, {NORM_NAMES[norm]}, {min(WIDTHS)} to {max(WIDTHS)} "
+        f"neurons{left_out}",
         share.estimate(NETS),
-        value=f"{share} have a code with several arcs",
-        data={"networks": count, "with_shared_code": hits, "low_float": low, "high_float": high},
+        value=f"{share} have a code with several arcs; such codes a net: {mean}",
+        data=data,
     )
 
 
-def _figure(toy: Toy) -> Figure:
+def _shared_in(result: TrainResult) -> int:
+    network = torch_modules.read(result.model)
+    return shared_codes(partition(network, Sphere()).seen_as(CurvePartition))
+
+
+def _shared_codes(findings: Sequence[Finding]) -> Figure:
     caption = (
-        f"The image of LayerNorm in R^3 for {toy.name}: a circle of radius √3 in the plane of "
-        f"mean zero, cut by the neurons' "
-        "first-layer hyperplanes (lines) into arcs; equal colour means equal spline code. Dots "
-        "inside are directions of the "
-        "data, by class."
+        "The share of nets in which one code owns two arcs or more, in per cent, by norm, training "
+        "and number of neurons (95% Wilson intervals). Right of the line the claim fails."
+    )
+    return Figure("shared-codes", caption, lambda: _draw_shares(findings))
+
+
+def _draw_shares(findings: Sequence[Finding]) -> Canvas:
+    rows = []
+    for finding in (one for one in findings if one.data):
+        hits, totals = (
+            cast("list[int]", finding.data[key])
+            for key in ("with_shared_code_by_width", "networks_by_width")
+        )
+        for width, hit, total in zip(WIDTHS, hits, totals, strict=True):
+            if total:
+                share = Share(hit, total)
+                ends = (100 * end for end in share.interval)
+                rows.append(
+                    Row(f"{finding.data['nets']}, {width} neurons", 100 * hit / total, *ends)
+                )
+    title, subtitle = "Nets with a code on two arcs", "95% intervals over nets"
+    return forest(rows, title, subtitle, "nets / %", mark=100 * RARE)
+
+
+def _figure(toy: Toy) -> Figure:
+    norm = toy.block.norms[0]
+    place = "in the plane of mean zero, " if isinstance(norm, LayerNorm) else ""
+    caption = (
+        f"The image of {NORM_NAMES.get(toy.norm, toy.norm)} in R^{norm.dim} for {toy.name}: a "
+        f"circle of radius √{norm.dim} {place}cut by the neurons' first-layer hyperplanes (lines) "
+        "into arcs; equal colour means equal spline code. Dots inside are directions of the data, "
+        "by class."
     )
     return Figure(f"arcs-{toy.slug}", caption, lambda: _draw(toy))
 
@@ -178,7 +256,7 @@ def _draw(toy: Toy) -> Canvas:
     from viz.figures.circle import circle_figure
 
     found = partition(toy.block, Sphere()).seen_as(CurvePartition)
-    return circle_figure(found, title=f"LayerNorm's circle, {toy.name}", **toy.shown(SHOWN))
+    return circle_figure(found, title=f"The norm's circle, {toy.name}", **toy.shown(SHOWN))
 
 
 def _sectors(subjects: Subjects) -> list[Figure]:
@@ -218,5 +296,6 @@ QUESTION = Question(
     (CUT, OWN, OWN_IN_MOST),
     groups=("toys", "deep"),
     fits=fits,
-    needs="one LayerNorm, in R^3, that no skip goes around",
+    needs="one norm that leaves a circle, LayerNorm in R^3 or RMSNorm in R^2, and no skip around "
+    "it in front of hinges",
 )

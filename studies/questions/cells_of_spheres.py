@@ -2,29 +2,37 @@
 behave alike.
 
 Every cell is enumerated, with its code, its area and its neighbours; Euler's relation is checked on
-the way. Sampled codes must be among those found, and m^2 - m + 2 is the most cells that m circles
-leave. In the hundreds of dimensions of a language model this study sees great circles: exact arcs
-along geodesics between residual vectors.
+the way. Sampled codes must be among those found, and there are at most as many cells as m great
+spheres in general position leave (Cover 1965): 2 (C(m - 1, 0) + ... + C(m - 1, d - 1)) on the
+sphere of R^d, m^2 - m + 2 for m circles. In R^5 to R^7 all codes are enumerated, and how many cells
+each owns. In the hundreds of dimensions of a language model this study sees great circles: exact
+arcs along geodesics between residual vectors.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from exact import GreatCircle, Network, Outcome, Plane, Sphere, partition
+from exact import GreatCircle, Network, Norm, Outcome, Partition, Plane, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.codes import CodePartition
 from exact.regions.spheres.partition import SpherePartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions.shared.intervals import Share
-from studies.questions.shared.rays import Pair, affordable, spanning
+from studies.questions.shared.nets import STEPS
+from studies.questions.shared.rays import Pair, affordable, must_live, spanning
 from studies.questions.shared.sampling import codes_float, distinct_codes, random_points
-from studies.rules import SHARE, Claim, above, theorem
+from studies.rules import SHARE, Claim, above, at_most, theorem
 from studies.statistics import Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
+from toy_models import ModelConfig, TrainConfig
+from toy_models.ensembles import fit_ensemble
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -33,17 +41,25 @@ CLAIM = "0.3"
 ALMOST_ALL = 0.99
 CELLS = Claim(
     CLAIM,
-    "On a 2-sphere (LayerNorm in R^4, RMSNorm in R^3) each neuron cuts along a circle, and the "
-    "circles bound the cells.",
+    "Behind a norm that leaves a 2-sphere (LayerNorm in R^4) the hyperplanes of the neurons cut it "
+    "along circles, the boundaries of its cells; in R^n it is alike, one dimension after another.",
     Kind.THEOREM,
     theorem(
-        "every sampled code is among the codes found, and cells <= m^2 - m + 2 for m neurons",
+        "every sampled code is among the codes found, and there are no more cells than general "
+        "position leaves",
         open_if="the partition ends early",
     ),
 )
-ALIKE = Claim(
+OWN = Claim(
     CLAIM,
-    "In higher dimensions a geodesic crosses the boundary of one neuron at a time.",
+    "Each cell of the sphere undergoes an affine map of its own.",
+    Kind.CENSUS,
+    at_most(0, "the number of codes that own several cells", range=(0, math.inf)),
+)
+GENERIC = Claim(
+    CLAIM,
+    "In high dimensions too cells meet along the hyperplane of one neuron: crossings along "
+    "geodesics are generic, one neuron at a time.",
     Kind.ESTIMATE,
     above(
         ALMOST_ALL,
@@ -53,66 +69,156 @@ ALIKE = Claim(
         least=1,
     ),
 )
+DIMENSIONS, NEURONS, HIGHEST_SPHERE = (5, 6, 7), 12, 5
 SAMPLES, GEODESICS, SHOWN = 50_000, 6, 300
 FAR = 2.0**20  # samples are taken where eps no longer matters
 
 
 def ask(subjects: Subjects) -> Answer:
-    """The exact cells of the 2-spheres of the toys, and exact arcs on great circles of the language
-    layers.
+    """The exact cells of the spheres of the toys and of nets in R^5 to R^7, and exact arcs on great
+    circles of the language layers.
     """
     toys = [toy for toy in (*subjects.spheres.values(), *subjects.toys.values()) if fits(toy)]
-    findings = [
-        CELLS.guarded(toy.name, partial(cells_finding, toy.name, toy.block, subjects.seed))
-        for toy in toys
-    ]
+    findings = [found for toy in toys for found in _of_toy(toy, subjects.seed)]
+    if not subjects.own:
+        findings += _of_higher_dimensions(subjects)
     findings += [
-        ALIKE.guarded(layer.name, partial(geodesics_finding, layer)) for layer in subjects.language
+        GENERIC.guarded(layer.name, partial(geodesics_finding, layer))
+        for layer in subjects.language
     ]
-    return Answer(tuple(findings), tuple([*map(_globe, toys), *_side_by_side(subjects)]))
+    globes = [_globe(toy) for toy in toys if _norm(toy).sphere_dim == 2]
+    return Answer(tuple(findings), tuple([*globes, *_side_by_side(subjects)]))
 
 
 def fits(subject: Subject) -> bool:
-    """Whether one hidden layer cuts the 2-sphere of a norm; a language layer has geodesics."""
+    """Whether one hidden layer cuts the sphere of a norm, few neurons where it has many dimensions;
+    a language layer has geodesics.
+    """
     if not isinstance(subject, Toy):
         return subject.network.has_norm
     norm, hidden = subject.block.blocks[0].norm, subject.block.hidden_layers
-    return norm is not None and norm.sphere_dim == 2 and len(hidden) == 1
+    if norm is None or len(hidden) != 1:
+        return False
+    few = 3 <= norm.sphere_dim <= HIGHEST_SPHERE and subject.block.hinge_count <= NEURONS
+    return norm.sphere_dim == 2 or few
+
+
+def _norm(toy: Toy) -> Norm:
+    return toy.block.norms[0]
+
+
+def _of_toy(toy: Toy, seed: int) -> list[Finding]:
+    def own() -> Finding:
+        toy.must_have_learned()
+        must_live(toy.block)
+        return own_cells_finding(toy.name, toy.block)
+
+    cells = CELLS.guarded(toy.name, partial(cells_finding, toy.name, toy.block, seed))
+    return [cells, OWN.guarded(toy.name, own)]
+
+
+def _of_higher_dimensions(subjects: Subjects) -> list[Finding]:
+    """One trained net for each of some dimensions."""
+    configs = [
+        TrainConfig(
+            task="direction",
+            task_options={"dimension": dimension},
+            model=ModelConfig((NEURONS,), "layernorm", embed_dim=0),
+            steps=STEPS,
+            seed=subjects.seed,
+            device=subjects.device,
+        )
+        for dimension in (DIMENSIONS[:1] if subjects.quick else DIMENSIONS)
+    ]
+    results = fit_ensemble(configs, cache=subjects.cache, progress=False, report=lambda _: None)
+    found: list[Finding] = []
+    for config, result in zip(configs, results, strict=True):
+        name = f"direction in R^{config.task_options['dimension']} ({NEURONS}), LayerNorm"
+        found += _of_toy(Toy.of(name, result.model, result.dataset, result), subjects.seed)
+    return found
+
+
+@lru_cache(maxsize=16)
+def sphere_of(network: Network) -> Partition:
+    """The partition of the norm's sphere, remembered between findings."""
+    return partition(network, Sphere())
+
+
+def most_cells(neurons: int, dim: int) -> int:
+    """The most cells that hyperplanes leave of the sphere in R^dim, dim >= 2: one neuron more adds
+    at most as many cells as it has itself, cut by the others.
+
+    >>> most_cells(3, 3), most_cells(12, 3), most_cells(2, 6)
+    (8, 134, 4)
+    """
+    return 2 * sum(math.comb(neurons - 1, k) for k in range(dim)) if neurons else 1
 
 
 def cells_finding(subject: str, network: Network, seed: int) -> Finding:
-    """All cells of a 2-sphere, held against sampled codes and the generic maximum."""
-    found, neurons = partition(network, Sphere()).seen_as(SpherePartition), network.hinge_count
+    """All codes of a sphere and their cells, held against sampled codes and the generic maximum."""
+    found, neurons = sphere_of(network), network.hinge_count
     sampled = distinct_codes(
         codes_float(network, FAR * random_points(network.input_dim, SAMPLES, seed))
     )
     missed = len(sampled - {row.tobytes() for row in found.codes})
-    most = neurons * neurons - neurons + 2
-    violations = Estimate.exactly(missed + max(0, len(found) - most))
+    most = most_cells(neurons, network.norms[0].sphere_dim + 1)
+    violations = Estimate.exactly(missed + max(0, found.cell_count - most))
     if found.outcome is not Outcome.COMPLETE:
         violations = Estimate.unknown("the partition ended early")
-    shares = found.areas_float() / float(found.area)
-    discs = sum(found.regions[i].is_disc for i in range(len(found)))
-    value = (
-        f"{len(found)} cells (maximum {most}) of {found.code_count} codes, {discs} of them discs; "
-        f"the largest covers "
-        f"{max(shares):.1%} of the sphere; {len(sampled)} codes in {SAMPLES:,} samples, {missed} "
-        f"of them not found"
-    )
     data: dict[str, JSON] = {
-        "circles": len(found.complex.circles),
-        "crossings": found.complex.vertex_count,
-        "components": found.complex.components,
-        "cells": len(found),
+        "cells": found.cell_count,
         "codes": found.code_count,
-        "discs": discs,
         "maximum": most,
-        "largest_share": float(max(shares)),
         "sampled_codes": len(sampled),
         "samples": SAMPLES,
         "missed": missed,
     }
+    told = ""
+    if isinstance(found, SpherePartition):
+        more = _on_the_2_sphere(found)
+        data |= more
+        told = (
+            f", {more['discs']} of them discs; the largest covers {more['largest_share']:.1%} of "
+            "the sphere"
+        )
+    value = (
+        f"{found.cell_count} cells (maximum {most}) of {found.code_count} codes{told}; "
+        f"{len(sampled)} codes in {SAMPLES:,} samples, {missed} of them not found"
+    )
     return CELLS.finding(subject, violations, value=value, data=data)
+
+
+def _on_the_2_sphere(found: SpherePartition) -> dict[str, int | float]:
+    shares = found.areas_float() / float(found.area)
+    return {
+        "circles": len(found.complex.circles),
+        "crossings": found.complex.vertex_count,
+        "components": found.complex.components,
+        "discs": sum(cell.is_disc for cell in found.regions),
+        "largest_share": float(max(shares)),
+    }
+
+
+def own_cells_finding(subject: str, network: Network) -> Finding:
+    """How many codes own several cells, and how many cells one owns at most."""
+    found = sphere_of(network)
+    if isinstance(found, CodePartition):
+        owned = [found.components(i) for i in range(len(found))]
+        counts = [0 if count is None else count for count in owned]
+        left_open = owned.count(None)
+    else:
+        counts = list(Counter(row.tobytes() for row in found.codes).values())
+        left_open = 0
+    several = sum(count > 1 for count in counts)
+    judged = Estimate.exactly(several)
+    if left_open and not several:
+        judged = Estimate.unknown(f"the cells of {left_open} codes were not decided")
+    return OWN.finding(
+        subject,
+        judged,
+        value=f"{several} of {len(counts)} codes own several cells, one at most {max(counts)}",
+        data={"codes": len(counts), "with_several_cells": several, "most_cells": max(counts)},
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +285,7 @@ def geodesics_finding(layer: LanguageLayer) -> Finding:
         "single_flips": share.hits,
         "crossings": share.total,
     }
-    return ALIKE.finding(f"{layer.name}, {len(found)} geodesics", single, value=value, data=data)
+    return GENERIC.finding(f"{layer.name}, {len(found)} geodesics", single, value=value, data=data)
 
 
 def _globe(toy: Toy) -> Figure:
@@ -240,9 +346,9 @@ QUESTION = Question(
     CLAIM,
     "Cells of spheres in higher dimensions",
     ask,
-    (CELLS, ALIKE),
+    (CELLS, OWN, GENERIC),
     groups=("toys", "spheres", "language"),
     fits=fits,
-    needs="one hidden layer behind LayerNorm in R^4 or RMSNorm in R^3, or a language layer "
-    "behind a norm",
+    needs=f"one hidden layer behind LayerNorm in R^4 or RMSNorm in R^3, up to {NEURONS} neurons in "
+    "up to three dimensions more, or a language layer behind a norm",
 )

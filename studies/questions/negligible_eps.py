@@ -25,6 +25,7 @@ from exact import Codes, Network, Ray, hamming, partition
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.networks.norms import EpsRule
 from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
@@ -327,42 +328,31 @@ def _of_nets(subjects: Subjects, norm: NormName) -> list[Finding]:
     model = ModelConfig(widths=(WIDTH,), norm=norm, embed_dim=0)
     arms = ensemble(subjects, TrainConfig(task=TASK, model=model), ARMS)
     found: list[Finding] = []
-    for nets, rule in [*((nets, "var") for nets in arms), (arms[0], "std")]:
+    asked: list[tuple[Nets, EpsRule]] = [(nets, "var") for nets in arms]
+    for nets, rule in [*asked, (arms[0], "std")]:
         beside = ", eps beside the root" if rule == "std" else ""
         subject = f"{TASK} ({WIDTH}), {NORM_NAMES[norm]}, {nets.arm} nets{beside}"
-        found += nets_findings(subject, nets, rule, subjects)
+        found += nets_findings(subject, nets, rule, subjects.seed)
     return found
 
 
-def nets_findings(subject: str, nets: Nets, rule: str, subjects: Subjects) -> list[Finding]:
+def nets_findings(subject: str, nets: Nets, rule: EpsRule, seed: int) -> list[Finding]:
     """Codes and outputs over nets, each on its own data."""
-    least, rng = subjects.nets(MINIMUM), np.random.default_rng(subjects.seed)
+    rng = np.random.default_rng(seed)
     rows = np.array([*_rows(nets, rule)])
     if not len(rows):
-        whys = "no net learned"
-        return [one[NETS].at_least(least).undecided(subject, whys) for one in (CODE, OUTPUT)]
+        return [one[NETS].undecided(subject, "no net learned") for one in (CODE, OUTPUT)]
     share, median, high = (over_clusters(column, rng) for column in rows.T)
     if not rows[:, 0].any():
         share = _none(nets)
     spread = f"largest of a net {percent(float(rows[:, 0].max()))}; {nets.told}"
+    shares: dict[str, JSON] = {"shares_float": rows[:, 0].tolist(), **nets.data}
+    changes = {**median.data("median"), **high.data("percentile_99"), **nets.data}
     return [
-        CODE[NETS]
-        .at_least(least)
-        .finding(
-            subject,
-            share,
-            value=f"{share}; {spread}",
-            data={**share.data("share"), "shares_float": rows[:, 0].tolist(), **nets.data},
+        CODE[NETS].finding(
+            subject, share, value=f"{share}; {spread}", data={**share.data("share"), **shares}
         ),
-        OUTPUT[NETS]
-        .at_least(least)
-        .finding(
-            subject,
-            median,
-            high,
-            value=_told(median, high),
-            data={**median.data("median"), **high.data("percentile_99"), **nets.data},
-        ),
+        OUTPUT[NETS].finding(subject, median, high, value=_told(median, high), data=changes),
     ]
 
 
@@ -374,7 +364,7 @@ def _none(nets: Nets) -> Estimate:
     return replace(found, clusters=len(nets.results), method="Wilson, of one net")
 
 
-def _rows(nets: Nets, rule: str) -> Iterator[tuple[float, float, float]]:
+def _rows(nets: Nets, rule: EpsRule) -> Iterator[tuple[float, float, float]]:
     for result in nets.results:
         toy = Toy.of("a net", result.model, result.dataset)
         yield effect(with_rule(toy.block, rule), toy.residuals).row

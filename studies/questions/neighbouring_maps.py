@@ -63,12 +63,10 @@ NEIGHBOURS = Claim(
 
 def _near(unit: str, least: int, over: str) -> Rule:
     """Maps are similar, over these units."""
-    options = {"range": RELATIVE, "unit": unit, "least": least}
-    return below(MEDIAN, f"the median over {over} of {OF}", **options) & below(  # type: ignore[arg-type]
-        HIGH,
-        "its 90th percentile",
-        **options,  # type: ignore[arg-type]
+    median = below(
+        MEDIAN, f"the median over {over} of {OF}", range=RELATIVE, unit=unit, least=least
     )
+    return median & below(HIGH, "its 90th percentile", range=RELATIVE, unit=unit, least=least)
 
 
 OVER_NETS = Claim(CLAIM, NEAR, Kind.ESTIMATE, _near(NETS, MINIMUM, "facets"))
@@ -106,7 +104,7 @@ def ask(subjects: Subjects) -> Answer:
     if not subjects.own:
         for family in FAMILIES:
             for subject, told, steps, data in _family(subjects, *family):
-                findings += family_findings(subject, told, steps, subjects, data)
+                findings += family_findings(subject, told, steps, subjects.seed, data)
                 grown.append((subject, steps))
     return Answer(tuple(findings), (*_growth_figures(grown), *_figures(subjects)))
 
@@ -276,13 +274,13 @@ def _family(
 
 
 def family_findings(
-    subject: str, told: str, steps: Sequence[Steps], subjects: Subjects, data: dict[str, JSON]
+    subject: str, told: str, steps: Sequence[Steps], seed: int, data: dict[str, JSON]
 ) -> list[Finding]:
     """Both claims over networks, one value a network."""
-    near, apart = (one.at_least(subjects.nets(MINIMUM)) for one in (OVER_NETS, APART))
     if not steps:
-        return [one.undecided(subject, "no net has cells to compare") for one in (near, apart)]
-    rng = np.random.default_rng(subjects.seed)
+        why = "no net has cells to compare"
+        return [one.undecided(subject, why) for one in (OVER_NETS, APART)]
+    rng = np.random.default_rng(seed)
     median, high = (
         over_clusters(one, rng) for one in zip(*(s.quantiles for s in steps), strict=True)
     )
@@ -290,14 +288,14 @@ def family_findings(
     known = [slope for slope in slopes if not math.isnan(slope)]
     slope = over_clusters(known, rng)
     return [
-        near.finding(
+        OVER_NETS.finding(
             subject,
             median,
             high,
             value=f"median {median}; 90th percentile {high}; {told}",
             data={**median.data("median"), **high.data("percentile_90"), **data},
         ),
-        apart.finding(
+        APART.finding(
             subject,
             slope,
             value=f"{slope}{_lost(len(slopes) - len(known))}",

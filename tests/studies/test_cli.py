@@ -391,7 +391,7 @@ def test_a_question_is_asked_of_runs_and_files(call: Call) -> None:
     assert [question["claim"] for question in values["questions"]] == ["0.1", "0.5"]
     told = {(f["claim"], f["subject"]): f for q in values["questions"] for f in q["findings"]}
     assert told["0.1", "moons-layernorm, eps = 0"]["verdict"] == "supported"
-    assert told["0.1", "mine.safetensors"]["data"]["arcs"] > 0
+    assert told["0.1", "mine.safetensors"]["data"]["cells"] > 0
     left = told["0.5", "mine.safetensors"]
     assert (left["value"], left["verdict"]) == ("not asked", "undecided")
     assert left["why"] == "needs one norm, in front of layers"
@@ -1034,7 +1034,7 @@ MISTAKES = [
     ("own task", "train --task users_lacking:task", "ModuleNotFoundError: No module named 'no_su"),
     ("own task", "train --task 'users module:task'", "--task does not name a function"),
     ("own task", "train --task users_module:halves --task-option up=1", "unknown option of the t"),
-    (None, "study --only 9.9", "no question on the claim; got '9.9'; write .* 0.1, 0.2, 0.3, 0.4"),
+    (None, "study --only 9.9", "no question on the claim; got '9.9'; write .* 0.1, 0.1b, 0.2, 0.3"),
     (None, "study --only 0.1,", "no question on the claim; got ''"),
     (None, "study --only 0.1 --on nosuch", "no run or checkpoint of that name"),
     (None, "study --only 0.1 --on moons-none --on moons-none", "named twice; got moons-none"),

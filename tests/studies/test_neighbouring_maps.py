@@ -19,7 +19,6 @@ from studies.subjects import Subjects
 from tests.studies.test_questions import block, layer_of
 
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
-NONE = Subjects({}, {}, {}, ())
 
 
 def line(slopes: list[int]) -> Partition:
@@ -122,7 +121,7 @@ def nets(law: str, count: int = 30, width: int = 12) -> list[neighbouring_maps.S
 
 
 def family(law: str) -> list[Finding]:
-    return family_findings("nets", "told", nets(law), NONE, {})
+    return family_findings("nets", "told", nets(law), 0, {})
 
 
 def test_nets_with_cauchy_weights_fail_where_the_median_alone_would_let_them_pass() -> None:
@@ -137,9 +136,9 @@ def test_nets_of_many_small_changes_pass_and_of_twelve_large_ones_fail() -> None
 
 
 def test_few_nets_and_nets_without_cells_say_so() -> None:
-    near, _ = family_findings("nets", "told", nets("normal", 4), NONE, {})
+    near, _ = family_findings("nets", "told", nets("normal", 4), 0, {})
     assert (near.verdict, near.why) == (UNDECIDED, "(1) only 4 nets; (2) only 4 nets")
-    assert [f.why for f in family_findings("nets", "", [], NONE, {})] == [
+    assert [f.why for f in family_findings("nets", "", [], 0, {})] == [
         "no net has cells to compare"
     ] * 2
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from exact import Network
 from exact.sources import torch_modules
 from studies.finding import JSON
-from studies.statistics import MINIMUM
+from studies.statistics import MINIMUM, Degenerate
 from studies.subjects import Subjects
 from studies.training import Training
 from toy_models import TrainConfig, TrainResult
@@ -35,7 +35,11 @@ class Nets:
 
     @property
     def networks(self) -> list[Network]:
-        """All of them, exactly."""
+        """All of them, exactly. Degenerate where no net learned."""
+        if not self.results:
+            raise Degenerate(
+                "no net learned", value=f"{self.left_out} nets", remedy="train them longer"
+            )
         return [torch_modules.read(one.model) for one in self.results]
 
     @property
@@ -73,6 +77,7 @@ def ensemble(
         range(first, first + count),
         (config.model.norm,),
         arms=arms,
+        cache=subjects.cache,
         progress=False,
         report=lambda _: None,
     )

@@ -68,7 +68,7 @@ def forest(
         if mark is not None:
             ax.axvline(mark, color=style.HAIRLINE, linewidth=style.LINE, zorder=0)
         ax.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
-        ax.set(xlabel=axis, xscale=scale, xlim=(low, high))
+        ax.set(xlabel=axis, xscale=scale, xlim=(low, high), ylim=(-0.6, len(rows) - 0.4))
         ax.tick_params(axis="y", length=0)
         style.headline(ax, title, subtitle)
         return figure
