@@ -14,13 +14,15 @@ import torch
 from exact import GELU, Network
 from studies.finding import Finding, Verdict, number
 from studies.questions import negligible_eps
-from studies.questions.negligible_eps import CODE, OUTPUT, effect, findings_of
+from studies.questions.negligible_eps import ARMS, CODE, OUTPUT, effect, findings_of
 from studies.questions.shared.intervals import share_over
 from studies.questions.shared.pictures import Row, beyond, forest
 from studies.questions.shared.rays import with_eps, with_rule
 from studies.statistics import NETS, SEQUENCES, Degenerate
 from studies.subjects import Subjects
 from tests.studies.test_questions import block, layer_of, subjects_of
+from toy_models import ModelConfig, TrainConfig
+from toy_models.populations import population
 
 SUPPORTED, REFUTED, UNDECIDED = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.UNDECIDED
 PAIR = [[1, -1, 0], [1, 1, -2]]
@@ -146,6 +148,17 @@ def test_nets_are_judged_over_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found[0].data["seeds"]) + number(found[0].data["did_not_learn"]) == 6  # type: ignore[arg-type]
     nothing = negligible_eps.nets_findings("", negligible_eps.Nets("trained", (), 6), "var", 0)
     assert [(f.verdict, f.why) for f in nothing] == [(UNDECIDED, "no net learned")] * 2
+    flat = population(
+        TrainConfig("direction3", ModelConfig((2,), "rms", embed_dim=0)),
+        [0],
+        ["rms"],
+        arms=ARMS[1:],
+    )
+    none = negligible_eps._none(
+        negligible_eps.Nets("untrained", flat.of("untrained", "rms") * 30, 0)
+    )
+    assert none.interval and (none.value, none.clusters) == (0, 30) and none.interval[1] < 0.004
+    assert CODE[NETS].rule.decide(none).verdict is SUPPORTED
     assert CODE[NETS].rule.text.startswith("supported iff the 95% interval over at least 30 nets")
 
 

@@ -115,8 +115,8 @@ def sweeps(
         for ax, (axis, lines) in zip(axes[0], panels, strict=True):
             _sweep(ax, lines)
             ax.set(xlabel=x_axis, ylabel=axis)
-        axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         style.headline(axes[0][0], title, subtitle)
+        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper")
         return figure
 
 
@@ -135,7 +135,7 @@ def _sweep(ax: Axes, lines: Sequence[Curve]) -> None:
             linewidth=style.LINE,
             linestyle=(":" if not drawn else "--" if line.dashed else "-"),
             marker=style.MARKERS[line.group % 8] if drawn else "",
-            markersize=4,
+            markersize=_size(line),
             label=line.label,
         )
         none = [place for place, value in zip(line.x, line.y, strict=True) if not value > 0]
@@ -144,7 +144,7 @@ def _sweep(ax: Axes, lines: Sequence[Curve]) -> None:
             [low] * len(none),
             linestyle="",
             marker=style.MARKERS[line.group % 8],
-            markersize=4,
+            markersize=_size(line),
             markerfacecolor=style.PAPER,
             markeredgecolor=colour,
             clip_on=False,
@@ -152,6 +152,11 @@ def _sweep(ax: Axes, lines: Sequence[Curve]) -> None:
     ax.set(ylim=(low, high))
     style.logarithmic(ax, "x")
     style.logarithmic(ax, "y")
+
+
+def _size(line: Curve) -> float:
+    """Of its marks: smaller ones lie on larger ones, where curves coincide."""
+    return max(3.0, 7.0 - 1.2 * line.group)
 
 
 def curves(
