@@ -1,5 +1,5 @@
 """The command line: `exactlens train | partition | check | graph | draw | gpt2 | steer | codes |
-study | validate | cache`.
+study | moved | validate | cache`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails
@@ -314,6 +314,7 @@ def draw(
 for _command in (models.gpt2, models.steer, models.codes):
     app.command(cls=SeveralValues)(_command)
 app.command()(studying.study)
+app.command()(studying.moved)
 app.command(cls=SeveralValues)(validating.validate)
 
 

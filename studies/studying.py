@@ -1,5 +1,5 @@
-"""The command that runs a study: `exactlens study`. As in `studies.cli`, only typer is imported
-here.
+"""The commands about studies: `exactlens study` and `exactlens moved`. As in `studies.cli`, only
+typer is imported here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from studies.options import Device, Force, Seed
+from studies.options import Device, Force, Root, Seed
 
 
 def study(
@@ -86,3 +86,27 @@ def study(
             name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick
         )
     )
+
+
+def moved(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="A study.", show_default=False)],
+    second: Annotated[
+        str, typer.Argument(metavar="RUN", help="One of another seed.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Write the tables here too.", show_default=False),
+    ] = None,
+    root: Root = Path("runs"),
+) -> int:
+    """Say which verdicts differ between two studies, and how many stayed, as a Markdown table.
+
+    Examples:
+
+        exactlens study --seed 1 --name study-1
+
+        exactlens moved study study-1 --out verdicts.md
+    """
+    from studies.commands import moved as command
+
+    return command.run(first, second, root=root, out=out)

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from exact import GatedMLP, InvalidInput, Network, Unsupported
+from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
 from exact.sources import gpt2 as gpt2_source
@@ -34,7 +35,8 @@ NORMS: tuple[NormName, ...] = get_args(NormName)
 NORM_NAMES = {"none": "no norm", **{name: kind.__name__ for name, kind in NAMED.items()}}
 TINY = "tiny-gpt2"
 GROUPS = ("toys", "deep", "spheres", "language")
-POSITIONS, SEQUENCES, TOKENS, QUICK_TOKENS = 64, 48, 480, 120
+POSITIONS, SEQUENCES, SKIPPED = 64, 200, 4
+TOKENS, QUICK_TOKENS = SEQUENCES * (POSITIONS - SKIPPED), 120
 STEPS, LANGUAGE_STEPS = 1000, 320
 LONGEST_NAME = 60  # of a network of one's own: findings add words to it, and tables are narrow
 
@@ -154,7 +156,9 @@ class LanguageLayer:
     """The MLP of one GPT-2 layer, read from its checkpoint, and residual vectors before its `ln_2`
     on real text.
 
-    `residuals` is (tokens, d_model); `folder` is where the checkpoint was read from.
+    `residuals` is (tokens, d_model); `folder` is where the checkpoint was read from. `sequences`
+    says from which sequence of the text each residual comes (tokens); without it, they stand for
+    themselves. `untrained` is the same layer of the model before training, where that is known.
     """
 
     name: str
@@ -162,6 +166,13 @@ class LanguageLayer:
     network: Network
     residuals: torch.Tensor
     folder: Path
+    sequences: torch.Tensor | None = None
+    untrained: LanguageLayer | None = None
+
+    @property
+    def places(self) -> IndexArray | None:
+        """The number of the sequence of each residual vector, or None."""
+        return None if self.sequences is None else np.asarray(self.sequences.numpy())
 
     @property
     def relu_ised(self) -> tuple[str, Network]:
@@ -366,7 +377,8 @@ def _tiny_layers(
         report("training a tiny GPT-2 on the standard library's sources")
         result = language.train_language_model(config, progress=False)
         language.save(result, place.parent, place.name, overwrite=True)
-    return _layers(place, "tiny GPT-2", range(config.layers), report, tokens)
+    before = language.untrained(config).eval()
+    return _layers(place, "tiny GPT-2", range(config.layers), report, tokens, before)
 
 
 def real_layers(
@@ -378,20 +390,47 @@ def real_layers(
 
 
 def _layers(
-    folder: Path, name: str, numbers: Sequence[int], report: Report, count: int
+    folder: Path,
+    name: str,
+    numbers: Sequence[int],
+    report: Report,
+    count: int,
+    before: nn.Module | None = None,
 ) -> tuple[LanguageLayer, ...]:
+    """The layers of a checkpoint, each with that of the model `before` training where it is
+    known.
+    """
     model = language.load(folder)
     tokens = language.windows(_held_out_tokens(folder), POSITIONS, SEQUENCES)
     layers = []
     for number in numbers:
         report(f"reading layer {number} of {name}")
-        network = transformers.mlp(folder, number)
-        if isinstance(network, GatedMLP):
-            remedy = "give a model whose MLPs are not gated"
-            raise Unsupported("a gated MLP is no subject of a study", value=name, remedy=remedy)
-        vectors = _spread(language.capture_residuals(model, number, tokens).flat(skip=4), count)
-        layers.append(LanguageLayer(f"{name}, layer {number}", number, network, vectors, folder))
+        title = f"{name}, layer {number}"
+        layer = _layer(folder, folder, model, title, number, tokens, count)
+        if before is not None:
+            bare = _layer(before, folder, before, title, number, tokens, count)
+            layer = replace(layer, untrained=bare)
+        layers.append(layer)
     return tuple(layers)
+
+
+def _layer(
+    weights: Path | nn.Module,
+    folder: Path,
+    model: nn.Module,
+    title: str,
+    number: int,
+    tokens: torch.Tensor,
+    count: int,
+) -> LanguageLayer:
+    network = transformers.mlp(weights, number)
+    if isinstance(network, GatedMLP):
+        remedy = "give a model whose MLPs are not gated"
+        raise Unsupported("a gated MLP is no subject of a study", value=title, remedy=remedy)
+    vectors = language.capture_residuals(model, number, tokens).flat(skip=SKIPPED)
+    order = _spread(len(vectors), count)
+    sequences = order // (tokens.shape[1] - SKIPPED)
+    return LanguageLayer(title, number, network, vectors[order].clone(), folder, sequences)
 
 
 def _held_out_tokens(folder: Path) -> torch.Tensor:
@@ -400,12 +439,11 @@ def _held_out_tokens(folder: Path) -> torch.Tensor:
     return language.tokenise(text[-(len(text) // 10) :], folder)
 
 
-def _spread(vectors: torch.Tensor, count: int = TOKENS) -> torch.Tensor:
-    """Vectors spread evenly over the sequences, in an order of which every prefix is spread as
-    well.
+def _spread(rows: int, count: int) -> torch.Tensor:
+    """Numbers of rows, spread evenly over the sequences, in an order of which every prefix is
+    spread as well.
     """
-    order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))
-    return vectors[order[:count]].clone()
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[:count]
 
 
 def _checkpoint(name_or_folder: str | Path, report: Report) -> Path:

@@ -156,7 +156,7 @@ def train_language_model(
         raise InvalidInput("the text is too short", value=f"{len(text)} bytes", remedy=remedy)
     tokens = tokenise(text)
     cut = len(tokens) - len(tokens) // 10
-    model = _untrained(config)
+    model = untrained(config)
     with one_thread(), progress_bar("language model", config.steps, progress) as report:
         losses = _train(model, tokens[:cut], config, report)
         held_out_loss = language_loss(model, windows(tokens[cut:], config.context))
@@ -303,7 +303,8 @@ def _captured(
     return {name: torch.cat(found) for name, found in kept.items()}
 
 
-def _untrained(config: LanguageConfig) -> Any:
+def untrained(config: LanguageConfig) -> Any:
+    """The model that `train_language_model(config)` starts from."""
     shape = variants.shape_of(
         config.norm,
         config.activation,

@@ -60,6 +60,25 @@ def refuse_another_function(network: Network | GatedMLP, module: nn.Module) -> N
         )
 
 
+def float64_outputs(module: nn.Module, x: FloatArray, output_dim: int) -> FloatArray:
+    """The module at the rows of x, on the CPU, every float tensor widened to float64 on the way
+    into every operation: (points x output_dim). Raises Unsupported where it gives anything else.
+    """
+    return _outputs(module, x, output_dim)
+
+
+def float64_rows(network: Network | GatedMLP, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The network at the rows of x in float64, and what any float64 evaluation of it may be off by
+    (see above): two arrays (points x output_dim), the second not finite where there is no bound.
+
+    >>> from exact.sources import tensors
+    >>> values, errors = float64_rows(tensors.mlp([([[3]], [1]), ([[2]], [0])]), np.array([[5.0]]))
+    >>> values.tolist(), bool(0 < errors[0, 0] < 1e-13)
+    ([[32.0]], True)
+    """
+    return _forward(network, x)
+
+
 def _points(dim: int) -> FloatArray:
     drawn = np.random.default_rng(_SEED).normal(size=(POINTS, dim))
     scales = np.resize([0.125, 1.0, 8.0, 64.0], POINTS)

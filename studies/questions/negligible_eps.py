@@ -1,144 +1,389 @@
 """Claim 0.4: eps is negligible.
 
-With eps > 0 a direction has a critical radius r_crit: only beyond it is the code that of the
-direction at eps = 0 (mathematics.md, "Critical radii"). Whether a residual vector has the code of
-its direction is decided exactly. How far it is from the critical radius is read off the exact ray
-through it, where the code changes last at the parameter t = r_crit / r, r = |P x|.
+Two things could show it: the spline code, and what comes out. Every vector in front of a norm has
+its code, and the code at eps = 0, which is that of its direction; both are exact, by the float
+filter of `Network.codes` and exact arithmetic where that abstains. The output with eps is compared
+with that at eps = 0 in float64, relative to the longer of the two. How far a vector is from where
+its code would change is r / r_crit (mathematics.md, "Critical radii").
+
+What is said of a language layer is drawn by sequences, what is said of training by networks. Other
+arms: the same weights with the rule "std", which adds eps to the standard deviation instead of the
+variance, and networks that were not trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exact import Network, Ray, partition
-from exact.arithmetic.numbers import FloatArray, fraction, nearest_float
+from exact import Codes, Network, Ray, hamming, partition
+from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.numbers import FloatArray
+from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.networks.norms import EpsRule
 from exact.regions.arcs.partition import CurvePartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
-from studies.questions.shared.intervals import Share, finite
-from studies.questions.shared.pictures import Row, forest
+from studies.questions.shared.intervals import finite, percent, share_over
+from studies.questions.shared.nets import Nets, ensemble
+from studies.questions.shared.pictures import Curve, Row, beyond, forest, sweeps
 from studies.questions.shared.rays import (
-    affordable,
     centred,
     changes_along,
     directed,
-    has_the_code_of_its_direction,
     must_live,
+    with_eps,
+    with_rule,
 )
 from studies.rules import SHARE, Claim, below
-from studies.subjects import LanguageLayer, Subject, Subjects, Toy
+from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters, wilson
+from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects, Toy
+from toy_models import ModelConfig, TrainConfig
+from toy_models.models import NormName
+from toy_models.populations import Arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.4"
-NEGLIGIBLE = 0.02
-SAME_CODE = Claim(
-    CLAIM,
-    "The eps of the norm is negligible: residual vectors have the spline code of their direction "
-    "at eps = 0.",
-    Kind.ESTIMATE,
-    below(
-        NEGLIGIBLE,
-        "the share of residuals with another code than their direction's at eps = 0",
-        range=SHARE,
-        unit="residuals",
-        least=1,
-    ),
-)
-RESIDUALS, RAYS = 480, 60
+RESIDUALS = "residuals"
+NEGLIGIBLE, CHANGE = 0.02, 0.01
+RAYS, RADII, SWEPT, DRAWS = 60, 500, 1_000, 499
+UNTRAINED = ", untrained"
+EPS = tuple(f"1e-{k}" for k in range(12, 2, -1))
+ARMS: tuple[Arm, ...] = ("trained", "untrained")
+NORMS: tuple[NormName, ...] = ("layernorm", "rms")
+TASK, WIDTH = "direction3", 12
+
+
+def _code(unit: str, least: int = 1) -> Claim:
+    """The claim about codes, over these units."""
+    of = "the share of residuals with another code than their direction's at eps = 0"
+    return Claim(
+        CLAIM,
+        "eps counts only very close to the origin: residual vectors lie far enough out to have the "
+        "spline code of their direction.",
+        Kind.ESTIMATE,
+        below(NEGLIGIBLE, of, range=SHARE, unit=unit, least=least),
+    )
+
+
+def _output(unit: str, least: int = 1) -> Claim:
+    """The claim about outputs, over these units."""
+    of = "the relative change of the output between eps and 0"
+    rules = (
+        below(CHANGE, f"the {which} of {of}", range=(0, 2), unit=unit, least=least)
+        for which in ("median", "99th percentile")
+    )
+    return Claim(
+        CLAIM,
+        "eps counts only very close to the origin: on residual vectors the layers behind the norm "
+        "give the output of eps = 0.",
+        Kind.ESTIMATE,
+        next(rules) & next(rules),
+    )
+
+
+CODE = {RESIDUALS: _code(RESIDUALS), SEQUENCES: _code(SEQUENCES, 2), NETS: _code(NETS, MINIMUM)}
+OUTPUT = {
+    RESIDUALS: _output(RESIDUALS),
+    SEQUENCES: _output(SEQUENCES, 2),
+    NETS: _output(NETS, MINIMUM),
+}
 
 
 def ask(subjects: Subjects) -> Answer:
-    """The exact critical radius of the direction of every residual vector, against the vector's own
-    length.
-    """
+    """Codes and outputs of all residual vectors, with eps and without."""
     toys = [toy for toy in subjects.all_toys if fits(toy)]
-    findings = [SAME_CODE.guarded(toy.name, partial(_of_toy, toy)) for toy in toys]
-    findings += [
-        SAME_CODE.guarded(layer.name, partial(_of_layer, layer)) for layer in subjects.language
-    ]
-    return Answer(tuple(findings), (_figure(findings), *map(_ray_figure, subjects.language[:1])))
+    findings: list[Finding] = []
+    for toy in toys:
+        findings += _of_toy(toy, subjects.seed)
+    for layer in subjects.language:
+        findings += _of_layer(layer, subjects.seed)
+    if not subjects.own:
+        for norm in NORMS:
+            findings += _of_nets(subjects, norm)
+    figures = [_radius_figure(findings), _sweep_figure(findings)]
+    return Answer(tuple(findings), (*figures, *map(_ray_figure, subjects.language[:1])))
 
 
 def fits(subject: Subject) -> bool:
-    """Whether there is a norm, and vectors in front of it."""
-    if isinstance(subject, Toy):
-        return subject.block.has_norm and subject.dataset is not None
-    return subject.network.has_norm
+    """Whether there is a norm with eps > 0, and vectors in front of it."""
+    network = subject.block if isinstance(subject, Toy) else subject.network
+    there = not isinstance(subject, Toy) or subject.dataset is not None
+    return there and any(norm.eps > 0 for norm in network.norms)
 
 
-def _of_toy(toy: Toy) -> Finding:
-    toy.must_have_learned()
-    return finding_of(toy.name, toy.block, toy.residuals[:RESIDUALS])
+# ---- what eps does to vectors
 
 
-def _of_layer(layer: LanguageLayer) -> Finding:
-    count = affordable(layer.network, RESIDUALS)
-    return finding_of(layer.name, layer.network, layer.vectors[:count])
+@dataclass(frozen=True)
+class Effect:
+    """What eps does to vectors: whether each has another code than at eps = 0, exactly, and by how
+    much the output changes, relative to that at eps = 0 (float64).
+    """
+
+    other: BitArray
+    change: FloatArray
+
+    @property
+    def row(self) -> tuple[float, float, float]:
+        """The share of other codes; median and 99th percentile of the change."""
+        median, high = np.quantile(self.change, (0.5, 0.99))
+        return float(self.other.mean()), float(median), float(high)
 
 
-def finding_of(subject: str, network: Network, residuals: FloatArray) -> Finding:
-    """Share of residuals with another code than their direction's, and the median of r / r_crit."""
+@dataclass(frozen=True)
+class Outcomes:
+    """The codes and the outputs of a network at vectors."""
+
+    codes: Codes
+    outputs: FloatArray
+
+    @classmethod
+    def of(cls, network: Network, vectors: FloatArray) -> Outcomes:
+        """Codes exactly, outputs in float64. Raises Degenerate where there is no vector, and for
+        those that have no direction behind a norm.
+        """
+        if not len(vectors):
+            directed(network, [])
+        codes = network.codes(vectors, errors="keep")
+        if codes.failures:
+            raise Degenerate(
+                "vectors without a direction",
+                value=f"{len(codes.failures)} of {len(vectors)}",
+                remedy="take a longer text, or a network whose embedding lives",
+            )
+        return cls(codes, network.forward_float(vectors))
+
+
+def effect(network: Network, vectors: FloatArray, limit: Outcomes | None = None) -> Effect:
+    """What the eps of a network does to vectors; `limit` are the outcomes at eps = 0, if they are
+    known. Raises Degenerate as `Outcomes.of` does.
+    """
+    limit = limit or Outcomes.of(with_eps(network, 0), vectors)
+    found = Outcomes.of(network, vectors)
+    gap = np.linalg.norm(found.outputs - limit.outputs, axis=1)
+    size = np.maximum(*(np.linalg.norm(one.outputs, axis=1) for one in (found, limit)))
+    change = np.divide(gap, size, out=np.zeros_like(gap), where=gap > 0)
+    return Effect(hamming(found.codes, limit.codes) > 0, change)
+
+
+def quantile_99(values: FloatArray) -> float:
+    """The 99th percentile."""
+    return float(np.quantile(values, 0.99))
+
+
+def findings_of(
+    subject: str,
+    network: Network,
+    vectors: FloatArray,
+    seed: int,
+    sequences: IndexArray | None = None,
+    data: Mapping[str, JSON] | None = None,
+) -> list[Finding]:
+    """Codes and outputs of one network on all vectors, drawn by the sequences that they come
+    from; each vector by itself where there are none.
+    """
+    unit = RESIDUALS if sequences is None else SEQUENCES
+    places = np.arange(len(vectors)) if sequences is None else sequences
     must_live(network)
-    vectors = directed(network, residuals.tolist())
-    inside = sum(not has_the_code_of_its_direction(network, x) for x in vectors)
-    share = Share(inside, len(vectors))
-    low, high = share.interval
-    ratios, critical = against_critical_radius(network, residuals[:RAYS])
-    median, (first, last) = (
-        float(np.median(ratios)),
-        np.quantile(ratios, [0.05, 0.95], method="nearest"),
+    found, rng = effect(network, vectors), np.random.default_rng(seed)
+    share = share_over(found.other, places, rng, unit=unit, draws=DRAWS)
+    groups = [found.change[places == one] for one in np.unique(places)]
+    median, high = (
+        over_clusters(groups, rng, statistic=statistic, unit=unit, draws=DRAWS)
+        for statistic in (np.median, quantile_99)
     )
-    eps = nearest_float(network.norms[0].eps)
-    value = (
-        f"{share} have another code; r / r_crit: median {median:.3g}, 5th percentile {first:.3g}"
-    )
-    data: dict[str, JSON] = {
-        "other_code": share.hits,
-        "residuals": share.total,
-        "low_float": low,
-        "high_float": high,
-        "eps": str(fraction(network.norms[0].eps)),
+    named = {**_eps(network), "residuals": len(vectors), **(data or {})}
+    count = int(found.other.sum())
+    value = f"{count:,} of {len(vectors):,} have another code: {share}"
+    return [
+        CODE[unit].finding(
+            subject, share, value=value, data={"other_code": count, **share.data("share"), **named}
+        ),
+        OUTPUT[unit].finding(
+            subject,
+            median,
+            high,
+            value=_told(median, high),
+            data={**median.data("median"), **high.data("percentile_99"), **named},
+        ),
+    ]
+
+
+def _told(median: Estimate, high: Estimate) -> str:
+    return f"change of the output: median {median}; 99th percentile {high}"
+
+
+def _eps(network: Network) -> dict[str, JSON]:
+    first = network.norms[0]
+    return {"eps": f"{int(first.eps.p)}/{int(first.eps.q)}", "eps_rule": first.eps_rule}
+
+
+def _guarded(subject: str, unit: str, measure: partial[list[Finding]]) -> list[Finding]:
+    """Both findings, or both undecided and why."""
+    found: list[Finding] = []
+
+    def first() -> Finding:
+        found.extend(measure())
+        return found[0]
+
+    code = CODE[unit].guarded(subject, first)
+    return found or [code, OUTPUT[unit].undecided(subject, code.why)]
+
+
+# ---- one network
+
+
+def _of_toy(toy: Toy, seed: int) -> list[Finding]:
+    def measured() -> list[Finding]:
+        toy.must_have_learned()
+        radii = _radii(toy.block, toy.residuals)
+        return findings_of(toy.name, toy.block, toy.residuals, seed, data=radii)
+
+    return _guarded(toy.name, RESIDUALS, partial(measured))
+
+
+def _of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
+    """The layer as it is, with the other rule, and without training."""
+
+    def measured(name: str, one: LanguageLayer, network: Network, more: bool) -> list[Finding]:
+        vectors, places = one.vectors, one.places
+        data = {**_radii(network, vectors), "sweep": _sweep(network, vectors)} if more else None
+        return findings_of(name, network, vectors, seed, places, data)
+
+    unit = RESIDUALS if layer.places is None else SEQUENCES
+    arms = [(layer.name, layer, layer.network, True)]
+    arms += [(f"{layer.name}, eps beside the root", layer, with_rule(layer.network, "std"), False)]
+    if layer.untrained is not None:
+        arms += [(f"{layer.name}{UNTRAINED}", layer.untrained, layer.untrained.network, True)]
+    found: list[Finding] = []
+    for arm in arms:
+        found += _guarded(arm[0], unit, partial(measured, *arm))
+    return found
+
+
+def _sweep(network: Network, vectors: FloatArray) -> list[JSON]:
+    """For every eps: the share of other codes, median and 99th percentile of the change."""
+    taken = vectors[:SWEPT]
+    limit = Outcomes.of(with_eps(network, 0), taken)
+    return [[eps, *effect(with_eps(network, eps), taken, limit).row] for eps in EPS]
+
+
+def _radii(network: Network, vectors: FloatArray) -> dict[str, JSON]:
+    """Median and ends of r / r_crit, None for infinite ones, and critical radii."""
+    ratios, critical = against_critical_radius(network, vectors)
+    if not len(ratios):
+        return {}
+    low, median, high = np.quantile(ratios, (0.05, 0.5, 0.95), method="nearest").tolist()
+    return {
         "median_ratio_float": finite(median),
-        "ratio_5_percent_float": finite(float(first)),
-        "ratio_95_percent_float": finite(float(last)),
+        "ratio_5_percent_float": finite(low),
+        "ratio_95_percent_float": finite(high),
         "median_critical_radius_float": float(np.median(critical)),
         "largest_critical_radius_float": float(np.max(critical)),
     }
-    return SAME_CODE.finding(
-        f"{subject}, eps = {eps:.3g}", share.estimate("residuals"), value=value, data=data
+
+
+def against_critical_radius(network: Network, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """r / r_crit of vectors (infinite where the direction never changes), and r_crit itself, both
+    float64: of 500 behind one hidden layer, of 60 behind several.
+    """
+    hidden = network.hidden_layers
+    wide = len(network.norms) == 1 and len(hidden) == 1 and network.layers[0] is hidden[0]
+    taken = vectors[: RADII if wide else RAYS]
+    lengths = np.array([np.linalg.norm(centred(network, x)) for x in taken])
+    critical = _batch(network, taken) if wide and len(taken) else _one_by_one(network, taken)
+    with np.errstate(divide="ignore"):
+        return lengths / critical, critical
+
+
+def _batch(network: Network, vectors: FloatArray) -> FloatArray:
+    """Critical radii by bounds, and exactly where these leave more than rounding open."""
+    bounds = critical_radii_float(network, directed(network, vectors.tolist()))
+    found = bounds.upper.copy()
+    for place in np.flatnonzero(~(bounds.upper <= bounds.lower * (1 + 2.0**-20))):
+        found[place] = critical_radii(network, vectors[place].tolist()).critical_radius_float
+    return found
+
+
+def _one_by_one(network: Network, vectors: FloatArray) -> FloatArray:
+    rows = directed(network, vectors.tolist())
+    return np.array(
+        [changes_along(network, x).last_float * np.linalg.norm(centred(network, x)) for x in rows]
     )
 
 
-def against_critical_radius(
-    network: Network, residuals: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """r / r_crit of every residual (infinite where the direction never changes), and r_crit itself,
-    both float64.
+# ---- networks of many seeds
+
+
+def _of_nets(subjects: Subjects, norm: NormName) -> list[Finding]:
+    """The mean over nets of one norm: trained, with the other rule, and untrained."""
+    model = ModelConfig(widths=(WIDTH,), norm=norm, embed_dim=0)
+    arms = ensemble(subjects, TrainConfig(task=TASK, model=model), ARMS)
+    found: list[Finding] = []
+    asked: list[tuple[Nets, EpsRule]] = [(nets, "var") for nets in arms]
+    for nets, rule in [*asked, (arms[0], "std")]:
+        beside = ", eps beside the root" if rule == "std" else ""
+        subject = f"{TASK} ({WIDTH}), {NORM_NAMES[norm]}, {nets.arm} nets{beside}"
+        found += nets_findings(subject, nets, rule, subjects.seed)
+    return found
+
+
+def nets_findings(subject: str, nets: Nets, rule: EpsRule, seed: int) -> list[Finding]:
+    """Codes and outputs over nets, each on its own data."""
+    rng = np.random.default_rng(seed)
+    rows = np.array([*_rows(nets, rule)])
+    if not len(rows):
+        return [one[NETS].undecided(subject, "no net learned") for one in (CODE, OUTPUT)]
+    share, median, high = (over_clusters(column, rng) for column in rows.T)
+    if not rows[:, 0].any():
+        share = _none(nets)
+    spread = f"largest of a net {percent(float(rows[:, 0].max()))}; {nets.told}"
+    shares: dict[str, JSON] = {"shares_float": rows[:, 0].tolist(), **nets.data}
+    changes = {**median.data("median"), **high.data("percentile_99"), **nets.data}
+    return [
+        CODE[NETS].finding(
+            subject, share, value=f"{share}; {spread}", data={**share.data("share"), **shares}
+        ),
+        OUTPUT[NETS].finding(subject, median, high, value=_told(median, high), data=changes),
+    ]
+
+
+def _none(nets: Nets) -> Estimate:
+    """The share where no net has a vector with another code: the nets do not differ, and of each
+    the rows leave open what Wilson's interval of one net says.
     """
-    last = np.array([changes_along(network, x).last_float for x in residuals.tolist()])
-    lengths = np.array([np.linalg.norm(centred(network, x)) for x in residuals])
-    with np.errstate(divide="ignore"):
-        return 1 / last, lengths * last
+    found = wilson(0, min(len(one.dataset) for one in nets.results))
+    return replace(found, clusters=len(nets.results), method="Wilson, of one net")
 
 
-def _figure(findings: Sequence[Finding]) -> Figure:
+def _rows(nets: Nets, rule: EpsRule) -> Iterator[tuple[float, float, float]]:
+    for result in nets.results:
+        toy = Toy.of("a net", result.model, result.dataset)
+        yield effect(with_rule(toy.block, rule), toy.residuals).row
+
+
+# ---- figures
+
+
+def _radius_figure(findings: Iterable[Finding]) -> Figure:
     keys = ("median_ratio_float", "ratio_5_percent_float", "ratio_95_percent_float")
     rows = [
-        Row(f.subject, *(number(f.data[key]) for key in keys))
+        Row(f.subject, *(math.inf if f.data[key] is None else number(f.data[key]) for key in keys))
         for f in findings
-        if None not in map(f.data.get, keys)
+        if f.statement == CODE[NETS].statement and all(key in f.data for key in keys)
     ]
     caption = (
         "How many times longer residual vectors are than the critical radius of their direction "
-        "(r / r_crit, logarithmic): the "
-        "median and the range from the 5th to the 95th percentile. Right of 1 the code is that of "
-        "the direction at eps = 0."
+        "(r / r_crit, logarithmic): the median and the range from the 5th to the 95th percentile. "
+        f"Right of 1 the code is that of the direction at eps = 0.{beyond(rows)}"
     )
     title, subtitle = (
         "Residuals against their critical radius",
@@ -151,25 +396,84 @@ def _figure(findings: Sequence[Finding]) -> Figure:
     )
 
 
-def _ray_figure(layer: LanguageLayer) -> Figure:
+def _sweep_figure(findings: Iterable[Finding]) -> Figure:
+    told = [
+        (f.subject, f.data["sweep"])
+        for f in findings
+        if f.statement == CODE[NETS].statement and "sweep" in f.data
+    ]
     caption = (
-        f"The ray from the origin through a residual vector of {layer.name} (t = 1), with ReLU "
-        f"for GELU: every change of code "
-        "lies where eps acts, far below t = 1; beyond the last one the output no longer changes."
+        f"The same weights with every eps from {EPS[0]} to {EPS[-1]}, on up to {SWEPT:,} residual "
+        "vectors a layer: the share whose code is not that of eps = 0, exact, and the 99th "
+        "percentile of the relative change of the output. Open marks at the lower edge: none."
     )
-    return Figure("ray-of-a-residual", caption, lambda: _draw_ray(layer))
+    return Figure("eps-swept", caption, partial(_draw_sweep, told))
+
+
+def _draw_sweep(told: Sequence[tuple[str, JSON]]) -> Canvas:
+    panels = []
+    bare = [name.removesuffix(UNTRAINED) for name, _ in told]
+    groups = {name: place for place, name in enumerate(dict.fromkeys(bare))}
+    for column, axis in ((1, "share of other codes"), (3, "99th percentile of the change")):
+        lines = []
+        for (name, table), base in zip(told, bare, strict=True):
+            assert isinstance(table, Sequence)
+            rows = [row for row in table if isinstance(row, Sequence)]
+            x, y = [float(str(row[0])) for row in rows], [number(row[column]) for row in rows]
+            lines.append(Curve(name, x, y, groups[base], name.endswith(UNTRAINED)))
+        panels.append((axis, lines))
+    subtitle = "exact codes and float64 outputs against those at eps = 0"
+    return sweeps(panels, "What eps changes", subtitle, "eps")
+
+
+def _ray_figure(layer: LanguageLayer) -> Figure:
+    return Figure("ray-of-a-residual", ray_caption(layer), lambda: _draw_ray(layer))
+
+
+def ray_caption(layer: LanguageLayer) -> str:
+    """What the figure shows, in its numbers."""
+    start = (
+        f"The ray from the origin through a residual vector of {layer.name} (t = 1), with ReLU for "
+        "GELU."
+    )
+    try:
+        ray = _ray(layer)
+    except Degenerate as why:
+        return f"{start} Not drawn: {why}."
+    last, count = ray.regions[-1].parameters_float[0], len(ray) - 1
+    if not count:
+        return f"{start} The code never changes."
+    x, limit = layer.vectors[0], with_eps(ray.network, 0).forward_float(layer.vectors[0])
+    gaps = (
+        float(np.linalg.norm(ray.network.forward_float(t * x) - limit) / np.linalg.norm(limit))
+        for t in (last, 1.0)
+    )
+    at_last, at_one = (percent(gap) for gap in gaps)
+    place = "below" if last < 1 else "beyond"
+    times = "once" if count == 1 else f"{count} times, last"
+    return (
+        f"{start} The code changes {times} at t = {last:.2g}, {place} t = 1; the output goes on "
+        f"changing: from that at eps = 0 it is {at_last} of its length away at the last change, "
+        f"and {at_one} at t = 1."
+    )
+
+
+def _ray(layer: LanguageLayer) -> CurvePartition:
+    (first,) = directed(layer.network, layer.vectors[:1].tolist())
+    return partition(layer.network.relu_ised(), Ray(0, first)).seen_as(CurvePartition)
 
 
 def _draw_ray(layer: LanguageLayer) -> Canvas:
     from viz.figures.profiles import profile_figure
 
-    (first,) = directed(layer.network, layer.vectors[:1].tolist())
-    ray = partition(layer.network.relu_ised(), Ray(0, first))
-    return profile_figure(
-        ray.seen_as(CurvePartition), title=f"{layer.name}: along a residual vector", log=True
-    )
+    return profile_figure(_ray(layer), title=f"{layer.name}: along a residual vector", log=True)
 
 
 QUESTION = Question(
-    CLAIM, "Is eps negligible?", ask, (SAME_CODE,), fits=fits, needs="a norm, and data before it"
+    CLAIM,
+    "Is eps negligible?",
+    ask,
+    (*CODE.values(), *OUTPUT.values()),
+    fits=fits,
+    needs="a norm with eps > 0, and data before it",
 )

@@ -1,87 +1,97 @@
 """Claim 0.6: one cell has one affine map, and neighbouring cells have similar ones.
 
-On the toys every map is exact and rounded once, for its Frobenius distances to all others. Behind a
-norm the maps are those of the normalised vector, already projected, so that distances do not depend
-on what the norm removes. On a language layer neuron j changes the map by `W_out[:, j] w_j'` (w_j
-projected, gain folded in) wherever it is crossed.
+Every map of a toy is exact; floats are norms of them and of their differences. Behind a norm the
+maps are those of the normalised vector, already projected, so that distances do not depend on what
+the norm removes. Across a facet |A - A'| is compared with the larger of |A| and |A'|: the median,
+and the 90th percentile, which few huge weights cannot hide behind many small ones. How maps move
+apart with the Hamming distance of their codes is held against its square root, which independent
+changes of one size would give; all pairs of cells, and the order of their distances, are claim
+1.3. On a language layer neuron j changes the map by `W_out[:, j] w_j'` (w_j projected, gain folded
+in) wherever it is crossed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exact import Box, Domain, Network, Partition, Sphere, partition
+from exact import Box, Domain, InvalidInput, Network, Partition, Sphere, partition
 from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions import monosemantic_directions
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
-from studies.questions.shared.intervals import (
-    bootstrapped,
-    finite,
-    ratio_of_medians,
-    ratio_of_two_samples,
-)
-from studies.questions.shared.rays import affordable, centred
+from studies.questions.shared.nets import ensemble
+from studies.questions.shared.pictures import Curve, sweeps
+from studies.questions.shared.rays import affordable, with_eps
 from studies.questions.shared.sampling import random_points
-from studies.rules import Claim, below, theorem
-from studies.statistics import Degenerate, Estimate
-from studies.subjects import LanguageLayer, Subject, Subjects, Toy
+from studies.rules import Claim, Rule, at_most, below, theorem, within
+from studies.statistics import MINIMUM, NETS, Degenerate, Estimate, over_clusters
+from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects, Toy
+from toy_models import ModelConfig, TrainConfig
+from toy_models.models import NormName
+from toy_models.populations import Arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLAIM = "0.6"
-RATIO = (0.0, math.inf)
+MEDIAN, HIGH, GROWTH = 0.25, 0.5, (0.4, 0.6)
+RELATIVE = (0.0, 2.0)
 SAME = Claim(
     CLAIM,
     "All points of one cell undergo the same affine map.",
     Kind.THEOREM,
-    theorem(
-        "at every sampled point the cell's exact map and the float64 forward pass agree to 2^-40 "
-        "of the largest output"
-    ),
+    theorem("the exact map at every sampled point is that of the cell it lies in"),
 )
-NEAR = "Neighbouring cells have similar affine maps."
+NEAR = "Nearby polytopes have similar affine maps."
+OF = "|A - A'| / max(|A|, |A'|)"
 NEIGHBOURS = Claim(
     CLAIM,
     NEAR,
     Kind.CENSUS,
-    below(
-        1,
-        "the ratio of the median Frobenius distance between neighbours to that between all pairs "
-        "of cells",
-        range=RATIO,
-        unit="cells",
-        least=1,
-    ),
+    at_most(MEDIAN, f"the median over facets of {OF}", range=RELATIVE)
+    & at_most(HIGH, "its 90th percentile", range=RELATIVE),
 )
-PATH = Claim(
+
+
+def _near(unit: str, least: int, over: str) -> Rule:
+    """Maps are similar, over these units."""
+    median = below(
+        MEDIAN, f"the median over {over} of {OF}", range=RELATIVE, unit=unit, least=least
+    )
+    return median & below(HIGH, "its 90th percentile", range=RELATIVE, unit=unit, least=least)
+
+
+OVER_NETS = Claim(CLAIM, NEAR, Kind.ESTIMATE, _near(NETS, MINIMUM, "facets"))
+PATH = Claim(CLAIM, NEAR, Kind.ESTIMATE, _near("geodesics", 2, "crossings"))
+APART = Claim(
     CLAIM,
-    NEAR,
+    "Maps move apart with the Hamming distance h of their codes as independent changes would, like "
+    "the square root of h.",
     Kind.ESTIMATE,
-    below(
-        1,
-        "the ratio of the median change of the map at one crossing to that from end to end of a "
-        "geodesic",
-        range=RATIO,
-        unit="geodesics",
-        least=2,
-    ),
+    within(*GROWTH, "the slope of log median |A - A'| on log h", least=MINIMUM),
 )
-POINTS, GEODESICS, WITHIN, FAR = 200, 10, 2.0**-40, 2.0**40
-FEWEST_CELLS = 5
-PLANE = Box(-1.5, 1.5, dim=2)
+POINTS, GEODESICS = 200, 10
+FEWEST_CELLS, FEWEST_PAIRS, FEWEST_DISTANCES = 5, 10, 3
+PLANE, CUBE = Box(-1.5, 1.5, dim=2), Box(-1.5, 1.5, dim=3)
+ARMS: tuple[Arm, ...] = ("trained", "untrained")
+FAMILIES: tuple[tuple[str, tuple[int, ...], NormName], ...] = (
+    ("circles", (8, 8), "none"),
+    ("direction3", (12,), "none"),
+    ("direction3", (12,), "layernorm"),
+    ("direction3", (12,), "rms"),
+)
 
 
 def ask(subjects: Subjects) -> Answer:
-    """Maps within a cell, across facets and crossings, and along geodesics."""
+    """Maps within a cell, across facets and crossings, and by Hamming distance."""
     findings: list[Finding] = []
     for toy in (*subjects.toys.values(), *subjects.deep.values()):
         if fits(toy):
@@ -90,34 +100,43 @@ def ask(subjects: Subjects) -> Answer:
         PATH.guarded(layer.name, partial(path_finding, layer, subjects.seed))
         for layer in subjects.language
     ]
-    return Answer(tuple(findings), _figures(subjects))
+    grown: list[tuple[str, list[Steps]]] = []
+    if not subjects.own:
+        for family in FAMILIES:
+            for subject, told, steps, data in _family(subjects, *family):
+                findings += family_findings(subject, told, steps, subjects.seed, data)
+                grown.append((subject, steps))
+    return Answer(tuple(findings), (*_growth_figures(grown), *_figures(subjects)))
 
 
 def _of_toy(toy: Toy, seed: int) -> list[Finding]:
     def neighbours() -> Finding:
         toy.must_have_learned()
-        return neighbours_finding(toy.name, cells_of(toy), seed)
+        return neighbours_finding(toy.name, cells_of(toy))
 
     same = SAME.guarded(toy.name, lambda: same_map_finding(toy.name, cells_of(toy), seed))
     return [same, NEIGHBOURS.guarded(toy.name, neighbours)]
 
 
 def fits(subject: Subject) -> bool:
-    """Whether all cells can be listed: of a toy of the plane, or behind a norm with a circle that
-    hides the length. Of a language layer geodesics are walked instead.
+    """Whether all cells can be listed: of a toy of the plane, of one hidden layer in R^3, or behind
+    a norm that leaves a circle, or a 2-sphere for one hidden layer. Of a language layer geodesics
+    are walked instead.
     """
     if not isinstance(subject, Toy) or not monosemantic_directions.fits(subject):
         return not isinstance(subject, Toy) and subject.network.has_norm
-    norm = subject.block.blocks[0].norm
-    plane = not subject.network.has_norm and subject.network.input_dim == 2
-    return plane or (norm is not None and norm.sphere_dim == 1)
+    norm, shallow = subject.block.blocks[0].norm, len(subject.block.hidden_layers) == 1
+    if norm is not None:
+        return norm.sphere_dim == 1 or (norm.sphere_dim == 2 and shallow)
+    dim = subject.network.input_dim
+    return not subject.network.has_norm and (dim == 2 or (dim == 3 and shallow))
 
 
 def cells_of(toy: Toy) -> Partition:
-    """The polygons of a toy of the plane, the arcs of one behind LayerNorm in R^3."""
+    """The cells of a toy's cube, or of the circle or sphere of its norm."""
     if toy.network.has_norm:
         return enumerated(toy.block, Sphere())
-    return enumerated(toy.network, PLANE)
+    return enumerated(toy.network, CUBE if toy.network.input_dim == 3 else PLANE)
 
 
 @lru_cache(maxsize=16)
@@ -130,155 +149,271 @@ def enumerated(network: Network, domain: Domain) -> Partition:
 
 
 def same_map_finding(subject: str, found: Partition, seed: int) -> Finding:
-    """At random points: the exact map of the region that the point lies in, against the float64
-    forward pass.
+    """At random points: the exact map of the region that the point lies in, against the exact map
+    at the point, which its own code gives; behind a norm at eps = 0. Points on a boundary, which
+    are in no region, are left out.
     """
-    rng = np.random.default_rng(seed)
-    if found.is_convex:  # a plane, else directions
-        points = [
-            tuple(float(c) for c in row)
-            for row in rng.uniform(-1.5, 1.5, (POINTS, found.network.input_dim))
-        ]
+    network = with_eps(found.network, 0) if found.network.has_norm else found.network
+    dim = network.input_dim
+    if network.has_norm:
+        points = np.rint(1000 * random_points(dim, POINTS, seed))
     else:
-        points = [
-            tuple(int(c) for c in row)
-            for row in np.rint(1000 * random_points(found.network.input_dim, POINTS, seed))
-        ]
-    gaps = [_difference(found, point) for point in points]
-    value = (
-        f"map and forward pass differ by at most {max(gaps):.1e} of the output at {POINTS} points "
-        f"of {len(found)} cells"
-    )
-    return SAME.finding(
-        subject,
-        Estimate.exactly(sum(not gap <= WITHIN for gap in gaps)),
-        value=value,
-        data={"points": POINTS, "largest_difference_float": finite(max(gaps))},
-    )
-
-
-def _difference(found: Partition, point: Sequence[float]) -> float:
-    """|map(argument) - forward pass| over the largest output; far out, where eps does not count."""
-    network = found.network
-    norm, x = network.blocks[0].norm, np.asarray(point, dtype=np.float64)
-    matrix, offset = found.regions[found.locate(point)].affine.float64()
-    argument, outputs = x, network.forward_float(x if norm is None else FAR * x)
-    if norm is not None:
-        direction = centred(network, x)
-        argument = np.sqrt(norm.dim) * direction / np.linalg.norm(direction)
-    return float(
-        np.abs(matrix @ argument + offset - outputs).max() / (np.abs(outputs).max() or 1.0)
-    )
+        points = np.random.default_rng(seed).uniform(-1.5, 1.5, (POINTS, dim))
+    asked = wrong = 0
+    for point in points.tolist():
+        try:
+            region = found.regions[found.locate(point)]
+        except InvalidInput:
+            continue
+        asked += 1
+        wrong += network.affine_at(point) != region.affine
+    value = f"exactly equal maps at {asked - wrong} of {asked} points of {len(found)} cells"
+    data: dict[str, JSON] = {"points": asked, "equal": asked - wrong, "cells": len(found)}
+    return SAME.finding(subject, Estimate.exactly(wrong), value=value, data=data)
 
 
 # ---- neighbouring cells, similar maps
 
 
-def neighbours_finding(subject: str, found: Partition, seed: int) -> Finding:
-    """Distances of maps across every facet or crossing, against those of all pairs of cells."""
-    if len(found) < FEWEST_CELLS:
-        why = f"fewer than {FEWEST_CELLS} cells: too few to compare neighbours with all pairs"
-        return NEIGHBOURS.undecided(subject, why, data={"cells": len(found)})
-    distances, adjacent = map_distances(found), adjacency(found)
-    ratio, low, high = ratio_of_medians(distances, adjacent, seed)
-    judged = bootstrapped((ratio, low, high), len(distances), "cells")
-    upper = np.triu_indices(len(distances), 1)
-    edges = int(adjacent[upper].sum())
-    value = (
-        f"ratio {ratio:.2f} [{low:.2f}, {high:.2f}], {edges} facets, {len(upper[0]):,} pairs "
-        f"of {len(distances)} cells"
-    )
-    data = {
-        **_ratio_data(ratio, low, high),
-        "neighbours": edges,
-        "cells": len(distances),
-        "maps": found.distinct_map_count,
-        "median_of_all_pairs_float": float(np.median(distances[upper])),
-    }
-    return NEIGHBOURS.finding(subject, judged, value=value, data=data)
-
-
-def _ratio_data(ratio: float, low: float, high: float) -> dict[str, JSON]:
-    return {"ratio_float": finite(ratio), "low_float": finite(low), "high_float": finite(high)}
-
-
-def map_distances(found: Partition) -> FloatArray:
-    """Frobenius distances between the matrices of all regions' maps; each exact matrix is rounded
-    once to float64.
+@dataclass(frozen=True)
+class Steps:
+    """How the maps of one network differ: `relative` across every facet or crossing, `apart` the
+    median distance between the maps of two cells by the Hamming distance of their codes.
     """
-    matrices = np.array([region.affine.float64()[0].ravel() for region in found.regions])
-    return np.asarray(np.linalg.norm(matrices[:, None] - matrices[None], axis=2))
+
+    relative: FloatArray
+    apart: dict[int, float]
+
+    @property
+    def quantiles(self) -> tuple[float, float]:
+        """Median and 90th percentile of the relative changes."""
+        median, high = np.quantile(self.relative, (0.5, 0.9))
+        return float(median), float(high)
+
+    @property
+    def slope(self) -> float:
+        """The slope of log distance on log Hamming distance; NaN for fewer than three distances."""
+        known = {h: distance for h, distance in self.apart.items() if distance > 0}
+        if len(known) < FEWEST_DISTANCES:
+            return math.nan
+        return float(np.polyfit(np.log([*known]), np.log([*known.values()]), 1)[0])
 
 
-def adjacency(found: Partition) -> np.ndarray:
-    """The number of facets (or crossings) between every two regions, symmetric."""
-    counts = np.zeros((len(found), len(found)), dtype=int)
-    for a, b in found.graph().edges():
-        counts[a, b] += 1
-        counts[b, a] += a != b
-    return counts
+def steps_of(found: Partition) -> Steps:
+    """The differences between the maps of a partition. Degenerate for fewer than 5 cells."""
+    if len(found) < FEWEST_CELLS:
+        raise Degenerate(
+            f"fewer than {FEWEST_CELLS} cells: too few to compare neighbours",
+            value=len(found),
+            remedy="take a wider network",
+        )
+    maps = np.array([region.affine.float64()[0].ravel() for region in found.regions])
+    edges = np.array([edge[:2] for edge in found.graph(witnesses=False).edges()])
+    first, second = maps[edges[:, 0]], maps[edges[:, 1]]
+    sizes = np.maximum(*(np.linalg.norm(one, axis=1) for one in (first, second)))
+    changes = np.linalg.norm(first - second, axis=1)
+    relative = np.divide(changes, sizes, out=np.zeros_like(changes), where=changes > 0)
+    return Steps(relative, _apart(found, maps))
+
+
+def _apart(found: Partition, maps: FloatArray) -> dict[int, float]:
+    """The median distance for every Hamming distance that ten pairs of cells have."""
+    bits = np.array([region.code.bits for region in found.regions], dtype=np.int64)
+    pairs = np.triu_indices(len(maps), 1)
+    hamming = (bits[pairs[0]] != bits[pairs[1]]).sum(axis=1)
+    distances = np.linalg.norm(maps[pairs[0]] - maps[pairs[1]], axis=1)
+    counts = np.bincount(hamming)
+    return {
+        h: float(np.median(distances[hamming == h]))
+        for h in range(1, len(counts))
+        if counts[h] >= FEWEST_PAIRS
+    }
+
+
+def neighbours_finding(subject: str, found: Partition) -> Finding:
+    """Changes of the map across every facet of one network."""
+    steps = steps_of(found)
+    median, high = steps.quantiles
+    value = (
+        f"across {len(steps.relative)} facets of {len(found)} cells: median {median:.3g}, 90th "
+        f"percentile {high:.3g}"
+    )
+    data: dict[str, JSON] = {
+        "median_float": median,
+        "percentile_90_float": high,
+        "facets": len(steps.relative),
+        "cells": len(found),
+        "maps": found.distinct_map_count,
+        "median_distance_by_hamming_float": {str(h): d for h, d in steps.apart.items()},
+    }
+    return NEIGHBOURS.finding(
+        subject, Estimate.exactly(median), Estimate.exactly(high), value=value, data=data
+    )
+
+
+def _family(
+    subjects: Subjects, task: str, widths: tuple[int, ...], norm: NormName
+) -> list[tuple[str, str, list[Steps], dict[str, JSON]]]:
+    """The nets of a family, an arm each, and how their maps differ; a net of few cells is left
+    out.
+    """
+    config = TrainConfig(task=task, model=ModelConfig(widths=widths, norm=norm, embed_dim=0))
+    shape = "-".join(map(str, widths))
+    found = []
+    for nets in ensemble(subjects, config, ARMS):
+        steps = []
+        for result in nets.results:
+            cells = cells_of(Toy.of("a net", result.model))
+            if len(cells) >= FEWEST_CELLS:
+                steps.append(steps_of(cells))
+        few = len(nets.results) - len(steps)
+        told = f"{nets.told}, {few} of few cells" if few else nets.told
+        subject = f"{task} ({shape}), {NORM_NAMES[norm]}, {nets.arm} nets"
+        found.append((subject, told, steps, nets.data))
+    return found
+
+
+def family_findings(
+    subject: str, told: str, steps: Sequence[Steps], seed: int, data: dict[str, JSON]
+) -> list[Finding]:
+    """Both claims over networks, one value a network."""
+    if not steps:
+        why = "no net has cells to compare"
+        return [one.undecided(subject, why) for one in (OVER_NETS, APART)]
+    rng = np.random.default_rng(seed)
+    median, high = (
+        over_clusters(one, rng) for one in zip(*(s.quantiles for s in steps), strict=True)
+    )
+    slopes = [one.slope for one in steps]
+    known = [slope for slope in slopes if not math.isnan(slope)]
+    slope = over_clusters(known, rng)
+    return [
+        OVER_NETS.finding(
+            subject,
+            median,
+            high,
+            value=f"median {median}; 90th percentile {high}; {told}",
+            data={**median.data("median"), **high.data("percentile_90"), **data},
+        ),
+        APART.finding(
+            subject,
+            slope,
+            value=f"{slope}{_lost(len(slopes) - len(known))}",
+            data={**slope.data("slope"), "slopes_float": known, **data},
+        ),
+    ]
+
+
+def _lost(count: int) -> str:
+    return f"; {count} nets have fewer than {FEWEST_DISTANCES} distances" if count else ""
 
 
 # ---- language layers, along geodesics
 
 
 def path_finding(layer: LanguageLayer, seed: int) -> Finding:
-    """Changes of the ReLU-ised layer's map at single crossings, against the change from one
-    residual to another.
+    """Relative changes of the ReLU-ised layer's map at single crossings from one residual to
+    another.
     """
     name, network = layer.relu_ised
     pairs = residual_pairs(layer, affordable(network, GEODESICS))
-    found = [map_changes(network, u, v) for u, v in pairs]
-    kept = [(single, whole) for single, whole in found if len(single)]
+    changes = Changes.of(network)
+    found = [changes.along(u, v) for u, v in pairs]
+    kept = [one for one in found if len(one)]
     if len(kept) < 2:
         raise Degenerate(
             "fewer than two geodesics cross a boundary",
             value=f"{len(kept)} of {len(pairs)}",
             remedy="take others",
         )
-    singles, wholes = (
-        np.array([np.median(single) for single, _ in kept]),
-        np.array([whole for _, whole in kept]),
+    rng = np.random.default_rng(seed)
+    median, high = (
+        over_clusters(kept, rng, statistic=statistic, unit="geodesics")
+        for statistic in (np.median, percentile_90)
     )
-    ratio, low, high = ratio_of_two_samples(singles, wholes, seed)
-    judged = bootstrapped((ratio, low, high), len(kept), "geodesics")
-    crossings = sum(len(single) for single, _ in kept)
-    value = (
-        f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}], {crossings} crossings on {len(kept)} geodesics"
-    )
-    data = {**_ratio_data(ratio, low, high), "crossings": crossings, "geodesics": len(kept)}
-    return PATH.finding(name, judged, value=value, data=data)
+    crossings = sum(map(len, kept))
+    value = f"{crossings} crossings: median {median}; 90th percentile {high}"
+    data = {
+        **median.data("median"),
+        **high.data("percentile_90"),
+        "crossings": crossings,
+        "geodesics": len(kept),
+    }
+    return PATH.finding(name, median, high, value=value, data=data)
 
 
-def map_changes(
-    network: Network, u: tuple[object, ...], v: tuple[object, ...]
-) -> tuple[FloatArray, float]:
-    """Norm of the map's change at every crossing from u to v along the geodesic, and of the change
-    from end to end.
+def percentile_90(values: FloatArray) -> float:
+    """The 90th percentile."""
+    return float(np.quantile(values, 0.9))
 
-    One hidden layer of ReLUs behind a norm. The cells and the order of the crossings are exact, the
-    norms float64.
+
+@dataclass(frozen=True)
+class Changes:
+    """How the map of one hidden layer of ReLUs behind a norm changes: `gram[i, j]` is the inner
+    product of `W_out[:, i] w_i'` and `W_out[:, j] w_j'`, float64.
     """
-    way = geodesic(network, u, v)
-    bits = way.circle.bits[list(way.path)].astype(int)
-    steps = [np.flatnonzero(row) for row in np.diff(bits, axis=0)]
-    single = np.array(
-        [_change(network, step, np.diff(bits, axis=0)[k, step]) for k, step in enumerate(steps)]
+
+    network: Network
+    gram: FloatArray
+
+    @classmethod
+    def of(cls, network: Network) -> Changes:
+        """From the two Gram matrices of the weights."""
+        head, tail = network.blocks[0].layers
+        norm = network.blocks[0].norm
+        assert norm is not None, "maps along geodesics need a norm"
+        rows = norm.project_float(head.weight.float64() * norm.gain.float64().T)
+        columns = tail.weight.float64()
+        return cls(network, (rows @ rows.T) * (columns.T @ columns))
+
+    def along(self, u: tuple[object, ...], v: tuple[object, ...]) -> FloatArray:
+        """|A - A'| / max(|A|, |A'|) at every crossing from u to v along the geodesic. Cells and
+        their order are exact.
+        """
+        way = geodesic(self.network, u, v)
+        bits = way.circle.bits[list(way.path)].astype(np.float64)
+        sizes, changes = self._norms(bits), self._norms(np.diff(bits, axis=0))
+        larger = np.maximum(sizes[:-1], sizes[1:])
+        return np.divide(changes, larger, out=np.zeros_like(changes), where=larger > 0)
+
+    def _norms(self, rows: FloatArray) -> FloatArray:
+        return np.asarray(np.sqrt(np.maximum(((rows @ self.gram) * rows).sum(axis=1), 0.0)))
+
+
+# ---- figures
+
+
+def _growth_figures(grown: Sequence[tuple[str, Sequence[Steps]]]) -> tuple[Figure, ...]:
+    lines = [
+        Curve(subject, *_curve(steps), place // len(ARMS), bool(place % len(ARMS)))
+        for place, (subject, steps) in enumerate(grown)
+    ]
+    lines = [line for line in lines if line.x]
+    if not lines:
+        return ()
+    caption = (
+        "How far apart the maps of two cells are, by the exact Hamming distance h of their codes: "
+        "the median over pairs of cells, divided by that at h = 1, mean over nets. The dotted line "
+        "is the square root of h."
     )
-    ends = bits[-1] - bits[0]
-    flipped = np.flatnonzero(ends)
-    return single, _change(network, flipped, ends[flipped])
+    most = max(line.x[-1] for line in lines)
+    lines = [Curve("square root of h", [1.0, most], [1.0, math.sqrt(most)], -1), *lines]
+    return (Figure("maps-by-hamming-distance", caption, partial(_draw_growth, lines)),)
 
 
-def _change(network: Network, neurons: np.ndarray, signs: np.ndarray) -> float:
-    """|sum_j sign_j W_out[:, j] w_j'| in the Frobenius norm, from the two Gram matrices."""
-    head, tail = network.blocks[0].layers
-    norm = network.blocks[0].norm
-    assert norm is not None, "maps along geodesics need a norm"
-    gained = head.weight.float64()[neurons] * norm.gain.float64().T
-    rows = np.array([centred(network, row) for row in gained]).reshape(gained.shape)
-    columns = tail.weight.float64()[:, neurons]
-    return float(np.sqrt(max(signs @ ((rows @ rows.T) * (columns.T @ columns)) @ signs, 0.0)))
+def _curve(steps: Sequence[Steps]) -> tuple[list[float], list[float]]:
+    """Mean over nets of distance / distance at h = 1, at the h that at least half of them have."""
+    known = [one.apart for one in steps if one.apart.get(1, 0) > 0]
+    all_h = sorted({h for one in known for h in one})
+    shared = [h for h in all_h if 2 * sum(h in one for one in known) >= len(known)]
+    ys = [float(np.mean([one[h] / one[1] for one in known if h in one])) for h in shared]
+    return [float(h) for h in shared], ys
+
+
+def _draw_growth(lines: Sequence[Curve]) -> Canvas:
+    panel = ("distance of maps / that at h = 1", lines)
+    subtitle = "solid: trained, dashed: untrained"
+    return sweeps([panel], "Maps by Hamming distance", subtitle, "Hamming distance h")
 
 
 def _figures(subjects: Subjects) -> tuple[Figure, ...]:
@@ -322,9 +457,10 @@ QUESTION = Question(
     CLAIM,
     "Do neighbouring cells have similar maps?",
     ask,
-    (SAME, NEIGHBOURS, PATH),
+    (SAME, NEIGHBOURS, OVER_NETS, APART, PATH),
     groups=("toys", "deep", "language"),
     fits=fits,
-    needs="two inputs and no norm, or a norm that leaves a circle (LayerNorm in R^3, RMSNorm in "
-    "R^2) and that no skip goes around, or a language layer behind a norm",
+    needs="two inputs (three for one hidden layer) and no norm, or a norm that leaves a circle or, "
+    "for one hidden layer, a 2-sphere, and that no skip goes around, or a language layer behind a "
+    "norm",
 )

@@ -1,6 +1,4 @@
-"""Uncertainty within one network: Wilson intervals for shares of what is drawn in it, bootstrap
-intervals for ratios of medians.
-"""
+"""Uncertainty within one network: intervals for shares of what is drawn in it."""
 
 from __future__ import annotations
 
@@ -9,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exact.arithmetic.numbers import FloatArray
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.errors import certain
-from studies.statistics import CONFIDENCE, Degenerate, Estimate, wilson
+from studies.statistics import Degenerate, Estimate, over_clusters, wilson
 
 
 @dataclass(frozen=True)
@@ -55,69 +53,20 @@ def percent(value: float) -> str:
     return f"{text.removesuffix('.0')}%"
 
 
-def ratio_of_medians(
-    distances: FloatArray, adjacent: np.ndarray, seed: int, draws: int = 300
-) -> tuple[float, float, float]:
-    """median over adjacent pairs / median over all pairs of nodes, and its 95% bootstrap interval.
+def share_over(
+    hits: BitArray, places: IndexArray, rng: np.random.Generator, *, unit: str, draws: int
+) -> Estimate:
+    """The share of hits, with an interval over the units in which they come; `places` says for
+    every hit in which.
 
-    `distances` is a symmetric (nodes x nodes) array, `adjacent` counts the edges between two nodes.
-    Nodes are drawn anew with replacement, since pairs that share one are not independent; a pair of
-    copies of one node does not count.
+    Wilson's interval where each unit has one. A bootstrap knows no interval where every unit has
+    the same share: none at all (or nothing else) is then a share of units with a hit (or a miss),
+    which is at least that of hits, with Wilson's interval.
     """
-    rows, columns = np.triu_indices(len(distances), 1)
-    values, edges = distances[rows, columns], adjacent[rows, columns]
-    order = np.argsort(values)
-    rows, columns, values, edges = rows[order], columns[order], values[order], edges[order]
-
-    def ratio(counts: np.ndarray) -> np.float64:
-        weights = counts[rows] * counts[columns]
-        return _weighted_median(values, weights * edges) / _weighted_median(values, weights)
-
-    rng = np.random.default_rng(seed)
-    nodes = len(distances)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        drawn = np.array([ratio(rng.multinomial(nodes, [1 / nodes] * nodes)) for _ in range(draws)])
-        whole = ratio(np.ones(nodes, dtype=int))
-    return float(whole), *_interval(drawn)
-
-
-def ratio_of_two_samples(
-    first: FloatArray, second: FloatArray, seed: int, draws: int = 1000
-) -> tuple[float, float, float]:
-    """median(first) / median(second) of paired samples, and its 95% bootstrap interval over the
-    pairs.
-    """
-    picks = np.random.default_rng(seed).integers(0, len(first), (draws, len(first)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        drawn = np.median(first[picks], axis=1) / np.median(second[picks], axis=1)
-        whole = np.median(first) / np.median(second)
-    low, high = _interval(drawn)
-    return float(whole), low, high
-
-
-def bootstrapped(found: tuple[float, float, float], count: int, unit: str) -> Estimate:
-    """A ratio with its bootstrap interval as what a rule judges."""
-    value, low, high = found
-    if any(map(math.isnan, found)) or not math.isfinite(value):
-        why = "the ratio is not finite"
-        return Estimate.unknown(why, clusters=count, unit=unit)
-    return Estimate(value, (low, high), count, unit, "bootstrap")
-
-
-def _interval(drawn: FloatArray) -> tuple[float, float]:
-    """The central 95% of the draws by order statistics, undefined ones (0 / 0) left out; NaN when
-    nothing is left.
-    """
-    defined = np.sort(drawn[~np.isnan(drawn)])
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = (
-        int((len(defined) - 1) * share) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
-    )
-    return float(defined[low]), float(defined[high])
-
-
-def _weighted_median(values: FloatArray, weights: np.ndarray) -> np.float64:
-    """The lower median of ascending values with integer weights; NaN when all weights are zero."""
-    total = np.cumsum(weights)
-    return values[np.searchsorted(total, total[-1] / 2)] if total[-1] else np.float64("nan")
+    found = np.unique(places)
+    if len(found) == len(hits):
+        return wilson(int(hits.sum()), len(hits), unit=unit)
+    if hits.all() or not hits.any():
+        return wilson(len(found) * bool(hits.all()), len(found), unit=unit)
+    groups = [hits[places == one].astype(np.float64) for one in found]
+    return over_clusters(groups, rng, unit=unit, draws=draws)

@@ -13,6 +13,7 @@ import numpy as np
 from exact import Layer, Network, Norm, RationalMatrix, Ray, partition
 from exact.arithmetic.linear_algebra import rank
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, rational
+from exact.networks.norms import EpsRule
 from exact.regions.arcs.partition import CurvePartition
 from studies.statistics import Degenerate
 
@@ -49,17 +50,23 @@ def _changes_along(network: Network, direction: Vector) -> RayChanges:
     return RayChanges(len(ray), ray.regions[-1].parameters_float[0])
 
 
-def has_the_code_of_its_direction(network: Network, x: Sequence[object]) -> bool:
-    """Whether the spline code at x is that of the direction of x at eps = 0, exactly."""
-    return network.code(x) == with_eps(network, 0).code(x)
-
-
 @lru_cache(maxsize=64)
 def with_eps(network: Network, eps: object) -> Network:
     """The same network with another eps in every norm; without a norm, the network itself."""
     return Network(
         tuple(
             b if b.norm is None else replace(b, norm=replace(b.norm, eps=rational(eps, "eps")))
+            for b in network.blocks
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def with_rule(network: Network, rule: EpsRule) -> Network:
+    """The same network with eps under the root ("var") or beside it ("std") in every norm."""
+    return Network(
+        tuple(
+            b if b.norm is None else replace(b, norm=replace(b.norm, eps_rule=rule))
             for b in network.blocks
         )
     )
