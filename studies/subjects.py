@@ -1,5 +1,6 @@
 """What the questions are asked of: toys trained on the spot, the MLP layers of a tiny (or a real)
-GPT-2, or networks of one's own.
+GPT-2, or networks of one's own. What a question may be handed, and how it is made, stand in one
+file.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ its code would change is r / r_crit (mathematics.md, "Critical radii").
 
 What is said of a language layer is drawn by sequences, what is said of training by networks. Other
 arms: the same weights with the rule "std", which adds eps to the standard deviation instead of the
-variance, and networks that were not trained.
+variance, and networks that were not trained. Claims, measurements and figures of a question stand
+in one file.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ and the 90th percentile, which few huge weights cannot hide behind many small on
 apart with the Hamming distance of their codes is held against its square root, which independent
 changes of one size would give; all pairs of cells, and the order of their distances, are claim
 1.3. On a language layer neuron j changes the map by `W_out[:, j] w_j'` (w_j projected, gain folded
-in) wherever it is crossed.
+in) wherever it is crossed. Claims, measurements and figures of a question stand in one file.
 """
 
 from __future__ import annotations
