@@ -30,7 +30,7 @@ from exact.atomic_files import made_folder, write_atomically
 from toy_models.train import Preparation, Score, Snapshot, TrainConfig, TrainResult
 
 FORMAT = 1
-DECIDING = ("tasks.py", "models.py", "train.py", "ensembles.py")
+DECIDING = ("tasks.py", "models.py", "train.py", "ensembles.py", "stacked_modules.py")
 OWN = re.compile(r"\.?[0-9a-f]{64}\.safetensors(\.[0-9a-f]{16}\.tmp)?")
 
 Report = Callable[[str], None]
