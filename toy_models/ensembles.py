@@ -11,39 +11,31 @@ their length alone, and the parts run on all cores.
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from itertools import islice, pairwise
+from functools import cached_property
+from itertools import pairwise
 from threading import Event
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn import functional
 
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import ExactlensError, InvalidInput
-from toy_models.models import ToyModel
+from toy_models.stacked_modules import STACKED_LOSSES, stacked
 from toy_models.train import (
-    LossFunction,
     Preparation,
     Snapshot,
     TrainConfig,
     TrainResult,
     drawn_rows,
     is_kept,
-    one_hot_mse,
     progress_bar,
 )
 from toy_models.training_cache import Report, TrainingCache, to_standard_error
 
 LARGEST_PART, SMALLEST_PART = 50, 8  # toys that are stacked
-
-Weights = Sequence[Tensor]
-StackedModule = Callable[[nn.Module, Weights, Tensor], Tensor]
 
 
 def fit_many(
@@ -64,6 +56,7 @@ def fit_many(
     return fit_ensemble(configs, cache=cache, progress=progress, report=report)
 
 
+@one_thread()
 def fit_ensemble(
     configs: Sequence[TrainConfig],
     *,
@@ -90,21 +83,28 @@ def fit_ensemble(
         results = {name: one for name, one in found.items() if one is not None}
         missing = {name: start for name, start in missing.items() if name not in results}
     trained = _trained([*missing.values()], progress)
-    results |= {_name(one.config): one for one in trained}
+    results |= zip(missing, trained, strict=True)
     if cache is not None:
         _keep(cache, trained, len(names), report)
     return tuple(results[name] for name in names)
 
 
 def _trained(starts: Sequence[Preparation], progress: bool) -> list[TrainResult]:
-    """The results of all, group by group."""
-    alike: dict[str, list[Preparation]] = {}
-    for start in starts:
-        alike.setdefault(_name(replace(start.config, seed=0)), []).append(start)
-    parts = [Stack(part) for group in alike.values() for part in _parts(group)]
-    steps = sum(part.config.steps for part in parts)
+    """The results of all in order, trained group by group."""
+    alike: dict[str, list[int]] = {}
+    for place, start in enumerate(starts):
+        alike.setdefault(_name(replace(start.config, seed=0)), []).append(place)
+    parts = [part for group in alike.values() for part in _parts(group)]
+    stacks = [Stack([starts[place] for place in part]) for part in parts]
+    steps = sum(stack.config.steps for stack in stacks)
     with progress_bar(f"{len(starts)} toys", steps, progress) as tick:
-        return [result for found in _on_all_cores(parts, tick) for result in found]
+        found = _on_all_cores(stacks, tick)
+    results = {
+        place: result
+        for part, of_part in zip(parts, found, strict=True)
+        for place, result in zip(part, of_part, strict=True)
+    }
+    return [results[place] for place in range(len(starts))]
 
 
 def _keep(cache: TrainingCache, trained: Sequence[TrainResult], count: int, report: Report) -> None:
@@ -142,7 +142,7 @@ def _name(config: TrainConfig) -> str:
     return json.dumps(config.to_json(), sort_keys=True)
 
 
-def _parts(group: Sequence[Preparation]) -> Iterator[Sequence[Preparation]]:
+def _parts(group: Sequence[int]) -> Iterator[Sequence[int]]:
     """A group in parts of equal length, as nearly as can be: two at least where both are worth
     it.
     """
@@ -152,14 +152,14 @@ def _parts(group: Sequence[Preparation]) -> Iterator[Sequence[Preparation]]:
 
 
 def _on_all_cores(
-    parts: Sequence["Stack"], tick: Callable[[float], None]
-) -> Iterator[list[TrainResult]]:
-    """The results of every part, in order."""
+    stacks: Sequence["Stack"], tick: Callable[[float], None]
+) -> list[list[TrainResult]]:
+    """The results of every stack, in order."""
     stopped = Event()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with ThreadPoolExecutor(max_workers=max(1, min(cores or 1, len(parts)))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(cores or 1, len(stacks)))) as pool:
         try:
-            yield from [*pool.map(lambda part: part.trained(tick, stopped), parts)]
+            return [*pool.map(lambda stack: stack.trained(tick, stopped), stacks)]
         finally:
             stopped.set()  # an error or an interrupt here ends the others too
 
@@ -210,7 +210,7 @@ class Stack:
 
     @cached_property
     def _outputs(self) -> Callable[[Tensor], Tensor]:
-        """What maps a batch of inputs of each toy (toys, batch, input_dim) to its outputs."""
+        """What maps a batch of inputs of each toy (toys, input_dim, batch) to its outputs."""
         model = self.starts[0].model
         shapes = [parameter.shape for parameter in model.parameters()]
         sizes, forward = [shape.numel() for shape in shapes], stacked(model)
@@ -222,7 +222,7 @@ class Stack:
         return outputs
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of each step, (toys, batch, ...)."""
+        """Inputs (toys, input_dim, batch) and targets (toys, batch, ...) of each step."""
         count = len(self.starts[0].data)
         inputs = torch.cat([start.data.inputs for start in self.starts])
         targets = torch.cat([start.data.targets for start in self.starts])
@@ -231,11 +231,11 @@ class Stack:
         for block in blocks:
             rows = (torch.stack(block) + first).transpose(0, 1).to(inputs.device)
             for of_step in rows:
-                flat = of_step.flatten()
-                yield tuple(
-                    values.index_select(0, flat).unflatten(0, of_step.shape)
+                x, y = (
+                    values.index_select(0, of_step.flatten()).unflatten(0, of_step.shape)
                     for values in (inputs, targets)
                 )
+                yield x.transpose(1, 2).contiguous(), y
 
     def _keep(self, records: Sequence["Record"], step: int, losses: Tensor) -> None:
         """Note the losses up to a step, and the weights behind it, of all that go on."""
@@ -283,104 +283,3 @@ class Record:
         if self.snapshots:
             self.start.model.load_state_dict(dict(self.snapshots[-1].weights))
         return self.start.result(self.losses, self.snapshots, self.diverged_at)
-
-
-# ---- one forward pass for a stack
-
-
-def stacked(model: ToyModel) -> Callable[[Weights, Tensor], Tensor]:
-    """What maps stacked weights (toys, *shape), in the order of `model.parameters()`, and inputs
-    (toys, batch, input_dim) to the outputs of as many copies of a model, each at its own inputs.
-    """
-    blocks = []
-    for norm, modules, residual in model.exactlens_blocks():
-        steps = modules if norm is None else [norm, *modules]
-        blocks.append(([_stacked_module(module) for module in steps], residual))
-
-    def forward(weights: Weights, x: Tensor) -> Tensor:
-        left = iter(weights)
-        for steps, residual in blocks:
-            y = x
-            for count, apply in steps:
-                y = apply([*islice(left, count)], y)
-            x = x + y if residual else y
-        return x
-
-    return forward
-
-
-def _stacked_module(module: nn.Module) -> tuple[int, Callable[[Weights, Tensor], Tensor]]:
-    """How many weights a module has, and what it does to a stack; one without is the same for
-    all.
-    """
-    names = [name for name, _ in module.named_parameters()]
-    known = STACKED_MODULES.get(type(module))
-    if known is not None:
-        return len(names), partial(known, module)
-    if not names:
-        return 0, lambda _, x: module(x)
-
-    def mapped(weights: Weights, x: Tensor) -> Tensor:
-        own = dict(zip(names, weights, strict=True))
-        out: Tensor = vmap(lambda one, rows: functional_call(module, one, (rows,)))(own, x)
-        return out
-
-    return len(names), mapped
-
-
-def _stacked_linear(module: nn.Module, weights: Weights, x: Tensor) -> Tensor:
-    """A product for all, with the longer side of the weight inside: the products of the backward
-    pass take half as long then. What vmap makes of it takes half as long again.
-    """
-    weight, *bias = weights
-    if weight.shape[1] >= weight.shape[2]:
-        right = weight.transpose(1, 2)
-        return torch.baddbmm(bias[0][:, None], x, right) if bias else torch.bmm(x, right)
-    columns = x.transpose(1, 2)
-    if bias:
-        return torch.baddbmm(bias[0][:, :, None], weight, columns).transpose(1, 2)
-    return torch.bmm(weight, columns).transpose(1, 2)
-
-
-def _stacked_layer_norm(module: nn.Module, weights: Weights, x: Tensor) -> Tensor:
-    assert isinstance(module, nn.LayerNorm)
-    return _scaled(functional.layer_norm(x, module.normalized_shape, eps=module.eps), weights)
-
-
-def _stacked_rms_norm(module: nn.Module, weights: Weights, x: Tensor) -> Tensor:
-    assert isinstance(module, nn.RMSNorm)
-    return _scaled(functional.rms_norm(x, [*module.normalized_shape], eps=module.eps), weights)
-
-
-def _scaled(x: Tensor, weights: Weights) -> Tensor:
-    """Gain and bias of a norm, where it has them."""
-    if weights:
-        x = x * weights[0][:, None]
-    return x + weights[1][:, None] if len(weights) > 1 else x
-
-
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """With the classes in the middle: with few of them last torch takes three times as long."""
-    losses = functional.cross_entropy(outputs.transpose(1, 2), targets, reduction="none")
-    return losses.mean(dim=1)
-
-
-def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs - targets).square().flatten(1).mean(dim=1)
-
-
-def _one_hot_squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    classes = outputs.shape[2]
-    return _squares(outputs, functional.one_hot(targets, classes).to(outputs.dtype))
-
-
-STACKED_MODULES: Mapping[type[nn.Module], StackedModule] = MappingProxyType(
-    {nn.Linear: _stacked_linear, nn.LayerNorm: _stacked_layer_norm, nn.RMSNorm: _stacked_rms_norm}
-)
-STACKED_LOSSES: Mapping[LossFunction, LossFunction] = MappingProxyType(
-    {
-        functional.cross_entropy: _cross_entropy,
-        functional.mse_loss: _squares,
-        one_hot_mse: _one_hot_squares,
-    }
-)

@@ -31,7 +31,7 @@ from toy_models.datasets import Dataset
 from toy_models.train import Preparation, Score, Snapshot, TrainResult
 
 FORMAT = 1
-DECIDING = ("draws.py", "models.py", "train.py", "ensembles.py")
+DECIDING = ("draws.py", "models.py", "train.py", "ensembles.py", "stacked_modules.py")
 OWN = re.compile(r"\.?[0-9a-f]{64}\.safetensors(\.[0-9a-f]{16}\.tmp)?")
 
 Report = Callable[[str], None]

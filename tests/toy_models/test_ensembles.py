@@ -12,8 +12,9 @@ from torch.func import functional_call
 
 from exact.errors import InvalidInput
 from toy_models import ensembles
-from toy_models.ensembles import Stack, fit_ensemble, fit_many, stacked
+from toy_models.ensembles import Stack, fit_ensemble, fit_many
 from toy_models.models import ModelConfig, initialised
+from toy_models.stacked_modules import stacked
 from toy_models.train import Preparation, TrainConfig, TrainResult, drawn_rows, fit, is_kept
 
 SHORT = TrainConfig(
@@ -126,8 +127,9 @@ def test_snapshots_are_kept_as_often_as_asked() -> None:
     [(1, [1]), (15, [15]), (16, [8, 8]), (30, [15, 15]), (100, [50, 50]), (101, [33, 34, 34])],
 )
 def test_long_groups_are_cut(size: int, expected: list[int]) -> None:
-    start = Preparation.of(SHORT)
-    assert [len(part) for part in ensembles._parts([start] * size)] == expected
+    parts = [*ensembles._parts(range(size))]
+    assert [len(part) for part in parts] == expected
+    assert [place for part in parts for place in part] == [*range(size)]
 
 
 # ---- toys that diverge
@@ -240,7 +242,7 @@ def test_modules_that_are_not_in_the_table_are_mapped() -> None:
         model.blocks[0].layers[1] = nn.PReLU(6, init=0.1 + seed).double()  # type: ignore[union-attr]
     inputs = torch.randn(3, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     weights = [torch.stack([*same]) for same in zip(*(m.parameters() for m in models), strict=True)]
-    found = stacked(models[0])(weights, inputs)
+    found = stacked(models[0])(weights, inputs.transpose(1, 2)).transpose(1, 2)
     for k, model in enumerate(models):
         own = functional_call(model, dict(model.named_parameters()), (inputs[k],))
         torch.testing.assert_close(found[k], own, rtol=1e-12, atol=1e-12)
