@@ -11,8 +11,21 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import ellipe
 
-from exact import Box, Domain, GreatCircle, Layer, Network, Norm, ReLU, Segment, Sphere, Unsupported
+from exact import (
+    Box,
+    Domain,
+    Ellipse,
+    GreatCircle,
+    Layer,
+    Network,
+    Norm,
+    ReLU,
+    Segment,
+    Sphere,
+    Unsupported,
+)
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.geometry.combinatorics.codes import code_keys
 from exact.networks.activations import Identity
@@ -152,14 +165,18 @@ class Path:
 
 
 def path_of(network: Network, domain: Domain) -> Path:
-    """A Segment, or a GreatCircle from u towards v. Raises Unsupported for other domains."""
+    """A Segment, an Ellipse, or a GreatCircle from u towards v. Raises Unsupported for other
+    domains.
+    """
     if isinstance(domain, Segment):
         p, q = (np.array([nearest_float(x) for x in end]) for end in (domain.p, domain.q))
         return segment_path(p, q)
     if isinstance(domain, GreatCircle):
         u, v = (np.array([[nearest_float(x) for x in end]]) for end in (domain.u, domain.v))
         return circle_path(network, domain, u, v)
-    raise not_for(domain, "Segment", "GreatCircle")
+    if isinstance(domain, Ellipse):
+        return ellipse_path(domain)
+    raise not_for(domain, "Segment", "GreatCircle", "Ellipse")
 
 
 def segment_path(p: FloatArray, q: FloatArray) -> Path:
@@ -177,6 +194,18 @@ def circle_path(
     second = _scaled(second - (second @ first.T) * first, 1.0)
     columns = np.concatenate([0 * first, radius * first, radius * second])
     return Path("round", columns, 2 * math.pi * radius_float(network, domain))
+
+
+def ellipse_path(domain: Ellipse) -> Path:
+    """An ellipse, by its centre and the vectors of cos t and sin t."""
+    centre, u, v = (
+        np.array([nearest_float(x) for x in one]) for one in (domain.centre, domain.u, domain.v)
+    )
+    cosine = nearest_float(domain.cosine)
+    w = (v - cosine * u) / math.sqrt(1 - cosine**2)
+    longest, shortest = np.linalg.svd(np.stack([u, w]), compute_uv=False)
+    length = 4 * longest * float(ellipe(1 - (shortest / longest) ** 2))
+    return Path("round", np.stack([centre, u, w]), length)
 
 
 def random_path(network: Network, domain: Domain, rng: np.random.Generator) -> Path:

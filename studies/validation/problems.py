@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from exact import Ball, Box, Domain, GreatCircle, Segment, Sphere
+from exact import Ball, Box, Domain, Ellipse, GreatCircle, Segment, Sphere
 from exact.arithmetic.numbers import FloatArray
 from studies.methods.domains import Cloud, CrossPolytope
 from studies.validation.population import Net
@@ -25,8 +25,8 @@ STREAMS = {"box": 0, "segments": 1, "places": 2, "curves": 3}
 
 @dataclass(frozen=True)
 class Problem:
-    """A domain, and for pairs of data points whether their classes are the "same" or
-    "different".
+    """A domain, and what kind it is where there are several: pairs of data points of the "same"
+    class or of "different" ones; curves that are a "circle" or an "ellipse".
     """
 
     domain: Domain
@@ -74,18 +74,20 @@ def _segments(net: Net) -> Sequence[Problem]:
 
 
 def _curves(net: Net) -> Sequence[Problem]:
-    """Great circles through data points of two classes."""
-    if net.kind.family == "box":
-        return []
-    rng, radius = net.rng(STREAMS["curves"]), None
-    if net.kind.norm == "none":
-        radius = net.inputs.shape[1]
-    found = []
-    while len(found) < CURVES:
+    """Ellipses through three data points, and great circles through two of different classes where
+    there is a sphere.
+    """
+    rng, found = net.rng(STREAMS["curves"]), list[Problem]()
+    radius = net.inputs.shape[1] if net.kind.norm == "none" else None
+    while net.kind.family == "sphere" and len(found) < CURVES:
         i, j = rng.integers(0, len(net.inputs), 2)
         if net.labels[i] != net.labels[j]:
             u, v = net.inputs[[i, j]].tolist()
-            found.append(Problem(GreatCircle(u, v, radius)))
+            found.append(Problem(GreatCircle(u, v, radius), "circle"))
+    if net.inputs.shape[1] > 1:
+        for _ in range(CURVES):
+            a, b, c = net.inputs[rng.choice(len(net.inputs), 3, replace=False)].tolist()
+            found.append(Problem(Ellipse.through(a, b, c), "ellipse"))
     return found
 
 

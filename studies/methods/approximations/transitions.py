@@ -2,8 +2,8 @@
 
 Novak et al. 2018, "Sensitivity and Generalization in Neural Networks" (arXiv 1802.08760).
 [definition as in their section on transitions: the l1 distances of consecutive codes at k
-equidistant points of a closed curve are summed; theirs is an ellipse through three training
-points.]
+equidistant points of a closed curve are summed; theirs is an ellipse through three training points,
+here that of Steiner, and great circles.] Points are equidistant in the parameter of the curve.
 """
 
 from __future__ import annotations

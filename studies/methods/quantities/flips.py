@@ -31,7 +31,7 @@ ALONG_SEGMENT = Quantity(
 AROUND_CURVE = Quantity(
     "flips_around_curve",
     "flips around a closed curve",
-    "GreatCircle through two data points",
+    "GreatCircle through two data points, Ellipse through three; with or without a norm",
     flips,
     (10, 100, 1_000),
 )

@@ -13,6 +13,7 @@ from exact import (
     Ball,
     Box,
     Domain,
+    Ellipse,
     GreatCircle,
     HardTanh,
     MissingExtra,
@@ -23,7 +24,7 @@ from exact import (
     partition,
 )
 from exact.sources import tensors
-from studies.methods import METHODS, Method, MethodEstimate
+from studies.methods import METHODS, QUANTITIES, Method, MethodEstimate
 from studies.methods.approximations.code_clusters import hdbscan_clusters
 from studies.methods.approximations.endpoint_hamming import endpoint_hamming
 from studies.methods.approximations.heat_map import blurred_heat_map, grid_heat_map
@@ -46,6 +47,7 @@ from studies.methods.approximations.stepped_hamming import stepped_hamming
 from studies.methods.approximations.transitions import transitions
 from studies.methods.approximations.upper_bounds import montufar, montufar_bound, serra, serra_bound
 from studies.methods.domains import Cloud, CrossPolytope
+from studies.methods.passes import path_of
 
 SQUARE = Box(-1, 1, dim=2)
 QUADRANTS = tensors.mlp([(np.eye(2), [0, 0]), ([[1, 1]], [0])])
@@ -146,6 +148,22 @@ def test_transitions_close_the_curve(budget: int, seen: int) -> None:
     """A circle around the cross has four flips; two opposite points see each of them."""
     circle = GreatCircle([1, 0.5], [-0.5, 1], radius_squared=1)
     assert run(transitions, QUADRANTS, circle, budget).value == seen
+
+
+@pytest.mark.parametrize("cosine", [0, "3/5", "-1/2"])
+def test_transitions_around_an_ellipse_are_its_exact_flips(cosine: object) -> None:
+    ellipse = Ellipse([2, 0.5], [-0.5, 1], centre=[0.25, 0.125], cosine=cosine)
+    exact = QUANTITIES["flips_around_curve"].referee(QUADRANTS, ellipse)
+    assert run(transitions, QUADRANTS, ellipse, 500).value == exact == 4
+
+
+def test_the_path_of_an_ellipse_goes_through_its_points_and_has_its_length() -> None:
+    corners = np.array([[3.0, 0], [0, 3], [0.5, 0.25]])
+    path = path_of(QUADRANTS, Ellipse.through(*corners.tolist()))
+    thirds = path(np.array([0, 2 * math.pi / 3, 4 * math.pi / 3]))
+    assert thirds == pytest.approx(corners)
+    steps = np.diff(path(np.linspace(0, path.end, 20_001)), axis=0)
+    assert path.length == pytest.approx(np.linalg.norm(steps, axis=1).sum(), rel=1e-6)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -238,6 +238,15 @@ def test_segments_join_points_of_one_class_and_of_two(nets: list[Net]) -> None:
         assert (ends[0] == ends[1]) == (problem.label == "same")
 
 
+def test_curves_are_ellipses_everywhere_and_circles_where_there_is_a_sphere(
+    nets: list[Net],
+) -> None:
+    for one in nets:
+        labels = [problem.label for problem in PROBLEMS["flips_around_curve"](one)]
+        circles = ["circle"] * 2 * (one.kind.family == "sphere")
+        assert labels == circles + ["ellipse"] * 2 * (one.inputs.shape[1] > 1)
+
+
 def test_boxes_differ_by_seed_and_hold_their_cloud() -> None:
     boxes = [box_of(replace(net(), seed=seed)) for seed in range(4)]
     assert len(set(map(repr, boxes))) == 4 and all(isinstance(box, Box) for box in boxes)
