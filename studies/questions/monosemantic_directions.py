@@ -137,8 +137,8 @@ def _of_toy(toy: Toy, seed: int) -> list[Finding]:
         return rays_finding(toy.name, network, drawn)
 
     subject = f"{toy.name}, no biases"
-    still = partial(still_finding, BARE, subject, bare, drawn)
-    return [claim.guarded(toy.name, crossed), BARE.guarded(subject, still)]
+    control = partial(still_finding, BARE, subject, bare, drawn)
+    return [claim.guarded(toy.name, crossed), BARE.guarded(subject, control)]
 
 
 def still_finding(
