@@ -353,7 +353,7 @@ def _figures(findings: list[Finding]) -> tuple[Figure, ...]:
     )
     title, subtitle = (
         "Directions that meet a boundary",
-        "squares: exact, or alike in all nets; dots: 95% intervals, over nets or sampled rays",
+        "squares: exact, or alike in all nets; dots: 95% intervals",
     )
     return (
         Figure(
