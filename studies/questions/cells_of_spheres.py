@@ -174,8 +174,8 @@ def cells_finding(subject: str, network: Network, seed: int) -> Finding:
         "missed": missed,
     }
     told = ""
-    if isinstance(found, SpherePartition):
-        more = _on_the_2_sphere(found)
+    if network.norms[0].sphere_dim == 2:
+        more = _on_the_2_sphere(found.seen_as(SpherePartition))
         data |= more
         told = (
             f", {more['discs']} of them discs; the largest covers {more['largest_share']:.1%} of "
@@ -201,14 +201,12 @@ def _on_the_2_sphere(found: SpherePartition) -> dict[str, int | float]:
 
 def own_cells_finding(subject: str, network: Network) -> Finding:
     """How many codes own several cells, and how many cells one owns at most."""
-    found = sphere_of(network)
-    if isinstance(found, CodePartition):
-        owned = [found.components(i) for i in range(len(found))]
-        counts = [0 if count is None else count for count in owned]
-        left_open = owned.count(None)
-    else:
-        counts = list(Counter(row.tobytes() for row in found.codes).values())
-        left_open = 0
+    found, left_open = sphere_of(network), 0
+    counts = list(Counter(row.tobytes() for row in found.codes).values())
+    if network.norms[0].sphere_dim > 2:  # listed by codes
+        codes = found.seen_as(CodePartition)
+        owned = [codes.components(i) for i in range(len(codes))]
+        counts, left_open = [count or 0 for count in owned], owned.count(None)
     several = sum(count > 1 for count in counts)
     judged = Estimate.exactly(several)
     if left_open and not several:

@@ -137,8 +137,8 @@ def _of_toy(toy: Toy, seed: int) -> list[Finding]:
         return rays_finding(toy.name, network, drawn)
 
     subject = f"{toy.name}, no biases"
-    still = partial(still_finding, BARE, subject, bare, drawn)
-    return [claim.guarded(toy.name, crossed), BARE.guarded(subject, still)]
+    control = partial(still_finding, BARE, subject, bare, drawn)
+    return [claim.guarded(toy.name, crossed), BARE.guarded(subject, control)]
 
 
 def still_finding(
@@ -308,7 +308,7 @@ def largest_ratio(network: Network, inputs: Rows) -> float:
         return max(changes_along(network, row).last_float for row in directed(network, inputs))
     upper = critical_radii_float(network, np.asarray(inputs)).upper
     ratios = upper / np.array([np.linalg.norm(centred(network, row)) for row in inputs])
-    for place in np.flatnonzero(np.isinf(ratios)):
+    for place in np.flatnonzero(np.isinf(ratios)).tolist():
         ratios[place] = changes_along(network, inputs[place]).last_float
     return float(ratios.max())
 
@@ -353,7 +353,7 @@ def _figures(findings: list[Finding]) -> tuple[Figure, ...]:
     )
     title, subtitle = (
         "Directions that meet a boundary",
-        "squares: exact, or alike in all nets; dots: 95% intervals, over nets or sampled rays",
+        "squares: exact, or alike in all nets; dots: 95% intervals",
     )
     return (
         Figure(

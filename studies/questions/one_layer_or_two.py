@@ -132,10 +132,9 @@ def way(network: Network, x: Sequence[float], lengths: tuple[float, float]) -> W
 
 
 def _second_is_cut(network: Network, ends: Sequence[Sequence[Fraction]]) -> bool:
-    """Whether the second layer changes between two points, and back."""
+    """Whether the second layer changes between two points, and back; the first does not."""
     segment = partition(Network(network.blocks[:2]), Segment(*ends)).seen_as(CurvePartition)
-    crossings = (one for one in segment.crossings if not one.tangent)
-    return any(hinge.layer == 2 for crossing in crossings for hinge in crossing.hinges)
+    return any(not crossing.tangent for crossing in segment.crossings)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,13 @@ def is_exact(network: Network) -> bool:
     first = network.blocks[0]
     if len(network.hidden_layers) != 1 or first.layers[0] is not network.hidden_layers[0]:
         return False
-    return (network.input_dim - 1 if first.norm is None else first.norm.sphere_dim) in (1, 2)
+    return _dimension(network) in (1, 2)
+
+
+def _dimension(network: Network) -> int:
+    """Of the sphere of directions that the first layer sees."""
+    norm = network.blocks[0].norm
+    return network.input_dim - 1 if norm is None else norm.sphere_dim
 
 
 def directions(network: Network) -> Directions:
@@ -106,10 +112,10 @@ def _share_of_others(
     """The share of all cells but some."""
     if len(chosen) in (0, len(found)):
         return sympy.Integer(not chosen)
-    if isinstance(found, CurvePartition):
-        norm = network.blocks[0].norm
+    if _dimension(network) == 1:
+        arcs, norm = found.seen_as(CurvePartition), network.blocks[0].norm
         whole = 2 * sympy.pi * sympy.sqrt(1 if norm is None else norm.dim)
-        return 1 - sympy.expand(sympy.Add(*(found.regions[i].length for i in chosen)) / whole)
+        return 1 - sympy.expand(sympy.Add(*(arcs.regions[i].length for i in chosen)) / whole)
     sphere = found.seen_as(SpherePartition)
     parts = [sphere.regions[i].area for i in chosen]
     low = sum(part.lower for part in parts) / sphere.area.upper
