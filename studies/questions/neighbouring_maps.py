@@ -14,22 +14,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exact import Box, Domain, InvalidInput, Network, Partition, Sphere, partition
+from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions import monosemantic_directions
 from studies.questions.cells_of_spheres import geodesic, residual_pairs
+from studies.questions.shared.map_changes import (
+    FEWEST_CELLS,
+    FEWEST_DISTANCES,
+    Changes,
+    Steps,
+    steps_of,
+)
 from studies.questions.shared.nets import ensemble
 from studies.questions.shared.pictures import Curve, sweeps
-from studies.questions.shared.rays import affordable, with_eps
+from studies.questions.shared.rays import Vector, affordable, with_eps
 from studies.questions.shared.sampling import random_points
 from studies.rules import Claim, Rule, at_most, below, theorem, within
 from studies.statistics import MINIMUM, NETS, Degenerate, Estimate, over_clusters
@@ -79,7 +86,6 @@ APART = Claim(
     within(*GROWTH, "the slope of log median |A - A'| on log h", least=MINIMUM),
 )
 POINTS, GEODESICS = 200, 10
-FEWEST_CELLS, FEWEST_PAIRS, FEWEST_DISTANCES = 5, 10, 3
 PLANE, CUBE = Box(-1.5, 1.5, dim=2), Box(-1.5, 1.5, dim=3)
 ARMS: tuple[Arm, ...] = ("trained", "untrained")
 FAMILIES: tuple[tuple[str, tuple[int, ...], NormName], ...] = (
@@ -175,61 +181,6 @@ def same_map_finding(subject: str, found: Partition, seed: int) -> Finding:
 # ---- neighbouring cells, similar maps
 
 
-@dataclass(frozen=True)
-class Steps:
-    """How the maps of one network differ: `relative` across every facet or crossing, `apart` the
-    median distance between the maps of two cells by the Hamming distance of their codes.
-    """
-
-    relative: FloatArray
-    apart: dict[int, float]
-
-    @property
-    def quantiles(self) -> tuple[float, float]:
-        """Median and 90th percentile of the relative changes."""
-        median, high = np.quantile(self.relative, (0.5, 0.9))
-        return float(median), float(high)
-
-    @property
-    def slope(self) -> float:
-        """The slope of log distance on log Hamming distance; NaN for fewer than three distances."""
-        known = {h: distance for h, distance in self.apart.items() if distance > 0}
-        if len(known) < FEWEST_DISTANCES:
-            return math.nan
-        return float(np.polyfit(np.log([*known]), np.log([*known.values()]), 1)[0])
-
-
-def steps_of(found: Partition) -> Steps:
-    """The differences between the maps of a partition. Degenerate for fewer than 5 cells."""
-    if len(found) < FEWEST_CELLS:
-        raise Degenerate(
-            f"fewer than {FEWEST_CELLS} cells: too few to compare neighbours",
-            value=len(found),
-            remedy="take a wider network",
-        )
-    maps = np.array([region.affine.float64()[0].ravel() for region in found.regions])
-    edges = np.array([edge[:2] for edge in found.graph(witnesses=False).edges()])
-    first, second = maps[edges[:, 0]], maps[edges[:, 1]]
-    sizes = np.maximum(*(np.linalg.norm(one, axis=1) for one in (first, second)))
-    changes = np.linalg.norm(first - second, axis=1)
-    relative = np.divide(changes, sizes, out=np.zeros_like(changes), where=changes > 0)
-    return Steps(relative, _apart(found, maps))
-
-
-def _apart(found: Partition, maps: FloatArray) -> dict[int, float]:
-    """The median distance for every Hamming distance that ten pairs of cells have."""
-    bits = np.array([region.code.bits for region in found.regions], dtype=np.int64)
-    pairs = np.triu_indices(len(maps), 1)
-    hamming = (bits[pairs[0]] != bits[pairs[1]]).sum(axis=1)
-    distances = np.linalg.norm(maps[pairs[0]] - maps[pairs[1]], axis=1)
-    counts = np.bincount(hamming)
-    return {
-        h: float(np.median(distances[hamming == h]))
-        for h in range(1, len(counts))
-        if counts[h] >= FEWEST_PAIRS
-    }
-
-
 def neighbours_finding(subject: str, found: Partition) -> Finding:
     """Changes of the map across every facet of one network."""
     steps = steps_of(found)
@@ -318,7 +269,7 @@ def path_finding(layer: LanguageLayer, seed: int) -> Finding:
     name, network = layer.relu_ised
     pairs = residual_pairs(layer, affordable(network, GEODESICS))
     changes = Changes.of(network)
-    found = [changes.along(u, v) for u, v in pairs]
+    found = [changes.along(bits_along(network, u, v)) for u, v in pairs]
     kept = [one for one in found if len(one)]
     if len(kept) < 2:
         raise Degenerate(
@@ -342,42 +293,15 @@ def path_finding(layer: LanguageLayer, seed: int) -> Finding:
     return PATH.finding(name, median, high, value=value, data=data)
 
 
+def bits_along(network: Network, u: Vector, v: Vector) -> BitArray:
+    """The codes of the cells on the geodesic from u to v, in order, exactly."""
+    way = geodesic(network, u, v)
+    return np.asarray(way.circle.bits[list(way.path)])
+
+
 def percentile_90(values: FloatArray) -> float:
     """The 90th percentile."""
     return float(np.quantile(values, 0.9))
-
-
-@dataclass(frozen=True)
-class Changes:
-    """How the map of one hidden layer of ReLUs behind a norm changes: `gram[i, j]` is the inner
-    product of `W_out[:, i] w_i'` and `W_out[:, j] w_j'`, float64.
-    """
-
-    network: Network
-    gram: FloatArray
-
-    @classmethod
-    def of(cls, network: Network) -> Changes:
-        """From the two Gram matrices of the weights."""
-        head, tail = network.blocks[0].layers
-        norm = network.blocks[0].norm
-        assert norm is not None, "maps along geodesics need a norm"
-        rows = norm.project_float(head.weight.float64() * norm.gain.float64().T)
-        columns = tail.weight.float64()
-        return cls(network, (rows @ rows.T) * (columns.T @ columns))
-
-    def along(self, u: tuple[object, ...], v: tuple[object, ...]) -> FloatArray:
-        """|A - A'| / max(|A|, |A'|) at every crossing from u to v along the geodesic. Cells and
-        their order are exact.
-        """
-        way = geodesic(self.network, u, v)
-        bits = way.circle.bits[list(way.path)].astype(np.float64)
-        sizes, changes = self._norms(bits), self._norms(np.diff(bits, axis=0))
-        larger = np.maximum(sizes[:-1], sizes[1:])
-        return np.divide(changes, larger, out=np.zeros_like(changes), where=larger > 0)
-
-    def _norms(self, rows: FloatArray) -> FloatArray:
-        return np.asarray(np.sqrt(np.maximum(((rows @ self.gram) * rows).sum(axis=1), 0.0)))
 
 
 # ---- figures

@@ -14,7 +14,9 @@ import torch
 from exact import GELU, Network
 from studies.finding import Finding, Verdict, number
 from studies.questions import negligible_eps
-from studies.questions.negligible_eps import ARMS, CODE, OUTPUT, effect, findings_of
+from studies.questions.negligible_eps import ARMS, CODE, OUTPUT, findings_of
+from studies.questions.shared import eps_effects
+from studies.questions.shared.eps_effects import effect
 from studies.questions.shared.intervals import share_over
 from studies.questions.shared.pictures import Row, beyond, forest
 from studies.questions.shared.rays import with_eps, with_rule
@@ -98,7 +100,7 @@ def test_the_ratio_to_the_critical_radius_is_known_for_one_neuron() -> None:
     assert ratios == pytest.approx([4, math.inf]) and critical == pytest.approx([1, 0])
     rows = np.random.default_rng(1).standard_normal((30, 4))
     wide = block(np.random.default_rng(2).standard_normal((9, 4)).tolist(), [1] * 9, eps=0.5)
-    batch, alone = negligible_eps._batch(wide, rows), negligible_eps._one_by_one(wide, rows)
+    batch, alone = eps_effects._batch(wide, rows), eps_effects._one_by_one(wide, rows)
     assert batch == pytest.approx(alone)
 
 

@@ -13,7 +13,8 @@ from exact import AffineMap, Box, Network, Partition, RationalMatrix, Sphere, pa
 from exact.sources import tensors
 from studies.finding import Finding, Verdict, number
 from studies.questions import cells_of_spheres, neighbouring_maps
-from studies.questions.neighbouring_maps import Changes, family_findings, steps_of
+from studies.questions.neighbouring_maps import bits_along, family_findings
+from studies.questions.shared.map_changes import Changes, Steps, steps_of
 from studies.statistics import Degenerate
 from studies.subjects import Subjects
 from tests.studies.test_questions import block, layer_of
@@ -101,7 +102,7 @@ def test_maps_apart_by_hamming_distance() -> None:
 # ---- rules over nets
 
 
-def nets(law: str, count: int = 30, width: int = 12) -> list[neighbouring_maps.Steps]:
+def nets(law: str, count: int = 30, width: int = 12) -> list[Steps]:
     """Nets behind LayerNorm in R^3, whose weights have this law; "many" are small changes."""
     found = []
     for seed in range(count):
@@ -159,7 +160,7 @@ def test_families_are_trained_and_untrained(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_changes_of_the_map_along_a_geodesic() -> None:
     network = block([[1, -1, 0], [1, 1, -2]], [-2, 0], gain=[1, 2, 1])
-    changes = Changes.of(network).along((12, -2, -10), (2, -12, 10))
+    changes = Changes.of(network).along(bits_along(network, (12, -2, -10), (2, -12, 10)))
     maps = {str(r.code): r.affine.float64()[0] for r in partition(network, Sphere()).regions}
     way = cells_of_spheres.geodesic(network, (12, -2, -10), (2, -12, 10))
     codes = [str(way.circle.code_of(i)) for i in way.path]
