@@ -177,8 +177,6 @@ class _Sweep:
         only(record, {"flips", "witness", "undefined"}, self.place)
         if undefined and record["undefined"] is not True:
             raise Rejected(f"{self.place}: undefined, or not")
-        if not flips and not undefined:
-            raise Rejected(f"{self.place}: nothing changes at the cut before it")
         found, kept = self._cut(bits, flips, undefined)
         if cut is not None and compare(cut, found) >= 0:
             raise Rejected(f"{self.place}: the cut before it is not behind the one before that")
