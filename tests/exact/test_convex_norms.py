@@ -5,6 +5,7 @@ a ball.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
 
 import networkx as nx
@@ -14,7 +15,7 @@ import pytest
 from exact.arithmetic.linear_algebra import identity
 from exact.arithmetic.numbers import Rational, RationalArray, rational
 from exact.errors import InvalidInput
-from exact.geometry.polyhedra.double_description import VertexPolytope, simplex
+from exact.geometry.polyhedra.double_description import VertexPolytope, shorter, simplex
 from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.geometry.polyhedra.minimum_norm import RoundBody, components, straddling_pair
 from tests.exact.reference import q
@@ -290,3 +291,22 @@ def test_parts_are_those_that_the_edges_outside_make_and_need_no_edge(
             assert components(body, cell) == expected
         answers.add(expected)
     assert answers >= {1, 2, 4}, answers
+
+
+def test_a_point_is_taken_from_the_coarsest_grid_on_which_it_is_good() -> None:
+    """Every coordinate rounded down to a multiple of 2^-bits; where no grid will do, as it is."""
+    point = [Rational(5, 3), Rational(-1, 7)]
+    asked = list[list[Rational]]()
+
+    def near(distance: Rational) -> Callable[[list[Rational]], bool]:
+        def good(x: list[Rational]) -> bool:
+            asked.append(x)
+            return all(abs(a - b) <= distance for a, b in zip(x, point, strict=True))
+
+        return good
+
+    assert shorter(point, near(Rational(1))) == [1, -1]
+    assert shorter(point, near(Rational(1, 8))) == [Rational(13, 8), Rational(-1, 4)]
+    assert asked[0] == [1, -1]
+    assert shorter(point, near(Rational(0))) == point
+    assert shorter(point, lambda x: False) is None

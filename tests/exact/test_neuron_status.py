@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,9 @@ from exact import (
     Unsupported,
     neuron_status,
     partition,
+    rational,
 )
-from exact.instruments.batches.neurons.neuron_status import Status
+from exact.instruments.batches.neurons.neuron_status import Status, _IntervalWalk
 from exact.sources import tensors
 
 TRIANGLE = [[0, 0], [2, 1], [1, 3]]
@@ -168,3 +170,17 @@ def test_rows_outside_the_domain_may_contradict_it() -> None:
     assert np.isnan(nothing.data_shares_float).all() and not len(nothing.against)
     with pytest.raises(InvalidInput, match="row 1 of X is not finite"):
         status.with_data(np.array([[0.0, 1.0], [np.nan, 0.0]]))
+
+
+def test_the_interval_of_a_norm_holds_what_the_norm_gives() -> None:
+    """bias +- |gain| sqrt(n) itself, compared by squares: no rounding of the walk leaves it out."""
+    rng = np.random.default_rng(3)
+    for n in (2, 3, 5, 7, 31):
+        norm = RMSNorm.of(0, gain=rng.normal(size=n), bias=rng.normal(size=n) / 64)
+        search: Any = None
+        low, high = _IntervalWalk(search).apply(norm)
+        for i in range(n):
+            gain, bias = norm.gain.row(i)[0], norm.bias.row(i)[0]
+            for end in (bias - rational(low[i]), rational(high[i]) - bias):
+                assert end > 0
+                assert end * end >= gain * gain * n

@@ -476,3 +476,11 @@ def test_numbers_without_axes_are_entries() -> None:
         [Fraction(1, 2)],
         [Fraction(1, 3)],
     ]
+
+
+def test_a_matrix_is_written_out_up_to_64_entries_and_200_characters() -> None:
+    for rows, columns, whole in ((2, 8, True), (1, 64, True), (1, 65, False)):
+        matrix = RationalMatrix.from_rationals([[1] * columns] * rows)
+        short = f"RationalMatrix({rows} x {columns})"
+        assert str(matrix) == (str([[1] * columns] * rows) if whole else short)
+    assert str(RationalMatrix.from_rationals([[10**9] * 20])) == "RationalMatrix(1 x 20)"

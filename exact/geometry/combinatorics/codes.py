@@ -123,6 +123,7 @@ def code_keys(codes: ByteArray) -> KeyArray:
 def words_of(codes: ByteArray) -> WordArray:
     """Packed codes as rows of 64-bit words, filled up with zeros; the first byte is the lowest.
 
+    >>> import numpy as np
     >>> words_of(np.array([[1, 2]], dtype=np.uint8)).tolist()
     [[513]]
     """

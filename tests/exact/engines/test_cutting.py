@@ -335,3 +335,16 @@ def test_no_array_grows_beyond_the_memory() -> None:
     with pytest.raises(Stopped):
         found._room(cells=10**6)
     assert found.cell_count == 1
+
+
+def test_memory_is_asked_for_the_bytes_that_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = cutter(Box(-1, 1, dim=2)), list[int]()
+
+    def has_room(more: int) -> bool:
+        asked.append(more)
+        return True
+
+    monkeypatch.setattr(found._watch, "has_room", has_room)
+    grown = found._longer(np.zeros((3000, 7), np.int32), 2900, 200)
+    assert grown.shape == (12000, 7)
+    assert asked == [2900 * 7 * 4]
