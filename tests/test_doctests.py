@@ -1,4 +1,4 @@
-"""Every example in a docstring of `exact` runs and prints what it says."""
+"""Every example in a docstring of `exact` and `toy_models` runs and prints what it says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import pkgutil
 import pytest
 
 import exact
+import toy_models
 
-MODULES = ["exact", *(found.name for found in pkgutil.walk_packages(exact.__path__, "exact."))]
+MODULES = [
+    name
+    for package in (exact, toy_models)
+    for name in (
+        package.__name__,
+        *(found.name for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")),
+    )
+]
 EXAMPLES = {
     test.name: test
     for name in MODULES
