@@ -1,5 +1,6 @@
-"""Every example in a docstring of `exact` and `studies` runs and prints what it says; those of
-`exact` when they are pasted behind `from exact import *` and the import of what they are about.
+"""Every example in a docstring of `exact`, `studies` and `toy_models` runs and prints what it says;
+those of `exact` when they are pasted behind `from exact import *` and the import of what they are
+about.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import pytest
 
 import exact
 import studies
+import toy_models
 
 MODULES = [
     name
-    for package in (exact, studies)
+    for package in (exact, studies, toy_models)
     for name in (
         package.__name__,
-        *(m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")),
+        *(found.name for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")),
     )
 ]
 EXAMPLES = {

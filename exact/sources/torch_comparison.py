@@ -71,6 +71,7 @@ def float64_rows(network: Network | GatedMLP, x: FloatArray) -> tuple[FloatArray
     """The network at the rows of x in float64, and what any float64 evaluation of it may be off by
     (see above): two arrays (points x output_dim), the second not finite where there is no bound.
 
+    >>> import numpy as np
     >>> from exact.sources import tensors
     >>> values, errors = float64_rows(tensors.mlp([([[3]], [1]), ([[2]], [0])]), np.array([[5.0]]))
     >>> values.tolist(), bool(0 < errors[0, 0] < 1e-13)

@@ -65,4 +65,6 @@ QUESTION = Question(
     ask,
     (EQUAL,),
     ("toys", "deep", "spheres"),
+    fits=lambda _: False,
+    needs="toys of its own: codes of yours are compared by `partition`",
 )

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import float_tree, instruments, measure, opponents, spheres, tables
+from benchmarks import float_tree, instruments, measure, opponents, spheres, tables, toy_ensembles
 from benchmarks.jobs import QUICK, RECORDED, SUITES, Job, layers, problem, shape, truths
 from exact import GreatCircle, Segment, partition
 from studies.enumerated_toys import random_toy
 from studies.instruments_on_toys import INSTRUMENTS, Compared
+from toy_models import ModelConfig, TrainConfig
 
 JOBS = [job for suite in SUITES.values() for job in suite]
 NOWHERE = Path("/nonexistent/python")
@@ -251,3 +252,17 @@ def test_instruments_are_timed_in_turn_or_not_at_all(tmp_path: Path) -> None:
             assert filled == [name[2:] in instruments.LOADS] * 4
         with pytest.raises(SystemExit):
             instruments.main([*given, "--page", str(tmp_path / "no" / "page.md")])
+
+
+def test_ensembles_are_timed_beside_one_toy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(toy_ensembles, "WIDTHS", ((3,), (3, 2)))
+    assert toy_ensembles.main(["--toys", "2", "--steps", "2", "--repeats", "1"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["norm", "widths"]
+    told = [row.split()[:2] for row in rows]
+    assert told == [[norm, widths] for norm in toy_ensembles.NORMS for widths in ("3", "3-2")]
+    config = TrainConfig(steps=10, batch_size=7, model=ModelConfig((3, 4)))
+    each = 2 * 2 * 3 + 3 * (3 * 4 + 4 * 2)
+    assert toy_ensembles.products(config, 5, 2.0) == 5 * 10 * 7 * each / 2

@@ -450,7 +450,7 @@ def test_rows_are_given_to_a_network_without_any(call: Call) -> None:
     line = "study --only 0.4 --on mine.safetensors --name mine"
     assert call(line).code == 0
     [finding] = json.loads(Path("runs/mine/results.json").read_text())["questions"][0]["findings"]
-    assert finding["why"] == "needs a norm, and data before it"
+    assert finding["why"] == "needs a norm with eps > 0, and data before it"
     assert call(f"{line} --data mine.npz --force").code == 0
     [finding] = json.loads(Path("runs/mine/results.json").read_text())["questions"][0]["findings"]
     assert finding["data"]["residuals"] == 60

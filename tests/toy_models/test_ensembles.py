@@ -219,6 +219,23 @@ def test_training_runs_in_one_thread_of_torch_and_ends_when_told() -> None:
         torch.set_num_threads(before)
 
 
+def test_data_are_made_in_one_thread_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that wait for each other took ten times as long over a thousand sines."""
+    before, threads, prepared = torch.get_num_threads(), list[int](), ensembles._prepared
+
+    def noted(number: int, config: TrainConfig) -> Preparation:
+        threads.append(torch.get_num_threads())
+        return prepared(number, config)
+
+    monkeypatch.setattr(ensembles, "_prepared", noted)
+    torch.set_num_threads(2)
+    try:
+        quietly([dataclasses.replace(SHORT, steps=1)])
+        assert (threads, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_an_error_in_one_part_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parts are told to stop; the pool waits for no more than the step each is in."""
     seen = list[Event]()
