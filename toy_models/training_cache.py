@@ -47,7 +47,7 @@ class TrainingCache:
     """A folder of trained toys. Entries are read and written by `fit_ensemble` and `population`.
 
     >>> import tempfile
-    >>> from toy_models.ensembles import fit_many
+    >>> from toy_models import TrainConfig, fit_many
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     kept, lines = TrainingCache(Path(folder, "toys")), []
     ...     for _ in range(2):
