@@ -110,13 +110,13 @@ def sweeps(
 
     with style.house():
         figure: Figure
-        width = 3.4 * len(panels) + 3.6
-        figure, axes = style.figure(width, 4.0, 1, len(panels), squeeze=False)
+        figure, axes = style.figure(max(4.2 * len(panels), 6.4), 4.6, 1, len(panels), squeeze=False)
         for ax, (axis, lines) in zip(axes[0], panels, strict=True):
             _sweep(ax, lines)
             ax.set(xlabel=x_axis, ylabel=axis)
         style.headline(axes[0][0], title, subtitle)
-        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper")
+        handles, _ = axes[0][0].get_legend_handles_labels()
+        style.key(figure, handles, columns=2)
         return figure
 
 
@@ -139,7 +139,7 @@ def _sweep(ax: Axes, lines: Sequence[Curve]) -> None:
             label=line.label,
         )
         none = [place for place, value in zip(line.x, line.y, strict=True) if not value > 0]
-        ax.plot(
+        (edge,) = ax.plot(
             none,
             [low] * len(none),
             linestyle="",
@@ -149,6 +149,7 @@ def _sweep(ax: Axes, lines: Sequence[Curve]) -> None:
             markeredgecolor=colour,
             clip_on=False,
         )
+        edge.set_in_layout(False)
     ax.set(ylim=(low, high))
     style.logarithmic(ax, "x")
     style.logarithmic(ax, "y")
