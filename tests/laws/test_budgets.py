@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from typing import Any
@@ -172,7 +173,12 @@ def test_every_step_of_a_cut_sphere_looks_at_the_clock(monkeypatch: pytest.Monke
         return max(b - a for a, b in itertools.pairwise([*looks, time.process_time()]))
 
     monkeypatch.setattr(budgets.Watch, "_look", look)
-    assert any(longest() < LATEST - SECONDS for _ in range(4))
+    gc.collect()
+    gc.freeze()  # what thousands of other tests hold is no part of a step
+    try:
+        assert any(longest() < LATEST - SECONDS for _ in range(4))
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(
