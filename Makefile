@@ -58,8 +58,8 @@ truths: $(STAMP) ## the truths of up to a million regions, which take minutes
 bench: $(STAMP) $(BENCH_STAMP) ## engines against other programs and the limits; BENCH="--help" shows the options
 	$(BIN)/python -m benchmarks $(BENCH)
 
-readers: $(READERS_STAMP) ## the readers against the packages that they read from
-	$(READERS_VENV)/bin/python -m pytest -m needs tests/exact/sources
+readers: $(READERS_STAMP) ## the readers, and clustering, against the packages that they need
+	$(READERS_VENV)/bin/python -m pytest -m needs
 
 real: $(STAMP) $(REAL_STAMP) ## trained weights of a public package through every instrument; says so where they cannot be had
 	$(BIN)/python -m benchmarks.real_weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from typing import Any
 
@@ -184,3 +185,18 @@ def test_what_the_norm_does_not_see_is_one_cell_and_no_direction_to_steer_in(eps
             partition_lines(network, [ones], [[2, 2, 2]])
     else:
         assert partition_lines(network, [ones], [[2, 2, 2]]).cell_counts.tolist() == [1]
+
+
+def test_moved_rows_are_those_of_any_other_matrix() -> None:
+    """Batches are compared by their ends, and pickled with them."""
+    net, x, d = net_of(3, [6], None, ReLU()), np.array([[1.0, -2.0, 0.5]]), [0.25, 1.0, 3.0]
+    found = steering(net, x, d, alphas=(0, 2)).lines
+    same = partition_lines(net, x, x + 2 * np.array(d))
+    assert found == same and hash(found) == hash(same)
+    assert pickle.loads(pickle.dumps(found)) == same
+    third = steering(net, x, d, alphas=("1/3", 1)).lines
+    assert third.p.row(0) == [rational(a) + rational(b) / 3 for a, b in zip(x[0], d, strict=True)]
+    assert pickle.loads(pickle.dumps(third)) == third != same
+    low, error = third.p.float64(), third.p.float64_error()
+    exact = np.array([[float(value) for value in third.p.tolist()[0]]])
+    assert (np.abs(low - exact) <= error).all() and (error < 1e-14).all()

@@ -334,6 +334,11 @@ class _Moved(RationalMatrix):
         """Whether the floats are known to be the rows."""
         return False
 
+    @cached_property
+    def digest(self) -> bytes:
+        """That of the same rows in any other matrix."""
+        return RationalMatrix.from_backend(self.exact).digest
+
     def __reduce__(self) -> tuple[object, ...]:
         return _Moved, self._given
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
+import sys
 from typing import Any
 
 import numpy as np
@@ -205,16 +205,22 @@ def test_monte_carlo_volume_is_a_share_of_points_with_its_interval() -> None:
     assert low < 0.75 < high and high - low < 0.02 and found.value == pytest.approx(0.75, abs=0.02)
 
 
-def test_clusters_are_those_of_the_codes() -> None:
+def two_clusters() -> tuple[Network, Cloud]:
     rng = np.random.default_rng(0)
     signs = np.repeat([[1.0] * 8, [-1.0] * 8], 20, axis=0)
     wide = tensors.mlp([(np.eye(8), np.zeros(8)), (np.ones((1, 8)), [0])])
-    cloud = Cloud(signs * rng.uniform(0.5, 1, (40, 8)))
-    if find_spec("sklearn") is None:
-        with pytest.raises(MissingExtra, match=r"exactlens\[cluster\]"):
-            run(hdbscan_clusters, wide, cloud, 40)
-    else:
-        assert run(hdbscan_clusters, wide, cloud, 40).value == 2
+    return wide, Cloud(signs * rng.uniform(0.5, 1, (40, 8)))
+
+
+@pytest.mark.needs("sklearn")
+def test_clusters_are_those_of_the_codes() -> None:
+    assert run(hdbscan_clusters, *two_clusters(), 40).value == 2
+
+
+def test_clustering_names_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(MissingExtra, match=r"exactlens\[cluster\]"):
+        run(hdbscan_clusters, *two_clusters(), 40)
 
 
 def test_upper_bounds_of_one_layer_are_zaslavskys() -> None:

@@ -7,13 +7,12 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from exact import InvalidInput
+from exact import InvalidInput, MissingExtra
 from exact.geometry.combinatorics.tables import require_library
 from studies import cli
 from studies.commands import validate
@@ -233,11 +232,17 @@ def test_a_number_stands_for_its_methods_and_no_name_for_all() -> None:
     assert chosen([]) == METHODS
     assert [m.name for m in chosen(["E11"])] == ["montufar_bound", "serra_bound"]
     assert [m.name for m in chosen(["E4", "E4"])] == ["endpoint_hamming"]
-    if find_spec("sklearn") is None:
-        with pytest.raises(Exception, match=r"needs a library that is not installed"):
-            chosen(["E10"])
-    else:
-        assert [m.name for m in chosen(["E10"])] == ["hdbscan_clusters"]
+
+
+@pytest.mark.needs("sklearn")
+def test_clustering_is_chosen_where_it_can_run() -> None:
+    assert [m.name for m in chosen(["E10"])] == ["hdbscan_clusters"]
+
+
+def test_clustering_by_name_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(MissingExtra, match=r"needs a library that is not installed"):
+        chosen(["E10"])
 
 
 def test_a_method_needs_a_quantity_with_a_referee() -> None:

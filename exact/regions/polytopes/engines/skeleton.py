@@ -120,8 +120,8 @@ def _enumerated(job: Job) -> FlatCells:
         job.progress(len(codes))
     view = _View(job.problem, cutter, exact, codes)
     evidence = (
-        f"each cell and each facet was read off at its lowest vertex, of "
-        f"{cutter.cell_count:,}, all simple: {len(codes):,}"
+        f"each of {len(codes):,} cells and each facet was read off at its lowest vertex; all "
+        f"{cutter.cell_count:,} vertices are simple"
     )
     return FlatCells(
         codes,
