@@ -99,6 +99,11 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
+def hearing() -> None:
+    """A shell has what it runs in the background ignore interrupts, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def module(*words: str, cwd: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -108,6 +113,7 @@ def module(*words: str, cwd: Path) -> subprocess.Popen[str]:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=hearing,
     )
 
 
