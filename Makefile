@@ -27,15 +27,19 @@ REAL_STAMP := $(REAL_VENV)/.installed
 READERS_VENV := benchmarks/.readers_venv
 READERS_STAMP := $(READERS_VENV)/.installed
 FUZZ_COUNT ?= 20000
+STUDIES ?= --quick
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint house fuzz truths bench real readers gpu clean
+.PHONY: help study studies test lint house fuzz truths bench real readers gpu clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 study: $(STAMP) ## train, enumerate, compare with GPT-2 and write the report
 	$(BIN)/exactlens study
+
+studies: $(STAMP) ## every question, a quick look at each; STUDIES= asks them all in full, which takes two hours
+	$(BIN)/exactlens study --all $(STUDIES)
 
 test: lint ## lint, types, then every test
 	$(PYTEST) -n $(WORKERS)
@@ -86,7 +90,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Write: make $(firstword $(MAKECMDGOALS)) PYTHON=/path/to/python3.11" >&2; \
 	exit 1
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,results,dev]"
+	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,results,cluster,dev]"
 	@touch $@
 
 $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
@@ -96,7 +100,7 @@ $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
 
 $(READERS_STAMP): tests/exact/sources/requirements.txt pyproject.toml | $(STAMP)
 	$(BIN)/python -m venv --clear $(READERS_VENV)
-	$(READERS_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -r $< -e ".[gpt2,results,dev]"
+	$(READERS_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -r $< -e ".[gpt2,results,cluster,dev]"
 	@touch $@
 
 # Offline the installation fails, and the program says what is missing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,9 +15,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A text that claims or asks: its title, its authors, and where it can be read."""
+
+    title: str
+    authors: str
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class Question:
     """A claim of the seed texts, the function that examines it, and everything that its findings
     may say: the rule of every finding is that of one of `claims`.
+
+    `title` asks in a few words; `asked` says in our words what the `text` claims or asks there, and
+    `controls` against what it is held, both for the report. `core` questions are asked by
+    `exactlens study`, the others by `exactlens study --all` or by name.
 
     `groups` are the fields of `Subjects` that it looks at, so that no others need to be trained.
     `fits` says of one subject whether it can be asked, and `needs` in words what that takes.
@@ -29,6 +43,15 @@ class Question:
     groups: tuple[str, ...] = ("toys", "deep", "spheres", "language")
     fits: Callable[[Subject], bool] = lambda _: True
     needs: str = ""
+    text: Text | None = None
+    asked: str = ""
+    controls: str = ""
+    core: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module that asks it: the one file to read."""
+        return self.ask.__module__
 
     def not_asked(self, subject: str, why: str) -> Finding:
         """The finding on a subject that was given and could not be asked: nothing vanishes."""
@@ -36,3 +59,14 @@ class Question:
             return self.claims[0].undecided(subject, why, value="not asked")
         ruling = Ruling("decided iff the subject can be asked", Verdict.UNDECIDED, why)
         return Finding(self.claim, self.title, subject, Kind.ESTIMATE, ruling, "not asked")
+
+
+def reading_order(question: Question) -> tuple[bool, list[tuple[int, str]]]:
+    """The order of the claims: 0.1, 0.1b, 0.2, ..., 1.9, 1.10, and names behind numbers.
+
+    >>> asked = [Question(claim, "", print) for claim in ("referee", "1.10", "0.1b", "1.9", "0.1")]
+    >>> [question.claim for question in sorted(asked, key=reading_order)]
+    ['0.1', '0.1b', '1.9', '1.10', 'referee']
+    """
+    parts = re.findall(r"(\d+)|([^\d.]+)", question.claim)
+    return not question.claim[:1].isdigit(), [(int(n or 0), word) for n, word in parts]

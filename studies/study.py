@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from studies.training import Training
 
 FORMAT = "exactlens-study-2"
-DEFAULT_NAME, PART_NAME = DEFAULT_NAMES = "study", "study-part"
+DEFAULT_NAME, PART_NAME, ALL_NAME = DEFAULT_NAMES = "study", "study-part", "studies"
 TITLE = "What LayerNorm does to polytopes"
 STYLES = {
     **{(kind, Verdict.UNDECIDED): "dim" for kind in Kind},
@@ -112,9 +112,9 @@ def _own(
     """What was given, or the study's own questions and subjects."""
     steps.begin("loading")
     if questions is None:
-        from studies.questions import QUESTIONS
+        from studies.questions import CORE
 
-        questions = QUESTIONS
+        questions = CORE
     if prepare is None:
         from studies import subjects
 

@@ -51,6 +51,9 @@ def study(
     quick: Annotated[
         bool, typer.Option("--quick", help="Few networks and few tokens: a first look.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Ask every question there is, not the core alone.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     gpt2: Annotated[
@@ -62,7 +65,8 @@ def study(
 ) -> int:
     """Train toys, cut them up, ask the questions, and write the report.
 
-    Some of the questions, with --only; of networks of your own, with --on.
+    Every question there is, with --all; some of them, with --only; of networks of your own, with
+    --on.
 
     The report is an HTML page, runs/NAME/report/index.html; with --gpt2 real weights are asked too.
     A question that a network of yours does not fit leaves a row that says what it needs.
@@ -75,6 +79,8 @@ def study(
 
         exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
 
+        exactlens study --all --quick
+
         exactlens study --only 0.1,0.4 --quick
 
         exactlens study --only 0.1 --on moons-layernorm --on mine.safetensors --data mine.npz
@@ -83,7 +89,7 @@ def study(
 
     return command.run(
         command.StudyOptions(
-            name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick
+            name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick, every
         )
     )
 

@@ -37,6 +37,7 @@ NORM_NAMES = {"none": "no norm", **{name: kind.__name__ for name, kind in NAMED.
 TINY = "tiny-gpt2"
 GROUPS = ("toys", "deep", "spheres", "language")
 POSITIONS, SEQUENCES, SKIPPED = 64, 200, 4
+NO_TOKEN = -1  # behind the last of a sequence
 TOKENS, QUICK_TOKENS = SEQUENCES * (POSITIONS - SKIPPED), 120
 STEPS, LANGUAGE_STEPS = 1000, 320
 LONGEST_NAME = 60  # of a network of one's own: findings add words to it, and tables are narrow
@@ -160,6 +161,8 @@ class LanguageLayer:
     `residuals` is (tokens, d_model); `folder` is where the checkpoint was read from. `sequences`
     says from which sequence of the text each residual comes (tokens); without it, they stand for
     themselves. `untrained` is the same layer of the model before training, where that is known.
+    `tokens` is (tokens, 2): the token at which each residual stands, and the one behind it;
+    `positions` (tokens) says where in its sequence.
     """
 
     name: str
@@ -169,6 +172,8 @@ class LanguageLayer:
     folder: Path
     sequences: torch.Tensor | None = None
     untrained: LanguageLayer | None = None
+    tokens: torch.Tensor | None = None
+    positions: torch.Tensor | None = None
 
     @property
     def places(self) -> IndexArray | None:
@@ -430,8 +435,19 @@ def _layer(
         raise Unsupported("a gated MLP is no subject of a study", value=title, remedy=remedy)
     vectors = language.capture_residuals(model, number, tokens).flat(skip=SKIPPED)
     order = _spread(len(vectors), count)
-    sequences = order // (tokens.shape[1] - SKIPPED)
-    return LanguageLayer(title, number, network, vectors[order].clone(), folder, sequences)
+    places = tokens.shape[1] - SKIPPED
+    standing = torch.stack([tokens[:, :-1], tokens[:, 1:]], -1)
+    last = torch.stack([tokens[:, -1:], torch.full_like(tokens[:, -1:], NO_TOKEN)], -1)
+    return LanguageLayer(
+        title,
+        number,
+        network,
+        vectors[order].clone(),
+        folder,
+        sequences=order // places,
+        tokens=torch.cat([standing, last], 1)[:, SKIPPED:].flatten(0, 1)[order],
+        positions=SKIPPED + order % places,
+    )
 
 
 def _held_out_tokens(folder: Path) -> torch.Tensor:

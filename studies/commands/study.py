@@ -10,7 +10,7 @@ from pathlib import Path
 from exact import InvalidInput
 from studies import asking, own_subjects, study, subjects
 from studies.question import Question
-from studies.questions import QUESTIONS
+from studies.questions import CORE, QUESTIONS
 from toy_models.validation import at_least
 
 THEOREM_FAILS = 5
@@ -31,10 +31,11 @@ class StudyOptions:
     data: Path | None = None
     seeds: int | None = None
     quick: bool = False
+    every: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is the study as it is: all questions on its own subjects, none of them few."""
+        """Whether it is the study as it is: its questions on its own subjects, none of them few."""
         return not (self.only or self.on or self.quick or self.seeds)
 
     @property
@@ -42,6 +43,8 @@ class StudyOptions:
         """The name that was given; a part of a study does not take the place of the whole one."""
         if self.name is not None:
             return self.name
+        if self.every and not (self.only or self.on):
+            return study.ALL_NAME
         return study.DEFAULT_NAME if self.is_whole else study.PART_NAME
 
 
@@ -49,7 +52,8 @@ def run(options: StudyOptions) -> int:
     """Choose the questions and the subjects, run the study, and return the exit code."""
     if options.seeds is not None:
         at_least("--seeds", options.seeds, 1)
-    questions = asking.chosen(QUESTIONS, options.only)
+    usual = QUESTIONS if options.every or options.only else CORE
+    questions = asking.chosen(usual, options.only)
     result = study.run(
         options.chosen_name,
         root=options.root,

@@ -1,32 +1,28 @@
-"""The questions, one file each with its `QUESTION`; a new one is imported and listed here, and
-inherits training, report and command.
+"""The questions, one file each with its `QUESTION`; a new one is listed in the `QUESTIONS` of its
+folder, and inherits training, report and command.
 """
 
 from __future__ import annotations
 
-from studies.question import Question
+from studies.question import Question, reading_order
 from studies.questions import (
-    arcs_of_the_circle,
-    cells_of_spheres,
-    folded_gain_and_bias,
-    instruments,
-    monosemantic_directions,
-    negligible_eps,
-    neighbouring_maps,
-    one_layer_or_two,
-    referee,
+    boundaries,
+    cells,
+    checks,
+    directions,
+    distances,
+    features,
+    later,
+    norms,
 )
 
-QUESTIONS: tuple[Question, ...] = (
-    monosemantic_directions.QUESTION,
-    one_layer_or_two.QUESTION,
-    arcs_of_the_circle.QUESTION,
-    cells_of_spheres.QUESTION,
-    negligible_eps.QUESTION,
-    folded_gain_and_bias.QUESTION,
-    neighbouring_maps.QUESTION,
-    referee.QUESTION,
-    instruments.QUESTION,
+FOLDERS = (directions, cells, boundaries, features, distances, norms, later, checks)
+QUESTIONS: tuple[Question, ...] = tuple(
+    sorted((one for folder in FOLDERS for one in folder.QUESTIONS), key=reading_order)
 )
+"""All of them, in the order in which the texts claim."""
 
-__all__ = ["QUESTIONS", "Question"]
+CORE: tuple[Question, ...] = tuple(one for one in QUESTIONS if one.core)
+"""Those of `make study`."""
+
+__all__ = ["CORE", "QUESTIONS", "Question"]

@@ -13,8 +13,8 @@ from torch import nn
 from exact import Network, RationalMatrix
 from exact.sources import torch_modules
 from studies.finding import Finding, Verdict
-from studies.questions import folded_gain_and_bias
-from studies.questions.folded_gain_and_bias import finding_of, folded_in_place
+from studies.questions.cells import folded_gain_and_bias
+from studies.questions.cells.folded_gain_and_bias import finding_of, folded_in_place
 from studies.subjects import Toy
 from tests.studies.test_questions import block, layer_of, subjects_of
 from toy_models import ModelConfig, language, make

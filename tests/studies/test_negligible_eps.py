@@ -13,8 +13,8 @@ import torch
 
 from exact import GELU, Network
 from studies.finding import Finding, Verdict, number
-from studies.questions import negligible_eps
-from studies.questions.negligible_eps import ARMS, CODE, OUTPUT, findings_of
+from studies.questions.directions import negligible_eps
+from studies.questions.directions.negligible_eps import ARMS, CODE, OUTPUT, findings_of
 from studies.questions.shared import eps_effects
 from studies.questions.shared.eps_effects import effect
 from studies.questions.shared.intervals import share_over

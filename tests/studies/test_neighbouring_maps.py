@@ -12,8 +12,8 @@ import pytest
 from exact import AffineMap, Box, Network, Partition, RationalMatrix, Sphere, partition, rational
 from exact.sources import tensors
 from studies.finding import Finding, Verdict, number
-from studies.questions import cells_of_spheres, neighbouring_maps
-from studies.questions.neighbouring_maps import bits_along, family_findings
+from studies.questions.cells import cells_of_spheres, neighbouring_maps
+from studies.questions.cells.neighbouring_maps import bits_along, family_findings
 from studies.questions.shared.map_changes import Changes, Steps, steps_of
 from studies.statistics import Degenerate
 from studies.subjects import Subjects

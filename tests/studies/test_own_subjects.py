@@ -31,7 +31,7 @@ from exact.sources import tensors, torch_modules, weight_files
 from studies import asking, own_subjects, study
 from studies.finding import Answer, Figure, Verdict
 from studies.question import Question
-from studies.questions import QUESTIONS
+from studies.questions import CORE, QUESTIONS
 from studies.statistics import Degenerate
 from studies.subjects import LONGEST_NAME, LanguageLayer, Subject, Subjects, Toy
 from toy_models import Dataset, ModelConfig, TrainConfig, checkpoints, datasets, fit, tasks
@@ -39,7 +39,7 @@ from toy_models.checkpoints import Provenance
 from toy_models.models import initialised
 
 RNG = np.random.default_rng(0)
-ASK = {question.claim: question for question in QUESTIONS}
+ASK = {question.claim: question for question in CORE}
 
 
 def rows(width: int, count: int = 40) -> Dataset:
@@ -233,7 +233,7 @@ def answers() -> dict[str, Answer]:
         Toy.of("bare", module(3)),
         Toy.of("stack", network(3, residual=True, blocks=2), rows(3)),
     )
-    return {question.claim: asking.answer(question, given) for question in QUESTIONS}
+    return {question.claim: asking.answer(question, given) for question in CORE}
 
 
 def test_nothing_vanishes(answers: dict[str, Answer]) -> None:

@@ -42,17 +42,10 @@ from studies.methods.approximations.sampled_regions import sampled_codes, sample
 from studies.methods.approximations.stepped_hamming import stepped_hamming
 from studies.methods.passes import codes_float
 from studies.question import Question
-from studies.questions import (
-    QUESTIONS,
-    arcs_of_the_circle,
-    cells_of_spheres,
-    instruments,
-    monosemantic_directions,
-    negligible_eps,
-    neighbouring_maps,
-    one_layer_or_two,
-    referee,
-)
+from studies.questions import CORE
+from studies.questions.cells import arcs_of_the_circle, cells_of_spheres, neighbouring_maps
+from studies.questions.checks import instruments, referee
+from studies.questions.directions import monosemantic_directions, negligible_eps, one_layer_or_two
 from studies.questions.shared import nets
 from studies.questions.shared.directions import directions, far_out, is_exact
 from studies.questions.shared.intervals import Share, finite, percent
@@ -786,17 +779,17 @@ def answers(untrained: Subjects) -> dict[str, Answer]:
         patch.setattr(cells_of_spheres, "SAMPLES", 5000)
         patch.setattr(referee, "NETS", 2)
         patch.setattr(instruments, "random_toys", lambda: random_toys()[:4])
-        return {question.claim: question.ask(untrained) for question in QUESTIONS}
+        return {question.claim: question.ask(untrained) for question in CORE}
 
 
 def test_the_questions_are_those_of_the_claims() -> None:
-    assert [q.claim for q in QUESTIONS] == [
-        *("0.1", "0.1b", "0.2", "0.3", "0.4", "0.5", "0.6", "referee", "instruments")
+    assert [q.claim for q in CORE] == [
+        *("0.1", "0.1b", "0.2", "0.3", "0.4", "0.5", "0.6", "instruments", "referee")
     ]
-    assert all(isinstance(q, Question) and q.title for q in QUESTIONS)
+    assert all(isinstance(q, Question) and q.title for q in CORE)
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.claim)
+@pytest.mark.parametrize("question", CORE, ids=lambda q: q.claim)
 def test_findings_fit_a_table_and_json(question: Question, answers: dict[str, Answer]) -> None:
     findings = answers[question.claim].findings
     assert findings and len({(f.statement, f.subject) for f in findings}) == len(findings)
@@ -807,7 +800,7 @@ def test_findings_fit_a_table_and_json(question: Question, answers: dict[str, An
         json.dumps(finding.values(), allow_nan=False)
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.claim)
+@pytest.mark.parametrize("question", CORE, ids=lambda q: q.claim)
 def test_every_finding_is_one_of_a_claim_of_its_question(
     question: Question, answers: dict[str, Answer]
 ) -> None:
@@ -901,7 +894,7 @@ def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.M
         seeds=2,
         quick=True,
     )
-    answers = {question.claim: question.ask(subjects) for question in QUESTIONS}
+    answers = {question.claim: question.ask(subjects) for question in CORE}
     found = [f for answer in answers.values() for f in answer.findings]
     assert not any(f.is_alarm for f in found)
     assert all(bool(f.why) == (f.verdict is UNDECIDED) for f in found)

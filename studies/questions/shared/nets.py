@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from exact import Network
+import numpy as np
+
+from exact import Network, TooLarge, Undecided
 from exact.sources import torch_modules
 from studies.finding import JSON
-from studies.statistics import MINIMUM, Degenerate
+from studies.statistics import MINIMUM, Degenerate, Estimate, over_clusters, paired
 from studies.subjects import Subjects
 from studies.training import Training
 from toy_models import TrainConfig, TrainResult
@@ -64,16 +66,22 @@ class Nets:
 
 
 def ensemble(
-    subjects: Subjects, config: TrainConfig, arms: Sequence[Arm], *, group: int = 0
+    subjects: Subjects,
+    config: TrainConfig,
+    arms: Sequence[Arm],
+    *,
+    group: int = 0,
+    steps: int = STEPS,
 ) -> list[Nets]:
-    """Nets of a config: 30, or as many as the study has, few if it is quick; one `Nets` an arm.
+    """Nets of a config: 30, or as many as the study has, few if it is quick; one `Nets` an arm,
+    trained for so many steps.
 
     Groups of other numbers have other seeds, so that nets of several groups are independent.
     """
     count = subjects.nets(MINIMUM)
     first = (subjects.seed * 100 + group) * count % (SEEDS - count)
     found = population(
-        replace(config, steps=STEPS, device=subjects.device),
+        replace(config, steps=steps, device=subjects.device),
         range(first, first + count),
         (config.model.norm,),
         arms=arms,
@@ -82,3 +90,56 @@ def ensemble(
         report=lambda _: None,
     )
     return [Nets.of(arm, found.of(arm, config.model.norm)) for arm in arms]
+
+
+Statistic = Callable[[Network, TrainResult, np.random.Generator], float]
+"""What a question measures of one net, exactly or from exact things; its randomness is the
+generator's, which depends on the seed of the net alone.
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A statistic of every net of one arm, by seed; `lost` says of each net without one why."""
+
+    nets: Nets
+    values: dict[int, float]
+    lost: dict[int, str]
+
+    @classmethod
+    def of(cls, nets: Nets, statistic: Statistic) -> Measured:
+        """Measure every net. One on which the statistic has no meaning, or that is too large or
+        cannot be decided, is lost, and why is kept.
+        """
+        values, lost = dict[int, float](), dict[int, str]()
+        for result in nets.results:
+            seed = result.config.seed
+            try:
+                network = torch_modules.read(result.model)
+                values[seed] = float(statistic(network, result, np.random.default_rng(seed)))
+            except (Degenerate, TooLarge, Undecided) as why:
+                lost[seed] = str(why)
+        return cls(nets, values, lost)
+
+    def over(self, rng: np.random.Generator) -> Estimate:
+        """The mean over nets, with its interval."""
+        return over_clusters(list(self.values.values()), rng)
+
+    def minus(self, control: Measured, rng: np.random.Generator) -> Estimate:
+        """The mean difference to a control of the same seeds, over the seeds that both have."""
+        shared = sorted(self.values.keys() & control.values.keys())
+        mine, theirs = ({seed: one.values[seed] for seed in shared} for one in (self, control))
+        return paired(mine, theirs, rng)
+
+    @property
+    def told(self) -> str:
+        """How many nets there are, and how many could not be measured."""
+        lost = f", {len(self.lost)} could not be measured" if self.lost else ""
+        return f"{self.nets.told}{lost}"
+
+    @property
+    def data(self) -> dict[str, JSON]:
+        """The value of every net by its seed, and why others have none."""
+        by_seed: dict[str, JSON] = {str(seed): value for seed, value in self.values.items()}
+        lost: dict[str, JSON] = {str(seed): why for seed, why in self.lost.items()}
+        return {**self.nets.data, "by_seed_float": by_seed, "not_measured": lost}

@@ -431,4 +431,5 @@ QUESTION = Question(
     fits=fits,
     needs="layers that see their input through a norm alone, or no norm at all (of a language "
     "layer: a norm)",
+    core=True,
 )

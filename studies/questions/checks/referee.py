@@ -233,4 +233,5 @@ QUESTION = Question(
     groups=("language",),
     fits=lambda subject: isinstance(subject, LanguageLayer),
     needs="vectors of a language model",
+    core=True,
 )

@@ -70,4 +70,5 @@ QUESTION = Question(
     ("toys", "deep", "spheres"),
     fits=lambda _: False,
     needs="toys of its own: codes of yours are compared by `partition`",
+    core=True,
 )

@@ -25,8 +25,8 @@ from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
-from studies.questions import monosemantic_directions
-from studies.questions.cells_of_spheres import geodesic, residual_pairs
+from studies.questions.cells.cells_of_spheres import geodesic, residual_pairs
+from studies.questions.directions import monosemantic_directions
 from studies.questions.shared.map_changes import (
     FEWEST_CELLS,
     FEWEST_DISTANCES,
@@ -387,4 +387,5 @@ QUESTION = Question(
     needs="two inputs (three for one hidden layer) and no norm, or a norm that leaves a circle or, "
     "for one hidden layer, a 2-sphere, and that no skip goes around, or a language layer behind a "
     "norm",
+    core=True,
 )

@@ -269,4 +269,5 @@ QUESTION = Question(
     groups=(),
     fits=fits,
     needs="two blocks x + MLP(norm(x)) in a row, of one hidden layer each, and data",
+    core=True,
 )

@@ -350,4 +350,5 @@ QUESTION = Question(
     fits=fits,
     needs=f"one hidden layer behind LayerNorm in R^4 or RMSNorm in R^3, up to {NEURONS} neurons in "
     "up to three dimensions more, or a language layer behind a norm",
+    core=True,
 )

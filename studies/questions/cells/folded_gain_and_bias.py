@@ -205,5 +205,11 @@ def finding_of(
 
 
 QUESTION = Question(
-    CLAIM, "Do gain and bias fold?", ask, (FOLDS,), fits=fits, needs="one norm, in front of layers"
+    CLAIM,
+    "Do gain and bias fold?",
+    ask,
+    (FOLDS,),
+    fits=fits,
+    needs="one norm, in front of layers",
+    core=True,
 )

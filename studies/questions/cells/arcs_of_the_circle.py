@@ -24,8 +24,8 @@ from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
-from studies.questions import monosemantic_directions
-from studies.questions.neighbouring_maps import cells_of, enumerated
+from studies.questions.cells.neighbouring_maps import cells_of, enumerated
+from studies.questions.directions import monosemantic_directions
 from studies.questions.shared.intervals import Share, percent
 from studies.questions.shared.nets import Nets, ensemble
 from studies.questions.shared.pictures import Row, forest
@@ -298,4 +298,5 @@ QUESTION = Question(
     fits=fits,
     needs="one norm that leaves a circle, LayerNorm in R^3 or RMSNorm in R^2, and no skip around "
     "it in front of hinges",
+    core=True,
 )

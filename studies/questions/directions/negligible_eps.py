@@ -389,4 +389,5 @@ QUESTION = Question(
     (*CODE.values(), *OUTPUT.values()),
     fits=fits,
     needs="a norm with eps > 0, and data before it",
+    core=True,
 )

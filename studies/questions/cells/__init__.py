@@ -1,0 +1,18 @@
+"""Cells: arcs, cells of spheres, and the maps in them."""
+
+from __future__ import annotations
+
+from studies.question import Question
+from studies.questions.cells import (
+    arcs_of_the_circle,
+    cells_of_spheres,
+    folded_gain_and_bias,
+    neighbouring_maps,
+)
+
+QUESTIONS: tuple[Question, ...] = (
+    arcs_of_the_circle.QUESTION,
+    cells_of_spheres.QUESTION,
+    folded_gain_and_bias.QUESTION,
+    neighbouring_maps.QUESTION,
+)

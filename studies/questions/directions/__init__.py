@@ -1,0 +1,12 @@
+"""Directions: are they all that a network sees, and what does it do when they turn?"""
+
+from __future__ import annotations
+
+from studies.question import Question
+from studies.questions.directions import monosemantic_directions, negligible_eps, one_layer_or_two
+
+QUESTIONS: tuple[Question, ...] = (
+    monosemantic_directions.QUESTION,
+    one_layer_or_two.QUESTION,
+    negligible_eps.QUESTION,
+)
