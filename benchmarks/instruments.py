@@ -36,7 +36,7 @@ from exact import (
     soft_codes,
     steering,
 )
-from exact.instruments.critical_radii import critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from studies.enumerated_toys import toys
 from studies.instruments_on_toys import INSTRUMENTS, judged
 

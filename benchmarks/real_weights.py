@@ -43,7 +43,7 @@ from exact import (
     soft_codes,
     steering,
 )
-from exact.instruments.critical_radii import critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from exact.sources import residual_streams, tensors, transformers
 
 ROOT = Path(__file__).parent

@@ -42,7 +42,8 @@ from exact import (
     steering,
 )
 from exact.arithmetic.numbers import fraction
-from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.critical_radii import critical_radii
 from exact.regions.arcs.crossings import exact_parameter
 from studies.enumerated_toys import Float, Toy
 

@@ -18,27 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf, sqrt
 from typing import Any
 
-import numpy as np
-import torch
-
-from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.enclosures.ball_tensors import Balls, matrix_product
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
-from exact.arithmetic.linear_algebra import dot, matrix, rows_of
-from exact.arithmetic.nearest import exponent, in_range, scaled_by
-from exact.arithmetic.numbers import (
-    FloatArray,
-    Rational,
-    RationalArray,
-    RationalMatrix,
-    fractions,
-    nearest_float,
-    nearest_floats,
-    rationals,
-)
+from exact.arithmetic.linear_algebra import dot, matrix
+from exact.arithmetic.numbers import Rational, fractions, nearest_float, rationals
 from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported, certain, require, shown
@@ -46,6 +30,7 @@ from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.domains.round import Sphere
 from exact.geometry.domains.straight import Ray
 from exact.geometry.pencils.pencil import Direction
+from exact.instruments.batches.neurons.radius_bounds import require_one_layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.partition import partition
@@ -54,9 +39,6 @@ from exact.regions.engine import behind_norm
 from exact.regions.polytopes.norm_ball import input_radius_squared
 
 _ZERO, _ONE = Rational(0), Rational(1)
-# floats between 2^-200 and 2^200: products of four of them neither underflow nor overflow
-_MIDDLE = 200
-_DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 
 
 @members_in_ieee_floats
@@ -197,177 +179,6 @@ def _flip(norm: Norm, hinges: tuple[Hinge, ...], tau: Rational, square: Rational
 @members_in_ieee_floats
 @short_repr
 @dataclass(frozen=True)
-class RadiusBounds:
-    """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`,
-    shape (N,) each.
-
-    0 on both sides: no neuron flips for certain. `upper` is infinite where floats cannot exclude a
-    flip close to the sphere; :func:`critical_radii` decides such a direction exactly.
-    """
-
-    lower: FloatArray
-    upper: FloatArray
-
-
-@in_ieee_floats
-def critical_radii_float(network: Network, directions: Any, device: str = "cpu") -> RadiusBounds:
-    """Bounds on the critical radius of every row of `directions` (N x n floats), for one hidden
-    layer behind the norm.
-
-    One matrix product with the folded weights and a few float operations per (direction, neuron),
-    each with a bound on its rounding. Raises InvalidInput where P x is zero, Unsupported for
-    several hidden layers.
-    """
-    folded, _ = behind_norm(network)
-    _require_one_layer(folded)
-    norm, layer = network.norms[0], folded.hidden_layers[0]
-    columns = _columns_in_range(norm.project(_columns(directions, network.input_dim)))
-    able = [
-        (j, b - t)
-        for j, b in enumerate(layer.bias.column())
-        for t in layer.activation.breakpoints
-        if b != t and any(w != 0 for w in layer.operator.row(j))
-    ]
-    neurons = torch.tensor([j for j, _ in able], dtype=torch.int64, device=device)
-    slopes = layer.operator.apply_balls(columns, device)[neurons]
-    shift = Balls.of_rationals([c for _, c in able], device)
-    sizes = np.maximum(
-        np.abs(layer.weight.float64()).max(axis=1)[neurons.cpu().numpy()],
-        shift.mid.abs().cpu().numpy(),
-    )
-    for place in np.flatnonzero(~_is_in_middle(sizes)).tolist():
-        j, c = able[place]
-        *row, offset = in_range([*layer.operator.row(j), c])
-        product = matrix_product(
-            RationalMatrix.from_backend(matrix([row], norm.dim)), columns, device
-        )
-        for balls, new in ((slopes, product[0]), (shift, Balls.of_rationals([offset], device)[0])):
-            balls.mid[place], balls.rad[place] = new.mid, new.rad
-    return _bounds(
-        norm, slopes, Balls(shift.mid[:, None], shift.rad[:, None]), _squares(columns, device)
-    )
-
-
-def _is_in_middle(sizes: FloatArray) -> BitArray:
-    return np.asarray((sizes > 2.0**-_MIDDLE) & (sizes < 2.0**_MIDDLE))
-
-
-def _columns(directions: Any, dim: int) -> RationalArray:
-    """The rows of an array as exact columns (dim x N)."""
-    rows = RationalMatrix.read(directions, "directions")
-    if rows.shape[1] != dim:
-        raise InvalidInput(
-            "the directions do not fit the network",
-            value=rows.shape,
-            remedy=f"give rows of {dim} numbers",
-        )
-    return rows.exact.transpose()
-
-
-def _columns_in_range(columns: RationalArray) -> RationalArray:
-    """The columns, each a direction: those that leave the middle of float64's range times a power
-    of two.
-    """
-    floats = np.abs(nearest_floats(columns.entries()).reshape(columns.nrows(), -1)).max(axis=0)
-    far = np.flatnonzero(~_is_in_middle(floats)).tolist()
-    if not far:
-        return columns
-    rows = rows_of(columns)
-    for j in far:
-        for row, value in zip(rows, in_range([row[j] for row in rows]), strict=True):
-            row[j] = value
-    return matrix(rows, columns.ncols())
-
-
-def _require_one_layer(folded: Network) -> None:
-    if len(folded.hidden_layers) != 1 or folded.blocks[0].layers[0] is not folded.hidden_layers[0]:
-        raise Unsupported(
-            "this needs one hidden layer right behind the norm",
-            value=folded.widths,
-            remedy="use critical_radii(network, x), one direction at a time",
-        )
-
-
-def _squares(columns: RationalArray, device: str) -> Balls:
-    """|P x|^2 of every column."""
-    rows = rows_of(columns)
-    zero = next((j for j in range(columns.ncols()) if not any(row[j] != 0 for row in rows)), None)
-    if zero is not None:
-        raise InvalidInput(
-            "the norm's projection of a direction is zero",
-            value=f"row {zero}",
-            remedy="leave it out",
-        )
-    total = Balls.exactly(torch.zeros(columns.ncols(), dtype=torch.float64, device=device))
-    for row in rows:
-        entry = Balls.of_rationals(row, device)
-        total = total + entry * entry
-    return total
-
-
-def _bounds(norm: Norm, slopes: Balls, offsets: Balls, square: Balls) -> RadiusBounds:
-    """A neuron z = tau a + c flips iff a c < 0 and c^2 q < a^2 n, at s^2 = c^2 q / (a^2 n)."""
-    n, device = norm.dim, slopes.mid.device.type
-    towards = slopes * offsets
-    reach = (
-        Balls.exactly(torch.tensor(float(n), dtype=torch.float64, device=device)) * slopes * slopes
-    )
-    needed = offsets * offsets * square
-    gap = reach - needed
-    sure = (towards.mid + towards.rad < 0) & (gap.mid - gap.rad > 0)
-    possible = ~((towards.mid - towards.rad >= 0) | (gap.mid + gap.rad <= 0))
-    low, high = _s_squared_bounds(needed, reach)
-    lower, upper = _radius(norm, low, False), _radius(norm, high, True)
-    none = torch.zeros_like(lower)
-    return RadiusBounds(
-        _largest(torch.where(sure, lower, none)), _largest(torch.where(possible, upper, none))
-    )
-
-
-def _s_squared_bounds(needed: Balls, reach: Balls) -> tuple[torch.Tensor, torch.Tensor]:
-    """s^2 = needed / reach, outwards; 1 where floats do not know better, and where they are
-    infinite.
-    """
-    one = torch.ones_like(reach.mid)
-    low = (needed.mid - needed.rad).clamp(min=0) / (reach.mid + reach.rad) * _DOWN
-    high = (needed.mid + needed.rad) / (reach.mid - reach.rad) * _UP
-    high = torch.where((reach.mid > reach.rad) & (high < one), high, one)
-    return low.nan_to_num(nan=0.0), high.nan_to_num(nan=1.0)
-
-
-def _radius(norm: Norm, s_squared: torch.Tensor, upwards: bool) -> torch.Tensor:
-    """r at s^2, rounded outwards: it grows with s. The power of two in eps, or in its root, is put
-    in last.
-    """
-    outward, n = _UP if upwards else _DOWN, float(norm.dim)
-    power = exponent(norm.eps) // 2 if norm.eps_rule == "var" else exponent(norm.eps)
-    eps = (
-        nearest_float(scaled_by(norm.eps, -2 * power if norm.eps_rule == "var" else -power))
-        * outward
-    )
-    # exact to half an ulp of at most 1; its error counts where it is small
-    rest = (1.0 - s_squared).clamp(min=0.0)
-    rest = (rest - 2.0**-52 if upwards else rest + 2.0**-52).clamp(min=0.0)
-    if norm.eps_rule == "var":
-        value = (n * eps * s_squared / rest).sqrt()
-    else:
-        value = eps * sqrt(n) * (s_squared + s_squared.sqrt()) / rest
-    value = value.nan_to_num(nan=0.0, posinf=inf) * outward
-    for half in (power // 2, power - power // 2):  # at once, 2^power might be no float
-        value = torch.ldexp(value, torch.tensor(half, device=value.device))
-    # past what an underflow rounds
-    beyond = torch.nextafter(value, torch.full_like(value, inf if upwards else 0.0))
-    return torch.where(s_squared > 0, beyond, value)
-
-
-def _largest(values: torch.Tensor) -> FloatArray:
-    rows = torch.cat([values, torch.zeros_like(values[:1])]) if len(values) else values
-    return np.asarray(rows.amax(dim=0).cpu().numpy()) if len(rows) else np.zeros(values.shape[1])
-
-
-@members_in_ieee_floats
-@short_repr
-@dataclass(frozen=True)
 class FlipCap:
     """The directions along which a neuron of the first layer flips: a cap of the sphere of
     directions.
@@ -398,7 +209,7 @@ def flip_caps(network: Network) -> tuple[FlipCap, ...]:
     [(0, sqrt(3)/9, 0.404)]
     """
     folded, ball = behind_norm(network)
-    _require_one_layer(folded)
+    require_one_layer(folded)
     assert ball.directions is not None
     layer, dim = folded.hidden_layers[0], len(ball.directions) - 1
     shifts = [b - t for b in layer.bias.column() for t in layer.activation.breakpoints]

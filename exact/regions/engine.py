@@ -22,6 +22,7 @@ from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
 from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
+from exact.networks.norms import Norm
 from exact.propagation.chart import Chart, chart, flat_of, sphere_dimension
 from exact.propagation.norm_walks import radius_matters
 from exact.regions.cells import Cells, Outcome
@@ -271,6 +272,12 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
     norm that leaves a single point; Unsupported where hidden layers stand in front of the norm or
     behind a second one.
     """
+    norm = require_ball(network)
+    return network.folded(), Ball([Rational(0)] * norm.dim, norm.dim, norm.sphere_basis())
+
+
+def require_ball(network: Network) -> Norm:
+    """The norm that a network stands behind; raises what :func:`behind_norm` does."""
     norm = network.norms[0] if network.norms else None
     if norm is None:
         raise InvalidInput(
@@ -294,7 +301,7 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
             value=norm,
             remedy="give a norm of more coordinates",
         )
-    return network.folded(), Ball([Rational(0)] * norm.dim, norm.dim, norm.sphere_basis())
+    return norm
 
 
 @short_repr

@@ -13,12 +13,8 @@ import pytest
 import sympy
 
 from exact import InvalidInput, Network, Ray, Sphere, Unsupported, partition
-from exact.instruments.critical_radii import (
-    critical_radii,
-    critical_radii_float,
-    flip_caps,
-    quiet_share,
-)
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.critical_radii import critical_radii, flip_caps, quiet_share
 from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 from tests.exact.test_norm_balls import KINDS, block, deep

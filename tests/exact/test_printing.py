@@ -35,8 +35,9 @@ from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.printing import shown
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.instruments import norm_geometry
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from exact.instruments.comparisons.eps_comparison import compare_eps
-from exact.instruments.critical_radii import critical_radii, critical_radii_float, flip_caps
+from exact.instruments.critical_radii import critical_radii, flip_caps
 from exact.sources import tensors
 
 LONG = Fraction(2**401 + 1, 3**200)

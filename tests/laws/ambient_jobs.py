@@ -42,6 +42,7 @@ from exact import (
 )
 from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, norm_geometry
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from exact.instruments.comparisons import eps_comparison
 from exact.partition import ENGINES, partition
 from exact.propagation import bounds
@@ -307,9 +308,7 @@ def others(scale: Fraction) -> dict[str, Callable[[], Any]]:
         "batch behind RMSNorm": lambda: batch(RMSNorm, scale),
         "neighbourhood": lambda: exact.neighbourhood(in_plane(scale), [1, 2], radius=2),
         "critical radii": lambda: critical_radii.critical_radii(gaussian, [1, 0, 2, -1]),
-        "critical radii in floats": lambda: critical_radii.critical_radii_float(
-            gaussian, [[1.0, 0.0, 2.0, -1.0]]
-        ),
+        "critical radii in floats": lambda: critical_radii_float(gaussian, [[1.0, 0.0, 2.0, -1.0]]),
         "flip caps": lambda: critical_radii.flip_caps(behind(RMSNorm, 3, scale, Fraction(1, 9))),
         "quiet share": lambda: critical_radii.quiet_share(
             behind(RMSNorm, 2, scale, Fraction(1, 9))

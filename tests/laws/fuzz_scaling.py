@@ -27,7 +27,8 @@ from exact.arithmetic.numbers import rational
 from exact.geometry.combinatorics.codes import Hinge
 from exact.geometry.domains.base import Domain
 from exact.instruments import norm_geometry
-from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.critical_radii import critical_radii
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, RMSNorm

@@ -41,6 +41,7 @@ from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, ration
 from exact.check import verify_file
 from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, norm_geometry
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from exact.instruments.comparisons import eps_comparison
 from exact.instruments.loading import load
 from exact.networks import activations, norms
@@ -195,7 +196,7 @@ def test_the_ball_of_a_norm_of_ones_own() -> None:
         for region in found.regions:
             assert region.code.bits.tolist() == signs(network, region.witness)
     flips = critical_radii.critical_radii(network, [1, 2, 0, 5]).flips
-    bounds = critical_radii.critical_radii_float(network, [[1.0, 2.0, 0.0, 5.0]])
+    bounds = critical_radii_float(network, [[1.0, 2.0, 0.0, 5.0]])
     largest = max((float(flip.radius_squared) ** 0.5 for flip in flips), default=0.0)
     assert bounds.lower[0] <= largest <= bounds.upper[0]
     assert eps_comparison.compare_eps(network, samples=5) is not None

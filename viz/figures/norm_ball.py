@@ -25,7 +25,8 @@ from matplotlib.patches import Patch, Wedge
 from exact import InvalidInput, Network, Sphere, SplineCode, partition
 from exact.arithmetic.numbers import nearest_float, nearest_floats, rational
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.critical_radii import critical_radii
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.norm_ball import NormBallPartition, input_radius_squared
 from viz import style

@@ -18,7 +18,8 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import EngineDefect, InvalidInput, Undecided
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.round import NormBall, Sphere
-from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.critical_radii import critical_radii
 from exact.networks.network import Network
 from exact.partition import partition
 from exact.regions.cells import Outcome

@@ -19,7 +19,7 @@ import numpy as np
 
 from exact import Network
 from exact.arithmetic.numbers import fraction
-from exact.instruments.critical_radii import critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.directions import crossed_witnesses, directions, is_exact

@@ -11,7 +11,8 @@ import numpy as np
 from exact import Codes, Network, hamming
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.numbers import FloatArray
-from exact.instruments.critical_radii import critical_radii, critical_radii_float
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.critical_radii import critical_radii
 from studies.questions.shared.rays import centred, changes_along, directed, with_eps
 from studies.statistics import Degenerate
 

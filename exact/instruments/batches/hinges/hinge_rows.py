@@ -84,15 +84,22 @@ class HingeRows:
     def exact(self, index: int) -> ExactHinge:
         """Hinge number `index` in rationals; remembered."""
         if index not in self._known:
-            self._known[index] = self._exact(self.hinges[index])
+            self._known[index] = self._exact(index)
         return self._known[index]
 
-    def _exact(self, hinge: Hinge) -> ExactHinge:
-        row = self.layer.operator.row(hinge.neuron)
-        offset = self.layer.bias.row(hinge.neuron)[0]
-        offset -= self.layer.activation.breakpoints[hinge.breakpoint]
+    def offset(self, index: int) -> Rational:
+        """The offset of hinge number `index`, without its normal."""
+        hinge = self.hinges[index]
+        found = self.layer.bias.row(hinge.neuron)[0]
+        found -= self.layer.activation.breakpoints[hinge.breakpoint]
+        if self.norm is not None and any(self.norm.bias.column()):
+            found += dot(self.layer.operator.row(hinge.neuron), self.norm.bias.column())
+        return found
+
+    def _exact(self, index: int) -> ExactHinge:
+        row = self.layer.operator.row(self.hinges[index].neuron)
+        offset = self.offset(index)
         if self.norm is not None:
-            offset += dot(row, self.norm.bias.column())
             scaled = [w * g for w, g in zip(row, self.norm.gain.column(), strict=True)]
             row = list(self.norm.project(RationalArray(len(row), 1, scaled)).entries())
         return ExactHinge(row, offset, dot(row, row))
