@@ -133,6 +133,20 @@ def test_bounds_hold_the_exact_radius_and_are_tight(norm: str, n: int, rule: str
     assert (exact > 0).sum() > 20
 
 
+@pytest.mark.parametrize("power", [-560, -300, 0, 300])
+def test_bounds_hold_for_offsets_of_any_size(power: int) -> None:
+    """The square of s may underflow where s does not."""
+    network = tensors.block(
+        [[2, 1, -3], [0, 0, 0], [1, 0, 0]], [-(2.0**power), 0, 0], [[1] * 3], [0], norm="rms", eps=1
+    )
+    rows = [[3, -1, -2], [-1, -1, 0], [0, 0, 5]]
+    bounds = critical_radii_float(network, rows)
+    for x, lower, upper in zip(rows, bounds.lower, bounds.upper, strict=True):
+        radius = critical_radii(network, x).critical_radius_float
+        assert lower <= radius * (1 + 2.0**-50) and radius * (1 - 2.0**-50) <= upper
+        assert (radius > 0) == (upper > 0)
+
+
 def test_floats_give_up_where_they_must() -> None:
     """At the very end of a ray they cannot know whether the sphere comes first."""
     network = tensors.block([[1, 0, 0, 0, 0]], [-2], [[1]], [0], norm="layernorm", eps=1)

@@ -166,7 +166,14 @@ class _Hinges:
         near = torch.where(is_known, near, torch.maximum(near, (-along - loose) * _DOWN))
         ruled_out = is_known & (far <= least)
         high = torch.where(near > most, most / near, 1.0).masked_fill(ruled_out, 0.0).amax(dim=1)
-        return (low * low * _DOWN).nan_to_num(nan=0.0), (high * high * _UP).clamp(max=1.0)
+        return _squares(low.nan_to_num(nan=0.0), high)
+
+
+def _squares(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Both squared, outwards: what underflows is 0 below and the least normal float above."""
+    least = torch.finfo(low.dtype).tiny
+    below, above = low * low * _DOWN, (high * high * _UP).clamp(min=least, max=1.0)
+    return torch.where(below > least, below, 0.0), torch.where(high > 0, above, 0.0)
 
 
 def _radius(norm: Norm, s_squared: Tensor, upwards: bool) -> Tensor:
