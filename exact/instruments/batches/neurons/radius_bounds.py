@@ -18,7 +18,7 @@ import torch
 
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
-from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
+from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.nearest import exponent, in_range, scaled_by
 from exact.arithmetic.numbers import FloatArray, nearest_float, nearest_floats
 from exact.arithmetic.texts.printing import short_repr
@@ -118,7 +118,9 @@ class _Hinges:
         flips = torch.ones_like(unit.known)
         for j in torch.nonzero(unclear)[:, 0].tolist():
             if unit.known[j]:
-                flips[j] = source.offset(j) != 0
+                exactly = source.offset(j)
+                flips[j], offsets[j] = exactly != 0, nearest_float(exactly)
+                errors[j] = _rounding(offsets[j])
                 continue
             exact = source.exact(j)
             cut = exact.offset * exact.offset < source.dim * exact.square
@@ -128,7 +130,8 @@ class _Hinges:
                 found = torch.tensor(row, dtype=torch.float64, device=device)
                 lengths[j] = torch.linalg.norm(found)
                 normals[j], relative[j] = found / lengths[j], _REPLACED
-                offsets[j], errors[j] = offset, 2 * U * abs(offset) + LEAST_ROOT
+                offsets[j] = offset
+                errors[j] = _rounding(offsets[j])
         kept = torch.nonzero(flips)[:, 0]
         chosen = replace(
             unit,
@@ -167,6 +170,11 @@ class _Hinges:
         ruled_out = is_known & (far <= least)
         high = torch.where(near > most, most / near, 1.0).masked_fill(ruled_out, 0.0).amax(dim=1)
         return _squares(low.nan_to_num(nan=0.0), high)
+
+
+def _rounding(offset: Tensor) -> Tensor:
+    """Of a rational to this float, underflow included."""
+    return 2 * U * offset.abs() + 2.0**-1070
 
 
 def _squares(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
