@@ -53,6 +53,11 @@ class Question:
         """The module that asks it: the one file to read."""
         return self.ask.__module__
 
+    @property
+    def file(self) -> str:
+        """The path of that module within the project."""
+        return f"{self.module.replace('.', '/')}.py"
+
     def not_asked(self, subject: str, why: str) -> Finding:
         """The finding on a subject that was given and could not be asked: nothing vanishes."""
         if self.claims:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from typing import Any
 
 import jinja2
 
+from studies import terms
 from studies.finding import HEADINGS, WORDS, Finding, Kind, Verdict, counted
+from studies.question import Question, Text
 from studies.training import Training, families
 
 LARGEST_SVG = 3 * 2**20
@@ -44,12 +47,14 @@ class Picture:
     caption: str
     svg: Path
     png: Path
+    pdf: Path | None = None
 
 
 @dataclass(frozen=True)
 class Section:
     """What one question found; `undrawn` names the figures that a degenerate subject has not, and
-    why.
+    why. `question` says who asked what and against which controls, `repeat` is the command that
+    asks it again, and `code` is where its file lies beside the page.
     """
 
     claim: str
@@ -57,6 +62,27 @@ class Section:
     findings: tuple[Finding, ...]
     pictures: tuple[Picture, ...]
     undrawn: tuple[tuple[str, str], ...] = ()
+    question: Question | None = None
+    repeat: str = ""
+    code: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """The name of the section within the page."""
+        return "claim-" + re.sub(r"[^a-z0-9]+", "-", self.claim.lower())
+
+    @property
+    def text(self) -> Text | None:
+        """The text whose claim it is."""
+        return None if self.question is None else self.question.text
+
+    @property
+    def words(self) -> str:
+        """Everything in it that a reader may want explained."""
+        asked = () if self.question is None else (self.question.asked, self.question.controls)
+        statements = dict.fromkeys(finding.statement for finding in self.findings)
+        captions = (picture.caption for picture in self.pictures)
+        return "\n".join((self.title, *asked, *statements, *captions))
 
 
 def render(
@@ -71,22 +97,68 @@ def render(
     `provenance` (nested) as a table at the end.
     """
     findings = [finding for section in sections for finding in section.findings]
-    illustrated = [section for section in sections if section.pictures or section.undrawn]
+    explained = terms.first_used(section.words for section in sections)
     return template("report.html.j2").render(
         title=title,
         facts=facts,
-        groups=[group for section in sections for group in _groups(section)],
+        texts=_by_text(sections),
         sections=[
-            (s, [(p.name, p.caption, data_uri(p), is_wide(p)) for p in s.pictures])
-            for s in illustrated
+            _Shown(section, list(_groups(section)), [_Drawn.of(p) for p in section.pictures], new)
+            for section, new in zip(sections, explained, strict=True)
         ],
         kinds=HEADINGS,
         tally=tally(findings),
-        overview=[(section, tally(section.findings)) for section in sections],
         alarms=[finding for finding in findings if finding.is_alarm],
         families=list(families(trainings)),
         provenance=list(flattened(provenance)),
     )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A picture as the page shows it."""
+
+    name: str
+    caption: str
+    address: str
+    is_wide: bool
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, picture: Picture) -> _Drawn:
+        files = [one.name for one in (picture.pdf, picture.svg, picture.png) if one is not None]
+        return cls(picture.name, picture.caption, data_uri(picture), is_wide(picture), tuple(files))
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A section as the page shows it: its findings in groups, its figures, and the terms that stand
+    in it for the first time.
+    """
+
+    section: Section
+    groups: list[_Group]
+    figures: list[_Drawn]
+    terms: list[terms.Term]
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """A statement of a section and what was found of it, for the summary."""
+
+    section: Section
+    statement: str
+    verdicts: list[Badge]
+
+
+def _by_text(sections: Sequence[Section]) -> list[tuple[Text | None, list[_Claimed]]]:
+    """The statements that were judged, by the text that makes them, in the order of the page."""
+    found: dict[Text | None, list[_Claimed]] = {}
+    for section in sections:
+        for group in _groups(section):
+            claimed = _Claimed(section, group.statement, [b for b in group.verdicts if b.count])
+            found.setdefault(section.text, []).append(claimed)
+    return list(found.items())
 
 
 @dataclass(frozen=True)

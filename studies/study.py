@@ -4,6 +4,9 @@ the findings.
 
 from __future__ import annotations
 
+import inspect
+import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from exact.atomic_files import write_atomically
-from studies import asking, report, runs, storage
+from studies import report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
+from studies.sections import Kept, sections_of
 
 if TYPE_CHECKING:
     from studies.question import Question
@@ -79,6 +83,7 @@ def run(
     questions: Sequence[Question] | None = None,
     prepare: Prepare | None = None,
     told: Mapping[str, Any] | None = None,
+    resumes: bool = False,
 ) -> StudyResult:
     """Run the study `name` under `root` and print its findings.
 
@@ -86,7 +91,9 @@ def run(
     `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
     the study's own; `told` is what results and report say of them. Raises InvalidInput for a name
     that is taken, and whatever a question raises: a study with a hole is none. A theorem that fails
-    raises nothing: it is among the `alarms`. Of subjects that a user gave (`Subjects.of`), those
+    raises nothing: it is among the `alarms`. A study that `resumes` keeps each finished question
+    beside its folder until it ends, and takes over what one of the same options, code and networks
+    kept before it was cut off. Of subjects that a user gave (`Subjects.of`), those
     that a question cannot be asked of are findings that say so.
     """
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
@@ -94,13 +101,19 @@ def run(
         with _Steps.shown(screen) as steps:
             asked, ready = _own(steps, questions, prepare)
             subjects = ready(folder, seed=seed, device=device, gpt2=gpt2, progress=steps.begin)
-            sections = _sections(asked, subjects, folder / "figures", steps)
+            networks = _networks(subjects)
+            made_by = runs.provenance(
+                seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=networks
+            )
+            options = [seed, device, gpt2, {**(told or {})}]
+            kept = Kept.of(root, name, options, networks) if resumes else None
+            found = sections_of(asked, subjects, folder / "figures", steps.begin, kept)
+            sections = tuple(replace(one, repeat=_again(one.claim, made_by)) for one in found)
         seconds = time.monotonic() - started
-        networks = _networks(subjects)
-        made_by = runs.provenance(
-            seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=networks
-        )
+        sections = _with_code(sections, folder / "report")
         _write(folder, name, sections, subjects.trainings, made_by, begun_at, seconds)
+    if kept is not None:
+        kept.clear()
     result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
     _print(screen, result)
     return result
@@ -122,32 +135,29 @@ def _own(
     return questions, prepare
 
 
-def _sections(
-    questions: Sequence[Question], subjects: Subjects, folder: Path, steps: _Steps
-) -> tuple[report.Section, ...]:
-    from viz import style
+def _again(claim: str, made_by: Mapping[str, Any]) -> str:
+    """The command that asks one question again."""
+    words = ["exactlens", "study", "--only", claim, "--seed", str(made_by["seed"])]
+    for target in str(made_by.get("on") or "").split(", "):
+        words += ["--on", target] if target else []
+    for name in ("data", "seeds", "gpt2"):
+        words += [f"--{name}", str(made_by[name])] if made_by.get(name) else []
+    words += ["--device", made_by["device"]] if made_by["device"] != "cpu" else []
+    return shlex.join([*words, *(["--quick"] if made_by.get("quick") else [])])
 
-    sections, taken = [], set[str]()
-    for question in questions:
-        steps.begin(f"{question.claim} {question.title}")
-        answer, pictures, undrawn = asking.answer(question, subjects), [], []
-        for figure in answer.figures:
-            if figure.name in taken:
-                raise ValueError(
-                    f"two figures are called {figure.name}; give the one of claim "
-                    f"{question.claim} another name"
-                )
-            taken.add(figure.name)
-            steps.begin(f"{question.claim} drawing {figure.name}")
-            canvas = asking.drawn(figure, subjects)
-            if isinstance(canvas, str):
-                undrawn.append((figure.name, canvas))
-                continue
-            files = style.save(canvas, folder, figure.name)
-            pictures.append(report.Picture(figure.name, figure.caption, *files))
-        found = (answer.findings, tuple(pictures), tuple(undrawn))
-        sections.append(report.Section(question.claim, question.title, *found))
-    return tuple(sections)
+
+def _with_code(sections: Sequence[report.Section], folder: Path) -> tuple[report.Section, ...]:
+    """The sections with the modules that asked, as they are now, copied beside the report."""
+    placed = []
+    for section in sections:
+        assert section.question is not None, "a section of a study comes from a question"
+        source = inspect.getsourcefile(section.question.ask)
+        code = "" if source is None else f"code/{Path(source).name}"
+        if source is not None:
+            (folder / "code").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / code)
+        placed.append(replace(section, code=code))
+    return tuple(placed)
 
 
 def _networks(subjects: Subjects) -> dict[str, str]:
@@ -195,7 +205,7 @@ def _write(
         provenance={**made_by, "libraries": libraries, **times},
         trainings=trainings,
     )
-    (folder / "report").mkdir()
+    (folder / "report").mkdir(exist_ok=True)
     write_atomically(folder / "report" / "index.html", page.encode())
 
 
@@ -224,8 +234,9 @@ def _moved(sections: Sequence[report.Section], old: Path, new: Path) -> tuple[re
     """The sections with their pictures where the finished folder has them."""
 
     def moved(picture: report.Picture) -> report.Picture:
-        svg, png = (new / path.relative_to(old) for path in (picture.svg, picture.png))
-        return report.Picture(picture.name, picture.caption, svg, png)
+        files = (picture.svg, picture.png, picture.pdf)
+        placed = (path and new / path.relative_to(old) for path in files)
+        return report.Picture(picture.name, picture.caption, *placed)
 
     return tuple(replace(s, pictures=tuple(map(moved, s.pictures))) for s in sections)
 

@@ -77,7 +77,7 @@ def written(name: str, *kinds: type[Partition]) -> Callable[[Any], Any]:
 
 def figure(name: str, *kinds: type[Partition]) -> Callable[[Any], Any]:
     """Register the function below: what makes the figure of a subject with a partition of these
-    kinds, or None; it is saved as SVG and PNG.
+    kinds, or None; it is saved as SVG, PNG and PDF.
     """
 
     def registered(of: Callable[[Subject], Make | None]) -> Callable[[Subject], Make | None]:
@@ -92,8 +92,8 @@ def figure(name: str, *kinds: type[Partition]) -> Callable[[Any], Any]:
 
 
 def _saved(drawn: Figure, folder: Path, name: str) -> str:
-    svg, png = style.save(drawn, folder, name)
-    return f"{svg} and {png.name}"
+    svg, *others = style.save(drawn, folder, name)
+    return f"{svg}, {' and '.join(path.name for path in others)}"
 
 
 def figures_of(subject: Subject) -> list[Write]:

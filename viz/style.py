@@ -313,12 +313,12 @@ def key(fig: Figure, handles: Sequence[object], columns: int = 4) -> None:
         )
 
 
-def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
-    """Write `folder/name.svg` and `folder/name.png` and return the two paths.
+def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path, Path]:
+    """Write `folder/name.svg`, `folder/name.png` and `folder/name.pdf` and return the three paths.
 
     Each file appears whole or not at all. Equal figures give equal bytes: no date, a fixed salt for
-    identifiers, text as outlines. The layout is frozen at its first drawing. Raises InvalidInput
-    for a name that is not a plain file stem.
+    identifiers, text as outlines, in the PDF as TrueType fonts. The layout is frozen at its first
+    drawing. Raises InvalidInput for a name that is not a plain file stem.
     """
     if not name or Path(name).name != name:
         raise InvalidInput(
@@ -339,7 +339,9 @@ def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
         png = _write(
             fig, target / f"{name}.png", format="png", dpi=PNG_DPI, metadata={"Software": None}
         )
-    return svg, png
+        undated = {"CreationDate": None, "Creator": None, "Producer": None, "Title": name}
+        pdf = _write(fig, target / f"{name}.pdf", format="pdf", metadata=undated)
+    return svg, png, pdf
 
 
 def _write(fig: Figure, path: Path, **options: object) -> Path:

@@ -64,6 +64,7 @@ def run(options: StudyOptions) -> int:
         questions=questions,
         prepare=_prepare(options, questions),
         told=_told(options),
+        resumes=options.every,
     )
     return THEOREM_FAILS if result.alarms else 0
 
@@ -97,5 +98,5 @@ def _told(options: StudyOptions) -> dict[str, object]:
     """What the results say of the choice, where there was one."""
     data = None if options.data is None else str(options.data)
     said = {"only": options.only, "on": ", ".join(options.on) or None, "data": data}
-    more = {"seeds": options.seeds, "quick": options.quick or None}
+    more = {"seeds": options.seeds, "quick": options.quick or None, "all": options.every or None}
     return {name: value for name, value in {**said, **more}.items() if value is not None}

@@ -405,7 +405,7 @@ def test_text_capture_codes_steering_and_a_figure(models: Path, tmp_path: Path) 
         pairs["crossings"],
         pairs["expected"],
     ).draw()
-    svg, png = style.save(figure, tmp_path, "layer")
+    svg, png, _ = style.save(figure, tmp_path, "layer")
     assert svg.stat().st_size > 5000 and png.stat().st_size > 5000
 
 

@@ -850,7 +850,7 @@ def test_figures_have_names_of_their_own_and_can_be_drawn(
     figures = [figure for answer in answers.values() for figure in answer.figures]
     assert len({figure.name for figure in figures}) == len(figures) >= 9
     for figure in figures:
-        svg, png = style.save(figure.draw(), tmp_path, figure.name)
+        svg, png, _ = style.save(figure.draw(), tmp_path, figure.name)
         assert (
             figure.caption.endswith(".") and svg.stat().st_size > 2000 and png.stat().st_size > 2000
         )

@@ -133,12 +133,13 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first == again == anew
     assert first[0].lstrip().startswith(b"<?xml")
     assert first[1].startswith(b"\x89PNG")
-    assert b"date" not in first[0].lower()
+    assert first[2].startswith(b"%PDF")
+    assert b"date" not in first[0].lower() and b"CreationDate" not in first[2]
 
 
-def test_two_plain_files_and_nothing_else(tmp_path: Path) -> None:
+def test_three_plain_files_and_nothing_else(tmp_path: Path) -> None:
     paths = style.save(style.figure()[0], tmp_path / "new" / "folder", "empty")
-    assert [path.name for path in paths] == ["empty.svg", "empty.png"]
+    assert [path.name for path in paths] == ["empty.svg", "empty.png", "empty.pdf"]
     assert sorted((tmp_path / "new" / "folder").iterdir()) == sorted(paths)
 
 
@@ -153,7 +154,7 @@ def test_a_failed_drawing_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fig = style.figure()[0]
-    svg, _ = style.save(fig, tmp_path, "kept")
+    svg, *_ = style.save(fig, tmp_path, "kept")
     old = svg.read_bytes()
 
     def fail(*_: object, **__: object) -> None:
@@ -163,7 +164,7 @@ def test_a_failed_drawing_leaves_the_old_file(
     with pytest.raises(OSError, match="disk full"):
         style.save(fig, tmp_path, "kept")
     assert svg.read_bytes() == old
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def drawn(answer: Answer, given: Subjects, folder: Path) -> None:
         canvas = asking.drawn(figure, given)
         assert figure.caption.endswith(".")
         if not isinstance(canvas, str):
-            svg, png = style.save(canvas, folder, figure.name)[:2]
+            svg, png, _ = style.save(canvas, folder, figure.name)
             assert svg.stat().st_size > 2000 and png.stat().st_size > 2000
 
 
