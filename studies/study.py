@@ -4,9 +4,9 @@ the findings.
 
 from __future__ import annotations
 
-import inspect
 import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exact.atomic_files import write_atomically
+from exact.errors import certain
 from studies import report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
@@ -151,11 +152,10 @@ def _with_code(sections: Sequence[report.Section], folder: Path) -> tuple[report
     placed = []
     for section in sections:
         assert section.question is not None, "a section of a study comes from a question"
-        source = inspect.getsourcefile(section.question.ask)
-        code = "" if source is None else f"code/{Path(source).name}"
-        if source is not None:
-            (folder / "code").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / code)
+        source = certain(sys.modules[section.question.module].__file__, "modules are files")
+        code = f"code/{Path(source).name}"
+        (folder / "code").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / code)
         placed.append(replace(section, code=code))
     return tuple(placed)
 

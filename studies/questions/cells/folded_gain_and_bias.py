@@ -22,6 +22,7 @@ from torch import nn
 from exact import Block, Identity, Layer, Network, Norm, RationalMatrix
 from exact.arithmetic.numbers import FloatArray
 from exact.sources.torch_comparison import float64_outputs, float64_rows
+from studies import texts
 from studies.finding import JSON, Answer, Finding, Kind
 from studies.question import Question
 from studies.questions.shared.sampling import random_points
@@ -211,5 +212,8 @@ QUESTION = Question(
     (FOLDS,),
     fits=fits,
     needs="one norm, in front of layers",
+    text=texts.MONOSEMANTIC,
+    asked="Gain and bias of LayerNorm can be folded into the layer behind it.",
+    controls="The model's own forward, in float64 and in float32.",
     core=True,
 )
