@@ -191,6 +191,7 @@ def _write(
         ("run", name),
         ("seed", str(made_by["seed"])),
         ("device", made_by["device"]),
+        ("trained language model", str(made_by["gpt2"] or "none at hand")),
         ("version", made_by["version"]),
         ("started", f"{begun_at:%Y-%m-%d %H:%M} UTC"),
         ("took", f"{seconds:.0f} s"),

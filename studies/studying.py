@@ -58,7 +58,13 @@ def study(
     device: Device = "cpu",
     gpt2: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well."),
+        typer.Option(
+            "--gpt2",
+            "--model",
+            metavar="FOLDER_OR_NAME",
+            help="A trained language model to ask as well: a folder, of any family that is "
+            "read, or a GPT-2 on the hub.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
@@ -77,7 +83,7 @@ def study(
 
         exactlens study
 
-        exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
+        exactlens study --name with-gpt2 --model gpt2 --device cuda
 
         exactlens study --all --quick
 

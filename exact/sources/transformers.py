@@ -107,6 +107,28 @@ def norm_path(
     return f"{where}.{row.norm}".lstrip(".")
 
 
+def module_paths(
+    model: Any, layer: int | str, *, config: Any = None, family: str | Family | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths of the modules that compute a layer's MLP behind its norm, in turn; and of those
+    that compute its first pre-activations.
+
+    >>> state = {"model.layers.0.mlp.fc1.weight": None}
+    >>> whole, first = module_paths(state, 0, config={"model_type": "phi", "num_hidden_layers": 1})
+    >>> first
+    ('model.layers.0.input_layernorm', 'model.layers.0.mlp.fc1')
+    """
+    given = model_tensors(model, config)
+    row = _family(given, family)
+    where = _place(given, row, layer)
+    first = (row.norm, row.up if row.gate is None else row.gate)
+    whole, begun = (
+        tuple(f"{where}.{name}".lstrip(".") for name in names if name is not None)
+        for names in (row.modules, first)
+    )
+    return whole, begun
+
+
 def layer_count(model: Any, *, config: Any = None, family: str | Family | None = None) -> int:
     """How many layers a model has, as :func:`mlp` counts them.
 

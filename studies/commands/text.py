@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
-from exact import InvalidInput, MissingExtra
+from exact import InvalidInput
 from exact.atomic_files import (
     holding,
     left_behind,
@@ -33,13 +33,12 @@ from studies.commands.networks import GATE, mlp_network
 from studies.commands.vectors import require_room
 from studies.layer_report import TOTALS, figure_of, render, totals
 from studies.layer_tables import SUMMARY, measure
+from studies.real_models import model_of
 from studies.runs import provenance
-from toy_models import language, texts
+from toy_models import texts
 from toy_models.stored_files import refuse_links
-from toy_models.variants import MODEL_TYPES
 
 TOKENIZER = (*texts.TOKENIZERS, "tokenizer*", "merges.txt", "special_tokens_map.json")
-VARIANTS = set(MODEL_TYPES.values()) - {"gpt2"}
 PAIRS = 256
 SHOWN = ("distinct codes", "median angle", "never on", "wrong codes", "crossings")
 _SUMMARY, _STREAMS, _LOCK, _REPORT = "layer.json", "streams", ".report.lock", "report.html"
@@ -79,7 +78,7 @@ def run(options: TextOptions) -> int:
     _, gated = mlp_network(folder, layers[0])  # what cannot be read is told before the model runs
     texts = _texts(options.text, folder)
     with made_folder(out), holding(out / _LOCK, f"the report {out}", "wait for it, or give --out"):
-        model = _model(folder, options.device)
+        model = model_of(folder, options.device)
         streams = capture(model, texts, layers, folder=out / _STREAMS)
         del model
         written = json.loads((out / _STREAMS / "streams.json").read_text("utf-8"))
@@ -187,36 +186,6 @@ def _texts(path: Path, folder: Path) -> list[list[int]]:
         raise InvalidInput("the text is empty", value=path, remedy="give at least one line")
     tokens = texts.tokenizer(folder)
     return [tokens(line.encode()) for line in lines]
-
-
-def _model(folder: Path, device: str) -> Any:
-    """The model without its head, with the types of its weights, in evaluation mode; one of our
-    variants of GPT-2 with its head, as it was trained.
-    """
-    if checkpoint_folders.config(folder).get("model_type") in VARIANTS:
-        return language.load(folder).to(device)
-    try:
-        from transformers import AutoModel
-        from transformers.utils import logging
-    except ImportError as error:
-        raise MissingExtra(
-            "language models need transformers",
-            value=str(error),
-            remedy="pip install 'exactlens[gpt2]'",
-        ) from error
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        model = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype="auto"
-        )
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise InvalidInput(
-            "the language model cannot be read",
-            value=f"{folder}: {error}",
-            remedy="restore the files, or save the model again",
-        ) from error
-    return model.eval().to(device)
 
 
 def _table(summaries: list[dict[str, Any]]) -> Table:
