@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.boundaries import between_classes
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (between_classes.QUESTION,)
