@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.boundaries import between_classes
+from studies.questions.boundaries import between_classes, shells
 
-QUESTIONS: tuple[Question, ...] = (between_classes.QUESTION,)
+QUESTIONS: tuple[Question, ...] = (between_classes.QUESTION, shells.QUESTION)
