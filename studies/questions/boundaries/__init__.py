@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.boundaries import between_classes, shells
+from studies.questions.boundaries import between_classes, interpolations, shells
 
-QUESTIONS: tuple[Question, ...] = (between_classes.QUESTION, shells.QUESTION)
+QUESTIONS: tuple[Question, ...] = (
+    between_classes.QUESTION,
+    interpolations.QUESTION,
+    shells.QUESTION,
+)

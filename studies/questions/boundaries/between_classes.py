@@ -32,6 +32,7 @@ from studies.questions.shared.several import (
     brief,
     data_of,
     mean_or_why,
+    named,
     several,
     slope_or_why,
 )
@@ -246,7 +247,7 @@ def of_nets(
         trained[name].minus(untrained[name], rng) for name in ("crossed", "at one length")
     )
     slope, own = (trained[name].over(rng) for name in ("slope", "own slope"))
-    subject = f"{task}, {trained['crossed'].told}"
+    subject = named(task, trained["crossed"])
     shown = {
         "crossed": raw,
         "at_one_length": equal,

@@ -39,6 +39,7 @@ from studies.questions.shared.several import (
     Found,
     brief,
     data_of,
+    named,
     several,
     share_of_nets,
     share_or_wilson,
@@ -283,8 +284,8 @@ def of_nets(
     inner = _inner(over(trained, "inside"), over(trained, "outside"), rng)
     form_before = over(untrained, "closed form").over(rng)
     place = "input" if number == 0 else f"behind layer {number}"
-    subject = f"{BLOBS}, {place}, {over(trained, 'data').told}"
-    other = f"{BLOBS}, {place}, {over(untrained, 'data').told}"
+    subject = named(f"{BLOBS}, {place}", over(trained, "data"))
+    other = named(f"{BLOBS}, {place}", over(untrained, "data"))
     crossed = sum(without.values.values())
     shared: dict[str, JSON] = {"crossings_without_biases": int(crossed)}
     return [

@@ -20,8 +20,9 @@ class Walk:
     """Lines through a network: all that they cross, and where the class changes.
 
     Crossing k is on line `lines[k]` at parameter `places[k]`, of hinge `hinges[k]` of the network
-    itself. Change k is on line `changed[k]` at `changes[k]`, from class `before[k]` to `after[k]`;
-    `first[i]` is the class where line i begins. Parameters are float64, the order is exact.
+    itself. Change k is on line `changed[k]` at `changes[k]`, from class `before[k]` to `after[k]`.
+    Both are in the order of lines, and on each in the order of parameters; these are float64, the
+    order is exact.
     """
 
     lines: IndexArray
@@ -31,10 +32,6 @@ class Walk:
     changes: FloatArray
     before: IndexArray
     after: IndexArray
-    first: IndexArray
-
-    def __len__(self) -> int:
-        return len(self.first)
 
 
 def walk(network: Network, p: FloatArray, q: FloatArray, kind: Kind = "segment") -> Walk:
@@ -45,30 +42,27 @@ def walk(network: Network, p: FloatArray, q: FloatArray, kind: Kind = "segment")
     line = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
     rows = batch.rows.astype(np.int64)
     own = rows < network.hinge_count
-    found = [_changes(batch, place) for place in range(len(batch))]
-    changed = np.repeat(np.arange(len(batch)), [len(t) for _, t, _, _ in found])
+    may = np.unique(line[~own]).tolist()
+    found = [_changes(batch, place) for place in may]
     nowhere: list[np.ndarray] = [np.zeros(0), np.zeros(0), np.zeros(0)]
-    parts = [nowhere, *([t, before, after] for _, t, before, after in found)]
-    t, before, after = (np.concatenate(part) for part in zip(*parts, strict=True))
-    places = (batch.low + batch.high) / 2
+    t, before, after = (np.concatenate(part) for part in zip(nowhere, *found, strict=True))
     return Walk(
         line[own],
-        places[own],
+        ((batch.low + batch.high) / 2)[own],
         rows[own],
-        changed,
+        np.repeat(np.array(may, dtype=np.int64), [len(one[0]) for one in found]),
         t,
         before.astype(np.int64),
         after.astype(np.int64),
-        np.array([first for first, _, _, _ in found], dtype=np.int64),
     )
 
 
-def _changes(batch: LineBatch, place: int) -> tuple[int, FloatArray, IndexArray, IndexArray]:
-    """The class at the start of one line; where it changes, from which to which."""
+def _changes(batch: LineBatch, place: int) -> tuple[FloatArray, IndexArray, IndexArray]:
+    """Where the class changes on one line, from which to which."""
     decided = classes(batch[place])
     cells = np.flatnonzero(np.diff(decided)) + 1
     events = batch.codes(place).starts[cells]
-    return int(decided[0]), batch.alphas_float(place)[events], decided[cells - 1], decided[cells]
+    return batch.alphas_float(place)[events], decided[cells - 1], decided[cells]
 
 
 def from_origin(network: Network, rows: FloatArray) -> Walk:

@@ -16,6 +16,7 @@ from studies.questions.shared.nets import Measured, Nets
 from studies.statistics import NETS, Degenerate, Estimate, over_clusters, wilson
 from toy_models import TrainResult
 
+LONGEST = 80  # characters of the subject of a finding
 Found = Mapping[str, "float | str"]
 Several = Callable[[Network, TrainResult, np.random.Generator], Found]
 """What is measured of one net by name: a number, or why there is none."""
@@ -71,6 +72,14 @@ def share_or_wilson(
     if len(given) and (given.min() == 1 or given.max() == 0):
         return wilson(int(given.sum()), len(given), unit=unit)
     return over_clusters(given, rng, unit=unit)
+
+
+def named(subject: str, measured: Measured) -> str:
+    """A subject and its nets; how many could not be measured is left to the data where a table has
+    no room for it.
+    """
+    whole = f"{subject}, {measured.told}"
+    return whole if len(whole) <= LONGEST else f"{subject}, {measured.nets.told}"
 
 
 def data_of(estimates: Mapping[str, Estimate]) -> dict[str, JSON]:
