@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.boundaries import between_classes, interpolations, shells
+from studies.questions.boundaries import adversarial_ridges, between_classes, interpolations, shells
 
 QUESTIONS: tuple[Question, ...] = (
     between_classes.QUESTION,
     interpolations.QUESTION,
     shells.QUESTION,
+    adversarial_ridges.QUESTION,
 )
