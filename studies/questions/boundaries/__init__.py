@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.boundaries import adversarial_ridges, between_classes, interpolations, shells
+from studies.questions.boundaries import (
+    adversarial_ridges,
+    between_classes,
+    far_out,
+    interpolations,
+    shells,
+)
 
 QUESTIONS: tuple[Question, ...] = (
     between_classes.QUESTION,
     interpolations.QUESTION,
     shells.QUESTION,
     adversarial_ridges.QUESTION,
+    far_out.QUESTION,
 )

@@ -52,6 +52,7 @@ from studies.questions.shared.starts import (
     deep_toy,
     in_groups,
     is_deep,
+    noise,
     starts,
 )
 from studies.rules import SHARE, Claim, above, below
@@ -181,13 +182,6 @@ class Rays:
         octave = np.log2(self.walk.changes)
         inside, outside = (octave > -OCTAVES) & (octave < 0), (octave >= 0) & (octave < OCTAVES)
         return int(inside.sum()), int(outside.sum())
-
-
-def noise(rows: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Gaussian directions with the lengths of the rows."""
-    drawn = rng.standard_normal(rows.shape)
-    scaled = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return np.asarray(scaled * np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def expected(network: Network, lengths: FloatArray, low: float, high: float) -> float:

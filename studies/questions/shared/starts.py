@@ -84,6 +84,13 @@ def has_classes(toy: Toy) -> bool:
     return toy.dataset is not None and toy.dataset.kind == "classification"
 
 
+def noise(rows: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Gaussian directions with the lengths of the rows."""
+    drawn = rng.standard_normal(rows.shape)
+    scaled = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return np.asarray(scaled * np.linalg.norm(rows, axis=1, keepdims=True))
+
+
 def in_groups(count: int, seed: int) -> IndexArray:
     """The group of each of a number of items, at random: ten groups that differ by one item at
     most. Degenerate for less than two items a group.
