@@ -6,6 +6,7 @@ from studies.question import Question
 from studies.questions.boundaries import (
     adversarial_ridges,
     between_classes,
+    bias_free_cones,
     far_out,
     interpolations,
     shells,
@@ -17,4 +18,5 @@ QUESTIONS: tuple[Question, ...] = (
     shells.QUESTION,
     adversarial_ridges.QUESTION,
     far_out.QUESTION,
+    bias_free_cones.QUESTION,
 )
