@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.features import clusters
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (clusters.QUESTION,)
