@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.features import clusters
+from studies.questions.features import clusters, nmf_directions
 
-QUESTIONS: tuple[Question, ...] = (clusters.QUESTION,)
+QUESTIONS: tuple[Question, ...] = (clusters.QUESTION, nmf_directions.QUESTION)

@@ -57,13 +57,13 @@ from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several
 from studies.rules import SHARE, Claim, above, larger_than
-from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects
 from toy_models import TrainResult
 
 CLAIM = "1.4"
 MAJORITY = 0.5
-SHUFFLES, QUICK_SHUFFLES, DRAWS = 10, 3, 499
+SHUFFLES, QUICK_SHUFFLES = 10, 3
 SIGHTS = ("activations", "codes", "codes to the output")
 PLANE = Box(-3, 3, dim=2)
 BESIDE = ("whole grid", "covered", "permuted labels", "agreement", "shuffles", "linkage", "medoids")
@@ -364,29 +364,23 @@ def layer_finding(
     told: Mapping[str, float],
     rng: np.random.Generator,
 ) -> Finding:
-    """Purity by whole sequences drawn anew, clusters as they are; the control has the same items in
-    the same order.
+    """Purity over sequences, clusters as they are; the control has the same items in the same
+    order.
     """
-    groups = [np.flatnonzero(items.sequences == one) for one in np.unique(items.sequences)]
     judged = fitting_a_class(mine, items)
     before = None if control is None else fitting_a_class(control, items)
 
-    def counted(rows: FloatArray) -> FloatArray:
-        return np.bincount(rows.astype(np.int64), minlength=len(items.labels)).astype(np.float64)
+    def pure(weights: FloatArray) -> float:
+        return judged.pure(items.labels, weights)
 
-    def pure(rows: FloatArray) -> float:
-        return judged.pure(items.labels, counted(rows))
-
-    def difference(rows: FloatArray) -> float:
+    def difference(weights: FloatArray) -> float:
         assert before is not None
-        weights = counted(rows)
-        return judged.pure(items.labels, weights) - before.pure(items.labels, weights)
+        return pure(weights) - before.pure(items.labels, weights)
 
-    options = {"unit": SEQUENCES, "draws": DRAWS}
-    share = over_clusters(groups, rng, statistic=pure, **options)  # type: ignore[arg-type]
+    share = items.over_sequences(pure, rng)
     more = Estimate.unknown("the layer before training is not known", unit=SEQUENCES)
     if before is not None:
-        more = over_clusters(groups, rng, statistic=difference, **options)  # type: ignore[arg-type]
+        more = items.over_sequences(difference, rng)
     value = (
         f"pure {brief(share)}, minus untrained {brief(more)}; covered {told['covered']:.2g}; "
         f"linkage {told['linkage']:.2g}, medoids {told['medoids']:.2g}; shuffles agree "
