@@ -36,6 +36,7 @@ from studies.questions.shared.labelled_items import (
 )
 from studies.questions.shared.nearest_items import (
     Nearest,
+    activations,
     drawn,
     how_many,
     nmf,
@@ -105,11 +106,6 @@ def fits(subject: Subject) -> bool:
 
 
 # ---- one network
-
-
-def activations(network: Network, items: Labelled) -> FloatArray:
-    """The outputs of the first hidden layer, clipped at 0."""
-    return np.asarray(np.maximum(network.hidden_float(items.inputs, activated=True)[0], 0))
 
 
 def sorts(vectors: FloatArray, seed: int, rng: np.random.Generator) -> dict[str, FloatArray]:

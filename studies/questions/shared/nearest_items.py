@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from exact import Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from studies.methods.interface import require_extra
@@ -82,6 +83,11 @@ def _units(vectors: FloatArray) -> FloatArray:
 
 
 # ---- directions
+
+
+def activations(network: Network, items: Labelled) -> FloatArray:
+    """The outputs of the first hidden layer, clipped at 0."""
+    return np.asarray(np.maximum(network.hidden_float(items.inputs, activated=True)[0], 0))
 
 
 def nmf(activations: FloatArray, count: int, seed: int) -> FloatArray:
