@@ -3,5 +3,10 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.features import clusters, nmf_directions, polysemantic_neurons
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (
+    clusters.QUESTION,
+    nmf_directions.QUESTION,
+    polysemantic_neurons.QUESTION,
+)
