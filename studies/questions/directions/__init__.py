@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.directions import monosemantic_directions, negligible_eps, one_layer_or_two
+from studies.questions.directions import (
+    adding_directions,
+    monosemantic_directions,
+    negligible_eps,
+    one_layer_or_two,
+)
 
 QUESTIONS: tuple[Question, ...] = (
     monosemantic_directions.QUESTION,
     one_layer_or_two.QUESTION,
     negligible_eps.QUESTION,
+    adding_directions.QUESTION,
 )
