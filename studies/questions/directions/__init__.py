@@ -5,9 +5,11 @@ from __future__ import annotations
 from studies.question import Question
 from studies.questions.directions import (
     adding_directions,
+    fuzzy_gelu,
     monosemantic_directions,
     negligible_eps,
     one_layer_or_two,
+    rotating_directions,
 )
 
 QUESTIONS: tuple[Question, ...] = (
@@ -15,4 +17,6 @@ QUESTIONS: tuple[Question, ...] = (
     one_layer_or_two.QUESTION,
     negligible_eps.QUESTION,
     adding_directions.QUESTION,
+    rotating_directions.QUESTION,
+    fuzzy_gelu.QUESTION,
 )

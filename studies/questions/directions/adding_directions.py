@@ -227,9 +227,8 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
     unit, kept = unit_of(subject), list[tuple[str, Sums]]()
 
     def rows() -> Rows:
-        given = Rows.of(subject)
-        count = affordable(network, VECTORS_OF_ONE)
-        return replace(given, network=network).first(count)
+        given = Rows.of(subject, affordable(network, VECTORS_OF_ONE))
+        return replace(given, network=network)
 
     def moves(sort: str) -> Finding:
         rng, given = np.random.default_rng(seed), rows()
@@ -240,7 +239,7 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
         data: dict[str, JSON] = {**found.data("flips"), "random_rows_float": _median(turned)}
         told = f"random rows {_median(turned):.3g}"
         if before is not None:
-            bare = Rows.of(before).first(len(flips))
+            bare = Rows.of(before, len(flips))
             network_before = before.relu_ised[1]
             again = drawn(sort, replace(bare, network=network_before), rng)[:, 0]
             data["untrained_float"] = _median(single_flips(network_before, bare, again))
@@ -312,34 +311,28 @@ def _of_nets(subjects: Subjects, norm: NormName, group: int) -> list[Finding]:
     findings = []
     for nets in ensemble(subjects, config, ARMS, group=group):
         subject = f"{TASK} (16-{MODEL[0]}), {NORM_NAMES[norm]}, {nets.arm} nets"
-        for sort in (DATA, RANDOM):
-            measured = (
-                Measured.of(nets, partial(statistic, sort=sort))
-                for statistic in (_net_flips, _net_flips_of_random_rows, _net_ratio)
-            )
-            findings += nets_findings(f"{subject}: {sort}", *measured, rng)
+        statistics = (net_flips, net_flips_of_random_rows, net_ratio)
+        measured = (Measured.of(nets, statistic) for statistic in statistics)
+        findings += nets_findings(f"{subject}: {DATA}", *measured, rng)
     return findings
 
 
-def _net_flips(
-    network: Network, result: TrainResult, rng: np.random.Generator, *, sort: str
+def net_flips(network: Network, result: TrainResult, rng: np.random.Generator) -> float:
+    """The median number of flips along other data."""
+    rows = Rows.of_net(network, result, VECTORS_OF_A_NET)
+    return _median(single_flips(network, rows, drawn(DATA, rows, rng)[:, 0]))
+
+
+def net_flips_of_random_rows(
+    network: Network, result: TrainResult, rng: np.random.Generator
 ) -> float:
-    rows = Rows.of_net(network, result).first(VECTORS_OF_A_NET)
-    return _median(single_flips(network, rows, drawn(sort, rows, rng)[:, 0]))
+    """The same of the layer with its rows turned at random."""
+    return net_flips(with_random_rows(network, rng), result, rng)
 
 
-def _net_flips_of_random_rows(
-    network: Network, result: TrainResult, rng: np.random.Generator, *, sort: str
-) -> float:
-    rows = Rows.of_net(network, result).first(VECTORS_OF_A_NET)
-    return _median(single_flips(with_random_rows(network, rng), rows, drawn(sort, rows, rng)[:, 0]))
-
-
-def _net_ratio(
-    network: Network, result: TrainResult, rng: np.random.Generator, *, sort: str
-) -> float:
-    rows = Rows.of_net(network, result).first(VECTORS_OF_A_NET)
-    return sums(network, rows, sort, rng).ratio
+def net_ratio(network: Network, result: TrainResult, rng: np.random.Generator) -> float:
+    """Flips of many other data at once over those of a turn."""
+    return sums(network, Rows.of_net(network, result, VECTORS_OF_A_NET), DATA, rng).ratio
 
 
 def nets_findings(

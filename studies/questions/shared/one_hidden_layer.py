@@ -5,7 +5,7 @@ a toy on its data; with the controls that several questions hold against it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from exact import Block, Layer, Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.sources import torch_modules
-from studies.questions.shared.rays import directed, must_live
+from studies.questions.shared.rays import directed, must_live, spanning
 from studies.rules import Claim
 from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
 from studies.subjects import LanguageLayer, Subject, Toy
@@ -23,6 +23,7 @@ VECTORS = "vectors"
 LEAST = {NETS: MINIMUM, SEQUENCES: 10, VECTORS: 10}
 """How many of each unit a verdict needs."""
 FEWEST = 4
+DRAWS = 999
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,15 @@ class Rows:
     unit: str = VECTORS
 
     @classmethod
-    def of(cls, subject: Subject) -> Rows:
-        """The vectors of a language layer, or of a toy. Degenerate for a toy that did not learn,
-        a constant layer, fewer than four vectors, and vectors without a direction.
+    def of(cls, subject: Subject, count: int) -> Rows:
+        """The first vectors of a language layer, or of a toy. Degenerate for a toy that did not
+        learn, a constant layer, fewer than four vectors, and vectors without a direction.
         """
         if isinstance(subject, Toy):
             subject.must_have_learned()
-            return cls.around(subject.block, subject.residuals, None)
-        return cls.around(subject.network, subject.vectors, subject.places)
+            return cls.around(subject.block, subject.residuals[:count], None)
+        places = None if subject.places is None else subject.places[:count]
+        return cls.around(subject.network, subject.vectors[:count], places)
 
     @classmethod
     def around(cls, network: Network, vectors: FloatArray, places: IndexArray | None) -> Rows:
@@ -58,13 +60,9 @@ class Rows:
         return cls(network, vectors, places, SEQUENCES)
 
     @classmethod
-    def of_net(cls, network: Network, result: TrainResult) -> Rows:
-        """The data of a trained net."""
-        return cls.around(network, np.asarray(result.dataset.inputs.double().numpy()), None)
-
-    def first(self, count: int) -> Rows:
-        """Some of them."""
-        return replace(self, vectors=self.vectors[:count], places=self.places[:count])
+    def of_net(cls, network: Network, result: TrainResult, count: int) -> Rows:
+        """The first rows of the data of a trained net."""
+        return cls.around(network, np.asarray(result.dataset.inputs[:count].double().numpy()), None)
 
     def over(
         self,
@@ -73,8 +71,19 @@ class Rows:
         statistic: Callable[[FloatArray], float] = np.median,
     ) -> Estimate:
         """A statistic of one value a vector, with its interval over the units."""
-        groups = [values[self.places == place] for place in np.unique(self.places)]
-        return over_clusters(groups, rng, statistic=statistic, unit=self.unit)
+        return over_places(values, self.places, self.unit, rng, statistic)
+
+
+def over_places(
+    values: FloatArray,
+    places: IndexArray,
+    unit: str,
+    rng: np.random.Generator,
+    statistic: Callable[[FloatArray], float] = np.median,
+) -> Estimate:
+    """A statistic of values, with its interval over the units in which they come."""
+    groups = [values[places == place] for place in np.unique(places)]
+    return over_clusters(groups, rng, statistic=statistic, unit=unit, draws=DRAWS)
 
 
 def is_one_hidden_layer(subject: Subject) -> bool:
@@ -136,3 +145,10 @@ def unit_rows(rows: FloatArray) -> FloatArray:
 def counts_of(rows: Sequence[int] | IndexArray, total: int) -> FloatArray:
     """How often each number below `total` occurs."""
     return np.bincount(np.asarray(rows, dtype=np.int64), minlength=total).astype(np.float64)
+
+
+def paired_rows(rows: Rows) -> tuple[FloatArray, FloatArray, IndexArray]:
+    """Every two rows as a pair, which counts for the unit of its first."""
+    pairs = spanning(rows.network, rows.vectors.tolist())
+    u, v = (np.array([pair[side] for pair in pairs], dtype=np.float64) for side in (0, 1))
+    return u, v, rows.places[: 2 * len(pairs) : 2]
