@@ -251,7 +251,8 @@ def _of_nets(subjects: Subjects, activation: str, group: int) -> list[Finding]:
     rng = np.random.default_rng(subjects.seed)
     findings = []
     for nets in ensemble(subjects, config, ARMS[: 1 if activation == "relu" else 2], group=group):
-        subject = f"{TASK} (16-{WIDTH}), {activation}, {nets.arm} nets"
+        what = f"{activation} given gelu" if activation == "relu" else activation
+        subject = f"{TASK} (16-{WIDTH}), {what}, {nets.arm} nets"
         gap, band = (Measured.of(nets, partial(net_fuzz, which=which)) for which in ("gap", "band"))
         findings += nets_findings(subject, gap, band, Measured.of(nets, net_overlap), rng)
     return findings

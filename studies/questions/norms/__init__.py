@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.norms import ellipsoids
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (ellipsoids.QUESTION,)
