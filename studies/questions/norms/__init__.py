@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.norms import ellipsoids
+from studies.questions.norms import ellipsoids, loss_or_norm, solu_scale
 
-QUESTIONS: tuple[Question, ...] = (ellipsoids.QUESTION,)
+QUESTIONS: tuple[Question, ...] = (
+    ellipsoids.QUESTION,
+    solu_scale.QUESTION,
+    loss_or_norm.QUESTION,
+)
