@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.norms import ellipsoids, loss_or_norm, solu_scale
+from studies.questions.norms import (
+    ellipsoids,
+    loss_or_norm,
+    solu_attribution,
+    solu_low_neurons,
+    solu_scale,
+)
 
 QUESTIONS: tuple[Question, ...] = (
     ellipsoids.QUESTION,
     solu_scale.QUESTION,
+    solu_low_neurons.QUESTION,
+    solu_attribution.QUESTION,
     loss_or_norm.QUESTION,
 )

@@ -7,11 +7,10 @@ the interval of scales around 1 with the same decision is exact: ties of outputs
 first of them that the decision takes part in, on the segments from x to 8 x and to x / 8, ends it.
 In octaves, censored at 3 each way; up and down on average. Softmax does not care for size, squared
 error does: if cross-entropy makes directions matter, its nets keep decisions over a longer interval
-than nets of the same seed trained on one-hot squared error, as accurate on average within 1% (else only
-pairs that are). Tasks
-must reward length too, else that directions matter is the task's: `shells` by radius alone,
-`direction_and_length` by both. Beside it, on a grid of directions and lengths, how much of the
-variance of outputs and of codes is the direction's and the length's.
+than nets of the same seed trained on one-hot squared error, as accurate on average within 1% (else
+only pairs that are). Tasks must reward length too, else that directions matter is the task's:
+`shells` by radius alone, `direction_and_length` by both. Beside it, on a grid of directions and
+lengths, how much of the variance of outputs and of codes is the direction's and the length's.
 """
 
 from __future__ import annotations
@@ -343,7 +342,8 @@ def _figures(findings: Sequence[Finding]) -> tuple[Figure, ...]:
     if directions:
         caption = (
             "How much of the variance of outputs and of exact codes, over a grid of directions and "
-            "lengths of the data, is the direction's; means over nets."
+            "lengths of the data, is the direction's; means over nets, without "
+            "intervals."
         )
         figures.append(Figure("direction-share", caption, partial(_draw_shares, directions)))
     return tuple(figures)
