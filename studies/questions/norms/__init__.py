@@ -6,12 +6,14 @@ from studies.question import Question
 from studies.questions.norms import (
     ellipsoids,
     loss_or_norm,
+    smuggled_scale,
     solu_attribution,
     solu_low_neurons,
     solu_scale,
 )
 
 QUESTIONS: tuple[Question, ...] = (
+    smuggled_scale.QUESTION,
     ellipsoids.QUESTION,
     solu_scale.QUESTION,
     solu_low_neurons.QUESTION,

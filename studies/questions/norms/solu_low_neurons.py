@@ -117,9 +117,8 @@ class Tenths:
         """
         added = getattr(self, how).mean(axis=1)
         if not added.sum() > 0:
-            raise Degenerate(
-                "ablating neurons costs no loss", value=float(added.sum()), remedy=LONG
-            )
+            cost = float(added.sum())
+            raise Degenerate("ablating costs no loss", value=cost, remedy="train for longer")
         return np.asarray(added / added.sum())
 
 
@@ -180,7 +179,7 @@ def restores_finding(
 ) -> Finding:
     """The loss of each sequence without the norm, less that with it."""
     found = over_clusters(without - with_norm, rng, unit=SEQUENCES)
-    value = f"{found} nats; {with_norm.mean():.3g} with, {without.mean():.3g} without"
+    value = f"{found}, in nats; {with_norm.mean():.3g} with, {without.mean():.3g} without"
     data: dict[str, JSON] = {
         **found.data("difference"),
         "loss_with_float": float(with_norm.mean()),

@@ -66,11 +66,9 @@ def ask(subjects: Subjects) -> Answer:
         found, bare = scales(model, tokens), scales(before, tokens)
         fixed = scales_at_the_end(model, tokens)
         findings += scale_findings(kind, found, fixed, bare, rng)
-        places = np.arange(1, CONTEXT + 1).tolist()
-        curves.append(Curve(kind, places, _relative(found), group))
-        curves.append(
-            Curve(f"{kind}, last position", LENGTHS, _relative(fixed), group, dashed=True)
-        )
+        curves.append(Curve(kind, LENGTHS, _relative(by_octave(found)), group))
+        label = f"{kind}, last position"
+        curves.append(Curve(label, LENGTHS, _relative(fixed), group, dashed=True))
     return Answer(tuple(findings), _figures(curves))
 
 
@@ -140,6 +138,13 @@ def bends(values: FloatArray, lengths: Sequence[int]) -> FloatArray:
     return np.asarray(np.polynomial.polynomial.polyfit(np.log(lengths), np.log(values).T, 2)[2])
 
 
+def by_octave(values: FloatArray) -> FloatArray:
+    """Geometric means over the lengths up to 1, 2, 4, ... and above the one before."""
+    places = np.ceil(np.log2(np.arange(1, values.shape[1] + 1))).astype(np.int64)
+    groups = [np.log(values[:, places == k]).mean(axis=1) for k in range(len(LENGTHS))]
+    return np.asarray(np.exp(np.stack(groups, axis=1)))
+
+
 def _relative(values: FloatArray) -> list[float]:
     """Geometric means by length, over the first."""
     means = np.exp(np.log(values).mean(axis=0))
@@ -183,8 +188,8 @@ def _late(found: Estimate, before: FloatArray) -> str:
 def _figures(curves: Sequence[Curve]) -> tuple[Figure, ...]:
     caption = (
         "The scale 1 / standard deviation of the norm behind SoLU at the last token of a prompt, "
-        "over that of a prompt of one token, by length. Solid: length and position grow together; "
-        "dashed: every prompt ends at the last position."
+        "over that of a prompt of one token, by length. Solid: length and position grow together "
+        "(means over the lengths of an octave); dashed: every prompt ends at the last position."
     )
     return (Figure("scale-by-length", caption, partial(_draw, curves)),)
 
