@@ -3,5 +3,20 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.norms import (
+    ellipsoids,
+    loss_or_norm,
+    smuggled_scale,
+    solu_attribution,
+    solu_low_neurons,
+    solu_scale,
+)
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (
+    smuggled_scale.QUESTION,
+    ellipsoids.QUESTION,
+    solu_scale.QUESTION,
+    solu_low_neurons.QUESTION,
+    solu_attribution.QUESTION,
+    loss_or_norm.QUESTION,
+)
