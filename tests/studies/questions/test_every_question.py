@@ -5,6 +5,7 @@ what it finds fits table and report, nothing vanishes, and its figures can be dr
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +59,12 @@ def layer(weight: np.ndarray, name: str, rows: int) -> LanguageLayer:
     vectors, tokens = rng.standard_normal((rows, 6)), rng.integers(0, 3, (rows, 2))
     found = LanguageLayer(name, 0, network, torch.tensor(vectors), Path("."))
     places = torch.arange(rows)
-    return LanguageLayer(
-        **{**vars(found), "sequences": places // 4, "positions": places % 4},
-        **{"tokens": torch.tensor(tokens), "untrained": found},
+    return replace(
+        found,
+        sequences=places // 4,
+        positions=places % 4,
+        tokens=torch.tensor(tokens),
+        untrained=found,
     )
 
 
