@@ -7,6 +7,7 @@ from studies.questions.cells import (
     arcs_of_the_circle,
     cells_of_spheres,
     folded_gain_and_bias,
+    max_affine,
     neighbouring_maps,
 )
 
@@ -15,4 +16,5 @@ QUESTIONS: tuple[Question, ...] = (
     cells_of_spheres.QUESTION,
     folded_gain_and_bias.QUESTION,
     neighbouring_maps.QUESTION,
+    max_affine.QUESTION,
 )

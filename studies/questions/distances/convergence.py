@@ -377,7 +377,10 @@ def _rows(finding: Finding) -> list[Row]:
     if data.get("gap_float") is None:
         return []
     found = []
-    for label, key in ((finding.subject, "gap"), (f"{finding.subject}, before", "untrained")):
+    for label, key in (
+        (finding.subject, "gap"),
+        (f"{finding.subject}, untrained".replace("trained nets, ", ""), "untrained"),
+    ):
         value, low, high = (data.get(f"{key}{end}_float") for end in ("", "_low", "_high"))
         if value is not None:
             ends = () if low is None or high is None else (number(low), number(high))
