@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,7 +21,10 @@ from exact import (
     ReLU,
     SiLU,
     rational,
+    soft_codes,
 )
+from exact.arithmetic.numbers import FloatArray
+from exact.instruments.batches.neurons.soft_codes import SoftCodes
 from exact.networks.activations import Activation
 from studies.finding import Verdict
 from studies.questions.cells import max_affine
@@ -78,5 +82,14 @@ def test_soft_codes_hold_and_other_gates_are_an_alarm(monkeypatch: pytest.Monkey
         assert max_affine.soft_finding("", net(activation), lambda: ROWS).verdict is (
             Verdict.SUPPORTED
         )
+    honest = soft_codes
+
+    def off(network: Network, rows: FloatArray) -> SoftCodes:
+        found = honest(network, rows)
+        return replace(found, gates_float=found.gates_float + 1e-9)
+
+    monkeypatch.setattr(max_affine, "soft_codes", off)
+    assert max_affine.soft_finding("", net(GELU()), lambda: ROWS).is_alarm
+    monkeypatch.undo()
     monkeypatch.setattr(max_affine, "gate", lambda _, z: (z > 0) * 1.0)  # hard where it is soft
     assert max_affine.soft_finding("", net(GELU()), lambda: ROWS).is_alarm
