@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from exact.arithmetic.numbers import whole_number
 from exact.atomic_files import holding, left_behind, write_atomically
 from exact.errors import InvalidInput, TooLarge, Unsupported
 from exact.geometry.budgets import available_bytes, readable_bytes
+from exact.sources.live_runs import evaluating, listening
 from exact.sources.torch_views import unwrapped
 from exact.sources.transformers import norm_path
 
@@ -234,40 +234,10 @@ def _norm_path(model: nn.Module, layer: int) -> str:
         ) from error
 
 
-@contextmanager
-def _listening(modules: Mapping[int, nn.Module]) -> Iterator[dict[int, torch.Tensor]]:
-    """What each of the modules reads, after a forward."""
-    heard = dict[int, torch.Tensor]()
-
-    def listener(layer: int) -> Callable[..., None]:
-        def listen(_: nn.Module, args: Any, kwargs: Any) -> None:
-            heard[layer] = (args[0] if args else next(iter(kwargs.values()))).detach()
-
-        return listen
-
-    with ExitStack() as stack:
-        for layer, module in modules.items():
-            hook = module.register_forward_pre_hook(listener(layer), with_kwargs=True)
-            stack.callback(hook.remove)
-        yield heard
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
-
-
 def _run_shard(
     model: nn.Module, modules: Mapping[int, nn.Module], shard: Sequence[Sequence[_Piece]]
 ) -> dict[str, torch.Tensor]:
-    with _evaluating(model):
+    with evaluating(model):
         return _joined([_run(model, modules, batch) for batch in shard], tuple(modules))
 
 
@@ -282,7 +252,7 @@ def _run(
         ids[i, : len(piece.ids)] = torch.tensor(piece.ids)
         mask[i, : len(piece.ids)] = 1
     device = next(model.parameters()).device
-    with _listening(modules) as heard:
+    with listening(modules) as heard:
         run = getattr(model, "base_model", model)
         run(input_ids=ids.to(device), attention_mask=mask.to(device))
     kept = mask.bool()
