@@ -27,6 +27,7 @@ from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.regions.arcs.crossings import exact_parameter, sympy_rational
 from exact.regions.arcs.lines.batches import LineBatch, partition_lines
 
@@ -150,10 +151,7 @@ def steering(
     >>> [str(found.exact(k)) for k in range(3)]
     ['1', '7/2', '9']
     """
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
+    require_network(network)
     if errors not in ("raise", "keep"):
         raise InvalidInput(
             "errors is neither raise nor keep", value=repr(errors), remedy='write errors="keep"'
