@@ -86,7 +86,7 @@ def run(options: TextOptions) -> int:
         norms = {layer: _norm(model, layer) for layer in layers}
         del model
         written = json.loads((out / _STREAMS / "streams.json").read_text("utf-8"))
-        request = {name: written[name] for name in ("model", "texts")}
+        request = {name: written[name] for name in ("model", "config", "texts")}
         request["geodesics"] = options.geodesics
         screen.print(f"{options.model}: {len(streams):,} tokens, {len(layers)} layers")
         summaries = [

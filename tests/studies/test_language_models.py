@@ -253,6 +253,19 @@ def test_an_interrupted_report_goes_on_and_is_that_of_one_run(
     assert changed.code == 2 and "another texts" in changed.err
 
 
+def test_a_report_is_that_of_one_config(call: Call) -> None:
+    """The weights are equal: eps, activation and angles of positions stand in the config alone."""
+    line = "gpt2 llama --text t.txt --layers 0 --out r"
+    assert call(line).code == 0
+    config = Path("llama/config.json")
+    said = json.loads(config.read_text())
+    config.write_text(json.dumps(said | {"rms_norm_eps": 0.25}))
+    result = call(line)
+    assert result.code == 2 and "another config" in result.err
+    config.write_text(json.dumps(said | {"_name_or_path": "elsewhere"}))
+    assert call(line).code == 0
+
+
 def test_a_layer_of_an_older_version_is_measured_anew(call: Call) -> None:
     line = "gpt2 gpt2 --text t.txt --layers 0-1 --geodesics 3 --out r"
     assert call(line).code == 0
