@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -85,6 +86,43 @@ def test_a_gated_mlp_is_told_to_give_its_gate(name: str) -> None:
         ASKED[name](GATED)
     with pytest.raises(InvalidInput, match=r"not a network; got str; read it first, see exact.sou"):
         ASKED[name]("gpt2")
+
+
+PLAIN = tensors.mlp([([[1, 2], [1, -1]], [0, 1]), ([[1, 1]], [0])])
+OTHER = np.array([[5.0, 0.0], [3.0, 1.0]])
+READERS: dict[str, Any] = {
+    "codes": lambda x: PLAIN.codes(x).bits.tolist(),
+    "codes_in_precision": lambda x: codes_in_precision(PLAIN, x, "fp32").exact.bits.tolist(),
+    "forward_float": lambda x: PLAIN.forward_float(x).tolist(),
+    "hidden_float": lambda x: PLAIN.hidden_float(x)[0].tolist(),
+    "joint_counts": lambda x: joint_counts(PLAIN, x)["both_on"].tolist(),
+    "nearest_boundaries": lambda x: nearest_boundaries(PLAIN, x).distances_float.tolist(),
+    "neuron_status": lambda x: repr(neuron_status(PLAIN, x)),
+    "partition_lines": lambda x: partition_lines(PLAIN, x, OTHER).rows.tolist(),
+    "rotations": lambda x: rotations(PLAIN, x, OTHER, radius_squared=1).angles_float.tolist(),
+    "soft_codes": lambda x: soft_codes(PLAIN, x).pre_activations_float.tolist(),
+    "steering": lambda x: steering(PLAIN, x, OTHER).alphas_float.tolist(),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("reader", READERS)
+def test_data_frames_and_arrays_of_text_are_read_as_their_numbers(reader: str) -> None:
+    ask, whole = READERS[reader], [[1, 3], [2, -4]]
+    expected = ask(np.array(whole, dtype=np.float64))
+    table = pd.DataFrame(whole)
+    locked = np.array(whole, dtype=np.float64)
+    locked.flags.writeable = False
+    for given in (table, table.astype("Float64"), table.astype("Int8"), table.astype(str), locked):
+        assert ask(given) == expected
+    assert ask(table.astype({0: "float32"})) == ask(np.array(whole)) == expected
+    assert ask(np.array([["1", "3"], ["4/2", "-4"]])) == expected
+    thirds = pd.DataFrame({"a": ["1/3", "2"], "b": ["0.1", "-4"]})
+    assert ask(thirds) == ask([["1/3", "1/10"], [2, -4]])
+    gaps = table.astype("Float64")
+    gaps.iloc[1, 0] = None
+    with pytest.raises(InvalidInput, match=r"\[1, 0\] is not a rational number; got <NA>"):
+        ask(gaps)
 
 
 def test_codes_of_other_networks_have_no_map() -> None:

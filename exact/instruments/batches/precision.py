@@ -183,7 +183,8 @@ def codes_in_precision(
     require_hinges(network)
     exact = network.codes(x, device=device, errors=errors)
     rows, dim = x, network.input_dim
-    if not is_array(x) or np.ndim(x) != 2:
+    kind = getattr(getattr(x, "dtype", np.dtype(object)), "kind", "f")  # torch's types have none
+    if not is_array(x) or np.ndim(x) != 2 or kind in "OU":
         rows = np.atleast_2d(float_rows(nested_rows(x, dim), dim))
     forward, parts = _Forward(network, name, device, _own_norm(network, norm)), list[_Part]()
     size = max(1, _ENTRIES // max(max(layer.shape) for layer in network.layers))

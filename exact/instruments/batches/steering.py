@@ -213,6 +213,7 @@ class _Rows(NamedTuple):
 
 def _vectors(network: Network, values: Any, name: str) -> _Rows:
     """Rows of the network's width; one vector is one row."""
+    values = plain_array(values, name) if is_array(values) else values
     faults, array = dict[int, InvalidInput](), _float_rows(values, name)
     if array is not None:
         for row in np.flatnonzero(~np.isfinite(array).all(axis=1)).tolist():
