@@ -180,6 +180,19 @@ def test_rows_beyond_the_range() -> None:
     assert codes_in_precision(net, x, "bf16").overflowed.sum() == 0
 
 
+def test_of_no_row_there_are_no_shares() -> None:
+    net, x = network(None), ROWS[:3] * 1e6
+    found = codes_in_precision(net, x, "fp16", errors="keep")
+    assert found.overflowed.all() and len(found.rows) == 0
+    assert np.isnan(found.wrong_bit_shares_float).all()
+    assert np.isnan(found.wrong_code_shares_float).all()
+    assert repr(found).endswith("wrong codes of the worst layer, 3 rows have none>")
+    x[1] = ROWS[0]
+    some = codes_in_precision(net, x, "fp16", errors="keep")
+    assert np.isfinite(some.wrong_bit_shares_float).all()
+    assert "2 rows have none" in repr(some)
+
+
 @pytest.mark.parametrize(
     ("net", "dtype", "told"),
     [

@@ -373,6 +373,13 @@ def test_codes_of_a_run_and_of_a_model_with_those_of_bf16(call: Call) -> None:
     assert found.wrong_bits.sum() == len(low.rows)
 
 
+def test_rows_that_all_leave_the_range_have_no_shares(call: Call) -> None:
+    np.save("x.npy", np.load("x.npy") * 1e6)
+    result = call("codes gpt2 --layer 0 --vectors x.npy --dtype fp16 --keep")
+    assert result.code == 0 and "5 rows have no code in float16" in result.out
+    assert "nan" not in result.out and "of the bits" not in result.out
+
+
 def test_rows_without_meaning_are_left_out_where_asked(call: Call) -> None:
     rows = np.load("x.npy")
     rows[3, 1] = np.nan

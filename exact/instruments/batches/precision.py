@@ -8,6 +8,7 @@ own) gives that norm itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -88,9 +89,11 @@ class PrecisionCodes(Tabular):
     norm: str | None = None
 
     def __repr__(self) -> str:
+        lost = int(self.overflowed.sum())
+        told = f", {lost:,} {'row has' if lost == 1 else 'rows have'} none" if lost else ""
         return (
             f"<codes of {len(self.exact):,} points in {self.dtype}, {len(self.rows):,} wrong bits, "
-            f"{int(self.wrong_codes.max(initial=0)):,} wrong codes of the worst layer>"
+            f"{int(self.wrong_codes.max(initial=0)):,} wrong codes of the worst layer{told}>"
         )
 
     @property
@@ -106,14 +109,18 @@ class PrecisionCodes(Tabular):
 
     @property
     def wrong_bit_shares_float(self) -> FloatArray:
-        """The share of wrong bits of each hidden layer, among the rows that did not overflow."""
+        """The share of wrong bits of each hidden layer, among the rows that did not overflow; NaN
+        where all did.
+        """
         bits: FloatArray = np.array(self.exact.layer_sizes, dtype=np.float64)
-        return self.wrong_bits / (bits * max(1, self._counted))
+        return self.wrong_bits / (bits * self._counted)
 
     @property
     def wrong_code_shares_float(self) -> FloatArray:
-        """The share of rows at which the code of each hidden layer is wrong."""
-        return self.wrong_codes / max(1, self._counted)
+        """The share of rows at which the code of each hidden layer is wrong, among the rows that
+        did not overflow; NaN where all did.
+        """
+        return self.wrong_codes / self._counted
 
     @property
     def largest_margins_float(self) -> FloatArray:
@@ -123,8 +130,9 @@ class PrecisionCodes(Tabular):
         return found
 
     @property
-    def _counted(self) -> int:
-        return len(self.exact) - int(self.overflowed.sum())
+    def _counted(self) -> float:
+        """The rows that did not overflow; NaN for none, of which there are no shares."""
+        return float(len(self.exact) - int(self.overflowed.sum())) or math.nan
 
     def columns(self) -> Columns:
         """The wrong bits: columns row, layer, neuron, breakpoint, on, margin.
