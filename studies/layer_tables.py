@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from exact import (
     Codes,
@@ -51,6 +52,7 @@ SUMMARY = frozenset(
         "never_anywhere",
         "always_anywhere",
         "dtype",
+        "norm_computed_by",
         "wrong_bits_share_float",
         "wrong_codes_share_float",
         "wrong_margin_float",
@@ -82,16 +84,18 @@ def measure(
     *,
     geodesics: int,
     dtype: str = "bfloat16",
+    norm: nn.Module | None = None,
     device: str = "cpu",
 ) -> LayerTables:
     """Ask everything of the vectors in front of one MLP (N x d), in their order.
 
     `geodesics` is the most pairs of neighbouring tokens between which crossings are sought, spread
-    evenly. Raises InvalidInput for the first row that has no code, Unsupported for one that leaves
-    the range of `dtype`.
+    evenly. `norm` is the model's own in front of the MLP, where it is at hand: what it makes of the
+    vectors in `dtype` is what the model computes. Raises InvalidInput for the first row that has no
+    code, Unsupported for one that leaves the range of `dtype`.
     """
     started = time.monotonic()
-    low = codes_in_precision(network, vectors, dtype, device=device)
+    low = codes_in_precision(network, vectors, dtype, norm=norm, device=device)
     codes = low.exact
     near = nearest_boundaries(network, vectors, device=device)
     fired = _fired(codes.packed, network.hinge_count)
@@ -143,6 +147,7 @@ def measure(
         "never_anywhere": int((neurons["anywhere"] == "never").sum()),
         "always_anywhere": int((neurons["anywhere"] == "always").sum()),
         "dtype": low.dtype,
+        "norm_computed_by": low.norm,
         "wrong_bits_share_float": float(low.wrong_bit_shares_float[0]),
         "wrong_codes_share_float": float(low.wrong_code_shares_float[0]),
         "wrong_margin_float": float(low.largest_margins_float[0]),

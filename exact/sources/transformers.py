@@ -31,6 +31,7 @@ from exact.networks.network import Network
 from exact.sources.checkpoint_names import bare
 from exact.sources.families import FAMILIES, Family
 from exact.sources.gated import GatedMLP
+from exact.sources.live_runs import refuse_unread_norm
 from exact.sources.model_tensors import ModelTensors, model_tensors
 from exact.sources.tensors import Residual, block, gated_mlp
 from exact.sources.torch_comparison import refuse_another_function
@@ -64,8 +65,9 @@ def mlp(
     and masks, hooks and forwards of an instance's own, activations that are not known, and a
     `residual` that adds something else; InvalidInput for missing tensors, wrong shapes, non-finite
     numbers, a layer that is not there (the remedy names those that are), and a live model that
-    computes something else than was read. Cost for a live model: 13 points through the MLP, and a
-    float64 copy of its weights.
+    computes something else than was read, or, where `family` is not what its config says, whose MLP
+    reads something else than its norm gives. Cost for a live model: 13 points through the MLP, a
+    float64 copy of its weights, and with a `family` of another name one forward on four token ids.
 
     >>> import torch
     >>> parts = {"ln_2": (2,), "mlp.c_fc": (2, 8), "mlp.c_proj": (8, 2)}
@@ -81,7 +83,10 @@ def mlp(
     skip = _skip(row, residual)
     read = _assembled(given, row, where, False)
     if given.model is not None and row.modules:
-        _compare(read, given.model, [f"{where}.{name}".lstrip(".") for name in row.modules])
+        paths = [f"{where}.{name}".lstrip(".") for name in row.modules]
+        _compare(read, given.model, paths)
+        if row.norm is not None and row != _known(given):
+            refuse_unread_norm(given.model, *paths[:2])
     return read if skip is False else _assembled(given, row, where, skip)
 
 
@@ -153,6 +158,12 @@ def _family(given: ModelTensors, family: str | Family | None) -> Family:
             remedy=f"write family= one of {', '.join(FAMILIES)}, or a Family with its names",
         )
     return row.said_in(given.config)
+
+
+def _known(given: ModelTensors) -> Family | None:
+    """The row of what the config says."""
+    row = FAMILIES.get(str(given.config.get("model_type")))
+    return None if row is None else row.said_in(given.config)
 
 
 def _refuse_fused(names: Iterable[str], family: str) -> None:

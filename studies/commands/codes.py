@@ -79,11 +79,14 @@ def _print_precision(screen: Console, low: PrecisionCodes, first: int) -> None:
         low.largest_margins_float,
         strict=True,
     )
-    for number, (bits, wrong, margin) in enumerate(layers, first):
+    shown = () if low.overflowed.all() else layers
+    for number, (bits, wrong, margin) in enumerate(shown, first):
         screen.print(
             f"  {low.dtype}, hidden layer {number}: {bits:.4%} of the bits and {wrong:.2%} of "
             f"the codes are wrong, to a margin of {margin:.2g}"
         )
+    if low.norm is not None:
+        screen.print(f"  the norm is {low.norm}'s own function; a model's may round elsewhere")
     if low.overflowed.any():
         screen.print(f"  {int(low.overflowed.sum()):,} rows have no code in {low.dtype}")
 

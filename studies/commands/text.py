@@ -8,11 +8,13 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from torch import nn
 
 from exact import InvalidInput
 from exact.atomic_files import (
@@ -80,13 +82,15 @@ def run(options: TextOptions) -> int:
     with made_folder(out), holding(out / _LOCK, f"the report {out}", "wait for it, or give --out"):
         model = model_of(folder, options.device)
         streams = capture(model, texts, layers, folder=out / _STREAMS)
+        norms = {layer: _norm(model, layer) for layer in layers}
         del model
         written = json.loads((out / _STREAMS / "streams.json").read_text("utf-8"))
-        request = {name: written[name] for name in ("model", "texts")}
+        request = {name: written[name] for name in ("model", "config", "texts")}
         request["geodesics"] = options.geodesics
         screen.print(f"{options.model}: {len(streams):,} tokens, {len(layers)} layers")
         summaries = [
-            _layer(folder, layer, streams, out, request, options.device) for layer in layers
+            _layer(folder, layer, norms[layer], streams, out, request, options.device)
+            for layer in layers
         ]
         write_parquet(out / "layers.parquet", totals(summaries))
         made_by = provenance(
@@ -107,9 +111,15 @@ def run(options: TextOptions) -> int:
     return 0
 
 
+def _norm(model: nn.Module, layer: int) -> nn.Module:
+    """The model's own norm in front of an MLP, without the rest of the model."""
+    return deepcopy(model.get_submodule(transformers.norm_path(model, layer)))
+
+
 def _layer(
     folder: Path,
     layer: int,
+    norm: nn.Module,
     streams: ResidualStreams,
     out: Path,
     request: Mapping[str, Any],
@@ -132,7 +142,9 @@ def _layer(
         len(streams) * network.input_dim * 8 * _COPIES, "give a shorter text, or cut it in parts"
     )
     vectors = streams.vectors(layer).double().cpu().numpy()
-    found = measure(network, vectors, streams, geodesics=request["geodesics"], device=device)
+    found = measure(
+        network, vectors, streams, geodesics=request["geodesics"], norm=norm, device=device
+    )
     summary = {
         "layer": layer,
         "request": dict(request),

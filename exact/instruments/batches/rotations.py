@@ -31,6 +31,7 @@ from exact.geometry.pencils.pencil import Direction, diamond_directions_float
 from exact.geometry.pencils.positions import compare_points, position_float
 from exact.instruments.batches.points import Errors, Rows, read_rows, spread
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.propagation.circle_filters import ReadOut, bases
 from exact.regions.arcs.circles.batches import (
     DEFAULT_LIMIT,
@@ -254,10 +255,7 @@ def rotations(
 
 
 def _require_path(network: Network) -> None:
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
+    require_network(network)
     if len(network.blocks) != 1 or network.blocks[0].residual:
         raise Unsupported(
             "the output's path is that of one block without a skip connection",

@@ -428,6 +428,41 @@ def test_another_familys_row_by_name(models: dict[str, Any]) -> None:
         mlp(state, 0, config=config)
 
 
+def small(model_type: str, **more: Any) -> Any:
+    torch.manual_seed(2)
+    config = transformers.AutoConfig.for_model(model_type, **LLAMA | more)
+    return transformers.AutoModelForCausalLM.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "family"), [("olmo2", "llama"), ("gemma2", "gemma"), ("gemma3_text", "gemma")]
+)
+def test_another_familys_norm_is_seen_not_to_feed_the_mlp(model_type: str, family: str) -> None:
+    """The norm that is read stands behind attention, and its output is added to the stream: norm
+    and MLP run one behind the other agree with what was read, and are not what the model runs.
+    """
+    model = small(model_type).train()
+    with pytest.raises(InvalidInput, match=r"does not read what the norm gives; got model\.layers"):
+        mlp(model, 0, family=family)
+    assert model.training and not model.model.layers[0].post_attention_layernorm._forward_hooks
+    assert isinstance(mlp(model.state_dict(), 0, config=model.config, family=family), GatedMLP)
+
+
+@pytest.mark.parametrize(("model_type", "family"), [("granite", "llama"), ("gemma", "gemma")])
+def test_another_familys_row_that_fits(model_type: str, family: str) -> None:
+    model = small(model_type)
+    assert isinstance(mlp(model, 1, family=family), GatedMLP)
+    own = replace(FAMILIES[family], depth="n")
+    assert mlp(model.bfloat16(), 1, family=own).sha256 == mlp(model, 1, family=family).sha256
+
+
+def test_a_model_that_does_not_run_on_ids() -> None:
+    model = small("granite")
+    del model.model.layers[1].self_attn.q_proj
+    with pytest.raises(InvalidInput, match=r"does not run on token ids.*AttributeError.*q_proj"):
+        mlp(model, 0, family="llama")
+
+
 # ---- what is refused
 
 

@@ -40,6 +40,7 @@ from exact.instruments.batches.hinges.selection import Measured, candidates, on_
 from exact.instruments.batches.points import Errors, Rows, read_rows, require_hinges, require_k
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.required import require_network
 
 Tensor = torch.Tensor
 _CHUNK = 1 << 19  # entries of the largest array of a chunk
@@ -143,6 +144,7 @@ def nearest_boundaries(
     >>> [nearest_boundaries(net, [[-1, 1]], by=by).neurons.tolist() for by in ("angle", "distance")]
     [[[0]], [[1]]]
     """
+    require_network(network)
     count = require_k(k)
     source = _source(network, layer, count)
     require_hinges(network)
