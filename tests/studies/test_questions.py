@@ -266,17 +266,40 @@ def test_rays_decide_what_they_can_and_no_more() -> None:
 def test_what_eps_leaves_is_told_beside_the_theorem() -> None:
     # on iff s > 1/2 at s = r / sqrt(r^2 + 3): r_crit = 1 along (1, 0, 0), none along (-1, 0, 0)
     network = block([[2, 0, 0]], [-1], "rms", 1)
-    rows = [[4.0, 0, 0], [-1, 0, 0]]
-    text, data = monosemantic_directions.as_trained(network, rows, rows)
+    rows = np.array([[4.0, 0, 0], [-1, 0, 0]])
+    text, data = monosemantic_directions.as_trained(network, rows.tolist(), rows)
     last = changes_along(network, (4, 0, 0)).last_float
     assert data["largest_ratio_float"] == pytest.approx(last, rel=1e-9) and 0 < last < 1
     assert f"up to {last:.2g} for the data" in text
     assert data["share_float"] == pytest.approx((1 - 1 / math.sqrt(12)) / 2)
-    assert monosemantic_directions.as_trained(with_eps(network, 0), rows, rows) == ("", {})
+    assert monosemantic_directions.as_trained(with_eps(network, 0), rows.tolist(), rows) == ("", {})
+    five = np.pad(rows, ((0, 0), (0, 2)))
     text, data = monosemantic_directions.as_trained(
-        block([[2, 0, 0, 0, 0]], [-1], "rms", 1), *[[[4.0, 0, 0, 0, 0], [-1, 0, 0, 0, 0]]] * 2
+        block([[2, 0, 0, 0, 0]], [-1], "rms", 1), five.tolist(), five
     )
     assert (data["share_float"], data["rays"], data["mean_crossings_float"]) == (0.5, 2, 0.5)
+
+
+@pytest.mark.parametrize("dim", [3, 5])
+def test_the_largest_ratio_is_that_of_all_rows(dim: int) -> None:
+    network = block([[2, *[0] * (dim - 1)]], [-1], "rms", 1)
+    rows = np.zeros((300, dim))
+    rows[:, 0] = [4.0] * 299 + [0.1]
+    toy = Toy.of("mine", network, Dataset.of(rows, np.arange(300) % 2))
+    finding = monosemantic_directions.ask(subjects_of({"mine": toy})).findings[0]
+    last = changes_along(network, rows[-1].tolist()).last_float
+    assert finding.data["largest_ratio_float"] == pytest.approx(last) and last > 1
+    assert finding.value.endswith(f"up to {last:.2g} for the data")
+    with pytest.raises(Degenerate, match="without a direction"):
+        monosemantic_directions.largest_ratio(network, np.zeros((2, dim)))
+
+
+def test_a_ratio_of_some_rows_says_of_which() -> None:
+    network = block([[2, 0, 0]], [-1], "rms", 1)
+    deep = Network((*network.blocks, *block([[1.0]], [0], None).blocks))
+    rows = np.tile([4.0, 0, 0], (300, 1))
+    text, data = monosemantic_directions.as_trained(deep, random_directions(3, 4, 0), rows)
+    assert "for the first 60 rows of the data" in text and data["rows_of_the_ratio"] == 60
 
 
 def nets_of(arm: Arm, norm: NormName, bias: float | None, count: int = 30) -> Nets:
