@@ -186,7 +186,7 @@ def as_trained(
         taken = inputs if has_batched_radii(network) else inputs[:RAYS]
         data["largest_ratio_float"] = finite(ratio := largest_ratio(network, taken))
         data["rows_of_the_ratio"] = len(taken)
-        of = "the data" if len(taken) == len(inputs) else f"the first {len(taken)} rows of the data"
+        of = "the data" if len(taken) == len(inputs) else f"the first {len(taken)} rows"
         text += f", at r_crit / r up to {ratio:.2g} for {of}"
     return text, data
 

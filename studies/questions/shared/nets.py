@@ -71,17 +71,17 @@ def ensemble(
     arms: Sequence[Arm],
     *,
     group: int = 0,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> list[Nets]:
     """Nets of a config: 30, or as many as the study has, few if it is quick; one `Nets` an arm,
-    trained for so many steps.
+    trained for so many steps (None: `STEPS`).
 
     Groups of other numbers have other seeds, so that nets of several groups are independent.
     """
     count = subjects.nets(MINIMUM)
     first = (subjects.seed * 100 + group) * count % (SEEDS - count)
     found = population(
-        replace(config, steps=steps, device=subjects.device),
+        replace(config, steps=STEPS if steps is None else steps, device=subjects.device),
         range(first, first + count),
         (config.model.norm,),
         arms=arms,
