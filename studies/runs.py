@@ -9,11 +9,11 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import exact
 from exact import InvalidInput
@@ -34,6 +34,7 @@ LIBRARIES = (
     "matplotlib",
     "transformers",
 )
+Replace: TypeAlias = bool | Callable[[Path], bool]
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def building(
     root: Path,
     name: str,
     *,
-    replace: bool,
+    replace: Replace,
     remedy: str = "add --force to replace it, or choose --name",
 ) -> Iterator[Path]:
     """A folder to fill, which becomes `root/name` when the block ends well, and leaves no trace
@@ -49,8 +50,8 @@ def building(
 
     It is made inside a hidden folder of its own beside `root/name`, and renamed. Raises
     InvalidInput for a name that could leave the root, for symbolic links, for a run that exists
-    (unless `replace`), for a folder that is no run at all, and, with who it is, where another
-    process is making the run.
+    (unless `replace`, or what it says of the folder), for a folder that is no run at all, and, with
+    who it is, where another process is making the run.
     """
     folder = root / valid_name(name)
     refuse_links(root, folder)
@@ -75,13 +76,16 @@ def _recover(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def refuse_existing(folder: Path, *, replace: bool, remedy: str) -> None:
-    """Raise InvalidInput for a folder that is in the way; `replace` allows runs of ours only."""
+def refuse_existing(folder: Path, *, replace: Replace, remedy: str) -> None:
+    """Raise InvalidInput for a folder that is in the way; `replace` allows runs of ours only, and
+    of these, where it is a function, those of which it says so.
+    """
     if not folder.exists():
         return
-    if not replace:
+    is_run = any((folder / own).is_file() for own in (MANIFEST, RESULTS))
+    if not replace or (is_run and callable(replace) and not replace(folder)):
         raise InvalidInput("the run exists already", value=folder, remedy=remedy)
-    if not any((folder / own).is_file() for own in (MANIFEST, RESULTS)):
+    if not is_run:
         raise InvalidInput(
             "the folder is not a run of ours, so it is not replaced",
             value=folder,

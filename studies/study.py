@@ -4,6 +4,7 @@ the findings.
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -26,13 +27,15 @@ from exact.errors import certain
 from studies import report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
+from toy_models.checkpoints import MANIFEST
 
 if TYPE_CHECKING:
     from studies.question import Question
     from studies.subjects import Subjects
     from studies.training import Training
 
-FORMAT = "exactlens-study-2"
+FORMATS = "exactlens-study-"
+FORMAT = f"{FORMATS}2"
 DEFAULT_NAME, PART_NAME, ALL_NAME = DEFAULT_NAMES = "study", "study-part", "studies"
 TITLE = "What LayerNorm does to polytopes"
 STYLES = {
@@ -88,7 +91,8 @@ def run(
 ) -> StudyResult:
     """Run the study `name` under `root` and print its findings.
 
-    The folder appears whole or not at all; only the default studies are replaced without `force`.
+    The folder appears whole or not at all; without `force` only the default studies are replaced,
+    and only by another study.
     `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
     the study's own; `told` is what results and report say of them. Raises InvalidInput for a name
     that is taken, and whatever a question raises: a study with a hole is none. A theorem that fails
@@ -98,7 +102,8 @@ def run(
     that a question cannot be asked of are findings that say so.
     """
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
-    with runs.building(root, name, replace=force or name in DEFAULT_NAMES) as folder:
+    replaced: runs.Replace = force or (name in DEFAULT_NAMES and is_study)
+    with runs.building(root, name, replace=replaced) as folder:
         with _Steps.shown(screen) as steps:
             asked, ready = _own(steps, questions, prepare)
             subjects = ready(folder, seed=seed, device=device, gpt2=gpt2, progress=steps.begin)
@@ -118,6 +123,18 @@ def run(
     result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
     _print(screen, result)
     return result
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a study wrote the folder, whatever its version: not a run of training by that
+    name.
+    """
+    try:
+        values = json.loads((folder / runs.RESULTS).read_bytes())
+    except (OSError, ValueError):
+        return False
+    known = isinstance(values, dict) and str(values.get("format")).startswith(FORMATS)
+    return known and not (folder / MANIFEST).exists()
 
 
 def _own(

@@ -24,7 +24,7 @@ from exact.networks.norms import NAMED
 from exact.sources import checkpoint_folders, torch_modules, transformers
 from exact.sources import gpt2 as gpt2_source
 from studies.statistics.estimates import QUICK
-from studies.training import Training
+from studies.training import Fit, Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.datasets import require_sound
 from toy_models.models import NormName
@@ -118,13 +118,16 @@ class Toy:
         classes = self.dataset.targets[:count].tolist() if is_classes else None
         return {"data": (self.inputs if inputs else self.residuals)[:count], "classes": classes}
 
-    @property
+    @cached_property
     def training(self) -> Training | None:
-        """How it was trained; None for a toy that was not."""
-        return None if self.result is None else Training.of(self.name, self.result)
+        """How it was trained, or how it does on its rows; None where neither is known."""
+        if self.result is not None:
+            return Training.of(self.name, self.result)
+        fit = None if self.dataset is None else Fit.on(self.network, self.dataset)
+        return None if fit is None else Training(self.name, None, rows=fit)
 
     def must_have_learned(self) -> None:
-        """Degenerate for a toy that was trained and did not learn: it says nothing of training."""
+        """Degenerate for a toy that did not learn its task: it says nothing of training."""
         if self.training is not None:
             self.training.require()
 
@@ -265,7 +268,7 @@ class Subjects:
 
     @property
     def trainings(self) -> tuple[Training, ...]:
-        """How every toy was trained, those without a network included."""
+        """How well every toy learned of which that is known, those without a network included."""
         found = (toy.training for toy in self.all_toys)
         return (*(training for training in found if training is not None), *self.failed)
 

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+import torch
+from torch.nn import functional
+
+from exact import Network
 from studies.finding import JSON
 from studies.statistics.estimates import Degenerate
 from toy_models import Dataset, TrainResult
@@ -35,6 +39,25 @@ class Fit:
         variance = float((targets - targets.mean(dim=0)).square().mean())
         return cls(score.loss, None, 1 - score.loss / variance if variance else None)
 
+    @classmethod
+    def on(cls, network: Network, rows: Dataset) -> Fit | None:
+        """How a network does on rows: by the largest of its outputs, one for each class, by the
+        sign of a single output for two classes, or by its squared error. None where its outputs do
+        not fit the targets.
+        """
+        outputs = torch.as_tensor(network.forward_float(rows.inputs.detach().cpu().numpy()))
+        targets = rows.targets.detach().cpu()
+        if rows.kind == "regression":
+            if outputs.shape != targets.shape:
+                return None
+            return cls.of(Score(float(functional.mse_loss(outputs, targets.double())), None), rows)
+        if network.output_dim == 1 and rows.output_dim == 2:
+            outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        if outputs.shape[1] != rows.output_dim:
+            return None
+        accuracy = float((outputs.argmax(dim=1) == targets).double().mean())
+        return cls.of(Score(float(functional.cross_entropy(outputs, targets)), accuracy), rows)
+
     @property
     def text(self) -> str:
         """The accuracy, or the loss and R^2, for a table."""
@@ -48,13 +71,17 @@ class Fit:
 class Training:
     """How one net was trained: `name` says architecture, task and norm and is shared by the nets of
     other seeds; `failure` says why there is no net at all.
+
+    Of a net of one's own nobody knows the seed, nor which rows it was trained on: it has the fit on
+    all `rows` that were given with it.
     """
 
     name: str
-    seed: int
+    seed: int | None
     training: Fit | None = None
     held_out: Fit | None = None
     failure: str = ""
+    rows: Fit | None = None
 
     @classmethod
     def of(cls, name: str, result: TrainResult) -> Training:
@@ -76,17 +103,24 @@ class Training:
 
     @property
     def _low(self) -> str:
-        for rows, fit in (("training", self.training), ("held-out", self.held_out)):
-            if fit is not None and fit.accuracy is not None and fit.accuracy < LEARNED:
-                return f"{rows} accuracy {fit.accuracy:.1%}"
+        fits = ("training ", self.training), ("held-out ", self.held_out), ("", self.rows)
+        for rows, fit in fits:
+            if fit is not None and fit.accuracy is not None and not fit.accuracy >= LEARNED:
+                return f"{rows}accuracy {fit.accuracy:.1%}"
         return ""
+
+    @property
+    def told(self) -> str:
+        """The net among those of its name."""
+        return "" if self.seed is None else f"seed {self.seed}"
 
     def require(self) -> None:
         """Degenerate for a net that did not train."""
         if self.lacks:
+            seed = f" with {self.told}" if self.told else ""
             raise Degenerate(
                 "the toy did not learn",
-                value=f"{self.failure or self._low} with seed {self.seed}",
+                value=f"{self.failure or self._low}{seed}",
                 remedy=f"train it to {LEARNED:.0%}",
             )
 
@@ -97,6 +131,7 @@ class Training:
             "seed": self.seed,
             "training": _values(self.training),
             "held_out": _values(self.held_out),
+            "rows": _values(self.rows),
             "lacks": self.lacks,
         }
 
@@ -121,15 +156,17 @@ class Family:
     @property
     def seeds(self) -> str:
         """All seeds, runs of them as a range: 0-29, 31."""
-        numbers = [net.seed for net in self.nets]
+        numbers = [net.seed for net in self.nets if net.seed is not None]
         runs = [
             [number for _, number in run]
             for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
         ]
-        return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)
+        return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs) or "—"
 
     def told(self, rows: str) -> str:
-        """The fits on "training" or "held_out" rows: one, or the lowest and the highest."""
+        """The fits on "training" or "held_out" rows, or on all given "rows": one, or the lowest and
+        the highest.
+        """
         fits = [getattr(net, rows) for net in self.nets]
         found = [fit for fit in fits if fit is not None]
         if not found:
@@ -143,9 +180,9 @@ class Family:
         """A line for each net."""
         lines = []
         for net in self.nets:
-            fits = (net.training, "training"), (net.held_out, "held out")
+            fits = (net.training, "training"), (net.held_out, "held out"), (net.rows, "its rows")
             told = [f"{fit.text} {rows}" for fit, rows in fits if fit is not None]
-            lines.append(f"seed {net.seed}: {', '.join([*told, net.lacks]).removesuffix(', ')}")
+            lines.append(f"{net.told}: {', '.join([*told, net.lacks]).removesuffix(', ')}")
         return "\n".join(lines)
 
     @property
@@ -160,4 +197,10 @@ def families(trainings: Iterable[Training]) -> Iterator[Family]:
     for training in trainings:
         found.setdefault(training.name, []).append(training)
     for name, nets in found.items():
-        yield Family(name, tuple(sorted(nets, key=lambda net: net.seed)))
+        yield Family(
+            name, tuple(sorted(nets, key=lambda net: -1 if net.seed is None else net.seed))
+        )
+
+
+def _seed(net: Training) -> int:
+    return -1 if net.seed is None else net.seed

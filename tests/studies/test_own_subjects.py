@@ -69,7 +69,8 @@ def network(width: int = 3, *, residual: bool = False, blocks: int = 1) -> Netwo
 def test_a_torch_module_is_a_subject() -> None:
     toy = Toy.of("my module", module(), rows(3))
     assert toy.network == toy.block == torch_modules.read(module())
-    assert (toy.norm, toy.slug, toy.result, toy.training) == ("layernorm", "my-module", None, None)
+    assert (toy.norm, toy.slug, toy.result) == ("layernorm", "my-module", None)
+    assert Toy.of("without rows", module()).training is None
     assert np.array_equal(toy.residuals, toy.inputs)
     assert toy.shown(7)["data"].shape == (7, 3) and toy.shown(7)["classes"] == [0, 1] * 3 + [0]
 

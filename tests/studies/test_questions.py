@@ -199,7 +199,7 @@ def toy_of(
     task: str = "direction3",
     **more: object,
 ) -> Toy:
-    """A toy of one hidden layer with these weights."""
+    """A toy of one hidden layer with these weights, whose classes are what it says."""
     data = make(task, count=60)
     config = ModelConfig(widths=(len(weight),), norm=norm, embed_dim=0, **more).fitted_to(data)  # type: ignore[arg-type]
     model = initialised(config, 0)
@@ -207,7 +207,8 @@ def toy_of(
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(weight))
         layer.bias.copy_(torch.tensor(bias))
-    return Toy.of(f"hand-made {norm}", model, data)
+        said = model(data.inputs.float()).argmax(dim=1)
+    return Toy.of(f"hand-made {norm}", model, replace(data, targets=said))
 
 
 def subjects_of(toys: dict[str, Toy], language: tuple[LanguageLayer, ...] = ()) -> Subjects:
@@ -266,17 +267,40 @@ def test_rays_decide_what_they_can_and_no_more() -> None:
 def test_what_eps_leaves_is_told_beside_the_theorem() -> None:
     # on iff s > 1/2 at s = r / sqrt(r^2 + 3): r_crit = 1 along (1, 0, 0), none along (-1, 0, 0)
     network = block([[2, 0, 0]], [-1], "rms", 1)
-    rows = [[4.0, 0, 0], [-1, 0, 0]]
-    text, data = monosemantic_directions.as_trained(network, rows, rows)
+    rows = np.array([[4.0, 0, 0], [-1, 0, 0]])
+    text, data = monosemantic_directions.as_trained(network, rows.tolist(), rows)
     last = changes_along(network, (4, 0, 0)).last_float
     assert data["largest_ratio_float"] == pytest.approx(last, rel=1e-9) and 0 < last < 1
     assert f"up to {last:.2g} for the data" in text
     assert data["share_float"] == pytest.approx((1 - 1 / math.sqrt(12)) / 2)
-    assert monosemantic_directions.as_trained(with_eps(network, 0), rows, rows) == ("", {})
+    assert monosemantic_directions.as_trained(with_eps(network, 0), rows.tolist(), rows) == ("", {})
+    five = np.pad(rows, ((0, 0), (0, 2)))
     text, data = monosemantic_directions.as_trained(
-        block([[2, 0, 0, 0, 0]], [-1], "rms", 1), *[[[4.0, 0, 0, 0, 0], [-1, 0, 0, 0, 0]]] * 2
+        block([[2, 0, 0, 0, 0]], [-1], "rms", 1), five.tolist(), five
     )
     assert (data["share_float"], data["rays"], data["mean_crossings_float"]) == (0.5, 2, 0.5)
+
+
+@pytest.mark.parametrize("dim", [3, 5])
+def test_the_largest_ratio_is_that_of_all_rows(dim: int) -> None:
+    network = block([[2, *[0] * (dim - 1)]], [-1], "rms", 1)
+    rows = np.zeros((300, dim))
+    rows[:, 0] = [4.0] * 299 + [0.1]
+    toy = Toy.of("mine", network, Dataset.of(rows, np.arange(300) % 2))
+    finding = monosemantic_directions.ask(subjects_of({"mine": toy})).findings[0]
+    last = changes_along(network, rows[-1].tolist()).last_float
+    assert finding.data["largest_ratio_float"] == pytest.approx(last) and last > 1
+    assert finding.value.endswith(f"up to {last:.2g} for the data")
+    with pytest.raises(Degenerate, match="without a direction"):
+        monosemantic_directions.largest_ratio(network, np.zeros((2, dim)))
+
+
+def test_a_ratio_of_some_rows_says_of_which() -> None:
+    network = block([[2, 0, 0]], [-1], "rms", 1)
+    deep = Network((*network.blocks, *block([[1.0]], [0], None).blocks))
+    rows = np.tile([4.0, 0, 0], (300, 1))
+    text, data = monosemantic_directions.as_trained(deep, random_directions(3, 4, 0), rows)
+    assert text.endswith("for the first 60 rows") and data["rows_of_the_ratio"] == 60
 
 
 def nets_of(arm: Arm, norm: NormName, bias: float | None, count: int = 30) -> Nets:
@@ -857,14 +881,15 @@ def test_figures_have_names_of_their_own_and_can_be_drawn(
 
 
 def dead(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
-    """A toy of which every weight is zero and every bias -1."""
+    """A toy of which every weight is zero and every bias -1; all rows have the class it says."""
     data = make(task, count=60)
     model = initialised(ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data), 1)
     with torch.no_grad():
         for name, values in model.named_parameters():
             if "layers" in name:
                 values.fill_(-1.0 if name.endswith("bias") else 0.0)
-    return Toy.of(f"dead {task} {norm}", model, data)
+        said = model(data.inputs.float()).argmax(dim=1)
+    return Toy.of(f"dead {task} {norm}", model, replace(data, targets=said))
 
 
 def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -944,6 +969,20 @@ def test_claims_about_a_toy_that_did_not_learn_are_left_open() -> None:
                 assert finding.verdict is UNDECIDED and "did not learn" in finding.why
     (own,) = (f for f in arcs_of_the_circle._of_toy(replace(toy, result=result)) if "did" in f.why)
     assert own.verdict is UNDECIDED
+
+
+@pytest.mark.parametrize("kind", ["module", "network"])
+def test_a_network_of_ones_own_that_did_not_learn_its_rows_is_left_open(kind: str) -> None:
+    wrong = toy_of("none", [[1, -1, 0], [1, 1, -2]], [1.0, 0.5])
+    targets = (wrong.rows.targets + 1) % wrong.rows.output_dim
+    model = wrong.model if kind == "module" else wrong.network
+    given = subjects_of({"mine": Toy.of("mine", model, replace(wrong.rows, targets=targets))})
+    (told,) = given.trainings
+    assert (told.lacks, told.seed) == ("did not learn: accuracy 0.0%", None)
+    findings = monosemantic_directions.ask(given).findings
+    assert [f.verdict for f in findings] == [UNDECIDED, SUPPORTED]
+    assert findings[0].why == "the toy did not learn; got accuracy 0.0%; train it to 90%"
+    assert findings[1].kind is Kind.THEOREM
 
 
 def test_a_toy_whose_training_diverges_is_told_of(

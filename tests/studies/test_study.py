@@ -262,6 +262,27 @@ def test_only_the_default_study_is_replaced_without_force(tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.iterdir()} == {"study", "mine"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("checkpoint.json", "{}"),
+        ("results.json", "[]"),
+        ("results.json", "{"),
+        ("results.json", '{"format": "mine"}'),
+        ("notes.txt", "precious"),
+    ],
+)
+def test_a_default_name_takes_the_place_of_studies_alone(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    place = tmp_path / "study-part" / name
+    place.parent.mkdir()
+    place.write_text(content)
+    with pytest.raises(InvalidInput, match=r"exists already|not a run of ours"):
+        run(tmp_path, "study-part")
+    assert place.read_text() == content
+
+
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), KeyboardInterrupt()])
 def test_a_failing_question_leaves_the_old_study_and_nothing_else(
     tmp_path: Path, failure: BaseException

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from exact import Network
+from exact.sources import tensors
 from studies.statistics import Degenerate
 from studies.training import Fit, Training, families
 from toy_models import Dataset, ModelConfig, TrainConfig, fit
@@ -81,3 +83,39 @@ def test_families_list_their_seeds_and_the_range_of_their_fits() -> None:
     (bad,) = families([classified(0.95, 0.5), Training("moons", 1, failure="it diverged")])
     assert [net.seed for net in bad.lacking] == [0, 1]
     assert bad.details.splitlines()[1] == "seed 1: it diverged"
+
+
+def network(*outputs: list[list[float]]) -> Network:
+    return tensors.mlp([(np.asarray(weight), None) for weight in outputs])
+
+
+@pytest.mark.parametrize(
+    ("net", "targets", "accuracy"),
+    [
+        (network([[1.0], [-1.0]], [[0.0, 1.0], [1.0, 0.0]]), [0, 1, 1, 1], 0.75),
+        (network([[1.0], [-1.0]], [[1.0, -1.0]]), [0, 1, 1, 1], 0.75),  # one logit
+        (network([[1.0], [-1.0]], [[1.0, 0], [0, 1], [1, 1]]), [0, 1, 1, 1], None),
+    ],
+)
+def test_the_accuracy_of_a_network_of_ones_own_is_that_on_its_rows(
+    net: Network, targets: list[int], accuracy: float | None
+) -> None:
+    data = Dataset.of([[-2.0], [-1.0], [1.0], [2.0]], targets)
+    found = Fit.on(net, data)
+    assert (None if found is None else found.accuracy) == accuracy
+    if found is not None:
+        told = Training("mine", None, rows=found)
+        assert told.lacks == "did not learn: accuracy 75.0%"
+        with pytest.raises(Degenerate, match=r"did not learn; got accuracy 75.0%; train it"):
+            told.require()
+        [family] = families([told])
+        assert (family.seeds, family.told("rows"), family.told("training")) == ("—", "75.0%", "—")
+        assert told.values()["rows"]["accuracy_float"] == accuracy  # type: ignore[index,call-overload]
+
+
+def test_a_regression_of_ones_own_has_a_loss() -> None:
+    data = Dataset.of([[0.0], [1.0]], [[0.0], [3.0]])
+    found = Fit.on(network([[1.0]], [[1.0]]), data)
+    assert found is not None and (found.loss, found.accuracy) == (2.0, None)
+    assert not Training("mine", None, rows=found).lacks
+    assert Fit.on(network([[1.0]], [[1.0], [1.0]]), data) is None

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exact import Network
-from exact.arithmetic.numbers import fraction
+from exact.arithmetic.numbers import FloatArray, fraction
 from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.directions import crossed_witnesses, directions, is_exact
+from studies.questions.shared.eps_effects import has_batched_radii, lengths_of
 from studies.questions.shared.intervals import Share, finite, percent
 from studies.questions.shared.nets import Nets, ensemble
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.rays import (
     affordable,
-    centred,
     changes_along,
     directed,
     must_live,
@@ -125,7 +125,7 @@ def _of_toy(toy: Toy, seed: int) -> list[Finding]:
     drawn = random_directions(network.input_dim, RAYS, seed)
     if toy.norm != "none":
         subject, still = f"{toy.name}, eps = 0", with_eps(network, 0)
-        rows = None if toy.dataset is None else toy.residuals[:RAYS].tolist()
+        rows = None if toy.dataset is None else toy.residuals
         told = partial(as_trained, network, drawn, rows)
         return [WITH.guarded(subject, partial(still_finding, WITH, subject, still, drawn, told))]
     bare, claim = without_biases(network), WITHOUT if is_exact(network) else WITHOUT_SAMPLED
@@ -163,9 +163,12 @@ def still_finding(
     )
 
 
-def as_trained(network: Network, rows: Rows, inputs: Rows | None) -> tuple[str, dict[str, JSON]]:
+def as_trained(
+    network: Network, rows: Rows, inputs: FloatArray | None
+) -> tuple[str, dict[str, JSON]]:
     """What eps > 0 leaves: the share of directions that are crossed (of rows, where it is not
-    exact), the mean number of crossings, and the largest r_crit / r over the inputs.
+    exact), the mean number of crossings, and the largest r_crit / r over all inputs, or those that
+    there is time for.
     """
     if network.norms[0].eps == 0:
         return "", {}
@@ -181,8 +184,11 @@ def as_trained(network: Network, rows: Rows, inputs: Rows | None) -> tuple[str, 
     data["mean_crossings_float"] = mean
     text = f"; with eps as trained {told} of directions, {mean:.3g} times on average"
     if inputs is not None:
-        data["largest_ratio_float"] = finite(ratio := largest_ratio(network, inputs))
-        text += f", at r_crit / r up to {ratio:.2g} for the data"
+        taken = inputs if has_batched_radii(network) else inputs[:RAYS]
+        data["largest_ratio_float"] = finite(ratio := largest_ratio(network, taken))
+        data["rows_of_the_ratio"] = len(taken)
+        of = "the data" if len(taken) == len(inputs) else f"the first {len(taken)} rows"
+        text += f", at r_crit / r up to {ratio:.2g} for {of}"
     return text, data
 
 
@@ -274,7 +280,7 @@ def normed_nets_finding(subject: str, nets: Nets, seed: int) -> Finding:
         rows = np.asarray(result.dataset.inputs.double().numpy())
         still = with_eps(network, 0)
         crossed += sum(changes_along(still, row).crossed for row in rows[:RAYS_OF_A_NET].tolist())
-        last.append(largest_ratio(network, rows.tolist()))
+        last.append(largest_ratio(network, rows))
     _, told, data = _shares(nets, seed)
     tried = RAYS_OF_A_NET * len(nets.results)
     data |= {"crossed": crossed, "tried": tried, "largest_ratio_float": finite(max(last))}
@@ -301,17 +307,19 @@ def _shares(nets: Nets, seed: int) -> tuple[list[float], str, dict[str, JSON]]:
     return shares, told, data
 
 
-def largest_ratio(network: Network, inputs: Rows) -> float:
+def largest_ratio(network: Network, inputs: FloatArray) -> float:
     """The largest r_crit / r over inputs: below 1 all of them have the code of their direction. One
     hidden layer has bounds in float64; what they leave open, and deeper networks, get exact rays.
     """
-    if not is_exact(network):
-        return max(changes_along(network, row).last_float for row in directed(network, inputs))
-    upper = critical_radii_float(network, np.asarray(inputs)).upper
-    ratios = upper / np.array([np.linalg.norm(centred(network, row)) for row in inputs])
-    for place in np.flatnonzero(np.isinf(ratios)).tolist():
-        ratios[place] = changes_along(network, inputs[place]).last_float
-    return float(ratios.max())
+    if not has_batched_radii(network):
+        rows = directed(network, inputs.tolist())
+        return max(changes_along(network, row).last_float for row in rows)
+    lengths, bounds = lengths_of(network, inputs), critical_radii_float(network, inputs)
+    ratios, is_open = bounds.upper / lengths, bounds.upper > bounds.lower * (1 + 2.0**-20)
+    while is_open[top := int(ratios.argmax())]:
+        ratios[top] = changes_along(network, inputs[top].tolist()).last_float
+        is_open[top] = False
+    return float(ratios[top])
 
 
 # ---- GPT-2 layers: exact rays along sampled directions
@@ -322,7 +330,7 @@ def _language(layer: LanguageLayer, seed: int) -> list[Finding]:
     residuals = [tuple(row) for row in layer.vectors[:count].tolist()]
     drawn = random_directions(network.input_dim, count, seed)
     still, without = with_eps(network, 0), _without_norm(network)
-    told = partial(as_trained, network, residuals, residuals)
+    told = partial(as_trained, network, residuals, layer.vectors)
     subject, other = f"{layer.name}, residual directions, eps = 0", f"{layer.name}, norm taken out"
 
     def crossed() -> Finding:

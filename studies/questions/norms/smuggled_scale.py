@@ -117,7 +117,9 @@ class Reading:
             )
         truth = np.log(sizes)
         normed = vectors / sizes[:, None] * np.sqrt(vectors.shape[1])
-        fold = dict(zip(rng.permutation(units).tolist(), np.arange(len(units)) % FOLDS, strict=True))
+        fold = dict(
+            zip(rng.permutation(units).tolist(), np.arange(len(units)) % FOLDS, strict=True)
+        )
         of_row = np.array([fold[place] for place in places.tolist()])
         read = np.empty_like(truth)
         for k in range(FOLDS):
@@ -209,9 +211,7 @@ def read_finding(
     return READ.finding(subject, estimate, value="; ".join([str(estimate), *told]), data=data)
 
 
-def _r_squared(
-    vectors: FloatArray, places: IndexArray, rng: np.random.Generator
-) -> float | None:
+def _r_squared(vectors: FloatArray, places: IndexArray, rng: np.random.Generator) -> float | None:
     """R^2, None where there is nothing to read."""
     try:
         return float(Reading.of(vectors, places, rng).explained.mean())

@@ -17,6 +17,8 @@ from studies.questions.shared.rays import centred, changes_along, directed, with
 from studies.statistics import Degenerate
 
 RAYS, RADII = 60, 500
+DOUBTFUL = 2.0**-20
+"""How short P x may be beside x before exact numbers say whether there is a direction at all."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,32 @@ def effect(network: Network, vectors: FloatArray, limit: Outcomes | None = None)
     return Effect(hamming(found.codes, limit.codes) > 0, change)
 
 
+def has_batched_radii(network: Network) -> bool:
+    """Whether critical radii are known for whole batches: one hidden layer right behind the one
+    norm.
+    """
+    hidden = network.hidden_layers
+    return len(network.norms) == 1 and len(hidden) == 1 and network.layers[0] is hidden[0]
+
+
+def lengths_of(network: Network, vectors: FloatArray) -> FloatArray:
+    """|P x| of vectors, for the norm in front of the network (float64). Raises Degenerate as
+    `directed` does.
+    """
+    norm = network.blocks[0].norm
+    seen = vectors if norm is None else norm.project_float(vectors)
+    found = np.asarray(np.linalg.norm(seen, axis=1))
+    doubtful = vectors[found <= DOUBTFUL * np.linalg.norm(vectors, axis=1)]
+    if len(doubtful) or not len(vectors):
+        directed(network, doubtful.tolist())
+    return found
+
+
 def against_critical_radius(network: Network, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
     """r / r_crit of vectors (infinite where the direction never changes), and r_crit itself, both
     float64: of 500 behind one hidden layer, of 60 behind several.
     """
-    hidden = network.hidden_layers
-    wide = len(network.norms) == 1 and len(hidden) == 1 and network.layers[0] is hidden[0]
+    wide = has_batched_radii(network)
     taken = vectors[: RADII if wide else RAYS]
     lengths = np.array([np.linalg.norm(centred(network, x)) for x in taken])
     critical = _batch(network, taken) if wide and len(taken) else _one_by_one(network, taken)
