@@ -14,28 +14,30 @@ from exact import InvalidInput
 SEPARATOR = ":"
 
 
-def imported(named: str, option: str) -> Callable[..., Any]:
+def imported(
+    named: str, option: str, *, what: str = "function", is_one: Callable[[object], bool] = callable
+) -> Any:
     """The function that `package.module:function` names, of a module on Python's path or in the
-    folder where the command runs.
+    folder where the command runs; or another thing, of which `is_one` knows whether it is `what`.
 
     The module is run, as any import does. Raises InvalidInput for a module that is not there or
     cannot be imported, with what went wrong in it, for a name that it does not have, and for what
-    cannot be called.
+    is something else.
     """
     module, _, name = named.partition(SEPARATOR)
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise InvalidInput(
-            f"{option} does not name a function",
+            f"{option} does not name a {what}",
             value=repr(named[:80]),
-            remedy=f"write {option} package.module:function",
+            remedy=f"write {option} package.module:{what}",
         )
     found = getattr(_module(module, option), name, None)
-    if not callable(found):
-        wrong = "has no such function" if found is None else "has something that is no function"
+    if not is_one(found):
+        wrong = f"has no such {what}" if found is None else f"has something that is no {what}"
         raise InvalidInput(
             f"the module of {option} {wrong}", value=named, remedy=f"define {name} in {module}"
         )
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _module(name: str, option: str) -> Any:

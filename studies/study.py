@@ -154,8 +154,12 @@ def _own(
 
 
 def _again(claim: str, made_by: Mapping[str, Any]) -> str:
-    """The command that asks one question again."""
-    words = ["exactlens", "study", "--only", claim, "--seed", str(made_by["seed"])]
+    """The command that asks one question again, or those of the user's own."""
+    own = [named for named in str(made_by.get("questions") or "").split(", ") if named]
+    asked = [] if own else ["--only", claim]
+    for named in own:
+        asked += ["--question", named]
+    words = ["exactlens", "study", *asked, "--seed", str(made_by["seed"])]
     for target in str(made_by.get("on") or "").split(", "):
         words += ["--on", target] if target else []
     for name in ("data", "seeds", "gpt2"):

@@ -54,6 +54,15 @@ def study(
     every: Annotated[
         bool, typer.Option("--all", help="Ask every question there is, not the core alone.")
     ] = False,
+    question: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="A Question of your own, of a module here or on Python's path; may be repeated "
+            "(docs/studies.md).",
+            show_default=False,
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     gpt2: Annotated[
@@ -89,13 +98,27 @@ def study(
 
         exactlens study --only 0.1,0.4 --quick
 
+        exactlens study --question mine:QUESTION --seeds 30
+
         exactlens study --only 0.1 --on moons-layernorm --on mine.safetensors --data mine.npz
     """
     from studies.commands import study as command
 
     return command.run(
         command.StudyOptions(
-            name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick, every
+            name,
+            out,
+            seed,
+            device,
+            gpt2,
+            force,
+            only,
+            tuple(on or ()),
+            data,
+            seeds,
+            quick,
+            every,
+            tuple(question or ()),
         )
     )
 
