@@ -27,6 +27,17 @@ def walls(*places: float) -> Network:
     return tensors.mlp([(np.ones((len(kinks), 1)), -kinks), (np.ones((1, len(kinks))), [0])])
 
 
+def told_apart(net: Network) -> Network:
+    """The same boundaries and one far off, with two outputs: the class is x > 1.5."""
+    first = net.layers[0]
+    rows, offsets = (
+        np.vstack([x.float64(), [[y]]]) for x, y in ((first.weight, 1), (first.bias, 9))
+    )
+    read = np.zeros((2, len(rows)))
+    read[1, -1] = 1
+    return tensors.mlp([(rows, offsets[:, 0]), (read, [1.5 + 9, 0])])
+
+
 def pairs(*ends: tuple[int, int, bool]) -> Pairs:
     first, second, different = (np.array(column) for column in zip(*ends, strict=True))
     return Pairs(first, second, different)
@@ -71,8 +82,8 @@ def test_a_network_with_walls_between_its_classes_supports_and_one_within_refute
     labels = np.arange(200) % 2
     inputs = torch.tensor(labels[:, None] * 2 + rng.uniform(0, 1, (200, 1)))
     data = Dataset.of(inputs, torch.tensor(labels))
-    between = walls(*np.linspace(1.1, 1.9, 8), 0.5)
-    within = walls(*np.linspace(0.1, 0.9, 8), *np.linspace(2.1, 2.9, 8), 1.5)
+    between = told_apart(walls(*np.linspace(1.1, 1.9, 8), 0.5))
+    within = told_apart(walls(*np.linspace(0.1, 0.9, 8), *np.linspace(2.1, 2.9, 8), 1.5))
     for net, verdict in ((between, Verdict.SUPPORTED), (within, Verdict.REFUTED)):
         toy = Toy.of("a line", net, data)
         found = between_classes.of_toy(toy, 0)

@@ -28,10 +28,15 @@ NORMS: tuple[NormName, ...] = ("none", "layernorm", "rms")
 
 
 def toy(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
-    """A small toy that was never trained."""
+    """A small toy that was never trained, on the classes that it tells apart itself."""
     data = make(task, count=80)
     config = ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data)
-    return Toy.of(f"{task} {norm}", initialised(config, 1), data)
+    model = initialised(config, 1)
+    with torch.no_grad():
+        last = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)][-1]
+        last.bias -= model(data.inputs.float()).median(dim=0).values
+        data = replace(data, targets=model(data.inputs.float()).argmax(dim=1))
+    return Toy.of(f"{task} {norm}", model, data)
 
 
 def dead(alive: Toy) -> Toy:

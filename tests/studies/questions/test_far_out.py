@@ -54,13 +54,13 @@ def test_planes_at_one_distance_are_met_at_a_sine_that_falls_like_the_radius() -
 def test_a_network_with_near_boundaries_supports_and_one_with_far_ones_refutes() -> None:
     rng = np.random.default_rng(1)
     inputs = torch.tensor(rng.standard_normal((100, 2)))
-    data = Dataset.of(inputs, (inputs[:, 0] > 0).long())
     rows = rng.standard_normal((100, 2))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     near = walls(rows.tolist(), rng.uniform(-2, 2, 100).tolist())
     # planes across every way out, at all distances up to far out
     far = walls([[1, 0], [-1, 0], [0, 1], [0, -1]] * 15, (-np.geomspace(1, 300, 60)).tolist())
     for net, verdict in ((near, SUPPORTED), (far, REFUTED)):
+        data = Dataset.of(inputs, net.forward_float(inputs.numpy()))
         assert far_out.of_toy(Toy.of("planes", net, data), 0).verdict is verdict
 
 

@@ -80,11 +80,11 @@ def test_class_changes_are_where_two_outputs_tie() -> None:
 
 def test_a_network_with_a_shell_supports_and_one_without_refutes() -> None:
     inputs = torch.tensor(np.random.default_rng(3).standard_normal((60, 2)))
-    data = Dataset.of(inputs, (inputs[:, 0] > 0).long())
     for net, verdict in (
         (spheres([0.5], count=15), SUPPORTED),
         (spheres(DENSE_INSIDE, count=1), REFUTED),
     ):
+        data = Dataset.of(inputs, net.forward_float(inputs.numpy()))
         assert shells.of_toy(Toy.of("a net", net, data), 0).verdict is verdict
 
 
