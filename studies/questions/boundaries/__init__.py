@@ -7,8 +7,10 @@ from studies.questions.boundaries import (
     adversarial_ridges,
     between_classes,
     bias_free_cones,
+    classes_along_rays,
     far_out,
     interpolations,
+    related_classes,
     shells,
 )
 
@@ -19,4 +21,6 @@ QUESTIONS: tuple[Question, ...] = (
     adversarial_ridges.QUESTION,
     far_out.QUESTION,
     bias_free_cones.QUESTION,
+    related_classes.QUESTION,
+    classes_along_rays.QUESTION,
 )
