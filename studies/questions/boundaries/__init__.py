@@ -12,12 +12,14 @@ from studies.questions.boundaries import (
     interpolations,
     related_classes,
     shells,
+    slices,
 )
 
 QUESTIONS: tuple[Question, ...] = (
     between_classes.QUESTION,
     interpolations.QUESTION,
     shells.QUESTION,
+    slices.QUESTION,
     adversarial_ridges.QUESTION,
     far_out.QUESTION,
     bias_free_cones.QUESTION,

@@ -286,7 +286,7 @@ def _row(label: str, measured: Measured) -> list[Row]:
     found = measured.over(np.random.default_rng(0))
     if found.value is None:
         return []
-    return [Row(label, found.value, *(found.interval or (None, None)))]
+    return [Row(label, found.value, *(found.interval or (found.value, found.value)))]
 
 
 def _draw(rows: Sequence[Row]) -> Canvas:
