@@ -7,16 +7,22 @@ from studies.questions.boundaries import (
     adversarial_ridges,
     between_classes,
     bias_free_cones,
+    classes_along_rays,
     far_out,
     interpolations,
+    related_classes,
     shells,
+    slices,
 )
 
 QUESTIONS: tuple[Question, ...] = (
     between_classes.QUESTION,
     interpolations.QUESTION,
     shells.QUESTION,
+    slices.QUESTION,
     adversarial_ridges.QUESTION,
     far_out.QUESTION,
     bias_free_cones.QUESTION,
+    related_classes.QUESTION,
+    classes_along_rays.QUESTION,
 )

@@ -286,10 +286,8 @@ def _row(label: str, measured: Measured) -> list[Row]:
     found = measured.over(np.random.default_rng(0))
     if found.value is None:
         return []
-    low, high = found.interval or (None, None)
-    scaled = (100 * x if x is not None else None for x in (found.value, low, high))
-    value, *ends = scaled
-    return [Row(label, value or 0.0, *ends)]
+    low, high = found.interval or (found.value, found.value)
+    return [Row(label, 100 * found.value, 100 * low, 100 * high)]
 
 
 def _figures(rows: Sequence[Row]) -> tuple[Figure, ...]:

@@ -44,7 +44,7 @@ from studies.questions.shared.starts import (
     starts,
 )
 from studies.rules import Claim, above, below, larger_than
-from studies.statistics import Degenerate, over_clusters
+from studies.statistics import Degenerate, Estimate, over_clusters
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from studies.texts import POLYTOPE_LENS
 from toy_models import TrainResult
@@ -368,7 +368,8 @@ def of_toy(toy: Toy, seed: int) -> Finding:
     labels = toy.rows.targets.numpy()
     groups = in_groups(len(labels), seed)
     places = starts(toy.network, toy.inputs)
-    return here_finding(toy.name, [by_group(one, labels, groups, seed) for one in places], seed)
+    found = over_groups([by_group(one, labels, groups, seed) for one in places], seed)
+    return HERE.finding(toy.name, found, value=f"{found}", data=found.data("bump"))
 
 
 def of_layer(layer: LanguageLayer, seed: int) -> Finding:
@@ -376,8 +377,18 @@ def of_layer(layer: LanguageLayer, seed: int) -> Finding:
     name, network = layer.relu_ised
     if layer.tokens is None or not len(layer.vectors):
         raise Degenerate("no tokens", value=len(layer.vectors), remedy="take a longer text")
-    groups, one = of_sequences(layer, seed), Start(0, network, layer.vectors)
-    return here_finding(name, [by_group(one, layer.tokens[:, 0].numpy(), groups, seed)], seed)
+    groups, tokens = of_sequences(layer, seed), layer.tokens[:, 0].numpy()
+
+    def bump(of: Network, vectors: FloatArray) -> Estimate:
+        return over_groups([by_group(Start(0, of, vectors), tokens, groups, seed)], seed)
+
+    found, before = bump(network, layer.vectors), layer.untrained
+    if before is None:
+        return HERE.finding(name, found, value=f"{found}", data=found.data("bump"))
+    untrained = bump(before.relu_ised[1], before.vectors)
+    value = f"{found}; before training {brief(untrained)}"
+    data = data_of({"bump": found, "untrained": untrained})
+    return HERE.finding(name, found, value=value, data=data)
 
 
 def by_group(one: Start, labels: IndexArray, groups: IndexArray, seed: int) -> dict[int, float]:
@@ -400,7 +411,7 @@ def by_group(one: Start, labels: IndexArray, groups: IndexArray, seed: int) -> d
     return found
 
 
-def here_finding(subject: str, places: Sequence[Mapping[int, float]], seed: int) -> Finding:
+def over_groups(places: Sequence[Mapping[int, float]], seed: int) -> Estimate:
     """The mean over start layers, by groups."""
     groups = sorted({group for place in places for group in place})
     if len(groups) < 2:
@@ -410,8 +421,7 @@ def here_finding(subject: str, places: Sequence[Mapping[int, float]], seed: int)
             remedy="give more items of every class",
         )
     means = [float(np.mean([place[g] for place in places if g in place])) for g in groups]
-    bump = over_clusters(means, np.random.default_rng(seed), unit=GROUPS)
-    return HERE.finding(subject, bump, value=f"{bump}", data=bump.data("bump"))
+    return over_clusters(means, np.random.default_rng(seed), unit=GROUPS)
 
 
 # ---- figure
