@@ -52,15 +52,17 @@ def test_a_border_between_features_is_more_than_rotated_ones_find(
         of_frame(network, plane([0, 100]), RNG(0))
 
 
-def test_orthogonal_pairs_are_the_contrast() -> None:
-    """Features at 0, 60, 150 degrees: the first two overlap, the last two are orthogonal; a border
-    stands between the first two.
+def test_orthogonal_pairs_are_the_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features at 0, 60, 150 degrees: the first two overlap, the last two are orthogonal; ten
+    borders stand between the first two, one of another layer between the last two does not count.
     """
-    a = math.radians(30)
-    row = [-math.sin(a), math.cos(a)]
-    network = tensors.mlp([([row] * 10, [0] * 10), (np.ones((3, 10)).tolist(), [0, 0, 0])])
+    monkeypatch.setattr(superposed_features, "ROTATIONS", 500)
+    row = [-math.sin(math.radians(30)), math.cos(math.radians(30))]
+    second = [[0.2] * 10] * 3, [-0.6, -0.6, -0.6]
+    network = tensors.mlp([([row] * 10, [0] * 10), second, (np.eye(3).tolist(), [0, 0, 0])])
     found = of_frame(network, plane([0, 60, 150]), RNG(0))
-    assert float(found["contrast"]) > 5
+    # 10 of 10 against 60 / 180 by chance, and 0 of 10 against 90 / 180
+    assert found["contrast"] == pytest.approx(10 * (1 - 1 / 3) - 10 * (0 - 1 / 2), abs=1.2)
 
 
 def test_interference_is_measured_against_a_linear_read_out() -> None:
