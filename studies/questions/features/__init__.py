@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.features import clusters, nmf_directions, polysemantic_neurons
+from studies.questions.features import (
+    clusters,
+    nmf_directions,
+    polysemantic_neurons,
+    superposed_features,
+)
 
 QUESTIONS: tuple[Question, ...] = (
     clusters.QUESTION,
     nmf_directions.QUESTION,
     polysemantic_neurons.QUESTION,
+    superposed_features.QUESTION,
 )
