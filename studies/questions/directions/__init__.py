@@ -5,6 +5,7 @@ from __future__ import annotations
 from studies.question import Question
 from studies.questions.directions import (
     adding_directions,
+    attention_scale,
     fuzzy_gelu,
     monosemantic_directions,
     negligible_eps,
@@ -19,4 +20,5 @@ QUESTIONS: tuple[Question, ...] = (
     adding_directions.QUESTION,
     rotating_directions.QUESTION,
     fuzzy_gelu.QUESTION,
+    attention_scale.QUESTION,
 )

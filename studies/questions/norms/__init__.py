@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studies.question import Question
 from studies.questions.norms import (
+    degenerate_activations,
     ellipsoids,
     loss_or_norm,
     smuggled_scale,
@@ -13,6 +14,7 @@ from studies.questions.norms import (
 )
 
 QUESTIONS: tuple[Question, ...] = (
+    degenerate_activations.QUESTION,
     smuggled_scale.QUESTION,
     ellipsoids.QUESTION,
     solu_scale.QUESTION,

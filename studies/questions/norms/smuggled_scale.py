@@ -1,13 +1,13 @@
 """Claim 1.22 (text 001, a comment): a large direction smuggles scale past LayerNorm.
 
 LayerNorm takes the length of a vector away. A network can keep it all the same: where every vector
-has a large constant part, a longer rest turns the vector away from it, so that length becomes
-direction. On language layers: how much of log |P x| can be read, by a linear map fitted on other
-sequences, from the normed vector (held-out R^2)? And how much of |P x|^2 lies in the one direction
-that carries most? Taking that direction off before the norm and fitting again tells whether it is
-what smuggles. On toys the answer is exact at its ends: on `shells`, whose class is the length
-alone, a network whose norm sees the data at once (LayerNorm at eps = 0) cannot tell anything,
-whereas an embedding with a bias in front gives the norm a constant direction.
+has a constant part c, the normed vector has it as c / |P x|, so that length becomes direction. On
+language layers: how much of log |P x| can be read, by a linear map fitted on other sequences, from
+the normed vector (held-out R^2)? And how much of |P x|^2 lies in the one direction that carries
+most? With that direction taken off before the norm the length of the rest is read again: if it
+alone smuggles, little can be. On toys the answer is exact at its ends: on `shells`, whose class is
+the length alone, a network whose norm sees the data at once (LayerNorm at eps = 0) cannot tell
+anything, whereas an embedding with a bias in front gives the norm a constant direction.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ CHANNEL = Claim(
     Kind.ESTIMATE,
     above(HALF, "the share of nets that learn to tell shells", range=SHARE),
 )
-ROWS, FOLDS, RIDGE = 2_000, 5, 1e-3
+ROWS, FOLDS = 2_000, 5
 WIDTHS, DIM = (32,), 8
 
 
@@ -135,12 +135,14 @@ class Reading:
 
 
 def _ridge(rows: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The weights of a ridge regression on centred rows, and their mean."""
-    middle = rows.mean(axis=0)
-    x = rows - middle
-    gram = x.T @ x
-    gram += RIDGE * max(float(np.trace(gram)), 1e-300) / len(gram) * np.eye(len(gram))
-    return np.linalg.solve(gram, x.T @ (values - values.mean())), middle
+    """The weights of a ridge regression on standardised coordinates, for rows less their mean,
+    which is returned too; the penalty is one for every coordinate, so that it fades with rows.
+    """
+    middle, spread = rows.mean(axis=0), rows.std(axis=0)
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    x = (rows - middle) / spread
+    gram = x.T @ x + x.shape[1] * np.eye(x.shape[1])
+    return np.linalg.solve(gram, x.T @ (values - values.mean())) / spread, middle
 
 
 def largest_direction(vectors: FloatArray) -> FloatArray:
@@ -203,7 +205,7 @@ def read_finding(
     told = [
         f"{words} {number(data[key]):.2g}"
         for words, key in (
-            ("without its largest direction", "without_largest_direction_float"),
+            ("of the rest, without its largest direction,", "without_largest_direction_float"),
             ("untrained", "untrained_float"),
         )
         if data[key] is not None
@@ -226,9 +228,7 @@ def large_finding(
     before: tuple[FloatArray, IndexArray] | None,
     seed: int,
 ) -> Finding:
-    """The share of the squared length in one direction, by vector, and whether it is the same part
-    of all of them.
-    """
+    """The share of each vector's squared length in the one direction that carries most of all."""
     if not np.linalg.norm(vectors, axis=1).all():
         raise Degenerate("vectors of length zero", value=len(vectors), remedy="take a living layer")
     shares = share_of_largest(vectors)
@@ -306,7 +306,7 @@ def _figures(findings: Sequence[Finding]) -> tuple[Figure, ...]:
                 keys = (f"{name}{end}_float" for end in ("", "_low", "_high"))
                 rows.append(Row(f"{finding.subject}: {words}", *(number(data[k]) for k in keys)))
         for key, words in (
-            ("without_largest_direction_float", "length read without it"),
+            ("without_largest_direction_float", "length of the rest read"),
             ("untrained_float", "length read, untrained"),
         ):
             if data.get(key) is not None:
