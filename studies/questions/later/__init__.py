@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.later import local_complexity
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (local_complexity.QUESTION,)
