@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from studies.question import Question
-from studies.questions.later import local_complexity
+from studies.questions.later import local_complexity, plateaus
 
-QUESTIONS: tuple[Question, ...] = (local_complexity.QUESTION,)
+QUESTIONS: tuple[Question, ...] = (plateaus.QUESTION, local_complexity.QUESTION)
