@@ -70,7 +70,7 @@ def run(
     if len(table) > SHOWN:
         screen.print(f"... {len(table):,} in all")
     for (row, place), why in table.failures.items():
-        screen.print(f"left out: vector {row}, direction {place}: {in_options(why)}")
+        screen.print(f"left out: vector {row}, direction {place}: {in_options(str(why))}")
     decided = table.lines.decisions
     screen.print(
         f"evidence: every crossing is isolated and in order; {decided['exact']:,} needed exact "

@@ -109,7 +109,7 @@ class Rotations(Tabular):
     first_codes: ByteArray
     ends_float: FloatArray
     ends_bound: FloatArray
-    failures: Mapping[int, str]
+    failures: Mapping[int, InvalidInput]
 
     def __len__(self) -> int:
         return len(self.arc_counts)
@@ -250,7 +250,7 @@ def rotations(
         device=device,
         limit=limit,
     )
-    failures = {row: str(fault) for row, fault in sorted(faults.items())}
+    failures = dict(sorted(faults.items()))
     return _read(circles, frames.chosen(good), good, whole, len(first), failures, device)
 
 
@@ -474,7 +474,7 @@ def _read(
     good: IndexArray,
     whole: bool,
     count: int,
-    failures: Mapping[int, str],
+    failures: Mapping[int, InvalidInput],
     device: str,
 ) -> Rotations:
     network, slopes = circles.network, _Slopes.of(circles.network)
