@@ -53,6 +53,18 @@ def test_unequal_columns_are_refused(columns: dict[str, object], tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_needs_a_folder_and_a_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"no such folder; got .*absent; make it before t\.parquet"
+    ):
+        write_parquet(tmp_path / "absent" / "t.parquet", COLUMNS)
+    with pytest.raises(InvalidInput, match=r"a folder stands where the table is to go"):
+        FLAT.codes(X).to_parquet(tmp_path)
+    with pytest.raises(InvalidInput, match="not a path"):
+        write_parquet(3, COLUMNS)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("pandas", "pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)

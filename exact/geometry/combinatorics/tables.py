@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from exact.atomic_files import publishing
+from exact.atomic_files import place_to_write, publishing
 from exact.errors import InvalidInput, MissingExtra
 from exact.geometry.combinatorics.codes import Hinge
 
@@ -57,7 +57,8 @@ def frame(columns: Mapping[str, Any]) -> Any:
 def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
     """Write columns of equal length to a Parquet file, whole or not at all; returns its path.
 
-    Raises InvalidInput where the lengths differ, MissingExtra without pyarrow.
+    Raises InvalidInput where the lengths differ, for a folder and where the folder is missing,
+    MissingExtra without pyarrow.
 
     >>> import numpy as np
     >>> from pathlib import Path
@@ -67,9 +68,10 @@ def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
     'a.parquet'
     """
     table = require_library("pyarrow").table(_equally_long(columns))
-    with publishing(Path(path)) as file:
+    target = place_to_write(path, "table", "table.parquet")
+    with publishing(target) as file:
         require_library("pyarrow.parquet").write_table(table, file)
-    return Path(path)
+    return target
 
 
 def _equally_long(columns: Mapping[str, Any]) -> dict[str, Any]:

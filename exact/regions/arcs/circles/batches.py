@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -73,6 +73,8 @@ class CircleBatch(Items[CurvePartition], Tabular):
     >>> len(batch), batch.rows.tolist(), len(batch[0])
     (2, [0, 1, 0, 1, 1, 0, 1, 0], 4)
     """
+
+    _what: ClassVar[str] = "circle"
 
     network: Network
     u: RationalMatrix

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -78,6 +78,8 @@ class LineBatch(Items[CurvePartition], Tabular):
     >>> [str(crossing.parameter) for crossing in batch[1].crossings]
     ['2/5', '3']
     """
+
+    _what: ClassVar[str] = "line"
 
     network: Network
     p: RationalMatrix
