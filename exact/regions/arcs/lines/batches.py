@@ -236,8 +236,10 @@ def partition_lines(
     A line that the norm in front sees as one point (LayerNorm: along the ones) is one cell, as
     nothing flips on it; `steering` refuses such a direction, which nobody steers in on purpose.
 
-    Raises InvalidInput (shapes, lines without length, lines on which P x = 0 where eps = 0),
-    TooLarge, NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
+    Where eps = 0 a line may pass through a point with P x = 0: the code jumps there, and that
+    crossing of `batch[i]` is `undefined`. Raises InvalidInput (shapes, lines without length, lines
+    along which P x = 0 where eps = 0), TooLarge, NotPiecewiseLinear (hidden layers behind GELU or
+    SiLU), Undecided.
 
     >>> from exact.sources import tensors
     >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
