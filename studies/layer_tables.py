@@ -14,7 +14,6 @@ import numpy as np
 from torch import nn
 
 from exact import (
-    Codes,
     Network,
     NormBall,
     Sphere,
@@ -102,7 +101,7 @@ def measure(
     follows = _neighbours(streams)
     steps = np.full(len(codes), -1, dtype=np.int64)
     if len(follows):
-        steps[follows] = hamming(rows_of(codes, follows), rows_of(codes, follows + 1))
+        steps[follows] = hamming(codes[follows], codes[follows + 1])
     tokens = {
         "row": np.arange(len(codes)),
         "sequence": streams.sequences,
@@ -172,11 +171,6 @@ def distinct(packed: np.ndarray) -> int:
         return min(len(packed), 1)
     whole = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))
     return len(np.unique(whole))
-
-
-def rows_of(codes: Codes, places: np.ndarray) -> Codes:
-    """The codes of some rows."""
-    return Codes(codes.packed[places], codes.layer_sizes, codes.widths)
 
 
 def _neighbours(streams: ResidualStreams) -> IndexArray:

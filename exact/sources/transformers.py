@@ -167,20 +167,18 @@ def _known(given: ModelTensors) -> Family | None:
 
 
 def _refuse_fused(names: Iterable[str], family: str) -> None:
-    for name in names:
-        if "gate_up_proj" in name:
-            raise Unsupported(
-                "gate and up are fused in one matrix",
-                value=f"{family}: {name}",
-                remedy="split it as the model does (Phi-3 in halves, gpt-oss in every second row), "
-                "and give exact.sources.tensors.gated_mlp the parts",
-            )
-        if ".experts." in name:
-            raise Unsupported(
-                "the layer is a mixture of experts, which no one MLP is",
-                value=f"{family}: {name}",
-                remedy="give exact.sources.tensors.gated_mlp the tensors of one expert",
-            )
+    """Refuse a mixture of experts, whose gate and up may be fused, too; else gate and up fused."""
+    held = list(names)
+    fused = "split it as the model does (Phi-3 in halves, gpt-oss in every second row), and give "
+    fused += "exact.sources.tensors.gated_mlp the parts"
+    expert = "give exact.sources.tensors.gated_mlp the tensors of one expert, gate and up apart"
+    for part, wrong, remedy in (
+        (".experts.", "the layer is a mixture of experts, which no one MLP is", expert),
+        ("gate_up_proj", "gate and up are fused in one matrix", fused),
+    ):
+        for name in held:
+            if part in name:
+                raise Unsupported(wrong, value=f"{family}: {name}", remedy=remedy)
 
 
 def _refuse_quantised(config: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from studies.commands.job import console, in_options, in_words_of_the_command_li
 from studies.commands.networks import asked
 from studies.commands.tables import require_writable, write_table
 from studies.commands.vectors import read_rows
-from studies.layer_tables import distinct, rows_of
+from studies.layer_tables import distinct
 
 
 def run(
@@ -93,4 +93,4 @@ def _print_precision(screen: Console, low: PrecisionCodes, first: int) -> None:
 
 def _steps(codes: Codes) -> float:
     places = np.arange(len(codes) - 1)
-    return float(hamming(rows_of(codes, places), rows_of(codes, places + 1)).mean())
+    return float(hamming(codes[places], codes[places + 1]).mean())

@@ -125,6 +125,26 @@ def test_data_frames_and_arrays_of_text_are_read_as_their_numbers(reader: str) -
         ask(gaps)
 
 
+def test_rows_that_are_kept_say_why_in_one_way() -> None:
+    """Errors as they would have been raised, by row, or row and direction."""
+    net = tensors.block(np.eye(3), [0, 1, 2], [[1] * 3], [0], norm="layernorm", eps=0)
+    rows = np.array([[1.0, 2, 4], [np.nan, 0, 0], [2.0, 2, 2], [1.0, np.inf, 0]])
+    near = nearest_boundaries(net, rows, errors="keep")
+    turned = rotations(net, rows, [[1, -1, 0]] * 4, errors="keep")
+    moved = steering(net, rows, rows, errors="keep")
+    codes = net.codes(rows, errors="keep")
+    assert list(near.failures) == list(turned.failures) == list(codes.failures) == [1, 2, 3]
+    assert list(moved.failures) == [(1, 1), (2, 2), (3, 3)]
+    for found in (near, turned, moved, codes):
+        for key, why in found.failures.items():
+            row = key if isinstance(key, int) else key[0]
+            assert isinstance(why, InvalidInput) and f" {row} of " in f"{why} "
+            assert ("not finite" in str(why)) == (row != 2) and why.remedy
+    assert near.neurons[0, 0] >= 0 and set(near.neurons[1:, 0].tolist()) == {-1}
+    assert repr(near).endswith("k = 1, 3 refused>")
+    assert nearest_boundaries(net, rows[:1]).failures == {}
+
+
 def test_codes_of_other_networks_have_no_map() -> None:
     with pytest.raises(InvalidInput, match="not a code of all hidden layers"):
         NET.affine_map(WIDER.code([1, -1, 1]))

@@ -161,6 +161,7 @@ def test_bad_rows_are_kept_where_asked() -> None:
     d = [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     found = steering(net, x, d, alphas=(-9, 9), errors="keep")
     assert {*found.failures} == {(1, 1), (2, 2)}
+    assert found.failures[1, 1].wrong == "row 1 of x is not finite"
     assert set(found.rows.tolist()) == {0}
     assert listed(found, 0) == listed(steering(net, x[:1], d[:1], alphas=(-9, 9)), 0)
 

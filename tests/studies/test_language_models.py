@@ -343,6 +343,43 @@ def test_steering_writes_the_table_of_the_instrument(call: Call, suffix: str) ->
     assert f"{len(found):,} crossings" in result.out
 
 
+CODES_OF = "codes gpt2 --layer 0 --vectors x.npy"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"{CODES_OF} --out g.csv/", "g.csv/ names a folder, and a file is to be written"),
+        ("codes gpt2 --layer 0 --vectors text.npy", "the file of vectors has no numbers; got"),
+        ("codes gpt2 --layer 0 --vectors empty.csv", "the file of vectors has no numbers; got"),
+        ("codes gpt2 --layer 0 --vectors thirds.csv", "could not convert string '1/3'"),
+        (
+            "steer gpt2 --layer 0 --vectors x.npy --direction d.npy --alphas 3 0",
+            "the range of --alphas is empty; got 3 0; write the lower one first: --alphas 0 8",
+        ),
+        (
+            "steer gpt2 --layer 0 --vectors x.npy --direction d.npy --alphas 3 3",
+            "the range of --alphas is empty; got 3 3",
+        ),
+    ],
+)
+def test_what_the_commands_refuse_in_their_own_words(call: Call, line: str, told: str) -> None:
+    np.save("text.npy", np.full((2, WIDTH), "1/3"))
+    Path("empty.csv").write_text("# nothing\n\n")
+    Path("thirds.csv").write_text(",".join(["1/3"] * WIDTH))
+    result = call(line)
+    assert result.code == 2 and result.err.count("\n") == 1
+    assert told in result.err, result.err
+    assert "alphas=(" not in result.err and not Path("g.csv").exists()
+
+
+def test_circles_are_those_of_the_middle_layer_where_none_is_named(call: Call) -> None:
+    for name, middle in (("gpt2", 1), ("llama", 1)):
+        result = call(f"gpt2 {name} --geodesics 1")
+        assert result.code == 0 and f"{name}, layer {middle}:" in result.out
+
+
 def test_every_vector_is_steered_in_every_direction_where_asked(call: Call) -> None:
     np.save("two.npy", np.eye(WIDTH)[:2])
     line = "steer gpt2 --layer 0 --vectors x.npy --direction two.npy --alphas 0 4 --out s.csv"
@@ -516,7 +553,7 @@ MISTAKES: list[tuple[Callable[[], object] | None, str, tuple[str, ...]]] = [
     (nan_in_row_2, STEER, ("row 2", "nan", "leave it out, or write --keep")),
     (nan_in_row_2, CODES, ("row 2", "nan")),
     (None, STEER.replace("0 1", "0"), ("--alphas", "0", "--alphas 0 8")),
-    (None, STEER.replace("0 1", "2 1"), ("alpha", "2.0 to 1.0", "lo < hi")),
+    (None, STEER.replace("0 1", "2 1"), ("--alphas", "got 2 1", "lower one first")),
     (None, CODES.replace("--layer 0", "--layer 3"), ("no such layer", "3", "0 .. 2")),
     (None, CODES.replace("--layer 0 ", ""), ("every layer", "gpt2", "--layer 0 .. 2")),
     (None, CODES.replace("s.csv", "s.txt"), ("suffix", "s.txt", ".parquet or .csv")),

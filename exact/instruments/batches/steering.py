@@ -75,7 +75,7 @@ class Steering(Tabular):
     breakpoints: IndexArray
     on: BitArray
     product: bool
-    failures: Mapping[tuple[int, int], str]
+    failures: Mapping[tuple[int, int], InvalidInput]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -188,9 +188,7 @@ def steering(
         if fault is not None and errors == "raise":
             raise fault
     failures = {
-        (int(rows[k]), int(places[k])): str(fault)
-        for k, fault in enumerate(found)
-        if fault is not None
+        (int(rows[k]), int(places[k])): fault for k, fault in enumerate(found) if fault is not None
     }
     sound = np.array([fault is None for fault in found], dtype=bool)
     rows, places = rows[sound], places[sound]
@@ -359,7 +357,7 @@ def _read(
     rows: IndexArray,
     places: IndexArray,
     product: bool,
-    failures: Mapping[tuple[int, int], str],
+    failures: Mapping[tuple[int, int], InvalidInput],
     first_block: int,
 ) -> Steering:
     """The events of segments as crossings."""
