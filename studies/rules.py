@@ -3,7 +3,8 @@
 A rule is one object from which both its text and its decision follow: margins, direction and the
 number of networks it needs are fields, the text prints them and `decide` compares with them. All
 forms can come out either way; a form that is supported unless one of n samples fails is not among
-them, since its verdict would be a function of n and of the seed.
+them, since its verdict would be a function of n and of the seed. What a rule is, what it refuses
+and the claim it judges stand in one file.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import TypeAlias
 
 from exact.errors import EngineDefect, InvalidInput, TooLarge, Undecided
 from studies.finding import JSON, Finding, Kind, Ruling, Verdict
-from studies.statistics.estimates import CONFIDENCE, MINIMUM, NETS, Degenerate, Estimate
+from studies.statistics.estimates import CONFIDENCE, MINIMUM, NETS, Degenerate, Estimate, whole
 
 Bounds = tuple[float, float]
 EVERYWHERE: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
+ROUNDING = 1e-9
+"""How far beyond its range floats may take a statistic."""
 Zone = tuple[float, float]
 
 
@@ -44,7 +47,8 @@ class Rule(ABC):
     @abstractmethod
     def decide(self, *estimates: Estimate) -> Ruling:
         """The verdict on what was measured. Raises InvalidInput for another number of estimates
-        than the rule judges, or estimates over other units than it speaks of.
+        than the rule judges, for estimates over other units than it speaks of, and for values
+        beyond the range of what it speaks of.
         """
 
     @abstractmethod
@@ -83,6 +87,13 @@ class OnInterval(Rule):
     least: int = MINIMUM
 
     def __post_init__(self) -> None:
+        whole("least", self.least, 1)
+        if not self.refutes:
+            raise InvalidInput(
+                "a rule can come out one way only",
+                value=f"{self.of} is refuted nowhere",
+                remedy="give a zone that refutes",
+            )
         for zone in (self.supports, *self.refutes):
             if not _meet(zone, self.range):
                 raise InvalidInput(
@@ -139,6 +150,7 @@ iff within (-0.25, 0.25), else undecided
             )
         if found.interval is None:
             return self.undecided(found.why)
+        _require_range(self, found)
         if found.clusters < self.least:
             return self.undecided(f"only {found.clusters} {self.unit}")
         low, high = found.interval
@@ -259,6 +271,7 @@ class OnValue(Rule):
                 value=str(found),
                 remedy="write a rule on intervals, such as above(margin)",
             )
+        _require_range(self, found)
         holds = (found.value <= self.limit) == self.low_supports
         return Ruling(self.text, Verdict.SUPPORTED if holds else Verdict.REFUTED)
 
@@ -423,7 +436,26 @@ def _checked(rule: Rule, estimates: tuple[Estimate, ...]) -> tuple[Estimate, ...
             value=f"{len(estimates)} for a rule on {len(rule.parts)}",
             remedy="give one estimate to each part of the rule",
         )
+    for one in estimates:
+        if not isinstance(one, Estimate):
+            raise InvalidInput(
+                "a rule judges estimates", value=repr(one), remedy="give an Estimate of it"
+            )
     return estimates
+
+
+def _require_range(rule: Part, found: Estimate) -> None:
+    """Raise InvalidInput for a value or an interval beyond what the statistic can be."""
+    low, high = rule.range
+    ends = found.interval or rule.range
+    value = low if found.value is None else float(found.value)
+    slack = ROUNDING * max(1.0, abs(value))
+    if not (low - slack <= value <= high + slack and ends[0] <= high and low <= ends[1]):
+        raise InvalidInput(
+            f"{rule.of} cannot be so",
+            value=str(found),
+            remedy=f"give an estimate within [{low:g}, {high:g}], the range of the rule",
+        )
 
 
 def _inside(low: float, high: float, zone: Zone) -> bool:

@@ -11,7 +11,14 @@ from studies.statistics.estimates import (
     Degenerate,
     Estimate,
 )
-from studies.statistics.intervals import equivalence, over_clusters, paired, share_above, wilson
+from studies.statistics.intervals import (
+    Percentile,
+    equivalence,
+    over_clusters,
+    paired,
+    share_above,
+    wilson,
+)
 from studies.statistics.permutations import (
     PairTest,
     PermutationTest,
@@ -30,6 +37,7 @@ __all__ = [
     "Degenerate",
     "Estimate",
     "PairTest",
+    "Percentile",
     "PermutationTest",
     "equivalence",
     "holm",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from operator import index
 
 from exact.errors import ExactlensError, InvalidInput
 from studies.finding import JSON
@@ -30,8 +31,9 @@ class Estimate:
     `clusters` counts these units, `unit` names them in the plural: networks for what is said of
     training, sequences for language models. `interval` is None exactly where `why` says why there
     is none; `value` is None where there is nothing to measure. `method` names how the interval was
-    found, `p` is the p-value of a test that goes with it. Raises InvalidInput for what contradicts
-    itself, NaN included.
+    found, `p` is the p-value of a test that goes with it. A bootstrap's interval need not hold the
+    value. Raises InvalidInput for what contradicts itself, NaN included, for a p-value that is
+    none, and for an interval over no units.
 
     >>> str(Estimate(0.5, (0.25, 0.75), 30)), str(Estimate(None, None, 1, why="one net only"))
     ('0.5 [0.25, 0.75] over 30 nets', 'not measured: one net only')
@@ -48,6 +50,7 @@ class Estimate:
     def __post_init__(self) -> None:
         numbers = [x for x in (self.value, *(self.interval or ()), self.p) if x is not None]
         low, high = self.interval or (0, 0)
+        whole("clusters", self.clusters, 0 if self.interval is None else 1)
         if (
             any(map(math.isnan, numbers))
             or low > high
@@ -57,8 +60,10 @@ class Estimate:
             raise InvalidInput(
                 "an estimate contradicts itself",
                 value=f"{self.value} {self.interval} {self.why!r}",
-                remedy="give a value in its interval, or no interval and why",
+                remedy="give a value and an interval that ascends, or no interval and why",
             )
+        if self.p is not None and not 0 <= self.p <= 1:
+            raise InvalidInput("no p-value", value=self.p, remedy="give one of 0 to 1, or None")
 
     @classmethod
     def exactly(cls, value: float | Fraction, *, unit: str = "net") -> Estimate:
@@ -110,6 +115,18 @@ class Estimate:
 
 
 EXACT = "exact"
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """`value` as an int. Raises InvalidInput for what is no integer, and for one below `least`."""
+    try:
+        number = index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = least - 1
+    if number < least:
+        remedy = f"write an integer {name} >= {least}"
+        raise InvalidInput(f"{name} is no number of things", value=repr(value), remedy=remedy)
+    return number
 
 
 def _plain(value: float | None) -> float | None:

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import stats
 
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, abbreviated
+from studies.statistics.estimates import whole as whole_number
 
 DRAWS = 1_000
+SYMMETRIC = 1e-9
+"""How far, relative to the largest entry, two sides of a matrix of pairs may differ."""
 Alternative = Literal["greater", "less", "two-sided"]
 
 
@@ -73,16 +77,22 @@ def permute_labels(
     class `labels[i]`. The effect is mean(different) - mean(same), or with `strata`, a number for
     each pair, the mean over strata of that difference (`stratified_difference`). A permutation for
     which it is undefined counts as extreme. Values that are not finite, and labels of which all or
-    no pairs are different, have no test, and `permutation.why` says so.
+    no pairs are different, have no test, and `permutation.why` says so. Raises InvalidInput for
+    arrays that do not fit each other, items that are not there, labels that are NaN, and an
+    alternative that is none.
 
     Cost: draws x pairs.
     """
-    different = labels[first] != labels[second]
+    _require(alternative, draws)
     places = np.zeros(len(values), dtype=np.int64) if strata is None else np.asarray(strata)
+    _require_pairs(values, first, second, labels, places)
+    different = labels[first] != labels[second]
     why = _no_test(values, different)
+    exponent = 0 if why else _exponent(values)
+    values = np.ldexp(values, -exponent)  # tests do not know the scale, and sums stay finite
     whole = None if why else stratified_difference(values, different, places)
-    if whole is None:
-        why = why or "no stratum has pairs of both sorts"
+    if whole is None or math.isinf(_scaled(whole, exponent)):
+        why = why or _no_difference(whole)
         return PairTest(PermutationTest(None, None, None, 0, why), None, None, None)
 
     def effect_of(order: np.ndarray) -> float:
@@ -91,7 +101,68 @@ def permute_labels(
         return math.nan if found is None else found
 
     test = _permuted(len(labels), effect_of, whole, rng, alternative, draws)
-    return _beside_welch(test, values[different], values[~different], alternative)
+    found = _beside_welch(test, values[different], values[~different], alternative)
+    error = None if test.standard_error is None else _scaled(test.standard_error, exponent)
+    told = replace(test, value=_scaled(whole, exponent), standard_error=error)
+    return replace(found, permutation=told)
+
+
+def _require(alternative: str, draws: int) -> None:
+    if alternative not in get_args(Alternative):
+        raise InvalidInput(
+            "there is no such alternative",
+            value=repr(alternative),
+            remedy=f"write one of {', '.join(get_args(Alternative))}",
+        )
+    whole_number("draws", draws, 1)
+
+
+def _require_pairs(
+    values: FloatArray,
+    first: IndexArray,
+    second: IndexArray,
+    labels: IndexArray,
+    strata: IndexArray,
+) -> None:
+    """Raise InvalidInput for arrays that do not say of each pair its value, items and stratum."""
+    parts = {"first": first, "second": second, "strata": strata}
+    for name, part in {"values": values, **parts}.items():
+        if np.shape(part) != (len(values),):
+            raise InvalidInput(
+                "pairs and what is said of them do not fit",
+                value=f"{name} of shape {np.shape(part)} for {len(values)} values",
+                remedy="give one entry for each pair",
+            )
+    for name, part in parts.items():
+        below = math.inf if name == "strata" else len(labels)
+        if part.dtype.kind not in "iu" or (len(part) and not 0 <= part.min() <= part.max() < below):
+            raise InvalidInput(
+                f"{name} has what is no number from 0 on, or too large a one",
+                value=abbreviated(part.tolist(), 60),
+                remedy="number items as the labels stand, and strata from 0",
+            )
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise InvalidInput(
+            "items have no label",
+            value=f"{int(np.isnan(labels).sum())} NaN",
+            remedy="leave them out",
+        )
+
+
+def _exponent(values: FloatArray) -> int:
+    """The exponent of the largest value."""
+    return int(np.frexp(np.abs(values).max())[1])
+
+
+def _scaled(value: float, exponent: int) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(value, exponent))
+
+
+def _no_difference(scaled: float | None) -> str:
+    if scaled is None:
+        return "no stratum has pairs of both sorts"
+    return "the difference is larger than float64 has numbers"
 
 
 def _no_test(values: FloatArray, different: np.ndarray) -> str:
@@ -99,7 +170,8 @@ def _no_test(values: FloatArray, different: np.ndarray) -> str:
         return f"{int((~np.isfinite(values)).sum())} of {len(values)} pairs have no finite value"
     if different.all() or not different.any():
         return f"{int(different.sum())} of {len(values)} pairs join different classes"
-    return f"all {len(values)} pairs have equal values" if not np.ptp(values) else ""
+    equal = len(values) and values.min() == values.max()
+    return f"all {len(values)} pairs have equal values" if equal else ""
 
 
 def _beside_welch(
@@ -151,8 +223,9 @@ def mantel(
     and its test by permuting rows and columns of the first together.
 
     Both are (items x items); diagonals do not count. A matrix whose entries are not finite or all
-    equal has no correlation, and `why` says so. Raises InvalidInput for shapes that do not fit.
-    Cost: draws x items^2.
+    equal has no correlation, and `why` says so. Raises InvalidInput for shapes that do not fit, for
+    a matrix that is not symmetric to 9 digits, and for an alternative that is none. Cost: draws x
+    items^2.
 
     >>> places = np.arange(6.0)
     >>> distances = np.abs(places[:, None] - places)
@@ -166,11 +239,14 @@ def mantel(
             value=f"{first.shape} and {second.shape}",
             remedy="give two square matrices over the same items",
         )
+    _require(alternative, draws)
     upper = np.triu_indices(len(first), 1)
-    for entries in (first[upper], second[upper]):
+    for matrix in (first, second):
+        entries, mirrored = matrix[upper], matrix.T[upper]
+        _require_symmetry(entries, mirrored)
         if len(entries) < 3:
             return PermutationTest(None, None, None, 0, f"{len(first)} items are too few")
-        if not np.isfinite(entries).all() or not np.ptp(entries):
+        if not np.isfinite(entries).all() or entries.min() == entries.max():
             return PermutationTest(None, None, None, 0, "entries not finite, or all equal")
     one, other = (_standard(matrix, upper, ranked) for matrix in (first, second))
     across = other[upper]
@@ -182,9 +258,23 @@ def mantel(
     return _permuted(len(first), correlation, whole, rng, alternative, draws)
 
 
+def _require_symmetry(entries: FloatArray, mirrored: FloatArray) -> None:
+    finite = np.abs(entries[np.isfinite(entries)])
+    size = finite.max(initial=0.0) or 1.0
+    slack = SYMMETRIC * size
+    if not np.allclose(entries, mirrored, rtol=SYMMETRIC, atol=slack, equal_nan=True):
+        place = int(np.argmax(~np.isclose(entries, mirrored, SYMMETRIC, slack, equal_nan=True)))
+        raise InvalidInput(
+            "a matrix of pairs is not symmetric",
+            value=f"{entries[place]} above the diagonal, {mirrored[place]} below",
+            remedy="give one value for each pair",
+        )
+
+
 def _standard(matrix: FloatArray, upper: tuple[np.ndarray, ...], ranked: bool) -> FloatArray:
     """The entries above the diagonal, or their ranks, with mean 0 and length 1, symmetric again."""
     entries = stats.rankdata(matrix[upper]) if ranked else matrix[upper]
+    entries = np.ldexp(entries, -_exponent(entries))  # squares neither overflow nor vanish
     centred = entries - entries.mean()
     found = np.zeros(matrix.shape)
     found[upper] = centred / np.linalg.norm(centred)
@@ -221,7 +311,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     >>> holm([0.01, 0.04, 0.03])
     (0.03, 0.06, 0.06)
     """
-    if not all(0 <= p <= 1 for p in p_values):
+    if not all(isinstance(p, Real) and 0 <= p <= 1 for p in p_values):
         raise InvalidInput(
             "no p-values", value=list(p_values), remedy="leave out tests without an answer"
         )

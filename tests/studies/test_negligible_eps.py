@@ -37,9 +37,10 @@ def residuals(count: int, dim: int = 3) -> np.ndarray:
 @pytest.mark.parametrize(
     ("eps", "count", "code", "output"),
     [
-        (1e-12, 240, SUPPORTED, SUPPORTED),
+        (1e-12, 1_000, SUPPORTED, SUPPORTED),
+        (1e-12, 240, SUPPORTED, UNDECIDED),  # too few for a percentile
         (100, 240, REFUTED, REFUTED),
-        (1e-12, 40, UNDECIDED, SUPPORTED),
+        (1e-12, 40, UNDECIDED, UNDECIDED),
     ],
 )
 def test_eps_is_judged_by_codes_and_by_outputs(
@@ -48,6 +49,14 @@ def test_eps_is_judged_by_codes_and_by_outputs(
     found = findings_of("", block(PAIR, [1, 1], eps=eps), residuals(count), 0)
     assert [f.verdict for f in found] == [code, output]
     assert Fraction(str(found[0].data["eps"])) == Fraction(eps)
+
+
+@pytest.mark.parametrize("count", [2, 100, 999])
+def test_a_percentile_of_few_residuals_is_left_open(count: int) -> None:
+    output = findings_of("", block(PAIR, [1, 1], eps=1e-12), residuals(count), 0)[1]
+    assert output.verdict is UNDECIDED and "it takes 1,000" in output.why
+    assert "-" not in output.value.replace("e-", "")  # no change is negative
+    assert "of at least 1,000 vectors" in output.rule
 
 
 def test_codes_are_compared_exactly_at_the_critical_radius() -> None:

@@ -32,6 +32,7 @@ from exact import (
 )
 from exact.arithmetic.enclosures.intervals import Interval
 from exact.sources import tensors
+from studies import asking
 from studies import subjects as subjects_module
 from studies.enumerated_toys import random_toys
 from studies.finding import Answer, Finding, Kind, Verdict, number
@@ -54,6 +55,7 @@ from studies.questions.shared.rays import (
     affordable,
     centred,
     changes_along,
+    must_live,
     random_directions,
     with_eps,
 )
@@ -933,7 +935,7 @@ def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.M
     assert {f.verdict for f in estimates} == {UNDECIDED}
     reasons = " ".join(f.why for f in found)
     for said in (
-        "every neuron of the first layer is constant; got 8 neurons",
+        "no neuron of its first layer ever changes; got 8 neurons",
         "vectors without a direction; got 4 of 4",
         "no vectors; got 0 of 0",
         "pairs of vectors of one direction; got 2 of 2",
@@ -955,6 +957,37 @@ def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.M
         except Degenerate:
             undrawn.append(figure.name)
     assert undrawn == ["sectors-moons", "ray-of-a-residual"]
+
+
+@pytest.mark.parametrize(
+    ("front", "deep"), [(False, False), (True, False), (False, True)], ids=["", "linear", "deep"]
+)
+@pytest.mark.parametrize("dim", [3, 4, 6])
+def test_a_net_that_is_off_everywhere_says_nothing(dim: int, front: bool, deep: bool) -> None:
+    # |w . y| <= sqrt(dim) |w| < 100 on the sphere
+    rng = np.random.default_rng(0)
+    head = (Layer.of(rng.standard_normal((dim, dim)), None),) if front else ()
+    hidden = Layer.of(rng.standard_normal((4, dim)), [-100.0] * 4, ReLU())
+    more = (Layer.of(rng.standard_normal((3, 4)), [1.0, -1, 1], ReLU()),) if deep else ()
+    last = Layer.of(np.eye(3 if deep else 4)[:2], None)
+    network = Network((Block((*head, hidden, *more, last), LayerNorm.of(1e-5, dim=dim)),))
+    data = Dataset.of(rng.standard_normal((200, dim)), np.zeros((200, 2)))
+    given = Subjects.of(Toy.of("dead", network, data))
+    for question in (q for q in CORE if q.claim not in ("instruments", "referee")):
+        for finding in asking.answer(question, given).findings:
+            if finding.kind is not Kind.THEOREM:
+                assert finding.verdict is UNDECIDED and finding.why, finding
+    with pytest.raises(Degenerate, match=r"the net is dead: .* got 4 neurons"):
+        must_live(network)
+    alive = Layer.of(hidden.weight, [-100.0] * 3 + [0.0], ReLU())
+    must_live(Network((Block((*head, alive, *more, last), LayerNorm.of(1e-5, dim=dim)),)))
+
+
+def test_one_arc_has_none_to_differ_from() -> None:
+    # x + y = 2 touches the circle x^2 + y^2 = 2
+    found = arcs_of_the_circle.arcs_of(block([[1, 1]], [-2], "rms"))
+    own = arcs_of_the_circle.own_map_finding("", found)
+    assert (own.verdict, own.why) == (UNDECIDED, "one arc has no other to differ from")
 
 
 def test_claims_about_a_toy_that_did_not_learn_are_left_open() -> None:

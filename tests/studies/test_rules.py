@@ -44,6 +44,33 @@ def over(low: float, high: float, clusters: int = MINIMUM, unit: str = "nets") -
     return Estimate((low + high) / 2, (low, high), clusters, unit)
 
 
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: OnInterval("x", (0, math.inf), ()), "one way only; got x is refuted nowhere"),
+        (lambda: above(0.5, "x", least=0), "least .* got 0"),
+        (lambda: above(0.5, "x", least=2.5), "least .* got 2.5"),  # type: ignore[arg-type]
+        (lambda: theorem("x").decide(Estimate.exactly(-1)), "x cannot be so; got -1 exactly"),
+        (lambda: above(0.5, "x").decide(0.6), "judges estimates; got 0.6"),  # type: ignore[arg-type]
+        (lambda: above(0.5, "x", range=SHARE).decide(Estimate(7, (6, 8), 30)), "x cannot be so"),
+        (lambda: above(0.5, "x", range=SHARE).decide(Estimate(-0.1, (-1, 0.2), 30)), "be so"),
+        (lambda: at_most(3, "x", range=(0, 9)).decide(Estimate.exactly(10)), r"within \[0, 9\]"),
+    ],
+)
+def test_what_no_rule_can_be_or_judge_is_refused(call: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        call()
+
+
+def test_a_range_knows_of_rounding_and_of_intervals_that_reach_over_it() -> None:
+    rule = above(0.5, "x", range=SHARE)
+    assert rule.decide(Estimate(1 + 1e-15, (0.9, 1 + 1e-15), 30)).verdict is SUPPORTED
+    assert rule.decide(Estimate(0.9, (0.7, 1.1), 30)).verdict is SUPPORTED
+
+
 # ---- text and decision
 
 

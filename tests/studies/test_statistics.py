@@ -20,6 +20,7 @@ from exact import InvalidInput
 from studies.rules import SHARE, above, equivalent, larger_than
 from studies.statistics import (
     Estimate,
+    Percentile,
     equivalence,
     holm,
     mantel,
@@ -111,9 +112,50 @@ def test_bca_is_efrons_on_the_law_schools() -> None:
 
 
 def test_bca_of_a_mean_is_that_of_the_formulas() -> None:
-    values = rng(3).exponential(size=30)
+    values = rng(3).exponential(size=120)
     found = over_clusters(values, rng())
     assert found.interval == pytest.approx(bca_by_hand(values, np.mean, 4000), abs=0.03)
+    assert found.method == "BCa"
+
+
+def studentised_by_hand(values: Any, draws: int) -> tuple[float, float]:
+    generator, count = rng(9), len(values)
+    error, found = values.std(ddof=1) / math.sqrt(count), []
+    for _ in range(draws):
+        drawn = generator.choice(values, count)
+        found.append((drawn.mean() - values.mean()) / (drawn.std(ddof=1) / math.sqrt(count)))
+    low, high = np.quantile(found, [0.975, 0.025])
+    return values.mean() - low * error, values.mean() - high * error
+
+
+def test_the_mean_of_few_values_has_a_studentised_bootstrap() -> None:
+    for size in (10, 30, 99):
+        values = rng(3).exponential(size=size)
+        found = over_clusters(values, rng())
+        assert found.method == "studentised bootstrap"
+        by_hand = studentised_by_hand(values, 4000)
+        assert found.interval == pytest.approx(by_hand, abs=0.06)
+    low, high = over_clusters(rng(3).lognormal(size=10), rng(), range=(1.5, 2)).interval or (0, 0)
+    assert (low, high) == (1.5, 2)
+    assert over_clusters([0.0] * 9 + [1.0], rng()).method == "BCa"  # draws without a spread
+
+
+def test_intervals_stay_within_the_range_of_a_statistic() -> None:
+    shares = [0.0, 0.0, 0.1, 0.9]
+    beyond, cut = over_clusters(shares, rng()), over_clusters(shares, rng(), range=SHARE)
+    assert beyond.interval is not None and beyond.interval[0] < 0
+    assert cut.interval == (0, beyond.interval[1]) and cut.method == "t"
+
+
+def test_a_percentile_of_few_values_is_not_judged() -> None:
+    high = Percentile(0.99)
+    assert high.fewest == 1000 and Percentile(0.5).fewest == 20 and Percentile(0.05).fewest == 200
+    values = rng(1).exponential(size=1000)
+    few = over_clusters(values[:999], rng(), statistic=high, unit="residuals", draws=99)
+    assert few.interval is None and few.why == "999 values for a percentile: it takes 1,000"
+    assert few.value == pytest.approx(np.quantile(values[:999], 0.99))
+    many = over_clusters(values, rng(), statistic=high, unit="residuals", draws=99)
+    assert many.interval is not None
 
 
 def test_wilson_is_that_of_newcombes_examples() -> None:
@@ -130,7 +172,7 @@ def test_pairs_of_one_seed_are_compared_and_seeds_alone_refused() -> None:
     first, second = (dict(enumerate(row.tolist())) for row in SLEEP)
     found = paired(second, first, rng())
     assert found.value == pytest.approx(1.58) and found.clusters == 10
-    by_hand = bca_by_hand(SLEEP[1] - SLEEP[0], np.mean, 4000)
+    by_hand = studentised_by_hand(SLEEP[1] - SLEEP[0], 4000)
     assert found.interval == pytest.approx(by_hand, abs=0.1)
     assert paired(dict(reversed(second.items())), first, rng()) == found
     nine = paired(*({k: v for k, v in row.items() if k} for row in (second, first)), rng())
@@ -139,6 +181,95 @@ def test_pairs_of_one_seed_are_compared_and_seeds_alone_refused() -> None:
     assert nine.interval == pytest.approx((student.low, student.high))
     with pytest.raises(InvalidInput, match=r"one side only; got \[3\]"):
         paired({0: 1.0, 3: 2.0}, {0: 1.0}, rng())
+
+
+@pytest.mark.parametrize("size", [1e200, 1e308, 1e-300])
+def test_the_scale_of_what_is_tested_does_not_matter(size: float) -> None:
+    first, second = np.triu_indices(8, 1)
+    values = rng(4).uniform(0, 1, len(first))
+    matrix = np.zeros((8, 8))
+    matrix[first, second] = matrix[second, first] = values
+    for ranked in (False, True):
+        plain, large = (
+            mantel(one, one**1, rng(), ranked=ranked, draws=99) for one in (matrix, matrix * size)
+        )
+        assert large.value == pytest.approx(1.0) and large.p == plain.p < 0.05
+    labels = np.arange(8) % 2
+    plain, large = (
+        permute_labels(one, first, second, labels, rng(), draws=99)
+        for one in (values, values * size)
+    )
+    assert large.permutation.p == plain.permutation.p and large.welch_p == pytest.approx(
+        plain.welch_p
+    )
+    assert plain.difference is not None
+    assert large.difference == pytest.approx(plain.difference * size)
+    assert large.error_ratio == pytest.approx(plain.error_ratio)
+
+
+def test_a_difference_beyond_floats_has_no_test() -> None:
+    first, second = np.triu_indices(4, 1)
+    labels = np.arange(4) % 2
+    values = np.where(labels[first] != labels[second], 1.5e308, -1.5e308)
+    found = permute_labels(values, first, second, labels, rng(), draws=9)
+    assert found.difference is None and "larger than float64" in found.permutation.why
+
+
+def pairs(**other: Any) -> dict[str, Any]:
+    first, second = np.triu_indices(4, 1)
+    asked = {"values": np.arange(6.0), "first": first, "second": second}
+    return {**asked, "labels": np.arange(4) % 2, "rng": rng(), "draws": 9, **other}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: mantel(np.eye(4), np.eye(4), rng(), alternative="typo"), "no such alternative"),
+        (lambda: permute_labels(**pairs(alternative="typo")), "no such alternative; got 'typo'"),
+        (lambda: mantel(np.eye(4), np.eye(4), rng(), draws=-1), "draws .* got -1"),
+        (lambda: permute_labels(**pairs(draws=0)), "draws .* got 0"),
+        (lambda: over_clusters([1.0, 2.0], rng(), draws=0), "draws .* got 0"),
+        (
+            lambda: mantel(np.triu(np.ones((4, 4))), np.eye(4), rng()),
+            "not symmetric; got 1.0 above",
+        ),
+        (
+            lambda: mantel(np.where(np.tri(4, k=-1), np.nan, 1), np.eye(4), rng()),
+            "not symmetric; got 1.0 above the diagonal, nan below",
+        ),
+        (
+            lambda: permute_labels(**pairs(labels=np.array([0, 1, np.nan, 1]))),
+            "no label; got 1 NaN",
+        ),
+        (lambda: permute_labels(**pairs(first=np.array([-1] * 6))), "first has what is no number"),
+        (lambda: permute_labels(**pairs(second=np.array([9] * 6))), "second has what is no number"),
+        (lambda: permute_labels(**pairs(first=np.zeros(6))), "first has what is no number"),
+        (lambda: permute_labels(**pairs(values=np.arange(5.0))), "do not fit; got first of shape"),
+        (lambda: permute_labels(**pairs(strata=np.zeros(5, int))), "got strata of shape"),
+        (lambda: permute_labels(**pairs(strata=np.full(6, -1))), "strata has what is no number"),
+        (lambda: wilson(5, 3), "more hits than draws; got 5 of 3"),
+        (lambda: wilson(-1, 3), "hits .* got -1"),
+        (lambda: wilson(1.5, 3), "hits .* got 1.5"),
+        (lambda: share_above([[1.0, 2.0]]), r"values of shape \(1, 2\)"),
+        (lambda: share_above([1.0], math.nan), "against nan"),
+        (lambda: share_above(["a"]), "values are no numbers"),
+        (lambda: over_clusters(["a", "b"], rng()), "values are no numbers"),
+        (lambda: equivalence([1.0, 2.0], math.inf, rng()), "no margin; got inf"),
+        (lambda: holm([None]), "no p-values"),
+        (lambda: Estimate(0.5, (0.4, 0.6), -3), "clusters .* got -3"),
+        (lambda: Estimate(0.5, (0.4, 0.6), 0), "clusters .* got 0"),
+        (lambda: Estimate(0.5, (0.4, 0.6), 2.5), "clusters .* got 2.5"),
+        (lambda: Estimate(0.5, (0.4, 0.6), 30, p=1.5), "no p-value; got 1.5"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(call: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        call()
+
+
+def test_a_bootstrap_need_not_hold_its_value() -> None:
+    assert Estimate(0.5, (0.6, 0.7), 30, method="BCa").interval == (0.6, 0.7)
+    assert Estimate.unknown("none", clusters=0).clusters == 0
 
 
 def test_tost_is_that_of_cauchy_for_two_values() -> None:
@@ -169,12 +300,16 @@ def binomial(count: int, share: float) -> tuple[float, float]:
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    """Students' interval 95%; BCa of a normal mean what the bootstrap's spread, sqrt((n-1)/n) of
-    Student's and with normal quantiles, leaves: 93.7% for 30 values.
+    """Student's interval 95%, the studentised bootstrap too; BCa of a normal mean what the
+    bootstrap's spread, sqrt((n-1)/n) of Student's and with normal quantiles, leaves.
     """
-    wanted = 2 * stats.t.cdf(1.96 * math.sqrt(29 / 30), 29) - 1
-    assert wanted == pytest.approx(0.937, abs=1e-3)
-    for size, trials, share, draws in ((5, 600, 0.95, 0), (30, 240, wanted, 799)):
+    wanted = 2 * stats.t.cdf(1.96 * math.sqrt(119 / 120), 119) - 1
+    assert wanted == pytest.approx(0.947, abs=1e-3)
+    for size, trials, share, draws in (
+        (5, 600, 0.95, 1),
+        (30, 240, 0.95, 799),
+        (120, 120, wanted, 799),
+    ):
         generator, covered = rng(11), 0
         for _ in range(trials):
             found = over_clusters(generator.normal(3, 2, size), generator, draws=draws)

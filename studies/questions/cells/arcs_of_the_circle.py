@@ -154,6 +154,8 @@ def own_map_finding(subject: str, found: Arcs) -> Finding:
         "maps": maps,
         "codes_with_several_arcs": found.shared_codes,
     }
+    if cells == 1:
+        return OWN.undecided(subject, "one arc has no other to differ from", value=value, data=data)
     return OWN.finding(subject, Estimate.exactly(cells - maps), value=value, data=data)
 
 

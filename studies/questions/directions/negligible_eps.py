@@ -36,7 +36,16 @@ from studies.questions.shared.nets import Nets, ensemble
 from studies.questions.shared.pictures import Curve, Row, beyond, forest, sweeps
 from studies.questions.shared.rays import directed, must_live, with_eps, with_rule
 from studies.rules import SHARE, Claim, below
-from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters, wilson
+from studies.statistics import (
+    MINIMUM,
+    NETS,
+    SEQUENCES,
+    Degenerate,
+    Estimate,
+    Percentile,
+    over_clusters,
+    wilson,
+)
 from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 from toy_models.models import NormName
@@ -48,6 +57,7 @@ if TYPE_CHECKING:
 CLAIM = "0.4"
 RESIDUALS = "residuals"
 NEGLIGIBLE, CHANGE = 0.02, 0.01
+HIGH, CHANGES = Percentile(0.99), (0.0, 2.0)
 SWEPT, DRAWS = 1_000, 499
 UNTRAINED = ", untrained"
 EPS = tuple(f"1e-{k}" for k in range(12, 2, -1))
@@ -71,9 +81,10 @@ def _code(unit: str, least: int = 1) -> Claim:
 def _output(unit: str, least: int = 1) -> Claim:
     """The claim about outputs, over these units."""
     of = "the relative change of the output between eps and 0"
+    high = f"99th percentile (of at least {HIGH.fewest:,} vectors)"
     rules = (
-        below(CHANGE, f"the {which} of {of}", range=(0, 2), unit=unit, least=least)
-        for which in ("median", "99th percentile")
+        below(CHANGE, f"the {which} of {of}", range=CHANGES, unit=unit, least=least)
+        for which in ("median", high)
     )
     return Claim(
         CLAIM,
@@ -117,11 +128,6 @@ def fits(subject: Subject) -> bool:
 # ---- findings
 
 
-def quantile_99(values: FloatArray) -> float:
-    """The 99th percentile."""
-    return float(np.quantile(values, 0.99))
-
-
 def findings_of(
     subject: str,
     network: Network,
@@ -140,8 +146,8 @@ def findings_of(
     share = share_over(found.other, places, rng, unit=unit, draws=DRAWS)
     groups = [found.change[places == one] for one in np.unique(places)]
     median, high = (
-        over_clusters(groups, rng, statistic=statistic, unit=unit, draws=DRAWS)
-        for statistic in (np.median, quantile_99)
+        over_clusters(groups, rng, statistic=statistic, unit=unit, draws=DRAWS, range=CHANGES)
+        for statistic in (np.median, HIGH)
     )
     named = {**_eps(network), "residuals": len(vectors), **(data or {})}
     count = int(found.other.sum())
@@ -256,7 +262,14 @@ def nets_findings(subject: str, nets: Nets, rule: EpsRule, seed: int) -> list[Fi
     rows = np.array([*_rows(nets, rule)])
     if not len(rows):
         return [one[NETS].undecided(subject, "no net learned") for one in (CODE, OUTPUT)]
-    share, median, high = (over_clusters(column, rng) for column in rows.T)
+    share, median, high = (
+        over_clusters(column, rng, range=bounds)
+        for column, bounds in zip(rows.T, (SHARE, CHANGES, CHANGES), strict=True)
+    )
+    fewest = min(len(one.dataset) for one in nets.results)
+    if fewest < HIGH.fewest:
+        why = f"{fewest} vectors a net for a percentile: it takes {HIGH.fewest:,}"
+        high = Estimate.unknown(why, clusters=len(rows), value=high.value)
     if not rows[:, 0].any():
         share = _none(nets)
     spread = f"largest of a net {percent(float(rows[:, 0].max()))}; {nets.told}"

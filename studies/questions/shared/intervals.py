@@ -69,4 +69,4 @@ def share_over(
     if hits.all() or not hits.any():
         return wilson(len(found) * bool(hits.all()), len(found), unit=unit)
     groups = [hits[places == one].astype(np.float64) for one in found]
-    return over_clusters(groups, rng, unit=unit, draws=draws)
+    return over_clusters(groups, rng, unit=unit, draws=draws, range=(0, 1))

@@ -4,13 +4,13 @@ last change is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from exact import Layer, Network, Norm, RationalMatrix, Ray, partition
+from exact import Block, Layer, Network, Norm, RationalMatrix, Ray, partition
 from exact.arithmetic.linear_algebra import rank
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, rational
 from exact.networks.norms import EpsRule
@@ -117,25 +117,54 @@ def spanning(network: Network, rows: Sequence[Sequence[object]]) -> list[Pair]:
 
 
 def must_live(network: Network) -> None:
-    """Raises Degenerate for a network whose first hidden layer is constant (exactly): no neuron of
-    it depends on the direction, and what is found of it is empty.
+    """Raises Degenerate for a network whose first layer with a bend has the same bits everywhere
+    (exactly): no neuron of it depends on the direction, or behind a norm none has its boundary
+    within the norm's ball. What is found of such a network is empty.
     """
-    layer, norm = network.blocks[0].layers[0], network.blocks[0].norm
-    for row in layer.weight.float64().tolist():
-        gained = row if norm is None else [a * b for a, b in _by_gain(row, norm)]
-        if any(_centred_exactly(network, tuple(gained))):
-            return
-    raise Degenerate(
-        "every neuron of the first layer is constant",
-        value=f"{layer.width} neurons",
-        remedy="take a network that trained",
+    block = network.blocks[0]
+    layer = _first_bend(block)
+    if not any(_flips(layer, neuron, block.norm) for neuron in range(layer.width)):
+        raise Degenerate(
+            "the net is dead: no neuron of its first layer ever changes",
+            value=f"{layer.width} neurons",
+            remedy="take a network that trained",
+        )
+
+
+def _first_bend(block: Block) -> Layer:
+    """The first layer of a block that bends, as a function of what enters the block; without any,
+    the first layer.
+    """
+    first, *rest = block.layers
+    weight, bias = first.weight, first.bias
+    for layer in rest:
+        if first.bits or not any(one.bits for one in block.layers):
+            break
+        weight, bias = (
+            RationalMatrix.from_backend(layer.weight.exact * one.exact) for one in (weight, bias)
+        )
+        bias = RationalMatrix.from_backend(bias.exact + layer.bias.exact)
+        first = Layer(weight, bias, layer.activation)
+    return first
+
+
+def _flips(layer: Layer, neuron: int, norm: Norm | None) -> bool:
+    """Whether a neuron is on at some inputs and off at others; of a layer without bends, whether it
+    is not constant.
+    """
+    row = layer.operator.row(neuron)
+    if norm is None:
+        return any(row)
+    weights = RationalArray(
+        len(row), 1, [a * b for a, b in zip(row, norm.gain.column(), strict=True)]
     )
-
-
-def _by_gain(row: Sequence[float], norm: Norm) -> Iterator[tuple[Rational, Rational]]:
-    """Each weight beside the gain that it is multiplied by."""
-    for weight, gain in zip(row, norm.gain.column(), strict=True):
-        yield rational(weight, "weight"), gain
+    square = sum(x * x for x in norm.project(weights).entries())
+    if not square or not layer.bits:
+        return bool(square)
+    offset = layer.bias.column()[neuron]
+    offset += sum(a * b for a, b in zip(row, norm.bias.column(), strict=True))
+    heights = (offset - bend for bend in layer.activation.breakpoints)
+    return any(height * height < norm.dim * square for height in heights)
 
 
 def _centred_exactly(network: Network, row: Vector) -> list[Rational]:
