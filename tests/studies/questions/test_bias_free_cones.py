@@ -50,9 +50,9 @@ def test_without_biases_nothing_is_crossed_and_one_bias_is_seen() -> None:
 def test_a_network_whose_walls_are_far_off_supports_and_one_with_near_walls_refutes() -> None:
     rng = np.random.default_rng(2)
     rows = torch.tensor(rng.uniform(0.5, 1.5, (100, 1)))
-    data = Dataset.of(rows, torch.arange(100) % 2)
     near, far = walls(*rng.uniform(0.1, 8, 30)), walls(4, *np.linspace(50, 60, 60))
     for net, verdict in ((near, REFUTED), (far, SUPPORTED)):
+        data = Dataset.of(rows, net.forward_float(rows.numpy()))
         (found,) = of_own(Toy.of("walls", net, data), 0)
         assert found.verdict is verdict, found.value
 
