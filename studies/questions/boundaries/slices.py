@@ -354,12 +354,13 @@ def _draw_slice(nets: Nets) -> Canvas:
     network, result = nets.networks[0], nets.results[0]
     one = start(network, result.dataset.inputs.double().numpy(), min(1, DEPTH - 1))
     rng = np.random.default_rng(result.config.seed)
-    for those in triples(result.dataset.targets.numpy(), 20, rng, one=False):
+    labels = result.dataset.targets.numpy()
+    for those in triples(labels, 20, rng, one=False):
         corners = one.vectors[those]
         if not in_line(corners):
             found, at = slice_of(one.network, corners), np.array([[0.0, 0], [1, 0], [0, 1]])
             title = "A slice through three activations"
-            return polytopes_figure(found, title=title, data=at, classes=[0, 1, 2])
+            return polytopes_figure(found, title=title, data=at, classes=labels[those].tolist())
     raise Degenerate("no three activations span a slice", value=20, remedy="take another net")
 
 
