@@ -7,6 +7,7 @@ from studies.questions.features import (
     clusters,
     nmf_directions,
     polysemantic_neurons,
+    projections,
     superposed_features,
 )
 
@@ -14,5 +15,6 @@ QUESTIONS: tuple[Question, ...] = (
     clusters.QUESTION,
     nmf_directions.QUESTION,
     polysemantic_neurons.QUESTION,
+    projections.QUESTION,
     superposed_features.QUESTION,
 )
