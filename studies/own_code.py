@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 from exact import InvalidInput
@@ -20,24 +21,46 @@ def imported(
     """The function that `package.module:function` names, of a module on Python's path or in the
     folder where the command runs; or another thing, of which `is_one` knows whether it is `what`.
 
-    The module is run, as any import does. Raises InvalidInput for a module that is not there or
-    cannot be imported, with what went wrong in it, for a name that it does not have, and for what
-    is something else.
+    Raises InvalidInput as `found` does, and for what is something else.
     """
-    module, _, name = named.partition(SEPARATOR)
-    if not all(part.isidentifier() for part in (*module.split("."), name)):
+    value = found(named, option, what=what)
+    if not is_one(value):
+        raise InvalidInput(
+            f"the module of {option} has something that is no {what}",
+            value=named,
+            remedy=f"define a {what} {named.partition(SEPARATOR)[2]}",
+        )
+    return value
+
+
+def found(named: str, option: str, *, what: str = "function") -> Any:
+    """What `package.module:name` names; the name may have parts, joined by dots.
+
+    The module is run, as any import does. Raises InvalidInput for a module that is not there or
+    cannot be imported, with what went wrong in it, and for a name that it does not have.
+    """
+    module, _, path = named.partition(SEPARATOR)
+    if not all(part.isidentifier() for part in (*module.split("."), *path.split("."))):
         raise InvalidInput(
             f"{option} does not name a {what}",
             value=repr(named[:80]),
             remedy=f"write {option} package.module:{what}",
         )
-    found = getattr(_module(module, option), name, None)
-    if not is_one(found):
-        wrong = f"has no such {what}" if found is None else f"has something that is no {what}"
-        raise InvalidInput(
-            f"the module of {option} {wrong}", value=named, remedy=f"define {name} in {module}"
-        )
-    return found
+    place = _module(module, option)
+    for part in path.split("."):
+        if not hasattr(place, part):
+            raise InvalidInput(
+                f"the module of {option} has no such {what}",
+                value=named,
+                remedy=f"define {part} in {module}",
+            )
+        place = getattr(place, part)
+    return place
+
+
+def said(error: BaseException) -> str:
+    """What an error says, on one line; user's code may raise some that cannot say anything."""
+    return " ".join(str(TracebackException.from_exception(error, lookup_lines=False)).split())
 
 
 def _module(name: str, option: str) -> Any:
@@ -52,14 +75,14 @@ def _module(name: str, option: str) -> Any:
                 remedy="run the command in the folder of the module, or install it",
             ) from error
         raise _failed(name, option, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module of a user's may do anything
         raise _failed(name, option, error) from error
 
 
-def _failed(name: str, option: str, error: Exception) -> InvalidInput:
+def _failed(name: str, option: str, error: BaseException) -> InvalidInput:
     return InvalidInput(
         f"the module of {option} cannot be imported",
-        value=f"{name}: {type(error).__name__}: {error}",
+        value=f"{name}: {type(error).__name__}: {said(error)}",
         remedy=f"try it: python -c 'import {name}'",
     )
 
@@ -72,4 +95,5 @@ def _here() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(here)
+        if here in sys.path:
+            sys.path.remove(here)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +30,7 @@ from studies.validation.scores import Score, scores
 from viz import style
 
 QUICK_BUDGET, WIDTH = 1_000, 120
+EVERY = 15  # seconds between lines about what is done
 TITLE = "Approximate methods before their exact referees"
 CAPTION = (
     "Relative error (root of the mean square over nets) against the budget; a line a method, "
@@ -50,14 +53,10 @@ def run(
     most = QUICK_BUDGET if quick and not budgets else None
     settings = Settings(methods, scope, tuple(sorted(set(budgets))) or None, most)
     screen = wide_console()
-    with opened(out, settings, force=force) as folder:
+    # methods of a user's own may change the working folder
+    with opened(out.absolute(), settings, force=force) as folder:
         with _progress() as live:
-            row = live.add_task("", total=None)
-
-            def report(what: str, done: int, total: int) -> None:
-                live.update(row, description=what, completed=done, total=total)
-
-            rows = collected(folder, settings, report)
+            rows = collected(folder, settings, _Steps(live, live.add_task("", total=None)))
         found = scores(rows, {method.name: method.scale for method in methods})
         decided = decisions(rows, least=min(MINIMUM, len(scope.seeds)))
         _write(folder, settings, found, decided)
@@ -69,8 +68,11 @@ def run(
     for shown in _shown(found, decided):
         screen.print(shown)
     screen.print(page.told(rows))
-    for method, outcome, count in page.missed(rows)[: page.MISSED]:
+    missed = page.missed(rows)
+    for method, outcome, count in missed[: page.MISSED]:
         screen.print(f"  {count:6,}  {method}: {outcome}")
+    if len(missed) > page.MISSED:
+        screen.print(f"  and {len(missed) - page.MISSED} more outcomes, in the report")
     screen.print(f"report: {out / PAGE}")
     return 0
 
@@ -108,9 +110,25 @@ def chosen(names: Sequence[str]) -> tuple[Method, ...]:
 
 
 def wide_console() -> Console:
-    """A console whose tables are not cut where the output is no terminal."""
+    """A console whose tables are not cut: a narrow terminal breaks lines, which can be read."""
     screen = console()
-    return screen if screen.is_terminal else Console(markup=False, highlight=False, width=WIDTH)
+    return Console(markup=False, highlight=False, width=max(screen.width, WIDTH))
+
+
+@dataclass
+class _Steps:
+    """What is done, on stderr: a bar on a terminal, elsewhere a line now and then."""
+
+    live: Progress
+    row: TaskID
+    told: float = field(default_factory=time.monotonic)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.live.update(self.row, description=what, completed=done, total=total)
+        now = time.monotonic()
+        if not self.live.console.is_terminal and now - self.told >= EVERY:
+            self.told = now
+            self.live.console.print(f"{done} of {total} pairs of nets: {what}", soft_wrap=True)
 
 
 def _progress() -> Progress:

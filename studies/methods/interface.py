@@ -7,10 +7,7 @@ the business of its referee (`studies.methods.quantities`).
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -20,6 +17,7 @@ import numpy as np
 from exact import Domain, InvalidInput, MissingExtra, Network
 from studies.methods.estimate import MethodEstimate
 from studies.methods.quantities import QUANTITIES
+from studies.own_code import found
 
 Function = Callable[[Network, Domain, int, np.random.Generator], MethodEstimate]
 Scale = Literal["relative", "log10"]
@@ -91,51 +89,20 @@ def load(text: str) -> Method:
 
     Raises InvalidInput where there is none.
     """
-    module_name, _, path = text.partition(":")
-    with _working_folder():
-        try:
-            found: Any = import_module(module_name)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-                raise
-            raise InvalidInput(
-                "there is no such module",
-                value=module_name,
-                remedy="write --method package.module:function, from the folder it is in",
-            ) from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise InvalidInput(
-                "the module has no such method",
-                value=text,
-                remedy=f"define {part} in {module_name}",
-            )
-        found = getattr(found, part)
-    return _as_method(found, text)
+    return _as_method(found(text, "--method"), text)
 
 
-def _as_method(found: Any, text: str) -> Method:
-    if isinstance(found, Method):
-        return found
-    quantity = getattr(found, "quantity", None)
-    if not callable(found) or not isinstance(quantity, str):
+def _as_method(named: Any, text: str) -> Method:
+    if isinstance(named, Method):
+        return named
+    quantity = getattr(named, "quantity", None)
+    if not callable(named) or not isinstance(quantity, str):
         raise InvalidInput(
             "a method does not say which quantity it estimates",
             value=text,
             remedy=f"write @method(QUANTITY) above it, one of {', '.join(QUANTITIES)}",
         )
-    return Method(_name(found), quantity, found)
-
-
-@contextmanager
-def _working_folder() -> Iterator[None]:
-    """The working folder first in the path of modules, as `python file.py` has it."""
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
+    return Method(_name(named), quantity, named)
 
 
 def require_extra(library: str, extra: str, what: str) -> Any:

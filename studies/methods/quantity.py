@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 
 from exact import Domain, Network
+from exact.errors import abbreviated
 from studies.methods.estimate import MethodEstimate
+
+LARGEST = 1e150
+"""What estimates may be: their squares are still finite."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class MapQuantity(Quantity):
         values = np.asarray(estimate.value, dtype=np.float64)
         if not np.isfinite(values).all():
             return "entries are not finite"
+        if values.size and values.max() > LARGEST:
+            return f"entries are beyond {LARGEST:g}"
         return "entries are negative" if (values < 0).any() else ""
 
     def compare(self, estimate: MethodEstimate, truth: Any) -> Comparison:
@@ -111,9 +117,11 @@ def number_fault(value: Any, what: str) -> str:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
     if not is_number:
         return f"{what} is no number: {_short(value)}"
-    number = float(value)
+    number = _float(value)
     if math.isnan(number) or math.isinf(number):
-        return f"{what} is not finite: {number}"
+        return f"{what} is not finite: {_short(value)}"
+    if number > LARGEST:
+        return f"{what} is beyond {LARGEST:g}: {_short(value)}"
     return f"{what} is negative: {_short(value)}" if number < 0 else ""
 
 
@@ -124,9 +132,11 @@ def interval_fault(interval: Any, value: float) -> str:
     if not isinstance(interval, tuple | list) or len(interval) != 2:
         return f"the interval is no pair: {_short(interval)}"
     for end in interval:
-        if not isinstance(end, numbers.Real) or isinstance(end, bool) or math.isnan(float(end)):
+        if not isinstance(end, numbers.Real) or isinstance(end, bool) or math.isnan(_float(end)):
             return f"an end of the interval is no number: {_short(end)}"
-    low, high = map(float, interval)
+    low, high = map(_float, interval)
+    if low <= 0 and high == math.inf:
+        return f"the interval [{low:g}, {high:g}] holds whatever the value may be"
     if low > high:
         return f"the interval ends before it begins: [{low:g}, {high:g}]"
     if not low <= value <= high:
@@ -145,6 +155,13 @@ def _array_fault(value: Any, truth: np.ndarray, kind: Any) -> str:
     return ""
 
 
+def _float(value: Any) -> float:
+    """The nearest float, infinite where a number is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return abbreviated(value if isinstance(value, int) else repr(value), 60)

@@ -19,6 +19,7 @@ from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import abbreviated
 from studies.methods import QUANTITIES, Method, MethodEstimate, Quantity
 from studies.methods.quantities.region_volume import covered_share
+from studies.own_code import said
 from studies.validation.population import Net
 from studies.validation.problems import PROBLEMS, Problem
 
@@ -168,14 +169,15 @@ class _Item:
         started = time.perf_counter()
         try:
             found = method(network, self.problem.domain, row.budget, rng)
+            seconds = time.perf_counter() - started
+            fault = self.fault(found, truth)
         except Unsupported as error:
-            return replace(row, outcome=_outcome(REFUSED, str(error)))
+            return replace(row, outcome=_outcome(REFUSED, said(error)))
         except MissingExtra as error:
-            return replace(row, outcome=_outcome(MISSING, str(error)))
-        except (Exception, SystemExit) as error:  # a user's code may do anything
-            return replace(row, outcome=_outcome(RAISED, f"{type(error).__name__}: {error}"))
-        seconds = time.perf_counter() - started
-        fault = self.fault(found, truth)
+            return replace(row, outcome=_outcome(MISSING, said(error)))
+        except (Exception, SystemExit) as error:  # a user's code and its values may do anything
+            why = f"{type(error).__name__}: {said(error)}"
+            return replace(row, outcome=_outcome(RAISED, why))
         if fault:
             return replace(row, outcome=_outcome(NONSENSE, fault), seconds=seconds)
         compared = self.quantity.compare(found, truth)
@@ -226,7 +228,9 @@ def generator(seed: int, row: Row) -> np.random.Generator:
 
 
 def _outcome(result: str, why: str) -> str:
-    return f"{result}: {abbreviated(why, LONGEST)}"
+    """An outcome that a file can hold."""
+    told = f"{result}: {abbreviated(why, LONGEST)}"
+    return told.encode("utf-8", "replace").decode("utf-8")
 
 
 def counts(rows: Iterable[Row]) -> Mapping[str, int]:

@@ -143,9 +143,10 @@ def missed(rows: Iterable[Row]) -> list[tuple[str, str, int]]:
 def told(rows: Sequence[Row]) -> str:
     """How many estimates there are, and how many of each other outcome."""
     found = dict(counts(rows))
-    good = found.pop(OK, 0)
+    good, none = found.pop(OK, 0), sum(found.values())
     rest = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
-    return f"{good:,} estimates" + (f"; {rest}" if rest else "")
+    left = f", and {none:,} times there is none: {rest}" if none else ""
+    return f"{good:,} estimate{'' if good == 1 else 's'}{left}"
 
 
 # ---- the figure

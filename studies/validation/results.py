@@ -104,7 +104,7 @@ def _refuse_others(folder: Path, settings: Settings, force: bool) -> None:
         raise InvalidInput(
             "the folder is no validation", value=folder, remedy="give an empty folder"
         )
-    if json.loads(known.read_text("utf-8")) == settings.values() and not force:
+    if _settings_in(known) == settings.values() and not force:
         return
     if not force:
         raise InvalidInput(
@@ -117,16 +117,27 @@ def _refuse_others(folder: Path, settings: Settings, force: bool) -> None:
     shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
+def _settings_in(path: Path) -> Any:
+    """The settings of a validation; None where the file is damaged, which nothing is equal to."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+
+
 def collected(folder: Path, settings: Settings, report: Report) -> list[Row]:
-    """All rows: those that are there, and the others made part by part."""
-    if (folder / ROWS).is_file():
-        return read_rows(folder / ROWS)
+    """All rows: those that are there, and the others made part by part. A file that is damaged, as
+    a machine that stops leaves it, counts for none.
+    """
+    whole = _rows_in(folder / ROWS)
+    if whole is not None:
+        return whole
     parts, done = folder / PARTS, 0
     parts.mkdir(exist_ok=True)
     kinds, seeds = settings.scope.kinds, settings.scope.seeds
     total = len(kinds) * len(seeds)
     for kind in kinds:
-        missing = [seed for seed in seeds if not _part(parts, kind, seed).is_file()]
+        missing = [seed for seed in seeds if _rows_in(_part(parts, kind, seed)) is None]
         done += len(seeds) - len(missing)
         for seed in _made(parts, kind, missing, settings):
             done += 1
@@ -170,6 +181,14 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None)
         name: np.array(values, dtype=object if values and isinstance(values[0], str) else None)
         for name, values in columns.items()
     }
+
+
+def _rows_in(path: Path) -> list[Row] | None:
+    """The rows of a file; None where there is none, or one that is damaged."""
+    try:
+        return read_rows(path) if path.is_file() else None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def read_rows(path: Path) -> list[Row]:

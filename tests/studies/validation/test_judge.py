@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,26 @@ def raising(error: BaseException) -> Method:
     return Method("stub", "code_count", function, budgets=(1,))
 
 
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+class Unnumbered(numbers.Real):
+    def __float__(self) -> float:
+        raise RuntimeError("no float")
+
+
+Unnumbered.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+
+
+def test_a_value_that_does_anything_is_an_outcome() -> None:
+    bad, fine = rows_of(
+        returning(MethodEstimate(Unnumbered())), replace(returning(MethodEstimate(4)), name="good")
+    )
+    assert bad.outcome == "raised: RuntimeError: no float" and fine.is_ok
+
+
 def rows_of(*methods: Method, of: Net | None = None) -> list[Row]:
     return [row for rows in judge(methods, [of or net()]) for row in rows]
 
@@ -63,6 +84,10 @@ def test_a_right_estimate_has_a_row_with_everything() -> None:
         (MethodEstimate(math.nan), "the value is not finite: nan"),
         (MethodEstimate(math.inf), "the value is not finite: inf"),
         (MethodEstimate(-1), "the value is negative: -1"),
+        (MethodEstimate(1e308, (0, 1e308)), r"the value is beyond 1e\+150: 1e\+308"),
+        (MethodEstimate(10**400), r"the value is not finite: ~1.0000e\+400"),
+        (MethodEstimate(4, (0, 10**400)), "holds whatever the value may be"),
+        (MethodEstimate(4, (-math.inf, math.inf)), "holds whatever the value may be"),
         (MethodEstimate("many"), "the value is no number: 'many'"),
         (MethodEstimate(True), "the value is no number: True"),
         (MethodEstimate(np.zeros(3)), "the value is no number: array"),
@@ -103,7 +128,7 @@ def test_maps_are_finite_and_not_negative() -> None:
     assert quantity.fault(MethodEstimate(truth - 1), truth) == "entries are negative"
     assert quantity.fault(MethodEstimate(truth * math.nan), truth) == "entries are not finite"
     assert "type bool" in quantity.fault(MethodEstimate(truth > 0), truth)
-    assert number_fault(0, "it") == "" == interval_fault((0, math.inf), 3.0)
+    assert number_fault(0, "it") == "" == interval_fault((1, math.inf), 3.0)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +137,8 @@ def test_maps_are_finite_and_not_negative() -> None:
         (ValueError("no idea"), "raised: ValueError: no idea"),
         (SystemExit(3), "raised: SystemExit: 3"),
         (ZeroDivisionError(), "raised: ZeroDivisionError:"),
+        (Silent(), "raised: Silent: <exception str() failed>"),
+        (ValueError("\ud800 and\nmore"), "raised: ValueError: ? and more"),
         (Unsupported("not here", value=1, remedy="go"), "refused: not here; got 1; go"),
         (MissingExtra("no library", value="x", remedy="get it"), "missing: no library; got x"),
     ],

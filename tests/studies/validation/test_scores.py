@@ -219,7 +219,7 @@ def test_failures_are_listed_by_how_often_they_came() -> None:
     rows += [replace(r, outcome="raised: ValueError: it") for r in rows[:2]]
     rows.append(replace(rows[0], outcome="nonsense: no"))
     assert page.missed(rows) == [("m", "raised: ValueError: it", 2), ("m", "nonsense: no", 1)]
-    assert page.told(rows) == "3 estimates; 1 nonsense, 2 raised"
+    assert page.told(rows) == "3 estimates, and 3 times there is none: 1 nonsense, 2 raised"
     one = whole(scores(rows, {}))
     assert page.Line(one, (0, 0)).cells()[-1] == "3 of 6"
 

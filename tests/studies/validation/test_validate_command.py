@@ -7,10 +7,12 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rich.console import Console
 
 from exact import InvalidInput, MissingExtra
 from exact.geometry.combinatorics.tables import require_library
@@ -123,7 +125,7 @@ def test_bad_methods_have_rows_and_are_listed(call: Call, tmp_path: Path) -> Non
         "raised: ValueError: no idea",
         "nonsense: the value is not finite: nan",
     }
-    assert "0 estimates; 16 nonsense, 16 raised" in found.out
+    assert "0 estimates, and 32 times there is none: 16 nonsense, 16 raised" in found.out
     assert "hopeless: raised: ValueError: no idea" in found.out
     assert "raised: ValueError: no idea" in (tmp_path / "there" / "index.html").read_text()
     assert not (tmp_path / "there" / "errors.svg").exists()
@@ -196,8 +198,11 @@ def test_scopes(call: Call, tmp_path: Path) -> None:
     ("line", "said"),
     [
         ("--method nothing", "there is no such method; got nothing; write package:function, or"),
-        ("--method no_module:f", "there is no such module; got no_module"),
-        ("--method own_methods:f", "the module has no such method; got own_methods:f; define f"),
+        ("--method no_module:f", "there is no module of that name for --method; got no_module"),
+        ("--method own_methods:f", "no such function; got own_methods:f; define f in own_methods"),
+        ("--method :f", "--method does not name a function; got ':f'; write --method package"),
+        ("--method .x:f", "--method does not name a function; got '.x:f'"),
+        ("--method own_methods:", "--method does not name a function"),
         ("--method own_methods:nameless", "does not say which quantity it estimates"),
         ("--method own_methods:number", "does not say which quantity it estimates"),
         ("--method E5 --budget 0", "a budget is not positive; got [0]"),
@@ -222,10 +227,100 @@ def test_a_mistake_is_one_line_and_no_folder(
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
 
 
-def test_errors_of_ones_own_module_are_not_hidden(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "broken_methods.py").write_text("import nothing_of_that_name\n")
-    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
-        call("--method broken_methods:f")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that"),
+        ("raise ValueError('first\\nsecond')", "ValueError: first second; try it"),
+        ("def f(:", "SyntaxError: "),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(
+    call: Call, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "broken_methods.py").write_text(text)
+    found = call("--method broken_methods:f")
+    assert found.code == 2 and found.err.count("\n") == 1
+    assert f"cannot be imported; got broken_methods: {said}" in found.err
+
+
+def test_a_damaged_part_is_judged_anew(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, there = "--method serra_bound --out there", tmp_path / "there"
+    written = results.write_rows
+
+    def interrupted(path: Path, rows: Any) -> None:
+        if path.name == "rows.parquet":
+            raise KeyboardInterrupt
+        written(path, rows)
+
+    monkeypatch.setattr(results, "write_rows", interrupted)
+    assert call(line).code == 130
+    part = there / "parts" / "box-none-1-seed-0.parquet"
+    part.write_bytes(part.read_bytes()[:50])
+    monkeypatch.setattr(results, "write_rows", written)
+    assert call(line).code == 0
+    whole = [repr(replace(row, seconds=0, referee_seconds=0)) for row in rows_of(there)]
+    for content in (b"PAR1", b"", b"not parquet"):
+        (there / "rows.parquet").write_bytes(content)
+        assert call(line).code == 0
+        again = [repr(replace(row, seconds=0, referee_seconds=0)) for row in rows_of(there)]
+        assert again == whole
+
+
+def rows_of(folder: Path) -> list[Any]:
+    return read_rows(folder / "rows.parquet")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[[[", b"\xff"])
+def test_damaged_settings_are_those_of_no_validation(
+    call: Call, tmp_path: Path, content: bytes
+) -> None:
+    line = "--method serra_bound --out there"
+    assert call(line).code == 0
+    (tmp_path / "there" / "settings.json").write_bytes(content)
+    found = call(line)
+    assert found.code == 2 and "--force" in found.err and found.err.count("\n") == 1
+    assert call(f"{line} --force").code == 0
+
+
+def test_a_method_may_change_the_folder_where_it_runs(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    moving = OWN.replace(
+        "    return MethodEstimate(budget / 2",
+        f"""    import os
+    os.chdir({str(tmp_path / "elsewhere")!r})
+    return MethodEstimate(budget / 2""",
+    )
+    (tmp_path / "own_methods.py").write_text(moving)
+    found = call("--method own_methods:half_right --budget 4 --out there")
+    assert found.code == 0 and (tmp_path / "there" / "index.html").is_file()
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
+
+
+def test_outcomes_that_are_not_listed_are_counted(call: Call, tmp_path: Path) -> None:
+    many = OWN.replace('"no idea")', 'f"no idea {rng.random()}")')
+    (tmp_path / "own_methods.py").write_text(many)
+    found = call("--method own_methods:hopeless --budget 4 --out there")
+    assert "and 4 more outcomes, in the report" in found.out
+
+
+def test_what_is_done_is_told_now_and_then_where_there_is_no_bar(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validate, "EVERY", 0)
+    found = call("--method serra_bound --out there")
+    assert "8 of 8 pairs of nets: sphere-rms-1, seed 1" in found.err
+    monkeypatch.setattr(validate, "EVERY", 1e9)
+    assert call("--method serra_bound --out other").err == ""
+
+
+def test_a_narrow_terminal_has_whole_headers(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "console", lambda **_: Console(width=60))
+    found = call("--method own_methods:half_right --out there")
+    assert "covers" in found.out and "verdicts" in found.out and "…" not in found.out
 
 
 def test_a_number_stands_for_its_methods_and_no_name_for_all() -> None:
