@@ -134,7 +134,9 @@ def _uphill(model: nn.Module, x: Tensor, own: Tensor) -> Tensor:
     mask = nn.functional.one_hot(own, outputs.shape[1]).bool()
     margin = outputs.masked_fill(mask, -torch.inf).amax(dim=1) - outputs[mask]
     (gradient,) = torch.autograd.grad(margin.sum(), at)
-    return gradient / gradient.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    size: Tensor = gradient.norm(dim=1, keepdim=True)
+    direction: Tensor = gradient / size.clamp_min(1e-30)
+    return direction
 
 
 @dataclass(frozen=True)
