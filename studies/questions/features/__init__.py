@@ -5,6 +5,7 @@ from __future__ import annotations
 from studies.question import Question
 from studies.questions.features import (
     clusters,
+    codes_and_magnitude,
     nmf_directions,
     polysemantic_neurons,
     projections,
@@ -17,4 +18,5 @@ QUESTIONS: tuple[Question, ...] = (
     polysemantic_neurons.QUESTION,
     projections.QUESTION,
     superposed_features.QUESTION,
+    codes_and_magnitude.QUESTION,
 )
