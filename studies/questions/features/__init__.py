@@ -6,6 +6,7 @@ from studies.question import Question
 from studies.questions.features import (
     clusters,
     codes_and_magnitude,
+    cosine_and_hamming,
     nmf_directions,
     polysemantic_neurons,
     projections,
@@ -19,4 +20,5 @@ QUESTIONS: tuple[Question, ...] = (
     projections.QUESTION,
     superposed_features.QUESTION,
     codes_and_magnitude.QUESTION,
+    cosine_and_hamming.QUESTION,
 )
