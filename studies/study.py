@@ -27,6 +27,9 @@ from studies import report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
 from toy_models.checkpoints import MANIFEST
+from toy_models.draws import SEEDS
+from toy_models.train import present_device
+from toy_models.validation import at_least
 
 if TYPE_CHECKING:
     from studies.question import Question
@@ -91,15 +94,17 @@ def run(
     """Run the study `name` under `root` and print its findings.
 
     The folder appears whole or not at all; without `force` only the default studies are replaced,
-    and only by another study.
-    `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
-    the study's own; `told` is what results and report say of them. Raises InvalidInput for a name
-    that is taken, and whatever a question raises: a study with a hole is none. A theorem that fails
-    raises nothing: it is among the `alarms`. A study that `resumes` keeps each finished question
-    beside its folder until it ends, and takes over what one of the same options, code and networks
-    kept before it was cut off. Of subjects that a user gave (`Subjects.of`), those
-    that a question cannot be asked of are findings that say so.
+    and only by another study. `gpt2` names real weights to use beside the tiny model. `questions`
+    and `prepare` stand in for the study's own; `told` is what results and report say of them.
+    Raises InvalidInput for a name that is taken, a seed or device that there is not, and whatever a
+    question raises: a study with a hole is none. A theorem that fails raises nothing: it is among
+    the `alarms`. A study that `resumes` keeps each finished question beside its folder until it
+    ends, and takes over what one of the same options, code and networks kept before it was cut off.
+    Of subjects that a user gave (`Subjects.of`), those that a question cannot be asked of are
+    findings that say so.
     """
+    at_least("seed", seed, 0, below=SEEDS)
+    present_device(device)
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
     replaced: runs.Replace = force or (name in DEFAULT_NAMES and is_study)
     with runs.building(root, name, replace=replaced) as folder:

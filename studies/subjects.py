@@ -27,9 +27,11 @@ from studies.statistics.estimates import QUICK
 from studies.training import Fit, Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.datasets import require_sound
+from toy_models.draws import SEEDS
 from toy_models.models import NormName
 from toy_models.train import TrainingDiverged
 from toy_models.training_cache import TrainingCache
+from toy_models.validation import at_least
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
@@ -227,6 +229,11 @@ class Subjects:
     quick: bool = False
     cache: TrainingCache | None = None
 
+    def __post_init__(self) -> None:
+        at_least("seed", self.seed, 0, below=SEEDS)
+        if self.seeds is not None:
+            at_least("seeds", self.seeds, 1)
+
     @classmethod
     def of(cls, *subjects: Subject, **options: Any) -> Subjects:
         """Subjects of one's own: toys of one hidden layer, deeper ones, and language layers.
@@ -313,11 +320,12 @@ def prepare(
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
     failed: list[Training] = []
+    cache = None if earlier is None else TrainingCache.under(earlier.parent)
     toys, deep, spheres = (
         {
             key: toy
             for key, config in (configs.items() if group in groups else ())
-            for toy in _trained(folder, f"{group}-{key}", config, report, failed)
+            for toy in _trained(folder, f"{group}-{key}", config, report, failed, cache)
         }
         for group, configs in _configs(seed, device).items()
     )
@@ -327,7 +335,6 @@ def prepare(
         layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
     if gpt2 is not None and real is not None:
         layers += real_layers(real, Path(gpt2).name, report, tokens)
-    cache = None if earlier is None else TrainingCache.under(earlier.parent)
     found = (toys, deep, spheres, layers, seed, device, tuple(failed))
     return Subjects(*found, seeds=seeds, quick=quick, cache=cache)
 
@@ -350,14 +357,21 @@ def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
 
 
 def _trained(
-    folder: Path, name: str, config: TrainConfig, report: Report, failed: list[Training]
+    folder: Path,
+    name: str,
+    config: TrainConfig,
+    report: Report,
+    failed: list[Training],
+    cache: TrainingCache | None,
 ) -> Iterator[Toy]:
-    """The trained toy; one whose training diverges is written down as failed instead."""
+    """The trained toy, from the cache where it is there; one whose training diverges is written
+    down as failed instead.
+    """
     shape = "-".join(map(str, config.model.widths))
     label = f"{config.task} ({shape}), {NORM_NAMES[config.model.norm]}"
     report(f"training {label}")
     try:
-        result = fit(config, progress=False)
+        result = fit(config, progress=False) if cache is None else cache.fit(config, report)
     except TrainingDiverged as failure:
         failed.append(Training(label, config.seed, failure=str(failure)))
         return

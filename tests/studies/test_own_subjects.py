@@ -416,6 +416,8 @@ def test_rows_are_given_to_those_that_have_none(root: Path) -> None:
         (["moons", "moons/"], {}, "two subjects have one name; got moons"),
         (["model.pt"], {}, "a pickle can run any code"),
         (["gpt2:nowhere"], {}, "nowhere"),
+        (["gpt2:"], {}, "--on names nothing; got 'gpt2:'"),
+        ([""], {}, "--on names nothing; got ''"),
         (["tiny"], {}, "holds a language model; got tiny; write --on gpt2:tiny"),
         (["bare"], {"data": Path("nosuch.npz")}, r"is no \.npz; got nosuch\.npz"),
     ],

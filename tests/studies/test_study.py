@@ -281,6 +281,22 @@ def test_a_default_name_takes_the_place_of_studies_alone(
     assert place.read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seed": -1}, "seed is not an integer or out of its range; got -1"),
+        ({"seed": 10**23}, "seed is not an integer or out of its range"),
+        ({"device": "tpu"}, "unknown or absent device; got 'tpu'"),
+    ],
+)
+def test_a_seed_or_device_that_there_is_not_is_refused_at_once(
+    tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        run(tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), KeyboardInterrupt()])
 def test_a_failing_question_leaves_the_old_study_and_nothing_else(
     tmp_path: Path, failure: BaseException
