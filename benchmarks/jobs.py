@@ -183,26 +183,3 @@ SUITES: dict[str, tuple[Job, ...]] = {
 """Jobs by name; `growth` is one layer in all of R^d, where the number of regions is the sum over i
 <= d of C(m, i).
 """
-
-RECORDED: dict[tuple[str, str], dict[str, int]] = {
-    ("2: 16-16", "box"): {"SyReNN": 721_000, "edge subdivision": 7_300},
-    ("2: 32-32-32", "box"): {"SyReNN": 315_000, "edge subdivision": 15_200},
-    ("2: 64-64-64", "box"): {"SyReNN": 299_000, "edge subdivision": 22_300},
-    ("2: 256", "box"): {"SyReNN": 108_000, "edge subdivision": 20_300},
-    ("3: 16-16", "box"): {"edge subdivision": 26_700},
-    ("3: 32-32", "box"): {"edge subdivision": 41_600},
-    ("4: 24", "box"): {"edge subdivision": 38_900},
-    ("4: 16-16", "box"): {"edge subdivision": 35_500},
-    ("5: 20", "box"): {"edge subdivision": 21_300},
-    ("6: 20", "box"): {"edge subdivision": 10_600},
-    ("2: 128-128-128", "box"): {"SyReNN": 146_000, "edge subdivision": 7_500},
-    ("2: 256-256-256", "box"): {"SyReNN": 81_000, "edge subdivision": 2_400},
-    ("3: 64-64", "box"): {"edge subdivision": 23_000},
-    ("3: 64-64-64", "box"): {"edge subdivision": 14_700},
-    ("4: 32-32", "box"): {"edge subdivision": 23_200},
-    ("5: 16-16", "box"): {"edge subdivision": 22_000},
-    ("6: 24", "box"): {"edge subdivision": 10_400},
-}
-"""Regions per second that programs which are not installed here reached once on a machine of two
-cores: SyReNN (C++, the plane only) and edge subdivision (Berzins 2023, PyTorch), both in floats.
-Another run, so the ratio is a rough one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks import spheres
-from benchmarks.jobs import RECORDED, Job
+from benchmarks.jobs import Job
 from benchmarks.quantities import Row, quantity, rate, ratio
 from exact.regions.polytopes.engines.skeleton import LEFT
 
@@ -18,7 +18,6 @@ HEADERS = (
     "regions/s",
     "x relucent",
     "x HiGHS tree",
-    "x recorded",
     "x limit",
     "by the filter",
     "peak MB",
@@ -33,7 +32,7 @@ def columns(row: Row) -> list[str]:
     job, ours = row["job"], row["ours"]
     name = [job["net"], job["domain"]]
     if "regions" not in ours:
-        return [*name, job["engine"] or "", ours.get("failed", "refused")[:60], *[""] * 9]
+        return [*name, job["engine"] or "", ours.get("failed", "refused")[:60], *[""] * 8]
     own, share = rate(ours), ours["filter_share"]
     device = "" if job["device"] == "cpu" else f" ({job['device']})"
     left = " (left to subdivision)" if ours["decisions"].get(LEFT) else ""
@@ -45,7 +44,6 @@ def columns(row: Row) -> list[str]:
         quantity(own),
         ratio(own, rate(row.get("relucent"))),
         ratio(own, rate(row.get("highs"))),
-        best_recorded(job, own),
         times_limit(ours),
         "" if share is None else f"{100 * share:.3f} %",
         quantity(ours["peak_mb"]),
@@ -68,14 +66,6 @@ def line(row: Row) -> list[str]:
 def regions(rows: Iterable[Row]) -> list[list[str]]:
     """Every job on a flat domain."""
     return [list(HEADERS), *(columns(row) for row in rows if not Job(**row["job"]).is_round)]
-
-
-def best_recorded(job: Row, own: float | None) -> str:
-    """The ratio to the fastest recorded program on this job, with its name."""
-    recorded = RECORDED.get((job["net"], job["domain"]), {})
-    if not recorded or job["device"] != "cpu":
-        return ""
-    return ", ".join(f"{ratio(own, best)} {name}" for name, best in recorded.items())
 
 
 def times_limit(ours: Row) -> str:

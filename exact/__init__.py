@@ -29,11 +29,13 @@ from exact.instruments.batches.neurons.map_change import map_change
 from exact.instruments.batches.neurons.nearest_boundaries import nearest_boundaries
 from exact.instruments.batches.neurons.neuron_status import neuron_status
 from exact.instruments.batches.neurons.pair_logic import joint_counts, pair_logic
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from exact.instruments.batches.neurons.soft_codes import soft_codes
 from exact.instruments.batches.precision import PrecisionCodes, codes_in_precision
 from exact.instruments.batches.rotations import Rotations, rotations
 from exact.instruments.batches.steering import Steering, steering
 from exact.instruments.comparisons.region_events import RegionEvents, region_events, region_history
+from exact.instruments.critical_radii import critical_radii
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
 from exact.networks.activations import (
@@ -124,6 +126,8 @@ __all__ = [
     "Unsupported",
     "choose",
     "codes_in_precision",
+    "critical_radii",
+    "critical_radii_float",
     "expected_crossings",
     "firing_shares",
     "hamming",

@@ -278,7 +278,13 @@ def require_methods(kind: type, part: str) -> None:
 
 
 def shown(point: Sequence[object]) -> str:
-    """A point for messages: up to eight coordinates, long numbers abbreviated, more by their
-    number.
+    """A point for messages: up to eight coordinates, of longer ones the first four, long numbers
+    abbreviated.
+
+    >>> shown([1, 0, -1]), shown([0.5] * 768)
+    ('(1, 0, -1)', '(0.5, 0.5, 0.5, 0.5, ... 768 in all)')
     """
-    return f"({', '.join(map(abbreviated, point))})" if len(point) <= 8 else f"<R^{len(point)}>"
+    if len(point) <= 8:
+        return f"({', '.join(map(abbreviated, point))})"
+    first = ", ".join(abbreviated(value, 36) for value in point[:4])
+    return f"({first}, ... {len(point)} in all)"

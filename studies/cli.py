@@ -35,6 +35,7 @@ from studies.options import (
     Where,
     WhereDrawn,
     Words,
+    file_to_write,
     gathered,
     with_groups,
 )
@@ -168,12 +169,21 @@ def partition(
     ] = False,
     show: Annotated[int, typer.Option(help="How many regions to print.", min=0)] = 5,
     out: Annotated[
-        Path | None, typer.Option(help="Write the partition to this .json.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Write the partition to this .json.",
+            parser=file_to_write,
+            metavar="PATH",
+            show_default=False,
+        ),
     ] = None,
     certificate: Annotated[
         Path | None,
         typer.Option(
-            help="Write a proof for `check` to this .jsonl or .jsonl.gz.", show_default=False
+            help="Write a proof for `check` to this .jsonl or .jsonl.gz.",
+            parser=file_to_write,
+            metavar="PATH",
+            show_default=False,
         ),
     ] = None,
     root: Root = Path("runs"),
@@ -251,7 +261,15 @@ def check(
 def graph(
     *,
     run: Target,
-    out: Annotated[Path, typer.Option(help="A .json (node-link) or .graphml.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="A .json (node-link) or .graphml.",
+            parser=file_to_write,
+            metavar="PATH",
+            show_default=False,
+        ),
+    ],
     where: Where,
     how: How,
     root: Root = Path("runs"),

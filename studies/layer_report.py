@@ -102,6 +102,7 @@ def render(title: str, out: Path, summaries: Sequence[Summary], provenance: Summ
         ],
         gated=first["gated"],
         dtype=first["dtype"],
+        norm_computed_by=first["norm_computed_by"],
         totals=TOTALS,
         layers=pictures,
         provenance=list(flattened(provenance)),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from exact import (
-    Codes,
     Network,
     NormBall,
     Sphere,
@@ -51,6 +51,7 @@ SUMMARY = frozenset(
         "never_anywhere",
         "always_anywhere",
         "dtype",
+        "norm_computed_by",
         "wrong_bits_share_float",
         "wrong_codes_share_float",
         "wrong_margin_float",
@@ -82,23 +83,25 @@ def measure(
     *,
     geodesics: int,
     dtype: str = "bfloat16",
+    norm: nn.Module | None = None,
     device: str = "cpu",
 ) -> LayerTables:
     """Ask everything of the vectors in front of one MLP (N x d), in their order.
 
     `geodesics` is the most pairs of neighbouring tokens between which crossings are sought, spread
-    evenly. Raises InvalidInput for the first row that has no code, Unsupported for one that leaves
-    the range of `dtype`.
+    evenly. `norm` is the model's own in front of the MLP, where it is at hand: what it makes of the
+    vectors in `dtype` is what the model computes. Raises InvalidInput for the first row that has no
+    code, Unsupported for one that leaves the range of `dtype`.
     """
     started = time.monotonic()
-    low = codes_in_precision(network, vectors, dtype, device=device)
+    low = codes_in_precision(network, vectors, dtype, norm=norm, device=device)
     codes = low.exact
     near = nearest_boundaries(network, vectors, device=device)
     fired = _fired(codes.packed, network.hinge_count)
     follows = _neighbours(streams)
     steps = np.full(len(codes), -1, dtype=np.int64)
     if len(follows):
-        steps[follows] = hamming(rows_of(codes, follows), rows_of(codes, follows + 1))
+        steps[follows] = hamming(codes[follows], codes[follows + 1])
     tokens = {
         "row": np.arange(len(codes)),
         "sequence": streams.sequences,
@@ -143,6 +146,7 @@ def measure(
         "never_anywhere": int((neurons["anywhere"] == "never").sum()),
         "always_anywhere": int((neurons["anywhere"] == "always").sum()),
         "dtype": low.dtype,
+        "norm_computed_by": low.norm,
         "wrong_bits_share_float": float(low.wrong_bit_shares_float[0]),
         "wrong_codes_share_float": float(low.wrong_code_shares_float[0]),
         "wrong_margin_float": float(low.largest_margins_float[0]),
@@ -167,11 +171,6 @@ def distinct(packed: np.ndarray) -> int:
         return min(len(packed), 1)
     whole = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))
     return len(np.unique(whole))
-
-
-def rows_of(codes: Codes, places: np.ndarray) -> Codes:
-    """The codes of some rows."""
-    return Codes(codes.packed[places], codes.layer_sizes, codes.widths)
 
 
 def _neighbours(streams: ResidualStreams) -> IndexArray:

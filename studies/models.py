@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from studies.options import Device, Force, ReluIsed, Root, Seed, Words
+from studies.options import Device, Force, ReluIsed, Root, Seed, Words, file_to_write
 
 Asked = Annotated[
     str,
@@ -21,7 +21,10 @@ Asked = Annotated[
 ]
 Vectors = Annotated[
     Path,
-    typer.Option(help="The vectors, one a row: .npy, .safetensors or .csv.", show_default=False),
+    typer.Option(
+        help="The vectors, one a row: .npy, .safetensors or .csv (its decimals as floats).",
+        show_default=False,
+    ),
 ]
 InFront = Annotated[
     int | None,
@@ -35,7 +38,13 @@ Keep = Annotated[
     bool, typer.Option("--keep", help="Leave out rows that make no sense, and name them.")
 ]
 TableFile = Annotated[
-    Path | None, typer.Option(help="Write the table to this .parquet or .csv.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="Write the table to this .parquet or .csv.",
+        parser=file_to_write,
+        metavar="PATH",
+        show_default=False,
+    ),
 ]
 
 
@@ -60,7 +69,8 @@ def gpt2(
         typer.Option(help="With --text: all, or 0,3-5 (default: all).", show_default=False),
     ] = None,
     layer: Annotated[
-        int | None, typer.Option(help="Which block, from 0 (default: 4).", show_default=False)
+        int | None,
+        typer.Option(help="Which block, from 0 (default: the middle one).", show_default=False),
     ] = None,
     geodesics: Annotated[
         int | None,

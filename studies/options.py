@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,14 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+
+
+def file_to_write(text: str) -> Path:
+    """The path of a file; typer.BadParameter where it is written as that of a folder."""
+    if text.endswith(("/", os.sep)):
+        raise typer.BadParameter(f"{text} names a folder, and a file is to be written")
+    return Path(text)
+
 
 Target = Annotated[
     str,

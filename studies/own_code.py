@@ -15,23 +15,25 @@ from exact import InvalidInput
 SEPARATOR = ":"
 
 
-def imported(named: str, option: str) -> Callable[..., Any]:
+def imported(
+    named: str, option: str, *, what: str = "function", is_one: Callable[[object], bool] = callable
+) -> Any:
     """The function that `package.module:function` names, of a module on Python's path or in the
-    folder where the command runs.
+    folder where the command runs; or another thing, of which `is_one` knows whether it is `what`.
 
-    Raises InvalidInput as `found` does, and for what cannot be called.
+    Raises InvalidInput as `found` does, and for what is something else.
     """
-    function = found(named, option)
-    if not callable(function):
+    value = found(named, option, what=what)
+    if not is_one(value):
         raise InvalidInput(
-            f"the module of {option} has something that is no function",
+            f"the module of {option} has something that is no {what}",
             value=named,
-            remedy=f"define a function {named.partition(SEPARATOR)[2]}",
+            remedy=f"define a {what} {named.partition(SEPARATOR)[2]}",
         )
-    return function  # type: ignore[no-any-return]
+    return value
 
 
-def found(named: str, option: str) -> Any:
+def found(named: str, option: str, *, what: str = "function") -> Any:
     """What `package.module:name` names; the name may have parts, joined by dots.
 
     The module is run, as any import does. Raises InvalidInput for a module that is not there or
@@ -40,15 +42,15 @@ def found(named: str, option: str) -> Any:
     module, _, path = named.partition(SEPARATOR)
     if not all(part.isidentifier() for part in (*module.split("."), *path.split("."))):
         raise InvalidInput(
-            f"{option} does not name a function",
+            f"{option} does not name a {what}",
             value=repr(named[:80]),
-            remedy=f"write {option} package.module:function",
+            remedy=f"write {option} package.module:{what}",
         )
     place = _module(module, option)
     for part in path.split("."):
         if not hasattr(place, part):
             raise InvalidInput(
-                f"the module of {option} has no such function",
+                f"the module of {option} has no such {what}",
                 value=named,
                 remedy=f"define {part} in {module}",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from studies.finding import Answer, Finding, Kind, Ruling, Verdict
@@ -51,7 +52,10 @@ class Question:
     @property
     def module(self) -> str:
         """The module that asks it: the one file to read."""
-        return self.ask.__module__
+        ask: Callable[..., Answer] = self.ask
+        while isinstance(ask, partial):
+            ask = ask.func
+        return ask.__module__
 
     @property
     def file(self) -> str:

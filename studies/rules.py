@@ -198,7 +198,7 @@ def smaller_than(
     control: str, of: str, margin: float = 0.0, *, unit: str = NETS, least: int = MINIMUM
 ) -> OnInterval:
     """On paired differences, subject - control: supported iff smaller by more than the margin."""
-    return below(-margin, f"{of} minus that of {control}", unit=unit, least=least)
+    return below(0.0 - margin, f"{of} minus that of {control}", unit=unit, least=least)
 
 
 def within(
@@ -324,17 +324,17 @@ Part: TypeAlias = OnInterval | OnValue
 
 @dataclass(frozen=True)
 class Both(Rule):
-    """Two rules, each on estimates of its own: made by `first & second`."""
+    """Two rules, or more, each on estimates of its own: made by `first & second`."""
 
     first: Rule
     second: Rule
 
     @property
     def text(self) -> str:
-        return (
-            f"(1) {self.first.text}; (2) {self.second.text}; "
-            "supported iff both are, refuted iff one is, else undecided"
-        )
+        numbered = [f"({k}) {part.text}" for k, part in enumerate(self.parts, 1)]
+        all_of_them = "both" if len(numbered) == 2 else f"all {len(numbered)}"
+        end = f"supported iff {all_of_them} are, refuted iff one is, else undecided"
+        return "; ".join((*numbered, end))
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -345,8 +345,7 @@ class Both(Rule):
 
     def decide(self, *estimates: Estimate) -> Ruling:
         _checked(self, estimates)
-        split = len(self.first.parts)
-        rulings = self.first.decide(*estimates[:split]), self.second.decide(*estimates[split:])
+        rulings = [part.decide(one) for part, one in zip(self.parts, estimates, strict=True)]
         verdicts = [ruling.verdict for ruling in rulings]
         if Verdict.REFUTED in verdicts:
             return Ruling(self.text, Verdict.REFUTED)

@@ -4,10 +4,10 @@ the findings.
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exact.atomic_files import write_atomically
+from exact.errors import certain
 from studies import report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
@@ -158,8 +159,12 @@ def _own(
 
 
 def _again(claim: str, made_by: Mapping[str, Any]) -> str:
-    """The command that asks one question again."""
-    words = ["exactlens", "study", "--only", claim, "--seed", str(made_by["seed"])]
+    """The command that asks one question again, or those of the user's own."""
+    own = [named for named in str(made_by.get("questions") or "").split(", ") if named]
+    asked = [] if own else ["--only", claim]
+    for named in own:
+        asked += ["--question", named]
+    words = ["exactlens", "study", *asked, "--seed", str(made_by["seed"])]
     for target in str(made_by.get("on") or "").split(", "):
         words += ["--on", target] if target else []
     for name in ("data", "seeds", "gpt2"):
@@ -173,11 +178,10 @@ def _with_code(sections: Sequence[report.Section], folder: Path) -> tuple[report
     placed = []
     for section in sections:
         assert section.question is not None, "a section of a study comes from a question"
-        source = inspect.getsourcefile(section.question.ask)
-        code = "" if source is None else f"code/{Path(source).name}"
-        if source is not None:
-            (folder / "code").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / code)
+        source = certain(sys.modules[section.question.module].__file__, "modules are files")
+        code = f"code/{Path(source).name}"
+        (folder / "code").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / code)
         placed.append(replace(section, code=code))
     return tuple(placed)
 
@@ -213,6 +217,7 @@ def _write(
         ("run", name),
         ("seed", str(made_by["seed"])),
         ("device", made_by["device"]),
+        ("trained language model", str(made_by["gpt2"] or "none at hand")),
         ("version", made_by["version"]),
         ("started", f"{begun_at:%Y-%m-%d %H:%M} UTC"),
         ("took", f"{seconds:.0f} s"),

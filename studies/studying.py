@@ -54,11 +54,26 @@ def study(
     every: Annotated[
         bool, typer.Option("--all", help="Ask every question there is, not the core alone.")
     ] = False,
+    question: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="A Question of your own, of a module here or on Python's path; may be repeated "
+            "(docs/studies.md).",
+            show_default=False,
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     gpt2: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER_OR_NAME", help="Real GPT-2 weights to use as well."),
+        typer.Option(
+            "--gpt2",
+            "--model",
+            metavar="FOLDER_OR_NAME",
+            help="A trained language model to ask as well: a folder, of any family that is "
+            "read, or a GPT-2 on the hub.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     force: Force = False,
@@ -77,11 +92,13 @@ def study(
 
         exactlens study
 
-        exactlens study --name with-gpt2 --gpt2 gpt2 --device cuda
+        exactlens study --name with-gpt2 --model gpt2 --device cuda
 
         exactlens study --all --quick
 
         exactlens study --only 0.1,0.4 --quick
+
+        exactlens study --question mine:QUESTION --seeds 30
 
         exactlens study --only 0.1 --on moons-layernorm --on mine.safetensors --data mine.npz
     """
@@ -89,7 +106,19 @@ def study(
 
     return command.run(
         command.StudyOptions(
-            name, out, seed, device, gpt2, force, only, tuple(on or ()), data, seeds, quick, every
+            name,
+            out,
+            seed,
+            device,
+            gpt2,
+            force,
+            only,
+            tuple(on or ()),
+            data,
+            seeds,
+            quick,
+            every,
+            tuple(question or ()),
         )
     )
 

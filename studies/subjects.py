@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,8 @@ from exact import GatedMLP, InvalidInput, Network, Unsupported
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
+from exact.sources import checkpoint_folders, torch_modules, transformers
 from exact.sources import gpt2 as gpt2_source
-from exact.sources import torch_modules, transformers
 from studies.statistics.estimates import QUICK
 from studies.training import Fit, Training
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
@@ -32,6 +32,7 @@ from toy_models.models import NormName
 from toy_models.train import TrainingDiverged
 from toy_models.training_cache import TrainingCache
 from toy_models.validation import at_least
+from toy_models.variants import MODEL_TYPES
 
 Report = Callable[[str], None]
 NORMS: tuple[NormName, ...] = get_args(NormName)
@@ -310,7 +311,7 @@ def prepare(
     """Train every toy and the tiny GPT-2, write their checkpoints under `folder`, and read all of
     them back.
 
-    `gpt2` names a hub model or a folder with real GPT-2 weights and its tokenizer, whose first,
+    `gpt2` names a folder of a trained model of any family, or a GPT-2 on the hub, whose first,
     middle and last layer are examined too. `progress` is called with a line before each step. Only
     the `groups` that are asked for are trained. The tiny GPT-2 of an `earlier` study is taken over
     where it was trained alike, and the nets of ensembles are kept beside it. Takes about half a
@@ -334,7 +335,7 @@ def prepare(
     if "language" in groups:
         layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
     if gpt2 is not None and real is not None:
-        layers += real_layers(real, Path(gpt2).name, report, tokens)
+        layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
     found = (toys, deep, spheres, layers, seed, device, tuple(failed))
     return Subjects(*found, seeds=seeds, quick=quick, cache=cache)
 
@@ -381,6 +382,11 @@ def _trained(
     yield Toy.of(label, result.model, config.dataset(), result)
 
 
+def _model_name(folder: Path) -> str:
+    """The last name in its path that says more than that it is a model."""
+    return folder.parent.name if folder.name == "model" and folder.parent.name else folder.name
+
+
 def _tiny_layers(
     folder: Path,
     seed: int,
@@ -407,7 +413,13 @@ def _tiny_layers(
 def real_layers(
     folder: Path, name: str, report: Report, tokens: int = TOKENS
 ) -> tuple[LanguageLayer, ...]:
-    """The first, middle and last layer of a GPT-2 in a folder."""
+    """The first, middle and last layer of a language model in a folder; of a GPT-2 on the text that
+    our tiny one did not see.
+    """
+    from studies import real_models
+
+    if checkpoint_folders.config(folder).get("model_type") not in MODEL_TYPES.values():
+        return real_models.layers_of(folder, name, report, tokens)
     count = transformers.layer_count(folder)
     return _layers(folder, name, sorted({0, count // 2, count - 1}), report, tokens)
 
@@ -451,7 +463,7 @@ def _layer(
         remedy = "give a model whose MLPs are not gated"
         raise Unsupported("a gated MLP is no subject of a study", value=title, remedy=remedy)
     vectors = language.capture_residuals(model, number, tokens).flat(skip=SKIPPED)
-    order = _spread(len(vectors), count)
+    order = spread(vectors, count)
     places = tokens.shape[1] - SKIPPED
     standing = torch.stack([tokens[:, :-1], tokens[:, 1:]], -1)
     last = torch.stack([tokens[:, -1:], torch.full_like(tokens[:, -1:], NO_TOKEN)], -1)
@@ -473,11 +485,11 @@ def _held_out_tokens(folder: Path) -> torch.Tensor:
     return language.tokenise(text[-(len(text) // 10) :], folder)
 
 
-def _spread(rows: int, count: int) -> torch.Tensor:
-    """Numbers of rows, spread evenly over the sequences, in an order of which every prefix is
+def spread(rows: Sized, count: int) -> torch.Tensor:
+    """Places of `count` of the rows, spread evenly over them, in an order of which every prefix is
     spread as well.
     """
-    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[:count]
+    return torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:count]
 
 
 def _checkpoint(name_or_folder: str | Path, report: Report) -> Path:

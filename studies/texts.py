@@ -41,3 +41,8 @@ LOCAL_COMPLEXITY = Text(
     "Ahmed Imtiaz Humayun, Randall Balestriero, Richard Baraniuk, 2024",
     "https://arxiv.org/abs/2402.15555",
 )
+LINEAR_REGIONS = Text(
+    "The Computational Complexity of Counting Linear Regions in ReLU Neural Networks",
+    "Moritz Stargalla, Christoph Hertrich, Daniel Reichman, 2025",
+    "https://arxiv.org/abs/2505.16716",
+)

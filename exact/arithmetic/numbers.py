@@ -357,7 +357,7 @@ class RationalMatrix:
             return values
         array = plain_array(values, name) if is_array(values) else None
         if array is None or array.dtype.kind in "OU":
-            return cls.from_rationals(values, name)
+            return cls.from_rationals(values if array is None else list(array), name)
         return cls.from_floats(array, name)
 
     @cached_property

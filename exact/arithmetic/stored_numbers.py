@@ -81,6 +81,8 @@ def plain_array(values: Any, name: str) -> np.ndarray[Any, Any]:
         )
     try:
         array = np.asarray(values)
+    except InvalidInput:  # of an object that says itself what to give
+        raise
     except Exception as error:  # whatever a foreign array's conversion raises
         raise InvalidInput(
             f"{name} cannot be read as an array",

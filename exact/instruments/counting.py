@@ -31,6 +31,7 @@ from exact.geometry.domains.ellipsoids import quadric_of
 from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.propagation.bounds import _Body
 from exact.propagation.cursor import begin, first_layer, layer_halfspaces
 
@@ -59,6 +60,7 @@ def sphere_cell_count(network: Network, radius_squared: object = None) -> Sphere
     arrangement is not simple (circles that touch, coincide, or three through a point), when hidden
     layers follow, or the sphere has another dimension. Cost: m^3 small solves for m circles.
     """
+    require_network(network)
     planes, gram, square = _sphere_planes(network, radius_squared)
     inverse = gram.inv()
     circles = [plane for plane in planes if _distance_squared([plane], inverse) < square]
@@ -204,6 +206,7 @@ def region_count(network: Network, domain: FlatDomain) -> int:
     >>> region_count(lines, RealSpace(2))
     6
     """
+    require_network(network)
     if not isinstance(domain, FlatDomain):
         raise Unsupported(
             "regions are counted in flat domains",

@@ -33,6 +33,7 @@ from exact.geometry.pencils.pencil import Direction
 from exact.instruments.batches.neurons.radius_bounds import require_one_layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.required import require_network
 from exact.partition import partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.engine import behind_norm
@@ -116,6 +117,7 @@ def critical_radii(network: Network, x: Sequence[object]) -> RayFlips:
     >>> found.flips[0].radius_squared.sympy(), [str(code) for code in found.codes]
     (2/17, ['0', '1'])
     """
+    require_network(network)
     point = rationals(x, "x")
     if len(point) != network.input_dim:
         raise InvalidInput(

@@ -20,6 +20,7 @@ from exact.errors import InvalidInput
 from exact.networks.activations import AbsoluteValue
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 
@@ -51,6 +52,7 @@ def tied(network: Network, pairs: Sequence[Pair] | None = None) -> Network:
     >>> [str(region.code) for region in found.regions], boundary(found).tolist()
     (['01|1', '10|0', '10|1'], [[1, 2]])
     """
+    require_network(network)
     rows = _differences(
         network.output_dim, _all_pairs(network.output_dim) if pairs is None else pairs
     )

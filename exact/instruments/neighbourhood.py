@@ -14,6 +14,7 @@ from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import RealSpace
 from exact.geometry.polyhedra.halfspace import Point, homogeneous, is_inside, side
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.propagation.chart import chart
 from exact.propagation.charts import AffineChart
 from exact.regions.engine import Job, Problem, Progress
@@ -53,6 +54,7 @@ def neighbourhood(
     >>> [str(region.code) for region in neighbourhood(hat, ["1/2"], radius=1).regions]
     ['000', '100', '110']
     """
+    require_network(network)
     space = RealSpace(network.input_dim) if domain is None else domain
     problem = Problem(network, space)
     _check(problem, radius)

@@ -23,6 +23,7 @@ from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sph
 from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.required import require_network
 from exact.propagation.chart import Chart, chart, flat_of, sphere_dimension
 from exact.propagation.norm_walks import radius_matters
 from exact.regions.cells import Cells, Outcome
@@ -175,12 +176,7 @@ class Problem:
         Raises InvalidInput where they do not fit, NotPiecewiseLinear for hidden layers behind a
         smooth activation, and what :func:`behind_norm` raises.
         """
-        if not isinstance(network, Network):
-            raise InvalidInput(
-                "not a network",
-                value=type(network).__name__,
-                remedy="read it first with exact.sources.torch_modules.read(module)",
-            )
+        require_network(network)
         if not isinstance(domain, Domain):
             raise InvalidInput(
                 "not a domain",
@@ -278,6 +274,7 @@ def behind_norm(network: Network) -> tuple[Network, Ball]:
 
 def require_ball(network: Network) -> Norm:
     """The norm that a network stands behind; raises what :func:`behind_norm` does."""
+    require_network(network)
     norm = network.norms[0] if network.norms else None
     if norm is None:
         raise InvalidInput(

@@ -25,6 +25,7 @@ _PINNED = {
     name: "607a30d783dfa663caf39e06633721c8d4cfcd7e" for name in ("gpt2", "openai-community/gpt2")
 }
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_ADAPTER = "adapter_config.json"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl")
 
 
@@ -65,7 +66,7 @@ def _from_hub(name: str, revision: str | None, also: Sequence[str]) -> Path:
         raise MissingExtra(
             "hub names need huggingface_hub", value=name, remedy="pip install 'exactlens[gpt2]'"
         ) from error
-    wanted = ["config.json", _WEIGHTS, _INDEX, "model-*.safetensors", *also]
+    wanted = ["config.json", _ADAPTER, _WEIGHTS, _INDEX, "model-*.safetensors", *also]
     try:
         return Path(
             snapshot_download(name, revision=revision or _PINNED.get(name), allow_patterns=wanted)
@@ -80,8 +81,9 @@ def _from_hub(name: str, revision: str | None, also: Sequence[str]) -> Path:
 
 def config(folder: Path) -> dict[str, Any]:
     """The folder's config.json. Raises InvalidInput where there is none, Unsupported where it
-    is no object.
+    is no object, and for a folder with an adapter.
     """
+    _refuse_adapter(folder)
     path = folder / "config.json"
     if not path.is_file():
         raise InvalidInput(
@@ -102,13 +104,28 @@ def config(folder: Path) -> dict[str, Any]:
 def tensors(folder: Path) -> Tensors:
     """The tensors that are stored, by their stored names.
 
-    Raises InvalidInput for missing, damaged and pickled weights.
+    Raises InvalidInput for missing, damaged and pickled weights, Unsupported for an adapter.
     """
+    _refuse_adapter(folder)
     files = _files(folder)
     if isinstance(files, Path):
         with _opened(files) as archive:
             files = dict.fromkeys(archive.keys(), files)
     return {name: partial(_tensor, file, name) for name, file in files.items()}
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """Refuse what peft saves: weights that are added to those of a base model."""
+    path = folder / _ADAPTER
+    if not path.is_file():
+        return
+    said = _json(path)
+    kind = said.get("peft_type") if isinstance(said, dict) else None
+    raise Unsupported(
+        "the folder has an adapter",
+        value=f"{kind}, {path}" if isinstance(kind, str) else f"{_ADAPTER} in {folder}",
+        remedy="save the merged model: model.merge_and_unload().save_pretrained(...)",
+    )
 
 
 def _tensor(path: Path, name: str) -> Any:

@@ -29,6 +29,7 @@ from exact.arithmetic.numbers import (
 )
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, NotPiecewiseLinear
+from exact.geometry.combinatorics.code_batches import Codes
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.networks.activations import Identity
 from exact.networks.affine_map import Argument
@@ -133,6 +134,25 @@ class GatedMLP:
     def ups(self) -> Network:
         """The norm and `up`, as a network of its own."""
         return Network((Block((self.up,), self.gate.blocks[0].norm),))
+
+    def code(self, x: Sequence[object]) -> SplineCode:
+        """The spline code at a rational point: that of the gate (:meth:`Network.code`)."""
+        return self.gate.code(x)
+
+    def codes(self, x: Any, **options: Any) -> Codes:
+        """The packed, proved codes of points as rows: those of the gate (:meth:`Network.codes`).
+
+        >>> from exact.sources import tensors
+        >>> from exact import ReLU
+        >>> gated = tensors.gated_mlp([[1], [-1]], [[2], [3]], [[1, 1]], activation=ReLU())
+        >>> gated.codes([[5], [-5]]).bits.tolist()
+        [[True, False], [False, True]]
+        """
+        return self.gate.codes(x, **options)
+
+    def hidden_float(self, x: Any, activated: bool = False) -> tuple[FloatArray, ...]:
+        """The pre-activations of the gate in plain float64 (:meth:`Network.hidden_float`)."""
+        return self.gate.hidden_float(x, activated)
 
     def forward_float(self, x: Any) -> FloatArray:
         """The forward pass in float64, with no bound on its rounding; x is (batch, input_dim) or

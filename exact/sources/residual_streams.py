@@ -10,27 +10,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import nn
 
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import whole_number
+from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.atomic_files import holding, left_behind, write_atomically
 from exact.errors import InvalidInput, TooLarge, Unsupported
 from exact.geometry.budgets import available_bytes, readable_bytes
-from exact.sources.torch_views import unwrapped
+from exact.sources import stream_shards
+from exact.sources.live_runs import evaluating, listening
+from exact.sources.torch_views import refuse_hooks, unwrapped
 from exact.sources.transformers import norm_path
 
 _MANIFEST, _SHARD, _LOCK = "streams.json", "shard-{:05d}.safetensors", ".streams.lock"
 _SHARE = 0.5  # of the free memory that vectors without a folder may take
+_ELSEWHERE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 _INDICES = ("tokens", "positions", "sequences")
 
 
@@ -54,6 +55,13 @@ class ResidualStreams:
     def __repr__(self) -> str:
         texts = len(np.unique(self.sequences))
         return f"<{len(self):,} vectors of {texts:,} texts in front of layers {self.layers}>"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise InvalidInput(
+            "captured vectors are asked for layer by layer",
+            value=self,
+            remedy=f"give .vectors(layer) with one of {self.layers}",
+        )
 
     def vectors(self, layer: int) -> torch.Tensor:
         """The vectors in front of one of the layers, as the model counts them (from 0).
@@ -82,16 +90,19 @@ def capture(
     """Run a model on texts and keep the vectors in front of the MLP norms of `layers` (from 0).
 
     `texts` are strings (or the Path of a file, a text a line), which `tokenizer` turns into ids, or
-    sequences of token ids. Texts longer than `length` (the most that the model takes) are run in
-    pieces, and a position counts from the start of its text. Rows of padding are left out. The
-    model runs where its weights are, in evaluation mode. `norms` gives the path of the module to
-    listen at for each layer, of a model whose family is not known.
+    token ids: sequences of them, or an array or tensor with a text a row. Texts longer than
+    `length` (the most that the model takes) are run in pieces, and a position counts from the start
+    of its text. Rows of padding are left out. The model runs where its weights are, in evaluation
+    mode. `norms` gives the path of the module to listen at for each layer, of a model whose family
+    is not known.
 
     With a `folder` the rows go to shards of about `shard_rows` rows there, each of which appears
-    whole or not at all; the same call goes on behind the last one that is there. Raises
-    InvalidInput for texts, layers and ids that are not there and a folder of another call, TooLarge
-    for what does not fit into memory without a folder, Unsupported for an unknown family without
-    `norms`.
+    whole or not at all, with digests of what it holds. The same call (weights, config, texts and
+    options) goes on: shards that are there are read once, and those that are missing or damaged are
+    made. Raises InvalidInput for texts, layers and ids that are not there and a folder of another
+    call, TooLarge for what does not fit into memory without a folder, Unsupported for an unknown
+    family without `norms`, and with a folder for hooks of forward passes, which leave no trace in
+    weights and config.
     """
     for name, size in (("batch_size", batch_size), ("shard_rows", shard_rows)):
         if whole_number(size, name) < 1:
@@ -104,16 +115,16 @@ def capture(
         _require_room(model, pieces, len(modules))
         rows = _joined([_run_shard(model, modules, shard) for shard in shards], tuple(modules))
         return _streams(tuple(modules), rows, lambda layer: rows[f"layer.{layer}"])
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    refuse_hooks(model)
+    place, names = _made(folder), _names(tuple(modules))
     with holding(place / _LOCK, "the folder", "wait for it, or give another folder"):
         _begin(place, _manifest(model, pieces, layers, norms, batch_size, shard_rows))
         for number, shard in enumerate(shards):
             target = place / _SHARD.format(number)
             for rest in left_behind(target):
                 rest.unlink()
-            if not target.exists():
-                write_atomically(target, save(_run_shard(model, modules, shard)))
+            if not stream_shards.is_sound(target, names):
+                write_atomically(target, stream_shards.packed(_run_shard(model, modules, shard)))
     return _stored(place, tuple(modules), len(shards))
 
 
@@ -136,6 +147,8 @@ def _token_ids(model: nn.Module, texts: Any, tokenizer: Any) -> list[list[int]]:
         texts = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
     if not hasattr(texts, "__iter__"):
         raise InvalidInput("no texts", value=texts, remedy="give strings, or lists of token ids")
+    if is_array(texts):
+        texts = _ids_of(texts)
     texts = [texts] if isinstance(texts, str) else list(texts)
     if any(isinstance(text, str) for text in texts):
         if tokenizer is None:
@@ -145,6 +158,7 @@ def _token_ids(model: nn.Module, texts: Any, tokenizer: Any) -> list[list[int]]:
                 remedy="give the model's tokenizer, or sequences of token ids",
             )
         texts = [tokenizer(text)["input_ids"] for text in texts]
+    texts = [_ids_of(text) if is_array(text) else text for text in texts]
     for number, text in enumerate(texts):
         if not hasattr(text, "__len__"):
             raise InvalidInput(
@@ -165,6 +179,18 @@ def _token_ids(model: nn.Module, texts: Any, tokenizer: Any) -> list[list[int]]:
     if not found:
         raise InvalidInput("there is no text", value=texts, remedy="give at least one")
     return found
+
+
+def _ids_of(array: Any) -> list[Any]:
+    """Token ids that an array or a tensor holds."""
+    ids = plain_array(array, "token ids")
+    if ids.dtype.kind not in "iu" or not ids.ndim:
+        raise InvalidInput(
+            "token ids are no whole numbers",
+            value=f"{ids.dtype} of shape {ids.shape}",
+            remedy="give an array of integers, a text a row",
+        )
+    return list(ids.tolist())
 
 
 def _most(model: nn.Module, length: int | None) -> int:
@@ -234,40 +260,10 @@ def _norm_path(model: nn.Module, layer: int) -> str:
         ) from error
 
 
-@contextmanager
-def _listening(modules: Mapping[int, nn.Module]) -> Iterator[dict[int, torch.Tensor]]:
-    """What each of the modules reads, after a forward."""
-    heard = dict[int, torch.Tensor]()
-
-    def listener(layer: int) -> Callable[..., None]:
-        def listen(_: nn.Module, args: Any, kwargs: Any) -> None:
-            heard[layer] = (args[0] if args else next(iter(kwargs.values()))).detach()
-
-        return listen
-
-    with ExitStack() as stack:
-        for layer, module in modules.items():
-            hook = module.register_forward_pre_hook(listener(layer), with_kwargs=True)
-            stack.callback(hook.remove)
-        yield heard
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
-
-
 def _run_shard(
     model: nn.Module, modules: Mapping[int, nn.Module], shard: Sequence[Sequence[_Piece]]
 ) -> dict[str, torch.Tensor]:
-    with _evaluating(model):
+    with evaluating(model):
         return _joined([_run(model, modules, batch) for batch in shard], tuple(modules))
 
 
@@ -282,7 +278,7 @@ def _run(
         ids[i, : len(piece.ids)] = torch.tensor(piece.ids)
         mask[i, : len(piece.ids)] = 1
     device = next(model.parameters()).device
-    with _listening(modules) as heard:
+    with listening(modules) as heard:
         run = getattr(model, "base_model", model)
         run(input_ids=ids.to(device), attention_mask=mask.to(device))
     kept = mask.bool()
@@ -302,8 +298,11 @@ def _run(
 
 
 def _joined(parts: Sequence[dict[str, torch.Tensor]], layers: Sequence[int]) -> dict[str, Any]:
-    names = [*_INDICES, *(f"layer.{layer}" for layer in layers)]
-    return {name: torch.cat([part[name] for part in parts]) for name in names}
+    return {name: torch.cat([part[name] for part in parts]) for name in _names(layers)}
+
+
+def _names(layers: Sequence[int]) -> list[str]:
+    return [*_INDICES, *(f"layer.{layer}" for layer in layers)]
 
 
 def _require_room(model: nn.Module, pieces: Sequence[_Piece], layers: int) -> None:
@@ -322,6 +321,19 @@ def _require_room(model: nn.Module, pieces: Sequence[_Piece], layers: int) -> No
 # ---- folders
 
 
+def _made(folder: str | Path) -> Path:
+    place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InvalidInput(
+            "a file stands where the folder of the streams is to be",
+            value=error.filename,
+            remedy="give another folder",
+        ) from error
+    return place
+
+
 def _manifest(
     model: nn.Module,
     pieces: Sequence[_Piece],
@@ -338,14 +350,28 @@ def _manifest(
         stored = weight.detach().cpu().reshape(-1).view(torch.uint8)
         weights.update(stored.numpy().tobytes())
     return {
-        "format": 1,
+        "format": 2,
         "model": weights.hexdigest(),
+        "config": _config_digest(model.config),
         "texts": texts.hexdigest(),
         "layers": list(layers),
         "norms": {str(layer): path for layer, path in (norms or {}).items()},
         "batch_size": batch_size,
         "shard_rows": shard_rows,
     }
+
+
+def _config_digest(config: Any) -> str:
+    """Of all that the config says but where it came from, and the type, which the weights have."""
+    said = config.to_dict() if hasattr(config, "to_dict") else vars(config)
+    text = json.dumps(_said(said), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _said(values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    return {key: _said(value) for key, value in values.items() if key not in _ELSEWHERE}
 
 
 def _begin(place: Path, manifest: dict[str, Any]) -> None:
@@ -373,8 +399,7 @@ def _stored(place: Path, layers: tuple[int, ...], shards: int) -> ResidualStream
     def read(name: str) -> torch.Tensor:
         parts = list[torch.Tensor]()
         for path in paths:
-            with safe_open(str(path), framework="pt") as archive:
-                parts.append(archive.get_tensor(name))
+            parts += stream_shards.tensors(path, [name])
         return torch.cat(parts)
 
     return _streams(

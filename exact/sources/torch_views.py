@@ -67,14 +67,9 @@ def refuse_more_than_weights(module: nn.Module) -> None:
 
     Raises InvalidInput for a lazy module that has not run. Cost: one look at every submodule.
     """
-    for name, hook in _hooks(torch_module, ("_global_forward_pre_hooks", "_global_forward_hooks")):
-        raise Unsupported(
-            "a global hook runs at every forward pass of every module",
-            value=f"{name}: {_shown(hook)}",
-            remedy="remove it: handle.remove()",
-        )
+    _refuse_global_hooks()
     for path, part in module.named_modules():
-        where = f"{path or 'the module'}: {type(part).__name__}"
+        where = _where(path, part)
         if isinstance(part, torch.jit.ScriptModule | torch.fx.GraphModule):
             raise Unsupported(
                 "a scripted, traced or exported module has a graph in the place of its layers",
@@ -82,11 +77,40 @@ def refuse_more_than_weights(module: nn.Module) -> None:
                 remedy="give the nn.Module that it was made from",
             )
         _refuse_lazy(part, where)
-        for _, hook in _hooks(part, ("_forward_pre_hooks", "_forward_hooks")):
-            if not _is_wiring(part):
-                _refuse_hook(hook, where)
+        _refuse_hooks_of(part, where)
         if not _is_compiled(part) and not _is_of_lens(part):
             _refuse_own_calls(part, where)
+
+
+def refuse_hooks(module: nn.Module) -> None:
+    """Raise Unsupported for a hook of forward passes on the module or within, and for global hooks.
+
+    Cost: one look at every submodule.
+
+    >>> refuse_hooks(nn.Linear(2, 1))
+    """
+    _refuse_global_hooks()
+    for path, part in module.named_modules():
+        _refuse_hooks_of(part, _where(path, part))
+
+
+def _refuse_global_hooks() -> None:
+    for name, hook in _hooks(torch_module, ("_global_forward_pre_hooks", "_global_forward_hooks")):
+        raise Unsupported(
+            "a global hook runs at every forward pass of every module",
+            value=f"{name}: {_shown(hook)}",
+            remedy="remove it: handle.remove()",
+        )
+
+
+def _where(path: str, part: nn.Module) -> str:
+    return f"{path or 'the module'}: {type(part).__name__}"
+
+
+def _refuse_hooks_of(part: nn.Module, where: str) -> None:
+    for _, hook in _hooks(part, ("_forward_pre_hooks", "_forward_hooks")):
+        if not _is_wiring(part):
+            _refuse_hook(hook, where)
 
 
 def _hooks(owner: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:

@@ -31,6 +31,7 @@ from exact.networks.network import Network
 from exact.sources.checkpoint_names import bare
 from exact.sources.families import FAMILIES, Family
 from exact.sources.gated import GatedMLP
+from exact.sources.live_runs import refuse_unread_norm
 from exact.sources.model_tensors import ModelTensors, model_tensors
 from exact.sources.tensors import Residual, block, gated_mlp
 from exact.sources.torch_comparison import refuse_another_function
@@ -64,8 +65,9 @@ def mlp(
     and masks, hooks and forwards of an instance's own, activations that are not known, and a
     `residual` that adds something else; InvalidInput for missing tensors, wrong shapes, non-finite
     numbers, a layer that is not there (the remedy names those that are), and a live model that
-    computes something else than was read. Cost for a live model: 13 points through the MLP, and a
-    float64 copy of its weights.
+    computes something else than was read, or, where `family` is not what its config says, whose MLP
+    reads something else than its norm gives. Cost for a live model: 13 points through the MLP, a
+    float64 copy of its weights, and with a `family` of another name one forward on four token ids.
 
     >>> import torch
     >>> parts = {"ln_2": (2,), "mlp.c_fc": (2, 8), "mlp.c_proj": (8, 2)}
@@ -81,7 +83,10 @@ def mlp(
     skip = _skip(row, residual)
     read = _assembled(given, row, where, False)
     if given.model is not None and row.modules:
-        _compare(read, given.model, [f"{where}.{name}".lstrip(".") for name in row.modules])
+        paths = [f"{where}.{name}".lstrip(".") for name in row.modules]
+        _compare(read, given.model, paths)
+        if row.norm is not None and row != _known(given):
+            refuse_unread_norm(given.model, *paths[:2])
     return read if skip is False else _assembled(given, row, where, skip)
 
 
@@ -105,6 +110,28 @@ def norm_path(
             remedy="take what the MLP itself reads",
         )
     return f"{where}.{row.norm}".lstrip(".")
+
+
+def module_paths(
+    model: Any, layer: int | str, *, config: Any = None, family: str | Family | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths of the modules that compute a layer's MLP behind its norm, in turn; and of those
+    that compute its first pre-activations.
+
+    >>> state = {"model.layers.0.mlp.fc1.weight": None}
+    >>> whole, first = module_paths(state, 0, config={"model_type": "phi", "num_hidden_layers": 1})
+    >>> first
+    ('model.layers.0.input_layernorm', 'model.layers.0.mlp.fc1')
+    """
+    given = model_tensors(model, config)
+    row = _family(given, family)
+    where = _place(given, row, layer)
+    first = (row.norm, row.up if row.gate is None else row.gate)
+    whole, begun = (
+        tuple(f"{where}.{name}".lstrip(".") for name in names if name is not None)
+        for names in (row.modules, first)
+    )
+    return whole, begun
 
 
 def layer_count(model: Any, *, config: Any = None, family: str | Family | None = None) -> int:
@@ -133,21 +160,25 @@ def _family(given: ModelTensors, family: str | Family | None) -> Family:
     return row.said_in(given.config)
 
 
+def _known(given: ModelTensors) -> Family | None:
+    """The row of what the config says."""
+    row = FAMILIES.get(str(given.config.get("model_type")))
+    return None if row is None else row.said_in(given.config)
+
+
 def _refuse_fused(names: Iterable[str], family: str) -> None:
-    for name in names:
-        if "gate_up_proj" in name:
-            raise Unsupported(
-                "gate and up are fused in one matrix",
-                value=f"{family}: {name}",
-                remedy="split it as the model does (Phi-3 in halves, gpt-oss in every second row), "
-                "and give exact.sources.tensors.gated_mlp the parts",
-            )
-        if ".experts." in name:
-            raise Unsupported(
-                "the layer is a mixture of experts, which no one MLP is",
-                value=f"{family}: {name}",
-                remedy="give exact.sources.tensors.gated_mlp the tensors of one expert",
-            )
+    """Refuse a mixture of experts, whose gate and up may be fused, too; else gate and up fused."""
+    held = list(names)
+    fused = "split it as the model does (Phi-3 in halves, gpt-oss in every second row), and give "
+    fused += "exact.sources.tensors.gated_mlp the parts"
+    expert = "give exact.sources.tensors.gated_mlp the tensors of one expert, gate and up apart"
+    for part, wrong, remedy in (
+        (".experts.", "the layer is a mixture of experts, which no one MLP is", expert),
+        ("gate_up_proj", "gate and up are fused in one matrix", fused),
+    ):
+        for name in held:
+            if part in name:
+                raise Unsupported(wrong, value=f"{family}: {name}", remedy=remedy)
 
 
 def _refuse_quantised(config: Mapping[str, Any]) -> None:

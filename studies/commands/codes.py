@@ -12,7 +12,7 @@ from studies.commands.job import console, in_options, in_words_of_the_command_li
 from studies.commands.networks import asked
 from studies.commands.tables import require_writable, write_table
 from studies.commands.vectors import read_rows
-from studies.layer_tables import distinct, rows_of
+from studies.layer_tables import distinct
 
 
 def run(
@@ -79,15 +79,18 @@ def _print_precision(screen: Console, low: PrecisionCodes, first: int) -> None:
         low.largest_margins_float,
         strict=True,
     )
-    for number, (bits, wrong, margin) in enumerate(layers, first):
+    shown = () if low.overflowed.all() else layers
+    for number, (bits, wrong, margin) in enumerate(shown, first):
         screen.print(
             f"  {low.dtype}, hidden layer {number}: {bits:.4%} of the bits and {wrong:.2%} of "
             f"the codes are wrong, to a margin of {margin:.2g}"
         )
+    if low.norm is not None:
+        screen.print(f"  the norm is {low.norm}'s own function; a model's may round elsewhere")
     if low.overflowed.any():
         screen.print(f"  {int(low.overflowed.sum()):,} rows have no code in {low.dtype}")
 
 
 def _steps(codes: Codes) -> float:
     places = np.arange(len(codes) - 1)
-    return float(hamming(rows_of(codes, places), rows_of(codes, places + 1)).mean())
+    return float(hamming(codes[places], codes[places + 1]).mean())

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from exact import GreatCircle, InvalidInput, Network, Partition, partition
 from exact.atomic_files import write_atomically
+from exact.sources import checkpoint_folders, transformers
 from studies.commands import text as on_text
 from studies.commands.job import console, spinner
 from studies.commands.networks import GATE, mlp_network
@@ -27,7 +28,6 @@ from toy_models.language import LanguageConfig, LanguageResult, save, train_lang
 
 FORMAT = "exactlens-geodesics-1"
 RANDOM_CIRCLES = 8
-DEFAULT_LAYER = 4
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def run(
         most = on_text.PAIRS if geodesics is None else geodesics
         return on_text.run(on_text.TextOptions(model, text, chosen, most, device, out))
     if model is not None:
-        where = DEFAULT_LAYER if layer is None else layer
+        folder = checkpoint_folders.folder(model)
+        where = transformers.layer_count(folder) // 2 if layer is None else layer
         _measure(screen, model, where, geodesics, vectors, seed, device, out)
     return 0
 

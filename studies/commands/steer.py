@@ -38,6 +38,12 @@ def run(
             value=" ".join(alphas) or "nothing",
             remedy="write --alphas 0 8",
         )
+    if ends[0] >= ends[1]:
+        raise InvalidInput(
+            "the range of --alphas is empty",
+            value=" ".join(alphas),
+            remedy="write the lower one first: --alphas 0 8",
+        )
     found = asked(target, root, layer, relu_ised)
     network = found.network
     rows = read_rows(vectors, network.input_dim, "--vectors")
@@ -70,7 +76,7 @@ def run(
     if len(table) > SHOWN:
         screen.print(f"... {len(table):,} in all")
     for (row, place), why in table.failures.items():
-        screen.print(f"left out: vector {row}, direction {place}: {in_options(why)}")
+        screen.print(f"left out: vector {row}, direction {place}: {in_options(str(why))}")
     decided = table.lines.decisions
     screen.print(
         f"evidence: every crossing is isolated and in order; {decided['exact']:,} needed exact "

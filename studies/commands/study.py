@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exact import InvalidInput
 from studies import asking, own_subjects, study, subjects
+from studies.own_code import imported
 from studies.question import Question
 from studies.questions import CORE, QUESTIONS
 from toy_models.validation import at_least
@@ -32,18 +33,19 @@ class StudyOptions:
     seeds: int | None = None
     quick: bool = False
     every: bool = False
+    questions: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether it is the study as it is: its questions on its own subjects, none of them few."""
-        return not (self.only or self.on or self.quick or self.seeds)
+        return not (self.only or self.on or self.quick or self.seeds or self.questions)
 
     @property
     def chosen_name(self) -> str:
         """The name that was given; a part of a study does not take the place of the whole one."""
         if self.name is not None:
             return self.name
-        if self.every and not (self.only or self.on):
+        if self.every and not (self.only or self.on or self.questions):
             return study.ALL_NAME
         return study.DEFAULT_NAME if self.is_whole else study.PART_NAME
 
@@ -52,8 +54,7 @@ def run(options: StudyOptions) -> int:
     """Choose the questions and the subjects, run the study, and return the exit code."""
     if options.seeds is not None:
         at_least("--seeds", options.seeds, 1)
-    usual = QUESTIONS if options.every or options.only else CORE
-    questions = asking.chosen(usual, options.only)
+    questions = _asked(options)
     result = study.run(
         options.chosen_name,
         root=options.root,
@@ -67,6 +68,20 @@ def run(options: StudyOptions) -> int:
         resumes=options.every,
     )
     return THEOREM_FAILS if result.alarms else 0
+
+
+def _asked(options: StudyOptions) -> tuple[Question, ...]:
+    """Questions of the user's own, alone unless others are named too."""
+    own = [
+        imported(
+            named, "--question", what="Question", is_one=lambda found: isinstance(found, Question)
+        )
+        for named in options.questions
+    ]
+    if own and not (options.every or options.only):
+        return tuple(own)
+    usual = QUESTIONS if options.every or options.only else CORE
+    return (*asking.chosen(usual, options.only), *own)
 
 
 def _prepare(options: StudyOptions, questions: Sequence[Question]) -> study.Prepare:
@@ -98,5 +113,6 @@ def _told(options: StudyOptions) -> dict[str, object]:
     """What the results say of the choice, where there was one."""
     data = None if options.data is None else str(options.data)
     said = {"only": options.only, "on": ", ".join(options.on) or None, "data": data}
+    said["questions"] = ", ".join(options.questions) or None
     more = {"seeds": options.seeds, "quick": options.quick or None, "all": options.every or None}
     return {name: value for name, value in {**said, **more}.items() if value is not None}

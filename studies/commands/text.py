@@ -8,13 +8,15 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from torch import nn
 
-from exact import InvalidInput, MissingExtra
+from exact import InvalidInput
 from exact.atomic_files import (
     holding,
     left_behind,
@@ -33,13 +35,12 @@ from studies.commands.networks import GATE, mlp_network
 from studies.commands.vectors import require_room
 from studies.layer_report import TOTALS, figure_of, render, totals
 from studies.layer_tables import SUMMARY, measure
+from studies.real_models import model_of
 from studies.runs import provenance
-from toy_models import language, texts
+from toy_models import texts
 from toy_models.stored_files import refuse_links
-from toy_models.variants import MODEL_TYPES
 
 TOKENIZER = (*texts.TOKENIZERS, "tokenizer*", "merges.txt", "special_tokens_map.json")
-VARIANTS = set(MODEL_TYPES.values()) - {"gpt2"}
 PAIRS = 256
 SHOWN = ("distinct codes", "median angle", "never on", "wrong codes", "crossings")
 _SUMMARY, _STREAMS, _LOCK, _REPORT = "layer.json", "streams", ".report.lock", "report.html"
@@ -79,15 +80,17 @@ def run(options: TextOptions) -> int:
     _, gated = mlp_network(folder, layers[0])  # what cannot be read is told before the model runs
     texts = _texts(options.text, folder)
     with made_folder(out), holding(out / _LOCK, f"the report {out}", "wait for it, or give --out"):
-        model = _model(folder, options.device)
+        model = model_of(folder, options.device)
         streams = capture(model, texts, layers, folder=out / _STREAMS)
+        norms = {layer: _norm(model, layer) for layer in layers}
         del model
         written = json.loads((out / _STREAMS / "streams.json").read_text("utf-8"))
-        request = {name: written[name] for name in ("model", "texts")}
+        request = {name: written[name] for name in ("model", "config", "texts")}
         request["geodesics"] = options.geodesics
         screen.print(f"{options.model}: {len(streams):,} tokens, {len(layers)} layers")
         summaries = [
-            _layer(folder, layer, streams, out, request, options.device) for layer in layers
+            _layer(folder, layer, norms[layer], streams, out, request, options.device)
+            for layer in layers
         ]
         write_parquet(out / "layers.parquet", totals(summaries))
         made_by = provenance(
@@ -108,9 +111,15 @@ def run(options: TextOptions) -> int:
     return 0
 
 
+def _norm(model: nn.Module, layer: int) -> nn.Module:
+    """The model's own norm in front of an MLP, without the rest of the model."""
+    return deepcopy(model.get_submodule(transformers.norm_path(model, layer)))
+
+
 def _layer(
     folder: Path,
     layer: int,
+    norm: nn.Module,
     streams: ResidualStreams,
     out: Path,
     request: Mapping[str, Any],
@@ -133,7 +142,9 @@ def _layer(
         len(streams) * network.input_dim * 8 * _COPIES, "give a shorter text, or cut it in parts"
     )
     vectors = streams.vectors(layer).double().cpu().numpy()
-    found = measure(network, vectors, streams, geodesics=request["geodesics"], device=device)
+    found = measure(
+        network, vectors, streams, geodesics=request["geodesics"], norm=norm, device=device
+    )
     summary = {
         "layer": layer,
         "request": dict(request),
@@ -187,36 +198,6 @@ def _texts(path: Path, folder: Path) -> list[list[int]]:
         raise InvalidInput("the text is empty", value=path, remedy="give at least one line")
     tokens = texts.tokenizer(folder)
     return [tokens(line.encode()) for line in lines]
-
-
-def _model(folder: Path, device: str) -> Any:
-    """The model without its head, with the types of its weights, in evaluation mode; one of our
-    variants of GPT-2 with its head, as it was trained.
-    """
-    if checkpoint_folders.config(folder).get("model_type") in VARIANTS:
-        return language.load(folder).to(device)
-    try:
-        from transformers import AutoModel
-        from transformers.utils import logging
-    except ImportError as error:
-        raise MissingExtra(
-            "language models need transformers",
-            value=str(error),
-            remedy="pip install 'exactlens[gpt2]'",
-        ) from error
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        model = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype="auto"
-        )
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise InvalidInput(
-            "the language model cannot be read",
-            value=f"{folder}: {error}",
-            remedy="restore the files, or save the model again",
-        ) from error
-    return model.eval().to(device)
 
 
 def _table(summaries: list[dict[str, Any]]) -> Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -19,8 +21,9 @@ _COPIES = 3  # as they are read, in float64, and scaled
 
 
 def read_vectors(path: Path) -> np.ndarray:
-    """The array of a .npy or .csv file; the only matrix of a safetensors file, or the one called
-    "vectors". Raises TooLarge for what does not fit into memory, before it is read.
+    """The array of a .npy file; the nearest floats of the decimals of a .csv; the only matrix of a
+    safetensors file, or the one called "vectors". Raises TooLarge for what does not fit into
+    memory, before it is read.
     """
     refuse_pickle(path)
     known = f"give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file"
@@ -29,19 +32,7 @@ def read_vectors(path: Path) -> np.ndarray:
     if path.suffix not in SUFFIXES:
         raise InvalidInput("the file of vectors is of another kind", value=path, remedy=known)
     require_room(_COPIES * path.stat().st_size, "give a file of fewer vectors")
-    try:
-        if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
-        if path.suffix == ".csv":
-            return np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
-        arrays = load_file(path)
-    except (ValueError, SafetensorError) as error:
-        raise InvalidInput(
-            "the file of vectors cannot be read",
-            value=f"{path}: {error}",
-            remedy="write it with numpy.save or safetensors.numpy.save_file, or as numbers and "
-            "commas alone",
-        ) from error
+    arrays = _held(path)
     if len(arrays) != 1 and "vectors" not in arrays:
         raise InvalidInput(
             "the file has no tensor, or several",
@@ -50,6 +41,33 @@ def read_vectors(path: Path) -> np.ndarray:
         )
     found = arrays["vectors"] if "vectors" in arrays else next(iter(arrays.values()))
     return np.asarray(plain_array(found, "vectors"))
+
+
+def _held(path: Path) -> Mapping[str, Any]:
+    """The arrays of a file by their names; those of .npy and .csv files have none."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix == ".npy":
+            found = np.asarray(np.load(path, allow_pickle=False))
+        else:
+            lines = path.read_text("utf-8").splitlines()
+            has_some = any(line.partition("#")[0].strip() for line in lines)
+            found = np.loadtxt(lines, delimiter=",", ndmin=2) if has_some else np.zeros(0)
+    except (ValueError, SafetensorError) as error:
+        raise InvalidInput(
+            "the file of vectors cannot be read",
+            value=f"{path}: {error}",
+            remedy="write it with numpy.save or safetensors.numpy.save_file, or as decimals and "
+            "commas alone",
+        ) from error
+    if found.dtype.kind not in "fiu" or not found.size:
+        raise InvalidInput(
+            "the file of vectors has no numbers",
+            value=f"{path}: {found.dtype} array of shape {found.shape}",
+            remedy="give floats or integers, a vector a row",
+        )
+    return {"": found}
 
 
 def read_rows(path: Path, width: int, option: str) -> np.ndarray:

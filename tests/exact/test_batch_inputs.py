@@ -2,31 +2,147 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from exact import (
     GELU,
     Block,
+    Box,
     HardTanh,
     InvalidInput,
     Layer,
     Network,
+    ReLU,
+    Sphere,
     codes_in_precision,
+    expected_crossings,
+    firing_shares,
     hamming,
+    joint_counts,
     map_change,
     nearest_boundaries,
+    neighbourhood,
     neuron_status,
+    pair_logic,
+    partition,
+    partition_circles,
+    partition_lines,
+    region_events,
+    rotations,
     soft_codes,
     steering,
 )
+from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from exact.instruments.comparisons.eps_comparison import compare_eps
+from exact.instruments.comparisons.side_by_side import side_by_side
+from exact.instruments.counting import region_count, sphere_cell_count
+from exact.instruments.critical_radii import critical_radii, flip_caps
+from exact.instruments.decision import tied
 from exact.sources import tensors
 
 NET = tensors.mlp([(np.eye(2), [0, 0]), (np.ones((1, 2)), [0])])
 WIDER = tensors.mlp([(np.eye(3), [0, 0, 0]), (np.ones((1, 3)), [0])])
 DEEP = tensors.mlp([(np.eye(2), [0, 0]), (np.eye(2), [0, 0]), (np.ones((1, 2)), [0])])
+GATED = tensors.gated_mlp(
+    np.eye(2), np.eye(2), np.ones((1, 2)), activation=ReLU(), norm="rms", eps=1
+)
+ROW = np.array([[1.0, 2.0]])
+ASKED: dict[str, Any] = {
+    "codes_in_precision": lambda net: codes_in_precision(net, ROW, "bf16"),
+    "compare_eps": compare_eps,
+    "critical_radii": lambda net: critical_radii(net, [1, 2]),
+    "critical_radii_float": lambda net: critical_radii_float(net, ROW),
+    "expected_crossings": expected_crossings,
+    "firing_shares": firing_shares,
+    "flip_caps": flip_caps,
+    "joint_counts": lambda net: joint_counts(net, ROW),
+    "nearest_boundaries": lambda net: nearest_boundaries(net, ROW),
+    "neighbourhood": lambda net: neighbourhood(net, [1, 2]),
+    "neuron_status": lambda net: neuron_status(net, Sphere()),
+    "pair_logic": pair_logic,
+    "partition": lambda net: partition(net, Sphere()),
+    "partition_circles": lambda net: partition_circles(net, ROW, ROW[:, ::-1]),
+    "partition_lines": lambda net: partition_lines(net, ROW, -ROW),
+    "region_count": lambda net: region_count(net, Box(-1, 1, dim=2)),
+    "region_events": lambda net: region_events(net, net, Box(-1, 1, dim=2)),
+    "rotations": lambda net: rotations(net, ROW, ROW[:, ::-1]),
+    "side_by_side": lambda net: side_by_side(net, net),
+    "soft_codes": lambda net: soft_codes(net, ROW),
+    "sphere_cell_count": sphere_cell_count,
+    "steering": lambda net: steering(net, ROW, -ROW, alphas=(0, 1)),
+    "tied": tied,
+}
 STRAIGHT = tensors.mlp([([[1, 2]], [0])])
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_gated_mlp_is_told_to_give_its_gate(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"not a network; got GatedMLP; take its \.gate: codes"):
+        ASKED[name](GATED)
+    with pytest.raises(InvalidInput, match=r"not a network; got str; read it first, see exact.sou"):
+        ASKED[name]("gpt2")
+
+
+PLAIN = tensors.mlp([([[1, 2], [1, -1]], [0, 1]), ([[1, 1]], [0])])
+OTHER = np.array([[5.0, 0.0], [3.0, 1.0]])
+READERS: dict[str, Any] = {
+    "codes": lambda x: PLAIN.codes(x).bits.tolist(),
+    "codes_in_precision": lambda x: codes_in_precision(PLAIN, x, "fp32").exact.bits.tolist(),
+    "forward_float": lambda x: PLAIN.forward_float(x).tolist(),
+    "hidden_float": lambda x: PLAIN.hidden_float(x)[0].tolist(),
+    "joint_counts": lambda x: joint_counts(PLAIN, x)["both_on"].tolist(),
+    "nearest_boundaries": lambda x: nearest_boundaries(PLAIN, x).distances_float.tolist(),
+    "neuron_status": lambda x: repr(neuron_status(PLAIN, x)),
+    "partition_lines": lambda x: partition_lines(PLAIN, x, OTHER).rows.tolist(),
+    "rotations": lambda x: rotations(PLAIN, x, OTHER, radius_squared=1).angles_float.tolist(),
+    "soft_codes": lambda x: soft_codes(PLAIN, x).pre_activations_float.tolist(),
+    "steering": lambda x: steering(PLAIN, x, OTHER).alphas_float.tolist(),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("reader", READERS)
+def test_data_frames_and_arrays_of_text_are_read_as_their_numbers(reader: str) -> None:
+    ask, whole = READERS[reader], [[1, 3], [2, -4]]
+    expected = ask(np.array(whole, dtype=np.float64))
+    table = pd.DataFrame(whole)
+    locked = np.array(whole, dtype=np.float64)
+    locked.flags.writeable = False
+    for given in (table, table.astype("Float64"), table.astype("Int8"), table.astype(str), locked):
+        assert ask(given) == expected
+    assert ask(table.astype({0: "float32"})) == ask(np.array(whole)) == expected
+    assert ask(np.array([["1", "3"], ["4/2", "-4"]])) == expected
+    thirds = pd.DataFrame({"a": ["1/3", "2"], "b": ["0.1", "-4"]})
+    assert ask(thirds) == ask([["1/3", "1/10"], [2, -4]])
+    gaps = table.astype("Float64")
+    gaps.iloc[1, 0] = None
+    with pytest.raises(InvalidInput, match=r"\[1, 0\] is not a rational number; got <NA>"):
+        ask(gaps)
+
+
+def test_rows_that_are_kept_say_why_in_one_way() -> None:
+    """Errors as they would have been raised, by row, or row and direction."""
+    net = tensors.block(np.eye(3), [0, 1, 2], [[1] * 3], [0], norm="layernorm", eps=0)
+    rows = np.array([[1.0, 2, 4], [np.nan, 0, 0], [2.0, 2, 2], [1.0, np.inf, 0]])
+    near = nearest_boundaries(net, rows, errors="keep")
+    turned = rotations(net, rows, [[1, -1, 0]] * 4, errors="keep")
+    moved = steering(net, rows, rows, errors="keep")
+    codes = net.codes(rows, errors="keep")
+    assert list(near.failures) == list(turned.failures) == list(codes.failures) == [1, 2, 3]
+    assert list(moved.failures) == [(1, 1), (2, 2), (3, 3)]
+    for found in (near, turned, moved, codes):
+        for key, why in found.failures.items():
+            row = key if isinstance(key, int) else key[0]
+            assert isinstance(why, InvalidInput) and f" {row} of " in f"{why} "
+            assert ("not finite" in str(why)) == (row != 2) and why.remedy
+    assert near.neurons[0, 0] >= 0 and set(near.neurons[1:, 0].tolist()) == {-1}
+    assert repr(near).endswith("k = 1, 3 refused>")
+    assert nearest_boundaries(net, rows[:1]).failures == {}
 
 
 def test_codes_of_other_networks_have_no_map() -> None:

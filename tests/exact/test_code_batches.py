@@ -274,6 +274,9 @@ def test_bad_rows_are_kept_where_asked() -> None:
     x[1], x[3, 2] = 5.0, np.nan
     codes = net.codes(x, errors="keep")
     assert sorted(codes.failures) == [1, 3]
+    some = codes[np.array([3, 0, -1])]
+    assert list(some.failures) == [0] and some.failures[0] is codes.failures[3]
+    assert some[1:] == [codes[0], codes[-1]]
     assert codes.decisions == {"filter": 3, "exact": 0}
     assert codes[4] == net.code(x[4])
     assert repr(codes) == "<codes of 5 points, layers of (4,), 2 without one>"
@@ -389,3 +392,22 @@ def test_the_device_changes_nothing(norm: Any, activation: Activation) -> None:
     net = network(8, 3, norm, activation, True)
     x = points(net, 8)
     assert net.codes(x, device="cuda") == net.codes(x)
+
+
+def test_rows_are_chosen_by_arrays() -> None:
+    net = tensors.mlp([([[1, 2], [1, -1]], [0, 1]), ([[1, 1]], [0])])
+    codes = net.codes([[1, 2], [-2, 0], [5, -1]])
+    for which in (np.array([0, 2]), np.array([True, False, True]), [0, 2], np.array([-3, 2])):
+        some = codes[which]
+        assert some == net.codes([[1, 2], [5, -1]]) and len(some) == 2
+    assert len(codes[[]]) == 0 and codes[np.int64(1)] == codes[np.array(1)] == codes[1]
+    assert (
+        hamming(codes[[0, 0]], codes[[1, 2]]).tolist()
+        == hamming(codes[[0]], codes[[1, 2]], pairs=False)[0].tolist()
+    )
+    with pytest.raises(IndexError, match="row 9 of 3"):
+        codes[9]
+    with pytest.raises(
+        InvalidInput, match=r"no numbers of rows; got a float64 array of shape \(1,\)"
+    ):
+        codes[np.array([0.5])]

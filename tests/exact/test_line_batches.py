@@ -219,3 +219,17 @@ def test_on_a_gpu_as_on_a_cpu() -> None:
     net = network(1, [6, 32, 32], LayerNorm.of("1/100", dim=6))
     p, q = np.random.default_rng(2).normal(size=(2, 20, 6))
     assert partition_lines(net, p, q, device="cuda") == partition_lines(net, p, q)
+
+
+@pytest.mark.parametrize("kind", DOMAINS)
+def test_lines_through_a_point_that_the_norm_does_not_see(kind: Any) -> None:
+    """At eps = 0 the code jumps there: an undefined crossing, and cells on both sides."""
+    net = tensors.block(
+        [[1, -2, 0, 1], [0, 3, 1, -1], [2, 2, 2, 2]], [1, 0, 0], [[1] * 3], [0], "layernorm", eps=0
+    )
+    p = np.array([[1.0, 2, -1, 0], [3.0, 0, 0, 5]])
+    batch = agrees(net, p, -3 * p, kind)
+    assert all(sum(c.undefined for c in part.crossings) == 1 for part in batch)
+    assert batch.cell_counts.tolist() == [2, 2] or (batch.cell_counts > 2).any()
+    with pytest.raises(InvalidInput, match="undefined along"):
+        partition_lines(net, np.ones((1, 4)), -3 * np.ones((1, 4)), kind=kind)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from torch import nn
 
 from exact import (
     GELU,
+    GatedMLP,
     HardTanh,
     InvalidInput,
     LayerNorm,
@@ -21,6 +24,7 @@ from exact import (
     codes_in_precision,
 )
 from exact.sources import tensors, torch_modules
+from exact.sources import transformers as readers
 
 
 def network(kind: str | None, activation: Any = None, eps: Any = 1e-5) -> Network:
@@ -72,6 +76,65 @@ def test_the_bits_are_those_of_the_module() -> None:
     assert np.array_equal(found.computed.bits, (z > 0).numpy())
 
 
+def random_llm(model_type: str) -> Any:
+    small = {"hidden_size": 16, "intermediate_size": 64, "num_hidden_layers": 1, "vocab_size": 9}
+    small |= {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8}
+    config = transformers.AutoConfig.for_model(model_type, **small, pad_token_id=0)
+    torch.manual_seed(3)
+    model = transformers.AutoModel.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    return model.bfloat16()
+
+
+@pytest.mark.parametrize("model_type", ["llama", "gemma3_text"])
+def test_the_bits_are_those_of_a_model_whose_norm_is_its_own(model_type: str) -> None:
+    """In bfloat16 torch's rms_norm rounds elsewhere than the norms of Hugging Face."""
+    model = random_llm(model_type)
+    gated = readers.mlp(model, 0)
+    assert isinstance(gated, GatedMLP)
+    norm = model.get_submodule(readers.norm_path(model, 0))
+    with torch.no_grad():
+        z = model.layers[0].mlp.gate_proj(norm(torch.from_numpy(ROWS).bfloat16()))
+    bits = (z > 0).numpy()
+    before = {name: value.dtype for name, value in norm.state_dict().items()}
+    for own in (norm, copy.deepcopy(norm).float(), lambda x: norm(x)):
+        found = codes_in_precision(gated.gate, ROWS, "bf16", norm=own)
+        assert np.array_equal(found.computed.bits, bits)
+    assert {name: value.dtype for name, value in norm.state_dict().items()} == before
+    named = codes_in_precision(gated.gate, ROWS, "bf16", norm=norm)
+    assert named.norm == type(norm).__name__ and named.exact == found.exact
+    torchs = codes_in_precision(gated.gate, ROWS, "bf16")
+    assert torchs.norm == "torch" and (torchs.computed.bits != bits).any()
+
+
+def test_the_second_norm_stays_torchs() -> None:
+    net = network("layernorm")
+    own = nn.LayerNorm(16, dtype=torch.float64)
+    with torch.no_grad():
+        own.weight.copy_(torch.tensor(net.norms[0].gain.float64()[:, 0]))
+        own.bias.copy_(torch.tensor(net.norms[0].bias.float64()[:, 0]))
+    found, torchs = (codes_in_precision(net, ROWS, "bf16", norm=norm) for norm in (own, None))
+    assert found.computed == torchs.computed
+    other = codes_in_precision(net, ROWS, "bf16", norm=lambda x: torch.zeros_like(x))
+    assert (other.computed.bits[:, :64] == (net.layers[0].bias.float64()[:, 0] > 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("net", "norm", "told"),
+    [
+        (network("rms"), 3, "norm= is no module or function.* got 3"),
+        (network(None), nn.Identity(), "the network does not begin with a norm"),
+        (network("rms"), lambda x: x[:, :3], r"the shape that it reads; got \(400, 3\)"),
+        (network("rms"), lambda x: None, "no tensor of the shape that it reads; got NoneType"),
+    ],
+)
+def test_norms_that_do_not_fit(net: Network, norm: Any, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        codes_in_precision(net, ROWS, "bf16", norm=norm)
+
+
 def test_wrong_bits_are_named_one_by_one() -> None:
     net = network("layernorm", HardTanh())
     found = codes_in_precision(net, ROWS, "bf16")
@@ -115,6 +178,19 @@ def test_rows_beyond_the_range() -> None:
     assert found.overflowed.tolist()[:2] == [False, True]
     assert 1 not in found.rows
     assert codes_in_precision(net, x, "bf16").overflowed.sum() == 0
+
+
+def test_of_no_row_there_are_no_shares() -> None:
+    net, x = network(None), ROWS[:3] * 1e6
+    found = codes_in_precision(net, x, "fp16", errors="keep")
+    assert found.overflowed.all() and len(found.rows) == 0
+    assert np.isnan(found.wrong_bit_shares_float).all()
+    assert np.isnan(found.wrong_code_shares_float).all()
+    assert repr(found).endswith("wrong codes of the worst layer, 3 rows have none>")
+    x[1] = ROWS[0]
+    some = codes_in_precision(net, x, "fp16", errors="keep")
+    assert np.isfinite(some.wrong_bit_shares_float).all()
+    assert "2 rows have none" in repr(some)
 
 
 @pytest.mark.parametrize(

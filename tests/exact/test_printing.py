@@ -87,6 +87,12 @@ def roots() -> Iterator[object]:
         layer.codes(rows),
         exact.codes_in_precision(layer, rows, "bf16"),
         exact.steering(layer, rows, [1, 0, 0]),
+        exact.soft_codes(layer, rows),
+        exact.soft_codes(wide, [u, v]),
+        exact.neuron_status(layer, NormBall()),
+        exact.pair_logic(layer),
+        exact.expected_crossings(wide),
+        exact.map_change(layer, layer.code(rows[0]), layer.code(rows[1])),
         exact.rotations(layer, rows[:1], rows[1:]),
         exact.partition_lines(layer, rows[:1], rows[1:]),
         exact.nearest_boundaries(layer, rows),
@@ -232,6 +238,24 @@ def test_numbers_are_abbreviated_with_their_size() -> None:
     assert shown(99999999 * 10**30) == "~1.0000e+38 (38 digits)"
     assert shown((Fraction(1, 3), 2, "a")) == "(1/3, 2, 'a')"
     assert shown(10**24 - 1) == str(10**24 - 1)
+
+
+def test_long_vectors_in_messages_show_their_first_numbers() -> None:
+    generator = np.random.default_rng(0)
+    net = tensors.block(
+        generator.normal(size=(5, 24)), np.zeros(5), np.ones((1, 5)), [0], "layernorm", eps=0
+    )
+    twice = generator.normal(size=24)
+    for ask, told in (
+        (lambda: exact.steering(net, [twice], np.full(24, 0.5)), "direction 0 of d; got (1/2, 1/2"),
+        (lambda: exact.rotations(net, [twice], [2 * twice]), "span no circle; got ("),
+        (lambda: exact.rotations(net, [np.ones(24)], [twice]), "row 0 of U; got (1, 1, 1, 1, ..."),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            ask()
+        message = str(caught.value)
+        assert told in message and "R^" not in message and len(message) < 420
+        assert "24 in all)" in message or len(message) > 250
 
 
 def test_values_in_messages_are_abbreviated() -> None:

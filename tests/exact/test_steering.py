@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ def test_bad_rows_are_kept_where_asked() -> None:
     d = [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     found = steering(net, x, d, alphas=(-9, 9), errors="keep")
     assert {*found.failures} == {(1, 1), (2, 2)}
+    assert found.failures[1, 1].wrong == "row 1 of x is not finite"
     assert set(found.rows.tolist()) == {0}
     assert listed(found, 0) == listed(steering(net, x[:1], d[:1], alphas=(-9, 9)), 0)
 
@@ -185,6 +187,32 @@ def test_what_the_norm_does_not_see_is_one_cell_and_no_direction_to_steer_in(eps
             partition_lines(network, [ones], [[2, 2, 2]])
     else:
         assert partition_lines(network, [ones], [[2, 2, 2]]).cell_counts.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "alphas",
+    [(-1e308, 1e308), ("-1e400", "1e400"), (0, 1e300), (-1e15, 1e15), ("-1e-400", 2), (-3, 3)],
+)
+@pytest.mark.parametrize("norm", [None, "rms", "layernorm"])
+def test_strengths_are_no_worse_in_a_range_that_is_much_wider(norm: Any, alphas: Any) -> None:
+    """One zero of 2 (x + alpha) = 3 behind no norm; behind one it depends on eps."""
+    net = tensors.block([[2, 0, 0], [1, 2, -3]], [-3, 0], [[1, 1]], [0], norm, eps=2)
+    x = [[0, 1, -1], [0, 0, 0]]
+    found = steering(net, x, [1, 0, 0], alphas=alphas)
+    assert len(found) > 0 or alphas[0] == 0
+    for k in range(len(found)):
+        error = abs(sympy.N(found.exact(k) - sympy.Rational(found.alphas_float[k]), 60))
+        assert error <= found.alphas_bound[k] <= 2.0**-26 * abs(found.alphas_float[k]) + 5e-324
+    if norm is None:
+        assert 1.5 in found.alphas_float[found.neurons == 0].tolist()
+
+
+def test_a_strength_beyond_the_floats_is_infinite() -> None:
+    net = tensors.mlp([([[1]], [0]), ([[1]], [0])])
+    found = steering(net, [["-1e350"]], [1], alphas=(0, "1e400"))
+    assert found.alphas_float.tolist() == [np.inf] and str(found.exact(0)) == "1" + 350 * "0"
+    here = steering(net, [[0]], [1], alphas=("-1e400", "1e400"))
+    assert here.alphas_float.tolist() == [0.0] and here.alphas_bound.tolist() == [5e-324]
 
 
 def test_moved_rows_are_those_of_any_other_matrix() -> None:

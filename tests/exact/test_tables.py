@@ -5,19 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from exact import (
     Box,
+    HardTanh,
     InvalidInput,
     MissingExtra,
     codes_in_precision,
+    critical_radii_float,
+    expected_crossings,
     map_change,
     nearest_boundaries,
     neuron_status,
     pair_logic,
+    partition_circles,
+    partition_lines,
     rotations,
     soft_codes,
     steering,
@@ -47,6 +53,18 @@ def test_unequal_columns_are_refused(columns: dict[str, object], tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_needs_a_folder_and_a_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"no such folder; got .*absent; make it before t\.parquet"
+    ):
+        write_parquet(tmp_path / "absent" / "t.parquet", COLUMNS)
+    with pytest.raises(InvalidInput, match=r"a folder stands where the table is to go"):
+        FLAT.codes(X).to_parquet(tmp_path)
+    with pytest.raises(InvalidInput, match="not a path"):
+        write_parquet(3, COLUMNS)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("pandas", "pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -58,6 +76,7 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
 X = [[257, 256], [3, 1], [-1, 2]]
 FLAT = tensors.mlp([([[1, -1], [1, 1], [0, 1]], [0, 0, -1]), ([[1, 1, 2]], [0])])
 ROUND = tensors.block([[1, 0], [1, 0], [-1, 0]], [0, -1, -1], [[1] * 3], [0], "rms", eps=0)
+BENT = tensors.block([[1, -1], [1, 1]], [0, 0], [[1, 2]], [0], None, activation=HardTanh(-1, 250))
 RESULTS: dict[str, Callable[[], Tabular]] = {
     "codes": lambda: FLAT.codes(X),
     "codes with a failure": lambda: FLAT.codes(
@@ -78,6 +97,13 @@ RESULTS: dict[str, Callable[[], Tabular]] = {
     "wrong bits": lambda: codes_in_precision(FLAT, X, "bf16"),
     "no wrong bits": lambda: codes_in_precision(FLAT, X, "float64"),
     "soft codes": lambda: soft_codes(FLAT, X),
+    "lines": lambda: partition_lines(FLAT, X, [[-1, 1], [2, -9], [3, 3]], kind="line"),
+    "lines of several bends": lambda: partition_lines(BENT, X, [[-1, 1], [2, -9], [3, 3]]),
+    "circles": lambda: partition_circles(ROUND, [[1, 2], [1, 0]], [[-3, 1], [0, 1]]),
+    "expected crossings": lambda: expected_crossings(ROUND),
+    "radii": lambda: critical_radii_float(
+        tensors.block([[3, 0]], [-1], [[1]], [0], norm="rms", eps=1), X
+    ),
     "map change": lambda: map_change(FLAT, FLAT.code([3, 1]), FLAT.code([-1, 2])),
 }
 NO_LINES = {"no related pairs", "no wrong bits"}
@@ -99,6 +125,39 @@ def test_every_result_is_a_table_and_a_file(name: str, tmp_path: Path) -> None:
         assert len(kinds) == (name not in NO_LINES) and kinds <= {int, float, bool, str, bytes}
         if values.dtype.kind in "ifb":
             assert read[column].dtype == table[column].dtype == values.dtype
+
+
+@pytest.mark.parametrize("kind", ["segment", "ray", "line"])
+def test_the_crossings_of_lines_are_those_of_their_partitions(kind: Literal["line"]) -> None:
+    for net in (FLAT, BENT):
+        batch = partition_lines(net, X, [[-1, 1], [2, -9], [3, 3]], kind=kind)
+        _agree(batch, "parameter_float", "alpha")
+        table = batch.columns()
+        near = [c.parameter_float for part in batch for c in part.crossings for _ in c.hinges]
+        assert (np.abs(table["alpha"] - near) <= table["alpha_bound"]).all()
+
+
+def test_the_crossings_of_circles_are_those_of_their_partitions() -> None:
+    for net in (ROUND, tensors.block([[1, 0], [-1, 0]], [0, 0], [[1] * 2], [0], "rms", eps=0)):
+        batch = partition_circles(net, [[1, 2], [1, 0], [-1, -1]], [[-3, 1], [0, 1], [2, -1]])
+        _agree(batch, "angle_float", "angle")
+
+
+def _agree(batch: Any, position: str, column: str) -> None:
+    """Each crossing of `batch[i]` with the code behind it, in order."""
+    expected, table = [], batch.columns()
+    for row, part in enumerate(batch):
+        for k, crossing in enumerate(part.crossings):
+            behind = part.regions[k if column == "angle" else k + 1].code.bits
+            for hinge in crossing.hinges:
+                on = bool(behind[batch.network.hinges.index(hinge)])
+                expected.append((row, getattr(crossing, position), hinge, on))
+    bends = table.get("breakpoint", np.zeros(len(table["row"]), dtype=int))
+    named = zip(table["layer"], table["neuron"], bends, strict=True)
+    assert table["row"].tolist() == [row for row, *_ in expected]
+    np.testing.assert_allclose(table[column], [at for _, at, *_ in expected], 1e-12, 1e-12)
+    assert [tuple(map(int, one)) for one in named] == [tuple(one[2]) for one in expected]
+    assert table["on"].tolist() == [on for *_, on in expected]
 
 
 def test_what_a_table_may_be_asked_for_is_in_the_file_too(tmp_path: Path) -> None:

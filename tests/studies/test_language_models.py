@@ -139,6 +139,11 @@ def captured(folder: Path, layers: tuple[int, ...]) -> Any:
     return capture(model, [line for line in LINES if line], layers, tokenizer)
 
 
+def own_norm(folder: Path, layer: int) -> Any:
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    return model.get_submodule(transformers.norm_path(model, layer))
+
+
 @pytest.mark.parametrize(("name", "layers"), [("gpt2", (0, 2)), ("llama", (0, 1))])
 def test_the_tables_of_a_text_are_those_of_its_vectors(
     call: Call, name: str, layers: tuple[int, ...]
@@ -155,6 +160,7 @@ def test_the_tables_of_a_text_are_those_of_its_vectors(
     ]
     streams = captured(Path(name), layers)
     assert len(streams) == TOKENS
+    page = Path("r/report.html").read_text()
     for layer in layers:
         read = transformers.mlp(name, layer)
         network = read.gate if name == "llama" else read
@@ -184,7 +190,7 @@ def test_the_tables_of_a_text_are_those_of_its_vectors(
                 alphas = part.alpha.to_numpy()[:, None]
                 on_it = (1 - alphas) * rows[row] + alphas * rows[row + 1]
                 assert np.abs(network.hidden_float(on_it)[0][:, neuron]).max() < 1e-9
-        low = codes_in_precision(network, rows, "bf16")
+        low = codes_in_precision(network, rows, "bf16", norm=own_norm(Path(name), layer))
         assert wrong.neuron.tolist() == low.neurons.tolist()
         assert tokens.wrong_bits.sum() == neurons.wrong_bits.sum() == len(wrong)
         near = nearest_boundaries(network, rows)
@@ -193,10 +199,11 @@ def test_the_tables_of_a_text_are_those_of_its_vectors(
         assert tokens.angle.tolist() == near.angles_float[:, 0].tolist()
         assert neurons.nearest_of.sum() == TOKENS
         summary = json.loads(Path(f"r/layer-{layer:02d}/layer.json").read_text())
+        kind = "LlamaRMSNorm" if name == "llama" else "LayerNorm"
+        assert summary["norm_computed_by"] == kind and f"own norm ({kind})" in page
         assert summary["distinct_codes"] == len(np.unique(codes.packed, axis=0))
         assert summary["never"] == (bits.sum(axis=0) == 0).sum()
         assert summary["crossings"] == len(crossings) == pairs.crossings.sum()
-    page = Path("r/report.html").read_text()
     assert page.count("data:image/svg+xml;base64,") == len(layers)
     # wide things are read on narrow screens by scrolling them, heads are not broken inside words
     assert page.count('class="wide scroll"') == len(layers) and 'class="scroll"' in page
@@ -244,6 +251,19 @@ def test_an_interrupted_report_goes_on_and_is_that_of_one_run(
     Path("t.txt").write_text("w1 w2")
     changed = call(line.format("r"))
     assert changed.code == 2 and "another texts" in changed.err
+
+
+def test_a_report_is_that_of_one_config(call: Call) -> None:
+    """The weights are equal: eps, activation and angles of positions stand in the config alone."""
+    line = "gpt2 llama --text t.txt --layers 0 --out r"
+    assert call(line).code == 0
+    config = Path("llama/config.json")
+    said = json.loads(config.read_text())
+    config.write_text(json.dumps(said | {"rms_norm_eps": 0.25}))
+    result = call(line)
+    assert result.code == 2 and "another config" in result.err
+    config.write_text(json.dumps(said | {"_name_or_path": "elsewhere"}))
+    assert call(line).code == 0
 
 
 def test_a_layer_of_an_older_version_is_measured_anew(call: Call) -> None:
@@ -323,6 +343,43 @@ def test_steering_writes_the_table_of_the_instrument(call: Call, suffix: str) ->
     assert f"{len(found):,} crossings" in result.out
 
 
+CODES_OF = "codes gpt2 --layer 0 --vectors x.npy"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"{CODES_OF} --out g.csv/", "g.csv/ names a folder, and a file is to be written"),
+        ("codes gpt2 --layer 0 --vectors text.npy", "the file of vectors has no numbers; got"),
+        ("codes gpt2 --layer 0 --vectors empty.csv", "the file of vectors has no numbers; got"),
+        ("codes gpt2 --layer 0 --vectors thirds.csv", "could not convert string '1/3'"),
+        (
+            "steer gpt2 --layer 0 --vectors x.npy --direction d.npy --alphas 3 0",
+            "the range of --alphas is empty; got 3 0; write the lower one first: --alphas 0 8",
+        ),
+        (
+            "steer gpt2 --layer 0 --vectors x.npy --direction d.npy --alphas 3 3",
+            "the range of --alphas is empty; got 3 3",
+        ),
+    ],
+)
+def test_what_the_commands_refuse_in_their_own_words(call: Call, line: str, told: str) -> None:
+    np.save("text.npy", np.full((2, WIDTH), "1/3"))
+    Path("empty.csv").write_text("# nothing\n\n")
+    Path("thirds.csv").write_text(",".join(["1/3"] * WIDTH))
+    result = call(line)
+    assert result.code == 2 and result.err.count("\n") == 1
+    assert told in result.err, result.err
+    assert "alphas=(" not in result.err and not Path("g.csv").exists()
+
+
+def test_circles_are_those_of_the_middle_layer_where_none_is_named(call: Call) -> None:
+    for name, middle in (("gpt2", 1), ("llama", 1)):
+        result = call(f"gpt2 {name} --geodesics 1")
+        assert result.code == 0 and f"{name}, layer {middle}:" in result.out
+
+
 def test_every_vector_is_steered_in_every_direction_where_asked(call: Call) -> None:
     np.save("two.npy", np.eye(WIDTH)[:2])
     line = "steer gpt2 --layer 0 --vectors x.npy --direction two.npy --alphas 0 4 --out s.csv"
@@ -346,10 +403,18 @@ def test_codes_of_a_run_and_of_a_model_with_those_of_bf16(call: Call) -> None:
     assert set(pd.read_csv("s.csv").layer) == {2}
     result = call("codes gpt2 --layer 1 --vectors x.npy --dtype bf16 --out c.parquet")
     assert (result.code, result.err) == (0, "")
+    assert "the norm is torch's own function" in result.out
     low = codes_in_precision(transformers.mlp("gpt2", 1), np.load("x.npy"), "bf16")
     found = pd.read_parquet("c.parquet")
     assert found.code.tolist() == [row.tobytes().hex() for row in low.exact.packed]
     assert found.wrong_bits.sum() == len(low.rows)
+
+
+def test_rows_that_all_leave_the_range_have_no_shares(call: Call) -> None:
+    np.save("x.npy", np.load("x.npy") * 1e6)
+    result = call("codes gpt2 --layer 0 --vectors x.npy --dtype fp16 --keep")
+    assert result.code == 0 and "5 rows have no code in float16" in result.out
+    assert "nan" not in result.out and "of the bits" not in result.out
 
 
 def test_rows_without_meaning_are_left_out_where_asked(call: Call) -> None:
@@ -488,7 +553,7 @@ MISTAKES: list[tuple[Callable[[], object] | None, str, tuple[str, ...]]] = [
     (nan_in_row_2, STEER, ("row 2", "nan", "leave it out, or write --keep")),
     (nan_in_row_2, CODES, ("row 2", "nan")),
     (None, STEER.replace("0 1", "0"), ("--alphas", "0", "--alphas 0 8")),
-    (None, STEER.replace("0 1", "2 1"), ("alpha", "2.0 to 1.0", "lo < hi")),
+    (None, STEER.replace("0 1", "2 1"), ("--alphas", "got 2 1", "lower one first")),
     (None, CODES.replace("--layer 0", "--layer 3"), ("no such layer", "3", "0 .. 2")),
     (None, CODES.replace("--layer 0 ", ""), ("every layer", "gpt2", "--layer 0 .. 2")),
     (None, CODES.replace("s.csv", "s.txt"), ("suffix", "s.txt", ".parquet or .csv")),

@@ -15,6 +15,8 @@ import pytest
 
 from studies import report
 from studies.finding import HEADINGS, WORDS, Finding, Kind, Ruling, Verdict
+from studies.question import Question, Text
+from studies.questions.directions import one_layer_or_two
 from studies.report import MARKS, Picture, Section, render
 from studies.training import Fit, Training
 
@@ -147,7 +149,10 @@ def test_the_overview_counts_the_verdicts_of_every_question() -> None:
         Section("0.1", "First", first, ()),
         Section("0.2", "Second", (finding(Verdict.UNDECIDED),), ()),
     )
-    assert "0.1 First ✓ 2 ✗ 1 0.2 Second ? 1" in shown.text
+    summary = shown.text.partition("Claim Verdict")[2].partition("How to read")[0]
+    assert " ".join(summary.split()) == (
+        "0.1 a statement ✓ 2 supported ✗ 1 refuted 0.2 a statement ? 1 undecided"
+    )
     assert "✓ 2 supported ✗ 1 refuted ? 1 undecided" in shown.text
 
 
@@ -156,18 +161,18 @@ def test_kinds_are_shown_apart_and_never_counted_together() -> None:
     shown = page(Section("0.1", "A question", found, ())).text
     assert "Estimates (of claims) ✓ 1 supported ✗ 0 refuted ? 0 undecided Censuses" in shown
     assert "● 3 holds in this net" in shown and "∎ 2 holds (checks the code)" in shown
-    assert "0.1 A question ✓ 1 ● 3 ∎ 2 How to read it" in shown
-    assert shown.count("a statement") == 3  # same statement and rule, but other kinds
-    counts = shown.partition("Estimates (of claims)")[2].partition("How to read it")[0]
+    # same statement and rule, but other kinds: in the summary, and among the findings
+    assert shown.count("a statement") == 2 * 3
+    counts = shown.partition("Estimates (of claims)")[2].partition("How to read a verdict")[0]
     assert "6" not in counts and set(HEADINGS) == set(Kind)
-    findings = shown.partition("Findings Verdict")[2]
+    findings = shown.partition("Verdict Subject")[2]
     places = [findings.index(f"a statement {kind.value}:") for kind in HEADINGS]
     assert places == sorted(places)  # what is said of the claim comes first
 
 
 def test_the_verdicts_of_a_claim_come_before_its_details() -> None:
     rows = (finding(value="the value"), finding(Verdict.REFUTED, why="", subject="other"))
-    shown = page(Section("0.1", "A question", rows, ())).text.partition("Findings Verdict")[2]
+    shown = page(Section("0.1", "A question", rows, ())).text.partition("Verdict Subject")[2]
     parts = ("a statement", "✓ 1 supported", "✗ 1 refuted", "Rule: a rule", "✓ supported", "a toy")
     places = [shown.index(part) for part in (*parts, "the value")]
     assert places == sorted(places)
@@ -186,7 +191,7 @@ def test_a_theorem_that_fails_is_an_alarm_at_the_top() -> None:
     shown = page(Section("0.1", "A question", (finding(), wrong), ()))
     assert {"class": "alarm", "role": "alert"} in shown.of("div")
     assert "the code is wrong" in shown.text.partition("Estimates (of claims)")[0]
-    assert "7 violations" in shown.text.partition("At a glance")[0]
+    assert "7 violations" in shown.text.partition("What was asked")[0]
     fine = page(Section("0.1", "A question", (finding(Verdict.REFUTED),), ()))
     assert not any(one.get("role") == "alert" for one in fine.of("div"))
 
@@ -199,7 +204,7 @@ def test_how_every_toy_learned_is_told_with_all_seeds() -> None:
     nets = (*(training(seed, 0.95 + seed / 100) for seed in (0, 1, 2, 4)), training(3, 0.8, "xor"))
     regression = Training("sine", 0, Fit(0.25, None, 0.5), Fit(0.3, None, None))
     diverged = Training("spirals", 7, failure="the loss is not finite")
-    shown = page(trainings=(*nets, regression, diverged)).text.partition("How to read it")[0]
+    shown = page(trainings=(*nets, regression, diverged)).text.partition("How the toys learned")[2]
     assert "moons (16-16), LayerNorm" in shown and "0–2, 4 100.0% 95.0% to 99.0%" in shown
     for seed in (0, 1, 2, 4):
         assert f"seed {seed}: 100.0% training, {0.95 + seed / 100:.1%} held out" in shown
@@ -233,14 +238,15 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
     read = page(Section("0.1", "A question", (finding(),), (picture(tmp_path, "figure"),)))
-    addresses = [
+    sources = [
         value or ""
         for _, attributes in read.tags
         for name, value in attributes.items()
-        if name in ("src", "href")
+        if name == "src"
     ]
-    assert addresses
-    assert all(address.startswith("data:image/") for address in addresses)
+    assert sources and all(address.startswith("data:image/") for address in sources)
+    links = [a["href"] or "" for a in read.of("a")]
+    assert links and all(link.startswith(("#", "../figures/figure.")) for link in links)
     assert {"link", "script", "iframe", "object", "embed", "base", "form"}.isdisjoint(
         tag for tag, _ in read.tags
     )
@@ -278,7 +284,41 @@ def test_a_figure_is_inlined_as_svg_and_grouped_under_its_question(tmp_path: Pat
         for part in ("0.1 · First", "caption one", "0.3 · Third", "caption three", "Provenance")
     ]
     assert places == sorted(places)
-    assert "0.2 · No figure" not in read.text
+    assert "0.2 · No figure" in read.text
+
+
+def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
+    text = Text("A title of a text", "its authors", "https://example.org/text")
+    question = Question(
+        "0.1", "A question", one_layer_or_two.ask, text=text, asked="Is it so?", controls="Nets."
+    )
+    section = Section(
+        "0.1",
+        "A question",
+        (finding(statement="an arc of a circle"),),
+        (),
+        question=question,
+        repeat="exactlens study --only 0.1",
+        code="code/one_layer_or_two.py",
+    )
+    again = Section("0.2", "Another", (finding(statement="two arcs"),), ())
+    shown = page(section, again)
+    for part in ("Is it so?", "Controls. Nets.", "exactlens study --only 0.1", "its authors"):
+        assert part in shown.text
+    assert "Checks of our own" in shown.text  # what no text claims stands apart
+    links = {link["href"] for link in shown.of("a")}
+    assert {"#claim-0-1", text.address, section.code, "#summary"} <= links
+    assert {one["id"] for one in shown.of("section")} == {"claim-0-1", "claim-0-2"}
+    assert "studies/questions/directions/one_layer_or_two.py" in shown.text
+    assert shown.text.count("a cell of the circle") == 1  # explained once, where it first stands
+
+
+def test_the_page_is_readable_in_the_dark() -> None:
+    style = next(text for text in page().texts if ":root" in text)
+    assert "@media (prefers-color-scheme: dark)" in style
+    assert [m["content"] for m in page().of("meta") if m.get("name") == "color-scheme"] == [
+        "light dark"
+    ]
 
 
 def test_a_huge_svg_is_replaced_by_the_png(tmp_path: Path) -> None:

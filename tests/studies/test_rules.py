@@ -183,6 +183,17 @@ def test_both_rules_must_hold_and_one_refutes() -> None:
     assert rule.decide(over(0.6, 0.7), over(0.05, 0.2)).why.startswith("(2) the interval")
 
 
+def test_conditions_of_several_rules_are_numbered_through() -> None:
+    three = above(0.5, "T") & below(0.1, "U") & smaller_than("V", "W")
+    assert [three.text.count(f"({k}) ") for k in (1, 2, 3, 4)] == [1, 1, 1, 0]
+    assert three.text.endswith("supported iff all 3 are, refuted iff one is, else undecided")
+    assert "below 0, refuted" in three.text and "-0" not in three.text
+    fine = over(0.6, 0.7), over(0, 0.05)
+    assert three.decide(*fine, over(-2, -1)).verdict is SUPPORTED
+    assert three.decide(*fine, over(1, 2)).verdict is REFUTED
+    assert three.decide(*fine, over(-1, 2)).why.startswith("(3) the interval")
+
+
 # ---- refutable
 
 

@@ -110,6 +110,8 @@ def test_a_study_writes_figures_numbers_and_the_report(tmp_path: Path) -> None:
     assert files(folder) == {
         "figures/line.svg",
         "figures/line.png",
+        "figures/line.pdf",
+        "report/code/test_study.py",
         "results.json",
         "report/index.html",
         "models/toy.txt",
@@ -344,7 +346,71 @@ def test_the_studies_own_questions_and_subjects_are_the_default() -> None:
     from studies import questions, subjects
 
     steps = study._Steps(study._console(), study.Progress(disable=True))
-    assert study._own(steps, None, None) == (questions.QUESTIONS, subjects.prepare)
+    assert study._own(steps, None, None) == (questions.CORE, subjects.prepare)
     assert (
         len({question.claim for question in questions.QUESTIONS}) == len(questions.QUESTIONS) >= 6
     )
+
+
+# ---- going on where a run was cut off
+
+
+def asked_once(asked: list[str], claim: str, *, fails: bool = False) -> Question:
+    """A question that notes when it is asked, and fails if it is told to."""
+
+    def ask(subjects: Any) -> Answer:
+        asked.append(claim)
+        if fails:
+            raise RuntimeError("cut off")
+        ruling = Ruling("a rule", Verdict.SUPPORTED)
+        found = finding(claim, Kind.ESTIMATE, ruling, "3", {"x": [1, "2/3", None]})
+        return Answer((found,), (Figure(f"line-{claim}", "A line.", line),))
+
+    return Question(claim, f"Question {claim}", ask)
+
+
+def cut_off(root: Path, asked: list[str], **options: Any) -> None:
+    """A run of three questions that ends in the third."""
+    three = [asked_once(asked, claim, fails=claim == "0.3") for claim in ("0.1", "0.2", "0.3")]
+    with pytest.raises(RuntimeError, match="cut off"):
+        run(root, questions=tuple(three), resumes=True, **options)
+
+
+def test_a_long_study_goes_on_where_it_was_cut_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    cut_off(tmp_path, asked)
+    assert asked == ["0.1", "0.2", "0.3"] and not (tmp_path / "study").exists()
+    again = tuple(asked_once(asked, claim) for claim in ("0.1", "0.2", "0.3"))
+    gone_on = run(tmp_path, questions=again, resumes=True)
+    assert asked[3:] == ["0.3"]
+    assert "0.2 taken over from the run that was cut off" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+    whole = run(tmp_path / "whole", questions=again)
+    assert gone_on.findings == whole.findings
+    for name in ("line-0.1.svg", "line-0.2.pdf"):
+        figures = [one.folder / "figures" / name for one in (gone_on, whole)]
+        assert figures[0].read_bytes() == figures[1].read_bytes()
+
+
+def test_other_options_and_damaged_sections_are_asked_anew(tmp_path: Path) -> None:
+    asked: list[str] = []
+    cut_off(tmp_path, asked)
+    for written in tmp_path.glob(".study.kept/*/*/section.json"):
+        if "line-0.1" in written.read_text():
+            written.write_text(written.read_text()[:-9])
+    for picture in tmp_path.glob(".study.kept/*/*/line-0.2.png"):
+        picture.unlink()
+    cut_off(tmp_path, asked)
+    assert asked == ["0.1", "0.2", "0.3"] * 2
+    cut_off(tmp_path, asked, told={"quick": True})
+    assert asked == ["0.1", "0.2", "0.3"] * 3
+    cut_off(tmp_path, asked, told={"quick": True})
+    assert asked == [*["0.1", "0.2", "0.3"] * 3, "0.3"]
+
+
+def test_a_study_that_does_not_resume_keeps_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="cut off"):
+        run(tmp_path, questions=(asked_once([], "0.1"), asked_once([], "0.2", fails=True)))
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 
@@ -22,7 +22,8 @@ _ENTRIES = 1 << 24  # of the unpacked codes of a chunk
 @dataclass(frozen=True, eq=False)
 class Codes(Items[SplineCode], Tabular):
     """The spline codes of N points, row by row as :meth:`Network.code` gives them; `codes[i]` is
-    the SplineCode of row i.
+    the SplineCode of row i, `codes[array]` the Codes of the rows with these numbers, or where an
+    array of N bools is true.
 
     `packed` (N x bytes, uint8) has the bits of each row as numpy.packbits packs them, `layer_sizes`
     says how many belong to each hidden layer, and `widths` how many to each symbol (None: one).
@@ -37,6 +38,8 @@ class Codes(Items[SplineCode], Tabular):
     (['111', '010', '000'], [[224], [64], [0]], {'filter': 2, 'exact': 1})
     """
 
+    _what: ClassVar[str] = "row"
+
     packed: ByteArray
     layer_sizes: tuple[int, ...]
     widths: tuple[int, ...] | None = None
@@ -45,6 +48,35 @@ class Codes(Items[SplineCode], Tabular):
 
     def __len__(self) -> int:
         return len(self.packed)
+
+    @overload
+    def __getitem__(self, index: int) -> SplineCode: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SplineCode]: ...
+
+    @overload
+    def __getitem__(self, index: IndexArray | BitArray | list[int]) -> Codes: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        listed = (
+            np.array(index, dtype=None if index else np.int64) if type(index) is list else index
+        )
+        if isinstance(listed, np.ndarray) and listed.ndim:
+            return self._chosen(listed)
+        return super().__getitem__(index)
+
+    def _chosen(self, index: IndexArray | BitArray) -> Codes:
+        """Some rows; which of them a filter proved is not known any more."""
+        if index.ndim != 1 or index.dtype.kind not in "iub":
+            raise InvalidInput(
+                "no numbers of rows",
+                value=f"a {index.dtype} array of shape {index.shape}",
+                remedy="give an array of whole numbers, or of a bool for each row",
+            )
+        rows = np.arange(len(self))[index].tolist()
+        failures = {k: self.failures[row] for k, row in enumerate(rows) if row in self.failures}
+        return Codes(self.packed[rows], self.layer_sizes, self.widths, {}, failures)
 
     def _item(self, place: int) -> SplineCode:
         if place in self.failures:

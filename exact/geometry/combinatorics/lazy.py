@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TypeVar, overload
+from typing import ClassVar, TypeVar, overload
 
 T = TypeVar("T")
 
 
 class Items(Sequence[T]):
     """A sequence whose subclass makes the item at a place from 0; indices run from -count to
-    count - 1, IndexError outside, and a slice is a list of the items themselves.
+    count - 1, IndexError outside, and a slice is a list of the items themselves. `_what` is what
+    messages call an item.
     """
+
+    _what: ClassVar[str] = "item"
 
     @abstractmethod
     def _item(self, place: int) -> T: ...
@@ -26,7 +29,7 @@ class Items(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
             return [self._item(place) for place in range(*index.indices(len(self)))]
-        return self._item(numbered(index, len(self)))
+        return self._item(numbered(index, len(self), self._what))
 
 
 class OnDemand(Items[T]):
@@ -55,11 +58,14 @@ class OnDemand(Items[T]):
         return self._kept[place]
 
 
-def numbered(index: int, count: int) -> int:
+def numbered(index: int, count: int, what: str = "region") -> int:
     """An index from -count to count - 1 as a number from 0; IndexError outside, TypeError for what
     is no whole number.
+
+    >>> numbered(-1, 2)
+    1
     """
     try:
         return range(count)[index]
     except IndexError:
-        raise IndexError(f"region {index} of {count}") from None
+        raise IndexError(f"{what} {index} of {count}") from None

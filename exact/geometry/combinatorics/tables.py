@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from exact.atomic_files import publishing
+from exact.atomic_files import place_to_write, publishing
 from exact.errors import InvalidInput, MissingExtra
+from exact.geometry.combinatorics.codes import Hinge
 
 Columns = dict[str, Any]
 
@@ -56,7 +57,8 @@ def frame(columns: Mapping[str, Any]) -> Any:
 def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
     """Write columns of equal length to a Parquet file, whole or not at all; returns its path.
 
-    Raises InvalidInput where the lengths differ, MissingExtra without pyarrow.
+    Raises InvalidInput where the lengths differ, for a folder and where the folder is missing,
+    MissingExtra without pyarrow.
 
     >>> import numpy as np
     >>> from pathlib import Path
@@ -66,9 +68,10 @@ def write_parquet(path: str | Path, columns: Mapping[str, Any]) -> Path:
     'a.parquet'
     """
     table = require_library("pyarrow").table(_equally_long(columns))
-    with publishing(Path(path)) as file:
+    target = place_to_write(path, "table", "table.parquet")
+    with publishing(target) as file:
         require_library("pyarrow.parquet").write_table(table, file)
-    return Path(path)
+    return target
 
 
 def _equally_long(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,6 +85,22 @@ def _equally_long(columns: Mapping[str, Any]) -> dict[str, Any]:
             remedy="give arrays with one axis and one length",
         )
     return arrays
+
+
+def hinge_columns(hinges: Sequence[Hinge], numbers: Any) -> Columns:
+    """Hinges by their numbers in the code as columns layer and neuron; breakpoint where neurons
+    have several.
+
+    >>> found = hinge_columns([Hinge(1, 0, 0), Hinge(1, 1, 0)], [1, 0, 1])
+    >>> {name: column.tolist() for name, column in found.items()}
+    {'layer': [1, 1, 1], 'neuron': [1, 0, 1]}
+    """
+    places = np.asarray(numbers, dtype=np.int64)
+    named = np.array(hinges, dtype=np.int64).reshape(-1, 3)
+    columns = dict(zip(("layer", "neuron", "breakpoint"), named.T, strict=True))
+    if not columns["breakpoint"].any():
+        del columns["breakpoint"]
+    return {name: np.ascontiguousarray(column)[places] for name, column in columns.items()}
 
 
 def require_library(name: str) -> Any:

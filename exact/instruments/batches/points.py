@@ -14,6 +14,7 @@ from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput
 from exact.networks.evaluation.batches import nested_rows
 from exact.networks.network import Network
+from exact.networks.required import require_network
 
 Errors = Literal["raise", "keep"]
 
@@ -89,7 +90,8 @@ def read_rows(values: Any, dim: int, errors: Errors = "raise", name: str = "X") 
 
 
 def require_hinges(network: Network) -> None:
-    """Raise InvalidInput for a network in which nothing bends."""
+    """Raise InvalidInput for a network in which nothing bends, and for what is no network."""
+    require_network(network)
     if not network.hinge_count:
         raise InvalidInput(
             "the network has no hidden layer, so there are no hinges",

@@ -2,17 +2,22 @@
 
 Inputs and weights are rounded to the type; norms, layers and sums are torch's own functions on
 tensors of that type, with what torch keeps wider inside (the mean square of a bfloat16 LayerNorm).
+A model whose norm computes otherwise (the RMSNorms of Hugging Face, in float32 with casts of their
+own) gives that norm itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from exact.arithmetic.arrays import BitArray, IndexArray
@@ -60,7 +65,8 @@ class PrecisionCodes(Tabular):
     |z - bend| of the pre-activation in float64 (without a bound), over |w| |y| + |b|, which bounds
     the pre-activation of that neuron: 0.01 says that the vectors w and y are within 0.6 degrees of
     a right angle where b = 0. `overflowed` marks the rows that left the range of the type; they
-    count nowhere.
+    count nowhere, and where all do, shares are NaN. `norm` says what computed the first norm:
+    "torch", the name of the one that was given, or None where there is none.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1, -1], [1, 1]], [0, 0]), ([[1, 1]], [0])])
@@ -80,11 +86,14 @@ class PrecisionCodes(Tabular):
     breakpoints: IndexArray
     on: BitArray
     margins_float: FloatArray
+    norm: str | None = None
 
     def __repr__(self) -> str:
+        lost = int(self.overflowed.sum())
+        told = f", {lost:,} {'row has' if lost == 1 else 'rows have'} none" if lost else ""
         return (
             f"<codes of {len(self.exact):,} points in {self.dtype}, {len(self.rows):,} wrong bits, "
-            f"{int(self.wrong_codes.max(initial=0)):,} wrong codes of the worst layer>"
+            f"{int(self.wrong_codes.max(initial=0)):,} wrong codes of the worst layer{told}>"
         )
 
     @property
@@ -100,14 +109,18 @@ class PrecisionCodes(Tabular):
 
     @property
     def wrong_bit_shares_float(self) -> FloatArray:
-        """The share of wrong bits of each hidden layer, among the rows that did not overflow."""
+        """The share of wrong bits of each hidden layer, among the rows that did not overflow; NaN
+        where all did.
+        """
         bits: FloatArray = np.array(self.exact.layer_sizes, dtype=np.float64)
-        return self.wrong_bits / (bits * max(1, self._counted))
+        return self.wrong_bits / (bits * self._counted)
 
     @property
     def wrong_code_shares_float(self) -> FloatArray:
-        """The share of rows at which the code of each hidden layer is wrong."""
-        return self.wrong_codes / max(1, self._counted)
+        """The share of rows at which the code of each hidden layer is wrong, among the rows that
+        did not overflow; NaN where all did.
+        """
+        return self.wrong_codes / self._counted
 
     @property
     def largest_margins_float(self) -> FloatArray:
@@ -117,8 +130,9 @@ class PrecisionCodes(Tabular):
         return found
 
     @property
-    def _counted(self) -> int:
-        return len(self.exact) - int(self.overflowed.sum())
+    def _counted(self) -> float:
+        """The rows that did not overflow; NaN for none, of which there are no shares."""
+        return float(len(self.exact) - int(self.overflowed.sum())) or math.nan
 
     def columns(self) -> Columns:
         """The wrong bits: columns row, layer, neuron, breakpoint, on, margin.
@@ -141,15 +155,24 @@ class PrecisionCodes(Tabular):
 
 @in_ieee_floats
 def codes_in_precision(
-    network: Network, x: Any, dtype: Any, *, device: str = "cpu", errors: Errors = "raise"
+    network: Network,
+    x: Any,
+    dtype: Any,
+    *,
+    norm: Any = None,
+    device: str = "cpu",
+    errors: Errors = "raise",
 ) -> PrecisionCodes:
     """The codes of the rows of `x` as torch computes them in a type, against the exact ones.
 
     `dtype` is "float32" (fp32), "tf32", "bfloat16" (bf16), "float16" (fp16), "float64", or torch's
-    own name for one of them. A row that leaves the range of the type raises with its number and the
-    place, or is marked with ``errors="keep"``. Raises Unsupported for TF32 without CUDA, and for
-    norms and activations that torch has no function for; InvalidInput for what is no such type, and
-    for weights beyond its range.
+    own name for one of them. `norm` computes the first norm in torch's place: the model's own
+    module (a copy of it is cast to the type and the device), or a function of a (B x d) tensor. It
+    is needed where the codes of a model itself are meant whose norm is its own: those of LLaMA and
+    Gemma in `transformers` compute in float32. A row that leaves the range of the type raises with
+    its number and the place, or is marked with ``errors="keep"``. Raises Unsupported for TF32
+    without CUDA, and for norms and activations that torch has no function for; InvalidInput for
+    what is no such type, for weights beyond its range, and for a `norm` that does not fit.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1, -1], [1, 1]], [0, 0]), ([[1, 1]], [0])])
@@ -168,9 +191,10 @@ def codes_in_precision(
     require_hinges(network)
     exact = network.codes(x, device=device, errors=errors)
     rows, dim = x, network.input_dim
-    if not is_array(x) or np.ndim(x) != 2:
+    kind = getattr(getattr(x, "dtype", np.dtype(object)), "kind", "f")  # torch's types have none
+    if not is_array(x) or np.ndim(x) != 2 or kind in "OU":
         rows = np.atleast_2d(float_rows(nested_rows(x, dim), dim))
-    forward, parts = _Forward(network, name, device), list[_Part]()
+    forward, parts = _Forward(network, name, device, _own_norm(network, norm)), list[_Part]()
     size = max(1, _ENTRIES // max(max(layer.shape) for layer in network.layers))
     for begin in range(0, len(exact), size):
         chunk = plain_array(rows[begin : begin + size], "X").astype(np.float64)
@@ -183,7 +207,19 @@ def codes_in_precision(
                     remedy='scale it, take a wider type, or write errors="keep" to mark such rows',
                 )
         parts.append(part)
-    return _compared(network, exact, name, device, parts, rows, size)
+    return _compared(network, exact, forward, parts, rows, size)
+
+
+def _own_norm(network: Network, norm: Any) -> Any:
+    if norm is None:
+        return None
+    if not callable(norm) or not isinstance(next(iter(network.steps)).does, Norm):
+        raise InvalidInput(
+            "norm= is no module or function, or the network does not begin with a norm",
+            value=norm,
+            remedy="give the module of the norm that the network was read with, or leave it out",
+        )
+    return norm
 
 
 def _type_name(dtype: Any) -> str:
@@ -207,9 +243,12 @@ class _Part:
 class _Forward:
     """The network as torch runs it in a type."""
 
-    def __init__(self, network: Network, name: str, device: str) -> None:
-        self._network, self._name, self._device = network, name, device
-        self._type = _TYPES[name]
+    def __init__(self, network: Network, name: str, device: str, norm: Any) -> None:
+        self._network, self.name, self.device = network, name, device
+        self._type, self._first = _TYPES[name], norm
+        self.norm = ("torch" if norm is None else _called(norm)) if network.has_norm else None
+        if isinstance(norm, nn.Module):
+            self._first = deepcopy(norm).to(device, self._type).eval()
         self._held = {
             id(does): self._tensors(does) for does, *_ in network.steps if not isinstance(does, Sum)
         }
@@ -224,11 +263,11 @@ class _Forward:
             beyond = given[~np.isfinite(values.double().numpy())]
             if beyond.size:
                 raise InvalidInput(
-                    f"a weight of {what} leaves the range of {self._name}",
+                    f"a weight of {what} leaves the range of {self.name}",
                     value=float(beyond[0]),
                     remedy="take a type with more exponents",
                 )
-        return first.to(self._device), second.to(self._device)
+        return first.to(self.device), second.to(self.device)
 
     def part(self, rows: FloatArray) -> _Part:
         """The bits of some rows."""
@@ -241,7 +280,9 @@ class _Forward:
                 where, y = "a sum", does.total(values)
             elif isinstance(does, Norm):
                 norm_number += 1
-                where, y = f"norm {norm_number}", self._norm(does, values[0])
+                own = self._first if norm_number == 1 else None
+                y = self._norm(does, values[0]) if own is None else _given(own, values[0])
+                where = f"norm {norm_number}"
             else:
                 z = functional.linear(values[0], *self._held[id(does)])
                 where, y = f"a linear layer behind hidden layer {layer_number}", z
@@ -253,9 +294,9 @@ class _Forward:
             self._look(y, where, overflows)
             return y
 
-        x = torch.from_numpy(rows).to(self._device).to(self._type)
+        x = torch.from_numpy(rows).to(self.device).to(self._type)
         self._look(x, "the input", overflows)
-        with torch.no_grad(), _products("high" if self._name == "tf32" else "highest"):
+        with torch.no_grad(), _products("high" if self.name == "tf32" else "highest"):
             walk(self._network.steps_to_last_hinge, x, apply)
         return _Part(np.concatenate(found, axis=1), overflows)
 
@@ -276,6 +317,23 @@ class _Forward:
             return functional.layer_norm(x, (norm.dim,), gain, bias, eps)
         y = functional.rms_norm(x, (norm.dim,), gain, eps)
         return y + bias if bool(bias.any()) else y
+
+
+def _called(norm: Any) -> str:
+    kind = norm if hasattr(norm, "__name__") else type(norm)
+    return str(kind.__name__)
+
+
+def _given(norm: Any, x: Tensor) -> Tensor:
+    """What a norm that was given makes of rows."""
+    y = norm(x)
+    if not isinstance(y, Tensor) or y.shape != x.shape:
+        raise InvalidInput(
+            "norm= gives no tensor of the shape that it reads",
+            value=tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__,
+            remedy=f"give a function of (B x {x.shape[1]}) tensors",
+        )
+    return y.to(x.device, x.dtype)
 
 
 @contextmanager
@@ -320,13 +378,7 @@ def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
 
 
 def _compared(
-    network: Network,
-    exact: Codes,
-    name: str,
-    device: str,
-    parts: Sequence[_Part],
-    rows: Any,
-    size: int,
+    network: Network, exact: Codes, forward: _Forward, parts: Sequence[_Part], rows: Any, size: int
 ) -> PrecisionCodes:
     overflowed = np.zeros(len(exact), dtype=bool)
     overflowed[list(exact.failures)] = True
@@ -347,8 +399,8 @@ def _compared(
     hinges = np.array(network.hinges, dtype=np.int64).reshape(-1, 3)[found[1].astype(np.int64)]
     layers, neurons, bends = hinges.T
     return PrecisionCodes(
-        name,
-        device,
+        forward.name,
+        forward.device,
         exact,
         Codes(packed, exact.layer_sizes, exact.widths),
         overflowed,
@@ -358,6 +410,7 @@ def _compared(
         bends,
         found[2].astype(bool),
         found[3],
+        forward.norm,
     )
 
 

@@ -31,6 +31,7 @@ from exact.geometry.pencils.pencil import Direction, diamond_directions_float
 from exact.geometry.pencils.positions import compare_points, position_float
 from exact.instruments.batches.points import Errors, Rows, read_rows, spread
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.propagation.circle_filters import ReadOut, bases
 from exact.regions.arcs.circles.batches import (
     DEFAULT_LIMIT,
@@ -108,7 +109,7 @@ class Rotations(Tabular):
     first_codes: ByteArray
     ends_float: FloatArray
     ends_bound: FloatArray
-    failures: Mapping[int, str]
+    failures: Mapping[int, InvalidInput]
 
     def __len__(self) -> int:
         return len(self.arc_counts)
@@ -249,15 +250,12 @@ def rotations(
         device=device,
         limit=limit,
     )
-    failures = {row: str(fault) for row, fault in sorted(faults.items())}
+    failures = dict(sorted(faults.items()))
     return _read(circles, frames.chosen(good), good, whole, len(first), failures, device)
 
 
 def _require_path(network: Network) -> None:
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
+    require_network(network)
     if len(network.blocks) != 1 or network.blocks[0].residual:
         raise Unsupported(
             "the output's path is that of one block without a skip connection",
@@ -428,30 +426,6 @@ def _events(circles: CircleBatch, frames: Frames, whole: bool) -> tuple[_Events,
     )
 
 
-def _before(circles: CircleBatch) -> BitArray:
-    """The signs of hinges (B x hinges) just before the first events."""
-    count = circles.network.hinge_count
-    bits = np.unpackbits(circles.first_codes, axis=1)[:, :count].astype(bool)
-    owner = np.repeat(np.arange(len(circles)), np.diff(circles.starts))
-    point = np.cumsum(circles.opens)
-    first = point == point[circles.starts[owner]] if len(owner) else np.zeros(0, dtype=bool)
-    bits[owner[first], circles.rows[first]] ^= True
-    return bits
-
-
-def _turns_on(events: _Events, bits: BitArray) -> BitArray:
-    """Whether each event turns its hinge on: by its bit before and how often it has flipped."""
-    order = np.argsort(events.owner * bits.shape[1] + events.hinge, kind="stable")
-    owner, hinge = events.owner[order], events.hinge[order]
-    fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = (owner[1:] != owner[:-1]) | (hinge[1:] != hinge[:-1])
-    place = np.arange(len(order))
-    flips = place - np.maximum.accumulate(np.where(fresh, place, 0))
-    on = np.empty(len(order), dtype=bool)
-    on[order] = bits[owner, hinge] ^ (flips % 2 == 0)
-    return on
-
-
 class _Slopes(NamedTuple):
     """What the layers behind the hinges do: slopes left of all bends and their changes (hinges of
     one neuron), the columns of W_out, upper bounds on their norms, and of the rows in front.
@@ -500,7 +474,7 @@ def _read(
     good: IndexArray,
     whole: bool,
     count: int,
-    failures: Mapping[int, str],
+    failures: Mapping[int, InvalidInput],
     device: str,
 ) -> Rotations:
     network, slopes = circles.network, _Slopes.of(circles.network)
@@ -518,8 +492,8 @@ def _read(
     rounding = (slopes.columns.shape[1] + 16) * 4 * UNIT
     kinks, bounds = size * speed, size * (off + speed * rounding) * 1.01 + LEAST_NORMAL
     bounds[np.isnan(bounds)] = np.inf
-    kept, before = events.kept, _before(circles)
-    on = _turns_on(events, before)
+    kept, on = events.kept, circles.turns_on
+    before = np.unpackbits(circles.codes_before, axis=1, count=network.hinge_count).astype(bool)
     at_u = ~kept & (events.angles == 0)
     before[events.owner[at_u], events.hinge[at_u]] ^= True
     usable = np.zeros(count, dtype=bool)

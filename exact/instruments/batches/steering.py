@@ -15,7 +15,9 @@ from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST, U
 from exact.arithmetic.linear_algebra import matrix
+from exact.arithmetic.nearest import nearest_of
 from exact.arithmetic.numbers import (
+    Ball,
     FloatArray,
     Rational,
     RationalArray,
@@ -24,19 +26,25 @@ from exact.arithmetic.numbers import (
     rational,
 )
 from exact.arithmetic.stored_numbers import is_array, plain_array
-from exact.errors import InvalidInput, shown
+from exact.arithmetic.surds import Surd
+from exact.errors import InvalidInput, certain, shown
 from exact.geometry.combinatorics.tables import Columns, Tabular
+from exact.geometry.pencils.pencil import Direction, Frame
+from exact.geometry.pencils.positions import CurvePoint, parameter_ball
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.regions.arcs.crossings import exact_parameter, sympy_rational
 from exact.regions.arcs.lines.batches import LineBatch, partition_lines
+from exact.regions.arcs.partition import CurvePartition
 
 if TYPE_CHECKING:
     import sympy
 
 Errors = Literal["raise", "keep"]
-_SMALL = (
-    2.0**-30
-)  # what is no smaller beside a direction is not zero; what is, is looked at exactly
+# what is no smaller beside a direction is not zero; what is, is looked at exactly
+_SMALL = 2.0**-30
+_POOR = 2.0**-26  # a relative bound beyond it is left to exact arithmetic
+_LEAST = 2.0**-1074  # the nearest float of a smaller number is zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +75,7 @@ class Steering(Tabular):
     breakpoints: IndexArray
     on: BitArray
     product: bool
-    failures: Mapping[tuple[int, int], str]
+    failures: Mapping[tuple[int, int], InvalidInput]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -109,11 +117,15 @@ class Steering(Tabular):
         place = range(len(self))[index]
         line = int(np.searchsorted(self.lines.starts, place, side="right")) - 1
         found = self.lines[line]
-        within = place - int(self.lines.starts[line])
-        step = int(np.searchsorted(found.cells.codes.starts, within, side="right")) - 1
-        t = exact_parameter(found.frame, found.cells.cuts[step].direction)
+        t = exact_parameter(found.frame, _point(found, place - int(self.lines.starts[line])))
         low, high = (sympy_rational(x) for x in self.alphas)
         return low + (high - low) * t
+
+
+def _point(line: CurvePartition, event: int) -> CurvePoint:
+    """Where an event of a line lies, exactly."""
+    step = int(np.searchsorted(line.cells.codes.starts, event, side="right")) - 1
+    return line.cells.cuts[step].direction
 
 
 @in_ieee_floats
@@ -150,10 +162,7 @@ def steering(
     >>> [str(found.exact(k)) for k in range(3)]
     ['1', '7/2', '9']
     """
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
+    require_network(network)
     if errors not in ("raise", "keep"):
         raise InvalidInput(
             "errors is neither raise nor keep", value=repr(errors), remedy='write errors="keep"'
@@ -179,9 +188,7 @@ def steering(
         if fault is not None and errors == "raise":
             raise fault
     failures = {
-        (int(rows[k]), int(places[k])): str(fault)
-        for k, fault in enumerate(found)
-        if fault is not None
+        (int(rows[k]), int(places[k])): fault for k, fault in enumerate(found) if fault is not None
     }
     sound = np.array([fault is None for fault in found], dtype=bool)
     rows, places = rows[sound], places[sound]
@@ -204,6 +211,7 @@ class _Rows(NamedTuple):
 
 def _vectors(network: Network, values: Any, name: str) -> _Rows:
     """Rows of the network's width; one vector is one row."""
+    values = plain_array(values, name) if is_array(values) else values
     faults, array = dict[int, InvalidInput](), _float_rows(values, name)
     if array is not None:
         for row in np.flatnonzero(~np.isfinite(array).all(axis=1)).tolist():
@@ -349,7 +357,7 @@ def _read(
     rows: IndexArray,
     places: IndexArray,
     product: bool,
-    failures: Mapping[tuple[int, int], str],
+    failures: Mapping[tuple[int, int], InvalidInput],
     first_block: int,
 ) -> Steering:
     """The events of segments as crossings."""
@@ -359,12 +367,7 @@ def _read(
     names = np.array(network.hinges, dtype=np.int64).reshape(-1, 3)
     of_layer = [b for b, block in enumerate(network.blocks) for layer in block.layers if layer.bits]
     block = np.array(of_layer, dtype=np.int64) + first_block
-    low, high = nearest_float(alphas[0]), nearest_float(alphas[1])
-    span = high - low
-    near = (lines.low + lines.high) / 2
-    at = low + span * near
-    size = abs(low) + abs(high)
-    bound = (span * (lines.high - lines.low) / 2 + 8 * U * size) * (1 + 8 * U)
+    at, bound = _alphas(lines, alphas)
     layer, neuron, bend = names[hinge].T if len(hinge) else np.zeros((3, 0), dtype=np.int64)
     return Steering(
         lines,
@@ -381,3 +384,33 @@ def _read(
         product,
         failures,
     )
+
+
+def _alphas(lines: LineBatch, alphas: tuple[Rational, Rational]) -> tuple[FloatArray, FloatArray]:
+    """The strengths of all events and bounds on their errors; the nearest floats of the exact ones
+    where a range that is much wider than they are leaves less than half of the digits.
+    """
+    low, high = nearest_float(alphas[0]), nearest_float(alphas[1])
+    with np.errstate(all="ignore"):
+        span = np.float64(high) - low
+        found = low + span * ((lines.low + lines.high) / 2)
+        bound = span * (lines.high - lines.low) / 2 + 8 * U * (abs(low) + abs(high))
+        bound *= 1 + 8 * U
+        poor = ~(bound <= np.abs(found) * _POOR) | ~np.isfinite(bound)
+    events = np.flatnonzero(poor)
+    owners = np.searchsorted(lines.starts, events, side="right") - 1
+    for owner in np.unique(owners).tolist():
+        line, start = lines[owner], int(lines.starts[owner])
+        for event in events[owners == owner].tolist():
+            found[event] = _alpha(line.frame, _point(line, event - start), alphas)
+            bound[event] = 2 * U * abs(found[event]) + _LEAST
+    return found, bound
+
+
+def _alpha(frame: Frame, point: CurvePoint, alphas: tuple[Rational, Rational]) -> float:
+    """low + (high - low) t: the nearest float64."""
+    low, span = alphas[0], alphas[1] - alphas[0]
+    if isinstance(point, Direction):
+        t = certain(frame.parameter(point), "no crossing lies beyond the ends of a segment")
+        return float(Surd(low + span * t.a, span * t.b, t.d))
+    return nearest_of(lambda bits: Ball(low) + Ball(span) * parameter_ball(frame, point, bits))

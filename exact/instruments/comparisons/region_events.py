@@ -19,6 +19,7 @@ from exact.geometry.combinatorics.codes import SplineCode, code_keys
 from exact.geometry.domains.base import Domain
 from exact.instruments.comparisons.side_by_side import bits_of_each, side_by_side
 from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.partition import DEFAULT_LIMIT, partition
 from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
@@ -181,6 +182,8 @@ def region_history(
 
 
 def _require_alike(before: Network, after: Network) -> None:
+    for network in (before, after):
+        require_network(network)
     shapes = [(one.input_dim, one.bits_per_layer, one.symbols) for one in (before, after)]
     if shapes[0] != shapes[1]:
         raise InvalidInput(

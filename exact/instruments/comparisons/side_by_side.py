@@ -17,6 +17,7 @@ from exact.errors import InvalidInput, Unsupported
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.required import require_network
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Rows = list[list[Rational]]
@@ -37,6 +38,8 @@ def side_by_side(first: Network, second: Network) -> Network:
     >>> both.widths, str(both.layers[0].weight), str(both.layers[1].weight)
     ((4, 2), '[[1], [2], [1], [3]]', '[[1, 2, 0, 0], [0, 0, 1, 3]]')
     """
+    for network in (first, second):
+        require_network(network)
     pair = tuple(_to_the_last_hinge(network) for network in (first, second))
     if _shape(pair[0]) != _shape(pair[1]):
         raise InvalidInput(
@@ -56,6 +59,7 @@ def bits_of_each(network: Network) -> tuple[IndexArray, IndexArray]:
     """The places of the bits of each of two copies of a network in the code of both side by
     side.
     """
+    require_network(network)
     starts = np.cumsum([0, *network.bits_per_layer])
     bits = np.arange(network.hinge_count)
     layer = np.searchsorted(starts, bits, side="right") - 1

@@ -71,6 +71,8 @@ class InputRows:
 
     def __init__(self, values: Any, dim: int) -> None:
         values = nested_rows(values, dim)
+        if is_array(values) and not hasattr(values, "dtype"):  # a data frame, of many types
+            values = plain_array(values, "X")
         values = values.reshape(1, -1) if is_array(values) and np.ndim(values) == 1 else values
         is_plain = is_array(values) and np.ndim(values) == 2 and _kind(values) not in "OUiub"
         self._values = values if is_plain else RationalMatrix.read(values, "X")
@@ -316,8 +318,12 @@ def _projected(norm: Norm, x: Rows) -> tuple[Rows, Tensor]:
 
 def float_rows(x: Any, dim: int) -> FloatArray:
     """One point (dim), or points as rows (B x dim), in float64."""
-    if is_array(x):
-        inputs = np.asarray(plain_array(x, "x"), dtype=np.float64)
+    array = plain_array(x, "x") if is_array(x) else None
+    if array is not None and array.dtype.kind in "OU":
+        found = RationalMatrix.read(np.atleast_2d(array), "x").float64()
+        inputs = found if array.ndim == 2 else found.reshape(array.shape)
+    elif array is not None:
+        inputs = np.asarray(array, dtype=np.float64)
     else:
         rows = nested_rows(x, dim)
         is_point = isinstance(x, list | tuple) and len(x) > 0 and rows is not x

@@ -7,7 +7,7 @@ from typing import Any
 from exact.errors import InvalidInput
 from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.round import Sphere
-from exact.networks.network import Network
+from exact.networks.required import require_network
 from exact.regions.engine import NORM_IS_NOT_FIRST, Problem, Refusal
 
 
@@ -27,10 +27,7 @@ def curve_refusal(problem: Problem) -> Refusal | None:
 
 def require_batch(network: Any, limit: Any) -> None:
     """InvalidInput unless a batch can begin: with a network, and a limit of crossings or None."""
-    if not isinstance(network, Network):
-        raise InvalidInput(
-            "not a network", value=type(network).__name__, remedy="read it first, see exact.sources"
-        )
+    require_network(network)
     if limit is not None and not (isinstance(limit, int) and limit >= 0):
         raise InvalidInput(
             "not a limit", value=repr(limit), remedy="give a whole number of crossings, or None"

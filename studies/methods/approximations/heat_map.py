@@ -44,6 +44,15 @@ def blurred_heat_map(
 
 
 def _map(network: Network, domain: Domain, budget: int, sigma: float) -> MethodEstimate:
+    heat = heat_of(network, domain, budget)
+    return MethodEstimate(edge_lengths(heat, domain, sigma), None, heat.size)
+
+
+def heat_of(network: Network, domain: Domain, budget: int) -> FloatArray:
+    """The Hamming distances of every grid point to its right and its upper neighbour (k x k).
+
+    Raises Unsupported for other domains than a Box in the plane.
+    """
     if not isinstance(domain, Box) or len(domain.lo) != 2:
         raise not_for(domain, "Box in the plane")
     points = grid(domain, budget)
@@ -52,10 +61,19 @@ def _map(network: Network, domain: Domain, budget: int, sigma: float) -> MethodE
     heat = np.zeros((side, side))
     heat[:-1] += (codes[1:] != codes[:-1]).sum(axis=2)
     heat[:, :-1] += (codes[:, 1:] != codes[:, :-1]).sum(axis=2)
+    return heat
+
+
+def edge_lengths(heat: FloatArray, domain: Domain, sigma: float) -> FloatArray:
+    """The lengths of edges in the pixels of the map that a heat stands for, blurred by `sigma` grid
+    points (0: not at all).
+    """
+    if not isinstance(domain, Box):
+        raise not_for(domain, "Box in the plane")
     blurred = gaussian_filter(heat, sigma, mode="nearest") if sigma else heat
     lower, upper = box_bounds(domain)
-    step = float(np.mean((upper - lower) / side))
-    return MethodEstimate(math.pi / 4 * step * _read_out(blurred), None, len(points))
+    step = float(np.mean((upper - lower) / len(heat)))
+    return math.pi / 4 * step * _read_out(blurred)
 
 
 def _read_out(heat: FloatArray) -> FloatArray:

@@ -6,7 +6,10 @@ from studies.question import Question
 from studies.questions.cells import (
     arcs_of_the_circle,
     cells_of_spheres,
+    counts_and_bounds,
     folded_gain_and_bias,
+    maps_and_codes,
+    max_affine,
     neighbouring_maps,
 )
 
@@ -15,4 +18,7 @@ QUESTIONS: tuple[Question, ...] = (
     cells_of_spheres.QUESTION,
     folded_gain_and_bias.QUESTION,
     neighbouring_maps.QUESTION,
+    max_affine.QUESTION,
+    maps_and_codes.QUESTION,
+    counts_and_bounds.QUESTION,
 )

@@ -22,6 +22,7 @@ from exact import LayerNorm, Network, Outcome, Sphere, partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import torch_modules
+from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions.cells.neighbouring_maps import cells_of, enumerated
@@ -304,5 +305,9 @@ QUESTION = Question(
     fits=fits,
     needs="one norm that leaves a circle, LayerNorm in R^3 or RMSNorm in R^2, and no skip around "
     "it in front of hinges",
+    text=texts.MONOSEMANTIC,
+    asked="For three inputs the hyperplanes of the neurons cut the circle that LayerNorm leaves "
+    "into arcs, each with a transformation of its own.",
+    controls="Untrained nets beside trained ones; RMSNorm, which leaves a circle of two inputs.",
     core=True,
 )

@@ -22,6 +22,7 @@ from exact.regions.arcs.partition import CurvePartition
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.spheres.codes import CodePartition
 from exact.regions.spheres.partition import SpherePartition
+from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.methods.passes import codes_float
 from studies.question import Question
@@ -350,5 +351,9 @@ QUESTION = Question(
     fits=fits,
     needs=f"one hidden layer behind LayerNorm in R^4 or RMSNorm in R^3, up to {NEURONS} neurons in "
     "up to three dimensions more, or a language layer behind a norm",
+    text=texts.MONOSEMANTIC,
+    asked="For four inputs the same holds of the cells of a sphere, and for more alike.",
+    controls="The count of cells of hyperplanes in general position; uniformly random great "
+    "circles (Crofton).",
     core=True,
 )

@@ -21,14 +21,16 @@ from torch import nn
 
 from exact import Block, Identity, Layer, Network, Norm, RationalMatrix
 from exact.arithmetic.numbers import FloatArray
+from exact.sources import transformers
 from exact.sources.torch_comparison import float64_outputs, float64_rows
+from studies import texts
 from studies.finding import JSON, Answer, Finding, Kind
 from studies.question import Question
 from studies.questions.shared.sampling import random_points
+from studies.real_models import model_of
 from studies.rules import Claim, theorem
 from studies.statistics import Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
-from toy_models import language
 
 CLAIM = "0.5"
 FLOAT32 = 2.0**30
@@ -73,15 +75,16 @@ def _of_toy(toy: Toy, seed: int) -> Finding:
 def _of_layer(layer: LanguageLayer, seed: int) -> Finding:
     if not (layer.folder / "config.json").is_file():
         raise _no_model("no checkpoint")
-    network, block = layer.network, _model(layer.folder).transformer.h[layer.layer]
+    network, model = layer.network, _model(layer.folder)
+    whole, first = transformers.module_paths(model, layer.layer)
     drawn = random_points(network.input_dim, POINTS, seed)
     rows = np.concatenate([layer.vectors[:POINTS], drawn])
     if network.hinge_count * network.input_dim > WIDE:
         network = first_neurons(network, NEURONS_IF_WIDE)
-        module = nn.Sequential(block.ln_2, block.mlp.c_fc, _First(NEURONS_IF_WIDE))
+        module = nn.Sequential(*map(model.get_submodule, first), _First(NEURONS_IF_WIDE))
         name = f"{layer.name}, first {NEURONS_IF_WIDE} neurons"
     else:
-        module, name = nn.Sequential(block.ln_2, block.mlp), layer.name
+        module, name = nn.Sequential(*map(model.get_submodule, whole)), layer.name
     return finding_of(name, network, folded_in_place(network), module, rows)
 
 
@@ -95,7 +98,7 @@ def _no_model(what: str) -> Degenerate:
 
 @lru_cache(maxsize=2)
 def _model(folder: Path) -> Any:
-    return language.load(folder)
+    return model_of(folder).float()
 
 
 class _First(nn.Module):
@@ -211,5 +214,8 @@ QUESTION = Question(
     (FOLDS,),
     fits=fits,
     needs="one norm, in front of layers",
+    text=texts.MONOSEMANTIC,
+    asked="Gain and bias of LayerNorm can be folded into the layer behind it.",
+    controls="The model's own forward, in float64 and in float32.",
     core=True,
 )

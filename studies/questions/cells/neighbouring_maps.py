@@ -23,6 +23,7 @@ from exact import Box, Domain, InvalidInput, Network, Partition, Sphere, partiti
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.numbers import FloatArray
 from exact.regions.polytopes.partition import FlatPartition
+from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
 from studies.questions.cells.cells_of_spheres import geodesic, residual_pairs
@@ -387,5 +388,9 @@ QUESTION = Question(
     needs="two inputs (three for one hidden layer) and no norm, or a norm that leaves a circle or, "
     "for one hidden layer, a 2-sphere, and that no skip goes around, or a language layer behind a "
     "norm",
+    text=texts.MONOSEMANTIC,
+    asked="Within a cell the map is one and the same, and cells nearby have similar maps.",
+    controls="The same nets untrained; the square root of the Hamming distance, as independent "
+    "changes would give.",
     core=True,
 )

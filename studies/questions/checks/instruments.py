@@ -70,5 +70,8 @@ QUESTION = Question(
     ("toys", "deep", "spheres"),
     fits=lambda _: False,
     needs="toys of its own: codes of yours are compared by `partition`",
+    asked="Do the batched instruments, which a language model needs, answer as full enumeration "
+    "does where that can be had?",
+    controls="Full enumeration of random and trained toys.",
     core=True,
 )

@@ -233,5 +233,8 @@ QUESTION = Question(
     groups=("language",),
     fits=lambda subject: isinstance(subject, LanguageLayer),
     needs="vectors of a language model",
+    asked="How far off are the ways in which regions, boundaries and densities are estimated "
+    "without enumeration?",
+    controls="Exact enumeration of the same nets.",
     core=True,
 )

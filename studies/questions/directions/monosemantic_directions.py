@@ -20,6 +20,7 @@ import numpy as np
 from exact import Network
 from exact.arithmetic.numbers import FloatArray, fraction
 from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
+from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.directions import crossed_witnesses, directions, is_exact
@@ -439,5 +440,11 @@ QUESTION = Question(
     fits=fits,
     needs="layers that see their input through a norm alone, or no norm at all (of a language "
     "layer: a norm)",
+    text=texts.MONOSEMANTIC,
+    asked="Behind LayerNorm every direction of the residual stream means one thing to one MLP "
+    "layer: scaling a vector changes nothing, since the norm gives all multiples the same "
+    "image. Without a norm directions cross boundaries.",
+    controls="eps = 0 against eps as trained; RMSNorm and no norm; nets without norm whose biases "
+    "are zero, which cross nothing, exactly.",
     core=True,
 )

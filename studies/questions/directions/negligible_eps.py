@@ -27,6 +27,7 @@ from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import EpsRule
 from exact.regions.arcs.partition import CurvePartition
+from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.eps_effects import Outcomes, against_critical_radius, effect
@@ -402,5 +403,9 @@ QUESTION = Question(
     (*CODE.values(), *OUTPUT.values()),
     fits=fits,
     needs="a norm with eps > 0, and data before it",
+    text=texts.MONOSEMANTIC,
+    asked="The eps of LayerNorm can be set aside.",
+    controls="eps beside the root (std) as well as under it; untrained nets and layers; eps from "
+    "1e-12 to 1e-3.",
     core=True,
 )

@@ -20,6 +20,7 @@ import numpy as np
 from exact import Network, Segment, partition
 from exact.arithmetic.numbers import FloatArray
 from exact.regions.arcs.partition import CurvePartition
+from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.intervals import Share, percent
@@ -269,5 +270,9 @@ QUESTION = Question(
     groups=(),
     fits=fits,
     needs="two blocks x + MLP(norm(x)) in a row, of one hidden layer each, and data",
+    text=texts.MONOSEMANTIC,
+    asked="A direction is monosemantic for a single MLP layer; the skip brings the length back, so "
+    "that it need not be for the next.",
+    controls="The same nets untrained; the first layer, for which it is a theorem.",
     core=True,
 )

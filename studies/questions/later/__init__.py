@@ -3,5 +3,10 @@
 from __future__ import annotations
 
 from studies.question import Question
+from studies.questions.later import definitions_of_regions, local_complexity, plateaus
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (
+    plateaus.QUESTION,
+    local_complexity.QUESTION,
+    definitions_of_regions.QUESTION,
+)

@@ -95,6 +95,16 @@ def test_the_form_is_the_output_on_its_code(activation: Activation) -> None:
     assert len(seen) > 8
 
 
+def test_codes_are_asked_of_the_gated_mlp_itself() -> None:
+    mlp = gated(SiLU(), "rms", eps=0)
+    rows = np.random.default_rng(1).normal(size=(7, N))
+    assert mlp.codes(rows, errors="keep") == mlp.gate.codes(rows)
+    assert mlp.code(rows[3].tolist()) == mlp.codes(rows)[3]
+    for kind in (False, True):
+        (ours,), (gates,) = mlp.hidden_float(rows, kind), mlp.gate.hidden_float(rows, kind)
+        assert np.array_equal(ours, gates) and ours.shape == (7, M)
+
+
 def test_behind_an_rms_norm_the_form_is_one_of_y() -> None:
     """y = sqrt(n) x / |x| is rational where the entries are 1 and -1; gain and bias are in the
     form.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from transformers import (
     AutoModelForCausalLM,
     BertConfig,
@@ -22,8 +23,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from exact import InvalidInput, TooLarge, Unsupported
-from exact.sources import gpt2, residual_streams, transformers
+from exact import InvalidInput, TooLarge, Unsupported, nearest_boundaries
+from exact.sources import gpt2, residual_streams, stream_shards, transformers
 from exact.sources.families import FAMILIES
 from exact.sources.residual_streams import capture
 
@@ -188,6 +189,120 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
         next(model.parameters())[-1, -1] += 1
     with pytest.raises(InvalidInput, match="another model"):
         capture(model, TEXTS, [0, 1], **options)
+
+
+def changed(config: Any, **changes: Any) -> Any:
+    """A model of the same weights whose config says something else."""
+    model = model_of(config)
+    other = type(config)(**config.to_dict() | changes)
+    made = AutoModelForCausalLM.from_config(other).double()
+    made.load_state_dict(model.state_dict())
+    return made
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rms_norm_eps": 0.5},
+        {"hidden_act": "relu"},
+        {"rope_parameters": {"rope_theta": 7.0, "rope_type": "default"}},
+    ],
+)
+def test_a_folder_is_that_of_one_config(changes: dict[str, Any], tmp_path: Path) -> None:
+    capture(model_of(CONFIGS[1]), TEXTS, [0], folder=tmp_path)
+    with pytest.raises(InvalidInput, match=r"streams of another call; got .*: another config"):
+        capture(changed(CONFIGS[1], **changes), TEXTS, [0], folder=tmp_path)
+
+
+def test_where_a_model_came_from_is_no_part_of_it(tmp_path: Path) -> None:
+    model = model_of(CONFIGS[1])
+    first = capture(model, TEXTS, [0], folder=tmp_path / "run")
+    model.save_pretrained(tmp_path / "saved")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=torch.float64)
+    again = capture(loaded, TEXTS, [0], folder=tmp_path / "run")
+    assert torch.equal(again.vectors(0), first.vectors(0))
+
+
+def test_hooks_leave_no_trace_in_a_folder_and_are_refused(tmp_path: Path) -> None:
+    model = model_of(CONFIGS[1])
+    handle = model.model.layers[0].mlp.register_forward_hook(lambda m, x, y: 2 * y)
+    with pytest.raises(
+        Unsupported, match=r"forward hook may change .*layers\.0\.mlp.*handle.remove"
+    ):
+        capture(model, TEXTS, [1], folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    doubled = capture(model, TEXTS, [1])
+    handle.remove()
+    plain = capture(model, TEXTS, [1], folder=tmp_path / "run")
+    assert not torch.equal(doubled.vectors(1), plain.vectors(1))
+
+
+@pytest.mark.parametrize("damage", ["a bit", "the end", "all", "the digest", "another file"])
+def test_damaged_shards_are_not_taken_for_data(damage: str, tmp_path: Path) -> None:
+    model, options = model_of(CONFIGS[1]), {"folder": tmp_path, "batch_size": 1, "shard_rows": 5}
+    found = capture(model, TEXTS, [0, 1], **options)  # type: ignore[arg-type]
+    expected, shard = found.vectors(1), tmp_path / "shard-00000.safetensors"
+    held = bytearray(shard.read_bytes())
+    untouched = (tmp_path / "shard-00001.safetensors").stat().st_mtime_ns
+    if damage == "a bit":
+        held[-3] ^= 1  # of the last tensor of the file
+    elif damage == "the end":
+        del held[-8:]
+    elif damage == "all":
+        held.clear()
+    elif damage == "the digest":
+        held[held.index(b'"tokens":"') + 12] ^= 1
+    else:
+        held = bytearray(save({"tokens": torch.tensor([1])}))
+    shard.write_bytes(held)
+    with pytest.raises(InvalidInput, match="shard of captured vectors is damaged; got shard-00000"):
+        for name in ("tokens", "layer.0", "layer.1", "positions", "sequences"):
+            stream_shards.tensors(shard, [name])
+    again = capture(model, TEXTS, [0, 1], **options)  # type: ignore[arg-type]
+    assert torch.equal(again.vectors(1), expected)
+    assert shard.read_bytes() != bytes(held)
+    assert (tmp_path / "shard-00001.safetensors").stat().st_mtime_ns == untouched
+    shard.unlink()
+    with pytest.raises(InvalidInput, match=r"is damaged; got shard-00000.*capture again"):
+        again.vectors(0)
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InvalidInput, match="a file stands where the folder of the streams"):
+            capture(model_of(CONFIGS[0]), TEXTS, [0], folder=folder)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        torch.tensor([[1, 2, 3], [4, 5, 6]]),
+        torch.tensor([[1, 2, 3], [4, 5, 6]], dtype=torch.int32),
+        np.array([[1, 2, 3], [4, 5, 6]], dtype=np.uint8),
+        [torch.tensor([1, 2, 3]), np.array([4, 5, 6])],
+        ([1, 2, 3], torch.tensor([4, 5, 6])),
+    ],
+)
+def test_token_ids_in_arrays_and_tensors(texts: Any) -> None:
+    model = model_of(CONFIGS[0])
+    expected, found = capture(model, [[1, 2, 3], [4, 5, 6]], [0]), capture(model, texts, [0])
+    assert found.tokens.tolist() == [1, 2, 3, 4, 5, 6]
+    assert torch.equal(found.vectors(0), expected.vectors(0))
+
+
+@pytest.mark.parametrize("texts", [torch.ones(2, 2), np.array([["a"]]), [np.array(3)], np.ones(2)])
+def test_arrays_of_something_else(texts: Any) -> None:
+    with pytest.raises(InvalidInput, match="token ids are no whole numbers; got "):
+        capture(model_of(CONFIGS[0]), texts, [0])
+
+
+def test_all_layers_at_once_are_no_array() -> None:
+    model = model_of(CONFIGS[0])
+    found, network = capture(model, TEXTS, [0, 1]), transformers.mlp(model, 1)
+    for ask in (network.codes, network.forward_float, lambda x: nearest_boundaries(network, x)):
+        with pytest.raises(InvalidInput, match=r"give \.vectors\(layer\) with one of \(0, 1\)"):
+            ask(found)
 
 
 @pytest.mark.parametrize(

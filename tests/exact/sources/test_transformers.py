@@ -428,6 +428,41 @@ def test_another_familys_row_by_name(models: dict[str, Any]) -> None:
         mlp(state, 0, config=config)
 
 
+def small(model_type: str, **more: Any) -> Any:
+    torch.manual_seed(2)
+    config = transformers.AutoConfig.for_model(model_type, **LLAMA | more)
+    return transformers.AutoModelForCausalLM.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "family"), [("olmo2", "llama"), ("gemma2", "gemma"), ("gemma3_text", "gemma")]
+)
+def test_another_familys_norm_is_seen_not_to_feed_the_mlp(model_type: str, family: str) -> None:
+    """The norm that is read stands behind attention, and its output is added to the stream: norm
+    and MLP run one behind the other agree with what was read, and are not what the model runs.
+    """
+    model = small(model_type).train()
+    with pytest.raises(InvalidInput, match=r"does not read what the norm gives; got model\.layers"):
+        mlp(model, 0, family=family)
+    assert model.training and not model.model.layers[0].post_attention_layernorm._forward_hooks
+    assert isinstance(mlp(model.state_dict(), 0, config=model.config, family=family), GatedMLP)
+
+
+@pytest.mark.parametrize(("model_type", "family"), [("granite", "llama"), ("gemma", "gemma")])
+def test_another_familys_row_that_fits(model_type: str, family: str) -> None:
+    model = small(model_type)
+    assert isinstance(mlp(model, 1, family=family), GatedMLP)
+    own = replace(FAMILIES[family], depth="n")
+    assert mlp(model.bfloat16(), 1, family=own).sha256 == mlp(model, 1, family=family).sha256
+
+
+def test_a_model_that_does_not_run_on_ids() -> None:
+    model = small("granite")
+    del model.model.layers[1].self_attn.q_proj
+    with pytest.raises(InvalidInput, match=r"does not run on token ids.*AttributeError.*q_proj"):
+        mlp(model, 0, family="llama")
+
+
 # ---- what is refused
 
 
@@ -474,12 +509,15 @@ def test_other_families(model_type: str) -> None:
         )
     wrong = {
         "phi3": "fused in one matrix; got phi3: layers.0.mlp.gate_up_proj.weight; split",
-        "gpt_oss": "gate and up are fused in one matrix; got gpt_oss",
-        "mixtral": "fused in one matrix|mixture of experts",
+        "gpt_oss": "mixture of experts, which no one MLP is; got gpt_oss",
+        "mixtral": "mixture of experts, which no one MLP is; got mixtral: layers.0.mlp.experts",
         "t5": "family of the model is not known; got t5",
     }
     with pytest.raises(Unsupported, match=wrong[model_type]):
         mlp(model.state_dict(), 0, config=model.config)
+    if model_type == "mixtral":
+        with pytest.raises(Unsupported, match=r"mixture of experts.*layers.0.mlp.experts"):
+            mlp(model.state_dict(), 0, config=model.config, family="llama")
 
 
 def llama_state(models: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -596,6 +634,21 @@ def test_the_model_is_left_as_it_was() -> None:
     assert model.training and all(part.training for part in model.modules())
     assert names == {name: set(vars(part)) for name, part in model.named_modules()}
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_folders_with_an_adapter_are_refused(tmp_path: Path) -> None:
+    """Base weights beside an adapter are those of another model."""
+    random_model("qwen2").save_pretrained(tmp_path)
+    mlp(tmp_path, 0)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    with pytest.raises(Unsupported, match=r"adapter; got LORA, .*merge_and_unload"):
+        mlp(tmp_path, 0)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(Unsupported, match=r"adapter; got LORA, .*merge_and_unload"):
+        mlp(tmp_path, 0)
+    (tmp_path / "adapter_config.json").write_text("[]")
+    with pytest.raises(Unsupported, match=r"adapter; got adapter_config\.json in "):
+        mlp(tmp_path, 0)
 
 
 def test_folders_say_what_they_are(tmp_path: Path) -> None:

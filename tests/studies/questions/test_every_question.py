@@ -5,6 +5,7 @@ what it finds fits table and report, nothing vanishes, and its figures can be dr
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,15 @@ NORMS: tuple[NormName, ...] = ("none", "layernorm", "rms")
 
 
 def toy(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
-    """A small toy that was never trained."""
+    """A small toy that was never trained, on the classes that it tells apart itself."""
     data = make(task, count=80)
     config = ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data)
-    return Toy.of(f"{task} {norm}", initialised(config, 1), data)
+    model = initialised(config, 1)
+    with torch.no_grad():
+        last = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)][-1]
+        last.bias -= model(data.inputs.float()).median(dim=0).values
+        data = replace(data, targets=model(data.inputs.float()).argmax(dim=1))
+    return Toy.of(f"{task} {norm}", model, data)
 
 
 def dead(alive: Toy) -> Toy:
@@ -58,9 +64,12 @@ def layer(weight: np.ndarray, name: str, rows: int) -> LanguageLayer:
     vectors, tokens = rng.standard_normal((rows, 6)), rng.integers(0, 3, (rows, 2))
     found = LanguageLayer(name, 0, network, torch.tensor(vectors), Path("."))
     places = torch.arange(rows)
-    return LanguageLayer(
-        **{**vars(found), "sequences": places // 4, "positions": places % 4},
-        **{"tokens": torch.tensor(tokens), "untrained": found},
+    return replace(
+        found,
+        sequences=places // 4,
+        positions=places % 4,
+        tokens=torch.tensor(tokens),
+        untrained=found,
     )
 
 

@@ -26,6 +26,7 @@ from exact.geometry.combinatorics.codes import Hinge
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.required import require_network
 
 Tensor = torch.Tensor
 ROOM = 1.0 + 2.0**-6  # for products of two errors, and for the rounding of the bounds
@@ -50,7 +51,10 @@ class HingeRows:
 
     @classmethod
     def of(cls, network: Network, asker: str) -> HingeRows:
-        """Raises Unsupported where another layer stands in front of the first hidden one."""
+        """Raises Unsupported where another layer stands in front of the first hidden one,
+        InvalidInput for what is no network.
+        """
+        require_network(network)
         block = network.blocks[0]
         if not block.layers[0].bits:
             raise Unsupported(

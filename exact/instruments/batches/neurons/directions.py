@@ -11,6 +11,7 @@ from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.errors import InvalidInput
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.instruments.batches.hinges.hinge_rows import HingeRows
 from exact.networks.network import Network
 
@@ -40,12 +41,21 @@ def firing_shares(network: Network) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class ExpectedCrossings:
+class ExpectedCrossings(Tabular):
     """`crossings_float`, within `crossings_bound` of the exact mean; `neurons` cut the sphere."""
 
     crossings_float: float
     crossings_bound: float
     neurons: int
+
+    def columns(self) -> Columns:
+        """One line: crossings, crossings_bound, neurons."""
+        values = {
+            "crossings": self.crossings_float,
+            "crossings_bound": self.crossings_bound,
+            "neurons": self.neurons,
+        }
+        return {name: np.array([value]) for name, value in values.items()}
 
 
 @in_ieee_floats

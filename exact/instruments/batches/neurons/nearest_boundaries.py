@@ -40,6 +40,7 @@ from exact.instruments.batches.hinges.selection import Measured, candidates, on_
 from exact.instruments.batches.points import Errors, Rows, read_rows, require_hinges, require_k
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.required import require_network
 
 Tensor = torch.Tensor
 _CHUNK = 1 << 19  # entries of the largest array of a chunk
@@ -55,7 +56,8 @@ class NearestBoundaries(Tabular):
     `layers` and `neurons` name hinges as :class:`exact.Hinge` does (`breakpoints` too); 0 and -1
     stand where there is none: the point is bad and kept, or fewer hinges than k have a boundary.
     `on` is the side of the point. `angles_float` are NaN without a norm. Every float is within its
-    `_bound` of the exact number. Equally near hinges stand in the order of the code.
+    `_bound` of the exact number. Equally near hinges stand in the order of the code. `failures` has
+    the points that were refused and kept, and why.
     """
 
     network: Network
@@ -72,12 +74,14 @@ class NearestBoundaries(Tabular):
     distances_float: FloatArray
     distances_bound: FloatArray
     decisions: Mapping[str, int]
+    failures: Mapping[int, InvalidInput]
 
     def __len__(self) -> int:
         return len(self.neurons)
 
     def __repr__(self) -> str:
-        return f"<nearest boundaries of {len(self):,} points, k = {self.k}>"
+        told = f", {len(self.failures):,} refused" if self.failures else ""
+        return f"<nearest boundaries of {len(self):,} points, k = {self.k}{told}>"
 
     @cached_property
     def _exactly(self) -> ExactPoints:
@@ -128,9 +132,9 @@ def nearest_boundaries(
     `layer=1` takes the hinges of the first hidden layer alone. Deeper ones bend outside the set
     with x's code: among all hinges of a deep network k is 1, and Unsupported otherwise. Raises
     InvalidInput for other widths, for angles without a norm, and for NaN and P x = 0 with the row's
-    number; `errors="keep"` marks such rows. Cost: one matrix product and some ten operations for
-    each point and hinge, by distance some fifty on the CPU, of a deep network a product of weights
-    for each point.
+    number; `errors="keep"` keeps such rows in `failures`. Cost: one matrix product and some ten
+    operations for each point and hinge, by distance some fifty on the CPU, of a deep network a
+    product of weights for each point.
 
     >>> from exact.sources import tensors
     >>> net = tensors.block([[3, 0], [0, 1]], [-1, 0], [[1, 1]], [0], norm="rms", eps=0)
@@ -143,13 +147,27 @@ def nearest_boundaries(
     >>> [nearest_boundaries(net, [[-1, 1]], by=by).neurons.tolist() for by in ("angle", "distance")]
     [[[0]], [[1]]]
     """
+    require_network(network)
     count = require_k(k)
     source = _source(network, layer, count)
     require_hinges(network)
     order = _order(by, source.norm)
     given = read_rows(X, network.input_dim, errors)
     rows = defined(source.norm, given, errors)
-    return _Search(network, layer, order, rows, count, device).run()
+    return _Search(network, layer, order, rows, count, device).run(_failures(given, rows))
+
+
+def _failures(given: Rows, rows: Rows) -> dict[int, InvalidInput]:
+    """Why rows cannot be used: they are not finite, or else the norm does not see them."""
+    remedy = "leave it out"
+    return {
+        row: InvalidInput(
+            f"the norm's projection of row {row} of X is zero", value=0, remedy=remedy
+        )
+        if given.usable[row]
+        else InvalidInput(f"row {row} of X is not finite", value="NaN or infinity", remedy=remedy)
+        for row in np.flatnonzero(~rows.usable).tolist()
+    }
 
 
 def _order(by: object, norm: Norm | None) -> By:
@@ -246,7 +264,7 @@ class _Search:
             for name in (*NAMES, "length", "relative", "powers", "unknown")
         }
 
-    def run(self) -> NearestBoundaries:
+    def run(self, failures: Mapping[int, InvalidInput]) -> NearestBoundaries:
         for found in self._filtered():
             self._choose(found)
         for start in range(0, len(self.rows), _READ):
@@ -269,6 +287,7 @@ class _Search:
             self.values["distances_float"],
             self.values["distances_bound"],
             self.decided,
+            failures,
         )
 
     def _filtered(self) -> Iterator[_Filtered]:

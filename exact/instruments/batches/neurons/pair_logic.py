@@ -90,9 +90,11 @@ class PairLogic(Tabular):
 
 @in_ieee_floats
 def pair_logic(network: Network, device: str = "cpu") -> PairLogic:
-    """Implications, exclusions and covers between all hinges of the first layer, on the sphere of
-    its norm.
+    """Implications, exclusions and covers between all hinges of the first layer that cut the
+    sphere of its norm.
 
+    Hinges that are on everywhere or nowhere are left out: they imply, or exclude, all others, and
+    stand in `constant` (1 and -1).
     For eps > 0 these are statements about directions, that is about inputs far from the centre.
     Raises InvalidInput without a norm, Unsupported where the first layer is not right behind it.
     Cost: a Gram matrix and ten operations for each pair.

@@ -23,6 +23,7 @@ from exact.arithmetic.nearest import exponent, in_range, scaled_by
 from exact.arithmetic.numbers import FloatArray, nearest_float, nearest_floats
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import Unsupported
+from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.instruments.batches.hinges.exact_points import defined
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
 from exact.instruments.batches.points import read_rows
@@ -33,23 +34,37 @@ from exact.regions.engine import require_ball
 Tensor = torch.Tensor
 _CHUNK = 1 << 20  # entries of the largest array of a chunk
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
+_LEAST = 2.0**-1074  # what a length may lose to underflow
 _REPLACED = 16 * U  # relative error of a normal that was rounded from its exact one
 
 
 @members_in_ieee_floats
 @short_repr
 @dataclass(frozen=True)
-class RadiusBounds:
+class RadiusBounds(Tabular):
     """Float64 bounds with proof on the critical radii of many directions: `lower <= r <= upper`,
     shape (N,) each.
 
     0 on both sides: no neuron flips for certain. `upper` is infinite where floats cannot exclude a
-    flip close to the sphere; :func:`exact.instruments.critical_radii.critical_radii` decides such a
-    direction exactly.
+    flip close to the sphere; :func:`exact.critical_radii` decides such a direction exactly.
+    `lengths_float` are the radii |P x| at which the rows themselves lie, within `lengths_bound`:
+    beyond its critical radius a row has the code of its direction.
     """
 
     lower: FloatArray
     upper: FloatArray
+    lengths_float: FloatArray
+    lengths_bound: FloatArray
+
+    def columns(self) -> Columns:
+        """A line for each direction: row, lower, upper, length, length_bound."""
+        return {
+            "row": np.arange(len(self.lower)),
+            "lower": self.lower,
+            "upper": self.upper,
+            "length": self.lengths_float,
+            "length_bound": self.lengths_bound,
+        }
 
 
 @in_ieee_floats
@@ -67,6 +82,8 @@ def critical_radii_float(network: Network, directions: Any, device: str = "cpu")
     >>> bounds = critical_radii_float(network, [[1, 0], [-1, 0]])
     >>> bounds.lower.round(6).tolist(), bounds.upper.round(6).tolist()
     ([0.342997, 0.0], [0.342997, 0.0])
+    >>> bounds.lengths_float.tolist()
+    [1.0, 1.0]
     """
     require_ball(network)
     require_one_layer(network)
@@ -74,15 +91,20 @@ def critical_radii_float(network: Network, directions: Any, device: str = "cpu")
     given = read_rows(directions, network.input_dim, name="directions")
     rows = defined(norm, given, "raise")
     hinges = _Hinges.of(HingeRows(norm, network.hidden_layers[0]), device)
-    lower, upper = np.zeros(len(rows)), np.zeros(len(rows))
+    lower, upper, lengths, bounds = np.zeros((4, len(rows)))
     size = max(16, _CHUNK // max(1, len(hinges.heights)))
     for start in range(0, len(rows), size):
         stop = min(len(rows), start + size)
-        x, _ = rows.floats(start, stop, device)
-        low, high = hinges.last_flips(norm, x)
+        x, powers = rows.floats(start, stop, device)
+        image, error = projected(norm, x, 2 * U * row_norms(x))
+        low, high = hinges.last_flips(image, error)
+        near = torch.linalg.norm(image, dim=1)
+        off = error * ROOM + near * (norm.dim + 4) * U
+        for into, values in ((lengths, near), (bounds, off)):
+            into[start:stop] = np.ldexp(values.cpu().numpy(), powers.cpu().numpy())
         lower[start:stop] = _radius(norm, low, False).cpu().numpy()
         upper[start:stop] = _radius(norm, high, True).cpu().numpy()
-    return RadiusBounds(lower, upper)
+    return RadiusBounds(lower, upper, lengths, bounds + _LEAST)
 
 
 def require_one_layer(network: Network) -> None:
@@ -147,15 +169,14 @@ class _Hinges:
             chosen.normals * side[:, None], chosen.normal_error, cap.cosine * side, cap.cosine_error
         )
 
-    def last_flips(self, norm: Norm, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Bounds on the largest s^2 at which a hinge flips along each row of x (N), 0 where none
-        does, 1 where floats do not know better.
+    def last_flips(self, image: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+        """Bounds on the largest s^2 at which a hinge flips along each P x (N x n, each within its
+        `error`), 0 where none does, 1 where floats do not know better.
         """
-        none = x.new_zeros(len(x))
+        none = image.new_zeros(len(image))
         if not len(self.heights):
             return none, none
-        image, error = projected(norm, x, 2 * U * row_norms(x))
-        length, n = torch.linalg.norm(image, dim=1), x.shape[1]
+        length, n = torch.linalg.norm(image, dim=1), image.shape[1]
         slack = (2 * error / length) * ROOM + (n + 4) * U * ROOM
         slack = torch.where(slack < NEARLY, slack, inf)[:, None]
         loose = (slack + self.normal_error + (n + 2) * U) * ROOM

@@ -46,6 +46,10 @@ class SoftCodes(Tabular):
     def __len__(self) -> int:
         return len(self.gates_float)
 
+    def __repr__(self) -> str:
+        entropy = f", mean entropy {self.entropy_float.mean():.3g} bits" if len(self) else ""
+        return f"<soft codes of {len(self):,} points, layers of {self.layer_sizes}{entropy}>"
+
     @property
     def entropy_float(self) -> FloatArray:
         """The mean entropy of the gates of each point in bits: 0 for hard codes, 1 for gates half

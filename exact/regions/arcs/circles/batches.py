@@ -13,7 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,8 +24,10 @@ from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, ratio
 from exact.errors import InvalidInput, TooLarge, Unsupported
 from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
+from exact.geometry.combinatorics.tables import Columns, Tabular, hinge_columns
 from exact.geometry.domains.round import GreatCircle
 from exact.geometry.pencils.pencil import diamond_directions_float
+from exact.kernels.flips import before_first_points, turned_on
 from exact.networks.evaluation.batches import require_device
 from exact.networks.network import Network
 from exact.propagation.circle_filters import ReadOut
@@ -51,7 +54,7 @@ DEFAULT_LIMIT = 10**9
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class CircleBatch(Items[CurvePartition]):
+class CircleBatch(Items[CurvePartition], Tabular):
     """The great circles through rows of u and v, cut by one hidden layer; `batch[i]` is the
     partition of circle i.
 
@@ -70,6 +73,8 @@ class CircleBatch(Items[CurvePartition]):
     >>> len(batch), batch.rows.tolist(), len(batch[0])
     (2, [0, 1, 0, 1, 1, 0, 1, 0], 4)
     """
+
+    _what: ClassVar[str] = "circle"
 
     network: Network
     u: RationalMatrix
@@ -164,6 +169,41 @@ class CircleBatch(Items[CurvePartition]):
         return RunningCodes(
             first, np.append(starts, events.stop - events.start), self.rows[events].astype(np.int64)
         )
+
+    @cached_property
+    def codes_before(self) -> ByteArray:
+        """The packed codes (B x bytes) just before the first events; on a circle that nothing cuts,
+        that of the circle.
+        """
+        codes = self.first_codes.copy()
+        before_first_points(self.starts, self.rows, self.opens, codes)
+        return codes
+
+    @property
+    def turns_on(self) -> BitArray:
+        """Whether each event turns its hinge on, counter-clockwise."""
+        on = np.empty(len(self.rows), dtype=bool)
+        turned_on(self.starts, self.rows, self.codes_before.copy(), on)
+        return on
+
+    def columns(self) -> Columns:
+        """The columns of the table of all crossings: row, angle (as `angles_float` gives it),
+        layer, neuron, on; breakpoint where neurons have several.
+
+        >>> from exact import partition_circles
+        >>> from exact.sources import tensors
+        >>> net = tensors.block([[1, 0, 2], [0, 1, 0]], [0, 0], [[1, 1]], [0], "layernorm", eps=0)
+        >>> table = partition_circles(net, [[1, -1, 0]], [[0, 1, -1]]).columns()
+        >>> table["neuron"].tolist(), table["on"].tolist()
+        ([0, 1, 0, 1], [False, True, True, False])
+        """
+        angles = [self.angles_float(index) for index in range(len(self))]
+        return {
+            "row": np.repeat(np.arange(len(self)), np.diff(self.starts)),
+            "angle": np.concatenate([np.zeros(0), *angles]),
+            **hinge_columns(self.network.hinges, self.rows),
+            "on": self.turns_on,
+        }
 
     def angles_float(self, index: int) -> FloatArray:
         """The angles of the events of one circle from u towards v in [0, 2 pi), float64: as good as

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,8 +26,10 @@ from exact.arithmetic.numbers import FloatArray, RationalMatrix
 from exact.errors import ExactlensError, InvalidInput, TooLarge, Undecided
 from exact.geometry.combinatorics.lazy import Items
 from exact.geometry.combinatorics.running_codes import RunningCodes
+from exact.geometry.combinatorics.tables import Columns, Tabular, hinge_columns
 from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.kernels.flips import turned_on
 from exact.networks.evaluation.batches import require_device
 from exact.networks.network import Network
 from exact.regions.arcs.cells import CurveCells
@@ -58,7 +60,7 @@ DEFAULT_LIMIT = 10**9
 
 @members_in_ieee_floats
 @dataclass(frozen=True, eq=False)
-class LineBatch(Items[CurvePartition]):
+class LineBatch(Items[CurvePartition], Tabular):
     """Segments from rows of p to rows of q, or rays or lines from p along q, cut by a network;
     `batch[i]` is the partition of line i.
 
@@ -76,6 +78,8 @@ class LineBatch(Items[CurvePartition]):
     >>> [str(crossing.parameter) for crossing in batch[1].crossings]
     ['2/5', '3']
     """
+
+    _what: ClassVar[str] = "line"
 
     network: Network
     p: RationalMatrix
@@ -146,19 +150,29 @@ class LineBatch(Items[CurvePartition]):
 
     @property
     def turns_on(self) -> BitArray:
-        """Whether each event turns its hinge on, for larger t: by the hinge's first bit and how
-        often it has flipped before.
-        """
-        hinge = self.rows.astype(np.int64)
-        owner = np.repeat(np.arange(len(self)), np.diff(self.starts))
-        bits = (self.first_codes[owner, hinge // 8] >> (7 - hinge % 8)) & 1
-        key = owner * max(1, self.network.hinge_count) + hinge
-        order = np.argsort(key, kind="stable")
-        begins = np.flatnonzero(np.diff(key[order], prepend=-1))
-        flips = np.empty(len(order), dtype=np.int64)
-        flips[order] = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
-        on: BitArray = (bits + flips) % 2 == 0
+        """Whether each event turns its hinge on, for larger t."""
+        on = np.empty(len(self.rows), dtype=bool)
+        turned_on(self.starts, self.rows, self.first_codes.copy(), on)
         return on
+
+    def columns(self) -> Columns:
+        """The columns of the table of all crossings: row, alpha (the parameter t), alpha_bound,
+        layer, neuron, on; breakpoint where neurons have several.
+
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 1], [1, -1]], [0, 1]), ([[1, -2]], [0])])
+        >>> table = partition_lines(net, [[-1, -2], [3, 1]], [[2, 2], [1, 2]], kind="ray").columns()
+        >>> {name: table[name].tolist() for name in ("row", "neuron", "on")}
+        {'row': [0, 1], 'neuron': [0, 1], 'on': [True, False]}
+        """
+        every = slice(0, len(self.rows))
+        return {
+            "row": np.repeat(np.arange(len(self)), np.diff(self.starts)),
+            "alpha": (self.low + self.high) / 2,
+            "alpha_bound": self._bounds(every),
+            **hinge_columns(self.network.hinges, self.rows),
+            "on": self.turns_on,
+        }
 
     def codes(self, index: int) -> RunningCodes:
         """The codes of the cells of one line, from its start."""
@@ -177,7 +191,9 @@ class LineBatch(Items[CurvePartition]):
 
     def alphas_bound(self, index: int) -> FloatArray:
         """Proved bounds on the errors of `alphas_float`."""
-        events = self._events(index)
+        return self._bounds(self._events(index))
+
+    def _bounds(self, events: slice) -> FloatArray:
         size = np.maximum(np.abs(self.low[events]), np.abs(self.high[events]))
         bound: FloatArray = (self.high[events] - self.low[events]) / 2 + 4 * U * size
         return bound
@@ -220,8 +236,10 @@ def partition_lines(
     A line that the norm in front sees as one point (LayerNorm: along the ones) is one cell, as
     nothing flips on it; `steering` refuses such a direction, which nobody steers in on purpose.
 
-    Raises InvalidInput (shapes, lines without length, lines on which P x = 0 where eps = 0),
-    TooLarge, NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
+    Where eps = 0 a line may pass through a point with P x = 0: the code jumps there, and that
+    crossing of `batch[i]` is `undefined`. Raises InvalidInput (shapes, lines without length, lines
+    along which P x = 0 where eps = 0), TooLarge, NotPiecewiseLinear (hidden layers behind GELU or
+    SiLU), Undecided.
 
     >>> from exact.sources import tensors
     >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])

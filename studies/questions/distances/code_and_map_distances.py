@@ -1,0 +1,455 @@
+"""Claim 1.3: the Hamming distance of two spline codes tells how far apart the affine maps are.
+
+For every two cells of a net: the exact Hamming distance H of their codes, and the Frobenius norm
+|A - A'| of the difference of their exact maps, behind a norm of the projected ones. Their rank
+correlation is taken over all pairs of cells, each counted once, and over pairs of data points,
+since most pairs of cells hold no data. Beside it stand: the same weighted by the exact volume of
+the cells, for the bits of every layer, within deciles of the distance between the cells (of the
+angle behind a norm), and without neurons whose outgoing weights are zero, which flip and change
+nothing. Mantel's test permutes cells. On a language layer the pairs are tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from exact import Codes, Network, Partition
+from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.numbers import FloatArray
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.spheres.partition import SpherePartition
+from studies import texts
+from studies.finding import JSON, Answer, Figure, Finding, Kind, number
+from studies.pairs import strata
+from studies.question import Question
+from studies.questions.cells import neighbouring_maps
+from studies.questions.cells.neighbouring_maps import cells_of
+from studies.questions.shared.cell_families import PLANE_FAMILIES, SPACE_FAMILIES, Family
+from studies.questions.shared.map_changes import FEWEST_CELLS, Changes
+from studies.questions.shared.nets import Measured, Nets
+from studies.questions.shared.pictures import Row, forest
+from studies.questions.shared.rays import centred, directed
+from studies.rules import Claim, above, exceeds, larger_than
+from studies.statistics import SEQUENCES, Degenerate, Estimate, mantel, over_clusters
+from studies.statistics.ranks import RankCorrelation, spearman
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
+from toy_models import TrainResult
+
+CLAIM = "1.3"
+STRONG, CORRELATION = 0.5, (-1.0, 1.0)
+STATEMENT = "The Hamming distance of two spline codes tells how far apart their affine maps are."
+OF = "the rank correlation of Hamming distance and |A - A'|"
+CELLS = Claim(
+    CLAIM, STATEMENT, Kind.ESTIMATE, above(STRONG, f"{OF} over pairs of cells", range=CORRELATION)
+)
+DATA = Claim(
+    CLAIM,
+    "The Hamming distance of the codes of two data points tells how far apart their maps are.",
+    Kind.ESTIMATE,
+    above(STRONG, f"{OF} over pairs of data points", range=CORRELATION),
+)
+TRAINED = Claim(
+    CLAIM,
+    "In trained nets the Hamming distance tells more of the distance of maps than in untrained.",
+    Kind.ESTIMATE,
+    larger_than("the untrained net of the same seed", f"{OF} over pairs of cells"),
+)
+ONE_NET = Claim(
+    CLAIM,
+    STATEMENT,
+    Kind.CENSUS,
+    exceeds(STRONG, f"{OF} over all pairs of cells", range=CORRELATION),
+)
+TOKENS = Claim(
+    CLAIM,
+    "The Hamming distance of the codes of two tokens tells how far apart their maps are.",
+    Kind.ESTIMATE,
+    above(STRONG, f"{OF} over pairs of tokens", range=CORRELATION, unit=SEQUENCES, least=10),
+)
+SHUFFLES, SHUFFLED_CELLS, MOST_TOKENS, DRAWS = 199, 120, 300, 999
+DECAYS = (0.3, 3.0)
+
+
+def ask(subjects: Subjects) -> Answer:
+    """Rank correlations over pairs of cells, of data points and of tokens."""
+    findings = [
+        ONE_NET.guarded(toy.name, partial(_of_toy, toy, subjects.seed))
+        for toy in filter(fits, subjects.all_toys)
+    ]
+    if not subjects.own:
+        for family in (*PLANE_FAMILIES, *SPACE_FAMILIES):
+            trained, untrained = (measure(nets) for nets in family.nets(subjects))
+            findings += family_findings(family, trained, untrained, subjects.seed)
+        for decay in DECAYS[: 1 if subjects.quick else None]:
+            family = Family("circles", (8, 8), decay=decay)
+            (nets,) = family.nets(subjects, ("trained",))
+            findings += arm_findings(family, measure(nets), subjects.seed)
+    for layer in filter(fits, subjects.language):
+        findings += _of_layer(layer, subjects.seed)
+    return Answer(tuple(findings), _figures(findings))
+
+
+def fits(subject: Subject) -> bool:
+    """Whether all cells can be listed, or the layer is a block of two layers behind a norm."""
+    if isinstance(subject, LanguageLayer):
+        return subject.network.has_norm and len(subject.network.blocks[0].layers) == 2
+    return neighbouring_maps.fits(subject)
+
+
+# ---- pairs of one network
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Rank correlations of Hamming distance and distance of maps in one net: over pairs of cells,
+    the same `weighted` in other ways, and what Mantel's test says of the first. `idle` counts
+    neurons whose outgoing weights are all zero.
+    """
+
+    cells: int
+    rho: float
+    weighted: dict[str, float]
+    mantel_p: float | None
+    idle: int
+
+
+@dataclass(frozen=True)
+class Points:
+    """Cells, or points: their exact codes and maps (as floats), one a row."""
+
+    bits: BitArray
+    maps: FloatArray
+
+    @classmethod
+    def of_cells(cls, found: Partition) -> Points:
+        """Of all cells. Raises Degenerate for fewer than 5."""
+        if len(found) < FEWEST_CELLS:
+            raise Degenerate(
+                f"fewer than {FEWEST_CELLS} cells: too few to compare",
+                value=len(found),
+                remedy="take a wider network",
+            )
+        maps = [region.affine.float64()[0].ravel() for region in found.regions]
+        return cls(found.bits, np.array(maps))
+
+    @classmethod
+    def of_codes(cls, network: Network, codes: Codes, places: Sequence[int]) -> Points:
+        """Of the cells of some points, by their codes."""
+        maps = [network.affine_map(codes[place]).float64()[0].ravel() for place in places]
+        return cls(codes.bits[list(places)], np.array(maps))
+
+    def hamming(self, kept: BitArray | slice = slice(None)) -> FloatArray:
+        """The Hamming distances of all pairs (cells x cells), of some bits."""
+        rows = self.bits[:, kept].astype(np.float64)
+        size = rows.sum(axis=1)
+        return np.asarray(size[:, None] + size - 2 * rows @ rows.T)
+
+    @property
+    def apart(self) -> FloatArray:
+        """The distances of all pairs of maps."""
+        return _distances(self.maps)
+
+
+def _distances(rows: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.norm(rows[:, None] - rows[None], axis=2))
+
+
+def over_pairs(first: FloatArray, second: FloatArray, weights: FloatArray | None = None) -> float:
+    """The rank correlation of two matrices over pairs of different rows; a pair counts as often as
+    the product of both weights says.
+    """
+    upper = np.triu_indices(len(first), 1)
+    counts = None if weights is None else np.outer(weights, weights)[upper]
+    return spearman(first[upper], second[upper], counts)
+
+
+def agreement(found: Partition, data: FloatArray | None, rng: np.random.Generator) -> Agreement:
+    """What the pairs of cells of a partition say; `data` are rows in front of its network."""
+    network, points = found.network, Points.of_cells(found)
+    hamming, apart = points.hamming(), points.apart
+    rho = over_pairs(hamming, apart)
+    weighted = {"by volume": over_pairs(hamming, apart, sizes(found))}
+    ends = np.cumsum([0, *network.bits_per_layer])
+    for layer, (begin, end) in enumerate(pairwise(ends.tolist()), 1):
+        own = points.hamming(slice(begin, end))
+        if len(ends) > 2 and np.ptp(own[np.triu_indices(len(own), 1)]):
+            weighted[f"bits of layer {layer}"] = over_pairs(own, apart)
+    weighted["at equal distance"] = at_equal_distance(hamming, apart, _distances(places(found)))
+    idle = idle_bits(network)
+    if idle.any() and not idle.all():
+        weighted["without idle neurons"] = over_pairs(points.hamming(~idle), apart)
+    if data is not None:
+        weighted["by data"] = by_data(network, data)
+    some = rng.permutation(len(found))[:SHUFFLED_CELLS]
+    square = np.ix_(some, some)
+    test = mantel(hamming[square], apart[square], rng, draws=SHUFFLES)
+    return Agreement(len(found), rho, weighted, test.p, int(idle.sum()))
+
+
+def by_data(network: Network, rows: FloatArray) -> float:
+    """The rank correlation over pairs of data points that lie in different cells."""
+    codes = network.codes(rows)
+    _, first, counts = np.unique(codes.packed, axis=0, return_index=True, return_counts=True)
+    points = Points.of_codes(network, codes, first.tolist())
+    return over_pairs(points.hamming(), points.apart, counts.astype(np.float64))
+
+
+def at_equal_distance(hamming: FloatArray, apart: FloatArray, distance: FloatArray) -> float:
+    """The mean rank correlation within deciles of the distance between cells; those in which one
+    does not vary are left out.
+    """
+    upper = np.triu_indices(len(hamming), 1)
+    h, d, place = hamming[upper], apart[upper], strata(distance[upper])
+    parts = [(h[place == one], d[place == one]) for one in np.unique(place)]
+    known = [spearman(*part) for part in parts if all(map(np.ptp, part))]
+    return float(np.mean(known)) if known else math.nan
+
+
+def sizes(found: Partition) -> FloatArray:
+    """The volume of every cell, its area or its length on a curve."""
+    if isinstance(found, SpherePartition):
+        return found.areas_float()
+    if isinstance(found, CurvePartition):
+        return np.array([region.length_float for region in found.regions])
+    flat = found.seen_as(FlatPartition)
+    return np.array([float(region.volume) for region in flat.regions])
+
+
+def places(found: Partition) -> FloatArray:
+    """A point in every cell; behind a norm the direction that the norm sees, of length 1."""
+    rows = [[float(x) for x in region.witness] for region in found.regions]
+    if not found.network.has_norm:
+        return np.array(rows)
+    seen = np.array([centred(found.network, row) for row in rows])
+    return np.asarray(seen / np.linalg.norm(seen, axis=1, keepdims=True))
+
+
+def idle_bits(network: Network) -> BitArray:
+    """Which bits belong to neurons whose outgoing weights are all zero (exactly)."""
+    found = list[bool]()
+    for place, layer in enumerate(network.layers):
+        read = np.ones(layer.width, dtype=bool)
+        if place + 1 < len(network.layers):
+            read = (network.layers[place + 1].weight.float64() != 0).any(axis=0)
+        found += np.repeat(~read, layer.bits // layer.width).tolist()
+    return np.array(found, dtype=bool)
+
+
+# ---- toys and families
+
+
+def _of_toy(toy: Toy, seed: int) -> Finding:
+    toy.must_have_learned()
+    found = cells_of(toy)
+    data = (
+        _rows(found.network, toy.residuals if toy.norm != "none" else toy.inputs)
+        if (toy.dataset is not None)
+        else None
+    )
+    one = agreement(found, data, np.random.default_rng(seed))
+    value = f"{one.rho:.3g} over all pairs of {one.cells} cells; {_told([one])}"
+    data_of: dict[str, JSON] = {
+        "rho_float": one.rho,
+        "cells": one.cells,
+        "idle_neurons": one.idle,
+        "mantel_p_float": one.mantel_p,
+        "weighted_float": {name: finite_or_none(x) for name, x in one.weighted.items()},
+    }
+    return ONE_NET.finding(toy.name, Estimate.exactly(one.rho), value=value, data=data_of)
+
+
+def finite_or_none(value: float) -> float | None:
+    """What JSON can hold."""
+    return value if math.isfinite(value) else None
+
+
+def _rows(network: Network, rows: FloatArray) -> FloatArray:
+    """Data rows that have a code. Raises Degenerate where there is none."""
+    if network.has_norm:
+        directed(network, rows[:1].tolist())
+    return rows
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The agreement of every net of one arm."""
+
+    measured: Measured
+    by_seed: dict[int, Agreement] = field(default_factory=dict)
+
+    def weighted(self, name: str) -> Measured:
+        """The rank correlations of one weighting, by seed."""
+        values = {
+            seed: one.weighted[name]
+            for seed, one in self.by_seed.items()
+            if math.isfinite(one.weighted.get(name, math.nan))
+        }
+        return Measured(self.measured.nets, values, {})
+
+
+def measure(nets: Nets) -> Arm:
+    """The agreement of each net."""
+    by_seed: dict[int, Agreement] = {}
+
+    def statistic(network: Network, result: TrainResult, rng: np.random.Generator) -> float:
+        inputs = np.asarray(result.dataset.inputs.double().numpy())
+        found = cells_of(Toy.of("a net", network))
+        one = agreement(found, inputs, rng)
+        by_seed[result.config.seed] = one
+        return one.rho
+
+    return Arm(Measured.of(nets, statistic), by_seed)
+
+
+def arm_findings(family: Family, arm: Arm, seed: int) -> list[Finding]:
+    """The claim on the nets of one arm, over pairs of cells and of data."""
+    rng, found = np.random.default_rng(seed), list(arm.by_seed.values())
+    subject = f"{family.told}, {arm.measured.nets.arm} nets"
+    data = {
+        **arm.measured.data,
+        "cells": [one.cells for one in found],
+        "idle_neurons": sum(one.idle for one in found),
+        "mantel_below_5_percent": sum((one.mantel_p or 1) < 0.05 for one in found),
+        "weighted_float": _means(found),
+    }
+    findings = []
+    for claim, measured in ((CELLS, arm.measured), (DATA, arm.weighted("by data"))):
+        rho = measured.over(rng)
+        value = f"{rho}; {_told(found)}" if claim is CELLS and found else str(rho)
+        findings.append(claim.finding(subject, rho, value=value, data={**data, **rho.data("rho")}))
+    return findings
+
+
+def family_findings(family: Family, trained: Arm, untrained: Arm, seed: int) -> list[Finding]:
+    """The claim on both arms, and the paired difference."""
+    found = [one for arm in (trained, untrained) for one in arm_findings(family, arm, seed)]
+    more = trained.measured.minus(untrained.measured, np.random.default_rng(seed))
+    subject = f"{family.told}, trained minus untrained"
+    data = {**trained.measured.data, **more.data("difference")}
+    return [*found, TRAINED.finding(subject, more, value=str(more), data=data)]
+
+
+def _means(found: Sequence[Agreement]) -> dict[str, JSON]:
+    names = dict.fromkeys(name for one in found for name in one.weighted)
+    values = {name: [one.weighted.get(name, math.nan) for one in found] for name in names}
+    known = {name: [x for x in xs if math.isfinite(x)] for name, xs in values.items()}
+    return {name: float(np.mean(xs)) for name, xs in known.items() if xs}
+
+
+def _told(found: Sequence[Agreement]) -> str:
+    means = _means(found)
+    names = ("at equal distance", "by volume")
+    told = [f"{name} {number(means[name]):.2g}" for name in names if name in means]
+    hits = sum((one.mantel_p or 1) < 0.05 for one in found)
+    return ", ".join([*told, f"Mantel p < 0.05 in {hits} of {len(found)}"])
+
+
+# ---- language layers
+
+
+def _of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
+    name, network = layer.relu_ised
+    arms = [(name, network, layer)]
+    if layer.untrained is not None:
+        arms.append((f"{name}, untrained", layer.untrained.relu_ised[1], layer.untrained))
+    return [
+        TOKENS.guarded(subject, partial(tokens_finding, subject, net, one, seed))
+        for subject, net, one in arms
+    ]
+
+
+def tokens_finding(subject: str, network: Network, layer: LanguageLayer, seed: int) -> Finding:
+    """The rank correlation over pairs of tokens, resampled by sequence; maps differ by
+    `W_out diag(difference of the codes) W`, so that their distance is a quadratic form in it.
+    """
+    taken = layer.vectors[:MOST_TOKENS]
+    directed(network, taken.tolist())
+    bits = network.codes(taken).bits
+    points = Points(bits, np.zeros((len(bits), 1)))
+    gram, rows = Changes.of(network).gram, bits.astype(np.float64)
+    product = rows @ gram @ rows.T
+    size = np.diag(product)
+    apart = np.sqrt(np.maximum(size[:, None] + size - 2 * product, 0.0))
+    hamming = points.hamming()
+    where = np.arange(len(bits)) if layer.places is None else layer.places[: len(bits)]
+    groups = [np.flatnonzero(where == one).astype(np.float64) for one in np.unique(where)]
+    upper = np.triu_indices(len(bits), 1)
+    ranks = RankCorrelation.of(hamming[upper], apart[upper])
+    whole = ranks.weighted(np.ones(len(upper[0])))
+
+    def of_drawn(chosen: FloatArray) -> float:
+        counts = np.bincount(chosen.astype(np.int64), minlength=len(bits))
+        try:
+            return ranks.weighted(np.outer(counts, counts)[upper].astype(np.float64))
+        except Degenerate:
+            return math.nan
+
+    rng = np.random.default_rng(seed)
+    rho = over_clusters(groups, rng, statistic=of_drawn, unit=SEQUENCES, draws=DRAWS)
+    some = rng.permutation(len(bits))[:SHUFFLED_CELLS]
+    square = np.ix_(some, some)
+    test = mantel(hamming[square], apart[square], rng, draws=SHUFFLES)
+    value = f"{rho}; Mantel p {'none' if test.p is None else f'{test.p:.2g}'}"
+    data = {**rho.data("rho"), "tokens": len(bits), "whole_float": whole, "mantel_p_float": test.p}
+    return TOKENS.finding(subject, rho, value=value, data=data)
+
+
+# ---- figures
+
+
+def _figures(findings: Sequence[Finding]) -> tuple[Figure, ...]:
+    shown = {
+        "cells": ("Pairs of cells", [CELLS, ONE_NET], "all pairs of cells of a net"),
+        "data": ("Pairs of data points, and of tokens", [DATA, TOKENS], "pairs of data"),
+    }
+    figures = []
+    for name, (title, claims, over) in shown.items():
+        statements = {(claim.statement, claim.kind) for claim in claims}
+        rows = [
+            _row(one)
+            for one in findings
+            if (one.statement, one.kind) in statements and one.data.get("rho_float") is not None
+        ]
+        if rows:
+            caption = (
+                "The rank correlation (Spearman) of the exact Hamming distance of codes and the "
+                f"distance of exact maps, over {over}: means over nets with 95% intervals, squares "
+                "for one net. Right of the line the claim holds."
+            )
+            draw = partial(forest, rows, title, "do codes tell of maps?", "rank correlation")
+            figures.append(Figure(f"codes-and-maps-{name}", caption, partial(draw, mark=STRONG)))
+    return tuple(figures)
+
+
+def _row(finding: Finding) -> Row:
+    data = finding.data
+    low, high = data.get("rho_low_float"), data.get("rho_high_float")
+    if low is None or high is None:
+        return Row(finding.subject, number(data["rho_float"]))
+    return Row(finding.subject, *(number(x) for x in (data["rho_float"], low, high)))
+
+
+QUESTION = Question(
+    CLAIM,
+    "Does the Hamming distance tell how far apart maps are?",
+    ask,
+    (CELLS, DATA, TRAINED, ONE_NET, TOKENS),
+    groups=("toys", "deep", "language"),
+    fits=fits,
+    needs="all cells listed, as for claim 0.6, or a language layer behind a norm",
+    text=texts.POLYTOPE_LENS,
+    asked="Codes that differ in few neurons take nearly the same path through the network, so the "
+    "text expects the Hamming distance between codes to stand for the distance between the affine "
+    "maps, as long as no weights are unusually large.",
+    controls="The untrained net of the same seed; Mantel's test, which permutes cells; pairs at "
+    "equal distance, so that what is far apart in space is no reason; weights by exact volume and "
+    "by data; neurons with no outgoing weight left out; weight decays, which hold the "
+    "weights small.",
+)

@@ -1,0 +1,262 @@
+"""Claim 1.17: single neurons are polysemantic.
+
+Of every neuron of the first hidden layer the items on which it is largest, 50 or as many as a class
+has, and their purity: the share of the most frequent class. A neuron is polysemantic here where no
+half of them is of one class. A neuron that fires on fewer items than that has no such list, since
+it would go on with zeros, and is left out. Beside it, on the same activations: NMF directions
+(claim 1.5) and clusters of codes (claim 1.4), which are said to do better; labels dealt out at
+random, and the same nets untrained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from exact import Network
+from exact.arithmetic.numbers import FloatArray
+from studies import texts
+from studies.finding import JSON, Answer, Figure, Finding, Kind, number
+from studies.question import Question
+from studies.questions.shared.clustering import MIDDLE, Clusterings, hdbscan, without_scikit_learn
+from studies.questions.shared.labelled_items import (
+    EIGHT,
+    FORTY,
+    ITEMS,
+    LABELS,
+    QUICK_ITEMS,
+    Family,
+    Labelled,
+    between_codes,
+)
+from studies.questions.shared.nearest_items import MIXED, Nearest, activations, how_many, nmf
+from studies.questions.shared.nets import Measured
+from studies.questions.shared.pictures import Row, forest
+from studies.questions.shared.several import Found, brief, several
+from studies.rules import SHARE, Claim, above, larger_than
+from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
+from studies.subjects import LanguageLayer, Subject, Subjects
+from toy_models import TrainResult
+
+CLAIM = "1.17"
+MAJORITY, COMPONENTS = 0.5, 64
+FAMILIES = (EIGHT, FORTY)
+OF = f"the share of neurons of purity below {MIXED:g}"
+
+
+def _many(unit: str) -> Claim:
+    """Most neurons are polysemantic, over these units."""
+    return Claim(
+        CLAIM,
+        "Single neurons are polysemantic: what most of them fire on is of no one class.",
+        Kind.ESTIMATE,
+        above(MAJORITY, OF, range=SHARE, unit=unit),
+    )
+
+
+def _more(unit: str) -> Claim:
+    """More neurons than directions are, over these units."""
+    return Claim(
+        CLAIM,
+        "Single neurons are more often polysemantic than directions are.",
+        Kind.ESTIMATE,
+        larger_than("NMF directions of the same activations", OF, unit=unit),
+    )
+
+
+MANY, MORE = {u: _many(u) for u in (NETS, SEQUENCES)}, {u: _more(u) for u in (NETS, SEQUENCES)}
+NAMES = ("neurons", "minus NMF", "NMF", "clusters", "permuted labels", "measured neurons")
+
+
+def ask(subjects: Subjects) -> Answer:
+    """How many neurons have no class of their own, beside directions and clusters."""
+    pair = (MANY[NETS], MORE[NETS])
+    missing = without_scikit_learn(pair, subjects, [one.name for one in FAMILIES])
+    if missing is not None:
+        return missing
+    findings: list[Finding] = []
+    if not subjects.own:
+        for family in FAMILIES:
+            findings += _of_family(subjects, family)
+    for layer in subjects.language:
+        findings += of_layer(layer, subjects.seed)
+    return Answer(tuple(findings), _figures(findings))
+
+
+def fits(subject: Subject) -> bool:
+    """Whether there is a text, whose tokens are labels; toys are trained for the question."""
+    return isinstance(subject, LanguageLayer)
+
+
+# ---- one network
+
+
+def of_neurons(vectors: FloatArray, count: int) -> Nearest:
+    """The items on which each neuron is largest, of the neurons that fire on so many.
+
+    Raises Degenerate where there is none.
+    """
+    often = np.count_nonzero(vectors > 0, axis=0) >= count
+    if not often.any():
+        remedy = "take more items, or a network that trained"
+        what = f"{often.size} neurons, {count} items"
+        raise Degenerate("no neuron fires often enough", value=what, remedy=remedy)
+    return Nearest.by_value(vectors[:, often], count)
+
+
+def of_nmf(vectors: FloatArray, count: int, seed: int) -> Nearest:
+    """The items along each NMF direction."""
+    return Nearest.by_angle(
+        vectors, nmf(vectors, min(COMPONENTS, max(2, vectors.shape[1] // 2)), seed), count
+    )
+
+
+def statistics(
+    network: Network, result: TrainResult, rng: np.random.Generator, *, count: int = ITEMS
+) -> Found:
+    """Shares of neurons, directions and clusters that are of no one class."""
+    items = Labelled.of_net(network, result, count)
+    vectors, most, labels = activations(network, items), how_many(items), items.labels
+    neurons, directions = of_neurons(vectors, most), of_nmf(vectors, most, result.config.seed)
+    codes = between_codes(network.codes(items.inputs, (1, 1)))
+    clusters = 1 - Clusterings.of([hdbscan(codes, MIDDLE)]).pure(labels, threshold=MIXED)
+    return {
+        "neurons": neurons.mixed(labels),
+        "NMF": directions.mixed(labels),
+        "minus NMF": neurons.mixed(labels) - directions.mixed(labels),
+        "clusters": clusters if np.isfinite(clusters) else "no cluster",
+        "permuted labels": neurons.mixed(rng.permutation(labels)),
+        "measured neurons": float(len(neurons.rows)),
+    }
+
+
+# ---- many nets
+
+
+def _of_family(subjects: Subjects, family: Family) -> list[Finding]:
+    trained, untrained = family.trained(subjects)
+    if not trained.results:
+        why = f"no net learned, of {trained.left_out}"
+        return [claim[NETS].undecided(family.name, why) for claim in (MANY, MORE)]
+    measure = partial(statistics, count=QUICK_ITEMS if subjects.quick else ITEMS)
+    after, before = (several(nets, NAMES, measure) for nets in (trained, untrained))
+    return family_findings(family.name, after, before, subjects.seed)
+
+
+def family_findings(
+    subject: str, after: Mapping[str, Measured], before: Mapping[str, Measured], seed: int
+) -> list[Finding]:
+    """How many neurons are polysemantic over nets, and how many more than directions."""
+    rng = np.random.default_rng(seed)
+    found = {name: one.over(rng) for name, one in after.items()}
+    untrained = before["neurons"].over(rng)
+    return _findings(subject, NETS, found, {"untrained": untrained}, after["neurons"].data)
+
+
+def _findings(
+    subject: str,
+    unit: str,
+    found: Mapping[str, Estimate],
+    beside: Mapping[str, Estimate],
+    data: Mapping[str, JSON],
+) -> list[Finding]:
+    share, more = found["neurons"], found["minus NMF"]
+    others = {**found, **beside}
+    told = ", ".join(
+        f"{name} {_shown(one)}"
+        for name, one in others.items()
+        if name in ("NMF", "clusters", "permuted labels", "untrained")
+    )
+    numbers: dict[str, JSON] = dict(data)
+    for name, one in others.items():
+        numbers |= one.data(name.replace(" ", "_"))
+    return [
+        MANY[unit].finding(
+            subject, share, value=f"mixed neurons {brief(share)}; mixed {told}", data=numbers
+        ),
+        MORE[unit].finding(
+            subject, more, value=f"neurons minus NMF {more}", data={**more.data("more"), **data}
+        ),
+    ]
+
+
+def _shown(found: Estimate) -> str:
+    return "none" if found.value is None else f"{found.value:.2g}"
+
+
+# ---- layers of a language model
+
+
+def of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
+    """The neurons of a layer by the tokens that they fire on, and the tokens behind these."""
+    findings: list[Finding] = []
+    for label in LABELS:
+        subject = f"{layer.name}: {label}"
+        try:
+            items = Labelled.of_layer(layer, label)
+            findings += layer_findings(subject, items, activations(layer.network, items), seed)
+        except Degenerate as why:
+            findings += [claim[SEQUENCES].undecided(subject, str(why)) for claim in (MANY, MORE)]
+    return findings
+
+
+def layer_findings(subject: str, items: Labelled, vectors: FloatArray, seed: int) -> list[Finding]:
+    """Over sequences, neurons, directions and their items as they are."""
+    rng, most, labels = np.random.default_rng(seed), how_many(items), items.labels
+    neurons, directions = of_neurons(vectors, most), of_nmf(vectors, most, seed)
+    mixed = rng.permutation(labels)
+    statistics_of = {
+        "neurons": lambda weights: neurons.mixed(labels, weights),
+        "NMF": lambda weights: directions.mixed(labels, weights),
+        "minus NMF": lambda weights: (
+            neurons.mixed(labels, weights) - directions.mixed(labels, weights)
+        ),
+        "permuted labels": lambda weights: neurons.mixed(mixed, weights),
+    }
+    found = {name: items.over_sequences(one, rng) for name, one in statistics_of.items()}
+    data: dict[str, JSON] = {"measured_neurons": len(neurons.rows), "tokens_a_neuron": most}
+    return _findings(subject, SEQUENCES, found, {}, data)
+
+
+# ---- figures
+
+
+def _figures(findings: Sequence[Finding]) -> tuple[Figure, ...]:
+    rows = []
+    for one in findings:
+        for sort in ("neurons", "NMF", "clusters"):
+            ends = [one.data.get(f"{sort}{end}_float") for end in ("", "_low", "_high")]
+            if ends[0] is not None:
+                label = f"{one.subject}, {sort}" if sort == "neurons" else sort
+                rows.append(Row(label, *(100 * number(x) for x in ends if x is not None)))
+    caption = (
+        "The share of neurons whose largest items are of no one class (purity below one half), in "
+        "per cent with 95% intervals; below each, of NMF directions and of clusters of codes."
+    )
+    title, subtitle = "Neurons of no one class", "beside directions and clusters"
+    mark = 100 * MAJORITY
+    return (
+        Figure(
+            "polysemantic",
+            caption,
+            lambda: forest(rows, title, subtitle, "of no one class / %", mark=mark),
+        ),
+    )
+
+
+QUESTION = Question(
+    CLAIM,
+    "Are neurons polysemantic?",
+    ask,
+    (*MANY.values(), *MORE.values()),
+    groups=("language",),
+    fits=fits,
+    needs="an MLP layer of a language model with the tokens of a text (toys are trained for it)",
+    text=texts.POLYTOPE_LENS,
+    asked="Neurons are said to be no unit of meaning: one fires on things that have nothing in "
+    "common, more so than directions or polytopes.",
+    controls="NMF directions and clusters of codes of the same activations, labels dealt out at "
+    "random, and the same nets untrained.",
+)

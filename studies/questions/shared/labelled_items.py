@@ -1,0 +1,192 @@
+"""Items with labels, as a layer sees them: held-out rows of a toy by class, tokens of a text by
+what they are or what comes next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from exact import Codes, Network, hamming
+from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.numbers import FloatArray
+from studies.questions.shared.nets import Nets, ensemble
+from studies.statistics import CONFIDENCE, SEQUENCES, Degenerate, Estimate
+from studies.subjects import NO_TOKEN, LanguageLayer, Subjects
+from toy_models import ModelConfig, TrainConfig, TrainResult
+from toy_models.populations import Arm
+
+ITEMS, QUICK_ITEMS = 400, 200
+A_SEQUENCE, FOLDS = 6, 20
+FEWEST_TOKENS = 30
+THIS, NEXT = "this token", "next token"
+LABELS = (THIS, NEXT)
+ARMS: tuple[Arm, ...] = ("trained", "untrained")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Toys of one labelled task: two hidden layers, a third of the rows held out."""
+
+    name: str
+    task: str
+    widths: tuple[int, ...]
+    options: Mapping[str, object]
+    group: int
+
+    def trained(self, subjects: Subjects) -> tuple[Nets, Nets]:
+        """Its nets of many seeds: trained, and untrained."""
+        config = TrainConfig(
+            task=self.task,
+            task_options=dict(self.options),
+            model=ModelConfig(self.widths, embed_dim=0),
+            samples=3 * ITEMS,
+            held_out=1 / 3,
+        )
+        trained, untrained = ensemble(subjects, config, ARMS, group=self.group)
+        return trained, untrained
+
+
+EIGHT = Family("8 blobs", "blobs", (32, 16), {"dimension": 6, "classes": 8, "spread": 0.25}, 1)
+FORTY = Family("40 blobs", "blobs", (64, 32), {"dimension": 6, "classes": 40, "spread": 0.12}, 2)
+NESTED = Family(
+    "3 x 3 blobs of the plane",
+    "hierarchical_blobs",
+    (12, 8),
+    {"dimension": 2, "parents": 3, "children": 3, "spread": 0.04},
+    3,
+)
+FAMILIES = (EIGHT, FORTY, NESTED)
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Vectors in front of a network, their labels from 0, the sequences that they come from (for
+    toys, themselves), and their rows among all that the subject has.
+    """
+
+    network: Network
+    inputs: FloatArray
+    labels: IndexArray
+    sequences: IndexArray
+    rows: IndexArray
+
+    @classmethod
+    def of_net(cls, network: Network, result: TrainResult, count: int) -> Labelled:
+        """The first held-out rows of a toy, with their classes."""
+        rows = result.held_out
+        inputs = np.asarray(rows.inputs[:count].double().numpy())
+        labels = np.asarray(rows.targets[:count].numpy())
+        return cls(network, inputs, labels, *(2 * [np.arange(len(labels))]))
+
+    @classmethod
+    def of_layer(cls, layer: LanguageLayer, label: str) -> Labelled:
+        """A few tokens of each sequence, evenly spaced, in front of the ReLU-ised layer.
+
+        Raises Degenerate without a text.
+        """
+        kept = _evenly_spaced(layer)
+        assert layer.tokens is not None and layer.places is not None  # nothing is kept without
+        tokens = layer.tokens.numpy()[kept, LABELS.index(label)]
+        labels = np.unique(tokens, return_inverse=True)[1].astype(np.int64)
+        return cls(layer.relu_ised[1], layer.vectors[kept], labels, layer.places[kept], kept)
+
+    def seen_by(self, other: LanguageLayer) -> Labelled:
+        """The same tokens in front of the same layer of another model. Raises Degenerate where it
+        has not seen them.
+        """
+        if len(other.vectors) <= self.rows.max(initial=0):
+            remedy = "let both models read the same text"
+            raise Degenerate("the other model read less", value=other.name, remedy=remedy)
+        return replace(self, network=other.relu_ised[1], inputs=other.vectors[self.rows])
+
+    @property
+    def class_size(self) -> int:
+        """The size of the class of the median item."""
+        return int(np.median(np.bincount(self.labels)[self.labels]))
+
+    def over_sequences(
+        self, statistic: Callable[[FloatArray], float], rng: np.random.Generator
+    ) -> Estimate:
+        """A statistic of how often each item counts, and its interval over sequences: the t
+        interval of a jackknife that leaves out one of 20 groups of whole sequences at a time.
+
+        Sequences drawn with repetition would not do: an item that is there twice agrees with
+        itself, and makes its cluster or direction purer than it is.
+        """
+        names, places = np.unique(self.sequences, return_inverse=True)
+        count = min(FOLDS, len(names))
+        whole = statistic(np.ones(len(self.labels)))
+        options = {"clusters": len(names), "unit": SEQUENCES}
+        if not np.isfinite(whole):
+            return Estimate.unknown("the statistic has no value", **options)  # type: ignore[arg-type]
+        fold = rng.permutation(np.arange(len(names)) % count)[places]
+        without = np.array([statistic((fold != one).astype(np.float64)) for one in range(count)])
+        if count < 2 or not np.isfinite(without).all() or not np.ptp(without):
+            why = f"leaving out any of {count} groups of sequences tells no spread"
+            return Estimate.unknown(why, value=whole, **options)  # type: ignore[arg-type]
+        error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+        half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+        ends = (whole - half, whole + half)
+        return Estimate(whole, ends, len(names), SEQUENCES, f"jackknife over {count} groups")
+
+    def permuted(self, rng: np.random.Generator) -> Labelled:
+        """The same with the labels dealt out anew."""
+        return replace(self, labels=rng.permutation(self.labels))
+
+
+def _evenly_spaced(layer: LanguageLayer) -> IndexArray:
+    """Of the tokens at hand, at most so many a sequence, nearest to evenly spaced positions; the
+    last one, behind which none is known, is left out.
+    """
+    sequences, positions = layer.places, layer.positions
+    if layer.tokens is None or sequences is None or positions is None or not len(sequences):
+        raise Degenerate(
+            "there is no text", value=layer.name, remedy="give tokens, sequences and positions"
+        )
+    known = layer.tokens.numpy()[:, LABELS.index(NEXT)] != NO_TOKEN
+    where = positions.numpy()
+    wanted = np.linspace(where.min(), where.max(), 2 * A_SEQUENCE + 1)[1::2]
+    kept = set[int]()
+    for sequence in np.unique(sequences):
+        own = np.flatnonzero((sequences == sequence) & known)
+        if len(own):
+            nearest = np.abs(where[own, None] - wanted).argmin(axis=0)
+            kept |= set(own[nearest].tolist())
+    if len(kept) < FEWEST_TOKENS:
+        raise Degenerate(
+            "the text is too short",
+            value=f"{len(kept)} tokens",
+            remedy=f"give {FEWEST_TOKENS} or more",
+        )
+    return np.array(sorted(kept))
+
+
+# ---- distances
+
+
+def euclid(vectors: FloatArray) -> FloatArray:
+    """The distances of all pairs of rows. Raises Degenerate where all are equal."""
+    squares = (vectors**2).sum(axis=1)
+    found = squares[:, None] + squares - 2 * vectors @ vectors.T
+    np.fill_diagonal(found, 0)
+    return _spread(np.sqrt(np.maximum(found, 0)), "vector")
+
+
+def between_codes(codes: Codes) -> FloatArray:
+    """The exact Hamming distances of all pairs. Raises Degenerate where all codes are equal."""
+    return _spread(hamming(codes, codes, pairs=False).astype(np.float64), "code")
+
+
+def _spread(distances: FloatArray, what: str) -> FloatArray:
+    if not len(distances) or not distances.any():
+        raise Degenerate(
+            f"all items have one {what}",
+            value=f"{len(distances)} items",
+            remedy="take a layer that lives",
+        )
+    return distances

@@ -1,0 +1,76 @@
+"""Neurons by the items that they fire on most: against a plain list, and verdicts on families and
+layers that were made for them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from exact.sources import tensors
+from studies.finding import Verdict
+from studies.questions.features import polysemantic_neurons
+from studies.questions.shared.labelled_items import Labelled
+from studies.statistics import NETS, Degenerate
+from studies.subjects import Subjects
+from tests.studies.questions.families import family
+
+RNG = np.random.default_rng
+
+
+def test_a_neuron_is_judged_by_its_largest_items() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 2, 3, 4])
+    vectors = np.array(
+        [
+            [9.0, 8.0, 7.0, 6.0, 1.0, 1.0, 1.0, 1.0],  # largest on class 0
+            [1.0, 0.0, 0.0, 0.0, 6.0, 7.0, 8.0, 9.0],  # on classes 1 to 4
+            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 5.0],  # fires on two items only
+        ]
+    ).T
+    found = polysemantic_neurons.of_neurons(vectors, 4)
+    assert [set(row) for row in found.rows.tolist()] == [{0, 1, 2, 3}, {4, 5, 6, 7}]
+    assert found.purity(labels).tolist() == [1, 0.25] and found.mixed(labels) == 0.5
+
+
+def test_neurons_that_hardly_fire_have_no_list() -> None:
+    with pytest.raises(Degenerate, match="often enough"):
+        polysemantic_neurons.of_neurons(np.eye(6), 5)
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.8, Verdict.SUPPORTED), (0.2, Verdict.REFUTED)])
+def test_verdicts_on_nets(share: float, verdict: Verdict) -> None:
+    for more, other in ((0.3, Verdict.SUPPORTED), (-0.3, Verdict.REFUTED)):
+        names = polysemantic_neurons.NAMES
+        after = family(names, {"neurons": share, "minus NMF": more})
+        before = family(names, {"neurons": 0.5}, arm="untrained")
+        found = polysemantic_neurons.family_findings("blobs", after, before, 0)
+        assert [one.verdict for one in found] == [verdict, other]
+        assert found[0].rule == polysemantic_neurons.MANY[NETS].rule.text
+
+
+@pytest.mark.parametrize(
+    ("steps", "noise", "verdict"), [(2, 0.33, Verdict.SUPPORTED), (1, 0.3, Verdict.REFUTED)]
+)
+def test_verdicts_on_sequences(steps: int, noise: float, verdict: Verdict) -> None:
+    """24 kinds of tokens: neurons that fire on two kinds, or on one; some tokens are of others."""
+    count, groups = 720, 24
+    labels = np.arange(count) % groups
+    vectors = 0.01 * RNG(0).uniform(0, 1, (count, groups))
+    size = RNG(1).uniform(1, 2, count)
+    for step in range(steps):
+        vectors[np.arange(count), (labels + step) % groups] += size
+    kinds = np.where(RNG(2).random(count) < noise, RNG(3).integers(24, 99, count), labels)
+    network = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
+    items = Labelled(network, np.zeros((count, 2)), kinds, np.arange(count) // 6, np.arange(count))
+    found = polysemantic_neurons.layer_findings("a layer", items, vectors, 0)
+    assert found[0].verdict is verdict, found[0].value
+    assert found[1].verdict is not Verdict.REFUTED
+
+
+def test_without_scikit_learn_findings_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    answer = polysemantic_neurons.ask(Subjects({}, {}, {}, (), quick=True))
+    assert len(answer.findings) == 4
+    assert all("exactlens[cluster]" in one.why for one in answer.findings)
