@@ -112,14 +112,16 @@ def run(
         with _Steps.shown(screen) as steps:
             asked, ready = _own(steps, questions, prepare)
             subjects = ready(folder, seed=seed, device=device, gpt2=gpt2, progress=steps.begin)
-            networks = _networks(subjects)
-            made_by = runs.provenance(
-                seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=networks
-            )
             options = [seed, device, gpt2, {**(told or {})}]
-            kept = Kept.of(root, name, options, networks) if resumes else None
-            found = sections_of(asked, subjects, folder / "figures", steps.begin, kept)
-            sections = tuple(replace(one, repeat=_again(one.claim, made_by)) for one in found)
+            kept = Kept.of(root, name, options, _networks(subjects)) if resumes else None
+            found = sections_of(soonest(asked), subjects, folder / "figures", steps.begin, kept)
+            answered = {section.claim: section for section in map(steps.tell, found)}
+            made_by = runs.provenance(
+                seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=_networks(subjects)
+            )
+            sections = tuple(
+                replace(answered[one.claim], repeat=_again(one.claim, made_by)) for one in asked
+            )
         seconds = time.monotonic() - started
         sections = _with_code(sections, folder / "report")
         _write(folder, name, sections, subjects.trainings, made_by, begun_at, seconds)
@@ -128,6 +130,13 @@ def run(
     result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
     _print(screen, result)
     return result
+
+
+def soonest(questions: Sequence[Question]) -> list[Question]:
+    """The order in which they are asked: those that need no language model first, since its
+    training takes most of a small study.
+    """
+    return sorted(questions, key=lambda question: "language" in question.groups)
 
 
 def is_study(folder: Path) -> bool:
@@ -306,6 +315,13 @@ class _Steps:
         self._end()
         self._current = (what, time.monotonic(), self.live.add_task(what, total=1))
 
+    def tell(self, section: report.Section) -> report.Section:
+        """What a question found, on a line, as soon as it is answered; the section itself."""
+        self._end()
+        told = report.counts(section.findings).values()
+        self.screen.print(f"{'':11}{section.claim}: {'; '.join(told) or 'nothing to say'}")
+        return section
+
     def _end(self) -> None:
         if self._current is None:
             return
@@ -322,8 +338,7 @@ def _print(screen: Console, result: StudyResult) -> None:
         if found:
             screen.print(f"\n{heading}", style="bold")
             screen.print(_table(found))
-    for kind, badges in report.tally(result.findings).items():
-        told = ", ".join(f"{badge.count} {badge.word}" for badge in badges if badge.count)
+    for kind, told in report.counts(result.findings).items():
         screen.print(f"{kind.value + ':':10}{told}")
     screen.print(f"in {result.seconds:.0f} s")
     for alarm in result.alarms:

@@ -25,6 +25,7 @@ from exact.sources import checkpoint_folders, torch_modules, transformers
 from exact.sources import gpt2 as gpt2_source
 from studies.statistics.estimates import QUICK
 from studies.training import Fit, Training
+from studies.when_asked import WhenAsked
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.datasets import require_sound
 from toy_models.draws import SEEDS
@@ -221,7 +222,7 @@ class Subjects:
     toys: dict[str, Toy]
     deep: dict[str, Toy]
     spheres: dict[str, Toy]
-    language: tuple[LanguageLayer, ...]
+    language: Sequence[LanguageLayer]
     seed: int = 0
     device: str = "cpu"
     failed: tuple[Training, ...] = ()
@@ -308,8 +309,8 @@ def prepare(
     quick: bool = False,
     earlier: Path | None = None,
 ) -> Subjects:
-    """Train every toy and the tiny GPT-2, write their checkpoints under `folder`, and read all of
-    them back.
+    """Train every toy and, when its layers are first asked for, the tiny GPT-2, write their
+    checkpoints under `folder`, and read all of them back.
 
     `gpt2` names a folder of a trained model of any family, or a GPT-2 on the hub, whose first,
     middle and last layer are examined too. `progress` is called with a line before each step. Only
@@ -331,11 +332,16 @@ def prepare(
         for group, configs in _configs(seed, device).items()
     )
     tokens = QUICK_TOKENS if quick else TOKENS
-    layers: tuple[LanguageLayer, ...] = ()
-    if "language" in groups:
-        layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
-    if gpt2 is not None and real is not None:
-        layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
+
+    def language_layers() -> tuple[LanguageLayer, ...]:
+        layers: tuple[LanguageLayer, ...] = ()
+        if "language" in groups:
+            layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
+        if gpt2 is not None and real is not None:
+            layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
+        return layers
+
+    layers = WhenAsked(language_layers)
     found = (toys, deep, spheres, layers, seed, device, tuple(failed))
     return Subjects(*found, seeds=seeds, quick=quick, cache=cache)
 

@@ -438,6 +438,32 @@ def test_rows_that_do_not_fit_are_named(root: Path) -> None:
         prepared(root, "bare", data=root.parent / "rows.npz")
 
 
+@pytest.mark.parametrize("claim", ["referee", "instruments"])
+def test_nets_that_a_user_did_not_give_are_not_asked(claim: str) -> None:
+    given = Subjects.of(Toy.of("mine", module(), rows(3)))
+    assert ASK[claim].ask(given).findings == ()
+    (left,) = asking.answer(ASK[claim], given).findings
+    assert (left.subject, left.value) == ("mine", "not asked")
+    if claim == "referee":
+        assert "over at least 10 segments" in left.rule  # as the layers it needs have
+
+
+def test_the_eps_of_ones_own_network_is_swept() -> None:
+    labelled = module()
+    said = labelled.double()(rows(3).inputs).argmax(dim=1)
+    learned = Toy.of("mine", labelled.float(), dataclasses.replace(rows(3), targets=said))
+    (sweep,) = (
+        figure
+        for figure in ASK["0.4"].ask(Subjects.of(learned)).figures
+        if figure.name == "eps-swept"
+    )
+    assert [len(ax.lines) > 0 for ax in sweep.draw().axes] == [True, True]
+    unlearned = Toy.of("mine", module(), dataclasses.replace(rows(3), targets=1 - said))
+    for figure in ASK["0.4"].ask(Subjects.of(unlearned)).figures:
+        with pytest.raises(Degenerate):
+            figure.draw()
+
+
 # ---- the page
 
 
