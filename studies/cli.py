@@ -75,8 +75,8 @@ def train(
         str | None,
         typer.Option(
             help="moons (default), circles, spirals, xor, checkerboard, blobs, "
-            "hierarchical_blobs, direction, shells, direction_and_length, sparse_features, or "
-            "package:function for your own.",
+            "hierarchical_blobs, direction (direction3 and direction4 for R^3 and R^4), shells, "
+            "direction_and_length, sparse_features, or package:function for your own.",
             show_default=False,
         ),
     ] = None,

@@ -33,6 +33,7 @@ def prepare(
     those that have none. Raises InvalidInput for what is not there, is no network, or has another
     number of inputs than the rows.
     """
+    require_targets(on)
     report = progress or (lambda _: None)
     rows = None if data is None else datasets.read(data)
     tokens = QUICK_TOKENS if quick else TOKENS
@@ -59,7 +60,10 @@ def _toy(target: str, root: Path, rows: Dataset | None) -> Toy:
 
 
 def require_targets(on: Sequence[str]) -> None:
-    """Raise InvalidInput for a target that is named twice."""
+    """Raise InvalidInput for a target that is named twice, or names nothing."""
     for target in on:
+        if not target.removeprefix(LANGUAGE).strip():
+            remedy = f"write a run, a .safetensors file, or {LANGUAGE}FOLDER"
+            raise InvalidInput("--on names nothing", value=repr(target), remedy=remedy)
         if on.count(target) > 1:
             raise InvalidInput("a subject is named twice", value=target, remedy="name it once")

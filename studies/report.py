@@ -187,6 +187,14 @@ def tally(findings: Sequence[Finding]) -> dict[Kind, list[Badge]]:
     }
 
 
+def counts(findings: Sequence[Finding]) -> dict[Kind, str]:
+    """The tally in words, without verdicts that no finding has."""
+    return {
+        kind: ", ".join(f"{badge.count} {badge.word}" for badge in badges if badge.count)
+        for kind, badges in tally(findings).items()
+    }
+
+
 def data_uri(picture: Picture) -> str:
     """The picture as a data address: the SVG, or the PNG where the SVG is larger than 3 MiB."""
     if picture.svg.stat().st_size <= LARGEST_SVG:

@@ -28,6 +28,9 @@ from studies import report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
 from toy_models.checkpoints import MANIFEST
+from toy_models.draws import SEEDS
+from toy_models.train import present_device
+from toy_models.validation import at_least
 
 if TYPE_CHECKING:
     from studies.question import Question
@@ -92,29 +95,33 @@ def run(
     """Run the study `name` under `root` and print its findings.
 
     The folder appears whole or not at all; without `force` only the default studies are replaced,
-    and only by another study.
-    `gpt2` names real weights to use beside the tiny model. `questions` and `prepare` stand in for
-    the study's own; `told` is what results and report say of them. Raises InvalidInput for a name
-    that is taken, and whatever a question raises: a study with a hole is none. A theorem that fails
-    raises nothing: it is among the `alarms`. A study that `resumes` keeps each finished question
-    beside its folder until it ends, and takes over what one of the same options, code and networks
-    kept before it was cut off. Of subjects that a user gave (`Subjects.of`), those
-    that a question cannot be asked of are findings that say so.
+    and only by another study. `gpt2` names real weights to use beside the tiny model. `questions`
+    and `prepare` stand in for the study's own; `told` is what results and report say of them.
+    Raises InvalidInput for a name that is taken, a seed or device that there is not, and whatever a
+    question raises: a study with a hole is none. A theorem that fails raises nothing: it is among
+    the `alarms`. A study that `resumes` keeps each finished question beside its folder until it
+    ends, and takes over what one of the same options, code and networks kept before it was cut off.
+    Of subjects that a user gave (`Subjects.of`), those that a question cannot be asked of are
+    findings that say so.
     """
+    at_least("seed", seed, 0, below=SEEDS)
+    present_device(device)
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
     replaced: runs.Replace = force or (name in DEFAULT_NAMES and is_study)
     with runs.building(root, name, replace=replaced) as folder:
         with _Steps.shown(screen) as steps:
             asked, ready = _own(steps, questions, prepare)
             subjects = ready(folder, seed=seed, device=device, gpt2=gpt2, progress=steps.begin)
-            networks = _networks(subjects)
-            made_by = runs.provenance(
-                seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=networks
-            )
             options = [seed, device, gpt2, {**(told or {})}]
-            kept = Kept.of(root, name, options, networks) if resumes else None
-            found = sections_of(asked, subjects, folder / "figures", steps.begin, kept)
-            sections = tuple(replace(one, repeat=_again(one.claim, made_by)) for one in found)
+            kept = Kept.of(root, name, options, _networks(subjects)) if resumes else None
+            found = sections_of(soonest(asked), subjects, folder / "figures", steps.begin, kept)
+            answered = {section.claim: section for section in map(steps.tell, found)}
+            made_by = runs.provenance(
+                seed=seed, device=device, gpt2=gpt2, **(told or {}), networks=_networks(subjects)
+            )
+            sections = tuple(
+                replace(answered[one.claim], repeat=_again(one.claim, made_by)) for one in asked
+            )
         seconds = time.monotonic() - started
         sections = _with_code(sections, folder / "report")
         _write(folder, name, sections, subjects.trainings, made_by, begun_at, seconds)
@@ -123,6 +130,13 @@ def run(
     result = StudyResult(root / name, _moved(sections, folder, root / name), seconds)
     _print(screen, result)
     return result
+
+
+def soonest(questions: Sequence[Question]) -> list[Question]:
+    """The order in which they are asked: those that need no language model first, since its
+    training takes most of a small study.
+    """
+    return sorted(questions, key=lambda question: "language" in question.groups)
 
 
 def is_study(folder: Path) -> bool:
@@ -301,6 +315,13 @@ class _Steps:
         self._end()
         self._current = (what, time.monotonic(), self.live.add_task(what, total=1))
 
+    def tell(self, section: report.Section) -> report.Section:
+        """What a question found, on a line, as soon as it is answered; the section itself."""
+        self._end()
+        told = report.counts(section.findings).values()
+        self.screen.print(f"{'':11}{section.claim}: {'; '.join(told) or 'nothing to say'}")
+        return section
+
     def _end(self) -> None:
         if self._current is None:
             return
@@ -317,8 +338,7 @@ def _print(screen: Console, result: StudyResult) -> None:
         if found:
             screen.print(f"\n{heading}", style="bold")
             screen.print(_table(found))
-    for kind, badges in report.tally(result.findings).items():
-        told = ", ".join(f"{badge.count} {badge.word}" for badge in badges if badge.count)
+    for kind, told in report.counts(result.findings).items():
         screen.print(f"{kind.value + ':':10}{told}")
     screen.print(f"in {result.seconds:.0f} s")
     for alarm in result.alarms:

@@ -25,11 +25,14 @@ from exact.sources import checkpoint_folders, torch_modules, transformers
 from exact.sources import gpt2 as gpt2_source
 from studies.statistics.estimates import QUICK
 from studies.training import Fit, Training
+from studies.when_asked import WhenAsked
 from toy_models import Dataset, ModelConfig, TrainConfig, TrainResult, checkpoints, fit, language
 from toy_models.datasets import require_sound
+from toy_models.draws import SEEDS
 from toy_models.models import NormName
 from toy_models.train import TrainingDiverged
 from toy_models.training_cache import TrainingCache
+from toy_models.validation import at_least
 from toy_models.variants import MODEL_TYPES
 
 Report = Callable[[str], None]
@@ -219,7 +222,7 @@ class Subjects:
     toys: dict[str, Toy]
     deep: dict[str, Toy]
     spheres: dict[str, Toy]
-    language: tuple[LanguageLayer, ...]
+    language: Sequence[LanguageLayer]
     seed: int = 0
     device: str = "cpu"
     failed: tuple[Training, ...] = ()
@@ -227,6 +230,11 @@ class Subjects:
     seeds: int | None = None
     quick: bool = False
     cache: TrainingCache | None = None
+
+    def __post_init__(self) -> None:
+        at_least("seed", self.seed, 0, below=SEEDS)
+        if self.seeds is not None:
+            at_least("seeds", self.seeds, 1)
 
     @classmethod
     def of(cls, *subjects: Subject, **options: Any) -> Subjects:
@@ -301,8 +309,8 @@ def prepare(
     quick: bool = False,
     earlier: Path | None = None,
 ) -> Subjects:
-    """Train every toy and the tiny GPT-2, write their checkpoints under `folder`, and read all of
-    them back.
+    """Train every toy and, when its layers are first asked for, the tiny GPT-2, write their
+    checkpoints under `folder`, and read all of them back.
 
     `gpt2` names a folder of a trained model of any family, or a GPT-2 on the hub, whose first,
     middle and last layer are examined too. `progress` is called with a line before each step. Only
@@ -314,21 +322,26 @@ def prepare(
     report = progress or (lambda _: None)
     real = None if gpt2 is None else _checkpoint(gpt2, report)
     failed: list[Training] = []
+    cache = None if earlier is None else TrainingCache.under(earlier.parent)
     toys, deep, spheres = (
         {
             key: toy
             for key, config in (configs.items() if group in groups else ())
-            for toy in _trained(folder, f"{group}-{key}", config, report, failed)
+            for toy in _trained(folder, f"{group}-{key}", config, report, failed, cache)
         }
         for group, configs in _configs(seed, device).items()
     )
     tokens = QUICK_TOKENS if quick else TOKENS
-    layers: tuple[LanguageLayer, ...] = ()
-    if "language" in groups:
-        layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
-    if gpt2 is not None and real is not None:
-        layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
-    cache = None if earlier is None else TrainingCache.under(earlier.parent)
+
+    def language_layers() -> tuple[LanguageLayer, ...]:
+        layers: tuple[LanguageLayer, ...] = ()
+        if "language" in groups:
+            layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
+        if gpt2 is not None and real is not None:
+            layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
+        return layers
+
+    layers = WhenAsked(language_layers)
     found = (toys, deep, spheres, layers, seed, device, tuple(failed))
     return Subjects(*found, seeds=seeds, quick=quick, cache=cache)
 
@@ -351,14 +364,21 @@ def _configs(seed: int, device: str) -> dict[str, dict[str, TrainConfig]]:
 
 
 def _trained(
-    folder: Path, name: str, config: TrainConfig, report: Report, failed: list[Training]
+    folder: Path,
+    name: str,
+    config: TrainConfig,
+    report: Report,
+    failed: list[Training],
+    cache: TrainingCache | None,
 ) -> Iterator[Toy]:
-    """The trained toy; one whose training diverges is written down as failed instead."""
+    """The trained toy, from the cache where it is there; one whose training diverges is written
+    down as failed instead.
+    """
     shape = "-".join(map(str, config.model.widths))
     label = f"{config.task} ({shape}), {NORM_NAMES[config.model.norm]}"
     report(f"training {label}")
     try:
-        result = fit(config, progress=False)
+        result = fit(config, progress=False) if cache is None else cache.fit(config, report)
     except TrainingDiverged as failure:
         failed.append(Training(label, config.seed, failure=str(failure)))
         return

@@ -186,6 +186,11 @@ class Family:
         return "\n".join(lines)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether some are told by the rows that were given with them."""
+        return any(net.rows is not None for net in self.nets)
+
+    @property
     def lacking(self) -> tuple[Training, ...]:
         """The nets that did not train."""
         return tuple(net for net in self.nets if net.lacks)

@@ -46,13 +46,20 @@ def fit_many(
     progress: bool = True,
     report: Report = to_standard_error,
 ) -> tuple[TrainResult, ...]:
-    """Train the toy of `config` once for every seed, all at once; see :func:`fit_ensemble`.
+    """Train the toy of `config` once for every seed, all at once; see :func:`fit_ensemble`. Raises
+    InvalidInput for no seeds, and for a seed that is given twice: two equal toys are one.
 
     >>> results = fit_many(TrainConfig(steps=5, samples=50), seeds=range(3), progress=False)
     >>> [(result.config.seed, result.steps, len(result.losses)) for result in results]
     [(0, 5, 5), (1, 5, 5), (2, 5, 5)]
     """
-    configs = [replace(config, seed=seed) for seed in seeds]
+    given = list(seeds)
+    repeated = next((seed for place, seed in enumerate(given) if seed in given[:place]), None)
+    if not given or repeated is not None:
+        wrong = "there are no seeds" if not given else "a seed is given twice"
+        remedy = "give different seeds, such as range(30)"
+        raise InvalidInput(wrong, value=repeated if given else given, remedy=remedy)
+    configs = [replace(config, seed=seed) for seed in given]
     return fit_ensemble(configs, cache=cache, progress=progress, report=report)
 
 

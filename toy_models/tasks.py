@@ -24,7 +24,9 @@ from toy_models.datasets import Dataset, require_sound
 from toy_models.draws import SEEDS as SEEDS
 from toy_models.validation import at_least, number, one_of
 
-NAME = re.compile(r"[A-Za-z_][\w.:-]{0,63}", re.ASCII)
+NAME = re.compile(
+    r"(?!.{65})([A-Za-z_][\w.-]*|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)", re.ASCII
+)
 
 
 def moons(count: int = 1000, *, noise: float = 0.07, seed: int = 0) -> Dataset:
@@ -313,15 +315,15 @@ def register(name: str, function: Callable[..., Dataset], *, replace: bool = Fal
     in random order (`Dataset.of` makes one of arrays); the same arguments must give the same rows.
     Its options are its other arguments. Other processes do not know it: a checkpoint of a network
     that was trained on it keeps the rows. Raises InvalidInput for a name that is taken (your own
-    ones give way with `replace`), a name of other characters than A-Z a-z 0-9 _ . : - and what
-    cannot be called so.
+    ones give way with `replace`), a name of other characters than A-Z a-z 0-9 _ . - (with a colon
+    only package.module:function, which the command line imports), and what cannot be called so.
 
     >>> register("corner", lambda count, seed=0: xor(count, gap=0.5, seed=seed))
     >>> make("corner", count=4).name
     'corner'
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        remedy = "write letters, digits and _ . : -, at most 64, the first a letter or _"
+        remedy = "write letters, digits and _ . -, at most 64, the first a letter or _"
         raise InvalidInput("no task can have the name", value=repr(name), remedy=remedy)
     if name in _BUILT_IN or (name in _KNOWN and not replace):
         remedy = "choose another" + ("" if name in _BUILT_IN else ", or say replace=True")
@@ -349,14 +351,26 @@ def make(name: str, *, count: int = 1000, seed: int = 0, **options: Any) -> Data
     """The task called `name` (see `TASKS`), with `options` for the arguments of its function.
 
     Raises InvalidInput for an unknown name, an option the task does not have, or a value it
-    refuses; of a task that was registered, also where it returns no `Dataset` of `count` rows.
+    refuses; of a task that was registered, also where it raises, with what it said, and where it
+    returns no `Dataset` of `count` rows.
     """
     known = options_of(name)
     if known is not None:
         for option in options:
             one_of(f"option of the task {name}", option, known)
-    made = TASKS[name](count, seed=seed, **options)
-    return replace(made if is_built_in(name) else _sound(name, made, count), name=name)
+    if is_built_in(name):
+        return replace(TASKS[name](count, seed=seed, **options), name=name)
+    try:
+        made = TASKS[name](count, seed=seed, **options)
+    except InvalidInput:
+        raise
+    except Exception as error:  # a task of a user's own may do anything
+        raise InvalidInput(
+            f"the task {name} failed",
+            value=" ".join(f"{type(error).__name__}: {error}".split()),
+            remedy=f"call it with count={count}, seed={seed} and see",
+        ) from error
+    return replace(_sound(name, made, count), name=name)
 
 
 def options_of(name: str) -> tuple[str, ...] | None:

@@ -363,7 +363,16 @@ def score(model: torch.nn.Module, data: Dataset, loss_of: LossFunction) -> Score
 
 
 def finite(loss: float, step: int, learning_rate: float) -> float:
-    """`loss` itself. Raises TrainingDiverged when it is NaN or infinite."""
+    """`loss` itself. Raises TrainingDiverged when it is NaN or infinite; before the first step that
+    is no matter of the learning rate.
+    """
+    if not math.isfinite(loss) and not step:
+        raise TrainingDiverged(
+            "the loss is not finite before the first step",
+            value=f"loss = {loss}",
+            remedy="scale the inputs and targets to about 1: they are too large for the dtype, or "
+            "a norm meets constant vectors, which wants a larger norm_eps",
+        )
     if not math.isfinite(loss):
         remedy = (
             "write a smaller learning_rate, or a larger norm_eps where a norm meets constant "

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from exact.atomic_files import made_folder, write_atomically
 from toy_models.datasets import Dataset
-from toy_models.train import Preparation, Score, Snapshot, TrainResult
+from toy_models.train import Preparation, Score, Snapshot, TrainConfig, TrainResult, fit
 
 FORMAT = 1
 DECIDING = ("draws.py", "models.py", "train.py", "ensembles.py", "stacked_modules.py")
@@ -90,12 +90,29 @@ class TrainingCache:
             content = place.read_bytes()
         except FileNotFoundError:
             return None
+        except IsADirectoryError:
+            report(f"the entry {place} is damaged (it is a folder): the toy is trained again")
+            return None
         try:
             return _unpacked(content, start)
         except (_Damaged, RuntimeError, safetensors.SafetensorError) as error:
             told = " ".join(str(error).split())
             report(f"the entry {place} is damaged ({told}): the toy is trained again")
             return None
+
+    def fit(self, config: TrainConfig, report: Report = to_standard_error) -> TrainResult:
+        """What `fit(config)` gives: read, or trained and kept where the disk takes it. Raises what
+        `fit` raises.
+        """
+        found = self.find(Preparation.of(config), report)
+        if found is not None and found.diverged_at is None:
+            return found
+        result = fit(config, progress=False)
+        try:
+            self.keep(result)
+        except OSError as error:
+            report(f"the toy cannot be kept in {self.folder}: {error.strerror}")
+        return result
 
     def keep(self, result: TrainResult) -> None:
         """Write a result of training. Raises OSError where the disk does not take it."""
@@ -127,7 +144,9 @@ class TrainingCache:
 
     def _files(self) -> Iterator[Path]:
         if self.folder.is_dir():
-            yield from (place for place in self.folder.iterdir() if OWN.fullmatch(place.name))
+            for place in self.folder.iterdir():
+                if OWN.fullmatch(place.name) and not place.is_dir():
+                    yield place
 
 
 class _Damaged(Exception):

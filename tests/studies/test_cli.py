@@ -235,8 +235,7 @@ def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
 def test_the_help_of_train_names_every_task(call: Call) -> None:
     shown = " ".join(call("train --help").out.replace("│", " ").split())
     for name in tasks.TASKS:
-        if name not in ("direction3", "direction4"):  # short for an option of direction
-            assert name in shown, name
+        assert name in shown, name
 
 
 def test_the_cache_of_toys_is_told_and_cleared(call: Call) -> None:

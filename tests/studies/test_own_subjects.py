@@ -416,6 +416,8 @@ def test_rows_are_given_to_those_that_have_none(root: Path) -> None:
         (["moons", "moons/"], {}, "two subjects have one name; got moons"),
         (["model.pt"], {}, "a pickle can run any code"),
         (["gpt2:nowhere"], {}, "nowhere"),
+        (["gpt2:"], {}, "--on names nothing; got 'gpt2:'"),
+        ([""], {}, "--on names nothing; got ''"),
         (["tiny"], {}, "holds a language model; got tiny; write --on gpt2:tiny"),
         (["bare"], {"data": Path("nosuch.npz")}, r"is no \.npz; got nosuch\.npz"),
     ],
@@ -434,6 +436,32 @@ def test_rows_that_do_not_fit_are_named(root: Path) -> None:
     (root.parent / "rows.npz").write_bytes(rows(2).to_bytes())
     with pytest.raises(InvalidInput, match="do not fit the network bare; got rows of 2 numbers"):
         prepared(root, "bare", data=root.parent / "rows.npz")
+
+
+@pytest.mark.parametrize("claim", ["referee", "instruments"])
+def test_nets_that_a_user_did_not_give_are_not_asked(claim: str) -> None:
+    given = Subjects.of(Toy.of("mine", module(), rows(3)))
+    assert ASK[claim].ask(given).findings == ()
+    (left,) = asking.answer(ASK[claim], given).findings
+    assert (left.subject, left.value) == ("mine", "not asked")
+    if claim == "referee":
+        assert "over at least 10 segments" in left.rule  # as the layers it needs have
+
+
+def test_the_eps_of_ones_own_network_is_swept() -> None:
+    labelled = module()
+    said = labelled.double()(rows(3).inputs).argmax(dim=1)
+    learned = Toy.of("mine", labelled.float(), dataclasses.replace(rows(3), targets=said))
+    (sweep,) = (
+        figure
+        for figure in ASK["0.4"].ask(Subjects.of(learned)).figures
+        if figure.name == "eps-swept"
+    )
+    assert [len(ax.lines) > 0 for ax in sweep.draw().axes] == [True, True]
+    unlearned = Toy.of("mine", module(), dataclasses.replace(rows(3), targets=1 - said))
+    for figure in ASK["0.4"].ask(Subjects.of(unlearned)).figures:
+        with pytest.raises(Degenerate):
+            figure.draw()
 
 
 # ---- the page

@@ -988,6 +988,7 @@ def test_one_arc_has_none_to_differ_from() -> None:
     found = arcs_of_the_circle.arcs_of(block([[1, 1]], [-2], "rms"))
     own = arcs_of_the_circle.own_map_finding("", found)
     assert (own.verdict, own.why) == (UNDECIDED, "one arc has no other to differ from")
+    assert own.value == "1 arc, 1 code, 1 map; codes of several arcs: none"
 
 
 def test_claims_about_a_toy_that_did_not_learn_are_left_open() -> None:

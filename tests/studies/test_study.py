@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from studies.finding import Answer, Figure, Finding, Kind, Ruling, Verdict
 from studies.question import Question
 from studies.statistics import Degenerate
 from studies.training import Fit, Training
+from studies.when_asked import WhenAsked
 from viz import style
 
 
@@ -281,6 +282,51 @@ def test_a_default_name_takes_the_place_of_studies_alone(
     with pytest.raises(InvalidInput, match=r"exists already|not a run of ours"):
         run(tmp_path, "study-part")
     assert place.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seed": -1}, "seed is not an integer or out of its range; got -1"),
+        ({"seed": 10**23}, "seed is not an integer or out of its range"),
+        ({"device": "tpu"}, "unknown or absent device; got 'tpu'"),
+    ],
+)
+def test_a_seed_or_device_that_there_is_not_is_refused_at_once(
+    tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        run(tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_needs_no_language_model_is_answered_and_told_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def layers() -> tuple[Toy, ...]:
+        asked.append("trained")
+        return Subjects(0).all_toys[:0]
+
+    def answered(claim: str) -> Callable[[Any], Answer]:
+        def ask(_: Any) -> Answer:
+            asked.append(claim)
+            ruling = Ruling("a rule", Verdict.SUPPORTED)
+            return Answer((finding(claim, Kind.ESTIMATE, ruling, "1"),))
+
+        return ask
+
+    questions = (
+        Question("0.1", "With layers", answered("0.1"), groups=("toys", "language")),
+        Question("0.2", "Without", answered("0.2"), groups=("toys",)),
+    )
+    lazy = replace(Subjects(0), language=WhenAsked(layers))  # type: ignore[arg-type]
+    result = study.run("x", root=tmp_path, questions=questions, prepare=lambda *_, **__: lazy)
+    assert asked == ["0.2", "trained", "0.1"]
+    assert [section.claim for section in result.sections] == ["0.1", "0.2"]
+    out = capsys.readouterr().out
+    assert out.index("0.2: 1 supported") < out.index("0.1 With layers")
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), KeyboardInterrupt()])

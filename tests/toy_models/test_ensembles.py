@@ -279,3 +279,12 @@ def test_the_bar_ticks_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     fit_many(dataclasses.replace(SHORT, steps=5), range(16), progress=True)
     assert bars == [("16 toys", 10)]
     assert len(ticks) == 10
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [([], "there are no seeds; got .*; give different"), ([3, 0, 3], "got 3; give")],
+)
+def test_no_seeds_and_seeds_that_are_given_twice_are_refused(seeds: list[int], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        fit_many(SHORT, seeds, progress=False)

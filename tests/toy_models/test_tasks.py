@@ -353,6 +353,9 @@ BAD_TASKS: list[tuple[Any, Any, str]] = [
     ("../x", halves, "no task can have the name"),
     ("x" * 65, halves, "no task can have the name"),
     (3, halves, "no task can have the name; got 3"),
+    ("a:b-c", halves, "no task can have the name"),
+    ("a:b:c", halves, "no task can have the name"),
+    (":b", halves, "no task can have the name"),
     ("mine", halves(4), "the task mine is no function; got Dataset"),
     ("mine", lambda: halves(4), "cannot be called as function.count, seed=seed.; got too many"),
     ("mine", lambda count: halves(count), "cannot be called .* got got an unexpected"),
@@ -367,6 +370,19 @@ def test_what_is_no_task_is_refused(name: Any, function: Any, message: str) -> N
     with pytest.raises(InvalidInput, match=message):
         tasks.register(name, function)
     assert dict(tasks.TASKS) == before
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_task_that_raises_is_named() -> None:
+    def fails(count: int, seed: int = 0) -> Any:
+        raise KeyError(f"no\nrows {count}")
+
+    tasks.register("mine", fails)
+    with pytest.raises(InvalidInput, match=r"task mine failed; got KeyError: .*rows 7.*seed=3"):
+        make("mine", count=7, seed=3)
+    tasks.register("mine", lambda count, seed=0: tasks.xor(count, gap=-1, seed=seed), replace=True)
+    with pytest.raises(InvalidInput, match="gap is not a finite number"):
+        make("mine")
 
 
 BAD_RETURNS: list[tuple[Any, str]] = [

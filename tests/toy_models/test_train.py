@@ -15,7 +15,7 @@ from exact.errors import InvalidInput
 from toy_models import tasks, train
 from toy_models.datasets import Dataset
 from toy_models.models import ModelConfig, initialised
-from toy_models.train import TrainConfig, TrainResult, fit, progress_bar
+from toy_models.train import TrainConfig, TrainingDiverged, TrainResult, fit, progress_bar
 
 SHORT = TrainConfig(steps=40, samples=200, model=ModelConfig(widths=(6,)))
 
@@ -146,6 +146,13 @@ def test_a_diverging_run_ends_with_one_message() -> None:
         match=r"its loss is not finite; got loss = (nan|inf) at step 2 with learning_rate",
     ):
         fit(config, progress=False)
+
+
+def test_inputs_that_are_too_large_are_named_and_not_the_learning_rate() -> None:
+    rows = Dataset.of([[1e30, 0.0], [0.0, 1e30], [1e30, 1e30]], [[1.0], [2.0], [3.0]])
+    with pytest.raises(TrainingDiverged, match=r"before the first step; .*scale the") as said:
+        fit(SHORT, dataset=rows, progress=False)
+    assert "learning_rate" not in str(said.value)
 
 
 def test_the_last_step_may_not_diverge_unseen() -> None:

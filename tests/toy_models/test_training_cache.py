@@ -129,6 +129,26 @@ def test_a_damaged_entry_is_trained_again_and_said(tmp_path: Path) -> None:
         assert place.read_bytes() == whole
 
 
+def test_an_entry_that_is_a_folder_is_none_and_stays(tmp_path: Path) -> None:
+    kept, lines = TrainingCache(tmp_path), list[str]()
+    expected = fit(TINY, progress=False)
+    place = kept.place(expected)
+    place.mkdir()
+    (found,) = fit_ensemble([TINY], cache=kept, report=lines.append, progress=False)
+    assert found.steps == expected.steps and "damaged (it is a folder)" in lines[0]
+    assert len(kept) == 0 == kept.clear() and place.is_dir()
+    lines.clear()
+    assert_equal(kept.fit(TINY, lines.append), expected)
+    assert len(lines) == 2 and "cannot be kept" in lines[1]
+
+
+def test_one_toy_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, expected = TrainingCache(tmp_path), fit(TINY, progress=False)
+    assert_equal(kept.fit(TINY, silence), expected)
+    monkeypatch.setattr(training_cache, "fit", None)
+    assert_equal(kept.fit(TINY, silence), expected)
+
+
 def test_an_entry_about_another_config_is_not_believed(tmp_path: Path) -> None:
     kept, lines = TrainingCache(tmp_path), list[str]()
     first, second = (untrained(dataclasses.replace(TINY, seed=seed)) for seed in (0, 1))

@@ -127,7 +127,7 @@ def cut_finding(subject: str, found: Arcs) -> Finding:
     whole = 2 * sympy.pi * sympy.sqrt(found.partition.network.norms[0].dim)
     complete = found.partition.outcome is Outcome.COMPLETE and found.length == whole
     cells = found.partition.cell_count
-    value = f"{cells} arcs, lengths sum to {str(found.length).replace(' ', '')} exactly"
+    value = f"{_count(cells, 'arc')}, lengths sum to {str(found.length).replace(' ', '')} exactly"
     lengths = [arc.length for arc in found.partition.regions]
     data: dict[str, JSON] = {
         "arcs": cells,
@@ -141,13 +141,17 @@ def cut_finding(subject: str, found: Arcs) -> Finding:
     return CUT.finding(subject, Estimate.exactly(not complete), value=value, data=data)
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def own_map_finding(subject: str, found: Arcs) -> Finding:
     """Whether every arc has a map of its own."""
     maps, cells = found.partition.distinct_map_count, found.partition.cell_count
-    value = (
-        f"{cells} arcs, {found.partition.code_count} codes, {maps} maps; {found.shared_codes} "
-        f"codes own several arcs"
-    )
+    codes = _count(found.partition.code_count, "code")
+    shared = found.shared_codes or "none"
+    told = f"{_count(cells, 'arc')}, {codes}, {_count(maps, 'map')}"
+    value = f"{told}; codes of several arcs: {shared}"
     data: dict[str, JSON] = {
         "arcs": cells,
         "codes": found.partition.code_count,

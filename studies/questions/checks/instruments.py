@@ -31,7 +31,9 @@ EQUAL = Claim(
 
 
 def ask(subjects: Subjects) -> Answer:
-    """A finding for each instrument."""
+    """A finding for each instrument, none of networks that a user gave."""
+    if subjects.own:
+        return Answer(())
     toys = [*random_toys()[::2], *trained(subjects)]
     return Answer(tuple(finding_of(name, toys) for name in INSTRUMENTS))
 

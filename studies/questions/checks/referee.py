@@ -69,22 +69,30 @@ STEPPED_TOKENS, ENDS_TOKENS = _claim(SAMPLED, RIGHT, unit=TOKENS), _claim(ENDS, 
 
 
 def ask(subjects: Subjects) -> Answer:
-    """Methods before their referees, on nets of their own and on segments between tokens."""
-    seeds = range(1_000 * subjects.seed, 1_000 * subjects.seed + NETS)
-    nets = list(population(KIND, seeds))
+    """Methods before their referees, on nets of their own and on segments between tokens; of
+    subjects that a user gave on these alone.
+    """
+    findings, figures = ([], []) if subjects.own else _of_nets(subjects)
+    for layer in subjects.language:
+        pairs = _pairs(layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)])
+        findings += _of_layer(layer, pairs)
+    return Answer(tuple(findings), tuple(figures))
+
+
+# ---- nets
+
+
+def _of_nets(subjects: Subjects) -> tuple[list[Finding], list[Figure]]:
+    """30 seeds, or as many as the study has, trained and untrained."""
+    first = 1_000 * subjects.seed
+    nets = list(population(KIND, range(first, first + subjects.nets(NETS))))
     rows = [row for found in judge(METHODS, nets, most=POINTS) for row in found]
     findings: list[Finding] = []
     for arm in ("untrained", "trained"):
         lacking = unlearned(nets) if arm == "trained" else []
         own = [row for row in rows if row.trained == (arm == "trained") and row.seed not in lacking]
         findings += net_findings(f"{arm} nets in the plane", own, lacking)
-    for layer in subjects.language:
-        pairs = _pairs(layer.vectors[: 2 * affordable(layer.network, SEGMENTS // 2)])
-        findings += _of_layer(layer, pairs)
-    return Answer(tuple(findings), (_figure(rows),) if any(row.is_ok for row in rows) else ())
-
-
-# ---- nets
+    return findings, [_figure(rows)] if any(row.is_ok for row in rows) else []
 
 
 def unlearned(nets: Sequence[Net]) -> list[int]:
@@ -229,7 +237,7 @@ QUESTION = Question(
     CLAIM,
     "What does sampling see?",
     ask,
-    (COUNT, COVER, STEPPED, BY_ENDS, STEPPED_TOKENS, ENDS_TOKENS),
+    (STEPPED_TOKENS, ENDS_TOKENS, COUNT, COVER, STEPPED, BY_ENDS),
     groups=("language",),
     fits=lambda subject: isinstance(subject, LanguageLayer),
     needs="vectors of a language model",

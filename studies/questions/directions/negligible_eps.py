@@ -108,7 +108,7 @@ def ask(subjects: Subjects) -> Answer:
     toys = [toy for toy in subjects.all_toys if fits(toy)]
     findings: list[Finding] = []
     for toy in toys:
-        findings += _of_toy(toy, subjects.seed)
+        findings += _of_toy(toy, subjects)
     for layer in subjects.language:
         findings += _of_layer(layer, subjects.seed)
     if not subjects.own:
@@ -190,11 +190,15 @@ def _guarded(subject: str, unit: str, measure: partial[list[Finding]]) -> list[F
 # ---- one network
 
 
-def _of_toy(toy: Toy, seed: int) -> list[Finding]:
+def _of_toy(toy: Toy, subjects: Subjects) -> list[Finding]:
+    """One of the study's, or of a user's own, whose eps is swept as well."""
+
     def measured() -> list[Finding]:
         toy.must_have_learned()
-        radii = _radii(toy.block, toy.residuals)
-        return findings_of(toy.name, toy.block, toy.residuals, seed, data=radii)
+        data = _radii(toy.block, toy.residuals)
+        if subjects.own:
+            data["sweep"] = _sweep(toy.block, toy.residuals)
+        return findings_of(toy.name, toy.block, toy.residuals, subjects.seed, data=data)
 
     return _guarded(toy.name, RESIDUALS, partial(measured))
 
@@ -338,6 +342,8 @@ def _sweep_figure(findings: Iterable[Finding]) -> Figure:
 
 
 def _draw_sweep(told: Sequence[tuple[str, JSON]]) -> Canvas:
+    if not told:
+        raise Degenerate("no eps was swept", value="no subject", remedy="give one that learned")
     panels = []
     bare = [name.removesuffix(UNTRAINED) for name, _ in told]
     groups = {name: place for place, name in enumerate(dict.fromkeys(bare))}

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from studies.statistics import Degenerate
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -47,9 +49,13 @@ def forest(
     scale: Literal["linear", "log"] = "linear",
 ) -> Figure:
     """Values as dots over their intervals, exact ones as filled squares; `mark` draws a vertical
-    line. Infinite values are arrows at the edge, and so are zeros on a logarithmic axis.
+    line. Infinite values are arrows at the edge, and so are zeros on a logarithmic axis. Degenerate
+    where there is no row.
     """
     from viz import style
+
+    if not rows:
+        raise Degenerate("there is nothing to draw", value="no row", remedy="give other subjects")
 
     with style.house():
         figure: Figure
