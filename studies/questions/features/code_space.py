@@ -4,7 +4,8 @@ Toys of the plane, of which all cells of a square around the data are known exac
 masks come from the codes of the data: the bits in which the means of two classes differ by more
 than one half, set to the other class; the bits of a principal component, and of an NMF component,
 whose loading is above half of the largest, set along it. A mask that changes something gives a new
-code: whether some point has it is looked up among all cells. Masks of as many random bits are the
+code: whether some point of the square, twice as wide as the data, has it is looked up among all
+cells. Masks of as many random bits are the
 control. Where the code of another class exists, the example is moved to the nearest point of its
 cell (of its polygon, in float64, a little inside), and the network says what it is there.
 """
@@ -40,7 +41,7 @@ CLAIM = "1.25"
 ITEMS, COMPONENTS, OTHERS = 60, 4, 3
 SORTS = ("class", "principal", "NMF")
 MOST = 0.5
-OF = "the share of flipped codes that exist"
+OF = "the share of flipped codes that exist in a square twice as wide as the data"
 
 
 def _claims(unit: str) -> tuple[Claim, Claim]:
@@ -53,7 +54,11 @@ def _claims(unit: str) -> tuple[Claim, Claim]:
             "and the code that comes out is that of some input.",
             Kind.ESTIMATE,
             above(
-                MOST, "the share of flipped codes that exist", range=SHARE, unit=unit, least=least
+                MOST,
+                "the share of flipped codes that exist in a square twice as wide as the data",
+                range=SHARE,
+                unit=unit,
+                least=least,
             )
             & larger_than("as many random bits", "that share", unit=unit, least=least),
         ),
@@ -351,7 +356,7 @@ def _figures(findings: Sequence[Finding]) -> tuple[Figure, ...]:
         "principal or an NMF component of codes, and of flips towards a class that arrive in it, "
         "in per cent with 95% intervals."
     )
-    title, subtitle = "Codes with flipped bits", "that some point of the plane has"
+    title, subtitle = "Codes with flipped bits", "that some point around the data has"
     axis, mark = "flips / %", 100 * MOST
     return (
         Figure("flipped-codes", caption, lambda: forest(rows, title, subtitle, axis, mark=mark)),

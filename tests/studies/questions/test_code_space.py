@@ -110,10 +110,12 @@ def test_verdicts_on_nets(
 
 
 def test_one_toy_is_told_over_its_examples() -> None:
-    points, labels = corners(60)
-    points[:8] *= -1  # so that examples differ
-    toy = Toy.of("mine", quadrants(0.0), Dataset.of(points, labels))
+    """50 of class 1 arrive in class 0 just behind the origin, 10 of class 0 not in class 1."""
+    points, labels = corners(100)
+    kept = (labels == 1) | (np.arange(100) < 20)
+    toy = Toy.of("mine", quadrants(0.5), Dataset.of(points[kept], labels[kept]))
     found = code_space.of_toy(toy, 0)
+    assert found[3].data["moved_float"] == pytest.approx(50 / 60)
     assert [one.subject for one in found] == [*(f"mine: {sort}" for sort in SORTS), "mine"]
     assert found[3].verdict is Verdict.SUPPORTED and "rows" in found[3].value
     assert code_space.fits(toy) and not code_space.fits(Toy.of("no data", quadrants(0.0)))
