@@ -5,9 +5,9 @@ masks come from the codes of the data: the bits in which the means of two classe
 than one half, set to the other class; the bits of a principal component, and of an NMF component,
 whose loading is above half of the largest, set along it. A mask that changes something gives a new
 code: whether some point of the square, twice as wide as the data, has it is looked up among all
-cells. Masks of as many random bits are the
-control. Where the code of another class exists, the example is moved to the nearest point of its
-cell (of its polygon, in float64, a little inside), and the network says what it is there.
+cells. Masks of as many random bits are the control. Where the code of another class exists, the
+example is moved to the nearest point of its cell (of its polygon, in float64, a little inside), and
+the network says what it is there.
 """
 
 from __future__ import annotations
@@ -53,13 +53,7 @@ def _claims(unit: str) -> tuple[Claim, Claim]:
             "Codes have directions of their own: flip the bits of one in the code of an example, "
             "and the code that comes out is that of some input.",
             Kind.ESTIMATE,
-            above(
-                MOST,
-                "the share of flipped codes that exist in a square twice as wide as the data",
-                range=SHARE,
-                unit=unit,
-                least=least,
-            )
+            above(MOST, OF, range=SHARE, unit=unit, least=least)
             & larger_than("as many random bits", "that share", unit=unit, least=least),
         ),
         Claim(
