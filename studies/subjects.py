@@ -442,7 +442,7 @@ def _layers(
     known.
     """
     model = language.load(folder)
-    tokens = language.windows(_held_out_tokens(folder), POSITIONS, SEQUENCES)
+    tokens = language.windows(held_out_tokens(folder), POSITIONS, SEQUENCES)
     layers = []
     for number in numbers:
         report(f"reading layer {number} of {name}")
@@ -485,7 +485,7 @@ def _layer(
     )
 
 
-def _held_out_tokens(folder: Path) -> torch.Tensor:
+def held_out_tokens(folder: Path) -> torch.Tensor:
     """The last tenth of the text that the tiny model is trained on, which it does not see."""
     text = language.standard_library_text()
     return language.tokenise(text[-(len(text) // 10) :], folder)

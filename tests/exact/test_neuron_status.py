@@ -125,8 +125,12 @@ def test_intervals_hold_and_what_is_left_is_undecided() -> None:
 
 def test_other_domains_are_refused_by_name() -> None:
     normed = drawn(0, 4, norm=RMSNorm.of(0, dim=3))
-    with pytest.raises(Unsupported, match="no status here"):
-        neuron_status(normed, Box(-1, 1, dim=3))
+    with pytest.raises(InvalidInput, match="neither a domain nor points; got 'x'; give Sphere"):
+        neuron_status(normed, "x")
+    with pytest.raises(InvalidInput, match="neither a domain nor points; got 'x'"):
+        neuron_status(drawn(0, 4), "x")
+    with pytest.raises(InvalidInput, match="a hull of no points"):
+        neuron_status(normed, [])
     with pytest.raises(Unsupported, match="no status here"):
         neuron_status(tensors.mlp([([[1, 2]], [0]), ([[1]], [0])]), NormBall())
 
@@ -184,3 +188,68 @@ def test_the_interval_of_a_norm_holds_what_the_norm_gives() -> None:
             for end in (bias - rational(low[i]), rational(high[i]) - bias):
                 assert end > 0
                 assert end * end >= gain * gain * n
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("kind", ["hull", "box", "wide box"])
+@pytest.mark.parametrize("widths", [(12,), (6, 5)])
+def test_boxes_and_hulls_in_front_of_a_norm(seed: int, kind: str, widths: tuple[int, ...]) -> None:
+    """Against points of the domain: bounds hold, nothing contradicts a proof, much is proved."""
+    draw = np.random.default_rng(seed)
+    norm: Any = [LayerNorm, RMSNorm][seed % 2]
+    eps, rule = [0, 1e-3, 4][seed % 3], "std" if seed % 4 == 3 else "var"
+    net = drawn(
+        seed,
+        *widths,
+        activation=HardTanh(-1, 2) if seed % 5 == 0 else ReLU(),
+        norm=norm.of(eps, draw.normal(size=4), draw.normal(size=4), eps_rule=rule),
+    )
+    middle = draw.normal(size=4) * 3
+    if kind == "hull":
+        rows = middle + draw.normal(size=(7, 4)) * draw.choice([0.2, 2])
+        domain: Any = rows
+        inside = draw.dirichlet(np.full(7, 0.5), size=400) @ rows
+    else:
+        half = draw.uniform(0.05, 0.3, size=4) * (10 if kind == "wide box" else 1)
+        domain = Box((middle - half).tolist(), (middle + half).tolist())
+        inside = middle + draw.uniform(-1, 1, size=(400, 4)) * half
+    found = neuron_status(net, domain)
+    z = np.concatenate(
+        [
+            np.repeat(h, len(layer.activation.breakpoints), axis=1)
+            - np.tile([float(t) for t in layer.activation.breakpoints], h.shape[1])
+            for h, layer in zip(net.hidden_float(inside), net.hidden_layers, strict=True)
+        ],
+        axis=1,
+    )
+    assert (found.lower_float - 1e-9 <= z.min(axis=0)).all()
+    assert (z.max(axis=0) <= found.upper_float + 1e-9).all()
+    assert (z[:, found.status == Status.ALWAYS] > -1e-9).all()
+    assert (z[:, found.status == Status.NEVER] < 1e-9).all()
+    for j in np.flatnonzero(found.status == Status.SOMETIMES):
+        assert found.proved_by[j] == "points"
+    both = (z.min(axis=0) < -1e-6) & (z.max(axis=0) > 1e-6)
+    assert set(found.status[both].tolist()) <= {Status.SOMETIMES, Status.UNDECIDED}
+    first = slice(0, net.bits_per_layer[0])
+    proved = found.status[first] != Status.UNDECIDED
+    assert proved.mean() >= 0.5 or kind == "wide box" or eps == 0
+    data = found.with_data(inside)
+    assert len(data.against) == 0
+
+
+def test_bounds_behind_a_norm_are_tighter_than_those_of_the_sphere() -> None:
+    """A small cloud of rows far from the origin sees a small part of the sphere."""
+    draw = np.random.default_rng(5)
+    net = drawn(5, 40, norm=RMSNorm.of(1e-5, dim=8))
+    rows = draw.normal(size=8) * 5 + draw.normal(size=(30, 8)) * 0.05
+    whole, here = neuron_status(net, NormBall()), neuron_status(net, rows)
+    assert (here.lower_float >= whole.lower_float - 1e-9).all()
+    assert (here.upper_float <= whole.upper_float + 1e-9).all()
+    assert here.count(Status.UNDECIDED) <= 3 and here.count(Status.SOMETIMES) < 10
+    assert whole.count(Status.SOMETIMES) > 30
+    far = [neuron_status(net, rows * scale).status for scale in (1e3, 1e100)]
+    assert (far[0] == far[1]).mean() > 0.9
+    for scale in (1e-200, 1e200):  # squares leave the range: less is known, and nothing wrong
+        found = neuron_status(net, rows * scale)
+        z = net.hidden_float(rows * scale)[0]
+        assert ((found.lower_float <= z.min(axis=0)) & (z.max(axis=0) <= found.upper_float)).all()

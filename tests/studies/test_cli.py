@@ -456,7 +456,9 @@ def test_rows_are_given_to_a_network_without_any(call: Call) -> None:
     assert call(line).code == 0
     [finding] = json.loads(Path("runs/mine/results.json").read_text())["questions"][0]["findings"]
     assert finding["why"] == "needs a norm with eps > 0, and data before it"
-    assert call(f"{line} --data mine.npz --force").code == 0
+    rows = np.random.default_rng(0).standard_normal((60, 3))
+    np.savez("rows.npz", inputs=rows, targets=norm.forward_float(rows))
+    assert call(f"{line} --data rows.npz --force").code == 0
     found = json.loads(Path("runs/mine/results.json").read_text())["questions"][0]["findings"]
     assert [finding["data"]["residuals"] for finding in found] == [60, 60]
 
@@ -793,7 +795,7 @@ def test_draw_makes_the_figures_that_fit(call: Call, words: str, names: set[str]
         return
     assert (result.code, result.err) == (0, "")
     assert {path.name for path in Path("figures").iterdir()} == {
-        f"{name}.{kind}" for name in names for kind in ("svg", "png")
+        f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")
     }
 
 
@@ -815,7 +817,7 @@ def test_draw_makes_globes_of_a_two_sphere(call: Call) -> None:
         assert "globe.html, to be turned in a browser" in result.out
         drawn = {path.name for path in Path(f"figures{len(names)}").iterdir()}
         assert drawn == {"globe.html"} | {
-            f"{name}.{kind}" for name in names for kind in ("svg", "png")
+            f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")
         }
 
 

@@ -13,8 +13,18 @@ from pathlib import Path
 import pytest
 
 from studies import cli
+from studies.questions import QUESTIONS
 
 DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
+
+
+def test_the_page_lists_every_question_there_is() -> None:
+    line = r"^\| ([^|]+?) \| ([^|]+?)(?: \(core\))? \| `([^`]+)` \|"
+    rows = re.findall(line, DOCS.read_text(), re.MULTILINE)
+    known = [
+        (one.claim, one.title, one.file.removeprefix("studies/questions/")) for one in QUESTIONS
+    ]
+    assert rows == known
 
 
 @pytest.fixture

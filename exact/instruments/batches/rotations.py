@@ -27,9 +27,10 @@ from exact.arithmetic.linear_algebra import dot, matrix
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_floats, rational
 from exact.errors import InvalidInput, NotPiecewiseLinear, Undecided, Unsupported, shown
 from exact.geometry.combinatorics.tables import Columns, Tabular, frame, write_parquet
-from exact.geometry.pencils.pencil import Direction, diamond_directions_float
+from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import compare_points, position_float
 from exact.instruments.batches.points import Errors, Rows, read_rows, spread
+from exact.kernels.circle_angles import angles_before
 from exact.networks.network import Network
 from exact.networks.required import require_network
 from exact.propagation.circle_filters import ReadOut, bases
@@ -388,26 +389,26 @@ def _scaled(vector: list[Rational]) -> list[Rational]:
 
 
 class _Events(NamedTuple):
-    """Every event of the circles: circle, hinge, angle with its bound, and whether it counts."""
+    """The events that count: their numbers among those of the circles, circle, hinge, angle with
+    its bound; and the circles and hinges of those at u, which do not count.
+    """
 
+    numbers: IndexArray
     owner: IndexArray
     hinge: IndexArray
     angles: FloatArray
     bounds: FloatArray
-    kept: BitArray
+    at_u: tuple[IndexArray, IndexArray]
 
 
 def _events(circles: CircleBatch, frames: Frames, whole: bool) -> tuple[_Events, Frames]:
     """By the filter's enclosures; by exact points where these do not tell, v's included."""
-    owner = np.repeat(np.arange(len(circles)), np.diff(circles.starts))
-    alpha, beta = diamond_directions_float((circles.low + circles.high) / 2)
-    angles = np.arctan2(beta, alpha) % (2 * np.pi)
-    bounds = (circles.high - circles.low) * 1.01 + 5 * frames.tilts[owner] + _ANGLE
+    count = len(circles.rows)
+    angles, bounds, kept = np.empty(count), np.empty(count), np.empty(count, dtype=bool)
     ends, ends_bound = frames.ends.copy(), frames.ends_bound.copy()
-    after = angles - ends[owner]
-    unclear = np.abs(after) <= (bounds + ends_bound[owner]) * 1.01
-    kept = after < 0
-    by_hand = set(circles.settled) | (set() if whole else set(owner[unclear].tolist()))
+    unclear, given = np.zeros(len(circles), dtype=bool), (circles.starts, circles.low, circles.high)
+    angles_before(*given, frames.tilts, ends, ends_bound, _ANGLE, angles, bounds, kept, unclear)
+    by_hand = set(circles.settled) | (set() if whole else set(np.flatnonzero(unclear).tolist()))
     for place in sorted(by_hand):
         found, mine = circles[place], slice(circles.starts[place], circles.starts[place + 1])
         v = found.direction_of(circles.v.row(place))
@@ -419,9 +420,12 @@ def _events(circles: CircleBatch, frames: Frames, whole: bool) -> tuple[_Events,
         angles[mine] = np.repeat([position_float(found.frame, point) for point in points], sizes)
         kept[mine], bounds[mine] = np.repeat(between, sizes), 8 * UNIT
         ends[place], ends_bound[place] = position_float(found.frame, v), 8 * UNIT
-    hinge = circles.rows.astype(np.int64)
+    numbers = np.arange(count) if whole else np.flatnonzero(kept)
+    at_u = np.zeros(0, dtype=np.int64) if whole else np.flatnonzero(~kept & (angles == 0))
+    owner, first = (np.searchsorted(circles.starts, x, "right") - 1 for x in (numbers, at_u))
+    hinge, before = (circles.rows[x].astype(np.int64) for x in (numbers, at_u))
     return (
-        _Events(owner, hinge, angles, bounds, kept | whole),
+        _Events(numbers, owner, hinge, angles[numbers], bounds[numbers], (first, before)),
         frames._replace(ends=ends, ends_bound=ends_bound),
     )
 
@@ -440,10 +444,10 @@ class _Slopes(NamedTuple):
     @classmethod
     def of(cls, network: Network) -> _Slopes:
         hidden, *behind = network.layers
-        out = RationalMatrix.from_floats(np.eye(hidden.width))
-        for k, layer in enumerate(behind):
-            weight = layer.as_affine.weight
-            out = weight if k == 0 else RationalMatrix.from_backend(weight.exact * out.exact)
+        parts = [layer.as_affine.weight for layer in behind]
+        out = parts[0] if parts else RationalMatrix.from_floats(np.eye(hidden.width))
+        for weight in parts[1:]:
+            out = RationalMatrix.from_backend(weight.exact * out.exact)
         columns = np.ascontiguousarray(out.float64().T)
         slopes = np.zeros(len(hidden.activation.breakpoints) + 1)
         if hidden.activation.is_piecewise_linear:
@@ -482,7 +486,8 @@ def _read(
     neuron, bend = np.divmod(events.hinge, len(slopes.changes))
     p, q = np.zeros(len(neuron)), np.zeros(len(neuron))
     for start, *found in _products(network, frames, device):
-        mine = slice(circles.starts[start], circles.starts[start + len(found[0])])
+        these = np.searchsorted(events.owner, (start, start + len(found[0])))
+        mine = slice(*these.tolist())
         for into, values in zip((p, q), found, strict=True):
             into[mine] = values[events.owner[mine] - start, neuron[mine]]
     size = np.abs(slopes.changes[bend]) * slopes.column_norms[neuron]
@@ -492,13 +497,11 @@ def _read(
     rounding = (slopes.columns.shape[1] + 16) * 4 * UNIT
     kinks, bounds = size * speed, size * (off + speed * rounding) * 1.01 + LEAST_NORMAL
     bounds[np.isnan(bounds)] = np.inf
-    kept, on = events.kept, circles.turns_on
     before = np.unpackbits(circles.codes_before, axis=1, count=network.hinge_count).astype(bool)
-    at_u = ~kept & (events.angles == 0)
-    before[events.owner[at_u], events.hinge[at_u]] ^= True
+    before[events.at_u] ^= True
     usable = np.zeros(count, dtype=bool)
     usable[good] = True
-    points = np.bincount(events.owner[kept & circles.opens], minlength=len(circles))
+    points = np.bincount(events.owner[circles.opens[events.numbers]], minlength=len(circles))
     arc_counts = np.zeros(count, dtype=np.int64)
     arc_counts[good] = circles.cell_counts if whole else points + 1
     return Rotations(
@@ -507,15 +510,15 @@ def _read(
         frames,
         good,
         whole,
-        good[events.owner[kept]],
-        events.angles[kept],
-        events.bounds[kept],
-        np.ones(int(kept.sum()), dtype=np.int64),
-        neuron[kept],
-        bend[kept],
-        on[kept],
-        kinks[kept],
-        bounds[kept],
+        good[events.owner],
+        events.angles,
+        events.bounds,
+        np.ones(len(neuron), dtype=np.int64),
+        neuron,
+        bend,
+        circles.turns_on[events.numbers],
+        kinks,
+        bounds,
         arc_counts,
         np.packbits(before, axis=1),
         spread(frames.ends, usable, np.nan),

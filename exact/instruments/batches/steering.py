@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Errors = Literal["raise", "keep"]
 # what is no smaller beside a direction is not zero; what is, is looked at exactly
 _SMALL = 2.0**-30
-_POOR = 2.0**-26  # a relative bound beyond it is left to exact arithmetic
+_POOR = 2.0**-10  # strengths with fewer than three digits are read off exact points, at 3 ms
 _LEAST = 2.0**-1074  # the nearest float of a smaller number is zero
 
 
@@ -178,7 +178,9 @@ def steering(
         )
     vectors, directions = _vectors(network, x, "x"), _vectors(network, d, "d")
     rows, places = _pairs(vectors.rows, directions.rows, product)
-    unseen = {j: _fault(network, directions.matrix, j) for j in range(directions.rows)}
+    unseen = dict.fromkeys(range(directions.rows)) | {
+        j: _fault(network, directions.matrix, j) for j in _hardly_seen(network, directions.matrix)
+    }
     faults = unseen | dict(directions.faults)
     found = [
         vectors.faults.get(i) or faults[j]
@@ -259,13 +261,18 @@ def _pairs(vectors: int, directions: int, product: bool) -> tuple[IndexArray, In
     return np.arange(vectors), np.arange(vectors) % max(1, directions)
 
 
+def _hardly_seen(network: Network, directions: RationalMatrix) -> list[int]:
+    """The directions of which floats do not tell that the norm in front sees them."""
+    floats, norm = directions.float64(), network.blocks[0].norm
+    seen = floats if norm is None else norm.project_float(floats)
+    largest, left = (np.abs(x).max(axis=1, initial=0.0) for x in (floats, seen))
+    found: list[int] = np.flatnonzero(~(left > largest * _SMALL)).tolist()
+    return found
+
+
 def _fault(network: Network, directions: RationalMatrix, place: int) -> InvalidInput | None:
     """What is wrong with a direction: it is zero, or the norm in front does not see it."""
-    floats = directions.float64()[place]
     norm = network.blocks[0].norm
-    seen = floats if norm is None else norm.project_float(floats[None])[0]
-    if np.abs(seen).max(initial=0.0) > np.abs(floats).max(initial=0.0) * _SMALL:
-        return None
     exact = directions.row(place)
     if not any(exact):
         return InvalidInput(
@@ -388,7 +395,7 @@ def _read(
 
 def _alphas(lines: LineBatch, alphas: tuple[Rational, Rational]) -> tuple[FloatArray, FloatArray]:
     """The strengths of all events and bounds on their errors; the nearest floats of the exact ones
-    where a range that is much wider than they are leaves less than half of the digits.
+    where a range that is much wider than they are leaves less than three digits.
     """
     low, high = nearest_float(alphas[0]), nearest_float(alphas[1])
     with np.errstate(all="ignore"):

@@ -4,7 +4,9 @@ A perturbation is found by projected gradient steps (in floats: it is only a dir
 class changes; where it meets the decision boundary is then exact, and so is what it crosses before.
 Per length this is held against random directions of equal length from the same input, and against
 the same step backwards: a gradient's line may be dense without any difference of its two sides, and
-a ridge would have to lie on the adversary's. Few untrained nets have an adversary at all, so they
+a ridge would have to lie on the adversary's. Boundaries are denser between classes anyway (claim
+1.7), so straight ways to inputs of another class stand beside, up to the decision boundary too. Few
+untrained nets have an adversary at all, so they
 are told and not judged.
 """
 
@@ -57,6 +59,13 @@ SIDE = Claim(
     Kind.ESTIMATE,
     above(0.0, f"{OF} backwards, less 1,"),
 )
+STRAIGHT = Claim(
+    CLAIM,
+    "An adversarial perturbation crosses more boundaries than the straight way to an input of "
+    "another class does before the decision boundary.",
+    Kind.ESTIMATE,
+    above(0.0, f"{OF} on straight ways to inputs of another class, less 1,"),
+)
 HERE = Claim(
     CLAIM,
     "In this network adversarial perturbations cross more boundaries than random ones, and more "
@@ -65,7 +74,12 @@ HERE = Claim(
     above(0.0, f"{OF} in random directions, less 1,", unit=GROUPS, least=5)
     & above(0.0, f"{OF} backwards, less 1,", unit=GROUPS, least=5),
 )
-NAMES = ("random", "backwards", "length", "density")
+OTHERS = (
+    ("random", "over random"),
+    ("backwards", "over backwards"),
+    ("straight", "over straight ways"),
+)
+NAMES = ("random", "backwards", "straight", "length", "density")
 
 
 def ask(subjects: Subjects) -> Answer:
@@ -87,7 +101,7 @@ def ask(subjects: Subjects) -> Answer:
         rows += [
             row
             for arm in (trained, untrained)
-            for name, told in (("random", "over random"), ("backwards", "over backwards"))
+            for name, told in OTHERS
             for row in _row(f"{NORM_NAMES[norm]}, {arm[name].nets.arm}, {told}", arm[name])
         ]
     return Answer(tuple(findings), _figures(rows))
@@ -134,7 +148,9 @@ def _uphill(model: nn.Module, x: Tensor, own: Tensor) -> Tensor:
     mask = nn.functional.one_hot(own, outputs.shape[1]).bool()
     margin = outputs.masked_fill(mask, -torch.inf).amax(dim=1) - outputs[mask]
     (gradient,) = torch.autograd.grad(margin.sum(), at)
-    return gradient / gradient.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    size: Tensor = gradient.norm(dim=1, keepdim=True)
+    direction: Tensor = gradient / size.clamp_min(1e-30)
+    return direction
 
 
 @dataclass(frozen=True)
@@ -182,6 +198,25 @@ class Ways:
         return float(self.ahead.sum() / other.sum() - 1) if other.sum() else np.nan
 
 
+def straight_density(network: Network, inputs: FloatArray, rng: np.random.Generator) -> float:
+    """Crossings per length on the straight ways from inputs to others that the network gives
+    another class, up to the first decision boundary; NaN where all have one class.
+    """
+    given = np.argmax(network.forward_float(inputs), axis=1)
+    first, second = np.arange(len(inputs)), rng.permutation(len(inputs))
+    apart = given[first] != given[second]
+    if not apart.any():
+        return np.nan
+    x, y = inputs[first[apart]], inputs[second[apart]]
+    found = walk(network, x, y)
+    met, place = np.unique(found.changed, return_index=True)
+    end = np.full(len(x), np.nan)
+    end[met] = found.changes[place]
+    crossed = int((found.places < end[found.lines]).sum())
+    whole = float(np.nansum(end * np.linalg.norm(y - x, axis=1)))
+    return crossed / whole if whole > 0 else np.nan
+
+
 def _crossed(network: Network, p: FloatArray, q: FloatArray) -> IndexArray:
     return np.diff(partition_lines(network, p, q).starts)
 
@@ -194,11 +229,14 @@ def of_net(network: Network, result: TrainResult, rng: np.random.Generator) -> F
     data = result.held_out
     inputs = data.inputs.double().numpy()[rng.permutation(len(data))[:INPUTS]]
     ways = Ways.of(network, inputs, adversaries(result.model, inputs), rng)
+    density = float(ways.ahead.sum() / ways.lengths.sum())
+    straight = straight_density(network, inputs, rng)
     found = {
         "random": ways.over(ways.random),
         "backwards": ways.over(ways.backwards),
+        "straight": density / straight - 1 if straight > 0 else np.nan,
         "length": float(ways.lengths.mean()),
-        "density": float(ways.ahead.sum() / ways.lengths.sum()),
+        "density": density,
     }
     none = "no boundary on the other ways"
     return {name: value if np.isfinite(value) else none for name, value in found.items()}
@@ -209,7 +247,7 @@ def of_nets(
 ) -> list[Finding]:
     """Both claims, over nets."""
     rng = np.random.default_rng(seed)
-    ratio, back, length, density = (trained[name].over(rng) for name in NAMES)
+    ratio, back, straight, length, density = (trained[name].over(rng) for name in NAMES)
     before_random, before = (untrained[name].over(rng) for name in ("random", "backwards"))
     subject = named(f"{BLOBS}, {NORM_NAMES[norm]}", trained["random"])
     return [
@@ -231,6 +269,12 @@ def of_nets(
                 **data_of({"over_backwards": back, "untrained": before}),
                 **trained["backwards"].data,
             },
+        ),
+        STRAIGHT.finding(
+            subject,
+            straight,
+            value=f"{_percent(straight)} against straight ways to another class",
+            data={**straight.data("over_straight"), **trained["straight"].data},
         ),
     ]
 
@@ -295,9 +339,9 @@ def _figures(rows: Sequence[Row]) -> tuple[Figure, ...]:
         return ()
     caption = (
         "Exact boundaries per length on the way to the decision boundary in the direction of an "
-        "adversarial perturbation, against random directions of equal length and against the same "
-        "step backwards, in per cent; means over nets with 95% intervals. A ridge would lie right "
-        "of the line in both."
+        "adversarial perturbation, against random directions of equal length, the same step "
+        "backwards, and straight ways to inputs of another class, in per cent; means over nets "
+        "with 95% intervals. A ridge would lie right of the line in all."
     )
     return (Figure("adversarial-ridges", caption, partial(_draw, rows)),)
 
@@ -311,7 +355,7 @@ QUESTION = Question(
     CLAIM,
     "Do adversarial examples cross ridges of boundaries?",
     ask,
-    (RIDGES, SIDE, HERE),
+    (RIDGES, SIDE, STRAIGHT, HERE),
     groups=(),
     fits=fits,
     needs="a torch module, which has gradients, with data of two classes or more",
@@ -319,5 +363,5 @@ QUESTION = Question(
     asked="Whether perturbed inputs are adversarial because the small step crosses many "
     "boundaries, ridges where they are dense.",
     controls="Random directions of equal length from the same input, the same step backwards, "
-    "untrained nets, with LayerNorm and without a norm.",
+    "straight ways to inputs of another class, untrained nets, with LayerNorm and without a norm.",
 )

@@ -41,6 +41,7 @@ from studies.subjects import NORM_NAMES, Subjects, Toy
 from studies.texts import POLYTOPE_LENS
 from toy_models import TrainResult
 from toy_models.models import NormName
+from toy_models.populations import ARMS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -93,8 +94,7 @@ def ask(subjects: Subjects) -> Answer:
     (bare,) = ensemble(subjects, deep_toy(BLOBS, bias=False), ("trained",), group=1)
     findings, curves, plain = [cones_finding(bare, crossings_of(bare))], list[Curve](), None
     for place, norm in enumerate(NORMS):
-        arms = ("trained", "untrained", "zero_biases")
-        *nets, zero = ensemble(subjects, deep_toy(BLOBS, norm), arms)
+        *nets, zero = ensemble(subjects, deep_toy(BLOBS, norm), ARMS)
         trained, untrained = (several(one, NAMES, of_net) for one in nets)
         if norm == "none":
             plain = trained

@@ -14,7 +14,6 @@ does not tell: three are tried, beside exact crossings on the same segments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,17 @@ from exact.arithmetic.numbers import FloatArray
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.pairs import balanced
 from studies.question import Question
-from studies.questions.shared.class_changes import walk
+from studies.questions.shared.interpolated_ways import (
+    BINS,
+    CHORDS_OF_A_BIN,
+    DIPS,
+    ENDS,
+    MIDDLE,
+    Ways,
+    apart,
+    slerp,
+    to_median,
+)
 from studies.questions.shared.linear_curves import linear_curves
 from studies.questions.shared.nets import Measured, ensemble
 from studies.questions.shared.pictures import Curve
@@ -54,9 +63,6 @@ if TYPE_CHECKING:
 
 CLAIM = "1.8"
 ITEMS, PAIRS, PAIRS_OF_A_GROUP = 120, 20, 12
-BINS, CHORDS_OF_A_BIN = 20, 5
-CHORDS = BINS * CHORDS_OF_A_BIN
-MIDDLE, DIPS, ENDS = [8, 9, 10, 11], [4, 5, 14, 15], [0, 1, 18, 19]
 POINTS, RADII = 150, (0.001, 0.01, 0.1)  # around each place; in lengths of the path
 OF = "density of boundaries in the middle fifth of the way minus that at its ends, in means,"
 BUMP = Claim(
@@ -134,94 +140,7 @@ def fits(subject: Subject) -> bool:
     return is_deep_classifier(subject)
 
 
-# ---- ways
-
-
-@dataclass(frozen=True)
-class Ways:
-    """Crossings, class changes and lengths on every way and in each of its bins (ways x 20)."""
-
-    crossings: FloatArray
-    changes: FloatArray
-    lengths: FloatArray
-
-    @classmethod
-    def of(cls, network: Network, p: FloatArray, q: FloatArray, *, classes: bool = True) -> Ways:
-        """From rows of p to rows of q; class changes only with `classes`. Degenerate where no two
-        rows have an angle between them.
-        """
-        corners = slerp(p, q)
-        count, dim = len(corners), corners.shape[2]
-        first, second = corners[:, :-1].reshape(-1, dim), corners[:, 1:].reshape(-1, dim)
-        if classes:
-            found = walk(network, first, second)
-            lines, changed = found.lines, found.changed
-        else:
-            batch = partition_lines(network, first, second)
-            lines = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
-            changed = lines[:0]
-        crossed, changes = (
-            np.bincount(of, minlength=count * CHORDS).reshape(count, BINS, -1).sum(axis=2)
-            for of in (lines, changed)
-        )
-        lengths = np.linalg.norm(second - first, axis=1).reshape(count, BINS, -1).sum(axis=2)
-        return cls(crossed.astype(float), changes.astype(float), lengths)
-
-    @property
-    def profile(self) -> FloatArray:
-        """Crossings per length in each bin, over all ways, in units of their mean; NaN where
-        nothing is crossed.
-        """
-        if not self.crossings.any():
-            return np.full(BINS, np.nan)
-        mean = self.crossings.sum() / self.lengths.sum()
-        found: FloatArray = self.crossings.sum(axis=0) / self.lengths.sum(axis=0) / mean
-        return found
-
-    @property
-    def bump(self) -> float:
-        """Middle minus ends."""
-        return _apart(self.profile, MIDDLE, ENDS)
-
-    @property
-    def correlation(self) -> float:
-        """Of crossings per length and class changes over bins, each less its mean on the way, so
-        that bins in another order would give zero on average; NaN where the class never changes.
-        """
-        density = self.crossings / self.lengths
-        x, y = (values - values.mean(axis=1, keepdims=True) for values in (density, self.changes))
-        size = np.sqrt((x**2).sum() * (y**2).sum())
-        return float((x * y).sum() / size) if size > 0 else np.nan
-
-
-def _apart(profile: FloatArray, one: list[int], other: list[int]) -> float:
-    return float(profile[one].mean() - profile[other].mean())
-
-
-def slerp(p: FloatArray, q: FloatArray) -> FloatArray:
-    """Corners of the polygon on the spherical interpolation of every row of p to that of q (ways x
-    101 x dim); rows without an angle between them are left out.
-    """
-    lengths = np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = (p * q).sum(axis=1) / lengths
-    kept = (lengths > 0) & (np.abs(cosine) < 1 - 1e-9)
-    if not kept.any():
-        raise Degenerate("no two vectors span a way", value=len(p), remedy="take others")
-    angle, p, q = np.arccos(cosine[kept])[:, None, None], p[kept, None], q[kept, None]
-    t = np.linspace(0, 1, CHORDS + 1)[None, :, None]
-    return np.asarray((np.sin((1 - t) * angle) * p + np.sin(t * angle) * q) / np.sin(angle))
-
-
-def to_median(p: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both scaled to their median length; vectors that are zero stay."""
-    sizes = [np.linalg.norm(one, axis=1, keepdims=True) for one in (p, q)]
-    median = float(np.median(np.concatenate(sizes)))
-    first, second = (
-        one * (median / np.where(size > 0, size, 1.0))
-        for one, size in zip((p, q), sizes, strict=True)
-    )
-    return first, second
+# ---- the estimate of the text
 
 
 def sampled(network: Network, p: FloatArray, q: FloatArray, rng: np.random.Generator) -> Found:
@@ -286,7 +205,7 @@ def _of_start(
     except Degenerate:
         return (np.nan,) * len(SORTS), np.full(BINS, np.nan)
     profile = between.profile
-    middle, ends = (_apart(profile, place, DIPS) for place in (MIDDLE, ENDS))
+    middle, ends = (apart(profile, place, DIPS) for place in (MIDDLE, ENDS))
     values = (between.bump, within.bump, circle.bump, middle, ends, between.correlation)
     return values, profile
 

@@ -125,7 +125,8 @@ def in_line(corners: FloatArray) -> bool:
 
 def slice_of(network: Network, corners: FloatArray) -> FlatPartition:
     """The plane through three points, in a window around their triangle, as exact polygons."""
-    plane = Plane(*corners.tolist(), s=WINDOW, t=WINDOW)
+    first, second, third = corners.tolist()
+    plane = Plane(first, second, third, s=WINDOW, t=WINDOW)
     return partition(network, plane).seen_as(FlatPartition)
 
 

@@ -35,6 +35,8 @@ from studies.questions.shared.one_hidden_layer import (
     by_unit,
     counts_of,
     is_one_hidden_layer,
+    relu_ised,
+    titled,
     unit_of,
     unit_rows,
     with_random_rows,
@@ -43,7 +45,7 @@ from studies.questions.shared.pictures import Curve, Row, forest, sweeps
 from studies.questions.shared.rays import affordable, with_eps
 from studies.rules import Claim, above, below
 from studies.statistics import NETS, Degenerate, Estimate
-from studies.subjects import NORM_NAMES, NORMS, LanguageLayer, Subject, Subjects, Toy
+from studies.subjects import NORM_NAMES, NORMS, LanguageLayer, Subject, Subjects
 from toy_models import ModelConfig, TrainConfig, TrainResult
 from toy_models.models import NormName
 from toy_models.populations import Arm
@@ -223,7 +225,8 @@ def flips_turning(
 
 
 def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str, Sums]]]:
-    name, network, before = _named(subject)
+    network = relu_ised(subject)[1]
+    before = subject.untrained if isinstance(subject, LanguageLayer) else None
     unit, kept = unit_of(subject), list[tuple[str, Sums]]()
 
     def rows() -> Rows:
@@ -244,31 +247,23 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
             again = drawn(sort, replace(bare, network=network_before), rng)[:, 0]
             data["untrained_float"] = _median(single_flips(network_before, bare, again))
             told += f", untrained {number(data['untrained_float']):.3g}"
-        return MOVES[unit].finding(
-            f"{name}: {sort}", found, value=f"{found} of {sum(network.widths)}; {told}", data=data
-        )
+        value = f"{found} of {sum(network.widths)}; {told}"
+        return MOVES[unit].finding(titled(subject, sort), found, value=value, data=data)
 
     def cancel(sort: str) -> Finding:
         rng, given = np.random.default_rng(seed), rows()
         found = sums(network, given, sort, rng)
-        kept.append((f"{name}: {sort}", found))
-        return cancel_finding(f"{name}: {sort}", given, found, rng)
+        kept.append((titled(subject, sort), found))
+        return cancel_finding(titled(subject, sort), given, found, rng)
 
     findings = []
     for sort in SORTS:
         if sort == WRITTEN and network.output_dim != network.input_dim:
             continue
-        findings.append(MOVES[unit].guarded(f"{name}: {sort}", partial(moves, sort)))
+        findings.append(MOVES[unit].guarded(titled(subject, sort), partial(moves, sort)))
     for sort in (DATA, RANDOM):
-        findings.append(CANCEL[unit].guarded(f"{name}: {sort}", partial(cancel, sort)))
+        findings.append(CANCEL[unit].guarded(titled(subject, sort), partial(cancel, sort)))
     return findings, kept
-
-
-def _named(subject: Subject) -> tuple[str, Network, LanguageLayer | None]:
-    if isinstance(subject, Toy):
-        return subject.name, subject.block, None
-    name, network = subject.relu_ised
-    return name, network, subject.untrained
 
 
 def _median(values: FloatArray) -> float:

@@ -30,6 +30,7 @@ from studies.questions.shared.one_hidden_layer import (
     by_unit,
     is_one_hidden_layer,
     paired_rows,
+    relu_ised,
     unit_of,
     unit_rows,
 )
@@ -37,7 +38,7 @@ from studies.questions.shared.pictures import Curve, Row, forest, sweeps
 from studies.questions.shared.rays import affordable, with_eps
 from studies.rules import Claim, below
 from studies.statistics import NETS, Degenerate, Estimate
-from studies.subjects import NORM_NAMES, Subject, Subjects, Toy
+from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects
 from toy_models import ModelConfig, TrainConfig, TrainResult
 from toy_models.populations import Arm
 
@@ -76,7 +77,7 @@ ARMS: tuple[Arm, ...] = ("trained", "untrained")
 def ask(subjects: Subjects) -> Answer:
     """Kinks and lengths of the output's path on geodesics between vectors."""
     findings = [
-        SMOOTH[unit_of(one)].guarded(_name(one), partial(_of_one, one, subjects.seed))
+        SMOOTH[unit_of(one)].guarded(relu_ised(one)[0], partial(_of_one, one, subjects.seed))
         for one in subjects.each
         if fits(one)
     ]
@@ -211,28 +212,22 @@ def sampled_straightness(network: Network, u: FloatArray, v: FloatArray) -> floa
 # ---- one layer or toy
 
 
-def _name(subject: Subject) -> str:
-    return subject.name if isinstance(subject, Toy) else subject.relu_ised[0]
-
-
 def _of_one(subject: Subject, seed: int) -> Finding:
-    network = subject.block if isinstance(subject, Toy) else subject.relu_ised[1]
+    name, network = relu_ised(subject)
     rows = Rows.of(subject, 2 * affordable(network, PAIRS))
     u, v, places = paired_rows(rows)
     rng = np.random.default_rng(seed)
     found = paths(network, u, v)
     told: dict[str, JSON] = {}
     told["shuffled_columns_float"] = paths(with_shuffled_columns(network, rng), u, v).medians[0]
-    if not isinstance(subject, Toy):
-        if subject.network != network:
-            told["smooth_straightness_float"] = sampled_straightness(subject.network, u, v)
-        if subject.untrained is not None:
-            before = Rows.of(subject.untrained, len(rows.vectors))
-            u, v, _ = paired_rows(before)
-            kink, straight = paths(subject.untrained.relu_ised[1], u, v).medians
-            told |= {"untrained_kink_float": kink, "untrained_straightness_float": straight}
+    if rows.network != network:
+        told["smooth_straightness_float"] = sampled_straightness(rows.network, u, v)
+    if isinstance(subject, LanguageLayer) and subject.untrained is not None:
+        before = Rows.of(subject.untrained, len(rows.vectors))
+        kink, straight = paths(subject.untrained.relu_ised[1], *paired_rows(before)[:2]).medians
+        told |= {"untrained_kink_float": kink, "untrained_straightness_float": straight}
     pairs = Rows(network, u, places, rows.unit)
-    return pairs_finding(_name(subject), pairs, found, sum(network.widths), told, rng)
+    return pairs_finding(name, pairs, found, sum(network.widths), told, rng)
 
 
 def pairs_finding(

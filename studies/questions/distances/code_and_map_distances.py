@@ -15,30 +15,32 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
-from exact import Codes, Network, Partition
-from exact.arithmetic.arrays import BitArray
+from exact import Network
 from exact.arithmetic.numbers import FloatArray
-from exact.regions.arcs.partition import CurvePartition
-from exact.regions.polytopes.partition import FlatPartition
-from exact.regions.spheres.partition import SpherePartition
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
-from studies.pairs import strata
 from studies.question import Question
 from studies.questions.cells import neighbouring_maps
 from studies.questions.cells.neighbouring_maps import cells_of
 from studies.questions.shared.cell_families import PLANE_FAMILIES, SPACE_FAMILIES, Family
-from studies.questions.shared.map_changes import FEWEST_CELLS, Changes
+from studies.questions.shared.intervals import finite
+from studies.questions.shared.map_changes import Changes
 from studies.questions.shared.nets import Measured, Nets
+from studies.questions.shared.pairs_of_cells import (
+    SHUFFLED_CELLS,
+    SHUFFLES,
+    Agreement,
+    Points,
+    agreement,
+)
 from studies.questions.shared.pictures import Row, forest
-from studies.questions.shared.rays import centred, directed
+from studies.questions.shared.rays import directed
 from studies.rules import Claim, above, exceeds, larger_than
 from studies.statistics import SEQUENCES, Degenerate, Estimate, mantel, over_clusters
-from studies.statistics.ranks import RankCorrelation, spearman
+from studies.statistics.ranks import RankCorrelation
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from toy_models import TrainResult
 
@@ -73,7 +75,7 @@ TOKENS = Claim(
     Kind.ESTIMATE,
     above(STRONG, f"{OF} over pairs of tokens", range=CORRELATION, unit=SEQUENCES, least=10),
 )
-SHUFFLES, SHUFFLED_CELLS, MOST_TOKENS, DRAWS = 199, 120, 300, 999
+MOST_TOKENS, DRAWS = 300, 999
 DECAYS = (0.3, 3.0)
 
 
@@ -103,156 +105,14 @@ def fits(subject: Subject) -> bool:
     return neighbouring_maps.fits(subject)
 
 
-# ---- pairs of one network
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Rank correlations of Hamming distance and distance of maps in one net: over pairs of cells,
-    the same `weighted` in other ways, and what Mantel's test says of the first. `idle` counts
-    neurons whose outgoing weights are all zero.
-    """
-
-    cells: int
-    rho: float
-    weighted: dict[str, float]
-    mantel_p: float | None
-    idle: int
-
-
-@dataclass(frozen=True)
-class Points:
-    """Cells, or points: their exact codes and maps (as floats), one a row."""
-
-    bits: BitArray
-    maps: FloatArray
-
-    @classmethod
-    def of_cells(cls, found: Partition) -> Points:
-        """Of all cells. Raises Degenerate for fewer than 5."""
-        if len(found) < FEWEST_CELLS:
-            raise Degenerate(
-                f"fewer than {FEWEST_CELLS} cells: too few to compare",
-                value=len(found),
-                remedy="take a wider network",
-            )
-        maps = [region.affine.float64()[0].ravel() for region in found.regions]
-        return cls(found.bits, np.array(maps))
-
-    @classmethod
-    def of_codes(cls, network: Network, codes: Codes, places: Sequence[int]) -> Points:
-        """Of the cells of some points, by their codes."""
-        maps = [network.affine_map(codes[place]).float64()[0].ravel() for place in places]
-        return cls(codes.bits[list(places)], np.array(maps))
-
-    def hamming(self, kept: BitArray | slice = slice(None)) -> FloatArray:
-        """The Hamming distances of all pairs (cells x cells), of some bits."""
-        rows = self.bits[:, kept].astype(np.float64)
-        size = rows.sum(axis=1)
-        return np.asarray(size[:, None] + size - 2 * rows @ rows.T)
-
-    @property
-    def apart(self) -> FloatArray:
-        """The distances of all pairs of maps."""
-        return _distances(self.maps)
-
-
-def _distances(rows: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.norm(rows[:, None] - rows[None], axis=2))
-
-
-def over_pairs(first: FloatArray, second: FloatArray, weights: FloatArray | None = None) -> float:
-    """The rank correlation of two matrices over pairs of different rows; a pair counts as often as
-    the product of both weights says.
-    """
-    upper = np.triu_indices(len(first), 1)
-    counts = None if weights is None else np.outer(weights, weights)[upper]
-    return spearman(first[upper], second[upper], counts)
-
-
-def agreement(found: Partition, data: FloatArray | None, rng: np.random.Generator) -> Agreement:
-    """What the pairs of cells of a partition say; `data` are rows in front of its network."""
-    network, points = found.network, Points.of_cells(found)
-    hamming, apart = points.hamming(), points.apart
-    rho = over_pairs(hamming, apart)
-    weighted = {"by volume": over_pairs(hamming, apart, sizes(found))}
-    ends = np.cumsum([0, *network.bits_per_layer])
-    for layer, (begin, end) in enumerate(pairwise(ends.tolist()), 1):
-        own = points.hamming(slice(begin, end))
-        if len(ends) > 2 and np.ptp(own[np.triu_indices(len(own), 1)]):
-            weighted[f"bits of layer {layer}"] = over_pairs(own, apart)
-    weighted["at equal distance"] = at_equal_distance(hamming, apart, _distances(places(found)))
-    idle = idle_bits(network)
-    if idle.any() and not idle.all():
-        weighted["without idle neurons"] = over_pairs(points.hamming(~idle), apart)
-    if data is not None:
-        weighted["by data"] = by_data(network, data)
-    some = rng.permutation(len(found))[:SHUFFLED_CELLS]
-    square = np.ix_(some, some)
-    test = mantel(hamming[square], apart[square], rng, draws=SHUFFLES)
-    return Agreement(len(found), rho, weighted, test.p, int(idle.sum()))
-
-
-def by_data(network: Network, rows: FloatArray) -> float:
-    """The rank correlation over pairs of data points that lie in different cells."""
-    codes = network.codes(rows)
-    _, first, counts = np.unique(codes.packed, axis=0, return_index=True, return_counts=True)
-    points = Points.of_codes(network, codes, first.tolist())
-    return over_pairs(points.hamming(), points.apart, counts.astype(np.float64))
-
-
-def at_equal_distance(hamming: FloatArray, apart: FloatArray, distance: FloatArray) -> float:
-    """The mean rank correlation within deciles of the distance between cells; those in which one
-    does not vary are left out.
-    """
-    upper = np.triu_indices(len(hamming), 1)
-    h, d, place = hamming[upper], apart[upper], strata(distance[upper])
-    parts = [(h[place == one], d[place == one]) for one in np.unique(place)]
-    known = [spearman(*part) for part in parts if all(map(np.ptp, part))]
-    return float(np.mean(known)) if known else math.nan
-
-
-def sizes(found: Partition) -> FloatArray:
-    """The volume of every cell, its area or its length on a curve."""
-    if isinstance(found, SpherePartition):
-        return found.areas_float()
-    if isinstance(found, CurvePartition):
-        return np.array([region.length_float for region in found.regions])
-    flat = found.seen_as(FlatPartition)
-    return np.array([float(region.volume) for region in flat.regions])
-
-
-def places(found: Partition) -> FloatArray:
-    """A point in every cell; behind a norm the direction that the norm sees, of length 1."""
-    rows = [[float(x) for x in region.witness] for region in found.regions]
-    if not found.network.has_norm:
-        return np.array(rows)
-    seen = np.array([centred(found.network, row) for row in rows])
-    return np.asarray(seen / np.linalg.norm(seen, axis=1, keepdims=True))
-
-
-def idle_bits(network: Network) -> BitArray:
-    """Which bits belong to neurons whose outgoing weights are all zero (exactly)."""
-    found = list[bool]()
-    for place, layer in enumerate(network.layers):
-        read = np.ones(layer.width, dtype=bool)
-        if place + 1 < len(network.layers):
-            read = (network.layers[place + 1].weight.float64() != 0).any(axis=0)
-        found += np.repeat(~read, layer.bits // layer.width).tolist()
-    return np.array(found, dtype=bool)
-
-
 # ---- toys and families
 
 
 def _of_toy(toy: Toy, seed: int) -> Finding:
     toy.must_have_learned()
-    found = cells_of(toy)
-    data = (
-        _rows(found.network, toy.residuals if toy.norm != "none" else toy.inputs)
-        if (toy.dataset is not None)
-        else None
-    )
+    found, data = cells_of(toy), None
+    if toy.dataset is not None:
+        data = _rows(found.network, toy.residuals if toy.network.has_norm else toy.inputs)
     one = agreement(found, data, np.random.default_rng(seed))
     value = f"{one.rho:.3g} over all pairs of {one.cells} cells; {_told([one])}"
     data_of: dict[str, JSON] = {
@@ -260,14 +120,9 @@ def _of_toy(toy: Toy, seed: int) -> Finding:
         "cells": one.cells,
         "idle_neurons": one.idle,
         "mantel_p_float": one.mantel_p,
-        "weighted_float": {name: finite_or_none(x) for name, x in one.weighted.items()},
+        "weighted_float": {name: finite(x) for name, x in one.weighted.items()},
     }
     return ONE_NET.finding(toy.name, Estimate.exactly(one.rho), value=value, data=data_of)
-
-
-def finite_or_none(value: float) -> float | None:
-    """What JSON can hold."""
-    return value if math.isfinite(value) else None
 
 
 def _rows(network: Network, rows: FloatArray) -> FloatArray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from studies.question import Question
 from studies.questions.features import (
     clusters,
+    codes_and_magnitude,
+    cosine_and_hamming,
     nmf_directions,
     polysemantic_neurons,
     projections,
@@ -17,4 +19,6 @@ QUESTIONS: tuple[Question, ...] = (
     polysemantic_neurons.QUESTION,
     projections.QUESTION,
     superposed_features.QUESTION,
+    codes_and_magnitude.QUESTION,
+    cosine_and_hamming.QUESTION,
 )

@@ -6,15 +6,18 @@ For a net of the plane on a closed square, from the exact cells (in our words):
 activation regions  the codes that any point has, on meaning above the bend: those of cells, and
                     those that only points of edges and vertices have
 proper ones         the codes of open cells: `code_count`, `region_count`, `cell_count` there
-convex regions      the fewest convex pieces that cut the square so that the function is affine on
-                    each; known if every open connected region is convex, else two bounds are given
+convex regions      the fewest polygons of a complex (they meet in whole edges) on each of which the
+                    function is affine; known if all open connected regions are convex, which then
+                    make one, else at least one more for each that is not, at most all cells
 open connected      the pieces left when cells of one map that share an edge are joined:
                     `linear_piece_count`
 closed connected    the same when cells of one map that share a point are joined
 affine regions      the different affine maps: `distinct_map_count`
 
-Each of these is at most the one above it, a theorem that the run checks. All points, maps and areas
-are rational.
+Each of these is at most the one above it, a theorem that the run checks. (Convex regions of a
+continuous function meet in whole edges: where two end within an edge of a third, their maps agree
+on that edge and on the one between them, so that they are one.) All points, maps and areas are
+rational.
 """
 
 from __future__ import annotations
@@ -120,8 +123,8 @@ class Counts:
         bent = [group for group in joined if not is_convex([cells[i] for i in group])]
         touching = _components(len(cells), _touching(cells, by_map.values()))
         least = len(joined) + len(bent)
-        most = len(joined) + sum(len(group) - 1 for group in bent)
         codes = {found.code_of(index).packed for index in range(len(cells))}
+        most = len(codes) if bent else len(joined)
         return cls(
             len(by_map),
             len(touching),

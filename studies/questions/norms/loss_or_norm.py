@@ -207,7 +207,9 @@ def scales_finding(subject: str, given: Sequence[tuple[Network, FloatArray]]) ->
     ends = [octaves(network, rows) for network, rows in given]
     moved = sum(int((one < MOST).any(axis=1).sum()) for one in ends)
     tried = sum(map(len, ends))
-    value = f"{moved} of {tried} rows change their decision, in {len(given)} nets"
+    value = (
+        f"{moved} of {tried} rows change their decision, {len(given)} net{'s' * (len(given) > 1)}"
+    )
     data: dict[str, JSON] = {"changed": moved, "rows": tried, "networks": len(given)}
     return SCALES.finding(subject, Estimate.exactly(moved), value=value, data=data)
 
@@ -284,7 +286,7 @@ def task_finding(
     nets before training.
     """
     entropy, squared, before = octaves_of
-    found = _only(entropy, seeds).minus(_only(squared, seeds), rng)
+    found = entropy.minus(_only(squared, seeds), rng)
     each = [one.over(rng) for one in octaves_of]
     means = [one.value for one in each]
     outputs = [told[f"outputs_{loss}"].over(rng).value for loss in LOSSES if told]

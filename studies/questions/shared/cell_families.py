@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from studies.questions.shared.nets import Nets, ensemble
 from studies.subjects import NORM_NAMES, Subjects
@@ -36,11 +36,9 @@ class Family:
         model = ModelConfig(widths=self.widths, norm=self.norm, embed_dim=0)
         return TrainConfig(task=self.task, model=model, weight_decay=self.decay)
 
-    def nets(
-        self, subjects: Subjects, arms: Sequence[Arm] = BOTH, *, snapshot_every: int = 0
-    ) -> list[Nets]:
+    def nets(self, subjects: Subjects, arms: Sequence[Arm] = BOTH) -> list[Nets]:
         """Its nets, an arm each; nets of all arms and families share their seeds."""
-        return ensemble(subjects, replace(self.config, snapshot_every=snapshot_every), arms)
+        return ensemble(subjects, self.config, arms)
 
 
 PLANE_FAMILIES = (

@@ -4,24 +4,23 @@ what they are or what comes next.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from exact import Codes, Network, hamming
-from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
+from studies.questions.shared.left_out import leaving_out
 from studies.questions.shared.nets import Nets, ensemble
-from studies.statistics import CONFIDENCE, SEQUENCES, Degenerate, Estimate
+from studies.statistics import SEQUENCES, Degenerate, Estimate
 from studies.subjects import NO_TOKEN, LanguageLayer, Subjects
 from toy_models import ModelConfig, TrainConfig, TrainResult
 from toy_models.populations import Arm
 
 ITEMS, QUICK_ITEMS = 400, 200
-A_SEQUENCE, FOLDS = 6, 20
+A_SEQUENCE = 6
 FEWEST_TOKENS = 30
 THIS, NEXT = "this token", "next token"
 LABELS = (THIS, NEXT)
@@ -112,27 +111,14 @@ class Labelled:
     def over_sequences(
         self, statistic: Callable[[FloatArray], float], rng: np.random.Generator
     ) -> Estimate:
-        """A statistic of how often each item counts, and its interval over sequences: the t
-        interval of a jackknife that leaves out one of 20 groups of whole sequences at a time.
-
-        Sequences drawn with repetition would not do: an item that is there twice agrees with
-        itself, and makes its cluster or direction purer than it is.
+        """A statistic of how often each item counts (once, or not), and its interval over whole
+        sequences.
         """
-        names, places = np.unique(self.sequences, return_inverse=True)
-        count = min(FOLDS, len(names))
-        whole = statistic(np.ones(len(self.labels)))
-        options = {"clusters": len(names), "unit": SEQUENCES}
-        if not np.isfinite(whole):
-            return Estimate.unknown("the statistic has no value", **options)  # type: ignore[arg-type]
-        fold = rng.permutation(np.arange(len(names)) % count)[places]
-        without = np.array([statistic((fold != one).astype(np.float64)) for one in range(count)])
-        if count < 2 or not np.isfinite(without).all() or not np.ptp(without):
-            why = f"leaving out any of {count} groups of sequences tells no spread"
-            return Estimate.unknown(why, value=whole, **options)  # type: ignore[arg-type]
-        error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
-        half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
-        ends = (whole - half, whole + half)
-        return Estimate(whole, ends, len(names), SEQUENCES, f"jackknife over {count} groups")
+
+        def kept(mask: BitArray) -> float:
+            return statistic(mask.astype(np.float64))
+
+        return leaving_out(kept, self.sequences, rng, SEQUENCES)
 
     def permuted(self, rng: np.random.Generator) -> Labelled:
         """The same with the labels dealt out anew."""

@@ -12,7 +12,6 @@ import numpy as np
 from exact import Block, Layer, Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
-from exact.sources import torch_modules
 from studies.questions.shared.rays import directed, must_live, spanning
 from studies.rules import Claim
 from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
@@ -23,6 +22,7 @@ VECTORS = "vectors"
 LEAST = {NETS: MINIMUM, SEQUENCES: 10, VECTORS: 10}
 """How many of each unit a verdict needs."""
 FEWEST = 4
+LONGEST_TITLE = 80
 DRAWS = 999
 
 
@@ -114,9 +114,20 @@ def unit_of(subject: Subject) -> str:
     return SEQUENCES if is_text else VECTORS
 
 
-def read(result: TrainResult) -> Network:
-    """The exact network of a trained net."""
-    return torch_modules.read(result.model)
+def relu_ised(subject: Subject) -> tuple[str, Network]:
+    """The piecewise affine network of a subject, under a name that says so where it is another."""
+    if isinstance(subject, LanguageLayer):
+        return subject.relu_ised
+    network = subject.block.relu_ised()
+    return (subject.name if network == subject.block else f"{subject.name}, with ReLU"), network
+
+
+def titled(subject: Subject, what: str) -> str:
+    """What a finding on a part of a subject is called: its ReLU-ised name, or where that is too
+    long for a table its own, and the part.
+    """
+    long = f"{relu_ised(subject)[0]}: {what}"
+    return long if len(long) <= LONGEST_TITLE else f"{subject.name}: {what}"
 
 
 def with_random_rows(network: Network, rng: np.random.Generator) -> Network:

@@ -13,9 +13,11 @@ from exact.arithmetic.numbers import FloatArray
 from exact.sources import tensors
 from studies.finding import Verdict
 from studies.questions.distances import code_and_map_distances as question
-from studies.questions.distances.code_and_map_distances import Agreement, Arm, Points
+from studies.questions.distances.code_and_map_distances import Arm
+from studies.questions.shared import pairs_of_cells
 from studies.questions.shared.cell_families import Family
 from studies.questions.shared.nets import Measured, Nets
+from studies.questions.shared.pairs_of_cells import Agreement, Points
 from studies.statistics import Degenerate
 from studies.statistics.ranks import spearman
 from toy_models.populations import Arm as PopulationArm
@@ -43,7 +45,7 @@ def expected(slopes: list[float]) -> float:
 
 
 def agreement(found: Partition, data: FloatArray | None = None) -> Agreement:
-    return question.agreement(found, data, np.random.default_rng(0))
+    return pairs_of_cells.agreement(found, data, np.random.default_rng(0))
 
 
 def test_the_rank_correlation_of_a_line_is_scipys() -> None:
@@ -68,7 +70,9 @@ def test_data_weigh_the_pairs_that_hold_them() -> None:
     cells, maps = np.array([0, 0, 1, 3, 3, 3, 5]), np.array([0.0, *slopes])
     pairs = [(a, b) for a, b in combinations(cells, 2) if a != b]
     known = stats.spearmanr([b - a for a, b in pairs], [abs(maps[a] - maps[b]) for a, b in pairs])
-    assert question.by_data(found.network, rows[:, None]) == pytest.approx(known.statistic)
+    assert pairs_of_cells.by_data(found.network, rows[:, None]) == pytest.approx(known.statistic)
+    assert "by data" in agreement(found, rows[:, None]).weighted
+    assert "by data" not in agreement(found, rows[:2, None]).weighted  # all in one cell
 
 
 def test_neurons_that_nothing_reads_are_found_and_left_out() -> None:
@@ -76,10 +80,10 @@ def test_neurons_that_nothing_reads_are_found_and_left_out() -> None:
     plain, with_idle = agreement(line(slopes)), agreement(line(slopes, idle=3))
     assert plain.idle == 0 and with_idle.idle == 3
     assert with_idle.cells == plain.cells + 3 and with_idle.rho != pytest.approx(plain.rho)
-    assert question.idle_bits(line(slopes, idle=1).network).tolist() == [False] * 6 + [True]
+    assert pairs_of_cells.idle_bits(line(slopes, idle=1).network).tolist() == [False] * 6 + [True]
     pieces = np.array([0.0, 0, *slopes])
     apart, bits = abs(pieces[:, None] - pieces), np.array([0, 0, 1, 2, 3, 4, 5, 6])
-    known = question.over_pairs(abs(bits[:, None] - bits) * 1.0, apart)
+    known = pairs_of_cells.over_pairs(abs(bits[:, None] - bits) * 1.0, apart)
     one = agreement(line(slopes, idle=1))
     assert one.weighted["without idle neurons"] == pytest.approx(known)
 
@@ -89,8 +93,10 @@ def test_pairs_at_equal_distance_are_compared_with_each_other() -> None:
     far = np.linalg.norm(places[:, None] - places, axis=2)
     noise = np.random.default_rng(1).uniform(0, 0.2, (2, 40, 40))
     hamming, apart = (far + one + one.T for one in noise)
-    assert question.over_pairs(hamming, apart) > 0.9  # all they share is how far apart cells are
-    assert question.at_equal_distance(hamming, apart, far) < 0.6
+    assert (
+        pairs_of_cells.over_pairs(hamming, apart) > 0.9
+    )  # all they share is how far apart cells are
+    assert pairs_of_cells.at_equal_distance(hamming, apart, far) < 0.6
 
 
 # ---- rules

@@ -68,7 +68,7 @@ def test_bands_overlap_unless_weights_are_large(scale: float) -> None:
 
 def test_a_neuron_that_writes_nothing_has_no_boundary() -> None:
     network = tensors.mlp([(np.eye(2) - [[0, 0.5], [0, 0]], None), ([[0.0, 1]], None)], GELU())
-    (found,) = asked.bands(network, np.array([[1.0, -1]]), np.array([[1.0, 2]]))
+    (found,) = asked.bands(network, np.array([[1.0, -1]]), np.array([[1.0, 3]]))
     assert len(found.widths) == 1
     with pytest.raises(Degenerate, match="no two boundaries"):
         assert found.overlap

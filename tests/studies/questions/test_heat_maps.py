@@ -31,6 +31,8 @@ def test_exact_lengths_and_those_of_a_grid_are_known_for_slanted_and_straight_li
     assert exact[8] == pytest.approx(np.ones(16)) and exact.sum() == pytest.approx(16)
     seen = edge_lengths(heat_of(straight, SQUARE, 128**2), SQUARE, 0)
     assert seen[8] == pytest.approx(np.full(16, np.pi / 4))  # seen by one direction of two
+    error = compared(straight, SQUARE)["error at 512"]
+    assert error == pytest.approx(np.pi / 4 - 1)
     exact, seen = (
         exact_map(slanted, SQUARE),
         edge_lengths(heat_of(slanted, SQUARE, 512**2), SQUARE, 0),

@@ -13,7 +13,8 @@ from exact.regions.arcs.partition import CurvePartition
 from exact.sources import tensors
 from studies.finding import Verdict
 from studies.questions.boundaries import interpolations
-from studies.questions.boundaries.interpolations import BINS, Ways, of_nets, slerp, to_median
+from studies.questions.boundaries.interpolations import of_nets
+from studies.questions.shared.interpolated_ways import BINS, Ways, slerp, to_median
 from studies.statistics import Degenerate
 from studies.subjects import Toy
 from tests.studies.questions.families import family

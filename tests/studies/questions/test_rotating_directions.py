@@ -7,26 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import GELU, Network
+from exact import GELU
 from exact.sources import tensors
 from studies.finding import Verdict
 from studies.questions.directions import rotating_directions as asked
-from studies.questions.shared.one_hidden_layer import Rows
+from studies.questions.shared.one_hidden_layer import Rows, titled
 from studies.statistics import Degenerate
+from studies.subjects import Subjects, Toy
 from tests.studies.questions.made_nets import measured
+from toy_models import make
 
 U, V = np.array([[2.0, 0]]), np.array([[0, 2.0]])
 
 
-def dense(network: Network, u: np.ndarray, v: np.ndarray, steps: int = 40_001) -> dict[str, float]:
-    """The same numbers from a finely sampled quarter turn, in plain numpy: `network` is relu(W x +
-    b) with A behind it, in the plane and without a norm.
+def dense(
+    weight: np.ndarray, bias: np.ndarray, out: np.ndarray, u: np.ndarray, v: np.ndarray
+) -> dict[str, float]:
+    """The same numbers of A relu(W x + b) from a finely sampled quarter turn from u to v, which are
+    orthogonal and of one length, in plain numpy.
     """
-    head, tail = network.layers
-    weight, bias, out = head.weight.float64(), head.bias.float64(), tail.weight.float64()
-    angles = np.linspace(0, np.pi / 2, steps)
+    angles = np.linspace(0, np.pi / 2, 40_001)
     points = np.cos(angles)[:, None] * u + np.sin(angles)[:, None] * v
-    outputs = np.maximum(points @ weight.T + bias.T, 0) @ out.T
+    outputs = np.maximum(points @ weight.T + bias, 0) @ out.T
     velocity = np.diff(outputs, axis=0) / np.diff(angles)[:, None]
     jumps = np.linalg.norm(np.diff(velocity, axis=0), axis=1)
     length = np.linalg.norm(np.diff(outputs, axis=0), axis=1).sum()
@@ -41,8 +43,29 @@ def dense(network: Network, u: np.ndarray, v: np.ndarray, steps: int = 40_001) -
 
 @pytest.mark.parametrize("bias", [[0.0, 0, 0], [-1.0, 0.3, 0.5]])
 def test_kinks_straightness_and_turning_are_those_of_a_fine_sample(bias: list[float]) -> None:
-    network = tensors.mlp([([[1, -1.2], [1, 1], [-1, 0.5]], bias), ([[3, 1, 1], [0, 1, 2]], None)])
-    found, seen = asked.paths(network, U, V), dense(network, U, V)
+    weight = np.array([[1, -1.2], [1, 1], [-1, 0.5]])
+    out = np.array([[3.0, 1, 1], [0, 1, 2]])
+    found = asked.paths(tensors.mlp([(weight, bias), (out, None)]), U, V)
+    agree(found, dense(weight, np.array(bias), out, U, V))
+
+
+def test_behind_a_norm_they_are_those_of_its_sphere() -> None:
+    """On the circle of radius sqrt(3) in the plane of mean zero, gain and bias and all."""
+    weight, out = (
+        np.array([[1.0, -1, 2], [0, 1, 1], [-2, 1, 0]]),
+        np.array([[1.0, 2, 0], [0, 1, 3]]),
+    )
+    gain, shift, bias = np.array([1.0, 3, 0.5]), np.array([0.2, 0, -0.1]), np.array([0, 0.5, -0.5])
+    network = tensors.block(
+        weight, bias, out, [0, 0], norm="layernorm", gain=gain, bias=shift, eps=0
+    )
+    u, v = np.array([[1.0, -1, 0]]), np.array([[1.0, 1, -2]])
+    found = asked.paths(network, 5 * u + 1, v)
+    first, second = (np.sqrt(3) * x / np.linalg.norm(x) for x in (u, v))
+    agree(found, dense(weight * gain, weight @ shift + bias, out, first, second))
+
+
+def agree(found: asked.Paths, seen: dict[str, float]) -> None:
     assert found.kinks[0] == pytest.approx(seen["kink"], rel=2e-2)
     assert found.straightness[0] == pytest.approx(seen["straight"], rel=1e-3)
     assert found.turning[0] == pytest.approx(seen["turning"], abs=2e-2)
@@ -109,3 +132,12 @@ def test_the_claim_can_come_out_either_way_and_needs_both() -> None:
     paths = asked.Paths(one, 1 + one, one, one)
     rows = Rows.around(tensors.mlp([(np.eye(2), None), (np.eye(2), None)]), np.ones((40, 2)), None)
     assert asked.pairs_finding("x", rows, paths, 2, {}, rng).verdict is Verdict.SUPPORTED
+
+
+def test_a_smooth_toy_is_asked_with_relu_and_a_long_name_fits() -> None:
+    network = tensors.mlp([(np.eye(2), [0.1, 0]), (np.eye(2), None)], GELU())
+    toy = Toy.of("m" * 60, network, make("moons", count=40))
+    (finding,) = asked.ask(Subjects.of(toy, quick=True)).findings
+    assert finding.subject == f"{'m' * 60}, with ReLU" and "own activation" in finding.value
+    assert titled(toy, "written by neurons") == f"{'m' * 60}: written by neurons"
+    assert titled(toy, "random") == f"{'m' * 60}, with ReLU: random"

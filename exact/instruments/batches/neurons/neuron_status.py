@@ -20,6 +20,7 @@ from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.linear_algebra import dot, matrix, solve
 from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_float, nearest_floats
+from exact.arithmetic.stored_numbers import is_array
 from exact.errors import InvalidInput, TooLarge, Unsupported, certain
 from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.domains.flat import Ball, Box, RealSpace
@@ -27,8 +28,13 @@ from exact.geometry.domains.round import NormBall, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.lp import Interior, strict_feasibility
 from exact.instruments.batches.hinges.hinge_rows import ExactHinge, HingeRows
+from exact.instruments.batches.neurons.status_behind_norms import (
+    bounds_behind_norm,
+    points_of_box,
+    signs_at,
+)
 from exact.instruments.batches.neurons.statuses import NeuronStatus, Status
-from exact.instruments.batches.points import read_rows
+from exact.instruments.batches.points import Rows, read_rows
 from exact.networks.activations import Activation
 from exact.networks.layers import Layer
 from exact.networks.network import Network
@@ -49,8 +55,10 @@ def neuron_status(network: Network, domain: Any, limit: int = 10_000) -> NeuronS
     Box, a polyhedron, or the convex hull of the rows of an array.
 
     Deeper layers that bounds and points leave open are decided by listing at most `limit` regions;
-    hulls of points have no such list. Behind a norm other domains are Unsupported. What data shows
-    beside it: `.with_data(X)`.
+    hulls of points have no such list. In front of a norm boxes and hulls have bounds with proof and
+    points that show both signs: what neither settles is undecided, with its interval
+    (:mod:`exact.instruments.batches.neurons.status_behind_norms`); other domains are Unsupported
+    there. What data shows beside it: `.with_data(X)`.
 
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1], [1], [1]], [0, 2, -2]), ([[1, 1, -4]], [1]), ([[1]], [0])])
@@ -60,17 +68,21 @@ def neuron_status(network: Network, domain: Any, limit: int = 10_000) -> NeuronS
     """
     rows = HingeRows.of(network, "neuron_status")
     shown = domain if isinstance(domain, Domain) else "the hull of points"
-    reach = _reader(rows, domain)
-    if reach is None:
+    behind = rows.norm is not None and (isinstance(domain, Box) or not isinstance(domain, Domain))
+    reach = None if behind else _reader(rows, domain)
+    if reach is None and not behind:
         raise Unsupported(
             "neurons have no status here on this domain",
             value=shown,
-            remedy="give Sphere() or NormBall() behind a norm, else Sphere(r^2), Ball, Box, "
-            "HPolytope or an array of points",
+            remedy="give Sphere(), NormBall(), Box or an array of points behind a norm, else "
+            "Sphere(r^2), Ball, Box, HPolytope or an array of points",
         )
     search = _Search(network, rows, domain)
-    search.first_layer(reach)
-    search.deeper(limit)
+    if reach is None:
+        search.behind_norm()
+    else:
+        search.first_layer(reach)
+        search.deeper(limit)
     return search.result()
 
 
@@ -165,11 +177,22 @@ def _in_polyhedron(hinge: ExactHinge, domain: FlatDomain) -> tuple[Status, float
     return found, 0.0 if not off else -np.inf, 0.0 if not on else np.inf
 
 
-def _in_hull(rows: HingeRows, points: Any) -> Reach:
-    """Over the vertices: floats find the ends, and exact values of those near them decide."""
+def _hull(rows: HingeRows, points: Any) -> Rows:
+    if not is_array(points) and not isinstance(points, list | tuple):
+        raise InvalidInput(
+            "neither a domain nor points",
+            value=repr(points)[:60],
+            remedy="give Sphere(), NormBall(), Box, ... or an array with a point a row",
+        )
     hull = read_rows(points, rows.dim)
     if len(hull) == 0:
         raise InvalidInput("a hull of no points", value=0, remedy="give at least one row")
+    return hull
+
+
+def _in_hull(rows: HingeRows, points: Any) -> Reach:
+    """Over the vertices: floats find the ends, and exact values of those near them decide."""
+    hull = _hull(rows, points)
     floats = hull.matrix.float64()
     sizes = np.linalg.norm(floats, axis=1).max() * (1 + 8 * U * rows.dim) + LEAST_ROOT
 
@@ -207,18 +230,43 @@ class _Search:
             found, self.low[j], self.high[j] = reach(j)
             self.status[j], self.proof[j] = found, "closed form"
 
+    def behind_norm(self) -> None:
+        """A box or a hull in front of a norm: by constants, bounds and points."""
+        is_box = isinstance(self.domain, Box)
+        if is_box:
+            self.domain.check(self.rows.dim)
+        points = (
+            points_of_box(self.rows, self.domain)
+            if is_box
+            else _hull(self.rows, self.domain).matrix
+        )
+        signs = self.rows.signs
+        count = len(signs)
+        bounds = bounds_behind_norm(self.rows, self.domain if is_box else points)
+        self.low[:count], self.high[:count] = bounds
+        for sign, status in ((1, Status.ALWAYS), (-1, Status.NEVER)):
+            constant = np.zeros(len(self.status), dtype=bool)
+            constant[:count] = signs == sign
+            self._settle(constant, status, "closed form")
+        self._by_intervals()
+        if (self.status == Status.UNDECIDED).any():
+            above, below = signs_at(self.network, points)
+            self._settle(above & below, Status.SOMETIMES, "points")
+
     def deeper(self, limit: int) -> None:
         if len(self.network.hidden_layers) > 1:
-            walker = _IntervalWalk(self)
-            inputs = self._inputs()
-            walk(self.network.steps_to_last_hinge, inputs, walker.apply)
-            self._settle(self.high <= 0, Status.NEVER, "bounds")
-            self._settle(self.low > 0, Status.ALWAYS, "bounds")
+            self._by_intervals()
         if (self.status == Status.UNDECIDED).any():
             if isinstance(self.domain, Domain):
                 self._by_regions(limit)
             else:
                 self._by_points()
+
+    def _by_intervals(self) -> None:
+        walker = _IntervalWalk(self)
+        walk(self.network.steps_to_last_hinge, self._inputs(), walker.apply)
+        self._settle(self.high <= 0, Status.NEVER, "bounds")
+        self._settle(self.low > 0, Status.ALWAYS, "bounds")
 
     def _settle(self, where: Any, status: Status, proof: str) -> None:
         for j in np.flatnonzero(where & (self.status == Status.UNDECIDED)).tolist():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -13,9 +13,8 @@ from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
 from exact.geometry.combinatorics.codes import Hinge
 from exact.geometry.combinatorics.tables import Columns, Tabular
+from exact.instruments.batches.neurons.status_behind_norms import negated
 from exact.instruments.batches.points import read_rows
-from exact.networks.activations import ReLU
-from exact.networks.layers import Layer
 from exact.networks.network import Network
 
 
@@ -130,10 +129,4 @@ class StatusOnData(NeuronStatus):
 
 def _negative(network: Network, hinge: Hinge, rows: RationalMatrix) -> BitArray:
     """Where z < bend: at the others of the rows where the hinge is off, z is the bend."""
-    *before, block = network.up_to_layer(hinge.layer).blocks
-    *layers, last = block.layers
-    bend = last.activation.breakpoints[hinge.breakpoint]
-    turned = [-x for x in last.operator.row(hinge.neuron)]
-    layer = Layer.of([turned], [bend - last.bias.row(hinge.neuron)[0]], ReLU())
-    cut = replace(block, layers=(*layers, layer))
-    return Network((*before, cut)).codes(rows, (hinge.layer, hinge.layer)).bits[:, 0]
+    return negated(network, [hinge]).codes(rows, (hinge.layer, hinge.layer)).bits[:, 0]

@@ -1,0 +1,78 @@
+"""Rows in front of a network, whatever the subject: of a toy its data, of a language layer the
+residual vectors of a text, with the unit that is drawn independently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from exact import Network
+from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.numbers import FloatArray
+from studies.statistics import SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.subjects import LanguageLayer, Subject, Toy
+
+ROWS = "rows"
+MOST, DRAWS = 600, 499
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A network, vectors in front of it, and the unit each belongs to: `rows` stand for
+    themselves, tokens for their sequence.
+    """
+
+    name: str
+    network: Network
+    vectors: FloatArray
+    places: IndexArray
+    unit: str
+
+    @classmethod
+    def of(cls, subject: Subject, most: int = MOST) -> Rows:
+        """The first rows of a toy that learned, or of a language layer with ReLU for its smooth
+        activation. Raises Degenerate for fewer than 20.
+        """
+        if isinstance(subject, LanguageLayer):
+            name, network = subject.relu_ised
+            found, places = subject.vectors[:most], subject.places
+            unit = ROWS if places is None else SEQUENCES
+        else:
+            subject.must_have_learned()
+            name, network, found = subject.name, subject.block, subject.residuals[:most]
+            places, unit = None, ROWS
+        if len(found) < 20:
+            remedy = "give 20 rows or more"
+            raise Degenerate("there are too few rows", value=f"{len(found)}", remedy=remedy)
+        of_each = np.arange(len(found)) if places is None else places[: len(found)]
+        return cls(name, network, found, np.asarray(of_each), unit)
+
+    def halves(self) -> tuple[IndexArray, IndexArray]:
+        """Row numbers of two halves that share no unit. Raises Degenerate for one unit."""
+        units = np.unique(self.places)
+        if len(units) < 2:
+            remedy = "give two sequences or more"
+            raise Degenerate("there is one unit only", value=self.unit, remedy=remedy)
+        first = np.isin(self.places, units[::2])
+        return np.flatnonzero(first), np.flatnonzero(~first)
+
+    def over_units(
+        self, rows: IndexArray, statistic: Callable[[IndexArray], float], rng: np.random.Generator
+    ) -> Estimate:
+        """A statistic of some rows, by their numbers, and its interval over units drawn anew."""
+        groups = [rows[self.places[rows] == one] for one in np.unique(self.places[rows])]
+
+        def of_rows(drawn: FloatArray) -> float:
+            return statistic(drawn.astype(np.int64))
+
+        return over_clusters(groups, rng, statistic=of_rows, unit=self.unit, draws=DRAWS)
+
+
+def has_rows(subject: Subject) -> bool:
+    """Whether there are rows in front of a hidden layer."""
+    network = subject.block if isinstance(subject, Toy) else subject.network
+    there = not isinstance(subject, Toy) or subject.dataset is not None
+    return there and bool(network.hidden_layers)
