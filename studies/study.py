@@ -319,7 +319,8 @@ class _Steps:
         """What a question found, on a line, as soon as it is answered; the section itself."""
         self._end()
         told = report.counts(section.findings).values()
-        self.screen.print(f"{'':11}{section.claim}: {'; '.join(told) or 'nothing to say'}")
+        line = f"{'':11}{section.claim}: {'; '.join(told) or 'nothing to say'}"
+        self.screen.print(line, soft_wrap=True)
         return section
 
     def _end(self) -> None:

@@ -334,12 +334,12 @@ def prepare(
     tokens = QUICK_TOKENS if quick else TOKENS
 
     def language_layers() -> tuple[LanguageLayer, ...]:
-        layers: tuple[LanguageLayer, ...] = ()
+        layers: list[LanguageLayer] = []
         if "language" in groups:
-            layers = _tiny_layers(folder, seed, device, report, tokens, earlier)
+            layers += _tiny_layers(folder, seed, device, report, tokens, earlier)
         if gpt2 is not None and real is not None:
             layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
-        return layers
+        return tuple(layers)
 
     layers = WhenAsked(language_layers)
     found = (toys, deep, spheres, layers, seed, device, tuple(failed))

@@ -167,7 +167,9 @@ def findings_of(
 
 
 def _told(median: Estimate, high: Estimate) -> str:
-    return f"change of the output: median {median}; 99th percentile {high}"
+    """The finding says beside it why an interval is missing."""
+    of = high if high.interval or high.value is None else f"{high.value:.3g} without an interval"
+    return f"change of the output: median {median}; 99th percentile {of}"
 
 
 def _eps(network: Network) -> dict[str, JSON]:
