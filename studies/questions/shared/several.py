@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from exact import Network, TooLarge, Undecided
+from exact.arithmetic.numbers import FloatArray
 from exact.sources import torch_modules
 from studies.finding import JSON
 from studies.questions.shared.nets import Measured, Nets
-from studies.statistics import Degenerate, Estimate
+from studies.statistics import NETS, Degenerate, Estimate, over_clusters, wilson
 from toy_models import TrainResult
 
+LONGEST = 80  # characters of the subject of a finding
 Found = Mapping[str, "float | str"]
 Several = Callable[[Network, TrainResult, np.random.Generator], Found]
 """What is measured of one net by name: a number, or why there is none."""
@@ -52,6 +54,32 @@ def brief(estimate: Estimate) -> str:
         return f"{estimate.value:.2g} (no interval)"
     low, high = estimate.interval
     return f"{estimate.value:.2g} [{low:.2g}, {high:.2g}]"
+
+
+def share_of_nets(measured: Measured, rng: np.random.Generator) -> Estimate:
+    """The mean over nets of a statistic between 0 and 1; see `share_or_wilson`."""
+    return share_or_wilson([*measured.values.values()], rng, unit=NETS)
+
+
+def share_or_wilson(
+    values: Sequence[float] | FloatArray, rng: np.random.Generator, *, unit: str
+) -> Estimate:
+    """The mean of values between 0 and 1, over units. Where every unit has 1 (or 0) no resampling
+    knows an interval: it is then Wilson's of the share of units that have it, which the mean
+    cannot be below (or above).
+    """
+    given = np.asarray(values, dtype=np.float64)
+    if len(given) and (given.min() == 1 or given.max() == 0):
+        return wilson(int(given.sum()), len(given), unit=unit)
+    return over_clusters(given, rng, unit=unit)
+
+
+def named(subject: str, measured: Measured) -> str:
+    """A subject and its nets; how many could not be measured is left to the data where a table has
+    no room for it.
+    """
+    whole = f"{subject}, {measured.told}"
+    return whole if len(whole) <= LONGEST else f"{subject}, {measured.nets.told}"
 
 
 def data_of(estimates: Mapping[str, Estimate]) -> dict[str, JSON]:
