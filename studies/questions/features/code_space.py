@@ -30,7 +30,7 @@ from studies.questions.shared.labelled_items import NESTED, Labelled
 from studies.questions.shared.nearest_items import nmf
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
-from studies.questions.shared.several import Found, brief, several
+from studies.questions.shared.several import Found, brief, several, share_of_nets, share_or_wilson
 from studies.questions.shared.subject_rows import ROWS
 from studies.rules import SHARE, Claim, above, larger_than
 from studies.statistics import MINIMUM, NETS, Degenerate, Estimate, over_clusters
@@ -274,6 +274,9 @@ def of_toy(toy: Toy, seed: int) -> list[Finding]:
             name: over_clusters(values[np.isfinite(values)], rng, unit=ROWS)
             for name, values in told.items()
         }
+        for name in (*SORTS, "moved"):
+            known = told[name][np.isfinite(told[name])]
+            estimates[name] = share_or_wilson(known, rng, unit=ROWS)
         found.extend(_findings(toy.name, ROWS, estimates, {}, {}))
         return found[0]
 
@@ -296,6 +299,7 @@ def nets_findings(
     """Both claims over nets."""
     rng = np.random.default_rng(seed)
     found, control = ({name: one[name].over(rng) for name in NAMES} for one in (after, before))
+    found |= {name: share_of_nets(after[name], rng) for name in (*SORTS, "moved")}
     return _findings(subject, NETS, found, control, after["class"].data)
 
 

@@ -35,7 +35,7 @@ from studies.questions.shared.labelled_items import (
 from studies.questions.shared.nearest_items import MIXED, Nearest, activations, how_many, nmf
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
-from studies.questions.shared.several import Found, brief, several
+from studies.questions.shared.several import Found, brief, several, share_of_nets
 from studies.rules import SHARE, Claim, above, larger_than
 from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects
@@ -156,6 +156,7 @@ def family_findings(
     """How many neurons are polysemantic over nets, and how many more than directions."""
     rng = np.random.default_rng(seed)
     found = {name: one.over(rng) for name, one in after.items()}
+    found["neurons"] = share_of_nets(after["neurons"], rng)
     untrained = before["neurons"].over(rng)
     return _findings(subject, NETS, found, {"untrained": untrained}, after["neurons"].data)
 

@@ -116,6 +116,8 @@ def test_one_toy_is_told_over_its_examples() -> None:
     toy = Toy.of("mine", quadrants(0.5), Dataset.of(points[kept], labels[kept]))
     found = code_space.of_toy(toy, 0)
     assert found[3].data["moved_float"] == pytest.approx(50 / 60)
+    # all codes of a mask exist: no resampling knows an interval, Wilson's does
+    assert found[0].data["exist_float"] == 1 and found[0].data["exist_method"] == "Wilson"
     assert [one.subject for one in found] == [*(f"mine: {sort}" for sort in SORTS), "mine"]
     assert found[3].verdict is Verdict.SUPPORTED and "rows" in found[3].value
     assert code_space.fits(toy) and not code_space.fits(Toy.of("no data", quadrants(0.0)))

@@ -63,8 +63,9 @@ def test_clusters_of_a_plane_are_held_against_its_cells() -> None:
 
 
 def test_clusters_of_no_one_class() -> None:
-    """Two codes of 50 items each: one of one class, the other of four."""
-    distances = 3.0 * (np.arange(100)[:, None] // 50 != np.arange(100) // 50)
-    distances += 0.01 * np.abs(np.subtract.outer(np.arange(100.0), np.arange(100.0)))
-    labels = np.where(np.arange(100) < 50, 0, np.arange(100) % 4)
-    assert polysemantic_neurons.of_clusters(distances, labels) == 0.5
+    """Three codes of 50 items each: two of one class, the last of four."""
+    places = np.arange(150)
+    distances = 3.0 * (places[:, None] // 50 != places // 50)
+    distances += 0.01 * np.abs(np.subtract.outer(places, places))
+    labels = np.where(places < 100, places // 50, places % 4)
+    assert polysemantic_neurons.of_clusters(distances, labels) == pytest.approx(1 / 3)
