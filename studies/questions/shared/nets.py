@@ -19,6 +19,8 @@ from toy_models.populations import Arm, population
 
 STEPS = 300
 """Of training: the tasks of the ensembles are learned in a third of the steps of the toys."""
+SPARE = 4
+"""Nets beyond those that a verdict needs: some do not learn, or cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ def ensemble(
     group: int = 0,
     steps: int | None = None,
 ) -> list[Nets]:
-    """Nets of a config: 30, or as many as the study has, few if it is quick; one `Nets` an arm,
+    """Nets of a config: 34, or as many as the study has, few if it is quick; one `Nets` an arm,
     trained for so many steps (None: `STEPS`).
 
     Groups of other numbers have other seeds, so that nets of several groups are independent.
     """
-    count = subjects.nets(MINIMUM)
+    count = subjects.nets(MINIMUM + SPARE)
     first = (subjects.seed * 100 + group) * count % (SEEDS - count)
     found = population(
         replace(config, steps=STEPS if steps is None else steps, device=subjects.device),
