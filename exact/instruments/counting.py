@@ -30,8 +30,8 @@ from exact.geometry.domains.base import FlatDomain
 from exact.geometry.domains.ellipsoids import quadric_of
 from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
-from exact.networks.required import require_network
 from exact.propagation.bounds import _Body
 from exact.propagation.cursor import begin, first_layer, layer_halfspaces
 

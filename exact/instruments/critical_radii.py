@@ -31,9 +31,9 @@ from exact.geometry.domains.round import Sphere
 from exact.geometry.domains.straight import Ray
 from exact.geometry.pencils.pencil import Direction
 from exact.instruments.batches.neurons.radius_bounds import require_one_layer
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.required import require_network
 from exact.partition import partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.engine import behind_norm

@@ -18,9 +18,9 @@ from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import RationalMatrix
 from exact.errors import InvalidInput
 from exact.networks.activations import AbsoluteValue
+from exact.networks.evaluation.required import require_network
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
-from exact.networks.required import require_network
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 

@@ -13,8 +13,8 @@ from exact.geometry.budgets import Budget
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.domains.flat import RealSpace
 from exact.geometry.polyhedra.halfspace import Point, homogeneous, is_inside, side
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
-from exact.networks.required import require_network
 from exact.propagation.chart import chart
 from exact.propagation.charts import AffineChart
 from exact.regions.engine import Job, Problem, Progress

@@ -20,10 +20,10 @@ from exact.geometry.budgets import Budget, Watch
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
+from exact.networks.evaluation.required import require_network
 from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.required import require_network
 from exact.propagation.chart import Chart, chart, flat_of, sphere_dimension
 from exact.propagation.norm_walks import radius_matters
 from exact.regions.cells import Cells, Outcome

@@ -24,6 +24,8 @@ _FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, Ass
 def listening(modules: Mapping[_K, nn.Module]) -> Iterator[dict[_K, torch.Tensor]]:
     """What each of the modules reads, after a forward.
 
+    >>> import torch
+    >>> from torch import nn
     >>> linear = nn.Linear(2, 1)
     >>> with listening({0: linear}) as heard:
     ...     out = linear(torch.ones(1, 2))

@@ -24,7 +24,10 @@ def tensors(path: Path, names: Sequence[str]) -> list[torch.Tensor]:
     """Some tensors of a shard. Raises InvalidInput for one that is missing, truncated or holds
     something else than was written. Cost: one read, and a digest.
 
+    >>> import torch
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from exact.sources.stream_shards import packed
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "shard"
     ...     size = path.write_bytes(packed({"tokens": torch.tensor([3, 1])}))

@@ -87,6 +87,7 @@ def refuse_hooks(module: nn.Module) -> None:
 
     Cost: one look at every submodule.
 
+    >>> from torch import nn
     >>> refuse_hooks(nn.Linear(2, 1))
     """
     _refuse_global_hooks()

@@ -13,8 +13,8 @@ from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, whole
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput
 from exact.networks.evaluation.batches import nested_rows
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
-from exact.networks.required import require_network
 
 Errors = Literal["raise", "keep"]
 

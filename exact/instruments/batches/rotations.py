@@ -31,8 +31,8 @@ from exact.geometry.pencils.pencil import Direction
 from exact.geometry.pencils.positions import compare_points, position_float
 from exact.instruments.batches.points import Errors, Rows, read_rows, spread
 from exact.kernels.circle_angles import angles_before
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
-from exact.networks.required import require_network
 from exact.propagation.circle_filters import ReadOut, bases
 from exact.regions.arcs.circles.batches import (
     DEFAULT_LIMIT,

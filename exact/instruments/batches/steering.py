@@ -31,8 +31,8 @@ from exact.errors import InvalidInput, certain, shown
 from exact.geometry.combinatorics.tables import Columns, Tabular
 from exact.geometry.pencils.pencil import Direction, Frame
 from exact.geometry.pencils.positions import CurvePoint, parameter_ball
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
-from exact.networks.required import require_network
 from exact.regions.arcs.crossings import exact_parameter, sympy_rational
 from exact.regions.arcs.lines.batches import LineBatch, partition_lines
 from exact.regions.arcs.partition import CurvePartition

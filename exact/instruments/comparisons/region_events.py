@@ -18,8 +18,8 @@ from exact.geometry.budgets import Budget
 from exact.geometry.combinatorics.codes import SplineCode, code_keys
 from exact.geometry.domains.base import Domain
 from exact.instruments.comparisons.side_by_side import bits_of_each, side_by_side
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
-from exact.networks.required import require_network
 from exact.partition import DEFAULT_LIMIT, partition
 from exact.regions.cells import Outcome
 from exact.regions.partition import Partition

@@ -14,10 +14,10 @@ from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational, RationalMatrix
 from exact.errors import InvalidInput, Unsupported
+from exact.networks.evaluation.required import require_network
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.required import require_network
 
 _ZERO, _ONE = Rational(0), Rational(1)
 Rows = list[list[Rational]]

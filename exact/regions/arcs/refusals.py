@@ -7,7 +7,7 @@ from typing import Any
 from exact.errors import InvalidInput
 from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.round import Sphere
-from exact.networks.required import require_network
+from exact.networks.evaluation.required import require_network
 from exact.regions.engine import NORM_IS_NOT_FIRST, Problem, Refusal
 
 

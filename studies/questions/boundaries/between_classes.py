@@ -41,6 +41,7 @@ from studies.questions.shared.starts import (
     GROUPS,
     TASKS,
     Start,
+    deep_steps,
     deep_toy,
     has_classes,
     in_groups,
@@ -60,6 +61,7 @@ from studies.statistics import (
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from studies.texts import POLYTOPE_LENS
 from toy_models import TrainResult
+from toy_models.populations import Arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -119,12 +121,10 @@ def ask(subjects: Subjects) -> Answer:
         ]
     else:
         for group, task in enumerate(TASKS):
-            trained, untrained = (
-                several(nets, NAMES, of_net)
-                for nets in ensemble(
-                    subjects, deep_toy(task), ("trained", "untrained"), group=group
-                )
-            )
+            arms: tuple[Arm, ...] = ("trained", "untrained")
+            steps = deep_steps(task)
+            nets = ensemble(subjects, deep_toy(task), arms, group=group, steps=steps)
+            trained, untrained = (several(one, NAMES, of_net) for one in nets)
             findings += of_nets(task, trained, untrained, subjects.seed)
             curves += [_curve(task, arm, group) for arm in (trained, untrained)]
     for layer in filter(fits, subjects.language):

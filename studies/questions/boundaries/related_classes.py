@@ -30,6 +30,7 @@ from studies.questions.shared.starts import (
     GROUPS,
     HIERARCHY,
     Start,
+    deep_steps,
     deep_toy,
     in_groups,
     is_deep_classifier,
@@ -40,6 +41,7 @@ from studies.statistics import Degenerate, over_clusters
 from studies.subjects import Subject, Subjects, Toy
 from studies.texts import POLYTOPE_LENS
 from toy_models import TrainResult
+from toy_models.populations import Arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -86,10 +88,10 @@ def ask(subjects: Subjects) -> Answer:
             if fits(toy)
         ]
         return Answer(tuple(findings))
-    trained, untrained = (
-        several(nets, NAMES, of_net)
-        for nets in ensemble(subjects, deep_toy(HIERARCHY), ("trained", "untrained"), group=GROUP)
-    )
+    arms: tuple[Arm, ...] = ("trained", "untrained")
+    steps = deep_steps(HIERARCHY)
+    nets = ensemble(subjects, deep_toy(HIERARCHY), arms, group=GROUP, steps=steps)
+    trained, untrained = (several(one, NAMES, of_net) for one in nets)
     findings = [
         finding for way in WAYS for finding in of_nets(way, trained, untrained, subjects.seed)
     ]

@@ -163,7 +163,7 @@ class Rays:
 
     def prominence(self) -> tuple[float, float]:
         """p / (p + c), and where the peak is: chosen on every other ray, told by the rest, and the
-        other way round. NaN where nothing is crossed.
+        other way round (one of the two where the other crosses nothing there). NaN without any.
         """
         even = np.arange(len(self.lengths)) % 2 == 0
         found, places = [], []
@@ -175,7 +175,8 @@ class Rays:
             c = self.density(0 * middle, middle / 4, ~chosen)
             found.append(float((p / (p + c))[0]) if p + c > 0 else np.nan)
             places.append(float(middle[0]))
-        return float(np.mean(found)), float(np.sqrt(places[0] * places[1]))
+        known = [value for value in found if np.isfinite(value)]
+        return float(np.mean(known)) if known else np.nan, float(np.sqrt(places[0] * places[1]))
 
     def changes(self) -> tuple[int, int]:
         """Class changes within the octaves at t < 1, and at t >= 1."""

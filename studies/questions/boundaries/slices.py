@@ -353,7 +353,7 @@ def _draw_slice(nets: Nets) -> Canvas:
     from viz.figures.polytopes import polytopes_figure
 
     network, result = nets.networks[0], nets.results[0]
-    one = start(network, result.dataset.inputs.double().numpy(), min(1, DEPTH - 1))
+    one = start(network, result.dataset.inputs.double().numpy(), 1)
     rng = np.random.default_rng(result.config.seed)
     labels = result.dataset.targets.numpy()
     for those in triples(labels, 20, rng, one=False):

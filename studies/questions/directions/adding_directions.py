@@ -12,6 +12,9 @@ would flip fewer. Sums of random directions turn v in a random plane themselves,
 come out even but for their length; sums of other data vectors need not. The flips of each
 direction alone, added up, stand beside: that k directions flip fewer than that is the growth of
 their sum with the square root of k. Without a norm the vectors are first brought to one length.
+
+That the second rule refutes every ratio above 0.9, and not only those within 0.1 of 1, was settled
+after a first look at five nets had shown ratios above 1.1, which the narrower rule left open.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from studies.question import Question
 from studies.questions.features import (
     clusters,
+    code_space,
     codes_and_magnitude,
     cosine_and_hamming,
     nmf_directions,
@@ -21,4 +22,5 @@ QUESTIONS: tuple[Question, ...] = (
     superposed_features.QUESTION,
     codes_and_magnitude.QUESTION,
     cosine_and_hamming.QUESTION,
+    code_space.QUESTION,
 )

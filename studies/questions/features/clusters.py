@@ -55,7 +55,7 @@ from studies.questions.shared.labelled_items import (
 )
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
-from studies.questions.shared.several import Found, brief, several
+from studies.questions.shared.several import Found, brief, several, share_of_nets
 from studies.rules import SHARE, Claim, above, larger_than
 from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects
@@ -298,7 +298,7 @@ def _pure_finding(
     told: Mapping[str, Measured],
     rng: np.random.Generator,
 ) -> Finding:
-    share, more = mine.over(rng), mine.minus(control, rng)
+    share, more = share_of_nets(mine, rng), mine.minus(control, rng)
     means = {name: _mean(one) for name, one in told.items()}
     before, left = control.over(rng), mine.nets.left_out
     value = (
@@ -321,7 +321,7 @@ def _pure_finding(
 def _connected_finding(
     subject: str, mine: Measured, control: Measured, rng: np.random.Generator
 ) -> Finding:
-    share, more = mine.over(rng), mine.minus(control, rng)
+    share, more = share_of_nets(mine, rng), mine.minus(control, rng)
     value = f"connected {share}; minus items at random {brief(more)}"
     data = {**share.data("connected"), **more.data("minus_random"), **mine.data}
     return CONNECTED.finding(subject, share, more, value=value, data=data)

@@ -89,7 +89,7 @@ def ask(subjects: Subjects) -> Answer:
 def _ensembles(subjects: Subjects) -> list[tuple[str, Sequence[Nets]]]:
     model = ModelConfig((12,), "layernorm", embed_dim=0)
     behind = ensemble(subjects, TrainConfig(task="direction3", model=model), ARMS)
-    return [(EIGHT.name, EIGHT.trained(subjects)), ("direction3 (12), LayerNorm", behind)]
+    return [(EIGHT.name, EIGHT.trained(subjects)), ("direction3 (12), LayerNorm, nets", behind)]
 
 
 def fits(subject: Subject) -> bool:

@@ -46,7 +46,7 @@ from studies.questions.shared.nearest_items import (
 )
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
-from studies.questions.shared.several import Found, brief, several
+from studies.questions.shared.several import Found, brief, several, share_of_nets
 from studies.rules import SHARE, Claim, above, larger_than, smaller_than
 from studies.statistics import NETS, SEQUENCES, Degenerate
 from studies.subjects import LanguageLayer, Subject, Subjects
@@ -190,7 +190,7 @@ def family_findings(
 ) -> list[Finding]:
     """Purity of NMF directions against random ones, and their crossings."""
     rng = np.random.default_rng(seed)
-    share, more = after["NMF"].over(rng), after["NMF"].minus(after["random"], rng)
+    share, more = share_of_nets(after["NMF"], rng), after["NMF"].minus(after["random"], rng)
     untrained, crossed = before["NMF"].over(rng), after["pure minus others"].over(rng)
     means = {name: one.over(rng).value for name, one in after.items()}
     value = (

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from exact import Network
+from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
@@ -34,7 +35,7 @@ from studies.questions.shared.labelled_items import (
 from studies.questions.shared.nearest_items import MIXED, Nearest, activations, how_many, nmf
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
-from studies.questions.shared.several import Found, brief, several
+from studies.questions.shared.several import Found, brief, several, share_of_nets
 from studies.rules import SHARE, Claim, above, larger_than
 from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects
@@ -113,6 +114,11 @@ def of_nmf(vectors: FloatArray, count: int, seed: int) -> Nearest:
     )
 
 
+def of_clusters(distances: FloatArray, labels: IndexArray) -> float:
+    """The share of clusters of which no more than half are of one class, NaN without a cluster."""
+    return 1 - Clusterings.of([hdbscan(distances, MIDDLE)]).pure(labels, threshold=MIXED)
+
+
 def statistics(
     network: Network, result: TrainResult, rng: np.random.Generator, *, count: int = ITEMS
 ) -> Found:
@@ -120,8 +126,7 @@ def statistics(
     items = Labelled.of_net(network, result, count)
     vectors, most, labels = activations(network, items), how_many(items), items.labels
     neurons, directions = of_neurons(vectors, most), of_nmf(vectors, most, result.config.seed)
-    codes = between_codes(network.codes(items.inputs, (1, 1)))
-    clusters = 1 - Clusterings.of([hdbscan(codes, MIDDLE)]).pure(labels, threshold=MIXED)
+    clusters = of_clusters(between_codes(network.codes(items.inputs, (1, 1))), labels)
     return {
         "neurons": neurons.mixed(labels),
         "NMF": directions.mixed(labels),
@@ -151,6 +156,7 @@ def family_findings(
     """How many neurons are polysemantic over nets, and how many more than directions."""
     rng = np.random.default_rng(seed)
     found = {name: one.over(rng) for name, one in after.items()}
+    found["neurons"] = share_of_nets(after["neurons"], rng)
     untrained = before["neurons"].over(rng)
     return _findings(subject, NETS, found, {"untrained": untrained}, after["neurons"].data)
 

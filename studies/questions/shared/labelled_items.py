@@ -120,10 +120,6 @@ class Labelled:
 
         return leaving_out(kept, self.sequences, rng, SEQUENCES)
 
-    def permuted(self, rng: np.random.Generator) -> Labelled:
-        """The same with the labels dealt out anew."""
-        return replace(self, labels=rng.permutation(self.labels))
-
 
 def _evenly_spaced(layer: LanguageLayer) -> IndexArray:
     """Of the tokens at hand, at most so many a sequence, nearest to evenly spaced positions; the

@@ -11,6 +11,7 @@ import numpy as np
 from exact import Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
+from studies.questions.shared import nets
 from studies.statistics import Degenerate
 from studies.subjects import LanguageLayer, Subject, Toy
 from toy_models import ModelConfig, TrainConfig
@@ -25,6 +26,9 @@ TASKS = {
     "spirals": {},
 }
 """The tasks of the deep toys, with their options."""
+
+SLOW = (HIERARCHY, "spirals")
+"""Tasks that some seeds do not learn in the usual steps."""
 
 GROUPS = "groups of items"
 GROUP_COUNT = 10
@@ -64,6 +68,11 @@ def deep_toy(task: str, norm: NormName = "none", *, bias: bool = True) -> TrainC
     """Four hidden layers of 16 on a task of `TASKS`, with a norm in front or none."""
     model = ModelConfig((WIDTH,) * DEPTH, norm, embed_dim=0, bias=bias)
     return TrainConfig(task=task, task_options=TASKS[task], model=model)
+
+
+def deep_steps(task: str) -> int:
+    """The steps of training in which deep toys of every seed learn a task."""
+    return nets.STEPS * (2 if task in SLOW else 1)
 
 
 def is_deep(subject: Subject) -> bool:

@@ -206,6 +206,12 @@ def test_high_attribution_without_a_high_neuron_can_come_out_either_way() -> Non
     assert attributed.against_finding("x", made(0.3), made(0.03), RNG(0)).verdict is REFUTED
 
 
+def test_high_positions_are_the_top_tenth() -> None:
+    found = made(0.3)
+    assert found.high.sum() == 60
+    assert found.whole[found.high].min() > found.whole[~found.high].max()
+
+
 def test_the_largest_neuron_is_a_share_of_sizes() -> None:
     found = attributed.Attribution.of(np.array([[[3.0, -1, 0], [1, 1, -2]]]))
     assert found.whole.tolist() == [2, 0] and found.largest.tolist() == [0.75, 0.5]

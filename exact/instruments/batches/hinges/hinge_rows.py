@@ -23,10 +23,10 @@ from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix
 from exact.errors import Unsupported
 from exact.geometry.combinatorics.codes import Hinge
+from exact.networks.evaluation.required import require_network
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.required import require_network
 
 Tensor = torch.Tensor
 ROOM = 1.0 + 2.0**-6  # for products of two errors, and for the rounding of the bounds

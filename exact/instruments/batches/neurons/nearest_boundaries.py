@@ -38,9 +38,9 @@ from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows,
 from exact.instruments.batches.hinges.read_off import NAMES, Seen
 from exact.instruments.batches.hinges.selection import Measured, candidates, on_sphere, picked_of
 from exact.instruments.batches.points import Errors, Rows, read_rows, require_hinges, require_k
+from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.required import require_network
 
 Tensor = torch.Tensor
 _CHUNK = 1 << 19  # entries of the largest array of a chunk
