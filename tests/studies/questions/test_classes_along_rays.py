@@ -33,7 +33,7 @@ def test_rays_are_counted_once_and_by_where_the_class_changes() -> None:
 
 def test_a_network_with_one_class_supports_and_one_with_two_refutes() -> None:
     inputs = torch.tensor(np.random.default_rng(0).uniform(1, 2, (100, 1)))
-    data = Dataset.of(inputs, torch.arange(100) % 2)
+    data = Dataset.of(inputs, torch.arange(100) % 2, classes=9)  # not those of the outputs
     for place, verdict in ((100.0, SUPPORTED), (3.0, REFUTED)):
         toy = Toy.of("a network", beyond(place), data)
         assert classes_along_rays.of_toy(toy, 0).verdict is verdict

@@ -50,7 +50,7 @@ def test_two_lines_between_two_grid_points_are_seen_as_one_or_none() -> None:
 def test_a_network_whose_map_is_seen_supports_and_one_with_hidden_pairs_refutes() -> None:
     rng = np.random.default_rng(0)
     inputs = torch.tensor(rng.uniform(0, 16, (60, 2)))
-    data = Dataset.of(inputs, torch.arange(60) % 2)
+    data = Dataset.of(inputs, torch.arange(60) % 2, classes=9)  # not those of the outputs
     angle = rng.uniform(0, np.pi, 12)
     rows = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     seen = walls(rows.tolist(), (-rows @ [5, 5] + rng.uniform(-3, 3, 12)).tolist())

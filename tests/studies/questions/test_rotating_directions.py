@@ -136,7 +136,7 @@ def test_the_claim_can_come_out_either_way_and_needs_both() -> None:
 
 def test_a_smooth_toy_is_asked_with_relu_and_a_long_name_fits() -> None:
     network = tensors.mlp([(np.eye(2), [0.1, 0]), (np.eye(2), None)], GELU())
-    toy = Toy.of("m" * 60, network, make("moons", count=40))
+    toy = Toy.of("m" * 60, network, make("blobs", count=40))
     (finding,) = asked.ask(Subjects.of(toy, quick=True)).findings
     assert finding.subject == f"{'m' * 60}, with ReLU" and "own activation" in finding.value
     assert titled(toy, "written by neurons") == f"{'m' * 60}: written by neurons"

@@ -47,7 +47,7 @@ def test_equal_shares_have_the_interval_of_wilson() -> None:
     low, high = share_or_wilson([1.0] * 30, rng, unit="nets").interval or (0, 0)
     assert 0.88 < low < 0.9 and high == pytest.approx(1)
     assert share_or_wilson([0.5] * 30, rng, unit="nets").interval is None
-    assert share_or_wilson([0.4, 0.6] * 15, rng, unit="nets").method == "BCa"
+    assert share_or_wilson([0.4, 0.6] * 15, rng, unit="nets").method.startswith("stud")
 
 
 def test_estimates_are_told_in_few_words() -> None:

@@ -82,7 +82,7 @@ def test_a_network_with_a_shell_supports_and_one_without_refutes() -> None:
     inputs = torch.tensor(np.random.default_rng(3).standard_normal((60, 2)))
     for net, verdict in (
         (spheres([0.5], count=15), SUPPORTED),
-        (spheres(DENSE_INSIDE, count=1), REFUTED),
+        (spheres(DENSE_INSIDE, count=3), REFUTED),
     ):
         data = Dataset.of(inputs, net.forward_float(inputs.numpy()))
         assert shells.of_toy(Toy.of("a net", net, data), 0).verdict is verdict

@@ -71,7 +71,7 @@ def test_walls_between_three_classes_support_and_walls_around_refute() -> None:
     rng = np.random.default_rng(1)
     labels = np.arange(90) % 3
     inputs = torch.tensor(CORNERS[labels, :2] + 0.05 * rng.standard_normal((90, 2)))
-    data = Dataset.of(inputs, torch.tensor(labels))
+    data = Dataset.of(inputs, torch.tensor(labels), classes=9)  # not those of the outputs
     middle = np.linspace(0.4, 0.9, 15)
     between = walls([[1, 0], [0, 1]] * 15, (-np.repeat(middle, 2)).tolist())
     edge = np.linspace(0.08, 0.25, 15)
