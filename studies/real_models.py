@@ -15,7 +15,7 @@ from exact import GatedMLP, Unsupported
 from exact.errors import InvalidInput, MissingExtra
 from exact.sources import checkpoint_folders, transformers
 from exact.sources.residual_streams import capture
-from studies.subjects import NO_TOKEN, POSITIONS, SEQUENCES, SKIPPED, LanguageLayer, spread
+from studies.language_layers import NO_TOKEN, POSITIONS, SEQUENCES, SKIPPED, LanguageLayer, spread
 from toy_models import language, texts
 from toy_models.variants import MODEL_TYPES
 

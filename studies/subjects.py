@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +18,12 @@ import torch
 from torch import nn
 
 from exact import GatedMLP, InvalidInput, Network, Unsupported
-from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
 from exact.sources import checkpoint_folders, torch_modules, transformers
 from exact.sources import gpt2 as gpt2_source
+from studies import real_models
+from studies.language_layers import NO_TOKEN, POSITIONS, SEQUENCES, SKIPPED, LanguageLayer, spread
 from studies.statistics.estimates import QUICK
 from studies.training import Fit, Training
 from studies.when_asked import WhenAsked
@@ -40,8 +41,6 @@ NORMS: tuple[NormName, ...] = get_args(NormName)
 NORM_NAMES = {"none": "no norm", **{name: kind.__name__ for name, kind in NAMED.items()}}
 TINY = "tiny-gpt2"
 GROUPS = ("toys", "deep", "spheres", "language")
-POSITIONS, SEQUENCES, SKIPPED = 64, 200, 4
-NO_TOKEN = -1  # behind the last of a sequence
 TOKENS, QUICK_TOKENS = SEQUENCES * (POSITIONS - SKIPPED), 120
 STEPS, LANGUAGE_STEPS = 1000, 320
 LONGEST_NAME = 60  # of a network of one's own: findings add words to it, and tables are narrow
@@ -158,48 +157,6 @@ def _require_fit(name: str, network: Network, dataset: Dataset) -> None:
             value=f"rows of {dataset.input_dim} numbers",
             remedy=f"give rows of {network.input_dim}",
         )
-
-
-@dataclass(frozen=True)
-class LanguageLayer:
-    """The MLP of one GPT-2 layer, read from its checkpoint, and residual vectors before its `ln_2`
-    on real text.
-
-    `residuals` is (tokens, d_model); `folder` is where the checkpoint was read from. `sequences`
-    says from which sequence of the text each residual comes (tokens); without it, they stand for
-    themselves. `untrained` is the same layer of the model before training, where that is known.
-    `tokens` is (tokens, 2): the token at which each residual stands, and the one behind it;
-    `positions` (tokens) says where in its sequence.
-    """
-
-    name: str
-    layer: int
-    network: Network
-    residuals: torch.Tensor
-    folder: Path
-    sequences: torch.Tensor | None = None
-    untrained: LanguageLayer | None = None
-    tokens: torch.Tensor | None = None
-    positions: torch.Tensor | None = None
-
-    @property
-    def places(self) -> IndexArray | None:
-        """The number of the sequence of each residual vector, or None."""
-        return None if self.sequences is None else np.asarray(self.sequences.numpy())
-
-    @property
-    def relu_ised(self) -> tuple[str, Network]:
-        """The piecewise affine network of the layer, ReLU put in the place of smooth activations,
-        under a name that says so where it is another one.
-        """
-        affine = self.network.relu_ised()
-        name = self.name if affine == self.network else f"{self.name}, ReLU for GELU"
-        return name, affine
-
-    @cached_property
-    def vectors(self) -> FloatArray:
-        """The residual vectors in float64 (lossless)."""
-        return np.asarray(self.residuals.detach().cpu().double().numpy())
 
 
 Subject: TypeAlias = Toy | LanguageLayer
@@ -422,8 +379,6 @@ def real_layers(
     """The first, middle and last layer of a language model in a folder; of a GPT-2 on the text that
     our tiny one did not see.
     """
-    from studies import real_models
-
     if checkpoint_folders.config(folder).get("model_type") not in MODEL_TYPES.values():
         return real_models.layers_of(folder, name, report, tokens)
     count = transformers.layer_count(folder)
@@ -489,13 +444,6 @@ def held_out_tokens(folder: Path) -> torch.Tensor:
     """The last tenth of the text that the tiny model is trained on, which it does not see."""
     text = language.standard_library_text()
     return language.tokenise(text[-(len(text) // 10) :], folder)
-
-
-def spread(rows: Sized, count: int) -> torch.Tensor:
-    """Places of `count` of the rows, spread evenly over them, in an order of which every prefix is
-    spread as well.
-    """
-    return torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:count]
 
 
 def _checkpoint(name_or_folder: str | Path, report: Report) -> Path:

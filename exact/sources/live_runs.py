@@ -1,5 +1,5 @@
-"""Runs of live models with hooks that listen: what a module reads, and whether the MLP reads what
-its norm gives.
+"""Runs of live models: what a module reads, whether the MLP reads what its norm gives, and whether
+its modules compute what was read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import torch
 from torch import nn
 
 from exact.errors import InvalidInput
+from exact.networks.network import Network
+from exact.sources.gated import GatedMLP
+from exact.sources.torch_comparison import refuse_another_function
+from exact.sources.torch_views import Views, refuse_more_than_weights, unwrapped
 
 _K = TypeVar("_K", bound=Hashable)
 _IDS = ("input_ids", "decoder_input_ids")
@@ -106,3 +110,29 @@ def _equal(given: torch.Tensor | None, read: torch.Tensor) -> bool:
         and given.numel() == read.numel()
         and torch.equal(given.to(read.dtype).reshape(-1), read.reshape(-1))
     )
+
+
+def refuse_another_mlp(read: Network | GatedMLP, model: nn.Module, paths: list[str]) -> None:
+    """Refuse where the modules at these paths, run in turn, do more than their weights say, or
+    compute something else than was read.
+    """
+    views, found = Views(), []
+    with torch.no_grad():
+        for path in paths:
+            module = _module(model, path)
+            refuse_more_than_weights(module)
+            found.append(views.of(module))
+    refuse_another_function(read, nn.Sequential(*found))
+
+
+def _module(model: nn.Module, path: str) -> nn.Module:
+    for name in path.split("."):
+        inside = unwrapped(model)._modules.get(name)
+        if inside is None:
+            raise InvalidInput(
+                "the model has no such module",
+                value=path,
+                remedy="name those that compute the MLP in runs= of the Family",
+            )
+        model = inside
+    return model

@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from exact.arithmetic.numbers import (
     FloatArray,
@@ -31,11 +29,9 @@ from exact.networks.network import Network
 from exact.sources.checkpoint_names import bare
 from exact.sources.families import FAMILIES, Family
 from exact.sources.gated import GatedMLP
-from exact.sources.live_runs import refuse_unread_norm
+from exact.sources.live_runs import refuse_another_mlp, refuse_unread_norm
 from exact.sources.model_tensors import ModelTensors, model_tensors
 from exact.sources.tensors import Residual, block, gated_mlp
-from exact.sources.torch_comparison import refuse_another_function
-from exact.sources.torch_views import Views, refuse_more_than_weights, unwrapped
 
 
 def mlp(
@@ -84,7 +80,7 @@ def mlp(
     read = _assembled(given, row, where, False)
     if given.model is not None and row.modules:
         paths = [f"{where}.{name}".lstrip(".") for name in row.modules]
-        _compare(read, given.model, paths)
+        refuse_another_mlp(read, given.model, paths)
         if row.norm is not None and row != _known(given):
             refuse_unread_norm(given.model, *paths[:2])
     return read if skip is False else _assembled(given, row, where, skip)
@@ -423,32 +419,3 @@ def _number(
         raise InvalidInput(
             f"{key} in config.json is too large", value=f"{str(value)[:20]}...", remedy="correct it"
         ) from error
-
-
-# ---- the model itself
-
-
-def _compare(read: Network | GatedMLP, model: nn.Module, paths: list[str]) -> None:
-    """Refuse where the modules at these paths, run in turn, do more than their weights say, or
-    compute something else than was read.
-    """
-    views, found = Views(), []
-    with torch.no_grad():
-        for path in paths:
-            module = _module(model, path)
-            refuse_more_than_weights(module)
-            found.append(views.of(module))
-    refuse_another_function(read, nn.Sequential(*found))
-
-
-def _module(model: nn.Module, path: str) -> nn.Module:
-    for name in path.split("."):
-        inside = unwrapped(model)._modules.get(name)
-        if inside is None:
-            raise InvalidInput(
-                "the model has no such module",
-                value=path,
-                remedy="name those that compute the MLP in runs= of the Family",
-            )
-        model = inside
-    return model

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import singledispatch
 from itertools import pairwise
 
 import numpy as np
@@ -134,14 +135,21 @@ def at_equal_distance(hamming: FloatArray, apart: FloatArray, distance: FloatArr
     return float(np.mean(known)) if known else math.nan
 
 
+@singledispatch
 def sizes(found: Partition) -> FloatArray:
-    """The volume of every cell, its area or its length on a curve."""
-    if isinstance(found, SpherePartition):
-        return found.areas_float()
-    if isinstance(found, CurvePartition):
-        return np.array([region.length_float for region in found.regions])
+    """The volume of every cell, its area on a sphere or its length on a curve."""
     flat = found.seen_as(FlatPartition)
     return np.array([float(region.volume) for region in flat.regions])
+
+
+@sizes.register
+def _(found: SpherePartition) -> FloatArray:
+    return found.areas_float()
+
+
+@sizes.register
+def _(found: CurvePartition) -> FloatArray:
+    return np.array([region.length_float for region in found.regions])
 
 
 def places(found: Partition) -> FloatArray:
