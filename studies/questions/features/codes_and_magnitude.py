@@ -177,7 +177,7 @@ def shared_neighbours(z: FloatArray, signs: FloatArray, rng: np.random.Generator
 
 def statistics(network: Network, result: TrainResult, rng: np.random.Generator) -> Found:
     """What codes tell of the activations of one toy, and what random bits tell of their length."""
-    rows = Rows.of(Toy.of("a net", result.model, result.dataset))
+    rows = Rows.of(Toy.of("a net", result.model, result.dataset), learned=False)
     z, bits = _seen(rows)
     told = Told.of(z, bits, rows.halves(), rng)
     mixed = Told.of(z, rng.permuted(bits, axis=0), rows.halves(), rng)

@@ -169,7 +169,7 @@ class Distances:
 
 def statistics(network: Network, result: TrainResult, rng: np.random.Generator) -> Found:
     """Of one toy, by its data."""
-    rows = Rows.of(Toy.of("a net", result.model, result.dataset), PAIRED)
+    rows = Rows.of(Toy.of("a net", result.model, result.dataset), PAIRED, learned=False)
     found = Distances.of(rows.network, rows.vectors)
     correlation, angles = found.correlation(), found.against_angles
     return {

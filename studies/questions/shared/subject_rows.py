@@ -32,16 +32,18 @@ class Rows:
     unit: str
 
     @classmethod
-    def of(cls, subject: Subject, most: int = MOST) -> Rows:
-        """The first rows of a toy that learned, or of a language layer with ReLU for its smooth
-        activation. Raises Degenerate for fewer than 20.
+    def of(cls, subject: Subject, most: int = MOST, *, learned: bool = True) -> Rows:
+        """The first rows of a toy that learned (or, without `learned`, of one of an ensemble, whose
+        untrained nets did not), or of a language layer with ReLU for its smooth activation. Raises
+        Degenerate for fewer than 20.
         """
         if isinstance(subject, LanguageLayer):
             name, network = subject.relu_ised
             found, places = subject.vectors[:most], subject.places
             unit = ROWS if places is None else SEQUENCES
         else:
-            subject.must_have_learned()
+            if learned:
+                subject.must_have_learned()
             name, network, found = subject.name, subject.block, subject.residuals[:most]
             places, unit = None, ROWS
         if len(found) < 20:
