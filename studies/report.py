@@ -152,12 +152,15 @@ class _Claimed:
 
 
 def _by_text(sections: Sequence[Section]) -> list[tuple[Text | None, list[_Claimed]]]:
-    """The statements that were judged, by the text that makes them, in the order of the page."""
+    """The statements that were judged, by the text that makes them, in the order of the page: each
+    once, whatever it was judged on.
+    """
     found: dict[Text | None, list[_Claimed]] = {}
     for section in sections:
-        for group in _groups(section):
-            claimed = _Claimed(section, group.statement, [b for b in group.verdicts if b.count])
-            found.setdefault(section.text, []).append(claimed)
+        for statement in dict.fromkeys(group.statement for group in _groups(section)):
+            judged = [one for one in section.findings if one.statement == statement]
+            badges = [badge for each in tally(judged).values() for badge in each if badge.count]
+            found.setdefault(section.text, []).append(_Claimed(section, statement, badges))
     return list(found.items())
 
 
