@@ -225,9 +225,9 @@ def everything_global() -> dict[str, str]:
 
 # ---- what objects say
 
-SILENT = {"ball", "certificate", "network", "domain", "charted"}
-"""Public names that are not asked: what writes files, what was given, and a ball at the caller's
-own precision.
+SILENT = {"ball", "certificate", "network", "domain", "charted", "to_pandas"}
+"""Public names that are not asked: what writes files, what was given, a ball at the caller's own
+precision, and the columns once more as a table of pandas, which has members that draw at random.
 """
 SYMBOLIC = {
     "angle",

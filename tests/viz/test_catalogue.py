@@ -49,8 +49,8 @@ def test_a_new_file_is_a_new_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         names = drawn(subjects.square(), tmp_path / "out")
     finally:
         sys.modules.pop("viz.figures.blank_page", None)
-    of_each = [f"{name}.{kind}" for name in ("adjacency", "blank") for kind in ("png", "svg")]
-    assert names == [*of_each, "polytopes.png", "polytopes.svg"]
+    of_each = ("adjacency", "blank", "polytopes")
+    assert names == [f"{name}.{kind}" for name in of_each for kind in ("pdf", "png", "svg")]
 
 
 def test_a_kind_without_figures_has_those_of_its_base_and_only_then() -> None:
