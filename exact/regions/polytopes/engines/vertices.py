@@ -64,7 +64,10 @@ class Vertices(Engine):
         dim, hinges = problem.flat.dim, problem.network.hinge_count
         if problem.flat.walls:
             return 12.0 if dim >= 4 and hinges >= 40 else 50.0
-        return 2.0 if dim >= 4 or arrangement_bound(hinges, dim) > 10**6 else 20.0
+        bound = arrangement_bound(hinges, dim)
+        if dim >= 6 or bound > (10**4 if dim >= 4 else 10**6):
+            return 2.0
+        return 10.0 if dim >= 4 else 20.0  # few regions take as long as many small blocks
 
     def bytes_per_region(self, problem: Problem) -> float:
         return 2.0 * ((problem.network.hinge_count + 7) // 8)  # the blocks, and all of them in one
