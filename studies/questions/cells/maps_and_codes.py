@@ -189,7 +189,7 @@ def _over(measured: Measured, seed: int) -> Estimate:
     values = list(measured.values.values())
     if values and not any(values):
         return wilson(0, len(values))
-    return measured.over(np.random.default_rng(seed))
+    return measured.over(np.random.default_rng(seed), SHARE)
 
 
 # ---- figures

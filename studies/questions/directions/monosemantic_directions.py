@@ -298,7 +298,8 @@ def _shares(nets: Nets, seed: int) -> tuple[list[float], str, dict[str, JSON]]:
     found = [directions(network) for network in nets.networks]
     shares, counts = [one.share_float for one in found], [one.mean_float for one in found]
     rng = np.random.default_rng(seed)
-    share, mean = (over_clusters(values, rng, unit=NETS) for values in (shares, counts))
+    share = over_clusters(shares, rng, unit=NETS, range=SHARE)
+    mean = over_clusters(counts, rng, unit=NETS)
     data = {**nets.data, **share.data("share"), **mean.data("mean_crossings"), "shares": shares}
     told = (
         f"{percent(float(np.mean(shares)))} of directions (at least {percent(min(shares))}), "

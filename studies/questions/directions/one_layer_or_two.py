@@ -206,7 +206,8 @@ def of_nets(nets: Nets, blocks: int, seed: int) -> list[Finding]:
 
 def second_finding(subject: str, nets: Nets, stacks: Sequence[Stack], seed: int) -> Finding:
     """The share of directions that the second layer crosses, over nets."""
-    found = over_clusters([stack.share() for stack in stacks], np.random.default_rng(seed))
+    shares = [stack.share() for stack in stacks]
+    found = over_clusters(shares, np.random.default_rng(seed), range=SHARE)
     data = {**nets.data, **_data(stacks), **found.data("share")}
     return SECOND.finding(subject, found, value=f"{found}, {_told(stacks)}", data=data)
 

@@ -11,6 +11,7 @@ from exact import Network, TooLarge, Undecided
 from exact.sources import torch_modules
 from studies.finding import JSON
 from studies.statistics import MINIMUM, Degenerate, Estimate, over_clusters, paired
+from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import Subjects
 from studies.training import Training
 from toy_models import TrainConfig, TrainResult
@@ -123,9 +124,9 @@ class Measured:
                 lost[seed] = str(why)
         return cls(nets, values, lost)
 
-    def over(self, rng: np.random.Generator) -> Estimate:
-        """The mean over nets, with its interval."""
-        return over_clusters(list(self.values.values()), rng)
+    def over(self, rng: np.random.Generator, range: Range = ANYWHERE) -> Estimate:
+        """The mean over nets, with its interval, cut to the range of the statistic."""
+        return over_clusters(list(self.values.values()), rng, range=range)
 
     def minus(self, control: Measured, rng: np.random.Generator) -> Estimate:
         """The mean difference to a control of the same seeds, over the seeds that both have."""

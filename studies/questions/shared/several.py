@@ -13,6 +13,7 @@ from exact.arithmetic.numbers import FloatArray
 from exact.sources import torch_modules
 from studies.finding import JSON
 from studies.questions.shared.nets import Measured, Nets
+from studies.rules import SHARE
 from studies.statistics import NETS, Degenerate, Estimate, over_clusters, wilson
 from toy_models import TrainResult
 
@@ -71,7 +72,7 @@ def share_or_wilson(
     given = np.asarray(values, dtype=np.float64)
     if len(given) and (given.min() == 1 or given.max() == 0):
         return wilson(int(given.sum()), len(given), unit=unit)
-    return over_clusters(given, rng, unit=unit)
+    return over_clusters(given, rng, unit=unit, range=SHARE)
 
 
 def named(subject: str, measured: Measured) -> str:

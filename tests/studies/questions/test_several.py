@@ -69,3 +69,9 @@ def test_a_start_is_the_network_behind_a_layer() -> None:
     assert np.bincount(in_groups(25, 0)).tolist() == [3] * 5 + [2] * 5
     with pytest.raises(Degenerate, match="too few items"):
         in_groups(19, 0)
+
+
+def test_intervals_of_shares_stay_between_nothing_and_all() -> None:
+    shares = [1.0, 1.0, 0.7, 1.0, 0.9]
+    found = share_or_wilson(shares, np.random.default_rng(0), unit="nets")
+    assert found.interval is not None and found.interval[1] == 1 > found.interval[0]
