@@ -26,16 +26,15 @@ from exact.arithmetic.numbers import FloatArray
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
-from studies.questions.shared.labelled_items import ARMS, EIGHT
 from studies.questions.shared.left_out import leaving_out
-from studies.questions.shared.nets import Measured, Nets, ensemble
+from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several
-from studies.questions.shared.subject_rows import ROWS, Rows, has_rows
+from studies.questions.shared.subject_rows import ROWS, Rows, has_rows, nets_with_rows
 from studies.rules import Claim, above, below
 from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, mantel
 from studies.subjects import Subject, Subjects, Toy
-from toy_models import ModelConfig, TrainConfig, TrainResult
+from toy_models import TrainResult
 
 CLAIM = "1.19"
 STRONG, HIGH, NEAREST = -0.5, 0.9, 0.05
@@ -76,16 +75,10 @@ def ask(subjects: Subjects) -> Answer:
     for subject in filter(fits, subjects.each):
         findings += of_subject(subject, subjects.seed)
     if not subjects.own:
-        for name, arms in _ensembles(subjects):
+        for name, arms in nets_with_rows(subjects):
             after, before = (several(nets, NAMES, statistics) for nets in arms)
             findings += nets_findings(name, after, before, subjects.seed)
     return Answer(tuple(findings), _figures(findings))
-
-
-def _ensembles(subjects: Subjects) -> list[tuple[str, Sequence[Nets]]]:
-    model = ModelConfig((12,), "layernorm", embed_dim=0)
-    behind = ensemble(subjects, TrainConfig(task="direction3", model=model), ARMS)
-    return [(EIGHT.name, EIGHT.trained(subjects)), ("direction3 (12), LayerNorm, nets", behind)]
 
 
 def fits(subject: Subject) -> bool:

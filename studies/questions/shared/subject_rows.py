@@ -4,7 +4,7 @@ residual vectors of a text, with the unit that is drawn independently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,11 @@ import numpy as np
 from exact import Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
+from studies.questions.shared.labelled_items import ARMS, EIGHT
+from studies.questions.shared.nets import Nets, ensemble
 from studies.statistics import SEQUENCES, Degenerate, Estimate, over_clusters
-from studies.subjects import LanguageLayer, Subject, Toy
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
+from toy_models import ModelConfig, TrainConfig
 
 ROWS = "rows"
 MOST, DRAWS = 600, 499
@@ -78,3 +81,12 @@ def has_rows(subject: Subject) -> bool:
     network = subject.block if isinstance(subject, Toy) else subject.network
     there = not isinstance(subject, Toy) or subject.dataset is not None
     return there and bool(network.hidden_layers)
+
+
+def nets_with_rows(subjects: Subjects) -> list[tuple[str, Sequence[Nets]]]:
+    """Nets of two kinds by name, trained and not: classes that lie apart, without norm, and
+    directions behind LayerNorm.
+    """
+    model = ModelConfig((12,), "layernorm", embed_dim=0)
+    behind = ensemble(subjects, TrainConfig(task="direction3", model=model), ARMS)
+    return [(EIGHT.name, EIGHT.trained(subjects)), ("direction3 (12), LayerNorm, nets", behind)]
