@@ -49,6 +49,9 @@ WORDS = {
 }
 """How a verdict reads, by the kind of its finding."""
 
+CONTROLS = ("untrained", "initial weights", "before training", "every bias zero")
+"""What the subject of a control is called."""
+
 HEADINGS = {
     Kind.ESTIMATE: "Estimates (of claims)",
     Kind.CENSUS: "Censuses (of one net each)",
@@ -112,6 +115,11 @@ class Finding:
     def is_alarm(self) -> bool:
         """Whether a theorem failed: the code is wrong, and no claim is concerned."""
         return self.kind is Kind.THEOREM and self.verdict is Verdict.REFUTED
+
+    @property
+    def is_control(self) -> bool:
+        """Whether its subject is a control, by its name: nets that were not trained."""
+        return any(word in self.subject for word in CONTROLS)
 
     def values(self) -> dict[str, JSON]:
         """All of it as JSON values."""

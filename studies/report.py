@@ -158,7 +158,8 @@ def _by_text(sections: Sequence[Section]) -> list[tuple[Text | None, list[_Claim
     found: dict[Text | None, list[_Claimed]] = {}
     for section in sections:
         for statement in dict.fromkeys(group.statement for group in _groups(section)):
-            judged = [one for one in section.findings if one.statement == statement]
+            stated = [one for one in section.findings if one.statement == statement]
+            judged = [one for one in stated if not one.is_control] or stated
             badges = [badge for each in tally(judged).values() for badge in each if badge.count]
             found.setdefault(section.text, []).append(_Claimed(section, statement, badges))
     return list(found.items())

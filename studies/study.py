@@ -222,8 +222,10 @@ def _write(
         "provenance": made_by,
     }
     storage.write(folder / runs.RESULTS, {**values, **times})
+    quick = bool(made_by.get("quick"))
     facts = [
         ("run", name),
+        *([("a quick look:", "few nets, so no verdict about training")] if quick else []),
         ("seed", str(made_by["seed"])),
         ("device", made_by["device"]),
         ("trained language model", str(made_by["gpt2"] or "none at hand")),

@@ -82,8 +82,8 @@ TERMS = (
     Term(
         "95% interval",
         r"intervals?\b",
-        "from resampling the units named (nets, sequences), by the BCa bootstrap or, below "
-        "ten units, Student's t.",
+        "over the units named (nets, sequences): Student's t below ten of them, a bootstrap "
+        "from there on, Wilson's of independent draws; docs/studies.md has its coverage.",
     ),
     Term("facet", r"facets?\b", "a shared side of two cells, of one dimension less."),
     Term(

@@ -315,6 +315,25 @@ def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     assert shown.text.count("a cell of the circle") == 1  # explained once, where it first stands
 
 
+def test_controls_do_not_count_in_the_summary_where_there_are_others() -> None:
+    rows = (
+        finding(Verdict.REFUTED, subject="5 nets, trained"),
+        finding(subject="5 nets, untrained"),
+        finding(subject="layer 0, before training"),
+    )
+    shown = page(Section("0.1", "A question", rows, ())).text
+    summary = shown.partition("Claim Verdict")[2].partition("How to read")[0]
+    assert "✗ 1 refuted" in summary and "supported" not in summary
+    alone = page(Section("0.1", "A question", rows[1:], ())).text
+    assert "✓ 2 supported" in alone.partition("Claim Verdict")[2].partition("How to read")[0]
+
+
+def test_what_was_settled_after_a_first_look_is_told() -> None:
+    question = Question("0.1", "A question", one_layer_or_two.ask, settled="The margin.")
+    shown = page(Section("0.1", "A question", (finding(),), (), question=question)).text
+    assert "Settled after a first look at five nets. The margin." in shown
+
+
 def test_the_page_is_readable_in_the_dark() -> None:
     style = next(text for text in page().texts if ":root" in text)
     assert "@media (prefers-color-scheme: dark)" in style

@@ -364,4 +364,5 @@ QUESTION = Question(
     "boundaries, ridges where they are dense.",
     controls="Random directions of equal length from the same input, the same step backwards, "
     "straight ways to inputs of another class, untrained nets, with LayerNorm and without a norm.",
+    settled="That untrained nets are told and not judged, and the comparison with straight ways.",
 )

@@ -348,4 +348,5 @@ QUESTION = Question(
     "close to parallel and an activation that is scaled up crosses fewer and fewer.",
     controls="The same nets untrained; counts per octave, which boundaries at random radii would "
     "leave equal; the last crossing of every ray.",
+    settled="That the angle is followed from half the radius of the data on.",
 )

@@ -406,4 +406,5 @@ QUESTION = Question(
     "the inner side of this shell although they change farther out as well.",
     controls="The same nets untrained, and untrained with every bias zero, where nothing can be "
     "crossed; noise of equal lengths; the closed form for the next layer, from offsets alone.",
+    settled="That bins reach in to 1/128, and that peaks are looked for at t < 1.",
 )

@@ -235,4 +235,5 @@ QUESTION = Question(
     "codes are different maps.",
     controls="The untrained net of the same seed; codes whose common map is a constant told "
     "apart, which stand behind layers that are off.",
+    settled="The margin of 15%, which 30 nets without a hit can decide.",
 )

@@ -393,4 +393,5 @@ QUESTION = Question(
     controls="The same nets untrained; the square root of the Hamming distance, as independent "
     "changes would give.",
     core=True,
+    settled="That the 90th percentile stands beside the median.",
 )

@@ -409,4 +409,5 @@ QUESTION = Question(
     "into another cell, and hopes that many of them jostle it at random and cancel.",
     controls="Untrained layers and nets, the same layer with its rows turned at random, one turn "
     "in a random plane by the same angle, and every direction alone.",
+    settled="That a ratio above 0.9 refutes that directions cancel, also one above 1.1.",
 )

@@ -323,4 +323,6 @@ QUESTION = Question(
     "something, with the boundaries of polytopes between them.",
     controls="Random directions, labels dealt out at random, crossings shifted around the range, "
     "lines through data, other bandwidths, and the same nets untrained.",
+    settled="That a gap begins halfway down from the lower peak, and that data are "
+    "projected at the input.",
 )

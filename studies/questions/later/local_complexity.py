@@ -168,6 +168,7 @@ def seen(network: Network, cross: Cross, middles: FloatArray) -> tuple[int, int]
 
 
 def _of_toy(toy: Toy, seed: int) -> Finding:
+    toy.must_have_learned()
     must_live(toy.block)
     rng = np.random.default_rng(seed)
     points = toy.residuals[:POINTS_OF_A_TOY]

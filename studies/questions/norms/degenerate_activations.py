@@ -266,4 +266,5 @@ QUESTION = Question(
     "seen in activations of GPT-2 style models.",
     controls="Nets of the same seed without a norm, both before training, and layers before "
     "training and behind their norm.",
+    settled="The spread of the toys' data, so that all nets learn.",
 )

@@ -374,4 +374,5 @@ QUESTION = Question(
     "cross-entropy does most of it, since softmax is about differences of logits.",
     controls="Squared error on the same data with the same seed and accuracy, tasks that reward "
     "length, and networks whose decision cannot depend on length.",
+    settled="That the arms are matched in accuracy on average, and trained for twice the steps.",
 )

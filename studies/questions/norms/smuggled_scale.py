@@ -340,4 +340,5 @@ QUESTION = Question(
     "residual stream, and suggests that it keeps information on scale through LayerNorm.",
     controls="The layer before training, the stream without its largest direction, and toys whose "
     "norm has no constant direction in front.",
+    settled="The penalty of the linear read-out.",
 )

@@ -15,6 +15,7 @@ from exact.arithmetic.numbers import FloatArray
 from studies.questions.shared.left_out import leaving_out
 from studies.questions.shared.nets import Nets, ensemble
 from studies.statistics import SEQUENCES, Degenerate, Estimate
+from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import NO_TOKEN, LanguageLayer, Subjects
 from toy_models import ModelConfig, TrainConfig, TrainResult
 from toy_models.populations import Arm
@@ -109,16 +110,19 @@ class Labelled:
         return int(np.median(np.bincount(self.labels)[self.labels]))
 
     def over_sequences(
-        self, statistic: Callable[[FloatArray], float], rng: np.random.Generator
+        self,
+        statistic: Callable[[FloatArray], float],
+        rng: np.random.Generator,
+        range: Range = ANYWHERE,
     ) -> Estimate:
         """A statistic of how often each item counts (once, or not), and its interval over whole
-        sequences.
+        sequences, cut to the range of the statistic.
         """
 
         def kept(mask: BitArray) -> float:
             return statistic(mask.astype(np.float64))
 
-        return leaving_out(kept, self.sequences, rng, SEQUENCES)
+        return leaving_out(kept, self.sequences, rng, SEQUENCES, range)
 
 
 def _evenly_spaced(layer: LanguageLayer) -> IndexArray:
