@@ -19,12 +19,11 @@ import numpy as np
 
 from exact import Network
 from exact.arithmetic.numbers import FloatArray, fraction
-from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.directions import crossed_witnesses, directions, is_exact
-from studies.questions.shared.eps_effects import has_batched_radii, lengths_of
+from studies.questions.shared.eps_effects import has_batched_radii, largest_ratio
 from studies.questions.shared.intervals import Share, finite, percent
 from studies.questions.shared.nets import Nets, ensemble
 from studies.questions.shared.pictures import Row, forest
@@ -306,21 +305,6 @@ def _shares(nets: Nets, seed: int) -> tuple[list[float], str, dict[str, JSON]]:
         f"{np.mean(counts):.3g} times on average"
     )
     return shares, told, data
-
-
-def largest_ratio(network: Network, inputs: FloatArray) -> float:
-    """The largest r_crit / r over inputs: below 1 all of them have the code of their direction. One
-    hidden layer has bounds in float64; what they leave open, and deeper networks, get exact rays.
-    """
-    if not has_batched_radii(network):
-        rows = directed(network, inputs.tolist())
-        return max(changes_along(network, row).last_float for row in rows)
-    lengths, bounds = lengths_of(network, inputs), critical_radii_float(network, inputs)
-    ratios, is_open = bounds.upper / lengths, bounds.upper > bounds.lower * (1 + 2.0**-20)
-    while is_open[top := int(ratios.argmax())]:
-        ratios[top] = changes_along(network, inputs[top].tolist()).last_float
-        is_open[top] = False
-    return float(ratios[top])
 
 
 # ---- GPT-2 layers: exact rays along sampled directions

@@ -120,3 +120,18 @@ def _one_by_one(network: Network, vectors: FloatArray) -> FloatArray:
     return np.array(
         [changes_along(network, x).last_float * np.linalg.norm(centred(network, x)) for x in rows]
     )
+
+
+def largest_ratio(network: Network, inputs: FloatArray) -> float:
+    """The largest r_crit / r over inputs: below 1 all of them have the code of their direction. One
+    hidden layer has bounds in float64; what they leave open, and deeper networks, get exact rays.
+    """
+    if not has_batched_radii(network):
+        rows = directed(network, inputs.tolist())
+        return max(changes_along(network, row).last_float for row in rows)
+    lengths, bounds = lengths_of(network, inputs), critical_radii_float(network, inputs)
+    ratios, is_open = bounds.upper / lengths, bounds.upper > bounds.lower * (1 + 2.0**-20)
+    while is_open[top := int(ratios.argmax())]:
+        ratios[top] = changes_along(network, inputs[top].tolist()).last_float
+        is_open[top] = False
+    return float(ratios[top])
