@@ -194,7 +194,8 @@ class Cells:
 
     def moved(self, network: Network, inputs: FloatArray, flips: Flips) -> BitArray:
         """Whether each code exists and the network says the class that is aimed at, at the nearest
-        point of its cell, a little inside.
+        point of its cell, a little inside: floats propose the point, its code and its class are
+        exact.
         """
         import shapely
 
@@ -206,9 +207,21 @@ class Cells:
                 cell = polygons[number_of]
                 line = shapely.shortest_line(cell, shapely.Point(*inputs[row].tolist()))
                 edge, middle = (np.array(one.coords[0]) for one in (line, cell.centroid))
-                said = network.forward_float(edge + 1e-6 * (middle - edge))
-                hits[place] = int(np.argmax(said)) == flips.aims[place]
+                point = _inside(network, bits, edge, middle)
+                said = self.found.regions[number_of].affine(point)
+                hits[place] = said.index(max(said)) == flips.aims[place]
         return hits
+
+
+def _inside(network: Network, bits: BitArray, edge: FloatArray, middle: FloatArray) -> list[float]:
+    """A point a millionth of the way from the edge of a cell to its middle, or as little more as
+    its exact code asks for.
+    """
+    for share in 10.0 ** np.arange(-6, 1):
+        point: list[float] = (edge + share * (middle - edge)).tolist()
+        if np.array_equal(network.code(point).bits, bits):
+            break
+    return point
 
 
 # ---- one network
