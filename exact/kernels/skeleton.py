@@ -283,6 +283,28 @@ def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: floa
     return UNKNOWN
 
 
+@kernel
+def sign_by_rows(
+    c: Skeleton,
+    row: Array,
+    aerr: Array,
+    berr: Array,
+    anorm: Array,
+    vertices: Array,
+    places: Array,
+    signs: Array,
+) -> None:
+    """The sign of row places[i], not of the table, at vertices[i], or UNKNOWN."""
+    far = c.q.shape[0] > 1
+    for i in range(vertices.shape[0]):
+        v, h, sign = vertices[i], places[i], 0
+        if far:
+            sign = _at_infinity(row[h], aerr[h], anorm[h], c.q[v], c.qe[v])
+        if sign == 0:
+            sign = _near(row[h], aerr[h], berr[h], anorm[h], c.p[v], c.pe[v])
+        signs[i] = sign
+
+
 # ---- the cells in front of a layer
 
 

@@ -231,8 +231,25 @@ def test_nearly_concurrent_hyperplanes() -> None:
     assert not is_left(compare(hidden([[1, 1, -2 - tiny], [1, 1, -2 + tiny]]), Box(-1, 1, dim=2)))
 
 
+def test_bounds_that_grow_from_layer_to_layer_leave_little_to_exact_arithmetic() -> None:
+    """Neurons times 2^9, and the columns behind them by it, are the same regions; the product of
+    the layers' norms, by which the error of a point's walk is bounded, is 10^8 times as large.
+    """
+    generator, layers = np.random.default_rng(0), list[tuple[Any, Any]]()
+    for n, m in pairwise((3, 16, 16, 16, 16)):
+        layers.append((generator.normal(size=(m, n)) / np.sqrt(n), generator.normal(size=m) / 2))
+    plain = partition(tensors.mlp([*layers, (np.ones((1, 16)), None)]), Box(-1, 1, dim=3))
+    for (weight, bias), (behind, _) in pairwise(layers):
+        weight[0] *= 512
+        bias[0] *= 512
+        behind[:, 0] /= 512
+    found = partition(tensors.mlp([*layers, (np.ones((1, 16)), None)]), Box(-1, 1, dim=3))
+    assert found.digest == plain.digest and found.engine == "skeleton"
+    assert found.decisions["exact"] * 1000 < found.decisions["filter"]
+
+
 def test_exact_signs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no sign from the float walk."""
+    """With no sign from floats at the vertices that a layer finds."""
     signs = PointWalk.signs
 
     def unknown(self: PointWalk, *given: Any) -> Any:
@@ -241,6 +258,7 @@ def test_exact_signs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     network, domain = generic(2, 5, 4), Box(-1, 1, dim=2)
     before = compare(network, domain)
     monkeypatch.setattr(PointWalk, "signs", unknown)
+    monkeypatch.setattr(edge_cutting.kernel, "sign_by_rows", lambda *given: given[-1].fill(UNKNOWN))
     after = run(network, domain)
     assert np.array_equal(before.codes, after.codes)
     assert after.decisions["exact"] > before.decisions["exact"]

@@ -230,7 +230,7 @@ class EdgeCutter:
         own = np.zeros(64 * self._words, bool)
         own[bit0 + hinges] = True
         self.c.own[:] = _as_words(np.packbits(own)[None])[0]
-        self._set_signs(number, hinges, bits, bit0, points)
+        self._set_signs(number, hinges, bits, bit0, points, maps)
         self._list_rows(number, codes, bit0, maps)
         self._cut()
         return cells
@@ -278,13 +278,24 @@ class EdgeCutter:
         return np.array([h for h in range(layer.bits) if h not in dropped], np.int64)
 
     def _set_signs(
-        self, number: int, hinges: Array, bits: int, bit0: int, points: PointWalk
+        self, number: int, hinges: Array, bits: int, bit0: int, points: PointWalk, maps: MapWalk
     ) -> None:
         """Sign every vertex, and set the bits of the hinges that are on."""
         c, count = self.c, int(self.c.n[kernel.VERTICES])
         if not self._watch.has_room(3 * count * bits):
             raise Stopped
-        signs = self._signs(number, count, bits, points)
+        signs = self._signs(number, np.arange(count), bits, points)
+        self._sign_by_maps(number, hinges, signs, maps)
+        unsure = np.flatnonzero((signs[:, hinges] == kernel.UNKNOWN).any(axis=1))
+        # what is open still is so because a vertex is ill-conditioned: its exact coordinates
+        # settle all of its signs
+        for vertex in unsure.tolist():
+            self._watch.check()
+            self._refresh(vertex)
+        if len(unsure):
+            again = self._signs(number, unsure, bits, points)
+            signs[unsure] = np.where(signs[unsure] == kernel.UNKNOWN, again, signs[unsure])
+        self._signed += int(np.count_nonzero(signs != kernel.UNKNOWN))
         open_ = np.zeros(bits, bool)
         open_[hinges] = np.logical_or(signs == 0, signs == kernel.UNKNOWN)[:, hinges].any(axis=0)
         for hinge in np.flatnonzero(open_).tolist():
@@ -297,24 +308,44 @@ class EdgeCutter:
         packed = np.packbits(on, axis=1)
         c.on[:count].view(np.uint8)[:, bit0 // 8 : bit0 // 8 + packed.shape[1]] |= packed
 
-    def _signs(self, layer: int, count: int, bits: int, points: PointWalk) -> Array:
+    def _signs(self, layer: int, vertices: Array, bits: int, points: PointWalk) -> Array:
         c = self.c
-        signs = np.empty((count, bits), np.int8)
+        signs = np.empty((len(vertices), bits), np.int8)
         if self._bounded:
-            finite = np.ones(count, bool)
+            finite = np.ones(len(vertices), bool)
         else:
-            finite = ~(c.q[:count].any(axis=1) | (c.qe[:count] > 0))
+            finite = ~(c.q[vertices].any(axis=1) | (c.qe[vertices] > 0))
         size = max(256, _BLOCK // max(1, bits))
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
             for start in range(0, len(where), size):
-                v = where[start : start + size]
+                part = where[start : start + size]
+                v = vertices[part]
                 self._watch.check()
-                far = not finite[v[0]]
-                signs[v] = points.signs(
+                far = not finite[part[0]]
+                signs[part] = points.signs(
                     layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None
                 )
-        self._signed += int(np.count_nonzero(signs != kernel.UNKNOWN))
         return signs
+
+    def _sign_by_maps(self, number: int, hinges: Array, signs: Array, maps: MapWalk) -> None:
+        """Decide open signs, in place, by the form that the hinge has on a cell around the vertex:
+        its bounds do not grow with the norms of all layers as those of a point's walk do.
+        """
+        c = self.c
+        where, column = np.nonzero(signs[:, hinges] == kernel.UNKNOWN)
+        if not len(where):
+            return
+        vertices, back = np.unique(where, return_inverse=True)
+        cells = np.empty(len(vertices), np.int64)
+        found = kernel.find_cells(c, number, c.on[vertices], cells)
+        require(found, "there is a cell around every vertex", number)
+        bits = self._bits[number]
+        keys = (cells - c.n[kernel.CELL])[back] * bits + hinges[column]
+        keys, row_of = np.unique(keys, return_inverse=True)
+        rows = _normed(*maps.rows(number, keys // bits, keys % bits))
+        found_signs = np.empty(len(where), np.int8)
+        kernel.sign_by_rows(c, *rows, where, row_of, found_signs)
+        signs[where, hinges[column]] = found_signs
 
     def _settle_column(self, number: int, hinge: int, bit0: int, signs: Array) -> None:
         """Decide the open signs of a hinge at all vertices, in place. One that is zero at all of
@@ -350,22 +381,12 @@ class EdgeCutter:
         c.start[cell0 : cell0 + cells] = first + np.cumsum(counts) - counts
         c.rows[cell0 : cell0 + cells] = counts
         c.place[first : first + len(regions)] = (bit0 + hinges) ^ 7
-        self._enter_rows(first, *maps.rows(number, regions, hinges))
+        last = first + len(regions)
+        c.row[first:last], c.aerr[first:last], c.berr[first:last], c.anorm[first:last] = _normed(
+            *maps.rows(number, regions, hinges)
+        )
         self._exact.add_hinges(first, number, regions, hinges, codes, bit0)
         c.n[kernel.PLANES] = first + len(regions)
-
-    def _enter_rows(
-        self, first: int, rows: FloatArray, a_err: FloatArray, b_err: FloatArray
-    ) -> None:
-        c, last, d = self.c, first + len(rows), self._dim
-        largest = np.abs(rows[:, :-1]).max(axis=1, initial=0.0)
-        usable = (largest > _LEAST) & (largest < 1 / _LEAST)
-        scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
-        with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
-            scaled = rows * scale[:, None]
-            c.row[first:last, : d + 1], c.row[first:last, d + 1] = scaled, 0.0
-            c.aerr[first:last], c.berr[first:last] = a_err * scale * _UP, b_err * scale * _UP
-            c.anorm[first:last] = np.sqrt((scaled[:, :-1] ** 2).sum(axis=1)) * _UP + _LEAST
 
     def _cut(self) -> None:
         c = self.c
@@ -576,6 +597,21 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         own=np.zeros(words, u8),
         alarm=np.zeros(1, np.int64),
     )
+
+
+def _normed(
+    rows: FloatArray, a_err: FloatArray, b_err: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Rows and their bounds times a power of two, so that no entry is above 1, with a part in K of
+    zero; and bounds on the norms of the rows.
+    """
+    largest = np.abs(rows[:, :-1]).max(axis=1, initial=0.0)
+    usable = (largest > _LEAST) & (largest < 1 / _LEAST)
+    scale = np.ldexp(1.0, -np.frexp(np.where(usable, largest, 1.0))[1])
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
+        scaled = np.concatenate([rows * scale[:, None], np.zeros((len(rows), 1))], axis=1)
+        norms = np.sqrt((scaled[:, :-2] ** 2).sum(axis=1)) * _UP + _LEAST
+        return scaled, a_err * scale * _UP, b_err * scale * _UP, norms
 
 
 def _shift(dim: int) -> int:
