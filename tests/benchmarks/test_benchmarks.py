@@ -11,11 +11,22 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import float_tree, instruments, measure, opponents, spheres, tables, toy_ensembles
+from benchmarks import (
+    acasxu,
+    float_tree,
+    instruments,
+    measure,
+    opponents,
+    spheres,
+    tables,
+    toy_ensembles,
+)
 from benchmarks.jobs import QUICK, SUITES, Job, layers, problem, shape, truths
 from exact import GreatCircle, Segment, partition
+from exact.sources import nnet
 from studies.enumerated_toys import random_toy
 from studies.instruments_on_toys import INSTRUMENTS, Compared
+from tests.exact.test_output_sets import acas_like
 from toy_models import ModelConfig, TrainConfig
 
 JOBS = [job for suite in SUITES.values() for job in suite]
@@ -265,3 +276,23 @@ def test_ensembles_are_timed_beside_one_toy(
     config = TrainConfig(steps=10, batch_size=7, model=ModelConfig((3, 4)))
     each = 2 * 2 * 3 + 3 * (3 * 4 + 4 * 2)
     assert toy_ensembles.products(config, 5, 2.0) == 5 * 10 * 7 * each / 2
+
+
+def test_acas_xu_boxes_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(acasxu, "BOXES", {"3": acasxu.BOXES["3"]})
+    net = nnet.read(acas_like(tmp_path, 50.0))
+    assert acasxu.main([str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[x.strip() for x in line.split("|")[1:-1]] for line in lines if "like" in line]
+    assert [row[:4] for row in rows] == [
+        ["like", name, f"{len(partition(net.network, net.box(*box))):,}", "complete"]
+        for name, box in acasxu.BOXES.items()
+    ]
+
+
+def test_acas_xu_files_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        acasxu.main([str(tmp_path)])
+    assert "has no .nnet file" in capsys.readouterr().err
