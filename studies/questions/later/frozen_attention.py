@@ -23,7 +23,7 @@ import torch
 
 from exact import Codes, Network, hamming
 from exact.arithmetic.numbers import FloatArray
-from exact.sources import transformers
+from exact.sources import checkpoint_folders, transformers
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind
 from studies.question import Question
@@ -39,6 +39,7 @@ from studies.statistics import SEQUENCES, Degenerate, Estimate, over_clusters, w
 from studies.subjects import LanguageLayer, Subject, Subjects, held_out_tokens
 from toy_models import language
 from toy_models.texts import windows
+from toy_models.variants import MODEL_TYPES
 
 CLAIM = "1.26"
 FEW = 0.25
@@ -178,6 +179,13 @@ def _sites(layer: LanguageLayer, initial: bool, count: int, seed: int) -> list[S
         raise Degenerate(
             "attention is not known",
             value=f"no checkpoint in {layer.folder}",
+            remedy="give a layer that was read from a GPT-2 checkpoint",
+        )
+    kind = checkpoint_folders.config(layer.folder).get("model_type")
+    if kind not in MODEL_TYPES.values():
+        raise Degenerate(
+            "attention is read of GPT-2's kind alone",
+            value=f"a model of type {kind}",
             remedy="give a layer that was read from a GPT-2 checkpoint",
         )
     model = language.load(layer.folder)
