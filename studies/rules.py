@@ -22,6 +22,8 @@ from studies.statistics.estimates import CONFIDENCE, MINIMUM, NETS, Degenerate, 
 Bounds = tuple[float, float]
 EVERYWHERE: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
+APART: Bounds = (-1.0, 1.0)
+"""Of a difference of two shares."""
 ROUNDING = 1e-9
 """How far beyond its range floats may take a statistic."""
 Zone = tuple[float, float]
@@ -183,22 +185,37 @@ def below(
 
 
 def larger_than(
-    control: str, of: str, margin: float = 0.0, *, unit: str = NETS, least: int = MINIMUM
+    control: str,
+    of: str,
+    margin: float = 0.0,
+    *,
+    range: Bounds = EVERYWHERE,
+    unit: str = NETS,
+    least: int = MINIMUM,
 ) -> OnInterval:
     """On paired differences, subject - control: supported iff larger by more than the margin.
+    `range` is that of the difference: `APART` where both are shares.
 
     >>> print(larger_than("the untrained net of the same seed", "purity", 0.1).text)
     supported iff the 95% interval over at least 30 nets of purity minus that of the untrained \
 net of the same seed lies above 0.1, refuted iff below 0.1, else undecided
     """
-    return above(margin, f"{of} minus that of {control}", unit=unit, least=least)
+    of = f"{of} minus that of {control}"
+    return above(margin, of, range=range, unit=unit, least=least)
 
 
 def smaller_than(
-    control: str, of: str, margin: float = 0.0, *, unit: str = NETS, least: int = MINIMUM
+    control: str,
+    of: str,
+    margin: float = 0.0,
+    *,
+    range: Bounds = EVERYWHERE,
+    unit: str = NETS,
+    least: int = MINIMUM,
 ) -> OnInterval:
     """On paired differences, subject - control: supported iff smaller by more than the margin."""
-    return below(0.0 - margin, f"{of} minus that of {control}", unit=unit, least=least)
+    of = f"{of} minus that of {control}"
+    return below(0.0 - margin, of, range=range, unit=unit, least=least)
 
 
 def within(
@@ -216,9 +233,11 @@ def within(
     return OnInterval(of, (low, high), reachable or outside, range, unit, least)
 
 
-def equivalent(margin: float, of: str, *, unit: str = NETS, least: int = MINIMUM) -> OnInterval:
+def equivalent(
+    margin: float, of: str, *, range: Bounds = EVERYWHERE, unit: str = NETS, least: int = MINIMUM
+) -> OnInterval:
     """Supported iff the interval lies within +-margin, refuted iff outside."""
-    return within(-margin, margin, of, unit=unit, least=least)
+    return within(-margin, margin, of, range=range, unit=unit, least=least)
 
 
 # ---- rules on exact values

@@ -32,7 +32,7 @@ from studies.questions.shared.starts import (
     is_deep_classifier,
     starts,
 )
-from studies.rules import SHARE, Claim, below, larger_than
+from studies.rules import APART, SHARE, Claim, below, larger_than
 from studies.statistics import Degenerate
 from studies.subjects import Subjects, Toy
 from studies.texts import POLYTOPE_LENS
@@ -54,7 +54,7 @@ LEARNED = Claim(
     CLAIM,
     "Training makes classes change along rays.",
     Kind.ESTIMATE,
-    larger_than("the untrained net of the same seed", OF),
+    larger_than("the untrained net of the same seed", OF, range=APART),
 )
 HERE = Claim(
     CLAIM,
@@ -128,7 +128,7 @@ def of_nets(
     after, before = share_of_nets(mine, rng), share_of_nets(theirs, rng)
     near = share_of_nets(untrained[f"near from {number}"], rng)
     one_class = share_of_nets(untrained["most frequent"], rng)
-    more = mine.minus(theirs, rng)
+    more = mine.minus(theirs, rng, APART)
     place = f"{BLOBS}, {'input' if number == 0 else f'layer {number}'}"
     return [
         KEPT.finding(

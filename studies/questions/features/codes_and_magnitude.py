@@ -25,9 +25,9 @@ from studies.question import Question
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several
-from studies.questions.shared.subject_rows import ROWS, Rows, has_rows, nets_with_rows
+from studies.questions.shared.subject_rows import LEAST, ROWS, Rows, has_rows, nets_with_rows
 from studies.rules import SHARE, Claim, above
-from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate
+from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.subjects import Subject, Subjects, Toy
 from toy_models import TrainResult
 
@@ -39,7 +39,7 @@ BELOW_ONE = (-np.inf, 1.0)
 
 def _claims(unit: str) -> tuple[Claim, Claim, Claim]:
     """Of the length, the vector and the neighbours, over these units."""
-    least = {NETS: MINIMUM, SEQUENCES: 2, ROWS: 2}[unit]
+    least = LEAST[unit]
     asked = (
         (
             "Spline codes keep much of the magnitude of activations: their length can be told from "

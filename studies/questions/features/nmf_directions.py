@@ -47,7 +47,7 @@ from studies.questions.shared.nearest_items import (
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several, share_of_nets
-from studies.rules import SHARE, Claim, above, larger_than, smaller_than
+from studies.rules import APART, SHARE, Claim, above, larger_than, smaller_than
 from studies.statistics import NETS, SEQUENCES, Degenerate
 from studies.subjects import LanguageLayer, Subject, Subjects
 from toy_models import TrainResult
@@ -67,7 +67,7 @@ def _monosemantic(unit: str) -> Claim:
         "monosemantic: what lies along one is mostly of one class.",
         Kind.ESTIMATE,
         above(MAJORITY, of, range=SHARE, unit=unit)
-        & larger_than("random directions", "that share", unit=unit),
+        & larger_than("random directions", "that share", range=APART, unit=unit),
     )
 
 
@@ -190,7 +190,8 @@ def family_findings(
 ) -> list[Finding]:
     """Purity of NMF directions against random ones, and their crossings."""
     rng = np.random.default_rng(seed)
-    share, more = share_of_nets(after["NMF"], rng), after["NMF"].minus(after["random"], rng)
+    share = share_of_nets(after["NMF"], rng)
+    more = after["NMF"].minus(after["random"], rng, APART)
     untrained, crossed = before["NMF"].over(rng), after["pure minus others"].over(rng)
     means = {name: one.over(rng).value for name, one in after.items()}
     value = (
@@ -255,7 +256,7 @@ def layer_finding(
         return pure(weights) - near["random"].pure(items.labels, weights)
 
     share = items.over_sequences(pure, rng, SHARE)
-    more = items.over_sequences(difference, rng)
+    more = items.over_sequences(difference, rng, APART)
     shares = {name: one.pure(items.labels) for name, one in near.items()}
     permuted = near["NMF"].pure(rng.permutation(items.labels))
     value = (

@@ -25,7 +25,7 @@ from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.nets import Measured, ensemble
 from studies.questions.shared.pictures import Row, forest
-from studies.rules import SHARE, Claim, below, larger_than, smaller_than
+from studies.rules import APART, SHARE, Claim, below, larger_than, smaller_than
 from studies.statistics import SEQUENCES, Degenerate, over_clusters
 from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects
 from toy_models import ModelConfig, TrainConfig, TrainResult
@@ -44,13 +44,13 @@ NARROW = Claim(
     CLAIM,
     "A norm makes activations degenerate: the stream uses fewer dimensions.",
     Kind.ESTIMATE,
-    smaller_than(CONTROL, RATIO),
+    smaller_than(CONTROL, RATIO, range=APART),
 )
 PEAKED = Claim(
     CLAIM,
     "A norm makes activations degenerate: one coordinate holds more of the variance.",
     Kind.ESTIMATE,
-    larger_than(CONTROL, TOP),
+    larger_than(CONTROL, TOP, range=APART),
 )
 DEGENERATE = Claim(
     CLAIM,
@@ -198,8 +198,8 @@ def nets_findings(norm: NormName, normed: Both, bare: Both, seed: int) -> list[F
     findings = []
     for place, claim in enumerate((NARROW, PEAKED)):
         mine, theirs = normed["trained"][place], bare["trained"][place]
-        before = normed["untrained"][place].minus(bare["untrained"][place], rng)
-        found = mine.minus(theirs, rng)
+        before = normed["untrained"][place].minus(bare["untrained"][place], rng, APART)
+        found = mine.minus(theirs, rng, APART)
         with_norm, without = mine.over(rng), theirs.over(rng)
         data: dict[str, JSON] = {
             **found.data("difference"),

@@ -33,7 +33,7 @@ from studies.question import Question
 from studies.questions.shared.intervals import percent, share_over
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.solu_models import Run, held_out, trained, untrained
-from studies.rules import SHARE, Claim, above, larger_than, theorem
+from studies.rules import APART, SHARE, Claim, above, larger_than, theorem
 from studies.statistics import SEQUENCES, Degenerate, Estimate, over_clusters
 from studies.subjects import Subjects
 
@@ -53,7 +53,13 @@ MORE = Claim(
     CLAIM,
     "There are more of them than chance spreads over neurons.",
     Kind.ESTIMATE,
-    larger_than("the same activations on permuted neurons", SHARE_OF, unit=SEQUENCES, least=LEAST),
+    larger_than(
+        "the same activations on permuted neurons",
+        SHARE_OF,
+        range=APART,
+        unit=SEQUENCES,
+        least=LEAST,
+    ),
 )
 ZERO = Claim(
     CLAIM,
@@ -201,7 +207,8 @@ def against_finding(
     """The share less that of the control, over the sequences that both have high positions in."""
     mine, theirs = _by_sequence(found), _by_sequence(control)
     shared = sorted(mine.keys() & theirs.keys())
-    estimate = over_clusters([mine[k] - theirs[k] for k in shared], rng, unit=SEQUENCES)
+    less = [mine[k] - theirs[k] for k in shared]
+    estimate = over_clusters(less, rng, unit=SEQUENCES, range=APART)
     means = [float(np.mean([one[k] for k in shared])) for one in (mine, theirs)]
     value = f"{estimate}; {percent(means[0])} against {percent(means[1])} by sequence"
     data: dict[str, JSON] = {

@@ -128,11 +128,15 @@ class Measured:
         """The mean over nets, with its interval, cut to the range of the statistic."""
         return over_clusters(list(self.values.values()), rng, range=range)
 
-    def minus(self, control: Measured, rng: np.random.Generator) -> Estimate:
-        """The mean difference to a control of the same seeds, over the seeds that both have."""
+    def minus(
+        self, control: Measured, rng: np.random.Generator, range: Range = ANYWHERE
+    ) -> Estimate:
+        """The mean difference to a control of the same seeds, over the seeds that both have, with
+        its interval, cut to the range of the difference (`rules.APART` of two shares).
+        """
         shared = sorted(self.values.keys() & control.values.keys())
         mine, theirs = ({seed: one.values[seed] for seed in shared} for one in (self, control))
-        return paired(mine, theirs, rng)
+        return paired(mine, theirs, rng, range=range)
 
     @property
     def told(self) -> str:

@@ -43,11 +43,31 @@ def test_neurons_that_hardly_fire_have_no_list() -> None:
 def test_verdicts_on_nets(share: float, verdict: Verdict) -> None:
     for more, other in ((0.3, Verdict.SUPPORTED), (-0.3, Verdict.REFUTED)):
         names = polysemantic_neurons.NAMES
-        after = family(names, {"neurons": share, "minus NMF": more})
+        after = family(names, {"neurons": share, "purer": 0.2, "minus NMF": more})
         before = family(names, {"neurons": 0.5}, arm="untrained")
         found = polysemantic_neurons.family_findings("blobs", after, before, 0)
         assert [one.verdict for one in found] == [verdict, other]
         assert found[0].rule == polysemantic_neurons.MANY[NETS].rule.text
+
+
+def test_labels_that_mean_nothing_to_the_neurons_do_not_support() -> None:
+    """Then all neurons are mixed, and they are with labels dealt out at random."""
+    names = polysemantic_neurons.NAMES
+    before = family(names, {"neurons": 0.9}, arm="untrained")
+    after = family(names, {"neurons": 0.9, "purer": 0.0, "permuted labels": 0.9})
+    found = polysemantic_neurons.family_findings("blobs", after, before, 0)
+    assert found[0].verdict is Verdict.UNDECIDED and found[0].why.startswith("(2)")
+
+
+def test_tokens_that_mean_nothing_to_the_neurons_do_not_support() -> None:
+    count, groups = 720, 24
+    vectors = RNG(0).uniform(0, 1, (count, groups))
+    kinds = RNG(3).integers(0, 24, count)
+    network = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
+    items = Labelled(network, np.zeros((count, 2)), kinds, np.arange(count) // 6, np.arange(count))
+    found = polysemantic_neurons.layer_findings("a layer", items, vectors, 0)
+    assert found[0].data["neurons_float"] == found[0].data["permuted_labels_float"] == 1
+    assert found[0].verdict is Verdict.UNDECIDED, found[0].value
 
 
 @pytest.mark.parametrize(
