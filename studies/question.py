@@ -30,7 +30,8 @@ class Question:
     may say: the rule of every finding is that of one of `claims`.
 
     `title` asks in a few words; `asked` says in our words what the `text` claims or asks there, and
-    `controls` against what it is held, both for the report; `settled` tells what was decided only
+    `controls` against what the rules hold it (a claim of its own may do so), `beside` what is
+    measured too, and told and not judged, all for the report; `settled` tells what was decided only
     after a first look at numbers. `core` questions are asked by
     `exactlens study`, the others by `exactlens study --all` or by name.
 
@@ -48,6 +49,7 @@ class Question:
     text: Text | None = None
     asked: str = ""
     controls: str = ""
+    beside: str = ""
     settled: str = ""
     core: bool = False
 

@@ -79,7 +79,8 @@ class Section:
     @property
     def words(self) -> str:
         """Everything in it that a reader may want explained."""
-        asked = () if self.question is None else (self.question.asked, self.question.controls)
+        one = self.question
+        asked = () if one is None else (one.asked, one.controls, one.beside)
         statements = dict.fromkeys(finding.statement for finding in self.findings)
         captions = (picture.caption for picture in self.pictures)
         return "\n".join((self.title, *asked, *statements, *captions))

@@ -292,7 +292,13 @@ def test_a_figure_is_inlined_as_svg_and_grouped_under_its_question(tmp_path: Pat
 def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     text = Text("A title of a text", "its authors", "https://example.org/text")
     question = Question(
-        "0.1", "A question", one_layer_or_two.ask, text=text, asked="Is it so?", controls="Nets."
+        "0.1",
+        "A question",
+        one_layer_or_two.ask,
+        text=text,
+        asked="Is it so?",
+        controls="Nets.",
+        beside="Others.",
     )
     section = Section(
         "0.1",
@@ -305,7 +311,13 @@ def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     )
     again = Section("0.2", "Another", (finding(statement="two arcs"),), ())
     shown = page(section, again)
-    for part in ("Is it so?", "Controls. Nets.", "exactlens study --only 0.1", "its authors"):
+    for part in (
+        "Is it so?",
+        "Controls, in the rules. Nets.",
+        "Told beside, and not judged. Others.",
+        "exactlens study --only 0.1",
+        "its authors",
+    ):
         assert part in shown.text
     assert "Checks of our own" in shown.text  # what no text claims stands apart
     links = {link["href"] for link in shown.of("a")}

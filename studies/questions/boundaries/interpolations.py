@@ -73,6 +73,7 @@ BUMP = Claim(
     above(0.0, f"{OF} between classes")
     & larger_than("pairs of one class in the same net", "the same")
     & larger_than("the untrained net of the same seed", "the same"),
+    measures="middle minus ends",
 )
 DOUBLE_DIP = Claim(
     CLAIM,
@@ -87,6 +88,7 @@ FLATTENS = Claim(
     "In later layers the bump goes away.",
     Kind.ESTIMATE,
     below(0.0, f"the slope over start layers of {OF} between classes"),
+    measures="slope",
 )
 CHANGES = Claim(
     CLAIM,
@@ -100,6 +102,7 @@ HERE = Claim(
     "ends.",
     Kind.ESTIMATE,
     above(0.0, f"{OF} between classes", unit=GROUPS, least=5),
+    measures="middle minus ends",
 )
 SORTS = ("bump", "same", "circle", "middle", "ends", "changes")
 BINS_BY_START = tuple(f"bin {place} from {n}" for n in range(DEPTH) for place in range(BINS))
@@ -224,7 +227,7 @@ def of_nets(
         FLATTENS.finding(
             named(BLOBS, trained["slope"]),
             slope,
-            value=f"{brief(slope)} a layer; untrained {brief(before)}",
+            value=f"a layer {brief(slope)}; untrained {brief(before)}",
             data={
                 **data_of({"slope": slope, "untrained": before}),
                 **rest,
@@ -385,6 +388,7 @@ QUESTION = Question(
     asked="That along spherical interpolations between inputs of two classes the density of "
     "boundaries is highest where intermediate classes change, shows a double dip in lower layers, "
     "and flattens in later ones.",
-    controls="Ways between inputs of one class, the same nets untrained, ways on a circle of the "
-    "median length; the sampled estimate of the text at three distances beside exact crossings.",
+    controls="Ways between inputs of one class, and the same nets untrained.",
+    beside="Ways on a circle of the median length; the sampled estimate of the text at three "
+    "distances beside exact crossings; of a single network, the layer before training.",
 )

@@ -437,5 +437,7 @@ QUESTION = Question(
     text=POLYTOPE_LENS,
     asked="That a two-dimensional slice through three activations shows the polytopes around them, "
     "with boundaries lying densest between inputs of different classes.",
-    controls="Triples of one class, the same nets untrained; boundaries that are spread evenly.",
+    controls="Triples of one class; boundaries that are spread evenly; the same nets, or the "
+    "layer, before training, which have a claim of their own: untrained nets may be dense there "
+    "too.",
 )

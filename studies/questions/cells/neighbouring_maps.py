@@ -390,8 +390,8 @@ QUESTION = Question(
     "norm",
     text=texts.MONOSEMANTIC,
     asked="Within a cell the map is one and the same, and cells nearby have similar maps.",
-    controls="The same nets untrained; the square root of the Hamming distance, as independent "
-    "changes would give.",
+    controls="The square root of the Hamming distance, as independent changes would give.",
+    beside="The same nets untrained.",
     core=True,
     settled="That the 90th percentile stands beside the median.",
 )

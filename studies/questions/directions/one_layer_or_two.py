@@ -274,6 +274,7 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="A direction is monosemantic for a single MLP layer; the skip brings the length back, so "
     "that it need not be for the next.",
-    controls="The same nets untrained; the first layer, for which it is a theorem.",
+    controls="The first layer, for which it is a theorem.",
+    beside="The same nets untrained.",
     core=True,
 )

@@ -441,9 +441,9 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="Groups of nearby activations, or of nearby spline codes, are said to mean one thing "
     "each: clustered by any method, most groups of the tokens of a text share what they are about.",
-    controls="The same nets untrained, labels dealt out at random, codes with random bits of the "
-    "same frequencies, two other methods, ten orders of the rows, and clusters against the exact "
-    f"adjacency of cells ({NESTED.name}).",
+    controls="The same nets untrained; of connected clusters, items dealt out at random.",
+    beside="Labels dealt out at random, codes with random bits of the same frequencies, two "
+    "other methods, and ten orders of the rows.",
     settled="Intervals over sequences leave out whole groups; the settings judged are those"
     " whose least cluster fits a class.",
 )

@@ -393,5 +393,6 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="It is asked whether codes have directions of their own, and whether an example can be "
     "moved by flipping the bits that belong to something.",
-    controls="As many random bits flipped, and the same nets untrained.",
+    controls="As many random bits flipped.",
+    beside="The same nets untrained.",
 )

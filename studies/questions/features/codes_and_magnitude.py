@@ -291,5 +291,6 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="A code has only the signs of pre-activations, and yet is said to keep much of their "
     "magnitude, so that little is lost by looking at codes.",
-    controls="Bits dealt out at random with the same frequencies, and the same nets untrained.",
+    controls="None but the margin: R^2 is 0 where nothing is told.",
+    beside="Bits dealt out at random with the same frequencies, and the same nets untrained.",
 )

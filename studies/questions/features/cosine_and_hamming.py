@@ -290,6 +290,7 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="Directions are said to work as well as they do because vectors in nearby polytopes have "
     "a high cosine similarity.",
-    controls="What angles alone give behind a norm, Mantel's permutations of rows, the cosine of "
-    "all pairs, and the same nets untrained.",
+    controls="The cosine of all pairs.",
+    beside="What angles alone give behind a norm, Mantel's permutations of rows, and the same "
+    "nets untrained.",
 )

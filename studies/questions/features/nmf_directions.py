@@ -317,7 +317,8 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="Directions that a non-negative factorisation of activations finds are said to be "
     "monosemantic for the most part: the activations along one share a meaning.",
-    controls="Principal, single-neuron and random directions, centred activations, labels dealt "
-    "out at random, and the same nets untrained.",
+    controls="Random directions; of crossings, the other NMF directions.",
+    beside="Principal and single-neuron directions, centred activations, labels dealt out at "
+    "random, and the same nets untrained.",
     settled="Intervals over sequences leave out whole groups of them.",
 )

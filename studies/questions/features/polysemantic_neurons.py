@@ -285,7 +285,8 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="Neurons are said to be no unit of meaning: one fires on things that have nothing in "
     "common, more so than directions or polytopes.",
-    controls="NMF directions and clusters of codes of the same activations, labels dealt out at "
-    "random, and the same nets untrained.",
+    controls="Labels dealt out at random, which lists of neurons must be purer than; NMF "
+    "directions of the same activations.",
+    beside="Clusters of codes, and the same nets untrained.",
     settled="Intervals over sequences leave out whole groups of them.",
 )

@@ -325,8 +325,9 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="A comment asks whether a projection on one direction shows clusters that mean "
     "something, with the boundaries of polytopes between them.",
-    controls="Random directions, labels dealt out at random, crossings shifted around the range, "
-    "lines through data, other bandwidths, and the same nets untrained.",
+    controls="Labels dealt out at random; as many crossings in gaps as inside of clusters.",
+    beside="Random directions, crossings shifted around the range, lines through data, other "
+    "bandwidths, and the same nets untrained.",
     settled="That a gap begins halfway down from the lower peak, and that data are "
     "projected at the input.",
 )

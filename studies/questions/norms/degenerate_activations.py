@@ -45,12 +45,14 @@ NARROW = Claim(
     "A norm makes activations degenerate: the stream uses fewer dimensions.",
     Kind.ESTIMATE,
     smaller_than(CONTROL, RATIO, range=APART),
+    measures="with a norm minus without",
 )
 PEAKED = Claim(
     CLAIM,
     "A norm makes activations degenerate: one coordinate holds more of the variance.",
     Kind.ESTIMATE,
     larger_than(CONTROL, TOP, range=APART),
+    measures="with a norm minus without",
 )
 DEGENERATE = Claim(
     CLAIM,
@@ -58,6 +60,7 @@ DEGENERATE = Claim(
     "dimensions.",
     Kind.ESTIMATE,
     below(TENTH, RATIO, range=SHARE, unit=SEQUENCES, least=10),
+    measures="participation ratio",
 )
 NORMED: tuple[NormName, ...] = ("layernorm", "rms")
 ARMS: tuple[Arm, ...] = ("trained", "untrained")
@@ -210,7 +213,7 @@ def nets_findings(norm: NormName, normed: Both, bare: Both, seed: int) -> list[F
             "without_norm": theirs.data,
         }
         value = (
-            f"{found}; {_short(with_norm.value)} with, {_short(without.value)} without; before "
+            f"{found}; with {_short(with_norm.value)}, without {_short(without.value)}; before "
             f"training {_short(before.value)}"
         )
         findings.append(claim.finding(f"{TASK}, {NORM_NAMES[norm]}", found, value=value, data=data))
@@ -264,7 +267,7 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="The post grants that LayerNorm might be responsible for some of the degeneracy that is "
     "seen in activations of GPT-2 style models.",
-    controls="Nets of the same seed without a norm, both before training, and layers before "
-    "training and behind their norm.",
+    controls="Nets of the same seed without a norm.",
+    beside="Both before training, and layers before training and behind their norm.",
     settled="The spread of the toys' data, so that all nets learn.",
 )

@@ -62,6 +62,7 @@ LOSS = Claim(
     larger_than("the net of the same seed trained on squared error", OF, MARGIN).against(
         equivalent(MARGIN, OF)
     ),
+    measures="octaves more than by squared error",
 )
 TASKS = ("direction", "blobs", "shells", "direction_and_length")
 OPTIONS = {"dimension": 3}
@@ -290,7 +291,7 @@ def task_finding(
     each = [one.over(rng) for one in octaves_of]
     means = [one.value for one in each]
     outputs = [told[f"outputs_{loss}"].over(rng).value for loss in LOSSES if told]
-    value = f"{found}; octaves {_words(means[:2])}"
+    value = f"{found}; octaves {_words(means[:2])} by either loss"
     if outputs:
         value += f"; direction's share of outputs {_words(outputs)}"
     data: dict[str, JSON] = {
@@ -372,7 +373,8 @@ QUESTION = Question(
     text=texts.NORM_OR_LOSS,
     asked="One commenter holds that LayerNorm makes features directions, another that "
     "cross-entropy does most of it, since softmax is about differences of logits.",
-    controls="Squared error on the same data with the same seed and accuracy, tasks that reward "
-    "length, and networks whose decision cannot depend on length.",
+    controls="Squared error on the same data with the same seed and accuracy, and networks whose "
+    "decision cannot depend on length.",
+    beside="Tasks that reward length, each judged apart; nets before training.",
     settled="That the arms are matched in accuracy on average, and trained for twice the steps.",
 )

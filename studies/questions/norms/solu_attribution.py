@@ -48,6 +48,7 @@ HIGH = Claim(
     "There are tokens where the MLP's direct attribution is high and no single neuron's is.",
     Kind.ESTIMATE,
     above(SOME, SHARE_OF, range=SHARE, unit=SEQUENCES, least=LEAST),
+    measures="share of positions",
 )
 MORE = Claim(
     CLAIM,
@@ -60,6 +61,7 @@ MORE = Claim(
         unit=SEQUENCES,
         least=LEAST,
     ),
+    measures="more than permuted",
 )
 ZERO = Claim(
     CLAIM,
@@ -210,7 +212,7 @@ def against_finding(
     less = [mine[k] - theirs[k] for k in shared]
     estimate = over_clusters(less, rng, unit=SEQUENCES, range=APART)
     means = [float(np.mean([one[k] for k in shared])) for one in (mine, theirs)]
-    value = f"{estimate}; {percent(means[0])} against {percent(means[1])} by sequence"
+    value = f"{estimate}; shares by sequence {percent(means[0])} against {percent(means[1])}"
     data: dict[str, JSON] = {
         **estimate.data("difference"),
         "share_float": means[0],
@@ -285,5 +287,6 @@ QUESTION = Question(
     asked="The text looks for tokens to which the MLP contributes much although no single neuron "
     "does, and compares means behind and before the norm at such positions, without finding a "
     "difference.",
-    controls="The same activations on permuted neurons, and the model before training.",
+    controls="The same activations on permuted neurons.",
+    beside="The model before training.",
 )

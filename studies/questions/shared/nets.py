@@ -10,7 +10,8 @@ import numpy as np
 from exact import Network, TooLarge, Undecided
 from exact.sources import torch_modules
 from studies.finding import JSON
-from studies.statistics import MINIMUM, Degenerate, Estimate, over_clusters, paired
+from studies.statistics import MINIMUM, NETS, Degenerate, Estimate, over_clusters, paired
+from studies.statistics.estimates import counted
 from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import Subjects
 from studies.training import Training
@@ -52,7 +53,7 @@ class Nets:
         """How many there are, and how many had to be left out."""
         words = {"zero_biases": "untrained, every bias zero"}.get(self.arm, self.arm)
         lost = f", {self.left_out} more did not learn" if self.left_out else ""
-        return f"{len(self.results)} nets, {words}{lost}"
+        return f"{counted(len(self.results), NETS)}, {words}{lost}"
 
     @property
     def data(self) -> dict[str, JSON]:
