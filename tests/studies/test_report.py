@@ -5,6 +5,7 @@ brings along.
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import zlib
 from html.parser import HTMLParser
@@ -325,6 +326,22 @@ def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     assert {one["id"] for one in shown.of("section")} == {"claim-0-1", "claim-0-2"}
     assert "studies/questions/directions/one_layer_or_two.py" in shown.text
     assert shown.text.count("a cell of the circle") == 1  # explained once, where it first stands
+
+
+def test_no_table_is_wider_than_a_telephone() -> None:
+    """On a narrow screen every table is a list, and what is long without a space can break."""
+    section = Section("0.1", "A question", (finding(),), ())
+    shown = page(section, trainings=(Training("moons", 0, Fit(0.1, 1.0, None)),))
+    (style,) = [text for text in shown.texts if ":root" in text]
+    narrow = style[style.index("@media (max-width: 44rem)") : style.index("@media print")]
+    tables = {str(one["class"]) for one in shown.of("table")}
+    assert tables == {"findings", "overview", "trainings", "provenance"}
+    for table in tables:
+        (cells,) = re.findall(
+            rf"^[^{{\n]*\.{table} td[^{{]*\{{ display: block", narrow, re.MULTILINE
+        )
+        assert f".{table} th" in cells
+    assert ".note { overflow-wrap: anywhere; }" in style
 
 
 def test_controls_do_not_count_in_the_summary_where_there_are_others() -> None:
