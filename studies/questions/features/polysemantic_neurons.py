@@ -30,9 +30,11 @@ from studies.questions.shared.labelled_items import (
     ITEMS,
     LABELS,
     QUICK_ITEMS,
+    ROWS,
     Family,
     Labelled,
     between_codes,
+    has_labels,
 )
 from studies.questions.shared.nearest_items import MIXED, Nearest, activations, how_many, nmf
 from studies.questions.shared.nets import Measured
@@ -41,11 +43,12 @@ from studies.questions.shared.several import Found, brief, several, share_of_net
 from studies.rules import APART, SHARE, Claim, above, larger_than
 from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.statistics.intervals import ANYWHERE
-from studies.subjects import LanguageLayer, Subject, Subjects
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from toy_models import TrainResult
 
 CLAIM = "1.17"
 MAJORITY, COMPONENTS = 0.5, 64
+DEALT = 20  # times that labels are dealt out
 FAMILIES = (EIGHT, FORTY)
 OF = f"the share of neurons of purity below {MIXED:g}"
 PURITY = "the mean purity of what neurons fire on"
@@ -74,7 +77,8 @@ def _more(unit: str) -> Claim:
     )
 
 
-MANY, MORE = {u: _many(u) for u in (NETS, SEQUENCES)}, {u: _more(u) for u in (NETS, SEQUENCES)}
+UNITS = (NETS, SEQUENCES, ROWS)
+MANY, MORE = {unit: _many(unit) for unit in UNITS}, {unit: _more(unit) for unit in UNITS}
 NAMES = ("neurons", "purer", "minus NMF", "NMF", "clusters", "permuted labels", "measured neurons")
 RANGES = {"purer": APART, "minus NMF": APART, "measured neurons": ANYWHERE}
 
@@ -89,14 +93,16 @@ def ask(subjects: Subjects) -> Answer:
     if not subjects.own:
         for family in FAMILIES:
             findings += _of_family(subjects, family)
+    for toy in filter(fits, subjects.all_toys) if subjects.own else ():
+        findings += of_toy(toy, subjects.seed)
     for layer in subjects.language:
         findings += of_layer(layer, subjects.seed)
     return Answer(tuple(findings), _figures(findings))
 
 
 def fits(subject: Subject) -> bool:
-    """Whether there is a text, whose tokens are labels; toys are trained for the question."""
-    return isinstance(subject, LanguageLayer)
+    """Whether there are labels: the tokens of a text, or classes of data."""
+    return has_labels(subject)
 
 
 # ---- one network
@@ -113,6 +119,17 @@ def of_neurons(vectors: FloatArray, count: int) -> Nearest:
         what = f"{often.size} neurons, {count} items"
         raise Degenerate("no neuron fires often enough", value=what, remedy=remedy)
     return Nearest.by_value(vectors[:, often], count)
+
+
+def purer(
+    found: Nearest,
+    labels: IndexArray,
+    dealt: Sequence[IndexArray],
+    weights: FloatArray | None = None,
+) -> float:
+    """The mean purity, less that with labels dealt out at random, mean over the deals."""
+    chance = np.mean([found.mean_purity(one, weights) for one in dealt])
+    return found.mean_purity(labels, weights) - float(chance)
 
 
 def of_nmf(vectors: FloatArray, count: int, seed: int) -> Nearest:
@@ -135,14 +152,14 @@ def statistics(
     vectors, most, labels = activations(network, items), how_many(items), items.labels
     neurons, directions = of_neurons(vectors, most), of_nmf(vectors, most, result.config.seed)
     clusters = of_clusters(between_codes(network.codes(items.inputs, (1, 1))), labels)
-    dealt = rng.permutation(labels)
+    dealt = [rng.permutation(labels) for _ in range(DEALT)]
     return {
         "neurons": neurons.mixed(labels),
-        "purer": neurons.mean_purity(labels) - neurons.mean_purity(dealt),
+        "purer": purer(neurons, labels, dealt),
         "NMF": directions.mixed(labels),
         "minus NMF": neurons.mixed(labels) - directions.mixed(labels),
         "clusters": clusters if np.isfinite(clusters) else "no cluster",
-        "permuted labels": neurons.mixed(dealt),
+        "permuted labels": neurons.mixed(dealt[0]),
         "measured neurons": float(len(neurons.rows)),
     }
 
@@ -206,7 +223,16 @@ def _shown(found: Estimate) -> str:
     return "none" if found.value is None else f"{found.value:.2g}"
 
 
-# ---- layers of a language model
+# ---- one network of a user's, and layers of a language model
+
+
+def of_toy(toy: Toy, seed: int) -> list[Finding]:
+    """The neurons of the first hidden layer by the classes of the data, over its rows."""
+    try:
+        items = Labelled.of_toy(toy)
+        return layer_findings(toy.name, items, activations(toy.network, items), seed)
+    except Degenerate as why:
+        return [claim[ROWS].undecided(toy.name, str(why)) for claim in (MANY, MORE)]
 
 
 def of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
@@ -223,29 +249,25 @@ def of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
 
 
 def layer_findings(subject: str, items: Labelled, vectors: FloatArray, seed: int) -> list[Finding]:
-    """Over sequences, neurons, directions and their items as they are."""
+    """Over sequences or rows, neurons, directions and their items as they are."""
     rng, most, labels = np.random.default_rng(seed), how_many(items), items.labels
     neurons, directions = of_neurons(vectors, most), of_nmf(vectors, most, seed)
-    dealt = rng.permutation(labels)
-
-    def purer(weights: FloatArray) -> float:
-        return neurons.mean_purity(labels, weights) - neurons.mean_purity(dealt, weights)
-
+    dealt = [rng.permutation(labels) for _ in range(DEALT)]
     statistics_of: dict[str, Callable[[FloatArray], float]] = {
-        "purer": purer,
+        "purer": lambda weights: purer(neurons, labels, dealt, weights),
         "neurons": lambda weights: neurons.mixed(labels, weights),
         "NMF": lambda weights: directions.mixed(labels, weights),
         "minus NMF": lambda weights: (
             neurons.mixed(labels, weights) - directions.mixed(labels, weights)
         ),
-        "permuted labels": lambda weights: neurons.mixed(dealt, weights),
+        "permuted labels": lambda weights: neurons.mixed(dealt[0], weights),
     }
     found = {
         name: items.over_sequences(one, rng, RANGES.get(name, SHARE))
         for name, one in statistics_of.items()
     }
-    data: dict[str, JSON] = {"measured_neurons": len(neurons.rows), "tokens_a_neuron": most}
-    return _findings(subject, SEQUENCES, found, {}, data)
+    data: dict[str, JSON] = {"measured_neurons": len(neurons.rows), "items_a_neuron": most}
+    return _findings(subject, items.unit, found, {}, data)
 
 
 # ---- figures
@@ -281,7 +303,8 @@ QUESTION = Question(
     (*MANY.values(), *MORE.values()),
     groups=("language",),
     fits=fits,
-    needs="an MLP layer of a language model with the tokens of a text (toys are trained for it)",
+    needs="data with classes in front of a hidden layer, or an MLP layer of a language model with "
+    "the tokens of a text",
     text=texts.POLYTOPE_LENS,
     asked="Neurons are said to be no unit of meaning: one fires on things that have nothing in "
     "common, more so than directions or polytopes.",

@@ -12,13 +12,12 @@ import numpy as np
 from exact import Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
-from studies.questions.shared.labelled_items import ARMS, EIGHT
+from studies.questions.shared.labelled_items import ARMS, EIGHT, ROWS
 from studies.questions.shared.nets import Nets, ensemble
 from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 
-ROWS = "rows of data"
 MOST, FEWEST, DRAWS = 600, 20, 499
 LEAST = {NETS: MINIMUM, SEQUENCES: 10, ROWS: FEWEST}
 """How many independent units a rule wants, of each sort."""

@@ -8,14 +8,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from exact.sources import tensors
 from studies.finding import Verdict
 from studies.questions.features import polysemantic_neurons
-from studies.questions.shared.labelled_items import Labelled
+from studies.questions.shared.labelled_items import ROWS, Labelled
 from studies.statistics import NETS, Degenerate
-from studies.subjects import Subjects
+from studies.subjects import Subjects, Toy
 from tests.studies.questions.families import family
+from toy_models import Dataset
 
 RNG = np.random.default_rng
 
@@ -87,6 +89,21 @@ def test_verdicts_on_sequences(steps: int, noise: float, verdict: Verdict) -> No
     found = polysemantic_neurons.layer_findings("a layer", items, vectors, 0)
     assert found[0].verdict is verdict, found[0].value
     assert found[1].verdict is not Verdict.REFUTED
+
+
+def test_a_network_of_ones_own_is_asked_by_its_classes() -> None:
+    """Eight neurons that fire on one class each, and the same with classes dealt out at random."""
+    rng, labels = RNG(0), np.arange(320) % 8
+    inputs = torch.tensor(np.eye(8)[labels] + 0.1 * rng.random((320, 8)))
+    network = tensors.mlp([(np.eye(8), np.full(8, -0.05)), (np.eye(8), np.zeros(8))])
+    for classes, mixed in ((labels, 0.0), (rng.permutation(labels), 1.0)):
+        toy = Toy.of("mine", network, Dataset.of(inputs, torch.tensor(classes), classes=9))
+        assert polysemantic_neurons.fits(toy)
+        many, more = polysemantic_neurons.of_toy(toy, 0)
+        assert many.rule == polysemantic_neurons.MANY[ROWS].rule.text
+        assert many.data["neurons_float"] == mixed and "rows of data" in more.value
+        assert many.verdict is not Verdict.SUPPORTED
+    assert not polysemantic_neurons.fits(Toy.of("no data", network))
 
 
 def test_without_scikit_learn_findings_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
