@@ -85,6 +85,7 @@ APART = Claim(
     "the square root of h.",
     Kind.ESTIMATE,
     within(*GROWTH, "the slope of log median |A - A'| on log h", least=MINIMUM),
+    measures="slope",
 )
 POINTS, GEODESICS = 200, 10
 PLANE, CUBE = Box(-1.5, 1.5, dim=2), Box(-1.5, 1.5, dim=3)

@@ -55,6 +55,7 @@ SECOND = Claim(
         "the share of data directions that the second layer crosses at lengths of the data",
         range=SHARE,
     ),
+    measures="share of directions",
 )
 SECOND_SAMPLED = Claim(
     CLAIM,
