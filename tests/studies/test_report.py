@@ -360,7 +360,7 @@ def test_controls_do_not_count_in_the_summary_where_there_are_others() -> None:
 def test_what_was_settled_after_a_first_look_is_told() -> None:
     question = Question("0.1", "A question", one_layer_or_two.ask, settled="The margin.")
     shown = page(Section("0.1", "A question", (finding(),), (), question=question)).text
-    assert "Settled after a first look at five nets. The margin." in shown
+    assert "Settled after a first look at results. The margin." in shown
 
 
 def test_the_page_is_readable_in_the_dark() -> None:

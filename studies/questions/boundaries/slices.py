@@ -440,4 +440,6 @@ QUESTION = Question(
     controls="Triples of one class; boundaries that are spread evenly; the same nets, or the "
     "layer, before training, which have a claim of their own: untrained nets may be dense there "
     "too.",
+    settled="After full runs: that triples of one class are in the rule for a single network, and "
+    "that a layer is held against itself before training.",
 )

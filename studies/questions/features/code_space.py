@@ -395,4 +395,5 @@ QUESTION = Question(
     "moved by flipping the bits that belong to something.",
     controls="As many random bits flipped.",
     beside="The same nets untrained.",
+    settled="That 20 rows of data are wanted: after full runs.",
 )

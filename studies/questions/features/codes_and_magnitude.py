@@ -293,4 +293,5 @@ QUESTION = Question(
     "magnitude, so that little is lost by looking at codes.",
     controls="None but the margin: R^2 is 0 where nothing is told.",
     beside="Bits dealt out at random with the same frequencies, and the same nets untrained.",
+    settled="That 10 sequences or 20 rows of data are wanted: after full runs.",
 )

@@ -4,10 +4,10 @@ Of every neuron of the first hidden layer the items on which it is largest, 50 o
 has, and their purity: the share of the most frequent class. A neuron is polysemantic here where no
 half of them is of one class. Labels that mean nothing to a network would make all of its neurons
 so: the claim wants neurons that know of them, whose lists are purer than with labels dealt out at
-random. A neuron that fires on fewer items than that has no such list, since
-it would go on with zeros, and is left out. Beside it, on the same activations: NMF directions
-(claim 1.5) and clusters of codes (claim 1.4), which are said to do better, and the same nets
-untrained.
+random. Where they are less pure than these the claim, which says more, is refuted, though the
+neurons are mixed. A neuron that fires on fewer items than that has no such list, since it would go
+on with zeros, and is left out. Beside it, on the same activations: NMF directions (claim 1.5) and
+clusters of codes (claim 1.4), which are said to do better, and the same nets untrained.
 """
 
 from __future__ import annotations
@@ -311,5 +311,6 @@ QUESTION = Question(
     controls="Labels dealt out at random, which lists of neurons must be purer than; NMF "
     "directions of the same activations.",
     beside="Clusters of codes, and the same nets untrained.",
-    settled="Intervals over sequences leave out whole groups of them.",
+    settled="Intervals over sequences leave out whole groups of them. After full runs: that lists "
+    "must be purer than with labels dealt out at random.",
 )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from exact.sources import tensors
-from studies.finding import Verdict
+from studies.finding import Verdict, number
 from studies.questions.features import polysemantic_neurons
 from studies.questions.shared.labelled_items import ROWS, Labelled
 from studies.statistics import NETS, Degenerate
@@ -69,6 +69,8 @@ def test_tokens_that_mean_nothing_to_the_neurons_do_not_support() -> None:
     items = Labelled(network, np.zeros((count, 2)), kinds, np.arange(count) // 6, np.arange(count))
     found = polysemantic_neurons.layer_findings("a layer", items, vectors, 0)
     assert found[0].data["neurons_float"] == found[0].data["permuted_labels_float"] == 1
+    low, high = (number(found[0].data[f"purer_{end}_float"]) for end in ("low", "high"))
+    assert low < 0.02 and high > -0.02 and high - low < 0.1
     assert found[0].verdict is Verdict.UNDECIDED, found[0].value
 
 
