@@ -1,11 +1,10 @@
-"""The command line: `exactlens train | partition | check | graph | draw | gpt2 | steer | codes |
-study | moved | validate | cache`.
+"""The command line: `exactlens train | partition | check | graph | draw | gpt2 | ... | cache`.
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
-complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails
-(its report is written all the same), 130 interrupted, 141 the reader of the output went away (the
-work is done all the same). Only typer is imported here: `exactlens
---help` must not wait for torch.
+complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails,
+6 one in which a question of the user's does (both write their reports), 130 interrupted, 141 the
+reader of the output went away (the work is done). Only typer is imported here: `exactlens --help`
+must not wait for torch.
 """
 
 from __future__ import annotations
@@ -45,7 +44,8 @@ BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
 
 _EPILOG = (
     "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
-    "5 a theorem fails in a study: the code is wrong, 130 interrupted, 141 closed pipe."
+    "5 a theorem fails in a study: the code is wrong, 6 a question of your own fails, "
+    "130 interrupted, 141 closed pipe."
 )
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 

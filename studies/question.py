@@ -30,9 +30,11 @@ class Question:
     may say: the rule of every finding is that of one of `claims`.
 
     `title` asks in a few words; `asked` says in our words what the `text` claims or asks there, and
-    `controls` against what it is held, both for the report; `settled` tells what was decided only
+    `controls` against what the rules hold it (a claim of its own may do so), `beside` what is
+    measured too, and told and not judged, all for the report; `settled` tells what was decided only
     after a first look at numbers. `core` questions are asked by
-    `exactlens study`, the others by `exactlens study --all` or by name.
+    `exactlens study`, the others by `exactlens study --all` or by name; `own` ones were named by a
+    user, whose mistakes are told and lose nothing else.
 
     `groups` are the fields of `Subjects` that it looks at, so that no others need to be trained.
     `fits` says of one subject whether it can be asked, and `needs` in words what that takes.
@@ -48,21 +50,39 @@ class Question:
     text: Text | None = None
     asked: str = ""
     controls: str = ""
+    beside: str = ""
     settled: str = ""
     core: bool = False
+    own: bool = False
 
     @property
     def module(self) -> str:
         """The module that asks it: the one file to read."""
+        return self._function.__module__
+
+    @property
+    def first_line(self) -> int:
+        """Where in its file the function that asks begins; 1 for one that is no Python function."""
+        code = getattr(self._function, "__code__", None)
+        return 1 if code is None else int(code.co_firstlineno)
+
+    @property
+    def _function(self) -> Callable[..., Answer]:
         ask: Callable[..., Answer] = self.ask
         while isinstance(ask, partial):
             ask = ask.func
-        return ask.__module__
+        return ask
 
     @property
     def file(self) -> str:
         """The path of that module within the project."""
         return f"{self.module.replace('.', '/')}.py"
+
+    def open(self, subject: str, why: str) -> tuple[Finding, ...]:
+        """Findings that leave every claim open: the question could not be answered at all."""
+        if not self.claims:
+            return (self.not_asked(subject, why),)
+        return tuple(claim.undecided(subject, why) for claim in self.claims)
 
     def not_asked(self, subject: str, why: str) -> Finding:
         """The finding on a subject that was given and could not be asked: nothing vanishes."""

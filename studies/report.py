@@ -20,6 +20,7 @@ from typing import Any
 import jinja2
 
 from studies import terms
+from studies.failures import Failure
 from studies.finding import HEADINGS, WORDS, Finding, Kind, Verdict, counted
 from studies.question import Question, Text
 from studies.training import Training, families
@@ -54,7 +55,8 @@ class Picture:
 class Section:
     """What one question found; `undrawn` names the figures that a degenerate subject has not, and
     why. `question` says who asked what and against which controls, `repeat` is the command that
-    asks it again, and `code` is where its file lies beside the page.
+    asks it again, `code` is where its file lies beside the page, and `failures` tell what a
+    question of a user's raised.
     """
 
     claim: str
@@ -65,6 +67,7 @@ class Section:
     question: Question | None = None
     repeat: str = ""
     code: str = ""
+    failures: tuple[Failure, ...] = ()
 
     @property
     def anchor(self) -> str:
@@ -79,7 +82,8 @@ class Section:
     @property
     def words(self) -> str:
         """Everything in it that a reader may want explained."""
-        asked = () if self.question is None else (self.question.asked, self.question.controls)
+        one = self.question
+        asked = () if one is None else (one.asked, one.controls, one.beside)
         statements = dict.fromkeys(finding.statement for finding in self.findings)
         captions = (picture.caption for picture in self.pictures)
         return "\n".join((self.title, *asked, *statements, *captions))

@@ -13,15 +13,28 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TypeAlias
 
 from exact.errors import EngineDefect, InvalidInput, TooLarge, Undecided
 from studies.finding import JSON, Finding, Kind, Ruling, Verdict
-from studies.statistics.estimates import CONFIDENCE, MINIMUM, NETS, Degenerate, Estimate, whole
+from studies.statistics.estimates import (
+    CONFIDENCE,
+    MINIMUM,
+    NETS,
+    Degenerate,
+    Estimate,
+    counted,
+    whole,
+)
 
 Bounds = tuple[float, float]
 EVERYWHERE: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
+APART: Bounds = (-1.0, 1.0)
+"""Of a difference of two shares."""
+MOST_PARTS = 99
+"""The largest denominator of a margin that is told as a fraction."""
 ROUNDING = 1e-9
 """How far beyond its range floats may take a statistic."""
 Zone = tuple[float, float]
@@ -152,7 +165,7 @@ iff within (-0.25, 0.25), else undecided
             return self.undecided(found.why)
         _require_range(self, found)
         if found.clusters < self.least:
-            return self.undecided(f"only {found.clusters} {self.unit}")
+            return self.undecided(f"only {counted(found.clusters, self.unit)}")
         low, high = found.interval
         if _inside(low, high, self.supports):
             return Ruling(self.text, Verdict.SUPPORTED)
@@ -183,22 +196,37 @@ def below(
 
 
 def larger_than(
-    control: str, of: str, margin: float = 0.0, *, unit: str = NETS, least: int = MINIMUM
+    control: str,
+    of: str,
+    margin: float = 0.0,
+    *,
+    range: Bounds = EVERYWHERE,
+    unit: str = NETS,
+    least: int = MINIMUM,
 ) -> OnInterval:
     """On paired differences, subject - control: supported iff larger by more than the margin.
+    `range` is that of the difference: `APART` where both are shares.
 
     >>> print(larger_than("the untrained net of the same seed", "purity", 0.1).text)
     supported iff the 95% interval over at least 30 nets of purity minus that of the untrained \
 net of the same seed lies above 0.1, refuted iff below 0.1, else undecided
     """
-    return above(margin, f"{of} minus that of {control}", unit=unit, least=least)
+    of = f"{of} minus that of {control}"
+    return above(margin, of, range=range, unit=unit, least=least)
 
 
 def smaller_than(
-    control: str, of: str, margin: float = 0.0, *, unit: str = NETS, least: int = MINIMUM
+    control: str,
+    of: str,
+    margin: float = 0.0,
+    *,
+    range: Bounds = EVERYWHERE,
+    unit: str = NETS,
+    least: int = MINIMUM,
 ) -> OnInterval:
     """On paired differences, subject - control: supported iff smaller by more than the margin."""
-    return below(0.0 - margin, f"{of} minus that of {control}", unit=unit, least=least)
+    of = f"{of} minus that of {control}"
+    return below(0.0 - margin, of, range=range, unit=unit, least=least)
 
 
 def within(
@@ -216,9 +244,11 @@ def within(
     return OnInterval(of, (low, high), reachable or outside, range, unit, least)
 
 
-def equivalent(margin: float, of: str, *, unit: str = NETS, least: int = MINIMUM) -> OnInterval:
+def equivalent(
+    margin: float, of: str, *, range: Bounds = EVERYWHERE, unit: str = NETS, least: int = MINIMUM
+) -> OnInterval:
     """Supported iff the interval lies within +-margin, refuted iff outside."""
-    return within(-margin, margin, of, unit=unit, least=least)
+    return within(-margin, margin, of, range=range, unit=unit, least=least)
 
 
 # ---- rules on exact values
@@ -245,7 +275,8 @@ class OnValue(Rule):
 
     @property
     def text(self) -> str:
-        sides = (f"is at most {self.limit:g}", f"exceeds {self.limit:g}")
+        limit = _number(self.limit)
+        sides = (f"is at most {limit}", f"exceeds {limit}")
         first, second = sides if self.low_supports else sides[::-1]
         return f"supported iff {self.of}, an exact value, {first}, refuted iff it {second}"
 
@@ -363,14 +394,16 @@ class Claim:
     """A statement, what kind of evidence there is for it, and the rule that judges it.
 
     A question makes its claims when it is imported, before there are data, and every finding
-    through one of them. Raises InvalidInput for a rule that does not go with the kind: a theorem
-    counts violations, and what is sampled is judged by intervals.
+    through one of them. `measures` names the first number of what was measured, in a word or two.
+    Raises InvalidInput for a rule that does not go with the kind: a theorem counts violations, and
+    what is sampled is judged by intervals.
     """
 
     number: str
     statement: str
     kind: Kind
     rule: Rule
+    measures: str = ""
 
     def __post_init__(self) -> None:
         wanted: dict[Kind, tuple[type[Rule], ...]] = {
@@ -392,8 +425,14 @@ class Claim:
         value: str | None = None,
         data: Mapping[str, JSON] | None = None,
     ) -> Finding:
-        """What the rule says of estimates on a subject; without `value`, the estimates tell it."""
+        """What the rule says of estimates on a subject; without `value`, the estimates tell it.
+
+        >>> claim = Claim("mine", "There are few.", Kind.ESTIMATE, below(9, "T"), "regions")
+        >>> claim.finding("moons", Estimate(3.5, (3, 4), 30)).value
+        'regions 3.5 [3, 4] over 30 nets'
+        """
         told = value if value is not None else "; ".join(map(str, estimates))
+        told = f"{self.measures} {told}" if self.measures else told
         return self._found(subject, self.rule.decide(*estimates), told, data)
 
     def undecided(
@@ -467,7 +506,20 @@ def _meet(zone: Zone, other: Zone) -> bool:
 
 
 def _said(zone: Zone) -> str:
-    low, high = zone
-    if high == math.inf:
-        return f"above {low:g}"
-    return f"below {high:g}" if low == -math.inf else f"within ({low:g}, {high:g})"
+    low, high = map(_number, zone)
+    if zone[1] == math.inf:
+        return f"above {low}"
+    return f"below {high}" if zone[0] == -math.inf else f"within ({low}, {high})"
+
+
+def _number(value: float) -> str:
+    """A margin as it was meant: 6/11 where six digits are not all of it.
+
+    >>> _number(6 / 11), _number(0.05), _number(-math.inf)
+    ('6/11', '0.05', '-inf')
+    """
+    text = f"{value:g}"
+    if not math.isfinite(value) or float(text) == value:
+        return text
+    near = Fraction(value).limit_denominator(MOST_PARTS)
+    return str(near) if float(near) == value else text

@@ -16,9 +16,12 @@ import exact
 import toy_models
 import viz
 from exact.atomic_files import published_folder, write_atomically
+from exact.errors import EngineDefect, InvalidInput, TooLarge, Undecided
 from studies import asking, report, storage
-from studies.finding import Finding, Kind, Ruling, Verdict
+from studies.failures import Failure
+from studies.finding import Answer, Finding, Kind, Ruling, Verdict
 from studies.question import Question
+from studies.statistics.estimates import Degenerate
 
 if TYPE_CHECKING:
     from studies.subjects import Subjects
@@ -46,7 +49,7 @@ def sections_of(
             begin(f"{question.claim} taken over from the run that was cut off")
         else:
             section = _asked(question, subjects, folder, begin, taken)
-            if kept is not None:
+            if kept is not None and not section.failures:
                 kept.keep(section)
         taken |= dict.fromkeys((picture.name for picture in section.pictures), question.claim)
         yield section
@@ -60,7 +63,8 @@ def _asked(
     if "language" in question.groups:
         len(subjects.language)  # trained now, where no question needed it before
     begin(f"{question.claim} {question.title}")
-    answer, pictures, undrawn = asking.answer(question, subjects), [], []
+    answer, failures = _answer(question, subjects)
+    pictures, undrawn = [], []
     for figure in answer.figures:
         if taken.setdefault(figure.name, question.claim) != question.claim:
             raise ValueError(
@@ -70,14 +74,48 @@ def _asked(
         if any(figure.name == picture.name for picture in pictures):
             raise ValueError(f"two figures of claim {question.claim} are called {figure.name}")
         begin(f"{question.claim} drawing {figure.name}")
-        canvas = asking.drawn(figure, subjects)
-        if isinstance(canvas, str):
-            undrawn.append((figure.name, canvas))
+        try:
+            canvas = asking.drawn(figure, subjects)
+            files = None if isinstance(canvas, str) else style.save(canvas, folder, figure.name)
+        except Exception as error:
+            failures.append(_failure(question, error))
+            canvas, files = failures[-1].told, None
+        if files is None:
+            undrawn.append((figure.name, str(canvas)))
             continue
-        files = style.save(canvas, folder, figure.name)
         pictures.append(report.Picture(figure.name, figure.caption, *files))
     found = (answer.findings, tuple(pictures), tuple(undrawn))
-    return report.Section(question.claim, question.title, *found, question)
+    told = {"question": question, "failures": tuple(failures)}
+    return report.Section(question.claim, question.title, *found, **told)
+
+
+def _answer(question: Question, subjects: Subjects) -> tuple[Answer, list[Failure]]:
+    """What it finds. What cannot be measured leaves its claims open, and so does what else a
+    question of a user's raises, which is a failure too.
+    """
+    try:
+        answer = asking.answer(question, subjects)
+        if not isinstance(answer, Answer):
+            raise InvalidInput(
+                "a question returns no Answer",
+                value=repr(answer)[:80],
+                remedy="return studies.finding.Answer(findings, figures)",
+            )
+        return answer, []
+    except EngineDefect:
+        raise
+    except (Degenerate, TooLarge, Undecided) as why:
+        return Answer(question.open("the whole question", str(why))), []
+    except Exception as error:
+        failure = _failure(question, error)
+        return Answer(failure.findings(question)), [failure]
+
+
+def _failure(question: Question, error: Exception) -> Failure:
+    """Of a question of a user's; raises the error of any other, and every defect of the engines."""
+    if not question.own or isinstance(error, EngineDefect):
+        raise error
+    return Failure.of(question, error)
 
 
 # ---- what is kept

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from exact.atomic_files import write_atomically
 from exact.errors import certain
-from studies import report, runs, storage
+from studies import failures, report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
 from toy_models.checkpoints import MANIFEST
@@ -33,6 +33,7 @@ from toy_models.train import present_device
 from toy_models.validation import at_least
 
 if TYPE_CHECKING:
+    from studies.failures import Failure
     from studies.question import Question
     from studies.subjects import Subjects
     from studies.training import Training
@@ -74,6 +75,16 @@ class StudyResult:
         return tuple(finding for finding in self.findings if finding.is_alarm)
 
     @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What questions of the user's own raised."""
+        return tuple(failure for section in self.sections for failure in section.failures)
+
+    @property
+    def log(self) -> Path:
+        """The tracebacks of the questions that failed."""
+        return self.folder / failures.LOG
+
+    @property
     def page(self) -> Path:
         """The report."""
         return self.folder / "report" / "index.html"
@@ -98,9 +109,11 @@ def run(
     and only by another study. `gpt2` names real weights to use beside the tiny model. `questions`
     and `prepare` stand in for the study's own; `told` is what results and report say of them.
     Raises InvalidInput for a name that is taken, a seed or device that there is not, and whatever a
-    question raises: a study with a hole is none. A theorem that fails raises nothing: it is among
-    the `alarms`. A study that `resumes` keeps each finished question beside its folder until it
-    ends, and takes over what one of the same options, code and networks kept before it was cut off.
+    question raises: a study with a hole is none. What one of a user's raises is among the
+    `failures` instead, its claims are open, and a log has the tracebacks. A theorem that fails
+    raises nothing: it is among the `alarms`. A study that `resumes` keeps each finished question
+    beside its folder until it ends, and takes over what one of the same options, code and networks
+    kept before it was cut off.
     Of subjects that a user gave (`Subjects.of`), those that a question cannot be asked of are
     findings that say so.
     """
@@ -237,14 +250,23 @@ def _write(
         f"{library} {version}" for library, version in made_by["libraries"].items()
     )
     page = report.render(
-        TITLE,
+        _title(sections),
         sections,
         facts=facts,
         provenance={**made_by, "libraries": libraries, **times},
         trainings=trainings,
     )
+    failures.write([failure for section in sections for failure in section.failures], folder)
     (folder / "report").mkdir(exist_ok=True)
     write_atomically(folder / "report" / "index.html", page.encode())
+
+
+def _title(sections: Sequence[report.Section]) -> str:
+    """What the page is called: a user's own questions are not the study's."""
+    asked = [section.question for section in sections if section.question is not None]
+    if not asked or not all(question.own for question in asked):
+        return TITLE
+    return asked[0].title if len(asked) == 1 else f"{len(asked)} questions of your own"
 
 
 def _verdicts(sections: Sequence[report.Section]) -> dict[str, dict[str, int]]:

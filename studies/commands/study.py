@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from studies.question import Question
 from studies.questions import CORE, QUESTIONS
 from toy_models.validation import at_least
 
-THEOREM_FAILS = 5
+THEOREM_FAILS, QUESTION_FAILS = 5, 6
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,28 @@ def run(options: StudyOptions) -> int:
         told=_told(options),
         resumes=options.every,
     )
-    return THEOREM_FAILS if result.alarms else 0
+    for failure in result.failures:
+        print(failure.line(result.log), file=sys.stderr)
+    if result.alarms:
+        return THEOREM_FAILS
+    return QUESTION_FAILS if result.failures else 0
 
 
 def _asked(options: StudyOptions) -> tuple[Question, ...]:
     """Questions of the user's own, alone unless others are named too."""
-    own = [
-        imported(
-            named, "--question", what="Question", is_one=lambda found: isinstance(found, Question)
-        )
-        for named in options.questions
-    ]
-    if own and not (options.every or options.only):
+    own = [replace(_own(named), own=True) for named in options.questions]
+    if own and not options.every and options.only is None:
         return tuple(own)
-    usual = QUESTIONS if options.every or options.only else CORE
+    usual = QUESTIONS if options.every or options.only is not None else CORE
     return (*asking.chosen(usual, options.only), *own)
+
+
+def _own(named: str) -> Question:
+    """A question of the user's, by the name of its module and its own."""
+    found: Question = imported(
+        named, "--question", what="Question", is_one=lambda one: isinstance(one, Question)
+    )
+    return found
 
 
 def _prepare(options: StudyOptions, questions: Sequence[Question]) -> study.Prepare:

@@ -109,12 +109,26 @@ class Estimate:
         if self.is_exact:
             return f"{value} exactly"
         if self.interval is None:
-            return f"{value} over {self.clusters} {self.unit}, no interval: {self.why}"
+            return f"{value} over {self._units}, no interval: {self.why}"
         low, high = (format(float(end), ".3g") for end in self.interval)
-        return f"{value} [{low}, {high}] over {self.clusters} {self.unit}"
+        return f"{value} [{low}, {high}] over {self._units}"
+
+    @property
+    def _units(self) -> str:
+        return counted(self.clusters, self.unit)
 
 
 EXACT = "exact"
+
+
+def counted(count: int, unit: str) -> str:
+    """So many units, which are named in the plural.
+
+    >>> counted(1, "groups of items"), counted(3, "nets")
+    ('1 group of items', '3 nets')
+    """
+    first, space, rest = unit.partition(" ")
+    return f"{count} {first.removesuffix('s') if count == 1 else first}{space}{rest}"
 
 
 def whole(name: str, value: object, least: int) -> int:

@@ -225,10 +225,12 @@ def paired(
     rng: np.random.Generator,
     *,
     unit: str = NETS,
+    range: Range = ANYWHERE,
 ) -> Estimate:
     """The mean difference subject - control of the same seed, over seeds.
 
-    Both map seeds to values. Raises InvalidInput where one lacks a seed that the other has.
+    Both map seeds to values; the interval is cut to the range of the difference. Raises
+    InvalidInput where one lacks a seed that the other has.
 
     >>> trained, untrained = {0: 3.0, 1: 5.0, 2: 4.0}, {2: 1.0, 0: 1.0, 1: 1.0}
     >>> paired(trained, untrained, np.random.default_rng(0)).value
@@ -239,7 +241,8 @@ def paired(
         raise InvalidInput(
             "a seed is on one side only", value=alone, remedy="give both sides the same seeds"
         )
-    return over_clusters([subject[seed] - control[seed] for seed in subject], rng, unit=unit)
+    differences = [subject[seed] - control[seed] for seed in subject]
+    return over_clusters(differences, rng, unit=unit, range=range)
 
 
 def wilson(hits: int, total: int, *, unit: str = NETS) -> Estimate:
@@ -286,6 +289,7 @@ def equivalence(
     rng: np.random.Generator,
     *,
     unit: str = NETS,
+    range: Range = ANYWHERE,
 ) -> Estimate:
     """The mean with its interval, and as `p` that of two one-sided t tests (TOST) of a mean outside
     of +-margin. Judge it by `rules.equivalent(margin)`. Raises InvalidInput for a margin that is
@@ -294,7 +298,7 @@ def equivalence(
     if not 0 < margin < math.inf:
         raise InvalidInput("no margin", value=margin, remedy="give a positive, finite margin")
     given = _numbers(values)
-    found = over_clusters(given, rng, unit=unit)
+    found = over_clusters(given, rng, unit=unit, range=range)
     if found.interval is None:
         return found
     sides = (

@@ -1111,6 +1111,7 @@ MISTAKES = [
     ("own task", "train --task users_module:halves --task-option up=1", "unknown option of the t"),
     (None, "study --only 9.9", "no question on the claim; got '9.9'; write .* 0.1, 0.1b, 0.2, 0.3"),
     (None, "study --only 0.1,", "no question on the claim; got ''"),
+    (None, "study --only=", "no question on the claim; got ''; write .* 0.1, .* 1.3, 1.4, .* 5.3"),
     (None, "study --only 0.1 --on nosuch", "no run or checkpoint of that name"),
     (None, "study --only 0.1 --on moons-none --on moons-none", "named twice; got moons-none"),
     (None, "study --only 0.1 --on model.pt", "a pickle can run any code"),

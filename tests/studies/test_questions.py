@@ -342,7 +342,7 @@ def test_nets_that_did_not_learn_are_left_out_and_counted() -> None:
     passed = replace(failed[0], training_score=Score(0.1, 1.0), held_out_score=Score(0.1, 0.95))
     found = Nets.of("trained", [passed, *failed])
     assert (len(found.results), found.left_out) == (1, 3)
-    assert found.told == "1 nets, trained, 3 more did not learn"
+    assert found.told == "1 net, trained, 3 more did not learn"
     assert found.data["lowest_held_out_accuracy_float"] == 0.95
     assert Nets.of("untrained", failed).left_out == 0
     with pytest.raises(Degenerate, match="no net learned; got 3 nets"):

@@ -5,6 +5,7 @@ brings along.
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import zlib
 from html.parser import HTMLParser
@@ -292,7 +293,13 @@ def test_a_figure_is_inlined_as_svg_and_grouped_under_its_question(tmp_path: Pat
 def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     text = Text("A title of a text", "its authors", "https://example.org/text")
     question = Question(
-        "0.1", "A question", one_layer_or_two.ask, text=text, asked="Is it so?", controls="Nets."
+        "0.1",
+        "A question",
+        one_layer_or_two.ask,
+        text=text,
+        asked="Is it so?",
+        controls="Nets.",
+        beside="Others.",
     )
     section = Section(
         "0.1",
@@ -305,7 +312,13 @@ def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     )
     again = Section("0.2", "Another", (finding(statement="two arcs"),), ())
     shown = page(section, again)
-    for part in ("Is it so?", "Controls. Nets.", "exactlens study --only 0.1", "its authors"):
+    for part in (
+        "Is it so?",
+        "Controls, in the rules. Nets.",
+        "Told beside, and not judged. Others.",
+        "exactlens study --only 0.1",
+        "its authors",
+    ):
         assert part in shown.text
     assert "Checks of our own" in shown.text  # what no text claims stands apart
     links = {link["href"] for link in shown.of("a")}
@@ -313,6 +326,22 @@ def test_a_section_says_who_asked_what_and_how_to_ask_again() -> None:
     assert {one["id"] for one in shown.of("section")} == {"claim-0-1", "claim-0-2"}
     assert "studies/questions/directions/one_layer_or_two.py" in shown.text
     assert shown.text.count("a cell of the circle") == 1  # explained once, where it first stands
+
+
+def test_no_table_is_wider_than_a_telephone() -> None:
+    """On a narrow screen every table is a list, and what is long without a space can break."""
+    section = Section("0.1", "A question", (finding(),), ())
+    shown = page(section, trainings=(Training("moons", 0, Fit(0.1, 1.0, None)),))
+    (style,) = [text for text in shown.texts if ":root" in text]
+    narrow = style[style.index("@media (max-width: 44rem)") : style.index("@media print")]
+    tables = {str(one["class"]) for one in shown.of("table")}
+    assert tables == {"findings", "overview", "trainings", "provenance"}
+    for table in tables:
+        (cells,) = re.findall(
+            rf"^[^{{\n]*\.{table} td[^{{]*\{{ display: block", narrow, re.MULTILINE
+        )
+        assert f".{table} th" in cells
+    assert ".note { overflow-wrap: anywhere; }" in style
 
 
 def test_controls_do_not_count_in_the_summary_where_there_are_others() -> None:
@@ -331,7 +360,7 @@ def test_controls_do_not_count_in_the_summary_where_there_are_others() -> None:
 def test_what_was_settled_after_a_first_look_is_told() -> None:
     question = Question("0.1", "A question", one_layer_or_two.ask, settled="The margin.")
     shown = page(Section("0.1", "A question", (finding(),), (), question=question)).text
-    assert "Settled after a first look at five nets. The margin." in shown
+    assert "Settled after a first look at results. The margin." in shown
 
 
 def test_the_page_is_readable_in_the_dark() -> None:

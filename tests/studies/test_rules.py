@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -19,6 +20,7 @@ from studies.finding import WORDS, Finding, Kind, Ruling, Verdict, counted
 from studies.question import Question
 from studies.questions import QUESTIONS
 from studies.rules import (
+    APART,
     SHARE,
     Claim,
     OnInterval,
@@ -69,6 +71,40 @@ def test_a_range_knows_of_rounding_and_of_intervals_that_reach_over_it() -> None
     rule = above(0.5, "x", range=SHARE)
     assert rule.decide(Estimate(1 + 1e-15, (0.9, 1 + 1e-15), 30)).verdict is SUPPORTED
     assert rule.decide(Estimate(0.9, (0.7, 1.1), 30)).verdict is SUPPORTED
+
+
+def test_differences_have_a_range_of_their_own() -> None:
+    for rule in (
+        larger_than("U", "T", range=APART),
+        smaller_than("U", "T", range=APART),
+        equivalent(0.1, "T", range=APART),
+    ):
+        with pytest.raises(InvalidInput, match=r"within \[-1, 1\], the range of the rule"):
+            rule.decide(Estimate(1.5, (1.2, 1.8), 30))
+    with pytest.raises(InvalidInput, match="one way only"):
+        larger_than("U", "T", 1.0, range=APART)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.claim)
+def test_a_difference_of_shares_keeps_to_its_range(question: Question) -> None:
+    share = re.compile(r"(share|purity).* minus that of ")
+    for part in (part for claim in question.claims for part in claim.rule.parts):
+        if share.search(part.of):
+            assert part.range in (APART, (-2.0, 2.0)), part.of  # the other of shares less chance
+
+
+def test_a_margin_is_told_as_it_was_meant() -> None:
+    assert "above 6/11, refuted iff below 6/11" in above(6 / 11, "T").text
+    assert "is at most 1/3," in at_most(1 / 3, "T").text
+    for margin, said in ((0.15, "0.15"), (2 / 3, "2/3"), (math.pi, "3.14159"), (1e-12, "1e-12")):
+        assert f"below {said}, refuted" in below(margin, "T").text
+    told = [part.text for one in QUESTIONS for claim in one.claims for part in claim.rule.parts]
+    assert not [text for text in told if re.search(r"\d\.\d{4}", text)]
+
+
+def test_one_is_not_said_in_the_plural() -> None:
+    assert above(0.5, "T").decide(over(0.6, 0.7, 1)).why == "only 1 net"
+    assert str(over(0.25, 0.75, 1, "groups of items")).endswith("over 1 group of items")
 
 
 # ---- text and decision

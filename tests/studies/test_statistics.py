@@ -17,7 +17,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from exact import InvalidInput
-from studies.rules import SHARE, above, equivalent, larger_than
+from studies.questions.shared.nets import Measured, Nets
+from studies.rules import APART, SHARE, above, equivalent, larger_than
 from studies.statistics import (
     Estimate,
     Percentile,
@@ -145,6 +146,18 @@ def test_intervals_stay_within_the_range_of_a_statistic() -> None:
     beyond, cut = over_clusters(shares, rng()), over_clusters(shares, rng(), range=SHARE)
     assert beyond.interval is not None and beyond.interval[0] < 0
     assert cut.interval == (0, beyond.interval[1]) and cut.method == "t"
+
+
+def test_differences_stay_within_theirs() -> None:
+    trained, untrained = {0: 1.0, 1: 1.0, 2: 0.1}, {0: 0.0, 1: 0.0, 2: 0.0}
+    beyond = paired(trained, untrained, rng())
+    assert beyond.interval is not None and beyond.interval[1] > 1
+    cut = paired(trained, untrained, rng(), range=APART)
+    assert cut.interval == (max(-1, beyond.interval[0]), 1)
+    nets = Nets("trained", (), 0)
+    of_nets = Measured(nets, trained, {}).minus(Measured(nets, untrained, {}), rng(), APART)
+    assert of_nets.interval == cut.interval
+    assert equivalence([1.0, 1.0, 0.1], 0.5, rng(), range=APART).interval == cut.interval
 
 
 def test_a_percentile_of_few_values_is_not_judged() -> None:

@@ -51,6 +51,7 @@ RIDGES = Claim(
     "An adversarial perturbation crosses more boundaries than random ones of its length.",
     Kind.ESTIMATE,
     above(0.0, f"{OF} in random directions, less 1,"),
+    measures="crossings",
 )
 SIDE = Claim(
     CLAIM,
@@ -58,6 +59,7 @@ SIDE = Claim(
     "the adversary's side.",
     Kind.ESTIMATE,
     above(0.0, f"{OF} backwards, less 1,"),
+    measures="crossings",
 )
 STRAIGHT = Claim(
     CLAIM,
@@ -65,6 +67,7 @@ STRAIGHT = Claim(
     "another class does before the decision boundary.",
     Kind.ESTIMATE,
     above(0.0, f"{OF} on straight ways to inputs of another class, less 1,"),
+    measures="crossings",
 )
 HERE = Claim(
     CLAIM,
@@ -73,6 +76,7 @@ HERE = Claim(
     Kind.ESTIMATE,
     above(0.0, f"{OF} in random directions, less 1,", unit=GROUPS, least=5)
     & above(0.0, f"{OF} backwards, less 1,", unit=GROUPS, least=5),
+    measures="crossings",
 )
 OTHERS = (
     ("random", "over random"),
@@ -363,6 +367,7 @@ QUESTION = Question(
     asked="Whether perturbed inputs are adversarial because the small step crosses many "
     "boundaries, ridges where they are dense.",
     controls="Random directions of equal length from the same input, the same step backwards, "
-    "straight ways to inputs of another class, untrained nets, with LayerNorm and without a norm.",
+    "straight ways to inputs of another class.",
+    beside="Untrained nets; nets with LayerNorm and without a norm are judged apart.",
     settled="That untrained nets are told and not judged, and the comparison with straight ways.",
 )

@@ -79,6 +79,7 @@ DENSER = Claim(
     & above(0.0, "the same among pairs of about one length")
     & larger_than(UNTRAINED, "the first")
     & larger_than(UNTRAINED, "the second"),
+    measures="different minus same classes",
 )
 LATER = Claim(
     CLAIM,
@@ -86,6 +87,7 @@ LATER = Claim(
     Kind.ESTIMATE,
     above(0.0, f"the slope over start layers of {OF} by boundaries from there to the output")
     & above(0.0, "the slope of the same by boundaries of the next layer alone"),
+    measures="slope",
 )
 HERE = Claim(
     CLAIM,
@@ -94,6 +96,7 @@ HERE = Claim(
     Kind.ESTIMATE,
     above(0.0, f"{OF[:-1]}", unit=GROUPS, least=5)
     & above(0.0, "the same among pairs of about one length", unit=GROUPS, least=5),
+    measures="different minus same classes",
 )
 LEARNED = Claim(
     CLAIM,
@@ -101,6 +104,7 @@ LEARNED = Claim(
     "those between places of one token.",
     Kind.ESTIMATE,
     larger_than("the layer before training", f"{OF[:-1]}", unit=GROUPS, least=5),
+    measures="more than before training",
 )
 EFFECTS = ("crossed", "at one length", "own", "hamming")
 BY_START = tuple(f"{name} from {number}" for name in EFFECTS for number in range(DEPTH))
@@ -255,15 +259,15 @@ def of_nets(
         "at_one_length_minus_untrained": more_equal,
     }
     value = (
-        f"{brief(raw)}; at one length {brief(equal)}; minus untrained {brief(more)}, "
-        f"{brief(more_equal)}"
+        f"{brief(raw)}, at one length {brief(equal)}; minus untrained {brief(more)}, at one "
+        f"length {brief(more_equal)}"
     )
     rest: dict[str, JSON] = {
         **{f"{name} (mean)_float": _mean(trained[name]) for name in (*BY_START, *TESTS)},
         **{f"{name} (mean, untrained)_float": _mean(untrained[name]) for name in BY_START},
         **trained["crossed"].data,
     }
-    slopes = f"{brief(slope)} a layer, to the output; {brief(own)}, next layer alone"
+    slopes = f"a layer, to the output {brief(slope)}; by the next layer alone {brief(own)}"
     untrained_slope = untrained["slope"].over(rng)
     return [
         DENSER.finding(
@@ -423,6 +427,7 @@ QUESTION = Question(
     asked="That activations of inputs of different classes lie apart by more boundaries per "
     "distance than those of one class, a little in early layers and more in later ones, and not "
     "in an untrained network.",
-    controls="The same nets untrained, pairs of about one length, each layer's own neurons alone, "
-    "labels permuted over inputs beside Welch's t; for a language layer the one before training.",
+    controls="The same nets untrained, pairs of about one length, each layer's own neurons "
+    "alone; for a language layer the one before training.",
+    beside="Labels permuted over inputs beside Welch's t.",
 )

@@ -66,6 +66,7 @@ DRIVEN = Claim(
     "Behind a norm in front, later layers come nearer to that than in nets without a norm.",
     Kind.ESTIMATE,
     smaller_than("the trained net without norm of the same seed", OF),
+    measures="less than without a norm",
 )
 NEAR = Claim(
     CLAIM,
@@ -287,6 +288,7 @@ QUESTION = Question(
     text=POLYTOPE_LENS,
     asked="In the comments: that polytopes are in effect directions if every boundary meets the "
     "origin, and that norms make networks prefer meaningful directions to meaningful polytopes.",
-    controls="Nets without a norm of the same seeds, the same nets untrained, and nets without "
-    "biases, where the count is zero.",
+    controls="Nets without a norm of the same seeds, and nets without biases, where the count is "
+    "zero.",
+    beside="The same nets untrained.",
 )

@@ -32,7 +32,7 @@ from studies.questions.shared.starts import (
     is_deep_classifier,
     starts,
 )
-from studies.rules import SHARE, Claim, below, larger_than
+from studies.rules import APART, SHARE, Claim, below, larger_than
 from studies.statistics import Degenerate
 from studies.subjects import Subjects, Toy
 from studies.texts import POLYTOPE_LENS
@@ -49,18 +49,21 @@ KEPT = Claim(
     "Untrained nets keep one class along the ray of an activation.",
     Kind.ESTIMATE,
     below(FEW, f"{OF}, in untrained nets", range=SHARE),
+    measures="class changes on a share of",
 )
 LEARNED = Claim(
     CLAIM,
     "Training makes classes change along rays.",
     Kind.ESTIMATE,
-    larger_than("the untrained net of the same seed", OF),
+    larger_than("the untrained net of the same seed", OF, range=APART),
+    measures="more rays than untrained",
 )
 HERE = Claim(
     CLAIM,
     "This network keeps one class along the rays of its activations.",
     Kind.ESTIMATE,
     below(FEW, OF, range=SHARE, unit="rays", least=20),
+    measures="share of rays",
 )
 SORTS = ("far", "near")
 NAMES = (*(f"{sort} from {n}" for sort in SORTS for n in range(DEPTH)), "most frequent")
@@ -128,14 +131,14 @@ def of_nets(
     after, before = share_of_nets(mine, rng), share_of_nets(theirs, rng)
     near = share_of_nets(untrained[f"near from {number}"], rng)
     one_class = share_of_nets(untrained["most frequent"], rng)
-    more = mine.minus(theirs, rng)
+    more = mine.minus(theirs, rng, APART)
     place = f"{BLOBS}, {'input' if number == 0 else f'layer {number}'}"
     return [
         KEPT.finding(
             named(place, theirs),
             before,
-            value=f"{brief(before)} of rays, {brief(near)} at t < 1; {brief(one_class)} of inputs "
-            "have the most frequent class",
+            value=f"{brief(before)} of rays, at t < 1 of {brief(near)}; of inputs "
+            f"{brief(one_class)} have the most frequent class",
             data={**data_of({"far": before, "near": near, "one": one_class}), **theirs.data},
         ),
         LEARNED.finding(
@@ -204,6 +207,7 @@ QUESTION = Question(
     text=POLYTOPE_LENS,
     asked="That the class of a scaled activation does not change in an untrained network, which is "
     "put down to activations that converge whatever the input.",
-    controls="The same nets trained; the share of inputs that have the most frequent class.",
+    controls="The same nets trained, against untrained ones of the same seed.",
+    beside="The share of inputs that have the most frequent class.",
     settled="The margin of 15%, which 30 nets without a hit can decide.",
 )

@@ -83,12 +83,14 @@ DIES_OUT = Claim(
     "octave as where the data are.",
     Kind.ESTIMATE,
     _dies(NETS, MINIMUM),
+    measures="f / (n + f)",
 )
 ALONG = Claim(
     CLAIM,
     "The farther out, the more parallel to the way out are the boundaries that are left.",
     Kind.ESTIMATE,
     _parallel(NETS, MINIMUM),
+    measures="slope",
 )
 HERE = Claim(
     CLAIM,
@@ -294,7 +296,7 @@ def of_toy(toy: Toy, seed: int) -> Finding:
     rng = np.random.default_rng(seed)
     share = share_or_wilson(shares, rng, unit=GROUPS)
     slope = over_clusters(slopes, rng, unit=GROUPS)
-    value = f"far share {brief(share)}, slope {brief(slope)}"
+    value = f"f / (n + f) {brief(share)}, slope {brief(slope)}"
     return HERE.finding(
         toy.name, share, slope, value=value, data=data_of({"share": share, "slope": slope})
     )
@@ -346,7 +348,7 @@ QUESTION = Question(
     text=POLYTOPE_LENS,
     asked="That boundaries lie near the origin and extend to infinity, so that far out they come "
     "close to parallel and an activation that is scaled up crosses fewer and fewer.",
-    controls="The same nets untrained; counts per octave, which boundaries at random radii would "
-    "leave equal; the last crossing of every ray.",
+    controls="Counts per octave, which are equal where boundaries lie at all radii alike.",
+    beside="The same nets untrained; the last crossing of every ray.",
     settled="That the angle is followed from half the radius of the data on.",
 )

@@ -52,12 +52,14 @@ SHOWS = Claim(
     "A heat map shows where boundaries are dense.",
     Kind.ESTIMATE,
     above(AGREES, OF, range=RANKS),
+    measures="Spearman",
 )
 TRUE_LENGTH = Claim(
     CLAIM,
     "A heat map has the right amount of boundary in it.",
     Kind.ESTIMATE,
     within(-OFF, OFF, "the relative error of its total length"),
+    measures="relative error",
 )
 HERE = Claim(
     CLAIM,
@@ -149,14 +151,15 @@ def of_nets(arm: Mapping[str, Measured], seed: int) -> list[Finding]:
         SHOWS.finding(
             subject,
             agreement,
-            value=f"{brief(agreement)}; {GRIDS[0]} x {GRIDS[0]} points, blur {BLURS[0]}: "
-            f"{brief(coarse)}",
+            value=f"{brief(agreement)}; with {GRIDS[0]} x {GRIDS[0]} points, blur {BLURS[0]}, "
+            f"Spearman {brief(coarse)}",
             data={**data_of({"agreement": agreement}), **sweep, **arm["agreement"].data},
         ),
         TRUE_LENGTH.finding(
             subject,
             error,
-            value=f"{brief(error)} at {GRIDS[-1]}, {brief(coarse_error)} at {GRIDS[0]} a side",
+            value=f"{brief(error)} with {GRIDS[-1]} points a side, {brief(coarse_error)} with "
+            f"{GRIDS[0]}",
             data={
                 **data_of({"error": error, "coarse_error": coarse_error}),
                 **arm[ERRORS[-1]].data,
@@ -249,6 +252,6 @@ QUESTION = Question(
     text=POLYTOPE_LENS,
     asked="Heat maps of the density of boundaries in a slice are read there: the Hamming distances "
     "of neighbouring pixels, blurred.",
-    controls="The exact length of edges in each pixel; grids and blurs of several sizes; untrained "
-    "nets.",
+    controls="The exact length of edges in each pixel.",
+    beside="Grids and blurs of several sizes; untrained nets.",
 )

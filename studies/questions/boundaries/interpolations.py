@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 CLAIM = "1.8"
 ITEMS, PAIRS, PAIRS_OF_A_GROUP = 120, 20, 12
+SURE = 0.05
 POINTS, RADII = 150, (0.001, 0.01, 0.1)  # around each place; in lengths of the path
 OF = "density of boundaries in the middle fifth of the way minus that at its ends, in means,"
 BUMP = Claim(
@@ -73,6 +74,7 @@ BUMP = Claim(
     above(0.0, f"{OF} between classes")
     & larger_than("pairs of one class in the same net", "the same")
     & larger_than("the untrained net of the same seed", "the same"),
+    measures="middle minus ends",
 )
 DOUBLE_DIP = Claim(
     CLAIM,
@@ -87,6 +89,7 @@ FLATTENS = Claim(
     "In later layers the bump goes away.",
     Kind.ESTIMATE,
     below(0.0, f"the slope over start layers of {OF} between classes"),
+    measures="slope",
 )
 CHANGES = Claim(
     CLAIM,
@@ -100,8 +103,9 @@ HERE = Claim(
     "ends.",
     Kind.ESTIMATE,
     above(0.0, f"{OF} between classes", unit=GROUPS, least=5),
+    measures="middle minus ends",
 )
-SORTS = ("bump", "same", "circle", "middle", "ends", "changes")
+SORTS = ("bump", "same", "circle", "middle", "ends", "changes", "changes p")
 BINS_BY_START = tuple(f"bin {place} from {n}" for n in range(DEPTH) for place in range(BINS))
 SAMPLED = tuple(f"{sort} at {radius}" for sort in ("agreement", "seen") for radius in RADII)
 NAMES = (
@@ -182,10 +186,10 @@ def of_net(network: Network, result: TrainResult, rng: np.random.Generator) -> F
     bumps = []
     for one in starts(network, inputs):
         p, q = one.vectors[pairs.first], one.vectors[pairs.second]
-        values, profile = _of_start(one, p, q, pairs.different)
+        values, profile = _of_start(one, p, q, pairs.different, rng)
         bumps.append(values[0])
         for sort, value in zip(SORTS, values, strict=True):
-            lost = NO_CHANGE if sort == "changes" else NONE
+            lost = NO_CHANGE if sort.startswith("changes") else NONE
             found[f"{sort} from {one.number}"] = value if np.isfinite(value) else lost
         for place, value in enumerate(profile):
             found[f"bin {place} from {one.number}"] = float(value) if np.isfinite(value) else NONE
@@ -194,7 +198,7 @@ def of_net(network: Network, result: TrainResult, rng: np.random.Generator) -> F
 
 
 def _of_start(
-    one: Start, p: FloatArray, q: FloatArray, different: np.ndarray
+    one: Start, p: FloatArray, q: FloatArray, different: np.ndarray, rng: np.random.Generator
 ) -> tuple[tuple[float, ...], FloatArray]:
     """Values in the order of `SORTS`, and the profile between classes; NaN where there is none."""
     try:
@@ -206,8 +210,8 @@ def _of_start(
         return (np.nan,) * len(SORTS), np.full(BINS, np.nan)
     profile = between.profile
     middle, ends = (apart(profile, place, DIPS) for place in (MIDDLE, ENDS))
-    values = (between.bump, within.bump, circle.bump, middle, ends, between.correlation)
-    return values, profile
+    bumps, p_value = (between.bump, within.bump, circle.bump), between.permuted_p(rng)
+    return (*bumps, middle, ends, between.correlation, p_value), profile
 
 
 def of_nets(
@@ -224,7 +228,7 @@ def of_nets(
         FLATTENS.finding(
             named(BLOBS, trained["slope"]),
             slope,
-            value=f"{brief(slope)} a layer; untrained {brief(before)}",
+            value=f"a layer {brief(slope)}; untrained {brief(before)}",
             data={
                 **data_of({"slope": slope, "untrained": before}),
                 **rest,
@@ -270,8 +274,15 @@ def _of_number(
                 data={**data_of({"middle": middle, "ends": ends}), **mine["middle"].data},
             )
         )
-    data = {**changes.data("correlation"), **mine["changes"].data}
-    return [*found, CHANGES.finding(subject, changes, value=f"r = {brief(changes)}", data=data)]
+    p_values = mine["changes p"].values
+    sure = sum(p < SURE for p in p_values.values())
+    data = {
+        **changes.data("correlation"),
+        **mine["changes"].data,
+        "permuted_p_by_seed_float": {str(seed): p for seed, p in p_values.items()},
+    }
+    value = f"r = {brief(changes)}; permuted bins: p < {SURE:g} in {sure} of {len(p_values)} nets"
+    return [*found, CHANGES.finding(subject, changes, value=value, data=data)]
 
 
 def _mean(measured: Measured) -> float | None:
@@ -385,6 +396,8 @@ QUESTION = Question(
     asked="That along spherical interpolations between inputs of two classes the density of "
     "boundaries is highest where intermediate classes change, shows a double dip in lower layers, "
     "and flattens in later ones.",
-    controls="Ways between inputs of one class, the same nets untrained, ways on a circle of the "
-    "median length; the sampled estimate of the text at three distances beside exact crossings.",
+    controls="Ways between inputs of one class, and the same nets untrained.",
+    beside="Ways on a circle of the median length; bins in another order within each way; the "
+    "sampled estimate of the text at three distances beside exact crossings; of a single network, "
+    "the layer before training.",
 )

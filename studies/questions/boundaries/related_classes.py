@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 CLAIM = "1.23"
 RAYS, GROUP = 60, 1
+TWICE = (-2.0, 2.0)  # the range of a difference of shares less chance
 WAYS = ("up", "down")
 OF = "the share of first class changes that stay within the parent class, less chance,"
 RELATED = {
@@ -56,6 +57,7 @@ RELATED = {
         f"Where an activation that is scaled {way} changes its class, the next one is related.",
         Kind.ESTIMATE,
         above(0.0, OF),
+        measures="within the parent",
     )
     for way in WAYS
 }
@@ -65,7 +67,8 @@ BEYOND = {
         f"The next class of an activation that is scaled {way} is more related than the "
         "arrangement of the classes alone makes it.",
         Kind.ESTIMATE,
-        larger_than("the nearest class mean on the same activations", OF),
+        larger_than("the nearest class mean on the same activations", OF, range=TWICE),
+        measures="more than class means give",
     )
     for way in WAYS
 }
@@ -74,6 +77,7 @@ HERE = Claim(
     "In this network the next class of a scaled activation is a related one.",
     Kind.ESTIMATE,
     above(0.0, OF, unit=GROUPS, least=5),
+    measures="within the parent, above chance,",
 )
 NAMES = tuple(f"{way}{sort}" for way in WAYS for sort in ("", " means", " changed"))
 NO_CHANGE = "no class changes on the rays"
@@ -214,7 +218,7 @@ def of_nets(
     mine, means, before = (
         arm.over(rng) for arm in (trained[way], trained[f"{way} means"], untrained[way])
     )
-    more = trained[way].minus(trained[f"{way} means"], rng)
+    more = trained[way].minus(trained[f"{way} means"], rng, TWICE)
     changed = trained[f"{way} changed"].over(rng)
     subject = named(f"{HIERARCHY}, scaled {way}", trained[way])
     data: dict[str, JSON] = {
@@ -308,5 +312,6 @@ QUESTION = Question(
     asked="Whether an activation that is scaled until its class changes is taken for a class that "
     "is related to its own.",
     controls="Chance, which is parents shuffled over the classes; the nearest class mean of the "
-    "same activations; the same nets untrained.",
+    "same activations.",
+    beside="The same nets untrained.",
 )

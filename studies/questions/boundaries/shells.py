@@ -81,12 +81,14 @@ SHELL = Claim(
     Kind.ESTIMATE,
     above(PEAK, f"{OF} along data", range=SHARE)
     & above(PEAK, "the same along Gaussian noise of the same lengths", range=SHARE),
+    measures="p / (p + c): along",
 )
 ABSENT = Claim(
     CLAIM,
     "Untrained nets have no such shell.",
     Kind.ESTIMATE,
     below(PEAK, f"{OF} along data, in untrained nets", range=SHARE),
+    measures="p / (p + c): along",
 )
 CHANGES = Claim(
     CLAIM,
@@ -99,12 +101,14 @@ CHANGES = Claim(
         "the margin)",
         range=SHARE,
     ),
+    measures="share",
 )
 HERE = Claim(
     CLAIM,
     "In this network boundaries lie densely in a shell between activations and the origin.",
     Kind.ESTIMATE,
     above(PEAK, f"{OF} along data", range=SHARE, unit=GROUPS, least=5),
+    measures="p / (p + c)",
 )
 SORTS = ("data", "noise", "peak at", "closed form", "inside", "outside")
 PROFILES = tuple(f"bin {place} from {n}" for n in range(DEPTH) for place in range(BINS))
@@ -404,7 +408,8 @@ QUESTION = Question(
     asked="That the density of boundaries along a scaled activation peaks about halfway to the "
     "origin, for Gaussian noise too but not in an untrained network, and that classes change at "
     "the inner side of this shell although they change farther out as well.",
-    controls="The same nets untrained, and untrained with every bias zero, where nothing can be "
-    "crossed; noise of equal lengths; the closed form for the next layer, from offsets alone.",
+    controls="Noise of equal lengths; the same nets untrained, which have a claim of their own.",
+    beside="Untrained nets with every bias zero, where nothing can be crossed; the closed form "
+    "for the next layer, from offsets alone.",
     settled="That bins reach in to 1/128, and that peaks are looked for at t < 1.",
 )

@@ -39,8 +39,8 @@ from studies.questions.shared.starts import (
     start,
     starts,
 )
-from studies.rules import SHARE, Claim, above, larger_than
-from studies.statistics import Degenerate, Estimate, over_clusters
+from studies.rules import APART, SHARE, Claim, above, larger_than
+from studies.statistics import Degenerate, Estimate, over_clusters, paired
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from studies.texts import POLYTOPE_LENS
 from toy_models import TrainResult
@@ -60,26 +60,29 @@ DENSEST = Claim(
     "In the slice through activations of three classes boundaries are denser between them than "
     "around them, and more so than between three of one class.",
     Kind.ESTIMATE,
-    above(0.5, OF, range=SHARE) & larger_than("three of one class in the same net", OF),
+    above(0.5, OF, range=SHARE)
+    & larger_than("three of one class in the same net", OF, range=APART),
 )
 LEARNED = Claim(
     CLAIM,
     "Training makes boundaries denser between activations of three classes than around them.",
     Kind.ESTIMATE,
-    larger_than("the untrained net of the same seed", OF),
+    larger_than("the untrained net of the same seed", OF, range=APART),
 )
+OF_HERE = "crossings on random segments between three vectors over those and as many around them"
 HERE = Claim(
     CLAIM,
     "In this network boundaries are denser between three vectors of three classes than around "
-    "them.",
+    "them, and more so than between three of one class.",
     Kind.ESTIMATE,
-    above(
-        0.5,
-        "crossings on random segments between three vectors over those and as many around them",
-        range=SHARE,
-        unit=GROUPS,
-        least=5,
-    ),
+    above(0.5, OF_HERE, range=SHARE, unit=GROUPS, least=5)
+    & larger_than("three vectors of one class", OF_HERE, range=APART, unit=GROUPS, least=5),
+)
+TAUGHT = Claim(
+    CLAIM,
+    "This layer has more of its boundaries between three tokens than before it was trained.",
+    Kind.ESTIMATE,
+    larger_than("the layer before training", OF_HERE, range=APART, unit=GROUPS, least=5),
 )
 SORTS = ("three", "one")
 NAMES = tuple(f"{sort} from {n}" for sort in SORTS for n in range(DEPTH))
@@ -100,8 +103,7 @@ def ask(subjects: Subjects) -> Answer:
             findings += of_nets(number, arms[0], arms[1], subjects.seed)
         figures = _figures(arms, nets)
     for layer in filter(fits, subjects.language):
-        find = partial(of_layer, layer, subjects.seed)
-        findings.append(HERE.guarded(layer.relu_ised[0], find))
+        findings += of_layer(layer, subjects.seed)
     return Answer(tuple(findings), figures)
 
 
@@ -213,7 +215,8 @@ def of_nets(
         trained[f"one from {number}"],
         untrained[f"three from {number}"],
     )
-    three, more, learned = mine.over(rng), mine.minus(one, rng), mine.minus(before, rng)
+    three = mine.over(rng, SHARE)
+    more, learned = mine.minus(one, rng, APART), mine.minus(before, rng, APART)
     subject = named(f"{BLOBS}, {'input' if number == 0 else f'layer {number}'}", mine)
     data = {**data_of({"three": three, "minus_one_class": more}), **mine.data}
     return [
@@ -221,13 +224,14 @@ def of_nets(
             subject,
             three,
             more,
-            value=f"{brief(three)} of the edges inside; minus one class {brief(more)}",
+            value=f"share of edges inside {brief(three)}, minus one class {brief(more)}",
             data=data,
         ),
         LEARNED.finding(
             subject,
             learned,
-            value=f"{brief(learned)}; untrained {brief(before.over(rng))}",
+            value=f"share inside, minus untrained {brief(learned)}; untrained "
+            f"{brief(before.over(rng, SHARE))}",
             data={**learned.data("minus_untrained"), **before.data},
         ),
     ]
@@ -240,36 +244,99 @@ def of_toy(toy: Toy, seed: int) -> Finding:
     """A network of one's own, at its input, by groups of its data."""
     toy.must_have_learned()
     labels = toy.rows.targets.numpy()
-    groups = in_groups(len(labels), seed)
-    mean = here(toy.network, toy.inputs, labels, groups, seed)
-    return HERE.finding(toy.name, mean, value=f"{mean}", data=mean.data("inside"))
+    return here(toy.name, toy.network, toy.inputs, labels, in_groups(len(labels), seed), seed)
 
 
-def of_layer(layer: LanguageLayer, seed: int) -> Finding:
-    """A language layer, whose classes are the tokens, by groups of sequences."""
+def of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
+    """A language layer, whose classes are the tokens, by groups of sequences; and against the same
+    layer before training, where that is known.
+    """
     name, network = layer.relu_ised
+
+    def now() -> Finding:
+        labels, groups = _seen(layer, seed)
+        return here(name, network, layer.vectors, labels, groups, seed)
+
+    def more() -> Finding:
+        labels, groups = _seen(layer, seed)
+        mine, theirs = (
+            by_group(one.relu_ised[1], one.vectors, labels, groups, seed)
+            for one in (layer, before)
+            if one is not None
+        )
+        found = _difference(mine, theirs, seed)
+        value = f"share inside, minus before training {found}"
+        return TAUGHT.finding(name, found, value=value, data=found.data("minus_before"))
+
+    before = layer.untrained
+    findings = [HERE.guarded(name, now)]
+    return findings if before is None else [*findings, TAUGHT.guarded(name, more)]
+
+
+def _seen(layer: LanguageLayer, seed: int) -> tuple[IndexArray, IndexArray]:
+    """The token of every vector of a layer, and its group."""
     if layer.tokens is None or not len(layer.vectors):
         raise Degenerate("no tokens", value=len(layer.vectors), remedy="take a longer text")
-    labels, groups = layer.tokens[:, 0].numpy(), of_sequences(layer, seed)
-    mean = here(network, layer.vectors, labels, groups, seed)
-    data, before = mean.data("inside"), layer.untrained
-    if before is None:
-        return HERE.finding(name, mean, value=f"{mean}", data=data)
-    untrained = here(before.relu_ised[1], before.vectors, labels, groups, seed)
-    value = f"{mean}; before training {brief(untrained)}"
-    return HERE.finding(name, mean, value=value, data={**data, **untrained.data("untrained")})
+    return layer.tokens[:, 0].numpy(), of_sequences(layer, seed)
 
 
 def here(
-    network: Network, vectors: FloatArray, labels: IndexArray, groups: IndexArray, seed: int
-) -> Estimate:
-    """The share on random segments, over groups of items that have three classes."""
-    found = []
+    name: str,
+    network: Network,
+    vectors: FloatArray,
+    labels: IndexArray,
+    groups: IndexArray,
+    seed: int,
+) -> Finding:
+    """What is found in one network: three classes, and against three of one class."""
+    three, one = (
+        by_group(network, vectors, labels, groups, seed, one=one) for one in (False, True)
+    )
+    if len(three) < 2:
+        raise Degenerate(
+            "fewer than two groups have boundaries in and around triangles of three classes",
+            value=len(three),
+            remedy="give more items of three classes or more",
+        )
+    rng = np.random.default_rng(seed)
+    share, more = (
+        over_clusters([*three.values()], rng, unit=GROUPS, range=SHARE),
+        _difference(three, one, seed),
+    )
+    return HERE.finding(
+        name,
+        share,
+        more,
+        value=f"share inside {share}; minus one class {brief(more)}",
+        data=data_of({"inside": share, "minus_one_class": more}),
+    )
+
+
+def _difference(mine: Mapping[int, float], theirs: Mapping[int, float], seed: int) -> Estimate:
+    """Over the groups that have both."""
+    shared = sorted(mine.keys() & theirs.keys())
+    pair = ({group: values[group] for group in shared} for values in (mine, theirs))
+    return paired(*pair, np.random.default_rng(seed), unit=GROUPS, range=APART)
+
+
+def by_group(
+    network: Network,
+    vectors: FloatArray,
+    labels: IndexArray,
+    groups: IndexArray,
+    seed: int,
+    *,
+    one: bool = False,
+) -> dict[int, float]:
+    """The share on random segments, by the groups of items that have three classes (or three of
+    one) and boundaries there.
+    """
+    found: dict[int, float] = {}
     for group in np.unique(groups).tolist():
         members = np.flatnonzero(groups == group)
-        rng = np.random.default_rng([seed, group])
+        rng = np.random.default_rng([seed, group, *([1] * one)])
         try:
-            chosen = members[triples(labels[members], TRIPLES_OF_A_GROUP, rng, one=False)]
+            chosen = members[triples(labels[members], TRIPLES_OF_A_GROUP, rng, one=one)]
         except Degenerate:
             continue
         counts = [
@@ -277,14 +344,8 @@ def here(
         ]
         inside, around = np.sum(counts, axis=0) if counts else (0, 0)
         if inside + around:
-            found.append(float(inside / (inside + around)))
-    if len(found) < 2:
-        raise Degenerate(
-            "fewer than two groups have boundaries in and around triangles of three classes",
-            value=len(found),
-            remedy="give more items of three classes or more",
-        )
-    return over_clusters(found, np.random.default_rng(seed), unit=GROUPS)
+            found[group] = float(inside / (inside + around))
+    return found
 
 
 def crossings(network: Network, corners: FloatArray, rng: np.random.Generator) -> tuple[int, int]:
@@ -369,12 +430,16 @@ QUESTION = Question(
     CLAIM,
     "Are boundaries densest between three activations?",
     ask,
-    (DENSEST, LEARNED, HERE),
+    (DENSEST, LEARNED, HERE, TAUGHT),
     groups=("language",),
     fits=fits,
     needs="vectors with classes: a classification's data, or a language layer with its tokens",
     text=POLYTOPE_LENS,
     asked="That a two-dimensional slice through three activations shows the polytopes around them, "
     "with boundaries lying densest between inputs of different classes.",
-    controls="Triples of one class, the same nets untrained; boundaries that are spread evenly.",
+    controls="Triples of one class; boundaries that are spread evenly; the same nets, or the "
+    "layer, before training, which have a claim of their own: untrained nets may be dense there "
+    "too.",
+    settled="After full runs: that triples of one class are in the rule for a single network, and "
+    "that a layer is held against itself before training.",
 )

@@ -308,6 +308,7 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="For three inputs the hyperplanes of the neurons cut the circle that LayerNorm leaves "
     "into arcs, each with a transformation of its own.",
-    controls="Untrained nets beside trained ones; RMSNorm, which leaves a circle of two inputs.",
+    controls="RMSNorm, which leaves a circle of two inputs.",
+    beside="Untrained nets, each beside its trained one.",
     core=True,
 )

@@ -353,7 +353,7 @@ QUESTION = Question(
     "up to three dimensions more, or a language layer behind a norm",
     text=texts.MONOSEMANTIC,
     asked="For four inputs the same holds of the cells of a sphere, and for more alike.",
-    controls="The count of cells of hyperplanes in general position; uniformly random great "
-    "circles (Crofton).",
+    controls="The count of cells of hyperplanes in general position.",
+    beside="Uniformly random great circles (Crofton).",
     core=True,
 )

@@ -49,7 +49,13 @@ BOUNDED = Claim(
 )
 STATEMENT = "There are far fewer polytopes than the widths would allow."
 RATIO = "log10 of the number of codes over Serra's bound"
-FEWER = Claim(CLAIM, STATEMENT, Kind.ESTIMATE, below(-math.log10(FAR), RATIO))
+FEWER = Claim(
+    CLAIM,
+    STATEMENT,
+    Kind.ESTIMATE,
+    below(-math.log10(FAR), RATIO),
+    measures="log10 of codes over Serra's bound",
+)
 ONE_NET = Claim(CLAIM, STATEMENT, Kind.CENSUS, at_most(-math.log10(FAR), RATIO))
 OF = "log2 of the second increase of log(codes) over the first, at 8, 16, 32 neurons"
 
@@ -60,6 +66,7 @@ def _grows(what: str) -> Claim:
         f"The number of polytopes grows exponentially with the neurons, as {what}.",
         Kind.ESTIMATE,
         above(HALF_WAY, f"{OF}, as {what}"),
+        measures="log2 of increase over increase",
     )
 
 
@@ -239,7 +246,7 @@ def growth_finding(claim: Claim, arm: Kept, sweep: Sequence[Measured], seed: int
     ]
     lost = len(shared) - len(known)
     told = f"; {lost} did not grow" if lost else ""
-    value = f"{bent}; {', '.join(f'{x:.0f}' for x in means)} codes{told}" if shared else str(bent)
+    value = f"{bent}; codes {', '.join(f'{x:.0f}' for x in means)}{told}" if shared else str(bent)
     data: dict[str, JSON] = {
         **bent.data("curvature"),
         "by_seed_float": {str(s): x for s, x in known.items()},
@@ -323,6 +330,6 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="The text says that N neurons could cut the space into 2^N regions and that their number "
     "grows exponentially, and notes that there are not as many as one would naively expect.",
-    controls="The untrained net of the same seed; two published bounds beside 2^N; growth by width "
-    "and by depth at equal numbers of neurons.",
+    controls="Two published bounds; growth by width and by depth at equal numbers of neurons.",
+    beside="The untrained net of the same seed; 2^N.",
 )

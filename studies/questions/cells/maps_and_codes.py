@@ -37,12 +37,15 @@ CLAIM = "0.12"
 FEW = 0.15  # where none of 30 nets has any, Wilson's interval ends at 11%
 STATEMENT = f"Different codes are different maps, all but {percent(FEW)} of them."
 SHARED = "the share of codes whose map another code has too"
-CODES = Claim(CLAIM, STATEMENT, Kind.ESTIMATE, below(FEW, SHARED, range=SHARE))
+CODES = Claim(
+    CLAIM, STATEMENT, Kind.ESTIMATE, below(FEW, SHARED, range=SHARE), measures="share of codes"
+)
 FACETS = Claim(
     CLAIM,
     f"Every boundary bends the function, all but {percent(FEW)} of them.",
     Kind.ESTIMATE,
     below(FEW, "the share of facets across which the map does not change", range=SHARE),
+    measures="share of facets",
 )
 ONE_NET = Claim(CLAIM, STATEMENT, Kind.CENSUS, at_most(FEW, SHARED, range=SHARE))
 
@@ -233,7 +236,8 @@ QUESTION = Question(
     asked="The text calls a direction monosemantic if one and the same affine map acts on all of "
     "it, and reads that off which neurons are on. That is the same question only where different "
     "codes are different maps.",
-    controls="The untrained net of the same seed; codes whose common map is a constant told "
-    "apart, which stand behind layers that are off.",
+    controls="None but the margin.",
+    beside="The untrained net of the same seed; codes whose common map is a constant told apart, "
+    "which stand behind layers that are off.",
     settled="The margin of 15%, which 30 nets without a hit can decide.",
 )

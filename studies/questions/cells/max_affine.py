@@ -285,6 +285,6 @@ QUESTION = Question(
     asked="The text describes a layer of ReLUs as a max-affine spline operator, which takes for "
     "each neuron the larger of two affine functions, and says that smooth activations replace the "
     "code of zeros and ones by probabilities that weigh the affine functions.",
-    controls="None: both are theorems, and what fails is the code. The largest piece is found in "
-    "plain fractions, and soft codes by closed forms that the instrument does not use.",
+    controls="Both are theorems, and what fails is the code. The largest piece is found in plain "
+    "fractions, and soft codes by closed forms that the instrument does not use.",
 )

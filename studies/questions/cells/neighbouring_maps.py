@@ -85,6 +85,7 @@ APART = Claim(
     "the square root of h.",
     Kind.ESTIMATE,
     within(*GROWTH, "the slope of log median |A - A'| on log h", least=MINIMUM),
+    measures="slope",
 )
 POINTS, GEODESICS = 200, 10
 PLANE, CUBE = Box(-1.5, 1.5, dim=2), Box(-1.5, 1.5, dim=3)
@@ -390,8 +391,8 @@ QUESTION = Question(
     "norm",
     text=texts.MONOSEMANTIC,
     asked="Within a cell the map is one and the same, and cells nearby have similar maps.",
-    controls="The same nets untrained; the square root of the Hamming distance, as independent "
-    "changes would give.",
+    controls="The square root of the Hamming distance, as independent changes would give.",
+    beside="The same nets untrained.",
     core=True,
     settled="That the 90th percentile stands beside the median.",
 )

@@ -49,7 +49,7 @@ METHODS = (sampled_codes, sampled_codes_chao1, endpoint_hamming, stepped_hamming
 def _claim(statement: str, what: str, *, unit: str = NETS_UNIT, margin: float = MOST) -> Claim:
     least = MINIMUM if unit == NETS_UNIT else FEWEST
     rule = above(margin, f"the share of {unit} {what}", range=SHARE, unit=unit, least=least)
-    return Claim(CLAIM, statement, Kind.ESTIMATE, rule)
+    return Claim(CLAIM, statement, Kind.ESTIMATE, rule, f"share of {unit}")
 
 
 COUNT = _claim(

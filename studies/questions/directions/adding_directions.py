@@ -68,6 +68,7 @@ MOVES = by_unit(
         "Adding another direction, half as long as the vector, moves it into another cell.",
         Kind.ESTIMATE,
         above(1, "the median number of neurons' flips on the way", unit=unit, least=least),
+        measures="flips",
     )
 )
 CANCEL = by_unit(
@@ -82,6 +83,7 @@ CANCEL = by_unit(
             unit=unit,
             least=least,
         ),
+        measures="flips of many over those of a turn",
     )
 )
 MODEL, TASK = (64,), "blobs"
@@ -243,14 +245,14 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
         turned = single_flips(with_random_rows(network, rng), given, directions)
         found = given.over(flips, rng)
         data: dict[str, JSON] = {**found.data("flips"), "random_rows_float": _median(turned)}
-        told = f"random rows {_median(turned):.3g}"
+        told = f"with random rows {_median(turned):.3g}"
         if before is not None:
             bare = Rows.of(before, len(flips))
             network_before = before.relu_ised[1]
             again = drawn(sort, replace(bare, network=network_before), rng)[:, 0]
             data["untrained_float"] = _median(single_flips(network_before, bare, again))
             told += f", untrained {number(data['untrained_float']):.3g}"
-        value = f"{found} of {sum(network.widths)}; {told}"
+        value = f"{found}; of {sum(network.widths)} neurons; {told}"
         return MOVES[unit].finding(titled(subject, sort), found, value=value, data=data)
 
     def cancel(sort: str) -> Finding:
@@ -279,7 +281,7 @@ def cancel_finding(subject: str, rows: Rows, found: Sums, rng: np.random.Generat
     mean = float(found.turned[-1].mean())
     linear = ratio + (found.together[-1] - ratio * found.turned[-1]) / mean
     estimate = rows.over(linear, rng, statistic=np.mean)
-    value = f"{estimate}; of the flips of each alone {found.of_alone:.2g}"
+    value = f"{estimate}; over the flips of each alone {found.of_alone:.2g}"
     return CANCEL[rows.unit].finding(subject, estimate, value=value, data=_data(found, estimate))
 
 
@@ -339,10 +341,13 @@ def nets_findings(
     """Both claims over nets."""
     found, even, control = flips.over(rng), ratio.over(rng), turned.over(rng)
     data = {**flips.data, **found.data("flips"), **control.data("random_rows")}
-    told = f"random rows {control.value:.3g}" if control.value is not None else "no control"
+    told = f"with random rows {control.value:.3g}" if control.value is not None else "no control"
     return [
         MOVES[NETS].finding(
-            subject, found, value=f"{found} of {MODEL[0]}; {told}; {flips.told}", data=data
+            subject,
+            found,
+            value=f"{found}; of {MODEL[0]} neurons; {told}; {flips.nets.told}",
+            data=data,
         ),
         CANCEL[NETS].finding(
             subject, even, value=f"{even}; {ratio.told}", data={**ratio.data, **even.data("ratio")}
@@ -407,7 +412,8 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="A comment objects that a vector is a sum of many features, so that others may push it "
     "into another cell, and hopes that many of them jostle it at random and cancel.",
-    controls="Untrained layers and nets, the same layer with its rows turned at random, one turn "
-    "in a random plane by the same angle, and every direction alone.",
+    controls="One turn in a random plane by the same angle.",
+    beside="Untrained layers and nets, the same layer with its rows turned at random, and every "
+    "direction alone.",
     settled="That a ratio above 0.9 refutes that directions cancel, also one above 1.1.",
 )

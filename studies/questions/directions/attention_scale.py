@@ -63,6 +63,7 @@ LINEAR = Claim(
         unit=SEQUENCES,
         least=10,
     ),
+    measures="departure",
 )
 STREAM, NORMED = "the stream moves", "the normed query moves"
 
@@ -288,5 +289,6 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="A footnote leaves attention layers out: they are said to be monosemantic, as "
     "essentially linear and bilinear operations with some softmax.",
-    controls="The model before training, and the normed query in the place of the stream.",
+    controls="None but the margin.",
+    beside="The model before training, and the normed query in the place of the stream.",
 )

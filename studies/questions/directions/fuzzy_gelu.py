@@ -74,6 +74,7 @@ APART = by_unit(
             unit=unit,
             least=least,
         ),
+        measures="band over distance",
     )
 )
 SMOOTH, TASK, WIDTH = ("gelu", "gelu_tanh", "silu"), "blobs", 64
@@ -213,7 +214,7 @@ def fuzzy_finding(
     """Gap and band over the units of the vectors."""
     gap, band = (rows.over(values, rng) for values in (found.gap, found.band))
     entropy = float(np.median(found.entropy))
-    value = f"gap {_short(gap)}, band {_short(band)}; entropy {entropy:.2g} bits"
+    value = f"gap {_short(gap)}, half open {_short(band)}; entropy {entropy:.2g} bits"
     if told:
         before = (number(told[f"untrained_{name}_float"]) for name in ("gap", "band"))
         value += "; untrained " + ", ".join(f"{x:.2g}" for x in before)
@@ -285,7 +286,7 @@ def nets_findings(
 ) -> list[Finding]:
     """Both claims over nets."""
     gaps, shares, overlaps = (one.over(rng) for one in (gap, band, overlap))
-    value = f"gap {_short(gaps)}, band {_short(shares)}; {gap.told}"
+    value = f"gap {_short(gaps)}, half open {_short(shares)}; {gap.told}"
     return [
         FUZZY[NETS].finding(
             subject,
@@ -356,5 +357,6 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="A footnote says that what holds for ReLU should hold for activations like GELU, with "
     "polytopes that are slightly fuzzier at their boundaries.",
-    controls="Untrained layers and nets, and nets trained with ReLU that are given GELU.",
+    controls="The same layer with ReLU.",
+    beside="Untrained layers and nets, and nets trained with ReLU that are given GELU.",
 )

@@ -429,7 +429,8 @@ QUESTION = Question(
     asked="Behind LayerNorm every direction of the residual stream means one thing to one MLP "
     "layer: scaling a vector changes nothing, since the norm gives all multiples the same "
     "image. Without a norm directions cross boundaries.",
-    controls="eps = 0 against eps as trained; RMSNorm and no norm; nets without norm whose biases "
-    "are zero, which cross nothing, exactly.",
+    controls="eps = 0; no norm; RMSNorm; nets without norm whose biases are zero, which cross "
+    "nothing, exactly.",
+    beside="eps as it was trained.",
     core=True,
 )

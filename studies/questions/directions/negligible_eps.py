@@ -413,7 +413,8 @@ QUESTION = Question(
     needs="a norm with eps > 0, and data before it",
     text=texts.MONOSEMANTIC,
     asked="The eps of LayerNorm can be set aside.",
-    controls="eps beside the root (std) as well as under it; untrained nets and layers; eps from "
+    controls="eps = 0.",
+    beside="eps beside the root (std) as well as under it; untrained nets and layers; eps from "
     "1e-12 to 1e-3.",
     core=True,
 )

@@ -55,6 +55,7 @@ SECOND = Claim(
         "the share of data directions that the second layer crosses at lengths of the data",
         range=SHARE,
     ),
+    measures="share of directions",
 )
 SECOND_SAMPLED = Claim(
     CLAIM,
@@ -274,6 +275,7 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="A direction is monosemantic for a single MLP layer; the skip brings the length back, so "
     "that it need not be for the next.",
-    controls="The same nets untrained; the first layer, for which it is a theorem.",
+    controls="The first layer, for which it is a theorem.",
+    beside="The same nets untrained.",
     core=True,
 )

@@ -36,6 +36,7 @@ from studies.questions.shared.one_hidden_layer import (
 )
 from studies.questions.shared.pictures import Curve, Row, forest, sweeps
 from studies.questions.shared.rays import affordable, with_eps
+from studies.questions.shared.several import brief
 from studies.rules import Claim, below
 from studies.statistics import NETS, Degenerate, Estimate
 from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects
@@ -245,13 +246,16 @@ def pairs_finding(
     kink, straight = (
         kept.over(values[moving], rng) for values in (found.kinks, found.straightness)
     )
-    value = f"kink {kink.value:.2g}, straightness {straight.value:.3g} of {len(moving)} pairs"
+    value = (
+        f"kink {brief(kink)}, path over distance {brief(straight)}, medians of {int(moving.sum())} "
+        "pairs"
+    )
     before = told.get("untrained_kink_float")
     if before is not None:
         again = number(told["untrained_straightness_float"])
-        value += f"; untrained {number(before):.2g}, {again:.3g}"
+        value += f"; untrained {number(before):.2g} and {again:.3g}"
     if "smooth_straightness_float" in told:
-        value += f"; its own activation {number(told['smooth_straightness_float']):.3g}"
+        value += f"; path with its own activation {number(told['smooth_straightness_float']):.3g}"
     return SMOOTH[rows.unit].finding(
         subject, kink, straight, value=value, data=_data(found, kink, straight, width, told)
     )
@@ -303,7 +307,7 @@ def nets_finding(
 ) -> Finding:
     """Both medians over nets."""
     kinks, straightness = kink.over(rng), straight.over(rng)
-    value = f"kink {kinks}; straightness {straightness.value or 0:.3g}; {kink.told}"
+    value = f"kink {brief(kinks)}, path over distance {brief(straightness)}; {kink.told}"
     data = {**kink.data, **kinks.data("kink"), **straightness.data("straightness"), "width": width}
     return SMOOTH[NETS].finding(subject, kinks, straightness, value=value, data=data)
 
@@ -369,6 +373,7 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="A comment asks how smoothly the output of an MLP layer changes when a normed vector is "
     "rotated towards another direction: if smoothly, polytopes need not be thought of.",
-    controls="Untrained layers and nets, neurons that write what others did, the GELU layer itself "
+    controls="None but the margins.",
+    beside="Untrained layers and nets, neurons that write what others did, the GELU layer itself "
     "beside the one with ReLU, and toys of 8 to 512 neurons.",
 )

@@ -49,31 +49,39 @@ STRONG, CORRELATION = 0.5, (-1.0, 1.0)
 STATEMENT = "The Hamming distance of two spline codes tells how far apart their affine maps are."
 OF = "the rank correlation of Hamming distance and |A - A'|"
 CELLS = Claim(
-    CLAIM, STATEMENT, Kind.ESTIMATE, above(STRONG, f"{OF} over pairs of cells", range=CORRELATION)
+    CLAIM,
+    STATEMENT,
+    Kind.ESTIMATE,
+    above(STRONG, f"{OF} over pairs of cells", range=CORRELATION),
+    measures="rank correlation",
 )
 DATA = Claim(
     CLAIM,
     "The Hamming distance of the codes of two data points tells how far apart their maps are.",
     Kind.ESTIMATE,
     above(STRONG, f"{OF} over pairs of data points", range=CORRELATION),
+    measures="rank correlation",
 )
 TRAINED = Claim(
     CLAIM,
     "In trained nets the Hamming distance tells more of the distance of maps than in untrained.",
     Kind.ESTIMATE,
     larger_than("the untrained net of the same seed", f"{OF} over pairs of cells"),
+    measures="rank correlation beyond untrained",
 )
 ONE_NET = Claim(
     CLAIM,
     STATEMENT,
     Kind.CENSUS,
     exceeds(STRONG, f"{OF} over all pairs of cells", range=CORRELATION),
+    measures="rank correlation",
 )
 TOKENS = Claim(
     CLAIM,
     "The Hamming distance of the codes of two tokens tells how far apart their maps are.",
     Kind.ESTIMATE,
     above(STRONG, f"{OF} over pairs of tokens", range=CORRELATION, unit=SEQUENCES, least=10),
+    measures="rank correlation",
 )
 MOST_TOKENS, DRAWS = 300, 999
 DECAYS = (0.3, 3.0)
@@ -114,7 +122,7 @@ def _of_toy(toy: Toy, seed: int) -> Finding:
     if toy.dataset is not None:
         data = _rows(found.network, toy.residuals if toy.network.has_norm else toy.inputs)
     one = agreement(found, data, np.random.default_rng(seed))
-    value = f"{one.rho:.3g} over all pairs of {one.cells} cells; {_told([one])}"
+    value = f"{one.rho:.3g} exactly, over all pairs of {one.cells} cells; {_told([one])}"
     data_of: dict[str, JSON] = {
         "rho_float": one.rho,
         "cells": one.cells,
@@ -303,8 +311,9 @@ QUESTION = Question(
     asked="Codes that differ in few neurons take nearly the same path through the network, so the "
     "text expects the Hamming distance between codes to stand for the distance between the affine "
     "maps, as long as no weights are unusually large.",
-    controls="The untrained net of the same seed; Mantel's test, which permutes cells; pairs at "
-    "equal distance, so that what is far apart in space is no reason; weights by exact volume and "
-    "by data; neurons with no outgoing weight left out; weight decays, which hold the "
-    "weights small.",
+    controls="The untrained net of the same seed; weights by data, which have a claim of their "
+    "own.",
+    beside="Mantel's test, which permutes cells; pairs at equal distance, so that what is far "
+    "apart in space is no reason; weights by exact volume; neurons with no outgoing weight left "
+    "out; weight decays, which hold the weights small.",
 )

@@ -46,6 +46,7 @@ CONVERGE = Claim(
     f"{STATEMENT}, and training makes them.",
     Kind.ESTIMATE,
     below(0.0, GAP) & smaller_than(UNTRAINED, GAP),
+    measures="one class minus two",
 )
 ONE_NET = Claim(CLAIM, f"{STATEMENT}.", Kind.CENSUS, at_most(0.0, GAP))
 CROSSINGS = Claim(
@@ -58,6 +59,7 @@ CROSSINGS = Claim(
         "the partial rank correlation of growth and crossings given distance, mean over layers",
         range=(-1.0, 1.0),
     ),
+    measures="partial correlation",
 )
 SEPARABLE = Claim(
     CLAIM,
@@ -66,6 +68,7 @@ SEPARABLE = Claim(
     larger_than(
         UNTRAINED, "the rise of a linear probe's held-out accuracy from input to last layer"
     ),
+    measures="rise of accuracy beyond untrained",
 )
 FAMILIES = (
     Family("circles", (8, 8, 8)),
@@ -401,6 +404,6 @@ QUESTION = Question(
     "lie apart, and drives apart what lies near but means different things, and says that the "
     "maps of different polytopes do it, by folding the data until classes are separable.",
     controls="The untrained net of the same seed; pairs at equal distance, since classes lie "
-    "apart; labels permuted over the inputs with the pairs fixed; a linear probe in front of all "
-    "layers.",
+    "apart; a linear probe in front of all layers.",
+    beside="Labels permuted over the inputs with the pairs fixed.",
 )

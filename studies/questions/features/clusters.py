@@ -56,7 +56,7 @@ from studies.questions.shared.labelled_items import (
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several, share_of_nets
-from studies.rules import SHARE, Claim, above, larger_than
+from studies.rules import APART, SHARE, Claim, above, larger_than
 from studies.statistics import NETS, SEQUENCES, Degenerate, Estimate
 from studies.subjects import LanguageLayer, Subject, Subjects
 from toy_models import TrainResult
@@ -83,7 +83,7 @@ def _monosemantic(unit: str) -> Claim:
         "one class, and training makes it so.",
         Kind.ESTIMATE,
         above(MAJORITY, OF_PURE, range=SHARE, unit=unit)
-        & larger_than(before, "that share", unit=unit),
+        & larger_than(before, "that share", range=APART, unit=unit),
     )
 
 
@@ -99,7 +99,7 @@ CONNECTED = Claim(
         "those of two cells or more",
         range=SHARE,
     )
-    & larger_than("clusters with items dealt out at random", "that share"),
+    & larger_than("clusters with items dealt out at random", "that share", range=APART),
 )
 CLAIMS = (OVER_NETS, OVER_SEQUENCES, CONNECTED)
 
@@ -298,7 +298,7 @@ def _pure_finding(
     told: Mapping[str, Measured],
     rng: np.random.Generator,
 ) -> Finding:
-    share, more = share_of_nets(mine, rng), mine.minus(control, rng)
+    share, more = share_of_nets(mine, rng), mine.minus(control, rng, APART)
     means = {name: _mean(one) for name, one in told.items()}
     before, left = control.over(rng), mine.nets.left_out
     value = (
@@ -321,7 +321,7 @@ def _pure_finding(
 def _connected_finding(
     subject: str, mine: Measured, control: Measured, rng: np.random.Generator
 ) -> Finding:
-    share, more = share_of_nets(mine, rng), mine.minus(control, rng)
+    share, more = share_of_nets(mine, rng), mine.minus(control, rng, APART)
     value = f"connected {share}; minus items at random {brief(more)}"
     data = {**share.data("connected"), **more.data("minus_random"), **mine.data}
     return CONNECTED.finding(subject, share, more, value=value, data=data)
@@ -380,7 +380,7 @@ def layer_finding(
     share = items.over_sequences(pure, rng, SHARE)
     more = Estimate.unknown("the layer before training is not known", unit=SEQUENCES)
     if before is not None:
-        more = items.over_sequences(difference, rng)
+        more = items.over_sequences(difference, rng, APART)
     value = (
         f"pure {brief(share)}, minus untrained {brief(more)}; covered {told['covered']:.2g}; "
         f"linkage {told['linkage']:.2g}, medoids {told['medoids']:.2g}; shuffles agree "
@@ -441,9 +441,9 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="Groups of nearby activations, or of nearby spline codes, are said to mean one thing "
     "each: clustered by any method, most groups of the tokens of a text share what they are about.",
-    controls="The same nets untrained, labels dealt out at random, codes with random bits of the "
-    "same frequencies, two other methods, ten orders of the rows, and clusters against the exact "
-    f"adjacency of cells ({NESTED.name}).",
+    controls="The same nets untrained; of connected clusters, items dealt out at random.",
+    beside="Labels dealt out at random, codes with random bits of the same frequencies, two "
+    "other methods, and ten orders of the rows.",
     settled="Intervals over sequences leave out whole groups; the settings judged are those"
     " whose least cluster fits a class.",
 )

@@ -31,9 +31,10 @@ from studies.questions.shared.nearest_items import nmf
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several, share_of_nets, share_or_wilson
-from studies.questions.shared.subject_rows import ROWS
-from studies.rules import SHARE, Claim, above, larger_than
-from studies.statistics import MINIMUM, NETS, Degenerate, Estimate, over_clusters
+from studies.questions.shared.subject_rows import LEAST, ROWS
+from studies.rules import APART, SHARE, Claim, above, larger_than
+from studies.statistics import NETS, Degenerate, Estimate, over_clusters
+from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import Subject, Subjects, Toy
 from toy_models import TrainResult
 
@@ -46,7 +47,7 @@ OF = "the share of flipped codes that exist in a square twice as wide as the dat
 
 def _claims(unit: str) -> tuple[Claim, Claim]:
     """That flipped codes exist, and that their cells are of the other class, over these units."""
-    least = MINIMUM if unit == NETS else 2
+    least = LEAST[unit]
     return (
         Claim(
             CLAIM,
@@ -54,7 +55,7 @@ def _claims(unit: str) -> tuple[Claim, Claim]:
             "and the code that comes out is that of some input.",
             Kind.ESTIMATE,
             above(MOST, OF, range=SHARE, unit=unit, least=least)
-            & larger_than("as many random bits", "that share", unit=unit, least=least),
+            & larger_than("as many random bits", "that share", range=APART, unit=unit, least=least),
         ),
         Claim(
             CLAIM,
@@ -70,6 +71,11 @@ def _claims(unit: str) -> tuple[Claim, Claim]:
             ),
         ),
     )
+
+
+def _range(name: str) -> Range:
+    """Shares and their differences, but for the number of bits that are flipped."""
+    return ANYWHERE if name == "bits" else APART
 
 
 CLAIMS = {unit: _claims(unit) for unit in (NETS, ROWS)}
@@ -284,7 +290,7 @@ def of_toy(toy: Toy, seed: int) -> list[Finding]:
         items = Labelled(toy.network, toy.inputs[: len(numbers)], labels, numbers, numbers)
         told = looked_at(items, seed, rng)
         estimates = {
-            name: over_clusters(values[np.isfinite(values)], rng, unit=ROWS)
+            name: over_clusters(values[np.isfinite(values)], rng, unit=ROWS, range=_range(name))
             for name, values in told.items()
         }
         for name in (*SORTS, "moved"):
@@ -311,7 +317,9 @@ def nets_findings(
 ) -> list[Finding]:
     """Both claims over nets."""
     rng = np.random.default_rng(seed)
-    found, control = ({name: one[name].over(rng) for name in NAMES} for one in (after, before))
+    found, control = (
+        {name: one[name].over(rng, _range(name)) for name in NAMES} for one in (after, before)
+    )
     found |= {name: share_of_nets(after[name], rng) for name in (*SORTS, "moved")}
     return _findings(subject, NETS, found, control, after["class"].data)
 
@@ -385,5 +393,7 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="It is asked whether codes have directions of their own, and whether an example can be "
     "moved by flipping the bits that belong to something.",
-    controls="As many random bits flipped, and the same nets untrained.",
+    controls="As many random bits flipped.",
+    beside="The same nets untrained.",
+    settled="That 20 rows of data are wanted: after full runs.",
 )

@@ -30,9 +30,11 @@ from studies.questions.shared.labelled_items import (
     ITEMS,
     LABELS,
     QUICK_ITEMS,
+    ROWS,
     Family,
     Labelled,
     between_codes,
+    has_labels,
 )
 from studies.questions.shared.nearest_items import (
     Nearest,
@@ -47,9 +49,9 @@ from studies.questions.shared.nearest_items import (
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several, share_of_nets
-from studies.rules import SHARE, Claim, above, larger_than, smaller_than
+from studies.rules import APART, SHARE, Claim, above, larger_than, smaller_than
 from studies.statistics import NETS, SEQUENCES, Degenerate
-from studies.subjects import LanguageLayer, Subject, Subjects
+from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from toy_models import TrainResult
 
 CLAIM = "1.5"
@@ -67,11 +69,11 @@ def _monosemantic(unit: str) -> Claim:
         "monosemantic: what lies along one is mostly of one class.",
         Kind.ESTIMATE,
         above(MAJORITY, of, range=SHARE, unit=unit)
-        & larger_than("random directions", "that share", unit=unit),
+        & larger_than("random directions", "that share", range=APART, unit=unit),
     )
 
 
-OVER_NETS, OVER_SEQUENCES = _monosemantic(NETS), _monosemantic(SEQUENCES)
+OVER_NETS, OVER_SEQUENCES, OVER_ROWS = map(_monosemantic, (NETS, SEQUENCES, ROWS))
 CROSSED = Claim(
     CLAIM,
     "A monosemantic direction stays within few polytopes: the rest of the network is crossed less "
@@ -83,7 +85,7 @@ CROSSED = Claim(
         "largest projection of their items,",
     ),
 )
-CLAIMS = (OVER_NETS, CROSSED, OVER_SEQUENCES)
+CLAIMS = (OVER_NETS, CROSSED, OVER_SEQUENCES, OVER_ROWS)
 
 
 def ask(subjects: Subjects) -> Answer:
@@ -95,14 +97,16 @@ def ask(subjects: Subjects) -> Answer:
     if not subjects.own:
         for family in FAMILIES:
             findings += _of_family(subjects, family)
+    for toy in filter(fits, subjects.all_toys) if subjects.own else ():
+        findings.append(OVER_ROWS.guarded(toy.name, partial(of_toy, toy, subjects.seed)))
     for layer in subjects.language:
         findings += of_layer(layer, subjects.seed)
     return Answer(tuple(findings), _figures(findings))
 
 
 def fits(subject: Subject) -> bool:
-    """Whether there is a text, whose tokens are labels; toys are trained for the question."""
-    return isinstance(subject, LanguageLayer)
+    """Whether there are labels: the tokens of a text, or classes of data."""
+    return has_labels(subject)
 
 
 # ---- one network
@@ -190,7 +194,8 @@ def family_findings(
 ) -> list[Finding]:
     """Purity of NMF directions against random ones, and their crossings."""
     rng = np.random.default_rng(seed)
-    share, more = share_of_nets(after["NMF"], rng), after["NMF"].minus(after["random"], rng)
+    share = share_of_nets(after["NMF"], rng)
+    more = after["NMF"].minus(after["random"], rng, APART)
     untrained, crossed = before["NMF"].over(rng), after["pure minus others"].over(rng)
     means = {name: one.over(rng).value for name, one in after.items()}
     value = (
@@ -222,7 +227,15 @@ def _shown(value: float | None) -> str:
     return "none" if value is None else f"{value:.2g}"
 
 
-# ---- layers of a language model
+# ---- one network of a user's, and layers of a language model
+
+
+def of_toy(toy: Toy, seed: int) -> Finding:
+    """NMF directions of the first hidden layer by the classes of the data, over its rows."""
+    items = Labelled.of_toy(toy)
+    vectors = activations(toy.network, items)
+    directions = sorts(vectors, seed, np.random.default_rng(seed))
+    return layer_finding(toy.name, items, vectors, directions, seed)
 
 
 def of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
@@ -244,7 +257,7 @@ def layer_finding(
     directions: Mapping[str, FloatArray],
     seed: int,
 ) -> Finding:
-    """Purity of directions over sequences, directions and their items as they are."""
+    """Purity of directions over sequences or rows, directions and their items as they are."""
     rng, most = np.random.default_rng(seed), how_many(items)
     near = {name: Nearest.by_angle(vectors, one, most) for name, one in directions.items()}
 
@@ -255,12 +268,12 @@ def layer_finding(
         return pure(weights) - near["random"].pure(items.labels, weights)
 
     share = items.over_sequences(pure, rng, SHARE)
-    more = items.over_sequences(difference, rng)
+    more = items.over_sequences(difference, rng, APART)
     shares = {name: one.pure(items.labels) for name, one in near.items()}
     permuted = near["NMF"].pure(rng.permutation(items.labels))
     value = (
         f"pure {brief(share)}, minus random {brief(more)}; PCA {shares['principal']:.2g}, neurons "
-        f"{shares['neurons']:.2g}; {most} tokens a direction"
+        f"{shares['neurons']:.2g}; {most} items a direction"
     )
     numbers: dict[str, JSON] = {
         f"{name}_float": x if math.isfinite(x) else None for name, x in shares.items()
@@ -271,9 +284,10 @@ def layer_finding(
         **more.data("NMF_minus_random"),
         "permuted_labels_float": permuted,
         "one_neuron_float": on_one_neuron(directions["NMF"]),
-        "tokens": len(items.labels),
+        "items": len(items.labels),
     }
-    return OVER_SEQUENCES.finding(subject, share, more, value=value, data=data)
+    claim = OVER_ROWS if items.unit == ROWS else OVER_SEQUENCES
+    return claim.finding(subject, share, more, value=value, data=data)
 
 
 # ---- figures
@@ -312,11 +326,13 @@ QUESTION = Question(
     CLAIMS,
     groups=("language",),
     fits=fits,
-    needs="an MLP layer of a language model with the tokens of a text (toys are trained for it)",
+    needs="data with classes in front of a hidden layer, or an MLP layer of a language model with "
+    "the tokens of a text",
     text=texts.POLYTOPE_LENS,
     asked="Directions that a non-negative factorisation of activations finds are said to be "
     "monosemantic for the most part: the activations along one share a meaning.",
-    controls="Principal, single-neuron and random directions, centred activations, labels dealt "
-    "out at random, and the same nets untrained.",
+    controls="Random directions; of crossings, the other NMF directions.",
+    beside="Principal and single-neuron directions, centred activations, labels dealt out at "
+    "random, and the same nets untrained.",
     settled="Intervals over sequences leave out whole groups of them.",
 )

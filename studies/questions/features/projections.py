@@ -41,8 +41,9 @@ from studies.questions.shared.nearest_items import activations, nmf
 from studies.questions.shared.nets import Measured
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.several import Found, brief, several
-from studies.rules import Claim, above, larger_than
+from studies.rules import APART, Claim, above, larger_than
 from studies.statistics import Degenerate
+from studies.statistics.intervals import ANYWHERE
 from studies.subjects import Subject, Subjects
 from toy_models import TrainResult
 
@@ -61,7 +62,7 @@ BETWEEN = Claim(
         "exact crossings per length in the gaps between clusters over those inside of clusters",
         range=(0, math.inf),
     )
-    & larger_than("labels dealt out at random", "the purity of clusters"),
+    & larger_than("labels dealt out at random", "the purity of clusters", range=APART),
 )
 TOLD = ("ratio", "purity", "half", "double", "through data", "shifted")
 NAMES = tuple(f"{sort}: {name}" for sort in SORTS for name in TOLD)
@@ -264,7 +265,10 @@ def family_findings(
     """What is found along every sort of directions, over nets."""
     rng, findings = np.random.default_rng(seed), []
     for sort in SORTS:
-        found = {name: after[f"{sort}: {name}"].over(rng) for name in TOLD}
+        found = {
+            name: after[f"{sort}: {name}"].over(rng, APART if name == "purity" else ANYWHERE)
+            for name in TOLD
+        }
         control = before[f"{sort}: ratio"].over(rng)
         means = {
             name: "none" if one.value is None else f"{one.value:.2g}"
@@ -321,8 +325,9 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="A comment asks whether a projection on one direction shows clusters that mean "
     "something, with the boundaries of polytopes between them.",
-    controls="Random directions, labels dealt out at random, crossings shifted around the range, "
-    "lines through data, other bandwidths, and the same nets untrained.",
+    controls="Labels dealt out at random; as many crossings in gaps as inside of clusters.",
+    beside="Random directions, crossings shifted around the range, lines through data, other "
+    "bandwidths, and the same nets untrained.",
     settled="That a gap begins halfway down from the lower peak, and that data are "
     "projected at the input.",
 )

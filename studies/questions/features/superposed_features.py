@@ -254,6 +254,6 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="Where more features than dimensions are superposed, boundaries of polytopes are said to "
     "stand between features that are not orthogonal, and so to silence their interference.",
-    controls="The same features rotated at random, orthogonal pairs of features, and the same nets "
-    "untrained.",
+    controls="The same features rotated at random, and orthogonal pairs of features.",
+    beside="The same nets untrained.",
 )

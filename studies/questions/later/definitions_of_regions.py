@@ -360,5 +360,6 @@ QUESTION = Question(
     asked="The paper finds six definitions of a linear region in the literature that are not "
     "equivalent, and shows that counting is hard for each. Which of them our counts are, and "
     "whether they differ on nets as they are, is asked here.",
-    controls="The untrained net of the same seed; the order of the six counts, which is a theorem.",
+    controls="The order of the six counts, which is a theorem.",
+    beside="The untrained net of the same seed.",
 )

@@ -56,12 +56,14 @@ TOWARDS = Claim(
     "A frozen pattern accounts for the MLP codes: towards another token few flips are wrong.",
     Kind.ESTIMATE,
     below(FEW, f"{OF}, a tenth of the way to another token", unit=SEQUENCES, least=10),
+    measures="wrong flips over flips",
 )
 RANDOM = Claim(
     CLAIM,
     "A frozen pattern accounts for the MLP codes: in random directions few flips are wrong.",
     Kind.ESTIMATE,
     below(FEW, f"{OF}, in a random direction, as far", unit=SEQUENCES, least=10),
+    measures="wrong flips over flips",
 )
 STEPS, JUDGED = (0.01, 0.03, 0.1, 0.3, 1.0), 0.1
 MANY, FEW_SEQUENCES, LONGEST = 120, 40, 64
@@ -302,6 +304,7 @@ QUESTION = Question(
     asked="The text leaves open how polytopes extend to transformers, where attention makes the "
     "activations of several positions interact. Freezing the pattern is one way, and what it "
     "misses is measured.",
-    controls="The same model with initial weights; random directions of equal length; the model's "
+    controls="Random directions of equal length, which have a claim of their own; the model's "
     "own vectors in front of the MLP, which the exact network must give.",
+    beside="The same model with initial weights.",
 )

@@ -47,18 +47,21 @@ LATE = Claim(
     "Late in training the boundaries leave the neighbourhood of training points.",
     Kind.ESTIMATE,
     below(0.0, CHANGE),
+    measures="late change",
 )
 MIGRATE = Claim(
     CLAIM,
     "They leave the data and not the rest: it falls more around training points than elsewhere.",
     Kind.ESTIMATE,
     smaller_than("random points of the same net", CHANGE),
+    measures="late change minus random points'",
 )
 NORM = Claim(
     CLAIM,
     "Behind a norm local complexity falls less, late in training, than without one.",
     Kind.ESTIMATE,
     larger_than("the net without norm of the same seed", CHANGE),
+    measures="late change minus that without norm",
 )
 SEES = (
     f"The signs at the ends of short segments show the neurons that change there, {SEEN_SHARE:.0%}"
@@ -70,6 +73,7 @@ SEEN = Claim(
     f"{SEES} of them.",
     Kind.ESTIMATE,
     above(NEARLY_ALL, f"the share of nets in which they show {SEEN_SHARE:.0%}", range=SHARE),
+    measures="share of nets",
 )
 SEEN_HERE = Claim(
     CLAIM,
@@ -386,7 +390,8 @@ QUESTION = Question(
     asked="The paper counts neurons that change sign within a small neighbourhood of data, and "
     "reports that late in training these regions migrate away from the training points. What a "
     "LayerNorm does to that is asked here.",
-    controls="Random points with the mean and spread of the training data; the same nets with and "
-    "without a norm, by seed; exact counts beside the signs at the ends of segments, which the "
-    "paper takes, and beside the exact count within the hull of the segments.",
+    controls="Random points with the mean and spread of the training data; the same nets with "
+    "and without a norm, by seed; exact counts beside the signs at the ends of segments, which "
+    "the paper takes.",
+    beside="The exact count within the hull of the segments.",
 )

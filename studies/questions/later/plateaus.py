@@ -52,14 +52,14 @@ DENSITY = "the density of boundaries in that twentieth over that of the whole wa
 def _claims(unit: str, least: int) -> tuple[Claim, Claim, Claim]:
     """What is judged of nets, or of pairs of vectors of one network."""
 
-    def judged(said: str, margin: float, of: str) -> Claim:
+    def judged(said: str, margin: float, of: str, measures: str) -> Claim:
         rule: Rule = above(margin, of, unit=unit, least=least)
-        return Claim(CLAIM, said, Kind.ESTIMATE, rule)
+        return Claim(CLAIM, said, Kind.ESTIMATE, rule, measures)
 
     return (
-        judged(LARGER_SAID, FAR, WITHIN),
-        judged(STEEP_SAID, STEEP, SLOPE),
-        judged(BOUNDARIES_SAID, 1.0, DENSITY),
+        judged(LARGER_SAID, FAR, WITHIN, "boundaries"),
+        judged(STEEP_SAID, STEEP, SLOPE, "slope"),
+        judged(BOUNDARIES_SAID, 1.0, DENSITY, "density over the mean"),
     )
 
 
@@ -70,6 +70,7 @@ LEARNED = Claim(
     "Training makes the jumps: the output of trained nets changes faster at its steepest.",
     Kind.ESTIMATE,
     larger_than("the untrained net of the same seed", SLOPE),
+    measures="slope beyond untrained",
 )
 FAMILIES = (
     Family("circles", (16, 16)),
@@ -379,6 +380,6 @@ QUESTION = Question(
     asked="The paper interpolates between activations of the residual stream and finds regions in "
     "which the output hardly changes, with sharp borders between them, and calls them much larger "
     "than polytopes. Its samples do not show the boundaries; here every one is known.",
-    controls="The untrained net of the same seed; one affine map, for which the slope is 1; what "
-    "50 samples of the way see of the cells.",
+    controls="The untrained net of the same seed; one affine map, for which the slope is 1.",
+    beside="What 50 samples of the way see of the cells.",
 )

@@ -25,7 +25,7 @@ from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.nets import Measured, ensemble
 from studies.questions.shared.pictures import Row, forest
-from studies.rules import SHARE, Claim, below, larger_than, smaller_than
+from studies.rules import APART, SHARE, Claim, below, larger_than, smaller_than
 from studies.statistics import SEQUENCES, Degenerate, over_clusters
 from studies.subjects import NORM_NAMES, LanguageLayer, Subject, Subjects
 from toy_models import ModelConfig, TrainConfig, TrainResult
@@ -44,13 +44,15 @@ NARROW = Claim(
     CLAIM,
     "A norm makes activations degenerate: the stream uses fewer dimensions.",
     Kind.ESTIMATE,
-    smaller_than(CONTROL, RATIO),
+    smaller_than(CONTROL, RATIO, range=APART),
+    measures="with a norm minus without",
 )
 PEAKED = Claim(
     CLAIM,
     "A norm makes activations degenerate: one coordinate holds more of the variance.",
     Kind.ESTIMATE,
-    larger_than(CONTROL, TOP),
+    larger_than(CONTROL, TOP, range=APART),
+    measures="with a norm minus without",
 )
 DEGENERATE = Claim(
     CLAIM,
@@ -58,6 +60,7 @@ DEGENERATE = Claim(
     "dimensions.",
     Kind.ESTIMATE,
     below(TENTH, RATIO, range=SHARE, unit=SEQUENCES, least=10),
+    measures="participation ratio",
 )
 NORMED: tuple[NormName, ...] = ("layernorm", "rms")
 ARMS: tuple[Arm, ...] = ("trained", "untrained")
@@ -198,8 +201,8 @@ def nets_findings(norm: NormName, normed: Both, bare: Both, seed: int) -> list[F
     findings = []
     for place, claim in enumerate((NARROW, PEAKED)):
         mine, theirs = normed["trained"][place], bare["trained"][place]
-        before = normed["untrained"][place].minus(bare["untrained"][place], rng)
-        found = mine.minus(theirs, rng)
+        before = normed["untrained"][place].minus(bare["untrained"][place], rng, APART)
+        found = mine.minus(theirs, rng, APART)
         with_norm, without = mine.over(rng), theirs.over(rng)
         data: dict[str, JSON] = {
             **found.data("difference"),
@@ -210,7 +213,7 @@ def nets_findings(norm: NormName, normed: Both, bare: Both, seed: int) -> list[F
             "without_norm": theirs.data,
         }
         value = (
-            f"{found}; {_short(with_norm.value)} with, {_short(without.value)} without; before "
+            f"{found}; with {_short(with_norm.value)}, without {_short(without.value)}; before "
             f"training {_short(before.value)}"
         )
         findings.append(claim.finding(f"{TASK}, {NORM_NAMES[norm]}", found, value=value, data=data))
@@ -264,7 +267,7 @@ QUESTION = Question(
     text=texts.MONOSEMANTIC,
     asked="The post grants that LayerNorm might be responsible for some of the degeneracy that is "
     "seen in activations of GPT-2 style models.",
-    controls="Nets of the same seed without a norm, both before training, and layers before "
-    "training and behind their norm.",
+    controls="Nets of the same seed without a norm.",
+    beside="Both before training, and layers before training and behind their norm.",
     settled="The spread of the toys' data, so that all nets learn.",
 )

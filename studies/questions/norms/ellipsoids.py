@@ -61,7 +61,13 @@ SIMPLER = (
 )
 ANGLE = "the median angle between an axis of the ellipsoid and the nearest coordinate axis, degrees"
 OBLIQUE = Claim(CLAIM, SIMPLER, Kind.CENSUS, exceeds(DEGREES, ANGLE, range=RIGHT))
-OVER_NETS = Claim(CLAIM, SIMPLER, Kind.ESTIMATE, above(DEGREES, ANGLE, range=RIGHT))
+OVER_NETS = Claim(
+    CLAIM,
+    SIMPLER,
+    Kind.ESTIMATE,
+    above(DEGREES, ANGLE, range=RIGHT),
+    measures="median angle in degrees",
+)
 RULES: tuple[EpsRule, ...] = ("var", "std")
 POINTS, MOST = 5, 16  # points of a norm, and coordinates of a point that are drawn anew
 TASK, DIM, WIDTH = "blobs", 8, 16
@@ -284,7 +290,7 @@ def nets_finding(subject: str, found: Measured, rng: np.random.Generator) -> Fin
     if not found.values and found.lost:
         return OVER_NETS.undecided(subject, next(iter(found.lost.values())), data=found.data)
     data = {**found.data, **estimate.data("angle")}
-    value = f"{estimate}, degrees; {found.told}"
+    value = f"{estimate}; {found.told}"
     return OVER_NETS.finding(subject, estimate, value=value, data=data)
 
 
@@ -351,5 +357,6 @@ QUESTION = Question(
     asked="LayerNorm is shown as a projection, a scaling and an affine map, so that its image is "
     "an ellipsoid that lies askew; RMSNorm, whose axes stay where the coordinates are, is "
     "found simpler.",
-    controls="RMSNorm's axes, exactly, and nets before training, whose image is a sphere.",
+    controls="RMSNorm's axes, exactly.",
+    beside="Nets before training, whose image is a sphere.",
 )

@@ -10,7 +10,9 @@ error does: if cross-entropy makes directions matter, its nets keep decisions ov
 than nets of the same seed trained on one-hot squared error, as accurate on average within 1% (else
 only pairs that are). Tasks must reward length too, else that directions matter is the task's:
 `shells` by radius alone, `direction_and_length` by both. Beside it, on a grid of directions and
-lengths, how much of the variance of outputs and of codes is the direction's and the length's.
+lengths, how much of the variance of outputs and of codes is the direction's and the length's; the
+loss of each arm on rows scaled by octaves; and what cosines with the unembedding, and norms, have
+of the variance of outputs.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import special
 
 from exact import Network, partition_lines
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.instruments.decision import tied
+from exact.sources import torch_modules
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
@@ -62,10 +66,12 @@ LOSS = Claim(
     larger_than("the net of the same seed trained on squared error", OF, MARGIN).against(
         equivalent(MARGIN, OF)
     ),
+    measures="octaves more than by squared error",
 )
 TASKS = ("direction", "blobs", "shells", "direction_and_length")
 OPTIONS = {"dimension": 3}
 WIDTHS, ROWS, DIRECTIONS, LENGTHS = (16, 16), 40, 40, 12
+OCTAVES = range(-3, 4)
 BARE: tuple[tuple[NormName, bool], ...] = (("layernorm", True), ("rms", True), ("none", False))
 LOSSES: tuple[LossName, ...] = ("cross_entropy", "mse")
 WORDS = {"cross_entropy": "cross-entropy", "mse": "squared error", "untrained": "untrained"}
@@ -181,6 +187,39 @@ def shares(network: Network, rows: FloatArray) -> tuple[Shares, Shares]:
     return Shares.of(outputs), Shares.of(bits)
 
 
+def unembedded(network: Network, rows: FloatArray) -> tuple[float, float]:
+    """Of the outputs without their biases, |h| |w| cos(h, w) for the last hidden vector h and the
+    weights w of an output, over rows and outputs: the squared correlation with the cosine, and with
+    the product of norms. Degenerate where one of them does not vary.
+    """
+    hidden = network.hidden_float(rows, activated=True)[-1]
+    weights = network.blocks[-1].layers[-1].weight.float64()
+    outputs = hidden @ weights.T
+    norms = np.linalg.norm(hidden, axis=1)[:, None] * np.linalg.norm(weights, axis=1)
+    cosine = np.divide(outputs, norms, out=np.zeros_like(outputs), where=norms > 0)
+    if not all(np.ptp(one) > 1e-9 * np.abs(one).max() for one in (outputs, cosine, norms)):
+        raise Degenerate("the outputs do not vary", value=len(rows), remedy="train the net")
+    by_cosine, by_norms = (
+        float(np.corrcoef(outputs.ravel(), one.ravel())[0, 1]) ** 2 for one in (cosine, norms)
+    )
+    return by_cosine, by_norms
+
+
+def losses(network: Network, rows: FloatArray, labels: IndexArray, loss: str) -> FloatArray:
+    """The mean loss of the rows scaled by 2^k, k of `OCTAVES`: cross-entropy in nats, or the
+    squared error of one-hot targets.
+    """
+    found = []
+    for octave in OCTAVES:
+        outputs = network.forward_float(2.0**octave * rows)
+        if loss == "mse":
+            found.append(((outputs - np.eye(outputs.shape[1])[labels]) ** 2).mean())
+        else:
+            chosen = outputs[np.arange(len(labels)), labels]
+            found.append((special.logsumexp(outputs, axis=1) - chosen).mean())
+    return np.array(found)
+
+
 # ---- theorems
 
 
@@ -233,6 +272,22 @@ def net_shares(
     return shares(network, _inputs(result))[codes].direction
 
 
+def net_unembedded(
+    network: Network, result: TrainResult, _: np.random.Generator, *, norms: bool
+) -> float:
+    """How much of the variance of outputs the cosine with the unembedding has, or the norms."""
+    return unembedded(network, _inputs(result))[norms]
+
+
+def losses_of(arm: Nets, loss: str) -> list[float] | None:
+    """The mean over nets of their own loss at every octave of scale; None without a net."""
+    found = [
+        losses(torch_modules.read(one.model), _inputs(one), one.dataset.targets.numpy(), loss)
+        for one in arm.results
+    ]
+    return [float(x) for x in np.mean(found, axis=0)] if found else None
+
+
 def matched(first: Nets, second: Nets) -> set[int]:
     """The seeds that both have, where their held-out accuracies are equal within 1% on average;
     else only those of pairs that are.
@@ -271,8 +326,18 @@ def _of_task(subjects: Subjects, task: str, group: int) -> Finding:
         for name in ("outputs", "codes")
         for k, loss in enumerate(LOSSES)
     }
+    told |= {
+        f"{name}_{loss}": Measured.of(arms[k], partial(net_unembedded, norms=name == "norms"))
+        for name in ("cosine", "norms")
+        for k, loss in enumerate(LOSSES)
+    }
     rng = np.random.default_rng(subjects.seed)
-    return task_finding(task, (entropy, squared, before), matched(*arms), told, rng)
+    found = task_finding(task, (entropy, squared, before), matched(*arms), told, rng)
+    scaled: dict[str, JSON] = {
+        f"{loss}_by_octave_of_scale_float": losses_of(arm, loss)
+        for arm, loss in zip(arms, LOSSES, strict=True)
+    }
+    return replace(found, data={**found.data, "octaves": list(OCTAVES), **scaled})
 
 
 def task_finding(
@@ -290,7 +355,7 @@ def task_finding(
     each = [one.over(rng) for one in octaves_of]
     means = [one.value for one in each]
     outputs = [told[f"outputs_{loss}"].over(rng).value for loss in LOSSES if told]
-    value = f"{found}; octaves {_words(means[:2])}"
+    value = f"{found}; octaves {_words(means[:2])} by either loss"
     if outputs:
         value += f"; direction's share of outputs {_words(outputs)}"
     data: dict[str, JSON] = {
@@ -302,7 +367,7 @@ def task_finding(
         "mse": squared.data,
         "untrained": before.data,
         "matched_seeds": sorted(seeds),
-        **{f"direction_of_{name}_float": one.over(rng).value for name, one in told.items()},
+        **{f"share_by_{name}_float": one.over(rng).value for name, one in told.items()},
     }
     subject = f"{task}, no norm"
     if not seeds:
@@ -372,7 +437,9 @@ QUESTION = Question(
     text=texts.NORM_OR_LOSS,
     asked="One commenter holds that LayerNorm makes features directions, another that "
     "cross-entropy does most of it, since softmax is about differences of logits.",
-    controls="Squared error on the same data with the same seed and accuracy, tasks that reward "
-    "length, and networks whose decision cannot depend on length.",
+    controls="Squared error on the same data with the same seed and accuracy, and networks whose "
+    "decision cannot depend on length.",
+    beside="Tasks that reward length, each judged apart; nets before training; the loss at every "
+    "octave of scale; what cosines with the unembedding and norms have of the variance of outputs.",
     settled="That the arms are matched in accuracy on average, and trained for twice the steps.",
 )

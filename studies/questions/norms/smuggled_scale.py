@@ -50,6 +50,7 @@ READ = Claim(
         unit=SEQUENCES,
         least=10,
     ),
+    measures="R²",
 )
 LARGE = Claim(
     CLAIM,
@@ -63,12 +64,14 @@ LARGE = Claim(
         unit=SEQUENCES,
         least=10,
     ),
+    measures="largest direction's share",
 )
 CHANNEL = Claim(
     CLAIM,
     "Given a constant direction in front of its LayerNorm, a network learns a task of lengths.",
     Kind.ESTIMATE,
     above(HALF, "the share of nets that learn to tell shells", range=SHARE),
+    measures="share of nets",
 )
 ROWS, FOLDS = 2_000, 5
 WIDTHS, DIM = (32,), 8
@@ -205,7 +208,7 @@ def read_finding(
     told = [
         f"{words} {number(data[key]):.2g}"
         for words, key in (
-            ("of the rest, without its largest direction,", "without_largest_direction_float"),
+            ("without its largest direction", "without_largest_direction_float"),
             ("untrained", "untrained_float"),
         )
         if data[key] is not None
@@ -239,7 +242,7 @@ def large_finding(
         "untrained_share_float": None,
         "of_a_random_direction_float": 1 / vectors.shape[1],
     }
-    value = f"{estimate}; a random direction {1 / vectors.shape[1]:.2g}"
+    value = f"{estimate}; of a random direction {1 / vectors.shape[1]:.2g}"
     if before is not None and np.linalg.norm(before[0], axis=1).all():
         share = float(share_of_largest(before[0]).mean())
         data["untrained_share_float"] = share
@@ -270,7 +273,7 @@ def shells_finding(found: Nets, has_channel: bool) -> Finding:
     learned, total = len(found.results), len(found.results) + found.left_out
     share = wilson(learned, total)
     data: dict[str, JSON] = {**found.data, **share.data("learned")}
-    value = f"{share} learn"
+    value = f"{share} that learn"
     if has_channel and learned:
         constant = [constant_share(torch_modules.read(one.model)) for one in found.results]
         data["constant_share_float"] = float(np.mean(constant))
@@ -338,7 +341,8 @@ QUESTION = Question(
     text=texts.POLYTOPE_LENS,
     asked="A comment recalls that some GPT-2s have a direction of very large magnitude in their "
     "residual stream, and suggests that it keeps information on scale through LayerNorm.",
-    controls="The layer before training, the stream without its largest direction, and toys whose "
+    controls="None but the margins.",
+    beside="The layer before training, the stream without its largest direction, and toys whose "
     "norm has no constant direction in front.",
     settled="The penalty of the linear read-out.",
 )

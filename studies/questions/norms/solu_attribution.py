@@ -33,7 +33,7 @@ from studies.question import Question
 from studies.questions.shared.intervals import percent, share_over
 from studies.questions.shared.pictures import Row, forest
 from studies.questions.shared.solu_models import Run, held_out, trained, untrained
-from studies.rules import SHARE, Claim, above, larger_than, theorem
+from studies.rules import APART, SHARE, Claim, above, larger_than, theorem
 from studies.statistics import SEQUENCES, Degenerate, Estimate, over_clusters
 from studies.subjects import Subjects
 
@@ -48,12 +48,20 @@ HIGH = Claim(
     "There are tokens where the MLP's direct attribution is high and no single neuron's is.",
     Kind.ESTIMATE,
     above(SOME, SHARE_OF, range=SHARE, unit=SEQUENCES, least=LEAST),
+    measures="share of positions",
 )
 MORE = Claim(
     CLAIM,
     "There are more of them than chance spreads over neurons.",
     Kind.ESTIMATE,
-    larger_than("the same activations on permuted neurons", SHARE_OF, unit=SEQUENCES, least=LEAST),
+    larger_than(
+        "the same activations on permuted neurons",
+        SHARE_OF,
+        range=APART,
+        unit=SEQUENCES,
+        least=LEAST,
+    ),
+    measures="more than permuted",
 )
 ZERO = Claim(
     CLAIM,
@@ -201,9 +209,10 @@ def against_finding(
     """The share less that of the control, over the sequences that both have high positions in."""
     mine, theirs = _by_sequence(found), _by_sequence(control)
     shared = sorted(mine.keys() & theirs.keys())
-    estimate = over_clusters([mine[k] - theirs[k] for k in shared], rng, unit=SEQUENCES)
+    less = [mine[k] - theirs[k] for k in shared]
+    estimate = over_clusters(less, rng, unit=SEQUENCES, range=APART)
     means = [float(np.mean([one[k] for k in shared])) for one in (mine, theirs)]
-    value = f"{estimate}; {percent(means[0])} against {percent(means[1])} by sequence"
+    value = f"{estimate}; shares by sequence {percent(means[0])} against {percent(means[1])}"
     data: dict[str, JSON] = {
         **estimate.data("difference"),
         "share_float": means[0],
@@ -278,5 +287,6 @@ QUESTION = Question(
     asked="The text looks for tokens to which the MLP contributes much although no single neuron "
     "does, and compares means behind and before the norm at such positions, without finding a "
     "difference.",
-    controls="The same activations on permuted neurons, and the model before training.",
+    controls="The same activations on permuted neurons.",
+    beside="The model before training.",
 )

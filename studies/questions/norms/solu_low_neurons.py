@@ -45,6 +45,7 @@ RESTORES = Claim(
     larger_than(
         "the model with the norm", "the loss without the norm", unit=SEQUENCES, least=LEAST
     ),
+    measures="nats lost without the norm",
 )
 SMEARS = Claim(
     CLAIM,
@@ -56,6 +57,7 @@ SMEARS = Claim(
         unit=SEQUENCES,
         least=LEAST,
     ),
+    measures="share of loss less that of sum |h|",
 )
 
 
@@ -179,7 +181,7 @@ def restores_finding(
 ) -> Finding:
     """The loss of each sequence without the norm, less that with it."""
     found = over_clusters(without - with_norm, rng, unit=SEQUENCES)
-    value = f"{found}, in nats; {with_norm.mean():.3g} with, {without.mean():.3g} without"
+    value = f"{found}; loss with it {with_norm.mean():.3g}, without {without.mean():.3g}"
     data: dict[str, JSON] = {
         **found.data("difference"),
         "loss_with_float": float(with_norm.mean()),
@@ -208,8 +210,8 @@ def smears_finding(run: Run, found: Tenths, bare: Tenths, rng: np.random.Generat
         "gain_by_rank_float": gain_by_rank(run),
     }
     value = (
-        f"loss {share:.2g}, sum |h| {found.mass[0].mean():.2g}: {estimate}; behind the norm "
-        f"differs by {low:.2g} of low, {high:.2g} of top neurons"
+        f"{estimate}; shares {share:.2g} and {found.mass[0].mean():.2g}; behind the norm off "
+        f"by {low:.2g} (low), {high:.2g} (top)"
     )
     return SMEARS.finding(SUBJECT, estimate, value=value, data=data)
 
@@ -254,6 +256,6 @@ QUESTION = Question(
     asked="SoLU suppresses low activations, yet a LayerNorm behind it restores performance: are "
     "features smeared over low neurons, so that ablating these costs more than their activation "
     "suggests? The text finds no cluster of such neurons.",
-    controls="The same model without that norm and before training, ablation behind the norm and "
-    "to the mean.",
+    controls="The same model without that norm.",
+    beside="The model before training, and ablation behind the norm and to the mean.",
 )

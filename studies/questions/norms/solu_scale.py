@@ -46,12 +46,14 @@ GROWS = Claim(
     "The scale of the norm behind SoLU grows with the length of the prompt.",
     Kind.ESTIMATE,
     above(0, "the slope of log scale on log length", unit=SEQUENCES, least=LEAST),
+    measures="slope",
 )
 FALLS = Claim(
     CLAIM,
     f"For random words it falls beyond {FAR} tokens.",
     Kind.ESTIMATE,
     below(0, f"its slope from {FAR} tokens on", unit=SEQUENCES, least=LEAST),
+    measures="slope",
 )
 TEXT, WORD, WORDS = "text", "one word repeated", "random words"
 
@@ -211,6 +213,7 @@ QUESTION = Question(
     asked="On a model of one layer with SoLU the scale of the norm is seen to grow with the "
     "logarithm of the length for text and for one repeated word, and to fall beyond 25 tokens of "
     "random words.",
-    controls="The model before training, and prompts that differ in length but end at the same "
+    controls="None but the sign of the slope.",
+    beside="The model before training, and prompts that differ in length but end at the same "
     "position.",
 )

@@ -13,7 +13,7 @@ from exact.arithmetic.numbers import FloatArray
 from studies.questions.shared.class_changes import walk
 from studies.statistics import Degenerate
 
-BINS, CHORDS_OF_A_BIN = 20, 5
+BINS, CHORDS_OF_A_BIN, ORDERS = 20, 5, 199
 CHORDS = BINS * CHORDS_OF_A_BIN
 MIDDLE, DIPS, ENDS = [8, 9, 10, 11], [4, 5, 14, 15], [0, 1, 18, 19]
 
@@ -69,10 +69,27 @@ class Ways:
         """Of crossings per length and class changes over bins, each less its mean on the way, so
         that bins in another order would give zero on average; NaN where the class never changes.
         """
-        density = self.crossings / self.lengths
-        x, y = (values - values.mean(axis=1, keepdims=True) for values in (density, self.changes))
+        x, y = self._centred()
         size = np.sqrt((x**2).sum() * (y**2).sum())
         return float((x * y).sum() / size) if size > 0 else np.nan
+
+    def permuted_p(self, rng: np.random.Generator) -> float:
+        """The share of orders of the bins, drawn for each way apart and the given one counted,
+        whose correlation is at least as large; NaN where there is no correlation.
+        """
+        x, y = self._centred()
+        if not (x.any() and y.any()):
+            return np.nan
+        own = float((x * y).sum())
+        slack = 1e-9 * np.sqrt((x**2).sum() * (y**2).sum())
+        drawn = [float((x * rng.permuted(y, axis=1)).sum()) for _ in range(ORDERS)]
+        return (1 + sum(one >= own - slack for one in drawn)) / (1 + ORDERS)
+
+    def _centred(self) -> tuple[FloatArray, FloatArray]:
+        """Crossings per length and class changes, each less its mean on the way."""
+        density = self.crossings / self.lengths
+        x, y = (values - values.mean(axis=1, keepdims=True) for values in (density, self.changes))
+        return x, y
 
 
 def apart(profile: FloatArray, one: list[int], other: list[int]) -> float:

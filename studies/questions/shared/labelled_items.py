@@ -16,11 +16,12 @@ from studies.questions.shared.left_out import leaving_out
 from studies.questions.shared.nets import Nets, ensemble
 from studies.statistics import SEQUENCES, Degenerate, Estimate
 from studies.statistics.intervals import ANYWHERE, Range
-from studies.subjects import NO_TOKEN, LanguageLayer, Subjects
+from studies.subjects import NO_TOKEN, LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig, TrainResult
 from toy_models.populations import Arm
 
 ITEMS, QUICK_ITEMS = 400, 200
+ROWS = "rows of data"
 A_SEQUENCE = 6
 FEWEST_TOKENS = 30
 THIS, NEXT = "this token", "next token"
@@ -66,7 +67,7 @@ FAMILIES = (EIGHT, FORTY, NESTED)
 @dataclass(frozen=True, eq=False)
 class Labelled:
     """Vectors in front of a network, their labels from 0, the sequences that they come from (for
-    toys, themselves), and their rows among all that the subject has.
+    toys, themselves), their rows among all that the subject has, and what the sequences are called.
     """
 
     network: Network
@@ -74,6 +75,17 @@ class Labelled:
     labels: IndexArray
     sequences: IndexArray
     rows: IndexArray
+    unit: str = SEQUENCES
+
+    @classmethod
+    def of_toy(cls, toy: Toy) -> Labelled:
+        """The first rows of a toy with their classes. Raises Degenerate for one that did not
+        learn.
+        """
+        toy.must_have_learned()
+        numbers = np.arange(min(ITEMS, len(toy.inputs)))
+        labels = np.asarray(toy.rows.targets.numpy())[: len(numbers)]
+        return cls(toy.network, toy.inputs[: len(numbers)], labels, numbers, numbers, ROWS)
 
     @classmethod
     def of_net(cls, network: Network, result: TrainResult, count: int) -> Labelled:
@@ -116,13 +128,21 @@ class Labelled:
         range: Range = ANYWHERE,
     ) -> Estimate:
         """A statistic of how often each item counts (once, or not), and its interval over whole
-        sequences, cut to the range of the statistic.
+        units, cut to the range of the statistic.
         """
 
         def kept(mask: BitArray) -> float:
             return statistic(mask.astype(np.float64))
 
-        return leaving_out(kept, self.sequences, rng, SEQUENCES, range)
+        return leaving_out(kept, self.sequences, rng, self.unit, range)
+
+
+def has_labels(subject: Subject) -> bool:
+    """Whether there is a text, or data of classes in front of a hidden layer."""
+    if isinstance(subject, LanguageLayer):
+        return True
+    there = subject.dataset is not None and subject.dataset.kind == "classification"
+    return there and bool(subject.network.hidden_layers)
 
 
 def _evenly_spaced(layer: LanguageLayer) -> IndexArray:

@@ -72,6 +72,11 @@ class Nearest:
         found = self._known(labels, weights)
         return float(np.mean(found < MIXED)) if len(found) else float("nan")
 
+    def mean_purity(self, labels: IndexArray, weights: FloatArray | None = None) -> float:
+        """The mean purity over directions, NaN where none has items that count."""
+        found = self._known(labels, weights)
+        return float(np.mean(found)) if len(found) else float("nan")
+
     def _known(self, labels: IndexArray, weights: FloatArray | None) -> FloatArray:
         found = self.purity(labels, weights)
         return found[np.isfinite(found)]

@@ -10,7 +10,8 @@ import numpy as np
 from exact import Network, TooLarge, Undecided
 from exact.sources import torch_modules
 from studies.finding import JSON
-from studies.statistics import MINIMUM, Degenerate, Estimate, over_clusters, paired
+from studies.statistics import MINIMUM, NETS, Degenerate, Estimate, over_clusters, paired
+from studies.statistics.estimates import counted
 from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import Subjects
 from studies.training import Training
@@ -52,7 +53,7 @@ class Nets:
         """How many there are, and how many had to be left out."""
         words = {"zero_biases": "untrained, every bias zero"}.get(self.arm, self.arm)
         lost = f", {self.left_out} more did not learn" if self.left_out else ""
-        return f"{len(self.results)} nets, {words}{lost}"
+        return f"{counted(len(self.results), NETS)}, {words}{lost}"
 
     @property
     def data(self) -> dict[str, JSON]:
@@ -128,11 +129,15 @@ class Measured:
         """The mean over nets, with its interval, cut to the range of the statistic."""
         return over_clusters(list(self.values.values()), rng, range=range)
 
-    def minus(self, control: Measured, rng: np.random.Generator) -> Estimate:
-        """The mean difference to a control of the same seeds, over the seeds that both have."""
+    def minus(
+        self, control: Measured, rng: np.random.Generator, range: Range = ANYWHERE
+    ) -> Estimate:
+        """The mean difference to a control of the same seeds, over the seeds that both have, with
+        its interval, cut to the range of the difference (`rules.APART` of two shares).
+        """
         shared = sorted(self.values.keys() & control.values.keys())
         mine, theirs = ({seed: one.values[seed] for seed in shared} for one in (self, control))
-        return paired(mine, theirs, rng)
+        return paired(mine, theirs, rng, range=range)
 
     @property
     def told(self) -> str:

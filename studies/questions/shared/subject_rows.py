@@ -12,14 +12,15 @@ import numpy as np
 from exact import Network
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
-from studies.questions.shared.labelled_items import ARMS, EIGHT
+from studies.questions.shared.labelled_items import ARMS, EIGHT, ROWS
 from studies.questions.shared.nets import Nets, ensemble
-from studies.statistics import SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 
-ROWS = "rows"
-MOST, DRAWS = 600, 499
+MOST, FEWEST, DRAWS = 600, 20, 499
+LEAST = {NETS: MINIMUM, SEQUENCES: 10, ROWS: FEWEST}
+"""How many independent units a rule wants, of each sort."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,8 @@ class Rows:
                 subject.must_have_learned()
             name, network, found = subject.name, subject.block, subject.residuals[:most]
             places, unit = None, ROWS
-        if len(found) < 20:
-            remedy = "give 20 rows or more"
+        if len(found) < FEWEST:
+            remedy = f"give {FEWEST} rows or more"
             raise Degenerate("there are too few rows", value=f"{len(found)}", remedy=remedy)
         of_each = np.arange(len(found)) if places is None else places[: len(found)]
         return cls(name, network, found, np.asarray(of_each), unit)

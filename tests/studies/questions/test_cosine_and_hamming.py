@@ -12,7 +12,7 @@ import pytest
 from exact.sources import tensors
 from studies.finding import Verdict
 from studies.questions.features import cosine_and_hamming
-from studies.questions.features.cosine_and_hamming import NAMES, Distances, rows_findings
+from studies.questions.features.cosine_and_hamming import MORE, NAMES, Distances, rows_findings
 from studies.questions.shared.subject_rows import Rows
 from studies.statistics import SEQUENCES, Degenerate
 from tests.studies.questions.families import family
@@ -81,10 +81,18 @@ def test_rows_without_a_direction_and_dead_layers() -> None:
     [(-0.8, 0.98, Verdict.SUPPORTED), (-0.2, 0.5, Verdict.REFUTED)],
 )
 def test_verdicts_on_nets(correlation: float, cosine: float, verdict: Verdict) -> None:
-    after = family(NAMES, {"correlation": correlation, "cosine": cosine})
+    after = family(NAMES, {"correlation": correlation, "cosine": cosine, MORE: 0.5})
     before = family(NAMES, {}, arm="untrained")
     found = cosine_and_hamming.nets_findings("nets", after, before, 0)
     assert [one.verdict for one in found] == 2 * [verdict]
+
+
+def test_vectors_that_all_point_one_way_do_not_support() -> None:
+    """Every cosine is high, near or far by code: the code tells nothing of it."""
+    names = {"correlation": -0.8, "cosine": 0.98, MORE: 0.0}
+    after, before = family(NAMES, names), family(NAMES, {}, arm="untrained")
+    nearest = cosine_and_hamming.nets_findings("nets", after, before, 0)[1]
+    assert nearest.verdict is Verdict.UNDECIDED and nearest.why.startswith("(2)")
 
 
 def test_verdicts_on_sequences() -> None:

@@ -5,6 +5,7 @@ what it finds fits table and report, nothing vanishes, and its figures can be dr
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from studies.subjects import LanguageLayer, Subjects, Toy
 from toy_models import ModelConfig, make
 from toy_models.models import NormName, initialised
 
+NAMELESS = re.compile(
+    r"(^|: |; )-?\d[\d.e+-]*%?( \[[^]]*\]| exactly| \(no interval\))?( over|[;,]|$)"
+)
+"""A number in a value of which nothing says what it is."""
 OTHERS = [question for question in QUESTIONS if question not in CORE]
 NORMS: tuple[NormName, ...] = ("none", "layernorm", "rms")
 
@@ -101,6 +106,7 @@ def asked(question: Question, given: Subjects) -> Answer:
     for one in findings:
         assert one.claim == question.claim and isinstance(one.verdict, Verdict)
         assert 0 < len(one.value) <= 160 and 0 < len(one.subject) <= 80
+        assert not NAMELESS.search(one.value), one.value
         assert bool(one.why) == (one.verdict is Verdict.UNDECIDED)
         assert not one.is_alarm and (one.statement, one.kind, one.rule) in made
         json.dumps(one.values(), allow_nan=False)
@@ -161,3 +167,20 @@ def test_a_question_says_what_it_asks_and_how(question: Question) -> None:
 def test_a_question_tells_the_report_whose_claim_it_is(question: Question) -> None:
     assert question.text is not None and question.asked.endswith((".", "?"))
     assert question.controls.endswith(".")
+
+
+IN_RULES = {
+    r"[Uu]ntrained|before training": r"untrained|before training",
+    r"at random\b|permuted": r"at random|random|permuted|chance",
+    r"one class": r"one class|same classes",
+}
+"""A control by its words, and how a rule or a claim that uses it says so."""
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.claim)
+def test_a_control_is_in_a_rule_or_is_told_only(question: Question) -> None:
+    said = " ".join(f"{one.statement} {one.rule.text}" for one in question.claims)
+    for control, rule in IN_RULES.items():
+        if re.search(control, question.controls):
+            assert re.search(rule, said), f"{control} is in no rule of {question.claim}"
+    assert not question.beside or question.beside.endswith(".")

@@ -77,6 +77,17 @@ def test_boundaries_where_the_class_changes_are_seen_so() -> None:
     assert Ways.of(fan(0.213, 0.226, 0.829), P, end).correlation < 0
 
 
+def test_the_order_of_bins_is_permuted_within_each_way() -> None:
+    rng, (crossed, changed) = np.random.default_rng(0), np.zeros((2, 2, BINS))
+    crossed[:, 3], changed[:, 3] = 1, 1
+    lengths = np.ones((2, BINS))
+    # of both ways the one bin of 20 must be met: 1 order in 400, and the given one counts
+    assert Ways(crossed, changed, lengths).permuted_p(rng) <= 5 / 200
+    there = np.roll(changed, 1, axis=1)
+    assert Ways(crossed, there, lengths).permuted_p(rng) == 1
+    assert np.isnan(Ways(crossed, 0 * changed, lengths).permuted_p(rng))
+
+
 def test_what_spans_no_way_is_left_out() -> None:
     two = (
         np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]),

@@ -72,6 +72,30 @@ def test_a_norm_and_a_lack_of_biases_make_decisions_exact_in_scale() -> None:
         assert asked.scales_finding("x", [(network, rows)]).verdict is verdict
 
 
+def test_what_cosines_and_norms_have_of_outputs() -> None:
+    """Hidden vectors of one length and two directions, and of one direction and two lengths."""
+    network = tensors.mlp([(np.eye(2), None), ([[1, 0], [0, 1]], [5, 7])])
+    turned = np.array([[3.0, 4], [4, 3], [5, 0], [0, 5]])
+    with pytest.raises(Degenerate, match="do not vary"):
+        asked.unembedded(network, turned)  # all norms are 5
+    one_way = np.array([[1.0, 1], [2, 2], [3, 3]])
+    with pytest.raises(Degenerate, match="do not vary"):
+        asked.unembedded(network, one_way)  # all cosines are those of 45 degrees
+    by_cosine, by_norms = asked.unembedded(network, np.array([[3.0, 4], [4, 3], [5.1, 0], [0, 5]]))
+    assert by_cosine > 0.99 and by_norms < 0.1
+    by_cosine, by_norms = asked.unembedded(network, np.array([[1, 1.1], [2, 2], [9, 9]]))
+    assert by_cosine < 0.1 and by_norms > 0.99
+
+
+def test_losses_are_those_of_scaled_rows() -> None:
+    network = tensors.mlp([(np.eye(2), None), (np.eye(2), [0, 0])])
+    rows, labels = np.array([[1.0, 0], [0, 1.0]]), np.array([0, 1])
+    entropy = asked.losses(network, rows, labels, "cross_entropy")
+    assert entropy == pytest.approx([np.log1p(np.exp(-(2.0**k))) for k in range(-3, 4)])
+    squared = asked.losses(network, rows, labels, "mse")
+    assert squared == pytest.approx([(2.0**k - 1) ** 2 / 2 for k in range(-3, 4)])
+
+
 def test_the_claim_can_come_out_either_way() -> None:
     rng, seeds = np.random.default_rng(0), set(range(30))
     for entropy, verdict in (

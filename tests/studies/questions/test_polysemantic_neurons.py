@@ -8,14 +8,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from exact.sources import tensors
-from studies.finding import Verdict
+from studies.finding import Verdict, number
 from studies.questions.features import polysemantic_neurons
-from studies.questions.shared.labelled_items import Labelled
+from studies.questions.shared.labelled_items import ROWS, Labelled
 from studies.statistics import NETS, Degenerate
-from studies.subjects import Subjects
+from studies.subjects import Subjects, Toy
 from tests.studies.questions.families import family
+from toy_models import Dataset
 
 RNG = np.random.default_rng
 
@@ -43,11 +45,33 @@ def test_neurons_that_hardly_fire_have_no_list() -> None:
 def test_verdicts_on_nets(share: float, verdict: Verdict) -> None:
     for more, other in ((0.3, Verdict.SUPPORTED), (-0.3, Verdict.REFUTED)):
         names = polysemantic_neurons.NAMES
-        after = family(names, {"neurons": share, "minus NMF": more})
+        after = family(names, {"neurons": share, "purer": 0.2, "minus NMF": more})
         before = family(names, {"neurons": 0.5}, arm="untrained")
         found = polysemantic_neurons.family_findings("blobs", after, before, 0)
         assert [one.verdict for one in found] == [verdict, other]
         assert found[0].rule == polysemantic_neurons.MANY[NETS].rule.text
+
+
+def test_labels_that_mean_nothing_to_the_neurons_do_not_support() -> None:
+    """Then all neurons are mixed, and they are with labels dealt out at random."""
+    names = polysemantic_neurons.NAMES
+    before = family(names, {"neurons": 0.9}, arm="untrained")
+    after = family(names, {"neurons": 0.9, "purer": 0.0, "permuted labels": 0.9})
+    found = polysemantic_neurons.family_findings("blobs", after, before, 0)
+    assert found[0].verdict is Verdict.UNDECIDED and found[0].why.startswith("(2)")
+
+
+def test_tokens_that_mean_nothing_to_the_neurons_do_not_support() -> None:
+    count, groups = 720, 24
+    vectors = RNG(0).uniform(0, 1, (count, groups))
+    kinds = RNG(3).integers(0, 24, count)
+    network = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])])
+    items = Labelled(network, np.zeros((count, 2)), kinds, np.arange(count) // 6, np.arange(count))
+    found = polysemantic_neurons.layer_findings("a layer", items, vectors, 0)
+    assert found[0].data["neurons_float"] == found[0].data["permuted_labels_float"] == 1
+    low, high = (number(found[0].data[f"purer_{end}_float"]) for end in ("low", "high"))
+    assert low < 0.02 and high > -0.02 and high - low < 0.1
+    assert found[0].verdict is Verdict.UNDECIDED, found[0].value
 
 
 @pytest.mark.parametrize(
@@ -67,6 +91,21 @@ def test_verdicts_on_sequences(steps: int, noise: float, verdict: Verdict) -> No
     found = polysemantic_neurons.layer_findings("a layer", items, vectors, 0)
     assert found[0].verdict is verdict, found[0].value
     assert found[1].verdict is not Verdict.REFUTED
+
+
+def test_a_network_of_ones_own_is_asked_by_its_classes() -> None:
+    """Eight neurons that fire on one class each, and the same with classes dealt out at random."""
+    rng, labels = RNG(0), np.arange(320) % 8
+    inputs = torch.tensor(np.eye(8)[labels] + 0.1 * rng.random((320, 8)))
+    network = tensors.mlp([(np.eye(8), np.full(8, -0.05)), (np.eye(8), np.zeros(8))])
+    for classes, mixed in ((labels, 0.0), (rng.permutation(labels), 1.0)):
+        toy = Toy.of("mine", network, Dataset.of(inputs, torch.tensor(classes), classes=9))
+        assert polysemantic_neurons.fits(toy)
+        many, more = polysemantic_neurons.of_toy(toy, 0)
+        assert many.rule == polysemantic_neurons.MANY[ROWS].rule.text
+        assert many.data["neurons_float"] == mixed and "rows of data" in more.value
+        assert many.verdict is not Verdict.SUPPORTED
+    assert not polysemantic_neurons.fits(Toy.of("no data", network))
 
 
 def test_without_scikit_learn_findings_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
