@@ -44,11 +44,30 @@ def answer(question: Question, subjects: Subjects) -> Answer:
     refusal keeps it from, has a finding that says why; the study's own must all be answered.
     """
     if not subjects.own:
-        return question.ask(subjects)
+        return _asked_of_all(question, subjects)
     fitting = [one for one in subjects.each if question.fits(one)]
     rest = [one for one in subjects.each if not question.fits(one)]
     found = _asked(question, subjects, fitting)
     left = tuple(question.not_asked(one.name, f"needs {question.needs}") for one in rest)
+    return Answer((*found.findings, *left), found.figures)
+
+
+def _asked_of_all(question: Question, subjects: Subjects) -> Answer:
+    """The answer on the study's own subjects, and on the layers of a model that the user added,
+    unless these are refused.
+    """
+    try:
+        return question.ask(subjects)
+    except EngineDefect:
+        raise
+    except ExactlensError as refusal:
+        given = [layer for layer in subjects.language if layer.is_given]
+        if not given:
+            raise
+        why = str(refusal)
+    own = subjects.only([one for one in subjects.each if not any(one is layer for layer in given)])
+    found = question.ask(own)
+    left = tuple(question.not_asked(layer.name, why) for layer in given)
     return Answer((*found.findings, *left), found.figures)
 
 

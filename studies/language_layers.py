@@ -27,7 +27,8 @@ class LanguageLayer:
     says from which sequence of the text each residual comes (tokens); without it, they stand for
     themselves. `untrained` is the same layer of the model before training, where that is known.
     `tokens` is (tokens, 2): the token at which each residual stands, and the one behind it;
-    `positions` (tokens) says where in its sequence.
+    `positions` (tokens) says where in its sequence. `is_given`: of a model that a user added to the
+    study's own subjects.
     """
 
     name: str
@@ -39,6 +40,7 @@ class LanguageLayer:
     untrained: LanguageLayer | None = None
     tokens: torch.Tensor | None = None
     positions: torch.Tensor | None = None
+    is_given: bool = False
 
     @property
     def places(self) -> IndexArray | None:

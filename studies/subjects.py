@@ -295,7 +295,8 @@ def prepare(
         if "language" in groups:
             layers += _tiny_layers(folder, seed, device, report, tokens, earlier)
         if gpt2 is not None and real is not None:
-            layers += real_layers(real, _model_name(Path(gpt2)), report, tokens)
+            theirs = real_layers(real, _model_name(Path(gpt2)), report, tokens)
+            layers += [replace(layer, is_given=True) for layer in theirs]
         return tuple(layers)
 
     layers = WhenAsked(language_layers)

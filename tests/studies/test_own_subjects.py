@@ -319,6 +319,26 @@ def test_a_defect_and_the_studys_own_subjects_go_on() -> None:
         asking.answer(question(one), theirs)
 
 
+def test_a_refusal_of_an_added_model_loses_nothing_of_the_studys_own() -> None:
+    def ask(given: Subjects) -> Answer:
+        if any(layer.is_given for layer in given.language):
+            raise Unsupported("not of this kind", value="theirs", remedy="take another")
+        return Answer(tuple(question(one).not_asked(layer.name, "asked") for layer in given.each))
+
+    network = subjects("a").all_toys[0].network
+    ours, theirs = (
+        LanguageLayer(name, 0, network, torch.zeros(3, 3), Path(), is_given=name == "theirs")
+        for name in ("ours", "theirs")
+    )
+    asked = dataclasses.replace(question(one), ask=ask)
+    both = dataclasses.replace(subjects("a"), own=False, language=(ours, theirs))
+    assert [(f.subject, f.why) for f in asking.answer(asked, both).findings] == [
+        ("a", "asked"),
+        ("ours", "asked"),
+        ("theirs", "not of this kind; got theirs; take another"),
+    ]
+
+
 def test_a_figure_may_be_refused() -> None:
     def refuses(kind: type[Exception]) -> Figure:
         def draw() -> Any:

@@ -16,7 +16,7 @@ from studies.questions.later import frozen_attention as question
 from studies.questions.later.frozen_attention import Moves, Site
 from studies.questions.shared.attention_at_a_position import Attention
 from studies.statistics import Degenerate
-from studies.subjects import LanguageLayer
+from studies.subjects import LanguageLayer, Subjects
 from toy_models import language
 from toy_models.language import LanguageConfig
 
@@ -109,3 +109,16 @@ def test_a_layer_of_a_checkpoint_is_asked(tmp_path: Path) -> None:
     for initial in (False, True):
         found = question._sites(layer, initial, 4, 0)
         assert len(found) == 4 and question.affine_finding("", found).verdict is Verdict.SUPPORTED
+
+
+def test_a_model_of_another_kind_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    mlp = transformers.mlp(model(), 0)
+    assert isinstance(mlp, Network)
+    layer = LanguageLayer("other", 0, mlp, torch.zeros(3, 8), tmp_path)
+    findings = question.ask(Subjects({}, {}, {}, (layer,))).findings
+    assert {finding.verdict for finding in findings} == {Verdict.UNDECIDED}
+    assert {finding.why for finding in findings} == {
+        "attention is read of GPT-2's kind alone; got a model of type bert; give a layer that was "
+        "read from a GPT-2 checkpoint"
+    }
