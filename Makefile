@@ -40,7 +40,7 @@ help: ## show this list
 study: $(STAMP) ## train, enumerate, compare with GPT-2 and write the report
 	$(BIN)/exactlens study $(TRAINED)
 
-studies: $(STAMP) ## every question, a quick look at each; STUDIES= asks them all in full, which takes two hours
+studies: $(STAMP) ## every question, a quick look at each; STUDIES= asks them all in full, which takes half an hour
 	$(BIN)/exactlens study --all $(STUDIES) $(TRAINED)
 
 test: lint ## lint, types, then every test
