@@ -799,25 +799,28 @@ def around(half: Array, first: Array) -> tuple[Array, Array, Array]:
 
 
 @numba.njit(cache=True)
-def neighbours(half: Array, first: Array, on: Array, bit: Array) -> tuple[Array, Array, Array]:
-    """The cells across the sides of every cell, ascending, as CSR, and the bit that flips there."""
-    starts = np.empty(first.shape[0] + 1, np.int64)
-    starts[0] = 0
-    cells, flips = np.empty(half.shape[0], np.int64), np.empty(half.shape[0], np.int64)
+def neighbours(m: Mesh, first: Array, begins: Array, bits: Array) -> tuple[Array, Array, Array]:
+    """The cells across the sides of every cell, ascending, as CSR, and the bit that flips there;
+    `begins` as :func:`cut_by_layers` returns it, `bits` the numbers of bits of the layers.
+    """
+    bit, bit0 = m.hinge.astype(np.int64), 0
+    for layer in range(bits.shape[0]):
+        bit[begins[layer] : begins[layer + 1]] += bit0
+        bit0 += bits[layer]
+    starts = np.zeros(first.shape[0] + 1, np.int64)
+    cells, flips = np.empty(m.half.shape[0], np.int64), np.empty(m.half.shape[0], np.int64)
     top = 0
     for cell in range(first.shape[0]):
-        begin = top
         h = np.int64(first[cell])
         while True:
-            other = np.int64(half[h ^ 1, CELL])
+            other, place = np.int64(m.half[h ^ 1, CELL]), top
             if other >= 0:
-                place = top
-                while place > begin and cells[place - 1] > other:
+                while place > starts[cell] and cells[place - 1] > other:
                     cells[place], flips[place] = cells[place - 1], flips[place - 1]
                     place -= 1
-                cells[place], flips[place] = other, bit[on[h >> 1]]
+                cells[place], flips[place] = other, bit[m.on[h >> 1]]
                 top += 1
-            h = np.int64(half[h, NEXT])
+            h = np.int64(m.half[h, NEXT])
             if h == first[cell]:
                 break
         starts[cell + 1] = top

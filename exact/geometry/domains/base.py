@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import (
     FloatArray,
@@ -68,14 +69,17 @@ class Flat:
 
     @cached_property
     def float_state(self) -> tuple[FloatArray, FloatArray]:
-        """The rows of :meth:`state` as floats, transposed (d + 1 x inputs), and bounds on their
-        rounding errors, zero for those that are 0 or 1.
+        """The rows of :meth:`state` as floats, transposed (d + 1 x inputs), and bounds on Frobenius
+        norms: of the errors of the linear part and of the offset, and of both themselves.
         """
         columns = [*self.directions, self.origin]
         exact = [x in (_ZERO, _ONE) for column in columns for x in column]
         rows = nearest_floats([x for column in columns for x in column])
-        errors = np.where(exact, 0.0, rounding_error(rows))
-        return rows.reshape(len(columns), -1), errors.reshape(len(columns), -1)
+        errors = np.where(exact, 0.0, rounding_error(rows)).reshape(len(columns), -1)
+        rows = rows.reshape(len(columns), -1)
+        parts = (errors[:-1], errors[-1], rows[:-1], rows[-1])
+        norms = np.array([np.linalg.norm(part) for part in parts])
+        return rows, norms * inflation(4 * rows.size) + LEAST_ROOT
 
     @cached_property
     def polygon(self) -> Polygon | None:

@@ -8,12 +8,12 @@ complex as half-edges; exact vertices, witnesses and walls are made from their l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.numbers import FloatArray
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.incidence import Incidence
@@ -32,8 +32,8 @@ from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnes
 _MOST_CELLS = 2**20  # half a second: nothing interrupts the call
 _PER_SECOND = 20_000  # cells that take a fiftieth of the time that is left
 _BYTES = 1_000  # a cell may take while it is cut
-_SMALL = 2**14  # cells that fit wherever Python runs
-_UP = inflation(4096)
+# networks of so few hinges rarely have more cells than so many, which fit wherever Python runs
+_FEW_HINGES, _SMALL = 200, 2**15
 
 
 def cells_by_one_call(job: Job) -> FlatCells | None:
@@ -46,10 +46,13 @@ def cells_by_one_call(job: Job) -> FlatCells | None:
     if values is None or polygon is None:
         return None
     flat, network = job.problem.flat, job.network
-    rows, errors = flat.float_state
-    why, mesh, codes, first, begins = plane_regions.cut_by_layers(
-        *values, rows, _bounds(rows, errors), polygon.corners, polygon.rows, _most(job)
-    )
+    rows, norms = flat.float_state
+    for most in _limits(job):
+        why, mesh, codes, first, begins = plane_regions.cut_by_layers(
+            *values, rows, norms, polygon.corners, polygon.rows, most
+        )
+        if why != plane_regions.FULL:
+            break
     if why != plane_regions.DONE:
         return None
     cut = PlaneCut(network, flat, polygon.walls, mesh, codes, first, begins)
@@ -94,20 +97,18 @@ def _values(network: Network) -> tuple[FloatArray, IndexArray] | None:
     return np.concatenate(parts), np.array([layer.width for layer in hidden])
 
 
-def _bounds(rows: FloatArray, errors: FloatArray) -> FloatArray:
-    """Bounds on the errors and sizes of the inputs' linear part and offset, as Frobenius norms."""
-    parts = (errors[:2], errors[2], rows[:2], rows[2])
-    return np.array([np.linalg.norm(part) for part in parts]) * _UP + LEAST_ROOT
-
-
-def _most(job: Job) -> int:
-    """How many cells a call may make at most."""
-    most = _MOST_CELLS if job.most is None else min(_MOST_CELLS, job.most)
+def _limits(job: Job) -> Iterator[int]:
+    """How many cells a call may make at most; first so many as fit anywhere, where these suffice as
+    a rule.
+    """
+    most = float(_MOST_CELLS if job.most is None else min(_MOST_CELLS, job.most))
     if job.budget.seconds is not None:
-        most = min(most, int(job.watch.seconds_left * _PER_SECOND))
-    if most > _SMALL or job.budget.bytes is not None:
-        most = min(most, int(min(job.watch.most_bytes, 2.0**62)) // _BYTES)
-    return most
+        most = min(most, job.watch.seconds_left * _PER_SECOND)
+    few = job.budget.bytes is None and job.network.hinge_count <= _FEW_HINGES
+    if few:
+        yield int(min(most, _SMALL))
+    if not few or most > _SMALL:
+        yield int(min(most, job.watch.most_bytes / _BYTES))
 
 
 class PlaneCut:
@@ -202,11 +203,8 @@ class PlaneCut:
 
     def adjacency(self) -> Adjacency:
         """Which regions share an edge, and the hinge that flips there."""
-        bit0 = np.cumsum([0, 0, *self._network.bits_per_layer[:-1]])
-        bits = self._mesh.hinge + np.repeat(bit0, np.diff(self._begins, prepend=0))
-        starts, cells, flips = plane_regions.neighbours(
-            self._mesh.half, self._first, self._mesh.on, bits
-        )
+        bits = np.array(self._network.bits_per_layer)
+        starts, cells, flips = plane_regions.neighbours(self._mesh, self._first, self._begins, bits)
         return Adjacency(starts, cells, Incidence(np.arange(len(flips) + 1), flips))
 
 
