@@ -85,11 +85,18 @@ class LowestVertices:
     """The cells of `given`, on the sides of its hyperplanes (bool blocks, V x planes).
 
     `local` enumerates the arrangements at points where more than d hyperplanes meet, 64 points at
-    most; without it they raise NotSimple. Raises Stopped when `watch` is up.
+    most; without it they raise NotSimple. Lines that are not many are cut together, unless the
+    first coincidence is expected soon: `one_by_one` finds it early. Raises Stopped when `watch` is
+    up.
     """
 
     def __init__(
-        self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None
+        self,
+        given: Essential,
+        device: str,
+        local: Local | None = None,
+        watch: Watch | None = None,
+        one_by_one: bool = False,
     ) -> None:
         self.local = local
         self.points = list[torch.Tensor]()
@@ -101,6 +108,7 @@ class LowestVertices:
         self.count = len(self.rows)
         self.parallels = parallels_of(given.rows, device, self.watch)
         self.block = _BLOCK[torch.device(device).type]
+        self.most_together = 0 if one_by_one else _TOGETHER * self.block
         self.decisions = Decisions()
 
     def blocks(self) -> Iterator[BitArray]:
@@ -156,7 +164,7 @@ class LowestVertices:
             yield start, 0
             return
         lasts = range(level - 2, self.count - 1)
-        together = comb(self.count, level - 1) * self.count * (level + 1) <= _TOGETHER * self.block
+        together = comb(self.count, level - 1) * self.count * (level + 1) <= self.most_together
         for begin in lasts[:1] if together else lasts:
             self.watch.check()
             ends = lasts if together else (begin,)
