@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -36,8 +37,8 @@ UNIT = Box(-1, 1, dim=2)
 
 def net(seed: int, widths: tuple[int, ...] = (6, 5), inputs: int = 2) -> Network:
     draw, sizes = np.random.default_rng(seed), [inputs, *widths, 1]
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    return tensors.mlp([(draw.normal(size=(b, a)), draw.normal(size=b)) for a, b in pairs])
+    layers = [(draw.normal(size=(b, a)), draw.normal(size=b)) for a, b in pairwise(sizes)]
+    return tensors.mlp(layers)
 
 
 def degenerate(seed: int) -> Network:
@@ -87,7 +88,7 @@ def test_a_failure_is_told_and_costs_the_others_nothing() -> None:
     assert kinds == {1: NotPiecewiseLinear, 2: InvalidInput, 3: InvalidInput, 4: Unsupported}
     assert not batch.complete and batch[0] == partition(given[0], UNIT)
     assert batch[-1] == partition(given[5], UNIT)
-    with pytest.raises(InvalidInput, match="not a network|network"):
+    with pytest.raises(InvalidInput, match="network"):
         batch[3]
     with pytest.raises(IndexError, match="network 6 of 6"):
         batch[6]

@@ -30,11 +30,9 @@ def test_sides_go_round_counter_clockwise(rows: tuple[tuple[int, int, int], ...]
         for i, wall in enumerate(found.walls):
             a, b = found.corners[i], found.corners[(i + 1) % count]
             for corner in (a, b):
-                value = sum(
-                    w * Fraction(float(x)) for w, x in zip(wall.normal, corner[:2], strict=True)
-                )
-                size = sum(abs(w) for w in wall.normal)
-                assert abs(value + wall.offset) <= size * Fraction(float(corner[2]))
+                p, q, radius = (Fraction(float(x)) for x in corner)
+                gap = wall.normal[0] * p + wall.normal[1] * q + wall.offset
+                assert abs(gap) <= sum(abs(w) for w in wall.normal) * radius
             x, y = wall.normal
             assert (b[0] - a[0]) * y - (b[1] - a[1]) * x > 0  # inside lies to the left
 
@@ -47,9 +45,9 @@ def test_rows_are_the_walls_within_their_bounds() -> None:
         size = max(abs(x) for x in wall.normal)
         exact = [Fraction(x, size) for x in wall.coefficients]
         gaps = [abs(x - Fraction(float(y))) for x, y in zip(exact, row[:3], strict=True)]
-        assert gaps[0] ** 2 + gaps[1] ** 2 <= Fraction(float(row[3])) ** 2
+        assert sum(gap**2 for gap in gaps[:2]) <= Fraction(float(row[3])) ** 2
         assert gaps[2] <= Fraction(float(row[4]))
-        assert exact[0] ** 2 + exact[1] ** 2 <= Fraction(float(row[5])) ** 2
+        assert sum(x**2 for x in exact[:2]) <= Fraction(float(row[5])) ** 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ its complex is exact, and it hands back whatever floats leave open.
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import inf, nextafter
 from typing import Any
 
@@ -46,7 +47,7 @@ def net(widths: tuple[int, ...], seed: int, inputs: int = 2, scale: float = 1.0)
     """Uniform weights as torch draws them."""
     draw, sizes = np.random.default_rng(seed), [inputs, *widths, 1]
     layers = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         bound = scale / a**0.5
         layers.append((draw.uniform(-bound, bound, (b, a)), draw.uniform(-bound, bound, b)))
     return tensors.mlp(layers)
@@ -130,7 +131,7 @@ def test_the_complex_is_exact(seed: int, monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.check(maps=False).status is Status.COMPLETE
     for index in range(len(found)):
         assert found.regions[index].facets == general.regions[index].facets
-        assert found.domain.contains(found.witness_of(index))
+        assert domain.contains(found.witness_of(index))
         code = network.code(found.regions[index].witness)
         assert code == found.code_of(index) and isinstance(code, SplineCode)
     assert found.volume == general.volume
