@@ -24,6 +24,7 @@ from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Ball, Box, HPolytope, Plane, RealSpace
 from exact.geometry.domains.round import Ellipse, GreatCircle, GreatSphere, NormBall, Sphere
 from exact.geometry.domains.straight import Line, Ray, Segment
+from exact.instruments.batches.many_partitions import PartitionBatch, partition_many
 from exact.instruments.batches.neurons.directions import expected_crossings, firing_shares
 from exact.instruments.batches.neurons.map_change import map_change
 from exact.instruments.batches.neurons.nearest_boundaries import nearest_boundaries
@@ -102,6 +103,7 @@ __all__ = [
     "NotPiecewiseLinear",
     "Outcome",
     "Partition",
+    "PartitionBatch",
     "Plane",
     "PrecisionCodes",
     "Problem",
@@ -141,6 +143,7 @@ __all__ = [
     "partition",
     "partition_circles",
     "partition_lines",
+    "partition_many",
     "rational",
     "region_events",
     "region_history",

@@ -69,6 +69,7 @@ VIEWS: Mapping[type[Cells | Domain], type[Partition]] = {
 """What users hold of each kind of cells, and of the flat cells of a norm's ball."""
 
 DEFAULT_LIMIT = 10**10
+_LITTLE = 2**22  # bytes
 
 
 @in_ieee_floats
@@ -213,15 +214,19 @@ def _require_room(job: Job, bytes_each: float) -> None:
     """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
     so many bytes a region; all else is stopped when it is. Raises TooLarge.
     """
-    network, domain, most_bytes = job.network, job.domain, job.watch.most_bytes
+    network, domain = job.network, job.domain
     if job.budget.regions is not None or job.budget.seconds is not None:
         return
     if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
         return
     limit = inf if job.limit is None else job.limit
-    most = min(most_bytes / bytes_each if bytes_each else inf, limit)
     dim, first = job.problem.flat.dim, network.hidden_layers[:1]
-    if network.has_norm or sum(arrangement_bound(one.bits, dim) for one in first) <= most:
+    bound = sum(arrangement_bound(one.bits, dim) for one in first)
+    if job.budget.bytes is None and bound <= limit and bound * bytes_each <= _LITTLE:
+        return  # wherever Python runs there is room, without asking
+    most_bytes = job.watch.most_bytes
+    most = min(most_bytes / bytes_each if bytes_each else inf, limit)
+    if network.has_norm or bound <= most:
         return  # the flats of the first layer cannot be more
     least = least_regions(network, domain, enough=most)
     if least > most:

@@ -42,11 +42,12 @@ def test_every_domain_of_the_second_example_is_answered() -> None:
 
 def test_the_example_of_toys_tells_of_each_arm_and_of_regions() -> None:
     (block,) = [block for block in PYTHON_BLOCKS if "population(" in block]
-    *arms, events = run(block).splitlines()
+    *arms, events, many = run(block).splitlines()
     assert [line.split()[0] for line in arms] == ["trained", "untrained", "zero_biases"]
     assert re.fullmatch(
         r"codes: \d+ kept, \d+ dead, \d+ born; cells: \d+ split, \d+ merged", events
     )
+    assert re.fullmatch(r"<5 networks, \d+ cells> \[\d+(, \d+){4}\]", many)
 
 
 def test_paths_named_in_the_tables_exist() -> None:

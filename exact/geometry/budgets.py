@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,15 @@ class Watch:
         self._seconds, self._started = seconds, time.monotonic()
         self._deadline = inf if seconds is None else self._started + seconds
         self._base, self._given = resident_bytes(), most_bytes
-        self.most_bytes = _share() if most_bytes is None else most_bytes
         self._next_look, self._closed = 0.0, threading.Event()
         self._thread: threading.Thread | None = None
+
+    @cached_property
+    def most_bytes(self) -> float:
+        """How many bytes the process may grow by: those that were given, or half of what is
+        available when this is first asked; small jobs never ask.
+        """
+        return _share() if self._given is None else self._given
 
     def is_up(self) -> bool:
         """Whether time or memory is used up; under a microsecond as a rule."""

@@ -115,7 +115,7 @@ class Network:
         """The number of neurons of each hidden layer."""
         return tuple(layer.width for layer in self.hidden_layers)
 
-    @property
+    @cached_property
     def bits_per_layer(self) -> tuple[int, ...]:
         """The number of spline-code bits of each hidden layer."""
         return tuple(layer.bits for layer in self.hidden_layers)

@@ -196,11 +196,16 @@ class Problem:
         """The network and the domain as they were given."""
         return self.given or (self.network, self.domain)
 
-    @property
+    @cached_property
     def flat(self) -> Flat:
         """The chart of a flat domain."""
         assert isinstance(self.domain, FlatDomain), "engines for flat domains refuse others"
         return flat_of(self.domain)
+
+    @cached_property
+    def jump_refusal(self) -> Refusal | None:
+        """That of engines that go beyond curves, or None."""
+        return jump_refusal(self.network)
 
     @cached_property
     def chart(self) -> Chart:
@@ -220,8 +225,8 @@ class Problem:
         network = self.network
         if self.sphere_dim is None:
             return Refusal.elsewhere("spheres", self.domain)
-        if (jump := jump_refusal(network)) is not None or not network.has_norm:
-            return jump
+        if self.jump_refusal is not None or not network.has_norm:
+            return self.jump_refusal
         if isinstance(self.domain, Sphere) and network.blocks[0].norm is None:
             return NORM_IS_NOT_FIRST
         return in_front_refusal(network, "sphere") or one_norm_refusal(

@@ -89,9 +89,13 @@ class Partition(ABC):
         self.network, self.domain = problem.asked
         if codes is not None:  # else the subclass makes them when they are asked for
             self.codes = codes
-        self._layout = self.network.bits_per_layer, widths_of(self.network.symbols)
         self.cells, self.outcome, self.evidence = cells, cells.outcome, cells.evidence
         self.decisions = dict(cells.decisions)
+
+    @cached_property
+    def _layout(self) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+        """The bits of every hidden layer, and of every symbol where some take several."""
+        return self.network.bits_per_layer, widths_of(self.network.symbols)
 
     def seen_as(self, kind: type[Kind], wrong: str = "", remedy: str = "") -> Kind:
         """This partition as one of its kind, for what only that kind has; InvalidInput for

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -15,6 +16,7 @@ from benchmarks import (
     acasxu,
     float_tree,
     instruments,
+    many_networks,
     measure,
     opponents,
     spheres,
@@ -296,3 +298,22 @@ def test_acas_xu_files_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         acasxu.main([str(tmp_path)])
     assert "has no .nnet file" in capsys.readouterr().err
+
+
+def test_many_networks_are_told_with_their_share_of_one_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(many_networks, "in_tree", lambda tree, only, count: told(only, count))
+
+    def told(only: str, count: int) -> list[dict[str, Any]]:
+        many_networks.work(only, count)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert many_networks.main(["--only", "8-8-8", "--nets", "2", "--rounds", "1"]) == 0
+    assert "| 2: 8-8-8 integers | " in capsys.readouterr().out
+    (row,) = told("16-16 triangle", 3)
+    assert row["share"] == 1.0 and row["many"] > 0 and row["cells"] > 20
+    old = {row["shape"]: {**row, "seconds": 3 * row["seconds"]}}
+    assert many_networks.table(old, {row["shape"]: row})[1][-2:] == ["3.0", "the same"]
+    old[row["shape"]]["answer"] = "another"
+    assert many_networks.table(old, {row["shape"]: row})[1][-1] == "DIFFER"

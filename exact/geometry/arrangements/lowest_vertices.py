@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import comb, inf
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ _INFLATE = inflation(64)  # a bound is made of some thirty roundings
 _TINY = LEAST
 # entries of a tableau block: cache on a CPU, memory on a GPU
 _BLOCK = {"cpu": 2**17, "cuda": 2**23}
+_TOGETHER = 2**8  # so many blocks of lines are cut together: few operations on much
 
 
 class NotSimple(Exception):
@@ -84,11 +85,18 @@ class LowestVertices:
     """The cells of `given`, on the sides of its hyperplanes (bool blocks, V x planes).
 
     `local` enumerates the arrangements at points where more than d hyperplanes meet, 64 points at
-    most; without it they raise NotSimple. Raises Stopped when `watch` is up.
+    most; without it they raise NotSimple. Lines that are not many are cut together, unless the
+    first coincidence is expected soon: `one_by_one` finds it early. Raises Stopped when `watch` is
+    up.
     """
 
     def __init__(
-        self, given: Essential, device: str, local: Local | None = None, watch: Watch | None = None
+        self,
+        given: Essential,
+        device: str,
+        local: Local | None = None,
+        watch: Watch | None = None,
+        one_by_one: bool = False,
     ) -> None:
         self.local = local
         self.points = list[torch.Tensor]()
@@ -100,6 +108,7 @@ class LowestVertices:
         self.count = len(self.rows)
         self.parallels = parallels_of(given.rows, device, self.watch)
         self.block = _BLOCK[torch.device(device).type]
+        self.most_together = 0 if one_by_one else _TOGETHER * self.block
         self.decisions = Decisions()
 
     def blocks(self) -> Iterator[BitArray]:
@@ -147,21 +156,27 @@ class LowestVertices:
 
     def _lines(self, level: int) -> Iterator[tuple[_Tableau, int]]:
         """Blocks of the lines of level - 1 hyperplanes, with the first hyperplane to cut them: all
-        cut later than theirs.
+        cut later than theirs. Where the lines are not many they come together, each to be cut by
+        those later than its last, and else by their last hyperplane.
         """
         start = self._start(level)
         if level == 1:
             yield start, 0
             return
-        for last in range(level - 2, self.count - 1):
+        lasts = range(level - 2, self.count - 1)
+        together = comb(self.count, level - 1) * self.count * (level + 1) <= self.most_together
+        for begin in lasts[:1] if together else lasts:
             self.watch.check()
-            chosen = torch.tensor([last], device=self.device)
-            if self.boxed and not bool(self._reached(start, torch.zeros_like(chosen), chosen)):
+            ends = lasts if together else (begin,)
+            chosen = torch.tensor(ends, dtype=torch.int64, device=self.device)
+            if self.boxed:
+                chosen = chosen[self._reached(start, torch.zeros_like(chosen), chosen)]
+            if len(chosen) == 0:
                 continue
             root = self._pivot(
-                start, torch.zeros_like(chosen), chosen, last + 1 if level == 2 else None
+                start, torch.zeros_like(chosen), chosen, begin + 1 if level == 2 else None
             )
-            yield from ((lines, last + 1) for lines in self._expand(root, level - 2, last + 1))
+            yield from ((lines, begin + 1) for lines in self._expand(root, level - 2, begin + 1))
 
     def _expand(self, nodes: _Tableau, missing: int, first: int) -> Iterator[_Tableau]:
         """Add `missing` hyperplanes, each before the last one chosen, in blocks of bounded size."""
@@ -320,15 +335,19 @@ class LowestVertices:
         their sides are reversed.
         """
         cuts = torch.arange(first, self.count, device=self.device)
+        later = cuts > lines.chosen[:, :1] if level > 1 else cuts.expand(len(low), -1) >= first
         if self.planes == self.count:
-            return slice(None), cuts.expand(len(low), -1)
+            if bool(later.all()):
+                return slice(None), cuts.expand(len(low), -1)
+            pick, at = torch.nonzero(later, as_tuple=True)
+            return pick, at[:, None] + first
         walls = slice(self.planes, self.count)
         alpha = lines.mid[:, walls, 0]
         free = ~together[:, walls] & low[:, walls].isfinite() & high[:, walls].isfinite()
         up = (alpha > 0) ^ (level < self.dim)
         bottom = torch.where(free & up, low[:, walls], -torch.inf).amax(1, keepdim=True)
         top = torch.where(free & ~up, high[:, walls], torch.inf).amin(1, keepdim=True)
-        near = ~((high[:, first:] < bottom) | (low[:, first:] > top)) & (bottom <= top)
+        near = ~((high[:, first:] < bottom) | (low[:, first:] > top)) & (bottom <= top) & later
         outside = (self.parallels.mask & ~self.parallels.side)[:, walls]
         own = torch.arange(self.count - self.planes, device=self.device)
         outside[own + self.planes, own] = False

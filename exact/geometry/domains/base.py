@@ -14,16 +14,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
+import numpy as np
+
+from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.linear_algebra import Vector
-from exact.arithmetic.numbers import Rational, RationalArray, fractions
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    fractions,
+    nearest_floats,
+    rounding_error,
+)
 from exact.arithmetic.texts.printing import short_repr, shown
 from exact.errors import InvalidInput
 from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.lp import Farkas
+from exact.geometry.polyhedra.polygons import Polygon, polygon
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _REPR = 120  # characters of the points of a domain that its `repr` writes out
@@ -55,6 +66,27 @@ class Flat:
         """The input-space coordinates of a parameter point."""
         columns = RationalArray(self.dim + 1, 1, [*affine(point), _ONE])
         return fractions((self.state() * columns).entries())
+
+    @cached_property
+    def float_state(self) -> tuple[FloatArray, FloatArray]:
+        """The rows of :meth:`state` as floats, transposed (d + 1 x inputs), and bounds on Frobenius
+        norms: of the errors of the linear part and of the offset, and of both themselves.
+        """
+        columns = [*self.directions, self.origin]
+        exact = [x in (_ZERO, _ONE) for column in columns for x in column]
+        rows = nearest_floats([x for column in columns for x in column])
+        errors = np.where(exact, 0.0, rounding_error(rows)).reshape(len(columns), -1)
+        rows = rows.reshape(len(columns), -1)
+        parts = (errors[:-1], errors[-1], rows[:-1], rows[-1])
+        norms = np.array([np.linalg.norm(part) for part in parts])
+        return rows, norms * inflation(4 * rows.size) + LEAST_ROOT
+
+    @cached_property
+    def polygon(self) -> Polygon | None:
+        """The walls of two parameters as a bounded polygon; None where they leave none with inner
+        points.
+        """
+        return polygon(self.walls) if self.dim == 2 else None
 
 
 @short_repr

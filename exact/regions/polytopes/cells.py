@@ -9,6 +9,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
+from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas
@@ -26,7 +27,9 @@ class FlatCells(Cells):
     all its facets are, the domain's included; without it they are read off the code. `pairs()`
     lists every two regions that share a facet, once (E x 2); without it they are found by rays and
     LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the
-    domain has no interior point. `decisions` counts what settled the questions on the way.
+    domain has no interior point. `adjacency()` is the graph of `pairs()` with the hinges that flip,
+    from engines that know both and list regions in canonical order. `decisions` counts what settled
+    the questions on the way.
     """
 
     codes: ByteArray
@@ -39,6 +42,7 @@ class FlatCells(Cells):
     pairs: Callable[[], IndexArray] | None = None
     faces: FaceComplex | None = None
     empty: Farkas | None = None
+    adjacency: Callable[[], Adjacency] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)

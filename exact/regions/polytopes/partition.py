@@ -270,6 +270,8 @@ class FlatPartition(CodedPartition):
         rays and LPs, so that regions that touch in less are not joined; every facet is then seen to
         lead to a region of the partition, which closes a complete enumeration a second time.
         """
+        if self.cells.adjacency is not None:
+            return self.cells.adjacency()
         if self.cells.pairs is not None:
             return self._reordered(self.cells.pairs())
         if self.faces is not None:

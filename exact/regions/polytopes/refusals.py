@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exact.geometry.domains.base import FlatDomain
-from exact.regions.engine import Problem, Refusal, jump_refusal
+from exact.regions.engine import Problem, Refusal
 
 
 def flat_refusal(problem: Problem) -> Refusal | None:
@@ -29,4 +29,4 @@ def affine_refusal(problem: Problem) -> Refusal | None:
             "use Sphere, GreatCircle, Segment, Ray or Line, or network.folded() for the layers "
             "behind it",
         )
-    return jump_refusal(problem.network)
+    return problem.jump_refusal

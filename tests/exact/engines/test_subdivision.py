@@ -42,7 +42,7 @@ from exact.networks.layers import Block
 from exact.propagation.enclosures import UNKNOWN, PointWalk
 from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.engines import cutting
+from exact.regions.polytopes.engines import cutting, subdivision
 from exact.regions.polytopes.engines.brute_force import BruteForce
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.lp_tree import LPTree
@@ -417,6 +417,7 @@ def without_floats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from its float row.
     """
     with monkeypatch.context() as patch:
+        patch.setattr(subdivision, "cells_by_one_call", lambda job: None)
         patch.setattr(PointWalk, "signs", _unknown)
         for name in ("_enter_rows", "_set_planes"):
             patch.setattr(Cutter, name, _with_infinite_errors(getattr(Cutter, name)))

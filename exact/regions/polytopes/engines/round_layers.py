@@ -24,7 +24,7 @@ from exact.networks.network import Network
 from exact.propagation.charts import BallChart
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
-from exact.regions.engine import Engine, Job, Problem, Refusal, jump_refusal
+from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.round_cells import (
     Bits,
@@ -49,7 +49,7 @@ class RoundLayers(Engine):
             return Refusal.elsewhere("balls", problem.domain, "cuts")
         if problem.network.has_norm:
             return Refusal("the network has a norm", advice="give NormBall(), or network.folded()")
-        return jump_refusal(problem.network)
+        return problem.jump_refusal
 
     def cost(self, problem: Problem) -> float:
         return 1000.0

@@ -4,7 +4,9 @@ neuron.
 In front of a hidden layer every pre-activation is affine on every cell. Its signs at all vertices
 of the complex come from one float64 pass with a proved error bound; a cell is cut by the neurons
 that have both signs on its vertices. The cutting is combinatorial (`exact.kernels.splitting`),
-needs nothing but signs -1, 0, +1, and handles zeros on vertices, edges, faces and whole cells. A
+needs nothing but signs -1, 0, +1, and handles zeros on vertices, edges, faces and whole cells. (In
+the plane :mod:`exact.regions.polytopes.engines.plane` comes first, for what is in general
+position.) A
 new vertex is solved for from the d hyperplanes that define it, so errors do not pile up. Signs that
 floats leave open are decided by exact coordinates. Cost: linear in the complex, about 2^d faces a
 region.
@@ -43,6 +45,7 @@ from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
+from exact.regions.polytopes.engines.plane import cells_by_one_call
 from exact.regions.polytopes.facets import region_walls
 from exact.regions.polytopes.refusals import flat_refusal
 
@@ -74,28 +77,34 @@ class Subdivision(Engine):
         return BYTES_PER_REGION[problem.flat.dim] + (problem.network.hinge_count + 7) // 8
 
     def run(self, job: Job) -> FlatCells:
-        flat, network = job.problem.flat, job.network
-        vertices = ExactVertices(network, flat)
-        cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices, job.watch)
-        try:
-            if not cutter.inside_walls():
-                proof = strict_feasibility(flat.walls, flat.dim)
-                require(
-                    isinstance(proof, Farkas),
-                    "no cell is left inside the walls, so they have no common point",
-                    proof,
-                )
-                assert isinstance(proof, Farkas)
-                return empty_cells(network.hinge_count, proof)
-            walk = stages(network, flat)
-        except Stopped:
-            return no_cells(job.network.hinge_count)
-        points = PointWalk(walk, job.device)
-        try:
-            whole = _cut(job, cutter, points, MapWalk(walk, flat.dim, job.watch), walk)
-        except Stopped:
-            return unfinished(job, flat, cutter, points)
-        return _cells(job, cutter, vertices, whole)
+        at_once = cells_by_one_call(job)
+        return _cut_by_hinges(job) if at_once is None else at_once
+
+
+def _cut_by_hinges(job: Job) -> FlatCells:
+    """Cut the cube around the domain by its walls, then by one hinge of one layer after another."""
+    flat, network = job.problem.flat, job.network
+    vertices = ExactVertices(network, flat)
+    cutter = Cutter(flat, max(network.hinge_count, len(flat.walls)), vertices, job.watch)
+    try:
+        if not cutter.inside_walls():
+            proof = strict_feasibility(flat.walls, flat.dim)
+            require(
+                isinstance(proof, Farkas),
+                "no cell is left inside the walls, so they have no common point",
+                proof,
+            )
+            assert isinstance(proof, Farkas)
+            return empty_cells(network.hinge_count, proof)
+        walk = stages(network, flat)
+    except Stopped:
+        return no_cells(job.network.hinge_count)
+    points = PointWalk(walk, job.device)
+    try:
+        whole = _cut(job, cutter, points, MapWalk(walk, flat.dim, job.watch), walk)
+    except Stopped:
+        return unfinished(job, flat, cutter, points)
+    return _cells(job, cutter, vertices, whole)
 
 
 def _cut(job: Job, cutter: Cutter, points: PointWalk, maps: MapWalk, walk: Sequence[Stage]) -> bool:

@@ -67,6 +67,8 @@ class Vertices(Engine):
         bound = arrangement_bound(hinges, dim)
         if dim >= 6 or bound > (10**4 if dim >= 4 else 10**6):
             return 2.0
+        if dim >= 4 and _is_whole(problem.network):
+            return 2.0  # whose hyperplanes meet as a rule where those of the skeleton must not
         return 10.0 if dim >= 4 else 20.0  # few regions take as long as many small blocks
 
     def bytes_per_region(self, problem: Problem) -> float:
@@ -91,6 +93,12 @@ class Vertices(Engine):
         return _enumerated(job, given)
 
 
+def _is_whole(network: Network) -> bool:
+    """Whether all weights and biases of the first hidden layer are whole numbers."""
+    parts = [part.float64() for x in network.hidden_layers[:1] for part in (x.weight, x.bias)]
+    return all(bool((np.rint(part) == part).all()) for part in parts)
+
+
 def _enumerated(job: Job, given: Arrangement) -> FlatCells:
     """By vertices when the arrangement is simple, else by restriction when its coefficients are
     small, else by vertices with the crowded ones treated on their own, and by LPs when even that
@@ -98,7 +106,7 @@ def _enumerated(job: Job, given: Arrangement) -> FlatCells:
     reduced = essential(given)
     small = fits(reduced)
     methods: list[Callable[[Job, Arrangement, Essential], FlatCells]] = [
-        partial(_by_vertices, crowded=not small)
+        partial(_by_vertices, crowded=not small, one_by_one=small)
     ]
     methods += [_by_restriction, partial(_by_vertices, crowded=True)] if small else []
     for method in methods:
@@ -167,9 +175,12 @@ def _with_opposites(block: BitArray) -> BitArray:
     return np.concatenate([cells, ~cells])
 
 
-def _by_vertices(job: Job, given: Arrangement, reduced: Essential, crowded: bool) -> FlatCells:
+def _by_vertices(
+    job: Job, given: Arrangement, reduced: Essential, crowded: bool, one_by_one: bool = False
+) -> FlatCells:
     local = (lambda inner: _local(job, inner)) if crowded else None
-    source, kept = LowestVertices(reduced, job.device, local, job.watch), _Collected(given, job)
+    source = LowestVertices(reduced, job.device, local, job.watch, one_by_one)
+    kept = _Collected(given, job)
     kept.collect(source.blocks(), reduced.mirrored)
     counts = {"filter": source.decisions.filter, "exact": source.decisions.exact}
     evidence = (
