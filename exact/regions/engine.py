@@ -196,7 +196,7 @@ class Problem:
         """The network and the domain as they were given."""
         return self.given or (self.network, self.domain)
 
-    @property
+    @cached_property
     def flat(self) -> Flat:
         """The chart of a flat domain."""
         assert isinstance(self.domain, FlatDomain), "engines for flat domains refuse others"
