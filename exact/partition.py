@@ -26,6 +26,7 @@ from exact.regions.partition import Partition
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.brute_force import BruteForce
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
+from exact.regions.polytopes.engines.live_tree import LiveTree
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.engines.round_layers import RoundLayers
@@ -49,6 +50,7 @@ ENGINES: tuple[Engine, ...] = (
     Skeleton(),
     Vertices(),
     RoundLayers(),
+    LiveTree(),
     LPTree(),
     FacetWalk(),
     SmallCircles(),
@@ -114,7 +116,7 @@ def partition(
     problem = Problem.of(network, domain)
     job = Job(problem, device, Budget() if budget is None else budget, progress, limit)
     chosen = choose(problem, engine).engine
-    _require_room(job, chosen.bytes_per_region(problem))
+    _require_room(job, chosen)
     cells = _run(chosen, job)
     view: Callable[..., Partition] = VIEWS[type(cells) if problem.given is None else NormBall]
     return view(problem, chosen.name, cells)
@@ -209,9 +211,9 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
     )
 
 
-def _require_room(job: Job, bytes_each: float) -> None:
-    """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
-    so many bytes a region; all else is stopped when it is. Raises TooLarge.
+def _require_room(job: Job, engine: Engine) -> None:
+    """Refuse what its first hidden layer alone makes too large for the limit or the memory that an
+    engine needs for a region; all else is stopped when it is. Raises TooLarge.
     """
     network, domain, most_bytes = job.network, job.domain, job.watch.most_bytes
     if job.budget.regions is not None or job.budget.seconds is not None:
@@ -219,9 +221,11 @@ def _require_room(job: Job, bytes_each: float) -> None:
     if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
         return
     limit = inf if job.limit is None else job.limit
+    bytes_each = engine.bytes_per_region(job.problem)
     most = min(most_bytes / bytes_each if bytes_each else inf, limit)
-    dim, first = job.problem.flat.dim, network.hidden_layers[:1]
-    if network.has_norm or sum(arrangement_bound(one.bits, dim) for one in first) <= most:
+    if network.has_norm:
+        return
+    if arrangement_bound(engine.first_hinges(job.problem), job.problem.flat.dim) <= most:
         return  # the flats of the first layer cannot be more
     least = least_regions(network, domain, enough=most)
     if least > most:
