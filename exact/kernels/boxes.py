@@ -193,7 +193,8 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
     primal, is_tight = np.empty(d), np.zeros(count, np.bool_)
     if basis.size[0] == 0 or basis.size[0] > most:
         basis.size[0], basis.tight[0] = 1, count - 1
-    for _ in range(40 + 8 * most):
+    calm = 30 + 4 * most  # turns after which the first violation is taken, not the worst (Bland)
+    for turn in range(100 + 12 * most):
         m = basis.size[0]
         if alarm[0] != 0:
             return UNDECIDED
@@ -221,7 +222,7 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
             primal[j] = 0.0  # a basic one, until it is known
             if place[j] < 0:
                 best += abs(reduced[j])
-                if reduced[j] != 0.0:
+                if abs(reduced[j]) > _PIVOT:  # else the last step has said it
                     signs[j] = 1.0 if reduced[j] > 0.0 else -1.0
                 primal[j] = signs[j]
         if best < 0.0 and is_closed(rows, basis.tight, weights, m):
@@ -242,10 +243,11 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
             is_tight[basis.tight[i]] = True
         worst, row, column = _LET, -1, -1
         for k in range(m - 1):
-            if abs(primal[basis.basic[k]]) - 1.0 > worst:
-                worst, column = abs(primal[basis.basic[k]]) - 1.0, k
+            value = abs(primal[basis.basic[k]]) - 1.0
+            if value > worst and (turn < calm or column < 0 or basis.basic[k] < basis.basic[column]):
+                worst, column = value if turn < calm else _LET, k
         for i in range(count):
-            if not is_tight[i]:
+            if not is_tight[i] and (turn < calm or (row < 0 and column < 0)):
                 value = best - _at(rows[i], primal)
                 if value > worst:
                     worst, row, column = value, i, -1
@@ -277,12 +279,19 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
                 if step < longest:
                     candidates[found], steps[found] = j, step
                     found += 1
+        if turn >= calm:
+            worst = (
+                abs(primal[basis.basic[column]]) - 1.0
+                if row < 0
+                else best - _at(rows[row], primal)
+            )
         entering, gain = -1, -worst
         for k in np.argsort(steps[:found]):
             gain += 2.0 * abs(slope[candidates[k]])
             if gain >= 0.0:
                 entering = candidates[k]
                 break
+            signs[candidates[k]] = -signs[candidates[k]]
         if entering < 0 and leaving < 0:
             return UNDECIDED
         if row >= 0:
