@@ -1,8 +1,8 @@
 """Strict feasibility of a few float rows in a box of many dimensions, with certificates.
 
-The box is -1 < u_j < 1. A row is (a_1, ..., a_d, b, e, s): the function a . u + b, known up to e all
-over the box, with s at least the sum of all |a_j| and near one. Two kinds of proof need no exact
-solve, because any float stands for itself:
+The box is -1 < u_j < 1. A row is (a_1, ..., a_d, b, e, s): the function a . u + b, known up to e
+all over the box, with s at least the sum of all |a_j| and near one. Two kinds of proof need no
+exact solve, because any float stands for itself:
 
 - OPEN: a float point with |u_j| < 1 at which every row is positive beyond its error.
 - CLOSED: weights l_i >= 0 with `sum_i l_i b_i + sum_j |sum_i l_i a_ij| < 0` beyond all errors: no
@@ -244,7 +244,9 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
         worst, row, column = _LET, -1, -1
         for k in range(m - 1):
             value = abs(primal[basis.basic[k]]) - 1.0
-            if value > worst and (turn < calm or column < 0 or basis.basic[k] < basis.basic[column]):
+            if value > worst and (
+                turn < calm or column < 0 or basis.basic[k] < basis.basic[column]
+            ):
                 worst, column = value if turn < calm else _LET, k
         for i in range(count):
             if not is_tight[i] and (turn < calm or (row < 0 and column < 0)):
@@ -281,9 +283,7 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
                     found += 1
         if turn >= calm:
             worst = (
-                abs(primal[basis.basic[column]]) - 1.0
-                if row < 0
-                else best - _at(rows[row], primal)
+                abs(primal[basis.basic[column]]) - 1.0 if row < 0 else best - _at(rows[row], primal)
             )
         entering, gain = -1, -worst
         for k in np.argsort(steps[:found]):

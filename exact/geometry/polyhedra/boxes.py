@@ -1,12 +1,12 @@
 """Strict feasibility of halfspaces in a box of many dimensions: the cost follows the few halfspaces
 that are no bounds, not the dimensions.
 
-With weights l on the rows `n_i . x + b_i > 0`, the most that `sum_i l_i (n_i . x + b_i)` reaches in
-the box has a closed form, v_j lo_j or v_j hi_j for every coordinate of v = sum_i l_i n_i. Where that
-is <= 0, no point strictly inside the box is inside all rows, and |v_j| are the multipliers of the
-bounds in the vector of Farkas. So weights prove emptiness whatever they are: float ones are tested
-as they stand, and an exact dual simplex, whose basis has as many rows as meet at the optimum, finds
-those that no float can (regions that touch in less than their dimension).
+With weights l on the rows `n_i . x + b_i > 0`, the most that `sum_i l_i (n_i . x + b_i)` reaches
+in the box has a closed form, v_j lo_j or v_j hi_j for every coordinate of v = sum_i l_i n_i. Where
+that is <= 0, no point strictly inside the box is inside all rows, and |v_j| are the multipliers of
+the bounds in the vector of Farkas. So weights prove emptiness whatever they are: float ones are
+tested as they stand, and an exact dual simplex, whose basis has as many rows as meet at the
+optimum, finds those that no float can (regions that touch in less than their dimension).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Rows:
     @cached_property
     def sizes(self) -> FloatArray:
         """At least the sum of |a_j| of each row."""
-        return np.abs(self.a).sum(axis=1) * _UP
+        return np.asarray(np.abs(self.a).sum(axis=1) * _UP)
 
     def __add__(self, other: Rows) -> Rows:
         a, b = self.a + other.a, self.b + other.b

@@ -32,6 +32,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogen
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.polytopes.bounded_facets import met
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.live_rows import Place, Rows, Sheet, kernel_rows, open_hinges
 from exact.regions.polytopes.facets import code_behind
@@ -39,6 +40,7 @@ from exact.regions.polytopes.refusals import flat_refusal
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 _FEW = 8  # dimensions up to which other engines are faster
+_SOME = 16  # dimensions up to which `lp_tree` is faster on one layer without fixed neurons
 _KEPT = 256  # layers on cells that are kept for facets
 
 
@@ -60,7 +62,13 @@ class LiveTree(Engine):
     def cost(self, problem: Problem) -> float:
         if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
-        return 40.0 if problem.flat.dim > _FEW else inf
+        if problem.flat.dim <= _FEW:
+            return inf
+        layers = problem.network.hidden_layers
+        few = 2 * self.first_hinges(problem) <= sum(layer.bits for layer in layers[:1])
+        if few or problem.flat.dim > _SOME:
+            return 10.0
+        return 90.0 if len(layers) == 1 else 60.0
 
     def bytes_per_region(self, problem: Problem) -> float:
         return 8.0 * problem.flat.dim + (problem.network.hinge_count + 7) // 8
@@ -190,10 +198,8 @@ class _Wall:
     @property
     def row(self) -> FloatArray:
         """The same as the kernel reads it."""
-        row = self.layer.table[self.k].copy()
-        if not self.bit:
-            row[:-2] = -row[:-2]
-        return row
+        row = self.layer.table[self.k]
+        return row if self.bit else np.concatenate([-row[:-2], row[-2:]])
 
     @property
     def hinge(self) -> int:
@@ -589,7 +595,7 @@ class _Facets:
             across = self._across(walls, place)
             if isinstance(across, Weights):
                 continue
-            point = _met(wall.exact, inside, affine(across))
+            point = met(wall.exact, inside, affine(across))
             bits = code_behind(tree.job.network, tree.flat, wall.exact, point)
             code = np.packbits(np.array(bits, dtype=bool)).tobytes()
             if code not in self._index:
@@ -598,11 +604,3 @@ class _Facets:
                 )
             found.append(self._index[code])
         return found
-
-
-def _met(wall: Halfspace, inside: Sequence[Rational], outside: Sequence[Rational]) -> Point:
-    """The point of a hyperplane between two points on its sides."""
-    normal = [Rational(x) for x in wall.normal]
-    near, far = (dot(normal, x) + wall.offset for x in (inside, outside))
-    part = near / (near - far)
-    return homogeneous([x + part * (y - x) for x, y in zip(inside, outside, strict=True)])
