@@ -22,7 +22,7 @@ from exact.arithmetic.linear_algebra import Vector, apply, dot, matrix, solve
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, nearest_floats, rational
 from exact.errors import EngineDefect, certain
 from exact.geometry.budgets import Watch
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is_inside
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous, is_inside
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _ROUNDS = 4  # in which bounds narrow each other
@@ -49,6 +49,11 @@ class Bounds:
     def place(self, u: Sequence[Rational]) -> Vector:
         """The point whose coordinates from the centre are u in units of half the widths."""
         return [c + h * x for c, h, x in zip(self.middle, self.half, u, strict=True)]
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point lies strictly inside."""
+        ends = zip(self.lo, affine(point), self.hi, strict=True)
+        return all(a < x < b for a, x, b in ends)
 
     def implies(self, halfspace: Halfspace) -> bool:
         """Whether the open box lies inside a halfspace."""
@@ -168,7 +173,7 @@ def feasible(
         _, most = bounds.range_of([*found.normal, _offset(rows, found.of_rows)])
         proved = min(found.of_rows) >= 0 and any(found.of_rows) and most <= 0
     else:
-        proved = is_inside(rows, found)
+        proved = bounds.holds(found) and is_inside(rows, found)
     if not proved:
         raise EngineDefect("a linear programme in a box ended without a proof", value=found)
     return found
