@@ -190,6 +190,6 @@ SUITES: dict[str, tuple[Job, ...]] = {
     "spheres": tuple(Job("spheres", net, domain) for net, domain in ROUND),
     "live": tuple(Job("live", net, domain) for net, domain in LIVE),
 }
-"""Jobs by name; `live` are networks of many inputs of whose neurons few can vanish in the domain; `growth` is one layer in all of R^d, where the number of regions is the sum over i
-<= d of C(m, i).
+"""Jobs by name; `live` are networks of many inputs of whose neurons few can vanish in the domain;
+`growth` is one layer in all of R^d, where the number of regions is the sum over i <= d of C(m, i).
 """

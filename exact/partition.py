@@ -52,7 +52,7 @@ ENGINES: tuple[Engine, ...] = (
     Vertices(),
     RoundLayers(),
     LiveTree(),
-    Sliced(),
+    Sliced(Subdivision(), Skeleton(), LiveTree(), LPTree()),
     LPTree(),
     FacetWalk(),
     SmallCircles(),

@@ -8,6 +8,9 @@ own proofs (:mod:`exact.kernels.boxes`); what floats leave open, such as a hinge
 box in a corner, goes to rationals, one row at a time. Facets: across a hinge of the last hidden
 layer two regions whose codes differ in it alone share one, because every other function is affine
 along a segment between them and keeps its sign; across an earlier one a programme decides.
+
+The tree and what asks it for facets stand in one file, longer than others, because both speak of
+the same layers and walls.
 """
 
 from __future__ import annotations

@@ -24,14 +24,9 @@ from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.essential_slices import EssentialSlice
-from exact.regions.polytopes.engines.live_tree import LiveTree
-from exact.regions.polytopes.engines.lp_tree import LPTree
-from exact.regions.polytopes.engines.skeleton import Skeleton
-from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.refusals import flat_refusal
 
 _FEW = 8  # dimensions up to which other engines are faster
-_WITHIN: tuple[Engine, ...] = (Subdivision(), Skeleton(), LiveTree(), LPTree())
 
 
 @dataclass(frozen=True)
@@ -53,9 +48,12 @@ class _Slice(FlatDomain):
 
 
 class Sliced(Engine):
-    """Another engine on a slice that meets every region."""
+    """The cheapest of the engines `within` on a slice that meets every region."""
 
     name = "slice"
+
+    def __init__(self, *within: Engine) -> None:
+        self.within = within
 
     def refusal(self, problem: Problem) -> Refusal | None:
         refused = flat_refusal(problem)
@@ -86,7 +84,7 @@ class Sliced(Engine):
             return empty_cells(hinges, start)
         chart = EssentialSlice(job.network, flat, start.point)
         problem = Problem(job.network, _Slice(chart.flat))
-        able = [engine for engine in _WITHIN if engine.refusal(problem) is None]
+        able = [engine for engine in self.within if engine.refusal(problem) is None]
         engine = min(able, key=lambda one: one.cost(problem))
         cells = engine.run(replace(job, problem=problem))
         assert isinstance(cells, FlatCells), "engines for flat domains return flat cells"
