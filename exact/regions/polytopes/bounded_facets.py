@@ -12,7 +12,6 @@ from exact.errors import EngineDefect
 from exact.geometry.polyhedra.boxes import Bounds, Split, Weights, feasible, split
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.lp import Farkas
-from exact.regions.polytopes.facets import FacetProofs
 
 _FEW = 16  # dimensions up to which bounds are walls like others
 
@@ -26,11 +25,11 @@ def bounds_of(walls: Sequence[Halfspace], dim: int) -> Split | None:
 
 def inner_proofs(
     box: Split, domain: Sequence[Halfspace], inner: Sequence[Halfspace], witness: Point
-) -> FacetProofs:
-    """Which of the walls that are not the domain's are facets of a region, with proofs; indices are
-    those of `inner`.
+) -> tuple[dict[int, Point], dict[int, Farkas]]:
+    """Which of the walls that are not the domain's are facets of a region, with points inside them,
+    and which are redundant, with proofs; indices are those of `inner`.
 
-    `redundant[w]` has rows numbered through the domain's walls that are no bounds and the facets
+    A proof for wall w has rows numbered through the domain's walls that are no bounds and the facets
     found, in order: `n_w - sum l_i row_i` is >= 0 on the bounds. Cost: a programme for each wall
     that meets the box, two where it is redundant.
     """
@@ -48,7 +47,7 @@ def inner_proofs(
     for k in near:
         if k not in points:
             redundant[k] = _redundancy(box.bounds, rows, inner[k])
-    return FacetProofs(points, redundant)
+    return points, redundant
 
 
 def _redundancy(bounds: Bounds, rows: Sequence[Halfspace], wall: Halfspace) -> Farkas:

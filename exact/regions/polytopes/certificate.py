@@ -139,15 +139,15 @@ class _Writer:
         walls, witness = region_walls(self.network, self.flat, bits), self.cells.witness(index)
         inner = walls[len(dict.fromkeys(self.flat.walls)) :]
         first = len(walls) - len(inner)
-        found = inner_proofs(box, self.flat.walls, inner, witness)
+        points, proofs = inner_proofs(box, self.flat.walls, inner, witness)
         entries: list[Json] = [
             [first + k, hexadecimal(point), self._neighbour(inner[k], point, place)]
-            for k, point in sorted(found.points.items())
+            for k, point in sorted(points.items())
         ]
         known = len(box.others)
         redundant = [
             [first + k, _multipliers(proof, range(known + len(entries)))]
-            for k, proof in sorted(found.redundant.items())
+            for k, proof in sorted(proofs.items())
             if proof.rows
         ]
         return {"witness": hexadecimal(witness), "facets": entries, "redundant": redundant}
