@@ -93,7 +93,7 @@ def run(job: Job, chosen: argparse.Namespace) -> dict[str, Any]:
     }
     if chosen.alone or job.device != "cpu" or job.is_round:
         return row
-    if job.is_random and job.suite != "growth":
+    if job.is_random and job.suite not in ("growth", "live"):
         row["highs"] = opponents.highs(job, chosen.highs_seconds)
     if job.suite in ("peers", "quick"):
         row["relucent"] = opponents.relucent(job, chosen.seconds, chosen.threads)

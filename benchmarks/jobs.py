@@ -25,7 +25,8 @@ class Job:
 
     `net` is "d: widths" (PyTorch's default initialisation in float64, seed 0; "8x10" are ten layers
     of 8), or the name of a truth in tests/truths. `domain` is "box" ([-1, 1]^d), "space" (all of
-    R^d), or one of those in `spheres`. `engine` None lets `partition` choose.
+    R^d), "near 0.01" (the box of that half width around a random point of [0, 1]^d), or one of
+    those in `spheres`. `engine` None lets `partition` choose.
     """
 
     suite: str
@@ -42,7 +43,7 @@ class Job:
     @property
     def is_round(self) -> bool:
         """Whether it is cut on spheres or circles."""
-        return self.domain not in ("box", "space")
+        return self.domain.split()[0] not in ("box", "space", "near")
 
 
 def shape(net: str) -> tuple[int, tuple[int, ...]]:
@@ -84,11 +85,11 @@ def problem(job: Job) -> tuple[Network, Domain, int | None]:
             truth["counts"]["region_count"],
         )
     dim, _ = shape(job.net)
-    return (
-        tensors.mlp(layers(job.net)),
-        Box(-1, 1, dim=dim) if job.domain == "box" else RealSpace(dim),
-        None,
-    )
+    domain: Domain = Box(-1, 1, dim=dim) if job.domain == "box" else RealSpace(dim)
+    if job.domain.startswith("near"):
+        centre, half = np.random.default_rng(1).uniform(size=dim), float(job.domain.split()[1])
+        domain = Box(centre - half, centre + half)
+    return tensors.mlp(layers(job.net)), domain, None
 
 
 @cache
@@ -174,13 +175,21 @@ QUICK = (
     Job("quick", "6: 9x2", "7 segments"),
 )
 
+LIVE = (
+    ("784: 100-100", "near 0.001"),
+    ("784: 100-100", "near 0.002"),
+    ("100: 60-60", "near 0.01"),
+    ("100: 60-60", "near 0.015"),
+    ("784: 6-6", "space"),
+)
 SUITES: dict[str, tuple[Job, ...]] = {
     "peers": tuple(Job("peers", net, domain) for net in PEERS for domain in ("box", "space")),
     "larger": tuple(Job("larger", net) for net in LARGER),
     "growth": tuple(Job("growth", net, "space") for net in GROWTH),
     "degenerate": tuple(Job("degenerate", net, "space") for net in DEGENERATE),
     "spheres": tuple(Job("spheres", net, domain) for net, domain in ROUND),
+    "live": tuple(Job("live", net, domain) for net, domain in LIVE),
 }
-"""Jobs by name; `growth` is one layer in all of R^d, where the number of regions is the sum over i
-<= d of C(m, i).
+"""Jobs by name; `live` are networks of many inputs of whose neurons few can vanish in the domain;
+`growth` is one layer in all of R^d, where the number of regions is the sum over i <= d of C(m, i).
 """

@@ -40,9 +40,11 @@ def workload() -> dict[str, Callable[[], Any]]:
         Line,
         Network,
         NormBall,
+        Plane,
         RealSpace,
         ReLU,
         RMSNorm,
+        Segment,
         Sphere,
         partition,
         partition_circles,
@@ -100,6 +102,17 @@ def workload() -> dict[str, Callable[[], Any]]:
         calls[f"deep 4: 10-10, box, {engine}"] = lambda engine=engine: partition(
             net(4, 10, 10), Box(-1, 1, dim=4), engine=engine
         )
+
+    def wide() -> Network:
+        draw = np.random.default_rng(0)
+        shapes = ((64, 82_048), (64, 64), (10, 64))
+        weights = [draw.normal(size=shape) / shape[1] ** 0.5 for shape in shapes]
+        bends = (ReLU(), ReLU(), None)
+        return Network((Block(tuple(map(Layer.of, weights, [None] * 3, bends))),))
+
+    points = np.random.default_rng(3).normal(size=(3, 82_048))
+    calls["wide segment 82048: 64-64"] = lambda: partition(wide(), Segment(*points[:2]))
+    calls["wide plane 82048: 64-64"] = lambda: partition(wide(), Plane(*points, s=(0, 1), t=(0, 1)))
     ends = np.random.default_rng(2).normal(size=(2, 100, 96))
     calls["100 circles 96: 384"] = lambda: partition_circles(net(96, 384, norm=LayerNorm), *ends)
     questioned = {

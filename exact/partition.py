@@ -26,10 +26,12 @@ from exact.regions.partition import Partition
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.brute_force import BruteForce
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
+from exact.regions.polytopes.engines.live_tree import LiveTree
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.engines.round_layers import RoundLayers
 from exact.regions.polytopes.engines.skeleton import Skeleton
+from exact.regions.polytopes.engines.sliced import Sliced
 from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.engines.vertices import Vertices
 from exact.regions.polytopes.norm_ball import NormBallPartition
@@ -49,6 +51,8 @@ ENGINES: tuple[Engine, ...] = (
     Skeleton(),
     Vertices(),
     RoundLayers(),
+    LiveTree(),
+    Sliced(Subdivision(), Skeleton(), LiveTree(), LPTree()),
     LPTree(),
     FacetWalk(),
     SmallCircles(),
@@ -115,7 +119,7 @@ def partition(
     problem = Problem.of(network, domain)
     job = Job(problem, device, Budget() if budget is None else budget, progress, limit)
     chosen = choose(problem, engine).engine
-    _require_room(job, chosen.bytes_per_region(problem))
+    _require_room(job, chosen)
     cells = _run(chosen, job)
     view: Callable[..., Partition] = VIEWS[type(cells) if problem.given is None else NormBall]
     return view(problem, chosen.name, cells)
@@ -159,8 +163,10 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
       norm reads a centre or a bias, or eps stands beside its root.
     - Box, RealSpace, Plane, HPolytope: the cheapest of `skeleton` (1 to 40, to d = 8),
       `subdivision` (3^d / 6, to d = 8), for one hidden layer `vertices` (2 to 50), and `lp_tree`
-      (45, deeper 85). `facet_walk` (450) and `brute_force` come on request only, and so do all of
-      these on a line.
+      (45, deeper 85). In more dimensions also `live_tree` where every coordinate has bounds (10
+      beyond d = 16 or where bounds fix half of the first layer, else 60 to 90), and `slice` where
+      several hidden layers and the walls have fewer rows than dimensions (30). `facet_walk` (450)
+      and `brute_force` come on request only, and so do all of these on a line.
     - Ball, NormBall: `vertices` for one hidden layer, `round_layers` (1000) for more.
     - 2-spheres: `small_circles` (1) for one hidden layer, `sphere_subdivision` (300) for more.
     - Spheres of dimension 3 and more: `sphere_flats` (20) for one hidden layer, to dimension 8,
@@ -210,9 +216,9 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
     )
 
 
-def _require_room(job: Job, bytes_each: float) -> None:
-    """Refuse what its first hidden layer alone makes too large for the limit or the memory, at
-    so many bytes a region; all else is stopped when it is. Raises TooLarge.
+def _require_room(job: Job, engine: Engine) -> None:
+    """Refuse what its first hidden layer alone makes too large for the limit or the memory that an
+    engine needs for a region; all else is stopped when it is. Raises TooLarge.
     """
     network, domain = job.network, job.domain
     if job.budget.regions is not None or job.budget.seconds is not None:
@@ -220,13 +226,15 @@ def _require_room(job: Job, bytes_each: float) -> None:
     if not isinstance(domain, FlatDomain) or isinstance(domain, CurveDomain):
         return
     limit = inf if job.limit is None else job.limit
-    dim, first = job.problem.flat.dim, network.hidden_layers[:1]
-    bound = sum(arrangement_bound(one.bits, dim) for one in first)
+    if network.has_norm:
+        return
+    bytes_each = engine.bytes_per_region(job.problem)
+    bound = arrangement_bound(engine.first_hinges(job.problem), job.problem.flat.dim)
     if job.budget.bytes is None and bound <= limit and bound * bytes_each <= _LITTLE:
         return  # wherever Python runs there is room, without asking
     most_bytes = job.watch.most_bytes
     most = min(most_bytes / bytes_each if bytes_each else inf, limit)
-    if network.has_norm or bound <= most:
+    if bound <= most:
         return  # the flats of the first layer cannot be more
     least = least_regions(network, domain, enough=most)
     if least > most:

@@ -1,14 +1,30 @@
 """Exact linear algebra on rationals: products, solves, null spaces, ranks (FLINT does the
-elimination).
+elimination); and products of wide float matrices with few columns, without a rational entry of
+the matrix.
+
+A row of floats is a power of two times integers, and those are written in digits of few bits: so
+few that a sum of products of two digits over the whole width stays below 2^53. Float64 then adds
+the digits of the matrix times those of the columns without any rounding, in whatever order, and the
+sums are put together as integers (the splitting of Ozaki et al. 2012, on a fixed grid a row).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from exact.arithmetic.numbers import Rational, RationalArray, coprime_integers
+import numpy as np
+
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    RationalMatrix,
+    coprime_integers,
+)
 
 Vector = list[Rational]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def matrix(rows: Sequence[Sequence[Rational]], width: int) -> RationalArray:
@@ -82,3 +98,114 @@ def _null_vector(reduced: RationalArray, pivots: Sequence[int], free: int) -> Ve
     for row, pivot in enumerate(pivots):
         vector[pivot] = -reduced[row, free]
     return [Rational(x) for x in coprime_integers(vector)]
+
+
+# ---- wide float matrices and few columns
+
+
+_ENTRIES = 1 << 16  # of a matrix from which on this pays
+_COLUMNS = 8
+_DIGITS = 24  # most digits of an entry: beyond that the rational product is no worse
+# exponents of units and sizes of entries between which powers of two neither over- nor underflow
+_LOWEST, _HIGHEST = -900, 2.0**900
+_BLOCK = 1 << 20  # entries of the matrix that are split at a time
+
+
+def is_wide(weight: RationalMatrix, columns: int) -> bool:
+    """Whether a matrix of floats is so large, and the columns so few, that this may pay."""
+    outputs, inputs = weight.shape
+    return weight.stores_floats and outputs * inputs >= _ENTRIES and 0 < columns <= _COLUMNS
+
+
+def wide_product(weight: RationalMatrix, columns: RationalArray) -> RationalArray | None:
+    """`weight columns`, exactly; None where numbers of very different sizes stand in one row or
+    column, or near the least of float64, and where :func:`is_wide` says no.
+
+    >>> weight = RationalMatrix.from_floats(np.full((1, 1 << 16), 0.25))
+    >>> product = wide_product(weight, RationalArray(1 << 16, 1, [Rational(1, 3)] * (1 << 16)))
+    >>> product is not None and product.entries()
+    [16384/3]
+    """
+    (outputs, inputs), count = weight.shape, columns.ncols()
+    if not is_wide(weight, count):
+        return None
+    bits = (53 - inputs.bit_length()) // 2
+    right = _column_digits(columns, bits)
+    if right is None:
+        return None
+    denominators, digits = right
+    values = list[Rational]()
+    step = max(1, _BLOCK // inputs)
+    for start in range(0, outputs, step):
+        block = _block_product(weight.float64()[start : start + step], digits, bits)
+        if block is None:
+            return None
+        units, sums = block
+        for unit, row in zip(units, sums, strict=True):
+            values += [_scaled(x, unit, q) for x, q in zip(row, denominators, strict=True)]
+    return RationalArray(outputs, count, values)
+
+
+def _scaled(x: int, unit: int, denominator: int) -> Rational:
+    """`2^unit x / denominator`."""
+    return Rational(x << unit, denominator) if unit >= 0 else Rational(x, denominator << -unit)
+
+
+def _column_digits(columns: RationalArray, bits: int) -> tuple[list[int], list[FloatArray]] | None:
+    """The denominator of each column, and the digits of all numerators, lowest first, as floats."""
+    inputs, count = columns.nrows(), columns.ncols()
+    denominators, numerators = [1] * count, list[list[int]]()
+    entries = columns.entries()
+    for k in range(count):
+        cleared, denominator = RationalArray(inputs, 1, entries[k::count]).numer_denom()
+        denominators[k] = int(denominator)
+        numerators.append([int(x) for x in cleared.entries()])
+    longest = max(abs(x).bit_length() for column in numerators for x in (*column, 0))
+    length = max(-(-longest // bits), 1)
+    if length > _DIGITS:
+        return None
+    table = np.array(numerators, dtype=object).T
+    sizes, signs = np.abs(table), np.where(table < 0, -1.0, 1.0)
+    mask = (1 << bits) - 1
+    return denominators, [
+        (sizes >> bits * place & mask).astype(np.float64) * signs for place in range(length)
+    ]
+
+
+def _block_product(
+    rows: FloatArray, right: list[FloatArray], bits: int
+) -> tuple[list[int], list[list[int]]] | None:
+    """The products of rows with digits of columns: for each row the exponent of its unit, and the
+    sums in that unit.
+    """
+    sizes = np.abs(rows)
+    most = sizes.max(axis=1)
+    least = np.where(sizes > 0, sizes, most[:, None]).min(axis=1)
+    lowest = np.where(most > 0, np.frexp(least)[1] - 53, 0).astype(np.int64)
+    length = max(-(-int((np.frexp(most)[1] - lowest).max()) // bits), 1)
+    if length > _DIGITS or lowest.min() < _LOWEST or most.max() > _HIGHEST:
+        return None
+    sums = [[0] * right[0].shape[1] for _ in rows]
+    for place, digits in _row_digits(rows, lowest, length, bits):
+        for other, column in enumerate(right):
+            shift = bits * (place + other)
+            for total, row in zip(sums, (digits @ column).tolist(), strict=True):
+                for k, x in enumerate(row):
+                    total[k] += int(x) << shift
+    return lowest.tolist(), sums
+
+
+def _row_digits(
+    rows: FloatArray, lowest: Integers, length: int, bits: int
+) -> Iterator[tuple[int, FloatArray]]:
+    """The places and digits of each row in its unit 2^lowest, the highest first, as long as some
+    digit is not zero; every step is exact.
+    """
+    rest = rows * np.ldexp(1.0, -(lowest + bits * (length - 1)))[:, None]
+    for place in reversed(range(length)):
+        digits = np.trunc(rest)
+        yield place, digits
+        rest -= digits
+        if not rest.any():
+            return
+        rest *= 2.0**bits

@@ -380,6 +380,11 @@ class RationalMatrix:
         """The entries of a one-column matrix as backend rationals."""
         return list(self.exact.entries())
 
+    @property
+    def stores_floats(self) -> bool:
+        """Whether it is stored as float64, and no rational is needed to know its entries."""
+        return self._floats is not None
+
     def float64(self) -> FloatArray:
         """The nearest float64 array, approximate only where :attr:`is_float` is False."""
         return self._floats if self._floats is not None else self._rounded

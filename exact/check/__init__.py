@@ -47,6 +47,7 @@ Check = Callable[[Json, Network, Claim, Records], tuple[str, str]]
 KINDS: dict[str, tuple[Check, set[str]]] = {
     "complex": (check_flat, set()),
     "facets": (check_flat, {"empty"}),
+    "bounded": (check_flat, {"empty"}),
     "curve": (check_curve, set()),
     "sphere": (check_sphere, {"circles", "vertices", "bridges"}),
     "codes": (check_codes, {"around"}),

@@ -114,6 +114,18 @@ class Layer:
     def pieces(self) -> list[tuple[int, int]]:
         return self.activation.pieces
 
+    def image(self, column: Integers, one: int) -> Integers:
+        """`weight column + one bias`; of a column that is nearly all zero by its other entries."""
+        weight = self.weight
+        if len(column) > _LONG and column.count(0) * 8 > len(column) * 7:
+            there = [(i, x) for i, x in enumerate(column) if x]
+            found = [0] * len(weight)
+            for i, x in there:
+                found = [y + row[i] * x for y, row in zip(found, weight, strict=True)]
+        else:
+            found = [dot(row, column) for row in weight]
+        return [x + b * one for x, b in zip(found, self.bias, strict=True)] if one else found
+
     @property
     def digest(self) -> bytes:
         """The sha256 of weight and of bias, by which networks are known."""
@@ -125,6 +137,7 @@ class Layer:
 IDENTITY = Activation(1, [], [(1, 0)])
 
 
+_LONG = 32  # entries, up to which zeros are not counted
 _LEAST_NORMAL = Fraction(1, 2**1022)
 
 

@@ -170,9 +170,8 @@ class Layer:
         self, neuron: int, state: RationalArray, one: Sequence[Rational]
     ) -> list[Rational]:
         """One row of :meth:`pre_activations`, converting no other weight."""
-        row = RationalArray(1, self.input_dim, self.operator.row(neuron)) * state
-        bias = self.bias.row(neuron)[0]
-        return [x + bias * y for x, y in zip(row.entries(), one, strict=True)]
+        row, bias = self.operator.apply_row(neuron, state), self.bias.row(neuron)[0]
+        return [x + bias * y for x, y in zip(row, one, strict=True)]
 
     def pre_activation_balls(
         self, state: RationalArray, one: Sequence[Rational], device: str

@@ -16,13 +16,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from exact.arithmetic.enclosures.ball_matrices import BallMatrix
 from exact.arithmetic.enclosures.ball_tensors import Balls, matrix_product
-from exact.arithmetic.linear_algebra import identity
+from exact.arithmetic.linear_algebra import identity, is_wide, wide_product
 from exact.arithmetic.nearest import follow
 from exact.arithmetic.numbers import (
     FloatArray,
@@ -93,6 +93,10 @@ class LinearOperator(ABC):
     def row(self, output: int) -> list[Rational]:
         """The coefficients of one output over the inputs."""
         return self.matrix.row(output)
+
+    def apply_row(self, output: int, columns: RationalArray) -> list[Rational]:
+        """One row of :meth:`apply`."""
+        return _times(self.row(output), columns)
 
     def pull_back(self, row: RationalArray) -> RationalArray:
         """A form over the outputs (1 x outputs) as one over the inputs (1 x inputs), exactly."""
@@ -256,6 +260,11 @@ _PATHS: Mapping[str, Callable[[Any, RationalArray, Images], bool]] = {
 """What tells whether a fast path of one's own does what `apply` does."""
 
 
+_IMAGES, _BALLS, _KEPT = "_images", "_balls", 4
+Columns = TypeVar("Columns")
+Found = TypeVar("Found")
+
+
 class Dense(LinearOperator):
     """The operator of a matrix.
 
@@ -271,4 +280,37 @@ class Dense(LinearOperator):
         return self.matrix.shape
 
     def apply(self, columns: RationalArray) -> RationalArray:
-        return self.matrix.exact * columns
+        found = self._wide(columns)
+        return self.matrix.exact * columns if found is None else found
+
+    def apply_row(self, output: int, columns: RationalArray) -> list[Rational]:
+        found = self._wide(columns)
+        if found is None:
+            return super().apply_row(output, columns)
+        return [found[output, k] for k in range(columns.ncols())]
+
+    def enclose(self, columns: BallMatrix) -> BallMatrix:
+        if not is_wide(self.matrix, columns.mid.shape[1]):
+            return super().enclose(columns)
+        return self._kept(_BALLS, columns, super().enclose)
+
+    def _wide(self, columns: RationalArray) -> RationalArray | None:
+        """The images where a wide matrix meets few columns."""
+        if not is_wide(self.matrix, columns.ncols()):
+            return None
+        return self._kept(_IMAGES, columns, lambda given: wide_product(self.matrix, given))
+
+    def _kept(self, name: str, columns: Columns, make: Callable[[Columns], Found]) -> Found:
+        """What was made of the last few columns, by object, is kept: the chart of a domain is
+        carried through the first layer again on every region.
+        """
+        recent: tuple[tuple[Columns, Found], ...] = vars(self).get(name, ())
+        for given, found in recent:
+            if given is columns:
+                return found
+        made = make(columns)
+        vars(self)[name] = ((columns, made), *recent[: _KEPT - 1])
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Dense, (self.matrix,)

@@ -116,12 +116,29 @@ def chart_on(domain: Domain, network: Network) -> Chart:
     )
 
 
-@lru_cache(maxsize=8)
 def flat_of(domain: FlatDomain) -> Flat:
-    """The affine map and the walls of a flat domain, made once: a box in hundreds of dimensions
-    takes a second for it.
+    """The affine map and the walls of a flat domain, made once an object: to hash one with long
+    vectors takes longer than to make its chart.
     """
-    return domain.flat()
+    return _flat_of(_Same(domain))
+
+
+class _Same:
+    """A domain as a key: the same only as itself."""
+
+    def __init__(self, domain: FlatDomain) -> None:
+        self.domain = domain
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.domain is other.domain
+
+    def __hash__(self) -> int:
+        return id(self.domain)
+
+
+@lru_cache(maxsize=8)
+def _flat_of(key: _Same) -> Flat:
+    return key.domain.flat()
 
 
 def sphere_dimension(network: Network, domain: Domain) -> int | None:

@@ -24,12 +24,21 @@ import torch
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.affine_maps import UP, Affine, Tensor, at_least, row_norms
 from exact.arithmetic.enclosures.roundoff import U
-from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rational, rounding_error
+from exact.arithmetic.linear_algebra import is_wide, matrix, rows_of
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalMatrix,
+    nearest_floats,
+    rational,
+    rounding_error,
+)
 from exact.geometry.domains.base import Flat
 from exact.networks.activations import Activation, ReLU
 from exact.networks.layers import Layer
 from exact.networks.network import Network
-from exact.networks.steps import Sum
+from exact.networks.operators import Dense
+from exact.networks.steps import Step, Sum
 
 UNKNOWN = 2
 ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]
@@ -150,19 +159,44 @@ class Stage:
 def stages(network: Network, flat: Flat) -> list[Stage]:
     """The network over the parameters of a flat domain, cut at its hidden layers; no norms."""
     network.require_bits("float walks")
-    found, steps = list[Stage](), list[Affine | str]([] if _is_identity(flat) else [_chart(flat)])
-    for k, (does, _, forgets) in enumerate(network.steps_to_last_hinge):
+    needed = network.steps_to_last_hinge
+    joined = None if _is_identity(flat) else _over_parameters(needed, flat)
+    found, steps = list[Stage](), list[Affine | str]()
+    if joined is None and not _is_identity(flat):
+        steps.append(_chart(flat))
+    for k, (does, _, forgets) in enumerate(needed):
         steps += [] if k in forgets else ["enter"]
         if isinstance(does, Sum):
             steps.append("leave")
-        elif isinstance(does, Layer) and does.bits:
-            affine = Affine.of(does.weight, does.bias)
-            found.append(Stage(tuple(steps), affine, Bends(does.activation), does.bits))
-            steps = []
         elif isinstance(does, Layer):
-            straight = does.as_affine
-            steps.append(Affine.of(straight.weight, straight.bias))
+            straight = does if does.bits else does.as_affine
+            is_first = k == 0 and joined is not None
+            affine = joined if is_first else Affine.of(straight.weight, straight.bias)
+            assert affine is not None
+            if does.bits:
+                found.append(Stage(tuple(steps), affine, Bends(does.activation), does.bits))
+                steps = []
+            else:
+                steps.append(affine)
     return found
+
+
+def _over_parameters(steps: Sequence[Step], flat: Flat) -> Affine | None:
+    """The first layer over the parameters, rounded from the exact product: where its matrix is wide
+    and nothing else reads the input, points need not be written out in the space of the input.
+    """
+    first = next(iter(steps), None)
+    if first is None or not isinstance(first.does, Layer) or 0 not in first.forgets:
+        return None
+    layer, count = first.does if first.does.bits else first.does.as_affine, flat.dim + 1
+    if not isinstance(layer.operator, Dense) or not is_wide(layer.operator.matrix, count):
+        return None
+    columns = layer.pre_activations(flat.state(), [Rational(0)] * flat.dim + [Rational(1)])
+    rows = rows_of(columns)
+    return Affine.of(
+        RationalMatrix.from_backend(matrix([row[:-1] for row in rows], flat.dim)),
+        RationalMatrix.from_backend(matrix([row[-1:] for row in rows], 1)),
+    )
 
 
 def _is_identity(flat: Flat) -> bool:

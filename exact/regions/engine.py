@@ -427,6 +427,12 @@ class Engine(ABC):
         """
         return float((problem.network.hinge_count + 7) // 8)
 
+    def first_hinges(self, problem: Problem) -> int:
+        """At most how many hinges of the first hidden layer cut a flat domain, as far as the engine
+        sees it before it starts.
+        """
+        return sum(layer.bits for layer in problem.network.hidden_layers[:1])
+
     @abstractmethod
     def run(self, job: Job) -> Cells:
         """Enumerate, exactly."""

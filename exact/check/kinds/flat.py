@@ -1,4 +1,4 @@
-"""Kinds `complex` and `facets`: regions that are polytopes, in a flat domain.
+"""Kinds `complex`, `facets` and `bounded`: regions that are polytopes, in a flat domain.
 
 Kind `complex` is proved in :mod:`exact.check.kinds.complexes`.
 
@@ -11,8 +11,10 @@ region: the list is closed under crossing facets, so the domain is covered.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from exact.check.kinds.boxes import Box
 from exact.check.kinds.complexes import check_complex, read_map
 from exact.check.kinds.flat_domains import Domain, is_positive, sign, walk
 from exact.check.network import Network, coprime, dot
@@ -36,6 +38,7 @@ from exact.check.records import (
 
 # a facet on the way to another region: the place, the code behind it, the neighbour named
 _Crossing = tuple[str, str, int]
+Edge = dict[Values, None]  # the walls of the domain, coprime, in order
 
 
 def check_flat(header: Json, network: Network, claim: Claim, records: Records) -> tuple[str, str]:
@@ -47,7 +50,7 @@ def check_flat(header: Json, network: Network, claim: Claim, records: Records) -
         raise Rejected("header: maps are claimed of a network with a smooth activation")
     if claim.kind == "complex" and not (claim.complete and claim.regions and domain.dim):
         raise Rejected("header: a complex that is not complete, of a point, or without a cell")
-    if claim.kind == "facets" and (claim.faces or domain.cube):
+    if claim.kind != "complex" and (claim.faces or domain.cube):
         raise Rejected("header: faces or a cube, which only a complex has")
     if ("empty" in header) != (claim.complete and not claim.regions):
         raise Rejected("header, empty: a domain without any point has this entry, and no other one")
@@ -79,19 +82,22 @@ def _empty_domain(header: dict[str, Any], domain: Domain, claim: Claim) -> str:
     raise Rejected("header, empty: the multipliers do not prove that the domain has no point")
 
 
-# ---- kind "facets"
+# ---- kinds "facets" and "bounded"
 
 
 def _facets(network: Network, domain: Domain, claim: Claim, records: Records) -> str:
     domain.require_room()
-    crossings, edge = list[_Crossing](), {coprime(wall) for wall in domain.walls}
+    crossings, edge = list[_Crossing](), dict.fromkeys(coprime(wall) for wall in domain.walls)
+    box = Box.of(list(edge), domain.dim) if claim.kind == "bounded" else None
     named = {"code", "witness", "facets", "redundant", *(["map"] if claim.maps else [])}
     for i in range(claim.regions):
         record = records.next(f"region {i}")
         only(record, named, f"region {i}")
         code = claim.add_new(record, network.hinges, f"region {i}")
-        walls = _region_walls(network, domain, code, record if claim.maps else None, f"region {i}")
-        crossings += _region(network, domain, record, walls, edge, f"region {i}")
+        mapped = record if claim.maps else None
+        walls = _region_walls(network, domain, edge, code, mapped, f"region {i}")
+        check = _region if box is None else partial(_region_in, box)
+        crossings += check(network, domain, record, walls, edge, f"region {i}")
     unexplored = 0
     for place, code_behind, neighbour in crossings:
         behind = claim.places.get(code_behind, -1)
@@ -107,7 +113,7 @@ def _facets(network: Network, domain: Domain, claim: Claim, records: Records) ->
 
 
 def _region_walls(
-    network: Network, domain: Domain, code: int, mapped: Any, place: str
+    network: Network, domain: Domain, edge: Edge, code: int, mapped: Any, place: str
 ) -> list[Values]:
     """The distinct halfspaces that a code means: of the domain, then of the hinges in order;
     coprime, positive inside.
@@ -117,7 +123,7 @@ def _region_walls(
     hinges, outputs, one = walk(
         network, domain, columns, [0] * dim + [1], lambda hinge, _: bits[hinge]
     )
-    found = dict.fromkeys(coprime(wall) for wall in domain.walls)
+    found = dict(edge)
     for j, (bit, row) in enumerate(zip(bits, hinges, strict=True)):
         if any(row[:-1]):
             found[coprime(row if bit else [-x for x in row])] = None
@@ -135,12 +141,7 @@ def _region_walls(
 
 
 def _region(
-    network: Network,
-    domain: Domain,
-    record: Any,
-    walls: list[Values],
-    edge: set[Values],
-    place: str,
+    network: Network, domain: Domain, record: Any, walls: list[Values], edge: Edge, place: str
 ) -> Iterator[_Crossing]:
     """Check witness, facets and redundancy proofs of one region; the facets that are not on the
     edge of the domain.
@@ -172,14 +173,56 @@ def _region(
         if walls[name] in edge:
             if neighbour is not None:
                 raise Rejected(f"{place}, wall {name}: a neighbour beyond the edge of the domain")
-        elif type(neighbour) is not int:
-            raise Rejected(f"{place}, wall {name}: the neighbour is not named")
         else:
-            yield (
-                f"{place}, wall {name}",
-                _code_outside(network, domain, walls[name], point),
-                neighbour,
-            )
+            yield _crossing(network, domain, walls[name], point, neighbour, f"{place}, wall {name}")
+
+
+def _crossing(
+    network: Network, domain: Domain, wall: Values, point: Integers, neighbour: Any, place: str
+) -> _Crossing:
+    """A facet that is not on the edge of the domain, with the code just outside."""
+    if type(neighbour) is not int:
+        raise Rejected(f"{place}: the neighbour is not named")
+    return place, _code_outside(network, domain, wall, point), neighbour
+
+
+def _region_in(
+    box: Box,
+    network: Network,
+    domain: Domain,
+    record: Any,
+    walls: list[Values],
+    edge: Edge,
+    place: str,
+) -> Iterator[_Crossing]:
+    """Check witness, facets and redundancy proofs of one region of kind `bounded`; the facets."""
+    inner = range(len(edge), len(walls))
+    witness = scaled(get(record, "witness", str, place), domain.dim, f"{place}, witness")
+    own = [walls[k] for k in inner]
+    if not box.holds(witness) or any(dot(wall, witness) <= 0 for wall in own):
+        raise Rejected(f"{place}: the witness is not strictly inside all walls")
+    facets = [entries(facet, 3, f"{place}, facets") for facet in get(record, "facets", list, place)]
+    proofs = [
+        entries(proof, 2, f"{place}, redundant") for proof in get(record, "redundant", list, place)
+    ]
+    told = [entry[0] for entry in (*facets, *proofs)]
+    indices(told, len(walls), f"{place}, walls named")
+    if any(name < len(edge) for name in told):
+        raise Rejected(f"{place}: a wall of the domain is named")
+    rows = [*box.others, *(walls[facet[0]] for facet in facets)]
+    multipliers = {
+        name: integers(text, len(rows) + 1, f"{place}, wall {name}") for name, text in proofs
+    }
+    crossed = {facet[0] for facet in facets}
+    for name in inner:
+        if name not in crossed:
+            box.require_redundant(walls[name], rows, multipliers.get(name), f"{place}, wall {name}")
+    for name, text, neighbour in facets:
+        point, where = scaled(text, domain.dim, f"{place}, wall {name}"), f"{place}, wall {name}"
+        inside = box.holds(point) and all(dot(walls[k], point) > 0 for k in inner if k != name)
+        if dot(walls[name], point) or not inside:
+            raise Rejected(f"{where}: the point is not in the relative interior of the facet")
+        yield _crossing(network, domain, walls[name], point, neighbour, where)
 
 
 def _redundant(walls: list[Values], name: int, proof: Any, facets: Integers, place: str) -> None:

@@ -103,10 +103,7 @@ def walk(
     for block in (domain.chart, *network.blocks):
         inner, factor = state, 1
         for layer in block.layers:
-            inner = [
-                [dot(row, column) + b * o for row, b in zip(layer.weight, layer.bias, strict=True)]
-                for column, o in zip(inner, one, strict=True)
-            ]
+            inner = [layer.image(column, o) for column, o in zip(inner, one, strict=True)]
             one, factor = [layer.denominator * o for o in one], layer.denominator * factor
             inner, one, factor = activate(layer, inner, one, factor, hinges, choose)
             if not layer.pieces:

@@ -57,6 +57,14 @@ class Halfspace:
         return not any(self.normal)
 
     @cached_property
+    def axis(self) -> int | None:
+        """The only coordinate that it depends on, or None."""
+        normal = self.coefficients[:-1]
+        if normal.count(0) != len(normal) - 1:
+            return None
+        return next(j for j, x in enumerate(normal) if x)
+
+    @cached_property
     def opposite(self) -> Halfspace:
         """The open halfspace on the other side of the same hyperplane."""
         return Halfspace(tuple(-x for x in self.coefficients))
@@ -169,6 +177,11 @@ def is_farkas(halfspaces: Iterable[Halfspace], multipliers: Iterable[Rational], 
         if multiplier < 0:
             return False
         positive = positive or multiplier > 0
+        axis = halfspace.axis
+        if axis is not None:  # the other entries are zero
+            total[axis] += multiplier * halfspace.coefficients[axis]
+            total[-1] += multiplier * halfspace.offset
+            continue
         total = [t + multiplier * c for t, c in zip(total, halfspace.coefficients, strict=True)]
     return positive and all(x == 0 for x in total[:-1]) and total[-1] <= 0
 

@@ -20,12 +20,14 @@ from exact.arithmetic.linear_algebra import dot, independent_rows, matrix, null_
 from exact.arithmetic.numbers import FloatArray, Rational
 from exact.errors import EngineDefect, certain
 from exact.geometry.budgets import Watch
+from exact.geometry.polyhedra import boxes
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is_farkas, is_inside
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
 _UNLIMITED = Watch(most_bytes=float("inf"))
+_FEW = 16  # dimensions beyond which bounds are not counted among the rows
 _DENSE = (
     128  # the highest dimension in which the dense simplex proposes: its work grows with the cube
 )
@@ -61,6 +63,8 @@ def strict_feasibility(
     constant = next((i for i, h in enumerate(halfspaces) if h.is_constant and h.offset <= 0), None)
     if constant is not None:
         return Farkas((constant,), (_ONE,))
+    if dim > _FEW and (parts := boxes.split(halfspaces, dim)) is not None:
+        return _in_box(halfspaces, parts, watch)
     active = [i for i, h in enumerate(halfspaces) if not h.is_constant]
     if not active:
         return Interior((0,) * dim + (1,))
@@ -69,6 +73,19 @@ def strict_feasibility(
     if isinstance(result, Interior):
         return result
     return Farkas(tuple(active[k] for k in result.rows), result.multipliers)
+
+
+def _in_box(halfspaces: Sequence[Halfspace], parts: boxes.Split, watch: Watch) -> Interior | Farkas:
+    """The answer where every coordinate has two bounds: of the others alone, in their box."""
+    found = boxes.feasible([halfspaces[i] for i in parts.others], parts.bounds, watch)
+    if not isinstance(found, boxes.Weights):
+        return Interior(found)
+    pairs = [(i, x) for i, x in zip(parts.others, found.of_rows, strict=True) if x != 0]
+    for j, x in enumerate(found.normal):
+        if x != 0:
+            place = (parts.upper if x > 0 else parts.lower)[j]
+            pairs.append((place, abs(x / halfspaces[place].coefficients[j])))
+    return Farkas(tuple(i for i, _ in pairs), tuple(x for _, x in pairs))
 
 
 def _checked(result: Interior | Farkas, rows: Sequence[Halfspace], dim: int) -> Interior | Farkas:

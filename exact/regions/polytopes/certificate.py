@@ -1,4 +1,4 @@
-"""Certificates of flat domains: kinds `complex` and `facets`.
+"""Certificates of flat domains: kinds `complex`, `facets` and `bounded`.
 
 An engine that builds the complex of all faces gives kind `complex`: vertices, faces, cells. For
 every other one each region gets a point inside, a point in every facet with the region behind it,
@@ -17,12 +17,14 @@ import numpy as np
 from exact.errors import Unsupported, require
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Flat, FlatDomain
+from exact.geometry.polyhedra.boxes import Split
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, header, hexadecimal, matrix_rows, over_common
+from exact.regions.polytopes.bounded_facets import bounds_of, inner_proofs
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.facets import code_behind, facet_proofs, region_walls
 
@@ -72,8 +74,9 @@ class _Writer:
         elif complete and self.cells.faces is not None:
             yield from self._complex(self.cells.faces, order)
         else:
-            yield self._header("facets", complete)
-            yield from self._facets(order)
+            box = bounds_of(self.flat.walls, self.flat.dim)
+            yield self._header("facets" if box is None else "bounded", complete)
+            yield from self._facets(order, box)
 
     def _header(
         self, kind: str, complete: bool, faces: Sequence[int] = (), cube: bool = False
@@ -115,13 +118,39 @@ class _Writer:
         for index in order:
             yield self._region(index) | {"faces": faces.boundary[faces.dim].row(index).tolist()}
 
-    # ---- kind "facets"
+    # ---- kinds "facets" and "bounded"
 
-    def _facets(self, order: Sequence[int]) -> Iterator[Json]:
+    def _facets(self, order: Sequence[int], box: Split | None) -> Iterator[Json]:
         place = {self.cells.codes[index].tobytes(): i for i, index in enumerate(order)}
         shared: dict[int, dict[Halfspace, tuple[Point, int]]] = {}
         for i, index in enumerate(order):
-            yield self._region(index) | self._walls(i, index, place, shared)
+            walls = (
+                self._walls(i, index, place, shared)
+                if box is None
+                else self._walls_in(box, index, place)
+            )
+            yield self._region(index) | walls
+
+    def _walls_in(self, box: Split, index: int, place: Mapping[bytes, int]) -> dict[str, Json]:
+        """Witness, facets inside the domain, and proofs of what is redundant there, but not by the
+        bounds of the domain alone.
+        """
+        bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges).astype(bool).tolist()
+        walls, witness = region_walls(self.network, self.flat, bits), self.cells.witness(index)
+        inner = walls[len(dict.fromkeys(self.flat.walls)) :]
+        first = len(walls) - len(inner)
+        points, proofs = inner_proofs(box, self.flat.walls, inner, witness)
+        entries: list[Json] = [
+            [first + k, hexadecimal(point), self._neighbour(inner[k], point, place)]
+            for k, point in sorted(points.items())
+        ]
+        known = len(box.others)
+        redundant = [
+            [first + k, _multipliers(proof, range(known + len(entries)))]
+            for k, proof in sorted(proofs.items())
+            if proof.rows
+        ]
+        return {"witness": hexadecimal(witness), "facets": entries, "redundant": redundant}
 
     def _walls(
         self,

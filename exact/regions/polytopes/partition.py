@@ -43,6 +43,7 @@ from exact.regions.certificate import Json
 from exact.regions.engine import Problem
 from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
+from exact.regions.polytopes.bounded_facets import bounds_of, edge_facets
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.facets import (
     Wall,
@@ -193,6 +194,9 @@ class FlatPartition(CodedPartition):
         """
         inner, edge = self.facets_between(index), list(dict.fromkeys(self.flat.walls))
         walls = [*edge, *(Halfspace(facet.hyperplane) for facet in inner)]
+        if (box := bounds_of(edge, self.flat.dim)) is not None:
+            own = edge_facets(box, edge, walls[len(edge) :], self.witness_of(index))
+            return [*(Facet((), None, wall.coefficients) for wall in own), *inner]
         true = facet_proofs(walls, self.witness_of(index), self.flat.dim).points if edge else {}
         return [
             *(Facet((), None, wall.coefficients) for i, wall in enumerate(edge) if i in true),

@@ -156,6 +156,7 @@ class _Sweep:
             Tally(check=check),
         )
         self.quarter_zeros = dict[int, list[tuple[int, int]]]()
+        self._begun = begun(curve)
 
     def quarters(self) -> list[Arc]:
         """The whole curve cut at the multiples of a quarter turn of the diamond, the first on top
@@ -169,7 +170,7 @@ class _Sweep:
 
     def _quarter(self, quadrant: int, stop: Rational) -> Arc:
         chain, program = Chain(quadrant), Program.start(quadrant)
-        state, one, form = begun(self.curve)
+        state, one, form = self._begun
         if form is not None:
             chain = chain.extended(FormRoot(((form.a, form.b), (form.b, form.c))))
             program = program.with_root(
