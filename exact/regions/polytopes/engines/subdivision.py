@@ -35,6 +35,7 @@ from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Point, float_rows, is_inside, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
+from exact.propagation.balance import balanced
 from exact.propagation.cursor import advance, begin, layer_halfspaces
 from exact.propagation.enclosures import PointWalk, Stage, stages
 from exact.propagation.region_maps import MapWalk
@@ -87,7 +88,7 @@ class Subdivision(Engine):
                 )
                 assert isinstance(proof, Farkas)
                 return empty_cells(network.hinge_count, proof)
-            walk = stages(network, flat)
+            walk = balanced(stages(network, flat))
         except Stopped:
             return no_cells(job.network.hinge_count)
         points = PointWalk(walk, job.device)
