@@ -285,6 +285,27 @@ def test_integers(widths: tuple[int, ...], most: int) -> None:
         assert 100 * space.decisions["exact"] < space.decisions["filter"]
 
 
+@pytest.mark.parametrize("widths", [(2, 9), (3, 10), (3, 6, 6), (4, 6, 5)], ids=repr)
+def test_thirds(widths: tuple[int, ...]) -> None:
+    """The same without denominators that floats can hold: exact coordinates find the zeros."""
+    for seed in range(2):
+        whole = integral(*widths, seed=seed)
+        layers = [
+            Layer.of(
+                [[x / 3 for x in row] for row in layer.weight.tolist()],
+                [row[0] / 3**k for row in layer.bias.tolist()],
+                layer.activation,
+            )
+            for k, layer in enumerate(whole.layers, 1)
+        ]
+        thirds, domain = Network((Block(tuple(layers)),)), Box(-1, 1, dim=widths[0])
+        cells = compare(thirds, domain)
+        assert cells.decisions["exact"] > 0
+        assert np.array_equal(
+            np.unique(cells.codes, axis=0), np.unique(run(whole, domain).codes, axis=0)
+        )
+
+
 def test_grids() -> None:
     rows = [[int(i == k % 3) for i in range(3)] + [k // 3 - 1] for k in range(9)]
     behind = [[1, 0, 0, -1, 0, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1, 1, 1, -4]]
