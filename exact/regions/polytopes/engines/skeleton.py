@@ -57,16 +57,16 @@ from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, with_regi
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
 from exact.geometry.polyhedra.lp import Farkas, short_point, strict_feasibility
 from exact.networks.network import Network
-from exact.propagation.balance import balanced
 from exact.propagation.enclosures import PointWalk, stages
-from exact.propagation.grains import denominators
 from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
+from exact.regions.polytopes.engines.balance import balanced
 from exact.regions.polytopes.engines.cones import cells_of_cones, is_made_of_cones
 from exact.regions.polytopes.engines.edge_cutting import EdgeCutter, TooMany
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, mean_inside
+from exact.regions.polytopes.engines.grains import denominators
 from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision, unfinished
 from exact.regions.polytopes.refusals import flat_refusal
 
