@@ -8,6 +8,7 @@ from benchmarks import spheres
 from benchmarks.jobs import Job
 from benchmarks.quantities import Row, quantity, rate, ratio
 from exact.regions.polytopes.engines.skeleton import LEFT
+from exact.regions.polytopes.engines.slivers import FANS
 
 HEADERS = (
     "net",
@@ -20,6 +21,7 @@ HEADERS = (
     "x HiGHS tree",
     "x limit",
     "by the filter",
+    "in fans",
     "peak MB",
     "compiling s",
 )
@@ -32,7 +34,7 @@ def columns(row: Row) -> list[str]:
     job, ours = row["job"], row["ours"]
     name = [job["net"], job["domain"]]
     if "regions" not in ours:
-        return [*name, job["engine"] or "", ours.get("failed", "refused")[:60], *[""] * 8]
+        return [*name, job["engine"] or "", ours.get("failed", "refused")[:60], *[""] * 9]
     own, share = rate(ours), ours["filter_share"]
     device = "" if job["device"] == "cpu" else f" ({job['device']})"
     left = " (left to subdivision)" if ours["decisions"].get(LEFT) else ""
@@ -46,13 +48,23 @@ def columns(row: Row) -> list[str]:
         ratio(own, rate(row.get("highs"))),
         times_limit(ours),
         "" if share is None else f"{100 * share:.3f} %",
+        in_fans(ours),
         quantity(ours["peak_mb"]),
         quantity(ours["compiling"]),
     ]
 
 
+def in_fans(ours: Row) -> str:
+    """The share of the regions that the skeleton read off where more than d hinges meet; nothing
+    for other engines, and for jobs that it left to subdivision.
+    """
+    if ours["engine"] != "skeleton" or ours["decisions"].get(LEFT) or not ours["regions"]:
+        return ""
+    return f"{100 * ours['decisions'].get(FANS, 0) / ours['regions']:.1f} %"
+
+
 def left(rows: Iterable[Row]) -> str:
-    """How many jobs of the skeleton were not simple, so that all faces had to be kept."""
+    """How many jobs of the skeleton wanted a part of the regions, so that all faces were kept."""
     own = [row["ours"] for row in rows if row["ours"].get("engine") == "skeleton"]
     count = sum(1 for ours in own if ours["decisions"].get(LEFT))
     return f"skeleton left {count} of {len(own)} jobs to subdivision" if own else ""

@@ -12,8 +12,8 @@ An edge waits in the bucket of the first neuron that cuts it, so that a layer co
 A neuron cuts each of its edges in a new vertex, on the d - 1 hinges of the edge and its own.
 
 How new vertices are paired. A 2-face that the neuron cuts is convex and has a vertex on either side
-(zeros at vertices are refused), so that exactly two of its edges are cut, and the new edge within
-it joins their cut points. From one of these the other is found by walking around the face on the
+and none on the neuron, so that exactly two of its edges are cut, and the new edge within it joins
+their cut points. From one of these the other is found by walking around the face on the
 side where the neuron is on. At every vertex the walk knows the hinge that it stays on and the one
 that it leaves next, each with the side of it that the face is on: the hinge met at the next vertex
 is in the slot of the twin, and the side of the face is the side to which the twin leaves it. The
@@ -23,9 +23,12 @@ Reading off. A direction makes every edge rise at one end. Each cell, and each f
 vertex: that where its edges all rise. Cells are numbered by their lowest vertices, and are found
 from other vertices by their codes, which are different.
 
-Signs are float64 with a proved error bound; those left open are asked for, and a zero among them is
-refused. Longer than others: numba caches compiled functions by file, so that a kernel stays in one
-file.
+Signs are float64 with a proved error bound; those left open are asked for. Where a hinge is zero at
+a vertex it counts as on or off, one way for all the layer's vertices, as if it were moved by less
+than nothing: see `exact.regions.polytopes.engines.skeleton`. `touch` keeps these zeros, and so
+tells what is one point when the hinges move back: a cut by a hinge that an end of the edge touches
+is at that end, and has its signs. Edges of no length rise by their rows, not their ends. Longer
+than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ UNKNOWN = 2
 DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
 # counters
 VERTICES, PLANES, ASKED, FILTERED, AT, FIRST, COUNT = range(7)
-PHASE, POSITION, NEED, SHIFT, LAYER, CELL = range(7, 13)
-COUNTERS = 13
+PHASE, POSITION, NEED, SHIFT, LAYER, CELL, TOUCHED = range(7, 14)
+COUNTERS = 14
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -75,6 +78,9 @@ class Skeleton(NamedTuple):
     base: Array  # int32 (V): the cell, in front of the layer, where all hinges through v are off
     on: Array  # uint64 (V x W): the hinges that are on
     zero: Array  # uint64 (V x W): the hinges through v
+    # uint64 (V x words of hinges and walls), where n[TOUCHED] says that it is kept: the hinges and
+    # walls on which v lies in the limit, those through v among them
+    touch: Array
     up: Array  # uint32 (V): the half-edges that rise
     height: Array  # float64 (V x 1 or 2): along the direction, and that of q
     slack: Array  # bounds on the errors of the heights
@@ -84,6 +90,9 @@ class Skeleton(NamedTuple):
     aerr: Array
     berr: Array
     anorm: Array
+    # what makes each a multiple of an integer row, with an error of the size of `aerr`; infinite
+    # where that is not known
+    grain: Array
     place: Array  # int32: the hinge of each
     # cells in front of each layer: the rows of its hinges that may cut them, and the code
     start: Array
@@ -100,9 +109,12 @@ class Skeleton(NamedTuple):
     lines: Array
     # the layer of every hinge (-1 for walls), and the words' masks of the layers before each
     layer: Array
+    # int32: hinges of a layer with the same number have parallel rows on every cell; -1 for walls
+    parallel: Array
     before: Array
     table: Array  # int32: open-addressed, cells by layer and code
     own: Array  # uint64 (W): the hinges of the layer
+    raised: Array  # uint64 (W): those of them that are on where they are zero
     alarm: Array
 
 
@@ -246,8 +258,10 @@ def _place(
 
 
 @kernel
-def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float) -> int:
-    """The sign of a row's part in K at a vertex, 0 where it is zero for certain, or UNKNOWN."""
+def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float, least: float) -> int:
+    """The sign of a row's part in K at a vertex, 0 where it is zero for certain, as it is below
+    `least`, or UNKNOWN.
+    """
     d = q.shape[0]
     value, size, norm, bits = row[d + 1], abs(row[d + 1]), 0.0, 0.0
     for i in range(d):
@@ -262,12 +276,15 @@ def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float) -> 
     err += _TINY
     if abs(value) > err:
         return 1 if value > 0 else -1
-    return 0 if value == 0.0 and err <= _TINY else UNKNOWN
+    zero = (value == 0.0 and err <= _TINY) or (abs(value) + err) * _UP < least
+    return 0 if zero else UNKNOWN
 
 
 @kernel
-def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: float) -> int:
-    """The sign of a row without its part in K at a vertex, or UNKNOWN."""
+def _near(
+    row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: float, least: float
+) -> int:
+    """The sign of a row without its part in K at a vertex, 0 below `least`, or UNKNOWN."""
     d = p.shape[0]
     value, size, norm = row[d], abs(row[d]), 0.0
     for i in range(d):
@@ -280,7 +297,18 @@ def _near(row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: floa
     ) * _UP + _TINY
     if abs(value) > err:
         return 1 if value > 0 else -1
-    return UNKNOWN
+    return 0 if (abs(value) + err) * _UP < least else UNKNOWN
+
+
+@kernel
+def _least(planes: Array, aerr: Array, anorm: Array, grain: Array) -> float:
+    """A bound below which a row of grain 1 is zero at the meet of these planes, if any: 1 over the
+    product of the lengths of their integer normals.
+    """
+    product = 1.0
+    for i in range(planes.shape[0]):
+        product *= (anorm[planes[i]] + aerr[planes[i]]) * grain[planes[i]] * _UP
+    return 1.0 / product / _UP if product < 1.0 / _LEAST else 0.0
 
 
 @kernel
@@ -290,6 +318,7 @@ def sign_by_rows(
     aerr: Array,
     berr: Array,
     anorm: Array,
+    grain: Array,
     vertices: Array,
     places: Array,
     signs: Array,
@@ -297,11 +326,13 @@ def sign_by_rows(
     """The sign of row places[i], not of the table, at vertices[i], or UNKNOWN."""
     far = c.q.shape[0] > 1
     for i in range(vertices.shape[0]):
-        v, h, sign = vertices[i], places[i], 0
+        v, h, sign, least = vertices[i], places[i], 0, 0.0
+        if grain[h] < np.inf:
+            least = _least(c.plane[v], c.aerr, c.anorm, c.grain) / grain[h] / _UP
         if far:
-            sign = _at_infinity(row[h], aerr[h], anorm[h], c.q[v], c.qe[v])
+            sign = _at_infinity(row[h], aerr[h], anorm[h], c.q[v], c.qe[v], least)
         if sign == 0:
-            sign = _near(row[h], aerr[h], berr[h], anorm[h], c.p[v], c.pe[v])
+            sign = _near(row[h], aerr[h], berr[h], anorm[h], c.p[v], c.pe[v], least)
         signs[i] = sign
 
 
@@ -398,6 +429,25 @@ def _first_cut(on: Array, zero: Array, own: Array, v: int, w: int, after: int) -
 
 
 @kernel
+def count_zeros(c: Skeleton, counts: Array) -> None:
+    """For every hinge of the layer, the edges that it is zero at one end of: those where it is on
+    at the other, and those where it is off (places x 2).
+    """
+    shift, twin, on, touch, own = c.n[SHIFT], c.twin, c.on, c.touch, c.own
+    for half in range(c.n[VERTICES] << shift):
+        if twin[half] > half:
+            v, w = half >> shift, np.int64(twin[half]) >> shift
+            for k in range(own.shape[0]):
+                one = (touch[v, k] ^ touch[w, k]) & own[k]
+                while one != 0:
+                    bit = one & (~one + np.uint64(1))
+                    one ^= bit
+                    counts[
+                        (k << 6) + _lowest_bit(bit), 0 if (on[v, k] | on[w, k]) & bit else 1
+                    ] += 1
+
+
+@kernel
 def fill_buckets(c: Skeleton) -> None:
     """Put every edge that the layer cuts into its bucket."""
     shift, twin = c.n[SHIFT], c.twin
@@ -421,6 +471,29 @@ def _slot_of(hinge: Array, v: int, place: int) -> int:
 
 
 @kernel
+def _closer(c: Skeleton, x: int, h: int, place: int) -> int:
+    """The sign of a hinge at a vertex that floats leave open, where denominators or a parallel
+    hinge through the vertex tell: 1 or -1, as the hinge is raised where it is zero, or UNKNOWN.
+    """
+    sign, least, bit = 0, 0.0, np.uint64(1) << np.uint64(place & 63)
+    if c.grain[h] < np.inf:
+        least = _least(c.plane[x], c.aerr, c.anorm, c.grain) / c.grain[h] / _UP
+    if c.q.shape[0] > 1:
+        sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x], least)
+        for i in range(c.hinge.shape[1]):
+            if sign == UNKNOWN and c.parallel[c.hinge[x, i]] == c.parallel[place]:
+                sign = 0
+    if sign == 0:
+        sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x], least)
+    if sign != 0:
+        return sign
+    if c.n[TOUCHED] == 0:  # exactly, so that touches are kept from then on
+        return UNKNOWN
+    c.touch[x, place >> 6] |= bit
+    return 1 if c.raised[place >> 6] & bit != 0 else -1
+
+
+@kernel
 def _new_vertices(c: Skeleton, place: int) -> int:
     """Cut the edges n[AT], ... of the list by a hinge; NEEDS_SIGNS where `asked` is full, BROKEN
     where a row is missing, which cannot be. One loop, as a call that hands on all arrays costs as
@@ -433,7 +506,7 @@ def _new_vertices(c: Skeleton, place: int) -> int:
     """
     d, twin, shift, n, hinge, plane = c.p.shape[1], c.twin, c.n[SHIFT], c.n, c.hinge, c.plane
     mask, far, slack = (1 << shift) - 1, c.q.shape[0] > 1, (c.aerr, c.berr, c.anorm)
-    on, zero, layers, layer = c.on, c.zero, c.layer, c.layer[place]
+    on, zero, touch, layers, layer = c.on, c.zero, c.touch, c.layer, c.layer[place]
     k, bit = place >> 6, np.uint64(1) << np.uint64(place & 63)
     while n[AT] < n[COUNT]:
         if n[ASKED] + 64 * c.own.shape[0] > c.asked.shape[0]:
@@ -453,6 +526,14 @@ def _new_vertices(c: Skeleton, place: int) -> int:
             on[x, j] = on[v, j] | on[w, j]
         zero[x, k] |= bit
         on[x, k] &= ~bit
+        side = np.int64(on[v, k] & bit != 0)
+        end, still = v, False  # whether the cut is in the limit at an end, and at which
+        if n[TOUCHED] != 0:
+            still = (touch[v, k] | touch[w, k]) & bit != 0
+            end = v if touch[v, k] & bit != 0 else w
+            for j in range(touch.shape[1]):
+                touch[x, j] = touch[end, j] if still else touch[v, j] & touch[w, j]
+            touch[x, k] |= bit
         # up to these layers the cells of v and of w are around x
         deep_v = deep_w = 1 << 30
         if half & 1 and layers[hinge[v, slot]] >= 0:
@@ -485,10 +566,23 @@ def _new_vertices(c: Skeleton, place: int) -> int:
             if h < 0:
                 return BROKEN
             hinge[x, i], plane[x, i] = mine, h
-        side = np.int64(on[v, k] & bit != 0)
         at = (x << shift) + 2 * slot
         twin[half], twin[at + side] = at + side, half
         twin[back], twin[at + 1 - side] = at + 1 - side, back
+        if still:  # at the point of that end, which has all signs but for the hinge's own
+            for i in range(d):
+                c.p[x, i] = c.p[end, i]
+                if far:
+                    c.q[x, i] = c.q[end, i]
+            c.pe[x] = c.pe[end]
+            if far:
+                c.qe[x] = c.qe[end]
+            for j in range(k, c.own.shape[0]):
+                later = c.own[j]
+                if j == k:
+                    later &= np.uint64(0xFFFFFFFFFFFFFFFE) << np.uint64(place & 63)
+                on[x, j] = (on[x, j] & ~later) | (on[end, j] & later)
+            continue
         y = x if far else 0
         c.pe[x], beyond = _place(plane[x], c.row, slack, c.scratch, c.lines, c.p[x], c.q[y], far)
         if far:
@@ -501,9 +595,11 @@ def _new_vertices(c: Skeleton, place: int) -> int:
                 return BROKEN
             sign = 0
             if far:
-                sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x])
+                sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x], 0.0)
             if sign == 0:
-                sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x])
+                sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x], 0.0)
+            if sign == UNKNOWN:
+                sign = _closer(c, x, h, to)
             if sign != 1:
                 on[x, to >> 6] &= ~(np.uint64(1) << np.uint64(to & 63))
             if sign == UNKNOWN:
@@ -562,7 +658,7 @@ def _joined(hinge: Array, twin: Array, shift: int, first: int, stop: int, place:
 def cut(c: Skeleton) -> int:
     """Cut by the hinges of the layer, one after another from n[POSITION] on; says why it stopped.
 
-    NEEDS_SIGNS: `asked` lists what to settle; a zero means that the complex is not simple.
+    NEEDS_SIGNS: `asked` lists what to settle.
     NEEDS_SPACE: n[NEED] more vertices are wanted. BROKEN: the faces do not close, which no exact
     signs can cause. LATE: the alarm was set.
     """
@@ -606,11 +702,68 @@ def cut(c: Skeleton) -> int:
 
 
 @kernel
+def is_still(c: Skeleton, half: int) -> bool:
+    """Whether the two ends of an edge are one point in the limit: then the far end still lies on
+    the hinge that the edge leaves. All hinges at v have independent rows on a cell of the edge.
+    """
+    v, w = half >> c.n[SHIFT], np.int64(c.twin[half]) >> c.n[SHIFT]
+    place = c.hinge[v, (half & ((1 << c.n[SHIFT]) - 1)) >> 1]
+    return c.touch[w, place >> 6] & (np.uint64(1) << np.uint64(place & 63)) != 0
+
+
+@kernel
+def _slope(c: Skeleton, half: int, direction: Array, length: float) -> int:
+    """Whether the direction, whose length is at most `length`, rises along an edge, by the rows of
+    a cell around it: 1, -1 or UNKNOWN.
+
+    The edge leaves hinge s along column s of the inverse of the rows, up to sign: see `_place`.
+    """
+    d, shift, hinge, layers, lines = c.p.shape[1], c.n[SHIFT], c.hinge, c.layer, c.lines
+    turned: Any = 1.0
+    back: Any = np.int64(c.twin[half])
+    if half & 1 and layers[hinge[half >> shift, (half & ((1 << shift) - 1)) >> 1]] >= 0:
+        half, turned = back, -1.0
+    v, slot = half >> shift, (half & ((1 << shift) - 1)) >> 1
+    own = np.int64(hinge[v, slot])
+    deep = half & 1 and layers[own] >= 0
+    bit = np.uint64(1) << np.uint64(own & 63)
+    if deep:
+        c.on[v, own >> 6] |= bit
+    known: Any = True
+    for i in range(d):
+        h: Any = np.int64(c.plane[v, i])
+        mine = np.int64(hinge[v, i])
+        if deep and layers[mine] > layers[own]:
+            cell = _find(c.table, c.code, layers[mine], c.on[v], c.before[layers[mine]])
+            h = -1 if cell < 0 else _plane_of(c.place, c.start[cell], c.rows[cell], mine)
+        known &= h >= 0
+        for j in range(d):
+            c.scratch[0, i, j] = c.row[h, j]
+        lines[4, i], lines[6, i] = c.aerr[h], c.anorm[h]
+    if deep:
+        c.on[v, own >> 6] &= ~bit
+    gap = _prepare(c.scratch, lines) if known else np.inf
+    if not gap < 0.5:
+        return UNKNOWN
+    value, size = 0.0, 0.0
+    for j in range(d):
+        t = direction[j] * c.scratch[1, j, slot]
+        value += t
+        size += abs(t)
+    err = (length * lines[0, slot] * gap / (1.0 - gap) + (d + 3) * _U * size) * _UP + _TINY
+    if not half & 1:
+        turned = -turned
+    if abs(value) > err:
+        return 1 if value * turned > 0 else -1
+    return UNKNOWN
+
+
+@kernel
 def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
     """Set `up`: the half-edges along which `direction` rises. Returns how many edges floats leave
     open; of these as many as fit are listed in `unsure`, by one of their half-edges.
     """
-    d, count, shift = c.p.shape[1], 0, c.n[SHIFT]
+    d, count, shift, n = c.p.shape[1], 0, c.n[SHIFT], c.n
     twin, up, height, slack, mask = c.twin, c.up, c.height, c.slack, (1 << shift) - 1
     length = 0.0
     for i in range(d):
@@ -636,6 +789,8 @@ def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
             continue
         v, w = half >> shift, other >> shift
         sign = 0
+        if n[TOUCHED] != 0 and is_still(c, half):
+            sign = UNKNOWN
         for far in range(height.shape[1] - 1, -1, -1):
             if sign == 0:
                 value = height[w, far] - height[v, far]
@@ -643,6 +798,8 @@ def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
                 err += (abs(height[v, far]) + abs(height[w, far])) * 2 * _U
                 if err > 0.0 or far == 0:
                     sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
+        if sign == UNKNOWN:
+            sign = _slope(c, half, direction, length)
         if sign == UNKNOWN:
             if count < unsure.shape[0]:
                 unsure[count] = half

@@ -239,10 +239,13 @@ def _bounds(op: Affine, sizes: Tensor) -> Tensor:
 
 
 class PointWalk:
-    """Carries points of the domain (parameters) through the hidden layers, on one device."""
+    """Carries points of the domain (parameters) through the hidden layers, on one device.
+
+    `is_level` says whether the part in K of some sign so far was not seen to differ from zero.
+    """
 
     def __init__(self, stages: Sequence[Stage], device: str) -> None:
-        self._device = device
+        self._device, self.is_level = device, False
         self._stages = [
             Stage(
                 tuple(s if isinstance(s, str) else s.to(device) for s in stage.steps),
@@ -299,7 +302,9 @@ class PointWalk:
             return signs
         assert points.ey is not None
         y, sizes = _values(stage.last, points.y, points.ey, False)
-        high = _certain_sign(y, _bounds(stage.last, sizes)).repeat_interleave(len(columns), dim=1)
+        high = _certain_sign(y, _bounds(stage.last, sizes))
+        self.is_level |= bool((high.abs() != 1).any())
+        high = high.repeat_interleave(len(columns), dim=1)
         return torch.where(high == 0, signs, high)
 
 

@@ -65,6 +65,7 @@ LONG: dict[str, dict[str, Job]] = {
         "deep": (network(4, 60, 60, 60), Box(-1, 1, dim=4)),
         "whole space": (network(6, 60), RealSpace(6)),
         "degenerate": (integral(4, 60), RealSpace(4)),
+        "cones": (network(5, 60, 60, spread=0.0), RealSpace(5)),
     },
     "vertices": {
         "simple": (network(8, 60), RealSpace(8)),
@@ -202,13 +203,14 @@ def test_what_was_done_is_kept(engine: str, least: int) -> None:
     [
         *(
             (engine, (network(3, 12, 12), Box(-1, 1, dim=3)))
-            for engine in ("subdivision", "lp_tree", "facet_walk")
+            for engine in ("subdivision", "skeleton", "lp_tree", "facet_walk")
         ),
         ("brute_force", (network(2, 5, 4), Box(-1, 1, dim=2))),
         *(
             (engine, (integral(3, 12), RealSpace(3)))
-            for engine in ("subdivision", "vertices", "lp_tree")
+            for engine in ("subdivision", "skeleton", "vertices", "lp_tree")
         ),
+        ("skeleton", (network(3, 12, 12, spread=0.0), Box(-1, 1, dim=3))),
         *(
             (engine, (network(3, 40, 40), Segment([-1] * 3, [1] * 3)))
             for engine in ("circle", "nested_roots")
@@ -245,10 +247,16 @@ def _stopping_after(left: Any) -> Any:
     return look
 
 
-@pytest.mark.parametrize("engine", ["subdivision", "vertices", "lp_tree", "facet_walk"])
-def test_regions_are_as_many_as_asked_for(engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "width"),
+    [
+        ("skeleton", 14),
+        *((e, 40) for e in ("subdivision", "skeleton", "vertices", "lp_tree", "facet_walk")),
+    ],
+)
+def test_regions_are_as_many_as_asked_for(engine: str, width: int) -> None:
     found = enumerate_regions(
-        network(4, 40), RealSpace(4), engine=engine, budget=Budget(regions=700)
+        network(4, width), RealSpace(4), engine=engine, budget=Budget(regions=700)
     )
     assert (len(found), found.outcome) == (700, Outcome.BUDGET_REACHED)
     assert "the budget of 700 regions is reached" in found.evidence

@@ -1,5 +1,5 @@
 """The skeleton: its regions, facets and vertices are those of the complex of all faces, on every
-kind of domain; what is not simple is left to `subdivision`, and said.
+kind of domain; where more than d hinges meet, too, and then says so.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ from exact.check import Status
 from exact.errors import EngineDefect
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.faces import SymbolicPoint
+from exact.geometry.polyhedra.halfspace import is_inside
 from exact.networks.layers import Block
 from exact.propagation.enclosures import UNKNOWN, PointWalk, Stage, stages
 from exact.propagation.region_maps import MapWalk
 from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.engines import edge_cutting
+from exact.regions.polytopes.engines import edge_cutting, skeleton
 from exact.regions.polytopes.engines.edge_cutting import EdgeCutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
 from exact.regions.polytopes.engines.skeleton import COSTS, LEFT, Skeleton
+from exact.regions.polytopes.engines.slivers import FANS
 from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
@@ -84,14 +86,19 @@ def compare(network: Network, domain: FlatDomain) -> FlatCells:
         region = own.regions[index]
         assert network.code(region.witness) == region.code
         walls, others = own.walls_known(index), its.walls_known(index)
-        assert {wall.coefficients for wall in walls} == {wall.coefficients for wall in others}
+        own_walls, its_walls = ({w.coefficients for w in some} for some in (walls, others))
+        # of cones in a box nobody knows which of its walls they reach
+        assert its_walls <= own_walls if "cones" in cells.evidence else its_walls == own_walls
     return cells
 
 
-def is_left(cells: FlatCells) -> bool:
-    """Whether subdivision did it, which both evidence and decisions must say then."""
-    assert ("all faces were kept" in cells.evidence) == (LEFT in cells.decisions)
-    return LEFT in cells.decisions
+def is_simple(cells: FlatCells) -> bool:
+    """Whether all vertices are, which both evidence and decisions must say; and nothing was left to
+    the complex of all faces.
+    """
+    assert LEFT not in cells.decisions and "all faces" not in cells.evidence
+    assert ("not simple" in cells.evidence) == (FANS in cells.decisions)
+    return FANS not in cells.decisions
 
 
 @pytest.mark.parametrize(
@@ -100,27 +107,27 @@ def is_left(cells: FlatCells) -> bool:
     ids=repr,
 )
 def test_boxes(widths: tuple[int, ...]) -> None:
-    assert not is_left(compare(generic(*widths), Box(-1, Fraction(3, 2), dim=widths[0])))
+    assert is_simple(compare(generic(*widths), Box(-1, Fraction(3, 2), dim=widths[0])))
 
 
 @pytest.mark.parametrize("widths", [(1, 4, 4), (2, 6, 6), (3, 9), (3, 5, 5), (4, 5, 5)], ids=repr)
 def test_whole_space(widths: tuple[int, ...]) -> None:
-    assert not is_left(compare(generic(*widths, seed=1), RealSpace(widths[0])))
+    assert is_simple(compare(generic(*widths, seed=1), RealSpace(widths[0])))
 
 
 @pytest.mark.parametrize(
     "domain", [SIMPLEX, WEDGE, Plane([0, 0, 0], [1, 0, 1], [0, 1, 3])], ids=repr
 )
 def test_polyhedra_and_planes(domain: FlatDomain) -> None:
-    assert not is_left(compare(generic(3, 6, 5, seed=2), domain))
+    assert is_simple(compare(generic(3, 6, 5, seed=2), domain))
 
 
 def test_a_line() -> None:
-    assert not is_left(compare(generic(3, 6, 5), Line([0, 1, 0], [1, 1, 2])))
+    assert is_simple(compare(generic(3, 6, 5), Line([0, 1, 0], [1, 1, 2])))
 
 
 def test_more_hinges_than_bits_in_a_word() -> None:
-    assert not is_left(compare(generic(2, 70, 9, seed=3), Box(0, Fraction(1, 2), dim=2)))
+    assert is_simple(compare(generic(2, 70, 9, seed=3), Box(0, Fraction(1, 2), dim=2)))
 
 
 def test_activations_and_skips() -> None:
@@ -130,7 +137,7 @@ def test_activations_and_skips() -> None:
         for activation in (HardTanh(), ReLU())
     )
     network = Network((Block((first, second), residual=True), Block((second,))))
-    assert not is_left(compare(network, Box(-3, Fraction(7, 2), dim=3)))
+    assert is_simple(compare(network, Box(-3, Fraction(7, 2), dim=3)))
 
 
 def test_counts_of_generic_hyperplanes() -> None:
@@ -138,7 +145,7 @@ def test_counts_of_generic_hyperplanes() -> None:
     for dim, planes in ((1, 7), (2, 8), (3, 8), (4, 7), (7, 3)):
         cells = run(generic(dim, planes), RealSpace(dim))
         assert len(cells) == sum(comb(planes, i) for i in range(dim + 1))
-        assert not is_left(cells)
+        assert is_simple(cells)
 
 
 def test_vertices_and_edges_are_those_of_the_complex() -> None:
@@ -180,7 +187,7 @@ def test_multiples_of_neurons_count_once() -> None:
         ]
     )
     for domain in (Box(-1, 1, dim=2), RealSpace(2)):
-        assert not is_left(compare(network, domain))
+        assert is_simple(compare(network, domain))
 
 
 def test_multiples_of_what_is_zero_everywhere_are_off() -> None:
@@ -188,7 +195,7 @@ def test_multiples_of_what_is_zero_everywhere_are_off() -> None:
     second = ([[1, 1], [-1, -1], [2, 2]], [0, 0, 0])
     network = tensors.mlp([([[1, 0], [0, 1]], [-9, -9]), second, ([[1, 1, 1]], [0])])
     cells = compare(network, Box(-1, 1, dim=2))
-    assert (cells.bits.any(), is_left(cells)) == (False, False)
+    assert (cells.bits.any(), is_simple(cells)) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -201,23 +208,200 @@ def test_multiples_of_what_is_zero_everywhere_are_off() -> None:
     ],
     ids=repr,
 )
-def test_what_is_not_simple_is_left_to_subdivision(rows: list[list[int]]) -> None:
-    assert is_left(compare(hidden(rows), Box(-1, 1, dim=2)))
+def test_fans_in_the_plane(rows: list[list[int]]) -> None:
+    cells = compare(hidden([*rows, [3, 7, 1]]), Box(-1, 1, dim=2))
+    assert not is_simple(cells)
+    assert 0 < cells.decisions[FANS] <= len(cells)
 
 
-def test_zero_biases_are_left_to_subdivision() -> None:
+@pytest.mark.parametrize(
+    "domain",
+    [RealSpace(3), Box(-1, 2, dim=3), Box(0, 1, dim=3), HPolytope([[1, 2, 3, 0], [2, -1, 1, 2]])],
+    ids=repr,
+)
+def test_cones(domain: FlatDomain) -> None:
+    """Without biases: from sections, all in the fan of 0."""
+    cells = compare(without_biases(3, 4, 4), domain)
+    assert not is_simple(cells)
+    assert "cones" in cells.evidence
+    assert cells.decisions[FANS] == len(cells)
+    assert all(is_inside(domain.flat().walls, cells.witness(i)) for i in range(len(cells)))
+
+
+def without_biases(*widths: int) -> Network:
+    generator = np.random.default_rng(0)
+    layers = [(generator.normal(size=(m, n)), None) for n, m in pairwise(widths)]
+    return tensors.mlp([*layers, (np.ones((1, widths[-1])), None)])
+
+
+def test_cones_whose_facets_lie_in_the_plane_of_one_coordinate() -> None:
+    """Which are found from the planes of the other."""
+    rows = [[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 2, 3], [1, -1, 0]]
+    for network in (tensors.mlp([(rows, None), ([[1] * 5], None)]), without_biases(3, 5)):
+        for domain in (RealSpace(3), Box(-1, 1, dim=3)):
+            assert "cones" in compare(network, domain).evidence
+    assert len(run(tensors.mlp([([[0, 0]], None), ([[1]], None)]), RealSpace(2))) == 1
+
+
+def test_what_is_no_cone() -> None:
+    """Where 0 lies outside, where a hinge does not go through 0, behind a step, in a line."""
+    network, apart = without_biases(3, 4, 4), Box(1, 2, dim=3)
+    hard = tensors.mlp([(np.eye(3), None), (np.ones((1, 3)), None)], HardTanh())
+    for cells in (
+        compare(network, apart),
+        compare(network, Plane([0, 0, 1], [1, 0, 1], [0, 1, 3])),
+        compare(network, Line([0, 0, 0], [1, 1, 2])),
+        compare(hard, RealSpace(3)),
+        compare(generic(3, 4), RealSpace(3)),
+    ):
+        assert "cones" not in cells.evidence
+
+
+def integral(*widths: int, most: int = 1, seed: int = 0) -> Network:
+    """Small integers, biases too."""
+    generator = np.random.default_rng(seed)
+    layers = [
+        (generator.integers(-most, most + 1, (m, n)), generator.integers(-most, most + 1, m))
+        for n, m in pairwise(widths)
+    ]
+    return tensors.mlp([*layers, (np.ones((1, widths[-1])), None)])
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [(1, 5, 5, 4), (2, 12), (2, 6, 6, 6), (3, 14), (3, 7, 7), (3, 5, 5, 5), (4, 7, 6), (5, 6, 5)],
+    ids=repr,
+)
+@pytest.mark.parametrize("most", [1, 2])
+def test_integers(widths: tuple[int, ...], most: int) -> None:
+    """Nothing but denominators and floats decides, in the box and next to nothing else in R^d;
+    cells that vanish are many.
+    """
+    for seed in range(2):
+        network = integral(*widths, most=most, seed=seed)
+        box = compare(network, Box(-1, 1, dim=widths[0]))
+        space = compare(network, RealSpace(widths[0]))
+        assert box.decisions["exact"] == 0
+        assert 100 * space.decisions["exact"] < space.decisions["filter"]
+
+
+@pytest.mark.parametrize("widths", [(2, 9), (3, 10), (3, 6, 6), (4, 6, 5)], ids=repr)
+def test_thirds(widths: tuple[int, ...]) -> None:
+    """The same without denominators that floats can hold: exact coordinates find the zeros."""
+    for seed in range(2):
+        whole = integral(*widths, seed=seed)
+        layers = [
+            Layer.of(
+                [[x / 3 for x in row] for row in layer.weight.tolist()],
+                [row[0] / 3**k for row in layer.bias.tolist()],
+                layer.activation,
+            )
+            for k, layer in enumerate(whole.layers, 1)
+        ]
+        thirds, domain = Network((Block(tuple(layers)),)), Box(-1, 1, dim=widths[0])
+        cells = compare(thirds, domain)
+        assert cells.decisions["exact"] > 0
+        assert np.array_equal(
+            np.unique(cells.codes, axis=0), np.unique(run(whole, domain).codes, axis=0)
+        )
+
+
+def test_grids() -> None:
+    rows = [[int(i == k % 3) for i in range(3)] + [k // 3 - 1] for k in range(9)]
+    behind = [[1, 0, 0, -1, 0, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1, 1, 1, -4]]
+    layers = [([row[:-1] for row in some], [row[-1] for row in some]) for some in (rows, behind)]
+    network = tensors.mlp([*layers, ([[1, 1]], [0])])
+    for domain in (Box(-1, 1, dim=3), Box(-2, 2, dim=3), RealSpace(3)):
+        compare(network, domain)
+    assert len(run(hidden(rows), RealSpace(3))) == 4**3
+
+
+def deep(*layers: Sequence[Sequence[Any]]) -> Network:
+    """Hidden layers whose rows end with the bias."""
+    parts = [([row[:-1] for row in rows], [row[-1] for row in rows]) for rows in layers]
+    return tensors.mlp([*parts, ([[1] * len(layers[-1])], [0])])
+
+
+def test_hinges_that_coincide_on_some_cells_only() -> None:
+    """Where y < 0 three hinges are one, and a fourth, turned round, too: what vanishes between them
+    has two neighbours in a row.
+    """
+    first = [[1, 0, 0], [0, 1, 0]]
+    second = [[1, 0, "-1/2"], [1, 1, "-1/2"], [2, 3, -1], [-1, 1, "1/2"]]
+    cells = compare(deep(first, second), Box(-1, 1, dim=2))
+    assert not is_simple(cells)
+    assert cells.pairs is not None
+    bits = cells.bits
+    flips = [int((bits[a] ^ bits[b]).sum()) for a, b in cells.pairs()]
+    assert max(flips) == 4
+    compare(deep(first, second), RealSpace(2))
+
+
+@pytest.mark.parametrize("rows", [[[1, 1, 0], [-1, -1, 0]], [[-1, -1, 0], [2, 2, 0]]], ids=repr)
+def test_opposites_of_what_vanishes_on_some_cells_are_off_there(rows: list[list[int]]) -> None:
+    """Where both neurons in front are dead, a hinge and its opposite vanish."""
+    first = [[1, 0, "-1/2"], [0, 1, "-1/2"]]
+    for domain in (Box(-1, 1, dim=2), RealSpace(2)):
+        cells = compare(deep(first, [*rows, [1, 2, -1]]), domain)
+        assert not is_simple(cells)
+        assert any(not row.any() for row in cells.bits)
+
+
+def test_a_hinge_that_vanishes_on_a_cell_is_off_there() -> None:
+    """Though fewer edges were cut if it were on, where it is zero."""
+    first = [[1, 0, 0], [0, 1, 0], [-1, -1, 0]]
+    for rows in ([[1, 1, 0, 0]], [[1, 0, 0, 0], [1, 1, 1, 0]], [[1, 1, 0, 0], [-1, 3, 1, 0]]):
+        for domain in (Box(-1, 1, dim=2), Box(-3, 1, dim=2), Box([-1, 0], [1, 2])):
+            compare(deep(first, rows), domain)
+            compare(deep(first, [[*rows[0][:-1], "1/9"], *rows]), domain)
+
+
+def test_a_hinge_moves_to_the_side_that_cuts_less() -> None:
+    """Out of the domain, where it lies on a wall or touches a vertex; none vanishes then."""
+    for sign in (1, -1):
+        rows = [[sign, 0, sign], [-sign, -sign, 2 * sign], [1, 2, "1/7"]]
+        cells = compare(hidden(rows), Box(-1, 1, dim=2))
+        assert not is_simple(cells)
+        assert "; 0 cells that vanish" in cells.evidence
+
+
+@pytest.mark.parametrize("scales", [(1e150, 1e-150), (1e-150, 1e-150), (1e150, 1e100)], ids=repr)
+def test_scales_beyond_the_squares_of_floats(scales: tuple[float, float]) -> None:
+    """The same regions, by floats alone."""
+    generator, power, layers = np.random.default_rng(1), 1.0, []
+    for scale, (n, m) in zip(scales, ((3, 6), (6, 6)), strict=True):
+        power *= scale
+        layers.append((generator.normal(size=(m, n)) * scale, generator.normal(size=m) * power))
+    cells = compare(tensors.mlp([*layers, (np.ones((1, 6)), None)]), Box(-1, 1, dim=3))
+    assert cells.decisions["exact"] == 0
+
+
+def test_walls_that_hinges_touch() -> None:
+    """On the domain's facets, edges and vertices, of polyhedra too."""
+    rows = [[1, 0, 0, 1], [0, 1, 0, -1], [1, 1, 1, -3], [1, 1, 0, -2], [1, -1, 0, 0], [0, 1, 1, 2]]
+    for domain in (Box(-1, 1, dim=3), SIMPLEX, HPolytope([[1, 1, 0, 2], [-1, 1, 0, 2]])):
+        compare(hidden(rows), domain)
+    twice = HPolytope([[1, 0, 1], [0, 1, 1], [1, 1, 2], [-1, -1, 2], [1, 2, 3]])
+    compare(hidden([[1, 0, 0], [1, -1, 0]]), twice)
+
+
+def test_parallel_hinges_in_all_of_space() -> None:
+    """Floats do not see that parallel hinges meet at infinity: the engine knows."""
+    generator = np.random.default_rng(3)
+    weight = generator.normal(size=(5, 3))
+    rows = np.concatenate([weight, weight, -2 * weight, weight[:2]])
     network = tensors.mlp(
-        [(np.random.default_rng(k).normal(size=(4, n)), None) for k, n in enumerate((3, 4))]
-        + [([[1, 1, 1, 1]], None)]
+        [(rows, generator.normal(size=len(rows))), (np.ones((1, len(rows))), None)]
     )
-    assert is_left(compare(network, RealSpace(3)))
+    cells = compare(network, RealSpace(3))
+    assert (is_simple(cells), cells.decisions["exact"]) == (True, 0)
 
 
 def test_a_vertex_of_the_domain_that_is_not_simple() -> None:
     pyramid = HPolytope(
         [[1, 0, -1, 1], [-1, 0, -1, 1], [0, 1, -1, 1], [0, -1, -1, 1], [0, 0, 1, 0]]
     )
-    assert is_left(compare(generic(3, 4), pyramid))
+    assert not is_simple(compare(generic(3, 4), pyramid))
 
 
 def test_nearly_concurrent_hyperplanes() -> None:
@@ -226,9 +410,9 @@ def test_nearly_concurrent_hyperplanes() -> None:
     third, fifth = Fraction(1, 3), Fraction(1, 5)
     rows = [[1, 0, -third], [0, 1, -fifth], [1, 1, tiny - third - fifth]]
     cells = compare(hidden(rows), RealSpace(2))
-    assert (len(cells), is_left(cells)) == (7, False)
+    assert (len(cells), is_simple(cells)) == (7, True)
     assert cells.decisions["exact"] > 0
-    assert not is_left(compare(hidden([[1, 1, -2 - tiny], [1, 1, -2 + tiny]]), Box(-1, 1, dim=2)))
+    assert is_simple(compare(hidden([[1, 1, -2 - tiny], [1, 1, -2 + tiny]]), Box(-1, 1, dim=2)))
 
 
 def test_bounds_that_grow_from_layer_to_layer_leave_little_to_exact_arithmetic() -> None:
@@ -271,9 +455,10 @@ def test_a_direction_that_is_not_generic_is_replaced(monkeypatch: pytest.MonkeyP
         edge_cutting, "_direction", lambda dim, k: (1, 0, 0) if k == 0 else direction(dim, k)
     )
     cells = compare(generic(3, 6, 4), Box(-1, 1, dim=3))
-    assert not is_left(cells)
+    assert is_simple(cells)
     monkeypatch.setattr(edge_cutting, "_direction", lambda dim, k: (1, 0, 0))
-    assert is_left(compare(generic(3, 6, 4), Box(-1, 1, dim=3)))
+    with pytest.raises(EngineDefect, match="direction"):
+        run(generic(3, 6, 4), Box(-1, 1, dim=3))
 
 
 def test_equal_heights_are_seen_exactly() -> None:
@@ -315,9 +500,27 @@ def test_empty_domains(rows: list[list[int]]) -> None:
     assert cells.empty is not None
 
 
-def test_a_budget_of_regions_is_left_to_subdivision() -> None:
-    cells = run(generic(3, 8), RealSpace(3), Budget(regions=9))
-    assert (len(cells), cells.outcome, is_left(cells)) == (9, Outcome.BUDGET_REACHED, True)
+@pytest.mark.parametrize("network", [generic(3, 8), without_biases(3, 8)], ids=repr)
+def test_a_budget_of_regions(network: Network) -> None:
+    """Of few regions the first ones are listed, with what is adjacent among them."""
+    whole = run(network, RealSpace(3))
+    cells = run(network, RealSpace(3), Budget(regions=9))
+    assert (len(cells), cells.outcome) == (9, Outcome.BUDGET_REACHED)
+    assert LEFT not in cells.decisions
+    assert cells.pairs is not None and whole.pairs is not None
+    assert cells.pairs().max() < 9
+    assert {tuple(pair) for pair in cells.pairs()} <= {tuple(pair) for pair in whole.pairs()}
+    enough = run(network, RealSpace(3), Budget(regions=len(whole)))
+    assert (len(enough), enough.outcome) == (len(whole), Outcome.COMPLETE)
+
+
+def test_a_small_part_of_many_regions_is_left_to_subdivision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(skeleton, "_SPARE", 100)
+    cells = run(generic(3, 30), RealSpace(3), Budget(regions=9))
+    assert (len(cells), cells.outcome) == (9, Outcome.BUDGET_REACHED)
+    assert cells.decisions[LEFT] == 1 and "all faces were kept" in cells.evidence
 
 
 def test_seconds_keep_what_was_found() -> None:

@@ -5,12 +5,13 @@ cuts them. Longer than others: all that changes the arrays stands in one file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats
 from exact.errors import EngineDefect, TooLarge, require
@@ -18,36 +19,40 @@ from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.faces import SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.kernels import limits
 from exact.kernels import skeleton as kernel
 from exact.kernels.skeleton import Skeleton
 from exact.networks.layers import Layer
 from exact.propagation.enclosures import PointWalk, Stage
 from exact.propagation.region_maps import MapWalk
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Form
+from exact.regions.polytopes.engines.slivers import FANS, Slivers
 from exact.regions.polytopes.engines.starting_cube import box_of
 
 _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these bounds
+_SHARP = 2.0**-40  # of a vertex known so well nothing is gained by its exact coordinates
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _LARGE = 2**27
 _TRIES = 16  # directions: an edge is perpendicular to a few of them at most
 _OF_VERTICES = (
     *("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack"),
+    "touch",
 )
 _OF_HALVES = ("twin", "link")
-_OF_PLANES = ("row", "aerr", "berr", "anorm", "place")
+_OF_PLANES = ("row", "aerr", "berr", "anorm", "grain", "place")
 _OF_CELLS = ("start", "rows", "code")
 Array = np.ndarray[Any, Any]
 Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
 
 
-class NotSimple(Exception):
-    """More than d hinges and walls meet in a vertex, or no direction tried is generic."""
+class TooMany(Exception):
+    """There are more vertices than `EdgeCutter.most`."""
 
 
 class EdgeCutter:
     """The vertices and edges of a flat domain; holds all state of one enumeration.
 
-    Raises Stopped when `watch` is up, and NotSimple.
+    Raises Stopped when `watch` is up, and TooMany where `most` bounds the vertices.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class EdgeCutter:
         self._bits = tuple(bits_per_layer)
         self._words = max(1, (sum(self._bits) + 63) // 64)
         self._copies: Copies = []
+        self.slivers: Slivers | None = None
+        self.most: int | None = None
         self._signed, self._settled, self._tried = 0, 0, 0
         self._parents_from, self._cells = 0, 0
         exact.planes = lambda vertex: self.c.plane[vertex]
@@ -120,6 +127,7 @@ class EdgeCutter:
             c.aerr[i] = np.linalg.norm(row[:d]) * 2.0**-52 * _UP + _LEAST
             c.berr[i] = abs(row[d]) * 2.0**-52 * _UP + _LEAST if form[-1] else 0.0
             c.anorm[i] = np.linalg.norm(row[:d]) * _UP + _LEAST
+            c.grain[i] = float(size) if size < _LARGE else inf
             c.place[i] = 64 * self._words + i
         c.n[kernel.PLANES] = first + len(forms)
 
@@ -175,10 +183,10 @@ class EdgeCutter:
                 self._watch.check()
                 sign, place = self._exact.sign(v, plane), int(c.place[plane])
                 self._settled += 1
-                if sign == 0:
-                    raise NotSimple
                 if sign > 0:
                     c.on[v, place >> 6] |= np.uint64(1 << (place & 63))
+                elif sign == 0:
+                    self._touches(v, place)
 
     def _keep_inside(self, inside: Skeleton) -> bool:
         """Take over the vertices on no wall's off side."""
@@ -198,6 +206,17 @@ class EdgeCutter:
         c.hinge[:size] = c.plane[:size] + 64 * self._words
         for name in ("base", "on", "zero"):
             getattr(c, name)[:size] = 0
+        if inside.n[kernel.TOUCHED]:
+            self._keep_touch()
+            own = np.flatnonzero(inside.layer >= 0)  # the places of the walls that cut the cube
+            first = 64 * self._words + 2 * d
+            bits = _bits(inside.touch[kept])
+            every = np.zeros((size, 64 * self.c.touch.shape[1]), bool)
+            every[:, 64 * self._words : first] = bits[:, len(own) : len(own) + 2 * d]
+            walls = np.arange(int(self.c.n[kernel.PLANES]) - 2 * d)
+            every[:, first : first + len(walls)] = bits[:, walls ^ 7]
+            self.c.touch[:size] = _as_places(every)
+        c = self.c
         twin = inside.twin[: count << self._shift].reshape(count, -1)[kept].astype(np.int64)
         other, rest = number[twin >> self._shift], twin & ((1 << self._shift) - 1)
         gone = (twin < 0) | (other < 0)
@@ -213,9 +232,17 @@ class EdgeCutter:
     # ---- layers
 
     def cut_layer(
-        self, number: int, layer: Layer, stage: Stage, points: PointWalk, maps: MapWalk
+        self,
+        number: int,
+        layer: Layer,
+        stage: Stage,
+        points: PointWalk,
+        maps: MapWalk,
+        grain: float = inf,
     ) -> int:
-        """Cut by the hinges of a hidden layer; returns how many cells there were before."""
+        """Cut by the hinges of a hidden layer whose forms are multiples of 1 / `grain`; returns how
+        many cells there were before.
+        """
         bit0, bits = sum(self._bits[:number]), self._bits[number]
         words = self._list_cells(number)
         codes, cells = self._full(words), len(words)
@@ -230,8 +257,8 @@ class EdgeCutter:
         own = np.zeros(64 * self._words, bool)
         own[bit0 + hinges] = True
         self.c.own[:] = _as_words(np.packbits(own)[None])[0]
-        self._set_signs(number, hinges, bits, bit0, points, maps)
-        self._list_rows(number, codes, bit0, maps)
+        self._set_signs(number, hinges, bits, bit0, points, maps, grain)
+        self._list_rows(number, codes, bit0, maps, grain)
         self._cut()
         return cells
 
@@ -262,10 +289,13 @@ class EdgeCutter:
         """The hinges of the layer that are no multiples of earlier ones; those are noted."""
         per, rows = len(layer.activation.breakpoints), _alike(stage)
         first: dict[Halfspace, int] = {}
-        dropped = set[int]()
+        dropped, leaders = set[int](), dict[Halfspace, int]()
+        parallel = np.arange(layer.bits // per, dtype=np.int32)
         for neuron in rows:
             bends = layer.activation.breakpoints
             weight, bias = layer.operator.row(neuron), layer.bias.row(neuron)[0]
+            normal = Halfspace.of([*weight, Rational(0)])
+            parallel[neuron] = leaders.setdefault(normal, leaders.get(normal.opposite, neuron))
             for k, bend in enumerate(bends):
                 form, hinge = Halfspace.of([*weight, bias - bend]), neuron * per + k
                 if form in first or form.opposite in first:
@@ -275,38 +305,94 @@ class EdgeCutter:
                     dropped.add(hinge)
                 else:
                     first[form] = hinge
+        each = np.arange(layer.bits)
+        self.c.parallel[(bit0 + each) ^ 7] = bit0 + parallel.repeat(per)
         return np.array([h for h in range(layer.bits) if h not in dropped], np.int64)
 
     def _set_signs(
-        self, number: int, hinges: Array, bits: int, bit0: int, points: PointWalk, maps: MapWalk
+        self,
+        number: int,
+        hinges: Array,
+        bits: int,
+        bit0: int,
+        points: PointWalk,
+        maps: MapWalk,
+        grain: float,
     ) -> None:
-        """Sign every vertex, and set the bits of the hinges that are on."""
-        c, count = self.c, int(self.c.n[kernel.VERTICES])
+        """Sign every vertex, and set the bits of the hinges that are on; where one is zero the
+        vertex touches it.
+        """
+        count = int(self.c.n[kernel.VERTICES])
         if not self._watch.has_room(3 * count * bits):
             raise Stopped
         signs = self._signs(number, np.arange(count), bits, points)
-        self._sign_by_maps(number, hinges, signs, maps)
-        unsure = np.flatnonzero((signs[:, hinges] == kernel.UNKNOWN).any(axis=1))
-        # what is open still is so because a vertex is ill-conditioned: its exact coordinates
-        # settle all of its signs
-        for vertex in unsure.tolist():
-            self._watch.check()
-            self._refresh(vertex)
-        if len(unsure):
+        self._sign_by_maps(number, hinges, signs, maps, grain)
+        mask = np.zeros(bits, bool)
+        mask[hinges] = True
+        if len(unsure := self._ill_conditioned(self._open(signs, mask))):
             again = self._signs(number, unsure, bits, points)
             signs[unsure] = np.where(signs[unsure] == kernel.UNKNOWN, again, signs[unsure])
         self._signed += int(np.count_nonzero(signs != kernel.UNKNOWN))
-        open_ = np.zeros(bits, bool)
-        open_[hinges] = np.logical_or(signs == 0, signs == kernel.UNKNOWN)[:, hinges].any(axis=0)
-        for hinge in np.flatnonzero(open_).tolist():
-            self._settle_column(number, hinge, bit0, signs[:, hinge])
-        mask = np.zeros(bits, bool)
-        mask[hinges] = True
+        if len(open_ := self._open(signs, mask)):
+            self._settle_rows(number, open_, mask, bit0, signs)
+        self._enter(self.c.on, (signs == 1) & mask, bit0)
+        zero = (signs == 0) & mask
+        everywhere = zero.all(axis=0)  # and so on all the domain, as its multiples are: all are off
+        if everywhere.any():
+            gone = set((bit0 + np.flatnonzero(everywhere)).tolist())
+            self._copies = [copy for copy in self._copies if copy[1] not in gone]
+            zero &= ~everywhere
+        self.c.raised[:] = 0
+        if zero.any():
+            self._keep_touch()
+            self._enter(self.c.touch, zero, bit0)
+            self._raise(number)
+
+    def _raise(self, number: int) -> None:
+        """Choose the hinges that are on where they are zero: those that cut fewer edges so, and
+        vanish on no cell, where off is what they have to be.
+        """
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
+        counts = np.zeros((64 * self._words, 2), np.int64)
+        kernel.count_zeros(c, counts)
+        c.raised[:] = _as_places((counts[:, 0] > counts[:, 1])[None])[0]
+        if not c.raised.any():
+            return
+        cells = self._cells - int(c.n[kernel.CELL])
+        away, unused = (np.zeros((cells, self._words), np.uint64) for _ in range(2))
+        apart = (c.on[:count] & ~c.own) | (c.own & ~c.touch[:count, : self._words])
+        code = np.zeros(self._words, np.uint64)
+        found = kernel.list_signs(c._replace(on=apart), code, away, unused)
+        self._watch.check()
+        require(found, "the cells around a vertex are listed", number)
+        c.raised[:] &= np.bitwise_and.reduce(away, axis=0)
+        c.on[:count] |= c.touch[:count, : self._words] & c.raised
+
+    def _enter(self, words: Array, bits: BitArray, bit0: int) -> None:
+        """Set the bits of the places from that of bit `bit0` on."""
         left = bit0 % 8
-        on = np.zeros((count, left + bits), bool)
-        on[:, left:] = (signs == 1) & mask
-        packed = np.packbits(on, axis=1)
-        c.on[:count].view(np.uint8)[:, bit0 // 8 : bit0 // 8 + packed.shape[1]] |= packed
+        wide = np.zeros((len(bits), left + bits.shape[1]), bool)
+        wide[:, left:] = bits
+        packed = np.packbits(wide, axis=1)
+        bytes_ = words[: len(bits)].view(np.uint8)
+        bytes_[:, bit0 // 8 : bit0 // 8 + packed.shape[1]] |= packed
+
+    @staticmethod
+    def _open(signs: Array, mask: BitArray) -> Array:
+        """The vertices with a sign to settle, of the hinges in `mask`."""
+        return np.flatnonzero(((signs == kernel.UNKNOWN) & mask).any(axis=1))
+
+    def _ill_conditioned(self, vertices: Array) -> Array:
+        """Those that are not known well, which from now on have the floats of their exact
+        coordinates.
+        """
+        c = self.c
+        known = c.pe[vertices] <= _SHARP * (1.0 + np.abs(c.p[vertices]).max(axis=1, initial=0.0))
+        for vertex in vertices[~known].tolist():
+            self._watch.check()
+            self._refresh(vertex)
+        found: Array = vertices[~known]
+        return found
 
     def _signs(self, layer: int, vertices: Array, bits: int, points: PointWalk) -> Array:
         c = self.c
@@ -327,9 +413,12 @@ class EdgeCutter:
                 )
         return signs
 
-    def _sign_by_maps(self, number: int, hinges: Array, signs: Array, maps: MapWalk) -> None:
+    def _sign_by_maps(
+        self, number: int, hinges: Array, signs: Array, maps: MapWalk, grain: float
+    ) -> None:
         """Decide open signs, in place, by the form that the hinge has on a cell around the vertex:
-        its bounds do not grow with the norms of all layers as those of a point's walk do.
+        its bounds do not grow with the norms of all layers as those of a point's walk do, and it is
+        zero where its denominators leave nothing else.
         """
         c = self.c
         where, column = np.nonzero(signs[:, hinges] == kernel.UNKNOWN)
@@ -342,32 +431,37 @@ class EdgeCutter:
         bits = self._bits[number]
         keys = (cells - c.n[kernel.CELL])[back] * bits + hinges[column]
         keys, row_of = np.unique(keys, return_inverse=True)
-        rows = _normed(*maps.rows(number, keys // bits, keys % bits))
+        rows = _normed(grain, *maps.rows(number, keys // bits, keys % bits))
         found_signs = np.empty(len(where), np.int8)
         kernel.sign_by_rows(c, *rows, where, row_of, found_signs)
         signs[where, hinges[column]] = found_signs
 
-    def _settle_column(self, number: int, hinge: int, bit0: int, signs: Array) -> None:
-        """Decide the open signs of a hinge at all vertices, in place. One that is zero at all of
-        them is so on all the domain, and counts as off.
+    def _settle_rows(
+        self, number: int, vertices: Array, mask: Array, bit0: int, signs: Array
+    ) -> None:
+        """Decide the open signs of the hinges in `mask` at these vertices, in place; once at
+        vertices that are one point.
         """
-        some = bool((np.abs(signs) == 1).any())
-        for vertex in np.flatnonzero(signs == kernel.UNKNOWN).tolist():
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
+        points, known = np.arange(2 * count, dtype=np.int64), dict[tuple[int, int], int]()
+        forms = dict[tuple[bytes, int], Form]()
+        if c.n[kernel.TOUCHED]:
+            limits.clusters(c.hinge, c.twin, c.touch, self._shift, count, points)
+        for vertex in vertices.tolist():
             self._watch.check()
-            code = self._full(self.c.on[vertex : vertex + 1])[0]
-            form = self._exact.hinge_form(number, code, bit0, hinge)
-            signs[vertex] = self._exact.sign_of(vertex, form)
-            self._settled += 1
-            some |= bool(signs[vertex] != 0)
-            if some and signs[vertex] == 0:
-                raise NotSimple
-        if not some:  # then so are its multiples, the opposite ones too
-            self._copies = [copy for copy in self._copies if copy[1] != bit0 + hinge]
-        elif bool((signs == 0).any()):
-            raise NotSimple
-        signs[signs == 0] = -1
+            code = self._full(c.on[vertex : vertex + 1])[0]
+            cell, point = code.tobytes(), int(points[vertex])
+            for hinge in np.flatnonzero((signs[vertex] == kernel.UNKNOWN) & mask).tolist():
+                if (point, hinge) not in known:
+                    if (cell, hinge) not in forms:
+                        forms[cell, hinge] = self._exact.hinge_form(number, code, bit0, hinge)
+                    known[point, hinge] = self._exact.sign_of(point, forms[cell, hinge])
+                    self._settled += 1
+                signs[vertex, hinge] = known[point, hinge]
 
-    def _list_rows(self, number: int, codes: ByteArray, bit0: int, maps: MapWalk) -> None:
+    def _list_rows(
+        self, number: int, codes: ByteArray, bit0: int, maps: MapWalk, grain: float
+    ) -> None:
         """The rows of the hinges that may cut each cell in front of the layer."""
         c, cells, bits = self.c, len(codes), self._bits[number]
         plus, minus = (np.zeros((cells, self._words), np.uint64) for _ in range(2))
@@ -382,9 +476,12 @@ class EdgeCutter:
         c.rows[cell0 : cell0 + cells] = counts
         c.place[first : first + len(regions)] = (bit0 + hinges) ^ 7
         last = first + len(regions)
-        c.row[first:last], c.aerr[first:last], c.berr[first:last], c.anorm[first:last] = _normed(
-            *maps.rows(number, regions, hinges)
-        )
+        for array, found_rows in zip(
+            (c.row, c.aerr, c.berr, c.anorm, c.grain),
+            _normed(grain, *maps.rows(number, regions, hinges)),
+            strict=True,
+        ):
+            array[first:last] = found_rows
         self._exact.add_hinges(first, number, regions, hinges, codes, bit0)
         c.n[kernel.PLANES] = first + len(regions)
 
@@ -405,6 +502,25 @@ class EdgeCutter:
                     "the faces of a cell do not close", value=int(self.c.n[kernel.POSITION])
                 )
 
+    def _touches(self, vertex: int, place: int) -> None:
+        """Note that a vertex lies on a hinge that does not go through it."""
+        self._keep_touch()
+        self.c.touch[vertex, place >> 6] |= np.uint64(1 << (place & 63))
+
+    def _keep_touch(self) -> None:
+        """Keep from now on what every vertex touches: so far, the hinges and walls through it."""
+        if self.c.n[kernel.TOUCHED]:
+            return
+        count, words = int(self.c.n[kernel.VERTICES]), self.c.touch.shape[1]
+        if not self._watch.has_room(8 * count * words):
+            raise Stopped
+        touch = np.zeros((len(self.c.base), words), np.uint64)
+        self.c = self.c._replace(touch=touch)
+        self.c.n[kernel.TOUCHED] = 1
+        each = np.arange(count)
+        for hinge in self.c.hinge[:count].T.astype(np.int64):
+            touch[each, hinge >> 6] |= np.uint64(1) << (hinge & 63).astype(np.uint64)
+
     def _settle(self) -> None:
         """Decide the signs asked for exactly."""
         c, count = self.c, int(self.c.n[kernel.ASKED])
@@ -412,13 +528,15 @@ class EdgeCutter:
         for vertex, plane in questions:
             self._watch.check()
             sign = self._exact.sign(vertex, plane)
+            place = int(c.place[plane])
+            bit = np.uint64(1 << (place & 63))
+            if sign > 0 or (sign == 0 and c.raised[place >> 6] & bit):
+                c.on[vertex, place >> 6] |= bit
             if sign == 0:
-                raise NotSimple
-            if sign > 0:
-                place = int(c.place[plane])
-                c.on[vertex, place >> 6] |= np.uint64(1 << (place & 63))
+                self._touches(vertex, place)
         for vertex in {vertex for vertex, _ in questions}:
-            self._refresh(vertex)
+            if c.pe[vertex] > _SHARP * (1.0 + np.abs(c.p[vertex]).max()):
+                self._refresh(vertex)
         self._settled += count
         c.n[kernel.ASKED] = 0
 
@@ -427,6 +545,8 @@ class EdgeCutter:
     def _room(self, *, vertices: int = 0, planes: int = 0, cells: int = 0) -> None:
         """Make room for so many more."""
         c, used = self.c, int(self.c.n[kernel.VERTICES])
+        if self.most is not None and used + vertices > self.most:
+            raise TooMany
         if (used + vertices) << self._shift >= 2**31 - 1:
             raise TooLarge(
                 "the skeleton does not fit",
@@ -434,6 +554,8 @@ class EdgeCutter:
                 remedy="cut a smaller domain, or use engine='lp_tree', which keeps none",
             )
         changes = dict[str, Array]()
+        idle = {"q", "qe"} if self._bounded else set[str]()
+        idle |= set() if self.c.n[kernel.TOUCHED] else {"touch"}
         if vertices > len(c.cuts):
             changes["cuts"] = np.zeros(2 * vertices, np.int32)
         for names, count, more in (
@@ -444,7 +566,7 @@ class EdgeCutter:
         ):
             for name in names:
                 array = getattr(c, name)
-                if len(array) >= count + more or (name in ("q", "qe") and self._bounded):
+                if len(array) >= count + more or name in idle:
                     continue
                 if not self._watch.has_room(count * array.itemsize * array[:1].size):
                     raise Stopped
@@ -468,7 +590,7 @@ class EdgeCutter:
             if self._rises(_direction(self._dim, self._tried)):
                 return int(kernel.number_cells(self.c))
             self._tried += 1
-        raise NotSimple
+        raise EngineDefect("no direction is generic", value=f"{_TRIES} tried")
 
     def _rises(self, direction: tuple[int, ...]) -> bool:
         """Set for every edge where it rises; False where one is perpendicular to the direction."""
@@ -481,13 +603,36 @@ class EdgeCutter:
             self._watch.check()
             ends = half, int(c.twin[half])
             v, w = (end >> self._shift for end in ends)
-            order = _compare(direction, self._exact.point(v), self._exact.point(w))
+            if c.n[kernel.TOUCHED] and kernel.is_still(c, half):
+                order = self._slope(direction, half)
+            else:
+                order = _compare(direction, self._exact.point(v), self._exact.point(w))
             self._settled += 1
             if order == 0:
                 return False
             low = ends[order < 0]
             c.up[low >> self._shift] |= np.uint32(1 << (low & ((1 << self._shift) - 1)))
         return True
+
+    def _slope(self, direction: tuple[int, ...], half: int) -> int:
+        """Whether the direction rises along an edge, exactly, by the forms on a cell around it."""
+        c, v = self.c, half >> self._shift
+        slot, side = divmod(half & ((1 << self._shift) - 1), 2)
+        words, own = c.on[v : v + 1].copy(), int(c.hinge[v, slot])
+        if side and own < 64 * self._words:
+            words[0, own >> 6] |= np.uint64(1 << (own & 63))
+        forms = [self._form_at(int(hinge), self._full(words)[0]) for hinge in c.hinge[v]]
+        rise = self._exact.share(forms, direction, slot)
+        return rise if side else -rise
+
+    def _form_at(self, place: int, code: ByteArray) -> Form:
+        """The form of the hinge or wall at a place, on the cell with this code."""
+        if place >= 64 * self._words:
+            return self._exact.form(place - 64 * self._words)
+        hinge = place ^ 7
+        layer = int(np.searchsorted(np.cumsum(self._bits), hinge, side="right"))
+        bit0 = sum(self._bits[:layer])
+        return self._exact.hinge_form(layer, code, bit0, hinge - bit0)
 
     def _full(self, words: Array) -> ByteArray:
         """Packed codes with all hinges."""
@@ -499,7 +644,13 @@ class EdgeCutter:
 
     def codes(self) -> ByteArray:
         """The packed codes of the cells."""
-        return self._full(self._list_cells(len(self._bits)))
+        words = self._list_cells(len(self._bits))
+        if not self.c.n[kernel.TOUCHED]:
+            return self._full(words)
+        self.slivers = Slivers(self.c, len(words), self._watch)
+        codes = self._full(words[self.slivers.kept])
+        self.slivers.settle_copies(codes, self._copies)
+        return codes
 
     def pairs(self) -> IndexArray:
         """Every two cells that share a facet."""
@@ -507,13 +658,14 @@ class EdgeCutter:
         found = kernel.list_pairs(self.c, np.zeros(self._words, np.uint64), pairs)
         self._watch.check()
         require(found, "a facet lies between two cells", len(pairs))
-        return pairs
+        return pairs if self.slivers is None else self.slivers.pairs(pairs)
 
     def corners(self, region: int, code: ByteArray) -> IndexArray:
         """The vertices of a cell, given its full code: those reached from the lowest one."""
         c = self.c
         bits = np.unpackbits(code)
-        start = int(np.searchsorted(c.first, region, side="right")) - 1
+        number = region if self.slivers is None else int(self.slivers.kept[region])
+        start = int(np.searchsorted(c.first, number, side="right")) - 1
         found, seen = [start], {start}
         for v in found:
             for slot, hinge in enumerate(c.hinge[v].tolist()):
@@ -524,10 +676,14 @@ class EdgeCutter:
                     found.append(w)
         return np.array(found)
 
-    def hinges_at(self, vertices: IndexArray) -> list[int]:
-        """The hinges through some of these vertices, as bits of the code; -1 - k for wall k."""
-        behind = 64 * self._words
-        every = np.unique(self.c.hinge[vertices]).tolist()
+    def hinges_of(self, corners: IndexArray) -> list[int]:
+        """The hinges of the facets of the cell with these corners, as bits of the code; -1 - k for
+        wall k.
+        """
+        behind, hinge = 64 * self._words, self.c.hinge[corners]
+        every = np.unique(hinge).tolist()
+        if self.slivers is not None:
+            every = [h for h in every if self.slivers.holds(corners[(hinge == h).any(axis=1)])]
         return [behind - 1 - hinge if hinge >= behind else hinge ^ 7 for hinge in every]
 
     def near(self, vertices: IndexArray) -> FloatArray:
@@ -540,7 +696,8 @@ class EdgeCutter:
     @property
     def decisions(self) -> dict[str, int]:
         """How many signs floats decided, and how many exact coordinates."""
-        return {"filter": self._signed + int(self.c.n[kernel.FILTERED]), "exact": self._settled}
+        found = {"filter": self._signed + int(self.c.n[kernel.FILTERED]), "exact": self._settled}
+        return found if self.slivers is None else {**found, FANS: self.slivers.fans}
 
     @property
     def cell_count(self) -> int:
@@ -573,6 +730,7 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         base=np.zeros(vertices, i4),
         on=np.zeros((vertices, words), u8),
         zero=np.zeros((vertices, words), u8),
+        touch=np.zeros((1, (len(layers) + 63) // 64), u8),
         up=np.zeros(vertices, np.uint32),
         height=np.zeros((vertices, 1 if bounded else 2)),
         slack=np.zeros((vertices, 1 if bounded else 2)),
@@ -581,6 +739,7 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         aerr=np.zeros(planes),
         berr=np.zeros(planes),
         anorm=np.zeros(planes),
+        grain=np.zeros(planes),
         place=np.zeros(planes, i4),
         start=np.zeros(2**8, i4),
         rows=np.zeros(2**8, i4),
@@ -592,18 +751,20 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         scratch=np.zeros((3, dim, dim)),
         lines=np.zeros((7, dim)),
         layer=layers,
+        parallel=np.where(layers < 0, -1, np.arange(len(layers))).astype(i4),
         before=before,
         table=np.full(2**10, -1, i4),
         own=np.zeros(words, u8),
+        raised=np.zeros(words, u8),
         alarm=np.zeros(1, np.int64),
     )
 
 
 def _normed(
-    rows: FloatArray, a_err: FloatArray, b_err: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    grain: float, rows: FloatArray, a_err: FloatArray, b_err: FloatArray
+) -> tuple[FloatArray, ...]:
     """Rows and their bounds times a power of two, so that no entry is above 1, with a part in K of
-    zero; and bounds on the norms of the rows.
+    zero; bounds on the norms of the rows, and their grains.
     """
     largest = np.abs(rows[:, :-1]).max(axis=1, initial=0.0)
     usable = (largest > _LEAST) & (largest < 1 / _LEAST)
@@ -611,7 +772,7 @@ def _normed(
     with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
         scaled = np.concatenate([rows * scale[:, None], np.zeros((len(rows), 1))], axis=1)
         norms = np.sqrt((scaled[:, :-2] ** 2).sum(axis=1)) * _UP + _LEAST
-        return scaled, a_err * scale * _UP, b_err * scale * _UP, norms
+        return scaled, a_err * scale * _UP, b_err * scale * _UP, norms, grain / scale
 
 
 def _shift(dim: int) -> int:
@@ -629,6 +790,17 @@ def _set_bits(words: Array, bit0: int, bits: int) -> tuple[IndexArray, IndexArra
     ]
     regions = np.concatenate([row + k * rows for k, (row, _) in enumerate(found)])
     return regions, np.concatenate([place for _, place in found]) + 8 * low - bit0
+
+
+def _as_places(bits: BitArray) -> Array:
+    """Words of which bit `place & 63` of word `place >> 6` is column `place`."""
+    return np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little")).view("<u8")
+
+
+def _bits(words: Array) -> BitArray:
+    """The columns behind `_as_places`."""
+    packed = np.ascontiguousarray(words.astype("<u8")).view(np.uint8)
+    return np.unpackbits(packed, axis=1, bitorder="little").astype(bool)
 
 
 def _as_words(packed: ByteArray) -> Array:
@@ -652,14 +824,12 @@ def _alike(stage: Stage) -> list[int]:
 def _generic(dim: int) -> list[tuple[int, ...]]:
     """The normals of a parallelepiped that no hinge of a network in use is parallel to."""
     random = Random(dim)
-    return [
-        tuple(random.randint(-99, 99) + 1000 * (i == j) for j in range(dim)) for i in range(dim)
-    ]
+    return [tuple(random.randint(-9, 9) + 64 * (i == j) for j in range(dim)) for i in range(dim)]
 
 
 def _direction(dim: int, number: int) -> tuple[int, ...]:
-    random = Random(number)
-    return tuple(random.randint(1, 999) * random.choice((1, -1)) for _ in range(dim))
+    random, most = Random(number), 999 << 2 * number  # edges of small integers rule many out
+    return tuple(random.randint(1, most) * random.choice((1, -1)) for _ in range(dim))
 
 
 def _compare(direction: Sequence[int], a: SymbolicPoint, b: SymbolicPoint) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -145,13 +145,25 @@ class ExactVertices:
         both = homogeneous([*p, *q])
         return SymbolicPoint((*both[: self.dim], both[-1]), both[self.dim : -1])
 
+    def share(self, forms: list[Form], direction: Sequence[int], slot: int) -> int:
+        """The sign of the multiple of form `slot`'s normal in the direction as a sum of multiples
+        of the normals of d independent forms: whether it rises where that form alone does.
+        """
+        rows = [[Rational(form[i]) for form, _ in forms] for i in range(self.dim)]
+        right = RationalArray(self.dim, 1, [Rational(x) for x in direction])
+        found = matrix(rows, self.dim).solve(right)[slot, 0]
+        return (found > 0) - (found < 0)
+
     def sign(self, vertex: int, plane: int) -> int:
         """The exact sign of a plane's form at a vertex."""
         return self.sign_of(vertex, self.form(plane))
 
     def sign_of(self, vertex: int, of: Form) -> int:
         """The exact sign of a form at a vertex."""
-        (form, k), point = of, self.point(vertex)
+        form, k = of
+        if k == 0 and not any(form[:-1]):
+            return (form[-1] > 0) - (form[-1] < 0)
+        point = self.point(vertex)
         high = sum(a * x for a, x in zip(form, point.infinite, strict=False)) + k * point.finite[-1]
         value = high or sum(a * x for a, x in zip(form, point.finite, strict=True))
         return (value > 0) - (value < 0)

@@ -9,10 +9,30 @@ cell and each facet has one vertex from which all its edges rise, and is read of
 heights that floats leave open are decided by exact coordinates. Cost: linear in the vertices, of
 which there are about as many as regions; no face between edge and region is ever made.
 
-That needs a simple complex: d hinges and walls through every vertex, no more. Hinges that are
-multiples of each other count once. Where a zero shows that it is not simple the job is done again
-by `subdivision`, which keeps all faces, and so is a job that may list a part of the regions only;
-the evidence says so.
+That needs a simple complex: d hinges and walls through every vertex, no more. Where a zero shows
+that the network's is not, that of another network is cut: the hinges, in the order in which they
+cut, are moved by b_1 << b_2 << ... << 1, each an infinitesimal larger than all products of earlier
+ones with numbers. Moving offsets leaves every normal as it is, so that a vertex moves linearly in
+them, and the sign at it of the hinge that cuts next is that of the network where this is not zero,
+and else the side to which the hinge is moved: no infinitesimal is ever computed. So a vertex lies
+on no hinge but its own, by choice: the complex is simple, and the fan at a point where more hinges
+meet is one of the moved network's, in as many vertices as that takes.
+
+What is asked for is the limit. A cell of full dimension in the limit is a region, with its code,
+as strict signs at a point inside survive; and every region is one, if a hinge that vanishes on a
+whole cell in front of its layer is moved so that it is off there. A facet of a region is one of its
+cell's that keeps dimension d - 1; behind it lies a region, or cells between coincident hinges that
+have dimension d - 1 themselves and one facet on either side, through which the neighbour is found.
+No other hinge ends within such a facet: what vanishes at a point inside it vanishes all along.
+Dimensions are counted without coordinates, from what every vertex touches (`exact.kernels.limits`).
+A hinge moves to the side on which it cuts fewer edges. [Edelsbrunner and Mücke 1990, whose
+simulation of simplicity stops in front of the limit.]
+
+Moved hinges that met in one point make a cell for every C(n, d) of them, where there were
+2 C(n - 1, d - 1): few where few meet. Where all meet, in networks without biases, cones are cut one
+dimension lower (`cones`). Hinges that are multiples of each other count once. A job that may list
+only a part of the regions, of many more, is done by `subdivision`, which can drop cells; the
+evidence says so.
 
 All of R^d is a parallelepiped of size K, a symbol larger than every number, with generic integer
 walls: a vertex is `p + K q`, and signs are lexicographic in (q, p).
@@ -31,18 +51,22 @@ from exact.errors import EngineDefect, TooLarge, require
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.codes import code_keys
 from exact.geometry.combinatorics.incidence import Incidence
-from exact.geometry.domains.base import CurveDomain
+from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, with_regions_reordered
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
 from exact.geometry.polyhedra.lp import Farkas, short_point, strict_feasibility
+from exact.networks.network import Network
 from exact.propagation.enclosures import PointWalk, stages
 from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
-from exact.regions.polytopes.engines.edge_cutting import EdgeCutter, NotSimple
+from exact.regions.polytopes.engines.balance import balanced
+from exact.regions.polytopes.engines.cones import cells_of_cones, is_made_of_cones
+from exact.regions.polytopes.engines.edge_cutting import EdgeCutter, TooMany
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, mean_inside
+from exact.regions.polytopes.engines.grains import denominators
 from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision, unfinished
 from exact.regions.polytopes.refusals import flat_refusal
 
@@ -50,8 +74,10 @@ COSTS = (0.5, 1.0, 2.0, 2.5, 3.0, 4.5, 6.5, 15.0, 40.0)
 """Microseconds a region, by dimension, measured on random networks in a box."""
 LEFT = "left to subdivision"
 """What `decisions` counts for a job that was done by `subdivision`."""
-_PART = 10**7
-"""A job that may list no more regions than this, of more, is left to `subdivision`."""
+_PART, _TIMES, _SPARE = 10**7, 8, 2**14
+"""A job that may list fewer regions than `_PART` is left to `subdivision` where it has more than
+`_TIMES` as many vertices, and `_SPARE`.
+"""
 
 
 class Skeleton(Engine):
@@ -75,64 +101,102 @@ class Skeleton(Engine):
         return 60.0 * problem.flat.dim + (problem.network.hinge_count + 7) // 8
 
     def run(self, job: Job) -> FlatCells:
-        if (job.most or inf) < _PART:
-            return _with_all_faces(job, "a part of the regions may be wanted")
+        network, flat = job.network, job.problem.flat
         try:
-            return _enumerated(job)
-        except NotSimple:
-            return _with_all_faces(job, "more than d hinges and walls meet in a point")
+            if is_made_of_cones(network, flat):
+                cells = cells_of_cones(network, flat, lambda plane: _enumerated(job, plane))
+                if not len(cells) and cells.outcome is Outcome.COMPLETE:
+                    return _empty(network, flat)
+            else:
+                cells, _ = _enumerated(job, flat)
+        except TooMany:
+            return _with_all_faces(job)
+        if cells.outcome is Outcome.COMPLETE and cells.empty is None:
+            return _within_budget(job, cells)
+        return cells
 
 
-def _with_all_faces(job: Job, why: str) -> FlatCells:
+def _with_all_faces(job: Job) -> FlatCells:
+    """Where a part of the regions is wanted, of many more: dropping cells needs their faces."""
     cells = Subdivision().run(job)
     return replace(
         cells,
-        evidence=f"{why}, so all faces were kept: {cells.evidence}",
+        evidence=f"a part of the regions is wanted, so all faces were kept: {cells.evidence}",
         decisions={**cells.decisions, LEFT: 1},
     )
 
 
-def _enumerated(job: Job) -> FlatCells:
-    """Raises NotSimple."""
-    flat, network = job.problem.flat, job.network
+def _empty(network: Network, flat: Flat) -> FlatCells:
+    proof = strict_feasibility(flat.walls, flat.dim)
+    require(isinstance(proof, Farkas), "no vertex is left inside the walls", proof)
+    assert isinstance(proof, Farkas)
+    return empty_cells(network.hinge_count, proof)
+
+
+def _within_budget(job: Job, cells: FlatCells) -> FlatCells:
+    """All regions with their faces, or as many as are wanted, the first ones."""
+    if job.progress is not None:
+        job.progress(len(cells))
+    if job.most is None or len(cells) <= job.most:
+        return replace(cells, faces=LatticeFaces(job.problem, cells.codes))
+    most, pairs = job.most, np.zeros((0, 2), np.int64) if cells.pairs is None else cells.pairs()
+    return replace(
+        cells,
+        codes=cells.codes[:most],
+        pairs=lambda: pairs[(pairs < most).all(axis=1)],
+        outcome=Outcome.BUDGET_REACHED,
+        evidence=f"stopped early: {most:,} regions of {len(cells):,} are listed",
+    )
+
+
+def _enumerated(job: Job, flat: Flat) -> tuple[FlatCells, bool]:
+    """All cells, without faces; those read at points when the watch is up. And whether a hinge may
+    be constant on a cell that reaches infinity. Raises TooMany.
+    """
+    network = job.network
     exact = ExactVertices(network, flat)
+    few = job.most is not None and job.most < _PART
     try:
         cutter = EdgeCutter(flat, network.bits_per_layer, exact, job.watch)
+        cutter.most = _SPARE + _TIMES * job.most if job.most is not None and few else None
         if not cutter.inside_walls():
-            proof = strict_feasibility(flat.walls, flat.dim)
-            require(isinstance(proof, Farkas), "no vertex is left inside the walls", proof)
-            assert isinstance(proof, Farkas)
-            return empty_cells(network.hinge_count, proof)
-        walk = stages(network, flat)
+            return _empty(network, flat), False
+        walk = balanced(stages(network, flat))
     except Stopped:
-        return no_cells(network.hinge_count)
+        return no_cells(network.hinge_count), True
     points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim, job.watch)
     try:
-        for number, (layer, stage) in enumerate(zip(network.hidden_layers, walk, strict=True)):
-            count = cutter.cut_layer(number, layer, stage, points, maps)
+        every = zip(network.hidden_layers, walk, denominators(walk), strict=True)
+        for number, (layer, stage, grain) in enumerate(every):
+            count = cutter.cut_layer(number, layer, stage, points, maps, grain)
             if job.progress is not None:
                 job.progress(count)
         codes = cutter.codes()
         pairs = cutter.pairs()
     except Stopped:
-        return unfinished(job, flat, cutter, points)
-    if job.progress is not None:
-        job.progress(len(codes))
-    view = _View(job.problem, cutter, exact, codes)
-    evidence = (
-        f"each of {len(codes):,} cells and each facet was read off at its lowest vertex; all "
-        f"{cutter.cell_count:,} vertices are simple"
-    )
-    return FlatCells(
+        return unfinished(job, flat, cutter, points), True
+    view = _View(network, flat, cutter, exact, codes)
+    cells = FlatCells(
         codes,
         network.hinge_count,
         view.witness,
         Outcome.COMPLETE,
-        evidence,
+        _evidence(cutter, len(codes)),
         cutter.decisions,
         view.walls,
         lambda: pairs,
-        LatticeFaces(job.problem, codes),
+    )
+    return cells, points.is_level
+
+
+def _evidence(cutter: EdgeCutter, cells: int) -> str:
+    told = f"each of {cells:,} cells and each facet was read off at its lowest vertex"
+    if (slivers := cutter.slivers) is None:
+        return f"{told}; all {cutter.cell_count:,} vertices are simple"
+    return (
+        f"{told}, {slivers.fans:,} cells at vertices that are not simple, whose fans were resolved "
+        f"by hinges moved by infinitesimals; {slivers.vanished:,} cells that vanish with these "
+        "were left out"
     )
 
 
@@ -140,9 +204,14 @@ class _View:
     """What is asked of a region is made from its vertices."""
 
     def __init__(
-        self, problem: Problem, cutter: EdgeCutter, exact: ExactVertices, codes: ByteArray
+        self,
+        network: Network,
+        flat: Flat,
+        cutter: EdgeCutter,
+        exact: ExactVertices,
+        codes: ByteArray,
     ) -> None:
-        self._network, self._flat = problem.network, problem.flat
+        self._network, self._flat = network, flat
         self._cutter, self._exact, self._codes = cutter, exact, codes
         self._ends = np.cumsum(self._network.bits_per_layer)
 
@@ -153,7 +222,7 @@ class _View:
     def _walls(self, region: int, corners: IndexArray) -> tuple[Halfspace, ...]:
         found, code = list[Halfspace](), self._codes[region]
         bits = np.unpackbits(code)
-        for hinge in self._cutter.hinges_at(corners):
+        for hinge in self._cutter.hinges_of(corners):
             if hinge < 0:
                 form, k = self._exact.form(-1 - hinge)
                 found += [Halfspace(form)] if k == 0 else []
@@ -177,7 +246,8 @@ class _View:
             proposed = short_point(middle, room)
             if proposed is not None and is_inside(walls, proposed):
                 return proposed
-        ends = corners[: 1 + self._flat.dim]  # the lowest vertex, and those next to it
+        # the lowest vertex, and those next to it, where no two are one point
+        ends = corners[: 1 + self._flat.dim] if self._cutter.slivers is None else corners
         found = mean_inside([self._exact.point(int(v)) for v in ends], walls)
         if not is_inside(walls, found):
             raise EngineDefect("the mean of the vertices is not inside", value=region)

@@ -43,6 +43,7 @@ from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
+from exact.regions.polytopes.engines.balance import balanced
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
 from exact.regions.polytopes.engines.plane import cells_by_one_call
@@ -96,7 +97,7 @@ def _cut_by_hinges(job: Job) -> FlatCells:
             )
             assert isinstance(proof, Farkas)
             return empty_cells(network.hinge_count, proof)
-        walk = stages(network, flat)
+        walk = balanced(stages(network, flat))
     except Stopped:
         return no_cells(job.network.hinge_count)
     points = PointWalk(walk, job.device)
