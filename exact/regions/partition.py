@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
@@ -16,7 +16,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
-from exact.arithmetic.numbers import RationalArray, listed
+from exact.arithmetic.numbers import FloatArray, RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
 from exact.errors import EngineDefect, InvalidInput
@@ -29,12 +29,13 @@ from exact.geometry.combinatorics.codes import (
     flipped_bits,
     widths_of,
 )
-from exact.geometry.combinatorics.dual_graph import Adjacency
+from exact.geometry.combinatorics.dual_graph import Adjacency, connected
 from exact.geometry.combinatorics.lazy import numbered
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.affine_map import AffineMap
+from exact.networks.evaluation.code_maps import CodeMaps
 from exact.networks.network import Network
 from exact.propagation.chart import Chart
 from exact.regions import certificate as certificates
@@ -219,9 +220,86 @@ class Partition(ABC):
         """
         return self.chart.map_columns(self.code_of(index))
 
-    def _map_key(self, index: int) -> Hashable:
-        """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
-        return tuple(self.map_columns(index).entries())
+    # ---- the maps of all regions
+
+    @cached_property
+    def _maps(self) -> CodeMaps:
+        self.network.require_piecewise_linear()
+        return CodeMaps(*self.chart.functions())
+
+    @cached_property
+    def _enclosed_maps(self) -> tuple[FloatArray, FloatArray]:
+        return self._maps.floats(self.codes)
+
+    @property
+    def maps_float(self) -> FloatArray:
+        """The affine maps on all regions as floats (regions x outputs x k): in row i the outputs'
+        coefficients over the parameters of the domain, that of the constant last, as
+        :meth:`map_columns` has them exactly for one region. `maps_bound` says how far each is off.
+
+        Raises NotPiecewiseLinear behind GELU or SiLU. Cost: a matrix product a hidden layer;
+        regions that agree in their first layers share it. Made once and kept.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
+        >>> found = partition(hat, Box(-1, 3, dim=1))
+        >>> found.maps_float[:, 0].tolist(), found.maps_bound.max() < 1e-12
+        ([[0.0, 0.0], [1.0, 0.0], [-1.0, 2.0], [0.0, 0.0]], True)
+        >>> found.map_ids.tolist(), found.piece_ids.tolist()
+        ([0, 1, 2, 0], [0, 1, 2, 3])
+        """
+        return self._enclosed_maps[0]
+
+    @property
+    def maps_bound(self) -> FloatArray:
+        """Proved bounds on the errors of `maps_float`, coefficient by coefficient."""
+        return self._enclosed_maps[1]
+
+    @cached_property
+    def _enclosed_ambient_maps(self) -> tuple[FloatArray, FloatArray]:
+        self.network.require_piecewise_linear()
+        return CodeMaps(*self.network.whole_space()).floats(self.codes)
+
+    @property
+    def ambient_maps_float(self) -> FloatArray:
+        """The affine maps on all regions over the network's inputs (regions x outputs x (inputs +
+        1)): matrix and shift of `regions[i].affine` as floats; behind a norm those of norm(x).
+
+        `ambient_maps_bound` bounds their errors. On a slice two of them can differ where `map_ids`
+        are equal. Raises NotPiecewiseLinear behind GELU or SiLU. Cost: as `maps_float`, for so many
+        columns.
+
+        >>> from exact import Segment, partition
+        >>> from exact.sources import tensors
+        >>> fold = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [5])])
+        >>> partition(fold, Segment([1, -1], [1, 1])).ambient_maps_float[:, 0].tolist()
+        [[1.0, 0.0, 5.0], [1.0, 1.0, 5.0]]
+        """
+        return self._enclosed_ambient_maps[0]
+
+    @property
+    def ambient_maps_bound(self) -> FloatArray:
+        """Proved bounds on the errors of `ambient_maps_float`, coefficient by coefficient."""
+        return self._enclosed_ambient_maps[1]
+
+    @cached_property
+    def map_ids(self) -> IndexArray:
+        """The affine map of every region as a number: equal iff the maps agree on the domain,
+        exactly; numbered by their first regions.
+
+        Residues modulo primes prove that maps differ; of those that agree in them one is made
+        exactly for each set of neurons that count (mathematics.md, "Equal maps"). Raises
+        NotPiecewiseLinear behind GELU or SiLU.
+        """
+        return self._maps.classes(self.codes)
+
+    @cached_property
+    def piece_ids(self) -> IndexArray:
+        """The linear piece of every region as a number: regions are in one piece iff a way leads
+        from one to the other across facets, through regions with the same map.
+        """
+        return connected(self.map_ids, self.neighbours())
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -379,19 +457,15 @@ class Partition(ABC):
         """Whether every region is, and the only one of its code: then there is a region count."""
         return True
 
-    @cached_property
+    @property
     def linear_piece_count(self) -> int:
         """The number of linear pieces: adjacent regions with equal affine maps are merged."""
-        keys = [self._map_key(i) for i in range(len(self))]
-        merged: nx.Graph[int] = nx.Graph()
-        merged.add_nodes_from(range(len(self)))
-        merged.add_edges_from((a, b) for a, b in self.neighbours().tolist() if keys[a] == keys[b])
-        return int(nx.number_connected_components(merged))
+        return int(self.piece_ids.max(initial=-1)) + 1
 
-    @cached_property
+    @property
     def distinct_map_count(self) -> int:
         """The number of different affine maps."""
-        return len({self._map_key(i) for i in range(len(self))})
+        return int(self.map_ids.max(initial=-1)) + 1
 
     def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
         """The exact spline code at the input x for hidden layers K..L (1-based, inclusive), or all.
