@@ -244,7 +244,7 @@ class Partition(ABC):
         >>> from exact.sources import tensors
         >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
         >>> found = partition(hat, Box(-1, 3, dim=1))
-        >>> found.maps_float[:, 0].tolist(), found.maps_bound.max() < 1e-12
+        >>> found.maps_float[:, 0].tolist(), bool(found.maps_bound.max() < 1e-12)
         ([[0.0, 0.0], [1.0, 0.0], [-1.0, 2.0], [0.0, 0.0]], True)
         >>> found.map_ids.tolist(), found.piece_ids.tolist()
         ([0, 1, 2, 0], [0, 1, 2, 3])

@@ -39,6 +39,7 @@ class CodeBlock:
     def of(cls, codes: ByteArray, sizes: Sequence[int]) -> CodeBlock:
         """From packed codes (B x bytes) of hidden layers with so many bits.
 
+        >>> import numpy as np
         >>> block = CodeBlock.of(np.packbits([[0, 1, 0], [0, 1, 1], [1, 1, 1]], axis=1), (2, 1))
         >>> block.levels[0].bits.tolist(), block.levels[1].parents.tolist(), block.rows.tolist()
         ([[False, True], [True, True]], [0, 0, 1], [0, 1, 2])

@@ -62,7 +62,9 @@ class CodeMaps:
     """The maps of a network without norms on its codes, over the functions in which `state` (inputs
     x k) are its inputs and `one` (k) is the constant 1.
 
-    >>> from exact.arithmetic.linear_algebra import identity, matrix
+    >>> import numpy as np
+    >>> from exact.arithmetic.linear_algebra import matrix
+    >>> from exact.arithmetic.numbers import Rational
     >>> from exact.sources import tensors
     >>> net = tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [3])])
     >>> state = matrix([[Rational(1), Rational(0)]], 2)

@@ -230,6 +230,7 @@ def _first_primes() -> tuple[int, ...]:
 def primes() -> Iterator[int]:
     """The largest primes below 2^23, twice as many as are ever used.
 
+    >>> from itertools import islice
     >>> list(islice(primes(), 3))
     [8388593, 8388587, 8388581]
     """
