@@ -301,6 +301,11 @@ class Partition(ABC):
         """
         return connected(self.map_ids, self.neighbours())
 
+    @cached_property
+    def degrees(self) -> IndexArray:
+        """How many facets every region shares with others (R): rows of `neighbours()` it is in."""
+        return np.bincount(self.neighbours().reshape(-1), minlength=len(self))
+
     def __bool__(self) -> NoReturn:
         raise TypeError(
             "a partition has no truth value; got bool(partition); ask partition.outcome or "

@@ -51,6 +51,8 @@ from exact.regions.polytopes.facets import (
     region_halfspaces,
     region_walls,
 )
+from exact.regions.polytopes.quantities.complexes import with_faces
+from exact.regions.polytopes.quantities.measures import Measured
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts, travels
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 _VERTICES_KEPT = 1 << 16
 
 
-class FlatPartition(CodedPartition):
+class FlatPartition(Measured, CodedPartition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one
     per code.
 
@@ -324,6 +326,9 @@ class FlatPartition(CodedPartition):
         walls, dim = [Halfspace(facet.hyperplane) for facet in self.facets_of(index)], self.flat.dim
         return corners(walls, dim), self.is_bounded or is_bounded(walls, dim)
 
+    def _with_faces(self) -> Iterator[FlatCells]:
+        return with_faces(self.problem)
+
     def _require_polytopes(self) -> None:
         if not self._flat_domain.is_polyhedral:
             raise Unsupported(
@@ -493,6 +498,29 @@ class Polytope(Region):
         coordinates that are parameters. A point has 1. `measure` is always that in input space.
         """
         return fraction(self._owner.solid(self.index).volume)
+
+    @property
+    def centroid(self) -> tuple[Fraction, ...]:
+        """The centre of mass in the parameters of the domain, exactly; InvalidInput for an
+        unbounded region.
+        """
+        return fractions(self._owner.solid(self.index).centroid)
+
+    @property
+    def bounding_box(self) -> tuple[tuple[Fraction, Fraction], ...]:
+        """The least and the greatest value of every parameter on the closure, exactly; InvalidInput
+        for an unbounded region.
+        """
+        self._owner.solid(self.index)
+        columns = zip(*self.vertices, strict=True)
+        return tuple((min(column), max(column)) for column in columns)
+
+    @property
+    def margin(self) -> Surd | None:
+        """How far the witness is from the nearest hyperplane of the facets, exactly, in the metric
+        of the parameters; None without facets.
+        """
+        return self._owner.margin_of(self.index)
 
     @property
     def measure(self) -> Surd:
