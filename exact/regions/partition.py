@@ -19,7 +19,7 @@ from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.numbers import FloatArray, RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import EngineDefect, InvalidInput
+from exact.errors import EngineDefect, InvalidInput, Unsupported
 from exact.geometry.combinatorics.code_batches import Errors
 from exact.geometry.combinatorics.codes import (
     Hinge,
@@ -31,6 +31,7 @@ from exact.geometry.combinatorics.codes import (
 )
 from exact.geometry.combinatorics.dual_graph import Adjacency, connected
 from exact.geometry.combinatorics.lazy import numbered
+from exact.geometry.combinatorics.tables import Columns, frame
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.halfspace import Halfspace
@@ -118,20 +119,81 @@ class Partition(ABC):
         """
 
     @abstractmethod
-    def graph(self, *, witnesses: bool | None = None) -> Any:
+    def graph(self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()) -> Any:
         """The adjacency graph (networkx): nodes carry code and witness, edges the flipped hinges.
 
         Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
-        10,000 regions.
+        10,000 regions. `attributes` are names of `quantities` that nodes carry too, as plain
+        numbers. InvalidInput for a name that is none.
         """
 
-    def _add_nodes(self, graph: Any, witnesses: bool | None) -> None:
+    def _add_nodes(
+        self, graph: Any, witnesses: bool | None, attributes: Sequence[str] = ()
+    ) -> None:
         """The nodes of the graph."""
         wanted = len(self) <= GRAPH_WITNESSES if witnesses is None else witnesses
-        for region in self.regions:
-            graph.add_node(
-                region.index, code=region.code, **({"witness": region.witness} if wanted else {})
+        graph.add_nodes_from((i, {"code": code}) for i, code in enumerate(self._all_codes()))
+        if wanted:
+            for region in self.regions:
+                graph.nodes[region.index]["witness"] = region.witness
+        for name in attributes:
+            for i, value in enumerate(self.quantity(name).tolist()):
+                graph.nodes[i][name] = value
+
+    def _all_codes(self) -> Iterator[SplineCode]:
+        return map(self.code_of, range(len(self)))
+
+    # ---- tables
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The arrays with a row for every region that a table has: names of attributes. Those that
+        are not there are left out, as maps are behind a smooth activation.
+        """
+        has_maps = self.network.is_piecewise_linear and len(self.network.norms) <= 1
+        return ("degrees", *(("map_ids", "piece_ids") if has_maps else ()))
+
+    more_quantities: ClassVar[tuple[str, ...]] = (
+        *("maps_float", "maps_bound", "ambient_maps_float", "ambient_maps_bound"),
+    )
+    """Arrays with a row for every region that are left out of a table unless they are named."""
+
+    def quantity(self, name: str) -> np.ndarray[Any, Any]:
+        """One of `quantities` or `more_quantities`, by its name; InvalidInput for another name."""
+        known = (*self.quantities, *self.more_quantities)
+        if name not in known:
+            raise InvalidInput(
+                "no such quantity of regions", value=name, remedy=f"give one of {', '.join(known)}"
             )
+        found = getattr(self, name)
+        values: np.ndarray[Any, Any] = found() if callable(found) else found
+        return values
+
+    def columns(self, names: Sequence[str] | None = None) -> Columns:
+        """The columns of the table: `region`, `code` as text, and the quantities, all of them or
+        those that are named; one with several numbers a region fills several columns.
+        """
+        found: Columns = {"region": np.arange(len(self)), "code": [*map(str, self._all_codes())]}
+        for name in self.quantities if names is None else names:
+            values = self.quantity(name)
+            for place in np.ndindex(values.shape[1:]):
+                found["_".join((name, *map(str, place)))] = values[(slice(None), *place)]
+        return found
+
+    def to_pandas(self, names: Sequence[str] | None = None) -> Any:
+        """The regions as a pandas DataFrame, a row each: code and `quantities`, or those named.
+
+        Raises InvalidInput for a name that is none, MissingExtra without pandas. Cost: that of the
+        quantities.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, 1]], [0])])
+        >>> found = partition(net, Box(0, 1, dim=2))
+        >>> found.to_pandas(["map_ids", "volumes_float"]).to_dict("list")
+        {'region': [0, 1], 'code': ['10', '11'], 'map_ids': [0, 1], 'volumes_float': [0.5, 0.5]}
+        """
+        return frame(self.columns(names))
 
     def meetings(self, other: Partition) -> IndexArray | None:
         """The cells of this partition and of another of the same domain that have inner points in
@@ -300,6 +362,17 @@ class Partition(ABC):
         from one to the other across facets, through regions with the same map.
         """
         return connected(self.map_ids, self.neighbours())
+
+    @property
+    def class_ids(self) -> IndexArray:
+        """The class that wins on all of a region, -1 where several do: on flat domains; Unsupported
+        on others, where ties have to be cut in.
+        """
+        raise Unsupported(
+            "outputs are compared on the regions of flat domains",
+            value=self.domain,
+            remedy="use decision.class_sets(partition), which cuts along the ties",
+        )
 
     @cached_property
     def degrees(self) -> IndexArray:
@@ -621,18 +694,55 @@ class CodedPartition(Partition):
     def neighbours(self) -> IndexArray:
         return self.adjacency.pairs()
 
-    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
+    def graph(
+        self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()
+    ) -> nx.Graph[int]:
         """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
         edges have `flipped` hinges.
 
         Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
-        10,000 regions.
+        10,000 regions. `attributes` are names of `quantities` that nodes carry too, and of
+        `facet_quantities` that edges do, as plain numbers. InvalidInput for a name that is none.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, 1]], [0])])
+        >>> found = partition(net, Box(0, 2, dim=2))
+        >>> graph = found.graph(attributes=["volumes_float", "facet_measures_float"])
+        >>> graph.nodes[0]["volumes_float"], round(graph.edges[0, 1]["facet_measures_float"], 3)
+        (0.5, 1.414)
         """
         graph: nx.Graph[int] = nx.Graph()
-        self._add_nodes(graph, witnesses)
-        hinges = self.network.hinges
-        for index in range(len(self)):
-            for neighbour, flipped in self.adjacency.row(index):
-                if neighbour > index:
-                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
+        on_edges = [name for name in attributes if name in self.facet_quantities]
+        self._add_nodes(graph, witnesses, [name for name in attributes if name not in on_edges])
+        pairs, names = self.adjacency.pairs().tolist(), ("flipped", *on_edges)
+        columns = self._flipped_hinges(), *(getattr(self, name).tolist() for name in on_edges)
+        if not on_edges:  # in one go, since this is what costs
+            graph.add_edges_from(
+                (a, b, {"flipped": own}) for (a, b), own in zip(pairs, columns[0], strict=True)
+            )
+            return graph
+        for (a, b), *values in zip(pairs, *columns, strict=True):
+            graph.add_edge(a, b, **dict(zip(names, values, strict=True)))
         return graph
+
+    facet_quantities: ClassVar[tuple[str, ...]] = ()
+    """The arrays with a row for every row of `neighbours()`."""
+
+    def _flipped_hinges(self) -> Iterator[tuple[Hinge, ...]]:
+        """The hinges that flip across every facet, in the order of `neighbours()`."""
+        found, hinges = self.adjacency.flipped, self.network.hinges
+        alone = [(hinge,) for hinge in hinges]
+        once = np.flatnonzero(self.adjacency.sources < self.adjacency.indices)
+        starts, ends = (found.starts[once + k].tolist() for k in (0, 1))
+        members = found.members.tolist()
+        for start, end in zip(starts, ends, strict=True):
+            if end == start + 1:
+                yield alone[members[start]]
+            else:
+                yield tuple(hinges[i] for i in members[start:end])
+
+    def _all_codes(self) -> Iterator[SplineCode]:
+        packed, width = self.codes.tobytes(), self.codes.shape[1]
+        for start in range(0, len(self) * width, width) if width else [0] * len(self):
+            yield SplineCode(packed[start : start + width], *self._layout)

@@ -52,7 +52,7 @@ from exact.regions.polytopes.facets import (
     region_walls,
 )
 from exact.regions.polytopes.quantities.complexes import with_faces
-from exact.regions.polytopes.quantities.measures import Measured
+from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts, travels
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 _VERTICES_KEPT = 1 << 16
 
 
-class FlatPartition(Measured, CodedPartition):
+class FlatPartition(Classified, CodedPartition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one
     per code.
 
@@ -109,6 +109,25 @@ class FlatPartition(Measured, CodedPartition):
     def domain_record(self) -> Json:
         assert isinstance(self.domain, FlatDomain), "a NormBallPartition refuses"
         return certificate.domain_record(self.domain)
+
+    facet_quantities = ("facet_measures_float", "facet_measures_bound")
+    more_quantities = (
+        *CodedPartition.more_quantities,
+        *("margins_float", "margins_bound", "class_sets"),
+    )
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        own = super().quantities
+        if not self._flat_domain.is_polyhedral:
+            return own
+        measured = (
+            *("is_bounded_region", "volumes_float", "volumes_bound"),
+            *("perimeters_float", "perimeters_bound", "centroids_float", "centroids_bound"),
+            *("bounding_boxes_float", "bounding_boxes_bound"),
+        )
+        classified = ("class_ids", "output_ranges_float", "output_ranges_bound")
+        return (*own, *measured, *(classified if "map_ids" in own else ()))
 
     @cached_property
     def regions(self) -> Sequence[Polytope]:
@@ -514,6 +533,11 @@ class Polytope(Region):
         self._owner.solid(self.index)
         columns = zip(*self.vertices, strict=True)
         return tuple((min(column), max(column)) for column in columns)
+
+    @property
+    def output_ranges(self) -> tuple[OutputRange, ...]:
+        """The exact range of every output on the closure, with a vertex at each end."""
+        return self._owner.output_ranges_of(self.index)
 
     @property
     def margin(self) -> Surd | None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.numbers import RationalArray, nearest_floats, rounding_error
+from exact.arithmetic.numbers import FloatArray, RationalArray, nearest_floats, rounding_error
 from exact.errors import EngineDefect
 from exact.geometry.combinatorics.codes import code_keys
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.faces import FaceComplex, Located, with_regions_reordered
-from exact.geometry.polyhedra.halfspace import Point, affine
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.volumes import BoundedPolytope
 from exact.regions.cells import Outcome
 from exact.regions.polytopes.cells import FlatCells
@@ -62,6 +62,11 @@ class Owner:
         def facets_of(self, index: int) -> tuple[Any, ...]: ...
         def witness_of(self, index: int) -> Point: ...
         def map_columns(self, index: int) -> RationalArray: ...
+        def walls_known(self, index: int) -> tuple[Halfspace, ...]: ...
+        @property
+        def maps_float(self) -> FloatArray: ...
+        @property
+        def maps_bound(self) -> FloatArray: ...
         def _require_polytopes(self) -> None: ...
         def _with_faces(self) -> Iterator[FlatCells]: ...
 
