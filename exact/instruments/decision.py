@@ -21,6 +21,8 @@ from exact.networks.activations import AbsoluteValue
 from exact.networks.evaluation.required import require_network
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
+from exact.partition import partition
+from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 
@@ -78,6 +80,47 @@ def classes(found: Partition) -> IndexArray:
     for later in range(1, max(2, outputs)):
         best[ties[every, later * (later - 1) // 2 + best]] = later
     return best
+
+
+@in_ieee_floats
+def class_sets(found: Partition) -> BitArray:
+    """Which classes win on an open part of every region (R x classes), exactly, on any kind of
+    domain: read off the partition of `tied(network)`, in whose regions one class wins.
+
+    A single output has two classes, 1 where it is positive. On flat domains `found.class_sets` is
+    the same without another partition. Cost: that partition, and on curves and spheres a point
+    located a region of it. Raises InvalidInput for a partition that ended early, and whatever that
+    partition does.
+
+    >>> from exact.instruments.decision import class_sets
+    >>> from exact import GreatCircle, partition
+    >>> from exact.sources import tensors
+    >>> axes = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0], [0, 1]], [0, 0])])
+    >>> found = partition(axes, GreatCircle([1, 0], [0, 1], radius_squared=1))
+    >>> [str(region.code) for region in found.regions], class_sets(found).tolist()
+    (['11', '01', '00', '10'], [[True, True], [False, True], [True, False], [True, False]])
+    """
+    if found.outcome is not Outcome.COMPLETE:
+        raise InvalidInput(
+            "the partition ended early, so that ties may lie in none of its regions",
+            value=found,
+            remedy="partition with a larger budget, or none",
+        )
+    parts = partition(tied(found.network), found.domain)
+    sets = np.zeros((len(found), max(2, found.network.output_dim)), dtype=bool)
+    sets[_regions_of_parts(found, parts), classes(parts)] = True
+    return sets
+
+
+def _regions_of_parts(found: Partition, parts: Partition) -> IndexArray:
+    """The region that every region of the network with its ties lies in."""
+    if found.codes_repeat:
+        return np.array([found.locate(part.witness) for part in parts.regions], dtype=np.int64)
+    own = np.packbits(parts.bits[:, : found.network.hinge_count], axis=1)
+    both = np.concatenate([found.codes, own])
+    _, first, place = np.unique(both, axis=0, return_index=True, return_inverse=True)
+    regions: IndexArray = first[place.reshape(-1)[len(found) :]]
+    return regions
 
 
 @in_ieee_floats

@@ -332,6 +332,13 @@ class Network:
             )
         return index
 
+    def whole_space(self) -> tuple[Network, RationalArray, tuple[Rational, ...]]:
+        """What :meth:`affine_map` carries through which network: its inputs and 1, over these."""
+        body = self.folded() if self.has_norm else self
+        n = body.input_dim
+        unit = [Rational(int(i == j)) for i in range(n) for j in range(n + 1)]
+        return body, RationalArray(n, n + 1, unit), (*(_ZERO,) * n, _ONE)
+
     @in_ieee_floats
     def affine_map(self, code: SplineCode) -> AffineMap:
         """The exact affine map on the region with this code; behind a norm, the map of y (see
@@ -347,14 +354,8 @@ class Network:
                 value=repr(code),
                 remedy=f"give a SplineCode of layers {self.bits_per_layer}",
             )
-        if self.has_norm:
-            body, skip = self.folded(), any(block.residual and block.norm for block in self.blocks)
-        else:
-            body, skip = self, False
-        n = body.input_dim
-        state = RationalArray(
-            n, n + 1, [Rational(int(i == j)) for i in range(n) for j in range(n + 1)]
-        )
+        body, state, _ = self.whole_space()
+        skip = any(block.residual and block.norm for block in self.blocks)
         out = body.propagate_code(state, code)
         return AffineMap.of_columns(out, of="norm(x)" if self.has_norm else "x", skip=skip)
 

@@ -73,6 +73,14 @@ class Chart(ABC):
             raise InvalidInput(what, value=shown(x), remedy=remedy)
         return tuple(found)
 
+    def functions(self) -> tuple[Network, RationalArray, tuple[Rational, ...]]:
+        """What `map_columns` carries through which network: its inputs as coefficients, those of
+        `state`, and the coefficients of the constant 1.
+        """
+        state = self.state()
+        read = self.network.folded() if self.network.has_norm else self.network
+        return read, state, (*(_ZERO,) * (state.ncols() - 1), Rational(1))
+
     def map_columns(self, code: SplineCode) -> RationalArray:
         """The network's output over the parameters, where it has this code: as coefficients like
         those of `state`.
@@ -80,8 +88,8 @@ class Chart(ABC):
         Raises NotPiecewiseLinear behind GELU or SiLU.
         """
         self.network.require_piecewise_linear()
-        read = self.network.folded() if self.network.has_norm else self.network
-        return read.propagate_code(self.state(), code)
+        network, state, one = self.functions()
+        return network.propagate_code(state, code, one)
 
     @abstractmethod
     def symbols(self) -> tuple[sympy.Symbol, ...]:

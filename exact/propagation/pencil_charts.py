@@ -13,7 +13,6 @@ from exact.arithmetic.nearest import short_rational
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, Unsupported
-from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import Ellipse, GreatCircle, GreatSphere, Sphere
 from exact.geometry.pencils.pencil import Form, Frame
@@ -77,10 +76,10 @@ class PencilChart(Chart):
     def ambient(self, y: Sequence[Rational]) -> tuple[Fraction, ...]:
         return self.curve.ambient(*y)
 
-    def map_columns(self, code: SplineCode) -> RationalArray:
+    def functions(self) -> tuple[Network, RationalArray, tuple[Rational, ...]]:
         if self.curve.one is None or self.network.has_norm:
-            return super().map_columns(code)
-        return self.network.propagate_code(self.state(), code, self.curve.one)
+            return super().functions()
+        return self.network, self.state(), self.curve.one
 
     def symbols(self) -> tuple[sympy.Symbol, ...]:
         import sympy

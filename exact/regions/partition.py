@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
@@ -16,10 +16,10 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
-from exact.arithmetic.numbers import RationalArray, listed
+from exact.arithmetic.numbers import FloatArray, RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import EngineDefect, InvalidInput
+from exact.errors import EngineDefect, InvalidInput, Unsupported
 from exact.geometry.combinatorics.code_batches import Errors
 from exact.geometry.combinatorics.codes import (
     Hinge,
@@ -29,12 +29,14 @@ from exact.geometry.combinatorics.codes import (
     flipped_bits,
     widths_of,
 )
-from exact.geometry.combinatorics.dual_graph import Adjacency
+from exact.geometry.combinatorics.dual_graph import Adjacency, connected
 from exact.geometry.combinatorics.lazy import numbered
+from exact.geometry.combinatorics.tables import Columns, frame
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.affine_map import AffineMap
+from exact.networks.evaluation.code_maps import CodeMaps
 from exact.networks.network import Network
 from exact.propagation.chart import Chart
 from exact.regions import certificate as certificates
@@ -121,20 +123,81 @@ class Partition(ABC):
         """
 
     @abstractmethod
-    def graph(self, *, witnesses: bool | None = None) -> Any:
+    def graph(self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()) -> Any:
         """The adjacency graph (networkx): nodes carry code and witness, edges the flipped hinges.
 
         Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
-        10,000 regions.
+        10,000 regions. `attributes` are names of `quantities` that nodes carry too, as plain
+        numbers. InvalidInput for a name that is none.
         """
 
-    def _add_nodes(self, graph: Any, witnesses: bool | None) -> None:
+    def _add_nodes(
+        self, graph: Any, witnesses: bool | None, attributes: Sequence[str] = ()
+    ) -> None:
         """The nodes of the graph."""
         wanted = len(self) <= GRAPH_WITNESSES if witnesses is None else witnesses
-        for region in self.regions:
-            graph.add_node(
-                region.index, code=region.code, **({"witness": region.witness} if wanted else {})
+        graph.add_nodes_from((i, {"code": code}) for i, code in enumerate(self._all_codes()))
+        if wanted:
+            for region in self.regions:
+                graph.nodes[region.index]["witness"] = region.witness
+        for name in attributes:
+            for i, value in enumerate(self.quantity(name).tolist()):
+                graph.nodes[i][name] = value
+
+    def _all_codes(self) -> Iterator[SplineCode]:
+        return map(self.code_of, range(len(self)))
+
+    # ---- tables
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The arrays with a row for every region that a table has: names of attributes. Those that
+        are not there are left out, as maps are behind a smooth activation.
+        """
+        has_maps = self.network.is_piecewise_linear and len(self.network.norms) <= 1
+        return ("degrees", *(("map_ids", "piece_ids") if has_maps else ()))
+
+    more_quantities: ClassVar[tuple[str, ...]] = (
+        *("maps_float", "maps_bound", "ambient_maps_float", "ambient_maps_bound"),
+    )
+    """Arrays with a row for every region that are left out of a table unless they are named."""
+
+    def quantity(self, name: str) -> np.ndarray[Any, Any]:
+        """One of `quantities` or `more_quantities`, by its name; InvalidInput for another name."""
+        known = (*self.quantities, *self.more_quantities)
+        if name not in known:
+            raise InvalidInput(
+                "no such quantity of regions", value=name, remedy=f"give one of {', '.join(known)}"
             )
+        found = getattr(self, name)
+        values: np.ndarray[Any, Any] = found() if callable(found) else found
+        return values
+
+    def columns(self, names: Sequence[str] | None = None) -> Columns:
+        """The columns of the table: `region`, `code` as text, and the quantities, all of them or
+        those that are named; one with several numbers a region fills several columns.
+        """
+        found: Columns = {"region": np.arange(len(self)), "code": [*map(str, self._all_codes())]}
+        for name in self.quantities if names is None else names:
+            values = self.quantity(name)
+            for place in np.ndindex(values.shape[1:]):
+                found["_".join((name, *map(str, place)))] = values[(slice(None), *place)]
+        return found
+
+    def to_pandas(self, names: Sequence[str] | None = None) -> Any:
+        """The regions as a pandas DataFrame, a row each: code and `quantities`, or those named.
+
+        Raises InvalidInput for a name that is none, MissingExtra without pandas. Cost: that of the
+        quantities.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, 1]], [0])])
+        >>> found = partition(net, Box(0, 1, dim=2))
+        >>> found.to_pandas(["map_ids", "volumes_float"]).to_dict("list")
+        {'region': [0, 1], 'code': ['10', '11'], 'map_ids': [0, 1], 'volumes_float': [0.5, 0.5]}
+        """
+        return frame(self.columns(names))
 
     def meetings(self, other: Partition) -> IndexArray | None:
         """The cells of this partition and of another of the same domain that have inner points in
@@ -223,9 +286,102 @@ class Partition(ABC):
         """
         return self.chart.map_columns(self.code_of(index))
 
-    def _map_key(self, index: int) -> Hashable:
-        """The affine map on a region, as a value that is equal iff the maps agree on the domain."""
-        return tuple(self.map_columns(index).entries())
+    # ---- the maps of all regions
+
+    @cached_property
+    def _maps(self) -> CodeMaps:
+        self.network.require_piecewise_linear()
+        return CodeMaps(*self.chart.functions())
+
+    @cached_property
+    def _enclosed_maps(self) -> tuple[FloatArray, FloatArray]:
+        return self._maps.floats(self.codes)
+
+    @property
+    def maps_float(self) -> FloatArray:
+        """The affine maps on all regions as floats (regions x outputs x k): in row i the outputs'
+        coefficients over the parameters of the domain, that of the constant last, as
+        :meth:`map_columns` has them exactly for one region. `maps_bound` says how far each is off.
+
+        Raises NotPiecewiseLinear behind GELU or SiLU. Cost: a matrix product a hidden layer;
+        regions that agree in their first layers share it. Made once and kept.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> hat = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1]], [0])])
+        >>> found = partition(hat, Box(-1, 3, dim=1))
+        >>> found.maps_float[:, 0].tolist(), bool(found.maps_bound.max() < 1e-12)
+        ([[0.0, 0.0], [1.0, 0.0], [-1.0, 2.0], [0.0, 0.0]], True)
+        >>> found.map_ids.tolist(), found.piece_ids.tolist()
+        ([0, 1, 2, 0], [0, 1, 2, 3])
+        """
+        return self._enclosed_maps[0]
+
+    @property
+    def maps_bound(self) -> FloatArray:
+        """Proved bounds on the errors of `maps_float`, coefficient by coefficient."""
+        return self._enclosed_maps[1]
+
+    @cached_property
+    def _enclosed_ambient_maps(self) -> tuple[FloatArray, FloatArray]:
+        self.network.require_piecewise_linear()
+        return CodeMaps(*self.network.whole_space()).floats(self.codes)
+
+    @property
+    def ambient_maps_float(self) -> FloatArray:
+        """The affine maps on all regions over the network's inputs (regions x outputs x (inputs +
+        1)): matrix and shift of `regions[i].affine` as floats; behind a norm those of norm(x).
+
+        `ambient_maps_bound` bounds their errors. On a slice two of them can differ where `map_ids`
+        are equal. Raises NotPiecewiseLinear behind GELU or SiLU. Cost: as `maps_float`, for so many
+        columns.
+
+        >>> from exact import Segment, partition
+        >>> from exact.sources import tensors
+        >>> fold = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [5])])
+        >>> partition(fold, Segment([1, -1], [1, 1])).ambient_maps_float[:, 0].tolist()
+        [[1.0, 0.0, 5.0], [1.0, 1.0, 5.0]]
+        """
+        return self._enclosed_ambient_maps[0]
+
+    @property
+    def ambient_maps_bound(self) -> FloatArray:
+        """Proved bounds on the errors of `ambient_maps_float`, coefficient by coefficient."""
+        return self._enclosed_ambient_maps[1]
+
+    @cached_property
+    def map_ids(self) -> IndexArray:
+        """The affine map of every region as a number: equal iff the maps agree on the domain,
+        exactly; numbered by their first regions.
+
+        Residues modulo primes prove that maps differ; of those that agree in them one is made
+        exactly for each set of neurons that count (mathematics.md, "Equal maps"). Raises
+        NotPiecewiseLinear behind GELU or SiLU.
+        """
+        return self._maps.classes(self.codes)
+
+    @cached_property
+    def piece_ids(self) -> IndexArray:
+        """The linear piece of every region as a number: regions are in one piece iff a way leads
+        from one to the other across facets, through regions with the same map.
+        """
+        return connected(self.map_ids, self.neighbours())
+
+    @property
+    def class_ids(self) -> IndexArray:
+        """The class that wins on all of a region, -1 where several do: on flat domains; Unsupported
+        on others, where ties have to be cut in.
+        """
+        raise Unsupported(
+            "outputs are compared on the regions of flat domains",
+            value=self.domain,
+            remedy="use decision.class_sets(partition), which cuts along the ties",
+        )
+
+    @cached_property
+    def degrees(self) -> IndexArray:
+        """How many facets every region shares with others (R): rows of `neighbours()` it is in."""
+        return np.bincount(self.neighbours().reshape(-1), minlength=len(self))
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -383,19 +539,15 @@ class Partition(ABC):
         """Whether every region is, and the only one of its code: then there is a region count."""
         return True
 
-    @cached_property
+    @property
     def linear_piece_count(self) -> int:
         """The number of linear pieces: adjacent regions with equal affine maps are merged."""
-        keys = [self._map_key(i) for i in range(len(self))]
-        merged: nx.Graph[int] = nx.Graph()
-        merged.add_nodes_from(range(len(self)))
-        merged.add_edges_from((a, b) for a, b in self.neighbours().tolist() if keys[a] == keys[b])
-        return int(nx.number_connected_components(merged))
+        return int(self.piece_ids.max(initial=-1)) + 1
 
-    @cached_property
+    @property
     def distinct_map_count(self) -> int:
         """The number of different affine maps."""
-        return len({self._map_key(i) for i in range(len(self))})
+        return int(self.map_ids.max(initial=-1)) + 1
 
     def code(self, x: Sequence[object], layers: tuple[int, int] | None = None) -> SplineCode:
         """The exact spline code at the input x for hidden layers K..L (1-based, inclusive), or all.
@@ -546,18 +698,55 @@ class CodedPartition(Partition):
     def neighbours(self) -> IndexArray:
         return self.adjacency.pairs()
 
-    def graph(self, *, witnesses: bool | None = None) -> nx.Graph[int]:
+    def graph(
+        self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()
+    ) -> nx.Graph[int]:
         """The adjacency as a networkx graph: nodes are region indices with `code` and `witness`,
         edges have `flipped` hinges.
 
         Witnesses cost an exact point per region: unless they are asked for, nodes have none beyond
-        10,000 regions.
+        10,000 regions. `attributes` are names of `quantities` that nodes carry too, and of
+        `facet_quantities` that edges do, as plain numbers. InvalidInput for a name that is none.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, 1]], [0])])
+        >>> found = partition(net, Box(0, 2, dim=2))
+        >>> graph = found.graph(attributes=["volumes_float", "facet_measures_float"])
+        >>> graph.nodes[0]["volumes_float"], round(graph.edges[0, 1]["facet_measures_float"], 3)
+        (0.5, 1.414)
         """
         graph: nx.Graph[int] = nx.Graph()
-        self._add_nodes(graph, witnesses)
-        hinges = self.network.hinges
-        for index in range(len(self)):
-            for neighbour, flipped in self.adjacency.row(index):
-                if neighbour > index:
-                    graph.add_edge(index, neighbour, flipped=tuple(hinges[int(i)] for i in flipped))
+        on_edges = [name for name in attributes if name in self.facet_quantities]
+        self._add_nodes(graph, witnesses, [name for name in attributes if name not in on_edges])
+        pairs, names = self.adjacency.pairs().tolist(), ("flipped", *on_edges)
+        columns = self._flipped_hinges(), *(getattr(self, name).tolist() for name in on_edges)
+        if not on_edges:  # in one go, since this is what costs
+            graph.add_edges_from(
+                (a, b, {"flipped": own}) for (a, b), own in zip(pairs, columns[0], strict=True)
+            )
+            return graph
+        for (a, b), *values in zip(pairs, *columns, strict=True):
+            graph.add_edge(a, b, **dict(zip(names, values, strict=True)))
         return graph
+
+    facet_quantities: ClassVar[tuple[str, ...]] = ()
+    """The arrays with a row for every row of `neighbours()`."""
+
+    def _flipped_hinges(self) -> Iterator[tuple[Hinge, ...]]:
+        """The hinges that flip across every facet, in the order of `neighbours()`."""
+        found, hinges = self.adjacency.flipped, self.network.hinges
+        alone = [(hinge,) for hinge in hinges]
+        once = np.flatnonzero(self.adjacency.sources < self.adjacency.indices)
+        starts, ends = (found.starts[once + k].tolist() for k in (0, 1))
+        members = found.members.tolist()
+        for start, end in zip(starts, ends, strict=True):
+            if end == start + 1:
+                yield alone[members[start]]
+            else:
+                yield tuple(hinges[i] for i in members[start:end])
+
+    def _all_codes(self) -> Iterator[SplineCode]:
+        packed, width = self.codes.tobytes(), self.codes.shape[1]
+        for start in range(0, len(self) * width, width) if width else [0] * len(self):
+            yield SplineCode(packed[start : start + width], *self._layout)

@@ -19,12 +19,13 @@ from benchmarks import (
     many_networks,
     measure,
     opponents,
+    region_quantities,
     spheres,
     tables,
     toy_ensembles,
 )
 from benchmarks.jobs import QUICK, SUITES, Job, layers, problem, shape, truths
-from exact import GreatCircle, Segment, partition
+from exact import Box, GreatCircle, Segment, partition
 from exact.sources import nnet
 from studies.enumerated_toys import random_toy
 from studies.instruments_on_toys import INSTRUMENTS, Compared
@@ -278,6 +279,38 @@ def test_ensembles_are_timed_beside_one_toy(
     config = TrainConfig(steps=10, batch_size=7, model=ModelConfig((3, 4)))
     each = 2 * 2 * 3 + 3 * (3 * 4 + 4 * 2)
     assert toy_ensembles.products(config, 5, 2.0) == 5 * 10 * 7 * each / 2
+
+
+def test_quantities_are_timed_in_turn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """This tree against itself, in processes of their own; a folder without a tree is refused."""
+    given = [
+        "quantities",
+        "--nets",
+        "2: 4",
+        "--repeats",
+        "1",
+        "--old",
+        str(Path(__file__).resolve().parents[2]),
+    ]
+    assert command.main(given) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if "2: 4" in line]
+    names = [row[3].strip() for row in rows[: len(region_quantities.QUANTITIES)]]
+    assert names == list(region_quantities.QUANTITIES)
+    assert all(cell.strip() for row in rows for cell in row[1:-1])
+    with pytest.raises(SystemExit):
+        command.main(["quantities", "--old", str(tmp_path)])
+    assert "has no folder exact" in capsys.readouterr().err
+
+
+def test_regions_are_asked_one_by_one_where_there_are_no_arrays() -> None:
+    net, dim = region_quantities._network("2: 4")
+    found = partition(net, Box(-1, 1, dim=dim))
+    arrays, singly = region_quantities._by_arrays(), region_quantities._one_by_one(net)
+    assert set(singly) < set(arrays) == set(region_quantities.QUANTITIES)
+    for name in ("different maps", "linear pieces"):
+        assert arrays[name](found, []) == singly[name](found, [])
+    volumes = singly["volumes"](found, [0, 1])
+    assert [float(x) for x in volumes] == pytest.approx(found.volumes_float[:2])
 
 
 def test_acas_xu_boxes_are_counted(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
@@ -106,3 +108,31 @@ def reordered(incidence: Incidence, order: IndexArray) -> Incidence:
     starts = _starts(lengths)
     shift = np.repeat(incidence.starts[order] - starts[:-1], lengths)
     return Incidence(starts, incidence.members[shift + np.arange(starts[-1])])
+
+
+def connected(labels: IndexArray, pairs: IndexArray) -> IndexArray:
+    """A number for every region, the same for two of them iff a way leads from one to the other
+    along pairs (E x 2) of regions with equal labels; numbered by first appearance.
+
+    >>> import numpy as np
+    >>> connected(np.array([4, 4, 5, 4]), np.array([[0, 1], [1, 2], [2, 3]])).tolist()
+    [0, 0, 1, 2]
+    """
+    same = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
+    ends = (np.ones(len(same), np.int8), (same[:, 0], same[:, 1]))
+    graph = coo_array(ends, shape=(len(labels), len(labels)))
+    return numbered_by_appearance(connected_components(graph, directed=False)[1])
+
+
+def numbered_by_appearance(labels: IndexArray) -> IndexArray:
+    """The labels as numbers from 0, in the order of their first places.
+
+    >>> import numpy as np
+    >>> numbered_by_appearance(np.array([7, 3, 7, 9])).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, found = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    numbers: IndexArray = rank[found.reshape(-1)]
+    return numbers

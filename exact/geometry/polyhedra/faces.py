@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.dual_graph import reordered
@@ -39,6 +40,16 @@ class SymbolicPoint:
         return not any(self.infinite)
 
 
+class Located(NamedTuple):
+    """Vertices as floats (n x d), bounds on their distances from the exact ones (n), and which are
+    at infinity, where neither says anything.
+    """
+
+    points: FloatArray
+    slack: FloatArray
+    far: BitArray
+
+
 @short_repr
 @dataclass(frozen=True)
 class FaceComplex:
@@ -59,6 +70,10 @@ class FaceComplex:
         """The vertices as floats (n x d) with bounds on their distances from the exact ones (n);
         None where not at hand.
         """
+        return None
+
+    def located(self) -> Located | None:
+        """All vertices as floats, those of unbounded complexes too; None where not at hand."""
         return None
 
 

@@ -22,7 +22,7 @@ from exact.arithmetic.surds import Surd
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.polyhedra.constructions import meet
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, pivot
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, pivot
 from exact.geometry.polyhedra.lp import Interior, strict_feasibility
 
 MAX_SUBSETS = 200_000
@@ -64,6 +64,18 @@ class BoundedPolytope:
             (_volume([self.vertices[i] for i in simplex]) for simplex in self.simplices),
             Rational(0),
         )
+
+    @property
+    def centroid(self) -> tuple[Rational, ...]:
+        """The centre of mass: the mean of the simplices' centres, weighted by their volumes."""
+        places = [affine(point) for point in self.vertices]
+        parts = [(s, _volume([self.vertices[i] for i in s])) for s in self.simplices]
+        whole = sum((volume for _, volume in parts), Rational(0)) * (len(places[0]) + 1)
+        moments = (
+            sum((volume * sum(places[i][k] for i in s) for s, volume in parts), Rational(0))
+            for k in range(len(places[0]))
+        )
+        return tuple(moment / whole for moment in moments)
 
     def facet_measure(self, index: int) -> Surd:
         """The (d-1)-dimensional measure of a facet: q |n|, n its coprime integer normal and q

@@ -1,5 +1,5 @@
 """Partitions of one-dimensional domains: arcs of circles, intervals of lines, with exact end points
-and lengths.
+and lengths. A partition and its arcs stand in one file, since each arc asks its partition.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
 from exact.arithmetic.linear_algebra import rows_of
 from exact.arithmetic.nearest import nearest_of
-from exact.arithmetic.numbers import Ball, Rational
+from exact.arithmetic.numbers import Ball, FloatArray, Rational, rounding_error
 from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import Hinge, SplineCode
 from exact.geometry.combinatorics.lazy import OnDemand
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     import sympy
 
 _ZERO, _ONE = Rational(0), Rational(1)
+_USEFUL = 2.0**-8  # a bound above this part of a length says too little
 _NONE = np.zeros((0, 2), dtype=np.int64)
 
 
@@ -171,7 +173,9 @@ class CurvePartition(Partition):
         complete = all(one.outcome is Outcome.COMPLETE for one in (self, other))
         return meeting_cells(self.cells, other.seen_as(CurvePartition).cells) if complete else _NONE
 
-    def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
+    def graph(
+        self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()
+    ) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges
         and its `position`.
 
@@ -181,7 +185,7 @@ class CurvePartition(Partition):
         `crossings` has them exactly.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
-        self._add_nodes(graph, witnesses)
+        self._add_nodes(graph, witnesses, attributes)
         for before, cut, after in self._joints():
             if cut not in self.cells.undefined:
                 graph.add_edge(
@@ -203,6 +207,53 @@ class CurvePartition(Partition):
             angles: list[float] = self.frame.angles_float(bounds.mean(axis=1)).tolist()
             return angles
         return [position_float(self.frame, cut.near if many else cut.direction) for cut in cuts]
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (*super().quantities, "lengths_float", "lengths_bound")
+
+    @cached_property
+    def _lengths(self) -> tuple[FloatArray, FloatArray]:
+        """The lengths by the positions of the cuts, which are the nearest floats or, on circles
+        with very many, off by 2^-29 of a turn; where that says too little, one by one.
+        """
+        count, cuts = len(self), len(self.cells.cuts)
+        found, bounds = np.zeros(count), np.full(count, math.inf)
+        if cuts and self.curve.centre is None:
+            at = np.array(self._positions)
+            first, last = at[:count], np.roll(at, -1)[:count]
+            many = cuts > GRAPH_WITNESSES and not self.frame.is_straight
+            off = (np.abs(first) + np.abs(last)) * U + many * 2.0**-25
+            gaps = last - first
+            if self.cells.closed:  # the last cell holds the angle 0
+                gaps[-1], off[-1] = gaps[-1] + 2 * math.pi, off[-1] + 8 * math.pi * U
+            radius = nearest_of(lambda bits: Ball(self.frame.radius_squared).sqrt())
+            found = radius * gaps
+            bounds = (radius * off + 6 * U * found) * inflation(16) + LEAST
+            bounds[np.isinf(found)] = 0.0
+        for i in np.flatnonzero(~(bounds <= _USEFUL * found) & ~np.isposinf(found)).tolist():
+            found[i] = self.regions[i].length_float
+            bounds[i] = rounding_error(found[i : i + 1])[0] if found[i] < math.inf else 0.0
+        return found, bounds
+
+    @property
+    def lengths_float(self) -> FloatArray:
+        """The lengths of all cells in the metric of the curve (R), inf where one is unbounded;
+        `lengths_bound` says how far each is off, `regions[i].length_float` is the nearest float and
+        `length` exact.
+
+        >>> from exact import Segment, partition
+        >>> from exact.sources import tensors
+        >>> fold = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [5])])
+        >>> partition(fold, Segment([3, -1], [3, 2])).lengths_float.round(9).tolist()
+        [1.0, 2.0]
+        """
+        return self._lengths[0]
+
+    @property
+    def lengths_bound(self) -> FloatArray:
+        """Proved bounds on the errors of `lengths_float`."""
+        return self._lengths[1]
 
     def locate(self, x: Sequence[object]) -> int:
         direction = self.direction_of(x)

@@ -52,6 +52,8 @@ from exact.regions.polytopes.facets import (
     region_halfspaces,
     region_walls,
 )
+from exact.regions.polytopes.quantities.complexes import with_faces
+from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts, travels
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
 _VERTICES_KEPT = 1 << 16
 
 
-class FlatPartition(CodedPartition):
+class FlatPartition(Classified, CodedPartition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one
     per code.
 
@@ -108,6 +110,25 @@ class FlatPartition(CodedPartition):
     def domain_record(self) -> Json:
         assert isinstance(self.domain, FlatDomain), "a NormBallPartition refuses"
         return certificate.domain_record(self.domain)
+
+    facet_quantities = ("facet_measures_float", "facet_measures_bound")
+    more_quantities = (
+        *CodedPartition.more_quantities,
+        *("margins_float", "margins_bound", "class_sets"),
+    )
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        own = super().quantities
+        if not self._flat_domain.is_polyhedral:
+            return own
+        measured = (
+            *("is_bounded_region", "volumes_float", "volumes_bound"),
+            *("perimeters_float", "perimeters_bound", "centroids_float", "centroids_bound"),
+            *("bounding_boxes_float", "bounding_boxes_bound"),
+        )
+        classified = ("class_ids", "output_ranges_float", "output_ranges_bound")
+        return (*own, *measured, *(classified if "map_ids" in own else ()))
 
     @cached_property
     def regions(self) -> Sequence[Polytope]:
@@ -330,6 +351,9 @@ class FlatPartition(CodedPartition):
         walls, dim = [Halfspace(facet.hyperplane) for facet in self.facets_of(index)], self.flat.dim
         return corners(walls, dim), self.is_bounded or is_bounded(walls, dim)
 
+    def _with_faces(self) -> Iterator[FlatCells]:
+        return with_faces(self.problem)
+
     def _require_polytopes(self) -> None:
         if not self._flat_domain.is_polyhedral:
             raise Unsupported(
@@ -499,6 +523,34 @@ class Polytope(Region):
         coordinates that are parameters. A point has 1. `measure` is always that in input space.
         """
         return fraction(self._owner.solid(self.index).volume)
+
+    @property
+    def centroid(self) -> tuple[Fraction, ...]:
+        """The centre of mass in the parameters of the domain, exactly; InvalidInput for an
+        unbounded region.
+        """
+        return fractions(self._owner.solid(self.index).centroid)
+
+    @property
+    def bounding_box(self) -> tuple[tuple[Fraction, Fraction], ...]:
+        """The least and the greatest value of every parameter on the closure, exactly; InvalidInput
+        for an unbounded region.
+        """
+        self._owner.solid(self.index)
+        columns = zip(*self.vertices, strict=True)
+        return tuple((min(column), max(column)) for column in columns)
+
+    @property
+    def output_ranges(self) -> tuple[OutputRange, ...]:
+        """The exact range of every output on the closure, with a vertex at each end."""
+        return self._owner.output_ranges_of(self.index)
+
+    @property
+    def margin(self) -> Surd | None:
+        """How far the witness is from the nearest hyperplane of the facets, exactly, in the metric
+        of the parameters; None without facets.
+        """
+        return self._owner.margin_of(self.index)
 
     @property
     def measure(self) -> Surd:

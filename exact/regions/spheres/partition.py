@@ -165,7 +165,9 @@ class SpherePartition(Partition):
         """The two cells of every arc (E x 2), one row per arc: two cells can share several."""
         return self.complex.pairs()
 
-    def graph(self, *, witnesses: bool | None = None) -> nx.MultiGraph[int]:
+    def graph(
+        self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()
+    ) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is an arc, with its index `arc` and
         the `flipped` hinges.
 
@@ -173,7 +175,7 @@ class SpherePartition(Partition):
         cell: unless they are asked for, nodes have none beyond 10,000 cells.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
-        self._add_nodes(graph, witnesses)
+        self._add_nodes(graph, witnesses, attributes)
         for arc, (a, b) in enumerate(self.complex.arc_sides.tolist()):
             graph.add_edge(a, b, arc=arc, flipped=self.flipped(arc))
         return graph
@@ -204,6 +206,10 @@ class SpherePartition(Partition):
         with certainty.
         """
         return self.geometry.lengths_float()
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (*super().quantities, "areas_float")
 
     @cached_property
     def frame_float(self) -> FloatArray:

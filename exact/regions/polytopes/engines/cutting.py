@@ -15,6 +15,7 @@ from exact.errors import EngineDefect, TooLarge
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat
+from exact.geometry.polyhedra.faces import Located
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.kernels import splitting
 from exact.kernels.splitting import Cells, Faces, Layer, Planes, Vertices
@@ -333,6 +334,11 @@ class Cutter:
     # ---- what came out
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether no vertex is at infinity."""
+        return self._bounded
+
+    @property
     def decisions(self) -> dict[str, int]:
         """How many signs floats decided, and how many exact coordinates."""
         return {"filter": self._signed + int(self._c.n[splitting.FILTERED]), "exact": self._settled}
@@ -424,18 +430,19 @@ class Cutter:
             finite[self._c.vertices.infinite[self.vertex_ids].any(axis=1)] = np.nan
         return finite
 
-    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
-        """The float coordinates of the vertices, in the order of :meth:`boundary`, and how far each
-        may be off; None in R^d.
+    def located(self) -> Located:
+        """The float coordinates of the vertices, in the order of :meth:`boundary`, how far each may
+        be off, and which are at infinity: by floats where they tell, else exactly.
         """
-        return (
-            (
-                self._c.vertices.finite[self.vertex_ids],
-                self._c.vertices.finite_error[self.vertex_ids],
-            )
-            if self._bounded
-            else None
-        )
+        c, ids = self._c, self.vertex_ids
+        points, slack = c.vertices.finite[ids], c.vertices.finite_error[ids]
+        if self._bounded:
+            return Located(points, slack, np.zeros(len(ids), bool))
+        sizes, doubt = np.abs(c.vertices.infinite[ids]), c.vertices.infinite_error[ids]
+        far: BitArray = np.any(sizes > doubt[:, None], axis=1)
+        for place in np.flatnonzero(~far & (sizes.any(axis=1) | (doubt > 0))).tolist():
+            far[place] = not self._exact.point(int(ids[place])).is_finite
+        return Located(points, slack, far)
 
     def pairs(self, cells: Incidence) -> IndexArray:
         """Every two cells that share a facet, from the facets of all cells."""

@@ -33,7 +33,7 @@ from exact.errors import require
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import CurveDomain, Flat
-from exact.geometry.polyhedra.faces import FaceComplex
+from exact.geometry.polyhedra.faces import FaceComplex, Located
 from exact.geometry.polyhedra.halfspace import Point, float_rows, is_inside, point_of_floats
 from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
@@ -48,6 +48,7 @@ from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
 from exact.regions.polytopes.engines.plane import cells_by_one_call
 from exact.regions.polytopes.facets import region_walls
+from exact.regions.polytopes.quantities.complexes import makes_complexes
 from exact.regions.polytopes.refusals import flat_refusal
 
 MAX_DIM = 8
@@ -106,6 +107,14 @@ def _cut_by_hinges(job: Job) -> FlatCells:
     except Stopped:
         return unfinished(job, flat, cutter, points)
     return _cells(job, cutter, vertices, whole)
+
+
+@makes_complexes
+def _complex_of(problem: Problem) -> FlatCells | None:
+    """The cells of a flat domain with all their faces; None where there are no faces to keep."""
+    if flat_refusal(problem) is not None or not 1 <= problem.flat.dim <= MAX_DIM:
+        return None
+    return Subdivision().run(Job(problem))
 
 
 def _cut(job: Job, cutter: Cutter, points: PointWalk, maps: MapWalk, walk: Sequence[Stage]) -> bool:
@@ -280,7 +289,11 @@ class CutFaces(FaceComplex):
 
     def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
         """The vertices as floats, and bounds on their distances from the exact ones."""
-        return self._cutter.enclosed()
+        return self.located()[:2] if self._cutter.is_bounded else None
+
+    def located(self) -> Located:
+        """The vertices as floats, with bounds and which are at infinity."""
+        return self._cutter.located()
 
     def pairs(self) -> IndexArray:
         """Every two regions that share a facet."""

@@ -1,0 +1,171 @@
+"""Tables, graphs and quantities that every kind of partition has."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import inf
+
+import numpy as np
+import pytest
+
+from exact import (
+    Box,
+    Ellipse,
+    GreatCircle,
+    InvalidInput,
+    Line,
+    NormBall,
+    Ray,
+    RealSpace,
+    Segment,
+    Sphere,
+    Unsupported,
+    partition,
+)
+from exact.instruments import decision
+from exact.regions.arcs.partition import CurvePartition
+from exact.regions.partition import Partition
+from exact.sources import tensors
+from tests.exact.test_code_maps import JOBS, block, drawn, found, mlp
+from tests.exact.test_measures import cut
+
+every_job = pytest.mark.parametrize("name", JOBS)
+
+
+@every_job
+def test_a_table_has_every_quantity(name: str) -> None:
+    result = found(name)
+    table = result.to_pandas()
+    assert len(table) == len(result)
+    assert table["code"].tolist() == [str(result.code_of(i)) for i in range(len(result))]
+    for quantity in result.quantities:
+        values = result.quantity(quantity)
+        values = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        own = [column for column in table if column.startswith(quantity)]
+        assert np.array_equal(table[own].to_numpy(values.dtype), values, equal_nan=True)
+    degrees = [result.graph(witnesses=False).degree(i) for i in range(len(result))]
+    assert table["degrees"].tolist() == degrees
+
+
+def test_names_of_quantities() -> None:
+    result = found("random")
+    maps = result.to_pandas(["maps_float"])
+    assert np.array_equal(
+        maps.drop(columns=["region", "code"]).to_numpy(), result.maps_float.reshape(len(result), -1)
+    )
+    for ask in (result.to_pandas, lambda names: result.graph(attributes=names)):
+        with pytest.raises(InvalidInput, match=r"no such quantity of regions; got volume; .*map"):
+            ask(["volume"])
+    ball = found("norm, ball")
+    assert "volumes_float" not in ball.quantities and "map_ids" in ball.quantities
+    from exact import GELU
+
+    smooth = partition(tensors.mlp([([[1]], [0]), ([[1]], [0])], activation=GELU()), RealSpace(1))
+    assert "map_ids" not in smooth.quantities and len(smooth.to_pandas()) == 2
+
+
+@every_job
+def test_graphs_are_those_of_rows(name: str) -> None:
+    """Edge by edge and node by node, as regions and hinges say."""
+    result = found(name)
+    few = len(result) < 100
+    graph = result.graph(witnesses=few, attributes=["map_ids", "degrees"])
+    assert sorted(graph) == list(range(len(result)))
+    for region in result.regions:
+        node = graph.nodes[region.index]
+        assert node["code"] == region.code
+        assert node["witness"] == region.witness if few else "witness" not in node
+        assert node["map_ids"] == result.map_ids[region.index]
+        assert type(node["degrees"]) is int
+    assert sorted(sorted(edge[:2]) for edge in graph.edges) == sorted(
+        map(sorted, result.neighbours().tolist())
+    )
+    for a, b, flipped in graph.edges(data="flipped"):
+        assert flipped == result.hinges_between(a, b)
+
+
+def test_attributes_of_edges() -> None:
+    result = cut(mlp(drawn((2, 6, 4, 1), 1)), Box(-1, 1, dim=2))
+    graph = result.graph(attributes=["volumes_float", "facet_measures_float", "centroids_float"])
+    for k, (a, b) in enumerate(result.neighbours().tolist()):
+        assert graph.edges[a, b]["facet_measures_float"] == result.facet_measures_float[k]
+        assert graph.edges[a, b]["flipped"] == result.hinges_between(a, b)
+    assert graph.nodes[0]["centroids_float"] == result.centroids_float[0].tolist()
+
+
+NET = mlp(drawn((3, 8, 6, 3), 2))
+CURVES = {
+    "segment": Segment([-3, -1, -3], [3, 1, 3]),
+    "ray": Ray(0, [1, 2, 3]),
+    "line": Line([0, "1/7", 0], [1, "1/3", 1]),
+    "circle": GreatCircle([1, 0, 0], [0, 1, "1/3"], radius_squared=3),
+    "ellipse": Ellipse.slerp([2, 0, 0], [0, 0, 1]),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_lengths_of_cells(name: str) -> None:
+    result = partition(NET, CURVES[name])
+    assert isinstance(result, CurvePartition) and len(result) > 3
+    for region, length, bound in zip(
+        result.regions, result.lengths_float.tolist(), result.lengths_bound.tolist(), strict=True
+    ):
+        own = region.length_float
+        assert (
+            own == length == inf
+            or abs(Fraction(own) - Fraction(length))
+            <= Fraction(bound) + Fraction(own) * Fraction(2) ** -53
+        )
+        assert bound <= 2.0**-8 * length
+    if name == "segment":
+        assert result.lengths_float.sum() == pytest.approx(6 * (2 + 1 / 9) ** 0.5)
+    if name == "circle":
+        assert result.lengths_float.sum() == pytest.approx(2 * np.pi * 3**0.5)
+
+
+def test_lengths_of_whole_circles_and_of_very_many_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = mlp([([[0, 0, 0]], [1]), ([[1]], [0])])
+    whole = partition(still, CURVES["circle"])
+    assert isinstance(whole, CurvePartition)
+    assert whole.lengths_float == pytest.approx([2 * np.pi * 3**0.5])
+    monkeypatch.setattr("exact.regions.arcs.partition.GRAPH_WITNESSES", 2)
+    many = partition(NET, CURVES["circle"])
+    assert isinstance(many, CurvePartition)
+    for region, length, bound in zip(
+        many.regions, many.lengths_float, many.lengths_bound, strict=True
+    ):
+        assert abs(region.length_float - length) <= bound
+
+
+KINDS: dict[str, Partition] = {
+    **{name: partition(NET, domain) for name, domain in CURVES.items()},
+    "box": partition(mlp(drawn((2, 6, 4, 3), 1)), Box(-1, 1, dim=2)),
+    "one output": partition(mlp(drawn((2, 6, 4, 1), 3)), Box(-1, 1, dim=2)),
+    "norm, circle": partition(block(16, 3, 0.0), Sphere()),
+    "norm, sphere": partition(block(18, 4, 0.0), Sphere()),
+    "norm, ball": partition(block(20, 3, 1e-5), NormBall()),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_class_sets_on_every_kind_of_domain(name: str) -> None:
+    """Against the values at points of the regions: the class of every witness of a part wins."""
+    result = KINDS[name]
+    sets = decision.class_sets(result)
+    parts = partition(decision.tied(result.network), result.domain)
+    for region, c in zip(parts.regions, decision.classes(parts).tolist(), strict=True):
+        assert sets[result.locate(region.witness), c]
+    assert sets.any(axis=1).all() and sets.sum() <= len(parts)
+    if name in ("box", "one output"):
+        assert np.array_equal(sets, result.class_sets)  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(Unsupported, match=r"no polytopes|decision\.class_sets"):
+            _ = result.class_ids
+
+
+def test_class_sets_need_all_regions() -> None:
+    from exact import Budget
+
+    some = partition(NET, Box(-1, 1, dim=3), engine="lp_tree", budget=Budget(3))
+    with pytest.raises(InvalidInput, match="ended early"):
+        decision.class_sets(some)
