@@ -29,9 +29,9 @@ def inner_proofs(
     """Which of the walls that are not the domain's are facets of a region, with points inside them,
     and which are redundant, with proofs; indices are those of `inner`.
 
-    A proof for wall w has rows numbered through the domain's walls that are no bounds and the facets
-    found, in order: `n_w - sum l_i row_i` is >= 0 on the bounds. Cost: a programme for each wall
-    that meets the box, two where it is redundant.
+    A proof for wall w has rows numbered through the walls of the domain that are no bounds, then
+    the facets found, in order: `n_w - sum l_i row_i` is >= 0 on the bounds. Cost: a programme for
+    each wall that meets the box, two where it is redundant.
     """
     walls = list(dict.fromkeys(domain))
     others = [walls[i] for i in box.others]
