@@ -19,7 +19,6 @@ from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.faces import SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.kernels import limits
 from exact.kernels import skeleton as kernel
 from exact.kernels.skeleton import Skeleton
 from exact.networks.layers import Layer
@@ -446,7 +445,7 @@ class EdgeCutter:
         points, known = np.arange(2 * count, dtype=np.int64), dict[tuple[int, int], int]()
         forms = dict[tuple[bytes, int], Form]()
         if c.n[kernel.TOUCHED]:
-            limits.clusters(c.hinge, c.twin, c.touch, self._shift, count, points)
+            kernel.clusters(c.hinge, c.twin, c.touch, self._shift, count, points)
         for vertex in vertices.tolist():
             self._watch.check()
             code = self._full(c.on[vertex : vertex + 1])[0]

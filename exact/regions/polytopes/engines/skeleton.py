@@ -24,7 +24,7 @@ whole cell in front of its layer is moved so that it is off there. A facet of a 
 cell's that keeps dimension d - 1; behind it lies a region, or cells between coincident hinges that
 have dimension d - 1 themselves and one facet on either side, through which the neighbour is found.
 No other hinge ends within such a facet: what vanishes at a point inside it vanishes all along.
-Dimensions are counted without coordinates, from what every vertex touches (`exact.kernels.limits`).
+Dimensions are counted without coordinates, from what every vertex touches.
 A hinge moves to the side on which it cuts fewer edges. [Edelsbrunner and Mücke 1990, whose
 simulation of simplicity stops in front of the limit.]
 

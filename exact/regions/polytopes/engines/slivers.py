@@ -12,7 +12,7 @@ import numpy as np
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.errors import require
 from exact.geometry.budgets import Watch
-from exact.kernels import limits
+from exact.kernels import skeleton as kernel
 from exact.kernels.skeleton import TOUCHED, VERTICES, Skeleton
 
 FANS = "cells in fans"
@@ -35,7 +35,7 @@ class Slivers:
         self._dimension = np.full(cells, self._dim, np.int64)
         assert c.n[TOUCHED], "where nothing is touched, all vertices are simple"
         seen = np.zeros(count, np.int64)
-        closed = limits.cell_dimensions(
+        closed = kernel.cell_dimensions(
             c, self._code, self._common, self._found, seen, self._dimension
         )
         self._done(closed)
@@ -61,7 +61,7 @@ class Slivers:
         for _, leader in opposite:
             wanted[leader >> 6] |= np.uint64(1 << ((leader ^ 7) & 63))
         vanish = np.zeros((len(self._dimension), words), np.uint64)
-        closed = limits.common_hinges(
+        closed = kernel.common_hinges(
             self._c, self._code, self._common, self._found, seen, wanted, vanish
         )
         self._done(closed)
@@ -73,7 +73,7 @@ class Slivers:
         """Whether the limit of the facet with these vertices has dimension d - 1."""
         points = vertices.astype(np.int64)
         return bool(
-            limits.dimension(self._c.touch, points, len(points), self._common) == self._dim - 1
+            kernel.dimension(self._c.touch, points, len(points), self._common) == self._dim - 1
         )
 
     def pairs(self, pairs: IndexArray) -> IndexArray:
@@ -81,13 +81,13 @@ class Slivers:
         their places in `kept`.
         """
         full, seen = np.zeros(len(pairs), bool), np.zeros(len(self._found), np.int64)
-        closed = limits.full_facets(
+        closed = kernel.full_facets(
             self._c, pairs, self._dimension, self._code, self._common, self._found, seen, full
         )
         self._done(closed)
         links = np.full((len(self._dimension), 2), -1, np.int64)
         joined = np.empty_like(pairs)
-        count = limits.joined_by_slivers(pairs, full, self._dimension, self._dim, links, joined)
+        count = kernel.joined_by_slivers(pairs, full, self._dimension, self._dim, links, joined)
         require(count >= 0, "a cell between two hinges has two sides", len(pairs))
         place = np.full(len(self._dimension), -1, np.int64)
         place[self.kept] = np.arange(len(self.kept))
