@@ -39,7 +39,7 @@ LAZY_ONLY = {
 FLOAT_PROPOSALS = (  # decided exactly elsewhere, or read from outside
     "exact.arithmetic.enclosures.ball_tensors",
     "exact.geometry.pencils.filters",
-    "exact.geometry.polyhedra.lp",
+    "exact.geometry.polyhedra.programmes.lp",
     "exact.sources",
 )
 TOLERANT_NAMES = ("isclose", "allclose")
@@ -228,7 +228,10 @@ UPWARD = [
     ("exact.arithmetic.numbers", "from exact import geometry"),
     ("exact.arithmetic.numbers", "from .. import geometry"),
     ("exact.arithmetic.numbers", "from ..geometry.polyhedra import lp"),
-    ("exact.arithmetic.numbers", "def f():\n    from exact.geometry.polyhedra.lp import solve"),
+    (
+        "exact.arithmetic.numbers",
+        "def f():\n    from exact.geometry.polyhedra import lp",
+    ),
     (
         "exact.arithmetic.numbers",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.networks.network "
@@ -261,7 +264,7 @@ UPWARD = [
 
 DOWNWARD = [
     ("exact.arithmetic.numbers", "from exact.errors import InvalidInput"),
-    ("exact.geometry.polyhedra.lp", "from exact.arithmetic import numbers, surds"),
+    ("exact.geometry.polyhedra.programmes.lp", "from exact.arithmetic import numbers, surds"),
     (
         "exact.regions.arcs.engines.circle",
         "from .curve_cells import cells\nfrom ...engine import Engine",
@@ -379,7 +382,7 @@ def test_a_tolerance_is_found(module: str, text: str) -> None:
             "ground = around(2)",
         ),
         ("exact.arithmetic.enclosures.ball_tensors", "margin = 1e-9"),
-        ("exact.geometry.polyhedra.lp", "x = round(y)"),
+        ("exact.geometry.polyhedra.programmes.lp", "x = round(y)"),
         ("exact.sources.tensors", "def block(eps=1e-5): ..."),
         ("exact.networks.norms", "def of(cls, n, eps=1e-5, gain=None, *, bias=None): ..."),
         ("exact.networks.norms", "def of(gain=None, *, dim, eps=1e-5): ..."),
@@ -411,7 +414,7 @@ def test_a_checker_that_stands_apart_is_allowed() -> None:
     "text", ["import torch", "from torch import nn", "def f():\n    import torch.nn.functional"]
 )
 def test_torch_in_exact_geometry_is_found(text: str) -> None:
-    assert len(torch_imports("exact.geometry.polyhedra.lp", text)) == 1
+    assert len(torch_imports("exact.geometry.polyhedra.programmes.lp", text)) == 1
     assert len(torch_imports("exact.arithmetic.surds", text)) == 1
     assert torch_imports("exact.geometry.pencils.filters", text) == []
     assert torch_imports("exact.propagation.norm_walks", text) == []
@@ -423,4 +426,4 @@ def test_torch_in_exact_geometry_is_found(text: str) -> None:
 def test_a_kernel_that_leans_on_ours_is_found(text: str) -> None:
     assert len(kernel_imports("exact.kernels.splitting", text)) == 1
     assert kernel_imports("exact.kernels.splitting", "import numba\nimport math") == []
-    assert kernel_imports("exact.geometry.polyhedra.lp", text) == []
+    assert kernel_imports("exact.geometry.polyhedra.programmes.lp", text) == []

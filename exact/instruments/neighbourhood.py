@@ -20,8 +20,8 @@ from exact.propagation.charts import AffineChart
 from exact.regions.engine import Job, Problem, Progress
 from exact.regions.polytopes.engines.facet_walk import FacetWalk
 from exact.regions.polytopes.engines.points import point_cells
-from exact.regions.polytopes.facets import region_halfspaces
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.polytopes.walls.facets import region_halfspaces
 
 
 @in_ieee_floats

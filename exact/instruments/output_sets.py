@@ -24,7 +24,7 @@ from exact.errors import InvalidInput, Undecided
 from exact.geometry.budgets import Budget, Watch
 from exact.geometry.polyhedra.affine_hulls import affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
-from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 from exact.networks.activations import ReLU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network

@@ -16,7 +16,7 @@ from exact.geometry.domains.base import FlatDomain
 from exact.geometry.domains.ellipsoids import Quadric, centre, inside_wall, quadric_of, value
 from exact.geometry.domains.flat import Ball
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous, is_inside
-from exact.geometry.polyhedra.lp import Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import first_layer
 

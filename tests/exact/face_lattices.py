@@ -21,8 +21,8 @@ from exact import Domain, Network, partition
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.regions.engine import Problem
-from exact.regions.polytopes.facets import region_walls
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.polytopes.walls.facets import region_walls
 
 Pair = tuple[Fraction, Fraction]
 Constraint = tuple[tuple[int, ...], int, int]  # normal, finite offset, infinite offset

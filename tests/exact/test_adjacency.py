@@ -18,7 +18,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.networks.layers import Block
 from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines.lp_tree import LPTree
-from exact.regions.polytopes.facets import (
+from exact.regions.polytopes.walls.facets import (
     FacetProofs,
     Wall,
     facet_proofs,

@@ -13,7 +13,7 @@ import pytest
 
 from exact.geometry.polyhedra.affine_hulls import AffineHull, affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.geometry.polyhedra.lp import Farkas
+from exact.geometry.polyhedra.programmes.lp import Farkas
 
 # (normal, offset), and whether it must be positive, not only >= 0
 Row = tuple[tuple[Fraction, ...], bool]

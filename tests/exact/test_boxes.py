@@ -7,10 +7,15 @@ import pytest
 
 from exact.arithmetic.numbers import Rational
 from exact.errors import EngineDefect
-from exact.geometry.polyhedra import boxes, lp
-from exact.geometry.polyhedra.boxes import Bounds, Weights, enclosing, feasible, split
 from exact.geometry.polyhedra.halfspace import Halfspace, is_farkas, is_inside
-from exact.geometry.polyhedra.lp import Farkas, Interior, exact_simplex, strict_feasibility
+from exact.geometry.polyhedra.programmes import boxes, lp
+from exact.geometry.polyhedra.programmes.boxes import Bounds, Weights, enclosing, feasible, split
+from exact.geometry.polyhedra.programmes.lp import (
+    Farkas,
+    Interior,
+    exact_simplex,
+    strict_feasibility,
+)
 
 
 def drawn(rng: np.random.Generator) -> tuple[list[Halfspace], Bounds, list[Halfspace]]:

@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from exact.arithmetic.numbers import fraction
-from exact.geometry.polyhedra import lp
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.geometry.polyhedra.lp import Farkas, Interior, exact_simplex, strict_feasibility
+from exact.geometry.polyhedra.programmes import lp
+from exact.geometry.polyhedra.programmes.lp import (
+    Farkas,
+    Interior,
+    exact_simplex,
+    strict_feasibility,
+)
 from tests.exact.reference import integers, q
 
 Rows = Sequence[Sequence[Fraction | int]]

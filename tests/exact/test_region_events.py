@@ -43,11 +43,11 @@ from exact import (
     region_history,
 )
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.geometry.polyhedra.lp import Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.instruments.comparisons.region_events import RegionEvents, _pairs
 from exact.instruments.comparisons.side_by_side import bits_of_each, side_by_side
-from exact.regions.polytopes.facets import region_walls
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.polytopes.walls.facets import region_walls
 from exact.sources import tensors
 
 NORMS: dict[str, type[LayerNorm | RMSNorm]] = {"layernorm": LayerNorm, "rms": RMSNorm}

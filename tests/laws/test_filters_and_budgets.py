@@ -28,7 +28,7 @@ from exact import (
     partition,
 )
 from exact.geometry.arrangements import lowest_vertices
-from exact.geometry.polyhedra import lp
+from exact.geometry.polyhedra.programmes import lp
 from exact.kernels import splitting
 from exact.regions.arcs.engines import isolation
 from exact.regions.polytopes.engines import cutting, exact_vertices, facet_walk, vertices

@@ -33,8 +33,8 @@ from exact.arithmetic.texts.printing import short_repr, shown
 from exact.errors import InvalidInput
 from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
-from exact.geometry.polyhedra.lp import Farkas
 from exact.geometry.polyhedra.polygons import Polygon, polygon
+from exact.geometry.polyhedra.programmes.lp import Farkas
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _REPR = 120  # characters of the points of a domain that its `repr` writes out

@@ -29,7 +29,7 @@ from exact.geometry.domains.base import (
 from exact.geometry.domains.options import Option
 from exact.geometry.polyhedra.affine_hulls import AffineHull, affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
-from exact.geometry.polyhedra.lp import Farkas
+from exact.geometry.polyhedra.programmes.lp import Farkas
 
 
 @dataclass(frozen=True, init=False)

@@ -20,7 +20,7 @@ from exact.arithmetic.linear_algebra import Vector, independent_rows, matrix, ro
 from exact.arithmetic.numbers import Rational
 from exact.errors import EngineDefect, require
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
-from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 
 _ZERO, _ONE = Rational(0), Rational(1)
 

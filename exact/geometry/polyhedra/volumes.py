@@ -23,7 +23,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.polyhedra.constructions import meet
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, pivot
-from exact.geometry.polyhedra.lp import Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 
 MAX_SUBSETS = 200_000
 Simplex = tuple[int, ...]

@@ -12,7 +12,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
-from exact.geometry.polyhedra.lp import Farkas
+from exact.geometry.polyhedra.programmes.lp import Farkas
 from exact.regions.cells import Cells, Outcome
 
 

@@ -17,16 +17,16 @@ import numpy as np
 from exact.errors import Unsupported, require
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Flat, FlatDomain
-from exact.geometry.polyhedra.boxes import Split
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.geometry.polyhedra.programmes.boxes import Split
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, header, hexadecimal, matrix_rows, over_common
-from exact.regions.polytopes.bounded_facets import bounds_of, inner_proofs
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.facets import code_behind, facet_proofs, region_walls
+from exact.regions.polytopes.walls.bounded_facets import bounds_of, inner_proofs
+from exact.regions.polytopes.walls.facets import code_behind, facet_proofs, region_walls
 
 
 def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) -> Iterator[Json]:

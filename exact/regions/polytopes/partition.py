@@ -43,18 +43,18 @@ from exact.regions.certificate import Json
 from exact.regions.engine import Problem
 from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
-from exact.regions.polytopes.bounded_facets import bounds_of, edge_facets
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.facets import (
+from exact.regions.polytopes.quantities.complexes import with_faces
+from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
+from exact.regions.polytopes.records import flat_cells, flat_parts
+from exact.regions.polytopes.walls.bounded_facets import bounds_of, edge_facets
+from exact.regions.polytopes.walls.facets import (
     Wall,
     facet_proofs,
     facets,
     region_halfspaces,
     region_walls,
 )
-from exact.regions.polytopes.quantities.complexes import with_faces
-from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
-from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.region import Facet, Region
 from exact.regions.storage import Parts, travels
 

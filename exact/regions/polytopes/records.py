@@ -18,10 +18,10 @@ from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Point
-from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.regions.polytopes.cells import FlatCells
-from exact.regions.polytopes.facets import region_walls
+from exact.regions.polytopes.walls.facets import region_walls
 from exact.regions.storage import (
     Arrays,
     Kept,

@@ -21,8 +21,8 @@ from exact.errors import EngineDefect
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.polyhedra.double_description import VertexPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
 from exact.geometry.polyhedra.minimum_norm import RoundBody
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.propagation.charts import SphereChart
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, hexadecimal

@@ -38,7 +38,7 @@ from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
 from exact.regions.polytopes.engines.subdivision import Subdivision
-from exact.regions.polytopes.facets import region_halfspaces
+from exact.regions.polytopes.walls.facets import region_halfspaces
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
 from tests.exact.reference import integers

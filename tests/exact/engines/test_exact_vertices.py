@@ -25,7 +25,7 @@ from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.engines import exact_vertices
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
 from exact.regions.polytopes.engines.subdivision import Subdivision
-from exact.regions.polytopes.facets import region_halfspaces
+from exact.regions.polytopes.walls.facets import region_halfspaces
 from exact.sources import tensors
 from tests.exact.reference import integers, value
 

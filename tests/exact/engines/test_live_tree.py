@@ -26,13 +26,13 @@ from exact import (
 from exact.arithmetic.numbers import Rational
 from exact.check import Status, verify
 from exact.errors import EngineDefect
-from exact.geometry.polyhedra.boxes import Bounds
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.polyhedra.programmes.boxes import Bounds
 from exact.networks.layers import Block, Layer
 from exact.partition import choose
 from exact.regions import certificate
 from exact.regions.engine import Problem
-from exact.regions.polytopes import bounded_facets
+from exact.regions.polytopes.walls import bounded_facets
 from exact.sources import tensors
 from tests.exact.forgeries import signed
 

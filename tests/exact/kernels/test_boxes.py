@@ -10,7 +10,7 @@ import pytest
 
 from exact.arithmetic.numbers import rational
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.geometry.polyhedra.lp import Interior, exact_simplex
+from exact.geometry.polyhedra.programmes.lp import Interior, exact_simplex
 from exact.kernels import boxes
 
 Rows = np.ndarray[Any, np.dtype[np.float64]]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from exact.geometry.polyhedra.halfspace import Halfspace, float_rows, point_of_floats
-from exact.geometry.polyhedra.lp import Farkas, Interior, exact_simplex
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, exact_simplex
 from exact.kernels import feasibility
 from exact.kernels.feasibility import CLOSED, FIXED, OPEN, UNDECIDED
 from tests.exact.reference import integers, q

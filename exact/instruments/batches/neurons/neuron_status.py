@@ -26,7 +26,7 @@ from exact.geometry.domains.base import Domain, FlatDomain
 from exact.geometry.domains.flat import Ball, Box, RealSpace
 from exact.geometry.domains.round import NormBall, Sphere
 from exact.geometry.polyhedra.halfspace import Halfspace
-from exact.geometry.polyhedra.lp import Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.instruments.batches.hinges.hinge_rows import ExactHinge, HingeRows
 from exact.instruments.batches.neurons.status_behind_norms import (
     bounds_behind_norm,

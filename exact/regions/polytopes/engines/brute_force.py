@@ -20,7 +20,7 @@ from exact.arithmetic.linear_algebra import independent_rows, null_space
 from exact.arithmetic.numbers import Rational
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, primitive, sides_of
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome, packed
 from exact.regions.engine import Engine, Job, Problem, Refusal

@@ -29,7 +29,7 @@ from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is_inside, primitive
-from exact.geometry.polyhedra.lp import short_point
+from exact.geometry.polyhedra.programmes.lp import short_point
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin
 

@@ -26,14 +26,14 @@ from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, float_rows, point_of_floats
-from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.essential_slices import EssentialSlice, constant
-from exact.regions.polytopes.facets import region_halfspaces
 from exact.regions.polytopes.refusals import flat_refusal
+from exact.regions.polytopes.walls.facets import region_halfspaces
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]

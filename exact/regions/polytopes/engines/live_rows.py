@@ -29,8 +29,8 @@ from exact.arithmetic.numbers import (
     rounding_error,
 )
 from exact.geometry.domains.base import Flat
-from exact.geometry.polyhedra.boxes import Bounds
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.polyhedra.programmes.boxes import Bounds
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.steps import Sum

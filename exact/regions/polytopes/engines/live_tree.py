@@ -30,16 +30,16 @@ from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, ratio
 from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped
 from exact.geometry.domains.base import CurveDomain, Flat, FlatDomain
-from exact.geometry.polyhedra.boxes import Bounds, Weights, enclosing, feasible
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.geometry.polyhedra.programmes.boxes import Bounds, Weights, enclosing, feasible
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
-from exact.regions.polytopes.bounded_facets import met
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.live_rows import Place, Rows, Sheet, kernel_rows, open_hinges
-from exact.regions.polytopes.facets import code_behind
 from exact.regions.polytopes.refusals import flat_refusal
+from exact.regions.polytopes.walls.bounded_facets import met
+from exact.regions.polytopes.walls.facets import code_behind
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 _FEW = 8  # dimensions up to which other engines are faster

@@ -32,14 +32,14 @@ from exact.geometry.polyhedra.halfspace import (
     point_of_floats,
     side,
 )
-from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
-from exact.regions.polytopes.facets import region_halfspaces
 from exact.regions.polytopes.refusals import flat_refusal
+from exact.regions.polytopes.walls.facets import region_halfspaces
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 # FIXED of kernels.feasibility, less the number of rows of a basis: a start from nothing

@@ -34,7 +34,7 @@ from exact.regions.polytopes.engines.round_cells import (
     parts,
     witness,
 )
-from exact.regions.polytopes.facets import code_behind
+from exact.regions.polytopes.walls.facets import code_behind
 
 _ZERO, _ONE = Rational(0), Rational(1)
 

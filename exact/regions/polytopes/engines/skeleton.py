@@ -55,7 +55,7 @@ from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, with_regions_reordered
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
-from exact.geometry.polyhedra.lp import Farkas, short_point, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, short_point, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.enclosures import PointWalk, stages
 from exact.propagation.region_maps import MapWalk

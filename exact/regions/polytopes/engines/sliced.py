@@ -20,7 +20,7 @@ from exact.geometry.budgets import Stopped
 from exact.geometry.domains.base import CurveDomain, Flat, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex, cells_of_facets
 from exact.geometry.polyhedra.halfspace import Point
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.essential_slices import EssentialSlice

@@ -35,7 +35,7 @@ from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.faces import FaceComplex, Located
 from exact.geometry.polyhedra.halfspace import Point, float_rows, is_inside, point_of_floats
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.cursor import advance, begin, layer_halfspaces
 from exact.propagation.enclosures import PointWalk, Stage, stages
@@ -47,9 +47,9 @@ from exact.regions.polytopes.engines.balance import balanced
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Witnesses
 from exact.regions.polytopes.engines.plane import cells_by_one_call
-from exact.regions.polytopes.facets import region_walls
 from exact.regions.polytopes.quantities.complexes import makes_complexes
 from exact.regions.polytopes.refusals import flat_refusal
+from exact.regions.polytopes.walls.facets import region_walls
 
 MAX_DIM = 8
 BYTES_PER_REGION = (100, 200, 300, 1_000, 2_000, 5_000, 11_000, 25_000, 60_000)

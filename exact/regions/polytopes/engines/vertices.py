@@ -30,7 +30,7 @@ from exact.geometry.budgets import Stopped
 from exact.geometry.domains.base import CurveDomain
 from exact.geometry.domains.flat import Ball, HPolytope
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
-from exact.geometry.polyhedra.lp import Farkas, Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 from exact.networks.activations import ReLU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network

@@ -32,7 +32,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, require
 from exact.geometry.polyhedra.faces import SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
-from exact.geometry.polyhedra.lp import Interior, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners
 from exact.regions.polytopes.quantities.measures import Measured
 

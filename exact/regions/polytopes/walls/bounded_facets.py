@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational
 from exact.errors import EngineDefect
-from exact.geometry.polyhedra.boxes import Bounds, Split, Weights, feasible, split
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
-from exact.geometry.polyhedra.lp import Farkas
+from exact.geometry.polyhedra.programmes.boxes import Bounds, Split, Weights, feasible, split
+from exact.geometry.polyhedra.programmes.lp import Farkas
 
 _FEW = 16  # dimensions up to which bounds are walls like others
 

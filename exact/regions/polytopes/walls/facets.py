@@ -28,7 +28,7 @@ from exact.errors import EngineDefect
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import along, facet_hit, first_hit
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside, sides_of
-from exact.geometry.polyhedra.lp import Farkas, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.evaluation.points import layer_bits
 from exact.networks.network import Network
 from exact.propagation.cursor import advance, begin, halfspaces_along

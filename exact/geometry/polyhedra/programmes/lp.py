@@ -20,9 +20,9 @@ from exact.arithmetic.linear_algebra import dot, independent_rows, matrix, null_
 from exact.arithmetic.numbers import FloatArray, Rational
 from exact.errors import EngineDefect, certain
 from exact.geometry.budgets import Watch
-from exact.geometry.polyhedra import boxes
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is_farkas, is_inside
+from exact.geometry.polyhedra.programmes import boxes
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
