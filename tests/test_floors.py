@@ -228,10 +228,7 @@ UPWARD = [
     ("exact.arithmetic.numbers", "from exact import geometry"),
     ("exact.arithmetic.numbers", "from .. import geometry"),
     ("exact.arithmetic.numbers", "from ..geometry.polyhedra import lp"),
-    (
-        "exact.arithmetic.numbers",
-        "def f():\n    from exact.geometry.polyhedra import lp",
-    ),
+    ("exact.arithmetic.numbers", "def f():\n    from exact.geometry.polyhedra import lp"),
     (
         "exact.arithmetic.numbers",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exact.networks.network "
