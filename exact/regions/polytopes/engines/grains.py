@@ -55,6 +55,7 @@ def _moved(op: Affine, bits: float) -> float:
 def bits_behind_the_point(values: FloatArray) -> float:
     """The least g >= 0 for which all values are multiples of 2^-g.
 
+    >>> import numpy as np
     >>> bits_behind_the_point(np.array([0.75, 6, 0]))
     2.0
     """
