@@ -39,6 +39,7 @@ from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 
+Layers = list[tuple[Any, Any]]
 UNIT = Box(-1, 1, dim=2)
 WIDTHS = ((1,), (5,), (40,), (3, 3), (16, 16), (7, 1, 6), (8,) * 5, (70, 20), (2, 30, 2))
 
@@ -279,3 +280,72 @@ def test_saved_partitions_are_the_same(tmp_path: Any) -> None:
     again = load(found.save(tmp_path / "plane.safetensors"))
     assert again == found and again.digest == found.digest
     assert again.neighbours().tolist() == found.neighbours().tolist()
+
+
+def cancelling(seed: int, rows: int, at: tuple[Fraction, Fraction], shift: float) -> Layers:
+    """A layer that is on all over the positive quadrant, with biases about as large as `shift`, and
+    `rows` forms over it that vanish at a point, exactly: of moderate size, with terms near 2^20
+    that cancel, so that floats know them to 2^-33 times 1 + `shift` or so. Form 2 is the sum of
+    forms 0 and 1.
+    """
+    draw = np.random.default_rng(seed)
+    inner = np.rint(draw.uniform(0.5, 1, (5, 2)) * 2**26) / 2**26
+    start = np.rint(draw.uniform(0.5, 1, 5) * shift * 2**14) / 2**14
+    known = np.column_stack([inner, start if shift else draw.uniform(0.5, 1, 5)])
+    outer = np.empty((3, 5))
+    outer[:2, 3:] = draw.integers(-(2**20), 2**20, (2, 2))
+    sizes = np.array([[1.0, -0.7, 0.0], [0.4, 1.2, 0.0]]) - outer[:2, 3:] @ known[3:]
+    outer[:2, :3] = np.rint(np.linalg.solve(known[:3].T, sizes.T).T * 2**10) / 2**10
+    outer[2] = outer[0] + outer[1]
+    hidden = [
+        sum(Fraction(w) * x for w, x in zip(row, at, strict=True)) + Fraction(b)
+        for row, b in zip(inner, start, strict=True)
+    ]
+    values = [sum(Fraction(u) * h for u, h in zip(row, hidden, strict=True)) for row in outer]
+    bias = np.array([-float(value) for value in values])
+    assert [-Fraction(b) for b in bias] == values
+    return [(inner, start), (outer[:rows], bias[:rows])]
+
+
+def readout(layers: Layers, deep: bool) -> Network:
+    """The network; a deep one lifts the forms above zero and takes them down in one layer more."""
+    rows = len(layers[-1][1])
+    if deep:
+        weight, bias = layers[-1]
+        layers = [layers[0], (weight, bias + 2.0**6), (np.eye(rows), np.full(rows, -(2.0**6)))]
+    return tensors.mlp([*layers, (np.ones((1, rows)), None)])
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("shift", [0.0, 2.0**12])
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_of_forms_are_carried_to_the_lines(seed: int, shift: float, deep: bool) -> None:
+    domain, at = Box(Fraction(1, 4), 2, dim=2), (Fraction(3, 4), Fraction(5, 4))
+    two = at_once(readout(cancelling(seed, 2, at, shift), deep), domain)
+    assert two is not None and len(two.codes) == 4
+    meeting = readout(cancelling(seed, 3, at, shift), deep)
+    assert at_once(meeting, domain) is None  # three lines in a point, which floats miss
+    assert len(partition(meeting, domain)) == 6
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("shift", [0.0, 2.0**12])
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_of_forms_are_carried_to_corners(seed: int, shift: float, deep: bool) -> None:
+    network = readout(cancelling(seed, 1, (Fraction(1), Fraction(1)), shift), deep)
+    domain = Box(1, 2, dim=2)
+    assert at_once(network, domain) is None  # through a corner, which floats miss
+    assert len(partition(network, domain)) == 2
+
+
+@pytest.mark.parametrize("error, meets", [(2.0**-40, True), (2.0**-31, False)])
+def test_lines_that_may_be_parallel_meet_nowhere(error: float, meets: bool) -> None:
+    line = np.array([[1.0, 0.0, -0.25, 0.0, 0.0, 1.0], [1.0, 2.0**-30, -0.25, error, 0.0, 1.0]])
+    none = np.zeros(0, np.int32)
+    at, through = np.zeros((1, 3)), np.array([[0, 1]], np.int32)
+    mesh = plane_regions.Mesh(
+        np.zeros(5, np.int64), at, through, none.reshape(0, 4), none, line, np.zeros(2, np.int32)
+    )
+    assert plane_regions._place(mesh, 0) == meets
+    if meets:
+        assert at[0, :2].tolist() == [0.25, 0.0] and at[0, 2] >= error * 2.0**28
