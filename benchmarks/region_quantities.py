@@ -9,6 +9,7 @@ long. Run as a file it answers for one tree: the one that `exact` is imported fr
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -44,7 +45,7 @@ def answer(net: str) -> dict[str, float]:
     fresh()  # compiles, and loads what is compiled
     found = fresh()
     has_arrays = hasattr(type(found), "maps_float")
-    asked = _by_arrays() if has_arrays else _one_by_one(network)
+    asked = _by_arrays() if has_arrays else _one_by_one()
     for once in asked.values():
         once(found, [0])
     result = {"regions": float(len(found))}
@@ -52,6 +53,8 @@ def answer(net: str) -> dict[str, float]:
         found, some = fresh(), range(len(found))
         if not has_arrays and name not in ("different maps", "linear pieces", "graph"):
             some = range(0, len(found), max(1, len(found) // _SOME))
+        gc.collect()
+        gc.freeze()  # else the collector walks all modules in the middle of some quantity
         start = time.process_time()
         once(found, some)
         result[name] = (time.process_time() - start) / len(some) * 1e6
@@ -76,7 +79,7 @@ def _by_arrays() -> Asked:
     }
 
 
-def _one_by_one(network: Any) -> Asked:
+def _one_by_one() -> Asked:
     return {
         "different maps": lambda found, _: found.distinct_map_count,
         "linear pieces": lambda found, _: found.linear_piece_count,

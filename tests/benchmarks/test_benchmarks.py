@@ -305,7 +305,7 @@ def test_quantities_are_timed_in_turn(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_regions_are_asked_one_by_one_where_there_are_no_arrays() -> None:
     net, dim = region_quantities._network("2: 4")
     found = partition(net, Box(-1, 1, dim=dim))
-    arrays, singly = region_quantities._by_arrays(), region_quantities._one_by_one(net)
+    arrays, singly = region_quantities._by_arrays(), region_quantities._one_by_one()
     assert set(singly) < set(arrays) == set(region_quantities.QUANTITIES)
     for name in ("different maps", "linear pieces"):
         assert arrays[name](found, []) == singly[name](found, [])

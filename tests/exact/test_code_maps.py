@@ -260,16 +260,15 @@ def test_fingerprints_that_tell_nothing_decide_nothing(
     assert again.tolist() == result.map_ids.tolist()
 
 
-def test_a_difference_that_a_prime_divides_is_seen() -> None:
-    """x and x + p y for the first primes p: equal modulo them, as long as they are few."""
+def test_a_difference_that_primes_divide_is_seen() -> None:
+    """relu(p x) for a product p of the first primes is zero modulo each of them."""
     step = 1
     for prime, _ in zip(primes(), range(4), strict=False):
         step *= prime
-    net = mlp([([[1, 0], [0, 1]], [0, 2]), ([[1, step]], [0])])
-    own = partition(net, BOX)
-    assert len(own) == 2 and own.map_ids.tolist() == [0, 1]
-    level = mlp([([[0, 1], [0, -1]], [0, 0]), ([[step, step], [1, 0]], [0, 0])])
-    assert partition(level, BOX).map_ids.tolist() == [0, 1]
+    found = partition(mlp([([[1]], [0]), ([[step]], [0])]), Box(-1, 1, dim=1))
+    assert len(found) == 2 and found.map_ids.tolist() == [0, 1]
+    assert len(set(found._maps._residues.fingerprints(found.codes).tolist())) == 1
+    assert 4 < found._maps._residues.primes_needed < 9
 
 
 def test_primes_that_divide_a_denominator_are_passed_over() -> None:
