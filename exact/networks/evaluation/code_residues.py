@@ -190,7 +190,7 @@ class _Field:
         """The same modulo the prime: whole numbers below 2^53 in size as ones of about half its
         size.
         """
-        return x - torch.round(x * (1.0 / self._prime)) * self._prime
+        return x - torch.floor(x * (1.0 / self._prime) + 0.5) * self._prime
 
     def _product(self, a: Tensor, b: Tensor) -> Tensor:
         """A product of matrices."""
