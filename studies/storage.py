@@ -182,10 +182,26 @@ def graphml(graph: nx.Graph[int]) -> bytes:
 
 
 def write(path: Path, values: Mapping[str, Json]) -> None:
-    """Write JSON so that the file is whole or absent. Raises ValueError for NaN or infinity."""
-    write_atomically(
-        path, (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
+    """Write JSON so that the file is whole or absent. JSON has neither NaN nor infinity: null
+    stands for them, so that one number does not lose a file (what is hashed must have none).
+    """
+    text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def finite(values: Json) -> Json:
+    """JSON values with None in the place of every float that is not finite.
+
+    >>> finite({"a": [1.5, float("nan")], "b": float("inf")})
+    {'a': [1.5, None], 'b': None}
+    """
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, Mapping):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return values
 
 
 def read(path: Path) -> dict[str, Json]:

@@ -1015,7 +1015,10 @@ def test_a_network_of_ones_own_that_did_not_learn_its_rows_is_left_open(kind: st
     assert (told.lacks, told.seed) == ("did not learn: accuracy 0.0%", None)
     findings = monosemantic_directions.ask(given).findings
     assert [f.verdict for f in findings] == [UNDECIDED, SUPPORTED]
-    assert findings[0].why == "the toy did not learn; got accuracy 0.0%; train it to 90%"
+    assert findings[0].why == (
+        "the network did not learn; got accuracy 0.0%; train it to 90%, and beyond the share of its "
+        "largest class"
+    )
     assert findings[1].kind is Kind.THEOREM
 
 
