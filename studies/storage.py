@@ -182,15 +182,15 @@ def graphml(graph: nx.Graph[int]) -> bytes:
 
 
 def write(path: Path, values: Mapping[str, Json]) -> None:
-    """Write JSON so that the file is whole or absent. JSON has neither NaN nor infinity: null
-    stands for them, so that one number does not lose a file (what is hashed must have none).
-    """
-    text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode())
+    """Write JSON so that the file is whole or absent. Raises ValueError for NaN or infinity."""
+    write_atomically(
+        path, (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
 
 
 def finite(values: Json) -> Json:
-    """JSON values with None in the place of every float that is not finite.
+    """JSON values with None in the place of every float that is not finite, for what is told beside
+    results: JSON has neither NaN nor infinity, and one such number need not lose a file.
 
     >>> finite({"a": [1.5, float("nan")], "b": float("inf")})
     {'a': [1.5, None], 'b': None}

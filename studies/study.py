@@ -237,7 +237,7 @@ def _write(
         "trainings": [training.values() for training in trainings],
         "provenance": made_by,
     }
-    storage.write(folder / runs.RESULTS, {**values, **times})
+    storage.write(folder / runs.RESULTS, storage.finite({**values, **times}))
     quick = bool(made_by.get("quick"))
     facts = [
         ("run", name),

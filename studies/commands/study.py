@@ -45,7 +45,7 @@ class StudyOptions:
         """The name that was given; a part of a study does not take the place of the whole one."""
         if self.name is not None:
             return self.name
-        if self.every and not (self.only or self.on or self.questions):
+        if self.every and not (self.on or self.questions):
             return study.ALL_NAME
         return study.DEFAULT_NAME if self.is_whole else study.PART_NAME
 
@@ -75,11 +75,19 @@ def run(options: StudyOptions) -> int:
 
 
 def _asked(options: StudyOptions) -> tuple[Question, ...]:
-    """Questions of the user's own, alone unless others are named too."""
+    """Questions of the user's own, alone unless others are named too. Raises InvalidInput where
+    some are chosen and all are asked for.
+    """
+    if options.every and options.only is not None:
+        raise InvalidInput(
+            "--only chooses questions, and --all asks every one",
+            value=f"--only {options.only} --all",
+            remedy="write one of the two",
+        )
     own = [own_questions.loaded(named) for named in options.questions]
     if own and not options.every and options.only is None:
         return tuple(own)
-    usual = QUESTIONS if options.every or options.only is not None else CORE
+    usual = CORE if not options.every and options.only is None else QUESTIONS
     return (*asking.chosen(usual, options.only), *own)
 
 

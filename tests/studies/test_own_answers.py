@@ -200,3 +200,23 @@ def test_a_text_is_read_on_the_web_or_has_no_address(address: Any) -> None:
         Text("Title", "Authors", address)
     assert Text("Title", "Authors").address == ""
     assert Text("Title", "Authors", "https://example.org/a").address.startswith("https")
+
+
+def test_some_questions_and_all_of_them_are_not_both_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["study", "--only", "0.2", "--all"]) == 2
+    assert "--only 0.2 --all; write one of the two" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_exit_codes_of_a_study_are_told_where_one_looks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["study", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+    for text in (shown, readme):
+        codes = text[text.index("Exit codes: 0 done") :][:700]
+        assert "6 a question of your own fails" in codes and "130 interrupted" in codes

@@ -146,7 +146,7 @@ def test_to_name_the_largest_class_always_is_not_to_learn() -> None:
     assert "accuracy 50.0%" in labelled([1, 1, 0, 0], [1, 1, 1, 1]).lacks
     held_out = Training("a", 0, Fit(0.1, 0.95, None, 0.5), Fit(0.1, 0.95, None, 0.96))
     assert held_out.lacks.startswith("did not learn: held-out accuracy 95.0%, and 96.0%")
-    with pytest.raises(Degenerate, match="^the toy did not learn"):
+    with pytest.raises(Degenerate, match=r"^the toy did not learn"):
         held_out.require()
 
 
