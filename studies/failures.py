@@ -36,7 +36,7 @@ class Failure:
     traceback: str
 
     @classmethod
-    def of(cls, question: Question, error: Exception) -> Failure:
+    def of(cls, question: Question, error: BaseException) -> Failure:
         """The deepest line in the folder of the question's module; where none is, as of a wrong
         answer, the first of its `ask`.
         """

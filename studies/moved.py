@@ -116,6 +116,16 @@ class Comparison:
         return stayed, len(pairs) - stayed - undecided, undecided
 
     @property
+    def warning(self) -> str:
+        """What keeps the comparison from telling of seeds; empty where nothing does."""
+        if self.first.seed != self.second.seed:
+            return ""
+        return (
+            f"Warning: both runs have the seed {self.first.seed}, so that verdicts that stay tell "
+            "nothing of other seeds."
+        )
+
+    @property
     def markdown(self) -> str:
         """The page: how many verdicts stayed, a table of those that moved, and what one run alone
         has.
@@ -126,6 +136,7 @@ class Comparison:
             f"{self.first.title} against {self.second.title}: of {len(self.shared)} verdicts "
             f"{len(self.shared) - len(self.moved)} stayed and {len(self.moved)} moved.",
             "",
+            *([self.warning, ""] if self.warning else []),
             *_table(
                 ("kind", "stayed", "turned round", "to or from undecided"),
                 [(heading, *map(str, self.counts(kind))) for kind, heading in HEADINGS.items()],

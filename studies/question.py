@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from exact import InvalidInput
 from studies.finding import Answer, Finding, Kind, Ruling, Verdict
 from studies.rules import Claim
 
@@ -17,11 +18,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Text:
-    """A text that claims or asks: its title, its authors, and where it can be read."""
+    """A text that claims or asks: its title, its authors, and where it can be read.
+
+    Raises InvalidInput for fields that are no text, and an address that is none of http or https:
+    the report makes a link of it.
+    """
 
     title: str
     authors: str
     address: str = ""
+
+    def __post_init__(self) -> None:
+        fields = (self.title, self.authors, self.address)
+        is_text = all(isinstance(one, str) for one in fields)
+        if not is_text or not re.fullmatch(r"(https?://\S+)?", self.address):
+            raise InvalidInput(
+                "a text has no such address",
+                value=repr(self.address)[:80] if is_text else repr(fields)[:80],
+                remedy="write texts, and an address that begins with http:// or https://, or none",
+            )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from numbers import Real
 from typing import TypeAlias
 
 from exact.errors import EngineDefect, InvalidInput, TooLarge, Undecided
@@ -101,6 +102,11 @@ class OnInterval(Rule):
 
     def __post_init__(self) -> None:
         whole("least", self.least, 1)
+        for name in ("of", "unit"):
+            _require_text(name, getattr(self, name))
+        _require_bounds("range", self.range)
+        for zone in (self.supports, *self.refutes):
+            _require_bounds("zone", zone)
         if not self.refutes:
             raise InvalidInput(
                 "a rule can come out one way only",
@@ -167,6 +173,12 @@ iff within (-0.25, 0.25), else undecided
         if found.clusters < self.least:
             return self.undecided(f"only {counted(found.clusters, self.unit)}")
         low, high = found.interval
+        if not _keeps_to(low, high, self.range):
+            least, most = self.range
+            return self.undecided(
+                f"the interval [{low:.3g}, {high:.3g}] reaches beyond [{least:g}, {most:g}], the "
+                "range of the statistic: cut it to that (range=)"
+            )
         if _inside(low, high, self.supports):
             return Ruling(self.text, Verdict.SUPPORTED)
         if any(_inside(low, high, zone) for zone in self.refutes):
@@ -225,6 +237,7 @@ def smaller_than(
     least: int = MINIMUM,
 ) -> OnInterval:
     """On paired differences, subject - control: supported iff smaller by more than the margin."""
+    _require_number("margin", margin)
     of = f"{of} minus that of {control}"
     return below(0.0 - margin, of, range=range, unit=unit, least=least)
 
@@ -239,6 +252,8 @@ def within(
     least: int = MINIMUM,
 ) -> OnInterval:
     """Supported iff the interval lies between two margins, refuted iff outside of them."""
+    _require_bounds("zone", (low, high))
+    _require_bounds("range", range)
     outside = ((-math.inf, low), (high, math.inf))
     reachable = tuple(zone for zone in outside if _meet(zone, range))
     return OnInterval(of, (low, high), reachable or outside, range, unit, least)
@@ -248,6 +263,7 @@ def equivalent(
     margin: float, of: str, *, range: Bounds = EVERYWHERE, unit: str = NETS, least: int = MINIMUM
 ) -> OnInterval:
     """Supported iff the interval lies within +-margin, refuted iff outside."""
+    _require_number("margin", margin)
     return within(-margin, margin, of, range=range, unit=unit, least=least)
 
 
@@ -257,15 +273,25 @@ def equivalent(
 @dataclass(frozen=True)
 class OnValue(Rule):
     """Of an exact value: supported iff it is at most, or else above, a limit. Made by `at_most`,
-    `exceeds` and `theorem`.
+    `exceeds` and `theorem`. With a `level` it is left open unless the two-sided p-value that goes
+    with the value, of labels permuted, is below that.
     """
 
     of: str
     limit: float
     low_supports: bool
     range: Bounds = EVERYWHERE
+    level: float | None = None
 
     def __post_init__(self) -> None:
+        if self.level is not None:
+            _require_number("level", self.level)
+            if not 0 < self.level < 1:
+                remedy = "give one between 0 and 1, or None"
+                raise InvalidInput("a test has no such level", value=self.level, remedy=remedy)
+        _require_text("of", self.of)
+        _require_number("limit", self.limit)
+        _require_bounds("range", self.range)
         if not self.range[0] <= self.limit < self.range[1]:
             raise InvalidInput(
                 "a rule can come out one way only",
@@ -278,7 +304,10 @@ class OnValue(Rule):
         limit = _number(self.limit)
         sides = (f"is at most {limit}", f"exceeds {limit}")
         first, second = sides if self.low_supports else sides[::-1]
-        return f"supported iff {self.of}, an exact value, {first}, refuted iff it {second}"
+        text = f"supported iff {self.of}, an exact value, {first}, refuted iff it {second}"
+        if self.level is None:
+            return text
+        return f"{text}; left open unless p < {self.level:g}, two-sided, with labels permuted"
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -303,17 +332,23 @@ class OnValue(Rule):
                 remedy="write a rule on intervals, such as above(margin)",
             )
         _require_range(self, found)
+        if self.level is not None and (found.p is None or found.p >= self.level):
+            told = "no permutation test" if found.p is None else f"p = {found.p:.3g}"
+            return self.undecided(f"{told}: chance may make it so")
         holds = (found.value <= self.limit) == self.low_supports
         return Ruling(self.text, Verdict.SUPPORTED if holds else Verdict.REFUTED)
 
 
-def at_most(limit: float, of: str, *, range: Bounds = EVERYWHERE) -> OnValue:
-    """Of an exact value: supported iff it is at most the limit, refuted iff it exceeds it.
+def at_most(
+    limit: float, of: str, *, range: Bounds = EVERYWHERE, level: float | None = None
+) -> OnValue:
+    """Of an exact value: supported iff it is at most the limit, refuted iff it exceeds it; with a
+    `level` left open unless the estimate's `p` is below that.
 
     >>> at_most(0, "the number of crossed arcs").decide(Estimate.exactly(3)).verdict
     <Verdict.REFUTED: 'refuted'>
     """
-    return OnValue(of, limit, True, range)
+    return OnValue(of, limit, True, range, level)
 
 
 def exceeds(limit: float, of: str, *, range: Bounds = EVERYWHERE) -> OnValue:
@@ -343,7 +378,7 @@ def theorem(what: str, *, open_if: str = "") -> Theorem:
     >>> rule.decide(Estimate.exactly(0)).verdict
     <Verdict.SUPPORTED: 'supported'>
     """
-    return Theorem(what, 0, True, (0, math.inf), open_if)
+    return Theorem(what, 0, True, (0, math.inf), open_if=open_if)
 
 
 Part: TypeAlias = OnInterval | OnValue
@@ -359,6 +394,10 @@ class Both(Rule):
 
     first: Rule
     second: Rule
+
+    def __post_init__(self) -> None:
+        for one in (self.first, self.second):
+            _require_rule(one)
 
     @property
     def text(self) -> str:
@@ -395,8 +434,8 @@ class Claim:
 
     A question makes its claims when it is imported, before there are data, and every finding
     through one of them. `measures` names the first number of what was measured, in a word or two.
-    Raises InvalidInput for a rule that does not go with the kind: a theorem counts violations, and
-    what is sampled is judged by intervals.
+    Raises InvalidInput for fields of other types, no number or statement, and a rule that does not
+    go with the kind: a theorem counts violations, and what is sampled is judged by intervals.
     """
 
     number: str
@@ -406,6 +445,15 @@ class Claim:
     measures: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("number", "statement"):
+            _require_text(name, getattr(self, name))
+        if not isinstance(self.kind, Kind) or not isinstance(self.measures, str):
+            raise InvalidInput(
+                "a claim has a field of another type",
+                value=f"kind {self.kind!r}, measures {self.measures!r}"[:160],
+                remedy="give a Kind, such as Kind.ESTIMATE, and words",
+            )
+        _require_rule(self.rule)
         wanted: dict[Kind, tuple[type[Rule], ...]] = {
             Kind.THEOREM: (Theorem,),
             Kind.CENSUS: (OnInterval, OnValue),
@@ -464,6 +512,42 @@ class Claim:
         )
 
 
+# ---- what rules are made of
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInput(
+            f"{name} is no text", value=repr(value)[:80], remedy=f"say {name} in words"
+        )
+
+
+def _require_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
+        raise InvalidInput(
+            f"the {name} of a rule is no number", value=repr(value)[:80], remedy="give a number"
+        )
+
+
+def _require_bounds(name: str, value: object) -> None:
+    ends = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
+    for end in ends:
+        _require_number(f"{name} {value!r}"[:80], end)
+    if not ends[0] < ends[1]:
+        raise InvalidInput(
+            f"the {name} of a rule is empty", value=repr(value), remedy="give (low, high)"
+        )
+
+
+def _require_rule(value: object) -> None:
+    if not isinstance(value, Rule):
+        raise InvalidInput(
+            "what judges is no rule",
+            value=repr(value)[:80],
+            remedy="make one, such as above(0.5, of), and join two with &",
+        )
+
+
 # ---- zones
 
 
@@ -494,6 +578,12 @@ def _require_range(rule: Part, found: Estimate) -> None:
             value=str(found),
             remedy=f"give an estimate within [{low:g}, {high:g}], the range of the rule",
         )
+
+
+def _keeps_to(low: float, high: float, bounds: Bounds) -> bool:
+    """Whether both ends lie in the range, but for what rounding may add."""
+    slack = ROUNDING * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)))
+    return bounds[0] - slack <= low and high <= bounds[1] + slack
 
 
 def _inside(low: float, high: float, zone: Zone) -> bool:

@@ -16,8 +16,8 @@ import exact
 import toy_models
 import viz
 from exact.atomic_files import published_folder, write_atomically
-from exact.errors import EngineDefect, InvalidInput, TooLarge, Undecided
-from studies import asking, report, storage
+from exact.errors import EngineDefect, TooLarge, Undecided
+from studies import asking, own_questions, report, storage
 from studies.failures import Failure
 from studies.finding import Answer, Finding, Kind, Ruling, Verdict
 from studies.question import Question
@@ -66,18 +66,18 @@ def _asked(
     answer, failures = _answer(question, subjects)
     pictures, undrawn = [], []
     for figure in answer.figures:
-        if taken.setdefault(figure.name, question.claim) != question.claim:
-            raise ValueError(
-                f"two figures are called {figure.name}; give the one of claim {question.claim} "
-                "another name"
-            )
-        if any(figure.name == picture.name for picture in pictures):
-            raise ValueError(f"two figures of claim {question.claim} are called {figure.name}")
         begin(f"{question.claim} drawing {figure.name}")
         try:
+            if taken.setdefault(figure.name, question.claim) != question.claim:
+                raise ValueError(
+                    f"two figures are called {figure.name}; give the one of claim {question.claim} "
+                    "another name"
+                )
+            if any(figure.name == picture.name for picture in pictures):
+                raise ValueError(f"two figures of claim {question.claim} are called {figure.name}")
             canvas = asking.drawn(figure, subjects)
             files = None if isinstance(canvas, str) else style.save(canvas, folder, figure.name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failures.append(_failure(question, error))
             canvas, files = failures[-1].told, None
         if files is None:
@@ -91,27 +91,21 @@ def _asked(
 
 def _answer(question: Question, subjects: Subjects) -> tuple[Answer, list[Failure]]:
     """What it finds. What cannot be measured leaves its claims open, and so does what else a
-    question of a user's raises, which is a failure too.
+    question of a user's raises, `sys.exit` and a wrong answer included, which is a failure too.
     """
     try:
         answer = asking.answer(question, subjects)
-        if not isinstance(answer, Answer):
-            raise InvalidInput(
-                "a question returns no Answer",
-                value=repr(answer)[:80],
-                remedy="return studies.finding.Answer(findings, figures)",
-            )
-        return answer, []
+        return (own_questions.checked(question, answer) if question.own else answer), []
     except EngineDefect:
         raise
     except (Degenerate, TooLarge, Undecided) as why:
         return Answer(question.open("the whole question", str(why))), []
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failure = _failure(question, error)
         return Answer(failure.findings(question)), [failure]
 
 
-def _failure(question: Question, error: Exception) -> Failure:
+def _failure(question: Question, error: BaseException) -> Failure:
     """Of a question of a user's; raises the error of any other, and every defect of the engines."""
     if not question.own or isinstance(error, EngineDefect):
         raise error

@@ -188,6 +188,22 @@ def write(path: Path, values: Mapping[str, Json]) -> None:
     )
 
 
+def finite(values: Json) -> Json:
+    """JSON values with None in the place of every float that is not finite, for what is told beside
+    results: JSON has neither NaN nor infinity, and one such number need not lose a file.
+
+    >>> finite({"a": [1.5, float("nan")], "b": float("inf")})
+    {'a': [1.5, None], 'b': None}
+    """
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, Mapping):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return values
+
+
 def read(path: Path) -> dict[str, Json]:
     """A document that `document` made and `write` wrote. Raises InvalidInput where the result is
     not what was hashed.

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from exact.atomic_files import write_atomically
 from exact.errors import certain
-from studies import failures, report, runs, storage
+from studies import failures, own_questions, report, runs, storage
 from studies.finding import HEADINGS, Finding, Kind, Verdict, counted
 from studies.sections import Kept, sections_of
 from toy_models.checkpoints import MANIFEST
@@ -108,17 +108,19 @@ def run(
     The folder appears whole or not at all; without `force` only the default studies are replaced,
     and only by another study. `gpt2` names real weights to use beside the tiny model. `questions`
     and `prepare` stand in for the study's own; `told` is what results and report say of them.
-    Raises InvalidInput for a name that is taken, a seed or device that there is not, and whatever a
-    question raises: a study with a hole is none. What one of a user's raises is among the
-    `failures` instead, its claims are open, and a log has the tracebacks. A theorem that fails
-    raises nothing: it is among the `alarms`. A study that `resumes` keeps each finished question
-    beside its folder until it ends, and takes over what one of the same options, code and networks
-    kept before it was cut off.
+    Raises InvalidInput for a name that is taken, a seed or device that there is not, two questions
+    of one claim number, and whatever a question raises: a study with a hole is none. What one of a
+    user's raises is among the `failures` instead, its claims are open, and a log has the
+    tracebacks. A theorem that fails raises nothing: it is among the `alarms`. A study that
+    `resumes` keeps each finished question beside its folder until it ends, and takes over what one
+    of the same options, code and networks kept before it was cut off.
     Of subjects that a user gave (`Subjects.of`), those that a question cannot be asked of are
     findings that say so.
     """
     at_least("seed", seed, 0, below=SEEDS)
     present_device(device)
+    if questions is not None:
+        own_questions.require_distinct(questions)
     screen, started, begun_at = _console(), time.monotonic(), datetime.now(UTC)
     replaced: runs.Replace = force or (name in DEFAULT_NAMES and is_study)
     with runs.building(root, name, replace=replaced) as folder:
@@ -147,9 +149,10 @@ def run(
 
 def soonest(questions: Sequence[Question]) -> list[Question]:
     """The order in which they are asked: those that need no language model first, since its
-    training takes most of a small study.
+    training takes most of a small study; a user's own last, so that none takes the name of a figure
+    of ours.
     """
-    return sorted(questions, key=lambda question: "language" in question.groups)
+    return sorted(questions, key=lambda question: (question.own, "language" in question.groups))
 
 
 def is_study(folder: Path) -> bool:
@@ -234,7 +237,7 @@ def _write(
         "trainings": [training.values() for training in trainings],
         "provenance": made_by,
     }
-    storage.write(folder / runs.RESULTS, {**values, **times})
+    storage.write(folder / runs.RESULTS, storage.finite({**values, **times}))
     quick = bool(made_by.get("quick"))
     facts = [
         ("run", name),

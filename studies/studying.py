@@ -86,7 +86,8 @@ def study(
     The report is an HTML page, runs/NAME/report/index.html; with --gpt2 real weights are asked too.
     A question that a network of yours does not fit leaves a row that says what it needs.
 
-    Exit codes: 0 done, whatever the verdicts; 5 a theorem fails, so that the code is wrong.
+    Exit codes: 0 done, whatever the verdicts; 2 bad input; 5 a theorem fails, so that the code is
+    wrong; 6 a question of your own fails, the report is written all the same; 130 interrupted.
 
     Examples:
 

@@ -272,7 +272,8 @@ def prepare(
     `gpt2` names a folder of a trained model of any family, or a GPT-2 on the hub, whose first,
     middle and last layer are examined too. `progress` is called with a line before each step. Only
     the `groups` that are asked for are trained. The tiny GPT-2 of an `earlier` study is taken over
-    where it was trained alike, and the nets of ensembles are kept beside it. Takes about half a
+    where it was trained alike, or else the one that is kept beside it, as the nets of ensembles
+    are. Takes about half a
     minute on two cores. Raises InvalidInput for a checkpoint or device that is not there,
     MissingExtra without transformers.
     """
@@ -361,17 +362,32 @@ def _tiny_layers(
 ) -> tuple[LanguageLayer, ...]:
     config = language.LanguageConfig(steps=LANGUAGE_STEPS, seed=seed, device=device)
     place = folder / "models" / TINY
-    there = None if earlier is None else earlier / "models" / TINY
-    if there is not None and language.was_trained_so(there, config):
-        report("taking over the tiny GPT-2 of the study before")
+    cache = None if earlier is None else TrainingCache.under(earlier.parent).language_models
+    kept = None if cache is None else cache / f"{TINY}-{seed}"
+    known = () if earlier is None or kept is None else (earlier / "models" / TINY, kept)
+    there = next((one for one in known if language.was_trained_so(one, config)), None)
+    if there is not None:
+        report(f"taking over the tiny GPT-2 {'kept' if there == kept else 'of the study before'}")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(there, place)
     else:
         report("training a tiny GPT-2 on the standard library's sources")
         result = language.train_language_model(config, progress=False)
         language.save(result, place.parent, place.name, overwrite=True)
+        if kept is not None:
+            _keep(result, kept, report)
     before = language.untrained(config).eval()
     return _layers(place, "tiny GPT-2", range(config.layers), report, tokens, before)
+
+
+def _keep(result: language.LanguageResult, place: Path, report: Report) -> None:
+    """Keep a model that was trained beside the toys, where the disk takes it: a study that is cut
+    off does not lose it.
+    """
+    try:
+        language.save(result, place.parent, place.name, overwrite=True)
+    except (OSError, InvalidInput) as error:
+        report(f"the tiny GPT-2 cannot be kept in {place}: {error}")
 
 
 def real_layers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +17,9 @@ from toy_models import Dataset, TrainResult
 from toy_models.train import Score
 
 LEARNED = 0.9
-"""A classification below this accuracy, on training or held-out rows, did not learn."""
+"""A classification below this accuracy, on training or held-out rows, did not learn; nor did one
+that is no better than to name the most frequent class always.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,25 @@ class Fit:
     """The score on some rows: the loss, the accuracy of a classification, R^2 of a regression.
 
     R^2 is 1 - loss / variance of the targets, None where that is zero or the loss no squared error.
+    `majority` is the share of the most frequent class, `smallest` the number of members of the
+    least frequent one of those there are; None where they are not known, or there are no classes.
     """
 
     loss: float
     accuracy: float | None
     r_squared: float | None
+    majority: float | None = None
+    smallest: int | None = None
 
     @classmethod
     def of(cls, score: Score, rows: Dataset) -> Fit:
         """The fit that a score on these rows means."""
         if rows.kind != "regression":
-            return cls(score.loss, score.accuracy, None)
+            counts = torch.unique(rows.targets.detach().cpu(), return_counts=True)[1]
+            if not len(counts):
+                return cls(score.loss, score.accuracy, None)
+            least, most = int(counts.min()), int(counts.max())
+            return cls(score.loss, score.accuracy, None, most / int(counts.sum()), least)
         targets = rows.targets.double()
         variance = float((targets - targets.mean(dim=0)).square().mean())
         return cls(score.loss, None, 1 - score.loss / variance if variance else None)
@@ -57,6 +68,19 @@ class Fit:
             return None
         accuracy = float((outputs.argmax(dim=1) == targets).double().mean())
         return cls.of(Score(float(functional.cross_entropy(outputs, targets)), accuracy), rows)
+
+    @property
+    def low(self) -> str:
+        """What keeps it from being that of a net that learned; empty where nothing does."""
+        if not math.isfinite(self.loss):
+            return "loss is not finite"
+        if self.accuracy is None:
+            return ""
+        if not self.accuracy >= LEARNED:
+            return f"accuracy {self.accuracy:.1%}"
+        if self.majority is not None and not self.accuracy > self.majority:
+            return f"accuracy {self.accuracy:.1%}, and {self.majority:.1%} are of one class"
+        return ""
 
     @property
     def text(self) -> str:
@@ -96,8 +120,9 @@ class Training:
 
     @property
     def lacks(self) -> str:
-        """Why this net cannot stand for a trained one; empty where it can, and for regressions,
-        whose loss and R^2 are told instead.
+        """Why this net cannot stand for a trained one; empty where it can, and for regressions of
+        a finite loss, whose loss and R^2 are told instead. Rows that were given want two members of
+        each class.
         """
         return self.failure or (f"did not learn: {self._low}" if self._low else "")
 
@@ -105,8 +130,10 @@ class Training:
     def _low(self) -> str:
         fits = ("training ", self.training), ("held-out ", self.held_out), ("", self.rows)
         for rows, fit in fits:
-            if fit is not None and fit.accuracy is not None and not fit.accuracy >= LEARNED:
-                return f"{rows}accuracy {fit.accuracy:.1%}"
+            if fit is not None and fit.low:
+                return f"{rows}{fit.low}"
+        if self.rows is not None and self.rows.smallest == 1:
+            return "a class has one member"
         return ""
 
     @property
@@ -119,9 +146,9 @@ class Training:
         if self.lacks:
             seed = f" with {self.told}" if self.told else ""
             raise Degenerate(
-                "the toy did not learn",
+                f"the {'network' if self.seed is None else 'toy'} did not learn",
                 value=f"{self.failure or self._low}{seed}",
-                remedy=f"train it to {LEARNED:.0%}",
+                remedy=f"train it to {LEARNED:.0%}, and beyond the share of its largest class",
             )
 
     def values(self) -> dict[str, JSON]:
@@ -139,10 +166,11 @@ class Training:
 def _values(fit: Fit | None) -> JSON:
     if fit is None:
         return None
+    squared = fit.r_squared
     return {
-        "loss_float": fit.loss,
+        "loss_float": fit.loss if math.isfinite(fit.loss) else None,
         "accuracy_float": fit.accuracy,
-        "r_squared_float": fit.r_squared,
+        "r_squared_float": squared if squared is None or math.isfinite(squared) else None,
     }
 
 

@@ -69,6 +69,11 @@ class TrainingCache:
         """The cache beside the runs of a folder, under a name that no run can have."""
         return cls(Path(runs, ".cache", "toys"))
 
+    @property
+    def language_models(self) -> Path:
+        """The folder of kept language models, beside that of the toys."""
+        return self.folder.with_name("language")
+
     def place(self, toy: Preparation | TrainResult) -> Path:
         """The file of a toy, trained or not."""
         decides = {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from exact import InvalidInput
-from studies import asking, own_subjects, study, subjects
-from studies.own_code import imported
+from studies import asking, own_questions, own_subjects, study, subjects
 from studies.question import Question
 from studies.questions import CORE, QUESTIONS
 from toy_models.validation import at_least
@@ -46,7 +45,7 @@ class StudyOptions:
         """The name that was given; a part of a study does not take the place of the whole one."""
         if self.name is not None:
             return self.name
-        if self.every and not (self.only or self.on or self.questions):
+        if self.every and not (self.on or self.questions):
             return study.ALL_NAME
         return study.DEFAULT_NAME if self.is_whole else study.PART_NAME
 
@@ -76,20 +75,20 @@ def run(options: StudyOptions) -> int:
 
 
 def _asked(options: StudyOptions) -> tuple[Question, ...]:
-    """Questions of the user's own, alone unless others are named too."""
-    own = [replace(_own(named), own=True) for named in options.questions]
+    """Questions of the user's own, alone unless others are named too. Raises InvalidInput where
+    some are chosen and all are asked for.
+    """
+    if options.every and options.only is not None:
+        raise InvalidInput(
+            "--only chooses questions, and --all asks every one",
+            value=f"--only {options.only} --all",
+            remedy="write one of the two",
+        )
+    own = [own_questions.loaded(named) for named in options.questions]
     if own and not options.every and options.only is None:
         return tuple(own)
-    usual = QUESTIONS if options.every or options.only is not None else CORE
+    usual = CORE if not options.every and options.only is None else QUESTIONS
     return (*asking.chosen(usual, options.only), *own)
-
-
-def _own(named: str) -> Question:
-    """A question of the user's, by the name of its module and its own."""
-    found: Question = imported(
-        named, "--question", what="Question", is_one=lambda one: isinstance(one, Question)
-    )
-    return found
 
 
 def _prepare(options: StudyOptions, questions: Sequence[Question]) -> study.Prepare:

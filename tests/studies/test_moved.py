@@ -107,3 +107,15 @@ def test_results_of_another_format_are_refused(root: Path) -> None:
     storage.write(root / "old" / "results.json", {"format": "exactlens-study-1"})
     with pytest.raises(InvalidInput, match="another format"):
         Verdicts.read("old", root)
+
+
+def test_two_runs_of_one_seed_are_told_to_be(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["moved", "study", "study", "--root", str(root)]) == 0
+    shown = capsys.readouterr()
+    warning = "Warning: both runs have the seed 0, so that"
+    assert shown.err.startswith(warning) and warning in shown.out
+    assert cli.run(["moved", "study", "study-1", "--root", str(root)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == "" and "Warning" not in shown.out

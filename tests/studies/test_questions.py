@@ -32,7 +32,7 @@ from exact import (
 )
 from exact.arithmetic.enclosures.intervals import Interval
 from exact.sources import tensors
-from studies import asking
+from studies import asking, cli
 from studies import subjects as subjects_module
 from studies.enumerated_toys import random_toys
 from studies.finding import Answer, Finding, Kind, Verdict, number
@@ -1015,7 +1015,10 @@ def test_a_network_of_ones_own_that_did_not_learn_its_rows_is_left_open(kind: st
     assert (told.lacks, told.seed) == ("did not learn: accuracy 0.0%", None)
     findings = monosemantic_directions.ask(given).findings
     assert [f.verdict for f in findings] == [UNDECIDED, SUPPORTED]
-    assert findings[0].why == "the toy did not learn; got accuracy 0.0%; train it to 90%"
+    assert findings[0].why == (
+        "the network did not learn; got accuracy 0.0%; train it to 90%, and beyond the share of "
+        "its largest class"
+    )
     assert findings[1].kind is Kind.THEOREM
 
 
@@ -1123,6 +1126,27 @@ def test_the_tiny_model_of_a_study_before_is_taken_over(
     assert layers[0].folder == tmp_path / "models" / "tiny-gpt2" and len(layers[0].vectors) == 30
     subjects_module._tiny_layers(tmp_path / "other", 2, "cpu", said.append, 30, folder)
     assert "training a tiny GPT-2 on the standard library's sources" in said
+
+
+def test_the_tiny_model_of_a_study_that_was_cut_off_is_kept(
+    prepared: tuple[Path, Subjects, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects_module, "LANGUAGE_STEPS", 2)
+    monkeypatch.setattr(subjects_module, "SEQUENCES", 4)
+    said: list[str] = []
+    runs = tmp_path / "runs"
+    for attempt in ("cut-off", "again"):  # neither becomes runs/study
+        subjects_module._tiny_layers(tmp_path / attempt, 1, "cpu", said.append, 30, runs / "study")
+    assert said.count("training a tiny GPT-2 on the standard library's sources") == 1
+    assert said.count("taking over the tiny GPT-2 kept") == 1
+    shown = [
+        (tmp_path / name / "models" / "tiny-gpt2" / "model.safetensors").read_bytes()
+        for name in ("cut-off", "again")
+    ]
+    assert shown[0] == shown[1]
+    assert [path.name for path in (runs / ".cache" / "language").glob("*")] == ["tiny-gpt2-1"]
+    assert cli.run(["cache", "--clear", "--root", str(runs)]) == 0
+    assert not [*(runs / ".cache" / "language").glob("*")]
 
 
 def test_an_ensemble_has_as_many_nets_as_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,13 @@ def test_what_no_rule_can_be_or_judge_is_refused(call: Any, said: str) -> None:
 def test_a_range_knows_of_rounding_and_of_intervals_that_reach_over_it() -> None:
     rule = above(0.5, "x", range=SHARE)
     assert rule.decide(Estimate(1 + 1e-15, (0.9, 1 + 1e-15), 30)).verdict is SUPPORTED
-    assert rule.decide(Estimate(0.9, (0.7, 1.1), 30)).verdict is SUPPORTED
+    beyond = rule.decide(Estimate(0.9, (0.7, 1.1), 30))
+    assert beyond.verdict is UNDECIDED
+    assert beyond.why.startswith("the interval [0.7, 1.1] reaches beyond [0, 1], the range")
+    assert rule.decide(Estimate(0.1, (-0.4, 0.2), 30)).verdict is UNDECIDED
+    assert rule.decide(Estimate(0.1, (0.0, 0.2), 30)).verdict is REFUTED
+    half = above(1.5, "x", range=(1, math.inf))
+    assert half.decide(Estimate(9, (3, 1e9), 30)).verdict is SUPPORTED
 
 
 def test_differences_have_a_range_of_their_own() -> None:
@@ -245,7 +251,7 @@ def _families(part: Part) -> Iterator[Estimate]:
     noise = np.random.default_rng(0).uniform(-1, 1, MINIMUM)
     for place in _places(part):
         if isinstance(part, OnValue):
-            yield Estimate.exactly(place)
+            yield Estimate.exactly(place).with_p(part.level and part.level / 2)
             continue
         room = min(1.0, place - part.range[0], part.range[1] - place)
         family = place + room / 10 * noise
@@ -407,3 +413,49 @@ def test_kinds_are_counted_apart() -> None:
     assert of[Kind.ESTIMATE] == {SUPPORTED: 1, REFUTED: 0, UNDECIDED: 0}
     assert len(WORDS) == len(Kind) * len(Verdict)
     assert len({word for (kind, _), word in WORDS.items() if kind is not Kind.ESTIMATE}) == 6
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: above(0.5, "x", range=(math.nan, 1)), "range"),
+        (lambda: above(0.5, "x", range=(0, 1, 2)), "range"),
+        (lambda: above(0.5, "x", range=None), "range"),
+        (lambda: above(0.5, "x", range=(1, 0)), "range of a rule is empty"),
+        (lambda: above(math.nan, "x"), "no number; got nan"),
+        (lambda: above("half", "x"), "no number; got 'half'"),
+        (lambda: above(True, "x"), "no number; got True"),
+        (lambda: above(0.5, ""), "of is no text"),
+        (lambda: above(0.5, 5), "of is no text; got 5"),
+        (lambda: above(0.5, "x", unit=" "), "unit is no text"),
+        (lambda: smaller_than("U", "x", "much"), "margin of a rule is no number; got 'much'"),
+        (lambda: equivalent(None, "x"), "margin of a rule is no number; got None"),
+        (lambda: within(0, "one", "x"), "no number; got 'one'"),
+        (lambda: within(0, 1, "x", range="all"), "range 'all'"),
+        (lambda: at_most(None, "x"), "limit of a rule is no number; got None"),
+        (lambda: at_most(0, ""), "of is no text"),
+        (lambda: at_most(0, "x", range=(math.nan, 1)), "range"),
+        (lambda: at_most(0, "x", level=0), "no such level; got 0"),
+        (lambda: above(0, "x") & None, "what judges is no rule; got None"),
+        (lambda: Claim("a", "", Kind.ESTIMATE, above(0, "x")), "statement is no text"),
+        (lambda: Claim(5, "S.", Kind.ESTIMATE, above(0, "x")), "number is no text; got 5"),
+        (lambda: Claim("a", "S.", "estimate", above(0, "x")), "kind 'estimate'"),
+        (lambda: Claim("a", "S.", Kind.ESTIMATE, "above"), "what judges is no rule; got 'above'"),
+        (lambda: Claim("a", "S.", Kind.ESTIMATE, above(0, "x"), None), "measures None"),
+    ],
+)
+def test_what_a_rule_or_a_claim_is_made_of_has_its_types(make: Any, said: str) -> None:
+    with pytest.raises(InvalidInput) as failure:
+        make()
+    assert said in str(failure.value)
+
+
+def test_an_exact_value_that_chance_makes_is_left_open() -> None:
+    rule = at_most(0, "the gap", level=0.05)
+    assert "left open unless p < 0.05, two-sided, with labels permuted" in rule.text
+    for value, verdict in ((-1, SUPPORTED), (1, REFUTED)):
+        exactly = Estimate.exactly(value)
+        assert rule.decide(exactly.with_p(0.04)).verdict is verdict
+        for p, why in ((0.05, "p = 0.05"), (0.665, "p = 0.665"), (None, "no permutation test")):
+            found = rule.decide(exactly.with_p(p))
+            assert found.verdict is UNDECIDED and found.why.startswith(why)

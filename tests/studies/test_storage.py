@@ -172,3 +172,10 @@ def test_the_network_is_described_block_by_block() -> None:
         ["3", "->", "1"],
     ]
     assert isinstance(NORMED, Network)
+
+
+def test_what_is_not_finite_is_null() -> None:
+    values = {"a": [1.5, float("nan"), (float("inf"), "nan", 3, None, True)], "b": {"c": -1e999}}
+    found = storage.finite(values)
+    assert found == {"a": [1.5, None, [None, "nan", 3, None, True]], "b": {"c": None}}
+    json.dumps(found, allow_nan=False)

@@ -444,3 +444,17 @@ def test_a_study_that_does_not_resume_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="cut off"):
         run(tmp_path, questions=(asked_once([], "0.1"), asked_once([], "0.2", fails=True)))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_training_without_a_finite_loss_loses_no_report(tmp_path: Path) -> None:
+    nan = Training("a net", 0, Fit(float("nan"), 0.95, None), Fit(float("inf"), None, -1e999))
+
+    def given(folder: Path, **_: Any) -> Any:
+        return replace(Subjects(0), trainings=(nan,))
+
+    result = study.run(root=tmp_path, questions=QUESTIONS, prepare=given)
+    values = json.loads((result.folder / "results.json").read_text())
+    (told,) = values["trainings"]
+    assert told["training"]["loss_float"] is None and told["held_out"]["r_squared_float"] is None
+    assert told["lacks"] == "did not learn: training loss is not finite"
+    assert len(values["questions"]) == 2 and told["lacks"] in result.page.read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -60,7 +62,10 @@ def test_a_result_of_the_trainer_is_told() -> None:
     result = fit(TrainConfig(task="moons", model=model, steps=3, seed=5), progress=False)
     found = Training.of("moons (4), LayerNorm", result)
     assert (found.name, found.seed) == ("moons (4), LayerNorm", 5)
-    assert found.training == Fit(result.training_score.loss, result.training_score.accuracy, None)
+    counts = np.bincount(result.training.targets.numpy())
+    told = (counts.max() / counts.sum(), counts.min())
+    loss, accuracy = result.training_score.loss, result.training_score.accuracy
+    assert found.training == Fit(loss, accuracy, None, *told)
     assert result.held_out_score is not None and found.held_out is not None
     assert found.held_out.accuracy == result.held_out_score.accuracy
     alone = fit(TrainConfig(task="moons", model=model, steps=1, held_out=0.0), progress=False)
@@ -119,3 +124,50 @@ def test_a_regression_of_ones_own_has_a_loss() -> None:
     assert found is not None and (found.loss, found.accuracy) == (2.0, None)
     assert not Training("mine", None, rows=found).lacks
     assert Fit.on(network([[1.0]], [[1.0], [1.0]]), data) is None
+
+
+# ---- what does not learn though its accuracy is high, and what is not finite
+
+
+def labelled(targets: list[int], guesses: list[int]) -> Training:
+    """A net of one's own on rows of these classes that names these."""
+    data = Dataset.of([[float(guess)] for guess in guesses], targets)
+    found = Fit.on(network([[1.0], [-1.0]], [[0.0, 1.0], [1.0, 0.0]]), data)
+    assert found is not None
+    return Training("mine", None, rows=found)
+
+
+def test_to_name_the_largest_class_always_is_not_to_learn() -> None:
+    constant = labelled([1] * 57 + [0] * 3, [1] * 60)
+    assert constant.lacks == "did not learn: accuracy 95.0%, and 95.0% are of one class"
+    with pytest.raises(Degenerate, match=r"^the network did not learn; .* largest class$"):
+        constant.require()
+    assert labelled([1] * 57 + [0] * 3, [1] * 57 + [-1] * 2 + [1]).lacks == ""
+    assert "accuracy 50.0%" in labelled([1, 1, 0, 0], [1, 1, 1, 1]).lacks
+    held_out = Training("a", 0, Fit(0.1, 0.95, None, 0.5), Fit(0.1, 0.95, None, 0.96))
+    assert held_out.lacks.startswith("did not learn: held-out accuracy 95.0%, and 96.0%")
+    with pytest.raises(Degenerate, match=r"^the toy did not learn"):
+        held_out.require()
+
+
+def test_a_class_of_one_member_says_nothing() -> None:
+    alone = labelled([1] * 59 + [0], [1] * 59 + [-1])
+    assert alone.rows is not None and alone.rows.accuracy == 1
+    assert alone.lacks == "did not learn: a class has one member"
+    assert labelled([1] * 58 + [0] * 2, [1] * 58 + [-1] * 2).lacks == ""
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_a_loss_that_is_not_finite_is_null_and_said() -> None:
+    huge = network([[1e300], [-1e300]], [[0.0, 1e300], [1e300, 0.0]])
+    for data in (
+        Dataset.of([[1.0], [-1.0], [2.0], [-2.0]], [1, 0, 1, 0]),
+        Dataset.of([[1.0], [2.0]], [[0.0, 0.0], [1.0, 1.0]]),
+    ):
+        found = Fit.on(huge, data)
+        assert found is not None
+        told = Training("mine", None, rows=found)
+        assert told.lacks == "did not learn: loss is not finite"
+        values = told.values()
+        assert values["rows"]["loss_float"] is None  # type: ignore[index,call-overload]
+        json.dumps(values, allow_nan=False)

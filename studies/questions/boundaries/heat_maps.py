@@ -141,7 +141,7 @@ def of_net(network: Network, result: TrainResult, rng: np.random.Generator) -> F
 def of_nets(arm: Mapping[str, Measured], seed: int) -> list[Finding]:
     """Both claims over the nets of an arm."""
     rng = np.random.default_rng(seed)
-    agreement, error = arm["agreement"].over(rng), arm[ERRORS[-1]].over(rng)
+    agreement, error = arm["agreement"].over(rng, RANKS), arm[ERRORS[-1]].over(rng)
     coarse, coarse_error = arm[SWEEP[0]].over(rng), arm[ERRORS[0]].over(rng)
     subject = named(TASK, arm["agreement"])
     sweep: dict[str, JSON] = {

@@ -235,7 +235,8 @@ def family_findings(
         return [one.undecided(subject, why) for one in (OVER_NETS, APART)]
     rng = np.random.default_rng(seed)
     median, high = (
-        over_clusters(one, rng) for one in zip(*(s.quantiles for s in steps), strict=True)
+        over_clusters(one, rng, range=RELATIVE)
+        for one in zip(*(s.quantiles for s in steps), strict=True)
     )
     slopes = [one.slope for one in steps]
     known = [slope for slope in slopes if not math.isnan(slope)]
@@ -281,7 +282,7 @@ def path_finding(layer: LanguageLayer, seed: int) -> Finding:
         )
     rng = np.random.default_rng(seed)
     median, high = (
-        over_clusters(kept, rng, statistic=statistic, unit="geodesics")
+        over_clusters(kept, rng, statistic=statistic, unit="geodesics", range=RELATIVE)
         for statistic in (np.median, percentile_90)
     )
     crossings = sum(map(len, kept))

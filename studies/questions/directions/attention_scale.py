@@ -50,6 +50,7 @@ SCALE = Claim(
     Kind.THEOREM,
     theorem("the normed vector is exactly the same at every length"),
 )
+POSITIVE = (0.0, np.inf)
 LINEAR = Claim(
     CLAIM,
     "Attention is essentially linear: along a straight way of the query its pattern goes nearly "
@@ -59,7 +60,7 @@ LINEAR = Claim(
         STRAIGHT,
         "the median over queries of (largest departure of the pattern from the straight way / "
         "distance of its ends)",
-        range=(0, np.inf),
+        range=POSITIVE,
         unit=SEQUENCES,
         least=10,
     ),
@@ -245,7 +246,7 @@ def departure_finding(
     rng: np.random.Generator,
 ) -> Finding:
     """The median departure over sequences."""
-    estimate = over_places(departures, places, SEQUENCES, rng)
+    estimate = over_places(departures, places, SEQUENCES, rng, range=POSITIVE)
     error = float(np.median(frozen))
     data: dict[str, JSON] = {
         **estimate.data("departure"),

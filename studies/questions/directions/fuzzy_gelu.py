@@ -48,15 +48,14 @@ if TYPE_CHECKING:
 CLAIM = "0.9"
 GAP, BAND, TAU = 0.1, 0.25, 1.0
 VECTORS, PAIRS, PAIRS_OF_A_NET, VECTORS_OF_A_NET = 400, 40, 10, 100
+POSITIVE = (0.0, np.inf)
 FUZZY = by_unit(
     lambda unit, least: Claim(
         CLAIM,
         "A smooth activation is a slightly fuzzier ReLU: the output is nearly the same, and few "
         "gates are half open.",
         Kind.ESTIMATE,
-        below(
-            GAP, "the median of |f - f with ReLU| / |f|", range=(0, np.inf), unit=unit, least=least
-        )
+        below(GAP, "the median of |f - f with ReLU| / |f|", range=POSITIVE, unit=unit, least=least)
         & below(
             BAND, "the median share of neurons with |z| < 1", range=SHARE, unit=unit, least=least
         ),
@@ -70,7 +69,7 @@ APART = by_unit(
         below(
             1,
             "the median width of a band / the median distance of neighbouring boundaries",
-            range=(0, np.inf),
+            range=POSITIVE,
             unit=unit,
             least=least,
         ),
@@ -212,7 +211,7 @@ def fuzzy_finding(
     subject: str, rows: Rows, found: Fuzz, told: dict[str, JSON], rng: np.random.Generator
 ) -> Finding:
     """Gap and band over the units of the vectors."""
-    gap, band = (rows.over(values, rng) for values in (found.gap, found.band))
+    gap, band = rows.over(found.gap, rng, range=POSITIVE), rows.over(found.band, rng, range=SHARE)
     entropy = float(np.median(found.entropy))
     value = f"gap {_short(gap)}, half open {_short(band)}; entropy {entropy:.2g} bits"
     if told:
@@ -236,7 +235,7 @@ def apart_finding(
     whole = joined(found).overlap
     known = [k for k, one in enumerate(found) if len(one.distances) and one.distances.any()]
     overlaps = np.array([found[k].overlap for k in known])
-    estimate = over_places(overlaps, places[known], unit, rng)
+    estimate = over_places(overlaps, places[known], unit, rng, range=POSITIVE)
     crossings = sum(len(one.widths) for one in found)
     data = {**estimate.data("overlap"), "all_overlap_float": whole, "crossings": crossings}
     value = f"{estimate}; all {crossings} crossings at once {whole:.3g}"
@@ -285,7 +284,8 @@ def nets_findings(
     subject: str, gap: Measured, band: Measured, overlap: Measured, rng: np.random.Generator
 ) -> list[Finding]:
     """Both claims over nets."""
-    gaps, shares, overlaps = (one.over(rng) for one in (gap, band, overlap))
+    gaps, shares = gap.over(rng, POSITIVE), band.over(rng, SHARE)
+    overlaps = overlap.over(rng, POSITIVE)
     value = f"gap {_short(gaps)}, half open {_short(shares)}; {gap.told}"
     return [
         FUZZY[NETS].finding(

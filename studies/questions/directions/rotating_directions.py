@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 CLAIM = "0.8"
 KINK, STRAIGHT = 0.05, 1.5
 PAIRS, PAIRS_OF_A_NET, NODES = 60, 10, 64
+LONGER = (1.0, np.inf)  # a path is no shorter than the distance of its ends
 SMOOTH = by_unit(
     lambda unit, least: Claim(
         CLAIM,
@@ -64,7 +65,7 @@ SMOOTH = by_unit(
         & below(
             STRAIGHT,
             "the median over pairs of (length of the path / distance of its ends)",
-            range=(1, np.inf),
+            range=LONGER,
             unit=unit,
             least=least,
         ),
@@ -243,9 +244,8 @@ def pairs_finding(
     found.require_motion()
     moving = np.isfinite(found.kinks)
     kept = replace(rows, vectors=rows.vectors[moving], places=rows.places[moving])
-    kink, straight = (
-        kept.over(values[moving], rng) for values in (found.kinks, found.straightness)
-    )
+    kink = kept.over(found.kinks[moving], rng)
+    straight = kept.over(found.straightness[moving], rng, range=LONGER)
     value = (
         f"kink {brief(kink)}, path over distance {brief(straight)}, medians of {int(moving.sum())} "
         "pairs"
@@ -306,7 +306,7 @@ def nets_finding(
     subject: str, kink: Measured, straight: Measured, width: int, rng: np.random.Generator
 ) -> Finding:
     """Both medians over nets."""
-    kinks, straightness = kink.over(rng), straight.over(rng)
+    kinks, straightness = kink.over(rng), straight.over(rng, LONGER)
     value = f"kink {brief(kinks)}, path over distance {brief(straightness)}; {kink.told}"
     data = {**kink.data, **kinks.data("kink"), **straightness.data("straightness"), "width": width}
     return SMOOTH[NETS].finding(subject, kinks, straightness, value=value, data=data)

@@ -184,7 +184,7 @@ def arm_findings(family: Family, arm: Arm, seed: int) -> list[Finding]:
     }
     findings = []
     for claim, measured in ((CELLS, arm.measured), (DATA, arm.weighted("by data"))):
-        rho = measured.over(rng)
+        rho = measured.over(rng, CORRELATION)
         value = f"{rho}; {_told(found)}" if claim is CELLS and found else str(rho)
         findings.append(claim.finding(subject, rho, value=value, data={**data, **rho.data("rho")}))
     return findings
@@ -255,7 +255,9 @@ def tokens_finding(subject: str, network: Network, layer: LanguageLayer, seed: i
             return math.nan
 
     rng = np.random.default_rng(seed)
-    rho = over_clusters(groups, rng, statistic=of_drawn, unit=SEQUENCES, draws=DRAWS)
+    rho = over_clusters(
+        groups, rng, statistic=of_drawn, unit=SEQUENCES, draws=DRAWS, range=CORRELATION
+    )
     some = rng.permutation(len(bits))[:SHUFFLED_CELLS]
     square = np.ix_(some, some)
     test = mantel(hamming[square], apart[square], rng, draws=SHUFFLES)

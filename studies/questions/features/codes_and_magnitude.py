@@ -70,6 +70,7 @@ def _claims(unit: str) -> tuple[Claim, Claim, Claim]:
 
 CLAIMS = {unit: _claims(unit) for unit in (NETS, SEQUENCES, ROWS)}
 STATISTICS = ("length", "vector", "neighbours")
+RANGES = {"length": BELOW_ONE, "vector": BELOW_ONE, "neighbours": SHARE}
 NAMES = (*STATISTICS, "random bits")
 
 
@@ -203,7 +204,7 @@ def rows_findings(rows: Rows, z: FloatArray, bits: BitArray, seed: int) -> list[
     numbers = np.full(len(z), -1)
     numbers[told.rows] = np.arange(len(told.rows))
     found = {
-        name: rows.over_units(told.rows, partial(_at, told, name, numbers), rng)
+        name: rows.over_units(told.rows, partial(_at, told, name, numbers), rng, RANGES[name])
         for name in STATISTICS
     }
     beside = f"random bits {mixed.value('length'):.2g}"
@@ -220,7 +221,7 @@ def nets_findings(
 ) -> list[Finding]:
     """The three claims over nets."""
     rng = np.random.default_rng(seed)
-    found = {name: after[name].over(rng) for name in STATISTICS}
+    found = {name: after[name].over(rng, RANGES[name]) for name in STATISTICS}
     control = {name: before[name].over(rng) for name in STATISTICS}
     bits = after["random bits"].over(rng).value
     beside = "random bits " + ("none" if bits is None else f"{bits:.2g}")

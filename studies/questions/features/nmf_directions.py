@@ -11,7 +11,6 @@ projection of those items.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -23,7 +22,7 @@ from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number
 from studies.question import Question
 from studies.questions.shared.clustering import MIDDLE, PURE, hdbscan, without_scikit_learn
-from studies.questions.shared.intervals import percent
+from studies.questions.shared.intervals import finite, percent
 from studies.questions.shared.labelled_items import (
     EIGHT,
     FORTY,
@@ -271,19 +270,18 @@ def layer_finding(
     more = items.over_sequences(difference, rng, APART)
     shares = {name: one.pure(items.labels) for name, one in near.items()}
     permuted = near["NMF"].pure(rng.permutation(items.labels))
+    known = {name: finite(x) for name, x in shares.items()}
     value = (
-        f"pure {brief(share)}, minus random {brief(more)}; PCA {shares['principal']:.2g}, neurons "
-        f"{shares['neurons']:.2g}; {most} items a direction"
+        f"pure {brief(share)}, minus random {brief(more)}; PCA {_shown(known['principal'])}, "
+        f"neurons {_shown(known['neurons'])}; {most} items a direction"
     )
-    numbers: dict[str, JSON] = {
-        f"{name}_float": x if math.isfinite(x) else None for name, x in shares.items()
-    }
+    numbers: dict[str, JSON] = {f"{name}_float": x for name, x in known.items()}
     data = {
         **numbers,
         **share.data("NMF"),
         **more.data("NMF_minus_random"),
-        "permuted_labels_float": permuted,
-        "one_neuron_float": on_one_neuron(directions["NMF"]),
+        "permuted_labels_float": finite(permuted),
+        "one_neuron_float": finite(on_one_neuron(directions["NMF"])),
         "items": len(items.labels),
     }
     claim = OVER_ROWS if items.unit == ROWS else OVER_SEQUENCES

@@ -3,11 +3,12 @@
 Of every neuron of the first hidden layer the items on which it is largest, 50 or as many as a class
 has, and their purity: the share of the most frequent class. A neuron is polysemantic here where no
 half of them is of one class. Labels that mean nothing to a network would make all of its neurons
-so: the claim wants neurons that know of them, whose lists are purer than with labels dealt out at
-random. Where they are less pure than these the claim, which says more, is refuted, though the
-neurons are mixed. A neuron that fires on fewer items than that has no such list, since it would go
-on with zeros, and is left out. Beside it, on the same activations: NMF directions (claim 1.5) and
-clusters of codes (claim 1.4), which are said to do better, and the same nets untrained.
+so, and of two classes one is always half: the claim wants three or more, and neurons that know of
+them, whose lists are purer than with labels dealt out at random. Where they are less pure than
+these the claim, which says more, is refuted, though the neurons are mixed. A neuron that fires on
+fewer items than that has no such list, since it would go on with zeros, and is left out. Beside it,
+on the same activations: NMF directions (claim 1.5) and clusters of codes (claim 1.4), which are
+said to do better, and the same nets untrained.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ from toy_models import TrainResult
 
 CLAIM = "1.17"
 MAJORITY, COMPONENTS = 0.5, 64
+CLASSES = 3
+"""The fewest of which no one need have half of a list."""
 DEALT = 20  # times that labels are dealt out
 FAMILIES = (EIGHT, FORTY)
 OF = f"the share of neurons of purity below {MIXED:g}"
@@ -77,6 +80,7 @@ def _more(unit: str) -> Claim:
     )
 
 
+BESIDE = {"NMF": "NMF directions", "clusters": "clusters of codes"}
 UNITS = (NETS, SEQUENCES, ROWS)
 MANY, MORE = {unit: _many(unit) for unit in UNITS}, {unit: _more(unit) for unit in UNITS}
 NAMES = ("neurons", "purer", "minus NMF", "NMF", "clusters", "permuted labels", "measured neurons")
@@ -249,8 +253,16 @@ def of_layer(layer: LanguageLayer, seed: int) -> list[Finding]:
 
 
 def layer_findings(subject: str, items: Labelled, vectors: FloatArray, seed: int) -> list[Finding]:
-    """Over sequences or rows, neurons, directions and their items as they are."""
+    """Over sequences or rows, neurons, directions and their items as they are. Raises Degenerate
+    for fewer than three labels: of two one always has half of any list, so that nothing is mixed.
+    """
     rng, most, labels = np.random.default_rng(seed), how_many(items), items.labels
+    if len(kinds := np.unique(labels)) < CLASSES:
+        raise Degenerate(
+            "needs three classes",
+            value=f"{len(kinds)} among {len(labels)} items",
+            remedy="give data with more: one of two is never below half",
+        )
     neurons, directions = of_neurons(vectors, most), of_nmf(vectors, most, seed)
     dealt = [rng.permutation(labels) for _ in range(DEALT)]
     statistics_of: dict[str, Callable[[FloatArray], float]] = {
@@ -276,16 +288,21 @@ def layer_findings(subject: str, items: Labelled, vectors: FloatArray, seed: int
 def _figures(findings: Sequence[Finding]) -> tuple[Figure, ...]:
     rows = []
     for one in findings:
-        for sort in ("neurons", "NMF", "clusters"):
+        for sort in ("neurons", *BESIDE):
             ends = [one.data.get(f"{sort}{end}_float") for end in ("", "_low", "_high")]
             if ends[0] is not None:
                 label = f"{one.subject}, {sort}" if sort == "neurons" else sort
                 rows.append(Row(label, *(100 * number(x) for x in ends if x is not None)))
+    known = [sort for sort in BESIDE if any(row.label == sort for row in rows)]
+    with_intervals = " with 95% intervals" if any(row.low is not None for row in rows) else ""
+    names = [BESIDE[sort] for sort in known]
+    below = f"; below each, of {' and of '.join(names)}" if names else ""
     caption = (
         "The share of neurons whose largest items are of no one class (purity below one half), in "
-        "per cent with 95% intervals; below each, of NMF directions and of clusters of codes."
+        f"per cent{with_intervals}{below}."
     )
-    title, subtitle = "Neurons of no one class", "beside directions and clusters"
+    title = "Neurons of no one class"
+    subtitle = f"beside {' and '.join(names)}" if names else "by the largest items of each"
     mark = 100 * MAJORITY
     return (
         Figure(
@@ -303,8 +320,8 @@ QUESTION = Question(
     (*MANY.values(), *MORE.values()),
     groups=("language",),
     fits=fits,
-    needs="data with classes in front of a hidden layer, or an MLP layer of a language model with "
-    "the tokens of a text",
+    needs="data with three classes or more in front of a hidden layer, or an MLP layer of a "
+    "language model with the tokens of a text",
     text=texts.POLYTOPE_LENS,
     asked="Neurons are said to be no unit of meaning: one fires on things that have nothing in "
     "common, more so than directions or polytopes.",
@@ -312,5 +329,5 @@ QUESTION = Question(
     "directions of the same activations.",
     beside="Clusters of codes, and the same nets untrained.",
     settled="Intervals over sequences leave out whole groups of them. After full runs: that lists "
-    "must be purer than with labels dealt out at random.",
+    "must be purer than with labels dealt out at random, and that two classes leave it open.",
 )

@@ -53,6 +53,7 @@ SORTS = ("neurons", "class means", "random", "NMF")
 MOST, LINES, SHIFTS, PLACES = 16, 20, 20, 256
 BANDWIDTHS = {"half": 0.5, "usual": 1.0, "double": 2.0}
 
+POSITIVE = (0.0, math.inf)
 BETWEEN = Claim(
     CLAIM,
     "Projected on a direction, activations form meaningful clusters with boundaries between them.",
@@ -60,10 +61,11 @@ BETWEEN = Claim(
     above(
         1,
         "exact crossings per length in the gaps between clusters over those inside of clusters",
-        range=(0, math.inf),
+        range=POSITIVE,
     )
     & larger_than("labels dealt out at random", "the purity of clusters", range=APART),
 )
+RANGES = {"purity": APART, "ratio": POSITIVE}
 TOLD = ("ratio", "purity", "half", "double", "through data", "shifted")
 NAMES = tuple(f"{sort}: {name}" for sort in SORTS for name in TOLD)
 
@@ -266,8 +268,7 @@ def family_findings(
     rng, findings = np.random.default_rng(seed), []
     for sort in SORTS:
         found = {
-            name: after[f"{sort}: {name}"].over(rng, APART if name == "purity" else ANYWHERE)
-            for name in TOLD
+            name: after[f"{sort}: {name}"].over(rng, RANGES.get(name, ANYWHERE)) for name in TOLD
         }
         control = before[f"{sort}: ratio"].over(rng)
         means = {

@@ -152,6 +152,7 @@ def layer_finding(
         statistic=lambda drawn: participation(vectors[drawn.astype(np.int64)]),
         unit=SEQUENCES,
         draws=DRAWS,
+        range=SHARE,
     )
     words = {
         "behind_float": "behind the norm",

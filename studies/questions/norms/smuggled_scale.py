@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 CLAIM = "1.22"
 HALF = 0.5
+BELOW_ONE = (-np.inf, 1.0)  # an R^2
 READ = Claim(
     CLAIM,
     "The scale of a vector can be read behind the LayerNorm: more than half of its variance.",
@@ -46,7 +47,7 @@ READ = Claim(
     above(
         HALF,
         "the held-out R^2 of log |P x| from the normed vector, linearly",
-        range=(-np.inf, 1),
+        range=BELOW_ONE,
         unit=SEQUENCES,
         least=10,
     ),
@@ -196,9 +197,8 @@ def read_finding(
 ) -> Finding:
     """R^2 of the length, as it is, without the largest direction, and before training."""
     rng = np.random.default_rng(seed)
-    estimate = over_places(
-        Reading.of(vectors, places, rng).explained, places, SEQUENCES, rng, np.mean
-    )
+    explained = Reading.of(vectors, places, rng).explained
+    estimate = over_places(explained, places, SEQUENCES, rng, np.mean, BELOW_ONE)
     bare = without(vectors, largest_direction(vectors))
     data: dict[str, JSON] = {
         **estimate.data("r_squared"),
@@ -236,7 +236,7 @@ def large_finding(
         raise Degenerate("vectors of length zero", value=len(vectors), remedy="take a living layer")
     shares = share_of_largest(vectors)
     rng = np.random.default_rng(seed)
-    estimate = over_places(shares, places, SEQUENCES, rng, np.mean)
+    estimate = over_places(shares, places, SEQUENCES, rng, np.mean, SHARE)
     data: dict[str, JSON] = {
         **estimate.data("share"),
         "untrained_share_float": None,

@@ -15,6 +15,7 @@ from exact.arithmetic.numbers import FloatArray
 from studies.questions.shared.rays import directed, must_live, spanning
 from studies.rules import Claim
 from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import LanguageLayer, Subject, Toy
 from toy_models import TrainResult
 
@@ -69,9 +70,10 @@ class Rows:
         values: FloatArray,
         rng: np.random.Generator,
         statistic: Callable[[FloatArray], float] = np.median,
+        range: Range = ANYWHERE,
     ) -> Estimate:
-        """A statistic of one value a vector, with its interval over the units."""
-        return over_places(values, self.places, self.unit, rng, statistic)
+        """A statistic of one value a vector, with its interval over the units, cut to its range."""
+        return over_places(values, self.places, self.unit, rng, statistic, range)
 
 
 def over_places(
@@ -80,10 +82,13 @@ def over_places(
     unit: str,
     rng: np.random.Generator,
     statistic: Callable[[FloatArray], float] = np.median,
+    range: Range = ANYWHERE,
 ) -> Estimate:
-    """A statistic of values, with its interval over the units in which they come."""
+    """A statistic of values, with its interval over the units in which they come, cut to the range
+    of the statistic.
+    """
     groups = [values[places == place] for place in np.unique(places)]
-    return over_clusters(groups, rng, statistic=statistic, unit=unit, draws=DRAWS)
+    return over_clusters(groups, rng, statistic=statistic, unit=unit, draws=DRAWS, range=range)
 
 
 def is_one_hidden_layer(subject: Subject) -> bool:

@@ -18,6 +18,7 @@ from studies.statistics import NETS, Degenerate, Estimate, over_clusters, wilson
 from toy_models import TrainResult
 
 LONGEST = 80  # characters of the subject of a finding
+DUST = 1e-9  # of an interval's length: what rounding leaves of zero
 Found = Mapping[str, "float | str"]
 Several = Callable[[Network, TrainResult, np.random.Generator], Found]
 """What is measured of one net by name: a number, or why there is none."""
@@ -48,13 +49,20 @@ def several(nets: Nets, names: Sequence[str], statistics: Several) -> dict[str, 
 
 
 def brief(estimate: Estimate) -> str:
-    """An estimate without its units, for values that tell several: 0.5 [0.25, 0.75]."""
+    """An estimate without its units, for values that tell several: 0.5 [0.25, 0.75]. What is
+    nothing beside the length of the interval is 0.
+
+    >>> brief(Estimate(-1.1e-16, (-0.19, 0.19), 30)), brief(Estimate(1e-16, (0, 2e-16), 30))
+    ('0 [-0.19, 0.19]', '1e-16 [0, 2e-16]')
+    """
     if estimate.value is None:
         return "not measured"
     if estimate.interval is None:
         return f"{estimate.value:.2g} (no interval)"
     low, high = estimate.interval
-    return f"{estimate.value:.2g} [{low:.2g}, {high:.2g}]"
+    dust = DUST * (high - low)
+    value, low, high = (0.0 if abs(x) <= dust else x for x in (estimate.value, low, high))
+    return f"{value:.2g} [{low:.2g}, {high:.2g}]"
 
 
 def share_of_nets(measured: Measured, rng: np.random.Generator) -> Estimate:

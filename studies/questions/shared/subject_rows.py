@@ -15,6 +15,7 @@ from exact.arithmetic.numbers import FloatArray
 from studies.questions.shared.labelled_items import ARMS, EIGHT, ROWS
 from studies.questions.shared.nets import Nets, ensemble
 from studies.statistics import MINIMUM, NETS, SEQUENCES, Degenerate, Estimate, over_clusters
+from studies.statistics.intervals import ANYWHERE, Range
 from studies.subjects import LanguageLayer, Subject, Subjects, Toy
 from toy_models import ModelConfig, TrainConfig
 
@@ -66,15 +67,23 @@ class Rows:
         return np.flatnonzero(first), np.flatnonzero(~first)
 
     def over_units(
-        self, rows: IndexArray, statistic: Callable[[IndexArray], float], rng: np.random.Generator
+        self,
+        rows: IndexArray,
+        statistic: Callable[[IndexArray], float],
+        rng: np.random.Generator,
+        range: Range = ANYWHERE,
     ) -> Estimate:
-        """A statistic of some rows, by their numbers, and its interval over units drawn anew."""
+        """A statistic of some rows, by their numbers, and its interval over units drawn anew, cut
+        to the range of the statistic.
+        """
         groups = [rows[self.places[rows] == one] for one in np.unique(self.places[rows])]
 
         def of_rows(drawn: FloatArray) -> float:
             return statistic(drawn.astype(np.int64))
 
-        return over_clusters(groups, rng, statistic=of_rows, unit=self.unit, draws=DRAWS)
+        return over_clusters(
+            groups, rng, statistic=of_rows, unit=self.unit, draws=DRAWS, range=range
+        )
 
 
 def has_rows(subject: Subject) -> bool:

@@ -15,6 +15,7 @@ from studies.questions.distances import convergence
 from studies.questions.distances.convergence import Arm, Flow
 from studies.questions.shared.nets import Measured, Nets
 from studies.statistics import Degenerate
+from studies.subjects import Toy
 from toy_models import Dataset
 from toy_models.populations import Arm as PopulationArm
 
@@ -117,3 +118,22 @@ def test_rules_can_come_out_both_ways(sign: int) -> None:
     beaten = arm("untrained", *(sign * np.array([[-0.6], [0.4], [0.2]]) + noise[1]))
     one = convergence.family_findings("nets", trained, beaten, 0)[0]
     assert one.verdict is Verdict.REFUTED  # untrained nets do it more, or neither does
+
+
+def test_what_chance_makes_of_one_net_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """|x| brings both ends of the line together: one class of both ends, or classes at random."""
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(-2, 2, (150, 1))
+    network = net([[1.0], [-1.0]], [0.0, 0.0])
+    folded = (np.abs(rows[:, 0]) > 1).astype(int)
+    for labels, is_chance in ((folded, False), (rng.permutation(folded), True)):
+        pairs = pairs_of(labels.tolist())
+        p = convergence.chance(network, rows, labels, pairs, np.random.default_rng(0))
+        assert (p > 0.05) == is_chance and 1 / 200 <= p <= 1
+        toy = Toy.of("mine", network, Dataset.of(rows, labels))
+        monkeypatch.setattr(Toy, "must_have_learned", lambda _: None)
+        finding = convergence._of_toy(toy, 0)
+        assert (finding.verdict is Verdict.UNDECIDED) == is_chance
+        assert finding.data["p_float"] == p and f"p {p:.3g}" in finding.value
+    assert "untrained net" not in convergence.ONE_NET.rule.text
+    assert "Of many nets, the untrained net" in convergence.QUESTION.controls

@@ -4,6 +4,7 @@ verdicts on families that were made for them.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 
@@ -136,6 +137,18 @@ def test_verdicts_on_sequences(noise: int, verdict: Verdict) -> None:
     as_random = {**found, "random": found["NMF"], "NMF": found["random"]}
     other = nmf_directions.layer_finding("a layer", text(noisy), vectors, as_random, 0)
     assert other.verdict is Verdict.REFUTED
+
+
+def test_a_sort_without_directions_is_told_as_none() -> None:
+    vectors, labels = in_groups()
+    rng = RNG(0)
+    directions = nmf_directions.sorts(vectors, 0, rng) | {
+        name: np.zeros((0, vectors.shape[1])) for name in ("principal", "neurons")
+    }
+    one = nmf_directions.layer_finding("a layer", text(labels), vectors, directions, 0)
+    assert "PCA none, neurons none;" in one.value and "nan" not in one.value
+    assert one.data["principal_float"] is None
+    json.dumps(one.values(), allow_nan=False)
 
 
 def test_pure_directions_are_compared_with_the_others_of_the_net() -> None:

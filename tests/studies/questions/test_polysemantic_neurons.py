@@ -108,6 +108,34 @@ def test_a_network_of_ones_own_is_asked_by_its_classes() -> None:
     assert not polysemantic_neurons.fits(Toy.of("no data", network))
 
 
+@pytest.mark.parametrize("kinds", [2, 3])
+def test_fewer_than_three_classes_leave_both_claims_open(kinds: int) -> None:
+    labels, groups = np.arange(320) % kinds, 8
+    inputs = torch.tensor(np.eye(groups)[np.arange(320) % groups] + 0.1 * RNG(0).random((320, 8)))
+    network = tensors.mlp([(np.eye(8), np.full(8, -0.05)), (np.eye(8), np.zeros(8))])
+    toy = Toy.of("mine", network, Dataset.of(inputs, torch.tensor(labels), classes=9))
+    findings = polysemantic_neurons.of_toy(toy, 0)
+    told = ["needs three classes" in one.why for one in findings]
+    assert told == [kinds < 3] * 2
+    assert kinds == 3 or all(one.verdict is Verdict.UNDECIDED for one in findings)
+
+
+def test_the_caption_says_what_the_figure_shows() -> None:
+    """Of one network there are no clusters; with none measured no interval is promised."""
+
+    def caption(**data: float) -> str:
+        one = polysemantic_neurons.MANY[ROWS].undecided("mine", "why", data=data)
+        (figure,) = polysemantic_neurons._figures([one])
+        return figure.caption
+
+    ends = {"neurons_low_float": 0.4, "neurons_high_float": 0.6}
+    whole = caption(neurons_float=0.5, **ends, NMF_float=0.2, clusters_float=0.1)
+    assert "with 95% intervals; below each, of NMF directions and of clusters of codes." in whole
+    bare = caption(neurons_float=0.5, NMF_float=0.2)
+    assert "per cent; below each, of NMF directions." in bare and "clusters" not in bare
+    assert caption(neurons_float=0.5).endswith("in per cent.")
+
+
 def test_without_scikit_learn_findings_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     answer = polysemantic_neurons.ask(Subjects({}, {}, {}, (), quick=True))
