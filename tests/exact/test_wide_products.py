@@ -65,11 +65,17 @@ def test_abstains_on_very_different_sizes() -> None:
 
 
 def test_digits_fill_the_mantissa_without_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All digits as large as they get, so that one bit more a digit would be rounded."""
-    weight = RationalMatrix.from_floats(np.full((2, 1 << 15), 2.0**53 - 1))
-    columns = RationalArray(1 << 15, 1, [Rational(2**54 - 1)] * (1 << 15))
+    """Digits as large as they get, over the widest row for their length: one bit more a digit would
+    be rounded.
+    """
+    rng, size = np.random.default_rng(3), (1 << 16) - 1
+    values = (2**53 - 1 - 2 * rng.integers(0, 2**20, (2, size))).astype(np.float64)
+    weight = RationalMatrix.from_floats(values)
+    entries = [2**54 - 1 - 2 * int(x) for x in rng.integers(0, 2**20, size)]
+    columns = RationalArray(size, 1, [Rational(x) for x in entries])
     found = wide_product(weight, columns)
-    assert found is not None and found[1, 0] == (2**53 - 1) * (2**54 - 1) * 2**15
+    expected = [sum(int(w) * x for w, x in zip(row, entries, strict=True)) for row in values]
+    assert found is not None and found.entries() == expected
     monkeypatch.setattr(linear_algebra, "_ENTRIES", 1 << 40)
     assert not is_wide(weight, 1) and wide_product(weight, columns) is None
 
