@@ -12,7 +12,7 @@ from pathlib import Path
 from traceback import FrameSummary, extract_tb, format_exception
 from typing import TYPE_CHECKING
 
-from studies.own_code import said
+from studies.own_code import said, written
 
 if TYPE_CHECKING:
     from studies.finding import Finding
@@ -48,7 +48,7 @@ class Failure:
             text = linecache.getline(last.filename, last.lineno or 0).strip()
             where = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}: {text}"
         raised = f"{type(error).__name__}: {said(error)}".removesuffix(": ")
-        lines = "".join(format_exception(error))
+        lines = written("".join(format_exception(error)))
         return cls(question.claim, question.module, raised, where, lines)
 
     @property

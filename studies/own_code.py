@@ -59,8 +59,16 @@ def found(named: str, option: str, *, what: str = "function") -> Any:
 
 
 def said(error: BaseException) -> str:
-    """What an error says, on one line; user's code may raise some that cannot say anything."""
-    return " ".join(str(TracebackException.from_exception(error, lookup_lines=False)).split())
+    """What an error says, on one line that a file can hold; user's code may raise some that cannot
+    say anything.
+    """
+    told = str(TracebackException.from_exception(error, lookup_lines=False))
+    return " ".join(written(told).split())
+
+
+def written(text: str) -> str:
+    """A text that a file can hold: halves of pairs of surrogates are told by their numbers."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _module(name: str, option: str) -> Any:

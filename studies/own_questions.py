@@ -58,9 +58,9 @@ def checked(question: Question, answer: object) -> Answer:
             remedy="return studies.finding.Answer(findings, figures)",
         )
     if not _all_are(answer.findings, Finding):
-        raise _wrong("the findings of an answer", answer.findings, "a tuple of Claim.finding(...)")
+        raise _wrong("findings", answer.findings, "a tuple of Claim.finding(...)")
     if not _all_are(answer.figures, Figure):
-        raise _wrong("the figures of an answer", answer.figures, "a tuple of Figure(...)")
+        raise _wrong("figures", answer.figures, "a tuple of Figure(...)")
     _require_figures(answer.figures)
     for finding in answer.findings:
         _require_finding(question, finding)
@@ -112,7 +112,9 @@ def _all_are(values: object, kind: type) -> TypeGuard[tuple[object, ...]]:
 
 
 def _wrong(what: str, value: object, remedy: str) -> InvalidInput:
-    return InvalidInput(f"{what} are not", value=repr(value)[:80], remedy=f"give {remedy}")
+    return InvalidInput(
+        f"the {what} of an answer are no {what}", value=repr(value)[:80], remedy=f"give {remedy}"
+    )
 
 
 def _require_figures(figures: Sequence[Figure]) -> None:

@@ -447,11 +447,13 @@ class Claim:
     def __post_init__(self) -> None:
         for name in ("number", "statement"):
             _require_text(name, getattr(self, name))
-        if not isinstance(self.kind, Kind) or not isinstance(self.measures, str):
+        if self.measures != "":
+            _require_text("measures", self.measures)
+        if not isinstance(self.kind, Kind):
             raise InvalidInput(
                 "a claim has a field of another type",
-                value=f"kind {self.kind!r}, measures {self.measures!r}"[:160],
-                remedy="give a Kind, such as Kind.ESTIMATE, and words",
+                value=f"kind {self.kind!r}"[:160],
+                remedy="give a Kind, such as Kind.ESTIMATE",
             )
         _require_rule(self.rule)
         wanted: dict[Kind, tuple[type[Rule], ...]] = {
@@ -516,7 +518,9 @@ class Claim:
 
 
 def _require_text(name: str, value: object) -> None:
-    if not isinstance(value, str) or not value.strip():
+    # no file can hold half of a pair of surrogates
+    text = value.encode(errors="ignore").decode() if isinstance(value, str) else ""
+    if text != value or not text.strip():
         raise InvalidInput(
             f"{name} is no text", value=repr(value)[:80], remedy=f"say {name} in words"
         )

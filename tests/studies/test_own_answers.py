@@ -4,6 +4,7 @@ own, and answers with findings of its own claims that can be written down.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from exact import InvalidInput
-from studies import cli, own_questions, study
+from studies import cli, failures, own_questions, study
 from studies.finding import Answer, Figure, Kind, Ruling, Verdict
 from studies.own_questions import checked, require_distinct
 from studies.question import Question, Text
@@ -110,6 +111,18 @@ def test_an_exit_is_a_mistake_of_the_question(tmp_path: Path) -> None:
     section = failing(tmp_path, question(answers(GOOD, figures=(drawn,))))
     assert [one.raised for one in section.failures] == ["SystemExit: 3"]
     assert section.findings[0] == GOOD and section.undrawn[0][0] == "x"
+
+
+def test_an_error_that_no_file_can_hold_is_written_all_the_same(tmp_path: Path) -> None:
+    def ask(_: Any) -> Answer:
+        raise ValueError("half \ud800 of one")
+
+    section = failing(tmp_path, question(ask))
+    (failure,) = section.failures
+    assert failure.raised == r"ValueError: half \ud800 of one"
+    json.dumps([one.values() for one in section.findings], ensure_ascii=False).encode()
+    failures.write([failure], tmp_path)
+    assert r"half \ud800 of one" in (tmp_path / failures.LOG).read_text()
 
 
 def test_a_figure_named_as_one_of_ours_is_a_failure_of_the_users(tmp_path: Path) -> None:

@@ -438,10 +438,12 @@ def test_kinds_are_counted_apart() -> None:
         (lambda: at_most(0, "x", level=0), "no such level; got 0"),
         (lambda: above(0, "x") & None, "what judges is no rule; got None"),
         (lambda: Claim("a", "", Kind.ESTIMATE, above(0, "x")), "statement is no text"),
+        (lambda: Claim("a", "\ud800", Kind.ESTIMATE, above(0, "x")), "statement is no text"),
+        (lambda: above(0, "\ud800"), "of is no text"),
         (lambda: Claim(5, "S.", Kind.ESTIMATE, above(0, "x")), "number is no text; got 5"),
         (lambda: Claim("a", "S.", "estimate", above(0, "x")), "kind 'estimate'"),
         (lambda: Claim("a", "S.", Kind.ESTIMATE, "above"), "what judges is no rule; got 'above'"),
-        (lambda: Claim("a", "S.", Kind.ESTIMATE, above(0, "x"), None), "measures None"),
+        (lambda: Claim("a", "S.", Kind.ESTIMATE, above(0, "x"), None), "measures is no text"),
     ],
 )
 def test_what_a_rule_or_a_claim_is_made_of_has_its_types(make: Any, said: str) -> None:
