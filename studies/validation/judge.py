@@ -19,7 +19,7 @@ from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.errors import abbreviated
 from studies.methods import QUANTITIES, Method, MethodEstimate, Quantity
 from studies.methods.quantities.region_volume import covered_share
-from studies.own_code import said
+from studies.own_code import said, written
 from studies.validation.population import Net
 from studies.validation.problems import PROBLEMS, Problem
 
@@ -229,8 +229,7 @@ def generator(seed: int, row: Row) -> np.random.Generator:
 
 def _outcome(result: str, why: str) -> str:
     """An outcome that a file can hold."""
-    told = f"{result}: {abbreviated(why, LONGEST)}"
-    return told.encode("utf-8", "replace").decode("utf-8")
+    return f"{result}: {abbreviated(written(why), LONGEST)}"
 
 
 def counts(rows: Iterable[Row]) -> Mapping[str, int]:

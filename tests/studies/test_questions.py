@@ -883,7 +883,9 @@ def test_figures_have_names_of_their_own_and_can_be_drawn(
 
 
 def dead(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> Toy:
-    """A toy of which every weight is zero and every bias -1; all rows have the class it says."""
+    """A toy of which every weight is zero and every bias -1; all rows have the class it says. The
+    rows name a class that it has no output for, so that nobody knows whether it learned.
+    """
     data = make(task, count=60)
     model = initialised(ModelConfig(widths=widths, norm=norm, embed_dim=embed).fitted_to(data), 1)
     with torch.no_grad():
@@ -891,7 +893,9 @@ def dead(task: str, norm: NormName, widths: tuple[int, ...], embed: int = 0) -> 
             if "layers" in name:
                 values.fill_(-1.0 if name.endswith("bias") else 0.0)
         said = model(data.inputs.float()).argmax(dim=1)
-    return Toy.of(f"dead {task} {norm}", model, replace(data, targets=said))
+    return Toy.of(
+        f"dead {task} {norm}", model, replace(data, targets=said, output_dim=data.output_dim + 1)
+    )
 
 
 def test_degenerate_subjects_leave_claims_open_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_gradient_steps_find_the_other_side() -> None:
 def test_a_ridge_before_the_boundary_supports_and_one_behind_the_inputs_refutes() -> None:
     rng = np.random.default_rng(0)
     points = np.stack([-rng.uniform(0.8, 1.0, 100), rng.uniform(1, 2, 100)], axis=1)
-    points[0, 0] = 1.0  # the data have two classes
+    points[:2, 0] = 1.0  # two members of a second class
     near, far = np.linspace(-0.6, -0.1, 12).tolist(), np.linspace(-1.9, -1.1, 12).tolist()
     for places, verdict in (([*near, -1.6, -1.9], SUPPORTED), ([*far, -0.1], REFUTED)):
         assert adversarial_ridges.of_toy(toy(ridge(*places), points), 0).verdict is verdict

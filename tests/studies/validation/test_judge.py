@@ -48,6 +48,11 @@ class Silent(Exception):
         raise RuntimeError("not even this")
 
 
+class Half:
+    def __repr__(self) -> str:
+        return "\ud800"
+
+
 class Unnumbered(numbers.Real):
     def __float__(self) -> float:
         raise RuntimeError("no float")
@@ -138,7 +143,7 @@ def test_maps_are_finite_and_not_negative() -> None:
         (SystemExit(3), "raised: SystemExit: 3"),
         (ZeroDivisionError(), "raised: ZeroDivisionError:"),
         (Silent(), "raised: Silent: <exception str() failed>"),
-        (ValueError("\ud800 and\nmore"), "raised: ValueError: ? and more"),
+        (ValueError("\ud800 and\nmore"), r"raised: ValueError: \ud800 and more"),
         (Unsupported("not here", value=1, remedy="go"), "refused: not here; got 1; go"),
         (MissingExtra("no library", value="x", remedy="get it"), "missing: no library; got x"),
     ],
@@ -147,6 +152,11 @@ def test_what_a_method_raises_is_in_its_row(error: BaseException, outcome: str) 
     bad, fine = rows_of(raising(error), replace(returning(MethodEstimate(4)), name="good"))
     assert bad.outcome.startswith(outcome) and fine.is_ok
     assert counts([bad, fine]) == {outcome.split(":")[0]: 1, "ok": 1}
+
+
+def test_a_value_whose_text_no_file_can_hold_is_written_all_the_same() -> None:
+    (row,) = rows_of(returning(Half()))
+    assert row.outcome == r"nonsense: it returned no MethodEstimate but \ud800"
 
 
 def test_an_interrupt_is_no_outcome() -> None:
