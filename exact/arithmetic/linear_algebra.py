@@ -121,6 +121,8 @@ def wide_product(weight: RationalMatrix, columns: RationalArray) -> RationalArra
     """`weight columns`, exactly; None where numbers of very different sizes stand in one row or
     column, or near the least of float64, and where :func:`is_wide` says no.
 
+    >>> import numpy as np
+    >>> from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix
     >>> weight = RationalMatrix.from_floats(np.full((1, 1 << 16), 0.25))
     >>> product = wide_product(weight, RationalArray(1 << 16, 1, [Rational(1, 3)] * (1 << 16)))
     >>> product is not None and product.entries()

@@ -25,7 +25,7 @@ import numba
 import numpy as np
 
 _U = 2.0**-53
-_UP, _LEAST = 1.0 + 2.0**-40, 2.0**-1000
+_UP, _TINY = 1.0 + 2.0**-40, 2.0**-1000
 
 Array = np.ndarray[Any, Any]
 
@@ -119,7 +119,7 @@ def _raise(
             gap = 0.0
             for i in range(dim):
                 gap += (x[b, i] - x[apex, i]) ** 2
-            gap = np.sqrt(gap) * _UP + _LEAST
+            gap = np.sqrt(gap) * _UP + _TINY
             for r in range(table.shape[0]):
                 i = table[r, 1]
                 step = (x[b, i] - x[apex, i]) * below.vector[g, table[r, 2]]
@@ -130,7 +130,7 @@ def _raise(
             size = np.sqrt(size)
             moved = slack[b] + slack[apex] + 2.0 * _U * gap
             error = gap * below.error[g] + moved * (below.size[g] + below.error[g])
-            error = (error + rounding * gap * below.size[g]) * _UP + _LEAST
+            error = (error + rounding * gap * below.size[g]) * _UP + _TINY
             sizes[0, count], sizes[1, count] = size, error
             if size > sizes[0, best]:
                 best = count
@@ -145,7 +145,7 @@ def _raise(
             doubt = sizes[0, t] * sizes[1, best] + sizes[0, best] * sizes[1, t]
             doubt += sizes[1, t] * sizes[1, best]
             doubt += (width + 4) * _U * sizes[0, t] * sizes[0, best]
-            if not abs(along) > doubt * _UP + _LEAST and t != best:
+            if not abs(along) > doubt * _UP + _TINY and t != best:
                 lost += 2.0 * (sizes[0, t] + sizes[1, t])
             for j in range(width):
                 made.vector[face, j] += (terms[t, j] if along >= 0.0 else -terms[t, j]) / k
@@ -153,7 +153,7 @@ def _raise(
         for j in range(width):
             length += made.vector[face, j] ** 2
         made.size[face] = np.sqrt(length)
-        made.error[face] = (lost + (count + width + 6) * _U * total) / k * _UP + _LEAST
+        made.error[face] = (lost + (count + width + 6) * _U * total) / k * _UP + _TINY
         made.reach[face] = reach
         # the centroid: that of the cone over G is a + k / (k + 1) (centroid of G - a)
         at, share = 0, k / (k + 1.0)
@@ -176,6 +176,6 @@ def _raise(
             weights = 2.0 * lost / left + (count + 8) * _U
             wrong = slack[apex] + share * (off + slack[apex] + weights * reach)
             wrong += (count + dim + 8) * _U * dim * (reach + size)
-            made.middle_error[face] = wrong * _UP + _LEAST
+            made.middle_error[face] = wrong * _UP + _TINY
         else:
             made.middle_error[face] = np.inf

@@ -53,7 +53,7 @@ PLUS, MINUS = 1, 2
 
 _U = 2.0**-53
 _UP = 1.0 + 2.0**-40
-_TINY, _LEAST = 2.0**-1000, 2.0**-400
+_TINY, _FLOOR = 2.0**-1000, 2.0**-400
 _KEPT = 2**23  # float64 numbers in the forms of the cells of a layer
 _SHORT = 12  # rows that are sorted by insertion
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
@@ -138,7 +138,7 @@ def _place(m: Mesh, v: int) -> bool:
     a, b, c = m.line[f, 0], m.line[f, 1], m.line[f, 2]
     p, q, r = m.line[g, 0], m.line[g, 1], m.line[g, 2]
     det = a * q - b * p
-    if not abs(det) > _LEAST:
+    if not abs(det) > _FLOOR:
         return False
     # R, the inverse of ((a, b), (p, q)) up to rounding
     r00, r01, r10, r11 = q / det, -b / det, -p / det, a / det
@@ -158,7 +158,7 @@ def _place(m: Mesh, v: int) -> bool:
     x -= r00 * s + r01 * t
     y -= r10 * s + r11 * t
     # |R (A* x + c*)| <= sum over rows of |R e_i| (residual + its rounding + errors of the row)
-    size = abs(x) + abs(y) + _LEAST
+    size = abs(x) + abs(y) + _FLOOR
     s, t = abs(a * x + b * y + c), abs(p * x + q * y + r)
     s += (
         5 * _U * (abs(a * x) + abs(b * y) + abs(c))
@@ -308,8 +308,8 @@ def _form(w: Weights, before: Array, on: Array, out: Array, bounds: Array) -> No
     for j in range(n):
         normals += normal_x[j] * normal_x[j] + normal_y[j] * normal_y[j]
         constants += constant[j] * constant[j]
-    bounds[NORMALS] = np.sqrt(normals) * _UP + _LEAST
-    bounds[CONSTANTS] = np.sqrt(constants) * _UP + _LEAST
+    bounds[NORMALS] = np.sqrt(normals) * _UP + _FLOOR
+    bounds[CONSTANTS] = np.sqrt(constants) * _UP + _FLOOR
 
 
 @kernel
@@ -332,7 +332,7 @@ def _sign_all(
             + 6 * _U * abs(constant[j])
             + w.lengths[j] * per
             + w.shifts[j]
-        ) * _UP + _LEAST
+        ) * _UP + _FLOOR
         out[j] = np.uint8(value > error) + np.uint8(2) * np.uint8(value < -error)
     some = np.uint8(0)
     for j in range(n):
@@ -345,7 +345,7 @@ def _add_line(m: Mesh, forms: Array, j: int, normal_error: float, offset_error: 
     """Add form j as a line, its normal scaled to a length near one; False where it has none."""
     a, b, c = forms[0, j], forms[1, j], forms[2, j]
     largest = max(abs(a), abs(b))
-    if not _LEAST < largest < 1.0 / _LEAST:
+    if not _FLOOR < largest < 1.0 / _FLOOR:
         return False
     power = -frexp(largest)[1]
     k = m.n[LINES]
@@ -500,12 +500,12 @@ def _weights(values: Array, n: int, inputs: int) -> Weights:
             value = values[j * inputs + r]
             w.rows[r, j] = value
             square += value * value
-        w.lengths[j] = np.sqrt(square) * _UP + _LEAST
+        w.lengths[j] = np.sqrt(square) * _UP + _FLOOR
         w.shifts[j] = w.whole[GAMMA] * abs(w.biases[j])
         w.whole[LENGTH] += w.lengths[j] * w.lengths[j]
         w.whole[SHIFT] += w.biases[j] * w.biases[j]
     w.whole[LENGTH] = np.sqrt(w.whole[LENGTH]) * _UP
-    w.whole[SHIFT] = np.sqrt(w.whole[SHIFT]) * _UP + _LEAST
+    w.whole[SHIFT] = np.sqrt(w.whole[SHIFT]) * _UP + _FLOOR
     return w
 
 
@@ -575,12 +575,12 @@ def _sign_cells(
             _unpack(front.codes, cell, bit0 - inputs, on)
         _form(w, front.forms[parent], on, own, made.bounds[cell])
         above, whole = front.bounds[parent], w.whole
-        gap = (above[LINEAR] + whole[GAMMA] * above[NORMALS]) * _UP + _LEAST
-        slack = (above[OFFSET] + whole[GAMMA] * above[CONSTANTS]) * _UP + _LEAST
-        made.bounds[cell, LINEAR] = whole[LENGTH] * gap * _UP + _LEAST
+        gap = (above[LINEAR] + whole[GAMMA] * above[NORMALS]) * _UP + _FLOOR
+        slack = (above[OFFSET] + whole[GAMMA] * above[CONSTANTS]) * _UP + _FLOOR
+        made.bounds[cell, LINEAR] = whole[LENGTH] * gap * _UP + _FLOOR
         made.bounds[cell, OFFSET] = (
             whole[LENGTH] * slack + whole[GAMMA] * whole[SHIFT]
-        ) * _UP + _LEAST
+        ) * _UP + _FLOOR
         if not _sign_cell(m, w, front.first[cell], own, gap, slack, known, made.signs, flags):
             return OPEN, m, made
         if m.n[LINES] + n > m.line.shape[0]:

@@ -182,7 +182,7 @@ def _float_sign(c: Complex, v: int, h: int) -> int:
 def _slot(keys: Array, key: int) -> int:
     """The slot of a key in an open-addressed table, or of the gap where it belongs."""
     mask = keys.shape[0] - 1
-    slot = (key * 2654435761) & mask
+    slot = (np.int64(key) * 2654435761) & mask
     while keys[slot] != -1 and keys[slot] != key:
         slot = (slot + 1) & mask
     return slot

@@ -68,7 +68,7 @@ POINTS = [0, 0, 0], [1, 0, 0], [0, 1, 1]
         (PLAIN, RealSpace(3), "skeleton"),
         (PLAIN, Plane(*POINTS), "subdivision"),
         (PLAIN, Ball([0, 0, 0], 1), "vertices"),
-        (wide(4), RealSpace(4), "skeleton"),
+        (wide(4), RealSpace(4), "vertices"),
         (wide(6), RealSpace(6), "vertices"),
         (wide(4), Box(-1, 1, dim=4), "skeleton"),
         (wide(8), Box(-1, 1, dim=8), "skeleton"),
@@ -120,8 +120,8 @@ REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
         [
             "the network has a norm, so its regions in a flat domain are not polytopes; use "
             "Sphere, GreatCircle, Segment",
-            "the layers behind it (subdivision, skeleton, vertices, lp_tree, facet_walk, "
-            "brute_force); for other domains than Box: ",
+            "the layers behind it (subdivision, skeleton, vertices, live_tree, slice, lp_tree, "
+            "facet_walk, brute_force); for other domains than Box: ",
             "circle, nested_roots (one-dimensional domains), round_layers (balls), small_circles",
         ],
     ),
@@ -132,7 +132,8 @@ REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
         [
             "the network has a norm, so its regions",
             "give NormBall(), or network.folded() (vertices, round_layers); for other",
-            "subdivision, skeleton, lp_tree, facet_walk, brute_force (domains with walls)",
+            "subdivision, skeleton, live_tree, slice, lp_tree, facet_walk, brute_force (domains "
+            "with walls)",
         ],
     ),
     (
@@ -144,8 +145,8 @@ REFUSALS: list[tuple[Network, Domain, str | None, list[str]]] = [
             "(small_circles, ",
             "; the sphere has dimension 3, not 1; use GreatCircle(u, v) for a geodesic on it "
             "(circle, nested_roots); for other",
-            "than Sphere: subdivision, skeleton, vertices, lp_tree, facet_walk, brute_force (flat "
-            "domains), round_layers (balls)",
+            "than Sphere: subdivision, skeleton, vertices, live_tree, slice, lp_tree, facet_walk, "
+            "brute_force (flat domains), round_layers (balls)",
         ],
     ),
     (

@@ -87,6 +87,7 @@ def roots() -> Iterator[object]:
         layer.codes(rows),
         exact.codes_in_precision(layer, rows, "bf16"),
         exact.steering(layer, rows, [1, 0, 0]),
+        exact.partition_many([tensors.mlp([(rows, [0, 1]), ([[1, 1]], [0])])], RealSpace(3)),
         exact.soft_codes(layer, rows),
         exact.soft_codes(wide, [u, v]),
         exact.neuron_status(layer, NormBall()),

@@ -256,9 +256,9 @@ def told(thing: object, depth: int = 4, silent: frozenset[str] = frozenset()) ->
 
 
 def _plain(thing: Any, depth: int, silent: frozenset[str]) -> str | None:
-    if thing is None or isinstance(
-        thing, bool | int | str | bytes | Enum | Fraction | Rational | Path
-    ):
+    if isinstance(thing, Fraction):  # in hexadecimal, in which any number of digits is written
+        return f"{thing.numerator:x}/{thing.denominator:x}"
+    if thing is None or isinstance(thing, bool | int | str | bytes | Enum | Rational | Path):
         return str(thing)
     if isinstance(thing, float):
         return struct.pack("<d", thing).hex()

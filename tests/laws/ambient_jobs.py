@@ -161,6 +161,7 @@ def places(scale: Fraction) -> list[tuple[Network, Domain]]:
         (behind(RMSNorm, 4, scale), GreatSphere([1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0])),
         (one_layer(4, scale), Sphere(2)),
         (behind(RMSNorm, 2, scale, Fraction(1, 9)), NormBall()),
+        (net(layer([[1, 2]], [1], scale), layer([[2], [-3]], [-1, 2])), RealSpace(2)),
     ]
 
 

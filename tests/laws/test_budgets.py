@@ -74,6 +74,8 @@ LONG: dict[str, dict[str, Job]] = {
         "nothing but pruning": (network(40, 64), Box(-0.01, 0.01, dim=40)),
         "ball": (network(5, 40), Ball([0] * 5, radius_squared=4)),
     },
+    "live_tree": {"deep": (network(40, 60, 60), Box(-1, 1, dim=40))},
+    "slice": {"deep": (network(12, 6, 60, 60), RealSpace(12))},
     "lp_tree": {
         "deep": (network(6, 60, 60), Box(-1, 1, dim=6)),
         "wide": (network(300, 40, 40), RealSpace(300)),

@@ -70,6 +70,10 @@ JOBS: dict[str, tuple[Network, Domain]] = {
     "box": (PLANE, Box(-1, 2, dim=2)),
     "frozen box": (SPACE, Box([-2, "1/7", -1], [1, "1/7", 3])),
     "plane of numbers": (PLANE, RealSpace(2)),
+    "fewer rows than dimensions": (
+        tensors.mlp([([[1, 2, -1]], [1]), ([[2], [-3]], [-1, 2]), ([[1, 1]], [0])]),
+        RealSpace(3),
+    ),
     "slice": (SPACE, Plane([0, 1, 0], [1, 1, 1], [0, 2, "1/2"], s=(-1, 2), t=(0, 3))),
     "flat polyhedron": (SPACE, HPolytope([[1, 1, 1, -1], [-1, -1, -1, 1], [1, 0, 0, 2]])),
     "ball": (SPACE, Ball([1, 0, "1/2"], 4)),
@@ -216,7 +220,10 @@ def test_inequalities_are_in_the_symbols_of_the_chart(name: str, engine: str) ->
         assert used and used <= set(names)
         if len(names) > 1 or (is_flat(name) and not result.network.has_norm):
             assert symbolic.map.free_symbols <= set(names)
-    own = name in ("box", "plane of numbers", "ball", "sphere", "three-sphere")
+    own = name in (
+        *("box", "plane of numbers", "fewer rows than dimensions"),
+        *("ball", "sphere", "three-sphere"),
+    )
     lines = isinstance(JOBS[name][1], Segment | Ray | Line) and names[0].name == "t"
     on_circle = isinstance(JOBS[name][1], GreatCircle | Ellipse) or name in (
         "circle as a sphere",

@@ -84,7 +84,7 @@ def test_every_kind_of_domain_has_its_claims_verified() -> None:
     assert sum(job.has_certificate for job in jobs()) > 80
 
 
-@pytest.mark.parametrize("engine", sorted(set(engines.ALL) - {"round_layers"}))
+@pytest.mark.parametrize("engine", sorted(set(engines.ALL) - {"round_layers", "slice"}))
 def test_every_engine_has_its_claims_verified(engine: str) -> None:
     assert sum(engines.takes(engine, job.network, job.domain) for job in jobs()) >= 5
 

@@ -485,7 +485,8 @@ def test_an_affine_activation_is_part_of_its_layer(engine: str) -> None:
                         assert found.check().status.value == "verified, complete"
                         assert found.distinct_map_count == expected.distinct_map_count
     one_layer = {"vertices", "small_circles", "sphere_flats"}
-    assert tried > 0 or engine in one_layer
+    fewer_rows_than_dimensions = {"slice"}
+    assert tried > 0 or engine in one_layer | fewer_rows_than_dimensions
 
 
 def test_a_layer_with_bends_is_no_affine_map() -> None:

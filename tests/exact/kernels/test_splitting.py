@@ -22,7 +22,7 @@ from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.engines.cutting import Cutter
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices
 from exact.regions.polytopes.engines.starting_cube import empty_complex
-from exact.regions.polytopes.engines.subdivision import CutFaces, Subdivision
+from exact.regions.polytopes.engines.subdivision import CutFaces, _cut_by_hinges
 from exact.sources import tensors
 from tests.exact.reference import integers, q
 
@@ -32,7 +32,7 @@ Row = Sequence[Fraction | int]
 
 def finished(network: Network, domain: FlatDomain) -> tuple[Cutter, ExactVertices]:
     """The state in which an enumeration ends."""
-    faces = Subdivision().run(Job(Problem(network, domain))).faces
+    faces = _cut_by_hinges(Job(Problem(network, domain))).faces
     assert isinstance(faces, CutFaces)
     return faces._cutter, faces._cutter._exact
 

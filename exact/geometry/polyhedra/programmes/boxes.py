@@ -109,6 +109,7 @@ def enclosing(halfspaces: Sequence[Halfspace], dim: int) -> Bounds | None:
     leaves of a coordinate within the bounds of all others; None where no side is found so, or
     where there is no room.
 
+    >>> from exact.geometry.polyhedra.halfspace import Halfspace
     >>> halfspaces = [Halfspace(x) for x in ((1, 0, 0), (0, 1, 0), (-2, -1, 4))]
     >>> enclosing(halfspaces, 2)
     Bounds(lo=(0, 0), hi=(2, 4))

@@ -1,4 +1,4 @@
 """Engines that cut flat domains, and their parts: an engine is a class that `ENGINES` of
-`exact.partition` lists (`brute_force`, `facet_walk`, `lp_tree`, `round_layers`, `skeleton`,
-`subdivision`, `vertices`); the other files here serve them.
+`exact.partition` lists (`brute_force`, `facet_walk`, `live_tree`, `lp_tree`, `round_layers`,
+`skeleton`, `slice` in `sliced`, `subdivision`, `vertices`); the other files here serve them.
 """

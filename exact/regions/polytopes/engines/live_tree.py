@@ -87,6 +87,7 @@ class LiveTree(Engine):
     def run(self, job: Job) -> FlatCells:
         flat, hinges, bounds = job.problem.flat, job.network.hinge_count, _bounds(job.problem)
         assert bounds is not None, "the engine refuses domains without bounds"
+        job.network.require_bits("live rows")
         try:
             start = strict_feasibility(flat.walls, flat.dim, job.watch)
         except Stopped:

@@ -64,7 +64,8 @@ class Sliced(Engine):
         rows, dim = _rows(problem), problem.flat.dim
         if not 0 < rows < dim:
             return Refusal(
-                f"first layer and walls have {rows} rows in {dim} dimensions", "so no slice is less"
+                f"first layer and domain have {rows} rows in {dim} dimensions",
+                "so no slice is less",
             )
         return None
 

@@ -33,7 +33,7 @@ class Slivers:
         self._common = np.zeros(c.touch.shape[1], np.uint64)
         self._found = np.zeros(count, np.int64)
         self._dimension = np.full(cells, self._dim, np.int64)
-        assert c.n[TOUCHED], "where nothing is touched, all vertices are simple"
+        require(c.n[TOUCHED], "where nothing is touched, all vertices are simple", cells)
         seen = np.zeros(count, np.int64)
         closed = kernel.cell_dimensions(
             c, self._code, self._common, self._found, seen, self._dimension
